@@ -1,0 +1,71 @@
+const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const escapeHtml = (value) => String(value).replace(/[&<>"']/g, (character) => ESCAPES[character]);
+
+const STYLE = `
+  :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5; }
+  body { margin: 0; min-height: 100vh; display: grid; place-items: center;
+    background: light-dark(#f4f2ec, #17181c); color: light-dark(#22242a, #e8e6df); }
+  main { box-sizing: border-box; width: min(26rem, 100vw); padding: 2rem;
+    background: light-dark(#fff, #212329); border-radius: 1rem; box-shadow: 0 1rem 3rem rgb(0 0 0 / .12); }
+  h1 { margin: 0 0 1rem; font-size: 1.35rem; line-height: 1.3; }
+  dl { margin: 0 0 1.5rem; display: grid; grid-template-columns: auto 1fr; gap: .4rem 1rem; font-size: .92rem; }
+  dt { opacity: .65; } dd { margin: 0; overflow-wrap: anywhere; }
+  code { padding: .1rem .4rem; border-radius: .35rem; background: light-dark(#efece3, #2e3139); }
+  .warning { margin: 0 0 1.5rem; font-size: .88rem; opacity: .8; }
+  button { width: 100%; padding: .8rem; border: 0; border-radius: .6rem; font: inherit; font-weight: 600;
+    cursor: pointer; background: #2b5d4b; color: #fff; }
+  button:hover, button:focus-visible { background: #357660; }
+  form + form button { margin-top: .5rem; background: none; color: inherit; font-weight: 400; opacity: .75; }`;
+
+/** Scripts are not needed, so none are allowed; nobody may show these pages in a frame (no clickjacking). */
+export const PAGE_HEADERS = {
+  "Content-Type": "text/html; charset=utf-8",
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  "X-Frame-Options": "DENY",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+};
+
+function page(title, body) {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+<main>
+${body}
+</main>
+</html>
+`;
+}
+
+/** Names who asks, for what, and where the answer goes: the three things one has to know before one says yes. */
+export function signInPage({ action, account, signedIn, client, redirectUri, scopes, resources }) {
+  const { hostname, host } = new URL(redirectUri);
+  const loopback = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+  const codes = (values) => values.map((value) => `<code>${escapeHtml(value)}</code>`).join(" ");
+  const verb = signedIn ? "Continue" : "Sign in";
+  return page(
+    `${verb} as ${account.name}`,
+    `<h1>${escapeHtml(client)} wants to act for you</h1>
+<dl>
+  <dt>It asks for</dt><dd>${scopes.length ? codes(scopes) : "nothing in particular"}</dd>
+  ${resources.length ? `<dt>at</dt><dd>${codes(resources)}</dd>` : ""}
+  <dt>You go on to</dt><dd><code>${escapeHtml(host || redirectUri)}</code></dd>
+</dl>
+${loopback ? '<p class="warning">That is a program on this computer. Go on only if you have just started it yourself.</p>' : ""}
+<form method="post" action="${escapeHtml(action)}"><button autofocus>${verb} as ${escapeHtml(account.name)}</button></form>
+<form method="post" action="${escapeHtml(action)}/abort"><button>No, cancel</button></form>`,
+  );
+}
+
+export function errorPage({ error, error_description: description }) {
+  return page(
+    "That did not work",
+    `<h1>That did not work</h1>
+<p>${escapeHtml(description ?? "The request could not be understood.")}</p>
+<p><code>${escapeHtml(error)}</code></p>`,
+  );
+}

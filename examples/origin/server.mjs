@@ -1,0 +1,115 @@
+// A real MCP origin for the gateway to stand in front of. It speaks both eras on one endpoint, as the
+// specification allows: 2026-07-28 requests are stateless, 2025-11-25 and older ones live in sessions.
+//
+//   PORT=3000 node examples/origin/server.mjs
+
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import {
+  hostHeaderValidation,
+  originValidation,
+  toNodeHandler,
+  toWebRequest,
+} from "@modelcontextprotocol/node";
+import {
+  classifyInboundRequest,
+  createMcpHandler,
+  localhostAllowedHostnames,
+} from "@modelcontextprotocol/server";
+import { createMcpServer } from "./mcp.mjs";
+import { refuse } from "./refuse.mjs";
+import { createLegacySessions } from "./sessions.mjs";
+
+const PATH = "/mcp";
+
+/**
+ * Starts an origin on its own port.
+ *
+ * `onRequest` sees every request as it arrived, before any check: tests use it to learn what the gateway
+ * let through. `countdowns` lists the finished and the aborted runs of the tool of that name.
+ */
+export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = {}) {
+  const countdowns = [];
+
+  const modern = createMcpHandler(() => createMcpServer({ changes: modern.notify, countdowns }), {
+    legacy: "reject",
+  });
+  const serveModern = toNodeHandler(modern);
+  const legacy = createLegacySessions((changes) => createMcpServer({ changes, countdowns, legacy: true }));
+
+  // Without these a web page could reach this server through a name that resolves to the loopback address.
+  const hostnames = [...localhostAllowedHostnames(), host];
+  const hostAllowed = hostHeaderValidation(hostnames);
+  const originAllowed = originValidation(hostnames);
+  let authority;
+
+  async function serve(req, res) {
+    onRequest?.(req);
+    if (!hostAllowed(req, res) || !originAllowed(req, res)) return;
+    if (req.url?.split("?", 1)[0] !== PATH) return refuse(res, 404, -32601, "Not found");
+    if (!["GET", "POST", "DELETE"].includes(req.method)) {
+      res.setHeader("allow", "GET, POST, DELETE");
+      return refuse(res, 405, -32000, "Method not allowed");
+    }
+
+    // The packages build a URL from this field. What a caller wrote there has been judged and is now
+    // spent: `user@127.0.0.1` passes for a loopback name and yet is no authority. (A copy, because the
+    // observer may have kept the original.)
+    req.headers = { ...req.headers, host: authority };
+
+    let body;
+    if (req.method === "POST") {
+      const text = await (await toWebRequest(req)).text();
+      try {
+        body = JSON.parse(text);
+      } catch {
+        return refuse(res, 400, -32700, "Parse error: the body is not JSON");
+      }
+    }
+    await (eraOf(req, body) === "legacy" ? legacy.serve(req, res, body) : serveModern(req, res, body));
+  }
+
+  const server = createServer((req, res) => {
+    serve(req, res).catch((error) => {
+      if (res.headersSent) return res.destroy(error);
+      if (error.status !== 413) return refuse(res, 500, -32603, "Internal error");
+      // The rest of that body is still on its way, so this connection is of no more use.
+      res.setHeader("connection", "close");
+      refuse(res, 413, -32000, error.message);
+    });
+  });
+  await new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  const bound = server.address().port;
+  authority = `${host.includes(":") ? `[${host}]` : host}:${bound}`;
+
+  return {
+    url: `http://${authority}${PATH}`,
+    port: bound,
+    countdowns,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await Promise.all([modern.close(), legacy.close(), closed]);
+    },
+  };
+}
+
+// The package's own rule, so that this server and the package never disagree about a request's era.
+// A header that came twice arrives as one comma-separated string, hence always as text.
+function eraOf(req, body) {
+  return classifyInboundRequest({
+    httpMethod: req.method,
+    protocolVersionHeader: req.headers["mcp-protocol-version"],
+    mcpMethodHeader: req.headers["mcp-method"],
+    mcpNameHeader: req.headers["mcp-name"],
+    body,
+  }).kind;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const origin = await startOrigin({ port: Number(process.env.PORT ?? 3000) });
+  console.log(`MCP origin listening on ${origin.url}`);
+}

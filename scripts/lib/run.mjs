@@ -1,0 +1,53 @@
+// Running other programs: with progress that a person can follow, and an exit that says what went wrong.
+import { spawn } from "node:child_process";
+
+/** Prints a line about what is being done. */
+export function say(text) {
+  process.stdout.write(`portcullis: ${text}\n`);
+}
+
+/** Ends with a message and no stack: the user's next step is in the message. */
+export function fail(text) {
+  process.stderr.write(`portcullis: ${text}\n`);
+  process.exit(1);
+}
+
+/** Runs a program to its end; its output goes to ours. Throws where it fails. */
+export function run(command, args, { env = {}, cwd, quiet = false } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: quiet ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"],
+    });
+    let output = "";
+    child.stdout?.on("data", (data) => (output += data));
+    child.stderr?.on("data", (data) => (output += data));
+    child.on("error", (error) => reject(new Error(`${command}: ${error.message}`)));
+    child.on("close", (code, signal) => {
+      if (code === 0) resolve(output);
+      else reject(new Error(`${command} ${args.join(" ")} ended with ${signal ?? code}\n${output}`));
+    });
+  });
+}
+
+/** Like `run`, and tells every now and then that it still goes on. */
+export async function runSlowly(what, command, args, options = {}) {
+  const begun = Date.now();
+  const timer = setInterval(() => {
+    say(`  … ${what}: ${Math.round((Date.now() - begun) / 1000)} s`);
+  }, 20_000);
+  try {
+    return await run(command, args, { ...options, quiet: true });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** The output of a program, or nothing where it is not there or fails. */
+export async function ask(command, args) {
+  return run(command, args, { quiet: true }).then(
+    (text) => text.trim(),
+    () => undefined,
+  );
+}

@@ -1,0 +1,57 @@
+// The tools that a build needs beside npm's: the wasm target, worker-build and wasm-bindgen at the versions of the
+// lock file. They are installed once, into a cache of the user's, never into the tree or over the user's own tools.
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ask, fail, run, runSlowly, say } from "./run.mjs";
+
+/** The root of the repository. */
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A program of npm's. */
+export const npmBin = (name) => join(root, "node_modules", ".bin", name);
+
+const cache = process.env.PORTCULLIS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "portcullis");
+
+/** The version of a crate in Cargo.lock. */
+function locked(crate) {
+  const lock = readFileSync(join(root, "Cargo.lock"), "utf8");
+  const version = lock.match(new RegExp(`name = "${crate}"\\nversion = "([^"]+)"`))?.[1];
+  return version ?? fail(`Cargo.lock has no ${crate}: is it damaged?`);
+}
+
+async function installed(crate, program, version, why) {
+  const folder = join(cache, `${crate}-${version}`);
+  const path = join(folder, "bin", program);
+  if (!existsSync(path)) {
+    say(`compiling ${crate} ${version} (${why}); 2 to 6 minutes, once for this machine`);
+    const args = ["install", crate, "--version", version, "--locked", "--root", folder];
+    await runSlowly(crate, "cargo", args).catch((error) => fail(`${crate} could not be installed:\n${error.message}`));
+  }
+  return path;
+}
+
+/** Makes sure of Rust and its wasm target. */
+export async function rust() {
+  if ((await ask("cargo", ["--version"])) === undefined) {
+    fail("cargo was not found. Install Rust with rustup (https://rustup.rs), then run this again.");
+  }
+  const sysroot = await ask("rustc", ["--print", "sysroot"]);
+  if (existsSync(join(sysroot ?? "", "lib", "rustlib", "wasm32-unknown-unknown"))) return;
+  say("adding the target wasm32-unknown-unknown (seconds, once)");
+  await run("rustup", ["target", "add", "wasm32-unknown-unknown"]).catch(() =>
+    fail("the target could not be added. Try: rustup target add wasm32-unknown-unknown"),
+  );
+}
+
+/** wasm-bindgen's programs. */
+export async function wasmBindgen() {
+  const bindgen = await installed("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"), "JavaScript glue");
+  return { bindgen, runner: `${bindgen}-test-runner` };
+}
+
+/** worker-build. */
+export function workerBuild() {
+  return installed("worker-build", "worker-build", locked("worker"), "packs the Worker");
+}

@@ -1,0 +1,145 @@
+//! All mistakes of one document, each as `path: what is wrong, and what would be right`.
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use deserr::errors::helpers::did_you_mean;
+use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef};
+
+/// Every mistake of a configuration document, in the order of the document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes a mistake at `path`.
+    pub fn note(&mut self, path: impl fmt::Display, what: impl fmt::Display) {
+        self.0.push(format!("{path}: {what}"));
+    }
+
+    /// Keeps the value of a success and notes the error of a failure at `path`.
+    pub fn keep<T, E: fmt::Display>(&mut self, path: impl fmt::Display, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.note(path, error)).ok()
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The mistakes, a line each.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl MergeWithError<Self> for Mistakes {
+    fn merge(earlier: Option<Self>, other: Self, _: ValuePointerRef) -> ControlFlow<Self, Self> {
+        let mut all = earlier.unwrap_or_default();
+        all.0.extend(other.0);
+        ControlFlow::Continue(all)
+    }
+}
+
+impl DeserializeError for Mistakes {
+    fn error<V: IntoValue>(
+        earlier: Option<Self>,
+        error: ErrorKind<V>,
+        location: ValuePointerRef,
+    ) -> ControlFlow<Self, Self> {
+        let mut all = earlier.unwrap_or_default();
+        let here = path(location);
+        match error {
+            ErrorKind::IncorrectValueKind { actual, accepted } => {
+                all.note(here, format_args!("must be {}, got {}", kinds(accepted), kind_and_value(actual)));
+            }
+            ErrorKind::MissingField { field } => all.note(member(&here, field), "is required"),
+            ErrorKind::UnknownKey { key, accepted } => all.note(
+                member(&here, key),
+                format_args!("unknown key; {}known here: {}", did_you_mean(key, accepted).replace("? ", "? "), accepted.join(", ")),
+            ),
+            ErrorKind::UnknownValue { value, accepted } => {
+                all.note(here, format_args!("must be one of {}, got {value:?}", accepted.join(", ")));
+            }
+            ErrorKind::BadSequenceLen { expected, .. } => {
+                all.note(here, format_args!("must have {expected} items"));
+            }
+            ErrorKind::Unexpected { msg } => all.note(here, msg),
+        }
+        ControlFlow::Continue(all)
+    }
+}
+
+fn member(path: &str, key: &str) -> String {
+    if path == ROOT { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+const ROOT: &str = "PORTCULLIS";
+
+/// `issuers[1].jwks_uri`; the document itself is called by its variable's name.
+fn path(location: ValuePointerRef) -> String {
+    fn write(location: ValuePointerRef, to: &mut String) {
+        match location {
+            ValuePointerRef::Origin => {}
+            ValuePointerRef::Key { key, prev } => {
+                write(*prev, to);
+                if !to.is_empty() {
+                    to.push('.');
+                }
+                to.push_str(key);
+            }
+            ValuePointerRef::Index { index, prev } => {
+                write(*prev, to);
+                to.push_str(&format!("[{index}]"));
+            }
+        }
+    }
+    let mut text = String::new();
+    write(location, &mut text);
+    if text.is_empty() { ROOT.to_owned() } else { text }
+}
+
+fn kinds(accepted: &[ValueKind]) -> String {
+    let mut names: Vec<&str> = accepted.iter().copied().map(kind).collect();
+    names.dedup();
+    names.join(" or ")
+}
+
+fn kind(kind: ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Null => "null",
+        ValueKind::Boolean => "true or false",
+        ValueKind::Integer => "a whole number",
+        ValueKind::NegativeInteger => "a negative number",
+        ValueKind::Float => "a fraction",
+        ValueKind::String => "a string",
+        ValueKind::Sequence => "an array",
+        ValueKind::Map => "a table",
+    }
+}
+
+fn kind_and_value<V: IntoValue>(value: Value<V>) -> String {
+    match value {
+        Value::String(text) => format!("{text:?}"),
+        Value::Boolean(value) => value.to_string(),
+        Value::Integer(value) => value.to_string(),
+        Value::NegativeInteger(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        other => kind(other.kind()).to_owned(),
+    }
+}

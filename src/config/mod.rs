@@ -1,0 +1,15 @@
+//! The configuration document `PORTCULLIS`: read strictly, every mistake at once, each with its path.
+//!
+//! [`document`] holds the types as a user writes them (the reference and the JSON Schema are generated from them),
+//! [`Config`] what the gate works with. There is no way from one to the other but [`Config::load`].
+
+pub mod document;
+mod issuer;
+mod mistakes;
+mod resource;
+mod settings;
+
+pub use issuer::{Issuer, IssuerKeys, TokenType};
+pub use mistakes::Mistakes;
+pub use resource::{OriginServer, PublicPath, Resource};
+pub use settings::{Config, Secrets};

@@ -1,0 +1,189 @@
+//! Protected resources, public paths and the origin servers behind them.
+
+use crate::config::document::{PublicPathDocument, ResourceDocument};
+use crate::config::issuer::{Issuer, protected_url};
+use crate::config::Mistakes;
+use crate::limits::{BODY_BYTES, BODY_BYTES_MAX, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX};
+use crate::oauth::scope::{Scope, ScopeSet};
+use crate::resource::path::CanonicalPath;
+use crate::transport::url::HttpUrl;
+
+/// A protected resource: an MCP endpoint (RFC 9728 §1).
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// Where it is on this gateway.
+    pub path: CanonicalPath,
+    /// The resource identifier: what clients name in `resource` and tokens in `aud`.
+    pub identifier: String,
+    /// Where requests go.
+    pub origin: OriginServer,
+    /// Indexes into `Config::issuers`.
+    pub issuers: Vec<usize>,
+    /// What a token must have to use it at all.
+    pub scopes: ScopeSet,
+    /// Values of which one must be in `aud`.
+    pub audiences: Vec<String>,
+    /// `resource_name`.
+    pub name: Option<String>,
+    /// `resource_documentation`.
+    pub documentation: Option<String>,
+    /// Largest request body in bytes.
+    pub body_bytes: u64,
+}
+
+/// The server behind a resource.
+#[derive(Debug, Clone)]
+pub struct OriginServer {
+    /// Its URL.
+    pub url: HttpUrl,
+    /// The service binding through which it is reached, instead of the network.
+    pub service: Option<String>,
+    /// Seconds until its response fields must have arrived.
+    pub response_timeout: u64,
+    /// Seconds that its answer may be silent.
+    pub idle_timeout: u64,
+}
+
+/// A path that anyone may reach.
+#[derive(Debug, Clone)]
+pub struct PublicPath {
+    /// The exact path.
+    pub path: CanonicalPath,
+    /// What answers for it.
+    pub origin: OriginServer,
+}
+
+pub(super) fn read_resource(
+    document: &ResourceDocument,
+    at: &str,
+    public_url: Option<&HttpUrl>,
+    issuers: &[Issuer],
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Option<Resource> {
+    let before = mistakes.lines().len();
+    let path = read_path(&document.path, at, mistakes);
+    let response_timeout = seconds(document.response_timeout_seconds, ORIGIN_RESPONSE_TIMEOUT, &format!("{at}.response_timeout_seconds"), mistakes);
+    let idle_timeout = seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
+    let origin = read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
+    if document.issuers.is_empty() {
+        mistakes.note(format!("{at}.issuers"), "must name at least one issuer; to open a path to everyone, use public_paths");
+    }
+    let mut accepted = Vec::new();
+    for (index, name) in document.issuers.iter().enumerate() {
+        match issuers.iter().position(|issuer| issuer.name == *name) {
+            Some(issuer) if accepted.contains(&issuer) => {
+                mistakes.note(format!("{at}.issuers[{index}]"), format_args!("{name:?} is named twice"));
+            }
+            Some(issuer) => accepted.push(issuer),
+            None => mistakes.note(format!("{at}.issuers[{index}]"), format_args!("no usable issuer has the name {name:?}")),
+        }
+    }
+    let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
+    if scopes.iter().any(|scope| scope.as_str() == "offline_access") {
+        mistakes.note(format!("{at}.scopes"), "offline_access is between client and authorization server, and not advertised by a resource (R11)");
+    }
+    if document.audiences.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.note(format!("{at}.audiences"), "must name at least one audience; leave the key out for the resource identifier");
+    }
+    if let Some(page) = &document.documentation {
+        protected_url(page, &format!("{at}.documentation"), development, mistakes);
+    }
+    let body_bytes = document.body_bytes.unwrap_or(BODY_BYTES);
+    if body_bytes == 0 || body_bytes > BODY_BYTES_MAX {
+        mistakes.note(format!("{at}.body_bytes"), format_args!("must be 1 to {BODY_BYTES_MAX}, got {body_bytes}"));
+    }
+    let (path, (url, service)) = (path?, origin?);
+    let identifier = format!("{}{path}", public_url?);
+    (mistakes.lines().len() == before).then(|| Resource {
+        audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
+        identifier,
+        path,
+        origin: OriginServer { url, service, response_timeout, idle_timeout },
+        issuers: accepted,
+        scopes,
+        name: document.name.clone(),
+        documentation: document.documentation.clone(),
+        body_bytes,
+    })
+}
+
+pub(super) fn read_public_path(
+    document: &PublicPathDocument,
+    at: &str,
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Option<PublicPath> {
+    let path = read_path(&document.path, at, mistakes);
+    let origin = read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
+    let (url, service) = origin?;
+    Some(PublicPath {
+        path: path?,
+        origin: OriginServer {
+            url,
+            service,
+            response_timeout: ORIGIN_RESPONSE_TIMEOUT,
+            idle_timeout: ORIGIN_IDLE_TIMEOUT,
+        },
+    })
+}
+
+fn read_path(text: &str, at: &str, mistakes: &mut Mistakes) -> Option<CanonicalPath> {
+    let at = format!("{at}.path");
+    let path = mistakes.keep(&at, CanonicalPath::parse(text).map_err(|error| format!("{error}, got {text:?}")))?;
+    if path.as_str() != text {
+        mistakes.note(at, format_args!("must be in canonical form, {:?}, got {text:?}", path.as_str()));
+        return None;
+    }
+    if text.len() > 1 && text.ends_with('/') {
+        mistakes.note(at, format_args!("must not end in a slash (clients compare byte for byte), got {text:?}"));
+        return None;
+    }
+    let folded = path.folded();
+    if folded == "/healthz" || folded == "/.well-known" || folded.starts_with("/.well-known/") {
+        mistakes.note(at, format_args!("is kept for the gateway itself: {text:?}"));
+        return None;
+    }
+    Some(path)
+}
+
+fn read_origin(
+    origin: Option<&str>,
+    service: Option<&str>,
+    path: &str,
+    at: &str,
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Option<(HttpUrl, Option<String>)> {
+    if service.is_some_and(str::is_empty) {
+        mistakes.note(format!("{at}.service"), "must be the name of a service binding");
+        return None;
+    }
+    let url = match (origin, service) {
+        (None, None) => {
+            mistakes.note(format!("{at}.origin"), "is required (or service, the name of a service binding)");
+            None
+        }
+        (Some(text), _) => protected_url(text, &format!("{at}.origin"), development, mistakes),
+        // A service binding takes the request whatever the host says; the reserved name goes nowhere else.
+        (None, Some(_)) => HttpUrl::parse(&format!("https://service.invalid{path}")).ok(),
+    }?;
+    if url.query().is_some() {
+        mistakes.note(format!("{at}.origin"), format_args!("must not have a query, got {:?}", url.to_string()));
+        return None;
+    }
+    Some((url, service.map(str::to_owned)))
+}
+
+fn seconds(value: Option<u64>, default: u64, at: &str, mistakes: &mut Mistakes) -> u64 {
+    let value = value.unwrap_or(default);
+    if value == 0 || value > ORIGIN_TIMEOUT_MAX {
+        mistakes.note(at, format_args!("must be 1 to {ORIGIN_TIMEOUT_MAX}, got {value}"));
+    }
+    value
+}
+
+pub(super) fn read_scopes(names: &[String], at: &str, mistakes: &mut Mistakes) -> ScopeSet {
+    let scopes = names.iter().enumerate();
+    scopes.filter_map(|(index, name)| mistakes.keep(format!("{at}[{index}]"), Scope::parse(name))).collect()
+}

@@ -1,0 +1,255 @@
+//! What the gate works with: a document without mistakes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deserr::deserialize;
+use serde_json::Value;
+
+use crate::config::document::Document;
+use crate::config::{Issuer, IssuerKeys, Mistakes, PublicPath, Resource, issuer, resource};
+use crate::forward::assertion::AssertionKey;
+use crate::oauth::scope::{Scope, ScopeHierarchy};
+use crate::transport::url::{Authority, HttpUrl};
+use crate::transport::web_origin::WebOrigin;
+
+/// Worker secrets by name.
+pub trait Secrets {
+    /// The secret's value, where there is one.
+    fn secret(&self, name: &str) -> Option<String>;
+}
+
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Scheme and host of every URL that is published.
+    pub public_url: HttpUrl,
+    /// Plain HTTP on loopback is allowed.
+    pub development: bool,
+    /// Hosts that requests may name.
+    pub hosts: Vec<Authority>,
+    /// Web origins whose pages may call.
+    pub web_origins: Vec<WebOrigin>,
+    /// Issuers whose tokens may be accepted.
+    pub issuers: Vec<Issuer>,
+    /// Protected resources.
+    pub resources: Vec<Resource>,
+    /// Paths open to everyone.
+    pub public_paths: Vec<PublicPath>,
+    /// What scopes include.
+    pub scopes: ScopeHierarchy,
+    /// The key that signs identity assertions.
+    pub assertion_key: Option<AssertionKey>,
+    /// What keys the pseudonyms of subjects in the log.
+    pub pseudonym_key: Vec<u8>,
+}
+
+const PSEUDONYM_SECRET_CHARS: usize = 32;
+
+impl Config {
+    /// Reads a document: an object, or a string that holds one as JSON.
+    ///
+    /// # Errors
+    /// Every mistake at once. Nothing of a document with mistakes is used.
+    pub fn load(document: Value, secrets: &dyn Secrets) -> Result<Self, Mistakes> {
+        let document = match document {
+            Value::String(text) => crate::strict_json::parse(text.as_bytes()).map_err(|error| {
+                let mut mistakes = Mistakes::new();
+                mistakes.note("PORTCULLIS", format_args!("must be a table, or one as JSON; the text is {error}"));
+                mistakes
+            })?,
+            other => other,
+        };
+        let document: Document = deserialize::<_, _, Mistakes>(document)?;
+        let mut mistakes = Mistakes::new();
+        let config = Self::read(&document, secrets, &mut mistakes);
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(mistakes),
+        }
+    }
+
+    fn read(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<Self> {
+        let development = document.development.unwrap_or(false);
+        let public_url = read_public_url(&document.public_url, development, mistakes);
+        let issuers = read_issuers(document, development, mistakes);
+        let resources = read_resources(document, public_url.as_ref(), &issuers, development, mistakes);
+        let public_paths = read_public_paths(document, &resources, development, mistakes);
+        for (at, issuer) in issuers.iter().enumerate() {
+            if !resources.iter().any(|resource| resource.issuers.contains(&at)) {
+                mistakes.note(format_args!("issuers[{at}]"), format_args!("no resource accepts {:?}: remove it, or name it in one", issuer.name));
+            }
+        }
+        let scopes = read_hierarchy(document, mistakes);
+        let assertion_key = document.identity_assertion.as_ref().and_then(|table| {
+            let at = "identity_assertion.key_secret";
+            let text = read_secret(&table.key_secret, at, secrets, mistakes)?;
+            mistakes.keep(at, AssertionKey::parse(&text))
+        });
+        let pseudonym_key = read_pseudonym_key(document, secrets, mistakes);
+        let public_url = public_url?;
+        let hosts = read_hosts(document, &public_url, mistakes);
+        let web_origins = read_web_origins(document, &public_url, mistakes);
+        Some(Self {
+            public_url,
+            development,
+            hosts,
+            web_origins,
+            issuers,
+            resources,
+            public_paths,
+            scopes,
+            assertion_key,
+            pseudonym_key,
+        })
+    }
+
+    /// What an operator should know about a document that is valid: said once, loudly, at start.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.assertion_key.is_none() {
+            warnings.push(
+                "identity_assertion is off: origin servers get the x-portcullis-* fields unsigned, so they must be \
+                 reachable through this gateway alone"
+                    .to_owned(),
+            );
+        }
+        if self.development {
+            warnings.push("development is on: plain HTTP is accepted on loopback hosts".to_owned());
+        }
+        for issuer in self.issuers.iter().filter(|issuer| matches!(issuer.keys, IssuerKeys::Static(_))) {
+            warnings.push(format!("issuer {:?} has a static key: rotating it needs a deployment", issuer.name));
+        }
+        warnings
+    }
+}
+
+fn read_public_url(text: &str, development: bool, mistakes: &mut Mistakes) -> Option<HttpUrl> {
+    let at = "public_url";
+    let url = issuer::protected_url(text, at, development, mistakes)?;
+    if !url.path().is_empty() || url.query().is_some() {
+        mistakes.note(at, format_args!("must be scheme and host alone, {:?}, got {text:?}", url.web_origin()));
+        return None;
+    }
+    if url.web_origin() != text {
+        mistakes.note(at, format_args!("must be in canonical form, {:?}, got {text:?}", url.web_origin()));
+        return None;
+    }
+    if development && !url.authority().is_loopback() {
+        mistakes.note("development", "must be false where public_url is not on a loopback host");
+        return None;
+    }
+    Some(url)
+}
+
+fn read_issuers(document: &Document, development: bool, mistakes: &mut Mistakes) -> Vec<Issuer> {
+    if document.issuers.is_empty() {
+        mistakes.note("issuers", "must have at least one entry");
+    }
+    let mut issuers: Vec<Issuer> = Vec::new();
+    for (index, entry) in document.issuers.iter().enumerate() {
+        let at = format!("issuers[{index}]");
+        let Some(issuer) = issuer::read(entry, &at, development, mistakes) else { continue };
+        if issuers.iter().any(|other| other.name == issuer.name) {
+            mistakes.note(format_args!("{at}.name"), format_args!("{:?} is the name of another issuer too", issuer.name));
+        }
+        if issuers.iter().any(|other| other.identifier == issuer.identifier) {
+            mistakes.note(format_args!("{at}.issuer"), format_args!("{:?} is configured twice", issuer.identifier));
+        }
+        issuers.push(issuer);
+    }
+    issuers
+}
+
+fn read_resources(
+    document: &Document,
+    public_url: Option<&HttpUrl>,
+    issuers: &[Issuer],
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Vec<Resource> {
+    if document.resources.is_empty() {
+        mistakes.note("resources", "must have at least one entry");
+    }
+    let mut resources: Vec<Resource> = Vec::new();
+    for (index, entry) in document.resources.iter().enumerate() {
+        let at = format!("resources[{index}]");
+        let read = resource::read_resource(entry, &at, public_url, issuers, development, mistakes);
+        let Some(resource) = read else { continue };
+        if resources.iter().any(|other| other.path.folded() == resource.path.folded()) {
+            let path = resource.path.as_str();
+            mistakes.note(format_args!("{at}.path"), format_args!("{path:?} is another resource too, for a server that ignores case or parameters"));
+        }
+        resources.push(resource);
+    }
+    resources
+}
+
+fn read_public_paths(
+    document: &Document,
+    resources: &[Resource],
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Vec<PublicPath> {
+    let mut paths: Vec<PublicPath> = Vec::new();
+    for (index, entry) in document.public_paths.iter().flatten().enumerate() {
+        let at = format!("public_paths[{index}]");
+        let Some(public) = resource::read_public_path(entry, &at, development, mistakes) else { continue };
+        let taken = paths.iter().map(|other| &other.path).chain(resources.iter().map(|resource| &resource.path));
+        if taken.into_iter().any(|other| other.folded() == public.path.folded()) {
+            mistakes.note(format_args!("{at}.path"), format_args!("{:?} is a resource or public path already", public.path.as_str()));
+        }
+        paths.push(public);
+    }
+    paths
+}
+
+fn read_hosts(document: &Document, public_url: &HttpUrl, mistakes: &mut Mistakes) -> Vec<Authority> {
+    let mut hosts = vec![public_url.authority().clone()];
+    for (index, text) in document.allowed_hosts.iter().flatten().enumerate() {
+        let read = Authority::parse(text, public_url.scheme()).map_err(|error| format!("{error}, got {text:?}"));
+        hosts.extend(mistakes.keep(format_args!("allowed_hosts[{index}]"), read));
+    }
+    hosts
+}
+
+fn read_web_origins(document: &Document, public_url: &HttpUrl, mistakes: &mut Mistakes) -> Vec<WebOrigin> {
+    let mut origins: Vec<WebOrigin> = WebOrigin::parse(&public_url.web_origin()).into_iter().collect();
+    for (index, text) in document.allowed_origins.iter().flatten().enumerate() {
+        let read = WebOrigin::parse(text)
+            .ok_or_else(|| format!("must be scheme://host[:port] and nothing more (no *, no path, no null), got {text:?}"));
+        origins.extend(mistakes.keep(format_args!("allowed_origins[{index}]"), read));
+    }
+    origins
+}
+
+fn read_hierarchy(document: &Document, mistakes: &mut Mistakes) -> ScopeHierarchy {
+    let mut includes: BTreeMap<Scope, BTreeSet<Scope>> = BTreeMap::new();
+    for (name, included) in document.scope_includes.iter().flatten() {
+        let at = format!("scope_includes.{name}");
+        let scope = mistakes.keep(&at, Scope::parse(name));
+        let set = resource::read_scopes(included, &at, mistakes).iter().cloned().collect();
+        if let Some(scope) = scope {
+            includes.insert(scope, set);
+        }
+    }
+    ScopeHierarchy::new(includes)
+}
+
+fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
+    let secret = secrets.secret(name);
+    if secret.is_none() {
+        mistakes.note(at, format_args!("there is no Worker secret {name:?}: `wrangler secret put {name}` sets it"));
+    }
+    secret
+}
+
+fn read_pseudonym_key(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<u8> {
+    let Some(log) = &document.log else { return document.public_url.clone().into_bytes() };
+    let at = "log.pseudonym_secret";
+    let secret = read_secret(&log.pseudonym_secret, at, secrets, mistakes).unwrap_or_default();
+    if !secret.is_empty() && secret.chars().count() < PSEUDONYM_SECRET_CHARS {
+        mistakes.note(at, format_args!("the secret must have {PSEUDONYM_SECRET_CHARS} characters or more"));
+    }
+    secret.into_bytes()
+}

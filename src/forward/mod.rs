@@ -1,0 +1,5 @@
+//! From a permit to the origin server and back: what travels, and what stops here.
+
+pub mod assertion;
+pub mod request;
+pub mod response;

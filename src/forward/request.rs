@@ -1,0 +1,163 @@
+//! The request as the origin server sees it.
+
+use crate::config::Config;
+use crate::mcp::era::Era;
+use crate::observe::trail::Trail;
+use crate::pipeline::{Permit, Principal};
+use crate::rejection::Rejection;
+use crate::transport::cors::is_parameter;
+use crate::transport::head::{Fields, Method};
+
+/// Fields that travel on, besides `Mcp-Param-*` (T16). Everything else stops here: credentials, cookies, forwarding
+/// and hop-by-hop fields, and whatever somebody invents. `Origin` was judged and is not the origin server's business
+/// (P12); `Host` is the origin server's own; `traceparent` is ours to set.
+const ALLOWED: [&str; 9] = [
+    "accept",
+    "accept-language",
+    "content-type",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "user-agent",
+];
+
+/// A request on its way to an origin server. It can be made from a [`Permit`] alone.
+#[derive(Debug)]
+pub struct OutboundRequest {
+    method: Method,
+    url: String,
+    fields: Fields,
+    service: Option<String>,
+    body_bytes: u64,
+    response_timeout: u64,
+    idle_timeout: u64,
+    era: Era,
+    request_id: String,
+}
+
+impl OutboundRequest {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The service binding to go through, instead of the network.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
+    /// The largest body in bytes; zero where none may be sent.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        if self.method == Method::Post { self.body_bytes } else { 0 }
+    }
+
+    /// Seconds until the response's fields must have arrived.
+    #[must_use]
+    pub fn response_timeout(&self) -> u64 {
+        self.response_timeout
+    }
+
+    /// Seconds that the response may be silent.
+    #[must_use]
+    pub fn idle_timeout(&self) -> u64 {
+        self.idle_timeout
+    }
+
+    /// The id of the request in the log.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Whether the caller's disconnect cancels this request: in the modern era it must (T25), in the old one it must
+    /// not (L7). A legacy GET only listens, so nothing is lost where it ends with its listener.
+    #[must_use]
+    pub fn cancel_on_disconnect(&self) -> bool {
+        self.era == Era::Modern || self.method != Method::Post
+    }
+}
+
+/// Makes the outbound request. `assertion` is the signed statement of who calls, where one is configured.
+///
+/// # Errors
+/// [`Rejection::Internal`] where the permit is for a destination that configuration does not have.
+pub fn outbound(
+    permit: Permit,
+    config: &Config,
+    assertion: Option<&str>,
+    trail: &Trail,
+) -> Result<OutboundRequest, Rejection> {
+    let (origin, below, body_bytes) = permit.destination(config).ok_or(Rejection::Internal("destination"))?;
+    let admitted = permit.admitted();
+    let inbound = &admitted.head().fields;
+    let mut fields: Fields = inbound
+        .iter()
+        .filter(|(name, _)| ALLOWED.contains(name) || is_parameter(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    // Compressed event streams are held back until a block is full.
+    fields.set("accept-encoding", "identity");
+    fields.set("traceparent", trail.trace.outbound());
+    if let Some(state) = trail.trace.continued().then(|| inbound.get("tracestate")).flatten() {
+        fields.set("tracestate", state);
+    }
+    identity(&mut fields, permit.principal(), assertion);
+    let query = admitted.query().map_or_else(String::new, |query| format!("?{query}"));
+    let base = origin.url.to_string();
+    let base = if below.is_empty() { base.as_str() } else { base.trim_end_matches('/') };
+    Ok(OutboundRequest {
+        method: admitted.head().method,
+        url: format!("{base}{below}{query}"),
+        fields,
+        service: origin.service.clone(),
+        body_bytes,
+        response_timeout: origin.response_timeout,
+        idle_timeout: origin.idle_timeout,
+        era: admitted.era(),
+        request_id: trail.request_id.clone(),
+    })
+}
+
+/// Who calls, in fields that no caller can send: theirs are not on the list above.
+fn identity(fields: &mut Fields, principal: &Principal, assertion: Option<&str>) {
+    let Principal::Subject(subject) = principal else { return };
+    fields.set("x-portcullis-subject", field_value(&subject.subject));
+    fields.set("x-portcullis-issuer", field_value(&subject.issuer));
+    if let Some(client) = &subject.client {
+        fields.set("x-portcullis-client", field_value(client));
+    }
+    fields.set("x-portcullis-scopes", subject.scopes.to_string());
+    if let Some(assertion) = assertion {
+        fields.set("x-portcullis-assertion", assertion);
+    }
+}
+
+/// Any text as a field value: what is not visible ASCII, and `%`, percent-encoded (RFC 3986 §2.1).
+fn field_value(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            value.push(char::from(byte));
+        } else {
+            value.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    value
+}

@@ -1,0 +1,173 @@
+//! How long keys may be used: a pure state machine. It says what to do, and never does it.
+
+use std::collections::VecDeque;
+
+use crate::jwks::key_set::KeySet;
+use crate::limits::{
+    JWKS_COOLDOWN, JWKS_FRESH_CEILING, JWKS_FRESH_DEFAULT, JWKS_FRESH_FLOOR, JWKS_PARALLEL, JWKS_RETRY, JWKS_STALE,
+    KID_BYTES, PROVIDER_TIMEOUT, UNKNOWN_KIDS,
+};
+use crate::time::UnixMillis;
+
+/// What to do about the keys of an issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// They are fresh.
+    Use,
+    /// They may still be used, and whoever asks should lead a refresh in the background.
+    UseAndRefresh,
+    /// There are none that may be used: fetch, and wait for it.
+    Fetch,
+    /// There are none that may be used, and the provider was asked too recently: fail closed.
+    Refuse {
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+    },
+}
+
+/// What is known of the keys of one issuer.
+#[derive(Debug, Default)]
+pub struct KeyState {
+    keys: Option<KeySet>,
+    /// Grows with each set that differs in time from the one before: what was verified with an older set is void.
+    generation: u64,
+    fresh_until: UnixMillis,
+    last_attempt: Option<UnixMillis>,
+    last_failed: bool,
+    /// Attempts that have not come back. Some never do: the platform drops a request whose client went away.
+    pending: u32,
+    unknown_kids: VecDeque<String>,
+}
+
+/// What to do about a key id that the set does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownKid {
+    /// Ask the provider: its set may have grown.
+    Look,
+    /// The provider has no such key, or was asked just now.
+    Unknown,
+    /// The provider cannot be reached: nobody can say.
+    Unavailable {
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+    },
+}
+
+impl KeyState {
+    /// A key set that never ages: a static key.
+    #[must_use]
+    pub fn forever(keys: KeySet) -> Self {
+        Self { keys: Some(keys), generation: 1, fresh_until: UnixMillis(u64::MAX), ..Self::default() }
+    }
+
+    /// The keys, whatever their age: ask [`Self::freshness`] first.
+    #[must_use]
+    pub fn keys(&self) -> Option<&KeySet> {
+        self.keys.as_ref()
+    }
+
+    /// The number of the key set.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What to do at `now`.
+    #[must_use]
+    pub fn freshness(&self, now: UnixMillis) -> Freshness {
+        if self.keys.is_some() {
+            if now < self.fresh_until {
+                return Freshness::Use;
+            }
+            if now < self.fresh_until.plus_seconds(JWKS_STALE) {
+                return match self.wait(now, JWKS_RETRY) {
+                    None => Freshness::UseAndRefresh,
+                    Some(_) => Freshness::Use,
+                };
+            }
+        }
+        // Only a failure holds requests back: after a success there would be keys.
+        match self.wait(now, JWKS_RETRY) {
+            Some(retry_after) if self.last_failed => Freshness::Refuse { retry_after },
+            _ => Freshness::Fetch,
+        }
+    }
+
+    /// What to do about an unknown `kid`. The provider is asked for it at most once while it is remembered, and for
+    /// any at most once in a cool-down; but while that one attempt is on its way a few others may go too, because
+    /// after a rotation many good tokens arrive at once and none waits for another's work.
+    #[must_use]
+    pub fn unknown_kid(&self, kid: &str, now: UnixMillis) -> UnknownKid {
+        let fixed = self.fresh_until == UnixMillis(u64::MAX);
+        if fixed || kid.len() > KID_BYTES || self.unknown_kids.iter().any(|unknown| unknown == kid) {
+            return UnknownKid::Unknown;
+        }
+        let on_its_way = (1..JWKS_PARALLEL).contains(&self.pending) && self.wait(now, PROVIDER_TIMEOUT).is_some();
+        match self.wait(now, JWKS_COOLDOWN) {
+            None => UnknownKid::Look,
+            Some(_) if on_its_way => UnknownKid::Look,
+            Some(_) if self.last_failed => match self.wait(now, JWKS_RETRY) {
+                None => UnknownKid::Look,
+                Some(retry_after) => UnknownKid::Unavailable { retry_after },
+            },
+            Some(_) => UnknownKid::Unknown,
+        }
+    }
+
+    /// Remembers that the provider has no key of this id. Forgotten when the key set changes in [`Self::stored`].
+    pub fn remember_unknown(&mut self, kid: &str) {
+        if kid.len() <= KID_BYTES && !self.unknown_kids.iter().any(|unknown| unknown == kid) {
+            if self.unknown_kids.len() == UNKNOWN_KIDS {
+                self.unknown_kids.pop_front();
+            }
+            self.unknown_kids.push_back(kid.to_owned());
+        }
+    }
+
+    /// Notes that the provider is being asked.
+    pub fn attempted(&mut self, now: UnixMillis) {
+        self.last_attempt = Some(now);
+        self.pending += 1;
+    }
+
+    /// Keeps a key set that the provider sent with a lifetime in seconds.
+    pub fn stored(&mut self, keys: KeySet, lifetime: Option<u64>, now: UnixMillis) {
+        let lifetime = lifetime.unwrap_or(JWKS_FRESH_DEFAULT).clamp(JWKS_FRESH_FLOOR, JWKS_FRESH_CEILING);
+        self.keys = Some(keys);
+        self.generation += 1;
+        self.fresh_until = now.plus_seconds(lifetime);
+        self.last_failed = false;
+        self.pending = 0;
+        self.unknown_kids.clear();
+    }
+
+    /// Notes that the provider could not be asked; what there is stays.
+    pub fn failed(&mut self, now: UnixMillis) {
+        self.last_attempt = Some(now);
+        self.last_failed = true;
+        self.pending = 0;
+    }
+
+    /// Seconds, rounded up, until `pause` has passed since the last attempt.
+    fn wait(&self, now: UnixMillis, pause: u64) -> Option<u64> {
+        let until = self.last_attempt?.plus_seconds(pause);
+        (now < until).then(|| until.since(now).div_ceil(1000))
+    }
+}
+
+/// The lifetime in seconds that a response's `Cache-Control` and `Age` leave (RFC 9111 §4.2.1); `None` where it
+/// does not say. `no-store` and `no-cache` are a lifetime of zero, which the floor then lifts.
+#[must_use]
+pub fn lifetime(cache_control: Option<&str>, age: Option<&str>) -> Option<u64> {
+    let directives = cache_control?.to_ascii_lowercase();
+    let mut max_age = None;
+    for directive in directives.split(',').map(str::trim) {
+        match directive.split_once('=') {
+            None if matches!(directive, "no-store" | "no-cache") => return Some(0),
+            Some(("max-age", seconds)) => max_age = seconds.trim_matches('"').parse::<u64>().ok(),
+            _ => {}
+        }
+    }
+    let age = age.and_then(|age| age.trim().parse::<u64>().ok()).unwrap_or(0);
+    max_age.map(|seconds| seconds.saturating_sub(age))
+}

@@ -1,0 +1,249 @@
+//! Verification keys and the algorithms that they serve (RFC 7517, RFC 7518, RFC 8037, RFC 8725 §3.1).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jwt_compact::jwk::JsonWebKey;
+use serde_json::Value;
+use sha2::Sha256;
+
+use crate::limits::{KID_BYTES, RSA_BITS_MAX, RSA_BITS_MIN};
+
+/// The signature algorithms that the gate verifies: asymmetric ones, none that is deprecated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum JwsAlgorithm {
+    /// ECDSA, P-256, SHA-256.
+    Es256,
+    /// ECDSA, P-384, SHA-384.
+    Es384,
+    /// Ed25519 (RFC 8037).
+    EdDsa,
+    /// RSASSA-PSS, SHA-256.
+    Ps256,
+    /// RSASSA-PSS, SHA-384.
+    Ps384,
+    /// RSASSA-PSS, SHA-512.
+    Ps512,
+    /// RSASSA-PKCS1-v1_5, SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5, SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5, SHA-512.
+    Rs512,
+}
+
+impl JwsAlgorithm {
+    /// All of them, in the order of their names.
+    pub const ALL: [Self; 9] = [
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+    ];
+
+    /// Reads an `alg` value. Case matters (RFC 7515 §4.1.1).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
+    }
+
+    /// The `alg` value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+        }
+    }
+
+    fn key_family(self) -> KeyFamily {
+        match self {
+            Self::Es256 => KeyFamily::P256,
+            Self::Es384 => KeyFamily::P384,
+            Self::EdDsa => KeyFamily::Ed25519,
+            Self::Ps256 | Self::Ps384 | Self::Ps512 | Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyFamily::Rsa,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyFamily {
+    Ed25519,
+    P256,
+    P384,
+    Rsa,
+}
+
+/// A public key that may verify tokens: of a known type, strong enough, and not meant for anything else.
+#[derive(Clone)]
+pub struct VerificationKey {
+    id: Option<String>,
+    /// The one algorithm that the key's owner allows, where they say so.
+    algorithm: Option<JwsAlgorithm>,
+    family: KeyFamily,
+    jwk: JsonWebKey<'static>,
+    thumbprint: String,
+}
+
+impl VerificationKey {
+    /// Reads one JWK.
+    ///
+    /// # Errors
+    /// [`KeyError`] where the key is private or symmetric, is not for verifying, has parameters that do not fit its
+    /// type, or is weak.
+    pub fn parse(jwk: &Value) -> Result<Self, KeyError> {
+        let text = |member: &str| match jwk.get(member) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(KeyError::Malformed),
+        };
+        if text("use")?.is_some_and(|usage| usage != "sig") {
+            return Err(KeyError::NotForSignatures);
+        }
+        if let Some(operations) = jwk.get("key_ops") {
+            let operations = operations.as_array().ok_or(KeyError::Malformed)?;
+            if !operations.iter().any(|operation| operation == "verify") {
+                return Err(KeyError::NotForSignatures);
+            }
+        }
+        let algorithm = match text("alg")? {
+            None => None,
+            Some(name) => Some(JwsAlgorithm::parse(name).ok_or(KeyError::UnknownAlgorithm)?),
+        };
+        let id = text("kid")?.map(str::to_owned);
+        if id.as_ref().is_some_and(|id| id.len() > KID_BYTES) {
+            return Err(KeyError::Malformed);
+        }
+        if !matches!(text("kty")?, Some("RSA" | "EC" | "OKP")) {
+            return Err(KeyError::UnknownType);
+        }
+        let jwk: JsonWebKey<'static> = serde_json::from_value(jwk.clone()).map_err(|_| KeyError::Malformed)?;
+        let family = family(&jwk)?;
+        if algorithm.is_some_and(|algorithm| algorithm.key_family() != family) {
+            return Err(KeyError::AlgorithmDoesNotFit);
+        }
+        let thumbprint = thumbprint(&jwk);
+        Ok(Self { id, algorithm, family, jwk, thumbprint })
+    }
+
+    /// The `kid`, where the key has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Whether a signature of `algorithm` can be checked with this key.
+    #[must_use]
+    pub fn fits(&self, algorithm: JwsAlgorithm) -> bool {
+        self.family == algorithm.key_family() && self.algorithm.is_none_or(|only| only == algorithm)
+    }
+
+    /// The public parameters.
+    #[must_use]
+    pub fn jwk(&self) -> &JsonWebKey<'static> {
+        &self.jwk
+    }
+
+    /// The SHA-256 thumbprint (RFC 7638) in base64url: equal keys have equal thumbprints.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+}
+
+impl fmt::Debug for VerificationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerificationKey({:?}, {})", self.family, self.thumbprint)
+    }
+}
+
+/// The thumbprint of a key in base64url.
+#[must_use]
+pub fn thumbprint(jwk: &JsonWebKey<'_>) -> String {
+    URL_SAFE_NO_PAD.encode(jwk.thumbprint::<Sha256>())
+}
+
+fn family(jwk: &JsonWebKey<'_>) -> Result<KeyFamily, KeyError> {
+    if jwk.is_signing_key() {
+        return Err(KeyError::Private);
+    }
+    match jwk {
+        JsonWebKey::Rsa { modulus, public_exponent, .. } => {
+            let leading = modulus.first().copied().ok_or(KeyError::Malformed)?;
+            // RFC 7518 §6.3.1.1: no leading zero octet.
+            if leading == 0 || modulus.last().is_none_or(|last| last % 2 == 0) {
+                return Err(KeyError::Malformed);
+            }
+            let bits = modulus.len() * 8 - leading.leading_zeros() as usize;
+            if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
+                return Err(KeyError::Weak);
+            }
+            let exponent = public_exponent.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+            let fits = (1..=4).contains(&public_exponent.len())
+                && public_exponent.first() != Some(&0)
+                && exponent >= 3
+                && exponent % 2 == 1;
+            if fits { Ok(KeyFamily::Rsa) } else { Err(KeyError::Weak) }
+        }
+        JsonWebKey::EllipticCurve { curve, x, y, .. } => match (curve.as_ref(), x.len(), y.len()) {
+            ("P-256", 32, 32) => Ok(KeyFamily::P256),
+            ("P-384", 48, 48) => Ok(KeyFamily::P384),
+            ("P-256" | "P-384", ..) => Err(KeyError::Malformed),
+            _ => Err(KeyError::UnknownType),
+        },
+        JsonWebKey::KeyPair { curve, x, .. } => match (curve.as_ref(), x.len()) {
+            ("Ed25519", 32) => Ok(KeyFamily::Ed25519),
+            ("Ed25519", _) => Err(KeyError::Malformed),
+            _ => Err(KeyError::UnknownType),
+        },
+        _ => Err(KeyError::UnknownType),
+    }
+}
+
+/// Why a key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyError {
+    /// `alg` is for another type of key.
+    AlgorithmDoesNotFit,
+    /// A member is missing or has a wrong form.
+    Malformed,
+    /// `use` or `key_ops` say that it is for something else.
+    NotForSignatures,
+    /// The key is private, and it should not have been here.
+    Private,
+    /// `alg` is not one that the gate verifies.
+    UnknownAlgorithm,
+    /// `kty` or `crv` is not one that the gate knows.
+    UnknownType,
+    /// RSA below 2048 or above 8192 bits, or with an unfit exponent.
+    Weak,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlgorithmDoesNotFit => "its alg is for another type of key",
+            Self::Malformed => "a member is missing or malformed",
+            Self::NotForSignatures => "its use or key_ops is not for verifying signatures",
+            Self::Private => "is a private or symmetric key",
+            Self::UnknownAlgorithm => "its alg is not one that is verified here",
+            Self::UnknownType => "its kty or crv is not known here (RSA, EC P-256 and P-384, OKP Ed25519 are)",
+            Self::Weak => "is an RSA key below 2048 or above 8192 bits, or has an unfit exponent",
+        })
+    }
+}
+
+impl std::error::Error for KeyError {}

@@ -1,0 +1,93 @@
+//! A JWK set (RFC 7517 §5) and the choice of a key from it.
+
+use serde_json::Value;
+
+use crate::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
+use crate::limits::JWKS_KEYS;
+use crate::strict_json;
+
+/// The usable keys of an issuer.
+#[derive(Debug, Clone, Default)]
+pub struct KeySet {
+    keys: Vec<VerificationKey>,
+    /// Keys that were left out, with the reason: RFC 7517 §5 wants unknown kinds skipped, and a weak key must not take
+    /// the strong ones with it.
+    skipped: Vec<(Option<String>, KeyError)>,
+}
+
+impl KeySet {
+    /// Reads a JWK set.
+    ///
+    /// # Errors
+    /// A description where the text is not a JWK set, or holds no key that can be used.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let document = strict_json::parse(text).map_err(|error| format!("the JWK set is {error}"))?;
+        let entries = document
+            .get("keys")
+            .and_then(Value::as_array)
+            .ok_or_else(|| "the document has no array `keys`: not a JWK set".to_owned())?;
+        let mut set = Self::default();
+        for entry in entries.iter().take(JWKS_KEYS) {
+            match VerificationKey::parse(entry) {
+                Ok(key) => set.keys.push(key),
+                Err(error) => set.skipped.push((entry.get("kid").and_then(Value::as_str).map(str::to_owned), error)),
+            }
+        }
+        if set.keys.is_empty() {
+            let why: Vec<String> = set.skipped.iter().map(|(_, error)| error.to_string()).collect();
+            return Err(format!("the JWK set has no usable key ({} skipped: {})", why.len(), why.join("; ")));
+        }
+        Ok(set)
+    }
+
+    /// A set of one key.
+    #[must_use]
+    pub fn of_one(key: VerificationKey) -> Self {
+        Self { keys: vec![key], skipped: Vec::new() }
+    }
+
+    /// The key for a token with this `kid` and algorithm. A token without `kid` gets a key only where exactly one
+    /// fits: trying several would let a caller choose.
+    ///
+    /// # Errors
+    /// [`NoKey`] says what is missing.
+    pub fn select(&self, kid: Option<&str>, algorithm: JwsAlgorithm) -> Result<&VerificationKey, NoKey> {
+        let mut named = self.keys.iter().filter(|key| kid.is_none() || key.id() == kid).peekable();
+        if named.peek().is_none() {
+            let refused = kid.is_some() && self.skipped.iter().any(|(id, _)| id.as_deref() == kid);
+            return Err(if refused { NoKey::Unusable } else { NoKey::UnknownKid });
+        }
+        let mut fitting = named.filter(|key| key.fits(algorithm));
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            (Some(_), Some(_)) => Err(NoKey::Several),
+            (None, _) => Err(NoKey::DoesNotFit),
+        }
+    }
+
+    /// Whether the set names this key id, usable or not.
+    #[must_use]
+    pub fn knows(&self, kid: &str) -> bool {
+        let ids = self.keys.iter().map(VerificationKey::id).chain(self.skipped.iter().map(|(id, _)| id.as_deref()));
+        ids.flatten().any(|id| id == kid)
+    }
+
+    /// How many keys can be used, and how many were left out.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.keys.len(), self.skipped.len())
+    }
+}
+
+/// Why no key was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoKey {
+    /// There is a key of that id, for another algorithm.
+    DoesNotFit,
+    /// More than one key could be meant.
+    Several,
+    /// No key has that id: the set may be older than the key.
+    UnknownKid,
+    /// The key of that id is weak or of a kind that is not verified here.
+    Unusable,
+}

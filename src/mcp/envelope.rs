@@ -1,0 +1,46 @@
+//! The JSON-RPC 2.0 envelope: what a message asks for, and the error bodies that the gate answers with.
+
+use serde_json::{Value, json};
+
+use crate::strict_json;
+
+/// A JSON-RPC id (string or number); `null` stands for one that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequestId(Option<Value>);
+
+impl RequestId {
+    /// An id that is not known.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self(None)
+    }
+
+    /// The id of the single request in `body`; unknown for notifications, responses, batches and anything that is
+    /// not one strict JSON-RPC request.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        let Ok(Value::Object(message)) = strict_json::parse(body) else { return Self::unknown() };
+        if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") || !message.contains_key("method") {
+            return Self::unknown();
+        }
+        match message.get("id") {
+            Some(id @ Value::String(_)) => Self(Some(id.clone())),
+            Some(Value::Number(id)) if id.is_i64() || id.is_u64() => Self(Some(Value::Number(id.clone()))),
+            _ => Self::unknown(),
+        }
+    }
+}
+
+/// The body of a refusal: a JSON-RPC error response (T32) with the request's id where that is known.
+///
+/// `code` is the HTTP status: JSON-RPC reserves -32768..-32000, MCP defines codes there, and a code of ours among
+/// them would be taken for one of those.
+#[must_use]
+pub fn error_body(id: &RequestId, code: u16, message: &str, request: &str) -> String {
+    json!({
+        "jsonrpc": "2.0",
+        "id": id.0,
+        "error": { "code": code, "message": message, "data": { "request": request } }
+    })
+    .to_string()
+}

@@ -1,0 +1,41 @@
+//! Protocol revisions and the two eras (requirements §1): handshake and sessions up to 2025-11-25, one
+//! self-contained request after another from 2026-07-28 on.
+
+/// The revision that began the modern era.
+pub const FIRST_MODERN: &str = "2026-07-28";
+
+/// The two ways to speak MCP over HTTP. They differ in what a disconnect means (T25, L7) and in which fields may be
+/// believed (T18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    /// Stateless, `Mcp-Method` on each request; a disconnect cancels.
+    Modern,
+    /// `initialize`, perhaps a session; a disconnect does not cancel.
+    Legacy,
+}
+
+impl Era {
+    /// The era that an `MCP-Protocol-Version` field announces. Anything that is not a date is `Legacy`: the origin
+    /// server judges versions; only what surely is modern gets the modern rules.
+    #[must_use]
+    pub fn announced(version: Option<&str>) -> Self {
+        match version {
+            Some(version) if is_date(version) && version >= FIRST_MODERN => Self::Modern,
+            _ => Self::Legacy,
+        }
+    }
+
+    /// The label in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Modern => "modern",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() })
+}

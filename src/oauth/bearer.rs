@@ -1,0 +1,85 @@
+//! The `Authorization` field (RFC 9110 §11.6.2) and the bearer token in it (RFC 6750 §2.1).
+
+use std::fmt;
+
+/// A bearer token as the caller sent it. Never shown: its `Debug` says only how long it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken(String);
+
+impl BearerToken {
+    /// A token of characters that RFC 6750 §2.1 allows (`b64token`).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let body = text.trim_end_matches('=');
+        let fits = !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b));
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The token itself, for verification and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BearerToken({} bytes)", self.0.len())
+    }
+}
+
+/// What the `Authorization` field holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// No field, or a scheme that no verifier here takes: RFC 6750 §3.1 wants a challenge without an error code.
+    None,
+    /// A bearer token.
+    Bearer(BearerToken),
+    /// A bearer credential that cannot be read, or the field repeated: `invalid_request`.
+    Malformed,
+}
+
+/// Reads the field. The scheme's case does not matter (R20); a repeated field arrives joined by commas, which
+/// neither a scheme nor a `b64token` has.
+#[must_use]
+pub fn parse_authorization(field: Option<&str>) -> Credentials {
+    let Some(field) = field else { return Credentials::None };
+    if field.contains(',') {
+        return Credentials::Malformed;
+    }
+    let (scheme, rest) = field.split_once(' ').unwrap_or((field, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Credentials::None;
+    }
+    BearerToken::parse(rest.trim_start_matches(' ')).map_or(Credentials::Malformed, Credentials::Bearer)
+}
+
+/// Whether a query carries an access token (RFC 6750 §2.3), which MCP forbids (R12): the token would be in every log
+/// on the way. Names are compared as a form decoder reads them.
+#[must_use]
+pub fn in_query(query: &str) -> bool {
+    query.split(['&', ';']).any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decoded(name).eq_ignore_ascii_case("access_token")
+    })
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut decoded = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        decoded.push_str(rest.get(..at).unwrap_or_default());
+        match rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(char::from(byte));
+                rest = rest.get(at + 3..).unwrap_or_default();
+            }
+            None => {
+                decoded.push('%');
+                rest = rest.get(at + 1..).unwrap_or_default();
+            }
+        }
+    }
+    decoded.push_str(rest);
+    decoded
+}

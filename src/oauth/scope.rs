@@ -1,0 +1,117 @@
+//! Scopes (RFC 6749 §3.3) and their hierarchy (R10).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// One scope token: printable ASCII but space, `"` and `\`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope(String);
+
+impl Scope {
+    /// Reads a scope token.
+    ///
+    /// # Errors
+    /// A description where the text is empty or has other characters.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("must be a scope token (RFC 6749 §3.3: no space, quote or backslash), got {text:?}"))
+        }
+    }
+
+    /// The token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A set of scopes, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScopeSet(BTreeSet<Scope>);
+
+impl ScopeSet {
+    /// Reads a `scope` value, tokens between single spaces. Tokens that are no scope are left out: they can unlock
+    /// nothing.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        text.split(' ').filter_map(|token| Scope::parse(token).ok()).collect()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The scopes in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<Scope> for ScopeSet {
+    fn from_iter<T: IntoIterator<Item = Scope>>(scopes: T) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, scope) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// What scopes include: a table of configuration, closed over its own consequences, and `prefix:*`.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeHierarchy(BTreeMap<Scope, BTreeSet<Scope>>);
+
+impl ScopeHierarchy {
+    /// Closes `includes` transitively; circles are harmless.
+    #[must_use]
+    pub fn new(includes: BTreeMap<Scope, BTreeSet<Scope>>) -> Self {
+        let mut closed = includes.clone();
+        for (scope, reached) in &mut closed {
+            let mut frontier: Vec<Scope> = reached.iter().cloned().collect();
+            while let Some(next) = frontier.pop() {
+                for further in includes.get(&next).into_iter().flatten() {
+                    if further != scope && reached.insert(further.clone()) {
+                        frontier.push(further.clone());
+                    }
+                }
+            }
+        }
+        Self(closed)
+    }
+
+    /// Whether a caller granted `granted` has `required`.
+    #[must_use]
+    pub fn covers(&self, granted: &ScopeSet, required: &Scope) -> bool {
+        granted.iter().any(|scope| {
+            includes(scope, required)
+                || self.0.get(scope).is_some_and(|more| more.iter().any(|implied| includes(implied, required)))
+        })
+    }
+
+    /// Those of `required` that `granted` does not cover.
+    #[must_use]
+    pub fn missing(&self, granted: &ScopeSet, required: &ScopeSet) -> ScopeSet {
+        required.iter().filter(|scope| !self.covers(granted, scope)).cloned().collect()
+    }
+}
+
+/// Equal, or `files:*` and anything that begins with `files:`.
+fn includes(scope: &Scope, required: &Scope) -> bool {
+    scope == required
+        || scope.0.strip_suffix('*').is_some_and(|prefix| {
+            prefix.len() > 1 && prefix.ends_with(':') && required.0.len() > prefix.len() && required.0.starts_with(prefix)
+        })
+}

@@ -1,0 +1,119 @@
+//! Lines of the log: one JSON object each. Requests that pass and requests that do not have the same members.
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::observe::trail::Trail;
+use crate::rejection::Rejection;
+use crate::time::UnixMillis;
+
+/// The version of the members below. It grows when one changes its meaning.
+const VERSION: u8 = 1;
+
+/// What was decided of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It was forwarded, or a public document was served.
+    Allow,
+    /// It was refused.
+    Deny,
+}
+
+/// The line of one request.
+#[derive(Debug, Serialize)]
+pub struct RequestEvent<'a> {
+    v: u8,
+    event: &'static str,
+    time: String,
+    request_id: &'a str,
+    trace_id: &'a str,
+    method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    era: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    decision: Decision,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    status: u16,
+    duration_ms: u64,
+    authentication_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_ms: Option<u64>,
+}
+
+/// What a request came to.
+pub enum Outcome<'a> {
+    /// Passed or served, for this reason.
+    Allow(&'static str),
+    /// Refused.
+    Deny(&'a Rejection),
+}
+
+/// The line of one request.
+#[must_use]
+pub fn request_line(trail: &Trail, config: Option<&Config>, outcome: &Outcome<'_>, status: u16, now: UnixMillis) -> String {
+    let resource = config.zip(trail.resource).and_then(|(config, index)| config.resources.get(index));
+    let (decision, reason, detail) = match outcome {
+        Outcome::Allow(reason) => (Decision::Allow, *reason, None),
+        Outcome::Deny(rejection) => (Decision::Deny, rejection.reason(), rejection.detail()),
+    };
+    let event = RequestEvent {
+        v: VERSION,
+        event: "request",
+        time: now.to_rfc3339(),
+        request_id: &trail.request_id,
+        trace_id: trail.trace.id(),
+        method: trail.method.as_str(),
+        resource: resource.map(|resource| resource.path.as_str()),
+        era: trail.era.map(crate::mcp::era::Era::as_str),
+        mcp_method: trail.mcp_method.as_deref(),
+        mcp_name: trail.mcp_name.as_deref(),
+        issuer: trail.issuer.as_deref(),
+        client: trail.client.as_deref(),
+        subject: trail.subject.as_deref(),
+        decision,
+        reason,
+        detail,
+        status,
+        duration_ms: now.since(trail.begun),
+        authentication_ms: trail.authentication_ms,
+        origin_ms: trail.origin_ms,
+    };
+    line(&event)
+}
+
+/// A line about the gateway itself.
+#[derive(Debug, Serialize)]
+pub struct GatewayEvent<'a> {
+    v: u8,
+    event: &'static str,
+    time: String,
+    level: &'static str,
+    /// What happened, of a closed set.
+    reason: &'static str,
+    /// More about it.
+    detail: &'a str,
+}
+
+/// A line about the gateway itself: its configuration, its keys.
+#[must_use]
+pub fn gateway_line(level: &'static str, reason: &'static str, detail: &str, now: UnixMillis) -> String {
+    line(&GatewayEvent { v: VERSION, event: "gateway", time: now.to_rfc3339(), level, reason, detail })
+}
+
+fn line(event: &impl Serialize) -> String {
+    serde_json::to_string(event).unwrap_or_else(|_| String::from("{\"event\":\"unserializable\"}"))
+}

@@ -1,0 +1,5 @@
+//! What the gate says of itself: one line for each request, and nothing that could be used.
+
+pub mod event;
+pub mod trace;
+pub mod trail;

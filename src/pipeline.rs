@@ -1,0 +1,25 @@
+//! The stages of the road, in order. Each type can be made by its own stage alone, from the value before it, so that
+//! having one proves everything above it in this list.
+//!
+//! | value | made by | what is now true |
+//! |---|---|---|
+//! | [`Head`] | the shell | nothing |
+//! | [`Admitted`] | [`crate::transport::guard::admit`] | the host is ours, the scheme protects, sizes are bounded, the path has one meaning, no token is in the query |
+//! | [`Routed`] | [`crate::resource::route::route`] | it is a public document, a preflight, a path open to everyone, or a request to one protected resource with a method and media type that it takes, from no foreign page |
+//! | [`Authenticated`] | [`crate::token::authenticate`] | the caller is known: [`Principal`] |
+//! | [`Inspected`] | [`crate::mcp::inspect::inspect`] | what is asked for is known, as far as configuration needs to know it |
+//! | [`Permit`] | [`crate::policy`] | the caller may do that |
+//! | [`OutboundRequest`] | [`crate::forward::request`] | it carries nothing that the origin server should not see |
+//!
+//! Every exit before the end is a [`Rejection`], told to the caller by its one
+//! [`disclose`](crate::rejection::Rejection::disclose).
+
+pub use crate::forward::request::OutboundRequest;
+pub use crate::mcp::inspect::Inspected;
+pub use crate::policy::Permit;
+pub use crate::rejection::Rejection;
+pub use crate::resource::route::{PublicRequest, ResourceRequest, Routed};
+pub use crate::token::authenticate::Authenticated;
+pub use crate::token::principal::Principal;
+pub use crate::transport::guard::Admitted;
+pub use crate::transport::head::Head;

@@ -1,0 +1,286 @@
+//! Every way to say no. Many reasons inside, few words outside: [`Rejection::disclose`] is the one place that decides
+//! what a caller learns; the reason itself goes to the log alone.
+
+use crate::jwks::key_set::NoKey;
+use crate::oauth::challenge::BearerError;
+use crate::oauth::scope::ScopeSet;
+use crate::resource::path::AmbiguousPath;
+use crate::strict_json::StrictJsonError;
+
+/// Why a request went no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The path has no single meaning.
+    AmbiguousPath(AmbiguousPath),
+    /// The request's body ended before it was complete.
+    BodyCutShort,
+    /// The body is larger than the resource allows.
+    BodyTooLarge,
+    /// All fields together, or their number, exceed the limit.
+    FieldsTooLarge,
+    /// `Host` names somebody else: DNS rebinding, or a request astray.
+    ForeignHost,
+    /// A web page that is not allowed sent this (T1).
+    ForeignOrigin,
+    /// Plain HTTP outside development.
+    HttpsRequired,
+    /// The token is good, and these scopes are missing.
+    InsufficientScope {
+        /// What the token lacks.
+        missing: ScopeSet,
+    },
+    /// Something of ours went wrong.
+    Internal(&'static str),
+    /// The issuer's keys cannot be had.
+    IssuerUnavailable {
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+    },
+    /// `Content-Length` is no number, or appears with different values.
+    MalformedContentLength,
+    /// The `Authorization` field cannot be read, or is repeated.
+    MalformedCredentials,
+    /// The method is none that this path takes.
+    MethodNotAllowed {
+        /// The methods that it takes.
+        allow: &'static str,
+    },
+    /// Configuration is not valid: nothing passes.
+    Misconfigured,
+    /// No credentials were sent.
+    NoCredentials,
+    /// Nothing is at this path.
+    NotFound,
+    /// The origin server answered with an error of its own.
+    OriginFailed {
+        /// Its status.
+        status: u16,
+    },
+    /// The origin server's answer ended before it was complete, or broke.
+    OriginLost,
+    /// The origin server redirects: followed, it could send the caller's request anywhere.
+    OriginRedirected {
+        /// Its status.
+        status: u16,
+    },
+    /// The origin server did not answer in time.
+    OriginTimeout,
+    /// The origin server asks for credentials that it was not given.
+    OriginUnauthorized,
+    /// The origin server cannot be reached.
+    OriginUnreachable,
+    /// The access token is not accepted.
+    Token(TokenError),
+    /// An access token in the query (R12).
+    TokenInQuery,
+    /// The body is not JSON.
+    UnsupportedMediaType,
+    /// The request target is too long.
+    UrlTooLong,
+}
+
+/// Why an access token is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// `alg` is missing, `none`, symmetric, unknown, or not allowed for this issuer.
+    AlgorithmNotAllowed,
+    /// `aud` names somebody else (R2).
+    Audience,
+    /// A claim has a wrong type or an impossible value.
+    ClaimMalformed(&'static str),
+    /// A claim that must be there is not.
+    ClaimMissing(&'static str),
+    /// Too many claims.
+    ClaimsTooMany,
+    /// The claims are not strict JSON.
+    ClaimsNotJson(StrictJsonError),
+    /// `exp` has passed.
+    Expired,
+    /// The header has a member that must not be obeyed: `crit`, `jku`, `jwk`, `x5u`, `x5c`, `b64`.
+    ForbiddenHeader(&'static str),
+    /// The header is not strict JSON, or has members of wrong types.
+    HeaderMalformed,
+    /// An ID token: it tells a client who logged in, and opens nothing.
+    IdToken,
+    /// `iat` lies in the future.
+    IssuedInFuture,
+    /// The issuer's key does not serve this token.
+    Key(NoKey),
+    /// Not three parts of canonical base64url.
+    Malformed,
+    /// `nbf` lies in the future.
+    NotYetValid,
+    /// The signature is wrong.
+    Signature,
+    /// Larger than any token should be.
+    TooLong,
+    /// `typ` is not that of an access token.
+    TypeNotAllowed,
+    /// `iss` is none that this resource accepts.
+    UnknownIssuer,
+}
+
+/// What a caller learns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disclosure {
+    /// The HTTP status.
+    pub status: u16,
+    /// A fixed sentence, for the JSON-RPC error and the challenge.
+    pub message: &'static str,
+    /// Whether a challenge is sent, and with which error code.
+    pub challenge: Challenging,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u64>,
+    /// `Allow`.
+    pub allow: Option<&'static str>,
+}
+
+/// Whether a refusal carries a challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenging {
+    /// No challenge: credentials are not what is wrong.
+    No,
+    /// A challenge without an error code (R20).
+    Plain,
+    /// A challenge with this error code.
+    Error(BearerError),
+}
+
+impl Rejection {
+    /// The reason code in the log: one of a closed set.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::AmbiguousPath(_) => "ambiguous_path",
+            Self::BodyCutShort => "body_cut_short",
+            Self::BodyTooLarge => "body_too_large",
+            Self::FieldsTooLarge => "fields_too_large",
+            Self::ForeignHost => "foreign_host",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::HttpsRequired => "https_required",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::Internal(_) => "internal",
+            Self::IssuerUnavailable { .. } => "issuer_unavailable",
+            Self::MalformedContentLength => "malformed_content_length",
+            Self::MalformedCredentials => "malformed_credentials",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::Misconfigured => "misconfigured",
+            Self::NoCredentials => "no_credentials",
+            Self::NotFound => "not_found",
+            Self::OriginFailed { .. } => "origin_failed",
+            Self::OriginLost => "origin_lost",
+            Self::OriginRedirected { .. } => "origin_redirected",
+            Self::OriginTimeout => "origin_timeout",
+            Self::OriginUnauthorized => "origin_unauthorized",
+            Self::OriginUnreachable => "origin_unreachable",
+            Self::Token(error) => error.reason(),
+            Self::TokenInQuery => "token_in_query",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UrlTooLong => "url_too_long",
+        }
+    }
+
+    /// More for the log, where there is more: never a token, a claim's value or a part of a body.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::AmbiguousPath(error) => Some(format!("the path {error}")),
+            Self::InsufficientScope { missing } => Some(format!("missing: {missing}")),
+            Self::Internal(what) => Some((*what).to_owned()),
+            Self::OriginFailed { status } | Self::OriginRedirected { status } => Some(format!("status {status}")),
+            Self::Token(TokenError::ClaimMalformed(claim) | TokenError::ClaimMissing(claim)) => {
+                Some((*claim).to_owned())
+            }
+            Self::Token(TokenError::ForbiddenHeader(member)) => Some((*member).to_owned()),
+            Self::Token(TokenError::ClaimsNotJson(error)) => Some(error.to_string()),
+            _ => None,
+        }
+    }
+
+    /// What the caller learns. 4xx other than 401 and 403 make clients take the gateway for an old server (era rules),
+    /// so they are kept for requests that no client of MCP sends.
+    #[must_use]
+    pub fn disclose(&self) -> Disclosure {
+        use BearerError::{InsufficientScope, InvalidRequest, InvalidToken};
+        match self {
+            Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),
+            Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
+            Self::MalformedContentLength => Disclosure::plain(400, "The Content-Length field is malformed."),
+            Self::BodyTooLarge => Disclosure::plain(413, "The request body is too large."),
+            Self::UrlTooLong => Disclosure::plain(414, "The URL is too long."),
+            Self::UnsupportedMediaType => Disclosure::plain(415, "The request body must be application/json."),
+            Self::FieldsTooLarge => Disclosure::plain(431, "The request fields are too large."),
+            Self::ForeignHost => Disclosure::plain(403, "This gateway does not answer for that host."),
+            Self::ForeignOrigin => Disclosure::plain(403, "This web origin is not allowed."),
+            Self::HttpsRequired => Disclosure::plain(403, "HTTPS is required."),
+            Self::MethodNotAllowed { allow } => {
+                Disclosure { allow: Some(allow), ..Disclosure::plain(405, "This method is not allowed here.") }
+            }
+            Self::NoCredentials => Disclosure {
+                challenge: Challenging::Plain,
+                ..Disclosure::plain(401, "Authentication is required.")
+            },
+            Self::MalformedCredentials => {
+                Disclosure::bearer(400, InvalidRequest, "The Authorization field is malformed or repeated.")
+            }
+            Self::TokenInQuery => {
+                Disclosure::bearer(400, InvalidRequest, "An access token must not be in the URL.")
+            }
+            Self::Token(TokenError::Expired) => Disclosure::bearer(401, InvalidToken, "The access token has expired."),
+            Self::Token(_) => Disclosure::bearer(401, InvalidToken, "The access token is not accepted here."),
+            Self::InsufficientScope { .. } => {
+                Disclosure::bearer(403, InsufficientScope, "The access token lacks a scope that this needs.")
+            }
+            Self::IssuerUnavailable { retry_after } => Disclosure {
+                retry_after: Some(*retry_after),
+                ..Disclosure::plain(503, "Access tokens cannot be verified at the moment.")
+            },
+            Self::Misconfigured => Disclosure::plain(503, "This gateway is not configured."),
+            Self::Internal(_) => Disclosure::plain(500, "The gateway failed."),
+            Self::OriginTimeout => Disclosure::plain(504, "The server behind the gateway did not answer in time."),
+            Self::OriginFailed { .. }
+            | Self::OriginLost
+            | Self::OriginRedirected { .. }
+            | Self::OriginUnauthorized
+            | Self::OriginUnreachable => Disclosure::plain(502, "The server behind the gateway failed."),
+        }
+    }
+}
+
+impl Disclosure {
+    fn plain(status: u16, message: &'static str) -> Self {
+        Self { status, message, challenge: Challenging::No, retry_after: None, allow: None }
+    }
+
+    fn bearer(status: u16, error: BearerError, message: &'static str) -> Self {
+        Self { challenge: Challenging::Error(error), ..Self::plain(status, message) }
+    }
+}
+
+impl TokenError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::AlgorithmNotAllowed => "token_algorithm",
+            Self::Audience => "token_audience",
+            Self::ClaimMalformed(_) => "token_claim_malformed",
+            Self::ClaimMissing(_) => "token_claim_missing",
+            Self::ClaimsTooMany => "token_claims_too_many",
+            Self::ClaimsNotJson(_) => "token_claims_not_json",
+            Self::Expired => "token_expired",
+            Self::ForbiddenHeader(_) => "token_forbidden_header",
+            Self::HeaderMalformed => "token_header_malformed",
+            Self::IdToken => "token_is_id_token",
+            Self::IssuedInFuture => "token_issued_in_future",
+            Self::Key(NoKey::DoesNotFit) => "token_key_does_not_fit",
+            Self::Key(NoKey::Several) => "token_key_ambiguous",
+            Self::Key(NoKey::UnknownKid) => "token_key_unknown",
+            Self::Key(NoKey::Unusable) => "token_key_unusable",
+            Self::Malformed => "token_malformed",
+            Self::NotYetValid => "token_not_yet_valid",
+            Self::Signature => "token_signature",
+            Self::TooLong => "token_too_long",
+            Self::TypeNotAllowed => "token_type",
+            Self::UnknownIssuer => "token_issuer",
+        }
+    }
+}

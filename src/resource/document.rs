@@ -1,0 +1,101 @@
+//! Documents that the gateway publishes to everyone: protected resource metadata (RFC 9728), the keys of identity
+//! assertions, and its health.
+
+use serde_json::json;
+
+use crate::config::{Config, Resource};
+use crate::resource::path::CanonicalPath;
+use crate::transport::head::{Fields, Method};
+
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+const KEYS: &str = "/.well-known/jwks.json";
+const HEALTH: &str = "/healthz";
+
+/// How long clients may keep metadata, in seconds: long enough to spare them the fetch at each connection, short
+/// enough that a corrected mistake reaches them while somebody watches.
+const MAX_AGE: &str = "public, max-age=300";
+
+/// A document with its caching.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicDocument {
+    /// The JSON text.
+    pub body: String,
+    /// `Cache-Control`.
+    pub cache_control: &'static str,
+}
+
+impl PublicDocument {
+    /// The response: status, fields, and the body unless the method asks for none.
+    #[must_use]
+    pub fn response(self, method: Method) -> (u16, Fields, String) {
+        let mut fields = Fields::new();
+        fields.set("access-control-allow-origin", "*");
+        if method == Method::Options {
+            fields.set("access-control-allow-methods", "GET, HEAD, OPTIONS");
+            // Clients add MCP-Protocol-Version to these requests, and whatever else they add opens nothing.
+            fields.set("access-control-allow-headers", "*, authorization");
+            fields.set("access-control-max-age", "7200");
+            return (204, fields, String::new());
+        }
+        fields.set("content-type", "application/json");
+        fields.set("cache-control", self.cache_control);
+        (200, fields, if method == Method::Head { String::new() } else { self.body })
+    }
+}
+
+/// The document at `path`, where there is one.
+#[must_use]
+pub fn find(path: &CanonicalPath, config: &Config) -> Option<PublicDocument> {
+    let path = path.as_str();
+    if path == HEALTH {
+        return Some(PublicDocument { body: json!({ "status": "ok" }).to_string(), cache_control: "no-store" });
+    }
+    if path == KEYS {
+        let key = config.assertion_key.as_ref()?;
+        return Some(PublicDocument { body: json!({ "keys": [key.public_jwk()] }).to_string(), cache_control: MAX_AGE });
+    }
+    let inserted = path.strip_prefix(METADATA)?;
+    let at_root = || match config.resources.as_slice() {
+        // Where there is but one resource, clients that look at the root find it too (R7).
+        [only] => Some(only),
+        several => several.iter().find(|resource| resource.path.as_str() == "/"),
+    };
+    let resource = match inserted {
+        "" | "/" => at_root(),
+        _ => config.resources.iter().find(|resource| resource.path.as_str() == inserted),
+    }?;
+    Some(PublicDocument { body: metadata(resource, config), cache_control: MAX_AGE })
+}
+
+/// The URL of a resource's metadata: the well-known segment inserted between host and path (RFC 9728 §3.1).
+#[must_use]
+pub fn metadata_url(resource: &Resource, config: &Config) -> String {
+    let path = resource.path.as_str();
+    format!("{}{METADATA}{}", config.public_url, if path == "/" { "" } else { path })
+}
+
+/// Protected resource metadata (RFC 9728 §2). Parameters without elements are left out (§3.2).
+fn metadata(resource: &Resource, config: &Config) -> String {
+    let issuers: Vec<&str> = resource
+        .issuers
+        .iter()
+        .filter_map(|&index| config.issuers.get(index))
+        .map(|issuer| issuer.identifier.as_str())
+        .collect();
+    let mut document = json!({
+        "resource": resource.identifier,
+        "authorization_servers": issuers,
+        "bearer_methods_supported": ["header"],
+    });
+    if !resource.scopes.is_empty() {
+        let scopes: Vec<&str> = resource.scopes.iter().map(|scope| scope.as_str()).collect();
+        document["scopes_supported"] = json!(scopes);
+    }
+    if let Some(name) = &resource.name {
+        document["resource_name"] = json!(name);
+    }
+    if let Some(page) = &resource.documentation {
+        document["resource_documentation"] = json!(page);
+    }
+    document.to_string()
+}

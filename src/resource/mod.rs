@@ -1,0 +1,5 @@
+//! Protected resources: canonical paths, the choice of a resource, and the documents that the gateway publishes.
+
+pub mod document;
+pub mod path;
+pub mod route;

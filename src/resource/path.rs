@@ -1,0 +1,148 @@
+//! Paths in one canonical form. Whatever two spellings an origin server may take for the same path, the gate has
+//! routed and authorized them as the same path, or refused them.
+
+use std::fmt;
+
+/// A path in canonical form: begins with `/`; unreserved characters unescaped, other escapes in upper case; no
+/// empty segment but a last one, no dot segments, no encoded slash, backslash or control character.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CanonicalPath(String);
+
+/// Why a path has no canonical form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmbiguousPath(&'static str);
+
+impl fmt::Display for AmbiguousPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl CanonicalPath {
+    /// Reads the path of a request or of configuration.
+    ///
+    /// # Errors
+    /// [`AmbiguousPath`] where readers disagree about what the path means.
+    pub fn parse(raw: &str) -> Result<Self, AmbiguousPath> {
+        if !raw.starts_with('/') {
+            return Err(AmbiguousPath("must begin with /"));
+        }
+        let mut canonical = String::with_capacity(raw.len());
+        let mut bytes = raw.bytes();
+        while let Some(byte) = bytes.next() {
+            if byte != b'%' {
+                if !is_pchar(byte) && byte != b'/' {
+                    return Err(AmbiguousPath("has a character that must be percent-encoded"));
+                }
+                canonical.push(char::from(byte));
+                continue;
+            }
+            let decoded = match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
+                (Some(high), Some(low)) => high * 16 + low,
+                _ => return Err(AmbiguousPath("has a malformed percent-encoding")),
+            };
+            match decoded {
+                b'/' | b'\\' => return Err(AmbiguousPath("has an encoded slash or backslash")),
+                0..=0x1F | 0x7F => return Err(AmbiguousPath("has an encoded control character")),
+                _ if is_unreserved(decoded) => canonical.push(char::from(decoded)),
+                _ => canonical.push_str(&format!("%{decoded:02X}")),
+            }
+        }
+        let path = Self(canonical);
+        let last = path.segments().count();
+        for (at, segment) in path.segments().enumerate() {
+            if segment.is_empty() && at + 1 != last {
+                return Err(AmbiguousPath("has an empty segment"));
+            }
+            // `..;x` too: some servers strip parameters before they resolve dots.
+            if matches!(segment.split(';').next(), Some("." | "..")) {
+                return Err(AmbiguousPath("has a dot segment"));
+            }
+        }
+        // An origin server that decodes once more must not find a slash or a dot segment either.
+        let folded = path.folded();
+        if folded.contains('\\') || folded.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(AmbiguousPath("has a dot segment or a backslash once it is decoded again"));
+        }
+        if folded.matches('/').count() != path.0.matches('/').count() {
+            return Err(AmbiguousPath("has a slash once it is decoded again"));
+        }
+        Ok(path)
+    }
+
+    /// The canonical text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows `base` where this path lies at or under it, on whole segments: empty, or beginning with `/`.
+    #[must_use]
+    pub fn under(&self, base: &Self) -> Option<&str> {
+        if base.0 == "/" {
+            return Some(if self.0 == "/" { "" } else { &self.0 });
+        }
+        self.0.strip_prefix(&base.0).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The path as the most lenient server could read it: decoded until nothing changes, in lower case, without
+    /// parameters. Two paths that are equal here may reach the same thing.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        let mut text = self.0.clone();
+        for _ in 0..4 {
+            let decoded = decode(&text);
+            if decoded == text {
+                break;
+            }
+            text = decoded;
+        }
+        text.split('/')
+            .map(|segment| segment.split(';').next().unwrap_or_default().to_lowercase())
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').skip(1)
+    }
+}
+
+impl fmt::Display for CanonicalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn decode(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let escape = match (byte, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high * 16 + low),
+            _ => None,
+        };
+        decoded.push(escape.unwrap_or(byte));
+        rest = if escape.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// RFC 3986 §3.3.
+fn is_pchar(byte: u8) -> bool {
+    is_unreserved(byte) || b"!$&'()*+,;=:@".contains(&byte)
+}

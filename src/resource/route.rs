@@ -1,0 +1,154 @@
+//! The second stage: what a request is for.
+
+use crate::config::{Config, Resource};
+use crate::observe::trail::Trail;
+use crate::pipeline::Admitted;
+use crate::rejection::Rejection;
+use crate::resource::document::{self, PublicDocument};
+use crate::transport::cors;
+use crate::transport::head::{Fields, Method};
+use crate::transport::web_origin::Caller;
+
+/// What a request is for.
+#[derive(Debug)]
+pub enum Routed {
+    /// A document that the gateway itself publishes to everyone.
+    Document(PublicDocument, Method),
+    /// A browser's preflight, with the fields of its answer.
+    Preflight(Fields),
+    /// A path that configuration opens to everyone.
+    Public(PublicRequest),
+    /// A protected resource.
+    Resource(ResourceRequest),
+}
+
+/// A request for a path that is open to everyone.
+#[derive(Debug)]
+pub struct PublicRequest {
+    admitted: Admitted,
+    index: usize,
+}
+
+impl PublicRequest {
+    /// The request.
+    #[must_use]
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
+    }
+
+    /// Index into `Config::public_paths`.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+/// A request for one protected resource, from no foreign page, with a method and a media type that it takes.
+#[derive(Debug)]
+pub struct ResourceRequest {
+    admitted: Admitted,
+    index: usize,
+}
+
+impl ResourceRequest {
+    /// The request.
+    #[must_use]
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
+    }
+
+    /// Index into `Config::resources`.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+/// Methods of an MCP endpoint: POST in both eras, GET and DELETE in the legacy one (L1, L5).
+const RESOURCE_METHODS: &str = "POST, GET, DELETE, OPTIONS";
+const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// Finds what a request is for, and holds it to what that takes:
+///
+/// 1. a public document: any page may read it; GET, HEAD and OPTIONS, else 405;
+/// 2. a path of `public_paths`, exactly;
+/// 3. the resource with the longest path that the request's lies under, on whole segments; where a more lenient
+///    reading of the path would lead elsewhere, 404;
+/// 4. the page that sent it is allowed, else 403 (T1);
+/// 5. the method is one of the resource's, else 405;
+/// 6. a body is `application/json`, else 415, and not announced larger than allowed, else 413.
+///
+/// # Errors
+/// The [`Rejection`] of the first check that fails.
+pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<Routed, Rejection> {
+    let method = admitted.head().method;
+    if let Some(document) = document::find(admitted.path(), config) {
+        trail.any_page();
+        return match method {
+            Method::Get | Method::Head | Method::Options => Ok(Routed::Document(document, method)),
+            _ => Err(Rejection::MethodNotAllowed { allow: PUBLIC_METHODS }),
+        };
+    }
+    let public = config.public_paths.iter().position(|public| public.path == *admitted.path());
+    let resource = if public.is_some() { None } else { Some(find(&admitted, config)?) };
+    trail.resource = resource;
+    match admitted.caller() {
+        Caller::Foreign => return Err(Rejection::ForeignOrigin),
+        Caller::Allowed(origin) => trail.page(origin.clone()),
+        Caller::NoBrowser => {}
+    }
+    let methods = if public.is_some() { PUBLIC_METHODS } else { RESOURCE_METHODS };
+    let fields = &admitted.head().fields;
+    if method == Method::Options {
+        // Only browsers ask, and they say for whom; anything else gets the refusal of any other method.
+        return match (admitted.caller(), fields.get("access-control-request-method")) {
+            (Caller::Allowed(origin), Some(_)) => {
+                Ok(Routed::Preflight(cors::preflight(origin, methods, fields.get("access-control-request-headers"))))
+            }
+            _ => Err(Rejection::MethodNotAllowed { allow: methods }),
+        };
+    }
+    match (public, resource) {
+        (Some(index), _) if matches!(method, Method::Get | Method::Head) => {
+            Ok(Routed::Public(PublicRequest { admitted, index }))
+        }
+        (None, Some(index)) if matches!(method, Method::Post | Method::Get | Method::Delete) => {
+            check_body(&admitted, config.resources.get(index).map_or(0, |resource| resource.body_bytes))?;
+            Ok(Routed::Resource(ResourceRequest { admitted, index }))
+        }
+        _ => Err(Rejection::MethodNotAllowed { allow: methods }),
+    }
+}
+
+fn find(admitted: &Admitted, config: &Config) -> Result<usize, Rejection> {
+    let longest = |lies_under: &dyn Fn(&Resource) -> bool| {
+        let candidates = config.resources.iter().enumerate().filter(|(_, resource)| lies_under(resource));
+        candidates.max_by_key(|(_, resource)| resource.path.as_str().len()).map(|(index, _)| index)
+    };
+    let exact = longest(&|resource| admitted.path().under(&resource.path).is_some()).ok_or(Rejection::NotFound)?;
+    let folded = admitted.path().folded();
+    let lenient = longest(&|resource| {
+        let base = resource.path.folded();
+        base == "/" || folded.strip_prefix(&base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    // A request for `/files/ADMIN` must not slip past the rules of `/files/admin` to a server that ignores case.
+    if lenient == Some(exact) { Ok(exact) } else { Err(Rejection::NotFound) }
+}
+
+fn check_body(admitted: &Admitted, limit: u64) -> Result<(), Rejection> {
+    let fields = &admitted.head().fields;
+    if let Some(length) = fields.get("content-length") {
+        let length = Some(length).filter(|length| length.bytes().all(|b| b.is_ascii_digit()));
+        let length: u64 = length.and_then(|length| length.parse().ok()).ok_or(Rejection::MalformedContentLength)?;
+        if length > limit {
+            return Err(Rejection::BodyTooLarge);
+        }
+    }
+    if admitted.head().method == Method::Post {
+        let media_type = fields.get("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
+        if !media_type.trim().eq_ignore_ascii_case("application/json") {
+            return Err(Rejection::UnsupportedMediaType);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The gateway's own answers, and what it adds to those of origin servers.
+
+use crate::config::Config;
+use crate::mcp::envelope::{RequestId, error_body};
+use crate::observe::trail::{Readers, Trail};
+use crate::oauth::challenge::{BearerError, Challenge};
+use crate::rejection::{Challenging, Disclosure, Rejection};
+use crate::resource::document::metadata_url;
+use crate::transport::cors;
+use crate::transport::head::{Fields, Method};
+use crate::transport::url::Scheme;
+
+/// An answer of the gateway itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The fields.
+    pub fields: Fields,
+    /// The body; empty for none.
+    pub body: String,
+}
+
+/// An answer with the fields that all of ours have.
+#[must_use]
+pub fn own(status: u16, mut fields: Fields, body: String, trail: &Trail, config: &Config) -> Answer {
+    harden(&mut fields, Some(config));
+    complete(&mut fields, trail, config);
+    Answer { status, fields, body }
+}
+
+/// The refusal of a request.
+#[must_use]
+pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Option<&Config>) -> Answer {
+    let disclosure = rejection.disclose();
+    let mut fields = Fields::new();
+    fields.set("content-type", "application/json");
+    if let Some(challenge) = config.and_then(|config| challenge(&disclosure, trail, config)) {
+        fields.set("www-authenticate", challenge.to_field());
+    }
+    if let Some(seconds) = disclosure.retry_after {
+        fields.set("retry-after", seconds.to_string());
+    }
+    if let Some(methods) = disclosure.allow {
+        fields.set("allow", methods);
+    }
+    harden(&mut fields, config);
+    match config {
+        Some(config) => complete(&mut fields, trail, config),
+        None => fields.set("x-request-id", trail.request_id.as_str()),
+    }
+    let body = match trail.method {
+        Method::Head => String::new(),
+        _ => error_body(id, disclosure.status, disclosure.message, &trail.request_id),
+    };
+    Answer { status: disclosure.status, fields, body }
+}
+
+/// The challenge of a refusal (R4 to R9): for a resource that is known.
+fn challenge(disclosure: &Disclosure, trail: &Trail, config: &Config) -> Option<Challenge> {
+    let error = match disclosure.challenge {
+        Challenging::No => return None,
+        Challenging::Plain => None,
+        Challenging::Error(error) => Some((error, disclosure.message)),
+    };
+    let resource = config.resources.get(trail.resource?)?;
+    let scope = match error {
+        // A malformed request is not mended by other scopes.
+        Some((BearerError::InvalidRequest, _)) => Default::default(),
+        _ => resource.scopes.clone(),
+    };
+    Some(Challenge { error, scope, resource_metadata: metadata_url(resource, config) })
+}
+
+/// Security fields of our own answers: nothing of ours is a page, and nothing should be kept unless it says so.
+fn harden(fields: &mut Fields, config: Option<&Config>) {
+    if fields.get("cache-control").is_none() {
+        fields.set("cache-control", "no-store");
+    }
+    fields.set("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+    fields.set("referrer-policy", "no-referrer");
+    fields.set("x-content-type-options", "nosniff");
+    if config.is_some_and(|config| config.public_url.scheme() == Scheme::Https) {
+        fields.set("strict-transport-security", "max-age=31536000");
+    }
+}
+
+/// What every answer gets, the origin server's too: the request's id, and who may read it.
+pub fn complete(fields: &mut Fields, trail: &Trail, config: &Config) {
+    fields.set("x-request-id", trail.request_id.as_str());
+    match &trail.readers {
+        Readers::Any => {}
+        Readers::Page(origin) => {
+            cors::grant(fields, origin);
+            fields.set("vary", VARY);
+        }
+        Readers::None => fields.set("vary", VARY),
+    }
+    if config.development {
+        fields.set("server-timing", timing(trail));
+    }
+}
+
+/// Whether a page may read an answer, and what a preflight says, depends on these.
+const VARY: &str = "origin, access-control-request-headers";
+
+fn timing(trail: &Trail) -> String {
+    let origin = trail.origin_ms.map_or_else(String::new, |spent| format!(", origin;dur={spent}"));
+    format!("authentication;dur={}{origin}", trail.authentication_ms)
+}

@@ -1,0 +1,131 @@
+//! A JWS in compact form (RFC 7515 §7.1), read strictly and not yet believed.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::config::TokenType;
+use crate::limits::{KID_BYTES, TOKEN_BYTES, TOKEN_CLAIMS, TOKEN_HEADER_MEMBERS};
+use crate::oauth::bearer::BearerToken;
+use crate::rejection::TokenError;
+use crate::strict_json;
+
+/// Members of the header that would let the token choose how it is verified, or that change what is signed.
+const FORBIDDEN: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
+
+/// A token whose form is right and whose every statement is still a stranger's.
+pub struct UntrustedToken {
+    signing_input: String,
+    signature: Vec<u8>,
+    algorithm: String,
+    kid: Option<String>,
+    typ: TokenType,
+    claims: Map<String, Value>,
+}
+
+impl UntrustedToken {
+    /// Reads a token:
+    ///
+    /// 1. at most [`TOKEN_BYTES`];
+    /// 2. three parts of canonical base64url without padding;
+    /// 3. a header that is a strict JSON object of known types, without members that must not be obeyed
+    ///    (RFC 8725 §3.10, §3.1; `crit`, because no extension is understood here);
+    /// 4. claims that are a strict JSON object of at most [`TOKEN_CLAIMS`].
+    ///
+    /// # Errors
+    /// The [`TokenError`] of the first that fails.
+    pub fn parse(token: &BearerToken) -> Result<Self, TokenError> {
+        let text = token.expose();
+        if text.len() > TOKEN_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, claims) = signing_input.split_once('.').ok_or(TokenError::Malformed)?;
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed);
+        let (header, claims, signature) = (decode(header)?, decode(claims)?, decode(signature)?);
+        if signature.is_empty() {
+            return Err(TokenError::Malformed);
+        }
+        let header = match strict_json::parse(&header) {
+            Ok(Value::Object(members)) if members.len() <= TOKEN_HEADER_MEMBERS => members,
+            _ => return Err(TokenError::HeaderMalformed),
+        };
+        if let Some(member) = FORBIDDEN.into_iter().find(|member| header.contains_key(*member)) {
+            return Err(TokenError::ForbiddenHeader(member));
+        }
+        let text = |member: &str| match header.get(member) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(TokenError::HeaderMalformed),
+        };
+        let kid = text("kid")?;
+        if kid.as_ref().is_some_and(|kid| kid.len() > KID_BYTES) {
+            return Err(TokenError::HeaderMalformed);
+        }
+        let claims = match strict_json::parse(&claims) {
+            Ok(Value::Object(claims)) => claims,
+            Ok(_) => return Err(TokenError::ClaimMalformed("claims")),
+            Err(error) => return Err(TokenError::ClaimsNotJson(error)),
+        };
+        if claims.len() > TOKEN_CLAIMS {
+            return Err(TokenError::ClaimsTooMany);
+        }
+        Ok(Self {
+            signing_input: signing_input.to_owned(),
+            signature,
+            algorithm: text("alg")?.ok_or(TokenError::AlgorithmNotAllowed)?,
+            kid,
+            typ: TokenType::of(text("typ")?.as_deref()),
+            claims,
+        })
+    }
+
+    /// `alg`.
+    #[must_use]
+    pub fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
+    /// `kid`.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// `typ`.
+    #[must_use]
+    pub fn typ(&self) -> &TokenType {
+        &self.typ
+    }
+
+    /// The `iss` that the token claims, to choose whose keys to try: nothing else may be concluded from it.
+    #[must_use]
+    pub fn claimed_issuer(&self) -> Option<&str> {
+        self.claims.get("iss").and_then(Value::as_str)
+    }
+
+    /// What was signed (RFC 7515 §5.1).
+    #[must_use]
+    pub fn signing_input(&self) -> &str {
+        &self.signing_input
+    }
+
+    /// The signature.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
+    /// The claims, for whoever holds a proof that they were signed.
+    pub(super) fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+}
+
+impl fmt::Debug for UntrustedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UntrustedToken({} bytes)", self.signing_input.len() + self.signature.len())
+    }
+}

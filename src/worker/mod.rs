@@ -1,0 +1,105 @@
+//! The shell: the only module that knows Cloudflare Workers. It carries values between the platform and the core, and
+//! decides nothing.
+
+mod platform;
+mod settings;
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::config::Mistakes;
+use crate::gateway::{Gateway, Served, serve, serve_closed};
+use crate::observe::event::gateway_line;
+use crate::ports::{Clock as _, EventSink as _};
+use crate::transport::head::{Fields, Head, Method};
+use platform::{Inbound, Workers};
+
+/// The gateway of this isolate: opened by its first request, since there is no environment before one.
+enum Gate {
+    Open(Rc<Gateway>),
+    Closed,
+}
+
+thread_local! {
+    static GATE: OnceCell<Gate> = const { OnceCell::new() };
+}
+
+/// Runs once when the isolate starts.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// The Worker's `fetch` handler.
+#[wasm_bindgen]
+pub async fn fetch(
+    request: worker::worker_sys::web_sys::Request,
+    env: worker::Env,
+    context: worker::worker_sys::Context,
+) -> Result<JsValue, JsValue> {
+    let head = read_head(&platform::head(&request));
+    let ports = Workers::new(context, env.clone());
+    let served = match gate(&env, &ports) {
+        Some(gateway) => serve(&gateway, &ports, head, Inbound::new(request)).await,
+        None => Served::Own(serve_closed(&ports, &head)),
+    };
+    match served {
+        Served::Own(answer) => {
+            let body = if answer.body.is_empty() { JsValue::NULL } else { JsValue::from_str(&answer.body) };
+            platform::response(answer.status, &write_fields(&answer.fields), &body)
+        }
+        Served::Origin(head, body) => platform::response(head.status, &write_fields(&head.fields), &body),
+    }
+}
+
+/// The gateway of this isolate; nothing where its configuration is not valid.
+fn gate(env: &worker::Env, ports: &Workers) -> Option<Rc<Gateway>> {
+    GATE.with(|gate| match gate.get_or_init(|| open(env, ports)) {
+        Gate::Open(gateway) => Some(Rc::clone(gateway)),
+        Gate::Closed => None,
+    })
+}
+
+fn open(env: &worker::Env, ports: &Workers) -> Gate {
+    let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
+    let opened = settings::document(env).and_then(|document| Gateway::open(document, &settings::EnvSecrets(env)));
+    match opened {
+        Ok(gateway) => {
+            for warning in gateway.config().warnings() {
+                say("warn", "configuration_warning", &warning);
+            }
+            Gate::Open(Rc::new(gateway))
+        }
+        Err(mistakes) => {
+            say_mistakes(&mistakes, say);
+            Gate::Closed
+        }
+    }
+}
+
+fn say_mistakes(mistakes: &Mistakes, say: impl Fn(&'static str, &'static str, &str)) {
+    for mistake in mistakes.lines() {
+        say("error", "configuration_invalid", mistake);
+    }
+}
+
+/// The head as the shell's JavaScript writes it: method, URL and fields, a line each.
+fn read_head(text: &str) -> Head {
+    let mut lines = text.split('\n');
+    let method = Method::parse(lines.next().unwrap_or_default());
+    let url = lines.next().unwrap_or_default().to_owned();
+    let fields = read_fields(lines);
+    Head { method, url, fields }
+}
+
+fn write_fields(fields: &Fields) -> String {
+    fields.iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>().join("\n")
+}
+
+fn read_fields<'a>(lines: impl Iterator<Item = &'a str>) -> Fields {
+    let entries = lines.filter_map(|line| line.split_once(':'));
+    entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

@@ -1,0 +1,228 @@
+//! The ports, on Cloudflare Workers. `platform.js` beside this file holds what is cheaper or only possible there:
+//! each of its functions is one crossing.
+
+use std::rc::Rc;
+
+use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::worker_sys::web_sys::Request;
+
+use crate::forward::assertion::AssertionKey;
+use crate::forward::response::InboundHead;
+use crate::limits::{PEEK_BYTES, PROVIDER_DOCUMENT_BYTES, PROVIDER_TIMEOUT};
+use crate::observe::event::gateway_line;
+use crate::pipeline::OutboundRequest;
+use crate::ports::{
+    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, Random, SignatureVerifier, Spawn, Transport,
+};
+use crate::time::UnixMillis;
+use crate::token::verifier::SignatureCheck;
+use crate::worker::{read_fields, write_fields};
+
+#[wasm_bindgen(module = "/src/worker/platform.js")]
+extern "C" {
+    pub(super) fn head(request: &Request) -> String;
+
+    #[wasm_bindgen(catch)]
+    pub(super) fn response(status: u16, fields: &str, body: &JsValue) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn get(url: &str, seconds: f64, bytes: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn verify(jwk: &str, algorithm: &str, signature: &[u8], input: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn sign(jwk: &str, algorithm: &str, input: &[u8]) -> Result<JsValue, JsValue>;
+
+    type Exchange;
+
+    #[wasm_bindgen(constructor)]
+    fn new(request: &Request, keep: f64) -> Exchange;
+
+    #[wasm_bindgen(method, catch)]
+    async fn send(
+        this: &Exchange,
+        fetcher: &JsValue,
+        method: &str,
+        url: &str,
+        fields: &str,
+        limits: &JsValue,
+        cancel: bool,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method)]
+    async fn peek(this: &Exchange, bytes: f64) -> JsValue;
+
+    /// How the origin server's body ended: a promise of a word.
+    #[wasm_bindgen(method, getter)]
+    fn ended(this: &Exchange) -> Promise;
+}
+
+/// The platform, for one request.
+#[derive(Clone)]
+pub(super) struct Workers {
+    context: Rc<worker::worker_sys::Context>,
+    env: worker::Env,
+}
+
+impl Workers {
+    pub(super) fn new(context: worker::worker_sys::Context, env: worker::Env) -> Self {
+        Self { context: Rc::new(context), env }
+    }
+
+    /// The service binding of that name; `undefined` for the network.
+    fn fetcher(&self, service: Option<&str>) -> Result<JsValue, OriginFailure> {
+        let Some(name) = service else { return Ok(JsValue::UNDEFINED) };
+        match js_sys::Reflect::get(&self.env, &JsValue::from_str(name)) {
+            Ok(binding) if binding.is_object() => Ok(binding),
+            _ => {
+                let detail = format!("there is no service binding {name:?}");
+                self.line(&gateway_line("error", "binding_missing", &detail, self.now()));
+                Err(OriginFailure::Unreachable)
+            }
+        }
+    }
+
+    /// Says so where an origin server's stream ended before it was complete.
+    fn watch(&self, exchange: &Exchange, request_id: String) {
+        let (ended, ports) = (exchange.ended(), self.clone());
+        self.spawn(Box::pin(async move {
+            let how = JsFuture::from(ended).await.ok().and_then(|how| how.as_string()).unwrap_or_default();
+            let reason = match how.as_str() {
+                "lost" => "origin_stream_lost",
+                "idle" => "origin_stream_idle",
+                _ => return,
+            };
+            let detail = format!("request {request_id}");
+            ports.line(&gateway_line("warn", reason, &detail, ports.now()));
+        }));
+    }
+}
+
+impl Clock for Workers {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(worker::Date::now().as_millis())
+    }
+}
+
+impl Random for Workers {
+    fn fill(&self, bytes: &mut [u8]) {
+        // Without random bytes there is nothing safe to go on with: the request fails.
+        getrandom::getrandom(bytes).unwrap_or_else(|_| wasm_bindgen::throw_str("no random bytes"));
+    }
+}
+
+impl EventSink for Workers {
+    fn line(&self, line: &str) {
+        worker::console_log!("{line}");
+    }
+}
+
+impl Spawn for Workers {
+    fn spawn(&self, work: Background) {
+        let promise = future_to_promise(async move {
+            work.await;
+            Ok(JsValue::UNDEFINED)
+        });
+        // It fails where the request's context has ended: then there is nobody left to do the work for.
+        let _ended = self.context.wait_until(&promise);
+    }
+}
+
+impl SignatureVerifier for Workers {
+    async fn verify(&self, check: &SignatureCheck) -> Result<bool, String> {
+        let jwk = serde_json::to_string(check.key.jwk()).map_err(|error| error.to_string())?;
+        verify(&jwk, check.algorithm.as_str(), &check.signature, &check.signing_input)
+            .await
+            .map(|good| good.is_truthy())
+            .map_err(|error| words(&error))
+    }
+
+    async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String> {
+        let jwk = serde_json::to_string(key.expose()).map_err(|error| error.to_string())?;
+        sign(&jwk, key.algorithm().as_str(), input)
+            .await
+            .map(|signature| Uint8Array::new(&signature).to_vec())
+            .map_err(|error| words(&error))
+    }
+}
+
+impl Fetch for Workers {
+    async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
+        let answer = get(url, PROVIDER_TIMEOUT as f64, PROVIDER_DOCUMENT_BYTES as f64)
+            .await
+            .map_err(|error| words(&error))?;
+        let parts: Array = answer.unchecked_into();
+        Ok(ProviderDocument {
+            status: parts.get(0).as_f64().map_or(0, |status| status as u16),
+            cache_control: parts.get(1).as_string(),
+            age: parts.get(2).as_string(),
+            body: Uint8Array::new(&parts.get(3)).to_vec(),
+        })
+    }
+}
+
+/// The caller's request, whose body JavaScript carries.
+pub(super) struct Inbound(Exchange);
+
+impl Inbound {
+    pub(super) fn new(request: Request) -> Self {
+        Self(Exchange::new(&request, PEEK_BYTES as f64))
+    }
+}
+
+impl Transport for Workers {
+    type RequestBody = Inbound;
+    type ResponseBody = JsValue;
+
+    async fn send(
+        &self,
+        request: OutboundRequest,
+        body: &Inbound,
+    ) -> Result<(InboundHead, JsValue), OriginFailure> {
+        let fetcher = self.fetcher(request.service())?;
+        let limits = Array::of3(
+            &JsValue::from_f64(request.body_bytes() as f64),
+            &JsValue::from_f64(request.response_timeout() as f64),
+            &JsValue::from_f64(request.idle_timeout() as f64),
+        );
+        // Begun before anything is sent: a request that must outlive its caller is kept alive by this.
+        self.watch(&body.0, request.request_id().to_owned());
+        let answer = body
+            .0
+            .send(
+                &fetcher,
+                request.method().as_str(),
+                request.url(),
+                &write_fields(request.fields()),
+                &limits,
+                request.cancel_on_disconnect(),
+            )
+            .await
+            .map_err(|failure| match failure.as_string().as_deref() {
+                Some("body cut short") => OriginFailure::BodyCutShort,
+                Some("body too large") => OriginFailure::BodyTooLarge,
+                Some("timeout") => OriginFailure::Timeout,
+                _ => OriginFailure::Unreachable,
+            })?;
+        let parts: Array = answer.unchecked_into();
+        let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
+        let fields = read_fields(parts.get(1).as_string().unwrap_or_default().split('\n'));
+        Ok((InboundHead { status, fields }, parts.get(2)))
+    }
+
+    async fn peek(&self, body: &Inbound, limit: usize) -> Option<Vec<u8>> {
+        let bytes = body.0.peek(limit as f64).await;
+        (!bytes.is_null()).then(|| Uint8Array::new(&bytes).to_vec())
+    }
+}
+
+fn words(error: &JsValue) -> String {
+    error
+        .as_string()
+        .or_else(|| error.dyn_ref::<js_sys::Error>().and_then(|error| error.message().as_string()))
+        .unwrap_or_else(|| "failed".to_owned())
+}

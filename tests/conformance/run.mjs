@@ -1,0 +1,64 @@
+// The official conformance suite, through the gateway:
+//
+//   node tests/conformance/run.mjs             the whole way: suite, shim, gateway, origin
+//   node tests/conformance/run.mjs --direct    the origin alone, to know whose fault a failure is
+//
+// Results stay in tests/conformance/results.
+
+import { writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { within } from "../e2e/support/processes.mjs";
+import { startStack } from "./stack.mjs";
+import { runSuite } from "./suite.mjs";
+
+// Written down here as well, so that a suite that shrinks is noticed.
+const EXPECTED = { "2026-07-28": 37, "2025-11-25": 30 };
+const START_TIMEOUT_MS = 90_000;
+const STOP_TIMEOUT_MS = 10_000;
+const PROGRESS_EVERY = 10;
+
+const { values: flags } = parseArgs({ options: { direct: { type: "boolean", default: false } } });
+const results = fileURLToPath(new URL("results", import.meta.url));
+
+let passed = 0;
+let failed = 0;
+
+const stack = await within(START_TIMEOUT_MS, "starting everything", startStack(flags));
+try {
+  for (const [revision, expected] of Object.entries(EXPECTED)) await runRevision(revision, expected);
+  // Also when all is well, so that no log of an earlier run lies there.
+  await writeFile(join(results, "gateway.log"), stack.logs());
+} finally {
+  await within(STOP_TIMEOUT_MS, "stopping everything", stack.close()).catch((error) => console.error(error));
+}
+if (failed > 0) console.log(`see ${relative(process.cwd(), results)}`);
+console.log(`${passed} passed, ${failed} failed`);
+// Not left to an empty event loop: something that did not stop must not keep the caller waiting.
+process.exit(failed > 0 ? 1 : 0);
+
+async function runRevision(revision, expected) {
+  let started = 0;
+  const onProgress = (scenario) => {
+    if (started++ % PROGRESS_EVERY === 0) console.log(`  ${revision}: scenario ${started}, ${scenario}`);
+  };
+  const { scenarios, trouble } = await runSuite({ revision, url: stack.url, results, onProgress });
+  const good = scenarios.filter(({ failures }) => failures.length === 0).length;
+  console.log(`conformance ${revision}: ${good}/${scenarios.length}`);
+  for (const { name, failures } of scenarios) {
+    if (failures.length === 0) continue;
+    console.log(`  FAILED ${name}`);
+    for (const { id, message } of failures) console.log(`    ${id}: ${message}`);
+  }
+
+  passed += good;
+  failed += scenarios.length - good;
+  const complaints = [trouble];
+  if (scenarios.length !== expected)
+    complaints.push(`${scenarios.length} scored scenarios, expected ${expected}`);
+  for (const complaint of complaints.filter(Boolean)) {
+    failed += 1;
+    console.log(`  FAILED ${complaint}`);
+  }
+}

@@ -1,0 +1,77 @@
+// The gateway as it is deployed: the built Worker in workerd.
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { parse as parseToml } from "smol-toml";
+import { freePort } from "./processes.mjs";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const { compatibility_date: compatibilityDate } = parseToml(readFileSync(`${root}/wrangler.toml`, "utf8"));
+
+/** The smallest configuration of one resource; `changes` replaces or adds keys. */
+export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
+  return {
+    public_url: url,
+    development: true,
+    issuers: [{ name: "idp", issuer }],
+    resources: [{ path: "/mcp", origin, issuers: ["idp"], scopes: ["mcp:tools"], ...resource }],
+    ...changes,
+  };
+}
+
+/**
+ * Starts the gateway. `config` is the PORTCULLIS document, or a function of the gateway's URL that makes it;
+ * `logs` are the lines that it has written so far, and `events()` those of them that are JSON.
+ */
+export async function startGateway({ config, secrets = {}, port, host = "127.0.0.1", services = {} }) {
+  if (!existsSync(`${root}/build/index_bg.wasm`))
+    throw new Error("build/ is missing: npm run build makes it");
+  const chosen = port ?? (await freePort());
+  const url = `http://${host}:${chosen}`;
+  const document = typeof config === "function" ? config(url) : config;
+  const logs = [];
+  const read = (stream) => {
+    let rest = "";
+    stream.setEncoding("utf8");
+    stream.on("data", (text) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop();
+      logs.push(...lines);
+    });
+  };
+  const worker = new Miniflare(
+    convertV4MiniflareOptions({
+      log: new Log(LogLevel.NONE),
+      host,
+      port: chosen,
+      handleRuntimeStdio: (stdout, stderr) => {
+        read(stdout);
+        read(stderr);
+      },
+      modules: [
+        { type: "ESModule", path: `${root}/build/index.js` },
+        { type: "CompiledWasm", path: `${root}/build/index_bg.wasm` },
+      ],
+      modulesRoot: `${root}/build`,
+      compatibilityDate,
+      bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...secrets },
+      serviceBindings: services,
+    }),
+  );
+  await worker.ready;
+  return {
+    url,
+    port: chosen,
+    logs,
+    events() {
+      return logs.flatMap((line) => {
+        try {
+          return [JSON.parse(line)];
+        } catch {
+          return [];
+        }
+      });
+    },
+    close: () => worker.dispose(),
+  };
+}
