@@ -30,24 +30,12 @@ export async function startGateway({ config, secrets = {}, port, host = "127.0.0
   const url = `http://${host}:${chosen}`;
   const document = typeof config === "function" ? config(url) : config;
   const logs = [];
-  const read = (stream) => {
-    let rest = "";
-    stream.setEncoding("utf8");
-    stream.on("data", (text) => {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop();
-      logs.push(...lines);
-    });
-  };
   const worker = new Miniflare(
     convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),
       host,
       port: chosen,
-      handleRuntimeStdio: (stdout, stderr) => {
-        read(stdout);
-        read(stderr);
-      },
+      handleStructuredLogs: ({ message }) => logs.push(message),
       modules: [
         { type: "ESModule", path: `${root}/build/index.js` },
         { type: "CompiledWasm", path: `${root}/build/index_bg.wasm` },
