@@ -6,6 +6,8 @@
 pub mod document;
 mod issuer;
 mod mistakes;
+#[cfg(feature = "schema")]
+pub mod reference;
 mod resource;
 mod settings;
 

@@ -74,10 +74,9 @@ impl Config {
         let issuers = read_issuers(document, development, mistakes);
         let resources = read_resources(document, public_url.as_ref(), &issuers, development, mistakes);
         let public_paths = read_public_paths(document, &resources, development, mistakes);
-        for (at, issuer) in issuers.iter().enumerate() {
-            if !resources.iter().any(|resource| resource.issuers.contains(&at)) {
-                mistakes.note(format_args!("issuers[{at}]"), format_args!("no resource accepts {:?}: remove it, or name it in one", issuer.name));
-            }
+        // Said only where nothing else is wrong: a resource with a mistake accepts nobody yet.
+        if mistakes.is_empty() {
+            note_unused_issuers(&issuers, &resources, mistakes);
         }
         let scopes = read_hierarchy(document, mistakes);
         let assertion_key = document.identity_assertion.as_ref().and_then(|table| {
@@ -159,6 +158,15 @@ fn read_issuers(document: &Document, development: bool, mistakes: &mut Mistakes)
         issuers.push(issuer);
     }
     issuers
+}
+
+fn note_unused_issuers(issuers: &[Issuer], resources: &[Resource], mistakes: &mut Mistakes) {
+    for (at, issuer) in issuers.iter().enumerate() {
+        if !resources.iter().any(|resource| resource.issuers.contains(&at)) {
+            let name = &issuer.name;
+            mistakes.note(format_args!("issuers[{at}]"), format_args!("no resource accepts {name:?}: remove it, or name it in one"));
+        }
+    }
 }
 
 fn read_resources(

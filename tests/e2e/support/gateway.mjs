@@ -6,7 +6,9 @@ import { parse as parseToml } from "smol-toml";
 import { freePort } from "./processes.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-const { compatibility_date: compatibilityDate } = parseToml(readFileSync(`${root}/wrangler.toml`, "utf8"));
+const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags = [] } = parseToml(
+  readFileSync(`${root}/wrangler.toml`, "utf8"),
+);
 
 /** The smallest configuration of one resource; `changes` replaces or adds keys. */
 export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
@@ -42,6 +44,7 @@ export async function startGateway({ config, secrets = {}, port, host = "127.0.0
       ],
       modulesRoot: `${root}/build`,
       compatibilityDate,
+      compatibilityFlags,
       bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...secrets },
       serviceBindings: services,
     }),

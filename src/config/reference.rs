@@ -1,0 +1,97 @@
+//! The JSON Schema of the configuration document and its reference for people, both from the types in
+//! [`document`](super::document). Built for tests alone.
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::document::Document;
+
+/// The JSON Schema (draft 2020-12).
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>().to_value();
+    schema["title"] = Value::from("PORTCULLIS");
+    without_formats(&mut schema);
+    schema
+}
+
+/// `uint64` and its like say nothing to a reader of JSON.
+fn without_formats(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.remove("format");
+            members.values_mut().for_each(without_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_formats),
+        _ => {}
+    }
+}
+
+/// The reference, in Markdown.
+#[must_use]
+pub fn markdown(schema: &Value) -> String {
+    let mut text = String::from(
+        "<!-- Made from src/config/document.rs by `UPDATE=1 npm run test:unit`. Change it there. -->\n\
+         # Configuration\n\n\
+         The gateway reads one document, strictly: an unknown key, a wrong type or a value that cannot be meant is a \
+         mistake. All mistakes are reported at once in the log, each with its path and what would be right, and a \
+         gateway with a mistake in its document answers every request with 503.\n\n\
+         In `wrangler.toml` the document is the table `[vars.PORTCULLIS]`; other environments have \
+         `[env.NAME.vars.PORTCULLIS]`. It may also be a JSON string in the variable of that name. One variable holds \
+         5 KB on Cloudflare Workers. Secrets are never written into it: it names Worker secrets \
+         (`wrangler secret put NAME`). Editors that know JSON Schema can use \
+         [portcullis.schema.json](portcullis.schema.json).\n\n",
+    );
+    section(&mut text, "`[vars.PORTCULLIS]`", schema);
+    let tables = [
+        ("IssuerDocument", "`[[vars.PORTCULLIS.issuers]]`"),
+        ("ResourceDocument", "`[[vars.PORTCULLIS.resources]]`"),
+        ("PublicPathDocument", "`[[vars.PORTCULLIS.public_paths]]`"),
+        ("IdentityAssertionDocument", "`[vars.PORTCULLIS.identity_assertion]`"),
+        ("LogDocument", "`[vars.PORTCULLIS.log]`"),
+    ];
+    for (name, title) in tables {
+        section(&mut text, title, &schema["$defs"][name]);
+    }
+    text
+}
+
+fn section(text: &mut String, title: &str, schema: &Value) {
+    let about = schema["description"].as_str().unwrap_or_default();
+    text.push_str(&format!("## {title}\n\n{}\n\n", flowed(about)));
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut properties: Vec<_> = schema["properties"].as_object().into_iter().flatten().collect();
+    properties.sort_by_key(|(key, _)| !required.contains(&key.as_str()));
+    for (key, property) in properties {
+        let needed = if required.contains(&key.as_str()) { ", required" } else { "" };
+        let about = flowed(property["description"].as_str().unwrap_or_default());
+        text.push_str(&format!("- **`{key}`** ({}{needed}): {about}\n", kind(property)));
+    }
+    text.push('\n');
+}
+
+/// Lines that the comment's width broke, joined; paragraphs kept.
+fn flowed(text: &str) -> String {
+    text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
+}
+
+fn kind(property: &Value) -> String {
+    let one = |kind: &str| match kind {
+        "string" => "string",
+        "boolean" => "true or false",
+        "integer" => "whole number",
+        "array" => "array",
+        "object" => "table",
+        _ => "value",
+    };
+    let kinds = match &property["type"] {
+        Value::String(kind) => vec![one(kind)],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").map(one).collect(),
+        _ => vec!["table"],
+    };
+    match (kinds.as_slice(), property["items"]["type"].as_str()) {
+        (["array"], Some("string")) => "array of strings".to_owned(),
+        (["array"], _) => "array of tables".to_owned(),
+        _ => kinds.join(" or "),
+    }
+}

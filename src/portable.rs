@@ -1,0 +1,67 @@
+//! Signatures in portable Rust, for hosts without WebCrypto: tests, the command line, and as a second opinion. In a
+//! Worker they would cost ten times what `crypto.subtle` costs, so no Worker is built with this.
+
+use jwt_compact::alg::{Ed25519, Es256, Rsa};
+use jwt_compact::jwk::JsonWebKey;
+use jwt_compact::{Algorithm, AlgorithmSignature as _};
+use p384::ecdsa::signature::{Signer as _, Verifier as _};
+
+use crate::jwks::key::JwsAlgorithm;
+
+/// Whether `signature` over `input` is good. A signature of a wrong form is not; an unfit key is an error.
+///
+/// # Errors
+/// A description where the key does not fit the algorithm.
+pub fn verify(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8], signature: &[u8]) -> Result<bool, String> {
+    match algorithm {
+        JwsAlgorithm::Es256 => with(&Es256, key(jwk)?, input, signature),
+        JwsAlgorithm::EdDsa => with(&Ed25519, key(jwk)?, input, signature),
+        JwsAlgorithm::Es384 => {
+            let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".to_owned()) };
+            let point: Vec<u8> = [4].iter().chain(x.iter()).chain(y.iter()).copied().collect();
+            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map_err(|error| error.to_string())?;
+            Ok(p384::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(input, &signature).is_ok()))
+        }
+        _ => {
+            let key: rsa::RsaPublicKey = key(jwk)?;
+            with(&Rsa::with_name(algorithm.as_str()), key, input, signature)
+        }
+    }
+}
+
+/// Signs `input` with a private key.
+///
+/// # Errors
+/// A description where the key does not fit the algorithm.
+pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Result<Vec<u8>, String> {
+    match algorithm {
+        JwsAlgorithm::Es256 => Ok(Es256.sign(&key(jwk)?, input).as_bytes().to_vec()),
+        JwsAlgorithm::EdDsa => Ok(Ed25519.sign(&key(jwk)?, input).as_bytes().to_vec()),
+        JwsAlgorithm::Es384 => {
+            let JsonWebKey::EllipticCurve { secret: Some(secret), .. } = jwk else {
+                return Err("not a private EC key".to_owned());
+            };
+            let key = p384::ecdsa::SigningKey::from_slice(secret).map_err(|error| error.to_string())?;
+            let signature: p384::ecdsa::Signature = key.sign(input);
+            Ok(signature.to_bytes().to_vec())
+        }
+        _ => {
+            let key: rsa::RsaPrivateKey = key(jwk)?;
+            Ok(Rsa::with_name(algorithm.as_str()).sign(&key, input).as_bytes().to_vec())
+        }
+    }
+}
+
+fn key<'a, K>(jwk: &'a JsonWebKey<'a>) -> Result<K, String>
+where
+    K: TryFrom<&'a JsonWebKey<'a>>,
+    K::Error: std::fmt::Display,
+{
+    K::try_from(jwk).map_err(|error| error.to_string())
+}
+
+fn with<A: Algorithm>(algorithm: &A, key: A::VerifyingKey, input: &[u8], signature: &[u8]) -> Result<bool, String> {
+    Ok(A::Signature::try_from_slice(signature)
+        .is_ok_and(|signature| algorithm.verify_signature(&signature, &key, input)))
+}

@@ -1,0 +1,70 @@
+//! Every refusal as a caller sees it, byte for byte: nothing more may be learned from one without somebody reading
+//! the change to `vectors/disclosure.txt`. `UPDATE=1 cargo test` writes it.
+
+use portcullis::jwks::key_set::NoKey;
+use portcullis::mcp::envelope::RequestId;
+use portcullis::observe::trail::Trail;
+use portcullis::oauth::scope::ScopeSet;
+use portcullis::rejection::{Rejection, TokenError};
+use portcullis::resource::path::CanonicalPath;
+use portcullis::respond::refusal;
+use portcullis::time::UnixMillis;
+use portcullis::transport::head::Method;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::support::gateway;
+
+fn all() -> Vec<Rejection> {
+    let not_json = portcullis::strict_json::parse(b"{").expect_err("that is no JSON");
+    let tokens = [
+        TokenError::AlgorithmNotAllowed, TokenError::Audience, TokenError::ClaimMalformed("exp"), TokenError::ClaimMissing("exp"),
+        TokenError::ClaimsTooMany, TokenError::ClaimsNotJson(not_json), TokenError::Expired, TokenError::ForbiddenHeader("crit"),
+        TokenError::HeaderMalformed, TokenError::IdToken, TokenError::IssuedInFuture, TokenError::Key(NoKey::DoesNotFit),
+        TokenError::Key(NoKey::Several), TokenError::Key(NoKey::UnknownKid), TokenError::Key(NoKey::Unusable), TokenError::Malformed,
+        TokenError::NotYetValid, TokenError::Signature, TokenError::TooLong, TokenError::TypeNotAllowed, TokenError::UnknownIssuer,
+    ];
+    let mut all = vec![
+        Rejection::AmbiguousPath(CanonicalPath::parse("//").expect_err("ambiguous")),
+        Rejection::BodyCutShort, Rejection::BodyTooLarge, Rejection::FieldsTooLarge, Rejection::ForeignHost, Rejection::ForeignOrigin,
+        Rejection::HttpsRequired, Rejection::InsufficientScope { missing: ScopeSet::of_text("mcp:tools") }, Rejection::Internal("what"),
+        Rejection::IssuerUnavailable { retry_after: 7 }, Rejection::MalformedContentLength, Rejection::MalformedCredentials,
+        Rejection::MethodNotAllowed { allow: "GET" }, Rejection::Misconfigured, Rejection::NoCredentials, Rejection::NotFound,
+        Rejection::OriginFailed { status: 500 }, Rejection::OriginLost, Rejection::OriginRedirected { status: 302 }, Rejection::OriginTimeout,
+        Rejection::OriginUnauthorized, Rejection::OriginUnreachable, Rejection::TokenInQuery, Rejection::UnsupportedMediaType, Rejection::UrlTooLong,
+    ];
+    all.extend(tokens.map(Rejection::Token));
+    all
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_refusal_says_what_it_said() {
+    let gateway = gateway();
+    let mut text = String::new();
+    for rejection in all() {
+        let mut trail = Trail::begin(Method::Post, None, &[0; 40], UnixMillis(0));
+        trail.resource = Some(0);
+        let answer = refusal(&rejection, &RequestId::unknown(), &trail, Some(gateway.config()));
+        text += &format!("{}\n  {}\n", rejection.reason(), answer.status);
+        for name in ["www-authenticate", "retry-after", "allow"] {
+            if let Some(value) = answer.fields.get(name) {
+                text += &format!("  {name}: {value}\n");
+            }
+        }
+        text += &format!("  {}\n", answer.body);
+    }
+    #[cfg(not(target_family = "wasm"))]
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write("tests/vectors/disclosure.txt", &text).expect("the file can be written");
+        return;
+    }
+    assert_eq!(text, include_str!("../vectors/disclosure.txt"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn reason_codes_are_distinct() {
+    let mut reasons: Vec<&str> = all().iter().map(Rejection::reason).collect();
+    reasons.sort_unstable();
+    let count = reasons.len();
+    reasons.dedup();
+    assert_eq!(reasons.len(), count);
+}

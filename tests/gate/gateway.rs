@@ -1,0 +1,250 @@
+//! The whole road: what reaches the origin server, and what comes back.
+
+use jwt_compact::jwk::JsonWebKey;
+use portcullis::gateway::Gateway;
+use portcullis::jwks::key::JwsAlgorithm;
+use portcullis::portable;
+use portcullis::transport::head::Method;
+use serde_json::{Value, json};
+use std::rc::Rc;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::support::{Claims, ISSUER, Key, Request, TestSecrets, World, document, document_with, gateway, open, token};
+
+fn good() -> Request {
+    Request::post("/mcp").bearer(&token(&Claims::good()))
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_a_caller_sends_and_the_origin_server_must_not_see() {
+    let names = [
+        "authorization", "cookie", "origin", "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip",
+        "cf-access-jwt-assertion", "connection", "te", "upgrade", "expect", "proxy-authorization", "x-portcullis-evil", "x-portcullis-roles",
+        "mcp-param-", "x-anything", "content-encoding",
+    ];
+    let world = World::new();
+    let mut request = good().field("origin", "https://app.example");
+    for name in names.into_iter().filter(|name| !matches!(*name, "authorization" | "origin" | "host")) {
+        request = request.field(name, "forged");
+    }
+    for name in ["x-portcullis-subject", "x-portcullis-issuer", "x-portcullis-client", "x-portcullis-scopes", "x-portcullis-assertion"] {
+        request = request.field(name, "forged");
+    }
+    assert_eq!(world.call(&gateway(), request).status, 200);
+    let sent = world.sent().pop().expect("it was forwarded");
+    for name in names {
+        assert_eq!(sent.fields.get(name), None, "{name}");
+    }
+    assert!(sent.fields.iter().all(|(_, value)| value != "forged"));
+    assert_eq!(sent.fields.get("x-portcullis-subject"), Some("ada"));
+    assert_eq!(sent.fields.get("x-portcullis-issuer"), Some(ISSUER));
+    assert_eq!(sent.fields.get("x-portcullis-client"), Some("client-1"));
+    assert_eq!(sent.fields.get("x-portcullis-scopes"), Some("mcp:tools"));
+    assert_eq!(sent.fields.get("x-portcullis-assertion"), None);
+    assert_eq!(sent.fields.get("accept-encoding"), Some("identity"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_travels_on_unchanged() {
+    let fields = [
+        ("accept", "application/json, text/event-stream"), ("accept-language", "de"), ("content-type", "application/json; charset=utf-8"),
+        ("last-event-id", "3"), ("mcp-method", "tools/call"), ("mcp-name", "=?base64?w6Q=?="), ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-session-id", "s"), ("user-agent", "u"), ("mcp-param-region", "eu"),
+    ];
+    let world = World::new();
+    let request = fields.into_iter().fold(good(), |request, (name, value)| request.field(name, value)).body(b"{\"any\": 1}");
+    world.call(&gateway(), request);
+    let sent = world.sent().pop().expect("it was forwarded");
+    for (name, value) in fields {
+        assert_eq!(sent.fields.get(name), Some(value), "{name}");
+    }
+    assert_eq!((sent.method, sent.body.as_slice()), ("POST", b"{\"any\": 1}".as_slice()));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn where_requests_go() {
+    let document = json!({ "resources": [
+        { "path": "/mcp", "origin": "https://tools.example/base/mcp", "issuers": ["idp"] },
+        { "path": "/svc", "service": "TOOLS", "issuers": ["idp"] },
+        { "path": "/slash", "origin": "https://tools.example/", "issuers": ["idp"] },
+        { "path": "/bare", "origin": "https://tools.example", "issuers": ["idp"] },
+    ] });
+    let gateway = open(document_with(document)).expect("right");
+    let sent = |target: &str| {
+        let world = World::new();
+        let resource = target.split(['?', '/']).nth(1).unwrap_or_default();
+        let claims = Claims::good().with("aud", json!(format!("https://gate.example/{resource}")));
+        world.call(&gateway, Request::get(target).bearer(&token(&claims)));
+        world.sent().pop().map(|sent| (sent.url, sent.service))
+    };
+    let network = |url: &str| Some((url.to_owned(), None));
+    assert_eq!(sent("/mcp"), network("https://tools.example/base/mcp"));
+    assert_eq!(sent("/mcp?a=%20b&c"), network("https://tools.example/base/mcp?a=%20b&c"));
+    assert_eq!(sent("/mcp/x/y"), network("https://tools.example/base/mcp/x/y"));
+    assert_eq!(sent("/mcp/"), network("https://tools.example/base/mcp/"));
+    assert_eq!(sent("/slash"), network("https://tools.example/"));
+    assert_eq!(sent("/slash/x"), network("https://tools.example/x"));
+    assert_eq!(sent("/bare/x"), network("https://tools.example/x"));
+    assert_eq!(sent("/svc"), Some(("https://service.invalid/svc".to_owned(), Some("TOOLS".to_owned()))));
+    assert_eq!(sent("/mcpx"), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn subjects_of_any_characters_are_one_field() {
+    for (subject, field) in [("auth0|1", "auth0|1"), ("ä b", "%C3%A4%20b"), ("a\r\nx-evil: 1", "a%0D%0Ax-evil:%201"), ("50%", "50%25")] {
+        let world = World::new();
+        world.call(&gateway(), Request::post("/mcp").bearer(&token(&Claims::good().with("sub", json!(subject)))));
+        assert_eq!(world.sent().pop().expect("forwarded").fields.get("x-portcullis-subject"), Some(field));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_comes_back_and_what_does_not() {
+    let world = World::new();
+    world.origin(Ok((
+        200,
+        &[
+            ("content-type", "text/event-stream"), ("x-accel-buffering", "no"), ("mcp-session-id", "s"), ("cache-control", "no-cache"),
+            ("retry-after", "1"), ("set-cookie", "a=b"), ("server", "secret/1.0"), ("x-powered-by", "x"), ("www-authenticate", "Basic"),
+            ("access-control-allow-origin", "*"), ("connection", "keep-alive"), ("strict-transport-security", "max-age=0"), ("x-request-id", "theirs"),
+        ],
+    )));
+    let reply = world.call(&gateway(), good());
+    for (name, value) in [("content-type", "text/event-stream"), ("x-accel-buffering", "no"), ("mcp-session-id", "s"), ("cache-control", "no-cache"), ("retry-after", "1")] {
+        assert_eq!(reply.field(name), value);
+    }
+    for name in ["set-cookie", "server", "x-powered-by", "www-authenticate", "access-control-allow-origin", "connection", "strict-transport-security"] {
+        assert_eq!(reply.field(name), "", "{name}");
+    }
+    assert_ne!(reply.field("x-request-id"), "theirs");
+    world.origin(Ok((200, &[])));
+    assert_eq!(world.call(&gateway(), good()).field("cache-control"), "no-store", "one caller's answer is not another's");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn disconnects_mean_opposite_things_in_the_two_eras() {
+    let cancels = |request: Request| {
+        let world = World::new();
+        world.call(&gateway(), request);
+        world.sent().pop().expect("forwarded").cancel_on_disconnect
+    };
+    assert!(cancels(good().modern()), "T25");
+    assert!(cancels(good().field("mcp-protocol-version", "2027-01-01")), "T25");
+    for version in ["2025-11-25", "2026-07-27", "v999.0.0", "DRAFT-2026", "2026-07-28x", ""] {
+        assert!(!cancels(good().field("mcp-protocol-version", version)), "L7: {version}");
+    }
+    assert!(!cancels(good()), "L7");
+    assert!(cancels(Request::get("/mcp").bearer(&token(&Claims::good()))), "a stream that only listens ends with its listener");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn public_paths_are_open_and_carry_no_identity() {
+    let world = World::new();
+    let reply = world.call(&gateway(), Request::get("/status?x=1").bearer("whatever").field("x-portcullis-subject", "root"));
+    assert_eq!(reply.status, 200);
+    let sent = world.sent().pop().expect("forwarded");
+    assert_eq!(sent.url, "https://tools.example/status?x=1");
+    assert!(sent.fields.iter().all(|(name, _)| !name.starts_with("x-portcullis") && name != "authorization"));
+    for near in ["/status/", "/status/x", "/statusx", "/STATUS", "/status;x", "/%73tatus%2f"] {
+        let world = World::new();
+        let reply = world.call(&gateway(), Request::get(near));
+        assert_eq!((reply.status, world.sent().len()), (404, 0), "{near}");
+    }
+    let foreign = Request::get("/status").field("origin", "https://evil.example");
+    assert_eq!(World::new().call(&gateway(), foreign).status, 403);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn metadata_of_resources() {
+    let get = |target: &str| World::new().call(&gateway(), Request::get(target).field("origin", "https://anyone.example"));
+    let reply = get("/.well-known/oauth-protected-resource/mcp");
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        reply.json(),
+        json!({
+            "resource": "https://gate.example/mcp",
+            "authorization_servers": [ISSUER],
+            "bearer_methods_supported": ["header"],
+            "scopes_supported": ["mcp:tools"],
+        })
+    );
+    assert_eq!(reply.field("access-control-allow-origin"), "*");
+    assert_eq!(reply.field("cache-control"), "public, max-age=300");
+    assert_eq!(get("/.well-known/oauth-protected-resource/mcp/admin").json()["resource"], "https://gate.example/mcp/admin");
+    for nothing in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/x", "/.well-known/oauth-protected-resource/MCP", "/.well-known/jwks.json"] {
+        assert_eq!(get(nothing).status, 404, "{nothing}");
+    }
+    let head = World::new().call(&gateway(), Request::new(Method::Head, "/.well-known/oauth-protected-resource/mcp"));
+    assert_eq!((head.status, head.body.as_str(), head.field("content-type")), (200, "", "application/json"));
+    let post = World::new().call(&gateway(), Request::post("/.well-known/oauth-protected-resource/mcp"));
+    assert_eq!((post.status, post.field("allow")), (405, "GET, HEAD, OPTIONS"));
+    let options = World::new().call(&gateway(), Request::new(Method::Options, "/.well-known/oauth-protected-resource/mcp"));
+    assert_eq!((options.status, options.field("access-control-allow-origin")), (204, "*"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn metadata_at_the_root() {
+    let one = |path: &str| {
+        let document = json!({ "public_paths": [], "resources": [{ "path": path, "origin": "https://tools.example", "issuers": ["idp"], "name": "Tools", "documentation": "https://docs.example" }] });
+        let gateway = open(document_with(document)).expect("right");
+        World::new().call(&gateway, Request::get("/.well-known/oauth-protected-resource")).json()
+    };
+    assert_eq!(one("/mcp")["resource"], "https://gate.example/mcp");
+    // With the slash: what clients make of the URL that they are given.
+    assert_eq!(one("/")["resource"], "https://gate.example/");
+    assert_eq!((&one("/")["resource_name"], &one("/")["resource_documentation"]), (&json!("Tools"), &json!("https://docs.example")));
+    assert_eq!(one("/").get("scopes_supported"), None, "no parameter without elements");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn health() {
+    let reply = World::new().call(&gateway(), Request::get("/healthz"));
+    assert_eq!((reply.status, reply.body.as_str(), reply.field("cache-control")), (200, "{\"status\":\"ok\"}", "no-store"));
+    assert_eq!(World::new().call(&gateway(), Request::get("/healthz/x")).status, 404);
+}
+
+fn asserting(key: Key) -> Rc<Gateway> {
+    let secrets = TestSecrets(vec![("ASSERTION_KEY", key.private_jwk().to_string())]);
+    let mut document = document();
+    document["identity_assertion"] = json!({ "key_secret": "ASSERTION_KEY" });
+    Rc::new(Gateway::open(document, &secrets).expect("right"))
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn identity_assertions_can_be_checked_with_the_published_key() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    for (key, algorithm) in [(Key::P256, JwsAlgorithm::Es256), (Key::Ed25519, JwsAlgorithm::EdDsa)] {
+        let gateway = asserting(key);
+        let world = World::new();
+        let reply = world.call(&gateway, good());
+        let assertion = world.sent().pop().expect("forwarded").fields.get("x-portcullis-assertion").expect("there").to_owned();
+        let published = World::new().call(&gateway, Request::get("/.well-known/jwks.json")).json();
+        let published = &published["keys"][0];
+        assert_eq!(published.get("d"), None, "the private part stays");
+        let jwk: JsonWebKey<'_> = serde_json::from_value(published.clone()).expect("a JWK");
+        let (input, signature) = assertion.rsplit_once('.').expect("compact form");
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).expect("base64url");
+        assert_eq!(portable::verify(&jwk, algorithm, input.as_bytes(), &decode(signature)), Ok(true));
+        let (header, claims) = input.split_once('.').expect("two parts");
+        let json = |part: &str| serde_json::from_slice::<Value>(&decode(part)).expect("JSON");
+        assert_eq!(json(header), json!({ "alg": algorithm.as_str(), "kid": published["kid"], "typ": "portcullis-assertion+jwt" }));
+        let claims = json(claims);
+        let (issued, expires) = (claims["iat"].as_u64().expect("iat"), claims["exp"].as_u64().expect("exp"));
+        assert_eq!((issued, expires - issued), (world.time().seconds(), 60));
+        assert_eq!(
+            claims,
+            json!({
+                "iss": "https://gate.example", "aud": "https://tools.example/mcp", "sub": "ada", "subject_issuer": ISSUER,
+                "client_id": "client-1", "scope": "mcp:tools", "iat": issued, "exp": expires, "jti": reply.field("x-request-id"),
+            })
+        );
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn anonymous_callers_are_not_asserted() {
+    let world = World::new();
+    world.call(&asserting(Key::P256), Request::get("/status"));
+    assert_eq!(world.sent().pop().expect("forwarded").fields.get("x-portcullis-assertion"), None);
+}

@@ -1,0 +1,265 @@
+//! Keys of issuers: where they come from, how long they serve, and what happens when they do not.
+
+use portcullis::gateway::Gateway;
+use portcullis::jwks::freshness::lifetime;
+use portcullis::jwks::key::JwsAlgorithm;
+use serde_json::{Value, json};
+use std::rc::Rc;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::support::{Claims, ISSUER, Key, Reply, Request, World, document_with, gateway, open, token, token_with_header};
+
+fn call(world: &World, gateway: &Rc<Gateway>) -> Reply {
+    world.call(gateway, Request::post("/mcp").bearer(&token(&Claims::good().with("exp", json!(9_999_999_999_i64)))))
+}
+
+fn call_with_kid(world: &World, gateway: &Rc<Gateway>, kid: &str) -> Reply {
+    let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid }).to_string();
+    let claims = Claims::good().with("exp", json!(9_999_999_999_i64)).0.to_string();
+    world.call(gateway, Request::post("/mcp").bearer(&token_with_header(&header, &claims, Key::Ed25519, JwsAlgorithm::EdDsa)))
+}
+
+fn reason(world: &World) -> Value {
+    world.last_request()["reason"].clone()
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn keys_are_found_by_rfc_8414_and_kept() {
+    let (world, gateway) = (World::new(), gateway());
+    assert_eq!(call(&world, &gateway).status, 200);
+    assert_eq!(world.fetched(), [format!("{ISSUER}/.well-known/oauth-authorization-server"), format!("{ISSUER}/jwks")]);
+    assert_eq!(call(&world, &gateway).status, 200);
+    assert_eq!(world.fetched().len(), 2, "a second request fetches nothing");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn keys_are_found_by_openid_discovery_below_a_path() {
+    let issuer = "https://login.example/tenant/";
+    let gateway = open(document_with(json!({ "issuers": [{ "name": "idp", "issuer": issuer }] }))).expect("right");
+    let world = World::new();
+    let metadata = json!({ "issuer": issuer, "jwks_uri": format!("{ISSUER}/jwks") }).to_string();
+    world.document("https://login.example/tenant/.well-known/openid-configuration", Ok(&metadata));
+    let reply = world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good().with("iss", json!(issuer)))));
+    assert_eq!(reply.status, 200);
+    assert_eq!(world.fetched()[0], "https://login.example/.well-known/oauth-authorization-server/tenant");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn metadata_that_must_not_be_believed() {
+    let documents = [
+        json!({ "issuer": "https://evil.example", "jwks_uri": format!("{ISSUER}/jwks") }).to_string(),
+        json!({ "issuer": format!("{ISSUER}/"), "jwks_uri": format!("{ISSUER}/jwks") }).to_string(),
+        json!({ "issuer": ISSUER, "jwks_uri": "http://login.example/jwks" }).to_string(),
+        json!({ "issuer": ISSUER, "jwks_uri": "ftp://login.example/jwks" }).to_string(),
+        json!({ "issuer": ISSUER }).to_string(),
+        format!("{{\"issuer\":\"{ISSUER}\",\"issuer\":\"{ISSUER}\",\"jwks_uri\":\"{ISSUER}/jwks\"}}"),
+        "<html>login</html>".to_owned(),
+    ];
+    for document in documents {
+        let (world, gateway) = (World::new(), gateway());
+        world.document(&format!("{ISSUER}/.well-known/oauth-authorization-server"), Ok(&document));
+        let reply = call(&world, &gateway);
+        assert_eq!((reply.status, reason(&world)), (503, json!("issuer_unavailable")), "{document}");
+        assert_eq!(reply.field("retry-after"), "10");
+        assert_eq!(world.fetched().len(), 1, "metadata that is there and wrong is not looked for elsewhere");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn key_sets_that_hold_no_usable_key() {
+    let sets = [
+        "<html>".to_owned(),
+        "{}".to_owned(),
+        r#"{"keys":{}}"#.to_owned(),
+        r#"{"keys":[]}"#.to_owned(),
+        json!({ "keys": [Key::WeakRsa.public_jwk()] }).to_string(),
+        json!({ "keys": [Key::Ed25519.private_jwk()] }).to_string(),
+        json!({ "keys": [{ "kty": "oct", "k": "AAAA" }] }).to_string(),
+        format!("{{\"keys\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000)),
+    ];
+    for set in sets {
+        let (world, gateway) = (World::new(), gateway());
+        world.publish(&set, None);
+        assert_eq!(call(&world, &gateway).status, 503, "{set:.80}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_weak_key_does_not_take_the_strong_ones_with_it() {
+    let (world, gateway) = (World::new(), gateway());
+    world.publish(&json!({ "keys": [Key::WeakRsa.public_jwk(), Key::Ed25519.public_jwk()] }).to_string(), None);
+    assert_eq!(call(&world, &gateway).status, 200);
+    let header = json!({ "alg": "RS256", "typ": "at+jwt", "kid": "weak_rsa" }).to_string();
+    let token = token_with_header(&header, &Claims::good().0.to_string(), Key::OtherRsa, JwsAlgorithm::Rs256);
+    world.call(&gateway, Request::post("/mcp").bearer(&token));
+    assert_eq!(reason(&world), "token_key_unusable");
+    let lines = world.lines();
+    let fetched = lines.iter().find(|line| line["reason"] == "keys_fetched").expect("a line");
+    assert_eq!(fetched["detail"], "issuer \"idp\": 1 keys, 1 skipped");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn keys_meant_for_something_else_are_not_used() {
+    let spoil: [(&str, Value); 5] = [
+        ("use", json!("enc")),
+        ("key_ops", json!(["sign"])),
+        ("alg", json!("ES256")),
+        ("alg", json!("HS256")),
+        ("x", json!("AAAA")),
+    ];
+    for (member, value) in spoil {
+        let (world, gateway) = (World::new(), gateway());
+        let mut key = Key::Ed25519.public_jwk();
+        key[member] = value.clone();
+        world.publish(&json!({ "keys": [key, Key::Rsa.public_jwk()] }).to_string(), None);
+        assert_eq!(call(&world, &gateway).status, 401, "{member} {value}");
+        assert_eq!(reason(&world), "token_key_unusable", "{member} {value}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn keys_serve_on_while_the_provider_is_down_and_then_fail_closed() {
+    let (world, gateway) = (World::new(), gateway());
+    assert_eq!(call(&world, &gateway).status, 200);
+    world.provider_down();
+    world.pass(15 * 60);
+    let before = world.fetched().len();
+    assert_eq!(call(&world, &gateway).status, 200, "stale keys serve");
+    assert_eq!(world.fetched().len(), before, "and nobody waits for the provider");
+    world.run_background();
+    assert_eq!(world.fetched().len(), before + 1, "one refresh goes out");
+    assert_eq!(call(&world, &gateway).status, 200);
+    world.run_background();
+    assert_eq!(world.fetched().len(), before + 1, "and none right after it failed");
+    world.pass(10);
+    call(&world, &gateway);
+    world.run_background();
+    // The first failure forgot where the metadata said that the keys are, so this looks at both places again.
+    assert_eq!(world.fetched().len(), before + 3, "the next goes out when its time has come");
+    world.pass(60 * 60 - 11);
+    assert_eq!(call(&world, &gateway).status, 200, "a second before the bound");
+    world.run_background();
+    world.pass(11);
+    let reply = call(&world, &gateway);
+    assert_eq!((reply.status, reason(&world)), (503, json!("issuer_unavailable")), "at the bound");
+    assert_eq!(reply.field("www-authenticate"), "", "a 401 would make clients log in again");
+    world.publish(&json!({ "keys": [Key::Ed25519.public_jwk()] }).to_string(), None);
+    world.pass(10);
+    assert_eq!(call(&world, &gateway).status, 200, "and it recovers by itself");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_provider_that_is_down_at_start_is_asked_again_after_a_pause() {
+    let (world, gateway) = (World::new(), gateway());
+    world.provider_down();
+    assert_eq!(call(&world, &gateway).status, 503);
+    let asked = world.fetched().len();
+    world.pass(3);
+    let reply = call(&world, &gateway);
+    assert_eq!((reply.status, reply.field("retry-after")), (503, "7"));
+    assert_eq!(world.fetched().len(), asked, "within the pause nobody asks");
+    world.publish(&json!({ "keys": [Key::Ed25519.public_jwk()] }).to_string(), None);
+    world.pass(7);
+    assert_eq!(call(&world, &gateway).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lifetimes_have_a_floor_and_a_ceiling() {
+    for (cache_control, fresh) in [(Some("no-store"), 60), (Some("max-age=5"), 60), (Some("max-age=600"), 600), (None, 900), (Some("max-age=99999999"), 86_400)] {
+        let (world, gateway) = (World::new(), gateway());
+        world.publish(&json!({ "keys": [Key::Ed25519.public_jwk()] }).to_string(), cache_control);
+        call(&world, &gateway);
+        let asked = world.fetched().len();
+        world.pass(fresh - 1);
+        call(&world, &gateway);
+        world.run_background();
+        assert_eq!(world.fetched().len(), asked, "{cache_control:?}: fresh at {} s", fresh - 1);
+        world.pass(1);
+        call(&world, &gateway);
+        world.run_background();
+        assert_eq!(world.fetched().len(), asked + 1, "{cache_control:?}: refreshed at {fresh} s");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lifetimes_as_caches_write_them() {
+    assert_eq!(lifetime(Some("public, max-age=300, stale-if-error=60"), None), Some(300));
+    assert_eq!(lifetime(Some("Max-Age=\"300\""), Some("100")), Some(200));
+    assert_eq!(lifetime(Some("max-age=10"), Some("100")), Some(0));
+    assert_eq!(lifetime(Some("max-age=600, no-cache"), None), Some(0));
+    assert_eq!(lifetime(Some("max-age=nonsense"), None), None);
+    assert_eq!(lifetime(None, Some("5")), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_rotated_key_is_fetched_once_its_cool_down_has_passed() {
+    let (world, gateway) = (World::new(), gateway());
+    call(&world, &gateway);
+    let mut rotated = Key::Ed25519.public_jwk();
+    rotated["kid"] = json!("new");
+    world.publish(&json!({ "keys": [rotated] }).to_string(), None);
+    world.pass(30);
+    assert_eq!(call_with_kid(&world, &gateway, "new").status, 200);
+    assert_eq!(call(&world, &gateway).status, 401, "the key that left the set is dead");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn unknown_kids_cannot_make_the_gateway_ask_without_end() {
+    let (world, gateway) = (World::new(), gateway());
+    call(&world, &gateway);
+    world.pass(60);
+    let asked = world.fetched().len();
+    for at in 0..1000 {
+        assert_eq!(call_with_kid(&world, &gateway, &format!("unknown-{at}")).status, 401);
+    }
+    assert_eq!(reason(&world), "token_key_unknown");
+    assert_eq!(world.fetched().len(), asked + 1, "one fetch for a thousand");
+    world.pass(30);
+    call_with_kid(&world, &gateway, "unknown-0");
+    assert_eq!(world.fetched().len(), asked + 1, "and none for one that is remembered");
+    call_with_kid(&world, &gateway, "unknown-1");
+    assert_eq!(world.fetched().len(), asked + 2);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_unknown_kid_is_not_called_wrong_while_nobody_can_say() {
+    let (world, gateway) = (World::new(), gateway());
+    call(&world, &gateway);
+    world.provider_down();
+    world.pass(31);
+    assert_eq!(call_with_kid(&world, &gateway, "new").status, 503);
+    assert_eq!(call_with_kid(&world, &gateway, "newer").status, 503);
+    assert_eq!(call(&world, &gateway).status, 200, "known keys serve on");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_static_key_is_never_fetched() {
+    let jwk = Key::Ed25519.public_jwk().to_string();
+    let pem = "-----BEGIN PUBLIC KEY-----\n".to_owned() + &spki_ed25519() + "\n-----END PUBLIC KEY-----\n";
+    for key in [jwk, pem] {
+        let gateway = open(document_with(json!({ "issuers": [{ "name": "idp", "issuer": ISSUER, "public_key": key, "algorithms": ["EdDSA"] }] })))
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let world = World::new();
+        world.pass(100 * 24 * 60 * 60);
+        let mut header = json!({ "alg": "EdDSA", "typ": "at+jwt" });
+        if key.starts_with('{') {
+            header["kid"] = json!("ed25519");
+        }
+        let claims = Claims::good().with("exp", json!(9_999_999_999_i64)).0.to_string();
+        let token = token_with_header(&header.to_string(), &claims, Key::Ed25519, JwsAlgorithm::EdDsa);
+        assert_eq!(world.call(&gateway, Request::post("/mcp").bearer(&token)).status, 200);
+        call_with_kid(&world, &gateway, "another");
+        assert!(world.fetched().is_empty());
+        let warnings = gateway.config().warnings().join("\n");
+        assert!(warnings.contains("static key"), "{warnings}");
+    }
+}
+
+/// The SubjectPublicKeyInfo of the Ed25519 test key: a fixed prefix and the 32 bytes (RFC 8410 §4).
+fn spki_ed25519() -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let x = Key::Ed25519.public_jwk()["x"].as_str().and_then(|x| URL_SAFE_NO_PAD.decode(x).ok()).expect("x");
+    let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    STANDARD.encode([prefix.as_slice(), &x].concat())
+}

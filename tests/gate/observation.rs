@@ -1,0 +1,127 @@
+//! Log lines and traces.
+
+use serde_json::{Value, json};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::support::{Claims, Key, Request, TestSecrets, World, document, gateway, token};
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_line_for_each_request_with_the_same_members() {
+    let world = World::new();
+    let gateway = gateway();
+    let good = Request::post("/mcp").modern().field("mcp-method", "tools/call").field("mcp-name", "add").bearer(&token(&Claims::good()));
+    world.call(&gateway, good);
+    world.call(&gateway, Request::post("/mcp").modern().bearer(&token(&Claims::good().without("scope"))));
+    let lines: Vec<Value> = world.lines().into_iter().filter(|line| line["event"] == "request").collect();
+    let names = |line: &Value| line.as_object().map(|line| line.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    assert_eq!(lines.len(), 2);
+    let line = &lines[0];
+    assert_eq!(line["time"], "2026-11-23T12:00:00.000Z");
+    for (member, value) in [
+        ("v", json!(1)), ("method", json!("POST")), ("resource", json!("/mcp")), ("era", json!("modern")), ("mcp_method", json!("tools/call")),
+        ("mcp_name", json!("add")), ("issuer", json!("idp")), ("client", json!("client-1")), ("decision", json!("allow")),
+        ("reason", json!("forwarded")), ("status", json!(200)),
+    ] {
+        assert_eq!(line[member], value, "{member}");
+    }
+    assert_eq!((lines[1]["decision"].as_str(), lines[1]["reason"].as_str()), (Some("deny"), Some("insufficient_scope")));
+    let shared = ["v", "event", "time", "request_id", "trace_id", "method", "resource", "era", "issuer", "client", "subject", "decision", "reason", "status", "duration_ms"];
+    for line in &lines {
+        assert!(shared.iter().all(|member| names(line).iter().any(|name| name == member)), "{line}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn subjects_are_pseudonyms_that_their_key_decides() {
+    let subject = |sub: &str, secret: Option<&str>| {
+        let mut document = document();
+        let mut secrets = TestSecrets::default();
+        if let Some(secret) = secret {
+            document["log"] = json!({ "pseudonym_secret": "PSEUDONYMS" });
+            secrets.0.push(("PSEUDONYMS", secret.to_owned()));
+        }
+        let gateway = std::rc::Rc::new(portcullis::gateway::Gateway::open(document, &secrets).expect("right"));
+        let world = World::new();
+        world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good().with("sub", json!(sub)))));
+        world.last_request()["subject"].as_str().unwrap_or_default().to_owned()
+    };
+    let one = "a secret of more than thirty-two characters";
+    assert_eq!(subject("ada", None), subject("ada", None));
+    assert_ne!(subject("ada", None), subject("eve", None));
+    assert_ne!(subject("ada", None), subject("ada", Some(one)));
+    assert!(!subject("ada", None).contains("ada"));
+    assert_eq!(subject("ada", None).len(), 16);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_token_and_no_key_is_ever_in_a_line_or_an_answer() {
+    let world = World::new();
+    let gateway = gateway();
+    let good = token(&Claims::good());
+    let tokens = [good.clone(), token(&Claims::good().without("exp")), format!("{}x", &good[..good.len() - 1])];
+    let mut answers = String::new();
+    for token in &tokens {
+        for request in [
+            Request::post("/mcp").bearer(token),
+            Request::post(&format!("/mcp?access_token={token}")),
+            Request::get(&format!("/{token}")),
+            Request::post("/mcp").field("authorization", &format!("Bearer {token}, x")),
+        ] {
+            let reply = world.call(&gateway, request);
+            answers += &format!("{:?}{}", reply.fields, reply.body);
+        }
+    }
+    let log = serde_json::to_string(&world.lines()).expect("JSON");
+    for token in &tokens {
+        let signature = token.rsplit('.').next().unwrap_or_default();
+        assert!(!log.contains(signature) && !answers.contains(signature));
+    }
+    let secrets = TestSecrets(vec![("K", Key::P256.private_jwk().to_string())]);
+    let mut document = document();
+    document["identity_assertion"] = json!({ "key_secret": "K" });
+    let gateway = portcullis::gateway::Gateway::open(document, &secrets).expect("right");
+    let secret = Key::P256.private_jwk()["d"].as_str().expect("d").to_owned();
+    assert!(!format!("{gateway:?}").contains(&secret));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn text_of_callers_is_bounded() {
+    let world = World::new();
+    let request = Request::post("/mcp").modern().field("mcp-name", &"x".repeat(10_000)).bearer(&token(&Claims::good()));
+    world.call(&gateway(), request);
+    assert_eq!(world.last_request()["mcp_name"].as_str().map(str::len), Some(256));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn traces_are_continued_or_begun() {
+    let sent = |traceparent: Option<&str>| {
+        let world = World::new();
+        let mut request = Request::post("/mcp").bearer(&token(&Claims::good())).field("tracestate", "v=1");
+        if let Some(traceparent) = traceparent {
+            request = request.field("traceparent", traceparent);
+        }
+        world.call(&gateway(), request);
+        let sent = world.sent().pop().expect("forwarded");
+        let field = |name: &str| sent.fields.get(name).unwrap_or_default().to_owned();
+        (field("traceparent"), field("tracestate"), world.last_request()["trace_id"].as_str().unwrap_or_default().to_owned())
+    };
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    let (parent, state, logged) = sent(Some(&format!("00-{id}-b7ad6b7169203331-01")));
+    assert!(parent.starts_with(&format!("00-{id}-")) && parent.ends_with("-01") && !parent.contains("b7ad6b7169203331"));
+    assert_eq!((state.as_str(), logged.as_str()), ("v=1", id));
+    let malformed = [
+        format!("00-{id}-b7ad6b7169203331"), format!("00-{id}-b7ad6b7169203331-01-x"), format!("ff-{id}-b7ad6b7169203331-01"),
+        format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)), format!("00-{id}-{}-01", "0".repeat(16)), format!("00-{}-b7ad6b7169203331-01", id.to_uppercase()), String::new(),
+    ];
+    for malformed in malformed.iter().map(|text| Some(text.as_str())).chain([None]) {
+        let (parent, state, logged) = sent(malformed);
+        assert_eq!((parent.len(), state.as_str(), logged.len()), (55, "", 32), "{malformed:?}");
+        assert_ne!(logged, id);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn durations_are_shown_in_development_alone() {
+    let reply = World::new().call(&gateway(), Request::post("/mcp").bearer(&token(&Claims::good())));
+    assert_eq!(reply.field("server-timing"), "");
+}

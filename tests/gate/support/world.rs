@@ -1,0 +1,244 @@
+//! A platform in memory: a clock that the test turns, an identity provider and an origin server that it scripts.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use portcullis::forward::assertion::AssertionKey;
+use portcullis::forward::response::InboundHead;
+use portcullis::gateway::{Gateway, Served, serve};
+use portcullis::pipeline::OutboundRequest;
+use portcullis::portable;
+use portcullis::ports::{
+    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, Random, SignatureVerifier, Spawn, Transport,
+};
+use portcullis::time::UnixMillis;
+use portcullis::token::verifier::SignatureCheck;
+use portcullis::transport::head::Fields;
+use serde_json::{Value, json};
+
+use super::{ISSUER, Key, Request};
+
+/// The moment at which tests begin: 2026-11-23T12:00:00Z.
+pub const NOON: u64 = 1_795_435_200;
+
+#[derive(Default)]
+struct State {
+    now: UnixMillis,
+    random: u64,
+    documents: HashMap<String, Result<ProviderDocument, String>>,
+    fetched: Vec<String>,
+    origin: Option<Result<InboundHead, OriginFailure>>,
+    sent: Vec<Sent>,
+    lines: Vec<String>,
+    background: Vec<Background>,
+}
+
+/// What reached the origin server.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub method: &'static str,
+    pub url: String,
+    pub fields: Fields,
+    pub service: Option<String>,
+    pub cancel_on_disconnect: bool,
+    pub body: Vec<u8>,
+}
+
+/// What the caller got.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub fields: Fields,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.get(name).unwrap_or_default()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// The world as one gateway sees it.
+#[derive(Clone, Default)]
+pub struct World(Rc<RefCell<State>>);
+
+impl World {
+    /// A world with an identity provider that publishes the test keys, and an origin server that answers 200.
+    pub fn new() -> Self {
+        let world = Self::default();
+        world.0.borrow_mut().now = UnixMillis(NOON * 1000);
+        world.publish(&json!({ "keys": Key::ALL.map(Key::public_jwk) }).to_string(), None);
+        world
+    }
+
+    /// Publishes metadata and a JWK set.
+    pub fn publish(&self, jwks: &str, cache_control: Option<&str>) {
+        let uri = format!("{ISSUER}/jwks");
+        self.document(
+            &format!("{ISSUER}/.well-known/oauth-authorization-server"),
+            Ok(&json!({ "issuer": ISSUER, "jwks_uri": uri }).to_string()),
+        );
+        self.document(&uri, Ok(jwks));
+        if let Some(Ok(document)) = self.0.borrow_mut().documents.get_mut(&uri) {
+            document.cache_control = cache_control.map(str::to_owned);
+        }
+    }
+
+    /// What the provider answers for a URL.
+    pub fn document(&self, url: &str, body: Result<&str, &str>) {
+        let answer = body
+            .map(|body| ProviderDocument { status: 200, body: body.as_bytes().to_vec(), ..ProviderDocument::default() })
+            .map_err(str::to_owned);
+        self.0.borrow_mut().documents.insert(url.to_owned(), answer);
+    }
+
+    /// The provider cannot be reached.
+    pub fn provider_down(&self) {
+        for answer in self.0.borrow_mut().documents.values_mut() {
+            *answer = Err("connection refused".to_owned());
+        }
+    }
+
+    /// What the origin server answers from now on.
+    pub fn origin(&self, answer: Result<(u16, &[(&'static str, &str)]), OriginFailure>) {
+        let answer = answer.map(|(status, fields)| InboundHead {
+            status,
+            fields: fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        });
+        self.0.borrow_mut().origin = Some(answer);
+    }
+
+    /// Lets seconds pass.
+    pub fn pass(&self, seconds: u64) {
+        let mut state = self.0.borrow_mut();
+        state.now = state.now.plus_seconds(seconds);
+    }
+
+    pub fn time(&self) -> UnixMillis {
+        self.0.borrow().now
+    }
+
+    /// URLs that the provider was asked for so far.
+    pub fn fetched(&self) -> Vec<String> {
+        self.0.borrow().fetched.clone()
+    }
+
+    /// What reached the origin server so far.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.0.borrow().sent.clone()
+    }
+
+    /// Log lines so far.
+    pub fn lines(&self) -> Vec<Value> {
+        self.0.borrow().lines.iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+    }
+
+    /// The line of the last request.
+    pub fn last_request(&self) -> Value {
+        self.lines().into_iter().rfind(|line| line["event"] == "request").unwrap_or(Value::Null)
+    }
+
+    /// Runs what goes on after the answers.
+    pub fn run_background(&self) {
+        let work: Vec<Background> = self.0.borrow_mut().background.drain(..).collect();
+        for work in work {
+            block_on(work);
+        }
+    }
+
+    /// Sends a request through the gateway.
+    pub fn call(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
+        match block_on(serve(gateway, self, request.head, request.body)) {
+            Served::Own(answer) => Reply { status: answer.status, fields: answer.fields, body: answer.body },
+            Served::Origin(head, body) => Reply { status: head.status, fields: head.fields, body },
+        }
+    }
+}
+
+/// Nothing in memory ever waits: a future that does is a bug.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a future waits in a world where nothing does"),
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> UnixMillis {
+        self.time()
+    }
+}
+
+impl Random for World {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut state = self.0.borrow_mut();
+        for byte in bytes {
+            state.random = state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = state.random.to_be_bytes()[0];
+        }
+    }
+}
+
+impl EventSink for World {
+    fn line(&self, line: &str) {
+        self.0.borrow_mut().lines.push(line.to_owned());
+    }
+}
+
+impl Spawn for World {
+    fn spawn(&self, work: Background) {
+        self.0.borrow_mut().background.push(work);
+    }
+}
+
+impl SignatureVerifier for World {
+    async fn verify(&self, check: &SignatureCheck) -> Result<bool, String> {
+        portable::verify(check.key.jwk(), check.algorithm, check.signing_input.as_bytes(), &check.signature)
+    }
+
+    async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String> {
+        portable::sign(key.expose(), key.algorithm(), input)
+    }
+}
+
+impl Fetch for World {
+    async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
+        let mut state = self.0.borrow_mut();
+        state.fetched.push(url.to_owned());
+        state.documents.get(url).cloned().unwrap_or_else(|| {
+            Ok(ProviderDocument { status: 404, ..ProviderDocument::default() })
+        })
+    }
+}
+
+impl Transport for World {
+    type RequestBody = Vec<u8>;
+    type ResponseBody = String;
+
+    async fn send(&self, request: OutboundRequest, body: &Vec<u8>) -> Result<(InboundHead, String), OriginFailure> {
+        let mut state = self.0.borrow_mut();
+        state.sent.push(Sent {
+            method: request.method().as_str(),
+            url: request.url().to_owned(),
+            fields: request.fields().clone(),
+            service: request.service().map(str::to_owned),
+            cancel_on_disconnect: request.cancel_on_disconnect(),
+            body: if request.body_bytes() == 0 { Vec::new() } else { body.clone() },
+        });
+        let usual = || Ok(InboundHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
+        state.origin.clone().unwrap_or_else(usual).map(|head| (head, "from the origin".to_owned()))
+    }
+
+    async fn peek(&self, body: &Vec<u8>, limit: usize) -> Option<Vec<u8>> {
+        (body.len() <= limit).then(|| body.clone())
+    }
+}
