@@ -14,8 +14,8 @@ use crate::jwks::key::JwsAlgorithm;
 /// A description where the key does not fit the algorithm.
 pub fn verify(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8], signature: &[u8]) -> Result<bool, String> {
     match algorithm {
-        JwsAlgorithm::Es256 => with(&Es256, key(jwk)?, input, signature),
-        JwsAlgorithm::EdDsa => with(&Ed25519, key(jwk)?, input, signature),
+        JwsAlgorithm::Es256 => Ok(with(&Es256, &key(jwk)?, input, signature)),
+        JwsAlgorithm::EdDsa => Ok(with(&Ed25519, &key(jwk)?, input, signature)),
         JwsAlgorithm::Es384 => {
             let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".to_owned()) };
             let point: Vec<u8> = [4].iter().chain(x.iter()).chain(y.iter()).copied().collect();
@@ -25,7 +25,7 @@ pub fn verify(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8], signa
         }
         _ => {
             let key: rsa::RsaPublicKey = key(jwk)?;
-            with(&Rsa::with_name(algorithm.as_str()), key, input, signature)
+            Ok(with(&Rsa::with_name(algorithm.as_str()), &key, input, signature))
         }
     }
 }
@@ -61,7 +61,6 @@ where
     K::try_from(jwk).map_err(|error| error.to_string())
 }
 
-fn with<A: Algorithm>(algorithm: &A, key: A::VerifyingKey, input: &[u8], signature: &[u8]) -> Result<bool, String> {
-    Ok(A::Signature::try_from_slice(signature)
-        .is_ok_and(|signature| algorithm.verify_signature(&signature, &key, input)))
+fn with<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, input: &[u8], signature: &[u8]) -> bool {
+    A::Signature::try_from_slice(signature).is_ok_and(|signature| algorithm.verify_signature(&signature, key, input))
 }

@@ -216,16 +216,13 @@ impl Rejection {
             Self::MethodNotAllowed { allow } => {
                 Disclosure { allow: Some(allow), ..Disclosure::plain(405, "This method is not allowed here.") }
             }
-            Self::NoCredentials => Disclosure {
-                challenge: Challenging::Plain,
-                ..Disclosure::plain(401, "Authentication is required.")
-            },
+            Self::NoCredentials => {
+                Disclosure { challenge: Challenging::Plain, ..Disclosure::plain(401, "Authentication is required.") }
+            }
             Self::MalformedCredentials => {
                 Disclosure::bearer(400, InvalidRequest, "The Authorization field is malformed or repeated.")
             }
-            Self::TokenInQuery => {
-                Disclosure::bearer(400, InvalidRequest, "An access token must not be in the URL.")
-            }
+            Self::TokenInQuery => Disclosure::bearer(400, InvalidRequest, "An access token must not be in the URL."),
             Self::Token(TokenError::Expired) => Disclosure::bearer(401, InvalidToken, "The access token has expired."),
             Self::Token(_) => Disclosure::bearer(401, InvalidToken, "The access token is not accepted here."),
             Self::InsufficientScope { .. } => {

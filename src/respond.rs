@@ -2,8 +2,9 @@
 
 use crate::config::Config;
 use crate::mcp::envelope::{RequestId, error_body};
-use crate::observe::trail::{Readers, Trail};
 use crate::oauth::challenge::{BearerError, Challenge};
+use crate::oauth::scope::ScopeSet;
+use crate::observe::trail::{Readers, Trail};
 use crate::rejection::{Challenging, Disclosure, Rejection};
 use crate::resource::document::metadata_url;
 use crate::transport::cors;
@@ -66,7 +67,7 @@ fn challenge(disclosure: &Disclosure, trail: &Trail, config: &Config) -> Option<
     let resource = config.resources.get(trail.resource?)?;
     let scope = match error {
         // A malformed request is not mended by other scopes.
-        Some((BearerError::InvalidRequest, _)) => Default::default(),
+        Some((BearerError::InvalidRequest, _)) => ScopeSet::default(),
         _ => resource.scopes.clone(),
     };
     Some(Challenge { error, scope, resource_metadata: metadata_url(resource, config) })

@@ -46,10 +46,7 @@ struct Strict {
 
 impl Strict {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
-        self.depth
-            .checked_sub(1)
-            .map(|depth| Self { depth })
-            .ok_or_else(|| E::custom("nested too deeply"))
+        self.depth.checked_sub(1).map(|depth| Self { depth }).ok_or_else(|| E::custom("nested too deeply"))
     }
 }
 

@@ -77,8 +77,9 @@ pub(super) fn read(document: &IssuerDocument, at: &str, development: bool, mista
         (Some(text), None) => mistakes
             .keep(format!("{at}.public_key"), parse_public_key(text))
             .map(|key| IssuerKeys::Static(Box::new(key))),
-        (None, Some(uri)) => protected_url(uri, &format!("{at}.jwks_uri"), development, mistakes)
-            .map(|_| IssuerKeys::At(uri.clone())),
+        (None, Some(uri)) => {
+            protected_url(uri, &format!("{at}.jwks_uri"), development, mistakes).map(|_| IssuerKeys::At(uri.clone()))
+        }
         (None, None) => url.map(IssuerKeys::Discovered),
     };
     let algorithms = algorithms(document, at, mistakes);
@@ -93,10 +94,9 @@ pub(super) fn read(document: &IssuerDocument, at: &str, development: bool, mista
             mistakes.note(format!("{at}.token_types"), "must name at least one type, as [\"at+jwt\"]");
             Vec::new()
         }
-        Some(types) => types
-            .iter()
-            .map(|typ| if typ == "absent" { TokenType::Absent } else { TokenType::of(Some(typ)) })
-            .collect(),
+        Some(types) => {
+            types.iter().map(|typ| if typ == "absent" { TokenType::Absent } else { TokenType::of(Some(typ)) }).collect()
+        }
     };
     let leeway = document.leeway_seconds.unwrap_or(LEEWAY);
     if leeway > LEEWAY_MAX {

@@ -71,7 +71,7 @@ impl DeserializeError for Mistakes {
             ErrorKind::MissingField { field } => all.note(member(&here, field), "is required"),
             ErrorKind::UnknownKey { key, accepted } => all.note(
                 member(&here, key),
-                format_args!("unknown key; {}known here: {}", did_you_mean(key, accepted).replace("? ", "? "), accepted.join(", ")),
+                format_args!("unknown key; {}known here: {}", did_you_mean(key, accepted), accepted.join(", ")),
             ),
             ErrorKind::UnknownValue { value, accepted } => {
                 all.note(here, format_args!("must be one of {}, got {value:?}", accepted.join(", ")));

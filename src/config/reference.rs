@@ -1,6 +1,8 @@
 //! The JSON Schema of the configuration document and its reference for people, both from the types in
 //! [`document`](super::document). Built for tests alone.
 
+#![expect(clippy::indexing_slicing, reason = "a member that JSON does not have reads as null")]
+
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! Protected resources, public paths and the origin servers behind them.
 
+use crate::config::Mistakes;
 use crate::config::document::{PublicPathDocument, ResourceDocument};
 use crate::config::issuer::{Issuer, protected_url};
-use crate::config::Mistakes;
 use crate::limits::{BODY_BYTES, BODY_BYTES_MAX, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::resource::path::CanonicalPath;
@@ -63,11 +63,21 @@ pub(super) fn read_resource(
 ) -> Option<Resource> {
     let before = mistakes.lines().len();
     let path = read_path(&document.path, at, mistakes);
-    let response_timeout = seconds(document.response_timeout_seconds, ORIGIN_RESPONSE_TIMEOUT, &format!("{at}.response_timeout_seconds"), mistakes);
-    let idle_timeout = seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
-    let origin = read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
+    let response_timeout = seconds(
+        document.response_timeout_seconds,
+        ORIGIN_RESPONSE_TIMEOUT,
+        &format!("{at}.response_timeout_seconds"),
+        mistakes,
+    );
+    let idle_timeout =
+        seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
+    let origin =
+        read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
     if document.issuers.is_empty() {
-        mistakes.note(format!("{at}.issuers"), "must name at least one issuer; to open a path to everyone, use public_paths");
+        mistakes.note(
+            format!("{at}.issuers"),
+            "must name at least one issuer; to open a path to everyone, use public_paths",
+        );
     }
     let mut accepted = Vec::new();
     for (index, name) in document.issuers.iter().enumerate() {
@@ -76,15 +86,23 @@ pub(super) fn read_resource(
                 mistakes.note(format!("{at}.issuers[{index}]"), format_args!("{name:?} is named twice"));
             }
             Some(issuer) => accepted.push(issuer),
-            None => mistakes.note(format!("{at}.issuers[{index}]"), format_args!("no usable issuer has the name {name:?}")),
+            None => {
+                mistakes.note(format!("{at}.issuers[{index}]"), format_args!("no usable issuer has the name {name:?}"));
+            }
         }
     }
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
     if scopes.iter().any(|scope| scope.as_str() == "offline_access") {
-        mistakes.note(format!("{at}.scopes"), "offline_access is between client and authorization server, and not advertised by a resource (R11)");
+        mistakes.note(
+            format!("{at}.scopes"),
+            "offline_access is between client and authorization server, and not advertised by a resource (R11)",
+        );
     }
     if document.audiences.as_ref().is_some_and(Vec::is_empty) {
-        mistakes.note(format!("{at}.audiences"), "must name at least one audience; leave the key out for the resource identifier");
+        mistakes.note(
+            format!("{at}.audiences"),
+            "must name at least one audience; leave the key out for the resource identifier",
+        );
     }
     if let Some(page) = &document.documentation {
         protected_url(page, &format!("{at}.documentation"), development, mistakes);
@@ -115,7 +133,8 @@ pub(super) fn read_public_path(
     mistakes: &mut Mistakes,
 ) -> Option<PublicPath> {
     let path = read_path(&document.path, at, mistakes);
-    let origin = read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
+    let origin =
+        read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
     let (url, service) = origin?;
     Some(PublicPath {
         path: path?,

@@ -150,7 +150,8 @@ fn read_issuers(document: &Document, development: bool, mistakes: &mut Mistakes)
         let at = format!("issuers[{index}]");
         let Some(issuer) = issuer::read(entry, &at, development, mistakes) else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
-            mistakes.note(format_args!("{at}.name"), format_args!("{:?} is the name of another issuer too", issuer.name));
+            mistakes
+                .note(format_args!("{at}.name"), format_args!("{:?} is the name of another issuer too", issuer.name));
         }
         if issuers.iter().any(|other| other.identifier == issuer.identifier) {
             mistakes.note(format_args!("{at}.issuer"), format_args!("{:?} is configured twice", issuer.identifier));
@@ -164,7 +165,10 @@ fn note_unused_issuers(issuers: &[Issuer], resources: &[Resource], mistakes: &mu
     for (at, issuer) in issuers.iter().enumerate() {
         if !resources.iter().any(|resource| resource.issuers.contains(&at)) {
             let name = &issuer.name;
-            mistakes.note(format_args!("issuers[{at}]"), format_args!("no resource accepts {name:?}: remove it, or name it in one"));
+            mistakes.note(
+                format_args!("issuers[{at}]"),
+                format_args!("no resource accepts {name:?}: remove it, or name it in one"),
+            );
         }
     }
 }
@@ -186,7 +190,10 @@ fn read_resources(
         let Some(resource) = read else { continue };
         if resources.iter().any(|other| other.path.folded() == resource.path.folded()) {
             let path = resource.path.as_str();
-            mistakes.note(format_args!("{at}.path"), format_args!("{path:?} is another resource too, for a server that ignores case or parameters"));
+            mistakes.note(
+                format_args!("{at}.path"),
+                format_args!("{path:?} is another resource too, for a server that ignores case or parameters"),
+            );
         }
         resources.push(resource);
     }
@@ -205,7 +212,10 @@ fn read_public_paths(
         let Some(public) = resource::read_public_path(entry, &at, development, mistakes) else { continue };
         let taken = paths.iter().map(|other| &other.path).chain(resources.iter().map(|resource| &resource.path));
         if taken.into_iter().any(|other| other.folded() == public.path.folded()) {
-            mistakes.note(format_args!("{at}.path"), format_args!("{:?} is a resource or public path already", public.path.as_str()));
+            mistakes.note(
+                format_args!("{at}.path"),
+                format_args!("{:?} is a resource or public path already", public.path.as_str()),
+            );
         }
         paths.push(public);
     }
@@ -224,8 +234,9 @@ fn read_hosts(document: &Document, public_url: &HttpUrl, mistakes: &mut Mistakes
 fn read_web_origins(document: &Document, public_url: &HttpUrl, mistakes: &mut Mistakes) -> Vec<WebOrigin> {
     let mut origins: Vec<WebOrigin> = WebOrigin::parse(&public_url.web_origin()).into_iter().collect();
     for (index, text) in document.allowed_origins.iter().flatten().enumerate() {
-        let read = WebOrigin::parse(text)
-            .ok_or_else(|| format!("must be scheme://host[:port] and nothing more (no *, no path, no null), got {text:?}"));
+        let read = WebOrigin::parse(text).ok_or_else(|| {
+            format!("must be scheme://host[:port] and nothing more (no *, no path, no null), got {text:?}")
+        });
         origins.extend(mistakes.keep(format_args!("allowed_origins[{index}]"), read));
     }
     origins

@@ -68,10 +68,12 @@ impl AssertionKey {
     /// The public key as it is published.
     #[must_use]
     pub fn public_jwk(&self) -> Value {
-        let mut jwk = serde_json::to_value(self.jwk.to_verifying_key()).unwrap_or_else(|_| json!({}));
-        jwk["kid"] = json!(self.id);
-        jwk["alg"] = json!(self.algorithm.as_str());
-        jwk["use"] = json!("sig");
+        let mut jwk = serde_json::to_value(self.jwk.to_verifying_key()).unwrap_or_default();
+        if let Some(members) = jwk.as_object_mut() {
+            members.insert("kid".to_owned(), json!(self.id));
+            members.insert("alg".to_owned(), json!(self.algorithm.as_str()));
+            members.insert("use".to_owned(), json!("sig"));
+        }
         jwk
     }
 }
@@ -104,8 +106,8 @@ pub fn signing_input(
         "exp": now.seconds() + ASSERTION_SECONDS,
         "jti": request_id,
     });
-    if let Some(client) = &subject.client {
-        claims["client_id"] = json!(client);
+    if let (Some(claims), Some(client)) = (claims.as_object_mut(), &subject.client) {
+        claims.insert("client_id".to_owned(), json!(client));
     }
     let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
     format!("{}.{}", encode(header), encode(claims))

@@ -52,7 +52,7 @@ pub fn judge(answer: InboundHead) -> Result<InboundHead, Rejection> {
     match answer.status {
         status @ 300..=399 => Err(Rejection::OriginRedirected { status }),
         401 | 407 => Err(Rejection::OriginUnauthorized),
-        status if status < 200 || status >= 500 => Err(Rejection::OriginFailed { status }),
+        status if !(200..500).contains(&status) => Err(Rejection::OriginFailed { status }),
         status => {
             let kept = answer.fields.iter().filter(|(name, _)| ALLOWED.contains(name));
             let mut fields: Fields = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();

@@ -52,9 +52,8 @@ impl TryFrom<SubjectPublicKeyInfoRef<'_>> for Pem {
         Ok(Self(match info.algorithm.oid {
             RSA => {
                 let mut reader = SliceReader::new(bits)?;
-                let (modulus, exponent) = reader.sequence(|inner| {
-                    Ok((UintRef::decode(inner)?, UintRef::decode(inner)?))
-                })?;
+                let (modulus, exponent) =
+                    reader.sequence(|inner| Ok((UintRef::decode(inner)?, UintRef::decode(inner)?)))?;
                 Some(json!({ "kty": "RSA", "n": encode(modulus.as_bytes()), "e": encode(exponent.as_bytes()) }))
             }
             EC => match info.algorithm.parameters_oid()? {

@@ -64,21 +64,17 @@ pub fn in_query(query: &str) -> bool {
     })
 }
 
+/// Invalid escapes stay as they are.
 fn percent_decoded(text: &str) -> String {
     let mut decoded = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('%') {
-        decoded.push_str(rest.get(..at).unwrap_or_default());
-        match rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                decoded.push(char::from(byte));
-                rest = rest.get(at + 3..).unwrap_or_default();
-            }
-            None => {
-                decoded.push('%');
-                rest = rest.get(at + 1..).unwrap_or_default();
-            }
-        }
+        let (before, escape) = rest.split_at(at);
+        decoded.push_str(before);
+        let digits = escape.get(1..3).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(byte.map_or('%', char::from));
+        rest = escape.get(if byte.is_some() { 3 } else { 1 }..).unwrap_or_default();
     }
     decoded.push_str(rest);
     decoded

@@ -112,6 +112,9 @@ impl ScopeHierarchy {
 fn includes(scope: &Scope, required: &Scope) -> bool {
     scope == required
         || scope.0.strip_suffix('*').is_some_and(|prefix| {
-            prefix.len() > 1 && prefix.ends_with(':') && required.0.len() > prefix.len() && required.0.starts_with(prefix)
+            prefix.len() > 1
+                && prefix.ends_with(':')
+                && required.0.len() > prefix.len()
+                && required.0.starts_with(prefix)
         })
 }

@@ -64,7 +64,13 @@ pub enum Outcome<'a> {
 
 /// The line of one request.
 #[must_use]
-pub fn request_line(trail: &Trail, config: Option<&Config>, outcome: &Outcome<'_>, status: u16, now: UnixMillis) -> String {
+pub fn request_line(
+    trail: &Trail,
+    config: Option<&Config>,
+    outcome: &Outcome<'_>,
+    status: u16,
+    now: UnixMillis,
+) -> String {
     let resource = config.zip(trail.resource).and_then(|(config, index)| config.resources.get(index));
     let (decision, reason, detail) = match outcome {
         Outcome::Allow(reason) => (Decision::Allow, *reason, None),

@@ -1,9 +1,10 @@
 //! Documents that the gateway publishes to everyone: protected resource metadata (RFC 9728), the keys of identity
 //! assertions, and its health.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::config::{Config, Resource};
+use crate::oauth::scope::Scope;
 use crate::resource::path::CanonicalPath;
 use crate::transport::head::{Fields, Method};
 
@@ -52,7 +53,10 @@ pub fn find(path: &CanonicalPath, config: &Config) -> Option<PublicDocument> {
     }
     if path == KEYS {
         let key = config.assertion_key.as_ref()?;
-        return Some(PublicDocument { body: json!({ "keys": [key.public_jwk()] }).to_string(), cache_control: MAX_AGE });
+        return Some(PublicDocument {
+            body: json!({ "keys": [key.public_jwk()] }).to_string(),
+            cache_control: MAX_AGE,
+        });
     }
     let inserted = path.strip_prefix(METADATA)?;
     let at_root = || match config.resources.as_slice() {
@@ -82,20 +86,19 @@ fn metadata(resource: &Resource, config: &Config) -> String {
         .filter_map(|&index| config.issuers.get(index))
         .map(|issuer| issuer.identifier.as_str())
         .collect();
-    let mut document = json!({
-        "resource": resource.identifier,
-        "authorization_servers": issuers,
-        "bearer_methods_supported": ["header"],
-    });
+    let mut document = Map::new();
+    document.insert("resource".to_owned(), json!(resource.identifier));
+    document.insert("authorization_servers".to_owned(), json!(issuers));
+    document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
     if !resource.scopes.is_empty() {
-        let scopes: Vec<&str> = resource.scopes.iter().map(|scope| scope.as_str()).collect();
-        document["scopes_supported"] = json!(scopes);
+        let scopes: Vec<&str> = resource.scopes.iter().map(Scope::as_str).collect();
+        document.insert("scopes_supported".to_owned(), json!(scopes));
     }
     if let Some(name) = &resource.name {
-        document["resource_name"] = json!(name);
+        document.insert("resource_name".to_owned(), json!(name));
     }
     if let Some(page) = &resource.documentation {
-        document["resource_documentation"] = json!(page);
+        document.insert("resource_documentation".to_owned(), json!(page));
     }
-    document.to_string()
+    Value::Object(document).to_string()
 }

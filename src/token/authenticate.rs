@@ -114,7 +114,7 @@ pub fn proceed(
         Verification::Refused(error) => Err(Rejection::Token(error)),
         Verification::NoKeys { retry_after } => Err(Rejection::IssuerUnavailable { retry_after }),
         Verification::NeedKeys => Ok(Authentication::NeedKeys(pending)),
-        Verification::NeedSignature(check) => Ok(Authentication::NeedSignature(Box::new(check), pending)),
+        Verification::NeedSignature(check) => Ok(Authentication::NeedSignature(check, pending)),
     }
 }
 

@@ -67,8 +67,8 @@ pub(super) fn validate(
     audiences: &[String],
     now: UnixMillis,
 ) -> Result<Subject, TokenError> {
-    let names_itself_id = claims.get("token_use").is_some_and(|usage| usage == "id")
-        || claims.get("typ").is_some_and(|typ| typ == "ID");
+    let names_itself_id =
+        claims.get("token_use").is_some_and(|usage| usage == "id") || claims.get("typ").is_some_and(|typ| typ == "ID");
     if names_itself_id || ID_TOKEN_CLAIMS.iter().any(|claim| claims.contains_key(*claim)) {
         return Err(TokenError::IdToken);
     }

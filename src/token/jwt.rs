@@ -50,12 +50,12 @@ impl TokenVerifier for JwtVerifier<'_> {
             Err(no_key) => return Verification::Refused(TokenError::Key(no_key)),
         };
         if !evidence.signature.is_some_and(|proof| proof.covers(token, key)) {
-            return Verification::NeedSignature(SignatureCheck {
+            return Verification::NeedSignature(Box::new(SignatureCheck {
                 key: key.clone(),
                 algorithm,
                 signing_input: token.signing_input().to_owned(),
                 signature: token.signature().to_vec(),
-            });
+            }));
         }
         match claims::validate(token.claims(), self.issuer, audiences, evidence.now) {
             Ok(subject) => Verification::Verified(subject),

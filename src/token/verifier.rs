@@ -39,7 +39,7 @@ pub enum Verification {
         retry_after: u64,
     },
     /// A signature has to be checked.
-    NeedSignature(SignatureCheck),
+    NeedSignature(Box<SignatureCheck>),
 }
 
 /// A signature to check, and the key to check it with.

@@ -44,23 +44,17 @@ impl Authority {
     /// # Errors
     /// [`UrlError`] for anything but an ASCII name, an IPv4 address or a bracketed IPv6 address with an optional port.
     pub fn parse(text: &str, scheme: Scheme) -> Result<Self, UrlError> {
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (address, after) = rest.split_once(']').ok_or(UrlError("an unclosed [ in the host"))?;
-                address.parse::<Ipv6Addr>().map_err(|_| UrlError("not an IPv6 address"))?;
-                let port = match after {
-                    "" => None,
-                    _ => Some(after.strip_prefix(':').ok_or(UrlError("text after ] that is no port"))?),
-                };
-                (format!("[{}]", address.to_ascii_lowercase()), port)
-            }
-            None => {
-                let (host, port) = match text.split_once(':') {
-                    Some((host, port)) => (host, Some(port)),
-                    None => (text, None),
-                };
-                (name_or_ipv4(host)?, port)
-            }
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, after) = rest.split_once(']').ok_or(UrlError("an unclosed [ in the host"))?;
+            address.parse::<Ipv6Addr>().map_err(|_| UrlError("not an IPv6 address"))?;
+            let port = match after {
+                "" => None,
+                _ => Some(after.strip_prefix(':').ok_or(UrlError("text after ] that is no port"))?),
+            };
+            (format!("[{}]", address.to_ascii_lowercase()), port)
+        } else {
+            let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+            (name_or_ipv4(host)?, port)
         };
         let port = match port {
             None => None,
@@ -75,7 +69,7 @@ impl Authority {
         Ok(Self { host, port })
     }
 
-    /// Whether the host is this machine and no other: `localhost`, 127.0.0.0/8 or ::1.
+    /// Whether the host is this machine and no other: `localhost`, 127.0.0.0/8 or `::1`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.ip().is_some_and(|ip| ip.is_loopback())

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use worker::worker_sys::web_sys::Request;
 
 use crate::config::Mistakes;
 use crate::gateway::{Gateway, Served, serve, serve_closed};
@@ -34,9 +35,12 @@ pub fn start() {
 }
 
 /// The Worker's `fetch` handler.
+///
+/// # Errors
+/// Where the platform cannot make a response: it then answers 500 by itself.
 #[wasm_bindgen]
 pub async fn fetch(
-    request: worker::worker_sys::web_sys::Request,
+    request: Request,
     env: worker::Env,
     context: worker::worker_sys::Context,
 ) -> Result<JsValue, JsValue> {

@@ -1,6 +1,13 @@
 //! The ports, on Cloudflare Workers. `platform.js` beside this file holds what is cheaper or only possible there:
 //! each of its functions is one crossing.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "JavaScript has one kind of number, and limits and statuses are small ones"
+)]
+
 use std::rc::Rc;
 
 use js_sys::{Array, Promise, Uint8Array};
@@ -152,9 +159,8 @@ impl SignatureVerifier for Workers {
 
 impl Fetch for Workers {
     async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
-        let answer = get(url, PROVIDER_TIMEOUT as f64, PROVIDER_DOCUMENT_BYTES as f64)
-            .await
-            .map_err(|error| words(&error))?;
+        let answer =
+            get(url, PROVIDER_TIMEOUT as f64, PROVIDER_DOCUMENT_BYTES as f64).await.map_err(|error| words(&error))?;
         let parts: Array = answer.unchecked_into();
         Ok(ProviderDocument {
             status: parts.get(0).as_f64().map_or(0, |status| status as u16),
@@ -178,11 +184,7 @@ impl Transport for Workers {
     type RequestBody = Inbound;
     type ResponseBody = JsValue;
 
-    async fn send(
-        &self,
-        request: OutboundRequest,
-        body: &Inbound,
-    ) -> Result<(InboundHead, JsValue), OriginFailure> {
+    async fn send(&self, request: OutboundRequest, body: &Inbound) -> Result<(InboundHead, JsValue), OriginFailure> {
         let fetcher = self.fetcher(request.service())?;
         let limits = Array::of3(
             &JsValue::from_f64(request.body_bytes() as f64),

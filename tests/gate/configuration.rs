@@ -118,7 +118,9 @@ fn names_that_mean_two_things() {
     let twice = json!({ "issuers": [issuer("idp", "https://a.example"), issuer("idp", "https://b.example")] });
     assert!(mistakes(document_with(twice))[0].starts_with("issuers[1].name: \"idp\" is the name of another issuer"));
     let same = json!({ "issuers": [issuer("idp", "https://a.example"), issuer("b", "https://a.example")] });
-    assert!(mistakes(document_with(same))[0].starts_with("issuers[1].issuer: \"https://a.example\" is configured twice"));
+    assert!(
+        mistakes(document_with(same))[0].starts_with("issuers[1].issuer: \"https://a.example\" is configured twice")
+    );
     let unused = json!({ "issuers": [issuer("idp", "https://a.example"), issuer("b", "https://b.example")] });
     one(unused, "issuers[1]: no resource accepts \"b\": remove it, or name it in one");
     let resource = |path: &str| json!({ "path": path, "origin": "https://o.example", "issuers": ["idp"] });
@@ -158,12 +160,18 @@ fn destinations() {
     assert_eq!(resource(json!({ "service": "TOOLS", "origin": "https://o.example/mcp" })), "");
     assert!(resource(json!({ "service": "" })).starts_with("resources[0].service: must be the name"));
     assert!(resource(json!({ "origin": "https://o.example/?x" })).contains("must not have a query"));
-    assert!(resource(json!({ "origin": "https://o.example", "issuers": [] })).starts_with("resources[0].issuers: must name at least one"));
+    assert!(
+        resource(json!({ "origin": "https://o.example", "issuers": [] }))
+            .starts_with("resources[0].issuers: must name at least one")
+    );
     assert!(resource(json!({ "origin": "https://o.example", "issuers": ["idp", "idp"] })).contains("is named twice"));
     assert!(resource(json!({ "origin": "https://o.example", "audiences": [] })).contains("at least one audience"));
     assert!(resource(json!({ "origin": "https://o.example", "scopes": ["offline_access"] })).contains("(R11)"));
     for limit in ["response_timeout_seconds", "idle_timeout_seconds", "body_bytes"] {
-        assert!(resource(json!({ "origin": "https://o.example", limit: 0 })).starts_with(&format!("resources[0].{limit}: must be 1 to")));
+        assert!(
+            resource(json!({ "origin": "https://o.example", limit: 0 }))
+                .starts_with(&format!("resources[0].{limit}: must be 1 to"))
+        );
     }
 }
 
@@ -179,10 +187,18 @@ fn static_keys() {
     let jwk = Key::P256.public_jwk().to_string();
     assert_eq!(issuer(json!({ "public_key": jwk })), "");
     assert!(issuer(json!({ "public_key": jwk, "jwks_uri": "https://a.example/jwks" })).contains("excludes jwks_uri"));
-    assert!(issuer(json!({ "public_key": jwk, "algorithms": ["RS256"] })).contains("names no algorithm that fits public_key"));
-    assert!(issuer(json!({ "public_key": Key::P256.private_jwk().to_string() })).contains("is a private or symmetric key"));
+    assert!(
+        issuer(json!({ "public_key": jwk, "algorithms": ["RS256"] }))
+            .contains("names no algorithm that fits public_key")
+    );
+    assert!(
+        issuer(json!({ "public_key": Key::P256.private_jwk().to_string() })).contains("is a private or symmetric key")
+    );
     assert!(issuer(json!({ "public_key": Key::WeakRsa.public_jwk().to_string() })).contains("below 2048"));
-    assert!(issuer(json!({ "public_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----" })).contains("keep that one secret"));
+    assert!(
+        issuer(json!({ "public_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----" }))
+            .contains("keep that one secret")
+    );
     assert!(issuer(json!({ "public_key": "nonsense" })).contains("must be a public key in PEM"));
 }
 
@@ -191,9 +207,13 @@ fn secrets_that_are_missing_or_unfit() {
     let mut document = document();
     document["identity_assertion"] = json!({ "key_secret": "KEY" });
     let with = |value: Option<String>| {
-        mistakes_with(document.clone(), &TestSecrets(value.map(|value| ("KEY", value)).into_iter().collect())).join("\n")
+        mistakes_with(document.clone(), &TestSecrets(value.map(|value| ("KEY", value)).into_iter().collect()))
+            .join("\n")
     };
-    assert_eq!(with(None), "identity_assertion.key_secret: there is no Worker secret \"KEY\": `wrangler secret put KEY` sets it");
+    assert_eq!(
+        with(None),
+        "identity_assertion.key_secret: there is no Worker secret \"KEY\": `wrangler secret put KEY` sets it"
+    );
     assert_eq!(with(Some(Key::P256.private_jwk().to_string())), "");
     assert!(with(Some(Key::P256.public_jwk().to_string())).contains("must be the private one"));
     assert!(with(Some(Key::Rsa.private_jwk().to_string())).contains("must be an EC P-256 or OKP Ed25519 key"));
@@ -211,7 +231,11 @@ fn no_mistake_shows_a_secret() {
     document["identity_assertion"] = json!({ "key_secret": "KEY" });
     document["issuers"][0]["public_key"] = json!(secret.to_string());
     let found = mistakes_with(document, &TestSecrets(vec![("KEY", secret.to_string())])).join("\n");
-    assert!(!found.is_empty() && !found.contains(secret["d"].as_str().expect("d")) && !found.contains(secret["n"].as_str().expect("n")));
+    assert!(
+        !found.is_empty()
+            && !found.contains(secret["d"].as_str().expect("d"))
+            && !found.contains(secret["n"].as_str().expect("n"))
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]

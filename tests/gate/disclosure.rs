@@ -3,8 +3,8 @@
 
 use portcullis::jwks::key_set::NoKey;
 use portcullis::mcp::envelope::RequestId;
-use portcullis::observe::trail::Trail;
 use portcullis::oauth::scope::ScopeSet;
+use portcullis::observe::trail::Trail;
 use portcullis::rejection::{Rejection, TokenError};
 use portcullis::resource::path::CanonicalPath;
 use portcullis::respond::refusal;
@@ -17,20 +17,54 @@ use crate::support::gateway;
 fn all() -> Vec<Rejection> {
     let not_json = portcullis::strict_json::parse(b"{").expect_err("that is no JSON");
     let tokens = [
-        TokenError::AlgorithmNotAllowed, TokenError::Audience, TokenError::ClaimMalformed("exp"), TokenError::ClaimMissing("exp"),
-        TokenError::ClaimsTooMany, TokenError::ClaimsNotJson(not_json), TokenError::Expired, TokenError::ForbiddenHeader("crit"),
-        TokenError::HeaderMalformed, TokenError::IdToken, TokenError::IssuedInFuture, TokenError::Key(NoKey::DoesNotFit),
-        TokenError::Key(NoKey::Several), TokenError::Key(NoKey::UnknownKid), TokenError::Key(NoKey::Unusable), TokenError::Malformed,
-        TokenError::NotYetValid, TokenError::Signature, TokenError::TooLong, TokenError::TypeNotAllowed, TokenError::UnknownIssuer,
+        TokenError::AlgorithmNotAllowed,
+        TokenError::Audience,
+        TokenError::ClaimMalformed("exp"),
+        TokenError::ClaimMissing("exp"),
+        TokenError::ClaimsTooMany,
+        TokenError::ClaimsNotJson(not_json),
+        TokenError::Expired,
+        TokenError::ForbiddenHeader("crit"),
+        TokenError::HeaderMalformed,
+        TokenError::IdToken,
+        TokenError::IssuedInFuture,
+        TokenError::Key(NoKey::DoesNotFit),
+        TokenError::Key(NoKey::Several),
+        TokenError::Key(NoKey::UnknownKid),
+        TokenError::Key(NoKey::Unusable),
+        TokenError::Malformed,
+        TokenError::NotYetValid,
+        TokenError::Signature,
+        TokenError::TooLong,
+        TokenError::TypeNotAllowed,
+        TokenError::UnknownIssuer,
     ];
     let mut all = vec![
         Rejection::AmbiguousPath(CanonicalPath::parse("//").expect_err("ambiguous")),
-        Rejection::BodyCutShort, Rejection::BodyTooLarge, Rejection::FieldsTooLarge, Rejection::ForeignHost, Rejection::ForeignOrigin,
-        Rejection::HttpsRequired, Rejection::InsufficientScope { missing: ScopeSet::of_text("mcp:tools") }, Rejection::Internal("what"),
-        Rejection::IssuerUnavailable { retry_after: 7 }, Rejection::MalformedContentLength, Rejection::MalformedCredentials,
-        Rejection::MethodNotAllowed { allow: "GET" }, Rejection::Misconfigured, Rejection::NoCredentials, Rejection::NotFound,
-        Rejection::OriginFailed { status: 500 }, Rejection::OriginLost, Rejection::OriginRedirected { status: 302 }, Rejection::OriginTimeout,
-        Rejection::OriginUnauthorized, Rejection::OriginUnreachable, Rejection::TokenInQuery, Rejection::UnsupportedMediaType, Rejection::UrlTooLong,
+        Rejection::BodyCutShort,
+        Rejection::BodyTooLarge,
+        Rejection::FieldsTooLarge,
+        Rejection::ForeignHost,
+        Rejection::ForeignOrigin,
+        Rejection::HttpsRequired,
+        Rejection::InsufficientScope { missing: ScopeSet::of_text("mcp:tools") },
+        Rejection::Internal("what"),
+        Rejection::IssuerUnavailable { retry_after: 7 },
+        Rejection::MalformedContentLength,
+        Rejection::MalformedCredentials,
+        Rejection::MethodNotAllowed { allow: "GET" },
+        Rejection::Misconfigured,
+        Rejection::NoCredentials,
+        Rejection::NotFound,
+        Rejection::OriginFailed { status: 500 },
+        Rejection::OriginLost,
+        Rejection::OriginRedirected { status: 302 },
+        Rejection::OriginTimeout,
+        Rejection::OriginUnauthorized,
+        Rejection::OriginUnreachable,
+        Rejection::TokenInQuery,
+        Rejection::UnsupportedMediaType,
+        Rejection::UrlTooLong,
     ];
     all.extend(tokens.map(Rejection::Token));
     all

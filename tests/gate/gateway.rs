@@ -18,16 +18,39 @@ fn good() -> Request {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_a_caller_sends_and_the_origin_server_must_not_see() {
     let names = [
-        "authorization", "cookie", "origin", "host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip",
-        "cf-access-jwt-assertion", "connection", "te", "upgrade", "expect", "proxy-authorization", "x-portcullis-evil", "x-portcullis-roles",
-        "mcp-param-", "x-anything", "content-encoding",
+        "authorization",
+        "cookie",
+        "origin",
+        "host",
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-real-ip",
+        "cf-connecting-ip",
+        "cf-access-jwt-assertion",
+        "connection",
+        "te",
+        "upgrade",
+        "expect",
+        "proxy-authorization",
+        "x-portcullis-evil",
+        "x-portcullis-roles",
+        "mcp-param-",
+        "x-anything",
+        "content-encoding",
     ];
     let world = World::new();
     let mut request = good().field("origin", "https://app.example");
     for name in names.into_iter().filter(|name| !matches!(*name, "authorization" | "origin" | "host")) {
         request = request.field(name, "forged");
     }
-    for name in ["x-portcullis-subject", "x-portcullis-issuer", "x-portcullis-client", "x-portcullis-scopes", "x-portcullis-assertion"] {
+    for name in [
+        "x-portcullis-subject",
+        "x-portcullis-issuer",
+        "x-portcullis-client",
+        "x-portcullis-scopes",
+        "x-portcullis-assertion",
+    ] {
         request = request.field(name, "forged");
     }
     assert_eq!(world.call(&gateway(), request).status, 200);
@@ -47,12 +70,20 @@ fn what_a_caller_sends_and_the_origin_server_must_not_see() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_travels_on_unchanged() {
     let fields = [
-        ("accept", "application/json, text/event-stream"), ("accept-language", "de"), ("content-type", "application/json; charset=utf-8"),
-        ("last-event-id", "3"), ("mcp-method", "tools/call"), ("mcp-name", "=?base64?w6Q=?="), ("mcp-protocol-version", "2026-07-28"),
-        ("mcp-session-id", "s"), ("user-agent", "u"), ("mcp-param-region", "eu"),
+        ("accept", "application/json, text/event-stream"),
+        ("accept-language", "de"),
+        ("content-type", "application/json; charset=utf-8"),
+        ("last-event-id", "3"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "=?base64?w6Q=?="),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-session-id", "s"),
+        ("user-agent", "u"),
+        ("mcp-param-region", "eu"),
     ];
     let world = World::new();
-    let request = fields.into_iter().fold(good(), |request, (name, value)| request.field(name, value)).body(b"{\"any\": 1}");
+    let request =
+        fields.into_iter().fold(good(), |request, (name, value)| request.field(name, value)).body(b"{\"any\": 1}");
     world.call(&gateway(), request);
     let sent = world.sent().pop().expect("it was forwarded");
     for (name, value) in fields {
@@ -91,7 +122,9 @@ fn where_requests_go() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn subjects_of_any_characters_are_one_field() {
-    for (subject, field) in [("auth0|1", "auth0|1"), ("ä b", "%C3%A4%20b"), ("a\r\nx-evil: 1", "a%0D%0Ax-evil:%201"), ("50%", "50%25")] {
+    for (subject, field) in
+        [("auth0|1", "auth0|1"), ("ä b", "%C3%A4%20b"), ("a\r\nx-evil: 1", "a%0D%0Ax-evil:%201"), ("50%", "50%25")]
+    {
         let world = World::new();
         world.call(&gateway(), Request::post("/mcp").bearer(&token(&Claims::good().with("sub", json!(subject)))));
         assert_eq!(world.sent().pop().expect("forwarded").fields.get("x-portcullis-subject"), Some(field));
@@ -104,21 +137,49 @@ fn what_comes_back_and_what_does_not() {
     world.origin(Ok((
         200,
         &[
-            ("content-type", "text/event-stream"), ("x-accel-buffering", "no"), ("mcp-session-id", "s"), ("cache-control", "no-cache"),
-            ("retry-after", "1"), ("set-cookie", "a=b"), ("server", "secret/1.0"), ("x-powered-by", "x"), ("www-authenticate", "Basic"),
-            ("access-control-allow-origin", "*"), ("connection", "keep-alive"), ("strict-transport-security", "max-age=0"), ("x-request-id", "theirs"),
+            ("content-type", "text/event-stream"),
+            ("x-accel-buffering", "no"),
+            ("mcp-session-id", "s"),
+            ("cache-control", "no-cache"),
+            ("retry-after", "1"),
+            ("set-cookie", "a=b"),
+            ("server", "secret/1.0"),
+            ("x-powered-by", "x"),
+            ("www-authenticate", "Basic"),
+            ("access-control-allow-origin", "*"),
+            ("connection", "keep-alive"),
+            ("strict-transport-security", "max-age=0"),
+            ("x-request-id", "theirs"),
         ],
     )));
     let reply = world.call(&gateway(), good());
-    for (name, value) in [("content-type", "text/event-stream"), ("x-accel-buffering", "no"), ("mcp-session-id", "s"), ("cache-control", "no-cache"), ("retry-after", "1")] {
+    for (name, value) in [
+        ("content-type", "text/event-stream"),
+        ("x-accel-buffering", "no"),
+        ("mcp-session-id", "s"),
+        ("cache-control", "no-cache"),
+        ("retry-after", "1"),
+    ] {
         assert_eq!(reply.field(name), value);
     }
-    for name in ["set-cookie", "server", "x-powered-by", "www-authenticate", "access-control-allow-origin", "connection", "strict-transport-security"] {
+    for name in [
+        "set-cookie",
+        "server",
+        "x-powered-by",
+        "www-authenticate",
+        "access-control-allow-origin",
+        "connection",
+        "strict-transport-security",
+    ] {
         assert_eq!(reply.field(name), "", "{name}");
     }
     assert_ne!(reply.field("x-request-id"), "theirs");
     world.origin(Ok((200, &[])));
-    assert_eq!(world.call(&gateway(), good()).field("cache-control"), "no-store", "one caller's answer is not another's");
+    assert_eq!(
+        world.call(&gateway(), good()).field("cache-control"),
+        "no-store",
+        "one caller's answer is not another's"
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -134,13 +195,17 @@ fn disconnects_mean_opposite_things_in_the_two_eras() {
         assert!(!cancels(good().field("mcp-protocol-version", version)), "L7: {version}");
     }
     assert!(!cancels(good()), "L7");
-    assert!(cancels(Request::get("/mcp").bearer(&token(&Claims::good()))), "a stream that only listens ends with its listener");
+    assert!(
+        cancels(Request::get("/mcp").bearer(&token(&Claims::good()))),
+        "a stream that only listens ends with its listener"
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn public_paths_are_open_and_carry_no_identity() {
     let world = World::new();
-    let reply = world.call(&gateway(), Request::get("/status?x=1").bearer("whatever").field("x-portcullis-subject", "root"));
+    let reply =
+        world.call(&gateway(), Request::get("/status?x=1").bearer("whatever").field("x-portcullis-subject", "root"));
     assert_eq!(reply.status, 200);
     let sent = world.sent().pop().expect("forwarded");
     assert_eq!(sent.url, "https://tools.example/status?x=1");
@@ -156,7 +221,8 @@ fn public_paths_are_open_and_carry_no_identity() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn metadata_of_resources() {
-    let get = |target: &str| World::new().call(&gateway(), Request::get(target).field("origin", "https://anyone.example"));
+    let get =
+        |target: &str| World::new().call(&gateway(), Request::get(target).field("origin", "https://anyone.example"));
     let reply = get("/.well-known/oauth-protected-resource/mcp");
     assert_eq!(reply.status, 200);
     assert_eq!(
@@ -170,15 +236,24 @@ fn metadata_of_resources() {
     );
     assert_eq!(reply.field("access-control-allow-origin"), "*");
     assert_eq!(reply.field("cache-control"), "public, max-age=300");
-    assert_eq!(get("/.well-known/oauth-protected-resource/mcp/admin").json()["resource"], "https://gate.example/mcp/admin");
-    for nothing in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/x", "/.well-known/oauth-protected-resource/MCP", "/.well-known/jwks.json"] {
+    assert_eq!(
+        get("/.well-known/oauth-protected-resource/mcp/admin").json()["resource"],
+        "https://gate.example/mcp/admin"
+    );
+    for nothing in [
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/x",
+        "/.well-known/oauth-protected-resource/MCP",
+        "/.well-known/jwks.json",
+    ] {
         assert_eq!(get(nothing).status, 404, "{nothing}");
     }
     let head = World::new().call(&gateway(), Request::new(Method::Head, "/.well-known/oauth-protected-resource/mcp"));
     assert_eq!((head.status, head.body.as_str(), head.field("content-type")), (200, "", "application/json"));
     let post = World::new().call(&gateway(), Request::post("/.well-known/oauth-protected-resource/mcp"));
     assert_eq!((post.status, post.field("allow")), (405, "GET, HEAD, OPTIONS"));
-    let options = World::new().call(&gateway(), Request::new(Method::Options, "/.well-known/oauth-protected-resource/mcp"));
+    let options =
+        World::new().call(&gateway(), Request::new(Method::Options, "/.well-known/oauth-protected-resource/mcp"));
     assert_eq!((options.status, options.field("access-control-allow-origin")), (204, "*"));
 }
 
@@ -192,14 +267,20 @@ fn metadata_at_the_root() {
     assert_eq!(one("/mcp")["resource"], "https://gate.example/mcp");
     // With the slash: what clients make of the URL that they are given.
     assert_eq!(one("/")["resource"], "https://gate.example/");
-    assert_eq!((&one("/")["resource_name"], &one("/")["resource_documentation"]), (&json!("Tools"), &json!("https://docs.example")));
+    assert_eq!(
+        (&one("/")["resource_name"], &one("/")["resource_documentation"]),
+        (&json!("Tools"), &json!("https://docs.example"))
+    );
     assert_eq!(one("/").get("scopes_supported"), None, "no parameter without elements");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn health() {
     let reply = World::new().call(&gateway(), Request::get("/healthz"));
-    assert_eq!((reply.status, reply.body.as_str(), reply.field("cache-control")), (200, "{\"status\":\"ok\"}", "no-store"));
+    assert_eq!(
+        (reply.status, reply.body.as_str(), reply.field("cache-control")),
+        (200, "{\"status\":\"ok\"}", "no-store")
+    );
     assert_eq!(World::new().call(&gateway(), Request::get("/healthz/x")).status, 404);
 }
 
@@ -218,7 +299,8 @@ fn identity_assertions_can_be_checked_with_the_published_key() {
         let gateway = asserting(key);
         let world = World::new();
         let reply = world.call(&gateway, good());
-        let assertion = world.sent().pop().expect("forwarded").fields.get("x-portcullis-assertion").expect("there").to_owned();
+        let assertion =
+            world.sent().pop().expect("forwarded").fields.get("x-portcullis-assertion").expect("there").to_owned();
         let published = World::new().call(&gateway, Request::get("/.well-known/jwks.json")).json();
         let published = &published["keys"][0];
         assert_eq!(published.get("d"), None, "the private part stays");
@@ -228,7 +310,10 @@ fn identity_assertions_can_be_checked_with_the_published_key() {
         assert_eq!(portable::verify(&jwk, algorithm, input.as_bytes(), &decode(signature)), Ok(true));
         let (header, claims) = input.split_once('.').expect("two parts");
         let json = |part: &str| serde_json::from_slice::<Value>(&decode(part)).expect("JSON");
-        assert_eq!(json(header), json!({ "alg": algorithm.as_str(), "kid": published["kid"], "typ": "portcullis-assertion+jwt" }));
+        assert_eq!(
+            json(header),
+            json!({ "alg": algorithm.as_str(), "kid": published["kid"], "typ": "portcullis-assertion+jwt" })
+        );
         let claims = json(claims);
         let (issued, expires) = (claims["iat"].as_u64().expect("iat"), claims["exp"].as_u64().expect("exp"));
         assert_eq!((issued, expires - issued), (world.time().seconds(), 60));

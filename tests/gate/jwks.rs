@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{Claims, ISSUER, Key, Reply, Request, World, document_with, gateway, open, token, token_with_header};
+use crate::support::{
+    Claims, ISSUER, Key, Reply, Request, World, document_with, gateway, open, token, token_with_header,
+};
 
 fn call(world: &World, gateway: &Rc<Gateway>) -> Reply {
     world.call(gateway, Request::post("/mcp").bearer(&token(&Claims::good().with("exp", json!(9_999_999_999_i64)))))
@@ -16,7 +18,10 @@ fn call(world: &World, gateway: &Rc<Gateway>) -> Reply {
 fn call_with_kid(world: &World, gateway: &Rc<Gateway>, kid: &str) -> Reply {
     let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid }).to_string();
     let claims = Claims::good().with("exp", json!(9_999_999_999_i64)).0.to_string();
-    world.call(gateway, Request::post("/mcp").bearer(&token_with_header(&header, &claims, Key::Ed25519, JwsAlgorithm::EdDsa)))
+    world.call(
+        gateway,
+        Request::post("/mcp").bearer(&token_with_header(&header, &claims, Key::Ed25519, JwsAlgorithm::EdDsa)),
+    )
 }
 
 fn reason(world: &World) -> Value {
@@ -165,7 +170,13 @@ fn a_provider_that_is_down_at_start_is_asked_again_after_a_pause() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn lifetimes_have_a_floor_and_a_ceiling() {
-    for (cache_control, fresh) in [(Some("no-store"), 60), (Some("max-age=5"), 60), (Some("max-age=600"), 600), (None, 900), (Some("max-age=99999999"), 86_400)] {
+    for (cache_control, fresh) in [
+        (Some("no-store"), 60),
+        (Some("max-age=5"), 60),
+        (Some("max-age=600"), 600),
+        (None, 900),
+        (Some("max-age=99999999"), 86_400),
+    ] {
         let (world, gateway) = (World::new(), gateway());
         world.publish(&json!({ "keys": [Key::Ed25519.public_jwk()] }).to_string(), cache_control);
         call(&world, &gateway);
@@ -237,8 +248,10 @@ fn a_static_key_is_never_fetched() {
     let jwk = Key::Ed25519.public_jwk().to_string();
     let pem = "-----BEGIN PUBLIC KEY-----\n".to_owned() + &spki_ed25519() + "\n-----END PUBLIC KEY-----\n";
     for key in [jwk, pem] {
-        let gateway = open(document_with(json!({ "issuers": [{ "name": "idp", "issuer": ISSUER, "public_key": key, "algorithms": ["EdDSA"] }] })))
-            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let gateway = open(document_with(
+            json!({ "issuers": [{ "name": "idp", "issuer": ISSUER, "public_key": key, "algorithms": ["EdDSA"] }] }),
+        ))
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let world = World::new();
         world.pass(100 * 24 * 60 * 60);
         let mut header = json!({ "alg": "EdDSA", "typ": "at+jwt" });

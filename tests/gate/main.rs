@@ -1,4 +1,18 @@
 //! The whole gateway, stage by stage and as one, with a platform in memory. The same suite runs natively and in wasm.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::cast_precision_loss,
+    clippy::single_match_else,
+    clippy::type_complexity,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    reason = "a test that goes wrong should stop at once, and reads its own JSON"
+)]
 
 mod configuration;
 mod disclosure;

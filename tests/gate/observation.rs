@@ -9,23 +9,55 @@ use crate::support::{Claims, Key, Request, TestSecrets, World, document, gateway
 fn one_line_for_each_request_with_the_same_members() {
     let world = World::new();
     let gateway = gateway();
-    let good = Request::post("/mcp").modern().field("mcp-method", "tools/call").field("mcp-name", "add").bearer(&token(&Claims::good()));
+    let good = Request::post("/mcp")
+        .modern()
+        .field("mcp-method", "tools/call")
+        .field("mcp-name", "add")
+        .bearer(&token(&Claims::good()));
     world.call(&gateway, good);
     world.call(&gateway, Request::post("/mcp").modern().bearer(&token(&Claims::good().without("scope"))));
     let lines: Vec<Value> = world.lines().into_iter().filter(|line| line["event"] == "request").collect();
-    let names = |line: &Value| line.as_object().map(|line| line.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let names =
+        |line: &Value| line.as_object().map(|line| line.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     assert_eq!(lines.len(), 2);
     let line = &lines[0];
     assert_eq!(line["time"], "2026-11-23T12:00:00.000Z");
     for (member, value) in [
-        ("v", json!(1)), ("method", json!("POST")), ("resource", json!("/mcp")), ("era", json!("modern")), ("mcp_method", json!("tools/call")),
-        ("mcp_name", json!("add")), ("issuer", json!("idp")), ("client", json!("client-1")), ("decision", json!("allow")),
-        ("reason", json!("forwarded")), ("status", json!(200)),
+        ("v", json!(1)),
+        ("method", json!("POST")),
+        ("resource", json!("/mcp")),
+        ("era", json!("modern")),
+        ("mcp_method", json!("tools/call")),
+        ("mcp_name", json!("add")),
+        ("issuer", json!("idp")),
+        ("client", json!("client-1")),
+        ("decision", json!("allow")),
+        ("reason", json!("forwarded")),
+        ("status", json!(200)),
     ] {
         assert_eq!(line[member], value, "{member}");
     }
-    assert_eq!((lines[1]["decision"].as_str(), lines[1]["reason"].as_str()), (Some("deny"), Some("insufficient_scope")));
-    let shared = ["v", "event", "time", "request_id", "trace_id", "method", "resource", "era", "issuer", "client", "subject", "decision", "reason", "status", "duration_ms"];
+    assert_eq!(
+        (lines[1]["decision"].as_str(), lines[1]["reason"].as_str()),
+        (Some("deny"), Some("insufficient_scope"))
+    );
+    let shared = [
+        "v",
+        "event",
+        "time",
+        "request_id",
+        "trace_id",
+        "method",
+        "resource",
+        "era",
+        "issuer",
+        "client",
+        "subject",
+        "decision",
+        "reason",
+        "status",
+        "duration_ms",
+    ];
     for line in &lines {
         assert!(shared.iter().all(|member| names(line).iter().any(|name| name == member)), "{line}");
     }
@@ -103,15 +135,26 @@ fn traces_are_continued_or_begun() {
         world.call(&gateway(), request);
         let sent = world.sent().pop().expect("forwarded");
         let field = |name: &str| sent.fields.get(name).unwrap_or_default().to_owned();
-        (field("traceparent"), field("tracestate"), world.last_request()["trace_id"].as_str().unwrap_or_default().to_owned())
+        (
+            field("traceparent"),
+            field("tracestate"),
+            world.last_request()["trace_id"].as_str().unwrap_or_default().to_owned(),
+        )
     };
     let id = "0af7651916cd43dd8448eb211c80319c";
     let (parent, state, logged) = sent(Some(&format!("00-{id}-b7ad6b7169203331-01")));
-    assert!(parent.starts_with(&format!("00-{id}-")) && parent.ends_with("-01") && !parent.contains("b7ad6b7169203331"));
+    assert!(
+        parent.starts_with(&format!("00-{id}-")) && parent.ends_with("-01") && !parent.contains("b7ad6b7169203331")
+    );
     assert_eq!((state.as_str(), logged.as_str()), ("v=1", id));
     let malformed = [
-        format!("00-{id}-b7ad6b7169203331"), format!("00-{id}-b7ad6b7169203331-01-x"), format!("ff-{id}-b7ad6b7169203331-01"),
-        format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)), format!("00-{id}-{}-01", "0".repeat(16)), format!("00-{}-b7ad6b7169203331-01", id.to_uppercase()), String::new(),
+        format!("00-{id}-b7ad6b7169203331"),
+        format!("00-{id}-b7ad6b7169203331-01-x"),
+        format!("ff-{id}-b7ad6b7169203331-01"),
+        format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)),
+        format!("00-{id}-{}-01", "0".repeat(16)),
+        format!("00-{}-b7ad6b7169203331-01", id.to_uppercase()),
+        String::new(),
     ];
     for malformed in malformed.iter().map(|text| Some(text.as_str())).chain([None]) {
         let (parent, state, logged) = sent(malformed);

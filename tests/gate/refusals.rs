@@ -10,10 +10,15 @@ const METADATA: &str = "https://gate.example/.well-known/oauth-protected-resourc
 
 #[wasm_bindgen_test(unsupported = test)]
 fn no_credentials_get_a_challenge_without_an_error_code() {
-    for request in [Request::post("/mcp"), Request::get("/mcp"), Request::post("/mcp").field("authorization", "Basic YTpi")] {
+    for request in
+        [Request::post("/mcp"), Request::get("/mcp"), Request::post("/mcp").field("authorization", "Basic YTpi")]
+    {
         let reply = World::new().call(&gateway(), request);
         assert_eq!(reply.status, 401);
-        assert_eq!(reply.field("www-authenticate"), format!("Bearer scope=\"mcp:tools\", resource_metadata=\"{METADATA}\""));
+        assert_eq!(
+            reply.field("www-authenticate"),
+            format!("Bearer scope=\"mcp:tools\", resource_metadata=\"{METADATA}\"")
+        );
         assert_eq!(reply.field("content-type"), "application/json");
         let body = reply.json();
         assert_eq!((&body["jsonrpc"], &body["id"]), (&json!("2.0"), &Value::Null));
@@ -94,13 +99,31 @@ fn ids_that_cannot_be_known_are_null() {
     };
     assert_eq!(id(r#"{"jsonrpc":"2.0","id":"seven","method":"ping"}"#), "seven");
     assert_eq!(id(r#"{"jsonrpc":"2.0","id":-7,"method":"ping"}"#), -7);
-    let deep = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"x\",\"params\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let deep = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"x\",\"params\":{}{}}}",
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
     let large = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"x\",\"params\":[\"{}\"]}}", "x".repeat(70_000));
     let unknown = [
-        "", "{", "null", "[]", "7", "\"x\"", r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, r#"{"id":7,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":7}"#, r#"{"jsonrpc":"2.0","id":7,"id":8,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
-        r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, r#"{"jsonrpc":"2.0","method":"ping"}"#,
-        "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"} trailing", "\u{feff}{}", deep.as_str(), large.as_str(),
+        "",
+        "{",
+        "null",
+        "[]",
+        "7",
+        "\"x\"",
+        r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#,
+        r#"{"id":7,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":7}"#,
+        r#"{"jsonrpc":"2.0","id":7,"id":8,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","method":"ping"}"#,
+        "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"} trailing",
+        "\u{feff}{}",
+        deep.as_str(),
+        large.as_str(),
     ];
     for body in unknown {
         assert_eq!(id(body), Value::Null, "{body:.60}");

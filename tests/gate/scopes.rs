@@ -41,7 +41,8 @@ fn a_star_covers_what_begins_with_its_prefix() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_table_holds_transitively_and_in_one_direction() {
-    let table = hierarchy(&[("admin", &["write"]), ("write", &["read", "files:*"]), ("loop", &["pool"]), ("pool", &["loop"])]);
+    let table =
+        hierarchy(&[("admin", &["write"]), ("write", &["read", "files:*"]), ("loop", &["pool"]), ("pool", &["loop"])]);
     assert_eq!(missing(&table, "admin", "read write files:x"), "");
     assert_eq!(missing(&table, "write", "admin read"), "admin");
     assert_eq!(missing(&table, "read", "write"), "write");

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::support::world::NOON;
-use crate::support::{Claims, ISSUER, Key, RESOURCE, Request, World, document_with, gateway, open, token, token_with_header};
+use crate::support::{
+    Claims, ISSUER, Key, RESOURCE, Request, World, document_with, gateway, open, token, token_with_header,
+};
 
 /// Status and reason of a request with this token.
 fn verdict(token: &str) -> (u16, String) {
@@ -59,7 +61,9 @@ fn every_changed_bit_of_a_token_is_noticed() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn malformed_tokens() {
-    for token in ["x", "a.b", "a.b.c.d", "....", "..", "!.!.!", "e30.e30.", "e30.e30.e30=", "e30.e30.e31", "e30.e3 0.e30"] {
+    for token in
+        ["x", "a.b", "a.b.c.d", "....", "..", "!.!.!", "e30.e30.", "e30.e30.e30=", "e30.e30.e31", "e30.e3 0.e30"]
+    {
         let (status, reason) = verdict(token);
         assert!(matches!(status, 400 | 401), "{token}: {status}");
         assert!(
@@ -128,8 +132,9 @@ fn algorithms_that_are_not_allowed() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn an_algorithm_of_another_issuer_does_not_help() {
-    let gateway = open(document_with(json!({ "issuers": [{ "name": "idp", "issuer": ISSUER, "algorithms": ["RS256"] }] })))
-        .expect("the document is right");
+    let gateway =
+        open(document_with(json!({ "issuers": [{ "name": "idp", "issuer": ISSUER, "algorithms": ["RS256"] }] })))
+            .expect("the document is right");
     let world = World::new();
     let reply = world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good())));
     assert_eq!((reply.status, world.last_request()["reason"].as_str()), (401, Some("token_algorithm")));
@@ -243,7 +248,15 @@ fn claims_that_do_not_hold() {
 #[wasm_bindgen_test(unsupported = test)]
 fn dates_that_are_none() {
     for claim in ["exp", "nbf", "iat"] {
-        for value in [json!("1795435200"), json!(-1), json!(1e300), json!(-8e12), json!(253_402_300_800_i64), json!(null), json!([])] {
+        for value in [
+            json!("1795435200"),
+            json!(-1),
+            json!(1e300),
+            json!(-8e12),
+            json!(253_402_300_800_i64),
+            json!(null),
+            json!([]),
+        ] {
             refused(&token(&Claims::good().with(claim, value)), "token_claim_malformed");
         }
     }

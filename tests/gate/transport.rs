@@ -22,8 +22,18 @@ fn is(status: u16, reason: &str) -> (u16, String) {
 #[wasm_bindgen_test(unsupported = test)]
 fn hosts_of_others_are_refused() {
     let hosts = [
-        "evil.example", "gate.example.evil.example", "gate.example:8443", "gate.example, evil.example", "", "gate.example:",
-        "gate.example.", "[::1]", "gate.example@evil.example", "gate.example/", "GATE.example\u{e9}", "127.0.0.1",
+        "evil.example",
+        "gate.example.evil.example",
+        "gate.example:8443",
+        "gate.example, evil.example",
+        "",
+        "gate.example:",
+        "gate.example.",
+        "[::1]",
+        "gate.example@evil.example",
+        "gate.example/",
+        "GATE.example\u{e9}",
+        "127.0.0.1",
     ];
     for host in hosts {
         let request = Request::post("/mcp").field("host", host).bearer(&token(&Claims::good()));
@@ -40,7 +50,9 @@ fn hosts_of_others_are_refused() {
 #[wasm_bindgen_test(unsupported = test)]
 fn configured_hosts_are_ours_too() {
     let gateway = open(document_with(json!({ "allowed_hosts": ["other.example:8443", "[::1]:8787"] }))).expect("right");
-    for (host, status) in [("other.example:8443", 401), ("[::1]:8787", 401), ("other.example", 403), ("[::2]:8787", 403)] {
+    for (host, status) in
+        [("other.example:8443", 401), ("[::1]:8787", 401), ("other.example", 403), ("[::2]:8787", 403)]
+    {
         let mut request = Request::post("/mcp").field("host", host);
         request.head.url = format!("https://{host}/mcp");
         assert_eq!(World::new().call(&gateway, request).status, status, "{host}");
@@ -66,8 +78,17 @@ fn plain_http_on_loopback_needs_configuration_to_say_so() {
 #[wasm_bindgen_test(unsupported = test)]
 fn pages_of_others_are_refused() {
     let origins = [
-        "https://evil.example", "null", "https://app.example, https://app.example", "https://app.example/", "http://app.example",
-        "https://app.example:8443", "https://app.example.evil.example", "", "app.example", "https://[::ffff:127.0.0.1]", "file://",
+        "https://evil.example",
+        "null",
+        "https://app.example, https://app.example",
+        "https://app.example/",
+        "http://app.example",
+        "https://app.example:8443",
+        "https://app.example.evil.example",
+        "",
+        "app.example",
+        "https://[::ffff:127.0.0.1]",
+        "file://",
     ];
     for origin in origins {
         let request = Request::post("/mcp").field("origin", origin).bearer(&token(&Claims::good()));
@@ -102,7 +123,9 @@ fn sizes_at_their_bounds() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn bodies_are_json() {
-    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "", "multipart/form-data"] {
+    for media_type in
+        ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "", "multipart/form-data"]
+    {
         let request = Request::post("/mcp").field("content-type", media_type);
         assert_eq!(refused(request), is(415, "unsupported_media_type"), "{media_type:?}");
     }
@@ -131,7 +154,14 @@ fn methods() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn tokens_in_the_query_are_refused() {
-    for query in ["access_token=x", "a=b&access_token=x", "ACCESS_TOKEN=x", "access%5Ftoken=x", "%61ccess_token", "a;access_token=x"] {
+    for query in [
+        "access_token=x",
+        "a=b&access_token=x",
+        "ACCESS_TOKEN=x",
+        "access%5Ftoken=x",
+        "%61ccess_token",
+        "a;access_token=x",
+    ] {
         let request = Request::post(&format!("/mcp?{query}")).bearer(&token(&Claims::good()));
         assert_eq!(refused(request), is(400, "token_in_query"), "{query}");
     }
@@ -144,7 +174,9 @@ fn tokens_in_the_query_are_refused() {
 fn preflights() {
     let preflight = |origin: &str| {
         let request = Request::new(Method::Options, "/mcp").field("access-control-request-method", "POST");
-        request.field("origin", origin).field("access-control-request-headers", "authorization, Mcp-Param-Region, x-evil, mcp-param-")
+        request
+            .field("origin", origin)
+            .field("access-control-request-headers", "authorization, Mcp-Param-Region, x-evil, mcp-param-")
     };
     let world = World::new();
     let reply = world.call(&gateway(), preflight("https://app.example"));
@@ -152,7 +184,16 @@ fn preflights() {
     assert_eq!(reply.field("access-control-allow-origin"), "https://app.example");
     assert_eq!(reply.field("access-control-allow-methods"), "POST, GET, DELETE, OPTIONS");
     let allowed = reply.field("access-control-allow-headers").to_owned();
-    for name in ["authorization", "content-type", "mcp-protocol-version", "mcp-session-id", "last-event-id", "mcp-method", "mcp-name", "mcp-param-region"] {
+    for name in [
+        "authorization",
+        "content-type",
+        "mcp-protocol-version",
+        "mcp-session-id",
+        "last-event-id",
+        "mcp-method",
+        "mcp-name",
+        "mcp-param-region",
+    ] {
         assert!(allowed.split(", ").any(|allowed| allowed == name), "{name} in {allowed}");
     }
     assert!(!allowed.contains("x-evil") && !allowed.ends_with("mcp-param-"));
@@ -190,14 +231,43 @@ fn our_own_answers_are_hardened() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn urls_are_read_strictly() {
-    for good in ["https://a.example", "http://localhost:8787/x?y", "https://[::1]:8443/", "https://1.2.3.4", "HTTPS://A.example", "https://a_b.example"] {
+    for good in [
+        "https://a.example",
+        "http://localhost:8787/x?y",
+        "https://[::1]:8443/",
+        "https://1.2.3.4",
+        "HTTPS://A.example",
+        "https://a_b.example",
+    ] {
         assert!(HttpUrl::parse(good).is_ok(), "{good}");
     }
     let bad = [
-        "", "a.example", "ftp://a.example", "https:/a.example", "https://", "https://a example", "https://a.example#x", "https://u@a.example",
-        "https://u:p@a.example", "https://a.example:0x50", "https://a.example:", "https://a.example:99999", "https://2130706433", "https://0x7f.1",
-        "https://127.1", "https://010.0.0.1", "https://[::1", "https://[::1]x", "https://[fe80::1%25eth0]", "https://ex\u{e4}mple", "https://a..example",
-        "https://.example", "https://a.example\\@evil.example", "https://a.example\t", "javascript:alert(1)", "https://\u{ff41}.example",
+        "",
+        "a.example",
+        "ftp://a.example",
+        "https:/a.example",
+        "https://",
+        "https://a example",
+        "https://a.example#x",
+        "https://u@a.example",
+        "https://u:p@a.example",
+        "https://a.example:0x50",
+        "https://a.example:",
+        "https://a.example:99999",
+        "https://2130706433",
+        "https://0x7f.1",
+        "https://127.1",
+        "https://010.0.0.1",
+        "https://[::1",
+        "https://[::1]x",
+        "https://[fe80::1%25eth0]",
+        "https://ex\u{e4}mple",
+        "https://a..example",
+        "https://.example",
+        "https://a.example\\@evil.example",
+        "https://a.example\t",
+        "javascript:alert(1)",
+        "https://\u{ff41}.example",
     ];
     for bad in bad {
         assert!(HttpUrl::parse(bad).is_err(), "{bad}");
@@ -212,7 +282,9 @@ fn loopback_is_this_machine_and_no_other() {
     for host in ["localhost", "LOCALHOST:8787", "127.0.0.1", "127.9.9.9:1", "[::1]", "[0:0:0:0:0:0:0:1]"] {
         assert!(loopback(host), "{host}");
     }
-    for host in ["localhost.evil.example", "evil.localhost", "128.0.0.1", "[::2]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.0.0.1"] {
+    for host in
+        ["localhost.evil.example", "evil.localhost", "128.0.0.1", "[::2]", "[::ffff:127.0.0.1]", "0.0.0.0", "10.0.0.1"]
+    {
         assert!(!loopback(host), "{host}");
     }
 }
@@ -222,7 +294,9 @@ fn web_origins_are_scheme_host_and_port_alone() {
     let read = |text| WebOrigin::parse(text).map(|origin| origin.as_str().to_owned());
     assert_eq!(read("https://App.example:443").as_deref(), Some("https://app.example"));
     assert_eq!(read("http://localhost:3000").as_deref(), Some("http://localhost:3000"));
-    for text in ["null", "*", "https://a.example/", "https://a.example?x", "https://a.example b", "chrome-extension://abc"] {
+    for text in
+        ["null", "*", "https://a.example/", "https://a.example?x", "https://a.example b", "chrome-extension://abc"]
+    {
         assert_eq!(read(text), None, "{text}");
     }
 }

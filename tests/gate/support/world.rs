@@ -214,9 +214,11 @@ impl Fetch for World {
     async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
         let mut state = self.0.borrow_mut();
         state.fetched.push(url.to_owned());
-        state.documents.get(url).cloned().unwrap_or_else(|| {
-            Ok(ProviderDocument { status: 404, ..ProviderDocument::default() })
-        })
+        state
+            .documents
+            .get(url)
+            .cloned()
+            .unwrap_or_else(|| Ok(ProviderDocument { status: 404, ..ProviderDocument::default() }))
     }
 }
 
@@ -234,7 +236,8 @@ impl Transport for World {
             cancel_on_disconnect: request.cancel_on_disconnect(),
             body: if request.body_bytes() == 0 { Vec::new() } else { body.clone() },
         });
-        let usual = || Ok(InboundHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
+        let usual =
+            || Ok(InboundHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
         state.origin.clone().unwrap_or_else(usual).map(|head| (head, "from the origin".to_owned()))
     }
 
