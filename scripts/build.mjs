@@ -1,6 +1,7 @@
 // Builds the Worker into build/. `wrangler` calls this too (see wrangler.toml).
-import { root, npmBin, rust, wasmBindgen, workerBuild } from "./lib/tools.mjs";
+
 import { fail, run, say } from "./lib/run.mjs";
+import { npmBin, root, rust, wasmBindgen, workerBuild } from "./lib/tools.mjs";
 
 await rust();
 const { bindgen } = await wasmBindgen();

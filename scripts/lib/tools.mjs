@@ -12,7 +12,8 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 /** A program of npm's. */
 export const npmBin = (name) => join(root, "node_modules", ".bin", name);
 
-const cache = process.env.PORTCULLIS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "portcullis");
+const cache =
+  process.env.PORTCULLIS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "portcullis");
 
 /** The version of a crate in Cargo.lock. */
 function locked(crate) {
@@ -27,7 +28,9 @@ async function installed(crate, program, version, why) {
   if (!existsSync(path)) {
     say(`compiling ${crate} ${version} (${why}); 2 to 6 minutes, once for this machine`);
     const args = ["install", crate, "--version", version, "--locked", "--root", folder];
-    await runSlowly(crate, "cargo", args).catch((error) => fail(`${crate} could not be installed:\n${error.message}`));
+    await runSlowly(crate, "cargo", args).catch((error) =>
+      fail(`${crate} could not be installed:\n${error.message}`),
+    );
   }
   return path;
 }
@@ -47,7 +50,12 @@ export async function rust() {
 
 /** wasm-bindgen's programs. */
 export async function wasmBindgen() {
-  const bindgen = await installed("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"), "JavaScript glue");
+  const bindgen = await installed(
+    "wasm-bindgen-cli",
+    "wasm-bindgen",
+    locked("wasm-bindgen"),
+    "JavaScript glue",
+  );
   return { bindgen, runner: `${bindgen}-test-runner` };
 }
 

@@ -1,0 +1,144 @@
+// Runs the layers of the test suite: all of them, or those named. Each prints its own count; the last line is theirs
+// together.
+
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ensurePackages } from "./lib/packages.mjs";
+
+await ensurePackages(import.meta.url);
+const { fail, say } = await import("./lib/run.mjs");
+const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
+
+const FEATURES = ["--features", "portable,schema"];
+const node = npmBin("node");
+
+/** Runs a program with its output shown; its exit code and that output. */
+function watch(command, args, env = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    for (const [from, to] of [
+      [child.stdout, process.stdout],
+      [child.stderr, process.stderr],
+    ]) {
+      from.setEncoding("utf8");
+      from.on("data", (text) => {
+        output += text;
+        to.write(text);
+      });
+    }
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code: code ?? signal, output }));
+  });
+}
+
+/** Adds up every match of a pattern with the groups `passed` and `failed`. */
+function count(output, pattern) {
+  const sum = { passed: 0, failed: 0 };
+  for (const { groups } of output.matchAll(pattern)) {
+    sum.passed += Number(groups.passed ?? 0);
+    sum.failed += Number(groups.failed ?? 0);
+  }
+  return sum;
+}
+
+/** A layer whose runner counts. One that ran nothing, or failed without saying what, has failed. */
+function counted({ code, output }, pattern) {
+  const sum = count(output, pattern);
+  if (sum.passed === 0 || (code !== 0 && sum.failed === 0)) sum.failed += 1;
+  return sum;
+}
+
+/** A layer of commands that each pass or fail as a whole. */
+async function commands(list) {
+  const sum = { passed: 0, failed: 0 };
+  for (const [command, args] of list) {
+    say(`$ ${command.split("/").pop()} ${args.join(" ")}`);
+    const { code } = await watch(command, args);
+    if (code === 0) sum.passed += 1;
+    else sum.failed += 1;
+  }
+  return sum;
+}
+
+const CARGO = /test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/g;
+const NODE = /^ℹ (?:pass (?<passed>\d+)|(?:fail|cancelled) (?<failed>\d+))$/gm;
+const PLAIN = /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm;
+
+let built;
+/** The Worker, built once for all layers that need it. */
+function build() {
+  built ??= watch(node, ["scripts/build.mjs"]).then(({ code }) => {
+    if (code !== 0) fail("the Worker could not be built");
+  });
+  return built;
+}
+
+const layers = {
+  lint: () =>
+    commands([
+      ["cargo", ["fmt", "--all", "--check"]],
+      ["cargo", ["clippy", "--locked", "--all-targets", ...FEATURES, "--", "--deny", "warnings"]],
+      ["cargo", ["clippy", "--locked", "--target", "wasm32-unknown-unknown", "--", "--deny", "warnings"]],
+      [npmBin("biome"), ["check", "--error-on-warnings", "."]],
+    ]),
+
+  unit: async () => counted(await watch("cargo", ["test", "--locked", ...FEATURES]), CARGO),
+
+  wasm: async () => {
+    const { runner } = await wasmBindgen();
+    const target = ["--target", "wasm32-unknown-unknown", "--test", "gate"];
+    const env = {
+      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: runner,
+      PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH}`,
+    };
+    return counted(await watch("cargo", ["test", "--locked", ...FEATURES, ...target], env), CARGO);
+  },
+
+  e2e: async () => {
+    await build();
+    const folder = join("tests", "e2e");
+    const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
+    const args = ["--test", "--test-concurrency=2", "--test-timeout=180000", "--test-reporter=spec"];
+    return counted(await watch(node, [...args, ...files.map((name) => join(folder, name))]), NODE);
+  },
+
+  conformance: async () => {
+    await build();
+    return counted(await watch(node, ["tests/conformance/run.mjs"]), PLAIN);
+  },
+
+  deploy: async () => {
+    await build();
+    return commands([[node, ["scripts/deploy.mjs", "--dry-run"]]]);
+  },
+};
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(layers);
+const unknown = names.filter((name) => !(name in layers));
+if (unknown.length > 0)
+  fail(`there is no layer ${unknown.join(", ")}; the layers are ${Object.keys(layers).join(", ")}`);
+
+await rust();
+const results = {};
+for (const name of names) {
+  say(`--- ${name} ---`);
+  const begun = Date.now();
+  const result = await layers[name]();
+  results[name] = { ...result, seconds: Math.round((Date.now() - begun) / 1000) };
+}
+say("--- together ---");
+let passed = 0;
+let failed = 0;
+for (const [name, result] of Object.entries(results)) {
+  say(`${name}: ${result.passed} passed, ${result.failed} failed (${result.seconds} s)`);
+  passed += result.passed;
+  failed += result.failed;
+}
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exit(failed === 0 ? 0 : 1);
