@@ -56,8 +56,6 @@ pub enum Rejection {
         /// Its status.
         status: u16,
     },
-    /// The origin server's answer ended before it was complete, or broke.
-    OriginLost,
     /// The origin server redirects: followed, it could send the caller's request anywhere.
     OriginRedirected {
         /// Its status.
@@ -168,7 +166,6 @@ impl Rejection {
             Self::NoCredentials => "no_credentials",
             Self::NotFound => "not_found",
             Self::OriginFailed { .. } => "origin_failed",
-            Self::OriginLost => "origin_lost",
             Self::OriginRedirected { .. } => "origin_redirected",
             Self::OriginTimeout => "origin_timeout",
             Self::OriginUnauthorized => "origin_unauthorized",
@@ -236,7 +233,6 @@ impl Rejection {
             Self::Internal(_) => Disclosure::plain(500, "The gateway failed."),
             Self::OriginTimeout => Disclosure::plain(504, "The server behind the gateway did not answer in time."),
             Self::OriginFailed { .. }
-            | Self::OriginLost
             | Self::OriginRedirected { .. }
             | Self::OriginUnauthorized
             | Self::OriginUnreachable => Disclosure::plain(502, "The server behind the gateway failed."),

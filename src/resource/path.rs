@@ -59,10 +59,16 @@ impl CanonicalPath {
                 return Err(AmbiguousPath("has a dot segment"));
             }
         }
-        // An origin server that decodes once more must not find a slash or a dot segment either.
+        // A server that decodes once more or drops parameters must not find anything else to resolve either.
         let folded = path.folded();
-        if folded.contains('\\') || folded.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(AmbiguousPath("has a dot segment or a backslash once it is decoded again"));
+        let mut segments = folded.split('/').skip(1).peekable();
+        while let Some(segment) = segments.next() {
+            if matches!(segment, "." | "..") || segment.contains('\\') {
+                return Err(AmbiguousPath("has a dot segment or a backslash once it is decoded again"));
+            }
+            if segment.is_empty() && segments.peek().is_some() {
+                return Err(AmbiguousPath("has an empty segment once its parameters are dropped"));
+            }
         }
         if folded.matches('/').count() != path.0.matches('/').count() {
             return Err(AmbiguousPath("has a slash once it is decoded again"));

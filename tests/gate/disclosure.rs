@@ -57,7 +57,6 @@ fn all() -> Vec<Rejection> {
         Rejection::NoCredentials,
         Rejection::NotFound,
         Rejection::OriginFailed { status: 500 },
-        Rejection::OriginLost,
         Rejection::OriginRedirected { status: 302 },
         Rejection::OriginTimeout,
         Rejection::OriginUnauthorized,

@@ -51,6 +51,9 @@ fn paths_that_readers_read_differently_are_refused() {
         "/a/%252e%252e/b",
         "/a%255cb",
         "/%25252e%25252e/a",
+        "/;/admin",
+        "/a/;x=1/b",
+        "/%3b/admin",
     ];
     for raw in ambiguous {
         assert_eq!(canonical(raw), None, "{raw:?}");
@@ -100,6 +103,17 @@ mod properties {
             "public_paths": [{ "path": "/admin", "origin": "https://tools.example/hello" }],
         })))
         .expect("the document is right");
+    }
+
+    /// The property below would hold of a gateway that forwards nothing.
+    #[test]
+    fn the_open_part_is_open() {
+        let (gateway, token) = NESTED.with(Clone::clone);
+        for target in ["/", "/a/b", "/adminx", "/a;x=1", "/%61/%7e"] {
+            let world = World::new();
+            assert_eq!(world.call(&gateway, Request::get(target).bearer(&token)).status, 200, "{target}");
+            assert_eq!(world.sent().len(), 1);
+        }
     }
 
     /// What a lenient server might do with a path: decode it twice, turn backslashes, resolve dots, drop empty
