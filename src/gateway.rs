@@ -136,7 +136,14 @@ impl Gateway {
         };
         match authentication {
             Authentication::Done(authenticated) => self.authenticated(authenticated, trail, now),
-            Authentication::NeedKeys(pending) => Ok(Step::NeedKeys(pending)),
+            Authentication::NeedKeys(pending) => {
+                let mut keys = state.keys.borrow_mut();
+                if keys.keys().is_some() {
+                    // There are keys, and not the one: this is a look-up, and the cool-down begins.
+                    keys.looked(now);
+                }
+                Ok(Step::NeedKeys(pending))
+            }
             Authentication::NeedSignature(check, pending) => Ok(Step::NeedSignature(check, pending)),
         }
     }
@@ -247,6 +254,7 @@ impl Gateway {
         let head = answer.map_err(|failure| match failure {
             OriginFailure::BodyCutShort => Rejection::BodyCutShort,
             OriginFailure::BodyTooLarge => Rejection::BodyTooLarge,
+            OriginFailure::CallerGone => Rejection::CallerGone,
             OriginFailure::Timeout => Rejection::OriginTimeout,
             OriginFailure::Unreachable => Rejection::OriginUnreachable,
         })?;

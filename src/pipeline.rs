@@ -4,8 +4,8 @@
 //! | value | made by | what is now true |
 //! |---|---|---|
 //! | [`Head`] | the shell | nothing |
-//! | [`Admitted`] | [`crate::transport::guard::admit`] | the host is ours, the scheme protects, sizes are bounded, the path has one meaning, no token is in the query |
-//! | [`Routed`] | [`crate::resource::route::route`] | it is a public document, a preflight, a path open to everyone, or a request to one protected resource with a method and media type that it takes, from no foreign page |
+//! | [`Admitted`] | [`crate::transport::guard::admit`] | the host is ours, the scheme protects, sizes are bounded, the path has one meaning |
+//! | [`Routed`] | [`crate::resource::route::route`] | it is a public document, a preflight, a path open to everyone, or a request to one protected resource, without a token in its query, with a method and media type that it takes, from no foreign page |
 //! | [`Authenticated`] | [`crate::token::authenticate`] | the caller is known: [`Principal`] |
 //! | [`Inspected`] | [`crate::mcp::inspect::inspect`] | what is asked for is known, as far as configuration needs to know it |
 //! | [`Permit`] | [`crate::policy`] | the caller may do that |

@@ -71,6 +71,8 @@ pub enum OriginFailure {
     BodyCutShort,
     /// The caller's body turned out larger than allowed.
     BodyTooLarge,
+    /// The caller went away, and with it the request.
+    CallerGone,
     /// No answer in time.
     Timeout,
     /// No connection, or it broke before the answer began.

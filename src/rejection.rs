@@ -16,6 +16,8 @@ pub enum Rejection {
     BodyCutShort,
     /// The body is larger than the resource allows.
     BodyTooLarge,
+    /// The caller went away before it could be answered.
+    CallerGone,
     /// All fields together, or their number, exceed the limit.
     FieldsTooLarge,
     /// `Host` names somebody else: DNS rebinding, or a request astray.
@@ -152,6 +154,7 @@ impl Rejection {
             Self::AmbiguousPath(_) => "ambiguous_path",
             Self::BodyCutShort => "body_cut_short",
             Self::BodyTooLarge => "body_too_large",
+            Self::CallerGone => "caller_gone",
             Self::FieldsTooLarge => "fields_too_large",
             Self::ForeignHost => "foreign_host",
             Self::ForeignOrigin => "foreign_origin",
@@ -204,6 +207,8 @@ impl Rejection {
             Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
             Self::MalformedContentLength => Disclosure::plain(400, "The Content-Length field is malformed."),
             Self::BodyTooLarge => Disclosure::plain(413, "The request body is too large."),
+            // Nobody reads it: the status is for the log, where proxies have long used this one.
+            Self::CallerGone => Disclosure::plain(499, "The caller is gone."),
             Self::UrlTooLong => Disclosure::plain(414, "The URL is too long."),
             Self::UnsupportedMediaType => Disclosure::plain(415, "The request body must be application/json."),
             Self::FieldsTooLarge => Disclosure::plain(431, "The request fields are too large."),

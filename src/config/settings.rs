@@ -9,7 +9,7 @@ use crate::config::document::Document;
 use crate::config::{Issuer, IssuerKeys, Mistakes, PublicPath, Resource, issuer, resource};
 use crate::forward::assertion::AssertionKey;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
-use crate::transport::url::{Authority, HttpUrl};
+use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
 
 /// Worker secrets by name.
@@ -85,9 +85,9 @@ impl Config {
             mistakes.keep(at, AssertionKey::parse(&text))
         });
         let pseudonym_key = read_pseudonym_key(document, secrets, mistakes);
+        let hosts = read_hosts(document, public_url.as_ref(), mistakes);
+        let web_origins = read_web_origins(document, public_url.as_ref(), mistakes);
         let public_url = public_url?;
-        let hosts = read_hosts(document, &public_url, mistakes);
-        let web_origins = read_web_origins(document, &public_url, mistakes);
         Some(Self {
             public_url,
             development,
@@ -222,17 +222,19 @@ fn read_public_paths(
     paths
 }
 
-fn read_hosts(document: &Document, public_url: &HttpUrl, mistakes: &mut Mistakes) -> Vec<Authority> {
-    let mut hosts = vec![public_url.authority().clone()];
+fn read_hosts(document: &Document, public_url: Option<&HttpUrl>, mistakes: &mut Mistakes) -> Vec<Authority> {
+    let mut hosts: Vec<Authority> = public_url.map(HttpUrl::authority).cloned().into_iter().collect();
+    let scheme = public_url.map_or(Scheme::Https, HttpUrl::scheme);
     for (index, text) in document.allowed_hosts.iter().flatten().enumerate() {
-        let read = Authority::parse(text, public_url.scheme()).map_err(|error| format!("{error}, got {text:?}"));
+        let read = Authority::parse(text, scheme).map_err(|error| format!("{error}, got {text:?}"));
         hosts.extend(mistakes.keep(format_args!("allowed_hosts[{index}]"), read));
     }
     hosts
 }
 
-fn read_web_origins(document: &Document, public_url: &HttpUrl, mistakes: &mut Mistakes) -> Vec<WebOrigin> {
-    let mut origins: Vec<WebOrigin> = WebOrigin::parse(&public_url.web_origin()).into_iter().collect();
+fn read_web_origins(document: &Document, public_url: Option<&HttpUrl>, mistakes: &mut Mistakes) -> Vec<WebOrigin> {
+    let own = public_url.and_then(|url| WebOrigin::parse(&url.web_origin()));
+    let mut origins: Vec<WebOrigin> = own.into_iter().collect();
     for (index, text) in document.allowed_origins.iter().flatten().enumerate() {
         let read = WebOrigin::parse(text).ok_or_else(|| {
             format!("must be scheme://host[:port] and nothing more (no *, no path, no null), got {text:?}")

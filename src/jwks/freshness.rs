@@ -33,6 +33,8 @@ pub struct KeyState {
     generation: u64,
     fresh_until: UnixMillis,
     last_attempt: Option<UnixMillis>,
+    /// When the provider was last asked because of an unknown key id.
+    last_look: Option<UnixMillis>,
     last_failed: bool,
     /// Attempts that have not come back. Some never do: the platform drops a request whose client went away.
     pending: u32,
@@ -94,24 +96,23 @@ impl KeyState {
     }
 
     /// What to do about an unknown `kid`. The provider is asked for it at most once while it is remembered, and for
-    /// any at most once in a cool-down; but while that one attempt is on its way a few others may go too, because
-    /// after a rotation many good tokens arrive at once and none waits for another's work.
+    /// any at most once in a cool-down, which ordinary fetches do not begin; but while that one look-up is on its way a
+    /// few others may go too, because after a rotation many good tokens arrive at once and none waits for another's
+    /// work.
     #[must_use]
     pub fn unknown_kid(&self, kid: &str, now: UnixMillis) -> UnknownKid {
         let fixed = self.fresh_until == UnixMillis(u64::MAX);
         if fixed || kid.len() > KID_BYTES || self.unknown_kids.iter().any(|unknown| unknown == kid) {
             return UnknownKid::Unknown;
         }
-        let on_its_way = (1..JWKS_PARALLEL).contains(&self.pending) && self.wait(now, PROVIDER_TIMEOUT).is_some();
-        match self.wait(now, JWKS_COOLDOWN) {
-            None => UnknownKid::Look,
-            Some(_) if on_its_way => UnknownKid::Look,
-            Some(_) if self.last_failed => match self.wait(now, JWKS_RETRY) {
-                None => UnknownKid::Look,
-                Some(retry_after) => UnknownKid::Unavailable { retry_after },
-            },
-            Some(_) => UnknownKid::Unknown,
+        if self.last_failed
+            && let Some(retry_after) = self.wait(now, JWKS_RETRY)
+        {
+            return UnknownKid::Unavailable { retry_after };
         }
+        let cooled = self.last_look.is_none_or(|look| now >= look.plus_seconds(JWKS_COOLDOWN));
+        let on_its_way = (1..JWKS_PARALLEL).contains(&self.pending) && self.wait(now, PROVIDER_TIMEOUT).is_some();
+        if cooled || on_its_way { UnknownKid::Look } else { UnknownKid::Unknown }
     }
 
     /// Remembers that the provider has no key of this id. Forgotten when the key set changes in [`Self::stored`].
@@ -128,6 +129,11 @@ impl KeyState {
     pub fn attempted(&mut self, now: UnixMillis) {
         self.last_attempt = Some(now);
         self.pending += 1;
+    }
+
+    /// Notes that the provider is being asked because of an unknown key id.
+    pub fn looked(&mut self, now: UnixMillis) {
+        self.last_look = Some(now);
     }
 
     /// Keeps a key set that the provider sent with a lifetime in seconds.

@@ -1,6 +1,7 @@
 //! The second stage: what a request is for.
 
 use crate::config::{Config, Resource};
+use crate::oauth::bearer;
 use crate::observe::trail::Trail;
 use crate::pipeline::Admitted;
 use crate::rejection::Rejection;
@@ -74,9 +75,10 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 /// 2. a path of `public_paths`, exactly;
 /// 3. the resource with the longest path that the request's lies under, on whole segments; where a more lenient
 ///    reading of the path would lead elsewhere, 404;
-/// 4. the page that sent it is allowed, else 403 (T1);
-/// 5. the method is one of the resource's, else 405;
-/// 6. a body is `application/json`, else 415, and not announced larger than allowed, else 413.
+/// 4. no access token is in the query (R12), else 400;
+/// 5. the page that sent it is allowed, else 403 (T1);
+/// 6. the method is one of the resource's, else 405;
+/// 7. a body is `application/json`, else 415, and not announced larger than allowed, else 413.
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
@@ -92,6 +94,9 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
     let public = config.public_paths.iter().position(|public| public.path == *admitted.path());
     let resource = if public.is_some() { None } else { Some(find(&admitted, config)?) };
     trail.resource = resource;
+    if admitted.query().is_some_and(bearer::in_query) {
+        return Err(Rejection::TokenInQuery);
+    }
     match admitted.caller() {
         Caller::Foreign => return Err(Rejection::ForeignOrigin),
         Caller::Allowed(origin) => trail.page(origin.clone()),

@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::limits::{FIELDS_BYTES, FIELDS_COUNT, URL_BYTES};
 use crate::mcp::era::Era;
-use crate::oauth::bearer;
 use crate::rejection::Rejection;
 use crate::resource::path::CanonicalPath;
 use crate::transport::head::Head;
@@ -58,8 +57,7 @@ impl Admitted {
 /// 2. the fields are at most [`FIELDS_COUNT`] and [`FIELDS_BYTES`], else 431, before any is read (T19);
 /// 3. the URL's host and the `Host` field are ours (DNS rebinding), else 403;
 /// 4. the scheme is `https`, or the host is loopback and configuration says development, else 403;
-/// 5. the path has a canonical form, else 404;
-/// 6. no access token is in the query (R12), else 400.
+/// 5. the path has a canonical form, else 404.
 ///
 /// Not checked here: the `Origin` field's verdict is taken and enforced once it is known what is asked for.
 ///
@@ -85,9 +83,6 @@ pub fn admit(head: Head, config: &Config) -> Result<Admitted, Rejection> {
     }
     let path = CanonicalPath::parse(path).map_err(Rejection::AmbiguousPath)?;
     let query = query.map(str::to_owned);
-    if query.as_deref().is_some_and(bearer::in_query) {
-        return Err(Rejection::TokenInQuery);
-    }
     let caller = web_origin::judge(head.fields.get("origin"), &config.web_origins);
     let era = Era::announced(head.fields.get("mcp-protocol-version"));
     Ok(Admitted { head, path, query, caller, era })

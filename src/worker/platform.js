@@ -23,15 +23,21 @@ export function response(status, fields, body) {
   return new Response(body, { status, headers: toHeaders(fields) });
 }
 
-/** Reads a stream to its end, or to `bytes`: then it throws. */
-async function readAll(stream, bytes, tooLarge) {
+/** Reads a stream until it ends or `bytes` are exceeded: what was read, and whether that is all. */
+async function readUpTo(reader, bytes) {
   const chunks = [];
   let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.byteLength;
-    if (size > bytes) throw tooLarge;
-    chunks.push(chunk);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return { complete: true, bytes: joined(chunks, size) };
+    chunks.push(value);
+    size += value.byteLength;
+    if (size > bytes) return { complete: false, bytes: joined(chunks, size) };
   }
+}
+
+function joined(chunks, size) {
+  if (chunks.length === 1) return chunks[0];
   const whole = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {
@@ -49,8 +55,11 @@ export async function get(url, seconds, bytes) {
     signal: AbortSignal.timeout(seconds * 1000),
   });
   const body =
-    answer.body === null ? new Uint8Array() : await readAll(answer.body, bytes, "the document is too large");
-  return [answer.status, answer.headers.get("cache-control"), answer.headers.get("age"), body];
+    answer.body === null
+      ? { complete: true, bytes: new Uint8Array() }
+      : await readUpTo(answer.body.getReader(), bytes);
+  if (!body.complete) throw "the document is too large";
+  return [answer.status, answer.headers.get("cache-control"), answer.headers.get("age"), body.bytes];
 }
 
 const ALGORITHMS = {
@@ -99,8 +108,9 @@ export async function sign(jwk, algorithm, input) {
 /**
  * One request on its way to the origin server, and the answer on its way back.
  *
- * A body of known and small size is complete before it is sent on: half a message never reaches the origin server,
- * and a refusal can still name the request's id. Any other body streams.
+ * A small body is complete before it is sent on: half a message never reaches the origin server, and a refusal can
+ * still name the request's id. A larger one streams, and where it ends too early or goes too far the request is
+ * broken off, so that the origin server does not take what it has for the whole.
  */
 export class Exchange {
   #request;
@@ -122,7 +132,8 @@ export class Exchange {
     const { body, bodyUsed } = this.#request;
     if (body === null || bodyUsed) return null;
     try {
-      return await readAll(body, bytes, "too large");
+      const read = await readUpTo(body.getReader(), bytes);
+      return read.complete ? read.bytes : null;
     } catch {
       return null;
     }
@@ -131,16 +142,27 @@ export class Exchange {
   async #outboundBody(limit, abort) {
     const { body, headers } = this.#request;
     if (body === null || limit === 0) return null;
-    const length = headers.get("content-length");
-    if (length === null) return bounded(body, limit, abort);
-    if (Number(length) > this.#keep) return body;
-    try {
-      this.#kept = await readAll(body, this.#keep, "body too large");
-    } catch {
-      throw "body cut short";
+    const announced = headers.get("content-length");
+    const reader = body.getReader();
+    const broken = new Promise((_, reject) => {
+      abort.signal.addEventListener("abort", () => reject("body cut short"));
+    });
+    const { complete, bytes } = await Promise.race([
+      readUpTo(reader, Math.min(limit, this.#keep)),
+      broken,
+    ]).catch(() => {
+      throw abort.signal.reason === "gone" ? "gone" : "body cut short";
+    });
+    if (complete) {
+      if (announced !== null && bytes.byteLength !== Number(announced)) throw "body cut short";
+      this.#kept = bytes;
+      return bytes;
     }
-    if (this.#kept.byteLength !== Number(length)) throw "body cut short";
-    return this.#kept;
+    if (bytes.byteLength > limit) throw "body too large";
+    const { readable, writable } =
+      announced === null ? new IdentityTransformStream() : new FixedLengthStream(Number(announced));
+    upload(bytes, reader, writable.getWriter(), limit, abort);
+    return readable;
   }
 
   /** Sends the request; the answer's status, fields and body. Throws a word where there is none. */
@@ -148,9 +170,11 @@ export class Exchange {
     const abort = new AbortController();
     const gone = () => abort.abort("gone");
     if (cancel) this.#request.signal.addEventListener("abort", gone);
-    const timer = setTimeout(() => abort.abort("timeout"), responseSeconds * 1000);
+    let waitsFor = "body cut short";
+    const timer = setTimeout(() => abort.abort(waitsFor), responseSeconds * 1000);
     try {
       const body = await this.#outboundBody(bytes, abort);
+      waitsFor = "timeout";
       const init = { method, headers: toHeaders(fields), body, redirect: "manual", signal: abort.signal };
       const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));
       let lines = "";
@@ -158,8 +182,8 @@ export class Exchange {
       return [answer.status, lines, this.#watched(answer.body, idleSeconds, abort, cancel)];
     } catch (error) {
       this.#end("unanswered");
-      if (error === "body cut short") throw error;
-      throw typeof abort.signal.reason === "string" ? abort.signal.reason : "unreachable";
+      if (abort.signal.aborted) throw abort.signal.reason;
+      throw typeof error === "string" ? error : "unreachable";
     } finally {
       clearTimeout(timer);
     }
@@ -212,15 +236,23 @@ async function pump(reader, writer, idle, abort, cancel) {
   }
 }
 
-/** A body of unknown size, cut at `bytes`. */
-function bounded(body, bytes, abort) {
+/** Carries the rest of a large body on. */
+async function upload(first, reader, writer, limit, abort) {
   let size = 0;
-  const counter = new TransformStream({
-    transform(chunk, controller) {
-      size += chunk.byteLength;
-      if (size > bytes) abort.abort("body too large");
-      else controller.enqueue(chunk);
-    },
-  });
-  return body.pipeThrough(counter);
+  let chunk = { value: first };
+  try {
+    while (!chunk.done) {
+      size += chunk.value.byteLength;
+      if (size > limit) return abort.abort("body too large");
+      await writer.write(chunk.value);
+      chunk = await reader.read().catch((error) => {
+        abort.abort("body cut short");
+        throw error;
+      });
+    }
+    await writer.close();
+  } catch (error) {
+    // Closed too early by its sender, or no longer wanted by the origin server: either way it is over.
+    await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
+  }
 }

@@ -207,6 +207,7 @@ impl Transport for Workers {
             .map_err(|failure| match failure.as_string().as_deref() {
                 Some("body cut short") => OriginFailure::BodyCutShort,
                 Some("body too large") => OriginFailure::BodyTooLarge,
+                Some("gone") => OriginFailure::CallerGone,
                 Some("timeout") => OriginFailure::Timeout,
                 _ => OriginFailure::Unreachable,
             })?;

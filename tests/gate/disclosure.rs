@@ -43,6 +43,7 @@ fn all() -> Vec<Rejection> {
         Rejection::AmbiguousPath(CanonicalPath::parse("//").expect_err("ambiguous")),
         Rejection::BodyCutShort,
         Rejection::BodyTooLarge,
+        Rejection::CallerGone,
         Rejection::FieldsTooLarge,
         Rejection::ForeignHost,
         Rejection::ForeignOrigin,

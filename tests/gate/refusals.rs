@@ -139,9 +139,10 @@ fn strangers_cannot_make_the_gateway_read_their_bodies() {
 #[wasm_bindgen_test(unsupported = test)]
 fn failures_of_origin_servers() {
     type Answer = Result<(u16, &'static [(&'static str, &'static str)]), OriginFailure>;
-    let cases: [(Answer, u16, &str); 11] = [
+    let cases: [(Answer, u16, &str); 12] = [
         (Err(OriginFailure::Unreachable), 502, "origin_unreachable"),
         (Err(OriginFailure::Timeout), 504, "origin_timeout"),
+        (Err(OriginFailure::CallerGone), 499, "caller_gone"),
         (Err(OriginFailure::BodyCutShort), 400, "body_cut_short"),
         (Err(OriginFailure::BodyTooLarge), 413, "body_too_large"),
         (Ok((301, &[("location", "https://evil.example")])), 502, "origin_redirected"),
