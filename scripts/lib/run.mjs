@@ -12,13 +12,13 @@ export function fail(text) {
   process.exit(1);
 }
 
-/** Runs a program to its end; its output goes to ours. Throws where it fails. */
-export function run(command, args, { env = {}, cwd, quiet = false } = {}) {
+/** Runs a program to its end; its output goes to ours, and where it `asks`, our input to it. Throws where it fails. */
+export function run(command, args, { env = {}, cwd, quiet = false, asks = false } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
-      stdio: quiet ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"],
+      stdio: quiet ? ["ignore", "pipe", "pipe"] : [asks ? "inherit" : "ignore", "inherit", "inherit"],
     });
     let output = "";
     child.stdout?.on("data", (data) => (output += data));

@@ -23,7 +23,9 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
 
 /**
  * Starts the gateway. `config` is the PORTCULLIS document, or a function of the gateway's URL that makes it;
- * `logs` are the lines that it has written so far, and `events()` those of them that are JSON.
+ * `logs` are the lines that it has written so far, and `events()` those of them that are JSON. What comes in at
+ * `directPort` reaches the Worker as it was sent; before `port` there is a Worker of Miniflare's that resolves dot
+ * segments and backslashes in URLs, adds fields, and believes X-Forwarded-Proto.
  */
 export async function startGateway({ config, secrets = {}, port, host = "127.0.0.1", services = {} }) {
   if (!existsSync(`${root}/build/index_bg.wasm`))
@@ -47,12 +49,14 @@ export async function startGateway({ config, secrets = {}, port, host = "127.0.0
       compatibilityFlags,
       bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...secrets },
       serviceBindings: services,
+      unsafeDirectSockets: [{ host, port: 0 }],
     }),
   );
   await worker.ready;
   return {
     url,
     port: chosen,
+    directPort: Number((await worker.unsafeGetDirectURL()).port),
     logs,
     events() {
       return logs.flatMap((line) => {

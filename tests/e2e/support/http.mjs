@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { within } from "./processes.mjs";
 
 const TIME_LIMIT = 30_000;
+/** Long enough for what was written to arrive. */
+const PAUSE = 100;
 
 /** Waits until `find()` gives something true, and gives that. */
 export async function eventually(what, find, milliseconds = 5_000) {
@@ -43,10 +45,14 @@ export function chunked(pieces, { end = true } = {}) {
 /**
  * Sends one request over a connection of its own and reads the answer to its end.
  *
- * `halfClose` says after the last byte that no more will come, as a client does that stops in mid-sentence.
+ * `halfClose` says after the last byte that no more will come, as a client does that stops in mid-sentence. With
+ * `abandon` the connection breaks after the last byte, and there is no answer.
  */
-export function send(gateway, { halfClose = false, ...request } = {}) {
-  const socket = connect(gateway.port, "127.0.0.1");
+export async function send(
+  gateway,
+  { halfClose = false, abandon = false, port = gateway.directPort, ...request } = {},
+) {
+  const socket = connect(port, "127.0.0.1");
   const received = [];
   const answer = new Promise((resolve, reject) => {
     let failure;
@@ -65,6 +71,12 @@ export function send(gateway, { halfClose = false, ...request } = {}) {
   socket.write(headOf(gateway, request));
   if (request.body !== undefined) socket.write(request.body);
   if (halfClose) socket.end();
+  if (abandon) {
+    answer.catch(() => {});
+    await sleep(PAUSE);
+    socket.resetAndDestroy();
+    return undefined;
+  }
   const show = () => `got: ${Buffer.concat(received).toString("latin1").slice(0, 400)}`;
   return within(TIME_LIMIT, `${request.method ?? "GET"} ${request.target ?? ""}`, answer, show).finally(() =>
     socket.destroy(),

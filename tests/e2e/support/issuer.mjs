@@ -9,12 +9,21 @@ const generate = promisify(generateKeyPair);
 const METADATA = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
 const JWKS = "/jwks";
 
+const RSA = ["rsa", { modulusLength: 2048 }];
 const KINDS = {
-  RS256: ["rsa", { modulusLength: 2048 }],
-  PS256: ["rsa", { modulusLength: 2048 }],
+  RS256: RSA,
+  RS384: RSA,
+  RS512: RSA,
+  PS256: RSA,
+  PS384: RSA,
+  PS512: RSA,
   ES256: ["ec", { namedCurve: "P-256" }],
+  ES384: ["ec", { namedCurve: "P-384" }],
   EdDSA: ["ed25519", {}],
 };
+
+/** Every algorithm that the gateway verifies. */
+export const ALGORITHMS = Object.keys(KINDS);
 
 /** A fresh key pair with a key id: `jwk` is the public half, `privateJwk` the other. */
 export async function makeKey(alg = "RS256", kid = `${alg.toLowerCase()}-${randomUUID()}`, bits) {
@@ -68,8 +77,9 @@ const json = (value, fields = {}) => ({
 });
 
 /**
- * Starts the server. `answers.metadata` and `answers.jwks` may be replaced at any time: each is a function that
- * returns `{ status, fields, body }`, or nothing for silence. `fetches` lists the paths that were asked for.
+ * Starts the server. `answers.metadata` and `answers.jwks` may be replaced at any time: each is a function of
+ * request and response that returns `{ status, fields, body }`, or nothing where it answers by itself or not at
+ * all. `fetches` lists the paths that were asked for.
  */
 export async function startStaticIssuer({ keys, port = 0 } = {}) {
   const published = keys ?? [await makeKey()];
@@ -77,9 +87,9 @@ export async function startStaticIssuer({ keys, port = 0 } = {}) {
   const server = createServer((request, response) => {
     fetches.push(request.url);
     const answer = METADATA.includes(request.url)
-      ? answers.metadata(request)
+      ? answers.metadata(request, response)
       : request.url === JWKS
-        ? answers.jwks(request)
+        ? answers.jwks(request, response)
         : { status: 404, fields: {}, body: "" };
     if (answer) response.writeHead(answer.status, answer.fields).end(answer.body);
   });

@@ -28,6 +28,7 @@ export async function startWitness({ answer = answerOk, port = 0 } = {}) {
   const requests = [];
   const witness = { answer, early: false, requests };
   const server = createServer((request, response) => {
+    const { early } = witness;
     const chunks = [];
     const record = {
       method: request.method,
@@ -52,9 +53,9 @@ export async function startWitness({ answer = answerOk, port = 0 } = {}) {
     });
     request.on("end", () => {
       record.complete = true;
-      if (!witness.early) witness.answer(request, response, record);
+      if (!early) witness.answer(request, response, record);
     });
-    if (witness.early) witness.answer(request, response, record);
+    if (early) witness.answer(request, response, record);
   });
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   const bound = server.address().port;

@@ -68,3 +68,13 @@ export async function startScene({
   };
   return scene;
 }
+
+/** A test's function: it runs `work` with a scene of its own. */
+export const withScene = (options, work) => async () => {
+  const scene = await startScene(options);
+  try {
+    await work(scene);
+  } finally {
+    await scene.close();
+  }
+};

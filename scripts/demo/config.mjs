@@ -1,0 +1,81 @@
+// What `npm start` runs: wrangler.toml as it is, but for ports that are taken.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "smol-toml";
+import { choosePort } from "../lib/ports.mjs";
+import { fail } from "../lib/run.mjs";
+import { root } from "../lib/tools.mjs";
+
+/** The identity provider and the MCP server of examples/. They are started where wrangler.toml names them. */
+const DEMO_ISSUER = "http://localhost:9100";
+const DEMO_ORIGIN = "http://127.0.0.1:9200/mcp";
+
+const HOME = ["localhost", "127.0.0.1", "[::1]"];
+
+function read() {
+  const text = readFileSync(join(root, "wrangler.toml"), "utf8");
+  let document;
+  try {
+    document = parse(text).vars?.PORTCULLIS;
+  } catch (error) {
+    fail(`wrangler.toml cannot be read: ${error.message}`);
+  }
+  if (typeof document !== "object")
+    fail("wrangler.toml has no table [vars.PORTCULLIS]: docs/configuration.md has it");
+  return document;
+}
+
+function atHome(document) {
+  const url = URL.parse(document.public_url);
+  if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true) return url;
+  return fail(
+    `wrangler.toml has public_url = ${JSON.stringify(document.public_url)}: that gateway answers there alone.\n` +
+      "  To run it here, [vars.PORTCULLIS] needs a loopback address and to say that it is for development:\n" +
+      '    public_url = "http://localhost:8787"\n' +
+      "    development = true\n" +
+      "  The deployed one then goes under [env.NAME.vars.PORTCULLIS], and is deployed with --env NAME.",
+  );
+}
+
+function moved(url, port) {
+  const there = new URL(url);
+  there.port = port;
+  return there.pathname === "/" && !url.endsWith("/") ? there.origin : there.href;
+}
+
+const portOf = (url) => Number(new URL(url).port || 80);
+
+/**
+ * The document with the ports of this run; `changed` where that is not the one of wrangler.toml. `issuer` and `origin`
+ * are those of examples/, nothing where wrangler.toml does not name them.
+ */
+export async function configure() {
+  const document = read();
+  const home = atHome(document);
+  const before = JSON.stringify(document);
+
+  const port = await choosePort("gateway", portOf(home));
+  document.public_url = moved(document.public_url, port);
+
+  const issuers = (document.issuers ?? []).filter(({ issuer }) => issuer === DEMO_ISSUER);
+  let issuer;
+  if (issuers.length > 0) {
+    issuer = moved(DEMO_ISSUER, await choosePort("identity provider", portOf(DEMO_ISSUER)));
+    for (const one of issuers) one.issuer = issuer;
+  }
+
+  const behind = (document.resources ?? []).filter((resource) => resource.origin === DEMO_ORIGIN);
+  let origin;
+  if (behind.length > 0) {
+    origin = moved(DEMO_ORIGIN, await choosePort("MCP server", portOf(DEMO_ORIGIN)));
+    for (const one of behind) one.origin = origin;
+  }
+  return {
+    document,
+    changed: JSON.stringify(document) !== before,
+    port,
+    issuer,
+    origin,
+    host: home.hostname,
+  };
+}

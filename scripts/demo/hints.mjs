@@ -1,0 +1,90 @@
+// What to try, ready to paste.
+import { styleText } from "node:util";
+
+const paint = (style, text) => styleText(style, text, { stream: process.stdout });
+
+const quote = (text) => (/^[\w./:@=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+const CALL = {
+  headers: { "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "whoami" },
+  body: {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "tools/call",
+    params: {
+      name: "whoami",
+      _meta: {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+      },
+    },
+  },
+};
+
+// An MCP server of somebody else's may have other tools, and know the older era alone.
+const HELLO = {
+  headers: {},
+  body: {
+    jsonrpc: "2.0",
+    id: 1,
+    method: "initialize",
+    params: {
+      protocolVersion: "2025-11-25",
+      capabilities: {},
+      clientInfo: { name: "portcullis-demo", version: "1" },
+    },
+  },
+};
+
+/** The request of the second hint: `whoami` of the MCP server in examples/, a greeting to any other. */
+export function sample(ours) {
+  const { headers, body } = ours ? CALL : HELLO;
+  const accept = { "Content-Type": "application/json", Accept: "application/json, text/event-stream" };
+  return { headers: { ...accept, ...headers }, body: JSON.stringify(body) };
+}
+
+function curl(url, authorization, { headers, body }) {
+  const fields = Object.entries(headers).map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`);
+  const rows = [`curl -sS ${url} -H ${authorization}`, fields.slice(0, 2).join(" ")];
+  if (fields.length > 2) rows.push(fields.slice(2).join(" "));
+  return [...rows, `-d ${quote(body)}`].join(" \\\n       ");
+}
+
+/**
+ * The text. `tokenFile` holds an Authorization field with a token that is kept fresh; there is none where the identity
+ * provider is not ours.
+ */
+export function hints({ url, issuer, origin, issuers, behind, tokenFile, logPath }) {
+  const head = (number, text) => `  ${paint("bold", `${number}. ${text}`)}\n`;
+  const tool = origin ? "--method tools/call --tool-name whoami" : "--method tools/list";
+  const login = issuer ? "your browser opens: sign in as Ada" : "your browser opens: sign in";
+  const inspector = "npx @modelcontextprotocol/inspector";
+  const holder = tokenFile ? "that file has one, renewed while this runs" : "which you have put into $TOKEN";
+  const field = tokenFile ? `@${quote(tokenFile)}` : '"Authorization: Bearer $TOKEN"';
+
+  return `
+${paint("bold", "  The gate stands.")}
+
+     gateway            ${url}
+     identity provider  ${issuers.join(", ")}${issuer ? "   (one user, Ada, without a password)" : ""}
+     MCP server         ${behind}${origin ? "   (what is behind the gate)" : ""}
+
+${head(1, "Without a token: refused, and told where to get one")}     curl -i ${url}
+
+${head(2, `With a token (${holder}): allowed`)}     ${curl(url, field, sample(origin))}
+
+${head(3, `The whole login, with the MCP Inspector, in this folder (${login})`)}     ${inspector} --cli ${url} --relogin ${tool}
+
+     or with its pages:
+     ${inspector} --server-url ${url} --transport http
+
+${head(4, "Your own MCP client")}     ${url}
+     claude mcp add --transport http portcullis ${url}
+
+  The log of the gateway follows, a line for each request; as JSON it is in
+     ${logPath}
+
+  Ctrl-C stops everything.
+
+`;
+}

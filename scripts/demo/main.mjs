@@ -1,0 +1,147 @@
+// The parts of `npm start`, which runs this in a process group of its own and ends what is left of it.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { say } from "../lib/run.mjs";
+import { rust, wasmBindgen, workerBuild } from "../lib/tools.mjs";
+import { configure } from "./config.mjs";
+import { startGateway } from "./gateway.mjs";
+import { hints, sample } from "./hints.mjs";
+import { logLine } from "./log-line.mjs";
+import { rememberRegistrations } from "./registrations.mjs";
+
+const TIME_LIMIT = 20_000;
+/** Tokens live for ten minutes. */
+const RENEWAL = 4 * 60_000;
+
+const undo = [];
+let ending;
+
+/** Stops everything, in the order opposite to that in which it was started. */
+function end(code, message) {
+  ending ??= (async () => {
+    if (message) process.stderr.write(`portcullis: ${message}\n`);
+    for (const step of undo.reverse()) await step().catch((error) => say(`while stopping: ${error.message}`));
+    // Whoever started us sweeps up after us; where it is gone, that is left to do here.
+    if (!process.connected && process.platform !== "win32") process.kill(-process.pid, "SIGKILL");
+    process.exit(code);
+  })();
+  return ending;
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => end(0));
+process.on("disconnect", () => end(0));
+process.on("uncaughtException", (error) => end(1, `the demo broke: ${error.stack}`));
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => end(0));
+
+/** Keeps an Authorization field with a fresh token in a file that nobody else can read. */
+async function keepToken({ idp, resource, scope }) {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-"));
+  undo.push(async () => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, "token");
+  const { clientId, clientSecret } = idp.machine;
+  const renew = async () => {
+    const answer = await fetch(`${idp.issuer}/token`, {
+      method: "POST",
+      headers: { authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString("base64")}` },
+      body: new URLSearchParams({ grant_type: "client_credentials", resource, scope }),
+      signal: AbortSignal.timeout(TIME_LIMIT),
+    });
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(`${body.error}: ${body.error_description}`);
+    writeFileSync(file, `Authorization: Bearer ${body.access_token}\n`, { mode: 0o600 });
+    return body.access_token;
+  };
+  const first = await renew();
+  const timer = setInterval(() => {
+    renew().catch((error) => say(`no fresh token: ${error.message}`));
+  }, RENEWAL);
+  undo.push(async () => clearInterval(timer));
+  return { file, first };
+}
+
+/** Does once what the second hint says. */
+async function rehearse(url, token, { headers, body }) {
+  const answer = await fetch(url, {
+    method: "POST",
+    headers: { ...headers, authorization: `Bearer ${token}` },
+    body,
+    signal: AbortSignal.timeout(TIME_LIMIT),
+  });
+  const text = await answer.text();
+  if (!answer.ok)
+    throw new Error(`a call with a good token was answered with ${answer.status}:\n${text.slice(0, 500)}`);
+}
+
+async function start() {
+  const { document, changed, port, host, issuer, origin } = await configure();
+  const [{ path, scopes = [], origin: behind, service }] = document.resources ?? [{}];
+  const url = `${document.public_url}${path}`;
+
+  say("looking for what a build needs: Rust, its wasm target, wasm-bindgen, worker-build");
+  await rust();
+  await wasmBindgen();
+  await workerBuild();
+
+  let idp;
+  if (issuer) {
+    const { startIdentityProvider } = await import("../../examples/identity-provider/provider.mjs");
+    const { port, hostname } = new URL(issuer);
+    idp = await startIdentityProvider({ port: Number(port), publicHost: hostname });
+    undo.push(() => idp.close());
+    await rememberRegistrations(idp.provider);
+    say(`the identity provider answers at ${idp.issuer}`);
+  }
+  if (origin) {
+    const { startOrigin } = await import("../../examples/origin/server.mjs");
+    const server = await startOrigin({ port: Number(new URL(origin).port) });
+    undo.push(() => server.close());
+    say(`the MCP server answers at ${server.url}`);
+  }
+
+  say(
+    "building and starting the gateway (the first build takes two minutes or so, later ones a few seconds)",
+  );
+  let shown = false;
+  const early = [];
+  const gateway = startGateway({
+    port,
+    host,
+    document: changed ? document : undefined,
+    onEvent(event) {
+      if (shown) process.stdout.write(`${logLine(event)}\n`);
+      else if (event.event === "gateway" && event.level !== "info") early.push(event);
+    },
+    onLine(line) {
+      // It says of each request what the log says better.
+      if (!/^\[wrangler:info\] [A-Z]+ \//.test(line)) process.stdout.write(`${line}\n`);
+    },
+  });
+  undo.push(() => gateway.stop());
+  gateway.ended.then((how) =>
+    end(1, `the gateway's wrangler ${how}; the last that it said:\n${gateway.tail()}`),
+  );
+  await gateway.ready(document.public_url);
+
+  let tokenFile;
+  if (idp) {
+    const { file, first } = await keepToken({ idp, resource: url, scope: scopes.join(" ") });
+    tokenFile = file;
+    await rehearse(url, first, sample(origin)).catch((error) => say(`beware: ${error.message}`));
+  }
+  process.stdout.write(
+    hints({
+      url,
+      issuer,
+      origin,
+      issuers: document.issuers.map((one) => one.issuer),
+      behind: behind ?? `service binding ${service}`,
+      tokenFile,
+      logPath: relative(process.cwd(), gateway.logPath),
+    }),
+  );
+  for (const event of early) process.stdout.write(`${logLine(event)}\n`);
+  shown = true;
+}
+
+await start().catch((error) => end(1, error.message));

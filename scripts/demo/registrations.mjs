@@ -1,0 +1,29 @@
+// MCP clients register once and remember their id. The identity provider of examples/ remembers nothing, so its
+// second run would refuse every client that the first one knew; this keeps their registrations in .wrangler/.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../lib/tools.mjs";
+
+const folder = join(root, ".wrangler");
+const path = join(folder, "registrations.json");
+
+/** The oldest go first. */
+const KEPT = 100;
+
+function load() {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return []; // none yet
+  }
+}
+
+/** Gives a provider the clients that it knew, and keeps those that will come. */
+export async function rememberRegistrations(provider) {
+  for (const client of load()) await provider.Client.adapter.upsert(client.client_id, client);
+  provider.on("registration_create.success", (_ctx, client) => {
+    mkdirSync(folder, { recursive: true });
+    const clients = [...load(), client.metadata()].slice(-KEPT);
+    writeFileSync(path, JSON.stringify(clients), { mode: 0o600 });
+  });
+}

@@ -1,0 +1,70 @@
+// `wrangler deploy`, with what can be known beforehand said beforehand. With --dry-run nothing leaves this machine, and
+// the bundle is weighed against budget.json.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
+import { ensurePackages } from "./lib/packages.mjs";
+
+await ensurePackages(import.meta.url);
+const { parse: parseToml } = await import("smol-toml");
+const { fail, run, say } = await import("./lib/run.mjs");
+const { npmBin, root } = await import("./lib/tools.mjs");
+
+const args = process.argv.slice(2);
+const { values } = parseArgs({
+  args,
+  strict: false,
+  options: { "dry-run": { type: "boolean" }, env: { type: "string", short: "e" } },
+});
+const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
+
+/** Refuses what would make a gateway that refuses everything. */
+function checkSettings() {
+  const settings = parseToml(readFileSync(join(root, "wrangler.toml"), "utf8"));
+  const vars = values.env ? settings.env?.[values.env]?.vars : settings.vars;
+  const where = values.env ? `[env.${values.env}.vars.PORTCULLIS]` : "[vars.PORTCULLIS]";
+  const document = vars?.PORTCULLIS;
+  if (document === undefined) fail(`wrangler.toml has no ${where}: the gateway would refuse everything`);
+  if (typeof document !== "object") return;
+  const host = URL.parse(String(document.public_url))?.hostname ?? "";
+  if (document.development === true || /^(localhost|127\.|\[::1\])/.test(host)) {
+    fail(
+      `${where} is set up for this machine (public_url = "${document.public_url}"${document.development ? ", development = true" : ""}).\n` +
+        "Set public_url to the https URL that clients will use, remove development, and name your own issuer and origin:\n" +
+        "README.md says how. For a second environment, add [env.NAME.vars.PORTCULLIS] and deploy with --env NAME.",
+    );
+  }
+}
+
+/** Packs without uploading, and weighs what would be uploaded. */
+async function weigh() {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-deploy-"));
+  try {
+    await run(npmBin("wrangler"), ["deploy", ...args, "--outdir", folder], { cwd: root, env: quiet });
+    const files = readdirSync(folder).filter((name) => /\.(js|mjs|wasm)$/.test(name));
+    const sizes = files.map((name) => [
+      name,
+      gzipSync(readFileSync(join(folder, name)), { level: 9 }).length,
+    ]);
+    const total = sizes.reduce((sum, [, size]) => sum + size, 0);
+    const { bundle_gzip_bytes: budget } = JSON.parse(readFileSync(join(root, "budget.json"), "utf8"));
+    const shown = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
+    const parts = sizes.map(([name, size]) => `${name.replace(/^[0-9a-f]+-/, "")} ${shown(size)}`).join(", ");
+    say(`bundle: ${shown(total)} gzipped (${parts}); budget.json allows ${shown(budget)}`);
+    if (files.length < 2) fail("wrangler packed something else than a Worker with its WebAssembly");
+    if (total > budget) fail(`the bundle is over its budget by ${shown(total - budget)}`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (values["dry-run"]) {
+  await weigh().catch((error) => fail(error.message));
+} else {
+  checkSettings();
+  await run(npmBin("wrangler"), ["deploy", ...args], { cwd: root, env: quiet, asks: true }).catch((error) =>
+    fail(error.message),
+  );
+}

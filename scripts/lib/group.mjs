@@ -1,0 +1,73 @@
+// A program in a process group of its own, so that it ends with everything that it started, however it ends.
+import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Milliseconds that a program has for an orderly end. */
+const PATIENCE = 10_000;
+
+function signalGroup(group, signal) {
+  try {
+    process.kill(-group, signal);
+    return true;
+  } catch {
+    return false; // nobody is left in it
+  }
+}
+
+async function sweep(group) {
+  for (const signal of ["SIGTERM", "SIGKILL"]) {
+    signalGroup(group, signal);
+    for (let waited = 0; waited < 5_000; waited += 50) {
+      if (!signalGroup(group, 0)) return true;
+      await sleep(50);
+    }
+  }
+  return false;
+}
+
+/** Calls `stop` once npm, or the shell that it started, is gone: neither passes every signal on. */
+function whenOrphaned(stop) {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid !== parent) stop();
+  }, 1_000);
+  return () => clearInterval(timer);
+}
+
+/**
+ * Runs a program to its end: `code` is its exit code, nothing where a signal ended it; `stopped` says that somebody
+ * asked for the end (Ctrl-C, a signal, a terminal that was closed); `clean` that nothing of it is left running.
+ *
+ * With `ipc` the program has a channel to us, and is told by its end that we are gone, were it by SIGKILL.
+ */
+export async function runGroup(command, args, { cwd, env, ipc = false, onStop = () => {} } = {}) {
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    detached: true,
+    stdio: ["ignore", "inherit", "inherit", ...(ipc ? ["ipc"] : [])],
+  });
+  let stopped = false;
+  let impatience;
+  const stop = () => {
+    if (stopped) return;
+    stopped = true;
+    onStop();
+    child.kill("SIGTERM");
+    impatience = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
+  };
+  const forgetParent = process.env.npm_lifecycle_event ? whenOrphaned(stop) : () => {};
+  for (const signal of STOP_SIGNALS) process.on(signal, stop);
+
+  const outcome = await new Promise((resolve) => {
+    child.once("error", (error) => resolve({ error }));
+    child.once("exit", (code) => resolve({ code }));
+  });
+  clearTimeout(impatience);
+  const clean = child.pid === undefined || (await sweep(child.pid));
+  forgetParent();
+  for (const signal of STOP_SIGNALS) process.off(signal, stop);
+  return { ...outcome, stopped, clean };
+}

@@ -1,0 +1,42 @@
+// Ports that nobody uses.
+import { connect, createServer } from "node:net";
+import { say } from "./run.mjs";
+
+/** `localhost` may be either; who listens on one of them alone would get what was meant for us. */
+const LOOPBACK = ["127.0.0.1", "::1"];
+
+function answers(host, port) {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1_000 });
+    const end = (answer) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("connect", () => end(true));
+    socket.once("timeout", () => end(true));
+    socket.once("error", () => end(false));
+  });
+}
+
+function canListen(port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, LOOPBACK[0], () => server.close(() => resolve(true)));
+  });
+}
+
+async function isFree(port) {
+  for (const host of LOOPBACK) if (await answers(host, port)) return false;
+  return canListen(port);
+}
+
+/** The port that was asked for, or the next free one, which is then said. */
+export async function choosePort(what, wanted) {
+  for (let port = wanted; port < Math.min(wanted + 100, 65_536); port += 1) {
+    if (!(await isFree(port))) continue;
+    if (port !== wanted) say(`port ${wanted} (${what}) is taken; using ${port} for this run`);
+    return port;
+  }
+  throw new Error(`no port is free for the ${what} from ${wanted} on`);
+}

@@ -1,0 +1,61 @@
+// `npm start`: an identity provider, an MCP server, and the gateway between them. This file needs nothing but Node 20:
+// it installs what is missing, runs scripts/demo/main.mjs under the Node that came with it, and sees to it that nothing is
+// left running, however that ends.
+import { join } from "node:path";
+import { runGroup } from "./lib/group.mjs";
+import { installation, packagesAreCurrent } from "./lib/packages.mjs";
+import { fail, say } from "./lib/run.mjs";
+import { npmBin, root } from "./lib/tools.mjs";
+
+const HELP = `npm start
+
+Runs the gateway of wrangler.toml in \`wrangler dev\`, with a real identity provider (port 9100) and a real MCP server
+(port 9200) where wrangler.toml names them, and prints what to try. A port that is taken is replaced by the next free
+one, for this run.
+
+The first time it installs npm packages and compiles Rust tools, which takes some ten minutes and happens once; the
+tools go to ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later it takes half a minute.
+
+Ctrl-C stops everything.
+`;
+
+const args = process.argv.slice(2);
+if (args.includes("--help") || args.includes("-h")) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+if (args.length > 0)
+  fail(`npm start takes no arguments, and got ${args.join(" ")}; npm start -- --help says more`);
+if (Number(process.versions.node.split(".")[0]) < 20) {
+  fail(`Node 20 or newer is needed, and this is ${process.versions.node}`);
+}
+// Where the terminal is gone there is nobody to tell, and still much to stop.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+const onStop = () => say("stopping");
+
+/** Runs a part; ends with it where it was stopped. */
+async function part(command, args, options) {
+  const outcome = await runGroup(command, args, { cwd: root, onStop, ...options });
+  if (!outcome.clean) fail("something that was started here could not be ended; `ps` shows it");
+  if (outcome.stopped) {
+    say("stopped; nothing is left running");
+    process.exit(0);
+  }
+  return outcome;
+}
+
+if (!packagesAreCurrent()) {
+  say(installation.what);
+  const { code, error } = await part(installation.command, installation.args);
+  if (error) fail(`npm could not be run: ${error.message}`);
+  if (code !== 0) fail("npm could not install the packages; what it said is above");
+}
+
+const bin = join(root, "node_modules", ".bin");
+const { code, error } = await part(npmBin("node"), [join(root, "scripts", "demo", "main.mjs")], {
+  ipc: true,
+  env: { PATH: `${bin}:${process.env.PATH}` },
+});
+if (error) fail(`${npmBin("node")} could not be run: ${error.message}; remove node_modules and try again`);
+process.exit(code ?? 1);
