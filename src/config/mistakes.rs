@@ -8,7 +8,12 @@ use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, Valu
 
 /// Every mistake of a configuration document, in the order of the document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mistakes(Vec<String>);
+pub struct Mistakes {
+    lines: Vec<String>,
+    /// Members that are not what they should be: the JSON Pointer (RFC 6901) of what holds them, and their names.
+    /// Without them the rest can be read on.
+    misshapen: Vec<(String, String)>,
+}
 
 impl Mistakes {
     /// None yet.
@@ -19,7 +24,7 @@ impl Mistakes {
 
     /// Notes a mistake at `path`.
     pub fn note(&mut self, path: impl fmt::Display, what: impl fmt::Display) {
-        self.0.push(format!("{path}: {what}"));
+        self.lines.push(format!("{path}: {what}"));
     }
 
     /// Keeps the value of a success and notes the error of a failure at `path`.
@@ -30,19 +35,35 @@ impl Mistakes {
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
+    }
+
+    /// Adds those of `more` that are not there yet.
+    pub fn extend(&mut self, more: Self) {
+        let new = more.lines.into_iter().filter(|line| !self.lines.contains(line));
+        self.lines.extend(new.collect::<Vec<_>>());
+    }
+
+    /// Removes the members of `document` that are not what they should be, so that the mistakes of the others can be
+    /// found too. Elements of arrays stay: without one the others would change their paths.
+    pub fn prune(&self, document: &mut serde_json::Value) {
+        for (holder, name) in &self.misshapen {
+            if let Some(holder) = document.pointer_mut(holder).and_then(serde_json::Value::as_object_mut) {
+                holder.remove(name);
+            }
+        }
     }
 
     /// The mistakes, a line each.
     #[must_use]
     pub fn lines(&self) -> &[String] {
-        &self.0
+        &self.lines
     }
 }
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
+        f.write_str(&self.lines.join("\n"))
     }
 }
 
@@ -51,7 +72,8 @@ impl std::error::Error for Mistakes {}
 impl MergeWithError<Self> for Mistakes {
     fn merge(earlier: Option<Self>, other: Self, _: ValuePointerRef) -> ControlFlow<Self, Self> {
         let mut all = earlier.unwrap_or_default();
-        all.0.extend(other.0);
+        all.lines.extend(other.lines);
+        all.misshapen.extend(other.misshapen);
         ControlFlow::Continue(all)
     }
 }
@@ -66,13 +88,19 @@ impl DeserializeError for Mistakes {
         let here = path(location);
         match error {
             ErrorKind::IncorrectValueKind { actual, accepted } => {
+                if let ValuePointerRef::Key { key, prev } = location {
+                    all.misshapen.push((pointer(*prev), key.to_owned()));
+                }
                 all.note(here, format_args!("must be {}, got {}", kinds(accepted), kind_and_value(actual)));
             }
             ErrorKind::MissingField { field } => all.note(member(&here, field), "is required"),
-            ErrorKind::UnknownKey { key, accepted } => all.note(
-                member(&here, key),
-                format_args!("unknown key; {}known here: {}", did_you_mean(key, accepted), accepted.join(", ")),
-            ),
+            ErrorKind::UnknownKey { key, accepted } => {
+                all.misshapen.push((pointer(location), key.to_owned()));
+                all.note(
+                    member(&here, key),
+                    format_args!("unknown key; {}known here: {}", did_you_mean(key, accepted), accepted.join(", ")),
+                );
+            }
             ErrorKind::UnknownValue { value, accepted } => {
                 all.note(here, format_args!("must be one of {}, got {value:?}", accepted.join(", ")));
             }
@@ -112,6 +140,17 @@ fn path(location: ValuePointerRef) -> String {
     let mut text = String::new();
     write(location, &mut text);
     if text.is_empty() { ROOT.to_owned() } else { text }
+}
+
+/// The JSON Pointer of a location (RFC 6901).
+fn pointer(location: ValuePointerRef) -> String {
+    match location {
+        ValuePointerRef::Origin => String::new(),
+        ValuePointerRef::Key { key, prev } => {
+            format!("{}/{}", pointer(*prev), key.replace('~', "~0").replace('/', "~1"))
+        }
+        ValuePointerRef::Index { index, prev } => format!("{}/{index}", pointer(*prev)),
+    }
 }
 
 fn kinds(accepted: &[ValueKind]) -> String {

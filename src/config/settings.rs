@@ -59,13 +59,28 @@ impl Config {
             })?,
             other => other,
         };
-        let document: Document = deserialize::<_, _, Mistakes>(document)?;
+        let document: Document = match deserialize::<_, _, Mistakes>(document.clone()) {
+            Ok(document) => document,
+            Err(mistakes) => return Err(Self::all_mistakes(mistakes, document, secrets)),
+        };
         let mut mistakes = Mistakes::new();
         let config = Self::read(&document, secrets, &mut mistakes);
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
             _ => Err(mistakes),
         }
+    }
+
+    /// The mistakes of form, and those of meaning in what is left without them: a mistyped key must not hide the rest
+    /// until the next start.
+    fn all_mistakes(mut mistakes: Mistakes, mut document: Value, secrets: &dyn Secrets) -> Mistakes {
+        mistakes.prune(&mut document);
+        if let Ok(document) = deserialize::<Document, _, Mistakes>(document) {
+            let mut of_meaning = Mistakes::new();
+            Self::read(&document, secrets, &mut of_meaning);
+            mistakes.extend(of_meaning);
+        }
+        mistakes
     }
 
     fn read(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<Self> {

@@ -82,6 +82,29 @@ fn every_mistake_of_meaning_at_once() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_mistake_of_form_does_not_hide_those_of_meaning() {
+    let found = mistakes(json!({
+        "public_url": "http://gate.example",
+        "developement": true,
+        "allowed_origins": "*",
+        "issuers": [{ "name": "a", "issuer": "http://a.example", "algoritms": ["RS256"], "leeway_seconds": "30" }],
+        "resources": [{ "path": "mcp", "origin": "https://o.example", "issuers": ["a"] }],
+    }));
+    let paths: Vec<&str> = found.iter().filter_map(|line| line.split(": ").next()).collect();
+    for path in [
+        "developement",
+        "allowed_origins",
+        "issuers[0].algoritms",
+        "issuers[0].leeway_seconds",
+        "public_url",
+        "issuers[0].issuer",
+        "resources[0].path",
+    ] {
+        assert_eq!(paths.iter().filter(|found| **found == path).count(), 1, "{path} in {paths:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn texts_that_are_no_document() {
     for text in ["", "{", "[]", "7", "{\"public_url\":1,\"public_url\":2}", &"[".repeat(10_000)] {
         let found = mistakes(Value::String(text.to_owned()));
