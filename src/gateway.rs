@@ -139,8 +139,8 @@ impl Gateway {
             Authentication::NeedKeys(pending) => {
                 let mut keys = state.keys.borrow_mut();
                 if keys.keys().is_some() {
-                    // There are keys, and not the one: this is a look-up, and the cool-down begins.
-                    keys.looked(now);
+                    // There are keys, and not the one: this is a look-up.
+                    keys.looking();
                 }
                 Ok(Step::NeedKeys(pending))
             }

@@ -69,6 +69,13 @@ pub const JWKS_COOLDOWN: u64 = 30;
 /// Attempts to fetch an issuer's keys that may be on their way at once for key ids that are not known.
 pub const JWKS_PARALLEL: u32 = 8;
 
+/// Attempts to fetch an issuer's keys that may be on their way at once while there are none. Each request fetches for
+/// itself, as none may wait for another's work; strangers must not multiply that without end.
+pub const JWKS_FIRST_PARALLEL: u32 = 64;
+
+/// Milliseconds that a caller who is refused has to send the body whose id the refusal would name.
+pub const PEEK_MILLISECONDS: u32 = 2_000;
+
 /// Seconds between two attempts to refresh keys after one failed.
 pub const JWKS_RETRY: u64 = 10;
 

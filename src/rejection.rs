@@ -7,6 +7,9 @@ use crate::oauth::scope::ScopeSet;
 use crate::resource::path::AmbiguousPath;
 use crate::strict_json::StrictJsonError;
 
+/// `HeaderMismatch` of MCP 2026-07-28.
+const HEADER_MISMATCH: i32 = -32020;
+
 /// Why a request went no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
@@ -42,6 +45,8 @@ pub enum Rejection {
     MalformedContentLength,
     /// The `Authorization` field cannot be read, or is repeated.
     MalformedCredentials,
+    /// A field of MCP's has characters that no reader agrees about (T12).
+    MalformedField,
     /// The method is none that this path takes.
     MethodNotAllowed {
         /// The methods that it takes.
@@ -110,6 +115,8 @@ pub enum TokenError {
     Malformed,
     /// `nbf` lies in the future.
     NotYetValid,
+    /// The token is bound to a key of its owner (RFC 7800 `cnf`), and that binding cannot be checked here (R24).
+    SenderConstrained,
     /// The signature is wrong.
     Signature,
     /// Larger than any token should be.
@@ -125,6 +132,8 @@ pub enum TokenError {
 pub struct Disclosure {
     /// The HTTP status.
     pub status: u16,
+    /// The JSON-RPC error code: the status, where MCP defines none for the case.
+    pub code: i32,
     /// A fixed sentence, for the JSON-RPC error and the challenge.
     pub message: &'static str,
     /// Whether a challenge is sent, and with which error code.
@@ -164,6 +173,7 @@ impl Rejection {
             Self::IssuerUnavailable { .. } => "issuer_unavailable",
             Self::MalformedContentLength => "malformed_content_length",
             Self::MalformedCredentials => "malformed_credentials",
+            Self::MalformedField => "malformed_field",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Misconfigured => "misconfigured",
             Self::NoCredentials => "no_credentials",
@@ -205,6 +215,10 @@ impl Rejection {
         match self {
             Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),
             Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
+            Self::MalformedField => Disclosure {
+                code: HEADER_MISMATCH,
+                ..Disclosure::plain(400, "An Mcp field has characters that it must not have.")
+            },
             Self::MalformedContentLength => Disclosure::plain(400, "The Content-Length field is malformed."),
             Self::BodyTooLarge => Disclosure::plain(413, "The request body is too large."),
             // Nobody reads it: the status is for the log, where proxies have long used this one.
@@ -247,7 +261,8 @@ impl Rejection {
 
 impl Disclosure {
     fn plain(status: u16, message: &'static str) -> Self {
-        Self { status, message, challenge: Challenging::No, retry_after: None, allow: None }
+        let code = i32::from(status);
+        Self { status, code, message, challenge: Challenging::No, retry_after: None, allow: None }
     }
 
     fn bearer(status: u16, error: BearerError, message: &'static str) -> Self {
@@ -275,6 +290,7 @@ impl TokenError {
             Self::Key(NoKey::Unusable) => "token_key_unusable",
             Self::Malformed => "token_malformed",
             Self::NotYetValid => "token_not_yet_valid",
+            Self::SenderConstrained => "token_sender_constrained",
             Self::Signature => "token_signature",
             Self::TooLong => "token_too_long",
             Self::TypeNotAllowed => "token_type",

@@ -52,7 +52,7 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Opt
     }
     let body = match trail.method {
         Method::Head => String::new(),
-        _ => error_body(id, disclosure.status, disclosure.message, &trail.request_id),
+        _ => error_body(id, disclosure.code, disclosure.message, &trail.request_id),
     };
     Answer { status: disclosure.status, fields, body }
 }

@@ -138,12 +138,17 @@ pub(super) fn protected_url(text: &str, at: &str, development: bool, mistakes: &
         Ok(url) if url.is_protected(development) => Some(url),
         Ok(_) => {
             let loopback = if development { " (http only for loopback)" } else { "" };
-            mistakes.note(at, format_args!("must be https{loopback}, got {text:?}"));
+            mistakes.note(at, format_args!("must be https{loopback}, got {}", shown(text)));
             None
         }
         Err(error) => {
-            mistakes.note(at, format_args!("{error}, got {text:?}"));
+            mistakes.note(at, format_args!("{error}, got {}", shown(text)));
             None
         }
     }
+}
+
+/// A value in the words of a mistake. What might hold a password is not repeated.
+fn shown(text: &str) -> String {
+    if text.contains('@') { "a URL with @, which is not repeated here".to_owned() } else { format!("{text:?}") }
 }

@@ -283,8 +283,8 @@ fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mista
 fn read_pseudonym_key(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<u8> {
     let Some(log) = &document.log else { return document.public_url.clone().into_bytes() };
     let at = "log.pseudonym_secret";
-    let secret = read_secret(&log.pseudonym_secret, at, secrets, mistakes).unwrap_or_default();
-    if !secret.is_empty() && secret.chars().count() < PSEUDONYM_SECRET_CHARS {
+    let Some(secret) = read_secret(&log.pseudonym_secret, at, secrets, mistakes) else { return Vec::new() };
+    if secret.chars().count() < PSEUDONYM_SECRET_CHARS {
         mistakes.note(at, format_args!("the secret must have {PSEUDONYM_SECRET_CHARS} characters or more"));
     }
     secret.into_bytes()

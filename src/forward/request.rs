@@ -6,7 +6,7 @@ use crate::observe::trail::Trail;
 use crate::pipeline::{Permit, Principal};
 use crate::rejection::Rejection;
 use crate::transport::cors::is_parameter;
-use crate::transport::head::{Fields, Method};
+use crate::transport::head::{Fields, Method, is_plain};
 
 /// Fields that travel on, besides `Mcp-Param-*` (T16). Everything else stops here: credentials, cookies, forwarding
 /// and hop-by-hop fields, and whatever somebody invents. `Origin` was judged and is not the origin server's business
@@ -22,6 +22,12 @@ const ALLOWED: [&str; 9] = [
     "mcp-session-id",
     "user-agent",
 ];
+
+/// Whether a field of the caller's goes to the origin server.
+#[must_use]
+pub fn travels(name: &str) -> bool {
+    ALLOWED.contains(&name) || is_parameter(name)
+}
 
 /// A request on its way to an origin server. It can be made from a [`Permit`] alone.
 #[derive(Debug)]
@@ -109,7 +115,7 @@ pub fn outbound(
     let inbound = &admitted.head().fields;
     let mut fields: Fields = inbound
         .iter()
-        .filter(|(name, _)| ALLOWED.contains(name) || is_parameter(name))
+        .filter(|(name, value)| travels(name) && is_plain(value))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     // Compressed event streams are held back until a block is full.

@@ -1,14 +1,13 @@
 //! The origin server's answer as the caller sees it.
 
 use crate::rejection::Rejection;
-use crate::transport::head::Fields;
+use crate::transport::head::{Fields, is_plain};
 
 /// Fields that travel back. Everything else stops here: cookies, challenges and banners of the origin server, its
 /// CORS, hop-by-hop fields.
-const ALLOWED: [&str; 12] = [
+const ALLOWED: [&str; 11] = [
     "allow",
     "cache-control",
-    "content-encoding",
     "content-language",
     "content-length",
     "content-type",
@@ -54,10 +53,18 @@ pub fn judge(answer: InboundHead) -> Result<InboundHead, Rejection> {
         401 | 407 => Err(Rejection::OriginUnauthorized),
         status if !(200..500).contains(&status) => Err(Rejection::OriginFailed { status }),
         status => {
-            let kept = answer.fields.iter().filter(|(name, _)| ALLOWED.contains(name));
+            // The platform decodes what it reads, so neither the encoding nor the length of what was encoded is true.
+            let encoded = answer.fields.get("content-encoding").is_some();
+            let kept = answer.fields.iter().filter(|(name, value)| {
+                ALLOWED.contains(name) && is_plain(value) && !(encoded && *name == "content-length")
+            });
             let mut fields: Fields = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            if fields.get("cache-control").is_none() {
-                // An answer to one caller must not be kept for another by anything on the way (T31).
+            // An answer to one caller must not be kept for another by anything on the way (T31).
+            let shared = |policy: &str| {
+                let policy = policy.to_ascii_lowercase();
+                policy.contains("public") || policy.contains("s-maxage")
+            };
+            if fields.get("cache-control").is_none_or(shared) {
                 fields.set("cache-control", "no-store");
             }
             fields.set("x-content-type-options", "nosniff");

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::jwks::key_set::KeySet;
 use crate::limits::{
-    JWKS_COOLDOWN, JWKS_FRESH_CEILING, JWKS_FRESH_DEFAULT, JWKS_FRESH_FLOOR, JWKS_PARALLEL, JWKS_RETRY, JWKS_STALE,
-    KID_BYTES, PROVIDER_TIMEOUT, UNKNOWN_KIDS,
+    JWKS_COOLDOWN, JWKS_FIRST_PARALLEL, JWKS_FRESH_CEILING, JWKS_FRESH_DEFAULT, JWKS_FRESH_FLOOR, JWKS_PARALLEL,
+    JWKS_RETRY, JWKS_STALE, KID_BYTES, PROVIDER_TIMEOUT, UNKNOWN_KIDS,
 };
 use crate::time::UnixMillis;
 
@@ -33,10 +33,13 @@ pub struct KeyState {
     generation: u64,
     fresh_until: UnixMillis,
     last_attempt: Option<UnixMillis>,
-    /// When the provider was last asked because of an unknown key id.
-    last_look: Option<UnixMillis>,
-    last_failed: bool,
-    /// Attempts that have not come back. Some never do: the platform drops a request whose client went away.
+    /// When an attempt last failed, unless one succeeded since.
+    failed_at: Option<UnixMillis>,
+    /// When a look-up of an unknown key id last came back.
+    looked_at: Option<UnixMillis>,
+    /// A look-up is among the attempts that are on their way.
+    looking: bool,
+    /// Attempts that have not come back.
     pending: u32,
     unknown_kids: VecDeque<String>,
 }
@@ -46,9 +49,9 @@ pub struct KeyState {
 pub enum UnknownKid {
     /// Ask the provider: its set may have grown.
     Look,
-    /// The provider has no such key, or was asked just now.
+    /// The provider has no such key.
     Unknown,
-    /// The provider cannot be reached: nobody can say.
+    /// The provider cannot be asked, or was asked for another just now: nobody can say.
     Unavailable {
         /// Seconds until it is worth trying again.
         retry_after: u64,
@@ -82,17 +85,24 @@ impl KeyState {
                 return Freshness::Use;
             }
             if now < self.fresh_until.plus_seconds(JWKS_STALE) {
-                return match self.wait(now, JWKS_RETRY) {
+                return match pause(self.last_attempt, now, JWKS_RETRY) {
                     None => Freshness::UseAndRefresh,
                     Some(_) => Freshness::Use,
                 };
             }
         }
-        // Only a failure holds requests back: after a success there would be keys.
-        match self.wait(now, JWKS_RETRY) {
-            Some(retry_after) if self.last_failed => Freshness::Refuse { retry_after },
-            _ => Freshness::Fetch,
+        // Only what came back and failed holds requests back, and too many on their way: else a stranger who asks and
+        // leaves could keep everybody out.
+        match pause(self.failed_at, now, JWKS_RETRY) {
+            Some(retry_after) => Freshness::Refuse { retry_after },
+            None if self.on_their_way(now) >= JWKS_FIRST_PARALLEL => Freshness::Refuse { retry_after: 1 },
+            None => Freshness::Fetch,
         }
+    }
+
+    /// Attempts that may still come back: none of them takes longer than discovery and the key set together.
+    fn on_their_way(&self, now: UnixMillis) -> u32 {
+        pause(self.last_attempt, now, 3 * PROVIDER_TIMEOUT).map_or(0, |_| self.pending)
     }
 
     /// What to do about an unknown `kid`. The provider is asked for it at most once while it is remembered, and for
@@ -105,14 +115,18 @@ impl KeyState {
         if fixed || kid.len() > KID_BYTES || self.unknown_kids.iter().any(|unknown| unknown == kid) {
             return UnknownKid::Unknown;
         }
-        if self.last_failed
-            && let Some(retry_after) = self.wait(now, JWKS_RETRY)
-        {
+        if let Some(retry_after) = pause(self.failed_at, now, JWKS_RETRY) {
             return UnknownKid::Unavailable { retry_after };
         }
-        let cooled = self.last_look.is_none_or(|look| now >= look.plus_seconds(JWKS_COOLDOWN));
-        let on_its_way = (1..JWKS_PARALLEL).contains(&self.pending) && self.wait(now, PROVIDER_TIMEOUT).is_some();
-        if cooled || on_its_way { UnknownKid::Look } else { UnknownKid::Unknown }
+        let on_their_way = self.on_their_way(now);
+        if on_their_way >= JWKS_PARALLEL {
+            return UnknownKid::Unavailable { retry_after: 1 };
+        }
+        match pause(self.looked_at, now, JWKS_COOLDOWN) {
+            // Nobody has asked for this one, and it may be new: a 401 would make its owner log in again.
+            Some(retry_after) if !self.looking || on_their_way == 0 => UnknownKid::Unavailable { retry_after },
+            _ => UnknownKid::Look,
+        }
     }
 
     /// Remembers that the provider has no key of this id. Forgotten when the key set changes in [`Self::stored`].
@@ -132,8 +146,16 @@ impl KeyState {
     }
 
     /// Notes that the provider is being asked because of an unknown key id.
-    pub fn looked(&mut self, now: UnixMillis) {
-        self.last_look = Some(now);
+    pub fn looking(&mut self) {
+        self.looking = true;
+    }
+
+    /// Notes that an attempt came back.
+    fn returned(&mut self, now: UnixMillis) {
+        if std::mem::take(&mut self.looking) {
+            self.looked_at = Some(now);
+        }
+        self.pending = self.pending.saturating_sub(1);
     }
 
     /// Keeps a key set that the provider sent with a lifetime in seconds.
@@ -142,23 +164,22 @@ impl KeyState {
         self.keys = Some(keys);
         self.generation += 1;
         self.fresh_until = now.plus_seconds(lifetime);
-        self.last_failed = false;
-        self.pending = 0;
+        self.failed_at = None;
+        self.returned(now);
         self.unknown_kids.clear();
     }
 
     /// Notes that the provider could not be asked; what there is stays.
     pub fn failed(&mut self, now: UnixMillis) {
-        self.last_attempt = Some(now);
-        self.last_failed = true;
-        self.pending = 0;
+        self.failed_at = Some(now);
+        self.returned(now);
     }
+}
 
-    /// Seconds, rounded up, until `pause` has passed since the last attempt.
-    fn wait(&self, now: UnixMillis, pause: u64) -> Option<u64> {
-        let until = self.last_attempt?.plus_seconds(pause);
-        (now < until).then(|| until.since(now).div_ceil(1000))
-    }
+/// Seconds, rounded up, until `seconds` have passed since a moment.
+fn pause(since: Option<UnixMillis>, now: UnixMillis, seconds: u64) -> Option<u64> {
+    let until = since?.plus_seconds(seconds);
+    (now < until).then(|| until.since(now).div_ceil(1000))
 }
 
 /// The lifetime in seconds that a response's `Cache-Control` and `Age` leave (RFC 9111 §4.2.1); `None` where it

@@ -151,6 +151,17 @@ impl VerificationKey {
         self.family == algorithm.key_family() && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
+    /// Whether a signature of `algorithm` with this key can have this many bytes (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
+    #[must_use]
+    pub fn signature_fits(&self, algorithm: JwsAlgorithm, bytes: usize) -> bool {
+        match (algorithm, &self.jwk) {
+            (JwsAlgorithm::Es256 | JwsAlgorithm::EdDsa, _) => bytes == 64,
+            (JwsAlgorithm::Es384, _) => bytes == 96,
+            (_, JsonWebKey::Rsa { modulus, .. }) => bytes == modulus.len(),
+            _ => false,
+        }
+    }
+
     /// The public parameters.
     #[must_use]
     pub fn jwk(&self) -> &JsonWebKey<'static> {
@@ -205,12 +216,34 @@ fn family(jwk: &JsonWebKey<'_>) -> Result<KeyFamily, KeyError> {
             _ => Err(KeyError::UnknownType),
         },
         JsonWebKey::KeyPair { curve, x, .. } => match (curve.as_ref(), x.len()) {
+            ("Ed25519", 32) if has_small_order(x) => Err(KeyError::Weak),
             ("Ed25519", 32) => Ok(KeyFamily::Ed25519),
             ("Ed25519", _) => Err(KeyError::Malformed),
             _ => Err(KeyError::UnknownType),
         },
         _ => Err(KeyError::UnknownType),
     }
+}
+
+/// Whether an Ed25519 point has small order (RFC 7748 §7, RFC 8032 §8.9): anybody can make signatures that verify with
+/// one. The sign bit does not matter, and encodings that are not canonical count too.
+fn has_small_order(point: &[u8]) -> bool {
+    const Y: [&str; 7] = [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+    let last = point.len().saturating_sub(1);
+    let text: String = point
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| format!("{:02x}", if at == last { byte & 0x7F } else { *byte }))
+        .collect();
+    Y.contains(&text.as_str())
 }
 
 /// Why a key cannot be used.
@@ -228,7 +261,7 @@ pub enum KeyError {
     UnknownAlgorithm,
     /// `kty` or `crv` is not one that the gate knows.
     UnknownType,
-    /// RSA below 2048 or above 8192 bits, or with an unfit exponent.
+    /// RSA below 2048 or above 8192 bits, or with an unfit exponent; Ed25519 of small order.
     Weak,
 }
 
@@ -241,7 +274,7 @@ impl fmt::Display for KeyError {
             Self::Private => "is a private or symmetric key",
             Self::UnknownAlgorithm => "its alg is not one that is verified here",
             Self::UnknownType => "its kty or crv is not known here (RSA, EC P-256 and P-384, OKP Ed25519 are)",
-            Self::Weak => "is an RSA key below 2048 or above 8192 bits, or has an unfit exponent",
+            Self::Weak => "is an RSA key below 2048 or above 8192 bits, or has an unfit exponent, or an Ed25519 key of small order",
         })
     }
 }

@@ -13,6 +13,8 @@ pub struct KeySet {
     /// Keys that were left out, with the reason: RFC 7517 §5 wants unknown kinds skipped, and a weak key must not take
     /// the strong ones with it.
     skipped: Vec<(Option<String>, KeyError)>,
+    /// One key of configuration: where it has no id, tokens may name any, as there is nothing to choose.
+    fixed: bool,
 }
 
 impl KeySet {
@@ -43,7 +45,7 @@ impl KeySet {
     /// A set of one key.
     #[must_use]
     pub fn of_one(key: VerificationKey) -> Self {
-        Self { keys: vec![key], skipped: Vec::new() }
+        Self { keys: vec![key], skipped: Vec::new(), fixed: true }
     }
 
     /// The key for a token with this `kid` and algorithm. A token without `kid` gets a key only where exactly one
@@ -52,7 +54,8 @@ impl KeySet {
     /// # Errors
     /// [`NoKey`] says what is missing.
     pub fn select(&self, kid: Option<&str>, algorithm: JwsAlgorithm) -> Result<&VerificationKey, NoKey> {
-        let mut named = self.keys.iter().filter(|key| kid.is_none() || key.id() == kid).peekable();
+        let named = |key: &&VerificationKey| kid.is_none() || key.id() == kid || (self.fixed && key.id().is_none());
+        let mut named = self.keys.iter().filter(named).peekable();
         if named.peek().is_none() {
             let refused = kid.is_some() && self.skipped.iter().any(|(id, _)| id.as_deref() == kid);
             return Err(if refused { NoKey::Unusable } else { NoKey::UnknownKid });

@@ -33,10 +33,10 @@ impl RequestId {
 
 /// The body of a refusal: a JSON-RPC error response (T32) with the request's id where that is known.
 ///
-/// `code` is the HTTP status: JSON-RPC reserves -32768..-32000, MCP defines codes there, and a code of ours among
+/// `code` is one of MCP's where it defines one, and the HTTP status else: JSON-RPC reserves -32768..-32000, MCP defines codes there, and a code of ours among
 /// them would be taken for one of those.
 #[must_use]
-pub fn error_body(id: &RequestId, code: u16, message: &str, request: &str) -> String {
+pub fn error_body(id: &RequestId, code: i32, message: &str, request: &str) -> String {
     json!({
         "jsonrpc": "2.0",
         "id": id.0,

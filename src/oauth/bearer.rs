@@ -44,13 +44,18 @@ pub enum Credentials {
 #[must_use]
 pub fn parse_authorization(field: Option<&str>) -> Credentials {
     let Some(field) = field else { return Credentials::None };
+    let scheme_of =
+        |credentials: &str| credentials.trim_start().split(' ').next().unwrap_or_default().to_ascii_lowercase();
+    let mut joined = field.split(',');
+    let first = joined.next().unwrap_or_default();
+    // Other schemes have commas between their parameters; a bearer token behind one is a second `Authorization`.
+    if scheme_of(first) != "bearer" {
+        return if joined.any(|part| scheme_of(part) == "bearer") { Credentials::Malformed } else { Credentials::None };
+    }
     if field.contains(',') {
         return Credentials::Malformed;
     }
-    let (scheme, rest) = field.split_once(' ').unwrap_or((field, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Credentials::None;
-    }
+    let rest = field.split_once(' ').map_or("", |(_, rest)| rest);
     BearerToken::parse(rest.trim_start_matches(' ')).map_or(Credentials::Malformed, Credentials::Bearer)
 }
 

@@ -6,7 +6,10 @@ use std::fmt;
 /// A path in canonical form: begins with `/`; unreserved characters unescaped, other escapes in upper case; no
 /// empty segment but a last one, no dot segments, no encoded slash, backslash or control character.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CanonicalPath(String);
+pub struct CanonicalPath {
+    canonical: String,
+    folded: String,
+}
 
 /// Why a path has no canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +51,9 @@ impl CanonicalPath {
                 _ => canonical.push_str(&format!("%{decoded:02X}")),
             }
         }
-        let path = Self(canonical);
-        let last = path.segments().count();
-        for (at, segment) in path.segments().enumerate() {
-            if segment.is_empty() && at + 1 != last {
+        let last = canonical.split('/').count() - 1;
+        for (at, segment) in canonical.split('/').enumerate().skip(1) {
+            if segment.is_empty() && at != last {
                 return Err(AmbiguousPath("has an empty segment"));
             }
             // `..;x` too: some servers strip parameters before they resolve dots.
@@ -59,68 +61,76 @@ impl CanonicalPath {
                 return Err(AmbiguousPath("has a dot segment"));
             }
         }
-        // A server that decodes once more or drops parameters must not find anything else to resolve either.
-        let folded = path.folded();
-        let mut segments = folded.split('/').skip(1).peekable();
-        while let Some(segment) = segments.next() {
-            if matches!(segment, "." | "..") || segment.contains('\\') {
-                return Err(AmbiguousPath("has a dot segment or a backslash once it is decoded again"));
-            }
-            if segment.is_empty() && segments.peek().is_some() {
-                return Err(AmbiguousPath("has an empty segment once its parameters are dropped"));
-            }
-        }
-        if folded.matches('/').count() != path.0.matches('/').count() {
-            return Err(AmbiguousPath("has a slash once it is decoded again"));
-        }
-        Ok(path)
+        let folded = fold(&canonical)?;
+        Ok(Self { canonical, folded })
     }
 
     /// The canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.canonical
     }
 
     /// What follows `base` where this path lies at or under it, on whole segments: empty, or beginning with `/`.
     #[must_use]
     pub fn under(&self, base: &Self) -> Option<&str> {
-        if base.0 == "/" {
-            return Some(if self.0 == "/" { "" } else { &self.0 });
+        if base.canonical == "/" {
+            return Some(if self.canonical == "/" { "" } else { &self.canonical });
         }
-        self.0.strip_prefix(&base.0).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.canonical.strip_prefix(&base.canonical).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The path as the most lenient server could read it: decoded until nothing changes, in lower case, without
     /// parameters. Two paths that are equal here may reach the same thing.
     #[must_use]
-    pub fn folded(&self) -> String {
-        let mut text = self.0.clone();
-        for _ in 0..4 {
-            let decoded = decode(&text);
-            if decoded == text {
-                break;
-            }
-            text = decoded;
-        }
-        text.split('/')
-            .map(|segment| segment.split(';').next().unwrap_or_default().to_lowercase())
-            .collect::<Vec<_>>()
-            .join("/")
-    }
-
-    fn segments(&self) -> impl Iterator<Item = &str> {
-        self.0.split('/').skip(1)
+    pub fn folded(&self) -> &str {
+        &self.folded
     }
 }
 
 impl fmt::Display for CanonicalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.canonical)
     }
 }
 
-fn decode(text: &str) -> String {
+/// Times that a path is decoded in search of a form that decoding does not change.
+const DECODINGS: usize = 4;
+
+/// The path as the most lenient server could read it, where that leaves nothing to resolve.
+fn fold(canonical: &str) -> Result<String, AmbiguousPath> {
+    let mut text = canonical.to_owned();
+    for round in 0.. {
+        let decoded = decode(&text).ok_or(AmbiguousPath("is not UTF-8 once it is decoded"))?;
+        if decoded == text {
+            break;
+        }
+        if round == DECODINGS {
+            return Err(AmbiguousPath("is encoded too many times over"));
+        }
+        text = decoded;
+    }
+    if text.contains(['\\', '?', '#']) || text.chars().any(char::is_control) {
+        return Err(AmbiguousPath("has a backslash, ?, # or a control character once it is decoded"));
+    }
+    if text.matches('/').count() != canonical.matches('/').count() {
+        return Err(AmbiguousPath("has a slash once it is decoded again"));
+    }
+    let mut segments: Vec<String> = Vec::new();
+    for segment in text.split('/') {
+        segments.push(segment.split(';').next().unwrap_or_default().to_lowercase());
+    }
+    let inner = segments.get(1..segments.len() - 1).unwrap_or_default();
+    if inner.iter().any(String::is_empty) {
+        return Err(AmbiguousPath("has an empty segment once its parameters are dropped"));
+    }
+    if segments.iter().any(|segment| matches!(segment.as_str(), "." | "..")) {
+        return Err(AmbiguousPath("has a dot segment once it is decoded again"));
+    }
+    Ok(segments.join("/"))
+}
+
+fn decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -131,7 +141,7 @@ fn decode(text: &str) -> String {
         decoded.push(escape.unwrap_or(byte));
         rest = if escape.is_some() { after.get(2..).unwrap_or_default() } else { after };
     }
-    String::from_utf8_lossy(&decoded).into_owned()
+    String::from_utf8(decoded).ok()
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -7,7 +7,7 @@ use crate::pipeline::Admitted;
 use crate::rejection::Rejection;
 use crate::resource::document::{self, PublicDocument};
 use crate::transport::cors;
-use crate::transport::head::{Fields, Method};
+use crate::transport::head::{Fields, Method, is_plain};
 use crate::transport::web_origin::Caller;
 
 /// What a request is for.
@@ -78,7 +78,8 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 /// 4. no access token is in the query (R12), else 400;
 /// 5. the page that sent it is allowed, else 403 (T1);
 /// 6. the method is one of the resource's, else 405;
-/// 7. a body is `application/json`, else 415, and not announced larger than allowed, else 413.
+/// 7. fields of MCP are visible ASCII (T12), else 400;
+/// 8. a body is `application/json`, else 415, and not announced larger than allowed, else 413.
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
@@ -118,6 +119,7 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
             Ok(Routed::Public(PublicRequest { admitted, index }))
         }
         (None, Some(index)) if matches!(method, Method::Post | Method::Get | Method::Delete) => {
+            check_fields(&admitted)?;
             check_body(&admitted, config.resources.get(index).map_or(0, |resource| resource.body_bytes))?;
             Ok(Routed::Resource(ResourceRequest { admitted, index }))
         }
@@ -134,10 +136,16 @@ fn find(admitted: &Admitted, config: &Config) -> Result<usize, Rejection> {
     let folded = admitted.path().folded();
     let lenient = longest(&|resource| {
         let base = resource.path.folded();
-        base == "/" || folded.strip_prefix(&base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        base == "/" || folded.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     // A request for `/files/ADMIN` must not slip past the rules of `/files/admin` to a server that ignores case.
     if lenient == Some(exact) { Ok(exact) } else { Err(Rejection::NotFound) }
+}
+
+fn check_fields(admitted: &Admitted) -> Result<(), Rejection> {
+    let of_mcp = |name: &str| name.starts_with("mcp-") || name == "last-event-id";
+    let malformed = admitted.head().fields.iter().any(|(name, value)| of_mcp(name) && !is_plain(value));
+    if malformed { Err(Rejection::MalformedField) } else { Ok(()) }
 }
 
 fn check_body(admitted: &Admitted, limit: u64) -> Result<(), Rejection> {

@@ -53,11 +53,12 @@ const LAST_SECOND: f64 = 253_402_300_799.0;
 /// Holds the claims of a signed token to what this gateway accepts:
 ///
 /// 1. it is no ID token, whatever `typ` says (RFC 8725 §3.12);
-/// 2. `exp` is there and has not passed; `nbf` and `iat`, where they are there, do not lie ahead; each within the
+/// 2. it is not bound to a key of its owner, which nobody here could check (R24);
+/// 3. `exp` is there and has not passed; `nbf` and `iat`, where they are there, do not lie ahead; each within the
 ///    issuer's leeway;
-/// 3. `iss` is the issuer's identifier, byte for byte;
-/// 4. `sub` is there and not empty;
-/// 5. `aud` holds one of `audiences` (R2).
+/// 4. `iss` is the issuer's identifier, byte for byte;
+/// 5. `sub` is there and not empty;
+/// 6. `aud` holds one of `audiences` (R2).
 ///
 /// # Errors
 /// The [`TokenError`] of the first that fails.
@@ -71,6 +72,9 @@ pub(super) fn validate(
         claims.get("token_use").is_some_and(|usage| usage == "id") || claims.get("typ").is_some_and(|typ| typ == "ID");
     if names_itself_id || ID_TOKEN_CLAIMS.iter().any(|claim| claims.contains_key(*claim)) {
         return Err(TokenError::IdToken);
+    }
+    if claims.contains_key("cnf") {
+        return Err(TokenError::SenderConstrained);
     }
     for claim in ["exp", "nbf", "iat"] {
         match claims.get(claim) {
@@ -105,7 +109,7 @@ pub(super) fn validate(
     Ok(Subject {
         issuer: custom.iss.clone(),
         subject: custom.sub.clone(),
-        client: custom.client_id.clone().or_else(|| custom.azp.clone()),
+        client: custom.client_id.clone().or_else(|| custom.azp.clone()).filter(|client| !client.is_empty()),
         scopes: custom.scope.as_ref().or(custom.scp.as_ref()).map(scopes).unwrap_or_default(),
     })
 }

@@ -49,6 +49,9 @@ impl TokenVerifier for JwtVerifier<'_> {
             }
             Err(no_key) => return Verification::Refused(TokenError::Key(no_key)),
         };
+        if !key.signature_fits(algorithm, token.signature().len()) {
+            return Verification::Refused(TokenError::Signature);
+        }
         if !evidence.signature.is_some_and(|proof| proof.covers(token, key)) {
             return Verification::NeedSignature(Box::new(SignatureCheck {
                 key: key.clone(),

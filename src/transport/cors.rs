@@ -8,11 +8,10 @@ use crate::transport::web_origin::WebOrigin;
 const EXPOSED: &str = "www-authenticate, mcp-session-id, mcp-protocol-version, last-event-id, retry-after, traceparent";
 
 /// Fields that a page's client may send, besides `Mcp-Param-*`, whose names nobody knows beforehand.
-const ALLOWED: [&str; 12] = [
+const ALLOWED: [&str; 10] = [
     "accept",
     "authorization",
     "content-type",
-    "dpop",
     "last-event-id",
     "mcp-method",
     "mcp-name",
@@ -20,7 +19,6 @@ const ALLOWED: [&str; 12] = [
     "mcp-session-id",
     "traceparent",
     "tracestate",
-    "baggage",
 ];
 
 /// How long a browser may remember a preflight, in seconds. Chromium's own ceiling is two hours.

@@ -104,6 +104,12 @@ impl<N: Into<Cow<'static, str>>, V: Into<String>> FromIterator<(N, V)> for Field
     }
 }
 
+/// Whether a field's value is visible ASCII, spaces and tabs: what all readers read alike (RFC 9110 §5.5).
+#[must_use]
+pub fn is_plain(value: &str) -> bool {
+    value.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'))
+}
+
 /// The head of a request before anything about it was checked.
 #[derive(Debug, Clone)]
 pub struct Head {

@@ -7,8 +7,10 @@ mod settings;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::Mistakes;
@@ -34,19 +36,19 @@ pub fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// The Worker's `fetch` handler.
-///
-/// # Errors
-/// Where the platform cannot make a response: it then answers 500 by itself.
+/// The Worker's `fetch` handler. A request is seen through even where its caller leaves: otherwise a stranger could ask,
+/// leave, and take the keys that were being fetched, and the line in the log, with them.
 #[wasm_bindgen]
-pub async fn fetch(
-    request: Request,
-    env: worker::Env,
-    context: worker::worker_sys::Context,
-) -> Result<JsValue, JsValue> {
+pub fn fetch(request: Request, env: worker::Env, context: worker::worker_sys::Context) -> Promise {
+    let ports = Workers::new(context, env);
+    let promise = future_to_promise(answer(request, ports.clone()));
+    ports.see_through(&promise);
+    promise
+}
+
+async fn answer(request: Request, ports: Workers) -> Result<JsValue, JsValue> {
     let head = read_head(&platform::head(&request));
-    let ports = Workers::new(context, env.clone());
-    let served = match gate(&env, &ports) {
+    let served = match gate(&ports) {
         Some(gateway) => serve(&gateway, &ports, head, Inbound::new(request)).await,
         None => Served::Own(serve_closed(&ports, &head)),
     };
@@ -60,14 +62,15 @@ pub async fn fetch(
 }
 
 /// The gateway of this isolate; nothing where its configuration is not valid.
-fn gate(env: &worker::Env, ports: &Workers) -> Option<Rc<Gateway>> {
-    GATE.with(|gate| match gate.get_or_init(|| open(env, ports)) {
+fn gate(ports: &Workers) -> Option<Rc<Gateway>> {
+    GATE.with(|gate| match gate.get_or_init(|| open(ports)) {
         Gate::Open(gateway) => Some(Rc::clone(gateway)),
         Gate::Closed => None,
     })
 }
 
-fn open(env: &worker::Env, ports: &Workers) -> Gate {
+fn open(ports: &Workers) -> Gate {
+    let env = ports.env();
     let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
     let opened = settings::document(env).and_then(|document| Gateway::open(document, &settings::EnvSecrets(env)));
     match opened {

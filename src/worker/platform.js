@@ -126,16 +126,24 @@ export class Exchange {
     });
   }
 
-  /** The body, complete, where it is known to have at most `bytes`; null where it is not, or was sent already. */
-  async peek(bytes) {
+  /** The body, complete, where it comes in time and has at most `bytes`; null where it is not, or was sent already. */
+  async peek(bytes, milliseconds) {
     if (this.#kept !== null) return this.#kept;
     const { body, bodyUsed } = this.#request;
     if (body === null || bodyUsed) return null;
+    const reader = body.getReader();
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(() => resolve({ complete: false }), milliseconds);
+    });
     try {
-      const read = await readUpTo(body.getReader(), bytes);
+      const read = await Promise.race([readUpTo(reader, bytes), late]);
       return read.complete ? read.bytes : null;
     } catch {
       return null;
+    } finally {
+      clearTimeout(timer);
+      reader.cancel().catch(() => {});
     }
   }
 

@@ -18,7 +18,7 @@ use worker::worker_sys::web_sys::Request;
 
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
-use crate::limits::{PEEK_BYTES, PROVIDER_DOCUMENT_BYTES, PROVIDER_TIMEOUT};
+use crate::limits::{PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES, PROVIDER_TIMEOUT};
 use crate::observe::event::gateway_line;
 use crate::pipeline::OutboundRequest;
 use crate::ports::{
@@ -61,7 +61,7 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method)]
-    async fn peek(this: &Exchange, bytes: f64) -> JsValue;
+    async fn peek(this: &Exchange, bytes: f64, milliseconds: u32) -> JsValue;
 
     /// How the origin server's body ended: a promise of a word.
     #[wasm_bindgen(method, getter)]
@@ -78,6 +78,17 @@ pub(super) struct Workers {
 impl Workers {
     pub(super) fn new(context: worker::worker_sys::Context, env: worker::Env) -> Self {
         Self { context: Rc::new(context), env }
+    }
+
+    /// The Worker's environment.
+    pub(super) fn env(&self) -> &worker::Env {
+        &self.env
+    }
+
+    /// Goes on with `work` where the caller leaves before it is done.
+    pub(super) fn see_through(&self, work: &Promise) {
+        // It fails where the request's context has ended: then there is nobody left to do the work for.
+        let _ended = self.context.wait_until(work);
     }
 
     /// The service binding of that name; `undefined` for the network.
@@ -130,12 +141,10 @@ impl EventSink for Workers {
 
 impl Spawn for Workers {
     fn spawn(&self, work: Background) {
-        let promise = future_to_promise(async move {
+        self.see_through(&future_to_promise(async move {
             work.await;
             Ok(JsValue::UNDEFINED)
-        });
-        // It fails where the request's context has ended: then there is nobody left to do the work for.
-        let _ended = self.context.wait_until(&promise);
+        }));
     }
 }
 
@@ -218,7 +227,7 @@ impl Transport for Workers {
     }
 
     async fn peek(&self, body: &Inbound, limit: usize) -> Option<Vec<u8>> {
-        let bytes = body.0.peek(limit as f64).await;
+        let bytes = body.0.peek(limit as f64, PEEK_MILLISECONDS).await;
         (!bytes.is_null()).then(|| Uint8Array::new(&bytes).to_vec())
     }
 }

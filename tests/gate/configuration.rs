@@ -244,7 +244,20 @@ fn secrets_that_are_missing_or_unfit() {
     let mut document = crate::support::document();
     document["log"] = json!({ "pseudonym_secret": "S" });
     let short = TestSecrets(vec![("S", "short".to_owned())]);
-    assert_eq!(mistakes_with(document, &short), ["log.pseudonym_secret: the secret must have 32 characters or more"]);
+    let too_short = ["log.pseudonym_secret: the secret must have 32 characters or more"];
+    assert_eq!(mistakes_with(document.clone(), &short), too_short);
+    assert_eq!(mistakes_with(document, &TestSecrets(vec![("S", String::new())])), too_short);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_mistake_shows_a_password() {
+    let document = json!({
+        "public_url": "https://a:hidden@gate.example",
+        "issuers": [{ "name": "idp", "issuer": "https://a:hidden@a.example", "jwks_uri": "ftp://a:hidden@a.example" }],
+        "resources": [{ "path": "/mcp", "origin": "http://a:hidden@a.example", "issuers": ["idp"] }],
+    });
+    let found = mistakes(document).join("\n");
+    assert!(found.lines().count() >= 4 && !found.contains("hidden"), "{found}");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -93,6 +93,19 @@ fn what_travels_on_unchanged() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn fields_that_readers_read_differently() {
+    for name in ["mcp-name", "mcp-method", "mcp-session-id", "mcp-param-region", "last-event-id"] {
+        for value in ["caf\u{e9}", "a\u{1}b", "\u{7f}"] {
+            let reply = World::new().call(&gateway(), good().field(name, value));
+            assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32020)), "{name} {value:?}");
+        }
+    }
+    let world = World::new();
+    world.call(&gateway(), good().field("user-agent", "caf\u{e9}"));
+    assert_eq!(world.sent().pop().expect("forwarded").fields.get("user-agent"), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn where_requests_go() {
     let document = json!({ "resources": [
         { "path": "/mcp", "origin": "https://tools.example/base/mcp", "issuers": ["idp"] },
@@ -174,6 +187,13 @@ fn what_comes_back_and_what_does_not() {
         assert_eq!(reply.field(name), "", "{name}");
     }
     assert_ne!(reply.field("x-request-id"), "theirs");
+    for policy in ["public, max-age=60", "Public", "s-maxage=5"] {
+        world.origin(Ok((200, &[("cache-control", policy)])));
+        assert_eq!(world.call(&gateway(), good()).field("cache-control"), "no-store", "{policy}");
+    }
+    world.origin(Ok((200, &[("mcp-session-id", "a\u{1}b"), ("content-encoding", "gzip"), ("content-length", "7")])));
+    let odd = world.call(&gateway(), good());
+    assert_eq!((odd.field("mcp-session-id"), odd.field("content-encoding"), odd.field("content-length")), ("", "", ""));
     world.origin(Ok((200, &[])));
     assert_eq!(
         world.call(&gateway(), good()).field("cache-control"),

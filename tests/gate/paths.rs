@@ -54,6 +54,14 @@ fn paths_that_readers_read_differently_are_refused() {
         "/;/admin",
         "/a/;x=1/b",
         "/%3b/admin",
+        "/mcp/%252525252e%252525252e/x",
+        "/mcp/%252525252561dmin",
+        "/mcp/%C0%AE%C0%AE/x",
+        "/mcp/x%C0%AFx",
+        "/admin%3Fx",
+        "/admin%23x",
+        "/admin%2500",
+        "/a%ff",
     ];
     for raw in ambiguous {
         assert_eq!(canonical(raw), None, "{raw:?}");

@@ -10,9 +10,12 @@ const METADATA: &str = "https://gate.example/.well-known/oauth-protected-resourc
 
 #[wasm_bindgen_test(unsupported = test)]
 fn no_credentials_get_a_challenge_without_an_error_code() {
-    for request in
-        [Request::post("/mcp"), Request::get("/mcp"), Request::post("/mcp").field("authorization", "Basic YTpi")]
-    {
+    for request in [
+        Request::post("/mcp"),
+        Request::get("/mcp"),
+        Request::post("/mcp").field("authorization", "Basic YTpi"),
+        Request::post("/mcp").field("authorization", "Digest a=\"b\", c=\"d\""),
+    ] {
         let reply = World::new().call(&gateway(), request);
         assert_eq!(reply.status, 401);
         assert_eq!(
@@ -52,6 +55,7 @@ fn malformed_credentials_get_invalid_request() {
         format!("Bearer {good}, Bearer {good}"),
         format!("Bearer {good},"),
         format!("Basic YTpi, Bearer {good}"),
+        format!("Digest a=\"b\", c=\"d\", bearer {good}"),
     ];
     for field in fields {
         let reply = World::new().call(&gateway(), Request::post("/mcp").field("authorization", &field));

@@ -218,6 +218,13 @@ fn configured_types_are_accepted_and_id_tokens_still_are_not() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn tokens_bound_to_a_key_are_no_bearer_tokens() {
+    for cnf in [json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({}), json!(null)] {
+        refused(&token(&Claims::good().with("cnf", cnf)), "token_sender_constrained");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn claims_that_do_not_hold() {
     let cases: Vec<(Claims, &str)> = vec![
         (Claims::good().with("exp", json!(NOON - 31)), "token_expired"),
