@@ -45,13 +45,15 @@ impl Mistakes {
     }
 
     /// Removes the members of `document` that are not what they should be, so that the mistakes of the others can be
-    /// found too. Elements of arrays stay: without one the others would change their paths.
-    pub fn prune(&self, document: &mut serde_json::Value) {
+    /// found too; whether that makes sense. Elements of arrays stay: without one the others would change their paths.
+    /// Without `development` right URLs would look wrong.
+    pub fn prune(&self, document: &mut serde_json::Value) -> bool {
         for (holder, name) in &self.misshapen {
             if let Some(holder) = document.pointer_mut(holder).and_then(serde_json::Value::as_object_mut) {
                 holder.remove(name);
             }
         }
+        !self.misshapen.iter().any(|(holder, name)| holder.is_empty() && name == "development")
     }
 
     /// The mistakes, a line each.

@@ -74,7 +74,9 @@ impl Config {
     /// The mistakes of form, and those of meaning in what is left without them: a mistyped key must not hide the rest
     /// until the next start.
     fn all_mistakes(mut mistakes: Mistakes, mut document: Value, secrets: &dyn Secrets) -> Mistakes {
-        mistakes.prune(&mut document);
+        if !mistakes.prune(&mut document) {
+            return mistakes;
+        }
         if let Ok(document) = deserialize::<Document, _, Mistakes>(document) {
             let mut of_meaning = Mistakes::new();
             Self::read(&document, secrets, &mut of_meaning);
