@@ -12,25 +12,23 @@ const DEMO_ORIGIN = "http://127.0.0.1:9200/mcp";
 
 const HOME = ["localhost", "127.0.0.1", "[::1]"];
 
-function read() {
-  const text = readFileSync(join(root, "wrangler.toml"), "utf8");
+/** The document of wrangler.toml, which must be one for this machine. */
+export function readDocument() {
   let document;
   try {
-    document = parse(text).vars?.PORTCULLIS;
+    document = parse(readFileSync(join(root, "wrangler.toml"), "utf8")).vars?.PORTCULLIS;
   } catch (error) {
     fail(`wrangler.toml cannot be read: ${error.message}`);
   }
   if (typeof document !== "object")
     fail("wrangler.toml has no table [vars.PORTCULLIS]: docs/configuration.md has it");
-  return document;
-}
-
-function atHome(document) {
   const url = URL.parse(document.public_url);
-  if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true) return url;
+  if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true)
+    return document;
+  const { public_url, development } = document;
   return fail(
-    `wrangler.toml has public_url = ${JSON.stringify(document.public_url)}: that gateway answers there alone.\n` +
-      "  To run it here, [vars.PORTCULLIS] needs a loopback address and to say that it is for development:\n" +
+    `the gateway of wrangler.toml is for another place than this machine: public_url = ${JSON.stringify(public_url)}, ` +
+      `development = ${development ?? false}.\n  To run it here, [vars.PORTCULLIS] needs\n` +
       '    public_url = "http://localhost:8787"\n' +
       "    development = true\n" +
       "  The deployed one then goes under [env.NAME.vars.PORTCULLIS], and is deployed with --env NAME.",
@@ -43,39 +41,34 @@ function moved(url, port) {
   return there.pathname === "/" && !url.endsWith("/") ? there.origin : there.href;
 }
 
+// What is no list is the gateway's to complain of.
+const list = (value) => (Array.isArray(value) ? value : []);
+
 const portOf = (url) => Number(new URL(url).port || 80);
 
 /**
- * The document with the ports of this run; `changed` where that is not the one of wrangler.toml. `issuer` and `origin`
+ * Puts the ports of this run into the document; `changed` where that differs from wrangler.toml. `issuer` and `origin`
  * are those of examples/, nothing where wrangler.toml does not name them.
  */
-export async function configure() {
-  const document = read();
-  const home = atHome(document);
+export async function choosePorts(document) {
   const before = JSON.stringify(document);
 
-  const port = await choosePort("gateway", portOf(home));
+  const port = await choosePort("gateway", portOf(document.public_url));
   document.public_url = moved(document.public_url, port);
 
-  const issuers = (document.issuers ?? []).filter(({ issuer }) => issuer === DEMO_ISSUER);
+  const issuers = list(document.issuers).filter(({ issuer }) => issuer === DEMO_ISSUER);
   let issuer;
   if (issuers.length > 0) {
     issuer = moved(DEMO_ISSUER, await choosePort("identity provider", portOf(DEMO_ISSUER)));
     for (const one of issuers) one.issuer = issuer;
   }
 
-  const behind = (document.resources ?? []).filter((resource) => resource.origin === DEMO_ORIGIN);
+  const behind = list(document.resources).filter((resource) => resource.origin === DEMO_ORIGIN);
   let origin;
   if (behind.length > 0) {
     origin = moved(DEMO_ORIGIN, await choosePort("MCP server", portOf(DEMO_ORIGIN)));
     for (const one of behind) one.origin = origin;
   }
-  return {
-    document,
-    changed: JSON.stringify(document) !== before,
-    port,
-    issuer,
-    origin,
-    host: home.hostname,
-  };
+  const { hostname: host } = new URL(document.public_url);
+  return { changed: JSON.stringify(document) !== before, port, host, issuer, origin };
 }

@@ -32,7 +32,7 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
   // Each program that is debugged wants 9229; any other port will do here.
   args.push("--inspector-port", "0", "--show-interactive-dev-session=false");
   if (document) args.push("--var", `PORTCULLIS:${JSON.stringify(document)}`);
-  const env = { ...process.env, ...quiet, NO_COLOR: "1", FORCE_COLOR: "0" };
+  const env = { ...process.env, ...quiet, NO_COLOR: "1", FORCE_COLOR: "0", RUST_BACKTRACE: "0" };
   delete env.CLOUDFLARE_ENV; // the environment without a name is the one for here
   const child = spawn(wrangler.command, [wrangler.script, ...args], {
     cwd: root,
@@ -47,25 +47,46 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
   log.on("error", (error) => say(`the log is not kept: ${error.message}`));
 
   const lines = [];
+  const build = [];
   const mistakes = [];
   let up = false;
-  let building = "";
+  let heard = false;
+  let crate = "";
   let failed = false;
+  let dump = false;
+
+  function takeBuild(line) {
+    if (line.startsWith("Running:")) {
+      build.length = 0;
+      if (up) say("building the Worker again");
+      return;
+    }
+    if (line !== "") build.push(line);
+    crate = line.match(/([\w-]+) v\d+\.\d+/)?.[1] ?? crate;
+  }
 
   function take(raw) {
     const line = stripVTControlCharacters(raw).trimEnd();
     const event = parseEvent(line);
     if (event) {
+      heard = true;
       log.write(`${line}\n`);
       if (event.reason === "configuration_invalid") mistakes.push(event.detail);
       onEvent(event);
       return;
     }
-    if (line.replace(BUILD, "") === "") return;
-    lines.push(line.replace(BUILD, "  "));
+    if (BUILD.test(line)) return takeBuild(line.replace(BUILD, ""));
+    // wrangler shows the inside of its own error, hundreds of lines of it, and then says that the build failed.
+    if (dump && /^(\s|\}|$)/.test(line)) return;
+    dump = /^✘ \[ERROR\].*Process exited with/.test(line);
+    if (dump || line === "") return;
+    if (/\[ERROR\].*custom build/.test(line)) {
+      failed = true;
+      if (up) onLine(`the Worker could not be built; the one before serves on:\n${build.join("\n")}`);
+      return;
+    }
+    lines.push(line);
     lines.splice(0, lines.length - TAIL_LINES);
-    building = line.match(/^\[custom build\] .*?([\w-]+) v\d+\.\d+/)?.[1] ?? building;
-    if (/\[ERROR\].*custom build/.test(line)) failed = true;
     if (up) onLine(line);
   }
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", take);
@@ -87,24 +108,25 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
     let said = begun;
     while (Date.now() - begun < PATIENCE) {
       if (over) throw new Error(`the gateway's wrangler ${await ended}; the last that it said:\n${tail()}`);
-      if (failed) throw new Error(`the Worker could not be built:\n${tail()}`);
+      if (failed) throw new Error(`the Worker could not be built:\n${build.join("\n")}`);
       const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) }).catch(
         () => undefined,
       );
-      if (answer?.ok) {
+      // Ours says so in its log; what answers there without that is somebody else's.
+      if (answer?.ok && heard) {
         up = true;
         return;
       }
-      if (mistakes.length > 0) {
+      if (answer && !answer.ok) {
+        await sleep(1_000); // its log says why, and comes by another way
+        if (mistakes.length === 0) throw new Error(`the gateway answers with ${answer.status}:\n${tail()}`);
         throw new Error(
           `the gateway refuses its configuration, in wrangler.toml:\n  ${mistakes.join("\n  ")}`,
         );
       }
-      if (answer)
-        throw new Error(`the gateway answers with ${answer.status}; the last that it said:\n${tail()}`);
       if (Date.now() - said > 20_000) {
         said = Date.now();
-        say(`  … building: ${Math.round((said - begun) / 1_000)} s${building && ` (${building})`}`);
+        say(`  … building: ${Math.round((said - begun) / 1_000)} s${crate && ` (${crate})`}`);
       }
       await sleep(250);
     }

@@ -54,9 +54,9 @@ function curl(url, authorization, { headers, body }) {
  * The text. `tokenFile` holds an Authorization field with a token that is kept fresh; there is none where the identity
  * provider is not ours.
  */
-export function hints({ url, issuer, origin, issuers, behind, tokenFile, logPath }) {
+export function hints({ url, issuer, ours, issuers, behind, tokenFile, logPath }) {
   const head = (number, text) => `  ${paint("bold", `${number}. ${text}`)}\n`;
-  const tool = origin ? "--method tools/call --tool-name whoami" : "--method tools/list";
+  const tool = ours ? "--method tools/call --tool-name whoami" : "--method tools/list";
   const login = issuer ? "your browser opens: sign in as Ada" : "your browser opens: sign in";
   const inspector = "npx @modelcontextprotocol/inspector";
   const holder = tokenFile ? "that file has one, renewed while this runs" : "which you have put into $TOKEN";
@@ -67,11 +67,11 @@ ${paint("bold", "  The gate stands.")}
 
      gateway            ${url}
      identity provider  ${issuers.join(", ")}${issuer ? "   (one user, Ada, without a password)" : ""}
-     MCP server         ${behind}${origin ? "   (what is behind the gate)" : ""}
+     MCP server         ${behind}
 
 ${head(1, "Without a token: refused, and told where to get one")}     curl -i ${url}
 
-${head(2, `With a token (${holder}): allowed`)}     ${curl(url, field, sample(origin))}
+${head(2, `With a token (${holder}): allowed`)}     ${curl(url, field, sample(ours))}
 
 ${head(3, `The whole login, with the MCP Inspector, in this folder (${login})`)}     ${inspector} --cli ${url} --relogin ${tool}
 

@@ -5,6 +5,9 @@ const paint = (style, text) => styleText(style, text, { stream: process.stdout }
 
 const clock = (time) => new Date(time).toTimeString().slice(0, 8);
 
+// Ids that machines made are long, and their beginnings tell them apart.
+const brief = (id) => (id.length > 16 ? `${id.slice(0, 8)}…` : id);
+
 // What a caller sends may be in there; it must not steer the terminal.
 const plain = (text) => String(text).replace(/[\p{Cc}\p{Cf}]/gu, "?");
 
@@ -12,7 +15,7 @@ function request(event) {
   const { method, mcp_method, mcp_name, issuer, client, subject, decision, reason, detail, status } = event;
   const verdict = decision === "allow" ? paint("green", "allow") : paint("red", "deny ");
   const what = [method, event.resource, mcp_method, mcp_name].filter(Boolean).join(" ");
-  const who = subject && `${client ?? "?"} for ${subject.slice(0, 8)} of ${issuer}`;
+  const who = subject && `${brief(client ?? "?")} for ${brief(subject)} of ${issuer}`;
   const why = decision === "allow" && reason === "forwarded" ? undefined : reason;
   const rest = [who, why, detail, `${event.duration_ms} ms`].filter(Boolean).map(plain).join(" · ");
   return `${verdict} ${status}  ${plain(what)}  ${paint("dim", rest)}`;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { say } from "../lib/run.mjs";
 import { rust, wasmBindgen, workerBuild } from "../lib/tools.mjs";
-import { configure } from "./config.mjs";
+import { choosePorts, readDocument } from "./config.mjs";
 import { startGateway } from "./gateway.mjs";
 import { hints, sample } from "./hints.mjs";
 import { logLine } from "./log-line.mjs";
@@ -44,11 +44,12 @@ async function keepToken({ idp, resource, scope }) {
     const answer = await fetch(`${idp.issuer}/token`, {
       method: "POST",
       headers: { authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString("base64")}` },
-      body: new URLSearchParams({ grant_type: "client_credentials", resource, scope }),
+      body: new URLSearchParams({ grant_type: "client_credentials", resource, ...(scope && { scope }) }),
       signal: AbortSignal.timeout(TIME_LIMIT),
     });
     const body = await answer.json();
-    if (!answer.ok) throw new Error(`${body.error}: ${body.error_description}`);
+    if (!answer.ok)
+      throw new Error(`the identity provider gives no token: ${body.error_description ?? body.error}`);
     writeFileSync(file, `Authorization: Bearer ${body.access_token}\n`, { mode: 0o600 });
     return body.access_token;
   };
@@ -74,14 +75,13 @@ async function rehearse(url, token, { headers, body }) {
 }
 
 async function start() {
-  const { document, changed, port, host, issuer, origin } = await configure();
-  const [{ path, scopes = [], origin: behind, service }] = document.resources ?? [{}];
-  const url = `${document.public_url}${path}`;
-
+  const document = readDocument();
   say("looking for what a build needs: Rust, its wasm target, wasm-bindgen, worker-build");
   await rust();
   await wasmBindgen();
   await workerBuild();
+
+  const { changed, port, host, issuer, origin } = await choosePorts(document);
 
   let idp;
   if (issuer) {
@@ -99,9 +99,7 @@ async function start() {
     say(`the MCP server answers at ${server.url}`);
   }
 
-  say(
-    "building and starting the gateway (the first build takes two minutes or so, later ones a few seconds)",
-  );
+  say("building and starting the gateway (two minutes or so the first time, half a minute later on)");
   let shown = false;
   const early = [];
   const gateway = startGateway({
@@ -123,17 +121,20 @@ async function start() {
   );
   await gateway.ready(document.public_url);
 
+  const [{ path, scopes = [], origin: behind, service }] = document.resources;
+  const url = `${document.public_url}${path}`;
+  const ours = origin !== undefined && behind === origin;
   let tokenFile;
   if (idp) {
-    const { file, first } = await keepToken({ idp, resource: url, scope: scopes.join(" ") });
-    tokenFile = file;
-    await rehearse(url, first, sample(origin)).catch((error) => say(`beware: ${error.message}`));
+    const token = await keepToken({ idp, resource: url, scope: scopes.join(" ") });
+    tokenFile = token.file;
+    await rehearse(url, token.first, sample(ours)).catch((error) => say(`beware: ${error.message}`));
   }
   process.stdout.write(
     hints({
       url,
       issuer,
-      origin,
+      ours,
       issuers: document.issuers.map((one) => one.issuer),
       behind: behind ?? `service binding ${service}`,
       tokenFile,

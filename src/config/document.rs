@@ -77,7 +77,7 @@ pub struct IssuerDocument {
     pub jwks_uri: Option<String>,
 
     /// A static public key instead of a key set, so that nothing is fetched: PEM (`-----BEGIN PUBLIC KEY-----`) or a
-    /// JWK as a JSON string. Excludes `jwks_uri`.
+    /// JWK as a JSON string. A key without an id, as PEM is, serves whatever `kid` tokens name. Excludes `jwks_uri`.
     #[deserr(default)]
     pub public_key: Option<String>,
 
