@@ -105,7 +105,16 @@ const layers = {
     const folder = join("tests", "e2e");
     const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
     const args = ["--test", "--test-concurrency=2", "--test-timeout=180000", "--test-reporter=spec"];
-    return counted(await watch(node, [...args, ...files.map((name) => join(folder, name))]), NODE);
+    // `npm start` builds the Worker again, under the feet of whoever reads it.
+    const rebuilds = (name) => name === "start.test.mjs";
+    const sum = { passed: 0, failed: 0 };
+    for (const batch of [files.filter((name) => !rebuilds(name)), files.filter(rebuilds)]) {
+      const result = await watch(node, [...args, ...batch.map((name) => join(folder, name))]);
+      const { passed, failed } = counted(result, NODE);
+      sum.passed += passed;
+      sum.failed += failed;
+    }
+    return sum;
   },
 
   conformance: async () => {
