@@ -18,13 +18,14 @@ const { values } = parseArgs({
   strict: false,
   options: { "dry-run": { type: "boolean" }, env: { type: "string", short: "e" } },
 });
+const environment = values.env ?? process.env.CLOUDFLARE_ENV;
 const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
 
 /** Refuses what would make a gateway that refuses everything. */
 function checkSettings() {
   const settings = parseToml(readFileSync(join(root, "wrangler.toml"), "utf8"));
-  const vars = values.env ? settings.env?.[values.env]?.vars : settings.vars;
-  const where = values.env ? `[env.${values.env}.vars.PORTCULLIS]` : "[vars.PORTCULLIS]";
+  const vars = environment ? settings.env?.[environment]?.vars : settings.vars;
+  const where = environment ? `[env.${environment}.vars.PORTCULLIS]` : "[vars.PORTCULLIS]";
   const document = vars?.PORTCULLIS;
   if (document === undefined) fail(`wrangler.toml has no ${where}: the gateway would refuse everything`);
   if (typeof document !== "object") return;

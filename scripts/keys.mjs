@@ -7,7 +7,10 @@ const ALGORITHMS = {
   EdDSA: [{ name: "Ed25519" }, ["kty", "crv", "x", "d"]],
 };
 
-const { values } = parseArgs({ options: { algorithm: { type: "string", default: "ES256" } } });
+const { values } = parseArgs({ strict: false, options: { algorithm: { type: "string", default: "ES256" } } });
+const unknown = Object.keys(values).filter((name) => name !== "algorithm");
+if (unknown.length > 0)
+  fail(`there is no option --${unknown.join(", --")}; --algorithm takes ES256 or EdDSA`);
 const [parameters, members] =
   ALGORITHMS[values.algorithm] ?? fail(`--algorithm must be ES256 or EdDSA, got "${values.algorithm}"`);
 const { privateKey } = await crypto.subtle.generateKey(parameters, true, ["sign", "verify"]);

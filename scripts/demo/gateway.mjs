@@ -82,7 +82,7 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
     if (dump || line === "") return;
     if (/\[ERROR\].*custom build/.test(line)) {
       failed = true;
-      if (up) onLine(`the Worker could not be built; the one before serves on:\n${build.join("\n")}`);
+      if (up) onLine(`the Worker could not be built; requests wait until it can:\n${build.join("\n")}`);
       return;
     }
     lines.push(line);
