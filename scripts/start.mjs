@@ -3,7 +3,7 @@
 // left running, however that ends.
 import { join } from "node:path";
 import { runGroup } from "./lib/group.mjs";
-import { installation, packagesAreCurrent } from "./lib/packages.mjs";
+import { clearPackages, installation, packagesAreCurrent } from "./lib/packages.mjs";
 import { fail, say } from "./lib/run.mjs";
 import { npmBin, root } from "./lib/tools.mjs";
 
@@ -47,7 +47,9 @@ async function part(command, args, options) {
 
 if (!packagesAreCurrent()) {
   say(installation.what);
-  const { code, error } = await part(installation.command, installation.args);
+  clearPackages();
+  // Nothing of a half installation is of use, so npm is not given the time to end it in order.
+  const { code, error } = await part(installation.command, installation.args, { patience: 1_000 });
   if (error) fail(`npm could not be run: ${error.message}`);
   if (code !== 0) fail("npm could not install the packages; what it said is above");
 }

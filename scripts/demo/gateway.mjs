@@ -53,6 +53,7 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
   let heard = false;
   let crate = "";
   let failed = false;
+  let broken = false;
   let dump = false;
 
   function takeBuild(line) {
@@ -62,6 +63,7 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
       return;
     }
     if (line !== "") build.push(line);
+    if (line.includes("wasm-opt")) crate = "";
     crate = line.match(/([\w-]+) v\d+\.\d+/)?.[1] ?? crate;
   }
 
@@ -88,6 +90,7 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
     lines.push(line);
     lines.splice(0, lines.length - TAIL_LINES);
     if (up) onLine(line);
+    else if (line.startsWith("✘ [ERROR]")) broken = true;
   }
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", take);
 
@@ -109,6 +112,10 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
     while (Date.now() - begun < PATIENCE) {
       if (over) throw new Error(`the gateway's wrangler ${await ended}; the last that it said:\n${tail()}`);
       if (failed) throw new Error(`the Worker could not be built:\n${build.join("\n")}`);
+      if (broken) {
+        await sleep(1_000); // more of it may come
+        throw new Error(`the gateway cannot be started:\n${tail()}`);
+      }
       const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) }).catch(
         () => undefined,
       );
@@ -126,7 +133,7 @@ export function startGateway({ port, host, document, onEvent, onLine }) {
       }
       if (Date.now() - said > 20_000) {
         said = Date.now();
-        say(`  … building: ${Math.round((said - begun) / 1_000)} s${crate && ` (${crate})`}`);
+        say(`  … ${Math.round((said - begun) / 1_000)} s${crate && `, compiling ${crate}`}`);
       }
       await sleep(250);
     }

@@ -4,9 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** Milliseconds that a program has for an orderly end. */
-const PATIENCE = 10_000;
-
 function signalGroup(group, signal) {
   try {
     process.kill(-group, signal);
@@ -40,9 +37,14 @@ function whenOrphaned(stop) {
  * Runs a program to its end: `code` is its exit code, nothing where a signal ended it; `stopped` says that somebody
  * asked for the end (Ctrl-C, a signal, a terminal that was closed); `clean` that nothing of it is left running.
  *
- * With `ipc` the program has a channel to us, and is told by its end that we are gone, were it by SIGKILL.
+ * From then on it has `patience` milliseconds for an orderly end. With `ipc` it has a channel to us, and is told by the
+ * end of that that we are gone, were it by SIGKILL.
  */
-export async function runGroup(command, args, { cwd, env, ipc = false, onStop = () => {} } = {}) {
+export async function runGroup(
+  command,
+  args,
+  { cwd, env, ipc = false, patience = 10_000, onStop = () => {} } = {},
+) {
   const child = spawn(command, args, {
     cwd,
     env: { ...process.env, ...env },
@@ -56,7 +58,7 @@ export async function runGroup(command, args, { cwd, env, ipc = false, onStop = 
     stopped = true;
     onStop();
     child.kill("SIGTERM");
-    impatience = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
+    impatience = setTimeout(() => child.kill("SIGKILL"), patience);
   };
   const forgetParent = process.env.npm_lifecycle_event ? whenOrphaned(stop) : () => {};
   for (const signal of STOP_SIGNALS) process.on(signal, stop);

@@ -1,7 +1,7 @@
 // The first thing that every command does: npm's packages, and a Node that is new enough for them. Uses nothing but
 // Node 20 and what comes with it.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -26,11 +26,17 @@ export const installation = {
   what: "installing npm packages (about a minute, once)",
 };
 
+/** Takes away what is there. An installation that was cut off leaves packages that look whole to the next one. */
+export function clearPackages() {
+  rmSync(join(root, "node_modules"), { recursive: true, force: true });
+}
+
 /** Makes sure of packages and Node; runs `entry` again under the packages' own Node where ours is older. */
 export async function ensurePackages(entry) {
   if (!packagesAreCurrent()) {
     const { command, args, cwd, what } = installation;
     process.stdout.write(`portcullis: ${what}\n`);
+    clearPackages();
     const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", "inherit", "inherit"] });
     if (status !== 0) {
       process.stderr.write(`portcullis: npm install failed${error ? `: ${error.message}` : ""}\n`);
