@@ -10,7 +10,8 @@ import { ensurePackages } from "./lib/packages.mjs";
 await ensurePackages(import.meta.url);
 const { parse: parseToml } = await import("smol-toml");
 const { fail, run, say } = await import("./lib/run.mjs");
-const { npmBin, root } = await import("./lib/tools.mjs");
+const { root } = await import("./lib/tools.mjs");
+const { quiet, wrangler } = await import("./lib/wrangler.mjs");
 
 const args = process.argv.slice(2);
 const { values } = parseArgs({
@@ -19,7 +20,6 @@ const { values } = parseArgs({
   options: { "dry-run": { type: "boolean" }, env: { type: "string", short: "e" } },
 });
 const environment = values.env ?? process.env.CLOUDFLARE_ENV;
-const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true" };
 
 /** Refuses what would make a gateway that refuses everything. */
 function checkSettings() {
@@ -43,7 +43,10 @@ function checkSettings() {
 async function weigh() {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-deploy-"));
   try {
-    await run(npmBin("wrangler"), ["deploy", ...args, "--outdir", folder], { cwd: root, env: quiet });
+    await run(wrangler.command, [wrangler.script, "deploy", ...args, "--outdir", folder], {
+      cwd: root,
+      env: quiet,
+    });
     const files = readdirSync(folder).filter((name) => /\.(js|mjs|wasm)$/.test(name));
     const sizes = files.map((name) => [
       name,
@@ -54,8 +57,9 @@ async function weigh() {
     const shown = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
     const parts = sizes.map(([name, size]) => `${name.replace(/^[0-9a-f]+-/, "")} ${shown(size)}`).join(", ");
     say(`bundle: ${shown(total)} gzipped (${parts}); budget.json allows ${shown(budget)}`);
-    if (files.length < 2) fail("wrangler packed something else than a Worker with its WebAssembly");
-    if (total > budget) fail(`the bundle is over its budget by ${shown(total - budget)}`);
+    if (files.length < 2)
+      throw new Error("wrangler packed something else than a Worker with its WebAssembly");
+    if (total > budget) throw new Error(`the bundle is over its budget by ${shown(total - budget)}`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -65,7 +69,9 @@ if (values["dry-run"]) {
   await weigh().catch((error) => fail(error.message));
 } else {
   checkSettings();
-  await run(npmBin("wrangler"), ["deploy", ...args], { cwd: root, env: quiet, asks: true }).catch((error) =>
-    fail(error.message),
-  );
+  await run(wrangler.command, [wrangler.script, "deploy", ...args], {
+    cwd: root,
+    env: quiet,
+    asks: true,
+  }).catch((error) => fail(error.message));
 }

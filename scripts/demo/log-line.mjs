@@ -6,7 +6,7 @@ const paint = (style, text) => styleText(style, text, { stream: process.stdout }
 const clock = (time) => new Date(time).toTimeString().slice(0, 8);
 
 // Ids that machines made are long, and their beginnings tell them apart.
-const brief = (id) => (id.length > 16 ? `${id.slice(0, 8)}…` : id);
+const brief = (id) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
 
 // What a caller sends may be in there; it must not steer the terminal.
 const plain = (text) => String(text).replace(/[\p{Cc}\p{Cf}]/gu, "?");
