@@ -138,6 +138,7 @@ impl Gateway {
             Authentication::Done(authenticated) => self.authenticated(authenticated, trail, now),
             Authentication::NeedKeys(pending) => {
                 let mut keys = state.keys.borrow_mut();
+                keys.attempted(now);
                 if keys.keys().is_some() {
                     // There are keys, and not the one: this is a look-up.
                     keys.looking();
@@ -372,13 +373,12 @@ fn start_refreshes<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P)
     }
 }
 
-/// Fetches the keys of an issuer and keeps them; whether there are any now. What there was before stays where that
+/// Fetches the keys of an issuer, which the walk has noted as an attempt, and keeps them; whether there are any now. What there was before stays where that
 /// fails.
 async fn fetch_keys<P: Ports>(gateway: &Gateway, ports: &P, index: usize) -> bool {
     let (Some(issuer), Some(state)) = (gateway.config.issuers.get(index), gateway.issuers.get(index)) else {
         return false;
     };
-    state.keys.borrow_mut().attempted(ports.now());
     let development = gateway.config.development;
     let fetched = async {
         let uri = match &issuer.keys {

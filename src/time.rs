@@ -1,7 +1,5 @@
 //! Moments as values. No stage reads a clock: the shell passes the time in.
 
-use std::fmt;
-
 /// Milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct UnixMillis(pub u64);
@@ -32,11 +30,5 @@ impl UnixMillis {
             .ok()
             .and_then(chrono::DateTime::from_timestamp_millis)
             .map_or_else(String::new, |moment| moment.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
-    }
-}
-
-impl fmt::Display for UnixMillis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_rfc3339())
     }
 }

@@ -29,8 +29,6 @@ pub enum Freshness {
 #[derive(Debug, Default)]
 pub struct KeyState {
     keys: Option<KeySet>,
-    /// Grows with each set that differs in time from the one before: what was verified with an older set is void.
-    generation: u64,
     fresh_until: UnixMillis,
     last_attempt: Option<UnixMillis>,
     /// When an attempt last failed, unless one succeeded since.
@@ -62,19 +60,13 @@ impl KeyState {
     /// A key set that never ages: a static key.
     #[must_use]
     pub fn forever(keys: KeySet) -> Self {
-        Self { keys: Some(keys), generation: 1, fresh_until: UnixMillis(u64::MAX), ..Self::default() }
+        Self { keys: Some(keys), fresh_until: UnixMillis(u64::MAX), ..Self::default() }
     }
 
     /// The keys, whatever their age: ask [`Self::freshness`] first.
     #[must_use]
     pub fn keys(&self) -> Option<&KeySet> {
         self.keys.as_ref()
-    }
-
-    /// The number of the key set.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// What to do at `now`.
@@ -141,8 +133,8 @@ impl KeyState {
 
     /// Notes that the provider is being asked.
     pub fn attempted(&mut self, now: UnixMillis) {
+        self.pending = self.on_their_way(now) + 1;
         self.last_attempt = Some(now);
-        self.pending += 1;
     }
 
     /// Notes that the provider is being asked because of an unknown key id.
@@ -162,7 +154,6 @@ impl KeyState {
     pub fn stored(&mut self, keys: KeySet, lifetime: Option<u64>, now: UnixMillis) {
         let lifetime = lifetime.unwrap_or(JWKS_FRESH_DEFAULT).clamp(JWKS_FRESH_FLOOR, JWKS_FRESH_CEILING);
         self.keys = Some(keys);
-        self.generation += 1;
         self.fresh_until = now.plus_seconds(lifetime);
         self.failed_at = None;
         self.returned(now);

@@ -261,6 +261,19 @@ fn callers_who_leave_while_keys_are_fetched_keep_nobody_out() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn refreshes_that_came_back_do_not_count_as_on_their_way() {
+    let (world, gateway) = (World::new(), gateway());
+    for _ in 0..20 {
+        assert_eq!(call(&world, &gateway).status, 200);
+        world.run_background();
+        world.pass(15 * 60);
+    }
+    call(&world, &gateway);
+    world.run_background();
+    assert_eq!(call_with_kid(&world, &gateway, "unknown").status, 401, "it is looked for at once");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn keys_that_let_anybody_sign_are_refused() {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
