@@ -112,3 +112,94 @@ pub const LOG_VALUE_CHARS: usize = 256;
 /// Needs that one request may have met before the gate gives up: a need met and asked again is a bug, and this keeps
 /// it from becoming a loop.
 pub const NEEDS: usize = 12;
+
+/// How long a client assertion (RFC 7523) is valid, in seconds: enough for clock skew and one hop.
+pub const CLIENT_ASSERTION_SECONDS: u64 = 60;
+
+/// Longest id of an API key, in characters.
+pub const API_KEY_ID_CHARS: usize = 32;
+
+/// Shortest secret of an API key, in characters of base64url: 256 bits, which nobody guesses, so that one round of a
+/// keyed hash protects it.
+pub const API_KEY_SECRET_CHARS: usize = 43;
+
+/// Most API keys of one set in configuration: more belong into KV, one variable holds 5 KB anyway.
+pub const API_KEYS: usize = 1_000;
+
+/// Most verified credentials that an isolate keeps.
+pub const VERIFIED_ENTRIES: usize = 16_384;
+
+/// Most bytes that verified credentials take, of the 128 MB of an isolate.
+pub const VERIFIED_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most credentials that are remembered as no good: strangers can send as many as they like.
+pub const INACTIVE_ENTRIES: usize = 8_192;
+
+/// Questions about credentials (introspection, custom verifiers, stores) that may be on their way at once in an
+/// isolate: strangers' guesses must not become everybody's load on a provider.
+pub const QUESTIONS: usize = 64;
+
+/// Milliseconds between two looks at whether another request has the answer that this one waits for.
+pub const QUESTION_POLL: u32 = 20;
+
+/// Seconds until it is worth asking again after a question failed.
+pub const QUESTION_RETRY: u64 = 1;
+
+/// Largest record of a store in bytes.
+pub const RECORD_BYTES: usize = 16 * 1024;
+
+/// Largest revocation list in bytes: some 20,000 entries.
+pub const REVOCATION_BYTES: usize = 1024 * 1024;
+
+/// Seconds between two attempts to read the revocation list.
+pub const REVOCATION_RETRY: u64 = 2;
+
+/// Fewest seconds within which a change of the revocation list takes effect.
+pub const REVOCATION_SECONDS: u64 = 60;
+
+/// Seconds that Workers KV may serve a value from the edge: its own minimum.
+pub const KV_EDGE_SECONDS: u64 = 30;
+
+/// Milliseconds that a store or a Durable Object may take to answer.
+pub const STORE_MILLISECONDS: u32 = 5_000;
+
+/// Longest DPoP proof in bytes: an RSA key of 4096 bits, its signature and a long URL fit.
+pub const PROOF_BYTES: usize = 8 * 1024;
+
+/// Longest `jti` of a proof, in bytes.
+pub const PROOF_JTI_BYTES: usize = 256;
+
+/// Seconds that `iat` of a proof may lie from now where configuration does not say, and the most that it may say:
+/// proofs are remembered for so long.
+pub const PROOF_WINDOW: u64 = 300;
+
+/// The least that configuration may say: clocks differ.
+pub const PROOF_WINDOW_MIN: u64 = 5;
+
+/// Most proofs that are remembered at once, of 128 bytes or so each. Beyond it nobody can say what is a replay, and
+/// proofs are refused with 503.
+pub const PROOFS: usize = 65_536;
+
+/// Most proofs of one key that are remembered at once, so that one caller cannot fill the memory of all.
+pub const PROOFS_OF_ONE_KEY: usize = 8_192;
+
+/// Seconds that a nonce for proofs is good.
+pub const NONCE_SECONDS: u64 = 300;
+
+/// Seconds that what a provider or a store says of a credential is used again, where configuration does not say.
+pub const CACHE_SECONDS: u64 = 60;
+
+/// The most that configuration may say.
+pub const CACHE_SECONDS_MAX: u64 = 3_600;
+
+/// Seconds that a credential that is no good is refused without asking again, where configuration does not say.
+pub const NEGATIVE_SECONDS: u64 = 10;
+
+/// The most that configuration may say: a token that becomes active must not be locked out for long.
+pub const NEGATIVE_SECONDS_MAX: u64 = 300;
+
+/// Seconds that whoever is asked about a credential may take, where configuration does not say.
+pub const PROVIDER_TIMEOUT_DEFAULT: u64 = 5;
+
+/// The most that configuration may say.
+pub const PROVIDER_TIMEOUT_MAX: u64 = 30;

@@ -7,6 +7,8 @@ use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
 use crate::pipeline::OutboundRequest;
 use crate::time::UnixMillis;
+use crate::token::binding::proof::SingleUse;
+use crate::token::binding::replay::Use;
 use crate::token::verifier::SignatureCheck;
 
 /// Work that goes on after the answer was given.
@@ -40,11 +42,13 @@ pub trait SignatureVerifier {
     async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String>;
 }
 
-/// A document of an identity provider.
+/// What an identity provider, or whoever else is asked about credentials, answers.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderDocument {
     /// The status.
     pub status: u16,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
     /// `Cache-Control`.
     pub cache_control: Option<String>,
     /// `Age`.
@@ -53,15 +57,88 @@ pub struct ProviderDocument {
     pub body: Vec<u8>,
 }
 
-/// Asks identity providers.
+impl ProviderDocument {
+    /// The media type in lower case, without parameters; empty where there is none.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        let field = self.content_type.as_deref().unwrap_or_default();
+        field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Whether it says that it is JSON, of whatever kind (RFC 6839 §3.1).
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let media_type = self.media_type();
+        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    }
+}
+
+/// A question to an identity provider, or to whoever else knows about credentials. It may hold secrets and the
+/// credential itself: never shown.
+pub struct ProviderRequest {
+    /// The URL.
+    pub url: String,
+    /// The service binding to go through, instead of the network.
+    pub service: Option<String>,
+    /// The fields.
+    pub fields: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+    /// Seconds until the whole answer must be there.
+    pub seconds: u64,
+}
+
+/// Asks identity providers. Redirects are not followed, and bodies are bounded.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Fetch {
-    /// Gets a JSON document. Redirects are not followed; the body is bounded; the whole takes at most
-    /// [`crate::limits::PROVIDER_TIMEOUT`].
+    /// Gets a JSON document within [`crate::limits::PROVIDER_TIMEOUT`].
     ///
     /// # Errors
     /// A description where there was no complete answer.
     async fn get(&self, url: &str) -> Result<ProviderDocument, String>;
+
+    /// Posts a question.
+    ///
+    /// # Errors
+    /// A description where there was no complete answer in time.
+    async fn post(&self, request: &ProviderRequest) -> Result<ProviderDocument, String>;
+}
+
+/// Reads key-value stores that may be behind for as long as they like.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait Store {
+    /// The value of a key in the store of that binding, where there is one.
+    ///
+    /// # Errors
+    /// A description where the store could not be read, or the value has more than `bytes`.
+    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, String>;
+}
+
+/// A cache that isolates of one place share. It may forget at any time.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait SharedCache {
+    /// What is kept under a name, where it is.
+    async fn recall(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// Keeps something for at most so many seconds.
+    async fn keep(&self, name: &str, value: &[u8], seconds: u64);
+}
+
+/// Remembers, for all isolates, what was used.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait ReplayGuard {
+    /// Uses something through the guard of that binding.
+    ///
+    /// # Errors
+    /// A description where nobody can say whether it was used.
+    async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, String>;
+}
+
+/// Lets time pass.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait Timer {
+    /// Waits.
+    async fn sleep(&self, milliseconds: u32);
 }
 
 /// Why an origin server gave no answer.
@@ -115,6 +192,22 @@ pub trait Spawn {
 }
 
 /// All of the above for one request.
-pub trait Ports: Clock + Random + SignatureVerifier + Fetch + Transport + EventSink + Spawn {}
+pub trait Ports:
+    Clock + Random + SignatureVerifier + Fetch + Store + SharedCache + ReplayGuard + Timer + Transport + EventSink + Spawn
+{
+}
 
-impl<P: Clock + Random + SignatureVerifier + Fetch + Transport + EventSink + Spawn> Ports for P {}
+impl<P> Ports for P where
+    P: Clock
+        + Random
+        + SignatureVerifier
+        + Fetch
+        + Store
+        + SharedCache
+        + ReplayGuard
+        + Timer
+        + Transport
+        + EventSink
+        + Spawn
+{
+}

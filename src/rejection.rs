@@ -6,6 +6,7 @@ use crate::oauth::challenge::BearerError;
 use crate::oauth::scope::ScopeSet;
 use crate::resource::path::AmbiguousPath;
 use crate::strict_json::StrictJsonError;
+use crate::token::binding::proof::ProofError;
 
 /// `HeaderMismatch` of MCP 2026-07-28.
 const HEADER_MISMATCH: i32 = -32020;
@@ -36,11 +37,6 @@ pub enum Rejection {
     },
     /// Something of ours went wrong.
     Internal(&'static str),
-    /// The issuer's keys cannot be had.
-    IssuerUnavailable {
-        /// Seconds until it is worth trying again.
-        retry_after: u64,
-    },
     /// `Content-Length` is no number, or appears with different values.
     MalformedContentLength,
     /// The `Authorization` field cannot be read, or is repeated.
@@ -74,14 +70,55 @@ pub enum Rejection {
     OriginUnauthorized,
     /// The origin server cannot be reached.
     OriginUnreachable,
+    /// The proof of possession is not accepted (RFC 9449).
+    Proof(ProofError),
     /// The access token is not accepted.
     Token(TokenError),
     /// An access token in the query (R12).
     TokenInQuery,
+    /// Something that is needed to judge a credential cannot be had: nobody can say whether it is good.
+    Unavailable {
+        /// What.
+        dependency: Dependency,
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+        /// Why, for the log; empty where the log has it already.
+        why: String,
+    },
     /// The body is not JSON.
     UnsupportedMediaType,
     /// The request target is too long.
     UrlTooLong,
+}
+
+/// What judging a credential depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The store of API keys.
+    ApiKeys,
+    /// The authorization server that is asked about tokens.
+    Introspection,
+    /// The keys of an issuer.
+    IssuerKeys,
+    /// The memory of used proofs.
+    Replay,
+    /// The list of what is revoked.
+    Revocations,
+    /// A custom verifier.
+    Verifier,
+}
+
+impl Dependency {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::ApiKeys => "api_keys_unavailable",
+            Self::Introspection => "introspection_unavailable",
+            Self::IssuerKeys => "issuer_unavailable",
+            Self::Replay => "replay_memory_unavailable",
+            Self::Revocations => "revocations_unavailable",
+            Self::Verifier => "verifier_unavailable",
+        }
+    }
 }
 
 /// Why an access token is not accepted.
@@ -89,12 +126,20 @@ pub enum Rejection {
 pub enum TokenError {
     /// `alg` is missing, `none`, symmetric, unknown, or not allowed for this issuer.
     AlgorithmNotAllowed,
+    /// No API key of that prefix and id is known here, or its secret is another.
+    ApiKeyUnknown,
     /// `aud` names somebody else (R2).
     Audience,
+    /// It is bound to a key, and was sent as if it were not (RFC 9449 §7.2).
+    BoundUnderBearer,
+    /// It is bound to a certificate that the caller did not present (RFC 8705 §3).
+    Certificate,
     /// A claim has a wrong type or an impossible value.
     ClaimMalformed(&'static str),
     /// A claim that must be there is not.
     ClaimMissing(&'static str),
+    /// A claim does not hold what configuration asks for.
+    ClaimNotAccepted(String),
     /// Too many claims.
     ClaimsTooMany,
     /// The claims are not strict JSON.
@@ -107,18 +152,26 @@ pub enum TokenError {
     HeaderMalformed,
     /// An ID token: it tells a client who logged in, and opens nothing.
     IdToken,
+    /// Whoever was asked about it says that it is not active.
+    Inactive,
     /// `iat` lies in the future.
     IssuedInFuture,
     /// The issuer's key does not serve this token.
     Key(NoKey),
     /// Not three parts of canonical base64url.
     Malformed,
+    /// It is bound to nothing, where this resource asks for a binding or the caller claims one.
+    NotBound,
     /// `nbf` lies in the future.
     NotYetValid,
+    /// It is on the list of what is revoked.
+    Revoked,
     /// The token is bound to a key of its owner (RFC 7800 `cnf`), and that binding cannot be checked here (R24).
     SenderConstrained,
     /// The signature is wrong.
     Signature,
+    /// It is of a tenant that is not accepted, or does not say of which.
+    Tenant,
     /// Larger than any token should be.
     TooLong,
     /// `typ` is not that of an access token.
@@ -156,6 +209,12 @@ pub enum Challenging {
 }
 
 impl Rejection {
+    /// Something cannot be had.
+    #[must_use]
+    pub fn unavailable(dependency: Dependency, retry_after: u64, why: String) -> Self {
+        Self::Unavailable { dependency, retry_after, why }
+    }
+
     /// The reason code in the log: one of a closed set.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -170,7 +229,6 @@ impl Rejection {
             Self::HttpsRequired => "https_required",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::Internal(_) => "internal",
-            Self::IssuerUnavailable { .. } => "issuer_unavailable",
             Self::MalformedContentLength => "malformed_content_length",
             Self::MalformedCredentials => "malformed_credentials",
             Self::MalformedField => "malformed_field",
@@ -183,8 +241,10 @@ impl Rejection {
             Self::OriginTimeout => "origin_timeout",
             Self::OriginUnauthorized => "origin_unauthorized",
             Self::OriginUnreachable => "origin_unreachable",
+            Self::Proof(error) => error.reason(),
             Self::Token(error) => error.reason(),
             Self::TokenInQuery => "token_in_query",
+            Self::Unavailable { dependency, .. } => dependency.reason(),
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::UrlTooLong => "url_too_long",
         }
@@ -202,6 +262,8 @@ impl Rejection {
                 Some((*claim).to_owned())
             }
             Self::Token(TokenError::ForbiddenHeader(member)) => Some((*member).to_owned()),
+            Self::Unavailable { why, .. } if !why.is_empty() => Some(why.clone()),
+            Self::Token(TokenError::ClaimNotAccepted(claim)) => Some(claim.clone()),
             Self::Token(TokenError::ClaimsNotJson(error)) => Some(error.to_string()),
             _ => None,
         }
@@ -211,7 +273,7 @@ impl Rejection {
     /// so they are kept for requests that no client of MCP sends.
     #[must_use]
     pub fn disclose(&self) -> Disclosure {
-        use BearerError::{InsufficientScope, InvalidRequest, InvalidToken};
+        use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
             Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),
             Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
@@ -236,15 +298,19 @@ impl Rejection {
                 Disclosure { challenge: Challenging::Plain, ..Disclosure::plain(401, "Authentication is required.") }
             }
             Self::MalformedCredentials => {
-                Disclosure::bearer(400, InvalidRequest, "The Authorization field is malformed or repeated.")
+                Disclosure::bearer(400, InvalidRequest, "The credentials are malformed or repeated.")
             }
+            Self::Proof(ProofError::Nonce) => {
+                Disclosure::bearer(401, UseDpopNonce, "The DPoP proof needs the nonce that is sent with this answer.")
+            }
+            Self::Proof(_) => Disclosure::bearer(401, InvalidDpopProof, "The DPoP proof is not accepted."),
             Self::TokenInQuery => Disclosure::bearer(400, InvalidRequest, "An access token must not be in the URL."),
             Self::Token(TokenError::Expired) => Disclosure::bearer(401, InvalidToken, "The access token has expired."),
             Self::Token(_) => Disclosure::bearer(401, InvalidToken, "The access token is not accepted here."),
             Self::InsufficientScope { .. } => {
                 Disclosure::bearer(403, InsufficientScope, "The access token lacks a scope that this needs.")
             }
-            Self::IssuerUnavailable { retry_after } => Disclosure {
+            Self::Unavailable { retry_after, .. } => Disclosure {
                 retry_after: Some(*retry_after),
                 ..Disclosure::plain(503, "Access tokens cannot be verified at the moment.")
             },
@@ -274,24 +340,32 @@ impl TokenError {
     fn reason(&self) -> &'static str {
         match self {
             Self::AlgorithmNotAllowed => "token_algorithm",
+            Self::ApiKeyUnknown => "api_key_unknown",
             Self::Audience => "token_audience",
+            Self::BoundUnderBearer => "token_bound_under_bearer",
+            Self::Certificate => "token_certificate",
             Self::ClaimMalformed(_) => "token_claim_malformed",
             Self::ClaimMissing(_) => "token_claim_missing",
+            Self::ClaimNotAccepted(_) => "token_claim_not_accepted",
             Self::ClaimsTooMany => "token_claims_too_many",
             Self::ClaimsNotJson(_) => "token_claims_not_json",
             Self::Expired => "token_expired",
             Self::ForbiddenHeader(_) => "token_forbidden_header",
             Self::HeaderMalformed => "token_header_malformed",
             Self::IdToken => "token_is_id_token",
+            Self::Inactive => "token_inactive",
             Self::IssuedInFuture => "token_issued_in_future",
             Self::Key(NoKey::DoesNotFit) => "token_key_does_not_fit",
             Self::Key(NoKey::Several) => "token_key_ambiguous",
             Self::Key(NoKey::UnknownKid) => "token_key_unknown",
             Self::Key(NoKey::Unusable) => "token_key_unusable",
             Self::Malformed => "token_malformed",
+            Self::NotBound => "token_not_bound",
             Self::NotYetValid => "token_not_yet_valid",
+            Self::Revoked => "token_revoked",
             Self::SenderConstrained => "token_sender_constrained",
             Self::Signature => "token_signature",
+            Self::Tenant => "token_tenant",
             Self::TooLong => "token_too_long",
             Self::TypeNotAllowed => "token_type",
             Self::UnknownIssuer => "token_issuer",

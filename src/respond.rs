@@ -1,7 +1,8 @@
 //! The gateway's own answers, and what it adds to those of origin servers.
 
-use crate::config::Config;
+use crate::config::{Config, Requirement};
 use crate::mcp::envelope::{RequestId, error_body};
+use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
 use crate::observe::trail::{Readers, Trail};
@@ -36,8 +37,9 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Opt
     let disclosure = rejection.disclose();
     let mut fields = Fields::new();
     fields.set("content-type", "application/json");
-    if let Some(challenge) = config.and_then(|config| challenge(&disclosure, trail, config)) {
-        fields.set("www-authenticate", challenge.to_field());
+    if let Some(challenges) = config.and_then(|config| challenges(&disclosure, trail, config)) {
+        let challenges: Vec<String> = challenges.iter().map(Challenge::to_field).collect();
+        fields.set("www-authenticate", challenges.join(", "));
     }
     if let Some(seconds) = disclosure.retry_after {
         fields.set("retry-after", seconds.to_string());
@@ -57,8 +59,9 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Opt
     Answer { status: disclosure.status, fields, body }
 }
 
-/// The challenge of a refusal (R4 to R9): for a resource that is known.
-fn challenge(disclosure: &Disclosure, trail: &Trail, config: &Config) -> Option<Challenge> {
+/// The challenges of a refusal (R4 to R9): for a resource that is known, under each scheme that it takes. Those of
+/// `Bearer` come first, as clients that know no other read no further. What is wrong is said of the scheme that was used.
+fn challenges(disclosure: &Disclosure, trail: &Trail, config: &Config) -> Option<Vec<Challenge>> {
     let error = match disclosure.challenge {
         Challenging::No => return None,
         Challenging::Plain => None,
@@ -70,7 +73,19 @@ fn challenge(disclosure: &Disclosure, trail: &Trail, config: &Config) -> Option<
         Some((BearerError::InvalidRequest, _)) => ScopeSet::default(),
         _ => resource.scopes.clone(),
     };
-    Some(Challenge { error, scope, resource_metadata: metadata_url(resource, config) })
+    let schemes: &[AuthScheme] = match resource.dpop {
+        Requirement::Off => &[AuthScheme::Bearer],
+        Requirement::Optional => &[AuthScheme::Bearer, AuthScheme::Dpop],
+        Requirement::Required => &[AuthScheme::Dpop],
+    };
+    let used = trail.scheme.filter(|used| schemes.contains(used)).or(schemes.first().copied());
+    let challenge = |&scheme: &AuthScheme| Challenge {
+        scheme,
+        error: error.filter(|_| used == Some(scheme)),
+        scope: scope.clone(),
+        resource_metadata: metadata_url(resource, config),
+    };
+    Some(schemes.iter().map(challenge).collect())
 }
 
 /// Security fields of our own answers: nothing of ours is a page, and nothing should be kept unless it says so.
@@ -89,6 +104,9 @@ fn harden(fields: &mut Fields, config: Option<&Config>) {
 /// What every answer gets, the origin server's too: the request's id, and who may read it.
 pub fn complete(fields: &mut Fields, trail: &Trail, config: &Config) {
     fields.set("x-request-id", trail.request_id.as_str());
+    if let Some(nonce) = &trail.dpop_nonce {
+        fields.set("dpop-nonce", nonce.as_str());
+    }
     match &trail.readers {
         Readers::Any => {}
         Readers::Page(origin) => {

@@ -1,10 +1,15 @@
 //! Issuers: authorization servers whose tokens are accepted.
 
-use crate::config::Mistakes;
-use crate::config::document::IssuerDocument;
+use crate::config::credentials::{Introspection, read_introspection};
+use crate::config::document::{IssuerDocument, ProfileName};
+use crate::config::resource::read_scopes;
+use crate::config::{Mistakes, Secrets};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::jwks::spki::parse_public_key;
 use crate::limits::{LEEWAY, LEEWAY_MAX};
+use crate::oauth::scope::ScopeSet;
+use crate::token::claims::TENANT;
+use crate::token::profile::Profile;
 use crate::transport::url::HttpUrl;
 
 /// An issuer and what its tokens must look like.
@@ -12,8 +17,18 @@ use crate::transport::url::HttpUrl;
 pub struct Issuer {
     /// The name in logs.
     pub name: String,
-    /// The issuer identifier, compared byte for byte.
+    /// The issuer identifier, compared byte for byte; with `{tenantid}` in place of a tenant where there are many.
     pub identifier: String,
+    /// Its habits.
+    pub profile: Profile,
+    /// Tenants that are accepted.
+    pub tenants: Vec<String>,
+    /// Claims that must hold, and the values of which one must.
+    pub claims: Vec<(String, Vec<String>)>,
+    /// Scopes that its tokens have besides their own.
+    pub grant_scopes: ScopeSet,
+    /// How it is asked about tokens, where it is.
+    pub introspection: Option<Introspection>,
     /// Where its keys come from.
     pub keys: IssuerKeys,
     /// Algorithms that its tokens may use (RFC 8725 §3.1).
@@ -22,6 +37,49 @@ pub struct Issuer {
     pub token_types: Vec<TokenType>,
     /// Seconds by which clocks may differ.
     pub leeway: u64,
+}
+
+impl Issuer {
+    /// Whether the identifier stands for many.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        self.identifier.contains(TENANT)
+    }
+
+    /// Whether an `iss` is this issuer's, and the tenant that it names.
+    #[must_use]
+    pub fn tenant_of<'a>(&self, iss: &'a str) -> Option<Option<&'a str>> {
+        match self.identifier.split_once(TENANT) {
+            None => (iss == self.identifier).then_some(None),
+            Some((before, after)) => iss
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .filter(|tenant| !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+                .map(Some),
+        }
+    }
+
+    /// Whether it is an authorization server to which clients can be sent: Access is before the gateway, and nobody
+    /// logs in there through it.
+    #[must_use]
+    pub fn is_authorization_server(&self) -> bool {
+        self.profile != Profile::CloudflareAccess && !self.is_template()
+    }
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Generic => Self::Generic,
+            ProfileName::Auth0 => Self::Auth0,
+            ProfileName::CloudflareAccess => Self::CloudflareAccess,
+            ProfileName::Cognito => Self::Cognito,
+            ProfileName::EntraId => Self::EntraId,
+            ProfileName::Google => Self::Google,
+            ProfileName::Keycloak => Self::Keycloak,
+            ProfileName::Okta => Self::Okta,
+        }
+    }
 }
 
 /// Where the keys of an issuer come from.
@@ -45,6 +103,11 @@ pub enum TokenType {
 }
 
 impl TokenType {
+    /// As configuration names it.
+    fn configured(text: &str) -> Self {
+        if text == "absent" { Self::Absent } else { Self::of(Some(text)) }
+    }
+
     /// The type that a token's header names (RFC 7515 §4.1.9: case does not matter, `application/` may be left out).
     #[must_use]
     pub fn of(typ: Option<&str>) -> Self {
@@ -57,28 +120,44 @@ impl TokenType {
 
 const DEFAULT_ALGORITHMS: [JwsAlgorithm; 3] = [JwsAlgorithm::Rs256, JwsAlgorithm::Es256, JwsAlgorithm::EdDsa];
 
-pub(super) fn read(document: &IssuerDocument, at: &str, development: bool, mistakes: &mut Mistakes) -> Option<Issuer> {
+/// Whether a text may name something in the log and elsewhere in configuration.
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+pub(super) fn read(
+    document: &IssuerDocument,
+    at: &str,
+    development: bool,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Option<Issuer> {
     let before = mistakes.lines().len();
     let name = &document.name;
-    let name_fits = (1..=64).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if !name_fits {
+    let profile = document.profile.map_or(Profile::Generic, Profile::from);
+    if !is_name(name) {
         mistakes.note(format!("{at}.name"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {name:?}"));
     }
     let url = protected_url(&document.issuer, &format!("{at}.issuer"), development, mistakes);
     if url.as_ref().is_some_and(|url| url.query().is_some()) {
         mistakes.note(format!("{at}.issuer"), "must not have a query (RFC 8414 §2)");
     }
-    let keys = match (&document.public_key, &document.jwks_uri) {
-        (Some(_), Some(_)) => {
+    let tenants = tenants(document, at, mistakes);
+    let jwks_uri = document.jwks_uri.clone().or_else(|| profile.jwks_uri(&document.issuer));
+    let keys = match (&document.public_key, &jwks_uri) {
+        (Some(_), Some(_)) if document.jwks_uri.is_some() => {
             mistakes.note(format!("{at}.public_key"), "excludes jwks_uri: a key is either static or fetched");
             None
         }
-        (Some(text), None) => mistakes
+        (Some(text), _) => mistakes
             .keep(format!("{at}.public_key"), parse_public_key(text))
             .map(|key| IssuerKeys::Static(Box::new(key))),
         (None, Some(uri)) => {
             protected_url(uri, &format!("{at}.jwks_uri"), development, mistakes).map(|_| IssuerKeys::At(uri.clone()))
+        }
+        (None, None) if document.issuer.contains(TENANT) => {
+            mistakes.note(format!("{at}.jwks_uri"), "is required where issuer has {tenantid}: it has no metadata");
+            None
         }
         (None, None) => url.map(IssuerKeys::Discovered),
     };
@@ -89,15 +168,28 @@ pub(super) fn read(document: &IssuerDocument, at: &str, development: bool, mista
         mistakes.note(format!("{at}.algorithms"), "names no algorithm that fits public_key");
     }
     let token_types = match &document.token_types {
-        None => vec![TokenType::Named("at+jwt".to_owned())],
-        Some(types) if types.is_empty() => {
-            mistakes.note(format!("{at}.token_types"), "must name at least one type, as [\"at+jwt\"]");
-            Vec::new()
-        }
+        None => profile.token_types().iter().map(|typ| TokenType::configured(typ)).collect(),
         Some(types) => {
-            types.iter().map(|typ| if typ == "absent" { TokenType::Absent } else { TokenType::of(Some(typ)) }).collect()
+            if types.is_empty() {
+                mistakes.note(format!("{at}.token_types"), "must name at least one type, as [\"at+jwt\"]");
+            }
+            types.iter().map(|typ| TokenType::configured(typ)).collect()
         }
     };
+    let claims: Vec<_> =
+        document.claims.iter().flatten().map(|(name, values)| (name.clone(), values.clone())).collect();
+    for (name, _) in claims.iter().filter(|(_, values)| values.is_empty()) {
+        mistakes.note(format!("{at}.claims.{name}"), "must name at least one value");
+    }
+    let grant_scopes =
+        read_scopes(document.grant_scopes.as_deref().unwrap_or_default(), &format!("{at}.grant_scopes"), mistakes);
+    let introspection = document
+        .introspection
+        .as_ref()
+        .and_then(|table| read_introspection(table, &format!("{at}.introspection"), development, secrets, mistakes));
+    if document.issuer.contains(TENANT) && introspection.as_ref().is_some_and(|asked| asked.endpoint.is_none()) {
+        mistakes.note(format!("{at}.introspection.endpoint"), "is required where issuer has {tenantid}");
+    }
     let leeway = document.leeway_seconds.unwrap_or(LEEWAY);
     if leeway > LEEWAY_MAX {
         mistakes.note(format!("{at}.leeway_seconds"), format_args!("must be 0 to {LEEWAY_MAX}, got {leeway}"));
@@ -106,11 +198,35 @@ pub(super) fn read(document: &IssuerDocument, at: &str, development: bool, mista
     (mistakes.lines().len() == before).then(|| Issuer {
         name: name.clone(),
         identifier: document.issuer.clone(),
+        profile,
+        tenants,
+        claims,
+        grant_scopes,
+        introspection,
         keys,
         algorithms,
         token_types,
         leeway,
     })
+}
+
+fn tenants(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<String> {
+    let at = format!("{at}.tenants");
+    let named = document.tenants.clone().unwrap_or_default();
+    match (document.issuer.matches(TENANT).count(), named.is_empty()) {
+        (0, false) => mistakes.note(at, "is for an issuer with {tenantid} in it"),
+        (1, true) => mistakes.note(at, "must name the tenants whose tokens are accepted"),
+        (0, true) => {}
+        (1, false) => {
+            for (index, tenant) in named.iter().enumerate() {
+                if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                    mistakes.note(format!("{at}[{index}]"), format_args!("must be the id of a tenant, got {tenant:?}"));
+                }
+            }
+        }
+        _ => mistakes.note(at, "issuer must have {tenantid} once"),
+    }
+    named
 }
 
 fn algorithms(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<JwsAlgorithm> {

@@ -3,6 +3,7 @@
 //! [`document`] holds the types as a user writes them (the reference and the JSON Schema are generated from them),
 //! [`Config`] what the gate works with. There is no way from one to the other but [`Config::load`].
 
+mod credentials;
 pub mod document;
 mod issuer;
 mod mistakes;
@@ -11,6 +12,10 @@ pub mod reference;
 mod resource;
 mod settings;
 
+pub use credentials::{
+    ApiKeySet, ClientAuthentication, CustomVerifier, Dpop, IntrospectedTokens, Introspection, Requirement, Revocation,
+    Secret,
+};
 pub use issuer::{Issuer, IssuerKeys, TokenType};
 pub use mistakes::Mistakes;
 pub use resource::{OriginServer, PublicPath, Resource};

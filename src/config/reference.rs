@@ -44,21 +44,27 @@ pub fn markdown(schema: &Value) -> String {
          (`wrangler secret put NAME`). Editors that know JSON Schema can use \
          [portcullis.schema.json](portcullis.schema.json).\n\n",
     );
-    section(&mut text, "`[vars.PORTCULLIS]`", schema);
+    section(&mut text, "`[vars.PORTCULLIS]`", schema, schema);
     let tables = [
         ("IssuerDocument", "`[[vars.PORTCULLIS.issuers]]`"),
+        ("IntrospectionDocument", "`[vars.PORTCULLIS.issuers.introspection]`"),
+        ("ApiKeySetDocument", "`[[vars.PORTCULLIS.api_keys]]`"),
+        ("ApiKeyDocument", "`[[vars.PORTCULLIS.api_keys.keys]]`"),
+        ("VerifierDocument", "`[[vars.PORTCULLIS.verifiers]]`"),
         ("ResourceDocument", "`[[vars.PORTCULLIS.resources]]`"),
         ("PublicPathDocument", "`[[vars.PORTCULLIS.public_paths]]`"),
+        ("DpopDocument", "`[vars.PORTCULLIS.dpop]`"),
+        ("RevocationTable", "`[vars.PORTCULLIS.revocation]`"),
         ("IdentityAssertionDocument", "`[vars.PORTCULLIS.identity_assertion]`"),
         ("LogDocument", "`[vars.PORTCULLIS.log]`"),
     ];
     for (name, title) in tables {
-        section(&mut text, title, &schema["$defs"][name]);
+        section(&mut text, title, &schema["$defs"][name], schema);
     }
     text
 }
 
-fn section(text: &mut String, title: &str, schema: &Value) {
+fn section(text: &mut String, title: &str, schema: &Value, root: &Value) {
     let about = schema["description"].as_str().unwrap_or_default();
     text.push_str(&format!("## {title}\n\n{}\n\n", flowed(about)));
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -67,7 +73,7 @@ fn section(text: &mut String, title: &str, schema: &Value) {
     for (key, property) in properties {
         let needed = if required.contains(&key.as_str()) { ", required" } else { "" };
         let about = flowed(property["description"].as_str().unwrap_or_default());
-        text.push_str(&format!("- **`{key}`** ({}{needed}): {about}\n", kind(property)));
+        text.push_str(&format!("- **`{key}`** ({}{needed}): {about}\n", kind(property, root)));
     }
     text.push('\n');
 }
@@ -77,7 +83,20 @@ fn flowed(text: &str) -> String {
     text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
 
-fn kind(property: &Value) -> String {
+/// The values that a member may have, where only some may be.
+fn values(definition: &Value) -> Option<String> {
+    let plain = definition["enum"].as_array().into_iter().flatten();
+    let described = definition["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);
+    let values: Vec<String> =
+        plain.chain(described).filter_map(Value::as_str).map(|value| format!("`{value}`")).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+fn kind(property: &Value, schema: &Value) -> String {
+    let named = property["anyOf"][0]["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/"));
+    if let Some(values) = named.and_then(|name| values(&schema["$defs"][name])) {
+        return format!("one of {values}");
+    }
     let one = |kind: &str| match kind {
         "string" => "string",
         "boolean" => "true or false",

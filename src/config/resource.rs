@@ -1,8 +1,8 @@
 //! Protected resources, public paths and the origin servers behind them.
 
-use crate::config::Mistakes;
-use crate::config::document::{PublicPathDocument, ResourceDocument};
+use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocument};
 use crate::config::issuer::{Issuer, protected_url};
+use crate::config::{ApiKeySet, CustomVerifier, Mistakes, Requirement};
 use crate::limits::{BODY_BYTES, BODY_BYTES_MAX, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::resource::path::CanonicalPath;
@@ -19,6 +19,14 @@ pub struct Resource {
     pub origin: OriginServer,
     /// Indexes into `Config::issuers`.
     pub issuers: Vec<usize>,
+    /// Indexes into `Config::api_keys`.
+    pub api_keys: Vec<usize>,
+    /// Indexes into `Config::verifiers`.
+    pub verifiers: Vec<usize>,
+    /// Tokens bound to a key.
+    pub dpop: Requirement,
+    /// Tokens bound to a client certificate.
+    pub certificate_bound: Requirement,
     /// What a token must have to use it at all.
     pub scopes: ScopeSet,
     /// Values of which one must be in `aud`.
@@ -53,11 +61,18 @@ pub struct PublicPath {
     pub origin: OriginServer,
 }
 
+/// What resources may accept.
+pub(super) struct Accepted<'a> {
+    pub(super) issuers: &'a [Issuer],
+    pub(super) api_keys: &'a [ApiKeySet],
+    pub(super) verifiers: &'a [CustomVerifier],
+}
+
 pub(super) fn read_resource(
     document: &ResourceDocument,
     at: &str,
     public_url: Option<&HttpUrl>,
-    issuers: &[Issuer],
+    accepted: &Accepted<'_>,
     development: bool,
     mistakes: &mut Mistakes,
 ) -> Option<Resource> {
@@ -73,24 +88,7 @@ pub(super) fn read_resource(
         seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
     let origin =
         read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
-    if document.issuers.is_empty() {
-        mistakes.note(
-            format!("{at}.issuers"),
-            "must name at least one issuer; to open a path to everyone, use public_paths",
-        );
-    }
-    let mut accepted = Vec::new();
-    for (index, name) in document.issuers.iter().enumerate() {
-        match issuers.iter().position(|issuer| issuer.name == *name) {
-            Some(issuer) if accepted.contains(&issuer) => {
-                mistakes.note(format!("{at}.issuers[{index}]"), format_args!("{name:?} is named twice"));
-            }
-            Some(issuer) => accepted.push(issuer),
-            None => {
-                mistakes.note(format!("{at}.issuers[{index}]"), format_args!("no usable issuer has the name {name:?}"));
-            }
-        }
-    }
+    let (issuers, api_keys, verifiers) = read_accepted(document, at, accepted, mistakes);
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
     if scopes.iter().any(|scope| scope.as_str() == "offline_access") {
         mistakes.note(
@@ -118,12 +116,107 @@ pub(super) fn read_resource(
         identifier,
         path,
         origin: OriginServer { url, service, response_timeout, idle_timeout },
-        issuers: accepted,
+        issuers,
+        api_keys,
+        verifiers,
+        dpop: document.dpop.map_or(Requirement::Off, Requirement::from),
+        certificate_bound: document.certificate_bound.map_or(Requirement::Off, Requirement::from),
         scopes,
         name: document.name.clone(),
         documentation: document.documentation.clone(),
         body_bytes,
     })
+}
+
+/// The indexes of what a resource names, each once.
+fn read_accepted(
+    document: &ResourceDocument,
+    at: &str,
+    accepted: &Accepted<'_>,
+    mistakes: &mut Mistakes,
+) -> (Vec<usize>, Vec<usize>, Vec<usize>) {
+    let lists = [&document.issuers, &document.api_keys, &document.verifiers];
+    if lists.into_iter().flatten().all(Vec::is_empty) {
+        mistakes.note(
+            format!("{at}.issuers"),
+            "must name at least one issuer (or api_keys, or verifiers); to open a path to everyone, use public_paths",
+        );
+    }
+    let mut find = |list: &Option<Vec<String>>, key: &str, what: &str, names: Vec<&str>| {
+        let mut found = Vec::new();
+        for (index, name) in list.iter().flatten().enumerate() {
+            let path = format!("{at}.{key}[{index}]");
+            match names.iter().position(|known| known == name) {
+                Some(known) if found.contains(&known) => mistakes.note(path, format_args!("{name:?} is named twice")),
+                Some(known) => found.push(known),
+                None => mistakes.note(path, format_args!("no usable {what} {name:?}")),
+            }
+        }
+        found
+    };
+    let names = accepted.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+    let issuers = find(&document.issuers, "issuers", "issuer has the name", names);
+    let names = accepted.api_keys.iter().map(|set| set.prefix.as_str()).collect();
+    let api_keys = find(&document.api_keys, "api_keys", "set of API keys has the prefix", names);
+    let names = accepted.verifiers.iter().map(|verifier| verifier.name.as_str()).collect();
+    let verifiers = find(&document.verifiers, "verifiers", "verifier has the name", names);
+    let vouching: Vec<&Issuer> = issuers.iter().filter_map(|&index| accepted.issuers.get(index)).collect();
+    let custom: Vec<&CustomVerifier> = verifiers.iter().filter_map(|&index| accepted.verifiers.get(index)).collect();
+    judge_accepted(document, at, &vouching, &custom, mistakes);
+    (issuers, api_keys, verifiers)
+}
+
+/// What a credential is for must be clear from the credential, and from which audience a token must be.
+fn judge_accepted(
+    document: &ResourceDocument,
+    at: &str,
+    issuers: &[&Issuer],
+    verifiers: &[&CustomVerifier],
+    mistakes: &mut Mistakes,
+) {
+    let asked = issuers.iter().filter_map(|issuer| issuer.introspection.as_ref().map(|asked| (&issuer.name, asked)));
+    let asked: Vec<_> = asked.collect();
+    let any: Vec<&str> = asked
+        .iter()
+        .filter(|(_, asked)| asked.prefix.is_none())
+        .map(|(name, _)| name.as_str())
+        .chain(verifiers.iter().filter(|custom| custom.prefix.is_none()).map(|custom| custom.name.as_str()))
+        .collect();
+    if any.len() > 1 {
+        let names = any.join(", ");
+        mistakes.note(
+            at,
+            format_args!("which of {names} an opaque token is for cannot be told: give all but one a token_prefix"),
+        );
+    }
+    let mut prefixes: Vec<&str> = asked
+        .iter()
+        .filter_map(|(_, asked)| asked.prefix.as_deref())
+        .chain(verifiers.iter().filter_map(|custom| custom.prefix.as_deref()))
+        .collect();
+    let keys: Vec<String> = document.api_keys.iter().flatten().map(|prefix| format!("{prefix}_")).collect();
+    prefixes.extend(keys.iter().map(String::as_str));
+    for (index, prefix) in prefixes.iter().enumerate() {
+        if prefixes.iter().skip(index + 1).any(|other| other.starts_with(prefix) || prefix.starts_with(other)) {
+            mistakes.note(at, format_args!("more than one kind of credential of this resource begins with {prefix:?}"));
+        }
+    }
+    let required = |name: Option<RequirementName>| matches!(name, Some(RequirementName::Required));
+    if (required(document.dpop) || required(document.certificate_bound)) && !keys.is_empty() {
+        mistakes
+            .note(format!("{at}.api_keys"), "must be empty where a binding is required: API keys are bound to nothing");
+    }
+    if document.audiences.is_none()
+        && let Some(issuer) = issuers.iter().find(|issuer| issuer.profile.needs_audiences())
+    {
+        mistakes.note(
+            format!("{at}.audiences"),
+            format_args!(
+                "is required with issuer {:?}: its tokens never have the resource identifier in aud",
+                issuer.name
+            ),
+        );
+    }
 }
 
 pub(super) fn read_public_path(

@@ -6,7 +6,11 @@ use deserr::deserialize;
 use serde_json::Value;
 
 use crate::config::document::Document;
-use crate::config::{Issuer, IssuerKeys, Mistakes, PublicPath, Resource, issuer, resource};
+use crate::config::resource::Accepted;
+use crate::config::{
+    ApiKeySet, CustomVerifier, Dpop, Issuer, IssuerKeys, Mistakes, PublicPath, Requirement, Resource, Revocation,
+    credentials, issuer, resource,
+};
 use crate::forward::assertion::AssertionKey;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::transport::url::{Authority, HttpUrl, Scheme};
@@ -31,6 +35,14 @@ pub struct Config {
     pub web_origins: Vec<WebOrigin>,
     /// Issuers whose tokens may be accepted.
     pub issuers: Vec<Issuer>,
+    /// API keys.
+    pub api_keys: Vec<ApiKeySet>,
+    /// Custom verifiers.
+    pub verifiers: Vec<CustomVerifier>,
+    /// How DPoP proofs are judged.
+    pub dpop: Dpop,
+    /// The list of what is revoked.
+    pub revocation: Option<Revocation>,
     /// Protected resources.
     pub resources: Vec<Resource>,
     /// Paths open to everyone.
@@ -43,7 +55,8 @@ pub struct Config {
     pub pseudonym_key: Vec<u8>,
 }
 
-const PSEUDONYM_SECRET_CHARS: usize = 32;
+/// Shortest secret that keys something.
+const SECRET_CHARS: usize = 32;
 
 impl Config {
     /// Reads a document: an object, or a string that holds one as JSON.
@@ -88,13 +101,21 @@ impl Config {
     fn read(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<Self> {
         let development = document.development.unwrap_or(false);
         let public_url = read_public_url(&document.public_url, development, mistakes);
-        let issuers = read_issuers(document, development, mistakes);
-        let resources = read_resources(document, public_url.as_ref(), &issuers, development, mistakes);
+        let issuers = read_issuers(document, development, secrets, mistakes);
+        let api_keys = read_api_keys(document, mistakes);
+        let verifiers = read_verifiers(document, mistakes);
+        let accepted = Accepted { issuers: &issuers, api_keys: &api_keys, verifiers: &verifiers };
+        let resources = read_resources(document, public_url.as_ref(), &accepted, development, mistakes);
         let public_paths = read_public_paths(document, &resources, development, mistakes);
         // Said only where nothing else is wrong: a resource with a mistake accepts nobody yet.
         if mistakes.is_empty() {
-            note_unused_issuers(&issuers, &resources, mistakes);
+            note_unused(&accepted, &resources, mistakes);
         }
+        let dpop = credentials::read_dpop(document.dpop.as_ref(), secrets, mistakes);
+        if mistakes.is_empty() && document.dpop.is_some() && resources.iter().all(|it| it.dpop == Requirement::Off) {
+            mistakes.note("dpop", "no resource takes DPoP: remove the table, or set dpop in a resource");
+        }
+        let revocation = document.revocation.as_ref().map(|table| credentials::read_revocation(table, mistakes));
         let scopes = read_hierarchy(document, mistakes);
         let assertion_key = document.identity_assertion.as_ref().and_then(|table| {
             let at = "identity_assertion.key_secret";
@@ -111,12 +132,22 @@ impl Config {
             hosts,
             web_origins,
             issuers,
+            api_keys,
+            verifiers,
+            dpop,
+            revocation,
             resources,
             public_paths,
             scopes,
             assertion_key,
             pseudonym_key,
         })
+    }
+
+    /// Whether any resource takes tokens that are bound to client certificates.
+    #[must_use]
+    pub fn asks_for_certificates(&self) -> bool {
+        self.resources.iter().any(|resource| resource.certificate_bound != Requirement::Off)
     }
 
     /// What an operator should know about a document that is valid: said once, loudly, at start.
@@ -135,6 +166,20 @@ impl Config {
         }
         for issuer in self.issuers.iter().filter(|issuer| matches!(issuer.keys, IssuerKeys::Static(_))) {
             warnings.push(format!("issuer {:?} has a static key: rotating it needs a deployment", issuer.name));
+        }
+        let lenient =
+            |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(|asked| asked.allow_missing_audience);
+        for issuer in self.issuers.iter().filter(lenient) {
+            warnings.push(format!(
+                "issuer {:?} may leave out aud: any active token of that provider is taken, whomever it was made for",
+                issuer.name
+            ));
+        }
+        if self.dpop.replay_binding.is_none() && self.resources.iter().any(|it| it.dpop != Requirement::Off) {
+            warnings.push(
+                "dpop.replay_binding is not set: a DPoP proof can be used once in each isolate within its window"
+                    .to_owned(),
+            );
         }
         warnings
     }
@@ -158,14 +203,11 @@ fn read_public_url(text: &str, development: bool, mistakes: &mut Mistakes) -> Op
     Some(url)
 }
 
-fn read_issuers(document: &Document, development: bool, mistakes: &mut Mistakes) -> Vec<Issuer> {
-    if document.issuers.is_empty() {
-        mistakes.note("issuers", "must have at least one entry");
-    }
+fn read_issuers(document: &Document, development: bool, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<Issuer> {
     let mut issuers: Vec<Issuer> = Vec::new();
-    for (index, entry) in document.issuers.iter().enumerate() {
+    for (index, entry) in document.issuers.iter().flatten().enumerate() {
         let at = format!("issuers[{index}]");
-        let Some(issuer) = issuer::read(entry, &at, development, mistakes) else { continue };
+        let Some(issuer) = issuer::read(entry, &at, development, secrets, mistakes) else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
             mistakes
                 .note(format_args!("{at}.name"), format_args!("{:?} is the name of another issuer too", issuer.name));
@@ -178,22 +220,58 @@ fn read_issuers(document: &Document, development: bool, mistakes: &mut Mistakes)
     issuers
 }
 
-fn note_unused_issuers(issuers: &[Issuer], resources: &[Resource], mistakes: &mut Mistakes) {
-    for (at, issuer) in issuers.iter().enumerate() {
-        if !resources.iter().any(|resource| resource.issuers.contains(&at)) {
-            let name = &issuer.name;
-            mistakes.note(
-                format_args!("issuers[{at}]"),
-                format_args!("no resource accepts {name:?}: remove it, or name it in one"),
-            );
+fn read_api_keys(document: &Document, mistakes: &mut Mistakes) -> Vec<ApiKeySet> {
+    let mut sets: Vec<ApiKeySet> = Vec::new();
+    for (index, entry) in document.api_keys.iter().flatten().enumerate() {
+        let at = format!("api_keys[{index}]");
+        let set = credentials::read_api_keys(entry, &at, mistakes);
+        if sets.iter().any(|other| other.prefix == set.prefix) {
+            mistakes
+                .note(format_args!("{at}.prefix"), format_args!("{:?} is the prefix of another set too", set.prefix));
         }
+        sets.push(set);
     }
+    sets
+}
+
+fn read_verifiers(document: &Document, mistakes: &mut Mistakes) -> Vec<CustomVerifier> {
+    let mut verifiers: Vec<CustomVerifier> = Vec::new();
+    for (index, entry) in document.verifiers.iter().flatten().enumerate() {
+        let at = format!("verifiers[{index}]");
+        let verifier = credentials::read_verifier(entry, &at, mistakes);
+        if verifiers.iter().any(|other| other.name == verifier.name) {
+            let name = &verifier.name;
+            mistakes.note(format_args!("{at}.name"), format_args!("{name:?} is the name of another verifier too"));
+        }
+        verifiers.push(verifier);
+    }
+    verifiers
+}
+
+/// What no resource accepts was meant for one that does not say so.
+fn note_unused(accepted: &Accepted<'_>, resources: &[Resource], mistakes: &mut Mistakes) {
+    let mut note = |table: &str, names: Vec<&str>, used: &dyn Fn(&Resource, usize) -> bool| {
+        for (at, name) in names.iter().enumerate() {
+            if !resources.iter().any(|resource| used(resource, at)) {
+                mistakes.note(
+                    format_args!("{table}[{at}]"),
+                    format_args!("no resource accepts {name:?}: remove it, or name it in one"),
+                );
+            }
+        }
+    };
+    let issuers = accepted.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+    note("issuers", issuers, &|resource, at| resource.issuers.contains(&at));
+    let prefixes = accepted.api_keys.iter().map(|set| set.prefix.as_str()).collect();
+    note("api_keys", prefixes, &|resource, at| resource.api_keys.contains(&at));
+    let names = accepted.verifiers.iter().map(|verifier| verifier.name.as_str()).collect();
+    note("verifiers", names, &|resource, at| resource.verifiers.contains(&at));
 }
 
 fn read_resources(
     document: &Document,
     public_url: Option<&HttpUrl>,
-    issuers: &[Issuer],
+    accepted: &Accepted<'_>,
     development: bool,
     mistakes: &mut Mistakes,
 ) -> Vec<Resource> {
@@ -203,7 +281,7 @@ fn read_resources(
     let mut resources: Vec<Resource> = Vec::new();
     for (index, entry) in document.resources.iter().enumerate() {
         let at = format!("resources[{index}]");
-        let read = resource::read_resource(entry, &at, public_url, issuers, development, mistakes);
+        let read = resource::read_resource(entry, &at, public_url, accepted, development, mistakes);
         let Some(resource) = read else { continue };
         if resources.iter().any(|other| other.path.folded() == resource.path.folded()) {
             let path = resource.path.as_str();
@@ -274,7 +352,7 @@ fn read_hierarchy(document: &Document, mistakes: &mut Mistakes) -> ScopeHierarch
     ScopeHierarchy::new(includes)
 }
 
-fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
+pub(super) fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
     let secret = secrets.secret(name);
     if secret.is_none() {
         mistakes.note(at, format_args!("there is no Worker secret {name:?}: `wrangler secret put {name}` sets it"));
@@ -282,12 +360,17 @@ fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mista
     secret
 }
 
+/// A secret that keys something.
+pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
+    let secret = read_secret(name, at, secrets, mistakes)?;
+    if secret.chars().count() < SECRET_CHARS {
+        mistakes.note(at, format_args!("the secret must have {SECRET_CHARS} characters or more"));
+    }
+    Some(secret)
+}
+
 fn read_pseudonym_key(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<u8> {
     let Some(log) = &document.log else { return document.public_url.clone().into_bytes() };
-    let at = "log.pseudonym_secret";
-    let Some(secret) = read_secret(&log.pseudonym_secret, at, secrets, mistakes) else { return Vec::new() };
-    if secret.chars().count() < PSEUDONYM_SECRET_CHARS {
-        mistakes.note(at, format_args!("the secret must have {PSEUDONYM_SECRET_CHARS} characters or more"));
-    }
-    secret.into_bytes()
+    let secret = read_long_secret(&log.pseudonym_secret, "log.pseudonym_secret", secrets, mistakes);
+    secret.unwrap_or_default().into_bytes()
 }

@@ -17,18 +17,27 @@ pub fn locations(issuer: &HttpUrl) -> [String; 2] {
     ]
 }
 
-/// The `jwks_uri` of a metadata document.
+/// A URL that a metadata document names: `jwks_uri`, `introspection_endpoint`.
 ///
 /// # Errors
 /// A description where the document is no metadata, its `issuer` is not exactly the one asked for (RFC 8414 §3.3),
-/// or its keys are not at a protected URL.
-pub fn jwks_uri(document: &[u8], issuer: &str, development: bool) -> Result<String, String> {
+/// or the URL is not a protected one of a public host (P8; in development, of loopback).
+pub fn endpoint(document: &[u8], member: &str, issuer: &str, development: bool) -> Result<String, String> {
     let metadata = strict_json::parse(document).map_err(|error| format!("the metadata is {error}"))?;
     let text = |member: &str| metadata.get(member).and_then(Value::as_str);
     if text("issuer") != Some(issuer) {
         return Err("the metadata is of another issuer".to_owned());
     }
-    let uri = text("jwks_uri").ok_or_else(|| "the metadata has no jwks_uri".to_owned())?;
-    let url = HttpUrl::parse(uri).map_err(|error| format!("jwks_uri {error}"))?;
-    if url.is_protected(development) { Ok(uri.to_owned()) } else { Err("jwks_uri must be https".to_owned()) }
+    let uri = text(member).ok_or_else(|| format!("the metadata has no {member}"))?;
+    let url = HttpUrl::parse(uri).map_err(|error| format!("{member} {error}"))?;
+    if !url.is_protected(development) {
+        return Err(format!("{member} must be https"));
+    }
+    // The issuer's own host is configuration's choice.
+    let own = HttpUrl::parse(issuer).is_ok_and(|issuer| issuer.authority() == url.authority());
+    let loopback = development && url.authority().is_loopback();
+    if url.authority().is_private() && !own && !loopback {
+        return Err(format!("{member} is on a private host"));
+    }
+    Ok(uri.to_owned())
 }

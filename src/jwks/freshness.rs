@@ -69,6 +69,13 @@ impl KeyState {
         self.keys.as_ref()
     }
 
+    /// Whether the key with this id and thumbprint may be used at `now`.
+    #[must_use]
+    pub fn vouches(&self, id: Option<&str>, thumbprint: &str, now: UnixMillis) -> bool {
+        matches!(self.freshness(now), Freshness::Use | Freshness::UseAndRefresh)
+            && self.keys.as_ref().is_some_and(|keys| keys.holds(id, thumbprint))
+    }
+
     /// What to do at `now`.
     #[must_use]
     pub fn freshness(&self, now: UnixMillis) -> Freshness {
@@ -158,6 +165,23 @@ impl KeyState {
         self.failed_at = None;
         self.returned(now);
         self.unknown_kids.clear();
+    }
+
+    /// Until when the keys are fresh.
+    #[must_use]
+    pub fn fresh_until(&self) -> UnixMillis {
+        self.fresh_until
+    }
+
+    /// Takes a key set that another isolate was sent, where there is none here that is newer. It ends a fetch, and
+    /// says nothing of the provider.
+    pub fn recalled(&mut self, keys: KeySet, fresh_until: UnixMillis, now: UnixMillis) {
+        let fresh_until = fresh_until.min(now.plus_seconds(JWKS_FRESH_CEILING));
+        if self.keys.is_none() || self.fresh_until < fresh_until {
+            (self.keys, self.fresh_until) = (Some(keys), fresh_until);
+            self.unknown_kids.clear();
+        }
+        self.pending = self.pending.saturating_sub(1);
     }
 
     /// Notes that the provider could not be asked; what there is stays.

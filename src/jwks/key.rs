@@ -91,6 +91,8 @@ enum KeyFamily {
 #[derive(Clone)]
 pub struct VerificationKey {
     id: Option<String>,
+    /// The issuer for which alone a provider of many tenants publishes the key (`issuer`, as Entra ID does).
+    issuer: Option<String>,
     /// The one algorithm that the key's owner allows, where they say so.
     algorithm: Option<JwsAlgorithm>,
     family: KeyFamily,
@@ -127,6 +129,7 @@ impl VerificationKey {
         if id.as_ref().is_some_and(|id| id.len() > KID_BYTES) {
             return Err(KeyError::Malformed);
         }
+        let issuer = text("issuer")?.map(str::to_owned);
         if !matches!(text("kty")?, Some("RSA" | "EC" | "OKP")) {
             return Err(KeyError::UnknownType);
         }
@@ -136,13 +139,19 @@ impl VerificationKey {
             return Err(KeyError::AlgorithmDoesNotFit);
         }
         let thumbprint = thumbprint(&jwk);
-        Ok(Self { id, algorithm, family, jwk, thumbprint })
+        Ok(Self { id, issuer, algorithm, family, jwk, thumbprint })
     }
 
     /// The `kid`, where the key has one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// The issuer that the key names as its own.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// Whether a signature of `algorithm` can be checked with this key.

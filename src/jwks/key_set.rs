@@ -68,6 +68,12 @@ impl KeySet {
         }
     }
 
+    /// Whether the key with this id and thumbprint is in the set.
+    #[must_use]
+    pub fn holds(&self, id: Option<&str>, thumbprint: &str) -> bool {
+        self.keys.iter().any(|key| key.id() == id && key.thumbprint() == thumbprint)
+    }
+
     /// Whether the set names this key id, usable or not.
     #[must_use]
     pub fn knows(&self, kid: &str) -> bool {

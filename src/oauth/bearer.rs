@@ -1,8 +1,9 @@
-//! The `Authorization` field (RFC 9110 §11.6.2) and the bearer token in it (RFC 6750 §2.1).
+//! The `Authorization` field (RFC 9110 §11.6.2) and the access token in it, under `Bearer` (RFC 6750 §2.1) or `DPoP`
+//! (RFC 9449 §7.1).
 
 use std::fmt;
 
-/// A bearer token as the caller sent it. Never shown: its `Debug` says only how long it is.
+/// An access token or API key as the caller sent it. Never shown: its `Debug` says only how long it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BearerToken(String);
 
@@ -28,14 +29,38 @@ impl fmt::Debug for BearerToken {
     }
 }
 
+/// A scheme under which access tokens are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthScheme {
+    /// RFC 6750: whoever has the token may use it.
+    Bearer,
+    /// RFC 9449: with a proof that the caller holds a key.
+    Dpop,
+}
+
+impl AuthScheme {
+    /// The scheme as it stands in fields.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Bearer, Self::Dpop].into_iter().find(|scheme| scheme.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
 /// What the `Authorization` field holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// No field, or a scheme that no verifier here takes: RFC 6750 §3.1 wants a challenge without an error code.
     None,
-    /// A bearer token.
-    Bearer(BearerToken),
-    /// A bearer credential that cannot be read, or the field repeated: `invalid_request`.
+    /// An access token.
+    Token(AuthScheme, BearerToken),
+    /// A credential that cannot be read, or the field repeated: `invalid_request`.
     Malformed,
 }
 
@@ -45,18 +70,18 @@ pub enum Credentials {
 pub fn parse_authorization(field: Option<&str>) -> Credentials {
     let Some(field) = field else { return Credentials::None };
     let scheme_of =
-        |credentials: &str| credentials.trim_start().split(' ').next().unwrap_or_default().to_ascii_lowercase();
+        |credentials: &str| AuthScheme::parse(credentials.trim_start().split(' ').next().unwrap_or_default());
     let mut joined = field.split(',');
-    let first = joined.next().unwrap_or_default();
-    // Other schemes have commas between their parameters; a bearer token behind one is a second `Authorization`.
-    if scheme_of(first) != "bearer" {
-        return if joined.any(|part| scheme_of(part) == "bearer") { Credentials::Malformed } else { Credentials::None };
-    }
+    // Other schemes have commas between their parameters; an access token behind one is a second `Authorization`.
+    let Some(scheme) = joined.next().and_then(scheme_of) else {
+        return if joined.any(|part| scheme_of(part).is_some()) { Credentials::Malformed } else { Credentials::None };
+    };
     if field.contains(',') {
         return Credentials::Malformed;
     }
     let rest = field.split_once(' ').map_or("", |(_, rest)| rest);
-    BearerToken::parse(rest.trim_start_matches(' ')).map_or(Credentials::Malformed, Credentials::Bearer)
+    BearerToken::parse(rest.trim_start_matches(' '))
+        .map_or(Credentials::Malformed, |token| Credentials::Token(scheme, token))
 }
 
 /// Whether a query carries an access token (RFC 6750 §2.3), which MCP forbids (R12): the token would be in every log

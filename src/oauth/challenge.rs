@@ -1,8 +1,10 @@
-//! `WWW-Authenticate: Bearer …` (RFC 6750 §3, RFC 9728 §5.1).
+//! `WWW-Authenticate: Bearer …` (RFC 6750 §3, RFC 9728 §5.1) and `DPoP …` (RFC 9449 §7.1).
 
+use crate::jwks::key::JwsAlgorithm;
+use crate::oauth::bearer::AuthScheme;
 use crate::oauth::scope::ScopeSet;
 
-/// The error codes of RFC 6750 §3.1.
+/// The error codes of RFC 6750 §3.1 and RFC 9449 §7.1, §9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BearerError {
     /// 400: the request is malformed, or carries a token in more than one way.
@@ -11,6 +13,10 @@ pub enum BearerError {
     InvalidToken,
     /// 403: the token is good and not enough.
     InsufficientScope,
+    /// 401: the proof of possession is not accepted.
+    InvalidDpopProof,
+    /// 401: the proof must have the nonce that is sent along.
+    UseDpopNonce,
 }
 
 impl BearerError {
@@ -21,6 +27,8 @@ impl BearerError {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 }
@@ -28,6 +36,8 @@ impl BearerError {
 /// A challenge. Without `error` it is the answer to a request without credentials (R20).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
+    /// The scheme.
+    pub scheme: AuthScheme,
     /// The error code and what it means here, in fixed words of ours.
     pub error: Option<(BearerError, &'static str)>,
     /// The scopes to ask for: all that the operation needs at once (R9).
@@ -37,15 +47,18 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The field's value.
+    /// The challenge as it stands in the field.
     #[must_use]
     pub fn to_field(&self) -> String {
-        let mut field = String::from("Bearer ");
+        let mut field = format!("{} ", self.scheme.as_str());
         if let Some((error, description)) = self.error {
             field.push_str(&format!("error=\"{}\", error_description=\"{description}\", ", error.as_str()));
         }
         if !self.scope.is_empty() {
             field.push_str(&format!("scope=\"{}\", ", self.scope));
+        }
+        if self.scheme == AuthScheme::Dpop {
+            field.push_str(&format!("algs=\"{}\", ", JwsAlgorithm::ALL.map(JwsAlgorithm::as_str).join(" ")));
         }
         field.push_str(&format!("resource_metadata=\"{}\"", self.resource_metadata));
         field

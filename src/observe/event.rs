@@ -40,6 +40,12 @@ pub struct RequestEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_cache: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a str>,
@@ -88,6 +94,9 @@ pub fn request_line(
         mcp_method: trail.mcp_method.as_deref(),
         mcp_name: trail.mcp_name.as_deref(),
         issuer: trail.issuer.as_deref(),
+        credential: trail.credential.map(crate::token::principal::CredentialKind::as_str),
+        label: trail.label.as_deref(),
+        token_cache: trail.known.map(|known| if known { "hit" } else { "miss" }),
         client: trail.client.as_deref(),
         subject: trail.subject.as_deref(),
         decision,

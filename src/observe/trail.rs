@@ -6,9 +6,10 @@ use sha2::Sha256;
 use crate::config::Config;
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
+use crate::oauth::bearer::AuthScheme;
 use crate::observe::trace::Trace;
 use crate::time::UnixMillis;
-use crate::token::principal::Subject;
+use crate::token::principal::{CredentialKind, Subject};
 use crate::transport::head::Method;
 use crate::transport::web_origin::WebOrigin;
 
@@ -45,8 +46,18 @@ pub struct Trail {
     pub mcp_method: Option<String>,
     /// `Mcp-Name`, as the caller says.
     pub mcp_name: Option<String>,
-    /// The name of the issuer that its token names.
+    /// The name of the issuer, or of the verifier, that its credential is for.
     pub issuer: Option<String>,
+    /// The scheme of its credential.
+    pub scheme: Option<AuthScheme>,
+    /// The kind of its verified credential.
+    pub credential: Option<CredentialKind>,
+    /// The label of its API key.
+    pub label: Option<String>,
+    /// Whether its credential was known already.
+    pub known: Option<bool>,
+    /// The nonce that its next proof needs.
+    pub dpop_nonce: Option<String>,
     /// The client of its verified token.
     pub client: Option<String>,
     /// The pseudonym of the subject of its verified token.
@@ -74,6 +85,11 @@ impl Trail {
             mcp_method: None,
             mcp_name: None,
             issuer: None,
+            scheme: None,
+            credential: None,
+            label: None,
+            known: None,
+            dpop_nonce: None,
             client: None,
             subject: None,
             authentication_ms: 0,
@@ -99,6 +115,8 @@ impl Trail {
 
     /// Notes who calls: the subject under a pseudonym, the same for the same subject.
     pub fn caller(&mut self, subject: &Subject, config: &Config) {
+        self.credential = Some(subject.kind);
+        self.label = subject.label.as_deref().map(bounded);
         self.client = subject.client.as_deref().map(bounded);
         self.subject = pseudonym(subject, &config.pseudonym_key);
     }

@@ -12,7 +12,7 @@ pub struct Permit {
 
 #[derive(Debug)]
 enum Permitted {
-    Public(PublicRequest),
+    Public(Box<PublicRequest>),
     Resource(Box<Inspected>),
 }
 
@@ -72,5 +72,5 @@ pub fn authorize(inspected: Inspected, config: &Config) -> Result<Permit, Reject
 /// Permits a request for a path that configuration opens to everyone.
 #[must_use]
 pub fn open(request: PublicRequest) -> Permit {
-    Permit { request: Permitted::Public(request) }
+    Permit { request: Permitted::Public(Box::new(request)) }
 }

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Resource};
+use crate::config::{Config, Requirement, Resource};
+use crate::jwks::key::JwsAlgorithm;
 use crate::oauth::scope::Scope;
 use crate::resource::path::CanonicalPath;
 use crate::transport::head::{Fields, Method};
@@ -84,12 +85,23 @@ fn metadata(resource: &Resource, config: &Config) -> String {
         .issuers
         .iter()
         .filter_map(|&index| config.issuers.get(index))
+        .filter(|issuer| issuer.is_authorization_server())
         .map(|issuer| issuer.identifier.as_str())
         .collect();
     let mut document = Map::new();
     document.insert("resource".to_owned(), json!(resource.identifier));
-    document.insert("authorization_servers".to_owned(), json!(issuers));
+    if !issuers.is_empty() {
+        document.insert("authorization_servers".to_owned(), json!(issuers));
+    }
     document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
+    if resource.dpop != Requirement::Off {
+        let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str);
+        document.insert("dpop_signing_alg_values_supported".to_owned(), json!(algorithms));
+        document.insert("dpop_bound_access_tokens_required".to_owned(), json!(resource.dpop == Requirement::Required));
+    }
+    if resource.certificate_bound != Requirement::Off {
+        document.insert("tls_client_certificate_bound_access_tokens".to_owned(), json!(true));
+    }
     if !resource.scopes.is_empty() {
         let scopes: Vec<&str> = resource.scopes.iter().map(Scope::as_str).collect();
         document.insert("scopes_supported".to_owned(), json!(scopes));

@@ -1,15 +1,28 @@
 //! The third stage: who calls.
 
-use crate::config::{Config, Resource};
+use std::fmt;
+use std::rc::Rc;
+
+use crate::config::{Config, Mistakes, Resource};
 use crate::jwks::freshness::KeyState;
-use crate::oauth::bearer::{Credentials, parse_authorization};
+use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Principal, ResourceRequest};
-use crate::rejection::{Rejection, TokenError};
+use crate::rejection::{Dependency, Rejection};
 use crate::time::UnixMillis;
+use crate::token::api_key::ApiKeyVerifier;
+use crate::token::binding::proof::{ProofError, SingleUse};
+use crate::token::binding::replay::{ReplayMemory, Use};
+use crate::token::binding::{self, Binding};
+use crate::token::cache::{Digest, TokenCache};
+use crate::token::credential::{Credential, VerifierId, present};
+use crate::token::custom::ServiceVerifier;
+use crate::token::introspection::IntrospectionVerifier;
 use crate::token::jwt::JwtVerifier;
-use crate::token::untrusted::UntrustedToken;
-use crate::token::verifier::{Evidence, GoodSignature, SignatureCheck, TokenVerifier, Verification};
+use crate::token::questions::Questions;
+use crate::token::revocation::{Due, Revocations};
+use crate::token::verified::VerifiedToken;
+use crate::token::verifier::{Answered, Evidence, GoodSignature, SignatureCheck, TokenVerifier, Verification};
 
 /// A request to a resource from a caller who is known.
 #[derive(Debug)]
@@ -32,32 +45,90 @@ impl Authenticated {
     }
 }
 
-/// A request whose credential is being verified.
+/// A request whose credential is being verified, and the evidence so far.
 #[derive(Debug)]
 pub struct Authenticating {
     request: ResourceRequest,
-    token: UntrustedToken,
-    issuer: usize,
+    credential: Credential,
+    verifier: VerifierId,
+    digest: Digest,
     signature: Option<GoodSignature>,
+    answer: Option<Answered>,
+    verified: Option<Rc<VerifiedToken>>,
+    /// The proof that came with the token holds, and was not used before.
+    proven: bool,
 }
 
 impl Authenticating {
-    /// Index into `Config::issuers` of the issuer that the token names.
+    /// The credential.
     #[must_use]
-    pub fn issuer(&self) -> usize {
-        self.issuer
+    pub fn credential(&self) -> &Credential {
+        &self.credential
     }
 
-    /// The key id that the token names.
+    /// What verifies it.
+    #[must_use]
+    pub fn verifier(&self) -> VerifierId {
+        self.verifier
+    }
+
+    /// Its name in memory.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The identifier of the resource that it is presented to.
+    #[must_use]
+    pub fn resource<'a>(&self, config: &'a Config) -> Option<&'a Resource> {
+        config.resources.get(self.request.index())
+    }
+
+    /// The key id that a JWT names.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        self.token.kid()
+        self.credential.jws.as_ref().and_then(|jws| jws.kid())
     }
 
-    /// Takes the proof that the token's signature is good.
+    /// Takes the proof that a signature is good.
     #[must_use]
-    pub fn with_signature(self, proof: GoodSignature) -> Self {
-        Self { signature: Some(proof), ..self }
+    pub fn with_signature(self: Box<Self>, proof: GoodSignature) -> Box<Self> {
+        Box::new(Self { signature: Some(proof), ..*self })
+    }
+
+    /// Takes the answer of whoever was asked about the credential.
+    #[must_use]
+    pub fn with_answer(self: Box<Self>, answer: Answered) -> Box<Self> {
+        Box::new(Self { answer: Some(answer), ..*self })
+    }
+
+    /// Takes that the proof was not used before.
+    #[must_use]
+    pub fn with_first_use(self: Box<Self>) -> Box<Self> {
+        Box::new(Self { proven: true, ..*self })
+    }
+
+    /// Whether the token itself is verified, so that what is left is its proof.
+    #[must_use]
+    pub fn is_proving(&self) -> bool {
+        self.verified.is_some()
+    }
+
+    /// Whether somebody was asked about the credential.
+    #[must_use]
+    pub fn has_answer(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// Without whom nobody can say whether the credential is good.
+    #[must_use]
+    pub fn dependency(&self) -> Dependency {
+        match self.verifier {
+            VerifierId::Jwt(_) => Dependency::IssuerKeys,
+            VerifierId::Introspection(_) => Dependency::Introspection,
+            VerifierId::ApiKeys(_) => Dependency::ApiKeys,
+            VerifierId::Custom(_) => Dependency::Verifier,
+        }
     }
 }
 
@@ -65,59 +136,305 @@ impl Authenticating {
 #[derive(Debug)]
 pub enum Authentication {
     /// The caller is known.
-    Done(Authenticated),
-    /// The keys of the token's issuer are needed.
-    NeedKeys(Authenticating),
-    /// A signature has to be checked.
-    NeedSignature(Box<SignatureCheck>, Authenticating),
+    Done(Box<Authenticated>),
+    /// This is needed to go on.
+    Need(Need, Box<Authenticating>),
 }
 
-/// Reads the credential of a request and finds the issuer that its token names: by `iss`, among those that the
-/// resource accepts, before any key is touched.
-///
-/// # Errors
-/// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
-pub fn begin(request: ResourceRequest, config: &Config) -> Result<Authenticating, Rejection> {
-    let token = match parse_authorization(request.admitted().head().fields.get("authorization")) {
-        Credentials::None => return Err(Rejection::NoCredentials),
-        Credentials::Malformed => return Err(Rejection::MalformedCredentials),
-        Credentials::Bearer(token) => UntrustedToken::parse(&token).map_err(Rejection::Token)?,
-    };
-    let accepted = resource(&request, config)?.issuers.iter().copied();
-    let issuer = token.claimed_issuer().and_then(|claimed| {
-        accepted.into_iter().find(|&index| config.issuers.get(index).is_some_and(|issuer| issuer.identifier == claimed))
-    });
-    let issuer = issuer.ok_or(Rejection::Token(TokenError::UnknownIssuer))?;
-    Ok(Authenticating { request, token, issuer, signature: None })
+/// What authentication needs from the world.
+#[derive(Debug)]
+pub enum Need {
+    /// The keys of an issuer: index into `Config::issuers`.
+    Keys(usize),
+    /// The verdict on a signature.
+    Signature(Box<SignatureCheck>),
+    /// The answer of whoever knows the credential.
+    Answer,
+    /// The list of what is revoked.
+    Revocations,
+    /// Whether a proof was used before, in any isolate.
+    FirstUse(SingleUse),
 }
 
-/// Goes as far as the evidence leads.
-///
-/// # Errors
-/// [`Rejection::Token`] where the token is not accepted, [`Rejection::IssuerUnavailable`] where that cannot be known.
-pub fn proceed(
-    pending: Authenticating,
-    config: &Config,
-    keys: &KeyState,
-    now: UnixMillis,
-    trail: &mut Trail,
-) -> Result<Authentication, Rejection> {
-    let issuer = config.issuers.get(pending.issuer).ok_or(Rejection::Internal("issuer index"))?;
-    trail.issuer = Some(issuer.name.clone());
-    let audiences = &resource(&pending.request, config)?.audiences;
-    let evidence = Evidence { now, keys, signature: pending.signature.as_ref() };
-    match (JwtVerifier { issuer }).verify(&pending.token, audiences, &evidence) {
-        Verification::Verified(subject) => {
-            trail.caller(&subject, config);
-            Ok(Authentication::Done(Authenticated { request: pending.request, principal: Principal::Subject(subject) }))
+/// Verifiers that are compiled in, by their names in configuration.
+#[derive(Default)]
+pub struct Compiled(Vec<(&'static str, Box<dyn TokenVerifier>)>);
+
+impl Compiled {
+    /// These, and one more.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, verifier: impl TokenVerifier + 'static) -> Self {
+        self.0.push((name, Box::new(verifier)));
+        self
+    }
+
+    fn named(&self, name: &str) -> Option<&dyn TokenVerifier> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, verifier)| verifier.as_ref())
+    }
+
+    /// Whether all that configuration names are there.
+    ///
+    /// # Errors
+    /// Each that is not.
+    pub fn check(&self, config: &Config) -> Result<(), Mistakes> {
+        let mut mistakes = Mistakes::new();
+        for (index, custom) in config.verifiers.iter().enumerate() {
+            if custom.service.is_none() && self.named(&custom.name).is_none() {
+                let name = &custom.name;
+                mistakes.note(
+                    format_args!("verifiers[{index}].compiled"),
+                    format_args!("no verifier {name:?} is compiled into this Worker"),
+                );
+            }
         }
-        Verification::Refused(error) => Err(Rejection::Token(error)),
-        Verification::NoKeys { retry_after } => Err(Rejection::IssuerUnavailable { retry_after }),
-        Verification::NeedKeys => Ok(Authentication::NeedKeys(pending)),
-        Verification::NeedSignature(check) => Ok(Authentication::NeedSignature(check, pending)),
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }
 }
 
-fn resource<'a>(request: &ResourceRequest, config: &'a Config) -> Result<&'a Resource, Rejection> {
-    config.resources.get(request.index()).ok_or(Rejection::Internal("resource index"))
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// What an isolate remembers of credentials.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Credentials that were verified.
+    pub cache: TokenCache,
+    /// What is revoked.
+    pub revocations: Revocations,
+    /// Proofs that were used.
+    pub proofs: ReplayMemory,
+    /// Questions that are on their way.
+    pub questions: Questions,
+}
+
+/// What a credential is judged by.
+pub struct Known<'a> {
+    /// Configuration.
+    pub config: &'a Config,
+    /// What is known of the keys of the credential's issuer, where it has one.
+    pub keys: Option<&'a KeyState>,
+    /// Verifiers that are compiled in.
+    pub compiled: &'a Compiled,
+    /// What the isolate remembers.
+    pub memory: &'a mut Memory,
+    /// The time.
+    pub now: UnixMillis,
+}
+
+/// Reads the credential of a request and finds what verifies it: see [`present`].
+///
+/// # Errors
+/// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
+pub fn begin(
+    request: ResourceRequest,
+    config: &Config,
+    salt: &[u8; 32],
+    trail: &mut Trail,
+    now: UnixMillis,
+) -> Result<Box<Authenticating>, Rejection> {
+    let resource = config.resources.get(request.index()).ok_or(Rejection::Internal("resource index"))?;
+    if resource.dpop != crate::config::Requirement::Off {
+        trail.dpop_nonce = config.dpop.nonce_key.as_ref().map(|key| key.issue(now));
+    }
+    let (credential, verifier) = present(&request.admitted().head().fields, resource, config, trail)?;
+    trail.issuer = name(verifier, config);
+    let digest = credential.digest(verifier, request.index(), salt);
+    Ok(Box::new(Authenticating {
+        request,
+        credential,
+        verifier,
+        digest,
+        signature: None,
+        answer: None,
+        verified: None,
+        proven: false,
+    }))
+}
+
+fn name(verifier: VerifierId, config: &Config) -> Option<String> {
+    match verifier {
+        VerifierId::Jwt(index) | VerifierId::Introspection(index) => {
+            config.issuers.get(index).map(|issuer| issuer.name.clone())
+        }
+        VerifierId::ApiKeys(index) => config.api_keys.get(index).map(|set| set.prefix.clone()),
+        VerifierId::Custom(index) => config.verifiers.get(index).map(|custom| custom.name.clone()),
+    }
+}
+
+/// Goes as far as the evidence leads:
+///
+/// 1. the credential is known to be good, or verified;
+/// 2. its times and audience hold now and here;
+/// 3. it is not revoked;
+/// 4. it is bound as the resource asks, and the caller holds what it is bound to.
+///
+/// # Errors
+/// [`Rejection::Token`] or [`Rejection::Proof`] where the credential is not accepted, [`Rejection::Unavailable`] where
+/// that cannot be known.
+pub fn proceed(
+    mut pending: Box<Authenticating>,
+    known: &mut Known<'_>,
+    trail: &mut Trail,
+) -> Result<Authentication, Rejection> {
+    let (config, now) = (known.config, known.now);
+    let resource = pending.resource(config).ok_or(Rejection::Internal("resource index"))?;
+    let verified = match pending.verified.take() {
+        Some(verified) => verified,
+        None => match recognize(&pending, known, trail)? {
+            Ok(verified) => verified,
+            Err(need) => return Ok(Authentication::Need(need, pending)),
+        },
+    };
+    if let Err(error) = verified.holds(&resource.audiences, now) {
+        return Err(Rejection::Token(error));
+    }
+    if let Some(revocation) = &config.revocation {
+        match known.memory.revocations.due(revocation.seconds, now) {
+            Due::No | Due::Soon => {}
+            Due::Now => {
+                pending.verified = Some(verified);
+                return Ok(Authentication::Need(Need::Revocations, pending));
+            }
+            Due::Unavailable => {
+                return Err(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()));
+            }
+        }
+        if known.memory.revocations.revokes(&verified) {
+            known.memory.cache.forget(&pending.digest);
+            return Err(Rejection::Token(crate::rejection::TokenError::Revoked));
+        }
+    }
+    if !pending.proven
+        && let Some(need) = bind(&pending, &verified, resource, known)?
+    {
+        pending.verified = Some(verified);
+        return Ok(Authentication::Need(need, pending));
+    }
+    trail.caller(&verified.subject, config);
+    let principal = Principal::Subject(Rc::clone(&verified.subject));
+    Ok(Authentication::Done(Box::new(Authenticated { request: pending.request, principal })))
+}
+
+/// Holds the token to what it is bound to.
+fn bind(
+    pending: &Authenticating,
+    verified: &VerifiedToken,
+    resource: &Resource,
+    known: &mut Known<'_>,
+) -> Result<Option<Need>, Rejection> {
+    let admitted = pending.request.admitted();
+    let signature = pending.signature.as_ref();
+    let bound = binding::check(&pending.credential, verified, admitted, resource, known.config, signature, known.now)?;
+    match bound {
+        Binding::Holds => Ok(None),
+        Binding::NeedSignature(check) => Ok(Some(Need::Signature(check))),
+        Binding::NeedSingleUse(single) => match known.memory.proofs.use_once(&single, known.now) {
+            Use::Again => Err(Rejection::Proof(ProofError::Replayed)),
+            Use::Full => Err(Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, "too many proofs".to_owned())),
+            Use::First if known.config.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
+            Use::First => Ok(None),
+        },
+    }
+}
+
+/// Finds the credential in memory, or verifies it and keeps it there.
+fn recognize(
+    pending: &Authenticating,
+    known: &mut Known<'_>,
+    trail: &mut Trail,
+) -> Result<Result<Rc<VerifiedToken>, Need>, Rejection> {
+    let now = known.now;
+    if pending.answer.is_none() {
+        let found = find(pending, known);
+        if trail.known.is_none() {
+            trail.known = Some(found.is_some());
+            known.memory.cache.count(found.is_some());
+        }
+        if let Some(found) = found {
+            return found.map(Ok).map_err(Rejection::Token);
+        }
+    }
+    let evidence =
+        Evidence { now, keys: known.keys, signature: pending.signature.as_ref(), answer: pending.answer.as_ref() };
+    let cache = &mut known.memory.cache;
+    match verify(pending, known.config, known.compiled, &evidence)? {
+        Verification::Verified(verified) => {
+            let verified = Rc::new(*verified);
+            if verified.usable_until > now {
+                cache.keep(pending.digest, Rc::clone(&verified));
+            }
+            Ok(Ok(verified))
+        }
+        Verification::Refused(error) => {
+            cache.forget(&pending.digest);
+            Err(Rejection::Token(error))
+        }
+        Verification::RefusedFor(error, seconds) => {
+            cache.forget(&pending.digest);
+            cache.keep_inactive(pending.digest, error.clone(), seconds, now);
+            Err(Rejection::Token(error))
+        }
+        Verification::NoKeys { retry_after } => {
+            Err(Rejection::unavailable(Dependency::IssuerKeys, retry_after, String::new()))
+        }
+        Verification::Unusable(why) => Err(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
+        Verification::NeedKeys => match pending.verifier.issuer() {
+            Some(issuer) => Ok(Err(Need::Keys(issuer))),
+            None => Err(Rejection::Internal("keys of nobody")),
+        },
+        Verification::NeedSignature(check) => Ok(Err(Need::Signature(check))),
+        Verification::NeedAnswer if pending.answer.is_some() => Err(Rejection::Internal("an answer that is none")),
+        Verification::NeedAnswer => Ok(Err(Need::Answer)),
+    }
+}
+
+/// What memory has of the credential. What was verified with a key holds while its issuer keeps the key.
+fn find(
+    pending: &Authenticating,
+    known: &mut Known<'_>,
+) -> Option<Result<Rc<VerifiedToken>, crate::rejection::TokenError>> {
+    let cache = &mut known.memory.cache;
+    if let Some(verified) = cache.verified(&pending.digest, known.now) {
+        let vouched = verified.signed_with.as_ref().is_none_or(|signed| {
+            known.keys.is_some_and(|keys| keys.vouches(signed.id.as_deref(), &signed.thumbprint, known.now))
+        });
+        return vouched.then_some(Ok(verified));
+    }
+    cache.inactive(&pending.digest, known.now).map(Err)
+}
+
+fn verify(
+    pending: &Authenticating,
+    config: &Config,
+    compiled: &Compiled,
+    evidence: &Evidence<'_>,
+) -> Result<Verification, Rejection> {
+    let missing = Rejection::Internal("verifier index");
+    let credential = &pending.credential;
+    Ok(match pending.verifier {
+        VerifierId::Jwt(index) => {
+            let issuer = config.issuers.get(index).ok_or(missing)?;
+            JwtVerifier { issuer, index }.verify(credential, evidence)
+        }
+        VerifierId::Introspection(index) => {
+            let issuer = config.issuers.get(index).ok_or_else(|| missing.clone())?;
+            let introspection = issuer.introspection.as_ref().ok_or(missing)?;
+            IntrospectionVerifier { issuer, introspection }.verify(credential, evidence)
+        }
+        VerifierId::ApiKeys(index) => {
+            let set = config.api_keys.get(index).ok_or(missing)?;
+            ApiKeyVerifier { set, gateway: &config.public_url.to_string() }.verify(credential, evidence)
+        }
+        VerifierId::Custom(index) => {
+            let custom = config.verifiers.get(index).ok_or_else(|| missing.clone())?;
+            if custom.service.is_some() {
+                ServiceVerifier { custom, gateway: &config.public_url.to_string() }.verify(credential, evidence)
+            } else {
+                compiled.named(&custom.name).ok_or(missing)?.verify(credential, evidence)
+            }
+        }
+    })
 }

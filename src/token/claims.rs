@@ -1,140 +1,178 @@
 //! The claims of an access token (RFC 7519 §4.1, RFC 9068 §2.2), after its signature was found good.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use jwt_compact::{Claims, TimeOptions, ValidationError};
-use serde::Deserialize;
+use std::rc::Rc;
+
+use jwt_compact::Claims;
 use serde_json::{Map, Value};
 
 use crate::config::Issuer;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::rejection::TokenError;
 use crate::time::UnixMillis;
-use crate::token::principal::Subject;
+use crate::token::principal::{CredentialKind, Subject};
+use crate::token::profile::Profile;
+use crate::token::verified::{Confirmation, VerifiedToken};
 
-/// Claims besides the times, which `jwt_compact` has.
-#[derive(Debug, Deserialize)]
-struct AccessTokenClaims {
-    iss: String,
-    sub: String,
-    aud: OneOrMany,
-    #[serde(default)]
-    scope: Option<OneOrMany>,
-    #[serde(default)]
-    scp: Option<OneOrMany>,
-    #[serde(default)]
-    client_id: Option<String>,
-    #[serde(default)]
-    azp: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        let (one, many) = match self {
-            Self::One(one) => (Some(one.as_str()), &[][..]),
-            Self::Many(many) => (None, many.as_slice()),
-        };
-        one.into_iter().chain(many.iter().map(String::as_str))
-    }
-}
-
-/// Claims that only ID tokens carry (OpenID Connect Core §2), or that say so in a provider's words.
-const ID_TOKEN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
+/// What stands for the tenant in the issuer identifier of a multi-tenant provider, as Entra ID's metadata has it.
+pub const TENANT: &str = "{tenantid}";
 
 /// The last second of the year 9999: later times are mistakes, and some libraries overflow on them.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
-/// Holds the claims of a signed token to what this gateway accepts:
+/// Reads the claims of a signed token of `issuer`:
 ///
-/// 1. it is no ID token, whatever `typ` says (RFC 8725 §3.12);
-/// 2. it is not bound to a key of its owner, which nobody here could check (R24);
-/// 3. `exp` is there and has not passed; `nbf` and `iat`, where they are there, do not lie ahead; each within the
-///    issuer's leeway;
-/// 4. `iss` is the issuer's identifier, byte for byte;
-/// 5. `sub` is there and not empty;
-/// 6. `aud` holds one of `audiences` (R2).
+/// 1. it is no ID token, whatever `typ` says (RFC 8725 §3.12), and has the marks of the provider's access tokens;
+/// 2. `exp` is there; it and `nbf` and `iat` are plausible numbers;
+/// 3. `iss` is the issuer's identifier, byte for byte; of a multi-tenant issuer, with a tenant that is accepted and
+///    that `tid` names too;
+/// 4. there is a subject;
+/// 5. the claims that configuration asks for hold.
+///
+/// Not judged here: the times and `aud`, which each request judges anew ([`VerifiedToken::holds`]), and `cnf`.
 ///
 /// # Errors
 /// The [`TokenError`] of the first that fails.
-pub(super) fn validate(
-    claims: &Map<String, Value>,
-    issuer: &Issuer,
-    audiences: &[String],
-    now: UnixMillis,
-) -> Result<Subject, TokenError> {
-    let names_itself_id =
-        claims.get("token_use").is_some_and(|usage| usage == "id") || claims.get("typ").is_some_and(|typ| typ == "ID");
-    if names_itself_id || ID_TOKEN_CLAIMS.iter().any(|claim| claims.contains_key(*claim)) {
+pub(super) fn read(claims: &Map<String, Value>, issuer: &Issuer) -> Result<VerifiedToken, TokenError> {
+    let profile = issuer.profile;
+    refuse_other_tokens(claims, profile)?;
+    let times = times(claims, true)?;
+    for claim in ["iss", "aud"] {
+        let stands_in = claim == "aud" && profile.client_is_audience();
+        if !claims.contains_key(claim) && !stands_in {
+            return Err(TokenError::ClaimMissing(claim));
+        }
+    }
+    let iss = text(claims, "iss")?.unwrap_or_default();
+    let tenant = issuer.tenant_of(iss).ok_or(TokenError::UnknownIssuer)?;
+    if let Some(tenant) = tenant
+        && (!issuer.tenants.iter().any(|accepted| accepted == tenant) || text(claims, "tid")? != Some(tenant))
+    {
+        return Err(TokenError::Tenant);
+    }
+    let subject = first_text(claims, profile.subject_claims())?.ok_or(TokenError::ClaimMissing("sub"))?;
+    let client = first_text(claims, profile.client_claims())?;
+    let audiences = match claims.get("aud") {
+        Some(aud) => texts(aud).ok_or(TokenError::ClaimMalformed("aud"))?,
+        None => client.clone().into_iter().collect(),
+    };
+    for (name, accepted) in &issuer.claims {
+        let holds = claims.get(name).is_some_and(|value| equals_one_of(value, accepted));
+        if !holds {
+            return Err(TokenError::ClaimNotAccepted(name.clone()));
+        }
+    }
+    let scopes = scopes(claims, profile)?.iter().chain(issuer.grant_scopes.iter()).cloned().collect();
+    let kind =
+        if profile == Profile::CloudflareAccess { CredentialKind::CloudflareAccess } else { CredentialKind::Jwt };
+    Ok(VerifiedToken {
+        subject: Rc::new(Subject { issuer: iss.to_owned(), subject, client, scopes, kind, label: None }),
+        audiences: Some(audiences),
+        times,
+        leeway: issuer.leeway,
+        id: text(claims, "jti")?.map(str::to_owned),
+        confirmation: Confirmation::read(claims.get("cnf")),
+        signed_with: None,
+        usable_until: UnixMillis(u64::MAX),
+    })
+}
+
+fn refuse_other_tokens(claims: &Map<String, Value>, profile: Profile) -> Result<(), TokenError> {
+    let says = |claim: &str, word: &str| claims.get(claim).is_some_and(|value| value == word);
+    let id = says("token_use", "id") || says("typ", "ID");
+    let foreign = profile.id_token_claims().iter().any(|claim| claims.contains_key(*claim));
+    if (id || foreign) && !profile.takes_id_tokens() {
         return Err(TokenError::IdToken);
     }
-    if claims.contains_key("cnf") {
-        return Err(TokenError::SenderConstrained);
-    }
+    let marks = profile.marks();
+    let marked = marks.iter().any(|(claim, word)| match word {
+        Some(word) => says(claim, word),
+        None => claims.contains_key(*claim),
+    });
+    if marks.is_empty() || marked { Ok(()) } else { Err(TokenError::IdToken) }
+}
+
+/// `exp`, `nbf`, `iat`.
+///
+/// # Errors
+/// [`TokenError`] where one is no plausible number, or `exp` is missing and must not be.
+pub(super) fn times(claims: &Map<String, Value>, expires: bool) -> Result<Claims<()>, TokenError> {
+    let mut members = Map::new();
     for claim in ["exp", "nbf", "iat"] {
         match claims.get(claim) {
-            None if claim == "exp" => return Err(TokenError::ClaimMissing("exp")),
+            None if claim == "exp" && expires => return Err(TokenError::ClaimMissing("exp")),
             None => {}
             Some(value) => {
                 let plausible = value.as_f64().is_some_and(|seconds| (0.0..=LAST_SECOND).contains(&seconds));
                 if !plausible {
                     return Err(TokenError::ClaimMalformed(claim));
                 }
+                members.insert(claim.to_owned(), value.clone());
             }
         }
     }
-    for claim in ["iss", "sub", "aud"] {
-        if !claims.contains_key(claim) {
-            return Err(TokenError::ClaimMissing(claim));
-        }
-    }
-    let claims: Claims<AccessTokenClaims> =
-        serde_json::from_value(Value::Object(claims.clone())).map_err(|_| TokenError::ClaimMalformed("claims"))?;
-    check_times(&claims, issuer.leeway, now)?;
-    let custom = &claims.custom;
-    if custom.iss != issuer.identifier {
-        return Err(TokenError::UnknownIssuer);
-    }
-    if custom.sub.is_empty() {
-        return Err(TokenError::ClaimMissing("sub"));
-    }
-    if !custom.aud.iter().any(|audience| audiences.iter().any(|accepted| accepted == audience)) {
-        return Err(TokenError::Audience);
-    }
-    Ok(Subject {
-        issuer: custom.iss.clone(),
-        subject: custom.sub.clone(),
-        client: custom.client_id.clone().or_else(|| custom.azp.clone()).filter(|client| !client.is_empty()),
-        scopes: custom.scope.as_ref().or(custom.scp.as_ref()).map(scopes).unwrap_or_default(),
-    })
+    let read: Claims<Map<String, Value>> =
+        serde_json::from_value(Value::Object(members)).map_err(|_| TokenError::ClaimMalformed("claims"))?;
+    let mut times = Claims::new(());
+    (times.expiration, times.not_before, times.issued_at) = (read.expiration, read.not_before, read.issued_at);
+    Ok(times)
 }
 
-fn check_times<T>(claims: &Claims<T>, leeway: u64, now: UnixMillis) -> Result<(), TokenError> {
-    let moment = i64::try_from(now.seconds())
-        .ok()
-        .and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0))
-        .ok_or(TokenError::ClaimMalformed("exp"))?;
-    let leeway = TimeDelta::seconds(i64::try_from(leeway).unwrap_or(0));
-    let options = TimeOptions::new(leeway, || moment);
-    claims.validate_expiration(&options).map_err(|error| match error {
-        ValidationError::Expired => TokenError::Expired,
-        _ => TokenError::ClaimMissing("exp"),
-    })?;
-    if claims.not_before.is_some() {
-        claims.validate_maturity(&options).map_err(|_| TokenError::NotYetValid)?;
+/// A claim that is a text where it is there.
+///
+/// # Errors
+/// [`TokenError::ClaimMalformed`] where it is something else.
+pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<Option<&'a str>, TokenError> {
+    match claims.get(claim) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(TokenError::ClaimMalformed(claim)),
     }
-    if claims.issued_at.is_some_and(|issued| issued > moment + leeway) {
-        return Err(TokenError::IssuedInFuture);
+}
+
+/// The first of `names` that is there and not empty.
+fn first_text(claims: &Map<String, Value>, names: &'static [&'static str]) -> Result<Option<String>, TokenError> {
+    for name in names {
+        if let Some(text) = text(claims, name)?.filter(|text| !text.is_empty()) {
+            return Ok(Some(text.to_owned()));
+        }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// A text, or an array of texts.
+pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
 }
 
 /// A string holds tokens between spaces (RFC 8693 §4.2); in an array each element may, as some providers send them.
-fn scopes(claim: &OneOrMany) -> ScopeSet {
-    claim.iter().flat_map(|text| text.split(' ')).filter_map(|token| Scope::parse(token).ok()).collect()
+fn scopes(claims: &Map<String, Value>, profile: Profile) -> Result<ScopeSet, TokenError> {
+    let mut scopes = Vec::new();
+    for name in profile.scope_claims() {
+        let Some(value) = claims.get(*name) else { continue };
+        scopes.extend(scopes_of(value).ok_or(TokenError::ClaimMalformed("scope"))?);
+        // Outside its profiles `scp` is another spelling of `scope`, not an addition to it.
+        if profile == Profile::Generic {
+            break;
+        }
+    }
+    Ok(scopes.into_iter().collect())
+}
+
+pub(super) fn scopes_of(value: &Value) -> Option<Vec<Scope>> {
+    let texts = texts(value)?;
+    Some(texts.iter().flat_map(|text| text.split(' ')).filter_map(|token| Scope::parse(token).ok()).collect())
+}
+
+/// Whether a claim equals, or as an array contains, one of `accepted`.
+fn equals_one_of(value: &Value, accepted: &[String]) -> bool {
+    match value {
+        Value::String(text) => accepted.contains(text),
+        Value::Bool(_) | Value::Number(_) => accepted.contains(&value.to_string()),
+        Value::Array(items) => items.iter().any(|item| !item.is_array() && equals_one_of(item, accepted)),
+        Value::Null | Value::Object(_) => false,
+    }
 }

@@ -1,8 +1,18 @@
-//! Access tokens: reading them strictly, verifying them, and who they say is calling.
+//! Credentials: reading them strictly, verifying them, and who they say is calling.
 
+pub mod api_key;
 pub mod authenticate;
+pub mod binding;
+pub mod cache;
 pub mod claims;
+pub mod credential;
+pub mod custom;
+pub mod introspection;
 pub mod jwt;
 pub mod principal;
+pub mod profile;
+pub mod questions;
+pub mod revocation;
 pub mod untrusted;
+pub mod verified;
 pub mod verifier;

@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use crate::config::TokenType;
 use crate::limits::{KID_BYTES, TOKEN_BYTES, TOKEN_CLAIMS, TOKEN_HEADER_MEMBERS};
-use crate::oauth::bearer::BearerToken;
 use crate::rejection::TokenError;
 use crate::strict_json;
 
@@ -22,6 +21,7 @@ pub struct UntrustedToken {
     algorithm: String,
     kid: Option<String>,
     typ: TokenType,
+    jwk: Option<Value>,
     claims: Map<String, Value>,
 }
 
@@ -36,8 +36,20 @@ impl UntrustedToken {
     ///
     /// # Errors
     /// The [`TokenError`] of the first that fails.
-    pub fn parse(token: &BearerToken) -> Result<Self, TokenError> {
-        let text = token.expose();
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
+        Self::read(text, false)
+    }
+
+    /// Reads a JWS that brings its own key, as proofs of possession do (RFC 9449 §4.2): the same, but that the header
+    /// must have `jwk`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with_key(text: &str) -> Result<Self, TokenError> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, brings_key: bool) -> Result<Self, TokenError> {
         if text.len() > TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
@@ -52,7 +64,8 @@ impl UntrustedToken {
             Ok(Value::Object(members)) if members.len() <= TOKEN_HEADER_MEMBERS => members,
             _ => return Err(TokenError::HeaderMalformed),
         };
-        if let Some(member) = FORBIDDEN.into_iter().find(|member| header.contains_key(*member)) {
+        let forbidden = |member: &&str| header.contains_key(*member) != (brings_key && *member == "jwk");
+        if let Some(member) = FORBIDDEN.into_iter().find(forbidden) {
             return Err(TokenError::ForbiddenHeader(member));
         }
         let text = |member: &str| match header.get(member) {
@@ -78,6 +91,7 @@ impl UntrustedToken {
             algorithm: text("alg")?.ok_or(TokenError::AlgorithmNotAllowed)?,
             kid,
             typ: TokenType::of(text("typ")?.as_deref()),
+            jwk: header.get("jwk").cloned(),
             claims,
         })
     }
@@ -98,6 +112,11 @@ impl UntrustedToken {
     #[must_use]
     pub fn typ(&self) -> &TokenType {
         &self.typ
+    }
+
+    /// The key that it brings, where it may.
+    pub(super) fn jwk(&self) -> Option<&Value> {
+        self.jwk.as_ref()
     }
 
     /// The `iss` that the token claims, to choose whose keys to try: nothing else may be concluded from it.

@@ -2,35 +2,52 @@
 
 use crate::jwks::freshness::KeyState;
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
+use crate::ports::ProviderDocument;
 use crate::rejection::TokenError;
 use crate::time::UnixMillis;
-use crate::token::principal::Subject;
+use crate::token::credential::Credential;
 use crate::token::untrusted::UntrustedToken;
+use crate::token::verified::VerifiedToken;
 
-/// A way to verify access tokens. It never waits: it decides from the evidence, or says what evidence it needs and is
-/// asked again with more.
+/// A way to verify credentials. It never waits: it decides from the evidence, or says what evidence it needs and is
+/// asked again with more. One of your own is given to [`Gateway::with_verifier`](crate::gateway::Gateway::with_verifier)
+/// and named in configuration with `compiled = true`.
 pub trait TokenVerifier {
-    /// Verifies `token` for a resource that accepts `audiences`.
-    fn verify(&self, token: &UntrustedToken, audiences: &[String], evidence: &Evidence<'_>) -> Verification;
+    /// Verifies a credential.
+    fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification;
 }
 
 /// What a verifier may use.
+#[non_exhaustive]
 pub struct Evidence<'a> {
     /// The time.
     pub now: UnixMillis,
-    /// What is known of the issuer's keys.
-    pub keys: &'a KeyState,
-    /// The proof that the token's signature was checked.
+    /// What is known of the issuer's keys, where the credential has an issuer.
+    pub keys: Option<&'a KeyState>,
+    /// The proof that a signature was checked.
     pub signature: Option<&'a GoodSignature>,
+    /// What whoever was asked about the credential answered.
+    pub answer: Option<&'a Answered>,
+}
+
+/// What whoever was asked about a credential answered.
+#[derive(Debug)]
+pub enum Answered {
+    /// An authorization server or a verifier.
+    Provider(ProviderDocument),
+    /// A store: the record, where there is one.
+    Record(Option<Vec<u8>>),
 }
 
 /// What a verifier says.
 #[derive(Debug)]
 pub enum Verification {
-    /// The token is good.
-    Verified(Subject),
+    /// The credential is good.
+    Verified(Box<VerifiedToken>),
     /// It is not.
     Refused(TokenError),
+    /// It is not, and whoever was asked need not be asked again for as many seconds.
+    RefusedFor(TokenError, u64),
     /// The issuer has to be asked for its keys.
     NeedKeys,
     /// There are no keys, and the issuer was asked too recently.
@@ -40,6 +57,10 @@ pub enum Verification {
     },
     /// A signature has to be checked.
     NeedSignature(Box<SignatureCheck>),
+    /// Whoever knows the credential has to be asked.
+    NeedAnswer,
+    /// What was answered cannot be used: nothing is known of the credential.
+    Unusable(String),
 }
 
 /// A signature to check, and the key to check it with.
@@ -47,7 +68,7 @@ pub enum Verification {
 pub struct SignatureCheck {
     /// The key: it fits the algorithm.
     pub key: VerificationKey,
-    /// The algorithm: it is allowed for the issuer.
+    /// The algorithm: it is allowed here.
     pub algorithm: JwsAlgorithm,
     /// What was signed.
     pub signing_input: String,
@@ -56,6 +77,22 @@ pub struct SignatureCheck {
 }
 
 impl SignatureCheck {
+    /// The check of a JWS with a key, where its signature has the size that such a key makes.
+    ///
+    /// # Errors
+    /// [`TokenError::Signature`] where it has not.
+    pub fn of(jws: &UntrustedToken, key: &VerificationKey, algorithm: JwsAlgorithm) -> Result<Box<Self>, TokenError> {
+        if !key.signature_fits(algorithm, jws.signature().len()) {
+            return Err(TokenError::Signature);
+        }
+        Ok(Box::new(Self {
+            key: key.clone(),
+            algorithm,
+            signing_input: jws.signing_input().to_owned(),
+            signature: jws.signature().to_vec(),
+        }))
+    }
+
     /// Takes the verdict of a [`SignatureVerifier`](crate::ports::SignatureVerifier).
     ///
     /// # Errors

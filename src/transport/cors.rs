@@ -5,13 +5,15 @@ use crate::transport::head::Fields;
 use crate::transport::web_origin::WebOrigin;
 
 /// Fields that a page's client may read.
-const EXPOSED: &str = "www-authenticate, mcp-session-id, mcp-protocol-version, last-event-id, retry-after, traceparent";
+const EXPOSED: &str = "www-authenticate, mcp-session-id, mcp-protocol-version, last-event-id, retry-after, traceparent, \
+                       dpop-nonce";
 
 /// Fields that a page's client may send, besides `Mcp-Param-*`, whose names nobody knows beforehand.
-const ALLOWED: [&str; 10] = [
+const ALLOWED: [&str; 12] = [
     "accept",
     "authorization",
     "content-type",
+    "dpop",
     "last-event-id",
     "mcp-method",
     "mcp-name",
@@ -19,6 +21,7 @@ const ALLOWED: [&str; 10] = [
     "mcp-session-id",
     "traceparent",
     "tracestate",
+    "x-api-key",
 ];
 
 /// How long a browser may remember a preflight, in seconds. Chromium's own ceiling is two hours.

@@ -13,7 +13,9 @@ use crate::transport::web_origin::{self, Caller};
 #[derive(Debug)]
 pub struct Admitted {
     head: Head,
+    authority: Authority,
     path: CanonicalPath,
+    sent_path: String,
     query: Option<String>,
     caller: Caller,
     era: Era,
@@ -30,6 +32,17 @@ impl Admitted {
     #[must_use]
     pub fn path(&self) -> &CanonicalPath {
         &self.path
+    }
+
+    /// The URLs, without query, by which the caller may know what it asks for (RFC 9449 §4.3 `htu`): under the public
+    /// host or the one that it named, with the path as it was sent or in canonical form.
+    #[must_use]
+    pub fn urls(&self, config: &Config) -> Vec<HttpUrl> {
+        let scheme = config.public_url.scheme();
+        let hosts = [config.public_url.authority(), &self.authority];
+        let paths = [self.sent_path.as_str(), self.path.as_str()];
+        let urls = hosts.iter().flat_map(|host| paths.map(|path| format!("{}://{host}{path}", scheme.as_str())));
+        urls.filter_map(|url| HttpUrl::parse(&url).ok()).collect()
     }
 
     /// The query as it was sent.
@@ -81,11 +94,12 @@ pub fn admit(head: Head, config: &Config) -> Result<Admitted, Rejection> {
     if !protected {
         return Err(Rejection::HttpsRequired);
     }
+    let sent_path = path.to_owned();
     let path = CanonicalPath::parse(path).map_err(Rejection::AmbiguousPath)?;
     let query = query.map(str::to_owned);
     let caller = web_origin::judge(head.fields.get("origin"), &config.web_origins);
     let era = Era::announced(head.fields.get("mcp-protocol-version"));
-    Ok(Admitted { head, path, query, caller, era })
+    Ok(Admitted { head, authority, path, sent_path, query, caller, era })
 }
 
 /// Splits the URL of a request. The path is returned as it was sent: [`HttpUrl`] judges only what precedes it.

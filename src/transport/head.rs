@@ -119,4 +119,6 @@ pub struct Head {
     pub url: String,
     /// The fields.
     pub fields: Fields,
+    /// SHA-256 of the client certificate that the platform verified, where a resource asks for one.
+    pub certificate: Option<[u8; 32]>,
 }

@@ -1,5 +1,6 @@
 //! Transport security: scheme, host, web origin, CORS, sizes.
 
+pub mod certificate;
 pub mod cors;
 pub mod guard;
 pub mod head;

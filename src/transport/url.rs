@@ -75,12 +75,56 @@ impl Authority {
         self.host == "localhost" || self.ip().is_some_and(|ip| ip.is_loopback())
     }
 
+    /// Whether the host is one that only a private network knows, or a special one (RFC 6890): where a document of
+    /// somebody else's names it, the gateway would be made to ask there in its place (P8).
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        let name = self.host.trim_end_matches('.');
+        match self.ip() {
+            Some(IpAddr::V4(v4)) => is_special_v4(v4),
+            Some(IpAddr::V6(v6)) => is_special_v6(v6),
+            None => {
+                !name.contains('.')
+                    || [".localhost", ".local", ".internal", ".lan", ".home.arpa"].iter().any(|end| name.ends_with(end))
+            }
+        }
+    }
+
     fn ip(&self) -> Option<IpAddr> {
         match self.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(v6) => v6.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
             None => self.host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
         }
     }
+}
+
+fn is_special_v4(address: Ipv4Addr) -> bool {
+    let [a, b, ..] = address.octets();
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || matches!((a, b), (0 | 240..=255, _) | (100, 64..=127) | (198, 18 | 19) | (192, 0))
+}
+
+fn is_special_v6(address: Ipv6Addr) -> bool {
+    if let Some(v4) = address.to_ipv4() {
+        return is_special_v4(v4);
+    }
+    let [first, second, third, .., high, low] = address.segments();
+    match first {
+        // NAT64 and 6to4 carry an IPv4 address.
+        0x64 if second == 0xff9b => third != 0 || is_special_v4(v4_of(high, low)),
+        0x2002 => is_special_v4(v4_of(second, third)),
+        // Global unicast alone, without Teredo and documentation.
+        0x2001 => matches!(second, 0 | 0xdb8),
+        first => first & 0xe000 != 0x2000,
+    }
+}
+
+fn v4_of(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
 }
 
 impl fmt::Display for Authority {

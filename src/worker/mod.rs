@@ -2,6 +2,7 @@
 //! decides nothing.
 
 mod platform;
+mod replay_guard;
 mod settings;
 
 use std::cell::OnceCell;
@@ -16,7 +17,9 @@ use worker::worker_sys::web_sys::Request;
 use crate::config::Mistakes;
 use crate::gateway::{Gateway, Served, serve, serve_closed};
 use crate::observe::event::gateway_line;
-use crate::ports::{Clock as _, EventSink as _};
+use crate::ports::{Clock as _, EventSink as _, Random as _};
+use crate::token::authenticate::Compiled;
+use crate::transport::certificate;
 use crate::transport::head::{Fields, Head, Method};
 use platform::{Inbound, Workers};
 
@@ -47,8 +50,10 @@ pub fn fetch(request: Request, env: worker::Env, context: worker::worker_sys::Co
 }
 
 async fn answer(request: Request, ports: Workers) -> Result<JsValue, JsValue> {
-    let head = read_head(&platform::head(&request));
-    let served = match gate(&ports) {
+    let gateway = gate(&ports);
+    let certificate = gateway.as_ref().is_some_and(|gateway| gateway.config().asks_for_certificates());
+    let head = read_head(&platform::head(&request, certificate));
+    let served = match gateway {
         Some(gateway) => serve(&gateway, &ports, head, Inbound::new(request)).await,
         None => Served::Own(serve_closed(&ports, &head)),
     };
@@ -69,10 +74,19 @@ fn gate(ports: &Workers) -> Option<Rc<Gateway>> {
     })
 }
 
+/// Verifiers of your own, for those who build this Worker themselves: `.with("name", YourVerifier)` for each, and
+/// `compiled = true` in the entry of that name in configuration.
+fn compiled() -> Compiled {
+    Compiled::default()
+}
+
 fn open(ports: &Workers) -> Gate {
     let env = ports.env();
     let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
-    let opened = settings::document(env).and_then(|document| Gateway::open(document, &settings::EnvSecrets(env)));
+    let mut salt = [0; 32];
+    ports.fill(&mut salt);
+    let opened = settings::document(env)
+        .and_then(|document| Gateway::open(document, &settings::EnvSecrets(env), salt, compiled()));
     match opened {
         Ok(gateway) => {
             for warning in gateway.config().warnings() {
@@ -93,13 +107,14 @@ fn say_mistakes(mistakes: &Mistakes, say: impl Fn(&'static str, &'static str, &s
     }
 }
 
-/// The head as the shell's JavaScript writes it: method, URL and fields, a line each.
+/// The head as the shell's JavaScript writes it: method, URL, certificate and fields, a line each.
 fn read_head(text: &str) -> Head {
     let mut lines = text.split('\n');
     let method = Method::parse(lines.next().unwrap_or_default());
     let url = lines.next().unwrap_or_default().to_owned();
+    let certificate = certificate::verified(lines.next().unwrap_or_default());
     let fields = read_fields(lines);
-    Head { method, url, fields }
+    Head { method, url, fields, certificate }
 }
 
 fn write_fields(fields: &Fields) -> String {

@@ -1,9 +1,16 @@
 // What the shell does in JavaScript: carry bodies, which WebAssembly never touches, and talk to the platform in
 // one crossing where Rust would need many. Nothing is decided here.
 
-/** The head of a request: method, URL and fields, a line each. No part of it can hold a line feed. */
-export function head(request) {
-  let text = `${request.method}\n${request.url}`;
+/**
+ * The head of a request: method, URL, what the platform says of the client's certificate, and fields, a line each. No
+ * part of it can hold a line feed.
+ */
+export function head(request, certificate) {
+  let text = `${request.method}\n${request.url}\n`;
+  if (certificate) {
+    const { certVerified, certRevoked, certFingerprintSHA256 } = request.cf?.tlsClientAuth ?? {};
+    text += `${certVerified};${certRevoked};${certFingerprintSHA256}`;
+  }
   for (const [name, value] of request.headers) text += `\n${name}:${value}`;
   return text;
 }
@@ -47,19 +54,77 @@ function joined(chunks, size) {
   return whole;
 }
 
-/** Gets a document of an identity provider: status, Cache-Control, Age, body. */
-export async function get(url, seconds, bytes) {
-  const answer = await fetch(url, {
-    headers: { accept: "application/json" },
+/**
+ * Asks an identity provider, or whoever is behind a service binding, and posts where there is something to post: status,
+ * Content-Type, Cache-Control, Age, body.
+ */
+export async function ask(fetcher, url, fields, post, seconds, bytes) {
+  const init = {
+    method: post === undefined ? "GET" : "POST",
+    headers: toHeaders(fields),
+    body: post,
     redirect: "manual",
     signal: AbortSignal.timeout(seconds * 1000),
-  });
+  };
+  const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));
   const body =
     answer.body === null
       ? { complete: true, bytes: new Uint8Array() }
       : await readUpTo(answer.body.getReader(), bytes);
   if (!body.complete) throw "the document is too large";
-  return [answer.status, answer.headers.get("cache-control"), answer.headers.get("age"), body.bytes];
+  const field = (name) => answer.headers.get(name);
+  return [answer.status, field("content-type"), field("cache-control"), field("age"), body.bytes];
+}
+
+/** Waits. */
+export function sleep(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** What a promise gives, where it gives it in time. */
+async function within(milliseconds, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject("no answer in time"), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The value of a key in a KV namespace, not older than its edge must be; null where there is none. */
+export async function read(store, key, bytes, edgeSeconds, milliseconds) {
+  const options = { type: "arrayBuffer", cacheTtl: edgeSeconds };
+  const value = await within(milliseconds, store.get(key, options));
+  if (value !== null && value.byteLength > bytes) throw "the value is too large";
+  return value;
+}
+
+/** Names in the cache of the place are URLs of a reserved host. */
+const shared = (name) => `https://portcullis.invalid/${name}`;
+
+/** What the cache of the place has under a name; null where it has nothing. */
+export async function recall(name, milliseconds) {
+  const cache = await caches.open("portcullis");
+  const found = await within(milliseconds, cache.match(shared(name)));
+  return found === undefined ? null : await within(milliseconds, found.arrayBuffer());
+}
+
+/** Keeps something in the cache of the place. */
+export async function keep(name, value, seconds) {
+  const headers = { "cache-control": `max-age=${seconds}` };
+  const cache = await caches.open("portcullis");
+  await cache.put(shared(name), new Response(value.slice(), { headers }));
+}
+
+/** Asks the object of that name in a Durable Object namespace: its word. */
+export async function consult(namespace, name, query, milliseconds) {
+  const stub = namespace.get(namespace.idFromName(name));
+  const answer = await within(milliseconds, stub.fetch(`https://guard.invalid/?${query}`));
+  if (answer.status !== 200) throw `status ${answer.status}`;
+  return within(milliseconds, answer.text());
 }
 
 const ALGORITHMS = {

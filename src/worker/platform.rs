@@ -18,25 +18,57 @@ use worker::worker_sys::web_sys::Request;
 
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
-use crate::limits::{PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES, PROVIDER_TIMEOUT};
+use crate::limits::{
+    KV_EDGE_SECONDS, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES, PROVIDER_TIMEOUT, STORE_MILLISECONDS,
+};
 use crate::observe::event::gateway_line;
 use crate::pipeline::OutboundRequest;
 use crate::ports::{
-    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, Random, SignatureVerifier, Spawn, Transport,
+    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, ProviderRequest, Random, ReplayGuard,
+    SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use crate::time::UnixMillis;
+use crate::token::binding::proof::SingleUse;
+use crate::token::binding::replay::Use;
 use crate::token::verifier::SignatureCheck;
 use crate::worker::{read_fields, write_fields};
 
 #[wasm_bindgen(module = "/src/worker/platform.js")]
 extern "C" {
-    pub(super) fn head(request: &Request) -> String;
+    pub(super) fn head(request: &Request, certificate: bool) -> String;
 
     #[wasm_bindgen(catch)]
     pub(super) fn response(status: u16, fields: &str, body: &JsValue) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
-    async fn get(url: &str, seconds: f64, bytes: f64) -> Result<JsValue, JsValue>;
+    async fn ask(
+        fetcher: &JsValue,
+        url: &str,
+        fields: &str,
+        post: Option<String>,
+        seconds: f64,
+        bytes: f64,
+    ) -> Result<JsValue, JsValue>;
+
+    async fn sleep(milliseconds: u32);
+
+    #[wasm_bindgen(catch)]
+    async fn read(
+        store: &JsValue,
+        key: &str,
+        bytes: f64,
+        edge_seconds: f64,
+        milliseconds: u32,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn recall(name: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn keep(name: &str, value: &[u8], seconds: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn consult(namespace: &JsValue, name: &str, query: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     async fn verify(jwk: &str, algorithm: &str, signature: &[u8], input: &str) -> Result<JsValue, JsValue>;
@@ -92,16 +124,36 @@ impl Workers {
     }
 
     /// The service binding of that name; `undefined` for the network.
-    fn fetcher(&self, service: Option<&str>) -> Result<JsValue, OriginFailure> {
-        let Some(name) = service else { return Ok(JsValue::UNDEFINED) };
-        match js_sys::Reflect::get(&self.env, &JsValue::from_str(name)) {
-            Ok(binding) if binding.is_object() => Ok(binding),
-            _ => {
-                let detail = format!("there is no service binding {name:?}");
-                self.line(&gateway_line("error", "binding_missing", &detail, self.now()));
-                Err(OriginFailure::Unreachable)
-            }
-        }
+    fn fetcher(&self, service: Option<&str>) -> Result<JsValue, String> {
+        service.map_or(Ok(JsValue::UNDEFINED), |name| self.binding(name, "fetch"))
+    }
+
+    /// The binding of that name, which must have this method.
+    fn binding(&self, name: &str, method: &str) -> Result<JsValue, String> {
+        let binding = js_sys::Reflect::get(&self.env, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+        let fits = binding.is_object()
+            && js_sys::Reflect::get(&binding, &JsValue::from_str(method)).is_ok_and(|method| method.is_function());
+        if fits { Ok(binding) } else { Err(format!("there is no such binding {name:?}")) }
+    }
+
+    async fn ask(
+        &self,
+        url: &str,
+        service: Option<&str>,
+        fields: &str,
+        post: Option<String>,
+        seconds: u64,
+    ) -> Result<ProviderDocument, String> {
+        let fetcher = self.fetcher(service)?;
+        let answer = ask(&fetcher, url, fields, post, seconds as f64, PROVIDER_DOCUMENT_BYTES as f64).await;
+        let parts: Array = answer.map_err(|error| words(&error))?.unchecked_into();
+        Ok(ProviderDocument {
+            status: parts.get(0).as_f64().map_or(0, |status| status as u16),
+            content_type: parts.get(1).as_string(),
+            cache_control: parts.get(2).as_string(),
+            age: parts.get(3).as_string(),
+            body: Uint8Array::new(&parts.get(4)).to_vec(),
+        })
     }
 
     /// Says so where an origin server's stream ended before it was complete.
@@ -168,15 +220,51 @@ impl SignatureVerifier for Workers {
 
 impl Fetch for Workers {
     async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
-        let answer =
-            get(url, PROVIDER_TIMEOUT as f64, PROVIDER_DOCUMENT_BYTES as f64).await.map_err(|error| words(&error))?;
-        let parts: Array = answer.unchecked_into();
-        Ok(ProviderDocument {
-            status: parts.get(0).as_f64().map_or(0, |status| status as u16),
-            cache_control: parts.get(1).as_string(),
-            age: parts.get(2).as_string(),
-            body: Uint8Array::new(&parts.get(3)).to_vec(),
-        })
+        self.ask(url, None, "accept:application/json", None, PROVIDER_TIMEOUT).await
+    }
+
+    async fn post(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
+        let fields: Vec<String> = request.fields.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+        let (service, body) = (request.service.as_deref(), Some(request.body.clone()));
+        self.ask(&request.url, service, &fields.join("\n"), body, request.seconds).await
+    }
+}
+
+impl Store for Workers {
+    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, String> {
+        let store = self.binding(binding, "get")?;
+        read(&store, key, bytes as f64, KV_EDGE_SECONDS as f64, STORE_MILLISECONDS)
+            .await
+            .map(|value| (!value.is_null()).then(|| Uint8Array::new(&value).to_vec()))
+            .map_err(|error| words(&error))
+    }
+}
+
+impl SharedCache for Workers {
+    async fn recall(&self, name: &str) -> Option<Vec<u8>> {
+        let value = recall(name, STORE_MILLISECONDS).await.ok()?;
+        (!value.is_null()).then(|| Uint8Array::new(&value).to_vec())
+    }
+
+    async fn keep(&self, name: &str, value: &[u8], seconds: u64) {
+        // It is only a cache: without it the next isolate asks the provider.
+        let _kept = keep(name, value, seconds as f64).await;
+    }
+}
+
+impl ReplayGuard for Workers {
+    async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, String> {
+        let namespace = self.binding(binding, "idFromName")?;
+        let id: String = single.id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let query = format!("id={id}&until={}", single.until);
+        let word = consult(&namespace, &single.jkt, &query, STORE_MILLISECONDS).await.map_err(|error| words(&error))?;
+        word.as_string().as_deref().and_then(Use::parse).ok_or_else(|| "not one of its words".to_owned())
+    }
+}
+
+impl Timer for Workers {
+    async fn sleep(&self, milliseconds: u32) {
+        sleep(milliseconds).await;
     }
 }
 
@@ -194,7 +282,10 @@ impl Transport for Workers {
     type ResponseBody = JsValue;
 
     async fn send(&self, request: OutboundRequest, body: &Inbound) -> Result<(InboundHead, JsValue), OriginFailure> {
-        let fetcher = self.fetcher(request.service())?;
+        let fetcher = self.fetcher(request.service()).map_err(|why| {
+            self.line(&gateway_line("error", "binding_missing", &why, self.now()));
+            OriginFailure::Unreachable
+        })?;
         let limits = Array::of3(
             &JsValue::from_f64(request.body_bytes() as f64),
             &JsValue::from_f64(request.response_timeout() as f64),

@@ -84,6 +84,6 @@ describe("an origin server behind a service binding", () => {
     const expected = { status: 502, reason: "origin_unreachable", id: CALL.id };
     await assertRefused(scene.gateway, await post("/lost"), expected);
     const [{ level, detail }] = scene.gateway.events().filter(({ reason }) => reason === "binding_missing");
-    assert.deepEqual([level, detail], ["error", 'there is no service binding "NOT_THERE"']);
+    assert.deepEqual([level, detail], ["error", 'there is no such binding "NOT_THERE"']);
   });
 });

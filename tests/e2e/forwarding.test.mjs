@@ -220,6 +220,8 @@ describe("the log says of a request that was forwarded", () => {
       mcp_method: "tools/call",
       mcp_name: "add",
       issuer: "idp",
+      credential: "jwt",
+      token_cache: "miss",
       client: "test-client",
       decision: "allow",
       reason: "forwarded",

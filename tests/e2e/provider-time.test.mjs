@@ -20,6 +20,7 @@ const FRESH = 60 * SECOND;
 /** Between two fetches for key ids that are not known. */
 const COOLDOWN = 30 * SECOND;
 const PATIENCE = { timeout: 100_000 };
+const JSON_TYPE = { "content-type": "application/json" };
 
 describe("a provider", { concurrency: true }, () => {
   test(
@@ -58,7 +59,7 @@ describe("a provider", { concurrency: true }, () => {
     PATIENCE,
     withScene({ changes: atJwksUri }, async (scene) => {
       const { jwks } = scene.idp.answers;
-      scene.idp.answers.jwks = () => ({ ...jwks(), fields: { "cache-control": "max-age=1" } });
+      scene.idp.answers.jwks = () => ({ ...jwks(), fields: { ...JSON_TYPE, "cache-control": "max-age=1" } });
       await assertPasses(scene);
       await scene.idp.close();
       await sleep(FRESH + SECOND);
@@ -107,7 +108,7 @@ describe("a provider", { concurrency: true }, () => {
     PATIENCE,
     withScene({ changes: atJwksUri }, async (scene) => {
       const { jwks } = scene.idp.answers;
-      scene.idp.answers.jwks = () => ({ ...jwks(), fields: { "cache-control": "no-store" } });
+      scene.idp.answers.jwks = () => ({ ...jwks(), fields: { ...JSON_TYPE, "cache-control": "no-store" } });
       const many = () => Promise.all(Array.from({ length: 10 }, () => assertPasses(scene)));
       await assertPasses(scene);
       await many();

@@ -16,12 +16,16 @@ const PATIENCE = { timeout: 30_000 };
 describe("a provider whose documents are wrong is as good as none", { concurrency: 2 }, () => {
   const reply =
     (status, body, fields = {}) =>
-    () => ({ status, fields, body });
+    () => ({ status, fields: { "content-type": "application/json", ...fields }, body });
   const html = reply(200, "<!doctype html><title>Sign in</title>", { "content-type": "text/html" });
   const elsewhere = (path) => reply(302, "", { location: path });
 
   const JWKS = {
-    "its JWK set is an HTML page": [html, /: the JWK set is not JSON/],
+    "its JWK set is an HTML page": [html, /: the answer is not JSON by its content type/],
+    "its JWK set is an HTML page that says it is JSON": [
+      reply(200, "<!doctype html><title>Sign in</title>"),
+      /: the JWK set is not JSON/,
+    ],
     "its JWK set has no keys": [reply(200, '{"keys":[]}'), /no usable key \(0 skipped/],
     "its JWK set is another document": [reply(200, '{"issuer":"x"}'), /no array `keys`/],
     "its JWK set is empty": [reply(200, ""), /: the JWK set is cut short/],
@@ -66,7 +70,7 @@ describe("a provider whose documents are wrong is as good as none", { concurrenc
       metadata(() => ({ jwks_uri: "file:///etc/passwd" })),
       /jwks_uri must be https/,
     ],
-    "its metadata is an HTML page": [() => html, /the metadata is not JSON/],
+    "its metadata is an HTML page": [() => html, /: the answer is not JSON by its content type/],
     "its metadata is somewhere else": [() => elsewhere("/elsewhere"), /: status 302; .*: status 302$/],
     "its metadata is missing": [() => reply(404, ""), /: status 404; .*: status 404$/],
   };

@@ -75,14 +75,14 @@ const CASES = {
   },
   "PORTCULLIS is empty": {
     config: () => ({}),
-    mistakes: ["public_url: is required", "issuers: is required", "resources: is required"],
+    mistakes: ["public_url: is required", "resources: is required"],
   },
   "keys are unknown and values have the wrong type": {
     config: (url) => document(url, { publicurl: "x", development: "yes", allowed_hosts: "all" }),
     mistakes: [
       'allowed_hosts: must be an array, got "all"',
       'development: must be true or false, got "yes"',
-      "publicurl: unknown key; did you mean `public_url`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, resources, public_paths, scope_includes, identity_assertion, log",
+      "publicurl: unknown key; did you mean `public_url`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, api_keys, verifiers, resources, public_paths, scope_includes, dpop, revocation, identity_assertion, log",
     ],
   },
   "values are wrong in several places": {

@@ -118,7 +118,7 @@ describe("without a credential that could be judged", () => {
       reason: "malformed_credentials",
       challenge: challengeOf({
         error: "invalid_request",
-        message: "The Authorization field is malformed or repeated.",
+        message: "The credentials are malformed or repeated.",
         metadata: scene.metadataUrl,
       }),
       resource: "/mcp",

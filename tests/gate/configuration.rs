@@ -1,11 +1,10 @@
 //! The configuration document: every mistake at once, each with its path and what would be right.
 
 use portcullis::config::{Config, Mistakes};
-use portcullis::gateway::Gateway;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{Key, TestSecrets, document, document_with};
+use crate::support::{Key, TestSecrets, document, document_with, open};
 
 fn mistakes(document: Value) -> Vec<String> {
     mistakes_with(document, &TestSecrets::default())
@@ -37,10 +36,10 @@ fn every_mistake_of_form_at_once() {
     }));
     let expected = [
         "public_url: must be a string, got 7",
-        "developement: unknown key; did you mean `development`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, resources, public_paths, scope_includes, identity_assertion, log",
+        "developement: unknown key; did you mean `development`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, api_keys, verifiers, resources, public_paths, scope_includes, dpop, revocation, identity_assertion, log",
         "allowed_hosts: must be an array, got \"a\"",
         "issuers[0].issuer: is required",
-        "issuers[1].algoritms: unknown key; did you mean `algorithms`? known here: name, issuer, jwks_uri, public_key, algorithms, token_types, leeway_seconds",
+        "issuers[1].algoritms: unknown key; did you mean `algorithms`? known here: name, issuer, profile, tenants, claims, grant_scopes, introspection, jwks_uri, public_key, algorithms, token_types, leeway_seconds",
         "issuers[1].leeway_seconds: must be a whole number, got -1",
         "resources[0].scopes[1]: must be a string, got 7",
     ];
@@ -276,7 +275,7 @@ fn no_mistake_shows_a_secret() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_off_is_said_loudly() {
-    let gateway = Gateway::open(document(), &TestSecrets::default()).expect("right");
+    let gateway = open(document()).expect("right");
     assert!(gateway.config().warnings().iter().any(|warning| warning.starts_with("identity_assertion is off")));
 }
 

@@ -5,10 +5,11 @@ use portcullis::jwks::key_set::NoKey;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::observe::trail::Trail;
-use portcullis::rejection::{Rejection, TokenError};
+use portcullis::rejection::{Dependency, Rejection, TokenError};
 use portcullis::resource::path::CanonicalPath;
 use portcullis::respond::refusal;
 use portcullis::time::UnixMillis;
+use portcullis::token::binding::proof::ProofError;
 use portcullis::transport::head::Method;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -27,6 +28,14 @@ fn all() -> Vec<Rejection> {
         TokenError::ForbiddenHeader("crit"),
         TokenError::HeaderMalformed,
         TokenError::IdToken,
+        TokenError::ApiKeyUnknown,
+        TokenError::BoundUnderBearer,
+        TokenError::Certificate,
+        TokenError::ClaimNotAccepted("hd".to_owned()),
+        TokenError::Inactive,
+        TokenError::NotBound,
+        TokenError::Revoked,
+        TokenError::Tenant,
         TokenError::IssuedInFuture,
         TokenError::Key(NoKey::DoesNotFit),
         TokenError::Key(NoKey::Several),
@@ -51,7 +60,6 @@ fn all() -> Vec<Rejection> {
         Rejection::HttpsRequired,
         Rejection::InsufficientScope { missing: ScopeSet::of_text("mcp:tools") },
         Rejection::Internal("what"),
-        Rejection::IssuerUnavailable { retry_after: 7 },
         Rejection::MalformedContentLength,
         Rejection::MalformedCredentials,
         Rejection::MalformedField,
@@ -69,6 +77,35 @@ fn all() -> Vec<Rejection> {
         Rejection::UrlTooLong,
     ];
     all.extend(tokens.map(Rejection::Token));
+    all.extend(
+        [
+            ProofError::Algorithm,
+            ProofError::AccessTokenHash,
+            ProofError::Claims,
+            ProofError::Expired,
+            ProofError::Key,
+            ProofError::Malformed,
+            ProofError::Method,
+            ProofError::Missing,
+            ProofError::Nonce,
+            ProofError::OtherKey,
+            ProofError::Replayed,
+            ProofError::Signature,
+            ProofError::Url,
+        ]
+        .map(Rejection::Proof),
+    );
+    all.extend(
+        [
+            Dependency::ApiKeys,
+            Dependency::Introspection,
+            Dependency::IssuerKeys,
+            Dependency::Replay,
+            Dependency::Revocations,
+            Dependency::Verifier,
+        ]
+        .map(|dependency| Rejection::unavailable(dependency, 7, "why".to_owned())),
+    );
     all
 }
 

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{Claims, ISSUER, Key, Request, TestSecrets, World, document, document_with, gateway, open, token};
+use crate::support::{
+    Claims, ISSUER, Key, Request, TestSecrets, World, document, document_with, gateway, open, open_with, token,
+};
 
 fn good() -> Request {
     Request::post("/mcp").bearer(&token(&Claims::good()))
@@ -308,7 +310,7 @@ fn asserting(key: Key) -> Rc<Gateway> {
     let secrets = TestSecrets(vec![("ASSERTION_KEY", key.private_jwk().to_string())]);
     let mut document = document();
     document["identity_assertion"] = json!({ "key_secret": "ASSERTION_KEY" });
-    Rc::new(Gateway::open(document, &secrets).expect("right"))
+    open_with(document, &secrets).expect("right")
 }
 
 #[wasm_bindgen_test(unsupported = test)]

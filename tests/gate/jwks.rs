@@ -4,6 +4,7 @@ use portcullis::gateway::{Gateway, Step};
 use portcullis::jwks::freshness::lifetime;
 use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
 use portcullis::observe::trail::Trail;
+use portcullis::token::authenticate::Need;
 use serde_json::{Value, json};
 use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -255,7 +256,7 @@ fn callers_who_leave_while_keys_are_fetched_keep_nobody_out() {
     for _ in 0..3 {
         let request = Request::post("/mcp").bearer(&token(&Claims::good()));
         let mut trail = Trail::begin(request.head.method, None, &[0; 40], world.time());
-        assert!(matches!(gateway.begin(request.head, &mut trail, world.time()), Step::NeedKeys(_)));
+        assert!(matches!(gateway.begin(request.head, &mut trail, world.time()), Step::Need(Need::Keys(_), _)));
     }
     assert_eq!(call(&world, &gateway).status, 200);
 }

@@ -14,12 +14,16 @@
     reason = "a test that goes wrong should stop at once, and reads its own JSON"
 )]
 
+mod binding;
+mod cache;
 mod configuration;
+mod credentials;
 mod disclosure;
 mod gateway;
 mod jwks;
 mod observation;
 mod paths;
+mod profiles;
 mod refusals;
 mod scopes;
 mod signatures;

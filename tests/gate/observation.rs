@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{Claims, Key, Request, TestSecrets, World, document, gateway, token};
+use crate::support::{Claims, Key, Request, TestSecrets, World, document, gateway, open_with, token};
 
 #[wasm_bindgen_test(unsupported = test)]
 fn one_line_for_each_request_with_the_same_members() {
@@ -72,7 +72,7 @@ fn subjects_are_pseudonyms_that_their_key_decides() {
             document["log"] = json!({ "pseudonym_secret": "PSEUDONYMS" });
             secrets.0.push(("PSEUDONYMS", secret.to_owned()));
         }
-        let gateway = std::rc::Rc::new(portcullis::gateway::Gateway::open(document, &secrets).expect("right"));
+        let gateway = open_with(document, &secrets).expect("right");
         let world = World::new();
         world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good().with("sub", json!(sub)))));
         world.last_request()["subject"].as_str().unwrap_or_default().to_owned()
@@ -111,7 +111,7 @@ fn no_token_and_no_key_is_ever_in_a_line_or_an_answer() {
     let secrets = TestSecrets(vec![("K", Key::P256.private_jwk().to_string())]);
     let mut document = document();
     document["identity_assertion"] = json!({ "key_secret": "K" });
-    let gateway = portcullis::gateway::Gateway::open(document, &secrets).expect("right");
+    let gateway = open_with(document, &secrets).expect("right");
     let secret = Key::P256.private_jwk()["d"].as_str().expect("d").to_owned();
     assert!(!format!("{gateway:?}").contains(&secret));
 }

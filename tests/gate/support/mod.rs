@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use portcullis::config::{Mistakes, Secrets};
 use portcullis::gateway::Gateway;
+use portcullis::token::authenticate::Compiled;
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 
@@ -67,7 +68,12 @@ fn merge(into: &mut Value, changes: Value) {
 
 /// Opens a gateway.
 pub fn open(document: Value) -> Result<Rc<Gateway>, Mistakes> {
-    Gateway::open(document, &TestSecrets::default()).map(Rc::new)
+    open_with(document, &TestSecrets::default())
+}
+
+/// Opens a gateway with these secrets.
+pub fn open_with(document: Value, secrets: &TestSecrets) -> Result<Rc<Gateway>, Mistakes> {
+    Gateway::open(document, secrets, [7; 32], Compiled::default()).map(Rc::new)
 }
 
 /// The gateway of `document()`.
@@ -86,7 +92,7 @@ impl Request {
     /// A request to a path of the gateway.
     pub fn new(method: Method, target: &str) -> Self {
         let fields: Fields = [("host", "gate.example")].into_iter().collect();
-        Self { head: Head { method, url: format!("{PUBLIC}{target}"), fields }, body: Vec::new() }
+        Self { head: Head { method, url: format!("{PUBLIC}{target}"), fields, certificate: None }, body: Vec::new() }
     }
 
     pub fn get(target: &str) -> Self {

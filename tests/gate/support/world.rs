@@ -13,9 +13,12 @@ use portcullis::gateway::{Gateway, Served, serve};
 use portcullis::pipeline::OutboundRequest;
 use portcullis::portable;
 use portcullis::ports::{
-    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, Random, SignatureVerifier, Spawn, Transport,
+    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, ProviderRequest, Random, ReplayGuard,
+    SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use portcullis::time::UnixMillis;
+use portcullis::token::binding::proof::SingleUse;
+use portcullis::token::binding::replay::{ReplayMemory, Use};
 use portcullis::token::verifier::SignatureCheck;
 use portcullis::transport::head::Fields;
 use serde_json::{Value, json};
@@ -31,10 +34,34 @@ struct State {
     random: u64,
     documents: HashMap<String, Result<ProviderDocument, String>>,
     fetched: Vec<String>,
+    answers: HashMap<String, Result<ProviderDocument, String>>,
+    asked: Vec<Asked>,
+    store: HashMap<String, Result<Vec<u8>, String>>,
+    reads: Vec<String>,
+    shared: HashMap<String, Vec<u8>>,
+    guard: ReplayMemory,
+    guard_down: bool,
+    slept: u64,
     origin: Option<Result<InboundHead, OriginFailure>>,
     sent: Vec<Sent>,
     lines: Vec<String>,
     background: Vec<Background>,
+}
+
+/// A question that somebody was asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub url: String,
+    pub service: Option<String>,
+    pub fields: Vec<(&'static str, String)>,
+    pub body: String,
+    pub seconds: u64,
+}
+
+impl Asked {
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
 }
 
 /// What reached the origin server.
@@ -95,9 +122,58 @@ impl World {
     /// What the provider answers for a URL.
     pub fn document(&self, url: &str, body: Result<&str, &str>) {
         let answer = body
-            .map(|body| ProviderDocument { status: 200, body: body.as_bytes().to_vec(), ..ProviderDocument::default() })
+            .map(|body| ProviderDocument {
+                status: 200,
+                content_type: Some("application/json; charset=utf-8".to_owned()),
+                body: body.as_bytes().to_vec(),
+                ..ProviderDocument::default()
+            })
             .map_err(str::to_owned);
         self.0.borrow_mut().documents.insert(url.to_owned(), answer);
+    }
+
+    /// What is answered to questions at a URL, or through a service binding.
+    pub fn answer(&self, place: &str, answer: Result<(u16, &str, &str), &str>) {
+        let answer = answer
+            .map(|(status, content_type, body)| ProviderDocument {
+                status,
+                content_type: Some(content_type.to_owned()),
+                body: body.as_bytes().to_vec(),
+                ..ProviderDocument::default()
+            })
+            .map_err(str::to_owned);
+        self.0.borrow_mut().answers.insert(place.to_owned(), answer);
+    }
+
+    /// Questions so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.0.borrow().asked.clone()
+    }
+
+    /// Puts a value into a store, by binding and key.
+    pub fn put(&self, binding: &str, key: &str, value: Result<&str, &str>) {
+        let value = value.map(|value| value.as_bytes().to_vec()).map_err(str::to_owned);
+        self.0.borrow_mut().store.insert(format!("{binding}/{key}"), value);
+    }
+
+    /// Keys that were read so far, with their bindings.
+    pub fn reads(&self) -> Vec<String> {
+        self.0.borrow().reads.clone()
+    }
+
+    /// The guard of used proofs cannot be reached.
+    pub fn guard_down(&self) {
+        self.0.borrow_mut().guard_down = true;
+    }
+
+    /// What the cache of the place has.
+    pub fn shared(&self) -> HashMap<String, Vec<u8>> {
+        self.0.borrow().shared.clone()
+    }
+
+    /// Puts something into the cache of the place.
+    pub fn share(&self, shared: HashMap<String, Vec<u8>>) {
+        self.0.borrow_mut().shared = shared;
     }
 
     /// The provider cannot be reached.
@@ -211,6 +287,19 @@ impl SignatureVerifier for World {
 }
 
 impl Fetch for World {
+    async fn post(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
+        let mut state = self.0.borrow_mut();
+        state.asked.push(Asked {
+            url: request.url.clone(),
+            service: request.service.clone(),
+            fields: request.fields.clone(),
+            body: request.body.clone(),
+            seconds: request.seconds,
+        });
+        let place = request.service.as_ref().unwrap_or(&request.url);
+        state.answers.get(place).cloned().unwrap_or_else(|| Err("connection refused".to_owned()))
+    }
+
     async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
         let mut state = self.0.borrow_mut();
         state.fetched.push(url.to_owned());
@@ -219,6 +308,42 @@ impl Fetch for World {
             .get(url)
             .cloned()
             .unwrap_or_else(|| Ok(ProviderDocument { status: 404, ..ProviderDocument::default() }))
+    }
+}
+
+impl Store for World {
+    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, String> {
+        let mut state = self.0.borrow_mut();
+        let name = format!("{binding}/{key}");
+        state.reads.push(name.clone());
+        let value = state.store.get(&name).cloned().transpose()?;
+        if value.as_ref().is_some_and(|value| value.len() > bytes) { Err("too large".to_owned()) } else { Ok(value) }
+    }
+}
+
+impl SharedCache for World {
+    async fn recall(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.borrow().shared.get(name).cloned()
+    }
+
+    async fn keep(&self, name: &str, value: &[u8], _seconds: u64) {
+        self.0.borrow_mut().shared.insert(name.to_owned(), value.to_vec());
+    }
+}
+
+impl ReplayGuard for World {
+    async fn use_once(&self, _binding: &str, single: &SingleUse) -> Result<Use, String> {
+        let mut state = self.0.borrow_mut();
+        let now = state.now;
+        if state.guard_down { Err("no guard".to_owned()) } else { Ok(state.guard.use_once(single, now)) }
+    }
+}
+
+impl Timer for World {
+    async fn sleep(&self, milliseconds: u32) {
+        let mut state = self.0.borrow_mut();
+        state.slept += u64::from(milliseconds);
+        state.now = UnixMillis(state.now.0 + u64::from(milliseconds));
     }
 }
 

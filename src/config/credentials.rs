@@ -1,0 +1,350 @@
+//! Credentials besides JWTs: introspection, API keys, custom verifiers; and what tokens are bound to or revoked by.
+
+use std::fmt;
+
+use crate::config::document::{
+    ApiKeySetDocument, ClientAuthenticationName, DpopDocument, IntrospectedTokensName, IntrospectionDocument,
+    RequirementName, RevocationTable, VerifierDocument,
+};
+use crate::config::issuer::{is_name, protected_url};
+use crate::config::settings::{read_long_secret, read_secret};
+use crate::config::{Mistakes, Secrets};
+use crate::forward::assertion::AssertionKey;
+use crate::limits::{
+    API_KEYS, CACHE_SECONDS, CACHE_SECONDS_MAX, KV_EDGE_SECONDS, NEGATIVE_SECONDS, NEGATIVE_SECONDS_MAX, PROOF_WINDOW,
+    PROOF_WINDOW_MIN, PROVIDER_TIMEOUT_DEFAULT, PROVIDER_TIMEOUT_MAX, REVOCATION_SECONDS,
+};
+use crate::token::api_key::ApiKeyRecord;
+use crate::token::binding::nonce::NonceKey;
+
+/// A secret: never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself, for whom it is meant for and nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// How an issuer is asked about tokens.
+#[derive(Debug, Clone)]
+pub struct Introspection {
+    /// Where; nothing where its metadata says.
+    pub endpoint: Option<String>,
+    /// This gateway's client id.
+    pub client_id: String,
+    /// How it authenticates.
+    pub authentication: ClientAuthentication,
+    /// Which tokens.
+    pub tokens: IntrospectedTokens,
+    /// How those begin.
+    pub prefix: Option<String>,
+    /// The answer must be signed.
+    pub signed_response: bool,
+    /// `aud` may be missing.
+    pub allow_missing_audience: bool,
+    /// The most seconds that an answer is used.
+    pub cache_seconds: u64,
+    /// Seconds that an inactive token is refused.
+    pub negative_seconds: u64,
+    /// Seconds that it may take.
+    pub timeout: u64,
+}
+
+/// How a client authenticates.
+#[derive(Debug, Clone)]
+pub enum ClientAuthentication {
+    /// `client_secret_basic`
+    SecretBasic(Secret),
+    /// `client_secret_post`
+    SecretPost(Secret),
+    /// `private_key_jwt`
+    PrivateKeyJwt(Box<AssertionKey>),
+}
+
+/// Which tokens an issuer is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntrospectedTokens {
+    /// Those that are no JWT.
+    Opaque,
+    /// All.
+    All,
+}
+
+/// API keys with one prefix.
+#[derive(Debug, Clone)]
+pub struct ApiKeySet {
+    /// How they begin.
+    pub prefix: String,
+    /// The KV binding with more of them.
+    pub kv: Option<String>,
+    /// The most seconds that a record of KV is used.
+    pub cache_seconds: u64,
+    /// Those of configuration.
+    pub keys: Vec<ApiKeyRecord>,
+}
+
+impl ApiKeySet {
+    /// Whether a credential begins as a key of this set.
+    #[must_use]
+    pub fn owns(&self, text: &str) -> bool {
+        text.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with('_'))
+    }
+}
+
+/// A verifier of the user's own.
+#[derive(Debug, Clone)]
+pub struct CustomVerifier {
+    /// Its name.
+    pub name: String,
+    /// The service binding; nothing where it is compiled in.
+    pub service: Option<String>,
+    /// How its credentials begin.
+    pub prefix: Option<String>,
+    /// The most seconds that a good answer is used.
+    pub cache_seconds: u64,
+    /// Seconds that a bad one is.
+    pub negative_seconds: u64,
+    /// Seconds that it may take.
+    pub timeout: u64,
+}
+
+/// Whether something is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Requirement {
+    /// Not taken.
+    #[default]
+    Off,
+    /// Taken.
+    Optional,
+    /// Nothing else is taken.
+    Required,
+}
+
+impl From<RequirementName> for Requirement {
+    fn from(name: RequirementName) -> Self {
+        match name {
+            RequirementName::Off => Self::Off,
+            RequirementName::Optional => Self::Optional,
+            RequirementName::Required => Self::Required,
+        }
+    }
+}
+
+/// How DPoP proofs are judged.
+#[derive(Debug, Clone)]
+pub struct Dpop {
+    /// Seconds that `iat` may lie from now.
+    pub window: u64,
+    /// The key of nonces, where proofs must have one.
+    pub nonce_key: Option<NonceKey>,
+    /// The Durable Object binding that remembers used proofs.
+    pub replay_binding: Option<String>,
+}
+
+/// Where the list of what is revoked is.
+#[derive(Debug, Clone)]
+pub struct Revocation {
+    /// The KV binding.
+    pub kv: String,
+    /// The key.
+    pub key: String,
+    /// Seconds within which a change takes effect, those of KV's own cache taken off.
+    pub seconds: u64,
+}
+
+pub(super) fn read_introspection(
+    document: &IntrospectionDocument,
+    at: &str,
+    development: bool,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Option<Introspection> {
+    let endpoint = document.endpoint.as_ref().map(|url| {
+        protected_url(url, &format!("{at}.endpoint"), development, mistakes);
+        url.clone()
+    });
+    if document.client_id.is_empty() {
+        mistakes.note(format!("{at}.client_id"), "must not be empty");
+    }
+    let secret_at = format!("{at}.secret");
+    let secret = read_secret(&document.secret, &secret_at, secrets, mistakes);
+    let authentication = secret.and_then(|text| {
+        let whole = || Some(Secret(text.trim().to_owned())).filter(|secret| !secret.0.is_empty());
+        let name = document.authentication.unwrap_or(ClientAuthenticationName::ClientSecretBasic);
+        let read = match name {
+            ClientAuthenticationName::ClientSecretBasic => whole().map(ClientAuthentication::SecretBasic),
+            ClientAuthenticationName::ClientSecretPost => whole().map(ClientAuthentication::SecretPost),
+            ClientAuthenticationName::PrivateKeyJwt => {
+                let key = mistakes.keep(&secret_at, AssertionKey::parse(&text))?;
+                Some(ClientAuthentication::PrivateKeyJwt(Box::new(key)))
+            }
+        };
+        if read.is_none() {
+            mistakes.note(&secret_at, "the secret is empty");
+        }
+        read
+    });
+    let times = Times {
+        cache: (document.cache_seconds, CACHE_SECONDS),
+        negative: (document.negative_cache_seconds, NEGATIVE_SECONDS),
+        timeout: document.timeout_seconds,
+    };
+    let (cache_seconds, negative_seconds, timeout) = times.read(at, mistakes);
+    Some(Introspection {
+        endpoint,
+        client_id: document.client_id.clone(),
+        authentication: authentication?,
+        tokens: match document.tokens {
+            Some(IntrospectedTokensName::All) => IntrospectedTokens::All,
+            Some(IntrospectedTokensName::Opaque) | None => IntrospectedTokens::Opaque,
+        },
+        prefix: read_prefix(document.token_prefix.as_ref(), at, mistakes),
+        signed_response: document.signed_response.unwrap_or(false),
+        allow_missing_audience: document.allow_missing_audience.unwrap_or(false),
+        cache_seconds,
+        negative_seconds,
+        timeout,
+    })
+}
+
+struct Times {
+    cache: (Option<u64>, u64),
+    negative: (Option<u64>, u64),
+    timeout: Option<u64>,
+}
+
+impl Times {
+    fn read(&self, at: &str, mistakes: &mut Mistakes) -> (u64, u64, u64) {
+        let mut bounded = |name: &str, value: Option<u64>, default: u64, least: u64, most: u64| {
+            bounded(value, default, (least, most), &format!("{at}.{name}"), mistakes)
+        };
+        (
+            bounded("cache_seconds", self.cache.0, self.cache.1, 0, CACHE_SECONDS_MAX),
+            bounded("negative_cache_seconds", self.negative.0, self.negative.1, 0, NEGATIVE_SECONDS_MAX),
+            bounded("timeout_seconds", self.timeout, PROVIDER_TIMEOUT_DEFAULT, 1, PROVIDER_TIMEOUT_MAX),
+        )
+    }
+}
+
+fn bounded(value: Option<u64>, default: u64, (least, most): (u64, u64), at: &str, mistakes: &mut Mistakes) -> u64 {
+    let value = value.unwrap_or(default);
+    if !(least..=most).contains(&value) {
+        mistakes.note(at, format_args!("must be {least} to {most}, got {value}"));
+    }
+    value
+}
+
+fn read_prefix(prefix: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Option<String> {
+    let prefix = prefix?;
+    if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b)) {
+        mistakes.note(
+            format!("{at}.token_prefix"),
+            format_args!("must be characters of a token (RFC 6750 §2.1), got {prefix:?}"),
+        );
+    }
+    Some(prefix.clone())
+}
+
+pub(super) fn read_api_keys(document: &ApiKeySetDocument, at: &str, mistakes: &mut Mistakes) -> ApiKeySet {
+    let prefix = &document.prefix;
+    let fits = (2..=20).contains(&prefix.len())
+        && prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        && prefix != "ey";
+    if !fits {
+        let path = format!("{at}.prefix");
+        mistakes.note(path, format_args!("must be 2 to 20 lower-case letters and digits, got {prefix:?}"));
+    }
+    if document.kv.is_none() && document.keys.as_ref().is_none_or(Vec::is_empty) {
+        mistakes.note(format!("{at}.keys"), "must have at least one entry (or set kv): npm run apikey makes one");
+    }
+    if document.keys.as_ref().is_some_and(|keys| keys.len() > API_KEYS) {
+        mistakes.note(format!("{at}.keys"), format_args!("must have at most {API_KEYS} entries; put more into kv"));
+    }
+    let mut keys: Vec<ApiKeyRecord> = Vec::new();
+    for (index, entry) in document.keys.iter().flatten().enumerate() {
+        let at = format!("{at}.keys[{index}]");
+        let scopes = entry.scopes.as_deref().unwrap_or_default();
+        match ApiKeyRecord::new(&entry.id, &entry.label, &entry.hash, scopes, entry.expires.as_deref()) {
+            Ok(key) if keys.iter().any(|other| other.id == key.id) => {
+                mistakes.note(format!("{at}.id"), format_args!("{:?} is the id of another key too", key.id));
+            }
+            Ok(key) => keys.push(key),
+            Err((member, what)) => mistakes.note(format!("{at}.{member}"), what),
+        }
+    }
+    let seconds = (document.cache_seconds, format!("{at}.cache_seconds"));
+    ApiKeySet {
+        prefix: prefix.clone(),
+        kv: read_binding(document.kv.as_ref(), &format!("{at}.kv"), mistakes),
+        cache_seconds: bounded(seconds.0, CACHE_SECONDS, (1, CACHE_SECONDS_MAX), &seconds.1, mistakes),
+        keys,
+    }
+}
+
+pub(super) fn read_verifier(document: &VerifierDocument, at: &str, mistakes: &mut Mistakes) -> CustomVerifier {
+    let name = &document.name;
+    if !is_name(name) {
+        mistakes.note(format!("{at}.name"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {name:?}"));
+    }
+    match (&document.service, document.compiled.unwrap_or(false)) {
+        (None, false) => mistakes.note(format!("{at}.service"), "is required: the name of a service binding"),
+        (Some(_), true) => mistakes.note(format!("{at}.compiled"), "excludes service"),
+        _ => {}
+    }
+    let times = Times {
+        cache: (document.cache_seconds, 0),
+        negative: (document.negative_cache_seconds, 0),
+        timeout: document.timeout_seconds,
+    };
+    let (cache_seconds, negative_seconds, timeout) = times.read(at, mistakes);
+    CustomVerifier {
+        name: name.clone(),
+        service: read_binding(document.service.as_ref(), &format!("{at}.service"), mistakes),
+        prefix: read_prefix(document.token_prefix.as_ref(), at, mistakes),
+        cache_seconds,
+        negative_seconds,
+        timeout,
+    }
+}
+
+pub(super) fn read_dpop(document: Option<&DpopDocument>, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Dpop {
+    let Some(document) = document else { return Dpop { window: PROOF_WINDOW, nonce_key: None, replay_binding: None } };
+    let window = document.window_seconds;
+    let bounds = (PROOF_WINDOW_MIN, PROOF_WINDOW);
+    Dpop {
+        window: bounded(window, PROOF_WINDOW, bounds, "dpop.window_seconds", mistakes),
+        nonce_key: document.nonce_secret.as_ref().and_then(|name| {
+            read_long_secret(name, "dpop.nonce_secret", secrets, mistakes).map(|secret| NonceKey::new(&secret))
+        }),
+        replay_binding: read_binding(document.replay_binding.as_ref(), "dpop.replay_binding", mistakes),
+    }
+}
+
+pub(super) fn read_revocation(document: &RevocationTable, mistakes: &mut Mistakes) -> Revocation {
+    let bounds = (REVOCATION_SECONDS, CACHE_SECONDS_MAX);
+    let seconds = bounded(document.seconds, REVOCATION_SECONDS, bounds, "revocation.seconds", mistakes);
+    let key = document.key.clone().unwrap_or_else(|| "revocations".to_owned());
+    if key.is_empty() || key.len() > 512 {
+        mistakes.note("revocation.key", "must be 1 to 512 bytes (a limit of KV)");
+    }
+    let kv = read_binding(Some(&document.kv), "revocation.kv", mistakes).unwrap_or_default();
+    Revocation { kv, key, seconds: seconds.saturating_sub(KV_EDGE_SECONDS) }
+}
+
+fn read_binding(name: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Option<String> {
+    let name = name?;
+    if name.is_empty() {
+        mistakes.note(at, "must be the name of a binding");
+    }
+    Some(name.clone())
+}

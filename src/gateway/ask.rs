@@ -1,0 +1,187 @@
+//! Questions about credentials: to authorization servers, custom verifiers and stores.
+
+use crate::config::{ApiKeySet, ClientAuthentication, CustomVerifier, Introspection};
+use crate::forward::assertion;
+use crate::gateway::Gateway;
+use crate::gateway::keys::discover;
+use crate::limits::{PROVIDER_TIMEOUT, QUESTION_POLL, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
+use crate::observe::event::gateway_line;
+use crate::ports::{Ports, ProviderDocument, ProviderRequest};
+use crate::token::authenticate::Authenticating;
+use crate::token::cache::Digest;
+use crate::token::credential::VerifierId;
+use crate::token::questions::Turn;
+use crate::token::verifier::Answered;
+use crate::token::{api_key, custom, introspection};
+use crate::transport::url::HttpUrl;
+
+/// Names the question for the list of what is revoked: no credential has this digest.
+const REVOCATIONS: Digest = [0; 32];
+
+/// Asks whoever knows the credential; nothing where another request got the answer meanwhile, so that memory has it.
+///
+/// # Errors
+/// A description where there is no answer.
+pub(super) async fn ask<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    pending: &Authenticating,
+) -> Result<Option<Answered>, String> {
+    let config = &gateway.config;
+    let (seconds, shared) = match pending.verifier() {
+        VerifierId::Jwt(_) => return Err("a JWT is not asked about".to_owned()),
+        VerifierId::Introspection(index) => {
+            let asked = config.issuers.get(index).and_then(|issuer| issuer.introspection.as_ref());
+            asked.map_or((0, false), |asked| (asked.timeout, asked.cache_seconds > 0))
+        }
+        VerifierId::ApiKeys(_) => (u64::from(STORE_MILLISECONDS / 1000), true),
+        VerifierId::Custom(index) => {
+            config.verifiers.get(index).map_or((0, false), |custom| (custom.timeout, custom.cache_seconds > 0))
+        }
+    };
+    let mut about = *pending.digest();
+    if !shared {
+        // Its answer is for this request alone: it only counts.
+        ports.fill(&mut about);
+    }
+    if !turn(gateway, ports, &about, seconds, || gateway.remembers(pending, ports.now())).await? {
+        return Ok(None);
+    }
+    let answer = match pending.verifier() {
+        VerifierId::Jwt(_) => Err("a JWT is not asked about".to_owned()),
+        VerifierId::Introspection(index) => introspect(gateway, ports, pending, index).await,
+        VerifierId::ApiKeys(index) => {
+            let set = config.api_keys.get(index).ok_or("no such set")?;
+            read_record(ports, set, pending).await
+        }
+        VerifierId::Custom(index) => {
+            let custom = config.verifiers.get(index).ok_or("no such verifier")?;
+            let resource = pending.resource(config).map_or("", |resource| resource.identifier.as_str());
+            consult(ports, custom, pending.credential().token.expose(), resource).await
+        }
+    };
+    gateway.memory.borrow_mut().questions.done(&about);
+    answer.map(Some)
+}
+
+/// Waits for the turn to ask; false where `known` says that there is nothing to ask any more.
+async fn turn<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    about: &Digest,
+    seconds: u64,
+    known: impl Fn() -> bool,
+) -> Result<bool, String> {
+    let deadline = ports.now().plus_seconds(seconds);
+    loop {
+        // The question, and finding out where to ask.
+        let lost_after = seconds + 2 * PROVIDER_TIMEOUT + 1;
+        let turn = gateway.memory.borrow_mut().questions.turn(about, lost_after, ports.now());
+        match turn {
+            Turn::Ask => return Ok(true),
+            Turn::Full => return Err("too many questions are on their way".to_owned()),
+            Turn::Wait if ports.now() >= deadline => {
+                return Err("another request did not get the answer in time".to_owned());
+            }
+            Turn::Wait => ports.sleep(QUESTION_POLL).await,
+        }
+        if known() {
+            return Ok(false);
+        }
+    }
+}
+
+async fn introspect<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    pending: &Authenticating,
+    index: usize,
+) -> Result<Answered, String> {
+    let missing = "no such issuer";
+    let issuer = gateway.config.issuers.get(index).ok_or(missing)?;
+    let state = gateway.issuers.get(index).ok_or(missing)?;
+    let asked = issuer.introspection.as_ref().ok_or(missing)?;
+    let known = asked.endpoint.clone().or_else(|| state.introspection_endpoint.borrow().clone());
+    let endpoint = if let Some(endpoint) = known {
+        endpoint
+    } else {
+        let url = HttpUrl::parse(&issuer.identifier).map_err(|error| error.to_string())?;
+        let development = gateway.config.development;
+        discover(ports, &url, &issuer.identifier, "introspection_endpoint", development).await?
+    };
+    let assertion = client_assertion(ports, asked, &issuer.identifier).await?;
+    let token = pending.credential().token.expose();
+    let request = introspection::request(asked, &endpoint, token, assertion.as_deref());
+    let answer = post(ports, &request).await;
+    // It may have moved: look again after a failure.
+    *state.introspection_endpoint.borrow_mut() = answer.is_ok().then_some(endpoint);
+    answer.map(Answered::Provider)
+}
+
+/// The audience is the issuer identifier, which every authorization server must accept (RFC 7523 §3 as updated: endpoint
+/// URLs as audience let one server use the assertion at another).
+async fn client_assertion<P: Ports>(
+    ports: &P,
+    asked: &Introspection,
+    audience: &str,
+) -> Result<Option<String>, String> {
+    let ClientAuthentication::PrivateKeyJwt(key) = &asked.authentication else { return Ok(None) };
+    let mut random = [0; 16];
+    ports.fill(&mut random);
+    let input = introspection::client_assertion(asked, key, audience, &random, ports.now());
+    let signature = ports.sign(key, input.as_bytes()).await?;
+    Ok(Some(assertion::assemble(&input, &signature)))
+}
+
+async fn consult<P: Ports>(
+    ports: &P,
+    custom: &CustomVerifier,
+    token: &str,
+    resource: &str,
+) -> Result<Answered, String> {
+    if custom.service.is_none() {
+        return Err("a compiled verifier asks nobody".to_owned());
+    }
+    post(ports, &custom::request(custom, token, resource)).await.map(Answered::Provider)
+}
+
+async fn post<P: Ports>(ports: &P, request: &ProviderRequest) -> Result<ProviderDocument, String> {
+    let asked = request.service.as_ref().map_or_else(|| request.url.clone(), |name| format!("service {name:?}"));
+    let document = ports.post(request).await.map_err(|why| format!("{asked}: {why}"))?;
+    if document.status == 200 { Ok(document) } else { Err(format!("{asked}: status {}", document.status)) }
+}
+
+async fn read_record<P: Ports>(ports: &P, set: &ApiKeySet, pending: &Authenticating) -> Result<Answered, String> {
+    let Some((id, _)) = api_key::split(pending.credential().token.expose(), &set.prefix) else {
+        return Ok(Answered::Record(None));
+    };
+    let binding = set.kv.as_ref().ok_or("no store is configured")?;
+    let record = ports.read(binding, &api_key::store_key(&set.prefix, id), RECORD_BYTES).await;
+    record.map(Answered::Record).map_err(|why| format!("KV {binding:?}: {why}"))
+}
+
+/// Reads the list of what is revoked; whether there is one now.
+pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> bool {
+    let Some(revocation) = &gateway.config.revocation else { return false };
+    let fresh = || {
+        let due = gateway.memory.borrow().revocations.due(revocation.seconds, ports.now());
+        matches!(due, crate::token::revocation::Due::No)
+    };
+    match turn(gateway, ports, &REVOCATIONS, u64::from(STORE_MILLISECONDS / 1000), fresh).await {
+        Ok(true) => {}
+        Ok(false) => return true,
+        Err(_) => return false,
+    }
+    let asked = ports.now();
+    let document = ports.read(&revocation.kv, &revocation.key, REVOCATION_BYTES).await;
+    gateway.memory.borrow_mut().questions.done(&REVOCATIONS);
+    let now = ports.now();
+    match gateway.revocations(document, asked, now) {
+        Ok(_) => true,
+        Err(why) => {
+            let detail = format!("KV {:?}, key {:?}: {why}", revocation.kv, revocation.key);
+            ports.line(&gateway_line("error", "revocations_unavailable", &detail, now));
+            false
+        }
+    }
+}

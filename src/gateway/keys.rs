@@ -1,0 +1,148 @@
+//! The keys of issuers: from the cache of the place, else from the issuer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Issuer, IssuerKeys};
+use crate::gateway::{Gateway, IssuerState};
+use crate::jwks::discovery;
+use crate::jwks::freshness::lifetime;
+use crate::jwks::key_set::KeySet;
+use crate::limits::JWKS_STALE;
+use crate::observe::event::gateway_line;
+use crate::ports::{Ports, ProviderDocument};
+use crate::strict_json;
+use crate::time::UnixMillis;
+use crate::transport::url::HttpUrl;
+
+/// A key set as isolates of one place share it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SharedKeys {
+    /// The text of the JWK set.
+    jwks: String,
+    /// Until when it is fresh, in milliseconds since the epoch.
+    fresh_until: u64,
+}
+
+/// Fetches the keys of an issuer, which the walk has noted as an attempt, and keeps them; whether there are any now.
+/// What there was before stays where that fails.
+pub(super) async fn fetch_keys<P: Ports>(gateway: &Gateway, ports: &P, index: usize) -> bool {
+    let (Some(issuer), Some(state)) = (gateway.config.issuers.get(index), gateway.issuers.get(index)) else {
+        return false;
+    };
+    // Another isolate's keys are for one that has none: whoever refreshes, or looks for a new key, asks the issuer.
+    let first = state.keys.borrow().keys().is_none();
+    let name = shared_name(issuer);
+    if first && recall(ports, state, &name).await {
+        return true;
+    }
+    let now = ports.now();
+    match fetch(ports, issuer, state, gateway.config.development).await {
+        Ok((text, keys, lifetime)) => {
+            let (usable, skipped) = keys.counts();
+            let detail = format!("issuer {:?}: {usable} keys, {skipped} skipped", issuer.name);
+            ports.line(&gateway_line("info", "keys_fetched", &detail, now));
+            state.keys.borrow_mut().stored(keys, lifetime, ports.now());
+            let fresh_until = state.keys.borrow().fresh_until();
+            share(ports, &name, text, fresh_until).await;
+            true
+        }
+        Err(why) => {
+            // The keys may have moved: look again next time.
+            *state.jwks_uri.borrow_mut() = None;
+            state.keys.borrow_mut().failed(ports.now());
+            let detail = format!("issuer {:?}: {why}", issuer.name);
+            ports.line(&gateway_line("error", "keys_unavailable", &detail, now));
+            false
+        }
+    }
+}
+
+async fn fetch<P: Ports>(
+    ports: &P,
+    issuer: &Issuer,
+    state: &IssuerState,
+    development: bool,
+) -> Result<(String, KeySet, Option<u64>), String> {
+    let uri = match &issuer.keys {
+        IssuerKeys::Static(_) => return Err("a static key is not fetched".to_owned()),
+        IssuerKeys::At(uri) => uri.clone(),
+        IssuerKeys::Discovered(url) => {
+            let known = state.jwks_uri.borrow().clone();
+            match known {
+                Some(uri) => uri,
+                None => discover(ports, url, &issuer.identifier, "jwks_uri", development).await?,
+            }
+        }
+    };
+    let document = get(ports, &uri).await?;
+    let keys = KeySet::parse(&document.body)?;
+    *state.jwks_uri.borrow_mut() = Some(uri);
+    let lifetime = lifetime(document.cache_control.as_deref(), document.age.as_deref());
+    let text = String::from_utf8(document.body).map_err(|_| "the JWK set is no text".to_owned())?;
+    Ok((text, keys, lifetime))
+}
+
+/// The name of an issuer's keys in the cache of the place: it changes with what configuration says of them.
+fn shared_name(issuer: &Issuer) -> String {
+    let mut hash = Sha256::new();
+    hash.update(&issuer.identifier);
+    hash.update([0]);
+    if let IssuerKeys::At(uri) = &issuer.keys {
+        hash.update(uri);
+    }
+    format!("jwks/{}", URL_SAFE_NO_PAD.encode(hash.finalize()))
+}
+
+async fn recall<P: Ports>(ports: &P, state: &IssuerState, name: &str) -> bool {
+    let Some(text) = ports.recall(name).await else { return false };
+    let Ok(shared) = strict_json::parse(&text) else { return false };
+    let Ok(shared) = serde_json::from_value::<SharedKeys>(shared) else { return false };
+    let Ok(keys) = KeySet::parse(shared.jwks.as_bytes()) else { return false };
+    let (fresh_until, now) = (UnixMillis(shared.fresh_until), ports.now());
+    // Old ones are better than none, but the issuer is asked first.
+    let fresh = now < fresh_until;
+    if fresh {
+        state.keys.borrow_mut().recalled(keys, fresh_until, now);
+    }
+    fresh
+}
+
+async fn share<P: Ports>(ports: &P, name: &str, jwks: String, fresh_until: UnixMillis) {
+    let seconds = fresh_until.since(ports.now()) / 1000 + JWKS_STALE;
+    let shared = SharedKeys { jwks, fresh_until: fresh_until.0 };
+    if let Ok(text) = serde_json::to_vec(&shared) {
+        ports.keep(name, &text, seconds).await;
+    }
+}
+
+/// What the metadata of an issuer says. The first location that answers 200 decides: metadata that is there and wrong
+/// is not looked for elsewhere.
+pub(super) async fn discover<P: Ports>(
+    ports: &P,
+    issuer: &HttpUrl,
+    identifier: &str,
+    member: &str,
+    development: bool,
+) -> Result<String, String> {
+    let mut failures = Vec::new();
+    for location in discovery::locations(issuer) {
+        match get(ports, &location).await {
+            Ok(document) => return discovery::endpoint(&document.body, member, identifier, development),
+            Err(why) => failures.push(why),
+        }
+    }
+    Err(failures.join("; "))
+}
+
+async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
+    let document = ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
+    match document.status {
+        200 if document.is_json() => Ok(document),
+        200 => Err(format!("{url}: the answer is not JSON by its content type")),
+        status => Err(format!("{url}: status {status}")),
+    }
+}

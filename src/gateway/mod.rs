@@ -1,0 +1,419 @@
+//! The whole road of a request.
+//!
+//! [`Gateway::begin`] walks it without waiting, stage by stage, and stops where something is needed from the world:
+//! a [`Step`] says what. [`serve`] meets the needs through the ports and walks on. Those are the only awaits.
+
+mod ask;
+mod keys;
+mod serve;
+
+use std::cell::RefCell;
+
+use crate::config::{Config, IssuerKeys, Mistakes, Secrets};
+use crate::forward::response::{InboundHead, judge};
+use crate::forward::{assertion, request};
+use crate::jwks::freshness::{Freshness, KeyState};
+use crate::jwks::key_set::{KeySet, NoKey};
+use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
+use crate::mcp::envelope::RequestId;
+use crate::mcp::inspect::inspect;
+use crate::observe::trail::Trail;
+use crate::pipeline::{Head, OutboundRequest, Permit, Principal, Rejection, ResourceRequest, Routed};
+use crate::policy;
+use crate::ports::OriginFailure;
+use crate::rejection::{Dependency, TokenError};
+use crate::resource::route::route;
+use crate::respond::{self, Answer};
+use crate::time::UnixMillis;
+use crate::token::authenticate::{self, Authenticated, Authenticating, Authentication, Compiled, Known, Memory, Need};
+use crate::token::binding::proof::ProofError;
+use crate::token::binding::replay::Use;
+use crate::token::cache::Counts;
+use crate::token::revocation::{Due, RevocationList};
+use crate::token::verifier::{Answered, SignatureCheck};
+use crate::transport::guard::admit;
+use crate::transport::head::Method;
+
+pub use serve::{Served, serve, serve_closed};
+
+/// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
+#[derive(Debug)]
+pub struct Gateway {
+    config: Config,
+    compiled: Compiled,
+    /// Names of credentials in memory depend on it.
+    salt: [u8; 32],
+    issuers: Vec<IssuerState>,
+    memory: RefCell<Memory>,
+    /// What should be done in the background.
+    due: RefCell<Vec<Errand>>,
+}
+
+#[derive(Debug, Default)]
+struct IssuerState {
+    keys: RefCell<KeyState>,
+    /// Where the metadata said that the keys are.
+    jwks_uri: RefCell<Option<String>>,
+    /// Where the metadata said that tokens are asked about.
+    introspection_endpoint: RefCell<Option<String>>,
+}
+
+/// Something to do in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// Refresh the keys of an issuer.
+    Keys(usize),
+    /// Read the list of what is revoked again.
+    Revocations,
+}
+
+/// Where the walk stopped.
+#[derive(Debug)]
+pub enum Step {
+    /// The gateway answers by itself.
+    Answer(Answer, Reason),
+    /// The request goes to its origin server.
+    Forward(OutboundRequest),
+    /// Authentication needs something: [`Gateway::keys_fetched`], [`Gateway::signature_checked`],
+    /// [`Gateway::answered`], [`Gateway::revocations_read`] or [`Gateway::used`].
+    Need(Need, Box<Authenticating>),
+    /// An assertion has to be signed: [`Gateway::assertion_signed`].
+    NeedAssertion(String, Permit),
+    /// A refusal can name the request's id if the body is read: [`Gateway::refused`].
+    NeedBody(Rejection),
+}
+
+/// Why the gateway answers by itself.
+#[derive(Debug)]
+pub enum Reason {
+    /// It publishes what was asked for, or answers a preflight.
+    Served(&'static str),
+    /// It refuses.
+    Refused(Rejection),
+}
+
+impl Gateway {
+    /// Opens a gateway. `salt` is 32 unpredictable bytes, `compiled` the verifiers of whoever built it.
+    ///
+    /// # Errors
+    /// Every mistake of the configuration: see [`Config::load`].
+    pub fn open(
+        document: serde_json::Value,
+        secrets: &dyn Secrets,
+        salt: [u8; 32],
+        compiled: Compiled,
+    ) -> Result<Self, Mistakes> {
+        let config = Config::load(document, secrets)?;
+        compiled.check(&config)?;
+        let issuers = config.issuers.iter().map(|issuer| match &issuer.keys {
+            IssuerKeys::Static(key) => IssuerState {
+                keys: RefCell::new(KeyState::forever(KeySet::of_one((**key).clone()))),
+                ..IssuerState::default()
+            },
+            _ => IssuerState::default(),
+        });
+        Ok(Self {
+            issuers: issuers.collect(),
+            config,
+            compiled,
+            salt,
+            memory: RefCell::default(),
+            due: RefCell::default(),
+        })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Walks as far as it can be walked without waiting.
+    #[must_use]
+    pub fn begin(&self, head: Head, trail: &mut Trail, now: UnixMillis) -> Step {
+        let step = || -> Result<Step, Rejection> {
+            let admitted = admit(head, &self.config)?;
+            trail.era = Some(admitted.era());
+            match route(admitted, &self.config, trail)? {
+                Routed::Document(document, method) => {
+                    let (status, fields, body) = document.response(method);
+                    let answer = respond::own(status, fields, body, trail, &self.config);
+                    Ok(Step::Answer(answer, Reason::Served("public_document")))
+                }
+                Routed::Preflight(fields) => {
+                    let answer = respond::own(204, fields, String::new(), trail, &self.config);
+                    Ok(Step::Answer(answer, Reason::Served("preflight")))
+                }
+                Routed::Public(request) => self.permitted(policy::open(request), trail, now),
+                Routed::Resource(request) => self.authenticate(request, trail, now),
+            }
+        };
+        let step = step();
+        self.or_refuse(step, trail)
+    }
+
+    fn authenticate(&self, request: ResourceRequest, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
+        let pending = authenticate::begin(request, &self.config, &self.salt, trail, now)?;
+        self.proceed(pending, trail, now)
+    }
+
+    fn proceed(&self, pending: Box<Authenticating>, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
+        let issuer = pending.verifier().issuer();
+        let state = issuer.and_then(|issuer| self.issuers.get(issuer));
+        if let Some((issuer, state)) = issuer.zip(state) {
+            let mut keys = state.keys.borrow_mut();
+            if keys.freshness(now) == Freshness::UseAndRefresh {
+                // Whoever sees this first leads: from here on the others see an attempt.
+                keys.attempted(now);
+                self.due.borrow_mut().push(Errand::Keys(issuer));
+            }
+        }
+        let keys = state.map(|state| state.keys.borrow());
+        let authentication = {
+            let mut memory = self.memory.borrow_mut();
+            if let Some(revocation) = &self.config.revocation
+                && memory.revocations.due(revocation.seconds, now) == Due::Soon
+            {
+                memory.revocations.attempted(now);
+                self.due.borrow_mut().push(Errand::Revocations);
+            }
+            let (config, compiled) = (&self.config, &self.compiled);
+            let mut known = Known { config, keys: keys.as_deref(), compiled, memory: &mut memory, now };
+            authenticate::proceed(pending, &mut known, trail)?
+        };
+        drop(keys);
+        match authentication {
+            Authentication::Done(authenticated) => self.authenticated(*authenticated, trail, now),
+            Authentication::Need(need, pending) => {
+                if let (Need::Keys(_), Some(state)) = (&need, state) {
+                    let mut keys = state.keys.borrow_mut();
+                    keys.attempted(now);
+                    if keys.keys().is_some() && matches!(keys.freshness(now), Freshness::Use | Freshness::UseAndRefresh)
+                    {
+                        // There are keys, and not the one: this is a look-up.
+                        keys.looking();
+                    }
+                }
+                Ok(Step::Need(need, pending))
+            }
+        }
+    }
+
+    fn authenticated(&self, caller: Authenticated, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
+        trail.authentication_ms = now.since(trail.begun);
+        let inspected = inspect(caller, trail);
+        let permit = policy::authorize(inspected, &self.config)?;
+        self.permitted(permit, trail, now)
+    }
+
+    fn permitted(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
+        let signing_input = match (&self.config.assertion_key, permit.principal()) {
+            (Some(key), Principal::Subject(subject)) => {
+                let (origin, ..) = permit.destination(&self.config).ok_or(Rejection::Internal("destination"))?;
+                Some(assertion::signing_input(&self.config, key, subject, origin, &trail.request_id, now))
+            }
+            _ => None,
+        };
+        match signing_input {
+            Some(input) => Ok(Step::NeedAssertion(input, permit)),
+            None => request::outbound(permit, &self.config, None, trail).map(Step::Forward),
+        }
+    }
+
+    /// Walks on with the keys of an issuer, where they could be had.
+    #[must_use]
+    pub fn keys_fetched(&self, pending: Box<Authenticating>, got: bool, trail: &mut Trail, now: UnixMillis) -> Step {
+        let step = if got {
+            self.remember_if_unknown(&pending);
+            self.proceed(pending, trail, now)
+        } else {
+            Err(Rejection::unavailable(Dependency::IssuerKeys, JWKS_RETRY, String::new()))
+        };
+        self.or_refuse(step, trail)
+    }
+
+    fn remember_if_unknown(&self, pending: &Authenticating) {
+        let state = pending.verifier().issuer().and_then(|issuer| self.issuers.get(issuer));
+        let (Some(state), Some(kid)) = (state, pending.kid()) else { return };
+        let mut keys = state.keys.borrow_mut();
+        if keys.keys().is_some_and(|keys| !keys.knows(kid)) {
+            keys.remember_unknown(kid);
+        }
+    }
+
+    /// Walks on with the verdict on a signature: the token's, or its proof's.
+    #[must_use]
+    pub fn signature_checked(
+        &self,
+        check: SignatureCheck,
+        pending: Box<Authenticating>,
+        verdict: Result<bool, String>,
+        trail: &mut Trail,
+        now: UnixMillis,
+    ) -> Step {
+        let proof = pending.is_proving();
+        let refuse = |token, of_proof| if proof { Rejection::Proof(of_proof) } else { Rejection::Token(token) };
+        let step = match verdict.map(|good| check.answered(good)) {
+            Ok(Ok(good)) => self.proceed(pending.with_signature(good), trail, now),
+            // An answer that is not signed as it should be says nothing of the token.
+            _ if !proof && pending.has_answer() => {
+                let why = "the answer's signature is wrong".to_owned();
+                Err(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why))
+            }
+            Ok(Err(error)) => Err(refuse(error, ProofError::Signature)),
+            // The platform refuses some keys that look right, as points that are not on their curve.
+            Err(_) => Err(refuse(TokenError::Key(NoKey::Unusable), ProofError::Key)),
+        };
+        self.or_refuse(step, trail)
+    }
+
+    /// Walks on with the answer of whoever knows the credential; with nothing, where somebody else got it meanwhile.
+    #[must_use]
+    pub fn answered(
+        &self,
+        pending: Box<Authenticating>,
+        answer: Result<Option<Answered>, String>,
+        trail: &mut Trail,
+        now: UnixMillis,
+    ) -> Step {
+        let step = match answer {
+            Ok(Some(answer)) => self.proceed(pending.with_answer(answer), trail, now),
+            Ok(None) => self.proceed(pending, trail, now),
+            Err(why) => Err(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
+        };
+        self.or_refuse(step, trail)
+    }
+
+    /// Keeps the list of what is revoked as a store gave it at `asked`, and forgets what is on it.
+    ///
+    /// # Errors
+    /// A description where it is not there or cannot be read.
+    pub fn revocations(
+        &self,
+        document: Result<Option<Vec<u8>>, String>,
+        asked: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<usize, String> {
+        let list = document
+            .and_then(|document| document.ok_or_else(|| "there is no such key".to_owned()))
+            .and_then(|document| RevocationList::parse(&document));
+        let memory = &mut *self.memory.borrow_mut();
+        match list {
+            Ok(list) => {
+                let entries = list.len();
+                memory.cache.retain(|token| !list.revokes(token));
+                memory.revocations.stored(list, asked);
+                Ok(entries)
+            }
+            Err(why) => {
+                memory.revocations.failed(now);
+                Err(why)
+            }
+        }
+    }
+
+    /// Walks on with the list of what is revoked, where it could be had.
+    #[must_use]
+    pub fn revocations_read(
+        &self,
+        pending: Box<Authenticating>,
+        got: bool,
+        trail: &mut Trail,
+        now: UnixMillis,
+    ) -> Step {
+        let step = if got {
+            self.proceed(pending, trail, now)
+        } else {
+            Err(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()))
+        };
+        self.or_refuse(step, trail)
+    }
+
+    /// Walks on with what the guard of all isolates says of a proof.
+    #[must_use]
+    pub fn used(
+        &self,
+        pending: Box<Authenticating>,
+        used: Result<Use, String>,
+        trail: &mut Trail,
+        now: UnixMillis,
+    ) -> Step {
+        let step = match used {
+            Ok(Use::First) => self.proceed(pending.with_first_use(), trail, now),
+            Ok(Use::Again) => Err(Rejection::Proof(ProofError::Replayed)),
+            Ok(Use::Full) => {
+                Err(Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, "too many proofs".to_owned()))
+            }
+            Err(why) => Err(Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, why)),
+        };
+        self.or_refuse(step, trail)
+    }
+
+    /// Whether memory has come to know a credential meanwhile.
+    fn remembers(&self, pending: &Authenticating, now: UnixMillis) -> bool {
+        let cache = &mut self.memory.borrow_mut().cache;
+        cache.verified(pending.digest(), now).is_some() || cache.inactive(pending.digest(), now).is_some()
+    }
+
+    /// How often credentials were known, and the entries and bytes that memory has of them.
+    #[must_use]
+    pub fn token_cache(&self) -> (Counts, (usize, usize)) {
+        let memory = self.memory.borrow();
+        (memory.cache.counts(), memory.cache.size())
+    }
+
+    /// Walks on with the signature of an assertion.
+    #[must_use]
+    pub fn assertion_signed(
+        &self,
+        input: &str,
+        permit: Permit,
+        signature: Result<Vec<u8>, String>,
+        trail: &mut Trail,
+    ) -> Step {
+        let step = signature
+            .map_err(|_| Rejection::Internal("the identity assertion could not be signed"))
+            .map(|signature| assertion::assemble(input, &signature))
+            .and_then(|token| request::outbound(permit, &self.config, Some(&token), trail))
+            .map(Step::Forward);
+        self.or_refuse(step, trail)
+    }
+
+    /// Refuses, with the request's id where its body was read.
+    #[must_use]
+    pub fn refused(&self, rejection: Rejection, body: Option<&[u8]>, trail: &Trail) -> Step {
+        let id = body.map_or_else(RequestId::unknown, RequestId::of);
+        let answer = respond::refusal(&rejection, &id, trail, Some(&self.config));
+        Step::Answer(answer, Reason::Refused(rejection))
+    }
+
+    fn or_refuse(&self, step: Result<Step, Rejection>, trail: &Trail) -> Step {
+        match step {
+            Ok(step) => step,
+            // Only for a caller who is known, so that nobody else makes the gateway read.
+            Err(rejection) if trail.subject.is_some() && trail.method == Method::Post => Step::NeedBody(rejection),
+            Err(rejection) => self.refused(rejection, None, trail),
+        }
+    }
+
+    /// What the caller gets of the origin server's answer.
+    ///
+    /// # Errors
+    /// The refusal to send instead.
+    pub fn origin_answered(
+        &self,
+        answer: Result<InboundHead, OriginFailure>,
+        trail: &Trail,
+    ) -> Result<InboundHead, Rejection> {
+        let head = answer.map_err(|failure| match failure {
+            OriginFailure::BodyCutShort => Rejection::BodyCutShort,
+            OriginFailure::BodyTooLarge => Rejection::BodyTooLarge,
+            OriginFailure::CallerGone => Rejection::CallerGone,
+            OriginFailure::Timeout => Rejection::OriginTimeout,
+            OriginFailure::Unreachable => Rejection::OriginUnreachable,
+        })?;
+        let mut head = judge(head)?;
+        respond::complete(&mut head.fields, trail, &self.config);
+        Ok(head)
+    }
+}

@@ -1,0 +1,155 @@
+//! The driver: it meets the needs of the walk through the ports.
+
+use std::rc::Rc;
+
+use crate::forward::response::InboundHead;
+use crate::gateway::ask::{ask, read_revocations};
+use crate::gateway::keys::fetch_keys;
+use crate::gateway::{Errand, Gateway, Reason, Step};
+use crate::limits::{NEEDS, PEEK_BYTES};
+use crate::mcp::envelope::RequestId;
+use crate::observe::event::{Outcome, gateway_line, request_line};
+use crate::observe::trail::Trail;
+use crate::pipeline::{Head, OutboundRequest, Rejection};
+use crate::ports::Ports;
+use crate::respond::{self, Answer};
+use crate::token::authenticate::{Authenticating, Need};
+
+/// What goes back to the caller.
+#[derive(Debug)]
+pub enum Served<B> {
+    /// The gateway's own answer.
+    Own(Answer),
+    /// The origin server's answer, its body untouched.
+    Origin(InboundHead, B),
+}
+
+/// Serves one request from its head to the answer's head.
+pub async fn serve<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    head: Head,
+    body: P::RequestBody,
+) -> Served<P::ResponseBody> {
+    let mut trail = begin_trail(ports, &head);
+    let mut step = gateway.begin(head, &mut trail, ports.now());
+    for _ in 0..NEEDS {
+        start_errands(gateway, ports);
+        step = match step {
+            Step::Answer(answer, reason) => {
+                let outcome = match &reason {
+                    Reason::Served(what) => Outcome::Allow(what),
+                    Reason::Refused(rejection) => Outcome::Deny(rejection),
+                };
+                ports.line(&request_line(&trail, Some(&gateway.config), &outcome, answer.status, ports.now()));
+                return Served::Own(answer);
+            }
+            Step::Forward(outbound) => match forward(gateway, ports, outbound, &body, &mut trail).await {
+                Ok(served) => return served,
+                Err(rejection) => gateway.or_refuse(Err(rejection), &trail),
+            },
+            Step::Need(need, pending) => meet(gateway, ports, need, pending, &mut trail).await,
+            Step::NeedAssertion(input, permit) => {
+                let signature = match &gateway.config.assertion_key {
+                    Some(key) => ports.sign(key, input.as_bytes()).await,
+                    None => Err("there is no key".to_owned()),
+                };
+                gateway.assertion_signed(&input, permit, signature, &mut trail)
+            }
+            Step::NeedBody(rejection) => {
+                let text = ports.peek(&body, PEEK_BYTES).await;
+                gateway.refused(rejection, text.as_deref(), &trail)
+            }
+        };
+    }
+    let rejection = Rejection::Internal("the walk does not end");
+    let answer = respond::refusal(&rejection, &RequestId::unknown(), &trail, Some(&gateway.config));
+    ports.line(&request_line(&trail, Some(&gateway.config), &Outcome::Deny(&rejection), answer.status, ports.now()));
+    Served::Own(answer)
+}
+
+/// Refuses a request because the configuration is not valid: nothing passes until it is.
+pub fn serve_closed<P: Ports>(ports: &P, head: &Head) -> Answer {
+    let trail = begin_trail(ports, head);
+    let rejection = Rejection::Misconfigured;
+    let answer = respond::refusal(&rejection, &RequestId::unknown(), &trail, None);
+    ports.line(&request_line(&trail, None, &Outcome::Deny(&rejection), answer.status, ports.now()));
+    answer
+}
+
+fn begin_trail<P: Ports>(ports: &P, head: &Head) -> Trail {
+    let mut random = [0; 40];
+    ports.fill(&mut random);
+    Trail::begin(head.method, head.fields.get("traceparent"), &random, ports.now())
+}
+
+async fn forward<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    outbound: OutboundRequest,
+    body: &P::RequestBody,
+    trail: &mut Trail,
+) -> Result<Served<P::ResponseBody>, Rejection> {
+    let sent = ports.now();
+    let (head, body) = match ports.send(outbound, body).await {
+        Ok((head, body)) => (Ok(head), Some(body)),
+        Err(failure) => (Err(failure), None),
+    };
+    let now = ports.now();
+    trail.origin_ms = Some(now.since(sent));
+    let head = gateway.origin_answered(head, trail)?;
+    let body = body.ok_or(Rejection::Internal("an answer without a body"))?;
+    ports.line(&request_line(trail, Some(&gateway.config), &Outcome::Allow("forwarded"), head.status, now));
+    Ok(Served::Origin(head, body))
+}
+
+/// Meets a need of authentication, and walks on.
+async fn meet<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    need: Need,
+    pending: Box<Authenticating>,
+    trail: &mut Trail,
+) -> Step {
+    match need {
+        Need::Keys(issuer) => {
+            let got = fetch_keys(gateway, ports, issuer).await;
+            gateway.keys_fetched(pending, got, trail, ports.now())
+        }
+        Need::Signature(check) => {
+            let verdict = ports.verify(&check).await;
+            if let Err(why) = &verdict {
+                ports.line(&gateway_line("warn", "signature_check_failed", why, ports.now()));
+            }
+            gateway.signature_checked(*check, pending, verdict, trail, ports.now())
+        }
+        Need::Answer => {
+            let answer = ask(gateway, ports, &pending).await;
+            gateway.answered(pending, answer, trail, ports.now())
+        }
+        Need::Revocations => {
+            let got = read_revocations(gateway, ports).await;
+            gateway.revocations_read(pending, got, trail, ports.now())
+        }
+        Need::FirstUse(single) => {
+            let used = match &gateway.config.dpop.replay_binding {
+                Some(binding) => ports.use_once(binding, &single).await,
+                None => Err("there is no binding".to_owned()),
+            };
+            gateway.used(pending, used, trail, ports.now())
+        }
+    }
+}
+
+fn start_errands<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P) {
+    for errand in gateway.due.take() {
+        let (gateway, ports) = (Rc::clone(gateway), ports.clone());
+        let work = ports.clone();
+        work.spawn(Box::pin(async move {
+            match errand {
+                Errand::Keys(issuer) => fetch_keys(&gateway, &ports, issuer).await,
+                Errand::Revocations => read_revocations(&gateway, &ports).await,
+            };
+        }));
+    }
+}

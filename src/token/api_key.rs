@@ -1,0 +1,200 @@
+//! API keys: `PREFIX_ID_SECRET`. The prefix says whose key it is, the id finds its record, and the record holds a salted
+//! hash of the secret, which nobody can turn back.
+
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, Mac as _};
+use jwt_compact::Claims;
+use serde::Deserialize;
+use sha2::Sha256;
+
+use crate::config::ApiKeySet;
+use crate::limits::{API_KEY_ID_CHARS, API_KEY_SECRET_CHARS};
+use crate::oauth::scope::Scope;
+use crate::rejection::TokenError;
+use crate::strict_json;
+use crate::time::UnixMillis;
+use crate::token::credential::Credential;
+use crate::token::principal::{CredentialKind, Subject};
+use crate::token::verified::{Confirmation, VerifiedToken};
+use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+
+/// The scheme of [`ApiKeyRecord::hash`].
+const HASH: &str = "hmac-sha256";
+
+/// A key as it is kept.
+#[derive(Debug, Clone)]
+pub struct ApiKeyRecord {
+    /// Finds it.
+    pub id: String,
+    /// Says whose it is, in the log.
+    pub label: String,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it ends.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+/// A record as a store holds it: the members of configuration.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredRecord {
+    id: String,
+    label: String,
+    hash: String,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    expires: Option<String>,
+}
+
+impl ApiKeyRecord {
+    /// Makes a record of the parts that configuration has.
+    ///
+    /// # Errors
+    /// The name of the member that is wrong, and what would be right.
+    pub fn new(
+        id: &str,
+        label: &str,
+        hash: &str,
+        scopes: &[String],
+        expires: Option<&str>,
+    ) -> Result<Self, (&'static str, String)> {
+        if !is_id(id) {
+            return Err(("id", format!("must be 1 to {API_KEY_ID_CHARS} letters and digits, got {id:?}")));
+        }
+        if label.is_empty() || label.chars().count() > 100 || label.chars().any(char::is_control) {
+            return Err(("label", "must be 1 to 100 characters, none of them a control character".to_owned()));
+        }
+        let (salt, digest) = parse_hash(hash)
+            .ok_or_else(|| ("hash", format!("must be {HASH}$SALT$DIGEST, as `npm run apikey` prints it")))?;
+        let scopes = scopes.iter().map(|scope| Scope::parse(scope)).collect::<Result<_, _>>();
+        let expires = expires
+            .map(|text| DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()))
+            .transpose()
+            .map_err(|_| ("expires", "must be a moment as 2027-01-31T00:00:00Z (RFC 3339)".to_owned()))?;
+        Ok(Self {
+            id: id.to_owned(),
+            label: label.to_owned(),
+            salt,
+            hash: digest,
+            scopes: scopes.map_err(|error| ("scopes", error))?,
+            expires,
+        })
+    }
+
+    /// Reads a record of a store.
+    ///
+    /// # Errors
+    /// A description of what is wrong.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let value = strict_json::parse(text).map_err(|error| format!("the record is {error}"))?;
+        let record: StoredRecord = serde_json::from_value(value).map_err(|_| "the record is no API key".to_owned())?;
+        Self::new(&record.id, &record.label, &record.hash, &record.scopes, record.expires.as_deref())
+            .map_err(|(member, what)| format!("{member}: {what}"))
+    }
+
+    /// Whether `secret` is this key's, in a time that does not depend on how much of it is right.
+    fn opens(&self, secret: &str) -> bool {
+        mac(&self.salt, secret).is_some_and(|mac| mac.verify_slice(&self.hash).is_ok())
+    }
+}
+
+fn mac(salt: &[u8], secret: &str) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(salt).ok()?;
+    mac.update(secret.as_bytes());
+    Some(mac)
+}
+
+fn parse_hash(text: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (salt, digest) = text.strip_prefix(HASH)?.strip_prefix('$')?.split_once('$')?;
+    let salt = URL_SAFE_NO_PAD.decode(salt).ok().filter(|salt| salt.len() >= 16)?;
+    let digest = URL_SAFE_NO_PAD.decode(digest).ok().filter(|digest| digest.len() == 32)?;
+    Some((salt, digest))
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=API_KEY_ID_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Id and secret of a key of the set with this prefix.
+#[must_use]
+pub fn split<'a>(text: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
+    let (id, secret) = text.strip_prefix(prefix)?.strip_prefix('_')?.split_once('_')?;
+    let secret_fits = (API_KEY_SECRET_CHARS..=128).contains(&secret.len())
+        && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (is_id(id) && secret_fits).then_some((id, secret))
+}
+
+/// Verifies the keys of one set.
+pub struct ApiKeyVerifier<'a> {
+    /// The set.
+    pub set: &'a ApiKeySet,
+    /// This gateway's own URL, which vouches for its keys.
+    pub gateway: &'a str,
+}
+
+impl TokenVerifier for ApiKeyVerifier<'_> {
+    /// 1. the key has the form `PREFIX_ID_SECRET`;
+    /// 2. there is a record of that id, in configuration or in the store;
+    /// 3. the secret is the record's.
+    fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
+        let Some((id, secret)) = split(credential.token.expose(), &self.set.prefix) else {
+            return Verification::Refused(TokenError::ApiKeyUnknown);
+        };
+        let fixed = self.set.keys.iter().find(|key| key.id == id);
+        let stored = match (fixed, &self.set.kv, evidence.answer) {
+            (Some(_), ..) | (None, None, _) => None,
+            (None, Some(_), Some(Answered::Record(record))) => match record.as_deref().map(ApiKeyRecord::parse) {
+                None => None,
+                Some(Ok(record)) if record.id == id => Some(record),
+                Some(Ok(_)) => return Verification::Unusable("the record is of another key".to_owned()),
+                Some(Err(why)) => return Verification::Unusable(why),
+            },
+            (None, Some(_), _) => return Verification::NeedAnswer,
+        };
+        let good = fixed.or(stored.as_ref()).filter(|record| record.opens(secret));
+        match good {
+            Some(record) => Verification::Verified(Box::new(self.verified(record, fixed.is_some(), evidence.now))),
+            None if self.set.kv.is_some() => {
+                Verification::RefusedFor(TokenError::ApiKeyUnknown, self.set.cache_seconds)
+            }
+            None => Verification::Refused(TokenError::ApiKeyUnknown),
+        }
+    }
+}
+
+impl ApiKeyVerifier<'_> {
+    fn verified(&self, record: &ApiKeyRecord, fixed: bool, now: UnixMillis) -> VerifiedToken {
+        let mut times = Claims::new(());
+        times.expiration = record.expires;
+        VerifiedToken {
+            subject: Rc::new(Subject {
+                issuer: self.gateway.to_owned(),
+                subject: format!("apikey:{}:{}", self.set.prefix, record.id),
+                client: Some(format!("apikey:{}", self.set.prefix)),
+                scopes: record.scopes.iter().cloned().collect(),
+                kind: CredentialKind::ApiKey,
+                label: Some(record.label.clone()),
+            }),
+            audiences: None,
+            times,
+            leeway: 0,
+            id: Some(format!("{}_{}", self.set.prefix, record.id)),
+            confirmation: Confirmation::None,
+            signed_with: None,
+            usable_until: if fixed { UnixMillis(u64::MAX) } else { now.plus_seconds(self.set.cache_seconds) },
+        }
+    }
+}
+
+/// The key of a record in the store.
+#[must_use]
+pub fn store_key(prefix: &str, id: &str) -> String {
+    format!("apikey:{prefix}:{id}")
+}

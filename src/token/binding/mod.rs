@@ -1,0 +1,106 @@
+//! Sender-constrained tokens: bound to a key (DPoP, RFC 9449) or to a client certificate (RFC 8705), so that a stolen
+//! one opens nothing.
+
+pub mod nonce;
+pub mod proof;
+pub mod replay;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::config::{Config, Requirement, Resource};
+use crate::oauth::bearer::AuthScheme;
+use crate::rejection::{Rejection, TokenError};
+use crate::time::UnixMillis;
+use crate::token::binding::proof::{Expected, Proof, ProofError, SingleUse};
+use crate::token::credential::Credential;
+use crate::token::verified::{Confirmation, VerifiedToken};
+use crate::token::verifier::{GoodSignature, SignatureCheck};
+use crate::transport::guard::Admitted;
+
+/// What has to be done before the binding of a token holds.
+#[derive(Debug)]
+pub enum Binding {
+    /// Nothing: it holds, or the token is bound to nothing and need not be.
+    Holds,
+    /// The signature of a proof has to be checked.
+    NeedSignature(Box<SignatureCheck>),
+    /// The proof must not have been used before.
+    NeedSingleUse(SingleUse),
+}
+
+/// Holds a token to what it is bound to:
+///
+/// 1. a binding that nobody here can check, or that the resource does not take, refuses the token (R24);
+/// 2. a token bound to a certificate came over a connection with that certificate (RFC 8705 §3);
+/// 3. a token bound to a key came under `DPoP` with a proof for this request (RFC 9449 §7.1), and one that is not bound
+///    did not;
+/// 4. a resource that requires a binding gets one.
+///
+/// # Errors
+/// [`Rejection::Token`] or [`Rejection::Proof`].
+pub fn check(
+    credential: &Credential,
+    verified: &VerifiedToken,
+    admitted: &Admitted,
+    resource: &Resource,
+    config: &Config,
+    signature: Option<&GoodSignature>,
+    now: UnixMillis,
+) -> Result<Binding, Rejection> {
+    let refuse = |error| Err(Rejection::Token(error));
+    let (jkt, x5t) = match &verified.confirmation {
+        Confirmation::None => (None, None),
+        Confirmation::Bound { jkt, x5t } => (jkt.as_deref(), x5t.as_deref()),
+        Confirmation::Unknown => return refuse(TokenError::SenderConstrained),
+    };
+    let not_taken = |bound: bool, requirement| bound && requirement == Requirement::Off;
+    if not_taken(jkt.is_some(), resource.dpop) || not_taken(x5t.is_some(), resource.certificate_bound) {
+        return refuse(TokenError::SenderConstrained);
+    }
+    if let Some(x5t) = x5t {
+        let presented = admitted.head().certificate.as_ref().map(|digest| URL_SAFE_NO_PAD.encode(digest));
+        if presented.as_deref() != Some(x5t) {
+            return refuse(TokenError::Certificate);
+        }
+    } else if resource.certificate_bound == Requirement::Required {
+        return refuse(TokenError::NotBound);
+    }
+    match (jkt, credential.scheme) {
+        (Some(jkt), AuthScheme::Dpop) => prove(credential, jkt, admitted, config, signature, now),
+        (Some(_), AuthScheme::Bearer) => refuse(TokenError::BoundUnderBearer),
+        (None, AuthScheme::Dpop) => refuse(TokenError::NotBound),
+        (None, AuthScheme::Bearer) if resource.dpop == Requirement::Required => refuse(TokenError::NotBound),
+        (None, AuthScheme::Bearer) => Ok(Binding::Holds),
+    }
+}
+
+fn prove(
+    credential: &Credential,
+    jkt: &str,
+    admitted: &Admitted,
+    config: &Config,
+    signature: Option<&GoodSignature>,
+    now: UnixMillis,
+) -> Result<Binding, Rejection> {
+    let head = admitted.head();
+    let urls = admitted.urls(config);
+    let expected = Expected {
+        method: head.method.as_str(),
+        urls: &urls,
+        token: credential.token.expose(),
+        jkt,
+        window: config.dpop.window,
+        now,
+    };
+    let proof = Proof::read(head.fields.get("dpop"), &expected).map_err(Rejection::Proof)?;
+    if let Some(key) = &config.dpop.nonce_key
+        && !proof.nonce().is_some_and(|nonce| key.accepts(nonce, now))
+    {
+        return Err(Rejection::Proof(ProofError::Nonce));
+    }
+    Ok(match proof.signature(signature).map_err(Rejection::Proof)? {
+        Some(check) => Binding::NeedSignature(check),
+        None => Binding::NeedSingleUse(proof.single_use(config.dpop.window)),
+    })
+}

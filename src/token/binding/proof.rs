@@ -1,0 +1,208 @@
+//! DPoP proofs (RFC 9449 §4): the caller shows, for this one request, that it holds the key that its token is bound to.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::TokenType;
+use crate::jwks::key::{JwsAlgorithm, VerificationKey};
+use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES};
+use crate::time::UnixMillis;
+use crate::token::untrusted::UntrustedToken;
+use crate::token::verifier::{GoodSignature, SignatureCheck};
+use crate::transport::url::HttpUrl;
+
+/// What is wrong with a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofError {
+    /// `alg` is none that is verified here, or does not fit the key.
+    Algorithm,
+    /// `ath` is not the digest of the token.
+    AccessTokenHash,
+    /// A claim is missing or has a wrong type.
+    Claims,
+    /// `iat` is too far from now.
+    Expired,
+    /// The key is private, weak or malformed.
+    Key,
+    /// Not one JWS of the type `dpop+jwt` with a key.
+    Malformed,
+    /// `htm` is another method.
+    Method,
+    /// No proof was sent, or more than one.
+    Missing,
+    /// `nonce` is missing, or none that this gateway gave out lately (RFC 9449 §9).
+    Nonce,
+    /// The token is bound to another key.
+    OtherKey,
+    /// It was used before.
+    Replayed,
+    /// The signature is wrong.
+    Signature,
+    /// `htu` is another URL.
+    Url,
+}
+
+impl ProofError {
+    /// The reason in the log.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Algorithm => "proof_algorithm",
+            Self::AccessTokenHash => "proof_access_token_hash",
+            Self::Claims => "proof_claims",
+            Self::Expired => "proof_expired",
+            Self::Key => "proof_key",
+            Self::Malformed => "proof_malformed",
+            Self::Method => "proof_method",
+            Self::Missing => "proof_missing",
+            Self::Nonce => "proof_nonce",
+            Self::OtherKey => "proof_other_key",
+            Self::Replayed => "proof_replayed",
+            Self::Signature => "proof_signature",
+            Self::Url => "proof_url",
+        }
+    }
+}
+
+/// A proof whose form is right, and its key.
+#[derive(Debug)]
+pub struct Proof {
+    jws: UntrustedToken,
+    key: VerificationKey,
+    algorithm: JwsAlgorithm,
+    jti: String,
+    issued_at: u64,
+}
+
+/// What a proof has to be about.
+#[derive(Debug)]
+pub struct Expected<'a> {
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's URL, in the spellings that name it.
+    pub urls: &'a [HttpUrl],
+    /// The access token.
+    pub token: &'a str,
+    /// The thumbprint to which the token is bound.
+    pub jkt: &'a str,
+    /// Seconds that `iat` may lie from now, either way.
+    pub window: u64,
+    /// The time.
+    pub now: UnixMillis,
+}
+
+impl Proof {
+    /// Reads a proof and holds it to what it has to be about:
+    ///
+    /// 1. one JWS of at most [`PROOF_BYTES`], `typ` `dpop+jwt`, an asymmetric `alg`, a public `jwk` (RFC 9449 §4.3);
+    /// 2. the key is the one that the token is bound to (§6.1);
+    /// 3. `htm` and `htu` are those of the request; query and fragment do not count;
+    /// 4. `iat` lies within the window;
+    /// 5. `ath` is the SHA-256 of the token (§4.2);
+    /// 6. `jti` is there, at most [`PROOF_JTI_BYTES`] long.
+    ///
+    /// Not checked here: the signature, the nonce, and whether it was used before.
+    ///
+    /// # Errors
+    /// The [`ProofError`] of the first that fails.
+    pub fn read(field: Option<&str>, expected: &Expected<'_>) -> Result<Self, ProofError> {
+        let text = field.ok_or(ProofError::Missing)?;
+        if text.len() > PROOF_BYTES {
+            return Err(ProofError::Malformed);
+        }
+        // A repeated field arrives joined by a comma, which no JWS has.
+        if text.contains(',') {
+            return Err(ProofError::Missing);
+        }
+        let jws = UntrustedToken::parse_with_key(text).map_err(|_| ProofError::Malformed)?;
+        if *jws.typ() != TokenType::Named("dpop+jwt".to_owned()) {
+            return Err(ProofError::Malformed);
+        }
+        let algorithm = JwsAlgorithm::parse(jws.algorithm()).ok_or(ProofError::Algorithm)?;
+        let key = jws.jwk().ok_or(ProofError::Malformed)?;
+        let key = VerificationKey::parse(key).map_err(|_| ProofError::Key)?;
+        if !key.fits(algorithm) {
+            return Err(ProofError::Algorithm);
+        }
+        if key.thumbprint() != expected.jkt {
+            return Err(ProofError::OtherKey);
+        }
+        let text = |claim: &str| jws.claims().get(claim).and_then(Value::as_str).ok_or(ProofError::Claims);
+        if text("htm")? != expected.method {
+            return Err(ProofError::Method);
+        }
+        let url = target(text("htu")?).ok_or(ProofError::Url)?;
+        if !expected.urls.contains(&url) {
+            return Err(ProofError::Url);
+        }
+        let issued_at = jws.claims().get("iat").and_then(whole_seconds).ok_or(ProofError::Claims)?;
+        if issued_at.abs_diff(expected.now.seconds()) > expected.window {
+            return Err(ProofError::Expired);
+        }
+        if text("ath")? != URL_SAFE_NO_PAD.encode(Sha256::digest(expected.token)) {
+            return Err(ProofError::AccessTokenHash);
+        }
+        let jti = text("jti")?.to_owned();
+        if jti.is_empty() || jti.len() > PROOF_JTI_BYTES {
+            return Err(ProofError::Claims);
+        }
+        Ok(Self { jws, key, algorithm, jti, issued_at })
+    }
+
+    /// `nonce`.
+    #[must_use]
+    pub fn nonce(&self) -> Option<&str> {
+        self.jws.claims().get("nonce").and_then(Value::as_str)
+    }
+
+    /// The check of its signature, unless `proof` shows that it was made.
+    ///
+    /// # Errors
+    /// [`ProofError::Signature`] where it cannot be a signature of such a key.
+    pub fn signature(&self, proof: Option<&GoodSignature>) -> Result<Option<Box<SignatureCheck>>, ProofError> {
+        if proof.is_some_and(|proof| proof.covers(&self.jws, &self.key)) {
+            return Ok(None);
+        }
+        SignatureCheck::of(&self.jws, &self.key, self.algorithm).map(Some).map_err(|_| ProofError::Signature)
+    }
+
+    /// What it may be used for once: the digest of key and `jti`, and the second after which it is too old anyway.
+    #[must_use]
+    pub fn single_use(&self, window: u64) -> SingleUse {
+        let jkt = self.key.thumbprint();
+        let mut hash = Sha256::new();
+        hash.update(jkt);
+        hash.update([0]);
+        hash.update(&self.jti);
+        SingleUse { jkt: jkt.to_owned(), id: hash.finalize().into(), until: self.issued_at + window + 1 }
+    }
+}
+
+/// Something that may be used once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SingleUse {
+    /// Whose it is: the thumbprint of the key.
+    pub jkt: String,
+    /// Its name.
+    pub id: [u8; 32],
+    /// The second after which it is of no use.
+    pub until: u64,
+}
+
+/// The URL of `htu` without query and fragment (RFC 9449 §4.3).
+fn target(htu: &str) -> Option<HttpUrl> {
+    let text = htu.split(['?', '#']).next()?;
+    let url = HttpUrl::parse(text).ok()?;
+    // An empty path is the root (RFC 9110 §4.2.3).
+    if url.path().is_empty() { HttpUrl::parse(&format!("{text}/")).ok() } else { Some(url) }
+}
+
+fn whole_seconds(value: &Value) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+    value
+        .as_u64()
+        .or_else(|| value.as_f64().filter(|seconds| (0.0..=1e11).contains(seconds)).map(|seconds| seconds as u64))
+        .filter(|seconds| *seconds <= 100_000_000_000)
+}

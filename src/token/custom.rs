@@ -1,0 +1,54 @@
+//! Credentials that a Worker of the user's own knows about, asked through a service binding. Its answers are those of
+//! RFC 7662 §2.2, so that there is one reading of both.
+
+use serde_json::json;
+
+use crate::config::CustomVerifier;
+use crate::oauth::scope::ScopeSet;
+use crate::ports::ProviderRequest;
+use crate::token::credential::Credential;
+use crate::token::introspection::{Rules, plain, read_active};
+use crate::token::principal::CredentialKind;
+use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+
+/// Asks a service binding.
+pub struct ServiceVerifier<'a> {
+    /// How it is asked.
+    pub custom: &'a CustomVerifier,
+    /// This gateway's own URL: who vouches, where the answer does not say.
+    pub gateway: &'a str,
+}
+
+impl TokenVerifier for ServiceVerifier<'_> {
+    fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
+        let _ = credential;
+        let Some(Answered::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
+        let members = match plain(document) {
+            Ok(members) => members,
+            Err(why) => return Verification::Unusable(why),
+        };
+        let rules = Rules {
+            issuer: self.gateway,
+            kind: CredentialKind::Custom,
+            // It was told for which resource the credential is: `aud` is its to leave out.
+            audience_required: false,
+            leeway: 0,
+            grant_scopes: &ScopeSet::default(),
+            cache_seconds: self.custom.cache_seconds,
+            negative_seconds: self.custom.negative_seconds,
+        };
+        read_active(&members, &rules, evidence.now)
+    }
+}
+
+/// What a verifier is asked. The host is a reserved name: a service binding does not look at it.
+#[must_use]
+pub fn request(custom: &CustomVerifier, token: &str, resource: &str) -> ProviderRequest {
+    ProviderRequest {
+        url: "https://verifier.invalid/".to_owned(),
+        service: custom.service.clone(),
+        fields: vec![("accept", "application/json".to_owned()), ("content-type", "application/json".to_owned())],
+        body: json!({ "version": 1, "token": token, "resource": resource }).to_string(),
+        seconds: custom.timeout,
+    }
+}

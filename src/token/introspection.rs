@@ -1,0 +1,256 @@
+//! Tokens that their authorization server is asked about (RFC 7662), and its answers, signed ones too (RFC 9701).
+
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+
+use crate::config::{ClientAuthentication, Introspection, Issuer, TokenType};
+use crate::forward::assertion::AssertionKey;
+use crate::limits::CLIENT_ASSERTION_SECONDS;
+use crate::oauth::scope::{Scope, ScopeSet};
+use crate::ports::{ProviderDocument, ProviderRequest};
+use crate::rejection::TokenError;
+use crate::strict_json;
+use crate::time::UnixMillis;
+use crate::token::claims::{scopes_of, text, texts, times};
+use crate::token::credential::Credential;
+use crate::token::jwt;
+use crate::token::principal::{CredentialKind, Subject};
+use crate::token::untrusted::UntrustedToken;
+use crate::token::verified::{Confirmation, VerifiedToken};
+use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+
+const JSON: &str = "application/json";
+const SIGNED: &str = "application/token-introspection+jwt";
+
+/// Asks the authorization server of one issuer.
+pub struct IntrospectionVerifier<'a> {
+    /// The issuer.
+    pub issuer: &'a Issuer,
+    /// How it is asked.
+    pub introspection: &'a Introspection,
+}
+
+impl TokenVerifier for IntrospectionVerifier<'_> {
+    /// 1. the answer is of the media type that was asked for;
+    /// 2. a signed one (RFC 9701 §5) is of the right type, signed by the issuer, from it and for this client;
+    /// 3. `active` is a boolean; false refuses the token, anything else leaves it unknown;
+    /// 4. `iss`, where it is there, is the issuer;
+    /// 5. see [`read_active`].
+    fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
+        let _ = credential;
+        let Some(Answered::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
+        let members = if self.introspection.signed_response {
+            match self.signed(document, evidence) {
+                Ok(members) => members,
+                Err(verification) => return verification,
+            }
+        } else {
+            match plain(document) {
+                Ok(members) => members,
+                Err(why) => return Verification::Unusable(why),
+            }
+        };
+        match members.get("iss") {
+            None => {}
+            Some(Value::String(iss)) if self.issuer.tenant_of(iss).is_some() => {}
+            Some(_) => return Verification::Unusable("the answer is of another issuer".to_owned()),
+        }
+        let rules = Rules {
+            issuer: &self.issuer.identifier,
+            kind: CredentialKind::Introspection,
+            audience_required: !self.introspection.allow_missing_audience,
+            leeway: self.issuer.leeway,
+            grant_scopes: &self.issuer.grant_scopes,
+            cache_seconds: self.introspection.cache_seconds,
+            negative_seconds: self.introspection.negative_seconds,
+        };
+        read_active(&members, &rules, evidence.now)
+    }
+}
+
+impl IntrospectionVerifier<'_> {
+    fn signed(&self, document: &ProviderDocument, evidence: &Evidence<'_>) -> Result<Map<String, Value>, Verification> {
+        let unusable = |why: &str| Verification::Unusable(why.to_owned());
+        if document.media_type() != SIGNED {
+            return Err(unusable("the answer is not application/token-introspection+jwt"));
+        }
+        let text = std::str::from_utf8(&document.body).map_err(|_| unusable("the answer is not text"))?;
+        let jws = UntrustedToken::parse(text.trim()).map_err(|_| unusable("the answer is no signed JWT"))?;
+        let types = [TokenType::Named("token-introspection+jwt".to_owned())];
+        let keys = evidence.keys.ok_or(Verification::NeedKeys)?;
+        jwt::signed(&jws, self.issuer, &types, keys, evidence).map_err(|verification| match verification {
+            // The answer is at fault here, not the caller's token.
+            Verification::Refused(_) => unusable("the answer is not signed by the issuer, or not as configured"),
+            other => other,
+        })?;
+        let claims = jws.claims();
+        let ours = claims
+            .get("aud")
+            .and_then(texts)
+            .is_some_and(|audiences| audiences.contains(&self.introspection.client_id));
+        if claims.get("iss").and_then(Value::as_str) != Some(&self.issuer.identifier) || !ours {
+            return Err(unusable("the signed answer is from somebody else, or for somebody else"));
+        }
+        match claims.get("token_introspection") {
+            Some(Value::Object(members)) => Ok(members.clone()),
+            _ => Err(unusable("the signed answer has no token_introspection")),
+        }
+    }
+}
+
+/// The JSON object of an answer.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn plain(document: &ProviderDocument) -> Result<Map<String, Value>, String> {
+    if document.media_type() != JSON {
+        return Err("the answer is not application/json".to_owned());
+    }
+    match strict_json::parse(&document.body) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err("the answer is no JSON object".to_owned()),
+        Err(error) => Err(format!("the answer is {error}")),
+    }
+}
+
+/// How an answer in the terms of RFC 7662 §2.2 is read.
+pub(super) struct Rules<'a> {
+    /// Who vouches, where the answer does not say.
+    pub(super) issuer: &'a str,
+    /// The kind of credential.
+    pub(super) kind: CredentialKind,
+    /// Whether `aud` must be there.
+    pub(super) audience_required: bool,
+    /// Seconds by which clocks may differ.
+    pub(super) leeway: u64,
+    /// Scopes of every token.
+    pub(super) grant_scopes: &'a ScopeSet,
+    /// The most seconds that a good answer is used.
+    pub(super) cache_seconds: u64,
+    /// Seconds that a bad one is.
+    pub(super) negative_seconds: u64,
+}
+
+/// Reads `active` and what follows from it: a subject (`sub`, else `client_id`), `aud` where it is required, times that
+/// are plausible, scopes.
+pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> Verification {
+    match members.get("active") {
+        Some(Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => return Verification::RefusedFor(TokenError::Inactive, rules.negative_seconds),
+        _ => return Verification::Unusable("the answer has no boolean `active`".to_owned()),
+    }
+    match active(members, rules, now) {
+        Ok(verified) => Verification::Verified(Box::new(verified)),
+        Err(error) => Verification::RefusedFor(error, rules.negative_seconds),
+    }
+}
+
+fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> Result<VerifiedToken, TokenError> {
+    let named = |claim| text(members, claim).map(|text| text.filter(|text| !text.is_empty()).map(str::to_owned));
+    let client = named("client_id")?;
+    let subject = named("sub")?.or_else(|| client.clone()).ok_or(TokenError::ClaimMissing("sub"))?;
+    let audiences = match members.get("aud") {
+        Some(aud) => Some(texts(aud).ok_or(TokenError::ClaimMalformed("aud"))?),
+        None if rules.audience_required => return Err(TokenError::ClaimMissing("aud")),
+        None => None,
+    };
+    let scopes: Vec<Scope> = match members.get("scope") {
+        None => Vec::new(),
+        Some(scope) => scopes_of(scope).ok_or(TokenError::ClaimMalformed("scope"))?,
+    };
+    let subject = Subject {
+        issuer: named("iss")?.unwrap_or_else(|| rules.issuer.to_owned()),
+        subject,
+        client,
+        scopes: scopes.iter().chain(rules.grant_scopes.iter()).cloned().collect(),
+        kind: rules.kind,
+        label: named("label")?,
+    };
+    Ok(VerifiedToken {
+        subject: Rc::new(subject),
+        audiences,
+        times: times(members, false)?,
+        leeway: rules.leeway,
+        id: named("jti")?,
+        confirmation: Confirmation::read(members.get("cnf")),
+        signed_with: None,
+        usable_until: now.plus_seconds(rules.cache_seconds),
+    })
+}
+
+/// The claims that a client signs to authenticate (RFC 7523 §3), ready to be signed. `random` makes `jti`.
+#[must_use]
+pub fn client_assertion(
+    introspection: &Introspection,
+    key: &AssertionKey,
+    endpoint: &str,
+    random: &[u8; 16],
+    now: UnixMillis,
+) -> String {
+    let header = json!({ "alg": key.algorithm().as_str(), "kid": key.id(), "typ": "JWT" });
+    let claims = json!({
+        "iss": introspection.client_id,
+        "sub": introspection.client_id,
+        "aud": endpoint,
+        "jti": URL_SAFE_NO_PAD.encode(random),
+        "iat": now.seconds(),
+        "exp": now.seconds() + CLIENT_ASSERTION_SECONDS,
+    });
+    let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    format!("{}.{}", encode(header), encode(claims))
+}
+
+/// The request of RFC 7662 §2.1. `assertion` is the signed client assertion, where the client authenticates so.
+#[must_use]
+pub fn request(introspection: &Introspection, endpoint: &str, token: &str, assertion: Option<&str>) -> ProviderRequest {
+    let mut form = Form::default();
+    form.add("token", token);
+    form.add("token_type_hint", "access_token");
+    let mut fields = vec![
+        ("accept", if introspection.signed_response { SIGNED } else { JSON }.to_owned()),
+        ("content-type", "application/x-www-form-urlencoded".to_owned()),
+    ];
+    match &introspection.authentication {
+        ClientAuthentication::SecretBasic(secret) => {
+            // RFC 6749 §2.3.1: both are form-encoded before they are joined.
+            let pair = format!("{}:{}", form_encoded(&introspection.client_id), form_encoded(secret.expose()));
+            fields.push(("authorization", format!("Basic {}", STANDARD.encode(pair))));
+        }
+        ClientAuthentication::SecretPost(secret) => {
+            form.add("client_id", &introspection.client_id);
+            form.add("client_secret", secret.expose());
+        }
+        ClientAuthentication::PrivateKeyJwt(_) => {
+            form.add("client_id", &introspection.client_id);
+            form.add("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+            form.add("client_assertion", assertion.unwrap_or_default());
+        }
+    }
+    ProviderRequest { url: endpoint.to_owned(), service: None, fields, body: form.0, seconds: introspection.timeout }
+}
+
+/// `application/x-www-form-urlencoded`.
+#[derive(Default)]
+struct Form(String);
+
+impl Form {
+    fn add(&mut self, name: &str, value: &str) {
+        let join = if self.0.is_empty() { "" } else { "&" };
+        self.0.push_str(&format!("{join}{name}={}", form_encoded(value)));
+    }
+}
+
+fn form_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => encoded.push(char::from(byte)),
+            b' ' => encoded.push('+'),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}

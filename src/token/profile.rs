@@ -1,0 +1,128 @@
+//! What identity providers do differently in their access tokens: each habit that is known has a name, and nothing is
+//! guessed from a token. `docs/identity-providers.md` tells users the same.
+
+/// A provider's habits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// RFC 9068.
+    #[default]
+    Generic,
+    /// Auth0: rights in `permissions` where RBAC is on.
+    Auth0,
+    /// Cloudflare Access: its assertion field, no scopes.
+    CloudflareAccess,
+    /// Amazon Cognito: no `aud` unless resource binding is used, `token_use`.
+    Cognito,
+    /// Microsoft Entra ID: `scp`, `roles` of applications, `azp` or `appid`, audiences that are no resource.
+    EntraId,
+    /// Google: access tokens are opaque to everyone else, so its ID tokens are the credential.
+    Google,
+    /// Keycloak: `typ` inside the claims.
+    Keycloak,
+    /// Okta: `scp` as an array, `cid`.
+    Okta,
+}
+
+impl Profile {
+    /// Values of the `typ` header where configuration names none; `absent` is no `typ` at all.
+    #[must_use]
+    pub fn token_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Generic => &["at+jwt"],
+            Self::Auth0 => &["at+jwt", "jwt"],
+            Self::EntraId | Self::Google | Self::Keycloak => &["jwt"],
+            Self::CloudflareAccess | Self::Cognito => &["absent", "jwt"],
+            Self::Okta => &["absent", "at+jwt", "jwt"],
+        }
+    }
+
+    /// Claims that hold what the caller may do; all that are there count.
+    #[must_use]
+    pub fn scope_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Generic => &["scope", "scp"],
+            Self::Auth0 => &["scope", "permissions"],
+            Self::EntraId => &["scp", "roles"],
+            Self::Okta => &["scp"],
+            Self::Cognito | Self::Keycloak => &["scope"],
+            Self::CloudflareAccess | Self::Google => &[],
+        }
+    }
+
+    /// Claims that name the client: the first that is there.
+    #[must_use]
+    pub fn client_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Generic => &["client_id", "azp"],
+            Self::Auth0 | Self::Google | Self::Keycloak => &["azp", "client_id"],
+            Self::CloudflareAccess => &["common_name"],
+            Self::Cognito => &["client_id"],
+            Self::EntraId => &["azp", "appid"],
+            Self::Okta => &["cid"],
+        }
+    }
+
+    /// Claims that name the subject: the first that is there and not empty.
+    #[must_use]
+    pub fn subject_claims(self) -> &'static [&'static str] {
+        match self {
+            // Service tokens of Access have an empty `sub`.
+            Self::CloudflareAccess => &["sub", "common_name"],
+            _ => &["sub"],
+        }
+    }
+
+    /// Whether the client stands in for an audience that the token does not have.
+    #[must_use]
+    pub fn client_is_audience(self) -> bool {
+        self == Self::Cognito
+    }
+
+    /// Whether the resource identifier is never in this provider's `aud`, so that configuration must say what is.
+    #[must_use]
+    pub fn needs_audiences(self) -> bool {
+        matches!(self, Self::CloudflareAccess | Self::EntraId | Self::Google | Self::Okta)
+    }
+
+    /// Whether the provider's ID tokens are the credential.
+    #[must_use]
+    pub fn takes_id_tokens(self) -> bool {
+        self == Self::Google
+    }
+
+    /// What tells this provider's access tokens from its other tokens: one of these claims is there, with this value
+    /// where one is given.
+    #[must_use]
+    pub fn marks(self) -> &'static [(&'static str, Option<&'static str>)] {
+        match self {
+            Self::Cognito => &[("token_use", Some("access"))],
+            Self::EntraId => &[("azp", None), ("appid", None)],
+            Self::Keycloak => &[("typ", Some("Bearer"))],
+            Self::Okta => &[("cid", None)],
+            Self::Generic | Self::Auth0 | Self::CloudflareAccess | Self::Google => &[],
+        }
+    }
+
+    /// Claims that only the provider's ID tokens carry.
+    #[must_use]
+    pub fn id_token_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Google => &[],
+            // Until version 24 it wrote `nonce` into every token; `typ` in the claims tells them apart.
+            Self::Keycloak => &["at_hash", "c_hash", "s_hash"],
+            _ => &["nonce", "at_hash", "c_hash", "s_hash"],
+        }
+    }
+
+    /// Where the keys are, where that is not for discovery to say.
+    #[must_use]
+    pub fn jwks_uri(self, issuer: &str) -> Option<String> {
+        match self {
+            Self::CloudflareAccess => Some(format!("{}/cdn-cgi/access/certs", issuer.trim_end_matches('/'))),
+            Self::EntraId if issuer.contains(super::claims::TENANT) => {
+                Some("https://login.microsoftonline.com/common/discovery/v2.0/keys".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

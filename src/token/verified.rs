@@ -1,0 +1,157 @@
+//! A credential that was verified, with what has to hold anew at each request.
+
+use std::rc::Rc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jwt_compact::{Claims, TimeOptions, ValidationError};
+use serde_json::Value;
+
+use crate::rejection::TokenError;
+use crate::time::UnixMillis;
+use crate::token::principal::Subject;
+
+/// A verified credential. It may be kept and used again: nothing in it depends on the time or the resource of one
+/// request, and [`Self::holds`] judges both.
+#[derive(Debug, Clone)]
+pub struct VerifiedToken {
+    /// Whose it is.
+    pub subject: Rc<Subject>,
+    /// `aud`; nothing where the credential is for this gateway by its nature.
+    pub audiences: Option<Vec<String>>,
+    /// `exp`, `nbf`, `iat`, as far as they are there.
+    pub times: Claims<()>,
+    /// Seconds by which clocks may differ.
+    pub leeway: u64,
+    /// `jti`.
+    pub id: Option<String>,
+    /// The key to which the token is bound (RFC 7800).
+    pub confirmation: Confirmation,
+    /// The key that signed it.
+    pub signed_with: Option<SignedWith>,
+    /// Until when what was learned may be used without asking again.
+    pub usable_until: UnixMillis,
+}
+
+/// The key that signed a token: what was verified with it holds while its issuer keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedWith {
+    /// Index into `Config::issuers`.
+    pub issuer: usize,
+    /// The key's id.
+    pub id: Option<Rc<str>>,
+    /// Its thumbprint.
+    pub thumbprint: Rc<str>,
+}
+
+/// What a token is bound to (`cnf`, RFC 7800 §3.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Nothing: whoever has it may use it.
+    #[default]
+    None,
+    /// A key, a certificate, or both.
+    Bound {
+        /// `jkt`: the thumbprint of a key (RFC 9449 §6.1).
+        jkt: Option<String>,
+        /// `x5t#S256`: the thumbprint of a certificate (RFC 8705 §3.1).
+        x5t: Option<String>,
+    },
+    /// Something that nobody here can check.
+    Unknown,
+}
+
+impl Confirmation {
+    /// Reads `cnf`.
+    #[must_use]
+    pub fn read(cnf: Option<&Value>) -> Self {
+        let Some(cnf) = cnf else { return Self::None };
+        let Some(members) = cnf.as_object() else { return Self::Unknown };
+        // Each member binds; one that is not understood cannot be held to.
+        if members.is_empty() || members.keys().any(|name| name != "jkt" && name != "x5t#S256") {
+            return Self::Unknown;
+        }
+        let text = |name: &str| members.get(name).map(|value| value.as_str().map(str::to_owned));
+        match (text("jkt"), text("x5t#S256")) {
+            (Some(None), _) | (_, Some(None)) => Self::Unknown,
+            (jkt, x5t) => Self::Bound { jkt: jkt.flatten(), x5t: x5t.flatten() },
+        }
+    }
+}
+
+impl VerifiedToken {
+    /// A credential of `subject` that does not expire and may be used at once: the least that a verifier can say.
+    #[must_use]
+    pub fn new(subject: Subject) -> Self {
+        Self {
+            subject: Rc::new(subject),
+            audiences: None,
+            times: Claims::new(()),
+            leeway: 0,
+            id: None,
+            confirmation: Confirmation::None,
+            signed_with: None,
+            usable_until: UnixMillis(u64::MAX),
+        }
+    }
+
+    /// Holds the credential to this moment and this resource:
+    ///
+    /// 1. `exp` has not passed; `nbf` and `iat` do not lie ahead; each within the leeway;
+    /// 2. `aud` holds one of `audiences` (R2).
+    ///
+    /// # Errors
+    /// The [`TokenError`] of the first that fails.
+    pub fn holds(&self, audiences: &[String], now: UnixMillis) -> Result<(), TokenError> {
+        let moment = i64::try_from(now.seconds())
+            .ok()
+            .and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0))
+            .ok_or(TokenError::ClaimMalformed("exp"))?;
+        let leeway = TimeDelta::seconds(i64::try_from(self.leeway).unwrap_or(0));
+        let options = TimeOptions::new(leeway, || moment);
+        if self.times.expiration.is_some() {
+            self.times.validate_expiration(&options).map_err(|error| match error {
+                ValidationError::Expired => TokenError::Expired,
+                _ => TokenError::ClaimMissing("exp"),
+            })?;
+        }
+        if self.times.not_before.is_some() {
+            self.times.validate_maturity(&options).map_err(|_| TokenError::NotYetValid)?;
+        }
+        if self.times.issued_at.is_some_and(|issued| issued > moment + leeway) {
+            return Err(TokenError::IssuedInFuture);
+        }
+        match &self.audiences {
+            Some(named) if !named.iter().any(|audience| audiences.contains(audience)) => Err(TokenError::Audience),
+            _ => Ok(()),
+        }
+    }
+
+    /// `iat` in seconds.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<i64> {
+        self.times.issued_at.map(|issued| issued.timestamp())
+    }
+
+    /// Bytes that it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let subject = &self.subject;
+        let texts = [Some(&subject.issuer), Some(&subject.subject), subject.client.as_ref(), subject.label.as_ref()];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let scopes: usize = subject.scopes.iter().map(|scope| scope.as_str().len() + 48).sum();
+        let audiences: usize = self.audiences.iter().flatten().map(|audience| audience.len() + 24).sum();
+        let confirmation = match &self.confirmation {
+            Confirmation::Bound { jkt, x5t } => {
+                jkt.as_ref().map_or(0, String::len) + x5t.as_ref().map_or(0, String::len)
+            }
+            _ => 0,
+        };
+        size_of::<Self>()
+            + size_of::<Subject>()
+            + texts
+            + scopes
+            + audiences
+            + confirmation
+            + self.id.as_ref().map_or(0, String::len)
+    }
+}
