@@ -87,6 +87,9 @@ enum KeyFamily {
     Rsa,
 }
 
+/// Members of private and symmetric keys (RFC 7518 §6).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
 /// A public key that may verify tokens: of a known type, strong enough, and not meant for anything else.
 #[derive(Clone)]
 pub struct VerificationKey {
@@ -132,6 +135,10 @@ impl VerificationKey {
         let issuer = text("issuer")?.map(str::to_owned);
         if !matches!(text("kty")?, Some("RSA" | "EC" | "OKP")) {
             return Err(KeyError::UnknownType);
+        }
+        // One private part is enough: whoever published it has given the key away.
+        if PRIVATE.iter().any(|member| jwk.get(*member).is_some()) {
+            return Err(KeyError::Private);
         }
         let jwk: JsonWebKey<'static> = serde_json::from_value(jwk.clone()).map_err(|_| KeyError::Malformed)?;
         let family = family(&jwk)?;

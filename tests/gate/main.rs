@@ -20,6 +20,7 @@ mod configuration;
 mod credentials;
 mod disclosure;
 mod gateway;
+mod hostile;
 mod jwks;
 mod observation;
 mod paths;
