@@ -2,8 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis::jwks::key::{JwsAlgorithm, VerificationKey};
+use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
 use portcullis::portable;
+use portcullis::rejection::TokenError;
+use portcullis::time::UnixMillis;
+use portcullis::token::binding::proof::{Expected, Proof, ProofError};
+use portcullis::token::untrusted::UntrustedToken;
+use portcullis::transport::url::HttpUrl;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -53,6 +58,110 @@ fn es256() {
         "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
     );
     good_and_no_other(&jwk, JwsAlgorithm::Es256, token);
+}
+
+/// RFC 7520, sections 4.1 and 4.2: the payload is a text, which no access token is.
+#[wasm_bindgen_test(unsupported = test)]
+fn rfc_7520() {
+    let jwk = json!({ "kty": "RSA", "kid": "bilbo.baggins@hobbiton.example", "use": "sig", "e": "AQAB", "n": concat!(
+        "n4EPtAOCc9AlkeQHPzHStgAbgs7bTZLwUBZdR8_KuKPEHLd4rHVTeT-O-XV2jRojdNhxJWTDvNd7nqQ0VEiZQHz_AJmSCpMaJMRBSFKrKb2wqVwGU_Ns",
+        "YOYL-QtiWN2lbzcEe6XC0dApr5ydQLrHqkHHig3RBordaZ6Aj-oBHqFEHYpPe7Tpe-OfVfHd1E6cS6M1FZcD1NNLYD5lFHpPI9bTwJlsde3uhGqC0ZCu",
+        "EHg8lhzwOHrtIQbS0FVbb9k3-tVTU4fg_3L_vniUFAKwuCLqKnS2BYwdq_mzSnbLY7h_qixoR7jig3__kRhuaxwUkRz5iaiQkqgc5gHdrNP5zw",
+    ) });
+    let payload = concat!(
+        "SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIGlm",
+        "IHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4",
+    );
+    let rs256 = format!(
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.{payload}.{}",
+        concat!(
+            "MRjdkly7_-oTPTS3AXP41iQIGKa80A0ZmTuV5MEaHoxnW2e5CZ5NlKtainoFmKZopdHM1O2U4mwzJdQx996ivp83xuglII7PNDi84wnB-BDkoBwA7818",
+            "5hX-Es4JIwmDLJK3lfWRa-XtL0RnltuYv746iYTh_qHRD68BNt1uSNCrUCTJDt5aAE6x8wW1Kt9eRo4QPocSadnHXFxnt8Is9UzpERV0ePPQdLuW3IS_",
+            "de3xyIrDaLGdjluPxUAhb6L2aXic1U12podGU0KLUQSE_oI-ZnmKJ3F4uOZDnd6QZWJushZ41Axf_fcIe8u9ipH84ogoree7vjbU5y18kDquDg",
+        )
+    );
+    let ps384 = format!(
+        "eyJhbGciOiJQUzM4NCIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.{payload}.{}",
+        concat!(
+            "cu22eBqkYDKgIlTpzDXGvaFfz6WGoz7fUDcfT0kkOy42miAh2qyBzk1xEsnk2IpN6-tPid6VrklHkqsGqDqHCdP6O8TTB5dDDItllVo6_1OLPpcbUrhi",
+            "USMxbbXUvdvWXzg-UD8biiReQFlfz28zGWVsdiNAUf8ZnyPEgVFn442ZdNqiVJRmBqrYRXe8P_ijQ7p8Vdz0TTrxUeT3lm8d9shnr2lfJT8ImUjvAA2X",
+            "ez2Mlp8cBE5awDzT0qI0n6uiP1aCN_2_jLAeQTlqRHtfa64QQSUmFAAjVKPbByi7xho0uTOcbH510a6GYmJUAfmWjwZ6oD4ifKo8DYM-X72Eaw",
+        )
+    );
+    good_and_no_other(&jwk, JwsAlgorithm::Rs256, &rs256);
+    good_and_no_other(&jwk, JwsAlgorithm::Ps384, &ps384);
+    for token in [rs256, ps384] {
+        assert!(matches!(UntrustedToken::parse(&token), Err(TokenError::ClaimsNotJson(_))));
+    }
+}
+
+/// What RFC 7515 (A.1, A.4, A.5) and RFC 7520 (4.3, 4.4) sign in other ways: symmetric, P-521, not at all.
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_not_verified_here() {
+    for algorithm in ["HS256", "ES512", "none"] {
+        assert_eq!(JwsAlgorithm::parse(algorithm), None, "{algorithm}");
+    }
+    // RFC 7515, appendix A.5.
+    let unsecured = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.";
+    assert!(matches!(UntrustedToken::parse(unsecured), Err(TokenError::Malformed)));
+    // RFC 7520 §3.1 and §3.5, and RFC 7515, appendix A.1.1.
+    let p521 = json!({
+        "kty": "EC", "kid": "bilbo.baggins@hobbiton.example", "use": "sig", "crv": "P-521",
+        "x": "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
+        "y": "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1",
+    });
+    assert_eq!(VerificationKey::parse(&p521).err(), Some(KeyError::UnknownType));
+    let symmetric = json!({ "kty": "oct", "alg": "HS256", "k": "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg" });
+    assert_eq!(VerificationKey::parse(&symmetric).err(), Some(KeyError::UnknownAlgorithm));
+}
+
+/// RFC 9449, sections 4.1, 6.1 and 7.1.
+#[wasm_bindgen_test(unsupported = test)]
+fn rfc_9449() {
+    let header = concat!(
+        "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQy",
+        "VVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19",
+    );
+    let proof = format!(
+        "{header}.{}.{}",
+        concat!(
+            "eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNv",
+            "dXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9",
+        ),
+        "2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA"
+    );
+    let urls = [HttpUrl::parse("https://resource.example.org/protectedresource").expect("a URL")];
+    let expected = |method, token, jkt, seconds: u64| Expected {
+        method,
+        urls: &urls,
+        token,
+        jkt,
+        window: 60,
+        now: UnixMillis(seconds * 1000),
+    };
+    let (token, jkt) = ("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+    let read = Proof::read(Some(&proof), &expected("GET", token, jkt, 1_562_262_618)).expect("all is as it should be");
+    let check = read.signature(None).expect("the size fits").expect("not checked yet");
+    let good = |input: &str| portable::verify(check.key.jwk(), check.algorithm, input.as_bytes(), &check.signature);
+    assert_eq!(good(&check.signing_input), Ok(true));
+    assert_eq!(good(&format!("{}x", check.signing_input)), Ok(false));
+    for (expected, error) in [
+        (expected("POST", token, jkt, 1_562_262_618), ProofError::Method),
+        (expected("GET", "another", jkt, 1_562_262_618), ProofError::AccessTokenHash),
+        (expected("GET", token, "another", 1_562_262_618), ProofError::OtherKey),
+        (expected("GET", token, jkt, 1_562_262_700), ProofError::Expired),
+    ] {
+        assert_eq!(Proof::read(Some(&proof), &expected).err(), Some(error));
+    }
+    // The one for the token endpoint (§4.1) proves nothing of an access token.
+    let at_token_endpoint = format!(
+        "{header}.{}.{}",
+        "eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ",
+        "2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg",
+    );
+    let urls = [HttpUrl::parse("https://server.example.com/token").expect("a URL")];
+    let expected = Expected { urls: &urls, ..expected("POST", token, jkt, 1_562_262_616) };
+    assert_eq!(Proof::read(Some(&at_token_endpoint), &expected).err(), Some(ProofError::Claims));
 }
 
 /// RFC 8037, appendix A.4.

@@ -105,7 +105,7 @@ fn base64url(corpus: &mut Corpus) {
             "token_malformed",
         );
         // The last character of two and three has bits that mean nothing; they must be zero (RFC 4648 §3.5).
-        if bytes.len() % 3 != 0 {
+        if !bytes.len().is_multiple_of(3) {
             let last = part.chars().last().expect("not empty");
             let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
             let next = alphabet.chars().nth(alphabet.find(last).expect("in it") + 1).expect("one more");
