@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jwt_compact::{Claims, TimeOptions, ValidationError};
+use jwt_compact::Claims;
 use serde_json::Value;
 
 use crate::rejection::TokenError;
@@ -107,15 +107,12 @@ impl VerifiedToken {
             .and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0))
             .ok_or(TokenError::ClaimMalformed("exp"))?;
         let leeway = TimeDelta::seconds(i64::try_from(self.leeway).unwrap_or(0));
-        let options = TimeOptions::new(leeway, || moment);
-        if self.times.expiration.is_some() {
-            self.times.validate_expiration(&options).map_err(|error| match error {
-                ValidationError::Expired => TokenError::Expired,
-                _ => TokenError::ClaimMissing("exp"),
-            })?;
+        // On `exp` itself it is over (RFC 7519 §4.1.4).
+        if self.times.expiration.is_some_and(|end| moment >= end + leeway) {
+            return Err(TokenError::Expired);
         }
-        if self.times.not_before.is_some() {
-            self.times.validate_maturity(&options).map_err(|_| TokenError::NotYetValid)?;
+        if self.times.not_before.is_some_and(|beginning| moment + leeway < beginning) {
+            return Err(TokenError::NotYetValid);
         }
         if self.times.issued_at.is_some_and(|issued| issued > moment + leeway) {
             return Err(TokenError::IssuedInFuture);

@@ -30,6 +30,20 @@ pub struct Evidence<'a> {
     pub answer: Option<&'a Answered>,
 }
 
+impl<'a> Evidence<'a> {
+    /// Nothing but the time.
+    #[must_use]
+    pub fn new(now: UnixMillis) -> Self {
+        Self { now, keys: None, signature: None, answer: None }
+    }
+
+    /// With the answer of whoever was asked.
+    #[must_use]
+    pub fn with_answer(self, answer: &'a Answered) -> Self {
+        Self { answer: Some(answer), ..self }
+    }
+}
+
 /// What whoever was asked about a credential answered.
 #[derive(Debug)]
 pub enum Answered {

@@ -54,6 +54,7 @@ fn a_repeat_caller_is_known_and_judged_anew() {
     assert_eq!(call(&world, &gateway, &good).0, 200, "29 seconds of skew");
     world.pass(2);
     assert_eq!(call(&world, &gateway, &good).1, "token_expired", "31 are too many");
+    assert_eq!(world.checks().len(), 1, "its signature was checked once");
     let (counts, _) = gateway.token_cache();
     assert_eq!((counts.hits, counts.misses), (4, 1));
 }
@@ -62,7 +63,10 @@ fn a_repeat_caller_is_known_and_judged_anew() {
 fn skew_of_29_seconds_is_allowed_and_of_31_is_not() {
     for (claim, at, reason) in [
         ("exp", NOON - 29, "forwarded"),
+        ("exp", NOON - 30, "token_expired"),
         ("exp", NOON - 31, "token_expired"),
+        ("nbf", NOON + 30, "forwarded"),
+        ("iat", NOON + 30, "forwarded"),
         ("nbf", NOON + 29, "forwarded"),
         ("nbf", NOON + 31, "token_not_yet_valid"),
         ("iat", NOON + 29, "forwarded"),

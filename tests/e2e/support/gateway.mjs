@@ -26,8 +26,21 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * `logs` are the lines that it has written so far, and `events()` those of them that are JSON. What comes in at
  * `directPort` reaches the Worker as it was sent; before `port` there is a Worker of Miniflare's that resolves dot
  * segments and backslashes in URLs, adds fields, and believes X-Forwarded-Proto.
+ *
+ * `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the gateway gives to
+ * change; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
+ * in at `port`: `directPort` has none of it.
  */
-export async function startGateway({ config, secrets = {}, port, host = "127.0.0.1", services = {} }) {
+export async function startGateway({
+  config,
+  secrets = {},
+  port,
+  host = "127.0.0.1",
+  services = {},
+  kv = {},
+  objects = {},
+  cf = false,
+}) {
   if (!existsSync(`${root}/build/index_bg.wasm`))
     throw new Error("build/ is missing: npm run build makes it");
   const chosen = port ?? (await freePort());
@@ -49,10 +62,17 @@ export async function startGateway({ config, secrets = {}, port, host = "127.0.0
       compatibilityFlags,
       bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...secrets },
       serviceBindings: services,
+      kvNamespaces: Object.keys(kv),
+      durableObjects: objects,
+      cf,
       unsafeDirectSockets: [{ host, port: 0 }],
     }),
   );
   await worker.ready;
+  for (const [binding, values] of Object.entries(kv)) {
+    const namespace = await worker.getKVNamespace(binding);
+    for (const [key, value] of Object.entries(values)) await namespace.put(key, value);
+  }
   return {
     url,
     port: chosen,
@@ -67,6 +87,8 @@ export async function startGateway({ config, secrets = {}, port, host = "127.0.0
         }
       });
     },
+    kv: (binding) => worker.getKVNamespace(binding),
+    object: (binding) => worker.getDurableObjectNamespace(binding),
     close: () => worker.dispose(),
   };
 }

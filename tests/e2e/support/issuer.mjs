@@ -8,21 +8,22 @@ import { base64url, CompactSign } from "jose";
 const generate = promisify(generateKeyPair);
 const METADATA = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
 const JWKS = "/jwks";
+const INTROSPECTION = "/introspect";
 
 const RSA = ["rsa", { modulusLength: 2048 }];
 const KINDS = {
-  RS256: RSA,
-  RS384: RSA,
-  RS512: RSA,
-  PS256: RSA,
-  PS384: RSA,
-  PS512: RSA,
   ES256: ["ec", { namedCurve: "P-256" }],
   ES384: ["ec", { namedCurve: "P-384" }],
   EdDSA: ["ed25519", {}],
+  PS256: RSA,
+  PS384: RSA,
+  PS512: RSA,
+  RS256: RSA,
+  RS384: RSA,
+  RS512: RSA,
 };
 
-/** Every algorithm that the gateway verifies. */
+/** Every algorithm that the gateway verifies, in the order in which it names them. */
 export const ALGORITHMS = Object.keys(KINDS);
 
 /** A fresh key pair with a key id: `jwk` is the public half, `privateJwk` the other. */
@@ -77,20 +78,19 @@ const json = (value, fields = {}) => ({
 });
 
 /**
- * Starts the server. `answers.metadata` and `answers.jwks` may be replaced at any time: each is a function of
- * request and response that returns `{ status, fields, body }`, or nothing where it answers by itself or not at
- * all. `fetches` lists the paths that were asked for.
+ * Starts the server. `answers.metadata`, `answers.jwks` and `answers.introspection` may be replaced at any time: each is
+ * a function of request and response that returns `{ status, fields, body }`, or nothing where it answers by itself or
+ * not at all. `fetches` lists the paths that were asked for.
  */
 export async function startStaticIssuer({ keys, port = 0 } = {}) {
   const published = keys ?? [await makeKey()];
   const fetches = [];
   const server = createServer((request, response) => {
     fetches.push(request.url);
-    const answer = METADATA.includes(request.url)
-      ? answers.metadata(request, response)
-      : request.url === JWKS
-        ? answers.jwks(request, response)
-        : { status: 404, fields: {}, body: "" };
+    const kind = METADATA.includes(request.url)
+      ? "metadata"
+      : { [JWKS]: "jwks", [INTROSPECTION]: "introspection" }[request.url];
+    const answer = kind ? answers[kind](request, response) : { status: 404, fields: {}, body: "" };
     if (answer) response.writeHead(answer.status, answer.fields).end(answer.body);
   });
   const listen = (on) =>
@@ -99,8 +99,14 @@ export async function startStaticIssuer({ keys, port = 0 } = {}) {
   const bound = server.address().port;
   const issuer = `http://127.0.0.1:${bound}`;
   const answers = {
-    metadata: () => json({ issuer, jwks_uri: `${issuer}${JWKS}` }),
+    metadata: () =>
+      json({
+        issuer,
+        jwks_uri: `${issuer}${JWKS}`,
+        introspection_endpoint: `${issuer}${INTROSPECTION}`,
+      }),
     jwks: () => json({ keys: published.map(({ jwk }) => jwk) }),
+    introspection: () => json({ active: false }),
   };
   const close = () =>
     new Promise((resolve) => {
@@ -117,6 +123,7 @@ export async function startStaticIssuer({ keys, port = 0 } = {}) {
     keys: published,
     json,
     jwksFetches: () => fetches.filter((path) => path === JWKS).length,
+    introspections: () => fetches.filter((path) => path === INTROSPECTION).length,
     /** An access token for `audience`; `claims`, `header` and `key` say what is different about it. */
     token: (audience, { claims, header, key = published[0] } = {}) =>
       signToken(claimsFor(issuer, audience, claims), key, header),

@@ -1,6 +1,7 @@
 // What every refusal has in common, and what its one line in the log says.
 import assert from "node:assert/strict";
 import { eventually } from "./http.mjs";
+import { ALGORITHMS } from "./issuer.mjs";
 
 const SECURITY_FIELDS = {
   "cache-control": "no-store",
@@ -12,16 +13,22 @@ const SECURITY_FIELDS = {
 const MESSAGES = {
   invalid_token: "The access token is not accepted here.",
   insufficient_scope: "The access token lacks a scope that this needs.",
+  invalid_dpop_proof: "The DPoP proof is not accepted.",
+  use_dpop_nonce: "The DPoP proof needs the nonce that is sent with this answer.",
 };
 
-/** The challenge as RFC 6750 §3 and RFC 9728 §5.1 write it; without `error` for a request without credentials. */
-export function challengeOf({ error, message = MESSAGES[error], scope, metadata }) {
+/**
+ * The challenge as RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1 write it; without `error` for a request without
+ * credentials.
+ */
+export function challengeOf({ scheme = "Bearer", error, message = MESSAGES[error], scope, metadata }) {
   const parameters = [
     ...(error ? [`error="${error}"`, `error_description="${message}"`] : []),
     ...(scope ? [`scope="${scope}"`] : []),
+    ...(scheme === "DPoP" ? [`algs="${ALGORITHMS.join(" ")}"`] : []),
     `resource_metadata="${metadata}"`,
   ];
-  return `Bearer ${parameters.join(", ")}`;
+  return `${scheme} ${parameters.join(", ")}`;
 }
 
 /** The line of the log for the request with this answer: there must be one, and only one. */

@@ -11,16 +11,9 @@ export const LEGACY = { "MCP-Protocol-Version": "2025-11-25" };
 
 /**
  * Starts all three. `resource` changes the one resource, `/mcp`; `changes(scene)` gives more keys for the
- * configuration, where `scene` has `url`, `idp` and `origin`.
+ * configuration, where `scene` has `url`, `idp` and `origin`. The rest is for `startGateway`.
  */
-export async function startScene({
-  keys,
-  resource = {},
-  changes = () => ({}),
-  secrets = {},
-  services = {},
-  origin: url,
-} = {}) {
+export async function startScene({ keys, resource = {}, changes = () => ({}), origin: url, ...rest } = {}) {
   const idp = await startStaticIssuer({ keys });
   const origin = await startWitness();
   const tokens = [];
@@ -32,7 +25,7 @@ export async function startScene({
       resource,
       ...changes({ url: gatewayUrl, idp, origin }),
     });
-  const gateway = await startGateway({ config, secrets, services });
+  const gateway = await startGateway({ config, ...rest });
   const resourceUrl = `${gateway.url}/mcp`;
 
   const scene = {

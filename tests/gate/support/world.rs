@@ -42,6 +42,7 @@ struct State {
     guard: ReplayMemory,
     guard_down: bool,
     slept: u64,
+    checks: Vec<(SignatureCheck, Result<bool, String>)>,
     origin: Option<Result<InboundHead, OriginFailure>>,
     sent: Vec<Sent>,
     lines: Vec<String>,
@@ -166,6 +167,11 @@ impl World {
         self.0.borrow_mut().guard_down = true;
     }
 
+    /// Signatures that were checked so far, and the verdicts.
+    pub fn checks(&self) -> Vec<(SignatureCheck, Result<bool, String>)> {
+        self.0.borrow().checks.clone()
+    }
+
     /// What the cache of the place has.
     pub fn shared(&self) -> HashMap<String, Vec<u8>> {
         self.0.borrow().shared.clone()
@@ -278,7 +284,10 @@ impl Spawn for World {
 
 impl SignatureVerifier for World {
     async fn verify(&self, check: &SignatureCheck) -> Result<bool, String> {
-        portable::verify(check.key.jwk(), check.algorithm, check.signing_input.as_bytes(), &check.signature)
+        let input = check.signing_input.as_bytes();
+        let verdict = portable::verify(check.key.jwk(), check.algorithm, input, &check.signature);
+        self.0.borrow_mut().checks.push((check.clone(), verdict.clone()));
+        verdict
     }
 
     async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String> {
