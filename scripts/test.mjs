@@ -83,6 +83,7 @@ const layers = {
   lint: () =>
     commands([
       ["cargo", ["fmt", "--all", "--check"]],
+      ["cargo", ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]],
       ["cargo", ["clippy", "--locked", "--all-targets", ...FEATURES, "--", "--deny", "warnings"]],
       ["cargo", ["clippy", "--locked", "--target", "wasm32-unknown-unknown", "--", "--deny", "warnings"]],
       [npmBin("biome"), ["check", "--error-on-warnings", "."]],
@@ -99,6 +100,11 @@ const layers = {
     };
     return counted(await watch("cargo", ["test", "--locked", ...FEATURES, ...target], env), CARGO);
   },
+
+  // Small, to see that all three still agree; large runs are a command (docs/testing.md).
+  differential: () => commands([[node, ["scripts/differential.mjs", "2000"]]]),
+
+  fuzz: async () => counted(await watch(node, ["scripts/fuzz.mjs", "all", "5"]), PLAIN),
 
   e2e: async () => {
     await build();

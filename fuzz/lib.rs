@@ -1,0 +1,71 @@
+//! What the fuzz targets share: a gateway that takes every kind of credential, and no caller whom it knows.
+
+use portcullis::config::Secrets;
+use portcullis::gateway::{Gateway, Step};
+use portcullis::observe::trail::Trail;
+use portcullis::time::UnixMillis;
+use portcullis::token::authenticate::Compiled;
+use portcullis::transport::head::{Fields, Head, Method};
+use serde_json::{Value, json};
+
+/// The moment of every run: 2026-11-23T12:00:00Z.
+pub const NOW: UnixMillis = UnixMillis(1_795_435_200_000);
+
+struct Fixed;
+
+impl Secrets for Fixed {
+    fn secret(&self, _: &str) -> Option<String> {
+        Some("0123456789abcdef0123456789abcdef".to_owned())
+    }
+}
+
+/// RFC 8037, appendix A.2.
+pub fn public_key() -> Value {
+    json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })
+}
+
+/// A gateway with every kind of credential.
+pub fn gateway() -> Gateway {
+    let hash = "hmac-sha256$c2l4dGVlbiBieXRlcyBvaw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let document = json!({
+        "public_url": "https://gate.example",
+        "issuers": [
+            {
+                "name": "idp", "issuer": "https://login.example", "public_key": public_key().to_string(),
+                "introspection": {
+                    "endpoint": "https://login.example/introspect", "client_id": "c", "secret": "S",
+                    "token_prefix": "op_",
+                },
+            },
+            {
+                "name": "many", "issuer": "https://login.example/{tenantid}/v2.0", "profile": "entra_id",
+                "tenants": ["one"], "public_key": public_key().to_string(),
+            },
+            {
+                "name": "access", "issuer": "https://acme.cloudflareaccess.com", "profile": "cloudflare_access",
+                "public_key": public_key().to_string(),
+            },
+        ],
+        "api_keys": [{ "prefix": "pk", "keys": [{ "id": "robot", "label": "r", "hash": hash }] }],
+        "verifiers": [{ "name": "own", "service": "V" }],
+        "dpop": { "nonce_secret": "N" },
+        "resources": [{
+            "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["idp", "many", "access"],
+            "api_keys": ["pk"], "verifiers": ["own"], "dpop": "optional", "certificate_bound": "optional",
+            "audiences": ["https://gate.example/mcp"],
+        }],
+    });
+    Gateway::open(document, &Fixed, [7; 32], Compiled::default()).expect("the document is right")
+}
+
+/// Walks as far as a request with these fields gets without anybody's help. It must not get through: nobody here has a
+/// key. And no part of what it brought may be in the answer.
+pub fn walk(gateway: &Gateway, fields: Fields) {
+    let head = Head { method: Method::Post, url: "https://gate.example/mcp".to_owned(), fields, certificate: None };
+    let mut trail = Trail::begin(Method::Post, None, &[0; 40], NOW);
+    match gateway.begin(head, &mut trail, NOW) {
+        Step::Forward(_) | Step::NeedAssertion(..) | Step::NeedBody(_) => panic!("a stranger got through"),
+        Step::Answer(answer, _) => assert!(matches!(answer.status, 400 | 401 | 403 | 431 | 503), "{}", answer.status),
+        Step::Need(..) => {}
+    }
+}
