@@ -42,7 +42,10 @@ pub fn markdown(schema: &Value) -> String {
          `[env.NAME.vars.PORTCULLIS]`. It may also be a JSON string in the variable of that name. One variable holds \
          5 KB on Cloudflare Workers. Secrets are never written into it: it names Worker secrets \
          (`wrangler secret put NAME`). Editors that know JSON Schema can use \
-         [portcullis.schema.json](portcullis.schema.json).\n\n",
+         [portcullis.schema.json](portcullis.schema.json).\n\n\
+         Whole documents for each identity provider and kind of credential are in \
+         [identity-providers.md](identity-providers.md), for verifiers of your own in \
+         [custom-verifier.md](custom-verifier.md), for revocation in [revocation.md](revocation.md).\n\n",
     );
     section(&mut text, "`[vars.PORTCULLIS]`", schema, schema);
     let tables = [

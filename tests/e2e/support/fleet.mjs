@@ -25,7 +25,7 @@ const DOOR = `export default {
  * Starts a gateway for each document. `outbound` answers what they send: a function of the request that gives
  * `{ body, type }`. Requests are made with `fetch`, to any URL.
  */
-export async function startFleet({ documents, outbound }) {
+export async function startFleet({ documents, outbound, secrets = {} }) {
   const lines = new Map();
   const modules = [
     { type: "ESModule", path: `${root}/build/index.js` },
@@ -54,7 +54,7 @@ export async function startFleet({ documents, outbound }) {
           modulesRoot: `${root}/build`,
           compatibilityDate,
           compatibilityFlags,
-          bindings: { PORTCULLIS: documents[at] },
+          bindings: { PORTCULLIS: documents[at], ...secrets },
           outboundService: async (request) => {
             const { body, type } = await outbound(request);
             return new Response(body, { headers: { "content-type": type } });
