@@ -218,6 +218,22 @@ fn a_rotated_key_is_fetched_at_once_even_where_keys_were_fetched_just_now() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn ten_thousand_unknown_kids_in_a_minute_cost_three_fetches() {
+    let (world, gateway) = (World::new(), gateway());
+    call(&world, &gateway);
+    let asked = world.fetched().len();
+    for at in 0..10_000 {
+        if at % 1_000 == 999 {
+            world.pass(6);
+        }
+        let status = call_with_kid(&world, &gateway, &format!("unknown-{at}")).status;
+        assert!(matches!(status, 401 | 503), "{status}");
+    }
+    assert_eq!(world.fetched().len(), asked + 3, "one at once, and one each 30 seconds");
+    assert_eq!(call(&world, &gateway).status, 200, "whoever has a good token does not notice");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn unknown_kids_cannot_make_the_gateway_ask_without_end() {
     let (world, gateway) = (World::new(), gateway());
     call(&world, &gateway);

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } from "miniflare";
 import { parse as parseToml } from "smol-toml";
 import { eventually } from "./http.mjs";
+import { assertNoneIn, rememberFields } from "./secrets.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags = [] } = parseToml(
@@ -27,6 +28,7 @@ const DOOR = `export default {
  */
 export async function startFleet({ documents, outbound, secrets = {} }) {
   const lines = new Map();
+  const logs = [];
   const modules = [
     { type: "ESModule", path: `${root}/build/index.js` },
     { type: "CompiledWasm", path: `${root}/build/index_bg.wasm` },
@@ -43,6 +45,7 @@ export async function startFleet({ documents, outbound, secrets = {} }) {
     convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),
       handleStructuredLogs: ({ message }) => {
+        logs.push(message);
         const line = JSON.parse(message);
         if (line.event === "request") lines.set(line.request_id, line);
       },
@@ -66,14 +69,19 @@ export async function startFleet({ documents, outbound, secrets = {} }) {
   await worker.ready;
   return {
     gateways: names.map((name) => ({
-      fetch: (url, { headers, ...init }) =>
-        worker.dispatchFetch("http://door.example/", {
+      fetch(url, { headers = {}, ...init }) {
+        rememberFields(Object.entries(headers));
+        return worker.dispatchFetch("http://door.example/", {
           ...init,
           headers: { ...headers, "x-door": JSON.stringify({ name, url }) },
-        }),
+        });
+      },
       /** The log's line of a request. */
       line: (id) => eventually(`the line of ${id}`, () => lines.get(id)),
     })),
-    close: () => worker.dispose(),
+    async close() {
+      await worker.dispose();
+      assertNoneIn(logs);
+    },
   };
 }

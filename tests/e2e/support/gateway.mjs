@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { parse as parseToml } from "smol-toml";
 import { freePort } from "./processes.mjs";
+import { assertNoneIn, rememberSecret } from "./secrets.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags = [] } = parseToml(
@@ -47,6 +48,7 @@ export async function startGateway({
   const url = `http://${host}:${chosen}`;
   const document = typeof config === "function" ? config(url) : config;
   const logs = [];
+  for (const secret of Object.values(secrets)) rememberSecret(secret);
   const worker = new Miniflare(
     convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),
@@ -89,6 +91,10 @@ export async function startGateway({
     },
     kv: (binding) => worker.getKVNamespace(binding),
     object: (binding) => worker.getDurableObjectNamespace(binding),
-    close: () => worker.dispose(),
+    /** Ends it; and no line of its log, of any kind, may hold a secret of the test. */
+    async close() {
+      await worker.dispose();
+      assertNoneIn(logs);
+    },
   };
 }

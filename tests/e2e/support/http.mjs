@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { within } from "./processes.mjs";
+import { rememberFields } from "./secrets.mjs";
 
 const TIME_LIMIT = 30_000;
 /** Long enough for what was written to arrive. */
@@ -24,6 +25,7 @@ export async function eventually(what, find, milliseconds = 5_000) {
  */
 export function headOf(gateway, { method = "GET", target = "/mcp", fields = {}, body }) {
   const pairs = Array.isArray(fields) ? [...fields] : Object.entries(fields);
+  rememberFields(pairs);
   const has = (name) => pairs.some(([other]) => other.toLowerCase() === name);
   if (!has("host")) pairs.unshift(["Host", `127.0.0.1:${gateway.port}`]);
   if (!has("connection")) pairs.push(["Connection", "close"]);

@@ -4,6 +4,7 @@ import { createPrivateKey, generateKeyPair, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { promisify } from "node:util";
 import { base64url, CompactSign } from "jose";
+import { remember } from "./secrets.mjs";
 
 const generate = promisify(generateKeyPair);
 const METADATA = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
@@ -60,9 +61,10 @@ export function claimsFor(issuer, audience, changes = {}) {
 export async function signToken(claims, key, header = {}) {
   const fields = { alg: key.alg, kid: key.kid, typ: "at+jwt", ...header };
   const payload = typeof claims === "string" ? claims : JSON.stringify(claims);
-  return new CompactSign(new TextEncoder().encode(payload))
+  const signed = await new CompactSign(new TextEncoder().encode(payload))
     .setProtectedHeader(JSON.parse(JSON.stringify(fields)))
     .sign(key.secret ?? createPrivateKey({ key: key.privateJwk, format: "jwk" }));
+  return remember(signed);
 }
 
 /** A token put together from its parts, whatever they are. */

@@ -1,3 +1,5 @@
+import { remember } from "./secrets.mjs";
+
 const TIME_LIMIT = 10_000;
 
 async function endpoint(issuer, name) {
@@ -32,7 +34,7 @@ export async function getToken(
   const answer = await response.json();
   if (!response.ok)
     throw new Error(`no token: ${response.status} ${answer.error}: ${answer.error_description}`);
-  return answer.access_token;
+  return remember(answer.access_token);
 }
 
 /** Cookies as a browser keeps them: by host (the port does not count), path and name. */

@@ -238,11 +238,31 @@ impl World {
 
     /// Sends a request through the gateway.
     pub fn call(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
-        match block_on(serve(gateway, self, request.head, request.body)) {
+        let brought = credentials(&request.head.fields);
+        let before = self.0.borrow().lines.len();
+        let reply = match block_on(serve(gateway, self, request.head, request.body)) {
             Served::Own(answer) => Reply { status: answer.status, fields: answer.fields, body: answer.body },
             Served::Origin(head, body) => Reply { status: head.status, fields: head.fields, body },
+        };
+        for secret in &brought {
+            assert!(
+                !self.0.borrow().lines[before..].iter().any(|line| line.contains(secret)),
+                "the log holds a credential"
+            );
+            assert!(!reply.body.contains(secret), "the answer holds a credential");
+            assert!(!reply.fields.iter().any(|(_, value)| value.contains(secret)), "the answer holds a credential");
         }
+        reply
     }
+}
+
+/// Credentials that a request brings, and the parts of them that could be used.
+fn credentials(fields: &Fields) -> Vec<String> {
+    let values = ["authorization", "x-api-key", "cf-access-jwt-assertion", "dpop"].into_iter();
+    let words = values.filter_map(|name| fields.get(name)).flat_map(|value| value.split([' ', ',']));
+    // A token's header is no secret.
+    let parts = words.flat_map(|word| [word].into_iter().chain(word.split('.').skip(1)));
+    parts.filter(|part| part.len() >= 16).map(str::to_owned).collect()
 }
 
 /// Nothing in memory ever waits: a future that does is a bug.
