@@ -162,6 +162,8 @@ pub enum TokenError {
     Malformed,
     /// It is bound to nothing, where this resource asks for a binding or the caller claims one.
     NotBound,
+    /// It is a credential of a kind that other resources take.
+    NotForThisResource,
     /// `nbf` lies in the future.
     NotYetValid,
     /// It is on the list of what is revoked.
@@ -361,6 +363,7 @@ impl TokenError {
             Self::Key(NoKey::Unusable) => "token_key_unusable",
             Self::Malformed => "token_malformed",
             Self::NotBound => "token_not_bound",
+            Self::NotForThisResource => "token_not_for_this_resource",
             Self::NotYetValid => "token_not_yet_valid",
             Self::Revoked => "token_revoked",
             Self::SenderConstrained => "token_sender_constrained",

@@ -81,7 +81,7 @@ impl Credential {
 ///
 /// A token that begins with the prefix of an API key set, a verifier or an introspection of the resource is for that.
 /// One that looks like a JWS is for the issuer that its `iss` names, where the resource has issuers of JWTs. Whatever
-/// is left is for the one introspection or verifier without a prefix.
+/// is left is for the one introspection or verifier without a prefix; but not what is plainly another resource's.
 ///
 /// # Errors
 /// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
@@ -156,14 +156,35 @@ fn choose(
     if let Some(verifier) = custom(&prefixed).or_else(|| introspection(&prefixed)) {
         return Ok((Credential { scheme, token, jws: None }, verifier));
     }
+    // What is plainly for something that another resource takes is not shown to whatever takes the rest here.
+    if belongs_elsewhere(text, config) {
+        return Err(TokenError::NotForThisResource);
+    }
     let takes_jws = issuers(resource, config).any(|(_, issuer)| issuer.profile != Profile::CloudflareAccess);
     if takes_jws && looks_like_jws(text) {
         return of_jws(scheme, token, false, resource, config);
+    }
+    if looks_like_jws(text) && of_known_issuer(text, config) {
+        return Err(TokenError::UnknownIssuer);
     }
     match custom(&|prefix| prefix.is_none()).or_else(|| introspection(&|prefix| prefix.is_none())) {
         Some(verifier) => Ok((Credential { scheme, token, jws: None }, verifier)),
         None => of_jws(scheme, token, false, resource, config),
     }
+}
+
+/// Whether a token begins as something of configuration does.
+fn belongs_elsewhere(text: &str, config: &Config) -> bool {
+    let asked = config.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.prefix.as_deref());
+    let prefixes = config.verifiers.iter().filter_map(|custom| custom.prefix.as_deref()).chain(asked);
+    config.api_keys.iter().any(|set| set.owns(text)) || prefixes.into_iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// Whether a JWT names an issuer of configuration.
+fn of_known_issuer(text: &str, config: &Config) -> bool {
+    let jws = UntrustedToken::parse(text).ok();
+    let claimed = jws.as_ref().and_then(UntrustedToken::claimed_issuer);
+    claimed.is_some_and(|claimed| config.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
 }
 
 /// Three parts of which the first is the encoding of something in braces: no opaque token has that by chance.

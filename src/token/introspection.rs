@@ -134,7 +134,7 @@ pub(super) struct Rules<'a> {
     pub(super) negative_seconds: u64,
 }
 
-/// Reads `active` and what follows from it: a subject (`sub`, else `client_id`), `aud` where it is required, times that
+/// Reads `active` and what follows from it: an access token, a subject (`sub`, else `client_id`), `aud` where it is required, times that
 /// are plausible, scopes.
 pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> Verification {
     match members.get("active") {
@@ -148,7 +148,23 @@ pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: 
     }
 }
 
+/// Servers look among all their tokens, whatever the hint says (RFC 7662 §2.1): a refresh token, or one for somebody's
+/// login, is active too and opens nothing. Each of these members says what a token is where it is there.
+fn is_access_token(members: &Map<String, Value>) -> bool {
+    let one_of = |member: &str, words: &[&str]| match members.get(member) {
+        None => true,
+        Some(Value::String(text)) => words.iter().any(|word| word.eq_ignore_ascii_case(text)),
+        Some(_) => false,
+    };
+    one_of("token_type", &["Bearer", "DPoP", "access_token"])
+        && one_of("token_use", &["access", "access_token"])
+        && one_of("typ", &["Bearer", "DPoP", "at+jwt", "application/at+jwt", "JWT"])
+}
+
 fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> Result<VerifiedToken, TokenError> {
+    if !is_access_token(members) {
+        return Err(TokenError::TypeNotAllowed);
+    }
     let named = |claim| text(members, claim).map(|text| text.filter(|text| !text.is_empty()).map(str::to_owned));
     let client = named("client_id")?;
     let subject = named("sub")?.or_else(|| client.clone()).ok_or(TokenError::ClaimMissing("sub"))?;

@@ -326,6 +326,12 @@ fn tokens_that_are_not_good_are_refused_for_a_while_without_asking() {
         ("nbf", json!(NOON + 31), "token_not_yet_valid"),
         ("scope", json!({}), "token_claim_malformed"),
         ("cnf", json!({ "jkt": "x" }), "token_sender_constrained"),
+        ("token_type", json!("refresh_token"), "token_type"),
+        ("token_type", json!(7), "token_type"),
+        ("token_use", json!("refresh_token"), "token_type"),
+        ("token_use", json!("id"), "token_type"),
+        ("typ", json!("Refresh"), "token_type"),
+        ("typ", json!("ID"), "token_type"),
     ] {
         let mut answer = active();
         answer[member] = value;
@@ -532,6 +538,42 @@ fn several_verifiers_of_one_resource_never_see_each_others_credentials() {
     assert_eq!(ask(&world, &gateway, "idp_1").status, 401);
     assert_eq!(ask(&world, &gateway, "other").status, 401);
     assert_eq!(places(), [ENDPOINT, "V"]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_plainly_for_another_resource_is_shown_to_nobody() {
+    let asked = json!({ "endpoint": ENDPOINT, "client_id": "gate", "secret": "S", "token_prefix": "op-" });
+    let mut document = one_resource(
+        json!({ "verifiers": ["own"] }),
+        json!({
+            "issuers": [{ "name": "idp", "issuer": ISSUER, "introspection": asked, "algorithms": ["EdDSA"] }],
+            "api_keys": [{ "prefix": "pk", "keys": [record("robot")] }],
+            "verifiers": [{ "name": "own", "service": "V" }, { "name": "other", "service": "W", "token_prefix": "w-" }],
+        }),
+    );
+    document["resources"].as_array_mut().expect("an array").push(json!({
+        "path": "/other", "origin": "https://tools.example/other", "issuers": ["idp"], "api_keys": ["pk"],
+        "verifiers": ["other"],
+    }));
+    let gateway = open_with(document, &TestSecrets(vec![("S", "s".to_owned())])).expect("right");
+    let world = World::new();
+    world.answer("V", Ok((200, JSON, "{\"active\":true,\"sub\":\"x\",\"scope\":\"mcp:tools\"}")));
+    let key = format!("pk_robot_{SECRET}");
+    let jwt = token(&Claims::good());
+    for (credential, reason) in [
+        (key.as_str(), "token_not_for_this_resource"),
+        ("op-1", "token_not_for_this_resource"),
+        ("w-1", "token_not_for_this_resource"),
+        (&jwt, "token_issuer"),
+    ] {
+        let reply = ask(&world, &gateway, credential);
+        assert_eq!(verdict(&world, &reply), (401, reason.to_owned()), "{credential}");
+    }
+    assert!(world.asked().is_empty());
+    assert_eq!(ask(&world, &gateway, "anything else").status, 400);
+    assert_eq!(ask(&world, &gateway, "anything-else").status, 200);
+    // A JWT of somebody whom configuration does not know is opaque here.
+    assert_eq!(ask(&world, &gateway, &token(&Claims::good().with("iss", json!("https://x.example")))).status, 200);
 }
 
 #[wasm_bindgen_test(unsupported = test)]

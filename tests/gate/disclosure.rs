@@ -34,6 +34,7 @@ fn all() -> Vec<Rejection> {
         TokenError::ClaimNotAccepted("hd".to_owned()),
         TokenError::Inactive,
         TokenError::NotBound,
+        TokenError::NotForThisResource,
         TokenError::Revoked,
         TokenError::Tenant,
         TokenError::IssuedInFuture,
