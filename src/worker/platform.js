@@ -113,10 +113,11 @@ export async function recall(name, milliseconds) {
 }
 
 /** Keeps something in the cache of the place. */
-export async function keep(name, value, seconds) {
-  const headers = { "cache-control": `max-age=${seconds}` };
+export async function keep(name, value, seconds, milliseconds) {
+  // The view is into WebAssembly's memory, which may move while this waits.
+  const kept = new Response(value.slice(), { headers: { "cache-control": `max-age=${seconds}` } });
   const cache = await caches.open("portcullis");
-  await cache.put(shared(name), new Response(value.slice(), { headers }));
+  await within(milliseconds, cache.put(shared(name), kept));
 }
 
 /** Asks the object of that name in a Durable Object namespace: its word. */

@@ -65,7 +65,7 @@ extern "C" {
     async fn recall(name: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
-    async fn keep(name: &str, value: &[u8], seconds: f64) -> Result<JsValue, JsValue>;
+    async fn keep(name: &str, value: &[u8], seconds: f64, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     async fn consult(namespace: &JsValue, name: &str, query: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
@@ -248,7 +248,7 @@ impl SharedCache for Workers {
 
     async fn keep(&self, name: &str, value: &[u8], seconds: u64) {
         // It is only a cache: without it the next isolate asks the provider.
-        let _kept = keep(name, value, seconds as f64).await;
+        let _kept = keep(name, value, seconds as f64, STORE_MILLISECONDS).await;
     }
 }
 
