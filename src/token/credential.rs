@@ -4,6 +4,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, IntrospectedTokens, Requirement, Resource};
+use crate::limits::TOKEN_BYTES;
 use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, parse_authorization};
 use crate::observe::trail::Trail;
 use crate::rejection::{Rejection, TokenError};
@@ -139,6 +140,9 @@ fn choose(
     config: &Config,
 ) -> Result<(Credential, VerifierId), TokenError> {
     let text = token.expose();
+    if text.len() > TOKEN_BYTES {
+        return Err(TokenError::TooLong);
+    }
     if let Some(set) = api_key_set(&token, resource, config) {
         return Ok((Credential { scheme, token, jws: None }, VerifierId::ApiKeys(set)));
     }
