@@ -377,7 +377,7 @@ test("each resource takes what it says, and shows it in its metadata", PATIENCE,
         challenge: challengeOf({ scope: "mcp:tools", metadata: scene.metadataUrl }),
       });
       const bearer = await call(scene, UNDER["Authorization: Bearer"](good.key));
-      await assertRefused(scene.gateway, bearer, unauthorized(scene, "token_malformed"));
+      await assertRefused(scene.gateway, bearer, unauthorized(scene, "token_not_for_this_resource"));
 
       const target = "/machines";
       const metadataUrl = scene.metadataUrl.replace(/mcp$/, "machines");
