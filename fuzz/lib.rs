@@ -61,10 +61,10 @@ pub fn gateway() -> Gateway {
 /// Walks as far as a request with these fields gets without anybody's help. It must not get through: nobody here has a
 /// key. And no part of what it brought may be in the answer.
 pub fn walk(gateway: &Gateway, fields: Fields) {
-    let head = Head { method: Method::Post, url: "https://gate.example/mcp".to_owned(), fields, certificate: None };
+    let head = Head { method: Method::Post, url: "https://gate.example/mcp".to_owned(), fields, certificate: None, country: None, asn: None };
     let mut trail = Trail::begin(Method::Post, None, &[0; 40], NOW);
     match gateway.begin(head, &mut trail, NOW) {
-        Step::Forward(_) | Step::NeedAssertion(..) | Step::NeedBody(_) => panic!("a stranger got through"),
+        Step::Forward(..) | Step::NeedAssertion(..) | Step::NeedBody(_) | Step::NeedMessage(_) | Step::NeedTurns(..) => panic!("a stranger got through"),
         Step::Answer(answer, _) => assert!(matches!(answer.status, 400 | 401 | 403 | 431 | 503), "{}", answer.status),
         Step::Need(..) => {}
     }

@@ -1,7 +1,10 @@
 // Builds the Worker into build/. `wrangler` calls this too (see wrangler.toml).
 
-import { fail, run, say } from "./lib/run.mjs";
-import { npmBin, root, rust, wasmBindgen, workerBuild } from "./lib/tools.mjs";
+import { ensurePackages } from "./lib/packages.mjs";
+
+await ensurePackages(import.meta.url);
+const { fail, run, say } = await import("./lib/run.mjs");
+const { npmBin, root, rust, wasmBindgen, workerBuild } = await import("./lib/tools.mjs");
 
 await rust();
 const { bindgen } = await wasmBindgen();

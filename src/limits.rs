@@ -203,3 +203,48 @@ pub const PROVIDER_TIMEOUT_DEFAULT: u64 = 5;
 
 /// The most that configuration may say.
 pub const PROVIDER_TIMEOUT_MAX: u64 = 30;
+
+/// Longest name of a tool or prompt, in bytes: SEP-986 says 128 characters, and some servers prefix theirs.
+pub const NAME_BYTES: usize = 1024;
+
+/// Longest URI of an MCP resource that rules are asked about, in bytes.
+pub const URI_BYTES: usize = 8 * 1024;
+
+/// Most messages of a batch (2025-03-26): each of them is judged.
+pub const BATCH_MESSAGES: usize = 64;
+
+/// Largest request body, in bytes, that rules are asked about: it is held in the isolate's memory twice.
+pub const INSPECTED_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Seconds that a caller has to send a body that rules are asked about.
+pub const INSPECT_SECONDS: u64 = 30;
+
+/// Most rules of one resource.
+pub const RULES: usize = 20_000;
+
+/// Largest list, in bytes, that is filtered: 5,000 tools of 3 KB each.
+pub const LIST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Largest item of a list, in bytes: what is held of a list at once.
+pub const LIST_ITEM_BYTES: usize = 1024 * 1024;
+
+/// So much of a list is read before its first byte goes on, so that a broken one can still be refused whole.
+pub const LIST_HEAD_BYTES: usize = 64 * 1024;
+
+/// Longest line of an event stream, in bytes, that is not JSON.
+pub const EVENT_LINE_BYTES: usize = 64 * 1024;
+
+/// Longest session id of an origin server, in bytes.
+pub const SESSION_ID_BYTES: usize = 2048;
+
+/// Seconds that a session lives where configuration does not say.
+pub const SESSION_SECONDS: u64 = 24 * 60 * 60;
+
+/// The least and the most that configuration may say.
+pub const SESSION_SECONDS_RANGE: (u64, u64) = (60, 30 * 24 * 60 * 60);
+
+/// Most secrets of sessions that are live at once.
+pub const SESSION_SECRETS: usize = 4;
+
+/// Most counters of limits that an isolate keeps; the oldest period goes first.
+pub const LIMIT_COUNTERS: usize = 16_384;

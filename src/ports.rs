@@ -3,8 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::config::DecisionLog;
+use crate::forward::answer::BodyFilter;
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
+use crate::mcp::list_filter::Unfit;
+use crate::observe::decision::DecisionLine;
 use crate::pipeline::OutboundRequest;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
@@ -174,6 +178,19 @@ pub trait Transport {
         body: &Self::RequestBody,
     ) -> Result<(InboundHead, Self::ResponseBody), OriginFailure>;
 
+    /// Reads the caller's whole body, which is then sent on as it was read.
+    ///
+    /// # Errors
+    /// [`OriginFailure`] where it is not complete in [`crate::limits::INSPECT_SECONDS`], or longer than `limit`.
+    async fn message(&self, body: &Self::RequestBody, limit: u64) -> Result<Vec<u8>, OriginFailure>;
+
+    /// Sends a body through a filter. Where the filter can wait for it, so much of it is looked at first that one that is
+    /// unfit from the beginning can still be refused.
+    ///
+    /// # Errors
+    /// [`Unfit`] for one that is.
+    async fn filtered(&self, body: Self::ResponseBody, filter: BodyFilter) -> Result<Self::ResponseBody, Unfit>;
+
     /// Reads the caller's body for a refusal; nothing where it is longer than `limit`, broken, or was sent on already
     /// without being kept.
     async fn peek(&self, body: &Self::RequestBody, limit: usize) -> Option<Vec<u8>>;
@@ -183,6 +200,19 @@ pub trait Transport {
 pub trait EventSink {
     /// Takes one line.
     fn line(&self, line: &str);
+
+    /// Takes a decision to where decisions are recorded.
+    fn decided(&self, log: &DecisionLog, decision: &DecisionLine);
+}
+
+/// Counts for all isolates of a place.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait Limiter {
+    /// Whether it is a counter's turn.
+    ///
+    /// # Errors
+    /// A description where the binding cannot say.
+    async fn turn(&self, binding: &str, key: &str) -> Result<bool, String>;
 }
 
 /// Goes on with work after the answer was given.
@@ -193,7 +223,18 @@ pub trait Spawn {
 
 /// All of the above for one request.
 pub trait Ports:
-    Clock + Random + SignatureVerifier + Fetch + Store + SharedCache + ReplayGuard + Timer + Transport + EventSink + Spawn
+    Clock
+    + Random
+    + SignatureVerifier
+    + Fetch
+    + Store
+    + SharedCache
+    + ReplayGuard
+    + Limiter
+    + Timer
+    + Transport
+    + EventSink
+    + Spawn
 {
 }
 
@@ -205,6 +246,7 @@ impl<P> Ports for P where
         + Store
         + SharedCache
         + ReplayGuard
+        + Limiter
         + Timer
         + Transport
         + EventSink

@@ -2,18 +2,37 @@
 //! what a caller learns; the reason itself goes to the log alone.
 
 use crate::jwks::key_set::NoKey;
+use crate::mcp::envelope::RequestId;
+use crate::mcp::era::Era;
+use crate::mcp::list_filter::Unfit;
+use crate::mcp::message::Malformed;
 use crate::oauth::challenge::BearerError;
 use crate::oauth::scope::ScopeSet;
+use crate::policy::operation::Kind;
 use crate::resource::path::AmbiguousPath;
 use crate::strict_json::StrictJsonError;
 use crate::token::binding::proof::ProofError;
 
 /// `HeaderMismatch` of MCP 2026-07-28.
 const HEADER_MISMATCH: i32 = -32020;
+/// JSON-RPC 2.0 §5.1.
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
+/// Of MCP up to 2025-11-25; later revisions use [`INVALID_PARAMS`].
+const RESOURCE_NOT_FOUND: i32 = -32002;
 
 /// Why a request went no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
+    /// For this caller, what was asked for does not exist: no rule allows it, or there is nothing of that name.
+    Absent {
+        /// What was asked for; a method by itself where nothing.
+        target: Option<Kind>,
+        /// The era, which decides how it is said.
+        era: Era,
+    },
     /// The path has no single meaning.
     AmbiguousPath(AmbiguousPath),
     /// The request's body ended before it was complete.
@@ -22,8 +41,17 @@ pub enum Rejection {
     BodyTooLarge,
     /// The caller went away before it could be answered.
     CallerGone,
+    /// Fields that mirror the body do not agree with it (T8, T12).
+    FieldsDisagree {
+        /// The field.
+        field: String,
+        /// The id of the message.
+        id: Box<RequestId>,
+    },
     /// All fields together, or their number, exceed the limit.
     FieldsTooLarge,
+    /// Rules allow this caller nothing of the kind.
+    Forbidden,
     /// `Host` names somebody else: DNS rebinding, or a request astray.
     ForeignHost,
     /// A web page that is not allowed sent this (T1).
@@ -34,6 +62,8 @@ pub enum Rejection {
     InsufficientScope {
         /// What the token lacks.
         missing: ScopeSet,
+        /// All that the operation needs (R9).
+        needed: ScopeSet,
     },
     /// Something of ours went wrong.
     Internal(&'static str),
@@ -43,6 +73,13 @@ pub enum Rejection {
     MalformedCredentials,
     /// A field of MCP's has characters that no reader agrees about (T12).
     MalformedField,
+    /// The body is no message of MCP's.
+    MalformedMessage {
+        /// Why.
+        error: Malformed,
+        /// The id of the message, where that could be read.
+        id: Box<RequestId>,
+    },
     /// The method is none that this path takes.
     MethodNotAllowed {
         /// The methods that it takes.
@@ -64,6 +101,8 @@ pub enum Rejection {
         /// Its status.
         status: u16,
     },
+    /// The origin server's list is not what a list is.
+    OriginMalformed(Unfit),
     /// The origin server did not answer in time.
     OriginTimeout,
     /// The origin server asks for credentials that it was not given.
@@ -72,6 +111,15 @@ pub enum Rejection {
     OriginUnreachable,
     /// The proof of possession is not accepted (RFC 9449).
     Proof(ProofError),
+    /// The caller called too often.
+    RateLimited {
+        /// Seconds until it may call again.
+        retry_after: u64,
+        /// It is the request by which clients tell eras: 429 would make them take the gateway for an old server.
+        probe: bool,
+    },
+    /// The session is nobody's, somebody else's, or over (L5, L8).
+    SessionUnknown,
     /// The access token is not accepted.
     Token(TokenError),
     /// An access token in the query (R12).
@@ -221,11 +269,14 @@ impl Rejection {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::Absent { .. } => "not_permitted",
             Self::AmbiguousPath(_) => "ambiguous_path",
             Self::BodyCutShort => "body_cut_short",
             Self::BodyTooLarge => "body_too_large",
             Self::CallerGone => "caller_gone",
+            Self::FieldsDisagree { .. } => "fields_disagree",
             Self::FieldsTooLarge => "fields_too_large",
+            Self::Forbidden => "forbidden",
             Self::ForeignHost => "foreign_host",
             Self::ForeignOrigin => "foreign_origin",
             Self::HttpsRequired => "https_required",
@@ -234,16 +285,20 @@ impl Rejection {
             Self::MalformedContentLength => "malformed_content_length",
             Self::MalformedCredentials => "malformed_credentials",
             Self::MalformedField => "malformed_field",
+            Self::MalformedMessage { .. } => "malformed_message",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Misconfigured => "misconfigured",
             Self::NoCredentials => "no_credentials",
             Self::NotFound => "not_found",
             Self::OriginFailed { .. } => "origin_failed",
             Self::OriginRedirected { .. } => "origin_redirected",
+            Self::OriginMalformed(_) => "origin_malformed",
             Self::OriginTimeout => "origin_timeout",
             Self::OriginUnauthorized => "origin_unauthorized",
             Self::OriginUnreachable => "origin_unreachable",
             Self::Proof(error) => error.reason(),
+            Self::RateLimited { .. } => "rate_limited",
+            Self::SessionUnknown => "session_unknown",
             Self::Token(error) => error.reason(),
             Self::TokenInQuery => "token_in_query",
             Self::Unavailable { dependency, .. } => dependency.reason(),
@@ -257,7 +312,10 @@ impl Rejection {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::AmbiguousPath(error) => Some(format!("the path {error}")),
-            Self::InsufficientScope { missing } => Some(format!("missing: {missing}")),
+            Self::FieldsDisagree { field, .. } => Some(field.clone()),
+            Self::InsufficientScope { missing, .. } => Some(format!("missing: {missing}")),
+            Self::MalformedMessage { error, .. } => Some(error.to_string()),
+            Self::OriginMalformed(error) => Some(error.to_string()),
             Self::Internal(what) => Some((*what).to_owned()),
             Self::OriginFailed { status } | Self::OriginRedirected { status } => Some(format!("status {status}")),
             Self::Token(TokenError::ClaimMalformed(claim) | TokenError::ClaimMissing(claim)) => {
@@ -271,12 +329,56 @@ impl Rejection {
         }
     }
 
+    /// What servers say of things that they do not have: an error in an answer, which clients take for what it is. A
+    /// refusal that looked like one would tell that there is something.
+    fn absent(target: Option<Kind>, era: Era) -> Disclosure {
+        let (status, code, message) = match (target, era) {
+            (Some(Kind::Tool), _) => (200, INVALID_PARAMS, "Unknown tool."),
+            (Some(Kind::Prompt), _) => (200, INVALID_PARAMS, "Unknown prompt."),
+            (Some(Kind::Resource), Era::Modern) => (200, INVALID_PARAMS, "Resource not found."),
+            (Some(Kind::Resource), Era::Legacy) => (200, RESOURCE_NOT_FOUND, "Resource not found."),
+            (None, Era::Modern) => (404, METHOD_NOT_FOUND, "Method not found."),
+            (None, Era::Legacy) => (200, METHOD_NOT_FOUND, "Method not found."),
+        };
+        Disclosure { code, ..Disclosure::plain(status, message) }
+    }
+
+    /// The id of the refused message, where the reason has it.
+    #[must_use]
+    pub fn id(&self) -> Option<&RequestId> {
+        match self {
+            Self::FieldsDisagree { id, .. } | Self::MalformedMessage { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
     /// What the caller learns. 4xx other than 401 and 403 make clients take the gateway for an old server (era rules),
     /// so they are kept for requests that no client of MCP sends.
     #[must_use]
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
+            Self::Absent { target, era } => Self::absent(*target, *era),
+            Self::FieldsDisagree { .. } => Disclosure {
+                code: HEADER_MISMATCH,
+                ..Disclosure::plain(
+                    400,
+                    "The Mcp fields and the body do not agree, or one that is required is missing.",
+                )
+            },
+            Self::MalformedMessage { error, .. } => {
+                let (code, message) = match error {
+                    Malformed::Json(_) => (PARSE_ERROR, "The body is not strict JSON."),
+                    Malformed::Message(_) => (INVALID_REQUEST, "The body is no JSON-RPC message of this revision."),
+                    Malformed::Params(_) => (INVALID_PARAMS, "The params are not as the method has them."),
+                };
+                Disclosure { code, ..Disclosure::plain(400, message) }
+            }
+            Self::RateLimited { retry_after, probe } => Disclosure {
+                retry_after: Some(*retry_after),
+                ..Disclosure::plain(if *probe { 503 } else { 429 }, "Too many requests.")
+            },
+            Self::SessionUnknown => Disclosure::plain(404, "There is no such session."),
             Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),
             Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
             Self::MalformedField => Disclosure {
@@ -290,6 +392,7 @@ impl Rejection {
             Self::UrlTooLong => Disclosure::plain(414, "The URL is too long."),
             Self::UnsupportedMediaType => Disclosure::plain(415, "The request body must be application/json."),
             Self::FieldsTooLarge => Disclosure::plain(431, "The request fields are too large."),
+            Self::Forbidden => Disclosure::plain(403, "This is not allowed."),
             Self::ForeignHost => Disclosure::plain(403, "This gateway does not answer for that host."),
             Self::ForeignOrigin => Disclosure::plain(403, "This web origin is not allowed."),
             Self::HttpsRequired => Disclosure::plain(403, "HTTPS is required."),
@@ -320,6 +423,7 @@ impl Rejection {
             Self::Internal(_) => Disclosure::plain(500, "The gateway failed."),
             Self::OriginTimeout => Disclosure::plain(504, "The server behind the gateway did not answer in time."),
             Self::OriginFailed { .. }
+            | Self::OriginMalformed(_)
             | Self::OriginRedirected { .. }
             | Self::OriginUnauthorized
             | Self::OriginUnreachable => Disclosure::plain(502, "The server behind the gateway failed."),

@@ -31,13 +31,16 @@ pub fn own(status: u16, mut fields: Fields, body: String, trail: &Trail, config:
     Answer { status, fields, body }
 }
 
+/// What a caller gets whose message wants no answer, and is refused: an error of HTTP, as T5 and L3 have it.
+const NOTIFICATION_REFUSED: u16 = 403;
+
 /// The refusal of a request.
 #[must_use]
 pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Option<&Config>) -> Answer {
     let disclosure = rejection.disclose();
     let mut fields = Fields::new();
     fields.set("content-type", "application/json");
-    if let Some(challenges) = config.and_then(|config| challenges(&disclosure, trail, config)) {
+    if let Some(challenges) = config.and_then(|config| challenges(rejection, &disclosure, trail, config)) {
         let challenges: Vec<String> = challenges.iter().map(Challenge::to_field).collect();
         fields.set("www-authenticate", challenges.join(", "));
     }
@@ -56,21 +59,28 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Opt
         Method::Head => String::new(),
         _ => error_body(id, disclosure.code, disclosure.message, &trail.request_id),
     };
-    Answer { status: disclosure.status, fields, body }
+    let status = if disclosure.status == 200 && !id.is_known() { NOTIFICATION_REFUSED } else { disclosure.status };
+    Answer { status, fields, body }
 }
 
 /// The challenges of a refusal (R4 to R9): for a resource that is known, under each scheme that it takes. Those of
 /// `Bearer` come first, as clients that know no other read no further. What is wrong is said of the scheme that was used.
-fn challenges(disclosure: &Disclosure, trail: &Trail, config: &Config) -> Option<Vec<Challenge>> {
+fn challenges(
+    rejection: &Rejection,
+    disclosure: &Disclosure,
+    trail: &Trail,
+    config: &Config,
+) -> Option<Vec<Challenge>> {
     let error = match disclosure.challenge {
         Challenging::No => return None,
         Challenging::Plain => None,
         Challenging::Error(error) => Some((error, disclosure.message)),
     };
     let resource = config.resources.get(trail.resource?)?;
-    let scope = match error {
+    let scope = match (error, rejection) {
         // A malformed request is not mended by other scopes.
-        Some((BearerError::InvalidRequest, _)) => ScopeSet::default(),
+        (Some((BearerError::InvalidRequest, _)), _) => ScopeSet::default(),
+        (_, Rejection::InsufficientScope { needed, .. }) => needed.clone(),
         _ => resource.scopes.clone(),
     };
     let schemes: &[AuthScheme] = match resource.dpop {

@@ -28,15 +28,18 @@ pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     let value = Strict { depth: JSON_DEPTH }
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| {
-            let what = match error.classify() {
-                serde_json::error::Category::Eof => "cut short",
-                serde_json::error::Category::Data => "a repeated member, or nested too deeply",
-                _ => "not JSON",
-            };
-            StrictJsonError(format!("{what} (line {}, column {})", error.line(), error.column()))
-        })?;
+        .map_err(|error| describe(&error))?;
     Ok(value)
+}
+
+/// What is wrong with a document, in words of ours.
+pub(crate) fn describe(error: &serde_json::Error) -> StrictJsonError {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "cut short",
+        serde_json::error::Category::Data => "a repeated member, or nested too deeply",
+        _ => "not JSON",
+    };
+    StrictJsonError(format!("{what} (line {}, column {})", error.line(), error.column()))
 }
 
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Credentials besides JWTs: introspection, API keys, custom verifiers; and what tokens are bound to or revoked by.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::config::document::{
     ApiKeySetDocument, ClientAuthenticationName, DpopDocument, IntrospectedTokensName, IntrospectionDocument,
@@ -8,7 +9,7 @@ use crate::config::document::{
 };
 use crate::config::issuer::{is_name, protected_url};
 use crate::config::settings::{read_long_secret, read_secret};
-use crate::config::{Mistakes, Secrets};
+use crate::config::{Interests, Mistakes, Secrets};
 use crate::forward::assertion::AssertionKey;
 use crate::limits::{
     API_KEYS, CACHE_SECONDS, CACHE_SECONDS_MAX, KV_EDGE_SECONDS, NEGATIVE_SECONDS, NEGATIVE_SECONDS_MAX, PROOF_WINDOW,
@@ -110,6 +111,8 @@ pub struct CustomVerifier {
     pub service: Option<String>,
     /// How its credentials begin.
     pub prefix: Option<String>,
+    /// What rules ask about its callers.
+    pub interests: Rc<Interests>,
     /// The most seconds that a good answer is used.
     pub cache_seconds: u64,
     /// Seconds that a bad one is.
@@ -311,6 +314,7 @@ pub(super) fn read_verifier(document: &VerifierDocument, at: &str, mistakes: &mu
         name: name.clone(),
         service: read_binding(document.service.as_ref(), &format!("{at}.service"), mistakes),
         prefix: read_prefix(document.token_prefix.as_ref(), at, mistakes),
+        interests: Rc::default(),
         cache_seconds,
         negative_seconds,
         timeout,

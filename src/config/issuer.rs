@@ -1,9 +1,11 @@
 //! Issuers: authorization servers whose tokens are accepted.
 
+use std::rc::Rc;
+
 use crate::config::credentials::{Introspection, read_introspection};
 use crate::config::document::{IssuerDocument, ProfileName};
 use crate::config::resource::read_scopes;
-use crate::config::{Mistakes, Secrets};
+use crate::config::{Interests, Mistakes, Secrets};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::jwks::spki::parse_public_key;
 use crate::limits::{LEEWAY, LEEWAY_MAX};
@@ -27,6 +29,8 @@ pub struct Issuer {
     pub claims: Vec<(String, Vec<String>)>,
     /// Scopes that its tokens have besides their own.
     pub grant_scopes: ScopeSet,
+    /// What rules ask about its tokens.
+    pub interests: Rc<Interests>,
     /// How it is asked about tokens, where it is.
     pub introspection: Option<Introspection>,
     /// Where its keys come from.
@@ -202,6 +206,7 @@ pub(super) fn read(
         tenants,
         claims,
         grant_scopes,
+        interests: Rc::default(),
         introspection,
         keys,
         algorithms,

@@ -7,6 +7,7 @@ mod credentials;
 pub mod document;
 mod issuer;
 mod mistakes;
+mod policy;
 #[cfg(feature = "schema")]
 pub mod reference;
 mod resource;
@@ -18,5 +19,6 @@ pub use credentials::{
 };
 pub use issuer::{Issuer, IssuerKeys, TokenType};
 pub use mistakes::Mistakes;
+pub use policy::{DecisionLog, Interests};
 pub use resource::{OriginServer, PublicPath, Resource};
 pub use settings::{Config, Secrets};

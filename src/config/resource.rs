@@ -1,10 +1,18 @@
 //! Protected resources, public paths and the origin servers behind them.
 
+use std::rc::Rc;
+
+use serde_json::Value;
+
 use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocument};
 use crate::config::issuer::{Issuer, protected_url};
-use crate::config::{ApiKeySet, CustomVerifier, Mistakes, Requirement};
-use crate::limits::{BODY_BYTES, BODY_BYTES_MAX, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX};
-use crate::oauth::scope::{Scope, ScopeSet};
+use crate::config::{ApiKeySet, CustomVerifier, Mistakes, Requirement, policy};
+use crate::limits::{
+    BODY_BYTES, BODY_BYTES_MAX, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX,
+};
+use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
+use crate::policy::decide::Policy;
+use crate::policy::limit::Limit;
 use crate::resource::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
@@ -37,7 +45,32 @@ pub struct Resource {
     pub documentation: Option<String>,
     /// Largest request body in bytes.
     pub body_bytes: u64,
+    /// Who may do what; everything, where there are no rules.
+    pub policy: Option<Rc<Policy>>,
+    /// How often callers may call.
+    pub limits: Vec<Limit>,
+    /// Fields that mirror an argument, and which.
+    pub parameters: Vec<(String, String)>,
 }
+
+impl Resource {
+    /// Whether the messages to it have to be read.
+    #[must_use]
+    pub fn reads_messages(&self) -> bool {
+        self.policy.is_some() || !self.parameters.is_empty() || self.limits.iter().any(Limit::asks_for_tools)
+    }
+
+    /// Names by which rules know who vouches for a caller.
+    fn sources<'a>(accepted: &Accepted<'a>, (issuers, api_keys, verifiers): &Indexes) -> Vec<&'a str> {
+        let issuers = issuers.iter().filter_map(|&at| accepted.issuers.get(at)).map(|issuer| issuer.name.as_str());
+        let keys = api_keys.iter().filter_map(|&at| accepted.api_keys.get(at)).map(|set| set.prefix.as_str());
+        let custom = verifiers.iter().filter_map(|&at| accepted.verifiers.get(at)).map(|it| it.name.as_str());
+        issuers.chain(keys).chain(custom).collect()
+    }
+}
+
+/// Indexes of the issuers, API key sets and verifiers that a resource accepts.
+type Indexes = (Vec<usize>, Vec<usize>, Vec<usize>);
 
 /// The server behind a resource.
 #[derive(Debug, Clone)]
@@ -62,6 +95,7 @@ pub struct PublicPath {
 }
 
 /// What resources may accept.
+#[derive(Clone, Copy)]
 pub(super) struct Accepted<'a> {
     pub(super) issuers: &'a [Issuer],
     pub(super) api_keys: &'a [ApiKeySet],
@@ -69,11 +103,11 @@ pub(super) struct Accepted<'a> {
 }
 
 pub(super) fn read_resource(
-    document: &ResourceDocument,
+    (document, raw): (&ResourceDocument, &Value),
     at: &str,
-    public_url: Option<&HttpUrl>,
+    (public_url, development): (Option<&HttpUrl>, bool),
     accepted: &Accepted<'_>,
-    development: bool,
+    hierarchy: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
 ) -> Option<Resource> {
     let before = mistakes.lines().len();
@@ -88,7 +122,7 @@ pub(super) fn read_resource(
         seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
     let origin =
         read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
-    let (issuers, api_keys, verifiers) = read_accepted(document, at, accepted, mistakes);
+    let indexes = read_accepted(document, at, accepted, mistakes);
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
     if scopes.iter().any(|scope| scope.as_str() == "offline_access") {
         mistakes.note(
@@ -109,9 +143,14 @@ pub(super) fn read_resource(
     if body_bytes == 0 || body_bytes > BODY_BYTES_MAX {
         mistakes.note(format!("{at}.body_bytes"), format_args!("must be 1 to {BODY_BYTES_MAX}, got {body_bytes}"));
     }
+    let sources = Resource::sources(accepted, &indexes);
+    let policy = policy::read_policy(document, raw, at, hierarchy, &sources, mistakes).map(Rc::new);
+    let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
+    let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
+    let (issuers, api_keys, verifiers) = indexes;
     let (path, (url, service)) = (path?, origin?);
     let identifier = format!("{}{path}", public_url?);
-    (mistakes.lines().len() == before).then(|| Resource {
+    let resource = Resource {
         audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
         identifier,
         path,
@@ -125,16 +164,21 @@ pub(super) fn read_resource(
         name: document.name.clone(),
         documentation: document.documentation.clone(),
         body_bytes,
-    })
+        policy,
+        limits,
+        parameters,
+    };
+    if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
+        mistakes.note(
+            format!("{at}.body_bytes"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, parameter_fields, limits by tool), got {body_bytes}"),
+        );
+    }
+    (mistakes.lines().len() == before).then_some(resource)
 }
 
 /// The indexes of what a resource names, each once.
-fn read_accepted(
-    document: &ResourceDocument,
-    at: &str,
-    accepted: &Accepted<'_>,
-    mistakes: &mut Mistakes,
-) -> (Vec<usize>, Vec<usize>, Vec<usize>) {
+fn read_accepted(document: &ResourceDocument, at: &str, accepted: &Accepted<'_>, mistakes: &mut Mistakes) -> Indexes {
     let lists = [&document.issuers, &document.api_keys, &document.verifiers];
     if lists.into_iter().flatten().all(Vec::is_empty) {
         mistakes.note(

@@ -1,6 +1,7 @@
 //! What the gate works with: a document without mistakes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use deserr::deserialize;
 use serde_json::Value;
@@ -8,11 +9,13 @@ use serde_json::Value;
 use crate::config::document::Document;
 use crate::config::resource::Accepted;
 use crate::config::{
-    ApiKeySet, CustomVerifier, Dpop, Issuer, IssuerKeys, Mistakes, PublicPath, Requirement, Resource, Revocation,
-    credentials, issuer, resource,
+    ApiKeySet, CustomVerifier, DecisionLog, Dpop, Interests, Issuer, IssuerKeys, Mistakes, PublicPath, Requirement,
+    Resource, Revocation, credentials, issuer, policy, resource,
 };
 use crate::forward::assertion::AssertionKey;
+use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
+use crate::policy::rule::Rule;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
 
@@ -48,7 +51,11 @@ pub struct Config {
     /// Paths open to everyone.
     pub public_paths: Vec<PublicPath>,
     /// What scopes include.
-    pub scopes: ScopeHierarchy,
+    pub scopes: Rc<ScopeHierarchy>,
+    /// How sessions are bound to their callers.
+    pub sessions: Option<Sessions>,
+    /// Where decisions are recorded.
+    pub decision_log: Option<DecisionLog>,
     /// The key that signs identity assertions.
     pub assertion_key: Option<AssertionKey>,
     /// What keys the pseudonyms of subjects in the log.
@@ -72,12 +79,13 @@ impl Config {
             })?,
             other => other,
         };
-        let document: Document = match deserialize::<_, _, Mistakes>(document.clone()) {
+        let raw = document;
+        let document: Document = match deserialize::<_, _, Mistakes>(raw.clone()) {
             Ok(document) => document,
-            Err(mistakes) => return Err(Self::all_mistakes(mistakes, document, secrets)),
+            Err(mistakes) => return Err(Self::all_mistakes(mistakes, raw, secrets)),
         };
         let mut mistakes = Mistakes::new();
-        let config = Self::read(&document, secrets, &mut mistakes);
+        let config = Self::read(&document, &raw, secrets, &mut mistakes);
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
             _ => Err(mistakes),
@@ -90,22 +98,24 @@ impl Config {
         if !mistakes.prune(&mut document) {
             return mistakes;
         }
-        if let Ok(document) = deserialize::<Document, _, Mistakes>(document) {
+        if let Ok(read) = deserialize::<Document, _, Mistakes>(document.clone()) {
             let mut of_meaning = Mistakes::new();
-            Self::read(&document, secrets, &mut of_meaning);
+            Self::read(&read, &document, secrets, &mut of_meaning);
             mistakes.extend(of_meaning);
         }
         mistakes
     }
 
-    fn read(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<Self> {
+    fn read(document: &Document, raw: &Value, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<Self> {
         let development = document.development.unwrap_or(false);
         let public_url = read_public_url(&document.public_url, development, mistakes);
-        let issuers = read_issuers(document, development, secrets, mistakes);
+        let mut issuers = read_issuers(document, development, secrets, mistakes);
         let api_keys = read_api_keys(document, mistakes);
-        let verifiers = read_verifiers(document, mistakes);
+        let mut verifiers = read_verifiers(document, mistakes);
+        let scopes = Rc::new(read_hierarchy(document, mistakes));
         let accepted = Accepted { issuers: &issuers, api_keys: &api_keys, verifiers: &verifiers };
-        let resources = read_resources(document, public_url.as_ref(), &accepted, development, mistakes);
+        let place = (public_url.as_ref(), development);
+        let resources = read_resources((document, raw), place, &accepted, &scopes, mistakes);
         let public_paths = read_public_paths(document, &resources, development, mistakes);
         // Said only where nothing else is wrong: a resource with a mistake accepts nobody yet.
         if mistakes.is_empty() {
@@ -116,7 +126,17 @@ impl Config {
             mistakes.note("dpop", "no resource takes DPoP: remove the table, or set dpop in a resource");
         }
         let revocation = document.revocation.as_ref().map(|table| credentials::read_revocation(table, mistakes));
-        let scopes = read_hierarchy(document, mistakes);
+        let sessions = document.sessions.as_ref().map(|table| policy::read_sessions(table, secrets, mistakes));
+        let decision_log = document.decision_log.as_ref().map(|table| policy::read_decision_log(table, mistakes));
+        let mut interests = Interests::default();
+        resources.iter().filter_map(|resource| resource.policy.as_ref()).for_each(|policy| interests.add_all(policy));
+        let interests = Rc::new(interests);
+        for issuer in &mut issuers {
+            issuer.interests = Rc::clone(&interests);
+        }
+        for verifier in &mut verifiers {
+            verifier.interests = Rc::clone(&interests);
+        }
         let assertion_key = document.identity_assertion.as_ref().and_then(|table| {
             let at = "identity_assertion.key_secret";
             let text = read_secret(&table.key_secret, at, secrets, mistakes)?;
@@ -139,6 +159,8 @@ impl Config {
             resources,
             public_paths,
             scopes,
+            sessions,
+            decision_log,
             assertion_key,
             pseudonym_key,
         })
@@ -148,6 +170,17 @@ impl Config {
     #[must_use]
     pub fn asks_for_certificates(&self) -> bool {
         self.resources.iter().any(|resource| resource.certificate_bound != Requirement::Off)
+            || self.rules().any(|rule| rule.when.mtls.is_some())
+    }
+
+    /// Whether any rule asks where requests come from.
+    #[must_use]
+    pub fn asks_for_places(&self) -> bool {
+        self.rules().any(|rule| rule.when.countries.is_some() || rule.when.asns.is_some())
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|policy| policy.rules())
     }
 
     /// What an operator should know about a document that is valid: said once, loudly, at start.
@@ -269,10 +302,10 @@ fn note_unused(accepted: &Accepted<'_>, resources: &[Resource], mistakes: &mut M
 }
 
 fn read_resources(
-    document: &Document,
-    public_url: Option<&HttpUrl>,
+    (document, raw): (&Document, &Value),
+    (public_url, development): (Option<&HttpUrl>, bool),
     accepted: &Accepted<'_>,
-    development: bool,
+    scopes: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
 ) -> Vec<Resource> {
     if document.resources.is_empty() {
@@ -281,7 +314,9 @@ fn read_resources(
     let mut resources: Vec<Resource> = Vec::new();
     for (index, entry) in document.resources.iter().enumerate() {
         let at = format!("resources[{index}]");
-        let read = resource::read_resource(entry, &at, public_url, accepted, development, mistakes);
+        let written = raw.get("resources").and_then(|entries| entries.get(index)).unwrap_or(&Value::Null);
+        let place = (public_url, development);
+        let read = resource::read_resource((entry, written), &at, place, accepted, scopes, mistakes);
         let Some(resource) = read else { continue };
         if resources.iter().any(|other| other.path.folded() == resource.path.folded()) {
             let path = resource.path.as_str();

@@ -1,5 +1,6 @@
 //! From a permit to the origin server and back: what travels, and what stops here.
 
+pub mod answer;
 pub mod assertion;
 pub mod request;
 pub mod response;

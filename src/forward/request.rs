@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::mcp::era::Era;
 use crate::observe::trail::Trail;
 use crate::pipeline::{Permit, Principal};
+use crate::policy::SessionUse;
 use crate::rejection::Rejection;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
@@ -128,9 +129,19 @@ pub fn outbound(
     let query = admitted.query().map_or_else(String::new, |query| format!("?{query}"));
     let base = origin.url.to_string();
     let base = if below.is_empty() { base.as_str() } else { base.trim_end_matches('/') };
+    let mut url = format!("{base}{below}{query}");
+    match permit.session() {
+        SessionUse::Unbound => {}
+        SessionUse::None => fields.remove("mcp-session-id"),
+        SessionUse::Id(id) => fields.set("mcp-session-id", id.as_str()),
+        SessionUse::Endpoint(target) => {
+            fields.remove("mcp-session-id");
+            url = format!("{}{target}", origin.url.web_origin());
+        }
+    }
     Ok(OutboundRequest {
         method: admitted.head().method,
-        url: format!("{base}{below}{query}"),
+        url,
         fields,
         service: origin.service.clone(),
         body_bytes,

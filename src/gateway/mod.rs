@@ -5,20 +5,24 @@
 
 mod ask;
 mod keys;
+mod permission;
 mod serve;
 
 use std::cell::RefCell;
 
 use crate::config::{Config, IssuerKeys, Mistakes, Secrets};
+use crate::forward::answer::{Awaited, BodyFilter};
+use crate::forward::assertion;
 use crate::forward::response::{InboundHead, judge};
-use crate::forward::{assertion, request};
 use crate::jwks::freshness::{Freshness, KeyState};
 use crate::jwks::key_set::{KeySet, NoKey};
 use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
-use crate::mcp::inspect::inspect;
+use crate::mcp::inspect::Inspected;
+use crate::mcp::session::NONCE_BYTES;
+use crate::observe::decision::Chain;
 use crate::observe::trail::Trail;
-use crate::pipeline::{Head, OutboundRequest, Permit, Principal, Rejection, ResourceRequest, Routed};
+use crate::pipeline::{Head, OutboundRequest, Permit, Rejection, ResourceRequest, Routed};
 use crate::policy;
 use crate::ports::OriginFailure;
 use crate::rejection::{Dependency, TokenError};
@@ -34,6 +38,7 @@ use crate::token::verifier::{Answered, SignatureCheck};
 use crate::transport::guard::admit;
 use crate::transport::head::Method;
 
+pub use permission::Turn;
 pub use serve::{Served, serve, serve_closed};
 
 /// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
@@ -45,6 +50,8 @@ pub struct Gateway {
     salt: [u8; 32],
     issuers: Vec<IssuerState>,
     memory: RefCell<Memory>,
+    /// Decisions that were recorded, each bound to the one before.
+    chain: RefCell<Chain>,
     /// What should be done in the background.
     due: RefCell<Vec<Errand>>,
 }
@@ -72,11 +79,15 @@ enum Errand {
 pub enum Step {
     /// The gateway answers by itself.
     Answer(Answer, Reason),
-    /// The request goes to its origin server.
-    Forward(OutboundRequest),
+    /// The request goes to its origin server; the answer is received by what awaits it.
+    Forward(OutboundRequest, Box<Awaited>),
     /// Authentication needs something: [`Gateway::keys_fetched`], [`Gateway::signature_checked`],
     /// [`Gateway::answered`], [`Gateway::revocations_read`] or [`Gateway::used`].
     Need(Need, Box<Authenticating>),
+    /// The body has to be read, as rules are about what it asks for: [`Gateway::message_read`].
+    NeedMessage(Box<Authenticated>),
+    /// Turns have to be asked for: [`Gateway::turns_taken`].
+    NeedTurns(Vec<Turn>, Box<Inspected>),
     /// An assertion has to be signed: [`Gateway::assertion_signed`].
     NeedAssertion(String, Permit),
     /// A refusal can name the request's id if the body is read: [`Gateway::refused`].
@@ -116,6 +127,7 @@ impl Gateway {
             issuers: issuers.collect(),
             config,
             compiled,
+            chain: RefCell::new(Chain::begin(&salt)),
             salt,
             memory: RefCell::default(),
             due: RefCell::default(),
@@ -196,27 +208,6 @@ impl Gateway {
                 }
                 Ok(Step::Need(need, pending))
             }
-        }
-    }
-
-    fn authenticated(&self, caller: Authenticated, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        trail.authentication_ms = now.since(trail.begun);
-        let inspected = inspect(caller, trail);
-        let permit = policy::authorize(inspected, &self.config)?;
-        self.permitted(permit, trail, now)
-    }
-
-    fn permitted(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let signing_input = match (&self.config.assertion_key, permit.principal()) {
-            (Some(key), Principal::Subject(subject)) => {
-                let (origin, ..) = permit.destination(&self.config).ok_or(Rejection::Internal("destination"))?;
-                Some(assertion::signing_input(&self.config, key, subject, origin, &trail.request_id, now))
-            }
-            _ => None,
-        };
-        match signing_input {
-            Some(input) => Ok(Step::NeedAssertion(input, permit)),
-            None => request::outbound(permit, &self.config, None, trail).map(Step::Forward),
         }
     }
 
@@ -374,15 +365,15 @@ impl Gateway {
         let step = signature
             .map_err(|_| Rejection::Internal("the identity assertion could not be signed"))
             .map(|signature| assertion::assemble(input, &signature))
-            .and_then(|token| request::outbound(permit, &self.config, Some(&token), trail))
-            .map(Step::Forward);
+            .and_then(|token| self.outbound(permit, Some(&token), trail));
         self.or_refuse(step, trail)
     }
 
     /// Refuses, with the request's id where its body was read.
     #[must_use]
     pub fn refused(&self, rejection: Rejection, body: Option<&[u8]>, trail: &Trail) -> Step {
-        let id = body.map_or_else(RequestId::unknown, RequestId::of);
+        let read = || body.map_or_else(RequestId::unknown, RequestId::of);
+        let id = rejection.id().cloned().unwrap_or_else(read);
         let answer = respond::refusal(&rejection, &id, trail, Some(&self.config));
         Step::Answer(answer, Reason::Refused(rejection))
     }
@@ -391,29 +382,39 @@ impl Gateway {
         match step {
             Ok(step) => step,
             // Only for a caller who is known, so that nobody else makes the gateway read.
-            Err(rejection) if trail.subject.is_some() && trail.method == Method::Post => Step::NeedBody(rejection),
+            Err(rejection) if rejection.id().is_none() && trail.subject.is_some() && trail.method == Method::Post => {
+                Step::NeedBody(rejection)
+            }
             Err(rejection) => self.refused(rejection, None, trail),
         }
     }
 
-    /// What the caller gets of the origin server's answer.
+    /// What the caller gets of the origin server's answer, and what its body goes through. `random` is for sealing.
     ///
     /// # Errors
     /// The refusal to send instead.
     pub fn origin_answered(
         &self,
         answer: Result<InboundHead, OriginFailure>,
+        awaited: Awaited,
+        random: &[u8; NONCE_BYTES],
         trail: &Trail,
-    ) -> Result<InboundHead, Rejection> {
-        let head = answer.map_err(|failure| match failure {
-            OriginFailure::BodyCutShort => Rejection::BodyCutShort,
-            OriginFailure::BodyTooLarge => Rejection::BodyTooLarge,
-            OriginFailure::CallerGone => Rejection::CallerGone,
-            OriginFailure::Timeout => Rejection::OriginTimeout,
-            OriginFailure::Unreachable => Rejection::OriginUnreachable,
-        })?;
-        let mut head = judge(head)?;
+        now: UnixMillis,
+    ) -> Result<(InboundHead, Option<BodyFilter>), Rejection> {
+        let mut head = judge(answer.map_err(failed)?)?;
+        let filter = awaited.receive(&mut head, random, now)?;
         respond::complete(&mut head.fields, trail, &self.config);
-        Ok(head)
+        Ok((head, filter))
+    }
+}
+
+/// Why a message, or its answer, did not arrive.
+fn failed(failure: OriginFailure) -> Rejection {
+    match failure {
+        OriginFailure::BodyCutShort => Rejection::BodyCutShort,
+        OriginFailure::BodyTooLarge => Rejection::BodyTooLarge,
+        OriginFailure::CallerGone => Rejection::CallerGone,
+        OriginFailure::Timeout => Rejection::OriginTimeout,
+        OriginFailure::Unreachable => Rejection::OriginUnreachable,
     }
 }

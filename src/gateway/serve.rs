@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use crate::forward::answer::Awaited;
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
 use crate::gateway::keys::fetch_keys;
 use crate::gateway::{Errand, Gateway, Reason, Step};
 use crate::limits::{NEEDS, PEEK_BYTES};
 use crate::mcp::envelope::RequestId;
+use crate::mcp::session::NONCE_BYTES;
 use crate::observe::event::{Outcome, gateway_line, request_line};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Head, OutboundRequest, Rejection};
@@ -41,13 +43,29 @@ pub async fn serve<P: Ports + Clone + 'static>(
                     Reason::Served(what) => Outcome::Allow(what),
                     Reason::Refused(rejection) => Outcome::Deny(rejection),
                 };
+                record(gateway, ports, &mut trail);
                 ports.line(&request_line(&trail, Some(&gateway.config), &outcome, answer.status, ports.now()));
                 return Served::Own(answer);
             }
-            Step::Forward(outbound) => match forward(gateway, ports, outbound, &body, &mut trail).await {
-                Ok(served) => return served,
-                Err(rejection) => gateway.or_refuse(Err(rejection), &trail),
-            },
+            Step::Forward(outbound, awaited) => {
+                match forward(gateway, ports, outbound, *awaited, &body, &mut trail).await {
+                    Ok(served) => return served,
+                    Err(rejection) => gateway.or_refuse(Err(rejection), &trail),
+                }
+            }
+            Step::NeedMessage(caller) => {
+                let limit = gateway.body_bytes(&caller);
+                let read = ports.message(&body, limit).await;
+                gateway.message_read(*caller, read, &mut trail, ports.now())
+            }
+            Step::NeedTurns(turns, inspected) => {
+                let mut said = Vec::with_capacity(turns.len());
+                for turn in turns {
+                    let answer = ports.turn(&turn.binding, &turn.key).await;
+                    said.push((turn, answer));
+                }
+                gateway.turns_taken(*inspected, said, &mut trail, ports.now())
+            }
             Step::Need(need, pending) => meet(gateway, ports, need, pending, &mut trail).await,
             Step::NeedAssertion(input, permit) => {
                 let signature = match &gateway.config.assertion_key {
@@ -87,6 +105,7 @@ async fn forward<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     outbound: OutboundRequest,
+    awaited: Awaited,
     body: &P::RequestBody,
     trail: &mut Trail,
 ) -> Result<Served<P::ResponseBody>, Rejection> {
@@ -97,10 +116,27 @@ async fn forward<P: Ports>(
     };
     let now = ports.now();
     trail.origin_ms = Some(now.since(sent));
-    let head = gateway.origin_answered(head, trail)?;
-    let body = body.ok_or(Rejection::Internal("an answer without a body"))?;
+    let mut random = [0; NONCE_BYTES];
+    if gateway.config.sessions.is_some() {
+        ports.fill(&mut random);
+    }
+    let (head, filter) = gateway.origin_answered(head, awaited, &random, trail, now)?;
+    let mut body = body.ok_or(Rejection::Internal("an answer without a body"))?;
+    if let Some(filter) = filter {
+        body = ports.filtered(body, filter).await.map_err(Rejection::OriginMalformed)?;
+    }
+    record(gateway, ports, trail);
     ports.line(&request_line(trail, Some(&gateway.config), &Outcome::Allow("forwarded"), head.status, now));
     Ok(Served::Origin(head, body))
+}
+
+/// Records what rules decided of a request, once.
+fn record<P: Ports>(gateway: &Gateway, ports: &P, trail: &mut Trail) {
+    let Some(log) = &gateway.config.decision_log else { return };
+    let mut chain = gateway.chain.borrow_mut();
+    for record in &trail.decisions {
+        ports.decided(log, &chain.line(record, trail, &gateway.config, ports.now()));
+    }
 }
 
 /// Meets a need of authentication, and walks on.

@@ -23,11 +23,30 @@ impl RequestId {
         if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") || !message.contains_key("method") {
             return Self::unknown();
         }
-        match message.get("id") {
-            Some(id @ Value::String(_)) => Self(Some(id.clone())),
-            Some(Value::Number(id)) if id.is_i64() || id.is_u64() => Self(Some(Value::Number(id.clone()))),
-            _ => Self::unknown(),
-        }
+        message.get("id").and_then(Self::read).unwrap_or_default()
+    }
+
+    /// An id as a message has it: a string or a whole number.
+    #[must_use]
+    pub fn read(id: &Value) -> Option<Self> {
+        let fits = match id {
+            Value::String(_) => true,
+            Value::Number(number) => number.is_i64() || number.is_u64(),
+            _ => false,
+        };
+        fits.then(|| Self(Some(id.clone())))
+    }
+
+    /// Whether it is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The id as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        self.0.as_ref().map_or_else(|| "null".to_owned(), Value::to_string)
     }
 }
 

@@ -1,17 +1,25 @@
 //! The fourth stage: what is asked for.
 
+use crate::config::{Config, Resource};
+use crate::limits::INSPECTED_BYTES;
+use crate::mcp::agreement::{self, announced};
+use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::message::{self, Malformed, Message};
 use crate::observe::trail::Trail;
-use crate::pipeline::Authenticated;
+use crate::pipeline::{Authenticated, Principal};
+use crate::policy::caller::Caller;
+use crate::policy::decide::{Arguments, Verdict};
+use crate::policy::operation::Operation;
+use crate::rejection::Rejection;
 use crate::transport::head::Method;
 
-/// A request of a known caller, with what it asks for as far as that has to be known.
-///
-/// So far no configuration needs the body: rules on methods and tools come with their own issue and are decided here.
-/// Until then what the fields say goes to the log as the caller's claim, and nothing is decided on it (T19).
+/// A request of a known caller, with what it asks for as far as configuration needs to know it.
 #[derive(Debug)]
 pub struct Inspected {
     authenticated: Authenticated,
+    messages: Option<Vec<Message>>,
+    arguments: Option<Vec<u8>>,
 }
 
 impl Inspected {
@@ -20,16 +28,133 @@ impl Inspected {
     pub fn authenticated(&self) -> &Authenticated {
         &self.authenticated
     }
+
+    /// Its messages: strict, and of a modern request in agreement with its fields. Nothing where no configuration is
+    /// about them, and for requests without a body.
+    #[must_use]
+    pub fn messages(&self) -> Option<&[Message]> {
+        self.messages.as_deref()
+    }
+
+    /// The arguments of its one call, as they were sent.
+    #[must_use]
+    pub fn arguments(&self) -> Option<&[u8]> {
+        self.arguments.as_deref()
+    }
+
+    /// The resource.
+    #[must_use]
+    pub fn resource<'a>(&self, config: &'a Config) -> Option<&'a Resource> {
+        config.resources.get(self.authenticated.request().index())
+    }
+
+    /// The caller as conditions know it.
+    #[must_use]
+    pub fn caller(&self) -> Option<Caller> {
+        caller(&self.authenticated)
+    }
 }
 
-/// Notes what a request says it asks for.
-#[must_use]
-pub fn inspect(authenticated: Authenticated, trail: &mut Trail) -> Inspected {
+fn caller(authenticated: &Authenticated) -> Option<Caller> {
+    let Principal::Subject(subject) = authenticated.principal() else { return None };
+    Some(Caller {
+        subject: std::rc::Rc::clone(subject),
+        source: authenticated.source().map(std::rc::Rc::from),
+        facts: authenticated.request().admitted().head().facts(),
+    })
+}
+
+/// How far inspection got.
+#[derive(Debug)]
+pub enum Inspection {
+    /// What is asked for is known.
+    Done(Box<Inspected>),
+    /// The body has to be read: [`read`].
+    NeedBody(Box<Authenticated>),
+}
+
+/// Looks at what the head says. Where rules are about it, a modern request that its fields alone condemn goes no further:
+/// whatever its body says, either it agrees and is refused, or it does not and is refused.
+///
+/// # Errors
+/// [`Rejection::Absent`] or [`Rejection::InsufficientScope`] where the fields are enough to refuse.
+pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -> Result<Inspection, Rejection> {
     let admitted = authenticated.request().admitted();
+    let resource =
+        config.resources.get(authenticated.request().index()).ok_or(Rejection::Internal("resource index"))?;
+    let post = admitted.head().method == Method::Post;
     // Old-era clients send these fields too, and nothing holds them to the body (T18).
-    if admitted.era() == Era::Modern && admitted.head().method == Method::Post {
+    if admitted.era() == Era::Modern && post {
         let fields = &admitted.head().fields;
         trail.claims_to_ask(fields.get("mcp-method"), fields.get("mcp-name"));
     }
-    Inspected { authenticated }
+    if !post || !resource.reads_messages() {
+        return Ok(Inspection::Done(Box::new(Inspected { authenticated, messages: None, arguments: None })));
+    }
+    if admitted.era() == Era::Modern
+        && let (Some(policy), Some(operation), Some(caller)) =
+            (&resource.policy, announced(&admitted.head().fields), caller(&authenticated))
+        && !policy.observe
+        && config.scopes.missing(&caller.subject.scopes, &resource.scopes).is_empty()
+    {
+        let decision = policy.decide(&operation, &caller, Arguments::Unknown);
+        if decision.verdict == Verdict::Deny && !decision.depends_on_arguments && operation.target.is_some() {
+            let record = crate::policy::Record::new(policy, resource, &operation, &caller, decision, None);
+            trail.decisions.push(record);
+            return Err(Rejection::Absent { target: operation.target.map(|(kind, _)| kind), era: Era::Modern });
+        }
+    }
+    Ok(Inspection::NeedBody(Box::new(authenticated)))
+}
+
+/// Reads what a body asks for:
+///
+/// 1. it is one strict JSON-RPC message, or in 2025-03-26 a batch of them (T4, L2); else 400;
+/// 2. it is no answer of the client's in the modern era (T4); else 400;
+/// 3. in the modern era fields and body agree (T8, T12 to T15), else 400 and -32020; in the old one its fields say nothing;
+/// 4. what it asks for has the names that it needs; else 400.
+///
+/// # Errors
+/// [`Rejection::MalformedMessage`] or [`Rejection::FieldsDisagree`], and the id of the message where it is known.
+pub fn read(
+    authenticated: Authenticated,
+    body: &[u8],
+    config: &Config,
+    trail: &mut Trail,
+) -> Result<Inspected, Rejection> {
+    let admitted = authenticated.request().admitted();
+    let resource =
+        config.resources.get(authenticated.request().index()).ok_or(Rejection::Internal("resource index"))?;
+    if body.len() as u64 > INSPECTED_BYTES.min(resource.body_bytes) {
+        return Err(Rejection::BodyTooLarge);
+    }
+    let fields = &admitted.head().fields;
+    let era = admitted.era();
+    // Without the field a client may be of the one revision that has batches (L4).
+    let batches =
+        era == Era::Legacy && fields.get("mcp-protocol-version").is_none_or(|version| version == "2025-03-26");
+    let malformed = |(error, id): (Malformed, RequestId)| Rejection::MalformedMessage { error, id: Box::new(id) };
+    let messages = message::parse(body, batches).map_err(malformed)?;
+    for message in &messages {
+        let id = message.id();
+        if era == Era::Modern {
+            if *message == Message::Response {
+                return Err(malformed((Malformed::Message("clients send no answers in this revision"), id)));
+            }
+            agreement::hold(fields, message, &resource.parameters)
+                .map_err(|mismatch| Rejection::FieldsDisagree { field: mismatch.0, id: Box::new(id.clone()) })?;
+        }
+        if let Some(call) = message.call() {
+            call.operations().map_err(|error| malformed((error, id)))?;
+        }
+    }
+    if let [message] = messages.as_slice()
+        && let Some(call) = message.call()
+    {
+        let operations = call.operations().unwrap_or_default();
+        let name = operations.first().and_then(Operation::name);
+        trail.asks(&call.method, name);
+    }
+    let arguments = config.decision_log.is_some().then(|| message::arguments(body)).flatten();
+    Ok(Inspected { messages: Some(messages), arguments, authenticated })
 }

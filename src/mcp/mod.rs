@@ -1,5 +1,10 @@
-//! MCP as far as the gate must understand it: eras, and the JSON-RPC envelope.
+//! MCP as far as the gate must understand it: eras, messages and how fields mirror them, lists, streams, sessions.
 
+pub mod agreement;
 pub mod envelope;
 pub mod era;
 pub mod inspect;
+pub mod list_filter;
+pub mod message;
+pub mod session;
+pub mod sse;

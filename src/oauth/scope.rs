@@ -92,6 +92,12 @@ impl ScopeHierarchy {
         Self(closed)
     }
 
+    /// Scopes that it names.
+    #[must_use]
+    pub fn named(&self) -> BTreeSet<&Scope> {
+        self.0.iter().flat_map(|(scope, included)| std::iter::once(scope).chain(included)).collect()
+    }
+
     /// Whether a caller granted `granted` has `required`.
     #[must_use]
     pub fn covers(&self, granted: &ScopeSet, required: &Scope) -> bool {
@@ -105,6 +111,19 @@ impl ScopeHierarchy {
     #[must_use]
     pub fn missing(&self, granted: &ScopeSet, required: &ScopeSet) -> ScopeSet {
         required.iter().filter(|scope| !self.covers(granted, scope)).cloned().collect()
+    }
+}
+
+impl fmt::Display for ScopeHierarchy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (scope, included) in &self.0 {
+            write!(f, "{}=", scope.as_str())?;
+            for scope in included {
+                write!(f, " {}", scope.as_str())?;
+            }
+            f.write_str(";")?;
+        }
+        Ok(())
     }
 }
 

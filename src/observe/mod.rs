@@ -1,5 +1,6 @@
 //! What the gate says of itself: one line for each request, and nothing that could be used.
 
+pub mod decision;
 pub mod event;
 pub mod trace;
 pub mod trail;

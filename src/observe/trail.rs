@@ -8,6 +8,7 @@ use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
 use crate::oauth::bearer::AuthScheme;
 use crate::observe::trace::Trace;
+use crate::policy::Record;
 use crate::time::UnixMillis;
 use crate::token::principal::{CredentialKind, Subject};
 use crate::transport::head::Method;
@@ -46,6 +47,8 @@ pub struct Trail {
     pub mcp_method: Option<String>,
     /// `Mcp-Name`, as the caller says.
     pub mcp_name: Option<String>,
+    /// What rules decided.
+    pub decisions: Vec<Record>,
     /// The name of the issuer, or of the verifier, that its credential is for.
     pub issuer: Option<String>,
     /// The scheme of its credential.
@@ -84,6 +87,7 @@ impl Trail {
             era: None,
             mcp_method: None,
             mcp_name: None,
+            decisions: Vec::new(),
             issuer: None,
             scheme: None,
             credential: None,
@@ -111,6 +115,11 @@ impl Trail {
     pub fn claims_to_ask(&mut self, method: Option<&str>, name: Option<&str>) {
         self.mcp_method = method.map(bounded);
         self.mcp_name = name.map(bounded);
+    }
+
+    /// Notes what a message that was read asks for.
+    pub fn asks(&mut self, method: &str, name: Option<&str>) {
+        self.claims_to_ask(Some(method), name);
     }
 
     /// Notes who calls: the subject under a pseudonym, the same for the same subject.

@@ -1,19 +1,116 @@
 //! The fifth stage: what the caller may do.
 
-use crate::config::{Config, OriginServer};
+pub mod analysis;
+pub mod caller;
+pub mod decide;
+mod index;
+pub mod limit;
+pub mod operation;
+pub mod pattern;
+pub mod rule;
+
+use serde_json::{Map, Value};
+
+use crate::config::{Config, OriginServer, Resource};
+use crate::mcp::message::Message;
+use crate::observe::trail::Trail;
 use crate::pipeline::{Admitted, Inspected, Principal, PublicRequest};
+use crate::policy::caller::Caller;
+use crate::policy::decide::{Arguments, Decision, Policy, Verdict};
+use crate::policy::operation::Operation;
 use crate::rejection::Rejection;
 
 /// Proof that a request may be forwarded. Only this module makes it.
 #[derive(Debug)]
 pub struct Permit {
     request: Permitted,
+    session: SessionUse,
 }
 
 #[derive(Debug)]
 enum Permitted {
     Public(Box<PublicRequest>),
     Resource(Box<Inspected>),
+}
+
+/// The session that a request belongs to, where sessions are bound to their callers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SessionUse {
+    /// Sessions are not bound here: what the caller says travels.
+    #[default]
+    Unbound,
+    /// None.
+    None,
+    /// The origin server's own id.
+    Id(String),
+    /// Path and query, at the origin server, of the messages of a session in the transport of 2024-11-05.
+    Endpoint(String),
+}
+
+/// What was decided of one operation, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Names the policy.
+    pub policy: String,
+    /// The path of the resource.
+    pub resource: String,
+    /// What was asked for.
+    pub operation: Operation,
+    /// What was decided.
+    pub decision: Decision,
+    /// The name of what decided.
+    pub by: String,
+    /// The name of an observed rule that would have decided otherwise.
+    pub would_by: Option<String>,
+    /// What the policy would have decided, were it enforced.
+    pub observed: bool,
+    /// Who asked, and over what connection.
+    pub caller: RecordedCaller,
+    /// The arguments, as they were sent.
+    pub arguments: Option<Vec<u8>>,
+}
+
+/// A caller, as far as decisions depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedCaller {
+    /// The name of who vouches for it.
+    pub source: Option<String>,
+    /// Its scopes.
+    pub scopes: String,
+    /// Roles, groups and claims that rules ask about.
+    pub rights: crate::token::principal::Rights,
+    /// Its connection.
+    pub facts: caller::Facts,
+}
+
+impl Record {
+    /// Records a decision.
+    #[must_use]
+    pub fn new(
+        policy: &Policy,
+        resource: &Resource,
+        operation: &Operation,
+        caller: &Caller,
+        decision: Decision,
+        arguments: Option<&[u8]>,
+    ) -> Self {
+        Self {
+            policy: policy.hash.clone(),
+            resource: resource.path.as_str().to_owned(),
+            operation: operation.clone(),
+            by: policy.name(decision.by).to_owned(),
+            would_by: decision.would.as_ref().map(|(rule, _)| policy.rules_id(*rule).to_owned()),
+            decision,
+            observed: policy.observe,
+            caller: RecordedCaller {
+                source: caller.source.as_deref().map(str::to_owned),
+                scopes: caller.subject.scopes.to_string(),
+                rights: caller.subject.rights.clone(),
+                facts: caller.facts.clone(),
+            },
+            arguments: arguments.map(<[u8]>::to_vec),
+        }
+    }
 }
 
 impl Permit {
@@ -35,6 +132,21 @@ impl Permit {
         }
     }
 
+    /// The request to a resource, as it was inspected; nothing for a public path.
+    #[must_use]
+    pub fn inspected(&self) -> Option<&Inspected> {
+        match &self.request {
+            Permitted::Public(_) => None,
+            Permitted::Resource(inspected) => Some(inspected),
+        }
+    }
+
+    /// Its session.
+    #[must_use]
+    pub fn session(&self) -> &SessionUse {
+        &self.session
+    }
+
     /// Where the request may go, what of its path is appended there, and the largest body that it may have.
     #[must_use]
     pub fn destination<'a>(&'a self, config: &'a Config) -> Option<(&'a OriginServer, &'a str, u64)> {
@@ -50,27 +162,83 @@ impl Permit {
     }
 }
 
-/// Permits a request whose caller has every scope that the resource asks for, by itself or through the hierarchy
-/// (R10).
+/// Permits a request:
+///
+/// 1. its caller has every scope that the resource asks for, by itself or through the hierarchy (R10);
+/// 2. each of its messages is one that the rules allow.
 ///
 /// # Errors
-/// [`Rejection::InsufficientScope`] with all that is missing at once.
-pub fn authorize(inspected: Inspected, config: &Config) -> Result<Permit, Rejection> {
-    let request = inspected.authenticated().request();
-    let resource = config.resources.get(request.index()).ok_or(Rejection::Internal("resource index"))?;
-    let Principal::Subject(subject) = inspected.authenticated().principal() else {
-        return Err(Rejection::NoCredentials);
-    };
-    let missing = config.scopes.missing(&subject.scopes, &resource.scopes);
-    if missing.is_empty() {
-        Ok(Permit { request: Permitted::Resource(Box::new(inspected)) })
-    } else {
-        Err(Rejection::InsufficientScope { missing })
+/// [`Rejection::InsufficientScope`] with all that is missing for the operation at once (R9), or [`Rejection::Absent`] where
+/// for this caller there is nothing of that name.
+pub fn authorize(
+    inspected: Inspected,
+    session: SessionUse,
+    config: &Config,
+    trail: &mut Trail,
+) -> Result<Permit, Rejection> {
+    let resource = inspected.resource(config).ok_or(Rejection::Internal("resource index"))?;
+    let caller = inspected.caller().ok_or(Rejection::NoCredentials)?;
+    let mut needed = resource.scopes.clone();
+    let mut refusal = None;
+    if let Some(policy) = &resource.policy {
+        let era = inspected.authenticated().request().admitted().era();
+        let without_message = (Operation::without_message(), None);
+        let operations = match inspected.messages() {
+            None => vec![without_message],
+            Some(messages) => asked(messages)?,
+        };
+        for (operation, arguments) in operations {
+            let decision = policy.decide(&operation, &caller, Arguments::Known(arguments));
+            match &decision.verdict {
+                Verdict::Allow => {}
+                Verdict::StepUp { scopes, .. } => needed = needed.iter().chain(scopes.iter()).cloned().collect(),
+                Verdict::Deny if operation.method.is_empty() => refusal = Some(Rejection::Forbidden),
+                Verdict::Deny => {
+                    let target = operation.target.as_ref().map(|(kind, _)| *kind);
+                    refusal = refusal.or(Some(Rejection::Absent { target, era }));
+                }
+            }
+            let arguments = inspected.arguments();
+            trail.decisions.push(Record::new(policy, resource, &operation, &caller, decision, arguments));
+        }
+        if policy.observe {
+            (refusal, needed) = (None, resource.scopes.clone());
+        }
     }
+    // What does not exist says nothing of scopes but of those that everything needs.
+    let needed = if refusal.is_some() { resource.scopes.clone() } else { needed };
+    let missing = config.scopes.missing(&caller.subject.scopes, &needed);
+    if !missing.is_empty() {
+        return Err(Rejection::InsufficientScope { missing, needed });
+    }
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    Ok(Permit { request: Permitted::Resource(Box::new(inspected)), session })
+}
+
+/// An operation, and its arguments.
+type Asked<'a> = (Operation, Option<&'a Map<String, Value>>);
+
+/// What messages ask for, with the arguments of each.
+fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
+    let mut all = Vec::new();
+    for call in messages.iter().filter_map(Message::call) {
+        let operations = call.operations().map_err(|_| Rejection::Internal("an operation without its name"))?;
+        all.extend(operations.into_iter().map(|operation| (operation, call.params.arguments.as_ref())));
+    }
+    Ok(all)
 }
 
 /// Permits a request for a path that configuration opens to everyone.
 #[must_use]
 pub fn open(request: PublicRequest) -> Permit {
-    Permit { request: Permitted::Public(Box::new(request)) }
+    Permit { request: Permitted::Public(Box::new(request)), session: SessionUse::None }
+}
+
+/// Whether a message is one by which clients tell eras.
+#[must_use]
+pub fn is_probe(messages: Option<&[Message]>) -> Option<bool> {
+    let calls = messages?.iter().filter_map(Message::call);
+    Some(calls.into_iter().any(|call| matches!(call.method.as_str(), "server/discover" | "initialize")))
 }

@@ -18,7 +18,7 @@ use crate::rejection::TokenError;
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::credential::Credential;
-use crate::token::principal::{CredentialKind, Subject};
+use crate::token::principal::{CredentialKind, Rights, Subject};
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 
@@ -181,6 +181,7 @@ impl ApiKeyVerifier<'_> {
                 scopes: record.scopes.iter().cloned().collect(),
                 kind: CredentialKind::ApiKey,
                 label: Some(record.label.clone()),
+                rights: Rights::default(),
             }),
             audiences: None,
             times,

@@ -8,6 +8,7 @@ use crate::jwks::freshness::KeyState;
 use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Principal, ResourceRequest};
+use crate::policy::limit::Counters;
 use crate::rejection::{Dependency, Rejection};
 use crate::time::UnixMillis;
 use crate::token::api_key::ApiKeyVerifier;
@@ -29,6 +30,7 @@ use crate::token::verifier::{Answered, Evidence, GoodSignature, SignatureCheck, 
 pub struct Authenticated {
     request: ResourceRequest,
     principal: Principal,
+    source: Option<String>,
 }
 
 impl Authenticated {
@@ -42,6 +44,12 @@ impl Authenticated {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The name in configuration of who vouches for it: an issuer, a verifier, or a set of API keys.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 }
 
@@ -208,6 +216,8 @@ pub struct Memory {
     pub proofs: ReplayMemory,
     /// Questions that are on their way.
     pub questions: Questions,
+    /// How often callers called.
+    pub counters: Counters,
 }
 
 /// What a credential is judged by.
@@ -315,7 +325,11 @@ pub fn proceed(
     }
     trail.caller(&verified.subject, config);
     let principal = Principal::Subject(Rc::clone(&verified.subject));
-    Ok(Authentication::Done(Box::new(Authenticated { request: pending.request, principal })))
+    Ok(Authentication::Done(Box::new(Authenticated {
+        request: pending.request,
+        principal,
+        source: name(pending.verifier, config),
+    })))
 }
 
 /// Holds the token to what it is bound to.

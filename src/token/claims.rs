@@ -9,7 +9,7 @@ use crate::config::Issuer;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::rejection::TokenError;
 use crate::time::UnixMillis;
-use crate::token::principal::{CredentialKind, Subject};
+use crate::token::principal::{CredentialKind, Rights, Subject};
 use crate::token::profile::Profile;
 use crate::token::verified::{Confirmation, VerifiedToken};
 
@@ -65,7 +65,15 @@ pub(super) fn read(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Verif
     let kind =
         if profile == Profile::CloudflareAccess { CredentialKind::CloudflareAccess } else { CredentialKind::Jwt };
     Ok(VerifiedToken {
-        subject: Rc::new(Subject { issuer: iss.to_owned(), subject, client, scopes, kind, label: None }),
+        subject: Rc::new(Subject {
+            issuer: iss.to_owned(),
+            subject,
+            client,
+            scopes,
+            kind,
+            label: None,
+            rights: Rights::of(claims, &issuer.interests, profile),
+        }),
         audiences: Some(audiences),
         times,
         leeway: issuer.leeway,
@@ -139,6 +147,18 @@ fn first_text(claims: &Map<String, Value>, names: &'static [&'static str]) -> Re
     Ok(None)
 }
 
+/// The value of a claim: by its name, or where that begins with `/`, by a JSON Pointer (RFC 6901).
+#[must_use]
+pub(super) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let Some(pointer) = name.strip_prefix('/') else { return claims.get(name) };
+    let mut parts = pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
+    let first = claims.get(&parts.next()?)?;
+    parts.try_fold(first, |value, part| match value {
+        Value::Object(members) => members.get(&part),
+        _ => None,
+    })
+}
+
 /// A text, or an array of texts.
 pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
@@ -168,7 +188,7 @@ pub(super) fn scopes_of(value: &Value) -> Option<Vec<Scope>> {
 }
 
 /// Whether a claim equals, or as an array contains, one of `accepted`.
-fn equals_one_of(value: &Value, accepted: &[String]) -> bool {
+pub(crate) fn equals_one_of(value: &Value, accepted: &[String]) -> bool {
     match value {
         Value::String(text) => accepted.contains(text),
         Value::Bool(_) | Value::Number(_) => accepted.contains(&value.to_string()),

@@ -9,6 +9,7 @@ use crate::ports::ProviderRequest;
 use crate::token::credential::Credential;
 use crate::token::introspection::{Rules, plain, read_active};
 use crate::token::principal::CredentialKind;
+use crate::token::profile::Profile;
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 
 /// Asks a service binding.
@@ -34,6 +35,8 @@ impl TokenVerifier for ServiceVerifier<'_> {
             audience_required: false,
             leeway: 0,
             grant_scopes: &ScopeSet::default(),
+            interests: &self.custom.interests,
+            profile: Profile::Generic,
             cache_seconds: self.custom.cache_seconds,
             negative_seconds: self.custom.negative_seconds,
         };

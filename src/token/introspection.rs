@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-use crate::config::{ClientAuthentication, Introspection, Issuer, TokenType};
+use crate::config::{ClientAuthentication, Interests, Introspection, Issuer, TokenType};
 use crate::forward::assertion::AssertionKey;
 use crate::limits::CLIENT_ASSERTION_SECONDS;
 use crate::oauth::scope::{Scope, ScopeSet};
@@ -17,7 +17,8 @@ use crate::time::UnixMillis;
 use crate::token::claims::{scopes_of, text, texts, times};
 use crate::token::credential::Credential;
 use crate::token::jwt;
-use crate::token::principal::{CredentialKind, Subject};
+use crate::token::principal::{CredentialKind, Rights, Subject};
+use crate::token::profile::Profile;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
@@ -64,6 +65,8 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
             audience_required: !self.introspection.allow_missing_audience,
             leeway: self.issuer.leeway,
             grant_scopes: &self.issuer.grant_scopes,
+            interests: &self.issuer.interests,
+            profile: self.issuer.profile,
             cache_seconds: self.introspection.cache_seconds,
             negative_seconds: self.introspection.negative_seconds,
         };
@@ -128,6 +131,10 @@ pub(super) struct Rules<'a> {
     pub(super) leeway: u64,
     /// Scopes of every token.
     pub(super) grant_scopes: &'a ScopeSet,
+    /// What rules ask about.
+    pub(super) interests: &'a Interests,
+    /// The habits of who answers.
+    pub(super) profile: Profile,
     /// The most seconds that a good answer is used.
     pub(super) cache_seconds: u64,
     /// Seconds that a bad one is.
@@ -184,6 +191,7 @@ fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> R
         scopes: scopes.iter().chain(rules.grant_scopes.iter()).cloned().collect(),
         kind: rules.kind,
         label: named("label")?,
+        rights: Rights::of(members, rules.interests, rules.profile),
     };
     Ok(VerifiedToken {
         subject: Rc::new(subject),

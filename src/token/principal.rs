@@ -2,7 +2,12 @@
 
 use std::rc::Rc;
 
+use serde_json::{Map, Value};
+
+use crate::config::Interests;
 use crate::oauth::scope::ScopeSet;
+use crate::token::claims::{claim, texts};
+use crate::token::profile::Profile;
 
 /// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +33,45 @@ pub struct Subject {
     pub kind: CredentialKind,
     /// The label of an API key.
     pub label: Option<String>,
+    /// What rules ask about.
+    pub rights: Rights,
+}
+
+/// What a credential says besides scopes, as far as any rule asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Its roles.
+    pub roles: Vec<String>,
+    /// Its groups.
+    pub groups: Vec<String>,
+    /// Claims, by the names that rules have for them.
+    pub claims: Map<String, Value>,
+}
+
+impl Rights {
+    /// Those that are asked for, of the claims of a provider with these habits.
+    #[must_use]
+    pub fn of(claims: &Map<String, Value>, interests: &Interests, profile: Profile) -> Self {
+        let among = |asked: bool, names: &[&str]| -> Vec<String> {
+            let values = names.iter().filter(|_| asked).filter_map(|name| claim(claims, name));
+            values.filter_map(texts).flatten().collect()
+        };
+        let named = interests.claims.iter();
+        Self {
+            roles: among(interests.roles, profile.role_claims()),
+            groups: among(interests.groups, profile.group_claims()),
+            claims: named.filter_map(|name| Some((name.clone(), claim(claims, name)?.clone()))).collect(),
+        }
+    }
+
+    /// Bytes that it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts: usize = self.roles.iter().chain(&self.groups).map(|text| text.len() + 24).sum();
+        // What a value takes in memory is a few times what it takes as text.
+        let claims: usize = self.claims.iter().map(|(name, value)| name.len() + 3 * value.to_string().len() + 96).sum();
+        texts + claims
+    }
 }
 
 /// A kind of credential.

@@ -49,6 +49,25 @@ impl Profile {
         }
     }
 
+    /// Claims that hold roles, by name or JSON Pointer; all that are there count.
+    #[must_use]
+    pub fn role_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Keycloak => &["/realm_access/roles"],
+            Self::Cognito => &["cognito:roles"],
+            _ => &["roles"],
+        }
+    }
+
+    /// Claims that hold groups.
+    #[must_use]
+    pub fn group_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Cognito => &["cognito:groups"],
+            _ => &["groups"],
+        }
+    }
+
     /// Claims that name the client: the first that is there.
     #[must_use]
     pub fn client_claims(self) -> &'static [&'static str] {

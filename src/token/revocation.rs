@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::limits::{REVOCATION_BYTES, REVOCATION_RETRY};
 use crate::strict_json;
 use crate::time::UnixMillis;
+use crate::token::principal::Subject;
 use crate::token::verified::VerifiedToken;
 
 /// The document.
@@ -38,6 +39,15 @@ struct IssuedBefore {
     client_id: Option<String>,
 }
 
+impl IssuedBefore {
+    /// Whether it is about a subject.
+    fn names(&self, subject: &Subject) -> bool {
+        self.iss.as_ref().is_none_or(|iss| *iss == subject.issuer)
+            && self.sub.as_ref().is_none_or(|sub| *sub == subject.subject)
+            && self.client_id.as_ref().is_none_or(|id| Some(id) == subject.client.as_ref())
+    }
+}
+
 /// What is revoked.
 #[derive(Debug, Default)]
 pub struct RevocationList(RevocationDocument);
@@ -65,16 +75,19 @@ impl RevocationList {
     pub fn revokes(&self, token: &VerifiedToken) -> bool {
         let subject = &token.subject;
         let client = subject.client.as_ref();
-        let before = |rule: &IssuedBefore| {
-            rule.iss.as_ref().is_none_or(|iss| *iss == subject.issuer)
-                && rule.sub.as_ref().is_none_or(|sub| *sub == subject.subject)
-                && rule.client_id.as_ref().is_none_or(|id| Some(id) == client)
-                && token.issued_at().is_none_or(|issued| issued < rule.before)
-        };
+        let before =
+            |rule: &IssuedBefore| rule.names(subject) && token.issued_at().is_none_or(|issued| issued < rule.before);
         token.id.as_ref().is_some_and(|id| self.0.jti.contains(id))
             || self.0.sub.contains(&subject.subject)
             || client.is_some_and(|client| self.0.client_id.contains(client))
             || self.0.issued_before.iter().any(before)
+    }
+
+    /// Whether what a caller has had since a moment, in seconds, is over: tokens of before are.
+    #[must_use]
+    pub fn ends(&self, subject: &Subject, since: u64) -> bool {
+        let before = |rule: &IssuedBefore| i64::try_from(since).is_ok_and(|since| since < rule.before);
+        self.0.issued_before.iter().any(|rule| rule.names(subject) && before(rule))
     }
 
     /// How many entries it has.
@@ -141,6 +154,12 @@ impl Revocations {
     /// Notes that it could not be read.
     pub fn failed(&mut self, now: UnixMillis) {
         self.failed = Some(now);
+    }
+
+    /// Whether a session of that caller and age is over.
+    #[must_use]
+    pub fn ends(&self, subject: &Subject, since: u64) -> bool {
+        self.list.as_ref().is_none_or(|list| list.ends(subject, since))
     }
 
     /// Whether a token is revoked; everything is, where there is no list.

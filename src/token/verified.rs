@@ -149,6 +149,7 @@ impl VerifiedToken {
             + scopes
             + audiences
             + confirmation
+            + subject.rights.bytes()
             + self.id.as_ref().map_or(0, String::len)
     }
 }

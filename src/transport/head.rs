@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::policy::caller::Facts;
+
 /// The methods that the gate tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -74,6 +76,11 @@ impl Fields {
         }
     }
 
+    /// Takes a field away; `name` in lower case.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(field, _)| field != name);
+    }
+
     /// The fields in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
@@ -121,4 +128,16 @@ pub struct Head {
     pub fields: Fields,
     /// SHA-256 of the client certificate that the platform verified, where a resource asks for one.
     pub certificate: Option<[u8; 32]>,
+    /// The country that the platform says the caller is in, where a rule asks for it.
+    pub country: Option<String>,
+    /// The autonomous system, likewise.
+    pub asn: Option<u64>,
+}
+
+impl Head {
+    /// What the platform says of the connection.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        Facts { country: self.country.clone(), asn: self.asn, certificate: self.certificate.is_some() }
+    }
 }

@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
-use crate::config::Mistakes;
+use crate::config::{Config, Mistakes};
 use crate::gateway::{Gateway, Served, serve, serve_closed};
 use crate::observe::event::gateway_line;
 use crate::ports::{Clock as _, EventSink as _, Random as _};
@@ -51,8 +51,9 @@ pub fn fetch(request: Request, env: worker::Env, context: worker::worker_sys::Co
 
 async fn answer(request: Request, ports: Workers) -> Result<JsValue, JsValue> {
     let gateway = gate(&ports);
-    let certificate = gateway.as_ref().is_some_and(|gateway| gateway.config().asks_for_certificates());
-    let head = read_head(&platform::head(&request, certificate));
+    let asks = |ask: fn(&Config) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.config()));
+    let (certificate, place) = (asks(Config::asks_for_certificates), asks(Config::asks_for_places));
+    let head = read_head(&platform::head(&request, certificate, place));
     let served = match gateway {
         Some(gateway) => serve(&gateway, &ports, head, Inbound::new(request)).await,
         None => Served::Own(serve_closed(&ports, &head)),
@@ -107,14 +108,16 @@ fn say_mistakes(mistakes: &Mistakes, say: impl Fn(&'static str, &'static str, &s
     }
 }
 
-/// The head as the shell's JavaScript writes it: method, URL, certificate and fields, a line each.
+/// The head as the shell's JavaScript writes it: method, URL, certificate, place and fields, a line each.
 fn read_head(text: &str) -> Head {
     let mut lines = text.split('\n');
     let method = Method::parse(lines.next().unwrap_or_default());
     let url = lines.next().unwrap_or_default().to_owned();
     let certificate = certificate::verified(lines.next().unwrap_or_default());
+    let (country, asn) = lines.next().unwrap_or_default().split_once(';').unwrap_or_default();
+    let (country, asn) = (Some(country.to_owned()).filter(|country| !country.is_empty()), asn.parse().ok());
     let fields = read_fields(lines);
-    Head { method, url, fields, certificate }
+    Head { method, url, fields, certificate, country, asn }
 }
 
 fn write_fields(fields: &Fields) -> String {

@@ -2,15 +2,17 @@
 // one crossing where Rust would need many. Nothing is decided here.
 
 /**
- * The head of a request: method, URL, what the platform says of the client's certificate, and fields, a line each. No
- * part of it can hold a line feed.
+ * The head of a request: method, URL, what the platform says of the client's certificate and place, and fields, a line
+ * each. No part of it can hold a line feed.
  */
-export function head(request, certificate) {
+export function head(request, certificate, place) {
   let text = `${request.method}\n${request.url}\n`;
   if (certificate) {
     const { certVerified, certRevoked, certFingerprintSHA256 } = request.cf?.tlsClientAuth ?? {};
     text += `${certVerified};${certRevoked};${certFingerprintSHA256}`;
   }
+  text += "\n";
+  if (place) text += `${request.cf?.country ?? ""};${request.cf?.asn ?? ""}`;
   for (const [name, value] of request.headers) text += `\n${name}:${value}`;
   return text;
 }
@@ -128,6 +130,56 @@ export async function consult(namespace, name, query, milliseconds) {
   return within(milliseconds, answer.text());
 }
 
+/** Whether it is a counter's turn, as a rate-limiting binding says. */
+export async function limit(limiter, key, milliseconds) {
+  return (await within(milliseconds, limiter.limit({ key }))).success;
+}
+
+/** Writes a data point: the first of the texts is its index. */
+export function record(dataSet, [index, ...blobs]) {
+  dataSet.writeDataPoint({ indexes: [index], blobs, doubles: [] });
+}
+
+/** Sends a message to a queue. */
+export function enqueue(queue, text) {
+  return queue.send(text, { contentType: "text" });
+}
+
+/** The beginning of a body, and the rest of it as a stream; null where that was all. */
+export async function begin(body, bytes) {
+  if (body === null) return [new Uint8Array(), null];
+  const reader = body.getReader();
+  const read = await readUpTo(reader, bytes);
+  reader.releaseLock();
+  return [read.bytes, read.complete ? null : body];
+}
+
+/**
+ * A body that begins with `first` and goes on with what `step` makes of each part of `rest`, and a promise that settles
+ * when `step` is not needed any more. Where `step` gives nothing, the body breaks off.
+ */
+export function through(first, rest, step) {
+  if (rest === null) return [first, Promise.resolve()];
+  const { readable, writable } = new IdentityTransformStream();
+  return [readable, carry(first, rest.getReader(), writable.getWriter(), step)];
+}
+
+async function carry(first, reader, writer, step) {
+  try {
+    if (first.byteLength > 0) await writer.write(first);
+    for (;;) {
+      const { done, value } = await reader.read();
+      const out = step(done ? null : value);
+      if (out === null) throw new Error("unfit");
+      if (out.byteLength > 0) await writer.write(out);
+      if (done) return await writer.close();
+    }
+  } catch (error) {
+    // Broken off by either side, or not what it should be: the other side hears of it.
+    await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
+  }
+}
+
 const ALGORITHMS = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
@@ -213,9 +265,34 @@ export class Exchange {
     }
   }
 
+  /** The whole body, kept to be sent on as it is. Throws a word where it does not come whole. */
+  async message(bytes, seconds) {
+    const { body, headers } = this.#request;
+    if (body === null) return new Uint8Array();
+    const reader = body.getReader();
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject("body cut short"), seconds * 1000);
+    });
+    try {
+      const read = await Promise.race([readUpTo(reader, bytes), late]);
+      if (!read.complete) throw "body too large";
+      const announced = headers.get("content-length");
+      if (announced !== null && read.bytes.byteLength !== Number(announced)) throw "body cut short";
+      this.#kept = read.bytes;
+      return read.bytes;
+    } catch (error) {
+      throw typeof error === "string" ? error : "body cut short";
+    } finally {
+      clearTimeout(timer);
+      reader.cancel().catch(() => {});
+    }
+  }
+
   async #outboundBody(limit, abort) {
     const { body, headers } = this.#request;
     if (body === null || limit === 0) return null;
+    if (this.#kept !== null) return this.#kept;
     const announced = headers.get("content-length");
     const reader = body.getReader();
     const broken = new Promise((_, reject) => {

@@ -11,21 +11,27 @@
 use std::rc::Rc;
 
 use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::worker_sys::web_sys::Request;
 
+use crate::config::DecisionLog;
+use crate::forward::answer::BodyFilter;
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
 use crate::limits::{
-    KV_EDGE_SECONDS, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES, PROVIDER_TIMEOUT, STORE_MILLISECONDS,
+    INSPECT_SECONDS, KV_EDGE_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES,
+    PROVIDER_TIMEOUT, STORE_MILLISECONDS,
 };
+use crate::mcp::list_filter::Unfit;
+use crate::observe::decision::{DecisionLine, VERSION as DECISION_VERSION};
 use crate::observe::event::gateway_line;
 use crate::pipeline::OutboundRequest;
 use crate::ports::{
-    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, ProviderRequest, Random, ReplayGuard,
-    SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
+    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random,
+    ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
@@ -35,7 +41,7 @@ use crate::worker::{read_fields, write_fields};
 
 #[wasm_bindgen(module = "/src/worker/platform.js")]
 extern "C" {
-    pub(super) fn head(request: &Request, certificate: bool) -> String;
+    pub(super) fn head(request: &Request, certificate: bool, place: bool) -> String;
 
     #[wasm_bindgen(catch)]
     pub(super) fn response(status: u16, fields: &str, body: &JsValue) -> Result<JsValue, JsValue>;
@@ -71,6 +77,20 @@ extern "C" {
     async fn consult(namespace: &JsValue, name: &str, query: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
+    async fn limit(limiter: &JsValue, key: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn record(data_set: &JsValue, blobs: &Array) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn enqueue(queue: &JsValue, text: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn begin(body: &JsValue, bytes: f64) -> Result<JsValue, JsValue>;
+
+    fn through(first: Uint8Array, rest: &JsValue, step: &Closure<dyn FnMut(JsValue) -> JsValue>) -> Array;
+
+    #[wasm_bindgen(catch)]
     async fn verify(jwk: &str, algorithm: &str, signature: &[u8], input: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
@@ -91,6 +111,9 @@ extern "C" {
         limits: &JsValue,
         cancel: bool,
     ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn message(this: &Exchange, bytes: f64, seconds: f64) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method)]
     async fn peek(this: &Exchange, bytes: f64, milliseconds: u32) -> JsValue;
@@ -188,6 +211,57 @@ impl Random for Workers {
 impl EventSink for Workers {
     fn line(&self, line: &str) {
         worker::console_log!("{line}");
+    }
+
+    fn decided(&self, log: &DecisionLog, decision: &DecisionLine) {
+        if log.console {
+            self.line(&decision.json);
+        }
+        let missing = |why: &str| self.line(&gateway_line("error", "decision_not_recorded", why, self.now()));
+        if let Some(name) = &log.analytics_engine {
+            // The first is the index that data is sampled by; the second the version of their order.
+            let version = DECISION_VERSION.to_string();
+            let parts: [&str; 9] = [
+                decision.subject.as_str(),
+                version.as_str(),
+                decision.resource.as_str(),
+                decision.method.as_str(),
+                decision.name.as_str(),
+                decision.verdict,
+                decision.by.as_str(),
+                decision.subject.as_str(),
+                decision.json.as_str(),
+            ];
+            let blobs: Array = parts.into_iter().map(JsValue::from_str).collect();
+            let recorded = self
+                .binding(name, "writeDataPoint")
+                .and_then(|data_set| record(&data_set, &blobs).map_err(|error| words(&error)));
+            if let Err(why) = recorded {
+                missing(&why);
+            }
+        }
+        if let Some(name) = &log.queue {
+            match self.binding(name, "send") {
+                Ok(queue) => {
+                    let (ports, json) = (self.clone(), decision.json.clone());
+                    self.spawn(Box::pin(async move {
+                        if let Err(error) = enqueue(&queue, &json).await {
+                            let why = words(&error);
+                            ports.line(&gateway_line("error", "decision_not_recorded", &why, ports.now()));
+                        }
+                    }));
+                }
+                Err(why) => missing(&why),
+            }
+        }
+    }
+}
+
+impl Limiter for Workers {
+    async fn turn(&self, binding: &str, key: &str) -> Result<bool, String> {
+        let limiter = self.binding(binding, "limit")?;
+        let answer = limit(&limiter, key, STORE_MILLISECONDS).await.map_err(|error| words(&error))?;
+        answer.as_bool().ok_or_else(|| "not one of its answers".to_owned())
     }
 }
 
@@ -304,22 +378,64 @@ impl Transport for Workers {
                 request.cancel_on_disconnect(),
             )
             .await
-            .map_err(|failure| match failure.as_string().as_deref() {
-                Some("body cut short") => OriginFailure::BodyCutShort,
-                Some("body too large") => OriginFailure::BodyTooLarge,
-                Some("gone") => OriginFailure::CallerGone,
-                Some("timeout") => OriginFailure::Timeout,
-                _ => OriginFailure::Unreachable,
-            })?;
+            .map_err(|failure| failed(&failure))?;
         let parts: Array = answer.unchecked_into();
         let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
         let fields = read_fields(parts.get(1).as_string().unwrap_or_default().split('\n'));
         Ok((InboundHead { status, fields }, parts.get(2)))
     }
 
+    async fn message(&self, body: &Inbound, limit: u64) -> Result<Vec<u8>, OriginFailure> {
+        let bytes = body.0.message(limit as f64, INSPECT_SECONDS as f64).await.map_err(|failure| failed(&failure))?;
+        Ok(Uint8Array::new(&bytes).to_vec())
+    }
+
+    async fn filtered(&self, body: JsValue, mut filter: BodyFilter) -> Result<JsValue, Unfit> {
+        let (mut first, mut rest) = (Vec::new(), body);
+        if filter.can_wait() {
+            let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| Unfit::NotJson)?;
+            let parts: Array = parts.unchecked_into();
+            first = filter.push(&Uint8Array::new(&parts.get(0)).to_vec())?;
+            rest = parts.get(1);
+            if rest.is_null() {
+                first.extend(filter.finish()?);
+            }
+        }
+        let ports = self.clone();
+        // A part of the body comes in, or nothing at its end; what goes on comes out, or nothing where it must not.
+        let step = Closure::new(move |part: JsValue| {
+            let out = if part.is_null() { filter.finish() } else { filter.push(&Uint8Array::new(&part).to_vec()) };
+            match out {
+                Ok(out) => Uint8Array::from(out.as_slice()).into(),
+                Err(why) => {
+                    ports.line(&gateway_line("error", "list_malformed", &why.to_string(), ports.now()));
+                    JsValue::NULL
+                }
+            }
+        });
+        let filtered = through(Uint8Array::from(first.as_slice()), &rest, &step);
+        let done: Promise = filtered.get(1).unchecked_into();
+        // It lives until JavaScript is done with it.
+        self.spawn(Box::pin(async move {
+            let _ended = JsFuture::from(done).await;
+            drop(step);
+        }));
+        Ok(filtered.get(0))
+    }
+
     async fn peek(&self, body: &Inbound, limit: usize) -> Option<Vec<u8>> {
         let bytes = body.0.peek(limit as f64, PEEK_MILLISECONDS).await;
         (!bytes.is_null()).then(|| Uint8Array::new(&bytes).to_vec())
+    }
+}
+
+fn failed(failure: &JsValue) -> OriginFailure {
+    match failure.as_string().as_deref() {
+        Some("body cut short") => OriginFailure::BodyCutShort,
+        Some("body too large") => OriginFailure::BodyTooLarge,
+        Some("gone") => OriginFailure::CallerGone,
+        Some("timeout") => OriginFailure::Timeout,
+        _ => OriginFailure::Unreachable,
     }
 }
 

@@ -6,7 +6,7 @@ use portcullis::oauth::scope::ScopeSet;
 use portcullis::rejection::TokenError;
 use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
-use portcullis::token::principal::{CredentialKind, Subject};
+use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::token::questions::{Questions, Turn};
 use portcullis::token::revocation::{RevocationList, Revocations};
 use portcullis::token::verified::VerifiedToken;
@@ -31,6 +31,7 @@ fn subject(name: &str) -> Subject {
         scopes: ScopeSet::of_text("mcp:tools"),
         kind: CredentialKind::Jwt,
         label: None,
+        rights: Rights::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use portcullis::jwks::key::JwsAlgorithm;
 use portcullis::rejection::TokenError;
 use portcullis::token::authenticate::Compiled;
 use portcullis::token::credential::Credential;
-use portcullis::token::principal::{CredentialKind, Subject};
+use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::token::verified::VerifiedToken;
 use portcullis::token::verifier::{Evidence, TokenVerifier, Verification};
 use serde_json::{Value, json};
@@ -500,6 +500,7 @@ impl TokenVerifier for Password {
             scopes: portcullis::oauth::scope::ScopeSet::of_text("mcp:tools"),
             kind: CredentialKind::Custom,
             label: None,
+            rights: Rights::default(),
         })))
     }
 }

@@ -22,11 +22,17 @@ mod disclosure;
 mod gateway;
 mod hostile;
 mod jwks;
+mod lists;
+mod messages;
 mod observation;
 mod paths;
+mod policy;
 mod profiles;
+#[cfg(not(target_family = "wasm"))]
+mod properties;
 mod refusals;
 mod scopes;
+mod sessions;
 mod signatures;
 mod support;
 mod tokens;

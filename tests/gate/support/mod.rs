@@ -92,7 +92,17 @@ impl Request {
     /// A request to a path of the gateway.
     pub fn new(method: Method, target: &str) -> Self {
         let fields: Fields = [("host", "gate.example")].into_iter().collect();
-        Self { head: Head { method, url: format!("{PUBLIC}{target}"), fields, certificate: None }, body: Vec::new() }
+        Self {
+            head: Head {
+                method,
+                url: format!("{PUBLIC}{target}"),
+                fields,
+                certificate: None,
+                country: None,
+                asn: None,
+            },
+            body: Vec::new(),
+        }
     }
 
     pub fn get(target: &str) -> Self {

@@ -7,14 +7,18 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use portcullis::config::DecisionLog;
+use portcullis::forward::answer::BodyFilter;
 use portcullis::forward::assertion::AssertionKey;
 use portcullis::forward::response::InboundHead;
 use portcullis::gateway::{Gateway, Served, serve};
+use portcullis::mcp::list_filter::Unfit;
+use portcullis::observe::decision::DecisionLine;
 use portcullis::pipeline::OutboundRequest;
 use portcullis::portable;
 use portcullis::ports::{
-    Background, Clock, EventSink, Fetch, OriginFailure, ProviderDocument, ProviderRequest, Random, ReplayGuard,
-    SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
+    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random,
+    ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::SingleUse;
@@ -46,6 +50,11 @@ struct State {
     origin: Option<Result<InboundHead, OriginFailure>>,
     sent: Vec<Sent>,
     lines: Vec<String>,
+    decisions: Vec<String>,
+    turns: HashMap<String, u64>,
+    asked_turns: Vec<String>,
+    origin_body: Option<Vec<u8>>,
+    chunk: usize,
     background: Vec<Background>,
 }
 
@@ -223,6 +232,27 @@ impl World {
         self.0.borrow().lines.iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
     }
 
+    /// The origin server's body from now on, and in pieces of how many bytes it comes.
+    pub fn origin_body(&self, body: &[u8], chunk: usize) {
+        let mut state = self.0.borrow_mut();
+        (state.origin_body, state.chunk) = (Some(body.to_vec()), chunk);
+    }
+
+    /// A rate-limiting binding that lets so many requests through.
+    pub fn limiter(&self, binding: &str, turns: u64) {
+        self.0.borrow_mut().turns.insert(binding.to_owned(), turns);
+    }
+
+    /// Counters that bindings were asked for so far.
+    pub fn asked_turns(&self) -> Vec<String> {
+        self.0.borrow().asked_turns.clone()
+    }
+
+    /// Decisions that were recorded so far, as they were written.
+    pub fn decisions(&self) -> Vec<String> {
+        self.0.borrow().decisions.clone()
+    }
+
     /// The line of the last request.
     pub fn last_request(&self) -> Value {
         self.lines().into_iter().rfind(|line| line["event"] == "request").unwrap_or(Value::Null)
@@ -242,7 +272,9 @@ impl World {
         let before = self.0.borrow().lines.len();
         let reply = match block_on(serve(gateway, self, request.head, request.body)) {
             Served::Own(answer) => Reply { status: answer.status, fields: answer.fields, body: answer.body },
-            Served::Origin(head, body) => Reply { status: head.status, fields: head.fields, body },
+            Served::Origin(head, body) => {
+                Reply { status: head.status, fields: head.fields, body: String::from_utf8(body).expect("it is text") }
+            }
         };
         for secret in &brought {
             assert!(
@@ -293,6 +325,21 @@ impl Random for World {
 impl EventSink for World {
     fn line(&self, line: &str) {
         self.0.borrow_mut().lines.push(line.to_owned());
+    }
+
+    fn decided(&self, _log: &DecisionLog, decision: &DecisionLine) {
+        self.0.borrow_mut().decisions.push(decision.json.clone());
+    }
+}
+
+impl Limiter for World {
+    async fn turn(&self, binding: &str, key: &str) -> Result<bool, String> {
+        let mut state = self.0.borrow_mut();
+        let left = state.turns.get_mut(binding).ok_or("no such binding")?;
+        let Some(more) = left.checked_sub(1) else { return Ok(false) };
+        *left = more;
+        state.asked_turns.push(key.to_owned());
+        Ok(true)
     }
 }
 
@@ -378,9 +425,9 @@ impl Timer for World {
 
 impl Transport for World {
     type RequestBody = Vec<u8>;
-    type ResponseBody = String;
+    type ResponseBody = Vec<u8>;
 
-    async fn send(&self, request: OutboundRequest, body: &Vec<u8>) -> Result<(InboundHead, String), OriginFailure> {
+    async fn send(&self, request: OutboundRequest, body: &Vec<u8>) -> Result<(InboundHead, Vec<u8>), OriginFailure> {
         let mut state = self.0.borrow_mut();
         state.sent.push(Sent {
             method: request.method().as_str(),
@@ -392,7 +439,22 @@ impl Transport for World {
         });
         let usual =
             || Ok(InboundHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
-        state.origin.clone().unwrap_or_else(usual).map(|head| (head, "from the origin".to_owned()))
+        let body = state.origin_body.clone().unwrap_or_else(|| b"from the origin".to_vec());
+        state.origin.clone().unwrap_or_else(usual).map(|head| (head, body))
+    }
+
+    async fn message(&self, body: &Vec<u8>, limit: u64) -> Result<Vec<u8>, OriginFailure> {
+        if body.len() as u64 > limit { Err(OriginFailure::BodyTooLarge) } else { Ok(body.clone()) }
+    }
+
+    async fn filtered(&self, body: Vec<u8>, mut filter: BodyFilter) -> Result<Vec<u8>, Unfit> {
+        let chunk = self.0.borrow().chunk.max(1);
+        let mut out = Vec::new();
+        for part in body.chunks(chunk) {
+            out.extend(filter.push(part)?);
+        }
+        out.extend(filter.finish()?);
+        Ok(out)
     }
 
     async fn peek(&self, body: &Vec<u8>, limit: usize) -> Option<Vec<u8>> {

@@ -1,0 +1,391 @@
+//! Rules, labels, limits and sessions.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::document::{
+    ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, ResourceDocument,
+    RuleDocument, SessionsDocument, StepUpListName, WhenDocument,
+};
+use crate::config::issuer::is_name;
+use crate::config::resource::read_scopes;
+use crate::config::settings::read_long_secret;
+use crate::config::{Mistakes, Secrets};
+use crate::limits::{RULES, SESSION_SECONDS, SESSION_SECONDS_RANGE, SESSION_SECRETS};
+use crate::mcp::session::{SessionKey, Sessions};
+use crate::oauth::scope::ScopeHierarchy;
+use crate::policy::decide::{Policy, StepUpInLists};
+use crate::policy::limit::{Limit, LimitKey};
+use crate::policy::pattern::Pattern;
+use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
+
+/// What rules ask of tokens, so that nothing else of their claims is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interests {
+    /// Some rule asks for roles.
+    pub roles: bool,
+    /// Some rule asks for groups.
+    pub groups: bool,
+    /// Claims that rules name.
+    pub claims: Vec<String>,
+}
+
+impl Interests {
+    /// Adds what a rule asks.
+    fn add(&mut self, when: &When) {
+        self.roles |= when.roles.is_some();
+        self.groups |= when.groups.is_some();
+        for (name, _) in &when.claims {
+            if !self.claims.contains(name) {
+                self.claims.push(name.clone());
+            }
+        }
+    }
+
+    /// What the rules of a resource ask, added.
+    pub(super) fn add_all(&mut self, policy: &Policy) {
+        policy.rules().iter().for_each(|rule| self.add(&rule.when));
+    }
+}
+
+/// Reads the rules of a resource; nothing where it has none. `raw` is the resource as it was written.
+pub(super) fn read_policy(
+    document: &ResourceDocument,
+    raw: &Value,
+    at: &str,
+    scopes: &Rc<ScopeHierarchy>,
+    sources: &[&str],
+    mistakes: &mut Mistakes,
+) -> Option<Policy> {
+    let labels = read_labels(document.labels.as_ref(), at, mistakes);
+    let Some(entries) = &document.rules else {
+        let orphans = [
+            ("rules_mode", document.rules_mode.is_some()),
+            ("labels", document.labels.is_some()),
+            ("step_up_in_lists", document.step_up_in_lists.is_some()),
+        ];
+        for (key, _) in orphans.into_iter().filter(|(_, given)| *given) {
+            mistakes.note(format!("{at}.{key}"), "means nothing without rules");
+        }
+        return None;
+    };
+    if entries.is_empty() || entries.len() > RULES {
+        mistakes.note(format!("{at}.rules"), format_args!("must have 1 to {RULES} entries; leave it out to allow all"));
+    }
+    let mut rules: Vec<Rule> = Vec::with_capacity(entries.len());
+    let mut ids = std::collections::BTreeSet::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let at = format!("{at}.rules[{index}]");
+        let rule = read_rule(entry, index, &at, &labels, sources, mistakes);
+        if !ids.insert(rule.id.clone()) {
+            mistakes.note(format!("{at}.id"), format_args!("{:?} is the id of another rule too", rule.id));
+        }
+        rules.push(rule);
+    }
+    note_unused_labels(&labels, entries, at, mistakes);
+    let step_up = match document.step_up_in_lists {
+        Some(StepUpListName::Mark) => StepUpInLists::Mark,
+        Some(StepUpListName::Hide) | None => StepUpInLists::Hide,
+    };
+    let observe = document.rules_mode == Some(ModeName::Observe);
+    let policy = Policy::new(rules, Rc::clone(scopes), observe, step_up, hash(raw, scopes));
+    for (index, earlier) in crate::policy::analysis::unreachable(&policy) {
+        mistakes.note(
+            format!("{at}.rules[{index}]"),
+            format_args!("can never match: rule {:?} before it matches all that it could", policy.rules_id(earlier)),
+        );
+    }
+    Some(policy)
+}
+
+/// The first 128 bits of SHA-256 over what configuration says of a policy, with members in order.
+fn hash(raw: &Value, scopes: &ScopeHierarchy) -> String {
+    let part = |name: &str| raw.get(name).cloned().unwrap_or_default();
+    let said = json!({
+        "labels": part("labels"), "rules": part("rules"), "rules_mode": part("rules_mode"), "scopes": part("scopes"),
+        "scope_includes": scopes.to_string(), "step_up_in_lists": part("step_up_in_lists"),
+    });
+    let digest = Sha256::digest(said.to_string());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+type Labels = BTreeMap<String, Vec<Pattern>>;
+
+fn read_labels(document: Option<&BTreeMap<String, Vec<String>>>, at: &str, mistakes: &mut Mistakes) -> Labels {
+    let mut labels = Labels::new();
+    for (name, patterns) in document.into_iter().flatten() {
+        let at = format!("{at}.labels.{name}");
+        if !is_name(name) {
+            mistakes.note(&at, "the name of a label must be 1 to 64 letters, digits, -, _ or .");
+        }
+        labels.insert(name.clone(), read_patterns(Some(patterns), &at, mistakes));
+    }
+    labels
+}
+
+fn note_unused_labels(labels: &Labels, rules: &[RuleDocument], at: &str, mistakes: &mut Mistakes) {
+    for name in labels.keys() {
+        if !rules.iter().any(|rule| rule.labels.iter().flatten().any(|used| used == name)) {
+            mistakes.note(format!("{at}.labels.{name}"), "no rule is about this label: remove it, or name it in one");
+        }
+    }
+}
+
+fn read_rule(
+    document: &RuleDocument,
+    index: usize,
+    at: &str,
+    labels: &Labels,
+    sources: &[&str],
+    mistakes: &mut Mistakes,
+) -> Rule {
+    let id = document.id.clone().unwrap_or_else(|| format!("rule-{}", index + 1));
+    if !is_name(&id) {
+        mistakes.note(format!("{at}.id"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {id:?}"));
+    }
+    let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
+    let effect = match document.effect {
+        EffectName::StepUp if scopes.is_empty() => {
+            mistakes.note(format!("{at}.scopes"), "is required with step_up: the scopes to ask for");
+            Effect::StepUp(scopes)
+        }
+        EffectName::StepUp => Effect::StepUp(scopes),
+        _ if document.scopes.is_some() => {
+            mistakes.note(
+                format!("{at}.scopes"),
+                "goes with step_up alone; to ask what scopes the caller has, use when.scopes",
+            );
+            Effect::Deny
+        }
+        EffectName::Allow => Effect::Allow,
+        EffectName::Deny => Effect::Deny,
+    };
+    let mut patterns =
+        |key: &str, list: &Option<Vec<String>>| read_patterns(list.as_ref(), &format!("{at}.{key}"), mistakes);
+    let mut targets = Targets {
+        methods: patterns("methods", &document.methods),
+        tools: patterns("tools", &document.tools),
+        prompts: patterns("prompts", &document.prompts),
+        resources: patterns("resources", &document.resources),
+    };
+    for (index, label) in document.labels.iter().flatten().enumerate() {
+        if let Some(patterns) = labels.get(label) {
+            targets.tools.extend(patterns.iter().cloned());
+        } else {
+            let path = format!("{at}.labels[{index}]");
+            mistakes.note(path, format_args!("labels of this resource has no {label:?}"));
+        }
+    }
+    if document.labels.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.note(format!("{at}.labels"), "must not be empty: a rule without targets is about everything");
+    }
+    Rule {
+        id,
+        effect,
+        targets,
+        when: read_when(document.when.as_ref(), &format!("{at}.when"), sources, mistakes),
+        observe: document.mode == Some(ModeName::Observe),
+    }
+}
+
+fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) -> Vec<Pattern> {
+    if list.is_some_and(Vec::is_empty) {
+        mistakes.note(at, "must not be empty: leave it out, or name what it is about");
+    }
+    let entries = list.into_iter().flatten().enumerate();
+    entries.filter_map(|(index, text)| mistakes.keep(format!("{at}[{index}]"), Pattern::parse(text))).collect()
+}
+
+fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistakes: &mut Mistakes) -> When {
+    let Some(document) = document else { return When::default() };
+    let lists = [
+        ("scopes", &document.scopes),
+        ("roles", &document.roles),
+        ("groups", &document.groups),
+        ("subjects", &document.subjects),
+        ("clients", &document.clients),
+        ("issuers", &document.issuers),
+        ("countries", &document.countries),
+    ];
+    for (key, _) in lists.into_iter().filter(|(_, list)| list.as_ref().is_some_and(Vec::is_empty)) {
+        mistakes.note(format!("{at}.{key}"), "must not be empty: nobody could be one of none");
+    }
+    for (index, country) in document.countries.iter().flatten().enumerate() {
+        if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+            mistakes.note(
+                format!("{at}.countries[{index}]"),
+                format_args!("must be two capital letters (ISO 3166-1 alpha-2), got {country:?}"),
+            );
+        }
+    }
+    for (index, source) in document.issuers.iter().flatten().enumerate() {
+        if !sources.contains(&source.as_str()) {
+            mistakes.note(
+                format!("{at}.issuers[{index}]"),
+                format_args!("this resource accepts no issuer, verifier or API keys named {source:?}"),
+            );
+        }
+    }
+    let claims = document.claims.iter().flatten();
+    let claims = claims.map(|(name, values)| {
+        if name.is_empty() || values.is_empty() {
+            mistakes.note(format!("{at}.claims.{name}"), "must have a name and at least one value");
+        }
+        (name.clone(), values.clone())
+    });
+    let claims = claims.collect();
+    let arguments = document.arguments.iter().flatten();
+    let arguments =
+        arguments.map(|(name, test)| (name.clone(), read_test(test, &format!("{at}.arguments.{name}"), mistakes)));
+    let arguments = arguments.collect();
+    When {
+        scopes: read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes),
+        roles: document.roles.clone(),
+        groups: document.groups.clone(),
+        claims,
+        subjects: document.subjects.clone(),
+        clients: document.clients.clone(),
+        issuers: document.issuers.clone(),
+        countries: document.countries.clone(),
+        asns: document.asns.clone(),
+        mtls: document.mtls,
+        arguments,
+    }
+}
+
+fn read_test(document: &ArgumentDocument, at: &str, mistakes: &mut Mistakes) -> ArgumentTest {
+    let test = ArgumentTest {
+        one_of: document.one_of.clone(),
+        like: document.like.as_ref().and_then(|text| mistakes.keep(format!("{at}.like"), Pattern::parse(text))),
+        at_least: document.at_least,
+        at_most: document.at_most,
+        is: document.is,
+        present: document.present,
+    };
+    let string = test.one_of.is_some() || test.like.is_some();
+    let number = test.at_least.is_some() || test.at_most.is_some();
+    let kinds = [string, number, test.is.is_some()].into_iter().filter(|kind| *kind).count();
+    match (kinds, test.present) {
+        (0, None) => mistakes.note(at, "must test something: one_of, like, at_least, at_most, is or present"),
+        (2.., _) => mistakes.note(at, "can never hold: no value is a string and a number or boolean at once"),
+        (1.., Some(false)) => mistakes.note(at, "can never hold: what is not there is nothing else"),
+        _ => {}
+    }
+    if test.at_least.zip(test.at_most).is_some_and(|(least, most)| least > most) {
+        mistakes.note(at, "can never hold: at_least is more than at_most");
+    }
+    test
+}
+
+/// Reads the limits of a resource.
+pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mistakes: &mut Mistakes) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    for (index, document) in documents.into_iter().flatten().enumerate() {
+        let at = format!("{at}.limits[{index}]");
+        if document.requests == 0 || document.requests > 1_000_000 {
+            let path = format!("{at}.requests");
+            mistakes.note(path, format_args!("must be 1 to 1000000, got {}", document.requests));
+        }
+        if !matches!(document.seconds, 10 | 60) {
+            let path = format!("{at}.seconds");
+            mistakes.note(path, format_args!("must be 10 or 60, got {}", document.seconds));
+        }
+        if document.binding.as_ref().is_some_and(String::is_empty) {
+            mistakes.note(format!("{at}.binding"), "must be the name of a rate-limiting binding");
+        }
+        let mut by: Vec<LimitKey> = document.by.iter().map(|key| LimitKey::from(*key)).collect();
+        by.sort_unstable();
+        by.dedup();
+        limits.push(Limit {
+            by,
+            requests: document.requests,
+            seconds: document.seconds,
+            tools: document
+                .tools
+                .as_ref()
+                .map(|_| read_patterns(document.tools.as_ref(), &format!("{at}.tools"), mistakes)),
+            binding: document.binding.clone(),
+        });
+    }
+    limits
+}
+
+impl From<LimitKeyName> for LimitKey {
+    fn from(name: LimitKeyName) -> Self {
+        match name {
+            LimitKeyName::Subject => Self::Subject,
+            LimitKeyName::Client => Self::Client,
+            LimitKeyName::Tool => Self::Tool,
+        }
+    }
+}
+
+/// Reads which argument each field mirrors: names of fields in lower case, and of arguments.
+pub(super) fn read_parameters(
+    document: Option<&BTreeMap<String, String>>,
+    at: &str,
+    mistakes: &mut Mistakes,
+) -> Vec<(String, String)> {
+    let mut parameters: Vec<(String, String)> = Vec::new();
+    for (name, argument) in document.into_iter().flatten() {
+        let field = format!("mcp-param-{}", name.to_ascii_lowercase());
+        let at = format!("{at}.parameter_fields.{name}");
+        if !crate::transport::cors::is_parameter(&field) {
+            mistakes.note(&at, "the name must be what follows Mcp-Param- in a field's name");
+        } else if parameters.iter().any(|(known, _)| *known == field) {
+            mistakes.note(&at, "is there twice: case does not matter in names of fields");
+        }
+        parameters.push((field, argument.clone()));
+    }
+    parameters
+}
+
+/// Where decisions are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionLog {
+    /// In the Worker's own log.
+    pub console: bool,
+    /// In the data set of this binding.
+    pub analytics_engine: Option<String>,
+    /// In the queue of this binding.
+    pub queue: Option<String>,
+}
+
+/// Reads where decisions are recorded.
+pub(super) fn read_decision_log(document: &DecisionLogDocument, mistakes: &mut Mistakes) -> DecisionLog {
+    let log = DecisionLog {
+        console: document.console.unwrap_or(true),
+        analytics_engine: document.analytics_engine.clone(),
+        queue: document.queue.clone(),
+    };
+    for (key, name) in [("analytics_engine", &log.analytics_engine), ("queue", &log.queue)] {
+        if name.as_ref().is_some_and(String::is_empty) {
+            mistakes.note(format!("decision_log.{key}"), "must be the name of a binding");
+        }
+    }
+    if !log.console && log.analytics_engine.is_none() && log.queue.is_none() {
+        mistakes.note("decision_log", "records nowhere: set console, analytics_engine or queue, or remove the table");
+    }
+    log
+}
+
+/// Reads how sessions are bound.
+pub(super) fn read_sessions(document: &SessionsDocument, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Sessions {
+    if document.secrets.is_empty() || document.secrets.len() > SESSION_SECRETS {
+        mistakes.note("sessions.secrets", format_args!("must name 1 to {SESSION_SECRETS} Worker secrets"));
+    }
+    let mut keys = Vec::new();
+    for (index, name) in document.secrets.iter().enumerate() {
+        let secret = read_long_secret(name, &format!("sessions.secrets[{index}]"), secrets, mistakes);
+        keys.extend(secret.and_then(|secret| SessionKey::of(&secret)));
+    }
+    let (least, most) = SESSION_SECONDS_RANGE;
+    let seconds = document.seconds.unwrap_or(SESSION_SECONDS);
+    if !(least..=most).contains(&seconds) {
+        mistakes.note("sessions.seconds", format_args!("must be {least} to {most}, got {seconds}"));
+    }
+    Sessions { keys, seconds }
+}

@@ -1,0 +1,237 @@
+//! What is done to the origin server's answer on its way back: sessions are sealed, lists are filtered.
+
+use std::rc::Rc;
+
+use crate::config::{Config, Resource};
+use crate::forward::response::InboundHead;
+use crate::mcp::era::Era;
+use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
+use crate::mcp::message::{Call, Message};
+use crate::mcp::session::{Holder, NONCE_BYTES, Purpose, Sessions};
+use crate::mcp::sse::{Rewrite, SseFilter};
+use crate::policy::Permit;
+use crate::policy::caller::Caller;
+use crate::policy::decide::{Arguments, Policy, StepUpInLists, Verdict, methods_of};
+use crate::policy::operation::{Kind, Operation};
+use crate::rejection::Rejection;
+use crate::time::UnixMillis;
+use crate::transport::head::Method;
+use crate::transport::url::HttpUrl;
+
+/// The member of `_meta` that marks what needs a step-up.
+const STEP_UP: &str = "portcullis/step-up";
+
+/// The name in queries of where messages go in the transport of 2024-11-05.
+pub const ENDPOINT_QUERY: &str = "portcullis-endpoint";
+
+/// What is known of an answer before it comes.
+#[derive(Debug)]
+pub struct Awaited {
+    /// Who gets it, and what is behind the gate; nothing for paths open to everyone.
+    to: Option<Recipient>,
+}
+
+#[derive(Debug)]
+struct Recipient {
+    caller: Caller,
+    policy: Option<Rc<Policy>>,
+    sessions: Option<Sessions>,
+    identifier: String,
+    path: String,
+    origin: HttpUrl,
+    era: Era,
+    method: Method,
+    /// It may be a list, or hold one.
+    lists: bool,
+    paged: bool,
+}
+
+impl Awaited {
+    /// What is to be expected of a permitted request's answer.
+    #[must_use]
+    pub fn of(permit: &Permit, config: &Config) -> Self {
+        Self { to: Recipient::of(permit, config) }
+    }
+
+    /// Lets an answer's head through, and says what becomes of its body. `random` is for sealing.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] where a session cannot be sealed.
+    pub fn receive(
+        self,
+        head: &mut InboundHead,
+        random: &[u8; NONCE_BYTES],
+        now: UnixMillis,
+    ) -> Result<Option<BodyFilter>, Rejection> {
+        let Some(to) = self.to else { return Ok(None) };
+        if let Some(sessions) = &to.sessions {
+            let id = head.fields.get("mcp-session-id").map(str::to_owned);
+            head.fields.remove("mcp-session-id");
+            if let (Some(id), Era::Legacy) = (id, to.era) {
+                let holder = Holder { subject: &to.caller.subject, resource: &to.identifier };
+                let sealed = sessions.seal(&id, Purpose::Session, holder, random, now);
+                let sealed = sealed.ok_or(Rejection::Internal("the origin server's session id is too long"))?;
+                head.fields.set("mcp-session-id", sealed);
+            }
+        }
+        let filter = to.filter(head, *random, now);
+        if filter.is_some() {
+            head.fields.remove("content-length");
+        }
+        Ok(filter)
+    }
+}
+
+impl Recipient {
+    fn of(permit: &Permit, config: &Config) -> Option<Self> {
+        let inspected = permit.inspected()?;
+        let resource: &Resource = inspected.resource(config)?;
+        let admitted = permit.admitted();
+        let calls = || inspected.messages().unwrap_or_default().iter().filter_map(Message::call);
+        let is_list = |call: &Call| call.method.ends_with("/list");
+        Some(Self {
+            caller: inspected.caller()?,
+            policy: resource.policy.as_ref().filter(|policy| !policy.observe).cloned(),
+            sessions: config.sessions.clone(),
+            identifier: resource.identifier.clone(),
+            path: resource.path.as_str().to_owned(),
+            origin: resource.origin.url.clone(),
+            era: admitted.era(),
+            method: admitted.head().method,
+            lists: calls().any(is_list),
+            paged: calls().any(|call| call.params.cursor.is_some()),
+        })
+    }
+
+    fn filter(self, head: &InboundHead, random: [u8; NONCE_BYTES], now: UnixMillis) -> Option<BodyFilter> {
+        // Whatever a stream of the old era's GET carries was asked for elsewhere, lists among it.
+        let stream = self.method == Method::Get && self.era == Era::Legacy && head.is_event_stream();
+        let judged = self.policy.is_some() && (self.lists || stream);
+        let rewritten = stream && self.sessions.is_some();
+        if !judged && !rewritten {
+            return None;
+        }
+        let edits = Edits { paged: self.paged, ..Edits::default() };
+        let endpoint = if stream { self.rewrite(random, now) } else { None };
+        let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
+        Some(if head.is_event_stream() {
+            BodyFilter(Inner::Events(Box::new(SseFilter::new(judge, endpoint))))
+        } else {
+            BodyFilter(Inner::Json(Box::new(ListFilter::new(judge, edits))))
+        })
+    }
+
+    /// Turns the address of the transport of 2024-11-05 into one of the gateway's, sealed for this caller. One that leads to
+    /// another server is none.
+    fn rewrite(&self, random: [u8; NONCE_BYTES], now: UnixMillis) -> Option<Rewrite> {
+        let (sessions, caller) = (self.sessions.clone()?, self.caller.clone());
+        let (identifier, path, origin) = (self.identifier.clone(), self.path.clone(), self.origin.clone());
+        Some(Box::new(move |said| {
+            let target = resolve(&origin, said)?;
+            let holder = Holder { subject: &caller.subject, resource: &identifier };
+            let sealed = sessions.seal(&target, Purpose::Endpoint, holder, &random, now)?;
+            Some(format!("{path}?{ENDPOINT_QUERY}={sealed}"))
+        }))
+    }
+}
+
+/// Path and query of an address at the origin server itself: absolute, or beginning with `/`, or relative to its URL.
+fn resolve(origin: &HttpUrl, said: &str) -> Option<String> {
+    let said = said.trim();
+    if said.is_empty() || said.bytes().any(|b| !b.is_ascii_graphic()) || said.contains(['\\', '#']) {
+        return None;
+    }
+    let target = if let Some(rest) = said.strip_prefix(&origin.web_origin()) {
+        rest.to_owned()
+    } else if said.starts_with("//") || said.split(['/', '?']).next()?.contains(':') {
+        return None;
+    } else if said.starts_with('/') {
+        said.to_owned()
+    } else if said.starts_with('?') {
+        format!("{}{said}", if origin.path().is_empty() { "/" } else { origin.path() })
+    } else {
+        let base = origin.path().rsplit_once('/').map_or("", |(base, _)| base);
+        format!("{base}/{said}")
+    };
+    let path = target.split('?').next()?;
+    let strange = path.split('/').any(|segment| matches!(segment, "." | "..")) || path.contains('%');
+    (target.starts_with('/') && !strange).then_some(target)
+}
+
+/// Decides about the items of lists as the policy would about their use.
+struct ListJudge {
+    policy: Option<Rc<Policy>>,
+    caller: Caller,
+    depends: bool,
+}
+
+impl Judge for ListJudge {
+    fn judge(&mut self, kind: Kind, name: &str) -> Fate {
+        let Some(policy) = &self.policy else { return Fate::Keep };
+        let method = methods_of(kind).first().copied().unwrap_or_default();
+        let decision = policy.decide(&Operation::on(method, kind, name), &self.caller, Arguments::Unknown);
+        self.depends |= decision.depends_on_caller;
+        match (decision.verdict, policy.step_up_in_lists) {
+            (Verdict::Allow, _) => Fate::Keep,
+            (Verdict::StepUp { scopes, .. }, StepUpInLists::Mark) => {
+                let scopes: Vec<&str> = scopes.iter().map(crate::oauth::scope::Scope::as_str).collect();
+                Fate::Mark(STEP_UP, serde_json::json!({ "scopes": scopes }).to_string())
+            }
+            (Verdict::StepUp { .. }, StepUpInLists::Hide) | (Verdict::Deny, _) => Fate::Drop,
+        }
+    }
+
+    fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool {
+        // All pages of a list have one scope (T31), and this one does not know the others.
+        self.depends || (paged && self.policy.as_ref().is_some_and(|policy| policy.depends_on_caller(kind)))
+    }
+}
+
+/// What a body goes through.
+pub struct BodyFilter(Inner);
+
+enum Inner {
+    Events(Box<SseFilter<ListJudge>>),
+    Json(Box<ListFilter<ListJudge>>),
+}
+
+impl BodyFilter {
+    /// Whether its beginning can be held back for a moment.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        matches!(self.0, Inner::Json(_))
+    }
+
+    /// Takes a part of the body: what goes on instead.
+    ///
+    /// # Errors
+    /// [`Unfit`]: then nothing more may go on.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
+        let mut out = Vec::with_capacity(bytes.len());
+        match &mut self.0 {
+            Inner::Events(filter) => filter.push(bytes, &mut out)?,
+            Inner::Json(filter) => filter.push(bytes, &mut out)?,
+        }
+        Ok(out)
+    }
+
+    /// Takes the end of the body: what is left to go on.
+    ///
+    /// # Errors
+    /// [`Unfit`] where it was not complete.
+    pub fn finish(&mut self) -> Result<Vec<u8>, Unfit> {
+        let mut out = Vec::new();
+        match &mut self.0 {
+            // What an event stream leaves unfinished is no event, and its reader forgets it.
+            Inner::Events(_) => {}
+            Inner::Json(filter) => filter.finish(&mut out)?,
+        }
+        Ok(out)
+    }
+}
+
+impl std::fmt::Debug for BodyFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BodyFilter")
+    }
+}

@@ -1,0 +1,132 @@
+//! Fields that mirror a modern request's body, held to agree with it (T8, T12 to T16; SEP-2243).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Number, Value};
+
+use crate::mcp::message::{Call, Message};
+use crate::policy::operation::{Kind, Operation};
+use crate::transport::head::Fields;
+
+/// Where fields and body disagree: the name of the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch(pub String);
+
+const MARK: &str = "=?base64?";
+const MARK_END: &str = "?=";
+
+/// A mirrored value that is marked as base64, and is none of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecodable;
+
+/// The value of a mirrored field: literal, or base64 between the marks, whose letters' case matters. A value with one mark
+/// alone is literal.
+///
+/// # Errors
+/// [`Undecodable`] where what is between the marks is no canonical base64, or no UTF-8.
+pub fn decode(value: &str) -> Result<String, Undecodable> {
+    let value = value.trim_matches([' ', '\t']);
+    match value.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(MARK_END)) {
+        None => Ok(value.to_owned()),
+        Some(encoded) => {
+            let bytes = STANDARD.decode(encoded).map_err(|_| Undecodable)?;
+            String::from_utf8(bytes).map_err(|_| Undecodable)
+        }
+    }
+}
+
+/// What the fields alone say is asked for: nothing where they do not say.
+#[must_use]
+pub fn announced(fields: &Fields) -> Option<Operation> {
+    let method = fields.get("mcp-method")?.trim_matches([' ', '\t']);
+    let kind = match method {
+        "tools/call" => Kind::Tool,
+        "prompts/get" => Kind::Prompt,
+        "resources/read" => Kind::Resource,
+        // What else has a name has it in the body alone.
+        "resources/subscribe" | "resources/unsubscribe" | "completion/complete" | "subscriptions/listen" => {
+            return None;
+        }
+        _ => return Some(Operation::plain(method)),
+    };
+    let name = decode(fields.get("mcp-name")?).ok()?;
+    Some(Operation::on(method, kind, &name))
+}
+
+/// Holds the fields to the body:
+///
+/// 1. `MCP-Protocol-Version` is the version in `_meta` (T8);
+/// 2. `Mcp-Method` is there on requests, and is the method; `Mcp-Name` is there where the method has a name, and is that (T12);
+/// 3. each of `Mcp-Param-*` that configuration knows is there exactly where its argument is, and means the same (T15); others
+///    are nobody's business here (T16).
+///
+/// # Errors
+/// [`Mismatch`] for the first field that does not agree.
+pub fn hold(fields: &Fields, message: &Message, parameters: &[(String, String)]) -> Result<(), Mismatch> {
+    let Some(call) = message.call() else { return Ok(()) };
+    let is_request = matches!(message, Message::Request { .. });
+    let mismatch = |name: &str| Err(Mismatch(name.to_owned()));
+    let version = fields.get("mcp-protocol-version").map(str::trim);
+    match (&call.params.version, version) {
+        (Some(said), version) if Some(said.as_str()) != version => return mismatch("mcp-protocol-version"),
+        (None, _) if is_request => return mismatch("mcp-protocol-version"),
+        _ => {}
+    }
+    let method = fields.get("mcp-method").map(|value| value.trim_matches([' ', '\t']));
+    match method {
+        Some(method) if method == call.method => {}
+        None if !is_request => {}
+        _ => return mismatch("mcp-method"),
+    }
+    let name = fields.get("mcp-name").map(decode);
+    match (name, call.mirrored_name()) {
+        (Some(Ok(name)), Some(said)) if name == said => {}
+        // Other methods have no name to mirror; a field that is sent nevertheless says nothing.
+        (Some(Ok(_)), None) if !mirrors_a_name(call) => {}
+        (None, None) => {}
+        (None, Some(_)) if !is_request => {}
+        _ => return mismatch("mcp-name"),
+    }
+    for (field, argument) in parameters {
+        let value = call.params.arguments.as_ref().and_then(|arguments| arguments.get(argument));
+        let value = value.filter(|value| !value.is_null());
+        let agrees = match (fields.get(field).map(decode), value) {
+            (None, None) => true,
+            (Some(Ok(text)), Some(value)) => means(&text, value),
+            _ => false,
+        };
+        if !agrees && call.method == "tools/call" {
+            return mismatch(field);
+        }
+    }
+    Ok(())
+}
+
+fn mirrors_a_name(call: &Call) -> bool {
+    matches!(call.method.as_str(), "tools/call" | "prompts/get" | "resources/read")
+}
+
+/// Whether a field's text means an argument's value: strings to the letter, numbers by value (42 is 42.0), booleans as
+/// JSON writes them.
+fn means(text: &str, value: &Value) -> bool {
+    match value {
+        Value::String(said) => text == said,
+        Value::Bool(said) => text == said.to_string(),
+        Value::Number(said) => {
+            let read: Option<Number> = crate::strict_json::parse(text.as_bytes()).ok().and_then(|value| match value {
+                Value::Number(number) => Some(number),
+                _ => None,
+            });
+            read.is_some_and(|read| same_number(&read, said))
+        }
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+fn same_number(one: &Number, other: &Number) -> bool {
+    let whole = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    match (whole(one), whole(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.as_f64() == other.as_f64(),
+    }
+}

@@ -1,0 +1,438 @@
+//! Lists, filtered as they stream by: of a JSON-RPC response whose result is a list of tools, prompts, resources or
+//! resource templates, the items that a judge drops are left out. One item at a time is held; everything else passes as it
+//! is, but for white space between its parts.
+
+use std::fmt;
+
+use crate::limits::{JSON_DEPTH, LIST_BYTES, LIST_ITEM_BYTES};
+use crate::policy::operation::Kind;
+
+/// What becomes of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Drop,
+    /// It stays, with this member of its `_meta`: a name and its value in JSON.
+    Mark(&'static str, String),
+}
+
+/// Decides about items.
+pub trait Judge {
+    /// The fate of the item of that name or URI.
+    fn judge(&mut self, kind: Kind, name: &str) -> Fate;
+
+    /// Whether the list so far could have been another for another caller; `paged` where it is one page of several.
+    fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool;
+}
+
+/// Why a list cannot be filtered: it is not what a list is, and nothing more of it is let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It is not JSON, or ended too early.
+    NotJson,
+    /// A member that decides is there twice.
+    Repeated,
+    /// It, or an item of it, is too large.
+    TooLarge,
+    /// An item has no name, or is no strict JSON.
+    Item,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotJson => "not JSON, or cut short",
+            Self::Repeated => "a member is repeated",
+            Self::TooLarge => "too large",
+            Self::Item => "an item that has no name or is no strict JSON",
+        })
+    }
+}
+
+/// Changes to a response besides its items.
+#[derive(Debug, Clone, Default)]
+pub struct Edits {
+    /// The request asked for a later page.
+    pub paged: bool,
+    /// What stands in place of `id`, as JSON.
+    pub id: Option<String>,
+    /// What stands in place of `ttlMs`.
+    pub ttl: Option<u64>,
+}
+
+/// The containers on the way to an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Batch,
+    Message,
+    Result,
+    List(Kind, &'static str),
+}
+
+/// What may come next in the innermost of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A first member or item, or the end.
+    FirstOrEnd,
+    /// A member or item.
+    Another,
+    /// The colon after a name.
+    Colon,
+    /// The value of a member.
+    Value,
+    /// A comma, or the end.
+    CommaOrEnd,
+}
+
+#[derive(Debug)]
+struct Level {
+    place: Place,
+    next: Next,
+    /// Something was written into it.
+    written: bool,
+    /// Members that decide, seen so far.
+    seen: Vec<&'static str>,
+}
+
+/// What becomes of the value that is being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It passes.
+    Pass,
+    /// It is a member's name.
+    Name,
+    /// It is an item.
+    Item,
+    /// It is `cacheScope`, written at the end of the result.
+    CacheScope,
+    /// It is left out, as something else was written in its place.
+    Leave,
+}
+
+/// A value that is being read: where its end is follows from brackets and quotes alone.
+#[derive(Debug)]
+struct Reading {
+    used: Use,
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+    /// A number or a word, which ends where something else begins.
+    bare: bool,
+}
+
+/// Filters one response, or one batch of them.
+pub struct ListFilter<J> {
+    judge: J,
+    edits: Edits,
+    levels: Vec<Level>,
+    reading: Option<Reading>,
+    /// What is held of the value that is being read.
+    held: Vec<u8>,
+    name: String,
+    cache_scope: Option<Vec<u8>>,
+    more_pages: bool,
+    kind: Option<Kind>,
+    begun: bool,
+    size: usize,
+}
+
+impl<J: Judge> ListFilter<J> {
+    /// A filter at the beginning of a response.
+    pub fn new(judge: J, edits: Edits) -> Self {
+        Self {
+            judge,
+            edits,
+            levels: Vec::new(),
+            reading: None,
+            held: Vec::new(),
+            name: String::new(),
+            cache_scope: None,
+            more_pages: false,
+            kind: None,
+            begun: false,
+            size: 0,
+        }
+    }
+
+    /// A filter for the next response, with the same judge.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self::new(self.judge, self.edits)
+    }
+
+    /// Takes bytes and writes what may go on.
+    ///
+    /// # Errors
+    /// [`Unfit`]: then nothing more may go on.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+        self.size += bytes.len();
+        if self.size > LIST_BYTES {
+            return Err(Unfit::TooLarge);
+        }
+        for &byte in bytes {
+            self.byte(byte, out)?;
+        }
+        Ok(())
+    }
+
+    /// Holds the response to be complete.
+    ///
+    /// # Errors
+    /// [`Unfit::NotJson`] where it is not.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if self.reading.as_ref().is_some_and(|reading| reading.bare) {
+            self.value_ended(out)?;
+        }
+        if self.begun && self.levels.is_empty() && self.reading.is_none() { Ok(()) } else { Err(Unfit::NotJson) }
+    }
+
+    fn byte(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if let Some(reading) = &mut self.reading {
+            if !(reading.bare && matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r')) {
+                return self.within_value(byte, out);
+            }
+            self.value_ended(out)?;
+        }
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return Ok(());
+        }
+        let Some(level) = self.levels.last_mut() else {
+            if self.begun {
+                return Err(Unfit::NotJson);
+            }
+            self.begun = true;
+            match byte {
+                b'{' => self.enter(Place::Message, byte, out),
+                b'[' => self.enter(Place::Batch, byte, out),
+                _ => return self.read(Use::Pass, byte, out),
+            }
+            return Ok(());
+        };
+        let object = matches!(level.place, Place::Message | Place::Result);
+        match (level.next, byte) {
+            (Next::FirstOrEnd | Next::CommaOrEnd, b'}') if object => {
+                self.leave(byte, out);
+                Ok(())
+            }
+            (Next::FirstOrEnd | Next::CommaOrEnd, b']') if !object => {
+                self.leave(byte, out);
+                Ok(())
+            }
+            (Next::CommaOrEnd, b',') => {
+                level.next = Next::Another;
+                Ok(())
+            }
+            (Next::FirstOrEnd | Next::Another, b'"') if object => self.read(Use::Name, byte, out),
+            (Next::Colon, b':') => {
+                level.next = Next::Value;
+                Ok(())
+            }
+            (Next::FirstOrEnd | Next::Another, _) if !object => self.item(byte, out),
+            (Next::Value, _) => self.member(byte, out),
+            _ => Err(Unfit::NotJson),
+        }
+    }
+
+    /// An element of an array on the way begins.
+    fn item(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if let Some(Place::List(..)) = self.levels.last().map(|level| level.place) {
+            return self.read(Use::Item, byte, out);
+        }
+        self.comma(out);
+        if byte == b'{' {
+            self.enter(Place::Message, byte, out);
+            return Ok(());
+        }
+        self.read(Use::Pass, byte, out)
+    }
+
+    /// The value of the member `self.name` begins.
+    fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let Some(level) = self.levels.last_mut() else { return Err(Unfit::NotJson) };
+        let known: &[&'static str] = match level.place {
+            Place::Message => &["result", "id"],
+            _ => &["tools", "prompts", "resources", "resourceTemplates", "cacheScope", "ttlMs", "nextCursor"],
+        };
+        let place = level.place;
+        let known = known.iter().find(|known| **known == self.name).copied();
+        if let Some(known) = known {
+            if level.seen.contains(&known) {
+                return Err(Unfit::Repeated);
+            }
+            level.seen.push(known);
+        }
+        let list = match known {
+            Some("tools") => Some((Kind::Tool, "name")),
+            Some("prompts") => Some((Kind::Prompt, "name")),
+            Some("resources") => Some((Kind::Resource, "uri")),
+            Some("resourceTemplates") => Some((Kind::Resource, "uriTemplate")),
+            _ => None,
+        };
+        if known == Some("cacheScope") {
+            return self.read(Use::CacheScope, byte, out);
+        }
+        self.comma(out);
+        out.extend_from_slice(&quoted(&self.name));
+        out.push(b':');
+        match (place, known, list, byte) {
+            (Place::Message, Some("result"), _, b'{') => {
+                self.enter(Place::Result, byte, out);
+                Ok(())
+            }
+            (Place::Message, Some("id"), ..) if self.edits.id.is_some() => {
+                out.extend_from_slice(self.edits.id.as_deref().unwrap_or_default().as_bytes());
+                self.read(Use::Leave, byte, out)
+            }
+            (Place::Result, Some("ttlMs"), ..) if self.edits.ttl.is_some() => {
+                out.extend_from_slice(self.edits.ttl.unwrap_or_default().to_string().as_bytes());
+                self.read(Use::Leave, byte, out)
+            }
+            (Place::Result, _, Some((kind, key)), b'[') => {
+                self.kind = Some(kind);
+                self.enter(Place::List(kind, key), byte, out);
+                Ok(())
+            }
+            _ => {
+                self.more_pages |= known == Some("nextCursor");
+                self.read(Use::Pass, byte, out)
+            }
+        }
+    }
+
+    fn comma(&mut self, out: &mut Vec<u8>) {
+        if let Some(level) = self.levels.last_mut() {
+            if level.written {
+                out.push(b',');
+            }
+            level.written = true;
+        }
+    }
+
+    fn enter(&mut self, place: Place, byte: u8, out: &mut Vec<u8>) {
+        out.push(byte);
+        self.levels.push(Level { place, next: Next::FirstOrEnd, written: false, seen: Vec::new() });
+    }
+
+    fn leave(&mut self, byte: u8, out: &mut Vec<u8>) {
+        if self.levels.last().is_some_and(|level| level.place == Place::Result) {
+            if let Some(scope) = self.cache_scope.take() {
+                let paged = self.edits.paged || self.more_pages;
+                let private = self.kind.is_some_and(|kind| self.judge.depends_on_caller(kind, paged));
+                self.comma(out);
+                out.extend_from_slice(b"\"cacheScope\":");
+                out.extend_from_slice(if private { b"\"private\"" } else { &scope });
+            }
+            (self.kind, self.more_pages) = (None, false);
+        }
+        out.push(byte);
+        self.levels.pop();
+        if let Some(level) = self.levels.last_mut() {
+            level.next = Next::CommaOrEnd;
+        }
+    }
+
+    fn read(&mut self, used: Use, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if matches!(byte, b',' | b':' | b']' | b'}') {
+            return Err(Unfit::NotJson);
+        }
+        self.held.clear();
+        let bare = !matches!(byte, b'{' | b'[' | b'"');
+        self.reading = Some(Reading { used, depth: 0, in_text: false, escaped: false, bare });
+        self.within_value(byte, out)
+    }
+
+    fn within_value(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let Some(reading) = &mut self.reading else { return Err(Unfit::NotJson) };
+        let mut ended = false;
+        let mut byte = byte;
+        if reading.in_text {
+            match byte {
+                _ if reading.escaped => reading.escaped = false,
+                b'\\' => reading.escaped = true,
+                b'"' => {
+                    reading.in_text = false;
+                    ended = reading.depth == 0;
+                }
+                0..=0x1f => return Err(Unfit::NotJson),
+                _ => {}
+            }
+        } else {
+            match byte {
+                b'"' if reading.bare => return Err(Unfit::NotJson),
+                b'"' => reading.in_text = true,
+                b'{' | b'[' if !reading.bare => {
+                    reading.depth += 1;
+                    if reading.depth > JSON_DEPTH {
+                        return Err(Unfit::NotJson);
+                    }
+                }
+                b'}' | b']' if !reading.bare => {
+                    reading.depth -= 1;
+                    ended = reading.depth == 0;
+                }
+                // A line's end inside an event's data would end the line.
+                b'\n' | b'\r' | b'\t' => byte = b' ',
+                0..=0x1f | 0x7f.. => return Err(Unfit::NotJson),
+                _ => {}
+            }
+        }
+        match reading.used {
+            Use::Pass => out.push(byte),
+            Use::Leave => {}
+            Use::Name | Use::Item | Use::CacheScope => {
+                if self.held.len() >= LIST_ITEM_BYTES {
+                    return Err(Unfit::TooLarge);
+                }
+                self.held.push(byte);
+            }
+        }
+        if ended { self.value_ended(out) } else { Ok(()) }
+    }
+
+    fn value_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let Some(reading) = self.reading.take() else { return Err(Unfit::NotJson) };
+        let Some(level) = self.levels.last_mut() else { return Ok(()) };
+        level.next = Next::CommaOrEnd;
+        match reading.used {
+            Use::Pass | Use::Leave => {}
+            Use::CacheScope => self.cache_scope = Some(std::mem::take(&mut self.held)),
+            Use::Name => {
+                level.next = Next::Colon;
+                let text = crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;
+                text.as_str().unwrap_or_default().clone_into(&mut self.name);
+            }
+            Use::Item => {
+                let Place::List(kind, key) = level.place else { return Err(Unfit::NotJson) };
+                let item = std::mem::take(&mut self.held);
+                let name = crate::mcp::message::text_member(&item, key).ok_or(Unfit::Item)?;
+                let item = match self.judge.judge(kind, &name) {
+                    Fate::Drop => None,
+                    Fate::Keep => Some(item),
+                    Fate::Mark(name, value) => Some(marked(item, name, &value).ok_or(Unfit::Item)?),
+                };
+                if let Some(item) = item {
+                    self.comma(out);
+                    out.extend_from_slice(&item);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn quoted(name: &str) -> Vec<u8> {
+    serde_json::to_vec(name).unwrap_or_default()
+}
+
+/// An item with one more member of its `_meta`.
+fn marked(mut item: Vec<u8>, name: &str, value: &str) -> Option<Vec<u8>> {
+    let member = format!("\"{name}\":{value}");
+    let (at, text) = match crate::mcp::message::object_member(&item, "_meta")? {
+        Some((at, empty)) => (at + 1, format!("{member}{}", if empty { "" } else { "," })),
+        None => (item.iter().rposition(|byte| *byte == b'}')?, format!(",\"_meta\":{{{member}}}")),
+    };
+    item.splice(at..at, text.into_bytes());
+    Some(item)
+}

@@ -1,0 +1,573 @@
+//! JSON-RPC messages of clients, read strictly and no further than rules ask: names, ids, arguments. The rest of a body
+//! is looked at for its form alone and kept nowhere, so that a large one costs no more memory than it has bytes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::limits::{BATCH_MESSAGES, JSON_DEPTH};
+use crate::mcp::envelope::RequestId;
+use crate::policy::operation::{Kind, Operation};
+use crate::strict_json;
+
+/// What a client sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// It wants an answer.
+    Request {
+        /// The id that the answer has to have.
+        id: RequestId,
+        /// What it asks for.
+        call: Call,
+    },
+    /// It wants none.
+    Notification(Call),
+    /// It answers a request of the server's (legacy alone).
+    Response,
+}
+
+/// A method and what is known of its parameters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Call {
+    /// The method.
+    pub method: String,
+    /// `params`, less what nobody here asks about.
+    pub params: Params,
+}
+
+/// What rules may ask about `params`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Params {
+    /// `name`
+    pub name: Option<String>,
+    /// `uri`
+    pub uri: Option<String>,
+    /// `cursor`
+    pub cursor: Option<String>,
+    /// The scalars of `arguments`; objects and arrays are there as empty ones.
+    pub arguments: Option<Map<String, Value>>,
+    /// `ref` of `completion/complete`.
+    pub reference: Option<Map<String, Value>>,
+    /// `_meta["io.modelcontextprotocol/protocolVersion"]`
+    pub version: Option<String>,
+    /// URIs of `notifications.resourceSubscriptions` of `subscriptions/listen`.
+    pub subscriptions: Vec<String>,
+    /// `inputResponses` or `requestState` is there: the answer belongs to this exchange alone (T31).
+    pub continues: bool,
+    /// There is a member that is none of `cursor` and `_meta`.
+    pub others: bool,
+}
+
+/// Why a body is no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Malformed {
+    /// Not strict JSON.
+    Json(String),
+    /// JSON, and no message of JSON-RPC 2.0, or not of MCP's.
+    Message(&'static str),
+    /// A message whose parameters are not as the method has them.
+    Params(&'static str),
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(what) => f.write_str(what),
+            Self::Message(what) | Self::Params(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Reads a body: one message, or where `batches` are allowed, up to [`BATCH_MESSAGES`] of them.
+///
+/// # Errors
+/// [`Malformed`]; where the id could be read nonetheless, with it.
+pub fn parse(body: &[u8], batches: bool) -> Result<Vec<Message>, (Malformed, RequestId)> {
+    let unknown = |error| (error, RequestId::unknown());
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = Top.deserialize(&mut reader).and_then(|top| reader.end().map(|()| top));
+    match read {
+        Ok(Body::One(raw)) => raw.message().map(|message| vec![message]),
+        Ok(Body::Many(_)) if !batches => Err(unknown(Malformed::Message("batches are not part of this revision"))),
+        Ok(Body::Many(raws)) if raws.is_empty() || raws.len() > BATCH_MESSAGES => {
+            Err(unknown(Malformed::Message("a batch holds 1 to 64 messages")))
+        }
+        Ok(Body::Many(raws)) => raws.into_iter().map(Raw::message).collect(),
+        Ok(Body::Other) => Err(unknown(Malformed::Message("the body must be a JSON object"))),
+        Err(error) => Err(unknown(Malformed::Json(strict_json::describe(&error).to_string()))),
+    }
+}
+
+impl Call {
+    /// What it asks for: a method, perhaps done to things.
+    ///
+    /// # Errors
+    /// [`Malformed::Params`] where a name that must be there is not.
+    pub fn operations(&self) -> Result<Vec<Operation>, Malformed> {
+        let method = self.method.as_str();
+        let named = |kind, name: &Option<String>, missing| match name {
+            Some(name) => Ok(vec![Operation::on(method, kind, name)]),
+            None => Err(Malformed::Params(missing)),
+        };
+        match method {
+            "tools/call" => named(Kind::Tool, &self.params.name, "params.name must be a string"),
+            "prompts/get" => named(Kind::Prompt, &self.params.name, "params.name must be a string"),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                named(Kind::Resource, &self.params.uri, "params.uri must be a string")
+            }
+            "completion/complete" => {
+                let reference =
+                    self.params.reference.as_ref().ok_or(Malformed::Params("params.ref must be an object"))?;
+                let text = |name: &str| reference.get(name).and_then(Value::as_str).map(str::to_owned);
+                match text("type").as_deref() {
+                    Some("ref/prompt") => named(Kind::Prompt, &text("name"), "params.ref.name must be a string"),
+                    Some("ref/resource") => named(Kind::Resource, &text("uri"), "params.ref.uri must be a string"),
+                    _ => Err(Malformed::Params("params.ref.type must be ref/prompt or ref/resource")),
+                }
+            }
+            "subscriptions/listen" => {
+                let listened = self.params.subscriptions.iter();
+                let subscribed = listened.map(|uri| Operation::on("resources/subscribe", Kind::Resource, uri));
+                Ok(std::iter::once(Operation::plain(method)).chain(subscribed).collect())
+            }
+            _ => Ok(vec![Operation::plain(method)]),
+        }
+    }
+
+    /// The name that `Mcp-Name` mirrors (T12), where the method has one.
+    #[must_use]
+    pub fn mirrored_name(&self) -> Option<&str> {
+        match self.method.as_str() {
+            "tools/call" | "prompts/get" => self.params.name.as_deref(),
+            "resources/read" => self.params.uri.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl Message {
+    /// What it asks for; nothing for answers.
+    #[must_use]
+    pub fn call(&self) -> Option<&Call> {
+        match self {
+            Self::Request { call, .. } | Self::Notification(call) => Some(call),
+            Self::Response => None,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        match self {
+            Self::Request { id, .. } => id.clone(),
+            _ => RequestId::unknown(),
+        }
+    }
+}
+
+enum Body {
+    One(Box<Raw>),
+    Many(Vec<Raw>),
+    Other,
+}
+
+/// The members of a message before their meaning is judged.
+#[derive(Default)]
+struct Raw {
+    is_object: bool,
+    version: Option<Value>,
+    id: Option<Value>,
+    method: Option<Value>,
+    answers: bool,
+    params: Option<Result<Params, &'static str>>,
+}
+
+impl Raw {
+    fn message(self) -> Result<Message, (Malformed, RequestId)> {
+        let id = match &self.id {
+            None => None,
+            Some(id) => RequestId::read(id),
+        };
+        let shown = id.clone().unwrap_or_default();
+        let wrong = |error| Err((error, shown.clone()));
+        if !self.is_object {
+            return wrong(Malformed::Message("a message must be a JSON object"));
+        }
+        if self.version.as_ref().and_then(Value::as_str) != Some("2.0") {
+            return wrong(Malformed::Message("jsonrpc must be \"2.0\""));
+        }
+        if self.id.is_some() && id.is_none() && !(self.answers && self.id == Some(Value::Null)) {
+            return wrong(Malformed::Message("id must be a string or a whole number"));
+        }
+        let method = match (self.method, self.answers) {
+            (Some(_), true) => {
+                return wrong(Malformed::Message("a message must not have both method and result or error"));
+            }
+            (None, false) => return wrong(Malformed::Message("method is missing")),
+            (None, true) if self.id.is_none() => return wrong(Malformed::Message("an answer must have an id")),
+            (None, true) => return Ok(Message::Response),
+            (Some(Value::String(method)), false) if !method.is_empty() && method.len() <= 256 => method,
+            (Some(_), false) => return wrong(Malformed::Message("method must be a string of 1 to 256 bytes")),
+        };
+        let params = match self.params {
+            None => Params::default(),
+            Some(Ok(params)) => params,
+            Some(Err(what)) => return wrong(Malformed::Params(what)),
+        };
+        let call = Call { method, params };
+        Ok(match id {
+            Some(id) => Message::Request { id, call },
+            None => Message::Notification(call),
+        })
+    }
+}
+
+/// Reads members one after another, and refuses one that is there twice.
+fn members<'de, A: MapAccess<'de>>(
+    mut map: A,
+    mut member: impl FnMut(&str, &mut A) -> Result<(), A::Error>,
+) -> Result<(), A::Error> {
+    let mut seen = Seen::default();
+    while let Some(name) = map.next_key::<String>()? {
+        seen.note(&name);
+        member(&name, &mut map)?;
+    }
+    if seen.repeated() { Err(A::Error::custom("a member is repeated")) } else { Ok(()) }
+}
+
+/// The names of an object's members: sorted once at the end, so that no choice of names makes it slow.
+#[derive(Default)]
+struct Seen(Vec<String>);
+
+impl Seen {
+    fn note(&mut self, name: &str) {
+        self.0.push(name.to_owned());
+    }
+
+    fn repeated(mut self) -> bool {
+        self.0.sort_unstable();
+        self.0.windows(2).any(|pair| pair.first() == pair.get(1))
+    }
+}
+
+/// The methods of a visitor to which every scalar is the same.
+macro_rules! scalars {
+    ($value:expr) => {
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+    };
+}
+
+/// Reads whatever comes with the visitor itself.
+macro_rules! seed {
+    ($visitor:ty, $value:ty) => {
+        impl<'de> DeserializeSeed<'de> for $visitor {
+            type Value = $value;
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<$value, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+        }
+    };
+}
+
+struct Top;
+seed!(Top, Body);
+
+impl<'de> Visitor<'de> for Top {
+    type Value = Body;
+    scalars!(Body::Other);
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message or a batch")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Body, A::Error> {
+        RawVisitor.visit_map(map).map(|raw| Body::One(Box::new(raw)))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Body, A::Error> {
+        let mut raws = Vec::new();
+        while let Some(raw) = sequence.next_element_seed(RawVisitor)? {
+            if raws.len() <= BATCH_MESSAGES {
+                raws.push(raw);
+            }
+        }
+        Ok(Body::Many(raws))
+    }
+}
+
+struct RawVisitor;
+seed!(RawVisitor, Raw);
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+    scalars!(Raw::default());
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Raw, A::Error> {
+        let mut raw = Raw { is_object: true, ..Raw::default() };
+        let depth = JSON_DEPTH - 1;
+        members(map, |name, map| {
+            match name {
+                "jsonrpc" => raw.version = Some(map.next_value_seed(Shallow::scalar(depth))?),
+                "id" => raw.id = Some(map.next_value_seed(Shallow::scalar(depth))?),
+                "method" => raw.method = Some(map.next_value_seed(Shallow::scalar(depth))?),
+                "params" => raw.params = Some(map.next_value_seed(ParamsVisitor)?),
+                other => {
+                    raw.answers |= matches!(other, "result" | "error");
+                    map.next_value_seed(Form(depth))?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(raw)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Raw, A::Error> {
+        Form(JSON_DEPTH - 1).visit_seq(sequence).map(|()| Raw::default())
+    }
+}
+
+struct ParamsVisitor;
+seed!(ParamsVisitor, Result<Params, &'static str>);
+
+const NO_OBJECT: &str = "params must be an object";
+
+impl<'de> Visitor<'de> for ParamsVisitor {
+    type Value = Result<Params, &'static str>;
+    scalars!(Err(NO_OBJECT));
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("params")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let mut params = Params::default();
+        let mut wrong = None;
+        let depth = JSON_DEPTH - 2;
+        members(map, |name, map| {
+            params.others |= !matches!(name, "cursor" | "_meta");
+            let levels = match name {
+                "name" | "uri" | "cursor" => 0,
+                "arguments" | "ref" | "_meta" => 1,
+                "notifications" => 2,
+                _ => {
+                    params.continues |= matches!(name, "inputResponses" | "requestState");
+                    return map.next_value_seed(Form(depth));
+                }
+            };
+            let value = map.next_value_seed(Shallow { depth, levels })?;
+            if let Err(what) = params.take(name, value) {
+                wrong.get_or_insert(what);
+            }
+            Ok(())
+        })?;
+        Ok(wrong.map_or(Ok(params), Err))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Self::Value, A::Error> {
+        Form(JSON_DEPTH - 2).visit_seq(sequence).map(|()| Err(NO_OBJECT))
+    }
+}
+
+impl Params {
+    fn take(&mut self, name: &str, value: Value) -> Result<(), &'static str> {
+        match (name, value) {
+            ("name", Value::String(text)) => self.name = Some(text),
+            ("uri", Value::String(text)) => self.uri = Some(text),
+            ("cursor", Value::String(text)) => self.cursor = Some(text),
+            ("name" | "uri" | "cursor", _) => return Err("params.name, uri and cursor must be strings"),
+            ("arguments", Value::Object(members)) => self.arguments = Some(members),
+            ("ref", Value::Object(members)) => self.reference = Some(members),
+            ("_meta", Value::Object(members)) => match members.get("io.modelcontextprotocol/protocolVersion") {
+                None => {}
+                Some(Value::String(version)) => self.version = Some(version.clone()),
+                Some(_) => return Err("the protocol version in params._meta must be a string"),
+            },
+            ("notifications", Value::Object(members)) => {
+                const WHAT: &str = "params.notifications.resourceSubscriptions must be an array of strings";
+                let uris = match members.get("resourceSubscriptions") {
+                    None | Some(Value::Null) => return Ok(()),
+                    Some(Value::Array(uris)) => uris.iter().map(|uri| uri.as_str().map(str::to_owned)),
+                    Some(_) => return Err(WHAT),
+                };
+                self.subscriptions = uris.collect::<Option<_>>().ok_or(WHAT)?;
+            }
+            _ => return Err("params.arguments, ref, notifications and _meta must be objects"),
+        }
+        Ok(())
+    }
+}
+
+/// A value, as many levels deep as asked for: scalars are as they are, and what lies deeper is looked at for its form and
+/// comes back empty.
+struct Shallow {
+    depth: usize,
+    levels: usize,
+}
+
+impl Shallow {
+    fn scalar(depth: usize) -> Self {
+        Self { depth, levels: 0 }
+    }
+
+    fn inside<E: serde::de::Error>(&self) -> Result<(usize, usize), E> {
+        Ok((deeper(self.depth)?, self.levels - 1))
+    }
+}
+
+seed!(Shallow, Value);
+
+impl<'de> Visitor<'de> for Shallow {
+    type Value = Value;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number out of range"))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        if self.levels == 0 {
+            return Form(self.depth).visit_seq(sequence).map(|()| Value::Array(Vec::new()));
+        }
+        let (depth, levels) = self.inside()?;
+        let mut kept = Vec::new();
+        while let Some(value) = sequence.next_element_seed(Self { depth, levels })? {
+            kept.push(value);
+        }
+        Ok(Value::Array(kept))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        if self.levels == 0 {
+            return Form(self.depth).visit_map(map).map(|()| Value::Object(Map::new()));
+        }
+        let (depth, levels) = self.inside()?;
+        let mut kept = Map::new();
+        members(map, |name, map| {
+            kept.insert(name.to_owned(), map.next_value_seed(Self { depth, levels })?);
+            Ok(())
+        })?;
+        Ok(Value::Object(kept))
+    }
+}
+
+/// `params.arguments` of the one message of a body that is known to be strict, as it was sent.
+#[must_use]
+pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
+    #[derive(serde::Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        params: Inner<'a>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Inner<'a> {
+        #[serde(borrow)]
+        arguments: &'a RawValue,
+    }
+    let whole = Whole::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
+    Some(whole.params.arguments.get().as_bytes().to_vec())
+}
+
+/// The text of one member of an object, where it has that, and the whole is strict JSON.
+#[must_use]
+pub fn text_member(object: &[u8], name: &str) -> Option<String> {
+    let mut reader = serde_json::Deserializer::from_slice(object);
+    let found = Find(name).deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    found
+}
+
+struct Find<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Find<'_> {
+    type Value = Option<String>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Find<'_> {
+    type Value = Option<String>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        let depth = JSON_DEPTH - 1;
+        members(map, |name, map| {
+            if name == self.0 {
+                found = map.next_value_seed(Shallow::scalar(depth))?.as_str().map(str::to_owned);
+                return Ok(());
+            }
+            map.next_value_seed(Form(depth))
+        })?;
+        Ok(found)
+    }
+}
+
+/// Where in `object` the object that is its member `name` begins, and whether that is empty; the inner nothing where there
+/// is no such member, the outer where it is something else.
+#[must_use]
+pub fn object_member(object: &[u8], name: &str) -> Option<Option<(usize, bool)>> {
+    let members: BTreeMap<String, &RawValue> =
+        BTreeMap::deserialize(&mut serde_json::Deserializer::from_slice(object)).ok()?;
+    let Some(raw) = members.get(name) else { return Some(None) };
+    let inside = raw.get().strip_prefix('{')?;
+    let at = raw.get().as_ptr().addr().checked_sub(object.as_ptr().addr())?;
+    Some(Some((at, inside.trim_start().starts_with('}'))))
+}
+
+/// Looks at a value for its form: no repeated members, no deep nesting.
+#[derive(Clone, Copy)]
+struct Form(usize);
+seed!(Form, ());
+
+fn deeper<E: serde::de::Error>(depth: usize) -> Result<usize, E> {
+    depth.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))
+}
+
+impl<'de> Visitor<'de> for Form {
+    type Value = ();
+    scalars!(());
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        let inner = Self(deeper::<A::Error>(self.0)?);
+        while sequence.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        let inner = Self(deeper::<A::Error>(self.0)?);
+        members(map, |_, map| map.next_value_seed(inner))
+    }
+}

@@ -1,0 +1,191 @@
+//! The record of decisions: one line for each operation that rules were asked about, enough to decide it again under other
+//! rules, and bound by hash to the line before, so that a gap shows. No token, no argument and no name of a subject is
+//! in it.
+
+use hmac::{Hmac, Mac as _};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::Config;
+use crate::limits::LOG_VALUE_CHARS;
+use crate::observe::trail::Trail;
+use crate::policy::Record;
+use crate::policy::decide::Verdict;
+use crate::policy::operation::Kind;
+use crate::time::UnixMillis;
+
+/// The version of the members below. It grows when one changes its meaning.
+pub const VERSION: u8 = 1;
+
+/// A line, and what sinks other than the console sort it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionLine {
+    /// The whole line, as JSON.
+    pub json: String,
+    /// The verdict.
+    pub verdict: &'static str,
+    /// The name of what decided.
+    pub by: String,
+    /// The path of the resource.
+    pub resource: String,
+    /// The method.
+    pub method: String,
+    /// The name of what it is done to.
+    pub name: String,
+    /// The pseudonym of the subject.
+    pub subject: String,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u8,
+    event: &'static str,
+    time: String,
+    request_id: &'a str,
+    resource: &'a str,
+    policy: &'a str,
+    mcp_method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    verdict: &'static str,
+    rule: &'a str,
+    enforced: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    scopes: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    roles: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    groups: &'a [String],
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    claims: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asn: Option<u64>,
+    mtls: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<String>,
+    run: &'a str,
+    seq: u64,
+    prev: &'a str,
+}
+
+/// Binds the lines of one isolate's run.
+#[derive(Debug)]
+pub struct Chain {
+    run: String,
+    seq: u64,
+    last: String,
+}
+
+impl Chain {
+    /// Begins a run; `salt` is what the isolate keeps to itself.
+    #[must_use]
+    pub fn begin(salt: &[u8; 32]) -> Self {
+        let digest = Sha256::digest([b"portcullis decision run".as_slice(), salt].concat());
+        let run = hex(&digest, 8);
+        Self { last: "0".repeat(64), run, seq: 0 }
+    }
+
+    /// The next line.
+    pub fn line(&mut self, record: &Record, trail: &Trail, config: &Config, now: UnixMillis) -> DecisionLine {
+        let bounded = |text: &str| text.chars().take(LOG_VALUE_CHARS).collect::<String>();
+        let decision = &record.decision;
+        let missing = match &decision.verdict {
+            Verdict::StepUp { missing, .. } => Some(missing.to_string()),
+            _ => None,
+        };
+        let line = Line {
+            v: VERSION,
+            event: "decision",
+            time: now.to_rfc3339(),
+            request_id: &trail.request_id,
+            resource: &record.resource,
+            policy: &record.policy,
+            mcp_method: bounded(&record.operation.method),
+            target: record.operation.target.as_ref().map(|(kind, _)| kind.as_str()),
+            name: record.operation.name().map(bounded),
+            verdict: decision.verdict.as_str(),
+            rule: &record.by,
+            enforced: !record.observed,
+            missing,
+            would: decision.would.as_ref().map(|(_, verdict)| verdict.as_str()),
+            would_rule: record.would_by.as_deref(),
+            issuer: record.caller.source.as_deref(),
+            client: trail.client.as_deref(),
+            subject: trail.subject.as_deref(),
+            scopes: &record.caller.scopes,
+            roles: &record.caller.rights.roles,
+            groups: &record.caller.rights.groups,
+            claims: &record.caller.rights.claims,
+            country: record.caller.facts.country.as_deref(),
+            asn: record.caller.facts.asn,
+            mtls: record.caller.facts.certificate,
+            arguments: record.arguments.as_deref().and_then(|text| keyed(text, &config.pseudonym_key)),
+            run: &self.run,
+            seq: self.seq,
+            prev: &self.last,
+        };
+        let text = serde_json::to_string(&line).unwrap_or_default();
+        let hash = hex(&Sha256::digest(&text), 32);
+        let json = sealed(&text, &hash);
+        self.seq += 1;
+        self.last = hash;
+        DecisionLine {
+            json,
+            verdict: decision.verdict.as_str(),
+            by: record.by.clone(),
+            resource: record.resource.clone(),
+            method: bounded(&record.operation.method),
+            name: record.operation.name().map(bounded).unwrap_or_default(),
+            subject: trail.subject.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// A line with its hash as the last member.
+fn sealed(text: &str, hash: &str) -> String {
+    format!("{},\"hash\":\"{hash}\"}}", text.strip_suffix('}').unwrap_or(text))
+}
+
+/// Holds a line to the one before it: `last` is that one's hash. Its own hash, where both hold.
+#[must_use]
+pub fn follows(line: &str, last: Option<&str>) -> Option<String> {
+    let (text, hash) = line.trim_end().strip_suffix("\"}")?.rsplit_once(",\"hash\":\"")?;
+    let text = format!("{text}}}");
+    let fits = hex(&Sha256::digest(&text), 32) == hash;
+    let bound = last.is_none_or(|last| text.contains(&format!("\"prev\":\"{last}\"")));
+    (fits && bound).then(|| hash.to_owned())
+}
+
+/// The kind that a line names.
+#[must_use]
+pub fn kind(name: &str) -> Option<Kind> {
+    [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().find(|kind| kind.as_str() == name)
+}
+
+/// 128 bits of HMAC-SHA-256: the same arguments are recognized, and not guessed without the key.
+fn keyed(text: &[u8], key: &[u8]) -> Option<String> {
+    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).ok()?;
+    mac.update(b"arguments");
+    mac.update(text);
+    Some(hex(&mac.finalize().into_bytes(), 16))
+}
+
+fn hex(bytes: &[u8], take: usize) -> String {
+    bytes.iter().take(take).map(|byte| format!("{byte:02x}")).collect()
+}

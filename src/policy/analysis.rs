@@ -1,0 +1,164 @@
+//! What can be said of rules without any request: the language is finite on purpose.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::oauth::scope::Scope;
+use crate::policy::decide::Policy;
+use crate::policy::operation::{Kind, Operation};
+use crate::policy::pattern::Pattern;
+use crate::policy::rule::{Effect, Rule, Targets, When};
+
+/// A finding about rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The first rule never matches, as the second matches all that it could.
+    Unreachable(String, String),
+    /// Of the first rule, these patterns are never reached, as the second matches all that they could.
+    Shadowed(String, Vec<String>, String),
+    /// No rule is about this tool, prompt or resource: nobody may use it.
+    Uncovered(Kind, String),
+    /// This scope unlocks nothing.
+    UselessScope(String),
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(rule, by) => write!(f, "unreachable: rule {rule:?} never matches; {by:?} before it does"),
+            Self::Shadowed(rule, patterns, by) => {
+                write!(f, "shadowed: {} of rule {rule:?} never matches; {by:?} before it does", patterns.join(", "))
+            }
+            Self::Uncovered(kind, name) => {
+                write!(f, "uncovered: no rule is about the {} {name:?}; nobody may use it", kind.as_str())
+            }
+            Self::UselessScope(scope) => write!(f, "useless: the scope {scope:?} unlocks nothing here"),
+        }
+    }
+}
+
+/// Rules that can never match, each with the earlier one that matches all that it could. Says nothing where it is not
+/// sure: several earlier rules that only together cover one are not found.
+#[must_use]
+pub fn unreachable(policy: &Policy) -> Vec<(usize, usize)> {
+    let rules = policy.rules().iter().enumerate();
+    rules
+        .filter_map(|(at, rule)| earlier(policy, at, rule).find(|by| covers(policy, *by, rule)).map(|by| (at, by)))
+        .collect()
+}
+
+/// Earlier rules that may be about the same: what covers a pattern fits its text as if it were a name.
+fn earlier(policy: &Policy, at: usize, rule: &Rule) -> impl Iterator<Item = usize> {
+    let first = all(&rule.targets).next();
+    let operation = first.map_or_else(
+        || Operation::plain(""),
+        |(kind, pattern)| match kind {
+            Some(kind) => Operation::on("", kind, pattern.as_str()),
+            None => Operation::plain(pattern.as_str()),
+        },
+    );
+    policy.candidates(&operation).into_iter().filter(move |index| *index < at)
+}
+
+fn all(targets: &Targets) -> impl Iterator<Item = (Option<Kind>, &Pattern)> {
+    let named = [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter();
+    let named = named.flat_map(|kind| targets.of(kind).iter().map(move |pattern| (Some(kind), pattern)));
+    targets.methods.iter().map(|pattern| (None, pattern)).chain(named)
+}
+
+/// Whether the rule at `earlier` matches all that `later` could.
+fn covers(policy: &Policy, earlier: usize, later: &Rule) -> bool {
+    let Some(earlier) = policy.rules().get(earlier).filter(|earlier| !earlier.observe) else { return false };
+    implied(&earlier.when, &later.when)
+        && (earlier.targets.is_everything()
+            || !later.targets.is_everything() && all(&later.targets).all(|target| covered(earlier, later, target)))
+}
+
+/// Whether `earlier` is about all that one pattern of `later` is about.
+fn covered(earlier: &Rule, later: &Rule, (kind, pattern): (Option<Kind>, &Pattern)) -> bool {
+    // What denies fits names in any case: more than a pattern that only fits them as they are written.
+    let loose = later.effect == Effect::Deny && earlier.effect != Effect::Deny;
+    earlier.targets.is_everything()
+        || all(&earlier.targets)
+            .any(|(other, covering)| other == kind && (covering.as_str() == "*" || !loose && covering.covers(pattern)))
+}
+
+/// Whether everything that `earlier` asks is asked by `later` too, so that whoever passes the one passes the other.
+fn implied(earlier: &When, later: &When) -> bool {
+    let narrower = |earlier: &Option<Vec<String>>, later: &Option<Vec<String>>| match (earlier, later) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(earlier), Some(later)) => later.iter().all(|value| earlier.contains(value)),
+    };
+    earlier.scopes.iter().all(|scope| later.scopes.iter().any(|other| other == scope))
+        && narrower(&earlier.roles, &later.roles)
+        && narrower(&earlier.groups, &later.groups)
+        && narrower(&earlier.subjects, &later.subjects)
+        && narrower(&earlier.clients, &later.clients)
+        && narrower(&earlier.issuers, &later.issuers)
+        && narrower(&earlier.countries, &later.countries)
+        && match (&earlier.asns, &later.asns) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(earlier), Some(later)) => later.iter().all(|asn| earlier.contains(asn)),
+        }
+        && (earlier.mtls.is_none() || earlier.mtls == later.mtls)
+        && earlier.claims.iter().all(|(name, values)| {
+            later
+                .claims
+                .iter()
+                .any(|(other, narrow)| other == name && narrow.iter().all(|value| values.contains(value)))
+        })
+        && earlier.arguments_are_implied_by(later)
+}
+
+/// Everything that can be said of the rules of a resource; `known` is what its origin server lists.
+#[must_use]
+pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
+    let id = |index: usize| policy.rules_id(index).to_owned();
+    let unreachable = unreachable(policy);
+    let mut findings: Vec<Finding> =
+        unreachable.iter().map(|(rule, by)| Finding::Unreachable(id(*rule), id(*by))).collect();
+    let rules = policy.rules();
+    for (at, rule) in rules.iter().enumerate() {
+        if unreachable.iter().any(|(rule, _)| *rule == at) {
+            continue;
+        }
+        let count = all(&rule.targets).count();
+        for earlier in rules.iter().take(at).filter(|earlier| !earlier.observe && implied(&earlier.when, &rule.when)) {
+            let lost = all(&rule.targets).filter(|target| covered(earlier, rule, *target));
+            let lost: Vec<String> = lost.map(|(_, pattern)| pattern.as_str().to_owned()).collect();
+            if (1..count).contains(&lost.len()) {
+                findings.push(Finding::Shadowed(rule.id.clone(), lost, earlier.id.clone()));
+            }
+        }
+    }
+    for (kind, name) in known {
+        let method = crate::policy::decide::methods_of(*kind).first().copied().unwrap_or_default();
+        let operation = Operation::on(method, *kind, name);
+        if !rules.iter().any(|rule| rule.targets.fit(&operation, rule.effect == Effect::Deny)) {
+            findings.push(Finding::Uncovered(*kind, name.clone()));
+        }
+    }
+    findings
+}
+
+/// Scopes of the hierarchy that no resource and no rule asks for, not even through what they include.
+#[must_use]
+pub fn useless_scopes(config: &Config) -> Vec<Finding> {
+    let mut asked: BTreeSet<&Scope> = BTreeSet::new();
+    for resource in &config.resources {
+        asked.extend(resource.scopes.iter());
+        for rule in resource.policy.iter().flat_map(|policy| policy.rules()) {
+            asked.extend(rule.when.scopes.iter());
+            if let Effect::StepUp(scopes) = &rule.effect {
+                asked.extend(scopes.iter());
+            }
+        }
+    }
+    let useless = config.scopes.named().into_iter().filter(|scope| {
+        let only = std::iter::once((*scope).clone()).collect();
+        !asked.iter().any(|asked| config.scopes.covers(&only, asked))
+    });
+    useless.map(|scope| Finding::UselessScope(scope.as_str().to_owned())).collect()
+}

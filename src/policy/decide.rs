@@ -1,0 +1,318 @@
+//! The decision about one operation of one caller: pure, and the same for the gateway, its lists, and the command line.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
+use crate::policy::caller::Caller;
+use crate::policy::index::Index;
+use crate::policy::operation::{Kind, Operation};
+use crate::policy::rule::{Effect, Rule, When};
+
+/// How lists show what needs a step-up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StepUpInLists {
+    /// Not at all.
+    #[default]
+    Hide,
+    /// With a mark.
+    Mark,
+}
+
+/// The rules of one resource.
+#[derive(Debug)]
+pub struct Policy {
+    rules: Vec<Rule>,
+    index: Index,
+    scopes: Rc<ScopeHierarchy>,
+    /// Nothing is enforced.
+    pub observe: bool,
+    /// How lists show what needs a step-up.
+    pub step_up_in_lists: StepUpInLists,
+    /// Names this policy in decisions: the beginning of the SHA-256 of what configuration says.
+    pub hash: String,
+}
+
+/// The arguments of a call.
+#[derive(Debug, Clone, Copy)]
+pub enum Arguments<'a> {
+    /// As the body has them.
+    Known(Option<&'a Map<String, Value>>),
+    /// Not read yet, or not there to be read: a list asks whether there are any with which it could be called.
+    Unknown,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be done.
+    Allow,
+    /// It may be done with more scopes.
+    StepUp {
+        /// Those that the caller lacks.
+        missing: ScopeSet,
+        /// All that the rule asks for.
+        scopes: ScopeSet,
+    },
+    /// For this caller it does not exist.
+    Deny,
+}
+
+impl Verdict {
+    /// The verdict in logs and reports.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::StepUp { .. } => "step_up",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// Why it was decided so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The rule of this index.
+    Rule(usize),
+    /// It is a message of the protocol itself, and no rule says otherwise.
+    Protocol,
+    /// No rule matches.
+    Default,
+    /// The name is none that all readers agree about.
+    Unsound,
+}
+
+/// A decision, with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// By what.
+    pub by: By,
+    /// What a rule that is only observed would have decided: the first that matches, where that is something else.
+    pub would: Option<(usize, Verdict)>,
+    /// Whether another caller might have got another verdict.
+    pub depends_on_caller: bool,
+    /// Whether arguments that are not known yet might change it to a refusal, or from one.
+    pub depends_on_arguments: bool,
+}
+
+/// What was thought of one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thought {
+    /// It is about something else.
+    OtherTarget,
+    /// This condition about the caller or the connection does not hold.
+    Condition(&'static str),
+    /// This argument fails its test.
+    Argument(String),
+    /// It would match with the right arguments, which are not known.
+    ArgumentsUnknown,
+    /// It matches, and is only observed.
+    Observed,
+    /// It matches, and decides.
+    Decides,
+}
+
+impl Policy {
+    /// Puts rules to use.
+    #[must_use]
+    pub fn new(
+        rules: Vec<Rule>,
+        scopes: Rc<ScopeHierarchy>,
+        observe: bool,
+        step_up_in_lists: StepUpInLists,
+        hash: String,
+    ) -> Self {
+        Self { index: Index::of(&rules), rules, scopes, observe, step_up_in_lists, hash }
+    }
+
+    /// The rules in order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rules that may be about an operation, in order.
+    #[must_use]
+    pub fn candidates(&self, operation: &Operation) -> Vec<usize> {
+        self.index.candidates(operation)
+    }
+
+    /// The name of a rule.
+    #[must_use]
+    pub fn rules_id(&self, index: usize) -> &str {
+        self.rules.get(index).map_or("", |rule| rule.id.as_str())
+    }
+
+    /// What scopes include.
+    #[must_use]
+    pub fn scopes(&self) -> &ScopeHierarchy {
+        &self.scopes
+    }
+
+    /// The name of what decided.
+    #[must_use]
+    pub fn name(&self, by: By) -> &str {
+        match by {
+            By::Rule(index) => self.rules_id(index),
+            By::Protocol => "(protocol)",
+            By::Default => "(default)",
+            By::Unsound => "(unsound name)",
+        }
+    }
+
+    /// Whether any rule about this kind of thing asks who calls: then a list of them is nobody else's.
+    #[must_use]
+    pub fn depends_on_caller(&self, kind: Kind) -> bool {
+        self.rules.iter().any(|rule| {
+            let about = rule.targets.is_everything()
+                || !rule.targets.of(kind).is_empty()
+                || rule
+                    .targets
+                    .methods
+                    .iter()
+                    .any(|pattern| methods_of(kind).iter().any(|method| pattern.matches(method)));
+            about && !rule.observe && (rule.when.asks_who() || matches!(rule.effect, Effect::StepUp(_)))
+        })
+    }
+
+    /// Decides: the first rule that matches does, and what none matches is denied, but for the protocol's own messages.
+    #[must_use]
+    pub fn decide(&self, operation: &Operation, caller: &Caller, arguments: Arguments<'_>) -> Decision {
+        self.walk(&self.index.candidates(operation), operation, caller, arguments, &mut |_, _| {})
+    }
+
+    /// Decides, and says what was thought of each rule: the same walk, over all of them.
+    #[must_use]
+    pub fn explain(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        arguments: Arguments<'_>,
+    ) -> (Decision, Vec<(usize, Thought)>) {
+        let mut thoughts = Vec::new();
+        let all: Vec<usize> = (0..self.rules.len()).collect();
+        let decision =
+            self.walk(&all, operation, caller, arguments, &mut |index, thought| thoughts.push((index, thought)));
+        (decision, thoughts)
+    }
+
+    fn walk(
+        &self,
+        candidates: &[usize],
+        operation: &Operation,
+        caller: &Caller,
+        arguments: Arguments<'_>,
+        think: &mut dyn FnMut(usize, Thought),
+    ) -> Decision {
+        let mut decision = Decision {
+            verdict: Verdict::Deny,
+            by: By::Default,
+            would: None,
+            depends_on_caller: false,
+            depends_on_arguments: false,
+        };
+        if !operation.is_sound() {
+            decision.by = By::Unsound;
+            return decision;
+        }
+        // What would be asked for with some arguments, where no rule allows it with others.
+        let mut at_best: Option<(Verdict, By)> = None;
+        // Rules that decide about some arguments: a later rule that asks for such arguments is not reached with them.
+        let mut taken: Vec<&When> = Vec::new();
+        for &index in candidates {
+            let Some(rule) = self.rules.get(index) else { continue };
+            if !rule.targets.fit(operation, rule.effect == Effect::Deny) {
+                think(index, Thought::OtherTarget);
+                continue;
+            }
+            // Whoever asks is asked about from here on, whether or not this rule matches.
+            let asks = rule.when.asks_who() || matches!(rule.effect, Effect::StepUp(_));
+            decision.depends_on_caller |= asks && !rule.observe;
+            if let Some(condition) = rule.when.fails_for(caller, &self.scopes) {
+                think(index, Thought::Condition(condition));
+                continue;
+            }
+            match arguments {
+                Arguments::Known(arguments) => {
+                    if let Some(name) = rule.when.fails_with(arguments) {
+                        think(index, Thought::Argument(name.to_owned()));
+                        continue;
+                    }
+                }
+                Arguments::Unknown if rule.when.arguments.is_empty() => {}
+                Arguments::Unknown => {
+                    think(index, Thought::ArgumentsUnknown);
+                    decision.depends_on_arguments |= !rule.observe;
+                    if taken.iter().any(|earlier| earlier.arguments_are_implied_by(&rule.when)) {
+                        continue;
+                    }
+                    // There are arguments with which it does not deny.
+                    if rule.effect == Effect::Deny && !rule.observe {
+                        taken.push(&rule.when);
+                        continue;
+                    }
+                }
+            }
+            let verdict = self.verdict(rule, caller);
+            if rule.observe {
+                think(index, Thought::Observed);
+                decision.would.get_or_insert((index, verdict));
+                continue;
+            }
+            if matches!((arguments, &verdict), (Arguments::Unknown, Verdict::StepUp { .. }))
+                && !rule.when.arguments.is_empty()
+            {
+                taken.push(&rule.when);
+                at_best.get_or_insert((verdict, By::Rule(index)));
+                continue;
+            }
+            think(index, Thought::Decides);
+            if verdict != Verdict::Allow
+                && let Some((verdict, by)) = at_best
+            {
+                return Decision { verdict, by, ..decision }.tidied();
+            }
+            return Decision { verdict, by: By::Rule(index), ..decision }.tidied();
+        }
+        if let Some((verdict, by)) = at_best {
+            (decision.verdict, decision.by) = (verdict, by);
+        } else if operation.is_protocol() {
+            (decision.verdict, decision.by) = (Verdict::Allow, By::Protocol);
+        }
+        decision.tidied()
+    }
+
+    fn verdict(&self, rule: &Rule, caller: &Caller) -> Verdict {
+        match &rule.effect {
+            Effect::Allow => Verdict::Allow,
+            Effect::Deny => Verdict::Deny,
+            Effect::StepUp(scopes) => {
+                let missing = self.scopes.missing(&caller.subject.scopes, scopes);
+                if missing.is_empty() { Verdict::Allow } else { Verdict::StepUp { missing, scopes: scopes.clone() } }
+            }
+        }
+    }
+}
+
+impl Decision {
+    fn tidied(mut self) -> Self {
+        if self.would.as_ref().is_some_and(|(_, would)| *would == self.verdict) {
+            self.would = None;
+        }
+        self
+    }
+}
+
+/// Methods that are done to things of a kind.
+#[must_use]
+pub fn methods_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Tool => &["tools/call"],
+        Kind::Prompt => &["prompts/get", "completion/complete"],
+        Kind::Resource => &["resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete"],
+    }
+}

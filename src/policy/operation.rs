@@ -1,0 +1,105 @@
+//! What a message asks for, as far as rules are about it.
+
+use crate::limits::{NAME_BYTES, URI_BYTES};
+
+/// What a name names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A tool.
+    Tool,
+    /// A prompt.
+    Prompt,
+    /// An MCP resource, by its URI or URI template.
+    Resource,
+}
+
+impl Kind {
+    /// The kind in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+        }
+    }
+}
+
+/// One thing that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The JSON-RPC method.
+    pub method: String,
+    /// What it is done to, where it is done to something that has a name.
+    pub target: Option<(Kind, String)>,
+}
+
+/// Messages of the protocol itself: without them nobody can speak it, and what they answer is filtered or says
+/// nothing of what is behind the gate. A rule may still deny them.
+const PROTOCOL: [&str; 13] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "logging/setLevel",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "subscriptions/listen",
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+];
+
+impl Operation {
+    /// A method that is done to nothing that has a name.
+    #[must_use]
+    pub fn plain(method: &str) -> Self {
+        Self { method: method.to_owned(), target: None }
+    }
+
+    /// A request without a message, as the old era's streams are opened and sessions ended: only rules about everything are
+    /// about it.
+    #[must_use]
+    pub fn without_message() -> Self {
+        Self::plain("")
+    }
+
+    /// A method, done to something.
+    #[must_use]
+    pub fn on(method: &str, kind: Kind, name: &str) -> Self {
+        Self { method: method.to_owned(), target: Some((kind, name.to_owned())) }
+    }
+
+    /// The name of what it is done to.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.target.as_ref().map(|(_, name)| name.as_str())
+    }
+
+    /// Whether it is a message of the protocol itself, which needs no rule.
+    #[must_use]
+    pub fn is_protocol(&self) -> bool {
+        self.target.is_none() && (self.method.is_empty() || PROTOCOL.contains(&self.method.as_str()))
+    }
+
+    /// Whether all readers agree about its name. One with spaces around it, control or invisible characters might be
+    /// taken for another by a server that tidies names up; such a name is no name here.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let Some((kind, name)) = &self.target else { return true };
+        let most = if *kind == Kind::Resource { URI_BYTES } else { NAME_BYTES };
+        (1..=most).contains(&name.len()) && name.trim() == name && !name.chars().any(is_invisible)
+    }
+}
+
+/// Control and format characters: nothing is seen of them, and some readers drop them.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}

@@ -1,0 +1,205 @@
+//! Lists show what their reader may use, whole or in pieces, as JSON and as events.
+
+use std::rc::Rc;
+
+use portcullis::gateway::Gateway;
+use serde_json::{Value, json};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::policy::{gate, message, modern, scope, with_rules};
+use crate::support::{Claims, Reply, Request, World, open, token};
+
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+const EVENTS: &[(&str, &str)] = &[("content-type", "text/event-stream")];
+
+fn rules() -> Value {
+    json!([
+        { "effect": "allow", "tools": ["read_*"], "prompts": ["hello"], "resources": ["file:///docs/*"] },
+        { "effect": "step_up", "scopes": ["files:write"], "tools": ["write_*"] },
+        { "effect": "allow", "tools": ["admin"], "when": { "roles": ["admin"] } },
+    ])
+}
+
+/// What a caller gets of an answer that comes in pieces of so many bytes.
+fn listed(gateway: &Rc<Gateway>, request: Request, fields: &'static [(&str, &str)], body: &str, chunk: usize) -> Reply {
+    let world = World::new();
+    world.origin(Ok((200, fields)));
+    world.origin_body(body.as_bytes(), chunk);
+    world.call(gateway, request)
+}
+
+fn list(method: &str) -> Request {
+    message(Claims::good(), method, json!({}))
+}
+
+fn every_chunking(gateway: &Rc<Gateway>, request: &Request, fields: &'static [(&str, &str)], body: &str) -> Reply {
+    let whole = listed(gateway, request.clone(), fields, body, body.len());
+    for chunk in 1..24 {
+        let pieces = listed(gateway, request.clone(), fields, body, chunk);
+        assert_eq!((pieces.status, &pieces.body), (whole.status, &whole.body), "in pieces of {chunk}");
+    }
+    whole
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn items_that_may_be_used_and_no_others() {
+    let gateway = gate(rules());
+    let body = r#" { "jsonrpc" : "2.0", "id":7, "result": { "tools": [
+        {"name":"admin","inputSchema":{"name":"read_x"}}, {"name":"read_a","x":1.0,"big":123456789012345678901234567890,"_meta":{"a":[1, 2]}},
+        {"inputSchema":{"type":"object"},"name":"write_b"} , {"n\u0061me":"read_\u0062"}], "nextCursor":"c\"]}", "_meta":{"tools":[{"name":"admin"}]}, "ttlMs":5,
+        "unknown":[{"tools":[1]}] } }
+"#;
+    let reply = every_chunking(&gateway, &list("tools/list"), JSON, body);
+    let expected = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"read_a","x":1.0,"big":123456789012345678901234567890,"_meta":{"a":[1, 2]}},{"n\u0061me":"read_\u0062"}],"nextCursor":"c\"]}","_meta":{"tools":[{"name":"admin"}]},"ttlMs":5,"unknown":[{"tools":[1]}]}}"#;
+    assert_eq!(reply.body, expected);
+    for (method, body, kept) in [
+        ("prompts/list", r#"{"prompts":[{"name":"hello"},{"name":"secret"}]}"#, r#"{"prompts":[{"name":"hello"}]}"#),
+        (
+            "resources/list",
+            r#"{"resources":[{"uri":"file:///etc/x","name":"hello"},{"uri":"file:///docs/x"}]}"#,
+            r#"{"resources":[{"uri":"file:///docs/x"}]}"#,
+        ),
+        (
+            "resources/templates/list",
+            r#"{"resourceTemplates":[{"uriTemplate":"file:///{x}"},{"uriTemplate":"file:///docs/{x}"}]}"#,
+            r#"{"resourceTemplates":[{"uriTemplate":"file:///docs/{x}"}]}"#,
+        ),
+        ("tools/list", r#"{"tools":[]}"#, r#"{"tools":[]}"#),
+        ("tools/list", r#"{"tools":[{"name":"x"}]}"#, r#"{"tools":[]}"#),
+    ] {
+        let whole = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"result":{result}}}"#);
+        assert_eq!(every_chunking(&gateway, &list(method), JSON, &whole(body)).body, whole(kept), "{method}");
+    }
+    let error = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no tools"}}"#;
+    assert_eq!(every_chunking(&gateway, &list("tools/list"), JSON, error).body, error);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_admin_sees_more_and_a_mark_says_what_a_step_up_would_open() {
+    let body = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"admin"},{"name":"write_a"},{"name":"write_b","_meta":{}},{"name":"write_c","_meta":{"x":1}},{"name":"none"}]}}"#;
+    let hiding = gate(rules());
+    let admin = || Claims::good().with("roles", json!(["admin"]));
+    let names = |reply: &Reply| -> Vec<String> {
+        reply.json()["result"]["tools"]
+            .as_array()
+            .expect("tools")
+            .iter()
+            .map(|tool| tool["name"].as_str().expect("a name").to_owned())
+            .collect()
+    };
+    let seen = |gateway: &Rc<Gateway>, claims: Claims| {
+        every_chunking(gateway, &message(claims, "tools/list", json!({})), JSON, body)
+    };
+    assert_eq!(names(&seen(&hiding, Claims::good())), Vec::<String>::new());
+    assert_eq!(names(&seen(&hiding, admin())), ["admin"]);
+    assert_eq!(names(&seen(&hiding, scope("mcp:tools files:write"))), ["write_a", "write_b", "write_c"]);
+    let marking = open(with_rules(rules(), json!({ "step_up_in_lists": "mark" }))).expect("right");
+    let reply = seen(&marking, Claims::good());
+    assert_eq!(names(&reply), ["write_a", "write_b", "write_c"]);
+    let tools = &reply.json()["result"]["tools"];
+    for at in 0..3 {
+        assert_eq!(tools[at]["_meta"]["portcullis/step-up"], json!({ "scopes": ["files:write"] }));
+    }
+    assert_eq!(tools[2]["_meta"]["x"], json!(1));
+    assert!(!seen(&marking, scope("mcp:tools files:write")).body.contains("step-up"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_list_is_private_exactly_where_it_depends_on_its_reader() {
+    let gateway = gate(rules());
+    let scope_of = |tools: &str, more: &str, params: Value| {
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"cacheScope":"public","tools":{tools}{more},"ttlMs":9}}}}"#);
+        let reply = every_chunking(&gateway, &modern(Claims::good(), "tools/list", params), JSON, &body);
+        reply.json()["result"]["cacheScope"].clone()
+    };
+    // Nobody may use `none`, and everybody `read_a`: whoever asks gets the same.
+    assert_eq!(scope_of(r#"[{"name":"read_a"},{"name":"none"}]"#, "", json!({})), json!("public"));
+    // An admin would have got another list, and so would who has more scopes.
+    assert_eq!(scope_of(r#"[{"name":"read_a"},{"name":"admin"}]"#, "", json!({})), json!("private"));
+    assert_eq!(scope_of(r#"[{"name":"write_a"}]"#, "", json!({})), json!("private"));
+    // All pages have one scope, whatever is on this one.
+    assert_eq!(scope_of(r#"[{"name":"read_a"}]"#, r#","nextCursor":"2""#, json!({})), json!("private"));
+    assert_eq!(scope_of(r#"[{"name":"read_a"}]"#, "", json!({ "cursor": "2" })), json!("private"));
+    let private = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[],"cacheScope":"private"}}"#;
+    assert_eq!(every_chunking(&gateway, &list("tools/list"), JSON, private).body, private);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lists_in_events() {
+    let gateway = gate(rules());
+    let one = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"none"},{"name":"read_a"}]}}"#;
+    let kept = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"read_a"}]}}"#;
+    for end in ["\n", "\r", "\r\n"] {
+        let stream = format!(
+            "\u{feff}: hello{end}id: 1{end}data:{end}{end}retry: 5{end}event: message{end}data: {one}{end}id: 2{end}{end}data:{}{end}{end}data: {{\"method\":\"notifications/x\"}}{end}{end}event: ping{end}data: not json{end}data: at all{end}{end}data: unfinished",
+            one.replace(',', &format!(",{end}data: ")),
+        );
+        let reply = every_chunking(&gateway, &list("tools/list"), EVENTS, &stream);
+        assert_eq!(
+            reply.body,
+            format!(
+                ": hello\nid: 1\n\nretry: 5\nevent: message\ndata: {kept}\nid: 2\n\ndata: {kept}\n\ndata: {{\"method\":\"notifications/x\"}}\n\nevent: ping\ndata: not json\ndata: at all\n\n"
+            )
+        );
+    }
+    // What an old-era stream carries was asked for elsewhere.
+    let get = Request::get("/mcp").bearer(&token(&Claims::good()));
+    assert_eq!(every_chunking(&gateway, &get, EVENTS, &format!("data: {one}\n\n")).body, format!("data: {kept}\n\n"));
+    // Other answers are nobody's business.
+    let call = message(Claims::good(), "tools/call", json!({ "name": "read_a" }));
+    assert_eq!(listed(&gateway, call, EVENTS, &format!("data: {one}\r\n\r\n"), 5).body, format!("data: {one}\r\n\r\n"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lists_that_are_none_are_refused() {
+    let gateway = gate(rules());
+    let item = |item: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{item}]}}}}"#);
+    let huge = item(&format!("{{\"name\":\"read_a\",\"x\":\"{}\"}}", "x".repeat(1_100_000)));
+    let bodies = [
+        "not json".to_owned(),
+        "<html>".to_owned(),
+        String::new(),
+        r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"read_a"}"#.to_owned(),
+        r#"{"result":{"tools":[{"name":"read_a"}],"tools":[{"name":"none"}]}}"#.to_owned(),
+        r#"{"result":{"tools":[]},"result":{"tools":[{"name":"none"}]}}"#.to_owned(),
+        r#"{"result":{"tools":[]},"res\u0075lt":{"tools":[{"name":"none"}]}}"#.to_owned(),
+        r#"{"result":{"tools":[]}}{"result":{"tools":[{"name":"none"}]}}"#.to_owned(),
+        item(r#"{"name":"read_a","name":"none"}"#),
+        item(r#"{"title":"no name"}"#),
+        item(r#"{"name":7}"#),
+        item("7"),
+        item(r#"{"name":"read_a"},"#),
+        item(r#"{"name":"read_a"} {"name":"read_b"}"#),
+        r#"["a",{"result":{"tools":[{"name":"none"}]}}"#.to_owned(),
+        huge,
+    ];
+    for body in bodies {
+        let chunk = body.len().max(1);
+        let reply = listed(&gateway, list("tools/list"), JSON, &body, chunk);
+        let shown = body.get(..80).unwrap_or(&body);
+        if reply.status == 200 {
+            assert!(!reply.body.contains("none"), "{shown}");
+            assert!(serde_json::from_str::<Value>(&reply.body).is_err(), "{shown} became {}", reply.body);
+        } else {
+            assert_eq!((reply.status, reply.json()["id"].clone()), (502, json!(7)), "{shown}");
+        }
+    }
+    let many: Vec<String> =
+        (0..9_000).map(|at| format!("{{\"name\":\"read_{at}\",\"description\":\"{}\"}}", "x".repeat(2_000))).collect();
+    assert_eq!(listed(&gateway, list("tools/list"), JSON, &item(&many.join(",")), 65_536).status, 502, "18 MB");
+    let many = many[..5_000].join(",");
+    assert_eq!(listed(&gateway, list("tools/list"), JSON, &item(&many), 65_536).body, item(&many));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_batch_of_answers() {
+    let gateway = gate(rules());
+    let ask = json!([
+        { "jsonrpc": "2.0", "id": 1, "method": "tools/list" }, { "jsonrpc": "2.0", "id": 2, "method": "ping" },
+    ]);
+    let request = list("x").field("mcp-protocol-version", "2025-03-26").body(ask.to_string().as_bytes());
+    let body = r#"[{"id":1,"result":{"tools":[{"name":"none"},{"name":"read_a"}]}},{"id":2,"result":{}}]"#;
+    let reply = every_chunking(&gateway, &request, JSON, body);
+    assert_eq!(reply.body, r#"[{"id":1,"result":{"tools":[{"name":"read_a"}]}},{"id":2,"result":{}}]"#);
+}
