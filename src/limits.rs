@@ -79,6 +79,9 @@ pub const PEEK_MILLISECONDS: u32 = 2_000;
 /// Seconds between two attempts to refresh keys after one failed.
 pub const JWKS_RETRY: u64 = 10;
 
+/// Seconds that a key id is remembered as unknown. Some providers sign with a key before all of their servers publish it.
+pub const UNKNOWN_KID_SECONDS: u64 = 60;
+
 /// Unknown key ids that are remembered as unknown, for each issuer.
 pub const UNKNOWN_KIDS: usize = 256;
 
@@ -135,8 +138,8 @@ pub const VERIFIED_BYTES: usize = 16 * 1024 * 1024;
 /// Most credentials that are remembered as no good: strangers can send as many as they like.
 pub const INACTIVE_ENTRIES: usize = 8_192;
 
-/// Questions about credentials (introspection, custom verifiers, stores) that may be on their way at once in an
-/// isolate: strangers' guesses must not become everybody's load on a provider.
+/// Questions about credentials that may be on their way at once to one provider, verifier or store: strangers' guesses must
+/// not become everybody's load on it, and one that is slow must not keep others from being asked.
 pub const QUESTIONS: usize = 64;
 
 /// Milliseconds between two looks at whether another request has the answer that this one waits for.
@@ -180,8 +183,12 @@ pub const PROOF_WINDOW_MIN: u64 = 5;
 /// proofs are refused with 503.
 pub const PROOFS: usize = 65_536;
 
-/// Most proofs of one key that are remembered at once, so that one caller cannot fill the memory of all.
-pub const PROOFS_OF_ONE_KEY: usize = 8_192;
+/// Most proofs of one subject that an isolate remembers at once, so that one caller cannot fill the memory of all: 27
+/// requests a second within the widest window.
+pub const PROOFS_OF_ONE_SUBJECT: usize = 8_192;
+
+/// Most proofs of one key that the guard of all isolates remembers at once: it has a disk.
+pub const PROOFS_OF_ONE_KEY: usize = 262_144;
 
 /// Seconds that a nonce for proofs is good.
 pub const NONCE_SECONDS: u64 = 300;

@@ -77,12 +77,12 @@ fn challenges(
         Challenging::Error(error) => Some((error, disclosure.message)),
     };
     let resource = config.resources.get(trail.resource?)?;
-    let scope = match (error, rejection) {
+    let scope = resource.advertised(&match (error, rejection) {
         // A malformed request is not mended by other scopes.
         (Some((BearerError::InvalidRequest, _)), _) => ScopeSet::default(),
         (_, Rejection::InsufficientScope { needed, .. }) => needed.clone(),
         _ => resource.scopes.clone(),
-    };
+    });
     let schemes: &[AuthScheme] = match resource.dpop {
         Requirement::Off => &[AuthScheme::Bearer],
         Requirement::Optional => &[AuthScheme::Bearer, AuthScheme::Dpop],

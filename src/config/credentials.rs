@@ -254,6 +254,11 @@ fn read_prefix(prefix: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Op
             format!("{at}.token_prefix"),
             format_args!("must be characters of a token (RFC 6750 §2.1), got {prefix:?}"),
         );
+    } else if prefix.len() < 2 || prefix.starts_with("ey") {
+        mistakes.note(
+            format!("{at}.token_prefix"),
+            format_args!("must have 2 characters or more and not begin as every JWT does (ey), got {prefix:?}"),
+        );
     }
     Some(prefix.clone())
 }

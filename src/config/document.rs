@@ -460,6 +460,11 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
 
+    /// What is put before each scope where clients are told which to ask for: in challenges and metadata. For Entra ID,
+    /// whose clients ask for `https://mcp.example.com/mcp/Tools.Use` and whose tokens say `Tools.Use`. Default: nothing.
+    #[deserr(default)]
+    pub scope_prefix: Option<String>,
+
     /// Values of which one must be in the token's `aud`. Default: the resource identifier alone, as MCP asks (R2). Set
     /// this for providers that know no resource indicators.
     #[deserr(default)]

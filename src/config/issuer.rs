@@ -67,7 +67,8 @@ impl Issuer {
     /// logs in there through it.
     #[must_use]
     pub fn is_authorization_server(&self) -> bool {
-        self.profile != Profile::CloudflareAccess && !self.is_template()
+        // Google's access tokens are nobody else's: whoever logged in there would come with one.
+        self.profile != Profile::CloudflareAccess && !self.profile.takes_id_tokens() && !self.is_template()
     }
 }
 
@@ -139,6 +140,12 @@ pub(super) fn read(
     let before = mistakes.lines().len();
     let name = &document.name;
     let profile = document.profile.map_or(Profile::Generic, Profile::from);
+    if document.issuer.contains('{') && !document.issuer.contains(TENANT) {
+        mistakes.note(
+            format!("{at}.issuer"),
+            format_args!("the place of the tenant is written {TENANT}, in these letters, got {:?}", document.issuer),
+        );
+    }
     if !is_name(name) {
         mistakes.note(format!("{at}.name"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {name:?}"));
     }

@@ -37,6 +37,8 @@ pub struct Resource {
     pub certificate_bound: Requirement,
     /// What a token must have to use it at all.
     pub scopes: ScopeSet,
+    /// What is put before scopes that clients are told to ask for.
+    pub scope_prefix: String,
     /// Values of which one must be in `aud`.
     pub audiences: Vec<String>,
     /// `resource_name`.
@@ -54,6 +56,13 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// Scopes as clients have to ask for them.
+    #[must_use]
+    pub fn advertised(&self, scopes: &ScopeSet) -> ScopeSet {
+        let prefixed = |scope: &Scope| Scope::parse(&format!("{}{}", self.scope_prefix, scope.as_str())).ok();
+        scopes.iter().filter_map(prefixed).collect()
+    }
+
     /// Whether the messages to it have to be read.
     #[must_use]
     pub fn reads_messages(&self) -> bool {
@@ -130,6 +139,17 @@ pub(super) fn read_resource(
             "offline_access is between client and authorization server, and not advertised by a resource (R11)",
         );
     }
+    if let Some(Err(error)) = document.scope_prefix.as_deref().map(Scope::parse) {
+        mistakes.note(format!("{at}.scope_prefix"), error);
+    }
+    for (index, audience) in document.audiences.iter().flatten().enumerate() {
+        if audience.is_empty() || audience.contains('*') {
+            mistakes.note(
+                format!("{at}.audiences[{index}]"),
+                format_args!("must be one value of aud, in full: nothing stands for others, got {audience:?}"),
+            );
+        }
+    }
     if document.audiences.as_ref().is_some_and(Vec::is_empty) {
         mistakes.note(
             format!("{at}.audiences"),
@@ -161,6 +181,7 @@ pub(super) fn read_resource(
         dpop: document.dpop.map_or(Requirement::Off, Requirement::from),
         certificate_bound: document.certificate_bound.map_or(Requirement::Off, Requirement::from),
         scopes,
+        scope_prefix: document.scope_prefix.clone().unwrap_or_default(),
         name: document.name.clone(),
         documentation: document.documentation.clone(),
         body_bytes,

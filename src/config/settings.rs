@@ -16,6 +16,7 @@ use crate::forward::assertion::AssertionKey;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::policy::rule::Rule;
+use crate::token::profile::Profile;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
 
@@ -183,6 +184,37 @@ impl Config {
         self.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|policy| policy.rules())
     }
 
+    /// Bindings that configuration names, each with the method that it must have and where it is named.
+    #[must_use]
+    pub fn bindings<'a>(&'a self) -> Vec<(&'a str, &'static str, String)> {
+        let mut named = Vec::new();
+        let mut add = |name: Option<&'a String>, method, at: String| {
+            named.extend(name.map(|name| (name.as_str(), method, at)));
+        };
+        for (index, set) in self.api_keys.iter().enumerate() {
+            add(set.kv.as_ref(), "get", format!("api_keys[{index}].kv"));
+        }
+        for (index, custom) in self.verifiers.iter().enumerate() {
+            add(custom.service.as_ref(), "fetch", format!("verifiers[{index}].service"));
+        }
+        add(self.dpop.replay_binding.as_ref(), "idFromName", "dpop.replay_binding".to_owned());
+        add(self.revocation.as_ref().map(|revocation| &revocation.kv), "get", "revocation.kv".to_owned());
+        for (index, resource) in self.resources.iter().enumerate() {
+            add(resource.origin.service.as_ref(), "fetch", format!("resources[{index}].service"));
+            for (limit, at) in resource.limits.iter().zip(0..) {
+                add(limit.binding.as_ref(), "limit", format!("resources[{index}].limits[{at}].binding"));
+            }
+        }
+        for (index, public) in self.public_paths.iter().enumerate() {
+            add(public.origin.service.as_ref(), "fetch", format!("public_paths[{index}].service"));
+        }
+        if let Some(log) = &self.decision_log {
+            add(log.analytics_engine.as_ref(), "writeDataPoint", "decision_log.analytics_engine".to_owned());
+            add(log.queue.as_ref(), "send", "decision_log.queue".to_owned());
+        }
+        named
+    }
+
     /// What an operator should know about a document that is valid: said once, loudly, at start.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
@@ -207,6 +239,30 @@ impl Config {
                 "issuer {:?} may leave out aud: any active token of that provider is taken, whomever it was made for",
                 issuer.name
             ));
+        }
+        for issuer in &self.issuers {
+            if issuer.profile == Profile::Google && issuer.claims.is_empty() {
+                warnings.push(format!(
+                    "issuer {:?} has no claims: any Google account, and any service account that asks for your audience, is \
+                     taken; set claims.hd, or claims.sub for machines",
+                    issuer.name
+                ));
+            }
+        }
+        if self.sessions.is_none() {
+            warnings.push(
+                "sessions is off: session ids of old-era origin servers travel unsealed, so whoever has one and a token of \
+                 their own can use it"
+                    .to_owned(),
+            );
+        }
+        for (limit, resource) in self.resources.iter().flat_map(|it| it.limits.iter().map(move |limit| (limit, it))) {
+            if limit.binding.is_none() {
+                warnings.push(format!(
+                    "a limit of resource {:?} has no binding: each isolate counts for itself",
+                    resource.path.as_str()
+                ));
+            }
         }
         if self.dpop.replay_binding.is_none() && self.resources.iter().any(|it| it.dpop != Requirement::Off) {
             warnings.push(

@@ -10,7 +10,7 @@ use crate::ports::{Ports, ProviderDocument, ProviderRequest};
 use crate::token::authenticate::Authenticating;
 use crate::token::cache::Digest;
 use crate::token::credential::VerifierId;
-use crate::token::questions::Turn;
+use crate::token::questions::{Asked, Turn};
 use crate::token::verifier::Answered;
 use crate::token::{api_key, custom, introspection};
 use crate::transport::url::HttpUrl;
@@ -44,7 +44,8 @@ pub(super) async fn ask<P: Ports>(
         // Its answer is for this request alone: it only counts.
         ports.fill(&mut about);
     }
-    if !turn(gateway, ports, &about, seconds, || gateway.remembers(pending, ports.now())).await? {
+    let whom = Asked::Verifier(pending.verifier());
+    if !turn(gateway, ports, (&about, whom), seconds, || gateway.remembers(pending, ports.now())).await? {
         return Ok(None);
     }
     let answer = match pending.verifier() {
@@ -68,7 +69,7 @@ pub(super) async fn ask<P: Ports>(
 async fn turn<P: Ports>(
     gateway: &Gateway,
     ports: &P,
-    about: &Digest,
+    (about, whom): (&Digest, Asked),
     seconds: u64,
     known: impl Fn() -> bool,
 ) -> Result<bool, String> {
@@ -76,7 +77,7 @@ async fn turn<P: Ports>(
     loop {
         // The question, and finding out where to ask.
         let lost_after = seconds + 2 * PROVIDER_TIMEOUT + 1;
-        let turn = gateway.memory.borrow_mut().questions.turn(about, lost_after, ports.now());
+        let turn = gateway.memory.borrow_mut().questions.turn(about, whom, lost_after, ports.now());
         match turn {
             Turn::Ask => return Ok(true),
             Turn::Full => return Err("too many questions are on their way".to_owned()),
@@ -109,7 +110,9 @@ async fn introspect<P: Ports>(
         let development = gateway.config.development;
         discover(ports, &url, &issuer.identifier, "introspection_endpoint", development).await?
     };
-    let assertion = client_assertion(ports, asked, &issuer.identifier).await?;
+    // An issuer that is many has no identifier of its own.
+    let audience = if issuer.is_template() { &endpoint } else { &issuer.identifier };
+    let assertion = client_assertion(ports, asked, audience).await?;
     let token = pending.credential().token.expose();
     let request = introspection::request(asked, &endpoint, token, assertion.as_deref());
     let answer = post(ports, &request).await;
@@ -167,10 +170,16 @@ pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> 
         let due = gateway.memory.borrow().revocations.due(revocation.seconds, ports.now());
         matches!(due, crate::token::revocation::Due::No)
     };
-    match turn(gateway, ports, &REVOCATIONS, u64::from(STORE_MILLISECONDS / 1000), fresh).await {
+    let seconds = u64::from(STORE_MILLISECONDS / 1000);
+    let unavailable = |why: &str| {
+        let detail = format!("KV {:?}, key {:?}: {why}", revocation.kv, revocation.key);
+        ports.line(&gateway_line("error", "revocations_unavailable", &detail, ports.now()));
+        false
+    };
+    match turn(gateway, ports, (&REVOCATIONS, Asked::Revocations), seconds, fresh).await {
         Ok(true) => {}
         Ok(false) => return true,
-        Err(_) => return false,
+        Err(why) => return unavailable(&why),
     }
     let asked = ports.now();
     let document = ports.read(&revocation.kv, &revocation.key, REVOCATION_BYTES).await;
@@ -178,10 +187,6 @@ pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> 
     let now = ports.now();
     match gateway.revocations(document, asked, now) {
         Ok(_) => true,
-        Err(why) => {
-            let detail = format!("KV {:?}, key {:?}: {why}", revocation.kv, revocation.key);
-            ports.line(&gateway_line("error", "revocations_unavailable", &detail, now));
-            false
-        }
+        Err(why) => unavailable(&why),
     }
 }

@@ -10,7 +10,7 @@ use crate::gateway::{Gateway, IssuerState};
 use crate::jwks::discovery;
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
-use crate::limits::JWKS_STALE;
+use crate::limits::{JWKS_STALE, PROVIDER_TIMEOUT, QUESTION_POLL};
 use crate::observe::event::gateway_line;
 use crate::ports::{Ports, ProviderDocument};
 use crate::strict_json;
@@ -27,19 +27,45 @@ struct SharedKeys {
     fresh_until: u64,
 }
 
-/// Fetches the keys of an issuer, which the walk has noted as an attempt, and keeps them; whether there are any now.
-/// What there was before stays where that fails.
-pub(super) async fn fetch_keys<P: Ports>(gateway: &Gateway, ports: &P, index: usize) -> bool {
+/// How the keys of an issuer were come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Not at all.
+    None,
+    /// From elsewhere than the issuer, or from what another request asked: it may have more by now.
+    Recalled,
+    /// From the issuer: it has these and no others.
+    Asked,
+}
+
+/// Waits while enough others look for a new key; none of their work is this request's.
+pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, index: usize) -> Keys {
+    let deadline = ports.now().plus_seconds(PROVIDER_TIMEOUT);
+    let looking = || gateway.issuers.get(index).is_some_and(|state| state.keys.borrow().is_looking(ports.now()));
+    while looking() && ports.now() < deadline {
+        ports.sleep(QUESTION_POLL).await;
+    }
+    Keys::Recalled
+}
+
+/// Fetches the keys of an issuer, which the walk has noted as an attempt, and keeps them. What there was before stays
+/// where that fails.
+pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, ports: &P, index: usize) -> Keys {
     let (Some(issuer), Some(state)) = (gateway.config.issuers.get(index), gateway.issuers.get(index)) else {
-        return false;
+        return Keys::None;
     };
     // Another isolate's keys are for one that has none: whoever refreshes, or looks for a new key, asks the issuer.
     let first = state.keys.borrow().keys().is_none();
     let name = shared_name(issuer);
-    if first && recall(ports, state, &name).await {
-        return true;
-    }
+    let recalled = if first { recall(ports, &name).await } else { None };
     let now = ports.now();
+    let old = match recalled {
+        Some((keys, fresh_until)) if now < fresh_until => {
+            state.keys.borrow_mut().recalled(keys, fresh_until, now);
+            return Keys::Recalled;
+        }
+        old => old,
+    };
     match fetch(ports, issuer, state, gateway.config.development).await {
         Ok((text, keys, lifetime)) => {
             let (usable, skipped) = keys.counts();
@@ -47,16 +73,23 @@ pub(super) async fn fetch_keys<P: Ports>(gateway: &Gateway, ports: &P, index: us
             ports.line(&gateway_line("info", "keys_fetched", &detail, now));
             state.keys.borrow_mut().stored(keys, lifetime, ports.now());
             let fresh_until = state.keys.borrow().fresh_until();
-            share(ports, &name, text, fresh_until).await;
-            true
+            let work = ports.clone();
+            // Nobody waits for what only others will need.
+            ports.spawn(Box::pin(async move { share(&work, &name, text, fresh_until).await }));
+            Keys::Asked
         }
         Err(why) => {
             // The keys may have moved: look again next time.
             *state.jwks_uri.borrow_mut() = None;
-            state.keys.borrow_mut().failed(ports.now());
+            let mut keys = state.keys.borrow_mut();
+            keys.failed(ports.now());
+            if let Some((recalled, fresh_until)) = old {
+                keys.recalled_stale(recalled, fresh_until, ports.now());
+            }
+            let there = keys.keys().is_some();
             let detail = format!("issuer {:?}: {why}", issuer.name);
             ports.line(&gateway_line("error", "keys_unavailable", &detail, now));
-            false
+            if first && there { Keys::Recalled } else { Keys::None }
         }
     }
 }
@@ -97,18 +130,13 @@ fn shared_name(issuer: &Issuer) -> String {
     format!("jwks/{}", URL_SAFE_NO_PAD.encode(hash.finalize()))
 }
 
-async fn recall<P: Ports>(ports: &P, state: &IssuerState, name: &str) -> bool {
-    let Some(text) = ports.recall(name).await else { return false };
-    let Ok(shared) = strict_json::parse(&text) else { return false };
-    let Ok(shared) = serde_json::from_value::<SharedKeys>(shared) else { return false };
-    let Ok(keys) = KeySet::parse(shared.jwks.as_bytes()) else { return false };
-    let (fresh_until, now) = (UnixMillis(shared.fresh_until), ports.now());
-    // Old ones are better than none, but the issuer is asked first.
-    let fresh = now < fresh_until;
-    if fresh {
-        state.keys.borrow_mut().recalled(keys, fresh_until, now);
-    }
-    fresh
+/// What other isolates of the place were sent, and until when it is fresh. Old keys are better than none, but the issuer is
+/// asked first.
+async fn recall<P: Ports>(ports: &P, name: &str) -> Option<(KeySet, UnixMillis)> {
+    let shared = strict_json::parse(&ports.recall(name).await?).ok()?;
+    let shared: SharedKeys = serde_json::from_value(shared).ok()?;
+    let keys = KeySet::parse(shared.jwks.as_bytes()).ok()?;
+    Some((keys, UnixMillis(shared.fresh_until)))
 }
 
 async fn share<P: Ports>(ports: &P, name: &str, jwks: String, fresh_until: UnixMillis) {

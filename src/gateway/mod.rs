@@ -38,6 +38,7 @@ use crate::token::verifier::{Answered, SignatureCheck};
 use crate::transport::guard::admit;
 use crate::transport::head::Method;
 
+pub use keys::Keys;
 pub use permission::Turn;
 pub use serve::{Served, serve, serve_closed};
 
@@ -213,22 +214,24 @@ impl Gateway {
 
     /// Walks on with the keys of an issuer, where they could be had.
     #[must_use]
-    pub fn keys_fetched(&self, pending: Box<Authenticating>, got: bool, trail: &mut Trail, now: UnixMillis) -> Step {
-        let step = if got {
-            self.remember_if_unknown(&pending);
-            self.proceed(pending, trail, now)
-        } else {
-            Err(Rejection::unavailable(Dependency::IssuerKeys, JWKS_RETRY, String::new()))
+    pub fn keys_fetched(&self, pending: Box<Authenticating>, keys: Keys, trail: &mut Trail, now: UnixMillis) -> Step {
+        let step = match keys {
+            Keys::Asked => {
+                self.remember_if_unknown(&pending, now);
+                self.proceed(pending, trail, now)
+            }
+            Keys::Recalled => self.proceed(pending, trail, now),
+            Keys::None => Err(Rejection::unavailable(Dependency::IssuerKeys, JWKS_RETRY, String::new())),
         };
         self.or_refuse(step, trail)
     }
 
-    fn remember_if_unknown(&self, pending: &Authenticating) {
+    fn remember_if_unknown(&self, pending: &Authenticating, now: UnixMillis) {
         let state = pending.verifier().issuer().and_then(|issuer| self.issuers.get(issuer));
         let (Some(state), Some(kid)) = (state, pending.kid()) else { return };
         let mut keys = state.keys.borrow_mut();
         if keys.keys().is_some_and(|keys| !keys.knows(kid)) {
-            keys.remember_unknown(kid);
+            keys.remember_unknown(kid, now);
         }
     }
 

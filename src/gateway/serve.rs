@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::forward::answer::Awaited;
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
-use crate::gateway::keys::fetch_keys;
+use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::{Errand, Gateway, Reason, Step};
 use crate::limits::{NEEDS, PEEK_BYTES};
 use crate::mcp::envelope::RequestId;
@@ -140,7 +140,7 @@ fn record<P: Ports>(gateway: &Gateway, ports: &P, trail: &mut Trail) {
 }
 
 /// Meets a need of authentication, and walks on.
-async fn meet<P: Ports>(
+async fn meet<P: Ports + Clone + 'static>(
     gateway: &Gateway,
     ports: &P,
     need: Need,
@@ -149,8 +149,12 @@ async fn meet<P: Ports>(
 ) -> Step {
     match need {
         Need::Keys(issuer) => {
-            let got = fetch_keys(gateway, ports, issuer).await;
-            gateway.keys_fetched(pending, got, trail, ports.now())
+            let keys = fetch_keys(gateway, ports, issuer).await;
+            gateway.keys_fetched(pending, keys, trail, ports.now())
+        }
+        Need::KeysOnTheirWay(issuer) => {
+            let keys = await_keys(gateway, ports, issuer).await;
+            gateway.keys_fetched(pending, keys, trail, ports.now())
         }
         Need::Signature(check) => {
             let verdict = ports.verify(&check).await;
@@ -183,9 +187,13 @@ fn start_errands<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P) {
         let work = ports.clone();
         work.spawn(Box::pin(async move {
             match errand {
-                Errand::Keys(issuer) => fetch_keys(&gateway, &ports, issuer).await,
-                Errand::Revocations => read_revocations(&gateway, &ports).await,
-            };
+                Errand::Keys(issuer) => {
+                    fetch_keys(&gateway, &ports, issuer).await;
+                }
+                Errand::Revocations => {
+                    read_revocations(&gateway, &ports).await;
+                }
+            }
         }));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::jwks::key_set::KeySet;
 use crate::limits::{
     JWKS_COOLDOWN, JWKS_FIRST_PARALLEL, JWKS_FRESH_CEILING, JWKS_FRESH_DEFAULT, JWKS_FRESH_FLOOR, JWKS_PARALLEL,
-    JWKS_RETRY, JWKS_STALE, KID_BYTES, PROVIDER_TIMEOUT, UNKNOWN_KIDS,
+    JWKS_RETRY, JWKS_STALE, KID_BYTES, PROVIDER_TIMEOUT, UNKNOWN_KID_SECONDS, UNKNOWN_KIDS,
 };
 use crate::time::UnixMillis;
 
@@ -39,7 +39,8 @@ pub struct KeyState {
     looking: bool,
     /// Attempts that have not come back.
     pending: u32,
-    unknown_kids: VecDeque<String>,
+    /// Key ids that the provider does not have, and when it said so.
+    unknown_kids: VecDeque<(String, UnixMillis)>,
 }
 
 /// What to do about a key id that the set does not have.
@@ -47,6 +48,8 @@ pub struct KeyState {
 pub enum UnknownKid {
     /// Ask the provider: its set may have grown.
     Look,
+    /// Enough requests ask already: look again when one of them is back.
+    Wait,
     /// The provider has no such key.
     Unknown,
     /// The provider cannot be asked, or was asked for another just now: nobody can say.
@@ -111,7 +114,10 @@ impl KeyState {
     #[must_use]
     pub fn unknown_kid(&self, kid: &str, now: UnixMillis) -> UnknownKid {
         let fixed = self.fresh_until == UnixMillis(u64::MAX);
-        if fixed || kid.len() > KID_BYTES || self.unknown_kids.iter().any(|unknown| unknown == kid) {
+        let said = self.unknown_kids.iter().find(|(unknown, _)| unknown == kid);
+        // A key may be used a moment before it is published: what was unknown then is asked about again.
+        let unknown = said.is_some_and(|(_, at)| pause(Some(*at), now, UNKNOWN_KID_SECONDS).is_some());
+        if fixed || kid.len() > KID_BYTES || unknown {
             return UnknownKid::Unknown;
         }
         if let Some(retry_after) = pause(self.failed_at, now, JWKS_RETRY) {
@@ -119,7 +125,7 @@ impl KeyState {
         }
         let on_their_way = self.on_their_way(now);
         if on_their_way >= JWKS_PARALLEL {
-            return UnknownKid::Unavailable { retry_after: 1 };
+            return if self.looking { UnknownKid::Wait } else { UnknownKid::Unavailable { retry_after: 1 } };
         }
         match pause(self.looked_at, now, JWKS_COOLDOWN) {
             // Nobody has asked for this one, and it may be new: a 401 would make its owner log in again.
@@ -128,14 +134,21 @@ impl KeyState {
         }
     }
 
-    /// Remembers that the provider has no key of this id. Forgotten when the key set changes in [`Self::stored`].
-    pub fn remember_unknown(&mut self, kid: &str) {
-        if kid.len() <= KID_BYTES && !self.unknown_kids.iter().any(|unknown| unknown == kid) {
+    /// Remembers that the provider has no key of this id, for [`UNKNOWN_KID_SECONDS`] or until it sends its keys again.
+    pub fn remember_unknown(&mut self, kid: &str, now: UnixMillis) {
+        if kid.len() <= KID_BYTES {
+            self.unknown_kids.retain(|(unknown, _)| unknown != kid);
             if self.unknown_kids.len() == UNKNOWN_KIDS {
                 self.unknown_kids.pop_front();
             }
-            self.unknown_kids.push_back(kid.to_owned());
+            self.unknown_kids.push_back((kid.to_owned(), now));
         }
+    }
+
+    /// Whether a look-up is on its way.
+    #[must_use]
+    pub fn is_looking(&self, now: UnixMillis) -> bool {
+        self.looking && self.on_their_way(now) > 0
     }
 
     /// Notes that the provider is being asked.
@@ -182,6 +195,14 @@ impl KeyState {
             self.unknown_kids.clear();
         }
         self.pending = self.pending.saturating_sub(1);
+    }
+
+    /// Takes a key set that another isolate was sent and that is not fresh any more, as the provider could not be asked:
+    /// it serves as this isolate's own would.
+    pub fn recalled_stale(&mut self, keys: KeySet, fresh_until: UnixMillis, now: UnixMillis) {
+        if self.keys.is_none() && now < fresh_until.plus_seconds(JWKS_STALE) {
+            (self.keys, self.fresh_until) = (Some(keys), fresh_until);
+        }
     }
 
     /// Notes that the provider could not be asked; what there is stays.

@@ -31,6 +31,8 @@ impl KeySet {
         let mut set = Self::default();
         for entry in entries.iter().take(JWKS_KEYS) {
             match VerificationKey::parse(entry) {
+                // The same key twice is one key.
+                Ok(key) if set.holds(key.id(), key.thumbprint()) => {}
                 Ok(key) => set.keys.push(key),
                 Err(error) => set.skipped.push((entry.get("kid").and_then(Value::as_str).map(str::to_owned), error)),
             }

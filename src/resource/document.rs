@@ -103,7 +103,8 @@ fn metadata(resource: &Resource, config: &Config) -> String {
         document.insert("tls_client_certificate_bound_access_tokens".to_owned(), json!(true));
     }
     if !resource.scopes.is_empty() {
-        let scopes: Vec<&str> = resource.scopes.iter().map(Scope::as_str).collect();
+        let advertised = resource.advertised(&resource.scopes);
+        let scopes: Vec<&str> = advertised.iter().map(Scope::as_str).collect();
         document.insert("scopes_supported".to_owned(), json!(scopes));
     }
     if let Some(name) = &resource.name {

@@ -154,6 +154,8 @@ pub enum Authentication {
 pub enum Need {
     /// The keys of an issuer: index into `Config::issuers`.
     Keys(usize),
+    /// The same, when enough others have asked for them: index into `Config::issuers`.
+    KeysOnTheirWay(usize),
     /// The verdict on a signature.
     Signature(Box<SignatureCheck>),
     /// The answer of whoever knows the credential.
@@ -313,7 +315,6 @@ pub fn proceed(
             }
         }
         if known.memory.revocations.revokes(&verified) {
-            known.memory.cache.forget(&pending.digest);
             return Err(Rejection::Token(crate::rejection::TokenError::Revoked));
         }
     }
@@ -347,8 +348,12 @@ fn bind(
         Binding::NeedSignature(check) => Ok(Some(Need::Signature(check))),
         Binding::NeedSingleUse(single) => match known.memory.proofs.use_once(&single, known.now) {
             Use::Again => Err(Rejection::Proof(ProofError::Replayed)),
-            Use::Full => Err(Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, "too many proofs".to_owned())),
-            Use::First if known.config.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
+            // What this isolate cannot remember, the guard of all of them can.
+            Use::First | Use::Full if known.config.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
+            Use::Full => {
+                let room_in = known.memory.proofs.room_in(&single, known.now);
+                Err(Rejection::unavailable(Dependency::Replay, room_in, "too many proofs".to_owned()))
+            }
             Use::First => Ok(None),
         },
     }
@@ -374,7 +379,8 @@ fn recognize(
     let evidence =
         Evidence { now, keys: known.keys, signature: pending.signature.as_ref(), answer: pending.answer.as_ref() };
     let cache = &mut known.memory.cache;
-    match verify(pending, known.config, known.compiled, &evidence)? {
+    let verification = verify(pending, known.config, known.compiled, &evidence)?;
+    match verification {
         Verification::Verified(verified) => {
             let verified = Rc::new(*verified);
             if verified.usable_until > now {
@@ -395,9 +401,10 @@ fn recognize(
             Err(Rejection::unavailable(Dependency::IssuerKeys, retry_after, String::new()))
         }
         Verification::Unusable(why) => Err(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
-        Verification::NeedKeys => match pending.verifier.issuer() {
-            Some(issuer) => Ok(Err(Need::Keys(issuer))),
-            None => Err(Rejection::Internal("keys of nobody")),
+        Verification::NeedKeys | Verification::AwaitKeys => match (pending.verifier.issuer(), verification) {
+            (Some(issuer), Verification::NeedKeys) => Ok(Err(Need::Keys(issuer))),
+            (Some(issuer), _) => Ok(Err(Need::KeysOnTheirWay(issuer))),
+            (None, _) => Err(Rejection::Internal("keys of nobody")),
         },
         Verification::NeedSignature(check) => Ok(Err(Need::Signature(check))),
         Verification::NeedAnswer if pending.answer.is_some() => Err(Rejection::Internal("an answer that is none")),
@@ -447,7 +454,15 @@ fn verify(
             if custom.service.is_some() {
                 ServiceVerifier { custom, gateway: &config.public_url.to_string() }.verify(credential, evidence)
             } else {
-                compiled.named(&custom.name).ok_or(missing)?.verify(credential, evidence)
+                let verification = compiled.named(&custom.name).ok_or(missing)?.verify(credential, evidence);
+                let until = evidence.now.plus_seconds(custom.cache_seconds);
+                match verification {
+                    Verification::Verified(mut verified) => {
+                        verified.usable_until = verified.usable_until.min(until);
+                        Verification::Verified(verified)
+                    }
+                    other => other,
+                }
             }
         }
     })

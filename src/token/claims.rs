@@ -43,24 +43,13 @@ pub(super) fn read(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Verif
         }
     }
     let iss = text(claims, "iss")?.unwrap_or_default();
-    let tenant = issuer.tenant_of(iss).ok_or(TokenError::UnknownIssuer)?;
-    if let Some(tenant) = tenant
-        && (!issuer.tenants.iter().any(|accepted| accepted == tenant) || text(claims, "tid")? != Some(tenant))
-    {
-        return Err(TokenError::Tenant);
-    }
+    accept(claims, iss, issuer)?;
     let subject = first_text(claims, profile.subject_claims())?.ok_or(TokenError::ClaimMissing("sub"))?;
     let client = first_text(claims, profile.client_claims())?;
     let audiences = match claims.get("aud") {
         Some(aud) => texts(aud).ok_or(TokenError::ClaimMalformed("aud"))?,
         None => client.clone().into_iter().collect(),
     };
-    for (name, accepted) in &issuer.claims {
-        let holds = claims.get(name).is_some_and(|value| equals_one_of(value, accepted));
-        if !holds {
-            return Err(TokenError::ClaimNotAccepted(name.clone()));
-        }
-    }
     let scopes = scopes(claims, profile)?.iter().chain(issuer.grant_scopes.iter()).cloned().collect();
     let kind =
         if profile == Profile::CloudflareAccess { CredentialKind::CloudflareAccess } else { CredentialKind::Jwt };
@@ -82,6 +71,29 @@ pub(super) fn read(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Verif
         signed_with: None,
         usable_until: UnixMillis(u64::MAX),
     })
+}
+
+/// What configuration asks of every token of an issuer, however it was verified:
+///
+/// 1. `iss` is the issuer's identifier; of a multi-tenant issuer, with a tenant that is accepted and that `tid` names too;
+/// 2. the claims that must hold do.
+///
+/// # Errors
+/// The [`TokenError`] of the first that fails.
+pub(super) fn accept(claims: &Map<String, Value>, iss: &str, issuer: &Issuer) -> Result<(), TokenError> {
+    let tenant = issuer.tenant_of(iss).ok_or(TokenError::UnknownIssuer)?;
+    if let Some(tenant) = tenant
+        && (!issuer.tenants.iter().any(|accepted| accepted == tenant) || text(claims, "tid")? != Some(tenant))
+    {
+        return Err(TokenError::Tenant);
+    }
+    for (name, accepted) in &issuer.claims {
+        let holds = claims.get(name).is_some_and(|value| equals_one_of(value, accepted));
+        if !holds {
+            return Err(TokenError::ClaimNotAccepted(name.clone()));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_other_tokens(claims: &Map<String, Value>, profile: Profile) -> Result<(), TokenError> {
@@ -174,8 +186,9 @@ fn scopes(claims: &Map<String, Value>, profile: Profile) -> Result<ScopeSet, Tok
     for name in profile.scope_claims() {
         let Some(value) = claims.get(*name) else { continue };
         scopes.extend(scopes_of(value).ok_or(TokenError::ClaimMalformed("scope"))?);
-        // Outside its profiles `scp` is another spelling of `scope`, not an addition to it.
-        if profile == Profile::Generic {
+        // `scp` is another spelling of `scope`, not an addition to it; and where a user delegates (`scp`), `roles` are the
+        // user's, whom no client may act for beyond that.
+        if matches!(profile, Profile::Generic | Profile::EntraId) {
             break;
         }
     }

@@ -168,7 +168,7 @@ fn choose(
     if takes_jws && looks_like_jws(text) {
         return of_jws(scheme, token, false, resource, config);
     }
-    if looks_like_jws(text) && of_known_issuer(text, config) {
+    if looks_like_jws(text) && may_be_of_known_issuer(text, config) {
         return Err(TokenError::UnknownIssuer);
     }
     match custom(&|prefix| prefix.is_none()).or_else(|| introspection(&|prefix| prefix.is_none())) {
@@ -184,10 +184,10 @@ fn belongs_elsewhere(text: &str, config: &Config) -> bool {
     config.api_keys.iter().any(|set| set.owns(text)) || prefixes.into_iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Whether a JWT names an issuer of configuration.
-fn of_known_issuer(text: &str, config: &Config) -> bool {
-    let jws = UntrustedToken::parse(text).ok();
-    let claimed = jws.as_ref().and_then(UntrustedToken::claimed_issuer);
+/// Whether a JWT names an issuer of configuration, or is too odd to say.
+fn may_be_of_known_issuer(text: &str, config: &Config) -> bool {
+    let Ok(jws) = UntrustedToken::parse(text) else { return !config.issuers.is_empty() };
+    let claimed = jws.claimed_issuer();
     claimed.is_some_and(|claimed| config.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
 }
 
@@ -207,9 +207,11 @@ fn of_jws(
     let (index, issuer) = jws
         .claimed_issuer()
         .and_then(|claimed| {
-            issuers(resource, config).find(|(_, issuer)| {
+            let fitting = issuers(resource, config).filter(|(_, issuer)| {
                 (issuer.profile == Profile::CloudflareAccess) == access && issuer.tenant_of(claimed).is_some()
-            })
+            });
+            // What is configured for one tenant comes before what is for many.
+            fitting.min_by_key(|(_, issuer)| issuer.is_template())
         })
         .ok_or(TokenError::UnknownIssuer)?;
     let asked = issuer.introspection.as_ref().is_some_and(|asked| asked.tokens == IntrospectedTokens::All);

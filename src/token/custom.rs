@@ -7,7 +7,7 @@ use crate::config::CustomVerifier;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::ProviderRequest;
 use crate::token::credential::Credential;
-use crate::token::introspection::{Rules, plain, read_active};
+use crate::token::introspection::{Rules, plain, read_active, without_nulls};
 use crate::token::principal::CredentialKind;
 use crate::token::profile::Profile;
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
@@ -40,7 +40,7 @@ impl TokenVerifier for ServiceVerifier<'_> {
             cache_seconds: self.custom.cache_seconds,
             negative_seconds: self.custom.negative_seconds,
         };
-        read_active(&members, &rules, evidence.now)
+        read_active(&without_nulls(members), &rules, evidence.now)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::ports::{ProviderDocument, ProviderRequest};
 use crate::rejection::TokenError;
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::claims::{scopes_of, text, texts, times};
+use crate::token::claims::{accept, scopes_of, text, texts, times};
 use crate::token::credential::Credential;
 use crate::token::jwt;
 use crate::token::principal::{CredentialKind, Rights, Subject};
@@ -38,7 +38,7 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
     /// 1. the answer is of the media type that was asked for;
     /// 2. a signed one (RFC 9701 §5) is of the right type, signed by the issuer, from it and for this client;
     /// 3. `active` is a boolean; false refuses the token, anything else leaves it unknown;
-    /// 4. `iss`, where it is there, is the issuer;
+    /// 4. `iss`, where it is there, is the issuer, with a tenant that is accepted; the claims that must hold do;
     /// 5. see [`read_active`].
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
         let _ = credential;
@@ -54,10 +54,20 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
                 Err(why) => return Verification::Unusable(why),
             }
         };
-        match members.get("iss") {
-            None => {}
-            Some(Value::String(iss)) if self.issuer.tenant_of(iss).is_some() => {}
+        let members = without_nulls(members);
+        // An answer that does not say whose the token is speaks of this issuer's, unless that is many.
+        let iss = match members.get("iss") {
+            None if self.issuer.is_template() => {
+                return Verification::Unusable("the answer has no iss, and the issuer is many".to_owned());
+            }
+            None => &self.issuer.identifier,
+            Some(Value::String(iss)) if self.issuer.tenant_of(iss).is_some() => iss,
             Some(_) => return Verification::Unusable("the answer is of another issuer".to_owned()),
+        };
+        if members.get("active") == Some(&Value::Bool(true))
+            && let Err(error) = accept(&members, iss, self.issuer)
+        {
+            return Verification::RefusedFor(error, self.introspection.negative_seconds);
         }
         let rules = Rules {
             issuer: &self.issuer.identifier,
@@ -119,6 +129,11 @@ pub(super) fn plain(document: &ProviderDocument) -> Result<Map<String, Value>, S
     }
 }
 
+/// Members that are `null` say nothing: some servers write those so that they have nothing to say about.
+pub(super) fn without_nulls(members: Map<String, Value>) -> Map<String, Value> {
+    members.into_iter().filter(|(_, value)| !value.is_null()).collect()
+}
+
 /// How an answer in the terms of RFC 7662 §2.2 is read.
 pub(super) struct Rules<'a> {
     /// Who vouches, where the answer does not say.
@@ -149,8 +164,12 @@ pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: 
         Some(Value::Bool(false)) => return Verification::RefusedFor(TokenError::Inactive, rules.negative_seconds),
         _ => return Verification::Unusable("the answer has no boolean `active`".to_owned()),
     }
-    match active(members, rules, now) {
+    match active(members, rules, now).and_then(|verified| verified.lives(now).map(|()| verified)) {
         Ok(verified) => Verification::Verified(Box::new(verified)),
+        // The token is active, and what is said of it makes no sense: that is no fault of the caller's.
+        Err(TokenError::ClaimMalformed(member)) => {
+            Verification::Unusable(format!("the answer's {member} is malformed"))
+        }
         Err(error) => Verification::RefusedFor(error, rules.negative_seconds),
     }
 }
@@ -193,16 +212,33 @@ fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> R
         label: named("label")?,
         rights: Rights::of(members, rules.interests, rules.profile),
     };
+    let times = times(members, false)?;
     Ok(VerifiedToken {
         subject: Rc::new(subject),
         audiences,
-        times: times(members, false)?,
+        // Past `exp` whoever knows the token is asked again: the leeway is for clocks, not for longer lives.
+        usable_until: usable_until(times.expiration.map(|end| end.timestamp()), rules.cache_seconds, now),
+        times,
         leeway: rules.leeway,
         id: named("jti")?,
-        confirmation: Confirmation::read(members.get("cnf")),
+        confirmation: confirmation(members),
         signed_with: None,
-        usable_until: now.plus_seconds(rules.cache_seconds),
     })
+}
+
+fn usable_until(end: Option<i64>, cache_seconds: u64, now: UnixMillis) -> UnixMillis {
+    let end = end.and_then(|end| u64::try_from(end).ok()).map(|end| UnixMillis(end.saturating_mul(1000)));
+    let cached = now.plus_seconds(cache_seconds);
+    end.map_or(cached, |end| end.min(cached))
+}
+
+/// What the token is bound to. One that is said to be bound, and not to what, is bound to something that nobody here knows.
+fn confirmation(members: &Map<String, Value>) -> Confirmation {
+    let said = members.get("token_type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP"));
+    match Confirmation::read(members.get("cnf")) {
+        Confirmation::Bound { jkt: None, .. } | Confirmation::None if said => Confirmation::Unknown,
+        read => read,
+    }
 }
 
 /// The claims that a client signs to authenticate (RFC 7523 §3), ready to be signed. `random` makes `jti`.

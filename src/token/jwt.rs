@@ -91,6 +91,7 @@ fn select<'a>(
     set.select(token.kid(), algorithm).map_err(|no_key| match no_key {
         NoKey::UnknownKid => match keys.unknown_kid(token.kid().unwrap_or_default(), now) {
             UnknownKid::Look => Verification::NeedKeys,
+            UnknownKid::Wait => Verification::AwaitKeys,
             UnknownKid::Unknown => Verification::Refused(TokenError::Key(NoKey::UnknownKid)),
             UnknownKid::Unavailable { retry_after } => Verification::NoKeys { retry_after },
         },

@@ -7,7 +7,7 @@ pub enum Profile {
     /// RFC 9068.
     #[default]
     Generic,
-    /// Auth0: rights in `permissions` where RBAC is on.
+    /// Auth0: audiences beside the API's own.
     Auth0,
     /// Cloudflare Access: its assertion field, no scopes.
     CloudflareAccess,
@@ -30,21 +30,23 @@ impl Profile {
         match self {
             Self::Generic => &["at+jwt"],
             Self::Auth0 => &["at+jwt", "jwt"],
-            Self::EntraId | Self::Google | Self::Keycloak => &["jwt"],
+            Self::EntraId | Self::Google => &["jwt"],
+            // The second where a client has RFC 9068 header types switched on.
+            Self::Keycloak => &["jwt", "at+jwt"],
             Self::CloudflareAccess | Self::Cognito => &["absent", "jwt"],
             Self::Okta => &["absent", "at+jwt", "jwt"],
         }
     }
 
-    /// Claims that hold what the caller may do; all that are there count.
+    /// Claims that hold what the caller may do.
     #[must_use]
     pub fn scope_claims(self) -> &'static [&'static str] {
         match self {
             Self::Generic => &["scope", "scp"],
-            Self::Auth0 => &["scope", "permissions"],
+            // `permissions` are all that its user has, not what the client asked for and was given.
+            Self::Auth0 | Self::Cognito | Self::Keycloak => &["scope"],
             Self::EntraId => &["scp", "roles"],
             Self::Okta => &["scp"],
-            Self::Cognito | Self::Keycloak => &["scope"],
             Self::CloudflareAccess | Self::Google => &[],
         }
     }
@@ -100,7 +102,7 @@ impl Profile {
     /// Whether the resource identifier is never in this provider's `aud`, so that configuration must say what is.
     #[must_use]
     pub fn needs_audiences(self) -> bool {
-        matches!(self, Self::CloudflareAccess | Self::EntraId | Self::Google | Self::Okta)
+        matches!(self, Self::CloudflareAccess | Self::EntraId | Self::Google)
     }
 
     /// Whether the provider's ID tokens are the credential.
@@ -116,7 +118,7 @@ impl Profile {
         match self {
             Self::Cognito => &[("token_use", Some("access"))],
             Self::EntraId => &[("azp", None), ("appid", None)],
-            Self::Keycloak => &[("typ", Some("Bearer"))],
+            Self::Keycloak => &[("typ", Some("Bearer")), ("typ", Some("DPoP"))],
             Self::Okta => &[("cid", None)],
             Self::Generic | Self::Auth0 | Self::CloudflareAccess | Self::Google => &[],
         }
@@ -139,7 +141,10 @@ impl Profile {
         match self {
             Self::CloudflareAccess => Some(format!("{}/cdn-cgi/access/certs", issuer.trim_end_matches('/'))),
             Self::EntraId if issuer.contains(super::claims::TENANT) => {
-                Some("https://login.microsoftonline.com/common/discovery/v2.0/keys".to_owned())
+                // National clouds have keys of their own; `sts.windows.net`, the host of version 1, has none.
+                let host = issuer.strip_prefix("https://")?.split('/').next()?;
+                let host = if host == "sts.windows.net" { "login.microsoftonline.com" } else { host };
+                Some(format!("https://{host}/common/discovery/v2.0/keys"))
             }
             _ => None,
         }

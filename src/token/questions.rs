@@ -1,4 +1,5 @@
-//! Questions about credentials that are on their way: one at a time about each credential, and not too many in all.
+//! Questions about credentials that are on their way: one at a time about each credential, and not too many to anybody: one
+//! who is slow must not keep others from being asked.
 //!
 //! Nobody ever waits for another request's work, which the platform would cancel: whoever finds a question on its way
 //! looks again after a while, and asks for itself where the answer does not come.
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 use crate::limits::QUESTIONS;
 use crate::time::UnixMillis;
 use crate::token::cache::Digest;
+use crate::token::credential::VerifierId;
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,26 +22,35 @@ pub enum Turn {
     Full,
 }
 
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Whoever stands behind a verifier.
+    Verifier(VerifierId),
+    /// The store with the list of what is revoked: one question that everybody needs.
+    Revocations,
+}
+
 /// Questions on their way.
 #[derive(Debug, Default)]
 pub struct Questions {
-    /// Until when the answer must be there.
-    asked: HashMap<Digest, UnixMillis>,
+    /// Until when the answer must be there, and from whom.
+    asked: HashMap<Digest, (UnixMillis, Asked)>,
 }
 
 impl Questions {
     /// Whether to ask about a credential now. A question whose time is over was lost with its request.
-    pub fn turn(&mut self, about: &Digest, seconds: u64, now: UnixMillis) -> Turn {
-        if self.asked.get(about).is_some_and(|until| now < *until) {
+    pub fn turn(&mut self, about: &Digest, whom: Asked, seconds: u64, now: UnixMillis) -> Turn {
+        if self.asked.get(about).is_some_and(|(until, _)| now < *until) {
             return Turn::Wait;
         }
         if self.asked.len() >= QUESTIONS {
-            self.asked.retain(|_, until| now < *until);
-            if self.asked.len() >= QUESTIONS {
-                return Turn::Full;
-            }
+            self.asked.retain(|_, (until, _)| now < *until);
         }
-        self.asked.insert(*about, now.plus_seconds(seconds));
+        if self.asked.values().filter(|(_, other)| *other == whom).count() >= QUESTIONS {
+            return Turn::Full;
+        }
+        self.asked.insert(*about, (now.plus_seconds(seconds), whom));
         Turn::Ask
     }
 

@@ -96,12 +96,24 @@ impl VerifiedToken {
 
     /// Holds the credential to this moment and this resource:
     ///
-    /// 1. `exp` has not passed; `nbf` and `iat` do not lie ahead; each within the leeway;
+    /// 1. it [lives](Self::lives);
     /// 2. `aud` holds one of `audiences` (R2).
     ///
     /// # Errors
     /// The [`TokenError`] of the first that fails.
     pub fn holds(&self, audiences: &[String], now: UnixMillis) -> Result<(), TokenError> {
+        self.lives(now)?;
+        match &self.audiences {
+            Some(named) if !named.iter().any(|audience| audiences.contains(audience)) => Err(TokenError::Audience),
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds it to this moment: `exp` has not passed; `nbf` and `iat` do not lie ahead; each within the leeway.
+    ///
+    /// # Errors
+    /// The [`TokenError`] of the first that fails.
+    pub fn lives(&self, now: UnixMillis) -> Result<(), TokenError> {
         let moment = i64::try_from(now.seconds())
             .ok()
             .and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0))
@@ -117,10 +129,7 @@ impl VerifiedToken {
         if self.times.issued_at.is_some_and(|issued| issued > moment + leeway) {
             return Err(TokenError::IssuedInFuture);
         }
-        match &self.audiences {
-            Some(named) if !named.iter().any(|audience| audiences.contains(audience)) => Err(TokenError::Audience),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// `iat` in seconds.
@@ -151,5 +160,9 @@ impl VerifiedToken {
             + confirmation
             + subject.rights.bytes()
             + self.id.as_ref().map_or(0, String::len)
+            + self
+                .signed_with
+                .as_ref()
+                .map_or(0, |key| key.thumbprint.len() + key.id.as_ref().map_or(0, |id| id.len()) + 32)
     }
 }

@@ -64,6 +64,8 @@ pub enum Verification {
     RefusedFor(TokenError, u64),
     /// The issuer has to be asked for its keys.
     NeedKeys,
+    /// The issuer is being asked for its keys by enough others.
+    AwaitKeys,
     /// There are no keys, and the issuer was asked too recently.
     NoKeys {
         /// Seconds until it is worth trying again.

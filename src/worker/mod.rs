@@ -93,6 +93,12 @@ fn open(ports: &Workers) -> Gate {
             for warning in gateway.config().warnings() {
                 say("warn", "configuration_warning", &warning);
             }
+            for (name, method, at) in gateway.config().bindings() {
+                if ports.binding(name, method).is_err() {
+                    let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
+                    say("error", "binding_missing", &detail);
+                }
+            }
             Gate::Open(Rc::new(gateway))
         }
         Err(mistakes) => {

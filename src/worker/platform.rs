@@ -152,7 +152,7 @@ impl Workers {
     }
 
     /// The binding of that name, which must have this method.
-    fn binding(&self, name: &str, method: &str) -> Result<JsValue, String> {
+    pub(super) fn binding(&self, name: &str, method: &str) -> Result<JsValue, String> {
         let binding = js_sys::Reflect::get(&self.env, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
         let fits = binding.is_object()
             && js_sys::Reflect::get(&binding, &JsValue::from_str(method)).is_ok_and(|method| method.is_function());

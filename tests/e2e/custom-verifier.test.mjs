@@ -205,11 +205,8 @@ describe("a verifier", { concurrency: 2 }, () => {
     "`active` as false": [{ active: false }, "token_inactive"],
     "nobody's name": [{ active: true }, "token_claim_missing"],
     "an empty name": [{ active: true, sub: "" }, "token_claim_missing"],
-    "a name that is a number": [{ active: true, sub: 7 }, "token_claim_malformed"],
-    "a label that is a number": [{ active: true, sub: "ada", label: 7 }, "token_claim_malformed"],
     "another audience": [{ active: true, sub: "ada", aud: "https://other.example" }, "token_audience"],
     "an end that has passed": [{ active: true, sub: "ada", exp: 1_000_000_000 }, "token_expired"],
-    "an end that is a text": [{ active: true, sub: "ada", exp: "1000000000" }, "token_claim_malformed"],
     "a binding to a key": [{ active: true, sub: "ada", cnf: { jkt: "x" } }, "token_sender_constrained"],
   };
   for (const [what, [answer, reason]] of Object.entries(REFUSED)) {
@@ -254,6 +251,9 @@ describe("a verifier", { concurrency: 2 }, () => {
     "an array": [() => json([good]), /no JSON object$/],
     "no `active`": [() => json({ sub: "ada" }), /no boolean `active`$/],
     "`active` as a text": [() => json({ ...good, active: "true" }), /no boolean `active`$/],
+    "a name that is a number": [() => json({ ...good, sub: 7 }), /sub is malformed$/],
+    "a label that is a number": [() => json({ ...good, label: 7 }), /label is malformed$/],
+    "an end that is a text": [() => json({ ...good, exp: "1000000000" }), /exp is malformed$/],
     "`active` twice": [() => text('{"active":true,"active":true,"sub":"ada"}'), /repeated member/],
     "300 KB": [() => json({ ...good, padding: "x".repeat(300_000) }), /too large/],
   };

@@ -299,7 +299,7 @@ fn the_memory_of_proofs_is_bounded_and_forgets_nothing_too_early() {
     let single = |key: &str, id: u64, until: u64| {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&id.to_be_bytes());
-        SingleUse { jkt: key.to_owned(), id: bytes, until }
+        SingleUse { jkt: key.to_owned(), owner: Sha256::digest(key).into(), id: bytes, until }
     };
     let now = UnixMillis(1_000_000);
     let mut memory = ReplayMemory::default();

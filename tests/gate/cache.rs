@@ -6,8 +6,9 @@ use portcullis::oauth::scope::ScopeSet;
 use portcullis::rejection::TokenError;
 use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
+use portcullis::token::credential::VerifierId;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
-use portcullis::token::questions::{Questions, Turn};
+use portcullis::token::questions::{Asked, Questions, Turn};
 use portcullis::token::revocation::{RevocationList, Revocations};
 use portcullis::token::verified::VerifiedToken;
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ fn subject(name: &str) -> Subject {
         rights: Rights::default(),
     }
 }
+
+const ASKED: Asked = Asked::Verifier(VerifierId::Custom(0));
 
 fn digest(at: u64) -> [u8; 32] {
     let mut digest = [0; 32];
@@ -149,17 +152,17 @@ fn a_million_tokens_stay_within_the_bounds() {
 fn questions_are_asked_one_at_a_time_and_not_too_many_in_all() {
     let mut questions = Questions::default();
     let now = UnixMillis(NOON * 1000);
-    assert_eq!(questions.turn(&digest(0), 5, now), Turn::Ask);
-    assert_eq!(questions.turn(&digest(0), 5, now), Turn::Wait);
+    assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Ask);
+    assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Wait);
     questions.done(&digest(0));
-    assert_eq!(questions.turn(&digest(0), 5, now), Turn::Ask);
-    assert_eq!(questions.turn(&digest(0), 5, now.plus_seconds(5)), Turn::Ask, "who asked is gone");
+    assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Ask);
+    assert_eq!(questions.turn(&digest(0), ASKED, 5, now.plus_seconds(5)), Turn::Ask, "who asked is gone");
     let many = u64::try_from(QUESTIONS).expect("small");
     for at in 1..many {
-        assert_eq!(questions.turn(&digest(at), 5, now), Turn::Ask);
+        assert_eq!(questions.turn(&digest(at), ASKED, 5, now), Turn::Ask);
     }
-    assert_eq!(questions.turn(&digest(many), 5, now), Turn::Full);
-    assert_eq!(questions.turn(&digest(many), 5, now.plus_seconds(5)), Turn::Ask, "lost ones leave their place");
+    assert_eq!(questions.turn(&digest(many), ASKED, 5, now), Turn::Full);
+    assert_eq!(questions.turn(&digest(many), ASKED, 5, now.plus_seconds(5)), Turn::Ask, "lost ones leave their place");
 }
 
 fn revoking(seconds: u64) -> Rc<Gateway> {
@@ -273,6 +276,7 @@ fn isolates_of_one_place_share_keys() {
     let (world, one) = (World::new(), gateway());
     let good = token(&Claims::good().with("exp", json!(NOON + 100_000)));
     assert_eq!(call(&world, &one, &good).0, 200);
+    world.run_background();
     let fetched = world.fetched().len();
     let two = gateway();
     assert_eq!(call(&world, &two, &good).0, 200);
@@ -309,5 +313,6 @@ fn isolates_of_one_place_share_keys() {
     }] })))
     .expect("right");
     assert_eq!(call(&world, &moved, &good).1, "token_key_unknown");
+    world.run_background();
     assert_eq!(world.shared().len(), 2);
 }

@@ -308,6 +308,13 @@ fn answers_that_say_nothing_of_the_token_are_503() {
         ("a number", Ok((200, JSON, "{\"active\":1,\"sub\":\"ada\"}"))),
         ("null", Ok((200, JSON, "{\"active\":null}"))),
         ("twice", Ok((200, JSON, "{\"active\":false,\"active\":true}"))),
+        ("a strange audience", Ok((200, JSON, "{\"active\":true,\"sub\":\"ada\",\"aud\":7}"))),
+        ("a strange end", Ok((200, JSON, "{\"active\":true,\"sub\":\"ada\",\"aud\":\"x\",\"exp\":\"soon\"}"))),
+        (
+            "an end in milliseconds",
+            Ok((200, JSON, "{\"active\":true,\"sub\":\"ada\",\"aud\":\"x\",\"exp\":1795435800000}")),
+        ),
+        ("strange scopes", Ok((200, JSON, "{\"active\":true,\"sub\":\"ada\",\"aud\":\"x\",\"scope\":{}}"))),
         ("of another issuer", Ok((200, JSON, "{\"active\":true,\"sub\":\"ada\",\"iss\":\"https://evil.example\"}"))),
     ];
     for (what, answer) in cases {
@@ -328,11 +335,8 @@ fn tokens_that_are_not_good_are_refused_for_a_while_without_asking() {
     let mut cases = vec![(json!({ "active": false }), "token_inactive")];
     for (member, value, reason) in [
         ("aud", json!("https://other.example"), "token_audience"),
-        ("aud", json!(7), "token_claim_malformed"),
-        ("exp", json!("soon"), "token_claim_malformed"),
         ("exp", json!(NOON - 31), "token_expired"),
         ("nbf", json!(NOON + 31), "token_not_yet_valid"),
-        ("scope", json!({}), "token_claim_malformed"),
         ("cnf", json!({ "jkt": "x" }), "token_sender_constrained"),
         ("token_type", json!("refresh_token"), "token_type"),
         ("token_type", json!(7), "token_type"),

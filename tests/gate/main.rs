@@ -14,6 +14,7 @@
     reason = "a test that goes wrong should stop at once, and reads its own JSON"
 )]
 
+mod attacks;
 mod binding;
 mod cache;
 mod configuration;

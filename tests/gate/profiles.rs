@@ -83,6 +83,8 @@ fn entra_id_of_one_tenant() {
     entra.passes(json!({}), "AAAA", "72f988bf", "Files.Read Tools.Use");
     entra.passes(json!({ "azp": null, "appid": "v1-app" }), "AAAA", "v1-app", "Files.Read Tools.Use");
     entra.passes(json!({ "scp": null, "roles": ["Tools.Use.All"] }), "AAAA", "72f988bf", "Tools.Use.All");
+    // Where a user delegates, roles are the user's and not the client's.
+    entra.passes(json!({ "roles": ["Everything"] }), "AAAA", "72f988bf", "Files.Read Tools.Use");
     entra.refuses(json!({ "aud": "https://gate.example/mcp" }), "token_audience");
     entra.refuses(json!({ "azp": null }), "token_is_id_token");
     entra.refuses(json!({ "nonce": "x" }), "token_is_id_token");
@@ -150,7 +152,7 @@ fn auth0() {
             "azp": "app", "scope": "openid mcp:tools", "permissions": ["files:read"], "iat": NOON, "exp": NOON + 60,
         }),
     };
-    auth0.passes(json!({}), "auth0%7C1".replace("%7C", "|").as_str(), "app", "files:read mcp:tools openid");
+    auth0.passes(json!({}), "auth0%7C1".replace("%7C", "|").as_str(), "app", "mcp:tools openid");
     auth0.passes(
         json!({ "permissions": null, "azp": null, "client_id": "app2" }),
         "auth0|1",
@@ -198,6 +200,8 @@ fn keycloak() {
     for typ in ["ID", "Refresh", "Offline", "Logout"] {
         keycloak.refuses(json!({ "typ": typ }), "token_is_id_token");
     }
+    keycloak.passes(json!({ "typ": "DPoP" }), "1", "app", "mcp:tools openid");
+    assert_eq!(keycloak.judge(Some("at+jwt"), &keycloak.claims).0, "forwarded", "a client's switch");
     keycloak.refuses(json!({ "typ": null }), "token_is_id_token");
     keycloak.refuses(json!({ "aud": "account" }), "token_audience");
 }

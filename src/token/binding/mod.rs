@@ -14,6 +14,7 @@ use crate::rejection::{Rejection, TokenError};
 use crate::time::UnixMillis;
 use crate::token::binding::proof::{Expected, Proof, ProofError, SingleUse};
 use crate::token::credential::Credential;
+use crate::token::principal::Subject;
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::token::verifier::{GoodSignature, SignatureCheck};
 use crate::transport::guard::Admitted;
@@ -67,7 +68,7 @@ pub fn check(
         return refuse(TokenError::NotBound);
     }
     match (jkt, credential.scheme) {
-        (Some(jkt), AuthScheme::Dpop) => prove(credential, jkt, admitted, config, signature, now),
+        (Some(jkt), AuthScheme::Dpop) => prove(credential, (&verified.subject, jkt), admitted, config, signature, now),
         (Some(_), AuthScheme::Bearer) => refuse(TokenError::BoundUnderBearer),
         (None, AuthScheme::Dpop) => refuse(TokenError::NotBound),
         (None, AuthScheme::Bearer) if resource.dpop == Requirement::Required => refuse(TokenError::NotBound),
@@ -77,7 +78,7 @@ pub fn check(
 
 fn prove(
     credential: &Credential,
-    jkt: &str,
+    (subject, jkt): (&Subject, &str),
     admitted: &Admitted,
     config: &Config,
     signature: Option<&GoodSignature>,
@@ -101,6 +102,6 @@ fn prove(
     }
     Ok(match proof.signature(signature).map_err(Rejection::Proof)? {
         Some(check) => Binding::NeedSignature(check),
-        None => Binding::NeedSingleUse(proof.single_use(config.dpop.window)),
+        None => Binding::NeedSingleUse(proof.single_use(subject, config.dpop.window)),
     })
 }

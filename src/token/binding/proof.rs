@@ -9,6 +9,7 @@ use crate::config::TokenType;
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES};
 use crate::time::UnixMillis;
+use crate::token::principal::Subject;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verifier::{GoodSignature, SignatureCheck};
 use crate::transport::url::HttpUrl;
@@ -170,21 +171,24 @@ impl Proof {
 
     /// What it may be used for once: the digest of key and `jti`, and the second after which it is too old anyway.
     #[must_use]
-    pub fn single_use(&self, window: u64) -> SingleUse {
+    pub fn single_use(&self, subject: &Subject, window: u64) -> SingleUse {
         let jkt = self.key.thumbprint();
         let mut hash = Sha256::new();
         hash.update(jkt);
         hash.update([0]);
         hash.update(&self.jti);
-        SingleUse { jkt: jkt.to_owned(), id: hash.finalize().into(), until: self.issued_at + window + 1 }
+        let owner = Sha256::digest(format!("{}\0{}", subject.issuer, subject.subject)).into();
+        SingleUse { jkt: jkt.to_owned(), owner, id: hash.finalize().into(), until: self.issued_at + window + 1 }
     }
 }
 
 /// Something that may be used once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SingleUse {
-    /// Whose it is: the thumbprint of the key.
+    /// The thumbprint of the key.
     pub jkt: String,
+    /// Whose it is: a digest of issuer and subject, who may have as many keys as they like.
+    pub owner: [u8; 32],
     /// Its name.
     pub id: [u8; 32],
     /// The second after which it is of no use.

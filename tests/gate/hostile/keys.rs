@@ -154,7 +154,7 @@ fn sets(corpus: &mut Corpus) {
     second["kid"] = json!("ed25519");
     let mut nameless = ed.clone();
     nameless.as_object_mut().expect("an object").remove("kid");
-    corpus.add_with_keys("key set: the same key twice", good.clone(), json!([ed, ed]), "token_key_ambiguous");
+    corpus.add_with_keys("key set: the same key twice", good.clone(), json!([ed, ed]), "forwarded");
     corpus.add_with_keys(
         "key set: the id of two keys, of which one fits",
         good.clone(),
