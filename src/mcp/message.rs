@@ -116,9 +116,12 @@ impl Call {
         match method {
             "tools/call" => named(Kind::Tool, &self.params.name, "params.name must be a string"),
             "prompts/get" => named(Kind::Prompt, &self.params.name, "params.name must be a string"),
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-                named(Kind::Resource, &self.params.uri, "params.uri must be a string")
-            }
+            "resources/read" => named(Kind::Resource, &self.params.uri, "params.uri must be a string"),
+            // The modern era does not have them, and its servers say so whatever the params are.
+            "resources/subscribe" | "resources/unsubscribe" => Ok(vec![match &self.params.uri {
+                Some(uri) => Operation::on(method, Kind::Resource, uri),
+                None => Operation::plain(method),
+            }]),
             "completion/complete" => {
                 let reference =
                     self.params.reference.as_ref().ok_or(Malformed::Params("params.ref must be an object"))?;

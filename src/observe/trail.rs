@@ -136,7 +136,8 @@ fn bounded(text: &str) -> String {
 }
 
 /// 64 bits of HMAC-SHA-256 over issuer and subject: enough to tell callers apart, not to name them.
-fn pseudonym(subject: &Subject, key: &[u8]) -> Option<String> {
+#[must_use]
+pub fn pseudonym(subject: &Subject, key: &[u8]) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     mac.update(subject.issuer.as_bytes());
     mac.update(&[0]);

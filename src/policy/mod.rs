@@ -7,6 +7,7 @@ mod index;
 pub mod limit;
 pub mod operation;
 pub mod pattern;
+pub mod replay;
 pub mod rule;
 
 use serde_json::{Map, Value};

@@ -181,7 +181,10 @@ pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
 }
 
 /// A string holds tokens between spaces (RFC 8693 §4.2); in an array each element may, as some providers send them.
-fn scopes(claims: &Map<String, Value>, profile: Profile) -> Result<ScopeSet, TokenError> {
+///
+/// # Errors
+/// [`TokenError::ClaimMalformed`] where one is neither.
+pub fn scopes(claims: &Map<String, Value>, profile: Profile) -> Result<ScopeSet, TokenError> {
     let mut scopes = Vec::new();
     for name in profile.scope_claims() {
         let Some(value) = claims.get(*name) else { continue };

@@ -33,12 +33,23 @@ export async function startStack({ direct = false } = {}) {
     const gateway = keep(
       await startGateway({
         port,
-        secrets: {},
+        secrets: { SESSIONS: "a secret of the conformance suite's own" },
+        // Everything that reads messages is on, and allows everything: the suite must not notice.
         config: {
           public_url: publicUrl,
           development: true,
           issuers: [{ name: "idp", issuer: idp.issuer }],
-          resources: [{ path: "/mcp", origin: origin.url, issuers: ["idp"], scopes: [scope] }],
+          sessions: { secrets: ["SESSIONS"] },
+          decision_log: {},
+          resources: [
+            {
+              path: "/mcp",
+              origin: origin.url,
+              issuers: ["idp"],
+              scopes: [scope],
+              rules: [{ id: "everything", effect: "allow" }],
+            },
+          ],
         },
       }),
     );

@@ -149,7 +149,8 @@ fn by_the_book(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    // PROPTEST_CASES asks for more.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(256), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn decisions_are_as_the_book_has_them(rules in prop::collection::vec(rule(), 1..6)) {

@@ -1,0 +1,20 @@
+// `npm run test:policy`: what must hold of every policy, held to generated ones. `-- CASES` runs more of them.
+import { ensurePackages } from "./lib/packages.mjs";
+
+await ensurePackages(import.meta.url);
+const { fail, run } = await import("./lib/run.mjs");
+
+const cases = process.argv[2] ?? "2000";
+if (!/^[1-9]\d*$/.test(cases)) fail(`what is ${cases}? A number of cases for each property`);
+const args = ["test", "--locked", "--features", "portable,schema", "--test", "gate", "properties::"];
+const output = await run("cargo", args, { env: { PROPTEST_CASES: cases }, quiet: true }).catch(
+  (error) => error.message,
+);
+// The names of other rooms' properties begin with those of their rooms.
+const results = [...output.matchAll(/^test properties::(\w+) \.\.\. (\w+)$/gm)];
+const held = results.filter(([, , result]) => result === "ok").length;
+for (const [, name, result] of results)
+  process.stdout.write(`${result === "ok" ? "held  " : "broken"} ${name.replaceAll("_", " ")}\n`);
+if (held < results.length || results.length === 0) process.stdout.write(output);
+process.stdout.write(`policy: ${held} properties held, ${results.length - held} broken\n`);
+process.exit(results.length > 0 && held === results.length ? 0 : 1);
