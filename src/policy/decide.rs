@@ -270,7 +270,10 @@ impl Policy {
                 at_best.get_or_insert((verdict, By::Rule(index)));
                 continue;
             }
-            think(index, Thought::Decides);
+            let undecided = matches!(arguments, Arguments::Unknown) && !rule.when.arguments.is_empty();
+            if !undecided {
+                think(index, Thought::Decides);
+            }
             if verdict != Verdict::Allow
                 && let Some((verdict, by)) = at_best
             {

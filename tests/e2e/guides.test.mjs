@@ -6,7 +6,11 @@ import { parse } from "smol-toml";
 import { startFleet } from "./support/fleet.mjs";
 
 const root = new URL("../../", import.meta.url);
-const SECRETS = { INTROSPECTION_SECRET: "secret", DPOP_NONCES: "0123456789abcdef0123456789abcdef" };
+const SECRETS = {
+  INTROSPECTION_SECRET: "secret",
+  DPOP_NONCES: "0123456789abcdef0123456789abcdef",
+  SESSION_SECRET: "0123456789abcdef0123456789abcdef",
+};
 
 const guides = ["README.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].filter(
   (name) => name.endsWith(".md"),

@@ -21,6 +21,8 @@ mod configuration;
 mod credentials;
 mod disclosure;
 mod gateway;
+#[cfg(not(target_family = "wasm"))]
+mod guide;
 mod hostile;
 mod jwks;
 mod lists;
