@@ -2,9 +2,13 @@
 
 use portcullis::config::Secrets;
 use portcullis::gateway::{Gateway, Step};
+use portcullis::mcp::list_filter::{Fate, Judge};
+use portcullis::oauth::scope::ScopeSet;
 use portcullis::observe::trail::Trail;
+use portcullis::policy::operation::Kind;
 use portcullis::time::UnixMillis;
 use portcullis::token::authenticate::Compiled;
+use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 
@@ -61,11 +65,64 @@ pub fn gateway() -> Gateway {
 /// Walks as far as a request with these fields gets without anybody's help. It must not get through: nobody here has a
 /// key. And no part of what it brought may be in the answer.
 pub fn walk(gateway: &Gateway, fields: Fields) {
-    let head = Head { method: Method::Post, url: "https://gate.example/mcp".to_owned(), fields, certificate: None, country: None, asn: None };
+    let head = Head {
+        method: Method::Post,
+        url: "https://gate.example/mcp".to_owned(),
+        fields,
+        certificate: None,
+        country: None,
+        asn: None,
+    };
     let mut trail = Trail::begin(Method::Post, None, &[0; 40], NOW);
     match gateway.begin(head, &mut trail, NOW) {
-        Step::Forward(..) | Step::NeedAssertion(..) | Step::NeedBody(_) | Step::NeedMessage(_) | Step::NeedTurns(..) => panic!("a stranger got through"),
+        Step::Forward(..)
+        | Step::NeedAssertion(..)
+        | Step::NeedBody(_)
+        | Step::NeedMessage(_)
+        | Step::NeedTurns(..) => panic!("a stranger got through"),
         Step::Answer(answer, _) => assert!(matches!(answer.status, 400 | 401 | 403 | 431 | 503), "{}", answer.status),
         Step::Need(..) => {}
     }
+}
+
+/// A subject.
+pub fn somebody() -> Subject {
+    Subject {
+        issuer: "https://login.example".to_owned(),
+        subject: "ada".to_owned(),
+        client: None,
+        scopes: ScopeSet::default(),
+        kind: CredentialKind::Jwt,
+        label: None,
+        rights: Rights::default(),
+    }
+}
+
+/// Drops what begins with `x`.
+pub struct DropX;
+
+impl Judge for DropX {
+    fn judge(&mut self, _: Kind, name: &str) -> Fate {
+        if name.starts_with('x') { Fate::Drop } else { Fate::Keep }
+    }
+
+    fn depends_on_caller(&self, _: Kind, _: bool) -> bool {
+        true
+    }
+}
+
+/// Whether a client that takes the last of repeated members, as most do, would see an item that begins with `x`.
+pub fn shows_x(text: &[u8]) -> bool {
+    let Ok(value) = serde_json::from_slice::<Value>(text) else { return false };
+    let messages = match &value {
+        Value::Array(items) => items.iter().collect(),
+        one => vec![one],
+    };
+    let lists = [("tools", "name"), ("prompts", "name"), ("resources", "uri"), ("resourceTemplates", "uriTemplate")];
+    messages.into_iter().any(|message| {
+        lists.iter().any(|(list, key)| {
+            let items = message["result"][list].as_array().into_iter().flatten();
+            items.into_iter().any(|item| item[key].as_str().is_some_and(|name| name.starts_with('x')))
+        })
+    })
 }

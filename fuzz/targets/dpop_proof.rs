@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use portcullis::token::binding::proof::{Expected, Proof};
 use portcullis::transport::url::HttpUrl;
-use portcullis_fuzz::NOW;
+use portcullis_fuzz::{NOW, somebody};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         now: NOW,
     };
     if let Ok(proof) = Proof::read(Some(text), &expected) {
-        assert_eq!(proof.single_use(300).jkt, expected.jkt);
+        assert_eq!(proof.single_use(&somebody(), 300).jkt, expected.jkt);
         let _ = proof.signature(None);
         let _ = proof.nonce();
     }

@@ -397,7 +397,10 @@ impl<J: Judge> ListFilter<J> {
         level.next = Next::CommaOrEnd;
         match reading.used {
             Use::Pass | Use::Leave => {}
-            Use::CacheScope => self.cache_scope = Some(std::mem::take(&mut self.held)),
+            Use::CacheScope => {
+                crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;
+                self.cache_scope = Some(std::mem::take(&mut self.held));
+            }
             Use::Name => {
                 level.next = Next::Colon;
                 let text = crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;

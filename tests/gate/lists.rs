@@ -171,6 +171,7 @@ fn lists_that_are_none_are_refused() {
         item("7"),
         item(r#"{"name":"read_a"},"#),
         item(r#"{"name":"read_a"} {"name":"read_b"}"#),
+        r#"{"result":{"tools":[{"name":"read_a"}],"cacheScope":pub"lic}}"#.to_owned(),
         r#"["a",{"result":{"tools":[{"name":"none"}]}}"#.to_owned(),
         huge,
     ];

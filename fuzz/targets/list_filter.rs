@@ -1,0 +1,30 @@
+//! Lists: what comes out never shows an item that was dropped, and is the same in whatever pieces it came.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use portcullis::mcp::list_filter::{Edits, ListFilter};
+use portcullis_fuzz::{DropX, shows_x};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((cut, body)) = bytes.split_first() else { return };
+    let run = |pieces: &[&[u8]]| {
+        let mut out = Vec::new();
+        let mut filter = ListFilter::new(DropX, Edits::default());
+        for piece in pieces {
+            filter.push(piece, &mut out)?;
+        }
+        filter.finish(&mut out).map(|()| out)
+    };
+    let whole = run(&[body]);
+    let at = usize::from(*cut).min(body.len());
+    let (first, second) = body.split_at(at);
+    assert_eq!(whole, run(&[first, second]));
+    let single: Vec<&[u8]> = body.chunks(1).collect();
+    assert_eq!(whole, run(&single));
+    let Ok(out) = whole else { return };
+    assert!(!shows_x(&out), "{}", String::from_utf8_lossy(&out));
+    // What was no JSON stays none: nothing is mended on the way.
+    if serde_json::from_slice::<serde_json::Value>(body).is_err() {
+        assert!(serde_json::from_slice::<serde_json::Value>(&out).is_err(), "{}", String::from_utf8_lossy(&out));
+    }
+});
