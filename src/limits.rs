@@ -255,3 +255,15 @@ pub const SESSION_SECRETS: usize = 4;
 
 /// Most counters of limits that an isolate keeps; the oldest period goes first.
 pub const LIMIT_COUNTERS: usize = 16_384;
+
+/// Largest list, in bytes, that is kept.
+pub const CACHED_LIST_BYTES: usize = 1024 * 1024;
+
+/// Most bytes of lists that an isolate keeps.
+pub const CACHED_LISTS_BYTES: usize = 8 * 1024 * 1024;
+
+/// The most seconds that a list is kept, whatever its origin server says.
+pub const CACHED_LIST_SECONDS: u64 = 24 * 60 * 60;
+
+/// Seconds that a list that was not public is not looked for in the cache of the place.
+pub const UNCACHED_LIST_SECONDS: u64 = 10;

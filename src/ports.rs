@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::config::DecisionLog;
-use crate::forward::answer::BodyFilter;
+use crate::forward::answer::{BodyFilter, Kept};
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
 use crate::mcp::list_filter::Unfit;
@@ -184,12 +184,17 @@ pub trait Transport {
     /// [`OriginFailure`] where it is not complete in [`crate::limits::INSPECT_SECONDS`], or longer than `limit`.
     async fn message(&self, body: &Self::RequestBody, limit: u64) -> Result<Vec<u8>, OriginFailure>;
 
-    /// Sends a body through a filter. Where the filter can wait for it, so much of it is looked at first that one that is
+    /// Sends a body through a filter; `keep` gets what the filter kept of one that passed whole. Where the filter can wait for it, so much of it is looked at first that one that is
     /// unfit from the beginning can still be refused.
     ///
     /// # Errors
     /// [`Unfit`] for one that is.
-    async fn filtered(&self, body: Self::ResponseBody, filter: BodyFilter) -> Result<Self::ResponseBody, Unfit>;
+    async fn filtered(
+        &self,
+        body: Self::ResponseBody,
+        filter: BodyFilter,
+        keep: Box<dyn Fn(Kept)>,
+    ) -> Result<Self::ResponseBody, Unfit>;
 
     /// Reads the caller's body for a refusal; nothing where it is longer than `limit`, broken, or was sent on already
     /// without being kept.

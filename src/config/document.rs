@@ -511,6 +511,12 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub step_up_in_lists: Option<StepUpListName>,
 
+    /// Keeps lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says (`ttlMs`, at
+    /// most a day), in memory and in the cache of the Cloudflare location; each reader gets them filtered. Default: `true`
+    /// with `rules`, else `false`.
+    #[deserr(default)]
+    pub cache_lists: Option<bool>,
+
     /// Which argument each `Mcp-Param-*` field mirrors, as the `x-mcp-header` of your tools say: `Region = "region"`. They are held to
     /// agree (T13, T15); other such fields are forwarded unread. Default: none.
     #[deserr(default)]

@@ -49,6 +49,8 @@ pub struct Resource {
     pub body_bytes: u64,
     /// Who may do what; everything, where there are no rules.
     pub policy: Option<Rc<Policy>>,
+    /// Public lists are kept.
+    pub cache_lists: bool,
     /// How often callers may call.
     pub limits: Vec<Limit>,
     /// Fields that mirror an argument, and which.
@@ -66,7 +68,10 @@ impl Resource {
     /// Whether the messages to it have to be read.
     #[must_use]
     pub fn reads_messages(&self) -> bool {
-        self.policy.is_some() || !self.parameters.is_empty() || self.limits.iter().any(Limit::asks_for_tools)
+        self.policy.is_some()
+            || self.cache_lists
+            || !self.parameters.is_empty()
+            || self.limits.iter().any(Limit::asks_for_tools)
     }
 
     /// Names by which rules know who vouches for a caller.
@@ -185,6 +190,7 @@ pub(super) fn read_resource(
         name: document.name.clone(),
         documentation: document.documentation.clone(),
         body_bytes,
+        cache_lists: document.cache_lists.unwrap_or(policy.is_some()),
         policy,
         limits,
         parameters,
@@ -192,7 +198,7 @@ pub(super) fn read_resource(
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, parameter_fields, limits by tool), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, cache_lists, parameter_fields, limits by tool), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)

@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use crate::config::{Config, Resource};
 use crate::forward::response::InboundHead;
+use crate::limits::CACHED_LIST_BYTES;
+use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::list_cache::{self, CachedList};
 use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::session::{Holder, NONCE_BYTES, Purpose, Sessions};
@@ -44,6 +47,8 @@ struct Recipient {
     /// It may be a list, or hold one.
     lists: bool,
     paged: bool,
+    /// The name under which it may be kept.
+    keep_as: Option<String>,
 }
 
 impl Awaited {
@@ -51,6 +56,20 @@ impl Awaited {
     #[must_use]
     pub fn of(permit: &Permit, config: &Config) -> Self {
         Self { to: Recipient::of(permit, config) }
+    }
+
+    /// The name under which the answer may be kept, or was.
+    #[must_use]
+    pub fn keep_as(&self) -> Option<&str> {
+        self.to.as_ref()?.keep_as.as_deref()
+    }
+
+    /// A list that was kept, as its reader may see it, in answer to a request with this id.
+    ///
+    /// # Errors
+    /// [`Unfit`], which nothing is that was let through once.
+    pub fn read(self, list: &CachedList, id: &RequestId, now: UnixMillis) -> Result<Vec<u8>, Unfit> {
+        self.to.ok_or(Unfit::NotJson)?.reading(list, id, now)
     }
 
     /// Lets an answer's head through, and says what becomes of its body. `random` is for sealing.
@@ -100,25 +119,39 @@ impl Recipient {
             method: admitted.head().method,
             lists: calls().any(is_list),
             paged: calls().any(|call| call.params.cursor.is_some()),
+            keep_as: list_cache::name(inspected, resource),
         })
     }
 
     fn filter(self, head: &InboundHead, random: [u8; NONCE_BYTES], now: UnixMillis) -> Option<BodyFilter> {
         // Whatever a stream of the old era's GET carries was asked for elsewhere, lists among it.
         let stream = self.method == Method::Get && self.era == Era::Legacy && head.is_event_stream();
-        let judged = self.policy.is_some() && (self.lists || stream);
+        let keep_as = self.keep_as.clone().filter(|_| head.status == 200 && !head.is_event_stream());
+        let judged = self.policy.is_some() && (self.lists || stream) || keep_as.is_some();
         let rewritten = stream && self.sessions.is_some();
         if !judged && !rewritten {
             return None;
         }
         let edits = Edits { paged: self.paged, ..Edits::default() };
+        let kept = keep_as.map(|name| Kept { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
         Some(if head.is_event_stream() {
-            BodyFilter(Inner::Events(Box::new(SseFilter::new(judge, endpoint))))
+            BodyFilter { inner: Inner::Events(Box::new(SseFilter::new(judge, endpoint))), kept }
         } else {
-            BodyFilter(Inner::Json(Box::new(ListFilter::new(judge, edits))))
+            BodyFilter { inner: Inner::Json(Box::new(ListFilter::new(judge, edits))), kept }
         })
+    }
+
+    /// A list that was kept, as this reader may see it, for a request with this id.
+    fn reading(self, list: &CachedList, id: &RequestId, now: UnixMillis) -> Result<Vec<u8>, Unfit> {
+        let ttl = Some(list.until.saturating_sub(now.0));
+        let edits = Edits { paged: self.paged, id: Some(id.to_json()), ttl };
+        let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
+        let (mut filter, mut out) = (ListFilter::new(judge, edits), Vec::with_capacity(list.body.len()));
+        filter.push(list.body.as_bytes(), &mut out)?;
+        filter.finish(&mut out)?;
+        Ok(out)
     }
 
     /// Turns the address of the transport of 2024-11-05 into one of the gateway's, sealed for this caller. One that leads to
@@ -188,7 +221,18 @@ impl Judge for ListJudge {
 }
 
 /// What a body goes through.
-pub struct BodyFilter(Inner);
+pub struct BodyFilter {
+    inner: Inner,
+    kept: Option<Kept>,
+}
+
+/// A body as it came, to be kept where it turns out that it may be.
+pub struct Kept {
+    /// The name to keep it under.
+    pub name: String,
+    /// What came so far; nothing more where it is too much.
+    pub body: Vec<u8>,
+}
 
 enum Inner {
     Events(Box<SseFilter<ListJudge>>),
@@ -199,7 +243,7 @@ impl BodyFilter {
     /// Whether its beginning can be held back for a moment.
     #[must_use]
     pub fn can_wait(&self) -> bool {
-        matches!(self.0, Inner::Json(_))
+        matches!(self.inner, Inner::Json(_))
     }
 
     /// Takes a part of the body: what goes on instead.
@@ -208,7 +252,11 @@ impl BodyFilter {
     /// [`Unfit`]: then nothing more may go on.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
         let mut out = Vec::with_capacity(bytes.len());
-        match &mut self.0 {
+        if let Some(kept) = &mut self.kept {
+            kept.body.extend_from_slice(bytes);
+        }
+        self.kept.take_if(|kept| kept.body.len() > CACHED_LIST_BYTES);
+        match &mut self.inner {
             Inner::Events(filter) => filter.push(bytes, &mut out)?,
             Inner::Json(filter) => filter.push(bytes, &mut out)?,
         }
@@ -221,12 +269,19 @@ impl BodyFilter {
     /// [`Unfit`] where it was not complete.
     pub fn finish(&mut self) -> Result<Vec<u8>, Unfit> {
         let mut out = Vec::new();
-        match &mut self.0 {
+        match &mut self.inner {
             // What an event stream leaves unfinished is no event, and its reader forgets it.
             Inner::Events(_) => {}
             Inner::Json(filter) => filter.finish(&mut out)?,
         }
         Ok(out)
+    }
+}
+
+impl BodyFilter {
+    /// After its end: the body as it came, where it may have to be kept.
+    pub fn kept(&mut self) -> Option<Kept> {
+        self.kept.take()
     }
 }
 

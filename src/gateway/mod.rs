@@ -19,6 +19,7 @@ use crate::jwks::key_set::{KeySet, NoKey};
 use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::inspect::Inspected;
+use crate::mcp::list_cache::ListCache;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::decision::Chain;
 use crate::observe::trail::Trail;
@@ -51,6 +52,8 @@ pub struct Gateway {
     salt: [u8; 32],
     issuers: Vec<IssuerState>,
     memory: RefCell<Memory>,
+    /// Public lists.
+    lists: RefCell<ListCache>,
     /// Decisions that were recorded, each bound to the one before.
     chain: RefCell<Chain>,
     /// What should be done in the background.
@@ -89,6 +92,8 @@ pub enum Step {
     NeedMessage(Box<Authenticated>),
     /// Turns have to be asked for: [`Gateway::turns_taken`].
     NeedTurns(Vec<Turn>, Box<Inspected>),
+    /// The cache of the place may have the list that is asked for: [`Gateway::list_recalled`].
+    NeedList(String, Permit),
     /// An assertion has to be signed: [`Gateway::assertion_signed`].
     NeedAssertion(String, Permit),
     /// A refusal can name the request's id if the body is read: [`Gateway::refused`].
@@ -128,6 +133,7 @@ impl Gateway {
             issuers: issuers.collect(),
             config,
             compiled,
+            lists: RefCell::default(),
             chain: RefCell::new(Chain::begin(&salt)),
             salt,
             memory: RefCell::default(),

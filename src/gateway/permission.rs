@@ -1,14 +1,17 @@
 //! From a known caller to a permit: what is asked for, how often, in which session, and whether that is allowed.
 
+use std::rc::Rc;
+
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::forward::answer::{Awaited, ENDPOINT_QUERY};
+use crate::forward::answer::{Awaited, ENDPOINT_QUERY, Kept};
 use crate::forward::assertion;
 use crate::forward::request;
-use crate::gateway::{Gateway, Step};
+use crate::gateway::{Gateway, Reason, Step};
 use crate::mcp::era::Era;
 use crate::mcp::inspect::{self, Inspected, Inspection};
+use crate::mcp::list_cache::{CachedList, Known};
 use crate::mcp::message::Message;
 use crate::mcp::session::{Holder, Purpose};
 use crate::observe::trail::Trail;
@@ -16,8 +19,9 @@ use crate::pipeline::{Authenticated, Permit, Principal, Rejection};
 use crate::policy::limit::Limit;
 use crate::policy::{self, SessionUse};
 use crate::ports::OriginFailure;
+use crate::respond;
 use crate::time::UnixMillis;
-use crate::transport::head::Method;
+use crate::transport::head::{Fields, Method};
 
 /// A turn to be asked for at a rate-limiting binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,6 +190,52 @@ impl Gateway {
     }
 
     pub(super) fn permitted(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
+        let Some(name) = Awaited::of(&permit, &self.config).keep_as().map(str::to_owned) else {
+            return self.on_its_way(permit, trail, now);
+        };
+        let known = self.lists.borrow().get(&name, now);
+        match known {
+            Known::List(list) => self.read_list(permit, &list, trail, now),
+            Known::Uncached => self.on_its_way(permit, trail, now),
+            Known::Nothing => Ok(Step::NeedList(name, permit)),
+        }
+    }
+
+    /// Walks on with what the cache of the place has of a list.
+    #[must_use]
+    pub fn list_recalled(
+        &self,
+        name: String,
+        permit: Permit,
+        found: Option<Vec<u8>>,
+        trail: &Trail,
+        now: UnixMillis,
+    ) -> Step {
+        let list = found.and_then(|text| CachedList::shared(&text, now));
+        let list = list.and_then(|list| self.lists.borrow_mut().keep(name, Some(list), now));
+        let step = match list {
+            Some(list) => self.read_list(permit, &list, trail, now),
+            None => self.on_its_way(permit, trail, now),
+        };
+        self.or_refuse(step, trail)
+    }
+
+    /// Keeps a list that came from its origin server, where that calls it public: what other isolates should be told.
+    pub(super) fn keep_list(&self, kept: Kept, now: UnixMillis) -> Option<Rc<CachedList>> {
+        self.lists.borrow_mut().keep(kept.name, CachedList::of(&kept.body, now), now)
+    }
+
+    fn read_list(&self, permit: Permit, list: &CachedList, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
+        let id = permit.inspected().and_then(|it| it.messages()?.first().map(Message::id)).unwrap_or_default();
+        let body = Awaited::of(&permit, &self.config).read(list, &id, now).map_err(Rejection::OriginMalformed)?;
+        let body = String::from_utf8(body).map_err(|_| Rejection::Internal("a list that is no text"))?;
+        let mut fields = Fields::new();
+        fields.set("content-type", "application/json");
+        let answer = respond::own(200, fields, body, trail, &self.config);
+        Ok(Step::Answer(answer, Reason::Served("cached_list")))
+    }
+
+    fn on_its_way(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
         let signing_input = match (&self.config.assertion_key, permit.principal()) {
             (Some(key), Principal::Subject(subject)) => {
                 let (origin, ..) = permit.destination(&self.config).ok_or(Rejection::Internal("destination"))?;

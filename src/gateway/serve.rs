@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::Awaited;
+use crate::forward::answer::{Awaited, Kept};
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
 use crate::gateway::keys::{await_keys, fetch_keys};
@@ -67,6 +67,10 @@ pub async fn serve<P: Ports + Clone + 'static>(
                 gateway.turns_taken(*inspected, said, &mut trail, ports.now())
             }
             Step::Need(need, pending) => meet(gateway, ports, need, pending, &mut trail).await,
+            Step::NeedList(name, permit) => {
+                let found = ports.recall(&name).await;
+                gateway.list_recalled(name, permit, found, &trail, ports.now())
+            }
             Step::NeedAssertion(input, permit) => {
                 let signature = match &gateway.config.assertion_key {
                     Some(key) => ports.sign(key, input.as_bytes()).await,
@@ -101,8 +105,8 @@ fn begin_trail<P: Ports>(ports: &P, head: &Head) -> Trail {
     Trail::begin(head.method, head.fields.get("traceparent"), &random, ports.now())
 }
 
-async fn forward<P: Ports>(
-    gateway: &Gateway,
+async fn forward<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
     ports: &P,
     outbound: OutboundRequest,
     awaited: Awaited,
@@ -123,11 +127,25 @@ async fn forward<P: Ports>(
     let (head, filter) = gateway.origin_answered(head, awaited, &random, trail, now)?;
     let mut body = body.ok_or(Rejection::Internal("an answer without a body"))?;
     if let Some(filter) = filter {
-        body = ports.filtered(body, filter).await.map_err(Rejection::OriginMalformed)?;
+        let (gateway, keeper) = (Rc::clone(gateway), ports.clone());
+        let keep = move |kept| keep(&gateway, &keeper, kept);
+        body = ports.filtered(body, filter, Box::new(keep)).await.map_err(Rejection::OriginMalformed)?;
     }
     record(gateway, ports, trail);
     ports.line(&request_line(trail, Some(&gateway.config), &Outcome::Allow("forwarded"), head.status, now));
     Ok(Served::Origin(head, body))
+}
+
+/// Keeps a list that passed whole, where its origin server calls it public.
+fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Kept) {
+    let (name, now) = (kept.name.clone(), ports.now());
+    let Some(list) = gateway.keep_list(kept, now) else { return };
+    let work = ports.clone();
+    ports.spawn(Box::pin(async move {
+        if let Ok(text) = serde_json::to_vec(&*list) {
+            work.keep(&name, &text, list.until.saturating_sub(now.0) / 1000).await;
+        }
+    }));
 }
 
 /// Records what rules decided of a request, once.

@@ -18,7 +18,7 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::DecisionLog;
-use crate::forward::answer::BodyFilter;
+use crate::forward::answer::{BodyFilter, Kept};
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
 use crate::limits::{
@@ -390,7 +390,7 @@ impl Transport for Workers {
         Ok(Uint8Array::new(&bytes).to_vec())
     }
 
-    async fn filtered(&self, body: JsValue, mut filter: BodyFilter) -> Result<JsValue, Unfit> {
+    async fn filtered(&self, body: JsValue, mut filter: BodyFilter, keep: Box<dyn Fn(Kept)>) -> Result<JsValue, Unfit> {
         let (mut first, mut rest) = (Vec::new(), body);
         if filter.can_wait() {
             let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| Unfit::NotJson)?;
@@ -399,6 +399,7 @@ impl Transport for Workers {
             rest = parts.get(1);
             if rest.is_null() {
                 first.extend(filter.finish()?);
+                filter.kept().into_iter().for_each(&keep);
             }
         }
         let ports = self.clone();
@@ -406,7 +407,12 @@ impl Transport for Workers {
         let step = Closure::new(move |part: JsValue| {
             let out = if part.is_null() { filter.finish() } else { filter.push(&Uint8Array::new(&part).to_vec()) };
             match out {
-                Ok(out) => Uint8Array::from(out.as_slice()).into(),
+                Ok(out) => {
+                    if part.is_null() {
+                        filter.kept().into_iter().for_each(&keep);
+                    }
+                    Uint8Array::from(out.as_slice()).into()
+                }
                 Err(why) => {
                     ports.line(&gateway_line("error", "list_malformed", &why.to_string(), ports.now()));
                     JsValue::NULL

@@ -109,7 +109,7 @@ fn a_list_is_private_exactly_where_it_depends_on_its_reader() {
     let gateway = gate(rules());
     let scope_of = |tools: &str, more: &str, params: Value| {
         let body =
-            format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"cacheScope":"public","tools":{tools}{more},"ttlMs":9}}}}"#);
+            format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"cacheScope":"public","tools":{tools}{more},"ttlMs":0}}}}"#);
         let reply = every_chunking(&gateway, &modern(Claims::good(), "tools/list", params), JSON, &body);
         reply.json()["result"]["cacheScope"].clone()
     };
@@ -203,4 +203,79 @@ fn a_batch_of_answers() {
     let body = r#"[{"id":1,"result":{"tools":[{"name":"none"},{"name":"read_a"}]}},{"id":2,"result":{}}]"#;
     let reply = every_chunking(&gateway, &request, JSON, body);
     assert_eq!(reply.body, r#"[{"id":1,"result":{"tools":[{"name":"read_a"}]}},{"id":2,"result":{}}]"#);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn public_lists_are_kept_and_filtered_for_each_reader() {
+    let gateway = gate(rules());
+    let world = World::new();
+    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"read_a"},{"name":"admin"}],"ttlMs":60000,"cacheScope":"public","resultType":"complete"}}"#;
+    world.origin_body(body.as_bytes(), 50);
+    let admin = || Claims::good().with("roles", json!(["admin"])).with("sub", json!("root"));
+    let ask = |gateway: &Rc<Gateway>, claims: Claims, id: Value, params: Value| {
+        let mut request = modern(claims, "tools/list", params);
+        let mut body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        body["id"] = id;
+        request = request.body(body.to_string().as_bytes());
+        world.call(gateway, request).json()
+    };
+    let first = ask(&gateway, Claims::good(), json!(1), json!({}));
+    assert_eq!(first["result"]["tools"], json!([{ "name": "read_a" }]));
+    assert_eq!((world.sent().len(), &first["result"]["cacheScope"]), (1, &json!("private")));
+    // The next reader gets it from memory: its own id, what is left of the time, and what it may use.
+    world.pass(20);
+    let second = ask(&gateway, admin(), json!("two"), json!({}));
+    assert_eq!(second["result"]["tools"], json!([{ "name": "read_a" }, { "name": "admin" }]));
+    assert_eq!((&second["id"], &second["result"]["ttlMs"]), (&json!("two"), &json!(40_000)));
+    assert_eq!((world.sent().len(), world.last_request()["reason"].clone()), (1, json!("cached_list")));
+    // Another isolate gets it from the cache of the place.
+    world.run_background();
+    let other = gate(rules());
+    assert_eq!(ask(&other, Claims::good(), json!(3), json!({}))["result"]["tools"], json!([{ "name": "read_a" }]));
+    assert_eq!(world.sent().len(), 1);
+    // Another page, and whatever continues an exchange, are asked for.
+    ask(&gateway, Claims::good(), json!(4), json!({ "cursor": "2" }));
+    ask(&gateway, Claims::good(), json!(5), json!({ "requestState": "x" }));
+    ask(&gateway, Claims::good(), json!(6), json!({ "filter": "x" }));
+    assert_eq!(world.sent().len(), 4);
+    world.call(&gateway, list("tools/list"));
+    assert_eq!(world.sent().len(), 5, "the old era has no such word");
+    // It ends when its time is over.
+    world.pass(40);
+    ask(&gateway, Claims::good(), json!(7), json!({}));
+    assert_eq!(world.sent().len(), 6);
+    // Nobody without the right gets it.
+    assert_eq!(ask(&gateway, scope("other"), json!(8), json!({}))["error"]["code"], json!(403));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lists_that_are_not_public_are_not_kept() {
+    let result =
+        |members: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{{"name":"read_a"}}]{members}}}}}"#);
+    for (body, fields) in [
+        (result(r#","ttlMs":60000,"cacheScope":"private""#), JSON),
+        (result(r#","ttlMs":60000"#), JSON),
+        (result(r#","cacheScope":"public""#), JSON),
+        (result(r#","ttlMs":0,"cacheScope":"public""#), JSON),
+        (result(r#","ttlMs":"60000","cacheScope":"public""#), JSON),
+        (format!("data: {}\n\n", result(r#","ttlMs":60000,"cacheScope":"public""#)), EVENTS),
+        (r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"x"}}"#.to_owned(), JSON),
+    ] {
+        let (gateway, world) = (gate(rules()), World::new());
+        world.origin(Ok((200, fields)));
+        world.origin_body(body.as_bytes(), 50);
+        for _ in 0..2 {
+            assert_eq!(world.call(&gateway, modern(Claims::good(), "tools/list", json!({}))).status, 200);
+        }
+        assert_eq!(world.sent().len(), 2, "{body}");
+        world.run_background();
+        assert!(world.shared().keys().all(|name| !name.starts_with("list/")));
+    }
+    let gateway = open(with_rules(rules(), json!({ "cache_lists": false }))).expect("right");
+    let world = World::new();
+    world.origin_body(result(r#","ttlMs":60000,"cacheScope":"public""#).as_bytes(), 50);
+    for _ in 0..2 {
+        world.call(&gateway, modern(Claims::good(), "tools/list", json!({})));
+    }
+    assert_eq!(world.sent().len(), 2);
 }

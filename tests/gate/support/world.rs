@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use portcullis::config::DecisionLog;
-use portcullis::forward::answer::BodyFilter;
+use portcullis::forward::answer::{BodyFilter, Kept};
 use portcullis::forward::assertion::AssertionKey;
 use portcullis::forward::response::InboundHead;
 use portcullis::gateway::{Gateway, Served, serve};
@@ -447,13 +447,14 @@ impl Transport for World {
         if body.len() as u64 > limit { Err(OriginFailure::BodyTooLarge) } else { Ok(body.clone()) }
     }
 
-    async fn filtered(&self, body: Vec<u8>, mut filter: BodyFilter) -> Result<Vec<u8>, Unfit> {
+    async fn filtered(&self, body: Vec<u8>, mut filter: BodyFilter, keep: Box<dyn Fn(Kept)>) -> Result<Vec<u8>, Unfit> {
         let chunk = self.0.borrow().chunk.max(1);
         let mut out = Vec::new();
         for part in body.chunks(chunk) {
             out.extend(filter.push(part)?);
         }
         out.extend(filter.finish()?);
+        filter.kept().into_iter().for_each(keep);
         Ok(out)
     }
 

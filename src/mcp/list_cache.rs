@@ -1,0 +1,124 @@
+//! Lists that their origin server calls public (T31): kept as they came, for as long as `ttlMs` says, and filtered anew for
+//! each reader.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::Resource;
+use crate::limits::{CACHED_LIST_BYTES, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS};
+use crate::mcp::era::Era;
+use crate::mcp::message::Message;
+use crate::pipeline::Inspected;
+use crate::strict_json;
+use crate::time::UnixMillis;
+
+/// A list as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CachedList {
+    /// The whole response.
+    pub body: String,
+    /// Until when it may be used, in milliseconds since the epoch.
+    pub until: u64,
+}
+
+impl CachedList {
+    /// Reads a response: nothing where its origin server does not call it public, and for how long.
+    #[must_use]
+    pub fn of(body: &[u8], now: UnixMillis) -> Option<Self> {
+        let response = strict_json::parse(body).ok()?;
+        let result = response.get("result")?;
+        if result.get("cacheScope").and_then(Value::as_str) != Some("public") {
+            return None;
+        }
+        let ttl = result.get("ttlMs").and_then(Value::as_u64).filter(|ttl| *ttl > 0)?;
+        let until = now.0.saturating_add(ttl.min(CACHED_LIST_SECONDS * 1000));
+        Some(Self { body: String::from_utf8(body.to_vec()).ok()?, until })
+    }
+
+    /// Reads what another isolate kept.
+    #[must_use]
+    pub fn shared(text: &[u8], now: UnixMillis) -> Option<Self> {
+        let list: Self = serde_json::from_value(strict_json::parse(text).ok()?).ok()?;
+        (now.0 < list.until && list.until <= now.0 + CACHED_LIST_SECONDS * 1000).then_some(list)
+    }
+}
+
+/// The name of what a request asks for, where that is a list that may be kept: nothing but the page and who asks is in it.
+#[must_use]
+pub fn name(inspected: &Inspected, resource: &Resource) -> Option<String> {
+    let admitted = inspected.authenticated().request().admitted();
+    let [Message::Request { call, .. }] = inspected.messages()? else { return None };
+    let is_list =
+        matches!(call.method.as_str(), "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list");
+    if !resource.cache_lists || admitted.era() != Era::Modern || !is_list || call.params.others || call.params.continues
+    {
+        return None;
+    }
+    let fields = &admitted.head().fields;
+    let mut hash = Sha256::new();
+    for part in [
+        resource.identifier.as_str(),
+        &resource.origin.url.to_string(),
+        resource.origin.service.as_deref().unwrap_or_default(),
+        call.params.version.as_deref().unwrap_or_default(),
+        &call.method,
+        call.params.cursor.as_deref().unwrap_or("\0"),
+        fields.get("accept-language").unwrap_or_default(),
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Some(format!("list/{}", URL_SAFE_NO_PAD.encode(hash.finalize())))
+}
+
+/// Lists in the memory of an isolate.
+#[derive(Debug, Default)]
+pub struct ListCache {
+    /// A list, or that there was none to keep.
+    lists: BTreeMap<String, (Option<Rc<CachedList>>, UnixMillis)>,
+    bytes: usize,
+}
+
+/// What memory has of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// The list.
+    List(Rc<CachedList>),
+    /// It was not public a moment ago.
+    Uncached,
+    /// Nothing.
+    Nothing,
+}
+
+impl ListCache {
+    /// What is known of a list.
+    #[must_use]
+    pub fn get(&self, name: &str, now: UnixMillis) -> Known {
+        match self.lists.get(name) {
+            Some((list, until)) if now < *until => list.clone().map_or(Known::Uncached, Known::List),
+            _ => Known::Nothing,
+        }
+    }
+
+    /// Keeps a list, or that there is none to keep.
+    pub fn keep(&mut self, name: String, list: Option<CachedList>, now: UnixMillis) -> Option<Rc<CachedList>> {
+        let size = list.as_ref().map_or(0, |list| list.body.len()) + name.len() + 128;
+        if size > CACHED_LIST_BYTES || self.bytes + size > CACHED_LISTS_BYTES {
+            // What is left of them is asked for again.
+            self.lists.clear();
+            self.bytes = 0;
+        }
+        let until = list.as_ref().map_or(now.plus_seconds(UNCACHED_LIST_SECONDS), |list| UnixMillis(list.until));
+        let list = list.filter(|list| list.body.len() <= CACHED_LIST_BYTES).map(Rc::new);
+        self.bytes += size;
+        self.lists.insert(name, (list.clone(), until));
+        list
+    }
+}
