@@ -53,7 +53,7 @@ fn claims(scope: &str) -> Claims {
 
 fn send(world: &World, gateway: &Rc<Gateway>, claims: Claims, method: &str, params: Value) -> crate::support::Reply {
     let mut request = message(claims, method, params).field("host", "mcp.example.com");
-    request.head.url = "https://mcp.example.com/mcp".to_owned();
+    "https://mcp.example.com/mcp".clone_into(&mut request.head.url);
     world.call(gateway, request)
 }
 
@@ -101,7 +101,7 @@ fn the_table_of_the_guide_holds() {
         match then.as_str() {
             "passes" => assert_eq!(world.sent().len(), 1, "{row:?}: {}", reply.body),
             "unknown" => {
-                assert!(reply.status == 200 && reply.json()["error"]["code"].is_i64(), "{row:?}: {}", reply.body)
+                assert!(reply.status == 200 && reply.json()["error"]["code"].is_i64(), "{row:?}: {}", reply.body);
             }
             _ => {
                 assert_eq!(reply.status, 403, "{row:?}");
