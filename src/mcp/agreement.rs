@@ -55,7 +55,7 @@ pub fn announced(fields: &Fields) -> Option<Operation> {
 
 /// Holds the fields to the body:
 ///
-/// 1. `MCP-Protocol-Version` is the version in `_meta` (T8);
+/// 1. `MCP-Protocol-Version` is the version in `_meta`, where that is there (T8): whether it must be is [`inspect::read`](crate::mcp::inspect::read)'s to say;
 /// 2. `Mcp-Method` is there on requests, and is the method; `Mcp-Name` is there where the method has a name, and is that (T12);
 /// 3. each of `Mcp-Param-*` that configuration knows is there exactly where its argument is, and means the same (T15); others
 ///    are nobody's business here (T16).
@@ -67,10 +67,8 @@ pub fn hold(fields: &Fields, message: &Message, parameters: &[(String, String)])
     let is_request = matches!(message, Message::Request { .. });
     let mismatch = |name: &str| Err(Mismatch(name.to_owned()));
     let version = fields.get("mcp-protocol-version").map(str::trim);
-    match (&call.params.version, version) {
-        (Some(said), version) if Some(said.as_str()) != version => return mismatch("mcp-protocol-version"),
-        (None, _) if is_request => return mismatch("mcp-protocol-version"),
-        _ => {}
+    if call.params.version.as_deref().is_some_and(|said| Some(said) != version) {
+        return mismatch("mcp-protocol-version");
     }
     let method = fields.get("mcp-method").map(|value| value.trim_matches([' ', '\t']));
     match method {

@@ -111,7 +111,7 @@ pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -
 ///
 /// 1. it is one strict JSON-RPC message, or in 2025-03-26 a batch of them (T4, L2); else 400;
 /// 2. it is no answer of the client's in the modern era (T4); else 400;
-/// 3. in the modern era fields and body agree (T8, T12 to T15), else 400 and -32020; in the old one its fields say nothing;
+/// 3. in the modern era a request says its version (T20, 400 and -32602), and fields and body agree (T8, T12 to T15), else 400 and -32020; in the old one its fields say nothing;
 /// 4. what it asks for has the names that it needs; else 400.
 ///
 /// # Errors
@@ -140,6 +140,11 @@ pub fn read(
         if era == Era::Modern {
             if *message == Message::Response {
                 return Err(malformed((Malformed::Message("clients send no answers in this revision"), id)));
+            }
+            if let Message::Request { call, .. } = message
+                && call.params.version.is_none()
+            {
+                return Err(malformed((Malformed::Params("the protocol version in params._meta is missing"), id)));
             }
             agreement::hold(fields, message, &resource.parameters)
                 .map_err(|mismatch| Rejection::FieldsDisagree { field: mismatch.0, id: Box::new(id.clone()) })?;

@@ -121,7 +121,7 @@ fn modern_fields_agree_with_the_body() {
         "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-08-01" } } });
     assert_eq!(refused(good().body(other.to_string().as_bytes())), mismatch);
     let none = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "a" } });
-    assert_eq!(refused(good().body(none.to_string().as_bytes())), mismatch);
+    assert_eq!(refused(good().body(none.to_string().as_bytes())), (400, json!(-32602), json!(7)), "T20");
     // The sentinel of base64, whose marks' case matters.
     let umlaut = || modern(Claims::good(), "tools/call", json!({ "name": "\u{e4}", "arguments": {} }));
     assert_eq!(World::new().call(&gateway, umlaut().field("mcp-name", "=?base64?w6Q=?=")).status, 200);
