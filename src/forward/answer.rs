@@ -15,6 +15,7 @@ use crate::mcp::sse::{Rewrite, SseFilter};
 use crate::policy::Permit;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, Policy, StepUpInLists, Verdict, methods_of};
+use crate::policy::decoy::{Decoy, Restore};
 use crate::policy::operation::{Kind, Operation};
 use crate::rejection::Rejection;
 use crate::time::UnixMillis;
@@ -49,6 +50,8 @@ struct Recipient {
     paged: bool,
     /// The name under which it may be kept.
     keep_as: Option<String>,
+    /// A name stood in for another, which its answer must have.
+    decoy: Option<Decoy>,
 }
 
 impl Awaited {
@@ -120,12 +123,16 @@ impl Recipient {
             lists: calls().any(is_list),
             paged: calls().any(|call| call.params.cursor.is_some()),
             keep_as: list_cache::name(inspected, resource),
+            decoy: permit.decoy().cloned(),
         })
     }
 
     fn filter(self, head: &InboundHead, random: [u8; NONCE_BYTES], now: UnixMillis) -> Option<BodyFilter> {
         // Whatever a stream of the old era's GET carries was asked for elsewhere, lists among it.
         let stream = self.method == Method::Get && self.era == Era::Legacy && head.is_event_stream();
+        if let Some(decoy) = &self.decoy {
+            return Some(BodyFilter { inner: Inner::Restore(Restore::new(decoy)), kept: None });
+        }
         let keep_as = self.keep_as.clone().filter(|_| head.status == 200 && !head.is_event_stream());
         let judged = self.policy.is_some() && (self.lists || stream) || keep_as.is_some();
         let rewritten = stream && self.sessions.is_some();
@@ -237,6 +244,7 @@ pub struct Kept {
 enum Inner {
     Events(Box<SseFilter<ListJudge>>),
     Json(Box<ListFilter<ListJudge>>),
+    Restore(Restore),
 }
 
 impl BodyFilter {
@@ -259,6 +267,7 @@ impl BodyFilter {
         match &mut self.inner {
             Inner::Events(filter) => filter.push(bytes, &mut out)?,
             Inner::Json(filter) => filter.push(bytes, &mut out)?,
+            Inner::Restore(restore) => restore.push(bytes, &mut out),
         }
         Ok(out)
     }
@@ -273,6 +282,7 @@ impl BodyFilter {
             // What an event stream leaves unfinished is no event, and its reader forgets it.
             Inner::Events(_) => {}
             Inner::Json(filter) => filter.finish(&mut out)?,
+            Inner::Restore(restore) => restore.finish(&mut out),
         }
         Ok(out)
     }

@@ -42,6 +42,7 @@ pub struct OutboundRequest {
     idle_timeout: u64,
     era: Era,
     request_id: String,
+    body: Option<Vec<u8>>,
 }
 
 impl OutboundRequest {
@@ -73,6 +74,12 @@ impl OutboundRequest {
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         if self.method == Method::Post { self.body_bytes } else { 0 }
+    }
+
+    /// The body that is sent instead of the caller's.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
     }
 
     /// Seconds until the response's fields must have arrived.
@@ -139,7 +146,16 @@ pub fn outbound(
             url = format!("{}{target}", origin.url.web_origin());
         }
     }
+    let mut body = None;
+    if let (Some(decoy), Some(inspected)) = (permit.decoy(), permit.inspected()) {
+        let message = decoy.message(inspected.body()).ok_or(Rejection::Internal("no message for a decoy"))?;
+        if fields.get("mcp-name").is_some() {
+            fields.set("mcp-name", decoy.name.as_str());
+        }
+        body = Some(message);
+    }
     Ok(OutboundRequest {
+        body,
         method: admitted.head().method,
         url,
         fields,

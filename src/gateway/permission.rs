@@ -64,7 +64,7 @@ impl Gateway {
     ) -> Step {
         let step = body
             .map_err(super::failed)
-            .and_then(|body| inspect::read(caller, &body, &self.config, trail))
+            .and_then(|body| inspect::read(caller, body, &self.config, trail))
             .and_then(|inspected| self.inspected(inspected, trail, now));
         self.or_refuse(step, trail)
     }

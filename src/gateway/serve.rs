@@ -9,6 +9,7 @@ use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::{Errand, Gateway, Reason, Step};
 use crate::limits::{NEEDS, PEEK_BYTES};
 use crate::mcp::envelope::RequestId;
+use crate::mcp::era::Era;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::event::{Outcome, gateway_line, request_line};
 use crate::observe::trail::Trail;
@@ -132,7 +133,9 @@ async fn forward<P: Ports + Clone + 'static>(
         body = ports.filtered(body, filter, Box::new(keep)).await.map_err(Rejection::OriginMalformed)?;
     }
     record(gateway, ports, trail);
-    ports.line(&request_line(trail, Some(&gateway.config), &Outcome::Allow("forwarded"), head.status, now));
+    let hidden = Rejection::Absent { target: None, era: trail.era.unwrap_or(Era::Legacy) };
+    let outcome = if trail.decoy { Outcome::Deny(&hidden) } else { Outcome::Allow("forwarded") };
+    ports.line(&request_line(trail, Some(&gateway.config), &outcome, head.status, now));
     Ok(Served::Origin(head, body))
 }
 

@@ -9,7 +9,8 @@ use crate::mcp::message::{self, Malformed, Message};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Authenticated, Principal};
 use crate::policy::caller::Caller;
-use crate::policy::decide::{Arguments, Verdict};
+use crate::policy::decide::{Arguments, Decision, Verdict};
+use crate::policy::decoy::Decoy;
 use crate::policy::operation::Operation;
 use crate::rejection::Rejection;
 use crate::transport::head::Method;
@@ -20,6 +21,7 @@ pub struct Inspected {
     authenticated: Authenticated,
     messages: Option<Vec<Message>>,
     arguments: Option<Vec<u8>>,
+    body: Vec<u8>,
 }
 
 impl Inspected {
@@ -40,6 +42,12 @@ impl Inspected {
     #[must_use]
     pub fn arguments(&self) -> Option<&[u8]> {
         self.arguments.as_deref()
+    }
+
+    /// The body, where it was read.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// The resource.
@@ -89,7 +97,12 @@ pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -
         trail.claims_to_ask(fields.get("mcp-method"), fields.get("mcp-name"));
     }
     if !post || !resource.reads_messages() {
-        return Ok(Inspection::Done(Box::new(Inspected { authenticated, messages: None, arguments: None })));
+        return Ok(Inspection::Done(Box::new(Inspected {
+            authenticated,
+            messages: None,
+            arguments: None,
+            body: Vec::new(),
+        })));
     }
     if admitted.era() == Era::Modern
         && let (Some(policy), Some(operation), Some(caller)) =
@@ -98,7 +111,10 @@ pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -
         && config.scopes.missing(&caller.subject.scopes, &resource.scopes).is_empty()
     {
         let decision = policy.decide(&operation, &caller, Arguments::Unknown);
-        if decision.verdict == Verdict::Deny && !decision.depends_on_arguments && operation.target.is_some() {
+        // Where names that nobody has heard of pass, this one is not refused here but asked for as one of them.
+        let stand_in = Decoy::of(policy, &operation, &caller, Arguments::Unknown, &trail.request_id);
+        let refused = |decision: &Decision| decision.verdict == Verdict::Deny && !decision.depends_on_arguments;
+        if refused(&decision) && stand_in.is_some_and(|(_, decision)| refused(&decision)) {
             let record = crate::policy::Record::new(policy, resource, &operation, &caller, decision, None);
             trail.decisions.push(record);
             return Err(Rejection::Absent { target: operation.target.map(|(kind, _)| kind), era: Era::Modern });
@@ -118,7 +134,7 @@ pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -
 /// [`Rejection::MalformedMessage`] or [`Rejection::FieldsDisagree`], and the id of the message where it is known.
 pub fn read(
     authenticated: Authenticated,
-    body: &[u8],
+    body: Vec<u8>,
     config: &Config,
     trail: &mut Trail,
 ) -> Result<Inspected, Rejection> {
@@ -134,7 +150,7 @@ pub fn read(
     let batches =
         era == Era::Legacy && fields.get("mcp-protocol-version").is_none_or(|version| version == "2025-03-26");
     let malformed = |(error, id): (Malformed, RequestId)| Rejection::MalformedMessage { error, id: Box::new(id) };
-    let messages = message::parse(body, batches).map_err(malformed)?;
+    let messages = message::parse(&body, batches).map_err(malformed)?;
     for message in &messages {
         let id = message.id();
         if era == Era::Modern {
@@ -160,6 +176,6 @@ pub fn read(
         let name = operations.first().and_then(Operation::name);
         trail.asks(&call.method, name);
     }
-    let arguments = config.decision_log.is_some().then(|| message::arguments(body)).flatten();
-    Ok(Inspected { messages: Some(messages), arguments, authenticated })
+    let arguments = config.decision_log.is_some().then(|| message::arguments(&body)).flatten();
+    Ok(Inspected { messages: Some(messages), arguments, authenticated, body })
 }

@@ -49,6 +49,8 @@ pub struct Trail {
     pub mcp_name: Option<String>,
     /// What rules decided.
     pub decisions: Vec<Record>,
+    /// Another name was asked for instead of a hidden one: whatever comes back, this one was refused.
+    pub decoy: bool,
     /// The name of the issuer, or of the verifier, that its credential is for.
     pub issuer: Option<String>,
     /// The scheme of its credential.
@@ -88,6 +90,7 @@ impl Trail {
             mcp_method: None,
             mcp_name: None,
             decisions: Vec::new(),
+            decoy: false,
             issuer: None,
             scheme: None,
             credential: None,

@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod caller;
 pub mod decide;
+pub mod decoy;
 mod index;
 pub mod limit;
 pub mod operation;
@@ -18,6 +19,7 @@ use crate::observe::trail::Trail;
 use crate::pipeline::{Admitted, Inspected, Principal, PublicRequest};
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, Decision, Policy, Verdict};
+use crate::policy::decoy::Decoy;
 use crate::policy::operation::Operation;
 use crate::rejection::Rejection;
 
@@ -26,6 +28,7 @@ use crate::rejection::Rejection;
 pub struct Permit {
     request: Permitted,
     session: SessionUse,
+    decoy: Option<Decoy>,
 }
 
 #[derive(Debug)]
@@ -142,6 +145,12 @@ impl Permit {
         }
     }
 
+    /// What stands in for a name that the caller may not know of.
+    #[must_use]
+    pub fn decoy(&self) -> Option<&Decoy> {
+        self.decoy.as_ref()
+    }
+
     /// Its session.
     #[must_use]
     pub fn session(&self) -> &SessionUse {
@@ -168,6 +177,9 @@ impl Permit {
 /// 1. its caller has every scope that the resource asks for, by itself or through the hierarchy (R10);
 /// 2. each of its messages is one that the rules allow.
 ///
+/// Where a name is hidden and the rules let names through that nobody has heard of, the permit is for such a name
+/// ([`Decoy`]), which the rules allow.
+///
 /// # Errors
 /// [`Rejection::InsufficientScope`] with all that is missing for the operation at once (R9), or [`Rejection::Absent`] where
 /// for this caller there is nothing of that name.
@@ -181,6 +193,7 @@ pub fn authorize(
     let caller = inspected.caller().ok_or(Rejection::NoCredentials)?;
     let mut needed = resource.scopes.clone();
     let mut refusal = None;
+    let mut decoy = None;
     if let Some(policy) = &resource.policy {
         let era = inspected.authenticated().request().admitted().era();
         let without_message = (Operation::without_message(), None);
@@ -188,9 +201,20 @@ pub fn authorize(
             None => vec![without_message],
             Some(messages) => asked(messages)?,
         };
+        let alone = operations.len() == 1 && inspected.messages().is_some_and(|messages| messages.len() == 1);
         for (operation, arguments) in operations {
-            let decision = policy.decide(&operation, &caller, Arguments::Known(arguments));
-            match &decision.verdict {
+            let arguments = Arguments::Known(arguments);
+            let decision = policy.decide(&operation, &caller, arguments);
+            let mut verdict = decision.verdict.clone();
+            if verdict == Verdict::Deny && alone && !policy.observe {
+                // What is hidden is answered as what is not there.
+                let stand_in = Decoy::of(policy, &operation, &caller, arguments, &trail.request_id);
+                if let Some((stand_in, decision)) = stand_in {
+                    verdict = decision.verdict;
+                    decoy = Some(stand_in).filter(|_| verdict == Verdict::Allow);
+                }
+            }
+            match &verdict {
                 Verdict::Allow => {}
                 Verdict::StepUp { scopes, .. } => needed = needed.iter().chain(scopes.iter()).cloned().collect(),
                 Verdict::Deny if operation.method.is_empty() => refusal = Some(Rejection::Forbidden),
@@ -215,7 +239,8 @@ pub fn authorize(
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    Ok(Permit { request: Permitted::Resource(Box::new(inspected)), session })
+    trail.decoy = decoy.is_some();
+    Ok(Permit { request: Permitted::Resource(Box::new(inspected)), session, decoy })
 }
 
 /// An operation, and its arguments.
@@ -234,7 +259,7 @@ fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
 /// Permits a request for a path that configuration opens to everyone.
 #[must_use]
 pub fn open(request: PublicRequest) -> Permit {
-    Permit { request: Permitted::Public(Box::new(request)), session: SessionUse::None }
+    Permit { request: Permitted::Public(Box::new(request)), session: SessionUse::None, decoy: None }
 }
 
 /// Whether a message is one by which clients tell eras.

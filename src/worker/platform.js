@@ -317,14 +317,14 @@ export class Exchange {
   }
 
   /** Sends the request; the answer's status, fields and body. Throws a word where there is none. */
-  async send(fetcher, method, url, fields, [bytes, responseSeconds, idleSeconds], cancel) {
+  async send(fetcher, method, url, fields, [bytes, responseSeconds, idleSeconds], cancel, instead) {
     const abort = new AbortController();
     const gone = () => abort.abort("gone");
     if (cancel) this.#request.signal.addEventListener("abort", gone);
     let waitsFor = "body cut short";
     const timer = setTimeout(() => abort.abort(waitsFor), responseSeconds * 1000);
     try {
-      const body = await this.#outboundBody(bytes, abort);
+      const body = instead ?? (await this.#outboundBody(bytes, abort));
       waitsFor = "timeout";
       const init = { method, headers: toHeaders(fields), body, redirect: "manual", signal: abort.signal };
       const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));

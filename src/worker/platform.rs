@@ -110,6 +110,7 @@ extern "C" {
         fields: &str,
         limits: &JsValue,
         cancel: bool,
+        instead: Option<Vec<u8>>,
     ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, catch)]
@@ -376,6 +377,7 @@ impl Transport for Workers {
                 &write_fields(request.fields()),
                 &limits,
                 request.cancel_on_disconnect(),
+                request.body().map(<[u8]>::to_vec),
             )
             .await
             .map_err(|failure| failed(&failure))?;

@@ -382,3 +382,64 @@ fn limits_by_a_binding_and_without_it() {
     let status = || world.call(&gateway, call(Claims::good(), "t")).status;
     assert_eq!([status(), status()], [200, 429]);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn where_any_name_passes_a_hidden_one_gets_the_servers_own_words() {
+    let gateway = gate(json!([
+        { "id": "no", "effect": "deny", "tools": ["secret_tool"], "prompts": ["secret"], "resources": ["a:secret"] },
+        { "effect": "allow", "tools": ["*"], "prompts": ["*"], "resources": ["*"] },
+    ]));
+    // A server that repeats the name, as the ones that people use do.
+    let ask = |request: Request, chunk: usize| {
+        let world = World::new();
+        world.origin_body(b"none", 1);
+        world.call(&gateway, request.clone());
+        let sent = world.sent().pop().expect("something was asked for");
+        let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+        let name = body["params"]["name"].as_str().or(body["params"]["uri"].as_str()).expect("a name").to_owned();
+        if let Some(field) = sent.fields.get("mcp-name") {
+            assert_eq!(field, name);
+        }
+        let answer = json!({ "jsonrpc": "2.0", "id": 7, "error": { "code": -32602, "message": format!("Tool {name} not found: {name}") } });
+        let world = World::new();
+        world.origin_body(answer.to_string().as_bytes(), chunk);
+        let reply = world.call(&gateway, request);
+        (
+            name,
+            reply.status,
+            reply.body,
+            world.last_request()["reason"].clone(),
+            world.last_request()["decision"].clone(),
+        )
+    };
+    for chunk in [1, 3, 7, 1_000] {
+        let (name, status, body, reason, decision) = ask(call(Claims::good(), "secret_tool"), chunk);
+        assert!(name != "secret_tool" && name.len() == 33, "{name}");
+        let (absent_name, absent_status, absent_body, ..) = ask(call(Claims::good(), "not_a_tool"), chunk);
+        assert_eq!((absent_name.as_str(), absent_status), ("not_a_tool", status));
+        assert_eq!(body.replace("secret_tool", "not_a_tool"), absent_body);
+        assert_eq!((reason, decision), (json!("not_permitted"), json!("deny")));
+    }
+    let (name, _, body, ..) =
+        ask(modern(Claims::good(), "tools/call", json!({ "name": "secret_tool", "arguments": { "x": 1 } })), 5);
+    assert!(name != "secret_tool" && body.contains("Tool secret_tool not found"), "{body}");
+    let (name, _, body, ..) = ask(message(Claims::good(), "resources/read", json!({ "uri": "a:secret" })), 5);
+    assert!(name != "a:secret" && body.contains("Tool a:secret not found"), "{body}");
+    // In lists it is not there, and a batch with it is refused whole.
+    let world = World::new();
+    world.origin_body(br#"{"id":7,"result":{"tools":[{"name":"secret_tool"},{"name":"b"}]}}"#, 9);
+    let list = world.call(&gateway, message(Claims::good(), "tools/list", json!({})));
+    assert!(!list.body.contains("secret_tool"));
+    // Where only a step-up opens what nobody has heard of, that is what is answered.
+    let stepping = gate(json!([
+        { "effect": "deny", "tools": ["hidden"] },
+        { "effect": "step_up", "scopes": ["more"], "tools": ["*"] },
+    ]));
+    let answer = |tool: &str| {
+        let world = World::new();
+        let reply = world.call(&stepping, call(Claims::good(), tool));
+        (reply.status, reply.field("www-authenticate").to_owned(), reply.body, world.sent().len())
+    };
+    assert_eq!(answer("hidden"), answer("nothing"));
+    assert_eq!(answer("hidden").0, 403);
+}

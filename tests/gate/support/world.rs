@@ -435,7 +435,11 @@ impl Transport for World {
             fields: request.fields().clone(),
             service: request.service().map(str::to_owned),
             cancel_on_disconnect: request.cancel_on_disconnect(),
-            body: if request.body_bytes() == 0 { Vec::new() } else { body.clone() },
+            body: match request.body() {
+                Some(instead) => instead.to_vec(),
+                None if request.body_bytes() == 0 => Vec::new(),
+                None => body.clone(),
+            },
         });
         let usual =
             || Ok(InboundHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
