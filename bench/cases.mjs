@@ -1,0 +1,124 @@
+// What is measured: who answers what, with which tokens, and which figures of results.json come of it.
+//
+// Tokens: `repeat` one token for all requests, or as many in turn as the contestant's name says after `#`; `fresh` each
+// once; `forged` each once, with a signature of somebody else's; `none`. `share` is how many of the usual number of
+// requests are sent, where each costs more.
+import { ALGORITHMS } from "./names.mjs";
+import { CALL, LIST, STREAM } from "./requests.mjs";
+
+const FLOOR = "floor";
+const JOSE = "jose";
+const PROVIDER = "workers-oauth-provider";
+const PLAIN = "portcullis:plain";
+const RULES = "portcullis:rules";
+
+export const CASES = [
+  {
+    name: "repeat",
+    title: "tools/call, a token that was seen before",
+    algorithms: ALGORITHMS,
+    contestants: [FLOOR, JOSE, PROVIDER, PLAIN],
+    ratios: {
+      repeat_vs_jose: [PLAIN, JOSE],
+      repeat_vs_floor: [PLAIN, FLOOR],
+      repeat_vs_workers_oauth_provider: [PLAIN, PROVIDER],
+    },
+  },
+  {
+    name: "first_seen",
+    title: "tools/call, each token once",
+    algorithms: ALGORITHMS,
+    tokens: "fresh",
+    contestants: [FLOOR, JOSE, PLAIN],
+    ratios: { first_seen_vs_jose: [PLAIN, JOSE] },
+  },
+  {
+    name: "assertion",
+    title: "tools/call, with identity assertion",
+    contestants: [FLOOR, JOSE, "portcullis:assertion"],
+  },
+  {
+    name: "rules",
+    title: "tools/call, with tool rules, decision log and identity assertion",
+    contestants: [FLOOR, JOSE, RULES],
+    ratios: { rules_log_assertion_vs_jose: [RULES, JOSE] },
+  },
+  {
+    name: "unauthorized",
+    title: "401, no token",
+    tokens: "none",
+    status: 401,
+    contestants: [JOSE, PROVIDER, PLAIN],
+    ratios: { unauthorized_vs_jose: [PLAIN, JOSE] },
+  },
+  {
+    name: "forged",
+    title: "401, each token once, with a false signature",
+    tokens: "forged",
+    status: 401,
+    contestants: [JOSE, PLAIN],
+  },
+  {
+    name: "sse",
+    title: "tools/call, answered with a stream of 100 events",
+    request: STREAM,
+    share: 0.25,
+    contestants: [FLOOR, JOSE, PLAIN],
+    ratios: { sse_vs_floor: [PLAIN, FLOOR] },
+  },
+  {
+    name: "list",
+    title: "tools/list of 200 tools",
+    request: LIST,
+    share: 0.5,
+    contestants: [FLOOR, JOSE, PLAIN, "portcullis:listFilter"],
+    ratios: { list_filtered_vs_floor: ["portcullis:listFilter", FLOOR] },
+  },
+  {
+    name: "list_cached",
+    title: "tools/list of 200 tools that a cache may serve",
+    request: LIST,
+    share: 0.5,
+    contestants: ["floor:public", "portcullis:listCache"],
+    ratios: { list_cached_vs_floor: ["portcullis:listCache", "floor:public"] },
+  },
+  {
+    name: "growth_rules",
+    title: "growth from 10 to 10,000 rules",
+    contestants: [RULES, "portcullis:manyRules"],
+    ratios: { growth_rules: ["portcullis:manyRules", RULES] },
+  },
+  {
+    name: "growth_resources",
+    title: "growth from 1 to 100 resources",
+    contestants: [PLAIN, "portcullis:resources"],
+    ratios: { growth_resources: ["portcullis:resources", PLAIN] },
+  },
+  {
+    name: "growth_cached_tokens",
+    title: "growth from 10 to 5,000 cached tokens",
+    contestants: ["portcullis:plain#10", "portcullis:plain#5000"],
+    ratios: { growth_cached_tokens: ["portcullis:plain#5000", "portcullis:plain#10"] },
+  },
+].map((one) => ({
+  request: CALL,
+  tokens: "repeat",
+  status: 200,
+  algorithms: [ALGORITHMS[0]],
+  share: 1,
+  ratios: {},
+  ...one,
+}));
+
+/** The cases whose latency is measured at a fixed rate: a share of what the floor can do. */
+export const LATENCY = [
+  { name: "repeat", load: 0.15 },
+  { name: "sse", load: 0.08 },
+];
+
+/** Who starts cold, with the first case's call; and whose memory is watched. */
+export const COLD_START = CASES[0];
+export const MEMORY = [FLOOR, JOSE, PLAIN];
+
+/** What is no case and still can be chosen by name. */
+export const EXPERIMENTS = ["latency", "cold_start", "memory"];

@@ -1,0 +1,61 @@
+// Who takes part: each is the modules and bindings of a Worker.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { exportJWK, generateKeyPair } from "jose";
+import { portcullisBindings } from "./contestants/portcullis.mjs";
+import { compatibility } from "./settings.mjs";
+
+/** What a contestant's file and its packages come to, as wrangler would upload it. */
+async function bundle(name) {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(`contestants/${name}.mjs`, import.meta.url))],
+    bundle: true,
+    format: "esm",
+    target: "es2024",
+    minify: true,
+    write: false,
+    external: ["cloudflare:*", "node:*"],
+    conditions: ["workerd", "worker", "browser"],
+    logLevel: "error",
+  });
+  return { "index.js": outputFiles[0].contents };
+}
+
+/** All contestants by name: `find` gives one, and nothing where what it should do is not there yet. */
+export async function makeContestants(buildFolder) {
+  const script = { floor: {}, jose: {}, "workers-oauth-provider": {} };
+  for (const name of Object.keys(script)) script[name] = await bundle(name);
+  const portcullis = {
+    "index.js": readFileSync(join(buildFolder, "index.js")),
+    "index_bg.wasm": readFileSync(join(buildFolder, "index_bg.wasm")),
+  };
+  const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const assertionKey = { ...(await exportJWK(privateKey)), kid: "assertion", alg: "ES256" };
+
+  return {
+    /**
+     * `floor`, `jose`, `workers-oauth-provider`, or `portcullis` with one of its documents after a colon; `places` has
+     * the URLs of the world.
+     */
+    find(name, places) {
+      const [who, kind] = name.split(":");
+      if (who === "portcullis") {
+        const bindings = portcullisBindings(kind, places, assertionKey);
+        return bindings && { name, modules: portcullis, bindings, flags: compatibility.flags };
+      }
+      const origin = kind === "public" ? places.publicOrigin : places.origin;
+      const bindings = { ORIGIN: origin, JWKS_URI: places.jwksUri };
+      return { name, modules: script[who], bindings, kv: who === "workers-oauth-provider" };
+    },
+    /** Bytes of each bundle, gzipped, as it is uploaded. */
+    sizes() {
+      const size = (modules) =>
+        Object.values(modules).reduce((sum, content) => sum + gzipSync(content, { level: 9 }).length, 0);
+      const all = Object.entries({ ...script, portcullis });
+      return Object.fromEntries(all.map(([name, modules]) => [name, size(modules)]));
+    },
+  };
+}

@@ -1,0 +1,57 @@
+// Portcullis as it is built, in the configurations that are measured: the documents of docs/configuration.md.
+import { GATE, ISSUER, SCOPE } from "../names.mjs";
+
+const ASSERTION_KEY = "ASSERTION_KEY";
+
+/** The smallest document. The key set's URL is given, as it is to the others: one fetch, no discovery. */
+const document = ({ jwksUri, origin, development }, { resource = {}, resources = [], ...more } = {}) => ({
+  public_url: GATE,
+  ...(development && { development }),
+  issuers: [{ name: "idp", issuer: ISSUER, jwks_uri: jwksUri }],
+  resources: [{ path: "/mcp", origin, issuers: ["idp"], scopes: [SCOPE], ...resource }, ...resources],
+  ...more,
+});
+
+const assertion = { identity_assertion: { key_secret: ASSERTION_KEY } };
+
+/**
+ * Rules that let every caller use the tools whose names begin with `read_` (the calls that are measured are among them)
+ * and hide the others, and a record of decisions. Of many, all but these name tools that nobody calls.
+ */
+const rules = (count) => ({
+  decision_log: {},
+  resource: {
+    cache_lists: false,
+    rules: [
+      ...Array.from({ length: count - 1 }, (_, at) => ({ effect: "deny", tools: [`other_${at}`] })),
+      { id: "read", effect: "allow", tools: ["read_*"] },
+    ],
+  },
+});
+
+/** The same, with lists kept as long as their origin server says. */
+const keeping = { resource: { ...rules(10).resource, cache_lists: true } };
+
+const resources = (count, { origin }) =>
+  Array.from({ length: count }, (_, at) => ({
+    path: `/other-${at}/mcp`,
+    origin: `${origin}/other-${at}`,
+    issuers: ["idp"],
+    scopes: [SCOPE],
+  }));
+
+/** The documents by name, for the URLs of `places`. */
+const DOCUMENTS = {
+  plain: (places) => document(places),
+  assertion: (places) => document(places, assertion),
+  rules: (places) => document(places, { ...rules(10), ...assertion }),
+  manyRules: (places) => document(places, { ...rules(10_000), ...assertion }),
+  listFilter: (places) => document(places, { resource: rules(10).resource }),
+  listCache: (places) => document({ ...places, origin: places.publicOrigin }, keeping),
+  resources: (places) => document(places, { resources: resources(99, places) }),
+};
+
+/** The bindings for one of them; `assertionKey` is a private JWK. */
+export function portcullisBindings(kind, places, assertionKey) {
+  return { PORTCULLIS: DOCUMENTS[kind](places), [ASSERTION_KEY]: JSON.stringify(assertionKey) };
+}

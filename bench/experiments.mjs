@@ -1,0 +1,73 @@
+// What is not CPU: latency at a fixed rate, cold starts, memory.
+import { exchange } from "./http.mjs";
+import { enterAll, serve } from "./measure.mjs";
+import { CALL } from "./requests.mjs";
+
+const ALG = "RS256";
+
+/** Percentiles in milliseconds by round, at a rate that is a share of what the floor serves when it is full. */
+export async function latency(setting, chosen, load, { latency: { rounds, seconds }, warmup, connections }) {
+  const { entered } = await enterAll(setting, chosen, ALG, 0);
+  const rows = entered.map(({ name }) => ({ name, p50: [], p99: [], firstByte: [] }));
+  try {
+    const { request } = chosen;
+    let full;
+    for (const one of entered) {
+      await serve(setting, one, { request, connections, count: Math.ceil(warmup * chosen.share) });
+      const { perSecond } = await serve(setting, one, { request, connections, count: 500 * chosen.share });
+      full ??= perSecond; // the floor is the first
+    }
+    const rate = Math.round(full * load);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [at, one] of entered.entries()) {
+        const job = { request, connections: 4 * connections, count: Math.ceil(rate * seconds), rate };
+        const figures = await serve(setting, one, job);
+        for (const name of ["p50", "p99", "firstByte"]) rows[at][name].push(figures[name]);
+      }
+    }
+    return { name: chosen.name, title: chosen.title, rate, rows };
+  } finally {
+    for (const one of entered) await one.stop();
+  }
+}
+
+/** Milliseconds from the start of a workerd process to the last byte of its first answer, a `tools/call`. */
+export async function coldStart(setting, chosen, { coldStarts }) {
+  const { entered } = await enterAll(setting, chosen, ALG, 0);
+  // They were only needed to make tokens and configurations.
+  for (const one of entered) await one.stop();
+  const rows = entered.map(({ name }) => ({ name, milliseconds: [] }));
+  for (let round = 0; round < coldStarts; round += 1) {
+    for (const [at, one] of entered.entries()) {
+      const token = one.ownToken ?? (await setting.issuer.token(ALG));
+      const begun = performance.now();
+      const instance = await setting.start(one.prepared);
+      const { status } = await exchange(instance.port, CALL, token);
+      rows[at].milliseconds.push(performance.now() - begun);
+      await instance.stop();
+      if (status !== 200) throw new Error(`${one.name} answered its first request with ${status}`);
+    }
+  }
+  return { rows };
+}
+
+/** Resident memory of workerd while it serves many tokens in turn. */
+export async function memory(setting, contestants, { memory: { requests, tokens, readings }, connections }) {
+  const file = await setting.issuer.file(ALG, tokens);
+  const rows = [];
+  for (const name of contestants) {
+    const instance = await setting.start(setting.prepare(name));
+    const { body } = await exchange(instance.port, CALL, await setting.issuer.token(ALG));
+    const expect = { status: 200, bytes: Buffer.byteLength(body) };
+    const resident = [instance.resident()];
+    const count = requests / readings;
+    for (let at = 0; at < readings; at += 1) {
+      const place = { file, from: (at * count) % tokens, cycle: tokens };
+      await setting.load({ port: instance.port, request: CALL, tokens: place, expect, connections, count });
+      resident.push(instance.resident());
+    }
+    rows.push({ name, resident });
+    await instance.stop();
+  }
+  return { requests, tokens, rows };
+}

@@ -1,0 +1,25 @@
+// The processes beside workerd: the clients, and all that is outside of the gate.
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { aside } from "./processes.mjs";
+
+/** Starts a file of this folder; `ask(task, input)` gives it work, one at a time, and what comes of it. */
+export function startHelper(file) {
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)));
+  aside(child.pid);
+  return {
+    ask(task, input) {
+      return new Promise((resolve, reject) => {
+        const ended = (code) => reject(new Error(`${file} ended with ${code}`));
+        child.once("exit", ended);
+        child.once("message", (answer) => {
+          child.off("exit", ended);
+          if (answer?.error) reject(new Error(answer.error));
+          else resolve(answer);
+        });
+        child.send({ task, input });
+      });
+    },
+    stop: () => child.disconnect(),
+  };
+}

@@ -1,0 +1,69 @@
+// Everything that is outside of the gate, in a process of its own: the MCP server, the identity provider's documents, and
+// the platform's stores. The answers are fixed, and making them costs as little as it can.
+import { createServer } from "node:http";
+import { ISSUER, JWKS_URI, ORIGIN, PUBLIC_ORIGIN } from "./names.mjs";
+import { ANSWERS } from "./requests.mjs";
+import { asked, cache, kv } from "./stores.mjs";
+
+const path = (url) => new URL(url).pathname;
+const JSON_TYPE = "application/json";
+
+const documents = new Map();
+let published = 0;
+let count = 0;
+let last;
+
+function fixed(response, body, type = JSON_TYPE) {
+  response.writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
+}
+
+/** Each event in a write, and so in a chunk, of its own. */
+function stream(response) {
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
+  let at = 0;
+  const next = () => {
+    response.write(ANSWERS.events[at]);
+    at += 1;
+    if (at < ANSWERS.events.length) setImmediate(next);
+    else response.end();
+  };
+  next();
+}
+
+function answer(request, response) {
+  if (documents.has(request.url)) {
+    published += 1;
+    return fixed(response, documents.get(request.url));
+  }
+  count += 1;
+  last = request.headers;
+  const { "mcp-method": method, "mcp-name": name } = request.headers;
+  if (method === "tools/list")
+    return fixed(response, request.url === path(PUBLIC_ORIGIN) ? ANSWERS.publicList : ANSWERS.list);
+  if (name === "read_2") return stream(response);
+  if (request.url.startsWith(path(ORIGIN))) return fixed(response, ANSWERS.call);
+  response.writeHead(404).end();
+}
+
+const world = createServer((request, response) => {
+  request.on("end", () => answer(request, response)).resume();
+});
+
+async function listen(server) {
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server.address().port;
+}
+
+const tasks = {
+  async start({ jwks }) {
+    documents.set(path(JWKS_URI), JSON.stringify(jwks));
+    const metadata = { issuer: ISSUER, jwks_uri: JWKS_URI };
+    documents.set("/.well-known/oauth-authorization-server", JSON.stringify(metadata));
+    return { world: await listen(world), kv: await listen(kv()), cache: await listen(cache()) };
+  },
+  /** How many requests reached the MCP server so far, with the fields of the last, and how many all else. */
+  seen: () => ({ count, last, others: published + asked.count }),
+};
+
+process.on("message", async ({ task, input }) => process.send(await tasks[task](input)));
+process.on("disconnect", () => process.exit());

@@ -1,0 +1,129 @@
+// The table for people.
+import { KEYS } from "./results.mjs";
+
+const TARGETS = {
+  repeat_vs_jose: 0.97,
+  repeat_vs_floor: 1,
+  first_seen_vs_jose: 1.03,
+  rules_log_assertion_vs_jose: 1.1,
+  unauthorized_vs_jose: 1,
+  repeat_vs_workers_oauth_provider: 0.55,
+  sse_vs_floor: 1.02,
+  list_filtered_vs_floor: 1.25,
+  list_cached_vs_floor: 0.7,
+  cold_start_vs_jose: 1.5,
+  growth_rules: 1.2,
+  growth_resources: 1.2,
+  growth_cached_tokens: 1.2,
+};
+const BUNDLE_TARGET = 350_000;
+
+const fixed = (value, digits) => (value === undefined || value === null ? "–" : value.toFixed(digits));
+const spread = (value, digits) =>
+  value ? `${fixed(value.median, digits)} (${fixed(value.low, digits)}–${fixed(value.high, digits)})` : "–";
+const kilobytes = (bytes) => `${fixed(bytes / 1_000, 0)} KB`;
+const megabytes = (bytes) => `${fixed(bytes / 2 ** 20, 0)} MiB`;
+
+function table(heads, rows) {
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  return [line(heads), line(heads.map((_, at) => (at === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
+}
+
+const section = (title, ...parts) => [`## ${title}`, ...parts].join("\n\n");
+
+function ratios({ intervals, bundles }) {
+  const row = (key) => [`\`${key}\``, spread(intervals[key], 3), `≤ ${fixed(TARGETS[key], 2)}`];
+  const bundle = ["`bundle_gzip_bytes`", kilobytes(bundles.portcullis), `≤ ${kilobytes(BUNDLE_TARGET)}`];
+  return section(
+    "Ratios",
+    "RS256; the median of the rounds' ratios, and its 90 % interval. A dash: not measured, or not there yet.",
+    table(["", "ratio", "target"], [...KEYS.map(row), bundle]),
+  );
+}
+
+function cases({ cases: list }) {
+  const rows = list.flatMap(({ title, alg, rows, missing }) => [
+    ...rows.map(({ name, cpu, perSecond, subrequests, toFloor, toJose }) => [
+      `${title}, ${alg}: **${name}**`,
+      spread(cpu, 0),
+      fixed(perSecond.median, 0),
+      fixed(subrequests.median, 2),
+      spread(toFloor, 2),
+      spread(toJose, 2),
+    ]),
+    ...missing.map((name) => [`${title}, ${alg}: **${name}**`, "not there yet", "–", "–", "–", "–"]),
+  ]);
+  const legend =
+    "Subrequests are those for each request beside the one to the MCP server: key sets, KV, the cache (Miniflare's own stores are not counted).";
+  return section(
+    "CPU",
+    legend,
+    table(["", "µs for each request", "requests/s", "subrequests", "to floor", "to jose"], rows),
+  );
+}
+
+function latency({ latency: list }) {
+  const rows = list.flatMap(({ title, rate, rows }) =>
+    rows.map(({ name, p50, p99, firstByte, toFloor }) => [
+      `${title}, ${rate}/s: **${name}**`,
+      spread(p50, 2),
+      spread(p99, 2),
+      spread(firstByte, 2),
+      spread(toFloor, 2),
+    ]),
+  );
+  const heads = ["ms", "p50", "p99", "first byte, p50", "first byte to floor"];
+  return section("Latency at a fixed rate", table(heads, rows));
+}
+
+function coldStart({ coldStart: list }) {
+  const rows = list.map((row) => [
+    `**${row.name}**`,
+    spread(row.milliseconds, 0),
+    spread(row.toFloor, 2),
+    spread(row.toJose, 2),
+  ]);
+  return section(
+    "Cold start",
+    "From the start of a workerd process to the last byte of its first answer, keys fetched.",
+    table(["", "ms", "to floor", "to jose"], rows),
+  );
+}
+
+function memory({ memory: { requests, tokens, rows: list } }) {
+  const rows = list.map(({ name, end, lastHalf, aboveFloor }) => [
+    `**${name}**`,
+    megabytes(end),
+    megabytes(aboveFloor),
+    `${fixed(100 * lastHalf, 1)} %`,
+  ]);
+  return section(
+    "Memory",
+    `Resident memory of workerd after ${requests.toLocaleString("en")} requests with ${tokens.toLocaleString("en")} tokens in turn.`,
+    table(["", "resident", "above the floor", "spread in the last half"], rows),
+  );
+}
+
+function bundles({ bundles: sizes }) {
+  const rows = Object.entries(sizes).map(([name, bytes]) => [`**${name}**`, kilobytes(bytes)]);
+  return section("Bundle, gzipped", table(["", "size"], rows));
+}
+
+function surroundings({ date, command, machine, versions, through, size }) {
+  const used = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const { cpu, cores, memory_gb, linux, pinning } = machine;
+  return `\`${command}\`, ${date}, ${cpu}, ${cores} cores, ${memory_gb} GB, Linux ${linux}; ${used.join(", ")}.
+${size.rounds} rounds of ${size.requests} requests (fewer where each costs more) over ${size.connections} connections;
+each contestant in a process of its own, in ${through}; ${pinning}. CPU is that of the workerd process alone; the MCP
+server, the identity provider, the clients and (except in Miniflare) KV and the cache are other processes.`;
+}
+
+const PARTS = { cases, latency, coldStart, memory };
+
+export function report(results) {
+  const parts = Object.entries(PARTS)
+    .filter(([name]) => results[name] && results[name].length !== 0)
+    .map(([, part]) => part(results));
+  const head = "<!-- Written by `npm run bench`. -->\n# What the gate costs";
+  return `${[head, surroundings(results), ratios(results), ...parts, bundles(results)].join("\n\n")}\n`;
+}

@@ -1,0 +1,78 @@
+// What is asked of every contestant, byte for byte the same; and what the origin server answers.
+import { GATE } from "./names.mjs";
+
+const VERSION = "2026-07-28";
+const EVENTS = 100;
+const TOOLS = 200;
+
+/** Text of so many bytes that does not look like anything. */
+const filler = (bytes) =>
+  "The quick brown fox jumps over the lazy dog. ".repeat(bytes / 45 + 1).slice(0, bytes);
+
+function request(method, name, params) {
+  const body = JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method,
+    params: {
+      ...params,
+      _meta: {
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientInfo": { name: "bench", version: "1.0.0" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+      },
+    },
+  });
+  return {
+    method: "POST",
+    path: "/mcp",
+    fields: {
+      host: new URL(GATE).host,
+      // As behind the edge, where TLS has ended: workerd then says `https` to the Worker.
+      "x-forwarded-proto": "https",
+      accept: "application/json, text/event-stream",
+      "content-type": "application/json",
+      "content-length": String(Buffer.byteLength(body)),
+      "mcp-protocol-version": VERSION,
+      "mcp-method": method,
+      ...(name && { "mcp-name": name }),
+      "user-agent": "bench/1.0",
+    },
+    body,
+  };
+}
+
+const result = (value) =>
+  JSON.stringify({ jsonrpc: "2.0", id: 1, result: { resultType: "complete", ...value } });
+
+const tool = (_, at) => ({
+  name: at % 2 === 0 ? `read_${at}` : `write_${at}`,
+  description: filler(60),
+  inputSchema: { type: "object", properties: { text: { type: "string" } }, required: ["text"] },
+});
+const tools = Array.from({ length: TOOLS }, tool);
+const list = (cacheScope) => result({ tools, ttlMs: 300_000, cacheScope });
+
+const event = (_, at) => {
+  const note = {
+    method: "notifications/progress",
+    params: { progressToken: 1, progress: at, message: filler(60) },
+  };
+  const data = at < EVENTS - 1 ? JSON.stringify({ jsonrpc: "2.0", ...note }) : result({ content: [] });
+  return `event: message\ndata: ${data}\n\n`;
+};
+
+/** A `tools/call` of 1 KB. */
+export const CALL = request("tools/call", "read_0", { name: "read_0", arguments: { text: filler(720) } });
+/** One whose answer is a stream. */
+export const STREAM = request("tools/call", "read_2", { name: "read_2", arguments: { text: filler(720) } });
+/** `tools/list`. */
+export const LIST = request("tools/list", undefined, {});
+
+/** The answers: 1 KB, 100 events, 200 tools of which a cache must keep out, and 200 that it may have. */
+export const ANSWERS = {
+  call: result({ content: [{ type: "text", text: filler(920) }] }),
+  events: Array.from({ length: EVENTS }, event),
+  list: list("private"),
+  publicList: list("public"),
+};

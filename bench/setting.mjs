@@ -1,0 +1,94 @@
+// What a run needs and has once: the helpers, keys and tokens, the contestants.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { check } from "./checks.mjs";
+import { makeContestants } from "./contestants.mjs";
+import { startHelper } from "./helpers.mjs";
+import * as miniflare from "./miniflare.mjs";
+import { providerToken } from "./provider.mjs";
+import { makeIssuer } from "./tokens.mjs";
+import * as workerd from "./workerd.mjs";
+
+export async function makeSetting(build) {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const issuer = await makeIssuer(folder);
+  // It has other keys under the same key ids.
+  const stranger = await makeIssuer(folder);
+  const contestants = await makeContestants(build);
+  const world = startHelper("origin.mjs");
+  const clients = startHelper("load.mjs");
+  const ports = await world.ask("start", { jwks: issuer.jwks });
+  const pools = new Map();
+
+  /** A file with at least so many tokens: made where there is none, and used again by the next case. */
+  async function pool(who, alg, count) {
+    const key = `${who === issuer}/${alg}`;
+    if (!(pools.get(key)?.count >= count)) pools.set(key, { count, file: await who.file(alg, count) });
+    return pools.get(key).file;
+  }
+
+  /** What a contestant sends in a case: its tokens, those that are used once from their first on. */
+  async function tokensFor(name, { tokens }, alg, needed) {
+    const cycle = Number(name.split("#")[1] ?? 1);
+    if (tokens === "none") return undefined;
+    if (tokens === "repeat") return { file: await pool(issuer, alg, cycle), from: 0, cycle };
+    return { file: await pool(tokens === "forged" ? stranger : issuer, alg, needed), from: 0 };
+  }
+
+  /** One that answers its first request with a token of its own. */
+  async function ownTokens(port) {
+    const token = await providerToken(port);
+    const file = join(folder, `provider-${port}.tokens`);
+    writeFileSync(file, token);
+    return { token, tokens: { file, from: 0, cycle: 1 } };
+  }
+
+  /** The run with contestants that start in one way: in workerd alone, or in Miniflare. */
+  function settingIn({ places, prepare, start }) {
+    const setting = {
+      issuer,
+      stranger,
+      start,
+      seen: () => world.ask("seen"),
+      load: (job) => clients.ask("run", job),
+
+      /** What `start` starts; nothing where what it should do is not there yet. */
+      prepare(name) {
+        const contestant = contestants.find(name.split("#")[0], places(ports));
+        return contestant && prepare({ ...contestant, name }, ports, folder);
+      },
+
+      /** Starts a contestant for a case and checks it. */
+      async enter(name, chosen, alg, needed) {
+        const prepared = setting.prepare(name);
+        if (prepared === undefined) return undefined;
+        const instance = await start(prepared);
+        const own = name === "workers-oauth-provider" ? await ownTokens(instance.port) : undefined;
+        const tokens = await tokensFor(name, chosen, alg, needed);
+        const signer = chosen.tokens === "forged" ? stranger : issuer;
+        const shown = tokens && (own?.token ?? (await signer.token(alg)));
+        const expect = await check(instance, chosen, shown, setting, alg);
+        return {
+          ...instance,
+          prepared,
+          ownToken: own?.token,
+          tokens: tokens && (own?.tokens ?? tokens),
+          expect,
+        };
+      },
+    };
+    return setting;
+  }
+
+  return {
+    inWorkerd: settingIn(workerd),
+    inMiniflare: settingIn(miniflare),
+    sizes: contestants.sizes,
+    close() {
+      world.stop();
+      clients.stop();
+    },
+  };
+}

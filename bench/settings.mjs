@@ -1,0 +1,33 @@
+// Where things are, and how much is done.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parse } from "smol-toml";
+
+export const root = fileURLToPath(new URL("..", import.meta.url));
+
+const { compatibility_date, compatibility_flags = [] } = parse(readFileSync(`${root}/wrangler.toml`, "utf8"));
+
+/** Everybody has the date; the flags are what Portcullis asks for, and nobody else has to pay for. */
+export const compatibility = { date: compatibility_date, flags: compatibility_flags };
+
+/** A quick run shows that all works and roughly where things stand. */
+export const SIZES = {
+  full: {
+    rounds: 15,
+    requests: 2_000,
+    warmup: 3_000,
+    connections: 16,
+    latency: { rounds: 5, seconds: 4 },
+    coldStarts: 15,
+    memory: { requests: 1_000_000, tokens: 100_000, readings: 20 },
+  },
+  quick: {
+    rounds: 7,
+    requests: 600,
+    warmup: 600,
+    connections: 16,
+    latency: { rounds: 2, seconds: 1 },
+    coldStarts: 3,
+    memory: { requests: 10_000, tokens: 1_000, readings: 10 },
+  },
+};
