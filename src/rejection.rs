@@ -32,6 +32,9 @@ pub enum Rejection {
         target: Option<Kind>,
         /// The era, which decides how it is said.
         era: Era,
+        /// Answers come apart from their requests (2024-11-05): what is answered to the request itself is looked at for its
+        /// status alone.
+        apart: bool,
     },
     /// The path has no single meaning.
     AmbiguousPath(AmbiguousPath),
@@ -331,7 +334,7 @@ impl Rejection {
 
     /// What servers say of things that they do not have: an error in an answer, which clients take for what it is. A
     /// refusal that looked like one would tell that there is something.
-    fn absent(target: Option<Kind>, era: Era) -> Disclosure {
+    fn absent(target: Option<Kind>, era: Era, apart: bool) -> Disclosure {
         let (status, code, message) = match (target, era) {
             (Some(Kind::Tool), _) => (200, INVALID_PARAMS, "Unknown tool."),
             (Some(Kind::Prompt), _) => (200, INVALID_PARAMS, "Unknown prompt."),
@@ -340,7 +343,7 @@ impl Rejection {
             (None, Era::Modern) => (404, METHOD_NOT_FOUND, "Method not found."),
             (None, Era::Legacy) => (200, METHOD_NOT_FOUND, "Method not found."),
         };
-        Disclosure { code, ..Disclosure::plain(status, message) }
+        Disclosure { code, ..Disclosure::plain(if apart { 404 } else { status }, message) }
     }
 
     /// The id of the refused message, where the reason has it.
@@ -358,7 +361,7 @@ impl Rejection {
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
-            Self::Absent { target, era } => Self::absent(*target, *era),
+            Self::Absent { target, era, apart } => Self::absent(*target, *era, *apart),
             Self::FieldsDisagree { .. } => Disclosure {
                 code: HEADER_MISMATCH,
                 ..Disclosure::plain(

@@ -12,7 +12,8 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 /** A program of npm's. */
 export const npmBin = (name) => join(root, "node_modules", ".bin", name);
 
-const cache =
+/** Where they are. */
+export const cache =
   process.env.PORTCULLIS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "portcullis");
 
 /** The version of a crate in Cargo.lock. */

@@ -252,7 +252,7 @@ impl Config {
         if self.sessions.is_none() {
             warnings.push(
                 "sessions is off: session ids of old-era origin servers travel unsealed, so whoever has one and a token of \
-                 their own can use it"
+                 their own can use it; and servers of 2024-11-05 (HTTP+SSE) cannot be used"
                     .to_owned(),
             );
         }

@@ -12,11 +12,11 @@ use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::session::{Holder, NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter};
-use crate::policy::Permit;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, Policy, StepUpInLists, Verdict, methods_of};
-use crate::policy::decoy::{Decoy, Restore};
+use crate::policy::decoy::Restore;
 use crate::policy::operation::{Kind, Operation};
+use crate::policy::{Permit, SessionUse};
 use crate::rejection::Rejection;
 use crate::time::UnixMillis;
 use crate::transport::head::Method;
@@ -50,8 +50,9 @@ struct Recipient {
     paged: bool,
     /// The name under which it may be kept.
     keep_as: Option<String>,
-    /// A name stood in for another, which its answer must have.
-    decoy: Option<Decoy>,
+    /// Names stood in for others, which the answer must have.
+    decoys: bool,
+    session: SessionUse,
 }
 
 impl Awaited {
@@ -91,8 +92,13 @@ impl Awaited {
             head.fields.remove("mcp-session-id");
             if let (Some(id), Era::Legacy) = (id, to.era) {
                 let holder = Holder { subject: &to.caller.subject, resource: &to.identifier };
-                let sealed = sessions.seal(&id, Purpose::Session, holder, random, now);
-                let sealed = sealed.ok_or(Rejection::Internal("the origin server's session id is too long"))?;
+                let sealed = match &to.session {
+                    // An origin server that repeats the id makes no session older or younger.
+                    SessionUse::Id { id: known, sealed } if *known == id => sealed.clone(),
+                    _ => sessions
+                        .seal(&id, Purpose::Session, holder, random, now)
+                        .ok_or(Rejection::Internal("the origin server's session id is too long"))?,
+                };
                 head.fields.set("mcp-session-id", sealed);
             }
         }
@@ -110,7 +116,7 @@ impl Recipient {
         let resource: &Resource = inspected.resource(config)?;
         let admitted = permit.admitted();
         let calls = || inspected.messages().unwrap_or_default().iter().filter_map(Message::call);
-        let is_list = |call: &Call| call.method.ends_with("/list");
+        let is_list = |call: &Call| call.is_list();
         Some(Self {
             caller: inspected.caller()?,
             policy: resource.policy.as_ref().filter(|policy| !policy.observe).cloned(),
@@ -123,30 +129,35 @@ impl Recipient {
             lists: calls().any(is_list),
             paged: calls().any(|call| call.params.cursor.is_some()),
             keep_as: list_cache::name(inspected, resource),
-            decoy: permit.decoy().cloned(),
+            decoys: !permit.decoys().is_empty(),
+            session: permit.session().clone(),
         })
     }
 
     fn filter(self, head: &InboundHead, random: [u8; NONCE_BYTES], now: UnixMillis) -> Option<BodyFilter> {
-        // Whatever a stream of the old era's GET carries was asked for elsewhere, lists among it.
-        let stream = self.method == Method::Get && self.era == Era::Legacy && head.is_event_stream();
-        if let Some(decoy) = &self.decoy {
-            return Some(BodyFilter { inner: Inner::Restore(Restore::new(decoy)), kept: None });
+        // Whatever a stream that was opened with GET carries was asked for elsewhere, lists among it. Only the old era has
+        // such streams, and a server that does not look at versions has them for everybody.
+        let stream = self.method == Method::Get && head.is_event_stream();
+        let good = (200..300).contains(&head.status) && !matches!(head.status, 202 | 204 | 205);
+        if !good {
+            return None;
         }
         let keep_as = self.keep_as.clone().filter(|_| head.status == 200 && !head.is_event_stream());
         let judged = self.policy.is_some() && (self.lists || stream) || keep_as.is_some();
         let rewritten = stream && self.sessions.is_some();
+        // Names that stood in for others may come back over any of them.
+        let restore = (self.decoys || stream && self.policy.is_some()).then(Restore::default);
         if !judged && !rewritten {
-            return None;
+            return restore.map(|restore| BodyFilter { inner: Inner::Plain, kept: None, restore: Some(restore) });
         }
         let edits = Edits { paged: self.paged, ..Edits::default() };
         let kept = keep_as.map(|name| Kept { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
         Some(if head.is_event_stream() {
-            BodyFilter { inner: Inner::Events(Box::new(SseFilter::new(judge, endpoint))), kept }
+            BodyFilter { inner: Inner::Events(Box::new(SseFilter::new(judge, endpoint))), kept, restore }
         } else {
-            BodyFilter { inner: Inner::Json(Box::new(ListFilter::new(judge, edits))), kept }
+            BodyFilter { inner: Inner::Json(Box::new(ListFilter::new(judge, edits))), kept, restore }
         })
     }
 
@@ -231,6 +242,7 @@ impl Judge for ListJudge {
 pub struct BodyFilter {
     inner: Inner,
     kept: Option<Kept>,
+    restore: Option<Restore>,
 }
 
 /// A body as it came, to be kept where it turns out that it may be.
@@ -244,7 +256,7 @@ pub struct Kept {
 enum Inner {
     Events(Box<SseFilter<ListJudge>>),
     Json(Box<ListFilter<ListJudge>>),
-    Restore(Restore),
+    Plain,
 }
 
 impl BodyFilter {
@@ -267,9 +279,9 @@ impl BodyFilter {
         match &mut self.inner {
             Inner::Events(filter) => filter.push(bytes, &mut out)?,
             Inner::Json(filter) => filter.push(bytes, &mut out)?,
-            Inner::Restore(restore) => restore.push(bytes, &mut out),
+            Inner::Plain => out.extend_from_slice(bytes),
         }
-        Ok(out)
+        Ok(self.restored(out, false))
     }
 
     /// Takes the end of the body: what is left to go on.
@@ -280,11 +292,20 @@ impl BodyFilter {
         let mut out = Vec::new();
         match &mut self.inner {
             // What an event stream leaves unfinished is no event, and its reader forgets it.
-            Inner::Events(_) => {}
+            Inner::Events(_) | Inner::Plain => {}
             Inner::Json(filter) => filter.finish(&mut out)?,
-            Inner::Restore(restore) => restore.finish(&mut out),
         }
-        Ok(out)
+        Ok(self.restored(out, true))
+    }
+
+    fn restored(&mut self, bytes: Vec<u8>, last: bool) -> Vec<u8> {
+        let Some(restore) = &mut self.restore else { return bytes };
+        let mut out = Vec::with_capacity(bytes.len());
+        restore.push(&bytes, &mut out);
+        if last {
+            restore.finish(&mut out);
+        }
+        out
     }
 }
 

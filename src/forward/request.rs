@@ -1,10 +1,12 @@
 //! The request as the origin server sees it.
 
 use crate::config::Config;
+use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
 use crate::observe::trail::Trail;
 use crate::pipeline::{Permit, Principal};
 use crate::policy::SessionUse;
+use crate::policy::decoy::Decoy;
 use crate::rejection::Rejection;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
@@ -140,17 +142,18 @@ pub fn outbound(
     match permit.session() {
         SessionUse::Unbound => {}
         SessionUse::None => fields.remove("mcp-session-id"),
-        SessionUse::Id(id) => fields.set("mcp-session-id", id.as_str()),
+        SessionUse::Id { id, .. } => fields.set("mcp-session-id", id.as_str()),
         SessionUse::Endpoint(target) => {
             fields.remove("mcp-session-id");
             url = format!("{}{target}", origin.url.web_origin());
         }
     }
     let mut body = None;
-    if let (Some(decoy), Some(inspected)) = (permit.decoy(), permit.inspected()) {
-        let message = decoy.message(inspected.body()).ok_or(Rejection::Internal("no message for a decoy"))?;
+    if let ([first, ..], Some(inspected)) = (permit.decoys(), permit.inspected()) {
+        let message = Decoy::message(permit.decoys(), inspected.body());
+        let message = message.ok_or(Rejection::Internal("no message for a decoy"))?;
         if fields.get("mcp-name").is_some() {
-            fields.set("mcp-name", decoy.name.as_str());
+            fields.set("mcp-name", mirrored(&first.name));
         }
         body = Some(message);
     }

@@ -184,7 +184,7 @@ impl Gateway {
             return Err(Rejection::SessionUnknown);
         }
         Ok(match purpose {
-            Purpose::Session => SessionUse::Id(opened.value),
+            Purpose::Session => SessionUse::Id { id: opened.value, sealed: sealed.to_owned() },
             Purpose::Endpoint => SessionUse::Endpoint(opened.value),
         })
     }

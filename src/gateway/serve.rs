@@ -133,7 +133,7 @@ async fn forward<P: Ports + Clone + 'static>(
         body = ports.filtered(body, filter, Box::new(keep)).await.map_err(Rejection::OriginMalformed)?;
     }
     record(gateway, ports, trail);
-    let hidden = Rejection::Absent { target: None, era: trail.era.unwrap_or(Era::Legacy) };
+    let hidden = Rejection::Absent { target: None, era: trail.era.unwrap_or(Era::Legacy), apart: false };
     let outcome = if trail.decoy { Outcome::Deny(&hidden) } else { Outcome::Allow("forwarded") };
     ports.line(&request_line(trail, Some(&gateway.config), &outcome, head.status, now));
     Ok(Served::Origin(head, body))

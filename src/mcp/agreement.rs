@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use crate::mcp::message::{Call, Message};
-use crate::policy::operation::{Kind, Operation};
 use crate::transport::head::Fields;
 
 /// Where fields and body disagree: the name of the field.
@@ -35,22 +34,15 @@ pub fn decode(value: &str) -> Result<String, Undecodable> {
     }
 }
 
-/// What the fields alone say is asked for: nothing where they do not say.
+/// A name as a field mirrors it.
 #[must_use]
-pub fn announced(fields: &Fields) -> Option<Operation> {
-    let method = fields.get("mcp-method")?.trim_matches([' ', '\t']);
-    let kind = match method {
-        "tools/call" => Kind::Tool,
-        "prompts/get" => Kind::Prompt,
-        "resources/read" => Kind::Resource,
-        // What else has a name has it in the body alone.
-        "resources/subscribe" | "resources/unsubscribe" | "completion/complete" | "subscriptions/listen" => {
-            return None;
-        }
-        _ => return Some(Operation::plain(method)),
-    };
-    let name = decode(fields.get("mcp-name")?).ok()?;
-    Some(Operation::on(method, kind, &name))
+pub fn mirrored(name: &str) -> String {
+    let literal = name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && name.trim() == name;
+    if literal && !name.starts_with(MARK) {
+        name.to_owned()
+    } else {
+        format!("{MARK}{}{MARK_END}", STANDARD.encode(name))
+    }
 }
 
 /// Holds the fields to the body:

@@ -2,15 +2,13 @@
 
 use crate::config::{Config, Resource};
 use crate::limits::INSPECTED_BYTES;
-use crate::mcp::agreement::{self, announced};
+use crate::mcp::agreement;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Authenticated, Principal};
 use crate::policy::caller::Caller;
-use crate::policy::decide::{Arguments, Decision, Verdict};
-use crate::policy::decoy::Decoy;
 use crate::policy::operation::Operation;
 use crate::rejection::Rejection;
 use crate::transport::head::Method;
@@ -81,11 +79,11 @@ pub enum Inspection {
     NeedBody(Box<Authenticated>),
 }
 
-/// Looks at what the head says. Where rules are about it, a modern request that its fields alone condemn goes no further:
-/// whatever its body says, either it agrees and is refused, or it does not and is refused.
+/// Finds out whether the body has to be read. Fields of a modern request say what it asks for too, but nothing is decided on
+/// them before they are held to the body (T13, T19): a refusal has to carry the id, which is there, so nothing is saved.
 ///
 /// # Errors
-/// [`Rejection::Absent`] or [`Rejection::InsufficientScope`] where the fields are enough to refuse.
+/// [`Rejection::Internal`] where configuration has no such resource.
 pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -> Result<Inspection, Rejection> {
     let admitted = authenticated.request().admitted();
     let resource =
@@ -103,22 +101,6 @@ pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -
             arguments: None,
             body: Vec::new(),
         })));
-    }
-    if admitted.era() == Era::Modern
-        && let (Some(policy), Some(operation), Some(caller)) =
-            (&resource.policy, announced(&admitted.head().fields), caller(&authenticated))
-        && !policy.observe
-        && config.scopes.missing(&caller.subject.scopes, &resource.scopes).is_empty()
-    {
-        let decision = policy.decide(&operation, &caller, Arguments::Unknown);
-        // Where names that nobody has heard of pass, this one is not refused here but asked for as one of them.
-        let stand_in = Decoy::of(policy, &operation, &caller, Arguments::Unknown, &trail.request_id);
-        let refused = |decision: &Decision| decision.verdict == Verdict::Deny && !decision.depends_on_arguments;
-        if refused(&decision) && stand_in.is_some_and(|(_, decision)| refused(&decision)) {
-            let record = crate::policy::Record::new(policy, resource, &operation, &caller, decision, None);
-            trail.decisions.push(record);
-            return Err(Rejection::Absent { target: operation.target.map(|(kind, _)| kind), era: Era::Modern });
-        }
     }
     Ok(Inspection::NeedBody(Box::new(authenticated)))
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::limits::{JSON_DEPTH, LIST_BYTES, LIST_ITEM_BYTES};
+use crate::mcp::message::{Member, object_member};
 use crate::policy::operation::Kind;
 
 /// What becomes of an item.
@@ -206,7 +207,7 @@ impl<J: Judge> ListFilter<J> {
             match byte {
                 b'{' => self.enter(Place::Message, byte, out),
                 b'[' => self.enter(Place::Batch, byte, out),
-                _ => return self.read(Use::Pass, byte, out),
+                _ => return Err(Unfit::NotJson),
             }
             return Ok(());
         };
@@ -379,9 +380,10 @@ impl<J: Judge> ListFilter<J> {
             }
         }
         match reading.used {
-            Use::Pass => out.push(byte),
-            Use::Leave => {}
-            Use::Name | Use::Item | Use::CacheScope => {
+            Use::Pass if !reading.bare => out.push(byte),
+            Use::Leave if !reading.bare => {}
+            // Words and numbers are held until it is known that they are such.
+            Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope => {
                 if self.held.len() >= LIST_ITEM_BYTES {
                     return Err(Unfit::TooLarge);
                 }
@@ -396,6 +398,12 @@ impl<J: Judge> ListFilter<J> {
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         level.next = Next::CommaOrEnd;
         match reading.used {
+            Use::Pass | Use::Leave if reading.bare => {
+                crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;
+                if reading.used == Use::Pass {
+                    out.extend_from_slice(&self.held);
+                }
+            }
             Use::Pass | Use::Leave => {}
             Use::CacheScope => {
                 crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;
@@ -432,10 +440,15 @@ fn quoted(name: &str) -> Vec<u8> {
 /// An item with one more member of its `_meta`.
 fn marked(mut item: Vec<u8>, name: &str, value: &str) -> Option<Vec<u8>> {
     let member = format!("\"{name}\":{value}");
-    let (at, text) = match crate::mcp::message::object_member(&item, "_meta")? {
-        Some((at, empty)) => (at + 1, format!("{member}{}", if empty { "" } else { "," })),
-        None => (item.iter().rposition(|byte| *byte == b'}')?, format!(",\"_meta\":{{{member}}}")),
+    let (range, text) = match object_member(&item, "_meta")? {
+        Member::Absent => {
+            let end = item.iter().rposition(|byte| *byte == b'}')?;
+            (end..end, format!(",\"_meta\":{{{member}}}"))
+        }
+        Member::Null(at) => (at..at + 4, format!("{{{member}}}")),
+        Member::Object(at) => (at + 1..at + 1, format!("{member},")),
+        Member::Empty(at) => (at + 1..at + 1, member),
     };
-    item.splice(at..at, text.into_bytes());
+    item.splice(range, text.into_bytes());
     Some(item)
 }

@@ -102,7 +102,35 @@ pub fn parse(body: &[u8], batches: bool) -> Result<Vec<Message>, (Malformed, Req
     }
 }
 
+/// Methods whose parameters, or whose answers, are looked at.
+const READ: [&str; 11] = [
+    "tools/call",
+    "tools/list",
+    "prompts/get",
+    "prompts/list",
+    "resources/read",
+    "resources/list",
+    "resources/templates/list",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "completion/complete",
+    "subscriptions/listen",
+];
+
+/// Whether all readers agree which method it is: one in other letters is none, as a server that ignores case would do it.
+fn is_method(method: &str) -> bool {
+    (1..=256).contains(&method.len())
+        && method.bytes().all(|byte| byte.is_ascii_graphic())
+        && !READ.iter().any(|known| known.eq_ignore_ascii_case(method) && *known != method)
+}
+
 impl Call {
+    /// Whether it is answered with a list.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        READ.contains(&self.method.as_str()) && self.method.ends_with("/list")
+    }
+
     /// What it asks for: a method, perhaps done to things.
     ///
     /// # Errors
@@ -213,8 +241,12 @@ impl Raw {
             (None, false) => return wrong(Malformed::Message("method is missing")),
             (None, true) if self.id.is_none() => return wrong(Malformed::Message("an answer must have an id")),
             (None, true) => return Ok(Message::Response),
-            (Some(Value::String(method)), false) if !method.is_empty() && method.len() <= 256 => method,
-            (Some(_), false) => return wrong(Malformed::Message("method must be a string of 1 to 256 bytes")),
+            (Some(Value::String(method)), false) if is_method(&method) => method,
+            (Some(_), false) => {
+                return wrong(Malformed::Message(
+                    "method must be a string of 1 to 256 visible characters, written as MCP has it",
+                ));
+            }
         };
         let params = match self.params {
             None => Params::default(),
@@ -537,16 +569,31 @@ impl<'de> Visitor<'de> for Find<'_> {
     }
 }
 
-/// Where in `object` the object that is its member `name` begins, and whether that is empty; the inner nothing where there
-/// is no such member, the outer where it is something else.
+/// A member of an object, where it is an object itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member {
+    /// It is not there.
+    Absent,
+    /// It is `null`, and begins there.
+    Null(usize),
+    /// It begins there.
+    Object(usize),
+    /// It begins there, and has no members.
+    Empty(usize),
+}
+
+/// Finds the member `name` of `object`; nothing where it is something else.
 #[must_use]
-pub fn object_member(object: &[u8], name: &str) -> Option<Option<(usize, bool)>> {
+pub fn object_member(object: &[u8], name: &str) -> Option<Member> {
     let members: BTreeMap<String, &RawValue> =
         BTreeMap::deserialize(&mut serde_json::Deserializer::from_slice(object)).ok()?;
-    let Some(raw) = members.get(name) else { return Some(None) };
-    let inside = raw.get().strip_prefix('{')?;
+    let Some(raw) = members.get(name) else { return Some(Member::Absent) };
     let at = raw.get().as_ptr().addr().checked_sub(object.as_ptr().addr())?;
-    Some(Some((at, inside.trim_start().starts_with('}'))))
+    if raw.get() == "null" {
+        return Some(Member::Null(at));
+    }
+    let inside = raw.get().strip_prefix('{')?;
+    Some(if inside.trim_start().starts_with('}') { Member::Empty(at) } else { Member::Object(at) })
 }
 
 /// Looks at a value for its form: no repeated members, no deep nesting.

@@ -43,6 +43,8 @@ struct Event {
     fields: Vec<u8>,
     /// Its type.
     name: Option<String>,
+    /// It has a line of data, were it an empty one.
+    has_data: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -131,6 +133,7 @@ impl<J: Judge> SseFilter<J> {
 
     /// Lines of data are joined with LF.
     fn next_data_line(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        self.event.has_data = true;
         match self.event.data {
             Data::None => Ok(()),
             Data::Json | Data::Text(_) => self.data(b'\n', out),
@@ -186,6 +189,8 @@ impl<J: Judge> SseFilter<J> {
     fn event_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let event = std::mem::take(&mut self.event);
         match event.data {
+            // As servers begin streams that can be resumed.
+            Data::None if event.has_data => out.extend_from_slice(b"data:\n"),
             Data::None => {}
             Data::Json => {
                 let mut json = self.json.take().ok_or(Unfit::NotJson)?;

@@ -76,8 +76,8 @@ fn covers(policy: &Policy, earlier: usize, later: &Rule) -> bool {
 
 /// Whether `earlier` is about all that one pattern of `later` is about.
 fn covered(earlier: &Rule, later: &Rule, (kind, pattern): (Option<Kind>, &Pattern)) -> bool {
-    // What denies fits names in any case: more than a pattern that only fits them as they are written.
-    let loose = later.effect == Effect::Deny && earlier.effect != Effect::Deny;
+    // What does not just allow fits names in any case: more than a pattern that only fits them as they are written.
+    let loose = later.effect != Effect::Allow && earlier.effect == Effect::Allow;
     earlier.targets.is_everything()
         || all(&earlier.targets)
             .any(|(other, covering)| other == kind && (covering.as_str() == "*" || !loose && covering.covers(pattern)))
@@ -136,7 +136,7 @@ pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
     for (kind, name) in known {
         let method = crate::policy::decide::methods_of(*kind).first().copied().unwrap_or_default();
         let operation = Operation::on(method, *kind, name);
-        if !rules.iter().any(|rule| rule.targets.fit(&operation, rule.effect == Effect::Deny)) {
+        if !rules.iter().any(|rule| rule.targets.fit(&operation, rule.effect != Effect::Allow)) {
             findings.push(Finding::Uncovered(*kind, name.clone()));
         }
     }

@@ -6,9 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
+use crate::policy::decoy::Decoy;
 use crate::policy::index::Index;
 use crate::policy::operation::{Kind, Operation};
 use crate::policy::rule::{Effect, Rule, When};
+use crate::policy::uri::readings;
 
 /// How lists show what needs a step-up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -182,7 +184,53 @@ impl Policy {
     /// Decides: the first rule that matches does, and what none matches is denied, but for the protocol's own messages.
     #[must_use]
     pub fn decide(&self, operation: &Operation, caller: &Caller, arguments: Arguments<'_>) -> Decision {
-        self.walk(&self.index.candidates(operation), operation, caller, arguments, &mut |_, _| {})
+        let decide = |operation: &Operation| {
+            self.walk(&self.index.candidates(operation), operation, caller, arguments, &mut |_, _| {})
+        };
+        Self::strictest(operation, decide(operation), &decide)
+    }
+
+    /// A URI may mean another to the server that reads it: it may be used where each of its readings may.
+    fn strictest(operation: &Operation, said: Decision, decide: &dyn Fn(&Operation) -> Decision) -> Decision {
+        let Some((Kind::Resource, uri)) = &operation.target else { return said };
+        let Some(readings) = readings(uri) else {
+            return Decision { verdict: Verdict::Deny, by: By::Unsound, ..said };
+        };
+        let others = readings.iter().map(|reading| decide(&Operation::on(&operation.method, Kind::Resource, reading)));
+        others.fold(said, |strictest, other| {
+            let (depends, on_arguments) = (
+                strictest.depends_on_caller || other.depends_on_caller,
+                strictest.depends_on_arguments || other.depends_on_arguments,
+            );
+            let rank = |decision: &Decision| match decision.verdict {
+                Verdict::Allow => 0,
+                Verdict::StepUp { .. } => 1,
+                Verdict::Deny => 2,
+            };
+            let stricter = if rank(&other) > rank(&strictest) { other } else { strictest };
+            Decision { depends_on_caller: depends, depends_on_arguments: on_arguments, ..stricter }
+        })
+    }
+
+    /// What stands in for a name that is denied, where rules that do not deny fit it: other names that they fit reach the
+    /// origin server, and so must this one seem to.
+    #[must_use]
+    pub fn decoy(&self, operation: &Operation, caller: &Caller, arguments: Arguments<'_>) -> Option<(Decoy, Decision)> {
+        let rule =
+            self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index)).find(|rule| {
+                !rule.observe
+                    && rule.effect != Effect::Deny
+                    && rule.targets.fit(operation, rule.effect != Effect::Allow)
+                    && rule.when.fails_for(caller, &self.scopes).is_none()
+                    && match arguments {
+                        Arguments::Known(arguments) => rule.when.fails_with(arguments).is_none(),
+                        Arguments::Unknown => true,
+                    }
+            })?;
+        let decoy = Decoy::of(operation, rule.targets.fitting(operation))?;
+        let (kind, _) = operation.target.as_ref()?;
+        let decision = self.decide(&Operation::on(&operation.method, *kind, &decoy.name), caller, arguments);
+        Some((decoy, decision))
     }
 
     /// Decides, and says what was thought of each rule: the same walk, over all of them.
@@ -197,7 +245,8 @@ impl Policy {
         let all: Vec<usize> = (0..self.rules.len()).collect();
         let decision =
             self.walk(&all, operation, caller, arguments, &mut |index, thought| thoughts.push((index, thought)));
-        (decision, thoughts)
+        let decide = |operation: &Operation| self.walk(&all, operation, caller, arguments, &mut |_, _| {});
+        (Self::strictest(operation, decision, &decide), thoughts)
     }
 
     fn walk(
@@ -225,7 +274,7 @@ impl Policy {
         let mut taken: Vec<&When> = Vec::new();
         for &index in candidates {
             let Some(rule) = self.rules.get(index) else { continue };
-            if !rule.targets.fit(operation, rule.effect == Effect::Deny) {
+            if !rule.targets.fit(operation, rule.effect != Effect::Allow) {
                 think(index, Thought::OtherTarget);
                 continue;
             }

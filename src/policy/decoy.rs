@@ -1,95 +1,125 @@
 //! How what is hidden is kept from being told apart from what is not there.
 //!
-//! Where rules let names that nobody has heard of through (an allow for `*`), the origin server answers for those. A refusal
-//! of the gate's own would then give a hidden name away. So the origin server is asked for a name that surely does not
-//! exist, which the rules do allow, and its answer is given with the name that was asked for.
+//! Where rules let names that nobody has heard of through (an allow for `*`, or for `drop_*`), the origin server answers for
+//! those. A refusal of the gate's own would then give a hidden name away. So the origin server is asked for a name that
+//! surely does not exist, which the rules do allow, and its answer is given with the name that was asked for. The name
+//! that stands in holds the other, so that it is put back wherever the answer comes from: an old-era answer may come over
+//! another stream, of another isolate.
 
 use serde_json::Value;
 
-use crate::policy::caller::Caller;
-use crate::policy::decide::{Arguments, Decision, Policy};
-use crate::policy::operation::{Kind, Operation};
+use crate::policy::operation::Operation;
+use crate::policy::pattern::Pattern;
 use crate::strict_json;
+
+/// Around what stands in for a part of a name. No tool is called so.
+const MARK: &str = "portcullis-hidden-";
+const MARK_END: char = '-';
 
 /// A name in place of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoy {
     /// The name that was asked for.
-    pub hidden: String,
+    hidden: String,
     /// The one that stands in for it.
     pub name: String,
 }
 
 impl Decoy {
-    /// What stands in for a hidden name, and what the rules say of that. `random` is nobody's to guess.
+    /// What stands in for the name of an operation, such that it fits `pattern`, as the name itself does; nothing where
+    /// only one name fits.
     #[must_use]
-    pub fn of(
-        policy: &Policy,
-        operation: &Operation,
-        caller: &Caller,
-        arguments: Arguments<'_>,
-        random: &str,
-    ) -> Option<(Self, Decision)> {
-        let (kind, hidden) = operation.target.as_ref()?;
-        let name = match kind {
-            Kind::Tool | Kind::Prompt => format!("x{random}"),
-            Kind::Resource => format!("x{random}:x"),
-        };
-        let stand_in = Operation::on(&operation.method, *kind, &name);
-        let decision = policy.decide(&stand_in, caller, arguments);
-        Some((Self { hidden: hidden.clone(), name }, decision))
+    pub fn of(operation: &Operation, pattern: Option<&Pattern>) -> Option<Self> {
+        let hidden = operation.name()?;
+        let text = pattern.map_or("*", Pattern::as_str);
+        let (before, after) = text.split_once('*')?;
+        // What the first `*` stands for, where all later ones may stand for as little as they can.
+        let rest = hidden.strip_prefix(before)?;
+        let end = (0..=rest.len()).find(|&end| {
+            rest.is_char_boundary(end)
+                && rest
+                    .get(end..)
+                    .is_some_and(|tail| Pattern::parse(after).map_or(tail.is_empty(), |it| it.matches(tail)))
+        })?;
+        let (inside, tail) = rest.split_at_checked(end)?;
+        let hex: String = inside.bytes().map(|byte| format!("{byte:02x}")).collect();
+        Some(Self { hidden: hidden.to_owned(), name: format!("{before}{MARK}{hex}{MARK_END}{tail}") })
     }
 
-    /// A message that is known to be strict, with the name replaced.
+    /// A body that is known to be strict, with each of `decoys` in place of what it stands in for.
     #[must_use]
-    pub fn message(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let mut message = strict_json::parse(body).ok()?;
-        let params = message.get_mut("params")?.as_object_mut()?;
-        for holder in ["name", "uri"] {
-            replace(params.get_mut(holder), self);
+    pub fn message(decoys: &[Self], body: &[u8]) -> Option<Vec<u8>> {
+        let mut body = strict_json::parse(body).ok()?;
+        match &mut body {
+            Value::Array(messages) => messages.iter_mut().for_each(|message| stand_in(decoys, message)),
+            message => stand_in(decoys, message),
         }
-        if let Some(reference) = params.get_mut("ref").and_then(Value::as_object_mut) {
-            for holder in ["name", "uri"] {
-                replace(reference.get_mut(holder), self);
-            }
-        }
-        serde_json::to_vec(&message).ok()
+        serde_json::to_vec(&body).ok()
     }
 }
 
-fn replace(value: Option<&mut Value>, decoy: &Decoy) {
-    if let Some(value) = value.filter(|value| value.as_str() == Some(&decoy.hidden)) {
+fn stand_in(decoys: &[Decoy], message: &mut Value) {
+    let Some(params) = message.get_mut("params") else { return };
+    let places = ["/name", "/uri", "/ref/name", "/ref/uri"];
+    for place in places {
+        replace(decoys, params.pointer_mut(place));
+    }
+    let uris = params.pointer_mut("/notifications/resourceSubscriptions").and_then(Value::as_array_mut);
+    for uri in uris.into_iter().flatten() {
+        replace(decoys, Some(uri));
+    }
+}
+
+fn replace(decoys: &[Decoy], value: Option<&mut Value>) {
+    let Some(value) = value else { return };
+    if let Some(decoy) = decoys.iter().find(|decoy| value.as_str() == Some(&decoy.hidden)) {
         *value = Value::from(decoy.name.as_str());
     }
 }
 
-/// Puts the name that was asked for back into an answer, in whatever pieces it comes.
+/// Puts names that were asked for back into an answer, in whatever pieces it comes.
+#[derive(Debug, Default)]
 pub struct Restore {
-    from: Vec<u8>,
-    to: Vec<u8>,
+    /// The beginning of a mark, or a mark and what is in it.
     held: Vec<u8>,
 }
 
 impl Restore {
-    /// For the answer to a decoy.
-    #[must_use]
-    pub fn new(decoy: &Decoy) -> Self {
-        let quoted = Value::from(decoy.hidden.as_str()).to_string();
-        let inside = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-        Self { from: decoy.name.clone().into_bytes(), to: inside.as_bytes().to_vec(), held: Vec::new() }
-    }
-
     /// Takes bytes and writes what may go on.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
-            self.held.push(byte);
-            if self.held == self.from {
-                out.extend_from_slice(&self.to);
+            self.byte(byte, out);
+        }
+    }
+
+    fn byte(&mut self, byte: u8, out: &mut Vec<u8>) {
+        let mark = MARK.as_bytes();
+        if self.held.len() < mark.len() {
+            if mark.get(self.held.len()) == Some(&byte) {
+                self.held.push(byte);
+                return;
+            }
+            out.append(&mut self.held);
+            // No letter of the mark but its first begins it.
+            let into = if mark.first() == Some(&byte) { &mut self.held } else { out };
+            into.push(byte);
+            return;
+        }
+        match byte {
+            b'0'..=b'9' | b'a'..=b'f' if self.held.len() < 32 * 1024 => self.held.push(byte),
+            b'-' => {
+                let name = self.held.get(mark.len()..).and_then(decoded);
+                if let Some(name) = name {
+                    out.extend_from_slice(inside_quotes(&name).as_bytes());
+                } else {
+                    out.append(&mut self.held);
+                    out.push(byte);
+                }
                 self.held.clear();
             }
-            // What is held is always the beginning of the name.
-            while !self.from.starts_with(&self.held) {
-                out.push(self.held.remove(0));
+            _ => {
+                out.append(&mut self.held);
+                self.byte(byte, out);
             }
         }
     }
@@ -98,4 +128,19 @@ impl Restore {
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.held);
     }
+}
+
+fn decoded(hex: &[u8]) -> Option<String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = hex.chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    String::from_utf8(bytes.collect::<Option<_>>()?).ok()
+}
+
+/// A text as it stands inside a JSON string.
+fn inside_quotes(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
 }

@@ -10,6 +10,7 @@ pub mod operation;
 pub mod pattern;
 pub mod replay;
 pub mod rule;
+mod uri;
 
 use serde_json::{Map, Value};
 
@@ -28,7 +29,7 @@ use crate::rejection::Rejection;
 pub struct Permit {
     request: Permitted,
     session: SessionUse,
-    decoy: Option<Decoy>,
+    decoys: Vec<Decoy>,
 }
 
 #[derive(Debug)]
@@ -45,8 +46,13 @@ pub enum SessionUse {
     Unbound,
     /// None.
     None,
-    /// The origin server's own id.
-    Id(String),
+    /// The origin server's own id, and the caller's for it.
+    Id {
+        /// The origin server's.
+        id: String,
+        /// The caller's.
+        sealed: String,
+    },
     /// Path and query, at the origin server, of the messages of a session in the transport of 2024-11-05.
     Endpoint(String),
 }
@@ -145,10 +151,10 @@ impl Permit {
         }
     }
 
-    /// What stands in for a name that the caller may not know of.
+    /// What stands in for names that the caller may not know of.
     #[must_use]
-    pub fn decoy(&self) -> Option<&Decoy> {
-        self.decoy.as_ref()
+    pub fn decoys(&self) -> &[Decoy] {
+        &self.decoys
     }
 
     /// Its session.
@@ -193,7 +199,7 @@ pub fn authorize(
     let caller = inspected.caller().ok_or(Rejection::NoCredentials)?;
     let mut needed = resource.scopes.clone();
     let mut refusal = None;
-    let mut decoy = None;
+    let mut decoys = Vec::new();
     if let Some(policy) = &resource.policy {
         let era = inspected.authenticated().request().admitted().era();
         let without_message = (Operation::without_message(), None);
@@ -201,18 +207,19 @@ pub fn authorize(
             None => vec![without_message],
             Some(messages) => asked(messages)?,
         };
-        let alone = operations.len() == 1 && inspected.messages().is_some_and(|messages| messages.len() == 1);
+        // An answer that comes apart from its request is the origin server's own; see `Absent`.
+        let apart = matches!(session, SessionUse::Endpoint(_));
         for (operation, arguments) in operations {
             let arguments = Arguments::Known(arguments);
             let decision = policy.decide(&operation, &caller, arguments);
             let mut verdict = decision.verdict.clone();
-            if verdict == Verdict::Deny && alone && !policy.observe {
+            if verdict == Verdict::Deny
+                && !policy.observe
+                && let Some((stand_in, decision)) = policy.decoy(&operation, &caller, arguments)
+            {
                 // What is hidden is answered as what is not there.
-                let stand_in = Decoy::of(policy, &operation, &caller, arguments, &trail.request_id);
-                if let Some((stand_in, decision)) = stand_in {
-                    verdict = decision.verdict;
-                    decoy = Some(stand_in).filter(|_| verdict == Verdict::Allow);
-                }
+                verdict = decision.verdict;
+                decoys.extend(Some(stand_in).filter(|_| verdict == Verdict::Allow));
             }
             match &verdict {
                 Verdict::Allow => {}
@@ -220,7 +227,7 @@ pub fn authorize(
                 Verdict::Deny if operation.method.is_empty() => refusal = Some(Rejection::Forbidden),
                 Verdict::Deny => {
                     let target = operation.target.as_ref().map(|(kind, _)| *kind);
-                    refusal = refusal.or(Some(Rejection::Absent { target, era }));
+                    refusal = refusal.or(Some(Rejection::Absent { target, era, apart }));
                 }
             }
             let arguments = inspected.arguments();
@@ -239,8 +246,8 @@ pub fn authorize(
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    trail.decoy = decoy.is_some();
-    Ok(Permit { request: Permitted::Resource(Box::new(inspected)), session, decoy })
+    trail.decoy = !decoys.is_empty();
+    Ok(Permit { request: Permitted::Resource(Box::new(inspected)), session, decoys })
 }
 
 /// An operation, and its arguments.
@@ -259,7 +266,7 @@ fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
 /// Permits a request for a path that configuration opens to everyone.
 #[must_use]
 pub fn open(request: PublicRequest) -> Permit {
-    Permit { request: Permitted::Public(Box::new(request)), session: SessionUse::None, decoy: None }
+    Permit { request: Permitted::Public(Box::new(request)), session: SessionUse::None, decoys: Vec::new() }
 }
 
 /// Whether a message is one by which clients tell eras.

@@ -76,8 +76,16 @@ impl Targets {
         [&self.methods, &self.tools, &self.prompts, &self.resources].into_iter().all(Vec::is_empty)
     }
 
-    /// Whether `operation` fits. `loosely` fits as a server that ignores case would read the name: what denies must not
-    /// be got around by capitals.
+    /// The pattern that fits the name of an operation; nothing where the method fits, or everything does.
+    #[must_use]
+    pub fn fitting(&self, operation: &Operation) -> Option<&Pattern> {
+        let (kind, name) = operation.target.as_ref()?;
+        let by_method = self.methods.iter().any(|pattern| pattern.matches(&operation.method));
+        self.of(*kind).iter().find(|pattern| !by_method && pattern.matches(name))
+    }
+
+    /// Whether `operation` fits. `loosely` fits as a server that ignores case would read the name: what denies, or asks
+    /// for more, must not be got around by capitals.
     #[must_use]
     pub fn fit(&self, operation: &Operation, loosely: bool) -> bool {
         let fits = |patterns: &[Pattern], name: &str| {

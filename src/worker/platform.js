@@ -161,21 +161,26 @@ export async function begin(body, bytes) {
 export function through(first, rest, step) {
   if (rest === null) return [first, Promise.resolve()];
   const { readable, writable } = new IdentityTransformStream();
-  return [readable, carry(first, rest.getReader(), writable.getWriter(), step)];
+  return [readable, carry(first, rest, writable.getWriter(), step)];
 }
 
-async function carry(first, reader, writer, step) {
+const UNFIT = new Error("unfit");
+
+async function carry(first, rest, writer, step) {
+  const reader = rest.getReader();
   try {
     if (first.byteLength > 0) await writer.write(first);
     for (;;) {
       const { done, value } = await reader.read();
       const out = step(done ? null : value);
-      if (out === null) throw new Error("unfit");
+      if (out === null) throw UNFIT;
       if (out.byteLength > 0) await writer.write(out);
       if (done) return await writer.close();
     }
   } catch (error) {
-    // Broken off by either side, or not what it should be: the other side hears of it.
+    // Broken off by either side, or not what it should be: the other side hears of it, even where it would go on without
+    // its caller.
+    if (error === UNFIT) rest.abandon?.();
     await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
   }
 }
@@ -348,6 +353,7 @@ export class Exchange {
     }
     const { readable, writable } = new IdentityTransformStream();
     pump(body.getReader(), writable.getWriter(), idleSeconds * 1000, abort, cancel).then(this.#end);
+    readable.abandon = () => abort.abort("unfit");
     return readable;
   }
 }

@@ -139,7 +139,7 @@ fn lists_in_events() {
         assert_eq!(
             reply.body,
             format!(
-                ": hello\nid: 1\n\nretry: 5\nevent: message\ndata: {kept}\nid: 2\n\ndata: {kept}\n\ndata: {{\"method\":\"notifications/x\"}}\n\nevent: ping\ndata: not json\ndata: at all\n\n"
+                ": hello\nid: 1\ndata:\n\nretry: 5\nevent: message\ndata: {kept}\nid: 2\n\ndata: {kept}\n\ndata: {{\"method\":\"notifications/x\"}}\n\nevent: ping\ndata: not json\ndata: at all\n\n"
             )
         );
     }
@@ -278,4 +278,45 @@ fn lists_that_are_not_public_are_not_kept() {
         world.call(&gateway, modern(Claims::good(), "tools/list", json!({})));
     }
     assert_eq!(world.sent().len(), 2);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_no_list_and_not_meant_as_one() {
+    let gateway = gate(rules());
+    let answered = |status: u16, fields: &'static [(&str, &str)], body: &str| {
+        let world = World::new();
+        world.origin(Ok((status, fields)));
+        world.origin_body(body.as_bytes(), 100);
+        let reply = world.call(&gateway, list("tools/list"));
+        (reply.status, reply.body)
+    };
+    // An error is the origin server's to word: a client that hears of a lost session begins anew (L5).
+    let text: &[(&str, &str)] = &[("content-type", "text/plain")];
+    assert_eq!(answered(404, text, "Session not found"), (404, "Session not found".to_owned()));
+    assert_eq!(answered(202, text, ""), (202, String::new()));
+    for none in [
+        "<html>none</html>",
+        "none",
+        "\"tools\":none",
+        "\"none\"",
+        "{\"result\":none}",
+        "[none]",
+        "{\"result\":{\"x\":no ne}}",
+    ] {
+        assert_eq!(answered(200, JSON, none).0, 502, "{none}");
+    }
+    let mark = open(with_rules(rules(), json!({ "step_up_in_lists": "mark" }))).expect("right");
+    let world = World::new();
+    world.origin_body(br#"{"id":7,"result":{"tools":[{"name":"write_a","_meta":null,"x":1}]}}"#, 6);
+    let reply = world.call(&mark, list("tools/list"));
+    assert_eq!(
+        reply.json()["result"]["tools"][0]["_meta"],
+        json!({ "portcullis/step-up": { "scopes": ["files:write"] } })
+    );
+    // Whatever version a stream is opened with, lists may come over it.
+    let world = World::new();
+    world.origin(Ok((200, EVENTS)));
+    world.origin_body(b"data: {\"result\":{\"tools\":[{\"name\":\"none\"}]}}\n\n", 6);
+    let get = Request::get("/mcp").bearer(&token(&Claims::good())).field("mcp-protocol-version", "2026-07-28");
+    assert_eq!(world.call(&gateway, get).body, "data: {\"result\":{\"tools\":[]}}\n\n");
 }

@@ -50,7 +50,8 @@ pub fn scope(scopes: &str) -> Claims {
 fn forwarded(gateway: &Rc<Gateway>, request: Request) -> bool {
     let world = World::new();
     world.call(gateway, request);
-    !world.sent().is_empty()
+    // What stands in for a hidden name is not the call that was asked for.
+    world.sent().iter().any(|sent| !String::from_utf8_lossy(&sent.body).contains("portcullis-hidden-"))
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -414,7 +415,7 @@ fn where_any_name_passes_a_hidden_one_gets_the_servers_own_words() {
     };
     for chunk in [1, 3, 7, 1_000] {
         let (name, status, body, reason, decision) = ask(call(Claims::good(), "secret_tool"), chunk);
-        assert!(name != "secret_tool" && name.len() == 33, "{name}");
+        assert!(name.starts_with("portcullis-hidden-"), "{name}");
         let (absent_name, absent_status, absent_body, ..) = ask(call(Claims::good(), "not_a_tool"), chunk);
         assert_eq!((absent_name.as_str(), absent_status), ("not_a_tool", status));
         assert_eq!(body.replace("secret_tool", "not_a_tool"), absent_body);
@@ -442,4 +443,111 @@ fn where_any_name_passes_a_hidden_one_gets_the_servers_own_words() {
     };
     assert_eq!(answer("hidden"), answer("nothing"));
     assert_eq!(answer("hidden").0, 403);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn uris_are_judged_by_every_reading() {
+    let gateway = gate(json!([
+        { "effect": "deny", "resources": ["file:///secret/*"] },
+        { "effect": "allow", "resources": ["file:///docs/*", "repo://*", "file:///x/*"] },
+    ]));
+    let may = |uri: &str| forwarded(&gateway, message(Claims::good(), "resources/read", json!({ "uri": uri })));
+    for uri in [
+        "file:///docs/a",
+        "file:///docs/a%20b",
+        "repo://o/r/contents/a%2Fb",
+        "repo://o/r?x=../y#z",
+        "file:///docs/a//b",
+    ] {
+        assert!(may(uri), "{uri}");
+    }
+    for uri in [
+        "file:///docs/../etc/passwd",
+        "file:///docs/%2e%2e/etc/passwd",
+        "file:///docs/%252e%252e/etc/passwd",
+        "file:///docs\\..\\..\\etc",
+        "file:///docs/..%2fsecret/a",
+        "file:///x/../secret/a",
+        "file:///x/..//secret/a",
+        "file:///x/%2525252525252e",
+        "file:///docs/%ff",
+        "file:///docs/../secret/a?x",
+        "FILE:///secret/a",
+    ] {
+        assert!(!may(uri), "{uri}");
+    }
+    let open_but_one = gate(json!([
+        { "effect": "deny", "resources": ["file:///secret/*"] },
+        { "effect": "allow", "resources": ["*"] },
+    ]));
+    let may = |uri: &str| forwarded(&open_but_one, message(Claims::good(), "resources/read", json!({ "uri": uri })));
+    assert!(may("file:///other/a") && may("custom:thing"));
+    for uri in [
+        "file:///x/../secret/a",
+        "file:///%73ecret/a",
+        "file:///./secret/a",
+        "file:////secret/a",
+        "file://localhost/secret/a",
+        "file:/secret/a",
+        "FILE:///secret/a",
+        "file:///secret/a?x",
+    ] {
+        assert!(!may(uri), "{uri}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn methods_in_other_letters_and_steps_up_in_other_letters() {
+    let gateway = gate(json!([
+        { "effect": "deny", "tools": ["drop_*"] },
+        { "effect": "step_up", "scopes": ["w"], "tools": ["write_*"] },
+        { "effect": "allow" },
+    ]));
+    for method in ["tools/call ", "TOOLS/CALL", "tools/call\u{0}", "Tools/List", "tools/list ", "t\u{f6}ols/call"] {
+        let world = World::new();
+        let reply = world.call(&gateway, message(Claims::good(), method, json!({ "name": "drop_table" })));
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"], world.sent().len()),
+            (400, &json!(-32600), 0),
+            "{method:?}"
+        );
+    }
+    let status = |tool: &str| World::new().call(&gateway, call(Claims::good(), tool)).status;
+    assert_eq!([status("write_a"), status("WRITE_a"), status("Write_A"), status("read")], [403, 403, 403, 200]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hidden_names_in_batches_and_on_other_streams() {
+    let gateway = gate(json!([
+        { "effect": "deny", "tools": ["drop_table"] },
+        { "effect": "allow", "tools": ["drop_*", "*_all"] },
+    ]));
+    let ask = |names: &[&str]| {
+        let calls: Vec<Value> = names
+            .iter()
+            .enumerate()
+            .map(|(id, name)| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": name } }))
+            .collect();
+        let request = message(Claims::good(), "x", json!({}))
+            .field("mcp-protocol-version", "2025-03-26")
+            .body(json!(calls).to_string().as_bytes());
+        let world = World::new();
+        world.call(&gateway, request.clone());
+        let sent: Vec<Value> = serde_json::from_slice(&world.sent().pop().expect("forwarded").body).expect("JSON");
+        let answers: Vec<Value> = sent.iter().map(|call| json!({ "id": call["id"], "error": { "message": format!("no {}", call["params"]["name"].as_str().expect("a name")) } })).collect();
+        let world = World::new();
+        world.origin_body(json!(answers).to_string().as_bytes(), 3);
+        let reply = world.call(&gateway, request);
+        (sent[0]["params"]["name"].clone(), reply.status, reply.body)
+    };
+    let (name, status, body) = ask(&["drop_table", "drop_it", "delete_all"]);
+    assert_eq!((name, status), (json!("drop_portcullis-hidden-7461626c65-"), 200));
+    assert_eq!(body, ask(&["drop_nothing", "drop_it", "delete_all"]).2.replace("nothing", "table"));
+    // The answer may come over a stream that was opened before.
+    let world = World::new();
+    world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+    world
+        .origin_body(b"data: {\"id\":1,\"error\":{\"message\":\"no drop_portcullis-hidden-7461626c65- here\"}}\n\n", 5);
+    let reply = world.call(&gateway, Request::get("/mcp").bearer(&token(&Claims::good())));
+    assert_eq!(reply.body, "data: {\"id\":1,\"error\":{\"message\":\"no drop_table here\"}}\n\n");
 }

@@ -132,10 +132,10 @@ fn by_the_book(
     };
     rules.iter().position(|rule| {
         let tools = strings(&rule["tools"]);
-        let deny = rule["effect"] == "deny";
+        let loose = rule["effect"] != "allow";
         let about = tools.is_empty()
             || tools.iter().any(|pattern| {
-                if deny { like(&pattern.to_lowercase(), &name.to_lowercase()) } else { like(pattern, name) }
+                if loose { like(&pattern.to_lowercase(), &name.to_lowercase()) } else { like(pattern, name) }
             });
         let has = |scope: &String| caller.subject.scopes.iter().any(|other| other.as_str() == scope);
         let scopes = strings(&rule["when"]["scopes"]).iter().all(has);

@@ -169,3 +169,16 @@ fn the_transport_of_2024_stays_behind_the_gate() {
         assert_eq!(open(elsewhere).0, 502, "{elsewhere}");
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_server_that_repeats_the_id_does_not_renew_the_session() {
+    let gateway = gate(json!(["NEW"]), json!({}));
+    let world = World::new();
+    let session = begin(&world, &gateway, Claims::good());
+    world.pass(3_000);
+    let later = || Claims::good().with("exp", json!(crate::support::world::NOON + 9_000));
+    let reply = world.call(&gateway, message(later(), "ping", json!({})).field("mcp-session-id", &session));
+    assert_eq!(reply.field("mcp-session-id"), session);
+    world.pass(600);
+    assert_eq!(go_on(&world, &gateway, later(), &session), (404, None));
+}

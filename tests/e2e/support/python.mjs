@@ -1,0 +1,86 @@
+// A real Python origin: PyPI `mcp` in a virtual environment of the user's cache, never in the tree. It is installed
+// once; where that fails, the tests that need it fail, and say how.
+import { existsSync } from "node:fs";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { cache } from "../../../scripts/lib/tools.mjs";
+import { freePort, startProcess, within } from "./processes.mjs";
+
+const PACKAGES = ["mcp==2.3.0"];
+const PATIENCE = 300_000;
+
+async function run(what, command, args) {
+  const program = startProcess(command, args);
+  try {
+    const { code, error } = await within(PATIENCE, what, program.exited, program.tail);
+    if (error || code !== 0) throw new Error(`${what} failed: ${error?.message ?? program.tail()}`);
+  } finally {
+    await program.stop();
+  }
+}
+
+/** The Python of a virtual environment that has these packages and no others. */
+export async function python() {
+  const name = `python-${PACKAGES.join("-").replaceAll("==", "-")}`;
+  const folder = join(cache, name);
+  const program = join(folder, "bin", "python");
+  if (existsSync(program)) return program;
+  await mkdir(cache, { recursive: true });
+  // Test files run side by side: each makes its own, and the first that is complete stays.
+  const mine = join(cache, `${name}.${process.pid}`);
+  await run("python3 -m venv (Debian: apt install python3-venv)", "python3", ["-m", "venv", mine]);
+  await run(`pip install ${PACKAGES.join(" ")}`, join(mine, "bin", "python"), [
+    ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...PACKAGES],
+  ]);
+  await rename(mine, folder).catch(() => rm(mine, { recursive: true, force: true }));
+  return program;
+}
+
+const SERVER = `
+import sys
+from mcp.server import MCPServer
+
+server = MCPServer("python-origin")
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Adds."""
+    return a + b
+
+@server.tool()
+def drop_table(name: str) -> str:
+    """Drops a table."""
+    return "dropped " + name
+
+@server.tool()
+def write_file(path: str) -> str:
+    """Writes a file."""
+    return "written " + path
+
+server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
+`;
+
+/** Starts an origin of PyPI `mcp`: both eras, sessions in the old one. */
+export async function startPythonOrigin() {
+  const port = await freePort();
+  const folder = join(cache, "python-origin");
+  await mkdir(folder, { recursive: true });
+  const script = join(folder, `${process.pid}.py`);
+  await writeFile(script, SERVER);
+  const server = startProcess(await python(), [script, String(port)]);
+  const close = async () => {
+    await server.stop();
+    await rm(script, { force: true });
+  };
+  try {
+    await server.until(
+      "the Python origin",
+      ({ stderr }) => stderr.includes(`http://127.0.0.1:${port}`),
+      60_000,
+    );
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { url: `http://127.0.0.1:${port}/mcp`, port, close };
+}

@@ -1,0 +1,101 @@
+// The gateway with what records decisions and counts requests: a queue, a data set, a rate-limiting binding.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } from "miniflare";
+import { parse as parseToml } from "smol-toml";
+import { freePort } from "./processes.mjs";
+import { assertNoneIn } from "./secrets.mjs";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags = [] } = parseToml(
+  readFileSync(`${root}/wrangler.toml`, "utf8"),
+);
+
+// Takes what comes out of the queue.
+const COLLECTOR = `
+import { WorkerEntrypoint } from "cloudflare:workers";
+export class Broken extends WorkerEntrypoint {
+  async send() { throw new Error("the queue is full"); }
+}
+export default {
+  async queue(batch, env) {
+    for (const { body } of batch.messages) {
+      await env.SINK.fetch("http://sink/", { method: "POST", body: JSON.stringify(body) });
+    }
+  },
+};
+`;
+
+// Data sets of Miniflare keep nothing: this one, added to the gateway's bindings, says what was written.
+const ENTRY = `
+import Gateway from "./index.js";
+const POINTS = { writeDataPoint: (point) => console.log("point " + JSON.stringify(point)) };
+export default { fetch: (request, env, ctx) => new Gateway(ctx, { ...env, POINTS }).fetch(request) };
+`;
+
+/**
+ * Starts it. Bindings: `QUEUE`, `BROKEN` (a queue that takes nothing), `POINTS` (a data set), `REAL_POINTS` (one of
+ * Miniflare's), and `LIMITER` (three in a minute). What arrived is in `messages` and `points`.
+ */
+export async function startWithSinks(config) {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const [logs, messages, points] = [[], [], []];
+  const worker = new Miniflare(
+    convertV4MiniflareOptions({
+      log: new Log(LogLevel.NONE),
+      host: "127.0.0.1",
+      port,
+      handleStructuredLogs({ message }) {
+        if (message.startsWith("point ")) points.push(JSON.parse(message.slice("point ".length)));
+        else logs.push(message);
+      },
+      workers: [
+        {
+          name: "gateway",
+          modules: [
+            { type: "ESModule", path: `${root}/build/entry.js`, contents: ENTRY },
+            { type: "ESModule", path: `${root}/build/index.js` },
+            { type: "CompiledWasm", path: `${root}/build/index_bg.wasm` },
+          ],
+          modulesRoot: `${root}/build`,
+          compatibilityDate,
+          compatibilityFlags,
+          bindings: { PORTCULLIS: config(url) },
+          queueProducers: { QUEUE: { queueName: "decisions" } },
+          analyticsEngineDatasets: { REAL_POINTS: { dataset: "decisions" } },
+          ratelimits: { LIMITER: { namespace_id: "1", simple: { limit: 3, period: 60 } } },
+          serviceBindings: {
+            BROKEN: { name: "collector", entrypoint: "Broken" },
+          },
+        },
+        {
+          name: "collector",
+          modules: [{ type: "ESModule", path: "collector.js", contents: COLLECTOR }],
+          compatibilityDate,
+          queueConsumers: { decisions: { maxBatchSize: 1, maxBatchTimeout: 0 } },
+          serviceBindings: {
+            async SINK(request) {
+              messages.push(await request.json());
+              return new Response("ok");
+            },
+          },
+        },
+      ],
+    }),
+  );
+  await worker.ready;
+  return {
+    url,
+    port,
+    directPort: port,
+    logs,
+    messages,
+    points,
+    events: () => logs.flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : [])),
+    async close() {
+      await worker.dispose();
+      assertNoneIn([...logs, ...messages, JSON.stringify(points)]);
+    },
+  };
+}
