@@ -79,7 +79,8 @@ pub fn walk(gateway: &Gateway, fields: Fields) {
         | Step::NeedAssertion(..)
         | Step::NeedBody(_)
         | Step::NeedMessage(_)
-        | Step::NeedTurns(..) | Step::NeedList(..) => panic!("a stranger got through"),
+        | Step::NeedTurns(..)
+        | Step::NeedList(..) => panic!("a stranger got through"),
         Step::Answer(answer, _) => assert!(matches!(answer.status, 400 | 401 | 403 | 431 | 503), "{}", answer.status),
         Step::Need(..) => {}
     }
