@@ -148,7 +148,11 @@ impl Recipient {
         // Names that stood in for others may come back over any of them.
         let restore = (self.decoys || stream && self.policy.is_some()).then(Restore::default);
         if !judged && !rewritten {
-            return restore.map(|restore| BodyFilter { inner: Inner::Plain, kept: None, restore: Some(restore) });
+            return restore.map(|restore| BodyFilter {
+                inner: Inner::Plain(head.is_event_stream()),
+                kept: None,
+                restore: Some(restore),
+            });
         }
         let edits = Edits { paged: self.paged, ..Edits::default() };
         let kept = keep_as.map(|name| Kept { name, body: Vec::new() });
@@ -256,14 +260,15 @@ pub struct Kept {
 enum Inner {
     Events(Box<SseFilter<ListJudge>>),
     Json(Box<ListFilter<ListJudge>>),
-    Plain,
+    /// Nothing is looked for in it; whether it is a stream.
+    Plain(bool),
 }
 
 impl BodyFilter {
     /// Whether its beginning can be held back for a moment.
     #[must_use]
     pub fn can_wait(&self) -> bool {
-        matches!(self.inner, Inner::Json(_))
+        matches!(self.inner, Inner::Json(_) | Inner::Plain(false))
     }
 
     /// Takes a part of the body: what goes on instead.
@@ -279,7 +284,7 @@ impl BodyFilter {
         match &mut self.inner {
             Inner::Events(filter) => filter.push(bytes, &mut out)?,
             Inner::Json(filter) => filter.push(bytes, &mut out)?,
-            Inner::Plain => out.extend_from_slice(bytes),
+            Inner::Plain(_) => out.extend_from_slice(bytes),
         }
         Ok(self.restored(out, false))
     }
@@ -292,7 +297,7 @@ impl BodyFilter {
         let mut out = Vec::new();
         match &mut self.inner {
             // What an event stream leaves unfinished is no event, and its reader forgets it.
-            Inner::Events(_) | Inner::Plain => {}
+            Inner::Events(_) | Inner::Plain(_) => {}
             Inner::Json(filter) => filter.finish(&mut out)?,
         }
         Ok(self.restored(out, true))

@@ -41,7 +41,7 @@ use crate::transport::head::Method;
 
 pub use keys::Keys;
 pub use permission::Turn;
-pub use serve::{Served, serve, serve_closed};
+pub use serve::{Served, Underway, begin, go_on, serve, serve_closed};
 
 /// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
 #[derive(Debug)]

@@ -27,6 +27,12 @@ pub enum Served<B> {
     Origin(InboundHead, B),
 }
 
+/// A request on its way, and what it waits for.
+pub struct Underway {
+    trail: Trail,
+    step: Step,
+}
+
 /// Serves one request from its head to the answer's head.
 pub async fn serve<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
@@ -34,19 +40,56 @@ pub async fn serve<P: Ports + Clone + 'static>(
     head: Head,
     body: P::RequestBody,
 ) -> Served<P::ResponseBody> {
+    match begin(gateway, ports, head) {
+        Ok(answer) => Served::Own(answer),
+        Err(underway) => go_on(gateway, ports, underway, body).await,
+    }
+}
+
+/// Goes as far as can be gone without waiting: to the gateway's own answer, where it needs nothing from the world.
+///
+/// # Errors
+/// What to [go on](go_on) with, where it does.
+pub fn begin<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    head: Head,
+) -> Result<Answer, Box<Underway>> {
     let mut trail = begin_trail(ports, &head);
-    let mut step = gateway.begin(head, &mut trail, ports.now());
+    let step = gateway.begin(head, &mut trail, ports.now());
+    match step {
+        Step::Answer(answer, reason) => {
+            start_errands(gateway, ports);
+            Ok(answered(gateway, ports, answer, &reason, &mut trail))
+        }
+        step => Err(Box::new(Underway { trail, step })),
+    }
+}
+
+/// Writes down that the gateway answers by itself.
+fn answered<P: Ports>(gateway: &Gateway, ports: &P, answer: Answer, reason: &Reason, trail: &mut Trail) -> Answer {
+    let outcome = match reason {
+        Reason::Served(what) => Outcome::Allow(what),
+        Reason::Refused(rejection) => Outcome::Deny(rejection),
+    };
+    record(gateway, ports, trail);
+    ports.line(&request_line(trail, Some(&gateway.config), &outcome, answer.status, ports.now()));
+    answer
+}
+
+/// Meets one need after another, to the answer's head.
+pub async fn go_on<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    underway: Box<Underway>,
+    body: P::RequestBody,
+) -> Served<P::ResponseBody> {
+    let Underway { mut trail, mut step } = *underway;
     for _ in 0..NEEDS {
         start_errands(gateway, ports);
         step = match step {
             Step::Answer(answer, reason) => {
-                let outcome = match &reason {
-                    Reason::Served(what) => Outcome::Allow(what),
-                    Reason::Refused(rejection) => Outcome::Deny(rejection),
-                };
-                record(gateway, ports, &mut trail);
-                ports.line(&request_line(&trail, Some(&gateway.config), &outcome, answer.status, ports.now()));
-                return Served::Own(answer);
+                return Served::Own(answered(gateway, ports, answer, &reason, &mut trail));
             }
             Step::Forward(outbound, awaited) => {
                 match forward(gateway, ports, outbound, *awaited, &body, &mut trail).await {

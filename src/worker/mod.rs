@@ -8,16 +8,16 @@ mod settings;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::{Config, Mistakes};
-use crate::gateway::{Gateway, Served, serve, serve_closed};
+use crate::gateway::{Gateway, Served, begin, go_on, serve_closed};
 use crate::observe::event::gateway_line;
 use crate::ports::{Clock as _, EventSink as _, Random as _};
+use crate::respond::Answer;
 use crate::token::authenticate::Compiled;
 use crate::transport::certificate;
 use crate::transport::head::{Fields, Head, Method};
@@ -39,32 +39,40 @@ pub fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// The Worker's `fetch` handler. A request is seen through even where its caller leaves: otherwise a stranger could ask,
-/// leave, and take the keys that were being fetched, and the line in the log, with them.
+/// The Worker's `fetch` handler: the gateway's own answers at once, where they need nothing from the world.
+///
+/// Everything else is seen through even where its caller leaves: otherwise a stranger could ask, leave, and take the keys
+/// that were being fetched, and the line in the log, with them.
+///
+/// # Errors
+/// What the platform throws where it makes no response of an answer.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: worker::Env, context: worker::worker_sys::Context) -> Promise {
+pub fn fetch(request: Request, env: worker::Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
     let ports = Workers::new(context, env);
-    let promise = future_to_promise(answer(request, ports.clone()));
-    ports.see_through(&promise);
-    promise
-}
-
-async fn answer(request: Request, ports: Workers) -> Result<JsValue, JsValue> {
     let gateway = gate(&ports);
     let asks = |ask: fn(&Config) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.config()));
     let (certificate, place) = (asks(Config::asks_for_certificates), asks(Config::asks_for_places));
     let head = read_head(&platform::head(&request, certificate, place));
-    let served = match gateway {
-        Some(gateway) => serve(&gateway, &ports, head, Inbound::new(request)).await,
-        None => Served::Own(serve_closed(&ports, &head)),
-    };
-    match served {
-        Served::Own(answer) => {
-            let body = if answer.body.is_empty() { JsValue::NULL } else { JsValue::from_str(&answer.body) };
-            platform::response(answer.status, &write_fields(&answer.fields), &body)
+    let Some(gateway) = gateway else { return own(&serve_closed(&ports, &head)) };
+    match begin(&gateway, &ports, head) {
+        Ok(answer) => own(&answer),
+        Err(underway) => {
+            let work = ports.clone();
+            let promise = future_to_promise(async move {
+                match go_on(&gateway, &work, underway, Inbound::new(request)).await {
+                    Served::Own(answer) => own(&answer),
+                    Served::Origin(head, body) => platform::response(head.status, &write_fields(&head.fields), &body),
+                }
+            });
+            ports.see_through(&promise);
+            Ok(promise.into())
         }
-        Served::Origin(head, body) => platform::response(head.status, &write_fields(&head.fields), &body),
     }
+}
+
+fn own(answer: &Answer) -> Result<JsValue, JsValue> {
+    let body = if answer.body.is_empty() { JsValue::NULL } else { JsValue::from_str(&answer.body) };
+    platform::response(answer.status, &write_fields(&answer.fields), &body)
 }
 
 /// The gateway of this isolate; nothing where its configuration is not valid.

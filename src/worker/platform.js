@@ -148,6 +148,7 @@ export function enqueue(queue, text) {
 /** The beginning of a body, and the rest of it as a stream; null where that was all. */
 export async function begin(body, bytes) {
   if (body === null) return [new Uint8Array(), null];
+  if (body instanceof ArrayBuffer) return [new Uint8Array(body), null];
   const reader = body.getReader();
   const read = await readUpTo(reader, bytes);
   reader.releaseLock();
@@ -160,8 +161,9 @@ export async function begin(body, bytes) {
  */
 export function through(first, rest, step) {
   if (rest === null) return [first, Promise.resolve()];
+  const stream = rest instanceof ArrayBuffer ? new Response(rest).body : rest;
   const { readable, writable } = new IdentityTransformStream();
-  return [readable, carry(first, rest, writable.getWriter(), step)];
+  return [readable, carry(first, stream, writable.getWriter(), step)];
 }
 
 const UNFIT = new Error("unfit");
@@ -239,14 +241,11 @@ export class Exchange {
   #request;
   #keep;
   #kept = null;
-  #end;
+  #ended;
 
   constructor(request, keep) {
     this.#request = request;
     this.#keep = keep;
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
   }
 
   /** The body, complete, where it comes in time and has at most `bytes`; null where it is not, or was sent already. */
@@ -299,16 +298,24 @@ export class Exchange {
     if (body === null || limit === 0) return null;
     if (this.#kept !== null) return this.#kept;
     const announced = headers.get("content-length");
-    const reader = body.getReader();
     const broken = new Promise((_, reject) => {
       abort.signal.addEventListener("abort", () => reject("body cut short"));
     });
+    const cut = () => {
+      throw abort.signal.reason === "gone" ? "gone" : "body cut short";
+    };
+    if (announced !== null && Number(announced) <= Math.min(limit, this.#keep)) {
+      // What is small and known to be is read in one piece: each chunk costs more than its bytes.
+      const whole = await Promise.race([this.#request.arrayBuffer(), broken]).catch(cut);
+      if (whole.byteLength !== Number(announced)) throw "body cut short";
+      this.#kept = new Uint8Array(whole);
+      return whole;
+    }
+    const reader = body.getReader();
     const { complete, bytes } = await Promise.race([
       readUpTo(reader, Math.min(limit, this.#keep)),
       broken,
-    ]).catch(() => {
-      throw abort.signal.reason === "gone" ? "gone" : "body cut short";
-    });
+    ]).catch(cut);
     if (complete) {
       if (announced !== null && bytes.byteLength !== Number(announced)) throw "body cut short";
       this.#kept = bytes;
@@ -321,13 +328,16 @@ export class Exchange {
     return readable;
   }
 
-  /** Sends the request; the answer's status, fields and body. Throws a word where there is none. */
+  /**
+   * Sends the request; the answer's status, fields and body, and where that is carried on piece by piece, a promise of a
+   * word about how it ended. Throws a word where there is no answer.
+   */
   async send(fetcher, method, url, fields, [bytes, responseSeconds, idleSeconds], cancel, instead) {
     const abort = new AbortController();
     const gone = () => abort.abort("gone");
     if (cancel) this.#request.signal.addEventListener("abort", gone);
     let waitsFor = "body cut short";
-    const timer = setTimeout(() => abort.abort(waitsFor), responseSeconds * 1000);
+    let timer = setTimeout(() => abort.abort(waitsFor), responseSeconds * 1000);
     try {
       const body = instead ?? (await this.#outboundBody(bytes, abort));
       waitsFor = "timeout";
@@ -335,9 +345,13 @@ export class Exchange {
       const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));
       let lines = "";
       for (const [name, value] of answer.headers) lines += `${lines && "\n"}${name}:${value}`;
-      return [answer.status, lines, this.#watched(answer.body, idleSeconds, abort, cancel)];
+      if (this.#isSmall(answer)) {
+        clearTimeout(timer);
+        timer = setTimeout(() => abort.abort("timeout"), idleSeconds * 1000);
+        return [answer.status, lines, await answer.arrayBuffer()];
+      }
+      return [answer.status, lines, this.#watched(answer.body, idleSeconds, abort, cancel), this.#ended];
     } catch (error) {
-      this.#end("unanswered");
       if (abort.signal.aborted) throw abort.signal.reason;
       throw typeof error === "string" ? error : "unreachable";
     } finally {
@@ -345,14 +359,23 @@ export class Exchange {
     }
   }
 
+  /** Whether an answer is better read in one piece: it is no stream, and small, and says so. */
+  #isSmall({ body, headers }) {
+    const length = headers.get("content-length");
+    return (
+      body !== null &&
+      length !== null &&
+      Number(length) <= this.#keep &&
+      headers.get("content-encoding") === null &&
+      !headers.get("content-type")?.toLowerCase().startsWith("text/event-stream")
+    );
+  }
+
   /** The answer's body, cut where it is silent for too long, and told of where it breaks. */
   #watched(body, idleSeconds, abort, cancel) {
-    if (body === null) {
-      this.#end("complete");
-      return null;
-    }
+    if (body === null) return null;
     const { readable, writable } = new IdentityTransformStream();
-    pump(body.getReader(), writable.getWriter(), idleSeconds * 1000, abort, cancel).then(this.#end);
+    this.#ended = pump(body.getReader(), writable.getWriter(), idleSeconds * 1000, abort, cancel);
     readable.abandon = () => abort.abort("unfit");
     return readable;
   }

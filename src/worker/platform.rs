@@ -8,6 +8,7 @@
     reason = "JavaScript has one kind of number, and limits and statuses are small ones"
 )]
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Array, Promise, Uint8Array};
@@ -118,10 +119,6 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     async fn peek(this: &Exchange, bytes: f64, milliseconds: u32) -> JsValue;
-
-    /// How the origin server's body ended: a promise of a word.
-    #[wasm_bindgen(method, getter)]
-    fn ended(this: &Exchange) -> Promise;
 }
 
 /// The platform, for one request.
@@ -180,9 +177,10 @@ impl Workers {
         })
     }
 
-    /// Says so where an origin server's stream ended before it was complete.
-    fn watch(&self, exchange: &Exchange, request_id: String) {
-        let (ended, ports) = (exchange.ended(), self.clone());
+    /// Says so where an origin server's stream ended before it was complete; and keeps a request alive that must outlive
+    /// its caller.
+    fn watch(&self, ended: Promise, request_id: String) {
+        let ports = self.clone();
         self.spawn(Box::pin(async move {
             let how = JsFuture::from(ended).await.ok().and_then(|how| how.as_string()).unwrap_or_default();
             let reason = match how.as_str() {
@@ -196,6 +194,13 @@ impl Workers {
     }
 }
 
+/// Random bytes that are asked for at once: asking costs more than the bytes.
+const RANDOM_BYTES: usize = 4096;
+
+thread_local! {
+    static RANDOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Clock for Workers {
     fn now(&self) -> UnixMillis {
         UnixMillis(worker::Date::now().as_millis())
@@ -204,8 +209,16 @@ impl Clock for Workers {
 
 impl Random for Workers {
     fn fill(&self, bytes: &mut [u8]) {
-        // Without random bytes there is nothing safe to go on with: the request fails.
-        getrandom::getrandom(bytes).unwrap_or_else(|_| wasm_bindgen::throw_str("no random bytes"));
+        RANDOM.with_borrow_mut(|pool| {
+            if pool.len() < bytes.len() {
+                pool.resize(bytes.len().max(RANDOM_BYTES), 0);
+                // Without random bytes there is nothing safe to go on with: the request fails.
+                getrandom::getrandom(pool).unwrap_or_else(|_| wasm_bindgen::throw_str("no random bytes"));
+            }
+            // What is taken is gone: nothing is given out twice.
+            let taken = pool.split_off(pool.len() - bytes.len());
+            bytes.copy_from_slice(&taken);
+        });
     }
 }
 
@@ -366,8 +379,6 @@ impl Transport for Workers {
             &JsValue::from_f64(request.response_timeout() as f64),
             &JsValue::from_f64(request.idle_timeout() as f64),
         );
-        // Begun before anything is sent: a request that must outlive its caller is kept alive by this.
-        self.watch(&body.0, request.request_id().to_owned());
         let answer = body
             .0
             .send(
@@ -382,6 +393,9 @@ impl Transport for Workers {
             .await
             .map_err(|failure| failed(&failure))?;
         let parts: Array = answer.unchecked_into();
+        if let Ok(ended) = parts.get(3).dyn_into::<Promise>() {
+            self.watch(ended, request.request_id().to_owned());
+        }
         let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
         let fields = read_fields(parts.get(1).as_string().unwrap_or_default().split('\n'));
         Ok((InboundHead { status, fields }, parts.get(2)))

@@ -235,9 +235,9 @@ describe("a stream", () => {
     assert.equal(answer.body, `data: 1\n\n${":\n\n".repeat(4)}data: 2\n\n`);
   });
 
-  test("of known length that ends before it is broken", async () => {
+  test("of known length, were it long, that ends before it is broken", async () => {
     scene.origin.answer = (_request, response) => {
-      response.writeHead(200, { "content-type": "application/json", "content-length": 1000 });
+      response.writeHead(200, { "content-type": "application/json", "content-length": 100_000 });
       response.write('{"jsonrpc":"2.0",');
       setTimeout(() => response.destroy(), 100);
     };
@@ -245,6 +245,23 @@ describe("a stream", () => {
     assert.equal(answer.status, 200);
     assert.equal(answer.complete, false);
     assert.equal((await streamLine(answer)).reason, "origin_stream_lost");
+  });
+
+  test("that is short and says so, and ends before, is a failure that is told", async () => {
+    scene.origin.answer = (_request, response) => {
+      response.writeHead(200, { "content-type": "application/json", "content-length": 1000 });
+      response.write('{"jsonrpc":"2.0",');
+      setTimeout(() => response.destroy(), 100);
+    };
+    await assertFailed(await scene.post(), { reason: "origin_unreachable" });
+  });
+
+  test("that is short and says so, and never ends, is given up", async () => {
+    scene.origin.answer = (_request, response) => {
+      response.writeHead(200, { "content-type": "application/json", "content-length": 1000 });
+      response.write('{"jsonrpc":"2.0",');
+    };
+    await assertFailed(await scene.post(), { status: 504, reason: "origin_timeout" });
   });
 
   test("that ends well leaves no second line", async () => {

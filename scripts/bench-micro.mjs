@@ -1,0 +1,37 @@
+// `npm run bench:micro`: what parts of the gate cost by themselves, natively, into bench/MICRO.md.
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { run } from "./lib/run.mjs";
+import { root, rust } from "./lib/tools.mjs";
+
+await rust();
+const folder = join(root, "bench", "micro");
+await run("cargo", ["bench", "--quiet", "--locked"], { cwd: folder });
+
+/** The estimates that criterion has written, by group and parameter. */
+const results = join(folder, "target", "criterion");
+const rows = [];
+for (const group of readdirSync(results).filter((name) => name !== "report")) {
+  if (!statSync(join(results, group)).isDirectory()) continue;
+  const sizes = readdirSync(join(results, group)).filter((name) => name !== "report");
+  const of = (size) => {
+    const estimates = readFileSync(join(results, group, size, "new", "estimates.json"), "utf8");
+    return JSON.parse(estimates).median.point_estimate;
+  };
+  sizes.sort((one, other) => Number(one) - Number(other));
+  const base = of(sizes[0]);
+  for (const size of sizes) rows.push([group, size, of(size), of(size) / base]);
+}
+const time = (ns) => (ns < 10_000 ? `${Math.round(ns)} ns` : `${(ns / 1000).toFixed(1)} µs`);
+const text = `# Parts of the gate by themselves
+
+Native, release, medians of criterion; written by \`npm run bench:micro\` on ${new Date().toISOString().slice(0, 10)}
+(${cpus()[0].model}, ${cpus().length} cores). What counts is how a row grows, not its nanoseconds.
+
+| what | size | time | to the smallest |
+|---|---:|---:|---:|
+${rows.map(([group, size, ns, ratio]) => `| ${group.replaceAll("_", " ")} | ${size} | ${time(ns)} | ${ratio.toFixed(2)} |`).join("\n")}
+`;
+writeFileSync(join(root, "bench", "MICRO.md"), text);
+process.stdout.write(text);
