@@ -146,10 +146,11 @@ impl Recipient {
         let judged = self.policy.is_some() && (self.lists || stream) || keep_as.is_some();
         let rewritten = stream && self.sessions.is_some();
         // Names that stood in for others may come back over any of them.
+        let streams = head.is_event_stream() || head.fields.get("content-length").is_none();
         let restore = (self.decoys || stream && self.policy.is_some()).then(Restore::default);
         if !judged && !rewritten {
             return restore.map(|restore| BodyFilter {
-                inner: Inner::Plain(head.is_event_stream()),
+                inner: Inner::Plain(streams),
                 kept: None,
                 restore: Some(restore),
             });
@@ -260,7 +261,7 @@ pub struct Kept {
 enum Inner {
     Events(Box<SseFilter<ListJudge>>),
     Json(Box<ListFilter<ListJudge>>),
-    /// Nothing is looked for in it; whether it is a stream.
+    /// Nothing is looked for in it; whether it comes without a known end, and goes on so.
     Plain(bool),
 }
 
