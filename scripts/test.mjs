@@ -37,12 +37,13 @@ function watch(command, args, env = {}) {
   });
 }
 
-/** Adds up every match of a pattern with the groups `passed` and `failed`. */
+/** Adds up every match of a pattern with the groups `passed`, `failed` and `skipped`. */
 function count(output, pattern) {
-  const sum = { passed: 0, failed: 0 };
+  const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const { groups } of output.matchAll(pattern)) {
     sum.passed += Number(groups.passed ?? 0);
     sum.failed += Number(groups.failed ?? 0);
+    sum.skipped += Number(groups.skipped ?? 0);
   }
   return sum;
 }
@@ -67,7 +68,7 @@ async function commands(list) {
 }
 
 const CARGO = /test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/g;
-const NODE = /^ℹ (?:pass (?<passed>\d+)|(?:fail|cancelled) (?<failed>\d+))$/gm;
+const NODE = /^ℹ (?:pass (?<passed>\d+)|(?:fail|cancelled) (?<failed>\d+)|skipped (?<skipped>\d+))$/gm;
 const PLAIN = /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm;
 
 let built;
@@ -113,12 +114,10 @@ const layers = {
     const args = ["--test", "--test-concurrency=2", "--test-timeout=180000", "--test-reporter=spec"];
     // `npm start` builds the Worker again, under the feet of whoever reads it.
     const rebuilds = (name) => name === "start.test.mjs";
-    const sum = { passed: 0, failed: 0 };
+    const sum = { passed: 0, failed: 0, skipped: 0 };
     for (const batch of [files.filter((name) => !rebuilds(name)), files.filter(rebuilds)]) {
       const result = await watch(node, [...args, ...batch.map((name) => join(folder, name))]);
-      const { passed, failed } = counted(result, NODE);
-      sum.passed += passed;
-      sum.failed += failed;
+      for (const [what, number] of Object.entries(counted(result, NODE))) sum[what] += number;
     }
     return sum;
   },
@@ -148,12 +147,12 @@ for (const name of names) {
   results[name] = { ...result, seconds: Math.round((Date.now() - begun) / 1000) };
 }
 say("--- together ---");
-let passed = 0;
-let failed = 0;
+const total = { passed: 0, failed: 0, skipped: 0 };
+const words = ({ passed, failed, skipped = 0 }) =>
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 for (const [name, result] of Object.entries(results)) {
-  say(`${name}: ${result.passed} passed, ${result.failed} failed (${result.seconds} s)`);
-  passed += result.passed;
-  failed += result.failed;
+  say(`${name}: ${words(result)} (${result.seconds} s)`);
+  for (const what of Object.keys(total)) total[what] += result[what] ?? 0;
 }
-process.stdout.write(`${passed} passed, ${failed} failed\n`);
-process.exit(failed === 0 ? 0 : 1);
+process.stdout.write(`${words(total)}\n`);
+process.exit(total.failed === 0 ? 0 : 1);

@@ -11,6 +11,7 @@ mod policy;
 #[cfg(feature = "schema")]
 pub mod reference;
 mod resource;
+mod rules_document;
 mod settings;
 
 pub use credentials::{

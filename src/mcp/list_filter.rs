@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::limits::{JSON_DEPTH, LIST_BYTES, LIST_ITEM_BYTES};
-use crate::mcp::message::{Member, object_member};
+use crate::mcp::members::{Member, object_member, text_member};
 use crate::policy::operation::Kind;
 
 /// What becomes of an item.
@@ -417,7 +417,7 @@ impl<J: Judge> ListFilter<J> {
             Use::Item => {
                 let Place::List(kind, key) = level.place else { return Err(Unfit::NotJson) };
                 let item = std::mem::take(&mut self.held);
-                let name = crate::mcp::message::text_member(&item, key).ok_or(Unfit::Item)?;
+                let name = text_member(&item, key).ok_or(Unfit::Item)?;
                 let item = match self.judge.judge(kind, &name) {
                     Fate::Drop => None,
                     Fate::Keep => Some(item),

@@ -1,16 +1,16 @@
 //! JSON-RPC messages of clients, read strictly and no further than rules ask: names, ids, arguments. The rest of a body
 //! is looked at for its form alone and kept nowhere, so that a large one costs no more memory than it has bytes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize as _;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::limits::{BATCH_MESSAGES, JSON_DEPTH};
 use crate::mcp::envelope::RequestId;
+use crate::mcp::members::{Form, Shallow, members, scalars, seed};
 use crate::policy::operation::{Kind, Operation};
 use crate::strict_json;
 
@@ -261,70 +261,6 @@ impl Raw {
     }
 }
 
-/// Reads members one after another, and refuses one that is there twice.
-fn members<'de, A: MapAccess<'de>>(
-    mut map: A,
-    mut member: impl FnMut(&str, &mut A) -> Result<(), A::Error>,
-) -> Result<(), A::Error> {
-    let mut seen = Seen::default();
-    while let Some(name) = map.next_key::<String>()? {
-        seen.note(&name);
-        member(&name, &mut map)?;
-    }
-    if seen.repeated() { Err(A::Error::custom("a member is repeated")) } else { Ok(()) }
-}
-
-/// The names of an object's members: sorted once at the end, so that no choice of names makes it slow.
-#[derive(Default)]
-struct Seen(Vec<String>);
-
-impl Seen {
-    fn note(&mut self, name: &str) {
-        self.0.push(name.to_owned());
-    }
-
-    fn repeated(mut self) -> bool {
-        self.0.sort_unstable();
-        self.0.windows(2).any(|pair| pair.first() == pair.get(1))
-    }
-}
-
-/// The methods of a visitor to which every scalar is the same.
-macro_rules! scalars {
-    ($value:expr) => {
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-    };
-}
-
-/// Reads whatever comes with the visitor itself.
-macro_rules! seed {
-    ($visitor:ty, $value:ty) => {
-        impl<'de> DeserializeSeed<'de> for $visitor {
-            type Value = $value;
-            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<$value, D::Error> {
-                deserializer.deserialize_any(self)
-            }
-        }
-    };
-}
-
 struct Top;
 seed!(Top, Body);
 
@@ -448,73 +384,6 @@ impl Params {
     }
 }
 
-/// A value, as many levels deep as asked for: scalars are as they are, and what lies deeper is looked at for its form and
-/// comes back empty.
-struct Shallow {
-    depth: usize,
-    levels: usize,
-}
-
-impl Shallow {
-    fn scalar(depth: usize) -> Self {
-        Self { depth, levels: 0 }
-    }
-
-    fn inside<E: serde::de::Error>(&self) -> Result<(usize, usize), E> {
-        Ok((deeper(self.depth)?, self.levels - 1))
-    }
-}
-
-seed!(Shallow, Value);
-
-impl<'de> Visitor<'de> for Shallow {
-    type Value = Value;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number out of range"))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        if self.levels == 0 {
-            return Form(self.depth).visit_seq(sequence).map(|()| Value::Array(Vec::new()));
-        }
-        let (depth, levels) = self.inside()?;
-        let mut kept = Vec::new();
-        while let Some(value) = sequence.next_element_seed(Self { depth, levels })? {
-            kept.push(value);
-        }
-        Ok(Value::Array(kept))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        if self.levels == 0 {
-            return Form(self.depth).visit_map(map).map(|()| Value::Object(Map::new()));
-        }
-        let (depth, levels) = self.inside()?;
-        let mut kept = Map::new();
-        members(map, |name, map| {
-            kept.insert(name.to_owned(), map.next_value_seed(Self { depth, levels })?);
-            Ok(())
-        })?;
-        Ok(Value::Object(kept))
-    }
-}
-
 /// `params.arguments` of the one message of a body that is known to be strict, as it was sent.
 #[must_use]
 pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
@@ -530,94 +399,4 @@ pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
     }
     let whole = Whole::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
     Some(whole.params.arguments.get().as_bytes().to_vec())
-}
-
-/// The text of one member of an object, where it has that, and the whole is strict JSON.
-#[must_use]
-pub fn text_member(object: &[u8], name: &str) -> Option<String> {
-    let mut reader = serde_json::Deserializer::from_slice(object);
-    let found = Find(name).deserialize(&mut reader).ok()?;
-    reader.end().ok()?;
-    found
-}
-
-struct Find<'a>(&'a str);
-
-impl<'de> DeserializeSeed<'de> for Find<'_> {
-    type Value = Option<String>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Find<'_> {
-    type Value = Option<String>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        let depth = JSON_DEPTH - 1;
-        members(map, |name, map| {
-            if name == self.0 {
-                found = map.next_value_seed(Shallow::scalar(depth))?.as_str().map(str::to_owned);
-                return Ok(());
-            }
-            map.next_value_seed(Form(depth))
-        })?;
-        Ok(found)
-    }
-}
-
-/// A member of an object, where it is an object itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Member {
-    /// It is not there.
-    Absent,
-    /// It is `null`, and begins there.
-    Null(usize),
-    /// It begins there.
-    Object(usize),
-    /// It begins there, and has no members.
-    Empty(usize),
-}
-
-/// Finds the member `name` of `object`; nothing where it is something else.
-#[must_use]
-pub fn object_member(object: &[u8], name: &str) -> Option<Member> {
-    let members: BTreeMap<String, &RawValue> =
-        BTreeMap::deserialize(&mut serde_json::Deserializer::from_slice(object)).ok()?;
-    let Some(raw) = members.get(name) else { return Some(Member::Absent) };
-    let at = raw.get().as_ptr().addr().checked_sub(object.as_ptr().addr())?;
-    if raw.get() == "null" {
-        return Some(Member::Null(at));
-    }
-    let inside = raw.get().strip_prefix('{')?;
-    Some(if inside.trim_start().starts_with('}') { Member::Empty(at) } else { Member::Object(at) })
-}
-
-/// Looks at a value for its form: no repeated members, no deep nesting.
-#[derive(Clone, Copy)]
-struct Form(usize);
-seed!(Form, ());
-
-fn deeper<E: serde::de::Error>(depth: usize) -> Result<usize, E> {
-    depth.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))
-}
-
-impl<'de> Visitor<'de> for Form {
-    type Value = ();
-    scalars!(());
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        let inner = Self(deeper::<A::Error>(self.0)?);
-        while sequence.next_element_seed(inner)?.is_some() {}
-        Ok(())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let inner = Self(deeper::<A::Error>(self.0)?);
-        members(map, |_, map| map.next_value_seed(inner))
-    }
 }

@@ -6,6 +6,7 @@ pub mod era;
 pub mod inspect;
 pub mod list_cache;
 pub mod list_filter;
+pub mod members;
 pub mod message;
 pub mod session;
 pub mod sse;

@@ -1,5 +1,7 @@
 // A real Python origin: PyPI `mcp` in a virtual environment of the user's cache, never in the tree. It is installed
-// once; where that fails, the tests that need it fail, and say how.
+// once; where that fails, the tests that need it fail, and say how. Where there is no Python at all they are skipped, and
+// the run says so.
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +10,15 @@ import { freePort, startProcess, within } from "./processes.mjs";
 
 const PACKAGES = ["mcp==2.3.0"];
 const PATIENCE = 300_000;
+
+const probe = spawnSync("python3", [
+  "-c",
+  "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))",
+]);
+
+/** Why a test that needs Python cannot run here; false where it can. */
+export const noPython =
+  probe.status === 0 ? false : "needs python3, 3.10 or newer, with venv (Debian: apt install python3-venv)";
 
 async function run(what, command, args) {
   const program = startProcess(command, args);
