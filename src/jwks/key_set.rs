@@ -31,8 +31,6 @@ impl KeySet {
         let mut set = Self::default();
         for entry in entries.iter().take(JWKS_KEYS) {
             match VerificationKey::parse(entry) {
-                // The same key twice is one key.
-                Ok(key) if set.holds(key.id(), key.thumbprint()) => {}
                 Ok(key) => set.keys.push(key),
                 Err(error) => set.skipped.push((entry.get("kid").and_then(Value::as_str).map(str::to_owned), error)),
             }
@@ -63,11 +61,9 @@ impl KeySet {
             return Err(if refused { NoKey::Unusable } else { NoKey::UnknownKid });
         }
         let mut fitting = named.filter(|key| key.fits(algorithm));
-        match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(key),
-            (Some(_), Some(_)) => Err(NoKey::Several),
-            (None, _) => Err(NoKey::DoesNotFit),
-        }
+        let key = fitting.next().ok_or(NoKey::DoesNotFit)?;
+        // The same key twice, be it under two algorithms, is one key: there is nothing to choose.
+        if fitting.all(|other| other.thumbprint() == key.thumbprint()) { Ok(key) } else { Err(NoKey::Several) }
     }
 
     /// Whether the key with this id and thumbprint is in the set.

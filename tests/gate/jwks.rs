@@ -3,6 +3,7 @@
 use portcullis::gateway::{Gateway, Step};
 use portcullis::jwks::freshness::lifetime;
 use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
+use portcullis::jwks::key_set::{KeySet, NoKey};
 use portcullis::observe::trail::Trail;
 use portcullis::token::authenticate::Need;
 use serde_json::{Value, json};
@@ -333,4 +334,25 @@ fn spki_ed25519() -> String {
     let x = Key::Ed25519.public_jwk()["x"].as_str().and_then(|x| URL_SAFE_NO_PAD.decode(x).ok()).expect("x");
     let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
     STANDARD.encode([prefix.as_slice(), &x].concat())
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_listed_twice_is_one_key_for_each_of_its_algorithms() {
+    let under = |kid: &str, alg: &str| {
+        let mut jwk = Key::Rsa.public_jwk();
+        jwk["kid"] = json!(kid);
+        jwk["alg"] = json!(alg);
+        jwk
+    };
+    let set = |keys: Value| KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).expect("a key set");
+    let twice = set(json!([under("a", "RS256"), under("a", "PS256"), under("a", "RS256")]));
+    for algorithm in [JwsAlgorithm::Rs256, JwsAlgorithm::Ps256] {
+        assert!(twice.select(Some("a"), algorithm).is_ok(), "{algorithm:?}");
+        assert!(twice.select(None, algorithm).is_ok(), "{algorithm:?} without an id");
+    }
+    assert_eq!(twice.select(Some("a"), JwsAlgorithm::Rs384).err(), Some(NoKey::DoesNotFit));
+    let mut other = Key::OtherRsa.public_jwk();
+    other["kid"] = json!("a");
+    let two = set(json!([under("a", "RS256"), other]));
+    assert_eq!(two.select(Some("a"), JwsAlgorithm::Rs256).err(), Some(NoKey::Several), "two keys of one id");
 }
