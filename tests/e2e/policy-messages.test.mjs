@@ -2,30 +2,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { send } from "./support/http.mjs";
-import { call, legacy, modern, outcome, PASSED, shape, UNKNOWN_TOOL } from "./support/policy.mjs";
+import {
+  call,
+  legacy,
+  modern,
+  outcome,
+  outcomes,
+  PASSED,
+  RULES,
+  shape,
+  UNKNOWN_TOOL,
+  withRules,
+} from "./support/policy.mjs";
 import { lineOf } from "./support/refusal.mjs";
-import { LEGACY, withScene } from "./support/scene.mjs";
-
-const RULES = [
-  { id: "no-drops", effect: "deny", tools: ["drop_*"] },
-  { id: "admins", effect: "allow", tools: ["admin_*"], when: { roles: ["admin"] } },
-  { id: "write", effect: "step_up", scopes: ["files:write", "audit"], tools: ["write_*"], prompts: ["edit"] },
-  { id: "read", effect: "allow", tools: ["read", "sum"], prompts: ["greet"], resources: ["file:///docs/*"] },
-];
-const withRules = (rules, work, more = {}) =>
-  withScene(
-    {
-      ...more,
-      resource: { rules, ...more.resource },
-      changes: () => ({ scope_includes: { admin: ["audit"] } }),
-    },
-    work,
-  );
-const outcomes = async (scene, requests, options = {}) => {
-  const all = [];
-  for (const request of requests) all.push(outcome(await scene.post({ ...options, ...request })));
-  return all;
-};
+import { LEGACY } from "./support/scene.mjs";
 
 test(
   "a modern request whose fields and body disagree goes nowhere",

@@ -1,30 +1,18 @@
 /** Who may call what: rules, hidden things, step-up, batches, and fields that disagree with bodies. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { call, ERAS, outcome, PASSED, shape, UNKNOWN_TOOL } from "./support/policy.mjs";
+import {
+  call,
+  ERAS,
+  outcome,
+  outcomes,
+  PASSED,
+  RULES,
+  shape,
+  UNKNOWN_TOOL,
+  withRules,
+} from "./support/policy.mjs";
 import { assertRefused, challengeOf } from "./support/refusal.mjs";
-import { withScene } from "./support/scene.mjs";
-
-const RULES = [
-  { id: "no-drops", effect: "deny", tools: ["drop_*"] },
-  { id: "admins", effect: "allow", tools: ["admin_*"], when: { roles: ["admin"] } },
-  { id: "write", effect: "step_up", scopes: ["files:write", "audit"], tools: ["write_*"], prompts: ["edit"] },
-  { id: "read", effect: "allow", tools: ["read", "sum"], prompts: ["greet"], resources: ["file:///docs/*"] },
-];
-const withRules = (rules, work, more = {}) =>
-  withScene(
-    {
-      ...more,
-      resource: { rules, ...more.resource },
-      changes: () => ({ scope_includes: { admin: ["audit"] } }),
-    },
-    work,
-  );
-const outcomes = async (scene, requests, options = {}) => {
-  const all = [];
-  for (const request of requests) all.push(outcome(await scene.post({ ...options, ...request })));
-  return all;
-};
 
 for (const [name, era] of Object.entries(ERAS)) {
   describe(`${name} era`, () => {

@@ -1,5 +1,5 @@
 // What the tests of rules have in common: messages of both eras, and answers without what is new in each.
-import { LEGACY, MODERN } from "./scene.mjs";
+import { LEGACY, MODERN, withScene } from "./scene.mjs";
 
 const VERSION = "io.modelcontextprotocol/protocolVersion";
 
@@ -56,3 +56,27 @@ export function outcome(answer) {
 
 export const UNKNOWN_TOOL = "200 -32602 Unknown tool.";
 export const PASSED = "200 passed";
+
+/** The rules that most tests of policy work with. */
+export const RULES = [
+  { id: "no-drops", effect: "deny", tools: ["drop_*"] },
+  { id: "admins", effect: "allow", tools: ["admin_*"], when: { roles: ["admin"] } },
+  { id: "write", effect: "step_up", scopes: ["files:write", "audit"], tools: ["write_*"], prompts: ["edit"] },
+  { id: "read", effect: "allow", tools: ["read", "sum"], prompts: ["greet"], resources: ["file:///docs/*"] },
+];
+/** A scene with these rules, where the scope `admin` includes `audit`. */
+export const withRules = (rules, work, more = {}) =>
+  withScene(
+    {
+      ...more,
+      resource: { rules, ...more.resource },
+      changes: () => ({ scope_includes: { admin: ["audit"] } }),
+    },
+    work,
+  );
+/** What became of each of the requests, sent one after another. */
+export const outcomes = async (scene, requests, options = {}) => {
+  const all = [];
+  for (const request of requests) all.push(outcome(await scene.post({ ...options, ...request })));
+  return all;
+};
