@@ -9,9 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { decodeJwt } from "jose";
 import { startIdentityProvider } from "../../examples/identity-provider/provider.mjs";
-import { inspector } from "./support/clients/inspector.mjs";
-import { mcpRemote } from "./support/clients/mcp-remote.mjs";
-import { oldSdkClient, sdkClient } from "./support/clients/sdk.mjs";
+import { CLIENTS } from "./support/clients/all.mjs";
 import { startEverything } from "./support/everything.mjs";
 import { freePort } from "./support/processes.mjs";
 import { startRecorder } from "./support/recorder.mjs";
@@ -39,18 +37,6 @@ const ORIGINS = {
     tool: { name: "get-sum", arguments: { a: 19, b: 23 } },
     expected: /The sum of 19 and 23 is 42/,
   },
-};
-
-/** `eras`, in the order in which the client prefers them. */
-const CLIENTS = {
-  "client 2.x, auto": { run: sdkClient("auto"), eras: ["modern", "legacy"] },
-  "client 2.x, legacy": { run: sdkClient("legacy"), eras: ["legacy"] },
-  [`client 2.x, pinned to ${MODERN}`]: { run: sdkClient({ pin: MODERN }), eras: ["modern"] },
-  "sdk 1.x": { run: oldSdkClient, eras: ["legacy"] },
-  "Inspector, legacy": { run: inspector("legacy"), eras: ["legacy"] },
-  "Inspector, modern": { run: inspector("modern"), eras: ["modern"] },
-  "mcp-remote": { run: mcpRemote(), eras: ["legacy"] },
-  "mcp-remote, auto": { run: mcpRemote("--protocol", "auto"), eras: ["modern", "legacy"] },
 };
 
 for (const [originName, { start, eras, tool, expected }] of Object.entries(ORIGINS)) {

@@ -8,10 +8,8 @@ import { Client, StreamableHTTPClientTransport, UnauthorizedError } from "@model
 import { decodeJwt } from "jose";
 import { startIdentityProvider } from "../../examples/identity-provider/provider.mjs";
 import { startOrigin } from "../../examples/origin/server.mjs";
-import { inspector } from "./support/clients/inspector.mjs";
-import { mcpRemote } from "./support/clients/mcp-remote.mjs";
+import { CLIENTS } from "./support/clients/all.mjs";
 import { MemoryOAuthProvider } from "./support/clients/oauth-provider.mjs";
-import { oldSdkClient, sdkClient } from "./support/clients/sdk.mjs";
 import { startEverything } from "./support/everything.mjs";
 import { configFor, startGateway } from "./support/gateway.mjs";
 import { noPython, startPythonOrigin } from "./support/python.mjs";
@@ -44,17 +42,6 @@ const ORIGINS = {
     arguments: { free: args, hidden: { name: "x" }, dear: { path: "x" } },
     says: { free: /42/, dear: /written x/ },
   },
-};
-
-const CLIENTS = {
-  "client 2.x, auto": { run: sdkClient("auto"), eras: ["modern", "legacy"] },
-  "client 2.x, legacy": { run: sdkClient("legacy"), eras: ["legacy"] },
-  [`client 2.x, pinned to ${MODERN}`]: { run: sdkClient({ pin: MODERN }), eras: ["modern"] },
-  "sdk 1.x": { run: oldSdkClient, eras: ["legacy"] },
-  "Inspector, legacy": { run: inspector("legacy"), eras: ["legacy"] },
-  "Inspector, modern": { run: inspector("modern"), eras: ["modern"] },
-  "mcp-remote": { run: mcpRemote(), eras: ["legacy"] },
-  "mcp-remote, auto": { run: mcpRemote("--protocol", "auto"), eras: ["modern", "legacy"] },
 };
 
 /**
