@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { say } from "../lib/run.mjs";
-import { rust, wasmBindgen, workerBuild } from "../lib/tools.mjs";
+import { rust, wasmBindgen } from "../lib/tools.mjs";
 import { choosePorts, readDocument } from "./config.mjs";
 import { startGateway } from "./gateway.mjs";
 import { hints, sample } from "./hints.mjs";
@@ -76,10 +76,9 @@ async function rehearse(url, token, { headers, body }) {
 
 async function start() {
   const document = readDocument();
-  say("looking for what a build needs: Rust, its wasm target, wasm-bindgen, worker-build");
+  say("looking for what a build needs: Rust, its wasm target, wasm-bindgen");
   await rust();
   await wasmBindgen();
-  await workerBuild();
 
   const { changed, port, host, issuer, origin } = await choosePorts(document);
 

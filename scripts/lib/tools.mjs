@@ -1,4 +1,4 @@
-// The tools that a build needs beside npm's: the wasm target, worker-build and wasm-bindgen at the versions of the
+// The tools that a build needs beside npm's: the wasm target, and wasm-bindgen at the version of the
 // lock file. They are installed once, into a cache of the user's, never into the tree or over the user's own tools.
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -58,9 +58,4 @@ export async function wasmBindgen() {
     "JavaScript glue",
   );
   return { bindgen, runner: `${bindgen}-test-runner` };
-}
-
-/** worker-build. */
-export function workerBuild() {
-  return installed("worker-build", "worker-build", locked("worker"), "packs the Worker");
 }

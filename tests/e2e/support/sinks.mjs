@@ -28,9 +28,9 @@ export default {
 
 // Data sets of Miniflare keep nothing: this one, added to the gateway's bindings, says what was written.
 const ENTRY = `
-import Gateway from "./index.js";
+import gateway from "./index.js";
 const POINTS = { writeDataPoint: (point) => console.log("point " + JSON.stringify(point)) };
-export default { fetch: (request, env, ctx) => new Gateway(ctx, { ...env, POINTS }).fetch(request) };
+export default { fetch: (request, env, ctx) => gateway.fetch(request, { ...env, POINTS }, ctx) };
 `;
 
 /**

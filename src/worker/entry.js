@@ -1,0 +1,67 @@
+// The Worker as the platform sees it.
+import * as gate from "portcullis";
+
+/** A panic leaves the module's memory as it was in the middle of something: nothing goes on with it. */
+let broken = false;
+/** How often it was begun anew. */
+let lives = 0;
+
+function whole() {
+  if (!broken) return;
+  gate.__wbg_reset_state();
+  broken = false;
+  lives += 1;
+}
+
+function examine(error) {
+  if (error instanceof WebAssembly.RuntimeError) broken = true;
+}
+
+addEventListener("error", ({ error }) => examine(error));
+
+export default {
+  fetch(request, env, context) {
+    whole();
+    try {
+      return gate.fetch(request, env, context);
+    } catch (error) {
+      examine(error);
+      throw error;
+    }
+  },
+};
+
+/** The memory of used proofs that all isolates share. */
+export class ReplayGuard {
+  #state;
+  #env;
+  #guard;
+  #life;
+
+  constructor(state, env) {
+    this.#state = state;
+    this.#env = env;
+  }
+
+  async #ask(ask) {
+    whole();
+    if (this.#life !== lives) {
+      this.#guard = new gate.ReplayGuard(this.#state, this.#env);
+      this.#life = lives;
+    }
+    try {
+      return await ask(this.#guard);
+    } catch (error) {
+      examine(error);
+      throw error;
+    }
+  }
+
+  fetch(request) {
+    return this.#ask((guard) => guard.fetch(request));
+  }
+
+  alarm() {
+    return this.#ask((guard) => guard.alarm());
+  }
+}
