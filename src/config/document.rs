@@ -487,7 +487,8 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub response_timeout_seconds: Option<u64>,
 
-    /// Seconds that the origin server's answer may then be silent, 1 to 3600; the stream is cut. Default: 300.
+    /// Seconds that the origin server's answer may then be silent, 1 to 3600; then it is cut. Default: 300, and for streams
+    /// of events no limit but their caller: with one, the gateway handles each event by itself, at some 25 µs.
     #[deserr(default)]
     pub idle_timeout_seconds: Option<u64>,
 

@@ -97,6 +97,8 @@ pub struct OriginServer {
     pub response_timeout: u64,
     /// Seconds that its answer may be silent.
     pub idle_timeout: u64,
+    /// Seconds that a stream of events may be silent, where it may not for as long as its caller listens.
+    pub stream_idle_timeout: Option<u64>,
 }
 
 /// A path that anyone may reach.
@@ -132,6 +134,7 @@ pub(super) fn read_resource(
         &format!("{at}.response_timeout_seconds"),
         mistakes,
     );
+    let stream_idle_timeout = document.idle_timeout_seconds;
     let idle_timeout =
         seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
     let origin =
@@ -179,7 +182,7 @@ pub(super) fn read_resource(
         audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
         identifier,
         path,
-        origin: OriginServer { url, service, response_timeout, idle_timeout },
+        origin: OriginServer { url, service, response_timeout, idle_timeout, stream_idle_timeout },
         issuers,
         api_keys,
         verifiers,
@@ -307,6 +310,7 @@ pub(super) fn read_public_path(
             service,
             response_timeout: ORIGIN_RESPONSE_TIMEOUT,
             idle_timeout: ORIGIN_IDLE_TIMEOUT,
+            stream_idle_timeout: None,
         },
     })
 }

@@ -42,6 +42,7 @@ pub struct OutboundRequest {
     body_bytes: u64,
     response_timeout: u64,
     idle_timeout: u64,
+    stream_idle_timeout: Option<u64>,
     era: Era,
     request_id: String,
     body: Option<Vec<u8>>,
@@ -94,6 +95,13 @@ impl OutboundRequest {
     #[must_use]
     pub fn idle_timeout(&self) -> u64 {
         self.idle_timeout
+    }
+
+    /// Seconds that the response may be silent where it is a stream of events; nothing where it may be for as long as the
+    /// caller listens.
+    #[must_use]
+    pub fn stream_idle_timeout(&self) -> Option<u64> {
+        self.stream_idle_timeout
     }
 
     /// The id of the request in the log.
@@ -166,6 +174,7 @@ pub fn outbound(
         body_bytes,
         response_timeout: origin.response_timeout,
         idle_timeout: origin.idle_timeout,
+        stream_idle_timeout: origin.stream_idle_timeout,
         era: admitted.era(),
         request_id: trail.request_id.clone(),
     })

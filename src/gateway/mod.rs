@@ -1,12 +1,13 @@
 //! The whole road of a request.
 //!
 //! [`Gateway::begin`] walks it without waiting, stage by stage, and stops where something is needed from the world:
-//! a [`Step`] says what. [`serve`] meets the needs through the ports and walks on. Those are the only awaits.
+//! a [`Step`] says what, [`Underway`] carries it, and [`serve`] meets the needs through the ports and walks on.
 
 mod ask;
 mod keys;
 mod permission;
 mod serve;
+mod underway;
 
 use std::cell::RefCell;
 
@@ -41,7 +42,8 @@ use crate::transport::head::Method;
 
 pub use keys::Keys;
 pub use permission::Turn;
-pub use serve::{Served, Underway, begin, go_on, serve, serve_closed};
+pub use serve::{Served, filtered, go_on, serve};
+pub use underway::{Arrived, Checking, Next, Passing, Reading, Sending, Signing, Underway, serve_closed};
 
 /// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
 #[derive(Debug)]
@@ -404,13 +406,13 @@ impl Gateway {
     /// The refusal to send instead.
     pub fn origin_answered(
         &self,
-        answer: Result<InboundHead, OriginFailure>,
+        answer: InboundHead,
         awaited: Awaited,
         random: &[u8; NONCE_BYTES],
         trail: &Trail,
         now: UnixMillis,
     ) -> Result<(InboundHead, Option<BodyFilter>), Rejection> {
-        let mut head = judge(answer.map_err(failed)?)?;
+        let mut head = judge(answer)?;
         let filter = awaited.receive(&mut head, random, now)?;
         respond::complete(&mut head.fields, trail, &self.config);
         Ok((head, filter))

@@ -1,21 +1,19 @@
-//! The driver: it meets the needs of the walk through the ports.
+//! The driver: it meets every need of the walk through the ports. Those are the only awaits.
 
 use std::rc::Rc;
 
-use crate::forward::answer::{Awaited, Kept};
+use crate::forward::answer::BodyFilter;
+use crate::forward::answer::Kept;
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
 use crate::gateway::keys::{await_keys, fetch_keys};
-use crate::gateway::{Errand, Gateway, Reason, Step};
-use crate::limits::{NEEDS, PEEK_BYTES};
-use crate::mcp::envelope::RequestId;
-use crate::mcp::era::Era;
-use crate::mcp::session::NONCE_BYTES;
-use crate::observe::event::{Outcome, gateway_line, request_line};
+use crate::gateway::underway::{Arrived, Next, Passing, Underway};
+use crate::gateway::{Errand, Gateway, Step};
+use crate::limits::PEEK_BYTES;
 use crate::observe::trail::Trail;
-use crate::pipeline::{Head, OutboundRequest, Rejection};
+use crate::pipeline::Head;
 use crate::ports::Ports;
-use crate::respond::{self, Answer};
+use crate::respond::Answer;
 use crate::token::authenticate::{Authenticating, Need};
 
 /// What goes back to the caller.
@@ -27,12 +25,6 @@ pub enum Served<B> {
     Origin(InboundHead, B),
 }
 
-/// A request on its way, and what it waits for.
-pub struct Underway {
-    trail: Trail,
-    step: Step,
-}
-
 /// Serves one request from its head to the answer's head.
 pub async fn serve<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
@@ -40,146 +32,69 @@ pub async fn serve<P: Ports + Clone + 'static>(
     head: Head,
     body: P::RequestBody,
 ) -> Served<P::ResponseBody> {
-    match begin(gateway, ports, head) {
-        Ok(answer) => Served::Own(answer),
-        Err(underway) => go_on(gateway, ports, underway, body).await,
-    }
+    go_on(gateway, ports, Underway::begin(gateway, ports, head), &body).await
 }
 
-/// Goes as far as can be gone without waiting: to the gateway's own answer, where it needs nothing from the world.
-///
-/// # Errors
-/// What to [go on](go_on) with, where it does.
-pub fn begin<P: Ports + Clone + 'static>(
-    gateway: &Rc<Gateway>,
-    ports: &P,
-    head: Head,
-) -> Result<Answer, Box<Underway>> {
-    let mut trail = begin_trail(ports, &head);
-    let step = gateway.begin(head, &mut trail, ports.now());
-    match step {
-        Step::Answer(answer, reason) => {
-            start_errands(gateway, ports);
-            Ok(answered(gateway, ports, answer, &reason, &mut trail))
-        }
-        step => Err(Box::new(Underway { trail, step })),
-    }
-}
-
-/// Writes down that the gateway answers by itself.
-fn answered<P: Ports>(gateway: &Gateway, ports: &P, answer: Answer, reason: &Reason, trail: &mut Trail) -> Answer {
-    let outcome = match reason {
-        Reason::Served(what) => Outcome::Allow(what),
-        Reason::Refused(rejection) => Outcome::Deny(rejection),
-    };
-    record(gateway, ports, trail);
-    ports.line(&request_line(trail, Some(&gateway.config), &outcome, answer.status, ports.now()));
-    answer
-}
-
-/// Meets one need after another, to the answer's head.
+/// Goes on to the answer's head, one need after another.
 pub async fn go_on<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
-    underway: Box<Underway>,
-    body: P::RequestBody,
+    mut underway: Underway,
+    body: &P::RequestBody,
 ) -> Served<P::ResponseBody> {
-    let Underway { mut trail, mut step } = *underway;
-    for _ in 0..NEEDS {
-        start_errands(gateway, ports);
-        step = match step {
-            Step::Answer(answer, reason) => {
-                return Served::Own(answered(gateway, ports, answer, &reason, &mut trail));
+    loop {
+        underway = match underway.next(gateway, ports) {
+            Next::Answer(answer) => return Served::Own(answer),
+            Next::Read(limit, reading) => {
+                let message = ports.message(body, limit).await;
+                reading.read(gateway, ports, message)
             }
-            Step::Forward(outbound, awaited) => {
-                match forward(gateway, ports, outbound, *awaited, &body, &mut trail).await {
-                    Ok(served) => return served,
-                    Err(rejection) => gateway.or_refuse(Err(rejection), &trail),
-                }
+            Next::Check(checking) => {
+                let verdict = ports.verify(checking.check()).await;
+                checking.checked(gateway, ports, verdict)
             }
-            Step::NeedMessage(caller) => {
-                let limit = gateway.body_bytes(&caller);
-                let read = ports.message(&body, limit).await;
-                gateway.message_read(*caller, read, &mut trail, ports.now())
-            }
-            Step::NeedTurns(turns, inspected) => {
-                let mut said = Vec::with_capacity(turns.len());
-                for turn in turns {
-                    let answer = ports.turn(&turn.binding, &turn.key).await;
-                    said.push((turn, answer));
-                }
-                gateway.turns_taken(*inspected, said, &mut trail, ports.now())
-            }
-            Step::Need(need, pending) => meet(gateway, ports, need, pending, &mut trail).await,
-            Step::NeedList(name, permit) => {
-                let found = ports.recall(&name).await;
-                gateway.list_recalled(name, permit, found, &trail, ports.now())
-            }
-            Step::NeedAssertion(input, permit) => {
+            Next::Sign(signing) => {
                 let signature = match &gateway.config.assertion_key {
-                    Some(key) => ports.sign(key, input.as_bytes()).await,
+                    Some(key) => ports.sign(key, signing.input().as_bytes()).await,
                     None => Err("there is no key".to_owned()),
                 };
-                gateway.assertion_signed(&input, permit, signature, &mut trail)
+                signing.signed(gateway, signature)
             }
-            Step::NeedBody(rejection) => {
-                let text = ports.peek(&body, PEEK_BYTES).await;
-                gateway.refused(rejection, text.as_deref(), &trail)
+            Next::Send(outbound, sending) => {
+                let answer = ports.send(outbound, body).await;
+                match sending.answered(gateway, ports, answer) {
+                    Arrived::Refused(underway) => underway,
+                    Arrived::Passed(head, answer) => return Served::Origin(head, answer),
+                    Arrived::Filter(filter, passing, answer) => {
+                        match filtered(gateway, ports, filter, passing, answer).await {
+                            Ok((head, answer)) => return Served::Origin(head, answer),
+                            Err(underway) => *underway,
+                        }
+                    }
+                }
             }
+            Next::Rare(underway) => meet(gateway, ports, underway, body).await,
         };
     }
-    let rejection = Rejection::Internal("the walk does not end");
-    let answer = respond::refusal(&rejection, &RequestId::unknown(), &trail, Some(&gateway.config));
-    ports.line(&request_line(&trail, Some(&gateway.config), &Outcome::Deny(&rejection), answer.status, ports.now()));
-    Served::Own(answer)
 }
 
-/// Refuses a request because the configuration is not valid: nothing passes until it is.
-pub fn serve_closed<P: Ports>(ports: &P, head: &Head) -> Answer {
-    let trail = begin_trail(ports, head);
-    let rejection = Rejection::Misconfigured;
-    let answer = respond::refusal(&rejection, &RequestId::unknown(), &trail, None);
-    ports.line(&request_line(&trail, None, &Outcome::Deny(&rejection), answer.status, ports.now()));
-    answer
-}
-
-fn begin_trail<P: Ports>(ports: &P, head: &Head) -> Trail {
-    let mut random = [0; 40];
-    ports.fill(&mut random);
-    Trail::begin(head.method, head.fields.get("traceparent"), &random, ports.now())
-}
-
-async fn forward<P: Ports + Clone + 'static>(
+/// Sends an answer through its filter.
+///
+/// # Errors
+/// The request, to go on with where the body is unfit from its beginning.
+pub async fn filtered<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
-    outbound: OutboundRequest,
-    awaited: Awaited,
-    body: &P::RequestBody,
-    trail: &mut Trail,
-) -> Result<Served<P::ResponseBody>, Rejection> {
-    let sent = ports.now();
-    let (head, body) = match ports.send(outbound, body).await {
-        Ok((head, body)) => (Ok(head), Some(body)),
-        Err(failure) => (Err(failure), None),
-    };
-    let now = ports.now();
-    trail.origin_ms = Some(now.since(sent));
-    let mut random = [0; NONCE_BYTES];
-    if gateway.config.sessions.is_some() {
-        ports.fill(&mut random);
+    filter: BodyFilter,
+    passing: Passing,
+    answer: P::ResponseBody,
+) -> Result<(InboundHead, P::ResponseBody), Box<Underway>> {
+    let (keeping, keeper) = (Rc::clone(gateway), ports.clone());
+    let keep = move |kept| keep(&keeping, &keeper, kept);
+    match ports.filtered(answer, filter, Box::new(keep)).await {
+        Ok(body) => Ok((passing.passed(gateway, ports), body)),
+        Err(why) => Err(Box::new(passing.unfit(gateway, why))),
     }
-    let (head, filter) = gateway.origin_answered(head, awaited, &random, trail, now)?;
-    let mut body = body.ok_or(Rejection::Internal("an answer without a body"))?;
-    if let Some(filter) = filter {
-        let (gateway, keeper) = (Rc::clone(gateway), ports.clone());
-        let keep = move |kept| keep(&gateway, &keeper, kept);
-        body = ports.filtered(body, filter, Box::new(keep)).await.map_err(Rejection::OriginMalformed)?;
-    }
-    record(gateway, ports, trail);
-    let hidden = Rejection::Absent { target: None, era: trail.era.unwrap_or(Era::Legacy), apart: false };
-    let outcome = if trail.decoy { Outcome::Deny(&hidden) } else { Outcome::Allow("forwarded") };
-    ports.line(&request_line(trail, Some(&gateway.config), &outcome, head.status, now));
-    Ok(Served::Origin(head, body))
 }
 
 /// Keeps a list that passed whole, where its origin server calls it public.
@@ -194,17 +109,40 @@ fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Kept
     }));
 }
 
-/// Records what rules decided of a request, once.
-fn record<P: Ports>(gateway: &Gateway, ports: &P, trail: &mut Trail) {
-    let Some(log) = &gateway.config.decision_log else { return };
-    let mut chain = gateway.chain.borrow_mut();
-    for record in &trail.decisions {
-        ports.decided(log, &chain.line(record, trail, &gateway.config, ports.now()));
-    }
+/// Meets a need that few requests have.
+async fn meet<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    underway: Underway,
+    body: &P::RequestBody,
+) -> Underway {
+    let Underway { mut trail, step, needs } = underway;
+    let step = match step {
+        Step::Need(need, pending) => authenticate(gateway, ports, need, pending, &mut trail).await,
+        Step::NeedTurns(turns, inspected) => {
+            let mut said = Vec::with_capacity(turns.len());
+            for turn in turns {
+                let answer = ports.turn(&turn.binding, &turn.key).await;
+                said.push((turn, answer));
+            }
+            gateway.turns_taken(*inspected, said, &mut trail, ports.now())
+        }
+        Step::NeedList(name, permit) => {
+            let found = ports.recall(&name).await;
+            gateway.list_recalled(name, permit, found, &trail, ports.now())
+        }
+        Step::NeedBody(rejection) => {
+            let text = ports.peek(body, PEEK_BYTES).await;
+            gateway.refused(rejection, text.as_deref(), &trail)
+        }
+        // Not rare: whoever asks for the next step meets these by themselves.
+        step @ (Step::Answer(..) | Step::Forward(..) | Step::NeedMessage(_) | Step::NeedAssertion(..)) => step,
+    };
+    Underway { trail, step, needs }
 }
 
-/// Meets a need of authentication, and walks on.
-async fn meet<P: Ports + Clone + 'static>(
+/// Meets a need of authentication.
+async fn authenticate<P: Ports + Clone + 'static>(
     gateway: &Gateway,
     ports: &P,
     need: Need,
@@ -220,13 +158,7 @@ async fn meet<P: Ports + Clone + 'static>(
             let keys = await_keys(gateway, ports, issuer).await;
             gateway.keys_fetched(pending, keys, trail, ports.now())
         }
-        Need::Signature(check) => {
-            let verdict = ports.verify(&check).await;
-            if let Err(why) = &verdict {
-                ports.line(&gateway_line("warn", "signature_check_failed", why, ports.now()));
-            }
-            gateway.signature_checked(*check, pending, verdict, trail, ports.now())
-        }
+        Need::Signature(check) => Step::Need(Need::Signature(check), pending),
         Need::Answer => {
             let answer = ask(gateway, ports, &pending).await;
             gateway.answered(pending, answer, trail, ports.now())
@@ -245,7 +177,7 @@ async fn meet<P: Ports + Clone + 'static>(
     }
 }
 
-fn start_errands<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P) {
+pub(super) fn start_errands<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P) {
     for errand in gateway.due.take() {
         let (gateway, ports) = (Rc::clone(gateway), ports.clone());
         let work = ports.clone();

@@ -3,6 +3,7 @@
 
 mod platform;
 mod replay_guard;
+mod road;
 mod settings;
 
 use std::cell::OnceCell;
@@ -10,18 +11,17 @@ use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::{Config, Mistakes};
-use crate::gateway::{Gateway, Served, begin, go_on, serve_closed};
+use crate::gateway::{Gateway, Next, Underway, serve_closed};
 use crate::observe::event::gateway_line;
 use crate::ports::{Clock as _, EventSink as _, Random as _};
-use crate::respond::Answer;
 use crate::token::authenticate::Compiled;
 use crate::transport::certificate;
 use crate::transport::head::{Fields, Head, Method};
 use platform::{Inbound, Workers};
+use road::Road;
 
 /// The gateway of this isolate: opened by its first request, since there is no environment before one.
 enum Gate {
@@ -41,38 +41,25 @@ pub fn start() {
 
 /// The Worker's `fetch` handler: the gateway's own answers at once, where they need nothing from the world.
 ///
-/// Everything else is seen through even where its caller leaves: otherwise a stranger could ask, leave, and take the keys
-/// that were being fetched, and the line in the log, with them.
-///
 /// # Errors
 /// What the platform throws where it makes no response of an answer.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: worker::Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+pub fn fetch(request: &Request, env: worker::Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
     let ports = Workers::new(context, env);
     let gateway = gate(&ports);
     let asks = |ask: fn(&Config) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.config()));
     let (certificate, place) = (asks(Config::asks_for_certificates), asks(Config::asks_for_places));
-    let head = read_head(&platform::head(&request, certificate, place));
-    let Some(gateway) = gateway else { return own(&serve_closed(&ports, &head)) };
-    match begin(&gateway, &ports, head) {
-        Ok(answer) => own(&answer),
-        Err(underway) => {
-            let work = ports.clone();
-            let promise = future_to_promise(async move {
-                match go_on(&gateway, &work, underway, Inbound::new(request)).await {
-                    Served::Own(answer) => own(&answer),
-                    Served::Origin(head, body) => platform::response(head.status, &write_fields(&head.fields), &body),
-                }
-            });
-            ports.see_through(&promise);
-            Ok(promise.into())
+    let head = read_head(&platform::head(request, certificate, place));
+    let Some(gateway) = gateway else { return road::own(&serve_closed(&ports, &head)) };
+    match Underway::begin(&gateway, &ports, head).next(&gateway, &ports) {
+        Next::Answer(answer) => road::own(&answer),
+        next => {
+            let inbound = Rc::new(Inbound::new(request, &ports));
+            let response = Road { gateway, ports, inbound: Rc::clone(&inbound) }.meet(next)?;
+            inbound.hold(&response);
+            Ok(response)
         }
     }
-}
-
-fn own(answer: &Answer) -> Result<JsValue, JsValue> {
-    let body = if answer.body.is_empty() { JsValue::NULL } else { JsValue::from_str(&answer.body) };
-    platform::response(answer.status, &write_fields(&answer.fields), &body)
 }
 
 /// The gateway of this isolate; nothing where its configuration is not valid.
@@ -135,10 +122,10 @@ fn read_head(text: &str) -> Head {
 }
 
 fn write_fields(fields: &Fields) -> String {
-    fields.iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>().join("\n")
+    fields.iter().map(|(name, value)| format!("{name},{value}")).collect::<Vec<_>>().join("\n")
 }
 
 fn read_fields<'a>(lines: impl Iterator<Item = &'a str>) -> Fields {
-    let entries = lines.filter_map(|line| line.split_once(':'));
+    let entries = lines.filter_map(|line| line.split_once(','));
     entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -22,6 +22,7 @@ use crate::config::DecisionLog;
 use crate::forward::answer::{BodyFilter, Kept};
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
+use crate::gateway::{Checking, Signing};
 use crate::limits::{
     INSPECT_SECONDS, KV_EDGE_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES,
     PROVIDER_TIMEOUT, STORE_MILLISECONDS,
@@ -38,6 +39,7 @@ use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
 use crate::token::verifier::SignatureCheck;
+use crate::worker::road::{AnswerNeeded, MessageNeeded, SignatureNeeded, VerdictNeeded};
 use crate::worker::{read_fields, write_fields};
 
 #[wasm_bindgen(module = "/src/worker/platform.js")]
@@ -97,10 +99,33 @@ extern "C" {
     #[wasm_bindgen(catch)]
     async fn sign(jwk: &str, algorithm: &str, input: &[u8]) -> Result<JsValue, JsValue>;
 
+    fn check(jwk: &str, algorithm: &str, signature: &[u8], input: &str, checking: VerdictNeeded) -> JsValue;
+
+    fn signed(jwk: &str, algorithm: &str, input: &[u8], signing: SignatureNeeded) -> JsValue;
+
     type Exchange;
 
     #[wasm_bindgen(constructor)]
-    fn new(request: &Request, keep: f64) -> Exchange;
+    fn new(request: &Request, context: &worker::worker_sys::Context, keep: f64) -> Exchange;
+
+    #[wasm_bindgen(method)]
+    fn hold(this: &Exchange, work: &JsValue);
+
+    #[wasm_bindgen(method)]
+    fn read(this: &Exchange, bytes: f64, seconds: f64, reading: MessageNeeded) -> JsValue;
+
+    #[wasm_bindgen(method)]
+    fn forward(
+        this: &Exchange,
+        fetcher: &JsValue,
+        method: &str,
+        url: &str,
+        fields: &str,
+        limits: &[f64],
+        cancel: bool,
+        instead: Option<Vec<u8>>,
+        sending: AnswerNeeded,
+    ) -> JsValue;
 
     #[wasm_bindgen(method, catch)]
     async fn send(
@@ -109,7 +134,7 @@ extern "C" {
         method: &str,
         url: &str,
         fields: &str,
-        limits: &JsValue,
+        limits: &[f64],
         cancel: bool,
         instead: Option<Vec<u8>>,
     ) -> Result<JsValue, JsValue>;
@@ -145,7 +170,7 @@ impl Workers {
     }
 
     /// The service binding of that name; `undefined` for the network.
-    fn fetcher(&self, service: Option<&str>) -> Result<JsValue, String> {
+    pub(super) fn fetcher(&self, service: Option<&str>) -> Result<JsValue, String> {
         service.map_or(Ok(JsValue::UNDEFINED), |name| self.binding(name, "fetch"))
     }
 
@@ -177,11 +202,17 @@ impl Workers {
         })
     }
 
-    /// Says so where an origin server's stream ended before it was complete; and keeps a request alive that must outlive
-    /// its caller.
-    fn watch(&self, ended: Promise, request_id: String) {
+    /// Says that a binding is missing, without which there is no origin server.
+    pub(super) fn without_binding(&self, why: &str) -> OriginFailure {
+        self.line(&gateway_line("error", "binding_missing", why, self.now()));
+        OriginFailure::Unreachable
+    }
+
+    /// Says so where an origin server's stream ended before it was complete.
+    pub(super) fn watch(&self, ended: JsValue, request_id: String) {
+        let Ok(ended) = ended.dyn_into::<Promise>() else { return };
         let ports = self.clone();
-        self.spawn(Box::pin(async move {
+        wasm_bindgen_futures::spawn_local(async move {
             let how = JsFuture::from(ended).await.ok().and_then(|how| how.as_string()).unwrap_or_default();
             let reason = match how.as_str() {
                 "lost" => "origin_stream_lost",
@@ -190,8 +221,28 @@ impl Workers {
             };
             let detail = format!("request {request_id}");
             ports.line(&gateway_line("warn", reason, &detail, ports.now()));
-        }));
+        });
     }
+}
+
+/// Has a signature checked by JavaScript, which goes on with what `needed` makes.
+pub(super) fn check_signature(checking: Checking, needed: impl FnOnce(Checking) -> VerdictNeeded) -> JsValue {
+    let it = checking.check();
+    // A key that was read is one that can be written.
+    let jwk = serde_json::to_string(it.key.jwk()).unwrap_or_default();
+    let (algorithm, signature, input) = (it.algorithm.as_str(), it.signature.clone(), it.signing_input.clone());
+    check(&jwk, algorithm, &signature, &input, needed(checking))
+}
+
+/// Has an assertion signed by JavaScript, which goes on with what `needed` makes.
+pub(super) fn sign_assertion(
+    key: &AssertionKey,
+    signing: Signing,
+    needed: impl FnOnce(Signing) -> SignatureNeeded,
+) -> JsValue {
+    let jwk = serde_json::to_string(key.expose()).unwrap_or_default();
+    let input = signing.input().to_owned();
+    signed(&jwk, key.algorithm().as_str(), input.as_bytes(), needed(signing))
 }
 
 /// Random bytes that are asked for at once: asking costs more than the bytes.
@@ -308,11 +359,11 @@ impl SignatureVerifier for Workers {
 
 impl Fetch for Workers {
     async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
-        self.ask(url, None, "accept:application/json", None, PROVIDER_TIMEOUT).await
+        self.ask(url, None, "accept,application/json", None, PROVIDER_TIMEOUT).await
     }
 
     async fn post(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
-        let fields: Vec<String> = request.fields.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+        let fields: Vec<String> = request.fields.iter().map(|(name, value)| format!("{name},{value}")).collect();
         let (service, body) = (request.service.as_deref(), Some(request.body.clone()));
         self.ask(&request.url, service, &fields.join("\n"), body, request.seconds).await
     }
@@ -360,48 +411,62 @@ impl Timer for Workers {
 pub(super) struct Inbound(Exchange);
 
 impl Inbound {
-    pub(super) fn new(request: Request) -> Self {
-        Self(Exchange::new(&request, PEEK_BYTES as f64))
+    pub(super) fn new(request: &Request, ports: &Workers) -> Self {
+        Self(Exchange::new(request, &ports.context, PEEK_BYTES as f64))
+    }
+
+    /// Goes on with `work` where the caller leaves before it is done.
+    pub(super) fn hold(&self, work: &JsValue) {
+        self.0.hold(work);
+    }
+
+    /// Reads the message.
+    pub(super) fn read(&self, limit: u64, reading: MessageNeeded) -> JsValue {
+        self.0.read(limit as f64, INSPECT_SECONDS as f64, reading)
+    }
+
+    /// Sends the request to its origin server.
+    pub(super) fn forward(&self, fetcher: &JsValue, request: OutboundRequest, sending: AnswerNeeded) -> JsValue {
+        let (method, url) = (request.method().as_str(), request.url());
+        let fields = write_fields(request.fields());
+        let (cancel, instead) = (request.cancel_on_disconnect(), request.body().map(<[u8]>::to_vec));
+        self.0.forward(fetcher, method, url, &fields, &limits(&request), cancel, instead, sending)
     }
 }
 
+/// Bytes of the body; seconds to the answer, of silence in it, and of silence in a stream of events, zero where that may
+/// be silent.
+fn limits(request: &OutboundRequest) -> [f64; 4] {
+    [
+        request.body_bytes() as f64,
+        request.response_timeout() as f64,
+        request.idle_timeout() as f64,
+        request.stream_idle_timeout().unwrap_or_default() as f64,
+    ]
+}
+
 impl Transport for Workers {
-    type RequestBody = Inbound;
+    type RequestBody = Rc<Inbound>;
     type ResponseBody = JsValue;
 
-    async fn send(&self, request: OutboundRequest, body: &Inbound) -> Result<(InboundHead, JsValue), OriginFailure> {
-        let fetcher = self.fetcher(request.service()).map_err(|why| {
-            self.line(&gateway_line("error", "binding_missing", &why, self.now()));
-            OriginFailure::Unreachable
-        })?;
-        let limits = Array::of3(
-            &JsValue::from_f64(request.body_bytes() as f64),
-            &JsValue::from_f64(request.response_timeout() as f64),
-            &JsValue::from_f64(request.idle_timeout() as f64),
-        );
-        let answer = body
-            .0
-            .send(
-                &fetcher,
-                request.method().as_str(),
-                request.url(),
-                &write_fields(request.fields()),
-                &limits,
-                request.cancel_on_disconnect(),
-                request.body().map(<[u8]>::to_vec),
-            )
-            .await
-            .map_err(|failure| failed(&failure))?;
-        let parts: Array = answer.unchecked_into();
-        if let Ok(ended) = parts.get(3).dyn_into::<Promise>() {
-            self.watch(ended, request.request_id().to_owned());
-        }
+    async fn send(
+        &self,
+        request: OutboundRequest,
+        body: &Rc<Inbound>,
+    ) -> Result<(InboundHead, JsValue), OriginFailure> {
+        let fetcher = self.fetcher(request.service()).map_err(|why| self.without_binding(&why))?;
+        let (method, url) = (request.method().as_str(), request.url());
+        let fields = write_fields(request.fields());
+        let (cancel, instead) = (request.cancel_on_disconnect(), request.body().map(<[u8]>::to_vec));
+        let answer = body.0.send(&fetcher, method, url, &fields, &limits(&request), cancel, instead).await;
+        let parts: Array = answer.map_err(|failure| failed(&failure))?.unchecked_into();
+        self.watch(parts.get(3), request.request_id().to_owned());
         let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
         let fields = read_fields(parts.get(1).as_string().unwrap_or_default().split('\n'));
         Ok((InboundHead { status, fields }, parts.get(2)))
     }
 
-    async fn message(&self, body: &Inbound, limit: u64) -> Result<Vec<u8>, OriginFailure> {
+    async fn message(&self, body: &Rc<Inbound>, limit: u64) -> Result<Vec<u8>, OriginFailure> {
         let bytes = body.0.message(limit as f64, INSPECT_SECONDS as f64).await.map_err(|failure| failed(&failure))?;
         Ok(Uint8Array::new(&bytes).to_vec())
     }
@@ -445,13 +510,13 @@ impl Transport for Workers {
         Ok(filtered.get(0))
     }
 
-    async fn peek(&self, body: &Inbound, limit: usize) -> Option<Vec<u8>> {
+    async fn peek(&self, body: &Rc<Inbound>, limit: usize) -> Option<Vec<u8>> {
         let bytes = body.0.peek(limit as f64, PEEK_MILLISECONDS).await;
         (!bytes.is_null()).then(|| Uint8Array::new(&bytes).to_vec())
     }
 }
 
-fn failed(failure: &JsValue) -> OriginFailure {
+pub(super) fn failed(failure: &JsValue) -> OriginFailure {
     match failure.as_string().as_deref() {
         Some("body cut short") => OriginFailure::BodyCutShort,
         Some("body too large") => OriginFailure::BodyTooLarge,
