@@ -33,6 +33,11 @@ export const CASES = [
     ratios: { first_seen_vs_jose: [PLAIN, JOSE] },
   },
   {
+    name: "logged",
+    title: "tools/call, with a line in the log for each",
+    contestants: [FLOOR, JOSE, "portcullis:logged"],
+  },
+  {
     name: "assertion",
     title: "tools/call, with identity assertion",
     contestants: [FLOOR, JOSE, "portcullis:assertion"],

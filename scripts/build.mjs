@@ -39,7 +39,7 @@ async function build() {
     `--out-dir=${glue}`,
   ]);
   const wasm = join(glue, "index_bg.wasm");
-  await run(npmBin("wasm-opt"), ["--all-features", "-O3", wasm, "-o", wasm]);
+  await run(npmBin("wasm-opt"), ["-O3", wasm, "-o", wasm]);
   // Workers import a module as it is; the glue asks for that with words that are too new for esbuild.
   const script = join(glue, "index.js");
   writeFileSync(script, readFileSync(script, "utf8").replace("import source ", "import "));

@@ -3,12 +3,16 @@ import { GATE, ISSUER, SCOPE } from "../names.mjs";
 
 const ASSERTION_KEY = "ASSERTION_KEY";
 
+/** Who passes has no line in the log: the others write none at all. `logged` has what a document without a word has. */
+const QUIET = { log: { requests: "refused" } };
+
 /** The smallest document. The key set's URL is given, as it is to the others: one fetch, no discovery. */
 const document = ({ jwksUri, origin, development }, { resource = {}, resources = [], ...more } = {}) => ({
   public_url: GATE,
   ...(development && { development }),
   issuers: [{ name: "idp", issuer: ISSUER, jwks_uri: jwksUri }],
   resources: [{ path: "/mcp", origin, issuers: ["idp"], scopes: [SCOPE], ...resource }, ...resources],
+  ...QUIET,
   ...more,
 });
 
@@ -43,6 +47,7 @@ const resources = (count, { origin }) =>
 /** The documents by name, for the URLs of `places`. */
 const DOCUMENTS = {
   plain: (places) => document(places),
+  logged: (places) => document(places, { log: {} }),
   assertion: (places) => document(places, assertion),
   rules: (places) => document(places, { ...rules(10), ...assertion }),
   manyRules: (places) => document(places, { ...rules(10_000), ...assertion }),

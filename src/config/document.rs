@@ -570,5 +570,26 @@ pub struct LogDocument {
     /// The name of the Worker secret that keys the pseudonyms of subjects: 32 characters or more. With it nobody
     /// without the secret can test a guess at a subject. Default: pseudonyms are keyed by `public_url`, which
     /// anyone who reads the log knows.
-    pub pseudonym_secret: String,
+    #[deserr(default)]
+    pub pseudonym_secret: Option<String>,
+
+    /// Which requests have a line: `all`, or `refused` ones alone. Decisions of rules are in the decision log either way.
+    /// Default: `all`.
+    #[deserr(default)]
+    pub requests: Option<RequestLinesName>,
+}
+
+/// Which requests have a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[deserr(error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RequestLinesName {
+    /// All.
+    #[deserr(rename = "all")]
+    #[cfg_attr(feature = "schema", schemars(rename = "all"))]
+    All,
+    /// Those that were refused.
+    #[deserr(rename = "refused")]
+    #[cfg_attr(feature = "schema", schemars(rename = "refused"))]
+    Refused,
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use deserr::deserialize;
 use serde_json::Value;
 
-use crate::config::document::Document;
+use crate::config::document::{Document, RequestLinesName};
 use crate::config::resource::Accepted;
 use crate::config::{
     ApiKeySet, CustomVerifier, DecisionLog, Dpop, Interests, Issuer, IssuerKeys, Mistakes, PublicPath, Requirement,
@@ -61,6 +61,8 @@ pub struct Config {
     pub assertion_key: Option<AssertionKey>,
     /// What keys the pseudonyms of subjects in the log.
     pub pseudonym_key: Vec<u8>,
+    /// Requests that pass have no line in the log.
+    pub log_refused_only: bool,
 }
 
 /// Shortest secret that keys something.
@@ -143,6 +145,8 @@ impl Config {
             let text = read_secret(&table.key_secret, at, secrets, mistakes)?;
             mistakes.keep(at, AssertionKey::parse(&text))
         });
+        let lines = document.log.as_ref().and_then(|log| log.requests);
+        let log_refused_only = lines == Some(RequestLinesName::Refused);
         let pseudonym_key = read_pseudonym_key(document, secrets, mistakes);
         let hosts = read_hosts(document, public_url.as_ref(), mistakes);
         let web_origins = read_web_origins(document, public_url.as_ref(), mistakes);
@@ -164,6 +168,7 @@ impl Config {
             decision_log,
             assertion_key,
             pseudonym_key,
+            log_refused_only,
         })
     }
 
@@ -461,7 +466,9 @@ pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mist
 }
 
 fn read_pseudonym_key(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<u8> {
-    let Some(log) = &document.log else { return document.public_url.clone().into_bytes() };
-    let secret = read_long_secret(&log.pseudonym_secret, "log.pseudonym_secret", secrets, mistakes);
+    let Some(name) = document.log.as_ref().and_then(|log| log.pseudonym_secret.as_ref()) else {
+        return document.public_url.clone().into_bytes();
+    };
+    let secret = read_long_secret(name, "log.pseudonym_secret", secrets, mistakes);
     secret.unwrap_or_default().into_bytes()
 }

@@ -222,8 +222,7 @@ impl Passing {
         record(gateway, ports, trail);
         let hidden = Rejection::Absent { target: None, era: trail.era.unwrap_or(Era::Legacy), apart: false };
         let outcome = if trail.decoy { Outcome::Deny(&hidden) } else { Outcome::Allow("forwarded") };
-        let status = self.head.status;
-        ports.line(&request_line(trail, Some(&gateway.config), &outcome, status, ports.now()));
+        write(gateway, ports, trail, &outcome, self.head.status);
         self.head
     }
 
@@ -258,8 +257,16 @@ fn answered<P: Ports>(gateway: &Gateway, ports: &P, answer: Answer, reason: &Rea
         Reason::Refused(rejection) => Outcome::Deny(rejection),
     };
     record(gateway, ports, trail);
-    ports.line(&request_line(trail, Some(&gateway.config), &outcome, answer.status, ports.now()));
+    write(gateway, ports, trail, &outcome, answer.status);
     answer
+}
+
+/// Writes the line of a request, where it has one.
+fn write<P: Ports>(gateway: &Gateway, ports: &P, trail: &Trail, outcome: &Outcome<'_>, status: u16) {
+    if gateway.config.log_refused_only && matches!(outcome, Outcome::Allow(_)) {
+        return;
+    }
+    ports.line(&request_line(trail, Some(&gateway.config), outcome, status, ports.now()));
 }
 
 /// Records what rules decided of a request, once.

@@ -19,12 +19,13 @@ export function head(request, certificate, place) {
 /** Fields, a line each. Copied as a whole they cost a fifth of what they cost one by one. */
 const lines = (headers) => [...headers].join("\n");
 
+/** Fields as the platform takes them: their names are all different. */
 function toHeaders(fields) {
-  const headers = new Headers();
+  const headers = {};
   if (fields === "") return headers;
   for (const line of fields.split("\n")) {
     const comma = line.indexOf(",");
-    headers.set(line.slice(0, comma), line.slice(comma + 1));
+    headers[line.slice(0, comma)] = line.slice(comma + 1);
   }
   return headers;
 }
@@ -304,6 +305,8 @@ export class Exchange {
   #kept = null;
   /** Breaks a request off whose body streams. */
   #upload;
+  /** What its caller breaks off by leaving. */
+  #leave;
 
   constructor(request, context, keep) {
     this.#request = request;
@@ -312,11 +315,14 @@ export class Exchange {
   }
 
   /**
-   * Sees work through whose caller leaves before it is done. Before that it needs nobody who waits for it: the caller
-   * does, and a promise for the platform would cost every request for what few do.
+   * Sees work through whose caller leaves before it is done. Until then it needs no promise to the platform, which would
+   * cost every request what few need.
    */
   hold(work) {
-    this.#request.signal.addEventListener("abort", () => this.#context.waitUntil(work));
+    this.#request.signal.addEventListener("abort", () => {
+      this.#context.waitUntil(work);
+      this.#leave?.();
+    });
   }
 
   /** Reads the whole body, and goes on with `reading`. */
@@ -392,24 +398,23 @@ export class Exchange {
     }
   }
 
-  async #outboundBody(limit, over) {
+  async #outboundBody(limit) {
     const { body, headers } = this.#request;
     if (body === null || limit === 0) return null;
     if (this.#kept !== null) return this.#kept;
     const announced = headers.get("content-length");
-    const cut = (error) => {
-      throw error === "gone" ? error : "body cut short";
+    const cut = () => {
+      throw "body cut short";
     };
     if (announced !== null && Number(announced) <= Math.min(limit, this.#keep)) {
       // What is small and known to be is read in one piece: each chunk costs more than its bytes.
-      const whole = await Promise.race([this.#request.arrayBuffer(), over]).catch(cut);
+      const whole = await this.#request.arrayBuffer().catch(cut);
       if (whole.byteLength !== Number(announced)) throw "body cut short";
       this.#kept = new Uint8Array(whole);
       return whole;
     }
     const reader = body.getReader();
-    const beginning = readUpTo(reader, Math.min(limit, this.#keep));
-    const { complete, bytes } = await Promise.race([beginning, over]).catch(cut);
+    const { complete, bytes } = await readUpTo(reader, Math.min(limit, this.#keep)).catch(cut);
     if (complete) {
       if (announced !== null && bytes.byteLength !== Number(announced)) throw "body cut short";
       this.#kept = bytes;
@@ -428,39 +433,48 @@ export class Exchange {
    * word about how it ended. Throws a word where there is no answer.
    *
    * The platform ends what is still on its way to the origin server as soon as the caller has an answer, or has gone and
-   * nothing is held for them: so a limit need only answer.
+   * nothing is held for them: so a limit need only answer, and is left to the platform to forget.
    */
-  async send(fetcher, method, url, fields, limits, cancel, instead) {
-    const [bytes, responseSeconds, idleSeconds, streamSeconds] = limits;
-    const { signal } = this.#request;
-    let stop;
-    const over = new Promise((_, reject) => {
-      stop = reject;
+  send(fetcher, method, url, fields, limits, cancel, instead) {
+    return new Promise((resolve, reject) => {
+      const way = { waitsFor: "body cut short", over: false };
+      const stop = (word) => {
+        way.over = true;
+        this.#upload?.abort(word);
+        reject(word);
+      };
+      way.limit = new Limit(limits[1], () => stop(way.waitsFor));
+      if (cancel) this.#leave = () => stop("gone");
+      this.#exchange(fetcher, method, url, fields, limits, cancel, instead, way).then(resolve, (error) =>
+        stop(this.#upload?.signal.reason ?? (typeof error === "string" ? error : "unreachable")),
+      );
     });
-    let waitsFor = "body cut short";
-    const limit = new Limit(responseSeconds, () => stop(waitsFor));
-    if (cancel) signal.addEventListener("abort", () => stop("gone"));
-    try {
-      const body = instead ?? (await this.#outboundBody(bytes, over));
-      waitsFor = "timeout";
-      const init = { method, headers: toHeaders(fields), body, redirect: "manual", signal: this.#signal(cancel) };
-      const sent = fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init);
-      const answer = await Promise.race([sent, over]);
-      const head = [answer.status, lines(answer.headers)];
-      if (this.#isSmall(answer)) {
-        limit.move(idleSeconds);
-        return [...head, await Promise.race([answer.arrayBuffer(), over]), undefined];
-      }
-      return [...head, ...this.#carried(answer, idleSeconds, streamSeconds, cancel)];
-    } catch (error) {
-      if (cancel && signal.aborted) throw "gone";
-      if (this.#upload?.signal.aborted) throw this.#upload.signal.reason;
-      const word = typeof error === "string" ? error : "unreachable";
-      this.#upload?.abort(word);
-      throw word;
-    } finally {
-      limit.stop();
+  }
+
+  async #exchange(fetcher, method, url, fields, limits, cancel, instead, way) {
+    const [bytes, , idleSeconds, streamSeconds] = limits;
+    const body = instead ?? (await this.#outboundBody(bytes));
+    if (way.over) return undefined;
+    way.waitsFor = "timeout";
+    const init = {
+      method,
+      headers: toHeaders(fields),
+      body,
+      redirect: "manual",
+      signal: this.#signal(cancel),
+    };
+    const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));
+    if (way.over) return answer.body?.cancel();
+    if (this.#isSmall(answer)) {
+      way.limit.move(idleSeconds);
+      return [answer.status, lines(answer.headers), await answer.arrayBuffer(), undefined];
     }
+    way.limit.stop();
+    return [
+      answer.status,
+      lines(answer.headers),
+      ...this.#carried(answer, idleSeconds, streamSeconds, cancel),
+    ];
   }
 
   /** What breaks the request to the origin server off. */

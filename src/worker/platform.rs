@@ -254,7 +254,7 @@ thread_local! {
 
 impl Clock for Workers {
     fn now(&self) -> UnixMillis {
-        UnixMillis(worker::Date::now().as_millis())
+        UnixMillis(js_sys::Date::now() as u64)
     }
 }
 

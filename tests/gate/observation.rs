@@ -64,6 +64,20 @@ fn one_line_for_each_request_with_the_same_members() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn requests_that_pass_can_go_without_a_line() {
+    let world = World::new();
+    let mut document = document();
+    document["log"] = json!({ "requests": "refused" });
+    let gateway = open_with(document, &TestSecrets::default()).expect("right");
+    let call = |claims: &Claims| world.call(&gateway, Request::post("/mcp").modern().bearer(&token(claims)));
+    assert_eq!(call(&Claims::good()).status, 200);
+    assert_eq!(call(&Claims::good().without("scope")).status, 403);
+    let lines: Vec<Value> = world.lines().into_iter().filter(|line| line["event"] == "request").collect();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["reason"], "insufficient_scope");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn subjects_are_pseudonyms_that_their_key_decides() {
     let subject = |sub: &str, secret: Option<&str>| {
         let mut document = document();
