@@ -20,6 +20,7 @@ mod cache;
 mod configuration;
 mod credentials;
 mod disclosure;
+mod drivers;
 mod gateway;
 #[cfg(not(target_family = "wasm"))]
 mod guide;

@@ -11,10 +11,10 @@ use portcullis::config::DecisionLog;
 use portcullis::forward::answer::{BodyFilter, Kept};
 use portcullis::forward::assertion::AssertionKey;
 use portcullis::forward::response::InboundHead;
-use portcullis::gateway::{Gateway, Served, serve};
+use portcullis::gateway::{Arrived, Gateway, Next, Served, Underway, filtered, go_on, serve};
 use portcullis::mcp::list_filter::Unfit;
 use portcullis::observe::decision::DecisionLine;
-use portcullis::pipeline::OutboundRequest;
+use portcullis::pipeline::{Head, OutboundRequest};
 use portcullis::portable;
 use portcullis::ports::{
     Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random,
@@ -266,11 +266,51 @@ impl World {
         }
     }
 
-    /// Sends a request through the gateway.
+    /// Sends a request through the gateway, whose driver meets its needs.
     pub fn call(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
+        self.reply(request, |head, body| block_on(serve(gateway, self, head, body)))
+    }
+
+    /// The same, as a shell does it that meets the needs which nearly every request has, and leaves the rest to the driver.
+    pub fn call_in_steps(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
+        self.reply(request, |head, body| {
+            let mut underway = Underway::begin(gateway, self, head);
+            loop {
+                underway = match underway.next(gateway, self) {
+                    Next::Answer(answer) => return Served::Own(answer),
+                    Next::Read(limit, reading) => reading.read(gateway, self, block_on(self.message(&body, limit))),
+                    Next::Check(checking) => {
+                        let verdict = block_on(self.verify(checking.check()));
+                        checking.checked(gateway, self, verdict)
+                    }
+                    Next::Sign(signing) => {
+                        let key = gateway.config().assertion_key.as_ref().expect("it is asked for");
+                        let signature = block_on(self.sign(key, signing.input().as_bytes()));
+                        signing.signed(gateway, signature)
+                    }
+                    Next::Send(outbound, sending) => {
+                        let answer = block_on(self.send(outbound, &body));
+                        match sending.answered(gateway, self, answer) {
+                            Arrived::Passed(head, answer) => return Served::Origin(head, answer),
+                            Arrived::Filter(filter, passing, answer) => {
+                                match block_on(filtered(gateway, self, filter, passing, answer)) {
+                                    Ok((head, answer)) => return Served::Origin(head, answer),
+                                    Err(underway) => *underway,
+                                }
+                            }
+                            Arrived::Refused(underway) => underway,
+                        }
+                    }
+                    Next::Rare(underway) => return block_on(go_on(gateway, self, underway, &body)),
+                };
+            }
+        })
+    }
+
+    fn reply(&self, request: Request, ask: impl FnOnce(Head, Vec<u8>) -> Served<Vec<u8>>) -> Reply {
         let brought = credentials(&request.head.fields);
         let before = self.0.borrow().lines.len();
-        let reply = match block_on(serve(gateway, self, request.head, request.body)) {
+        let reply = match ask(request.head, request.body) {
             Served::Own(answer) => Reply { status: answer.status, fields: answer.fields, body: answer.body },
             Served::Origin(head, body) => {
                 Reply { status: head.status, fields: head.fields, body: String::from_utf8(body).expect("it is text") }
