@@ -20,10 +20,10 @@ function examine(error) {
 addEventListener("error", ({ error }) => examine(error));
 
 export default {
-  fetch(request, env, context) {
+  async fetch(request, env, context) {
     whole();
     try {
-      return gate.fetch(request, env, context);
+      return await gate.fetch(request, env, context);
     } catch (error) {
       examine(error);
       throw error;
