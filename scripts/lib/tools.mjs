@@ -1,5 +1,5 @@
-// The tools that a build needs beside npm's: the wasm target, and wasm-bindgen at the version of the
-// lock file. They are installed once, into a cache of the user's, never into the tree or over the user's own tools.
+// The tools that a build needs beside npm's: the wasm target, and wasm-bindgen at the version of the lock file. They are
+// installed once, into a cache of the user's, never into the tree or over the user's own tools.
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";

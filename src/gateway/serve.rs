@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::BodyFilter;
-use crate::forward::answer::Kept;
+use crate::forward::answer::{BodyFilter, Kept};
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
 use crate::gateway::keys::{await_keys, fetch_keys};

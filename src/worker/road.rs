@@ -19,7 +19,6 @@ use crate::worker::platform::{self, Inbound, Workers, failed};
 use crate::worker::{read_fields, write_fields};
 
 /// What goes with a request wherever it goes.
-#[derive(Clone)]
 pub(super) struct Road {
     pub(super) gateway: Rc<Gateway>,
     pub(super) ports: Workers,
