@@ -262,6 +262,9 @@ pub const CACHED_LIST_BYTES: usize = 1024 * 1024;
 /// Most bytes of lists that an isolate keeps.
 pub const CACHED_LISTS_BYTES: usize = 8 * 1024 * 1024;
 
+/// Readers whose view of a list is kept with it: beyond them it is filtered again.
+pub const CACHED_LIST_READINGS: usize = 16;
+
 /// The most seconds that a list is kept, whatever its origin server says.
 pub const CACHED_LIST_SECONDS: u64 = 24 * 60 * 60;
 

@@ -5,9 +5,8 @@ use std::rc::Rc;
 use crate::config::{Config, Resource};
 use crate::forward::response::InboundHead;
 use crate::limits::CACHED_LIST_BYTES;
-use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
-use crate::mcp::list_cache::{self, CachedList};
+use crate::mcp::list_cache::{self, CachedList, Reading};
 use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::session::{Holder, NONCE_BYTES, Purpose, Sessions};
@@ -62,18 +61,12 @@ impl Awaited {
         Self { to: Recipient::of(permit, config) }
     }
 
-    /// The name under which the answer may be kept, or was.
-    #[must_use]
-    pub fn keep_as(&self) -> Option<&str> {
-        self.to.as_ref()?.keep_as.as_deref()
-    }
-
-    /// A list that was kept, as its reader may see it, in answer to a request with this id.
+    /// A list that was kept, as its reader may see it.
     ///
     /// # Errors
     /// [`Unfit`], which nothing is that was let through once.
-    pub fn read(self, list: &CachedList, id: &RequestId, now: UnixMillis) -> Result<Vec<u8>, Unfit> {
-        self.to.ok_or(Unfit::NotJson)?.reading(list, id, now)
+    pub fn read(self, list: &CachedList) -> Result<Reading, Unfit> {
+        self.to.ok_or(Unfit::NotJson)?.reading(list)
     }
 
     /// Lets an answer's head through, and says what becomes of its body. `random` is for sealing.
@@ -166,15 +159,14 @@ impl Recipient {
         })
     }
 
-    /// A list that was kept, as this reader may see it, for a request with this id.
-    fn reading(self, list: &CachedList, id: &RequestId, now: UnixMillis) -> Result<Vec<u8>, Unfit> {
-        let ttl = Some(list.until.saturating_sub(now.0));
-        let edits = Edits { paged: self.paged, id: Some(id.to_json()), ttl };
+    /// A list that was kept, as this reader may see it.
+    fn reading(self, list: &CachedList) -> Result<Reading, Unfit> {
+        let edits = Edits { paged: self.paged, reusable: true };
         let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
         let (mut filter, mut out) = (ListFilter::new(judge, edits), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
         filter.finish(&mut out)?;
-        Ok(out)
+        Reading::new(out, filter.holes(), filter.judge().depends).ok_or(Unfit::NotJson)
     }
 
     /// Turns the address of the transport of 2024-11-05 into one of the gateway's, sealed for this caller. One that leads to

@@ -11,11 +11,12 @@ use crate::forward::request;
 use crate::gateway::{Gateway, Reason, Step};
 use crate::mcp::era::Era;
 use crate::mcp::inspect::{self, Inspected, Inspection};
-use crate::mcp::list_cache::{CachedList, Known};
+use crate::mcp::list_cache::{self, CachedList, Known, Reading};
 use crate::mcp::message::Message;
 use crate::mcp::session::{Holder, Purpose};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Authenticated, Permit, Principal, Rejection};
+use crate::policy::caller::Caller;
 use crate::policy::limit::Limit;
 use crate::policy::{self, SessionUse};
 use crate::ports::OriginFailure;
@@ -190,15 +191,21 @@ impl Gateway {
     }
 
     pub(super) fn permitted(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let Some(name) = Awaited::of(&permit, &self.config).keep_as().map(str::to_owned) else {
-            return self.on_its_way(permit, trail, now);
-        };
-        let known = self.lists.borrow().get(&name, now);
+        let Some((name, caller)) = self.kept_list(&permit) else { return self.on_its_way(permit, trail, now) };
+        let known = self.lists.borrow().get(&name, &caller, now);
         match known {
-            Known::List(list) => self.read_list(permit, &list, trail, now),
+            Known::Reading(reading, until) => Ok(self.list_answer(&permit, &reading, until, trail, now)),
+            Known::List(list) => self.read_list(permit, &name, &list, trail, now),
             Known::Uncached => self.on_its_way(permit, trail, now),
             Known::Nothing => Ok(Step::NeedList(name, permit)),
         }
+    }
+
+    /// The name of what a request asks for, where that is a list that may be kept, and who reads it.
+    fn kept_list(&self, permit: &Permit) -> Option<(String, Caller)> {
+        let inspected = permit.inspected()?;
+        let name = list_cache::name(inspected, inspected.resource(&self.config)?)?;
+        Some((name, inspected.caller()?))
     }
 
     /// Walks on with what the cache of the place has of a list.
@@ -212,9 +219,9 @@ impl Gateway {
         now: UnixMillis,
     ) -> Step {
         let list = found.and_then(|text| CachedList::shared(&text, now));
-        let list = list.and_then(|list| self.lists.borrow_mut().keep(name, Some(list), now));
+        let list = list.and_then(|list| self.lists.borrow_mut().keep(name.clone(), Some(list), now));
         let step = match list {
-            Some(list) => self.read_list(permit, &list, trail, now),
+            Some(list) => self.read_list(permit, &name, &list, trail, now),
             None => self.on_its_way(permit, trail, now),
         };
         self.or_refuse(step, trail)
@@ -225,14 +232,29 @@ impl Gateway {
         self.lists.borrow_mut().keep(kept.name, CachedList::of(&kept.body, now), now)
     }
 
-    fn read_list(&self, permit: Permit, list: &CachedList, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
+    fn read_list(
+        &self,
+        permit: Permit,
+        name: &str,
+        list: &CachedList,
+        trail: &Trail,
+        now: UnixMillis,
+    ) -> Result<Step, Rejection> {
+        let reading = Awaited::of(&permit, &self.config).read(list).map_err(Rejection::OriginMalformed)?;
+        let reading = Rc::new(reading);
+        if let Some(caller) = permit.inspected().and_then(Inspected::caller) {
+            self.lists.borrow_mut().keep_reading(name, &caller, &reading);
+        }
+        Ok(self.list_answer(&permit, &reading, list.until, trail, now))
+    }
+
+    fn list_answer(&self, permit: &Permit, reading: &Reading, until: u64, trail: &Trail, now: UnixMillis) -> Step {
         let id = permit.inspected().and_then(|it| it.messages()?.first().map(Message::id)).unwrap_or_default();
-        let body = Awaited::of(&permit, &self.config).read(list, &id, now).map_err(Rejection::OriginMalformed)?;
-        let body = String::from_utf8(body).map_err(|_| Rejection::Internal("a list that is no text"))?;
+        let body = reading.response(&id, until.saturating_sub(now.0));
         let mut fields = Fields::new();
         fields.set("content-type", "application/json");
         let answer = respond::own(200, fields, body, trail, &self.config);
-        Ok(Step::Answer(answer, Reason::Served("cached_list")))
+        Step::Answer(answer, Reason::Served("cached_list"))
     }
 
     fn on_its_way(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {

@@ -1,5 +1,5 @@
-//! Lists that their origin server calls public (T31): kept as they came, for as long as `ttlMs` says, and filtered anew for
-//! each reader.
+//! Lists that their origin server calls public (T31): kept as they came, for as long as `ttlMs` says, with what some
+//! readers may see of them.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -11,10 +11,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Resource;
-use crate::limits::{CACHED_LIST_BYTES, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS};
+use crate::limits::{CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS};
+use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::list_filter::Hole;
 use crate::mcp::message::Message;
 use crate::pipeline::Inspected;
+use crate::policy::caller::Caller;
 use crate::strict_json;
 use crate::time::UnixMillis;
 
@@ -78,17 +81,61 @@ pub fn name(inspected: &Inspected, resource: &Resource) -> Option<String> {
     Some(format!("list/{}", URL_SAFE_NO_PAD.encode(hash.finalize())))
 }
 
+/// What a reader may see of a list, but for what each request gets of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reading {
+    text: String,
+    holes: Vec<(usize, Hole)>,
+    /// Another caller might see something else.
+    pub depends_on_caller: bool,
+}
+
+impl Reading {
+    /// A reading of a filter's output; nothing where that is no text.
+    #[must_use]
+    pub fn new(text: Vec<u8>, holes: &[(usize, Hole)], depends_on_caller: bool) -> Option<Self> {
+        Some(Self { text: String::from_utf8(text).ok()?, holes: holes.to_vec(), depends_on_caller })
+    }
+
+    /// The response to a request with this id, `ttl` milliseconds before its end.
+    #[must_use]
+    pub fn response(&self, id: &RequestId, ttl: u64) -> String {
+        let mut response = String::with_capacity(self.text.len() + 64);
+        let mut written = 0;
+        for (at, hole) in &self.holes {
+            response.push_str(self.text.get(written..*at).unwrap_or_default());
+            response.push_str(&match hole {
+                Hole::Id => id.to_json(),
+                Hole::Ttl => ttl.to_string(),
+            });
+            written = *at;
+        }
+        response.push_str(self.text.get(written..).unwrap_or_default());
+        response
+    }
+}
+
 /// Lists in the memory of an isolate.
 #[derive(Debug, Default)]
 pub struct ListCache {
-    /// A list, or that there was none to keep.
-    lists: BTreeMap<String, (Option<Rc<CachedList>>, UnixMillis)>,
+    lists: BTreeMap<String, Kept>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// The list, or that there was none to keep.
+    list: Option<Rc<CachedList>>,
+    until: UnixMillis,
+    /// What readers see of it: the latest ones, or the one that all see.
+    readings: Vec<(Caller, Rc<Reading>)>,
 }
 
 /// What memory has of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
+    /// What this reader may see of it, and until when, in milliseconds since the epoch.
+    Reading(Rc<Reading>, u64),
     /// The list.
     List(Rc<CachedList>),
     /// It was not public a moment ago.
@@ -98,27 +145,46 @@ pub enum Known {
 }
 
 impl ListCache {
-    /// What is known of a list.
+    /// What is known of a list for a reader.
     #[must_use]
-    pub fn get(&self, name: &str, now: UnixMillis) -> Known {
-        match self.lists.get(name) {
-            Some((list, until)) if now < *until => list.clone().map_or(Known::Uncached, Known::List),
-            _ => Known::Nothing,
+    pub fn get(&self, name: &str, caller: &Caller, now: UnixMillis) -> Known {
+        let Some(kept) = self.lists.get(name).filter(|kept| now < kept.until) else { return Known::Nothing };
+        let Some(list) = &kept.list else { return Known::Uncached };
+        let own = |(reader, reading): &&(Caller, Rc<Reading>)| !reading.depends_on_caller || reader == caller;
+        match kept.readings.iter().find(own) {
+            Some((_, reading)) => Known::Reading(Rc::clone(reading), list.until),
+            None => Known::List(Rc::clone(list)),
         }
     }
 
     /// Keeps a list, or that there is none to keep.
     pub fn keep(&mut self, name: String, list: Option<CachedList>, now: UnixMillis) -> Option<Rc<CachedList>> {
         let size = list.as_ref().map_or(0, |list| list.body.len()) + name.len() + 128;
-        if size > CACHED_LIST_BYTES || self.bytes + size > CACHED_LISTS_BYTES {
-            // What is left of them is asked for again.
-            self.lists.clear();
-            self.bytes = 0;
-        }
+        self.make_room(size);
         let until = list.as_ref().map_or(now.plus_seconds(UNCACHED_LIST_SECONDS), |list| UnixMillis(list.until));
         let list = list.filter(|list| list.body.len() <= CACHED_LIST_BYTES).map(Rc::new);
         self.bytes += size;
-        self.lists.insert(name, (list.clone(), until));
+        self.lists.insert(name, Kept { list: list.clone(), until, readings: Vec::new() });
         list
+    }
+
+    /// Keeps what a reader may see of a list that is kept.
+    pub fn keep_reading(&mut self, name: &str, caller: &Caller, reading: &Rc<Reading>) {
+        let size = reading.text.len() + 1024;
+        self.make_room(size);
+        let Some(kept) = self.lists.get_mut(name) else { return };
+        if kept.readings.len() >= CACHED_LIST_READINGS {
+            kept.readings.remove(0);
+        }
+        kept.readings.push((caller.clone(), Rc::clone(reading)));
+        self.bytes += size;
+    }
+
+    /// Forgets everything where that is too much: what is left of it is asked for again.
+    fn make_room(&mut self, size: usize) {
+        if size > CACHED_LIST_BYTES || self.bytes + size > CACHED_LISTS_BYTES {
+            self.lists.clear();
+            self.bytes = 0;
+        }
     }
 }

@@ -53,14 +53,21 @@ impl fmt::Display for Unfit {
 }
 
 /// Changes to a response besides its items.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Edits {
     /// The request asked for a later page.
     pub paged: bool,
-    /// What stands in place of `id`, as JSON.
-    pub id: Option<String>,
-    /// What stands in place of `ttlMs`.
-    pub ttl: Option<u64>,
+    /// `id` and `ttlMs` are left out, for readers who each get their own: [`ListFilter::holes`].
+    pub reusable: bool,
+}
+
+/// A member that was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hole {
+    /// `id`.
+    Id,
+    /// `ttlMs`.
+    Ttl,
 }
 
 /// The containers on the way to an item.
@@ -108,7 +115,7 @@ enum Use {
     Item,
     /// It is `cacheScope`, written at the end of the result.
     CacheScope,
-    /// It is left out, as something else was written in its place.
+    /// It is left out.
     Leave,
 }
 
@@ -137,6 +144,7 @@ pub struct ListFilter<J> {
     kind: Option<Kind>,
     begun: bool,
     size: usize,
+    holes: Vec<(usize, Hole)>,
 }
 
 impl<J: Judge> ListFilter<J> {
@@ -154,7 +162,19 @@ impl<J: Judge> ListFilter<J> {
             kind: None,
             begun: false,
             size: 0,
+            holes: Vec::new(),
         }
+    }
+
+    /// What was left out, and how many bytes into what was written, where all was written in one piece.
+    #[must_use]
+    pub fn holes(&self) -> &[(usize, Hole)] {
+        &self.holes
+    }
+
+    /// The judge, who knows now.
+    pub fn judge(&self) -> &J {
+        &self.judge
     }
 
     /// A filter for the next response, with the same judge.
@@ -172,10 +192,32 @@ impl<J: Judge> ListFilter<J> {
         if self.size > LIST_BYTES {
             return Err(Unfit::TooLarge);
         }
-        for &byte in bytes {
-            self.byte(byte, out)?;
+        let mut rest = bytes;
+        while let Some(&byte) = rest.first() {
+            let (plain, after) = rest.split_at(self.plain(rest));
+            if plain.is_empty() {
+                self.byte(byte, out)?;
+                rest = rest.get(1..).unwrap_or_default();
+            } else {
+                self.keep(plain, out)?;
+                rest = after;
+            }
         }
         Ok(())
+    }
+
+    /// How many of these bytes are in the middle of a value, and begin and end nothing in it.
+    fn plain(&self, bytes: &[u8]) -> usize {
+        let end = match &self.reading {
+            Some(Reading { bare: false, escaped: false, in_text: true, .. }) => {
+                bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+            }
+            Some(Reading { bare: false, in_text: false, .. }) => bytes
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | 0..=0x1f | 0x7f..)),
+            _ => return 0,
+        };
+        end.unwrap_or(bytes.len())
     }
 
     /// Holds the response to be complete.
@@ -282,12 +324,12 @@ impl<J: Judge> ListFilter<J> {
                 self.enter(Place::Result, byte, out);
                 Ok(())
             }
-            (Place::Message, Some("id"), ..) if self.edits.id.is_some() => {
-                out.extend_from_slice(self.edits.id.as_deref().unwrap_or_default().as_bytes());
+            (Place::Message, Some("id"), ..) if self.edits.reusable => {
+                self.holes.push((out.len(), Hole::Id));
                 self.read(Use::Leave, byte, out)
             }
-            (Place::Result, Some("ttlMs"), ..) if self.edits.ttl.is_some() => {
-                out.extend_from_slice(self.edits.ttl.unwrap_or_default().to_string().as_bytes());
+            (Place::Result, Some("ttlMs"), ..) if self.edits.reusable => {
+                self.holes.push((out.len(), Hole::Ttl));
                 self.read(Use::Leave, byte, out)
             }
             (Place::Result, _, Some((kind, key)), b'[') => {
@@ -379,18 +421,25 @@ impl<J: Judge> ListFilter<J> {
                 _ => {}
             }
         }
+        self.keep(&[byte], out)?;
+        if ended { self.value_ended(out) } else { Ok(()) }
+    }
+
+    /// Takes bytes of the value that is being read.
+    fn keep(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let Some(reading) = &self.reading else { return Err(Unfit::NotJson) };
         match reading.used {
-            Use::Pass if !reading.bare => out.push(byte),
+            Use::Pass if !reading.bare => out.extend_from_slice(bytes),
             Use::Leave if !reading.bare => {}
             // Words and numbers are held until it is known that they are such.
             Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope => {
-                if self.held.len() >= LIST_ITEM_BYTES {
+                if self.held.len() + bytes.len() > LIST_ITEM_BYTES {
                     return Err(Unfit::TooLarge);
                 }
-                self.held.push(byte);
+                self.held.extend_from_slice(bytes);
             }
         }
-        if ended { self.value_ended(out) } else { Ok(()) }
+        Ok(())
     }
 
     fn value_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {

@@ -16,7 +16,7 @@ pub struct Facts {
 }
 
 /// The caller of an operation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The subject of its credential.
     pub subject: Rc<Subject>,
