@@ -11,7 +11,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Resource;
-use crate::limits::{CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS};
+use crate::limits::{
+    CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS,
+};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::list_filter::Hole;

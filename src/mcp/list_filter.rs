@@ -212,9 +212,9 @@ impl<J: Judge> ListFilter<J> {
             Some(Reading { bare: false, escaped: false, in_text: true, .. }) => {
                 bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
             }
-            Some(Reading { bare: false, in_text: false, .. }) => bytes
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | 0..=0x1f | 0x7f..)),
+            Some(Reading { bare: false, in_text: false, .. }) => {
+                bytes.iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | 0..=0x1f | 0x7f..))
+            }
             _ => return 0,
         };
         end.unwrap_or(bytes.len())

@@ -1,6 +1,7 @@
 //! JSON read no further than asked: some members, some levels deep; the rest is looked at for its form alone and kept
 //! nowhere.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -11,31 +12,53 @@ use serde_json::{Map, Value};
 
 use crate::limits::JSON_DEPTH;
 
+/// Reads whatever comes with the visitor itself.
+macro_rules! seed {
+    ($visitor:ty, $value:ty) => {
+        impl<'de> DeserializeSeed<'de> for $visitor {
+            type Value = $value;
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<$value, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+        }
+    };
+}
+pub(super) use seed;
+
 /// Reads members one after another, and refuses one that is there twice.
 pub(super) fn members<'de, A: MapAccess<'de>>(
     mut map: A,
     mut member: impl FnMut(&str, &mut A) -> Result<(), A::Error>,
 ) -> Result<(), A::Error> {
-    let mut seen = Seen::default();
-    while let Some(name) = map.next_key::<String>()? {
-        seen.note(&name);
+    let mut seen = Vec::with_capacity(8);
+    while let Some(name) = map.next_key_seed(Name)? {
         member(&name, &mut map)?;
+        seen.push(name);
     }
-    if seen.repeated() { Err(A::Error::custom("a member is repeated")) } else { Ok(()) }
+    if repeated(seen) { Err(A::Error::custom("a member is repeated")) } else { Ok(()) }
 }
 
-/// The names of an object's members: sorted once at the end, so that no choice of names makes it slow.
-#[derive(Default)]
-struct Seen(Vec<String>);
+/// Whether a name is there twice: sorted once at the end, so that no choice of names makes it slow.
+fn repeated(mut seen: Vec<Cow<'_, str>>) -> bool {
+    seen.sort_unstable();
+    seen.windows(2).any(|pair| pair.first() == pair.get(1))
+}
 
-impl Seen {
-    fn note(&mut self, name: &str) {
-        self.0.push(name.to_owned());
+/// A member's name, as it stands in the text where it has no escapes.
+struct Name;
+
+seed!(Name, Cow<'de, str>);
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
     }
-
-    fn repeated(mut self) -> bool {
-        self.0.sort_unstable();
-        self.0.windows(2).any(|pair| pair.first() == pair.get(1))
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
@@ -63,19 +86,6 @@ macro_rules! scalars {
     };
 }
 pub(super) use scalars;
-
-/// Reads whatever comes with the visitor itself.
-macro_rules! seed {
-    ($visitor:ty, $value:ty) => {
-        impl<'de> DeserializeSeed<'de> for $visitor {
-            type Value = $value;
-            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<$value, D::Error> {
-                deserializer.deserialize_any(self)
-            }
-        }
-    };
-}
-pub(super) use seed;
 
 /// A value, as many levels deep as asked for: scalars are as they are, and what lies deeper is looked at for its form and
 /// comes back empty.
