@@ -1,13 +1,29 @@
 // Builds the Worker into build/. `wrangler` calls this too (see wrangler.toml).
 //
+// A Worker has the code of the authorization server where wrangler.toml has a binding for its records: without it a Worker
+// is a quarter smaller. `--full` builds one that has everything into build-full/, for tests and for
+// `npm start -- --authorization-server`.
+//
 // cargo compiles it, wasm-bindgen writes the glue, wasm-opt makes the module smaller, esbuild packs glue and entry.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
+const full = process.argv.includes("--full");
+
 await ensurePackages(import.meta.url);
 const { ask, fail, run, say } = await import("./lib/run.mjs");
 const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
+const { parse: parseToml } = await import("smol-toml");
+
+/** Whether an environment of wrangler.toml has a binding for the records of the authorization server. */
+function hasAuthorizationServer() {
+  const { env = {}, ...top } = parseToml(readFileSync(join(root, "wrangler.toml"), "utf8"));
+  const bindings = [top, ...Object.values(env)].flatMap(
+    ({ durable_objects }) => durable_objects?.bindings ?? [],
+  );
+  return bindings.some(({ class_name }) => class_name === "AuthorizationRecords");
+}
 
 /** Where things are on their way: with cargo's own. */
 async function staging() {
@@ -15,7 +31,7 @@ async function staging() {
   const target = metadata.target_directory;
   return {
     compiled: join(target, "wasm32-unknown-unknown", "release", "portcullis.wasm"),
-    glue: join(target, "worker"),
+    glue: join(target, full ? "worker-full" : "worker"),
   };
 }
 
@@ -27,6 +43,7 @@ async function build() {
   const { compiled, glue } = await staging();
   // As a library for others it would get no link-time optimization: see docs/decisions.md.
   const cargo = ["rustc", "--lib", "--crate-type=cdylib", "--release", "--target=wasm32-unknown-unknown"];
+  if (!full && !hasAuthorizationServer()) cargo.push("--no-default-features");
   await run("cargo", cargo);
   rmSync(glue, { recursive: true, force: true });
   await run(bindgen, [
@@ -43,8 +60,9 @@ async function build() {
   // Workers import a module as it is; the glue asks for that with words that are too new for esbuild.
   const script = join(glue, "index.js");
   writeFileSync(script, readFileSync(script, "utf8").replace("import source ", "import "));
-  rmSync("build", { recursive: true, force: true });
-  mkdirSync("build");
+  const folder = full ? "build-full" : "build";
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
   await run(npmBin("esbuild"), [
     "src/worker/entry.js",
     "--bundle",
@@ -54,9 +72,9 @@ async function build() {
     "--log-level=warning",
     `--alias:portcullis=${script}`,
     "--external:./index_bg.wasm",
-    "--outfile=build/index.js",
+    `--outfile=${folder}/index.js`,
   ]);
-  cpSync(wasm, "build/index_bg.wasm");
+  cpSync(wasm, `${folder}/index_bg.wasm`);
 }
 
 await build().catch((error) => fail(`the build failed: ${error.message.split("\n")[0]}`));

@@ -72,9 +72,9 @@ const NODE = /^ℹ (?:pass (?<passed>\d+)|(?:fail|cancelled) (?<failed>\d+)|skip
 const PLAIN = /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm;
 
 let built;
-/** The Worker, built once for all layers that need it. */
+/** The Worker with everything, built once for all layers that need it. */
 function build() {
-  built ??= watch(node, ["scripts/build.mjs"]).then(({ code }) => {
+  built ??= watch(node, ["scripts/build.mjs", "--full"]).then(({ code }) => {
     if (code !== 0) fail("the Worker could not be built");
   });
   return built;

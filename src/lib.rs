@@ -10,6 +10,7 @@
 //! Everything but [`worker`] is free of I/O and of the platform: stages are functions of typed values, the
 //! time and the keys, and [`ports`] names what they need from the world.
 
+pub mod authorization_server;
 pub mod config;
 pub mod forward;
 pub mod gateway;

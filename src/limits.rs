@@ -256,6 +256,74 @@ pub const SESSION_SECRETS: usize = 4;
 /// Most counters of limits that an isolate keeps; the oldest period goes first.
 pub const LIMIT_COUNTERS: usize = 16_384;
 
+/// Milliseconds that a record of the authorization server may take to answer: its place may be on another continent, and a
+/// new object has to be placed first.
+pub const RECORD_MILLISECONDS: u32 = 10_000;
+
+/// Largest question to a record of the authorization server, in bytes: a registration with everything that it may have.
+pub const RECORD_QUESTION_BYTES: usize = 256 * 1024;
+
+/// Most parameters of a query or form that the authorization server reads; OAuth's requests have about ten.
+pub const FORM_PARAMETERS: usize = 64;
+
+/// Largest body in bytes that the authorization server reads. A registration with a key set is a few kilobytes.
+pub const FORM_BYTES: u64 = 64 * 1024;
+
+/// Longest client id, in bytes: some are URLs.
+pub const CLIENT_ID_BYTES: usize = 2048;
+
+/// Most characters of a client's name: people read it.
+pub const CLIENT_NAME_CHARS: usize = 100;
+
+/// Most redirect URIs of a client.
+pub const REDIRECT_URIS: usize = 16;
+
+/// Longest redirect URI in bytes.
+pub const REDIRECT_URI_BYTES: usize = 2048;
+
+/// Longest `state` in bytes: it is kept, and sent back.
+pub const STATE_BYTES: usize = 2048;
+
+/// Longest `scope` in bytes.
+pub const SCOPE_BYTES: usize = 4096;
+
+/// Largest client ID metadata document, or key set of a client, in bytes.
+pub const CLIENT_DOCUMENT_BYTES: usize = 32 * 1024;
+
+/// Seconds that a client ID metadata document is used, where it does not say.
+pub const CLIENT_DOCUMENT_SECONDS_DEFAULT: u64 = 300;
+
+/// The most seconds that a client ID metadata document is used, whatever it says.
+pub const CLIENT_DOCUMENT_SECONDS: u64 = 24 * 60 * 60;
+
+/// Seconds that what an identity provider says of itself is believed.
+pub const PROVIDER_METADATA_SECONDS: u64 = 600;
+
+/// Seconds that a consent page may be answered.
+pub const CONSENT_SECONDS: u64 = 600;
+
+/// Seconds that a login at the identity provider may take (P6).
+pub const LOGIN_SECONDS: u64 = 600;
+
+/// Seconds that a code may be redeemed (RFC 6749 §4.1.2 wants at most ten minutes; clients take less than one).
+pub const CODE_SECONDS: u64 = 60;
+
+/// Seconds that a refresh token that was used gives its answer again: a client that lost the answer, or asked in several
+/// places at once, keeps its login. Later it is a theft.
+pub const REFRESH_REPLAY_SECONDS: u64 = 60;
+
+/// Seconds that a user stays signed in to the pages of the authorization server.
+pub const SIGN_IN_SECONDS: u64 = 8 * 60 * 60;
+
+/// Most grants of one subject: the oldest ends for a new one.
+pub const GRANTS_OF_ONE_SUBJECT: usize = 100;
+
+/// Registrations a minute from one address in one isolate.
+pub const REGISTRATIONS_PER_MINUTE: u64 = 20;
+
+/// Seconds that a registration is kept that was not used yet.
+pub const REGISTRATION_FIRST_SECONDS: u64 = 24 * 60 * 60;
+
 /// Largest list, in bytes, that is kept.
 pub const CACHED_LIST_BYTES: usize = 1024 * 1024;
 

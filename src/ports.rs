@@ -86,8 +86,8 @@ pub struct ProviderRequest {
     pub service: Option<String>,
     /// The fields.
     pub fields: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: String,
+    /// What is posted; nothing for a question that is got.
+    pub body: Option<String>,
     /// Seconds until the whole answer must be there.
     pub seconds: u64,
 }
@@ -101,11 +101,11 @@ pub trait Fetch {
     /// A description where there was no complete answer.
     async fn get(&self, url: &str) -> Result<ProviderDocument, String>;
 
-    /// Posts a question.
+    /// Asks a question.
     ///
     /// # Errors
     /// A description where there was no complete answer in time.
-    async fn post(&self, request: &ProviderRequest) -> Result<ProviderDocument, String>;
+    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, String>;
 }
 
 /// Reads key-value stores that may be behind for as long as they like.
@@ -136,6 +136,17 @@ pub trait ReplayGuard {
     /// # Errors
     /// A description where nobody can say whether it was used.
     async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, String>;
+}
+
+/// Keeps the records of the authorization server, each in an object of its own that answers one question after another.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait Records {
+    /// Asks the record of that name, kept behind that binding: see
+    /// [`answer`](crate::authorization_server::state::answer), which answers there.
+    ///
+    /// # Errors
+    /// A description where it could not be asked: then nobody knows whether it took the question.
+    async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, String>;
 }
 
 /// Lets time pass.
@@ -235,6 +246,7 @@ pub trait Ports:
     + Store
     + SharedCache
     + ReplayGuard
+    + Records
     + Limiter
     + Timer
     + Transport
@@ -251,6 +263,7 @@ impl<P> Ports for P where
         + Store
         + SharedCache
         + ReplayGuard
+        + Records
         + Limiter
         + Timer
         + Transport

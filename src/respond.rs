@@ -98,13 +98,19 @@ fn challenges(
     Some(schemes.iter().map(challenge).collect())
 }
 
-/// Security fields of our own answers: nothing of ours is a page, and nothing should be kept unless it says so.
+/// Security fields of our own answers: nothing should be kept unless it says so.
 fn harden(fields: &mut Fields, config: Option<&Config>) {
     if fields.get("cache-control").is_none() {
         fields.set("cache-control", "no-store");
     }
-    fields.set("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
-    fields.set("referrer-policy", "no-referrer");
+    // Pages say more, and bring their own.
+    for (name, value) in
+        [("content-security-policy", "default-src 'none'; frame-ancestors 'none'"), ("referrer-policy", "no-referrer")]
+    {
+        if fields.get(name).is_none() {
+            fields.set(name, value);
+        }
+    }
     fields.set("x-content-type-options", "nosniff");
     if config.is_some_and(|config| config.public_url.scheme() == Scheme::Https) {
         fields.set("strict-transport-security", "max-age=31536000");

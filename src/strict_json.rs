@@ -1,7 +1,7 @@
 //! JSON from outside: one reading of every document. Duplicate members, which readers resolve in different ways, and
 //! deep nesting are errors.
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
@@ -30,6 +30,15 @@ pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| describe(&error))?;
     Ok(value)
+}
+
+/// Parses a value of a known form, likewise.
+///
+/// # Errors
+/// Where the bytes are not JSON as [`parse`] takes it, or of another form.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictJsonError> {
+    let other = |_| StrictJsonError("of another form than expected".to_owned());
+    serde_json::from_value(parse(bytes)?).map_err(other)
 }
 
 /// What is wrong with a document, in words of ours.

@@ -23,6 +23,12 @@ use crate::token::binding::nonce::NonceKey;
 pub struct Secret(String);
 
 impl Secret {
+    /// A secret.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The secret itself, for whom it is meant for and nobody else.
     #[must_use]
     pub fn expose(&self) -> &str {

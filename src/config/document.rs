@@ -7,6 +7,7 @@ use deserr::Deserr;
 
 use crate::config::Mistakes;
 
+pub use crate::config::authorization_server_document::AuthorizationServerDocument;
 pub use crate::config::rules_document::{
     ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, RuleDocument,
     SessionsDocument, StepUpListName, WhenDocument,
@@ -66,6 +67,10 @@ pub struct Document {
     /// How DPoP proofs are judged (RFC 9449), where a resource takes them.
     #[deserr(default)]
     pub dpop: Option<DpopDocument>,
+
+    /// Makes this gateway an authorization server of its own. Default: it is none.
+    #[deserr(default)]
+    pub authorization_server: Option<AuthorizationServerDocument>,
 
     /// The gateway's own list of what is revoked. Default: none.
     #[deserr(default)]

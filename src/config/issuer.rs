@@ -7,6 +7,7 @@ use crate::config::document::{IssuerDocument, ProfileName};
 use crate::config::resource::read_scopes;
 use crate::config::{Interests, Mistakes, Secrets};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
+use crate::jwks::key_set::KeySet;
 use crate::jwks::spki::parse_public_key;
 use crate::limits::{LEEWAY, LEEWAY_MAX};
 use crate::oauth::scope::ScopeSet;
@@ -96,6 +97,8 @@ pub enum IssuerKeys {
     At(String),
     /// One key, known beforehand.
     Static(Box<VerificationKey>),
+    /// This gateway's own.
+    Own(Box<KeySet>),
 }
 
 /// A `typ` header that is accepted, in lower case and without `application/`.

@@ -3,6 +3,8 @@
 //! [`document`] holds the types as a user writes them (the reference and the JSON Schema are generated from them),
 //! [`Config`] what the gate works with. There is no way from one to the other but [`Config::load`].
 
+mod authorization_server;
+mod authorization_server_document;
 mod credentials;
 pub mod document;
 mod issuer;
@@ -14,6 +16,8 @@ mod resource;
 mod rules_document;
 mod settings;
 
+pub use authorization_server::{AuthorizationServer, Registrations};
+pub use authorization_server_document::LoginProfileName;
 pub use credentials::{
     ApiKeySet, ClientAuthentication, CustomVerifier, Dpop, IntrospectedTokens, Introspection, Requirement, Revocation,
     Secret,

@@ -44,7 +44,8 @@ pub fn markdown(schema: &Value) -> String {
          (`wrangler secret put NAME`). Editors that know JSON Schema can use \
          [portcullis.schema.json](portcullis.schema.json).\n\n\
          Whole documents for each identity provider and kind of credential are in \
-         [identity-providers.md](identity-providers.md), for verifiers of your own in \
+         [identity-providers.md](identity-providers.md), for the gateway as an authorization \
+         server in [authorization-server.md](authorization-server.md), for verifiers of your own in \
          [custom-verifier.md](custom-verifier.md), for revocation in [revocation.md](revocation.md).\n\n",
     );
     section(&mut text, "`[vars.PORTCULLIS]`", schema, schema);
@@ -60,6 +61,10 @@ pub fn markdown(schema: &Value) -> String {
         ("ArgumentDocument", "`[vars.PORTCULLIS.resources.rules.when.arguments.NAME]`"),
         ("LimitDocument", "`[[vars.PORTCULLIS.resources.limits]]`"),
         ("PublicPathDocument", "`[[vars.PORTCULLIS.public_paths]]`"),
+        ("AuthorizationServerDocument", "`[vars.PORTCULLIS.authorization_server]`"),
+        ("LoginDocument", "`[vars.PORTCULLIS.authorization_server.login]`"),
+        ("EntitlementDocument", "`[[vars.PORTCULLIS.authorization_server.entitlements]]`"),
+        ("ClientDocument", "`[[vars.PORTCULLIS.authorization_server.clients]]`"),
         ("DpopDocument", "`[vars.PORTCULLIS.dpop]`"),
         ("RevocationTable", "`[vars.PORTCULLIS.revocation]`"),
         ("SessionsDocument", "`[vars.PORTCULLIS.sessions]`"),

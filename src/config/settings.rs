@@ -6,11 +6,12 @@ use std::rc::Rc;
 use deserr::deserialize;
 use serde_json::Value;
 
+use crate::authorization_server::endpoint::Endpoint;
 use crate::config::document::{Document, RequestLinesName};
 use crate::config::resource::Accepted;
 use crate::config::{
-    ApiKeySet, CustomVerifier, DecisionLog, Dpop, Interests, Issuer, IssuerKeys, Mistakes, PublicPath, Requirement,
-    Resource, Revocation, credentials, issuer, policy, resource,
+    ApiKeySet, AuthorizationServer, CustomVerifier, DecisionLog, Dpop, Interests, Issuer, IssuerKeys, Mistakes,
+    PublicPath, Requirement, Resource, Revocation, authorization_server, credentials, issuer, policy, resource,
 };
 use crate::forward::assertion::AssertionKey;
 use crate::mcp::session::Sessions;
@@ -43,6 +44,8 @@ pub struct Config {
     pub api_keys: Vec<ApiKeySet>,
     /// Custom verifiers.
     pub verifiers: Vec<CustomVerifier>,
+    /// The authorization server that this gateway is.
+    pub authorization_server: Option<Box<AuthorizationServer>>,
     /// How DPoP proofs are judged.
     pub dpop: Dpop,
     /// The list of what is revoked.
@@ -113,6 +116,19 @@ impl Config {
         let development = document.development.unwrap_or(false);
         let public_url = read_public_url(&document.public_url, development, mistakes);
         let mut issuers = read_issuers(document, development, secrets, mistakes);
+        let authorization_server = document.authorization_server.as_ref().and_then(|table| {
+            if !cfg!(feature = "authorization-server") {
+                let why =
+                    "this Worker was built without it: docs/authorization-server.md says how to build one with it";
+                mistakes.note("authorization_server", why);
+                return None;
+            }
+            authorization_server::read(table, public_url.as_ref()?, development, secrets, mistakes)
+        });
+        let own = authorization_server.as_ref().and_then(AuthorizationServer::as_issuer);
+        if let Some(own) = own {
+            add_own_issuer(own, &mut issuers, mistakes);
+        }
         let api_keys = read_api_keys(document, mistakes);
         let mut verifiers = read_verifiers(document, mistakes);
         let scopes = Rc::new(read_hierarchy(document, mistakes));
@@ -122,7 +138,8 @@ impl Config {
         let public_paths = read_public_paths(document, &resources, development, mistakes);
         // Said only where nothing else is wrong: a resource with a mistake accepts nobody yet.
         if mistakes.is_empty() {
-            note_unused(&accepted, &resources, mistakes);
+            note_unused(&accepted, &resources, authorization_server.as_ref(), mistakes);
+            note_taken(authorization_server.as_ref(), &resources, &public_paths, mistakes);
         }
         let dpop = credentials::read_dpop(document.dpop.as_ref(), secrets, mistakes);
         if mistakes.is_empty() && document.dpop.is_some() && resources.iter().all(|it| it.dpop == Requirement::Off) {
@@ -159,6 +176,7 @@ impl Config {
             issuers,
             api_keys,
             verifiers,
+            authorization_server: authorization_server.map(Box::new),
             dpop,
             revocation,
             resources,
@@ -203,6 +221,11 @@ impl Config {
             add(custom.service.as_ref(), "fetch", format!("verifiers[{index}].service"));
         }
         add(self.dpop.replay_binding.as_ref(), "idFromName", "dpop.replay_binding".to_owned());
+        if let Some(server) = &self.authorization_server {
+            add(Some(&server.binding), "idFromName", "authorization_server.binding".to_owned());
+            let limit = server.registration_limit.as_ref();
+            add(limit, "limit", "authorization_server.registration_limit_binding".to_owned());
+        }
         add(self.revocation.as_ref().map(|revocation| &revocation.kv), "get", "revocation.kv".to_owned());
         for (index, resource) in self.resources.iter().enumerate() {
             add(resource.origin.service.as_ref(), "fetch", format!("resources[{index}].service"));
@@ -314,6 +337,36 @@ fn read_issuers(document: &Document, development: bool, secrets: &dyn Secrets, m
     issuers
 }
 
+/// The gateway is an issuer like any other for those of its resources that name it.
+fn add_own_issuer(own: Issuer, issuers: &mut Vec<Issuer>, mistakes: &mut Mistakes) {
+    if issuers.iter().any(|other| other.name == own.name) {
+        let name = &own.name;
+        mistakes.note("authorization_server.name", format_args!("{name:?} is the name of an issuer too"));
+    }
+    if issuers.iter().any(|other| other.identifier == own.identifier) {
+        mistakes.note("authorization_server", format_args!("{:?} is one of issuers already", own.identifier));
+    }
+    issuers.push(own);
+}
+
+/// Paths of the authorization server are nobody else's.
+fn note_taken(
+    server: Option<&AuthorizationServer>,
+    resources: &[Resource],
+    public_paths: &[PublicPath],
+    mistakes: &mut Mistakes,
+) {
+    let Some(server) = server else { return };
+    let paths = resources.iter().map(|it| &it.path).chain(public_paths.iter().map(|it| &it.path));
+    for path in paths.filter(|path| Endpoint::find(path.as_str(), server).is_some()) {
+        let path = path.as_str();
+        mistakes.note(
+            "authorization_server.path",
+            format_args!("{path:?} is an endpoint of it, and a resource or public path"),
+        );
+    }
+}
+
 fn read_api_keys(document: &Document, mistakes: &mut Mistakes) -> Vec<ApiKeySet> {
     let mut sets: Vec<ApiKeySet> = Vec::new();
     for (index, entry) in document.api_keys.iter().flatten().enumerate() {
@@ -343,12 +396,18 @@ fn read_verifiers(document: &Document, mistakes: &mut Mistakes) -> Vec<CustomVer
 }
 
 /// What no resource accepts was meant for one that does not say so.
-fn note_unused(accepted: &Accepted<'_>, resources: &[Resource], mistakes: &mut Mistakes) {
+fn note_unused(
+    accepted: &Accepted<'_>,
+    resources: &[Resource],
+    server: Option<&AuthorizationServer>,
+    mistakes: &mut Mistakes,
+) {
     let mut note = |table: &str, names: Vec<&str>, used: &dyn Fn(&Resource, usize) -> bool| {
         for (at, name) in names.iter().enumerate() {
             if !resources.iter().any(|resource| used(resource, at)) {
+                let own = table == "issuers" && server.is_some_and(|server| server.name == *name);
                 mistakes.note(
-                    format_args!("{table}[{at}]"),
+                    if own { "authorization_server".to_owned() } else { format!("{table}[{at}]") },
                     format_args!("no resource accepts {name:?}: remove it, or name it in one"),
                 );
             }

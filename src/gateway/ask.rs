@@ -5,6 +5,7 @@ use crate::forward::assertion;
 use crate::gateway::Gateway;
 use crate::gateway::keys::discover;
 use crate::limits::{PROVIDER_TIMEOUT, QUESTION_POLL, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
+use crate::oauth::client_credentials;
 use crate::observe::event::gateway_line;
 use crate::ports::{Ports, ProviderDocument, ProviderRequest};
 use crate::token::authenticate::Authenticating;
@@ -131,7 +132,7 @@ async fn client_assertion<P: Ports>(
     let ClientAuthentication::PrivateKeyJwt(key) = &asked.authentication else { return Ok(None) };
     let mut random = [0; 16];
     ports.fill(&mut random);
-    let input = introspection::client_assertion(asked, key, audience, &random, ports.now());
+    let input = client_credentials::client_assertion(&asked.client_id, key, audience, &random, ports.now());
     let signature = ports.sign(key, input.as_bytes()).await?;
     Ok(Some(assertion::assemble(&input, &signature)))
 }
@@ -150,7 +151,7 @@ async fn consult<P: Ports>(
 
 async fn post<P: Ports>(ports: &P, request: &ProviderRequest) -> Result<ProviderDocument, String> {
     let asked = request.service.as_ref().map_or_else(|| request.url.clone(), |name| format!("service {name:?}"));
-    let document = ports.post(request).await.map_err(|why| format!("{asked}: {why}"))?;
+    let document = ports.ask(request).await.map_err(|why| format!("{asked}: {why}"))?;
     if document.status == 200 { Ok(document) } else { Err(format!("{asked}: status {}", document.status)) }
 }
 

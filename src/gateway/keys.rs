@@ -101,7 +101,7 @@ async fn fetch<P: Ports>(
     development: bool,
 ) -> Result<(String, KeySet, Option<u64>), String> {
     let uri = match &issuer.keys {
-        IssuerKeys::Static(_) => return Err("a static key is not fetched".to_owned()),
+        IssuerKeys::Static(_) | IssuerKeys::Own(_) => return Err("a static key is not fetched".to_owned()),
         IssuerKeys::At(uri) => uri.clone(),
         IssuerKeys::Discovered(url) => {
             let known = state.jwks_uri.borrow().clone();

@@ -11,6 +11,8 @@ mod underway;
 
 use std::cell::RefCell;
 
+use crate::authorization_server::endpoint::EndpointRequest;
+use crate::authorization_server::serve::KnownProvider;
 use crate::config::{Config, IssuerKeys, Mistakes, Secrets};
 use crate::forward::answer::{Awaited, BodyFilter};
 use crate::forward::assertion;
@@ -26,6 +28,7 @@ use crate::observe::decision::Chain;
 use crate::observe::trail::Trail;
 use crate::pipeline::{Head, OutboundRequest, Permit, Rejection, ResourceRequest, Routed};
 use crate::policy;
+use crate::policy::limit::Limit;
 use crate::ports::OriginFailure;
 use crate::rejection::{Dependency, TokenError};
 use crate::resource::route::route;
@@ -60,6 +63,8 @@ pub struct Gateway {
     chain: RefCell<Chain>,
     /// What should be done in the background.
     due: RefCell<Vec<Errand>>,
+    /// The identity provider of the authorization server.
+    provider: RefCell<Option<KnownProvider>>,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +103,8 @@ pub enum Step {
     NeedList(String, Permit),
     /// An assertion has to be signed: [`Gateway::assertion_signed`].
     NeedAssertion(String, Permit),
+    /// The authorization server has to answer: [`Gateway::server_answered`].
+    NeedServer(Box<EndpointRequest>),
     /// A refusal can name the request's id if the body is read: [`Gateway::refused`].
     NeedBody(Rejection),
 }
@@ -109,6 +116,19 @@ pub enum Reason {
     Served(&'static str),
     /// It refuses.
     Refused(Rejection),
+    /// The authorization server answers.
+    Told(Told),
+}
+
+/// What the authorization server answered, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// It refused.
+    pub refused: bool,
+    /// What, of a closed set.
+    pub reason: &'static str,
+    /// More about it, without anything secret.
+    pub detail: Option<String>,
 }
 
 impl Gateway {
@@ -129,6 +149,9 @@ impl Gateway {
                 keys: RefCell::new(KeyState::forever(KeySet::of_one((**key).clone()))),
                 ..IssuerState::default()
             },
+            IssuerKeys::Own(keys) => {
+                IssuerState { keys: RefCell::new(KeyState::forever((**keys).clone())), ..IssuerState::default() }
+            }
             _ => IssuerState::default(),
         });
         Ok(Self {
@@ -140,6 +163,7 @@ impl Gateway {
             salt,
             memory: RefCell::default(),
             due: RefCell::default(),
+            provider: RefCell::default(),
         })
     }
 
@@ -147,6 +171,22 @@ impl Gateway {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What is known of the identity provider, where it is fresh.
+    #[must_use]
+    pub fn known_provider(&self, now: UnixMillis) -> Option<KnownProvider> {
+        self.provider.borrow().clone().filter(|known| now < known.until)
+    }
+
+    /// Keeps what is known of the identity provider.
+    pub fn keep_provider(&self, known: KnownProvider) {
+        *self.provider.borrow_mut() = Some(known);
+    }
+
+    /// Counts something in this isolate; whether it is its turn.
+    pub fn count_turn(&self, key: &str, limit: &Limit, now: UnixMillis) -> bool {
+        self.memory.borrow_mut().counters.count(key, limit, now).is_ok()
     }
 
     /// Walks as far as it can be walked without waiting.
@@ -165,6 +205,7 @@ impl Gateway {
                     let answer = respond::own(204, fields, String::new(), trail, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("preflight")))
                 }
+                Routed::AuthorizationServer(request) => Ok(Step::NeedServer(Box::new(request))),
                 Routed::Public(request) => self.permitted(policy::open(request), trail, now),
                 Routed::Resource(request) => self.authenticate(request, trail, now),
             }

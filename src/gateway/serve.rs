@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::authorization_server::endpoint::EndpointRequest;
 use crate::forward::answer::{BodyFilter, Kept};
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
@@ -11,6 +12,8 @@ use crate::gateway::{Errand, Gateway, Step};
 use crate::limits::PEEK_BYTES;
 use crate::observe::trail::Trail;
 use crate::pipeline::Head;
+#[cfg(not(feature = "authorization-server"))]
+use crate::pipeline::Rejection;
 use crate::ports::Ports;
 use crate::respond::Answer;
 use crate::token::authenticate::{Authenticating, Need};
@@ -130,6 +133,7 @@ async fn meet<P: Ports + Clone + 'static>(
             let found = ports.recall(&name).await;
             gateway.list_recalled(name, permit, found, &trail, ports.now())
         }
+        Step::NeedServer(request) => ask_server(gateway, ports, &request, body, &trail).await,
         Step::NeedBody(rejection) => {
             let text = ports.peek(body, PEEK_BYTES).await;
             gateway.refused(rejection, text.as_deref(), &trail)
@@ -138,6 +142,32 @@ async fn meet<P: Ports + Clone + 'static>(
         step @ (Step::Answer(..) | Step::Forward(..) | Step::NeedMessage(_) | Step::NeedAssertion(..)) => step,
     };
     Underway { trail, step, needs }
+}
+
+/// Has the authorization server answer.
+#[cfg(feature = "authorization-server")]
+async fn ask_server<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    request: &EndpointRequest,
+    body: &P::RequestBody,
+    trail: &Trail,
+) -> Step {
+    let (answer, reason) = crate::authorization_server::serve::serve(gateway, ports, request, body, trail).await;
+    Step::Answer(answer, reason)
+}
+
+/// No configuration leads here.
+#[cfg(not(feature = "authorization-server"))]
+async fn ask_server<P: Ports>(
+    gateway: &Gateway,
+    _: &P,
+    _: &EndpointRequest,
+    _: &P::RequestBody,
+    trail: &Trail,
+) -> Step {
+    std::future::ready(gateway.refused(Rejection::Internal("built without the authorization server"), None, trail))
+        .await
 }
 
 /// Meets a need of authentication.

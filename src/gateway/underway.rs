@@ -255,6 +255,7 @@ fn answered<P: Ports>(gateway: &Gateway, ports: &P, answer: Answer, reason: &Rea
     let outcome = match reason {
         Reason::Served(what) => Outcome::Allow(what),
         Reason::Refused(rejection) => Outcome::Deny(rejection),
+        Reason::Told(told) => Outcome::Told(told),
     };
     record(gateway, ports, trail);
     write(gateway, ports, trail, &outcome, answer.status);
@@ -263,7 +264,7 @@ fn answered<P: Ports>(gateway: &Gateway, ports: &P, answer: Answer, reason: &Rea
 
 /// Writes the line of a request, where it has one.
 fn write<P: Ports>(gateway: &Gateway, ports: &P, trail: &Trail, outcome: &Outcome<'_>, status: u16) {
-    if gateway.config.log_refused_only && matches!(outcome, Outcome::Allow(_)) {
+    if gateway.config.log_refused_only && outcome.is_allowed() {
         return;
     }
     ports.line(&request_line(trail, Some(&gateway.config), outcome, status, ports.now()));

@@ -1,5 +1,7 @@
-//! The vocabulary of OAuth 2: bearer credentials, challenges, scopes.
+//! The vocabulary of OAuth 2: bearer credentials, challenges, scopes, forms, client authentication.
 
 pub mod bearer;
 pub mod challenge;
+pub mod client_credentials;
+pub mod form;
 pub mod scope;

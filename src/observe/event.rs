@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::gateway::Told;
 use crate::observe::trail::Trail;
 use crate::rejection::Rejection;
 use crate::time::UnixMillis;
@@ -66,6 +67,20 @@ pub enum Outcome<'a> {
     Allow(&'static str),
     /// Refused.
     Deny(&'a Rejection),
+    /// Answered by the authorization server.
+    Told(&'a Told),
+}
+
+impl Outcome<'_> {
+    /// Whether nothing was refused.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        match self {
+            Self::Allow(_) => true,
+            Self::Deny(_) => false,
+            Self::Told(told) => !told.refused,
+        }
+    }
 }
 
 /// The line of one request.
@@ -81,6 +96,8 @@ pub fn request_line(
     let (decision, reason, detail) = match outcome {
         Outcome::Allow(reason) => (Decision::Allow, *reason, None),
         Outcome::Deny(rejection) => (Decision::Deny, rejection.reason(), rejection.detail()),
+        Outcome::Told(told) if told.refused => (Decision::Deny, told.reason, told.detail.clone()),
+        Outcome::Told(told) => (Decision::Allow, told.reason, told.detail.clone()),
     };
     let event = RequestEvent {
         v: VERSION,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
+use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::policy::decoy::Decoy;
 use crate::policy::index::Index;
@@ -147,6 +147,17 @@ impl Policy {
     #[must_use]
     pub fn rules_id(&self, index: usize) -> &str {
         self.rules.get(index).map_or("", |rule| rule.id.as_str())
+    }
+
+    /// Scopes that rules ask for.
+    pub fn named_scopes(&self) -> impl Iterator<Item = Scope> {
+        self.rules.iter().flat_map(|rule| {
+            let step_up = match &rule.effect {
+                Effect::StepUp(scopes) => scopes.iter().cloned().collect(),
+                _ => Vec::new(),
+            };
+            rule.when.scopes.iter().cloned().chain(step_up)
+        })
     }
 
     /// What scopes include.

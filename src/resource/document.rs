@@ -15,7 +15,7 @@ const HEALTH: &str = "/healthz";
 
 /// How long clients may keep metadata, in seconds: long enough to spare them the fetch at each connection, short
 /// enough that a corrected mistake reaches them while somebody watches.
-const MAX_AGE: &str = "public, max-age=300";
+pub const MAX_AGE: &str = "public, max-age=300";
 
 /// A document with its caching.
 #[derive(Debug, Clone, PartialEq, Eq)]

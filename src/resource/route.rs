@@ -1,5 +1,6 @@
 //! The second stage: what a request is for.
 
+use crate::authorization_server::endpoint::{Endpoint, EndpointRequest};
 use crate::config::{Config, Resource};
 use crate::oauth::bearer;
 use crate::observe::trail::Trail;
@@ -17,6 +18,8 @@ pub enum Routed {
     Document(PublicDocument, Method),
     /// A browser's preflight, with the fields of its answer.
     Preflight(Fields),
+    /// An endpoint of the authorization server.
+    AuthorizationServer(EndpointRequest),
     /// A path that configuration opens to everyone.
     Public(PublicRequest),
     /// A protected resource.
@@ -71,6 +74,7 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Finds what a request is for, and holds it to what that takes:
 ///
+/// 1. an endpoint of the authorization server, where this gateway is one;
 /// 1. a public document: any page may read it; GET, HEAD and OPTIONS, else 405;
 /// 2. a path of `public_paths`, exactly;
 /// 3. the resource with the longest path that the request's lies under, on whole segments; where a more lenient
@@ -85,6 +89,11 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 /// The [`Rejection`] of the first check that fails.
 pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<Routed, Rejection> {
     let method = admitted.head().method;
+    if let Some(server) = &config.authorization_server
+        && let Some(endpoint) = Endpoint::find(admitted.path().as_str(), server)
+    {
+        return endpoint.route(admitted, server, config, trail);
+    }
     if let Some(document) = document::find(admitted.path(), config) {
         trail.any_page();
         return match method {

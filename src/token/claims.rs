@@ -161,7 +161,7 @@ fn first_text(claims: &Map<String, Value>, names: &'static [&'static str]) -> Re
 
 /// The value of a claim: by its name, or where that begins with `/`, by a JSON Pointer (RFC 6901).
 #[must_use]
-pub(super) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(crate) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let Some(pointer) = name.strip_prefix('/') else { return claims.get(name) };
     let mut parts = pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
     let first = claims.get(&parts.next()?)?;
@@ -172,7 +172,7 @@ pub(super) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'
 }
 
 /// A text, or an array of texts.
-pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
         Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),

@@ -51,7 +51,7 @@ pub fn request(custom: &CustomVerifier, token: &str, resource: &str) -> Provider
         url: "https://verifier.invalid/".to_owned(),
         service: custom.service.clone(),
         fields: vec![("accept", "application/json".to_owned()), ("content-type", "application/json".to_owned())],
-        body: json!({ "version": 1, "token": token, "resource": resource }).to_string(),
+        body: Some(json!({ "version": 1, "token": token, "resource": resource }).to_string()),
         seconds: custom.timeout,
     }
 }

@@ -2,13 +2,11 @@
 
 use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::config::{ClientAuthentication, Interests, Introspection, Issuer, TokenType};
-use crate::forward::assertion::AssertionKey;
-use crate::limits::CLIENT_ASSERTION_SECONDS;
+use crate::config::{Interests, Introspection, Issuer, TokenType};
+use crate::oauth::client_credentials;
+use crate::oauth::form::Form;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::ports::{ProviderDocument, ProviderRequest};
 use crate::rejection::TokenError;
@@ -241,28 +239,6 @@ fn confirmation(members: &Map<String, Value>) -> Confirmation {
     }
 }
 
-/// The claims that a client signs to authenticate (RFC 7523 §3), ready to be signed. `random` makes `jti`.
-#[must_use]
-pub fn client_assertion(
-    introspection: &Introspection,
-    key: &AssertionKey,
-    endpoint: &str,
-    random: &[u8; 16],
-    now: UnixMillis,
-) -> String {
-    let header = json!({ "alg": key.algorithm().as_str(), "kid": key.id(), "typ": "JWT" });
-    let claims = json!({
-        "iss": introspection.client_id,
-        "sub": introspection.client_id,
-        "aud": endpoint,
-        "jti": URL_SAFE_NO_PAD.encode(random),
-        "iat": now.seconds(),
-        "exp": now.seconds() + CLIENT_ASSERTION_SECONDS,
-    });
-    let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    format!("{}.{}", encode(header), encode(claims))
-}
-
 /// The request of RFC 7662 §2.1. `assertion` is the signed client assertion, where the client authenticates so.
 #[must_use]
 pub fn request(introspection: &Introspection, endpoint: &str, token: &str, assertion: Option<&str>) -> ProviderRequest {
@@ -273,44 +249,8 @@ pub fn request(introspection: &Introspection, endpoint: &str, token: &str, asser
         ("accept", if introspection.signed_response { SIGNED } else { JSON }.to_owned()),
         ("content-type", "application/x-www-form-urlencoded".to_owned()),
     ];
-    match &introspection.authentication {
-        ClientAuthentication::SecretBasic(secret) => {
-            // RFC 6749 §2.3.1: both are form-encoded before they are joined.
-            let pair = format!("{}:{}", form_encoded(&introspection.client_id), form_encoded(secret.expose()));
-            fields.push(("authorization", format!("Basic {}", STANDARD.encode(pair))));
-        }
-        ClientAuthentication::SecretPost(secret) => {
-            form.add("client_id", &introspection.client_id);
-            form.add("client_secret", secret.expose());
-        }
-        ClientAuthentication::PrivateKeyJwt(_) => {
-            form.add("client_id", &introspection.client_id);
-            form.add("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-            form.add("client_assertion", assertion.unwrap_or_default());
-        }
-    }
-    ProviderRequest { url: endpoint.to_owned(), service: None, fields, body: form.0, seconds: introspection.timeout }
-}
-
-/// `application/x-www-form-urlencoded`.
-#[derive(Default)]
-struct Form(String);
-
-impl Form {
-    fn add(&mut self, name: &str, value: &str) {
-        let join = if self.0.is_empty() { "" } else { "&" };
-        self.0.push_str(&format!("{join}{name}={}", form_encoded(value)));
-    }
-}
-
-fn form_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => encoded.push(char::from(byte)),
-            b' ' => encoded.push('+'),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    let (client_id, authentication) = (&introspection.client_id, &introspection.authentication);
+    client_credentials::authenticate(client_id, authentication, assertion, &mut form, &mut fields);
+    let body = Some(form.into_text());
+    ProviderRequest { url: endpoint.to_owned(), service: None, fields, body, seconds: introspection.timeout }
 }

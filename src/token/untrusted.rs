@@ -10,6 +10,7 @@ use crate::config::TokenType;
 use crate::limits::{KID_BYTES, TOKEN_BYTES, TOKEN_CLAIMS, TOKEN_HEADER_MEMBERS};
 use crate::rejection::TokenError;
 use crate::strict_json;
+use crate::token::verifier::GoodSignature;
 
 /// Members of the header that would let the token choose how it is verified, or that change what is signed.
 const FORBIDDEN: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
@@ -135,6 +136,12 @@ impl UntrustedToken {
     #[must_use]
     pub fn signature(&self) -> &[u8] {
         &self.signature
+    }
+
+    /// The claims, where this proves that they were signed.
+    #[must_use]
+    pub fn claims_with(&self, proof: &GoodSignature) -> Option<&Map<String, Value>> {
+        proof.is_of(self).then_some(&self.claims)
     }
 
     /// The claims, for whoever holds a proof that they were signed.

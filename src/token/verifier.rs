@@ -133,6 +133,12 @@ impl GoodSignature {
     /// Whether this is the proof for `token`, made with `key`.
     #[must_use]
     pub fn covers(&self, token: &UntrustedToken, key: &VerificationKey) -> bool {
-        self.signing_input == token.signing_input() && self.thumbprint == key.thumbprint()
+        self.is_of(token) && self.thumbprint == key.thumbprint()
+    }
+
+    /// Whether this is the proof for `token`, whatever key it was made with.
+    #[must_use]
+    pub fn is_of(&self, token: &UntrustedToken) -> bool {
+        self.signing_input == token.signing_input()
     }
 }

@@ -13,6 +13,8 @@ pub enum Method {
     Head,
     /// `POST`
     Post,
+    /// `PUT`
+    Put,
     /// `DELETE`
     Delete,
     /// `OPTIONS`
@@ -29,6 +31,7 @@ impl Method {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
             "POST" => Self::Post,
+            "PUT" => Self::Put,
             "DELETE" => Self::Delete,
             "OPTIONS" => Self::Options,
             _ => Self::Other,
@@ -42,6 +45,7 @@ impl Method {
             Self::Get => "GET",
             Self::Head => "HEAD",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
             Self::Options => "OPTIONS",
             Self::Other => "OTHER",

@@ -69,6 +69,12 @@ impl Authority {
         Ok(Self { host, port })
     }
 
+    /// The host without its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether the host is this machine and no other: `localhost`, 127.0.0.0/8 or `::1`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {

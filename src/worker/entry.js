@@ -31,37 +31,44 @@ export default {
   },
 };
 
+/** A Durable Object's class around one of the module's. */
+const object = (name) =>
+  class {
+    #state;
+    #env;
+    #inner;
+    #life;
+
+    constructor(state, env) {
+      this.#state = state;
+      this.#env = env;
+    }
+
+    async #ask(ask) {
+      whole();
+      if (this.#life !== lives) {
+        this.#inner = new gate[name](this.#state, this.#env);
+        this.#life = lives;
+      }
+      try {
+        return await ask(this.#inner);
+      } catch (error) {
+        examine(error);
+        throw error;
+      }
+    }
+
+    fetch(request) {
+      return this.#ask((inner) => inner.fetch(request));
+    }
+
+    alarm() {
+      return this.#ask((inner) => inner.alarm());
+    }
+  };
+
 /** The memory of used proofs that all isolates share. */
-export class ReplayGuard {
-  #state;
-  #env;
-  #guard;
-  #life;
+export const ReplayGuard = object("ReplayGuard");
 
-  constructor(state, env) {
-    this.#state = state;
-    this.#env = env;
-  }
-
-  async #ask(ask) {
-    whole();
-    if (this.#life !== lives) {
-      this.#guard = new gate.ReplayGuard(this.#state, this.#env);
-      this.#life = lives;
-    }
-    try {
-      return await ask(this.#guard);
-    } catch (error) {
-      examine(error);
-      throw error;
-    }
-  }
-
-  fetch(request) {
-    return this.#ask((guard) => guard.fetch(request));
-  }
-
-  alarm() {
-    return this.#ask((guard) => guard.alarm());
-  }
-}
+/** The records of the authorization server. */
+export const AuthorizationRecords = object("AuthorizationRecords");

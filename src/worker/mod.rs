@@ -1,6 +1,8 @@
 //! The shell: the only module that knows Cloudflare Workers. It carries values between the platform and the core, and
 //! decides nothing.
 
+#[cfg(feature = "authorization-server")]
+mod authorization_records;
 mod platform;
 mod replay_guard;
 mod road;

@@ -125,10 +125,11 @@ export async function keep(name, value, seconds, milliseconds) {
   await within(milliseconds, cache.put(shared(name), kept));
 }
 
-/** Asks the object of that name in a Durable Object namespace: its word. */
-export async function consult(namespace, name, query, milliseconds) {
+/** Asks the object of that name in a Durable Object namespace, with a question where there is one: its answer. */
+export async function consult(namespace, name, query, question, milliseconds) {
   const stub = namespace.get(namespace.idFromName(name));
-  const answer = await within(milliseconds, stub.fetch(`https://guard.invalid/?${query}`));
+  const init = question === undefined ? {} : { method: "POST", body: question };
+  const answer = await within(milliseconds, stub.fetch(`https://object.invalid/?${query}`, init));
   if (answer.status !== 200) throw `status ${answer.status}`;
   return within(milliseconds, answer.text());
 }

@@ -25,14 +25,14 @@ use crate::forward::response::InboundHead;
 use crate::gateway::{Checking, Signing};
 use crate::limits::{
     INSPECT_SECONDS, KV_EDGE_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES,
-    PROVIDER_TIMEOUT, STORE_MILLISECONDS,
+    PROVIDER_TIMEOUT, RECORD_MILLISECONDS, STORE_MILLISECONDS,
 };
 use crate::mcp::list_filter::Unfit;
 use crate::observe::decision::{DecisionLine, VERSION as DECISION_VERSION};
 use crate::observe::event::gateway_line;
 use crate::pipeline::OutboundRequest;
 use crate::ports::{
-    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random,
+    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random, Records,
     ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use crate::time::UnixMillis;
@@ -77,7 +77,13 @@ extern "C" {
     async fn keep(name: &str, value: &[u8], seconds: f64, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
-    async fn consult(namespace: &JsValue, name: &str, query: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
+    async fn consult(
+        namespace: &JsValue,
+        name: &str,
+        query: &str,
+        question: Option<String>,
+        milliseconds: u32,
+    ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     async fn limit(limiter: &JsValue, key: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
@@ -362,9 +368,9 @@ impl Fetch for Workers {
         self.ask(url, None, "accept,application/json", None, PROVIDER_TIMEOUT).await
     }
 
-    async fn post(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
+    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
         let fields: Vec<String> = request.fields.iter().map(|(name, value)| format!("{name},{value}")).collect();
-        let (service, body) = (request.service.as_deref(), Some(request.body.clone()));
+        let (service, body) = (request.service.as_deref(), request.body.clone());
         self.ask(&request.url, service, &fields.join("\n"), body, request.seconds).await
     }
 }
@@ -396,8 +402,17 @@ impl ReplayGuard for Workers {
         let namespace = self.binding(binding, "idFromName")?;
         let id: String = single.id.iter().map(|byte| format!("{byte:02x}")).collect();
         let query = format!("id={id}&until={}", single.until);
-        let word = consult(&namespace, &single.jkt, &query, STORE_MILLISECONDS).await.map_err(|error| words(&error))?;
-        word.as_string().as_deref().and_then(Use::parse).ok_or_else(|| "not one of its words".to_owned())
+        let word = consult(&namespace, &single.jkt, &query, None, STORE_MILLISECONDS).await;
+        let word = word.map_err(|error| words(&error))?.as_string();
+        word.as_deref().and_then(Use::parse).ok_or_else(|| "not one of its words".to_owned())
+    }
+}
+
+impl Records for Workers {
+    async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, String> {
+        let namespace = self.binding(binding, "idFromName")?;
+        let answer = consult(&namespace, name, "", Some(question.to_owned()), RECORD_MILLISECONDS).await;
+        answer.map_err(|error| words(&error))?.as_string().ok_or_else(|| "the answer is no text".to_owned())
     }
 }
 

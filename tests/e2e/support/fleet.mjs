@@ -30,8 +30,8 @@ export async function startFleet({ documents, outbound, secrets = {} }) {
   const lines = new Map();
   const logs = [];
   const modules = [
-    { type: "ESModule", path: `${root}/build/index.js` },
-    { type: "CompiledWasm", path: `${root}/build/index_bg.wasm` },
+    { type: "ESModule", path: `${root}/build-full/index.js` },
+    { type: "CompiledWasm", path: `${root}/build-full/index_bg.wasm` },
   ];
   const names = documents.map((_, at) => `gateway-${at}`);
   const door = {
@@ -54,7 +54,7 @@ export async function startFleet({ documents, outbound, secrets = {} }) {
         ...names.map((name, at) => ({
           name,
           modules,
-          modulesRoot: `${root}/build`,
+          modulesRoot: `${root}/build-full`,
           compatibilityDate,
           compatibilityFlags,
           bindings: { PORTCULLIS: documents[at], ...secrets },

@@ -29,7 +29,7 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * segments and backslashes in URLs, adds fields, and believes X-Forwarded-Proto.
  *
  * `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the gateway gives to
- * change; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
+ * change; `persist` is a folder where Durable Objects stay; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
  * in at `port`: `directPort` has none of it.
  */
 export async function startGateway({
@@ -41,9 +41,10 @@ export async function startGateway({
   kv = {},
   objects = {},
   cf = false,
+  persist,
 }) {
-  if (!existsSync(`${root}/build/index_bg.wasm`))
-    throw new Error("build/ is missing: npm run build makes it");
+  if (!existsSync(`${root}/build-full/index_bg.wasm`))
+    throw new Error("build-full/ is missing: npm run build -- --full makes it");
   const chosen = port ?? (await freePort());
   const url = `http://${host}:${chosen}`;
   const document = typeof config === "function" ? config(url) : config;
@@ -56,16 +57,17 @@ export async function startGateway({
       port: chosen,
       handleStructuredLogs: ({ message }) => logs.push(message),
       modules: [
-        { type: "ESModule", path: `${root}/build/index.js` },
-        { type: "CompiledWasm", path: `${root}/build/index_bg.wasm` },
+        { type: "ESModule", path: `${root}/build-full/index.js` },
+        { type: "CompiledWasm", path: `${root}/build-full/index_bg.wasm` },
       ],
-      modulesRoot: `${root}/build`,
+      modulesRoot: `${root}/build-full`,
       compatibilityDate,
       compatibilityFlags,
       bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...secrets },
       serviceBindings: services,
       kvNamespaces: Object.keys(kv),
       durableObjects: objects,
+      ...(persist === undefined ? {} : { durableObjectsPersist: persist }),
       cf,
       unsafeDirectSockets: [{ host, port: 0 }],
     }),

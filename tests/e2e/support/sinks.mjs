@@ -54,11 +54,11 @@ export async function startWithSinks(config) {
         {
           name: "gateway",
           modules: [
-            { type: "ESModule", path: `${root}/build/entry.js`, contents: ENTRY },
-            { type: "ESModule", path: `${root}/build/index.js` },
-            { type: "CompiledWasm", path: `${root}/build/index_bg.wasm` },
+            { type: "ESModule", path: `${root}/build-full/entry.js`, contents: ENTRY },
+            { type: "ESModule", path: `${root}/build-full/index.js` },
+            { type: "CompiledWasm", path: `${root}/build-full/index_bg.wasm` },
           ],
-          modulesRoot: `${root}/build`,
+          modulesRoot: `${root}/build-full`,
           compatibilityDate,
           compatibilityFlags,
           bindings: { PORTCULLIS: config(url) },

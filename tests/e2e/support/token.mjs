@@ -38,7 +38,7 @@ export async function getToken(
 }
 
 /** Cookies as a browser keeps them: by host (the port does not count), path and name. */
-class CookieJar {
+export class CookieJar {
   #cookies = new Map();
 
   store(url, response) {
@@ -67,31 +67,54 @@ class CookieJar {
   }
 }
 
+const unescaped = (text) =>
+  text
+    .replaceAll("&quot;", '"')
+    .replaceAll("&#39;", "'")
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&amp;", "&");
+
+/** What a page of the gateway's asks a browser to do next: to go on somewhere, or to answer for the user, who says yes. */
+export function nextOf(page, decision = "allow") {
+  const onward = page.match(/<meta http-equiv="refresh" content="0;url=([^"]*)"/)?.[1];
+  if (onward !== undefined) return { url: unescaped(onward) };
+  const action = page.match(/<form method="post" action="([^"]*)"/)?.[1];
+  const request = page.match(/name="request" value="([^"]*)"/)?.[1];
+  if (action === undefined || request === undefined) return undefined;
+  return { url: unescaped(action), body: new URLSearchParams({ request: unescaped(request), decision }) };
+}
+
 /**
  * Does what a browser would do with an authorization URL, as far as no human is needed (so the provider has
- * to run with `autoLogin`): follows the redirects, with cookies, to the client's redirect URI. Returns that
- * URL with its `code`, `state` and `iss`. It is only requested with `requestCallback: true`.
+ * to run with `autoLogin`): follows the redirects, with cookies, to the client's redirect URI, and says `decision` where
+ * the gateway asks. Returns that URL with its `code`, `state` and `iss`. It is only requested with `requestCallback: true`.
  */
 export async function authorizeHeadlessly(
   authorizationUrl,
-  { requestCallback = false, maxRedirects = 12 } = {},
+  { requestCallback = false, maxRedirects = 12, decision, jar = new CookieJar(), seen = [] } = {},
 ) {
   const signal = AbortSignal.timeout(TIME_LIMIT);
-  const jar = new CookieJar();
+  let body;
   let url = new URL(authorizationUrl);
   const redirectUri = new URL(url.searchParams.get("redirect_uri"));
   const isCallback = ({ origin, pathname }) =>
     origin === redirectUri.origin && pathname === redirectUri.pathname;
 
   for (let hop = 0; hop < maxRedirects; hop += 1) {
-    const response = await fetch(url, { redirect: "manual", headers: { Cookie: jar.header(url) }, signal });
-    await response.arrayBuffer();
+    const headers = { Cookie: jar.header(url), ...(body && { Origin: url.origin }) };
+    const method = body ? "POST" : "GET";
+    const response = await fetch(url, { method, body, redirect: "manual", headers, signal });
+    const page = await response.text();
+    seen.push({ url, status: response.status, page });
     jar.store(url, response);
     const location = response.headers.get("location");
-    if (!location) {
+    const next = location ? { url: location } : response.ok ? nextOf(page, decision) : undefined;
+    if (!next) {
       throw new Error(`${url.pathname} answered ${response.status} instead of a redirect (is autoLogin on?)`);
     }
-    url = new URL(location, url);
+    url = new URL(next.url, url);
+    body = next.body;
     if (isCallback(url)) {
       if (!requestCallback) return url;
       const answer = await fetch(url, { redirect: "manual", signal });

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use portcullis::authorization_server::state::{self as authorization_state, Change};
 use portcullis::config::DecisionLog;
 use portcullis::forward::answer::{BodyFilter, Kept};
 use portcullis::forward::assertion::AssertionKey;
@@ -17,7 +18,7 @@ use portcullis::observe::decision::DecisionLine;
 use portcullis::pipeline::{Head, OutboundRequest};
 use portcullis::portable;
 use portcullis::ports::{
-    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random,
+    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random, Records,
     ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use portcullis::time::UnixMillis;
@@ -43,6 +44,8 @@ struct State {
     store: HashMap<String, Result<Vec<u8>, String>>,
     reads: Vec<String>,
     shared: HashMap<String, Vec<u8>>,
+    records: HashMap<String, String>,
+    records_down: bool,
     guard: ReplayMemory,
     guard_down: bool,
     slept: u64,
@@ -403,13 +406,13 @@ impl SignatureVerifier for World {
 }
 
 impl Fetch for World {
-    async fn post(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
+    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
         let mut state = self.0.borrow_mut();
         state.asked.push(Asked {
             url: request.url.clone(),
             service: request.service.clone(),
             fields: request.fields.clone(),
-            body: request.body.clone(),
+            body: request.body.clone().unwrap_or_default(),
             seconds: request.seconds,
         });
         let place = request.service.as_ref().unwrap_or(&request.url);
@@ -424,6 +427,28 @@ impl Fetch for World {
             .get(url)
             .cloned()
             .unwrap_or_else(|| Ok(ProviderDocument { status: 404, ..ProviderDocument::default() }))
+    }
+}
+
+impl Records for World {
+    async fn record(&self, _binding: &str, name: &str, question: &str) -> Result<String, String> {
+        let mut state = self.0.borrow_mut();
+        if state.records_down {
+            return Err("no such object".to_owned());
+        }
+        let now = state.now.seconds();
+        let kept = state.records.get(name).cloned();
+        let (answer, change) = authorization_state::answer(kept.as_deref(), question, now)?;
+        match change {
+            Change::None => {}
+            Change::Keep(text, _) => {
+                state.records.insert(name.to_owned(), text);
+            }
+            Change::Forget => {
+                state.records.remove(name);
+            }
+        }
+        Ok(answer)
     }
 }
 

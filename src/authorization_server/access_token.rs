@@ -1,0 +1,63 @@
+//! The access tokens that the gateway itself makes (RFC 9068): short, for one resource.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use crate::authorization_server::handle::GrantId;
+use crate::config::AuthorizationServer;
+use crate::forward::assertion::AssertionKey;
+use crate::time::UnixMillis;
+
+/// What a token says.
+#[derive(Debug, Clone)]
+pub struct AccessToken<'a> {
+    /// `sub`.
+    pub subject: &'a str,
+    /// `client_id`.
+    pub client_id: &'a str,
+    /// `scope`.
+    pub scope: &'a str,
+    /// `aud`.
+    pub resource: &'a str,
+    /// Claims of the user.
+    pub claims: &'a Map<String, Value>,
+    /// `auth_time`.
+    pub authenticated: Option<u64>,
+    /// The grant that it comes of; nothing where a client asks for itself.
+    pub grant: Option<&'a str>,
+}
+
+/// What is signed (RFC 9068 §2). `jti` names the grant, so that whoever shows the token can end that. `random` makes it
+/// another each time.
+#[must_use]
+pub fn signing_input(
+    server: &AuthorizationServer,
+    key: &AssertionKey,
+    token: &AccessToken<'_>,
+    random: &[u8; 16],
+    now: UnixMillis,
+) -> String {
+    let header = json!({ "alg": key.algorithm().as_str(), "kid": key.id(), "typ": "at+jwt" });
+    let mut claims = token.claims.clone();
+    let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    put("iss", json!(server.issuer));
+    put("sub", json!(token.subject));
+    put("aud", json!(token.resource));
+    put("client_id", json!(token.client_id));
+    put("scope", json!(token.scope));
+    put("iat", json!(now.seconds()));
+    put("exp", json!(now.seconds() + server.access_token_seconds));
+    put("jti", json!(format!("{}.{}", token.grant.unwrap_or_default(), GrantId(*random))));
+    if let Some(authenticated) = token.authenticated {
+        put("auth_time", json!(authenticated));
+    }
+    let encode = |part: String| URL_SAFE_NO_PAD.encode(part);
+    format!("{}.{}", encode(header.to_string()), encode(Value::Object(claims).to_string()))
+}
+
+/// The grant that a `jti` names.
+#[must_use]
+pub fn grant_of(jti: &str) -> Option<&str> {
+    jti.split_once('.').map(|(grant, _)| grant).filter(|grant| GrantId::parse(grant).is_some())
+}

@@ -1,0 +1,56 @@
+//! What the authorization server says of itself (RFC 8414, OpenID Connect Discovery), from configuration alone.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::authorization_server::authorize::{known_scopes, resources};
+use crate::authorization_server::client::{AuthMethod, GrantType};
+use crate::config::{AuthorizationServer, Config, Registrations};
+use crate::forward::assertion::AssertionKey;
+use crate::jwks::key::JwsAlgorithm;
+use crate::resource::document::{MAX_AGE, PublicDocument};
+
+/// Metadata (RFC 8414 §2).
+#[must_use]
+pub fn document(server: &AuthorizationServer, config: &Config) -> PublicDocument {
+    let scopes: BTreeSet<String> = resources(server, config)
+        .flat_map(|resource| known_scopes(server, resource).iter().map(|it| it.as_str().to_owned()).collect::<Vec<_>>())
+        .chain(["offline_access".to_owned()])
+        .collect();
+    let methods = AuthMethod::ALL.map(AuthMethod::as_str);
+    let confidential: Vec<&str> =
+        AuthMethod::ALL.into_iter().filter(|method| *method != AuthMethod::None).map(AuthMethod::as_str).collect();
+    let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str);
+    let mut members = json!({
+        "issuer": server.issuer,
+        "authorization_endpoint": server.url("/authorize"),
+        "token_endpoint": server.url("/token"),
+        "jwks_uri": server.url("/jwks"),
+        "revocation_endpoint": server.url("/revoke"),
+        "introspection_endpoint": server.url("/introspect"),
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": server.documents,
+        "protected_resources": resources(server, config).map(|it| it.identifier.as_str()).collect::<Vec<_>>(),
+    });
+    if let (Some(members), false) = (members.as_object_mut(), matches!(server.registrations, Registrations::Off)) {
+        members.insert("registration_endpoint".to_owned(), json!(server.url("/register")));
+    }
+    PublicDocument { body: members.to_string(), cache_control: MAX_AGE }
+}
+
+/// The keys that access tokens are signed with.
+#[must_use]
+pub fn keys(server: &AuthorizationServer) -> PublicDocument {
+    let keys: Vec<Value> = server.keys.iter().map(AssertionKey::public_jwk).collect();
+    PublicDocument { body: json!({ "keys": keys }).to_string(), cache_control: MAX_AGE }
+}

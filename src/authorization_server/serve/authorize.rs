@@ -1,0 +1,256 @@
+//! The authorization endpoint and its consent page.
+
+use serde::{Deserialize, Serialize};
+
+use super::clients::Unknown;
+use super::{Context, Failure, Reply, cookie};
+use crate::authorization_server::authorize::{
+    AuthorizationRequest, AuthorizeError, Destination, NewScopes, challenge_of,
+};
+use crate::authorization_server::client::{Client, Source};
+use crate::authorization_server::login::{self, Asking};
+use crate::authorization_server::page::{self, Consent};
+use crate::authorization_server::seal::mac;
+use crate::authorization_server::state::Hash;
+use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
+use crate::authorization_server::state::subject::{Known, Person, PersonQuestion};
+use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
+use crate::oauth::form::{Form, Parameters};
+use crate::ports::Ports;
+use crate::transport::url::HttpUrl;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The cookie that binds a form to the browser that got it.
+pub(super) const FORM_COOKIE: &str = "__Host-portcullis-form";
+/// The cookie that binds a login to the browser that began it: there is none before the user has said yes (P6).
+pub(super) const LOGIN_COOKIE: &str = "__Host-portcullis-login";
+/// The cookie of a user who signed in.
+pub(super) const SESSION_COOKIE: &str = "__Host-portcullis-session";
+
+/// A request that waits for the user's word.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pending {
+    request: AuthorizationRequest,
+    /// What only the browser has that got the page.
+    form: Hash,
+    until: u64,
+}
+
+/// A user who signed in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Session {
+    pub(super) subject: String,
+    pub(super) since: u64,
+    pub(super) until: u64,
+}
+
+impl<P: Ports> Context<'_, P> {
+    /// The authorization request: refused to the user's face where nobody knows where an answer would go, else answered there,
+    /// or put to the user.
+    pub(super) async fn authorize(&self) -> Result<Reply, Failure> {
+        let Some(parameters) = self.query() else {
+            return Ok(Reply::problem(400, "The request cannot be read.", "invalid_request"));
+        };
+        if parameters.is_repeated("client_id") {
+            return Ok(Reply::problem(400, "The request names two applications.", "invalid_request"));
+        }
+        let Some(id) = parameters.get("client_id") else {
+            return Ok(Reply::problem(400, "The request does not say which application asks.", "invalid_request"));
+        };
+        let client = match self.client(id).await? {
+            Ok(client) => client,
+            Err(Unknown(why)) => {
+                let words = "The application that sent you here is not known to this server. Remove the connection there \
+                             and add it again.";
+                return Ok(Reply::problem(400, words, "invalid_client").refused(why));
+            }
+        };
+        let destination = match Destination::of(&parameters, &client) {
+            Ok(destination) => destination,
+            Err(words) => return Ok(Reply::problem(400, &words, "invalid_redirect_uri")),
+        };
+        let read = AuthorizationRequest::read(&parameters, &client, &destination, self.server, self.config);
+        match read {
+            Ok(request) => self.put_to_user(&client, request).await,
+            Err(error) => Ok(self.told(&client, &destination, &error)),
+        }
+    }
+
+    /// An error for the client. Only to a client of configuration is it sent by itself: any other could have registered to have
+    /// users sent somewhere by a link of ours (RFC 9700 §4.11.2, A10), so there the user decides.
+    fn told(&self, client: &Client, destination: &Destination, error: &AuthorizeError) -> Reply {
+        let members = [("error", error.code), ("error_description", error.description.as_str())];
+        let url = destination.answer(&self.server.issuer, &members);
+        if client.source == Source::Configured {
+            return Reply::redirect(&url, error.code).refused(error.description.clone());
+        }
+        let words = format!("The application asked for something that this server does not do: {}.", error.description);
+        let host = HttpUrl::parse(&destination.redirect_uri).map(|url| url.authority().to_string());
+        let host = host.unwrap_or_else(|_| client.name().to_owned());
+        let page = page::problem("This did not work", &words, Some((&url, &host)));
+        Reply::page(400, page, error.code).refused(error.description.clone())
+    }
+
+    /// Puts a request to the user, unless they approved it before.
+    async fn put_to_user(&self, client: &Client, request: AuthorizationRequest) -> Result<Reply, Failure> {
+        let session = self.session().await?;
+        let approvals = session.as_ref().map(|(_, known)| known.approvals.as_slice()).unwrap_or_default();
+        let new = match request.new_scopes(approvals, self.now()) {
+            NewScopes::None => {
+                let subject = session.map(|(session, _)| session.subject).unwrap_or_default();
+                return self.sent_to_provider(Purpose::Remembered(request, subject), false).await;
+            }
+            NewScopes::Some(new) => Some(new),
+            NewScopes::All => None,
+        };
+        let known = self.request.cookie(FORM_COOKIE).filter(|value| value.len() == 43).map(str::to_owned);
+        let form = known.clone().unwrap_or_else(|| self.name());
+        let pending = Pending { request, form: Hash::of(&form), until: self.now() + CONSENT_SECONDS };
+        let sealed = self.server.seals.seal(&pending, "consent", "", &self.nonce());
+        let page = page::consent(
+            self.server,
+            &Consent {
+                request: &pending.request,
+                client_host: client.host().as_deref(),
+                loopback_only: client.metadata.is_loopback_only(),
+                new: new.as_ref(),
+                sealed: &sealed,
+            },
+        );
+        let reply = Reply::page(200, page, "consent_asked");
+        Ok(if known.is_none() { reply.field("set-cookie", cookie(FORM_COOKIE, &form, None)) } else { reply })
+    }
+
+    /// The user's word.
+    pub(super) async fn consent(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let again =
+            "The page is too old, or was opened in another browser. Go back to the application and begin again.";
+        if !self.request.is_from(&self.config.public_url.web_origin()) {
+            return Ok(Reply::problem(403, "The answer did not come from this server's own page.", "foreign_form"));
+        }
+        let Some(form) = self.form(body).await? else {
+            return Ok(Reply::problem(400, "The answer cannot be read.", "invalid_request"));
+        };
+        let pending = form.get("request").and_then(|sealed| self.server.seals.open::<Pending>(sealed, "consent", ""));
+        let browser = self.request.cookie(FORM_COOKIE).map(Hash::of);
+        let Some(pending) = pending.filter(|it| browser.as_ref() == Some(&it.form) && self.now() < it.until) else {
+            return Ok(Reply::problem(400, again, "consent_stale"));
+        };
+        let request = pending.request;
+        match form.get("decision") {
+            Some("allow") => self.sent_to_provider(Purpose::Approved(request), true).await,
+            Some("deny") => {
+                let members = [("error", "access_denied"), ("error_description", "the user said no")];
+                let url = request.destination().answer(&self.server.issuer, &members);
+                let page = page::leave(&url, &request.redirect_host());
+                Ok(Reply::page(200, page, "access_denied").refused("the user said no"))
+            }
+            _ => Ok(Reply::problem(400, "The answer is neither yes nor no.", "invalid_request")),
+        }
+    }
+
+    /// Begins a login at the provider. `from_form` where a form led here.
+    pub(super) async fn sent_to_provider(&self, purpose: Purpose, from_form: bool) -> Result<Reply, Failure> {
+        let unavailable = |why: &str| {
+            let words = "The server where you would sign in cannot be reached now. Try again in a moment.";
+            Reply::problem(503, words, "provider_unavailable").refused(why).field("retry-after", "5")
+        };
+        let provider = match self.provider().await {
+            Ok(provider) => provider,
+            Err(why) => return Ok(unavailable(&why)),
+        };
+        let ours = match self.ours(&provider).await {
+            Ok(ours) => ours,
+            Err(why) => return Ok(unavailable(&why)),
+        };
+        // Several logins of one browser, as in two tabs, are bound to the same secret of its.
+        let known = self.request.cookie(LOGIN_COOKIE).filter(|value| value.len() == 43).map(str::to_owned);
+        let browser = known.unwrap_or_else(|| self.name());
+        let anew = match &purpose {
+            Purpose::Approved(request) | Purpose::Remembered(request, _) => request.anew,
+            Purpose::Grants => false,
+        };
+        let state = self.name();
+        let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
+        self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
+        let secrets = LoginSecrets::of(&state, &browser);
+        let asking = Asking {
+            client_id: &ours.client_id,
+            redirect_uri: &self.server.url("/callback"),
+            state: &state,
+            nonce: &secrets.nonce,
+            challenge: &secrets.challenge,
+            anew,
+        };
+        let url = login::authorization_url(&self.server.login, &provider, &asking);
+        let reply = if from_form {
+            Reply::page(200, page::leave(&url, &self.server.login.host()), "login_begun")
+        } else {
+            Reply::redirect(&url, "login_begun")
+        };
+        Ok(reply.field("set-cookie", cookie(LOGIN_COOKIE, &browser, Some(LOGIN_SECONDS))))
+    }
+
+    /// The user who signed in with this browser, and what is known of them.
+    pub(super) async fn session(&self) -> Result<Option<(Session, Known)>, Failure> {
+        let Some(sealed) = self.request.cookie(SESSION_COOKIE) else { return Ok(None) };
+        let session = self.server.seals.open::<Session>(sealed, "session", "");
+        let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
+        let known = self.ask::<Person>(&person(&session.subject), PersonQuestion::Look).await?;
+        Ok((session.since >= known.signed_out).then_some((session, known)))
+    }
+
+    /// A request as its client would make it once more.
+    pub(super) fn again(&self, request: &AuthorizationRequest) -> String {
+        let mut form = Form::default();
+        form.add("response_type", "code");
+        form.add("client_id", &request.client_id);
+        form.add("redirect_uri", &request.redirect_uri);
+        form.add("scope", &request.scope);
+        form.add("resource", &request.resource);
+        form.add("code_challenge", &request.challenge);
+        form.add("code_challenge_method", "S256");
+        if let Some(state) = &request.state {
+            form.add("state", state);
+        }
+        format!("{}?{}", self.server.url("/authorize"), form.into_text())
+    }
+}
+
+/// What a login is proved with at the provider: it follows from `state` and the browser's secret, so that nothing of it is
+/// kept.
+pub(super) struct LoginSecrets {
+    pub(super) nonce: String,
+    pub(super) verifier: String,
+    challenge: String,
+}
+
+impl LoginSecrets {
+    pub(super) fn of(state: &str, browser: &str) -> Self {
+        let derived = |usage: &str| {
+            URL_SAFE_NO_PAD.encode(mac(browser.as_bytes(), &[b"portcullis login", usage.as_bytes(), state.as_bytes()]))
+        };
+        let verifier = derived("verifier");
+        let challenge = challenge_of(&verifier).unwrap_or_default();
+        Self { nonce: derived("nonce"), verifier, challenge }
+    }
+}
+
+/// The name of a person's record: it says nothing of who that is.
+pub(super) fn person(subject: &str) -> String {
+    Hash::of(&format!("subject {subject}")).as_str().to_owned()
+}
+
+/// The parameters of a callback.
+pub(super) fn callback_parameters(parameters: &Parameters) -> Option<(&str, Result<&str, &str>)> {
+    let state = parameters.get("state")?;
+    match (parameters.get("code"), parameters.get("error")) {
+        (Some(code), None) => Some((state, Ok(code))),
+        (None, Some(error)) => Some((state, Err(error))),
+        _ => None,
+    }
+}

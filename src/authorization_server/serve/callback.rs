@@ -1,0 +1,200 @@
+//! Users come back from the identity provider.
+
+use super::authorize::{LOGIN_COOKIE, LoginSecrets, SESSION_COOKIE, Session, callback_parameters, person};
+use super::{Context, Failure, Reply, cookie};
+use crate::authorization_server::authorize::AuthorizationRequest;
+use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
+use crate::authorization_server::login::{Identity, ProviderTokens, word};
+use crate::authorization_server::seal::SealKey;
+use crate::authorization_server::state::Hash;
+use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, Terms, Vault};
+use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
+use crate::authorization_server::state::subject::{Approval, Listed, Person, PersonQuestion};
+use crate::limits::{CODE_SECONDS, SIGN_IN_SECONDS};
+use crate::oauth::scope::ScopeSet;
+use crate::ports::Ports;
+
+impl<P: Ports> Context<'_, P> {
+    /// The answer of the provider: good once, in the browser that began the login, from the provider itself.
+    pub(super) async fn callback(&self) -> Result<Reply, Failure> {
+        let over =
+            "This sign-in was not begun in this browser, or is over. Go back to the application and begin again.";
+        let query = self.query();
+        let parameters = query.as_ref().and_then(callback_parameters);
+        let (Some(query), Some((state, said))) = (&query, parameters) else {
+            return Ok(Reply::problem(400, "The answer of the sign-in cannot be read.", "invalid_request"));
+        };
+        let Some(browser) = self.request.cookie(LOGIN_COOKIE) else {
+            return Ok(Reply::problem(400, over, "login_stale").refused("no cookie"));
+        };
+        let take = LoginQuestion::Take(Hash::of(browser));
+        let Some(purpose) = self.ask::<Login>(Hash::of(state).as_str(), take).await? else {
+            return Ok(Reply::problem(400, over, "login_stale").refused("no such login of this browser"));
+        };
+        let provider = match self.provider().await {
+            Ok(provider) => provider,
+            Err(why) => return Ok(self.failed(&purpose, "temporarily_unavailable", &why)),
+        };
+        // Who answers must be who was asked (RFC 9207 §2.4, P11).
+        let named = query.get("iss");
+        let expected = self.server.login.issuer.as_deref();
+        if query.is_repeated("iss")
+            || (named.is_some() && named != expected)
+            || (named.is_none() && provider.names_itself)
+        {
+            return Ok(self.failed(&purpose, "server_error", "the answer is from another issuer"));
+        }
+        let code = match said {
+            Ok(code) => code,
+            Err(error) => {
+                let code = if error == "access_denied" { "access_denied" } else { "server_error" };
+                return Ok(self.failed(&purpose, code, &format!("the provider says {}", word(error))));
+            }
+        };
+        let secrets = LoginSecrets::of(state, browser);
+        let ours = match self.ours(&provider).await {
+            Ok(ours) => ours,
+            Err(why) => return Ok(self.failed(&purpose, "temporarily_unavailable", &why)),
+        };
+        match self.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
+            Ok((identity, tokens)) => self.logged_in(purpose, identity, tokens).await,
+            Err(why) => Ok(self.failed(&purpose, "server_error", &why)),
+        }
+    }
+
+    /// What is told where a login came to nothing: to the client that waits for it, else to the user.
+    fn failed(&self, purpose: &Purpose, code: &'static str, why: &str) -> Reply {
+        match purpose {
+            Purpose::Approved(request) | Purpose::Remembered(request, _) => {
+                let description = if code == "access_denied" {
+                    "the user, or the identity provider, said no"
+                } else {
+                    "the identity provider did not say who the user is"
+                };
+                let members = [("error", code), ("error_description", description)];
+                let url = request.destination().answer(&self.server.issuer, &members);
+                Reply::redirect(&url, code).refused(why)
+            }
+            Purpose::Grants => Reply::problem(502, "You could not be signed in. Try again.", code).refused(why),
+        }
+    }
+
+    async fn logged_in(&self, purpose: Purpose, identity: Identity, tokens: ProviderTokens) -> Result<Reply, Failure> {
+        // What is kept of clients that ask for themselves begins so.
+        let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(super::token::CLIENT);
+        if !admitted {
+            return Ok(match &purpose {
+                Purpose::Grants => {
+                    Reply::problem(403, "Your account may not use this server.", "not_admitted").refused("not admitted")
+                }
+                _ => self.failed(&purpose, "access_denied", "not admitted"),
+            });
+        }
+        let session = self.session_cookie(&identity.subject);
+        match purpose {
+            Purpose::Grants => {
+                Ok(Reply::redirect(&self.server.url("/grants"), "signed_in").field("set-cookie", session))
+            }
+            // Another user than the one who approved the client: this one was never asked.
+            Purpose::Remembered(request, subject) if subject != identity.subject => {
+                let url = self.again(&request);
+                Ok(Reply::redirect(&url, "other_user").field("set-cookie", session))
+            }
+            Purpose::Approved(request) | Purpose::Remembered(request, _) => {
+                self.granted(request, &identity, tokens, session).await
+            }
+        }
+    }
+
+    fn session_cookie(&self, subject: &str) -> String {
+        let now = self.now();
+        let session = Session { subject: subject.to_owned(), since: now, until: now + SIGN_IN_SECONDS };
+        let sealed = self.server.seals.seal(&session, "session", "", &self.nonce());
+        cookie(SESSION_COOKIE, &sealed, Some(SIGN_IN_SECONDS))
+    }
+
+    /// Makes the grant, and gives the client its code. The user's list has the grant before anybody has the code: what cannot
+    /// be seen and withdrawn is not given.
+    async fn granted(
+        &self,
+        request: AuthorizationRequest,
+        identity: &Identity,
+        tokens: ProviderTokens,
+        session: String,
+    ) -> Result<Reply, Failure> {
+        let asked = ScopeSet::of_text(&request.scope);
+        let scope: ScopeSet =
+            asked.iter().filter(|scope| identity.is_entitled(scope, &self.server.entitlements)).cloned().collect();
+        if scope.is_empty() && !asked.is_empty() {
+            let purpose = Purpose::Approved(request);
+            return Ok(self.failed(&purpose, "access_denied", "the user is entitled to none of the scopes"));
+        }
+        let now = self.now();
+        let id = GrantId(self.random());
+        let code = Handle::make(HandleKind::Code, &id, &self.random(), &self.server.seals);
+        let terms = Terms {
+            subject: identity.subject.clone(),
+            client_id: request.client_id.clone(),
+            scope: scope.to_string(),
+            resource: request.resource.clone(),
+            claims: identity.token_claims(&self.server.token_claims, &self.server.login.groups_claim),
+            authenticated: now,
+        };
+        let waiting = Code {
+            hash: code.hash(),
+            redirect_uri: request.redirect_uri.clone(),
+            challenge: request.challenge.clone(),
+            until: now + CODE_SECONDS,
+        };
+        // Without refresh tokens nothing is left of it after its only access token.
+        let seconds =
+            if request.refreshes { self.server.grant_seconds } else { CODE_SECONDS + self.server.access_token_seconds };
+        let until = now + seconds;
+        let listed = Listed {
+            client_id: request.client_id.clone(),
+            client_name: request.client_name.clone(),
+            scope: terms.scope.clone(),
+            resource: terms.resource.clone(),
+            created: now,
+            until,
+        };
+        let approval = Approval {
+            redirect_uri: request.redirect_uri.clone(),
+            resource: request.resource.clone(),
+            scopes: asked.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            until: now + self.server.grant_seconds,
+        };
+        let grant = Grant::new(terms, waiting, self.vault(&code, &tokens), until);
+        let name = id.to_string();
+        if self.ask::<Grant>(&name, GrantQuestion::Begin(Box::new(grant))).await? != GrantAnswer::Done {
+            return Err(Failure::Records);
+        }
+        let list = PersonQuestion::Granted(name.clone(), Box::new(listed), Box::new(approval));
+        let ended = match self.ask::<Person>(&person(&identity.subject), list).await {
+            Ok(known) => known.ended,
+            Err(failure) => {
+                let _ended = self.ask::<Grant>(&name, GrantQuestion::End("not_listed".to_owned())).await;
+                return Err(failure);
+            }
+        };
+        for oldest in ended {
+            self.ask::<Grant>(&oldest, GrantQuestion::End("too_many_grants".to_owned())).await?;
+        }
+        self.say("info", "granted", &format!("grant {name} for client {:?}", request.client_id));
+        let url = request.destination().answer(&self.server.issuer, &[("code", code.expose())]);
+        Ok(Reply::redirect(&url, "code_issued").field("set-cookie", session))
+    }
+
+    /// What the provider gave, so that only the code, and then the grant's own refresh tokens, open it.
+    fn vault(&self, code: &Handle, tokens: &ProviderTokens) -> Option<Vault> {
+        // Without a refresh token there is nothing that outlives the code by much.
+        let refresh = tokens.refresh_token.as_ref()?;
+        let bytes = self.random::<32>();
+        let kept = serde_json::json!({ "refresh_token": refresh, "access_token": tokens.access_token }).to_string();
+        let key = SealKey::random(bytes);
+        Some(Vault {
+            key: code.key().seal(&bytes, "vault key", &self.nonce()),
+            tokens: key.seal(kept.as_bytes(), "vault", &self.nonce()),
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Grants after they were given: the page where users see and withdraw theirs, and what administrators do.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::authorize::{SESSION_COOKIE, person};
+use super::{Context, Failure, Reply, cookie, members};
+use crate::authorization_server::handle::GrantId;
+use crate::authorization_server::page;
+use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
+use crate::authorization_server::state::login::Purpose;
+use crate::authorization_server::state::subject::{Known, Person, PersonQuestion};
+use crate::limits::CONSENT_SECONDS;
+use crate::ports::Ports;
+use crate::transport::head::Method;
+
+/// A form of the page: for one subject, for a while.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageForm {
+    subject: String,
+    until: u64,
+}
+
+impl<P: Ports> Context<'_, P> {
+    /// The page of a user's own grants; who has not signed in is sent to.
+    pub(super) async fn grants(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        if self.request.admitted().head().method == Method::Post {
+            return self.withdraw(body).await;
+        }
+        match self.session().await? {
+            Some((session, known)) => Ok(self.grants_page(&session.subject, &known)),
+            None => self.sent_to_provider(Purpose::Grants, false).await,
+        }
+    }
+
+    fn grants_page(&self, subject: &str, known: &Known) -> Reply {
+        let form = PageForm { subject: subject.to_owned(), until: self.now() + CONSENT_SECONDS };
+        let sealed = self.server.seals.seal(&form, "grants form", "", &self.nonce());
+        Reply::page(200, page::grants(self.server, subject, known, &sealed), "grants_shown")
+    }
+
+    async fn withdraw(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        if !self.request.is_from(&self.config.public_url.web_origin()) {
+            return Ok(Reply::problem(403, "The request did not come from this server's own page.", "foreign_form"));
+        }
+        let Some(form) = self.form(body).await? else {
+            return Ok(Reply::problem(400, "The request cannot be read.", "invalid_request"));
+        };
+        let sealed = form.get("form").and_then(|sealed| self.server.seals.open::<PageForm>(sealed, "grants form", ""));
+        let session = self.session().await?.map(|(session, _)| session);
+        let own = sealed.filter(|form| {
+            self.now() < form.until && session.as_ref().is_some_and(|session| session.subject == form.subject)
+        });
+        let Some(PageForm { subject, .. }) = own else {
+            // Whoever is signed out meanwhile begins again.
+            return Ok(see_other(&self.server.url("/grants"), "grants_stale"));
+        };
+        match (form.get("action"), form.get("client")) {
+            (Some("withdraw"), Some(client)) => {
+                let known = self.ask::<Person>(&person(&subject), PersonQuestion::Withdraw(client.to_owned())).await?;
+                self.end_all(&known.ended, "withdrawn_by_user").await?;
+                Ok(see_other(&self.server.url("/grants"), "grants_withdrawn"))
+            }
+            (Some("sign_out"), _) => {
+                let page = page::problem(
+                    "Signed out",
+                    "You are signed out of this page. Applications keep what you allowed.",
+                    None,
+                );
+                Ok(Reply::page(200, page, "signed_out").field("set-cookie", cookie(SESSION_COOKIE, "", Some(0))))
+            }
+            _ => Ok(Reply::problem(400, "The request cannot be read.", "invalid_request")),
+        }
+    }
+
+    async fn end_all(&self, grants: &[String], why: &str) -> Result<(), Failure> {
+        for grant in grants {
+            self.ask::<Grant>(grant, GrantQuestion::End(why.to_owned())).await?;
+            self.say("info", "grant_revoked", &format!("grant {grant}: {why}"));
+        }
+        Ok(())
+    }
+
+    /// What administrators ask, as JSON: `show` or `delete` with a `subject`, `end` with a `grant`.
+    pub(super) async fn admin(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        if !self.is_administrator() {
+            return Ok(Self::unauthorized("the administrators' secret is missing or wrong"));
+        }
+        let body = self.body(body).await?;
+        let asked = members(&body).unwrap_or_default();
+        let text = |name: &str| asked.get(name).and_then(Value::as_str);
+        match (text("action"), text("subject"), text("grant")) {
+            (Some("show"), Some(subject), None) => {
+                let known = self.ask::<Person>(&person(subject), PersonQuestion::Look).await?;
+                Ok(Reply::json(200, &exported(subject, &known), "subject_shown"))
+            }
+            (Some("delete"), Some(subject), None) => {
+                let known = self.ask::<Person>(&person(subject), PersonQuestion::Forget).await?;
+                self.end_all(&known.ended, "ended_by_administrator").await?;
+                Ok(Reply::json(200, &json!({ "subject": subject, "ended": known.ended }), "subject_deleted"))
+            }
+            (Some("end"), None, Some(grant)) if GrantId::parse(grant).is_some() => {
+                let GrantAnswer::Seen(seen) = self.ask::<Grant>(grant, GrantQuestion::Look).await? else {
+                    return Ok(Reply::error(404, "invalid_request", "there is no such grant, or no more"));
+                };
+                self.end_all(&[grant.to_owned()], "ended_by_administrator").await?;
+                self.unlist(&seen.terms.subject, grant).await?;
+                Ok(Reply::json(200, &json!({ "subject": seen.terms.subject, "ended": [grant] }), "grant_ended"))
+            }
+            _ => {
+                let description = "action must be show or delete with a subject, or end with a grant";
+                Ok(Reply::error(400, "invalid_request", description))
+            }
+        }
+    }
+}
+
+fn exported(subject: &str, known: &Known) -> Value {
+    json!({ "subject": subject, "grants": known.grants, "approvals": known.approvals })
+}
+
+/// Sends the browser to another page of ours, by GET.
+fn see_other(url: &str, reason: &'static str) -> Reply {
+    let mut reply = Reply::redirect(url, reason);
+    reply.status = 303;
+    reply
+}

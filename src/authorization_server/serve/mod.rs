@@ -1,0 +1,258 @@
+//! Requests to the authorization server, from their head to their answer. Those are the only awaits of it.
+
+mod authorize;
+mod callback;
+mod clients;
+mod grants;
+mod provider;
+mod register;
+pub mod token;
+mod tokens;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use crate::authorization_server::endpoint::{Endpoint, EndpointRequest};
+use crate::authorization_server::login::Provider;
+use crate::authorization_server::page;
+use crate::authorization_server::seal::{NONCE_BYTES, Nonce};
+use crate::authorization_server::state::{self, Machine};
+use crate::config::{AuthorizationServer, Config};
+use crate::forward::assertion;
+use crate::gateway::{Gateway, Reason, Told};
+use crate::jwks::key_set::KeySet;
+use crate::limits::FORM_BYTES;
+use crate::oauth::form::Parameters;
+use crate::observe::event::gateway_line;
+use crate::observe::trail::Trail;
+use crate::ports::Ports;
+use crate::respond::{self, Answer};
+use crate::strict_json;
+use crate::time::UnixMillis;
+use crate::transport::head::Fields;
+
+/// What is known of the identity provider, for a while.
+#[derive(Debug, Clone)]
+pub struct KnownProvider {
+    /// Where everything is.
+    pub provider: Provider,
+    /// Its keys, where they were needed.
+    pub keys: Option<KeySet>,
+    /// Until when it is believed.
+    pub until: UnixMillis,
+}
+
+/// An answer, before it has the fields that all have.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: u16,
+    fields: Fields,
+    body: String,
+    told: Told,
+}
+
+impl Reply {
+    /// JSON.
+    fn json(status: u16, body: &Value, reason: &'static str) -> Self {
+        let mut fields = Fields::new();
+        fields.set("content-type", "application/json");
+        fields.set("pragma", "no-cache");
+        Self { status, fields, body: body.to_string(), told: Told { refused: false, reason, detail: None } }
+    }
+
+    /// An error of OAuth (RFC 6749 §5.2).
+    fn error(status: u16, code: &'static str, description: &str) -> Self {
+        let body = json!({ "error": code, "error_description": description });
+        let mut reply = Self::json(status, &body, code);
+        reply.told = Told { refused: true, reason: code, detail: Some(description.to_owned()) };
+        reply
+    }
+
+    /// A page.
+    fn page(status: u16, (fields, body): (Fields, String), reason: &'static str) -> Self {
+        Self { status, fields, body, told: Told { refused: false, reason, detail: None } }
+    }
+
+    /// A page that says what is wrong.
+    fn problem(status: u16, words: &str, reason: &'static str) -> Self {
+        let mut reply = Self::page(status, page::problem("This did not work", words, None), reason);
+        reply.told.refused = true;
+        reply
+    }
+
+    /// Sends the browser elsewhere.
+    fn redirect(url: &str, reason: &'static str) -> Self {
+        let mut fields = Fields::new();
+        fields.set("location", url);
+        Self { status: 302, fields, body: String::new(), told: Told { refused: false, reason, detail: None } }
+    }
+
+    fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.set(name, value);
+        self
+    }
+
+    fn refused(mut self, detail: impl Into<String>) -> Self {
+        self.told.refused = true;
+        self.told.detail = Some(detail.into());
+        self
+    }
+}
+
+/// Everything there is to serve a request with.
+pub(super) struct Context<'a, P> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) server: &'a AuthorizationServer,
+    pub(super) config: &'a Config,
+    pub(super) ports: &'a P,
+    pub(super) request: &'a EndpointRequest,
+}
+
+/// Serves a request to one of its endpoints.
+pub async fn serve<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    request: &EndpointRequest,
+    body: &P::RequestBody,
+    trail: &Trail,
+) -> (Answer, Reason) {
+    let config = gateway.config();
+    let reply = match &config.authorization_server {
+        Some(server) => {
+            let context = Context { gateway, server, config, ports, request };
+            context.serve(body).await.unwrap_or_else(|failure| failure.reply(request))
+        }
+        None => Reply::error(404, "invalid_request", "there is no authorization server here"),
+    };
+    let Reply { status, mut fields, body, told } = reply;
+    if request.endpoint().is_for_any_page() {
+        fields.set("access-control-allow-origin", "*");
+        fields.set("access-control-expose-headers", "www-authenticate");
+    }
+    (respond::own(status, fields, body, trail, config), Reason::Told(told))
+}
+
+/// What keeps a request from being served, through no fault of whoever sent it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A record could not be asked.
+    Records,
+    /// The body did not come.
+    Body,
+    /// A signature could not be made.
+    Signing,
+}
+
+impl Failure {
+    fn reply(&self, request: &EndpointRequest) -> Reply {
+        let (status, code, words) = match self {
+            Self::Records => {
+                (503, "temporarily_unavailable", "records cannot be read or written now; nothing was changed")
+            }
+            Self::Body => (400, "invalid_request", "the body did not come whole, or is too large"),
+            Self::Signing => (500, "server_error", "nothing can be signed now"),
+        };
+        let reply = if request.endpoint().is_for_any_page() || *request.endpoint() == Endpoint::Admin {
+            Reply::error(status, code, words)
+        } else {
+            Reply::problem(status, "The server cannot do this now. Try again in a moment.", code)
+        };
+        if status == 503 { reply.field("retry-after", "2") } else { reply }
+    }
+}
+
+impl<P: Ports> Context<'_, P> {
+    async fn serve(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        match self.request.endpoint() {
+            Endpoint::Authorize => self.authorize().await,
+            Endpoint::Consent => self.consent(body).await,
+            Endpoint::Callback => self.callback().await,
+            Endpoint::Token => self.token(body).await,
+            Endpoint::Register => self.register(body).await,
+            Endpoint::Client(id) => self.manage(id, body).await,
+            Endpoint::Revoke => self.revoke(body).await,
+            Endpoint::Introspect => self.introspect(body).await,
+            Endpoint::Grants => self.grants(body).await,
+            Endpoint::Admin => self.admin(body).await,
+            // They are documents, and answered before.
+            Endpoint::Metadata | Endpoint::Keys => Ok(Reply::error(404, "invalid_request", "a document")),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.ports.now().seconds()
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.ports.fill(&mut bytes);
+        bytes
+    }
+
+    fn nonce(&self) -> Nonce {
+        self.random::<NONCE_BYTES>()
+    }
+
+    /// A random name.
+    fn name(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.random::<32>())
+    }
+
+    /// The parameters of the query; nothing where it is no form.
+    fn query(&self) -> Option<Parameters> {
+        Parameters::parse(self.request.admitted().query().unwrap_or_default())
+    }
+
+    /// The body.
+    async fn body(&self, body: &P::RequestBody) -> Result<Vec<u8>, Failure> {
+        self.ports.message(body, FORM_BYTES).await.map_err(|_| Failure::Body)
+    }
+
+    /// The parameters of the body.
+    async fn form(&self, body: &P::RequestBody) -> Result<Option<Parameters>, Failure> {
+        let body = self.body(body).await?;
+        let fits = self.request.media_type() == "application/x-www-form-urlencoded";
+        Ok(std::str::from_utf8(&body).ok().filter(|_| fits).and_then(Parameters::parse))
+    }
+
+    /// Asks a record.
+    async fn ask<M: Machine>(&self, id: &str, question: M::Question) -> Result<M::Answer, Failure> {
+        let name = state::name::<M>(id);
+        let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
+        let read = answer.and_then(|text| strict_json::read(text.as_bytes()).map_err(|error| error.to_string()));
+        read.map_err(|why| {
+            let detail = format!("a {} record: {why}", M::KIND);
+            self.say("error", "records_unavailable", &detail);
+            Failure::Records
+        })
+    }
+
+    fn say(&self, level: &'static str, reason: &'static str, detail: &str) {
+        self.ports.line(&gateway_line(level, reason, detail, self.ports.now()));
+    }
+
+    /// Signs claims that are ready to be signed with the current key.
+    async fn sign(&self, input: &str) -> Result<String, Failure> {
+        let key = self.server.keys.first().ok_or(Failure::Signing)?;
+        let signature = self.ports.sign(key, input.as_bytes()).await.map_err(|why| {
+            self.say("error", "signing_failed", &why);
+            Failure::Signing
+        })?;
+        Ok(assertion::assemble(input, &signature))
+    }
+}
+
+/// The members of a JSON object.
+fn members(text: &[u8]) -> Option<Map<String, Value>> {
+    match strict_json::parse(text) {
+        Ok(Value::Object(members)) => Some(members),
+        _ => None,
+    }
+}
+
+/// A cookie of this host alone (P4). One without `seconds` goes with the browser's session.
+fn cookie(name: &str, value: &str, seconds: Option<u64>) -> String {
+    let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{age}")
+}

@@ -1,0 +1,181 @@
+//! Clients that register themselves (RFC 7591), and manage what they registered (RFC 7592).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use super::clients::REGISTERED;
+use super::{Context, Failure, Reply, members};
+use crate::authorization_server::client::{ClientMetadata, GrantType, MetadataError};
+use crate::authorization_server::state::Hash;
+use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
+use crate::config::Registrations;
+use crate::limits::{REGISTRATION_FIRST_SECONDS, REGISTRATIONS_PER_MINUTE};
+use crate::policy::limit::Limit;
+use crate::ports::Ports;
+use crate::transport::head::Method;
+
+impl<P: Ports> Context<'_, P> {
+    /// Registers a client.
+    pub(super) async fn register(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        match &self.server.registrations {
+            Registrations::Off => {
+                let description =
+                    "clients do not register here: use a client ID metadata document, or ask the operator";
+                return Ok(Reply::error(403, "access_denied", description));
+            }
+            Registrations::Open => {
+                if let Some(refusal) = self.too_many().await {
+                    return Ok(refusal);
+                }
+            }
+            Registrations::Token(token) => {
+                if self.bearer().is_none_or(|shown| Hash::of(shown) != Hash::of(token.expose())) {
+                    return Ok(Self::unauthorized("the initial access token is missing or wrong"));
+                }
+            }
+        }
+        let metadata = match self.metadata(body).await? {
+            Ok(metadata) => metadata,
+            Err(refusal) => return Ok(refusal),
+        };
+        let id = format!("{REGISTERED}{}", URL_SAFE_NO_PAD.encode(self.random::<16>()));
+        let management = self.name();
+        let secret = metadata.auth_method.has_secret().then(|| self.name());
+        let now = self.now();
+        let registration = Registration {
+            metadata,
+            secret: secret.as_deref().map(Hash::of),
+            management: Hash::of(&management),
+            created: now,
+            // One that is never used is gone soon.
+            until: now + REGISTRATION_FIRST_SECONDS,
+        };
+        let made = RegistrationQuestion::Make(Box::new(registration));
+        let Some(registration) = self.ask::<Registration>(&id, made).await? else { return Err(Failure::Records) };
+        self.say("info", "client_registered", &format!("client {id}"));
+        Ok(self.registered(201, &id, &registration, secret.as_deref(), Some(&management)))
+    }
+
+    /// A registered client as its owner is told (RFC 7591 §3.2.1, RFC 7592 §3).
+    fn registered(
+        &self,
+        status: u16,
+        id: &str,
+        registration: &Registration,
+        secret: Option<&str>,
+        management: Option<&str>,
+    ) -> Reply {
+        let mut told = registration.metadata.to_members();
+        let mut put = |name: &str, value: Value| told.insert(name.to_owned(), value);
+        put("client_id", json!(id));
+        put("client_id_issued_at", json!(registration.created));
+        put("registration_client_uri", json!(self.server.url(&format!("/register/{id}"))));
+        if let Some(management) = management {
+            put("registration_access_token", json!(management));
+        }
+        if let Some(secret) = secret {
+            put("client_secret", json!(secret));
+        }
+        if registration.secret.is_some() {
+            // Secrets end with their registration.
+            put("client_secret_expires_at", json!(0));
+        }
+        Reply::json(status, &Value::Object(told), "client_registered")
+    }
+
+    /// Looks at, replaces or ends a registration, for who has its token.
+    pub(super) async fn manage(&self, id: &str, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let Some(token) = self.bearer().map(str::to_owned).filter(|_| id.starts_with(REGISTERED)) else {
+            return Ok(Self::unauthorized("the registration access token is missing or wrong"));
+        };
+        let hash = Hash::of(&token);
+        let question = match self.request.admitted().head().method {
+            Method::Delete => RegistrationQuestion::Delete(hash),
+            Method::Put => match self.metadata(body).await? {
+                Ok(metadata) => {
+                    let known = self.ask::<Registration>(id, RegistrationQuestion::Look(hash.clone())).await?;
+                    // A secret is made when a client registers, and not by saying so later.
+                    if known.is_some_and(|it| it.metadata.auth_method != metadata.auth_method) {
+                        let description = "token_endpoint_auth_method cannot be changed: register anew";
+                        return Ok(Reply::error(400, "invalid_client_metadata", description));
+                    }
+                    RegistrationQuestion::Replace(hash, Box::new(metadata))
+                }
+                Err(refusal) => return Ok(refusal),
+            },
+            _ => RegistrationQuestion::Look(hash),
+        };
+        let deleted = matches!(question, RegistrationQuestion::Delete(_));
+        let Some(registration) = self.ask::<Registration>(id, question).await? else {
+            return Ok(Self::unauthorized("the registration access token is missing or wrong"));
+        };
+        if deleted {
+            let mut reply = Reply::json(204, &Value::Null, "client_deleted");
+            reply.body.clear();
+            return Ok(reply);
+        }
+        Ok(self.registered(200, id, &registration, None, Some(&token)))
+    }
+
+    /// The metadata that a request brings.
+    async fn metadata(&self, body: &P::RequestBody) -> Result<Result<ClientMetadata, Reply>, Failure> {
+        let body = self.body(body).await?;
+        let json = self.request.media_type() == "application/json";
+        let Some(members) = members(&body).filter(|_| json) else {
+            let description = "the body must be a JSON object, and its media type application/json";
+            return Ok(Err(Reply::error(400, "invalid_client_metadata", description)));
+        };
+        Ok(self.read_metadata(&members).map_err(|error| Reply::error(400, error.code, &error.description)))
+    }
+
+    fn read_metadata(&self, members: &Map<String, Value>) -> Result<ClientMetadata, MetadataError> {
+        let mut metadata = ClientMetadata::read(members, self.server.redirect_rules())?;
+        let wrong =
+            |description: &str| MetadataError { code: "invalid_client_metadata", description: description.to_owned() };
+        if metadata.jwks_uri.is_some() {
+            return Err(wrong("jwks_uri is not taken from clients that register: send jwks"));
+        }
+        metadata.grant_types.retain(|kind| *kind != GrantType::ClientCredentials);
+        if metadata.grant_types.is_empty() {
+            return Err(wrong("only a client of configuration can ask for itself"));
+        }
+        // Clients that do not say so refresh all the same: most that leave it out have not thought of it.
+        if !metadata.may(GrantType::RefreshToken) && !members.contains_key("grant_types") {
+            metadata.grant_types.push(GrantType::RefreshToken);
+        }
+        Ok(metadata)
+    }
+
+    fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.request.field("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    }
+
+    pub(super) fn unauthorized(description: &str) -> Reply {
+        let challenge = "Bearer error=\"invalid_token\"";
+        Reply::error(401, "invalid_token", description).field("www-authenticate", challenge)
+    }
+
+    /// Whoever holds the secret of administrators.
+    pub(super) fn is_administrator(&self) -> bool {
+        let Some(secret) = &self.server.admin else { return false };
+        self.bearer().is_some_and(|shown| Hash::of(shown) == Hash::of(secret.expose()))
+    }
+
+    /// Refuses registrations that come too fast: by the caller's address, which the platform says.
+    async fn too_many(&self) -> Option<Reply> {
+        let address = self.request.field("cf-connecting-ip").unwrap_or_default();
+        let key = Hash::of(&format!("registration {address}"));
+        let limit =
+            Limit { by: Vec::new(), requests: REGISTRATIONS_PER_MINUTE, seconds: 60, tools: None, binding: None };
+        let said = match &self.server.registration_limit {
+            Some(binding) => self.ports.turn(binding, key.as_str()).await.ok(),
+            None => None,
+        };
+        // Where nobody else can say, this isolate counts.
+        let turn = said.unwrap_or_else(|| self.gateway.count_turn(key.as_str(), &limit, self.ports.now()));
+        let refusal = || Reply::error(429, "temporarily_unavailable", "too many registrations: try again in a minute");
+        (!turn).then(|| refusal().field("retry-after", "60"))
+    }
+}

@@ -1,0 +1,250 @@
+//! The token endpoint (RFC 6749 §3.2): one function for each grant type.
+
+use serde_json::{Map, Value, json};
+
+use super::{Context, Failure, Reply};
+use crate::authorization_server::access_token::{AccessToken, signing_input};
+use crate::authorization_server::authorize::{self, challenge_of};
+use crate::authorization_server::client::{Client, GrantType, Source};
+use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
+use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, Successor, Terms};
+use crate::authorization_server::state::subject::{Person, PersonQuestion};
+use crate::oauth::form::Parameters;
+use crate::oauth::scope::ScopeSet;
+use crate::ports::Ports;
+
+use super::authorize::person;
+
+/// How the subject of a client that asks for itself begins: no user has such a one (RFC 9068 §5).
+pub(super) const CLIENT: &str = "client:";
+
+/// The error of a grant that is not there, not there any more, or not this client's: nobody is told which.
+const INVALID_GRANT: &str = "the code or refresh token is not valid";
+
+impl<P: Ports> Context<'_, P> {
+    /// Answers a token request.
+    pub(super) async fn token(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let Some(form) = self.form(body).await? else {
+            let description = "the body must be application/x-www-form-urlencoded";
+            return Ok(Reply::error(400, "invalid_request", description));
+        };
+        if let Some(name) = form.repeated() {
+            let code = if name == "resource" { "invalid_target" } else { "invalid_request" };
+            return Ok(Reply::error(400, code, "a parameter is there twice"));
+        }
+        let client = match self.authenticated_client(&form).await? {
+            Ok(client) => client,
+            Err(refusal) => return Ok(refusal),
+        };
+        let Some(name) = form.get("grant_type") else {
+            return Ok(Reply::error(400, "invalid_request", "grant_type is required"));
+        };
+        let Some(grant) = GrantType::parse(name) else {
+            return Ok(Reply::error(400, "unsupported_grant_type", "there is no such grant type here"));
+        };
+        if !client.metadata.may(grant) {
+            let description = format!("the client is not registered for {}", grant.as_str());
+            return Ok(Reply::error(400, "unauthorized_client", &description));
+        }
+        match grant {
+            GrantType::AuthorizationCode => self.redeem(&client, &form).await,
+            GrantType::RefreshToken => self.refresh(&client, &form).await,
+            GrantType::ClientCredentials => self.client_credentials(&client, &form).await,
+        }
+    }
+
+    async fn redeem(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
+        let invalid = |description: &str| Ok(Reply::error(400, "invalid_request", description));
+        let Some(code) = form.get("code") else { return invalid("code is required") };
+        let Some(verifier) = form.get("code_verifier") else { return invalid("code_verifier is required (PKCE)") };
+        let Some(challenge) = challenge_of(verifier) else {
+            return invalid("code_verifier must have 43 to 128 unreserved characters");
+        };
+        let Some(code) = Handle::parse(HandleKind::Code, code, &self.server.seals) else {
+            return Ok(Reply::error(400, "invalid_grant", INVALID_GRANT));
+        };
+        // Before the code is used up: a mistake here is the client's, and no theft.
+        if let Err(error) = self.asked_resource(form) {
+            return Ok(Reply::error(400, error.code, &error.description));
+        }
+        let next = client.metadata.may(GrantType::RefreshToken).then(|| self.successor(&code));
+        let (handle, next) = next.unzip();
+        let question = GrantQuestion::Redeem {
+            code: code.hash(),
+            client_id: client.id.clone(),
+            redirect_uri: form.get("redirect_uri").map(str::to_owned),
+            challenge,
+            next: next.map(Box::new),
+        };
+        let answer = self.ask::<Grant>(code.grant(), question).await?;
+        self.granted_or_refused(answer, form, &code, handle.as_ref()).await
+    }
+
+    async fn refresh(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
+        let Some(token) = form.get("refresh_token") else {
+            return Ok(Reply::error(400, "invalid_request", "refresh_token is required"));
+        };
+        let Some(token) = Handle::parse(HandleKind::Refresh, token, &self.server.seals) else {
+            return Ok(Reply::error(400, "invalid_grant", INVALID_GRANT));
+        };
+        if let Err(error) = self.asked_resource(form) {
+            return Ok(Reply::error(400, error.code, &error.description));
+        }
+        // More than was granted is not given (RFC 6749 §6): said before the token is used up.
+        if let Some(asked) = form.get("scope").map(ScopeSet::of_text)
+            && let GrantAnswer::Seen(seen) = self.ask::<Grant>(token.grant(), GrantQuestion::Look).await?
+        {
+            let granted = ScopeSet::of_text(&seen.terms.scope);
+            let beyond =
+                asked.iter().any(|it| it.as_str() != "offline_access" && !granted.iter().any(|other| other == it));
+            if beyond {
+                return Ok(Reply::error(400, "invalid_scope", "the grant has less than that: ask the user again"));
+            }
+        }
+        let (handle, next) = self.successor(&token);
+        let question =
+            GrantQuestion::Refresh { token: token.hash(), client_id: client.id.clone(), next: Box::new(next) };
+        let answer = self.ask::<Grant>(token.grant(), question).await?;
+        self.granted_or_refused(answer, form, &token, Some(&handle)).await
+    }
+
+    fn asked_resource(&self, form: &Parameters) -> Result<(), authorize::AuthorizeError> {
+        match form.get("resource") {
+            Some(asked) => authorize::resource(Some(asked), self.server, self.config).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// The refresh token that follows a code or another refresh token.
+    fn successor(&self, from: &Handle) -> (Handle, Successor) {
+        let id = GrantId::parse(from.grant()).unwrap_or(GrantId([0; 16]));
+        let next = Handle::make(HandleKind::Refresh, &id, &self.random(), &self.server.seals);
+        let successor = Successor {
+            hash: next.hash(),
+            sealed: from.key().seal(next.expose().as_bytes(), "successor", &self.nonce()),
+            from: from.key().to_text(),
+            to: next.key().to_text(),
+            nonce: self.nonce(),
+            seconds: self.server.refresh_token_seconds,
+        };
+        (next, successor)
+    }
+
+    async fn granted_or_refused(
+        &self,
+        answer: GrantAnswer,
+        form: &Parameters,
+        used: &Handle,
+        next: Option<&Handle>,
+    ) -> Result<Reply, Failure> {
+        match answer {
+            GrantAnswer::Granted(terms) => {
+                self.tokens(&terms, used.grant(), form, next.map(|next| next.expose().to_owned())).await
+            }
+            GrantAnswer::Again(terms, sealed) => {
+                let next = used.key().open(&sealed, "successor").and_then(|text| String::from_utf8(text).ok());
+                self.tokens(&terms, used.grant(), form, next).await
+            }
+            GrantAnswer::Misused(why) => {
+                let detail = format!("grant {}: {why}", used.grant());
+                self.say("warn", "grant_misused", &detail);
+                Ok(Reply::error(400, "invalid_grant", INVALID_GRANT).refused(detail))
+            }
+            GrantAnswer::Unknown | GrantAnswer::Done | GrantAnswer::Seen(_) => {
+                Ok(Reply::error(400, "invalid_grant", INVALID_GRANT))
+            }
+        }
+    }
+
+    /// The answer with tokens (RFC 6749 §5.1).
+    async fn tokens(
+        &self,
+        terms: &Terms,
+        grant: &str,
+        form: &Parameters,
+        refresh_token: Option<String>,
+    ) -> Result<Reply, Failure> {
+        let granted = ScopeSet::of_text(&terms.scope);
+        // Less than was granted may be asked for, each time anew.
+        let scope: ScopeSet = match form.get("scope").map(ScopeSet::of_text) {
+            Some(asked) => {
+                let less: ScopeSet =
+                    granted.iter().filter(|it| asked.iter().any(|other| other == *it)).cloned().collect();
+                if less.is_empty() { granted } else { less }
+            }
+            None => granted,
+        };
+        let scope = scope.to_string();
+        let token = AccessToken {
+            subject: &terms.subject,
+            client_id: &terms.client_id,
+            scope: &scope,
+            resource: &terms.resource,
+            claims: &terms.claims,
+            authenticated: Some(terms.authenticated),
+            grant: Some(grant),
+        };
+        self.token_answer(&token, refresh_token, "token_issued").await
+    }
+
+    async fn token_answer(
+        &self,
+        token: &AccessToken<'_>,
+        refresh_token: Option<String>,
+        reason: &'static str,
+    ) -> Result<Reply, Failure> {
+        let key = self.server.keys.first().ok_or(Failure::Signing)?;
+        let input = signing_input(self.server, key, token, &self.random(), self.ports.now());
+        let mut members = json!({
+            "access_token": self.sign(&input).await?,
+            "token_type": "Bearer",
+            "expires_in": self.server.access_token_seconds,
+            "scope": token.scope,
+        });
+        if let (Some(members), Some(refresh_token)) = (members.as_object_mut(), refresh_token) {
+            members.insert("refresh_token".to_owned(), json!(refresh_token));
+        }
+        Ok(Reply::json(200, &members, reason))
+    }
+
+    /// A client asks for itself (RFC 6749 §4.4, A18): for what configuration says that it may have.
+    async fn client_credentials(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
+        if client.source != Source::Configured {
+            let description = "only a client of configuration can ask for itself";
+            return Ok(Reply::error(400, "unauthorized_client", description));
+        }
+        let resource = match authorize::resource(form.get("resource"), self.server, self.config) {
+            Ok(resource) => resource,
+            Err(error) => return Ok(Reply::error(400, error.code, &error.description)),
+        };
+        let known = authorize::known_scopes(self.server, resource);
+        let own = ScopeSet::of_text(client.metadata.scope.as_deref().unwrap_or_default());
+        let asked = form.get("scope").map(ScopeSet::of_text);
+        let scope: ScopeSet = own
+            .iter()
+            .filter(|scope| known.iter().any(|it| it == *scope))
+            .filter(|scope| asked.as_ref().is_none_or(|asked| asked.iter().any(|it| it == *scope)))
+            .cloned()
+            .collect();
+        if scope.is_empty() {
+            return Ok(Reply::error(400, "invalid_scope", "the client may have none of these scopes for itself"));
+        }
+        let scope = scope.to_string();
+        let claims: Map<String, Value> = Map::new();
+        let token = AccessToken {
+            subject: &format!("{CLIENT}{}", client.id),
+            client_id: &client.id,
+            scope: &scope,
+            resource: &resource.identifier,
+            claims: &claims,
+            authenticated: None,
+            grant: None,
+        };
+        self.token_answer(&token, None, "token_issued").await
+    }
+
+    /// Takes a grant out of its subject's list.
+    pub(super) async fn unlist(&self, subject: &str, grant: &str) -> Result<(), Failure> {
+        self.ask::<Person>(&person(subject), PersonQuestion::Ended(grant.to_owned())).await.map(|_| ())
+    }
+}

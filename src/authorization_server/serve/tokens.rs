@@ -1,0 +1,144 @@
+//! Revocation (RFC 7009) and introspection (RFC 7662).
+
+use serde_json::{Map, Value, json};
+
+use super::{Context, Failure, Reply};
+use crate::authorization_server::access_token::grant_of;
+use crate::authorization_server::client::Client;
+use crate::authorization_server::handle::{Handle, HandleKind};
+use crate::authorization_server::seal::SealKey;
+use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, Seen};
+use crate::jwks::key::{JwsAlgorithm, VerificationKey};
+use crate::oauth::form::Parameters;
+use crate::ports::Ports;
+use crate::token::untrusted::UntrustedToken;
+use crate::token::verifier::SignatureCheck;
+
+/// A token of this server's.
+enum Known {
+    Refresh(Handle),
+    Access(Map<String, Value>),
+}
+
+impl<P: Ports> Context<'_, P> {
+    /// Form and client of a request about a token.
+    async fn about_token(&self, body: &P::RequestBody) -> Result<Result<(Client, Parameters), Reply>, Failure> {
+        let Some(form) = self.form(body).await? else {
+            let description = "the body must be application/x-www-form-urlencoded";
+            return Ok(Err(Reply::error(400, "invalid_request", description)));
+        };
+        if form.repeated().is_some() {
+            return Ok(Err(Reply::error(400, "invalid_request", "a parameter is there twice")));
+        }
+        let client = match self.authenticated_client(&form).await? {
+            Ok(client) => client,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if form.get("token").is_none() {
+            return Ok(Err(Reply::error(400, "invalid_request", "token is required")));
+        }
+        Ok(Ok((client, form)))
+    }
+
+    /// Reads a token that this server made and that is not over.
+    async fn known(&self, text: &str) -> Option<Known> {
+        if let Some(handle) = Handle::parse(HandleKind::Refresh, text, &self.server.seals) {
+            return Some(Known::Refresh(handle));
+        }
+        let token = UntrustedToken::parse(text).ok()?;
+        let algorithm = JwsAlgorithm::parse(token.algorithm())?;
+        let signer =
+            self.server.keys.iter().find(|key| Some(key.id()) == token.kid() && key.algorithm() == algorithm)?;
+        let key = VerificationKey::parse(&signer.public_jwk()).ok()?;
+        let check = SignatureCheck::of(&token, &key, algorithm).ok()?;
+        let good = self.ports.verify(&check).await.ok()?;
+        let proof = check.answered(good).ok()?;
+        let claims = token.claims_with(&proof)?.clone();
+        let own = claims.get("iss").and_then(Value::as_str) == Some(&self.server.issuer);
+        let lives = claims.get("exp").and_then(Value::as_u64).is_some_and(|exp| self.now() < exp);
+        (own && lives).then_some(Known::Access(claims))
+    }
+
+    /// A client ends what it has: with one token the whole grant, and what the provider gave for it (A16). What is not there is
+    /// no error.
+    pub(super) async fn revoke(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let (client, form) = match self.about_token(body).await? {
+            Ok(about) => about,
+            Err(refusal) => return Ok(refusal),
+        };
+        let done = || Ok(Reply::json(200, &json!({}), "token_revoked"));
+        let known = self.known(form.get("token").unwrap_or_default()).await;
+        let (grant, handle) = match &known {
+            Some(Known::Refresh(handle)) => (handle.grant().to_owned(), Some(handle)),
+            Some(Known::Access(claims)) => match claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
+                Some(grant) => (grant.to_owned(), None),
+                None => return done(),
+            },
+            None => return done(),
+        };
+        let GrantAnswer::Seen(seen) = self.ask::<Grant>(&grant, GrantQuestion::Look).await? else { return done() };
+        // Another's tokens are none that it can end (RFC 7009 §2.1).
+        if seen.terms.client_id != client.id {
+            return done();
+        }
+        self.ask::<Grant>(&grant, GrantQuestion::End("revoked_by_client".to_owned())).await?;
+        self.unlist(&seen.terms.subject, &grant).await?;
+        self.say("info", "grant_revoked", &format!("grant {grant}, by its client"));
+        if let Some(tokens) = handle.and_then(|handle| opened(&seen, handle)) {
+            self.revoke_there(&tokens).await;
+        }
+        done()
+    }
+
+    /// What a token is good for, for servers that may ask.
+    pub(super) async fn introspect(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let (client, form) = match self.about_token(body).await? {
+            Ok(about) => about,
+            Err(refusal) => return Ok(refusal),
+        };
+        if !client.introspects {
+            return Ok(Reply::error(403, "unauthorized_client", "the client may not ask about tokens"));
+        }
+        let inactive = || Ok(Reply::json(200, &json!({ "active": false }), "introspected"));
+        match self.known(form.get("token").unwrap_or_default()).await {
+            Some(Known::Access(mut claims)) => {
+                if let Some(grant) = claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
+                    let GrantAnswer::Seen(_) = self.ask::<Grant>(grant, GrantQuestion::Look).await? else {
+                        return inactive();
+                    };
+                }
+                claims.insert("active".to_owned(), json!(true));
+                claims.insert("token_type".to_owned(), json!("Bearer"));
+                Ok(Reply::json(200, &Value::Object(claims), "introspected"))
+            }
+            Some(Known::Refresh(handle)) => {
+                let GrantAnswer::Seen(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Look).await? else {
+                    return inactive();
+                };
+                let current =
+                    seen.refresh.as_ref().filter(|(hash, until)| *hash == handle.hash() && self.now() < *until);
+                let Some((_, until)) = current else { return inactive() };
+                let members = json!({
+                    "active": true,
+                    "iss": self.server.issuer,
+                    "sub": seen.terms.subject,
+                    "client_id": seen.terms.client_id,
+                    "scope": seen.terms.scope,
+                    "exp": until,
+                });
+                Ok(Reply::json(200, &members, "introspected"))
+            }
+            None => inactive(),
+        }
+    }
+}
+
+/// What the provider gave, where this is the handle that opens it.
+fn opened(seen: &Seen, handle: &Handle) -> Option<Vec<(String, &'static str)>> {
+    let vault = seen.vault.as_ref()?;
+    let key: [u8; 32] = handle.key().open(&vault.key, "vault key")?.try_into().ok()?;
+    let kept = super::members(&SealKey::random(key).open(&vault.tokens, "vault")?)?;
+    let token = |name: &str| kept.get(name).and_then(Value::as_str).map(str::to_owned);
+    let names = ["refresh_token", "access_token"];
+    Some(names.into_iter().filter_map(|name| Some((token(name)?, name))).collect())
+}

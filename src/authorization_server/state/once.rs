@@ -1,0 +1,28 @@
+//! Something that may be used once: the `jti` of a client assertion.
+
+use serde::{Deserialize, Serialize};
+
+use super::Machine;
+
+/// It was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Once {
+    until: u64,
+}
+
+impl Machine for Once {
+    const KIND: &'static str = "once";
+    /// The second from which on nobody would take it anyway.
+    type Question = u64;
+    /// Whether this was its first use.
+    type Answer = bool;
+
+    fn answer(record: Option<Self>, until: u64, _: u64) -> (bool, Option<Self>) {
+        (record.is_none(), record.or(Some(Self { until })))
+    }
+
+    fn until(&self) -> u64 {
+        self.until
+    }
+}
