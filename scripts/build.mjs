@@ -70,6 +70,8 @@ async function build() {
     "--target=es2024",
     "--minify",
     "--log-level=warning",
+    // Not every Worker has everything that the entry names.
+    "--log-override:import-is-undefined=silent",
     `--alias:portcullis=${script}`,
     "--external:./index_bg.wasm",
     `--outfile=${folder}/index.js`,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+#[cfg(feature = "authorization-server")]
 use crate::config::LoginProfileName;
 use crate::config::{ClientAuthentication, TokenType};
 use crate::jwks::key::JwsAlgorithm;
@@ -38,6 +39,7 @@ pub enum LoginProfile {
     Okta,
 }
 
+#[cfg(feature = "authorization-server")]
 impl From<LoginProfileName> for LoginProfile {
     fn from(name: LoginProfileName) -> Self {
         match name {

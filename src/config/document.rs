@@ -7,11 +7,16 @@ use deserr::Deserr;
 
 use crate::config::Mistakes;
 
+#[cfg(feature = "authorization-server")]
 pub use crate::config::authorization_server_document::AuthorizationServerDocument;
 pub use crate::config::rules_document::{
     ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, RuleDocument,
     SessionsDocument, StepUpListName, WhenDocument,
 };
+
+/// What a Worker without the authorization server reads of its table: nothing.
+#[cfg(not(feature = "authorization-server"))]
+pub type AuthorizationServerDocument = serde_json::Value;
 
 /// The `PORTCULLIS` variable: a TOML table under `[vars]` in `wrangler.toml`, or the same as a JSON string.
 #[derive(Debug, Deserr)]

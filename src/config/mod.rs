@@ -4,7 +4,10 @@
 //! [`Config`] what the gate works with. There is no way from one to the other but [`Config::load`].
 
 mod authorization_server;
+#[cfg(feature = "authorization-server")]
 mod authorization_server_document;
+#[cfg(feature = "authorization-server")]
+mod authorization_server_reading;
 mod credentials;
 pub mod document;
 mod issuer;
@@ -17,6 +20,7 @@ mod rules_document;
 mod settings;
 
 pub use authorization_server::{AuthorizationServer, Registrations};
+#[cfg(feature = "authorization-server")]
 pub use authorization_server_document::LoginProfileName;
 pub use credentials::{
     ApiKeySet, ClientAuthentication, CustomVerifier, Dpop, IntrospectedTokens, Introspection, Requirement, Revocation,

@@ -116,15 +116,10 @@ impl Config {
         let development = document.development.unwrap_or(false);
         let public_url = read_public_url(&document.public_url, development, mistakes);
         let mut issuers = read_issuers(document, development, secrets, mistakes);
-        let authorization_server = document.authorization_server.as_ref().and_then(|table| {
-            if !cfg!(feature = "authorization-server") {
-                let why =
-                    "this Worker was built without it: docs/authorization-server.md says how to build one with it";
-                mistakes.note("authorization_server", why);
-                return None;
-            }
-            authorization_server::read(table, public_url.as_ref()?, development, secrets, mistakes)
-        });
+        let authorization_server = document
+            .authorization_server
+            .as_ref()
+            .and_then(|table| authorization_server::read(table, public_url.as_ref()?, development, secrets, mistakes));
         let own = authorization_server.as_ref().and_then(AuthorizationServer::as_issuer);
         if let Some(own) = own {
             add_own_issuer(own, &mut issuers, mistakes);

@@ -32,7 +32,7 @@ export default {
 };
 
 /** A Durable Object's class around one of the module's. */
-const object = (name) =>
+const object = (make) =>
   class {
     #state;
     #env;
@@ -47,7 +47,7 @@ const object = (name) =>
     async #ask(ask) {
       whole();
       if (this.#life !== lives) {
-        this.#inner = new gate[name](this.#state, this.#env);
+        this.#inner = make(this.#state, this.#env);
         this.#life = lives;
       }
       try {
@@ -68,7 +68,7 @@ const object = (name) =>
   };
 
 /** The memory of used proofs that all isolates share. */
-export const ReplayGuard = object("ReplayGuard");
+export const ReplayGuard = object((state, env) => new gate.ReplayGuard(state, env));
 
-/** The records of the authorization server. */
-export const AuthorizationRecords = object("AuthorizationRecords");
+/** The records of the authorization server, in a Worker that has it. */
+export const AuthorizationRecords = object((state, env) => new gate.AuthorizationRecords(state, env));

@@ -1,0 +1,381 @@
+//! How the table of the authorization server is read.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::authorization_server::client::{
+    AuthMethod, Client, ClientMetadata, DANGEROUS_SCHEMES, GrantType, RedirectRules, Source,
+};
+use crate::authorization_server::login::{Admission, Entitlement, Login, LoginProfile};
+use crate::authorization_server::seal::Seals;
+use crate::authorization_server::state::Hash;
+use crate::config::authorization_server::{AuthorizationServer, Registrations};
+use crate::config::authorization_server_document::{
+    AuthorizationServerDocument, ClientDocument, LoginDocument, LoginProfileName, RegistrationName,
+};
+use crate::config::document::ClientAuthenticationName;
+use crate::config::issuer::{is_name, protected_url};
+use crate::config::settings::{read_long_secret, read_secret};
+use crate::config::{ClientAuthentication, Mistakes, Secret, Secrets};
+use crate::forward::assertion::AssertionKey;
+use crate::oauth::scope::Scope;
+use crate::resource::path::CanonicalPath;
+use crate::strict_json;
+use crate::transport::url::HttpUrl;
+
+const DAY: u64 = 24 * 60 * 60;
+
+pub(super) fn read(
+    document: &AuthorizationServerDocument,
+    public_url: &HttpUrl,
+    development: bool,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Option<AuthorizationServer> {
+    let at = "authorization_server";
+    let before = mistakes.lines().len();
+    let name = document.name.clone().unwrap_or_else(|| "portcullis".to_owned());
+    if !is_name(&name) {
+        mistakes.note(
+            "authorization_server.name",
+            format_args!("must be 1 to 64 letters, digits, -, _ or ., got {name:?}"),
+        );
+    }
+    let path = read_path(document.path.as_deref(), mistakes);
+    let keys = read_keys(&document.key_secrets, secrets, mistakes);
+    let seals: Vec<String> = document
+        .secrets
+        .iter()
+        .enumerate()
+        .filter_map(|(index, name)| read_long_secret(name, &format!("{at}.secrets[{index}]"), secrets, mistakes))
+        .collect();
+    if document.secrets.is_empty() {
+        mistakes.note("authorization_server.secrets", "must name at least one secret");
+    }
+    let login = read_login(&document.login, development, secrets, mistakes);
+    let mut words = BTreeMap::new();
+    for (scope, text) in document.scopes.iter().flatten() {
+        mistakes.keep(format_args!("{at}.scopes.{scope}"), Scope::parse(scope));
+        words.insert(scope.clone(), text.clone());
+    }
+    let mut entitlements = Vec::new();
+    for (index, entry) in document.entitlements.iter().flatten().enumerate() {
+        let here = format!("{at}.entitlements[{index}]");
+        let scopes = crate::config::resource::read_scopes(&entry.scopes, &format!("{here}.scopes"), mistakes);
+        let (groups, users) = (entry.groups.clone().unwrap_or_default(), entry.users.clone().unwrap_or_default());
+        if groups.is_empty() && users.is_empty() {
+            mistakes.note(&here, "must name groups or users");
+        }
+        entitlements.push(Entitlement { scopes, groups, users });
+    }
+    let registrations = read_registrations(document, secrets, mistakes);
+    let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();
+    for (index, scheme) in redirect_schemes.iter().enumerate() {
+        let form = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+        if !form || DANGEROUS_SCHEMES.contains(&scheme.as_str()) {
+            mistakes.note(
+                format_args!("{at}.redirect_schemes[{index}]"),
+                format_args!("must be the scheme of an application, in lower case and without colon, got {scheme:?}"),
+            );
+        }
+    }
+    let clients = read_clients(document, &redirect_schemes, secrets, mistakes);
+    let mut bounded = |key: &str, value: Option<u64>, default: u64, from: u64, to: u64| {
+        let value = value.unwrap_or(default);
+        if !(from..=to).contains(&value) {
+            mistakes.note(format_args!("{at}.{key}"), format_args!("must be {from} to {to}, got {value}"));
+        }
+        value
+    };
+    let access_token_seconds = bounded("access_token_seconds", document.access_token_seconds, 600, 60, 3600);
+    let refresh_token_days = bounded("refresh_token_days", document.refresh_token_days, 30, 1, 365);
+    let grant_days = bounded("grant_days", document.grant_days, 90, 1, 365);
+    let registration_days = bounded("registration_days", document.registration_days, 90, 1, 365);
+    let admin = document
+        .admin_secret
+        .as_ref()
+        .and_then(|name| read_long_secret(name, "authorization_server.admin_secret", secrets, mistakes))
+        .map(Secret::new);
+    if mistakes.lines().len() > before {
+        return None;
+    }
+    let path = path?;
+    Some(AuthorizationServer {
+        issuer: format!("{}{path}", public_url.web_origin()),
+        name,
+        path,
+        keys,
+        seals: Seals::of(&seals),
+        binding: document.binding.clone(),
+        login,
+        words,
+        entitlements,
+        token_claims: document.token_claims.clone().unwrap_or_default(),
+        registrations,
+        registration_limit: document.registration_limit_binding.clone(),
+        registration_seconds: registration_days * DAY,
+        documents: document.client_documents.unwrap_or(true),
+        document_domains: document.client_document_domains.clone().unwrap_or_default(),
+        redirect_schemes,
+        clients,
+        access_token_seconds,
+        refresh_token_seconds: refresh_token_days * DAY,
+        grant_seconds: grant_days * DAY,
+        admin,
+    })
+}
+
+fn read_path(path: Option<&str>, mistakes: &mut Mistakes) -> Option<String> {
+    let Some(path) = path else { return Some(String::new()) };
+    let canonical = CanonicalPath::parse(path).ok().filter(|read| read.as_str() == path && !path.ends_with('/'));
+    if canonical.is_none() {
+        mistakes.note(
+            "authorization_server.path",
+            format_args!("must be a path in canonical form without a slash at its end, as \"/login\", got {path:?}"),
+        );
+        return None;
+    }
+    Some(path.to_owned())
+}
+
+fn read_keys(names: &[String], secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<AssertionKey> {
+    if names.is_empty() {
+        mistakes.note("authorization_server.key_secrets", "must name at least one secret");
+    }
+    let mut keys: Vec<AssertionKey> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let at = format!("authorization_server.key_secrets[{index}]");
+        let Some(text) = read_secret(name, &at, secrets, mistakes) else { continue };
+        let Some(key) = mistakes.keep(&at, AssertionKey::parse(&text)) else { continue };
+        if keys.iter().any(|other| other.id() == key.id()) {
+            mistakes.note(&at, "is a key that is named before");
+        }
+        keys.push(key);
+    }
+    keys
+}
+
+fn read_registrations(
+    document: &AuthorizationServerDocument,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Registrations {
+    let at = "authorization_server.initial_access_token_secret";
+    let name = document.initial_access_token_secret.as_ref();
+    match (document.registration.unwrap_or(RegistrationName::Off), name) {
+        (RegistrationName::Off, None) => Registrations::Off,
+        (RegistrationName::Open, None) => Registrations::Open,
+        (RegistrationName::InitialAccessToken, Some(name)) => read_long_secret(name, at, secrets, mistakes)
+            .map_or(Registrations::Off, |secret| Registrations::Token(Secret::new(secret))),
+        (RegistrationName::InitialAccessToken, None) => {
+            mistakes.note(at, "is required with registration = \"initial_access_token\"");
+            Registrations::Off
+        }
+        (_, Some(_)) => {
+            mistakes.note(at, "is for registration = \"initial_access_token\" alone");
+            Registrations::Off
+        }
+    }
+}
+
+fn read_clients(
+    document: &AuthorizationServerDocument,
+    schemes: &[String],
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::new();
+    for (index, entry) in document.clients.iter().flatten().enumerate() {
+        let at = format!("authorization_server.clients[{index}]");
+        let Some(client) = read_client(entry, &at, schemes, secrets, mistakes) else { continue };
+        if clients.iter().any(|other| other.id == client.id) {
+            mistakes.note(format_args!("{at}.client_id"), format_args!("{:?} is another client too", client.id));
+        }
+        clients.push(client);
+    }
+    clients
+}
+
+fn read_client(
+    entry: &ClientDocument,
+    at: &str,
+    schemes: &[String],
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Option<Client> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if !(1..=128).contains(&entry.client_id.len()) || !entry.client_id.bytes().all(fits) {
+        let id = &entry.client_id;
+        mistakes.note(
+            format_args!("{at}.client_id"),
+            format_args!("must be 1 to 128 letters, digits, -, _ or ., got {id:?}"),
+        );
+    }
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    put("token_endpoint_auth_method", json!(entry.token_endpoint_auth_method.as_deref().unwrap_or("none")));
+    let codes = entry.redirect_uris.is_some();
+    let default = if codes { vec!["authorization_code".to_owned(), "refresh_token".to_owned()] } else { Vec::new() };
+    let grants = entry.grant_types.clone().unwrap_or(default);
+    for (index, name) in grants.iter().enumerate() {
+        if GrantType::parse(name).is_none() {
+            mistakes.note(
+                format_args!("{at}.grant_types[{index}]"),
+                format_args!("must be authorization_code, refresh_token or client_credentials, got {name:?}"),
+            );
+        }
+    }
+    // A server that only asks about tokens has no grants.
+    let only_asks = grants.is_empty() && entry.introspection == Some(true);
+    put("grant_types", if only_asks { json!(["client_credentials"]) } else { json!(grants) });
+    put("redirect_uris", json!(entry.redirect_uris.clone().unwrap_or_default()));
+    if let Some(name) = &entry.client_name {
+        put("client_name", json!(name));
+    }
+    if let Some(uri) = &entry.jwks_uri {
+        put("jwks_uri", json!(uri));
+    }
+    if let Some(text) = &entry.jwks {
+        put("jwks", mistakes.keep(format_args!("{at}.jwks"), strict_json::parse(text.as_bytes()))?);
+    }
+    if let Some(scopes) = &entry.scopes {
+        let scopes = crate::config::resource::read_scopes(scopes, &format!("{at}.scopes"), mistakes);
+        put("scope", json!(scopes.to_string()));
+    }
+    let read = ClientMetadata::read(&members, RedirectRules { schemes })
+        .map_err(|error| format!("{} ({})", error.description, error.code));
+    let mut metadata = mistakes.keep(at, read)?;
+    if only_asks {
+        metadata.grant_types.clear();
+    }
+    if metadata.auth_method == AuthMethod::None
+        && (metadata.may(GrantType::ClientCredentials) || entry.introspection == Some(true))
+    {
+        mistakes.note(
+            format_args!("{at}.token_endpoint_auth_method"),
+            "must not be none for client_credentials or introspection: anybody could be that client",
+        );
+    }
+    let secret = match (&entry.secret, metadata.auth_method.has_secret()) {
+        (Some(name), true) => read_long_secret(name, &format!("{at}.secret"), secrets, mistakes),
+        (None, true) => {
+            mistakes.note(format_args!("{at}.secret"), "is required for a client that authenticates with a secret");
+            None
+        }
+        (Some(_), false) => {
+            mistakes.note(format_args!("{at}.secret"), "is for clients that authenticate with a secret");
+            None
+        }
+        (None, false) => None,
+    };
+    Some(Client {
+        id: entry.client_id.clone(),
+        source: Source::Configured,
+        metadata,
+        secret: secret.map(|secret| Hash::of(secret.trim())),
+        introspects: entry.introspection.unwrap_or(false),
+    })
+}
+
+fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Login {
+    let at = "authorization_server.login";
+    let profile = LoginProfile::from(document.profile.unwrap_or(LoginProfileName::Generic));
+    let known = profile.endpoints();
+    let url = |key: &str, given: Option<&String>, known: Option<&'static str>, mistakes: &mut Mistakes| {
+        let text = given.map(String::as_str).or(known)?;
+        protected_url(text, &format!("{at}.{key}"), development, mistakes).map(|_| text.to_owned())
+    };
+    let issuer = url("issuer", document.issuer.as_ref(), known.issuer, mistakes);
+    let authorization_endpoint =
+        url("authorization_endpoint", document.authorization_endpoint.as_ref(), known.authorization, mistakes);
+    let token_endpoint = url("token_endpoint", document.token_endpoint.as_ref(), known.token, mistakes);
+    let userinfo_endpoint = url("userinfo_endpoint", document.userinfo_endpoint.as_ref(), known.userinfo, mistakes);
+    let revocation_endpoint = url("revocation_endpoint", document.revocation_endpoint.as_ref(), None, mistakes);
+    if issuer.is_none() && document.issuer.is_none() {
+        for (key, there) in [
+            ("authorization_endpoint", authorization_endpoint.is_some()),
+            ("token_endpoint", token_endpoint.is_some()),
+            ("userinfo_endpoint", userinfo_endpoint.is_some()),
+        ] {
+            if !there {
+                mistakes.note(format_args!("{at}.{key}"), "is required without issuer");
+            }
+        }
+    }
+    let authentication = read_authentication(document, secrets, mistakes);
+    let admission = Admission {
+        domains: document.allowed_domains.iter().flatten().map(|domain| domain.to_ascii_lowercase()).collect(),
+        groups: document.allowed_groups.clone().unwrap_or_default(),
+        users: document.allowed_users.clone().unwrap_or_default(),
+        anyone: document.anyone.unwrap_or(false),
+    };
+    let somebody = !(admission.domains.is_empty() && admission.groups.is_empty() && admission.users.is_empty());
+    if admission.anyone == somebody {
+        mistakes.note(
+            format_args!("{at}.anyone"),
+            if somebody {
+                "excludes allowed_domains, allowed_groups and allowed_users"
+            } else {
+                "must be true, or allowed_domains, allowed_groups or allowed_users must say who may log in"
+            },
+        );
+    }
+    if profile == LoginProfile::EntraId && !admission.domains.is_empty() {
+        mistakes.note(
+            format_args!("{at}.allowed_domains"),
+            "Entra ID verifies no domains: name the issuer of one tenant, and allow groups or anyone of it",
+        );
+    }
+    Login {
+        profile,
+        issuer,
+        authorization_endpoint,
+        token_endpoint,
+        userinfo_endpoint,
+        revocation_endpoint,
+        client: authentication,
+        scopes: document
+            .scopes
+            .clone()
+            .unwrap_or_else(|| profile.scopes().iter().map(|scope| (*scope).to_owned()).collect()),
+        parameters: document.parameters.clone().unwrap_or_default().into_iter().collect(),
+        subject_claim: document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned()),
+        groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
+        admission,
+    }
+}
+
+/// This gateway's client at the provider; none where it is to register itself, or where there is a mistake.
+fn read_authentication(
+    document: &LoginDocument,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Option<(String, ClientAuthentication)> {
+    let at = "authorization_server.login";
+    let Some(client_id) = &document.client_id else {
+        if document.secret.is_some() {
+            mistakes.note(format_args!("{at}.client_id"), "is required with secret");
+        }
+        if document.issuer.is_none() {
+            mistakes.note(format_args!("{at}.client_id"), "is required, as nothing says where to register");
+        }
+        return None;
+    };
+    let at = format!("{at}.secret");
+    let Some(name) = &document.secret else {
+        mistakes.note(&at, "is required with client_id");
+        return None;
+    };
+    let text = read_secret(name, &at, secrets, mistakes)?;
+    let secret = || Secret::new(text.trim().to_owned());
+    let authentication = match document.authentication.unwrap_or(ClientAuthenticationName::ClientSecretBasic) {
+        ClientAuthenticationName::ClientSecretBasic => ClientAuthentication::SecretBasic(secret()),
+        ClientAuthenticationName::ClientSecretPost => ClientAuthentication::SecretPost(secret()),
+        ClientAuthenticationName::PrivateKeyJwt => {
+            ClientAuthentication::PrivateKeyJwt(Box::new(mistakes.keep(&at, AssertionKey::parse(&text))?))
+        }
+    };
+    Some((client_id.clone(), authentication))
+}
