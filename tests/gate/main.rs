@@ -15,6 +15,7 @@
 )]
 
 mod attacks;
+mod authorization_server;
 mod binding;
 mod cache;
 mod configuration;

@@ -174,6 +174,11 @@ impl World {
         self.0.borrow().reads.clone()
     }
 
+    /// Whether the records of the authorization server cannot be reached.
+    pub fn records_down(&self, down: bool) {
+        self.0.borrow_mut().records_down = down;
+    }
+
     /// The guard of used proofs cannot be reached.
     pub fn guard_down(&self) {
         self.0.borrow_mut().guard_down = true;
