@@ -145,10 +145,10 @@ impl Scene {
     }
 
     fn answer(&self, page: &Reply, decision: &str) -> Reply {
-        self.browse(self.form(page, decision))
+        self.browse(Self::form(page, decision))
     }
 
-    fn form(&self, page: &Reply, decision: &str) -> Request {
+    fn form(page: &Reply, decision: &str) -> Request {
         let sealed = between(&page.body, "name=\"request\" value=\"", "\"");
         post("/consent", &[("request", &sealed), ("decision", decision)]).field("origin", PUBLIC)
     }
@@ -592,14 +592,14 @@ fn consent_is_the_users_own() {
     let page = scene.authorize(&client, WEB, &[]);
 
     let other = scene.other_browser();
-    assert_eq!(other.browse(other.form(&page, "allow")).status, 400, "a browser without the cookie");
+    assert_eq!(other.browse(Scene::form(&page, "allow")).status, 400, "a browser without the cookie");
     other.authorize(&client, WEB, &[]);
-    assert_eq!(other.browse(other.form(&page, "allow")).status, 400, "a browser with another one");
+    assert_eq!(other.browse(Scene::form(&page, "allow")).status, 400, "a browser with another one");
     for origin in ["https://evil.example", "null", "https://app.example"] {
-        let reply = scene.browse(scene.form(&page, "allow").field("origin", origin));
+        let reply = scene.browse(Scene::form(&page, "allow").field("origin", origin));
         assert_eq!((reply.status, scene.reason().as_str()), (403, "foreign_form"), "{origin}");
     }
-    let cross = scene.form(&page, "allow").field("sec-fetch-site", "cross-site");
+    let cross = Scene::form(&page, "allow").field("sec-fetch-site", "cross-site");
     assert_eq!(scene.browse(cross).status, 403);
     assert_eq!(scene.answer(&page, "perhaps").status, 400);
     let sealed = between(&page.body, "name=\"request\" value=\"", "\"");
