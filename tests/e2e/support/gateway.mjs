@@ -29,7 +29,7 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * segments and backslashes in URLs, adds fields, and believes X-Forwarded-Proto.
  *
  * `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the gateway gives to
- * change; `persist` is a folder where Durable Objects stay; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
+ * change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
  * in at `port`: `directPort` has none of it.
  */
 export async function startGateway({
@@ -42,6 +42,7 @@ export async function startGateway({
   objects = {},
   cf = false,
   persist,
+  outbound,
 }) {
   if (!existsSync(`${root}/build-full/index_bg.wasm`))
     throw new Error("build-full/ is missing: npm run build -- --full makes it");
@@ -50,8 +51,8 @@ export async function startGateway({
   const document = typeof config === "function" ? config(url) : config;
   const logs = [];
   for (const secret of Object.values(secrets)) rememberSecret(secret);
-  const worker = new Miniflare(
-    convertV4MiniflareOptions({
+  const worker = new Miniflare({
+    ...convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),
       host,
       port: chosen,
@@ -67,11 +68,12 @@ export async function startGateway({
       serviceBindings: services,
       kvNamespaces: Object.keys(kv),
       durableObjects: objects,
-      ...(persist === undefined ? {} : { durableObjectsPersist: persist }),
       cf,
+      ...(outbound === undefined ? {} : { outboundService: outbound }),
       unsafeDirectSockets: [{ host, port: 0 }],
     }),
-  );
+    ...(persist === undefined ? {} : { resourcePersistencePath: persist }),
+  });
   await worker.ready;
   for (const [binding, values] of Object.entries(kv)) {
     const namespace = await worker.getKVNamespace(binding);

@@ -134,6 +134,7 @@ export async function startLogin({
   registration = false,
   persist,
   ports,
+  outbound,
   origin: givenOrigin,
 } = {}) {
   const port = ports?.gateway ?? (await freePort());
@@ -171,6 +172,7 @@ export async function startLogin({
     port,
     secrets: own,
     persist,
+    outbound,
     objects: { AUTHORIZATION: { className: "AuthorizationRecords", useSQLite: true } },
     config: {
       public_url: url,

@@ -92,12 +92,12 @@ export function nextOf(page, decision = "allow") {
  */
 export async function authorizeHeadlessly(
   authorizationUrl,
-  { requestCallback = false, maxRedirects = 12, decision, jar = new CookieJar(), seen = [] } = {},
+  { requestCallback = false, maxRedirects = 12, decision, jar = new CookieJar(), seen = [], until } = {},
 ) {
   const signal = AbortSignal.timeout(TIME_LIMIT);
   let body;
   let url = new URL(authorizationUrl);
-  const redirectUri = new URL(url.searchParams.get("redirect_uri"));
+  const redirectUri = new URL(until ?? url.searchParams.get("redirect_uri"));
   const isCallback = ({ origin, pathname }) =>
     origin === redirectUri.origin && pathname === redirectUri.pathname;
 

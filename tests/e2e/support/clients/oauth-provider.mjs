@@ -13,6 +13,11 @@ export class MemoryOAuthProvider {
     token_endpoint_auth_method: "none",
   };
 
+  /** `clientMetadataUrl` is the id of a client whose id is the URL of its metadata. */
+  constructor(clientMetadataUrl) {
+    this.clientMetadataUrl = clientMetadataUrl;
+  }
+
   #state = randomUUID();
   #client;
   #tokens;

@@ -8,8 +8,17 @@ import { MemoryOAuthProvider } from "./oauth-provider.mjs";
 const INFO = { name: "portcullis-e2e", version: "1.0.0" };
 const TIME_LIMIT = 20_000;
 
-async function run({ url, tool, makeClient, Transport, Unauthorized, finish, negotiated }) {
-  const authProvider = new MemoryOAuthProvider();
+async function run({
+  url,
+  tool,
+  clientMetadataUrl,
+  makeClient,
+  Transport,
+  Unauthorized,
+  finish,
+  negotiated,
+}) {
+  const authProvider = new MemoryOAuthProvider(clientMetadataUrl);
   const connect = async () => {
     const client = makeClient();
     const transport = new Transport(new URL(url), { authProvider });
