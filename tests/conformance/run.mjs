@@ -10,6 +10,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { within } from "../e2e/support/processes.mjs";
+import { runAuthorization } from "./authorization.mjs";
 import { startStack } from "./stack.mjs";
 import { runSuite } from "./suite.mjs";
 
@@ -28,6 +29,7 @@ let failed = 0;
 const stack = await within(START_TIMEOUT_MS, "starting everything", startStack(flags));
 try {
   for (const [revision, expected] of Object.entries(EXPECTED)) await runRevision(revision, expected);
+  if (!flags.direct) tell("authorization", await runAuthorization(results));
   // Also when all is well, so that no log of an earlier run lies there.
   await writeFile(join(results, "gateway.log"), stack.logs());
 } finally {
@@ -43,9 +45,17 @@ async function runRevision(revision, expected) {
   const onProgress = (scenario) => {
     if (started++ % PROGRESS_EVERY === 0) console.log(`  ${revision}: scenario ${started}, ${scenario}`);
   };
-  const { scenarios, trouble } = await runSuite({ revision, url: stack.url, results, onProgress });
+  const outcome = await runSuite({ revision, url: stack.url, results, onProgress });
+  const complaint =
+    outcome.scenarios.length === expected
+      ? undefined
+      : `${outcome.scenarios.length} scored scenarios, expected ${expected}`;
+  tell(revision, outcome, complaint);
+}
+
+function tell(what, { scenarios, trouble }, complaint) {
   const good = scenarios.filter(({ failures }) => failures.length === 0).length;
-  console.log(`conformance ${revision}: ${good}/${scenarios.length}`);
+  console.log(`conformance ${what}: ${good}/${scenarios.length}`);
   for (const { name, failures } of scenarios) {
     if (failures.length === 0) continue;
     console.log(`  FAILED ${name}`);
@@ -54,11 +64,8 @@ async function runRevision(revision, expected) {
 
   passed += good;
   failed += scenarios.length - good;
-  const complaints = [trouble];
-  if (scenarios.length !== expected)
-    complaints.push(`${scenarios.length} scored scenarios, expected ${expected}`);
-  for (const complaint of complaints.filter(Boolean)) {
+  for (const what of [trouble, complaint].filter(Boolean)) {
     failed += 1;
-    console.log(`  FAILED ${complaint}`);
+    console.log(`  FAILED ${what}`);
   }
 }

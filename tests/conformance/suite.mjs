@@ -6,8 +6,8 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const modules = fileURLToPath(new URL("../../node_modules/", import.meta.url));
-const suite = join(modules, "@modelcontextprotocol/conformance");
+export const modules = fileURLToPath(new URL("../../node_modules/", import.meta.url));
+export const suite = join(modules, "@modelcontextprotocol/conformance");
 
 // A run takes some seconds. This is for one that hangs.
 const TIMEOUT_MS = 120_000;
@@ -64,10 +64,10 @@ function runProcess({ revision, url, directory, onProgress }) {
 }
 
 // A directory for each scenario, `server-NAME-TIMESTAMP`, with the checks in it.
-async function readResults(directory) {
+export async function readResults(directory, named = /^server-(.+)-\d{4}-\d{2}-\d{2}T[\d-]+Z$/) {
   const written = new Map();
   for (const entry of await readdir(directory, { withFileTypes: true })) {
-    const name = entry.name.match(/^server-(.+)-\d{4}-\d{2}-\d{2}T[\d-]+Z$/)?.[1];
+    const name = entry.name.match(named)?.[1];
     if (!entry.isDirectory() || name === undefined) continue;
     try {
       written.set(name, JSON.parse(await readFile(join(directory, entry.name, "checks.json"), "utf8")));
@@ -79,7 +79,7 @@ async function readResults(directory) {
 }
 
 // The suite calls a scenario without failures passed, even one in which nothing was checked. Not here.
-function failuresOf(checks) {
+export function failuresOf(checks) {
   if (checks === undefined) return [{ id: "no-result", message: "the suite wrote no result" }];
   const failed = checks.filter(({ status }) => status === "FAILURE");
   if (failed.length === 0 && !checks.some(({ status }) => status === "SUCCESS")) {

@@ -35,7 +35,7 @@ export async function startLoginProvider({ redirectUri, registration = false, po
     const url = new URL(request.url, issuer);
     requests.push({ path: url.pathname, url });
     if (url.searchParams.has("resource")) return response.writeHead(400).end("AADSTS9010010");
-    if (state.mischief.down) return response.writeHead(503).end();
+    if (state.mischief.down) return response.writeHead(503).end("down");
     if (!url.pathname.startsWith("/interaction/")) return provider.callback()(request, response);
     try {
       const { prompt, params, grantId } = await provider.interactionDetails(request, response);
