@@ -7,11 +7,14 @@ import { clearPackages, installation, packagesAreCurrent } from "./lib/packages.
 import { fail, say } from "./lib/run.mjs";
 import { npmBin, root } from "./lib/tools.mjs";
 
-const HELP = `npm start
+const HELP = `npm start [-- --authorization-server]
 
 Runs the gateway of wrangler.toml in \`wrangler dev\`, with a real identity provider (port 9100) and a real MCP server
 (port 9200) where wrangler.toml names them, and prints what to try. A port that is taken is replaced by the next free
 one, for this run.
+
+With --authorization-server the gateway is the one of examples/authorization-server/wrangler.toml: it registers clients, asks
+users for consent, has them log in at the identity provider, and gives tokens of its own.
 
 The first time it installs npm packages and compiles Rust tools, which takes some ten minutes and happens once; the
 tools go to ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later it takes half a minute.
@@ -24,8 +27,9 @@ if (args.includes("--help") || args.includes("-h")) {
   process.stdout.write(HELP);
   process.exit(0);
 }
-if (args.length > 0)
-  fail(`npm start takes no arguments, and got ${args.join(" ")}; npm start -- --help says more`);
+const unknown = args.filter((arg) => arg !== "--authorization-server");
+if (unknown.length > 0)
+  fail(`npm start takes no ${unknown.join(" ")}; npm start -- --help says what it takes`);
 if (Number(process.versions.node.split(".")[0]) < 20) {
   fail(`Node 20 or newer is needed, and this is ${process.versions.node}`);
 }
@@ -55,7 +59,7 @@ if (!packagesAreCurrent()) {
 }
 
 const bin = join(root, "node_modules", ".bin");
-const { code, error } = await part(npmBin("node"), [join(root, "scripts", "demo", "main.mjs")], {
+const { code, error } = await part(npmBin("node"), [join(root, "scripts", "demo", "main.mjs"), ...args], {
   ipc: true,
   env: { PATH: `${bin}:${process.env.PATH}` },
 });

@@ -38,6 +38,7 @@ function configure({
   accessTokenTtl,
   signingAlg,
   resources,
+  gateway,
 }) {
   return {
     adapter: store,
@@ -58,6 +59,20 @@ function configure({
         response_types: [],
         redirect_uris: [],
       },
+      ...(gateway
+        ? [
+            {
+              client_id: "portcullis",
+              client_secret: gateway.secret,
+              client_name: "Portcullis",
+              redirect_uris: [gateway.redirectUri],
+              application_type: "native",
+              token_endpoint_auth_method: "client_secret_basic",
+              grant_types: ["authorization_code", "refresh_token"],
+              response_types: ["code"],
+            },
+          ]
+        : []),
     ],
     pkce: { required: () => true },
     clientBasedCORS: () => true,
@@ -198,6 +213,7 @@ async function interact({ provider, autoLogin }, request, response, path) {
  *   `RS256`, `ES256` or `EdDSA`.
  * - `resources` limits the resource indicators (RFC 8707) to these; without it every URL will do.
  * - `autoLogin` signs Ada in and consents without a page, for clients without a browser.
+ * - `gateway` registers a gateway that logs people in here: `{ secret, redirectUri }`, as the client `portcullis`.
  * - `machineSecret` is the secret of the client `demo-machine` (client credentials); random when absent.
  * - `onRequest({ method, path, headers })` is told of every request.
  */
@@ -211,6 +227,7 @@ export async function startIdentityProvider({
   resources,
   autoLogin = false,
   machineSecret = randomBytes(24).toString("hex"),
+  gateway,
   onRequest,
 } = {}) {
   const machine = { clientId: "demo-machine", clientSecret: machineSecret };
@@ -222,6 +239,7 @@ export async function startIdentityProvider({
     accessTokenTtl,
     signingAlg,
     resources,
+    gateway,
   };
   let keys = await generateKeys();
   let provider;

@@ -12,16 +12,16 @@ const DEMO_ORIGIN = "http://127.0.0.1:9200/mcp";
 
 const HOME = ["localhost", "127.0.0.1", "[::1]"];
 
-/** The document of wrangler.toml, which must be one for this machine. */
-export function readDocument() {
+/** The document of a wrangler.toml, which must be one for this machine. */
+export function readDocument(path = join(root, "wrangler.toml")) {
   let document;
   try {
-    document = parse(readFileSync(join(root, "wrangler.toml"), "utf8")).vars?.PORTCULLIS;
+    document = parse(readFileSync(path, "utf8")).vars?.PORTCULLIS;
   } catch (error) {
-    fail(`wrangler.toml cannot be read: ${error.message}`);
+    fail(`${path} cannot be read: ${error.message}`);
   }
   if (typeof document !== "object")
-    fail("wrangler.toml has no table [vars.PORTCULLIS]: docs/configuration.md has it");
+    fail(`${path} has no table [vars.PORTCULLIS]: docs/configuration.md has it`);
   const url = URL.parse(document.public_url);
   if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true)
     return document;
@@ -56,7 +56,10 @@ export async function choosePorts(document) {
   const port = await choosePort("gateway", portOf(document.public_url));
   document.public_url = moved(document.public_url, port);
 
-  const issuers = list(document.issuers).filter(({ issuer }) => issuer === DEMO_ISSUER);
+  const login = document.authorization_server?.login;
+  const issuers = [...list(document.issuers), ...(login ? [login] : [])].filter(
+    ({ issuer }) => issuer === DEMO_ISSUER,
+  );
   let issuer;
   if (issuers.length > 0) {
     issuer = moved(DEMO_ISSUER, await choosePort("identity provider", portOf(DEMO_ISSUER)));

@@ -1,7 +1,7 @@
 // The gateway in `wrangler dev`: its process, its build, its log.
 import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
@@ -24,18 +24,20 @@ function parseEvent(line) {
 }
 
 /**
- * Starts it. `document` replaces the one in wrangler.toml. `onEvent` gets the lines of its log, as objects, and
+ * Starts it. `config` is its wrangler.toml, `envFile` a file with secrets, `document` replaces the one in wrangler.toml. `onEvent` gets the lines of its log, as objects, and
  * `onLine` what else it and its builds have to say once it is up.
  */
-export function startGateway({ port, host, document, onEvent, onLine }) {
-  const args = ["dev", "--config", join(root, "wrangler.toml"), "--ip", host, "--port", String(port)];
+export function startGateway({ port, host, config, envFile, document, onEvent, onLine }) {
+  const args = ["dev", "--config", config, "--ip", host, "--port", String(port)];
+  args.push("--persist-to", join(root, ".wrangler", "state"));
+  if (envFile) args.push("--env-file", envFile);
   // Each program that is debugged wants 9229; any other port will do here.
   args.push("--inspector-port", "0", "--show-interactive-dev-session=false");
   if (document) args.push("--var", `PORTCULLIS:${JSON.stringify(document)}`);
   const env = { ...process.env, ...quiet, NO_COLOR: "1", FORCE_COLOR: "0", RUST_BACKTRACE: "0" };
   delete env.CLOUDFLARE_ENV; // the environment without a name is the one for here
   const child = spawn(wrangler.command, [wrangler.script, ...args], {
-    cwd: root,
+    cwd: dirname(config),
     env,
     stdio: ["ignore", "pipe", "pipe"],
   });

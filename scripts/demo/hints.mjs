@@ -51,10 +51,10 @@ function curl(url, authorization, { headers, body }) {
 }
 
 /**
- * The text. `tokenFile` holds an Authorization field with a token that is kept fresh; there is none where the identity
+ * The text. `server` is the gateway as authorization server, where it is one. `tokenFile` holds an Authorization field with a token that is kept fresh; there is none where the identity
  * provider is not ours.
  */
-export function hints({ url, issuer, ours, issuers, behind, tokenFile, logPath }) {
+export function hints({ url, issuer, server, ours, issuers, behind, tokenFile, logPath }) {
   const head = (number, text) => `  ${paint("bold", `${number}. ${text}`)}\n`;
   const tool = ours ? "--method tools/call --tool-name whoami" : "--method tools/list";
   const login = issuer ? "your browser opens: sign in as Ada" : "your browser opens: sign in";
@@ -68,7 +68,7 @@ ${paint("bold", "  The gate stands.")}
      gateway            ${url}
      identity provider  ${issuers.join(", ")}${issuer ? "   (one user, Ada, without a password)" : ""}
      MCP server         ${behind}
-
+${server ? `     the gateway is the authorization server; what you allowed is at ${server}/grants\n` : ""}
 ${head(1, "Without a token: refused, and told where to get one")}     curl -i ${url}
 
 ${head(2, `With a token (${holder}): allowed`)}     ${curl(url, field, sample(ours))}

@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { say } from "../lib/run.mjs";
-import { rust, wasmBindgen } from "../lib/tools.mjs";
+import { root, rust, wasmBindgen } from "../lib/tools.mjs";
 import { choosePorts, readDocument } from "./config.mjs";
 import { startGateway } from "./gateway.mjs";
 import { hints, sample } from "./hints.mjs";
 import { logLine } from "./log-line.mjs";
 import { rememberRegistrations } from "./registrations.mjs";
+import { demoSecrets } from "./secrets.mjs";
 
 const TIME_LIMIT = 20_000;
 /** Tokens live for ten minutes. */
@@ -35,13 +36,13 @@ process.on("uncaughtException", (error) => end(1, `the demo broke: ${error.stack
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => end(0));
 
 /** Keeps an Authorization field with a fresh token in a file that nobody else can read. */
-async function keepToken({ idp, resource, scope }) {
+async function keepToken({ endpoint, machine, resource, scope }) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-"));
   undo.push(async () => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, "token");
-  const { clientId, clientSecret } = idp.machine;
+  const { clientId, clientSecret } = machine;
   const renew = async () => {
-    const answer = await fetch(`${idp.issuer}/token`, {
+    const answer = await fetch(endpoint, {
       method: "POST",
       headers: { authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString("base64")}` },
       body: new URLSearchParams({ grant_type: "client_credentials", resource, ...(scope && { scope }) }),
@@ -74,8 +75,13 @@ async function rehearse(url, token, { headers, body }) {
     throw new Error(`a call with a good token was answered with ${answer.status}:\n${text.slice(0, 500)}`);
 }
 
+const AUTHORIZATION_SERVER = process.argv.includes("--authorization-server");
+
 async function start() {
-  const document = readDocument();
+  const folder = AUTHORIZATION_SERVER ? join(root, "examples", "authorization-server") : root;
+  const config = join(folder, "wrangler.toml");
+  const document = readDocument(config);
+  const own = AUTHORIZATION_SERVER ? demoSecrets() : undefined;
   say("looking for what a build needs: Rust, its wasm target, wasm-bindgen");
   await rust();
   await wasmBindgen();
@@ -86,7 +92,13 @@ async function start() {
   if (issuer) {
     const { startIdentityProvider } = await import("../../examples/identity-provider/provider.mjs");
     const { port, hostname } = new URL(issuer);
-    idp = await startIdentityProvider({ port: Number(port), publicHost: hostname });
+    idp = await startIdentityProvider({
+      port: Number(port),
+      publicHost: hostname,
+      ...(own && {
+        gateway: { secret: own.secrets.LOGIN_SECRET, redirectUri: `${document.public_url}/callback` },
+      }),
+    });
     undo.push(() => idp.close());
     await rememberRegistrations(idp.provider);
     say(`the identity provider answers at ${idp.issuer}`);
@@ -104,6 +116,8 @@ async function start() {
   const gateway = startGateway({
     port,
     host,
+    config,
+    envFile: own?.path,
     document: changed ? document : undefined,
     onEvent(event) {
       if (shown) process.stdout.write(`${logLine(event)}\n`);
@@ -125,7 +139,14 @@ async function start() {
   const ours = origin !== undefined && behind === origin;
   let tokenFile;
   if (idp) {
-    const token = await keepToken({ idp, resource: url, scope: scopes.join(" ") });
+    // Whoever gives tokens here gives them to machines, too.
+    const from = own
+      ? {
+          endpoint: `${document.public_url}/token`,
+          machine: { clientId: "demo-machine", clientSecret: own.secrets.MACHINE_SECRET },
+        }
+      : { endpoint: `${idp.issuer}/token`, machine: idp.machine };
+    const token = await keepToken({ ...from, resource: url, scope: scopes.join(" ") });
     tokenFile = token.file;
     await rehearse(url, token.first, sample(ours)).catch((error) => say(`beware: ${error.message}`));
   }
@@ -134,7 +155,8 @@ async function start() {
       url,
       issuer,
       ours,
-      issuers: document.issuers.map((one) => one.issuer),
+      issuers: own ? [issuer] : document.issuers.map((one) => one.issuer),
+      server: own && document.public_url,
       behind: behind ?? `service binding ${service}`,
       tokenFile,
       logPath: relative(process.cwd(), gateway.logPath),

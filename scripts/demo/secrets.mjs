@@ -1,0 +1,36 @@
+// Secrets of `npm start -- --authorization-server`: made once and kept in .wrangler/, as what they signed and sealed is.
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../lib/tools.mjs";
+
+const folder = join(root, ".wrangler");
+const path = join(folder, "authorization-server.env");
+
+const random = () => randomBytes(32).toString("base64url");
+
+function make() {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return {
+    SIGNING_KEY: JSON.stringify(privateKey.export({ format: "jwk" })),
+    SEALING_SECRET: random(),
+    ADMIN_SECRET: random(),
+    LOGIN_SECRET: random(),
+    MACHINE_SECRET: random(),
+  };
+}
+
+/** The secrets, and the file that holds them in the form of `.dev.vars`. */
+export function demoSecrets() {
+  let secrets;
+  try {
+    const lines = readFileSync(path, "utf8").trim().split("\n");
+    secrets = Object.fromEntries(lines.map((line) => line.match(/^(\w+)='(.*)'$/).slice(1)));
+  } catch {
+    secrets = make();
+    mkdirSync(folder, { recursive: true });
+    const lines = Object.entries(secrets).map(([name, value]) => `${name}='${value}'\n`);
+    writeFileSync(path, lines.join(""), { mode: 0o600 });
+  }
+  return { secrets, path };
+}
