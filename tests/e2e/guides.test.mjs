@@ -1,5 +1,6 @@
 /** Every configuration in the guides is one that the gateway takes as it stands. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parse } from "smol-toml";
@@ -10,6 +11,12 @@ const SECRETS = {
   INTROSPECTION_SECRET: "secret",
   DPOP_NONCES: "0123456789abcdef0123456789abcdef",
   SESSION_SECRET: "0123456789abcdef0123456789abcdef",
+  SIGNING_KEY: JSON.stringify(
+    generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
+  ),
+  SEALING_SECRET: "0123456789abcdef0123456789abcdef",
+  LOGIN_SECRET: "what the provider gave",
+  REPORT_SECRET: "0123456789abcdef0123456789abcdef",
 };
 
 const guides = ["README.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].filter(
@@ -24,7 +31,7 @@ const blocks = guides.flatMap((guide) => {
 });
 
 test(`${blocks.length} configurations of ${guides.length} guides`, { timeout: 60_000 }, async () => {
-  assert.ok(blocks.length >= 15, `${blocks.length}`);
+  assert.ok(blocks.length >= 24, `${blocks.length}`);
   const fleet = await startFleet({
     documents: blocks.map(({ document }) => document),
     secrets: SECRETS,
