@@ -30,6 +30,7 @@ fn secrets() -> TestSecrets {
         ("KEY", key(Key::Ed25519)),
         ("OLD_KEY", key(Key::P256)),
         ("SEAL", SECRET.to_owned()),
+        ("NEW_SEAL", format!("another {SECRET}")),
         ("IDP", "what the provider knows".to_owned()),
         ("ADMIN", SECRET.to_owned()),
         ("MACHINE", SECRET.to_owned()),
@@ -1178,4 +1179,146 @@ fn mistakes_in_the_table_are_all_named() {
     ] {
         assert!(mistakes.contains(named), "{named} is not in\n{mistakes}");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn users_of_servers_without_openid() {
+    let user = "https://api.github.com/user";
+    let scene = Scene::with(
+        json!({ "token_claims": ["groups", "email"] }),
+        json!({ "profile": "github", "issuer": null, "anyone": null, "allowed_groups": ["acme"] }),
+    );
+    let client = scene.client(WEB);
+    let answer = |url: &str, body: Value| scene.world.answer(url, Ok((200, "application/json", &body.to_string())));
+    let attempt = |orgs: Value, emails: Value| {
+        let begun = scene.authorize(&client, WEB, &[]);
+        let begun = if begun.status == 200 { scene.answer(&begun, "allow") } else { begun };
+        let url = onward(&begun);
+        assert!(url.starts_with("https://github.com/login/oauth/authorize?"), "{url}");
+        let asked = Parameters::parse(url.split_once('?').expect("a query").1).expect("a form");
+        assert_eq!((asked.get("nonce"), asked.get("code_challenge_method")), (None, Some("S256")));
+        answer("https://github.com/login/oauth/access_token", json!({ "access_token": "gho", "token_type": "bearer" }));
+        answer(user, json!({ "id": 4711, "login": "ada", "email": "shown@evil.example" }));
+        answer("https://api.github.com/user/emails", emails);
+        answer("https://api.github.com/user/orgs", orgs);
+        scene.browse(callback(asked.get("state").expect("a state"), &[("code", "x")]))
+    };
+    let emails = json!([
+        { "email": "old@acme.example", "primary": false, "verified": true },
+        { "email": "ada@acme.example", "primary": true, "verified": true },
+    ]);
+    let refused = attempt(json!([{ "login": "other" }]), emails.clone());
+    assert_eq!(answered(&refused).get("error"), Some("access_denied"));
+    let back = attempt(json!([{ "login": "acme" }, { "login": "other" }]), emails);
+    let tokens = scene.redeem(&client, &code_of(&back).expect("a code")).json();
+    let claims =
+        text(&tokens, "access_token").split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).expect("it is"));
+    let claims: Value = serde_json::from_slice(&claims.expect("claims")).expect("JSON");
+    assert_eq!((text(&claims, "sub"), text(&claims, "email")), ("4711", "ada@acme.example"));
+    assert_eq!(claims["groups"], json!(["acme", "other"]));
+    assert_eq!(
+        scene.world.asked().last().map(|asked| asked.field("authorization").to_owned()),
+        Some("Bearer gho".to_owned())
+    );
+
+    let unverified = json!([{ "email": "ada@acme.example", "primary": true, "verified": false }]);
+    let back = attempt(json!([{ "login": "acme" }]), unverified);
+    let tokens = scene.redeem(&client, &code_of(&back).expect("a code")).json();
+    let claims =
+        text(&tokens, "access_token").split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).expect("it is"));
+    let claims: Value = serde_json::from_slice(&claims.expect("claims")).expect("JSON");
+    assert_eq!(claims.get("email"), None, "nobody says that it is hers");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn userinfo_adds_to_the_id_token_and_speaks_of_nobody_else() {
+    let userinfo = "https://login.example/me";
+    let scene = Scene::with(
+        json!({ "token_claims": ["groups"] }),
+        json!({ "userinfo_endpoint": userinfo, "anyone": null, "allowed_groups": ["tools"] }),
+    );
+    let client = scene.client(LOOPBACK);
+    for (said, error) in [
+        (json!({ "sub": "grace", "groups": ["tools"] }), Some("server_error")),
+        (json!({ "groups": ["tools"] }), Some("server_error")),
+        (json!({ "sub": "ada", "groups": ["others"] }), Some("access_denied")),
+        (json!({ "sub": "ada", "groups": "tools" }), None),
+        (json!({ "sub": "ada", "groups": ["tools"], "email_verified": false }), None),
+    ] {
+        scene.world.answer(userinfo, Ok((200, "application/json", &said.to_string())));
+        let begun = scene.answer(&scene.authorize(&client, LOOPBACK, &[]), "allow");
+        let back = scene.browse(scene.come_back(&begun));
+        assert_eq!(answered(&back).get("error"), error, "{said}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn clients_with_keys_of_their_own_at_a_url() {
+    let scene = Scene::new();
+    let keys = "https://client.example/jwks.json";
+    let document = |jwks_uri: &str| {
+        json!({
+            "client_id": DOCUMENT, "client_name": "Desk", "redirect_uris": [WEB],
+            "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": jwks_uri,
+        })
+    };
+    scene.world.document(DOCUMENT, Ok(&document("https://10.0.0.1/jwks").to_string()));
+    assert_eq!(scene.authorize(DOCUMENT, WEB, &[]).status, 400, "keys on a private host");
+    scene.world.document(DOCUMENT, Ok(&document(keys).to_string()));
+    scene.world.document(keys, Ok(&json!({ "keys": [Key::P256.public_jwk()] }).to_string()));
+    let code = scene.code(DOCUMENT, WEB, &[]);
+    let now = NOON;
+    let assertion = |key: Key, algorithm: JwsAlgorithm| {
+        let header = json!({ "alg": algorithm.as_str(), "kid": "p256" });
+        let claims = json!({ "iss": DOCUMENT, "sub": DOCUMENT, "aud": PUBLIC, "jti": key.name(), "exp": now + 60 });
+        token_with_header(&header.to_string(), &claims.to_string(), key, algorithm)
+    };
+    let redeem = |assertion: &str| {
+        scene.token(&[
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion),
+        ])
+    };
+    assert_eq!(scene.redeem(DOCUMENT, &code).status, 401, "without its key it is not the client");
+    assert_eq!(redeem(&assertion(Key::Ed25519, JwsAlgorithm::EdDsa)).status, 401, "another key");
+    scene.world.document(keys, Ok("not JSON"));
+    assert_eq!(redeem(&assertion(Key::P256, JwsAlgorithm::Es256)).status, 401, "keys that are none");
+    scene.world.document(keys, Ok(&json!({ "keys": [Key::P256.public_jwk()] }).to_string()));
+    assert_eq!(redeem(&assertion(Key::P256, JwsAlgorithm::Es256)).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn keys_and_secrets_rotate() {
+    let scene = Scene::with(json!({ "key_secrets": ["OLD_KEY"], "secrets": ["SEAL"] }), json!({}));
+    let (client, tokens) = scene.logged_in();
+    let rotated = |server: Value| Scene {
+        world: scene.world.clone(),
+        gateway: open_with(document(server, json!({})), &secrets()).expect("the document is right"),
+        cookies: RefCell::default(),
+        user: scene.user.clone(),
+    };
+    let after = rotated(json!({ "key_secrets": ["KEY", "OLD_KEY"], "secrets": ["NEW_SEAL", "SEAL"] }));
+    assert_eq!(after.use_it(&tokens), 200, "the old key is known");
+    let refreshed = after.refresh(&client, text(&tokens, "refresh_token"));
+    assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+    assert_eq!(after.use_it(&refreshed.json()), 200);
+    let later = rotated(json!({ "key_secrets": ["KEY"], "secrets": ["NEW_SEAL"] }));
+    assert_eq!(later.use_it(&tokens), 401, "and then it is not");
+    assert_eq!(later.refresh(&client, text(&refreshed.json(), "refresh_token")).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_clock_that_jumps_loses_nothing_for_good() {
+    let scene = Scene::new();
+    let (client, tokens) = scene.logged_in();
+    let second = scene.refresh(&client, text(&tokens, "refresh_token")).json();
+    scene.world.back(3600);
+    let again = scene.refresh(&client, text(&tokens, "refresh_token"));
+    assert_eq!(text(&again.json(), "refresh_token"), text(&second, "refresh_token"));
+    assert_eq!(scene.refresh(&client, text(&second, "refresh_token")).status, 200);
+    scene.world.pass(3600);
+    assert_eq!(scene.refresh(&client, text(&second, "refresh_token")).status, 400, "an hour later it is a theft");
 }

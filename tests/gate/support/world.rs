@@ -221,6 +221,12 @@ impl World {
         state.now = state.now.plus_seconds(seconds);
     }
 
+    /// Turns the clock back.
+    pub fn back(&self, seconds: u64) {
+        let mut state = self.0.borrow_mut();
+        state.now = UnixMillis(state.now.0 - seconds * 1000);
+    }
+
     pub fn time(&self) -> UnixMillis {
         self.0.borrow().now
     }
