@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -153,6 +154,51 @@ describe("the authorization server, at once and in the middle", { timeout: 180_0
       await scene.login();
       const registrations = scene.idp.requests.filter(({ path }) => path === "/reg");
       assert.equal(registrations.length, 1);
+    }),
+  );
+
+  test(
+    "documents of clients that redirect, are huge, slow or broken off are refused, and asked for no longer than a while",
+    { timeout: 60_000 },
+    withLogin({}, async (scene) => {
+      const server = createServer((request, response) => {
+        const own = `http://127.0.0.1:${server.address().port}`;
+        const document = JSON.stringify({
+          client_id: `${own}${request.url}`,
+          client_name: "A client",
+          redirect_uris: ["http://127.0.0.1:9/callback"],
+        });
+        if (request.url === "/redirect") return response.writeHead(302, { location: `${own}/good` }).end();
+        response.setHeader("content-type", "application/json");
+        if (request.url === "/huge")
+          return response.end(document.replace("}", `,"x":"${"x".repeat(10_000_000)}"}`));
+        if (request.url === "/broken") {
+          response.write(document.slice(0, 20));
+          return setTimeout(() => response.destroy(), 100);
+        }
+        if (request.url === "/slow") return response.write(document.slice(0, 20));
+        if (request.url === "/good") return response.end(document);
+        response.setHeader("content-type", "text/html");
+        response.end(document);
+      });
+      await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+      try {
+        const ask = async (path) => {
+          const begun = Date.now();
+          const id = `http://127.0.0.1:${server.address().port}${path}`;
+          const response = await fetch(scene.authorization(id).target, { redirect: "manual" });
+          return { status: response.status, seconds: (Date.now() - begun) / 1000 };
+        };
+        assert.equal((await ask("/good")).status, 200);
+        for (const path of ["/redirect", "/huge", "/broken", "/html", "/slow"]) {
+          const { status, seconds } = await ask(path);
+          assert.equal(status, 400, path);
+          assert.ok(seconds < 15, `${path} took ${seconds} s`);
+        }
+      } finally {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+      }
     }),
   );
 
