@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// `npx portcullis`: explains a decision, checks rules, decides a log again. The command itself is Rust, and the same code
-// as the Worker's; what it cannot do, asking a running MCP server what it has, is done here.
+// `npx portcullis`: explains a decision, checks rules, decides a log again, and walks a gateway as clients do. The command
+// itself is Rust, and the same code as the Worker's; what it cannot do, asking servers that run, is done here.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,6 +13,8 @@ const { fail, say } = await import("./lib/run.mjs");
 const { root, rust } = await import("./lib/tools.mjs");
 
 const HELP = `
+  portcullis doctor URL     walks a gateway as MCP clients do, and says which would fail and why (doctor --help)
+
   With \`check\`, --origin URL asks a running MCP server what it lists, instead of --list; --origin-header "Name: value"
   is sent along.
 `;
@@ -58,6 +60,11 @@ async function lists(url, headers) {
 }
 
 const args = process.argv.slice(2);
+if (args[0] === "doctor") {
+  const { doctor } = await import("./doctor/main.mjs");
+  await doctor(args.slice(1));
+  process.exit();
+}
 const origins = take(args, "--origin");
 const headers = Object.fromEntries(
   take(args, "--origin-header").map((field) => {

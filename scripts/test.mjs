@@ -127,6 +127,11 @@ const layers = {
     return counted(await watch(node, ["tests/conformance/run.mjs"]), PLAIN);
   },
 
+  doctor: async () => {
+    await build();
+    return counted(await watch(node, ["tests/doctor/run.mjs"]), PLAIN);
+  },
+
   deploy: async () => {
     await build();
     return commands([[node, ["scripts/deploy.mjs", "--dry-run"]]]);

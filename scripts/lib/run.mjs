@@ -7,9 +7,9 @@ export function say(text) {
 }
 
 /** Ends with a message and no stack: the user's next step is in the message. */
-export function fail(text) {
+export function fail(text, code = 1) {
   process.stderr.write(`portcullis: ${text}\n`);
-  process.exit(1);
+  process.exit(code);
 }
 
 /** Runs a program to its end; its output goes to ours, and where it `asks`, our input to it. Throws where it fails. */

@@ -138,7 +138,7 @@ export async function startLogin({
   origin: givenOrigin,
 } = {}) {
   const port = ports?.gateway ?? (await freePort());
-  const url = `http://127.0.0.1:${port}`;
+  const url = changes.public_url ?? `http://127.0.0.1:${port}`;
   const path = server.path ?? "";
   const idp = await startLoginProvider({
     redirectUri: `${url}${path}/callback`,
@@ -151,6 +151,7 @@ export async function startLogin({
     AS_SECRET: secret() + secret(),
     IDP_SECRET: idp.client.secret,
     ADMIN_SECRET: secret() + secret(),
+    DOCTOR_SECRET: secret() + secret(),
     ...secrets,
   };
   const table = {

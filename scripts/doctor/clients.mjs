@@ -1,0 +1,50 @@
+// What popular clients do on their way in, as their published code or documentation has it (2026-11), and so which step of
+// the walk each depends on.
+//
+// `registration`: the ways in which a client can become known. `browser`: its requests come from a web page.
+const ALL = [
+  "reach",
+  "challenge",
+  "resource",
+  "server",
+  "keys",
+  "registration",
+  "authorize",
+  "token",
+  "probe",
+  "call",
+];
+
+const client = (name, { registration = ["document", "dynamic"], browser = false } = {}) => ({
+  name,
+  registration,
+  browser,
+  steps: browser ? [...ALL, "browser"] : ALL,
+});
+
+export const CLIENTS = [
+  client("Claude"),
+  client("ChatGPT"),
+  client("VS Code"),
+  client("Cursor", { registration: ["dynamic"] }),
+  client("Copilot CLI", { registration: ["dynamic"] }),
+  client("Inspector", { registration: ["dynamic"] }),
+  client("Inspector, pages", { registration: ["dynamic"], browser: true }),
+  client("mcp-remote", { registration: ["dynamic"] }),
+  client("TypeScript SDK"),
+  client("Python SDK"),
+];
+
+export const STEPS = {
+  reach: "reached",
+  challenge: "told to log in",
+  resource: "resource metadata",
+  server: "server metadata",
+  keys: "keys",
+  registration: "registered",
+  authorize: "sent to log in",
+  token: "gets a token",
+  probe: "eras",
+  call: "calls",
+  browser: "from a page",
+};

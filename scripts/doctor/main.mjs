@@ -1,0 +1,103 @@
+// `npx portcullis doctor URL`: would clients find their way in? A table of clients and steps, and for each thing that is wrong
+// the reason and the cure.
+import { parseArgs, styleText } from "node:util";
+import { fail } from "../lib/run.mjs";
+import { CLIENTS, STEPS } from "./clients.mjs";
+import { walk } from "./walk.mjs";
+
+const USAGE = `portcullis doctor URL [--token-from NAME] [--page ORIGIN] [--json]
+
+  Walks the endpoint as Claude, ChatGPT, VS Code, Cursor, Copilot CLI, the Inspector, mcp-remote and the SDKs do, up to
+  where a person would log in: the challenge, metadata of resource and authorization server, keys, registration, PKCE,
+  both eras' first requests. Ends with 1 where a client would fail, with 2 where it cannot be run.
+
+  --token-from NAME   goes on with the access token in the environment variable NAME: calls, and the origin server
+  --page ORIGIN       also as a page of that web origin, as http://localhost:6274 of the Inspector
+  --json              findings and verdicts as JSON
+`;
+
+const options = {
+  "token-from": { type: "string" },
+  page: { type: "string" },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+};
+
+/** Whether a finding stops or hinders a client. */
+function concerns(finding, client) {
+  if (finding.clients) return finding.clients.includes(client.name);
+  if (!client.steps.includes(finding.step)) return false;
+  // A server that knows clients by their documents alone.
+  return finding.without === undefined || !client.registration.includes(finding.without);
+}
+
+/** For each client and step: `ok`, `warning`, `error`, or nothing where it does not come that far. */
+export function verdicts(findings) {
+  return CLIENTS.map((client) => {
+    let stopped = false;
+    const steps = Object.keys(STEPS).map((step) => {
+      if (!client.steps.includes(step) || stopped) return [step, undefined];
+      const own = findings.filter((finding) => finding.step === step && concerns(finding, client));
+      if (own.some(({ level }) => level === "error")) {
+        stopped = true;
+        return [step, "error"];
+      }
+      return [step, own.length > 0 ? "warning" : "ok"];
+    });
+    return { client: client.name, fails: stopped, steps: Object.fromEntries(steps) };
+  });
+}
+
+const paint = (style, text) => styleText(style, text, { stream: process.stdout });
+const SIGNS = { ok: ["green", "✓"], warning: ["yellow", "!"], error: ["red", "✗"] };
+
+function table(rows) {
+  const width = Math.max(...CLIENTS.map(({ name }) => name.length));
+  const names = Object.values(STEPS);
+  const lines = names.map((name, at) => `${" ".repeat(width + 4)}${"│ ".repeat(at)}┌ ${name}`);
+  for (const { client, steps } of rows) {
+    const signs = Object.values(steps).map((verdict) => (verdict ? paint(...SIGNS[verdict]) : "·"));
+    lines.push(`  ${client.padEnd(width)}  ${signs.join(" ")}`);
+  }
+  return lines.join("\n");
+}
+
+export async function doctor(args) {
+  let parsed;
+  try {
+    parsed = parseArgs({ args, allowPositionals: true, options });
+  } catch (error) {
+    fail(`${error.message}\n\n${USAGE}`, 2);
+  }
+  const { values, positionals } = parsed;
+  if (values.help) return process.stdout.write(USAGE);
+  const [url, ...more] = positionals;
+  if (url === undefined || more.length > 0) fail(`one URL is needed\n\n${USAGE}`, 2);
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) fail(`${url} is no http or https URL`, 2);
+  const token = values["token-from"] && process.env[values["token-from"]];
+  if (values["token-from"] && !token) fail(`the environment variable ${values["token-from"]} is not set`, 2);
+
+  const progress = process.stderr.isTTY && !values.json;
+  const onStep = (what) => progress && process.stderr.write(`\r\u001b[K  looking at ${what} …`);
+  const { findings, facts } = await walk(url, { token, webOrigin: values.page, onStep });
+  if (progress) process.stderr.write("\r\u001b[K");
+  const rows = verdicts(findings);
+  const failing = rows.filter(({ fails }) => fails).map(({ client }) => client);
+  if (values.json) {
+    process.stdout.write(`${JSON.stringify({ url, facts, findings, clients: rows }, undefined, 2)}\n`);
+  } else {
+    process.stdout.write(`\n  ${paint("bold", url)}\n\n${table(rows)}\n\n`);
+    for (const { level, id, what, cure } of findings) {
+      const [style, sign] = SIGNS[level];
+      process.stdout.write(`  ${paint(style, `${sign} ${what}`)}  (${id})\n      ${cure}\n`);
+    }
+    const end =
+      failing.length === 0
+        ? "every client that is known here finds its way in"
+        : `${failing.join(", ")}: would fail`;
+    process.stdout.write(`${findings.length > 0 ? "\n" : ""}  ${end}\n`);
+    if (!token)
+      process.stdout.write("  What comes after the login was not looked at: --token-from names a token.\n");
+  }
+  process.exitCode = failing.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,310 @@
+// Gateways with one thing wrong each: a real one behind a proxy that spoils its answers, and some that are none. `named` is
+// what the doctor has to find; `failing` false where it is only a warning.
+import { createServer as createTlsServer } from "node:https";
+
+/** Spoils the answers to one path: `change` gets `{ status, headers, body }` and returns what is sent. */
+const at = (path, change) => (request, answer) => (request.path === path ? change(answer, request) : answer);
+const field = (name, value) => (answer) => {
+  const headers = { ...answer.headers };
+  if (value === undefined) delete headers[name];
+  else headers[name] = typeof value === "function" ? value(headers[name] ?? "") : value;
+  return { ...answer, headers };
+};
+const json = (change) => (answer) => {
+  const document = JSON.parse(answer.body);
+  return { ...answer, body: JSON.stringify(change(document) ?? document) };
+};
+const status = (code) => (answer) => ({ ...answer, status: code });
+const answerWith = (code, headers, body) => () => ({ status: code, headers, body });
+
+const MCP = "/mcp";
+const PRM = "/.well-known/oauth-protected-resource/mcp";
+const PRM_ROOT = "/.well-known/oauth-protected-resource";
+const AS = "/.well-known/oauth-authorization-server";
+const OIDC = "/.well-known/openid-configuration";
+const JWKS = "/jwks";
+
+const all =
+  (...changes) =>
+  (request, answer) =>
+    changes.reduce((spoiled, change) => change(request, spoiled), answer);
+const both = (change) => all(at(PRM, change), at(PRM_ROOT, change));
+const server = (change) => all(at(AS, json(change)), at(OIDC, json(change)));
+const post = (change) =>
+  at(MCP, (answer, request) => (request.method === "POST" ? change(answer, request) : answer));
+
+export const FAULTS = [
+  {
+    name: "open to everybody",
+    named: "open",
+    spoil: post(answerWith(200, { "content-type": "application/json" }, "{}")),
+  },
+  { name: "403 instead of 401", named: "not-401", spoil: post(status(403)) },
+  { name: "400 instead of 401", named: "not-401", spoil: post(status(400)) },
+  { name: "no challenge", named: "no-challenge", spoil: at(MCP, field("www-authenticate", undefined)) },
+  {
+    name: "a Basic challenge",
+    named: "other-scheme",
+    spoil: at(MCP, field("www-authenticate", 'Basic realm="x"')),
+  },
+  {
+    name: "no resource_metadata",
+    named: "no-resource-metadata",
+    failing: false,
+    spoil: at(MCP, field("www-authenticate", 'Bearer scope="mcp:tools"')),
+  },
+  {
+    name: "a relative resource_metadata",
+    named: "resource-metadata-relative",
+    spoil: at(MCP, field("www-authenticate", `Bearer resource_metadata="${PRM}"`)),
+  },
+  {
+    name: "resource_metadata of another scheme",
+    named: "resource-metadata-elsewhere",
+    spoil: at(
+      MCP,
+      field("www-authenticate", (value) => value.replace("http://", "https://")),
+    ),
+  },
+  {
+    name: "an error in the first challenge",
+    named: "challenge-error",
+    failing: false,
+    spoil: at(
+      MCP,
+      field("www-authenticate", (value) => `${value}, error="invalid_token"`),
+    ),
+  },
+  {
+    name: "a page instead of the 401's body",
+    named: "body-not-json",
+    failing: false,
+    spoil: post((answer) => ({ ...answer, body: "<h1>401</h1>" })),
+  },
+  { name: "resource metadata is not there", named: "resource-metadata-missing", spoil: at(PRM, status(404)) },
+  { name: "resource metadata behind a login", named: "resource-metadata-missing", spoil: both(status(302)) },
+  {
+    name: "resource metadata as text",
+    named: "resource-metadata-type",
+    spoil: both(field("content-type", "text/plain")),
+  },
+  {
+    name: "a slash at the end of resource",
+    named: "resource-slash",
+    spoil: both(json((it) => ({ ...it, resource: `${it.resource}/` }))),
+  },
+  {
+    name: "http instead of https in resource",
+    named: "resource-differs",
+    spoil: both(json((it) => ({ ...it, resource: it.resource.replace("http:", "https:") }))),
+  },
+  {
+    name: "no authorization server",
+    named: "no-authorization-server",
+    spoil: both(json((it) => ({ ...it, authorization_servers: [] }))),
+  },
+  {
+    name: "an issuer that is no URL",
+    named: "issuer-form",
+    spoil: both(json((it) => ({ ...it, authorization_servers: ["acme"] }))),
+  },
+  {
+    name: "no tokens in fields",
+    named: "bearer-methods",
+    spoil: both(json((it) => ({ ...it, bearer_methods_supported: ["body"] }))),
+  },
+  {
+    name: "scopes that differ",
+    named: "scopes-differ",
+    failing: false,
+    spoil: both(json((it) => ({ ...it, scopes_supported: ["other"] }))),
+  },
+  {
+    name: "no metadata of the authorization server",
+    named: "no-server-metadata",
+    spoil: all(at(AS, status(404)), at(OIDC, status(404))),
+  },
+  {
+    name: "a slash at the end of issuer",
+    named: "issuer-slash",
+    spoil: server((it) => ({ ...it, issuer: `${it.issuer}/` })),
+  },
+  {
+    name: "another issuer",
+    named: "issuer-differs",
+    spoil: server((it) => ({ ...it, issuer: "https://login.example" })),
+  },
+  {
+    name: "two documents that disagree",
+    named: "metadata-disagree",
+    failing: false,
+    spoil: at(
+      OIDC,
+      json((it) => ({ ...it, token_endpoint: `${it.token_endpoint}2` })),
+    ),
+  },
+  {
+    name: "no PKCE in the metadata",
+    named: "no-pkce",
+    spoil: server((it) => ({ ...it, code_challenge_methods_supported: undefined })),
+  },
+  {
+    name: "plain PKCE alone",
+    named: "no-s256",
+    spoil: server((it) => ({ ...it, code_challenge_methods_supported: ["plain"] })),
+  },
+  {
+    name: "no way to register",
+    named: "no-registration",
+    spoil: server((it) => ({
+      ...it,
+      registration_endpoint: undefined,
+      client_id_metadata_document_supported: false,
+    })),
+  },
+  {
+    name: "metadata documents alone",
+    named: "no-dynamic-registration",
+    spoil: server((it) => ({ ...it, registration_endpoint: undefined })),
+    only: ["Cursor", "mcp-remote"],
+  },
+  {
+    name: "no public clients",
+    named: "no-public-clients",
+    spoil: server((it) => ({ ...it, token_endpoint_auth_methods_supported: ["client_secret_basic"] })),
+  },
+  {
+    name: "no token endpoint",
+    named: "no-token-endpoint",
+    spoil: server((it) => ({ ...it, token_endpoint: undefined })),
+  },
+  {
+    name: "an authorization endpoint in plain text",
+    named: "endpoint-not-https",
+    spoil: server((it) => ({ ...it, authorization_endpoint: "http://login.example/authorize" })),
+  },
+  {
+    name: "no refresh tokens",
+    named: "no-refresh",
+    failing: false,
+    spoil: server((it) => ({ ...it, grant_types_supported: ["authorization_code"] })),
+  },
+  {
+    name: "no iss in answers",
+    named: "no-iss",
+    failing: false,
+    spoil: server((it) => ({ ...it, authorization_response_iss_parameter_supported: undefined })),
+  },
+  { name: "keys are not there", named: "keys-unreachable", spoil: at(JWKS, status(500)) },
+  {
+    name: "no keys for signatures",
+    named: "no-keys",
+    spoil: at(
+      JWKS,
+      json((it) => ({ keys: it.keys.map((key) => ({ ...key, use: "enc" })) })),
+    ),
+  },
+  {
+    name: "a weak key",
+    named: "weak-key",
+    spoil: at(
+      JWKS,
+      json(() => ({
+        keys: [{ kty: "RSA", n: Buffer.alloc(128, 255).toString("base64url"), e: "AQAB", kid: "weak" }],
+      })),
+    ),
+  },
+  {
+    name: "a private key for everybody",
+    named: "private-key",
+    spoil: at(
+      JWKS,
+      json((it) => ({ keys: it.keys.map((key) => ({ ...key, d: "AAAA" })) })),
+    ),
+  },
+  {
+    name: "a token endpoint that answers with pages",
+    named: "token-endpoint-answer",
+    failing: false,
+    spoil: at("/token", answerWith(400, { "content-type": "text/html" }, "<h1>no</h1>")),
+  },
+  {
+    name: "404 for the modern probe",
+    named: "modern-probe",
+    spoil: at(MCP, (answer, request) =>
+      request.headers["mcp-method"] ? { ...answer, status: 404 } : answer,
+    ),
+  },
+  {
+    name: "404 for GET",
+    named: "get-probe",
+    spoil: at(MCP, (answer, request) => (request.method === "GET" ? { ...answer, status: 404 } : answer)),
+  },
+  {
+    name: "any page may call",
+    named: "foreign-origin",
+    spoil: at(MCP, (answer, request) =>
+      request.headers.origin?.includes("doctor") ? { ...answer, status: 200 } : answer,
+    ),
+  },
+  {
+    name: "no preflight",
+    named: "no-cors",
+    page: true,
+    spoil: at(MCP, (answer, request) => (request.method === "OPTIONS" ? { ...answer, status: 405 } : answer)),
+    only: ["Inspector, pages"],
+  },
+  {
+    name: "a preflight without MCP's fields",
+    named: "cors-fields",
+    page: true,
+    spoil: at(MCP, field("access-control-allow-headers", "content-type")),
+    only: ["Inspector, pages"],
+  },
+  {
+    name: "a clock that is wrong",
+    named: "clock",
+    failing: false,
+    spoil: at(MCP, field("date", new Date(Date.now() - 3_600_000).toUTCString())),
+  },
+  {
+    name: "a redirect to another place",
+    named: "redirect",
+    spoil: post(answerWith(308, { location: "/mcp/" }, "")),
+  },
+  {
+    name: "redirects for ever",
+    named: "redirect-loop",
+    spoil: (_request, _answer) => ({ status: 307, headers: { location: "/mcp" }, body: "" }),
+  },
+  { name: "a configuration that is not valid", named: "closed", spoil: at(MCP, status(503)) },
+  {
+    name: "a site that is no gateway",
+    named: "not-a-gateway",
+    spoil: () => ({ status: 200, headers: { "content-type": "text/html" }, body: "<h1>Welcome</h1>" }),
+  },
+  { name: "a path that is not there", named: "not-found", spoil: at(MCP, status(404)) },
+  { name: "no answer at all", named: "timeout", spoil: () => undefined },
+  { name: "nothing listens", named: "unreachable", url: () => "http://127.0.0.1:1/mcp" },
+  { name: "plain HTTP beyond this machine", named: "not-https", url: () => "http://gateway.invalid/mcp" },
+  { name: "a token of somebody else's", named: "token-refused", token: "nonsense" },
+  {
+    name: "an origin server that is down",
+    named: "origin-down",
+    token: true,
+    spoil: at(MCP, (answer, request) =>
+      request.headers.authorization ? { ...answer, status: 502 } : answer,
+    ),
+  },
+  { name: "a certificate that has expired", named: "tls", tls: "expired" },
+];
+
+/** A server with a certificate of its own making: nobody trusts it, and its time is over. */
+export async function startTls({ key, cert }) {
+  const tls = createTlsServer({ key, cert }, (_request, response) => response.end());
+  await new Promise((resolve) => tls.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `https://localhost:${tls.address().port}/mcp`,
+    close: () => new Promise((resolve) => tls.close(resolve)),
+  };
+}
