@@ -131,13 +131,17 @@ impl Recipient {
         // Whatever a stream that was opened with GET carries was asked for elsewhere, lists among it. Only the old era has
         // such streams, and a server that does not look at versions has them for everybody.
         let stream = self.method == Method::Get && head.is_event_stream();
-        let good = (200..300).contains(&head.status) && !matches!(head.status, 202 | 204 | 205);
-        if !good {
+        // These have no body, and must have none.
+        if matches!(head.status, 204 | 205 | 304) {
             return None;
         }
+        // Whatever it calls itself: a list under another status is one to a client that reads it, and a name that stood in
+        // for another may be in any answer.
+        let good = (200..300).contains(&head.status);
         let keep_as = self.keep_as.clone().filter(|_| head.status == 200 && !head.is_event_stream());
-        let judged = self.policy.is_some() && (self.lists || stream) || keep_as.is_some();
-        let rewritten = stream && self.sessions.is_some();
+        let readable = head.is_event_stream() || head.is_json() || head.status == 200;
+        let judged = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
+        let rewritten = good && stream && self.sessions.is_some();
         // Names that stood in for others may come back over any of them.
         let streams = head.is_event_stream() || head.fields.get("content-length").is_none();
         let restore = (self.decoys || stream && self.policy.is_some()).then(Restore::default);
@@ -146,6 +150,8 @@ impl Recipient {
                 inner: Inner::Plain(streams),
                 kept: None,
                 restore: Some(restore),
+                may_be_empty: true,
+                begun: false,
             });
         }
         let edits = Edits { paged: self.paged, ..Edits::default() };
@@ -153,9 +159,11 @@ impl Recipient {
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
         Some(if head.is_event_stream() {
-            BodyFilter { inner: Inner::Events(Box::new(SseFilter::new(judge, endpoint))), kept, restore }
+            let inner = Inner::Events(Box::new(SseFilter::new(judge, endpoint)));
+            BodyFilter { inner, kept, restore, may_be_empty: true, begun: false }
         } else {
-            BodyFilter { inner: Inner::Json(Box::new(ListFilter::new(judge, edits))), kept, restore }
+            let inner = Inner::Json(Box::new(ListFilter::new(judge, edits)));
+            BodyFilter { inner, kept, restore, may_be_empty: head.status != 200, begun: false }
         })
     }
 
@@ -229,6 +237,10 @@ impl Judge for ListJudge {
         }
     }
 
+    fn mark(&self) -> Option<&'static str> {
+        self.policy.as_ref().filter(|policy| policy.step_up_in_lists == StepUpInLists::Mark).map(|_| STEP_UP)
+    }
+
     fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool {
         // All pages of a list have one scope (T31), and this one does not know the others.
         self.depends || (paged && self.policy.as_ref().is_some_and(|policy| policy.depends_on_caller(kind)))
@@ -240,6 +252,9 @@ pub struct BodyFilter {
     inner: Inner,
     kept: Option<Kept>,
     restore: Option<Restore>,
+    /// An answer of its status needs no body.
+    may_be_empty: bool,
+    begun: bool,
 }
 
 /// A body as it came, to be kept where it turns out that it may be.
@@ -270,6 +285,7 @@ impl BodyFilter {
     /// [`Unfit`]: then nothing more may go on.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
         let mut out = Vec::with_capacity(bytes.len());
+        self.begun |= !bytes.is_empty();
         if let Some(kept) = &mut self.kept {
             kept.body.extend_from_slice(bytes);
         }
@@ -291,6 +307,7 @@ impl BodyFilter {
         match &mut self.inner {
             // What an event stream leaves unfinished is no event, and its reader forgets it.
             Inner::Events(_) | Inner::Plain(_) => {}
+            Inner::Json(_) if self.may_be_empty && !self.begun => {}
             Inner::Json(filter) => filter.finish(&mut out)?,
         }
         Ok(self.restored(out, true))

@@ -29,6 +29,15 @@ pub struct InboundHead {
 }
 
 impl InboundHead {
+    /// Whether the body says that it is JSON, of whatever kind.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.fields.get("content-type").is_some_and(|media_type| {
+            let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            media_type == "application/json" || media_type.ends_with("+json")
+        })
+    }
+
     /// Whether the body is a stream of events, which must not be buffered or held to one deadline.
     #[must_use]
     pub fn is_event_stream(&self) -> bool {

@@ -38,6 +38,10 @@ impl CachedList {
     #[must_use]
     pub fn of(body: &[u8], now: UnixMillis) -> Option<Self> {
         let response = strict_json::parse(body).ok()?;
+        // What is no whole answer to one request is nobody else's.
+        if response.get("id").is_none_or(Value::is_null) || response.get("error").is_some() {
+            return None;
+        }
         let result = response.get("result")?;
         if result.get("cacheScope").and_then(Value::as_str) != Some("public") {
             return None;
@@ -67,8 +71,18 @@ pub fn name(inspected: &Inspected, resource: &Resource) -> Option<String> {
         return None;
     }
     let fields = &admitted.head().fields;
+    // A server may answer each path below the resource, each query and each argument in a field with a list of its own.
+    let parameters: String = fields
+        .iter()
+        .filter(|(name, _)| name.starts_with("mcp-param-"))
+        .map(|(name, value)| format!("{name}:{value}\n"))
+        .collect();
     let mut hash = Sha256::new();
     for part in [
+        admitted.path().as_str(),
+        admitted.query().map_or("\0", |query| query),
+        fields.get("accept").unwrap_or_default(),
+        parameters.as_str(),
         resource.identifier.as_str(),
         &resource.origin.url.to_string(),
         resource.origin.service.as_deref().unwrap_or_default(),
@@ -162,6 +176,11 @@ impl ListCache {
     /// Keeps a list, or that there is none to keep.
     pub fn keep(&mut self, name: String, list: Option<CachedList>, now: UnixMillis) -> Option<Rc<CachedList>> {
         let size = list.as_ref().map_or(0, |list| list.body.len()) + name.len() + 128;
+        if let Some(old) = self.lists.remove(&name) {
+            let readings: usize = old.readings.iter().map(|(_, reading)| Self::reading_size(reading)).sum();
+            let list = old.list.map_or(0, |list| list.body.len()) + name.len() + 128;
+            self.bytes = self.bytes.saturating_sub(readings + list);
+        }
         self.make_room(size);
         let until = list.as_ref().map_or(now.plus_seconds(UNCACHED_LIST_SECONDS), |list| UnixMillis(list.until));
         let list = list.filter(|list| list.body.len() <= CACHED_LIST_BYTES).map(Rc::new);
@@ -172,14 +191,22 @@ impl ListCache {
 
     /// Keeps what a reader may see of a list that is kept.
     pub fn keep_reading(&mut self, name: &str, caller: &Caller, reading: &Rc<Reading>) {
-        let size = reading.text.len() + 1024;
-        self.make_room(size);
+        let size = Self::reading_size(reading);
+        // One that does not fit beside what is there is made anew each time.
+        if self.bytes + size > CACHED_LISTS_BYTES {
+            return;
+        }
         let Some(kept) = self.lists.get_mut(name) else { return };
         if kept.readings.len() >= CACHED_LIST_READINGS {
-            kept.readings.remove(0);
+            let (_, oldest) = kept.readings.remove(0);
+            self.bytes = self.bytes.saturating_sub(Self::reading_size(&oldest));
         }
         kept.readings.push((caller.clone(), Rc::clone(reading)));
         self.bytes += size;
+    }
+
+    fn reading_size(reading: &Reading) -> usize {
+        reading.text.len() + 1024
     }
 
     /// Forgets everything where that is too much: what is left of it is asked for again.

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::limits::{JSON_DEPTH, LIST_BYTES, LIST_ITEM_BYTES};
-use crate::mcp::members::{Member, object_member, text_member};
+use crate::mcp::members::{Member, members_but, object_member, text_member};
 use crate::policy::operation::Kind;
 
 /// What becomes of an item.
@@ -23,6 +23,11 @@ pub enum Fate {
 pub trait Judge {
     /// The fate of the item of that name or URI.
     fn judge(&mut self, kind: Kind, name: &str) -> Fate;
+
+    /// The member of `_meta` with which it marks items, where it does.
+    fn mark(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Whether the list so far could have been another for another caller; `paged` where it is one page of several.
     fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool;
@@ -469,7 +474,11 @@ impl<J: Judge> ListFilter<J> {
                 let name = text_member(&item, key).ok_or(Unfit::Item)?;
                 let item = match self.judge.judge(kind, &name) {
                     Fate::Drop => None,
-                    Fate::Keep => Some(item),
+                    // A mark of its server's own would pass for ours.
+                    Fate::Keep => match self.judge.mark() {
+                        Some(mark) => Some(with_meta(item, mark, None).ok_or(Unfit::Item)?),
+                        None => Some(item),
+                    },
                     Fate::Mark(name, value) => Some(marked(item, name, &value).ok_or(Unfit::Item)?),
                 };
                 if let Some(item) = item {
@@ -486,17 +495,29 @@ fn quoted(name: &str) -> Vec<u8> {
     serde_json::to_vec(name).unwrap_or_default()
 }
 
-/// An item with one more member of its `_meta`.
-fn marked(mut item: Vec<u8>, name: &str, value: &str) -> Option<Vec<u8>> {
-    let member = format!("\"{name}\":{value}");
-    let (range, text) = match object_member(&item, "_meta")? {
-        Member::Absent => {
+/// An item whose `_meta` has this member, and no other of that name: what its server says under it is not believed.
+fn marked(item: Vec<u8>, name: &str, value: &str) -> Option<Vec<u8>> {
+    with_meta(item, name, Some(value))
+}
+
+/// An item with a member of its `_meta` set, or taken away.
+fn with_meta(mut item: Vec<u8>, name: &str, value: Option<&str>) -> Option<Vec<u8>> {
+    let member = value.map(|value| format!("\"{name}\":{value}"));
+    let found = object_member(&item, "_meta")?;
+    let (range, text) = match (found, member) {
+        (Member::Absent | Member::Null(_) | Member::Empty(_), None) => return Some(item),
+        (Member::Absent, Some(member)) => {
             let end = item.iter().rposition(|byte| *byte == b'}')?;
             (end..end, format!(",\"_meta\":{{{member}}}"))
         }
-        Member::Null(at) => (at..at + 4, format!("{{{member}}}")),
-        Member::Object(at) => (at + 1..at + 1, format!("{member},")),
-        Member::Empty(at) => (at + 1..at + 1, member),
+        (Member::Null(at), Some(member)) => (at..at + 4, format!("{{{member}}}")),
+        (Member::Empty(at), Some(member)) => (at + 1..at + 1, member),
+        (Member::Object(at, length), member) => {
+            let meta = item.get(at..at + length)?;
+            let kept = members_but(meta, name)?;
+            let all: Vec<String> = member.into_iter().chain(kept).collect();
+            (at..at + length, format!("{{{}}}", all.join(",")))
+        }
     };
     item.splice(range, text.into_bytes());
     Some(item)

@@ -198,8 +198,8 @@ pub enum Member {
     Absent,
     /// It is `null`, and begins there.
     Null(usize),
-    /// It begins there.
-    Object(usize),
+    /// It begins there, and has so many bytes.
+    Object(usize, usize),
     /// It begins there, and has no members.
     Empty(usize),
 }
@@ -215,7 +215,17 @@ pub fn object_member(object: &[u8], name: &str) -> Option<Member> {
         return Some(Member::Null(at));
     }
     let inside = raw.get().strip_prefix('{')?;
-    Some(if inside.trim_start().starts_with('}') { Member::Empty(at) } else { Member::Object(at) })
+    let empty = inside.trim_start().starts_with('}');
+    Some(if empty { Member::Empty(at) } else { Member::Object(at, raw.get().len()) })
+}
+
+/// The members of `object` as they stand there, but for those of one name.
+#[must_use]
+pub fn members_but(object: &[u8], name: &str) -> Option<Vec<String>> {
+    let members: BTreeMap<String, &RawValue> =
+        BTreeMap::deserialize(&mut serde_json::Deserializer::from_slice(object)).ok()?;
+    let kept = members.into_iter().filter(|(other, _)| other != name);
+    kept.map(|(other, raw)| Some(format!("{}:{}", serde_json::to_string(&other).ok()?, raw.get()))).collect()
 }
 
 /// Looks at a value for its form: no repeated members, no deep nesting.

@@ -506,6 +506,8 @@ export class Exchange {
     const { readable, writable } = new IdentityTransformStream();
     const way = { cancel, abandoned: false };
     const ended = pump(body, writable, idle, way);
+    // Whoever reads this may hold what it reads: the next write, which would notice, can be far.
+    if (cancel) this.#leave = () => way.stop("gone");
     // Otherwise the platform is done with the request as soon as its answer begins, and nobody hears of how it ends.
     this.#context.waitUntil(ended);
     readable.abandon = () => {
@@ -528,6 +530,7 @@ async function pump(body, writable, idle, way) {
     cut ??= why;
     reader.cancel(why).catch(() => {});
   };
+  way.stop = stop;
   const limit = idle > 0 ? new Limit(idle, () => stop("idle")) : undefined;
   let gone = false;
   writer.closed.catch(() => {

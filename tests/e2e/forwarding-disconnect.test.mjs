@@ -11,6 +11,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startOrigin } from "../../examples/origin/server.mjs";
 import { chunked, eventually, headOf } from "./support/http.mjs";
+import { modern } from "./support/policy.mjs";
 import { LEGACY, MODERN, startScene } from "./support/scene.mjs";
 
 const SOON = 2_000;
@@ -169,6 +170,36 @@ describe("while the answer streams", () => {
     socket.resetAndDestroy();
     await cancelled();
   });
+
+  for (const [what, size] of [
+    ["is held back", 100],
+    ["has begun", 100_000],
+  ]) {
+    test(`a modern caller that leaves while a list ${what} cancels its request`, PATIENCE, async () => {
+      const rules = await startScene({ resource: { rules: [{ effect: "allow", tools: ["*"] }] } });
+      try {
+        await rules.post();
+        rules.origin.reset((_request, response) => {
+          response.on("error", () => {});
+          response.writeHead(200, { "content-type": "application/json" });
+          response.write(`{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"x","d":"${"y".repeat(size)}`);
+        });
+        const { fields, body } = modern("tools/list");
+        const socket = connect(rules.gateway.directPort, "127.0.0.1");
+        socket.on("error", () => {}).resume();
+        socket.write(
+          headOf(rules.gateway, { method: "POST", fields: await rules.fields(fields), body }) + body,
+        );
+        await rules.origin.arrived();
+        await sleep(500);
+        assert.equal(rules.origin.only().cancelled, false);
+        socket.resetAndDestroy();
+        await eventually("the cancellation at the origin server", () => rules.origin.only().cancelled, SOON);
+      } finally {
+        await rules.close();
+      }
+    });
+  }
 
   test("a caller that stays gets everything", PATIENCE, async () => {
     const open = await streaming({ fields: MODERN });

@@ -101,6 +101,15 @@ fn an_admin_sees_more_and_a_mark_says_what_a_step_up_would_open() {
         assert_eq!(tools[at]["_meta"]["portcullis/step-up"], json!({ "scopes": ["files:write"] }));
     }
     assert_eq!(tools[2]["_meta"]["x"], json!(1));
+    // What the server says under that name is not believed, whichever way it writes it.
+    let forged = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[
+        {"name":"write_a","_meta":{"portcullis/step-up":{"scopes":["none"]},"x":1}},
+        {"name":"read_a","_meta":{"portcullis\/step\u002dup":{"scopes":["all"]},"y":[1, 2]}}]}}"#;
+    let reply = every_chunking(&marking, &message(Claims::good(), "tools/list", json!({})), JSON, forged);
+    assert_eq!(reply.body.matches("step").count(), 1, "{}", reply.body);
+    let tools = &reply.json()["result"]["tools"];
+    assert_eq!(tools[0]["_meta"], json!({ "portcullis/step-up": { "scopes": ["files:write"] }, "x": 1 }));
+    assert_eq!(tools[1]["_meta"], json!({ "y": [1, 2] }));
     assert!(!seen(&marking, scope("mcp:tools files:write")).body.contains("step-up"));
 }
 
@@ -240,10 +249,23 @@ fn public_lists_are_kept_and_filtered_for_each_reader() {
     assert_eq!(world.sent().len(), 4);
     world.call(&gateway, list("tools/list"));
     assert_eq!(world.sent().len(), 5, "the old era has no such word");
+    // Each path, query and argument in a field may have a list of its own.
+    for (at, request) in [
+        modern(Claims::good(), "tools/list", json!({})).field("mcp-param-region", "eu"),
+        modern(Claims::good(), "tools/list", json!({})).target("/mcp/tenant-b"),
+        modern(Claims::good(), "tools/list", json!({})).target("/mcp?org=2"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.call(&gateway, request);
+        assert_eq!(world.sent().len(), 6 + at);
+    }
+    let asked = world.sent().len();
     // It ends when its time is over.
     world.pass(40);
     ask(&gateway, Claims::good(), json!(7), json!({}));
-    assert_eq!(world.sent().len(), 6);
+    assert_eq!(world.sent().len(), asked + 1);
     // Nobody without the right gets it.
     assert_eq!(ask(&gateway, scope("other"), json!(8), json!({}))["error"]["code"], json!(403));
 }
@@ -256,6 +278,8 @@ fn lists_that_are_not_public_are_not_kept() {
         (result(r#","ttlMs":60000,"cacheScope":"private""#), JSON),
         (result(r#","ttlMs":60000"#), JSON),
         (result(r#","cacheScope":"public""#), JSON),
+        (result(r#","ttlMs":60000,"cacheScope":"public""#).replace("\"id\":7,", ""), JSON),
+        (result(r#","ttlMs":60000,"cacheScope":"public""#).replace("\"id\":7,", "\"id\":7,\"error\":{},"), JSON),
         (result(r#","ttlMs":0,"cacheScope":"public""#), JSON),
         (result(r#","ttlMs":"60000","cacheScope":"public""#), JSON),
         (format!("data: {}\n\n", result(r#","ttlMs":60000,"cacheScope":"public""#)), EVENTS),

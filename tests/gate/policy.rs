@@ -426,6 +426,31 @@ fn where_any_name_passes_a_hidden_one_gets_the_servers_own_words() {
     assert!(name != "secret_tool" && body.contains("Tool secret_tool not found"), "{body}");
     let (name, _, body, ..) = ask(message(Claims::good(), "resources/read", json!({ "uri": "a:secret" })), 5);
     assert!(name != "a:secret" && body.contains("Tool a:secret not found"), "{body}");
+    // Nor by another status.
+    for status in [202, 400, 404, 409] {
+        let told = |name: &str| {
+            let world = World::new();
+            world.origin(Ok((status, &[("content-type", "text/plain")])));
+            let request = call(Claims::good(), name);
+            world.call(&gateway, request.clone());
+            let sent = world.sent().pop().expect("something was asked for");
+            let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+            let asked = body["params"]["name"].as_str().expect("a name").to_owned();
+            world.origin_body(format!("Unknown tool: {asked}").as_bytes(), 3);
+            let reply = world.call(&gateway, request);
+            (reply.status, reply.body)
+        };
+        assert_eq!(told("secret_tool"), (status, "Unknown tool: secret_tool".to_owned()));
+        assert_eq!(told("not_a_tool"), (status, "Unknown tool: not_a_tool".to_owned()));
+        let world = World::new();
+        world.origin(Ok((status, &[("content-type", "application/json")])));
+        world.origin_body(b"{\"result\":{\"tools\":[{\"name\":\"secret_tool\"}]}}", 9);
+        let reply = world.call(&gateway, message(Claims::good(), "tools/list", json!({})));
+        assert!(!reply.body.contains("secret_tool"), "{status}");
+        world.origin_body(b"", 1);
+        let empty = world.call(&gateway, message(Claims::good(), "tools/list", json!({})));
+        assert_eq!((empty.status, empty.body.as_str()), (status, ""));
+    }
     // In lists it is not there, and a batch with it is refused whole.
     let world = World::new();
     world.origin_body(br#"{"id":7,"result":{"tools":[{"name":"secret_tool"},{"name":"b"}]}}"#, 9);

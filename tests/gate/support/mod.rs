@@ -120,6 +120,12 @@ impl Request {
         self
     }
 
+    /// The same, to another path or query.
+    pub fn target(mut self, target: &str) -> Self {
+        self.head.url = format!("{PUBLIC}{target}");
+        self
+    }
+
     pub fn bearer(self, token: &str) -> Self {
         self.field("authorization", &format!("Bearer {token}"))
     }
