@@ -159,7 +159,11 @@ for (const [name, era] of Object.entries(ERAS)) {
             [mark, mark, { ...mark, a: 1 }],
           );
           const token = await scene.token({ claims: { scope: "mcp:tools files:write" } });
-          assert.deepEqual((await scene.post({ token, ...era("tools/list") })).json().result.tools, tools);
+          // A mark of the server's own would pass for ours.
+          assert.deepEqual((await scene.post({ token, ...era("tools/list") })).json().result.tools, [
+            ...tools.slice(0, 3),
+            { name: "read", _meta: {} },
+          ]);
         },
         { step_up_in_lists: "mark" },
       ),
