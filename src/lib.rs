@@ -19,6 +19,7 @@ pub mod limits;
 pub mod mcp;
 pub mod oauth;
 pub mod observe;
+pub mod page;
 pub mod pipeline;
 pub mod policy;
 pub mod ports;

@@ -95,6 +95,11 @@ pub struct Document {
     #[deserr(default)]
     pub decision_log: Option<DecisionLogDocument>,
 
+    /// Shows what is behind the gateway, and how clients connect, at `/`: a page for browsers, JSON for the rest. Not where a
+    /// resource or public path is there. Default: `true`.
+    #[deserr(default)]
+    pub public_page: Option<bool>,
+
     /// What the log shows.
     #[deserr(default)]
     pub log: Option<LogDocument>,

@@ -66,6 +66,8 @@ pub struct Config {
     pub pseudonym_key: Vec<u8>,
     /// Requests that pass have no line in the log.
     pub log_refused_only: bool,
+    /// There is something to see at `/`.
+    pub face: bool,
 }
 
 /// Shortest secret that keys something.
@@ -182,6 +184,7 @@ impl Config {
             assertion_key,
             pseudonym_key,
             log_refused_only,
+            face: document.public_page.unwrap_or(true),
         })
     }
 

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 
 use crate::authorization_server::endpoint::EndpointRequest;
 use crate::authorization_server::serve::KnownProvider;
-use crate::config::{Config, IssuerKeys, Mistakes, Secrets};
+use crate::config::{Config, IssuerKeys, Mistakes, Resource, Secrets};
 use crate::forward::answer::{Awaited, BodyFilter};
 use crate::forward::assertion;
 use crate::forward::response::{InboundHead, judge};
@@ -31,6 +31,7 @@ use crate::policy;
 use crate::policy::limit::Limit;
 use crate::ports::OriginFailure;
 use crate::rejection::{Dependency, TokenError};
+use crate::resource::face::{self, face};
 use crate::resource::route::route;
 use crate::respond::{self, Answer};
 use crate::time::UnixMillis;
@@ -205,6 +206,12 @@ impl Gateway {
                     let answer = respond::own(204, fields, String::new(), trail, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("preflight")))
                 }
+                Routed::Face(method, page) => {
+                    let keys = |resource: &Resource| self.keys_of(resource, now);
+                    let (status, fields, body) = face(&self.config, method, page, &keys);
+                    let answer = respond::own(status, fields, body, trail, &self.config);
+                    Ok(Step::Answer(answer, Reason::Served("public_document")))
+                }
                 Routed::AuthorizationServer(request) => Ok(Step::NeedServer(Box::new(request))),
                 Routed::Public(request) => self.permitted(policy::open(request), trail, now),
                 Routed::Resource(request) => self.authenticate(request, trail, now),
@@ -212,6 +219,19 @@ impl Gateway {
         };
         let step = step();
         self.or_refuse(step, trail)
+    }
+
+    /// What the public may know of the keys of a resource's issuers.
+    fn keys_of(&self, resource: &Resource, now: UnixMillis) -> face::Keys {
+        let states = resource.issuers.iter().filter_map(|&index| self.issuers.get(index));
+        states.fold(face::Keys::Ready, |worst, state| {
+            let keys = state.keys.borrow();
+            match (worst, keys.freshness(now)) {
+                (face::Keys::Unavailable, _) | (_, Freshness::Refuse { .. }) => face::Keys::Unavailable,
+                (face::Keys::Unasked, _) | (_, Freshness::Fetch) => face::Keys::Unasked,
+                _ => face::Keys::Ready,
+            }
+        })
     }
 
     fn authenticate(&self, request: ResourceRequest, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {

@@ -16,6 +16,8 @@ use crate::transport::web_origin::Caller;
 pub enum Routed {
     /// A document that the gateway itself publishes to everyone.
     Document(PublicDocument, Method),
+    /// The gateway's public face, and whether the caller takes a page.
+    Face(Method, bool),
     /// A browser's preflight, with the fields of its answer.
     Preflight(Fields),
     /// An endpoint of the authorization server.
@@ -101,6 +103,14 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
             _ => Err(Rejection::MethodNotAllowed { allow: PUBLIC_METHODS }),
         };
     }
+    if config.face && admitted.path().as_str() == "/" && !is_taken(config) {
+        trail.any_page();
+        let page = admitted.head().fields.get("accept").is_some_and(|accept| accept.contains("text/html"));
+        return match method {
+            Method::Get | Method::Head => Ok(Routed::Face(method, page)),
+            _ => Err(Rejection::NotFound),
+        };
+    }
     let public = config.public_paths.iter().position(|public| public.path == *admitted.path());
     let resource = if public.is_some() { None } else { Some(find(&admitted, config)?) };
     trail.resource = resource;
@@ -134,6 +144,12 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
         }
         _ => Err(Rejection::MethodNotAllowed { allow: methods }),
     }
+}
+
+/// Whether configuration has something else at the root.
+fn is_taken(config: &Config) -> bool {
+    let resources = config.resources.iter().map(|resource| &resource.path);
+    resources.chain(config.public_paths.iter().map(|public| &public.path)).any(|path| path.as_str() == "/")
 }
 
 fn find(admitted: &Admitted, config: &Config) -> Result<usize, Rejection> {

@@ -243,6 +243,12 @@ describe("people in a browser", {
     await page.waitForURL(`${sites.callback}?**state=mcp**files**`);
   });
 
+  test("what anybody sees", async () => {
+    await page.goto(`${scene.url}/`);
+    assert.match(await page.textContent("main"), /Use the tools of this server/);
+    await look("face");
+  });
+
   test("one's own grants: seen, withdrawn, signed out", async () => {
     await page.goto(`${scene.issuer}/grants`);
     await page.waitForURL(`${scene.issuer}/grants`);

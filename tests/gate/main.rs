@@ -22,6 +22,7 @@ mod configuration;
 mod credentials;
 mod disclosure;
 mod drivers;
+mod face;
 mod gateway;
 #[cfg(not(target_family = "wasm"))]
 mod guide;

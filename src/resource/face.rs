@@ -1,0 +1,143 @@
+//! The gateway's public face: what is behind it, and how clients connect. A page for browsers, JSON for the rest.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::config::{Config, Resource};
+use crate::oauth::form::form_encoded;
+use crate::oauth::scope::Scope;
+use crate::page::{escaped, page};
+use crate::resource::document::{MAX_AGE, metadata_url};
+use crate::transport::head::{Fields, Method};
+
+/// What is known of the keys of a resource's issuers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// They are here.
+    Ready,
+    /// Nobody has come with a token yet.
+    Unasked,
+    /// They could not be had.
+    Unavailable,
+}
+
+impl Keys {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Unasked => "not asked for yet",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The answer: status, fields and body. `wants_page` where the caller takes HTML; `keys` says what is known of a resource's.
+#[must_use]
+pub fn face(
+    config: &Config,
+    method: Method,
+    wants_page: bool,
+    keys: &dyn Fn(&Resource) -> Keys,
+) -> (u16, Fields, String) {
+    let (mut fields, body) = if wants_page {
+        html(config, keys)
+    } else {
+        let mut fields = Fields::new();
+        fields.set("content-type", "application/json");
+        fields.set("access-control-allow-origin", "*");
+        (fields, document(config, keys).to_string())
+    };
+    fields.set("cache-control", if wants_page { "no-cache" } else { MAX_AGE });
+    fields.set("vary", "accept");
+    (200, fields, if method == Method::Head { String::new() } else { body })
+}
+
+fn document(config: &Config, keys: &dyn Fn(&Resource) -> Keys) -> Value {
+    let resources: Vec<Value> = config
+        .resources
+        .iter()
+        .map(|resource| {
+            json!({
+                "resource": resource.identifier,
+                "name": name(resource),
+                "scopes": resource.advertised(&resource.scopes).iter().map(Scope::as_str).collect::<Vec<_>>(),
+                "metadata": metadata_url(resource, config),
+                "documentation": resource.documentation,
+                "keys": keys(resource).as_str(),
+            })
+        })
+        .collect();
+    json!({ "resources": resources })
+}
+
+fn name(resource: &Resource) -> &str {
+    resource.name.as_deref().unwrap_or_else(|| resource.path.as_str())
+}
+
+/// A name that clients take in their own configuration: letters, digits and `-`.
+fn handle(resource: &Resource, config: &Config) -> String {
+    let said = resource.name.clone().unwrap_or_else(|| format!("{}{}", config.public_url.authority(), resource.path));
+    let plain: String =
+        said.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    plain.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+fn html(config: &Config, keys: &dyn Fn(&Resource) -> Keys) -> (Fields, String) {
+    let host = config.public_url.authority().to_string();
+    let sections: String = config.resources.iter().map(|resource| section(resource, config, keys(resource))).collect();
+    let own = config.authorization_server.as_ref().map_or_else(String::new, |server| {
+        format!(
+            "<p>What you allowed applications to do is on <a href=\"{}\">a page of its own</a>.</p>",
+            escaped(&server.url("/grants"))
+        )
+    });
+    let content = format!(
+        "<h1>MCP servers at {}</h1>\n<p class=\"note\">Every call is checked here before it reaches a server. Clients find \
+         out by themselves where to log in.</p>\n{sections}\n{own}",
+        escaped(&host)
+    );
+    page(&format!("MCP servers at {host}"), &content)
+}
+
+fn section(resource: &Resource, config: &Config, keys: Keys) -> String {
+    let (url, handle) = (&resource.identifier, handle(resource, config));
+    let scopes: String =
+        resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), config)).collect();
+    let scopes = if scopes.is_empty() { String::new() } else { format!("<p>It asks for:</p><ul>{scopes}</ul>") };
+    let documentation = resource.documentation.as_ref().map_or_else(String::new, |page| {
+        format!("<p><a href=\"{}\" rel=\"noreferrer\">About it</a></p>", escaped(page))
+    });
+    let code = json!({ "name": handle, "type": "http", "url": url }).to_string();
+    let cursor = STANDARD.encode(json!({ "url": url }).to_string());
+    let settings = json!({ "mcpServers": { handle.as_str(): { "type": "http", "url": url } } });
+    let settings = serde_json::to_string_pretty(&settings).unwrap_or_default();
+    let command = |text: String| format!("<pre tabindex=\"0\"><code>{}</code></pre>", escaped(&text));
+    let query = |text: &str| form_encoded(text).replace('+', "%20");
+    format!(
+        "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{scopes}{documentation}\
+         <p class=\"note\">Keys for sign-ins: {}.</p>\n\
+         <h3>Claude Code</h3>{}<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>\
+         <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\
+         <a class=\"button\" href=\"cursor://anysphere.cursor-deeplink/mcp/install?name={}&amp;config={}\">Add to Cursor</a></p>\
+         <h3>Any client with a file of settings</h3>{}<h3>A client that knows local servers alone</h3>{}</article>\n",
+        escaped(name(resource)),
+        escaped(url),
+        keys.as_str(),
+        command(format!("claude mcp add --transport http {handle} {url}")),
+        escaped(&query(&code)),
+        escaped(&query(&handle)),
+        escaped(&query(&cursor)),
+        command(settings),
+        command(format!("npx mcp-remote {url}")),
+    )
+}
+
+/// A scope in words, where configuration has some.
+fn words(scope: &str, config: &Config) -> String {
+    let words = config.authorization_server.as_ref().and_then(|server| server.words.get(scope));
+    match words {
+        Some(words) => format!("<li>{} <code>{}</code></li>", escaped(words), escaped(scope)),
+        None => format!("<li><code>{}</code></li>", escaped(scope)),
+    }
+}

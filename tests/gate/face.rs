@@ -1,0 +1,62 @@
+//! What anybody sees at `/`.
+
+use portcullis::transport::head::Method;
+use serde_json::json;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::support::{Claims, PUBLIC, RESOURCE, Request, World, document_with, gateway, open, token};
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_page_for_browsers_and_json_for_the_rest() {
+    let (world, gateway) = (World::new(), gateway());
+    let json = world.call(&gateway, Request::get("/"));
+    assert_eq!((json.status, json.field("content-type")), (200, "application/json"));
+    assert_eq!(json.json()["resources"][0]["resource"], RESOURCE);
+    assert_eq!(json.json()["resources"][0]["scopes"], json!(["mcp:tools"]));
+    assert_eq!(json.json()["resources"][0]["keys"], "not asked for yet");
+    assert!(!json.body.contains("tools.example"), "origin servers are nobody's business");
+
+    let browser = |method| Request::new(method, "/").field("accept", "text/html,application/xhtml+xml");
+    let page = world.call(&gateway, browser(Method::Get));
+    assert_eq!((page.status, page.field("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.field("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-"));
+    assert!(page.field("vary").contains("accept"));
+    for shown in [
+        "claude mcp add --transport http gate-example-mcp https://gate.example/mcp",
+        "vscode:mcp/install?%7B%22name%22%3A%22gate-example-mcp%22",
+        "cursor://anysphere.cursor-deeplink/mcp/install?name=gate-example-mcp&amp;config=",
+        "npx mcp-remote https://gate.example/mcp/admin",
+        "<code>admin</code>",
+    ] {
+        assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
+    }
+    assert!(!page.body.contains("<script") && !page.body.contains("tools.example"));
+    assert_eq!(world.call(&gateway, browser(Method::Head)).body, "");
+    assert_eq!(world.call(&gateway, Request::new(Method::Post, "/")).status, 404);
+
+    world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good())));
+    assert_eq!(world.call(&gateway, Request::get("/")).json()["resources"][0]["keys"], "ready");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_are_text_and_the_page_can_be_off_or_somebody_elses() {
+    let world = World::new();
+    let browser = || Request::get("/").field("accept", "text/html");
+    let resource = |path: &str| {
+        json!([{
+            "path": path, "origin": "https://tools.example/mcp", "issuers": ["idp"],
+            "name": "<img src=x onerror=alert(1)> & \"tools\"",
+        }])
+    };
+    let named = open(document_with(json!({ "resources": resource("/mcp"), "public_paths": [] }))).expect("it is right");
+    let page = world.call(&named, browser());
+    assert!(page.body.contains("&lt;img src=x onerror=alert(1)&gt; &amp; &quot;tools&quot;"));
+    assert!(
+        !page.body.contains("<img")
+            && page.body.contains(&format!("http img-src-x-onerror-alert-1-tools {PUBLIC}/mcp"))
+    );
+    let off = open(document_with(json!({ "public_page": false }))).expect("it is right");
+    assert_eq!(world.call(&off, browser()).status, 404);
+    let taken = open(document_with(json!({ "resources": resource("/"), "public_paths": [] }))).expect("it is right");
+    assert_eq!(world.call(&taken, browser()).status, 401);
+}
