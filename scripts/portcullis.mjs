@@ -13,6 +13,7 @@ const { fail, say } = await import("./lib/run.mjs");
 const { root, rust } = await import("./lib/tools.mjs");
 
 const HELP = `
+  portcullis init           writes wrangler.toml for your server and identity provider (init --help)
   portcullis doctor URL     walks a gateway as MCP clients do, and says which would fail and why (doctor --help)
 
   With \`check\`, --origin URL asks a running MCP server what it lists, instead of --list; --origin-header "Name: value"
@@ -60,6 +61,11 @@ async function lists(url, headers) {
 }
 
 const args = process.argv.slice(2);
+if (args[0] === "init") {
+  const { init } = await import("./init.mjs");
+  await init(args.slice(1));
+  process.exit();
+}
 if (args[0] === "doctor") {
   const { doctor } = await import("./doctor/main.mjs");
   await doctor(args.slice(1));

@@ -1,0 +1,229 @@
+// `npx portcullis init`: writes the table of a gateway for one MCP server, with what the identity provider says of itself, and
+// says what to do next. Without flags it asks.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { parseArgs } from "node:util";
+import { parse } from "smol-toml";
+import { ask } from "./doctor/http.mjs";
+import { fail, say } from "./lib/run.mjs";
+import { root } from "./lib/tools.mjs";
+
+const USAGE = `portcullis init [--public-url URL] [--origin URL] [--provider ISSUER] [--path /mcp] [--scopes "S S"]
+                [--authorization-server] [--config FILE] [--print]
+
+  Writes [vars.PORTCULLIS] of FILE (default wrangler.toml); what is there for this machine alone (\`npm start\`'s own table) is
+  replaced, anything else is left and an error. Asks for what no flag says, where there is somebody to ask.
+
+  --public-url URL          where clients will reach the gateway, as https://mcp.example.com
+  --origin URL              your MCP server
+  --provider ISSUER         your identity provider's issuer identifier; its kind is found out by its metadata
+  --authorization-server    the gateway logs people in at that provider and gives tokens of its own: for providers that
+                            register no MCP clients
+  --print                   prints the table instead of writing it
+`;
+
+const options = {
+  ...Object.fromEntries(
+    ["public-url", "origin", "provider", "path", "scopes", "config"].map((name) => [
+      name,
+      { type: "string" },
+    ]),
+  ),
+  "authorization-server": { type: "boolean", default: false },
+  print: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+};
+
+/** Providers by the host of their issuer: the profile of `issuers`, and of a login where it has another name. */
+const PROFILES = [
+  [/(^|\.)login\.microsoftonline\.(com|us)$|(^|\.)sts\.windows\.net$/, "entra_id"],
+  [/(^|\.)auth0\.com$/, "auth0"],
+  [/(^|\.)(okta|oktapreview|okta-emea)\.com$/, "okta"],
+  [/^accounts\.google\.com$/, "google"],
+  [/^cognito-idp\.[\w-]+\.amazonaws\.com$/, "cognito"],
+  [/\.cloudflareaccess\.com$/, "cloudflare_access"],
+];
+
+/** What an issuer's metadata says: its exact identifier, profile, and what it can do; or why there is none. */
+export async function detect(issuer) {
+  const { origin, pathname, hostname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, "");
+  const places = [
+    `${origin}${path}/.well-known/openid-configuration`,
+    `${origin}/.well-known/oauth-authorization-server${path}`,
+  ];
+  let metadata;
+  let why = "";
+  for (const place of places) {
+    const answer = await ask(place, { headers: { accept: "application/json" } });
+    if (answer.status === 200 && answer.json?.issuer) {
+      metadata = answer.json;
+      break;
+    }
+    why = answer.failed?.words ?? `status ${answer.status}`;
+  }
+  if (metadata === undefined) return { why };
+  const keycloak = /\/realms\/[^/]+$/.test(new URL(metadata.issuer).pathname);
+  const profile = PROFILES.find(([host]) => host.test(hostname))?.[1] ?? (keycloak ? "keycloak" : "generic");
+  const registers =
+    metadata.registration_endpoint !== undefined || metadata.client_id_metadata_document_supported === true;
+  return { issuer: metadata.issuer, profile, registers };
+}
+
+const text = (value) => JSON.stringify(value);
+
+/** The table. */
+export function table({ publicUrl, origin, issuer, profile, path, scopes, server }) {
+  const loopback = publicUrl.startsWith("http://");
+  const lines = ["[vars.PORTCULLIS]", `public_url = ${text(publicUrl)}`];
+  if (loopback) lines.push("development = true");
+  if (server) {
+    lines.push(
+      "",
+      "[vars.PORTCULLIS.authorization_server]",
+      'key_secrets = ["SIGNING_KEY"]',
+      'secrets = ["SEALING_SECRET"]',
+      'binding = "AUTHORIZATION"',
+      'registration = "open"',
+      "",
+      "[vars.PORTCULLIS.authorization_server.login]",
+      ...(["generic", "cognito", "cloudflare_access"].includes(profile)
+        ? []
+        : [`profile = ${text(profile)}`]),
+      `issuer = ${text(issuer)}`,
+      'client_id = "CLIENT-ID"          # what the provider gave you',
+      'secret = "LOGIN_SECRET"',
+      "anyone = true                    # of that provider; or allowed_domains, allowed_groups, allowed_users",
+    );
+  } else {
+    lines.push(
+      "",
+      "[[vars.PORTCULLIS.issuers]]",
+      'name = "login"',
+      `issuer = ${text(issuer)}`,
+      ...(profile === "generic" ? [] : [`profile = ${text(profile)}`]),
+    );
+  }
+  lines.push(
+    "",
+    "[[vars.PORTCULLIS.resources]]",
+    `path = ${text(path)}`,
+    `origin = ${text(origin)}`,
+    `issuers = [${text(server ? "portcullis" : "login")}]`,
+  );
+  if (scopes.length > 0) lines.push(`scopes = [${scopes.map(text).join(", ")}]`);
+  return `${lines.join("\n")}\n`;
+}
+
+const BINDINGS = `
+[[durable_objects.bindings]]
+name = "AUTHORIZATION"
+class_name = "AuthorizationRecords"
+
+[[migrations]]
+tag = "authorization-server"
+new_sqlite_classes = ["AuthorizationRecords"]
+`;
+
+/** The file without the table of `npm start`; nothing where it has another. */
+export function withoutDemo(content) {
+  const document = parse(content).vars?.PORTCULLIS;
+  if (document === undefined) return content;
+  if (!/^http:\/\/(localhost|127\.)/.test(document.public_url ?? "")) return undefined;
+  const at = content.search(/^(#.*\n)*\[vars\.PORTCULLIS\]/m);
+  return content.slice(0, at);
+}
+
+function checkUrl(name, value, { path = true } = {}) {
+  const url = URL.parse(value);
+  if (!["http:", "https:"].includes(url?.protocol))
+    fail(`--${name} must be an http or https URL, got ${text(value)}`);
+  const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+  if (url.protocol === "http:" && !local)
+    fail(`--${name} must be https, except on this machine, got ${text(value)}`);
+  if (!path && (url.pathname !== "/" || url.search))
+    fail(`--${name} must be scheme and host alone, got ${text(value)}`);
+  return path ? value : url.origin;
+}
+
+export async function init(args) {
+  let values;
+  try {
+    ({ values } = parseArgs({ args, options }));
+  } catch (error) {
+    fail(`${error.message}\n\n${USAGE}`);
+  }
+  if (values.help) return process.stdout.write(USAGE);
+  const prompt = process.stdin.isTTY
+    ? createInterface({ input: process.stdin, output: process.stdout })
+    : undefined;
+  const want = async (name, question) => {
+    if (values[name]) return values[name];
+    if (!prompt) fail(`--${name} is needed, as there is nobody to ask\n\n${USAGE}`);
+    return (await prompt.question(`  ${question}: `)).trim();
+  };
+  const publicUrl = checkUrl(
+    "public-url",
+    await want("public-url", "Where clients will reach the gateway (https://mcp.example.com)"),
+    { path: false },
+  );
+  const origin = checkUrl(
+    "origin",
+    await want("origin", "Your MCP server (https://tools.internal.example/mcp)"),
+  );
+  const asked = checkUrl("provider", await want("provider", "Your identity provider's issuer"));
+  prompt?.close();
+  const path = values.path ?? "/mcp";
+  if (!/^\/[\w./~-]*$/.test(path))
+    fail(`--path must begin with / and have letters, digits, . _ ~ and - alone, got ${text(path)}`);
+  const scopes = (values.scopes ?? "mcp:tools").split(" ").filter(Boolean);
+
+  const found = await detect(asked);
+  if (found.why !== undefined) {
+    fail(
+      `${asked} has no metadata (${found.why}): is it the issuer identifier, as in \`iss\` of its tokens?`,
+    );
+  }
+  if (found.issuer !== asked)
+    say(`the provider calls itself ${found.issuer}: that is what tokens will say, and what is written`);
+  const server = values["authorization-server"];
+  const written = table({ publicUrl, origin, ...found, path, scopes, server });
+  if (values.print) return process.stdout.write(written);
+
+  const file = resolve(values.config ?? join(root, "wrangler.toml"));
+  const content = existsSync(file) ? readFileSync(file, "utf8") : fail(`${file} is not there`);
+  const rest = withoutDemo(content);
+  if (rest === undefined)
+    fail(`${file} has a [vars.PORTCULLIS] of its own: --print shows the new one, to be put in by hand`);
+  const bindings =
+    server && !content.includes('class_name = "AuthorizationRecords"') ? `${BINDINGS.trimStart()}\n` : "";
+  writeFileSync(file, `${rest.trimEnd()}\n\n${bindings}${written}`);
+  say(
+    `written: [vars.PORTCULLIS] in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
+  );
+  const next = [];
+  if (server) {
+    next.push(
+      `register a web application at the provider, with the redirect URI ${publicUrl}/callback, and write its id into client_id`,
+      "npm run --silent keys | npx wrangler secret put SIGNING_KEY",
+      "openssl rand -base64 32 | npx wrangler secret put SEALING_SECRET",
+      "npx wrangler secret put LOGIN_SECRET",
+    );
+  } else {
+    if (!found.registers)
+      next.push(
+        "it registers no MCP clients: run this again with --authorization-server, or give each client an id by hand",
+      );
+    next.push(
+      `have its tokens name ${publicUrl}${path} in aud (docs/identity-providers.md, ${found.profile})`,
+    );
+  }
+  next.push(
+    "npx portcullis check",
+    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${text(new URL(publicUrl).host)}, custom_domain = true }]`,
+    "npm run deploy",
+    `npx portcullis doctor ${publicUrl}${path}`,
+  );
+  process.stdout.write(`\n  Next:\n${next.map((step, at) => `    ${at + 1}. ${step}`).join("\n")}\n`);
+}
