@@ -315,6 +315,25 @@ pub const REFRESH_REPLAY_SECONDS: u64 = 60;
 /// Seconds that a user stays signed in to the pages of the authorization server.
 pub const SIGN_IN_SECONDS: u64 = 8 * 60 * 60;
 
+/// Most bytes of claims that access tokens carry beside their own: with them in base64 a token stays below
+/// [`TOKEN_BYTES`].
+pub const TOKEN_CLAIMS_BYTES: usize = 8 * 1024;
+
+/// Client ID metadata documents that one address may have fetched in a minute, in one isolate.
+pub const DOCUMENTS_PER_MINUTE: u64 = 30;
+
+/// Seconds that a document that could not be had is not asked for again.
+pub const DOCUMENT_RETRY: u64 = 10;
+
+/// Failures that an isolate remembers.
+pub const FAILURES: usize = 1024;
+
+/// Logins that one address may begin in a minute, in one isolate: a company's people may share one.
+pub const LOGINS_PER_MINUTE: u64 = 120;
+
+/// Most grants that one client has of one subject: its own oldest ends for a new one.
+pub const GRANTS_OF_ONE_CLIENT: usize = 10;
+
 /// Most grants of one subject: the oldest ends for a new one.
 pub const GRANTS_OF_ONE_SUBJECT: usize = 100;
 

@@ -51,6 +51,8 @@ pub struct AuthorizationRequest {
     pub challenge: String,
     /// The user is to log in anew: `prompt=login`.
     pub anew: bool,
+    /// The user is to be asked, whatever they approved before: `prompt=consent`.
+    pub ask: bool,
     /// The client can refresh.
     pub refreshes: bool,
 }
@@ -167,7 +169,12 @@ impl AuthorizationRequest {
             scope: scope.to_string(),
             resource: resource.identifier.clone(),
             challenge,
-            anew: prompt.contains("login") || prompt.contains("select_account"),
+            anew: prompt.contains("login")
+                || prompt.contains("select_account")
+                || parameters
+                    .get("max_age")
+                    .is_some_and(|seconds| seconds.parse().is_ok_and(|seconds: u64| seconds < 60)),
+            ask: prompt.contains("consent"),
             refreshes: client.metadata.may(GrantType::RefreshToken),
         })
     }
@@ -203,7 +210,7 @@ impl AuthorizationRequest {
                 && approval.resource == self.resource
                 && now < approval.until
         });
-        let Some((_, approval)) = approved else { return NewScopes::All };
+        let Some((_, approval)) = approved.filter(|_| !self.ask) else { return NewScopes::All };
         let asked = ScopeSet::of_text(&self.scope);
         let new: ScopeSet = asked
             .iter()

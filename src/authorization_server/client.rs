@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authorization_server::state::Hash;
 use crate::limits::{CLIENT_NAME_CHARS, REDIRECT_URI_BYTES, REDIRECT_URIS};
+use crate::page::is_invisible;
 use crate::transport::url::{HttpUrl, Scheme};
 
 /// How a client authenticates at the token endpoint.
@@ -145,7 +146,12 @@ impl ClientMetadata {
                 Some(_) => Err(wrong(format!("{name} must be an array of strings"))),
             }
         };
-        let client_name = text("client_name")?.unwrap_or_default().trim().to_owned();
+        let said = text("client_name")?.unwrap_or_default();
+        let client_name: String = said.chars().filter(|character| !is_invisible(*character)).collect();
+        let client_name = client_name.trim().to_owned();
+        if !said.is_empty() && !client_name.chars().any(char::is_alphanumeric) {
+            return Err(wrong("client_name must have a letter or digit that can be seen".to_owned()));
+        }
         if client_name.chars().count() > CLIENT_NAME_CHARS {
             return Err(wrong(format!("client_name has more than {CLIENT_NAME_CHARS} characters")));
         }

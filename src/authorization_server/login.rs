@@ -9,6 +9,7 @@ use crate::config::LoginProfileName;
 use crate::config::{ClientAuthentication, TokenType};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
+use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::client_credentials;
 use crate::oauth::form::Form;
 use crate::oauth::scope::{Scope, ScopeSet};
@@ -542,9 +543,12 @@ impl Identity {
     }
 
     /// The claims that tokens carry.
-    #[must_use]
-    pub fn token_claims(&self, names: &[String], groups_claim: &str) -> Map<String, Value> {
+    ///
+    /// # Errors
+    /// A description where they are too much: rules may ask for what would be missing, so nothing is left out.
+    pub fn token_claims(&self, names: &[String], groups_claim: &str) -> Result<Map<String, Value>, String> {
         let mut told = Map::new();
+        let mut bytes = 0;
         for name in names {
             let value = match name.as_str() {
                 "groups" => Some(Value::from(self.groups.iter().cloned().collect::<Vec<_>>())),
@@ -553,11 +557,17 @@ impl Identity {
                 name => claim(&self.claims, name).cloned(),
             };
             let name = name.rsplit('/').next().unwrap_or_default();
-            if let Some(value) = value.filter(|value| !RESERVED.contains(&name) && value.to_string().len() <= 2048) {
+            if let Some(value) = value.filter(|_| !RESERVED.contains(&name)) {
+                bytes += name.len() + value.to_string().len();
                 told.insert(name.to_owned(), value);
             }
         }
-        told
+        if bytes > TOKEN_CLAIMS_BYTES {
+            return Err(format!(
+                "token_claims are {bytes} bytes of this user, and a token has room for {TOKEN_CLAIMS_BYTES}"
+            ));
+        }
+        Ok(told)
     }
 }
 

@@ -10,6 +10,7 @@ mod serve;
 mod underway;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use crate::authorization_server::endpoint::EndpointRequest;
 use crate::authorization_server::serve::KnownProvider;
@@ -19,7 +20,7 @@ use crate::forward::assertion;
 use crate::forward::response::{InboundHead, judge};
 use crate::jwks::freshness::{Freshness, KeyState};
 use crate::jwks::key_set::{KeySet, NoKey};
-use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
+use crate::limits::{FAILURES, JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::inspect::Inspected;
 use crate::mcp::list_cache::ListCache;
@@ -66,6 +67,8 @@ pub struct Gateway {
     due: RefCell<Vec<Errand>>,
     /// The identity provider of the authorization server.
     provider: RefCell<Option<KnownProvider>>,
+    /// What failed, and until when it is not tried again.
+    failures: RefCell<BTreeMap<String, UnixMillis>>,
 }
 
 #[derive(Debug, Default)]
@@ -165,6 +168,7 @@ impl Gateway {
             memory: RefCell::default(),
             due: RefCell::default(),
             provider: RefCell::default(),
+            failures: RefCell::default(),
         })
     }
 
@@ -183,6 +187,21 @@ impl Gateway {
     /// Keeps what is known of the identity provider.
     pub fn keep_provider(&self, known: KnownProvider) {
         *self.provider.borrow_mut() = Some(known);
+    }
+
+    /// Whether something of that name failed a moment ago.
+    #[must_use]
+    pub fn failed_lately(&self, name: &str, now: UnixMillis) -> bool {
+        self.failures.borrow().get(name).is_some_and(|until| now < *until)
+    }
+
+    /// Notes that something failed, until then.
+    pub fn note_failure(&self, name: &str, until: UnixMillis) {
+        let mut failures = self.failures.borrow_mut();
+        if failures.len() >= FAILURES {
+            failures.clear();
+        }
+        failures.insert(name.to_owned(), until);
     }
 
     /// Counts something in this isolate; whether it is its turn.

@@ -1322,3 +1322,128 @@ fn a_clock_that_jumps_loses_nothing_for_good() {
     scene.world.pass(3600);
     assert_eq!(scene.refresh(&client, text(&second, "refresh_token")).status, 400, "an hour later it is a theft");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn claims_that_are_too_much_are_refused_and_not_left_out() {
+    let scene = Scene::with(json!({ "token_claims": ["groups"] }), json!({}));
+    let client = scene.client(LOOPBACK);
+    for (count, error) in [(200, None), (400, Some("server_error"))] {
+        let groups: Vec<String> = (0..count).map(|at| format!("group-with-a-long-name-{at}")).collect();
+        scene.user.replace(json!({ "sub": "ada", "groups": groups }));
+        let begun = scene.answer(&scene.authorize(&client, LOOPBACK, &[]), "allow");
+        let back = scene.browse(scene.come_back(&begun));
+        assert_eq!(answered(&back).get("error"), error, "{count}");
+        if let Some(code) = code_of(&back) {
+            let tokens = scene.redeem(&client, &code).json();
+            assert_eq!(scene.use_it(&tokens), 200);
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_withdrawn_while_a_login_is_under_way_is_asked_for_again() {
+    let scene = Scene::new();
+    let client = scene.client(WEB);
+    scene.code(&client, WEB, &[]);
+    let known = scene.authorize(&client, WEB, &[]);
+    assert_eq!(known.status, 302);
+    let page = scene.browse(Request::get("/grants"));
+    let sealed = between(&page.body, "name=\"form\" value=\"", "\"");
+    let parameters = [("form", sealed.as_str()), ("client", client.as_str()), ("action", "withdraw")];
+    scene.browse(post("/grants", &parameters).field("origin", PUBLIC));
+    let back = scene.browse(scene.come_back(&known));
+    assert_eq!((code_of(&back), scene.reason().as_str()), (None, "asked_again"));
+
+    // So is what a client itself asks to have asked.
+    scene.code(&client, WEB, &[]);
+    assert_eq!(scene.authorize(&client, WEB, &[("prompt", Some("consent"))]).status, 200);
+    assert_eq!(scene.authorize(&client, WEB, &[("max_age", Some("0"))]).status, 302);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_client_cannot_push_out_the_grants_of_another() {
+    let scene = Scene::new();
+    let (other, tokens) = scene.logged_in();
+    let client = scene.client(WEB);
+    scene.code(&client, WEB, &[]);
+    for _ in 0..30 {
+        scene.world.pass(1);
+        let known = scene.authorize(&client, WEB, &[]);
+        assert!(code_of(&scene.browse(scene.come_back(&known))).is_some());
+    }
+    assert_eq!(scene.refresh(&other, text(&tokens, "refresh_token")).status, 200);
+    let page = scene.browse(Request::get("/grants"));
+    assert_eq!(page.body.matches("<dd>").count(), 11, "ten of the one, one of the other");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_client_that_cannot_be_looked_at_now_is_not_told_that_it_is_none() {
+    let scene = Scene::new();
+    let document = json!({ "client_id": DOCUMENT, "client_name": "Desk", "redirect_uris": [WEB] }).to_string();
+    scene.world.document(DOCUMENT, Ok(&document));
+    let code = scene.code(DOCUMENT, WEB, &[]);
+    scene.world.pass(0);
+    let tokens = scene.redeem(DOCUMENT, &code).json();
+    scene.world.pass(400);
+    scene.world.document(DOCUMENT, Err("connection refused"));
+    let reply = scene.refresh(DOCUMENT, text(&tokens, "refresh_token"));
+    assert_eq!((reply.status, text(&reply.json(), "error")), (503, "temporarily_unavailable"));
+    let asked = scene.world.fetched().len();
+    assert_eq!(scene.refresh(DOCUMENT, text(&tokens, "refresh_token")).status, 503);
+    assert_eq!(scene.authorize(DOCUMENT, WEB, &[]).status, 503);
+    assert_eq!(scene.world.fetched().len(), asked, "nobody makes the gateway ask without end");
+    scene.world.pass(11);
+    scene.world.document(DOCUMENT, Ok(&document));
+    assert_eq!(scene.refresh(DOCUMENT, text(&tokens, "refresh_token")).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_place_that_a_client_left_gets_no_code() {
+    let scene = Scene::new();
+    let told = scene.register(json!({ "redirect_uris": [WEB], "token_endpoint_auth_method": "none" })).json();
+    let (client, management) = (text(&told, "client_id"), text(&told, "registration_access_token"));
+    let begun = scene.answer(&scene.authorize(client, WEB, &[]), "allow");
+    let back = scene.come_back(&begun);
+    let delete = Request::new(Method::Delete, &format!("/register/{client}"));
+    assert_eq!(scene.call(delete.field("authorization", &format!("Bearer {management}"))).status, 204);
+    let reply = scene.browse(back);
+    assert_eq!((reply.status, reply.fields.get("location")), (400, None));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_that_cannot_be_seen_are_none() {
+    let scene = Scene::new();
+    for name in ["\u{200b}", "\u{2060}\u{feff}", "\u{3164}", "\u{e0041}\u{e0042}", "...", "\u{2028}"] {
+        let reply = scene.register(json!({ "redirect_uris": [WEB], "client_name": name }));
+        assert_eq!(reply.status, 400, "{}", name.escape_unicode());
+    }
+    let told = scene.register(json!({ "redirect_uris": [WEB], "client_name": "Cl\u{202e}aude\u{200b}" })).json();
+    assert_eq!(text(&told, "client_name"), "Claude");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_grant_is_for_one_of_several_resources() {
+    let mut document = document(json!({}), json!({}));
+    let other = json!({
+        "path": "/two", "origin": "https://tools.example/two", "issuers": ["portcullis"], "scopes": ["mcp:tools"],
+    });
+    document["resources"].as_array_mut().expect("resources").push(other);
+    let single = Scene::new();
+    let gateway = open_with(document, &secrets()).expect("the document is right");
+    let scene = Scene { gateway, ..single };
+    let client = scene.client(LOOPBACK);
+    assert_eq!(scene.authorize(&client, LOOPBACK, &[("resource", None)]).status, 400, "which?");
+    let code = scene.code(&client, LOOPBACK, &[]);
+    let elsewhere = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client.as_str()),
+        ("code", code.as_str()),
+        ("code_verifier", VERIFIER),
+        ("resource", "https://gate.example/two"),
+    ];
+    assert_eq!(text(&scene.token(&elsewhere).json(), "error"), "invalid_target");
+    let tokens = scene.redeem(&client, &code).json();
+    assert_eq!(scene.use_it(&tokens), 200, "that used nothing up");
+    let two = Request::post("/two").bearer(text(&tokens, "access_token"));
+    assert_eq!(scene.call(two).status, 401, "and is good for the one alone");
+}

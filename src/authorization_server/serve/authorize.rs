@@ -14,7 +14,7 @@ use crate::authorization_server::seal::mac;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{Known, Person, PersonQuestion};
-use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
+use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS, LOGINS_PER_MINUTE};
 use crate::oauth::form::{Form, Parameters};
 use crate::ports::Ports;
 use crate::transport::url::HttpUrl;
@@ -44,7 +44,7 @@ struct Pending {
 #[serde(deny_unknown_fields)]
 pub(super) struct Session {
     pub(super) subject: String,
-    pub(super) since: u64,
+    pub(super) epoch: u64,
     pub(super) until: u64,
 }
 
@@ -61,9 +61,13 @@ impl<P: Ports> Context<'_, P> {
         let Some(id) = parameters.get("client_id") else {
             return Ok(Reply::problem(400, "The request does not say which application asks.", "invalid_request"));
         };
-        let client = match self.client(id).await? {
+        let client = match self.client(id, false).await? {
             Ok(client) => client,
-            Err(Unknown(why)) => {
+            Err(Unknown::Unreachable(why)) => {
+                let words = "What the application says of itself cannot be had now. Try again in a moment.";
+                return Ok(Reply::problem(503, words, "client_unreachable").refused(why).field("retry-after", "10"));
+            }
+            Err(Unknown::Wrong(why)) => {
                 let words = "The application that sent you here is not known to this server. Remove the connection there \
                              and add it again.";
                 return Ok(Reply::problem(400, words, "invalid_client").refused(why));
@@ -155,6 +159,10 @@ impl<P: Ports> Context<'_, P> {
 
     /// Begins a login at the provider. `from_form` where a form led here.
     pub(super) async fn sent_to_provider(&self, purpose: Purpose, from_form: bool) -> Result<Reply, Failure> {
+        if !self.in_turn("login", LOGINS_PER_MINUTE) {
+            let words = "Too many sign-ins were begun from where you are. Try again in a minute.";
+            return Ok(Reply::problem(429, words, "too_many_logins").field("retry-after", "60"));
+        }
         let unavailable = |why: &str| {
             let words = "The server where you would sign in cannot be reached now. Try again in a moment.";
             Reply::problem(503, words, "provider_unavailable").refused(why).field("retry-after", "5")
@@ -201,7 +209,7 @@ impl<P: Ports> Context<'_, P> {
         let session = self.server.seals.open::<Session>(sealed, "session", "");
         let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
         let known = self.ask::<Person>(&person(&session.subject), PersonQuestion::Look).await?;
-        Ok((session.since >= known.signed_out).then_some((session, known)))
+        Ok((session.epoch == known.epoch).then_some((session, known)))
     }
 
     /// A request as its client would make it once more.
@@ -216,6 +224,9 @@ impl<P: Ports> Context<'_, P> {
         form.add("code_challenge_method", "S256");
         if let Some(state) = &request.state {
             form.add("state", state);
+        }
+        if request.anew {
+            form.add("prompt", "login");
         }
         format!("{}?{}", self.server.url("/authorize"), form.into_text())
     }

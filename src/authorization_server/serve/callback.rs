@@ -2,7 +2,7 @@
 
 use super::authorize::{LOGIN_COOKIE, LoginSecrets, SESSION_COOKIE, Session, callback_parameters, person};
 use super::{Context, Failure, Reply, cookie};
-use crate::authorization_server::authorize::AuthorizationRequest;
+use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
 use crate::authorization_server::seal::SealKey;
@@ -90,25 +90,29 @@ impl<P: Ports> Context<'_, P> {
                 _ => self.failed(&purpose, "access_denied", "not admitted"),
             });
         }
-        let session = self.session_cookie(&identity.subject);
         match purpose {
             Purpose::Grants => {
+                let known = self.ask::<Person>(&person(&identity.subject), PersonQuestion::Look).await?;
+                let session = self.session_cookie(&identity.subject, known.epoch);
                 Ok(Reply::redirect(&self.server.url("/grants"), "signed_in").field("set-cookie", session))
             }
-            // Another user than the one who approved the client: this one was never asked.
-            Purpose::Remembered(request, subject) if subject != identity.subject => {
-                let url = self.again(&request);
-                Ok(Reply::redirect(&url, "other_user").field("set-cookie", session))
+            Purpose::Remembered(request, subject) => {
+                // Another user than the one who approved the client was never asked; and what was approved may be withdrawn
+                // meanwhile.
+                let known = self.ask::<Person>(&person(&identity.subject), PersonQuestion::Look).await?;
+                let approved = request.new_scopes(&known.approvals, self.now()) == NewScopes::None;
+                if subject == identity.subject && approved {
+                    return self.granted(request, &identity, tokens).await;
+                }
+                let session = self.session_cookie(&identity.subject, known.epoch);
+                Ok(Reply::redirect(&self.again(&request), "asked_again").field("set-cookie", session))
             }
-            Purpose::Approved(request) | Purpose::Remembered(request, _) => {
-                self.granted(request, &identity, tokens, session).await
-            }
+            Purpose::Approved(request) => self.granted(request, &identity, tokens).await,
         }
     }
 
-    fn session_cookie(&self, subject: &str) -> String {
-        let now = self.now();
-        let session = Session { subject: subject.to_owned(), since: now, until: now + SIGN_IN_SECONDS };
+    fn session_cookie(&self, subject: &str, epoch: u64) -> String {
+        let session = Session { subject: subject.to_owned(), epoch, until: self.now() + SIGN_IN_SECONDS };
         let sealed = self.server.seals.seal(&session, "session", "", &self.nonce());
         cookie(SESSION_COOKIE, &sealed, Some(SIGN_IN_SECONDS))
     }
@@ -120,8 +124,21 @@ impl<P: Ports> Context<'_, P> {
         request: AuthorizationRequest,
         identity: &Identity,
         tokens: ProviderTokens,
-        session: String,
     ) -> Result<Reply, Failure> {
+        // The client may have ended, or left the place, while its user was away.
+        let there = match self.client(&request.client_id, false).await? {
+            Ok(client) => client.metadata.has_redirect(&request.redirect_uri),
+            Err(_) => false,
+        };
+        if !there {
+            let words = "The application that sent you here is not known to this server any more.";
+            return Ok(Reply::problem(400, words, "invalid_client"));
+        }
+        let claims = identity.token_claims(&self.server.token_claims, &self.server.login.groups_claim);
+        let claims = match claims {
+            Ok(claims) => claims,
+            Err(why) => return Ok(self.failed(&Purpose::Approved(request), "server_error", &why)),
+        };
         let asked = ScopeSet::of_text(&request.scope);
         let scope: ScopeSet =
             asked.iter().filter(|scope| identity.is_entitled(scope, &self.server.entitlements)).cloned().collect();
@@ -137,7 +154,7 @@ impl<P: Ports> Context<'_, P> {
             client_id: request.client_id.clone(),
             scope: scope.to_string(),
             resource: request.resource.clone(),
-            claims: identity.token_claims(&self.server.token_claims, &self.server.login.groups_claim),
+            claims,
             authenticated: now,
         };
         let waiting = Code {
@@ -170,16 +187,15 @@ impl<P: Ports> Context<'_, P> {
             return Err(Failure::Records);
         }
         let list = PersonQuestion::Granted(name.clone(), Box::new(listed), Box::new(approval));
-        let ended = match self.ask::<Person>(&person(&identity.subject), list).await {
-            Ok(known) => known.ended,
+        let known = match self.ask::<Person>(&person(&identity.subject), list).await {
+            Ok(known) => known,
             Err(failure) => {
                 let _ended = self.ask::<Grant>(&name, GrantQuestion::End("not_listed".to_owned())).await;
                 return Err(failure);
             }
         };
-        for oldest in ended {
-            self.ask::<Grant>(&oldest, GrantQuestion::End("too_many_grants".to_owned())).await?;
-        }
+        self.end_all(&identity.subject, &known.ended, "too_many_grants").await?;
+        let session = self.session_cookie(&identity.subject, known.epoch);
         self.say("info", "granted", &format!("grant {name} for client {:?}", request.client_id));
         let url = request.destination().answer(&self.server.issuer, &[("code", code.expose())]);
         Ok(Reply::redirect(&url, "code_issued").field("set-cookie", session))

@@ -14,10 +14,13 @@ use crate::authorization_server::state::{Hash, Machine as _};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
-use crate::limits::{CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES};
+use crate::limits::{
+    CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES, DOCUMENT_RETRY,
+    DOCUMENTS_PER_MINUTE,
+};
 use crate::oauth::client_credentials::ASSERTION_TYPE;
 use crate::oauth::form::Parameters;
-use crate::ports::Ports;
+use crate::ports::{Ports, ProviderDocument};
 use crate::strict_json;
 use crate::token::claims::texts;
 use crate::token::untrusted::UntrustedToken;
@@ -37,12 +40,28 @@ struct SharedDocument {
 
 /// Why a client is not known.
 #[derive(Debug)]
-pub(super) struct Unknown(pub(super) String);
+pub(super) enum Unknown {
+    /// There is none, or what it says of itself is wrong.
+    Wrong(String),
+    /// What it says of itself cannot be had now.
+    Unreachable(String),
+}
+
+impl Unknown {
+    /// The error for an endpoint that answers in JSON.
+    pub(super) fn reply(self) -> Reply {
+        match self {
+            Self::Wrong(why) => Reply::error(401, "invalid_client", &why),
+            // A client that is told that it is none forgets its tokens.
+            Self::Unreachable(why) => Reply::error(503, "temporarily_unavailable", &why).field("retry-after", "10"),
+        }
+    }
+}
 
 impl<P: Ports> Context<'_, P> {
-    /// The client of an id.
-    pub(super) async fn client(&self, id: &str) -> Result<Result<Client, Unknown>, Failure> {
-        let unknown = |why: &str| Ok(Err(Unknown(why.to_owned())));
+    /// The client of an id; `uses` where this is what a registration lives on by.
+    pub(super) async fn client(&self, id: &str, uses: bool) -> Result<Result<Client, Unknown>, Failure> {
+        let unknown = |why: &str| Ok(Err(Unknown::Wrong(why.to_owned())));
         if id.len() > CLIENT_ID_BYTES {
             return unknown("the client id is too long");
         }
@@ -50,8 +69,9 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Ok(client.clone()));
         }
         if id.starts_with(REGISTERED) {
-            let used = RegistrationQuestion::Use(self.server.registration_seconds);
-            let Some(registration) = self.ask::<Registration>(id, used).await? else {
+            let seconds = if uses { self.server.registration_seconds } else { 0 };
+            let question = RegistrationQuestion::Use(seconds);
+            let Some(registration) = self.ask::<Registration>(id, question).await? else {
                 return unknown("there is no such client, or it was not used for too long");
             };
             return Ok(Ok(Client {
@@ -63,18 +83,18 @@ impl<P: Ports> Context<'_, P> {
             }));
         }
         if self.server.documents && (id.starts_with("https://") || id.starts_with("http://")) {
-            return Ok(self.document(id).await.map_err(Unknown));
+            return Ok(self.document(id).await);
         }
         unknown("there is no such client")
     }
 
     /// A client whose id is the URL of its metadata (A5).
-    async fn document(&self, id: &str) -> Result<Client, String> {
-        self.allowed_document(id)?;
+    async fn document(&self, id: &str) -> Result<Client, Unknown> {
+        self.allowed_document(id).map_err(Unknown::Wrong)?;
         let name = format!("client/{}", URL_SAFE_NO_PAD.encode(Sha256::digest(id)));
         let metadata = match self.recalled(&name).await {
             Some(metadata) => metadata,
-            None => self.fetched(id, &name).await?,
+            None => self.fetched_once(id, &name).await?,
         };
         Ok(Client { id: id.to_owned(), source: Source::Document, metadata, secret: None, introspects: false })
     }
@@ -110,10 +130,28 @@ impl<P: Ports> Context<'_, P> {
         (self.now() < shared.until).then_some(shared.metadata)
     }
 
-    async fn fetched(&self, id: &str, name: &str) -> Result<ClientMetadata, String> {
-        let document = self.ports.get(id).await.map_err(|why| format!("its metadata cannot be had: {why}"))?;
+    /// Fetches metadata, unless that failed a moment ago, or this caller has many fetched: others are made to ask here.
+    async fn fetched_once(&self, id: &str, name: &str) -> Result<ClientMetadata, Unknown> {
+        let now = self.ports.now();
+        if self.gateway.failed_lately(name, now) {
+            return Err(Unknown::Unreachable("its metadata could not be had a moment ago".to_owned()));
+        }
+        if !self.in_turn("document", DOCUMENTS_PER_MINUTE) {
+            return Err(Unknown::Unreachable("too many documents were asked for: try again in a minute".to_owned()));
+        }
+        let document = match self.ports.get(id).await {
+            Ok(document) if document.status < 500 && document.status != 429 => document,
+            _ => {
+                self.gateway.note_failure(name, now.plus_seconds(DOCUMENT_RETRY));
+                return Err(Unknown::Unreachable("its metadata cannot be had now".to_owned()));
+            }
+        };
+        self.read_document(&document, id, name).await.map_err(Unknown::Wrong)
+    }
+
+    async fn read_document(&self, document: &ProviderDocument, id: &str, name: &str) -> Result<ClientMetadata, String> {
         if document.status != 200 {
-            return Err(format!("its metadata cannot be had: status {}", document.status));
+            return Err("its metadata is not there".to_owned());
         }
         if !document.is_json() {
             return Err("its metadata is not JSON by its content type".to_owned());
@@ -179,9 +217,10 @@ impl<P: Ports> Context<'_, P> {
             Ok(presented) => presented,
             Err(description) => return Ok(Err(Reply::error(400, "invalid_request", description))),
         };
-        let client = match self.client(&presented.client_id).await? {
+        let client = match self.client(&presented.client_id, true).await? {
             Ok(client) => client,
-            Err(Unknown(why)) => return refuse(&why),
+            Err(Unknown::Wrong(why)) => return refuse(&why),
+            Err(unreachable) => return Ok(Err(unreachable.reply())),
         };
         let method = client.metadata.auth_method;
         if presented.proof.method() != method {

@@ -59,7 +59,7 @@ impl<P: Ports> Context<'_, P> {
         match (form.get("action"), form.get("client")) {
             (Some("withdraw"), Some(client)) => {
                 let known = self.ask::<Person>(&person(&subject), PersonQuestion::Withdraw(client.to_owned())).await?;
-                self.end_all(&known.ended, "withdrawn_by_user").await?;
+                self.end_all(&subject, &known.ended, "withdrawn_by_user").await?;
                 Ok(see_other(&self.server.url("/grants"), "grants_withdrawn"))
             }
             (Some("sign_out"), _) => {
@@ -74,9 +74,11 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    async fn end_all(&self, grants: &[String], why: &str) -> Result<(), Failure> {
+    /// Ends grants of a subject. Each is listed until it is over, so that what fails in the middle can be done again.
+    pub(super) async fn end_all(&self, subject: &str, grants: &[String], why: &str) -> Result<(), Failure> {
         for grant in grants {
             self.ask::<Grant>(grant, GrantQuestion::End(why.to_owned())).await?;
+            self.unlist(subject, grant).await?;
             self.say("info", "grant_revoked", &format!("grant {grant}: {why}"));
         }
         Ok(())
@@ -97,15 +99,14 @@ impl<P: Ports> Context<'_, P> {
             }
             (Some("delete"), Some(subject), None) => {
                 let known = self.ask::<Person>(&person(subject), PersonQuestion::Forget).await?;
-                self.end_all(&known.ended, "ended_by_administrator").await?;
+                self.end_all(subject, &known.ended, "ended_by_administrator").await?;
                 Ok(Reply::json(200, &json!({ "subject": subject, "ended": known.ended }), "subject_deleted"))
             }
             (Some("end"), None, Some(grant)) if GrantId::parse(grant).is_some() => {
                 let GrantAnswer::Seen(seen) = self.ask::<Grant>(grant, GrantQuestion::Look).await? else {
                     return Ok(Reply::error(404, "invalid_request", "there is no such grant, or no more"));
                 };
-                self.end_all(&[grant.to_owned()], "ended_by_administrator").await?;
-                self.unlist(&seen.terms.subject, grant).await?;
+                self.end_all(&seen.terms.subject, &[grant.to_owned()], "ended_by_administrator").await?;
                 Ok(Reply::json(200, &json!({ "subject": seen.terms.subject, "ended": [grant] }), "grant_ended"))
             }
             _ => {

@@ -163,18 +163,24 @@ impl<P: Ports> Context<'_, P> {
         self.bearer().is_some_and(|shown| Hash::of(shown) == Hash::of(secret.expose()))
     }
 
+    /// Whether it is this caller's turn in this isolate, by the address that the platform says.
+    pub(super) fn in_turn(&self, what: &str, requests: u64) -> bool {
+        let address = self.request.field("cf-connecting-ip").unwrap_or_default();
+        let key = Hash::of(&format!("{what} {address}"));
+        let limit = Limit { by: Vec::new(), requests, seconds: 60, tools: None, binding: None };
+        self.gateway.count_turn(key.as_str(), &limit, self.ports.now())
+    }
+
     /// Refuses registrations that come too fast: by the caller's address, which the platform says.
     async fn too_many(&self) -> Option<Reply> {
         let address = self.request.field("cf-connecting-ip").unwrap_or_default();
         let key = Hash::of(&format!("registration {address}"));
-        let limit =
-            Limit { by: Vec::new(), requests: REGISTRATIONS_PER_MINUTE, seconds: 60, tools: None, binding: None };
         let said = match &self.server.registration_limit {
             Some(binding) => self.ports.turn(binding, key.as_str()).await.ok(),
             None => None,
         };
         // Where nobody else can say, this isolate counts.
-        let turn = said.unwrap_or_else(|| self.gateway.count_turn(key.as_str(), &limit, self.ports.now()));
+        let turn = said.unwrap_or_else(|| self.in_turn("registration", REGISTRATIONS_PER_MINUTE));
         let refusal = || Reply::error(429, "temporarily_unavailable", "too many registrations: try again in a minute");
         (!turn).then(|| refusal().field("retry-after", "60"))
     }

@@ -64,8 +64,8 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::error(400, "invalid_grant", INVALID_GRANT));
         };
         // Before the code is used up: a mistake here is the client's, and no theft.
-        if let Err(error) = self.asked_resource(form) {
-            return Ok(Reply::error(400, error.code, &error.description));
+        if let Some(refusal) = self.beyond(&code, form).await? {
+            return Ok(refusal);
         }
         let next = client.metadata.may(GrantType::RefreshToken).then(|| self.successor(&code));
         let (handle, next) = next.unzip();
@@ -87,19 +87,8 @@ impl<P: Ports> Context<'_, P> {
         let Some(token) = Handle::parse(HandleKind::Refresh, token, &self.server.seals) else {
             return Ok(Reply::error(400, "invalid_grant", INVALID_GRANT));
         };
-        if let Err(error) = self.asked_resource(form) {
-            return Ok(Reply::error(400, error.code, &error.description));
-        }
-        // More than was granted is not given (RFC 6749 §6): said before the token is used up.
-        if let Some(asked) = form.get("scope").map(ScopeSet::of_text)
-            && let GrantAnswer::Seen(seen) = self.ask::<Grant>(token.grant(), GrantQuestion::Look).await?
-        {
-            let granted = ScopeSet::of_text(&seen.terms.scope);
-            let beyond =
-                asked.iter().any(|it| it.as_str() != "offline_access" && !granted.iter().any(|other| other == it));
-            if beyond {
-                return Ok(Reply::error(400, "invalid_scope", "the grant has less than that: ask the user again"));
-            }
+        if let Some(refusal) = self.beyond(&token, form).await? {
+            return Ok(refusal);
         }
         let (handle, next) = self.successor(&token);
         let question =
@@ -108,11 +97,34 @@ impl<P: Ports> Context<'_, P> {
         self.granted_or_refused(answer, form, &token, Some(&handle)).await
     }
 
-    fn asked_resource(&self, form: &Parameters) -> Result<(), authorize::AuthorizeError> {
-        match form.get("resource") {
-            Some(asked) => authorize::resource(Some(asked), self.server, self.config).map(|_| ()),
-            None => Ok(()),
+    /// Refuses what was not granted: another resource (RFC 8707 §2.2), more scopes (RFC 6749 §6). Said before the handle is
+    /// used up.
+    async fn beyond(&self, handle: &Handle, form: &Parameters) -> Result<Option<Reply>, Failure> {
+        let resource = match form.get("resource") {
+            Some(asked) => match authorize::resource(Some(asked), self.server, self.config) {
+                Ok(resource) => Some(&resource.identifier),
+                Err(error) => return Ok(Some(Reply::error(400, error.code, &error.description))),
+            },
+            None => None,
+        };
+        let several = authorize::resources(self.server, self.config).nth(1).is_some();
+        let scope = form.get("scope").map(ScopeSet::of_text);
+        if scope.is_none() && !(several && resource.is_some()) {
+            return Ok(None);
         }
+        let GrantAnswer::Seen(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Look).await? else {
+            return Ok(None);
+        };
+        if resource.is_some_and(|resource| *resource != seen.terms.resource) {
+            return Ok(Some(Reply::error(400, "invalid_target", "the grant is for another resource")));
+        }
+        let granted = ScopeSet::of_text(&seen.terms.scope);
+        let more = scope
+            .iter()
+            .flat_map(ScopeSet::iter)
+            .any(|it| !matches!(it.as_str(), "offline_access" | "openid") && !granted.iter().any(|other| other == it));
+        let description = "the grant has less than that: ask the user again";
+        Ok(more.then(|| Reply::error(400, "invalid_scope", description)))
     }
 
     /// The refresh token that follows a code or another refresh token.

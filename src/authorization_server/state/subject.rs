@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
-use crate::limits::GRANTS_OF_ONE_SUBJECT;
+use crate::limits::{GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
 
 /// A grant in the list of its subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +47,10 @@ pub struct Person {
     grants: BTreeMap<String, Listed>,
     /// Approvals, by client, place and resource.
     approvals: Vec<(String, Approval)>,
-    /// Sign-ins before this second are over.
-    signed_out: u64,
+    /// Grows when sign-ins end: those of an earlier number are over.
+    epoch: u64,
+    /// The second until which that has to be known.
+    epoch_until: u64,
 }
 
 /// Questions about a person.
@@ -61,9 +63,9 @@ pub enum PersonQuestion {
     Look,
     /// A grant is over.
     Ended(String),
-    /// A client is not to have anything any more.
+    /// A client is not approved any more, and its grants are to be ended: each is listed until it is.
     Withdraw(String),
-    /// Nothing is to be known of them any more, and sign-ins are over.
+    /// Nothing is approved any more, sign-ins are over, and all grants are to be ended, likewise.
     Forget,
 }
 
@@ -75,15 +77,15 @@ pub struct Known {
     pub grants: BTreeMap<String, Listed>,
     /// Approvals by client.
     pub approvals: Vec<(String, Approval)>,
-    /// Sign-ins before this second are over.
-    pub signed_out: u64,
+    /// The number of sign-ins that are good.
+    pub epoch: u64,
     /// Grants that are to be ended.
     pub ended: Vec<String>,
 }
 
 impl Person {
     fn known(&self, ended: Vec<String>) -> Known {
-        Known { grants: self.grants.clone(), approvals: self.approvals.clone(), signed_out: self.signed_out, ended }
+        Known { grants: self.grants.clone(), approvals: self.approvals.clone(), epoch: self.epoch, ended }
     }
 
     fn tidy(&mut self, now: u64) {
@@ -91,7 +93,7 @@ impl Person {
         self.approvals.retain(|(_, approval)| now < approval.until);
     }
 
-    /// Adds a grant; the oldest go where there are too many.
+    /// Adds a grant: which are too many then, of the same client first, so that none can push out another's.
     fn granted(&mut self, id: String, grant: Listed, approval: Approval) -> Vec<String> {
         let client = grant.client_id.clone();
         self.grants.insert(id, grant);
@@ -107,19 +109,24 @@ impl Person {
                     }
                 }
             }
-            None => self.approvals.push((client, approval)),
+            None => self.approvals.push((client.clone(), approval)),
         }
         if self.approvals.len() > GRANTS_OF_ONE_SUBJECT {
-            self.approvals.remove(0);
+            let own = self.approvals.iter().position(|(of, _)| *of == client).unwrap_or_default();
+            self.approvals.remove(own);
         }
-        let mut ended = Vec::new();
-        while self.grants.len() > GRANTS_OF_ONE_SUBJECT {
-            let oldest = self.grants.iter().min_by_key(|(_, grant)| grant.created).map(|(id, _)| id.clone());
-            let Some(oldest) = oldest else { break };
-            self.grants.remove(&oldest);
-            ended.push(oldest);
-        }
+        let mut ended = self.oldest(|listed| listed.client_id == client, GRANTS_OF_ONE_CLIENT);
+        ended.extend(self.oldest(|_| true, GRANTS_OF_ONE_SUBJECT + ended.len()));
         ended
+    }
+
+    /// The oldest grants of those, beyond so many.
+    fn oldest(&self, of: impl Fn(&Listed) -> bool, most: usize) -> Vec<String> {
+        let mut found: Vec<(u64, &String)> =
+            self.grants.iter().filter(|(_, grant)| of(grant)).map(|(id, grant)| (grant.created, id)).collect();
+        found.sort_unstable();
+        let beyond = found.len().saturating_sub(most);
+        found.into_iter().take(beyond).map(|(_, id)| id.clone()).collect()
     }
 }
 
@@ -140,22 +147,17 @@ impl Machine for Person {
             }
             PersonQuestion::Withdraw(client) => {
                 person.approvals.retain(|(of, _)| *of != client);
-                let ended: Vec<String> = person
-                    .grants
-                    .iter()
-                    .filter(|(_, grant)| grant.client_id == client)
-                    .map(|(id, _)| id.clone())
-                    .collect();
-                person.grants.retain(|_, grant| grant.client_id != client);
-                ended
+                let own = person.grants.iter().filter(|(_, grant)| grant.client_id == client);
+                own.map(|(id, _)| id.clone()).collect()
             }
             PersonQuestion::Forget => {
-                let ended = person.grants.keys().cloned().collect();
-                person = Self { signed_out: now + 1, ..Self::default() };
-                ended
+                person.approvals.clear();
+                person.epoch += 1;
+                person.epoch_until = now + 86_400;
+                person.grants.keys().cloned().collect()
             }
         };
-        let empty = person.grants.is_empty() && person.approvals.is_empty() && person.signed_out == 0;
+        let empty = person.grants.is_empty() && person.approvals.is_empty() && person.epoch_until <= now;
         (person.known(ended), (!empty).then_some(person))
     }
 
@@ -163,6 +165,6 @@ impl Machine for Person {
         let grants = self.grants.values().map(|grant| grant.until);
         let approvals = self.approvals.iter().map(|(_, approval)| approval.until);
         // Sign-ins last a day at most.
-        grants.chain(approvals).chain([self.signed_out + 86_400]).max().unwrap_or_default()
+        grants.chain(approvals).chain([self.epoch_until]).max().unwrap_or_default()
     }
 }
