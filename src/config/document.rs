@@ -100,6 +100,10 @@ pub struct Document {
     #[deserr(default)]
     pub public_page: Option<bool>,
 
+    /// Counters of an isolate, at `/metrics` (OpenMetrics). Default: none.
+    #[deserr(default)]
+    pub metrics: Option<MetricsDocument>,
+
     /// What the log shows.
     #[deserr(default)]
     pub log: Option<LogDocument>,
@@ -575,6 +579,15 @@ pub struct IdentityAssertionDocument {
     /// The name of the Worker secret that holds the signing key: a private JWK, `EC` P-256 (ES256) or `OKP` Ed25519
     /// (EdDSA). `npm run keys` makes one.
     pub key_secret: String,
+}
+
+/// Counters of an isolate, at `/metrics` (OpenMetrics).
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct MetricsDocument {
+    /// The name of the Worker secret that whoever reads them must send as a bearer token: 32 characters or more.
+    pub secret: String,
 }
 
 /// What the log shows.

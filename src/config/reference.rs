@@ -70,6 +70,7 @@ pub fn markdown(schema: &Value) -> String {
         ("SessionsDocument", "`[vars.PORTCULLIS.sessions]`"),
         ("DecisionLogDocument", "`[vars.PORTCULLIS.decision_log]`"),
         ("IdentityAssertionDocument", "`[vars.PORTCULLIS.identity_assertion]`"),
+        ("MetricsDocument", "`[vars.PORTCULLIS.metrics]`"),
         ("LogDocument", "`[vars.PORTCULLIS.log]`"),
     ];
     for (name, title) in tables {

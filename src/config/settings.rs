@@ -11,7 +11,7 @@ use crate::config::document::{Document, RequestLinesName};
 use crate::config::resource::Accepted;
 use crate::config::{
     ApiKeySet, AuthorizationServer, CustomVerifier, DecisionLog, Dpop, Interests, Issuer, IssuerKeys, Mistakes,
-    PublicPath, Requirement, Resource, Revocation, authorization_server, credentials, issuer, policy, resource,
+    PublicPath, Requirement, Resource, Revocation, Secret, authorization_server, credentials, issuer, policy, resource,
 };
 use crate::forward::assertion::AssertionKey;
 use crate::mcp::session::Sessions;
@@ -68,6 +68,8 @@ pub struct Config {
     pub log_refused_only: bool,
     /// There is something to see at `/`.
     pub face: bool,
+    /// What whoever reads counters must send.
+    pub metrics: Option<Secret>,
 }
 
 /// Shortest secret that keys something.
@@ -161,6 +163,11 @@ impl Config {
         });
         let lines = document.log.as_ref().and_then(|log| log.requests);
         let log_refused_only = lines == Some(RequestLinesName::Refused);
+        let metrics = document
+            .metrics
+            .as_ref()
+            .and_then(|table| read_long_secret(&table.secret, "metrics.secret", secrets, mistakes))
+            .map(Secret::new);
         let pseudonym_key = read_pseudonym_key(document, secrets, mistakes);
         let hosts = read_hosts(document, public_url.as_ref(), mistakes);
         let web_origins = read_web_origins(document, public_url.as_ref(), mistakes);
@@ -185,6 +192,7 @@ impl Config {
             pseudonym_key,
             log_refused_only,
             face: document.public_page.unwrap_or(true),
+            metrics,
         })
     }
 

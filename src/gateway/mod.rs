@@ -26,6 +26,8 @@ use crate::mcp::inspect::Inspected;
 use crate::mcp::list_cache::ListCache;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::decision::Chain;
+use crate::observe::event::Outcome;
+use crate::observe::metrics::{Gauges, Metrics};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Head, OutboundRequest, Permit, Rejection, ResourceRequest, Routed};
 use crate::policy;
@@ -43,7 +45,7 @@ use crate::token::cache::Counts;
 use crate::token::revocation::{Due, RevocationList};
 use crate::token::verifier::{Answered, SignatureCheck};
 use crate::transport::guard::admit;
-use crate::transport::head::Method;
+use crate::transport::head::{Fields, Method};
 
 pub use keys::Keys;
 pub use permission::Turn;
@@ -67,6 +69,8 @@ pub struct Gateway {
     due: RefCell<Vec<Errand>>,
     /// The identity provider of the authorization server.
     provider: RefCell<Option<KnownProvider>>,
+    /// Counters.
+    metrics: RefCell<Metrics>,
     /// What failed, and until when it is not tried again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
 }
@@ -168,6 +172,7 @@ impl Gateway {
             memory: RefCell::default(),
             due: RefCell::default(),
             provider: RefCell::default(),
+            metrics: RefCell::default(),
             failures: RefCell::default(),
         })
     }
@@ -225,6 +230,13 @@ impl Gateway {
                     let answer = respond::own(204, fields, String::new(), trail, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("preflight")))
                 }
+                Routed::Metrics => {
+                    let mut fields = Fields::new();
+                    fields.set("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8");
+                    let body = self.metrics.borrow().text(&self.config, &self.gauges(now), now);
+                    let answer = respond::own(200, fields, body, trail, &self.config);
+                    Ok(Step::Answer(answer, Reason::Served("metrics")))
+                }
                 Routed::Face(method, page) => {
                     let keys = |resource: &Resource| self.keys_of(resource, now);
                     let (status, fields, body) = face(&self.config, method, page, &keys);
@@ -238,6 +250,26 @@ impl Gateway {
         };
         let step = step();
         self.or_refuse(step, trail)
+    }
+
+    /// Counts a request, where somebody reads counters.
+    fn tally(&self, trail: &Trail, outcome: &Outcome<'_>) {
+        if self.config.metrics.is_some() {
+            self.metrics.borrow_mut().count(trail, outcome);
+        }
+    }
+
+    fn gauges(&self, now: UnixMillis) -> Gauges {
+        let left = |state: &IssuerState| {
+            let keys = state.keys.borrow();
+            let ages = keys.keys().is_some() && keys.fresh_until() < UnixMillis(u64::MAX);
+            ages.then(|| keys.fresh_until().since(now) / 1000)
+        };
+        let issuers = self.config.issuers.iter().zip(&self.issuers);
+        Gauges {
+            tokens: self.memory.borrow().cache.size(),
+            keys: issuers.map(|(issuer, state)| (issuer.name.clone(), left(state))).collect(),
+        }
     }
 
     /// What the public may know of the keys of a resource's issuers.

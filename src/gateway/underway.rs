@@ -264,6 +264,7 @@ fn answered<P: Ports>(gateway: &Gateway, ports: &P, answer: Answer, reason: &Rea
 
 /// Writes the line of a request, where it has one.
 fn write<P: Ports>(gateway: &Gateway, ports: &P, trail: &Trail, outcome: &Outcome<'_>, status: u16) {
+    gateway.tally(trail, outcome);
     if gateway.config.log_refused_only && outcome.is_allowed() {
         return;
     }

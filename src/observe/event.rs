@@ -72,6 +72,16 @@ pub enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
+    /// Why, of a closed set.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Allow(reason) => reason,
+            Self::Deny(rejection) => rejection.reason(),
+            Self::Told(told) => told.reason,
+        }
+    }
+
     /// Whether nothing was refused.
     #[must_use]
     pub fn is_allowed(&self) -> bool {

@@ -2,5 +2,6 @@
 
 pub mod decision;
 pub mod event;
+pub mod metrics;
 pub mod trace;
 pub mod trail;

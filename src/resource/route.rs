@@ -1,6 +1,8 @@
 //! The second stage: what a request is for.
 
 use crate::authorization_server::endpoint::{Endpoint, EndpointRequest};
+use sha2::{Digest as _, Sha256};
+
 use crate::config::{Config, Resource};
 use crate::oauth::bearer;
 use crate::observe::trail::Trail;
@@ -16,6 +18,8 @@ use crate::transport::web_origin::Caller;
 pub enum Routed {
     /// A document that the gateway itself publishes to everyone.
     Document(PublicDocument, Method),
+    /// Counters, for who showed the secret.
+    Metrics,
     /// The gateway's public face, and whether the caller takes a page.
     Face(Method, bool),
     /// A browser's preflight, with the fields of its answer.
@@ -102,6 +106,19 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
             Method::Get | Method::Head | Method::Options => Ok(Routed::Document(document, method)),
             _ => Err(Rejection::MethodNotAllowed { allow: PUBLIC_METHODS }),
         };
+    }
+    if let Some(secret) = &config.metrics
+        && admitted.path().as_str() == "/metrics"
+    {
+        if method != Method::Get {
+            return Err(Rejection::MethodNotAllowed { allow: "GET" });
+        }
+        let shown = admitted.head().fields.get("authorization").and_then(|field| field.split_once(' '));
+        let shown = shown.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
+        // Digests, so that the time it takes says nothing of the secret.
+        let good = shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(secret.expose()));
+        // To anybody else there is nothing here.
+        return if good { Ok(Routed::Metrics) } else { Err(Rejection::NotFound) };
     }
     if config.face && admitted.path().as_str() == "/" && !is_taken(config) {
         trail.any_page();

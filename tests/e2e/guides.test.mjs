@@ -15,6 +15,7 @@ const SECRETS = {
     generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
   ),
   SEALING_SECRET: "0123456789abcdef0123456789abcdef",
+  METRICS_SECRET: "0123456789abcdef0123456789abcdef",
   LOGIN_SECRET: "what the provider gave",
   REPORT_SECRET: "0123456789abcdef0123456789abcdef",
 };
@@ -31,7 +32,7 @@ const blocks = guides.flatMap((guide) => {
 });
 
 test(`${blocks.length} configurations of ${guides.length} guides`, { timeout: 60_000 }, async () => {
-  assert.ok(blocks.length >= 24, `${blocks.length}`);
+  assert.ok(blocks.length >= 26, `${blocks.length}`);
   const fleet = await startFleet({
     documents: blocks.map(({ document }) => document),
     secrets: SECRETS,

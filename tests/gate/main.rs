@@ -30,6 +30,7 @@ mod hostile;
 mod jwks;
 mod lists;
 mod messages;
+mod metrics;
 mod observation;
 mod paths;
 mod policy;

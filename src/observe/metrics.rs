@@ -1,0 +1,132 @@
+//! Counters of this isolate, as OpenMetrics has them. Each isolate has its own, and an isolate may end at any time: they are
+//! for looking at one place, and for tests; sums over all are Analytics Engine's to make (docs/operations.md).
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::observe::event::Outcome;
+use crate::observe::trail::Trail;
+use crate::time::UnixMillis;
+
+/// Upper ends of the histogram of waits, in milliseconds.
+const BUCKETS: [u64; 9] = [5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000];
+
+/// Counters.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// By resource, whether it passed, and reason.
+    requests: BTreeMap<(Option<usize>, bool, &'static str), u64>,
+    /// By resource: how many answers came within each bucket, how many in all, and milliseconds.
+    origins: BTreeMap<usize, ([u64; BUCKETS.len()], u64, u64)>,
+    /// Credentials that were known, and that were not.
+    known: (u64, u64),
+}
+
+/// What is known besides.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Credentials in memory, and their bytes.
+    pub tokens: (usize, usize),
+    /// By issuer: the seconds for which its keys are still fresh, where there are any that age.
+    pub keys: Vec<(String, Option<u64>)>,
+}
+
+impl Metrics {
+    /// Counts a request.
+    pub fn count(&mut self, trail: &Trail, outcome: &Outcome<'_>) {
+        let (passed, reason) = (outcome.is_allowed(), outcome.reason());
+        *self.requests.entry((trail.resource, passed, reason)).or_default() += 1;
+        match trail.known {
+            Some(true) => self.known.0 += 1,
+            Some(false) => self.known.1 += 1,
+            None => {}
+        }
+        if let (Some(resource), Some(milliseconds)) = (trail.resource, trail.origin_ms) {
+            let (buckets, count, sum) = self.origins.entry(resource).or_default();
+            for (bucket, end) in buckets.iter_mut().zip(BUCKETS) {
+                *bucket += u64::from(milliseconds <= end);
+            }
+            *count += 1;
+            *sum += milliseconds;
+        }
+    }
+
+    /// The text (OpenMetrics 1.0).
+    #[must_use]
+    pub fn text(&self, config: &Config, gauges: &Gauges, now: UnixMillis) -> String {
+        let mut text = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, samples: &mut dyn FnMut(&mut String)| {
+            text.push_str(&format!("# TYPE {name} {kind}\n# HELP {name} {help}\n"));
+            samples(&mut text);
+        };
+        let path = |resource: Option<usize>| {
+            resource.and_then(|index| config.resources.get(index)).map_or("", |resource| resource.path.as_str())
+        };
+        family("portcullis_requests", "counter", "Requests by resource, decision and reason.", &mut |text| {
+            for ((resource, passed, reason), count) in &self.requests {
+                let decision = if *passed { "allow" } else { "deny" };
+                let resource = label(path(*resource));
+                text.push_str(&format!(
+                    "portcullis_requests_total{{resource=\"{resource}\",decision=\"{decision}\",reason=\"{reason}\"}} {count}\n"
+                ));
+            }
+        });
+        family(
+            "portcullis_origin_seconds",
+            "histogram",
+            "Seconds until the origin server's answer began.",
+            &mut |text| {
+                for (resource, (buckets, count, sum)) in &self.origins {
+                    let resource = label(path(Some(*resource)));
+                    for (bucket, end) in buckets.iter().zip(BUCKETS) {
+                        let end = seconds(end);
+                        text.push_str(&format!(
+                            "portcullis_origin_seconds_bucket{{resource=\"{resource}\",le=\"{end}\"}} {bucket}\n"
+                        ));
+                    }
+                    text.push_str(&format!(
+                        "portcullis_origin_seconds_bucket{{resource=\"{resource}\",le=\"+Inf\"}} {count}\n\
+                         portcullis_origin_seconds_count{{resource=\"{resource}\"}} {count}\n\
+                         portcullis_origin_seconds_sum{{resource=\"{resource}\"}} {}\n",
+                        seconds(*sum)
+                    ));
+                }
+            },
+        );
+        family("portcullis_credentials", "counter", "Credentials that this isolate knew, or did not.", &mut |text| {
+            text.push_str(&format!(
+                "portcullis_credentials_total{{cache=\"hit\"}} {}\nportcullis_credentials_total{{cache=\"miss\"}} {}\n",
+                self.known.0, self.known.1
+            ));
+        });
+        family("portcullis_cached_credentials", "gauge", "Verified credentials in memory.", &mut |text| {
+            text.push_str(&format!("portcullis_cached_credentials {}\n", gauges.tokens.0));
+        });
+        family("portcullis_cached_credentials_bytes", "gauge", "What they take, about.", &mut |text| {
+            text.push_str(&format!("portcullis_cached_credentials_bytes {}\n", gauges.tokens.1));
+        });
+        let help = "Seconds for which an issuer's keys are still fresh; none where there are none.";
+        family("portcullis_keys_fresh_seconds", "gauge", help, &mut |text| {
+            for (issuer, left) in &gauges.keys {
+                if let Some(left) = left {
+                    text.push_str(&format!("portcullis_keys_fresh_seconds{{issuer=\"{}\"}} {left}\n", label(issuer)));
+                }
+            }
+        });
+        family("portcullis_clock_seconds", "gauge", "The time of this isolate.", &mut |text| {
+            text.push_str(&format!("portcullis_clock_seconds {}\n", now.seconds()));
+        });
+        text.push_str("# EOF\n");
+        text
+    }
+}
+
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Milliseconds as seconds, exactly.
+fn seconds(milliseconds: u64) -> String {
+    let text = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
