@@ -325,7 +325,7 @@ pub fn redirect(uri: &str, rules: RedirectRules<'_>) -> Result<(), String> {
     if rules.schemes.iter().any(|allowed| allowed == scheme) && !rest.is_empty() {
         return Ok(());
     }
-    Err("must be https, or http on loopback".to_owned())
+    Err("must be https, or http on loopback; other schemes are the operator's to allow (redirect_schemes)".to_owned())
 }
 
 fn is_loopback(uri: &str) -> bool {

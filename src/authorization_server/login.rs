@@ -572,8 +572,23 @@ impl Identity {
 }
 
 /// Claims of access tokens that are the gateway's own to say.
-const RESERVED: [&str; 12] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "auth_time", "cnf", "act"];
+const RESERVED: [&str; 15] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "client_id",
+    "scope",
+    "scp",
+    "azp",
+    "auth_time",
+    "cnf",
+    "act",
+    "token_use",
+];
 
 /// GitHub says verified addresses and organizations elsewhere.
 fn put_github(claims: &mut Map<String, Value>) {

@@ -100,7 +100,7 @@ pub struct Document {
     #[deserr(default)]
     pub public_page: Option<bool>,
 
-    /// Counters of an isolate, at `/metrics` (OpenMetrics). Default: none.
+    /// Counters of an isolate, at `/metrics` (`OpenMetrics`). Default: none.
     #[deserr(default)]
     pub metrics: Option<MetricsDocument>,
 
@@ -581,7 +581,7 @@ pub struct IdentityAssertionDocument {
     pub key_secret: String,
 }
 
-/// Counters of an isolate, at `/metrics` (OpenMetrics).
+/// Counters of an isolate, at `/metrics` (`OpenMetrics`).
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]

@@ -22,6 +22,12 @@ struct Row {
     until: String,
 }
 
+#[derive(Deserialize)]
+struct Table {
+    #[serde(rename = "name")]
+    _name: String,
+}
+
 impl DurableObject for AuthorizationRecords {
     fn new(state: State, _: Env) -> Self {
         let storage = state.storage();
@@ -47,6 +53,11 @@ impl DurableObject for AuthorizationRecords {
                 self.sql.exec("DELETE FROM record", None)?;
             }
             Change::Keep(text, until) => {
+                self.sql.exec(
+                    "CREATE TABLE IF NOT EXISTS record \
+                     (one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL, until TEXT NOT NULL)",
+                    None,
+                )?;
                 let until = until.to_string();
                 let moved = row.is_none_or(|row| row.until != until);
                 let values = vec![text.into(), until.as_str().into()];
@@ -71,11 +82,12 @@ impl DurableObject for AuthorizationRecords {
 }
 
 impl AuthorizationRecords {
+    /// The record. Asking for one that is not there writes nothing: whoever asks for names that nobody has leaves nothing.
     fn row(&self) -> Result<Option<Row>> {
-        self.sql.exec(
-            "CREATE TABLE IF NOT EXISTS record (one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL, until TEXT NOT NULL)",
-            None,
-        )?;
+        let tables = self.sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'record'", None)?;
+        if tables.to_array::<Table>()?.is_empty() {
+            return Ok(None);
+        }
         Ok(self.sql.exec("SELECT text, until FROM record", None)?.to_array::<Row>()?.pop())
     }
 

@@ -1447,3 +1447,62 @@ fn a_grant_is_for_one_of_several_resources() {
     let two = Request::post("/two").bearer(text(&tokens, "access_token"));
     assert_eq!(scene.call(two).status, 401, "and is good for the one alone");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_fails_in_the_middle_can_be_done_again() {
+    let scene = Scene::new();
+    let (client, tokens) = scene.logged_in();
+    let admin = |question: Value| {
+        let request = Request::new(Method::Post, "/admin").field("authorization", &format!("Bearer {SECRET}"));
+        scene.call(request.field("content-type", "application/json").body(question.to_string().as_bytes()))
+    };
+    let shown = admin(json!({ "action": "show", "subject": "ada" })).json();
+    let grant = shown["grants"].as_object().and_then(|it| it.keys().next().cloned()).expect("a grant");
+    assert_eq!(shown["grants"][&grant]["claims"], json!({}), "what tokens carry is in the export");
+    // The person's record answers, the grant's does not.
+    scene.world.record_down(&format!("grant/{grant}"), true);
+    assert_eq!(admin(json!({ "action": "delete", "subject": "ada" })).status, 503);
+    scene.world.record_down(&format!("grant/{grant}"), false);
+    let again = admin(json!({ "action": "delete", "subject": "ada" })).json();
+    assert_eq!(again["ended"], json!([grant]));
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 400);
+    assert!(!scene.world.record(&format!("grant/{grant}")).contains("ada"), "nothing says whose it was");
+
+    // A theft is not listed either.
+    let (client, tokens) = scene.logged_in();
+    let first = text(&tokens, "refresh_token");
+    scene.refresh(&client, first);
+    scene.world.pass(61);
+    assert_eq!(scene.refresh(&client, first).status, 400);
+    assert_eq!(admin(json!({ "action": "show", "subject": "ada" })).json()["grants"], json!({}));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn clients_live_on_by_being_used() {
+    let scene = Scene::with(json!({ "registration_days": 1, "grant_days": 30 }), json!({}));
+    let (client, tokens) = scene.logged_in();
+    let mut token = text(&tokens, "refresh_token").to_owned();
+    for _ in 0..5 {
+        scene.world.pass(60_000);
+        let reply = scene.refresh(&client, &token);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        token = text(&reply.json(), "refresh_token").to_owned();
+    }
+    scene.world.pass(86_400);
+    assert_eq!(scene.refresh(&client, &token).status, 401);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn addresses_count_by_network() {
+    let scene = Scene::new();
+    let from = |address: &str| {
+        let body = json!({ "redirect_uris": [WEB] }).to_string();
+        let request = Request::new(Method::Post, "/register").field("content-type", "application/json");
+        scene.call(request.field("cf-connecting-ip", address).body(body.as_bytes())).status
+    };
+    for at in 0..20 {
+        assert_eq!(from(&format!("2001:db8:1:2::{at}")), 201);
+    }
+    assert_eq!(from("2001:db8:1:2:ffff::1"), 429);
+    assert_eq!((from("2001:db8:1:3::1"), from("192.0.2.1")), (201, 201));
+}

@@ -38,10 +38,9 @@ impl<P: Ports> Context<'_, P> {
         // Who answers must be who was asked (RFC 9207 §2.4, P11).
         let named = query.get("iss");
         let expected = self.server.login.issuer.as_deref();
-        if query.is_repeated("iss")
-            || (named.is_some() && named != expected)
-            || (named.is_none() && provider.names_itself)
-        {
+        // A server without OpenID has no name that anybody knows: there is but one, and nothing to mix up.
+        let another = expected.is_some() && named.is_some() && named != expected;
+        if query.is_repeated("iss") || another || (named.is_none() && provider.names_itself) {
             return Ok(self.failed(&purpose, "server_error", "the answer is from another issuer"));
         }
         let code = match said {

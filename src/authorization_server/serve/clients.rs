@@ -90,7 +90,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// A client whose id is the URL of its metadata (A5).
     async fn document(&self, id: &str) -> Result<Client, Unknown> {
-        self.allowed_document(id).map_err(Unknown::Wrong)?;
+        self.allowed_document(id).and_then(|()| self.allowed_domain(id)).map_err(Unknown::Wrong)?;
         let name = format!("client/{}", URL_SAFE_NO_PAD.encode(Sha256::digest(id)));
         let metadata = match self.recalled(&name).await {
             Some(metadata) => metadata,
@@ -99,8 +99,8 @@ impl<P: Ports> Context<'_, P> {
         Ok(Client { id: id.to_owned(), source: Source::Document, metadata, secret: None, introspects: false })
     }
 
-    /// Holds a client id to be a URL that may be fetched in somebody else's name (P8): `https`, with a path, on a public host
-    /// of a domain that is allowed. What the name resolves to is the platform's to look at: Workers reach no private
+    /// Holds a URL of a client's to be one that may be fetched in somebody else's name (P8): `https`, with a path, on a public
+    /// host. What the name resolves to is the platform's to look at: Workers reach no private
     /// network.
     fn allowed_document(&self, id: &str) -> Result<(), String> {
         let url = HttpUrl::parse(id).map_err(|error| format!("the client id {error}"))?;
@@ -108,12 +108,19 @@ impl<P: Ports> Context<'_, P> {
         if url.scheme() == Scheme::Http && !loopback {
             return Err("the client id must be https".to_owned());
         }
-        if url.path().len() < 2 || url.path().split('/').any(|part| matches!(part, "." | "..")) {
+        let path = url.path().to_ascii_lowercase().replace("%2e", ".");
+        if path.len() < 2 || path.split('/').any(|part| matches!(part, "." | "..")) {
             return Err("the client id must have a path, without dot segments".to_owned());
         }
         if url.authority().is_private() && !loopback {
             return Err("the client id is on a private host".to_owned());
         }
+        Ok(())
+    }
+
+    /// Holds a client id to be of a domain that configuration allows.
+    fn allowed_domain(&self, id: &str) -> Result<(), String> {
+        let url = HttpUrl::parse(id).map_err(|error| format!("the client id {error}"))?;
         let host = url.authority().host();
         let domains = &self.server.document_domains;
         let below =
@@ -330,7 +337,9 @@ fn presented(authorization: Option<&str>, form: &Parameters) -> Result<Presented
     if let Some(field) = authorization {
         let (id, secret) =
             basic(field).ok_or("the Authorization field is not Basic with a form-encoded id and secret")?;
-        found.push(Presented { client_id: id, proof: Proof::Basic(secret) });
+        // Some public clients send their id so, with nothing after it.
+        let proof = if secret.is_empty() { Proof::None } else { Proof::Basic(secret) };
+        found.push(Presented { client_id: id, proof });
     }
     if let Some(secret) = form.get("client_secret") {
         let client_id = named.ok_or("client_id is required")?.to_owned();

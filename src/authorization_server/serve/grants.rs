@@ -95,7 +95,16 @@ impl<P: Ports> Context<'_, P> {
         match (text("action"), text("subject"), text("grant")) {
             (Some("show"), Some(subject), None) => {
                 let known = self.ask::<Person>(&person(subject), PersonQuestion::Look).await?;
-                Ok(Reply::json(200, &exported(subject, &known), "subject_shown"))
+                let mut exported = exported(subject, &known);
+                for grant in known.grants.keys() {
+                    if let GrantAnswer::Seen(seen) = self.ask::<Grant>(grant, GrantQuestion::Look).await?
+                        && let Some(listed) =
+                            exported.pointer_mut(&format!("/grants/{grant}")).and_then(Value::as_object_mut)
+                    {
+                        listed.insert("claims".to_owned(), Value::Object(seen.terms.claims));
+                    }
+                }
+                Ok(Reply::json(200, &exported, "subject_shown"))
             }
             (Some("delete"), Some(subject), None) => {
                 let known = self.ask::<Person>(&person(subject), PersonQuestion::Forget).await?;

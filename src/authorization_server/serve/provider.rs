@@ -91,8 +91,12 @@ impl<P: Ports> Context<'_, P> {
         let id = Hash::of(&format!("{issuer} {}", self.server.issuer));
         let records = |_| "records cannot be read now".to_owned();
         let kept = self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Look).await.map_err(records)?;
-        if let Some(credentials) = kept.and_then(|kept| self.opened(&kept, &issuer)) {
-            return Ok(credentials);
+        if let Some(kept) = kept {
+            if let Some(credentials) = self.opened(&kept, &issuer) {
+                return Ok(credentials);
+            }
+            // It was sealed under a secret that is gone: of no use to anybody.
+            self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Forget).await.map_err(records)?;
         }
         let made = self.register_there(provider, &issuer).await?;
         // What another isolate registered meanwhile is as good, and is what stays.

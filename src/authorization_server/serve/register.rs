@@ -92,7 +92,7 @@ impl<P: Ports> Context<'_, P> {
         let hash = Hash::of(&token);
         let question = match self.request.admitted().head().method {
             Method::Delete => RegistrationQuestion::Delete(hash),
-            Method::Put => match self.metadata(body).await? {
+            Method::Put => match self.metadata_of(id, body).await? {
                 Ok(metadata) => {
                     let known = self.ask::<Registration>(id, RegistrationQuestion::Look(hash.clone())).await?;
                     // A secret is made when a client registers, and not by saying so later.
@@ -118,15 +118,30 @@ impl<P: Ports> Context<'_, P> {
         Ok(self.registered(200, id, &registration, None, Some(&token)))
     }
 
+    /// The metadata that a client replaces its own with: it can be no other client (RFC 7592 §2.2).
+    async fn metadata_of(&self, id: &str, body: &P::RequestBody) -> Result<Result<ClientMetadata, Reply>, Failure> {
+        let body = self.body(body).await?;
+        let said = members(&body).unwrap_or_default();
+        if said.get("client_id").is_some_and(|other| other != id) || said.contains_key("client_secret") {
+            let description = "client_id must be the client's own, and client_secret cannot be chosen";
+            return Ok(Err(Reply::error(400, "invalid_client_metadata", description)));
+        }
+        Ok(self.metadata_from(&body))
+    }
+
     /// The metadata that a request brings.
     async fn metadata(&self, body: &P::RequestBody) -> Result<Result<ClientMetadata, Reply>, Failure> {
         let body = self.body(body).await?;
+        Ok(self.metadata_from(&body))
+    }
+
+    fn metadata_from(&self, body: &[u8]) -> Result<ClientMetadata, Reply> {
         let json = self.request.media_type() == "application/json";
-        let Some(members) = members(&body).filter(|_| json) else {
+        let Some(members) = members(body).filter(|_| json) else {
             let description = "the body must be a JSON object, and its media type application/json";
-            return Ok(Err(Reply::error(400, "invalid_client_metadata", description)));
+            return Err(Reply::error(400, "invalid_client_metadata", description));
         };
-        Ok(self.read_metadata(&members).map_err(|error| Reply::error(400, error.code, &error.description)))
+        self.read_metadata(&members).map_err(|error| Reply::error(400, error.code, &error.description))
     }
 
     fn read_metadata(&self, members: &Map<String, Value>) -> Result<ClientMetadata, MetadataError> {
@@ -163,18 +178,28 @@ impl<P: Ports> Context<'_, P> {
         self.bearer().is_some_and(|shown| Hash::of(shown) == Hash::of(secret.expose()))
     }
 
+    /// The network that a caller is in, as the platform says: of IPv6 the first half, since the rest is theirs to choose.
+    fn network(&self) -> String {
+        let address = self.request.field("cf-connecting-ip").unwrap_or_default();
+        match address.parse::<std::net::Ipv6Addr>() {
+            Ok(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+            Err(_) => address.to_owned(),
+        }
+    }
+
     /// Whether it is this caller's turn in this isolate, by the address that the platform says.
     pub(super) fn in_turn(&self, what: &str, requests: u64) -> bool {
-        let address = self.request.field("cf-connecting-ip").unwrap_or_default();
-        let key = Hash::of(&format!("{what} {address}"));
+        let key = Hash::of(&format!("{what} {}", self.network()));
         let limit = Limit { by: Vec::new(), requests, seconds: 60, tools: None, binding: None };
         self.gateway.count_turn(key.as_str(), &limit, self.ports.now())
     }
 
     /// Refuses registrations that come too fast: by the caller's address, which the platform says.
     async fn too_many(&self) -> Option<Reply> {
-        let address = self.request.field("cf-connecting-ip").unwrap_or_default();
-        let key = Hash::of(&format!("registration {address}"));
+        let key = Hash::of(&format!("registration {}", self.network()));
         let said = match &self.server.registration_limit {
             Some(binding) => self.ports.turn(binding, key.as_str()).await.ok(),
             None => None,

@@ -157,7 +157,8 @@ impl<P: Ports> Context<'_, P> {
                 let next = used.key().open(&sealed, "successor").and_then(|text| String::from_utf8(text).ok());
                 self.tokens(&terms, used.grant(), form, next).await
             }
-            GrantAnswer::Misused(why) => {
+            GrantAnswer::Misused(subject, why) => {
+                self.unlist(&subject, used.grant()).await?;
                 let detail = format!("grant {}: {why}", used.grant());
                 self.say("warn", "grant_misused", &detail);
                 Ok(Reply::error(400, "invalid_grant", INVALID_GRANT).refused(detail))

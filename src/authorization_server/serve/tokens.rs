@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::clients::Unknown;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::grant_of;
 use crate::authorization_server::client::Client;
@@ -102,6 +103,11 @@ impl<P: Ports> Context<'_, P> {
         let inactive = || Ok(Reply::json(200, &json!({ "active": false }), "introspected"));
         match self.known(form.get("token").unwrap_or_default()).await {
             Some(Known::Access(mut claims)) => {
+                // What a client had that is none any more is nothing.
+                let id = claims.get("client_id").and_then(Value::as_str).unwrap_or_default();
+                if matches!(self.client(id, false).await?, Err(Unknown::Wrong(_))) {
+                    return inactive();
+                }
                 if let Some(grant) = claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
                     let GrantAnswer::Seen(_) = self.ask::<Grant>(grant, GrantQuestion::Look).await? else {
                         return inactive();
@@ -115,6 +121,9 @@ impl<P: Ports> Context<'_, P> {
                 let GrantAnswer::Seen(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Look).await? else {
                     return inactive();
                 };
+                if matches!(self.client(&seen.terms.client_id, false).await?, Err(Unknown::Wrong(_))) {
+                    return inactive();
+                }
                 let current =
                     seen.refresh.as_ref().filter(|(hash, until)| *hash == handle.hash() && self.now() < *until);
                 let Some((_, until)) = current else { return inactive() };

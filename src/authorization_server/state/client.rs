@@ -55,8 +55,8 @@ impl Machine for Registration {
             // An id is 128 random bits: whoever makes it again is not lucky but wrong.
             Make(_) => (None, Some(kept)),
             Use(seconds) => {
-                // Written at most once a day.
-                if kept.until < (now + seconds).saturating_sub(86_400) {
+                // Written at most once a day, and often enough for one that lives no longer.
+                if kept.until < (now + seconds).saturating_sub((seconds / 2).min(86_400)) {
                     kept.until = now + seconds;
                 }
                 (Some(kept.clone()), Some(kept))

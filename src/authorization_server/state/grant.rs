@@ -154,8 +154,9 @@ pub enum GrantAnswer {
     Granted(Terms),
     /// The refresh token was used a moment ago: this is what came of it, sealed for its holder.
     Again(Terms, String),
-    /// The code or refresh token was used before by somebody, or by another client: the grant is over.
-    Misused(String),
+    /// The code or refresh token was used before by somebody, or by another client: the grant of this subject is over, for
+    /// this reason.
+    Misused(String, String),
     /// There is no such thing, or no more.
     Unknown,
     /// Here is what it is about: its current refresh token, and what the identity provider gave.
@@ -215,12 +216,16 @@ impl Machine for Grant {
 impl Grant {
     fn end(&mut self, why: &str) {
         (self.code, self.refresh, self.replaced, self.vault) = (None, None, None, None);
+        // What stays says that it is over, and nothing of whose it was.
+        self.terms.subject.clear();
+        self.terms.claims.clear();
         self.ended = Some(why.to_owned());
     }
 
     fn misused(&mut self, why: &str) -> GrantAnswer {
+        let subject = self.terms.subject.clone();
         self.end(why);
-        GrantAnswer::Misused(why.to_owned())
+        GrantAnswer::Misused(subject, why.to_owned())
     }
 
     /// A code is good once. Whoever comes with it and is wrong about anything else has stolen it, and it is over.

@@ -46,6 +46,7 @@ struct State {
     shared: HashMap<String, Vec<u8>>,
     records: HashMap<String, String>,
     records_down: bool,
+    record_down: Option<String>,
     guard: ReplayMemory,
     guard_down: bool,
     slept: u64,
@@ -177,6 +178,16 @@ impl World {
     /// Whether the records of the authorization server cannot be reached.
     pub fn records_down(&self, down: bool) {
         self.0.borrow_mut().records_down = down;
+    }
+
+    /// Whether one of them cannot be.
+    pub fn record_down(&self, name: &str, down: bool) {
+        self.0.borrow_mut().record_down = down.then(|| name.to_owned());
+    }
+
+    /// What a record holds, as it is kept.
+    pub fn record(&self, name: &str) -> String {
+        self.0.borrow().records.get(name).cloned().unwrap_or_default()
     }
 
     /// The guard of used proofs cannot be reached.
@@ -444,7 +455,7 @@ impl Fetch for World {
 impl Records for World {
     async fn record(&self, _binding: &str, name: &str, question: &str) -> Result<String, String> {
         let mut state = self.0.borrow_mut();
-        if state.records_down {
+        if state.records_down || state.record_down.as_deref() == Some(name) {
             return Err("no such object".to_owned());
         }
         let now = state.now.seconds();
