@@ -1,4 +1,4 @@
-//! Counters of this isolate, as OpenMetrics has them. Each isolate has its own, and an isolate may end at any time: they are
+//! Counters of this isolate, as `OpenMetrics` has them. Each isolate has its own, and an isolate may end at any time: they are
 //! for looking at one place, and for tests; sums over all are Analytics Engine's to make (docs/operations.md).
 
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ impl Metrics {
         }
     }
 
-    /// The text (OpenMetrics 1.0).
+    /// The text (`OpenMetrics` 1.0).
     #[must_use]
     pub fn text(&self, config: &Config, gauges: &Gauges, now: UnixMillis) -> String {
         let mut text = String::new();
