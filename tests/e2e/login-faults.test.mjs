@@ -3,12 +3,14 @@
  * that ends and begins again.
  */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { startOrigin } from "../../examples/origin/server.mjs";
+import { eventually } from "./support/http.mjs";
 import { startLogin } from "./support/login.mjs";
 import { freePort } from "./support/processes.mjs";
 import { authorizeHeadlessly, CookieJar } from "./support/token.mjs";
@@ -156,6 +158,49 @@ describe("the authorization server, at once and in the middle", { timeout: 180_0
       assert.equal(registrations.length, 1);
     }),
   );
+
+  test("what has had its time is cleared away, and who asks for what is not there leaves nothing", {
+    timeout: 60_000,
+  }, async () => {
+    const persist = await mkdtemp(join(tmpdir(), "portcullis-records-"));
+    const scene = await startLogin({ persist });
+    /** Objects on disk that have a record. */
+    const records = async () => {
+      const names = (await readdir(persist, { recursive: true })).filter((name) => name.endsWith(".sqlite"));
+      return names.filter((name) => {
+        const database = new DatabaseSync(join(persist, name), { readOnly: true });
+        try {
+          const query = "SELECT COUNT(*) AS count FROM sqlite_master WHERE name = 'record'";
+          return database.prepare(query).get().count > 0;
+        } finally {
+          database.close();
+        }
+      }).length;
+    };
+    try {
+      const before = await records();
+      for (let at = 0; at < 20; at += 1) {
+        const unknown = scene.authorization(`pc-unknown-${at}`).target;
+        assert.equal((await fetch(unknown)).status, 400);
+        const stale = await fetch(`${scene.issuer}/callback?code=x&state=${at}`, {
+          headers: { cookie: `__Host-portcullis-login=${"a".repeat(43)}` },
+        });
+        assert.equal(stale.status, 400);
+      }
+      assert.equal(await records(), before);
+      const namespace = await scene.gateway.object("AUTHORIZATION");
+      const object = namespace.get(namespace.idFromName("once/of a test"));
+      const question = JSON.stringify({ kind: "once", question: Math.floor(Date.now() / 1000) + 2 });
+      const use = async () =>
+        (await object.fetch("http://object/", { method: "POST", body: question })).json();
+      assert.deepEqual([await use(), await use()], [true, false]);
+      assert.equal(await records(), before + 1);
+      await eventually("the alarm", async () => (await records()) === before, 10_000);
+    } finally {
+      await scene.close();
+      await rm(persist, { recursive: true, force: true });
+    }
+  });
 
   test(
     "documents of clients that redirect, are huge, slow or broken off are refused, and asked for no longer than a while",
