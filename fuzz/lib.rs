@@ -79,6 +79,7 @@ pub fn walk(gateway: &Gateway, fields: Fields) {
         | Step::NeedAssertion(..)
         | Step::NeedBody(_)
         | Step::NeedMessage(_)
+        | Step::NeedServer(_)
         | Step::NeedTurns(..)
         | Step::NeedList(..) => panic!("a stranger got through"),
         Step::Answer(answer, _) => assert!(matches!(answer.status, 400 | 401 | 403 | 431 | 503), "{}", answer.status),
