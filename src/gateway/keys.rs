@@ -166,7 +166,8 @@ pub(super) async fn discover<P: Ports>(
     Err(failures.join("; "))
 }
 
-async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
+/// A JSON document of an identity provider.
+pub(crate) async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
     let document = ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
     match document.status {
         200 if document.is_json() => Ok(document),

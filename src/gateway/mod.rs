@@ -48,6 +48,7 @@ use crate::transport::guard::admit;
 use crate::transport::head::{Fields, Method};
 
 pub use keys::Keys;
+pub(crate) use keys::get;
 pub use permission::Turn;
 pub use serve::{Served, filtered, go_on, serve};
 pub use underway::{Arrived, Checking, Next, Passing, Reading, Sending, Signing, Underway, serve_closed};
@@ -111,7 +112,7 @@ pub enum Step {
     NeedList(String, Permit),
     /// An assertion has to be signed: [`Gateway::assertion_signed`].
     NeedAssertion(String, Permit),
-    /// The authorization server has to answer: [`Gateway::server_answered`].
+    /// The authorization server has to answer, which the driver waits for.
     NeedServer(Box<EndpointRequest>),
     /// A refusal can name the request's id if the body is read: [`Gateway::refused`].
     NeedBody(Rejection),

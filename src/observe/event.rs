@@ -103,11 +103,10 @@ pub fn request_line(
     now: UnixMillis,
 ) -> String {
     let resource = config.zip(trail.resource).and_then(|(config, index)| config.resources.get(index));
-    let (decision, reason, detail) = match outcome {
-        Outcome::Allow(reason) => (Decision::Allow, *reason, None),
-        Outcome::Deny(rejection) => (Decision::Deny, rejection.reason(), rejection.detail()),
-        Outcome::Told(told) if told.refused => (Decision::Deny, told.reason, told.detail.clone()),
-        Outcome::Told(told) => (Decision::Allow, told.reason, told.detail.clone()),
+    let detail = match outcome {
+        Outcome::Allow(_) => None,
+        Outcome::Deny(rejection) => rejection.detail(),
+        Outcome::Told(told) => told.detail.clone(),
     };
     let event = RequestEvent {
         v: VERSION,
@@ -126,8 +125,8 @@ pub fn request_line(
         token_cache: trail.known.map(|known| if known { "hit" } else { "miss" }),
         client: trail.client.as_deref(),
         subject: trail.subject.as_deref(),
-        decision,
-        reason,
+        decision: if outcome.is_allowed() { Decision::Allow } else { Decision::Deny },
+        reason: outcome.reason(),
         detail,
         status,
         duration_ms: now.since(trail.begun),

@@ -239,6 +239,12 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
+/// What an access token says.
+fn claims_of(tokens: &Value) -> Value {
+    let part = text(tokens, "access_token").split('.').nth(1).expect("a JWT");
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
+}
+
 fn between(text: &str, before: &str, after: &str) -> String {
     let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
     rest.split_once(after).expect("an end").0.replace("&amp;", "&")
@@ -770,9 +776,7 @@ fn only_who_may_come_in_gets_what_they_may_have() {
     }));
     let tokens = scene.redeem(&client, &code_of(&back).expect("a code")).json();
     assert_eq!(text(&tokens, "scope"), "files:write mcp:tools");
-    let claims =
-        text(&tokens, "access_token").split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).expect("it is"));
-    let claims: Value = serde_json::from_slice(&claims.expect("claims")).expect("JSON");
+    let claims = claims_of(&tokens);
     assert_eq!(claims["groups"], json!(["writers"]));
     assert_eq!((text(&claims, "email"), text(&claims, "department")), ("ada@acme.example", "tools"));
     assert_eq!((text(&claims, "sub"), &claims["exp"]), ("7", &json!(NOON + 600)), "those are the gateway's to say");
@@ -1211,9 +1215,7 @@ fn users_of_servers_without_openid() {
     assert_eq!(answered(&refused).get("error"), Some("access_denied"));
     let back = attempt(json!([{ "login": "acme" }, { "login": "other" }]), emails);
     let tokens = scene.redeem(&client, &code_of(&back).expect("a code")).json();
-    let claims =
-        text(&tokens, "access_token").split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).expect("it is"));
-    let claims: Value = serde_json::from_slice(&claims.expect("claims")).expect("JSON");
+    let claims = claims_of(&tokens);
     assert_eq!((text(&claims, "sub"), text(&claims, "email")), ("4711", "ada@acme.example"));
     assert_eq!(claims["groups"], json!(["acme", "other"]));
     assert_eq!(
@@ -1224,9 +1226,7 @@ fn users_of_servers_without_openid() {
     let unverified = json!([{ "email": "ada@acme.example", "primary": true, "verified": false }]);
     let back = attempt(json!([{ "login": "acme" }]), unverified);
     let tokens = scene.redeem(&client, &code_of(&back).expect("a code")).json();
-    let claims =
-        text(&tokens, "access_token").split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).expect("it is"));
-    let claims: Value = serde_json::from_slice(&claims.expect("claims")).expect("JSON");
+    let claims = claims_of(&tokens);
     assert_eq!(claims.get("email"), None, "nobody says that it is hers");
 }
 

@@ -9,11 +9,12 @@ use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::own_client::{OwnClient, OwnClientQuestion};
 use crate::config::{ClientAuthentication, Secret};
 use crate::forward::assertion;
+use crate::gateway::get;
 use crate::jwks::discovery;
 use crate::jwks::key_set::KeySet;
 use crate::limits::PROVIDER_METADATA_SECONDS;
 use crate::oauth::client_credentials::client_assertion;
-use crate::ports::{Ports, ProviderDocument, ProviderRequest};
+use crate::ports::{Ports, ProviderRequest};
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::url::HttpUrl;
 
@@ -48,7 +49,7 @@ impl<P: Ports> Context<'_, P> {
         let mut failures = Vec::new();
         // OpenID's place first: what an OpenID provider says there is about logins.
         for location in discovery::locations(&url).iter().rev() {
-            match self.got(location).await {
+            match get(self.ports, location).await {
                 Ok(document) => {
                     let provider = self.server.login.discovered(&document.body, self.config.development)?;
                     let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
@@ -61,18 +62,9 @@ impl<P: Ports> Context<'_, P> {
         Err(failures.join("; "))
     }
 
-    async fn got(&self, url: &str) -> Result<ProviderDocument, String> {
-        let document = self.ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
-        match document.status {
-            200 if document.is_json() => Ok(document),
-            200 => Err(format!("{url}: the answer is not JSON by its content type")),
-            status => Err(format!("{url}: status {status}")),
-        }
-    }
-
     async fn keys(&self, provider: &Provider) -> Result<KeySet, String> {
         let uri = provider.jwks.as_ref().ok_or("the metadata has no jwks_uri")?;
-        let keys = KeySet::parse(&self.got(uri).await?.body)?;
+        let keys = KeySet::parse(&get(self.ports, uri).await?.body)?;
         let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
         self.gateway.keep_provider(KnownProvider { provider: provider.clone(), keys: Some(keys.clone()), until });
         Ok(keys)
