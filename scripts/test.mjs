@@ -1,41 +1,27 @@
 // Runs the layers of the test suite: all of them, or those named. Each prints its own count; the last line is theirs
 // together.
 
-import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
 await ensurePackages(import.meta.url);
 const { fail, say } = await import("./lib/run.mjs");
+const { watch: watchFor } = await import("./lib/watch.mjs");
 const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
 
 const FEATURES = ["--features", "portable,schema"];
 const node = npmBin("node");
 
-/** Runs a program with its output shown; its exit code and that output. */
-function watch(command, args, env = {}) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      cwd: root,
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let output = "";
-    for (const [from, to] of [
-      [child.stdout, process.stdout],
-      [child.stderr, process.stderr],
-    ]) {
-      from.setEncoding("utf8");
-      from.on("data", (text) => {
-        output += text;
-        to.write(text);
-      });
-    }
-    child.on("error", reject);
-    child.on("close", (code, signal) => resolve({ code: code ?? signal, output }));
-  });
-}
+/** No layer takes longer from nothing on two cores; one that does hangs. */
+const LAYER_MINUTES = 25;
+/** The longest file of tests takes three. */
+const FILE_MINUTES = 8;
+/** Milliseconds for one test or hook that names none itself. */
+const TEST_LIMIT = 180_000;
+
+const watch = (command, args, env = {}) =>
+  watchFor(command, args, { cwd: root, env, minutes: LAYER_MINUTES });
 
 /** Adds up every match of a pattern with the groups `passed`, `failed` and `skipped`. */
 function count(output, pattern) {
@@ -67,9 +53,33 @@ async function commands(list) {
   return sum;
 }
 
+const words = ({ passed, failed, skipped = 0 }) =>
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+
 const CARGO = /test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/g;
 const NODE = /^ℹ (?:pass (?<passed>\d+)|(?:fail|cancelled) (?<failed>\d+)|skipped (?<skipped>\d+))$/gm;
 const PLAIN = /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm;
+
+/**
+ * Runs files of tests, two at a time, each in a process of its own that ends with its last test: what one leaves open
+ * keeps nobody waiting.
+ */
+async function testFiles(files) {
+  const waiting = [...files];
+  const results = [];
+  const args = ["--test-force-exit", `--test-timeout=${TEST_LIMIT}`, "--test-reporter=spec"];
+  const work = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const begun = Date.now();
+      const ended = await watchFor(node, [...args, file], { cwd: root, minutes: FILE_MINUTES, held: true });
+      const result = counted(ended, NODE);
+      say(`${file}: ${words(result)} (${Math.round((Date.now() - begun) / 1000)} s)`);
+      results.push(result);
+    }
+  };
+  await Promise.all([work(), work()]);
+  return results;
+}
 
 let built;
 /** The Worker with everything, built once for all layers that need it. */
@@ -111,14 +121,12 @@ const layers = {
     await build();
     const folder = join("tests", "e2e");
     const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
-    const args = ["--test", "--test-concurrency=2", "--test-timeout=180000", "--test-reporter=spec"];
     // `npm start` builds the Worker again, under the feet of whoever reads it.
     const rebuilds = (name) => name === "start.test.mjs";
     const sum = { passed: 0, failed: 0, skipped: 0 };
-    for (const batch of [files.filter((name) => !rebuilds(name)), files.filter(rebuilds)]) {
-      const result = await watch(node, [...args, ...batch.map((name) => join(folder, name))]);
-      for (const [what, number] of Object.entries(counted(result, NODE))) sum[what] += number;
-    }
+    for (const batch of [files.filter((name) => !rebuilds(name)), files.filter(rebuilds)])
+      for (const result of await testFiles(batch.map((name) => join(folder, name))))
+        for (const what of Object.keys(sum)) sum[what] += result[what];
     return sum;
   },
 
@@ -153,8 +161,6 @@ for (const name of names) {
 }
 say("--- together ---");
 const total = { passed: 0, failed: 0, skipped: 0 };
-const words = ({ passed, failed, skipped = 0 }) =>
-  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 for (const [name, result] of Object.entries(results)) {
   say(`${name}: ${words(result)} (${result.seconds} s)`);
   for (const what of Object.keys(total)) total[what] += result[what] ?? 0;
