@@ -160,6 +160,15 @@ pub const REVOCATION_RETRY: u64 = 2;
 /// Fewest seconds within which a change of the revocation list takes effect.
 pub const REVOCATION_SECONDS: u64 = 60;
 
+/// Largest configuration document in KV in bytes.
+pub const STORED_BYTES: usize = 1024 * 1024;
+
+/// Fewest seconds within which a change of a stored configuration takes effect.
+pub const STORED_SECONDS: u64 = 60;
+
+/// Seconds before a stored configuration that could not be had is asked for again.
+pub const STORED_RETRY: u64 = 2;
+
 /// Seconds that Workers KV may serve a value from the edge: its own minimum.
 pub const KV_EDGE_SECONDS: u64 = 30;
 

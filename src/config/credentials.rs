@@ -245,7 +245,13 @@ impl Times {
     }
 }
 
-fn bounded(value: Option<u64>, default: u64, (least, most): (u64, u64), at: &str, mistakes: &mut Mistakes) -> u64 {
+pub(super) fn bounded(
+    value: Option<u64>,
+    default: u64,
+    (least, most): (u64, u64),
+    at: &str,
+    mistakes: &mut Mistakes,
+) -> u64 {
     let value = value.unwrap_or(default);
     if !(least..=most).contains(&value) {
         mistakes.note(at, format_args!("must be {least} to {most}, got {value}"));
@@ -356,7 +362,7 @@ pub(super) fn read_revocation(document: &RevocationTable, mistakes: &mut Mistake
     Revocation { kv, key, seconds: seconds.saturating_sub(KV_EDGE_SECONDS) }
 }
 
-fn read_binding(name: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Option<String> {
+pub(super) fn read_binding(name: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Option<String> {
     let name = name?;
     if name.is_empty() {
         mistakes.note(at, "must be the name of a binding");

@@ -107,6 +107,37 @@ pub struct Document {
     /// What the log shows.
     #[deserr(default)]
     pub log: Option<LogDocument>,
+
+    /// The whole document is in KV: stands alone in the variable, and never in the stored document. Default: it is here.
+    #[deserr(default)]
+    pub stored: Option<StoredDocument>,
+}
+
+/// The variable where the document is in KV: this table, and nothing besides.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+pub struct PointerDocument {
+    /// Where the document is.
+    pub stored: StoredDocument,
+}
+
+/// Where the document is in KV: for documents of more than 5 KB, and for changes without a deployment. `docs/operations.md`
+/// says how it gets there and back.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct StoredDocument {
+    /// The name of the KV binding. Whoever writes there decides who gets in.
+    pub kv: String,
+
+    /// The key of the document, which is JSON of at most 1 MiB. Default: `portcullis`.
+    #[deserr(default)]
+    pub key: Option<String>,
+
+    /// Seconds within which a change takes effect once KV has it, 60 to 3600: KV itself may serve an old document for
+    /// 30 of them. A document with a mistake changes nothing, and the log says so. Default: 60.
+    #[deserr(default)]
+    pub seconds: Option<u64>,
 }
 
 /// An authorization server whose access tokens are accepted.

@@ -22,6 +22,14 @@ impl Mistakes {
         Self::default()
     }
 
+    /// One mistake alone.
+    #[must_use]
+    pub fn of(path: impl fmt::Display, what: impl fmt::Display) -> Self {
+        let mut mistakes = Self::new();
+        mistakes.note(path, what);
+        mistakes
+    }
+
     /// Notes a mistake at `path`.
     pub fn note(&mut self, path: impl fmt::Display, what: impl fmt::Display) {
         self.lines.push(format!("{path}: {what}"));

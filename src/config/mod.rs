@@ -18,6 +18,7 @@ pub mod reference;
 mod resource;
 mod rules_document;
 mod settings;
+mod stored;
 
 pub use authorization_server::{AuthorizationServer, Registrations};
 #[cfg(feature = "authorization-server")]
@@ -31,3 +32,4 @@ pub use mistakes::Mistakes;
 pub use policy::{DecisionLog, Interests};
 pub use resource::{OriginServer, PublicPath, Resource};
 pub use settings::{Config, Secrets};
+pub use stored::{Place, Stored};

@@ -13,6 +13,9 @@ use super::document::Document;
 pub fn schema() -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>().to_value();
     schema["title"] = Value::from("PORTCULLIS");
+    let required = schema["required"].take();
+    schema.as_object_mut().map(|members| members.remove("required"));
+    schema["anyOf"] = serde_json::json!([{ "required": required }, { "required": ["stored"], "maxProperties": 1 }]);
     without_formats(&mut schema);
     schema
 }
@@ -40,7 +43,7 @@ pub fn markdown(schema: &Value) -> String {
          gateway with a mistake in its document answers every request with 503.\n\n\
          In `wrangler.toml` the document is the table `[vars.PORTCULLIS]`; other environments have \
          `[env.NAME.vars.PORTCULLIS]`. It may also be a JSON string in the variable of that name. One variable holds \
-         5 KB on Cloudflare Workers. Secrets are never written into it: it names Worker secrets \
+         5 KB on Cloudflare Workers: a larger document is [in KV](operations.md#configuration-without-a-deployment). Secrets are never written into it: it names Worker secrets \
          (`wrangler secret put NAME`). Editors that know JSON Schema can use \
          [portcullis.schema.json](portcullis.schema.json).\n\n\
          Whole documents for each identity provider and kind of credential are in \
@@ -72,6 +75,7 @@ pub fn markdown(schema: &Value) -> String {
         ("IdentityAssertionDocument", "`[vars.PORTCULLIS.identity_assertion]`"),
         ("MetricsDocument", "`[vars.PORTCULLIS.metrics]`"),
         ("LogDocument", "`[vars.PORTCULLIS.log]`"),
+        ("StoredDocument", "`[vars.PORTCULLIS.stored]`"),
     ];
     for (name, title) in tables {
         section(&mut text, title, &schema["$defs"][name], schema);
@@ -82,7 +86,8 @@ pub fn markdown(schema: &Value) -> String {
 fn section(text: &mut String, title: &str, schema: &Value, root: &Value) {
     let about = schema["description"].as_str().unwrap_or_default();
     text.push_str(&format!("## {title}\n\n{}\n\n", flowed(about)));
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required = schema["required"].as_array().or(schema["anyOf"][0]["required"].as_array());
+    let required: Vec<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
     let mut properties: Vec<_> = schema["properties"].as_object().into_iter().flatten().collect();
     properties.sort_by_key(|(key, _)| !required.contains(&key.as_str()));
     for (key, property) in properties {

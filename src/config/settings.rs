@@ -76,25 +76,20 @@ pub struct Config {
 const SECRET_CHARS: usize = 32;
 
 impl Config {
-    /// Reads a document: an object, or a string that holds one as JSON.
+    /// Reads a document.
     ///
     /// # Errors
     /// Every mistake at once. Nothing of a document with mistakes is used.
     pub fn load(document: Value, secrets: &dyn Secrets) -> Result<Self, Mistakes> {
-        let document = match document {
-            Value::String(text) => crate::strict_json::parse(text.as_bytes()).map_err(|error| {
-                let mut mistakes = Mistakes::new();
-                mistakes.note("PORTCULLIS", format_args!("must be a table, or one as JSON; the text is {error}"));
-                mistakes
-            })?,
-            other => other,
-        };
         let raw = document;
         let document: Document = match deserialize::<_, _, Mistakes>(raw.clone()) {
             Ok(document) => document,
             Err(mistakes) => return Err(Self::all_mistakes(mistakes, raw, secrets)),
         };
         let mut mistakes = Mistakes::new();
+        if document.stored.is_some() {
+            mistakes.note("stored", "must stand alone in the Worker's variable, and not in the stored document");
+        }
         let config = Self::read(&document, &raw, secrets, &mut mistakes);
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),

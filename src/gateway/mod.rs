@@ -5,12 +5,15 @@
 
 mod ask;
 mod keys;
+mod lasting;
 mod permission;
 mod serve;
+mod stored;
 mod underway;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::authorization_server::endpoint::EndpointRequest;
 use crate::authorization_server::serve::KnownProvider;
@@ -51,21 +54,24 @@ pub use keys::Keys;
 pub(crate) use keys::get;
 pub use permission::Turn;
 pub use serve::{Served, filtered, go_on, serve};
+pub use stored::{Look, StoredGateway, Taken, version};
 pub use underway::{Arrived, Checking, Next, Passing, Reading, Sending, Signing, Underway, serve_closed};
 
 /// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
 #[derive(Debug)]
 pub struct Gateway {
     config: Config,
+    /// The version of its configuration, where that is in KV.
+    version: Option<String>,
     compiled: Compiled,
     /// Names of credentials in memory depend on it.
     salt: [u8; 32],
-    issuers: Vec<IssuerState>,
+    issuers: Vec<Rc<IssuerState>>,
     memory: RefCell<Memory>,
     /// Public lists.
     lists: RefCell<ListCache>,
     /// Decisions that were recorded, each bound to the one before.
-    chain: RefCell<Chain>,
+    chain: Rc<RefCell<Chain>>,
     /// What should be done in the background.
     due: RefCell<Vec<Errand>>,
     /// The identity provider of the authorization server.
@@ -153,22 +159,28 @@ impl Gateway {
     ) -> Result<Self, Mistakes> {
         let config = Config::load(document, secrets)?;
         compiled.check(&config)?;
-        let issuers = config.issuers.iter().map(|issuer| match &issuer.keys {
-            IssuerKeys::Static(key) => IssuerState {
-                keys: RefCell::new(KeyState::forever(KeySet::of_one((**key).clone()))),
-                ..IssuerState::default()
-            },
-            IssuerKeys::Own(keys) => {
-                IssuerState { keys: RefCell::new(KeyState::forever((**keys).clone())), ..IssuerState::default() }
-            }
-            _ => IssuerState::default(),
-        });
+        let issuers: Vec<_> = config
+            .issuers
+            .iter()
+            .map(|issuer| match &issuer.keys {
+                IssuerKeys::Static(key) => IssuerState {
+                    keys: RefCell::new(KeyState::forever(KeySet::of_one((**key).clone()))),
+                    ..IssuerState::default()
+                },
+                IssuerKeys::Own(keys) => {
+                    IssuerState { keys: RefCell::new(KeyState::forever((**keys).clone())), ..IssuerState::default() }
+                }
+                _ => IssuerState::default(),
+            })
+            .map(Rc::new)
+            .collect();
         Ok(Self {
-            issuers: issuers.collect(),
+            issuers,
             config,
+            version: None,
             compiled,
             lists: RefCell::default(),
-            chain: RefCell::new(Chain::begin(&salt)),
+            chain: Rc::new(RefCell::new(Chain::begin(&salt))),
             salt,
             memory: RefCell::default(),
             due: RefCell::default(),
@@ -212,7 +224,7 @@ impl Gateway {
 
     /// Counts something in this isolate; whether it is its turn.
     pub fn count_turn(&self, key: &str, limit: &Limit, now: UnixMillis) -> bool {
-        self.memory.borrow_mut().counters.count(key, limit, now).is_ok()
+        self.memory.borrow().counters.borrow_mut().count(key, limit, now).is_ok()
     }
 
     /// Walks as far as it can be walked without waiting.
@@ -270,6 +282,7 @@ impl Gateway {
         Gauges {
             tokens: self.memory.borrow().cache.size(),
             keys: issuers.map(|(issuer, state)| (issuer.name.clone(), left(state))).collect(),
+            version: self.version.clone(),
         }
     }
 

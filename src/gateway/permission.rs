@@ -149,7 +149,7 @@ impl Gateway {
     }
 
     fn count(&self, inspected: &Inspected, limit: &Limit, key: &str, now: UnixMillis) -> Result<(), Rejection> {
-        let counted = self.memory.borrow_mut().counters.count(key, limit, now);
+        let counted = self.memory.borrow().counters.borrow_mut().count(key, limit, now);
         counted.map_err(|retry_after| too_often(inspected, retry_after))
     }
 

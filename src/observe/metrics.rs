@@ -29,6 +29,8 @@ pub struct Gauges {
     pub tokens: (usize, usize),
     /// By issuer: the seconds for which its keys are still fresh, where there are any that age.
     pub keys: Vec<(String, Option<u64>)>,
+    /// The version of the configuration, where it is in KV.
+    pub version: Option<String>,
 }
 
 impl Metrics {
@@ -113,6 +115,11 @@ impl Metrics {
                 }
             }
         });
+        if let Some(version) = &gauges.version {
+            family("portcullis_configuration", "info", "The configuration in force.", &mut |text| {
+                text.push_str(&format!("portcullis_configuration_info{{version=\"{version}\"}} 1\n"));
+            });
+        }
         family("portcullis_clock_seconds", "gauge", "The time of this isolate.", &mut |text| {
             text.push_str(&format!("portcullis_clock_seconds {}\n", now.seconds()));
         });

@@ -1,5 +1,6 @@
 //! The third stage: who calls.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -215,11 +216,11 @@ pub struct Memory {
     /// What is revoked.
     pub revocations: Revocations,
     /// Proofs that were used.
-    pub proofs: ReplayMemory,
+    pub proofs: Rc<RefCell<ReplayMemory>>,
     /// Questions that are on their way.
     pub questions: Questions,
     /// How often callers called.
-    pub counters: Counters,
+    pub counters: Rc<RefCell<Counters>>,
 }
 
 /// What a credential is judged by.
@@ -346,17 +347,22 @@ fn bind(
     match bound {
         Binding::Holds => Ok(None),
         Binding::NeedSignature(check) => Ok(Some(Need::Signature(check))),
-        Binding::NeedSingleUse(single) => match known.memory.proofs.use_once(&single, known.now) {
+        Binding::NeedSingleUse(single) => match use_once(known, &single) {
             Use::Again => Err(Rejection::Proof(ProofError::Replayed)),
             // What this isolate cannot remember, the guard of all of them can.
             Use::First | Use::Full if known.config.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
             Use::Full => {
-                let room_in = known.memory.proofs.room_in(&single, known.now);
+                let room_in = known.memory.proofs.borrow().room_in(&single, known.now);
                 Err(Rejection::unavailable(Dependency::Replay, room_in, "too many proofs".to_owned()))
             }
             Use::First => Ok(None),
         },
     }
+}
+
+/// Apart, so that the memory is not held while its answer is looked at.
+fn use_once(known: &Known<'_>, single: &SingleUse) -> Use {
+    known.memory.proofs.borrow_mut().use_once(single, known.now)
 }
 
 /// Finds the credential in memory, or verifies it and keeps it there.

@@ -8,17 +8,19 @@ mod replay_guard;
 mod road;
 mod settings;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
-use crate::config::{Config, Mistakes};
-use crate::gateway::{Gateway, Next, Underway, serve_closed};
+use crate::config::{Config, Mistakes, Place};
+use crate::gateway::{Gateway, Look, Next, StoredGateway, Taken, Underway, serve_closed};
+use crate::limits::STORED_BYTES;
 use crate::observe::event::gateway_line;
-use crate::ports::{Clock as _, EventSink as _, Random as _};
+use crate::ports::{Clock as _, EventSink as _, Random as _, Spawn as _, Store as _};
 use crate::token::authenticate::Compiled;
 use crate::transport::certificate;
 use crate::transport::head::{Fields, Head, Method};
@@ -29,6 +31,8 @@ use road::Road;
 enum Gate {
     Open(Rc<Gateway>),
     Closed,
+    /// Its configuration is in KV, and may change.
+    Stored(RefCell<StoredGateway>),
 }
 
 thread_local! {
@@ -48,7 +52,29 @@ pub fn start() {
 #[wasm_bindgen]
 pub fn fetch(request: &Request, env: worker::Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
     let ports = Workers::new(context, env);
-    let gateway = gate(&ports);
+    match GATE.with(|gate| gate.get_or_init(|| open(&ports)).at(&ports)) {
+        Look::No(gateway) => walk(request, ports, Some(gateway)),
+        Look::Again(gateway) => {
+            let again = ports.clone();
+            ports.spawn(Box::pin(async move {
+                look(&again).await;
+            }));
+            walk(request, ports, Some(gateway))
+        }
+        Look::Failed => walk(request, ports, None),
+        Look::First => {
+            let request = Clone::clone(request);
+            Ok(future_to_promise(async move {
+                let gateway = look(&ports).await;
+                // A promise of a response is as good as one.
+                walk(&request, ports, gateway)
+            })
+            .into())
+        }
+    }
+}
+
+fn walk(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Result<JsValue, JsValue> {
     let asks = |ask: fn(&Config) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.config()));
     let (certificate, place) = (asks(Config::asks_for_certificates), asks(Config::asks_for_places));
     let head = read_head(&platform::head(request, certificate, place));
@@ -64,11 +90,41 @@ pub fn fetch(request: &Request, env: worker::Env, context: worker::worker_sys::C
     }
 }
 
-/// The gateway of this isolate; nothing where its configuration is not valid.
-fn gate(ports: &Workers) -> Option<Rc<Gateway>> {
-    GATE.with(|gate| match gate.get_or_init(|| open(ports)) {
-        Gate::Open(gateway) => Some(Rc::clone(gateway)),
-        Gate::Closed => None,
+impl Gate {
+    fn at(&self, ports: &Workers) -> Look {
+        match self {
+            Self::Open(gateway) => Look::No(Rc::clone(gateway)),
+            Self::Closed => Look::Failed,
+            Self::Stored(stored) => stored.borrow_mut().due(ports.now()),
+        }
+    }
+}
+
+/// Looks for the stored configuration: the gateway in force after that.
+async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
+    let stored = with_stored(|gateway| gateway.stored().clone())?;
+    let found = ports.read(&stored.kv, &stored.key, STORED_BYTES).await;
+    let secrets = settings::EnvSecrets(ports.env());
+    let taken = with_stored(|gateway| gateway.take(found, &secrets, compiled(), ports.now()))?;
+    match taken {
+        Taken::Same => {}
+        Taken::Activated(gateway, version) => {
+            greet(&gateway, ports);
+            say(ports, "info", "configuration_activated", &format!("version {version}"));
+        }
+        Taken::Refused(mistakes, version) => {
+            say_mistakes(&mistakes, ports);
+            say(ports, "error", "configuration_refused", &format!("version {version} changes nothing"));
+        }
+        Taken::Unavailable(why) => say(ports, "error", "configuration_unavailable", &why),
+    }
+    with_stored(|gateway| gateway.current())?
+}
+
+fn with_stored<T>(work: impl FnOnce(&mut StoredGateway) -> T) -> Option<T> {
+    GATE.with(|gate| match gate.get() {
+        Some(Gate::Stored(stored)) => Some(work(&mut stored.borrow_mut())),
+        _ => None,
     })
 }
 
@@ -79,36 +135,43 @@ fn compiled() -> Compiled {
 }
 
 fn open(ports: &Workers) -> Gate {
-    let env = ports.env();
-    let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
     let mut salt = [0; 32];
     ports.fill(&mut salt);
-    let opened = settings::document(env)
-        .and_then(|document| Gateway::open(document, &settings::EnvSecrets(env), salt, compiled()));
-    match opened {
-        Ok(gateway) => {
-            for warning in gateway.config().warnings() {
-                say("warn", "configuration_warning", &warning);
-            }
-            for (name, method, at) in gateway.config().bindings() {
-                if ports.binding(name, method).is_err() {
-                    let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
-                    say("error", "binding_missing", &detail);
-                }
-            }
-            Gate::Open(Rc::new(gateway))
+    let opened = settings::variable(ports.env()).and_then(Place::of).and_then(|place| match place {
+        Place::Here(document) => {
+            let gateway = Gateway::open(document, &settings::EnvSecrets(ports.env()), salt, compiled())?;
+            greet(&gateway, ports);
+            Ok(Gate::Open(Rc::new(gateway)))
         }
-        Err(mistakes) => {
-            say_mistakes(&mistakes, say);
-            Gate::Closed
+        Place::Stored(stored) => Ok(Gate::Stored(RefCell::new(StoredGateway::new(stored, salt)))),
+    });
+    opened.unwrap_or_else(|mistakes| {
+        say_mistakes(&mistakes, ports);
+        Gate::Closed
+    })
+}
+
+/// Says what an operator should know of a configuration that comes into force.
+fn greet(gateway: &Gateway, ports: &Workers) {
+    for warning in gateway.config().warnings() {
+        say(ports, "warn", "configuration_warning", &warning);
+    }
+    for (name, method, at) in gateway.config().bindings() {
+        if ports.binding(name, method).is_err() {
+            let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
+            say(ports, "error", "binding_missing", &detail);
         }
     }
 }
 
-fn say_mistakes(mistakes: &Mistakes, say: impl Fn(&'static str, &'static str, &str)) {
+fn say_mistakes(mistakes: &Mistakes, ports: &Workers) {
     for mistake in mistakes.lines() {
-        say("error", "configuration_invalid", mistake);
+        say(ports, "error", "configuration_invalid", mistake);
     }
+}
+
+fn say(ports: &Workers, level: &'static str, reason: &'static str, detail: &str) {
+    ports.line(&gateway_line(level, reason, detail, ports.now()));
 }
 
 /// The head as the shell's JavaScript writes it: method, URL, certificate, place and fields, a line each.

@@ -1,4 +1,4 @@
-//! The configuration document and secrets in the Worker's environment.
+//! The configuration variable and secrets in the Worker's environment.
 
 use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -6,11 +6,11 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use crate::config::{Mistakes, Secrets};
 use crate::strict_json;
 
-/// The variable that holds the document.
+/// The variable that holds the document, or says where it is.
 const VARIABLE: &str = "PORTCULLIS";
 
-/// The document: a table of `wrangler.toml`, or a string.
-pub(super) fn document(env: &worker::Env) -> Result<Value, Mistakes> {
+/// The variable: a table of `wrangler.toml`, or a string.
+pub(super) fn variable(env: &worker::Env) -> Result<Value, Mistakes> {
     let wrong = |what: &str| {
         let mut mistakes = Mistakes::new();
         mistakes.note(VARIABLE, what);

@@ -41,6 +41,7 @@ mod refusals;
 mod scopes;
 mod sessions;
 mod signatures;
+mod stored;
 mod support;
 mod tokens;
 mod transport;

@@ -1,0 +1,71 @@
+//! Where the document is: in the Worker's variable, or in KV, from where it can be changed without a deployment.
+
+use deserr::deserialize;
+use serde_json::Value;
+
+use crate::config::Mistakes;
+use crate::config::credentials::{bounded, read_binding};
+use crate::config::document::PointerDocument;
+use crate::limits::{CACHE_SECONDS_MAX, KV_EDGE_SECONDS, STORED_SECONDS};
+use crate::strict_json;
+
+/// Where the document is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// In the variable: this is it.
+    Here(Value),
+    /// In KV.
+    Stored(Stored),
+}
+
+/// A document in KV.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The name of the KV binding.
+    pub kv: String,
+    /// The key of the document.
+    pub key: String,
+    /// Seconds between two looks.
+    pub seconds: u64,
+}
+
+impl Place {
+    /// Reads the variable: an object, or a string that holds one as JSON.
+    ///
+    /// # Errors
+    /// Every mistake of what says that the document is elsewhere.
+    pub fn of(variable: Value) -> Result<Self, Mistakes> {
+        let variable = match variable {
+            Value::String(text) => strict_json::parse(text.as_bytes()).map_err(|error| {
+                let what = format_args!("must be a table, or one as JSON; the text is {error}").to_string();
+                Mistakes::of("PORTCULLIS", what)
+            })?,
+            other => other,
+        };
+        match variable.as_object().map(|members| (members.contains_key("stored"), members.len())) {
+            Some((true, 1)) => {}
+            Some((true, _)) => {
+                let others = variable.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+                let others: Vec<&str> = others.filter(|key| *key != "stored").collect();
+                let what = format!("must stand alone: {} belong into the stored document", others.join(", "));
+                return Err(Mistakes::of("stored", what));
+            }
+            _ => return Ok(Self::Here(variable)),
+        }
+        let PointerDocument { stored } = deserialize::<_, _, Mistakes>(variable)?;
+        let mut mistakes = Mistakes::new();
+        let bounds = (STORED_SECONDS, CACHE_SECONDS_MAX);
+        let seconds = bounded(stored.seconds, STORED_SECONDS, bounds, "stored.seconds", &mut mistakes);
+        let key = stored.key.unwrap_or_else(|| "portcullis".to_owned());
+        // What `portcullis push` adds for each version must fit too.
+        if key.is_empty() || key.len() > 400 {
+            mistakes.note("stored.key", "must be 1 to 400 bytes");
+        }
+        let kv = read_binding(Some(&stored.kv), "stored.kv", &mut mistakes).unwrap_or_default();
+        if mistakes.is_empty() {
+            Ok(Self::Stored(Stored { kv, key, seconds: seconds.saturating_sub(KV_EDGE_SECONDS) }))
+        } else {
+            Err(mistakes)
+        }
+    }
+}

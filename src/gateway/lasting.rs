@@ -1,0 +1,50 @@
+//! What outlives a change of configuration.
+
+use std::rc::Rc;
+
+use crate::config::{Issuer, IssuerKeys, Mistakes, Secrets};
+use crate::gateway::Gateway;
+use crate::token::authenticate::Compiled;
+
+impl Gateway {
+    /// Opens the gateway that comes after this one. What forgetting would open stays: used proofs, how often callers
+    /// called, the run of recorded decisions; and the keys of issuers that are still where they were, as their provider may
+    /// be down just now. Verified credentials, lists and revocations were judged by the old configuration, and are forgotten.
+    ///
+    /// # Errors
+    /// Every mistake of the configuration: see [`Config::load`].
+    pub fn after(
+        &self,
+        document: serde_json::Value,
+        secrets: &dyn Secrets,
+        compiled: Compiled,
+    ) -> Result<Self, Mistakes> {
+        let mut next = Self::open(document, secrets, self.salt, compiled)?;
+        next.chain = Rc::clone(&self.chain);
+        {
+            let (memory, known) = (next.memory.get_mut(), self.memory.borrow());
+            memory.proofs = Rc::clone(&known.proofs);
+            memory.counters = Rc::clone(&known.counters);
+        }
+        for (issuer, state) in next.config.issuers.iter().zip(&mut next.issuers) {
+            let same = |old: &(usize, &Issuer)| {
+                old.1.identifier == issuer.identifier && are_at_one_place(&old.1.keys, &issuer.keys)
+            };
+            if let Some((index, _)) = self.config.issuers.iter().enumerate().find(same)
+                && let Some(known) = self.issuers.get(index)
+            {
+                *state = Rc::clone(known);
+            }
+        }
+        Ok(next)
+    }
+}
+
+fn are_at_one_place(one: &IssuerKeys, other: &IssuerKeys) -> bool {
+    match (one, other) {
+        (IssuerKeys::Discovered(one), IssuerKeys::Discovered(other)) => one == other,
+        (IssuerKeys::At(one), IssuerKeys::At(other)) => one == other,
+        // These are in the configuration itself.
+        _ => false,
+    }
+}

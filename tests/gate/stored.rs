@@ -1,0 +1,187 @@
+//! Configuration in KV: looked for in time, taken only where it is right, and what outlives a change.
+
+use std::rc::Rc;
+
+use portcullis::config::{Place, Stored};
+use portcullis::gateway::{Gateway, Look, StoredGateway, Taken, version};
+use portcullis::time::UnixMillis;
+use portcullis::token::authenticate::Compiled;
+use serde_json::{Value, json};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::support::{Claims, Request, TestSecrets, World, document, document_with, token};
+
+const BEGIN: u64 = 1_800_000_000_000;
+
+fn place(variable: Value) -> Result<Place, Vec<String>> {
+    Place::of(variable).map_err(|mistakes| mistakes.lines().to_vec())
+}
+
+fn stored() -> Stored {
+    Stored { kv: "CONFIGURATION".to_owned(), key: "portcullis".to_owned(), seconds: 30 }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_variable_holds_the_document_or_says_where_it_is() {
+    assert_eq!(place(document()), Ok(Place::Here(document())));
+    assert_eq!(place(Value::String(document().to_string())), Ok(Place::Here(document())));
+    let pointer = json!({ "stored": { "kv": "CONFIGURATION" } });
+    assert_eq!(place(pointer.clone()), Ok(Place::Stored(stored())));
+    assert_eq!(place(Value::String(pointer.to_string())), Ok(Place::Stored(stored())));
+    let slow = json!({ "stored": { "kv": "A", "key": "b", "seconds": 90 } });
+    assert_eq!(place(slow), Ok(Place::Stored(Stored { kv: "A".to_owned(), key: "b".to_owned(), seconds: 60 })));
+    for (stored, mistake) in [
+        (json!(7), "stored: must be a table, got 7"),
+        (json!({}), "stored.kv: is required"),
+        (json!({ "kv": "" }), "stored.kv: must be the name of a binding"),
+        (json!({ "kv": "A", "key": "" }), "stored.key: must be 1 to 400 bytes"),
+        (json!({ "kv": "A", "seconds": 5 }), "stored.seconds: must be 60 to 3600, got 5"),
+        (
+            json!({ "kv": "A", "seconsd": 5 }),
+            "stored.seconsd: unknown key; did you mean `seconds`? known here: kv, key, seconds",
+        ),
+    ] {
+        assert_eq!(place(json!({ "stored": stored })), Err(vec![mistake.to_owned()]));
+    }
+    let beside = json!({ "stored": { "kv": "A" }, "public_url": "https://a.example", "development": true });
+    let mistake = "stored: must stand alone: development, public_url belong into the stored document";
+    assert_eq!(place(beside), Err(vec![mistake.to_owned()]));
+    assert_eq!(place(Value::String("{".to_owned())).map_err(|lines| lines.len()), Err(1));
+}
+
+struct Kv {
+    world: World,
+    gateway: StoredGateway,
+    secrets: TestSecrets,
+}
+
+impl Kv {
+    fn new() -> Self {
+        Self { world: World::new(), gateway: StoredGateway::new(stored(), [7; 32]), secrets: TestSecrets::default() }
+    }
+
+    fn look(&mut self, seconds: u64) -> Look {
+        self.gateway.due(UnixMillis(BEGIN + seconds * 1000))
+    }
+
+    fn found(&mut self, document: &str, seconds: u64) -> Taken {
+        let found = Ok(Some(document.as_bytes().to_vec()));
+        self.gateway.take(found, &self.secrets, Compiled::default(), UnixMillis(BEGIN + seconds * 1000))
+    }
+
+    fn activated(&mut self, document: &Value, seconds: u64) -> Rc<Gateway> {
+        match self.found(&document.to_string(), seconds) {
+            Taken::Activated(gateway, version_of) => {
+                assert_eq!(version_of, version(document.to_string().as_bytes()));
+                gateway
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn nothing_passes_before_there_is_a_document() {
+    let mut kv = Kv::new();
+    assert!(matches!(kv.look(0), Look::First));
+    assert!(matches!(kv.look(0), Look::First), "nobody waits for another's question");
+    for failure in [Ok(None), Err("no answer in time".to_owned())] {
+        let taken = kv.gateway.take(failure, &kv.secrets, Compiled::default(), UnixMillis(BEGIN));
+        let Taken::Unavailable(why) = taken else { panic!("{taken:?}") };
+        assert!(why.starts_with("KV \"CONFIGURATION\", key \"portcullis\": "), "{why}");
+        assert!(kv.gateway.current().is_none());
+    }
+    assert!(matches!(kv.look(1), Look::Failed));
+    assert!(matches!(kv.look(2), Look::First));
+    let Taken::Refused(mistakes, _) = kv.found(r#"{ "public_url": "https://a.example" }"#, 2) else { panic!() };
+    assert_eq!(mistakes.lines(), ["resources: is required"]);
+    assert!(matches!(kv.look(3), Look::Failed));
+    assert!(matches!(kv.look(4), Look::First), "it may be mended any moment");
+    for text in
+        ["", "{", "[]", "{\"public_url\":\"https://a.example\",\"public_url\":\"https://b.example\"}", "\u{feff}{}"]
+    {
+        assert!(matches!(kv.found(text, 4), Taken::Refused(..)), "{text}");
+    }
+    kv.activated(&document(), 5);
+    assert!(matches!(kv.look(6), Look::No(_)));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
+    let mut kv = Kv::new();
+    kv.activated(&document(), 0);
+    assert!(matches!(kv.look(29), Look::No(_)));
+    assert!(matches!(kv.look(30), Look::Again(_)));
+    assert!(matches!(kv.look(30), Look::No(_)), "one is enough");
+    assert!(matches!(kv.found(&document().to_string(), 31), Taken::Same));
+    assert!(matches!(kv.look(60), Look::No(_)));
+
+    let wrong = json!({ "public_url": "https://gate.example", "resources": [], "issuer": [] }).to_string();
+    assert!(matches!(kv.look(61), Look::Again(_)));
+    let Taken::Refused(mistakes, version_of) = kv.found(&wrong, 61) else { panic!() };
+    assert!(mistakes.lines()[0].starts_with("issuer: unknown key; did you mean `issuers`?"), "{mistakes}");
+    assert_eq!(version_of, version(wrong.as_bytes()));
+    assert!(kv.gateway.current().is_some(), "the old one is kept");
+    assert!(matches!(kv.found(&wrong, 91), Taken::Same), "said once");
+
+    let pointer = json!({ "stored": { "kv": "ELSEWHERE" } }).to_string();
+    assert!(matches!(kv.found(&pointer, 92), Taken::Refused(..)), "it does not lead on");
+
+    let down = kv.gateway.take(Err("down".to_owned()), &kv.secrets, Compiled::default(), UnixMillis(BEGIN + 93_000));
+    assert!(matches!(down, Taken::Unavailable(_)));
+    assert!(matches!(kv.look(94), Look::No(_)));
+    assert!(matches!(kv.look(95), Look::Again(_)), "asked again soon");
+    assert!(kv.gateway.current().is_some());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_change_is_in_force_for_tokens_that_were_known() {
+    let mut kv = Kv::new();
+    let old = kv.activated(&document(), 0);
+    let call = |world: &World, gateway: &Rc<Gateway>| {
+        world.call(gateway, Request::post("/mcp").bearer(&token(&Claims::good()))).status
+    };
+    assert_eq!(call(&kv.world, &old), 200);
+    let strict = document_with(json!({ "resources": [
+        { "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["idp"], "scopes": ["mcp:more"] },
+    ] }));
+    let new = kv.activated(&strict, 1);
+    assert_eq!(call(&kv.world, &new), 403);
+    assert_eq!(call(&kv.world, &old), 200, "what was on its way ends as it began");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn keys_and_counts_outlive_a_change_and_the_record_goes_on() {
+    let mut kv = Kv::new();
+    let with = |page: bool| {
+        document_with(json!({ "public_page": page, "decision_log": {}, "resources": [
+            { "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["idp"], "scopes": ["mcp:tools"],
+              "rules": [{ "effect": "allow", "methods": ["*"] }],
+              "limits": [{ "requests": 3, "seconds": 60, "by": ["subject"] }] },
+        ] }))
+    };
+    let call = |world: &World, gateway: &Rc<Gateway>| {
+        let request = Request::post("/mcp").bearer(&token(&Claims::good()));
+        world
+            .call(gateway, request.body(br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#))
+            .status
+    };
+    let old = kv.activated(&with(true), 0);
+    assert_eq!([call(&kv.world, &old), call(&kv.world, &old)], [200, 200]);
+    kv.world.provider_down();
+    kv.world.share(std::collections::HashMap::new());
+    let new = kv.activated(&with(false), 1);
+    assert_eq!([call(&kv.world, &new), call(&kv.world, &new)], [200, 429]);
+    let numbers = kv.world.decisions().into_iter().map(|line| {
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        (line["run"].clone(), line["seq"].as_u64())
+    });
+    let numbers: Vec<_> = numbers.collect();
+    assert!(numbers.len() >= 3 && numbers.iter().all(|(run, _)| *run == numbers[0].0), "{numbers:?}");
+    assert!(numbers.windows(2).all(|pair| pair[1].1 == pair[0].1.map(|seq| seq + 1)), "{numbers:?}");
+
+    let moved = document_with(json!({ "issuers": [{ "name": "idp", "issuer": "https://login.example",
+        "jwks_uri": "https://elsewhere.example/keys" }] }));
+    let moved = kv.activated(&moved, 2);
+    assert_eq!(call(&kv.world, &moved), 503, "keys of another place are asked for");
+}
