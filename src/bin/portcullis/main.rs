@@ -1,11 +1,21 @@
-//! `portcullis`, the command line.
+//! `portcullis`, the command line: what a configuration means, by the code that the Worker runs.
 
 #[cfg(not(target_family = "wasm"))]
-mod cli;
+mod arguments;
+#[cfg(not(target_family = "wasm"))]
+mod check;
+#[cfg(not(target_family = "wasm"))]
+mod document;
+#[cfg(not(target_family = "wasm"))]
+mod explain;
+#[cfg(not(target_family = "wasm"))]
+mod lines;
+#[cfg(not(target_family = "wasm"))]
+mod replay;
 
 #[cfg(not(target_family = "wasm"))]
 fn main() -> std::process::ExitCode {
-    cli::main()
+    arguments::run()
 }
 
 /// A Worker has no command line; cargo builds this beside the tests all the same.

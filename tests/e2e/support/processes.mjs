@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,15 +9,22 @@ export const BIN = join(ROOT, "node_modules", ".bin");
 const PATIENCE_AFTER_SIGTERM = 2_000;
 const TAIL = 3_000;
 
-/** A port of 127.0.0.1 that nobody listens on just now. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+/** Whether nobody listens on a port of 127.0.0.1 just now. */
+const isFree = (port) =>
+  new Promise((resolve) => {
+    const server = createServer().once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
+
+/**
+ * A port of 127.0.0.1 that nobody listens on just now, below those that the system gives to whoever asks for any: one of
+ * these may be somebody's before it is used.
+ */
+export async function freePort() {
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    if (await isFree(port)) return port;
+  }
 }
 
 /** Rejects when `promise` takes longer than `milliseconds`. `detail()` may add to the message. */

@@ -1,0 +1,244 @@
+//! What the command line takes, and what becomes of it.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::document::Unusable;
+use crate::{check, document, explain, replay};
+
+/// The gate in front of MCP servers: what a configuration means, without a request.
+///
+/// Ends with 0 where all is well, with 1 where there is something to look at, and with 2 where the command or the
+/// configuration cannot be used.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(CheckArguments),
+    Explain(Box<ExplainArguments>),
+    Replay(ReplayArguments),
+    Document(DocumentArguments),
+    /// Writes completions for a shell to standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Writes the man page to standard output
+    Man,
+    /// Writes the configuration for your server and identity provider
+    #[command(disable_help_flag = true)]
+    Init(Elsewhere),
+    /// Walks a gateway as MCP clients do, and says which would fail and why
+    #[command(disable_help_flag = true)]
+    Doctor(Elsewhere),
+    /// Decodes a token, and verifies it against a configuration in the Worker itself
+    #[command(disable_help_flag = true)]
+    Token(Elsewhere),
+    /// Puts a configuration into KV, where a gateway takes it from
+    #[command(disable_help_flag = true)]
+    Push(Elsewhere),
+    /// Puts the configuration before the last into KV again
+    #[command(disable_help_flag = true)]
+    Rollback(Elsewhere),
+    /// Makes, rotates and shows signing keys
+    #[command(disable_help_flag = true)]
+    Keys(Elsewhere),
+    /// Makes an API key
+    #[command(disable_help_flag = true)]
+    Apikey(Elsewhere),
+}
+
+/// What asks servers that run, or calls wrangler, is not Rust: `npx portcullis` knows it.
+#[derive(Debug, Args)]
+struct Elsewhere {
+    /// What it takes: see its --help
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// The file: wrangler.toml, or the document alone in a file of JSON; - for standard input
+    #[arg(long, value_name = "FILE", default_value = "wrangler.toml")]
+    pub(crate) config: String,
+
+    /// The environment of wrangler.toml
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+
+    /// Prints JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Says what is wrong with a configuration, each mistake with its line
+///
+/// And rules that can never match, in whole or in part; scopes that unlock nothing; the size against the limit of a
+/// Worker's variable; and with --list what no rule is about. Ends with 1 where there is a finding, with 2 where the
+/// configuration has a mistake.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) source: Source,
+
+    /// The resource with rules to look at [default: all of them]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) resource: Option<String>,
+
+    /// A saved answer to tools/list, prompts/list, resources/list or resources/templates/list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Vec<String>,
+}
+
+/// Says what the rules decide for these claims and this call, and what was thought of each
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    #[command(flatten)]
+    pub(crate) source: Source,
+
+    /// The resource [default: the first with rules]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) resource: Option<String>,
+
+    /// The JSON-RPC method [default: what uses the tool, prompt or resource]
+    #[arg(long)]
+    pub(crate) method: Option<String>,
+
+    /// The tool that is called
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+
+    /// The prompt that is asked for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) prompt: Option<String>,
+
+    /// The MCP resource that is read
+    #[arg(long)]
+    pub(crate) uri: Option<String>,
+
+    /// The claims of the token, as JSON; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) claims: Option<String>,
+
+    /// The arguments of the call
+    #[arg(long, value_name = "JSON")]
+    pub(crate) arguments: Option<String>,
+
+    /// Scopes besides those of the claims, with spaces between
+    #[arg(long)]
+    pub(crate) scopes: Option<String>,
+
+    /// The name of the issuer [default: that of `iss`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) issuer: Option<String>,
+
+    /// The country that the call comes from
+    #[arg(long, value_name = "CC")]
+    pub(crate) country: Option<String>,
+
+    /// The network that the call comes from
+    #[arg(long, value_name = "N")]
+    pub(crate) asn: Option<u64>,
+
+    /// The call comes with a client certificate
+    #[arg(long)]
+    pub(crate) mtls: bool,
+}
+
+/// Decides the decisions of a log again, and prints those that differ, and where the log has gaps
+///
+/// Ends with 1 where there is a difference or a gap.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArguments {
+    #[command(flatten)]
+    pub(crate) source: Source,
+
+    /// The log, a record on each line; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: String,
+}
+
+/// Prints the document as `push` puts it into KV; with --json, and its version
+#[derive(Debug, Args)]
+pub(crate) struct DocumentArguments {
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+/// What a command found: for people, for programs, and whether it is well.
+pub(crate) struct Report {
+    pub(crate) text: String,
+    pub(crate) json: Value,
+    pub(crate) good: bool,
+}
+
+pub(crate) fn run() -> ExitCode {
+    let (outcome, as_json) = match Arguments::parse().command {
+        Command::Check(arguments) => (check::check(&arguments), arguments.source.json),
+        Command::Explain(arguments) => (explain::explain(&arguments), arguments.source.json),
+        Command::Replay(arguments) => (replay::replay(&arguments), arguments.source.json),
+        Command::Document(arguments) => (document::print(&arguments.source), arguments.source.json),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Man => return man(),
+        Command::Init(_)
+        | Command::Doctor(_)
+        | Command::Token(_)
+        | Command::Push(_)
+        | Command::Rollback(_)
+        | Command::Keys(_)
+        | Command::Apikey(_) => {
+            let why =
+                "this asks servers that run, or calls wrangler: run `npx portcullis` in a clone of the repository";
+            (Err(Unusable::new(why)), false)
+        }
+    };
+    match outcome {
+        Ok(report) => {
+            if as_json {
+                println!("{:#}", report.json);
+            } else {
+                print!("{}", report.text);
+            }
+            if report.good { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(unusable) => {
+            if as_json {
+                println!("{:#}", unusable.json.unwrap_or_else(|| json!({ "error": unusable.why })));
+            } else {
+                eprintln!("portcullis: {}", unusable.why.trim_end());
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn man() -> ExitCode {
+    let mut page = Vec::new();
+    let root = Arguments::command();
+    let written = clap_mangen::Man::new(root.clone()).render(&mut page).and_then(|()| {
+        root.get_subcommands().filter(|command| !command.is_disable_help_flag_set()).try_for_each(|command| {
+            let named = command.clone().bin_name(format!("portcullis {}", command.get_name()));
+            let man = clap_mangen::Man::new(named);
+            man.render_name_section(&mut page)?;
+            man.render_synopsis_section(&mut page)?;
+            man.render_description_section(&mut page)?;
+            man.render_options_section(&mut page)
+        })
+    });
+    match written.and_then(|()| std::io::stdout().write_all(&page)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(2),
+    }
+}

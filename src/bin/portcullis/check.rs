@@ -1,0 +1,108 @@
+//! `portcullis check`.
+
+use portcullis::config::Place;
+use portcullis::policy::analysis::{self, useless_scopes};
+use portcullis::policy::operation::Kind;
+use portcullis::strict_json;
+use serde_json::{Value, json};
+
+use crate::arguments::{CheckArguments, Report};
+use crate::document::{File, Unusable, read, resource};
+
+/// What one variable holds on Cloudflare Workers.
+const VARIABLE_BYTES: usize = 5 * 1024;
+const STORED_BYTES: usize = portcullis::limits::STORED_BYTES;
+
+pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
+    let file = File::read(&arguments.source)?;
+    if let Ok(Place::Stored(stored)) = Place::of(file.document.clone()) {
+        let text = format!(
+            "{}: the document is in KV {:?}, under {:?}; check the file that is pushed there with --config\n",
+            file.name(),
+            stored.kv,
+            stored.key
+        );
+        let json = json!({ "file": file.name(), "valid": true, "stored": { "kv": stored.kv, "key": stored.key } });
+        return Ok(Report { text, json, good: true });
+    }
+    let config = file.config()?;
+    let mut known = Vec::new();
+    for path in &arguments.list {
+        known.extend(listed(&read(path)?).ok_or_else(|| format!("{path} is no answer to a list method"))?);
+    }
+    let looked_at = match &arguments.resource {
+        Some(path) => vec![resource(Some(path), &config)?],
+        None => (0..config.resources.len()).collect(),
+    };
+    let (mut text, mut resources) = (String::new(), Vec::new());
+    let mut findings: Vec<Value> = Vec::new();
+    let mut find = |text: &mut String, resource: Option<&str>, finding: String| {
+        text.push_str(&finding);
+        text.push('\n');
+        findings.push(json!({ "resource": resource, "finding": finding }));
+    };
+    for &index in &looked_at {
+        let Some(resource) = config.resources.get(index) else { continue };
+        let path = resource.path.as_str();
+        let found = resource.policy.as_ref().map(|policy| analysis::check(policy, &known)).unwrap_or_default();
+        for finding in &found {
+            find(&mut text, Some(path), finding.to_string());
+        }
+        let rules = resource.policy.as_ref().map(|policy| policy.rules().len());
+        resources.push((path, rules, found.len()));
+    }
+    for finding in useless_scopes(&config) {
+        find(&mut text, None, finding.to_string());
+    }
+    let size = file.document.to_string().len();
+    let limit = if file.alone { STORED_BYTES } else { VARIABLE_BYTES };
+    if size > limit {
+        let where_to = if file.alone { "KV is read up to that" } else { "put it into KV: docs/operations.md" };
+        find(&mut text, None, format!("too large: {size} of {limit} bytes; {where_to}"));
+    }
+    for warning in config.warnings() {
+        text.push_str(&format!("note: {warning}\n"));
+    }
+    for (path, rules, found) in &resources {
+        let rules = rules.map_or("no rules".to_owned(), |rules| format!("{rules} rules"));
+        text.push_str(&format!("{path}: {rules}, {} listed, {found} findings\n", known.len()));
+    }
+    text.push_str(&format!("{}: valid, {size} of {limit} bytes, {} findings\n", file.name(), findings.len()));
+    let good = findings.is_empty();
+    let resources: Vec<Value> = resources
+        .iter()
+        .map(|(path, rules, found)| json!({ "path": path, "rules": rules, "findings": found }))
+        .collect();
+    let json = json!({
+        "file": file.name(),
+        "valid": true,
+        "bytes": size,
+        "limit": limit,
+        "findings": findings,
+        "warnings": config.warnings(),
+        "listed": known.len(),
+        "resources": resources,
+    });
+    Ok(Report { text, json, good })
+}
+
+/// What a saved answer lists: the whole message, or its result.
+fn listed(text: &str) -> Option<Vec<(Kind, String)>> {
+    let answer = strict_json::parse(text.as_bytes()).ok()?;
+    let result = answer.get("result").unwrap_or(&answer);
+    let lists = [
+        ("tools", "name", Kind::Tool),
+        ("prompts", "name", Kind::Prompt),
+        ("resources", "uri", Kind::Resource),
+        ("resourceTemplates", "uriTemplate", Kind::Resource),
+    ];
+    let found: Vec<_> =
+        lists.into_iter().filter_map(|(list, key, kind)| Some((result.get(list)?.as_array()?, key, kind))).collect();
+    if found.is_empty() {
+        return None;
+    }
+    let named = found.into_iter().flat_map(|(items, key, kind)| {
+        items.iter().filter_map(move |item| Some((kind, item.get(key)?.as_str()?.to_owned())))
+    });
+    Some(named.collect())
+}

@@ -1,0 +1,173 @@
+//! The configuration of a file.
+
+use std::io::Read as _;
+
+use portcullis::config::{Config, Mistakes, Place, Secrets};
+use portcullis::gateway::version;
+use portcullis::strict_json;
+use serde_json::{Map, Value, json};
+
+use crate::arguments::{Report, Source};
+use crate::lines::Lines;
+
+/// Why a command cannot do what was asked.
+pub(crate) struct Unusable {
+    pub(crate) why: String,
+    /// The same for programs, where there is more to it.
+    pub(crate) json: Option<Value>,
+}
+
+impl Unusable {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), json: None }
+    }
+}
+
+impl From<String> for Unusable {
+    fn from(why: String) -> Self {
+        Self::new(why)
+    }
+}
+
+impl From<&str> for Unusable {
+    fn from(why: &str) -> Self {
+        Self::new(why)
+    }
+}
+
+/// A file and the document in it.
+pub(crate) struct File {
+    name: String,
+    text: String,
+    /// The names of tables above the document.
+    below: Vec<String>,
+    /// It is the document alone, and so no Worker's variable.
+    pub(crate) alone: bool,
+    pub(crate) document: Value,
+}
+
+impl File {
+    /// Reads a file.
+    pub(crate) fn read(source: &Source) -> Result<Self, Unusable> {
+        let name = source.config.clone();
+        let text = read(&name)?;
+        let is_json = name.rsplit('.').next().is_some_and(|end| end.eq_ignore_ascii_case("json"))
+            || text.trim_start().starts_with('{');
+        if is_json {
+            let document = strict_json::parse(text.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
+            return Ok(Self { name, text, below: Vec::new(), alone: true, document });
+        }
+        let table: toml::Table = text.parse().map_err(|error| format!("{name}: {error}"))?;
+        let below: Vec<String> = match &source.env {
+            Some(env) => ["env", env, "vars", "PORTCULLIS"].map(str::to_owned).to_vec(),
+            None => ["vars", "PORTCULLIS"].map(str::to_owned).to_vec(),
+        };
+        let (first, rest) = below.split_first().ok_or("no place")?;
+        let found = rest.iter().try_fold(table.get(first), |value, name| Some(value?.get(name))).flatten();
+        let found = found.ok_or_else(|| format!("{name} has no [{}]", below.join(".")))?;
+        let document = serde_json::to_value(found).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Self { name, text, below, alone: false, document })
+    }
+
+    /// The configuration, which is here.
+    pub(crate) fn config(&self) -> Result<Config, Unusable> {
+        match Place::of(self.document.clone()).map_err(|mistakes| self.mistaken(&mistakes))? {
+            Place::Here(document) => Config::load(document, &AnySecret).map_err(|mistakes| self.mistaken(&mistakes)),
+            Place::Stored(stored) => Err(format!(
+                "{}: the document is in KV {:?}, under {:?}: name the file that is pushed there with --config",
+                self.name, stored.kv, stored.key
+            )
+            .into()),
+        }
+    }
+
+    /// Every mistake with its line.
+    fn mistaken(&self, mistakes: &Mistakes) -> Unusable {
+        let below: Vec<&str> = self.below.iter().map(String::as_str).collect();
+        let lines = if self.alone { Lines::of_json(&self.text) } else { Lines::of_toml(&self.text, &below) };
+        let mut found: Vec<_> = mistakes
+            .lines()
+            .iter()
+            .map(|mistake| {
+                let (path, what) = mistake.split_once(": ").unwrap_or(("", mistake));
+                (lines.as_ref().map_or((1, 1), |lines| lines.find(path)), path, what)
+            })
+            .collect();
+        found.sort_by_key(|(place, _, _)| *place);
+        let (mut text, mut list) = (String::new(), Vec::new());
+        for ((line, column), path, what) in found {
+            text.push_str(&format!("\n{}:{line}:{column}: {path}: {what}", self.name));
+            list.push(json!({ "path": path, "line": line, "column": column, "mistake": what }));
+        }
+        let count = match list.len() {
+            1 => "a mistake".to_owned(),
+            count => format!("{count} mistakes"),
+        };
+        let json = json!({ "file": self.name, "valid": false, "mistakes": list });
+        Unusable { why: format!("{} has {count}{text}", self.name), json: Some(json) }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The configuration that commands about rules work with. Their JSON is about something else than mistakes.
+pub(crate) fn config(source: &Source) -> Result<Config, Unusable> {
+    File::read(source)?.config().map_err(|unusable| Unusable { json: None, ..unusable })
+}
+
+/// The document as `push` puts it into KV.
+pub(crate) fn print(source: &Source) -> Result<Report, Unusable> {
+    let file = File::read(source)?;
+    file.config()?;
+    let text = file.document.to_string();
+    let json = json!({ "version": version(text.as_bytes()), "document": text });
+    Ok(Report { text, json, good: true })
+}
+
+/// Rules do not depend on secrets, so any that configuration takes will do: one that is text and a private key at once.
+struct AnySecret;
+
+impl Secrets for AnySecret {
+    fn secret(&self, _: &str) -> Option<String> {
+        let zero = "A".repeat(43);
+        Some(format!(r#"{{"kty":"EC","crv":"P-256","x":"{zero}","y":"{zero}","d":"{zero}"}}"#))
+    }
+}
+
+/// The index of a resource: the one that was asked for, or the first with rules.
+pub(crate) fn resource(path: Option<&str>, config: &Config) -> Result<usize, Unusable> {
+    let found = match path {
+        Some(path) => config.resources.iter().position(|resource| resource.path.as_str() == path),
+        None => config.resources.iter().position(|resource| resource.policy.is_some()),
+    };
+    found.ok_or_else(|| {
+        let paths: Vec<&str> = config.resources.iter().map(|resource| resource.path.as_str()).collect();
+        match path {
+            Some(path) => format!("there is no resource {path}; there are {}", paths.join(", ")).into(),
+            None => format!("no resource has rules: whatever scopes open is open, at {}", paths.join(", ")).into(),
+        }
+    })
+}
+
+/// A file's text, or that of standard input.
+pub(crate) fn read(path: &str) -> Result<String, Unusable> {
+    let mut text = String::new();
+    let outcome = if path == "-" {
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    outcome.map_err(|error| format!("{path}: {error}").into())
+}
+
+/// A JSON object.
+pub(crate) fn object(text: &str, what: &str) -> Result<Map<String, Value>, Unusable> {
+    match strict_json::parse(text.as_bytes()) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(format!("{what} must be a JSON object").into()),
+        Err(error) => Err(format!("{what}: {error}").into()),
+    }
+}

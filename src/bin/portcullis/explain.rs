@@ -1,0 +1,124 @@
+//! `portcullis explain`.
+
+use std::rc::Rc;
+
+use portcullis::config::Config;
+use portcullis::policy::caller::{Caller, Facts};
+use portcullis::policy::decide::{Arguments, Thought, Verdict, methods_of};
+use portcullis::policy::operation::{Kind, Operation};
+use portcullis::token::principal::{CredentialKind, Subject};
+use portcullis::token::profile::Profile;
+use portcullis::token::{claims, principal};
+use serde_json::{Value, json};
+
+use crate::arguments::{ExplainArguments, Report};
+use crate::document::{Unusable, config, object, read, resource};
+
+pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
+    let config = config(&options.source)?;
+    let index = resource(options.resource.as_deref(), &config)?;
+    let resource = config.resources.get(index).ok_or("no resource")?;
+    let policy = resource.policy.as_ref().ok_or("that resource has no rules: whatever its scopes open is open")?;
+    let operation = operation(options)?;
+    let caller = caller(options, &config, index)?;
+    let arguments = options.arguments.as_deref().map(|text| object(text, "--arguments")).transpose()?;
+    let arguments = arguments.as_ref().map_or(Arguments::Unknown, |members| Arguments::Known(Some(members)));
+    let (decision, thoughts) = policy.explain(&operation, &caller, arguments);
+    let mut text = String::new();
+    let name = operation.name().map_or_else(String::new, |name| format!(" {name}"));
+    let missing = config.scopes.missing(&caller.subject.scopes, &resource.scopes);
+    if !missing.is_empty() {
+        text += &format!("403: the resource itself asks for scopes that are missing: {missing}\n");
+    }
+    let outcome = match &decision.verdict {
+        Verdict::Allow => "allow".to_owned(),
+        Verdict::Deny => "deny: for this caller it does not exist".to_owned(),
+        Verdict::StepUp { missing, .. } => format!("step_up: 403, asks for what is missing: {missing}"),
+    };
+    text += &format!("{}{name} at {}: {outcome}\n", operation.method, resource.path.as_str());
+    let observed = if policy.observe { " (only observed)" } else { "" };
+    text += &format!("by {}, policy {}{observed}\n", policy.name(decision.by), policy.hash);
+    if let Some((rule, verdict)) = &decision.would {
+        text += &format!("rule {:?}, only observed, would say {}\n", policy.rules_id(*rule), verdict.as_str());
+    }
+    if decision.depends_on_arguments {
+        text += "it depends on arguments: --arguments gives them\n";
+    }
+    for (rule, thought) in &thoughts {
+        text += &format!("  {:<24} {}\n", policy.rules_id(*rule), words(thought));
+    }
+    let rules: Vec<Value> = thoughts
+        .iter()
+        .map(|(rule, thought)| json!({ "rule": policy.rules_id(*rule), "thought": words(thought) }))
+        .collect();
+    let json = json!({
+        "resource": resource.path.as_str(),
+        "method": operation.method,
+        "name": operation.name(),
+        "verdict": decision.verdict.as_str(),
+        "by": policy.name(decision.by),
+        "policy": policy.hash,
+        "observed": policy.observe,
+        "missing_scopes": missing.to_string(),
+        "depends_on_arguments": decision.depends_on_arguments,
+        "rules": rules,
+    });
+    Ok(Report { text, json, good: decision.verdict == Verdict::Allow && missing.is_empty() })
+}
+
+fn words(thought: &Thought) -> String {
+    match thought {
+        Thought::OtherTarget => "is about something else".to_owned(),
+        Thought::Condition(name) => format!("when.{name} does not hold"),
+        Thought::Argument(name) => format!("when.arguments.{name} does not hold"),
+        Thought::ArgumentsUnknown => "would match with the right arguments".to_owned(),
+        Thought::Observed => "matches, and is only observed".to_owned(),
+        Thought::Decides => "matches, and decides".to_owned(),
+    }
+}
+
+fn operation(options: &ExplainArguments) -> Result<Operation, Unusable> {
+    let targets = [(&options.tool, Kind::Tool), (&options.prompt, Kind::Prompt), (&options.uri, Kind::Resource)];
+    let given: Vec<_> = targets.into_iter().filter_map(|(name, kind)| Some((kind, name.as_deref()?))).collect();
+    match (given.as_slice(), options.method.as_deref()) {
+        ([], Some(method)) => Ok(Operation::plain(method)),
+        ([(kind, name)], method) => {
+            Ok(Operation::on(method.or(methods_of(*kind).first().copied()).unwrap_or_default(), *kind, name))
+        }
+        ([], None) => Err("explain needs --method, --tool, --prompt or --uri".into()),
+        _ => Err("explain takes one of --tool, --prompt and --uri".into()),
+    }
+}
+
+fn caller(options: &ExplainArguments, config: &Config, index: usize) -> Result<Caller, Unusable> {
+    let said = options.claims.as_deref().map(|path| object(&read(path)?, path)).transpose()?.unwrap_or_default();
+    let accepted = config.resources.get(index).map(|resource| resource.issuers.as_slice()).unwrap_or_default();
+    let issuer = accepted.iter().filter_map(|&at| config.issuers.get(at)).find(|issuer| match &options.issuer {
+        Some(name) => issuer.name == *name,
+        None => said.get("iss").is_none_or(|iss| iss == issuer.identifier.as_str()),
+    });
+    let profile = issuer.map_or(Profile::Generic, |issuer| issuer.profile);
+    let interests = issuer.map(|issuer| Rc::clone(&issuer.interests)).unwrap_or_default();
+    let text = |names: &[&str]| names.iter().find_map(|name| said.get(*name)?.as_str()).map(str::to_owned);
+    let mut scopes: Vec<String> =
+        options.scopes.as_deref().into_iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect();
+    let of_claims = claims::scopes(&said, profile).map_err(|_| "the scopes of the claims are malformed")?;
+    scopes.extend(of_claims.iter().map(|scope| scope.as_str().to_owned()));
+    scopes.extend(
+        issuer.into_iter().flat_map(|issuer| issuer.grant_scopes.iter()).map(|scope| scope.as_str().to_owned()),
+    );
+    let subject = Subject {
+        issuer: issuer.map_or_else(String::new, |issuer| issuer.identifier.clone()),
+        subject: text(profile.subject_claims()).unwrap_or_default(),
+        client: text(profile.client_claims()),
+        scopes: portcullis::oauth::scope::ScopeSet::of_text(&scopes.join(" ")),
+        kind: CredentialKind::Jwt,
+        label: None,
+        rights: principal::Rights::of(&said, &interests, profile),
+    };
+    Ok(Caller {
+        subject: Rc::new(subject),
+        source: options.issuer.as_deref().or(issuer.map(|issuer| issuer.name.as_str())).map(Rc::from),
+        facts: Facts { country: options.country.clone(), asn: options.asn, certificate: options.mtls },
+    })
+}

@@ -1,0 +1,113 @@
+//! Where in a file a mistake is.
+
+use std::ops::Range;
+
+use jsonc_parser::ast::Value as JsonValue;
+use jsonc_parser::common::Ranged as _;
+use jsonc_parser::{CollectOptions, ParseOptions};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A text whose places have names.
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    root: Node<'a>,
+}
+
+/// A value and where it is.
+struct Node<'a> {
+    at: Range<usize>,
+    inner: Inner<'a>,
+}
+
+enum Inner<'a> {
+    /// Members by name, each with the place of its name.
+    Members(Vec<(std::borrow::Cow<'a, str>, usize, Node<'a>)>),
+    Items(Vec<Node<'a>>),
+    Value,
+}
+
+impl<'a> Lines<'a> {
+    /// Of TOML, below these names; nothing where they are not there.
+    pub(crate) fn of_toml(text: &'a str, below: &[&str]) -> Option<Self> {
+        let table = DeTable::parse(text).ok()?;
+        let at = table.span();
+        let mut root = toml_table(table.into_inner(), at);
+        for name in below {
+            let Inner::Members(members) = root.inner else { return None };
+            root = members.into_iter().find(|(known, _, _)| known == name)?.2;
+        }
+        Some(Self { text, root })
+    }
+
+    /// Of JSON.
+    pub(crate) fn of_json(text: &'a str) -> Option<Self> {
+        let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()).ok()?;
+        Some(Self { text, root: json(parsed.value?) })
+    }
+
+    /// The line and column, from 1, of what a mistake's path names, or of what it should be in.
+    pub(crate) fn find(&self, path: &str) -> (usize, usize) {
+        let (mut node, mut rest, mut at) = (&self.root, path, self.root.at.start);
+        loop {
+            match &node.inner {
+                Inner::Members(members) => {
+                    // Names may have dots in them: the longest that fits is meant.
+                    let fits = |name: &str| {
+                        rest.strip_prefix(name)
+                            .filter(|after| after.is_empty() || after.starts_with('.') || after.starts_with('['))
+                    };
+                    let found = members.iter().filter_map(|(name, place, inner)| Some((fits(name)?, place, inner)));
+                    let Some((after, place, inner)) = found.min_by_key(|(after, _, _)| after.len()) else { break };
+                    (node, at) = (inner, *place);
+                    rest = after.strip_prefix('.').unwrap_or(after);
+                }
+                Inner::Items(items) => {
+                    let found = rest.strip_prefix('[').and_then(|inner| inner.split_once(']'));
+                    let Some((index, after)) = found else { break };
+                    let Some(item) = index.parse().ok().and_then(|index: usize| items.get(index)) else { break };
+                    (node, at) = (item, item.at.start);
+                    rest = after.strip_prefix('.').unwrap_or(after);
+                }
+                Inner::Value => break,
+            }
+        }
+        let before = self.text.get(..at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        (line, column)
+    }
+}
+
+fn toml_table(table: DeTable<'_>, at: Range<usize>) -> Node<'_> {
+    let members = table.into_iter().map(|(name, value)| {
+        let place = name.span().start;
+        (name.into_inner(), place, toml_value(value))
+    });
+    Node { at, inner: Inner::Members(members.collect()) }
+}
+
+fn toml_value(value: Spanned<DeValue<'_>>) -> Node<'_> {
+    let at = value.span();
+    match value.into_inner() {
+        DeValue::Table(table) => toml_table(table, at),
+        DeValue::Array(items) => Node { at, inner: Inner::Items(items.into_iter().map(toml_value).collect()) },
+        _ => Node { at, inner: Inner::Value },
+    }
+}
+
+fn json(value: JsonValue<'_>) -> Node<'_> {
+    let at = value.range();
+    let at = at.start..at.end;
+    match value {
+        JsonValue::Object(object) => {
+            let members = object.properties.into_iter().map(|property| {
+                let place = property.range.start;
+                (property.name.into_string().into(), place, json(property.value))
+            });
+            Node { at, inner: Inner::Members(members.collect()) }
+        }
+        JsonValue::Array(array) => Node { at, inner: Inner::Items(array.elements.into_iter().map(json).collect()) },
+        _ => Node { at, inner: Inner::Value },
+    }
+}

@@ -1,0 +1,60 @@
+//! `portcullis replay`.
+
+use portcullis::policy::replay::{Replay, Replayed};
+use serde_json::{Value, json};
+
+use crate::arguments::{ReplayArguments, Report};
+use crate::document::{Unusable, config, read};
+
+pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
+    let config = config(&options.source)?;
+    let log = read(&options.log)?;
+    let (mut replay, mut text) = (Replay::default(), String::new());
+    let (mut same, mut changes, mut unknown) = (0_usize, Vec::<Value>::new(), Vec::<Value>::new());
+    for (number, line) in log.lines().enumerate() {
+        let number = number + 1;
+        match replay.line(number, line, &config) {
+            Replayed::Other => {}
+            Replayed::Same => same += 1,
+            Replayed::Unknown(why) => {
+                text += &format!("line {number}: cannot be decided again: {why}\n");
+                unknown.push(json!({ "line": number, "why": why }));
+            }
+            Replayed::Changed(change) => {
+                text += &format!(
+                    "line {number}: {}: {} by {} -> {} by {}{} (request {})\n",
+                    change.what,
+                    change.then.0,
+                    change.then.1,
+                    change.now.0,
+                    change.now.1,
+                    if change.depends_on_arguments { ", depending on arguments" } else { "" },
+                    change.request
+                );
+                changes.push(json!({
+                    "line": number,
+                    "request_id": change.request,
+                    "what": change.what,
+                    "then": { "verdict": change.then.0, "by": change.then.1 },
+                    "now": { "verdict": change.now.0, "by": change.now.1 },
+                    "depends_on_arguments": change.depends_on_arguments,
+                }));
+            }
+        }
+    }
+    for number in &replay.broken {
+        text += &format!(
+            "line {number}: does not follow the line before it of its run: lines are missing, or were changed\n"
+        );
+    }
+    text += &format!(
+        "{} decisions: {same} the same, {} changed, {} unknown; {} gaps\n",
+        same + changes.len(),
+        changes.len(),
+        unknown.len(),
+        replay.broken.len()
+    );
+    let good = changes.is_empty() && unknown.is_empty() && replay.broken.is_empty();
+    let json = json!({ "same": same, "changed": changes, "unknown": unknown, "gaps": replay.broken });
+    Ok(Report { text, json, good })
+}
