@@ -9,6 +9,8 @@ use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
 use crate::mcp::list_filter::Unfit;
 use crate::observe::decision::DecisionLine;
+use crate::observe::point::Point;
+use crate::observe::span::Span;
 use crate::pipeline::OutboundRequest;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
@@ -219,6 +221,15 @@ pub trait EventSink {
 
     /// Takes a decision to where decisions are recorded.
     fn decided(&self, log: &DecisionLog, decision: &DecisionLine);
+
+    /// Takes a request to the data set of that binding.
+    fn measured(&self, binding: &str, point: &Point);
+
+    /// Whether this request is traced by the platform.
+    fn is_traced(&self) -> bool;
+
+    /// Tells the platform's trace of the request.
+    fn trace(&self, span: &Span);
 }
 
 /// Counts for all isolates of a place.

@@ -636,6 +636,11 @@ pub struct LogDocument {
     /// Default: `all`.
     #[deserr(default)]
     pub requests: Option<RequestLinesName>,
+
+    /// The name of an Analytics Engine binding where each request is a data point, whether it has a line or not:
+    /// `docs/operations.md` has its members and a dashboard. Default: none.
+    #[deserr(default)]
+    pub analytics_engine: Option<String>,
 }
 
 /// Which requests have a line in the log.

@@ -66,6 +66,8 @@ pub struct Config {
     pub pseudonym_key: Vec<u8>,
     /// Requests that pass have no line in the log.
     pub log_refused_only: bool,
+    /// The Analytics Engine binding that requests are counted in.
+    pub requests_data_set: Option<String>,
     /// There is something to see at `/`.
     pub face: bool,
     /// What whoever reads counters must send.
@@ -158,6 +160,8 @@ impl Config {
         });
         let lines = document.log.as_ref().and_then(|log| log.requests);
         let log_refused_only = lines == Some(RequestLinesName::Refused);
+        let requests_data_set = document.log.as_ref().and_then(|log| log.analytics_engine.as_ref());
+        let requests_data_set = credentials::read_binding(requests_data_set, "log.analytics_engine", mistakes);
         let metrics = document
             .metrics
             .as_ref()
@@ -186,6 +190,7 @@ impl Config {
             assertion_key,
             pseudonym_key,
             log_refused_only,
+            requests_data_set,
             face: document.public_page.unwrap_or(true),
             metrics,
         })
@@ -237,6 +242,7 @@ impl Config {
         for (index, public) in self.public_paths.iter().enumerate() {
             add(public.origin.service.as_ref(), "fetch", format!("public_paths[{index}].service"));
         }
+        add(self.requests_data_set.as_ref(), "writeDataPoint", "log.analytics_engine".to_owned());
         if let Some(log) = &self.decision_log {
             add(log.analytics_engine.as_ref(), "writeDataPoint", "decision_log.analytics_engine".to_owned());
             add(log.queue.as_ref(), "send", "decision_log.queue".to_owned());

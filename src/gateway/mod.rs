@@ -91,6 +91,14 @@ struct IssuerState {
     introspection_endpoint: RefCell<Option<String>>,
 }
 
+impl IssuerState {
+    fn fresh_for(&self, now: UnixMillis) -> Option<u64> {
+        let keys = self.keys.borrow();
+        let ages = keys.keys().is_some() && keys.fresh_until() < UnixMillis(u64::MAX);
+        ages.then(|| keys.fresh_until().since(now) / 1000)
+    }
+}
+
 /// Something to do in the background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Errand {
@@ -272,16 +280,17 @@ impl Gateway {
         }
     }
 
+    /// For how many seconds the keys of the issuer of that name are still fresh, where there are any that age.
+    fn fresh_for(&self, name: Option<&str>, now: UnixMillis) -> Option<u64> {
+        let mut issuers = self.config.issuers.iter().zip(&self.issuers);
+        issuers.find(|(issuer, _)| Some(issuer.name.as_str()) == name).and_then(|(_, state)| state.fresh_for(now))
+    }
+
     fn gauges(&self, now: UnixMillis) -> Gauges {
-        let left = |state: &IssuerState| {
-            let keys = state.keys.borrow();
-            let ages = keys.keys().is_some() && keys.fresh_until() < UnixMillis(u64::MAX);
-            ages.then(|| keys.fresh_until().since(now) / 1000)
-        };
         let issuers = self.config.issuers.iter().zip(&self.issuers);
         Gauges {
             tokens: self.memory.borrow().cache.size(),
-            keys: issuers.map(|(issuer, state)| (issuer.name.clone(), left(state))).collect(),
+            keys: issuers.map(|(issuer, state)| (issuer.name.clone(), state.fresh_for(now))).collect(),
             version: self.version.clone(),
         }
     }

@@ -16,6 +16,8 @@ use crate::mcp::era::Era;
 use crate::mcp::list_filter::Unfit;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::event::{Outcome, gateway_line, request_line};
+use crate::observe::point::Point;
+use crate::observe::span::Span;
 use crate::observe::trail::Trail;
 use crate::pipeline::{Authenticated, Head, OutboundRequest, Permit, Rejection};
 use crate::ports::{OriginFailure, Ports};
@@ -265,10 +267,18 @@ fn answered<P: Ports>(gateway: &Gateway, ports: &P, answer: Answer, reason: &Rea
 /// Writes the line of a request, where it has one.
 fn write<P: Ports>(gateway: &Gateway, ports: &P, trail: &Trail, outcome: &Outcome<'_>, status: u16) {
     gateway.tally(trail, outcome);
+    let now = ports.now();
+    if let Some(data_set) = &gateway.config.requests_data_set {
+        let fresh = gateway.fresh_for(trail.issuer.as_deref(), now);
+        ports.measured(data_set, &Point::of(trail, &gateway.config, outcome, status, fresh, now));
+    }
+    if ports.is_traced() {
+        ports.trace(&Span::of(trail, &gateway.config, outcome, status));
+    }
     if gateway.config.log_refused_only && outcome.is_allowed() {
         return;
     }
-    ports.line(&request_line(trail, Some(&gateway.config), outcome, status, ports.now()));
+    ports.line(&request_line(trail, Some(&gateway.config), outcome, status, now));
 }
 
 /// Records what rules decided of a request, once.

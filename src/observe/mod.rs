@@ -3,5 +3,7 @@
 pub mod decision;
 pub mod event;
 pub mod metrics;
+pub mod point;
+pub mod span;
 pub mod trace;
 pub mod trail;

@@ -19,11 +19,17 @@ function examine(error) {
 
 addEventListener("error", ({ error }) => examine(error));
 
+/** The span of this invocation, where somebody traces it. */
+function traced({ tracing }) {
+  const span = tracing?.getActiveSpan?.();
+  return span?.isTraced ? span : undefined;
+}
+
 export default {
   async fetch(request, env, context) {
     whole();
     try {
-      return await gate.fetch(request, env, context);
+      return await gate.fetch(request, env, context, traced(context));
     } catch (error) {
       examine(error);
       throw error;

@@ -50,8 +50,13 @@ pub fn start() {
 /// # Errors
 /// What the platform throws where it makes no response of an answer.
 #[wasm_bindgen]
-pub fn fetch(request: &Request, env: worker::Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
-    let ports = Workers::new(context, env);
+pub fn fetch(
+    request: &Request,
+    env: worker::Env,
+    context: worker::worker_sys::Context,
+    span: JsValue,
+) -> Result<JsValue, JsValue> {
+    let ports = Workers::new(context, env, span);
     match GATE.with(|gate| gate.get_or_init(|| open(&ports)).at(&ports)) {
         Look::No(gateway) => walk(request, ports, Some(gateway)),
         Look::Again(gateway) => {

@@ -140,8 +140,15 @@ export async function limit(limiter, key, milliseconds) {
 }
 
 /** Writes a data point: the first of the texts is its index. */
-export function record(dataSet, [index, ...blobs]) {
-  dataSet.writeDataPoint({ indexes: [index], blobs, doubles: [] });
+export function record(dataSet, [index, ...blobs], doubles) {
+  dataSet.writeDataPoint({ indexes: [index], blobs, doubles: [...doubles] });
+}
+
+/** Tells a span of the platform's what became of its request; `attributes` are names and values by turns. */
+export function annotate(span, name, attributes, status) {
+  span.updateName(name);
+  span.setAttribute("http.response.status_code", status);
+  for (let at = 0; at < attributes.length; at += 2) span.setAttribute(attributes[at], attributes[at + 1]);
 }
 
 /** Sends a message to a queue. */

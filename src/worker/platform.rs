@@ -30,6 +30,8 @@ use crate::limits::{
 use crate::mcp::list_filter::Unfit;
 use crate::observe::decision::{DecisionLine, VERSION as DECISION_VERSION};
 use crate::observe::event::gateway_line;
+use crate::observe::point::Point;
+use crate::observe::span::Span;
 use crate::pipeline::OutboundRequest;
 use crate::ports::{
     Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random, Records,
@@ -89,7 +91,9 @@ extern "C" {
     async fn limit(limiter: &JsValue, key: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
-    fn record(data_set: &JsValue, blobs: &Array) -> Result<(), JsValue>;
+    fn record(data_set: &JsValue, blobs: &Array, doubles: &[f64]) -> Result<(), JsValue>;
+
+    fn annotate(span: &JsValue, name: &str, attributes: &Array, status: u16);
 
     #[wasm_bindgen(catch)]
     async fn enqueue(queue: &JsValue, text: &str) -> Result<JsValue, JsValue>;
@@ -157,11 +161,13 @@ extern "C" {
 pub(super) struct Workers {
     context: Rc<worker::worker_sys::Context>,
     env: worker::Env,
+    /// The platform's span of this invocation, where it is traced.
+    span: JsValue,
 }
 
 impl Workers {
-    pub(super) fn new(context: worker::worker_sys::Context, env: worker::Env) -> Self {
-        Self { context: Rc::new(context), env }
+    pub(super) fn new(context: worker::worker_sys::Context, env: worker::Env, span: JsValue) -> Self {
+        Self { context: Rc::new(context), env, span }
     }
 
     /// The Worker's environment.
@@ -279,6 +285,13 @@ impl Random for Workers {
     }
 }
 
+impl Workers {
+    fn write_data_point(&self, binding: &str, blobs: &Array, doubles: &[f64]) -> Result<(), String> {
+        let data_set = self.binding(binding, "writeDataPoint")?;
+        record(&data_set, blobs, doubles).map_err(|error| words(&error))
+    }
+}
+
 impl EventSink for Workers {
     fn line(&self, line: &str) {
         worker::console_log!("{line}");
@@ -304,10 +317,7 @@ impl EventSink for Workers {
                 decision.json.as_str(),
             ];
             let blobs: Array = parts.into_iter().map(JsValue::from_str).collect();
-            let recorded = self
-                .binding(name, "writeDataPoint")
-                .and_then(|data_set| record(&data_set, &blobs).map_err(|error| words(&error)));
-            if let Err(why) = recorded {
+            if let Err(why) = self.write_data_point(name, &blobs, &[]) {
                 missing(&why);
             }
         }
@@ -325,6 +335,23 @@ impl EventSink for Workers {
                 Err(why) => missing(&why),
             }
         }
+    }
+
+    fn measured(&self, binding: &str, point: &Point) {
+        let parts = std::iter::once(&point.index).chain(&point.blobs);
+        let blobs: Array = parts.map(|part| JsValue::from_str(part)).collect();
+        if let Err(why) = self.write_data_point(binding, &blobs, &point.doubles) {
+            self.line(&gateway_line("error", "request_not_measured", &why, self.now()));
+        }
+    }
+
+    fn is_traced(&self) -> bool {
+        !self.span.is_undefined()
+    }
+
+    fn trace(&self, span: &Span) {
+        let pairs = span.attributes.iter().flat_map(|(name, value)| [*name, value.as_str()]);
+        annotate(&self.span, &span.name, &pairs.map(JsValue::from_str).collect(), span.status);
     }
 }
 

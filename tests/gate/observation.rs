@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::support::{Claims, Key, Request, TestSecrets, World, document, gateway, open_with, token};
+use crate::support::{Claims, Key, Request, TestSecrets, World, document, document_with, gateway, open_with, token};
 
 #[wasm_bindgen_test(unsupported = test)]
 fn one_line_for_each_request_with_the_same_members() {
@@ -181,4 +181,70 @@ fn traces_are_continued_or_begun() {
 fn durations_are_shown_in_development_alone() {
     let reply = World::new().call(&gateway(), Request::post("/mcp").bearer(&token(&Claims::good())));
     assert_eq!(reply.field("server-timing"), "");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn each_request_is_a_data_point_where_somebody_counts_them() {
+    let world = World::new();
+    let document = document_with(json!({ "log": { "requests": "refused", "analytics_engine": "REQUESTS" } }));
+    let gateway = open_with(document, &TestSecrets::default()).expect("right");
+    let call = |claims: Claims| {
+        let request = Request::post("/mcp").modern().field("mcp-method", "tools/call").field("mcp-name", "add");
+        world.call(&gateway, request.bearer(&token(&claims)));
+    };
+    call(Claims::good());
+    call(Claims::good());
+    call(Claims::good().without("scope"));
+    world.call(&gateway, Request::get("/healthz"));
+    let points = world.points();
+    assert!(points.iter().all(|(binding, _)| binding == "REQUESTS"));
+    let points: Vec<_> = points.into_iter().map(|(_, point)| point).collect();
+    assert_eq!(points.len(), 4, "also where there is no line");
+    let allowed = ["1", "/mcp", "allow", "forwarded", "idp", "modern", "tools/call", "add", "miss", "POST"];
+    assert_eq!(points[0].blobs, allowed);
+    assert_eq!(points[0].index, "/mcp");
+    assert_eq!(points[0].doubles, [200.0, 0.0, 0.0, 0.0, 900.0]);
+    assert_eq!(points[1].blobs[8], "hit");
+    assert_eq!(points[2].blobs[2..5], ["deny", "insufficient_scope", "idp"]);
+    assert_eq!(points[2].doubles, [403.0, 0.0, 0.0, -1.0, 900.0]);
+    assert_eq!(points[3].blobs[1..4], ["", "allow", "public_document"]);
+    assert_eq!(points[3].doubles, [200.0, 0.0, -1.0, -1.0, -1.0]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_trace_is_told_in_the_words_of_the_conventions() {
+    let (world, gateway) = (World::new(), gateway());
+    let modern = |method: &str, name: &str| {
+        Request::post("/mcp")
+            .modern()
+            .field("mcp-method", method)
+            .field("mcp-name", name)
+            .bearer(&token(&Claims::good()))
+    };
+    world.call(&gateway, modern("tools/call", "add"));
+    world.call(&gateway, modern("resources/read", "file:///a"));
+    world.call(&gateway, Request::post("/mcp"));
+    world.call(&gateway, Request::get("/nothing"));
+    let spans = world.spans();
+    let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["tools/call add", "resources/read", "POST /mcp", "GET"]);
+    let has = |at: usize, name: &str| {
+        spans[at].attributes.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    };
+    for (at, name, value) in [
+        (0, "http.request.method", Some("POST")),
+        (0, "http.route", Some("/mcp")),
+        (0, "mcp.method.name", Some("tools/call")),
+        (0, "gen_ai.tool.name", Some("add")),
+        (0, "gen_ai.operation.name", Some("execute_tool")),
+        (0, "portcullis.decision", Some("allow")),
+        (0, "error.type", None),
+        (1, "mcp.resource.uri", Some("file:///a")),
+        (1, "gen_ai.operation.name", None),
+        (2, "error.type", Some("no_credentials")),
+        (2, "portcullis.subject", None),
+    ] {
+        assert_eq!(has(at, name).as_deref(), value, "{at} {name}");
+    }
+    assert_eq!(spans.iter().map(|span| span.status).collect::<Vec<_>>(), [200, 200, 401, 404]);
 }

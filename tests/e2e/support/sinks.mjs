@@ -1,4 +1,5 @@
-// The gateway with what records decisions and counts requests: a queue, a data set, a rate-limiting binding.
+// The gateway with what records decisions and counts requests: a queue, a data set, a rate-limiting binding, and what takes
+// the platform's traces.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } from "miniflare";
@@ -26,6 +27,15 @@ export default {
 };
 `;
 
+// Takes traces, as whatever exports them would.
+const TRACER = `
+export default {
+  tailStream() {
+    return ({ event }) => console.log("trace " + JSON.stringify(event));
+  },
+};
+`;
+
 // Data sets of Miniflare keep nothing: this one, added to the gateway's bindings, says what was written.
 const ENTRY = `
 import gateway from "./index.js";
@@ -35,12 +45,13 @@ export default { fetch: (request, env, ctx) => gateway.fetch(request, { ...env, 
 
 /**
  * Starts it. Bindings: `QUEUE`, `BROKEN` (a queue that takes nothing), `POINTS` (a data set), `REAL_POINTS` (one of
- * Miniflare's), and `LIMITER` (three in a minute). What arrived is in `messages` and `points`.
+ * Miniflare's), and `LIMITER` (three in a minute). What arrived is in `messages`, `points` and
+ * `traces`.
  */
 export async function startWithSinks(config) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const [logs, messages, points] = [[], [], []];
+  const [logs, messages, points, traces] = [[], [], [], []];
   const worker = new Miniflare(
     convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),
@@ -48,6 +59,7 @@ export async function startWithSinks(config) {
       port,
       handleStructuredLogs({ message }) {
         if (message.startsWith("point ")) points.push(JSON.parse(message.slice("point ".length)));
+        else if (message.startsWith("trace ")) traces.push(JSON.parse(message.slice("trace ".length)));
         else logs.push(message);
       },
       workers: [
@@ -60,7 +72,8 @@ export async function startWithSinks(config) {
           ],
           modulesRoot: `${root}/build-full`,
           compatibilityDate,
-          compatibilityFlags,
+          compatibilityFlags: [...compatibilityFlags, "streaming_tail_worker"],
+          streamingTails: ["tracer"],
           bindings: { PORTCULLIS: config(url) },
           queueProducers: { QUEUE: { queueName: "decisions" } },
           analyticsEngineDatasets: { REAL_POINTS: { dataset: "decisions" } },
@@ -68,6 +81,12 @@ export async function startWithSinks(config) {
           serviceBindings: {
             BROKEN: { name: "collector", entrypoint: "Broken" },
           },
+        },
+        {
+          name: "tracer",
+          modules: [{ type: "ESModule", path: "tracer.js", contents: TRACER }],
+          compatibilityDate,
+          compatibilityFlags: ["streaming_tail_worker", "experimental"],
         },
         {
           name: "collector",
@@ -92,10 +111,11 @@ export async function startWithSinks(config) {
     logs,
     messages,
     points,
+    traces,
     events: () => logs.flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : [])),
     async close() {
       await worker.dispose();
-      assertNoneIn([...logs, ...messages, JSON.stringify(points)]);
+      assertNoneIn([...logs, ...messages, JSON.stringify(points), JSON.stringify(traces)]);
     },
   };
 }

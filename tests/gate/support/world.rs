@@ -15,6 +15,8 @@ use portcullis::forward::response::InboundHead;
 use portcullis::gateway::{Arrived, Gateway, Next, Served, Underway, filtered, go_on, serve};
 use portcullis::mcp::list_filter::Unfit;
 use portcullis::observe::decision::DecisionLine;
+use portcullis::observe::point::Point;
+use portcullis::observe::span::Span;
 use portcullis::pipeline::{Head, OutboundRequest};
 use portcullis::portable;
 use portcullis::ports::{
@@ -55,6 +57,8 @@ struct State {
     sent: Vec<Sent>,
     lines: Vec<String>,
     decisions: Vec<String>,
+    points: Vec<(String, Point)>,
+    spans: Vec<Span>,
     turns: HashMap<String, u64>,
     asked_turns: Vec<String>,
     origin_body: Option<Vec<u8>>,
@@ -278,6 +282,16 @@ impl World {
         self.0.borrow().decisions.clone()
     }
 
+    /// Data points of requests, each with its binding.
+    pub fn points(&self) -> Vec<(String, Point)> {
+        self.0.borrow().points.clone()
+    }
+
+    /// What the platform's trace was told.
+    pub fn spans(&self) -> Vec<Span> {
+        self.0.borrow().spans.clone()
+    }
+
     /// The line of the last request.
     pub fn last_request(&self) -> Value {
         self.lines().into_iter().rfind(|line| line["event"] == "request").unwrap_or(Value::Null)
@@ -346,6 +360,8 @@ impl World {
                 !self.0.borrow().lines[before..].iter().any(|line| line.contains(secret)),
                 "the log holds a credential"
             );
+            let told = format!("{:?} {:?}", self.0.borrow().points.last(), self.0.borrow().spans.last());
+            assert!(!told.contains(secret), "a data point or a span holds a credential");
             assert!(!reply.body.contains(secret), "the answer holds a credential");
             assert!(!reply.fields.iter().any(|(_, value)| value.contains(secret)), "the answer holds a credential");
         }
@@ -394,6 +410,18 @@ impl EventSink for World {
 
     fn decided(&self, _log: &DecisionLog, decision: &DecisionLine) {
         self.0.borrow_mut().decisions.push(decision.json.clone());
+    }
+
+    fn measured(&self, binding: &str, point: &Point) {
+        self.0.borrow_mut().points.push((binding.to_owned(), point.clone()));
+    }
+
+    fn is_traced(&self) -> bool {
+        true
+    }
+
+    fn trace(&self, span: &Span) {
+        self.0.borrow_mut().spans.push(span.clone());
     }
 }
 

@@ -1,0 +1,70 @@
+//! A request as a data point of Analytics Engine, which sums over all isolates.
+
+use crate::config::Config;
+use crate::observe::event::Outcome;
+use crate::observe::trail::Trail;
+use crate::time::UnixMillis;
+
+/// The version of their order.
+const VERSION: &str = "1";
+/// Most bytes of an index (a limit of Analytics Engine).
+const INDEX_BYTES: usize = 96;
+
+/// A data point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// What sampling is fair to: the resource.
+    pub index: String,
+    /// `blob1` and on: version, resource, decision, reason, issuer, era, MCP method, name, `hit` or `miss`, HTTP method.
+    pub blobs: Vec<String>,
+    /// `double1` and on: status; milliseconds in all, for the credential, until the origin server's head; seconds for
+    /// which the issuer's keys are still fresh. -1 where there is none.
+    pub doubles: Vec<f64>,
+}
+
+impl Point {
+    /// Of a request that has come to its end. `fresh` is for how many seconds its issuer's keys are.
+    #[must_use]
+    pub fn of(
+        trail: &Trail,
+        config: &Config,
+        outcome: &Outcome<'_>,
+        status: u16,
+        fresh: Option<u64>,
+        now: UnixMillis,
+    ) -> Self {
+        let resource = trail.resource.and_then(|index| config.resources.get(index));
+        let resource = resource.map_or("", |resource| resource.path.as_str());
+        let index = resource.char_indices().take_while(|(at, char)| at + char.len_utf8() <= INDEX_BYTES);
+        let known = match trail.known {
+            Some(true) => "hit",
+            Some(false) => "miss",
+            None => "",
+        };
+        let blobs = [
+            VERSION,
+            resource,
+            if outcome.is_allowed() { "allow" } else { "deny" },
+            outcome.reason(),
+            trail.issuer.as_deref().unwrap_or_default(),
+            trail.era.map(crate::mcp::era::Era::as_str).unwrap_or_default(),
+            trail.mcp_method.as_deref().unwrap_or_default(),
+            trail.mcp_name.as_deref().unwrap_or_default(),
+            known,
+            trail.method.as_str(),
+        ];
+        let number =
+            |value: Option<u64>| value.map_or(-1.0, |value| f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
+        Self {
+            index: index.map(|(_, char)| char).collect(),
+            blobs: blobs.map(str::to_owned).to_vec(),
+            doubles: vec![
+                f64::from(status),
+                number(Some(now.since(trail.begun))),
+                number(trail.credential.is_some().then_some(trail.authentication_ms)),
+                number(trail.origin_ms),
+                number(fresh),
+            ],
+        }
+    }
+}
