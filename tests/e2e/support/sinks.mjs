@@ -31,7 +31,9 @@ export default {
 const TRACER = `
 export default {
   tailStream() {
-    return ({ event }) => console.log("trace " + JSON.stringify(event));
+    // The platform's own spans have numbers that JSON does not.
+    const plain = (_, value) => (typeof value === "bigint" ? Number(value) : value);
+    return ({ event }) => console.log("trace " + JSON.stringify(event, plain));
   },
 };
 `;
