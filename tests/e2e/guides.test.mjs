@@ -7,13 +7,15 @@ import { parse } from "smol-toml";
 import { startFleet } from "./support/fleet.mjs";
 
 const root = new URL("../../", import.meta.url);
+const KEY = JSON.stringify(
+  generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
+);
 const SECRETS = {
   INTROSPECTION_SECRET: "secret",
   DPOP_NONCES: "0123456789abcdef0123456789abcdef",
   SESSION_SECRET: "0123456789abcdef0123456789abcdef",
-  SIGNING_KEY: JSON.stringify(
-    generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
-  ),
+  SIGNING_KEY: KEY,
+  ASSERTION_KEY: KEY,
   SEALING_SECRET: "0123456789abcdef0123456789abcdef",
   METRICS_SECRET: "0123456789abcdef0123456789abcdef",
   LOGIN_SECRET: "what the provider gave",

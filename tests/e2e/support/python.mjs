@@ -1,6 +1,6 @@
-// A real Python origin: PyPI `mcp` in a virtual environment of the user's cache, never in the tree. It is installed
-// once; where that fails, the tests that need it fail, and say how. Where there is no Python at all they are skipped, and
-// the run says so.
+// Python with packages of PyPI's, in a virtual environment of the user's cache, never in the tree; and a real origin of
+// PyPI `mcp`. Packages are installed once; where that fails, the tests that need them fail, and say how. Where there is no
+// Python at all they are skipped, and the run says so.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
@@ -30,9 +30,9 @@ async function run(what, command, args) {
   }
 }
 
-/** The Python of a virtual environment that has these packages and no others. */
-export async function python() {
-  const name = `python-${PACKAGES.join("-").replaceAll("==", "-")}`;
+/** The Python of a virtual environment that has these packages, each pinned (`mcp==2.3.0`), and what they need. */
+export async function python(packages = PACKAGES) {
+  const name = `python-${packages.join("-").replace(/[^\w.-]+/g, "-")}`;
   const folder = join(cache, name);
   const program = join(folder, "bin", "python");
   if (existsSync(program)) return program;
@@ -40,8 +40,8 @@ export async function python() {
   // Test files run side by side: each makes its own, and the first that is complete stays.
   const mine = join(cache, `${name}.${process.pid}`);
   await run("python3 -m venv (Debian: apt install python3-venv)", "python3", ["-m", "venv", mine]);
-  await run(`pip install ${PACKAGES.join(" ")}`, join(mine, "bin", "python"), [
-    ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...PACKAGES],
+  await run(`pip install ${packages.join(" ")}`, join(mine, "bin", "python"), [
+    ...["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages],
   ]);
   await rename(mine, folder).catch(() => rm(mine, { recursive: true, force: true }));
   return program;

@@ -1,0 +1,47 @@
+// An MCP server behind the gate, with one tool that says who calls.
+//
+//   GATE=https://mcp.example.com ORIGIN=https://tools.internal.example/mcp PORT=9200 node server.mjs
+import { createServer } from "node:http";
+import { hostHeaderValidation, toNodeHandler } from "@modelcontextprotocol/node";
+import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
+import { KeysUnavailable, whoCalls } from "./who-calls.mjs";
+
+const { GATE, ORIGIN, HOST = "127.0.0.1", PORT = "9200" } = process.env;
+if (!GATE || !ORIGIN) throw new Error("GATE and ORIGIN must be set");
+const { hostname, pathname } = new URL(ORIGIN);
+
+/** One for each message: nobody can go on with somebody else's session, as there are none. */
+function createMcpServer({ authInfo: { extra: caller } }) {
+  const mcp = new McpServer({ name: "behind-the-gate", version: "1.0.0" });
+  mcp.registerTool("whoami", { description: "Who is calling, as the gate has verified it" }, () => {
+    // Subjects are unique at their issuer, no further.
+    const { sub: subject, subject_issuer: issuer, client_id: client, scope: scopes } = caller;
+    return { content: [{ type: "text", text: JSON.stringify({ subject, issuer, client, scopes }) }] };
+  });
+  return mcp;
+}
+
+const verify = whoCalls({ gate: GATE, origin: ORIGIN });
+const serve = toNodeHandler(createMcpHandler(createMcpServer));
+// The gate asks for this server by the name that it has in ORIGIN, and so does a tunnel.
+const named = hostHeaderValidation([hostname]);
+
+function refuse(response, status, error) {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ error }));
+}
+
+const server = createServer(async (request, response) => {
+  try {
+    // Two such fields are joined by a comma, and that is no JWT.
+    const assertion = request.headers["x-portcullis-assertion"];
+    const caller = await verify(assertion);
+    request.auth = { token: assertion, clientId: caller.client_id ?? "", scopes: [], extra: caller };
+  } catch (error) {
+    if (error instanceof KeysUnavailable) return refuse(response, 503, "no keys of the gate");
+    return refuse(response, 401, "not from the gate");
+  }
+  if (!named(request, response)) return;
+  if (request.url.split("?", 1)[0] !== pathname) return refuse(response, 404, "not found");
+  await serve(request, response);
+});
+server.listen(Number(PORT), HOST, () => console.log(`behind the gate: http://${HOST}:${PORT}${pathname}`));
