@@ -1,9 +1,9 @@
 // Running other programs: with progress that a person can follow, and an exit that says what went wrong.
 import { spawn } from "node:child_process";
 
-/** Prints a line about what is being done. */
-export function say(text) {
-  process.stdout.write(`portcullis: ${text}\n`);
+/** Prints a line about what is being done; to standard error where the output is somebody's input. */
+export function say(text, to = process.stdout) {
+  to.write(`portcullis: ${text}\n`);
 }
 
 /** Ends with a message and no stack: the user's next step is in the message. */

@@ -421,7 +421,8 @@ test("each of two sets has the keys of its prefix", PATIENCE, async () => {
 
 test("what the command makes and prints opens the gateway as it is", PATIENCE, async () => {
   const command = startProcess("node", [
-    join(ROOT, "scripts", "apikey.mjs"),
+    join(ROOT, "scripts", "portcullis.mjs"),
+    "apikey",
     ...["--prefix", "pk", "--label", 'the team\'s "CI"', "--scopes", "mcp:tools"],
   ]);
   const { code } = await command.exited;

@@ -98,7 +98,7 @@ describe("portcullis init", { timeout: 60_000 }, () => {
   test("what is there already is not lost", async () => {
     await writeFile(file, '[vars.PORTCULLIS]\npublic_url = "https://mcp.example.com"\n');
     const { code, stderr } = await run(flags());
-    assert.equal(code, 1);
+    assert.equal(code, 2);
     assert.match(stderr, /has a \[vars.PORTCULLIS\] of its own/);
     const printed = await run([...flags(), "--print"]);
     assert.equal(parse(printed.stdout).vars.PORTCULLIS.issuers[0].issuer, issuer);
@@ -115,7 +115,7 @@ describe("portcullis init", { timeout: 60_000 }, () => {
   ]) {
     test(`refused: ${more.join(" ")}`, async () => {
       const { code, stderr } = await run([...flags(), ...more]);
-      assert.equal(code, 1);
+      assert.equal(code, 2);
       assert.match(stderr, said);
     });
   }

@@ -54,6 +54,9 @@ enum Command {
     /// Makes an API key
     #[command(disable_help_flag = true)]
     Apikey(Elsewhere),
+    /// Shows, ends and deletes grants of the authorization server
+    #[command(disable_help_flag = true)]
+    Grants(Elsewhere),
 }
 
 /// What asks servers that run, or calls wrangler, is not Rust: `npx portcullis` knows it.
@@ -83,7 +86,8 @@ pub(crate) struct Source {
 /// Says what is wrong with a configuration, each mistake with its line
 ///
 /// And rules that can never match, in whole or in part; scopes that unlock nothing; the size against the limit of a
-/// Worker's variable; and with --list what no rule is about. Ends with 1 where there is a finding, with 2 where the
+/// Worker's variable; and with --list what no rule is about (`npx portcullis check --origin URL` asks a server that
+/// runs, with --origin-header "Name: value"). Ends with 1 where there is a finding, with 2 where the
 /// configuration has a mistake.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
@@ -198,7 +202,8 @@ pub(crate) fn run() -> ExitCode {
         | Command::Push(_)
         | Command::Rollback(_)
         | Command::Keys(_)
-        | Command::Apikey(_) => {
+        | Command::Apikey(_)
+        | Command::Grants(_) => {
             let why =
                 "this asks servers that run, or calls wrangler: run `npx portcullis` in a clone of the repository";
             (Err(Unusable::new(why)), false)

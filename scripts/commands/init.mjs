@@ -3,11 +3,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { parseArgs } from "node:util";
 import { parse } from "smol-toml";
+import { fail, say } from "../lib/run.mjs";
+import { root } from "../lib/tools.mjs";
 import { ask } from "./doctor/http.mjs";
-import { fail, say } from "./lib/run.mjs";
-import { root } from "./lib/tools.mjs";
+import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
 const USAGE = `portcullis init [--public-url URL] [--origin URL] [--provider ISSUER] [--path /mcp] [--scopes "S S"]
                 [--authorization-server] [--config FILE] [--print]
@@ -21,18 +21,15 @@ const USAGE = `portcullis init [--public-url URL] [--origin URL] [--provider ISS
   --authorization-server    the gateway logs people in at that provider and gives tokens of its own: for providers that
                             register no MCP clients
   --print                   prints the table instead of writing it
+  --json                    says what was written, and what to do next, as JSON
 `;
 
+const refuse = (why) => fail(why, UNUSABLE);
+
 const options = {
-  ...Object.fromEntries(
-    ["public-url", "origin", "provider", "path", "scopes", "config"].map((name) => [
-      name,
-      { type: "string" },
-    ]),
-  ),
+  ...{ "public-url": text, origin: text, provider: text, path: text, scopes: text, config: text },
   "authorization-server": { type: "boolean", default: false },
   print: { type: "boolean", default: false },
-  help: { type: "boolean", short: "h", default: false },
 };
 
 /** Providers by the host of their issuer: the profile of `issuers`, and of a login where it has another name. */
@@ -71,12 +68,12 @@ export async function detect(issuer) {
   return { issuer: metadata.issuer, profile, registers };
 }
 
-const text = (value) => JSON.stringify(value);
+const quoted = (value) => JSON.stringify(value);
 
 /** The table. */
 export function table({ publicUrl, origin, issuer, profile, path, scopes, server }) {
   const loopback = publicUrl.startsWith("http://");
-  const lines = ["[vars.PORTCULLIS]", `public_url = ${text(publicUrl)}`];
+  const lines = ["[vars.PORTCULLIS]", `public_url = ${quoted(publicUrl)}`];
   if (loopback) lines.push("development = true");
   if (server) {
     lines.push(
@@ -90,8 +87,8 @@ export function table({ publicUrl, origin, issuer, profile, path, scopes, server
       "[vars.PORTCULLIS.authorization_server.login]",
       ...(["generic", "cognito", "cloudflare_access"].includes(profile)
         ? []
-        : [`profile = ${text(profile)}`]),
-      `issuer = ${text(issuer)}`,
+        : [`profile = ${quoted(profile)}`]),
+      `issuer = ${quoted(issuer)}`,
       'client_id = "CLIENT-ID"          # what the provider gave you',
       'secret = "LOGIN_SECRET"',
       "anyone = true                    # of that provider; or allowed_domains, allowed_groups, allowed_users",
@@ -101,18 +98,18 @@ export function table({ publicUrl, origin, issuer, profile, path, scopes, server
       "",
       "[[vars.PORTCULLIS.issuers]]",
       'name = "login"',
-      `issuer = ${text(issuer)}`,
-      ...(profile === "generic" ? [] : [`profile = ${text(profile)}`]),
+      `issuer = ${quoted(issuer)}`,
+      ...(profile === "generic" ? [] : [`profile = ${quoted(profile)}`]),
     );
   }
   lines.push(
     "",
     "[[vars.PORTCULLIS.resources]]",
-    `path = ${text(path)}`,
-    `origin = ${text(origin)}`,
-    `issuers = [${text(server ? "portcullis" : "login")}]`,
+    `path = ${quoted(path)}`,
+    `origin = ${quoted(origin)}`,
+    `issuers = [${quoted(server ? "portcullis" : "login")}]`,
   );
-  if (scopes.length > 0) lines.push(`scopes = [${scopes.map(text).join(", ")}]`);
+  if (scopes.length > 0) lines.push(`scopes = [${scopes.map(quoted).join(", ")}]`);
   return `${lines.join("\n")}\n`;
 }
 
@@ -138,29 +135,23 @@ export function withoutDemo(content) {
 function checkUrl(name, value, { path = true } = {}) {
   const url = URL.parse(value);
   if (!["http:", "https:"].includes(url?.protocol))
-    fail(`--${name} must be an http or https URL, got ${text(value)}`);
+    refuse(`--${name} must be an http or https URL, got ${quoted(value)}`);
   const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
   if (url.protocol === "http:" && !local)
-    fail(`--${name} must be https, except on this machine, got ${text(value)}`);
+    refuse(`--${name} must be https, except on this machine, got ${quoted(value)}`);
   if (!path && (url.pathname !== "/" || url.search))
-    fail(`--${name} must be scheme and host alone, got ${text(value)}`);
+    refuse(`--${name} must be scheme and host alone, got ${quoted(value)}`);
   return path ? value : url.origin;
 }
 
 export async function init(args) {
-  let values;
-  try {
-    ({ values } = parseArgs({ args, options }));
-  } catch (error) {
-    fail(`${error.message}\n\n${USAGE}`);
-  }
-  if (values.help) return process.stdout.write(USAGE);
+  const { values } = readOptions(args, USAGE, options);
   const prompt = process.stdin.isTTY
     ? createInterface({ input: process.stdin, output: process.stdout })
     : undefined;
   const want = async (name, question) => {
     if (values[name]) return values[name];
-    if (!prompt) fail(`--${name} is needed, as there is nobody to ask\n\n${USAGE}`);
+    if (!prompt) refuse(`--${name} is needed, as there is nobody to ask\n\n${USAGE}`);
     return (await prompt.question(`  ${question}: `)).trim();
   };
   const publicUrl = checkUrl(
@@ -176,12 +167,12 @@ export async function init(args) {
   prompt?.close();
   const path = values.path ?? "/mcp";
   if (!/^\/[\w./~-]*$/.test(path))
-    fail(`--path must begin with / and have letters, digits, . _ ~ and - alone, got ${text(path)}`);
+    refuse(`--path must begin with / and have letters, digits, . _ ~ and - alone, got ${quoted(path)}`);
   const scopes = (values.scopes ?? "mcp:tools").split(" ").filter(Boolean);
 
   const found = await detect(asked);
   if (found.why !== undefined) {
-    fail(
+    refuse(
       `${asked} has no metadata (${found.why}): is it the issuer identifier, as in \`iss\` of its tokens?`,
     );
   }
@@ -192,16 +183,17 @@ export async function init(args) {
   if (values.print) return process.stdout.write(written);
 
   const file = resolve(values.config ?? join(root, "wrangler.toml"));
-  const content = existsSync(file) ? readFileSync(file, "utf8") : fail(`${file} is not there`);
+  const content = existsSync(file) ? readFileSync(file, "utf8") : refuse(`${file} is not there`);
   const rest = withoutDemo(content);
   if (rest === undefined)
-    fail(`${file} has a [vars.PORTCULLIS] of its own: --print shows the new one, to be put in by hand`);
+    refuse(`${file} has a [vars.PORTCULLIS] of its own: --print shows the new one, to be put in by hand`);
   const bindings =
     server && !content.includes('class_name = "AuthorizationRecords"') ? `${BINDINGS.trimStart()}\n` : "";
   writeFileSync(file, `${rest.trimEnd()}\n\n${bindings}${written}`);
-  say(
-    `written: [vars.PORTCULLIS] in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
-  );
+  if (!values.json)
+    say(
+      `written: [vars.PORTCULLIS] in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
+    );
   const next = [];
   if (server) {
     next.push(
@@ -221,9 +213,10 @@ export async function init(args) {
   }
   next.push(
     "npx portcullis check",
-    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${text(new URL(publicUrl).host)}, custom_domain = true }]`,
+    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${quoted(new URL(publicUrl).host)}, custom_domain = true }]`,
     "npm run deploy",
     `npx portcullis doctor ${publicUrl}${path}`,
   );
+  if (values.json) return printJson({ file, profile: found.profile, table: written, next });
   process.stdout.write(`\n  Next:\n${next.map((step, at) => `    ${at + 1}. ${step}`).join("\n")}\n`);
 }

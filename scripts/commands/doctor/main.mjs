@@ -1,7 +1,8 @@
 // `npx portcullis doctor URL`: would clients find their way in? A table of clients and steps, and for each thing that is wrong
 // the reason and the cure.
-import { parseArgs, styleText } from "node:util";
-import { fail } from "../lib/run.mjs";
+import { styleText } from "node:util";
+import { fail } from "../../lib/run.mjs";
+import { printJson, readOptions, text } from "../options.mjs";
 import { CLIENTS, STEPS } from "./clients.mjs";
 import { walk } from "./walk.mjs";
 
@@ -16,12 +17,7 @@ const USAGE = `portcullis doctor URL [--token-from NAME] [--page ORIGIN] [--json
   --json              findings and verdicts as JSON
 `;
 
-const options = {
-  "token-from": { type: "string" },
-  page: { type: "string" },
-  json: { type: "boolean", default: false },
-  help: { type: "boolean", short: "h", default: false },
-};
+const options = { "token-from": text, page: text };
 
 /** Whether a finding stops or hinders a client. */
 function concerns(finding, client) {
@@ -63,16 +59,9 @@ function table(rows) {
 }
 
 export async function doctor(args) {
-  let parsed;
-  try {
-    parsed = parseArgs({ args, allowPositionals: true, options });
-  } catch (error) {
-    fail(`${error.message}\n\n${USAGE}`, 2);
-  }
-  const { values, positionals } = parsed;
-  if (values.help) return process.stdout.write(USAGE);
-  const [url, ...more] = positionals;
-  if (url === undefined || more.length > 0) fail(`one URL is needed\n\n${USAGE}`, 2);
+  const { values, positionals } = readOptions(args, USAGE, options, { positionals: 1 });
+  const [url] = positionals;
+  if (url === undefined) fail(`one URL is needed\n\n${USAGE}`, 2);
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) fail(`${url} is no http or https URL`, 2);
   const token = values["token-from"] && process.env[values["token-from"]];
   if (values["token-from"] && !token) fail(`the environment variable ${values["token-from"]} is not set`, 2);
@@ -84,7 +73,7 @@ export async function doctor(args) {
   const rows = verdicts(findings);
   const failing = rows.filter(({ fails }) => fails).map(({ client }) => client);
   if (values.json) {
-    process.stdout.write(`${JSON.stringify({ url, facts, findings, clients: rows }, undefined, 2)}\n`);
+    printJson({ url, facts, findings, clients: rows });
   } else {
     process.stdout.write(`\n  ${paint("bold", url)}\n\n${table(rows)}\n\n`);
     for (const { level, id, what, cure } of findings) {

@@ -1,0 +1,67 @@
+// `portcullis apikey`: makes an API key. The key on standard output, this once; the record, which opens nothing, on
+// standard error.
+import { createHmac, randomBytes } from "node:crypto";
+import { fail } from "../lib/run.mjs";
+import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
+
+const USAGE = `portcullis apikey --prefix PREFIX --label TEXT [--scopes "S S"] [--expires MOMENT] [--json]
+
+  Makes an API key and prints it once; with it the record that configuration or KV holds, which opens nothing.
+
+  --prefix PREFIX    that of the set, as pk: 2 to 20 lower-case letters and digits
+  --label TEXT       whose key it is, for the log, as "CI of the tools team"
+  --scopes "S S"     what it may do
+  --expires MOMENT   when it ends, as 2027-01-31T00:00:00Z
+  --json             key and record as JSON, on standard output
+`;
+
+export function apikey(args) {
+  const { values } = readOptions(args, USAGE, { prefix: text, label: text, scopes: text, expires: text });
+  const refuse = (why) => fail(`${why}\n\n${USAGE}`, UNUSABLE);
+  const prefix = values.prefix ?? refuse("--prefix is required");
+  if (!/^[a-z0-9]{2,20}$/.test(prefix) || prefix === "ey")
+    refuse(`--prefix must be 2 to 20 lower-case letters and digits, got "${prefix}"`);
+  const label = values.label ?? refuse("--label is required, it says in the log whose key it is");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  if (label === "" || [...label].length > 100 || /[\u0000-\u001f\u007f-\u009f]/.test(label))
+    refuse("--label must be 1 to 100 characters, none of them a control character");
+  const scopes = (values.scopes ?? "").split(" ").filter((scope) => scope !== "");
+  for (const scope of scopes)
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
+      refuse(`--scopes: "${scope}" is no scope (RFC 6749 §3.3)`);
+  const { expires } = values;
+  if (expires !== undefined) {
+    const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+    if (!form.test(expires) || Number.isNaN(Date.parse(expires)))
+      refuse(`--expires must be a moment as 2027-01-31T00:00:00Z (RFC 3339), got "${expires}"`);
+    if (Date.parse(expires) <= Date.now()) refuse(`--expires has passed: ${expires}`);
+  }
+
+  const id = randomBytes(8).toString("hex");
+  const secret = randomBytes(32).toString("base64url");
+  const salt = randomBytes(16);
+  const digest = createHmac("sha256", salt).update(secret).digest("base64url");
+  const record = {
+    id,
+    label,
+    hash: `hmac-sha256$${salt.toString("base64url")}$${digest}`,
+    ...(scopes.length > 0 && { scopes }),
+    ...(expires && { expires }),
+  };
+  const key = `${prefix}_${id}_${secret}`;
+  const storedAt = `apikey:${prefix}:${id}`;
+  if (values.json) return printJson({ key, record, kv_key: storedAt });
+  const toml = Object.entries(record).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  process.stdout.write(`${key}\n`);
+  process.stderr.write(`
+The key is on standard output, and nowhere else: it cannot be shown again. What follows opens nothing and is for the
+gateway. Either into wrangler.toml, below the set of this prefix:
+
+  [[vars.PORTCULLIS.api_keys.keys]]
+  ${toml.join("\n  ")}
+
+or into KV, where "kv" of the set names the binding:
+
+  npx wrangler kv key put --remote --binding KV_BINDING "${storedAt}" '${JSON.stringify(record).replaceAll("'", "'\\''")}'
+`);
+}

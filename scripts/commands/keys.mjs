@@ -1,0 +1,152 @@
+// `portcullis keys`: signing keys, of identity assertions and of the authorization server.
+import { readFileSync } from "node:fs";
+import { calculateJwkThumbprint } from "jose";
+import { fail } from "../lib/run.mjs";
+import { documentOf } from "./native.mjs";
+import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
+
+const USAGE = `portcullis keys make [--algorithm ES256|EdDSA] [--json]
+portcullis keys show [--json] < PRIVATE-KEY
+portcullis keys rotate [--config FILE] [--env NAME] [--json]
+
+  make     makes a private key (JWK) and prints it; what to do with it, on standard error
+  show     prints the public key set of the private keys (JWK, one on each line) on standard input, as the gateway
+           publishes it, with their ids
+  rotate   says step by step how the signing keys of a configuration are changed without anybody being refused
+`;
+
+const ALGORITHMS = {
+  ES256: [{ name: "ECDSA", namedCurve: "P-256" }, ["kty", "crv", "x", "y", "d"]],
+  EdDSA: [{ name: "Ed25519" }, ["kty", "crv", "x", "d"]],
+};
+
+async function make({ algorithm = "ES256", json }) {
+  const [parameters, members] =
+    ALGORITHMS[algorithm] ?? fail(`--algorithm must be ES256 or EdDSA, got "${algorithm}"`, UNUSABLE);
+  const { privateKey } = await crypto.subtle.generateKey(parameters, true, ["sign", "verify"]);
+  const jwk = await crypto.subtle.exportKey("jwk", privateKey);
+  const key = Object.fromEntries(members.map((name) => [name, jwk[name]]));
+  if (json) return printJson({ private_key: key, public_key: await publicOf(key) });
+  process.stdout.write(`${JSON.stringify(key)}\n`);
+  process.stderr.write(`
+A private ${algorithm} key is on standard output. Keep it as a Worker secret:
+
+  npm run --silent keys | npx wrangler secret put ASSERTION_KEY
+
+and name the secret in wrangler.toml:
+
+  [vars.PORTCULLIS.identity_assertion]
+  key_secret = "ASSERTION_KEY"
+
+For "wrangler dev", put it into .dev.vars, which git ignores:
+
+  echo "ASSERTION_KEY='$(npm run --silent keys 2>/dev/null)'" >> .dev.vars
+
+The public key is then at /.well-known/jwks.json of the gateway.
+`);
+}
+
+/** A private key's public part, with the id that the gateway gives it (RFC 7638). */
+async function publicOf({ d: _, ...jwk }) {
+  const kid = await calculateJwkThumbprint(jwk, "sha256");
+  return { ...jwk, kid, use: "sig", alg: jwk.kty === "OKP" ? "EdDSA" : "ES256" };
+}
+
+async function show({ json }) {
+  if (process.stdin.isTTY) fail(`standard input has no key\n\n${USAGE}`, UNUSABLE);
+  const lines = readFileSync(0, "utf8")
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  if (lines.length === 0) fail("standard input has no key", UNUSABLE);
+  const keys = lines.map((line, at) => {
+    let jwk;
+    try {
+      jwk = JSON.parse(line);
+    } catch {
+      fail(`line ${at + 1} is no JWK: it is no JSON`, UNUSABLE);
+    }
+    const known = Object.values(ALGORITHMS).some(
+      ([{ namedCurve }, members]) =>
+        jwk.crv === (namedCurve ?? "Ed25519") && members.every((name) => typeof jwk[name] === "string"),
+    );
+    // What is wrong with it is not shown: it may be a key all the same.
+    if (!known) fail(`line ${at + 1} is no private key of P-256 or Ed25519`, UNUSABLE);
+    return jwk;
+  });
+  const set = {
+    keys: await Promise.all(
+      keys.map(({ kty, crv, x, y }) => publicOf(y === undefined ? { kty, crv, x } : { kty, crv, x, y })),
+    ),
+  };
+  if (json) return printJson(set);
+  process.stdout.write(`${JSON.stringify(set)}\n`);
+}
+
+/** Its default (docs/configuration.md). */
+const ACCESS_TOKEN_SECONDS = 600;
+
+/** A name that is not taken: the old one with the next number. */
+function nextName(name, taken) {
+  const [, stem, number] = name.match(/^(.*?)(?:_(\d+))?$/);
+  for (let next = Number(number ?? 1) + 1; ; next += 1) {
+    if (!taken.includes(`${stem}_${next}`)) return `${stem}_${next}`;
+  }
+}
+
+async function rotate({ config, env, json }) {
+  const document = await documentOf({ config, env });
+  const flag = env ? ` --env ${env}` : "";
+  const put = (name) => `npx portcullis keys make 2>/dev/null | npx wrangler secret put ${name}${flag}`;
+  const deploy = `npm run deploy${env ? ` -- --env ${env}` : ""}`;
+  const plans = [];
+  const server = document.authorization_server;
+  if (server) {
+    const old = server.key_secrets;
+    const name = nextName(old[0], old);
+    const seconds = server.access_token_seconds ?? ACCESS_TOKEN_SECONDS;
+    plans.push({
+      what: "authorization_server.key_secrets",
+      steps: [
+        put(name),
+        `key_secrets = ${JSON.stringify([...old, name])}: published, and not yet signing; ${deploy}`,
+        `wait an hour, until whoever keeps the published keys has the new one`,
+        `key_secrets = ${JSON.stringify([name, ...old])}: the first signs; ${deploy}`,
+        `wait ${seconds} seconds, until the last token under the old key is over`,
+        `key_secrets = ${JSON.stringify([name])}; ${deploy}`,
+        ...old.map((secret) => `npx wrangler secret delete ${secret}${flag}`),
+      ],
+    });
+  }
+  const assertion = document.identity_assertion?.key_secret;
+  if (assertion) {
+    plans.push({
+      what: "identity_assertion.key_secret",
+      steps: [
+        `${put(assertion)}: takes effect by itself, within seconds`,
+        "servers that verify fetch the key set again for a key id that they do not know; until then, half a minute at most, they refuse",
+      ],
+    });
+  }
+  if (plans.length === 0)
+    fail(
+      "this configuration has no signing key: it has neither identity_assertion nor authorization_server",
+      UNUSABLE,
+    );
+  if (json) return printJson({ plans });
+  for (const { what, steps } of plans)
+    process.stdout.write(`${what}\n${steps.map((step, at) => `  ${at + 1}. ${step}`).join("\n")}\n`);
+}
+
+export async function keys([action, ...rest]) {
+  const usable = {
+    make: [make, { algorithm: text }],
+    show: [show, {}],
+    rotate: [rotate, { config: text, env: text }],
+  };
+  const [run, options] = usable[action] ?? [];
+  const { values } = readOptions(run ? rest : [action, ...rest].filter(Boolean), USAGE, options ?? {}, {
+    positionals: run ? 0 : 1,
+  });
+  if (!run) fail(`keys takes make, show or rotate\n\n${USAGE}`, UNUSABLE);
+  await run(values);
+}

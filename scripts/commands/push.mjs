@@ -1,0 +1,203 @@
+// `portcullis push` and `portcullis rollback`: the configuration in KV, from where a gateway takes it without a deployment.
+// Every version that was pushed stays there under a name of its own, so that it can be put back.
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fail, run, say } from "../lib/run.mjs";
+import { root } from "../lib/tools.mjs";
+import { quiet, wrangler } from "../lib/wrangler.mjs";
+import { native, readDocument } from "./native.mjs";
+import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
+
+const PUSH = `portcullis push FILE [--env NAME] [--local] [--json]
+
+  Checks the configuration in FILE (as wrangler.toml, or the document alone as JSON) and puts it into the KV namespace
+  that [vars.PORTCULLIS.stored] of wrangler.toml names. Gateways take it within the seconds that are set there, or
+  refuse it and go on with what they have, as where it names a secret that the Worker does not have.
+
+  --env NAME         the environment of wrangler.toml, and of FILE
+  --config FILE      the gateway's wrangler.toml, if it is another
+  --local            the KV of \`wrangler dev\` on this machine
+  --persist-to DIR   where that is
+`;
+const ROLLBACK = `portcullis rollback [--to VERSION | --list] [--env NAME] [--local] [--json]
+
+  Puts the version before the one in force into KV again; --to another one, --list shows which there are.
+`;
+/** Versions that are kept. */
+const KEPT = 20;
+const STORED_BYTES = 1024 * 1024;
+
+const options = { env: text, config: text, local: { type: "boolean", default: false }, "persist-to": text };
+
+const wranglerToml = (config) => (config ? resolve(config) : join(root, "wrangler.toml"));
+
+/** Where wrangler.toml says that the document is. */
+async function pointer({ env, config }) {
+  const { parse } = await import("smol-toml");
+  const settings = parse(readFileSync(wranglerToml(config), "utf8"));
+  const own = env ? settings.env?.[env] : settings;
+  const stored = own?.vars?.PORTCULLIS?.stored;
+  const place = env ? `env.${env}.vars.PORTCULLIS` : "vars.PORTCULLIS";
+  if (typeof stored?.kv !== "string")
+    fail(
+      `wrangler.toml has no [${place}.stored]: a gateway takes its configuration from KV where it says\n\n` +
+        `  [${place}.stored]\n  kv = "CONFIGURATION"\n\nand nothing else of the document (docs/operations.md)`,
+      UNUSABLE,
+    );
+  const namespaces = own.kv_namespaces ?? [];
+  if (!namespaces.some(({ binding }) => binding === stored.kv))
+    fail(
+      `wrangler.toml has no KV binding "${stored.kv}": npx wrangler kv namespace create ${stored.kv} makes it`,
+      UNUSABLE,
+    );
+  return { binding: stored.kv, key: stored.key ?? "portcullis", seconds: stored.seconds ?? 60 };
+}
+
+/** wrangler's commands about KV. */
+function store({ binding }, { env, config, local, "persist-to": folder }) {
+  const where = [
+    ...["--config", wranglerToml(config), "--binding", binding, local ? "--local" : "--remote"],
+    ...(env ? ["--env", env] : []),
+    ...(folder ? ["--persist-to", resolve(folder)] : []),
+  ];
+  const ask = (what, args) =>
+    run(wrangler.command, [wrangler.script, "kv", "key", what, ...args, ...where], {
+      cwd: root,
+      env: quiet,
+      quiet: true,
+    });
+  const must = (promise) => promise.catch((error) => fail(`KV "${binding}": ${error.message}`, UNUSABLE));
+  return {
+    async names(prefix) {
+      const printed = await must(ask("list", ["--prefix", prefix]));
+      return JSON.parse(printed.slice(printed.indexOf("["))).map(({ name }) => name);
+    },
+    // wrangler ends what it prints with a line break of its own.
+    get: async (name) => (await must(ask("get", [name, "--text"]))).trim(),
+    async put(name, value) {
+      const folder = mkdtempSync(join(tmpdir(), "portcullis-push-"));
+      try {
+        const file = join(folder, "value");
+        writeFileSync(file, value);
+        await must(ask("put", [name, "--path", file]));
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    delete: (name) => must(ask("delete", [name])),
+  };
+}
+
+/** What was pushed, the oldest first: `KEY@MOMENT@VERSION`. */
+async function history(kv, key) {
+  const names = await kv.names(`${key}@`);
+  const parsed = names.map((name) => {
+    const [moment, version] = name.slice(key.length + 1).split("@");
+    return { name, moment, version };
+  });
+  return parsed
+    .filter(({ version }) => /^[0-9a-f]{16}$/.test(version ?? ""))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Which of the history is in force: `KEY:current` says so, where it is about what is there. Somebody may have put
+ * something else there by hand.
+ */
+async function current(kv, key, versions) {
+  const there = await kv.names(key);
+  if (!there.includes(key)) return undefined;
+  const version = createHash("sha256")
+    .update(await kv.get(key))
+    .digest("hex")
+    .slice(0, 16);
+  const noted = there.includes(`${key}:current`) ? await kv.get(`${key}:current`) : "";
+  return (
+    versions.findLast(({ name }) => name === noted && name.endsWith(version)) ??
+    versions.findLast((one) => one.version === version) ?? { version }
+  );
+}
+
+async function putInForce(kv, key, name, document) {
+  await kv.put(key, document);
+  await kv.put(`${key}:current`, name);
+}
+
+export async function push(args) {
+  const { values, positionals } = readOptions(args, PUSH, options, { positionals: 1 });
+  const [file] = positionals;
+  if (file === undefined) fail(`which file?\n\n${PUSH}`, UNUSABLE);
+  const place = await pointer(values);
+  const { document, version } = await readDocument({ config: resolve(file), env: values.env });
+  if (JSON.parse(document).stored)
+    fail(`${file} says that the document is in KV: name the one that belongs there`, UNUSABLE);
+  const bytes = Buffer.byteLength(document);
+  if (bytes > STORED_BYTES)
+    fail(`${file} has ${bytes} bytes; a gateway reads up to ${STORED_BYTES}`, UNUSABLE);
+  const checked = await native(
+    ["check", "--json", "--config", resolve(file), ...(values.env ? ["--env", values.env] : [])],
+    {
+      quiet: true,
+    },
+  );
+  const { findings = [] } = JSON.parse(checked.stdout || "{}");
+  for (const { resource, finding } of findings) say(`${resource ?? file}: ${finding}`, process.stderr);
+
+  const kv = store(place, values);
+  const before = await current(kv, place.key, await history(kv, place.key));
+  const name = `${place.key}@${new Date().toISOString()}@${version}`;
+  await kv.put(name, document);
+  await putInForce(kv, place.key, name, document);
+  const old = (await history(kv, place.key)).slice(0, -KEPT);
+  for (const { name } of old) await kv.delete(name);
+  if (values.json)
+    return printJson({ version, before: before?.version, bytes, seconds: place.seconds, findings });
+  say(
+    `version ${version} is in KV "${place.binding}", ${bytes} bytes${before ? `; before it ${before.version}` : ""}`,
+  );
+  say(
+    `gateways take it within ${place.seconds} seconds once KV has it everywhere, and say so in their log: configuration_activated, or configuration_refused and why`,
+  );
+}
+
+export async function rollback(args) {
+  const { values } = readOptions(args, ROLLBACK, {
+    ...options,
+    to: text,
+    list: { type: "boolean", default: false },
+  });
+  const place = await pointer(values);
+  const kv = store(place, values);
+  const versions = await history(kv, place.key);
+  if (versions.length === 0)
+    fail(`nothing was pushed to KV "${place.binding}" under "${place.key}" yet`, UNUSABLE);
+  const now = await current(kv, place.key, versions);
+  const at = versions.findIndex(({ name }) => name === now?.name);
+  if (values.list) {
+    const listed = versions.map(({ moment, version, name }) => ({
+      moment,
+      version,
+      in_force: name === now?.name,
+    }));
+    if (values.json) return printJson(listed);
+    for (const { moment, version, in_force } of listed)
+      process.stdout.write(`${in_force ? "*" : " "} ${version}  ${moment}\n`);
+    return;
+  }
+  const chosen = values.to ? versions.findLast(({ version }) => version === values.to) : versions[at - 1];
+  if (chosen === undefined)
+    fail(
+      values.to
+        ? `there is no version ${values.to}; --list shows which there are`
+        : "there is no version before the one in force; --list shows which there are, --to names one",
+      UNUSABLE,
+    );
+  await putInForce(kv, place.key, chosen.name, await kv.get(chosen.name));
+  if (values.json)
+    return printJson({ version: chosen.version, before: now?.version, seconds: place.seconds });
+  say(
+    `version ${chosen.version} of ${chosen.moment} is in KV again; gateways take it within ${place.seconds} seconds`,
+  );
+}

@@ -1,0 +1,280 @@
+// `portcullis token`: decodes a token, and has the Worker itself verify it, with the configuration as it stands but for
+// the origin servers: behind the gate there is nobody.
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseEnv } from "node:util";
+import { fail, runSlowly, say } from "../lib/run.mjs";
+import { npmBin, root } from "../lib/tools.mjs";
+import { documentOf } from "./native.mjs";
+import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
+
+const USAGE = `portcullis token [--from NAME] [--resource PATH] [--config FILE] [--env NAME] [--json] < TOKEN
+
+  Decodes a token, asks its issuer for keys, and says for each resource whether the gate would take it; if not, exactly
+  why. The token is never printed. Ends with 0 where a resource takes it, with 1 where none does, with 2 where that
+  could not be found out.
+
+  --from NAME       the token is in the environment variable NAME, not on standard input
+  --resource PATH   that resource alone
+  --config FILE     default wrangler.toml; --env NAME its environment
+`;
+
+const PATIENCE = 60_000;
+
+const part = (text) => {
+  try {
+    const value = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
+    return value !== null && typeof value === "object" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Header and claims of a JWT; nothing where it is none. */
+export function decode(token) {
+  const [header, claims, signature, ...more] = token.split(".");
+  if (signature === undefined || more.length > 0) return undefined;
+  const decoded = { header: part(header), claims: part(claims) };
+  return decoded.header && decoded.claims ? decoded : undefined;
+}
+
+const moment = (seconds, now) => {
+  const away = Math.round(seconds - now / 1000);
+  const span = Math.abs(away) < 120 ? `${Math.abs(away)} s` : `${Math.round(Math.abs(away) / 60)} min`;
+  return `${new Date(seconds * 1000).toISOString()}, ${away < 0 ? `${span} ago` : `in ${span}`}`;
+};
+
+/** The claims that decide, for people. */
+function describe({ header, claims }, now) {
+  const lines = [`header  ${JSON.stringify(header)}`];
+  for (const [name, value] of Object.entries(claims)) {
+    const time =
+      ["exp", "iat", "nbf", "auth_time"].includes(name) && Number.isFinite(value) && Math.abs(value) < 1e11;
+    lines.push(`${name.padEnd(6)}  ${JSON.stringify(value)}${time ? `  (${moment(value, now)})` : ""}`);
+  }
+  return lines;
+}
+
+/** What the log's reasons come from, with what the token and the configuration say. */
+function because(reason, { header = {}, claims = {} } = {}, document, resource) {
+  const audiences = [`${document.public_url}${resource.path}`, ...(resource.audiences ?? [])];
+  const issuers = (document.issuers ?? [])
+    .filter(({ name }) => resource.issuers?.includes(name))
+    .map(({ issuer }) => issuer);
+  return {
+    token_audience: `aud is ${JSON.stringify(claims.aud)}, and would have to be ${audiences.join(" or ")}`,
+    token_issuer: `iss is ${JSON.stringify(claims.iss)}; ${resource.path} takes ${issuers.join(", ") || "no tokens of issuers"}`,
+    token_key_unknown: `the issuer publishes no key ${JSON.stringify(header.kid)}`,
+    token_type: `typ is ${JSON.stringify(header.typ)}; token_types of the issuer says which are access tokens`,
+    token_algorithm: `alg is ${JSON.stringify(header.alg)}; algorithms of the issuer says which are taken`,
+    insufficient_scope: `scope is ${JSON.stringify(claims.scope ?? claims.scp ?? "")}; ${resource.path} asks for ${(resource.scopes ?? []).join(" ")}`,
+  }[reason];
+}
+
+/** The document with nobody behind the gate, and what cannot be asked from here. */
+function standIn(document, notes) {
+  const { decision_log: _, revocation, log: __, ...rest } = document;
+  if (revocation) notes.push("the list of what is revoked is in KV, and was not asked");
+  if ((document.api_keys ?? []).some(({ kv }) => kv)) notes.push("API keys in KV are not known here");
+  if (document.verifiers?.some(({ service }) => service))
+    notes.push("verifiers behind a service binding cannot be asked here");
+  if (rest.dpop) delete rest.dpop.replay_binding;
+  if (rest.authorization_server) delete rest.authorization_server.registration_limit_binding;
+  const resources = document.resources.map(
+    ({ origin: _, limits: __, rules: ___, labels: ____, rules_mode: _____, ...resource }) => ({
+      ...resource,
+      service: "NOBODY",
+    }),
+  );
+  return { ...rest, resources, public_page: false, public_paths: [] };
+}
+
+/** Names of Worker secrets in a document. */
+function secretNames(value, key = "") {
+  if (typeof value === "string") return /(^|_)secrets?$/.test(key) ? [value] : [];
+  if (Array.isArray(value)) return value.flatMap((item) => secretNames(item, key));
+  if (value !== null && typeof value === "object")
+    return Object.entries(value).flatMap(([name, item]) => secretNames(item, name));
+  return [];
+}
+
+/** Values of secrets: those of .dev.vars, and stand-ins for the rest, a private key and a text at once. */
+async function secretsOf(document, notes) {
+  const file = join(root, ".dev.vars");
+  const own = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
+  const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+    "verify",
+  ]);
+  const { kty, crv, x, y, d } = await crypto.subtle.exportKey("jwk", privateKey);
+  const names = [...new Set(secretNames(document))];
+  const missing = names.filter((name) => own[name] === undefined);
+  if (missing.length > 0)
+    notes.push(`.dev.vars has no ${missing.join(", ")}: what depends on them cannot be found out here`);
+  return Object.fromEntries(names.map((name) => [name, own[name] ?? JSON.stringify({ kty, crv, x, y, d })]));
+}
+
+/** Passes requests on as they would arrive at the public host. */
+const DOOR = `export default {
+  fetch(request, env) {
+    const inner = new Request(request.headers.get("x-door"), request);
+    inner.headers.delete("x-door");
+    inner.headers.delete("host");
+    return env.GATE.fetch(inner);
+  },
+}`;
+
+/** Starts the Worker, with nobody behind it; lines of its log go to `lines`. */
+async function startGate(document, secrets, lines) {
+  const { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } = await import("miniflare");
+  const { parse } = await import("smol-toml");
+  const settings = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
+  const compatibilityDate = settings.compatibility_date;
+  const folder = join(root, "build-full");
+  const gate = new Miniflare(
+    convertV4MiniflareOptions({
+      log: new Log(LogLevel.NONE),
+      handleStructuredLogs: ({ message }) => lines.push(message),
+      workers: [
+        {
+          name: "door",
+          modules: true,
+          script: DOOR,
+          compatibilityDate,
+          serviceBindings: { GATE: "gate" },
+        },
+        {
+          name: "gate",
+          modules: [
+            { type: "ESModule", path: join(folder, "index.js") },
+            { type: "CompiledWasm", path: join(folder, "index_bg.wasm") },
+          ],
+          modulesRoot: folder,
+          compatibilityDate,
+          compatibilityFlags: settings.compatibility_flags,
+          bindings: { PORTCULLIS: document, ...secrets },
+          kvNamespaces: (document.api_keys ?? []).map(({ kv }) => kv).filter(Boolean),
+          serviceBindings: { NOBODY: () => Response.json({ jsonrpc: "2.0", id: 1, result: {} }) },
+        },
+      ],
+    }),
+  );
+  await gate.ready;
+  return gate;
+}
+
+const parsed = (lines) =>
+  lines.flatMap((line) => {
+    try {
+      return [JSON.parse(line)];
+    } catch {
+      return [];
+    }
+  });
+
+/** What the gate says of a token at one resource. */
+async function tryAt(gate, { token, document, resource, decoded, lines }) {
+  const answer = await gate.dispatchFetch("http://door/", {
+    method: "POST",
+    headers: {
+      "x-door": `${document.public_url}${resource.path}`,
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+    },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" }),
+    signal: AbortSignal.timeout(PATIENCE),
+  });
+  await answer.text();
+  const line =
+    parsed(lines).findLast(({ event, resource: path }) => event === "request" && path === resource.path) ??
+    {};
+  const { reason, detail, issuer, client, credential } = line;
+  return {
+    resource: resource.path,
+    taken: answer.status === 200,
+    status: answer.status,
+    reason,
+    ...(detail && { detail }),
+    ...(because(reason, decoded, document, resource) && {
+      because: because(reason, decoded, document, resource),
+    }),
+    ...(issuer && { issuer }),
+    ...(client && { client }),
+    ...(credential && { credential }),
+  };
+}
+
+function readToken({ from }) {
+  if (from !== undefined)
+    return process.env[from] ?? fail(`the environment variable ${from} is not set`, UNUSABLE);
+  if (process.stdin.isTTY) fail(`standard input has no token\n\n${USAGE}`, UNUSABLE);
+  return readFileSync(0, "utf8");
+}
+
+export async function token(args) {
+  const { values } = readOptions(args, USAGE, { from: text, resource: text, config: text, env: text });
+  const token = readToken(values)
+    .trim()
+    .replace(/^Bearer\s+/i, "");
+  if (token === "" || /[^\x21-\x7e]/.test(token))
+    fail("that is no token: it is empty, or has spaces or control characters", UNUSABLE);
+  const document = await documentOf({ config: values.config && resolve(values.config), env: values.env });
+  if (document.stored)
+    fail("the document is in KV: name the file that is pushed there with --config", UNUSABLE);
+  const resources = document.resources.filter(
+    ({ path }) => values.resource === undefined || path === values.resource,
+  );
+  if (resources.length === 0)
+    fail(
+      `there is no resource ${values.resource}; there are ${document.resources.map(({ path }) => path).join(", ")}`,
+      UNUSABLE,
+    );
+  if (!existsSync(join(root, "build-full", "index_bg.wasm"))) {
+    say("building the Worker (two minutes, once)", process.stderr);
+    await runSlowly("building", npmBin("node"), [join(root, "scripts", "build.mjs"), "--full"]).catch(
+      (error) => fail(error.message, UNUSABLE),
+    );
+  }
+
+  const [notes, lines] = [[], []];
+  const decoded = decode(token);
+  const inner = standIn(structuredClone(document), notes);
+  const gate = await startGate(inner, await secretsOf(inner, notes), lines);
+  const found = [];
+  try {
+    for (const resource of resources)
+      found.push(await tryAt(gate, { token, document, resource, decoded, lines }));
+  } catch (error) {
+    fail(`the gate could not be asked: ${error.message}`, UNUSABLE);
+  } finally {
+    await gate.dispose();
+  }
+  const mistakes = parsed(lines).filter(({ reason }) => reason === "configuration_invalid");
+  if (mistakes.length > 0) fail(mistakes.map(({ detail }) => detail).join("\n"), UNUSABLE);
+  const gatewaySaid = parsed(lines).filter(({ event, level }) => event === "gateway" && level === "error");
+  for (const { reason, detail } of gatewaySaid) notes.push(`${reason}: ${detail}`);
+
+  if (values.json) {
+    printJson({ ...decoded, resources: found, notes });
+  } else {
+    const say = (line) => process.stdout.write(`${line}\n`);
+    if (decoded) describe(decoded, Date.now()).forEach(say);
+    else say("it is no JWT: an API key, or a token that its issuer is asked about");
+    say("");
+    for (const { resource, taken, status, reason, detail, because, issuer, client } of found) {
+      const who = [issuer && `of ${issuer}`, client && `for client ${client}`].filter(Boolean).join(", ");
+      say(
+        taken
+          ? `${resource}: good${who && `, ${who}`}`
+          : `${resource}: refused, ${status} ${reason}${detail ? `: ${detail}` : ""}`,
+      );
+      if (because) say(`  ${because}`);
+    }
+    for (const note of notes) say(`note: ${note}`);
+    if (found.some(({ taken }) => taken) && document.resources.some(({ rules }) => rules))
+      say("note: what it may do there is for rules to say: npx portcullis explain");
+  }
+  const unknown = found.every(({ status }) => status >= 500);
+  process.exitCode = found.some(({ taken }) => taken) ? 0 : unknown ? UNUSABLE : 1;
+}

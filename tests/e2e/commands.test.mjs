@@ -1,0 +1,434 @@
+/** `npx portcullis`: what each command says of what is right and of what is not, and with which exit code. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { configFor, startGateway } from "./support/gateway.mjs";
+import { startStaticIssuer } from "./support/issuer.mjs";
+import { startWitness } from "./support/origin.mjs";
+import { ROOT, startProcess } from "./support/processes.mjs";
+import { rememberSecret } from "./support/secrets.mjs";
+
+const PATIENCE = { timeout: 400_000 };
+const ANSI = String.fromCharCode(27);
+
+/** Runs it to its end. No output is ever coloured where there is no terminal. */
+async function portcullis(args, { input = "", env } = {}) {
+  const program = startProcess("node", [join(ROOT, "scripts", "portcullis.mjs"), ...args], {
+    stdin: "pipe",
+    env,
+  });
+  program.stdin.end(input);
+  const { code } = await program.exited;
+  const { stdout, stderr } = program.output;
+  assert.ok(!`${stdout}${stderr}`.includes(ANSI), "colours");
+  return { code, stdout, stderr };
+}
+
+let folder;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "portcullis-commands-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+const file = async (name, text) => {
+  const path = join(folder, name);
+  await writeFile(path, typeof text === "string" ? text : JSON.stringify(text));
+  return path;
+};
+
+const GOOD = {
+  public_url: "https://mcp.example.com",
+  issuers: [{ name: "acme", issuer: "https://login.acme.example" }],
+  resources: [
+    { path: "/mcp", origin: "https://tools.acme.example/mcp", issuers: ["acme"], scopes: ["mcp:tools"] },
+  ],
+};
+
+describe("check", PATIENCE, () => {
+  const WRONG = `
+name = "x"
+[vars.PORTCULLIS]
+public_url = "https://mcp.example.com"
+publicpage = true
+
+[[vars.PORTCULLIS.issuers]]
+name = "acme"
+issuer = "https://login.acme.example"
+
+[[vars.PORTCULLIS.resources]]
+path = "/mcp"
+origin = "http://tools.acme.example/mcp"
+issuers = ["acme"]
+rules = [
+  { effect = "allow", tools = ["a"] },
+  { effect = "alow", tools = ["b"] },
+]
+`;
+
+  test("every mistake with its line, and what would be right", async () => {
+    const { code, stdout, stderr } = await portcullis(["check", "--config", await file("w.toml", WRONG)]);
+    assert.equal(code, 2);
+    assert.equal(stdout, "");
+    const lines = stderr.split("\n").map((line) => line.replace(folder, "F"));
+    assert.match(lines[1], /^F\/w\.toml:5:1: publicpage: unknown key; did you mean `public_page`\?/);
+    assert.match(
+      lines.at(-2),
+      /^F\/w\.toml:17:5: resources\[0\]\.rules\[1\]\.effect: must be one of allow, deny,/,
+    );
+  });
+
+  test("the same as JSON, of JSON", async () => {
+    const text = JSON.stringify(
+      { ...GOOD, resources: [{ ...GOOD.resources[0], origin: "http://a.example" }] },
+      undefined,
+      2,
+    );
+    const { code, stdout } = await portcullis(["check", "--json", "--config", await file("w.json", text)]);
+    assert.equal(code, 2);
+    const { valid, mistakes } = JSON.parse(stdout);
+    assert.equal(valid, false);
+    assert.deepEqual(
+      mistakes.map(({ path, line }) => [path, line]),
+      [["resources[0].origin", 1 + text.split("\n").findIndex((line) => line.includes('"origin"'))]],
+    );
+  });
+
+  test("a document that is right, with and without rules", async () => {
+    const { code, stdout } = await portcullis(["check", "--config", await file("good.json", GOOD)]);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^\/mcp: no rules, 0 listed, 0 findings$/m);
+    assert.match(stdout, /good\.json: valid, \d+ of 1048576 bytes, 0 findings$/m);
+  });
+
+  test("one that is too large for a variable", async () => {
+    const tools = Array.from({ length: 400 }, (_, at) => `"tool_number_${at}"`).join(", ");
+    const text = `[vars.PORTCULLIS]
+public_url = "https://mcp.example.com"
+[[vars.PORTCULLIS.issuers]]
+name = "acme"
+issuer = "https://login.acme.example"
+[[vars.PORTCULLIS.resources]]
+path = "/mcp"
+origin = "https://tools.acme.example/mcp"
+issuers = ["acme"]
+scopes = ["mcp:tools"]
+[[vars.PORTCULLIS.resources.rules]]
+effect = "allow"
+tools = [${tools}]
+`;
+    const { code, stdout } = await portcullis(["check", "--config", await file("large.toml", text)]);
+    assert.equal(code, 1);
+    assert.match(stdout, /^too large: \d+ of 5120 bytes; put it into KV: docs\/operations\.md$/m);
+  });
+
+  for (const [what, args, why] of [
+    ["a file that is not there", ["--config", "/nowhere.toml"], /\/nowhere\.toml: No such file/],
+    ["an option that there is not", ["--confg", "x"], /unexpected argument '--confg'/],
+    ["a folder", ["--config", tmpdir()], /Is a directory/],
+    ["an environment that is not there", ["--env", "staging"], /has no \[env\.staging\.vars\.PORTCULLIS\]/],
+    ["a server that does not answer", ["--origin", "http://127.0.0.1:9/mcp"], /could not be asked/],
+  ])
+    test(`${what} is said, and ends with 2`, async () => {
+      const { code, stderr } = await portcullis(["check", ...args]);
+      assert.equal(code, 2);
+      assert.match(stderr, why);
+    });
+
+  test("text that is no TOML, and JSON that is none", async () => {
+    for (const [name, text] of [
+      ["no.toml", "a = ["],
+      ["no.json", '{"a": 1, "a": 2}'],
+      ["empty.json", ""],
+    ]) {
+      const { code, stderr } = await portcullis(["check", "--config", await file(name, text)]);
+      assert.equal(code, 2);
+      assert.ok(stderr.includes(name), stderr);
+    }
+  });
+});
+
+describe("what shells and readers use", PATIENCE, () => {
+  test("completions and the man page name every command", async () => {
+    const names = [
+      "check",
+      "explain",
+      "replay",
+      "doctor",
+      "init",
+      "token",
+      "push",
+      "rollback",
+      "keys",
+      "apikey",
+      "grants",
+    ];
+    for (const shell of ["bash", "zsh", "fish", "powershell", "elvish"]) {
+      const { code, stdout } = await portcullis(["completions", shell]);
+      assert.equal(code, 0);
+      for (const name of names) assert.ok(stdout.includes(name), `${shell}: ${name}`);
+    }
+    const { code, stdout } = await portcullis(["man"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^\.TH portcullis 1/m);
+    for (const name of [...names, "\\-\\-claims"]) assert.ok(stdout.includes(name), name);
+  });
+
+  test("each command has a --help, and refuses what it does not know", async () => {
+    for (const name of [
+      "check",
+      "explain",
+      "replay",
+      "doctor",
+      "init",
+      "token",
+      "push",
+      "rollback",
+      "apikey",
+      "grants",
+    ]) {
+      const help = await portcullis([name, "--help"]);
+      assert.equal(help.code, 0, name);
+      assert.match(help.stdout, new RegExp(`portcullis ${name}`), name);
+      const unknown = await portcullis([name, "--no-such-thing"]);
+      assert.equal(unknown.code, 2, name);
+      assert.match(unknown.stderr, /no-such-thing/, name);
+    }
+  });
+
+  test("explain and replay as JSON", async () => {
+    const example = join(ROOT, "examples", "policy");
+    const at = ["--json", "--config", join(example, "wrangler.toml")];
+    const explained = await portcullis([
+      "explain",
+      ...at,
+      "--tool",
+      "delete_file",
+      "--claims",
+      join(example, "ada.json"),
+    ]);
+    assert.equal(explained.code, 1);
+    const { verdict, by } = JSON.parse(explained.stdout);
+    assert.deepEqual([verdict, by], ["step_up", "destructive"]);
+    const replayed = await portcullis(["replay", ...at, "--log", join(example, "decisions.log")]);
+    assert.equal(replayed.code, 1);
+    assert.deepEqual(
+      JSON.parse(replayed.stdout).changed.map(({ line }) => line),
+      [2],
+    );
+  });
+});
+
+describe("keys", PATIENCE, () => {
+  for (const algorithm of ["ES256", "EdDSA"])
+    test(`${algorithm}: what is shown of a key that was made is what the gateway publishes`, async () => {
+      const made = await portcullis(["keys", "make", "--algorithm", algorithm]);
+      assert.equal(made.code, 0);
+      const { d } = JSON.parse(made.stdout);
+      assert.ok(!made.stderr.includes(d));
+      const shown = await portcullis(["keys", "show"], { input: made.stdout });
+      assert.equal(shown.code, 0, shown.stderr);
+      assert.ok(!shown.stdout.includes(d));
+      const [idp, origin] = await Promise.all([startStaticIssuer(), startWitness()]);
+      const gateway = await startGateway({
+        config: (url) =>
+          configFor({
+            url,
+            issuer: idp.issuer,
+            origin: origin.url,
+            identity_assertion: { key_secret: "KEY" },
+          }),
+        secrets: { KEY: made.stdout.trim() },
+      });
+      try {
+        const published = await (await fetch(`${gateway.url}/.well-known/jwks.json`)).json();
+        assert.deepEqual(JSON.parse(shown.stdout), published);
+      } finally {
+        await Promise.all([gateway.close(), idp.close(), origin.close()]);
+      }
+    });
+
+  test("what is no private key is refused, and not repeated", async () => {
+    for (const input of [
+      "",
+      "secret-text",
+      '{"kty":"RSA","d":"secret-text"}',
+      '{"kty":"EC","crv":"P-256","x":"a"}',
+    ]) {
+      const { code, stdout, stderr } = await portcullis(["keys", "show"], { input });
+      assert.equal(code, 2);
+      assert.ok(!`${stdout}${stderr}`.includes("secret-text"));
+    }
+  });
+
+  test("a rotation is said step by step", async () => {
+    const config = join(ROOT, "examples", "authorization-server", "wrangler.toml");
+    const { code, stdout } = await portcullis(["keys", "rotate", "--json", "--config", config]);
+    assert.equal(code, 0);
+    const [{ what, steps }] = JSON.parse(stdout).plans;
+    assert.equal(what, "authorization_server.key_secrets");
+    assert.match(steps[0], /secret put SIGNING_KEY_2$/);
+    assert.equal((await portcullis(["keys", "rotate", "--config", await file("none.json", GOOD)])).code, 2);
+  });
+});
+
+describe("token", PATIENCE, () => {
+  let idp;
+  let config;
+  before(async () => {
+    idp = await startStaticIssuer();
+    config = await file(
+      "token.json",
+      configFor({
+        url: "http://localhost:8787",
+        issuer: idp.issuer,
+        origin: "http://127.0.0.1:1/mcp",
+        resource: { rules: [{ effect: "deny", methods: ["*"] }] },
+      }),
+    );
+  });
+  after(() => idp.close());
+
+  const ask = async (token, more = []) => {
+    rememberSecret(token);
+    const answer = await portcullis(["token", "--config", config, ...more], { input: `${token}\n` });
+    const signature = token.split(".")[2] ?? token;
+    assert.ok(!`${answer.stdout}${answer.stderr}`.includes(signature), "the token is not shown");
+    return answer;
+  };
+  const audience = "http://localhost:8787/mcp";
+
+  test("one that is good", async () => {
+    const { code, stdout } = await ask(await idp.token(audience));
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^\/mcp: good, of idp, for client test-client$/m);
+    assert.match(stdout, /^exp {5}\d+ {2}\(.*, in \d+ (s|min)\)$/m);
+    assert.match(stdout, /npx portcullis explain/);
+  });
+
+  for (const [what, changes, reason, because] of [
+    ["that is over", { claims: { exp: 1_700_000_000 } }, "token_expired", undefined],
+    [
+      "for somebody else",
+      { claims: { aud: "https://other.example" } },
+      "token_audience",
+      /aud is "https:\/\/other\.example", and would have to be http:\/\/localhost:8787\/mcp$/,
+    ],
+    [
+      "without the scope",
+      { claims: { scope: "other" } },
+      "insufficient_scope",
+      /scope is "other"; \/mcp asks for mcp:tools$/,
+    ],
+    ["of an unknown key", { header: { kid: "nobody" } }, "token_key_unknown", /publishes no key "nobody"$/],
+    [
+      "of another issuer",
+      { claims: { iss: "https://other.example" } },
+      "token_issuer",
+      /iss is "https:\/\/other\.example"; \/mcp takes http/,
+    ],
+  ])
+    test(`one ${what}: exactly why`, async () => {
+      const { code, stdout } = await ask(await idp.token(audience, changes), ["--json"]);
+      assert.equal(code, 1, stdout);
+      const [found] = JSON.parse(stdout).resources;
+      assert.equal(found.reason, reason, stdout);
+      assert.equal(found.taken, false);
+      if (because) assert.match(found.because, because);
+    });
+
+  test("one that was changed, and what is none", async () => {
+    const [header, claims, signature] = (await idp.token(audience)).split(".");
+    const other = JSON.parse(Buffer.from(claims, "base64url"));
+    const forged = [
+      header,
+      Buffer.from(JSON.stringify({ ...other, sub: "eve" })).toString("base64url"),
+      signature,
+    ].join(".");
+    const changed = await ask(forged);
+    assert.equal(changed.code, 1);
+    assert.match(changed.stdout, /refused, 401 token_signature/);
+    assert.equal((await ask("nothing-at-all")).code, 1);
+    assert.equal((await portcullis(["token", "--config", config], { input: "\n" })).code, 2);
+    assert.equal((await portcullis(["token", "--config", config, "--from", "NO_SUCH_VARIABLE"])).code, 2);
+  });
+
+  test("an issuer that is down decides nothing", async () => {
+    const down = await file("down.json", {
+      ...GOOD,
+      public_url: "http://localhost:8787",
+      development: true,
+      issuers: [{ name: "idp", issuer: "http://127.0.0.1:9" }],
+      resources: [{ ...GOOD.resources[0], issuers: ["idp"] }],
+    });
+    const token = await idp.token(audience, { claims: { iss: "http://127.0.0.1:9" } });
+    const { code, stdout } = await portcullis(["token", "--config", down], { input: token });
+    assert.equal(code, 2, stdout);
+    assert.match(stdout, /refused, 503 issuer_unavailable/);
+  });
+});
+
+describe("push and rollback", PATIENCE, () => {
+  let settings;
+  before(async () => {
+    settings = await file(
+      "wrangler.toml",
+      `name = "gate"
+main = "none.js"
+compatibility_date = "2026-11-01"
+[[kv_namespaces]]
+binding = "CONFIGURATION"
+id = "0123456789abcdef0123456789abcdef"
+[vars.PORTCULLIS.stored]
+kv = "CONFIGURATION"
+`,
+    );
+  });
+  const local = () => ["--config", settings, "--local", "--persist-to", join(folder, "state"), "--json"];
+
+  test("what was pushed is there, what was before comes back, and what is wrong never goes", async () => {
+    const none = await portcullis(["rollback", ...local()]);
+    assert.equal(none.code, 2);
+    assert.match(none.stderr, /nothing was pushed/);
+
+    const first = await file("first.json", GOOD);
+    const second = await file("second.json", { ...GOOD, public_page: false });
+    const pushed = [];
+    for (const path of [first, second]) {
+      const { code, stdout, stderr } = await portcullis(["push", path, ...local()]);
+      assert.equal(code, 0, stderr);
+      pushed.push(JSON.parse(stdout));
+    }
+    assert.equal(pushed[1].before, pushed[0].version);
+    assert.match(pushed[0].version, /^[0-9a-f]{16}$/);
+
+    const wrong = await file("wrong.json", { ...GOOD, resource: [] });
+    const refused = await portcullis(["push", wrong, ...local()]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /wrong\.json:1:\d+: resource: unknown key; did you mean `resources`\?/);
+
+    const back = await portcullis(["rollback", ...local()]);
+    assert.equal(back.code, 0, back.stderr);
+    assert.equal(JSON.parse(back.stdout).version, pushed[0].version);
+    const listed = JSON.parse((await portcullis(["rollback", "--list", ...local()])).stdout);
+    assert.deepEqual(
+      listed.map(({ version, in_force }) => [version, in_force]),
+      [
+        [pushed[0].version, true],
+        [pushed[1].version, false],
+      ],
+    );
+    const further = await portcullis(["rollback", ...local()]);
+    assert.equal(further.code, 2);
+    assert.match(further.stderr, /no version before/);
+    const named = await portcullis(["rollback", "--to", pushed[1].version, ...local()]);
+    assert.equal(JSON.parse(named.stdout).version, pushed[1].version);
+  });
+
+  test("a Worker that has its document in its variable is told how that is changed", async () => {
+    const { code, stderr } = await portcullis(["push", await file("any.json", GOOD)]);
+    assert.equal(code, 2);
+    assert.match(stderr, /has no \[vars\.PORTCULLIS\.stored\]/);
+  });
+});
