@@ -29,6 +29,15 @@ function checkSettings() {
   const document = vars?.PORTCULLIS;
   if (document === undefined) fail(`wrangler.toml has no ${where}: the gateway would refuse everything`);
   if (typeof document !== "object") return;
+  if (document.stored !== undefined) {
+    const namespaces = (environment ? settings.env?.[environment] : settings).kv_namespaces ?? [];
+    if (!namespaces.some(({ binding }) => binding === document.stored.kv))
+      fail(
+        `${where} says that the document is in KV "${document.stored.kv}", and there is no such binding: the gateway would refuse everything`,
+      );
+    say("the document is in KV: npx portcullis push puts it there");
+    return;
+  }
   const host = URL.parse(String(document.public_url))?.hostname ?? "";
   if (document.development === true || /^(localhost|127\.|\[::1\])/.test(host)) {
     fail(

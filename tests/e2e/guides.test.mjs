@@ -22,6 +22,23 @@ const SECRETS = {
   REPORT_SECRET: "0123456789abcdef0123456789abcdef",
 };
 
+/** What Analytics Engine is asked in the guides and the dashboard. */
+test("questions to Analytics Engine ask for what is there", () => {
+  const operations = readFileSync(new URL("docs/operations.md", root), "utf8");
+  const { panels } = JSON.parse(readFileSync(new URL("docs/grafana.json", root), "utf8"));
+  const questions = [
+    ...[...operations.matchAll(/`(SELECT [^`]*)`/g)].map(([, question]) => question),
+    ...panels.map(({ targets: [{ query }] }) => query),
+  ];
+  assert.ok(questions.length >= 18, `${questions.length}`);
+  const has = { DECISIONS: { blob: 8, double: 0 }, REQUESTS: { blob: 10, double: 5 } };
+  for (const question of questions) {
+    const [, table] = question.match(/ FROM (\w+)/);
+    for (const [, kind, number] of question.matchAll(/\b(blob|double)(\d+)/g))
+      assert.ok(Number(number) <= has[table][kind], `${question}: ${kind}${number}`);
+  }
+});
+
 const guides = ["README.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].filter(
   (name) => name.endsWith(".md"),
 );
@@ -30,18 +47,25 @@ const blocks = guides.flatMap((guide) => {
   return [...text.matchAll(/```toml\n([^`]*)```/g)]
     .map(([, toml]) => parse(toml))
     .filter(({ vars }) => vars?.PORTCULLIS !== undefined)
-    .map(({ vars }, at) => ({ name: `${guide}, block ${at + 1}`, document: vars.PORTCULLIS }));
+    .map(({ vars, kv_namespaces = [] }, at) => ({
+      name: `${guide}, block ${at + 1}`,
+      document: vars.PORTCULLIS,
+      namespaces: kv_namespaces.map(({ binding }) => binding),
+    }));
 });
+const [elsewhere, here] = [true, false].map((is) =>
+  blocks.filter(({ document }) => (document.stored !== undefined) === is),
+);
 
-test(`${blocks.length} configurations of ${guides.length} guides`, { timeout: 60_000 }, async () => {
-  assert.ok(blocks.length >= 26, `${blocks.length}`);
+test(`${here.length} configurations of ${guides.length} guides`, { timeout: 60_000 }, async () => {
+  assert.ok(here.length >= 26, `${here.length}`);
   const fleet = await startFleet({
-    documents: blocks.map(({ document }) => document),
+    documents: here.map(({ document }) => document),
     secrets: SECRETS,
     outbound: () => assert.fail("nothing is asked for"),
   });
   try {
-    for (const [at, { name, document }] of blocks.entries()) {
+    for (const [at, { name, document }] of here.entries()) {
       const answer = await fleet.gateways[at].fetch(`${document.public_url}/healthz`, {});
       assert.equal(answer.status, 200, `${name}: ${await answer.text()}`);
       const path = document.resources[0].path;
@@ -56,4 +80,10 @@ test(`${blocks.length} configurations of ${guides.length} guides`, { timeout: 60
   } finally {
     await fleet.close();
   }
+});
+
+test("where the document is elsewhere, its binding stands beside it", () => {
+  assert.ok(elsewhere.length > 0);
+  for (const { name, document, namespaces } of elsewhere)
+    assert.ok(namespaces.includes(document.stored.kv), name);
 });
