@@ -30,7 +30,8 @@ function checkSettings() {
   if (document === undefined) fail(`wrangler.toml has no ${where}: the gateway would refuse everything`);
   if (typeof document !== "object") return;
   if (document.stored !== undefined) {
-    const namespaces = (environment ? settings.env?.[environment] : settings).kv_namespaces ?? [];
+    const own = environment ? settings.env?.[environment] : settings;
+    const namespaces = own?.kv_namespaces ?? [];
     if (!namespaces.some(({ binding }) => binding === document.stored.kv))
       fail(
         `${where} says that the document is in KV "${document.stored.kv}", and there is no such binding: the gateway would refuse everything`,

@@ -22,6 +22,11 @@ export function readDocument(path = join(root, "wrangler.toml")) {
   }
   if (typeof document !== "object")
     fail(`${path} has no table [vars.PORTCULLIS]: docs/configuration.md has it`);
+  if (document.stored !== undefined)
+    fail(
+      "the document of wrangler.toml is in KV, which is empty on this machine: `npx portcullis push FILE --local` fills it, and " +
+        "`npx wrangler dev` runs the gateway.\n  `npm start` shows a document that is in wrangler.toml.",
+    );
   const url = URL.parse(document.public_url);
   if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true)
     return document;
