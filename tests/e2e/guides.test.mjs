@@ -39,6 +39,15 @@ test("questions to Analytics Engine ask for what is there", () => {
   }
 });
 
+/** A part of a document, put into the one of wrangler.toml, as its reader would. */
+function whole(part) {
+  if (part.public_url !== undefined || part.stored !== undefined) return part;
+  const { PORTCULLIS: demo } = parse(readFileSync(new URL("wrangler.toml", root), "utf8")).vars;
+  const { resources = {}, ...rest } = part;
+  const [resource] = [resources].flat();
+  return { ...demo, ...rest, resources: [{ ...demo.resources[0], ...resource }] };
+}
+
 const guides = ["README.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].filter(
   (name) => name.endsWith(".md"),
 );
@@ -49,7 +58,7 @@ const blocks = guides.flatMap((guide) => {
     .filter(({ vars }) => vars?.PORTCULLIS !== undefined)
     .map(({ vars, kv_namespaces = [] }, at) => ({
       name: `${guide}, block ${at + 1}`,
-      document: vars.PORTCULLIS,
+      document: whole(vars.PORTCULLIS),
       namespaces: kv_namespaces.map(({ binding }) => binding),
     }));
 });
