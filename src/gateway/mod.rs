@@ -11,7 +11,7 @@ mod serve;
 mod stored;
 mod underway;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -67,6 +67,8 @@ pub struct Gateway {
     /// Names of credentials in memory depend on it.
     salt: [u8; 32],
     issuers: Vec<Rc<IssuerState>>,
+    /// Whether the servers of resources answered.
+    servers: Vec<Cell<face::Server>>,
     memory: RefCell<Memory>,
     /// Public lists.
     lists: RefCell<ListCache>,
@@ -184,6 +186,7 @@ impl Gateway {
             .collect();
         Ok(Self {
             issuers,
+            servers: config.resources.iter().map(|_| Cell::default()).collect(),
             config,
             version: None,
             compiled,
@@ -259,8 +262,11 @@ impl Gateway {
                     Ok(Step::Answer(answer, Reason::Served("metrics")))
                 }
                 Routed::Face(method, page) => {
-                    let keys = |resource: &Resource| self.keys_of(resource, now);
-                    let (status, fields, body) = face(&self.config, method, page, &keys);
+                    let known = |index: usize, resource: &Resource| {
+                        let server = self.servers.get(index).map(Cell::get).unwrap_or_default();
+                        (self.keys_of(resource, now), server)
+                    };
+                    let (status, fields, body) = face(&self.config, method, page, &known);
                     let answer = respond::own(status, fields, body, trail, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("public_document")))
                 }
@@ -551,6 +557,16 @@ impl Gateway {
         let filter = awaited.receive(&mut head, random, now)?;
         respond::complete(&mut head.fields, trail, &self.config);
         Ok((head, filter))
+    }
+
+    /// Notes whether the server of a request's resource answered. A caller who left says nothing of it.
+    fn note_server<T>(&self, trail: &Trail, answer: &Result<T, OriginFailure>) {
+        let Some(server) = trail.resource.and_then(|index| self.servers.get(index)) else { return };
+        match answer {
+            Ok(_) => server.set(face::Server::Answering),
+            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => server.set(face::Server::Silent),
+            Err(_) => {}
+        }
     }
 }
 

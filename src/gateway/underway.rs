@@ -199,6 +199,7 @@ impl Sending {
         if gateway.config.sessions.is_some() {
             ports.fill(&mut random);
         }
+        gateway.note_server(&trail, &answer);
         let received = match answer {
             Ok((head, body)) => {
                 gateway.origin_answered(head, *awaited, &random, &trail, now).map(|received| (received, body))

@@ -32,39 +32,62 @@ impl Keys {
     }
 }
 
-/// The answer: status, fields and body. `wants_page` where the caller takes HTML; `keys` says what is known of a resource's.
+/// What is known of a resource's origin server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Server {
+    /// It was not called from here.
+    #[default]
+    Uncalled,
+    /// It answered when it was last called.
+    Answering,
+    /// It could not be reached, or did not answer in time.
+    Silent,
+}
+
+impl Server {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Uncalled => "not called yet",
+            Self::Answering => "answering",
+            Self::Silent => "not answering",
+        }
+    }
+}
+
+/// What is known of the resource with that index.
+pub type Status<'a> = &'a dyn Fn(usize, &Resource) -> (Keys, Server);
+
+/// The answer: status, fields and body. `wants_page` where the caller takes HTML.
 #[must_use]
-pub fn face(
-    config: &Config,
-    method: Method,
-    wants_page: bool,
-    keys: &dyn Fn(&Resource) -> Keys,
-) -> (u16, Fields, String) {
+pub fn face(config: &Config, method: Method, wants_page: bool, status: Status<'_>) -> (u16, Fields, String) {
     let (mut fields, body) = if wants_page {
-        html(config, keys)
+        html(config, status)
     } else {
         let mut fields = Fields::new();
         fields.set("content-type", "application/json");
         fields.set("access-control-allow-origin", "*");
-        (fields, document(config, keys).to_string())
+        (fields, document(config, status).to_string())
     };
     fields.set("cache-control", if wants_page { "no-cache" } else { MAX_AGE });
     fields.set("vary", "accept");
     (200, fields, if method == Method::Head { String::new() } else { body })
 }
 
-fn document(config: &Config, keys: &dyn Fn(&Resource) -> Keys) -> Value {
+fn document(config: &Config, status: Status<'_>) -> Value {
     let resources: Vec<Value> = config
         .resources
         .iter()
-        .map(|resource| {
+        .enumerate()
+        .map(|(index, resource)| {
+            let (keys, server) = status(index, resource);
             json!({
                 "resource": resource.identifier,
                 "name": name(resource),
                 "scopes": resource.advertised(&resource.scopes).iter().map(Scope::as_str).collect::<Vec<_>>(),
                 "metadata": metadata_url(resource, config),
                 "documentation": resource.documentation,
-                "keys": keys(resource).as_str(),
+                "keys": keys.as_str(),
+                "server": server.as_str(),
             })
         })
         .collect();
@@ -83,9 +106,11 @@ fn handle(resource: &Resource, config: &Config) -> String {
     plain.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-fn html(config: &Config, keys: &dyn Fn(&Resource) -> Keys) -> (Fields, String) {
+fn html(config: &Config, status: Status<'_>) -> (Fields, String) {
     let host = config.public_url.authority().to_string();
-    let sections: String = config.resources.iter().map(|resource| section(resource, config, keys(resource))).collect();
+    let sections = config.resources.iter().enumerate();
+    let sections: String =
+        sections.map(|(index, resource)| section(resource, config, status(index, resource))).collect();
     let own = config.authorization_server.as_ref().map_or_else(String::new, |server| {
         format!(
             "<p>What you allowed applications to do is on <a href=\"{}\">a page of its own</a>.</p>",
@@ -100,7 +125,7 @@ fn html(config: &Config, keys: &dyn Fn(&Resource) -> Keys) -> (Fields, String) {
     page(&format!("MCP servers at {host}"), &content)
 }
 
-fn section(resource: &Resource, config: &Config, keys: Keys) -> String {
+fn section(resource: &Resource, config: &Config, (keys, server): (Keys, Server)) -> String {
     let (url, handle) = (&resource.identifier, handle(resource, config));
     let scopes: String =
         resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), config)).collect();
@@ -116,7 +141,7 @@ fn section(resource: &Resource, config: &Config, keys: Keys) -> String {
     let query = |text: &str| form_encoded(text).replace('+', "%20");
     format!(
         "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{scopes}{documentation}\
-         <p class=\"note\">Keys for sign-ins: {}.</p>\n\
+         <p class=\"note\">Keys for sign-ins: {}. Server: {}.</p>\n\
          <h3>Claude Code</h3>{}<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>\
          <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\
          <a class=\"button\" href=\"cursor://anysphere.cursor-deeplink/mcp/install?name={}&amp;config={}\">Add to Cursor</a></p>\
@@ -124,6 +149,7 @@ fn section(resource: &Resource, config: &Config, keys: Keys) -> String {
         escaped(name(resource)),
         escaped(url),
         keys.as_str(),
+        server.as_str(),
         command(format!("claude mcp add --transport http {handle} {url}")),
         escaped(&query(&code)),
         escaped(&query(&handle)),

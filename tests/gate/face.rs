@@ -1,5 +1,6 @@
 //! What anybody sees at `/`.
 
+use portcullis::ports::OriginFailure;
 use portcullis::transport::head::Method;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -14,6 +15,7 @@ fn a_page_for_browsers_and_json_for_the_rest() {
     assert_eq!(json.json()["resources"][0]["resource"], RESOURCE);
     assert_eq!(json.json()["resources"][0]["scopes"], json!(["mcp:tools"]));
     assert_eq!(json.json()["resources"][0]["keys"], "not asked for yet");
+    assert_eq!(json.json()["resources"][0]["server"], "not called yet");
     assert!(!json.body.contains("tools.example"), "origin servers are nobody's business");
 
     let browser = |method| Request::new(method, "/").field("accept", "text/html,application/xhtml+xml");
@@ -35,7 +37,15 @@ fn a_page_for_browsers_and_json_for_the_rest() {
     assert_eq!(world.call(&gateway, Request::new(Method::Post, "/")).status, 404);
 
     world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good())));
-    assert_eq!(world.call(&gateway, Request::get("/")).json()["resources"][0]["keys"], "ready");
+    let status = |at: usize| {
+        let known = world.call(&gateway, Request::get("/")).json()["resources"][at].clone();
+        [known["keys"].clone(), known["server"].clone()]
+    };
+    assert_eq!(status(0), ["ready", "answering"]);
+    assert_eq!(status(1), ["ready", "not called yet"]);
+    world.origin(Err(OriginFailure::Unreachable));
+    world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good())));
+    assert_eq!(status(0), ["ready", "not answering"]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
