@@ -1,7 +1,7 @@
 // Requests as clients make them, with what went wrong in words.
 
 /** Seconds that a step may take: clients give up after some more. */
-export const PATIENCE = 10;
+const PATIENCE = 10;
 const SLOW = 5_000;
 const BODY_BYTES = 256 * 1024;
 

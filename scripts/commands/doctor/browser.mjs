@@ -1,0 +1,63 @@
+// What pages get.
+import { ask } from "./http.mjs";
+import { FIELDS, INITIALIZE, show } from "./requests.mjs";
+
+/** What a page of another origin gets. */
+export async function browser({ url, warn, error, webOrigin }) {
+  const foreign = await ask(url, {
+    method: "POST",
+    headers: { ...FIELDS, origin: "https://portcullis-doctor.invalid" },
+    body: JSON.stringify(INITIALIZE),
+  });
+  if (!foreign.failed && foreign.status !== 403 && foreign.status !== 401) {
+    error(
+      "foreign-origin",
+      "probe",
+      `a request from any page gets ${foreign.status}`,
+      "answer 403 to a web origin that you do not know (T1)",
+    );
+  }
+  if (webOrigin === undefined) return;
+  const preflight = await ask(url, {
+    method: "OPTIONS",
+    headers: {
+      origin: webOrigin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization,content-type,mcp-method,mcp-protocol-version",
+    },
+  });
+  const allowed = preflight.headers?.get("access-control-allow-headers")?.toLowerCase() ?? "";
+  if (
+    preflight.failed ||
+    preflight.status >= 300 ||
+    preflight.headers.get("access-control-allow-origin") === null
+  ) {
+    error(
+      "no-cors",
+      "browser",
+      `pages of ${webOrigin} may not call: the preflight gets ${preflight.failed?.words ?? preflight.status}`,
+      `add it to allowed_origins`,
+    );
+  } else if (!allowed.includes("mcp-protocol-version") || !allowed.includes("authorization")) {
+    error(
+      "cors-fields",
+      "browser",
+      `pages may not send all fields of MCP: ${show(allowed)}`,
+      "allow Authorization and the Mcp-* fields",
+    );
+  }
+  const refused = await ask(url, {
+    method: "POST",
+    headers: { ...FIELDS, origin: webOrigin },
+    body: JSON.stringify(INITIALIZE),
+  });
+  const exposed = refused.headers?.get("access-control-expose-headers")?.toLowerCase() ?? "";
+  if (!refused.failed && refused.status === 401 && !exposed.includes("www-authenticate")) {
+    warn(
+      "cors-exposed",
+      "browser",
+      "pages cannot read its challenge",
+      "expose WWW-Authenticate and Mcp-Session-Id",
+    );
+  }
+}

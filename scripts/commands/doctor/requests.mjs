@@ -1,0 +1,60 @@
+// What the walk sends, and where documents may be.
+export const MODERN = "2026-07-28";
+export const LEGACY = "2025-11-25";
+export const LOCAL = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+export const FIELDS = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+
+export const INITIALIZE = {
+  jsonrpc: "2.0",
+  id: 1,
+  method: "initialize",
+  params: {
+    protocolVersion: LEGACY,
+    capabilities: {},
+    clientInfo: { name: "portcullis-doctor", version: "1" },
+  },
+};
+
+export const DISCOVER = {
+  jsonrpc: "2.0",
+  id: 1,
+  method: "server/discover",
+  params: {
+    _meta: {
+      "io.modelcontextprotocol/protocolVersion": MODERN,
+      "io.modelcontextprotocol/clientCapabilities": {},
+    },
+  },
+};
+
+export const DISCOVER_FIELDS = { ...FIELDS, "mcp-protocol-version": MODERN, "mcp-method": "server/discover" };
+
+/** The places where a well-known document of `url` may be: before the path, and at the root. */
+export function wellKnown(url, name) {
+  const { origin, pathname } = new URL(url);
+  const path = pathname === "/" ? "" : pathname.replace(/\/$/, "");
+  return [...new Set([`${origin}/.well-known/${name}${path}`, `${origin}/.well-known/${name}`])];
+}
+
+/** Where metadata of an issuer may be (RFC 8414 §3.1, OpenID Connect Discovery §4), in the order of most clients. */
+export function issuerPlaces(issuer) {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname === "/" ? "" : pathname.replace(/\/$/, "");
+  return [
+    ...new Set([
+      `${origin}/.well-known/oauth-authorization-server${path}`,
+      `${origin}/.well-known/openid-configuration${path}`,
+      `${origin}${path}/.well-known/openid-configuration`,
+    ]),
+  ];
+}
+
+export const isUrl = (text) => typeof text === "string" && URL.parse(text) !== null;
+
+export const isProtected = (text) => {
+  const url = URL.parse(text);
+  return url?.protocol === "https:" || (url?.protocol === "http:" && LOCAL.test(url.hostname));
+};
+
+export const show = (text) => JSON.stringify(text);
