@@ -9,6 +9,7 @@ mod authorization_server_document;
 #[cfg(feature = "authorization-server")]
 mod authorization_server_reading;
 mod credentials;
+mod credentials_document;
 pub mod document;
 mod issuer;
 mod mistakes;
