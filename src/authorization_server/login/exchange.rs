@@ -1,0 +1,233 @@
+//! What is asked of an identity provider, and what its answers must be.
+
+use serde_json::{Map, Value};
+
+use crate::authorization_server::login::{Login, Provider};
+use crate::config::{ClientAuthentication, TokenType};
+use crate::jwks::key::JwsAlgorithm;
+use crate::jwks::key_set::KeySet;
+use crate::oauth::client_credentials;
+use crate::oauth::form::Form;
+use crate::ports::{ProviderDocument, ProviderRequest};
+use crate::strict_json;
+use crate::time::UnixMillis;
+use crate::token::claims::texts;
+use crate::token::untrusted::UntrustedToken;
+use crate::token::verifier::{GoodSignature, SignatureCheck};
+
+/// What one login asks with.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// This gateway's client id there.
+    pub client_id: &'a str,
+    /// Where its codes come.
+    pub redirect_uri: &'a str,
+    /// `state`.
+    pub state: &'a str,
+    /// `nonce`.
+    pub nonce: &'a str,
+    /// S256 of the verifier.
+    pub challenge: &'a str,
+    /// The user is to log in anew.
+    pub anew: bool,
+}
+
+/// Where the user is sent (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
+#[must_use]
+pub fn authorization_url(login: &Login, provider: &Provider, asking: &Asking<'_>) -> String {
+    let mut form = Form::default();
+    form.add("response_type", "code");
+    form.add("client_id", asking.client_id);
+    form.add("redirect_uri", asking.redirect_uri);
+    form.add("scope", &login.scopes.join(" "));
+    form.add("state", asking.state);
+    form.add("code_challenge", asking.challenge);
+    form.add("code_challenge_method", "S256");
+    if login.issuer.is_some() {
+        form.add("nonce", asking.nonce);
+    }
+    let set_prompt = login.parameters.iter().any(|(name, _)| name == "prompt");
+    if asking.anew && login.issuer.is_some() && !set_prompt {
+        form.add("prompt", "login");
+    }
+    for (name, value) in &login.parameters {
+        form.add(name, value);
+    }
+    let join = if provider.authorization.contains('?') { '&' } else { '?' };
+    // Spaces as %20: some providers read no `+` in a query.
+    format!("{}{join}{}", provider.authorization, form.into_text().replace('+', "%20"))
+}
+
+/// The fields that every question to the provider has.
+fn fields() -> Vec<(&'static str, String)> {
+    vec![("accept", "application/json".to_owned()), ("user-agent", "portcullis".to_owned())]
+}
+
+/// The request that redeems a code (RFC 6749 §4.1.3).
+#[must_use]
+pub fn code_request(
+    provider: &Provider,
+    (client_id, authentication): (&str, &ClientAuthentication),
+    assertion: Option<&str>,
+    (code, redirect_uri, verifier): (&str, &str, &str),
+) -> ProviderRequest {
+    let mut form = Form::default();
+    form.add("grant_type", "authorization_code");
+    form.add("code", code);
+    form.add("redirect_uri", redirect_uri);
+    form.add("code_verifier", verifier);
+    posted(&provider.token, (client_id, authentication), assertion, form)
+}
+
+/// The request that revokes a token of the provider's (RFC 7009 §2.1).
+#[must_use]
+pub fn revocation_request(
+    endpoint: &str,
+    (client_id, authentication): (&str, &ClientAuthentication),
+    assertion: Option<&str>,
+    (token, hint): (&str, &str),
+) -> ProviderRequest {
+    let mut form = Form::default();
+    form.add("token", token);
+    form.add("token_type_hint", hint);
+    posted(endpoint, (client_id, authentication), assertion, form)
+}
+
+fn posted(
+    url: &str,
+    (client_id, authentication): (&str, &ClientAuthentication),
+    assertion: Option<&str>,
+    mut form: Form,
+) -> ProviderRequest {
+    let mut fields = fields();
+    fields.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
+    client_credentials::authenticate(client_id, authentication, assertion, &mut form, &mut fields);
+    ProviderRequest {
+        url: url.to_owned(),
+        service: None,
+        fields,
+        body: Some(form.into_text()),
+        seconds: crate::limits::PROVIDER_TIMEOUT,
+    }
+}
+
+/// A question about the user, with the token that the provider gave (OpenID Connect Core §5.3.1).
+#[must_use]
+pub fn user_request(url: &str, access_token: &str) -> ProviderRequest {
+    let mut fields = fields();
+    fields.push(("authorization", format!("Bearer {access_token}")));
+    ProviderRequest { url: url.to_owned(), service: None, fields, body: None, seconds: crate::limits::PROVIDER_TIMEOUT }
+}
+
+/// What the provider gave for a code. Never shown.
+#[derive(Clone, Default)]
+pub struct ProviderTokens {
+    /// `access_token`
+    pub access_token: String,
+    /// `refresh_token`
+    pub refresh_token: Option<String>,
+    /// `id_token`
+    pub id_token: Option<String>,
+}
+
+impl ProviderTokens {
+    /// Reads an answer of the token endpoint.
+    ///
+    /// # Errors
+    /// A description, without any token.
+    pub fn read(document: &ProviderDocument) -> Result<Self, String> {
+        let members = object(&document.body)?;
+        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        // GitHub answers 200 to what it refuses.
+        if let Some(error) = text("error") {
+            return Err(format!("the provider refuses the code: {}", word(&error)));
+        }
+        if document.status != 200 {
+            return Err(format!("the provider answers the code with status {}", document.status));
+        }
+        Ok(Self {
+            access_token: text("access_token").ok_or("the provider gave no access token")?,
+            refresh_token: text("refresh_token"),
+            id_token: text("id_token"),
+        })
+    }
+}
+
+impl std::fmt::Debug for ProviderTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProviderTokens")
+    }
+}
+
+/// An error code as it may be shown: letters, digits and `_`, not many.
+#[must_use]
+pub fn word(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
+}
+
+/// A JSON object.
+///
+/// # Errors
+/// A description where it is none.
+pub fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
+    match strict_json::parse(text) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err("the provider's answer is no object".to_owned()),
+        Err(error) => Err(format!("the provider's answer is {error}")),
+    }
+}
+
+/// The algorithms that ID tokens may be signed with.
+const ALGORITHMS: [JwsAlgorithm; 9] = JwsAlgorithm::ALL;
+
+/// The signature of an ID token that is to be checked.
+///
+/// # Errors
+/// A description where no key of the provider's fits.
+pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<SignatureCheck>, String> {
+    let algorithm = JwsAlgorithm::parse(token.algorithm())
+        .filter(|algorithm| ALGORITHMS.contains(algorithm))
+        .ok_or("the ID token has an algorithm that is not taken")?;
+    if *token.typ() != TokenType::Absent && *token.typ() != TokenType::Named("jwt".to_owned()) {
+        return Err("the ID token is of another type".to_owned());
+    }
+    let key = keys.select(token.kid(), algorithm).map_err(|error| format!("no key for the ID token: {error:?}"))?;
+    SignatureCheck::of(token, key, algorithm).map_err(|_| "the ID token's signature has the wrong size".to_owned())
+}
+
+/// What an ID token must hold (OpenID Connect Core §3.1.3.7): it is from this issuer, for this client, of this login, and
+/// of now.
+///
+/// # Errors
+/// A description of the first that does not hold.
+pub fn id_token_claims(
+    token: &UntrustedToken,
+    proof: &GoodSignature,
+    (issuer, client_id, nonce): (&str, &str, &str),
+    now: UnixMillis,
+) -> Result<Map<String, Value>, String> {
+    let claims = token.claims_with(proof).ok_or("the ID token's signature is wrong")?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("iss") != Some(issuer) {
+        return Err("the ID token is from another issuer".to_owned());
+    }
+    let audiences = claims.get("aud").and_then(texts).unwrap_or_default();
+    if !audiences.iter().any(|audience| audience == client_id) {
+        return Err("the ID token is for another client".to_owned());
+    }
+    if (audiences.len() > 1 || claims.contains_key("azp")) && text("azp") != Some(client_id) {
+        return Err("the ID token was given to another client".to_owned());
+    }
+    if text("nonce") != Some(nonce) {
+        return Err("the ID token is of another login".to_owned());
+    }
+    let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
+    #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
+    let now = now.seconds() as f64;
+    if seconds("exp").is_none_or(|exp| exp + LEEWAY <= now) || seconds("iat").is_none_or(|iat| iat > now + LEEWAY) {
+        return Err("the ID token is not of now".to_owned());
+    }
+    Ok(claims.clone())
+}
+
+const LEEWAY: f64 = 60.0;

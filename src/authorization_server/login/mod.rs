@@ -1,0 +1,154 @@
+//! Logins at the identity provider: what is asked there, what its answers must be, and who may come in.
+
+mod exchange;
+mod identity;
+mod profile;
+
+use serde_json::Value;
+
+use crate::config::ClientAuthentication;
+use crate::oauth::scope::ScopeSet;
+use crate::strict_json;
+use crate::transport::url::HttpUrl;
+
+pub use exchange::{
+    Asking, ProviderTokens, authorization_url, code_request, id_token_check, id_token_claims, object,
+    revocation_request, user_request, word,
+};
+pub use identity::Identity;
+pub use profile::{KnownEndpoints, LoginProfile};
+
+/// How people log in.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The provider.
+    pub profile: LoginProfile,
+    /// Its issuer identifier, where it speaks OpenID.
+    pub issuer: Option<String>,
+    /// Where users are sent, where that is not to be discovered.
+    pub authorization_endpoint: Option<String>,
+    /// Where codes are redeemed, likewise.
+    pub token_endpoint: Option<String>,
+    /// Where it says who the user is, likewise.
+    pub userinfo_endpoint: Option<String>,
+    /// Where its tokens are revoked, likewise.
+    pub revocation_endpoint: Option<String>,
+    /// This gateway there; nothing where it registers itself.
+    pub client: Option<(String, ClientAuthentication)>,
+    /// Scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// More parameters.
+    pub parameters: Vec<(String, String)>,
+    /// The claim that is the subject.
+    pub subject_claim: String,
+    /// The claim with groups.
+    pub groups_claim: String,
+    /// Who may log in.
+    pub admission: Admission,
+}
+
+/// Who may log in.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// People of these domains.
+    pub domains: Vec<String>,
+    /// Members of these groups.
+    pub groups: Vec<String>,
+    /// These people.
+    pub users: Vec<String>,
+    /// Everybody.
+    pub anyone: bool,
+}
+
+/// Who may be granted some scopes.
+#[derive(Debug, Clone)]
+pub struct Entitlement {
+    /// The scopes.
+    pub scopes: ScopeSet,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// People.
+    pub users: Vec<String>,
+}
+
+/// Where everything is at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Where users are sent.
+    pub authorization: String,
+    /// Where codes are redeemed.
+    pub token: String,
+    /// Where it says who the user is.
+    pub userinfo: Option<String>,
+    /// Its keys.
+    pub jwks: Option<String>,
+    /// Where its tokens are revoked.
+    pub revocation: Option<String>,
+    /// Where clients register.
+    pub registration: Option<String>,
+    /// It names itself in its authorization responses (RFC 9207).
+    pub names_itself: bool,
+}
+
+impl Login {
+    /// Whether everything is known without discovery.
+    #[must_use]
+    pub fn configured(&self) -> Option<Provider> {
+        if self.issuer.is_some() {
+            return None;
+        }
+        Some(Provider {
+            authorization: self.authorization_endpoint.clone()?,
+            token: self.token_endpoint.clone()?,
+            userinfo: self.userinfo_endpoint.clone(),
+            jwks: None,
+            revocation: self.revocation_endpoint.clone(),
+            registration: None,
+            names_itself: false,
+        })
+    }
+
+    /// What a discovery document says, under what configuration says.
+    ///
+    /// # Errors
+    /// A description where the document is not this issuer's, or names an endpoint that is not protected.
+    pub fn discovered(&self, document: &[u8], development: bool) -> Result<Provider, String> {
+        let members = match strict_json::parse(document) {
+            Ok(Value::Object(members)) => members,
+            Ok(_) => return Err("the metadata is no object".to_owned()),
+            Err(error) => return Err(format!("the metadata is {error}")),
+        };
+        if members.get("issuer").and_then(Value::as_str) != self.issuer.as_deref() {
+            return Err("the metadata is of another issuer".to_owned());
+        }
+        let url = |member: &str, configured: Option<&String>| match configured {
+            Some(configured) => Ok(Some(configured.clone())),
+            None => match members.get(member).and_then(Value::as_str) {
+                None => Ok(None),
+                Some(text) => match HttpUrl::parse(text) {
+                    Ok(url) if url.is_protected(development) => Ok(Some(text.to_owned())),
+                    Ok(_) => Err(format!("{member} must be https")),
+                    Err(error) => Err(format!("{member} {error}")),
+                },
+            },
+        };
+        let missing = |member: &str| format!("the metadata has no {member}");
+        Ok(Provider {
+            authorization: url("authorization_endpoint", self.authorization_endpoint.as_ref())?
+                .ok_or_else(|| missing("authorization_endpoint"))?,
+            token: url("token_endpoint", self.token_endpoint.as_ref())?.ok_or_else(|| missing("token_endpoint"))?,
+            userinfo: url("userinfo_endpoint", self.userinfo_endpoint.as_ref())?,
+            jwks: url("jwks_uri", None)?,
+            revocation: url("revocation_endpoint", self.revocation_endpoint.as_ref())?,
+            registration: url("registration_endpoint", None)?,
+            names_itself: members.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
+        })
+    }
+
+    /// The host where people log in, for the consent page.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = self.issuer.as_deref().or(self.authorization_endpoint.as_deref()).unwrap_or_default();
+        HttpUrl::parse(url).map(|url| url.authority().to_string()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,108 @@
+//! Identity providers that are known by name, and their habits.
+
+#[cfg(feature = "authorization-server")]
+use crate::config::LoginProfileName;
+
+/// An identity provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginProfile {
+    /// None of the others.
+    Generic,
+    /// Auth0.
+    Auth0,
+    /// Microsoft Entra ID.
+    EntraId,
+    /// GitHub.
+    Github,
+    /// Google.
+    Google,
+    /// Keycloak.
+    Keycloak,
+    /// Okta.
+    Okta,
+}
+
+#[cfg(feature = "authorization-server")]
+impl From<LoginProfileName> for LoginProfile {
+    fn from(name: LoginProfileName) -> Self {
+        match name {
+            LoginProfileName::Generic => Self::Generic,
+            LoginProfileName::Auth0 => Self::Auth0,
+            LoginProfileName::EntraId => Self::EntraId,
+            LoginProfileName::Github => Self::Github,
+            LoginProfileName::Google => Self::Google,
+            LoginProfileName::Keycloak => Self::Keycloak,
+            LoginProfileName::Okta => Self::Okta,
+        }
+    }
+}
+
+/// What is known of a provider without configuration.
+#[derive(Debug, Default)]
+pub struct KnownEndpoints {
+    /// `issuer`
+    pub issuer: Option<&'static str>,
+    /// `authorization_endpoint`
+    pub authorization: Option<&'static str>,
+    /// `token_endpoint`
+    pub token: Option<&'static str>,
+    /// `userinfo_endpoint`
+    pub userinfo: Option<&'static str>,
+}
+
+impl LoginProfile {
+    /// What is known of it.
+    #[must_use]
+    pub fn endpoints(self) -> KnownEndpoints {
+        match self {
+            Self::Google => KnownEndpoints { issuer: Some("https://accounts.google.com"), ..KnownEndpoints::default() },
+            Self::Github => KnownEndpoints {
+                issuer: None,
+                authorization: Some("https://github.com/login/oauth/authorize"),
+                token: Some("https://github.com/login/oauth/access_token"),
+                userinfo: Some("https://api.github.com/user"),
+            },
+            _ => KnownEndpoints::default(),
+        }
+    }
+
+    /// Scopes that are asked for.
+    #[must_use]
+    pub fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Self::Github => &["read:user", "user:email", "read:org"],
+            Self::Okta => &["openid", "profile", "email", "groups"],
+            _ => &["openid", "profile", "email"],
+        }
+    }
+
+    /// The claim that is the subject.
+    #[must_use]
+    pub fn subject_claim(self) -> &'static str {
+        match self {
+            Self::EntraId => "oid",
+            Self::Github => "id",
+            _ => "sub",
+        }
+    }
+
+    /// The claim with groups.
+    #[must_use]
+    pub fn groups_claim(self) -> &'static str {
+        match self {
+            Self::Keycloak => "/realm_access/roles",
+            _ => "groups",
+        }
+    }
+
+    /// What else is asked with the user's token: where, and the member of claims that the answer becomes.
+    #[must_use]
+    pub fn more_about_the_user(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Github => {
+                &[("https://api.github.com/user/emails", "emails"), ("https://api.github.com/user/orgs", "orgs")]
+            }
+            _ => &[],
+        }
+    }
+}
