@@ -1,0 +1,130 @@
+//! What was allowed is seen, withdrawn and revoked.
+
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+
+#[wasm_bindgen_test(unsupported = test)]
+fn revocation_ends_the_grant_and_what_the_provider_gave() {
+    let scene = Scene::with(
+        json!({ "clients": [{
+            "client_id": "asker", "token_endpoint_auth_method": "client_secret_post", "secret": "MACHINE", "introspection": true,
+        }] }),
+        json!({ "revocation_endpoint": "https://login.example/revoke" }),
+    );
+    scene.world.answer("https://login.example/revoke", Ok((200, "text/plain", "")));
+    let introspect = |token: &str| {
+        let parameters = [("client_id", "asker"), ("client_secret", SECRET), ("token", token)];
+        scene.call(post("/introspect", &parameters)).json()
+    };
+    let revoke =
+        |client: &str, token: &str| scene.call(post("/revoke", &[("client_id", client), ("token", token)])).status;
+    let (client, tokens) = scene.logged_in();
+    let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+    assert_eq!(introspect(access)["active"], true);
+    assert_eq!(text(&introspect(access), "sub"), "ada");
+    assert_eq!(text(&introspect(refresh), "client_id"), client);
+    assert_eq!(introspect("nonsense"), json!({ "active": false }));
+
+    let other = scene.client(LOOPBACK);
+    assert_eq!(revoke(&other, refresh), 200, "not said, and not done");
+    assert_eq!(introspect(refresh)["active"], true);
+    assert_eq!(revoke(&client, "nonsense"), 200);
+    assert_eq!(scene.call(post("/revoke", &[("client_id", &client)])).status, 400);
+
+    assert_eq!(revoke(&client, refresh), 200);
+    assert_eq!(introspect(refresh), json!({ "active": false }));
+    assert_eq!(introspect(access), json!({ "active": false }));
+    assert_eq!(scene.refresh(&client, refresh).status, 400);
+    let there: Vec<String> =
+        scene.world.asked().iter().filter(|it| it.url.ends_with("/revoke")).map(|it| it.body.clone()).collect();
+    assert!(there[0].contains("token=theirs+too") && there[1].contains("token=theirs&"), "{there:?}");
+
+    // With the access token, too.
+    let (client, tokens) = scene.logged_in();
+    assert_eq!(revoke(&client, text(&tokens, "access_token")), 200);
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 400);
+    assert_eq!(scene.call(post("/introspect", &[("client_id", &client), ("token", "x")])).status, 403);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn users_see_and_withdraw_their_grants_and_administrators_theirs() {
+    let scene = Scene::new();
+    let (client, tokens) = scene.logged_in();
+    let page = scene.browse(Request::get("/grants"));
+    assert_eq!((page.status, scene.reason().as_str()), (200, "grants_shown"));
+    assert!(page.body.contains(&client) && page.body.contains("ada"));
+    let sealed = between(&page.body, "name=\"form\" value=\"", "\"");
+    let withdraw = |origin: &str| {
+        post("/grants", &[("form", &sealed), ("client", &client), ("action", "withdraw")]).field("origin", origin)
+    };
+    assert_eq!(scene.browse(withdraw("https://evil.example")).status, 403);
+    let stranger = scene.other_browser();
+    assert_eq!(stranger.browse(withdraw(PUBLIC)).status, 303);
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 200, "nobody else can");
+    assert_eq!(scene.browse(withdraw(PUBLIC)).status, 303);
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 400);
+    assert!(scene.browse(Request::get("/grants")).body.contains("No application"));
+
+    let unknown = scene.other_browser();
+    let begun = unknown.browse(Request::get("/grants"));
+    assert_eq!(begun.status, 302);
+    let back = unknown.browse(unknown.come_back(&begun));
+    assert_eq!(back.field("location"), format!("{PUBLIC}/grants"));
+    assert_eq!(unknown.browse(Request::get("/grants")).status, 200);
+
+    let (client, tokens) = scene.logged_in();
+    let admin = |question: Value, secret: &str| {
+        let request = Request::new(Method::Post, "/admin").field("authorization", &format!("Bearer {secret}"));
+        scene.call(request.field("content-type", "application/json").body(question.to_string().as_bytes()))
+    };
+    assert_eq!(admin(json!({ "action": "show", "subject": "ada" }), "wrong").status, 401);
+    let shown = admin(json!({ "action": "show", "subject": "ada" }), SECRET).json();
+    assert_eq!(shown["grants"].as_object().map(serde_json::Map::len), Some(1));
+    let grant = shown["grants"].as_object().and_then(|it| it.keys().next().cloned()).expect("a grant");
+    assert_eq!(admin(json!({ "action": "end", "grant": grant }), SECRET).status, 200);
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 400);
+    assert_eq!(admin(json!({ "action": "end", "grant": grant }), SECRET).status, 404);
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(1);
+    assert_eq!(admin(json!({ "action": "delete", "subject": "ada" }), SECRET).status, 200);
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 400);
+    assert_eq!(scene.browse(Request::get("/grants")).status, 302, "and is signed out");
+    assert_eq!(admin(json!({ "action": "rule" }), SECRET).status, 400);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_withdrawn_while_a_login_is_under_way_is_asked_for_again() {
+    let scene = Scene::new();
+    let client = scene.client(WEB);
+    scene.code(&client, WEB, &[]);
+    let known = scene.authorize(&client, WEB, &[]);
+    assert_eq!(known.status, 302);
+    let page = scene.browse(Request::get("/grants"));
+    let sealed = between(&page.body, "name=\"form\" value=\"", "\"");
+    let parameters = [("form", sealed.as_str()), ("client", client.as_str()), ("action", "withdraw")];
+    scene.browse(post("/grants", &parameters).field("origin", PUBLIC));
+    let back = scene.browse(scene.come_back(&known));
+    assert_eq!((code_of(&back), scene.reason().as_str()), (None, "asked_again"));
+
+    // So is what a client itself asks to have asked.
+    scene.code(&client, WEB, &[]);
+    assert_eq!(scene.authorize(&client, WEB, &[("prompt", Some("consent"))]).status, 200);
+    assert_eq!(scene.authorize(&client, WEB, &[("max_age", Some("0"))]).status, 302);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_client_cannot_push_out_the_grants_of_another() {
+    let scene = Scene::new();
+    let (other, tokens) = scene.logged_in();
+    let client = scene.client(WEB);
+    scene.code(&client, WEB, &[]);
+    for _ in 0..30 {
+        scene.world.pass(1);
+        let known = scene.authorize(&client, WEB, &[]);
+        assert!(code_of(&scene.browse(scene.come_back(&known))).is_some());
+    }
+    assert_eq!(scene.refresh(&other, text(&tokens, "refresh_token")).status, 200);
+    let page = scene.browse(Request::get("/grants"));
+    assert_eq!(page.body.matches("<dd>").count(), 11, "ten of the one, one of the other");
+}
