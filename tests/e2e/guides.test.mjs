@@ -1,8 +1,10 @@
-/** Every configuration in the guides is one that the gateway takes as it stands. */
+/** Every configuration in the guides is one that the gateway takes as it stands; commands and links are there. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { parse } from "smol-toml";
 import { startFleet } from "./support/fleet.mjs";
 
@@ -95,4 +97,67 @@ test("where the document is elsewhere, its binding stands beside it", () => {
   assert.ok(elsewhere.length > 0);
   for (const { name, document, namespaces } of elsewhere)
     assert.ok(namespaces.includes(document.stored.kv), name);
+});
+
+const texts = guides.map((guide) => [guide, readFileSync(new URL(guide, root), "utf8")]);
+
+test("every link within the repository leads somewhere, headings included", () => {
+  // As the places where Markdown is read make them.
+  const anchors = (text) => {
+    const headings = [...text.replace(/```[\s\S]*?```/g, "").matchAll(/^#+ (.*)$/gm)].map(
+      ([, heading]) => heading,
+    );
+    return headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+  };
+  let links = 0;
+  for (const [guide, text] of texts) {
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      links += 1;
+      const url = new URL(target || guide, new URL(guide, root));
+      const file = target.startsWith("#") ? new URL(guide, root) : new URL(url.pathname, "file:");
+      assert.ok(existsSync(file), `${guide}: ${target}`);
+      if (url.hash && file.pathname.endsWith(".md"))
+        assert.ok(anchors(readFileSync(file, "utf8")).includes(url.hash.slice(1)), `${guide}: ${target}`);
+    }
+  }
+  assert.ok(links > 80, `${links}`);
+});
+
+test("every command in the guides is one, with options that it has", { timeout: 300_000 }, async () => {
+  const { scripts } = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
+  const helps = new Map();
+  const helpOf = async (name) => {
+    if (!helps.has(name)) {
+      const { status, stdout } = await new Promise((resolve) => {
+        const program = [fileURLToPath(new URL("scripts/portcullis.mjs", root)), name, "--help"];
+        execFile(process.execPath, program, (error, stdout) => resolve({ status: error?.code ?? 0, stdout }));
+      });
+      assert.equal(status, 0, `npx portcullis ${name} is no command`);
+      helps.set(name, stdout);
+    }
+    return helps.get(name);
+  };
+  let commands = 0;
+  for (const [guide, text] of texts) {
+    for (const [, name] of text.matchAll(/npm run (?:--silent )?([a-z][\w:]*)/g))
+      assert.ok(name in scripts, `${guide}: npm run ${name}`);
+    // In blocks a command may go on in the next line.
+    for (const [, name, rest] of text
+      .replaceAll("\\\n", " ")
+      .matchAll(/npx portcullis ([a-z]+)([^\n`|#]*)/g)) {
+      if (["completions", "man", "document"].includes(name)) continue;
+      commands += 1;
+      const help = await helpOf(name);
+      for (const [option] of rest.matchAll(/(?<=\s)--[a-z-]+/g))
+        assert.ok(help.includes(option), `${guide}: npx portcullis ${name} has no ${option}`);
+    }
+  }
+  assert.ok(commands > 25, `${commands}`);
 });
