@@ -6,8 +6,9 @@ use portcullis::policy::operation::Kind;
 use portcullis::strict_json;
 use serde_json::{Value, json};
 
-use crate::arguments::{CheckArguments, Report};
-use crate::document::{File, Unusable, read, resource};
+use crate::arguments::CheckArguments;
+use crate::document::{File, read, resource};
+use crate::outcome::{Report, Unusable};
 
 /// What one variable holds on Cloudflare Workers.
 const VARIABLE_BYTES: usize = 5 * 1024;

@@ -7,33 +7,9 @@ use portcullis::gateway::version;
 use portcullis::strict_json;
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{Report, Source};
+use crate::arguments::Source;
 use crate::lines::Lines;
-
-/// Why a command cannot do what was asked.
-pub(crate) struct Unusable {
-    pub(crate) why: String,
-    /// The same for programs, where there is more to it.
-    pub(crate) json: Option<Value>,
-}
-
-impl Unusable {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), json: None }
-    }
-}
-
-impl From<String> for Unusable {
-    fn from(why: String) -> Self {
-        Self::new(why)
-    }
-}
-
-impl From<&str> for Unusable {
-    fn from(why: &str) -> Self {
-        Self::new(why)
-    }
-}
+use crate::outcome::{Report, Unusable};
 
 /// A file and the document in it.
 pub(crate) struct File {

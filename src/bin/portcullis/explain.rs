@@ -11,8 +11,9 @@ use portcullis::token::profile::Profile;
 use portcullis::token::{claims, principal};
 use serde_json::{Value, json};
 
-use crate::arguments::{ExplainArguments, Report};
-use crate::document::{Unusable, config, object, read, resource};
+use crate::arguments::ExplainArguments;
+use crate::document::{config, object, read, resource};
+use crate::outcome::{Report, Unusable};
 
 pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
     let config = config(&options.source)?;

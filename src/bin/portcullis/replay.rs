@@ -3,8 +3,9 @@
 use portcullis::policy::replay::{Replay, Replayed};
 use serde_json::{Value, json};
 
-use crate::arguments::{ReplayArguments, Report};
-use crate::document::{Unusable, config, read};
+use crate::arguments::ReplayArguments;
+use crate::document::{config, read};
+use crate::outcome::{Report, Unusable};
 
 pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
     let config = config(&options.source)?;

@@ -1,0 +1,74 @@
+//! Does what the arguments say.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use serde_json::json;
+
+use crate::arguments::{Arguments, Command};
+use crate::outcome::Unusable;
+use crate::{check, document, explain, replay};
+
+pub(crate) fn run() -> ExitCode {
+    let (outcome, as_json) = match Arguments::parse().command {
+        Command::Check(arguments) => (check::check(&arguments), arguments.source.json),
+        Command::Explain(arguments) => (explain::explain(&arguments), arguments.source.json),
+        Command::Replay(arguments) => (replay::replay(&arguments), arguments.source.json),
+        Command::Document(arguments) => (document::print(&arguments.source), arguments.source.json),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Man => return man(),
+        Command::Init(_)
+        | Command::Doctor(_)
+        | Command::Token(_)
+        | Command::Push(_)
+        | Command::Rollback(_)
+        | Command::Keys(_)
+        | Command::Apikey(_)
+        | Command::Grants(_) => {
+            let why =
+                "this asks servers that run, or calls wrangler: run `npx portcullis` in a clone of the repository";
+            (Err(Unusable::new(why)), false)
+        }
+    };
+    match outcome {
+        Ok(report) => {
+            if as_json {
+                println!("{:#}", report.json);
+            } else {
+                print!("{}", report.text);
+            }
+            if report.good { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(unusable) => {
+            if as_json {
+                println!("{:#}", unusable.json.unwrap_or_else(|| json!({ "error": unusable.why })));
+            } else {
+                eprintln!("portcullis: {}", unusable.why.trim_end());
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn man() -> ExitCode {
+    let mut page = Vec::new();
+    let root = Arguments::command();
+    let written = clap_mangen::Man::new(root.clone()).render(&mut page).and_then(|()| {
+        root.get_subcommands().filter(|command| !command.is_disable_help_flag_set()).try_for_each(|command| {
+            let named = command.clone().bin_name(format!("portcullis {}", command.get_name()));
+            let man = clap_mangen::Man::new(named);
+            man.render_name_section(&mut page)?;
+            man.render_synopsis_section(&mut page)?;
+            man.render_description_section(&mut page)?;
+            man.render_options_section(&mut page)
+        })
+    });
+    match written.and_then(|()| std::io::stdout().write_all(&page)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(2),
+    }
+}
