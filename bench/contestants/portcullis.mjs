@@ -16,7 +16,7 @@ const document = ({ jwksUri, origin, development }, { resource = {}, resources =
   ...more,
 });
 
-const assertion = { identity_assertion: { key_secret: ASSERTION_KEY } };
+const assertion = { identity_assertion: { key_secrets: [ASSERTION_KEY] } };
 
 /**
  * Rules that let every caller use the tools whose names begin with `read_` (the calls that are measured are among them)

@@ -36,7 +36,7 @@ A private ${algorithm} key is on standard output. Keep it as a Worker secret:
 and name the secret in wrangler.toml:
 
   [vars.PORTCULLIS.identity_assertion]
-  key_secret = "ASSERTION_KEY"
+  key_secrets = ["ASSERTION_KEY"]
 
 For "wrangler dev", put it into .dev.vars, which git ignores:
 
@@ -82,8 +82,9 @@ async function show({ json }) {
   process.stdout.write(`${JSON.stringify(set)}\n`);
 }
 
-/** Its default (docs/configuration.md). */
+/** The default of `access_token_seconds` (docs/configuration.md), and how long an assertion lives. */
 const ACCESS_TOKEN_SECONDS = 600;
+const ASSERTION_SECONDS = 60;
 
 /** A name that is not taken: the old one with the next number. */
 function nextName(name, taken) {
@@ -98,35 +99,30 @@ async function rotate({ config, env, json }) {
   const flag = env ? ` --env ${env}` : "";
   const put = (name) => `npx portcullis keys make 2>/dev/null | npx wrangler secret put ${name}${flag}`;
   const deploy = `npm run deploy${env ? ` -- --env ${env}` : ""}`;
-  const plans = [];
-  const server = document.authorization_server;
-  if (server) {
-    const old = server.key_secrets;
-    const name = nextName(old[0], old);
-    const seconds = server.access_token_seconds ?? ACCESS_TOKEN_SECONDS;
-    plans.push({
-      what: "authorization_server.key_secrets",
-      steps: [
-        put(name),
-        `key_secrets = ${JSON.stringify([...old, name])}: published, and not yet signing; ${deploy}`,
-        `wait an hour, until whoever keeps the published keys has the new one`,
-        `key_secrets = ${JSON.stringify([name, ...old])}: the first signs; ${deploy}`,
-        `wait ${seconds} seconds, until the last token under the old key is over`,
-        `key_secrets = ${JSON.stringify([name])}; ${deploy}`,
-        ...old.map((secret) => `npx wrangler secret delete ${secret}${flag}`),
-      ],
+  const table = {
+    "authorization_server.key_secrets": [
+      document.authorization_server?.key_secrets,
+      document.authorization_server?.access_token_seconds ?? ACCESS_TOKEN_SECONDS,
+    ],
+    "identity_assertion.key_secrets": [document.identity_assertion?.key_secrets, ASSERTION_SECONDS],
+  };
+  const plans = Object.entries(table)
+    .filter(([, [old]]) => old !== undefined)
+    .map(([what, [old, seconds]]) => {
+      const name = nextName(old[0], old);
+      return {
+        what,
+        steps: [
+          put(name),
+          `key_secrets = ${JSON.stringify([...old, name])}: published, and not yet signing; ${deploy}`,
+          "wait an hour, until whoever keeps the published keys has the new one",
+          `key_secrets = ${JSON.stringify([name, ...old])}: the first signs; ${deploy}`,
+          `wait ${seconds} seconds, until the last token under the old key is over`,
+          `key_secrets = ${JSON.stringify([name])}; ${deploy}`,
+          ...old.map((secret) => `npx wrangler secret delete ${secret}${flag}`),
+        ],
+      };
     });
-  }
-  const assertion = document.identity_assertion?.key_secret;
-  if (assertion) {
-    plans.push({
-      what: "identity_assertion.key_secret",
-      steps: [
-        `${put(assertion)}: takes effect by itself, within seconds`,
-        "servers that verify fetch the key set again for a key id that they do not know; until then, half a minute at most, they refuse",
-      ],
-    });
-  }
   if (plans.length === 0)
     fail(
       "this configuration has no signing key: it has neither identity_assertion nor authorization_server",

@@ -16,7 +16,7 @@ use crate::config::authorization_server_document::{
 };
 use crate::config::document::ClientAuthenticationName;
 use crate::config::issuer::{is_name, protected_url};
-use crate::config::settings::{read_long_secret, read_secret};
+use crate::config::settings::{read_long_secret, read_secret, read_signing_keys};
 use crate::config::{ClientAuthentication, Mistakes, Secret, Secrets};
 use crate::forward::assertion::AssertionKey;
 use crate::oauth::scope::Scope;
@@ -43,7 +43,7 @@ pub(super) fn read(
         );
     }
     let path = read_path(document.path.as_deref(), mistakes);
-    let keys = read_keys(&document.key_secrets, secrets, mistakes);
+    let keys = read_signing_keys(&document.key_secrets, "authorization_server.key_secrets", secrets, mistakes);
     let seals: Vec<String> = document
         .secrets
         .iter()
@@ -138,23 +138,6 @@ fn read_path(path: Option<&str>, mistakes: &mut Mistakes) -> Option<String> {
         return None;
     }
     Some(path.to_owned())
-}
-
-fn read_keys(names: &[String], secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<AssertionKey> {
-    if names.is_empty() {
-        mistakes.note("authorization_server.key_secrets", "must name at least one secret");
-    }
-    let mut keys: Vec<AssertionKey> = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let at = format!("authorization_server.key_secrets[{index}]");
-        let Some(text) = read_secret(name, &at, secrets, mistakes) else { continue };
-        let Some(key) = mistakes.keep(&at, AssertionKey::parse(&text)) else { continue };
-        if keys.iter().any(|other| other.id() == key.id()) {
-            mistakes.note(&at, "is a key that is named before");
-        }
-        keys.push(key);
-    }
-    keys
 }
 
 fn read_registrations(

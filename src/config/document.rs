@@ -284,9 +284,10 @@ pub struct PublicPathDocument {
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct IdentityAssertionDocument {
-    /// The name of the Worker secret that holds the signing key: a private JWK, `EC` P-256 (ES256) or `OKP` Ed25519
-    /// (EdDSA). `npm run keys` makes one.
-    pub key_secret: String,
+    /// Names of the Worker secrets that hold signing keys, private JWKs, `EC` P-256 (ES256) or `OKP` Ed25519 (EdDSA)
+    /// (`npm run keys` makes one). The first signs; all are published, so that a key is rotated by naming a new one
+    /// last, then first, and then removing the old one (`npx portcullis keys rotate` says when).
+    pub key_secrets: Vec<String>,
 }
 
 /// Counters of an isolate, at `/metrics` (`OpenMetrics`).

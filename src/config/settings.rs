@@ -60,8 +60,8 @@ pub struct Config {
     pub sessions: Option<Sessions>,
     /// Where decisions are recorded.
     pub decision_log: Option<DecisionLog>,
-    /// The key that signs identity assertions.
-    pub assertion_key: Option<AssertionKey>,
+    /// Keys of identity assertions: the first signs, all are published.
+    pub assertion_keys: Vec<AssertionKey>,
     /// What keys the pseudonyms of subjects in the log.
     pub pseudonym_key: Vec<u8>,
     /// Requests that pass have no line in the log.
@@ -153,10 +153,8 @@ impl Config {
         for verifier in &mut verifiers {
             verifier.interests = Rc::clone(&interests);
         }
-        let assertion_key = document.identity_assertion.as_ref().and_then(|table| {
-            let at = "identity_assertion.key_secret";
-            let text = read_secret(&table.key_secret, at, secrets, mistakes)?;
-            mistakes.keep(at, AssertionKey::parse(&text))
+        let assertion_keys = document.identity_assertion.as_ref().map_or_else(Vec::new, |table| {
+            read_signing_keys(&table.key_secrets, "identity_assertion.key_secrets", secrets, mistakes)
         });
         let lines = document.log.as_ref().and_then(|log| log.requests);
         let log_refused_only = lines == Some(RequestLinesName::Refused);
@@ -187,7 +185,7 @@ impl Config {
             scopes,
             sessions,
             decision_log,
-            assertion_key,
+            assertion_keys,
             pseudonym_key,
             log_refused_only,
             requests_data_set,
@@ -254,7 +252,7 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.assertion_key.is_none() {
+        if self.assertion_keys.is_empty() {
             warnings.push(
                 "identity_assertion is off: origin servers get the x-portcullis-* fields unsigned, so they must be \
                  reachable through this gateway alone"
@@ -520,6 +518,29 @@ pub(super) fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes:
         mistakes.note(at, format_args!("there is no Worker secret {name:?}: `wrangler secret put {name}` sets it"));
     }
     secret
+}
+
+/// Keys of which the first signs and all are published.
+pub(super) fn read_signing_keys(
+    names: &[String],
+    at: &str,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Vec<AssertionKey> {
+    if names.is_empty() {
+        mistakes.note(at, "must name at least one secret");
+    }
+    let mut keys: Vec<AssertionKey> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        let Some(text) = read_secret(name, &at, secrets, mistakes) else { continue };
+        let Some(key) = mistakes.keep(&at, AssertionKey::parse(&text)) else { continue };
+        if keys.iter().any(|other| other.id() == key.id()) {
+            mistakes.note(&at, "is a key that is named before");
+        }
+        keys.push(key);
+    }
+    keys
 }
 
 /// A secret that keys something.

@@ -258,7 +258,7 @@ impl Gateway {
     }
 
     fn on_its_way(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let signing_input = match (&self.config.assertion_key, permit.principal()) {
+        let signing_input = match (self.config.assertion_keys.first(), permit.principal()) {
             (Some(key), Principal::Subject(subject)) => {
                 let (origin, ..) = permit.destination(&self.config).ok_or(Rejection::Internal("destination"))?;
                 Some(assertion::signing_input(&self.config, key, subject, origin, &trail.request_id, now))

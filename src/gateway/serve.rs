@@ -56,7 +56,7 @@ pub async fn go_on<P: Ports + Clone + 'static>(
                 checking.checked(gateway, ports, verdict)
             }
             Next::Sign(signing) => {
-                let signature = match &gateway.config.assertion_key {
+                let signature = match gateway.config.assertion_keys.first() {
                     Some(key) => ports.sign(key, signing.input().as_bytes()).await,
                     None => Err("there is no key".to_owned()),
                 };

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, Requirement, Resource};
+use crate::forward::assertion::AssertionKey;
 use crate::jwks::key::JwsAlgorithm;
 use crate::oauth::scope::Scope;
 use crate::resource::path::CanonicalPath;
@@ -53,11 +54,11 @@ pub fn find(path: &CanonicalPath, config: &Config) -> Option<PublicDocument> {
         return Some(PublicDocument { body: json!({ "status": "ok" }).to_string(), cache_control: "no-store" });
     }
     if path == KEYS {
-        let key = config.assertion_key.as_ref()?;
-        return Some(PublicDocument {
-            body: json!({ "keys": [key.public_jwk()] }).to_string(),
-            cache_control: MAX_AGE,
-        });
+        if config.assertion_keys.is_empty() {
+            return None;
+        }
+        let keys: Vec<Value> = config.assertion_keys.iter().map(AssertionKey::public_jwk).collect();
+        return Some(PublicDocument { body: json!({ "keys": keys }).to_string(), cache_control: MAX_AGE });
     }
     let inserted = path.strip_prefix(METADATA)?;
     let at_root = || match config.resources.as_slice() {

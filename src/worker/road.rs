@@ -46,7 +46,7 @@ impl Road {
             Next::Sign(signing) => {
                 let gateway = Rc::clone(&self.gateway);
                 let needed = |signing| SignatureNeeded { road: self, signing };
-                match &gateway.config().assertion_key {
+                match gateway.config().assertion_keys.first() {
                     Some(key) => Ok(platform::sign_assertion(key, signing, needed)),
                     None => needed(signing).failed("there is no key".to_owned()),
                 }

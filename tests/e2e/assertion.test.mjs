@@ -24,7 +24,7 @@ for (const alg of ["ES256", "EdDSA"]) {
         scene = await startScene({
           secrets: { [NAME]: JSON.stringify(key.privateJwk) },
           changes: ({ origin, idp }) => ({
-            identity_assertion: { key_secret: NAME },
+            identity_assertion: { key_secrets: [NAME] },
             issuers: [{ name: "idp", issuer: idp.issuer }],
             resources: [
               { path: "/mcp", origin: origin.url, issuers: ["idp"], scopes: ["mcp:tools"] },

@@ -237,7 +237,7 @@ describe("keys", PATIENCE, () => {
             url,
             issuer: idp.issuer,
             origin: origin.url,
-            identity_assertion: { key_secret: "KEY" },
+            identity_assertion: { key_secrets: ["KEY"] },
           }),
         secrets: { KEY: made.stdout.trim() },
       });

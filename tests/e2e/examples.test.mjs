@@ -354,7 +354,7 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
           origin,
           secrets: { ASSERTION: JSON.stringify(key.privateJwk) },
           changes: ({ idp }) => ({
-            identity_assertion: { key_secret: "ASSERTION" },
+            identity_assertion: { key_secrets: ["ASSERTION"] },
             issuers: [{ name: "idp", issuer: idp.issuer }],
           }),
         });

@@ -97,7 +97,7 @@ const CASES = {
         public_paths: [],
         allowed_hosts: ["exa mple"],
         allowed_origins: ["*"],
-        identity_assertion: { key_secret: "NOT_THERE" },
+        identity_assertion: { key_secrets: ["NOT_THERE"] },
       }),
     mistakes: [
       "public_url",
@@ -110,7 +110,7 @@ const CASES = {
       "resources[0].issuers[0]",
       "resources[0].scopes[0]",
       "resources[0].body_bytes",
-      "identity_assertion.key_secret",
+      "identity_assertion.key_secrets[0]",
       "allowed_hosts[0]",
       "allowed_origins[0]",
     ],
@@ -132,11 +132,11 @@ for (const [what, { config, mistakes }] of Object.entries(CASES)) {
 
 test("a secret that is no key is not in the log", async () => {
   const secret = "a-very-secret-thing-0123456789";
-  const config = (url) => document(url, { identity_assertion: { key_secret: "KEY" } });
+  const config = (url) => document(url, { identity_assertion: { key_secrets: ["KEY"] } });
   const gateway = await startGateway({ config, secrets: { KEY: secret } });
   try {
     await assertClosed(gateway, [
-      "identity_assertion.key_secret: the secret must be a private JWK as JSON; it is not JSON (line 1, column 1)",
+      "identity_assertion.key_secrets: [the] secret must be a private JWK as JSON; it is not JSON (line 1, column 1)",
     ]);
     assert.ok(!gateway.logs.some((line) => line.includes(secret.slice(0, 12))));
   } finally {

@@ -226,14 +226,14 @@ fn static_keys() {
 #[wasm_bindgen_test(unsupported = test)]
 fn secrets_that_are_missing_or_unfit() {
     let mut document = document();
-    document["identity_assertion"] = json!({ "key_secret": "KEY" });
+    document["identity_assertion"] = json!({ "key_secrets": ["KEY"] });
     let with = |value: Option<String>| {
         mistakes_with(document.clone(), &TestSecrets(value.map(|value| ("KEY", value)).into_iter().collect()))
             .join("\n")
     };
     assert_eq!(
         with(None),
-        "identity_assertion.key_secret: there is no Worker secret \"KEY\": `wrangler secret put KEY` sets it"
+        "identity_assertion.key_secrets[0]: there is no Worker secret \"KEY\": `wrangler secret put KEY` sets it"
     );
     assert_eq!(with(Some(Key::P256.private_jwk().to_string())), "");
     assert!(with(Some(Key::P256.public_jwk().to_string())).contains("must be the private one"));
@@ -262,7 +262,7 @@ fn no_mistake_shows_a_password() {
 fn no_mistake_shows_a_secret() {
     let secret = Key::Rsa.private_jwk();
     let mut document = document();
-    document["identity_assertion"] = json!({ "key_secret": "KEY" });
+    document["identity_assertion"] = json!({ "key_secrets": ["KEY"] });
     document["issuers"][0]["public_key"] = json!(secret.to_string());
     let found = mistakes_with(document, &TestSecrets(vec![("KEY", secret.to_string())])).join("\n");
     assert!(

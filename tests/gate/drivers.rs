@@ -22,7 +22,7 @@ fn documents() -> Vec<(&'static str, Value)> {
     with_rules["resources"][0]["rules"] = rules;
     with_rules["decision_log"] = json!({});
     let mut with_assertion = with_rules.clone();
-    with_assertion["identity_assertion"] = json!({ "key_secret": "ASSERTION_KEY" });
+    with_assertion["identity_assertion"] = json!({ "key_secrets": ["ASSERTION_KEY"] });
     vec![("plain", document()), ("rules", with_rules), ("rules and assertion", with_assertion)]
 }
 

@@ -309,8 +309,42 @@ fn health() {
 fn asserting(key: Key) -> Rc<Gateway> {
     let secrets = TestSecrets(vec![("ASSERTION_KEY", key.private_jwk().to_string())]);
     let mut document = document();
-    document["identity_assertion"] = json!({ "key_secret": "ASSERTION_KEY" });
+    document["identity_assertion"] = json!({ "key_secrets": ["ASSERTION_KEY"] });
     open_with(document, &secrets).expect("right")
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_first_key_signs_and_all_are_published() {
+    let (one, other) = (Key::P256.private_jwk().to_string(), Key::Ed25519.private_jwk().to_string());
+    let secrets = TestSecrets(vec![("ONE", one.clone()), ("OTHER", other), ("SAME", one)]);
+    let with = |names: &[&str]| {
+        let mut document = document();
+        document["identity_assertion"] = json!({ "key_secrets": names });
+        open_with(document, &secrets)
+    };
+    let algorithms = |gateway: &Rc<Gateway>| {
+        let published = World::new().call(gateway, Request::get("/.well-known/jwks.json")).json();
+        let keys = published["keys"].as_array().expect("keys").iter();
+        keys.map(|key| key["alg"].as_str().expect("alg").to_owned()).collect::<Vec<_>>()
+    };
+    let signs = |gateway: &Rc<Gateway>| {
+        use base64::Engine as _;
+        let world = World::new();
+        world.call(gateway, good());
+        let assertion =
+            world.sent().pop().expect("sent").fields.get("x-portcullis-assertion").expect("there").to_owned();
+        let header = assertion.split('.').next().expect("a header");
+        let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).expect("base64url");
+        serde_json::from_slice::<Value>(&header).expect("JSON")["alg"].as_str().expect("alg").to_owned()
+    };
+    for (names, first) in [(["ONE", "OTHER"], "ES256"), (["OTHER", "ONE"], "EdDSA")] {
+        let gateway = with(&names).expect("right");
+        assert_eq!(algorithms(&gateway).len(), 2);
+        assert_eq!((algorithms(&gateway)[0].as_str(), signs(&gateway).as_str()), (first, first));
+    }
+    let wrong = |names: &[&str]| with(names).err().map(|mistakes| mistakes.to_string()).unwrap_or_default();
+    assert_eq!(wrong(&[]), "identity_assertion.key_secrets: must name at least one secret");
+    assert_eq!(wrong(&["ONE", "SAME"]), "identity_assertion.key_secrets[1]: is a key that is named before");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -124,7 +124,7 @@ fn no_token_and_no_key_is_ever_in_a_line_or_an_answer() {
     }
     let secrets = TestSecrets(vec![("K", Key::P256.private_jwk().to_string())]);
     let mut document = document();
-    document["identity_assertion"] = json!({ "key_secret": "K" });
+    document["identity_assertion"] = json!({ "key_secrets": ["K"] });
     let gateway = open_with(document, &secrets).expect("right");
     let secret = Key::P256.private_jwk()["d"].as_str().expect("d").to_owned();
     assert!(!format!("{gateway:?}").contains(&secret));

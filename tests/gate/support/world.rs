@@ -323,7 +323,7 @@ impl World {
                         checking.checked(gateway, self, verdict)
                     }
                     Next::Sign(signing) => {
-                        let key = gateway.config().assertion_key.as_ref().expect("it is asked for");
+                        let key = gateway.config().assertion_keys.first().expect("it is asked for");
                         let signature = block_on(self.sign(key, signing.input().as_bytes()));
                         signing.signed(gateway, signature)
                     }
