@@ -319,9 +319,13 @@ const STRICTER = {
 // ---- the run
 await rust();
 say("building the judge");
-await run("cargo", ["build", "--quiet", "--locked", "--features", "portable,schema", "--example", "judge"], {
-  cwd: root,
-});
+await run(
+  "cargo",
+  ["build", "--quiet", "--locked", "--features", "portable,schema,command", "--example", "judge"],
+  {
+    cwd: root,
+  },
+);
 const judge = spawn("target/debug/examples/judge", { cwd: root, stdio: ["pipe", "pipe", "inherit"] });
 const verdicts = createInterface({ input: judge.stdout })[Symbol.asyncIterator]();
 

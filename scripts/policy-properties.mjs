@@ -6,7 +6,7 @@ const { fail, run } = await import("./lib/run.mjs");
 
 const cases = process.argv[2] ?? "2000";
 if (!/^[1-9]\d*$/.test(cases)) fail(`what is ${cases}? A number of cases for each property`);
-const args = ["test", "--locked", "--features", "portable,schema", "--test", "gate", "properties::"];
+const args = ["test", "--locked", "--features", "portable,schema,command", "--test", "gate", "properties::"];
 const output = await run("cargo", args, { env: { PROPTEST_CASES: cases }, quiet: true }).catch(
   (error) => error.message,
 );

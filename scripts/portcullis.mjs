@@ -19,8 +19,11 @@ const COMMANDS = {
 
 const [first, ...rest] = process.argv.slice(2);
 // `help doctor` is `doctor --help`.
-const [name, args] = first === "help" && rest[0] in COMMANDS ? [rest[0], ["--help"]] : [first, rest];
-if (name in COMMANDS) {
+const [name, args] =
+  first === "help" && Object.hasOwn(COMMANDS, rest[0] ?? "") ? [rest[0], ["--help"]] : [first, rest];
+// Whoever reads the output may have read enough.
+process.stdout.on("error", () => process.exit());
+if (Object.hasOwn(COMMANDS, name ?? "")) {
   const command = await COMMANDS[name]();
   await command(args);
 } else {

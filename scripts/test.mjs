@@ -10,7 +10,7 @@ const { fail, say } = await import("./lib/run.mjs");
 const { watch: watchFor } = await import("./lib/watch.mjs");
 const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
 
-const FEATURES = ["--features", "portable,schema"];
+const FEATURES = ["--features", "portable,schema,command"];
 const node = npmBin("node");
 
 /** No layer takes longer from nothing on two cores; one that does hangs. */
@@ -119,6 +119,8 @@ const layers = {
 
   e2e: async () => {
     await build();
+    // Compiled before the clock of a test runs.
+    await watch("cargo", ["build", "--locked", "--features", "command", "--bin", "portcullis"]);
     const folder = join("tests", "e2e");
     const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
     // `npm start` builds the Worker again, under the feet of whoever reads it.

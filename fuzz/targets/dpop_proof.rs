@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         now: NOW,
     };
     if let Ok(proof) = Proof::read(Some(text), &expected) {
-        assert_eq!(proof.single_use(&somebody(), 300).jkt, expected.jkt);
+        assert_eq!(proof.single_use(&somebody()).jkt, expected.jkt);
         let _ = proof.signature(None);
         let _ = proof.nonce();
     }

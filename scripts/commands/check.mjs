@@ -2,16 +2,26 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail } from "../lib/run.mjs";
+import { fail, failAsJson } from "../lib/run.mjs";
 import { native } from "./native.mjs";
 import { UNUSABLE } from "./options.mjs";
+
+/** Pages of one list: a server may have no end. */
+const PAGES = 1_000;
 
 /** Takes an option and its values out of the arguments. */
 function take(args, name) {
   const values = [];
-  for (let at = args.indexOf(name); at !== -1; at = args.indexOf(name)) {
-    const [, value] = args.splice(at, 2);
-    values.push(value ?? fail(`${name} needs a value`, UNUSABLE));
+  for (let at = 0; at < args.length; ) {
+    const [word, inline] = args[at].startsWith(`${name}=`)
+      ? [name, args[at].slice(name.length + 1)]
+      : [args[at]];
+    if (word !== name) {
+      at += 1;
+      continue;
+    }
+    const [, next] = args.splice(at, inline === undefined ? 2 : 1);
+    values.push(inline ?? next ?? fail(`${name} needs a value`, UNUSABLE));
   }
   return values;
 }
@@ -36,24 +46,31 @@ async function lists(url, headers) {
     if (!there) continue;
     all[name] = [];
     let cursor;
+    let pages = 0;
     do {
+      pages += 1;
       const page = await list(cursor === undefined ? {} : { cursor });
       all[name].push(...page[name]);
       cursor = page.nextCursor;
-    } while (cursor !== undefined && all[name].length < 100_000);
+    } while (cursor !== undefined && pages < PAGES);
   }
   await client.close();
   return all;
 }
 
-/** `--origin URL` (and `--origin-header "Name: value"`) asks a server that runs; the rest is Rust's. */
+/** `--origin URL` (with the field in the environment variable that `--origin-header-from` names) asks a server that runs; the rest is Rust's. */
 export async function check(given) {
   const args = [...given];
+  if (args.includes("--json")) failAsJson();
   const origins = take(args, "--origin");
+  // Not the field itself: arguments can be seen by others.
   const headers = Object.fromEntries(
-    take(args, "--origin-header").map((field) => {
-      const colon = field.indexOf(":");
-      return [field.slice(0, colon).trim(), field.slice(colon + 1).trim()];
+    take(args, "--origin-header-from").map((name) => {
+      const field = process.env[name] ?? fail(`the environment variable ${name} is not set`, UNUSABLE);
+      const [, key, value] =
+        field.match(/^([\w-]+):\s*(.*)$/) ??
+        fail(`${name} must hold a field, as "Authorization: Bearer …"`, UNUSABLE);
+      return [key, value];
     }),
   );
   const folder = mkdtempSync(join(tmpdir(), "portcullis-"));

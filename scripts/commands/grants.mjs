@@ -23,8 +23,11 @@ export async function grants(args) {
   const [action] = positionals;
   const wants = { show: "subject", end: "grant", delete: "subject" }[action];
   if (wants === undefined) fail(`the action must be show, end or delete\n\n${USAGE}`, UNUSABLE);
-  if (values.issuer === undefined || URL.parse(values.issuer) === null)
-    fail(`--issuer must be a URL\n\n${USAGE}`, UNUSABLE);
+  const issuer = URL.parse(values.issuer ?? "");
+  const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(issuer?.hostname ?? "");
+  // The secret goes there.
+  if (issuer?.protocol !== "https:" && !(issuer?.protocol === "http:" && local))
+    fail(`--issuer must be an https URL\n\n${USAGE}`, UNUSABLE);
   if (!values[wants]) fail(`${action} needs --${wants}\n\n${USAGE}`, UNUSABLE);
   const secret = process.env.PORTCULLIS_ADMIN_SECRET;
   if (!secret) fail(`PORTCULLIS_ADMIN_SECRET is not set\n\n${USAGE}`, UNUSABLE);
@@ -49,6 +52,6 @@ export async function grants(args) {
     fail(`${values.issuer}/admin answered ${answer.status}, and no JSON: is it the issuer of a gateway?`);
   }
   if (!answer.ok)
-    fail(`refused with ${answer.status}: ${body.error_description ?? body.error?.message ?? body.error}`);
+    fail(`refused with ${answer.status}: ${body?.error_description ?? body?.error?.message ?? body?.error}`);
   printJson(body);
 }

@@ -3,23 +3,26 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { parse } from "smol-toml";
+import { parse, stringify } from "smol-toml";
 import { fail, say } from "../lib/run.mjs";
 import { root } from "../lib/tools.mjs";
 import { ask } from "./doctor/http.mjs";
+import { isUrl } from "./doctor/requests.mjs";
 import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
 const USAGE = `portcullis init [--public-url URL] [--origin URL] [--provider ISSUER] [--path /mcp] [--scopes "S S"]
-                [--authorization-server] [--config FILE] [--print]
+                [--authorization-server] [--config FILE] [--replace | --print]
 
-  Writes [vars.PORTCULLIS] of FILE (default wrangler.toml); what is there for this machine alone (\`npm start\`'s own table) is
-  replaced, anything else is left and an error. Asks for what no flag says, where there is somebody to ask.
+  Writes [vars.PORTCULLIS] of FILE (default wrangler.toml) in place of one for this machine, as \`npm start\` has; rules,
+  limits and whatever else is not about server and provider stay, and so does the rest of the file. Asks for what no flag
+  says, where there is somebody to ask.
 
   --public-url URL          where clients will reach the gateway, as https://mcp.example.com
   --origin URL              your MCP server
   --provider ISSUER         your identity provider's issuer identifier; its kind is found out by its metadata
   --authorization-server    the gateway logs people in at that provider and gives tokens of its own: for providers that
                             register no MCP clients
+  --replace                 also in place of a table for another place than this machine
   --print                   prints the table instead of writing it
   --json                    says what was written, and what to do next, as JSON
 `;
@@ -29,6 +32,7 @@ const refuse = (why) => fail(why, UNUSABLE);
 const options = {
   ...{ "public-url": text, origin: text, provider: text, path: text, scopes: text, config: text },
   "authorization-server": { type: "boolean", default: false },
+  replace: { type: "boolean", default: false },
   print: { type: "boolean", default: false },
 };
 
@@ -54,7 +58,7 @@ export async function detect(issuer) {
   let why = "";
   for (const place of places) {
     const answer = await ask(place, { headers: { accept: "application/json" } });
-    if (answer.status === 200 && answer.json?.issuer) {
+    if (answer.status === 200 && isUrl(answer.json?.issuer)) {
       metadata = answer.json;
       break;
     }
@@ -123,14 +127,59 @@ tag = "authorization-server"
 new_sqlite_classes = ["AuthorizationRecords"]
 `;
 
-/** The file without the table of `npm start`; nothing where it has another. */
-export function withoutDemo(content) {
-  const document = parse(content).vars?.PORTCULLIS;
-  if (document === undefined) return content;
-  if (!/^http:\/\/(localhost|127\.)/.test(document.public_url ?? "")) return undefined;
-  const at = content.search(/^(#.*\n)*\[vars\.PORTCULLIS\]/m);
-  return content.slice(0, at);
+/** A header of a table of the document. */
+const OWN = /^\s*\[\[?\s*vars\s*\.\s*PORTCULLIS\s*[.\]]/;
+const HEADER = /^\s*\[/;
+
+/** A file of settings without the document, comments above it included; everything else stays, wherever it is. */
+export function withoutDocument(content) {
+  const kept = [];
+  let own = false;
+  for (const line of content.split("\n")) {
+    if (HEADER.test(line)) {
+      own = OWN.test(line);
+      if (own) while (kept.at(-1)?.startsWith("#")) kept.pop();
+    }
+    if (!own) kept.push(line);
+  }
+  const rest = kept.join("\n");
+  // Written in another way, as one inline table, it would still be there.
+  return parse(rest).vars?.PORTCULLIS === undefined ? rest : undefined;
 }
+
+/** What is not of the server, its clients and its identity provider: rules and the like. These stay. */
+function whatStays(document) {
+  const {
+    public_url: _,
+    development: __,
+    issuers: ___,
+    resources = [],
+    authorization_server: ____,
+    ...rest
+  } = document;
+  const { path: _p, origin: _o, issuers: _i, scopes: _s, name: _n, ...resource } = resources[0] ?? {};
+  return { rest, resource };
+}
+
+/** What stays of the resource, below it: TOML has its plain members before its tables. */
+function resourceTables(resource) {
+  const text = stringify({ vars: { PORTCULLIS: { resources: [resource] } } });
+  const [, ...lines] = text
+    .trim()
+    .split("\n")
+    .slice(text.trim().split("\n").indexOf("[[vars.PORTCULLIS.resources]]"));
+  const below = lines.join("\n").trim();
+  return below === "" ? "" : `${below.startsWith("[") ? "\n" : ""}${below}\n`;
+}
+
+/** Tables as they stand in the file. */
+const tables = (document) =>
+  Object.keys(document).length === 0
+    ? ""
+    : `\n${stringify({ vars: { PORTCULLIS: document } })
+        .replace("[vars]\n", "")
+        .replace("[vars.PORTCULLIS]\n", "")
+        .trim()}\n`;
 
 function checkUrl(name, value, { path = true } = {}) {
   const url = URL.parse(value);
@@ -180,16 +229,38 @@ export async function init(args) {
     say(`the provider calls itself ${found.issuer}: that is what tokens will say, and what is written`);
   const server = values["authorization-server"];
   const written = table({ publicUrl, origin, ...found, path, scopes, server });
-  if (values.print) return process.stdout.write(written);
+  if (values.print) return values.json ? printJson({ table: written }) : process.stdout.write(written);
 
   const file = resolve(values.config ?? join(root, "wrangler.toml"));
   const content = existsSync(file) ? readFileSync(file, "utf8") : refuse(`${file} is not there`);
-  const rest = withoutDemo(content);
+  let before;
+  try {
+    before = parse(content).vars?.PORTCULLIS;
+  } catch (error) {
+    refuse(`${file}: ${error.message}`);
+  }
+  if (before?.stored !== undefined)
+    refuse(`${file} has its document in KV: --print shows the new one, for the file that is pushed there`);
+  const local = /^http:\/\/(localhost|127\.|\[::1\])/.test(before?.public_url ?? "");
+  if (before !== undefined && !local && !values.replace)
+    refuse(
+      `${file} has a [vars.PORTCULLIS] for ${quoted(before.public_url)}: --replace puts the new one in its place, and keeps rules and the like; --print shows it`,
+    );
+  if ((before?.resources ?? []).length > 1)
+    refuse(`${file} has several resources: --print shows the new table, to be put in by hand`);
+  const rest = withoutDocument(content);
   if (rest === undefined)
-    refuse(`${file} has a [vars.PORTCULLIS] of its own: --print shows the new one, to be put in by hand`);
+    refuse(`${file} has the document in a form that is left alone: --print shows the new one`);
+  const stays = whatStays(before ?? {});
+  const kept = [
+    ...Object.keys(stays.rest),
+    ...Object.keys(stays.resource).map((name) => `resources.${name}`),
+  ];
+  const whole = `${written}${resourceTables(stays.resource)}${tables(stays.rest)}`;
   const bindings =
     server && !content.includes('class_name = "AuthorizationRecords"') ? `${BINDINGS.trimStart()}\n` : "";
-  writeFileSync(file, `${rest.trimEnd()}\n\n${bindings}${written}`);
+  writeFileSync(file, `${rest.trimEnd()}\n\n${bindings}${whole}`);
+  if (kept.length > 0 && !values.json) say(`kept as it was: ${kept.join(", ")}`);
   if (!values.json)
     say(
       `written: [vars.PORTCULLIS] in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
@@ -205,7 +276,7 @@ export async function init(args) {
   } else {
     if (!found.registers)
       next.push(
-        "it registers no MCP clients: run this again with --authorization-server, or give each client an id by hand",
+        "it registers no MCP clients: run this again with --authorization-server --replace, or give each client an id by hand",
       );
     next.push(
       `have its tokens name ${publicUrl}${path} in aud (docs/identity-providers.md, ${found.profile})`,
@@ -213,10 +284,11 @@ export async function init(args) {
   }
   next.push(
     "npx portcullis check",
-    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${quoted(new URL(publicUrl).host)}, custom_domain = true }]`,
+    "npx wrangler login, to an account of Cloudflare's",
+    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${quoted(new URL(publicUrl).host)}, custom_domain = true }]; its zone must be in that account`,
     "npm run deploy",
     `npx portcullis doctor ${publicUrl}${path}`,
   );
-  if (values.json) return printJson({ file, profile: found.profile, table: written, next });
+  if (values.json) return printJson({ file, profile: found.profile, table: whole, kept, next });
   process.stdout.write(`\n  Next:\n${next.map((step, at) => `    ${at + 1}. ${step}`).join("\n")}\n`);
 }

@@ -67,7 +67,7 @@ async function show({ json }) {
     }
     const known = Object.values(ALGORITHMS).some(
       ([{ namedCurve }, members]) =>
-        jwk.crv === (namedCurve ?? "Ed25519") && members.every((name) => typeof jwk[name] === "string"),
+        jwk?.crv === (namedCurve ?? "Ed25519") && members.every((name) => typeof jwk[name] === "string"),
     );
     // What is wrong with it is not shown: it may be a key all the same.
     if (!known) fail(`line ${at + 1} is no private key of P-256 or Ed25519`, UNUSABLE);

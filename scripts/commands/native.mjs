@@ -18,7 +18,7 @@ export async function native(args, { quiet = false, input } = {}) {
   const here = args.map((word, at) => (FILES.includes(args[at - 1]) && word !== "-" ? resolve(word) : word));
   const { status, error, stdout, stderr } = spawnSync(
     "cargo",
-    ["run", "--quiet", "--locked", "--", ...here],
+    ["run", "--quiet", "--locked", "--features", "command", "--", ...here],
     {
       cwd: root,
       input,

@@ -1,6 +1,6 @@
 // What commands take: known options alone, and an answer for people or for programs.
 import { parseArgs } from "node:util";
-import { fail } from "../lib/run.mjs";
+import { fail, failAsJson } from "../lib/run.mjs";
 
 /** Where the command or what it works with cannot be used. */
 export const UNUSABLE = 2;
@@ -10,6 +10,8 @@ export const UNUSABLE = 2;
  * --json.
  */
 export function readOptions(args, usage, options, { positionals = 0 } = {}) {
+  // Also where the rest cannot be read.
+  if (args.includes("--json")) failAsJson();
   let parsed;
   try {
     parsed = parseArgs({

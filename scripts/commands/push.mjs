@@ -36,23 +36,39 @@ const wranglerToml = (config) => (config ? resolve(config) : join(root, "wrangle
 /** Where wrangler.toml says that the document is. */
 async function pointer({ env, config }) {
   const { parse } = await import("smol-toml");
-  const settings = parse(readFileSync(wranglerToml(config), "utf8"));
+  const file = wranglerToml(config);
+  let settings;
+  try {
+    settings = parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    fail(`${file}: ${error.message}`, UNUSABLE);
+  }
   const own = env ? settings.env?.[env] : settings;
   const stored = own?.vars?.PORTCULLIS?.stored;
   const place = env ? `env.${env}.vars.PORTCULLIS` : "vars.PORTCULLIS";
   if (typeof stored?.kv !== "string")
     fail(
-      `wrangler.toml has no [${place}.stored]: a gateway takes its configuration from KV where it says\n\n` +
+      `${file} has no [${place}.stored]: a gateway takes its configuration from KV where it says\n\n` +
         `  [${place}.stored]\n  kv = "CONFIGURATION"\n\nand nothing else of the document (docs/operations.md)`,
       UNUSABLE,
     );
   const namespaces = own.kv_namespaces ?? [];
   if (!namespaces.some(({ binding }) => binding === stored.kv))
     fail(
-      `wrangler.toml has no KV binding "${stored.kv}": npx wrangler kv namespace create ${stored.kv} makes it`,
+      `${file} has no KV binding "${stored.kv}": npx wrangler kv namespace create ${stored.kv} makes it`,
       UNUSABLE,
     );
-  return { binding: stored.kv, key: stored.key ?? "portcullis", seconds: stored.seconds ?? 60 };
+  const { binding, key } = { binding: stored.kv, key: stored.key ?? "portcullis" };
+  return { binding, key, seconds: stored.seconds ?? 60, bindings: bindingNames(own), file };
+}
+
+/** The names of all bindings of an environment, whatever they are to. */
+function bindingNames(value) {
+  if (Array.isArray(value)) return value.flatMap(bindingNames);
+  if (value === null || typeof value !== "object") return [];
+  const { vars: _, env: __, ...rest } = value;
+  const own = [rest.binding, rest.name].filter((name) => typeof name === "string");
+  return [...own, ...Object.values(rest).flatMap(bindingNames)];
 }
 
 /** wrangler's commands about KV. */
@@ -102,27 +118,30 @@ async function history(kv, key) {
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+const versionOf = (document) => createHash("sha256").update(document).digest("hex").slice(0, 16);
+
 /**
- * Which of the history is in force: `KEY:current` says so, where it is about what is there. Somebody may have put
- * something else there by hand.
+ * The names of what was in force, the last one now, as `KEY:current` says. Somebody may have put something else there by
+ * hand: then that is nobody's, and what was before it is the last one of these.
  */
-async function current(kv, key, versions) {
+async function inForce(kv, key) {
   const there = await kv.names(key);
-  if (!there.includes(key)) return undefined;
-  const version = createHash("sha256")
-    .update(await kv.get(key))
-    .digest("hex")
-    .slice(0, 16);
-  const noted = there.includes(`${key}:current`) ? await kv.get(`${key}:current`) : "";
-  return (
-    versions.findLast(({ name }) => name === noted && name.endsWith(version)) ??
-    versions.findLast((one) => one.version === version) ?? { version }
-  );
+  const version = there.includes(key) ? versionOf(await kv.get(key)) : undefined;
+  let names = [];
+  try {
+    names = there.includes(`${key}:current`) ? JSON.parse(await kv.get(`${key}:current`)) : [];
+  } catch {
+    // It is not from here.
+  }
+  names = Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
+  const known = names.at(-1)?.endsWith(`@${version}`);
+  return { version, names, now: known ? names.at(-1) : undefined };
 }
 
-async function putInForce(kv, key, name, document) {
+/** Puts a document in force; `names` is what was in force before, and this. */
+async function putInForce(kv, key, document, names) {
   await kv.put(key, document);
-  await kv.put(`${key}:current`, name);
+  await kv.put(`${key}:current`, JSON.stringify(names.slice(-KEPT)));
 }
 
 export async function push(args) {
@@ -130,9 +149,19 @@ export async function push(args) {
   const [file] = positionals;
   if (file === undefined) fail(`which file?\n\n${PUSH}`, UNUSABLE);
   const place = await pointer(values);
-  const { document, version } = await readDocument({ config: resolve(file), env: values.env });
+  const { document, version, bindings } = await readDocument({ config: resolve(file), env: values.env });
   if (JSON.parse(document).stored)
     fail(`${file} says that the document is in KV: name the one that belongs there`, UNUSABLE);
+  const missing = bindings.filter(({ name }) => !place.bindings.includes(name));
+  if (missing.length > 0)
+    fail(
+      missing
+        .map(
+          ({ name, at }) => `${at}: ${place.file} has no binding "${name}", so the gateway would refuse this`,
+        )
+        .join("\n"),
+      UNUSABLE,
+    );
   const bytes = Buffer.byteLength(document);
   if (bytes > STORED_BYTES)
     fail(`${file} has ${bytes} bytes; a gateway reads up to ${STORED_BYTES}`, UNUSABLE);
@@ -146,16 +175,16 @@ export async function push(args) {
   for (const { resource, finding } of findings) say(`${resource ?? file}: ${finding}`, process.stderr);
 
   const kv = store(place, values);
-  const before = await current(kv, place.key, await history(kv, place.key));
+  const before = await inForce(kv, place.key);
   const name = `${place.key}@${new Date().toISOString()}@${version}`;
   await kv.put(name, document);
-  await putInForce(kv, place.key, name, document);
+  await putInForce(kv, place.key, document, [...before.names, name]);
   const old = (await history(kv, place.key)).slice(0, -KEPT);
   for (const { name } of old) await kv.delete(name);
   if (values.json)
-    return printJson({ version, before: before?.version, bytes, seconds: place.seconds, findings });
+    return printJson({ version, before: before.version, bytes, seconds: place.seconds, findings });
   say(
-    `version ${version} is in KV "${place.binding}", ${bytes} bytes${before ? `; before it ${before.version}` : ""}`,
+    `version ${version} is in KV "${place.binding}", ${bytes} bytes${before.version ? `; before it ${before.version}` : ""}`,
   );
   say(
     `gateways take it within ${place.seconds} seconds once KV has it everywhere, and say so in their log: configuration_activated, or configuration_refused and why`,
@@ -173,30 +202,35 @@ export async function rollback(args) {
   const versions = await history(kv, place.key);
   if (versions.length === 0)
     fail(`nothing was pushed to KV "${place.binding}" under "${place.key}" yet`, UNUSABLE);
-  const now = await current(kv, place.key, versions);
-  const at = versions.findIndex(({ name }) => name === now?.name);
+  const { names, now, version: before } = await inForce(kv, place.key);
   if (values.list) {
     const listed = versions.map(({ moment, version, name }) => ({
       moment,
       version,
-      in_force: name === now?.name,
+      in_force: name === now,
     }));
     if (values.json) return printJson(listed);
     for (const { moment, version, in_force } of listed)
       process.stdout.write(`${in_force ? "*" : " "} ${version}  ${moment}\n`);
     return;
   }
-  const chosen = values.to ? versions.findLast(({ version }) => version === values.to) : versions[at - 1];
+  // Not the one that was pushed before: that one may have been taken back, too.
+  const earlier = now === undefined ? names : names.slice(0, -1);
+  const chosen = versions.findLast(({ name, version }) =>
+    values.to ? version === values.to : name === earlier.at(-1),
+  );
   if (chosen === undefined)
     fail(
       values.to
         ? `there is no version ${values.to}; --list shows which there are`
-        : "there is no version before the one in force; --list shows which there are, --to names one",
+        : "nothing was in force before; --list shows which versions there are, --to names one",
       UNUSABLE,
     );
-  await putInForce(kv, place.key, chosen.name, await kv.get(chosen.name));
-  if (values.json)
-    return printJson({ version: chosen.version, before: now?.version, seconds: place.seconds });
+  const document = await kv.get(chosen.name);
+  if (versionOf(document) !== chosen.version)
+    fail(`what KV has under ${chosen.name} is not that version: nothing was changed`, UNUSABLE);
+  await putInForce(kv, place.key, document, values.to ? [...names, chosen.name] : earlier);
+  if (values.json) return printJson({ version: chosen.version, before, seconds: place.seconds });
   say(
     `version ${chosen.version} of ${chosen.moment} is in KV again; gateways take it within ${place.seconds} seconds`,
   );

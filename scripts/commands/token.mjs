@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseEnv } from "node:util";
-import { fail, runSlowly, say } from "../lib/run.mjs";
+import { fail, plain, runSlowly, say } from "../lib/run.mjs";
 import { npmBin, root } from "../lib/tools.mjs";
 import { documentOf } from "./native.mjs";
 import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
@@ -24,6 +24,8 @@ const PATIENCE = 60_000;
 const part = (text) => {
   try {
     const value = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
+    // So deep that it cannot be shown it is nothing that the gate would read.
+    JSON.stringify(value);
     return value !== null && typeof value === "object" ? value : undefined;
   } catch {
     return undefined;
@@ -258,7 +260,7 @@ export async function token(args) {
   if (values.json) {
     printJson({ ...decoded, resources: found, notes });
   } else {
-    const say = (line) => process.stdout.write(`${line}\n`);
+    const say = (line) => process.stdout.write(`${plain(line, { oneLine: true })}\n`);
     if (decoded) describe(decoded, Date.now()).forEach(say);
     else say("it is no JWT: an API key, or a token that its issuer is asked about");
     say("");

@@ -282,7 +282,7 @@ fn read_test(document: &ArgumentDocument, at: &str, mistakes: &mut Mistakes) -> 
 
 /// Reads the limits of a resource.
 pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mistakes: &mut Mistakes) -> Vec<Limit> {
-    let mut limits = Vec::new();
+    let mut limits: Vec<Limit> = Vec::new();
     for (index, document) in documents.into_iter().flatten().enumerate() {
         let at = format!("{at}.limits[{index}]");
         if document.requests == 0 || document.requests > 1_000_000 {
@@ -299,7 +299,7 @@ pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mist
         let mut by: Vec<LimitKey> = document.by.iter().map(|key| LimitKey::from(*key)).collect();
         by.sort_unstable();
         by.dedup();
-        limits.push(Limit {
+        let limit = Limit {
             by,
             requests: document.requests,
             seconds: document.seconds,
@@ -308,7 +308,12 @@ pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mist
                 .as_ref()
                 .map(|_| read_patterns(document.tools.as_ref(), &format!("{at}.tools"), mistakes)),
             binding: document.binding.clone(),
-        });
+        };
+        // They would share their counters, and each call would count twice.
+        if let Some(same) = limits.iter().position(|other| other.terms() == limit.terms()) {
+            mistakes.note(&at, format_args!("counts what limits[{same}] counts"));
+        }
+        limits.push(limit);
     }
     limits
 }

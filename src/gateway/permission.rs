@@ -129,18 +129,18 @@ impl Gateway {
         for (index, limit) in resource.limits.iter().enumerate() {
             for operation in &operations {
                 let parts = limit.parts(operation.as_ref(), &caller);
-                counted.extend(parts.map(|parts| (index, self.counter(resource.path.as_str(), index, &parts))));
+                counted.extend(parts.map(|parts| (index, self.counter(resource.path.as_str(), limit, &parts))));
             }
         }
         Ok(counted)
     }
 
     /// A counter's name says nothing of whom it counts, and is the same in all isolates.
-    fn counter(&self, resource: &str, limit: usize, parts: &[String]) -> String {
+    fn counter(&self, resource: &str, limit: &Limit, parts: &[String]) -> String {
         let Ok(mut mac) = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&self.config.pseudonym_key) else {
             return String::new();
         };
-        mac.update(format!("limit {limit} {resource}").as_bytes());
+        mac.update(format!("limit {} {resource}", limit.terms()).as_bytes());
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());

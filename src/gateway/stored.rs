@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Mistakes, Secrets, Stored};
+use crate::config::{Config, Mistakes, Secrets, Stored};
 use crate::gateway::Gateway;
 use crate::limits::STORED_RETRY;
 use crate::strict_json;
@@ -79,12 +79,12 @@ impl StoredGateway {
         }
     }
 
-    /// Takes what KV gave.
+    /// Takes what KV gave. `fits` says what the Worker lacks that a configuration needs.
     pub fn take(
         &mut self,
         document: Result<Option<Vec<u8>>, String>,
-        secrets: &dyn Secrets,
-        compiled: Compiled,
+        (secrets, compiled): (&dyn Secrets, Compiled),
+        fits: &dyn Fn(&Config) -> Result<(), Mistakes>,
         now: UnixMillis,
     ) -> Taken {
         let at = || format!("KV {:?}, key {:?}", self.stored.kv, self.stored.key);
@@ -108,6 +108,7 @@ impl StoredGateway {
             Some((gateway, _)) => gateway.after(document, secrets, compiled),
             None => Gateway::open(document, secrets, self.salt, compiled),
         });
+        let opened = opened.and_then(|gateway| fits(gateway.config()).map(|()| gateway));
         match opened {
             Ok(mut gateway) => {
                 gateway.version = Some(version.clone());

@@ -44,6 +44,13 @@ pub struct Counted {
 }
 
 impl Limit {
+    /// What it counts, as text: limits that count otherwise must not share counters, whatever their order.
+    #[must_use]
+    pub fn terms(&self) -> String {
+        let tools = self.tools.as_ref().map(|tools| tools.iter().map(Pattern::as_str).collect::<Vec<_>>());
+        format!("{:?} {} {} {tools:?}", self.by, self.requests, self.seconds)
+    }
+
     /// Whether it has to be known which tool is called.
     #[must_use]
     pub fn asks_for_tools(&self) -> bool {

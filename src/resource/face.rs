@@ -98,11 +98,18 @@ fn name(resource: &Resource) -> &str {
     resource.name.as_deref().unwrap_or_else(|| resource.path.as_str())
 }
 
-/// A name that clients take in their own configuration: letters, digits and `-`.
+/// A name that clients take in their own configuration, letters, digits and `-`: of what the resource is called, or where
+/// that says nothing, or says the same of two, of where it is.
 fn handle(resource: &Resource, config: &Config) -> String {
-    let said = resource.name.clone().unwrap_or_else(|| format!("{}{}", config.public_url.authority(), resource.path));
+    let called = |resource: &Resource| resource.name.as_deref().map(plain).filter(|plain| !plain.is_empty());
+    let place = plain(&format!("{}{}", config.public_url.authority(), resource.path));
+    let same = |name: &String| config.resources.iter().filter(|other| called(other).as_ref() == Some(name)).count();
+    called(resource).filter(|name| same(name) == 1).unwrap_or(place)
+}
+
+fn plain(text: &str) -> String {
     let plain: String =
-        said.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     plain.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 

@@ -110,19 +110,20 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
     if let Some(secret) = &config.metrics
         && admitted.path().as_str() == "/metrics"
     {
-        if method != Method::Get {
-            return Err(Rejection::MethodNotAllowed { allow: "GET" });
-        }
         let shown = admitted.head().fields.get("authorization").and_then(|field| field.split_once(' '));
         let shown = shown.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
         // Digests, so that the time it takes says nothing of the secret.
         let good = shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(secret.expose()));
         // To anybody else there is nothing here.
-        return if good { Ok(Routed::Metrics) } else { Err(Rejection::NotFound) };
+        return match method {
+            _ if !good => Err(Rejection::NotFound),
+            Method::Get => Ok(Routed::Metrics),
+            _ => Err(Rejection::MethodNotAllowed { allow: "GET" }),
+        };
     }
     if config.face && admitted.path().as_str() == "/" && !is_taken(config) {
         trail.any_page();
-        let page = admitted.head().fields.get("accept").is_some_and(|accept| accept.contains("text/html"));
+        let page = admitted.head().fields.get("accept").is_some_and(takes_pages);
         return match method {
             Method::Get | Method::Head => Ok(Routed::Face(method, page)),
             _ => Err(Rejection::NotFound),
@@ -206,4 +207,14 @@ fn check_body(admitted: &Admitted, limit: u64) -> Result<(), Rejection> {
         }
     }
     Ok(())
+}
+
+/// Whether `Accept` names HTML, and not as what is not wanted (RFC 9110 §12.5.1).
+fn takes_pages(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let html = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
+        let unwanted = |weight: &str| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0);
+        html && !parts.any(|part| part.strip_prefix("q=").is_some_and(unwanted))
+    })
 }

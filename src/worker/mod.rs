@@ -110,7 +110,14 @@ async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
     let stored = with_stored(|gateway| gateway.stored().clone())?;
     let found = ports.read(&stored.kv, &stored.key, STORED_BYTES).await;
     let secrets = settings::EnvSecrets(ports.env());
-    let taken = with_stored(|gateway| gateway.take(found, &secrets, compiled(), ports.now()))?;
+    let fits = |config: &Config| {
+        let mut mistakes = Mistakes::new();
+        for (name, at) in missing_bindings(config, ports) {
+            mistakes.note(at, format_args!("the Worker has no such binding {name:?}"));
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    };
+    let taken = with_stored(|gateway| gateway.take(found, (&secrets, compiled()), &fits, ports.now()))?;
     match taken {
         Taken::Same => {}
         Taken::Activated(gateway, version) => {
@@ -161,12 +168,16 @@ fn greet(gateway: &Gateway, ports: &Workers) {
     for warning in gateway.config().warnings() {
         say(ports, "warn", "configuration_warning", &warning);
     }
-    for (name, method, at) in gateway.config().bindings() {
-        if ports.binding(name, method).is_err() {
-            let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
-            say(ports, "error", "binding_missing", &detail);
-        }
+    for (name, at) in missing_bindings(gateway.config(), ports) {
+        let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
+        say(ports, "error", "binding_missing", &detail);
     }
+}
+
+/// Bindings that a configuration names and the Worker does not have, each with where it is named.
+fn missing_bindings<'a>(config: &'a Config, ports: &Workers) -> Vec<(&'a str, String)> {
+    let named = config.bindings().into_iter();
+    named.filter(|(name, method, _)| ports.binding(name, method).is_err()).map(|(name, _, at)| (name, at)).collect()
 }
 
 fn say_mistakes(mistakes: &Mistakes, ports: &Workers) {

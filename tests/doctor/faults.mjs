@@ -54,6 +54,52 @@ export const FAULTS = [
     spoil: at(MCP, field("www-authenticate", 'Bearer scope="mcp:tools"')),
   },
   {
+    name: "a resource that is a number",
+    named: "metadata-form",
+    spoil: both(json((it) => ({ ...it, resource: 5 }))),
+  },
+  {
+    name: "scopes that are a number",
+    named: "metadata-form",
+    spoil: both(json((it) => ({ ...it, scopes_supported: 5 }))),
+  },
+  {
+    name: "metadata that is null",
+    named: "metadata-form",
+    spoil: both((answer) => ({ ...answer, body: "null" })),
+  },
+  {
+    name: "an issuer that is a number",
+    named: "metadata-form",
+    spoil: server((it) => ({ ...it, issuer: 5 })),
+  },
+  {
+    name: "response types that are an object",
+    named: "metadata-form",
+    spoil: server((it) => ({ ...it, response_types_supported: { code: true } })),
+  },
+  {
+    name: "keys that are null",
+    named: "key-form",
+    spoil: at(
+      JWKS,
+      json(() => ({ keys: [null] })),
+    ),
+  },
+  {
+    name: "a key with numbers for text",
+    named: "key-form",
+    spoil: at(
+      JWKS,
+      json(() => ({ keys: [{ kty: "RSA", n: 5, e: "AQAB" }] })),
+    ),
+  },
+  {
+    name: "a redirect to nowhere",
+    named: "redirect",
+    spoil: at(MCP, answerWith(302, { location: "http://[" }, "")),
+  },
+  {
     name: "a relative resource_metadata",
     named: "resource-metadata-relative",
     spoil: at(MCP, field("www-authenticate", `Bearer resource_metadata="${PRM}"`)),

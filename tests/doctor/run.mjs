@@ -158,6 +158,7 @@ proxy.state.spoil = undefined;
 // The guide has this very table.
 const guide = new URL("../../docs/doctor.md", import.meta.url);
 const [before, , after] = readFileSync(guide, "utf8").split(/(?<=<!-- faults -->\n)|(?=<!-- end -->)/);
+if (after === undefined) throw new Error("docs/doctor.md has lost the mark where its table ends");
 const whole = `${before}| what is wrong | id | level | cure |\n|---|---|---|---|\n${rows.join("\n")}\n${after}`;
 if (process.env.UPDATE === "1") writeFileSync(guide, whole);
 told(

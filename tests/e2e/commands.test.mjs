@@ -1,6 +1,6 @@
 /** `npx portcullis`: what each command says of what is right and of what is not, and with which exit code. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -220,6 +220,51 @@ describe("what shells and readers use", PATIENCE, () => {
   });
 });
 
+describe("what others say", PATIENCE, () => {
+  const HOSTILE = `a${ANSI}[2Jb\u009bc\u202ed`;
+
+  test("moves no cursor and turns no line around", async () => {
+    const example = join(ROOT, "examples", "policy");
+    const lines = (await readFile(join(example, "decisions.log"), "utf8")).split("\n");
+    const line = { ...JSON.parse(lines[1]), name: HOSTILE };
+    const log = await file("hostile.log", `${JSON.stringify(line)}\n`);
+    const replayed = await portcullis(["replay", "--config", join(example, "wrangler.toml"), "--log", log]);
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const input = `${part({ alg: "RS256", [HOSTILE]: HOSTILE })}.${part({ [HOSTILE]: HOSTILE })}.AAAA`;
+    const decoded = await portcullis(["token", "--config", await file("token-good.json", GOOD)], { input });
+    for (const { stdout, stderr } of [replayed, decoded])
+      assert.doesNotMatch(`${stdout}${stderr}`, /[\u0080-\u009f\u202e]/);
+    assert.match(decoded.stdout, /\\u\{9b\}/);
+  });
+
+  test("names that objects have by themselves are no commands", async () => {
+    for (const name of ["toString", "__proto__", "constructor"]) {
+      const { code, stderr } = await portcullis([name]);
+      assert.equal(code, 2);
+      assert.match(stderr, /unrecognized subcommand/);
+    }
+  });
+
+  test("whoever asks for JSON gets JSON, whatever goes wrong", async () => {
+    for (const args of [
+      ["check", "--json", "--config", "/nowhere.toml"],
+      ["check", "--json", "--frob"],
+      ["token", "--json", "--from", "NO_SUCH_VARIABLE"],
+      ["push", "--json"],
+      ["rollback", "--json", "--config", "/nowhere.toml"],
+      ["doctor", "--json"],
+      ["keys", "show", "--json"],
+      ["apikey", "--json"],
+      ["grants", "--json"],
+      ["init", "--json"],
+    ]) {
+      const { code, stdout } = await portcullis(args);
+      assert.equal(code, 2, args.join(" "));
+      assert.equal(typeof JSON.parse(stdout).error, "string", args.join(" "));
+    }
+  });
+});
+
 describe("keys", PATIENCE, () => {
   for (const algorithm of ["ES256", "EdDSA"])
     test(`${algorithm}: what is shown of a key that was made is what the gateway publishes`, async () => {
@@ -380,8 +425,12 @@ compatibility_date = "2026-11-01"
 [[kv_namespaces]]
 binding = "CONFIGURATION"
 id = "0123456789abcdef0123456789abcdef"
+[[analytics_engine_datasets]]
+binding = "POINTS"
 [vars.PORTCULLIS.stored]
 kv = "CONFIGURATION"
+[env.other]
+unknown_field = "which wrangler warns of"
 `,
     );
   });
@@ -390,7 +439,7 @@ kv = "CONFIGURATION"
   test("what was pushed is there, what was before comes back, and what is wrong never goes", async () => {
     const none = await portcullis(["rollback", ...local()]);
     assert.equal(none.code, 2);
-    assert.match(none.stderr, /nothing was pushed/);
+    assert.match(JSON.parse(none.stdout).error, /nothing was pushed/);
 
     const first = await file("first.json", GOOD);
     const second = await file("second.json", { ...GOOD, public_page: false });
@@ -406,7 +455,8 @@ kv = "CONFIGURATION"
     const wrong = await file("wrong.json", { ...GOOD, resource: [] });
     const refused = await portcullis(["push", wrong, ...local()]);
     assert.equal(refused.code, 2);
-    assert.match(refused.stderr, /wrong\.json:1:\d+: resource: unknown key; did you mean `resources`\?/);
+    const mistake = /wrong\.json:1:\d+: resource: unknown key; did you mean `resources`\?/;
+    assert.match(JSON.parse(refused.stdout).error, mistake);
 
     const back = await portcullis(["rollback", ...local()]);
     assert.equal(back.code, 0, back.stderr);
@@ -421,9 +471,20 @@ kv = "CONFIGURATION"
     );
     const further = await portcullis(["rollback", ...local()]);
     assert.equal(further.code, 2);
-    assert.match(further.stderr, /no version before/);
+    assert.match(JSON.parse(further.stdout).error, /nothing was in force before/);
     const named = await portcullis(["rollback", "--to", pushed[1].version, ...local()]);
     assert.equal(JSON.parse(named.stdout).version, pushed[1].version);
+
+    // What was taken back is not what comes back.
+    const third = await portcullis(["push", await file("third.json", { ...GOOD, log: {} }), ...local()]);
+    assert.equal(third.code, 0, third.stderr);
+    assert.equal(JSON.parse((await portcullis(["rollback", ...local()])).stdout).version, pushed[1].version);
+    assert.equal(JSON.parse((await portcullis(["rollback", ...local()])).stdout).version, pushed[0].version);
+
+    const unbound = { ...GOOD, resources: [{ ...GOOD.resources[0], origin: undefined, service: "TOOLS" }] };
+    const lacking = await portcullis(["push", await file("unbound.json", unbound), ...local()]);
+    assert.equal(lacking.code, 2);
+    assert.match(JSON.parse(lacking.stdout).error, /resources\[0\]\.service: .* has no binding "TOOLS"/);
   });
 
   test("a Worker that has its document in its variable is told how that is changed", async () => {

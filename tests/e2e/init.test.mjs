@@ -99,7 +99,7 @@ describe("portcullis init", { timeout: 60_000 }, () => {
     await writeFile(file, '[vars.PORTCULLIS]\npublic_url = "https://mcp.example.com"\n');
     const { code, stderr } = await run(flags());
     assert.equal(code, 2);
-    assert.match(stderr, /has a \[vars.PORTCULLIS\] of its own/);
+    assert.match(stderr, /has a \[vars.PORTCULLIS\] for "https:/);
     const printed = await run([...flags(), "--print"]);
     assert.equal(parse(printed.stdout).vars.PORTCULLIS.issuers[0].issuer, issuer);
   });
@@ -119,4 +119,41 @@ describe("portcullis init", { timeout: 60_000 }, () => {
       assert.match(stderr, said);
     });
   }
+
+  test("what is not about server and provider stays, rules above all; a table for elsewhere only goes when told", async () => {
+    const extra = `
+[[vars.PORTCULLIS.resources.rules]]
+effect = "allow"
+tools = ["get_*"]
+
+[vars.PORTCULLIS.log]
+requests = "refused"
+
+[[kv_namespaces]]
+binding = "LISTS"
+id = "a"
+
+[env.other.vars.PORTCULLIS]
+public_url = "https://other.example.com"
+`;
+    await writeFile(file, `${await readFile(join(root, "wrangler.toml"), "utf8")}${extra}`);
+    const away = ["--public-url", "https://mcp.example.com", "--origin", "https://tools.example.com/mcp"];
+    const first = await run(flags(away));
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /kept as it was: log, resources\.rules/);
+    const again = await run(flags([...away, "--authorization-server"]));
+    assert.equal(again.code, 2);
+    assert.match(again.stderr, /--replace/);
+    const replaced = await run(flags([...away, "--authorization-server", "--replace", "--json"]));
+    assert.equal(replaced.code, 0, replaced.stderr);
+    assert.deepEqual(JSON.parse(replaced.stdout).kept, ["log", "resources.rules"]);
+    const settings = parse(await readFile(file, "utf8"));
+    const { resources, log, authorization_server } = settings.vars.PORTCULLIS;
+    assert.equal(JSON.stringify(resources[0].rules), '[{"effect":"allow","tools":["get_*"]}]');
+    assert.equal(resources[0].origin, "https://tools.example.com/mcp");
+    assert.equal(log.requests, "refused");
+    assert.equal(authorization_server.login.issuer, issuer);
+    assert.equal(settings.kv_namespaces[0].binding, "LISTS");
+    assert.equal(settings.env.other.vars.PORTCULLIS.public_url, "https://other.example.com");
+  });
 });

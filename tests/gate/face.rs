@@ -70,3 +70,23 @@ fn names_are_text_and_the_page_can_be_off_or_somebody_elses() {
     let taken = open(document_with(json!({ "resources": resource("/"), "public_paths": [] }))).expect("it is right");
     assert_eq!(world.call(&taken, browser()).status, 401);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_in_any_script_and_the_same_names_give_commands_that_work() {
+    let world = World::new();
+    let resource = |path: &str, name: &str| json!({ "path": path, "origin": "https://tools.example/mcp", "issuers": ["idp"], "name": name });
+    let resources = json!([resource("/a", "Инструменты"), resource("/b", "Tools!"), resource("/c", "tools")]);
+    let gateway = open(document_with(json!({ "resources": resources, "public_paths": [] }))).expect("right");
+    let page = world.call(&gateway, Request::get("/").field("accept", "text/html"));
+    for path in ["a", "b", "c"] {
+        let command = format!("claude mcp add --transport http gate-example-{path} {PUBLIC}/{path}");
+        assert!(page.body.contains(&command), "{command} is not in {}", page.body);
+    }
+    for (accept, kind) in [
+        ("text/html;q=0, application/json", "application/json"),
+        ("application/json, Text/HTML;q=0.5", "text/html; charset=utf-8"),
+        ("application/xhtml+text/html", "application/json"),
+    ] {
+        assert_eq!(world.call(&gateway, Request::get("/").field("accept", accept)).field("content-type"), kind);
+    }
+}

@@ -1,5 +1,6 @@
 //! Counters, for who has the secret.
 
+use portcullis::transport::head::Method;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -19,6 +20,9 @@ fn requests_are_counted_for_who_has_the_secret() {
     let ask = |token: &str| world.call(&gateway, Request::get("/metrics").bearer(token));
     assert_eq!(ask("wrong").status, 404);
     assert_eq!(world.call(&gateway, Request::get("/metrics")).status, 404);
+    for method in [Method::Post, Method::Head, Method::Delete] {
+        assert_eq!(world.call(&gateway, Request::new(method, "/metrics")).status, 404, "nobody else learns of it");
+    }
     let reply = ask("a-secret-of-thirty-two-characters");
     assert_eq!(reply.status, 404);
     let reply = world.call(&gateway, Request::get("/metrics").field("authorization", &format!("Bearer {SECRET}")));

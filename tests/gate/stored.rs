@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis::config::{Place, Stored};
+use portcullis::config::{Config, Mistakes, Place, Stored};
 use portcullis::gateway::{Gateway, Look, StoredGateway, Taken, version};
 use portcullis::time::UnixMillis;
 use portcullis::token::authenticate::Compiled;
@@ -66,7 +66,7 @@ impl Kv {
 
     fn found(&mut self, document: &str, seconds: u64) -> Taken {
         let found = Ok(Some(document.as_bytes().to_vec()));
-        self.gateway.take(found, &self.secrets, Compiled::default(), UnixMillis(BEGIN + seconds * 1000))
+        self.gateway.take(found, (&self.secrets, Compiled::default()), &|_| Ok(()), UnixMillis(BEGIN + seconds * 1000))
     }
 
     fn activated(&mut self, document: &Value, seconds: u64) -> Rc<Gateway> {
@@ -86,7 +86,7 @@ fn nothing_passes_before_there_is_a_document() {
     assert!(matches!(kv.look(0), Look::First));
     assert!(matches!(kv.look(0), Look::First), "nobody waits for another's question");
     for failure in [Ok(None), Err("no answer in time".to_owned())] {
-        let taken = kv.gateway.take(failure, &kv.secrets, Compiled::default(), UnixMillis(BEGIN));
+        let taken = kv.gateway.take(failure, (&kv.secrets, Compiled::default()), &|_| Ok(()), UnixMillis(BEGIN));
         let Taken::Unavailable(why) = taken else { panic!("{taken:?}") };
         assert!(why.starts_with("KV \"CONFIGURATION\", key \"portcullis\": "), "{why}");
         assert!(kv.gateway.current().is_none());
@@ -124,10 +124,21 @@ fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
     assert!(kv.gateway.current().is_some(), "the old one is kept");
     assert!(matches!(kv.found(&wrong, 91), Taken::Same), "said once");
 
+    let lacking = document_with(json!({ "public_page": false })).to_string();
+    let fits = |_: &Config| Err(Mistakes::of("resources[0].service", "the Worker has no such binding \"TOOLS\""));
+    let found = Ok(Some(lacking.as_bytes().to_vec()));
+    let taken = kv.gateway.take(found, (&kv.secrets, Compiled::default()), &fits, UnixMillis(BEGIN + 92_000));
+    assert!(matches!(taken, Taken::Refused(..)), "what the Worker lacks is a mistake too");
+
     let pointer = json!({ "stored": { "kv": "ELSEWHERE" } }).to_string();
     assert!(matches!(kv.found(&pointer, 92), Taken::Refused(..)), "it does not lead on");
 
-    let down = kv.gateway.take(Err("down".to_owned()), &kv.secrets, Compiled::default(), UnixMillis(BEGIN + 93_000));
+    let down = kv.gateway.take(
+        Err("down".to_owned()),
+        (&kv.secrets, Compiled::default()),
+        &|_| Ok(()),
+        UnixMillis(BEGIN + 93_000),
+    );
     assert!(matches!(down, Taken::Unavailable(_)));
     assert!(matches!(kv.look(94), Look::No(_)));
     assert!(matches!(kv.look(95), Look::Again(_)), "asked again soon");
@@ -179,6 +190,18 @@ fn keys_and_counts_outlive_a_change_and_the_record_goes_on() {
     let numbers: Vec<_> = numbers.collect();
     assert!(numbers.len() >= 3 && numbers.iter().all(|(run, _)| *run == numbers[0].0), "{numbers:?}");
     assert!(numbers.windows(2).all(|pair| pair[1].1 == pair[0].1.map(|seq| seq + 1)), "{numbers:?}");
+
+    let mut other = with(true);
+    other["resources"][0]["limits"] = json!([
+        { "requests": 4, "seconds": 60, "by": ["subject"] },
+        { "requests": 3, "seconds": 60, "by": ["subject"] },
+    ]);
+    let other = kv.activated(&other, 2);
+    assert_eq!(call(&kv.world, &other), 429, "in another order it is the same limit");
+    let mut fresh = with(true);
+    fresh["resources"][0]["limits"] = json!([{ "requests": 1, "seconds": 60, "by": ["subject"] }]);
+    let fresh = kv.activated(&fresh, 2);
+    assert_eq!(call(&kv.world, &fresh), 200, "what another limit counted is not this one's");
 
     let moved = document_with(json!({ "issuers": [{ "name": "idp", "issuer": "https://login.example",
         "jwks_uri": "https://elsewhere.example/keys" }] }));

@@ -1,7 +1,7 @@
 // `npx portcullis doctor URL`: would clients find their way in? A table of clients and steps, and for each thing that is wrong
 // the reason and the cure.
 import { styleText } from "node:util";
-import { fail } from "../../lib/run.mjs";
+import { fail, plain } from "../../lib/run.mjs";
 import { printJson, readOptions, text } from "../options.mjs";
 import { CLIENTS, STEPS } from "./clients.mjs";
 import { walk } from "./walk.mjs";
@@ -44,6 +44,7 @@ export function verdicts(findings) {
   });
 }
 
+const line = (text) => plain(text, { oneLine: true });
 const paint = (style, text) => styleText(style, text, { stream: process.stdout });
 const SIGNS = { ok: ["green", "✓"], warning: ["yellow", "!"], error: ["red", "✗"] };
 
@@ -67,7 +68,7 @@ export async function doctor(args) {
   if (values["token-from"] && !token) fail(`the environment variable ${values["token-from"]} is not set`, 2);
 
   const progress = process.stderr.isTTY && !values.json;
-  const onStep = (what) => progress && process.stderr.write(`\r\u001b[K  looking at ${what} …`);
+  const onStep = (what) => progress && process.stderr.write(`\r\u001b[K  looking at ${line(what)} …`);
   const { findings, facts } = await walk(url, { token, webOrigin: values.page, onStep });
   if (progress) process.stderr.write("\r\u001b[K");
   const rows = verdicts(findings);
@@ -75,10 +76,10 @@ export async function doctor(args) {
   if (values.json) {
     printJson({ url, facts, findings, clients: rows });
   } else {
-    process.stdout.write(`\n  ${paint("bold", url)}\n\n${table(rows)}\n\n`);
+    process.stdout.write(`\n  ${paint("bold", plain(url, { oneLine: true }))}\n\n${table(rows)}\n\n`);
     for (const { level, id, what, cure } of findings) {
       const [style, sign] = SIGNS[level];
-      process.stdout.write(`  ${paint(style, `${sign} ${what}`)}  (${id})\n      ${cure}\n`);
+      process.stdout.write(`  ${paint(style, `${sign} ${line(what)}`)}  (${id})\n      ${line(cure)}\n`);
     }
     const end =
       failing.length === 0

@@ -15,6 +15,8 @@ export async function reach({ url, error, warn, facts }) {
       `${url} is plain HTTP`,
       "serve it over https: clients refuse anything else but loopback",
     );
+    // Whatever is sent there anybody on the way can read.
+    facts.unprotected = true;
   }
   if (target.hash || target.username) {
     error(
@@ -128,14 +130,14 @@ export async function reach({ url, error, warn, facts }) {
 /** Whether redirects lead back to where they began, or on without end. */
 async function circles(from, to) {
   const seen = new Set([from]);
-  let next = to && new URL(to, from).href;
+  let next = to && URL.parse(to, from)?.href;
   for (let hop = 0; next && hop < 10; hop += 1) {
     if (seen.has(next)) return true;
     seen.add(next);
     const answer = await ask(next, { method: "POST", headers: FIELDS, body: "{}" });
     const location = answer.headers?.get("location");
     if (!(answer.status >= 300 && answer.status < 400) || !location) return false;
-    next = new URL(location, next).href;
+    next = URL.parse(location, next)?.href;
   }
   return next !== undefined;
 }

@@ -58,3 +58,31 @@ export const isProtected = (text) => {
 };
 
 export const show = (text) => JSON.stringify(text);
+
+/** Members of metadata that are lists of words; those that end like URLs, or are names, are one. */
+const LISTS =
+  /^(authorization_servers|bearer_methods_supported|scopes_supported|(response_types|response_modes|grant_types|code_challenge_methods|token_endpoint_auth_methods|\w+_alg_values)_supported)$/;
+const WORDS =
+  /^(resource|issuer|jwks_uri|resource_(name|documentation|policy_uri|tos_uri)|\w+_(endpoint|uri))$/;
+
+/** A document with what is of another kind than it must be said, and taken out: clients that read it strictly stop there. */
+export function shaped(document, place, step, error) {
+  const tell = (what) =>
+    error(
+      "metadata-form",
+      step,
+      `${place}: ${what}`,
+      "send what RFC 8414 and RFC 9728 say: clients refuse the document",
+    );
+  if (document === null || typeof document !== "object" || Array.isArray(document)) {
+    tell("it is no JSON object");
+    return {};
+  }
+  const isList = (value) => Array.isArray(value) && value.every((item) => typeof item === "string");
+  const fits = ([name, value]) => {
+    if (LISTS.test(name)) return isList(value) || tell(`${name} is no array of strings`);
+    if (WORDS.test(name)) return typeof value === "string" || tell(`${name} is no string`);
+    return true;
+  };
+  return Object.fromEntries(Object.entries(document).filter((member) => fits(member) === true));
+}

@@ -1,6 +1,6 @@
 // The metadata of the resource.
 import { ask, isJson } from "./http.mjs";
-import { isProtected, isUrl, show, wellKnown } from "./requests.mjs";
+import { isProtected, isUrl, shaped, show, wellKnown } from "./requests.mjs";
 
 /** The metadata of the resource (RFC 9728): the issuers that it names. */
 export async function resource({ url, error, warn, facts }) {
@@ -54,7 +54,7 @@ export async function resource({ url, error, warn, facts }) {
       "send Access-Control-Allow-Origin: * with it",
     );
   }
-  const metadata = answer.json;
+  const metadata = shaped(answer.json, answer.url, "resource", error);
   if (metadata.resource !== url) {
     const slash = metadata.resource?.replace(/\/$/, "") === url.replace(/\/$/, "");
     if (slash) {

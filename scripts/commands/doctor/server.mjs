@@ -1,6 +1,6 @@
 // The metadata of an authorization server, and whether it holds what it says.
 import { ask, isJson } from "./http.mjs";
-import { isProtected, issuerPlaces, isUrl, LEGACY, show } from "./requests.mjs";
+import { isProtected, issuerPlaces, isUrl, LEGACY, shaped, show } from "./requests.mjs";
 
 const RSA_BITS = 2048;
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
@@ -14,9 +14,9 @@ export async function server(state, issuer) {
     answers.push(
       await ask(place, { headers: { accept: "application/json", "mcp-protocol-version": LEGACY } }),
     );
-  const good = answers.filter(
-    (answer) => !answer.failed && answer.status === 200 && answer.json?.issuer !== undefined,
-  );
+  const good = answers
+    .filter((answer) => !answer.failed && answer.status === 200 && answer.json?.issuer !== undefined)
+    .map((answer) => ({ ...answer, json: shaped(answer.json, answer.url, "server", error) }));
   if (good.length === 0) {
     const why = answers.map((answer) => `${answer.url}: ${answer.failed?.words ?? answer.status}`).join("; ");
     error(
@@ -163,7 +163,17 @@ async function keys({ error, warn }, metadata) {
     );
     return;
   }
-  const signing = set.filter(({ use }) => use === undefined || use === "sig");
+  const isKey = (key) => key !== null && typeof key === "object" && typeof key.kty === "string";
+  if (!set.every(isKey) || set.some(({ n }) => n !== undefined && typeof n !== "string")) {
+    error(
+      "key-form",
+      "keys",
+      `${metadata.jwks_uri} has keys that are none`,
+      "each must be a JWK (RFC 7517): an object with kty, and text in its members",
+    );
+  }
+  const keys = set.filter((key) => isKey(key) && (key.n === undefined || typeof key.n === "string"));
+  const signing = keys.filter(({ use }) => use === undefined || use === "sig");
   if (signing.length === 0) {
     error(
       "no-keys",

@@ -16,9 +16,20 @@ export async function walk(url, { token, webOrigin, onStep = () => {} } = {}) {
   const warn = note("warning");
   const state = { url, token, webOrigin, error, warn, facts };
 
+  try {
+    await steps(state, onStep);
+  } catch (cause) {
+    // What nobody foresaw is the endpoint's doing all the same, and no reason to keep the rest.
+    const what = `what it answers cannot be read: ${cause.message}`;
+    error("unreadable", "reach", what, "look at its answers by hand; a client may stop there, too");
+  }
+  return { findings, facts };
+}
+
+async function steps(state, onStep) {
   onStep("the first request");
   const first = await reach(state);
-  if (first === undefined) return { findings, facts };
+  if (first === undefined) return;
   onStep("the challenge");
   await challenge(state, first);
   onStep("the resource's metadata");
@@ -30,9 +41,8 @@ export async function walk(url, { token, webOrigin, onStep = () => {} } = {}) {
   onStep("both eras, and requests of pages");
   await probes(state);
   await browser(state);
-  if (token !== undefined) {
+  if (state.token !== undefined && !state.facts.unprotected) {
     onStep("calls with your token");
     await call(state);
   }
-  return { findings, facts };
 }

@@ -80,7 +80,7 @@ pub(crate) struct Source {
 ///
 /// And rules that can never match, in whole or in part; scopes that unlock nothing; the size against the limit of a
 /// Worker's variable; and with --list what no rule is about (`npx portcullis check --origin URL` asks a server that
-/// runs, with --origin-header "Name: value"). Ends with 1 where there is a finding, with 2 where the
+/// runs, with the field that the environment variable of --origin-header-from holds). Ends with 1 where there is a finding, with 2 where the
 /// configuration has a mistake.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {

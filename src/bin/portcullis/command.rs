@@ -7,11 +7,21 @@ use clap::{CommandFactory as _, Parser as _};
 use serde_json::json;
 
 use crate::arguments::{Arguments, Command};
-use crate::outcome::Unusable;
+use crate::outcome::{Unusable, plain};
 use crate::{check, document, explain, replay};
 
 pub(crate) fn run() -> ExitCode {
-    let (outcome, as_json) = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            if error.use_stderr() && std::env::args().any(|word| word == "--json") {
+                println!("{:#}", json!({ "error": error.to_string().trim_end() }));
+                return ExitCode::from(2);
+            }
+            error.exit()
+        }
+    };
+    let (outcome, as_json) = match arguments.command {
         Command::Check(arguments) => (check::check(&arguments), arguments.source.json),
         Command::Explain(arguments) => (explain::explain(&arguments), arguments.source.json),
         Command::Replay(arguments) => (replay::replay(&arguments), arguments.source.json),
@@ -39,7 +49,7 @@ pub(crate) fn run() -> ExitCode {
             if as_json {
                 println!("{:#}", report.json);
             } else {
-                print!("{}", report.text);
+                print!("{}", plain(&report.text));
             }
             if report.good { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
@@ -47,7 +57,7 @@ pub(crate) fn run() -> ExitCode {
             if as_json {
                 println!("{:#}", unusable.json.unwrap_or_else(|| json!({ "error": unusable.why })));
             } else {
-                eprintln!("portcullis: {}", unusable.why.trim_end());
+                eprintln!("portcullis: {}", plain(unusable.why.trim_end()));
             }
             ExitCode::from(2)
         }

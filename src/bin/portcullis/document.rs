@@ -17,6 +17,7 @@ pub(crate) struct File {
     text: String,
     /// The names of tables above the document.
     below: Vec<String>,
+    json: bool,
     /// It is the document alone, and so no Worker's variable.
     pub(crate) alone: bool,
     pub(crate) document: Value,
@@ -30,19 +31,26 @@ impl File {
         let is_json = name.rsplit('.').next().is_some_and(|end| end.eq_ignore_ascii_case("json"))
             || text.trim_start().starts_with('{');
         if is_json {
-            let document = strict_json::parse(text.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
-            return Ok(Self { name, text, below: Vec::new(), alone: true, document });
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+            let mut document = strict_json::parse(text.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
+            // A wrangler.json is one like wrangler.toml.
+            let below = if document.get("vars").is_some() || document.get("env").is_some() {
+                places(source.env.as_deref())
+            } else {
+                Vec::new()
+            };
+            for step in &below {
+                document = document.get_mut(step).map(Value::take).ok_or_else(|| missing(&name, &below))?;
+            }
+            return Ok(Self { name, text, alone: below.is_empty(), json: true, below, document });
         }
         let table: toml::Table = text.parse().map_err(|error| format!("{name}: {error}"))?;
-        let below: Vec<String> = match &source.env {
-            Some(env) => ["env", env, "vars", "PORTCULLIS"].map(str::to_owned).to_vec(),
-            None => ["vars", "PORTCULLIS"].map(str::to_owned).to_vec(),
-        };
+        let below = places(source.env.as_deref());
         let (first, rest) = below.split_first().ok_or("no place")?;
         let found = rest.iter().try_fold(table.get(first), |value, name| Some(value?.get(name))).flatten();
-        let found = found.ok_or_else(|| format!("{name} has no [{}]", below.join(".")))?;
+        let found = found.ok_or_else(|| missing(&name, &below))?;
         let document = serde_json::to_value(found).map_err(|error| format!("{name}: {error}"))?;
-        Ok(Self { name, text, below, alone: false, document })
+        Ok(Self { name, text, below, json: false, alone: false, document })
     }
 
     /// The configuration, which is here.
@@ -60,7 +68,7 @@ impl File {
     /// Every mistake with its line.
     fn mistaken(&self, mistakes: &Mistakes) -> Unusable {
         let below: Vec<&str> = self.below.iter().map(String::as_str).collect();
-        let lines = if self.alone { Lines::of_json(&self.text) } else { Lines::of_toml(&self.text, &below) };
+        let lines = if self.json { Lines::of_json(&self.text, &below) } else { Lines::of_toml(&self.text, &below) };
         let mut found: Vec<_> = mistakes
             .lines()
             .iter()
@@ -89,6 +97,19 @@ impl File {
     }
 }
 
+/// The names of the tables above the document.
+fn places(env: Option<&str>) -> Vec<String> {
+    let names = match env {
+        Some(env) => vec!["env", env, "vars", "PORTCULLIS"],
+        None => vec!["vars", "PORTCULLIS"],
+    };
+    names.into_iter().map(str::to_owned).collect()
+}
+
+fn missing(name: &str, below: &[String]) -> String {
+    format!("{name} has no [{}]", below.join("."))
+}
+
 /// The configuration that commands about rules work with. Their JSON is about something else than mistakes.
 pub(crate) fn config(source: &Source) -> Result<Config, Unusable> {
     File::read(source)?.config().map_err(|unusable| Unusable { json: None, ..unusable })
@@ -97,9 +118,11 @@ pub(crate) fn config(source: &Source) -> Result<Config, Unusable> {
 /// The document as `push` puts it into KV.
 pub(crate) fn print(source: &Source) -> Result<Report, Unusable> {
     let file = File::read(source)?;
-    file.config()?;
+    let config = file.config()?;
     let text = file.document.to_string();
-    let json = json!({ "version": version(text.as_bytes()), "document": text });
+    let bindings: Vec<Value> =
+        config.bindings().into_iter().map(|(name, _, at)| json!({ "name": name, "at": at })).collect();
+    let json = json!({ "version": version(text.as_bytes()), "document": text, "bindings": bindings });
     Ok(Report { text, json, good: true })
 }
 

@@ -32,18 +32,13 @@ impl<'a> Lines<'a> {
     pub(crate) fn of_toml(text: &'a str, below: &[&str]) -> Option<Self> {
         let table = DeTable::parse(text).ok()?;
         let at = table.span();
-        let mut root = toml_table(table.into_inner(), at);
-        for name in below {
-            let Inner::Members(members) = root.inner else { return None };
-            root = members.into_iter().find(|(known, _, _)| known == name)?.2;
-        }
-        Some(Self { text, root })
+        Some(Self { text, root: under(toml_table(table.into_inner(), at), below)? })
     }
 
-    /// Of JSON.
-    pub(crate) fn of_json(text: &'a str) -> Option<Self> {
+    /// Of JSON, likewise.
+    pub(crate) fn of_json(text: &'a str, below: &[&str]) -> Option<Self> {
         let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()).ok()?;
-        Some(Self { text, root: json(parsed.value?) })
+        Some(Self { text, root: under(json(parsed.value?), below)? })
     }
 
     /// The line and column, from 1, of what a mistake's path names, or of what it should be in.
@@ -77,6 +72,14 @@ impl<'a> Lines<'a> {
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
         (line, column)
     }
+}
+
+fn under<'a>(mut root: Node<'a>, below: &[&str]) -> Option<Node<'a>> {
+    for name in below {
+        let Inner::Members(members) = root.inner else { return None };
+        root = members.into_iter().find(|(known, _, _)| known == name)?.2;
+    }
+    Some(root)
 }
 
 fn toml_table(table: DeTable<'_>, at: Range<usize>) -> Node<'_> {

@@ -33,3 +33,17 @@ impl From<&str> for Unusable {
         Self::new(why)
     }
 }
+
+/// Text of others as a terminal may have it: what would move its cursor, colour it or turn its lines around is shown.
+pub(crate) fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        let moves = character.is_control() && !matches!(character, '\n' | '\t');
+        if moves || portcullis::page::is_invisible(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}

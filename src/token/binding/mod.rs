@@ -102,6 +102,6 @@ fn prove(
     }
     Ok(match proof.signature(signature).map_err(Rejection::Proof)? {
         Some(check) => Binding::NeedSignature(check),
-        None => Binding::NeedSingleUse(proof.single_use(subject, config.dpop.window)),
+        None => Binding::NeedSingleUse(proof.single_use(subject)),
     })
 }

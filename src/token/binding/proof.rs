@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::TokenType;
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
-use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES};
+use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES, PROOF_WINDOW};
 use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 use crate::token::untrusted::UntrustedToken;
@@ -169,16 +169,17 @@ impl Proof {
         SignatureCheck::of(&self.jws, &self.key, self.algorithm).map(Some).map_err(|_| ProofError::Signature)
     }
 
-    /// What it may be used for once: the digest of key and `jti`, and the second after which it is too old anyway.
+    /// What it may be used for once: the digest of key and `jti`, and the second after which it is too old under any
+    /// configuration: a window that is widened later must not make it good again.
     #[must_use]
-    pub fn single_use(&self, subject: &Subject, window: u64) -> SingleUse {
+    pub fn single_use(&self, subject: &Subject) -> SingleUse {
         let jkt = self.key.thumbprint();
         let mut hash = Sha256::new();
         hash.update(jkt);
         hash.update([0]);
         hash.update(&self.jti);
         let owner = Sha256::digest(format!("{}\0{}", subject.issuer, subject.subject)).into();
-        SingleUse { jkt: jkt.to_owned(), owner, id: hash.finalize().into(), until: self.issued_at + window + 1 }
+        SingleUse { jkt: jkt.to_owned(), owner, id: hash.finalize().into(), until: self.issued_at + PROOF_WINDOW + 1 }
     }
 }
 
