@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::{JwsAlgorithm, VerificationKey};
 use portcullis::time::UnixMillis;
+use portcullis::token::authenticate::Compiled;
 use portcullis::token::binding::nonce::NonceKey;
 use portcullis::token::binding::proof::SingleUse;
 use portcullis::token::binding::replay::{ReplayMemory, Use};
@@ -82,13 +83,21 @@ impl Proof {
     }
 }
 
-fn gate(requirement: &str, dpop: Value) -> Rc<Gateway> {
+fn document_of(requirement: &str, dpop: Value) -> Value {
     let mut document = document_with(json!({}));
     document["resources"][0]["dpop"] = json!(requirement);
     if !dpop.is_null() {
         document["dpop"] = dpop;
     }
-    open_with(document, &TestSecrets(vec![("NONCES", "0123456789abcdef0123456789abcdef".to_owned())])).expect("right")
+    document
+}
+
+fn gate(requirement: &str, dpop: Value) -> Rc<Gateway> {
+    open_with(
+        document_of(requirement, dpop),
+        &TestSecrets(vec![("NONCES", "0123456789abcdef0123456789abcdef".to_owned())]),
+    )
+    .expect("right")
 }
 
 fn call(world: &World, gateway: &Rc<Gateway>, token: &str, proof: &str) -> Reply {
@@ -207,6 +216,21 @@ fn a_proof_is_used_once() {
     world.pass(2);
     assert_eq!(call(&world, &gateway, &token, &proof).status, 401);
     assert_eq!(reason(&world), "proof_expired");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_window_that_is_widened_makes_no_used_proof_good_again() {
+    let token = bound();
+    let proof = Proof::new(&token, "once").sign();
+    let (world, narrow) = (World::new(), gate("required", json!({ "window_seconds": 5 })));
+    assert_eq!(call(&world, &narrow, &token, &proof).status, 200);
+    world.pass(31);
+    assert_eq!(call(&world, &narrow, &token, &proof).status, 401);
+    assert_eq!(reason(&world), "proof_expired");
+    let wide = document_of("required", json!({ "window_seconds": 300 }));
+    let wide = narrow.after(wide, &TestSecrets::default(), Compiled::default()).expect("right");
+    assert_eq!(call(&world, &Rc::new(wide), &token, &proof).status, 401);
+    assert_eq!(reason(&world), "proof_replayed");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
