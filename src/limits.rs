@@ -366,3 +366,6 @@ pub const CACHED_LIST_SECONDS: u64 = 24 * 60 * 60;
 
 /// Seconds that a list that was not public is not looked for in the cache of the place.
 pub const UNCACHED_LIST_SECONDS: u64 = 10;
+
+/// Most bytes of one data point's blobs: Analytics Engine takes 16 KB.
+pub const DATA_POINT_BYTES: usize = 15 * 1024;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
-use crate::limits::LOG_VALUE_CHARS;
+use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
 use crate::observe::trail::Trail;
 use crate::policy::Record;
 use crate::policy::decide::Verdict;
@@ -35,6 +35,19 @@ pub struct DecisionLine {
     pub name: String,
     /// The pseudonym of the subject.
     pub subject: String,
+}
+
+impl DecisionLine {
+    /// The blobs of a data point, and whether all is in them: a line may be larger than Analytics Engine takes, and the
+    /// rest of it still counts.
+    #[must_use]
+    pub fn blobs(&self) -> ([String; 8], bool) {
+        let rest = [&self.resource, &self.method, &self.name, &self.by, &self.subject];
+        let whole = rest.iter().map(|part| part.len()).sum::<usize>() + self.json.len() <= DATA_POINT_BYTES;
+        let json = if whole { self.json.clone() } else { String::new() };
+        let [resource, method, name, by, subject] = rest.map(String::clone);
+        ([VERSION.to_string(), resource, method, name, self.verdict.to_owned(), by, subject, json], whole)
+    }
 }
 
 #[derive(Serialize)]

@@ -28,7 +28,7 @@ use crate::limits::{
     PROVIDER_TIMEOUT, RECORD_MILLISECONDS, STORE_MILLISECONDS,
 };
 use crate::mcp::list_filter::Unfit;
-use crate::observe::decision::{DecisionLine, VERSION as DECISION_VERSION};
+use crate::observe::decision::DecisionLine;
 use crate::observe::event::gateway_line;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
@@ -303,20 +303,13 @@ impl EventSink for Workers {
         }
         let missing = |why: &str| self.line(&gateway_line("error", "decision_not_recorded", why, self.now()));
         if let Some(name) = &log.analytics_engine {
-            // The first is the index that data is sampled by; the second the version of their order.
-            let version = DECISION_VERSION.to_string();
-            let parts: [&str; 9] = [
-                decision.subject.as_str(),
-                version.as_str(),
-                decision.resource.as_str(),
-                decision.method.as_str(),
-                decision.name.as_str(),
-                decision.verdict,
-                decision.by.as_str(),
-                decision.subject.as_str(),
-                decision.json.as_str(),
-            ];
-            let blobs: Array = parts.into_iter().map(JsValue::from_str).collect();
+            // The first is the index that data is sampled by.
+            let (parts, whole) = decision.blobs();
+            let parts = std::iter::once(decision.subject.as_str()).chain(parts.iter().map(String::as_str));
+            let blobs: Array = parts.map(JsValue::from_str).collect();
+            if !whole {
+                missing("the line is too large for a data point, which has the rest");
+            }
             if let Err(why) = self.write_data_point(name, &blobs, &[]) {
                 missing(&why);
             }

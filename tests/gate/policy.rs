@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
-use portcullis::observe::decision::follows;
+use portcullis::observe::decision::{DecisionLine, follows};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -575,4 +575,24 @@ fn hidden_names_in_batches_and_on_other_streams() {
         .origin_body(b"data: {\"id\":1,\"error\":{\"message\":\"no drop_portcullis-hidden-7461626c65- here\"}}\n\n", 5);
     let reply = world.call(&gateway, Request::get("/mcp").bearer(&token(&Claims::good())));
     assert_eq!(reply.body, "data: {\"id\":1,\"error\":{\"message\":\"no drop_table here\"}}\n\n");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_line_that_is_too_large_for_a_data_point_is_left_out_of_it() {
+    let line = |bytes: usize| DecisionLine {
+        json: "x".repeat(bytes),
+        verdict: "allow",
+        by: "rule-1".to_owned(),
+        resource: "/mcp".to_owned(),
+        method: "tools/call".to_owned(),
+        name: "add".to_owned(),
+        subject: "0123456789abcdef".to_owned(),
+    };
+    let (blobs, whole) = line(1_000).blobs();
+    assert!(whole);
+    assert_eq!(blobs[..7], ["1", "/mcp", "tools/call", "add", "allow", "rule-1", "0123456789abcdef"]);
+    assert_eq!(blobs[7].len(), 1_000);
+    let (blobs, whole) = line(15 * 1024).blobs();
+    assert!(!whole && blobs[7].is_empty());
+    assert!(blobs.iter().map(String::len).sum::<usize>() < 15 * 1024);
 }
