@@ -26,6 +26,15 @@ function take(args, name) {
   return values;
 }
 
+/** What most often is behind an error, and the error. */
+function inWords(error) {
+  if (error.message.endsWith("fetch failed"))
+    return `nothing listens there, or not for HTTP; is the server running? (${error.message})`;
+  if (/not found|\b404\b/i.test(error.message))
+    return `it has no MCP endpoint at that path (${error.message})`;
+  return error.message;
+}
+
 /** Everything that a server lists, page by page. */
 async function lists(url, headers) {
   const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
@@ -79,7 +88,7 @@ export async function check(given) {
       const file = join(folder, `list-${at}.json`);
       const found = await lists(url, headers).catch((error) => {
         rmSync(folder, { recursive: true, force: true });
-        return fail(`${url} could not be asked: ${error.message}`, UNUSABLE);
+        return fail(`${url} could not be asked: ${inWords(error)}`, UNUSABLE);
       });
       writeFileSync(file, JSON.stringify(found));
       args.push("--list", file);

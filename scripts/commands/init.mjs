@@ -227,6 +227,9 @@ export async function init(args) {
   }
   if (found.issuer !== asked)
     say(`the provider calls itself ${found.issuer}: that is what tokens will say, and what is written`);
+  if (publicUrl.startsWith("https:"))
+    for (const url of [origin, found.issuer].filter((url) => url.startsWith("http:")))
+      say(`beware: ${url} is for this machine alone; a gateway at ${publicUrl} takes https`, process.stderr);
   const server = values["authorization-server"];
   const written = table({ publicUrl, origin, ...found, path, scopes, server });
   if (values.print) return values.json ? printJson({ table: written }) : process.stdout.write(written);

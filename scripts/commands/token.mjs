@@ -218,7 +218,7 @@ export async function token(args) {
   const { values } = readOptions(args, USAGE, { from: text, resource: text, config: text, env: text });
   const token = readToken(values)
     .trim()
-    .replace(/^Bearer\s+/i, "");
+    .replace(/^(Authorization:\s*)?(Bearer|DPoP)\s+/i, "");
   if (token === "" || /[^\x21-\x7e]/.test(token))
     fail("that is no token: it is empty, or has spaces or control characters", UNUSABLE);
   const document = await documentOf({ config: values.config && resolve(values.config), env: values.env });

@@ -148,7 +148,11 @@ async function start() {
       : { endpoint: `${idp.issuer}/token`, machine: idp.machine };
     const token = await keepToken({ ...from, resource: url, scope: scopes.join(" ") });
     tokenFile = token.file;
-    await rehearse(url, token.first, sample(ours)).catch((error) => say(`beware: ${error.message}`));
+    await rehearse(url, token.first, sample(ours)).catch((error) =>
+      say(
+        `beware: ${error.message}\n  The server behind is to be at ${behind ?? service}: is it running, and is that its path?`,
+      ),
+    );
   }
   process.stdout.write(
     hints({

@@ -128,7 +128,7 @@ tools = [${tools}]
     ["an option that there is not", ["--confg", "x"], /unexpected argument '--confg'/],
     ["a folder", ["--config", tmpdir()], /Is a directory/],
     ["an environment that is not there", ["--env", "staging"], /has no \[env\.staging\.vars\.PORTCULLIS\]/],
-    ["a server that does not answer", ["--origin", "http://127.0.0.1:9/mcp"], /could not be asked/],
+    ["a server that does not answer", ["--origin", "http://127.0.0.1:1022/mcp"], /is the server running\?/],
   ])
     test(`${what} is said, and ends with 2`, async () => {
       const { code, stderr } = await portcullis(["check", ...args]);
@@ -343,6 +343,13 @@ describe("token", PATIENCE, () => {
     return answer;
   };
   const audience = "http://localhost:8787/mcp";
+
+  test("one as a field of a request has it", async () => {
+    const token = await idp.token(audience);
+    rememberSecret(token);
+    const input = `Authorization: Bearer ${token}\n`;
+    assert.equal((await portcullis(["token", "--config", config], { input })).code, 0);
+  });
 
   test("one that is good", async () => {
     const { code, stdout } = await ask(await idp.token(audience));

@@ -136,7 +136,7 @@ test("a secret that is no key is not in the log", async () => {
   const gateway = await startGateway({ config, secrets: { KEY: secret } });
   try {
     await assertClosed(gateway, [
-      "identity_assertion.key_secrets: [the] secret must be a private JWK as JSON; it is not JSON (line 1, column 1)",
+      "identity_assertion.key_secrets[0]: the secret must be a private JWK as JSON; it is not JSON (line 1, column 1)",
     ]);
     assert.ok(!gateway.logs.some((line) => line.includes(secret.slice(0, 12))));
   } finally {

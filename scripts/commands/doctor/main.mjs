@@ -87,7 +87,9 @@ export async function doctor(args) {
         : `${failing.join(", ")}: would fail`;
     process.stdout.write(`${findings.length > 0 ? "\n" : ""}  ${end}\n`);
     if (!token)
-      process.stdout.write("  What comes after the login was not looked at: --token-from names a token.\n");
+      process.stdout.write(
+        "  What comes after the login was not looked at: --token-from names an environment variable that has a token.\n",
+      );
   }
   process.exitCode = failing.length > 0 ? 1 : 0;
 }
