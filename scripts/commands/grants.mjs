@@ -1,6 +1,7 @@
 // `portcullis grants`: what an administrator of the authorization server does about somebody's grants, over its admin
 // endpoint. The secret comes from the environment: arguments can be seen by others.
 import { fail } from "../lib/run.mjs";
+import { LOCAL } from "./doctor/requests.mjs";
 import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
 const USAGE = `PORTCULLIS_ADMIN_SECRET=… portcullis grants ACTION --issuer URL
@@ -24,7 +25,7 @@ export async function grants(args) {
   const wants = { show: "subject", end: "grant", delete: "subject" }[action];
   if (wants === undefined) fail(`the action must be show, end or delete\n\n${USAGE}`, UNUSABLE);
   const issuer = URL.parse(values.issuer ?? "");
-  const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(issuer?.hostname ?? "");
+  const local = LOCAL.test(issuer?.hostname ?? "");
   // The secret goes there.
   if (issuer?.protocol !== "https:" && !(issuer?.protocol === "http:" && local))
     fail(`--issuer must be an https URL\n\n${USAGE}`, UNUSABLE);

@@ -7,7 +7,7 @@ import { parse, stringify } from "smol-toml";
 import { fail, say } from "../lib/run.mjs";
 import { root } from "../lib/tools.mjs";
 import { ask } from "./doctor/http.mjs";
-import { isUrl } from "./doctor/requests.mjs";
+import { isUrl, LOCAL } from "./doctor/requests.mjs";
 import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
 const USAGE = `portcullis init [--public-url URL] [--origin URL] [--provider ISSUER] [--path /mcp] [--scopes "S S"]
@@ -185,7 +185,7 @@ function checkUrl(name, value, { path = true } = {}) {
   const url = URL.parse(value);
   if (!["http:", "https:"].includes(url?.protocol))
     refuse(`--${name} must be an http or https URL, got ${quoted(value)}`);
-  const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+  const local = LOCAL.test(url.hostname);
   if (url.protocol === "http:" && !local)
     refuse(`--${name} must be https, except on this machine, got ${quoted(value)}`);
   if (!path && (url.pathname !== "/" || url.search))

@@ -27,7 +27,6 @@ const ROLLBACK = `portcullis rollback [--to VERSION | --list] [--env NAME] [--lo
 `;
 /** Versions that are kept. */
 const KEPT = 20;
-const STORED_BYTES = 1024 * 1024;
 
 const options = { env: text, config: text, local: { type: "boolean", default: false }, "persist-to": text };
 
@@ -162,16 +161,10 @@ export async function push(args) {
         .join("\n"),
       UNUSABLE,
     );
-  const bytes = Buffer.byteLength(document);
-  if (bytes > STORED_BYTES)
-    fail(`${file} has ${bytes} bytes; a gateway reads up to ${STORED_BYTES}`, UNUSABLE);
-  const checked = await native(
-    ["check", "--json", "--config", resolve(file), ...(values.env ? ["--env", values.env] : [])],
-    {
-      quiet: true,
-    },
-  );
-  const { findings = [] } = JSON.parse(checked.stdout || "{}");
+  // As it will be in KV, which has another limit than a variable.
+  const checked = await native(["check", "--json", "--config", "-"], { quiet: true, input: document });
+  const { findings, bytes, limit } = JSON.parse(checked.stdout);
+  if (bytes > limit) fail(`${file} has ${bytes} bytes; a gateway reads up to ${limit}`, UNUSABLE);
   for (const { resource, finding } of findings) say(`${resource ?? file}: ${finding}`, process.stderr);
 
   const kv = store(place, values);

@@ -192,15 +192,14 @@ async function tryAt(gate, { token, document, resource, decoded, lines }) {
     parsed(lines).findLast(({ event, resource: path }) => event === "request" && path === resource.path) ??
     {};
   const { reason, detail, issuer, client, credential } = line;
+  const why = because(reason, decoded, document, resource);
   return {
     resource: resource.path,
     taken: answer.status === 200,
     status: answer.status,
     reason,
     ...(detail && { detail }),
-    ...(because(reason, decoded, document, resource) && {
-      because: because(reason, decoded, document, resource),
-    }),
+    ...(why && { because: why }),
     ...(issuer && { issuer }),
     ...(client && { client }),
     ...(credential && { credential }),

@@ -46,6 +46,23 @@ const GOOD = {
   ],
 };
 
+const TOOLS = Array.from({ length: 400 }, (_, at) => `"tool_number_${at}"`).join(", ");
+/** More than a variable holds. */
+const LARGE = `[vars.PORTCULLIS]
+public_url = "https://mcp.example.com"
+[[vars.PORTCULLIS.issuers]]
+name = "acme"
+issuer = "https://login.acme.example"
+[[vars.PORTCULLIS.resources]]
+path = "/mcp"
+origin = "https://tools.acme.example/mcp"
+issuers = ["acme"]
+scopes = ["mcp:tools"]
+[[vars.PORTCULLIS.resources.rules]]
+effect = "allow"
+tools = [${TOOLS}]
+`;
+
 describe("check", PATIENCE, () => {
   const WRONG = `
 name = "x"
@@ -103,22 +120,7 @@ rules = [
   });
 
   test("one that is too large for a variable", async () => {
-    const tools = Array.from({ length: 400 }, (_, at) => `"tool_number_${at}"`).join(", ");
-    const text = `[vars.PORTCULLIS]
-public_url = "https://mcp.example.com"
-[[vars.PORTCULLIS.issuers]]
-name = "acme"
-issuer = "https://login.acme.example"
-[[vars.PORTCULLIS.resources]]
-path = "/mcp"
-origin = "https://tools.acme.example/mcp"
-issuers = ["acme"]
-scopes = ["mcp:tools"]
-[[vars.PORTCULLIS.resources.rules]]
-effect = "allow"
-tools = [${tools}]
-`;
-    const { code, stdout } = await portcullis(["check", "--config", await file("large.toml", text)]);
+    const { code, stdout } = await portcullis(["check", "--config", await file("large.toml", LARGE)]);
     assert.equal(code, 1);
     assert.match(stdout, /^too large: \d+ of 5120 bytes; put it into KV: docs\/operations\.md$/m);
   });
@@ -487,6 +489,10 @@ unknown_field = "which wrangler warns of"
     assert.equal(third.code, 0, third.stderr);
     assert.equal(JSON.parse((await portcullis(["rollback", ...local()])).stdout).version, pushed[1].version);
     assert.equal(JSON.parse((await portcullis(["rollback", ...local()])).stdout).version, pushed[0].version);
+
+    const large = await portcullis(["push", await file("pushed.toml", LARGE), ...local()]);
+    assert.equal(large.code, 0, large.stdout);
+    assert.deepEqual(JSON.parse(large.stdout).findings, [], "in KV it is not too large");
 
     const unbound = { ...GOOD, resources: [{ ...GOOD.resources[0], origin: undefined, service: "TOOLS" }] };
     const lacking = await portcullis(["push", await file("unbound.json", unbound), ...local()]);
