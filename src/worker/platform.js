@@ -300,6 +300,15 @@ class Limit {
 }
 
 /**
+ * Does something where the caller of a request goes away, until what it gives is called. That must not be forgotten: what
+ * a listener holds outlives the request, and many collections of garbage, and with it every object of the platform's.
+ */
+function whenGone({ signal }, work) {
+  signal.addEventListener("abort", work);
+  return () => signal.removeEventListener("abort", work);
+}
+
+/**
  * One request on its way to the origin server, and the answer on its way back.
  *
  * A small body is complete before it is sent on: half a message never reaches the origin server, and a refusal can
@@ -327,10 +336,12 @@ export class Exchange {
    * cost every request what few need.
    */
   hold(work) {
-    this.#request.signal.addEventListener("abort", () => {
+    if (!(work instanceof Promise)) return;
+    const done = whenGone(this.#request, () => {
       this.#context.waitUntil(work);
       this.#leave?.();
     });
+    work.then(done, done);
   }
 
   /** Reads the whole body, and goes on with `reading`. */
@@ -513,8 +524,11 @@ export class Exchange {
     const { readable, writable } = new IdentityTransformStream();
     const way = { cancel, abandoned: false };
     const ended = pump(body, writable, idle, way);
-    // Whoever reads this may hold what it reads: the next write, which would notice, can be far.
-    if (cancel) this.#leave = () => way.stop("gone");
+    if (cancel) {
+      // Whoever reads this may hold what it reads: the next write, which would notice, can be far.
+      const done = whenGone(this.#request, () => way.stop("gone"));
+      ended.then(done);
+    }
     // Otherwise the platform is done with the request as soon as its answer begins, and nobody hears of how it ends.
     this.#context.waitUntil(ended);
     readable.abandon = () => {
