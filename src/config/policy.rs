@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -108,8 +109,7 @@ fn hash(raw: &Value, scopes: &ScopeHierarchy) -> String {
         "labels": part("labels"), "rules": part("rules"), "rules_mode": part("rules_mode"), "scopes": part("scopes"),
         "scope_includes": scopes.to_string(), "step_up_in_lists": part("step_up_in_lists"),
     });
-    let digest = Sha256::digest(said.to_string());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(said.to_string()).get(..16).map(hex).unwrap_or_default()
 }
 
 type Labels = BTreeMap<String, Vec<Pattern>>;

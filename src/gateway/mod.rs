@@ -315,7 +315,8 @@ impl Gateway {
     }
 
     fn authenticate(&self, request: ResourceRequest, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let pending = authenticate::begin(request, &self.config, &self.salt, trail, now)?;
+        let pending =
+            authenticate::begin(request, &self.config, (&self.salt, &mut self.memory.borrow_mut().cache), trail, now)?;
         self.proceed(pending, trail, now)
     }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
@@ -145,7 +146,7 @@ impl Gateway {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
-        mac.finalize().into_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        mac.finalize().into_bytes().get(..16).map(hex).unwrap_or_default()
     }
 
     fn count(&self, inspected: &Inspected, limit: &Limit, key: &str, now: UnixMillis) -> Result<(), Rejection> {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, Mistakes, Secrets, Stored};
@@ -140,5 +141,5 @@ impl StoredGateway {
 /// The version of a document: the beginning of its SHA-256.
 #[must_use]
 pub fn version(document: &[u8]) -> String {
-    Sha256::digest(document).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(document).get(..8).map(hex).unwrap_or_default()
 }

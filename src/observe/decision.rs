@@ -2,6 +2,7 @@
 //! rules, and bound by hash to the line before, so that a gap shows. No token, no argument and no name of a subject is
 //! in it.
 
+use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -110,7 +111,7 @@ impl Chain {
     #[must_use]
     pub fn begin(salt: &[u8; 32]) -> Self {
         let digest = Sha256::digest([b"portcullis decision run".as_slice(), salt].concat());
-        let run = hex(&digest, 8);
+        let run = digest.get(..8).map(hex).unwrap_or_default();
         Self { last: "0".repeat(64), run, seq: 0 }
     }
 
@@ -154,7 +155,7 @@ impl Chain {
             prev: &self.last,
         };
         let text = serde_json::to_string(&line).unwrap_or_default();
-        let hash = hex(&Sha256::digest(&text), 32);
+        let hash = hex(&Sha256::digest(&text));
         let json = sealed(&text, &hash);
         self.seq += 1;
         self.last = hash;
@@ -180,7 +181,7 @@ fn sealed(text: &str, hash: &str) -> String {
 pub fn follows(line: &str, last: Option<&str>) -> Option<String> {
     let (text, hash) = line.trim_end().strip_suffix("\"}")?.rsplit_once(",\"hash\":\"")?;
     let text = format!("{text}}}");
-    let fits = hex(&Sha256::digest(&text), 32) == hash;
+    let fits = hex(&Sha256::digest(&text)) == hash;
     let bound = last.is_none_or(|last| text.contains(&format!("\"prev\":\"{last}\"")));
     (fits && bound).then(|| hash.to_owned())
 }
@@ -196,9 +197,5 @@ fn keyed(text: &[u8], key: &[u8]) -> Option<String> {
     let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).ok()?;
     mac.update(b"arguments");
     mac.update(text);
-    Some(hex(&mac.finalize().into_bytes(), 16))
-}
-
-fn hex(bytes: &[u8], take: usize) -> String {
-    bytes.iter().take(take).map(|byte| format!("{byte:02x}")).collect()
+    mac.finalize().into_bytes().get(..16).map(hex)
 }

@@ -1,5 +1,7 @@
 //! Trace context (W3C Trace Context §3.2).
 
+use base16ct::lower::encode_string as hex;
+
 /// The trace that a request belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
@@ -14,7 +16,6 @@ impl Trace {
     /// bytes: a new trace id and our span id.
     #[must_use]
     pub fn of(traceparent: Option<&str>, random: &[u8; 24]) -> Self {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let (fresh, span) = random.split_at(16);
         let span = hex(span);
         match traceparent.and_then(parse) {

@@ -1,5 +1,6 @@
 //! What has become known of one request on its way: what its log line and its refusal are made from.
 
+use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
@@ -80,7 +81,7 @@ impl Trail {
         let (id, trace) = random.split_at(16);
         let trace = trace.try_into().unwrap_or([0; 24]);
         Self {
-            request_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            request_id: hex(id),
             trace: Trace::of(traceparent, &trace),
             begun: now,
             method,
@@ -146,5 +147,5 @@ pub fn pseudonym(subject: &Subject, key: &[u8]) -> Option<String> {
     mac.update(&[0]);
     mac.update(subject.subject.as_bytes());
     let digest = mac.finalize().into_bytes();
-    Some(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    digest.get(..8).map(hex)
 }

@@ -6,6 +6,7 @@
 //! that stands in holds the other, so that it is put back wherever the answer comes from: an old-era answer may come over
 //! another stream, of another isolate.
 
+use base16ct::lower::encode_string as hex;
 use serde_json::Value;
 
 use crate::policy::operation::Operation;
@@ -42,8 +43,10 @@ impl Decoy {
                     .is_some_and(|tail| Pattern::parse(after).map_or(tail.is_empty(), |it| it.matches(tail)))
         })?;
         let (inside, tail) = rest.split_at_checked(end)?;
-        let hex: String = inside.bytes().map(|byte| format!("{byte:02x}")).collect();
-        Some(Self { hidden: hidden.to_owned(), name: format!("{before}{MARK}{hex}{MARK_END}{tail}") })
+        Some(Self {
+            hidden: hidden.to_owned(),
+            name: format!("{before}{MARK}{}{MARK_END}{tail}", hex(inside.as_bytes())),
+        })
     }
 
     /// A body that is known to be strict, with each of `decoys` in place of what it stands in for.

@@ -60,6 +60,7 @@ pub struct Authenticating {
     request: ResourceRequest,
     credential: Credential,
     verifier: VerifierId,
+    choice: Digest,
     digest: Digest,
     signature: Option<GoodSignature>,
     answer: Option<Answered>,
@@ -96,7 +97,7 @@ impl Authenticating {
     /// The key id that a JWT names.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        self.credential.jws.as_ref().and_then(|jws| jws.kid())
+        self.credential.jws().ok()?.kid()
     }
 
     /// Takes the proof that a signature is good.
@@ -237,14 +238,14 @@ pub struct Known<'a> {
     pub now: UnixMillis,
 }
 
-/// Reads the credential of a request and finds what verifies it: see [`present`].
+/// Reads the credential of a request, and finds what verifies it: in memory, or by [`Credential::verifier`].
 ///
 /// # Errors
 /// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
 pub fn begin(
     request: ResourceRequest,
     config: &Config,
-    salt: &[u8; 32],
+    (salt, cache): (&[u8; 32], &mut TokenCache),
     trail: &mut Trail,
     now: UnixMillis,
 ) -> Result<Box<Authenticating>, Rejection> {
@@ -252,13 +253,20 @@ pub fn begin(
     if resource.dpop != crate::config::Requirement::Off {
         trail.dpop_nonce = config.dpop.nonce_key.as_ref().map(|key| key.issue(now));
     }
-    let (credential, verifier) = present(&request.admitted().head().fields, resource, config, trail)?;
+    let credential = present(&request.admitted().head().fields, resource, config, trail)?;
+    let fingerprint = credential.fingerprint(salt);
+    let choice = fingerprint.chosen_at(request.index());
+    let verifier = match cache.verifier(&choice) {
+        Some(verifier) => verifier,
+        None => credential.verifier(resource, config).map_err(Rejection::Token)?,
+    };
+    let digest = fingerprint.verified_by(verifier, request.index());
     trail.issuer = name(verifier, config);
-    let digest = credential.digest(verifier, request.index(), salt);
     Ok(Box::new(Authenticating {
         request,
         credential,
         verifier,
+        choice,
         digest,
         signature: None,
         answer: None,
@@ -391,6 +399,7 @@ fn recognize(
             let verified = Rc::new(*verified);
             if verified.usable_until > now {
                 cache.keep(pending.digest, Rc::clone(&verified));
+                cache.choose(pending.choice, pending.verifier);
             }
             Ok(Ok(verified))
         }

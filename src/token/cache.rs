@@ -7,9 +7,10 @@ use std::rc::Rc;
 use crate::limits::{INACTIVE_ENTRIES, VERIFIED_BYTES, VERIFIED_ENTRIES};
 use crate::rejection::TokenError;
 use crate::time::UnixMillis;
+use crate::token::credential::VerifierId;
 use crate::token::verified::VerifiedToken;
 
-/// The name of a credential: see [`Credential::digest`](crate::token::credential::Credential::digest).
+/// A name in memory: see [`Fingerprint`](crate::token::credential::Fingerprint).
 pub type Digest = [u8; 32];
 
 /// What a table needs beside its values, for each: name, hash and slack.
@@ -100,6 +101,8 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct TokenCache {
     verified: Generations<Rc<VerifiedToken>>,
+    /// Of those that were verified.
+    chosen: Generations<VerifierId>,
     /// Kept apart, so that strangers' guesses push nobody out.
     inactive: Generations<(TokenError, UnixMillis)>,
     counts: Counts,
@@ -109,6 +112,7 @@ impl Default for TokenCache {
     fn default() -> Self {
         Self {
             verified: Generations::new(VERIFIED_ENTRIES, VERIFIED_BYTES, |verified| verified.bytes()),
+            chosen: Generations::new(VERIFIED_ENTRIES, usize::MAX, |_| size_of::<VerifierId>()),
             inactive: Generations::new(INACTIVE_ENTRIES, usize::MAX, |_| size_of::<(TokenError, UnixMillis)>()),
             counts: Counts::default(),
         }
@@ -116,6 +120,16 @@ impl Default for TokenCache {
 }
 
 impl TokenCache {
+    /// The verifier of a credential that was good once, by the name of that choice: it depends on nothing that changes.
+    pub fn verifier(&mut self, choice: &Digest) -> Option<VerifierId> {
+        self.chosen.get(choice)
+    }
+
+    /// Keeps which verifier a credential is for.
+    pub fn choose(&mut self, choice: Digest, verifier: VerifierId) {
+        self.chosen.insert(choice, verifier);
+    }
+
     /// What is known of a credential that was good, and may still be used without asking.
     pub fn verified(&mut self, digest: &Digest, now: UnixMillis) -> Option<Rc<VerifiedToken>> {
         let known = self.verified.get(digest);

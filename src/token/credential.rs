@@ -1,6 +1,8 @@
 //! What the caller presents, and which verifier it is for: decided by what the credential is, never by trying one
 //! verifier after another.
 
+use std::cell::OnceCell;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, IntrospectedTokens, Requirement, Resource};
@@ -8,6 +10,7 @@ use crate::limits::TOKEN_BYTES;
 use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, parse_authorization};
 use crate::observe::trail::Trail;
 use crate::rejection::{Rejection, TokenError};
+use crate::token::cache::Digest;
 use crate::token::profile::Profile;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::head::Fields;
@@ -24,8 +27,17 @@ pub struct Credential {
     pub scheme: AuthScheme,
     /// Its text.
     pub token: BearerToken,
-    /// What it says, where it is a JWS.
-    pub jws: Option<Box<UntrustedToken>>,
+    place: Place,
+    /// What it says, where it is a JWS; read when somebody first asks.
+    jws: OnceCell<Result<Box<UntrustedToken>, TokenError>>,
+}
+
+/// Where in a request a credential is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Authorization,
+    ApiKey,
+    Access,
 }
 
 /// Which verifier a credential is for.
@@ -53,45 +65,101 @@ impl VerifierId {
 }
 
 impl Credential {
-    /// The name of this credential in memory: SHA-256 over a salt that no other isolate has, the verifier and the text;
-    /// and the resource, where the verifier is told of it and may answer accordingly.
+    fn new(scheme: AuthScheme, token: BearerToken, place: Place) -> Self {
+        Self { scheme, token, place, jws: OnceCell::new() }
+    }
+
+    /// What its names in memory are made of.
     #[must_use]
-    pub fn digest(&self, verifier: VerifierId, resource: usize, salt: &[u8; 32]) -> [u8; 32] {
-        let (kind, index, resource) = match verifier {
-            VerifierId::Jwt(index) => (0_u8, index, 0),
-            VerifierId::Introspection(index) => (1, index, 0),
-            VerifierId::ApiKeys(index) => (2, index, 0),
-            VerifierId::Custom(index) => (3, index, resource),
-        };
+    pub fn fingerprint(&self, salt: &[u8; 32]) -> Fingerprint {
         let mut hash = Sha256::new();
         hash.update(salt);
-        hash.update([kind]);
-        for index in [index, resource] {
-            hash.update(u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes());
-        }
         hash.update(self.token.expose());
-        hash.finalize().into()
+        Fingerprint { digest: hash.finalize().into(), place: self.place }
+    }
+
+    /// What it says, where it is a JWS.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn jws(&self) -> Result<&UntrustedToken, TokenError> {
+        let read = self.jws.get_or_init(|| UntrustedToken::parse(self.token.expose()).map(Box::new));
+        read.as_deref().map_err(Clone::clone)
+    }
+
+    /// Finds the verifier of a credential that is presented to `resource`.
+    ///
+    /// A token that begins with the prefix of an API key set, a verifier or an introspection of the resource is for that.
+    /// One that looks like a JWS is for the issuer that its `iss` names, where the resource has issuers of JWTs. Whatever
+    /// is left is for the one introspection or verifier without a prefix; but not what is plainly another resource's.
+    ///
+    /// # Errors
+    /// Why it is nobody's.
+    pub fn verifier(&self, resource: &Resource, config: &Config) -> Result<VerifierId, TokenError> {
+        match self.place {
+            Place::Authorization => choose(self, resource, config),
+            Place::ApiKey => {
+                let set = api_key_set(&self.token, resource, config).ok_or(TokenError::ApiKeyUnknown)?;
+                Ok(VerifierId::ApiKeys(set))
+            }
+            Place::Access => of_jws(self, resource, config),
+        }
     }
 }
 
-/// Finds the credential of a request for `resource`, and its verifier:
+/// SHA-256 over a salt that no other isolate has and the text of a credential.
+#[derive(Debug)]
+pub struct Fingerprint {
+    digest: Digest,
+    place: Place,
+}
+
+impl Fingerprint {
+    /// The name of what a verifier says of the credential; and at which resource, where the verifier is told of that and may
+    /// answer accordingly.
+    #[must_use]
+    pub fn verified_by(&self, verifier: VerifierId, resource: usize) -> Digest {
+        match verifier {
+            VerifierId::Jwt(index) => self.name(0, index, 0),
+            VerifierId::Introspection(index) => self.name(1, index, 0),
+            VerifierId::ApiKeys(index) => self.name(2, index, 0),
+            VerifierId::Custom(index) => self.name(3, index, resource),
+        }
+    }
+
+    /// The name of which verifier the credential is for at a resource.
+    #[must_use]
+    pub fn chosen_at(&self, resource: usize) -> Digest {
+        self.name(4, self.place as usize, resource)
+    }
+
+    /// Names of one credential differ in their last 17 bytes, those of two in the 15 before as well.
+    fn name(&self, kind: u8, first: usize, second: usize) -> Digest {
+        let word = |index: usize| u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
+        let about = [kind].into_iter().chain(word(first)).chain(word(second));
+        let mut name = self.digest;
+        for (byte, other) in name.iter_mut().skip(15).zip(about) {
+            *byte ^= other;
+        }
+        name
+    }
+}
+
+/// Finds the credential of a request for `resource`:
 ///
 /// 1. `Authorization` with a token; an API key beside it is one credential too many (RFC 6750 §2);
 /// 2. else an API key in `X-API-Key`, where the resource takes API keys;
 /// 3. else the assertion of Cloudflare Access, where the resource accepts one.
 ///
-/// A token that begins with the prefix of an API key set, a verifier or an introspection of the resource is for that.
-/// One that looks like a JWS is for the issuer that its `iss` names, where the resource has issuers of JWTs. Whatever
-/// is left is for the one introspection or verifier without a prefix; but not what is plainly another resource's.
-///
 /// # Errors
-/// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
+/// [`Rejection::NoCredentials`] or [`Rejection::MalformedCredentials`].
 pub fn present(
     fields: &Fields,
     resource: &Resource,
     config: &Config,
     trail: &mut Trail,
-) -> Result<(Credential, VerifierId), Rejection> {
+) -> Result<Credential, Rejection> {
+    let parse = |text: &str| BearerToken::parse(text).ok_or(Rejection::MalformedCredentials);
     let api_key = fields.get(API_KEY_FIELD).filter(|_| !resource.api_keys.is_empty());
     match parse_authorization(fields.get("authorization")) {
         Credentials::Malformed => Err(Rejection::MalformedCredentials),
@@ -100,23 +168,15 @@ pub fn present(
         Credentials::Token(AuthScheme::Dpop, _) if resource.dpop == Requirement::Off => Err(Rejection::NoCredentials),
         Credentials::Token(scheme, token) => {
             trail.scheme = Some(scheme);
-            choose(scheme, token, resource, config).map_err(Rejection::Token)
+            Ok(Credential::new(scheme, token, Place::Authorization))
         }
         Credentials::None => {
             if let Some(text) = api_key {
-                let token = BearerToken::parse(text).ok_or(Rejection::MalformedCredentials)?;
-                let set = api_key_set(&token, resource, config).ok_or(Rejection::Token(TokenError::ApiKeyUnknown))?;
-                let credential = Credential { scheme: AuthScheme::Bearer, token, jws: None };
-                return Ok((credential, VerifierId::ApiKeys(set)));
+                return Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::ApiKey));
             }
             let takes_access = issuers(resource, config).any(|(_, issuer)| issuer.profile == Profile::CloudflareAccess);
-            match fields.get(ACCESS_FIELD).filter(|_| takes_access) {
-                Some(text) => {
-                    let token = BearerToken::parse(text).ok_or(Rejection::MalformedCredentials)?;
-                    of_jws(AuthScheme::Bearer, token, true, resource, config).map_err(Rejection::Token)
-                }
-                None => Err(Rejection::NoCredentials),
-            }
+            let text = fields.get(ACCESS_FIELD).filter(|_| takes_access).ok_or(Rejection::NoCredentials)?;
+            Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::Access))
         }
     }
 }
@@ -133,18 +193,13 @@ fn api_key_set(token: &BearerToken, resource: &Resource, config: &Config) -> Opt
     resource.api_keys.iter().copied().find(named)
 }
 
-fn choose(
-    scheme: AuthScheme,
-    token: BearerToken,
-    resource: &Resource,
-    config: &Config,
-) -> Result<(Credential, VerifierId), TokenError> {
-    let text = token.expose();
+fn choose(credential: &Credential, resource: &Resource, config: &Config) -> Result<VerifierId, TokenError> {
+    let text = credential.token.expose();
     if text.len() > TOKEN_BYTES {
         return Err(TokenError::TooLong);
     }
-    if let Some(set) = api_key_set(&token, resource, config) {
-        return Ok((Credential { scheme, token, jws: None }, VerifierId::ApiKeys(set)));
+    if let Some(set) = api_key_set(&credential.token, resource, config) {
+        return Ok(VerifierId::ApiKeys(set));
     }
     let prefixed = |prefix: Option<&str>| prefix.is_some_and(|prefix| text.starts_with(prefix));
     let custom = |fits: &dyn Fn(Option<&str>) -> bool| {
@@ -158,7 +213,7 @@ fn choose(
         issuers(resource, config).find(asked).map(|(index, _)| VerifierId::Introspection(index))
     };
     if let Some(verifier) = custom(&prefixed).or_else(|| introspection(&prefixed)) {
-        return Ok((Credential { scheme, token, jws: None }, verifier));
+        return Ok(verifier);
     }
     // What is plainly for something that another resource takes is not shown to whatever takes the rest here.
     if belongs_elsewhere(text, config) {
@@ -166,14 +221,14 @@ fn choose(
     }
     let takes_jws = issuers(resource, config).any(|(_, issuer)| issuer.profile != Profile::CloudflareAccess);
     if takes_jws && looks_like_jws(text) {
-        return of_jws(scheme, token, false, resource, config);
+        return of_jws(credential, resource, config);
     }
-    if looks_like_jws(text) && may_be_of_known_issuer(text, config) {
+    if looks_like_jws(text) && may_be_of_known_issuer(credential, config) {
         return Err(TokenError::UnknownIssuer);
     }
     match custom(&|prefix| prefix.is_none()).or_else(|| introspection(&|prefix| prefix.is_none())) {
-        Some(verifier) => Ok((Credential { scheme, token, jws: None }, verifier)),
-        None => of_jws(scheme, token, false, resource, config),
+        Some(verifier) => Ok(verifier),
+        None => of_jws(credential, resource, config),
     }
 }
 
@@ -185,8 +240,8 @@ fn belongs_elsewhere(text: &str, config: &Config) -> bool {
 }
 
 /// Whether a JWT names an issuer of configuration, or is too odd to say.
-fn may_be_of_known_issuer(text: &str, config: &Config) -> bool {
-    let Ok(jws) = UntrustedToken::parse(text) else { return !config.issuers.is_empty() };
+fn may_be_of_known_issuer(credential: &Credential, config: &Config) -> bool {
+    let Ok(jws) = credential.jws() else { return !config.issuers.is_empty() };
     let claimed = jws.claimed_issuer();
     claimed.is_some_and(|claimed| config.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
 }
@@ -196,15 +251,10 @@ fn looks_like_jws(text: &str) -> bool {
     text.starts_with("ey") && text.bytes().filter(|&byte| byte == b'.').count() == 2
 }
 
-fn of_jws(
-    scheme: AuthScheme,
-    token: BearerToken,
-    access: bool,
-    resource: &Resource,
-    config: &Config,
-) -> Result<(Credential, VerifierId), TokenError> {
-    let jws = UntrustedToken::parse(token.expose())?;
-    let (index, issuer) = jws
+fn of_jws(credential: &Credential, resource: &Resource, config: &Config) -> Result<VerifierId, TokenError> {
+    let access = credential.place == Place::Access;
+    let (index, issuer) = credential
+        .jws()?
         .claimed_issuer()
         .and_then(|claimed| {
             let fitting = issuers(resource, config).filter(|(_, issuer)| {
@@ -215,6 +265,5 @@ fn of_jws(
         })
         .ok_or(TokenError::UnknownIssuer)?;
     let asked = issuer.introspection.as_ref().is_some_and(|asked| asked.tokens == IntrospectedTokens::All);
-    let verifier = if asked { VerifierId::Introspection(index) } else { VerifierId::Jwt(index) };
-    Ok((Credential { scheme, token, jws: Some(Box::new(jws)) }, verifier))
+    Ok(if asked { VerifierId::Introspection(index) } else { VerifierId::Jwt(index) })
 }

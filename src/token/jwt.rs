@@ -32,7 +32,7 @@ impl TokenVerifier for JwtVerifier<'_> {
     ///
     /// Not checked here: times, audience, binding, scopes, and whether the token was revoked.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
-        let (Some(token), Some(keys)) = (credential.jws.as_deref(), evidence.keys) else {
+        let (Ok(token), Some(keys)) = (credential.jws(), evidence.keys) else {
             return Verification::Refused(TokenError::Malformed);
         };
         let key = match signed(token, self.issuer, &self.issuer.token_types, keys, evidence) {

@@ -203,7 +203,14 @@ fn read_head(text: &str) -> Head {
 }
 
 fn write_fields(fields: &Fields) -> String {
-    fields.iter().map(|(name, value)| format!("{name},{value}")).collect::<Vec<_>>().join("\n")
+    let mut text = String::new();
+    for (name, value) in fields.iter() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.extend([name, ",", value]);
+    }
+    text
 }
 
 fn read_fields<'a>(lines: impl Iterator<Item = &'a str>) -> Fields {

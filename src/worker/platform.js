@@ -86,11 +86,11 @@ export function sleep(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** What a promise gives, where it gives it in time. */
-async function within(milliseconds, promise) {
+/** What a promise gives, where it gives it in time; else it throws a word. */
+async function within(milliseconds, promise, word = "no answer in time") {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject("no answer in time"), milliseconds);
+    timer = setTimeout(() => reject(word), milliseconds);
   });
   try {
     return await Promise.race([promise, late]);
@@ -378,60 +378,60 @@ export class Exchange {
     const { body, bodyUsed } = this.#request;
     if (body === null || bodyUsed) return null;
     const reader = body.getReader();
-    let timer;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(() => resolve({ complete: false }), milliseconds);
-    });
     try {
-      const read = await Promise.race([readUpTo(reader, bytes), late]);
+      const read = await within(milliseconds, readUpTo(reader, bytes));
       return read.complete ? read.bytes : null;
     } catch {
       return null;
     } finally {
-      clearTimeout(timer);
       reader.cancel().catch(() => {});
     }
   }
 
   /** The whole body, kept to be sent on as it is. Throws a word where it does not come whole. */
   async message(bytes, seconds) {
-    const { body, headers } = this.#request;
+    const announced = this.#request.headers.get("content-length");
+    const limited = (read) => within(seconds * 1000, read, "body cut short");
+    if (isLength(announced, Math.min(bytes, this.#keep))) return limited(this.#small(announced));
+    const { body } = this.#request;
     if (body === null) return new Uint8Array();
     const reader = body.getReader();
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject("body cut short"), seconds * 1000);
-    });
     try {
-      const read = await Promise.race([readUpTo(reader, bytes), late]);
+      const read = await limited(readUpTo(reader, bytes));
       if (!read.complete) throw "body too large";
-      const announced = headers.get("content-length");
       if (announced !== null && read.bytes.byteLength !== Number(announced)) throw "body cut short";
       this.#kept = read.bytes;
       return read.bytes;
     } catch (error) {
       throw typeof error === "string" ? error : "body cut short";
     } finally {
-      clearTimeout(timer);
       reader.cancel().catch(() => {});
     }
   }
 
+  /**
+   * The body, where it says that it is small: it is read in one piece, as each chunk costs more than its bytes, and before
+   * anybody asks for its stream, which would be one more object.
+   */
+  async #small(announced) {
+    const whole = await this.#request.arrayBuffer().catch(() => {
+      throw "body cut short";
+    });
+    if (whole.byteLength !== Number(announced)) throw "body cut short";
+    this.#kept = new Uint8Array(whole);
+    return this.#kept;
+  }
+
   async #outboundBody(limit) {
-    const { body, headers } = this.#request;
-    if (body === null || limit === 0) return null;
+    if (limit === 0) return null;
     if (this.#kept !== null) return this.#kept;
-    const announced = headers.get("content-length");
+    const announced = this.#request.headers.get("content-length");
+    if (isLength(announced, Math.min(limit, this.#keep))) return this.#small(announced);
+    const { body } = this.#request;
+    if (body === null) return null;
     const cut = () => {
       throw "body cut short";
     };
-    if (announced !== null && Number(announced) <= Math.min(limit, this.#keep)) {
-      // What is small and known to be is read in one piece: each chunk costs more than its bytes.
-      const whole = await this.#request.arrayBuffer().catch(cut);
-      if (whole.byteLength !== Number(announced)) throw "body cut short";
-      this.#kept = new Uint8Array(whole);
-      return whole;
-    }
     const reader = body.getReader();
     const { complete, bytes } = await readUpTo(reader, Math.min(limit, this.#keep)).catch(cut);
     if (complete) {
@@ -484,9 +484,11 @@ export class Exchange {
     };
     const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));
     if (way.over) return answer.body?.cancel();
-    if (this.#isSmall(answer)) {
+    if (this.#isSmall(answer.headers)) {
       way.limit.move(idleSeconds);
-      return [answer.status, lines(answer.headers), await answer.arrayBuffer(), undefined];
+      const whole = await answer.arrayBuffer();
+      // One without a body says how long it would be, too.
+      return [answer.status, lines(answer.headers), whole.byteLength === 0 ? null : whole, undefined];
     }
     way.limit.stop();
     return [
@@ -504,12 +506,9 @@ export class Exchange {
   }
 
   /** Whether an answer is better read in one piece: it is no stream, and small, and says so. */
-  #isSmall({ body, headers }) {
-    const length = headers.get("content-length");
+  #isSmall(headers) {
     return (
-      body !== null &&
-      length !== null &&
-      Number(length) <= this.#keep &&
+      isLength(headers.get("content-length"), this.#keep) &&
       headers.get("content-encoding") === null &&
       !isEventStream(headers)
     );
@@ -536,6 +535,12 @@ export class Exchange {
     };
     return [readable, ended];
   }
+}
+
+/** Whether a Content-Length is there, and of something, and at most `bytes`. */
+function isLength(field, bytes) {
+  const length = Number(field);
+  return length > 0 && length <= bytes;
 }
 
 function isEventStream(headers) {

@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use base16ct::lower::encode_string as hex;
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -420,7 +421,7 @@ impl SharedCache for Workers {
 impl ReplayGuard for Workers {
     async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, String> {
         let namespace = self.binding(binding, "idFromName")?;
-        let id: String = single.id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(&single.id);
         let query = format!("id={id}&until={}", single.until);
         let word = consult(&namespace, &single.jkt, &query, None, STORE_MILLISECONDS).await;
         let word = word.map_err(|error| words(&error))?.as_string();
