@@ -6,10 +6,12 @@
  * written to it, so before the answer's head these tests break the connection (RST), as HTTP/2 would its stream.
  */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { connect } from "node:net";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startOrigin } from "../../examples/origin/server.mjs";
+import { Exchange } from "../../src/worker/platform.js";
 import { chunked, eventually, headOf } from "./support/http.mjs";
 import { modern } from "./support/policy.mjs";
 import { LEGACY, MODERN, startScene } from "./support/scene.mjs";
@@ -124,6 +126,38 @@ describe("before the answer has begun", () => {
       assert.equal(record.cancelled, false);
     });
   }
+});
+
+describe("who listens for a caller's leaving", () => {
+  const listening = () => {
+    const { signal } = new AbortController();
+    const seenThrough = [];
+    const exchange = new Exchange({ signal }, { waitUntil: (work) => seenThrough.push(work) }, 0);
+    return { exchange, signal, seenThrough, listeners: () => getEventListeners(signal, "abort").length };
+  };
+
+  for (const [end, settle] of [
+    ["is there", (work) => work.resolve()],
+    ["has failed", (work) => work.reject(new Error("it has"))],
+  ]) {
+    // What is left listening holds the request and its answer, for longer than a collection of garbage.
+    test(`stops once the answer ${end}`, async () => {
+      const { exchange, seenThrough, listeners } = listening();
+      const work = Promise.withResolvers();
+      exchange.hold(work.promise);
+      assert.equal(listeners(), 1);
+      settle(work);
+      await work.promise.catch(() => {});
+      await sleep(0);
+      assert.deepEqual([listeners(), seenThrough.length], [0, 0]);
+    });
+  }
+
+  test("has nothing to do where the answer is there at once", () => {
+    const { exchange, listeners } = listening();
+    exchange.hold({ status: 502 });
+    assert.equal(listeners(), 0);
+  });
 });
 
 describe("while the answer streams", () => {
