@@ -2,6 +2,7 @@
 import { exchange } from "./http.mjs";
 import { enterAll, serve } from "./measure.mjs";
 import { CALL } from "./requests.mjs";
+import { WASM_MEMORY } from "./workerd.mjs";
 
 const ALG = "RS256";
 
@@ -51,7 +52,28 @@ export async function coldStart(setting, chosen, { coldStarts }) {
   return { rows };
 }
 
-/** Resident memory of workerd while it serves many tokens in turn. */
+/** Bytes that are an isolate's own once it has served all tokens: what V8 has in use, and WebAssembly's memory. */
+async function isolate(setting, name, { tokens, connections, file, expect }) {
+  const instance = await setting.start(setting.prepare(name, true));
+  await setting.load({
+    port: instance.port,
+    request: CALL,
+    tokens: { file, from: 0, cycle: tokens },
+    expect,
+    connections,
+    count: tokens,
+  });
+  const { body } = await exchange(instance.port, {
+    method: "GET",
+    path: WASM_MEMORY,
+    fields: { host: CALL.fields.host },
+  });
+  const heap = instance.heap();
+  await instance.stop();
+  return { heap, wasm: Number(body) };
+}
+
+/** Resident memory of workerd while it serves many tokens in turn, and what is the isolate's own of it. */
 export async function memory(setting, contestants, { memory: { requests, tokens, readings }, connections }) {
   const file = await setting.issuer.file(ALG, tokens);
   const rows = [];
@@ -66,8 +88,8 @@ export async function memory(setting, contestants, { memory: { requests, tokens,
       await setting.load({ port: instance.port, request: CALL, tokens: place, expect, connections, count });
       resident.push(instance.resident());
     }
-    rows.push({ name, resident });
     await instance.stop();
+    rows.push({ name, resident, ...(await isolate(setting, name, { tokens, connections, file, expect })) });
   }
   return { requests, tokens, rows };
 }

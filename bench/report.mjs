@@ -91,16 +91,19 @@ function coldStart({ coldStart: list }) {
 }
 
 function memory({ memory: { requests, tokens, rows: list } }) {
-  const rows = list.map(({ name, end, lastHalf, aboveFloor }) => [
+  const rows = list.map(({ name, end, lastHalf, aboveFloor, heap, wasm }) => [
     `**${name}**`,
     megabytes(end),
     megabytes(aboveFloor),
     `${fixed(100 * lastHalf, 1)} %`,
+    heap === undefined ? "–" : megabytes(heap),
+    megabytes(wasm),
   ]);
   return section(
     "Memory",
-    `Resident memory of workerd after ${requests.toLocaleString("en")} requests with ${tokens.toLocaleString("en")} tokens in turn.`,
-    table(["", "resident", "above the floor", "spread in the last half"], rows),
+    `Resident memory of workerd after ${requests.toLocaleString("en")} requests with ${tokens.toLocaleString("en")} tokens in turn.
+The isolate's own, in a second process, after each token once: V8's heap after its last full collection of garbage, and the memory of WebAssembly.`,
+    table(["", "resident", "above the floor", "spread in the last half", "V8's heap", "WebAssembly's"], rows),
   );
 }
 

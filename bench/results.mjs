@@ -42,7 +42,7 @@ function table(rows, names, what) {
 /** How much more is resident after the last request than half-way, and what is above the floor then. */
 function memoryTable(rows) {
   const floor = rows.find(isFloor).resident.at(-1);
-  return rows.map(({ name, resident }) => {
+  return rows.map(({ name, resident, heap, wasm }) => {
     const half = resident.slice(resident.length >> 1);
     return {
       name,
@@ -50,6 +50,8 @@ function memoryTable(rows) {
       end: resident.at(-1),
       lastHalf: Math.max(...half) / Math.min(...half) - 1,
       aboveFloor: resident.at(-1) - floor,
+      heap,
+      wasm,
     };
   });
 }

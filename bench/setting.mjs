@@ -55,9 +55,9 @@ export async function makeSetting(build) {
       load: (job) => clients.ask("run", job),
 
       /** What `start` starts; nothing where what it should do is not there yet. */
-      prepare(name) {
+      prepare(name, look) {
         const contestant = contestants.find(name.split("#")[0], places(ports));
-        return contestant && prepare({ ...contestant, name }, ports, folder);
+        return contestant && prepare({ ...contestant, name }, ports, folder, look);
       },
 
       /** Starts a contestant for a case and checks it. */

@@ -21,7 +21,29 @@ const binding = ([name, value]) =>
     ? `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)})`
     : `(name = ${JSON.stringify(name)}, json = ${JSON.stringify(JSON.stringify(value))})`;
 
-function configText({ modules, bindings = {}, flags = [], kv = false }, ports) {
+/** Where a Worker that is looked into says how much memory its WebAssembly has, in bytes. */
+export const WASM_MEMORY = "/wasm-memory-of-the-bench";
+
+/** A Worker around another: its modules are what theirs import. */
+const LOOKING = `
+const { Instance } = WebAssembly;
+const memories = [];
+WebAssembly.Instance = class extends Instance {
+  constructor(...parts) {
+    super(...parts);
+    memories.push(...Object.values(this.exports).filter((one) => one instanceof WebAssembly.Memory));
+  }
+};
+const { default: inner } = await import("./index.js");
+export default {
+  fetch(request, env, context) {
+    if (!request.url.endsWith("${WASM_MEMORY}")) return inner.fetch(request, env, context);
+    return new Response(memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0));
+  },
+};
+`;
+
+function configText({ modules, bindings = {}, flags = [], kv = false, v8Flags = [] }, ports) {
   const part = ([name]) => `(name = "${name}", ${MODULE_KINDS[name.split(".").at(-1)]} = embed "${name}")`;
   const external = (name) =>
     `(name = "${name}", external = (address = "127.0.0.1:${ports[name]}", http = ()))`;
@@ -29,6 +51,7 @@ function configText({ modules, bindings = {}, flags = [], kv = false }, ports) {
   if (kv) bound.push(`(name = "OAUTH_KV", kvNamespace = "kv")`);
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
+  v8Flags = [${v8Flags.map((flag) => `"${flag}"`).join(", ")}],
   services = [
     (name = "main", worker = .worker),
     ${["world", "kv", "cache"].map(external).join(",\n    ")}
@@ -49,8 +72,22 @@ const worker :Workerd.Worker = (
 `;
 }
 
+/** A contestant whose memory can be looked into: V8 says of each collection of garbage what is left. */
+const lookedInto = ({ modules, ...contestant }) => ({
+  ...contestant,
+  modules: { "looking.js": LOOKING, ...modules },
+  v8Flags: ["--trace-gc"],
+});
+
+/** The megabytes that were in use after the last collection of all garbage. */
+function heapAfterLast(trace) {
+  const found = [...trace.matchAll(/Mark-Compact [^>]*-> (?<left>[\d.]+) /g)].at(-1);
+  return found === undefined ? undefined : Number(found.groups.left) * 2 ** 20;
+}
+
 /** Writes a contestant's modules and configuration; what `start` starts, as often as it is asked to. */
-export function prepare(contestant, ports, folder) {
+export function prepare(given, ports, folder, look = false) {
+  const contestant = look ? lookedInto(given) : given;
   const home = mkdtempSync(join(folder, `${contestant.name.replaceAll(/\W+/g, "-")}-`));
   for (const [name, content] of Object.entries(contestant.modules)) writeFileSync(join(home, name), content);
   const config = join(home, "config.capnp");
@@ -64,11 +101,13 @@ export const places = () => ({ jwksUri: JWKS_URI, origin: ORIGIN, publicOrigin: 
 /** Starts it, and is there as soon as it listens. */
 export async function start({ name, config }) {
   const child = spawn(workerd.default, ["serve", config, "--control-fd=3"], {
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   running.add(child);
   alone(child.pid);
   let complaint = "";
+  let trace = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => (trace = `${trace}${text}`.slice(-100_000)));
   child.stderr.on("data", (data) => (complaint = `${complaint}${data}`.slice(-3_000)));
   const ended = new Promise((resolve) => child.once("close", resolve)).finally(() => running.delete(child));
   const listening = new Promise((resolve) => {
@@ -82,6 +121,8 @@ export async function start({ name, config }) {
     name,
     port,
     ...figures(child.pid),
+    /** Bytes in use after the last collection of garbage, where it is looked into. */
+    heap: () => heapAfterLast(trace),
     async stop() {
       child.kill("SIGKILL");
       await ended;
