@@ -361,6 +361,15 @@ pub const CACHED_LISTS_BYTES: usize = 8 * 1024 * 1024;
 /// Readers whose view of a list is kept with it: beyond them it is filtered again.
 pub const CACHED_LIST_READINGS: usize = 16;
 
+/// Most bytes of a list's items that are remembered; what comes after them is read each time.
+pub const KNOWN_LIST_BYTES: usize = 512 * 1024;
+
+/// Most bytes of items of all lists that an isolate remembers.
+pub const KNOWN_ITEMS_BYTES: usize = 4 * 1024 * 1024;
+
+/// How far ahead an item is looked for that was not due, where a list has changed.
+pub const KNOWN_ITEMS_AHEAD: usize = 16;
+
 /// The most seconds that a list is kept, whatever its origin server says.
 pub const CACHED_LIST_SECONDS: u64 = 24 * 60 * 60;
 

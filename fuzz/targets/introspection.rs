@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
         let issuer = &gate.get_or_init(gateway).config().issuers[0];
         let introspection = issuer.introspection.as_ref().expect("it is asked");
         let token = BearerToken::parse("op_token").expect("a token");
-        let credential = Credential { scheme: AuthScheme::Bearer, token, jws: None };
+        let credential = Credential::authorization(AuthScheme::Bearer, token);
         let answer = Answered::Provider(ProviderDocument {
             status: 200,
             content_type: Some("application/json".to_owned()),

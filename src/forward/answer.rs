@@ -1,11 +1,13 @@
 //! What is done to the origin server's answer on its way back: sessions are sealed, lists are filtered.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::{Config, Resource};
 use crate::forward::response::InboundHead;
 use crate::limits::CACHED_LIST_BYTES;
 use crate::mcp::era::Era;
+use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::{self, CachedList, Reading};
 use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
 use crate::mcp::message::{Call, Message};
@@ -47,6 +49,8 @@ struct Recipient {
     /// It may be a list, or hold one.
     lists: bool,
     paged: bool,
+    /// The index of the resource, and what is known of the items of lists.
+    items: (usize, Rc<RefCell<KnownItems>>),
     /// The name under which it may be kept.
     keep_as: Option<String>,
     /// Names stood in for others, which the answer must have.
@@ -57,8 +61,8 @@ struct Recipient {
 impl Awaited {
     /// What is to be expected of a permitted request's answer.
     #[must_use]
-    pub fn of(permit: &Permit, config: &Config) -> Self {
-        Self { to: Recipient::of(permit, config) }
+    pub fn of(permit: &Permit, config: &Config, items: &Rc<RefCell<KnownItems>>) -> Self {
+        Self { to: Recipient::of(permit, config, items) }
     }
 
     /// A list that was kept, as its reader may see it.
@@ -104,7 +108,7 @@ impl Awaited {
 }
 
 impl Recipient {
-    fn of(permit: &Permit, config: &Config) -> Option<Self> {
+    fn of(permit: &Permit, config: &Config, items: &Rc<RefCell<KnownItems>>) -> Option<Self> {
         let inspected = permit.inspected()?;
         let resource: &Resource = inspected.resource(config)?;
         let admitted = permit.admitted();
@@ -121,6 +125,7 @@ impl Recipient {
             method: admitted.head().method,
             lists: calls().any(is_list),
             paged: calls().any(|call| call.params.cursor.is_some()),
+            items: (inspected.index(), Rc::clone(items)),
             keep_as: list_cache::name(inspected, resource),
             decoys: !permit.decoys().is_empty(),
             session: permit.session().clone(),
@@ -162,7 +167,11 @@ impl Recipient {
             let inner = Inner::Events(Box::new(SseFilter::new(judge, endpoint)));
             BodyFilter { inner, kept, restore, may_be_empty: true, begun: false }
         } else {
-            let inner = Inner::Json(Box::new(ListFilter::new(judge, edits)));
+            let filter = ListFilter::new(judge, edits);
+            let (resource, items) = self.items;
+            // Later pages would each be taken for the first.
+            let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
+            let inner = Inner::Json(Box::new(filter));
             BodyFilter { inner, kept, restore, may_be_empty: head.status != 200, begun: false }
         })
     }

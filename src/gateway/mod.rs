@@ -26,6 +26,7 @@ use crate::jwks::key_set::{KeySet, NoKey};
 use crate::limits::{FAILURES, JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::inspect::Inspected;
+use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::decision::Chain;
@@ -72,6 +73,8 @@ pub struct Gateway {
     memory: RefCell<Memory>,
     /// Public lists.
     lists: RefCell<ListCache>,
+    /// Items of lists as they came last.
+    items: Rc<RefCell<KnownItems>>,
     /// Decisions that were recorded, each bound to the one before.
     chain: Rc<RefCell<Chain>>,
     /// What should be done in the background.
@@ -191,6 +194,7 @@ impl Gateway {
             version: None,
             compiled,
             lists: RefCell::default(),
+            items: Rc::default(),
             chain: Rc::new(RefCell::new(Chain::begin(&salt))),
             salt,
             memory: RefCell::default(),

@@ -241,7 +241,7 @@ impl Gateway {
         trail: &Trail,
         now: UnixMillis,
     ) -> Result<Step, Rejection> {
-        let reading = Awaited::of(&permit, &self.config).read(list).map_err(Rejection::OriginMalformed)?;
+        let reading = Awaited::of(&permit, &self.config, &self.items).read(list).map_err(Rejection::OriginMalformed)?;
         let reading = Rc::new(reading);
         if let Some(caller) = permit.inspected().and_then(Inspected::caller) {
             self.lists.borrow_mut().keep_reading(name, &caller, &reading);
@@ -273,7 +273,7 @@ impl Gateway {
     }
 
     pub(super) fn outbound(&self, permit: Permit, assertion: Option<&str>, trail: &Trail) -> Result<Step, Rejection> {
-        let awaited = Box::new(Awaited::of(&permit, &self.config));
+        let awaited = Box::new(Awaited::of(&permit, &self.config, &self.items));
         request::outbound(permit, &self.config, assertion, trail).map(|outbound| Step::Forward(outbound, awaited))
     }
 }

@@ -51,7 +51,13 @@ impl Inspected {
     /// The resource.
     #[must_use]
     pub fn resource<'a>(&self, config: &'a Config) -> Option<&'a Resource> {
-        config.resources.get(self.authenticated.request().index())
+        config.resources.get(self.index())
+    }
+
+    /// The index of the resource in `Config::resources`.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.authenticated.request().index()
     }
 
     /// The caller as conditions know it.

@@ -2,9 +2,12 @@
 //! resource templates, the items that a judge drops are left out. One item at a time is held; everything else passes as it
 //! is, but for white space between its parts.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::limits::{JSON_DEPTH, LIST_BYTES, LIST_ITEM_BYTES};
+use crate::mcp::known_items::{Following, KnownItems};
 use crate::mcp::members::{Member, members_but, object_member, text_member};
 use crate::policy::operation::Kind;
 
@@ -150,6 +153,9 @@ pub struct ListFilter<J> {
     begun: bool,
     size: usize,
     holes: Vec<(usize, Hole)>,
+    /// The resource, and what is known of its lists.
+    memory: Option<(usize, Rc<RefCell<KnownItems>>)>,
+    following: Option<Following>,
 }
 
 impl<J: Judge> ListFilter<J> {
@@ -168,7 +174,15 @@ impl<J: Judge> ListFilter<J> {
             begun: false,
             size: 0,
             holes: Vec::new(),
+            memory: None,
+            following: None,
         }
+    }
+
+    /// The same, for a resource of that index, with what is known of the items of lists.
+    #[must_use]
+    pub fn with_memory(self, resource: usize, memory: Rc<RefCell<KnownItems>>) -> Self {
+        Self { memory: Some((resource, memory)), ..self }
     }
 
     /// What was left out, and how many bytes into what was written, where all was written in one piece.
@@ -199,6 +213,10 @@ impl<J: Judge> ListFilter<J> {
         }
         let mut rest = bytes;
         while let Some(&byte) = rest.first() {
+            if let Some(after) = self.foreseen(rest, out)? {
+                rest = after;
+                continue;
+            }
             let (plain, after) = rest.split_at(self.plain(rest));
             if plain.is_empty() {
                 self.byte(byte, out)?;
@@ -209,6 +227,20 @@ impl<J: Judge> ListFilter<J> {
             }
         }
         Ok(())
+    }
+
+    /// What comes after an item that is known, where these bytes begin with the one that is due.
+    fn foreseen<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>, Unfit> {
+        let (None, Some(following), Some(level)) = (&self.reading, &mut self.following, self.levels.last_mut()) else {
+            return Ok(None);
+        };
+        let (Place::List(kind, _), Next::FirstOrEnd | Next::Another) = (level.place, level.next) else {
+            return Ok(None);
+        };
+        let Some(item) = following.foresee(bytes) else { return Ok(None) };
+        level.next = Next::CommaOrEnd;
+        self.pass_on(kind, item.name(), item.bytes(), out)?;
+        Ok(bytes.get(item.bytes().len()..))
     }
 
     /// How many of these bytes are in the middle of a value, and begin and end nothing in it.
@@ -339,6 +371,8 @@ impl<J: Judge> ListFilter<J> {
             }
             (Place::Result, _, Some((kind, key)), b'[') => {
                 self.kind = Some(kind);
+                let memory = self.memory.clone().zip(known);
+                self.following = memory.map(|((resource, memory), list)| Following::begin(memory, (resource, list)));
                 self.enter(Place::List(kind, key), byte, out);
                 Ok(())
             }
@@ -375,7 +409,11 @@ impl<J: Judge> ListFilter<J> {
             (self.kind, self.more_pages) = (None, false);
         }
         out.push(byte);
-        self.levels.pop();
+        if let Some(Place::List(..)) = self.levels.pop().map(|level| level.place)
+            && let Some(following) = self.following.take()
+        {
+            following.end();
+        }
         if let Some(level) = self.levels.last_mut() {
             level.next = Next::CommaOrEnd;
         }
@@ -472,21 +510,28 @@ impl<J: Judge> ListFilter<J> {
                 let Place::List(kind, key) = level.place else { return Err(Unfit::NotJson) };
                 let item = std::mem::take(&mut self.held);
                 let name = text_member(&item, key).ok_or(Unfit::Item)?;
-                let item = match self.judge.judge(kind, &name) {
-                    Fate::Drop => None,
-                    // A mark of its server's own would pass for ours.
-                    Fate::Keep => match self.judge.mark() {
-                        Some(mark) => Some(with_meta(item, mark, None).ok_or(Unfit::Item)?),
-                        None => Some(item),
-                    },
-                    Fate::Mark(name, value) => Some(marked(item, name, &value).ok_or(Unfit::Item)?),
-                };
-                if let Some(item) = item {
-                    self.comma(out);
-                    out.extend_from_slice(&item);
+                if let Some(following) = &mut self.following {
+                    following.learn(&item, &name);
                 }
+                self.pass_on(kind, &name, &item, out)?;
             }
         }
+        Ok(())
+    }
+
+    /// Writes an item, where the judge keeps it.
+    fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let changed = match self.judge.judge(kind, name) {
+            Fate::Drop => return Ok(()),
+            // A mark of its server's own would pass for ours.
+            Fate::Keep => match self.judge.mark() {
+                Some(mark) => Some(with_meta(item.to_vec(), mark, None).ok_or(Unfit::Item)?),
+                None => None,
+            },
+            Fate::Mark(name, value) => Some(marked(item.to_vec(), name, &value).ok_or(Unfit::Item)?),
+        };
+        self.comma(out);
+        out.extend_from_slice(changed.as_deref().unwrap_or(item));
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ pub mod agreement;
 pub mod envelope;
 pub mod era;
 pub mod inspect;
+pub mod known_items;
 pub mod list_cache;
 pub mod list_filter;
 pub mod members;

@@ -65,6 +65,12 @@ impl VerifierId {
 }
 
 impl Credential {
+    /// One of the `Authorization` field.
+    #[must_use]
+    pub fn authorization(scheme: AuthScheme, token: BearerToken) -> Self {
+        Self::new(scheme, token, Place::Authorization)
+    }
+
     fn new(scheme: AuthScheme, token: BearerToken, place: Place) -> Self {
         Self { scheme, token, place, jws: OnceCell::new() }
     }
@@ -168,7 +174,7 @@ pub fn present(
         Credentials::Token(AuthScheme::Dpop, _) if resource.dpop == Requirement::Off => Err(Rejection::NoCredentials),
         Credentials::Token(scheme, token) => {
             trail.scheme = Some(scheme);
-            Ok(Credential::new(scheme, token, Place::Authorization))
+            Ok(Credential::authorization(scheme, token))
         }
         Credentials::None => {
             if let Some(text) = api_key {

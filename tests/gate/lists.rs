@@ -1,8 +1,13 @@
 //! Lists show what their reader may use, whole or in pieces, as JSON and as events.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
+use portcullis::limits::{KNOWN_ITEMS_BYTES, KNOWN_LIST_BYTES};
+use portcullis::mcp::known_items::KnownItems;
+use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
+use portcullis::policy::operation::Kind;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -72,6 +77,81 @@ fn items_that_may_be_used_and_no_others() {
     }
     let error = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32601,"message":"no tools"}}"#;
     assert_eq!(every_chunking(&gateway, &list("tools/list"), JSON, error).body, error);
+}
+
+/// What comes before changes nothing of what comes now: items are only known where they are the same.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_list_that_changes_is_that_of_now() {
+    let tool = |name: &str, text: &str| format!(r#"{{"name":"{name}","description":"{text}"}}"#);
+    let tools: Vec<String> = (0..40).map(|at| tool(&format!("read_{at}"), "as it was")).collect();
+    let changed = |change: &dyn Fn(&mut Vec<String>)| {
+        let mut tools = tools.clone();
+        change(&mut tools);
+        tools
+    };
+    let hidden = tool("hidden", "as it was");
+    let lists = [
+        tools.clone(),
+        tools.clone(),
+        changed(&|tools| drop(tools.remove(3))),
+        changed(&|tools| tools.insert(3, hidden.clone())),
+        changed(&|tools| tools[3] = tool("read_3", "another")),
+        changed(&|tools| tools[3] = tool("hidden", "as it was")),
+        // The same bytes and more: the end of what is known is not the end of what came.
+        changed(&|tools| tools[3] = tools[3].replace('}', r#","x":{}}"#)),
+        changed(&|tools| drop(tools.drain(5..35))),
+        changed(&|tools| tools.reverse()),
+        changed(&|tools| tools.extend([hidden.clone(), hidden.clone()])),
+        Vec::new(),
+        changed(&|tools| tools.rotate_left(20)),
+        tools.clone(),
+    ];
+    let gateway = gate(rules());
+    for (at, tools) in lists.iter().enumerate() {
+        for separator in [",", " ,\n "] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{}]}}}}"#, tools.join(separator));
+            for chunk in [body.len(), 100, 7] {
+                let fresh = listed(&gate(rules()), list("tools/list"), JSON, &body, body.len());
+                let known = listed(&gateway, list("tools/list"), JSON, &body, chunk);
+                assert_eq!((known.status, &known.body), (200, &fresh.body), "list {at} in pieces of {chunk}");
+                assert!(!known.body.contains("hidden"), "list {at}");
+            }
+        }
+    }
+    // What is half known and then no JSON is none.
+    let broken = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{} {}]}}}}"#, tools[0], tools[1]);
+    for gateway in [&gate(rules()), &gateway] {
+        assert_eq!(listed(gateway, list("tools/list"), JSON, &broken, broken.len()).status, 502);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_remembered_of_lists_is_bounded() {
+    struct KeepAll;
+    impl Judge for KeepAll {
+        fn judge(&mut self, _: Kind, _: &str) -> Fate {
+            Fate::Keep
+        }
+        fn depends_on_caller(&self, _: Kind, _: bool) -> bool {
+            false
+        }
+    }
+    let memory = Rc::new(RefCell::new(KnownItems::default()));
+    let tools: Vec<String> =
+        (0..700).map(|at| format!(r#"{{"name":"tool_{at}","description":"{}"}}"#, "x".repeat(1000))).collect();
+    let body = format!(r#"{{"result":{{"tools":[{}]}}}}"#, tools.join(","));
+    for resource in 0..40 {
+        for _ in 0..2 {
+            let (mut out, mut filter) = (Vec::new(), ListFilter::new(KeepAll, Edits::default()));
+            filter = filter.with_memory(resource, Rc::clone(&memory));
+            filter.push(body.as_bytes(), &mut out).expect("a list");
+            filter.finish(&mut out).expect("whole");
+            assert_eq!(out, body.as_bytes());
+        }
+        let (lists, bytes) = memory.borrow().size();
+        assert!((1..=resource + 1).contains(&lists) && bytes <= KNOWN_ITEMS_BYTES, "{lists} lists, {bytes} bytes");
+        assert!(bytes <= lists * KNOWN_LIST_BYTES, "{lists} lists, {bytes} bytes");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

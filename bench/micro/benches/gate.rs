@@ -1,10 +1,12 @@
 //! Messages, rules, lists and event streams, and how their cost grows with what there is of them.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::rc::Rc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use portcullis::config::{Config, Secrets};
+use portcullis::mcp::known_items::KnownItems;
 use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
 use portcullis::mcp::message::parse;
 use portcullis::mcp::sse::SseFilter;
@@ -107,6 +109,22 @@ fn lists(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let mut out = Vec::with_capacity(body.len());
                 let mut filter = ListFilter::new(Half(false), Edits::default());
+                body.as_bytes().chunks(65_536).for_each(|part| filter.push(part, &mut out).expect("a list"));
+                filter.finish(&mut out).expect("whole");
+                out
+            });
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("filter a list that has not changed, by tools");
+    for count in [10, 200, 5_000] {
+        let body = list(count);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        let memory = Rc::new(RefCell::new(KnownItems::default()));
+        group.bench_with_input(BenchmarkId::from_parameter(count), &body, |bencher, body| {
+            bencher.iter(|| {
+                let mut out = Vec::with_capacity(body.len());
+                let mut filter = ListFilter::new(Half(false), Edits::default()).with_memory(0, Rc::clone(&memory));
                 body.as_bytes().chunks(65_536).for_each(|part| filter.push(part, &mut out).expect("a list"));
                 filter.finish(&mut out).expect("whole");
                 out
