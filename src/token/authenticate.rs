@@ -60,7 +60,8 @@ pub struct Authenticating {
     request: ResourceRequest,
     credential: Credential,
     verifier: VerifierId,
-    choice: Digest,
+    /// The name of which verifier it is for, where that was not in memory.
+    choice: Option<Digest>,
     digest: Digest,
     signature: Option<GoodSignature>,
     answer: Option<Answered>,
@@ -94,9 +95,10 @@ impl Authenticating {
         config.resources.get(self.request.index())
     }
 
-    /// The key id that a JWT names.
+    /// The key id that a JWT names, where it is its verifier that looks for keys.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
+        let VerifierId::Jwt(_) = self.verifier else { return None };
         self.credential.jws().ok()?.kid()
     }
 
@@ -128,6 +130,13 @@ impl Authenticating {
     #[must_use]
     pub fn has_answer(&self) -> bool {
         self.answer.is_some()
+    }
+
+    /// Of good credentials alone, so that nobody fills the memory with others.
+    fn remember_choice(&self, cache: &mut TokenCache) {
+        if let Some(choice) = self.choice {
+            cache.choose(choice, self.verifier);
+        }
     }
 
     /// Without whom nobody can say whether the credential is good.
@@ -256,9 +265,9 @@ pub fn begin(
     let credential = present(&request.admitted().head().fields, resource, config, trail)?;
     let fingerprint = credential.fingerprint(salt);
     let choice = fingerprint.chosen_at(request.index());
-    let verifier = match cache.verifier(&choice) {
-        Some(verifier) => verifier,
-        None => credential.verifier(resource, config).map_err(Rejection::Token)?,
+    let (verifier, choice) = match cache.verifier(&choice) {
+        Some(verifier) => (verifier, None),
+        None => (credential.verifier(resource, config).map_err(Rejection::Token)?, Some(choice)),
     };
     let digest = fingerprint.verified_by(verifier, request.index());
     trail.issuer = name(verifier, config);
@@ -387,6 +396,9 @@ fn recognize(
             known.memory.cache.count(found.is_some());
         }
         if let Some(found) = found {
+            if found.is_ok() {
+                pending.remember_choice(&mut known.memory.cache);
+            }
             return found.map(Ok).map_err(Rejection::Token);
         }
     }
@@ -399,7 +411,7 @@ fn recognize(
             let verified = Rc::new(*verified);
             if verified.usable_until > now {
                 cache.keep(pending.digest, Rc::clone(&verified));
-                cache.choose(pending.choice, pending.verifier);
+                pending.remember_choice(cache);
             }
             Ok(Ok(verified))
         }

@@ -411,7 +411,8 @@ export class Exchange {
 
   /**
    * The body, where it says that it is small: it is read in one piece, as each chunk costs more than its bytes, and before
-   * anybody asks for its stream, which would be one more object.
+   * anybody asks for its stream, which would be one more object. Over HTTP it cannot be longer than it says; over a service
+   * binding the Worker that calls is believed.
    */
   async #small(announced) {
     const whole = await this.#request.arrayBuffer().catch(() => {

@@ -125,33 +125,85 @@ fn a_list_that_changes_is_that_of_now() {
     }
 }
 
+/// Keeps everything, so that what comes out is what came.
+struct KeepAll;
+
+impl Judge for KeepAll {
+    fn judge(&mut self, _: Kind, _: &str) -> Fate {
+        Fate::Keep
+    }
+
+    fn depends_on_caller(&self, _: Kind, _: bool) -> bool {
+        false
+    }
+}
+
+type Memory = Rc<RefCell<KnownItems>>;
+
+fn remembering(resource: usize, memory: &Memory) -> ListFilter<KeepAll> {
+    ListFilter::new(KeepAll, Edits::default()).with_memory(resource, Rc::clone(memory))
+}
+
+/// A list of so many tools of some thousand bytes.
+fn tools(count: usize) -> String {
+    let tool = |at| format!(r#"{{"name":"tool_{at}","description":"{}"}}"#, "x".repeat(1000));
+    format!(r#"{{"result":{{"tools":[{}]}}}}"#, (0..count).map(tool).collect::<Vec<_>>().join(","))
+}
+
+fn pass(resource: usize, memory: &Memory, body: &str, chunk: usize) {
+    let (mut out, mut filter) = (Vec::new(), remembering(resource, memory));
+    body.as_bytes().chunks(chunk).for_each(|part| filter.push(part, &mut out).expect("a list"));
+    filter.finish(&mut out).expect("whole");
+    assert_eq!(out, body.as_bytes());
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_remembered_of_lists_is_bounded() {
-    struct KeepAll;
-    impl Judge for KeepAll {
-        fn judge(&mut self, _: Kind, _: &str) -> Fate {
-            Fate::Keep
-        }
-        fn depends_on_caller(&self, _: Kind, _: bool) -> bool {
-            false
-        }
-    }
-    let memory = Rc::new(RefCell::new(KnownItems::default()));
-    let tools: Vec<String> =
-        (0..700).map(|at| format!(r#"{{"name":"tool_{at}","description":"{}"}}"#, "x".repeat(1000))).collect();
-    let body = format!(r#"{{"result":{{"tools":[{}]}}}}"#, tools.join(","));
+    let (memory, body) = (Memory::default(), tools(700));
     for resource in 0..40 {
-        for _ in 0..2 {
-            let (mut out, mut filter) = (Vec::new(), ListFilter::new(KeepAll, Edits::default()));
-            filter = filter.with_memory(resource, Rc::clone(&memory));
-            filter.push(body.as_bytes(), &mut out).expect("a list");
-            filter.finish(&mut out).expect("whole");
-            assert_eq!(out, body.as_bytes());
+        for chunk in [body.len(), 65_536] {
+            pass(resource, &memory, &body, chunk);
         }
         let (lists, bytes) = memory.borrow().size();
         assert!((1..=resource + 1).contains(&lists) && bytes <= KNOWN_ITEMS_BYTES, "{lists} lists, {bytes} bytes");
         assert!(bytes <= lists * KNOWN_LIST_BYTES, "{lists} lists, {bytes} bytes");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lists_that_fit_stay_whoever_of_them_changes() {
+    let memory = Memory::default();
+    for round in 0..3 {
+        for resource in 0..8 {
+            // In parts that cut items, and a little different each time.
+            pass(resource, &memory, &tools(450 + round), 5_000);
+            assert_eq!(memory.borrow().size().0, if round == 0 { resource + 1 } else { 8 });
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_reader_learns_a_list_and_the_others_hold_nothing() {
+    let (memory, body) = (Memory::default(), tools(100));
+    let (half, rest) = body.as_bytes().split_at(50_000);
+    let mut out = Vec::new();
+    let mut begun: Vec<_> = (0..150).map(|at| remembering(at / 10, &memory)).collect();
+    for filter in &mut begun {
+        filter.push(half, &mut out).expect("a list");
+    }
+    let lists = KNOWN_ITEMS_BYTES / KNOWN_LIST_BYTES;
+    assert_eq!(memory.borrow().learning(), lists, "of 15 lists, each read by 10");
+    // Who learned leaves in the middle, and so do all of another list; the rest come to the end.
+    begun.drain(..1);
+    begun.drain(19..29);
+    for filter in &mut begun {
+        filter.push(rest, &mut out).expect("a list");
+        filter.finish(&mut out).expect("whole");
+    }
+    drop(begun);
+    assert_eq!((memory.borrow().learning(), memory.borrow().size().0), (0, lists - 2));
+    pass(0, &memory, &body, body.len());
+    assert_eq!(memory.borrow().size().0, lists - 1, "and the next one learns it");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
