@@ -5,7 +5,7 @@
 // `npm start -- --authorization-server`.
 //
 // cargo compiles it, wasm-bindgen writes the glue, wasm-opt makes the module smaller, esbuild packs glue and entry.
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
@@ -35,6 +35,17 @@ async function staging() {
   };
 }
 
+/**
+ * The glue, in words that esbuild knows (Workers import a module as it is), and so that it sees that the classes of the
+ * `worker` crate which nobody uses can go.
+ */
+function withoutEffects(script) {
+  return script
+    .replace("import source ", "import ")
+    .replaceAll(/^if \(Symbol\.dispose\) .*$/gm, "")
+    .replaceAll("new FinalizationRegistry(", "/* @__PURE__ */ new FinalizationRegistry(");
+}
+
 async function build() {
   await rust();
   const { bindgen } = await wasmBindgen();
@@ -55,11 +66,8 @@ async function build() {
     "--experimental-reset-state-function",
     `--out-dir=${glue}`,
   ]);
-  const wasm = join(glue, "index_bg.wasm");
-  await run(npmBin("wasm-opt"), ["-O3", wasm, "-o", wasm]);
-  // Workers import a module as it is; the glue asks for that with words that are too new for esbuild.
   const script = join(glue, "index.js");
-  writeFileSync(script, readFileSync(script, "utf8").replace("import source ", "import "));
+  writeFileSync(script, withoutEffects(readFileSync(script, "utf8")));
   const folder = full ? "build-full" : "build";
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
@@ -76,7 +84,7 @@ async function build() {
     "--external:./index_bg.wasm",
     `--outfile=${folder}/index.js`,
   ]);
-  cpSync(wasm, `${folder}/index_bg.wasm`);
+  await run(npmBin("wasm-opt"), ["-O3", join(glue, "index_bg.wasm"), "-o", `${folder}/index_bg.wasm`]);
 }
 
 await build().catch((error) => fail(`the build failed: ${error.message.split("\n")[0]}`));
