@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { createInterface } from "node:readline";
 import { calculateJwkThumbprint, createLocalJWKSet, exportJWK, jwtVerify } from "jose";
-import { verify } from "../src/worker/platform.js";
+import { verify } from "../src/worker/signatures.js";
 import { fail, run, say } from "./lib/run.mjs";
 import { root, rust } from "./lib/tools.mjs";
 

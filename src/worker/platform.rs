@@ -1,5 +1,5 @@
-//! The ports, on Cloudflare Workers. `platform.js` beside this file holds what is cheaper or only possible there:
-//! each of its functions is one crossing.
+//! The ports, on Cloudflare Workers. `platform.js`, `exchange.js` and `signatures.js` beside this file hold what is cheaper or
+//! only possible there: each of their functions is one crossing.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -103,7 +103,10 @@ extern "C" {
     async fn begin(body: &JsValue, bytes: f64) -> Result<JsValue, JsValue>;
 
     fn through(first: Uint8Array, rest: &JsValue, step: &Closure<dyn FnMut(JsValue) -> JsValue>) -> Array;
+}
 
+#[wasm_bindgen(module = "/src/worker/signatures.js")]
+extern "C" {
     #[wasm_bindgen(catch)]
     async fn verify(jwk: &str, algorithm: &str, signature: &[u8], input: &str) -> Result<JsValue, JsValue>;
 
@@ -113,7 +116,10 @@ extern "C" {
     fn check(jwk: &str, algorithm: &str, signature: &[u8], input: &str, checking: VerdictNeeded) -> JsValue;
 
     fn signed(jwk: &str, algorithm: &str, input: &[u8], signing: SignatureNeeded) -> JsValue;
+}
 
+#[wasm_bindgen(module = "/src/worker/exchange.js")]
+extern "C" {
     type Exchange;
 
     #[wasm_bindgen(constructor)]

@@ -11,7 +11,7 @@ import { connect } from "node:net";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startOrigin } from "../../examples/origin/server.mjs";
-import { Exchange } from "../../src/worker/platform.js";
+import { Exchange } from "../../src/worker/exchange.js";
 import { chunked, eventually, headOf } from "./support/http.mjs";
 import { modern } from "./support/policy.mjs";
 import { LEGACY, MODERN, startScene } from "./support/scene.mjs";
