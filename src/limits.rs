@@ -262,8 +262,32 @@ pub const SESSION_SECONDS_RANGE: (u64, u64) = (60, 30 * 24 * 60 * 60);
 /// Most secrets of sessions that are live at once.
 pub const SESSION_SECRETS: usize = 4;
 
-/// Most counters of limits that an isolate keeps; the oldest period goes first.
+/// Most counters of the limits of resources that an isolate keeps. When the table is full, expired counters leave first,
+/// then the oldest: a new caller always finds room.
 pub const LIMIT_COUNTERS: usize = 16_384;
+
+/// Most counters of one caller among them. Tool names are the caller's choice, and a batch holds 64 of them; further names
+/// count in one counter of this caller.
+pub const COUNTERS_OF_ONE_CALLER: usize = 256;
+
+/// Most callers whose refused requests an isolate counts; the oldest leaves first.
+pub const REFUSAL_COUNTERS: usize = 16_384;
+
+/// Requests of one caller to one resource that the policy may refuse in a minute, in one isolate, where configuration does
+/// not say. Beyond it the caller gets 429 before any rule is evaluated.
+pub const REFUSALS_PER_MINUTE: u64 = 600;
+
+/// The least and the most that configuration may say.
+pub const REFUSALS_PER_MINUTE_RANGE: (u64, u64) = (10, 1_000_000);
+
+/// Most network addresses whose logins an isolate counts; the oldest leaves first.
+pub const LOGIN_COUNTERS: usize = 8_192;
+
+/// Most network addresses whose registrations an isolate counts; the oldest leaves first.
+pub const REGISTRATION_COUNTERS: usize = 8_192;
+
+/// Most network addresses whose fetched documents an isolate counts; the oldest leaves first.
+pub const DOCUMENT_COUNTERS: usize = 8_192;
 
 /// Milliseconds that a record of the authorization server may take to answer: its place may be on another continent, and a
 /// new object has to be placed first.

@@ -346,6 +346,12 @@ impl Rejection {
         Disclosure { code, ..Disclosure::plain(if apart { 404 } else { status }, message) }
     }
 
+    /// Whether rules, scopes or sessions refuse what a known caller asks for: such refusals are counted for each caller.
+    #[must_use]
+    pub fn is_of_policy(&self) -> bool {
+        matches!(self, Self::Absent { .. } | Self::Forbidden | Self::InsufficientScope { .. } | Self::SessionUnknown)
+    }
+
     /// The id of the refused message, where the reason has it.
     #[must_use]
     pub fn id(&self) -> Option<&RequestId> {

@@ -255,9 +255,14 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub parameter_fields: Option<BTreeMap<String, String>>,
 
-    /// How often callers may call. Default: as often as they like.
+    /// How often callers may call. Only requests that the rules permit are counted. Default: unlimited.
     #[deserr(default)]
     pub limits: Option<Vec<LimitDocument>>,
+
+    /// Requests that the rules, or missing scopes, may refuse one caller in a minute, in one isolate, 10 to 1000000. Beyond
+    /// it all of its requests get 429 until the minute ends. Default: 600.
+    #[deserr(default)]
+    pub refusals_per_minute: Option<u64>,
 }
 
 /// A path that anyone may reach, for `GET` and `HEAD` alone.

@@ -32,5 +32,5 @@ pub use issuer::{Issuer, IssuerKeys, TokenType};
 pub use mistakes::Mistakes;
 pub use policy::{DecisionLog, Interests};
 pub use resource::{OriginServer, PublicPath, Resource};
-pub use settings::{Config, Secrets};
+pub use settings::{Config, Pseudonyms, Secrets};
 pub use stored::{Place, Stored};

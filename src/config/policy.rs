@@ -18,6 +18,7 @@ use crate::config::{Mistakes, Secrets};
 use crate::limits::{RULES, SESSION_SECONDS, SESSION_SECONDS_RANGE, SESSION_SECRETS};
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
+use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::{Policy, StepUpInLists};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::Pattern;
@@ -35,20 +36,24 @@ pub struct Interests {
 }
 
 impl Interests {
-    /// Adds what a rule asks.
-    fn add(&mut self, when: &When) {
-        self.roles |= when.roles.is_some();
-        self.groups |= when.groups.is_some();
-        for (name, _) in &when.claims {
-            if !self.claims.contains(name) {
-                self.claims.push(name.clone());
-            }
-        }
-    }
-
     /// What the rules of a resource ask, added.
     pub(super) fn add_all(&mut self, policy: &Policy) {
-        policy.rules().iter().for_each(|rule| self.add(&rule.when));
+        for fact in policy.facts() {
+            match fact {
+                Fact::Roles => self.roles = true,
+                Fact::Groups => self.groups = true,
+                Fact::Claim(name) if self.claims.iter().any(|known| known == name) => {}
+                Fact::Claim(name) => self.claims.push(name.to_owned()),
+                // These are known of every caller, or are not in its credential.
+                Fact::Scopes
+                | Fact::Subject
+                | Fact::Client
+                | Fact::Source
+                | Fact::Country
+                | Fact::Network
+                | Fact::Certificate => {}
+            }
+        }
     }
 }
 
@@ -201,19 +206,43 @@ fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) 
 
 fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistakes: &mut Mistakes) -> When {
     let Some(document) = document else { return When::default() };
-    let lists = [
-        ("scopes", &document.scopes),
-        ("roles", &document.roles),
-        ("groups", &document.groups),
-        ("subjects", &document.subjects),
-        ("clients", &document.clients),
-        ("issuers", &document.issuers),
-        ("countries", &document.countries),
-    ];
-    for (key, _) in lists.into_iter().filter(|(_, list)| list.as_ref().is_some_and(Vec::is_empty)) {
-        mistakes.note(format!("{at}.{key}"), "must not be empty: nobody could be one of none");
+    // Every key, so that none is added to the document without its condition.
+    let WhenDocument { scopes, roles, groups, claims, subjects, clients, issuers, countries, asns, mtls, arguments } =
+        document;
+    let mut conditions = Vec::new();
+    let mut texts = |key: &str, list: &Option<Vec<String>>, condition: fn(Vec<String>) -> Condition| {
+        let Some(list) = list else { return };
+        if list.is_empty() {
+            mistakes.note(format!("{at}.{key}"), "must not be empty: no caller could be one of none");
+        }
+        conditions.push(condition(list.clone()));
+    };
+    texts("roles", roles, Condition::Roles);
+    texts("groups", groups, Condition::Groups);
+    texts("subjects", subjects, Condition::Subjects);
+    texts("clients", clients, Condition::Clients);
+    texts("issuers", issuers, Condition::Issuers);
+    texts("countries", countries, Condition::Countries);
+    if let Some(names) = scopes {
+        if names.is_empty() {
+            mistakes.note(format!("{at}.scopes"), "must not be empty: no caller could be one of none");
+        }
+        conditions.insert(0, Condition::Scopes(read_scopes(names, &format!("{at}.scopes"), mistakes)));
     }
-    for (index, country) in document.countries.iter().flatten().enumerate() {
+    for (name, values) in claims.iter().flatten() {
+        if name.is_empty() || values.is_empty() {
+            mistakes.note(format!("{at}.claims.{name}"), "must have a name and at least one value");
+        }
+        conditions.push(Condition::Claim(name.clone(), values.clone()));
+    }
+    if let Some(asns) = asns {
+        if asns.is_empty() || asns.contains(&0) {
+            mistakes.note(format!("{at}.asns"), "must name at least one autonomous system, and 0 is none");
+        }
+        conditions.push(Condition::Asns(asns.clone()));
+    }
+    conditions.extend(mtls.map(Condition::Mtls));
+    for (index, country) in countries.iter().flatten().enumerate() {
         if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
             mistakes.note(
                 format!("{at}.countries[{index}]"),
@@ -221,7 +250,7 @@ fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistak
             );
         }
     }
-    for (index, source) in document.issuers.iter().flatten().enumerate() {
+    for (index, source) in issuers.iter().flatten().enumerate() {
         if !sources.contains(&source.as_str()) {
             mistakes.note(
                 format!("{at}.issuers[{index}]"),
@@ -229,31 +258,10 @@ fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistak
             );
         }
     }
-    let claims = document.claims.iter().flatten();
-    let claims = claims.map(|(name, values)| {
-        if name.is_empty() || values.is_empty() {
-            mistakes.note(format!("{at}.claims.{name}"), "must have a name and at least one value");
-        }
-        (name.clone(), values.clone())
-    });
-    let claims = claims.collect();
-    let arguments = document.arguments.iter().flatten();
+    let arguments = arguments.iter().flatten();
     let arguments =
         arguments.map(|(name, test)| (name.clone(), read_test(test, &format!("{at}.arguments.{name}"), mistakes)));
-    let arguments = arguments.collect();
-    When {
-        scopes: read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes),
-        roles: document.roles.clone(),
-        groups: document.groups.clone(),
-        claims,
-        subjects: document.subjects.clone(),
-        clients: document.clients.clone(),
-        issuers: document.issuers.clone(),
-        countries: document.countries.clone(),
-        asns: document.asns.clone(),
-        mtls: document.mtls,
-        arguments,
-    }
+    When { arguments: arguments.collect(), conditions }
 }
 
 fn read_test(document: &ArgumentDocument, at: &str, mistakes: &mut Mistakes) -> ArgumentTest {

@@ -9,6 +9,7 @@ use crate::config::issuer::{Issuer, protected_url};
 use crate::config::{ApiKeySet, CustomVerifier, Mistakes, Requirement, policy};
 use crate::limits::{
     BODY_BYTES, BODY_BYTES_MAX, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX,
+    REFUSALS_PER_MINUTE, REFUSALS_PER_MINUTE_RANGE,
 };
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::decide::Policy;
@@ -53,6 +54,8 @@ pub struct Resource {
     pub cache_lists: bool,
     /// How often callers may call.
     pub limits: Vec<Limit>,
+    /// How many requests of one caller the policy may refuse in a minute.
+    pub refusals_per_minute: u64,
     /// Fields that mirror an argument, and which.
     pub parameters: Vec<(String, String)>,
 }
@@ -174,6 +177,14 @@ pub(super) fn read_resource(
     let sources = Resource::sources(accepted, &indexes);
     let policy = policy::read_policy(document, raw, at, hierarchy, &sources, mistakes).map(Rc::new);
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
+    let refusals_per_minute = document.refusals_per_minute.unwrap_or(REFUSALS_PER_MINUTE);
+    let (least, most) = REFUSALS_PER_MINUTE_RANGE;
+    if !(least..=most).contains(&refusals_per_minute) {
+        mistakes.note(
+            format!("{at}.refusals_per_minute"),
+            format_args!("must be {least} to {most}, got {refusals_per_minute}"),
+        );
+    }
     let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
     let (issuers, api_keys, verifiers) = indexes;
     let (path, (url, service)) = (path?, origin?);
@@ -196,6 +207,7 @@ pub(super) fn read_resource(
         cache_lists: document.cache_lists.unwrap_or(policy.is_some()),
         policy,
         limits,
+        refusals_per_minute,
         parameters,
     };
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {

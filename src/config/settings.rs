@@ -16,7 +16,7 @@ use crate::config::{
 use crate::forward::assertion::AssertionKey;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
-use crate::policy::rule::Rule;
+use crate::policy::condition::Fact;
 use crate::token::profile::Profile;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
@@ -64,6 +64,10 @@ pub struct Config {
     pub assertion_keys: Vec<AssertionKey>,
     /// What keys the pseudonyms of subjects in the log.
     pub pseudonym_key: Vec<u8>,
+    /// Where that comes from.
+    pub pseudonyms: Pseudonyms,
+    /// Facts of callers that decisions record because rules read them.
+    pub recorded_facts: Vec<String>,
     /// Requests that pass have no line in the log.
     pub log_refused_only: bool,
     /// The Analytics Engine binding that requests are counted in.
@@ -166,6 +170,7 @@ impl Config {
             .and_then(|table| read_long_secret(&table.secret, "metrics.secret", secrets, mistakes))
             .map(Secret::new);
         let pseudonym_key = read_pseudonym_key(document, secrets, mistakes);
+        let recorded_facts = recorded_facts(&resources);
         let hosts = read_hosts(document, public_url.as_ref(), mistakes);
         let web_origins = read_web_origins(document, public_url.as_ref(), mistakes);
         let public_url = public_url?;
@@ -187,6 +192,11 @@ impl Config {
             decision_log,
             assertion_keys,
             pseudonym_key,
+            recorded_facts,
+            pseudonyms: match document.log.as_ref().and_then(|log| log.pseudonym_secret.as_ref()) {
+                Some(_) => Pseudonyms::BySecret,
+                None => Pseudonyms::ByPublicUrl,
+            },
             log_refused_only,
             requests_data_set,
             face: document.public_page.unwrap_or(true),
@@ -198,17 +208,18 @@ impl Config {
     #[must_use]
     pub fn asks_for_certificates(&self) -> bool {
         self.resources.iter().any(|resource| resource.certificate_bound != Requirement::Off)
-            || self.rules().any(|rule| rule.when.mtls.is_some())
+            || self.facts().any(|fact| fact == Fact::Certificate)
     }
 
     /// Whether any rule asks where requests come from.
     #[must_use]
     pub fn asks_for_places(&self) -> bool {
-        self.rules().any(|rule| rule.when.countries.is_some() || rule.when.asns.is_some())
+        self.facts().any(|fact| matches!(fact, Fact::Country | Fact::Network))
     }
 
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|policy| policy.rules())
+    /// What rules read of callers.
+    pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
+        self.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|policy| policy.facts())
     }
 
     /// Bindings that configuration names, each with the method that it must have and where it is named.
@@ -550,6 +561,23 @@ pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mist
         mistakes.note(at, format_args!("the secret must have {SECRET_CHARS} characters or more"));
     }
     Some(secret)
+}
+
+/// What keys the pseudonyms of subjects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pseudonyms {
+    /// `public_url`, which is known to anyone who reads the log.
+    ByPublicUrl,
+    /// A Worker secret, which the command line does not have.
+    BySecret,
+}
+
+fn recorded_facts(resources: &[Resource]) -> Vec<String> {
+    let policies = resources.iter().filter_map(|resource| resource.policy.as_ref());
+    let mut names: Vec<String> = policies.flat_map(|policy| policy.facts()).filter_map(Fact::recorded_as).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn read_pseudonym_key(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<u8> {

@@ -25,7 +25,6 @@ use crate::jwks::freshness::{Freshness, KeyState};
 use crate::jwks::key_set::{KeySet, NoKey};
 use crate::limits::{FAILURES, JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
-use crate::mcp::inspect::Inspected;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::mcp::session::NONCE_BYTES;
@@ -34,8 +33,8 @@ use crate::observe::event::Outcome;
 use crate::observe::metrics::{Gauges, Metrics};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Head, OutboundRequest, Permit, Rejection, ResourceRequest, Routed};
-use crate::policy;
-use crate::policy::limit::Limit;
+use crate::policy::counters::{AddressLimit, CounterName};
+use crate::policy::{self, Authorized};
 use crate::ports::OriginFailure;
 use crate::rejection::{Dependency, TokenError};
 use crate::resource::face::{self, face};
@@ -126,7 +125,7 @@ pub enum Step {
     /// The body has to be read, as rules are about what it asks for: [`Gateway::message_read`].
     NeedMessage(Box<Authenticated>),
     /// Turns have to be asked for: [`Gateway::turns_taken`].
-    NeedTurns(Vec<Turn>, Box<Inspected>),
+    NeedTurns(Vec<Turn>, Box<Authorized>),
     /// The cache of the place may have the list that is asked for: [`Gateway::list_recalled`].
     NeedList(String, Permit),
     /// An assertion has to be signed: [`Gateway::assertion_signed`].
@@ -237,9 +236,11 @@ impl Gateway {
         failures.insert(name.to_owned(), until);
     }
 
-    /// Counts something in this isolate; whether it is its turn.
-    pub fn count_turn(&self, key: &str, limit: &Limit, now: UnixMillis) -> bool {
-        self.memory.borrow().counters.borrow_mut().count(key, limit, now).is_ok()
+    /// Counts what a network address asks the authorization server for, in this isolate; whether that is within its limit.
+    pub fn count_address(&self, limit: AddressLimit, key: String, now: UnixMillis) -> bool {
+        let memory = self.memory.borrow();
+        let mut counters = memory.counters.borrow_mut();
+        counters.of_addresses(limit).count(&CounterName::of_caller(key), limit.rate(), now).is_ok()
     }
 
     /// Walks as far as it can be walked without waiting.

@@ -18,8 +18,10 @@ use crate::mcp::session::{Holder, Purpose};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Authenticated, Permit, Principal, Rejection};
 use crate::policy::caller::Caller;
-use crate::policy::limit::Limit;
-use crate::policy::{self, SessionUse};
+use crate::policy::counters::{CounterName, Rate};
+use crate::policy::limit::{Limit, LimitKey};
+use crate::policy::operation::Operation;
+use crate::policy::{self, Authorized, LimitedTool, SessionUse};
 use crate::ports::OriginFailure;
 use crate::respond;
 use crate::time::UnixMillis;
@@ -33,7 +35,13 @@ pub struct Turn {
     /// The binding.
     pub binding: String,
     /// The counter.
-    pub key: String,
+    pub counter: CounterName,
+}
+
+/// What tells one caller from another.
+fn identity(caller: &Caller) -> [&str; 3] {
+    let subject = &caller.subject;
+    [&subject.issuer, &subject.subject, subject.client.as_deref().unwrap_or_default()]
 }
 
 impl Gateway {
@@ -71,19 +79,38 @@ impl Gateway {
         self.or_refuse(step, trail)
     }
 
+    /// Judges a request, and then counts it:
+    ///
+    /// 1. a caller whom the policy refused too often within a minute is refused before any rule is evaluated;
+    /// 2. its session is its own, and the rules permit what it asks for;
+    /// 3. only what is permitted counts for the limits of the resource, so that no caller uses up what it may not have.
     fn inspected(&self, inspected: Inspected, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
+        let refusals = self.refusals(&inspected)?;
+        if let Some((name, rate)) = &refusals {
+            let checked = self.memory.borrow().counters.borrow_mut().refusals.check(name, *rate, now);
+            checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
+        }
+        let authorized = self
+            .session(&inspected, now)
+            .and_then(|session| policy::authorize(inspected, session, &self.config, trail))
+            .inspect_err(|rejection| {
+                if let (Some((name, rate)), true) = (&refusals, rejection.is_of_policy()) {
+                    // Whether it was one too many is asked before the next request.
+                    let _ = self.memory.borrow().counters.borrow_mut().refusals.count(name, *rate, now);
+                }
+            })?;
         let mut turns = Vec::new();
-        for (index, key) in self.counted(&inspected)? {
-            let limit = self.limit(&inspected, index)?;
+        for (index, counter) in self.limited(&authorized)? {
+            let limit = self.limit(&authorized, index)?;
             match &limit.binding {
-                Some(binding) => turns.push(Turn { limit: index, binding: binding.clone(), key }),
-                None => self.count(&inspected, limit, &key, now)?,
+                Some(binding) => turns.push(Turn { limit: index, binding: binding.clone(), counter }),
+                None => self.count(&authorized, limit, &counter, now)?,
             }
         }
         if turns.is_empty() {
-            self.in_turn(inspected, trail, now)
+            self.permitted(authorized.within_limits(), trail, now)
         } else {
-            Ok(Step::NeedTurns(turns, Box::new(inspected)))
+            Ok(Step::NeedTurns(turns, Box::new(authorized)))
         }
     }
 
@@ -92,56 +119,73 @@ impl Gateway {
     #[must_use]
     pub fn turns_taken(
         &self,
-        inspected: Inspected,
+        authorized: Authorized,
         turns: Vec<(Turn, Result<bool, String>)>,
         trail: &mut Trail,
         now: UnixMillis,
     ) -> Step {
         let step = || {
             for (turn, said) in turns {
-                let limit = self.limit(&inspected, turn.limit)?;
+                let limit = self.limit(&authorized, turn.limit)?;
                 match said {
                     Ok(true) => {}
-                    Ok(false) => return Err(too_often(&inspected, limit.seconds)),
-                    Err(_) => self.count(&inspected, limit, &turn.key, now)?,
+                    Ok(false) => return Err(authorized_too_often(&authorized, limit.seconds)),
+                    Err(_) => self.count(&authorized, limit, &turn.counter, now)?,
                 }
             }
-            self.in_turn(inspected, trail, now)
+            self.permitted(authorized.within_limits(), trail, now)
         };
         let step = step();
         self.or_refuse(step, trail)
     }
 
-    fn limit(&self, inspected: &Inspected, index: usize) -> Result<&Limit, Rejection> {
-        let limits = inspected.resource(&self.config).map(|resource| &resource.limits);
-        limits.and_then(|limits| limits.get(index)).ok_or(Rejection::Internal("limit index"))
+    fn limit(&self, authorized: &Authorized, index: usize) -> Result<&Limit, Rejection> {
+        let resource = authorized.permit().inspected().and_then(|inspected| inspected.resource(&self.config));
+        resource.and_then(|resource| resource.limits.get(index)).ok_or(Rejection::Internal("limit index"))
+    }
+
+    /// Where the refused requests of a caller are counted, and how many there may be.
+    fn refusals(&self, inspected: &Inspected) -> Result<Option<(CounterName, Rate)>, Rejection> {
+        let resource = inspected.resource(&self.config).ok_or(Rejection::Internal("resource index"))?;
+        let Some(caller) = inspected.caller() else { return Ok(None) };
+        let key = self.counter("refusals", resource.path.as_str(), &identity(&caller));
+        Ok(Some((CounterName::of_caller(key), Rate::per_minute(resource.refusals_per_minute))))
     }
 
     /// Which limits count a request, and the names of its counters.
-    fn counted(&self, inspected: &Inspected) -> Result<Vec<(usize, String)>, Rejection> {
+    fn limited(&self, authorized: &Authorized) -> Result<Vec<(usize, CounterName)>, Rejection> {
+        let inspected = authorized.permit().inspected().ok_or(Rejection::Internal("limits of a public path"))?;
         let resource = inspected.resource(&self.config).ok_or(Rejection::Internal("resource index"))?;
-        let post = inspected.authenticated().request().admitted().head().method == Method::Post;
+        let post = authorized.permit().admitted().head().method == Method::Post;
         let caller = inspected.caller().filter(|_| post && !resource.limits.is_empty());
         let Some(caller) = caller else { return Ok(Vec::new()) };
-        let calls = inspected.messages().unwrap_or_default().iter().filter_map(Message::call);
-        let operations: Vec<_> = calls.filter_map(|call| call.operations().ok()).flatten().map(Some).collect();
-        let operations = if operations.is_empty() { vec![None] } else { operations };
-        let mut counted = Vec::new();
+        let path = resource.path.as_str();
+        let owner = self.counter("caller", path, &identity(&caller));
+        let mut limited = Vec::new();
         for (index, limit) in resource.limits.iter().enumerate() {
-            for operation in &operations {
-                let parts = limit.parts(operation.as_ref(), &caller);
-                counted.extend(parts.map(|parts| (index, self.counter(resource.path.as_str(), limit, &parts))));
+            let terms = limit.terms();
+            let shared = || self.counter(&format!("other tools {terms}"), path, &identity(&caller));
+            for call in authorized.calls().iter().filter(|call| limit.counts(call.operation.as_ref())) {
+                let tool = call.operation.as_ref().and_then(Operation::tool);
+                let key = |tool| self.counter(&format!("limit {terms}"), path, &limit.parts(tool, &caller));
+                let (key, shared) = match (&call.tool, limit.by.contains(&LimitKey::Tool)) {
+                    (_, false) => (key(tool), key(tool)),
+                    (LimitedTool::Itself, true) => (key(tool), shared()),
+                    (LimitedTool::StandIn(name), true) => (key(Some(name)), shared()),
+                    (LimitedTool::Unknown, true) => (shared(), shared()),
+                };
+                limited.push((index, CounterName { key, shared, owner: owner.clone() }));
             }
         }
-        Ok(counted)
+        Ok(limited)
     }
 
     /// A counter's name says nothing of whom it counts, and is the same in all isolates.
-    fn counter(&self, resource: &str, limit: &Limit, parts: &[String]) -> String {
+    fn counter(&self, what: &str, resource: &str, parts: &[&str]) -> String {
         let Ok(mut mac) = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&self.config.pseudonym_key) else {
             return String::new();
         };
-        mac.update(format!("limit {} {resource}", limit.terms()).as_bytes());
+        mac.update(format!("{what} {resource}").as_bytes());
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
@@ -149,15 +193,16 @@ impl Gateway {
         mac.finalize().into_bytes().get(..16).map(hex).unwrap_or_default()
     }
 
-    fn count(&self, inspected: &Inspected, limit: &Limit, key: &str, now: UnixMillis) -> Result<(), Rejection> {
-        let counted = self.memory.borrow().counters.borrow_mut().count(key, limit, now);
-        counted.map_err(|retry_after| too_often(inspected, retry_after))
-    }
-
-    fn in_turn(&self, inspected: Inspected, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let session = self.session(&inspected, now)?;
-        let permit = policy::authorize(inspected, session, &self.config, trail)?;
-        self.permitted(permit, trail, now)
+    fn count(
+        &self,
+        authorized: &Authorized,
+        limit: &Limit,
+        counter: &CounterName,
+        now: UnixMillis,
+    ) -> Result<(), Rejection> {
+        let rate = Rate { requests: limit.requests, seconds: limit.seconds };
+        let said = self.memory.borrow().counters.borrow_mut().resources.count(counter, rate, now);
+        said.map_err(|retry_after| authorized_too_often(authorized, retry_after))
     }
 
     /// The session that a request belongs to: the caller's own, or none.
@@ -281,6 +326,13 @@ impl Gateway {
 /// The value of the query parameter that leads to a session's messages.
 fn endpoint(query: &str) -> Option<&str> {
     query.split('&').find_map(|pair| pair.strip_prefix(ENDPOINT_QUERY)?.strip_prefix('='))
+}
+
+fn authorized_too_often(authorized: &Authorized, retry_after: u64) -> Rejection {
+    match authorized.permit().inspected() {
+        Some(inspected) => too_often(inspected, retry_after),
+        None => Rejection::RateLimited { retry_after, probe: false },
+    }
 }
 
 /// Where bodies are not read, clients say what they probe with in `Mcp-Method`, or by having no version yet.

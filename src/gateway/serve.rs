@@ -121,13 +121,13 @@ async fn meet<P: Ports + Clone + 'static>(
     let Underway { mut trail, step, needs } = underway;
     let step = match step {
         Step::Need(need, pending) => authenticate(gateway, ports, need, pending, &mut trail).await,
-        Step::NeedTurns(turns, inspected) => {
+        Step::NeedTurns(turns, authorized) => {
             let mut said = Vec::with_capacity(turns.len());
             for turn in turns {
-                let answer = ports.turn(&turn.binding, &turn.key).await;
+                let answer = ports.turn(&turn.binding, &turn.counter.key).await;
                 said.push((turn, answer));
             }
-            gateway.turns_taken(*inspected, said, &mut trail, ports.now())
+            gateway.turns_taken(*authorized, said, &mut trail, ports.now())
         }
         Step::NeedList(name, permit) => {
             let found = ports.recall(&name).await;

@@ -70,6 +70,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     would: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     would_rule: Option<&'a str>,
@@ -91,6 +93,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     asn: Option<u64>,
     mtls: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    reads: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<String>,
     run: &'a str,
@@ -137,6 +141,7 @@ impl Chain {
             rule: &record.by,
             enforced: !record.observed,
             missing,
+            challenge: record.challenge.as_ref().map(ToString::to_string),
             would: decision.would.as_ref().map(|(_, verdict)| verdict.as_str()),
             would_rule: record.would_by.as_deref(),
             issuer: record.caller.source.as_deref(),
@@ -149,6 +154,7 @@ impl Chain {
             country: record.caller.facts.country.as_deref(),
             asn: record.caller.facts.asn,
             mtls: record.caller.facts.certificate,
+            reads: &config.recorded_facts,
             arguments: record.arguments.as_deref().and_then(|text| keyed(text, &config.pseudonym_key)),
             run: &self.run,
             seq: self.seq,

@@ -7,7 +7,7 @@ use crate::oauth::scope::Scope;
 use crate::policy::decide::Policy;
 use crate::policy::operation::{Kind, Operation};
 use crate::policy::pattern::Pattern;
-use crate::policy::rule::{Effect, Rule, Targets, When};
+use crate::policy::rule::{Effect, Rule, Targets};
 
 /// A finding about rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn all(targets: &Targets) -> impl Iterator<Item = (Option<Kind>, &Pattern)> {
 /// Whether the rule at `earlier` matches all that `later` could.
 fn covers(policy: &Policy, earlier: usize, later: &Rule) -> bool {
     let Some(earlier) = policy.rules().get(earlier).filter(|earlier| !earlier.observe) else { return false };
-    implied(&earlier.when, &later.when)
+    earlier.when.is_implied_by(&later.when)
         && (earlier.targets.is_everything()
             || !later.targets.is_everything() && all(&later.targets).all(|target| covered(earlier, later, target)))
 }
@@ -81,35 +81,6 @@ fn covered(earlier: &Rule, later: &Rule, (kind, pattern): (Option<Kind>, &Patter
     earlier.targets.is_everything()
         || all(&earlier.targets)
             .any(|(other, covering)| other == kind && (covering.as_str() == "*" || !loose && covering.covers(pattern)))
-}
-
-/// Whether everything that `earlier` asks is asked by `later` too, so that whoever passes the one passes the other.
-fn implied(earlier: &When, later: &When) -> bool {
-    let narrower = |earlier: &Option<Vec<String>>, later: &Option<Vec<String>>| match (earlier, later) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(earlier), Some(later)) => later.iter().all(|value| earlier.contains(value)),
-    };
-    earlier.scopes.iter().all(|scope| later.scopes.iter().any(|other| other == scope))
-        && narrower(&earlier.roles, &later.roles)
-        && narrower(&earlier.groups, &later.groups)
-        && narrower(&earlier.subjects, &later.subjects)
-        && narrower(&earlier.clients, &later.clients)
-        && narrower(&earlier.issuers, &later.issuers)
-        && narrower(&earlier.countries, &later.countries)
-        && match (&earlier.asns, &later.asns) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(earlier), Some(later)) => later.iter().all(|asn| earlier.contains(asn)),
-        }
-        && (earlier.mtls.is_none() || earlier.mtls == later.mtls)
-        && earlier.claims.iter().all(|(name, values)| {
-            later
-                .claims
-                .iter()
-                .any(|(other, narrow)| other == name && narrow.iter().all(|value| values.contains(value)))
-        })
-        && earlier.arguments_are_implied_by(later)
 }
 
 /// Everything that can be said of the rules of a resource; `known` is what its origin server lists.
@@ -125,7 +96,9 @@ pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
             continue;
         }
         let count = all(&rule.targets).count();
-        for earlier in rules.iter().take(at).filter(|earlier| !earlier.observe && implied(&earlier.when, &rule.when)) {
+        for earlier in
+            rules.iter().take(at).filter(|earlier| !earlier.observe && earlier.when.is_implied_by(&rule.when))
+        {
             let lost = all(&rule.targets).filter(|target| covered(earlier, rule, *target));
             let lost: Vec<String> = lost.map(|(_, pattern)| pattern.as_str().to_owned()).collect();
             if (1..count).contains(&lost.len()) {
@@ -150,10 +123,7 @@ pub fn useless_scopes(config: &Config) -> Vec<Finding> {
     for resource in &config.resources {
         asked.extend(resource.scopes.iter());
         for rule in resource.policy.iter().flat_map(|policy| policy.rules()) {
-            asked.extend(rule.when.scopes.iter());
-            if let Effect::StepUp(scopes) = &rule.effect {
-                asked.extend(scopes.iter());
-            }
+            asked.extend(rule.scopes());
         }
     }
     let useless = config.scopes.named().into_iter().filter(|scope| {

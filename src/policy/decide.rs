@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
+use crate::policy::condition::{Condition, Fact};
 use crate::policy::decoy::Decoy;
 use crate::policy::index::Index;
 use crate::policy::operation::{Kind, Operation};
@@ -62,6 +63,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// How strict it is.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Allow => 0,
+            Self::StepUp { .. } => 1,
+            Self::Deny => 2,
+        }
+    }
+
     /// The verdict in logs and reports.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -99,6 +109,17 @@ pub struct Decision {
     pub depends_on_caller: bool,
     /// Whether arguments that are not known yet might change it to a refusal, or from one.
     pub depends_on_arguments: bool,
+}
+
+/// A verdict that is possible as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Possible {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// By what.
+    pub by: By,
+    /// The condition that would have to be known to tell whether it is this one.
+    pub open: Option<String>,
 }
 
 /// What was thought of one rule.
@@ -151,13 +172,12 @@ impl Policy {
 
     /// Scopes that rules ask for.
     pub fn named_scopes(&self) -> impl Iterator<Item = Scope> {
-        self.rules.iter().flat_map(|rule| {
-            let step_up = match &rule.effect {
-                Effect::StepUp(scopes) => scopes.iter().cloned().collect(),
-                _ => Vec::new(),
-            };
-            rule.when.scopes.iter().cloned().chain(step_up)
-        })
+        self.rules.iter().flat_map(Rule::scopes).cloned()
+    }
+
+    /// What rules read of callers.
+    pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
+        self.rules.iter().flat_map(|rule| rule.when.conditions.iter().map(Condition::reads))
     }
 
     /// What scopes include.
@@ -188,7 +208,7 @@ impl Policy {
                     .methods
                     .iter()
                     .any(|pattern| methods_of(kind).iter().any(|method| pattern.matches(method)));
-            about && !rule.observe && (rule.when.asks_who() || matches!(rule.effect, Effect::StepUp(_)))
+            about && !rule.observe && rule.depends_on_caller()
         })
     }
 
@@ -213,12 +233,7 @@ impl Policy {
                 strictest.depends_on_caller || other.depends_on_caller,
                 strictest.depends_on_arguments || other.depends_on_arguments,
             );
-            let rank = |decision: &Decision| match decision.verdict {
-                Verdict::Allow => 0,
-                Verdict::StepUp { .. } => 1,
-                Verdict::Deny => 2,
-            };
-            let stricter = if rank(&other) > rank(&strictest) { other } else { strictest };
+            let stricter = if other.verdict.rank() > strictest.verdict.rank() { other } else { strictest };
             Decision { depends_on_caller: depends, depends_on_arguments: on_arguments, ..stricter }
         })
     }
@@ -290,10 +305,9 @@ impl Policy {
                 continue;
             }
             // Whoever asks is asked about from here on, whether or not this rule matches.
-            let asks = rule.when.asks_who() || matches!(rule.effect, Effect::StepUp(_));
-            decision.depends_on_caller |= asks && !rule.observe;
+            decision.depends_on_caller |= rule.depends_on_caller() && !rule.observe;
             if let Some(condition) = rule.when.fails_for(caller, &self.scopes) {
-                think(index, Thought::Condition(condition));
+                think(index, Thought::Condition(condition.key()));
                 continue;
             }
             match arguments {
@@ -347,6 +361,80 @@ impl Policy {
             (decision.verdict, decision.by) = (Verdict::Allow, By::Protocol);
         }
         decision.tidied()
+    }
+
+    /// Everything that may have been decided of an operation whose arguments are not known, and of a caller of whom some
+    /// facts are not: each verdict with the rule that decides, and what would have to be known to tell. One entry where
+    /// nothing is open.
+    #[must_use]
+    pub fn possible(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        is_known: &dyn Fn(Fact<'_>) -> bool,
+    ) -> Vec<Possible> {
+        let of = |operation: &Operation| self.possible_by_rules(operation, caller, is_known);
+        let mut all = of(operation);
+        let Some((Kind::Resource, uri)) = &operation.target else { return all };
+        let Some(readings) = readings(uri) else {
+            return vec![Possible { verdict: Verdict::Deny, by: By::Unsound, open: None }];
+        };
+        for reading in readings {
+            let others = of(&Operation::on(&operation.method, Kind::Resource, &reading));
+            let mut stricter: Vec<Possible> = Vec::new();
+            for one in &all {
+                for other in &others {
+                    let found = if other.verdict.rank() > one.verdict.rank() { other } else { one };
+                    if !stricter.iter().any(|known| known.verdict == found.verdict) {
+                        stricter.push(found.clone());
+                    }
+                }
+            }
+            all = stricter;
+        }
+        all
+    }
+
+    fn possible_by_rules(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        is_known: &dyn Fn(Fact<'_>) -> bool,
+    ) -> Vec<Possible> {
+        if !operation.is_sound() {
+            return vec![Possible { verdict: Verdict::Deny, by: By::Unsound, open: None }];
+        }
+        let mut all: Vec<Possible> = Vec::new();
+        let mut open: Option<String> = None;
+        let mut add = |verdict: Verdict, by: By, open: Option<&String>| {
+            if !all.iter().any(|known| known.verdict == verdict) {
+                all.push(Possible { verdict, by, open: open.cloned() });
+            }
+        };
+        for index in self.index.candidates(operation) {
+            let Some(rule) = self.rules.get(index) else { continue };
+            let (known, unknown): (Vec<&Condition>, Vec<&Condition>) =
+                rule.when.conditions.iter().partition(|condition| is_known(condition.reads()));
+            if rule.observe
+                || !rule.targets.fit(operation, rule.effect != Effect::Allow)
+                || known.iter().any(|condition| !condition.holds(caller, &self.scopes))
+            {
+                continue;
+            }
+            let argument = rule.when.arguments.first().map(|(name, _)| format!("arguments.{name}"));
+            let lacking = unknown.first().map(|condition| condition.key().to_owned()).or(argument);
+            let Some(lacking) = lacking else {
+                add(self.verdict(rule, caller), By::Rule(index), open.as_ref());
+                return all;
+            };
+            let lacking = format!("when.{lacking} of rule {:?}", rule.id);
+            add(self.verdict(rule, caller), By::Rule(index), Some(&lacking));
+            open.get_or_insert(lacking);
+        }
+        let (verdict, by) =
+            if operation.is_protocol() { (Verdict::Allow, By::Protocol) } else { (Verdict::Deny, By::Default) };
+        add(verdict, by, open.as_ref());
+        all
     }
 
     fn verdict(&self, rule: &Rule, caller: &Caller) -> Verdict {

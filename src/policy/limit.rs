@@ -1,12 +1,8 @@
-//! How often callers may call: counters of fixed periods, as the rate-limiting binding of Workers has them.
+//! How often callers may call.
 
-use std::collections::BTreeMap;
-
-use crate::limits::LIMIT_COUNTERS;
 use crate::policy::caller::Caller;
-use crate::policy::operation::{Kind, Operation};
-use crate::policy::pattern::Pattern;
-use crate::time::UnixMillis;
+use crate::policy::operation::Operation;
+use crate::policy::pattern::{Pattern, fold};
 
 /// What requests are counted together by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,15 +30,6 @@ pub struct Limit {
     pub binding: Option<String>,
 }
 
-/// What is to be counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    /// Index into the limits of the resource.
-    pub limit: usize,
-    /// Names the counter: a digest, as subjects are nobody else's business.
-    pub key: String,
-}
-
 impl Limit {
     /// What it counts, as text: limits that count otherwise must not share counters, whatever their order.
     #[must_use]
@@ -57,62 +44,24 @@ impl Limit {
         self.tools.is_some() || self.by.contains(&LimitKey::Tool)
     }
 
-    /// The parts of the counter's name for an operation; nothing where that does not count.
+    /// Whether an operation counts. A limit on tools counts as a server that ignores case would read the name: what limits
+    /// must not be evaded by capitals.
     #[must_use]
-    pub fn parts(&self, operation: Option<&Operation>, caller: &Caller) -> Option<Vec<String>> {
-        let tool = operation.and_then(|operation| match &operation.target {
-            Some((Kind::Tool, name)) => Some(name.as_str()),
-            _ => None,
-        });
-        if let Some(patterns) = &self.tools
-            && !tool.is_some_and(|tool| patterns.iter().any(|pattern| pattern.matches(tool)))
-        {
-            return None;
-        }
-        let subject = &caller.subject;
-        Some(
-            self.by
-                .iter()
-                .flat_map(|key| match key {
-                    LimitKey::Subject => vec![subject.issuer.clone(), subject.subject.clone()],
-                    LimitKey::Client => vec![subject.client.clone().unwrap_or_default()],
-                    LimitKey::Tool => vec![tool.unwrap_or_default().to_owned()],
-                })
-                .collect(),
-        )
+    pub fn counts(&self, operation: Option<&Operation>) -> bool {
+        let Some(patterns) = &self.tools else { return true };
+        let tool = operation.and_then(Operation::tool).map(fold);
+        tool.is_some_and(|tool| patterns.iter().any(|pattern| pattern.matches_folded(&tool)))
     }
-}
 
-/// The counters of this isolate.
-#[derive(Debug, Default)]
-pub struct Counters {
-    counts: BTreeMap<String, (u64, u64)>,
-}
-
-impl Counters {
-    /// Counts one request of a period.
-    ///
-    /// # Errors
-    /// The seconds until the next period, where it is one too many.
-    pub fn count(&mut self, key: &str, limit: &Limit, now: UnixMillis) -> Result<(), u64> {
-        let period = now.seconds() / limit.seconds;
-        if self.counts.len() >= LIMIT_COUNTERS && !self.counts.contains_key(key) {
-            let before = |until: u64| until <= now.seconds();
-            self.counts.retain(|_, (_, until)| !before(*until));
-            if self.counts.len() >= LIMIT_COUNTERS {
-                // Too many callers to tell apart: whoever is new has to wait rather than go uncounted.
-                return Err(limit.seconds);
-            }
-        }
-        let until = (period + 1) * limit.seconds;
-        let entry = self.counts.entry(key.to_owned()).or_insert((0, until));
-        if entry.1 != until {
-            *entry = (0, until);
-        }
-        if entry.0 >= limit.requests {
-            return Err(until.saturating_sub(now.seconds()).max(1));
-        }
-        entry.0 += 1;
-        Ok(())
+    /// The parts of the counter's name for a call of a tool, or for a request that calls none.
+    #[must_use]
+    pub fn parts<'a>(&self, tool: Option<&'a str>, caller: &'a Caller) -> Vec<&'a str> {
+        let subject = &caller.subject;
+        let parts = self.by.iter().flat_map(|key| match key {
+            LimitKey::Subject => [Some(subject.issuer.as_str()), Some(subject.subject.as_str())],
+            LimitKey::Client => [Some(subject.client.as_deref().unwrap_or_default()), None],
+            LimitKey::Tool => [Some(tool.unwrap_or_default()), None],
+        });
+        parts.flatten().collect()
     }
 }

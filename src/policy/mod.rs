@@ -2,6 +2,8 @@
 
 pub mod analysis;
 pub mod caller;
+pub mod condition;
+pub mod counters;
 pub mod decide;
 pub mod decoy;
 mod index;
@@ -16,10 +18,11 @@ use serde_json::{Map, Value};
 
 use crate::config::{Config, OriginServer, Resource};
 use crate::mcp::message::Message;
+use crate::oauth::scope::ScopeSet;
 use crate::observe::trail::Trail;
 use crate::pipeline::{Admitted, Inspected, Principal, PublicRequest};
 use crate::policy::caller::Caller;
-use crate::policy::decide::{Arguments, Decision, Policy, Verdict};
+use crate::policy::decide::{Arguments, By, Decision, Policy, Verdict};
 use crate::policy::decoy::Decoy;
 use crate::policy::operation::Operation;
 use crate::rejection::Rejection;
@@ -30,6 +33,53 @@ pub struct Permit {
     request: Permitted,
     session: SessionUse,
     decoys: Vec<Decoy>,
+}
+
+/// A request that the rules permit, whose limits are still to be counted: [`Authorized::within_limits`] makes the permit.
+#[derive(Debug)]
+pub struct Authorized {
+    permit: Permit,
+    calls: Vec<LimitedCall>,
+}
+
+/// An operation that was permitted, as limits count it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitedCall {
+    /// What the caller asked for; nothing for a request whose message was not read.
+    pub operation: Option<Operation>,
+    /// The tool that it counts for.
+    pub tool: LimitedTool,
+}
+
+/// The tool that a call counts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LimitedTool {
+    /// The one that it names, if any.
+    Itself,
+    /// What stands in for a hidden name. A hidden name is counted as a name that does not exist, and never as the tool.
+    StandIn(String),
+    /// A name that no rule permits, under a policy that only observes. All such names of a caller are counted together.
+    Unknown,
+}
+
+impl Authorized {
+    /// The request.
+    #[must_use]
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// What limits count.
+    #[must_use]
+    pub fn calls(&self) -> &[LimitedCall] {
+        &self.calls
+    }
+
+    /// The permit, once the limits of the resource were counted.
+    #[must_use]
+    pub fn within_limits(self) -> Permit {
+        self.permit
+    }
 }
 
 #[derive(Debug)]
@@ -74,6 +124,8 @@ pub struct Record {
     pub would_by: Option<String>,
     /// What the policy would have decided, were it enforced.
     pub observed: bool,
+    /// All scopes that a challenge would name, where the caller lacks one of them.
+    pub challenge: Option<ScopeSet>,
     /// Who asked, and over what connection.
     pub caller: RecordedCaller,
     /// The arguments, as they were sent.
@@ -104,6 +156,7 @@ impl Record {
         decision: Decision,
         arguments: Option<&[u8]>,
     ) -> Self {
+        let verdict = if policy.observe { Verdict::Allow } else { decision.verdict.clone() };
         Self {
             policy: policy.hash.clone(),
             resource: resource.path.as_str().to_owned(),
@@ -112,6 +165,7 @@ impl Record {
             would_by: decision.would.as_ref().map(|(rule, _)| policy.rules_id(*rule).to_owned()),
             decision,
             observed: policy.observe,
+            challenge: challenge(policy, resource, caller, &verdict),
             caller: RecordedCaller {
                 source: caller.source.as_deref().map(str::to_owned),
                 scopes: caller.subject.scopes.to_string(),
@@ -121,6 +175,18 @@ impl Record {
             arguments: arguments.map(<[u8]>::to_vec),
         }
     }
+}
+
+/// All scopes that a caller is challenged for by a verdict, with those of the resource itself; nothing where it lacks none.
+/// What does not exist for a caller says nothing of scopes but of those of the resource.
+#[must_use]
+pub fn challenge(policy: &Policy, resource: &Resource, caller: &Caller, verdict: &Verdict) -> Option<ScopeSet> {
+    let needed: ScopeSet = match verdict {
+        Verdict::Allow | Verdict::Deny => resource.scopes.clone(),
+        Verdict::StepUp { scopes, .. } => resource.scopes.iter().chain(scopes.iter()).cloned().collect(),
+    };
+    let missing = policy.scopes().missing(&caller.subject.scopes, &needed);
+    (!missing.is_empty()).then_some(needed)
 }
 
 impl Permit {
@@ -194,12 +260,13 @@ pub fn authorize(
     session: SessionUse,
     config: &Config,
     trail: &mut Trail,
-) -> Result<Permit, Rejection> {
+) -> Result<Authorized, Rejection> {
     let resource = inspected.resource(config).ok_or(Rejection::Internal("resource index"))?;
     let caller = inspected.caller().ok_or(Rejection::NoCredentials)?;
     let mut needed = resource.scopes.clone();
     let mut refusal = None;
     let mut decoys = Vec::new();
+    let mut calls = Vec::new();
     if let Some(policy) = &resource.policy {
         let era = inspected.authenticated().request().admitted().era();
         let without_message = (Operation::without_message(), None);
@@ -213,12 +280,17 @@ pub fn authorize(
             let arguments = Arguments::Known(arguments);
             let decision = policy.decide(&operation, &caller, arguments);
             let mut verdict = decision.verdict.clone();
+            let mut tool = match decision.by {
+                By::Rule(_) | By::Protocol => LimitedTool::Itself,
+                By::Default | By::Unsound => LimitedTool::Unknown,
+            };
             if verdict == Verdict::Deny
                 && !policy.observe
                 && let Some((stand_in, decision)) = policy.decoy(&operation, &caller, arguments)
             {
                 // What is hidden is answered as what is not there.
                 verdict = decision.verdict;
+                tool = LimitedTool::StandIn(stand_in.name.clone());
                 decoys.extend(Some(stand_in).filter(|_| verdict == Verdict::Allow));
             }
             match &verdict {
@@ -232,10 +304,14 @@ pub fn authorize(
             }
             let arguments = inspected.arguments();
             trail.decisions.push(Record::new(policy, resource, &operation, &caller, decision, arguments));
+            calls.push(LimitedCall { operation: Some(operation), tool });
         }
         if policy.observe {
             (refusal, needed) = (None, resource.scopes.clone());
         }
+    } else if let Some(messages) = inspected.messages() {
+        let asked = asked(messages)?.into_iter();
+        calls.extend(asked.map(|(operation, _)| LimitedCall { operation: Some(operation), tool: LimitedTool::Itself }));
     }
     // What does not exist says nothing of scopes but of those that everything needs.
     let needed = if refusal.is_some() { resource.scopes.clone() } else { needed };
@@ -247,7 +323,11 @@ pub fn authorize(
         return Err(refusal);
     }
     trail.decoy = !decoys.is_empty();
-    Ok(Permit { request: Permitted::Resource(Box::new(inspected)), session, decoys })
+    if calls.is_empty() {
+        calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });
+    }
+    let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, decoys };
+    Ok(Authorized { permit, calls })
 }
 
 /// An operation, and its arguments.

@@ -78,6 +78,12 @@ impl Operation {
         self.target.as_ref().map(|(_, name)| name.as_str())
     }
 
+    /// The tool that it calls.
+    #[must_use]
+    pub fn tool(&self) -> Option<&str> {
+        self.target.as_ref().filter(|(kind, _)| *kind == Kind::Tool).map(|(_, name)| name.as_str())
+    }
+
     /// Whether it is a message of the protocol itself, which needs no rule.
     #[must_use]
     pub fn is_protocol(&self) -> bool {

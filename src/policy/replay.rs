@@ -4,12 +4,15 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{Config, Pseudonyms, Resource};
+use crate::limits::LOG_VALUE_CHARS;
 use crate::oauth::scope::ScopeSet;
 use crate::observe::decision::{VERSION, follows, kind};
 use crate::observe::trail::pseudonym;
 use crate::policy::caller::{Caller, Facts};
-use crate::policy::decide::{Arguments, Decision};
+use crate::policy::challenge;
+use crate::policy::condition::{Condition, Fact};
+use crate::policy::decide::{Policy, Verdict};
 use crate::policy::operation::Operation;
 use crate::strict_json;
 use crate::token::principal::{CredentialKind, Rights, Subject};
@@ -19,11 +22,11 @@ use crate::token::principal::{CredentialKind, Rights, Subject};
 pub enum Replayed {
     /// It is no record of a decision.
     Other,
-    /// It is decided as it was.
+    /// Its caller would notice no difference.
     Same,
-    /// It is decided otherwise.
+    /// Its caller would notice.
     Changed(Change),
-    /// It cannot be decided again: why.
+    /// The record does not have what deciding it again takes: why.
     Unknown(String),
 }
 
@@ -38,8 +41,6 @@ pub struct Change {
     pub then: (String, String),
     /// The verdict now, and by what.
     pub now: (String, String),
-    /// Arguments, which are not recorded, might change it.
-    pub depends_on_arguments: bool,
 }
 
 /// Reads a log, line by line.
@@ -88,40 +89,136 @@ fn texts(line: &Map<String, Value>, member: &str) -> Vec<String> {
     values.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
+/// What a caller notices of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Noticed {
+    /// It is forwarded.
+    Allowed,
+    /// It is refused with a challenge for all of these scopes.
+    Challenged(ScopeSet),
+    /// It is refused with a challenge; of its scopes, the record has only those that the caller lacked.
+    ChallengedFor(ScopeSet),
+    /// It does not exist.
+    Absent,
+}
+
+impl Noticed {
+    fn recorded(line: &Map<String, Value>) -> Option<Self> {
+        if let Some(challenge) = line.get("challenge").and_then(Value::as_str) {
+            return Some(Self::Challenged(ScopeSet::of_text(challenge)));
+        }
+        if line.get("enforced").and_then(Value::as_bool) == Some(false) {
+            return Some(Self::Allowed);
+        }
+        match said(line, "verdict").as_str() {
+            "allow" => Some(Self::Allowed),
+            "deny" => Some(Self::Absent),
+            // Lines of releases before the challenge was recorded.
+            "step_up" => Some(Self::ChallengedFor(ScopeSet::of_text(&said(line, "missing")))),
+            _ => None,
+        }
+    }
+
+    fn now(policy: &Policy, resource: &Resource, caller: &Caller, verdict: &Verdict) -> Self {
+        let verdict = if policy.observe { &Verdict::Allow } else { verdict };
+        match (challenge(policy, resource, caller, verdict), verdict) {
+            (Some(scopes), _) => Self::Challenged(scopes),
+            (None, Verdict::Deny) => Self::Absent,
+            (None, Verdict::Allow | Verdict::StepUp { .. }) => Self::Allowed,
+        }
+    }
+
+    fn is(&self, now: &Self, caller: &Caller, policy: &Policy) -> bool {
+        match (self, now) {
+            (Self::ChallengedFor(missing), Self::Challenged(scopes)) => {
+                policy.scopes().missing(&caller.subject.scopes, scopes) == *missing
+            }
+            _ => self == now,
+        }
+    }
+}
+
+impl std::fmt::Display for Noticed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Allowed => f.write_str("allow"),
+            Self::Challenged(scopes) => write!(f, "step_up ({scopes})"),
+            Self::ChallengedFor(missing) => write!(f, "step_up (missing {missing})"),
+            Self::Absent => f.write_str("deny"),
+        }
+    }
+}
+
 fn decide(line: &Map<String, Value>, config: &Config) -> Replayed {
     let path = said(line, "resource");
     let Some(resource) = config.resources.iter().find(|resource| resource.path.as_str() == path) else {
         return Replayed::Unknown(format!("there is no resource {path:?} any more"));
+    };
+    let Some(then) = Noticed::recorded(line) else {
+        return Replayed::Unknown(format!("it has no verdict that is known here: {:?}", said(line, "verdict")));
     };
     let operation = Operation {
         method: said(line, "mcp_method"),
         target: line.get("target").and_then(Value::as_str).and_then(kind).map(|kind| (kind, said(line, "name"))),
     };
     let what = operation.name().map_or_else(|| operation.method.clone(), |name| format!("{} {name}", operation.method));
-    let then = (said(line, "verdict"), said(line, "rule"));
-    let (now, depends_on_arguments) = match &resource.policy {
-        None => (("allow".to_owned(), "(no rules)".to_owned()), false),
-        Some(policy) => {
-            let caller = caller(line, config);
-            let decision: Decision = policy.decide(&operation, &caller, Arguments::Unknown);
-            let verdict = decision.verdict.as_str().to_owned();
-            ((verdict, policy.name(decision.by).to_owned()), decision.depends_on_arguments)
-        }
+    let changed = |now: (String, String)| {
+        let then = (then.to_string(), said(line, "rule"));
+        Replayed::Changed(Change { request: said(line, "request_id"), what: what.clone(), then, now })
     };
-    if now.0 == then.0 {
+    let Some(policy) = &resource.policy else {
+        let now = ("allow".to_owned(), "(no rules)".to_owned());
+        return if then == Noticed::Allowed { Replayed::Same } else { changed(now) };
+    };
+    // The same rules decide the same, whatever they read.
+    if said(line, "policy") == policy.hash {
         return Replayed::Same;
     }
-    Replayed::Changed(Change { request: said(line, "request_id"), what, then, now, depends_on_arguments })
+    let is_cut = |text: &str| text.chars().count() >= LOG_VALUE_CHARS;
+    if is_cut(&operation.method) || operation.name().is_some_and(is_cut) {
+        return Replayed::Unknown("the record has only the beginning of the name".to_owned());
+    }
+    let (caller, is_named) = caller(line, config);
+    let recorded = texts(line, "reads");
+    let is_known = |fact: Fact<'_>| match fact {
+        Fact::Subject => is_named || config.pseudonyms == Pseudonyms::ByPublicUrl,
+        Fact::Client => !caller.subject.client.as_deref().is_some_and(is_cut),
+        Fact::Roles if !caller.subject.rights.roles.is_empty() => true,
+        Fact::Groups if !caller.subject.rights.groups.is_empty() => true,
+        Fact::Claim(name) if caller.subject.rights.claims.contains_key(name) => true,
+        Fact::Country if caller.facts.country.is_some() => true,
+        Fact::Network if caller.facts.asn.is_some() => true,
+        Fact::Certificate if caller.facts.certificate => true,
+        fact => fact.recorded_as().is_none_or(|name| recorded.contains(&name)),
+    };
+    let possible = policy.possible(&operation, &caller, &is_known);
+    let now: Vec<_> = possible
+        .iter()
+        .map(|possible| (Noticed::now(policy, resource, &caller, &possible.verdict), possible))
+        .collect();
+    let same = now.iter().filter(|(now, _)| then.is(now, &caller, policy)).count();
+    match (now.first(), now.iter().find_map(|(_, possible)| possible.open.clone())) {
+        _ if same == now.len() => Replayed::Same,
+        (_, Some(open)) if same > 0 => Replayed::Unknown(format!("{what}: the record does not have what {open} reads")),
+        (Some((first, possible)), _) => changed((first.to_string(), policy.name(possible.by).to_owned())),
+        (None, _) => Replayed::Unknown("no rule could decide it".to_owned()),
+    }
 }
 
-/// The caller as it was recorded. Its name was not; where a rule names it, its pseudonym tells.
-fn caller(line: &Map<String, Value>, config: &Config) -> Caller {
+/// The caller as it was recorded, and whether its subject is known: it was recorded by pseudonym, which tells where a rule
+/// names the subject.
+fn caller(line: &Map<String, Value>, config: &Config) -> (Caller, bool) {
     let source = said(line, "issuer");
     let issuer = config.issuers.iter().find(|issuer| issuer.name == source);
     let issuer = issuer.map_or_else(|| config.public_url.to_string(), |issuer| issuer.identifier.clone());
     let recorded = line.get("subject").and_then(Value::as_str);
     let rules = config.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|it| it.rules());
-    let named = rules.flat_map(|rule| rule.when.subjects.iter().flatten());
+    let conditions = rules.flat_map(|rule| &rule.when.conditions);
+    let named = conditions.filter_map(|condition| match condition {
+        Condition::Subjects(subjects) => Some(subjects),
+        _ => None,
+    });
+    let named = named.flatten();
     let of = |subject: &str| Subject {
         issuer: issuer.clone(),
         subject: subject.to_owned(),
@@ -138,7 +235,8 @@ fn caller(line: &Map<String, Value>, config: &Config) -> Caller {
     let known = named
         .map(|subject| of(subject))
         .find(|subject| recorded.is_some() && pseudonym(subject, &config.pseudonym_key).as_deref() == recorded);
-    Caller {
+    let is_named = known.is_some();
+    let caller = Caller {
         subject: Rc::new(known.unwrap_or_else(|| of(""))),
         source: Some(Rc::from(source.as_str())),
         facts: Facts {
@@ -146,5 +244,6 @@ fn caller(line: &Map<String, Value>, config: &Config) -> Caller {
             asn: line.get("asn").and_then(Value::as_u64),
             certificate: line.get("mtls").and_then(Value::as_bool).unwrap_or(false),
         },
-    }
+    };
+    (caller, is_named)
 }

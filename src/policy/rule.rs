@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
+use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
+use crate::policy::condition::Condition;
 use crate::policy::operation::{Kind, Operation};
 use crate::policy::pattern::{Pattern, fold};
-use crate::token::claims::equals_one_of;
 
 /// A rule.
 #[derive(Debug, Clone)]
@@ -23,6 +23,23 @@ pub struct Rule {
     pub observe: bool,
 }
 
+impl Rule {
+    /// Whether what it decides, or whether it does, depends on the caller.
+    #[must_use]
+    pub fn depends_on_caller(&self) -> bool {
+        self.when.depends_on_caller() || self.effect.scopes().is_some()
+    }
+
+    /// Scopes that it names.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        let asked = self.when.conditions.iter().filter_map(|condition| match condition {
+            Condition::Scopes(scopes) => Some(scopes),
+            _ => None,
+        });
+        asked.chain(self.effect.scopes()).flat_map(ScopeSet::iter)
+    }
+}
+
 /// What a match means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -35,6 +52,15 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Scopes that it asks for.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&ScopeSet> {
+        match self {
+            Self::StepUp(scopes) => Some(scopes),
+            Self::Allow | Self::Deny => None,
+        }
+    }
+
     /// The effect as configuration writes it.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -105,69 +131,32 @@ impl Targets {
 /// What must hold for a rule to match. Everything that is given must.
 #[derive(Debug, Clone, Default)]
 pub struct When {
-    /// All of these scopes.
-    pub scopes: ScopeSet,
-    /// One of these roles.
-    pub roles: Option<Vec<String>>,
-    /// One of these groups.
-    pub groups: Option<Vec<String>>,
-    /// These claims, each with one of its values.
-    pub claims: Vec<(String, Vec<String>)>,
-    /// One of these subjects.
-    pub subjects: Option<Vec<String>>,
-    /// One of these clients.
-    pub clients: Option<Vec<String>>,
-    /// One of these issuers.
-    pub issuers: Option<Vec<String>>,
-    /// One of these countries.
-    pub countries: Option<Vec<String>>,
-    /// One of these networks.
-    pub asns: Option<Vec<u64>>,
-    /// A client certificate, or none.
-    pub mtls: Option<bool>,
+    /// Conditions about the caller and its connection.
+    pub conditions: Vec<Condition>,
     /// Tests on arguments.
     pub arguments: Vec<(String, ArgumentTest)>,
 }
 
 impl When {
-    /// Whether the caller or its connection matters.
+    /// Whether the caller or its connection matters: every condition is about them.
     #[must_use]
-    pub fn asks_who(&self) -> bool {
-        !self.scopes.is_empty()
-            || !self.claims.is_empty()
-            || self.mtls.is_some()
-            || self.asns.is_some()
-            || [&self.roles, &self.groups, &self.subjects, &self.clients, &self.issuers, &self.countries]
-                .into_iter()
-                .any(Option::is_some)
+    pub fn depends_on_caller(&self) -> bool {
+        !self.conditions.is_empty()
     }
 
-    /// The first condition about the caller that does not hold, by its name in configuration.
+    /// The first condition about the caller that does not hold.
     #[must_use]
-    pub fn fails_for(&self, caller: &Caller, scopes: &ScopeHierarchy) -> Option<&'static str> {
-        let subject = &caller.subject;
-        let among = |accepted: &Option<Vec<String>>, values: &[String]| {
-            accepted.as_ref().is_none_or(|accepted| values.iter().any(|value| accepted.contains(value)))
-        };
-        let one = |accepted: &Option<Vec<String>>, value: Option<&str>| {
-            accepted.as_ref().is_none_or(|accepted| value.is_some_and(|value| accepted.iter().any(|it| it == value)))
-        };
-        let claims = self.claims.iter().all(|(name, accepted)| {
-            subject.rights.claims.get(name).is_some_and(|value| equals_one_of(value, accepted))
-        });
-        let conditions = [
-            (scopes.missing(&subject.scopes, &self.scopes).is_empty(), "scopes"),
-            (among(&self.roles, &subject.rights.roles), "roles"),
-            (among(&self.groups, &subject.rights.groups), "groups"),
-            (claims, "claims"),
-            (one(&self.subjects, Some(&subject.subject)), "subjects"),
-            (one(&self.clients, subject.client.as_deref()), "clients"),
-            (one(&self.issuers, caller.source.as_deref()), "issuers"),
-            (one(&self.countries, caller.facts.country.as_deref()), "countries"),
-            (self.asns.as_ref().is_none_or(|asns| caller.facts.asn.is_some_and(|asn| asns.contains(&asn))), "asns"),
-            (self.mtls.is_none_or(|wanted| wanted == caller.facts.certificate), "mtls"),
-        ];
-        conditions.into_iter().find(|(holds, _)| !holds).map(|(_, name)| name)
+    pub fn fails_for(&self, caller: &Caller, scopes: &ScopeHierarchy) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| !condition.holds(caller, scopes))
+    }
+
+    /// Whether everything that it asks is asked by `narrower` too, so that whatever passes that passes this. May say no where
+    /// it is so.
+    #[must_use]
+    pub fn is_implied_by(&self, narrower: &Self) -> bool {
+        let Self { conditions, arguments: _ } = self;
+        conditions.iter().all(|wide| narrower.conditions.iter().any(|narrow| wide.is_implied_by(narrow)))
+            && self.arguments_are_implied_by(narrower)
     }
 
     /// Whether all arguments that pass the tests of `narrower` pass these too.
@@ -210,27 +199,30 @@ impl ArgumentTest {
     /// Whether it holds for a value; `None` is an argument that is missing or `null`.
     #[must_use]
     pub fn holds(&self, value: Option<&Value>) -> bool {
+        // Every member, so that none is added halfway; likewise below.
+        let Self { one_of, like, at_least, at_most, is, present } = self;
         let Some(value) = value else { return self.asks_for_absence() };
         let text = value.as_str();
-        self.present != Some(false)
-            && self.one_of.as_ref().is_none_or(|values| text.is_some_and(|text| values.iter().any(|it| it == text)))
-            && self.like.as_ref().is_none_or(|pattern| text.is_some_and(|text| pattern.matches(text)))
-            && self.at_least.is_none_or(|least| number(value).is_some_and(|number| compare(number, least).is_ge()))
-            && self.at_most.is_none_or(|most| number(value).is_some_and(|number| compare(number, most).is_le()))
-            && self.is.is_none_or(|wanted| value.as_bool() == Some(wanted))
+        *present != Some(false)
+            && one_of.as_ref().is_none_or(|values| text.is_some_and(|text| values.iter().any(|it| it == text)))
+            && like.as_ref().is_none_or(|pattern| text.is_some_and(|text| pattern.matches(text)))
+            && at_least.is_none_or(|least| number(value).is_some_and(|number| compare(number, least).is_ge()))
+            && at_most.is_none_or(|most| number(value).is_some_and(|number| compare(number, most).is_le()))
+            && is.is_none_or(|wanted| value.as_bool() == Some(wanted))
     }
 
     /// Whether everything that passes `narrower` passes this too. May say no where it is so.
     #[must_use]
     pub fn is_implied_by(&self, narrower: &Self) -> bool {
-        let one_of = match (&self.one_of, &narrower.one_of) {
+        let Self { one_of, like, at_least, at_most, is, present } = self;
+        let one_of = match (one_of, &narrower.one_of) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(wide), Some(narrow)) => narrow.iter().all(|value| wide.contains(value)),
         };
-        let least = self.at_least.is_none_or(|wide| narrower.at_least.is_some_and(|narrow| narrow >= wide));
-        let most = self.at_most.is_none_or(|wide| narrower.at_most.is_some_and(|narrow| narrow <= wide));
-        let present = match self.present {
+        let least = at_least.is_none_or(|wide| narrower.at_least.is_some_and(|narrow| narrow >= wide));
+        let most = at_most.is_none_or(|wide| narrower.at_most.is_some_and(|narrow| narrow <= wide));
+        let present = match *present {
             None => true,
             // Every test but that for absence asks for something that is there.
             Some(true) => !narrower.asks_for_absence(),
@@ -240,8 +232,8 @@ impl ArgumentTest {
             && least
             && most
             && present
-            && (self.like.is_none() || self.like == narrower.like)
-            && (self.is.is_none() || self.is == narrower.is)
+            && (like.is_none() || *like == narrower.like)
+            && (is.is_none() || *is == narrower.is)
     }
 
     /// Whether it holds for what is not there, and for nothing else.

@@ -9,7 +9,7 @@ use crate::jwks::freshness::KeyState;
 use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Principal, ResourceRequest};
-use crate::policy::limit::Counters;
+use crate::policy::counters::RateCounters;
 use crate::rejection::{Dependency, Rejection};
 use crate::time::UnixMillis;
 use crate::token::api_key::ApiKeyVerifier;
@@ -230,7 +230,7 @@ pub struct Memory {
     /// Questions that are on their way.
     pub questions: Questions,
     /// How often callers called.
-    pub counters: Rc<RefCell<Counters>>,
+    pub counters: Rc<RefCell<RateCounters>>,
 }
 
 /// What a credential is judged by.

@@ -22,7 +22,7 @@ use crate::support::{
     token_with_header,
 };
 
-const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+pub const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 const JSON: &str = "application/json";
 const ENDPOINT: &str = "https://login.example/introspect";
 
@@ -35,7 +35,7 @@ fn hash(secret: &str) -> String {
     format!("hmac-sha256${}${digest}", URL_SAFE_NO_PAD.encode(salt))
 }
 
-fn record(id: &str) -> Value {
+pub fn record(id: &str) -> Value {
     json!({ "id": id, "label": format!("{id} of ops"), "hash": hash(SECRET), "scopes": ["mcp:tools"] })
 }
 

@@ -324,7 +324,13 @@ fn the_record_is_bound_line_by_line_and_names_nobody() {
     let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let mut last = None;
     for (at, line) in lines.iter().enumerate() {
-        assert!(!line.contains("4111") && !line.contains("ada"), "{line}");
+        let mut said = parsed[at].clone();
+        // Any letters may stand in a digest.
+        for digest in ["hash", "prev"] {
+            said.as_object_mut().expect("an object").remove(digest);
+        }
+        let said = said.to_string();
+        assert!(!said.contains("4111") && !said.contains("ada"), "{line}");
         assert_eq!(parsed[at]["seq"], json!(at));
         last = Some(follows(line, last.as_deref()).expect("it follows the line before"));
     }

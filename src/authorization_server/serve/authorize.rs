@@ -14,8 +14,9 @@ use crate::authorization_server::seal::mac;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{Known, Person, PersonQuestion};
-use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS, LOGINS_PER_MINUTE};
+use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
 use crate::oauth::form::{Form, Parameters};
+use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::transport::url::HttpUrl;
 
@@ -159,7 +160,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// Begins a login at the provider. `from_form` where a form led here.
     pub(super) async fn sent_to_provider(&self, purpose: Purpose, from_form: bool) -> Result<Reply, Failure> {
-        if !self.in_turn("login", LOGINS_PER_MINUTE) {
+        if !self.is_within(AddressLimit::Login) {
             let words = "Too many sign-ins were begun from where you are. Try again in a minute.";
             return Ok(Reply::problem(429, words, "too_many_logins").field("retry-after", "60"));
         }

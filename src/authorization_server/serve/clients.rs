@@ -16,10 +16,10 @@ use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
 use crate::limits::{
     CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES, DOCUMENT_RETRY,
-    DOCUMENTS_PER_MINUTE,
 };
 use crate::oauth::client_credentials::ASSERTION_TYPE;
 use crate::oauth::form::Parameters;
+use crate::policy::counters::AddressLimit;
 use crate::ports::{Ports, ProviderDocument};
 use crate::strict_json;
 use crate::token::claims::texts;
@@ -143,7 +143,7 @@ impl<P: Ports> Context<'_, P> {
         if self.gateway.failed_lately(name, now) {
             return Err(Unknown::Unreachable("its metadata could not be had a moment ago".to_owned()));
         }
-        if !self.in_turn("document", DOCUMENTS_PER_MINUTE) {
+        if !self.is_within(AddressLimit::Document) {
             return Err(Unknown::Unreachable("too many documents were asked for: try again in a minute".to_owned()));
         }
         let document = match self.ports.get(id).await {

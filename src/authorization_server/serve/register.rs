@@ -10,8 +10,8 @@ use crate::authorization_server::client::{ClientMetadata, GrantType, MetadataErr
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
 use crate::config::Registrations;
-use crate::limits::{REGISTRATION_FIRST_SECONDS, REGISTRATIONS_PER_MINUTE};
-use crate::policy::limit::Limit;
+use crate::limits::REGISTRATION_FIRST_SECONDS;
+use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::transport::head::Method;
 
@@ -190,22 +190,24 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    /// Whether it is this caller's turn in this isolate, by the address that the platform says.
-    pub(super) fn in_turn(&self, what: &str, requests: u64) -> bool {
-        let key = Hash::of(&format!("{what} {}", self.network()));
-        let limit = Limit { by: Vec::new(), requests, seconds: 60, tools: None, binding: None };
-        self.gateway.count_turn(key.as_str(), &limit, self.ports.now())
+    fn counter(&self, limit: AddressLimit) -> Hash {
+        Hash::of(&format!("{} {}", limit.as_str(), self.network()))
+    }
+
+    /// Whether this caller is within a limit in this isolate, by the address that the platform says.
+    pub(super) fn is_within(&self, limit: AddressLimit) -> bool {
+        self.gateway.count_address(limit, self.counter(limit).as_str().to_owned(), self.ports.now())
     }
 
     /// Refuses registrations that come too fast: by the caller's address, which the platform says.
     async fn too_many(&self) -> Option<Reply> {
-        let key = Hash::of(&format!("registration {}", self.network()));
+        let key = self.counter(AddressLimit::Registration);
         let said = match &self.server.registration_limit {
             Some(binding) => self.ports.turn(binding, key.as_str()).await.ok(),
             None => None,
         };
         // Where nobody else can say, this isolate counts.
-        let turn = said.unwrap_or_else(|| self.in_turn("registration", REGISTRATIONS_PER_MINUTE));
+        let turn = said.unwrap_or_else(|| self.is_within(AddressLimit::Registration));
         let refusal = || Reply::error(429, "temporarily_unavailable", "too many registrations: try again in a minute");
         (!turn).then(|| refusal().field("retry-after", "60"))
     }

@@ -23,14 +23,8 @@ pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
             }
             Replayed::Changed(change) => {
                 text += &format!(
-                    "line {number}: {}: {} by {} -> {} by {}{} (request {})\n",
-                    change.what,
-                    change.then.0,
-                    change.then.1,
-                    change.now.0,
-                    change.now.1,
-                    if change.depends_on_arguments { ", depending on arguments" } else { "" },
-                    change.request
+                    "line {number}: {}: {} by {} -> {} by {} (request {})\n",
+                    change.what, change.then.0, change.then.1, change.now.0, change.now.1, change.request
                 );
                 changes.push(json!({
                     "line": number,
@@ -38,7 +32,6 @@ pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
                     "what": change.what,
                     "then": { "verdict": change.then.0, "by": change.then.1 },
                     "now": { "verdict": change.now.0, "by": change.now.1 },
-                    "depends_on_arguments": change.depends_on_arguments,
                 }));
             }
         }

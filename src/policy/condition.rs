@@ -1,0 +1,166 @@
+//! What a rule asks of the caller and its connection. One enum: a condition that is added has to say here how it is named,
+//! what it reads, when it holds and what implies it, and everything else follows from that.
+
+use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
+use crate::policy::caller::Caller;
+use crate::token::claims::equals_one_of;
+
+/// A condition. Where the caller has not what it reads, it does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// All of these scopes.
+    Scopes(ScopeSet),
+    /// One of these roles.
+    Roles(Vec<String>),
+    /// One of these groups.
+    Groups(Vec<String>),
+    /// A claim with one of these values.
+    Claim(String, Vec<String>),
+    /// One of these subjects.
+    Subjects(Vec<String>),
+    /// One of these clients.
+    Clients(Vec<String>),
+    /// One of these issuers, verifiers or API key prefixes, by name.
+    Issuers(Vec<String>),
+    /// One of these countries.
+    Countries(Vec<String>),
+    /// One of these networks.
+    Asns(Vec<u64>),
+    /// A client certificate, or none.
+    Mtls(bool),
+}
+
+/// What a condition reads of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact<'a> {
+    /// Its scopes.
+    Scopes,
+    /// Its roles.
+    Roles,
+    /// Its groups.
+    Groups,
+    /// A claim.
+    Claim(&'a str),
+    /// Its subject.
+    Subject,
+    /// Its client.
+    Client,
+    /// The name of its issuer, verifier or API key prefix.
+    Source,
+    /// Its country.
+    Country,
+    /// Its network.
+    Network,
+    /// Its client certificate.
+    Certificate,
+}
+
+impl Fact<'_> {
+    /// Its name in the record of a decision, where it is recorded only because rules read it: without the name, the caller may
+    /// have had it though the record has not.
+    #[must_use]
+    pub fn recorded_as(self) -> Option<String> {
+        match self {
+            Self::Roles => Some("roles".to_owned()),
+            Self::Groups => Some("groups".to_owned()),
+            Self::Claim(name) => Some(format!("claims.{name}")),
+            // The platform is asked for both together.
+            Self::Country | Self::Network => Some("place".to_owned()),
+            Self::Certificate => Some("certificate".to_owned()),
+            Self::Scopes | Self::Subject | Self::Client | Self::Source => None,
+        }
+    }
+}
+
+impl Condition {
+    /// Its key in configuration.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Scopes(_) => "scopes",
+            Self::Roles(_) => "roles",
+            Self::Groups(_) => "groups",
+            Self::Claim(..) => "claims",
+            Self::Subjects(_) => "subjects",
+            Self::Clients(_) => "clients",
+            Self::Issuers(_) => "issuers",
+            Self::Countries(_) => "countries",
+            Self::Asns(_) => "asns",
+            Self::Mtls(_) => "mtls",
+        }
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub fn reads(&self) -> Fact<'_> {
+        match self {
+            Self::Scopes(_) => Fact::Scopes,
+            Self::Roles(_) => Fact::Roles,
+            Self::Groups(_) => Fact::Groups,
+            Self::Claim(name, _) => Fact::Claim(name),
+            Self::Subjects(_) => Fact::Subject,
+            Self::Clients(_) => Fact::Client,
+            Self::Issuers(_) => Fact::Source,
+            Self::Countries(_) => Fact::Country,
+            Self::Asns(_) => Fact::Network,
+            Self::Mtls(_) => Fact::Certificate,
+        }
+    }
+
+    /// Whether it holds.
+    #[must_use]
+    pub fn holds(&self, caller: &Caller, scopes: &ScopeHierarchy) -> bool {
+        let subject = &caller.subject;
+        let among = |accepted: &[String], values: &[String]| values.iter().any(|value| accepted.contains(value));
+        let one = |accepted: &[String], value: Option<&str>| {
+            value.is_some_and(|value| accepted.iter().any(|accepted| accepted == value))
+        };
+        match self {
+            Self::Scopes(needed) => scopes.missing(&subject.scopes, needed).is_empty(),
+            Self::Roles(accepted) => among(accepted, &subject.rights.roles),
+            Self::Groups(accepted) => among(accepted, &subject.rights.groups),
+            Self::Claim(name, accepted) => {
+                subject.rights.claims.get(name).is_some_and(|value| equals_one_of(value, accepted))
+            }
+            Self::Subjects(accepted) => one(accepted, Some(&subject.subject)),
+            Self::Clients(accepted) => one(accepted, subject.client.as_deref()),
+            Self::Issuers(accepted) => one(accepted, caller.source.as_deref()),
+            Self::Countries(accepted) => one(accepted, caller.facts.country.as_deref()),
+            Self::Asns(accepted) => caller.facts.asn.is_some_and(|asn| accepted.contains(&asn)),
+            Self::Mtls(wanted) => *wanted == caller.facts.certificate,
+        }
+    }
+
+    /// Whether it holds for every caller for whom `narrower` holds. May say no where it is so.
+    #[must_use]
+    pub fn is_implied_by(&self, narrower: &Self) -> bool {
+        fn within<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {
+            narrow.iter().all(|value| wide.contains(value))
+        }
+        match (self, narrower) {
+            (Self::Scopes(few), Self::Scopes(more)) => few.iter().all(|scope| more.iter().any(|other| other == scope)),
+            (Self::Claim(name, wide), Self::Claim(other, narrow)) => name == other && within(wide, narrow),
+            (Self::Roles(wide), Self::Roles(narrow))
+            | (Self::Groups(wide), Self::Groups(narrow))
+            | (Self::Subjects(wide), Self::Subjects(narrow))
+            | (Self::Clients(wide), Self::Clients(narrow))
+            | (Self::Issuers(wide), Self::Issuers(narrow))
+            | (Self::Countries(wide), Self::Countries(narrow)) => within(wide, narrow),
+            (Self::Asns(wide), Self::Asns(narrow)) => within(wide, narrow),
+            (Self::Mtls(one), Self::Mtls(other)) => one == other,
+            (
+                Self::Scopes(_)
+                | Self::Roles(_)
+                | Self::Groups(_)
+                | Self::Claim(..)
+                | Self::Subjects(_)
+                | Self::Clients(_)
+                | Self::Issuers(_)
+                | Self::Countries(_)
+                | Self::Asns(_)
+                | Self::Mtls(_),
+                _,
+            ) => false,
+        }
+    }
+}

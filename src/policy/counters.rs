@@ -1,0 +1,251 @@
+//! Counters of rate limits in the memory of an isolate: fixed periods, as the rate-limiting binding of Workers has them.
+//!
+//! Memory is bounded, and no caller can use it up for others:
+//! 1. expired counters leave first;
+//! 2. one caller holds at most [`COUNTERS_OF_ONE_CALLER`] counters; further names that it calls count in one counter of its
+//!    own for each limit;
+//! 3. if the table is full nevertheless, the oldest counter leaves. A new caller is never refused for lack of room;
+//! 4. each purpose has a table of its own ([`RateCounters`]).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::limits::{
+    COUNTERS_OF_ONE_CALLER, DOCUMENT_COUNTERS, DOCUMENTS_PER_MINUTE, LIMIT_COUNTERS, LOGIN_COUNTERS, LOGINS_PER_MINUTE,
+    REFUSAL_COUNTERS, REGISTRATION_COUNTERS, REGISTRATIONS_PER_MINUTE,
+};
+use crate::time::UnixMillis;
+
+/// Which counter a request counts in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounterName {
+    /// The counter.
+    pub key: String,
+    /// The caller's one counter for this limit that takes its place once the caller holds its share of counters.
+    pub shared: String,
+    /// The caller whose share the counter belongs to.
+    pub owner: String,
+}
+
+impl CounterName {
+    /// The one counter of a caller.
+    #[must_use]
+    pub fn of_caller(key: String) -> Self {
+        Self { shared: key.clone(), owner: key.clone(), key }
+    }
+}
+
+/// So many requests in so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests.
+    pub requests: u64,
+    /// Seconds.
+    pub seconds: u64,
+}
+
+impl Rate {
+    /// Requests in a minute.
+    #[must_use]
+    pub const fn per_minute(requests: u64) -> Self {
+        Self { requests, seconds: 60 }
+    }
+}
+
+/// What the authorization server counts for each network address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressLimit {
+    /// Client ID metadata documents that the gateway fetches for it.
+    Document,
+    /// Logins that begin there.
+    Login,
+    /// Registrations of clients.
+    Registration,
+}
+
+impl AddressLimit {
+    /// How often.
+    #[must_use]
+    pub fn rate(self) -> Rate {
+        Rate::per_minute(match self {
+            Self::Document => DOCUMENTS_PER_MINUTE,
+            Self::Login => LOGINS_PER_MINUTE,
+            Self::Registration => REGISTRATIONS_PER_MINUTE,
+        })
+    }
+
+    /// Its name in counters.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::Login => "login",
+            Self::Registration => "registration",
+        }
+    }
+}
+
+/// The counters of this isolate, one table for each purpose.
+#[derive(Debug)]
+pub struct RateCounters {
+    /// Limits of resources.
+    pub resources: Counters,
+    /// Requests that the policy refused, for each caller.
+    pub refusals: Counters,
+    documents: Counters,
+    logins: Counters,
+    registrations: Counters,
+}
+
+impl Default for RateCounters {
+    fn default() -> Self {
+        Self {
+            resources: Counters::new(LIMIT_COUNTERS),
+            refusals: Counters::new(REFUSAL_COUNTERS),
+            documents: Counters::new(DOCUMENT_COUNTERS),
+            logins: Counters::new(LOGIN_COUNTERS),
+            registrations: Counters::new(REGISTRATION_COUNTERS),
+        }
+    }
+}
+
+impl RateCounters {
+    /// The table for a limit of the authorization server.
+    pub fn of_addresses(&mut self, limit: AddressLimit) -> &mut Counters {
+        match limit {
+            AddressLimit::Document => &mut self.documents,
+            AddressLimit::Login => &mut self.logins,
+            AddressLimit::Registration => &mut self.registrations,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Counter {
+    used: u64,
+    until: u64,
+    age: u64,
+    /// Whose share it belongs to; nothing for a shared counter, of which each caller has one for each limit.
+    owner: Option<String>,
+}
+
+/// Counters of one purpose.
+#[derive(Debug)]
+pub struct Counters {
+    most: usize,
+    by_name: HashMap<String, Counter>,
+    /// The ages of counters by the end of their period.
+    by_end: BTreeSet<(u64, u64)>,
+    /// The names of counters by age.
+    by_age: BTreeMap<u64, String>,
+    /// How many counters each caller holds.
+    shares: HashMap<String, usize>,
+    next_age: u64,
+}
+
+impl Counters {
+    /// An empty table with room for `most` counters.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            by_name: HashMap::new(),
+            by_end: BTreeSet::new(),
+            by_age: BTreeMap::new(),
+            shares: HashMap::new(),
+            next_age: 0,
+        }
+    }
+
+    /// How many counters there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// Counts one request.
+    ///
+    /// # Errors
+    /// The seconds until the next period, where it is one too many.
+    pub fn count(&mut self, name: &CounterName, rate: Rate, now: UnixMillis) -> Result<(), u64> {
+        self.check(name, rate, now)?;
+        let seconds = now.seconds();
+        let until = period_end(rate, seconds);
+        let key = self.key(name, seconds);
+        if let Some(counter) = self.by_name.get_mut(&key).filter(|counter| counter.until == until) {
+            counter.used += 1;
+            return Ok(());
+        }
+        self.remove(&key);
+        if self.by_name.len() >= self.most
+            && let Some(oldest) = self.by_age.first_key_value().map(|(_, key)| key.clone())
+        {
+            self.remove(&oldest);
+        }
+        let owner = (key != name.shared || name.shared == name.key).then(|| name.owner.clone());
+        self.insert(key, Counter { used: 1, until, age: self.next_age, owner });
+        Ok(())
+    }
+
+    /// Whether one more request may be counted.
+    ///
+    /// # Errors
+    /// The seconds until the next period, where it would be one too many.
+    pub fn check(&mut self, name: &CounterName, rate: Rate, now: UnixMillis) -> Result<(), u64> {
+        let seconds = now.seconds();
+        let until = period_end(rate, seconds);
+        let key = self.key(name, seconds);
+        let used = self.by_name.get(&key).filter(|counter| counter.until == until).map_or(0, |counter| counter.used);
+        if used < rate.requests { Ok(()) } else { Err(until.saturating_sub(seconds).max(1)) }
+    }
+
+    /// The counter that a request counts in: its own, or its caller's shared one where the caller holds its share already.
+    fn key(&mut self, name: &CounterName, now: u64) -> String {
+        if !self.by_name.contains_key(&name.key) {
+            self.remove_expired(now);
+            if self.shares.get(&name.owner).is_some_and(|held| *held >= COUNTERS_OF_ONE_CALLER) {
+                return name.shared.clone();
+            }
+        }
+        name.key.clone()
+    }
+
+    fn remove_expired(&mut self, now: u64) {
+        while let Some((_, age)) = self.by_end.first().copied().filter(|(until, _)| *until <= now) {
+            let Some(key) = self.by_age.get(&age).cloned() else { return };
+            self.remove(&key);
+        }
+    }
+
+    fn insert(&mut self, key: String, counter: Counter) {
+        self.by_end.insert((counter.until, counter.age));
+        self.by_age.insert(counter.age, key.clone());
+        if let Some(owner) = &counter.owner {
+            *self.shares.entry(owner.clone()).or_default() += 1;
+        }
+        self.by_name.insert(key, counter);
+        self.next_age += 1;
+    }
+
+    fn remove(&mut self, key: &str) {
+        let Some(counter) = self.by_name.remove(key) else { return };
+        self.by_end.remove(&(counter.until, counter.age));
+        self.by_age.remove(&counter.age);
+        let Some(owner) = counter.owner else { return };
+        if let Some(held) = self.shares.get_mut(&owner) {
+            *held -= 1;
+            if *held == 0 {
+                self.shares.remove(&owner);
+            }
+        }
+    }
+}
+
+fn period_end(rate: Rate, now: u64) -> u64 {
+    (now / rate.seconds + 1) * rate.seconds
+}
