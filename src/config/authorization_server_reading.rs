@@ -270,6 +270,7 @@ fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets
         let text = given.map(String::as_str).or(known)?;
         protected_url(text, &format!("{at}.{key}"), development, mistakes).map(|_| text.to_owned())
     };
+    note_mixed_endpoints(document, profile, mistakes);
     let issuer = url("issuer", document.issuer.as_ref(), known.issuer, mistakes);
     let authorization_endpoint =
         url("authorization_endpoint", document.authorization_endpoint.as_ref(), known.authorization, mistakes);
@@ -327,6 +328,42 @@ fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets
         subject_claim: document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned()),
         groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
         admission,
+    }
+}
+
+/// Endpoints of a known provider belong together: a token that one server issued must not be shown to another.
+fn note_mixed_endpoints(document: &LoginDocument, profile: LoginProfile, mistakes: &mut Mistakes) {
+    let at = "authorization_server.login";
+    let known = profile.endpoints();
+    let endpoints = [
+        ("authorization_endpoint", &document.authorization_endpoint, known.authorization),
+        ("token_endpoint", &document.token_endpoint, known.token),
+        ("userinfo_endpoint", &document.userinfo_endpoint, known.userinfo),
+    ];
+    if let Some((named, ..)) = endpoints.iter().find(|(_, given, known)| given.is_some() && known.is_some()) {
+        for (key, ..) in endpoints.iter().filter(|(_, given, known)| given.is_none() && known.is_some()) {
+            mistakes.note(
+                format_args!("{at}.{key}"),
+                format_args!("is required with {named}: a server of your own has all three, and its tokens go nowhere else"),
+            );
+        }
+    }
+    if let (Some(end), Some(url)) = (profile.userinfo_ends(), &document.userinfo_endpoint)
+        && !url.ends_with(end)
+    {
+        mistakes.note(
+            format_args!("{at}.userinfo_endpoint"),
+            format_args!(
+                "must end in {end}, as \"https://github.acme.example/api/v3/user\": the rest of the API is below it, got {url:?}"
+            ),
+        );
+    }
+    if profile == LoginProfile::Github && document.issuer.is_some() {
+        mistakes.note(
+            format_args!("{at}.issuer"),
+            "must be left out with github, which is no OpenID provider: for a GitHub Enterprise Server name its \
+             authorization_endpoint, token_endpoint and userinfo_endpoint",
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use crate::config::{ApiKeySet, ClientAuthentication, CustomVerifier, Introspecti
 use crate::forward::assertion;
 use crate::gateway::Gateway;
 use crate::gateway::keys::discover;
+use crate::jwks::discovery::{Metadata, locations};
 use crate::limits::{PROVIDER_TIMEOUT, QUESTION_POLL, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
 use crate::oauth::client_credentials;
 use crate::observe::event::gateway_line;
@@ -109,7 +110,8 @@ async fn introspect<P: Ports>(
     } else {
         let url = HttpUrl::parse(&issuer.identifier).map_err(|error| error.to_string())?;
         let development = gateway.config.development;
-        discover(ports, &url, &issuer.identifier, "introspection_endpoint", development).await?
+        let wanted = |metadata: &Metadata<'_>| metadata.url("introspection_endpoint");
+        discover(ports, locations(&url), (&issuer.identifier, development), wanted).await?
     };
     // An issuer that is many has no identifier of its own.
     let audience = if issuer.is_template() { &endpoint } else { &issuer.identifier };

@@ -7,15 +7,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Issuer, IssuerKeys};
 use crate::gateway::{Gateway, IssuerState};
-use crate::jwks::discovery;
+use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
-use crate::limits::{JWKS_STALE, PROVIDER_TIMEOUT, QUESTION_POLL};
+use crate::limits::{JWKS_KEYS, JWKS_STALE, PROVIDER_TIMEOUT, QUESTION_POLL};
 use crate::observe::event::gateway_line;
 use crate::ports::{Ports, ProviderDocument};
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::transport::url::HttpUrl;
 
 /// A key set as isolates of one place share it.
 #[derive(Serialize, Deserialize)]
@@ -68,8 +67,12 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
     };
     match fetch(ports, issuer, state, gateway.config.development).await {
         Ok((text, keys, lifetime)) => {
-            let (usable, skipped) = keys.counts();
-            let detail = format!("issuer {:?}: {usable} keys, {skipped} skipped", issuer.name);
+            let (usable, skipped, beyond) = keys.counts();
+            let beyond = match beyond {
+                0 => String::new(),
+                more => format!(", {more} beyond the first {JWKS_KEYS} not read"),
+            };
+            let detail = format!("issuer {:?}: {usable} keys, {skipped} skipped{beyond}", issuer.name);
             ports.line(&gateway_line("info", "keys_fetched", &detail, now));
             state.keys.borrow_mut().stored(keys, lifetime, ports.now());
             let fresh_until = state.keys.borrow().fresh_until();
@@ -107,7 +110,10 @@ async fn fetch<P: Ports>(
             let known = state.jwks_uri.borrow().clone();
             match known {
                 Some(uri) => uri,
-                None => discover(ports, url, &issuer.identifier, "jwks_uri", development).await?,
+                None => {
+                    let wanted = |metadata: &Metadata<'_>| metadata.url("jwks_uri");
+                    discover(ports, locations(url), (&issuer.identifier, development), wanted).await?
+                }
             }
         }
     };
@@ -147,31 +153,43 @@ async fn share<P: Ports>(ports: &P, name: &str, jwks: String, fresh_until: UnixM
     }
 }
 
-/// What the metadata of an issuer says. The first location that answers 200 decides: metadata that is there and wrong
-/// is not looked for elsewhere.
-pub(super) async fn discover<P: Ports>(
+/// Reads what is wanted from the metadata of an issuer, at the first of its locations where it is. A document that is missing,
+/// of another issuer (RFC 8414 §3.3), or without what is wanted leads to the next location: all of them are on the issuer's
+/// own host.
+pub(crate) async fn discover<P: Ports, T>(
     ports: &P,
-    issuer: &HttpUrl,
-    identifier: &str,
-    member: &str,
-    development: bool,
-) -> Result<String, String> {
+    locations: impl IntoIterator<Item = String>,
+    (identifier, development): (&str, bool),
+    wanted: impl Fn(&Metadata<'_>) -> Result<T, String>,
+) -> Result<T, String> {
     let mut failures = Vec::new();
-    for location in discovery::locations(issuer) {
-        match get(ports, &location).await {
-            Ok(document) => return discovery::endpoint(&document.body, member, identifier, development),
+    for location in locations {
+        let found = get(ports, &location).await.and_then(|document| {
+            let metadata = Metadata::read(&document.body, identifier, development);
+            metadata.and_then(|metadata| wanted(&metadata)).map_err(|why| format!("{location}: {why}"))
+        });
+        match found {
+            Ok(found) => return Ok(found),
             Err(why) => failures.push(why),
         }
     }
     Err(failures.join("; "))
 }
 
-/// A JSON document of an identity provider.
+/// A document of an identity provider. What it is shows when it is read: some providers publish JSON under another media type
+/// or none, which the log says.
 pub(crate) async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
     let document = ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
     match document.status {
-        200 if document.is_json() => Ok(document),
-        200 => Err(format!("{url}: the answer is not JSON by its content type")),
+        200 if !document.body.trim_ascii_start().starts_with(b"{") => Err(format!("{url}: the answer is no JSON object")),
+        200 => {
+            if !document.is_json() {
+                let media_type = document.media_type();
+                let detail = format!("{url}: JSON with the content type {media_type:?}, should be application/json");
+                ports.line(&gateway_line("warn", "provider_content_type", &detail, ports.now()));
+            }
+            Ok(document)
+        }
         status => Err(format!("{url}: status {status}")),
     }
 }

@@ -51,7 +51,7 @@ use crate::transport::guard::admit;
 use crate::transport::head::{Fields, Method};
 
 pub use keys::Keys;
-pub(crate) use keys::get;
+pub(crate) use keys::{discover, get};
 pub use permission::Turn;
 pub use serve::{Served, filtered, go_on, serve};
 pub use stored::{Look, StoredGateway, Taken, version};

@@ -1,6 +1,6 @@
-//! Authorization server metadata (RFC 8414, OpenID Connect Discovery): where the keys of an issuer are.
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::strict_json;
 use crate::transport::url::HttpUrl;
@@ -17,27 +17,62 @@ pub fn locations(issuer: &HttpUrl) -> [String; 2] {
     ]
 }
 
-/// A URL that a metadata document names: `jwks_uri`, `introspection_endpoint`.
-///
-/// # Errors
-/// A description where the document is no metadata, its `issuer` is not exactly the one asked for (RFC 8414 §3.3),
-/// or the URL is not a protected one of a public host (P8; in development, of loopback).
-pub fn endpoint(document: &[u8], member: &str, issuer: &str, development: bool) -> Result<String, String> {
-    let metadata = strict_json::parse(document).map_err(|error| format!("the metadata is {error}"))?;
-    let text = |member: &str| metadata.get(member).and_then(Value::as_str);
-    if text("issuer") != Some(issuer) {
-        return Err("the metadata is of another issuer".to_owned());
+/// What an issuer says of itself: the one reader of metadata for keys, introspection and logins.
+#[derive(Debug)]
+pub struct Metadata<'a> {
+    issuer: &'a str,
+    development: bool,
+    members: Map<String, Value>,
+}
+
+impl<'a> Metadata<'a> {
+    /// Reads a metadata document.
+    ///
+    /// # Errors
+    /// A description where the document is no metadata, or its `issuer` is not exactly the one asked for: then it must not be
+    /// used (RFC 8414 §3.3), and the next location may have the right one.
+    pub fn read(document: &[u8], issuer: &'a str, development: bool) -> Result<Self, String> {
+        let members = match strict_json::parse(document) {
+            Ok(Value::Object(members)) => members,
+            Ok(_) => return Err("the metadata is no object".to_owned()),
+            Err(error) => return Err(format!("the metadata is {error}")),
+        };
+        if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
+            return Err("the metadata is of another issuer".to_owned());
+        }
+        Ok(Self { issuer, development, members })
     }
-    let uri = text(member).ok_or_else(|| format!("the metadata has no {member}"))?;
-    let url = HttpUrl::parse(uri).map_err(|error| format!("{member} {error}"))?;
-    if !url.is_protected(development) {
-        return Err(format!("{member} must be https"));
+
+    /// A URL that it names, if it does.
+    ///
+    /// # Errors
+    /// A description where it is not a protected URL of a public host (P8; in development, of loopback).
+    pub fn optional_url(&self, member: &str) -> Result<Option<String>, String> {
+        let Some(text) = self.members.get(member).and_then(Value::as_str) else { return Ok(None) };
+        let url = HttpUrl::parse(text).map_err(|error| format!("{member} {error}"))?;
+        if !url.is_protected(self.development) {
+            return Err(format!("{member} must be https"));
+        }
+        // The issuer's own host is configuration's choice.
+        let own = HttpUrl::parse(self.issuer).is_ok_and(|issuer| issuer.authority() == url.authority());
+        let loopback = self.development && url.authority().is_loopback();
+        if url.authority().is_private() && !own && !loopback {
+            return Err(format!("{member} is on a private host"));
+        }
+        Ok(Some(text.to_owned()))
     }
-    // The issuer's own host is configuration's choice.
-    let own = HttpUrl::parse(issuer).is_ok_and(|issuer| issuer.authority() == url.authority());
-    let loopback = development && url.authority().is_loopback();
-    if url.authority().is_private() && !own && !loopback {
-        return Err(format!("{member} is on a private host"));
+
+    /// A URL that it must name.
+    ///
+    /// # Errors
+    /// As for [`Metadata::optional_url`], and where it is missing.
+    pub fn url(&self, member: &str) -> Result<String, String> {
+        self.optional_url(member)?.ok_or_else(|| format!("the metadata has no {member}"))
     }
-    Ok(uri.to_owned())
+
+    /// Whether a member is `true`.
+    #[must_use]
+    pub fn says(&self, member: &str) -> bool {
+        self.members.get(member) == Some(&Value::Bool(true))
+    }
 }

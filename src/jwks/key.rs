@@ -120,6 +120,11 @@ impl VerificationKey {
         }
         if let Some(operations) = jwk.get("key_ops") {
             let operations = operations.as_array().ok_or(KeyError::Malformed)?;
+            // RFC 7517 §4.3.
+            let repeated = |(at, operation): (usize, &Value)| operations.iter().skip(at + 1).any(|it| it == operation);
+            if operations.iter().any(|operation| !operation.is_string()) || operations.iter().enumerate().any(repeated) {
+                return Err(KeyError::Malformed);
+            }
             if !operations.iter().any(|operation| operation == "verify") {
                 return Err(KeyError::NotForSignatures);
             }
@@ -223,7 +228,11 @@ fn family(jwk: &JsonWebKey<'_>) -> Result<KeyFamily, KeyError> {
                 && public_exponent.first() != Some(&0)
                 && exponent >= 3
                 && exponent % 2 == 1;
-            if fits { Ok(KeyFamily::Rsa) } else { Err(KeyError::Weak) }
+            match (fits, has_roca_fingerprint(modulus)) {
+                (true, false) => Ok(KeyFamily::Rsa),
+                (true, true) => Err(KeyError::Roca),
+                (false, _) => Err(KeyError::Weak),
+            }
         }
         JsonWebKey::EllipticCurve { curve, x, y, .. } => match (curve.as_ref(), x.len(), y.len()) {
             ("P-256", 32, 32) => Ok(KeyFamily::P256),
@@ -239,6 +248,19 @@ fn family(jwk: &JsonWebKey<'_>) -> Result<KeyFamily, KeyError> {
         },
         _ => Err(KeyError::UnknownType),
     }
+}
+
+/// Whether an RSA modulus was made by the faulty library of CVE-2017-15361 (ROCA), whose private keys can be computed: modulo
+/// each of these primes it is a power of 65537, which a modulus at random is once in 2^27.
+fn has_roca_fingerprint(modulus: &[u8]) -> bool {
+    const PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+    PRIMES.into_iter().all(|prime| {
+        let rest = modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let generator = 65_537 % prime;
+        std::iter::successors(Some(1), |power| Some(power * generator % prime))
+            .take(prime as usize)
+            .any(|power| power == rest)
+    })
 }
 
 /// Whether an Ed25519 point has small order (RFC 7748 §7, RFC 8032 §8.9): anybody can make signatures that verify with
@@ -277,6 +299,8 @@ pub enum KeyError {
     UnknownAlgorithm,
     /// `kty` or `crv` is not one that the gate knows.
     UnknownType,
+    /// RSA with the fingerprint of CVE-2017-15361.
+    Roca,
     /// RSA below 2048 or above 8192 bits, or with an unfit exponent; Ed25519 of small order.
     Weak,
 }
@@ -290,6 +314,7 @@ impl fmt::Display for KeyError {
             Self::Private => "is a private or symmetric key",
             Self::UnknownAlgorithm => "its alg is not one that is verified here",
             Self::UnknownType => "its kty or crv is not known here (RSA, EC P-256 and P-384, OKP Ed25519 are)",
+            Self::Roca => "is an RSA key with the ROCA fingerprint (CVE-2017-15361): make a new one",
             Self::Weak => "is an RSA key below 2048 or above 8192 bits, or has an unfit exponent, or an Ed25519 key of small order",
         })
     }

@@ -13,6 +13,8 @@ pub struct KeySet {
     /// Keys that were left out, with the reason: RFC 7517 §5 wants unknown kinds skipped, and a weak key must not take
     /// the strong ones with it.
     skipped: Vec<(Option<String>, KeyError)>,
+    /// Keys beyond the first [`JWKS_KEYS`], which are not read.
+    beyond: usize,
     /// One key of configuration: where it has no id, tokens may name any, as there is nothing to choose.
     fixed: bool,
 }
@@ -28,7 +30,7 @@ impl KeySet {
             .get("keys")
             .and_then(Value::as_array)
             .ok_or_else(|| "the document has no array `keys`: not a JWK set".to_owned())?;
-        let mut set = Self::default();
+        let mut set = Self { beyond: entries.len().saturating_sub(JWKS_KEYS), ..Self::default() };
         for entry in entries.iter().take(JWKS_KEYS) {
             match VerificationKey::parse(entry) {
                 Ok(key) => set.keys.push(key),
@@ -45,7 +47,7 @@ impl KeySet {
     /// A set of one key.
     #[must_use]
     pub fn of_one(key: VerificationKey) -> Self {
-        Self { keys: vec![key], skipped: Vec::new(), fixed: true }
+        Self { keys: vec![key], fixed: true, ..Self::default() }
     }
 
     /// The key for a token with this `kid` and algorithm. A token without `kid` gets a key only where exactly one
@@ -79,10 +81,10 @@ impl KeySet {
         ids.flatten().any(|id| id == kid)
     }
 
-    /// How many keys can be used, and how many were left out.
+    /// How many keys can be used, how many were left out, and how many were not read.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
-        (self.keys.len(), self.skipped.len())
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (self.keys.len(), self.skipped.len(), self.beyond)
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn accept(claims: &Map<String, Value>, iss: &str, issuer: &Issuer) ->
         return Err(TokenError::Tenant);
     }
     for (name, accepted) in &issuer.claims {
-        let holds = claims.get(name).is_some_and(|value| equals_one_of(value, accepted));
+        let holds = claim(claims, name).is_some_and(|value| equals_one_of(value, accepted));
         if !holds {
             return Err(TokenError::ClaimNotAccepted(name.clone()));
         }
@@ -126,7 +126,10 @@ pub(super) fn times(claims: &Map<String, Value>, expires: bool) -> Result<Claims
                 if !plausible {
                     return Err(TokenError::ClaimMalformed(claim));
                 }
-                members.insert(claim.to_owned(), value.clone());
+                // RFC 7519 §2 allows fractions. Whole seconds are compared: a token ends no later and begins no earlier.
+                let seconds = value.as_f64().map(if claim == "exp" { f64::floor } else { f64::ceil });
+                #[expect(clippy::cast_possible_truncation, reason = "it is between 0 and the year 9999")]
+                members.insert(claim.to_owned(), Value::from(seconds.unwrap_or_default() as i64));
             }
         }
     }

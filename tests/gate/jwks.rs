@@ -69,7 +69,8 @@ fn metadata_that_must_not_be_believed() {
         let reply = call(&world, &gateway);
         assert_eq!((reply.status, reason(&world)), (503, json!("issuer_unavailable")), "{document}");
         assert_eq!(reply.field("retry-after"), "10");
-        assert_eq!(world.fetched().len(), 1, "metadata that is there and wrong is not looked for elsewhere");
+        let places = ["oauth-authorization-server", "openid-configuration"];
+        assert_eq!(world.fetched(), places.map(|place| format!("{ISSUER}/.well-known/{place}")), "no key is fetched");
     }
 }
 
@@ -355,4 +356,84 @@ fn a_key_listed_twice_is_one_key_for_each_of_its_algorithms() {
     other["kid"] = json!("a");
     let two = set(json!([under("a", "RS256"), other]));
     assert_eq!(two.select(Some("a"), JwsAlgorithm::Rs256).err(), Some(NoKey::Several), "two keys of one id");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn metadata_of_another_issuer_leads_to_the_next_location() {
+    let issuer = "https://login.example/oauth2/aus1";
+    let gateway = open(document_with(json!({ "issuers": [{ "name": "idp", "issuer": issuer }] }))).expect("right");
+    let world = World::new();
+    // As Okta answers: the organization's metadata below the path of a custom server.
+    let first = "https://login.example/.well-known/oauth-authorization-server/oauth2/aus1";
+    let other = json!({ "issuer": "https://login.example", "jwks_uri": "https://login.example/other" });
+    world.document(first, Ok(&other.to_string()));
+    let right = json!({ "issuer": issuer, "jwks_uri": format!("{ISSUER}/jwks") });
+    world.document(&format!("{issuer}/.well-known/openid-configuration"), Ok(&right.to_string()));
+    let request = || Request::post("/mcp").bearer(&token(&Claims::good().with("iss", json!(issuer))));
+    assert_eq!(world.call(&gateway, request()).status, 200);
+    assert!(!world.fetched().iter().any(|url| url.ends_with("/other")), "RFC 8414 §3.3: it must not be used");
+    // A document that is right but has no keys leads on too.
+    let world = World::new();
+    world.document(first, Ok(&json!({ "issuer": issuer }).to_string()));
+    world.document(&format!("{issuer}/.well-known/openid-configuration"), Ok(&right.to_string()));
+    let gateway = open(document_with(json!({ "issuers": [{ "name": "idp", "issuer": issuer }] }))).expect("right");
+    assert_eq!(world.call(&gateway, request()).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_set_of_another_media_type_is_taken_and_the_log_says_so() {
+    let (world, gateway) = (World::new(), gateway());
+    world.content_type(&format!("{ISSUER}/jwks"), Some("text/plain"));
+    assert_eq!(call(&world, &gateway).status, 200);
+    let line = world.lines().into_iter().find(|line| line["reason"] == "provider_content_type").expect("the log says so");
+    assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("\"text/plain\"")), "{line}");
+    let world = World::new();
+    world.document(&format!("{ISSUER}/jwks"), Ok("<html>not found</html>"));
+    assert_eq!(call(&world, &crate::support::gateway()).status, 503);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn keys_that_are_not_read_are_in_the_log() {
+    let key = Key::ALL.map(Key::public_jwk);
+    let mut keys: Vec<Value> = key.to_vec();
+    keys.extend((0..64).map(|at| {
+        let mut more = Key::P256.public_jwk();
+        more["kid"] = json!(format!("more{at}"));
+        more
+    }));
+    let (world, gateway) = (World::new(), gateway());
+    world.publish(&json!({ "keys": keys }).to_string(), None);
+    assert_eq!(call(&world, &gateway).status, 200);
+    let line = world.lines().into_iter().find(|line| line["reason"] == "keys_fetched").expect("keys were fetched");
+    let detail = line["detail"].as_str().unwrap_or_default();
+    assert!(detail.ends_with(&format!("{} beyond the first 64 not read", key.len())), "{detail}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_rsa_key_of_the_faulty_library_is_refused() {
+    // Two primes k * M + (65537^a mod M), M the product of the first 126 primes: as Nemec et al. describe them (CVE-2017-15361).
+    let n = "yTaZjYIF88a6qf1sikVzmfGZhIAqsx1gFQevsffSc8JHye8TGBitnmWopFRo-jRqfG9gfKASwPgN3rchCfbYAuYKZpojgPyShXC9k3tGKOMT6REK\
+             TNJH7nog8tPP6WGB84lUGCH4njO4pqtzdff5kZeQpHnMJK3-fVbxjulLo48AhTvDuaNreCCChQcg6TgHM-jMpGU7zRVVLcNiekD5i4w_TBlcfeDe\
+             QNZyXPjf067cy0A8OBA4J_FjOJoUPf0pDNFi4XyCxrnQOuSvZCdwYFhs3bv8PDxIBt6AVSiT_zKcwGLE7LatOZ6y1GgHUc47otlF0-CereKAyDK7\
+             zh0Qkw";
+    let key = json!({ "kty": "RSA", "n": n, "e": "AQAB" });
+    assert_eq!(VerificationKey::parse(&key).err(), Some(KeyError::Roca));
+    for key in [Key::Rsa, Key::OtherRsa] {
+        assert!(VerificationKey::parse(&key.public_jwk()).is_ok());
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn operations_of_a_key_are_named_once() {
+    let with = |operations: Value| {
+        let mut key = Key::P256.public_jwk();
+        key.as_object_mut().expect("an object").remove("use");
+        key["key_ops"] = operations;
+        VerificationKey::parse(&key).err()
+    };
+    assert_eq!(with(json!(["verify"])), None);
+    assert_eq!(with(json!(["verify", "verify"])), Some(KeyError::Malformed));
+    assert_eq!(with(json!(["sign", "verify", "sign"])), Some(KeyError::Malformed));
+    assert_eq!(with(json!(["verify", 1])), Some(KeyError::Malformed));
+    assert_eq!(with(json!([])), Some(KeyError::NotForSignatures));
 }

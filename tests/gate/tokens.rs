@@ -329,3 +329,17 @@ fn a_token_for_one_resource_does_not_open_another() {
     let reply = world.call(&gateway(), Request::post("/mcp/admin").bearer(&token(&claims)));
     assert_eq!((reply.status, world.last_request()["reason"].as_str()), (401, Some("token_audience")));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn fractions_of_seconds_never_widen_the_time_of_a_token() {
+    let status = |name: &str, value: f64| {
+        let request = Request::post("/mcp").bearer(&token(&Claims::good().with(name, json!(value))));
+        World::new().call(&gateway(), request).status
+    };
+    let now = NOON as f64;
+    // The leeway is 30 seconds.
+    assert_eq!([status("nbf", now + 30.0), status("nbf", now + 29.5)], [200, 200]);
+    assert_eq!([status("nbf", now + 30.1), status("nbf", now + 30.9)], [401, 401]);
+    assert_eq!([status("iat", now + 30.0), status("iat", now + 30.1)], [200, 401]);
+    assert_eq!([status("exp", now - 28.5), status("exp", now - 29.5), status("exp", now - 30.0)], [200, 401, 401]);
+}

@@ -4,11 +4,9 @@ mod exchange;
 mod identity;
 mod profile;
 
-use serde_json::Value;
-
 use crate::config::ClientAuthentication;
+use crate::jwks::discovery::Metadata;
 use crate::oauth::scope::ScopeSet;
-use crate::strict_json;
 use crate::transport::url::HttpUrl;
 
 pub use exchange::{
@@ -111,37 +109,24 @@ impl Login {
     /// What a discovery document says, under what configuration says.
     ///
     /// # Errors
-    /// A description where the document is not this issuer's, or names an endpoint that is not protected.
-    pub fn discovered(&self, document: &[u8], development: bool) -> Result<Provider, String> {
-        let members = match strict_json::parse(document) {
-            Ok(Value::Object(members)) => members,
-            Ok(_) => return Err("the metadata is no object".to_owned()),
-            Err(error) => return Err(format!("the metadata is {error}")),
-        };
-        if members.get("issuer").and_then(Value::as_str) != self.issuer.as_deref() {
-            return Err("the metadata is of another issuer".to_owned());
-        }
-        let url = |member: &str, configured: Option<&String>| match configured {
+    /// A description where an endpoint is missing, or is no protected one of a public host (P8).
+    pub fn discovered(&self, metadata: &Metadata<'_>) -> Result<Provider, String> {
+        let optional = |member: &str, configured: Option<&String>| match configured {
             Some(configured) => Ok(Some(configured.clone())),
-            None => match members.get(member).and_then(Value::as_str) {
-                None => Ok(None),
-                Some(text) => match HttpUrl::parse(text) {
-                    Ok(url) if url.is_protected(development) => Ok(Some(text.to_owned())),
-                    Ok(_) => Err(format!("{member} must be https")),
-                    Err(error) => Err(format!("{member} {error}")),
-                },
-            },
+            None => metadata.optional_url(member),
         };
-        let missing = |member: &str| format!("the metadata has no {member}");
+        let required = |member: &str, configured: Option<&String>| match configured {
+            Some(configured) => Ok(configured.clone()),
+            None => metadata.url(member),
+        };
         Ok(Provider {
-            authorization: url("authorization_endpoint", self.authorization_endpoint.as_ref())?
-                .ok_or_else(|| missing("authorization_endpoint"))?,
-            token: url("token_endpoint", self.token_endpoint.as_ref())?.ok_or_else(|| missing("token_endpoint"))?,
-            userinfo: url("userinfo_endpoint", self.userinfo_endpoint.as_ref())?,
-            jwks: url("jwks_uri", None)?,
-            revocation: url("revocation_endpoint", self.revocation_endpoint.as_ref())?,
-            registration: url("registration_endpoint", None)?,
-            names_itself: members.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
+            authorization: required("authorization_endpoint", self.authorization_endpoint.as_ref())?,
+            token: required("token_endpoint", self.token_endpoint.as_ref())?,
+            userinfo: optional("userinfo_endpoint", self.userinfo_endpoint.as_ref())?,
+            jwks: metadata.optional_url("jwks_uri")?,
+            revocation: optional("revocation_endpoint", self.revocation_endpoint.as_ref())?,
+            registration: metadata.optional_url("registration_endpoint")?,
+            names_itself: metadata.says("authorization_response_iss_parameter_supported"),
         })
     }
 

@@ -95,14 +95,22 @@ impl LoginProfile {
         }
     }
 
-    /// What else is asked with the user's token: where, and the member of claims that the answer becomes.
+    /// What else is asked with the user's token: where, and the member of claims that the answer becomes. All of it is on the
+    /// host of `userinfo_endpoint`, as the token is for that provider alone.
     #[must_use]
-    pub fn more_about_the_user(self) -> &'static [(&'static str, &'static str)] {
+    pub fn more_about_the_user(self, userinfo_endpoint: &str) -> Vec<(String, &'static str)> {
         match self {
-            Self::Github => {
-                &[("https://api.github.com/user/emails", "emails"), ("https://api.github.com/user/orgs", "orgs")]
-            }
-            _ => &[],
+            Self::Github => ["emails", "orgs"].map(|name| (format!("{userinfo_endpoint}/{name}"), name)).into(),
+            Self::Generic | Self::Auth0 | Self::EntraId | Self::Google | Self::Keycloak | Self::Okta => Vec::new(),
+        }
+    }
+
+    /// How the path of `userinfo_endpoint` must end, where more is asked below it.
+    #[must_use]
+    pub fn userinfo_ends(self) -> Option<&'static str> {
+        match self {
+            Self::Github => Some("/user"),
+            Self::Generic | Self::Auth0 | Self::EntraId | Self::Google | Self::Keycloak | Self::Okta => None,
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::own_client::{OwnClient, OwnClientQuestion};
 use crate::config::{ClientAuthentication, Secret};
 use crate::forward::assertion;
-use crate::gateway::get;
-use crate::jwks::discovery;
+use crate::gateway::{discover, get};
+use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::key_set::KeySet;
 use crate::limits::PROVIDER_METADATA_SECONDS;
 use crate::oauth::client_credentials::client_assertion;
@@ -46,20 +46,13 @@ impl<P: Ports> Context<'_, P> {
         }
         let issuer = self.server.login.issuer.as_deref().unwrap_or_default();
         let url = HttpUrl::parse(issuer).map_err(|error| error.to_string())?;
-        let mut failures = Vec::new();
         // OpenID's place first: what an OpenID provider says there is about logins.
-        for location in discovery::locations(&url).iter().rev() {
-            match get(self.ports, location).await {
-                Ok(document) => {
-                    let provider = self.server.login.discovered(&document.body, self.config.development)?;
-                    let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
-                    self.gateway.keep_provider(KnownProvider { provider: provider.clone(), keys: None, until });
-                    return Ok(provider);
-                }
-                Err(why) => failures.push(why),
-            }
-        }
-        Err(failures.join("; "))
+        let locations = locations(&url).into_iter().rev();
+        let wanted = |metadata: &Metadata<'_>| self.server.login.discovered(metadata);
+        let provider = discover(self.ports, locations, (issuer, self.config.development), wanted).await?;
+        let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
+        self.gateway.keep_provider(KnownProvider { provider: provider.clone(), keys: None, until });
+        Ok(provider)
     }
 
     async fn keys(&self, provider: &Provider) -> Result<KeySet, String> {
@@ -201,11 +194,13 @@ impl<P: Ports> Context<'_, P> {
                 claims.entry(name).or_insert(value);
             }
         }
-        for (url, name) in login.profile.more_about_the_user() {
+        let user = userinfo.map(String::as_str).unwrap_or_default();
+        for (url, name) in login.profile.more_about_the_user(user) {
+            let url = &url;
             let said = self.ports.ask(&login::user_request(url, &tokens.access_token)).await;
             let said = said.map_err(|why| format!("{url}: {why}"))?;
             let value = crate::strict_json::parse(&said.body).ok().filter(|_| said.status == 200);
-            claims.insert((*name).to_owned(), value.ok_or_else(|| format!("{url}: status {}", said.status))?);
+            claims.insert(name.to_owned(), value.ok_or_else(|| format!("{url}: status {}", said.status))?);
         }
         Ok((Identity::read(login, claims)?, tokens))
     }

@@ -3,6 +3,7 @@
 mod authorize;
 mod clients;
 mod grants;
+mod provider;
 mod tokens;
 
 use std::cell::RefCell;

@@ -150,6 +150,13 @@ impl World {
         self.0.borrow_mut().documents.insert(url.to_owned(), answer);
     }
 
+    /// The media type of a document.
+    pub fn content_type(&self, url: &str, content_type: Option<&str>) {
+        if let Some(Ok(document)) = self.0.borrow_mut().documents.get_mut(url) {
+            document.content_type = content_type.map(str::to_owned);
+        }
+    }
+
     /// What is answered to questions at a URL, or through a service binding.
     pub fn answer(&self, place: &str, answer: Result<(u16, &str, &str), &str>) {
         let answer = answer
