@@ -93,6 +93,7 @@ fn challenges(
         scheme,
         error: error.filter(|_| used == Some(scheme)),
         scope: scope.clone(),
+        realm: resource.identifier.clone(),
         resource_metadata: metadata_url(resource, config),
     };
     Some(schemes.iter().map(challenge).collect())

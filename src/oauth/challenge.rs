@@ -42,25 +42,30 @@ pub struct Challenge {
     pub error: Option<(BearerError, &'static str)>,
     /// The scopes to ask for: all that the operation needs at once (R9).
     pub scope: ScopeSet,
-    /// The URL of the protected resource metadata (R7).
-    pub resource_metadata: String,
+    /// The resource identifier, for `realm`: a challenge has one parameter at least (RFC 6750 §3).
+    pub realm: String,
+    /// The URL of the protected resource metadata (R7); nothing where the resource has no login that it could lead to (R6).
+    pub resource_metadata: Option<String>,
 }
 
 impl Challenge {
     /// The challenge as it stands in the field.
     #[must_use]
     pub fn to_field(&self) -> String {
-        let mut field = format!("{} ", self.scheme.as_str());
+        let mut parameters = Vec::new();
         if let Some((error, description)) = self.error {
-            field.push_str(&format!("error=\"{}\", error_description=\"{description}\", ", error.as_str()));
+            parameters.push(format!("error=\"{}\", error_description=\"{description}\"", error.as_str()));
         }
         if !self.scope.is_empty() {
-            field.push_str(&format!("scope=\"{}\", ", self.scope));
+            parameters.push(format!("scope=\"{}\"", self.scope));
         }
         if self.scheme == AuthScheme::Dpop {
-            field.push_str(&format!("algs=\"{}\", ", JwsAlgorithm::ALL.map(JwsAlgorithm::as_str).join(" ")));
+            parameters.push(format!("algs=\"{}\"", JwsAlgorithm::ALL.map(JwsAlgorithm::as_str).join(" ")));
         }
-        field.push_str(&format!("resource_metadata=\"{}\"", self.resource_metadata));
-        field
+        parameters.push(match &self.resource_metadata {
+            Some(url) => format!("resource_metadata=\"{url}\""),
+            None => format!("realm=\"{}\"", self.realm),
+        });
+        format!("{} {}", self.scheme.as_str(), parameters.join(", "))
     }
 }

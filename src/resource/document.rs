@@ -70,30 +70,36 @@ pub fn find(path: &CanonicalPath, config: &Config) -> Option<PublicDocument> {
         "" | "/" => at_root(),
         _ => config.resources.iter().find(|resource| resource.path.as_str() == inserted),
     }?;
-    Some(PublicDocument { body: metadata(resource, config), cache_control: MAX_AGE })
+    Some(PublicDocument { body: metadata(resource, config)?, cache_control: MAX_AGE })
 }
 
-/// The URL of a resource's metadata: the well-known segment inserted between host and path (RFC 9728 §3.1).
+/// The URL of a resource's metadata: the well-known segment inserted between host and path (RFC 9728 §3.1). Nothing where
+/// there is none.
 #[must_use]
-pub fn metadata_url(resource: &Resource, config: &Config) -> String {
+pub fn metadata_url(resource: &Resource, config: &Config) -> Option<String> {
     let path = resource.path.as_str();
-    format!("{}{METADATA}{}", config.public_url, if path == "/" { "" } else { path })
+    let url = || format!("{}{METADATA}{}", config.public_url, if path == "/" { "" } else { path });
+    (!authorization_servers(resource, config).is_empty()).then(url)
 }
 
-/// Protected resource metadata (RFC 9728 §2). Parameters without elements are left out (§3.2).
-fn metadata(resource: &Resource, config: &Config) -> String {
-    let issuers: Vec<&str> = resource
-        .issuers
-        .iter()
-        .filter_map(|&index| config.issuers.get(index))
-        .filter(|issuer| issuer.is_authorization_server())
-        .map(|issuer| issuer.identifier.as_str())
-        .collect();
+/// The authorization servers to which clients of a resource can be sent.
+fn authorization_servers<'a>(resource: &Resource, config: &'a Config) -> Vec<&'a str> {
+    let issuers = resource.issuers.iter().filter_map(|&index| config.issuers.get(index));
+    let servers = issuers.filter(|issuer| issuer.is_authorization_server());
+    servers.map(|issuer| issuer.identifier.as_str()).collect()
+}
+
+/// Protected resource metadata (RFC 9728 §2). Parameters without elements are left out (§3.2). A resource that takes only
+/// API keys, custom verifiers, Google or Access publishes none: MCP wants at least one authorization server in it (R6), and
+/// clients would look for a login that does not exist.
+fn metadata(resource: &Resource, config: &Config) -> Option<String> {
+    let servers = authorization_servers(resource, config);
+    if servers.is_empty() {
+        return None;
+    }
     let mut document = Map::new();
     document.insert("resource".to_owned(), json!(resource.identifier));
-    if !issuers.is_empty() {
-        document.insert("authorization_servers".to_owned(), json!(issuers));
-    }
+    document.insert("authorization_servers".to_owned(), json!(servers));
     document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
     if resource.dpop != Requirement::Off {
         let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str);
@@ -114,5 +120,5 @@ fn metadata(resource: &Resource, config: &Config) -> String {
     if let Some(page) = &resource.documentation {
         document.insert("resource_documentation".to_owned(), json!(page));
     }
-    Value::Object(document).to_string()
+    Some(Value::Object(document).to_string())
 }

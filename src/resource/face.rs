@@ -144,10 +144,17 @@ fn section(resource: &Resource, config: &Config, (keys, server): (Keys, Server))
     let cursor = STANDARD.encode(json!({ "url": url }).to_string());
     let settings = json!({ "mcpServers": { handle.as_str(): { "type": "http", "url": url } } });
     let settings = serde_json::to_string_pretty(&settings).unwrap_or_default();
+    let login = match metadata_url(resource, config) {
+        Some(_) => "",
+        None => {
+            "<p>There is no login here: clients send the credential that the operator of this server gave you, as \
+             <code>Authorization: Bearer CREDENTIAL</code>, where they let you set fields of requests.</p>"
+        }
+    };
     let command = |text: String| format!("<pre tabindex=\"0\"><code>{}</code></pre>", escaped(&text));
     let query = |text: &str| form_encoded(text).replace('+', "%20");
     format!(
-        "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{scopes}{documentation}\
+        "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{login}{scopes}{documentation}\
          <p class=\"note\">Keys for sign-ins: {}. Server: {}.</p>\n\
          <h3>Claude Code</h3>{}<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>\
          <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\

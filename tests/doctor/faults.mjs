@@ -54,6 +54,11 @@ export const FAULTS = [
     spoil: at(MCP, field("www-authenticate", 'Bearer scope="mcp:tools"')),
   },
   {
+    name: "no login",
+    named: "no-login",
+    spoil: all(at(MCP, field("www-authenticate", 'Bearer realm="https://mcp.example"')), both(status(404))),
+  },
+  {
     name: "a resource that is a number",
     named: "metadata-form",
     spoil: both(json((it) => ({ ...it, resource: 5 }))),

@@ -31,6 +31,7 @@ const unauthorized = (scene, reason = "api_key_unknown", message = undefined) =>
     error: "invalid_token",
     scope: "mcp:tools",
     metadata: scene.metadataUrl,
+    realm: scene.realm,
     ...(message && { message }),
   }),
 });
@@ -384,12 +385,13 @@ test("each resource takes what it says, and shows it in its metadata", PATIENCE,
       assert.equal((await scene.post({ token: good.key, target })).status, 200);
       const audience = `${scene.gateway.url}/machines`;
       const token = await scene.token({ audience });
-      const refused = unauthorized({ metadataUrl }, "token_issuer");
+      // It takes keys alone: no login is offered (R6).
+      const refused = unauthorized({ realm: audience }, "token_issuer");
       await assertRefused(scene.gateway, await scene.post({ token, target }), refused);
 
       const metadata = async (url) => (await send(scene.gateway, { target: new URL(url).pathname })).json();
       assert.deepEqual((await metadata(scene.metadataUrl)).authorization_servers, [scene.idp.issuer]);
-      assert.ok(!("authorization_servers" in (await metadata(metadataUrl))));
+      assert.equal((await send(scene.gateway, { target: new URL(metadataUrl).pathname })).status, 404);
     },
   );
   await work();

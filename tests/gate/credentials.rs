@@ -627,8 +627,11 @@ fn the_assertion_of_cloudflare_access() {
         let reply = world.call(&gateway, request);
         assert_eq!(verdict(&world, &reply), (401, reason.to_owned()));
     }
-    let metadata = world.call(&gateway, Request::get("/.well-known/oauth-protected-resource/mcp")).json();
-    assert_eq!(metadata.get("authorization_servers"), None, "nobody can be sent there");
+    for place in ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"] {
+        assert_eq!(world.call(&gateway, Request::get(place)).status, 404, "no client can be sent there (R6)");
+    }
+    let challenge = world.call(&gateway, Request::post("/mcp")).field("www-authenticate").to_owned();
+    assert_eq!(challenge, "Bearer scope=\"mcp:tools\", realm=\"https://gate.example/mcp\"");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

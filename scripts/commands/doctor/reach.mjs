@@ -197,9 +197,11 @@ export async function challenge({ url, error, warn, facts }, first) {
     );
     return;
   }
-  const { resource_metadata: at, scope, error: code } = bearer.parameters;
+  const { resource_metadata: at, scope, realm, error: code } = bearer.parameters;
   facts.scope = scope;
-  if (at === undefined) {
+  if (at === undefined && realm !== undefined) {
+    facts.realm = realm;
+  } else if (at === undefined) {
     warn(
       "no-resource-metadata",
       "challenge",

@@ -19,6 +19,16 @@ export async function resource({ url, error, warn, facts }) {
       "serve the document there (RFC 9728 §3.2), without a token and without redirects",
     );
   }
+  const answer = [...answers.values()].find(good);
+  if (answer === undefined && facts.realm !== undefined) {
+    error(
+      "no-login",
+      "resource",
+      "it has no login: its challenge leads to no metadata, and there is none",
+      "put a credential into each client's configuration, or give the resource an issuer to which clients can be sent",
+    );
+    return [];
+  }
   if (!good(answers.get(places[0]))) {
     warn(
       "resource-metadata-place",
@@ -27,7 +37,6 @@ export async function resource({ url, error, warn, facts }) {
       "serve the metadata before the path, too (RFC 9728 §3.1)",
     );
   }
-  const answer = [...answers.values()].find(good);
   if (answer === undefined) {
     if (!facts.metadata)
       error(

@@ -21,12 +21,12 @@ const MESSAGES = {
  * The challenge as RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1 write it; without `error` for a request without
  * credentials.
  */
-export function challengeOf({ scheme = "Bearer", error, message = MESSAGES[error], scope, metadata }) {
+export function challengeOf({ scheme = "Bearer", error, message = MESSAGES[error], scope, metadata, realm }) {
   const parameters = [
     ...(error ? [`error="${error}"`, `error_description="${message}"`] : []),
     ...(scope ? [`scope="${scope}"`] : []),
     ...(scheme === "DPoP" ? [`algs="${ALGORITHMS.join(" ")}"`] : []),
-    `resource_metadata="${metadata}"`,
+    metadata ? `resource_metadata="${metadata}"` : `realm="${realm}"`,
   ];
   return `${scheme} ${parameters.join(", ")}`;
 }
