@@ -244,6 +244,10 @@ pub const LIST_BYTES: usize = 16 * 1024 * 1024;
 /// Largest item of a list, in bytes: what is held of a list at once.
 pub const LIST_ITEM_BYTES: usize = 1024 * 1024;
 
+/// Deepest nesting of an item of a list. What is deeper than [`JSON_DEPTH`] is looked at for its form alone, without
+/// recursion; common clients read about 200 levels.
+pub const LIST_DEPTH: usize = 1_024;
+
 /// So much of a list is read before its first byte goes on, so that a broken one can still be refused whole.
 pub const LIST_HEAD_BYTES: usize = 64 * 1024;
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::config::DecisionLog;
-use crate::forward::answer::{BodyFilter, Kept};
+use crate::forward::answer::{BodyFilter, FilterEnd};
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
 use crate::mcp::list_filter::Unfit;
@@ -197,7 +197,7 @@ pub trait Transport {
     /// [`OriginFailure`] where it is not complete in [`crate::limits::INSPECT_SECONDS`], or longer than `limit`.
     async fn message(&self, body: &Self::RequestBody, limit: u64) -> Result<Vec<u8>, OriginFailure>;
 
-    /// Sends a body through a filter; `keep` gets what the filter kept of one that passed whole. Where the filter can wait for it, so much of it is looked at first that one that is
+    /// Sends a body through a filter; `ended` gets what came of it. Where the filter can wait for it, so much of it is looked at first that one that is
     /// unfit from the beginning can still be refused.
     ///
     /// # Errors
@@ -206,7 +206,7 @@ pub trait Transport {
         &self,
         body: Self::ResponseBody,
         filter: BodyFilter,
-        keep: Box<dyn Fn(Kept)>,
+        ended: Box<dyn Fn(FilterEnd)>,
     ) -> Result<Self::ResponseBody, Unfit>;
 
     /// Reads the caller's body for a refusal; nothing where it is longer than `limit`, broken, or was sent on already

@@ -344,7 +344,9 @@ fn note_mixed_endpoints(document: &LoginDocument, profile: LoginProfile, mistake
         for (key, ..) in endpoints.iter().filter(|(_, given, known)| given.is_none() && known.is_some()) {
             mistakes.note(
                 format_args!("{at}.{key}"),
-                format_args!("is required with {named}: a server of your own has all three, and its tokens go nowhere else"),
+                format_args!(
+                    "is required with {named}: a server of your own has all three, and its tokens go nowhere else"
+                ),
             );
         }
     }

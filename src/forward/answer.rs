@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::config::{Config, Resource};
 use crate::forward::response::InboundHead;
 use crate::limits::CACHED_LIST_BYTES;
+use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::era::Era;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::{self, CachedList, Reading};
@@ -56,6 +57,8 @@ struct Recipient {
     /// Names stood in for others, which the answer must have.
     decoys: bool,
     session: SessionUse,
+    /// The ids of the requests that it answers.
+    ids: Vec<RequestId>,
 }
 
 impl Awaited {
@@ -76,14 +79,16 @@ impl Awaited {
     /// Lets an answer's head through, and says what becomes of its body. `random` is for sealing.
     ///
     /// # Errors
-    /// [`Rejection::Internal`] where a session cannot be sealed.
+    /// [`Rejection::Internal`] where a session cannot be sealed, [`Rejection::OriginMalformed`] where the body has to be read
+    /// and its caller might read it otherwise. `request` is the id of the request in the log.
     pub fn receive(
         self,
         head: &mut InboundHead,
         random: &[u8; NONCE_BYTES],
+        request: &str,
         now: UnixMillis,
     ) -> Result<Option<BodyFilter>, Rejection> {
-        let Some(to) = self.to else { return Ok(None) };
+        let Some(mut to) = self.to else { return Ok(None) };
         if let Some(sessions) = &to.sessions {
             let id = head.fields.get("mcp-session-id").map(str::to_owned);
             head.fields.remove("mcp-session-id");
@@ -97,9 +102,10 @@ impl Awaited {
                         .ok_or(Rejection::Internal("the origin server's session id is too long"))?,
                 };
                 head.fields.set("mcp-session-id", sealed);
+                to.session = SessionUse::Id { id, sealed: String::new() };
             }
         }
-        let filter = to.filter(head, *random, now);
+        let filter = to.filter(head, *random, request, now).map_err(Rejection::OriginMalformed)?;
         if filter.is_some() {
             head.fields.remove("content-length");
         }
@@ -129,51 +135,79 @@ impl Recipient {
             keep_as: list_cache::name(inspected, resource),
             decoys: !permit.decoys().is_empty(),
             session: permit.session().clone(),
+            ids: inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect(),
         })
     }
 
-    fn filter(self, head: &InboundHead, random: [u8; NONCE_BYTES], now: UnixMillis) -> Option<BodyFilter> {
+    fn filter(
+        self,
+        head: &InboundHead,
+        random: [u8; NONCE_BYTES],
+        request: &str,
+        now: UnixMillis,
+    ) -> Result<Option<BodyFilter>, Unfit> {
         // Whatever a stream that was opened with GET carries was asked for elsewhere, lists among it. Only the old era has
         // such streams, and a server that does not look at versions has them for everybody.
-        let stream = self.method == Method::Get && head.is_event_stream();
+        let stream = self.method == Method::Get && head.may_be_event_stream();
         // These have no body, and must have none.
         if matches!(head.status, 204 | 205 | 304) {
-            return None;
+            return Ok(None);
         }
         // Whatever it calls itself: a list under another status is one to a client that reads it, and a name that stood in
         // for another may be in any answer.
         let good = (200..300).contains(&head.status);
         let keep_as = self.keep_as.clone().filter(|_| head.status == 200 && !head.is_event_stream());
-        let readable = head.is_event_stream() || head.is_json() || head.status == 200;
+        let readable = head.may_be_event_stream() || head.is_json() || good;
         let judged = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
         let rewritten = good && stream && self.sessions.is_some();
+        // Whoever has the id of an event may ask for what came after it.
+        let marked = self.era == Era::Legacy && self.sessions.is_some() && head.may_be_event_stream();
         // Names that stood in for others may come back over any of them.
         let streams = head.is_event_stream() || head.fields.get("content-length").is_none();
         let restore = (self.decoys || stream && self.policy.is_some()).then(Restore::default);
-        if !judged && !rewritten {
-            return restore.map(|restore| BodyFilter {
-                inner: Inner::Plain(streams),
-                kept: None,
-                restore: Some(restore),
-                may_be_empty: true,
-                begun: false,
-            });
+        if !judged && !rewritten && !marked && restore.is_none() {
+            return Ok(None);
+        }
+        head.is_readable()?;
+        let whole = |inner| BodyFilter {
+            inner,
+            kept: None,
+            restore: None,
+            may_be_empty: true,
+            begun: false,
+            ids: Vec::new(),
+            request: request.to_owned(),
+        };
+        if !judged && !rewritten && !marked {
+            return Ok(Some(BodyFilter { restore, ..whole(Inner::Plain(streams)) }));
         }
         let edits = Edits { paged: self.paged, ..Edits::default() };
         let kept = keep_as.map(|name| Kept { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
+        let event_ids = if marked { self.mark_events() } else { None };
         let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
-        Some(if head.is_event_stream() {
-            let inner = Inner::Events(Box::new(SseFilter::new(judge, endpoint)));
-            BodyFilter { inner, kept, restore, may_be_empty: true, begun: false }
+        Ok(Some(if head.is_event_stream() {
+            let judge = Some(judge).filter(|_| judged);
+            let inner = Inner::Events(Box::new(SseFilter::new(judge, endpoint, event_ids)));
+            BodyFilter { kept, restore, ids: self.ids, ..whole(inner) }
         } else {
             let filter = ListFilter::new(judge, edits);
             let (resource, items) = self.items;
             // Later pages would each be taken for the first.
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
             let inner = Inner::Json(Box::new(filter));
-            BodyFilter { inner, kept, restore, may_be_empty: head.status != 200, begun: false }
-        })
+            BodyFilter { kept, restore, may_be_empty: head.status != 200, ..whole(inner) }
+        }))
+    }
+
+    /// Binds the ids of events to their caller and session.
+    fn mark_events(&self) -> Option<Rewrite> {
+        let (sessions, caller) = (self.sessions.clone()?, self.caller.clone());
+        let (identifier, session) = (self.identifier.clone(), self.session.clone());
+        Some(Box::new(move |id| {
+            let holder = Holder { subject: &caller.subject, resource: &identifier };
+            sessions.mark_event(id, holder, session.id())
+        }))
     }
 
     /// A list that was kept, as this reader may see it.
@@ -264,6 +298,30 @@ pub struct BodyFilter {
     /// An answer of its status needs no body.
     may_be_empty: bool,
     begun: bool,
+    /// The ids of the requests that a stream of events answers.
+    ids: Vec<RequestId>,
+    /// The id of the request in the log.
+    request: String,
+}
+
+/// What goes on of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passage {
+    /// This, and more may follow.
+    More(Vec<u8>),
+    /// This, and then it ends, as the rest cannot be judged.
+    Last(Vec<u8>, Unfit),
+}
+
+/// What came of a body that was filtered.
+#[derive(Default)]
+pub struct FilterEnd {
+    /// The body as it came, where it may have to be kept.
+    pub kept: Option<Kept>,
+    /// Items of lists that were left out because their names cannot be read for certain.
+    pub unreadable: usize,
+    /// Why it ended before its end.
+    pub unfit: Option<Unfit>,
 }
 
 /// A body as it came, to be kept where it turns out that it may be.
@@ -288,11 +346,12 @@ impl BodyFilter {
         matches!(self.inner, Inner::Json(_) | Inner::Plain(false))
     }
 
-    /// Takes a part of the body: what goes on instead.
+    /// Takes a part of the body: what goes on instead. A stream of events that cannot be judged any more ends with an error for
+    /// each request that it answers, so that no client waits for what does not come.
     ///
     /// # Errors
     /// [`Unfit`]: then nothing more may go on.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Unfit> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Passage, Unfit> {
         let mut out = Vec::with_capacity(bytes.len());
         self.begun |= !bytes.is_empty();
         if let Some(kept) = &mut self.kept {
@@ -300,11 +359,23 @@ impl BodyFilter {
         }
         self.kept.take_if(|kept| kept.body.len() > CACHED_LIST_BYTES);
         match &mut self.inner {
-            Inner::Events(filter) => filter.push(bytes, &mut out)?,
+            Inner::Events(filter) => {
+                if let Err(unfit) = filter.push(bytes, &mut out) {
+                    if filter.is_within_event() {
+                        out.extend_from_slice(b"\n\n");
+                    }
+                    for id in &self.ids {
+                        let disclosure = Rejection::OriginMalformed(unfit).disclose();
+                        let error = error_body(id, disclosure.code, disclosure.message, &self.request);
+                        out.extend_from_slice(format!("event: message\ndata: {error}\n\n").as_bytes());
+                    }
+                    return Ok(Passage::Last(self.restored(out, true), unfit));
+                }
+            }
             Inner::Json(filter) => filter.push(bytes, &mut out)?,
             Inner::Plain(_) => out.extend_from_slice(bytes),
         }
-        Ok(self.restored(out, false))
+        Ok(Passage::More(self.restored(out, false)))
     }
 
     /// Takes the end of the body: what is left to go on.
@@ -334,9 +405,14 @@ impl BodyFilter {
 }
 
 impl BodyFilter {
-    /// After its end: the body as it came, where it may have to be kept.
-    pub fn kept(&mut self) -> Option<Kept> {
-        self.kept.take()
+    /// After its end: what came of it.
+    pub fn end(&mut self, unfit: Option<Unfit>) -> FilterEnd {
+        let unreadable = match &self.inner {
+            Inner::Events(filter) => filter.unreadable(),
+            Inner::Json(filter) => filter.unreadable(),
+            Inner::Plain(_) => 0,
+        };
+        FilterEnd { kept: self.kept.take().filter(|_| unfit.is_none() && unreadable == 0), unreadable, unfit }
     }
 }
 

@@ -156,6 +156,15 @@ pub fn outbound(
             url = format!("{}{target}", origin.url.web_origin());
         }
     }
+    // The modern era resumes nothing (T27).
+    if admitted.era() == Era::Modern {
+        fields.remove("last-event-id");
+    } else if *permit.session() != SessionUse::Unbound {
+        match permit.last_event() {
+            Some(id) => fields.set("last-event-id", id),
+            None => fields.remove("last-event-id"),
+        }
+    }
     let mut body = None;
     if let ([first, ..], Some(inspected)) = (permit.decoys(), permit.inspected()) {
         let message = Decoy::message(permit.decoys(), inspected.body());

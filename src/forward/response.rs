@@ -1,5 +1,6 @@
 //! The origin server's answer as the caller sees it.
 
+use crate::mcp::list_filter::Unfit;
 use crate::rejection::Rejection;
 use crate::transport::head::{Fields, is_plain};
 
@@ -8,16 +9,21 @@ use crate::transport::head::{Fields, is_plain};
 const ALLOWED: [&str; 11] = [
     "allow",
     "cache-control",
+    "content-encoding",
     "content-language",
     "content-length",
     "content-type",
-    "last-event-id",
     "last-modified",
     "mcp-protocol-version",
     "mcp-session-id",
     "retry-after",
     "x-accel-buffering",
 ];
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// Content codings that the platform decodes before the gateway sees the body: it compares these words as they are.
+const DECODED: [&str; 2] = ["br", "gzip"];
 
 /// The status and fields of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +44,41 @@ impl InboundHead {
         })
     }
 
+    /// Whether some client takes the body for a stream of events: some look at the beginning of the media type alone.
+    #[must_use]
+    pub fn may_be_event_stream(&self) -> bool {
+        let media_type = self.fields.get("content-type").unwrap_or_default().trim_start();
+        media_type.get(..EVENT_STREAM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(EVENT_STREAM))
+    }
+
+    /// Whether what the gateway reads in the body is what its caller will read.
+    ///
+    /// # Errors
+    /// [`Unfit`] where it is coded, or where some clients would decode or take it otherwise.
+    pub fn is_readable(&self) -> Result<(), Unfit> {
+        if self.fields.get("content-encoding").is_some() {
+            return Err(Unfit::Coded);
+        }
+        if !self.may_be_event_stream() {
+            return Ok(());
+        }
+        if !self.is_event_stream() {
+            return Err(Unfit::MediaType);
+        }
+        let parameters = self.fields.get("content-type").unwrap_or_default().to_ascii_lowercase();
+        let charsets = parameters.split(';').skip(1).filter_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            (name.trim() == "charset").then(|| value.trim().trim_matches('"').to_owned())
+        });
+        let fits = |charset: String| matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii");
+        if charsets.into_iter().all(fits) { Ok(()) } else { Err(Unfit::Charset) }
+    }
+
     /// Whether the body is a stream of events, which must not be buffered or held to one deadline.
     #[must_use]
     pub fn is_event_stream(&self) -> bool {
         self.fields.get("content-type").is_some_and(|media_type| {
-            media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+            media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(EVENT_STREAM)
         })
     }
 }
@@ -62,10 +98,13 @@ pub fn judge(answer: InboundHead) -> Result<InboundHead, Rejection> {
         401 | 407 => Err(Rejection::OriginUnauthorized),
         status if !(200..500).contains(&status) => Err(Rejection::OriginFailed { status }),
         status => {
-            // The platform decodes what it reads, so neither the encoding nor the length of what was encoded is true.
-            let encoded = answer.fields.get("content-encoding").is_some();
+            // Of what the platform decoded, neither the coding nor the length is true any more. What it did not decode keeps
+            // both: without its coding nobody could read it (RFC 9110 §8.4).
+            let decoded = answer.fields.get("content-encoding").is_some_and(|coding| DECODED.contains(&coding));
             let kept = answer.fields.iter().filter(|(name, value)| {
-                ALLOWED.contains(name) && is_plain(value) && !(encoded && *name == "content-length")
+                ALLOWED.contains(name)
+                    && is_plain(value)
+                    && !(decoded && matches!(*name, "content-encoding" | "content-length"))
             });
             let mut fields: Fields = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             // An answer to one caller must not be kept for another by anything on the way (T31).

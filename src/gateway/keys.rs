@@ -181,7 +181,9 @@ pub(crate) async fn discover<P: Ports, T>(
 pub(crate) async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
     let document = ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
     match document.status {
-        200 if !document.body.trim_ascii_start().starts_with(b"{") => Err(format!("{url}: the answer is no JSON object")),
+        200 if !document.body.trim_ascii_start().starts_with(b"{") => {
+            Err(format!("{url}: the answer is no JSON object"))
+        }
         200 => {
             if !document.is_json() {
                 let media_type = document.media_type();

@@ -560,7 +560,7 @@ impl Gateway {
         now: UnixMillis,
     ) -> Result<(InboundHead, Option<BodyFilter>), Rejection> {
         let mut head = judge(answer)?;
-        let filter = awaited.receive(&mut head, random, now)?;
+        let filter = awaited.receive(&mut head, random, &trail.request_id, now)?;
         respond::complete(&mut head.fields, trail, &self.config);
         Ok((head, filter))
     }

@@ -14,7 +14,7 @@ use crate::mcp::era::Era;
 use crate::mcp::inspect::{self, Inspected, Inspection};
 use crate::mcp::list_cache::{self, CachedList, Known, Reading};
 use crate::mcp::message::Message;
-use crate::mcp::session::{Holder, Purpose};
+use crate::mcp::session::{Holder, Purpose, Sessions};
 use crate::observe::trail::Trail;
 use crate::pipeline::{Authenticated, Permit, Principal, Rejection};
 use crate::policy::caller::Caller;
@@ -205,14 +205,29 @@ impl Gateway {
         said.map_err(|retry_after| authorized_too_often(authorized, retry_after))
     }
 
-    /// The session that a request belongs to: the caller's own, or none.
-    fn session(&self, inspected: &Inspected, now: UnixMillis) -> Result<SessionUse, Rejection> {
-        let Some(sessions) = &self.config.sessions else { return Ok(SessionUse::Unbound) };
+    /// The session that a request belongs to, the caller's own or none, and the last event of it that the caller names.
+    fn session(&self, inspected: &Inspected, now: UnixMillis) -> Result<(SessionUse, Option<String>), Rejection> {
+        let Some(sessions) = &self.config.sessions else { return Ok((SessionUse::Unbound, None)) };
         let admitted = inspected.authenticated().request().admitted();
-        // The modern era has no sessions (T27).
+        // The modern era has no sessions, and resumes nothing (T27).
         if admitted.era() == Era::Modern {
-            return Ok(SessionUse::None);
+            return Ok((SessionUse::None, None));
         }
+        let session = self.session_of(sessions, inspected, now)?;
+        let (Some(marked), Some(resource), Principal::Subject(subject)) = (
+            admitted.head().fields.get("last-event-id").filter(|id| !id.is_empty()),
+            inspected.resource(&self.config),
+            inspected.authenticated().principal(),
+        ) else {
+            return Ok((session, None));
+        };
+        let holder = Holder { subject, resource: &resource.identifier };
+        let id = sessions.event_id(marked, holder, session.id()).ok_or(Rejection::SessionUnknown)?.to_owned();
+        Ok((session, Some(id)))
+    }
+
+    fn session_of(&self, sessions: &Sessions, inspected: &Inspected, now: UnixMillis) -> Result<SessionUse, Rejection> {
+        let admitted = inspected.authenticated().request().admitted();
         let (Some(resource), Principal::Subject(subject)) =
             (inspected.resource(&self.config), inspected.authenticated().principal())
         else {

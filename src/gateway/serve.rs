@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use crate::authorization_server::endpoint::EndpointRequest;
-use crate::forward::answer::{BodyFilter, Kept};
+use crate::forward::answer::{BodyFilter, FilterEnd, Kept};
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
 use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::underway::{Arrived, Next, Passing, Underway};
 use crate::gateway::{Errand, Gateway, Step};
 use crate::limits::PEEK_BYTES;
+use crate::observe::event::gateway_line;
 use crate::observe::trail::Trail;
 use crate::pipeline::Head;
 #[cfg(not(feature = "authorization-server"))]
@@ -92,10 +93,26 @@ pub async fn filtered<P: Ports + Clone + 'static>(
     answer: P::ResponseBody,
 ) -> Result<(InboundHead, P::ResponseBody), Box<Underway>> {
     let (keeping, keeper) = (Rc::clone(gateway), ports.clone());
-    let keep = move |kept| keep(&keeping, &keeper, kept);
-    match ports.filtered(answer, filter, Box::new(keep)).await {
+    let request = passing.request_id().to_owned();
+    let ended = move |end| filter_ended(&keeping, &keeper, end, &request);
+    match ports.filtered(answer, filter, Box::new(ended)).await {
         Ok(body) => Ok((passing.passed(gateway, ports), body)),
         Err(why) => Err(Box::new(passing.unfit(gateway, why))),
+    }
+}
+
+/// Keeps a list that passed whole, and says what did not.
+fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, end: FilterEnd, request: &str) {
+    let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
+    if let Some(unfit) = end.unfit {
+        say("error", "list_malformed", &format!("request {request}: broken off: {unfit}"));
+    }
+    if end.unreadable > 0 {
+        let detail = format!("request {request}: {} left out, whose names cannot be read for certain", end.unreadable);
+        say("warn", "list_items_dropped", &detail);
+    }
+    if let Some(kept) = end.kept {
+        keep(gateway, ports, kept);
     }
 }
 

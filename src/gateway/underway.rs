@@ -218,6 +218,11 @@ impl Sending {
 }
 
 impl Passing {
+    /// The id of the request in the log.
+    pub(super) fn request_id(&self) -> &str {
+        &self.trail.request_id
+    }
+
     /// The answer's head, when its body is on its way; it is in the log after that.
     #[must_use]
     pub fn passed<P: Ports>(mut self, gateway: &Gateway, ports: &P) -> InboundHead {

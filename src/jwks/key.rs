@@ -122,7 +122,8 @@ impl VerificationKey {
             let operations = operations.as_array().ok_or(KeyError::Malformed)?;
             // RFC 7517 §4.3.
             let repeated = |(at, operation): (usize, &Value)| operations.iter().skip(at + 1).any(|it| it == operation);
-            if operations.iter().any(|operation| !operation.is_string()) || operations.iter().enumerate().any(repeated) {
+            if operations.iter().any(|operation| !operation.is_string()) || operations.iter().enumerate().any(repeated)
+            {
                 return Err(KeyError::Malformed);
             }
             if !operations.iter().any(|operation| operation == "verify") {

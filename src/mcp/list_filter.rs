@@ -6,9 +6,10 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::limits::{JSON_DEPTH, LIST_BYTES, LIST_ITEM_BYTES};
+use crate::limits::{LIST_BYTES, LIST_DEPTH, LIST_ITEM_BYTES};
 use crate::mcp::known_items::{Following, KnownItems};
-use crate::mcp::members::{Member, members_but, object_member, text_member};
+use crate::mcp::members::{Member, members_but, object_member};
+use crate::mcp::outline::certain_text;
 use crate::policy::operation::Kind;
 
 /// What becomes of an item.
@@ -45,8 +46,16 @@ pub enum Unfit {
     Repeated,
     /// It, or an item of it, is too large.
     TooLarge,
-    /// An item has no name, or is no strict JSON.
-    Item,
+    /// What is at the place of a list is no array.
+    NotList,
+    /// It comes in a content coding that the platform does not decode (RFC 9110 §8.4).
+    Coded,
+    /// It comes in another charset than UTF-8, which some clients decode.
+    Charset,
+    /// It calls itself something that some clients take for an event stream.
+    MediaType,
+    /// An `endpoint` event of the transport of 2024-11-05 leads to another server.
+    Endpoint,
 }
 
 impl fmt::Display for Unfit {
@@ -55,7 +64,11 @@ impl fmt::Display for Unfit {
             Self::NotJson => "not JSON, or cut short",
             Self::Repeated => "a member is repeated",
             Self::TooLarge => "too large",
-            Self::Item => "an item that has no name or is no strict JSON",
+            Self::NotList => "what is at the place of a list is no array",
+            Self::Coded => "it has a content coding that is not decoded here",
+            Self::Charset => "an event stream in another charset than UTF-8",
+            Self::MediaType => "a media type that only begins like text/event-stream",
+            Self::Endpoint => "an endpoint event that leads to another server",
         })
     }
 }
@@ -156,6 +169,8 @@ pub struct ListFilter<J> {
     /// The resource, and what is known of its lists.
     memory: Option<(usize, Rc<RefCell<KnownItems>>)>,
     following: Option<Following>,
+    /// Items that were left out because their names cannot be read for certain.
+    unreadable: usize,
 }
 
 impl<J: Judge> ListFilter<J> {
@@ -176,6 +191,7 @@ impl<J: Judge> ListFilter<J> {
             holes: Vec::new(),
             memory: None,
             following: None,
+            unreadable: 0,
         }
     }
 
@@ -196,10 +212,16 @@ impl<J: Judge> ListFilter<J> {
         &self.judge
     }
 
+    /// How many items were left out because their names cannot be read for certain.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+
     /// A filter for the next response, with the same judge.
     #[must_use]
     pub fn again(self) -> Self {
-        Self::new(self.judge, self.edits)
+        Self { unreadable: self.unreadable, ..Self::new(self.judge, self.edits) }
     }
 
     /// Takes bytes and writes what may go on.
@@ -213,7 +235,7 @@ impl<J: Judge> ListFilter<J> {
         }
         let mut rest = bytes;
         while let Some(&byte) = rest.first() {
-            if let Some(after) = self.foreseen(rest, out)? {
+            if let Some(after) = self.foreseen(rest, out) {
                 rest = after;
                 continue;
             }
@@ -230,17 +252,17 @@ impl<J: Judge> ListFilter<J> {
     }
 
     /// What comes after an item that is known, where these bytes begin with the one that is due.
-    fn foreseen<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Result<Option<&'a [u8]>, Unfit> {
+    fn foreseen<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
         let (None, Some(following), Some(level)) = (&self.reading, &mut self.following, self.levels.last_mut()) else {
-            return Ok(None);
+            return None;
         };
         let (Place::List(kind, _), Next::FirstOrEnd | Next::Another) = (level.place, level.next) else {
-            return Ok(None);
+            return None;
         };
-        let Some(item) = following.foresee(bytes) else { return Ok(None) };
+        let item = following.foresee(bytes)?;
         level.next = Next::CommaOrEnd;
-        self.pass_on(kind, item.name(), item.bytes(), out)?;
-        Ok(bytes.get(item.bytes().len()..))
+        self.pass_on(kind, item.name(), item.bytes(), out);
+        bytes.get(item.bytes().len()..)
     }
 
     /// How many of these bytes are in the middle of a value, and begin and end nothing in it.
@@ -376,6 +398,8 @@ impl<J: Judge> ListFilter<J> {
                 self.enter(Place::List(kind, key), byte, out);
                 Ok(())
             }
+            // Some reader might find things in it that were not judged.
+            (Place::Result, _, Some(_), _) => Err(Unfit::NotList),
             _ => {
                 self.more_pages |= known == Some("nextCursor");
                 self.read(Use::Pass, byte, out)
@@ -450,7 +474,7 @@ impl<J: Judge> ListFilter<J> {
                 b'"' => reading.in_text = true,
                 b'{' | b'[' if !reading.bare => {
                     reading.depth += 1;
-                    if reading.depth > JSON_DEPTH {
+                    if reading.depth > LIST_DEPTH {
                         return Err(Unfit::NotJson);
                     }
                 }
@@ -509,30 +533,34 @@ impl<J: Judge> ListFilter<J> {
             Use::Item => {
                 let Place::List(kind, key) = level.place else { return Err(Unfit::NotJson) };
                 let item = std::mem::take(&mut self.held);
-                let name = text_member(&item, key).ok_or(Unfit::Item)?;
+                // It must not cost the others, and nothing is shown whose name two readers might read differently.
+                let Some(name) = certain_text(&item, key) else {
+                    self.unreadable += 1;
+                    return Ok(());
+                };
                 if let Some(following) = &mut self.following {
                     following.learn(&item, &name);
                 }
-                self.pass_on(kind, &name, &item, out)?;
+                self.pass_on(kind, &name, &item, out);
             }
         }
         Ok(())
     }
 
     /// Writes an item, where the judge keeps it.
-    fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+    fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) {
         let changed = match self.judge.judge(kind, name) {
-            Fate::Drop => return Ok(()),
+            Fate::Drop => return,
             // A mark of its server's own would pass for ours.
-            Fate::Keep => match self.judge.mark() {
-                Some(mark) => Some(with_meta(item.to_vec(), mark, None).ok_or(Unfit::Item)?),
-                None => None,
-            },
-            Fate::Mark(name, value) => Some(marked(item.to_vec(), name, &value).ok_or(Unfit::Item)?),
+            Fate::Keep => self.judge.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
+            Fate::Mark(name, value) => Some(marked(item.to_vec(), name, &value)),
         };
+        if changed == Some(None) {
+            self.unreadable += 1;
+            return;
+        }
         self.comma(out);
-        out.extend_from_slice(changed.as_deref().unwrap_or(item));
-        Ok(())
+        out.extend_from_slice(changed.flatten().as_deref().unwrap_or(item));
     }
 }
 

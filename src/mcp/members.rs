@@ -10,8 +10,6 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::limits::JSON_DEPTH;
-
 /// Reads whatever comes with the visitor itself.
 macro_rules! seed {
     ($visitor:ty, $value:ty) => {
@@ -151,43 +149,6 @@ impl<'de> Visitor<'de> for Shallow {
             Ok(())
         })?;
         Ok(Value::Object(kept))
-    }
-}
-
-/// The text of one member of an object, where it has that, and the whole is strict JSON.
-#[must_use]
-pub fn text_member(object: &[u8], name: &str) -> Option<String> {
-    let mut reader = serde_json::Deserializer::from_slice(object);
-    let found = Find(name).deserialize(&mut reader).ok()?;
-    reader.end().ok()?;
-    found
-}
-
-struct Find<'a>(&'a str);
-
-impl<'de> DeserializeSeed<'de> for Find<'_> {
-    type Value = Option<String>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Find<'_> {
-    type Value = Option<String>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        let depth = JSON_DEPTH - 1;
-        members(map, |name, map| {
-            if name == self.0 {
-                found = map.next_value_seed(Shallow::scalar(depth))?.as_str().map(str::to_owned);
-                return Ok(());
-            }
-            map.next_value_seed(Form(depth))
-        })?;
-        Ok(found)
     }
 }
 

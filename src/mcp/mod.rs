@@ -9,5 +9,6 @@ pub mod list_cache;
 pub mod list_filter;
 pub mod members;
 pub mod message;
+pub mod outline;
 pub mod session;
 pub mod sse;

@@ -18,17 +18,27 @@ use crate::token::principal::Subject;
 /// Random bytes that sealing needs. With so many, random nonces never meet (draft-irtf-cfrg-xchacha).
 pub const NONCE_BYTES: usize = 24;
 
+/// Bytes of the mark of an event's id: 128 bits.
+const MARK_BYTES: usize = 16;
+
 /// A key of configuration.
 #[derive(Clone)]
-pub struct SessionKey(Key);
+pub struct SessionKey {
+    seal: Key,
+    /// Binds ids of events, which are many, and not secret.
+    mark: [u8; 32],
+}
 
 impl SessionKey {
     /// The key that follows from a secret.
     #[must_use]
     pub fn of(secret: &str) -> Option<Self> {
-        let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(secret.as_bytes()).ok()?;
-        mac.update(b"portcullis session v1");
-        Some(Self(mac.finalize().into_bytes()))
+        let derived = |label: &[u8]| {
+            let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(secret.as_bytes()).ok()?;
+            mac.update(label);
+            Some(mac.finalize().into_bytes())
+        };
+        Some(Self { seal: derived(b"portcullis session v1")?, mark: derived(b"portcullis event id v1")?.into() })
     }
 }
 
@@ -114,8 +124,30 @@ impl Sessions {
         let plain = [now.seconds().to_be_bytes().as_slice(), value.as_bytes()].concat();
         let aad = holder.bytes(purpose);
         let payload = Payload { msg: &plain, aad: &aad };
-        let sealed = XChaCha20Poly1305::new(&key.0).encrypt(&XNonce::from(*nonce), payload).ok()?;
+        let sealed = XChaCha20Poly1305::new(&key.seal).encrypt(&XNonce::from(*nonce), payload).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
+    }
+
+    /// The id of an event, bound to its caller and session: a mark, `.`, and the origin server's id. Nothing where it is longer
+    /// than any should be.
+    #[must_use]
+    pub fn mark_event(&self, id: &str, holder: Holder<'_>, session: Option<&str>) -> Option<String> {
+        if id.len() > SESSION_ID_BYTES {
+            return None;
+        }
+        let mark = event_mac(self.keys.first()?, id, holder, session)?.finalize().into_bytes();
+        Some(format!("{}.{id}", URL_SAFE_NO_PAD.encode(mark.get(..MARK_BYTES)?)))
+    }
+
+    /// The origin server's id of an event that was marked for this caller and session.
+    #[must_use]
+    pub fn event_id<'a>(&self, marked: &'a str, holder: Holder<'_>, session: Option<&str>) -> Option<&'a str> {
+        let (mark, id) = marked.split_once('.')?;
+        let mark = URL_SAFE_NO_PAD.decode(mark).ok().filter(|mark| mark.len() == MARK_BYTES)?;
+        let fits = |key: &SessionKey| {
+            event_mac(key, id, holder, session).is_some_and(|mac| mac.verify_truncated_left(&mark).is_ok())
+        };
+        (id.len() <= SESSION_ID_BYTES && self.keys.iter().any(fits)).then_some(id)
     }
 
     /// Opens what was sealed for this caller and has not ended. Nothing says why it does not open.
@@ -129,7 +161,7 @@ impl Sessions {
         let aad = holder.bytes(purpose);
         let plain = self.keys.iter().find_map(|key| {
             let payload = Payload { msg: sealed, aad: &aad };
-            XChaCha20Poly1305::new(&key.0).decrypt(&XNonce::from(*nonce), payload).ok()
+            XChaCha20Poly1305::new(&key.seal).decrypt(&XNonce::from(*nonce), payload).ok()
         })?;
         let (since, value) = plain.split_first_chunk::<8>()?;
         let since = u64::from_be_bytes(*since);
@@ -137,4 +169,15 @@ impl Sessions {
         let value = String::from_utf8(value.to_vec()).ok()?;
         lives.then_some(Opened { value, since })
     }
+}
+
+fn event_mac(key: &SessionKey, id: &str, holder: Holder<'_>, session: Option<&str>) -> Option<Hmac<Sha256>> {
+    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&key.mark).ok()?;
+    mac.update(&holder.bytes(Purpose::Session));
+    mac.update(&[u8::from(session.is_some())]);
+    for part in [session.unwrap_or_default(), id] {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    Some(mac)
 }

@@ -32,6 +32,7 @@ use crate::rejection::Rejection;
 pub struct Permit {
     request: Permitted,
     session: SessionUse,
+    last_event: Option<String>,
     decoys: Vec<Decoy>,
 }
 
@@ -105,6 +106,17 @@ pub enum SessionUse {
     },
     /// Path and query, at the origin server, of the messages of a session in the transport of 2024-11-05.
     Endpoint(String),
+}
+
+impl SessionUse {
+    /// The origin server's id of the session, where there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Id { id, .. } => Some(id),
+            Self::Unbound | Self::None | Self::Endpoint(_) => None,
+        }
+    }
 }
 
 /// What was decided of one operation, for the record.
@@ -223,6 +235,12 @@ impl Permit {
         &self.decoys
     }
 
+    /// The origin server's id of the last event that the caller got, where ids of events are bound to their callers.
+    #[must_use]
+    pub fn last_event(&self) -> Option<&str> {
+        self.last_event.as_deref()
+    }
+
     /// Its session.
     #[must_use]
     pub fn session(&self) -> &SessionUse {
@@ -257,7 +275,7 @@ impl Permit {
 /// for this caller there is nothing of that name.
 pub fn authorize(
     inspected: Inspected,
-    session: SessionUse,
+    (session, last_event): (SessionUse, Option<String>),
     config: &Config,
     trail: &mut Trail,
 ) -> Result<Authorized, Rejection> {
@@ -326,7 +344,7 @@ pub fn authorize(
     if calls.is_empty() {
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });
     }
-    let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, decoys };
+    let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, last_event, decoys };
     Ok(Authorized { permit, calls })
 }
 
@@ -346,7 +364,8 @@ fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
 /// Permits a request for a path that configuration opens to everyone.
 #[must_use]
 pub fn open(request: PublicRequest) -> Permit {
-    Permit { request: Permitted::Public(Box::new(request)), session: SessionUse::None, decoys: Vec::new() }
+    let request = Permitted::Public(Box::new(request));
+    Permit { request, session: SessionUse::None, last_event: None, decoys: Vec::new() }
 }
 
 /// Whether a message is one by which clients tell eras.

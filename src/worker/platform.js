@@ -168,7 +168,8 @@ export async function begin(body, bytes) {
 
 /**
  * A body that begins with `first` and goes on with what `step` makes of each part of `rest`, and a promise that settles
- * when `step` is not needed any more. Where `step` gives nothing, the body breaks off.
+ * when `step` is not needed any more. Where `step` gives an array, the body ends with what is in it; where it gives nothing,
+ * the body breaks off.
  */
 export function through(first, rest, step) {
   if (rest === null) return [first, Promise.resolve()];
@@ -187,8 +188,14 @@ async function carry(first, rest, writer, step) {
       const { done, value } = await reader.read();
       const out = step(done ? null : value);
       if (out === null) throw UNFIT;
-      if (out.byteLength > 0) await writer.write(out);
-      if (done) return await writer.close();
+      const [bytes, last] = Array.isArray(out) ? [out[0], true] : [out, done];
+      if (bytes.byteLength > 0) await writer.write(bytes);
+      if (!last) continue;
+      if (!done) {
+        rest.abandon?.();
+        reader.cancel(UNFIT).catch(() => {});
+      }
+      return await writer.close();
     }
   } catch (error) {
     // Broken off by either side, or not what it should be: the other side hears of it, even where it would go on without

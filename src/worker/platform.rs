@@ -20,7 +20,7 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::DecisionLog;
-use crate::forward::answer::{BodyFilter, Kept};
+use crate::forward::answer::{BodyFilter, FilterEnd, Passage};
 use crate::forward::assertion::AssertionKey;
 use crate::forward::response::InboundHead;
 use crate::gateway::{Checking, Signing};
@@ -513,31 +513,48 @@ impl Transport for Workers {
         Ok(Uint8Array::new(&bytes).to_vec())
     }
 
-    async fn filtered(&self, body: JsValue, mut filter: BodyFilter, keep: Box<dyn Fn(Kept)>) -> Result<JsValue, Unfit> {
+    async fn filtered(
+        &self,
+        body: JsValue,
+        mut filter: BodyFilter,
+        ended: Box<dyn Fn(FilterEnd)>,
+    ) -> Result<JsValue, Unfit> {
         let (mut first, mut rest) = (Vec::new(), body);
         if filter.can_wait() {
             let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| Unfit::NotJson)?;
             let parts: Array = parts.unchecked_into();
-            first = filter.push(&Uint8Array::new(&parts.get(0)).to_vec())?;
+            first = match filter.push(&Uint8Array::new(&parts.get(0)).to_vec())? {
+                Passage::More(bytes) => bytes,
+                Passage::Last(_, why) => return Err(why),
+            };
             rest = parts.get(1);
             if rest.is_null() {
                 first.extend(filter.finish()?);
-                filter.kept().into_iter().for_each(&keep);
+                ended(filter.end(None));
             }
         }
-        let ports = self.clone();
-        // A part of the body comes in, or nothing at its end; what goes on comes out, or nothing where it must not.
+        // A part of the body comes in, or nothing at its end; what goes on comes out, in an array where it is the last, or
+        // nothing where it must not.
         let step = Closure::new(move |part: JsValue| {
-            let out = if part.is_null() { filter.finish() } else { filter.push(&Uint8Array::new(&part).to_vec()) };
+            let bytes = |bytes: Vec<u8>| Uint8Array::from(bytes.as_slice());
+            let out = if part.is_null() {
+                filter.finish().map(Passage::More)
+            } else {
+                filter.push(&Uint8Array::new(&part).to_vec())
+            };
             match out {
-                Ok(out) => {
+                Ok(Passage::More(out)) => {
                     if part.is_null() {
-                        filter.kept().into_iter().for_each(&keep);
+                        ended(filter.end(None));
                     }
-                    Uint8Array::from(out.as_slice()).into()
+                    bytes(out).into()
+                }
+                Ok(Passage::Last(out, why)) => {
+                    ended(filter.end(Some(why)));
+                    Array::of1(&bytes(out)).into()
                 }
                 Err(why) => {
-                    ports.line(&gateway_line("error", "list_malformed", &why.to_string(), ports.now()));
+                    ended(filter.end(Some(why)));
                     JsValue::NULL
                 }
             }

@@ -75,7 +75,6 @@ fn what_travels_on_unchanged() {
         ("accept", "application/json, text/event-stream"),
         ("accept-language", "de"),
         ("content-type", "application/json; charset=utf-8"),
-        ("last-event-id", "3"),
         ("mcp-method", "tools/call"),
         ("mcp-name", "=?base64?w6Q=?="),
         ("mcp-protocol-version", "2026-07-28"),
@@ -92,6 +91,12 @@ fn what_travels_on_unchanged() {
         assert_eq!(sent.fields.get(name), Some(value), "{name}");
     }
     assert_eq!((sent.method, sent.body.as_slice()), ("POST", b"{\"any\": 1}".as_slice()));
+    // The modern era resumes nothing (T27); what an old-era client names travels.
+    for (version, travels) in [("2026-07-28", None), ("2025-11-25", Some("3"))] {
+        let world = World::new();
+        world.call(&gateway(), good().field("mcp-protocol-version", version).field("last-event-id", "3"));
+        assert_eq!(world.sent().pop().expect("it was forwarded").fields.get("last-event-id"), travels, "{version}");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

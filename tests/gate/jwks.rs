@@ -385,7 +385,8 @@ fn a_key_set_of_another_media_type_is_taken_and_the_log_says_so() {
     let (world, gateway) = (World::new(), gateway());
     world.content_type(&format!("{ISSUER}/jwks"), Some("text/plain"));
     assert_eq!(call(&world, &gateway).status, 200);
-    let line = world.lines().into_iter().find(|line| line["reason"] == "provider_content_type").expect("the log says so");
+    let line =
+        world.lines().into_iter().find(|line| line["reason"] == "provider_content_type").expect("the log says so");
     assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("\"text/plain\"")), "{line}");
     let world = World::new();
     world.document(&format!("{ISSUER}/jwks"), Ok("<html>not found</html>"));

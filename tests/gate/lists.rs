@@ -306,10 +306,11 @@ fn lists_that_are_none_are_refused() {
         r#"{"result":{"tools":[]},"result":{"tools":[{"name":"none"}]}}"#.to_owned(),
         r#"{"result":{"tools":[]},"res\u0075lt":{"tools":[{"name":"none"}]}}"#.to_owned(),
         r#"{"result":{"tools":[]}}{"result":{"tools":[{"name":"none"}]}}"#.to_owned(),
-        item(r#"{"name":"read_a","name":"none"}"#),
-        item(r#"{"title":"no name"}"#),
-        item(r#"{"name":7}"#),
-        item("7"),
+        r#"{"result":{"tools":{"none":{"name":"none"}}}}"#.to_owned(),
+        r#"{"result":{"tools":{"0":{"name":"none"},"length":1}}}"#.to_owned(),
+        r#"{"result":{"tools":"none"}}"#.to_owned(),
+        r#"{"result":{"tools":null}}"#.to_owned(),
+        r#"{"result":{"t\u006fols":{"none":{"name":"none"}}}}"#.to_owned(),
         item(r#"{"name":"read_a"},"#),
         item(r#"{"name":"read_a"} {"name":"read_b"}"#),
         r#"{"result":{"tools":[{"name":"read_a"}],"cacheScope":pub"lic}}"#.to_owned(),
@@ -475,4 +476,162 @@ fn what_is_no_list_and_not_meant_as_one() {
     world.origin_body(b"data: {\"result\":{\"tools\":[{\"name\":\"none\"}]}}\n\n", 6);
     let get = Request::get("/mcp").bearer(&token(&Claims::good())).field("mcp-protocol-version", "2026-07-28");
     assert_eq!(world.call(&gateway, get).body, "data: {\"result\":{\"tools\":[]}}\n\n");
+}
+
+/// An item whose name is certain, with what strict readers refuse.
+fn odd_items() -> Vec<String> {
+    let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    vec![
+        r#"{"name":"read_a","description":"half a pair \ud83d"}"#.to_owned(),
+        r#"{"description":"\udc00","n\u0061me":"read_b"}"#.to_owned(),
+        r#"{"name":"read_c","\ud83d":1}"#.to_owned(),
+        r#"{"name":"read_d","inputSchema":{"x":1,"x":2},"description":"a","description":"b"}"#.to_owned(),
+        format!(r#"{{"name":"read_e","inputSchema":{}}}"#, deep(500)),
+        r#"{"name":"read_f","x":[1e999,-0.5E+3,123456789012345678901234567890,true,null,"\\\"\/"]}"#.to_owned(),
+    ]
+}
+
+/// Items whose names cannot be read for certain.
+fn unreadable_items() -> Vec<&'static str> {
+    vec![
+        r#"{"name":"read_a","name":"none"}"#,
+        r#"{"name":"none","n\u0061me":"read_a"}"#,
+        r#"{"title":"none"}"#,
+        r#"{"name":7,"title":"none"}"#,
+        r#"{"name":null,"title":"none"}"#,
+        r#"{"name":{"name":"read_a"},"title":"none"}"#,
+        r#"{"name":"none\ud83d"}"#,
+        r#"[{"name":"read_a","title":"none"}]"#,
+        r#""none""#,
+        "7",
+        "null",
+        r#"{"name":"read_a","title":"none",}"#,
+        r#"{"name":"read_a","x":NaN,"title":"none"}"#,
+        r#"{"name":"read_a","x":01,"title":"none"}"#,
+        r#"{"name":"read_a","x":"\x","title":"none"}"#,
+        r#"{"name":"read_a" "title":"none"}"#,
+        r#"{'name':"read_a","title":"none"}"#,
+    ]
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_odd_item_does_not_cost_the_others() {
+    let gateway = gate(rules());
+    let list_of = |items: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{{"name":"read_x"}},{items},{{"name":"read_y"}}]}}}}"#)
+    };
+    for item in odd_items() {
+        let body = list_of(&item);
+        assert_eq!(every_chunking(&gateway, &list("tools/list"), JSON, &body).body, body, "byte for byte");
+        // A rule hides it by the same name.
+        let hidden = gate(json!([{ "effect": "allow", "tools": ["read_x", "read_y"] }]));
+        let reply = listed(&hidden, list("tools/list"), JSON, &body, 7);
+        assert_eq!(reply.body, r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"read_x"},{"name":"read_y"}]}}"#);
+    }
+    for item in unreadable_items() {
+        let world = World::new();
+        world.origin_body(list_of(item).as_bytes(), 11);
+        let reply = world.call(&gateway, list("tools/list"));
+        assert_eq!(reply.status, 200, "{item}");
+        assert_eq!(reply.body, r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"read_x"},{"name":"read_y"}]}}"#);
+        let line = world.lines().into_iter().find(|line| line["reason"] == "list_items_dropped");
+        let detail = line.unwrap_or_default()["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(detail.contains(": 1 left out"), "{item}: {detail}");
+        assert!(!detail.contains("none"), "the log has nothing of the item");
+    }
+    // Marked ones, too, and those that cannot be marked are left out.
+    let marking = open(with_rules(
+        json!([{ "effect": "step_up", "scopes": ["w"], "tools": ["read_*"] }]),
+        json!({ "step_up_in_lists": "mark" }),
+    ))
+    .expect("right");
+    let reply = listed(&marking, list("tools/list"), JSON, &list_of(&odd_items()[0]), 5);
+    assert!(
+        reply.body.contains(r#""description":"half a pair \ud83d","_meta":{"portcullis/step-up""#),
+        "{}",
+        reply.body
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_event_stream_that_cannot_be_judged_ends_with_an_error_at_once() {
+    let gateway = gate(rules());
+    let bad = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":{"none":{"name":"none"}}}}"#;
+    for (before, chunk) in [
+        (String::new(), 3),
+        (": hello\n\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n".to_owned(), 1000),
+    ] {
+        let world = World::new();
+        world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+        world.origin_body(format!("{before}data: {bad}\n\ndata: {{\"more\":1}}\n\n").as_bytes(), chunk);
+        let reply = world.call(&gateway, list("tools/list"));
+        assert_eq!(reply.status, 200);
+        let rest = reply.body.strip_prefix(&before).expect("what came before passes");
+        let data =
+            rest.strip_prefix("event: message\ndata: ").and_then(|rest| rest.strip_suffix("\n\n")).expect("one event");
+        let error: Value = serde_json::from_str(data).expect("JSON");
+        assert_eq!((&error["id"], &error["error"]["code"]), (&json!(7), &json!(502)), "the client gets it at once");
+        assert!(!reply.body.contains("none") && !reply.body.contains("more"));
+        assert!(world.lines().iter().any(|line| line["reason"] == "list_malformed"), "and the log says why");
+    }
+    // A large event of which a part went on is ended first.
+    let items: Vec<String> =
+        (0..2_000).map(|at| format!("{{\"name\":\"read_{at}\",\"x\":\"{}\"}}", "x".repeat(60))).collect();
+    let large = format!(
+        "data: {{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{{\"tools\":[{}],\"tools\":[]}}}}\n\n",
+        items.join(",")
+    );
+    let world = World::new();
+    world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+    world.origin_body(large.as_bytes(), 4_096);
+    let body = world.call(&gateway, list("tools/list")).body;
+    let (broken, error) = body.split_once("\n\n").expect("the broken event ends");
+    assert!(broken.starts_with("data: {") && error.starts_with("event: message\ndata: {\"error\""), "{}", &error[..80]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_some_clients_read_otherwise_is_refused_under_rules() {
+    let gateway = gate(rules());
+    let body = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"none"},{"name":"read_a"}]}}"#;
+    let events = format!("data: {body}\n\n");
+    let ask = |request: Request, fields: &[(&'static str, &str)], status: u16, body: &str| {
+        let world = World::new();
+        world.origin(Ok((status, fields)));
+        world.origin_body(body.as_bytes(), 64);
+        world.call(&gateway, request)
+    };
+    let stream = || Request::get("/mcp").bearer(&token(&Claims::good())).field("mcp-protocol-version", "2025-11-25");
+    for media_type in [
+        "text/event-stream; charset=utf-7",
+        "text/event-stream; charset=\"utf-16le\"",
+        "text/event-stream;CHARSET=cp037",
+        "text/event-streamx",
+        "text/event-stream, text/plain",
+    ] {
+        for request in [list("tools/list"), stream()] {
+            let reply = ask(request, &[("content-type", media_type)], 200, &events);
+            assert!(reply.status == 502 && !reply.body.contains("none"), "{media_type}: {}", reply.body);
+        }
+    }
+    let reply = ask(list("tools/list"), &[("content-type", "text/event-stream; charset=UTF-8")], 200, &events);
+    assert!(reply.status == 200 && !reply.body.contains("none"), "{}", reply.body);
+    // JSON under other names and other statuses of success is read by some.
+    for (media_type, status) in [("application/jsonx", 200), ("application/json-seq", 201), ("text/plain", 203)] {
+        let reply = ask(list("tools/list"), &[("content-type", media_type)], status, body);
+        assert!(!reply.body.contains("none"), "{media_type} {status}: {}", reply.body);
+    }
+    // A content coding that the platform does not decode (RFC 9110 §8.4).
+    for coding in ["deflate", "zstd", "GZIP", "gzip, br"] {
+        let coded = [("content-type", "application/json"), ("content-encoding", coding)];
+        let reply = ask(list("tools/list"), &coded, 200, body);
+        assert_eq!((reply.status, reply.json()["id"].clone()), (502, json!(7)), "{coding}");
+        let call = message(Claims::good(), "tools/call", json!({ "name": "read_a" }));
+        let reply = ask(call, &coded, 200, "coded");
+        assert_eq!((reply.status, reply.field("content-encoding"), reply.body.as_str()), (200, coding, "coded"));
+    }
+    for coding in ["gzip", "br"] {
+        let coded = [("content-type", "application/json"), ("content-encoding", coding), ("content-length", "5")];
+        let reply = ask(list("tools/list"), &coded, 200, body);
+        assert_eq!((reply.status, reply.field("content-encoding"), reply.field("content-length")), (200, "", ""));
+    }
 }

@@ -166,7 +166,7 @@ fn the_transport_of_2024_stays_behind_the_gate() {
         "/a\\b",
         "https://tools.example.evil.example/x",
     ] {
-        assert_eq!(open(elsewhere).0, 502, "{elsewhere}");
+        assert_eq!(open(elsewhere).1, "", "{elsewhere}: the stream ends before the event");
     }
 }
 
@@ -181,4 +181,52 @@ fn a_server_that_repeats_the_id_does_not_renew_the_session() {
     assert_eq!(reply.field("mcp-session-id"), session);
     world.pass(600);
     assert_eq!(go_on(&world, &gateway, later(), &session), (404, None));
+}
+
+/// What a stream of events looks like to its caller, and what reaches the origin server when the caller comes back for more.
+#[wasm_bindgen_test(unsupported = test)]
+fn ids_of_events_are_their_callers_own() {
+    let gateway = gate(json!(["NEW", "OLD"]), json!({}));
+    let world = World::new();
+    let session = begin(&world, &gateway, Claims::good());
+    world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+    let stream =
+        "id: 17\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\n\ndata:{}}\n\n: ping\n\nid\ndata: x\n\nid: 18\ndata:\n\n";
+    let reads = |chunk: usize| {
+        world.origin_body(stream.as_bytes(), chunk);
+        let request = message(Claims::good(), "tools/call", json!({ "name": "t" })).field("mcp-session-id", &session);
+        world.call(&gateway, request).body
+    };
+    let body = reads(1_000);
+    assert_eq!(reads(1), body, "wherever it is cut");
+    let ids: Vec<&str> = body.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    let expected = stream.replace("id: 17", &format!("id: {}", ids[0])).replace("id: 18", &format!("id: {}", ids[1]));
+    assert_eq!(body, expected.replace("data:{}}", "data: {}}"), "nothing else changes");
+    assert!(ids[0].ends_with(".17") && ids[0].len() == 25 && ids[1].ends_with(".18"), "{ids:?}");
+    let resume = |claims: Claims, session: Option<&str>, id: &str| {
+        let before = world.sent().len();
+        let mut request = Request::get("/mcp")
+            .bearer(&token(&claims))
+            .field("mcp-protocol-version", "2025-11-25")
+            .field("accept", "text/event-stream")
+            .field("last-event-id", id);
+        if let Some(session) = session {
+            request = request.field("mcp-session-id", session);
+        }
+        let status = world.call(&gateway, request).status;
+        (status, world.sent().get(before).map(|sent| sent.fields.get("last-event-id").map(str::to_owned)))
+    };
+    assert_eq!(resume(Claims::good(), Some(&session), ids[0]), (200, Some(Some("17".to_owned()))));
+    // A new token of the same caller goes on; nobody else, no other session, no id that was not given out.
+    let refreshed = Claims::good().with("jti", json!("2"));
+    assert_eq!(resume(refreshed, Some(&session), ids[1]), (200, Some(Some("18".to_owned()))));
+    let eve = || Claims::good().with("sub", json!("eve"));
+    let hers = begin(&world, &gateway, eve());
+    world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+    assert_eq!(resume(eve(), Some(&hers), ids[0]), (404, None));
+    assert_eq!(resume(Claims::good(), None, ids[0]), (404, None));
+    for id in ["17", ".17", &format!("{}8", ids[0]), &ids[0].replace(".17", ".18"), &ids[0][1..]] {
+        assert_eq!(resume(Claims::good(), Some(&session), id), (404, None), "{id}");
+    }
+    assert_eq!(resume(Claims::good(), Some(&session), ""), (200, Some(None)), "none is named");
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use portcullis::authorization_server::state::{self as authorization_state, Change};
 use portcullis::config::DecisionLog;
-use portcullis::forward::answer::{BodyFilter, Kept};
+use portcullis::forward::answer::{BodyFilter, FilterEnd, Passage};
 use portcullis::forward::assertion::AssertionKey;
 use portcullis::forward::response::InboundHead;
 use portcullis::gateway::{Arrived, Gateway, Next, Served, Underway, filtered, go_on, serve};
@@ -573,14 +573,26 @@ impl Transport for World {
         if body.len() as u64 > limit { Err(OriginFailure::BodyTooLarge) } else { Ok(body.clone()) }
     }
 
-    async fn filtered(&self, body: Vec<u8>, mut filter: BodyFilter, keep: Box<dyn Fn(Kept)>) -> Result<Vec<u8>, Unfit> {
+    async fn filtered(
+        &self,
+        body: Vec<u8>,
+        mut filter: BodyFilter,
+        ended: Box<dyn Fn(FilterEnd)>,
+    ) -> Result<Vec<u8>, Unfit> {
         let chunk = self.0.borrow().chunk.max(1);
         let mut out = Vec::new();
         for part in body.chunks(chunk) {
-            out.extend(filter.push(part)?);
+            match filter.push(part)? {
+                Passage::More(bytes) => out.extend(bytes),
+                Passage::Last(bytes, why) => {
+                    out.extend(bytes);
+                    ended(filter.end(Some(why)));
+                    return Ok(out);
+                }
+            }
         }
         out.extend(filter.finish()?);
-        filter.kept().into_iter().for_each(keep);
+        ended(filter.end(None));
         Ok(out)
     }
 

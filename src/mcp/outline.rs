@@ -1,0 +1,142 @@
+//! The outline of one JSON object: its own members, found by the grammar alone. What is deeper is read for its form, however
+//! deep it is nested, and may repeat members or hold half a surrogate pair (RFC 8259 §8.2): real servers send such items,
+//! and none of that decides anything.
+
+/// The text of the member `name` of `object`, where all readers agree about it: the object is JSON in UTF-8, the member is
+/// there once, and its value is a text that can be read.
+#[must_use]
+pub fn certain_text(object: &[u8], name: &str) -> Option<String> {
+    let text = std::str::from_utf8(object).ok()?;
+    let mut scan = Scan { text, at: 0 };
+    let mut found = None;
+    let mut open: Vec<u8> = Vec::new();
+    scan.space();
+    if scan.next()? != b'{' {
+        return None;
+    }
+    open.push(b'{');
+    let mut first = true;
+    while let Some(&container) = open.last() {
+        scan.space();
+        let end = if container == b'{' { b'}' } else { b']' };
+        if scan.peek()? == end {
+            scan.next();
+            open.pop();
+            first = false;
+            continue;
+        }
+        if !first {
+            if scan.next()? != b',' {
+                return None;
+            }
+            scan.space();
+        }
+        let mut wanted = false;
+        if container == b'{' {
+            let member = scan.string()?;
+            wanted = open.len() == 1 && unquoted(member).as_deref() == Some(name);
+            scan.space();
+            if scan.next()? != b':' {
+                return None;
+            }
+            scan.space();
+        }
+        first = false;
+        match scan.peek()? {
+            b'"' => {
+                let value = scan.string()?;
+                if wanted && found.replace(unquoted(value)?).is_some() {
+                    return None;
+                }
+                continue;
+            }
+            _ if wanted => return None,
+            bracket @ (b'{' | b'[') => {
+                scan.next();
+                open.push(bracket);
+                first = true;
+            }
+            _ => scan.word()?,
+        }
+    }
+    scan.space();
+    if scan.at == text.len() { found } else { None }
+}
+
+/// The text that a JSON string stands for; nothing where that is none, as with half a surrogate pair.
+fn unquoted(quoted: &str) -> Option<String> {
+    serde_json::from_str(quoted).ok()
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// A string, with its quotes.
+    fn string(&mut self) -> Option<&'a str> {
+        let from = self.at;
+        if self.next()? != b'"' {
+            return None;
+        }
+        loop {
+            match self.next()? {
+                b'"' => return self.text.get(from..self.at),
+                b'\\' => match self.next()? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                    b'u' => {
+                        for _ in 0..4 {
+                            self.next().filter(u8::is_ascii_hexdigit)?;
+                        }
+                    }
+                    _ => return None,
+                },
+                0..=0x1f => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// A number, `true`, `false` or `null`.
+    fn word(&mut self) -> Option<()> {
+        let from = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')) {
+            self.at += 1;
+        }
+        let word = self.text.get(from..self.at)?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = || {
+            let (mantissa, exponent) = match word.split_once(['e', 'E']) {
+                Some((mantissa, exponent)) => (mantissa, Some(exponent.trim_start_matches(['+', '-']))),
+                None => (word, None),
+            };
+            let (whole, fraction) = match mantissa.split_once('.') {
+                Some((whole, fraction)) => (whole, Some(fraction)),
+                None => (mantissa, None),
+            };
+            let whole = whole.strip_prefix('-').unwrap_or(whole);
+            digits(whole)
+                && (whole.len() == 1 || !whole.starts_with('0'))
+                && fraction.is_none_or(digits)
+                && exponent.is_none_or(digits)
+        };
+        (matches!(word, "true" | "false" | "null") || number()).then_some(())
+    }
+}
