@@ -1,6 +1,7 @@
 //! JSON from outside: one reading of every document. Duplicate members, which readers resolve in different ways, and
 //! deep nesting are errors.
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -39,6 +40,15 @@ pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictJsonError> {
     let other = |_| StrictJsonError("of another form than expected".to_owned());
     serde_json::from_value(parse(bytes)?).map_err(other)
+}
+
+/// A part of a document, as the text that it has there: for changes that leave the rest as it is. It decides nothing, and so
+/// takes what [`parse`] refuses; of members that are repeated it has the last, as common readers do.
+#[must_use]
+pub fn part<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = T::deserialize(&mut reader).ok()?;
+    reader.end().ok().map(|()| value)
 }
 
 /// What is wrong with a document, in words of ours.

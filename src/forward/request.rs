@@ -169,10 +169,14 @@ pub fn outbound(
     if let ([first, ..], Some(inspected)) = (permit.decoys(), permit.inspected()) {
         let message = Decoy::message(permit.decoys(), inspected.body());
         let message = message.ok_or(Rejection::Internal("no message for a decoy"))?;
-        if fields.get("mcp-name").is_some() {
-            fields.set("mcp-name", mirrored(&first.name));
+        let field = if first.is_method { "mcp-method" } else { "mcp-name" };
+        if fields.get(field).is_some() {
+            fields.set(field, mirrored(&first.name));
         }
         body = Some(message);
+    }
+    if let Some((_, instead)) = permit.refusal() {
+        body = Some(instead.to_vec());
     }
     Ok(OutboundRequest {
         body,

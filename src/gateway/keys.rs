@@ -108,12 +108,11 @@ async fn fetch<P: Ports>(
         IssuerKeys::At(uri) => uri.clone(),
         IssuerKeys::Discovered(url) => {
             let known = state.jwks_uri.borrow().clone();
-            match known {
-                Some(uri) => uri,
-                None => {
-                    let wanted = |metadata: &Metadata<'_>| metadata.url("jwks_uri");
-                    discover(ports, locations(url), (&issuer.identifier, development), wanted).await?
-                }
+            if let Some(uri) = known {
+                uri
+            } else {
+                let wanted = |metadata: &Metadata<'_>| metadata.url("jwks_uri");
+                discover(ports, locations(url), (&issuer.identifier, development), wanted).await?
             }
         }
     };

@@ -27,6 +27,7 @@ use crate::limits::{FAILURES, JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
+use crate::mcp::message;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::decision::Chain;
 use crate::observe::event::Outcome;
@@ -530,7 +531,7 @@ impl Gateway {
     /// Refuses, with the request's id where its body was read.
     #[must_use]
     pub fn refused(&self, rejection: Rejection, body: Option<&[u8]>, trail: &Trail) -> Step {
-        let read = || body.map_or_else(RequestId::unknown, RequestId::of);
+        let read = || body.map_or_else(RequestId::unknown, message::id_of);
         let id = rejection.id().cloned().unwrap_or_else(read);
         let answer = respond::refusal(&rejection, &id, trail, Some(&self.config));
         Step::Answer(answer, Reason::Refused(rejection))

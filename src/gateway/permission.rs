@@ -90,15 +90,20 @@ impl Gateway {
             let checked = self.memory.borrow().counters.borrow_mut().refusals.check(name, *rate, now);
             checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
         }
+        let templates = (inspected.index(), "resourceTemplates");
+        let templates = || self.items.borrow().names(templates);
         let authorized = self
             .session(&inspected, now)
-            .and_then(|session| policy::authorize(inspected, session, &self.config, trail))
-            .inspect_err(|rejection| {
-                if let (Some((name, rate)), true) = (&refusals, rejection.is_of_policy()) {
-                    // Whether it was one too many is asked before the next request.
-                    let _ = self.memory.borrow().counters.borrow_mut().refusals.count(name, *rate, now);
-                }
-            })?;
+            .and_then(|session| policy::authorize(inspected, session, &self.config, &templates, trail));
+        let refused = match &authorized {
+            Ok(authorized) => authorized.permit().refusal().is_some(),
+            Err(rejection) => rejection.is_of_policy(),
+        };
+        if let (Some((name, rate)), true) = (&refusals, refused) {
+            // Whether it was one too many is asked before the next request.
+            let _ = self.memory.borrow().counters.borrow_mut().refusals.count(name, *rate, now);
+        }
+        let authorized = authorized?;
         let mut turns = Vec::new();
         for (index, counter) in self.limited(&authorized)? {
             let limit = self.limit(&authorized, index)?;

@@ -12,7 +12,6 @@ use crate::gateway::serve::start_errands;
 use crate::gateway::{Gateway, Reason, Step};
 use crate::limits::NEEDS;
 use crate::mcp::envelope::RequestId;
-use crate::mcp::era::Era;
 use crate::mcp::list_filter::Unfit;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::event::{Outcome, gateway_line, request_line};
@@ -228,8 +227,8 @@ impl Passing {
     pub fn passed<P: Ports>(mut self, gateway: &Gateway, ports: &P) -> InboundHead {
         let trail = &mut self.trail;
         record(gateway, ports, trail);
-        let hidden = Rejection::Absent { target: None, era: trail.era.unwrap_or(Era::Legacy), apart: false };
-        let outcome = if trail.decoy { Outcome::Deny(&hidden) } else { Outcome::Allow("forwarded") };
+        let refused = trail.stood_in.take();
+        let outcome = refused.as_deref().map_or(Outcome::Allow("forwarded"), Outcome::Deny);
         write(gateway, ports, trail, &outcome, self.head.status);
         self.head
     }

@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::strict_json;
-
 /// A JSON-RPC id (string or number); `null` stands for one that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestId(Option<Value>);
@@ -13,17 +11,6 @@ impl RequestId {
     #[must_use]
     pub fn unknown() -> Self {
         Self(None)
-    }
-
-    /// The id of the single request in `body`; unknown for notifications, responses, batches and anything that is
-    /// not one strict JSON-RPC request.
-    #[must_use]
-    pub fn of(body: &[u8]) -> Self {
-        let Ok(Value::Object(message)) = strict_json::parse(body) else { return Self::unknown() };
-        if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") || !message.contains_key("method") {
-            return Self::unknown();
-        }
-        message.get("id").and_then(Self::read).unwrap_or_default()
     }
 
     /// An id as a message has it: a string or a whole number.

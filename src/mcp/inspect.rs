@@ -153,6 +153,12 @@ pub fn read(
             agreement::hold(fields, message, &resource.parameters)
                 .map_err(|mismatch| Rejection::FieldsDisagree { field: mismatch.0, id: Box::new(id.clone()) })?;
         }
+        // What a rule tests must be read by the gateway as the server will read it.
+        if let (Some(policy), Some(call)) = (&resource.policy, message.call())
+            && call.params.unreadable.iter().any(|name| policy.tests_argument(name))
+        {
+            return Err(malformed((Malformed::Params("an argument that a rule tests cannot be read"), id)));
+        }
         if let Some(call) = message.call() {
             call.operations().map_err(|error| malformed((error, id)))?;
         }

@@ -48,6 +48,13 @@ impl KnownItems {
         self.lists.insert(id, Rc::new(items));
     }
 
+    /// The names of the items of a list.
+    #[must_use]
+    pub fn names(&self, id: ListId) -> Vec<String> {
+        let items = self.lists.get(&id).into_iter().flat_map(|list| &list.items);
+        items.map(|item| item.name.clone()).collect()
+    }
+
     /// Lists in it, and the bytes that they take, about.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {

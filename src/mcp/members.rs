@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize as _;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use crate::strict_json;
 
 /// Reads whatever comes with the visitor itself.
 macro_rules! seed {
@@ -87,20 +89,7 @@ pub(super) use scalars;
 
 /// A value, as many levels deep as asked for: scalars are as they are, and what lies deeper is looked at for its form and
 /// comes back empty.
-pub(super) struct Shallow {
-    pub(super) depth: usize,
-    pub(super) levels: usize,
-}
-
-impl Shallow {
-    pub(super) fn scalar(depth: usize) -> Self {
-        Self { depth, levels: 0 }
-    }
-
-    fn inside<E: serde::de::Error>(&self) -> Result<(usize, usize), E> {
-        Ok((deeper(self.depth)?, self.levels - 1))
-    }
-}
+pub(super) struct Shallow(pub(super) usize);
 
 seed!(Shallow, Value);
 
@@ -128,27 +117,75 @@ impl<'de> Visitor<'de> for Shallow {
         Ok(Value::String(value.to_owned()))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        if self.levels == 0 {
-            return Form(self.depth).visit_seq(sequence).map(|()| Value::Array(Vec::new()));
-        }
-        let (depth, levels) = self.inside()?;
+        let Some(levels) = self.0.checked_sub(1) else {
+            return skip_items(sequence).map(|()| Value::Array(Vec::new()));
+        };
         let mut kept = Vec::new();
-        while let Some(value) = sequence.next_element_seed(Self { depth, levels })? {
+        while let Some(value) = sequence.next_element_seed(Self(levels))? {
             kept.push(value);
         }
         Ok(Value::Array(kept))
     }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        if self.levels == 0 {
-            return Form(self.depth).visit_map(map).map(|()| Value::Object(Map::new()));
-        }
-        let (depth, levels) = self.inside()?;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let Some(levels) = self.0.checked_sub(1) else {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(Value::Object(Map::new()));
+        };
         let mut kept = Map::new();
         members(map, |name, map| {
-            kept.insert(name.to_owned(), map.next_value_seed(Self { depth, levels })?);
+            kept.insert(name.to_owned(), map.next_value_seed(Self(levels))?);
             Ok(())
         })?;
         Ok(Value::Object(kept))
+    }
+}
+
+/// Reads the rest of an array for its form.
+pub(super) fn skip_items<'de, A: SeqAccess<'de>>(mut sequence: A) -> Result<(), A::Error> {
+    while sequence.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+/// The arguments of a call: the scalars of an object, where objects and arrays are there as empty ones; and the names of
+/// those that no rule could read: half a surrogate pair in a text, a number that is out of range.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Arguments {
+    pub(super) known: Option<Map<String, Value>>,
+    pub(super) unreadable: Vec<String>,
+}
+
+/// Reads arguments: nothing where they are no object.
+pub(super) struct ArgumentsSeed;
+
+seed!(ArgumentsSeed, Arguments);
+
+impl<'de> Visitor<'de> for ArgumentsSeed {
+    type Value = Arguments;
+    scalars!(Arguments::default());
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("arguments")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let (mut known, mut unreadable) = (Map::new(), Vec::new());
+        members(map, |name, map| {
+            let raw = map.next_value::<&RawValue>()?.get();
+            let value = match raw.as_bytes().first() {
+                Some(b'{') => Some(Value::Object(Map::new())),
+                Some(b'[') => Some(Value::Array(Vec::new())),
+                _ => strict_json::parse(raw.as_bytes()).ok(),
+            };
+            match value {
+                Some(value) => {
+                    known.insert(name.to_owned(), value);
+                }
+                None => unreadable.push(name.to_owned()),
+            }
+            Ok(())
+        })?;
+        Ok(Arguments { known: Some(known), unreadable })
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Self::Value, A::Error> {
+        skip_items(sequence).map(|()| Arguments::default())
     }
 }
 
@@ -187,30 +224,4 @@ pub fn members_but(object: &[u8], name: &str) -> Option<Vec<String>> {
         BTreeMap::deserialize(&mut serde_json::Deserializer::from_slice(object)).ok()?;
     let kept = members.into_iter().filter(|(other, _)| other != name);
     kept.map(|(other, raw)| Some(format!("{}:{}", serde_json::to_string(&other).ok()?, raw.get()))).collect()
-}
-
-/// Looks at a value for its form: no repeated members, no deep nesting.
-#[derive(Clone, Copy)]
-pub(super) struct Form(pub(super) usize);
-seed!(Form, ());
-
-fn deeper<E: serde::de::Error>(depth: usize) -> Result<usize, E> {
-    depth.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))
-}
-
-impl<'de> Visitor<'de> for Form {
-    type Value = ();
-    scalars!(());
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        let inner = Self(deeper::<A::Error>(self.0)?);
-        while sequence.next_element_seed(inner)?.is_some() {}
-        Ok(())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let inner = Self(deeper::<A::Error>(self.0)?);
-        members(map, |_, map| map.next_value_seed(inner))
-    }
 }

@@ -1,16 +1,18 @@
 //! JSON-RPC messages of clients, read strictly and no further than rules ask: names, ids, arguments. The rest of a body
-//! is looked at for its form alone and kept nowhere, so that a large one costs no more memory than it has bytes.
+//! is looked at for its form alone and kept nowhere, so that a large one costs no more memory than it has bytes. What is not
+//! read decides nothing, and may be as deep and as odd as JSON allows: real clients send such arguments, and servers take
+//! them.
 
 use std::fmt;
 
 use serde::Deserialize as _;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::limits::{BATCH_MESSAGES, JSON_DEPTH};
+use crate::limits::BATCH_MESSAGES;
 use crate::mcp::envelope::RequestId;
-use crate::mcp::members::{Form, Shallow, members, scalars, seed};
+use crate::mcp::members::{ArgumentsSeed, Shallow, members, scalars, seed, skip_items};
 use crate::policy::operation::{Kind, Operation};
 use crate::strict_json;
 
@@ -50,6 +52,8 @@ pub struct Params {
     pub cursor: Option<String>,
     /// The scalars of `arguments`; objects and arrays are there as empty ones.
     pub arguments: Option<Map<String, Value>>,
+    /// The names of arguments that are not there because no rule could read them.
+    pub unreadable: Vec<String>,
     /// `ref` of `completion/complete`.
     pub reference: Option<Map<String, Value>>,
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`
@@ -88,7 +92,9 @@ impl fmt::Display for Malformed {
 /// [`Malformed`]; where the id could be read nonetheless, with it.
 pub fn parse(body: &[u8], batches: bool) -> Result<Vec<Message>, (Malformed, RequestId)> {
     let unknown = |error| (error, RequestId::unknown());
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    // Readers that guess the encoding, or replace what is none, would read something else.
+    let text = std::str::from_utf8(body).map_err(|_| unknown(Malformed::Json("not UTF-8".to_owned())))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
     let read = Top.deserialize(&mut reader).and_then(|top| reader.end().map(|()| top));
     match read {
         Ok(Body::One(raw)) => raw.message().map(|message| vec![message]),
@@ -295,16 +301,15 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Raw, A::Error> {
         let mut raw = Raw { is_object: true, ..Raw::default() };
-        let depth = JSON_DEPTH - 1;
         members(map, |name, map| {
             match name {
-                "jsonrpc" => raw.version = Some(map.next_value_seed(Shallow::scalar(depth))?),
-                "id" => raw.id = Some(map.next_value_seed(Shallow::scalar(depth))?),
-                "method" => raw.method = Some(map.next_value_seed(Shallow::scalar(depth))?),
+                "jsonrpc" => raw.version = Some(map.next_value_seed(Shallow(0))?),
+                "id" => raw.id = Some(map.next_value_seed(Shallow(0))?),
+                "method" => raw.method = Some(map.next_value_seed(Shallow(0))?),
                 "params" => raw.params = Some(map.next_value_seed(ParamsVisitor)?),
                 other => {
                     raw.answers |= matches!(other, "result" | "error");
-                    map.next_value_seed(Form(depth))?;
+                    map.next_value::<IgnoredAny>()?;
                 }
             }
             Ok(())
@@ -312,7 +317,7 @@ impl<'de> Visitor<'de> for RawVisitor {
         Ok(raw)
     }
     fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Raw, A::Error> {
-        Form(JSON_DEPTH - 1).visit_seq(sequence).map(|()| Raw::default())
+        skip_items(sequence).map(|()| Raw::default())
     }
 }
 
@@ -320,6 +325,7 @@ struct ParamsVisitor;
 seed!(ParamsVisitor, Result<Params, &'static str>);
 
 const NO_OBJECT: &str = "params must be an object";
+const NO_OBJECTS: &str = "params.arguments, ref, notifications and _meta must be objects";
 
 impl<'de> Visitor<'de> for ParamsVisitor {
     type Value = Result<Params, &'static str>;
@@ -330,19 +336,26 @@ impl<'de> Visitor<'de> for ParamsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let mut params = Params::default();
         let mut wrong = None;
-        let depth = JSON_DEPTH - 2;
         members(map, |name, map| {
             params.others |= !matches!(name, "cursor" | "_meta");
             let levels = match name {
                 "name" | "uri" | "cursor" => 0,
-                "arguments" | "ref" | "_meta" => 1,
+                "ref" | "_meta" => 1,
                 "notifications" => 2,
+                "arguments" => {
+                    let arguments = map.next_value_seed(ArgumentsSeed)?;
+                    (params.arguments, params.unreadable) = (arguments.known, arguments.unreadable);
+                    if params.arguments.is_none() {
+                        wrong.get_or_insert(NO_OBJECTS);
+                    }
+                    return Ok(());
+                }
                 _ => {
                     params.continues |= matches!(name, "inputResponses" | "requestState");
-                    return map.next_value_seed(Form(depth));
+                    return map.next_value::<IgnoredAny>().map(|_| ());
                 }
             };
-            let value = map.next_value_seed(Shallow { depth, levels })?;
+            let value = map.next_value_seed(Shallow(levels))?;
             if let Err(what) = params.take(name, value) {
                 wrong.get_or_insert(what);
             }
@@ -351,7 +364,7 @@ impl<'de> Visitor<'de> for ParamsVisitor {
         Ok(wrong.map_or(Ok(params), Err))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Self::Value, A::Error> {
-        Form(JSON_DEPTH - 2).visit_seq(sequence).map(|()| Err(NO_OBJECT))
+        skip_items(sequence).map(|()| Err(NO_OBJECT))
     }
 }
 
@@ -362,7 +375,6 @@ impl Params {
             ("uri", Value::String(text)) => self.uri = Some(text),
             ("cursor", Value::String(text)) => self.cursor = Some(text),
             ("name" | "uri" | "cursor", _) => return Err("params.name, uri and cursor must be strings"),
-            ("arguments", Value::Object(members)) => self.arguments = Some(members),
             ("ref", Value::Object(members)) => self.reference = Some(members),
             ("_meta", Value::Object(members)) => match members.get("io.modelcontextprotocol/protocolVersion") {
                 None => {}
@@ -378,10 +390,16 @@ impl Params {
                 };
                 self.subscriptions = uris.collect::<Option<_>>().ok_or(WHAT)?;
             }
-            _ => return Err("params.arguments, ref, notifications and _meta must be objects"),
+            _ => return Err(NO_OBJECTS),
         }
         Ok(())
     }
+}
+
+/// The id of the one request in `body`; unknown for notifications, answers, batches and what is no message.
+#[must_use]
+pub fn id_of(body: &[u8]) -> RequestId {
+    parse(body, false).ok().and_then(|messages| messages.first().map(Message::id)).unwrap_or_default()
 }
 
 /// `params.arguments` of the one message of a body that is known to be strict, as it was sent.

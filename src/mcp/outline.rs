@@ -2,6 +2,10 @@
 //! deep it is nested, and may repeat members or hold half a surrogate pair (RFC 8259 §8.2): real servers send such items,
 //! and none of that decides anything.
 
+use serde_json::Value;
+
+use crate::strict_json;
+
 /// The text of the member `name` of `object`, where all readers agree about it: the object is JSON in UTF-8, the member is
 /// there once, and its value is a text that can be read.
 #[must_use]
@@ -48,7 +52,6 @@ pub fn certain_text(object: &[u8], name: &str) -> Option<String> {
                 if wanted && found.replace(unquoted(value)?).is_some() {
                     return None;
                 }
-                continue;
             }
             _ if wanted => return None,
             bracket @ (b'{' | b'[') => {
@@ -65,7 +68,10 @@ pub fn certain_text(object: &[u8], name: &str) -> Option<String> {
 
 /// The text that a JSON string stands for; nothing where that is none, as with half a surrogate pair.
 fn unquoted(quoted: &str) -> Option<String> {
-    serde_json::from_str(quoted).ok()
+    match strict_json::parse(quoted.as_bytes()) {
+        Ok(Value::String(text)) => Some(text),
+        _ => None,
+    }
 }
 
 struct Scan<'a> {

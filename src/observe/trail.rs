@@ -10,6 +10,7 @@ use crate::mcp::era::Era;
 use crate::oauth::bearer::AuthScheme;
 use crate::observe::trace::Trace;
 use crate::policy::Record;
+use crate::rejection::Rejection;
 use crate::time::UnixMillis;
 use crate::token::principal::{CredentialKind, Subject};
 use crate::transport::head::Method;
@@ -50,8 +51,8 @@ pub struct Trail {
     pub mcp_name: Option<String>,
     /// What rules decided.
     pub decisions: Vec<Record>,
-    /// Another name was asked for instead of a hidden one: whatever comes back, this one was refused.
-    pub decoy: bool,
+    /// Why something else is sent to the origin server than what was asked for.
+    pub stood_in: Option<Box<Rejection>>,
     /// The name of the issuer, or of the verifier, that its credential is for.
     pub issuer: Option<String>,
     /// The scheme of its credential.
@@ -91,7 +92,7 @@ impl Trail {
             mcp_method: None,
             mcp_name: None,
             decisions: Vec::new(),
-            decoy: false,
+            stood_in: None,
             issuer: None,
             scheme: None,
             credential: None,

@@ -175,6 +175,12 @@ impl Policy {
         self.rules.iter().flat_map(Rule::scopes).cloned()
     }
 
+    /// Whether a rule tests an argument of that name.
+    #[must_use]
+    pub fn tests_argument(&self, name: &str) -> bool {
+        self.rules.iter().any(|rule| rule.when.arguments.iter().any(|(tested, _)| tested == name))
+    }
+
     /// What rules read of callers.
     pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
         self.rules.iter().flat_map(|rule| rule.when.conditions.iter().map(Condition::reads))
@@ -238,10 +244,16 @@ impl Policy {
         })
     }
 
-    /// What stands in for a name that is denied, where rules that do not deny fit it: other names that they fit reach the
-    /// origin server, and so must this one seem to.
+    /// What stands in for a name or method that is denied, where rules that do not deny fit it: other names that they fit reach the
+    /// origin server, and so must this one seem to. `templates` are those of URIs that the origin server is known to have.
     #[must_use]
-    pub fn decoy(&self, operation: &Operation, caller: &Caller, arguments: Arguments<'_>) -> Option<(Decoy, Decision)> {
+    pub fn decoy(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        arguments: Arguments<'_>,
+        templates: &dyn Fn() -> Vec<String>,
+    ) -> Option<(Decoy, Decision)> {
         let rule =
             self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index)).find(|rule| {
                 !rule.observe
@@ -253,10 +265,20 @@ impl Policy {
                         Arguments::Unknown => true,
                     }
             })?;
-        let decoy = Decoy::of(operation, rule.targets.fitting(operation))?;
-        let (kind, _) = operation.target.as_ref()?;
-        let decision = self.decide(&Operation::on(&operation.method, *kind, &decoy.name), caller, arguments);
-        Some((decoy, decision))
+        let pattern = rule.targets.fitting(operation);
+        let mut denied = None;
+        for decoy in Decoy::candidates(operation, pattern, &templates()) {
+            let instead = match operation.target {
+                Some((kind, _)) => Operation::on(&operation.method, kind, &decoy.name),
+                None => Operation::plain(&decoy.name),
+            };
+            let decision = self.decide(&instead, caller, arguments);
+            if decision.verdict != Verdict::Deny {
+                return Some((decoy, decision));
+            }
+            denied.get_or_insert((decoy, decision));
+        }
+        denied
     }
 
     /// Decides, and says what was thought of each rule: the same walk, over all of them.

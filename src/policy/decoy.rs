@@ -6,10 +6,14 @@
 //! that stands in holds the other, so that it is put back wherever the answer comes from: an old-era answer may come over
 //! another stream, of another isolate.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use base16ct::lower::encode_string as hex;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::policy::operation::Operation;
+use crate::policy::operation::{Kind, Operation};
 use crate::policy::pattern::Pattern;
 use crate::strict_json;
 
@@ -17,24 +21,55 @@ use crate::strict_json;
 const MARK: &str = "portcullis-hidden-";
 const MARK_END: char = '-';
 
-/// A name in place of another.
+/// A name or method in place of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoy {
-    /// The name that was asked for.
+    /// What was asked for.
     hidden: String,
-    /// The one that stands in for it.
+    /// What stands in for it.
     pub name: String,
+    /// It is a method.
+    pub is_method: bool,
 }
 
 impl Decoy {
-    /// What stands in for the name of an operation, such that it fits `pattern`, as the name itself does; nothing where
-    /// only one name fits.
+    /// What may stand in for what an operation names, such that it fits `pattern`, as the name itself does: the first that the
+    /// rules let through does. A URI keeps its form, since servers answer otherwise for what is none: the value of the last
+    /// variable of a template is replaced, or the last segment. Nothing where only one name fits.
     #[must_use]
-    pub fn of(operation: &Operation, pattern: Option<&Pattern>) -> Option<Self> {
-        let hidden = operation.name()?;
+    pub fn candidates(operation: &Operation, pattern: Option<&Pattern>, templates: &[String]) -> Vec<Self> {
+        let Some((kind, hidden)) = &operation.target else {
+            // What opens a stream or ends a session has no message.
+            let hidden = Some(&operation.method).filter(|method| !method.is_empty());
+            return hidden.and_then(|hidden| Self::within(hidden, pattern, false, true)).into_iter().collect();
+        };
+        let mut all = Vec::new();
+        if *kind == Kind::Resource {
+            let values = templates.iter().filter_map(|template| last_value(template, hidden));
+            all.extend(values.map(|value| Self::of(hidden, value, false)));
+            let segments = segments(hidden);
+            // The last, and where all that is beside it is denied too, more.
+            all.extend(segments.iter().rev().take(SEGMENTS).map(|from| Self::of(hidden, *from..hidden.len(), false)));
+            all.extend(segments.first().map(|from| Self::of(hidden, *from..hidden.len(), false)));
+            all.extend(Self::within(hidden, pattern, true, false));
+        }
+        all.extend(Self::within(hidden, pattern, false, false));
+        all
+    }
+
+    /// A name with a mark in place of a part of it.
+    fn of(hidden: &str, part: Range<usize>, is_method: bool) -> Self {
+        let text = |range: Range<usize>| hidden.get(range).unwrap_or_default();
+        let (before, inside, after) = (text(0..part.start), text(part.clone()), text(part.end..hidden.len()));
+        let name = format!("{before}{MARK}{}{MARK_END}{after}", hex(inside.as_bytes()));
+        Self { hidden: hidden.to_owned(), name, is_method }
+    }
+
+    /// A name with a mark in place of what the first `*` of a pattern stands for, where all later ones may stand for as little
+    /// as they can; or in place of the last segment of that.
+    fn within(hidden: &str, pattern: Option<&Pattern>, segment: bool, is_method: bool) -> Option<Self> {
         let text = pattern.map_or("*", Pattern::as_str);
         let (before, after) = text.split_once('*')?;
-        // What the first `*` stands for, where all later ones may stand for as little as they can.
         let rest = hidden.strip_prefix(before)?;
         let end = (0..=rest.len()).find(|&end| {
             rest.is_char_boundary(end)
@@ -42,42 +77,110 @@ impl Decoy {
                     .get(end..)
                     .is_some_and(|tail| Pattern::parse(after).map_or(tail.is_empty(), |it| it.matches(tail)))
         })?;
-        let (inside, tail) = rest.split_at_checked(end)?;
-        Some(Self {
-            hidden: hidden.to_owned(),
-            name: format!("{before}{MARK}{}{MARK_END}{tail}", hex(inside.as_bytes())),
-        })
+        let from = if segment { last_segment(rest.get(..end)?) } else { 0 };
+        Some(Self::of(hidden, before.len() + from..before.len() + end, is_method))
     }
 
-    /// A body that is known to be strict, with each of `decoys` in place of what it stands in for.
+    /// A body that was read, with each of `decoys` in place of what it stands in for.
     #[must_use]
     pub fn message(decoys: &[Self], body: &[u8]) -> Option<Vec<u8>> {
-        let mut body = strict_json::parse(body).ok()?;
-        match &mut body {
-            Value::Array(messages) => messages.iter_mut().for_each(|message| stand_in(decoys, message)),
-            message => stand_in(decoys, message),
+        let body = std::str::from_utf8(body).ok()?;
+        let message = |raw: &RawValue| stand_in(decoys, raw);
+        if body.trim_start().starts_with('[') {
+            let messages: Vec<&RawValue> = strict_json::part(body)?;
+            serde_json::to_vec(&messages.into_iter().map(message).collect::<Option<Vec<_>>>()?).ok()
+        } else {
+            serde_json::to_vec(&message(strict_json::part(body)?)?).ok()
         }
-        serde_json::to_vec(&body).ok()
     }
 }
 
-fn stand_in(decoys: &[Decoy], message: &mut Value) {
-    let Some(params) = message.get_mut("params") else { return };
-    let places = ["/name", "/uri", "/ref/name", "/ref/uri"];
-    for place in places {
-        replace(decoys, params.pointer_mut(place));
+/// Segments from the end of a URI that are tried one after another.
+const SEGMENTS: usize = 8;
+
+/// Where the segments of a URI begin, the authority among them and the scheme not.
+fn segments(uri: &str) -> Vec<usize> {
+    let bytes = uri.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, b'/' | b':'));
+    ends.map(|(at, _)| at + 1).filter(|at| bytes.get(*at) != Some(&b'/')).collect()
+}
+
+/// Where the last segment of a URI, or of what is none, begins.
+fn last_segment(uri: &str) -> usize {
+    segments(uri).last().copied().unwrap_or_default()
+}
+
+/// Where the value of a template's last variable is in a URI of that template (RFC 6570, levels 1 and 2).
+fn last_value(template: &str, uri: &str) -> Option<Range<usize>> {
+    let (mut at, mut rest, mut found) = (0, template, None);
+    while let Some((literal, after)) = rest.split_once('{') {
+        at += uri.get(at..)?.strip_prefix(literal).map(|_| literal.len())?;
+        let (variable, after) = after.split_once('}')?;
+        // These name parameters of a query, which may be left out.
+        if variable.starts_with(['?', '&', '#']) {
+            return None;
+        }
+        let value = uri.get(at..)?;
+        let until = after.split('{').next().unwrap_or_default();
+        let length = if until.is_empty() { value.len() } else { value.find(until)? };
+        let value = value.get(..length)?;
+        if value.is_empty() || (value.contains('/') && !variable.starts_with('+')) {
+            return None;
+        }
+        found = Some(at..at + length);
+        (at, rest) = (at + length, after);
     }
-    let uris = params.pointer_mut("/notifications/resourceSubscriptions").and_then(Value::as_array_mut);
-    for uri in uris.into_iter().flatten() {
-        replace(decoys, Some(uri));
+    (uri.get(at..)? == rest).then_some(found).flatten()
+}
+
+/// The members of an object; the values as they stand there.
+type Members = BTreeMap<String, Box<RawValue>>;
+
+fn stand_in(decoys: &[Decoy], message: &RawValue) -> Option<Members> {
+    let mut message: Members = strict_json::part(message.get())?;
+    replace(decoys, true, &mut message, "method");
+    within(&mut message, "params", |params| {
+        replace(decoys, false, params, "name");
+        replace(decoys, false, params, "uri");
+        within(params, "ref", |reference| {
+            replace(decoys, false, reference, "name");
+            replace(decoys, false, reference, "uri");
+        });
+        within(params, "notifications", |notifications| {
+            let Some(uris) = notifications.get_mut("resourceSubscriptions") else { return };
+            let Some(texts) = strict_json::part::<Vec<String>>(uris.get()) else { return };
+            let replaced: Vec<&str> =
+                texts.iter().map(|text| found(decoys, false, text).unwrap_or(text.as_str())).collect();
+            if let Ok(raw) = serde_json::value::to_raw_value(&replaced) {
+                *uris = raw;
+            }
+        });
+    });
+    Some(message)
+}
+
+/// Changes the members of a member that is an object.
+fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) {
+    let Some(raw) = members.get_mut(name) else { return };
+    let Some(mut inner) = strict_json::part::<Members>(raw.get()) else { return };
+    change(&mut inner);
+    if let Ok(changed) = serde_json::value::to_raw_value(&inner) {
+        *raw = changed;
     }
 }
 
-fn replace(decoys: &[Decoy], value: Option<&mut Value>) {
-    let Some(value) = value else { return };
-    if let Some(decoy) = decoys.iter().find(|decoy| value.as_str() == Some(&decoy.hidden)) {
-        *value = Value::from(decoy.name.as_str());
+fn replace(decoys: &[Decoy], is_method: bool, members: &mut Members, name: &str) {
+    let Some(raw) = members.get_mut(name) else { return };
+    let Some(text) = strict_json::part::<String>(raw.get()) else { return };
+    if let Some(instead) = found(decoys, is_method, &text)
+        && let Ok(changed) = serde_json::value::to_raw_value(instead)
+    {
+        *raw = changed;
     }
+}
+
+fn found<'a>(decoys: &'a [Decoy], is_method: bool, text: &str) -> Option<&'a str> {
+    decoys.iter().find(|decoy| decoy.is_method == is_method && decoy.hidden == text).map(|decoy| decoy.name.as_str())
 }
 
 /// Puts names that were asked for back into an answer, in whatever pieces it comes.

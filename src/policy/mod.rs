@@ -14,7 +14,7 @@ pub mod replay;
 pub mod rule;
 mod uri;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::config::{Config, OriginServer, Resource};
 use crate::mcp::message::Message;
@@ -26,6 +26,7 @@ use crate::policy::decide::{Arguments, By, Decision, Policy, Verdict};
 use crate::policy::decoy::Decoy;
 use crate::policy::operation::Operation;
 use crate::rejection::Rejection;
+use crate::strict_json;
 
 /// Proof that a request may be forwarded. Only this module makes it.
 #[derive(Debug)]
@@ -33,8 +34,24 @@ pub struct Permit {
     request: Permitted,
     session: SessionUse,
     last_event: Option<String>,
-    decoys: Vec<Decoy>,
+    stand_in: StandIn,
 }
+
+/// What is sent in place of what the caller asked for.
+#[derive(Debug)]
+enum StandIn {
+    /// Nothing: it goes as it came.
+    Nothing,
+    /// Names and methods that surely do not exist, for those that the caller may not know of.
+    Decoys(Vec<Decoy>),
+    /// A message that does nothing, for each that is refused.
+    Refusal(Box<Rejection>, Vec<u8>),
+}
+
+/// The method in place of that of a refused request: no server has it.
+const REFUSED_METHOD: &str = "portcullis/refused";
+/// The same for notifications.
+const REFUSED_NOTIFICATION: &str = "notifications/portcullis-refused";
 
 /// A request that the rules permit, whose limits are still to be counted: [`Authorized::within_limits`] makes the permit.
 #[derive(Debug)]
@@ -232,7 +249,19 @@ impl Permit {
     /// What stands in for names that the caller may not know of.
     #[must_use]
     pub fn decoys(&self) -> &[Decoy] {
-        &self.decoys
+        match &self.stand_in {
+            StandIn::Decoys(decoys) => decoys,
+            StandIn::Nothing | StandIn::Refusal(..) => &[],
+        }
+    }
+
+    /// Why nothing of what the caller asked for is sent, and what is sent instead.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(&Rejection, &[u8])> {
+        match &self.stand_in {
+            StandIn::Refusal(rejection, message) => Some((rejection, message)),
+            StandIn::Nothing | StandIn::Decoys(_) => None,
+        }
     }
 
     /// The origin server's id of the last event that the caller got, where ids of events are bound to their callers.
@@ -270,6 +299,9 @@ impl Permit {
 /// Where a name is hidden and the rules let names through that nobody has heard of, the permit is for such a name
 /// ([`Decoy`]), which the rules allow.
 ///
+/// In the transport of 2024-11-05 answers come apart from their requests, and clients give a connection up whose POST is
+/// refused. There a refused message is one that does nothing, and the origin server's error for it is the answer.
+///
 /// # Errors
 /// [`Rejection::InsufficientScope`] with all that is missing for the operation at once (R9), or [`Rejection::Absent`] where
 /// for this caller there is nothing of that name.
@@ -277,6 +309,7 @@ pub fn authorize(
     inspected: Inspected,
     (session, last_event): (SessionUse, Option<String>),
     config: &Config,
+    templates: &dyn Fn() -> Vec<String>,
     trail: &mut Trail,
 ) -> Result<Authorized, Rejection> {
     let resource = inspected.resource(config).ok_or(Rejection::Internal("resource index"))?;
@@ -292,7 +325,6 @@ pub fn authorize(
             None => vec![without_message],
             Some(messages) => asked(messages)?,
         };
-        // An answer that comes apart from its request is the origin server's own; see `Absent`.
         let apart = matches!(session, SessionUse::Endpoint(_));
         for (operation, arguments) in operations {
             let arguments = Arguments::Known(arguments);
@@ -304,7 +336,7 @@ pub fn authorize(
             };
             if verdict == Verdict::Deny
                 && !policy.observe
-                && let Some((stand_in, decision)) = policy.decoy(&operation, &caller, arguments)
+                && let Some((stand_in, decision)) = policy.decoy(&operation, &caller, arguments, templates)
             {
                 // What is hidden is answered as what is not there.
                 verdict = decision.verdict;
@@ -334,18 +366,43 @@ pub fn authorize(
     // What does not exist says nothing of scopes but of those that everything needs.
     let needed = if refusal.is_some() { resource.scopes.clone() } else { needed };
     let missing = config.scopes.missing(&caller.subject.scopes, &needed);
-    if !missing.is_empty() {
-        return Err(Rejection::InsufficientScope { missing, needed });
-    }
+    let refusal = if missing.is_empty() { refusal } else { Some(Rejection::InsufficientScope { missing, needed }) };
     if let Some(refusal) = refusal {
-        return Err(refusal);
+        let apart = matches!(session, SessionUse::Endpoint(_));
+        let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };
+        trail.stood_in = Some(Box::new(refusal.clone()));
+        let stand_in = StandIn::Refusal(Box::new(refusal), instead);
+        let request = Permitted::Resource(Box::new(inspected));
+        return Ok(Authorized { permit: Permit { request, session, last_event, stand_in }, calls: Vec::new() });
     }
-    trail.decoy = !decoys.is_empty();
+    if !decoys.is_empty() {
+        let era = inspected.authenticated().request().admitted().era();
+        trail.stood_in = Some(Box::new(Rejection::Absent { target: None, era, apart: false }));
+    }
     if calls.is_empty() {
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });
     }
-    let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, last_event, decoys };
+    let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
+    let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, last_event, stand_in };
     Ok(Authorized { permit, calls })
+}
+
+/// Messages that do nothing, in place of these.
+fn refused(messages: &[Message]) -> Option<Vec<u8>> {
+    let instead = |message: &Message| match message {
+        Message::Request { id, .. } => {
+            let id = strict_json::parse(id.to_json().as_bytes()).ok()?;
+            Some(json!({ "jsonrpc": "2.0", "id": id, "method": REFUSED_METHOD }))
+        }
+        Message::Notification(_) => Some(json!({ "jsonrpc": "2.0", "method": REFUSED_NOTIFICATION })),
+        Message::Response => None,
+    };
+    let all: Vec<Value> = messages.iter().filter_map(instead).collect();
+    match all.as_slice() {
+        [] => None,
+        [one] if messages.len() == 1 => serde_json::to_vec(one).ok(),
+        several => serde_json::to_vec(several).ok(),
+    }
 }
 
 /// An operation, and its arguments.
@@ -365,7 +422,7 @@ fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
 #[must_use]
 pub fn open(request: PublicRequest) -> Permit {
     let request = Permitted::Public(Box::new(request));
-    Permit { request, session: SessionUse::None, last_event: None, decoys: Vec::new() }
+    Permit { request, session: SessionUse::None, last_event: None, stand_in: StandIn::Nothing }
 }
 
 /// Whether a message is one by which clients tell eras.

@@ -102,10 +102,13 @@ impl Targets {
         [&self.methods, &self.tools, &self.prompts, &self.resources].into_iter().all(Vec::is_empty)
     }
 
-    /// The pattern that fits the name of an operation; nothing where the method fits, or everything does.
+    /// The pattern that fits the name of an operation, or the method of one without a name; nothing where the method of one with
+    /// a name fits, or everything does.
     #[must_use]
     pub fn fitting(&self, operation: &Operation) -> Option<&Pattern> {
-        let (kind, name) = operation.target.as_ref()?;
+        let Some((kind, name)) = operation.target.as_ref() else {
+            return self.methods.iter().find(|pattern| pattern.matches(&operation.method));
+        };
         let by_method = self.methods.iter().any(|pattern| pattern.matches(&operation.method));
         self.of(*kind).iter().find(|pattern| !by_method && pattern.matches(name))
     }

@@ -21,6 +21,7 @@ mod cache;
 mod conditions;
 mod configuration;
 mod credentials;
+mod decoys;
 mod disclosure;
 mod drivers;
 mod face;

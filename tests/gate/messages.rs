@@ -20,12 +20,7 @@ fn refused(request: Request) -> (u16, Value, Value) {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn bodies_that_are_no_message() {
-    let deep = format!(
-        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{{\"a\":{}1{}}}}}",
-        "[".repeat(70),
-        "]".repeat(70)
-    );
-    let cases: [(&[u8], i32); 22] = [
+    let cases: [(&[u8], i32); 24] = [
         (b"", -32700),
         (b"{", -32700),
         (b"{}x", -32700),
@@ -33,8 +28,10 @@ fn bodies_that_are_no_message() {
         (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"method\":\"tools/list\"}", -32700),
         (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"name\":\"b\"}}", -32700),
         (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"n\\u0061me\":\"b\"}}", -32700),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"arguments\":{\"x\":{\"y\":1,\"y\":2}}}}", -32700),
-        (deep.as_bytes(), -32700),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"arguments\":{\"x\":1,\"x\":2}}}", -32700),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\\ud83d\"}}", -32700),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"arguments\":{\"x\":NaN}}}", -32700),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"arguments\":{\"x\":\"\xff\"}}}", -32700),
         (b"\xff", -32700),
         (b"7", -32600),
         (b"null", -32600),
@@ -192,4 +189,49 @@ fn without_rules_bodies_are_nobodys_business() {
     let world = World::new();
     let request = Request::post("/mcp").bearer(&token(&Claims::good())).body(b"{\"any\": 1, \"any\": 2}");
     assert_eq!(world.call(&crate::support::gateway(), request).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn arguments_that_no_rule_tests_may_be_odd() {
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    let odd = [
+        r#"{"x":"half a pair \ud83d"}"#.to_owned(),
+        r#"{"x":{"y":1,"y":2}}"#.to_owned(),
+        r#"{"x":["\ud83d",{"\udc00":1e999}],"z":-1.5E+400}"#.to_owned(),
+        format!(r#"{{"x":{deep}}}"#),
+    ];
+    let call = |arguments: &str| {
+        raw(format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"t","arguments":{arguments},"more":{arguments}}},"other":1}}"#
+        )
+        .as_bytes())
+    };
+    let free = gate(json!([{ "effect": "allow", "tools": ["*"] }]));
+    for arguments in &odd {
+        let (world, request) = (World::new(), call(arguments));
+        let sent = request.body.clone();
+        assert_eq!(world.call(&free, request).status, 200, "{}", arguments.get(..60).unwrap_or(arguments));
+        assert_eq!(world.sent()[0].body, sent, "byte for byte");
+    }
+    // What a rule tests must be read as the server reads it.
+    let tested = |effect: &str, test: Value| {
+        gate(json!([
+            { "effect": effect, "tools": ["t"], "when": { "arguments": { "x": test } } },
+            { "effect": "allow", "tools": ["t"] },
+        ]))
+    };
+    for (effect, test) in [("deny", json!({ "one_of": ["a"] })), ("allow", json!({ "present": true }))] {
+        for (arguments, status) in [(&odd[0], 400), (&odd[2], 200), (&r#"{"x":1e999}"#.to_owned(), 400)] {
+            let world = World::new();
+            let reply = world.call(&tested(effect, test.clone()), call(arguments));
+            assert_eq!(
+                (reply.status, reply.json()["id"].clone()),
+                (status, if status == 200 { Value::Null } else { json!(7) })
+            );
+        }
+    }
+    // A refusal still names the request.
+    let none = gate(json!([{ "effect": "allow", "tools": ["other"] }]));
+    let reply = World::new().call(&none, call(&odd[1]));
+    assert_eq!((reply.status, &reply.json()["id"], &reply.json()["error"]["code"]), (200, &json!(7), &json!(-32602)));
 }

@@ -230,3 +230,43 @@ fn ids_of_events_are_their_callers_own() {
     }
     assert_eq!(resume(Claims::good(), Some(&session), ""), (200, Some(None)), "none is named");
 }
+
+/// Clients of the transport of 2024-11-05 give their connection up where a POST is refused.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_refusal_in_the_transport_of_2024_comes_as_an_answer() {
+    let known = TestSecrets(vec![("NEW", NEW.to_owned())]);
+    let mut document = crate::policy::with_rules(
+        json!([
+            { "effect": "allow", "tools": ["read"] },
+            { "effect": "step_up", "scopes": ["files:write"], "tools": ["write"] },
+        ]),
+        json!({}),
+    );
+    document["sessions"] = json!({ "secrets": ["NEW"] });
+    let gateway = open_with(document, &known).expect("right");
+    let world = World::new();
+    world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+    world.origin_body(b"event: endpoint\ndata: /messages?s=1\n\n", 100);
+    let stream = world.call(&gateway, Request::get("/mcp").bearer(&token(&Claims::good()))).body;
+    let endpoint = stream.lines().nth(1).and_then(|line| line.strip_prefix("data: ")).expect("the endpoint").to_owned();
+    world.origin(Ok((202, &[])));
+    world.origin_body(b"", 1);
+    let post = |body: Value| {
+        let before = world.sent().len();
+        let request = message(Claims::good(), "x", json!({})).target(&endpoint).body(body.to_string().as_bytes());
+        let status = world.call(&gateway, request).status;
+        let sent = world.sent().get(before).map(|sent| serde_json::from_slice::<Value>(&sent.body).expect("JSON"));
+        (status, sent, world.last_request()["reason"].clone())
+    };
+    let call = |tool: &str| json!({ "jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": { "name": tool } });
+    let refused = json!({ "jsonrpc": "2.0", "id": "a", "method": "portcullis/refused" });
+    assert_eq!(post(call("read")), (202, Some(call("read")), json!("forwarded")));
+    assert_eq!(post(call("write")), (202, Some(refused.clone()), json!("insufficient_scope")));
+    assert_eq!(world.last_request()["decision"], "deny");
+    assert_eq!(post(call("none")), (202, Some(refused), json!("not_permitted")));
+    let unknown = json!({ "jsonrpc": "2.0", "method": "notifications/none" });
+    let instead = json!({ "jsonrpc": "2.0", "method": "notifications/portcullis-refused" });
+    assert_eq!(post(unknown), (202, Some(instead), json!("not_permitted")));
+    let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
+    assert_eq!(post(answer.clone()), (202, Some(answer), json!("forwarded")));
+}

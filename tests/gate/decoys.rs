@@ -1,0 +1,110 @@
+//! What is hidden cannot be told from what is not there: what stands in for it has its form.
+
+use std::rc::Rc;
+
+use portcullis::gateway::Gateway;
+use serde_json::{Value, json};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::policy::{gate, message, modern};
+use crate::support::world::Sent;
+use crate::support::{Claims, Request, World};
+
+/// What reaches the origin server, and what its caller gets where that server repeats it.
+fn asked(gateway: &Rc<Gateway>, request: &Request, place: &str) -> (Sent, String, Value) {
+    let world = World::new();
+    world.origin_body(b"{}", 1);
+    world.call(gateway, request.clone());
+    let sent = world.sent().pop().expect("something was asked for");
+    let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+    let name = body.pointer(place).and_then(Value::as_str).expect("a name").to_owned();
+    let answer = json!({ "jsonrpc": "2.0", "id": 7, "error": { "code": -32602, "message": format!("no {name}"), "data": { "uri": name } } });
+    let world = World::new();
+    world.origin_body(answer.to_string().as_bytes(), 5);
+    let reply = world.call(gateway, request.clone());
+    (sent, name, reply.json())
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_stands_in_for_a_uri_is_a_uri_of_its_form() {
+    let gateway = gate(json!([
+        { "effect": "deny", "resources": ["file:///etc/*", "users://7*", "urn:isbn:*", "https://h.example/a?x=1", "https://h.example/b/c/", "secret", "note:"] },
+        { "effect": "allow", "resources": ["*"] },
+    ]));
+    for (hidden, before) in [
+        // Where the rule denies all of a folder, no name in it may stand in.
+        ("file:///etc/passwd", "file:///portcullis-hidden-"),
+        ("users://7/profile", "users://portcullis-hidden-"),
+        ("users://7", "users://portcullis-hidden-"),
+        ("urn:isbn:12", "urn:portcullis-hidden-"),
+        ("https://h.example/a?x=1", "https://h.example/portcullis-hidden-"),
+        ("https://h.example/b/c/", "https://h.example/b/c/portcullis-hidden-"),
+        ("secret", "portcullis-hidden-"),
+        ("note:", "note:portcullis-hidden-"),
+    ] {
+        let request = message(Claims::good(), "resources/read", json!({ "uri": hidden }));
+        let (_, name, answer) = asked(&gateway, &request, "/params/uri");
+        assert!(name.starts_with(before), "{hidden}: {name}");
+        assert_eq!(answer["error"]["message"], json!(format!("no {hidden}")), "under the name that was asked for");
+        assert_eq!(answer["error"]["data"]["uri"], json!(hidden));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_stands_in_for_a_uri_of_a_template_is_of_that_template() {
+    let gateway = gate(json!([
+        { "effect": "deny", "resources": ["users://7/profile", "repo://a/b/files/secret/x.md", "odd://x"] },
+        { "effect": "allow", "resources": ["*"] },
+    ]));
+    let world = World::new();
+    let templates = json!({ "jsonrpc": "2.0", "id": 7, "result": { "resourceTemplates": [
+        { "uriTemplate": "users://{id}/profile" }, { "uriTemplate": "repo://{owner}/{name}/files/{+path}.md" },
+        { "uriTemplate": "odd://{" }, { "uriTemplate": "odd://x{?q}" }, { "uriTemplate": "{" },
+    ] } });
+    world.origin_body(templates.to_string().as_bytes(), 100);
+    assert_eq!(world.call(&gateway, message(Claims::good(), "resources/templates/list", json!({}))).status, 200);
+    for (hidden, form) in [
+        ("users://7/profile", ("users://portcullis-hidden-", "-/profile")),
+        ("repo://a/b/files/secret/x.md", ("repo://a/b/files/portcullis-hidden-", "-.md")),
+        ("odd://x", ("odd://portcullis-hidden-", "-")),
+    ] {
+        let request = message(Claims::good(), "resources/read", json!({ "uri": hidden }));
+        let (_, name, answer) = asked(&gateway, &request, "/params/uri");
+        assert!(name.starts_with(form.0) && name.ends_with(form.1), "{hidden}: {name}");
+        assert_eq!(answer["error"]["message"], json!(format!("no {hidden}")));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_hidden_method_gets_the_servers_own_words() {
+    let gateway = gate(json!([
+        { "effect": "deny", "methods": ["tasks/*"] }, { "effect": "allow", "methods": ["*"] },
+    ]));
+    let (sent, name, answer) =
+        asked(&gateway, &message(Claims::good(), "tasks/get", json!({ "taskId": "1", "x": "\u{e4}" })), "/method");
+    assert!(name.starts_with("portcullis-hidden-"), "{name}");
+    assert_eq!(answer["error"]["message"], json!("no tasks/get"));
+    let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+    assert_eq!((&body["params"], &body["id"]), (&json!({ "taskId": "1", "x": "\u{e4}" }), &json!(7)));
+    // Fields agree with the body (T12).
+    let (sent, name, _) = asked(&gateway, &modern(Claims::good(), "tasks/get", json!({ "taskId": "1" })), "/method");
+    assert_eq!(sent.fields.get("mcp-method"), Some(name.as_str()));
+    // One that nobody denies goes as it is, and where no rule lets unknown methods through all are refused alike.
+    let (_, name, _) = asked(&gateway, &message(Claims::good(), "foo/bar", json!({})), "/method");
+    assert_eq!(name, "foo/bar");
+    let closed = gate(json!([{ "effect": "allow", "tools": ["*"] }]));
+    let reply = |method: &str| World::new().call(&closed, message(Claims::good(), method, json!({}))).body;
+    assert_eq!(reply("tasks/get"), reply("foo/bar"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_body_that_no_strict_reader_takes_is_stood_in_for_too() {
+    let gateway = gate(json!([{ "effect": "deny", "tools": ["secret"] }, { "effect": "allow", "tools": ["*"] }]));
+    let body = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"secret","arguments":{"x":"\ud83d","y":{"a":1,"a":2}}}}"#;
+    let world = World::new();
+    let request = message(Claims::good(), "x", json!({})).body(body.as_bytes());
+    assert_eq!(world.call(&gateway, request).status, 200);
+    let sent = String::from_utf8(world.sent().pop().expect("it was asked for").body).expect("text");
+    assert!(sent.contains("portcullis-hidden-") && !sent.contains("\"secret\""), "{sent}");
+    assert!(sent.contains(r#""arguments":{"x":"\ud83d","y":{"a":1,"a":2}}"#), "{sent}");
+}
