@@ -103,6 +103,27 @@ pub struct ClientMetadata {
     pub scope: Option<String>,
 }
 
+/// Holds a URL of a client's to be one that may be fetched in somebody else's name (P8): `https`, with a path, on a public host.
+/// What the name resolves to is the platform's to look at: Workers reach no private network.
+///
+/// # Errors
+/// A description of what it must be.
+pub fn client_url(text: &str, development: bool) -> Result<(), String> {
+    let url = HttpUrl::parse(text).map_err(|error| error.to_string())?;
+    let loopback = development && url.authority().is_loopback();
+    if url.scheme() == Scheme::Http && !loopback {
+        return Err("must be https".to_owned());
+    }
+    let path = url.path().to_ascii_lowercase().replace("%2e", ".");
+    if path.len() < 2 || path.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err("must have a path, without dot segments".to_owned());
+    }
+    if url.authority().is_private() && !loopback {
+        return Err("must be on a public host".to_owned());
+    }
+    Ok(())
+}
+
 /// Why metadata is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataError {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::authorization_server::client::{
-    AuthMethod, Client, ClientMetadata, DANGEROUS_SCHEMES, GrantType, RedirectRules, Source,
+    AuthMethod, Client, ClientMetadata, DANGEROUS_SCHEMES, GrantType, RedirectRules, Source, client_url,
 };
 use crate::authorization_server::login::{Admission, Entitlement, Login, LoginProfile};
 use crate::authorization_server::seal::Seals;
@@ -15,7 +15,7 @@ use crate::config::authorization_server_document::{
     AuthorizationServerDocument, ClientDocument, LoginDocument, LoginProfileName, RegistrationName,
 };
 use crate::config::document::ClientAuthenticationName;
-use crate::config::issuer::{is_name, protected_url};
+use crate::config::issuer::{is_name, note_metadata_url, protected_url};
 use crate::config::settings::{read_long_secret, read_secret, read_signing_keys};
 use crate::config::{ClientAuthentication, Mistakes, Secret, Secrets};
 use crate::forward::assertion::AssertionKey;
@@ -67,8 +67,13 @@ pub(super) fn read(
         if groups.is_empty() && users.is_empty() {
             mistakes.note(&here, "must name groups or users");
         }
+        if entry.scopes.is_empty() {
+            mistakes.note(format!("{here}.scopes"), "must name at least one scope: this entry restricts nothing");
+        }
+        note_people(&groups, &users, login.profile, &document.login, &here, mistakes);
         entitlements.push(Entitlement { scopes, groups, users });
     }
+    note_document_domains(document.client_document_domains.as_deref(), mistakes);
     let registrations = read_registrations(document, secrets, mistakes);
     let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();
     for (index, scheme) in redirect_schemes.iter().enumerate() {
@@ -81,7 +86,7 @@ pub(super) fn read(
             );
         }
     }
-    let clients = read_clients(document, &redirect_schemes, secrets, mistakes);
+    let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
     let mut bounded = |key: &str, value: Option<u64>, default: u64, from: u64, to: u64| {
         let value = value.unwrap_or(default);
         if !(from..=to).contains(&value) {
@@ -166,13 +171,14 @@ fn read_registrations(
 fn read_clients(
     document: &AuthorizationServerDocument,
     schemes: &[String],
+    development: bool,
     secrets: &dyn Secrets,
     mistakes: &mut Mistakes,
 ) -> Vec<Client> {
     let mut clients: Vec<Client> = Vec::new();
     for (index, entry) in document.clients.iter().flatten().enumerate() {
         let at = format!("authorization_server.clients[{index}]");
-        let Some(client) = read_client(entry, &at, schemes, secrets, mistakes) else { continue };
+        let Some(client) = read_client(entry, &at, (schemes, development), secrets, mistakes) else { continue };
         if clients.iter().any(|other| other.id == client.id) {
             mistakes.note(format_args!("{at}.client_id"), format_args!("{:?} is another client too", client.id));
         }
@@ -184,10 +190,11 @@ fn read_clients(
 fn read_client(
     entry: &ClientDocument,
     at: &str,
-    schemes: &[String],
+    (schemes, development): (&[String], bool),
     secrets: &dyn Secrets,
     mistakes: &mut Mistakes,
 ) -> Option<Client> {
+    note_void_client(entry, at, development, mistakes);
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if !(1..=128).contains(&entry.client_id.len()) || !entry.client_id.bytes().all(fits) {
         let id = &entry.client_id;
@@ -262,6 +269,144 @@ fn read_client(
     })
 }
 
+/// Keys of a client that can never work.
+fn note_void_client(entry: &ClientDocument, at: &str, development: bool, mistakes: &mut Mistakes) {
+    for (index, uri) in entry.redirect_uris.iter().flatten().enumerate() {
+        if uri.contains(['*', '{', '}']) {
+            mistakes.note(
+                format_args!("{at}.redirect_uris[{index}]"),
+                format_args!("must be one URI in full: nothing in it stands for other characters, got {uri:?}"),
+            );
+        }
+    }
+    if entry.scopes.as_ref().is_some_and(Vec::is_empty) {
+        mistakes
+            .note(format_args!("{at}.scopes"), "must name at least one scope; leave the key out for what users grant");
+    }
+    let grants: Vec<&str> = entry.grant_types.iter().flatten().map(String::as_str).collect();
+    if grants.contains(&"client_credentials") && entry.scopes.is_none() {
+        mistakes.note(format_args!("{at}.scopes"), "is required with client_credentials: it gets nothing else");
+    }
+    if grants.contains(&"refresh_token") && !grants.contains(&"authorization_code") {
+        mistakes.note(
+            format_args!("{at}.grant_types"),
+            "refresh_token needs authorization_code: no other grant gives a refresh token",
+        );
+    }
+    if let Some(Err(why)) = entry.jwks_uri.as_deref().map(|uri| client_url(uri, development)) {
+        mistakes.note(format_args!("{at}.jwks_uri"), format_args!("{why}, got {:?}", entry.jwks_uri));
+    }
+}
+
+fn note_document_domains(domains: Option<&[String]>, mistakes: &mut Mistakes) {
+    let at = "authorization_server.client_document_domains";
+    if domains.is_some_and(<[String]>::is_empty) {
+        mistakes.note(at, "must name at least one domain; leave the key out for any");
+    }
+    for (index, domain) in domains.into_iter().flatten().enumerate() {
+        if !is_domain(domain) || domain.chars().any(|c| c.is_ascii_uppercase()) {
+            mistakes.note(
+                format_args!("{at}[{index}]"),
+                format_args!(
+                    "must be a domain in lower case, as \"vendor.example\" (those below it are included), got {domain:?}"
+                ),
+            );
+        }
+    }
+}
+
+fn is_domain(text: &str) -> bool {
+    !text.starts_with('.')
+        && !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+}
+
+/// People and groups that the provider never names so.
+fn note_people(
+    groups: &[String],
+    users: &[String],
+    profile: LoginProfile,
+    document: &LoginDocument,
+    at: &str,
+    mistakes: &mut Mistakes,
+) {
+    for user in users {
+        let number = user.bytes().all(|b| b.is_ascii_digit());
+        if profile == LoginProfile::Github && document.subject_claim.is_none() && !number && !user.contains('@') {
+            mistakes
+                .note(at, format_args!("must name an address or the number of the account at GitHub, got {user:?}"));
+        }
+        if profile == LoginProfile::EntraId && user.contains('@') && document.subject_claim.is_none() {
+            mistakes
+                .note(at, format_args!("Entra ID verifies no addresses: name the object id of the user, got {user:?}"));
+        }
+    }
+    for group in groups {
+        if profile == LoginProfile::Github && group.contains('/') {
+            mistakes.note(at, format_args!("must name an organization: teams are not known here, got {group:?}"));
+        }
+    }
+    if profile == LoginProfile::Google
+        && !groups.is_empty()
+        && document.groups_claim.is_none()
+        && document.userinfo_endpoint.is_none()
+    {
+        mistakes.note(at, "Google says no groups: use allowed_domains or allowed_users");
+    }
+}
+
+/// Parameters of the authorization request that the gateway sets by itself.
+const OWN_PARAMETERS: [&str; 8] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+];
+
+/// Keys of a login that can never work.
+fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Option<&str>, mistakes: &mut Mistakes) {
+    let at = "authorization_server.login";
+    if let Some(issuer) = issuer {
+        note_metadata_url(issuer, &format!("{at}.issuer"), mistakes);
+        if issuer.contains('{') {
+            mistakes
+                .note(format_args!("{at}.issuer"), format_args!("must be the issuer of one tenant, got {issuer:?}"));
+        }
+        if document.scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == "openid")) {
+            mistakes.note(format_args!("{at}.scopes"), "must have openid, or the provider gives no ID token");
+        }
+    }
+    for name in document.parameters.iter().flatten().map(|(name, _)| name.as_str()) {
+        if OWN_PARAMETERS.contains(&name) {
+            let cure = if name == "scope" { "login.scopes sets it" } else { "the gateway sets it" };
+            mistakes.note(format_args!("{at}.parameters.{name}"), format_args!("must be left out: {cure}"));
+        }
+    }
+    if document.parameters.iter().flatten().any(|(name, value)| name == "response_mode" && value != "query") {
+        mistakes.note(format_args!("{at}.parameters.response_mode"), "must be query: the answer comes by redirect");
+    }
+    for (key, value) in [("client_id", &document.client_id), ("subject_claim", &document.subject_claim)] {
+        if value.as_ref().is_some_and(String::is_empty) {
+            mistakes.note(format_args!("{at}.{key}"), "must not be empty");
+        }
+    }
+    for (index, domain) in document.allowed_domains.iter().flatten().enumerate() {
+        let at = format!("{at}.allowed_domains[{index}]");
+        let private = ["gmail.com", "googlemail.com"].iter().any(|known| domain.eq_ignore_ascii_case(known));
+        if !is_domain(domain) {
+            mistakes.note(at, format_args!("must be a domain, as \"acme.example\", got {domain:?}"));
+        } else if profile == LoginProfile::Google && private {
+            mistakes.note(at, format_args!("{domain:?} is no domain of Google Workspace: use allowed_users"));
+        }
+    }
+    let (groups, users) = (document.allowed_groups.as_deref(), document.allowed_users.as_deref());
+    note_people(groups.unwrap_or_default(), users.unwrap_or_default(), profile, document, at, mistakes);
+}
+
 fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Login {
     let at = "authorization_server.login";
     let profile = LoginProfile::from(document.profile.unwrap_or(LoginProfileName::Generic));
@@ -288,6 +433,7 @@ fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets
             }
         }
     }
+    note_void_login(document, profile, issuer.as_deref(), mistakes);
     let authentication = read_authentication(document, secrets, mistakes);
     let admission = Admission {
         domains: document.allowed_domains.iter().flatten().map(|domain| domain.to_ascii_lowercase()).collect(),

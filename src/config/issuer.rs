@@ -156,6 +156,7 @@ pub(super) fn read(
     if url.as_ref().is_some_and(|url| url.query().is_some()) {
         mistakes.note(format!("{at}.issuer"), "must not have a query (RFC 8414 §2)");
     }
+    note_identifier(&document.issuer, profile, at, mistakes);
     let tenants = tenants(document, at, mistakes);
     let jwks_uri = document.jwks_uri.clone().or_else(|| profile.jwks_uri(&document.issuer));
     let keys = match (&document.public_key, &jwks_uri) {
@@ -187,22 +188,35 @@ pub(super) fn read(
             if types.is_empty() {
                 mistakes.note(format!("{at}.token_types"), "must name at least one type, as [\"at+jwt\"]");
             }
+            for (index, typ) in types.iter().enumerate() {
+                if typ != "absent" && matches!(typ.to_ascii_lowercase().as_str(), "" | "none" | "null" | "*" | "absent")
+                {
+                    mistakes.note(
+                        format!("{at}.token_types[{index}]"),
+                        format_args!("for tokens without typ the word is \"absent\", got {typ:?}"),
+                    );
+                }
+            }
             types.iter().map(|typ| TokenType::configured(typ)).collect()
         }
     };
-    let claims: Vec<_> =
-        document.claims.iter().flatten().map(|(name, values)| (name.clone(), values.clone())).collect();
-    for (name, _) in claims.iter().filter(|(_, values)| values.is_empty()) {
-        mistakes.note(format!("{at}.claims.{name}"), "must name at least one value");
-    }
+    let claims = claims(document, at, mistakes);
     let grant_scopes =
         read_scopes(document.grant_scopes.as_deref().unwrap_or_default(), &format!("{at}.grant_scopes"), mistakes);
     let introspection = document
         .introspection
         .as_ref()
         .and_then(|table| read_introspection(table, &format!("{at}.introspection"), development, secrets, mistakes));
-    if document.issuer.contains(TENANT) && introspection.as_ref().is_some_and(|asked| asked.endpoint.is_none()) {
-        mistakes.note(format!("{at}.introspection.endpoint"), "is required where issuer has {tenantid}");
+    if let Some(asked) = introspection.as_ref().filter(|_| document.issuer.contains(TENANT)) {
+        if asked.endpoint.is_none() {
+            mistakes.note(format!("{at}.introspection.endpoint"), "is required where issuer has {tenantid}");
+        }
+        if asked.signed_response {
+            mistakes.note(
+                format!("{at}.introspection.signed_response"),
+                "cannot be used where issuer has {tenantid}: the signed answer names one tenant",
+            );
+        }
     }
     let leeway = document.leeway_seconds.unwrap_or(LEEWAY);
     if leeway > LEEWAY_MAX {
@@ -223,6 +237,44 @@ pub(super) fn read(
         token_types,
         leeway,
     })
+}
+
+fn claims(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<(String, Vec<String>)> {
+    let named = document.claims.iter().flatten();
+    for (name, values) in named.clone() {
+        if name.is_empty() || name == "/" {
+            mistakes.note(format!("{at}.claims"), "must name each claim: one has an empty name");
+        } else if values.is_empty() {
+            mistakes.note(format!("{at}.claims.{name}"), "must name at least one value");
+        }
+    }
+    named.map(|(name, values)| (name.clone(), values.clone())).collect()
+}
+
+/// Identifiers that no token and no metadata has.
+fn note_identifier(identifier: &str, profile: Profile, at: &str, mistakes: &mut Mistakes) {
+    let at = format!("{at}.issuer");
+    note_metadata_url(identifier, &at, mistakes);
+    let segment = HttpUrl::parse(identifier)
+        .ok()
+        .and_then(|url| url.path().trim_start_matches('/').split('/').next().map(str::to_owned));
+    let segment = segment.unwrap_or_default();
+    if profile == Profile::EntraId && matches!(segment.as_str(), "common" | "organizations" | "consumers") {
+        mistakes.note(
+            &at,
+            format_args!("must have the id of the tenant, or {TENANT} with tenants: no token is from {segment:?}"),
+        );
+    }
+    if matches!(profile, Profile::CloudflareAccess | Profile::Google) && identifier.ends_with('/') {
+        mistakes.note(&at, format_args!("must have no slash at its end, as tokens have it, got {identifier:?}"));
+    }
+}
+
+/// An issuer identifier is not the URL of its metadata.
+pub(super) fn note_metadata_url(identifier: &str, at: &str, mistakes: &mut Mistakes) {
+    if let Some((issuer, _)) = identifier.split_once("/.well-known/") {
+        mistakes.note(at, format_args!("must be the issuer identifier, {issuer:?}, and not the URL of its metadata"));
+    }
 }
 
 fn tenants(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<String> {

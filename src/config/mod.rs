@@ -8,6 +8,7 @@ mod authorization_server;
 mod authorization_server_document;
 #[cfg(feature = "authorization-server")]
 mod authorization_server_reading;
+mod contradictions;
 mod credentials;
 mod credentials_document;
 pub mod document;

@@ -21,6 +21,7 @@ use crate::oauth::scope::ScopeHierarchy;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::{Policy, StepUpInLists};
 use crate::policy::limit::{Limit, LimitKey};
+use crate::policy::operation::is_invisible;
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
 
@@ -168,6 +169,20 @@ fn read_rule(
         EffectName::Allow => Effect::Allow,
         EffectName::Deny => Effect::Deny,
     };
+    for (key, list) in [("tools", &document.tools), ("prompts", &document.prompts), ("resources", &document.resources)]
+    {
+        for (index, pattern) in list.iter().flatten().enumerate() {
+            if let Some(character) = pattern.chars().find(|character| is_invisible(*character)) {
+                mistakes.note(
+                    format!("{at}.{key}[{index}]"),
+                    format_args!(
+                        "can never match: it holds the invisible character U+{:04X}, and no name with one is taken",
+                        u32::from(character)
+                    ),
+                );
+            }
+        }
+    }
     let mut patterns =
         |key: &str, list: &Option<Vec<String>>| read_patterns(list.as_ref(), &format!("{at}.{key}"), mistakes);
     let mut targets = Targets {
@@ -236,13 +251,19 @@ fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistak
         conditions.push(Condition::Claim(name.clone(), values.clone()));
     }
     if let Some(asns) = asns {
-        if asns.is_empty() || asns.contains(&0) {
-            mistakes.note(format!("{at}.asns"), "must name at least one autonomous system, and 0 is none");
+        if asns.is_empty() || asns.iter().any(|asn| !(1..=u64::from(u32::MAX)).contains(asn)) {
+            mistakes.note(
+                format!("{at}.asns"),
+                format_args!("must be numbers of autonomous systems, 1 to {}, and at least one", u32::MAX),
+            );
         }
         conditions.push(Condition::Asns(asns.clone()));
     }
     conditions.extend(mtls.map(Condition::Mtls));
     for (index, country) in countries.iter().flatten().enumerate() {
+        if country == "UK" {
+            mistakes.note(format!("{at}.countries[{index}]"), "the United Kingdom is \"GB\" in ISO 3166-1");
+        }
         if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
             mistakes.note(
                 format!("{at}.countries[{index}]"),
@@ -276,6 +297,13 @@ fn read_test(document: &ArgumentDocument, at: &str, mistakes: &mut Mistakes) -> 
     let string = test.one_of.is_some() || test.like.is_some();
     let number = test.at_least.is_some() || test.at_most.is_some();
     let kinds = [string, number, test.is.is_some()].into_iter().filter(|kind| *kind).count();
+    if let Some(values) = &test.one_of {
+        if values.is_empty() {
+            mistakes.note(at, "can never hold: one_of names no value");
+        } else if test.like.as_ref().is_some_and(|like| !values.iter().any(|value| like.matches(value))) {
+            mistakes.note(at, "can never hold: none of one_of is of the form of like");
+        }
+    }
     match (kinds, test.present) {
         (0, None) => mistakes.note(at, "must test something: one_of, like, at_least, at_most, is or present"),
         (2.., _) => mistakes.note(at, "can never hold: no value is a string and a number or boolean at once"),
@@ -317,6 +345,17 @@ pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mist
                 .map(|_| read_patterns(document.tools.as_ref(), &format!("{at}.tools"), mistakes)),
             binding: document.binding.clone(),
         };
+        let shares = |other: &Limit| {
+            limit.binding.is_some()
+                && other.binding == limit.binding
+                && (other.requests, other.seconds) != (limit.requests, limit.seconds)
+        };
+        if let Some(other) = limits.iter().position(shares) {
+            mistakes.note(
+                format!("{at}.binding"),
+                format_args!("is that of limits[{other}], which counts otherwise: a binding has one limit and period"),
+            );
+        }
         // They would share their counters, and each call would count twice.
         if let Some(same) = limits.iter().position(|other| other.terms() == limit.terms()) {
             mistakes.note(&at, format_args!("counts what limits[{same}] counts"));
@@ -350,6 +389,8 @@ pub(super) fn read_parameters(
             mistakes.note(&at, "the name must be what follows Mcp-Param- in a field's name");
         } else if parameters.iter().any(|(known, _)| *known == field) {
             mistakes.note(&at, "is there twice: case does not matter in names of fields");
+        } else if argument.is_empty() {
+            mistakes.note(&at, "must name an argument");
         }
         parameters.push((field, argument.clone()));
     }

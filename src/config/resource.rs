@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocument};
-use crate::config::issuer::{Issuer, protected_url};
+use crate::config::issuer::{Issuer, IssuerKeys, protected_url};
 use crate::config::{ApiKeySet, CustomVerifier, Mistakes, Requirement, policy};
 use crate::limits::{
     BODY_BYTES, BODY_BYTES_MAX, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX,
@@ -15,6 +15,7 @@ use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
 use crate::resource::path::CanonicalPath;
+use crate::token::profile::Profile;
 use crate::transport::url::HttpUrl;
 
 /// A protected resource: an MCP endpoint (RFC 9728 §1).
@@ -142,7 +143,8 @@ pub(super) fn read_resource(
         seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
     let origin =
         read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
-    let indexes = read_accepted(document, at, accepted, mistakes);
+    let identifier = public_url.zip(path.as_ref()).map(|(public_url, path)| format!("{public_url}{path}"));
+    let indexes = read_accepted(document, at, accepted, identifier.as_deref(), mistakes);
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
     if scopes.iter().any(|scope| scope.as_str() == "offline_access") {
         mistakes.note(
@@ -188,7 +190,7 @@ pub(super) fn read_resource(
     let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
     let (issuers, api_keys, verifiers) = indexes;
     let (path, (url, service)) = (path?, origin?);
-    let identifier = format!("{}{path}", public_url?);
+    let identifier = identifier?;
     let resource = Resource {
         audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
         identifier,
@@ -220,7 +222,13 @@ pub(super) fn read_resource(
 }
 
 /// The indexes of what a resource names, each once.
-fn read_accepted(document: &ResourceDocument, at: &str, accepted: &Accepted<'_>, mistakes: &mut Mistakes) -> Indexes {
+fn read_accepted(
+    document: &ResourceDocument,
+    at: &str,
+    accepted: &Accepted<'_>,
+    identifier: Option<&str>,
+    mistakes: &mut Mistakes,
+) -> Indexes {
     let lists = [&document.issuers, &document.api_keys, &document.verifiers];
     if lists.into_iter().flatten().all(Vec::is_empty) {
         mistakes.note(
@@ -248,7 +256,7 @@ fn read_accepted(document: &ResourceDocument, at: &str, accepted: &Accepted<'_>,
     let verifiers = find(&document.verifiers, "verifiers", "verifier has the name", names);
     let vouching: Vec<&Issuer> = issuers.iter().filter_map(|&index| accepted.issuers.get(index)).collect();
     let custom: Vec<&CustomVerifier> = verifiers.iter().filter_map(|&index| accepted.verifiers.get(index)).collect();
-    judge_accepted(document, at, &vouching, &custom, mistakes);
+    judge_accepted(document, at, &vouching, &custom, identifier, mistakes);
     (issuers, api_keys, verifiers)
 }
 
@@ -258,6 +266,7 @@ fn judge_accepted(
     at: &str,
     issuers: &[&Issuer],
     verifiers: &[&CustomVerifier],
+    identifier: Option<&str>,
     mistakes: &mut Mistakes,
 ) {
     let asked = issuers.iter().filter_map(|issuer| issuer.introspection.as_ref().map(|asked| (&issuer.name, asked)));
@@ -291,6 +300,27 @@ fn judge_accepted(
     if (required(document.dpop) || required(document.certificate_bound)) && !keys.is_empty() {
         mistakes
             .note(format!("{at}.api_keys"), "must be empty where a binding is required: API keys are bound to nothing");
+    }
+    for issuer in issuers {
+        let own = matches!(issuer.keys, IssuerKeys::Own(_));
+        let unbound = own || issuer.profile == Profile::CloudflareAccess;
+        if unbound && (required(document.dpop) || required(document.certificate_bound)) {
+            mistakes.note(
+                format!("{at}.issuers"),
+                format_args!(
+                    "must not have {:?} where a binding is required (dpop, certificate_bound): its tokens are bound to nothing",
+                    issuer.name
+                ),
+            );
+        }
+        if let (true, Some(identifier), Some(audiences)) = (own, identifier, &document.audiences)
+            && !audiences.iter().any(|audience| audience == identifier)
+        {
+            mistakes.note(
+                format!("{at}.audiences"),
+                format_args!("must have {identifier:?} too: tokens of {:?} are for nothing else", issuer.name),
+            );
+        }
     }
     if document.audiences.is_none()
         && let Some(issuer) = issuers.iter().find(|issuer| issuer.profile.needs_audiences())

@@ -7,6 +7,7 @@ use deserr::deserialize;
 use serde_json::Value;
 
 use crate::authorization_server::endpoint::Endpoint;
+use crate::config::contradictions::Whole;
 use crate::config::document::{Document, RequestLinesName};
 use crate::config::resource::Accepted;
 use crate::config::{
@@ -140,6 +141,15 @@ impl Config {
         if mistakes.is_empty() {
             note_unused(&accepted, &resources, authorization_server.as_ref(), mistakes);
             note_taken(authorization_server.as_ref(), &resources, &public_paths, mistakes);
+            let whole = Whole {
+                document,
+                accepted: &accepted,
+                resources: &resources,
+                public_paths: &public_paths,
+                server: authorization_server.as_ref(),
+                scopes: &scopes,
+            };
+            whole.note(mistakes);
         }
         let dpop = credentials::read_dpop(document.dpop.as_ref(), secrets, mistakes);
         if mistakes.is_empty() && document.dpop.is_some() && resources.iter().all(|it| it.dpop == Requirement::Off) {

@@ -171,9 +171,10 @@ fn is_taken(config: &Config) -> bool {
 }
 
 fn find(admitted: &Admitted, config: &Config) -> Result<usize, Rejection> {
+    // Folded paths are what the lenient look compares; one of two that are equal when folded is none of them exactly.
     let longest = |lies_under: &dyn Fn(&Resource) -> bool| {
         let candidates = config.resources.iter().enumerate().filter(|(_, resource)| lies_under(resource));
-        candidates.max_by_key(|(_, resource)| resource.path.as_str().len()).map(|(index, _)| index)
+        candidates.max_by_key(|(_, resource)| resource.path.folded().len()).map(|(index, _)| index)
     };
     let exact = longest(&|resource| admitted.path().under(&resource.path).is_some()).ok_or(Rejection::NotFound)?;
     let folded = admitted.path().folded();

@@ -20,6 +20,7 @@ mod binding;
 mod cache;
 mod conditions;
 mod configuration;
+mod contradictions;
 mod credentials;
 mod decoys;
 mod disclosure;

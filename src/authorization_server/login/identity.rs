@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::authorization_server::login::{Entitlement, Login, LoginProfile};
 use crate::limits::TOKEN_CLAIMS_BYTES;
-use crate::oauth::scope::Scope;
+use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::token::claims::{claim, texts};
 
 /// Who logged in.
@@ -66,12 +66,17 @@ impl Identity {
             || self.is_one_of(&admission.users)
     }
 
-    /// Whether they may be granted a scope.
+    /// Whether they may be granted a scope: every scope that an entry names, and that this one is or includes, must be theirs.
     #[must_use]
-    pub fn is_entitled(&self, scope: &Scope, entitlements: &[Entitlement]) -> bool {
-        let mut about = entitlements.iter().filter(|entry| entry.scopes.iter().any(|named| named == scope)).peekable();
-        about.peek().is_none()
-            || about.any(|entry| entry.groups.iter().any(|it| self.groups.contains(it)) || self.is_one_of(&entry.users))
+    pub fn is_entitled(&self, scope: &Scope, entitlements: &[Entitlement], hierarchy: &ScopeHierarchy) -> bool {
+        let granted: ScopeSet = std::iter::once(scope.clone()).collect();
+        let fits = |entry: &Entitlement| {
+            entry.groups.iter().any(|it| self.groups.contains(it)) || self.is_one_of(&entry.users)
+        };
+        let named = entitlements.iter().flat_map(|entry| entry.scopes.iter());
+        named
+            .filter(|named| hierarchy.covers(&granted, named))
+            .all(|named| entitlements.iter().any(|entry| entry.scopes.iter().any(|it| it == named) && fits(entry)))
     }
 
     /// The claims that tokens carry.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::clients::Unknown;
-use super::{Context, Failure, Reply, cookie};
+use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{
     AuthorizationRequest, AuthorizeError, Destination, NewScopes, challenge_of,
 };
@@ -22,13 +22,6 @@ use crate::transport::url::HttpUrl;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-/// The cookie that binds a form to the browser that got it.
-pub(super) const FORM_COOKIE: &str = "__Host-portcullis-form";
-/// The cookie that binds a login to the browser that began it: there is none before the user has said yes (P6).
-pub(super) const LOGIN_COOKIE: &str = "__Host-portcullis-login";
-/// The cookie of a user who signed in.
-pub(super) const SESSION_COOKIE: &str = "__Host-portcullis-session";
 
 /// A request that waits for the user's word.
 #[derive(Serialize, Deserialize)]
@@ -112,7 +105,7 @@ impl<P: Ports> Context<'_, P> {
             NewScopes::Some(new) => Some(new),
             NewScopes::All => None,
         };
-        let known = self.request.cookie(FORM_COOKIE).filter(|value| value.len() == 43).map(str::to_owned);
+        let known = self.cookie(Cookie::Form).filter(|value| value.len() == 43).map(str::to_owned);
         let form = known.clone().unwrap_or_else(|| self.name());
         let pending = Pending { request, form: Hash::of(&form), until: self.now() + CONSENT_SECONDS };
         let sealed = self.server.seals.seal(&pending, "consent", "", &self.nonce());
@@ -127,7 +120,7 @@ impl<P: Ports> Context<'_, P> {
             },
         );
         let reply = Reply::page(200, page, "consent_asked");
-        Ok(if known.is_none() { reply.field("set-cookie", cookie(FORM_COOKIE, &form, None)) } else { reply })
+        Ok(if known.is_none() { reply.field("set-cookie", self.set_cookie(Cookie::Form, &form, None)) } else { reply })
     }
 
     /// The user's word.
@@ -141,7 +134,7 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::problem(400, "The answer cannot be read.", "invalid_request"));
         };
         let pending = form.get("request").and_then(|sealed| self.server.seals.open::<Pending>(sealed, "consent", ""));
-        let browser = self.request.cookie(FORM_COOKIE).map(Hash::of);
+        let browser = self.cookie(Cookie::Form).map(Hash::of);
         let Some(pending) = pending.filter(|it| browser.as_ref() == Some(&it.form) && self.now() < it.until) else {
             return Ok(Reply::problem(400, again, "consent_stale"));
         };
@@ -177,7 +170,7 @@ impl<P: Ports> Context<'_, P> {
             Err(why) => return Ok(unavailable(&why)),
         };
         // Several logins of one browser, as in two tabs, are bound to the same secret of its.
-        let known = self.request.cookie(LOGIN_COOKIE).filter(|value| value.len() == 43).map(str::to_owned);
+        let known = self.cookie(Cookie::Login).filter(|value| value.len() == 43).map(str::to_owned);
         let browser = known.unwrap_or_else(|| self.name());
         let anew = match &purpose {
             Purpose::Approved(request) | Purpose::Remembered(request, _) => request.anew,
@@ -201,12 +194,12 @@ impl<P: Ports> Context<'_, P> {
         } else {
             Reply::redirect(&url, "login_begun")
         };
-        Ok(reply.field("set-cookie", cookie(LOGIN_COOKIE, &browser, Some(LOGIN_SECONDS))))
+        Ok(reply.field("set-cookie", self.set_cookie(Cookie::Login, &browser, Some(LOGIN_SECONDS))))
     }
 
     /// The user who signed in with this browser, and what is known of them.
     pub(super) async fn session(&self) -> Result<Option<(Session, Known)>, Failure> {
-        let Some(sealed) = self.request.cookie(SESSION_COOKIE) else { return Ok(None) };
+        let Some(sealed) = self.cookie(Cookie::Session) else { return Ok(None) };
         let session = self.server.seals.open::<Session>(sealed, "session", "");
         let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
         let known = self.ask::<Person>(&person(&session.subject), PersonQuestion::Look).await?;

@@ -1,7 +1,7 @@
 //! Users come back from the identity provider.
 
-use super::authorize::{LOGIN_COOKIE, LoginSecrets, SESSION_COOKIE, Session, callback_parameters, person};
-use super::{Context, Failure, Reply, cookie};
+use super::authorize::{LoginSecrets, Session, callback_parameters, person};
+use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
@@ -24,7 +24,7 @@ impl<P: Ports> Context<'_, P> {
         let (Some(query), Some((state, said))) = (&query, parameters) else {
             return Ok(Reply::problem(400, "The answer of the sign-in cannot be read.", "invalid_request"));
         };
-        let Some(browser) = self.request.cookie(LOGIN_COOKIE) else {
+        let Some(browser) = self.cookie(Cookie::Login) else {
             return Ok(Reply::problem(400, over, "login_stale").refused("no cookie"));
         };
         let take = LoginQuestion::Take(Hash::of(browser));
@@ -113,7 +113,7 @@ impl<P: Ports> Context<'_, P> {
     fn session_cookie(&self, subject: &str, epoch: u64) -> String {
         let session = Session { subject: subject.to_owned(), epoch, until: self.now() + SIGN_IN_SECONDS };
         let sealed = self.server.seals.seal(&session, "session", "", &self.nonce());
-        cookie(SESSION_COOKIE, &sealed, Some(SIGN_IN_SECONDS))
+        self.set_cookie(Cookie::Session, &sealed, Some(SIGN_IN_SECONDS))
     }
 
     /// Makes the grant, and gives the client its code. The user's list has the grant before anybody has the code: what cannot
@@ -139,8 +139,11 @@ impl<P: Ports> Context<'_, P> {
             Err(why) => return Ok(self.failed(&Purpose::Approved(request), "server_error", &why)),
         };
         let asked = ScopeSet::of_text(&request.scope);
-        let scope: ScopeSet =
-            asked.iter().filter(|scope| identity.is_entitled(scope, &self.server.entitlements)).cloned().collect();
+        let scope: ScopeSet = asked
+            .iter()
+            .filter(|scope| identity.is_entitled(scope, &self.server.entitlements, &self.config.scopes))
+            .cloned()
+            .collect();
         if scope.is_empty() && !asked.is_empty() {
             let purpose = Purpose::Approved(request);
             return Ok(self.failed(&purpose, "access_denied", "the user is entitled to none of the scopes"));

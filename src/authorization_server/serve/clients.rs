@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{Context, Failure, Reply};
-use crate::authorization_server::client::{AuthMethod, Client, ClientMetadata, Source};
+use crate::authorization_server::client::{AuthMethod, Client, ClientMetadata, Source, client_url};
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
 use crate::authorization_server::state::once::Once;
 use crate::authorization_server::state::{Hash, Machine as _};
@@ -25,7 +25,7 @@ use crate::strict_json;
 use crate::token::claims::texts;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verifier::SignatureCheck;
-use crate::transport::url::{HttpUrl, Scheme};
+use crate::transport::url::HttpUrl;
 
 /// How ids of clients that registered themselves begin.
 pub(super) const REGISTERED: &str = "pc-";
@@ -99,23 +99,9 @@ impl<P: Ports> Context<'_, P> {
         Ok(Client { id: id.to_owned(), source: Source::Document, metadata, secret: None, introspects: false })
     }
 
-    /// Holds a URL of a client's to be one that may be fetched in somebody else's name (P8): `https`, with a path, on a public
-    /// host. What the name resolves to is the platform's to look at: Workers reach no private
-    /// network.
+    /// Holds a URL of a client's to be one that may be fetched.
     fn allowed_document(&self, id: &str) -> Result<(), String> {
-        let url = HttpUrl::parse(id).map_err(|error| format!("the client id {error}"))?;
-        let loopback = self.config.development && url.authority().is_loopback();
-        if url.scheme() == Scheme::Http && !loopback {
-            return Err("the client id must be https".to_owned());
-        }
-        let path = url.path().to_ascii_lowercase().replace("%2e", ".");
-        if path.len() < 2 || path.split('/').any(|part| matches!(part, "." | "..")) {
-            return Err("the client id must have a path, without dot segments".to_owned());
-        }
-        if url.authority().is_private() && !loopback {
-            return Err("the client id is on a private host".to_owned());
-        }
-        Ok(())
+        client_url(id, self.config.development).map_err(|why| format!("the client id {why}"))
     }
 
     /// Holds a client id to be of a domain that configuration allows.

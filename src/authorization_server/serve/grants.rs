@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::authorize::{SESSION_COOKIE, person};
-use super::{Context, Failure, Reply, cookie, members};
+use super::authorize::person;
+use super::{Context, Cookie, Failure, Reply, members};
 use crate::authorization_server::handle::GrantId;
 use crate::authorization_server::page;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
@@ -68,7 +68,8 @@ impl<P: Ports> Context<'_, P> {
                     "You are signed out of this page. Applications keep what you allowed.",
                     None,
                 );
-                Ok(Reply::page(200, page, "signed_out").field("set-cookie", cookie(SESSION_COOKIE, "", Some(0))))
+                Ok(Reply::page(200, page, "signed_out")
+                    .field("set-cookie", self.set_cookie(Cookie::Session, "", Some(0))))
             }
             _ => Ok(Reply::problem(400, "The request cannot be read.", "invalid_request")),
         }

@@ -31,6 +31,7 @@ use crate::respond::{self, Answer};
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::transport::head::Fields;
+use crate::transport::url::Scheme;
 
 /// What is known of the identity provider, for a while.
 #[derive(Debug, Clone)]
@@ -251,8 +252,46 @@ fn members(text: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// A cookie of this host alone (P4). One without `seconds` goes with the browser's session.
-fn cookie(name: &str, value: &str, seconds: Option<u64>) -> String {
-    let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
-    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{age}")
+/// A cookie of the authorization server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cookie {
+    /// Binds a consent form to the browser that it was shown in.
+    Form,
+    /// Binds a login at the identity provider to the browser that began it: there is none before the user has said yes (P6).
+    Login,
+    /// Who is signed in.
+    Session,
+}
+
+impl Cookie {
+    /// Its name: with the prefix by which browsers hold it to this host (P4), which wants `Secure`. Over plain HTTP, which there
+    /// is on loopback in development alone, some browsers keep no such cookie, and it is named otherwise.
+    fn name(self, secure: bool) -> &'static str {
+        match (self, secure) {
+            (Self::Form, true) => "__Host-portcullis-form",
+            (Self::Form, false) => "portcullis-development-form",
+            (Self::Login, true) => "__Host-portcullis-login",
+            (Self::Login, false) => "portcullis-development-login",
+            (Self::Session, true) => "__Host-portcullis-session",
+            (Self::Session, false) => "portcullis-development-session",
+        }
+    }
+}
+
+impl<P: Ports> Context<'_, P> {
+    fn is_secure(&self) -> bool {
+        self.config.public_url.scheme() == Scheme::Https
+    }
+
+    /// The value of a cookie that the browser sends.
+    fn cookie(&self, cookie: Cookie) -> Option<&str> {
+        self.request.cookie(cookie.name(self.is_secure()))
+    }
+
+    /// A cookie of this host alone (P4). One without `seconds` goes with the browser's session.
+    fn set_cookie(&self, cookie: Cookie, value: &str, seconds: Option<u64>) -> String {
+        let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
+        let secure = if self.is_secure() { "; Secure" } else { "" };
+        format!("{}={value}; Path=/{secure}; HttpOnly; SameSite=Lax{age}", cookie.name(self.is_secure()))
+    }
 }

@@ -376,3 +376,37 @@ fn a_grant_is_for_one_of_several_resources() {
     let two = Request::post("/two").bearer(text(&tokens, "access_token"));
     assert_eq!(scene.call(two).status, 401, "and is good for the one alone");
 }
+
+/// Some browsers keep no `Secure` cookie over plain HTTP, which there is on loopback in development alone.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_login_over_plain_http_in_development() {
+    let mut document = document(json!({}), json!({}));
+    document["public_url"] = json!("http://localhost:8787");
+    document["development"] = json!(true);
+    let gateway = open_with(document, &secrets()).expect("right");
+    let world = Scene::new().world;
+    let request = |mut request: Request| {
+        let target = request.head.url.strip_prefix(PUBLIC).expect("a path").to_owned();
+        request.head.url = format!("http://localhost:8787{target}");
+        request.field("host", "localhost:8787")
+    };
+    let registered =
+        json!({ "client_name": "C", "redirect_uris": [WEB], "token_endpoint_auth_method": "none" }).to_string();
+    let register = Request::new(Method::Post, "/register").field("content-type", "application/json");
+    let reply = world.call(&gateway, request(register.body(registered.as_bytes())));
+    let client = reply.json()["client_id"].as_str().expect("an id").to_owned();
+    let resource = Some("http://localhost:8787/mcp");
+    let page = world.call(&gateway, request(Request::get(&authorization(&client, WEB, &[("resource", resource)]))));
+    let cookie = page.field("set-cookie").to_owned();
+    assert!(cookie.starts_with("portcullis-development-form=") && !cookie.contains("Secure"), "{cookie}");
+    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
+    let kept = cookie.split(';').next().expect("a pair");
+    let answer = |cookie: &str| {
+        let form = Scene::form(&page, "allow").field("origin", "http://localhost:8787").field("cookie", cookie);
+        world.call(&gateway, request(form))
+    };
+    assert_eq!(answer("x=1").status, 400);
+    assert_eq!(answer(&kept.replace("portcullis-development", "__Host-portcullis")).status, 400);
+    let begun = answer(kept);
+    assert!(begun.field("set-cookie").starts_with("portcullis-development-login="), "{}", begun.body);
+}

@@ -278,3 +278,18 @@ fn what_fails_in_the_middle_can_be_done_again() {
     assert_eq!(scene.refresh(&client, first).status, 400);
     assert_eq!(admin(json!({ "action": "show", "subject": "ada" })).json()["grants"], json!({}));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_broader_scope_is_no_way_around_an_entitlement() {
+    let scopes = json!({ "mcp:tools": "Use", "files:write": "Change", "files:*": "All", "admin": "Everything" });
+    let entitlements = json!([{ "scopes": ["files:write"], "groups": ["writers"] }]);
+    let scene = Scene::with(json!({ "scopes": scopes, "entitlements": entitlements }), json!({}));
+    let granted = |scene: &Scene| {
+        let client = scene.client(LOOPBACK);
+        let code = scene.code(&client, LOOPBACK, &[("scope", Some("mcp:tools files:write files:* admin"))]);
+        text(&scene.redeem(&client, &code).json(), "scope").to_owned()
+    };
+    assert_eq!(granted(&scene), "admin mcp:tools", "files:* includes files:write");
+    *scene.user.borrow_mut() = json!({ "sub": "bob", "groups": ["writers"] });
+    assert_eq!(granted(&scene.other_browser()), "admin files:* files:write mcp:tools");
+}

@@ -1,0 +1,239 @@
+//! Keys that make each other void: each is right by itself, and together they can never work. What could only be a habit of the
+//! operator's is no mistake; what closes something for everyone, or opens it by a slip, is one.
+
+use std::collections::BTreeSet;
+
+use crate::config::document::Document;
+use crate::config::resource::{Accepted, PublicPath, Resource};
+use crate::config::{AuthorizationServer, Issuer, IssuerKeys, Mistakes};
+use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
+use crate::policy::condition::Condition;
+use crate::token::profile::Profile;
+
+/// Everything that is read, once it is right by itself.
+pub(super) struct Whole<'a> {
+    pub(super) document: &'a Document,
+    pub(super) accepted: &'a Accepted<'a>,
+    pub(super) resources: &'a [Resource],
+    pub(super) public_paths: &'a [PublicPath],
+    pub(super) server: Option<&'a AuthorizationServer>,
+    pub(super) scopes: &'a ScopeHierarchy,
+}
+
+/// A source of callers: what vouches for them.
+#[derive(Clone, Copy)]
+enum Source {
+    ApiKeys,
+    Own,
+    Other,
+}
+
+impl<'a> Whole<'a> {
+    /// Notes every pair of keys that can never work.
+    pub(super) fn note(&self, mistakes: &mut Mistakes) {
+        self.note_metrics_path(mistakes);
+        self.note_scopes_of_issuers(mistakes);
+        self.note_scopes_of_api_keys(mistakes);
+        self.note_rules(mistakes);
+        if let Some(server) = self.server {
+            self.note_own_scopes(server, mistakes);
+            self.note_entitlements(server, mistakes);
+            self.note_clients(server, mistakes);
+        }
+    }
+
+    fn note_metrics_path(&self, mistakes: &mut Mistakes) {
+        if self.document.metrics.is_none() {
+            return;
+        }
+        let resources = self.resources.iter().enumerate().map(|(at, it)| (format!("resources[{at}].path"), &it.path));
+        let public =
+            self.public_paths.iter().enumerate().map(|(at, it)| (format!("public_paths[{at}].path"), &it.path));
+        for (at, path) in resources.chain(public).filter(|(_, path)| path.as_str() == "/metrics") {
+            mistakes.note(
+                at,
+                format_args!(
+                    "{:?} is where the counters are (metrics): give it another path, or remove metrics",
+                    path.as_str()
+                ),
+            );
+        }
+    }
+
+    /// Tokens of some providers have no scopes of their own.
+    fn note_scopes_of_issuers(&self, mistakes: &mut Mistakes) {
+        for (at, issuer) in self.accepted.issuers.iter().enumerate() {
+            let without = matches!(issuer.profile, Profile::Google | Profile::CloudflareAccess);
+            if !without || issuer.introspection.is_some() {
+                continue;
+            }
+            let taking: Vec<&Resource> = self.resources.iter().filter(|it| it.issuers.contains(&at)).collect();
+            let lacking = |resource: &&Resource| self.scopes.missing(&issuer.grant_scopes, &resource.scopes);
+            if let Some(missing) = taking.iter().map(lacking).find(|missing| !missing.is_empty())
+                && taking.iter().all(|resource| !lacking(resource).is_empty())
+            {
+                mistakes.note(
+                    format!("issuers[{at}].grant_scopes"),
+                    format_args!(
+                        "tokens of {:?} have no scopes of their own, and its resources ask for \"{missing}\": name that here",
+                        issuer.name
+                    ),
+                );
+            }
+        }
+    }
+
+    /// A key that no resource lets in.
+    fn note_scopes_of_api_keys(&self, mistakes: &mut Mistakes) {
+        for (at, set) in self.accepted.api_keys.iter().enumerate() {
+            let taking: Vec<&Resource> = self.resources.iter().filter(|it| it.api_keys.contains(&at)).collect();
+            for (index, key) in set.keys.iter().enumerate() {
+                let has: ScopeSet = key.scopes.iter().cloned().collect();
+                let lacking = |resource: &&&Resource| !self.scopes.missing(&has, &resource.scopes).is_empty();
+                if let Some(first) = taking.first().filter(|_| taking.iter().all(|resource| lacking(&resource))) {
+                    mistakes.note(
+                        format!("api_keys[{at}].keys[{index}].scopes"),
+                        format_args!(
+                            "no resource lets this key in: {} asks for \"{}\"; give it that, or remove the key",
+                            first.path.as_str(),
+                            first.scopes
+                        ),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Conditions that hold for no caller whom the resource accepts: a rule that denies by one would never deny.
+    fn note_rules(&self, mistakes: &mut Mistakes) {
+        for (at, resource) in self.resources.iter().enumerate() {
+            let sources = self.sources(resource);
+            for (index, rule) in resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate()) {
+                let named = rule.when.conditions.iter().find_map(|condition| match condition {
+                    Condition::Issuers(names) => Some(names),
+                    _ => None,
+                });
+                let of = |(name, _): &&(&str, Source)| named.is_none_or(|named| named.iter().any(|it| it == name));
+                let asked: Vec<_> = sources.iter().filter(of).collect();
+                for condition in &rule.when.conditions {
+                    let why: Vec<String> =
+                        asked.iter().filter_map(|(_, source)| self.never(condition, *source)).collect();
+                    if let (Some(first), true) = (why.first(), why.len() == asked.len()) {
+                        mistakes.note(
+                            format!("resources[{at}].rules[{index}].when.{}", condition.key()),
+                            format_args!("can never match: {first}"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn sources(&self, resource: &Resource) -> Vec<(&'a str, Source)> {
+        let issuers = resource.issuers.iter().filter_map(|&at| self.accepted.issuers.get(at)).map(|issuer| {
+            let own = matches!(issuer.keys, IssuerKeys::Own(_));
+            (issuer.name.as_str(), if own { Source::Own } else { Source::Other })
+        });
+        let keys = resource.api_keys.iter().filter_map(|&at| self.accepted.api_keys.get(at));
+        let custom = resource.verifiers.iter().filter_map(|&at| self.accepted.verifiers.get(at));
+        issuers
+            .chain(keys.map(|set| (set.prefix.as_str(), Source::ApiKeys)))
+            .chain(custom.map(|custom| (custom.name.as_str(), Source::Other)))
+            .collect()
+    }
+
+    /// Why a condition holds for no caller of a source.
+    fn never(&self, condition: &Condition, source: Source) -> Option<String> {
+        let claim = match condition {
+            Condition::Roles(_) => "roles",
+            Condition::Groups(_) => "groups",
+            Condition::Claim(name, _) => name.strip_prefix('/').unwrap_or(name).split('/').next().unwrap_or_default(),
+            Condition::Scopes(_)
+            | Condition::Subjects(_)
+            | Condition::Clients(_)
+            | Condition::Issuers(_)
+            | Condition::Countries(_)
+            | Condition::Asns(_)
+            | Condition::Mtls(_) => return None,
+        };
+        match source {
+            Source::ApiKeys => Some(format!("API keys have no {}; use subjects, scopes or issuers", condition.key())),
+            Source::Own => {
+                let server = self.server?;
+                let told = server.token_claims.iter().map(|name| name.rsplit('/').next().unwrap_or_default());
+                let carried = told.chain(OWN_CLAIMS).any(|name| name == claim);
+                let add = || {
+                    format!(
+                        "tokens of {:?} carry no {claim:?}; add it to authorization_server.token_claims",
+                        server.name
+                    )
+                };
+                (!carried).then(add)
+            }
+            Source::Other => None,
+        }
+    }
+
+    /// Resources that take the gateway's own tokens.
+    fn own(&self) -> impl Iterator<Item = (usize, &'a Resource)> {
+        let is_own = |at: &usize| {
+            self.accepted.issuers.get(*at).is_some_and(|issuer: &Issuer| matches!(issuer.keys, IssuerKeys::Own(_)))
+        };
+        self.resources.iter().enumerate().filter(move |(_, resource)| resource.issuers.iter().any(is_own))
+    }
+
+    fn known(server: &AuthorizationServer, resource: &Resource) -> BTreeSet<Scope> {
+        let named = server.words.keys().filter_map(|name| Scope::parse(name).ok());
+        let of_rules = resource.policy.iter().flat_map(|policy| policy.named_scopes());
+        resource.scopes.iter().cloned().chain(of_rules).chain(named).collect()
+    }
+
+    /// Clients ask for scopes as they are advertised, and the gateway's own server knows them without a prefix.
+    fn note_own_scopes(&self, server: &AuthorizationServer, mistakes: &mut Mistakes) {
+        for (at, resource) in self.own() {
+            let known = Self::known(server, resource);
+            let advertised = resource.advertised(&resource.scopes);
+            if !resource.scope_prefix.is_empty() && !advertised.iter().any(|scope| known.contains(scope)) {
+                mistakes.note(
+                    format!("resources[{at}].scope_prefix"),
+                    format_args!("must be left out with {:?}: it knows the scopes without a prefix", server.name),
+                );
+            }
+        }
+    }
+
+    fn note_entitlements(&self, server: &AuthorizationServer, mistakes: &mut Mistakes) {
+        let known: BTreeSet<Scope> = self.own().flat_map(|(_, resource)| Self::known(server, resource)).collect();
+        for (at, entry) in server.entitlements.iter().enumerate() {
+            for scope in entry.scopes.iter().filter(|scope| !known.contains(scope)) {
+                mistakes.note(
+                    format!("authorization_server.entitlements[{at}].scopes"),
+                    format_args!(
+                        "{:?} is a scope of no resource, rule or authorization_server.scopes, so this entry restricts nothing: \
+                         correct it",
+                        scope.as_str()
+                    ),
+                );
+            }
+        }
+    }
+
+    fn note_clients(&self, server: &AuthorizationServer, mistakes: &mut Mistakes) {
+        let known: Vec<BTreeSet<Scope>> = self.own().map(|(_, resource)| Self::known(server, resource)).collect();
+        for (at, client) in server.clients.iter().enumerate() {
+            let Some(limit) = client.metadata.scope.as_deref().map(ScopeSet::of_text) else { continue };
+            let some = known.iter().any(|known| known.is_empty() || limit.iter().any(|scope| known.contains(scope)));
+            if !some && !limit.is_empty() {
+                mistakes.note(
+                    format!("authorization_server.clients[{at}].scopes"),
+                    format_args!(
+                        "names no scope of any resource, so every request of this client is refused, got \"{limit}\""
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// Claims that every token of the gateway's own has.
+const OWN_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "auth_time"];

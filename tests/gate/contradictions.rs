@@ -1,0 +1,335 @@
+//! Configuration that can never work is a mistake that names the key and the cure; what may work is none.
+
+use serde_json::{Value, json};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use crate::credentials::record;
+use crate::policy::with_rules;
+use crate::support::{Key, TestSecrets, document_with, open_with};
+
+const LONG: &str = "a secret of thirty-two characters or more";
+
+fn secrets() -> TestSecrets {
+    TestSecrets(vec![
+        ("LONG", LONG.to_owned()),
+        ("KEY", Key::Ed25519.private_jwk().to_string()),
+        ("IDP", "what the provider knows".to_owned()),
+    ])
+}
+
+fn mistakes(document: Value) -> String {
+    open_with(document, &secrets()).err().map(|mistakes| mistakes.lines().join("\n")).unwrap_or_default()
+}
+
+/// The gateway as its own authorization server, with changes to its table, its login and its resource.
+fn own(server: Value, login: Value, resource: Value) -> Value {
+    let merged = |mut into: Value, changes: Value| {
+        for (name, value) in changes.as_object().expect("a table") {
+            into[name] = value.clone();
+        }
+        into
+    };
+    let login = merged(
+        json!({ "issuer": "https://login.example", "client_id": "gate", "secret": "IDP", "anyone": true }),
+        login,
+    );
+    let mut server = merged(
+        json!({ "key_secrets": ["KEY"], "secrets": ["LONG"], "binding": "AUTHORIZATION", "login": login }),
+        server,
+    );
+    server["login"] = login;
+    json!({
+        "public_url": "https://gate.example",
+        "authorization_server": server,
+        "resources": [merged(
+            json!({ "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["portcullis"], "scopes": ["mcp:tools"] }),
+            resource,
+        )],
+    })
+}
+
+fn issuer(changes: Value) -> Value {
+    let mut issuer = json!({ "name": "idp", "issuer": "https://login.example" });
+    for (name, value) in changes.as_object().expect("a table") {
+        issuer[name] = value.clone();
+    }
+    document_with(json!({ "issuers": [issuer] }))
+}
+
+fn keys(resource: Value, key: Value) -> Value {
+    let mut entry = record("robot");
+    for (name, value) in key.as_object().expect("a table") {
+        entry[name] = value.clone();
+    }
+    let mut document = with_rules(json!([{ "effect": "allow" }]), resource);
+    document["api_keys"] = json!([{ "prefix": "pk", "keys": [entry] }]);
+    document["resources"][0]["api_keys"] = json!(["pk"]);
+    document
+}
+
+/// A rule with these conditions, for callers with API keys alone.
+fn key_rule(when: Value) -> Value {
+    let mut document = keys(json!({}), json!({}));
+    document["resources"][0]["rules"] = json!([{ "effect": "allow", "when": when }]);
+    document["resources"][0].as_object_mut().expect("a table").remove("issuers");
+    document.as_object_mut().expect("a table").remove("issuers");
+    document
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<(Value, &'static str)> {
+    let metrics = |more: Value| {
+        let mut document = document_with(more);
+        document["metrics"] = json!({ "secret": "LONG" });
+        document
+    };
+    let resource =
+        |path: &str| json!({ "resources": [{ "path": path, "origin": "https://t.example", "issuers": ["idp"] }] });
+    let rule = |rule: Value| with_rules(json!([rule]), json!({}));
+    let client = |client: Value| own(json!({ "clients": [client] }), json!({}), json!({}));
+    let login = |login: Value| own(json!({}), login, json!({}));
+    vec![
+        (metrics(resource("/metrics")), "resources[0].path: \"/metrics\" is where the counters are"),
+        (
+            metrics(json!({ "public_paths": [{ "path": "/metrics", "origin": "https://t.example/m" }] })),
+            "public_paths[0].path: \"/metrics\" is where the counters are",
+        ),
+        (
+            own(json!({}), json!({}), json!({ "dpop": "required" })),
+            "resources[0].issuers: must not have \"portcullis\" where a binding is required",
+        ),
+        (
+            own(json!({}), json!({}), json!({ "certificate_bound": "required" })),
+            "resources[0].issuers: must not have \"portcullis\"",
+        ),
+        (
+            own(json!({}), json!({}), json!({ "audiences": ["x"] })),
+            "resources[0].audiences: must have \"https://gate.example/mcp\" too",
+        ),
+        (
+            own(json!({}), json!({}), json!({ "scope_prefix": "api/" })),
+            "resources[0].scope_prefix: must be left out with \"portcullis\"",
+        ),
+        (
+            issuer(json!({ "token_types": ["none"] })),
+            "issuers[0].token_types[0]: for tokens without typ the word is \"absent\", got \"none\"",
+        ),
+        (
+            issuer(json!({ "token_types": ["Absent"] })),
+            "issuers[0].token_types[0]: for tokens without typ the word is \"absent\"",
+        ),
+        (
+            issuer(json!({ "issuer": "https://login.example/.well-known/openid-configuration" })),
+            "issuers[0].issuer: must be the issuer identifier, \"https://login.example\"",
+        ),
+        (
+            issuer(json!({ "issuer": "https://login.microsoftonline.com/common/v2.0", "profile": "entra_id" })),
+            "issuers[0].issuer: must have the id of the tenant",
+        ),
+        (
+            issuer(json!({ "issuer": "https://accounts.google.com/", "profile": "google" })),
+            "issuers[0].issuer: must have no slash at its end",
+        ),
+        (issuer(json!({ "claims": { "": ["x"] } })), "issuers[0].claims: must name each claim"),
+        (
+            document_with(json!({
+                "issuers": [{ "name": "idp", "issuer": "https://accounts.google.com", "profile": "google", "claims": { "hd": ["acme.example"] } }],
+                "resources": [{ "path": "/mcp", "origin": "https://t.example", "issuers": ["idp"], "scopes": ["mcp:tools"], "audiences": ["x"] }],
+            })),
+            "issuers[0].grant_scopes: tokens of \"idp\" have no scopes of their own",
+        ),
+        (
+            keys(json!({}), json!({ "scopes": ["other"] })),
+            "api_keys[0].keys[0].scopes: no resource lets this key in: /mcp asks for \"mcp:tools\"",
+        ),
+        (
+            key_rule(json!({ "groups": ["g"] })),
+            "resources[0].rules[0].when.groups: can never match: API keys have no groups",
+        ),
+        (
+            key_rule(json!({ "roles": ["g"] })),
+            "resources[0].rules[0].when.roles: can never match: API keys have no roles",
+        ),
+        (
+            key_rule(json!({ "claims": { "tid": ["1"] } })),
+            "resources[0].rules[0].when.claims: can never match: API keys have no claims",
+        ),
+        (
+            own(
+                json!({}),
+                json!({}),
+                json!({ "rules": [{ "effect": "deny", "when": { "groups": ["g"] } }, { "effect": "allow" }] }),
+            ),
+            "resources[0].rules[0].when.groups: can never match: tokens of \"portcullis\" carry no \"groups\"; add it to authorization_server.token_claims",
+        ),
+        (
+            rule(json!({ "effect": "allow", "when": { "asns": [0] } })),
+            "when.asns: must be numbers of autonomous systems",
+        ),
+        (
+            rule(json!({ "effect": "allow", "when": { "countries": ["UK"] } })),
+            "when.countries[0]: the United Kingdom is \"GB\"",
+        ),
+        (
+            rule(json!({ "effect": "allow", "tools": ["a\u{200b}b"] })),
+            "rules[0].tools[0]: can never match: it holds the invisible character U+200B",
+        ),
+        (
+            rule(json!({ "effect": "allow", "when": { "arguments": { "x": { "one_of": [] } } } })),
+            "when.arguments.x: can never hold: one_of names no value",
+        ),
+        (
+            rule(json!({ "effect": "allow", "when": { "arguments": { "x": { "one_of": ["a"], "like": "b*" } } } })),
+            "when.arguments.x: can never hold: none of one_of is of the form of like",
+        ),
+        (
+            with_rules(json!([{ "effect": "allow" }]), json!({ "parameter_fields": { "Region": "" } })),
+            "parameter_fields.Region: must name an argument",
+        ),
+        (
+            with_rules(
+                json!([{ "effect": "allow" }]),
+                json!({ "limits": [
+                { "by": ["subject"], "requests": 1, "seconds": 10, "binding": "L" }, { "by": ["client"], "requests": 2, "seconds": 10, "binding": "L" },
+            ] }),
+            ),
+            "limits[1].binding: is that of limits[0], which counts otherwise",
+        ),
+        (
+            client(json!({ "client_id": "c", "redirect_uris": ["https://c.example/*"] })),
+            "clients[0].redirect_uris[0]: must be one URI in full",
+        ),
+        (
+            client(json!({ "client_id": "c", "redirect_uris": ["https://c.example/x"], "scopes": [] })),
+            "clients[0].scopes: must name at least one scope",
+        ),
+        (
+            client(json!({ "client_id": "c", "redirect_uris": ["https://c.example/x"], "scopes": ["none"] })),
+            "clients[0].scopes: names no scope of any resource",
+        ),
+        (
+            client(
+                json!({ "client_id": "c", "token_endpoint_auth_method": "client_secret_basic", "secret": "LONG", "grant_types": ["client_credentials"] }),
+            ),
+            "clients[0].scopes: is required with client_credentials",
+        ),
+        (
+            client(
+                json!({ "client_id": "c", "redirect_uris": ["https://c.example/x"], "grant_types": ["refresh_token"] }),
+            ),
+            "clients[0].grant_types: refresh_token needs authorization_code",
+        ),
+        (
+            client(
+                json!({ "client_id": "c", "redirect_uris": ["https://c.example/x"], "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://10.0.0.1/keys" }),
+            ),
+            "clients[0].jwks_uri: must be on a public host",
+        ),
+        (
+            own(json!({ "entitlements": [{ "scopes": ["mcp:tolos"], "groups": ["g"] }] }), json!({}), json!({})),
+            "entitlements[0].scopes: \"mcp:tolos\" is a scope of no resource",
+        ),
+        (
+            own(json!({ "entitlements": [{ "scopes": [], "groups": ["g"] }] }), json!({}), json!({})),
+            "entitlements[0].scopes: must name at least one scope",
+        ),
+        (
+            own(json!({ "client_document_domains": [] }), json!({}), json!({})),
+            "client_document_domains: must name at least one domain",
+        ),
+        (
+            own(json!({ "client_document_domains": ["*.v.example"] }), json!({}), json!({})),
+            "client_document_domains[0]: must be a domain in lower case",
+        ),
+        (
+            login(json!({ "issuer": "https://login.example/.well-known/openid-configuration" })),
+            "login.issuer: must be the issuer identifier",
+        ),
+        (login(json!({ "scopes": ["profile"] })), "login.scopes: must have openid"),
+        (login(json!({ "parameters": { "state": "x" } })), "login.parameters.state: must be left out"),
+        (
+            login(json!({ "parameters": { "response_mode": "form_post" } })),
+            "login.parameters.response_mode: must be query",
+        ),
+        (login(json!({ "client_id": "" })), "login.client_id: must not be empty"),
+        (
+            login(json!({ "anyone": null, "allowed_domains": ["@acme.example"] })),
+            "login.allowed_domains[0]: must be a domain",
+        ),
+        (
+            login(json!({ "profile": "google", "anyone": null, "allowed_domains": ["gmail.com"] })),
+            "login.allowed_domains[0]: \"gmail.com\" is no domain of Google Workspace",
+        ),
+        (
+            login(json!({ "profile": "google", "anyone": null, "allowed_groups": ["g"] })),
+            "login: Google says no groups",
+        ),
+        (
+            login(json!({ "profile": "entra_id", "anyone": null, "allowed_users": ["a@acme.example"] })),
+            "login: Entra ID verifies no addresses",
+        ),
+        (
+            login(json!({ "profile": "github", "issuer": null, "anyone": null, "allowed_users": ["octocat"] })),
+            "login: must name an address or the number",
+        ),
+        (
+            login(json!({ "profile": "github", "issuer": null, "anyone": null, "allowed_groups": ["acme/team"] })),
+            "login: must name an organization",
+        ),
+    ]
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_can_never_work_is_a_mistake() {
+    for (document, named) in cases() {
+        let text = mistakes(document);
+        assert!(text.contains(named), "{named} is not in\n{text}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_may_work_is_none() {
+    let metrics = |path: &str| {
+        let mut document = document_with(
+            json!({ "resources": [{ "path": path, "origin": "https://t.example", "issuers": ["idp"] }] }),
+        );
+        document["metrics"] = json!({ "secret": "LONG" });
+        document
+    };
+    let mut both = key_rule(json!({ "groups": ["g"] }));
+    both["issuers"] = json!([{ "name": "idp", "issuer": "https://login.example" }]);
+    both["resources"][0]["issuers"] = json!(["idp"]);
+    for document in [
+        document_with(
+            json!({ "resources": [{ "path": "/metrics", "origin": "https://t.example", "issuers": ["idp"] }] }),
+        ),
+        metrics("/metrics/x"),
+        metrics("/Metrics"),
+        own(json!({}), json!({}), json!({ "dpop": "optional" })),
+        own(json!({}), json!({}), json!({ "audiences": ["x", "https://gate.example/mcp"] })),
+        own(
+            json!({ "token_claims": ["/realm/groups"] }),
+            json!({}),
+            json!({ "rules": [{ "effect": "allow", "when": { "groups": ["g"] } }] }),
+        ),
+        own(json!({}), json!({}), json!({ "rules": [{ "effect": "allow", "when": { "claims": { "sub": ["a"] } } }] })),
+        own(json!({ "entitlements": [{ "scopes": ["mcp:tools"], "groups": ["g"] }] }), json!({}), json!({})),
+        own(
+            json!({ "scopes": { "extra": "More" }, "entitlements": [{ "scopes": ["extra"], "users": ["a@b.example"] }] }),
+            json!({}),
+            json!({}),
+        ),
+        own(
+            json!({ "clients": [{ "client_id": "c", "redirect_uris": ["https://c.example/x"], "scopes": ["mcp:tools", "later"] }] }),
+            json!({}),
+            json!({}),
+        ),
+        own(json!({}), json!({ "parameters": { "prompt": "select_account", "response_mode": "query" } }), json!({})),
+        issuer(json!({ "token_types": ["absent", "JWT"] })),
+        issuer(json!({ "issuer": "https://login.example/" })),
+        keys(json!({}), json!({ "expires": "2020-01-01T00:00:00Z" })),
+        both,
+    ] {
+        assert_eq!(mistakes(document.clone()), "", "{document}");
+    }
+}
