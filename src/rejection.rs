@@ -6,6 +6,7 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::list_filter::Unfit;
 use crate::mcp::message::Malformed;
+use crate::oauth::bearer::Missing;
 use crate::oauth::challenge::BearerError;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::operation::Kind;
@@ -41,7 +42,10 @@ pub enum Rejection {
     /// The request's body ended before it was complete.
     BodyCutShort,
     /// The body is larger than the resource allows.
-    BodyTooLarge,
+    BodyTooLarge {
+        /// The most bytes that it may have, where that is known.
+        limit: Option<u64>,
+    },
     /// The caller went away before it could be answered.
     CallerGone,
     /// Fields that mirror the body do not agree with it (T8, T12).
@@ -90,8 +94,8 @@ pub enum Rejection {
     },
     /// Configuration is not valid: nothing passes.
     Misconfigured,
-    /// No credentials were sent.
-    NoCredentials,
+    /// No credentials were sent, or none that are taken.
+    NoCredentials(Missing),
     /// Nothing is at this path.
     NotFound,
     /// The origin server answered with an error of its own.
@@ -103,6 +107,8 @@ pub enum Rejection {
     OriginRedirected {
         /// Its status.
         status: u16,
+        /// Where to: the path, and the host where that is another.
+        to: Option<String>,
     },
     /// The origin server's list is not what a list is.
     OriginMalformed(Unfit),
@@ -275,7 +281,7 @@ impl Rejection {
             Self::Absent { .. } => "not_permitted",
             Self::AmbiguousPath(_) => "ambiguous_path",
             Self::BodyCutShort => "body_cut_short",
-            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooLarge { .. } => "body_too_large",
             Self::CallerGone => "caller_gone",
             Self::FieldsDisagree { .. } => "fields_disagree",
             Self::FieldsTooLarge => "fields_too_large",
@@ -291,7 +297,7 @@ impl Rejection {
             Self::MalformedMessage { .. } => "malformed_message",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Misconfigured => "misconfigured",
-            Self::NoCredentials => "no_credentials",
+            Self::NoCredentials(_) => "no_credentials",
             Self::NotFound => "not_found",
             Self::OriginFailed { .. } => "origin_failed",
             Self::OriginRedirected { .. } => "origin_redirected",
@@ -320,7 +326,19 @@ impl Rejection {
             Self::MalformedMessage { error, .. } => Some(error.to_string()),
             Self::OriginMalformed(error) => Some(error.to_string()),
             Self::Internal(what) => Some((*what).to_owned()),
-            Self::OriginFailed { status } | Self::OriginRedirected { status } => Some(format!("status {status}")),
+            Self::BodyTooLarge { limit: Some(limit) } => Some(format!("more than {limit} bytes: see body_bytes")),
+            Self::BodyTooLarge { limit: None } => Some("see body_bytes".to_owned()),
+            Self::NoCredentials(Missing::Scheme) => {
+                Some("the Authorization field has no scheme: it must be Bearer and the token".to_owned())
+            }
+            Self::NoCredentials(Missing::KnownScheme) => {
+                Some("the scheme of the Authorization field is not taken here".to_owned())
+            }
+            Self::OriginFailed { status } => Some(format!("status {status}")),
+            Self::OriginRedirected { status, to } => {
+                let to = to.as_deref().map_or_else(String::new, |to| format!(", to {to}"));
+                Some(format!("status {status}{to}"))
+            }
             Self::Token(TokenError::ClaimMalformed(claim) | TokenError::ClaimMissing(claim)) => {
                 Some((*claim).to_owned())
             }
@@ -395,7 +413,7 @@ impl Rejection {
                 ..Disclosure::plain(400, "An Mcp field has characters that it must not have.")
             },
             Self::MalformedContentLength => Disclosure::plain(400, "The Content-Length field is malformed."),
-            Self::BodyTooLarge => Disclosure::plain(413, "The request body is too large."),
+            Self::BodyTooLarge { .. } => Disclosure::plain(413, "The request body is too large."),
             // Nobody reads it: the status is for the log, where proxies have long used this one.
             Self::CallerGone => Disclosure::plain(499, "The caller is gone."),
             Self::UrlTooLong => Disclosure::plain(414, "The URL is too long."),
@@ -408,7 +426,7 @@ impl Rejection {
             Self::MethodNotAllowed { allow } => {
                 Disclosure { allow: Some(allow), ..Disclosure::plain(405, "This method is not allowed here.") }
             }
-            Self::NoCredentials => {
+            Self::NoCredentials(_) => {
                 Disclosure { challenge: Challenging::Plain, ..Disclosure::plain(401, "Authentication is required.") }
             }
             Self::MalformedCredentials => {

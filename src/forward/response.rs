@@ -1,5 +1,6 @@
 //! The origin server's answer as the caller sees it.
 
+use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::list_filter::Unfit;
 use crate::rejection::Rejection;
 use crate::transport::head::{Fields, is_plain};
@@ -83,6 +84,14 @@ impl InboundHead {
     }
 }
 
+/// Where a redirect leads, for the log: without query and fragment, which may hold secrets.
+fn place(location: &str) -> String {
+    let bare = location.split(['?', '#']).next().unwrap_or_default();
+    // What is before an @ may be a password.
+    let bare = bare.rsplit_once('@').map_or(bare, |(_, rest)| rest);
+    bare.chars().filter(|c| !c.is_control()).take(LOG_VALUE_CHARS).collect()
+}
+
 /// Lets an answer through, or turns it into a refusal:
 ///
 /// 1. a redirect is not followed and not passed on: 502;
@@ -94,7 +103,7 @@ impl InboundHead {
 /// The [`Rejection`] of the first that applies.
 pub fn judge(answer: InboundHead) -> Result<InboundHead, Rejection> {
     match answer.status {
-        status @ 300..=399 => Err(Rejection::OriginRedirected { status }),
+        status @ 300..=399 => Err(Rejection::OriginRedirected { status, to: answer.fields.get("location").map(place) }),
         401 | 407 => Err(Rejection::OriginUnauthorized),
         status if !(200..500).contains(&status) => Err(Rejection::OriginFailed { status }),
         status => {

@@ -577,11 +577,11 @@ impl Gateway {
     }
 }
 
-/// Why a message, or its answer, did not arrive.
-fn failed(failure: OriginFailure) -> Rejection {
+/// Why a message, or its answer, did not arrive; `limit` is the largest body in bytes.
+fn failed(failure: OriginFailure, limit: Option<u64>) -> Rejection {
     match failure {
         OriginFailure::BodyCutShort => Rejection::BodyCutShort,
-        OriginFailure::BodyTooLarge => Rejection::BodyTooLarge,
+        OriginFailure::BodyTooLarge => Rejection::BodyTooLarge { limit },
         OriginFailure::CallerGone => Rejection::CallerGone,
         OriginFailure::Timeout => Rejection::OriginTimeout,
         OriginFailure::Unreachable => Rejection::OriginUnreachable,

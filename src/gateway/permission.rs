@@ -72,8 +72,9 @@ impl Gateway {
         trail: &mut Trail,
         now: UnixMillis,
     ) -> Step {
+        let limit = self.body_bytes(&caller);
         let step = body
-            .map_err(super::failed)
+            .map_err(|failure| super::failed(failure, Some(limit)))
             .and_then(|body| inspect::read(caller, body, &self.config, trail))
             .and_then(|inspected| self.inspected(inspected, trail, now));
         self.or_refuse(step, trail)

@@ -203,7 +203,10 @@ impl Sending {
             Ok((head, body)) => {
                 gateway.origin_answered(head, *awaited, &random, &trail, now).map(|received| (received, body))
             }
-            Err(failure) => Err(super::failed(failure)),
+            Err(failure) => {
+                let resource = trail.resource.and_then(|index| gateway.config.resources.get(index));
+                Err(super::failed(failure, resource.map(|resource| resource.body_bytes)))
+            }
         };
         match received {
             Ok(((head, None), body)) => Arrived::Passed(Passing { trail, needs, head }.passed(gateway, ports), body),

@@ -129,8 +129,9 @@ pub fn read(
     let admitted = authenticated.request().admitted();
     let resource =
         config.resources.get(authenticated.request().index()).ok_or(Rejection::Internal("resource index"))?;
-    if body.len() as u64 > INSPECTED_BYTES.min(resource.body_bytes) {
-        return Err(Rejection::BodyTooLarge);
+    let limit = INSPECTED_BYTES.min(resource.body_bytes);
+    if body.len() as u64 > limit {
+        return Err(Rejection::BodyTooLarge { limit: Some(limit) });
     }
     let fields = &admitted.head().fields;
     let era = admitted.era();

@@ -56,25 +56,38 @@ impl AuthScheme {
 /// What the `Authorization` field holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// No field, or a scheme that no verifier here takes: RFC 6750 §3.1 wants a challenge without an error code.
-    None,
+    /// None that is taken: RFC 6750 §3.1 wants a challenge without an error code.
+    None(Missing),
     /// An access token.
     Token(AuthScheme, BearerToken),
     /// A credential that cannot be read, or the field repeated: `invalid_request`.
     Malformed,
 }
 
+/// Why there are no credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// There is no field for them.
+    Field,
+    /// The `Authorization` field has one word, which is no scheme: often a token alone.
+    Scheme,
+    /// Its scheme is not taken here.
+    KnownScheme,
+}
+
 /// Reads the field. The scheme's case does not matter (R20); a repeated field arrives joined by commas, which
 /// neither a scheme nor a `b64token` has.
 #[must_use]
 pub fn parse_authorization(field: Option<&str>) -> Credentials {
-    let Some(field) = field else { return Credentials::None };
+    let Some(field) = field else { return Credentials::None(Missing::Field) };
     let scheme_of =
         |credentials: &str| AuthScheme::parse(credentials.trim_start().split(' ').next().unwrap_or_default());
     let mut joined = field.split(',');
     // Other schemes have commas between their parameters; an access token behind one is a second `Authorization`.
     let Some(scheme) = joined.next().and_then(scheme_of) else {
-        return if joined.any(|part| scheme_of(part).is_some()) { Credentials::Malformed } else { Credentials::None };
+        let missing = if field.trim().contains(' ') { Missing::KnownScheme } else { Missing::Scheme };
+        let second = joined.any(|part| scheme_of(part).is_some());
+        return if second { Credentials::Malformed } else { Credentials::None(missing) };
     };
     if field.contains(',') {
         return Credentials::Malformed;

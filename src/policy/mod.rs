@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{Config, OriginServer, Resource};
 use crate::mcp::message::Message;
+use crate::oauth::bearer::Missing;
 use crate::oauth::scope::ScopeSet;
 use crate::observe::trail::Trail;
 use crate::pipeline::{Admitted, Inspected, Principal, PublicRequest};
@@ -313,7 +314,7 @@ pub fn authorize(
     trail: &mut Trail,
 ) -> Result<Authorized, Rejection> {
     let resource = inspected.resource(config).ok_or(Rejection::Internal("resource index"))?;
-    let caller = inspected.caller().ok_or(Rejection::NoCredentials)?;
+    let caller = inspected.caller().ok_or(Rejection::NoCredentials(Missing::Field))?;
     let mut needed = resource.scopes.clone();
     let mut refusal = None;
     let mut decoys = Vec::new();

@@ -198,7 +198,7 @@ fn check_body(admitted: &Admitted, limit: u64) -> Result<(), Rejection> {
         let length = Some(length).filter(|length| length.bytes().all(|b| b.is_ascii_digit()));
         let length: u64 = length.and_then(|length| length.parse().ok()).ok_or(Rejection::MalformedContentLength)?;
         if length > limit {
-            return Err(Rejection::BodyTooLarge);
+            return Err(Rejection::BodyTooLarge { limit: Some(limit) });
         }
     }
     if admitted.head().method == Method::Post {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, IntrospectedTokens, Requirement, Resource};
 use crate::limits::TOKEN_BYTES;
-use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, parse_authorization};
+use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, Missing, parse_authorization};
 use crate::observe::trail::Trail;
 use crate::rejection::{Rejection, TokenError};
 use crate::token::cache::Digest;
@@ -171,17 +171,19 @@ pub fn present(
         Credentials::Malformed => Err(Rejection::MalformedCredentials),
         Credentials::Token(..) if api_key.is_some() => Err(Rejection::MalformedCredentials),
         // Not taken here, as any other scheme that nobody knows.
-        Credentials::Token(AuthScheme::Dpop, _) if resource.dpop == Requirement::Off => Err(Rejection::NoCredentials),
+        Credentials::Token(AuthScheme::Dpop, _) if resource.dpop == Requirement::Off => {
+            Err(Rejection::NoCredentials(Missing::KnownScheme))
+        }
         Credentials::Token(scheme, token) => {
             trail.scheme = Some(scheme);
             Ok(Credential::authorization(scheme, token))
         }
-        Credentials::None => {
+        Credentials::None(missing) => {
             if let Some(text) = api_key {
                 return Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::ApiKey));
             }
             let takes_access = issuers(resource, config).any(|(_, issuer)| issuer.profile == Profile::CloudflareAccess);
-            let text = fields.get(ACCESS_FIELD).filter(|_| takes_access).ok_or(Rejection::NoCredentials)?;
+            let text = fields.get(ACCESS_FIELD).filter(|_| takes_access).ok_or(Rejection::NoCredentials(missing))?;
             Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::Access))
         }
     }

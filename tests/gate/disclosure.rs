@@ -6,6 +6,7 @@ use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::era::Era;
 use portcullis::mcp::list_filter::Unfit;
 use portcullis::mcp::message::Malformed;
+use portcullis::oauth::bearer::Missing;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::observe::trail::Trail;
 use portcullis::policy::operation::Kind;
@@ -61,7 +62,7 @@ fn all() -> Vec<Rejection> {
     let mut all = vec![
         Rejection::AmbiguousPath(CanonicalPath::parse("//").expect_err("ambiguous")),
         Rejection::BodyCutShort,
-        Rejection::BodyTooLarge,
+        Rejection::BodyTooLarge { limit: Some(1) },
         Rejection::CallerGone,
         Rejection::Absent { target: Some(Kind::Tool), era: Era::Legacy, apart: false },
         Rejection::Absent { target: Some(Kind::Prompt), era: Era::Modern, apart: false },
@@ -89,10 +90,10 @@ fn all() -> Vec<Rejection> {
         Rejection::MalformedMessage { error: Malformed::Params("x"), id: Box::default() },
         Rejection::MethodNotAllowed { allow: "GET" },
         Rejection::Misconfigured,
-        Rejection::NoCredentials,
+        Rejection::NoCredentials(Missing::Field),
         Rejection::NotFound,
         Rejection::OriginFailed { status: 500 },
-        Rejection::OriginRedirected { status: 302 },
+        Rejection::OriginRedirected { status: 302, to: Some("/secret".to_owned()) },
         Rejection::OriginMalformed(Unfit::NotJson),
         Rejection::OriginTimeout,
         Rejection::OriginUnauthorized,

@@ -178,3 +178,47 @@ fn answers_of_origin_servers_that_are_no_failure_pass() {
         assert_eq!((reply.status, reply.body.as_str()), (status, "from the origin"));
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_log_names_what_an_operator_looks_for() {
+    let detail = |world: &World| world.last_request()["detail"].as_str().unwrap_or_default().to_owned();
+    let good = token(&Claims::good());
+    let ask = |request: Request| {
+        let world = World::new();
+        world.call(&gateway(), request);
+        detail(&world)
+    };
+    assert_eq!(ask(Request::post("/mcp")), "");
+    assert_eq!(
+        ask(Request::post("/mcp").field("authorization", &good)),
+        "the Authorization field has no scheme: it must be Bearer and the token"
+    );
+    for other in ["Basic dXNlcjpwYXNz", "DPoP x", "Token x"] {
+        let said = ask(Request::post("/mcp").field("authorization", other));
+        assert_eq!(said, "the scheme of the Authorization field is not taken here", "{other}");
+    }
+    let large = Request::post("/mcp").bearer(&good).field("content-length", "4194305");
+    assert_eq!(ask(large), "more than 4194304 bytes: see body_bytes");
+    for (location, shown) in [
+        ("/login?code=secret#x", "status 302, to /login"),
+        ("https://user:secret@other.example/a?b", "status 302, to other.example/a"),
+        ("https://other.example/a", "status 302, to https://other.example/a"),
+    ] {
+        let world = World::new();
+        world.origin(Ok((302, &[("location", location)])));
+        world.call(&gateway(), Request::post("/mcp").bearer(&good));
+        assert_eq!(
+            (world.last_request()["reason"].clone(), detail(&world).as_str()),
+            (json!("origin_redirected"), shown)
+        );
+        assert!(!world.last_request().to_string().contains("secret"));
+    }
+    let world = World::new();
+    world.origin(Ok((302, &[])));
+    world.call(&gateway(), Request::post("/mcp").bearer(&good));
+    assert_eq!(detail(&world), "status 302");
+    let world = World::new();
+    world.origin(Err(OriginFailure::BodyTooLarge));
+    world.call(&gateway(), Request::post("/mcp").bearer(&good));
+    assert_eq!(detail(&world), "more than 4194304 bytes: see body_bytes");
+}

@@ -15,6 +15,7 @@ use crate::jwks::key_set::KeySet;
 use crate::limits::PROVIDER_METADATA_SECONDS;
 use crate::oauth::client_credentials::client_assertion;
 use crate::ports::{Ports, ProviderRequest};
+use crate::rejection::Rejection;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::url::HttpUrl;
 
@@ -211,7 +212,11 @@ impl<P: Ports> Context<'_, P> {
         provider: &Provider,
         expected: (&str, &str, &str),
     ) -> Result<Map<String, Value>, String> {
-        let token = UntrustedToken::parse(text).map_err(|_| "the ID token is no JWT".to_owned())?;
+        let token = UntrustedToken::parse(text).map_err(|error| {
+            let error = Rejection::Token(error);
+            let detail = error.detail().map_or_else(String::new, |detail| format!(" ({detail})"));
+            format!("the ID token is not taken: {}{detail}", error.reason())
+        })?;
         let known = self.gateway.known_provider(self.ports.now()).and_then(|known| known.keys);
         let check = match known.as_ref().map(|keys| login::id_token_check(&token, keys)) {
             Some(Ok(check)) => check,

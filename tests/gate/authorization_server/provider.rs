@@ -1,12 +1,13 @@
 //! Where the identity provider's credentials go: to hosts that configuration or the provider's own metadata names.
 
+use portcullis::jwks::key::JwsAlgorithm;
 use portcullis::oauth::form::Parameters;
 use portcullis::transport::url::HttpUrl;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{Scene, TOKEN_ENDPOINT, WEB, callback, document, onward, secrets};
-use crate::support::{ISSUER, open_with};
+use crate::support::{ISSUER, Key, open_with, token_with_header};
 
 const GITHUB: &str = "https://github.acme.example/api/v3/user";
 
@@ -129,5 +130,25 @@ fn metadata_for_logins_is_read_as_strictly_as_that_for_keys() {
         let (status, detail) = begin("openid-configuration", metadata(private));
         assert_eq!(status, 503, "{private}");
         assert!(detail.contains("token_endpoint is on a private host"), "{detail}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_log_says_why_an_id_token_is_not_taken() {
+    for (header, said) in [
+        (json!({ "alg": "EdDSA", "kid": "ed25519", "jku": "https://x.example" }), "token_forbidden_header (jku)"),
+        (json!({ "alg": "EdDSA", "kid": "ed25519", "crit": ["x"] }), "token_forbidden_header (crit)"),
+    ] {
+        let scene = Scene::new();
+        let client = scene.client(WEB);
+        let begun = scene.answer(&scene.authorize(&client, WEB, &[]), "allow");
+        let url = onward(&begun);
+        let asked = Parameters::parse(url.split_once('?').expect("a query").1).expect("a form");
+        let claims = json!({ "iss": ISSUER, "sub": "ada", "aud": "gate", "nonce": asked.get("nonce") });
+        scene.provide(&token_with_header(&header.to_string(), &claims.to_string(), Key::Ed25519, JwsAlgorithm::EdDsa));
+        let state = asked.get("state").expect("a state");
+        scene.browse(callback(state, &[("code", "x"), ("iss", ISSUER)]));
+        let detail = scene.world.last_request()["detail"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(detail, format!("the ID token is not taken: {said}"));
     }
 }
