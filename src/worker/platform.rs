@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use base16ct::lower::encode_string as hex;
 use js_sys::{Array, Promise, Uint8Array};
+use jwt_compact::jwk::JsonWebKey;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -244,13 +245,23 @@ impl Workers {
     }
 }
 
+/// A key as WebCrypto takes it: text, since a string crosses at a fraction of what an object costs.
+fn jwk_text(jwk: &JsonWebKey<'_>) -> Result<String, String> {
+    serde_json::to_string(jwk).map_err(|error| error.to_string())
+}
+
 /// Has a signature checked by JavaScript, which goes on with what `needed` makes.
-pub(super) fn check_signature(checking: Checking, needed: impl FnOnce(Checking) -> VerdictNeeded) -> JsValue {
+pub(super) fn check_signature(
+    checking: Checking,
+    needed: impl FnOnce(Checking) -> VerdictNeeded,
+) -> Result<JsValue, JsValue> {
     let it = checking.check();
-    // A key that was read is one that can be written.
-    let jwk = serde_json::to_string(it.key.jwk()).unwrap_or_default();
+    let jwk = match jwk_text(it.key.jwk()) {
+        Ok(jwk) => jwk,
+        Err(why) => return needed(checking).failed(why),
+    };
     let (algorithm, signature, input) = (it.algorithm.as_str(), it.signature.clone(), it.signing_input.clone());
-    check(&jwk, algorithm, &signature, &input, needed(checking))
+    Ok(check(&jwk, algorithm, &signature, &input, needed(checking)))
 }
 
 /// Has an assertion signed by JavaScript, which goes on with what `needed` makes.
@@ -258,10 +269,13 @@ pub(super) fn sign_assertion(
     key: &AssertionKey,
     signing: Signing,
     needed: impl FnOnce(Signing) -> SignatureNeeded,
-) -> JsValue {
-    let jwk = serde_json::to_string(key.expose()).unwrap_or_default();
+) -> Result<JsValue, JsValue> {
+    let jwk = match jwk_text(key.expose()) {
+        Ok(jwk) => jwk,
+        Err(why) => return needed(signing).failed(why),
+    };
     let input = signing.input().to_owned();
-    signed(&jwk, key.algorithm().as_str(), input.as_bytes(), needed(signing))
+    Ok(signed(&jwk, key.algorithm().as_str(), input.as_bytes(), needed(signing)))
 }
 
 /// Random bytes that are asked for at once: asking costs more than the bytes.
@@ -374,7 +388,7 @@ impl Spawn for Workers {
 
 impl SignatureVerifier for Workers {
     async fn verify(&self, check: &SignatureCheck) -> Result<bool, String> {
-        let jwk = serde_json::to_string(check.key.jwk()).map_err(|error| error.to_string())?;
+        let jwk = jwk_text(check.key.jwk())?;
         verify(&jwk, check.algorithm.as_str(), &check.signature, &check.signing_input)
             .await
             .map(|good| good.is_truthy())
@@ -382,7 +396,7 @@ impl SignatureVerifier for Workers {
     }
 
     async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String> {
-        let jwk = serde_json::to_string(key.expose()).map_err(|error| error.to_string())?;
+        let jwk = jwk_text(key.expose())?;
         sign(&jwk, key.algorithm().as_str(), input)
             .await
             .map(|signature| Uint8Array::new(&signature).to_vec())

@@ -41,13 +41,13 @@ impl Road {
             Next::Answer(answer) => own(&answer),
             Next::Read(limit, reading) => Ok(inbound.read(limit, MessageNeeded { road: self, reading })),
             Next::Check(checking) => {
-                Ok(platform::check_signature(checking, |checking| VerdictNeeded { road: self, checking }))
+                platform::check_signature(checking, |checking| VerdictNeeded { road: self, checking })
             }
             Next::Sign(signing) => {
                 let gateway = Rc::clone(&self.gateway);
                 let needed = |signing| SignatureNeeded { road: self, signing };
                 match gateway.config().assertion_keys.first() {
-                    Some(key) => Ok(platform::sign_assertion(key, signing, needed)),
+                    Some(key) => platform::sign_assertion(key, signing, needed),
                     None => needed(signing).failed("there is no key".to_owned()),
                 }
             }
@@ -67,7 +67,7 @@ impl Road {
 
     /// Leaves the rest to the driver, which is seen through whether or not its caller stays: otherwise a stranger could
     /// ask, leave, and take the keys that were being fetched for everybody with them.
-    fn rare(self, underway: Underway) -> JsValue {
+    pub(super) fn rare(self, underway: Underway) -> JsValue {
         let ports = self.ports.clone();
         let promise = future_to_promise(async move {
             match go_on(&self.gateway, &self.ports, underway, &self.inbound).await {

@@ -31,6 +31,11 @@ pub(super) fn variable(env: &worker::Env) -> Result<Value, Mistakes> {
     strict_json::parse(text.as_bytes()).map_err(|error| wrong(&error.to_string()))
 }
 
+/// Whether a variable has a value.
+pub(super) fn is_set(env: &worker::Env, name: &str, value: &str) -> bool {
+    js_sys::Reflect::get(env, &JsValue::from_str(name)).is_ok_and(|found| found.as_string().as_deref() == Some(value))
+}
+
 /// Worker secrets.
 pub(super) struct EnvSecrets<'a>(pub(super) &'a worker::Env);
 

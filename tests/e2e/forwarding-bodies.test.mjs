@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { chunked, eventually } from "./support/http.mjs";
 import { within } from "./support/processes.mjs";
 import { LEGACY, MODERN, startScene } from "./support/scene.mjs";
@@ -103,6 +103,31 @@ describe("a body", () => {
     });
     assert.equal(await answer.text(), text);
   });
+
+  // What the platform decodes is its own choice (RFC 9110 §8.4): this says which codings that are.
+  for (const [coding, coded, decoded] of [
+    ["gzip", gzipSync, true],
+    ["br", brotliCompressSync, true],
+    ["deflate", deflateSync, false],
+    ["zstd", (text) => Buffer.from(`no ${text}`), false],
+    ["GZIP", gzipSync, false],
+    ["gzip, br", (text) => brotliCompressSync(gzipSync(text)), false],
+    ["identity", (text) => Buffer.from(text), false],
+  ]) {
+    test(`in the coding ${coding} is ${decoded ? "decoded" : "passed on with its coding"}`, async () => {
+      const text = JSON.stringify({ jsonrpc: "2.0", id: 7, result: { text: "x".repeat(1_000) } });
+      for (const length of [true, false]) {
+        const body = coded(text);
+        scene.origin.answer = (_request, response) => {
+          const fields = { "content-type": "application/json", "content-encoding": coding };
+          response.writeHead(200, length ? { ...fields, "content-length": body.length } : fields).end(body);
+        };
+        const answer = await scene.post();
+        assert.equal(answer.fields["content-encoding"], decoded ? undefined : coding);
+        assert.deepEqual(answer.bytes, decoded ? Buffer.from(text) : body);
+      }
+    });
+  }
 });
 
 describe("an answer in events", () => {

@@ -28,13 +28,14 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * `directPort` reaches the Worker as it was sent; before `port` there is a Worker of Miniflare's that resolves dot
  * segments and backslashes in URLs, adds fields, and believes X-Forwarded-Proto.
  *
- * `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the gateway gives to
+ * `vars` has more variables. `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the gateway gives to
  * change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
  * in at `port`: `directPort` has none of it.
  */
 export async function startGateway({
   config,
   secrets = {},
+  vars = {},
   port,
   host = "127.0.0.1",
   services = {},
@@ -64,7 +65,7 @@ export async function startGateway({
       modulesRoot: `${root}/build-full`,
       compatibilityDate,
       compatibilityFlags,
-      bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...secrets },
+      bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...vars, ...secrets },
       serviceBindings: services,
       kvNamespaces: Object.keys(kv),
       durableObjects: objects,
