@@ -145,10 +145,7 @@ function cases(scene) {
       post(call("read_a")),
       json({ jsonrpc: "2.0", id: 7, error: { code: -32602, message: "x" } }, 400),
     ],
-    [
-      "a body that is too large",
-      post({ fields: LEGACY, body: JSON.stringify({ x: "x".repeat(5_000_000) }) }),
-    ],
+    ["a body that is too large", post({ fields: { ...LEGACY, "Content-Length": "5000000" }, body: "{}" })],
   ];
 }
 
