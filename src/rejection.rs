@@ -437,6 +437,10 @@ impl Rejection {
             }
             Self::Proof(_) => Disclosure::bearer(401, InvalidDpopProof, "The DPoP proof is not accepted."),
             Self::TokenInQuery => Disclosure::bearer(400, InvalidRequest, "An access token must not be in the URL."),
+            // Logging in again gives the same token again.
+            Self::Token(TokenError::TooLong) => {
+                Disclosure::plain(403, "The access token is larger than this gateway takes.")
+            }
             Self::Token(TokenError::Expired) => Disclosure::bearer(401, InvalidToken, "The access token has expired."),
             Self::Token(_) => Disclosure::bearer(401, InvalidToken, "The access token is not accepted here."),
             Self::InsufficientScope { .. } => {

@@ -33,7 +33,6 @@ impl<'a> Whole<'a> {
     pub(super) fn note(&self, mistakes: &mut Mistakes) {
         self.note_metrics_path(mistakes);
         self.note_scopes_of_issuers(mistakes);
-        self.note_scopes_of_api_keys(mistakes);
         self.note_rules(mistakes);
         if let Some(server) = self.server {
             self.note_own_scopes(server, mistakes);
@@ -79,27 +78,6 @@ impl<'a> Whole<'a> {
                         issuer.name
                     ),
                 );
-            }
-        }
-    }
-
-    /// A key that no resource lets in.
-    fn note_scopes_of_api_keys(&self, mistakes: &mut Mistakes) {
-        for (at, set) in self.accepted.api_keys.iter().enumerate() {
-            let taking: Vec<&Resource> = self.resources.iter().filter(|it| it.api_keys.contains(&at)).collect();
-            for (index, key) in set.keys.iter().enumerate() {
-                let has: ScopeSet = key.scopes.iter().cloned().collect();
-                let lacking = |resource: &&&Resource| !self.scopes.missing(&has, &resource.scopes).is_empty();
-                if let Some(first) = taking.first().filter(|_| taking.iter().all(|resource| lacking(&resource))) {
-                    mistakes.note(
-                        format!("api_keys[{at}].keys[{index}].scopes"),
-                        format_args!(
-                            "no resource lets this key in: {} asks for \"{}\"; give it that, or remove the key",
-                            first.path.as_str(),
-                            first.scopes
-                        ),
-                    );
-                }
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::forward::assertion::AssertionKey;
 use crate::mcp::session::Sessions;
-use crate::oauth::scope::{Scope, ScopeHierarchy};
+use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::condition::Fact;
 use crate::token::profile::Profile;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
@@ -300,6 +300,19 @@ impl Config {
                     "issuer {:?} has no claims: any Google account, and any service account that asks for your audience, is \
                      taken; set claims.hd, or claims.sub for machines",
                     issuer.name
+                ));
+            }
+        }
+        for (set, key) in self.api_keys.iter().flat_map(|set| set.keys.iter().map(move |key| (set, key))) {
+            let has: ScopeSet = key.scopes.iter().cloned().collect();
+            let takes = |resource: &&Resource| {
+                resource.api_keys.iter().any(|&at| self.api_keys.get(at).is_some_and(|it| it.prefix == set.prefix))
+            };
+            let lets_in = |resource: &Resource| self.scopes.missing(&has, &resource.scopes).is_empty();
+            if !self.resources.iter().filter(takes).any(lets_in) {
+                warnings.push(format!(
+                    "API key {:?} of {:?} has no scope that lets it into any resource: give it scopes, or remove it",
+                    key.id, set.prefix
                 ));
             }
         }

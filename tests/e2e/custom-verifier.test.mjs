@@ -67,7 +67,8 @@ const assertRefusedToken = async (scene, token, reason = "token_inactive") =>
       error: "invalid_token",
       ...(reason === "token_expired" && { message: "The access token has expired." }),
       scope: "mcp:tools",
-      metadata: scene.metadataUrl,
+      // A resource that takes nothing else has no login (R6).
+      realm: scene.resourceUrl,
     }),
   });
 

@@ -139,10 +139,6 @@ fn cases() -> Vec<(Value, &'static str)> {
             "issuers[0].grant_scopes: tokens of \"idp\" have no scopes of their own",
         ),
         (
-            keys(json!({}), json!({ "scopes": ["other"] })),
-            "api_keys[0].keys[0].scopes: no resource lets this key in: /mcp asks for \"mcp:tools\"",
-        ),
-        (
             key_rule(json!({ "groups": ["g"] })),
             "resources[0].rules[0].when.groups: can never match: API keys have no groups",
         ),
@@ -332,4 +328,17 @@ fn what_may_work_is_none() {
     ] {
         assert_eq!(mistakes(document.clone()), "", "{document}");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_that_no_resource_lets_in_is_said_loudly() {
+    let warned = |scopes: Value| {
+        let gateway = open_with(keys(json!({}), json!({ "scopes": scopes })), &secrets()).expect("it may be meant");
+        gateway
+            .config()
+            .warnings()
+            .iter()
+            .any(|warning| warning.starts_with("API key \"robot\" of \"pk\" has no scope"))
+    };
+    assert!(warned(json!(["other"])) && !warned(json!(["mcp:tools"])));
 }

@@ -286,7 +286,7 @@ fn the_endpoint_is_found_in_the_metadata_and_looked_for_again_after_a_failure() 
 fn no_provider_is_asked_about_what_is_longer_than_any_token() {
     let (world, gateway) = (World::new(), introspecting(json!({})));
     let reply = ask(&world, &gateway, &"x".repeat(16 * 1024 + 1));
-    assert_eq!(verdict(&world, &reply), (401, "token_too_long".to_owned()));
+    assert_eq!(verdict(&world, &reply), (403, "token_too_long".to_owned()));
     assert!(world.asked().is_empty());
 }
 

@@ -19,7 +19,9 @@ fn verdict(token: &str) -> (u16, String) {
 }
 
 fn refused(token: &str, reason: &str) {
-    assert_eq!(verdict(token), (401, reason.to_owned()));
+    // Logging in again gives the same token again.
+    let status = if reason == "token_too_long" { 403 } else { 401 };
+    assert_eq!(verdict(token), (status, reason.to_owned()));
 }
 
 fn signed(header: &Value, claims: &Claims) -> String {
