@@ -92,6 +92,8 @@ impl Awaited {
         if let Some(sessions) = &to.sessions {
             let id = head.fields.get("mcp-session-id").map(str::to_owned);
             head.fields.remove("mcp-session-id");
+            // The ids that a caller sees are marked.
+            head.fields.remove("last-event-id");
             if let (Some(id), Era::Legacy) = (id, to.era) {
                 let holder = Holder { subject: &to.caller.subject, resource: &to.identifier };
                 let sealed = match &to.session {

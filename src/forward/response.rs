@@ -7,13 +7,14 @@ use crate::transport::head::{Fields, is_plain};
 
 /// Fields that travel back. Everything else stops here: cookies, challenges and banners of the origin server, its
 /// CORS, hop-by-hop fields.
-const ALLOWED: [&str; 11] = [
+const ALLOWED: [&str; 12] = [
     "allow",
     "cache-control",
     "content-encoding",
     "content-language",
     "content-length",
     "content-type",
+    "last-event-id",
     "last-modified",
     "mcp-protocol-version",
     "mcp-session-id",

@@ -153,9 +153,10 @@ describe("an origin server that answers with", () => {
     test(`a redirect (${status}) is not followed: 502`, async () => {
       const elsewhere = await startWitness();
       try {
-        scene.origin.answer = respond(status, { location: elsewhere.url });
+        scene.origin.answer = respond(status, { location: `${elsewhere.url}?code=secret#x` });
         const answer = await scene.post();
-        await assertFailed(answer, { reason: "origin_redirected", detail: `status ${status}` });
+        const detail = `status ${status}, to ${elsewhere.url}`;
+        await assertFailed(answer, { reason: "origin_redirected", detail });
         assert.equal(answer.fields.location, undefined);
         assert.deepEqual(elsewhere.requests, [], "nobody else gets the request");
       } finally {

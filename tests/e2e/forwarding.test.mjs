@@ -123,7 +123,6 @@ describe("the origin server gets", () => {
     const passing = {
       Accept: "application/json, text/event-stream",
       "Accept-Language": "de, en;q=0.5",
-      "Last-Event-ID": "stream-1_42",
       "Mcp-Method": "tools/call",
       "Mcp-Name": "=?base64?Z3LDvMOfZQ==?=",
       "Mcp-Session-Id": "0123456789abcdef",
@@ -137,6 +136,17 @@ describe("the origin server gets", () => {
     const { headers } = scene.origin.only();
     for (const [name, value] of Object.entries(passing)) {
       assert.equal(headers[name.toLowerCase()], value, name);
+    }
+  });
+
+  test("the event to go on after in the old era, as the modern one resumes nothing (T27)", async () => {
+    for (const [fields, value] of [
+      [LEGACY, "stream-1_42"],
+      [MODERN, undefined],
+    ]) {
+      scene.origin.reset();
+      await scene.post({ fields: { ...fields, "Last-Event-ID": "stream-1_42" } });
+      assert.equal(scene.origin.only().headers["last-event-id"], value);
     }
   });
 

@@ -171,7 +171,10 @@ describe("a token in the wrong form is refused", () => {
 
   test("one of 20 KB, which logging in again would give again", async () => {
     const token = await signed({ long: "x".repeat(15_000) });
-    await assertRefused(scene.gateway, await scene.post({ token }), { status: 403, reason: "token_too_long" });
+    await assertRefused(scene.gateway, await scene.post({ token }), {
+      status: 403,
+      reason: "token_too_long",
+    });
   });
 
   for (const member of ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip"]) {
