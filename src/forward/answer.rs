@@ -159,7 +159,9 @@ impl Recipient {
         // for another may be in any answer.
         let good = (200..300).contains(&head.status);
         let keep_as = self.keep_as.clone().filter(|_| head.status == 200 && !head.is_event_stream());
-        let readable = head.may_be_event_stream() || head.is_json() || good;
+        // Of these clients read no body.
+        let read = good && !matches!(head.status, 202 | 204);
+        let readable = head.may_be_event_stream() || head.is_json() || read;
         let judged = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
         let rewritten = good && stream && self.sessions.is_some();
         // Whoever has the id of an event may ask for what came after it.

@@ -10,7 +10,7 @@ use crate::gateway::{Gateway, IssuerState};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
-use crate::limits::{JWKS_KEYS, JWKS_STALE, PROVIDER_TIMEOUT, QUESTION_POLL};
+use crate::limits::{JWKS_KEYS, JWKS_STALE, LOG_VALUE_CHARS, PROVIDER_TIMEOUT, QUESTION_POLL};
 use crate::observe::event::gateway_line;
 use crate::ports::{Ports, ProviderDocument};
 use crate::strict_json;
@@ -180,17 +180,14 @@ pub(crate) async fn discover<P: Ports, T>(
 pub(crate) async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
     let document = ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
     match document.status {
-        200 if !document.body.trim_ascii_start().starts_with(b"{") => {
-            Err(format!("{url}: the answer is no JSON object"))
-        }
-        200 => {
-            if !document.is_json() {
-                let media_type = document.media_type();
-                let detail = format!("{url}: JSON with the content type {media_type:?}, should be application/json");
-                ports.line(&gateway_line("warn", "provider_content_type", &detail, ports.now()));
-            }
+        200 if document.is_json() => Ok(document),
+        200 if document.body.trim_ascii_start().starts_with(b"{") => {
+            let media_type: String = document.media_type().chars().take(LOG_VALUE_CHARS).collect();
+            let detail = format!("{url}: JSON with the content type {media_type:?}, should be application/json");
+            ports.line(&gateway_line("warn", "provider_content_type", &detail, ports.now()));
             Ok(document)
         }
+        200 => Err(format!("{url}: the answer is not JSON by its content type")),
         status => Err(format!("{url}: status {status}")),
     }
 }

@@ -144,7 +144,7 @@ test(
         response.on("error", () => {});
         response.writeHead(200, { "content-type": "application/json" });
         response.write(
-          `{"result":{"tools":[${JSON.stringify({ name: "read", text: "x".repeat(70_000) })},{}`,
+          `{"result":{"tools":[${JSON.stringify({ name: "read", text: "x".repeat(70_000) })}],"tools":[`,
         );
         const more = setInterval(() => response.write(" ".repeat(1_000)), 20);
         response.on("close", () => clearInterval(more));
@@ -218,12 +218,12 @@ test(
       for (const [name, era] of Object.entries(ERAS)) {
         const token = await scene.token({ claims: { sub: name } });
         const statuses = [];
-        for (let at = 0; at < 8; at += 1)
+        for (let at = 0; at < 12; at += 1)
           statuses.push((await scene.post({ token, ...call(era, `drop_${at}`) })).status);
         assert.ok(statuses.includes(429), `${name}: ${statuses}`);
       }
     },
-    { ...STRICT, limits: [{ by: ["subject"], requests: 3, seconds: 60 }] },
+    { ...STRICT, refusals_per_minute: 10 },
   ),
 );
 

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { eventually, send } from "./support/http.mjs";
 import { answerJson, answerPieces, itemsOf, sentEvents } from "./support/list-origin.mjs";
 import { ERAS, legacy } from "./support/policy.mjs";
-import { assertRefused } from "./support/refusal.mjs";
+import { assertRefused, lineOf } from "./support/refusal.mjs";
 import { LEGACY, withScene } from "./support/scene.mjs";
 
 const RULES = [
@@ -97,15 +97,11 @@ for (const [name, era] of Object.entries(ERAS)) {
           `${good}${good}`,
           `{"jsonrpc":"2.0","result":{"tools":[]},"result":{"tools":[{"name":"drop_table"}]}}`,
           `{"result":{"tools":[],"t\\u006fols":[{"name":"drop_table"}]}}`,
-          list(`{"name":"read","name":"drop_table"}`),
-          list(`{"name":"read","n\\u0061me":"drop_table"}`),
-          list(`{"title":"drop_table"}`),
-          list(`{"name":["drop_table"]}`),
-          list(`"drop_table"`),
-          list("null"),
+          `{"result":{"tools":{"drop_table":1}}}`,
+          `{"result":{"tools":"drop_table"}}`,
           list(`{"name":"read"},`),
           list(`{"name":"read"`),
-          list(`{"name":"read","x":${"[".repeat(200)}${"]".repeat(200)}}`),
+          list(`{"name":"read","x":${"[".repeat(2_000)}${"]".repeat(2_000)}}`),
           `{"result":{"tools":[{"name":"a\nb"}]}}`,
         ];
         for (const body of bad) {
@@ -122,21 +118,61 @@ for (const [name, era] of Object.entries(ERAS)) {
     );
 
     test(
+      "an item whose name is not certain is left out, the others stay, and the log says so",
+      withRules(async (scene) => {
+        const list = (items) => `{"jsonrpc":"2.0","id":7,"result":{"tools":[${items}]}}`;
+        const odd = `{"name":"read","description":"half a pair \\ud83d","x":{"a":1,"a":${"[".repeat(500)}${"]".repeat(500)}}}`;
+        for (const item of [
+          `{"name":"read","name":"drop_table"}`,
+          `{"name":"read","n\\u0061me":"drop_table"}`,
+          `{"title":"drop_table"}`,
+          `{"name":["drop_table"]}`,
+          `{"name":"drop_table\\ud83d"}`,
+          `"drop_table"`,
+          "null",
+        ]) {
+          for (const [type, body] of [
+            ["application/json", list(`${item},${odd}`)],
+            ["text/event-stream", `data: ${list(`${item},${odd}`)}\n\n`],
+          ]) {
+            scene.origin.answer = answerPieces(type, body, 1_000);
+            const answer = await scene.post(era("tools/list"));
+            assert.equal(answer.status, 200, answer.body);
+            assert.ok(answer.body.includes(list(odd)), "byte for byte");
+            const { request_id: id } = await lineOf(scene.gateway, answer);
+            const dropped = () =>
+              scene.gateway
+                .events()
+                .find(({ reason, detail }) => reason === "list_items_dropped" && detail.includes(id));
+            await eventually("the log says so", () => dropped() !== undefined);
+            assert.match(dropped().detail, /: 1 left out/);
+          }
+        }
+      }),
+    );
+
+    test(
       "a stream that goes wrong breaks off before it shows anything it should not",
       withRules(async (scene) => {
         const padding = named(...Array.from({ length: 3_000 }, (_, at) => `tool_${at}`));
         const whole = JSON.stringify({ jsonrpc: "2.0", id: 7, result: { tools: [...padding, ...TOOLS] } });
         for (const body of [
           whole.slice(0, -30),
-          whole.replace('"name":"drop_table"', '"nome":"drop_table"'),
+          whole.replace('{"name":"drop_table"', '{"name":"drop_table\n"'),
         ]) {
           scene.origin.answer = answerPieces("application/json", body, 10_000);
           const answer = await brokenOff(scene.post(era("tools/list")));
           assert.ok(!answer.complete, "the answer is broken off");
           assert.ok(!answer.body.includes("drop_table"));
+          const raw = scene.gateway.logs.filter((line) => !line.startsWith("{"));
+          assert.deepEqual(raw, [], "the log has lines of the gateway's alone");
           scene.origin.answer = answerPieces("text/event-stream", `data: ${body}\n\n`, 10_000);
           const events = await brokenOff(scene.post(era("tools/list")));
           assert.ok(!events.body.includes("drop_table"));
+          // It has begun with 200: the client gets an error at once, and then the end.
+          const last = events.body.trimEnd().split("\n\n").at(-1);
+          const { id, error } = JSON.parse(last.replace("event: message\ndata: ", ""));
+          assert.deepEqual([events.complete, id, error.code], [true, 7, 502]);
         }
       }),
     );
@@ -173,7 +209,7 @@ for (const [name, era] of Object.entries(ERAS)) {
       "errors, and answers that hold no list, pass as they are",
       withRules(async (scene) => {
         const error = { code: -32603, message: "no list today" };
-        for (const answer of [{ error }, { result: { tools: { drop_table: 1 } } }, { result: null }]) {
+        for (const answer of [{ error }, { result: {} }, { result: null }]) {
           const body = { jsonrpc: "2.0", id: 7, ...answer };
           scene.origin.answer = answerPieces("application/json", JSON.stringify(body), 100);
           assert.deepEqual((await scene.post(era("tools/list"))).json(), body);

@@ -5,11 +5,11 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { startEverything } from "./support/everything.mjs";
 import { configFor, startGateway } from "./support/gateway.mjs";
-import { send } from "./support/http.mjs";
+import { eventually, send } from "./support/http.mjs";
 import { startOldSse } from "./support/old-sse.mjs";
 import { call, legacy, shape } from "./support/policy.mjs";
-import { freePort } from "./support/processes.mjs";
-import { noPython, startPythonOrigin } from "./support/python.mjs";
+import { freePort, startProcess, within } from "./support/processes.mjs";
+import { noPython, python, startPythonOrigin } from "./support/python.mjs";
 import { startRecorder } from "./support/recorder.mjs";
 import { assertRefused } from "./support/refusal.mjs";
 import { LEGACY, startScene } from "./support/scene.mjs";
@@ -214,6 +214,26 @@ test("an origin server that repeats its id does not make a session live for ever
   }
 });
 
+/** Calls a tool that is refused, and then one that is not, over HTTP+SSE. */
+const PYTHON_CLIENT = `
+import asyncio, sys
+from mcp.client.session import ClientSession
+from mcp.client.sse import sse_client
+
+async def main(url, token):
+    async with sse_client(url, headers={"Authorization": "Bearer " + token}) as (read, write):
+        async with ClientSession(read, write) as session:
+            await session.initialize()
+            try:
+                await asyncio.wait_for(session.call_tool("write", {}), 10)
+            except Exception as error:
+                print("write: " + type(error).__name__, flush=True)
+            result = await asyncio.wait_for(session.call_tool("read", {}), 10)
+            print("read: " + result.content[0].text, flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+`;
+
 describe("the transport of 2024-11-05", PATIENCE, () => {
   const rules = [
     { effect: "deny", tools: ["drop"] },
@@ -273,7 +293,6 @@ describe("the transport of 2024-11-05", PATIENCE, () => {
       assert.equal((await scene.post({ token: eve, target, ...request })).status, 404);
       assert.equal((await scene.post({ target: `${target}A`, ...request })).status, 404);
       assert.equal((await scene.post({ target, ...inSession("x", request) })).status, 404);
-      assert.equal((await scene.post({ target, ...call(legacy, "write") })).status, 403);
       assert.equal(old.messages.length, arrived);
       const refreshed = await scene.token({ claims: { jti: "refreshed" } });
       assert.equal((await scene.post({ token: refreshed, target, ...request })).status, 202);
@@ -289,7 +308,39 @@ describe("the transport of 2024-11-05", PATIENCE, () => {
     }),
   );
 
-  test("an endpoint elsewhere breaks the stream off", async () => {
+  test(
+    "a step-up ends the call and not the connection, whatever the client is of",
+    withOldSse(async ({ scene, connect }) => {
+      const client = await connect(await scene.token());
+      const refused = client.callTool({ name: "write" }, undefined, { timeout: 3_000 });
+      await assert.rejects(refused, (error) => !/timed out/i.test(error.message));
+      assert.equal((await client.callTool({ name: "read" })).content[0].text, "read");
+      const line = scene.gateway.events().find(({ reason }) => reason === "insufficient_scope");
+      assert.deepEqual([line.decision, line.status], ["deny", 202]);
+    }),
+  );
+
+  test(
+    "a step-up ends the call and not the connection of a client of Python",
+    { skip: noPython },
+    withOldSse(async ({ scene }) => {
+      const program = startProcess(await python(), [
+        "-c",
+        PYTHON_CLIENT,
+        scene.resourceUrl,
+        await scene.token(),
+      ]);
+      try {
+        const { code } = await within(60_000, "the client", program.exited, program.tail);
+        assert.equal(code, 0, program.tail());
+        assert.match(program.tail(), /write: MCPError\nread: read/);
+      } finally {
+        await program.stop();
+      }
+    }),
+  );
+
+  test("an endpoint elsewhere ends the stream before it is shown", async () => {
     const scene = await startScene(sealed());
     try {
       for (const elsewhere of ["http://evil.example/m", "//evil.example/m", "/a/../m", "javascript:x"]) {
@@ -298,9 +349,11 @@ describe("the transport of 2024-11-05", PATIENCE, () => {
           response.end(`event: endpoint\ndata: ${elsewhere}\n\n`);
         };
         const fields = { Authorization: `Bearer ${await scene.token()}` };
-        const nothing = { body: "", complete: false };
-        const said = await send(scene.gateway, { method: "GET", fields }).catch(() => nothing);
-        assert.ok(!said.complete && !said.body.includes("data:"), elsewhere);
+        const said = await send(scene.gateway, { method: "GET", fields });
+        assert.equal(said.body, "", elsewhere);
+        const broken = () => scene.gateway.events().filter(({ reason }) => reason === "list_malformed");
+        await eventually("the log says so", () => broken().length > 0);
+        assert.match(broken().at(-1).detail, /an endpoint event that leads to another server/);
       }
     } finally {
       await scene.close();
