@@ -224,7 +224,7 @@ pub const PROVIDER_TIMEOUT_MAX: u64 = 30;
 pub const NAME_BYTES: usize = 1024;
 
 /// Longest URI of an MCP resource that rules are asked about, in bytes.
-pub const URI_BYTES: usize = 8 * 1024;
+pub const URI_BYTES: usize = 4 * 1024;
 
 /// Most messages of a batch (2025-03-26): each of them is judged.
 pub const BATCH_MESSAGES: usize = 64;

@@ -42,6 +42,16 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictJsonError> {
     serde_json::from_value(parse(bytes)?).map_err(other)
 }
 
+/// A name as readers that ignore case compare it: each character by itself, since what surrounds a letter changes some
+/// (Greek's final sigma), and through its capital, since some small letters share one (`ſ` and `s`, `ı` and `i`).
+#[must_use]
+pub fn fold(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
 /// A part of a document, as the text that it has there: for changes that leave the rest as it is. It decides nothing, and so
 /// takes what [`parse`] refuses; of members that are repeated it has the last, as common readers do.
 #[must_use]

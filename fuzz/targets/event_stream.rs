@@ -9,7 +9,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((cut, body)) = bytes.split_first() else { return };
     let run = |pieces: &[&[u8]]| {
         let mut out = Vec::new();
-        let mut filter = SseFilter::new(Some(DropX), None, None);
+        let mut filter = SseFilter::new(Some(ListFilter::new(DropX, Edits::default())), None, None);
         for piece in pieces {
             filter.push(piece, &mut out)?;
         }

@@ -6,14 +6,14 @@ use std::rc::Rc;
 use crate::config::{Config, Resource};
 use crate::forward::response::InboundHead;
 use crate::limits::CACHED_LIST_BYTES;
-use crate::mcp::envelope::{RequestId, error_body};
+use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::{self, CachedList, Reading};
 use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::session::{Holder, NONCE_BYTES, Purpose, Sessions};
-use crate::mcp::sse::{Rewrite, SseFilter};
+use crate::mcp::sse::{Rewrite, SseFilter, error_event};
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, Policy, StepUpInLists, Verdict, methods_of};
 use crate::policy::decoy::Restore;
@@ -150,7 +150,8 @@ impl Recipient {
     ) -> Result<Option<BodyFilter>, Unfit> {
         // Whatever a stream that was opened with GET carries was asked for elsewhere, lists among it. Only the old era has
         // such streams, and a server that does not look at versions has them for everybody.
-        let stream = self.method == Method::Get && head.may_be_event_stream();
+        let read_as_stream = self.method == Method::Get && (200..300).contains(&head.status);
+        let stream = self.method == Method::Get && (head.may_be_event_stream() || read_as_stream);
         // These have no body, and must have none.
         if matches!(head.status, 204 | 205 | 304) {
             return Ok(None);
@@ -165,14 +166,20 @@ impl Recipient {
         let judged = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
         let rewritten = good && stream && self.sessions.is_some();
         // Whoever has the id of an event may ask for what came after it.
-        let marked = self.era == Era::Legacy && self.sessions.is_some() && head.may_be_event_stream();
+        let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
         // Names that stood in for others may come back over any of them.
         let streams = head.is_event_stream() || head.fields.get("content-length").is_none();
-        let restore = (self.decoys || stream && self.policy.is_some()).then(Restore::default);
+        // A notification has no answer that could name anything.
+        let answers = self.decoys && !self.ids.is_empty();
+        let restore = (answers || stream && self.policy.is_some()).then(Restore::default);
         if !judged && !rewritten && !marked && restore.is_none() {
             return Ok(None);
         }
         head.is_readable()?;
+        // Some clients take whatever they get here for a stream.
+        if stream && (judged || rewritten || marked) && !head.is_event_stream() {
+            return Err(Unfit::MediaType);
+        }
         let whole = |inner| BodyFilter {
             inner,
             kept: None,
@@ -191,8 +198,12 @@ impl Recipient {
         let event_ids = if marked { self.mark_events() } else { None };
         let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
         Ok(Some(if head.is_event_stream() {
-            let judge = Some(judge).filter(|_| judged);
-            let inner = Inner::Events(Box::new(SseFilter::new(judge, endpoint, event_ids)));
+            let (resource, items) = self.items;
+            let lists = judged.then(|| ListFilter::new(judge, Edits::default()));
+            // What a stream that was opened with GET carries may be of any list, and any page of it.
+            let lists = lists.map(|it| if stream || self.paged { it } else { it.with_memory(resource, items) });
+            let filter = SseFilter::new(lists, endpoint, event_ids);
+            let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
             BodyFilter { kept, restore, ids: self.ids, ..whole(inner) }
         } else {
             let filter = ListFilter::new(judge, edits);
@@ -369,9 +380,7 @@ impl BodyFilter {
                         out.extend_from_slice(b"\n\n");
                     }
                     for id in &self.ids {
-                        let disclosure = Rejection::OriginMalformed(unfit).disclose();
-                        let error = error_body(id, disclosure.code, disclosure.message, &self.request);
-                        out.extend_from_slice(format!("event: message\ndata: {error}\n\n").as_bytes());
+                        out.extend_from_slice(error_event(id, &self.request).as_bytes());
                     }
                     return Ok(Passage::Last(self.restored(out, true), unfit));
                 }
@@ -416,6 +425,8 @@ impl BodyFilter {
             Inner::Json(filter) => filter.unreadable(),
             Inner::Plain(_) => 0,
         };
+        let skipped = if let Inner::Events(filter) = &self.inner { filter.unfit() } else { None };
+        let unfit = unfit.or(skipped);
         FilterEnd { kept: self.kept.take().filter(|_| unfit.is_none() && unreadable == 0), unreadable, unfit }
     }
 }

@@ -21,6 +21,7 @@ use crate::policy::caller::Caller;
 use crate::policy::counters::{CounterName, Rate};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::operation::Operation;
+use crate::policy::pattern::fold;
 use crate::policy::{self, Authorized, LimitedTool, SessionUse};
 use crate::ports::OriginFailure;
 use crate::respond;
@@ -38,10 +39,9 @@ pub struct Turn {
     pub counter: CounterName,
 }
 
-/// What tells one caller from another.
-fn identity(caller: &Caller) -> [&str; 3] {
-    let subject = &caller.subject;
-    [&subject.issuer, &subject.subject, subject.client.as_deref().unwrap_or_default()]
+/// What tells one caller from another. Its client does not: one user may log in with as many clients as it likes.
+fn identity(caller: &Caller) -> [&str; 2] {
+    [&caller.subject.issuer, &caller.subject.subject]
 }
 
 impl Gateway {
@@ -106,22 +106,32 @@ impl Gateway {
         }
         let authorized = authorized?;
         let mut turns = Vec::new();
+        let mut here = Vec::new();
         for (index, counter) in self.limited(&authorized)? {
             let limit = self.limit(&authorized, index)?;
             match &limit.binding {
                 Some(binding) => turns.push(Turn { limit: index, binding: binding.clone(), counter }),
-                None => self.count(&authorized, limit, &counter, now)?,
+                None => here.push((counter, limit.rate())),
             }
         }
+        let memory = self.memory.borrow();
+        let mut counters = memory.counters.borrow_mut();
         if turns.is_empty() {
+            counters.resources.count_all(&here, now).map_err(|(_, after)| authorized_too_often(&authorized, after))?;
+            drop(counters);
+            drop(memory);
             self.permitted(authorized.within_limits(), trail, now)
         } else {
+            // A request that is refused anyway takes no turn of a binding.
+            counters.resources.check_all(&here, now).map_err(|(_, after)| authorized_too_often(&authorized, after))?;
+            drop(counters);
+            drop(memory);
             Ok(Step::NeedTurns(turns, Box::new(authorized)))
         }
     }
 
-    /// Walks on with what the bindings said, in the order of the turns: whether it is the request's turn. Where a binding
-    /// cannot say, this isolate counts.
+    /// Walks on with what the bindings said: whether it is the request's turn. Where a binding cannot say, this isolate
+    /// counts.
     #[must_use]
     pub fn turns_taken(
         &self,
@@ -131,14 +141,20 @@ impl Gateway {
         now: UnixMillis,
     ) -> Step {
         let step = || {
-            for (turn, said) in turns {
-                let limit = self.limit(&authorized, turn.limit)?;
-                match said {
-                    Ok(true) => {}
-                    Ok(false) => return Err(authorized_too_often(&authorized, limit.seconds)),
-                    Err(_) => self.count(&authorized, limit, &turn.counter, now)?,
+            if let Some((refused, _)) = turns.iter().find(|(_, said)| *said == Ok(false)) {
+                let limit = self.limit(&authorized, refused.limit)?;
+                return Err(authorized_too_often(&authorized, limit.seconds));
+            }
+            let mut here = Vec::new();
+            for (index, counter) in self.limited(&authorized)? {
+                let mut said =
+                    turns.iter().filter(|(turn, _)| turn.limit == index && turn.counter == counter).peekable();
+                if said.peek().is_none() || said.any(|(_, said)| said.is_err()) {
+                    here.push((counter, self.limit(&authorized, index)?.rate()));
                 }
             }
+            let counted = self.memory.borrow().counters.borrow_mut().resources.count_all(&here, now);
+            counted.map_err(|(_, after)| authorized_too_often(&authorized, after))?;
             self.permitted(authorized.within_limits(), trail, now)
         };
         let step = step();
@@ -166,18 +182,20 @@ impl Gateway {
         let caller = inspected.caller().filter(|_| post && !resource.limits.is_empty());
         let Some(caller) = caller else { return Ok(Vec::new()) };
         let path = resource.path.as_str();
-        let owner = self.counter("caller", path, &identity(&caller));
+        let of_caller = identity(&caller);
+        let owner = self.counter("caller", path, &of_caller);
         let mut limited = Vec::new();
         for (index, limit) in resource.limits.iter().enumerate() {
             let terms = limit.terms();
-            let shared = || self.counter(&format!("other tools {terms}"), path, &identity(&caller));
+            let shared = || self.counter(&format!("other tools {terms}"), path, &of_caller);
             for call in authorized.calls().iter().filter(|call| limit.counts(call.operation.as_ref())) {
-                let tool = call.operation.as_ref().and_then(Operation::tool);
-                let key = |tool| self.counter(&format!("limit {terms}"), path, &limit.parts(tool, &caller));
+                // Servers that ignore case take these for one tool.
+                let tool = call.operation.as_ref().and_then(Operation::tool).map(fold);
+                let key = |what| self.counter(&format!("{what} {terms}"), path, &limit.parts(tool.as_deref(), &caller));
                 let (key, shared) = match (&call.tool, limit.by.contains(&LimitKey::Tool)) {
-                    (_, false) => (key(tool), key(tool)),
-                    (LimitedTool::Itself, true) => (key(tool), shared()),
-                    (LimitedTool::StandIn(name), true) => (key(Some(name)), shared()),
+                    (_, false) => (key("limit"), key("limit")),
+                    (LimitedTool::Itself, true) => (key("limit"), shared()),
+                    (LimitedTool::StandIn, true) => (key("hidden tools"), shared()),
                     (LimitedTool::Unknown, true) => (shared(), shared()),
                 };
                 limited.push((index, CounterName { key, shared, owner: owner.clone() }));
@@ -197,18 +215,6 @@ impl Gateway {
             mac.update(part.as_bytes());
         }
         mac.finalize().into_bytes().get(..16).map(hex).unwrap_or_default()
-    }
-
-    fn count(
-        &self,
-        authorized: &Authorized,
-        limit: &Limit,
-        counter: &CounterName,
-        now: UnixMillis,
-    ) -> Result<(), Rejection> {
-        let rate = Rate { requests: limit.requests, seconds: limit.seconds };
-        let said = self.memory.borrow().counters.borrow_mut().resources.count(counter, rate, now);
-        said.map_err(|retry_after| authorized_too_often(authorized, retry_after))
     }
 
     /// The session that a request belongs to, the caller's own or none, and the last event of it that the caller names.

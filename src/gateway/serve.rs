@@ -142,7 +142,11 @@ async fn meet<P: Ports + Clone + 'static>(
             let mut said = Vec::with_capacity(turns.len());
             for turn in turns {
                 let answer = ports.turn(&turn.binding, &turn.counter.key).await;
+                let refused = answer == Ok(false);
                 said.push((turn, answer));
+                if refused {
+                    break;
+                }
             }
             gateway.turns_taken(*authorized, said, &mut trail, ports.now())
         }

@@ -11,6 +11,7 @@ use crate::mcp::known_items::{Following, KnownItems};
 use crate::mcp::members::{Member, members_but, object_member};
 use crate::mcp::outline::certain_text;
 use crate::policy::operation::Kind;
+use crate::strict_json::fold;
 
 /// What becomes of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -358,6 +359,10 @@ impl<J: Judge> ListFilter<J> {
             _ => &["tools", "prompts", "resources", "resourceTemplates", "cacheScope", "ttlMs", "nextCursor"],
         };
         let place = level.place;
+        let in_other_letters = |known: &&&str| ***known != *self.name && fold(known) == fold(&self.name);
+        if known.iter().any(|known| in_other_letters(&known)) {
+            return Err(Unfit::Repeated);
+        }
         let known = known.iter().find(|known| **known == self.name).copied();
         if let Some(known) = known {
             if level.seen.contains(&known) {

@@ -309,6 +309,7 @@ impl<'de> Visitor<'de> for RawVisitor {
                 "params" => raw.params = Some(map.next_value_seed(ParamsVisitor)?),
                 other => {
                     raw.answers |= matches!(other, "result" | "error");
+                    refuse_other_case(other, &["jsonrpc", "id", "method", "params", "result", "error"])?;
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -323,6 +324,16 @@ impl<'de> Visitor<'de> for RawVisitor {
 
 struct ParamsVisitor;
 seed!(ParamsVisitor, Result<Params, &'static str>);
+
+/// Members of `params` that are read.
+const READ_PARAMS: [&str; 9] =
+    ["name", "uri", "cursor", "arguments", "ref", "_meta", "notifications", "inputResponses", "requestState"];
+
+/// Some readers take a member in other letters for the one that they know: there the last of both wins.
+fn refuse_other_case<E: serde::de::Error>(name: &str, known: &[&str]) -> Result<(), E> {
+    let same = |known: &&str| **known != *name && strict_json::fold(known) == strict_json::fold(name);
+    if known.iter().any(same) { Err(E::custom("a member is repeated in other letters")) } else { Ok(()) }
+}
 
 const NO_OBJECT: &str = "params must be an object";
 const NO_OBJECTS: &str = "params.arguments, ref, notifications and _meta must be objects";
@@ -352,6 +363,7 @@ impl<'de> Visitor<'de> for ParamsVisitor {
                 }
                 _ => {
                     params.continues |= matches!(name, "inputResponses" | "requestState");
+                    refuse_other_case(name, &READ_PARAMS)?;
                     return map.next_value::<IgnoredAny>().map(|_| ());
                 }
             };

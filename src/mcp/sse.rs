@@ -2,7 +2,10 @@
 //! and chunks anywhere; what is written has LF.
 
 use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
-use crate::mcp::list_filter::{Edits, Judge, ListFilter, Unfit};
+use crate::mcp::envelope::{RequestId, error_body};
+use crate::mcp::list_filter::{Judge, ListFilter, Unfit};
+use crate::mcp::outline::certain_id;
+use crate::rejection::Rejection;
 
 /// What a text of an event becomes: the address of an `endpoint` event (2024-11-05), or the id of an event.
 pub type Rewrite = Box<dyn Fn(&str) -> Option<String>>;
@@ -15,6 +18,10 @@ pub struct SseFilter<J> {
     endpoint: Option<Rewrite>,
     /// What becomes of the ids of events.
     id: Option<Rewrite>,
+    /// The request whose stream goes on after an event that cannot be judged.
+    skips: Option<String>,
+    /// Why an event was left out.
+    unfit: Option<Unfit>,
     line: Line,
     /// The last byte was CR: an LF after it belongs to it.
     after_cr: bool,
@@ -53,6 +60,8 @@ struct Event {
     held: Vec<u8>,
     /// A part of it went on.
     begun: bool,
+    /// Its data as it came, as long as nothing of it went on.
+    raw: Vec<u8>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -64,17 +73,28 @@ enum Data {
     Json,
     /// Passed as it comes.
     Raw,
+    /// Not passed at all.
+    Skipped,
     /// Something else, held until the event's type is known.
     Text(Vec<u8>),
+}
+
+/// An event that answers a request with the error for what cannot be judged.
+#[must_use]
+pub fn error_event(id: &RequestId, request: &str) -> String {
+    let disclosure = Rejection::OriginMalformed(Unfit::NotJson).disclose();
+    format!("event: message\ndata: {}\n\n", error_body(id, disclosure.code, disclosure.message, request))
 }
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 impl<J: Judge> SseFilter<J> {
-    /// A filter at the beginning of a stream, whose lists `judge` filters, if any.
-    pub fn new(judge: Option<J>, endpoint: Option<Rewrite>, id: Option<Rewrite>) -> Self {
+    /// A filter at the beginning of a stream, whose lists are filtered by `lists`, if they are.
+    pub fn new(lists: Option<ListFilter<J>>, endpoint: Option<Rewrite>, id: Option<Rewrite>) -> Self {
         Self {
-            json: judge.map(|judge| ListFilter::new(judge, Edits::default())),
+            json: lists,
+            skips: None,
+            unfit: None,
             endpoint,
             id,
             line: Line::Start,
@@ -82,6 +102,19 @@ impl<J: Judge> SseFilter<J> {
             bom: Some(0),
             event: Event::default(),
         }
+    }
+
+    /// The same, for a stream whose events answer requests that came elsewhere: an event that cannot be judged is left out, and
+    /// where its id can be read an error takes its place. `request` is the id of the stream's request in the log.
+    #[must_use]
+    pub fn skipping_unfit(self, request: &str) -> Self {
+        Self { skips: Some(request.to_owned()), ..self }
+    }
+
+    /// Why an event was left out, if one was.
+    #[must_use]
+    pub fn unfit(&self) -> Option<Unfit> {
+        self.unfit
     }
 
     /// How many items were left out of lists because their names cannot be read for certain.
@@ -105,6 +138,7 @@ impl<J: Judge> SseFilter<J> {
             if self.event.held.len() > LIST_HEAD_BYTES {
                 out.append(&mut self.event.held);
                 self.event.begun = true;
+                self.event.raw = Vec::new();
             }
             if let Some(seen) = self.bom {
                 if BOM.get(seen) == Some(&byte) {
@@ -163,7 +197,7 @@ impl<J: Judge> SseFilter<J> {
         self.event.has_data = true;
         match self.event.data {
             Data::None => Ok(()),
-            Data::Json | Data::Text(_) => self.data(b'\n'),
+            Data::Json | Data::Text(_) | Data::Skipped => self.data(b'\n'),
             Data::Raw => {
                 self.event.held.extend_from_slice(b"\ndata: ");
                 Ok(())
@@ -172,7 +206,30 @@ impl<J: Judge> SseFilter<J> {
     }
 
     fn data(&mut self, byte: u8) -> Result<(), Unfit> {
+        if self.skips.is_some() && self.json.is_some() && !self.event.begun {
+            if self.event.raw.len() > LIST_HEAD_BYTES {
+                // Too much to look for its id later.
+                self.event.raw = Vec::new();
+                self.event.begun = self.event.data != Data::Skipped;
+            } else {
+                self.event.raw.push(byte);
+            }
+        }
+        match self.judged_data(byte) {
+            Err(unfit) if self.skips.is_some() && !self.event.begun && self.event.data == Data::Json => {
+                self.unfit = Some(unfit);
+                self.json = self.json.take().map(ListFilter::again);
+                self.event.held = Vec::new();
+                self.event.data = Data::Skipped;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn judged_data(&mut self, byte: u8) -> Result<(), Unfit> {
         match &mut self.event.data {
+            Data::Skipped => {}
             Data::None if matches!(byte, b' ' | b'\t') => {}
             Data::None if matches!(byte, b'{' | b'[') => {
                 self.event.held.extend_from_slice(b"data: ");
@@ -222,7 +279,7 @@ impl<J: Judge> SseFilter<J> {
                     _ => line,
                 };
                 // A line must not begin in the middle of data that is being written.
-                let within = matches!(self.event.data, Data::Json | Data::Raw);
+                let within = matches!(self.event.data, Data::Json | Data::Raw | Data::Skipped);
                 let into = if within { &mut self.event.fields } else { &mut self.event.held };
                 if into.len() > EVENT_LINE_BYTES && within {
                     return Err(Unfit::TooLarge);
@@ -235,8 +292,28 @@ impl<J: Judge> SseFilter<J> {
     }
 
     fn event_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        let Event { data, fields, name, has_data, mut held, begun: _ } = std::mem::take(&mut self.event);
+        let Event { data, fields, name, has_data, mut held, begun, raw } = std::mem::take(&mut self.event);
+        let mut data = data;
+        if let (Data::Json, Some(_), false) = (&data, &self.skips, begun) {
+            let mut json = self.json.take().ok_or(Unfit::NotJson)?;
+            let whole = json.finish(&mut held);
+            self.json = Some(json.again());
+            match whole {
+                Ok(()) => data = Data::Raw,
+                Err(unfit) => {
+                    self.unfit = Some(unfit);
+                    (data, held) = (Data::Skipped, Vec::new());
+                }
+            }
+        }
         match data {
+            Data::Skipped => {
+                let id = certain_id(&raw);
+                let Some((id, request)) = id.is_known().then_some(id).zip(self.skips.as_ref()) else { return Ok(()) };
+                held.extend_from_slice(error_event(&id, request).as_bytes());
+                out.append(&mut held);
+                return Ok(());
+            }
             // As servers begin streams that can be resumed.
             Data::None if has_data => held.extend_from_slice(b"data:\n"),
             Data::None => {}
@@ -253,6 +330,14 @@ impl<J: Judge> SseFilter<J> {
             }
             Data::Text(text) => {
                 let text = String::from_utf8(text).map_err(|_| Unfit::NotJson)?;
+                // Some readers trim more than white space, or look at each line by itself.
+                let looks_like_json = |line: &str| {
+                    let blank = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+                    line.trim_start_matches(blank).starts_with(['{', '['])
+                };
+                if self.json.is_some() && text.split('\n').any(looks_like_json) {
+                    return Err(Unfit::NotJson);
+                }
                 let text = match &self.endpoint {
                     Some(rewrite) if name.as_deref() == Some("endpoint") => rewrite(&text).ok_or(Unfit::Endpoint)?,
                     _ => text,

@@ -174,12 +174,17 @@ impl Counters {
     /// The seconds until the next period, where it is one too many.
     pub fn count(&mut self, name: &CounterName, rate: Rate, now: UnixMillis) -> Result<(), u64> {
         self.check(name, rate, now)?;
+        self.add(name, rate, now);
+        Ok(())
+    }
+
+    fn add(&mut self, name: &CounterName, rate: Rate, now: UnixMillis) {
         let seconds = now.seconds();
         let until = period_end(rate, seconds);
         let key = self.key(name, seconds);
         if let Some(counter) = self.by_name.get_mut(&key).filter(|counter| counter.until == until) {
             counter.used += 1;
-            return Ok(());
+            return;
         }
         self.remove(&key);
         if self.by_name.len() >= self.most
@@ -189,6 +194,38 @@ impl Counters {
         }
         let owner = (key != name.shared || name.shared == name.key).then(|| name.owner.clone());
         self.insert(key, Counter { used: 1, until, age: self.next_age, owner });
+    }
+
+    /// Counts the requests that one message holds: all of them, or none where one is too many.
+    ///
+    /// # Errors
+    /// Which one is too many, and the seconds until the next period.
+    pub fn count_all(&mut self, all: &[(CounterName, Rate)], now: UnixMillis) -> Result<(), (usize, u64)> {
+        self.check_all(all, now)?;
+        for (name, rate) in all {
+            self.add(name, *rate, now);
+        }
+        Ok(())
+    }
+
+    /// Whether all requests that one message holds may be counted.
+    ///
+    /// # Errors
+    /// Which one is too many, and the seconds until the next period.
+    pub fn check_all(&mut self, all: &[(CounterName, Rate)], now: UnixMillis) -> Result<(), (usize, u64)> {
+        let seconds = now.seconds();
+        let mut asked: HashMap<(String, u64), u64> = HashMap::new();
+        for (at, (name, rate)) in all.iter().enumerate() {
+            let until = period_end(*rate, seconds);
+            let key = self.key(name, seconds);
+            let used =
+                self.by_name.get(&key).filter(|counter| counter.until == until).map_or(0, |counter| counter.used);
+            let asked = asked.entry((key, until)).or_default();
+            if used + *asked >= rate.requests {
+                return Err((at, until.saturating_sub(seconds).max(1)));
+            }
+            *asked += 1;
+        }
         Ok(())
     }
 

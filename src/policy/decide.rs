@@ -10,8 +10,12 @@ use crate::policy::condition::{Condition, Fact};
 use crate::policy::decoy::Decoy;
 use crate::policy::index::Index;
 use crate::policy::operation::{Kind, Operation};
+use crate::policy::pattern::fold;
 use crate::policy::rule::{Effect, Rule, When};
 use crate::policy::uri::readings;
+
+/// Patterns that are tried for a name that stands in for a hidden one.
+const DECOY_PATTERNS: usize = 16;
 
 /// How lists show what needs a step-up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -175,10 +179,13 @@ impl Policy {
         self.rules.iter().flat_map(Rule::scopes).cloned()
     }
 
-    /// Whether a rule tests an argument of that name.
+    /// Whether a rule about an operation tests an argument of that name, or of that name in other letters.
     #[must_use]
-    pub fn tests_argument(&self, name: &str) -> bool {
-        self.rules.iter().any(|rule| rule.when.arguments.iter().any(|(tested, _)| tested == name))
+    pub fn tests_argument(&self, operation: &Operation, name: &str, loosely: bool) -> bool {
+        let is = |tested: &str| if loosely { tested != name && fold(tested) == fold(name) } else { tested == name };
+        let rules = self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index));
+        let mut rules = rules.filter(|rule| rule.targets.fit(operation, rule.effect != Effect::Allow));
+        rules.any(|rule| rule.when.arguments.iter().any(|(tested, _)| is(tested)))
     }
 
     /// What rules read of callers.
@@ -249,13 +256,13 @@ impl Policy {
     #[must_use]
     pub fn decoy(
         &self,
-        operation: &Operation,
+        (operation, denied_by): (&Operation, By),
         caller: &Caller,
         arguments: Arguments<'_>,
         templates: &dyn Fn() -> Vec<String>,
     ) -> Option<(Decoy, Decision)> {
-        let rule =
-            self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index)).find(|rule| {
+        let rules = || {
+            self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index)).filter(|rule| {
                 !rule.observe
                     && rule.effect != Effect::Deny
                     && rule.targets.fit(operation, rule.effect != Effect::Allow)
@@ -264,13 +271,26 @@ impl Policy {
                         Arguments::Known(arguments) => rule.when.fails_with(arguments).is_none(),
                         Arguments::Unknown => true,
                     }
-            })?;
-        let pattern = rule.targets.fitting(operation);
+            })
+        };
+        let patterns: Vec<_> = rules().flat_map(|rule| rule.targets.fitting(operation)).take(DECOY_PATTERNS).collect();
+        if patterns.is_empty() {
+            return None;
+        }
+        let mut candidates = Decoy::candidates(operation, &patterns, &templates());
+        // A method that a rule denies is none that the server has, whatever it is done to.
+        if operation.target.is_some()
+            && let By::Rule(index) = denied_by
+            && self.rules.get(index).is_some_and(|rule| rule.targets.is_about_method(&operation.method))
+        {
+            let patterns = rules().flat_map(|rule| rule.targets.fitting_method(&operation.method));
+            candidates.extend(Decoy::of_method(operation, &patterns.take(DECOY_PATTERNS).collect::<Vec<_>>()));
+        }
         let mut denied = None;
-        for decoy in Decoy::candidates(operation, pattern, &templates()) {
+        for decoy in candidates {
             let instead = match operation.target {
-                Some((kind, _)) => Operation::on(&operation.method, kind, &decoy.name),
-                None => Operation::plain(&decoy.name),
+                Some((kind, _)) if !decoy.is_method => Operation::on(&operation.method, kind, &decoy.name),
+                _ => Operation::plain(&decoy.name),
             };
             let decision = self.decide(&instead, caller, arguments);
             if decision.verdict != Verdict::Deny {

@@ -13,12 +13,10 @@ use base16ct::lower::encode_string as hex;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::policy::operation::{Kind, Operation};
+use crate::policy::operation::{Kind, MARK, Operation};
 use crate::policy::pattern::Pattern;
 use crate::strict_json;
 
-/// Around what stands in for a part of a name. No tool is called so.
-const MARK: &str = "portcullis-hidden-";
 const MARK_END: char = '-';
 
 /// A name or method in place of another.
@@ -33,16 +31,12 @@ pub struct Decoy {
 }
 
 impl Decoy {
-    /// What may stand in for what an operation names, such that it fits `pattern`, as the name itself does: the first that the
-    /// rules let through does. A URI keeps its form, since servers answer otherwise for what is none: the value of the last
-    /// variable of a template is replaced, or the last segment. Nothing where only one name fits.
+    /// What may stand in for what an operation names, such that it fits one of `patterns`, as the name itself does: the first
+    /// that the rules let through does. A URI keeps its form, since servers answer otherwise for what is none: the value of the
+    /// last variable of a template is replaced, or the last segment, or the scheme. Nothing where only one name fits.
     #[must_use]
-    pub fn candidates(operation: &Operation, pattern: Option<&Pattern>, templates: &[String]) -> Vec<Self> {
-        let Some((kind, hidden)) = &operation.target else {
-            // What opens a stream or ends a session has no message.
-            let hidden = Some(&operation.method).filter(|method| !method.is_empty());
-            return hidden.and_then(|hidden| Self::within(hidden, pattern, false, true)).into_iter().collect();
-        };
+    pub fn candidates(operation: &Operation, patterns: &[Option<&Pattern>], templates: &[String]) -> Vec<Self> {
+        let Some((kind, hidden)) = &operation.target else { return Self::of_method(operation, patterns) };
         let mut all = Vec::new();
         if *kind == Kind::Resource {
             let values = templates.iter().filter_map(|template| last_value(template, hidden));
@@ -51,10 +45,18 @@ impl Decoy {
             // The last, and where all that is beside it is denied too, more.
             all.extend(segments.iter().rev().take(SEGMENTS).map(|from| Self::of(hidden, *from..hidden.len(), false)));
             all.extend(segments.first().map(|from| Self::of(hidden, *from..hidden.len(), false)));
-            all.extend(Self::within(hidden, pattern, true, false));
+            all.extend(hidden.find(':').map(|end| Self::of(hidden, 0..end, false)));
+            all.extend(patterns.iter().filter_map(|pattern| Self::within(hidden, *pattern, true, false)));
         }
-        all.extend(Self::within(hidden, pattern, false, false));
+        all.extend(patterns.iter().filter_map(|pattern| Self::within(hidden, *pattern, false, false)));
         all
+    }
+
+    /// What may stand in for the method of an operation. What opens a stream or ends a session has none.
+    #[must_use]
+    pub fn of_method(operation: &Operation, patterns: &[Option<&Pattern>]) -> Vec<Self> {
+        let hidden = Some(&operation.method).filter(|method| !method.is_empty()).into_iter();
+        hidden.flat_map(|hidden| patterns.iter().filter_map(|it| Self::within(hidden, *it, false, true))).collect()
     }
 
     /// A name with a mark in place of a part of it.

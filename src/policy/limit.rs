@@ -1,6 +1,7 @@
 //! How often callers may call.
 
 use crate::policy::caller::Caller;
+use crate::policy::counters::Rate;
 use crate::policy::operation::Operation;
 use crate::policy::pattern::{Pattern, fold};
 
@@ -38,6 +39,12 @@ impl Limit {
         format!("{:?} {} {} {tools:?}", self.by, self.requests, self.seconds)
     }
 
+    /// How many requests, in how long.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        Rate { requests: self.requests, seconds: self.seconds }
+    }
+
     /// Whether it has to be known which tool is called.
     #[must_use]
     pub fn asks_for_tools(&self) -> bool {
@@ -53,15 +60,19 @@ impl Limit {
         tool.is_some_and(|tool| patterns.iter().any(|pattern| pattern.matches_folded(&tool)))
     }
 
-    /// The parts of the counter's name for a call of a tool, or for a request that calls none.
+    /// The parts of the counter's name for a call of a tool, named in folded letters, or for a request that calls none.
+    /// A caller without a client counts by its subject, so that it shares no counter with others of the kind.
     #[must_use]
     pub fn parts<'a>(&self, tool: Option<&'a str>, caller: &'a Caller) -> Vec<&'a str> {
         let subject = &caller.subject;
         let parts = self.by.iter().flat_map(|key| match key {
-            LimitKey::Subject => [Some(subject.issuer.as_str()), Some(subject.subject.as_str())],
-            LimitKey::Client => [Some(subject.client.as_deref().unwrap_or_default()), None],
-            LimitKey::Tool => [Some(tool.unwrap_or_default()), None],
+            LimitKey::Subject => ["subject", &subject.issuer, &subject.subject],
+            LimitKey::Client => match &subject.client {
+                Some(client) => ["client", &subject.issuer, client],
+                None => ["subject", &subject.issuer, &subject.subject],
+            },
+            LimitKey::Tool => ["tool", tool.unwrap_or_default(), ""],
         });
-        parts.flatten().collect()
+        parts.collect()
     }
 }

@@ -75,8 +75,8 @@ pub struct LimitedCall {
 pub enum LimitedTool {
     /// The one that it names, if any.
     Itself,
-    /// What stands in for a hidden name. A hidden name is counted as a name that does not exist, and never as the tool.
-    StandIn(String),
+    /// A hidden name, for which another stands in. A hidden name is counted as a name that does not exist, and never as the tool.
+    StandIn,
     /// A name that no rule permits, under a policy that only observes. All such names of a caller are counted together.
     Unknown,
 }
@@ -337,11 +337,12 @@ pub fn authorize(
             };
             if verdict == Verdict::Deny
                 && !policy.observe
-                && let Some((stand_in, decision)) = policy.decoy(&operation, &caller, arguments, templates)
+                && let Some((stand_in, decision)) =
+                    policy.decoy((&operation, decision.by), &caller, arguments, templates)
             {
                 // What is hidden is answered as what is not there.
                 verdict = decision.verdict;
-                tool = LimitedTool::StandIn(stand_in.name.clone());
+                tool = LimitedTool::StandIn;
                 decoys.extend(Some(stand_in).filter(|_| verdict == Verdict::Allow));
             }
             match &verdict {

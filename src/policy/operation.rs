@@ -2,6 +2,9 @@
 
 use crate::limits::{NAME_BYTES, URI_BYTES};
 
+/// Around what stands in for a part of a name. No tool is called so.
+pub(super) const MARK: &str = "portcullis-hidden-";
+
 /// What a name names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -90,12 +93,13 @@ impl Operation {
         self.target.is_none() && (self.method.is_empty() || PROTOCOL.contains(&self.method.as_str()))
     }
 
-    /// Whether all readers agree about its name. One with spaces around it, control or invisible characters might be
+    /// Whether all readers agree about its name. What stands in for one may be as long as hexadecimal digits make it. One with spaces around it, control or invisible characters might be
     /// taken for another by a server that tidies names up; such a name is no name here.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let Some((kind, name)) = &self.target else { return true };
         let most = if *kind == Kind::Resource { URI_BYTES } else { NAME_BYTES };
+        let most = if name.contains(MARK) { 2 * most + 64 } else { most };
         (1..=most).contains(&name.len()) && name.trim() == name && !name.chars().any(is_invisible)
     }
 }

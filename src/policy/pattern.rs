@@ -58,11 +58,7 @@ impl Pattern {
     }
 }
 
-/// A name for a server that ignores case.
-#[must_use]
-pub fn fold(name: &str) -> String {
-    name.to_lowercase()
-}
+pub use crate::strict_json::fold;
 
 /// Whether `name` is of the form of `pattern`. Goes back to the last `*` alone, so the time is bounded by the product of
 /// the lengths.

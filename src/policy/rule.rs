@@ -102,15 +102,28 @@ impl Targets {
         [&self.methods, &self.tools, &self.prompts, &self.resources].into_iter().all(Vec::is_empty)
     }
 
-    /// The pattern that fits the name of an operation, or the method of one without a name; nothing where the method of one with
-    /// a name fits, or everything does.
+    /// The patterns that fit the name of an operation, or the method of one without a name; nothing in their place where the
+    /// method of one with a name fits, or everything does.
     #[must_use]
-    pub fn fitting(&self, operation: &Operation) -> Option<&Pattern> {
-        let Some((kind, name)) = operation.target.as_ref() else {
-            return self.methods.iter().find(|pattern| pattern.matches(&operation.method));
-        };
-        let by_method = self.methods.iter().any(|pattern| pattern.matches(&operation.method));
-        self.of(*kind).iter().find(|pattern| !by_method && pattern.matches(name))
+    pub fn fitting(&self, operation: &Operation) -> Vec<Option<&Pattern>> {
+        let Some((kind, name)) = operation.target.as_ref() else { return self.fitting_method(&operation.method) };
+        let by_method = self.is_everything() || !self.fitting_method(&operation.method).is_empty();
+        let fitting = self.of(*kind).iter().filter(|pattern| pattern.matches(name)).map(Some);
+        fitting.chain(by_method.then_some(None)).collect()
+    }
+
+    /// The patterns that fit a method; nothing in their place where everything does.
+    #[must_use]
+    pub fn fitting_method(&self, method: &str) -> Vec<Option<&Pattern>> {
+        let fitting = self.methods.iter().filter(|pattern| pattern.matches(method)).map(Some);
+        fitting.chain(self.is_everything().then_some(None)).collect()
+    }
+
+    /// Whether one of its patterns is about a method, as a server that ignores case would read that.
+    #[must_use]
+    pub fn is_about_method(&self, method: &str) -> bool {
+        let folded = fold(method);
+        self.methods.iter().any(|pattern| pattern.matches_folded(&folded))
     }
 
     /// Whether `operation` fits. `loosely` fits as a server that ignores case would read the name: what denies, or asks

@@ -143,7 +143,7 @@ fn events(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(count), &stream, |bencher, stream| {
             bencher.iter(|| {
                 let mut out = Vec::with_capacity(stream.len());
-                SseFilter::new(Some(Half(false)), None, None).push(stream.as_bytes(), &mut out).expect("a stream");
+                SseFilter::new(Some(ListFilter::new(Half(false), Edits::default())), None, None).push(stream.as_bytes(), &mut out).expect("a stream");
                 out
             });
         });
