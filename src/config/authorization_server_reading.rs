@@ -1,13 +1,13 @@
 //! How the table of the authorization server is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use crate::authorization_server::client::{
     AuthMethod, Client, ClientMetadata, DANGEROUS_SCHEMES, GrantType, RedirectRules, Source, client_url,
 };
-use crate::authorization_server::login::{Admission, Entitlement, Login, LoginProfile};
+use crate::authorization_server::login::{Admission, Entitlement, Login, LoginProfile, carried_as};
 use crate::authorization_server::seal::Seals;
 use crate::authorization_server::state::Hash;
 use crate::config::authorization_server::{AuthorizationServer, Registrations};
@@ -73,6 +73,16 @@ pub(super) fn read(
         note_people(&groups, &users, login.profile, &document.login, &here, mistakes);
         entitlements.push(Entitlement { scopes, groups, users });
     }
+    let token_claims = document.token_claims.clone().unwrap_or_default();
+    let mut carried = BTreeSet::new();
+    for (index, entry) in token_claims.iter().enumerate() {
+        let here = format!("{at}.token_claims[{index}]");
+        if let Some(name) = mistakes.keep(&here, carried_as(entry, &login.groups_claim))
+            && !carried.insert(name)
+        {
+            mistakes.note(&here, format_args!("must be there once: tokens carry {name:?} already, got {entry:?}"));
+        }
+    }
     note_document_domains(document.client_document_domains.as_deref(), mistakes);
     let registrations = read_registrations(document, secrets, mistakes);
     let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();
@@ -117,7 +127,7 @@ pub(super) fn read(
         login,
         words,
         entitlements,
-        token_claims: document.token_claims.clone().unwrap_or_default(),
+        token_claims,
         registrations,
         registration_limit: document.registration_limit_binding.clone(),
         registration_seconds: registration_days * DAY,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::authorization_server::login::carried_as;
 use crate::config::document::Document;
 use crate::config::resource::{Accepted, PublicPath, Resource};
 use crate::config::{AuthorizationServer, Issuer, IssuerKeys, Mistakes};
@@ -125,7 +126,11 @@ impl<'a> Whole<'a> {
         let claim = match condition {
             Condition::Roles(_) => "roles",
             Condition::Groups(_) => "groups",
-            Condition::Claim(name, _) => name.strip_prefix('/').unwrap_or(name).split('/').next().unwrap_or_default(),
+            // A name without a leading slash is one name, whatever is in it.
+            Condition::Claim(name, _) => match name.strip_prefix('/') {
+                Some(pointer) => pointer.split('/').next().unwrap_or_default(),
+                None => name,
+            },
             Condition::Scopes(_)
             | Condition::Subjects(_)
             | Condition::Clients(_)
@@ -138,15 +143,22 @@ impl<'a> Whole<'a> {
             Source::ApiKeys => Some(format!("API keys have no {}; use subjects, scopes or issuers", condition.key())),
             Source::Own => {
                 let server = self.server?;
-                let told = server.token_claims.iter().map(|name| name.rsplit('/').next().unwrap_or_default());
-                let carried = told.chain(OWN_CLAIMS).any(|name| name == claim);
-                let add = || {
-                    format!(
+                let told = server
+                    .token_claims
+                    .iter()
+                    .filter_map(|entry| Some((entry.as_str(), carried_as(entry, &server.login.groups_claim).ok()?)));
+                let told: Vec<(&str, &str)> = told.chain(OWN_CLAIMS.map(|name| (name, name))).collect();
+                if told.iter().any(|(_, name)| *name == claim) {
+                    return None;
+                }
+                let entry = told.iter().find(|(entry, _)| *entry == claim);
+                Some(match entry {
+                    Some((_, name)) => format!("tokens of {:?} carry {claim:?} as {name:?}", server.name),
+                    None => format!(
                         "tokens of {:?} carry no {claim:?}; add it to authorization_server.token_claims",
                         server.name
-                    )
-                };
-                (!carried).then(add)
+                    ),
+                })
             }
             Source::Other => None,
         }
@@ -183,7 +195,12 @@ impl<'a> Whole<'a> {
     fn note_entitlements(&self, server: &AuthorizationServer, mistakes: &mut Mistakes) {
         let known: BTreeSet<Scope> = self.own().flat_map(|(_, resource)| Self::known(server, resource)).collect();
         for (at, entry) in server.entitlements.iter().enumerate() {
-            for scope in entry.scopes.iter().filter(|scope| !known.contains(scope)) {
+            // One that is over a scope restricts it, and so does one that a scope includes.
+            let restricts = |scope: &&Scope| {
+                let includes = |known: &Scope| self.scopes.covers(&std::iter::once(known.clone()).collect(), scope);
+                known.iter().any(|known| scope.is_over(known) || includes(known))
+            };
+            for scope in entry.scopes.iter().filter(|scope| !restricts(scope)) {
                 mistakes.note(
                     format!("authorization_server.entitlements[{at}].scopes"),
                     format_args!(

@@ -169,20 +169,6 @@ fn read_rule(
         EffectName::Allow => Effect::Allow,
         EffectName::Deny => Effect::Deny,
     };
-    for (key, list) in [("tools", &document.tools), ("prompts", &document.prompts), ("resources", &document.resources)]
-    {
-        for (index, pattern) in list.iter().flatten().enumerate() {
-            if let Some(character) = pattern.chars().find(|character| is_invisible(*character)) {
-                mistakes.note(
-                    format!("{at}.{key}[{index}]"),
-                    format_args!(
-                        "can never match: it holds the invisible character U+{:04X}, and no name with one is taken",
-                        u32::from(character)
-                    ),
-                );
-            }
-        }
-    }
     let mut patterns =
         |key: &str, list: &Option<Vec<String>>| read_patterns(list.as_ref(), &format!("{at}.{key}"), mistakes);
     let mut targets = Targets {
@@ -214,6 +200,17 @@ fn read_rule(
 fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) -> Vec<Pattern> {
     if list.is_some_and(Vec::is_empty) {
         mistakes.note(at, "must not be empty: leave it out, or name what it is about");
+    }
+    for (index, pattern) in list.into_iter().flatten().enumerate() {
+        if let Some(character) = pattern.chars().find(|character| is_invisible(*character)) {
+            mistakes.note(
+                format!("{at}[{index}]"),
+                format_args!(
+                    "can never match: it holds the invisible character U+{:04X}, and no name with one is taken",
+                    u32::from(character)
+                ),
+            );
+        }
     }
     let entries = list.into_iter().flatten().enumerate();
     entries.filter_map(|(index, text)| mistakes.keep(format!("{at}[{index}]"), Pattern::parse(text))).collect()

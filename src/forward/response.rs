@@ -2,6 +2,7 @@
 
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::list_filter::Unfit;
+use crate::policy::operation::is_invisible;
 use crate::rejection::Rejection;
 use crate::transport::head::{Fields, is_plain};
 
@@ -87,10 +88,11 @@ impl InboundHead {
 
 /// Where a redirect leads, for the log: without query and fragment, which may hold secrets.
 fn place(location: &str) -> String {
-    let bare = location.split(['?', '#']).next().unwrap_or_default();
+    // Parameters of a path may be session ids.
+    let bare = location.split(['?', '#', ';']).next().unwrap_or_default();
     // What is before an @ may be a password.
     let bare = bare.rsplit_once('@').map_or(bare, |(_, rest)| rest);
-    bare.chars().filter(|c| !c.is_control()).take(LOG_VALUE_CHARS).collect()
+    bare.chars().filter(|c| !is_invisible(*c)).take(LOG_VALUE_CHARS).collect()
 }
 
 /// Lets an answer through, or turns it into a refusal:

@@ -1,5 +1,7 @@
 //! The keys of issuers: from the cache of the place, else from the issuer.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -72,7 +74,10 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
                 0 => String::new(),
                 more => format!(", {more} beyond the first {JWKS_KEYS} not read"),
             };
-            let detail = format!("issuer {:?}: {usable} keys, {skipped} skipped{beyond}", issuer.name);
+            let why: BTreeSet<String> = keys.skipped().map(ToString::to_string).collect();
+            let why: Vec<String> = why.into_iter().collect();
+            let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
+            let detail = format!("issuer {:?}: {usable} keys, {skipped} skipped{why}{beyond}", issuer.name);
             ports.line(&gateway_line("info", "keys_fetched", &detail, now));
             state.keys.borrow_mut().stored(keys, lifetime, ports.now());
             let fresh_until = state.keys.borrow().fresh_until();

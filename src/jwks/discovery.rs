@@ -43,31 +43,40 @@ impl<'a> Metadata<'a> {
         Ok(Self { issuer, development, members })
     }
 
-    /// A URL that it names, if it does.
+    /// A URL where browsers go, which it must name. The gateway does not, so it may be of any host.
     ///
     /// # Errors
-    /// A description where it is not a protected URL of a public host (P8; in development, of loopback).
-    pub fn optional_url(&self, member: &str) -> Result<Option<String>, String> {
-        let Some(text) = self.members.get(member).and_then(Value::as_str) else { return Ok(None) };
-        let url = HttpUrl::parse(text).map_err(|error| format!("{member} {error}"))?;
-        if !url.is_protected(self.development) {
-            return Err(format!("{member} must be https"));
-        }
+    /// A description where it is missing, or not protected.
+    pub fn browser_url(&self, member: &str) -> Result<String, String> {
+        Ok(self.protected(member)?.0.to_owned())
+    }
+
+    /// A URL that it must name.
+    ///
+    /// # Errors
+    /// A description where it is missing, or is not a protected URL of a public host (P8; in development, of loopback).
+    pub fn url(&self, member: &str) -> Result<String, String> {
+        let (text, url) = self.protected(member)?;
         // The issuer's own host is configuration's choice.
         let own = HttpUrl::parse(self.issuer).is_ok_and(|issuer| issuer.authority() == url.authority());
         let loopback = self.development && url.authority().is_loopback();
         if url.authority().is_private() && !own && !loopback {
             return Err(format!("{member} is on a private host"));
         }
-        Ok(Some(text.to_owned()))
+        Ok(text.to_owned())
     }
 
-    /// A URL that it must name.
-    ///
-    /// # Errors
-    /// As for [`Metadata::optional_url`], and where it is missing.
-    pub fn url(&self, member: &str) -> Result<String, String> {
-        self.optional_url(member)?.ok_or_else(|| format!("the metadata has no {member}"))
+    /// A URL without which things go on: one that does not fit counts as absent.
+    #[must_use]
+    pub fn optional_url(&self, member: &str) -> Option<String> {
+        self.url(member).ok()
+    }
+
+    fn protected(&self, member: &str) -> Result<(&str, HttpUrl), String> {
+        let text = self.members.get(member).and_then(Value::as_str);
+        let text = text.ok_or_else(|| format!("the metadata has no {member}"))?;
+        let url = HttpUrl::parse(text).map_err(|error| format!("{member} {error}"))?;
+        if url.is_protected(self.development) { Ok((text, url)) } else { Err(format!("{member} must be https")) }
     }
 
     /// Whether a member is `true`.

@@ -81,6 +81,11 @@ impl KeySet {
         ids.flatten().any(|id| id == kid)
     }
 
+    /// Why keys were left out.
+    pub fn skipped(&self) -> impl Iterator<Item = &KeyError> {
+        self.skipped.iter().map(|(_, error)| error)
+    }
+
     /// How many keys can be used, how many were left out, and how many were not read.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {

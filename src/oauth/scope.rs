@@ -21,6 +21,12 @@ impl Scope {
         }
     }
 
+    /// Whether it is `other`, or a wildcard over it: `files:*` is over `files:write`.
+    #[must_use]
+    pub fn is_over(&self, other: &Self) -> bool {
+        includes(self, other)
+    }
+
     /// The token.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -97,6 +97,9 @@ impl Operation {
     /// taken for another by a server that tidies names up; such a name is no name here.
     #[must_use]
     pub fn is_sound(&self) -> bool {
+        if self.method.chars().any(is_invisible) {
+            return false;
+        }
         let Some((kind, name)) = &self.target else { return true };
         let most = if *kind == Kind::Resource { URI_BYTES } else { NAME_BYTES };
         let most = if name.contains(MARK) { 2 * most + 64 } else { most };

@@ -124,9 +124,14 @@ fn html(config: &Config, status: Status<'_>) -> (Fields, String) {
             escaped(&server.url("/grants"))
         )
     });
+    let logins = if config.resources.iter().any(|resource| metadata_url(resource, config).is_some()) {
+        " Clients find out by themselves where to log in."
+    } else {
+        ""
+    };
     let content = format!(
-        "<h1>MCP servers at {}</h1>\n<p class=\"note\">Every call is checked here before it reaches a server. Clients find \
-         out by themselves where to log in.</p>\n{sections}\n{own}",
+        "<h1>MCP servers at {}</h1>\n<p class=\"note\">Every call is checked here before it reaches a server.{logins}</p>\n\
+         {sections}\n{own}",
         escaped(&host)
     );
     page(&format!("MCP servers at {host}"), &content)
@@ -140,38 +145,51 @@ fn section(resource: &Resource, config: &Config, (keys, server): (Keys, Server))
     let documentation = resource.documentation.as_ref().map_or_else(String::new, |page| {
         format!("<p><a href=\"{}\" rel=\"noreferrer\">About it</a></p>", escaped(page))
     });
-    let code = json!({ "name": handle, "type": "http", "url": url }).to_string();
-    let cursor = STANDARD.encode(json!({ "url": url }).to_string());
-    let settings = json!({ "mcpServers": { handle.as_str(): { "type": "http", "url": url } } });
-    let settings = serde_json::to_string_pretty(&settings).unwrap_or_default();
-    let login = match metadata_url(resource, config) {
-        Some(_) => "",
-        None => {
-            "<p>There is no login here: clients send the credential that the operator of this server gave you, as \
-             <code>Authorization: Bearer CREDENTIAL</code>, where they let you set fields of requests.</p>"
+    // Without a login, clients have to be configured with a credential.
+    let has_login = metadata_url(resource, config).is_some();
+    let entry = |mut entry: Value| {
+        if !has_login {
+            entry["headers"] = json!({ "Authorization": CREDENTIAL });
         }
+        entry
+    };
+    let code = entry(json!({ "name": handle, "type": "http", "url": url })).to_string();
+    let cursor = STANDARD.encode(entry(json!({ "url": url })).to_string());
+    let settings = json!({ "mcpServers": { handle.as_str(): entry(json!({ "type": "http", "url": url })) } });
+    let settings = serde_json::to_string_pretty(&settings).unwrap_or_default();
+    let (login, connector, keys, header) = if has_login {
+        let connector = "<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>";
+        (String::new(), connector, format!("Keys for sign-ins: {}. ", keys.as_str()), String::new())
+    } else {
+        let login = format!(
+            "<p>There is no login here: put the credential that the operator of this server gave you in place of \
+             CREDENTIAL. Clients send it as <code>Authorization: {CREDENTIAL}</code>.</p>"
+        );
+        (login, "", String::new(), format!(" --header \"Authorization: {CREDENTIAL}\""))
     };
     let command = |text: String| format!("<pre tabindex=\"0\"><code>{}</code></pre>", escaped(&text));
     let query = |text: &str| form_encoded(text).replace('+', "%20");
     format!(
         "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{login}{scopes}{documentation}\
-         <p class=\"note\">Keys for sign-ins: {}. Server: {}.</p>\n\
-         <h3>Claude Code</h3>{}<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>\
+         <p class=\"note\">{keys}Server: {}.</p>\n\
+         <h3>Claude Code</h3>{}{connector}\
          <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\
          <a class=\"button\" href=\"cursor://anysphere.cursor-deeplink/mcp/install?name={}&amp;config={}\">Add to Cursor</a></p>\
          <h3>Any client with a file of settings</h3>{}<h3>A client that knows local servers alone</h3>{}</article>\n",
         escaped(name(resource)),
         escaped(url),
-        keys.as_str(),
         server.as_str(),
-        command(format!("claude mcp add --transport http {handle} {url}")),
+        command(format!("claude mcp add --transport http {handle} {url}{header}")),
         escaped(&query(&code)),
         escaped(&query(&handle)),
         escaped(&query(&cursor)),
         command(settings),
-        command(format!("npx mcp-remote {url}")),
+        command(format!("npx mcp-remote {url}{header}")),
     )
 }
+
+/// What clients send where there is no login.
+const CREDENTIAL: &str = "Bearer CREDENTIAL";
 
 /// A scope in words, where configuration has some.
 fn words(scope: &str, config: &Config) -> String {

@@ -178,6 +178,10 @@ fn find(admitted: &Admitted, config: &Config) -> Result<usize, Rejection> {
     };
     let exact = longest(&|resource| admitted.path().under(&resource.path).is_some()).ok_or(Rejection::NotFound)?;
     let folded = admitted.path().folded();
+    // What a host says of itself is the gateway's to say, and never the origin server's behind a resource at the root.
+    if folded.starts_with("/.well-known/") && config.resources.get(exact).is_some_and(|it| it.path.as_str() == "/") {
+        return Err(Rejection::NotFound);
+    }
     let lenient = longest(&|resource| {
         let base = resource.path.folded();
         base == "/" || folded.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

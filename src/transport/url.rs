@@ -89,10 +89,7 @@ impl Authority {
         match self.ip() {
             Some(IpAddr::V4(v4)) => is_special_v4(v4),
             Some(IpAddr::V6(v6)) => is_special_v6(v6),
-            None => {
-                !name.contains('.')
-                    || [".localhost", ".local", ".internal", ".lan", ".home.arpa"].iter().any(|end| name.ends_with(end))
-            }
+            None => !name.contains('.') || PRIVATE_ZONES.iter().any(|end| name.ends_with(end)),
         }
     }
 
@@ -104,14 +101,19 @@ impl Authority {
     }
 }
 
+/// Zones of private names: RFC 6761, 6762, 8375, ICANN's `.internal`, and what networks use that is no zone of the public DNS.
+const PRIVATE_ZONES: [&str; 10] =
+    [".localhost", ".localdomain", ".local", ".internal", ".intranet", ".lan", ".home", ".home.arpa", ".corp", ".svc"];
+
 fn is_special_v4(address: Ipv4Addr) -> bool {
-    let [a, b, ..] = address.octets();
+    let [a, b, c, _] = address.octets();
     address.is_loopback()
         || address.is_private()
         || address.is_link_local()
         || address.is_multicast()
         || address.is_documentation()
-        || matches!((a, b), (0 | 240..=255, _) | (100, 64..=127) | (198, 18 | 19) | (192, 0))
+        // The last was for relays of 6to4 (RFC 7526).
+        || matches!((a, b, c), (0 | 240..=255, ..) | (100, 64..=127, _) | (198, 18 | 19, _) | (192, 0, _) | (192, 88, 99))
 }
 
 fn is_special_v6(address: Ipv6Addr) -> bool {
@@ -125,6 +127,7 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
         0x2002 => is_special_v4(v4_of(second, third)),
         // Global unicast alone, without Teredo and documentation.
         0x2001 => matches!(second, 0 | 0xdb8),
+        0x3fff => second < 0x1000,
         first => first & 0xe000 != 0x2000,
     }
 }

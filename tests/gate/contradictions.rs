@@ -342,3 +342,54 @@ fn a_key_that_no_resource_lets_in_is_said_loudly() {
     };
     assert!(warned(json!(["other"])) && !warned(json!(["mcp:tools"])));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn token_claims_that_no_token_could_carry() {
+    let text = |claims: Value, login: Value| mistakes(own(json!({ "token_claims": claims }), login, json!({})));
+    for (claims, login, said) in [
+        (
+            json!(["roles"]),
+            json!({ "groups_claim": "roles" }),
+            "token_claims[0]: must be \"groups\", which tokens carry",
+        ),
+        (json!(["sub"]), json!({}), "token_claims[0]: must not be \"sub\", which the gateway says itself"),
+        (json!(["/x/client_id"]), json!({}), "token_claims[0]: must not be \"client_id\""),
+        (json!(["/x/"]), json!({}), "token_claims[0]: must be the name of a claim"),
+        (json!(["tid", "/x/tid"]), json!({}), "token_claims[1]: must be there once: tokens carry \"tid\" already"),
+    ] {
+        assert!(text(claims.clone(), login).contains(said), "{claims}");
+    }
+    assert_eq!(text(json!(["groups", "email", "https://acme.example/roles"]), json!({ "groups_claim": "roles" })), "");
+    let rule = |claim: &str| json!({ "rules": [{ "effect": "allow", "when": { "claims": { claim: ["a"] } } }] });
+    let claims = json!({ "token_claims": ["https://acme.example/tier"] });
+    assert!(
+        mistakes(own(claims.clone(), json!({}), rule("https://acme.example/tier")))
+            .contains("tokens of \"portcullis\" carry \"https://acme.example/tier\" as \"tier\"")
+    );
+    assert_eq!(mistakes(own(claims, json!({}), rule("tier"))), "");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn entitlements_may_be_wildcards_and_what_scopes_include() {
+    let scopes = json!({ "files:*": "All files", "files:write": "Change files" });
+    for entry in ["files:*", "files:write", "files:delete"] {
+        let server = json!({ "scopes": scopes, "entitlements": [{ "scopes": [entry], "groups": ["g"] }] });
+        assert_eq!(mistakes(own(server, json!({}), json!({}))), "", "{entry}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_list_of_patterns_has_invisible_characters() {
+    let hidden = "read\u{200b}_a";
+    for (resource, at) in [
+        (json!({ "rules": [{ "effect": "allow", "methods": [hidden] }] }), "rules[0].methods[0]"),
+        (json!({ "labels": { "x": [hidden] }, "rules": [{ "effect": "allow", "labels": ["x"] }] }), "labels.x[0]"),
+        (
+            json!({ "limits": [{ "by": ["subject"], "requests": 1, "seconds": 60, "tools": [hidden] }] }),
+            "limits[0].tools[0]",
+        ),
+    ] {
+        let text = mistakes(own(json!({}), json!({}), resource));
+        assert!(text.contains(&format!("{at}: can never match: it holds the invisible character U+200B")), "{text}");
+    }
+}

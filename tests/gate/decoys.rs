@@ -108,3 +108,92 @@ fn a_body_that_no_strict_reader_takes_is_stood_in_for_too() {
     assert!(sent.contains("portcullis-hidden-") && !sent.contains("\"secret\""), "{sent}");
     assert!(sent.contains(r#""arguments":{"x":"\ud83d","y":{"a":1,"a":2}}"#), "{sent}");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_scheme_that_is_denied_stays_a_scheme() {
+    let gateway =
+        gate(json!([{ "effect": "deny", "resources": ["file:*"] }, { "effect": "allow", "resources": ["*"] }]));
+    let request = message(Claims::good(), "resources/read", json!({ "uri": "file:///etc/passwd" }));
+    let (_, name, answer) = asked(&gateway, &request, "/params/uri");
+    assert_eq!(name, "portcullis-hidden-66696c65-:///etc/passwd");
+    assert_eq!(answer["error"]["message"], json!("no file:///etc/passwd"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_pattern_that_fits_is_tried() {
+    let gateway = gate(json!([
+        { "effect": "deny", "tools": ["admin_*", "*_admin_drop"] },
+        { "effect": "allow", "tools": ["admin_*", "*_drop", "*"] },
+    ]));
+    let request = message(Claims::good(), "tools/call", json!({ "name": "admin_x_drop" }));
+    let (_, name, answer) = asked(&gateway, &request, "/params/name");
+    assert!(name.starts_with("portcullis-hidden-"), "{name}");
+    assert_eq!(answer["error"]["message"], json!("no admin_x_drop"));
+    // What another rule lets through may be what is left.
+    let gateway = gate(json!([
+        { "effect": "deny", "tools": ["admin_*"], "when": { "issuers": ["idp"] } },
+        { "effect": "allow", "tools": ["admin_*"] },
+        { "effect": "allow", "tools": ["*_drop"] },
+    ]));
+    let (_, name, _) = asked(&gateway, &request, "/params/name");
+    assert!(name.starts_with("portcullis-hidden-") && name.ends_with("_drop"), "{name}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn long_names_can_be_stood_in_for() {
+    let gateway = gate(json!([
+        { "effect": "deny", "tools": ["secret*"], "resources": ["file:///secret*"] },
+        { "effect": "allow", "tools": ["*"], "resources": ["*"] },
+    ]));
+    for (method, member, hidden, unknown) in [
+        ("tools/call", "name", format!("secret{}", "x".repeat(1018)), "y".repeat(1024)),
+        (
+            "resources/read",
+            "uri",
+            format!("file:///secret{}", "x".repeat(4082)),
+            format!("file:///{}", "y".repeat(4088)),
+        ),
+    ] {
+        let ask = |name: &str| message(Claims::good(), method, json!({ member: name }));
+        let place = format!("/params/{member}");
+        let (_, name, answer) = asked(&gateway, &ask(&hidden), &place);
+        assert!(name.contains("portcullis-hidden-"), "{name}");
+        assert_eq!(answer["error"]["message"], json!(format!("no {hidden}")));
+        assert_eq!(asked(&gateway, &ask(&unknown), &place).1, unknown);
+        // One byte more, and neither is a name.
+        let reply = |name: &str| World::new().call(&gateway, ask(name)).json()["error"]["code"].clone();
+        assert_eq!(reply(&format!("{hidden}x")), reply(&format!("{unknown}y")));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_method_that_is_denied_is_none_whatever_it_is_done_to() {
+    let gateway = gate(json!([
+        { "effect": "deny", "methods": ["resources/subscribe"] }, { "effect": "allow", "methods": ["*"] },
+    ]));
+    let request = message(Claims::good(), "resources/subscribe", json!({ "uri": "file:///a" }));
+    let (sent, name, answer) = asked(&gateway, &request, "/method");
+    assert!(name.starts_with("portcullis-hidden-"), "{name}");
+    assert_eq!(answer["error"]["message"], json!("no resources/subscribe"));
+    let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+    assert_eq!(body["params"]["uri"], json!("file:///a"));
+    // Where no tool may be called, tools are what does not exist.
+    let gateway = gate(json!([{ "effect": "deny", "tools": ["*"] }, { "effect": "allow", "methods": ["*"] }]));
+    let reply = World::new().call(&gateway, message(Claims::good(), "tools/call", json!({ "name": "x" })));
+    assert_eq!(reply.json()["error"]["code"], json!(-32602));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn templates_that_came_as_events_are_known_too() {
+    let gateway = gate(json!([
+        { "effect": "deny", "resources": ["users://7/profile"] }, { "effect": "allow", "resources": ["*"] },
+    ]));
+    let world = World::new();
+    world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+    let list = json!({ "jsonrpc": "2.0", "id": 7, "result": { "resourceTemplates": [{ "uriTemplate": "users://{id}/profile" }] } });
+    world.origin_body(format!("data: {list}\n\n").as_bytes(), 9);
+    assert_eq!(world.call(&gateway, message(Claims::good(), "resources/templates/list", json!({}))).status, 200);
+    let request = message(Claims::good(), "resources/read", json!({ "uri": "users://7/profile" }));
+    let (_, name, _) = asked(&gateway, &request, "/params/uri");
+    assert_eq!(name, "users://portcullis-hidden-37-/profile");
+}

@@ -49,6 +49,27 @@ fn a_page_for_browsers_and_json_for_the_rest() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn without_a_login_commands_have_the_place_of_the_credential() {
+    let mut document = document_with(
+        json!({ "resources": [{ "path": "/mcp", "origin": "https://tools.example/mcp", "api_keys": ["pk"] }] }),
+    );
+    document["api_keys"] = json!([{ "prefix": "pk", "kv": "KEYS" }]);
+    document.as_object_mut().expect("a table").remove("issuers");
+    let page = World::new().call(&open(document).expect("right"), Request::get("/").field("accept", "text/html")).body;
+    for shown in [
+        "claude mcp add --transport http gate-example-mcp https://gate.example/mcp --header &quot;Authorization: Bearer CREDENTIAL&quot;",
+        "npx mcp-remote https://gate.example/mcp --header &quot;Authorization: Bearer CREDENTIAL&quot;",
+        "&quot;Authorization&quot;: &quot;Bearer CREDENTIAL&quot;",
+        "There is no login here",
+    ] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    for absent in ["custom connector", "find out by themselves", "Keys for sign-ins"] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn names_are_text_and_the_page_can_be_off_or_somebody_elses() {
     let world = World::new();
     let browser = || Request::get("/").field("accept", "text/html");

@@ -394,3 +394,18 @@ fn anonymous_callers_are_not_asserted() {
     world.call(&asserting(Key::P256), Request::get("/status"));
     assert_eq!(world.sent().pop().expect("forwarded").fields.get("x-portcullis-assertion"), None);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_a_host_says_of_itself_is_never_asked_of_an_origin_server() {
+    let document = json!({ "public_paths": [], "resources": [{ "path": "/", "origin": "https://tools.example", "issuers": ["idp"] }] });
+    let gateway = open(document_with(document)).expect("right");
+    let claims = || Claims::good().with("aud", json!("https://gate.example/"));
+    for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/.well-known/x/y"] {
+        let world = World::new();
+        let reply = world.call(&gateway, Request::get(path).bearer(&token(&claims())));
+        assert_eq!((reply.status, world.sent().len()), (404, 0), "{path}");
+    }
+    let world = World::new();
+    world.call(&gateway, Request::post("/x").bearer(&token(&claims())));
+    assert_eq!(world.sent().len(), 1);
+}

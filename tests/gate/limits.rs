@@ -195,3 +195,76 @@ fn the_limit_of_refusals_has_bounds() {
     let text = "resources[0].refusals_per_minute: must be 10 to 1000000, got 9";
     assert_eq!(mistakes(9).as_deref(), Some(text));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_batch_that_is_refused_counts_for_nothing() {
+    let gateway = gate(
+        json!([{ "effect": "allow", "tools": ["*"] }]),
+        json!({ "limits": [
+            { "by": ["tool"], "requests": 100, "seconds": 60 },
+            { "by": ["subject"], "requests": 10, "seconds": 60, "tools": ["write"] },
+        ] }),
+    );
+    let world = World::new();
+    let batch = |who: &str, tools: &[(&str, usize)]| {
+        let calls = tools.iter().flat_map(|(name, count)| std::iter::repeat_n(*name, *count)).enumerate();
+        let calls: Vec<Value> = calls
+            .map(|(at, name)| json!({ "jsonrpc": "2.0", "id": at, "method": "tools/call", "params": { "name": name } }))
+            .collect();
+        let request = Request::post("/mcp").bearer(&token(&sub(who))).field("mcp-protocol-version", "2025-03-26");
+        world.call(&gateway, request.body(&serde_json::to_vec(&calls).expect("JSON"))).status
+    };
+    // The last of its calls is one too many: 40 calls of `search` must not be gone for everyone.
+    for _ in 0..5 {
+        assert_eq!(batch("mallory", &[("search", 40), ("write", 11)]), 429);
+    }
+    assert_eq!(batch("ada", &[("search", 50), ("write", 10)]), 200);
+    assert_eq!(batch("ada", &[("search", 51)]), 429, "a message counts with all of its calls");
+    assert_eq!([batch("grace", &[("search", 50)]), batch("grace", &[("search", 1)])], [200, 429]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_limit_of_each_tool_counts_its_name_in_any_case() {
+    let gateway = gate(
+        json!([
+            { "effect": "allow", "tools": ["search", "Search", "SEARCH"] },
+            { "effect": "deny", "tools": ["secret"] },
+            { "effect": "allow", "tools": ["*"] },
+        ]),
+        json!({ "limits": [{ "by": ["tool"], "requests": 2, "seconds": 60 }] }),
+    );
+    let world = World::new();
+    let statuses = |names: [&str; 3]| names.map(|name| world.call(&gateway, call(sub("ada"), name)).status);
+    assert_eq!(statuses(["search", "Search", "SEARCH"]), [200, 200, 429]);
+    assert_eq!(statuses(["secret", "Secret", "SECRET"]), statuses(["nothing", "Nothing", "NOTHING"]));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn another_client_of_the_same_user_has_no_share_of_its_own() {
+    let gateway = gate(json!([{ "effect": "allow", "tools": ["read"] }]), json!({ "refusals_per_minute": 10 }));
+    let world = World::new();
+    let with = |client: usize| sub("mallory").with("client_id", json!(format!("client {client}")));
+    for client in 0..10 {
+        assert_eq!(world.call(&gateway, call(with(client), "nothing")).status, 200);
+    }
+    assert_eq!(world.call(&gateway, call(with(11), "read")).status, 429);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn callers_without_a_client_share_no_counter() {
+    let gateway = gate(
+        json!([{ "effect": "allow", "tools": ["*"] }]),
+        json!({ "limits": [{ "by": ["client"], "requests": 2, "seconds": 60 }] }),
+    );
+    let world = World::new();
+    let status = |claims: Claims| world.call(&gateway, call(claims, "read")).status;
+    let none = |who: &str| sub(who).without("client_id");
+    assert_eq!([status(none("mallory")), status(none("mallory")), status(none("mallory"))], [200, 200, 429]);
+    assert_eq!(status(none("ada")), 200);
+    let of = |who: &str| sub(who).with("client_id", json!("editor"));
+    assert_eq!(
+        [status(of("a")), status(of("b")), status(of("c"))],
+        [200, 200, 429],
+        "a client counts for all its users"
+    );
+}

@@ -635,3 +635,71 @@ fn what_some_clients_read_otherwise_is_refused_under_rules() {
         assert_eq!((reply.status, reply.field("content-encoding"), reply.field("content-length")), (200, "", ""));
     }
 }
+
+fn opened(gateway: &Rc<Gateway>, status: u16, media_type: &str, body: &str, chunk: usize) -> Reply {
+    let world = World::new();
+    world.origin(Ok((status, &[("content-type", media_type)])));
+    world.origin_body(body.as_bytes(), chunk);
+    let request = Request::get("/mcp").bearer(&token(&Claims::good())).field("mcp-protocol-version", "2025-11-25");
+    world.call(gateway, request)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_a_get_brings_is_a_stream_of_events_or_nothing() {
+    let gateway = gate(rules());
+    let event = "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"tools\":[{\"name\":\"none\"}]}}\n\n";
+    for media_type in ["application/octet-stream", "text/plain", "application/json", "text/html"] {
+        for status in [200, 201, 206] {
+            let reply = opened(&gateway, status, media_type, event, 16);
+            assert!(reply.status == 502 && !reply.body.contains("none"), "{media_type}: {}", reply.body);
+        }
+    }
+    assert_eq!(opened(&gateway, 405, "application/json", "{}", 16).status, 405, "most servers have none");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_bad_event_does_not_end_a_stream_of_others() {
+    let gateway = gate(rules());
+    let good = |id: usize| {
+        format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"tools\":[{{\"name\":\"read_a\"}}]}}}}\n\n")
+    };
+    for (bad, id) in [
+        (
+            r#"{"jsonrpc":"2.0","id":"x","result":{"tools":[{"name":"none"}],"tools":[{"name":"none"}]}}"#,
+            Some(json!("x")),
+        ),
+        (r#"{"jsonrpc":"2.0","id":8,"result":{"tools":{"none":1}}}"#, Some(json!(8))),
+        (r#"{"jsonrpc":"2.0","id":8,"result":{"Tools":[{"name":"none"}]}}"#, Some(json!(8))),
+        (r#"{"jsonrpc":"2.0","id":8,"id":9,"result":{"tools":{"none":1}}}"#, None),
+        (r#"{"none":"#, None),
+    ] {
+        let stream = format!("{}data: {bad}\n\n{}", good(1), good(2));
+        for chunk in [1, 7, stream.len()] {
+            let reply = opened(&gateway, 200, "text/event-stream", &stream, chunk);
+            assert_eq!(reply.status, 200);
+            assert!(!reply.body.contains("none"), "{bad}: {}", reply.body);
+            let events: Vec<Value> =
+                reply.body.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+            let ids: Vec<&Value> = events.iter().map(|event| &event["id"]).collect();
+            let expected: Vec<Value> = std::iter::once(json!(1)).chain(id.clone()).chain([json!(2)]).collect();
+            assert_eq!(ids, expected.iter().collect::<Vec<_>>(), "{bad} in pieces of {chunk}");
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn members_in_other_letters_are_read_by_some() {
+    let gateway = gate(rules());
+    for result in [
+        r#"{"Tools":[{"name":"none"}]}"#,
+        r#"{"tools":[{"name":"read_a"}],"TOOLS":[{"name":"none"}]}"#,
+        "{\"tool\u{17f}\":[{\"name\":\"none\"}]}",
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{result}}}"#);
+        let reply = every_chunking(&gateway, &list("tools/list"), JSON, &body);
+        assert!(reply.status == 502 && !reply.body.contains("none"), "{result}: {}", reply.body);
+    }
+    let body = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"read_a","NAME":"none"},{"name":"read_b"}]}}"#;
+    let reply = every_chunking(&gateway, &list("tools/list"), JSON, body);
+    assert_eq!(reply.json()["result"]["tools"], json!([{ "name": "read_b" }]));
+}

@@ -235,3 +235,27 @@ fn arguments_that_no_rule_tests_may_be_odd() {
     let reply = World::new().call(&none, call(&odd[1]));
     assert_eq!((reply.status, &reply.json()["id"], &reply.json()["error"]["code"]), (200, &json!(7), &json!(-32602)));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn members_in_other_letters_are_read_by_some() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","Params":{"name":"b"},"params":{"name":"a"}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"method":"ping","METHOD":"tools/call"}"#,
+        r#"{"jsonrpc":"2.0","id":7,"method":"resources/read","params":{"uri":"a:b","URI":"c:d"}}"#,
+    ] {
+        let (status, code, _) = refused(raw(body.as_bytes()));
+        assert!(status == 400 && (code == json!(-32700) || code == json!(-32600)), "{body}: {status} {code}");
+    }
+    // An argument that a rule tests, in letters that a server may take for it.
+    let gateway =
+        gate(json!([{ "effect": "allow", "tools": ["a"], "when": { "arguments": { "path": { "one_of": ["x"] } } } }]));
+    let status = |arguments: Value| {
+        let world = World::new();
+        let reply =
+            world.call(&gateway, message(Claims::good(), "tools/call", json!({ "name": "a", "arguments": arguments })));
+        (reply.json()["error"]["code"].clone(), world.sent().len())
+    };
+    assert_eq!(status(json!({ "path": "x", "other": 1 })), (Value::Null, 1));
+    assert_eq!(status(json!({ "path": "x", "Path": "y" })), (json!(-32602), 0));
+}

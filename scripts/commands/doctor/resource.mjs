@@ -3,7 +3,7 @@ import { ask, isJson } from "./http.mjs";
 import { isProtected, isUrl, shaped, show, wellKnown } from "./requests.mjs";
 
 /** The metadata of the resource (RFC 9728): the issuers that it names. */
-export async function resource({ url, error, warn, facts }) {
+export async function resource({ url, token, error, warn, facts }) {
   const places = wellKnown(url, "oauth-protected-resource");
   const wanted = [...new Set([facts.metadata, ...places].filter(Boolean))];
   const answers = new Map();
@@ -21,7 +21,9 @@ export async function resource({ url, error, warn, facts }) {
   }
   const answer = [...answers.values()].find(good);
   if (answer === undefined && facts.realm !== undefined) {
-    error(
+    // With a credential at hand, clients can be configured and need no login.
+    const note = token === undefined ? error : warn;
+    note(
       "no-login",
       "resource",
       "it has no login: its challenge leads to no metadata, and there is none",

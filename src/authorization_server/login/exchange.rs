@@ -136,11 +136,12 @@ impl ProviderTokens {
     /// # Errors
     /// A description, without any token.
     pub fn read(document: &ProviderDocument) -> Result<Self, String> {
-        let members = object(&document.body)?;
+        let status = document.status;
+        let members = object(&document.body).map_err(|why| format!("{why} (status {status})"))?;
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
         // GitHub answers 200 to what it refuses.
         if let Some(error) = text("error") {
-            return Err(format!("the provider refuses the code: {}", word(&error)));
+            return Err(format!("the provider refuses the code: {} (status {status})", word(&error)));
         }
         if document.status != 200 {
             return Err(format!("the provider answers the code with status {}", document.status));

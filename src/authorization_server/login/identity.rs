@@ -66,17 +66,21 @@ impl Identity {
             || self.is_one_of(&admission.users)
     }
 
-    /// Whether they may be granted a scope: every scope that an entry names, and that this one is or includes, must be theirs.
+    /// Whether they may be granted a scope. It must be theirs, and so must every scope that an entry names and that this one
+    /// includes. A scope is for everybody unless an entry names it, or a wildcard over it; then such an entry must fit.
     #[must_use]
     pub fn is_entitled(&self, scope: &Scope, entitlements: &[Entitlement], hierarchy: &ScopeHierarchy) -> bool {
         let granted: ScopeSet = std::iter::once(scope.clone()).collect();
         let fits = |entry: &Entitlement| {
             entry.groups.iter().any(|it| self.groups.contains(it)) || self.is_one_of(&entry.users)
         };
-        let named = entitlements.iter().flat_map(|entry| entry.scopes.iter());
-        named
-            .filter(|named| hierarchy.covers(&granted, named))
-            .all(|named| entitlements.iter().any(|entry| entry.scopes.iter().any(|it| it == named) && fits(entry)))
+        let is_theirs = |scope: &Scope| {
+            let mut about =
+                entitlements.iter().filter(|entry| entry.scopes.iter().any(|it| it.is_over(scope))).peekable();
+            about.peek().is_none() || about.any(fits)
+        };
+        let mut named = entitlements.iter().flat_map(|entry| entry.scopes.iter());
+        is_theirs(scope) && named.all(|named| !hierarchy.covers(&granted, named) || is_theirs(named))
     }
 
     /// The claims that tokens carry.
@@ -90,11 +94,9 @@ impl Identity {
             let value = match name.as_str() {
                 "groups" => Some(Value::from(self.groups.iter().cloned().collect::<Vec<_>>())),
                 "email" => self.email.clone().map(Value::from),
-                name if name == groups_claim => None,
                 name => claim(&self.claims, name).cloned(),
             };
-            let name = name.rsplit('/').next().unwrap_or_default();
-            if let Some(value) = value.filter(|_| !RESERVED.contains(&name)) {
+            if let (Some(value), Ok(name)) = (value, carried_as(name, groups_claim)) {
                 bytes += name.len() + value.to_string().len();
                 told.insert(name.to_owned(), value);
             }
@@ -105,6 +107,25 @@ impl Identity {
             ));
         }
         Ok(told)
+    }
+}
+
+/// The name that tokens carry an entry of `token_claims` under: all of it, or what follows its last `/`.
+///
+/// # Errors
+/// A description where tokens cannot carry it.
+pub fn carried_as<'a>(entry: &'a str, groups_claim: &str) -> Result<&'a str, String> {
+    if entry == groups_claim && entry != "groups" {
+        return Err(format!(
+            "must be \"groups\", which tokens carry the user's groups as (login.groups_claim), got {entry:?}"
+        ));
+    }
+    match entry.rsplit('/').next().unwrap_or_default() {
+        "" => Err(format!("must be the name of a claim, or a JSON Pointer to it, got {entry:?}")),
+        name if RESERVED.contains(&name) => {
+            Err(format!("must not be {name:?}, which the gateway says itself, got {entry:?}"))
+        }
+        name => Ok(name),
     }
 }
 

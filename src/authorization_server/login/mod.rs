@@ -13,7 +13,7 @@ pub use exchange::{
     Asking, ProviderTokens, authorization_url, code_request, id_token_check, id_token_claims, object,
     revocation_request, user_request, word,
 };
-pub use identity::Identity;
+pub use identity::{Identity, carried_as};
 pub use profile::{KnownEndpoints, LoginProfile};
 
 /// How people log in.
@@ -109,23 +109,19 @@ impl Login {
     /// What a discovery document says, under what configuration says.
     ///
     /// # Errors
-    /// A description where an endpoint is missing, or is no protected one of a public host (P8).
+    /// A description where an endpoint that logins need is missing, or is none that the gateway may ask (P8).
     pub fn discovered(&self, metadata: &Metadata<'_>) -> Result<Provider, String> {
-        let optional = |member: &str, configured: Option<&String>| match configured {
-            Some(configured) => Ok(Some(configured.clone())),
-            None => metadata.optional_url(member),
-        };
-        let required = |member: &str, configured: Option<&String>| match configured {
-            Some(configured) => Ok(configured.clone()),
-            None => metadata.url(member),
-        };
+        let optional =
+            |member: &str, configured: &Option<String>| configured.clone().or_else(|| metadata.optional_url(member));
+        let authorization =
+            self.authorization_endpoint.clone().map_or_else(|| metadata.browser_url("authorization_endpoint"), Ok);
         Ok(Provider {
-            authorization: required("authorization_endpoint", self.authorization_endpoint.as_ref())?,
-            token: required("token_endpoint", self.token_endpoint.as_ref())?,
-            userinfo: optional("userinfo_endpoint", self.userinfo_endpoint.as_ref())?,
-            jwks: metadata.optional_url("jwks_uri")?,
-            revocation: optional("revocation_endpoint", self.revocation_endpoint.as_ref())?,
-            registration: metadata.optional_url("registration_endpoint")?,
+            authorization: authorization?,
+            token: self.token_endpoint.clone().map_or_else(|| metadata.url("token_endpoint"), Ok)?,
+            userinfo: optional("userinfo_endpoint", &self.userinfo_endpoint),
+            jwks: Some(metadata.url("jwks_uri")?),
+            revocation: optional("revocation_endpoint", &self.revocation_endpoint),
+            registration: metadata.optional_url("registration_endpoint"),
             names_itself: metadata.says("authorization_response_iss_parameter_supported"),
         })
     }

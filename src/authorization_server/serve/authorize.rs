@@ -108,7 +108,7 @@ impl<P: Ports> Context<'_, P> {
         let known = self.cookie(Cookie::Form).filter(|value| value.len() == 43).map(str::to_owned);
         let form = known.clone().unwrap_or_else(|| self.name());
         let pending = Pending { request, form: Hash::of(&form), until: self.now() + CONSENT_SECONDS };
-        let sealed = self.server.seals.seal(&pending, "consent", "", &self.nonce());
+        let sealed = self.server.seals.seal(&pending, "consent", &self.server.issuer, &self.nonce());
         let page = page::consent(
             self.server,
             &Consent {
@@ -133,7 +133,9 @@ impl<P: Ports> Context<'_, P> {
         let Some(form) = self.form(body).await? else {
             return Ok(Reply::problem(400, "The answer cannot be read.", "invalid_request"));
         };
-        let pending = form.get("request").and_then(|sealed| self.server.seals.open::<Pending>(sealed, "consent", ""));
+        let pending = form
+            .get("request")
+            .and_then(|sealed| self.server.seals.open::<Pending>(sealed, "consent", &self.server.issuer));
         let browser = self.cookie(Cookie::Form).map(Hash::of);
         let Some(pending) = pending.filter(|it| browser.as_ref() == Some(&it.form) && self.now() < it.until) else {
             return Ok(Reply::problem(400, again, "consent_stale"));
@@ -200,7 +202,7 @@ impl<P: Ports> Context<'_, P> {
     /// The user who signed in with this browser, and what is known of them.
     pub(super) async fn session(&self) -> Result<Option<(Session, Known)>, Failure> {
         let Some(sealed) = self.cookie(Cookie::Session) else { return Ok(None) };
-        let session = self.server.seals.open::<Session>(sealed, "session", "");
+        let session = self.server.seals.open::<Session>(sealed, "session", &self.server.issuer);
         let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
         let known = self.ask::<Person>(&person(&session.subject), PersonQuestion::Look).await?;
         Ok((session.epoch == known.epoch).then_some((session, known)))

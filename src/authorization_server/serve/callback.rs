@@ -112,7 +112,7 @@ impl<P: Ports> Context<'_, P> {
 
     fn session_cookie(&self, subject: &str, epoch: u64) -> String {
         let session = Session { subject: subject.to_owned(), epoch, until: self.now() + SIGN_IN_SECONDS };
-        let sealed = self.server.seals.seal(&session, "session", "", &self.nonce());
+        let sealed = self.server.seals.seal(&session, "session", &self.server.issuer, &self.nonce());
         self.set_cookie(Cookie::Session, &sealed, Some(SIGN_IN_SECONDS))
     }
 

@@ -36,7 +36,7 @@ impl<P: Ports> Context<'_, P> {
 
     fn grants_page(&self, subject: &str, known: &Known) -> Reply {
         let form = PageForm { subject: subject.to_owned(), until: self.now() + CONSENT_SECONDS };
-        let sealed = self.server.seals.seal(&form, "grants form", "", &self.nonce());
+        let sealed = self.server.seals.seal(&form, "grants form", &self.server.issuer, &self.nonce());
         Reply::page(200, page::grants(self.server, subject, known, &sealed), "grants_shown")
     }
 
@@ -47,7 +47,9 @@ impl<P: Ports> Context<'_, P> {
         let Some(form) = self.form(body).await? else {
             return Ok(Reply::problem(400, "The request cannot be read.", "invalid_request"));
         };
-        let sealed = form.get("form").and_then(|sealed| self.server.seals.open::<PageForm>(sealed, "grants form", ""));
+        let sealed = form
+            .get("form")
+            .and_then(|sealed| self.server.seals.open::<PageForm>(sealed, "grants form", &self.server.issuer));
         let session = self.session().await?.map(|(session, _)| session);
         let own = sealed.filter(|form| {
             self.now() < form.until && session.as_ref().is_some_and(|session| session.subject == form.subject)

@@ -220,7 +220,7 @@ fn a_user_is_asked_once_and_again_only_for_what_is_new() {
 fn only_who_may_come_in_gets_what_they_may_have() {
     let server = json!({
         "entitlements": [{ "scopes": ["files:write"], "groups": ["writers"] }],
-        "token_claims": ["groups", "email", "department", "sub", "exp"],
+        "token_claims": ["groups", "email", "department"],
     });
     let scene = Scene::with(
         server,

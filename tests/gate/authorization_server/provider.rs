@@ -152,3 +152,33 @@ fn the_log_says_why_an_id_token_is_not_taken() {
         assert_eq!(detail, format!("the ID token is not taken: {said}"));
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn metadata_that_is_unfit_where_nothing_needs_it() {
+    let status = |more: Value| {
+        let scene = Scene::new();
+        let mut metadata = json!({ "issuer": ISSUER, "authorization_endpoint": "https://login.example/authorize",
+            "token_endpoint": TOKEN_ENDPOINT, "jwks_uri": format!("{ISSUER}/jwks") });
+        for (name, value) in more.as_object().expect("a table") {
+            metadata[name] = value.clone();
+        }
+        scene.world.document(&format!("{ISSUER}/.well-known/openid-configuration"), Ok(&metadata.to_string()));
+        let client = scene.client(WEB);
+        let begun = scene.answer(&scene.authorize(&client, WEB, &[]), "allow");
+        if begun.status == 200 {
+            super::code_of(&scene.browse(scene.come_back(&begun))).map_or(0, |_| 200)
+        } else {
+            begun.status
+        }
+    };
+    for unfit in ["http://login.example/x", "https://10.0.0.8/x", "/relative", ""] {
+        let more = json!({ "userinfo_endpoint": unfit, "revocation_endpoint": unfit, "registration_endpoint": unfit });
+        assert_eq!(status(more), 200, "{unfit}");
+    }
+    // Browsers go there, and may reach what the gateway cannot.
+    assert_eq!(status(json!({ "authorization_endpoint": "https://sso.corp.internal/authorize" })), 200);
+    for member in ["token_endpoint", "jwks_uri"] {
+        assert_eq!(status(json!({ member: "https://sso.corp.internal/x" })), 503, "{member}");
+    }
+    assert_eq!(status(json!({ "authorization_endpoint": "http://login.example/authorize" })), 503);
+}

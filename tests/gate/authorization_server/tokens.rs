@@ -292,4 +292,11 @@ fn a_broader_scope_is_no_way_around_an_entitlement() {
     assert_eq!(granted(&scene), "admin mcp:tools", "files:* includes files:write");
     *scene.user.borrow_mut() = json!({ "sub": "bob", "groups": ["writers"] });
     assert_eq!(granted(&scene.other_browser()), "admin files:* files:write mcp:tools");
+    // An entry for a wildcard is for all that is under it, and not for what a table of scopes says that it includes.
+    let scopes = json!({ "mcp:tools": "Use", "files:write": "Change", "files:*": "All", "admin": "Everything" });
+    let entitlements = json!([{ "scopes": ["files:*"], "groups": ["writers"] }]);
+    let scene = Scene::with(json!({ "scopes": scopes, "entitlements": entitlements }), json!({}));
+    assert_eq!(granted(&scene), "admin mcp:tools", "files:write is under files:*");
+    *scene.user.borrow_mut() = json!({ "sub": "bob", "groups": ["writers"] });
+    assert_eq!(granted(&scene.other_browser()), "admin files:* files:write mcp:tools");
 }
