@@ -42,13 +42,13 @@ pub struct AuthorizationServerDocument {
     #[deserr(default)]
     pub scopes: Option<BTreeMap<String, String>>,
 
-    /// Who may be granted which scopes: a scope that any entry names is for those alone whom an entry with it fits. Default:
-    /// everybody who may log in can be granted every scope.
+    /// Who may be granted which scopes: a scope that any entry names, itself or by a wildcard over it (`files:*`), is for those
+    /// alone whom such an entry fits. Default: everybody who may log in can be granted every scope.
     #[deserr(default)]
     pub entitlements: Option<Vec<EntitlementDocument>>,
 
-    /// Claims of the identity provider that access tokens carry, so that rules can ask for them: `["groups", "email"]`.
-    /// Default: none.
+    /// Claims of the identity provider that access tokens carry, so that rules can ask for them: `["groups", "email"]`, each
+    /// under what follows its last `/`. `"groups"` are the user's groups, whatever `groups_claim` is. Default: none.
     #[deserr(default)]
     pub token_claims: Option<Vec<String>>,
 

@@ -74,15 +74,7 @@ pub(super) fn read(
         entitlements.push(Entitlement { scopes, groups, users });
     }
     let token_claims = document.token_claims.clone().unwrap_or_default();
-    let mut carried = BTreeSet::new();
-    for (index, entry) in token_claims.iter().enumerate() {
-        let here = format!("{at}.token_claims[{index}]");
-        if let Some(name) = mistakes.keep(&here, carried_as(entry, &login.groups_claim))
-            && !carried.insert(name)
-        {
-            mistakes.note(&here, format_args!("must be there once: tokens carry {name:?} already, got {entry:?}"));
-        }
-    }
+    note_token_claims(&token_claims, &login, mistakes);
     note_document_domains(document.client_document_domains.as_deref(), mistakes);
     let registrations = read_registrations(document, secrets, mistakes);
     let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();
@@ -327,8 +319,22 @@ fn note_document_domains(domains: Option<&[String]>, mistakes: &mut Mistakes) {
 
 fn is_domain(text: &str) -> bool {
     !text.starts_with('.')
+        && !text.ends_with('.')
         && !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+}
+
+/// Each entry is a claim that tokens can carry, and no other entry is carried under its name.
+fn note_token_claims(entries: &[String], login: &Login, mistakes: &mut Mistakes) {
+    let mut carried = BTreeSet::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let at = format!("authorization_server.token_claims[{index}]");
+        if let Some(name) = mistakes.keep(&at, carried_as(entry, &login.groups_claim))
+            && !carried.insert(name)
+        {
+            mistakes.note(&at, format_args!("must be there once: tokens carry {name:?} already, got {entry:?}"));
+        }
+    }
 }
 
 /// People and groups that the provider never names so.
@@ -366,7 +372,7 @@ fn note_people(
 }
 
 /// Parameters of the authorization request that the gateway sets by itself.
-const OWN_PARAMETERS: [&str; 8] = [
+const OWN_PARAMETERS: [&str; 10] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -375,6 +381,9 @@ const OWN_PARAMETERS: [&str; 8] = [
     "nonce",
     "code_challenge",
     "code_challenge_method",
+    // These would take the place of all others (RFC 9101, RFC 9126).
+    "request",
+    "request_uri",
 ];
 
 /// Keys of a login that can never work.
@@ -382,6 +391,20 @@ fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Opti
     let at = "authorization_server.login";
     if let Some(issuer) = issuer {
         note_metadata_url(issuer, &format!("{at}.issuer"), mistakes);
+        let path = HttpUrl::parse(issuer).map(|url| url.path().trim_start_matches('/').to_owned()).unwrap_or_default();
+        let tenant = path.split('/').next().unwrap_or_default();
+        if profile == LoginProfile::EntraId && matches!(tenant, "common" | "organizations" | "consumers") {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!("must have the id of the tenant: no ID token is from {tenant:?}, got {issuer:?}"),
+            );
+        }
+        if profile == LoginProfile::Google && issuer.ends_with('/') {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!("must have no slash at its end, as ID tokens have it, got {issuer:?}"),
+            );
+        }
         if issuer.contains('{') {
             mistakes
                 .note(format_args!("{at}.issuer"), format_args!("must be the issuer of one tenant, got {issuer:?}"));

@@ -272,7 +272,8 @@ fn note_identifier(identifier: &str, profile: Profile, at: &str, mistakes: &mut 
 
 /// An issuer identifier is not the URL of its metadata.
 pub(super) fn note_metadata_url(identifier: &str, at: &str, mistakes: &mut Mistakes) {
-    if let Some((issuer, _)) = identifier.split_once("/.well-known/") {
+    let end = identifier.find("/.well-known/").or_else(|| Some(identifier.strip_suffix("/.well-known")?.len()));
+    if let Some(issuer) = end.and_then(|end| identifier.get(..end)) {
         mistakes.note(at, format_args!("must be the issuer identifier, {issuer:?}, and not the URL of its metadata"));
     }
 }

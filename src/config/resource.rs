@@ -303,7 +303,7 @@ fn judge_accepted(
     }
     for issuer in issuers {
         let own = matches!(issuer.keys, IssuerKeys::Own(_));
-        let unbound = own || issuer.profile == Profile::CloudflareAccess;
+        let unbound = own || matches!(issuer.profile, Profile::CloudflareAccess | Profile::Google);
         if unbound && (required(document.dpop) || required(document.certificate_bound)) {
             mistakes.note(
                 format!("{at}.issuers"),

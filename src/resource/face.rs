@@ -148,8 +148,8 @@ fn section(resource: &Resource, config: &Config, (keys, server): (Keys, Server))
     // Without a login, clients have to be configured with a credential.
     let has_login = metadata_url(resource, config).is_some();
     let entry = |mut entry: Value| {
-        if !has_login {
-            entry["headers"] = json!({ "Authorization": CREDENTIAL });
+        if let (false, Some(entry)) = (has_login, entry.as_object_mut()) {
+            entry.insert("headers".to_owned(), json!({ "Authorization": CREDENTIAL }));
         }
         entry
     };

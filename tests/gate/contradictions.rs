@@ -241,6 +241,23 @@ fn cases() -> Vec<(Value, &'static str)> {
             login(json!({ "issuer": "https://login.example/.well-known/openid-configuration" })),
             "login.issuer: must be the issuer identifier",
         ),
+        (
+            issuer(json!({ "issuer": "https://login.example/x/.well-known" })),
+            "issuers[0].issuer: must be the issuer identifier, \"https://login.example/x\"",
+        ),
+        (
+            login(json!({ "profile": "entra_id", "issuer": "https://login.microsoftonline.com/common/v2.0" })),
+            "login.issuer: must have the id of the tenant: no ID token is from \"common\"",
+        ),
+        (
+            login(json!({ "profile": "google", "issuer": "https://accounts.google.com/" })),
+            "login.issuer: must have no slash at its end",
+        ),
+        (login(json!({ "parameters": { "request_uri": "x" } })), "login.parameters.request_uri: must be left out"),
+        (
+            login(json!({ "anyone": null, "allowed_domains": ["acme.example."] })),
+            "login.allowed_domains[0]: must be a domain",
+        ),
         (login(json!({ "scopes": ["profile"] })), "login.scopes: must have openid"),
         (login(json!({ "parameters": { "state": "x" } })), "login.parameters.state: must be left out"),
         (
