@@ -103,7 +103,7 @@ pub struct ClientMetadata {
     pub scope: Option<String>,
 }
 
-/// Holds a URL of a client's to be one that may be fetched in somebody else's name (P8): `https`, with a path, on a public host.
+/// Holds a URL of a client's to be one that may be fetched at another party's request (P8): `https`, with a path, on a public host.
 /// What the name resolves to is the platform's to look at: Workers reach no private network.
 ///
 /// # Errors

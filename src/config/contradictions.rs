@@ -143,15 +143,15 @@ impl<'a> Whole<'a> {
             Source::ApiKeys => Some(format!("API keys have no {}; use subjects, scopes or issuers", condition.key())),
             Source::Own => {
                 let server = self.server?;
-                let told = server
+                let carried = server
                     .token_claims
                     .iter()
                     .filter_map(|entry| Some((entry.as_str(), carried_as(entry, &server.login.groups_claim).ok()?)));
-                let told: Vec<(&str, &str)> = told.chain(OWN_CLAIMS.map(|name| (name, name))).collect();
-                if told.iter().any(|(_, name)| *name == claim) {
+                let carried: Vec<(&str, &str)> = carried.chain(OWN_CLAIMS.map(|name| (name, name))).collect();
+                if carried.iter().any(|(_, name)| *name == claim) {
                     return None;
                 }
-                let entry = told.iter().find(|(entry, _)| *entry == claim);
+                let entry = carried.iter().find(|(entry, _)| *entry == claim);
                 Some(match entry {
                     Some((_, name)) => format!("tokens of {:?} carry {claim:?} as {name:?}", server.name),
                     None => format!(
@@ -198,7 +198,9 @@ impl<'a> Whole<'a> {
             // One that is over a scope restricts it, and so does one that a scope includes.
             let restricts = |scope: &&Scope| {
                 let includes = |known: &Scope| self.scopes.covers(&std::iter::once(known.clone()).collect(), scope);
-                known.iter().any(|known| scope.is_over(known) || includes(known))
+                let named =
+                    |known: &Scope| scope.is_over(known) || self.scopes.implied(known).any(|it| scope.is_over(it));
+                known.iter().any(|known| named(known) || includes(known))
             };
             for scope in entry.scopes.iter().filter(|scope| !restricts(scope)) {
                 mistakes.note(

@@ -165,7 +165,7 @@ impl Recipient {
         let readable = head.may_be_event_stream() || head.is_json() || read;
         let judged = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
         let rewritten = good && stream && self.sessions.is_some();
-        // Whoever has the id of an event may ask for what came after it.
+        // A caller who has the id of an event may ask for what came after it.
         let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
         // Names that stood in for others may come back over any of them.
         let streams = head.is_event_stream() || head.fields.get("content-length").is_none();
@@ -337,6 +337,8 @@ pub struct FilterEnd {
     pub unreadable: usize,
     /// Why it ended before its end.
     pub unfit: Option<Unfit>,
+    /// Why an event was left out.
+    pub skipped: Option<Unfit>,
 }
 
 /// A body as it came, to be kept where it turns out that it may be.
@@ -426,8 +428,8 @@ impl BodyFilter {
             Inner::Plain(_) => 0,
         };
         let skipped = if let Inner::Events(filter) = &self.inner { filter.unfit() } else { None };
-        let unfit = unfit.or(skipped);
-        FilterEnd { kept: self.kept.take().filter(|_| unfit.is_none() && unreadable == 0), unreadable, unfit }
+        let whole = unfit.is_none() && skipped.is_none() && unreadable == 0;
+        FilterEnd { kept: self.kept.take().filter(|_| whole), unreadable, unfit, skipped }
     }
 }
 

@@ -176,6 +176,8 @@ pub fn outbound(
         body = Some(message);
     }
     if let Some((_, instead)) = permit.refusal() {
+        fields.remove("mcp-method");
+        fields.remove("mcp-name");
         body = Some(instead.to_vec());
     }
     Ok(OutboundRequest {

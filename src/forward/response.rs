@@ -88,10 +88,10 @@ impl InboundHead {
 
 /// Where a redirect leads, for the log: without query and fragment, which may hold secrets.
 fn place(location: &str) -> String {
-    // Parameters of a path may be session ids.
-    let bare = location.split(['?', '#', ';']).next().unwrap_or_default();
-    // What is before an @ may be a password.
+    let bare = location.split(['?', '#']).next().unwrap_or_default();
+    // What is before an @ may be a password, and parameters of a path may be session ids.
     let bare = bare.rsplit_once('@').map_or(bare, |(_, rest)| rest);
+    let bare = bare.split(';').next().unwrap_or_default();
     bare.chars().filter(|c| !is_invisible(*c)).take(LOG_VALUE_CHARS).collect()
 }
 
@@ -111,7 +111,7 @@ pub fn judge(answer: InboundHead) -> Result<InboundHead, Rejection> {
         status if !(200..500).contains(&status) => Err(Rejection::OriginFailed { status }),
         status => {
             // Of what the platform decoded, neither the coding nor the length is true any more. What it did not decode keeps
-            // both: without its coding nobody could read it (RFC 9110 §8.4).
+            // both: without its coding no client could read it (RFC 9110 §8.4).
             let decoded = answer.fields.get("content-encoding").is_some_and(|coding| DECODED.contains(&coding));
             let kept = answer.fields.iter().filter(|(name, value)| {
                 ALLOWED.contains(name)

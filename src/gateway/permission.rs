@@ -146,11 +146,13 @@ impl Gateway {
                 return Err(authorized_too_often(&authorized, limit.seconds));
             }
             let mut here = Vec::new();
+            // In the order in which they were asked for.
+            let mut said = turns.iter();
             for (index, counter) in self.limited(&authorized)? {
-                let mut said =
-                    turns.iter().filter(|(turn, _)| turn.limit == index && turn.counter == counter).peekable();
-                if said.peek().is_none() || said.any(|(_, said)| said.is_err()) {
-                    here.push((counter, self.limit(&authorized, index)?.rate()));
+                let limit = self.limit(&authorized, index)?;
+                let answer = limit.binding.as_ref().and_then(|_| said.next());
+                if !matches!(answer, Some((_, Ok(true)))) {
+                    here.push((counter, limit.rate()));
                 }
             }
             let counted = self.memory.borrow().counters.borrow_mut().resources.count_all(&here, now);

@@ -107,6 +107,9 @@ fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, en
     if let Some(unfit) = end.unfit {
         say("error", "list_malformed", &format!("request {request}: broken off: {unfit}"));
     }
+    if let Some(unfit) = end.skipped {
+        say("warn", "list_malformed", &format!("request {request}: an event was left out: {unfit}"));
+    }
     if end.unreadable > 0 {
         let detail = format!("request {request}: {} left out, whose names cannot be read for certain", end.unreadable);
         say("warn", "list_items_dropped", &detail);

@@ -335,6 +335,12 @@ fn refuse_other_case<E: serde::de::Error>(name: &str, known: &[&str]) -> Result<
     if known.iter().any(same) { Err(E::custom("a member is repeated in other letters")) } else { Ok(()) }
 }
 
+/// The same for an object that was read.
+fn own_letters(members: &Map<String, Value>, known: &[&str]) -> Result<(), &'static str> {
+    let others = |name: &String| refuse_other_case::<serde::de::value::Error>(name, known).is_err();
+    if members.keys().any(others) { Err("a member of params is in other letters") } else { Ok(()) }
+}
+
 const NO_OBJECT: &str = "params must be an object";
 const NO_OBJECTS: &str = "params.arguments, ref, notifications and _meta must be objects";
 
@@ -387,7 +393,10 @@ impl Params {
             ("uri", Value::String(text)) => self.uri = Some(text),
             ("cursor", Value::String(text)) => self.cursor = Some(text),
             ("name" | "uri" | "cursor", _) => return Err("params.name, uri and cursor must be strings"),
-            ("ref", Value::Object(members)) => self.reference = Some(members),
+            ("ref", Value::Object(members)) => {
+                own_letters(&members, &["type", "name", "uri"])?;
+                self.reference = Some(members);
+            }
             ("_meta", Value::Object(members)) => match members.get("io.modelcontextprotocol/protocolVersion") {
                 None => {}
                 Some(Value::String(version)) => self.version = Some(version.clone()),
@@ -395,6 +404,7 @@ impl Params {
             },
             ("notifications", Value::Object(members)) => {
                 const WHAT: &str = "params.notifications.resourceSubscriptions must be an array of strings";
+                own_letters(&members, &["resourceSubscriptions"])?;
                 let uris = match members.get("resourceSubscriptions") {
                     None | Some(Value::Null) => return Ok(()),
                     Some(Value::Array(uris)) => uris.iter().map(|uri| uri.as_str().map(str::to_owned)),

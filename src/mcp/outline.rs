@@ -11,21 +11,22 @@ use crate::strict_json;
 /// there once, and its value is a text that can be read.
 #[must_use]
 pub fn certain_text(object: &[u8], name: &str) -> Option<String> {
-    match strict_json::parse(certain(object, name)?.as_bytes()) {
+    match strict_json::parse(certain(object, name, None)?.as_bytes()) {
         Ok(Value::String(text)) => Some(text),
         _ => None,
     }
 }
 
-/// The id of a message, where it can be read for certain; unknown where not.
+/// The id of the request that a message answers, where it can be read for certain; unknown where not, and for a message that
+/// asks for something itself.
 #[must_use]
-pub fn certain_id(message: &[u8]) -> RequestId {
-    let id = certain(message, "id").and_then(|text| strict_json::parse(text.as_bytes()).ok());
+pub fn answered_id(message: &[u8]) -> RequestId {
+    let id = certain(message, "id", Some("method")).and_then(|text| strict_json::parse(text.as_bytes()).ok());
     id.as_ref().and_then(RequestId::read).unwrap_or_default()
 }
 
-/// The scalar that the member `name` of `object` is, as it stands there.
-fn certain<'a>(object: &'a [u8], name: &str) -> Option<&'a str> {
+/// The scalar that the member `name` of `object` is, as it stands there; nothing where there is a member `without`.
+fn certain<'a>(object: &'a [u8], name: &str, without: Option<&str>) -> Option<&'a str> {
     let text = std::str::from_utf8(object).ok()?;
     let mut scan = Scan { text, at: 0 };
     let mut found = None;
@@ -57,7 +58,8 @@ fn certain<'a>(object: &'a [u8], name: &str) -> Option<&'a str> {
             let own = if open.len() == 1 { unquoted(member) } else { None };
             wanted = own.as_deref() == Some(name);
             // Some readers take it for the one that they look for.
-            if own.is_some_and(|own| !wanted && strict_json::fold(&own) == strict_json::fold(name)) {
+            let is = |own: &str, name: &str| strict_json::fold(own) == strict_json::fold(name);
+            if own.is_some_and(|own| !wanted && is(&own, name) || without.is_some_and(|name| is(&own, name))) {
                 return None;
             }
             scan.space();

@@ -4,7 +4,7 @@
 use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::list_filter::{Judge, ListFilter, Unfit};
-use crate::mcp::outline::certain_id;
+use crate::mcp::outline::answered_id;
 use crate::rejection::Rejection;
 
 /// What a text of an event becomes: the address of an `endpoint` event (2024-11-05), or the id of an event.
@@ -60,8 +60,20 @@ struct Event {
     held: Vec<u8>,
     /// A part of it went on.
     begun: bool,
-    /// Its data as it came, as long as nothing of it went on.
-    raw: Vec<u8>,
+    /// Its data as it came, as long as nothing of it went on and it is not too much to look for its id.
+    raw: Raw,
+}
+
+#[derive(Debug)]
+enum Raw {
+    Kept(Vec<u8>),
+    TooMuch,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self::Kept(Vec::new())
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -138,7 +150,7 @@ impl<J: Judge> SseFilter<J> {
             if self.event.held.len() > LIST_HEAD_BYTES {
                 out.append(&mut self.event.held);
                 self.event.begun = true;
-                self.event.raw = Vec::new();
+                self.event.raw = Raw::TooMuch;
             }
             if let Some(seen) = self.bom {
                 if BOM.get(seen) == Some(&byte) {
@@ -207,12 +219,9 @@ impl<J: Judge> SseFilter<J> {
 
     fn data(&mut self, byte: u8) -> Result<(), Unfit> {
         if self.skips.is_some() && self.json.is_some() && !self.event.begun {
-            if self.event.raw.len() > LIST_HEAD_BYTES {
-                // Too much to look for its id later.
-                self.event.raw = Vec::new();
-                self.event.begun = self.event.data != Data::Skipped;
-            } else {
-                self.event.raw.push(byte);
+            match &mut self.event.raw {
+                Raw::Kept(raw) if raw.len() <= LIST_HEAD_BYTES => raw.push(byte),
+                raw => *raw = Raw::TooMuch,
             }
         }
         match self.judged_data(byte) {
@@ -292,6 +301,14 @@ impl<J: Judge> SseFilter<J> {
     }
 
     fn event_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let begun = self.event.begun;
+        let ended = self.end_event(out);
+        // What went on of it has no end yet.
+        self.event.begun = begun && ended.is_err();
+        ended
+    }
+
+    fn end_event(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let Event { data, fields, name, has_data, mut held, begun, raw } = std::mem::take(&mut self.event);
         let mut data = data;
         if let (Data::Json, Some(_), false) = (&data, &self.skips, begun) {
@@ -308,7 +325,7 @@ impl<J: Judge> SseFilter<J> {
         }
         match data {
             Data::Skipped => {
-                let id = certain_id(&raw);
+                let id = if let Raw::Kept(raw) = raw { answered_id(&raw) } else { RequestId::unknown() };
                 let Some((id, request)) = id.is_known().then_some(id).zip(self.skips.as_ref()) else { return Ok(()) };
                 held.extend_from_slice(error_event(&id, request).as_bytes());
                 out.append(&mut held);
@@ -336,7 +353,11 @@ impl<J: Judge> SseFilter<J> {
                     line.trim_start_matches(blank).starts_with(['{', '['])
                 };
                 if self.json.is_some() && text.split('\n').any(looks_like_json) {
-                    return Err(Unfit::NotJson);
+                    if begun || self.skips.is_none() {
+                        return Err(Unfit::NotJson);
+                    }
+                    self.unfit = Some(Unfit::NotJson);
+                    return Ok(());
                 }
                 let text = match &self.endpoint {
                     Some(rewrite) if name.as_deref() == Some("endpoint") => rewrite(&text).ok_or(Unfit::Endpoint)?,

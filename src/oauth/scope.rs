@@ -104,6 +104,11 @@ impl ScopeHierarchy {
         self.0.iter().flat_map(|(scope, included)| std::iter::once(scope).chain(included)).collect()
     }
 
+    /// What the table says that a scope includes.
+    pub fn implied(&self, scope: &Scope) -> impl Iterator<Item = &Scope> {
+        self.0.get(scope).into_iter().flatten()
+    }
+
     /// Whether a caller granted `granted` has `required`.
     #[must_use]
     pub fn covers(&self, granted: &ScopeSet, required: &Scope) -> bool {

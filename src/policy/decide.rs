@@ -10,7 +10,6 @@ use crate::policy::condition::{Condition, Fact};
 use crate::policy::decoy::Decoy;
 use crate::policy::index::Index;
 use crate::policy::operation::{Kind, Operation};
-use crate::policy::pattern::fold;
 use crate::policy::rule::{Effect, Rule, When};
 use crate::policy::uri::readings;
 
@@ -179,13 +178,26 @@ impl Policy {
         self.rules.iter().flat_map(Rule::scopes).cloned()
     }
 
-    /// Whether a rule about an operation tests an argument of that name, or of that name in other letters.
+    /// Whether rules test arguments at all.
     #[must_use]
-    pub fn tests_argument(&self, operation: &Operation, name: &str, loosely: bool) -> bool {
-        let is = |tested: &str| if loosely { tested != name && fold(tested) == fold(name) } else { tested == name };
+    pub fn tests_arguments(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.observe && !rule.when.arguments.is_empty())
+    }
+
+    /// The arguments of an operation that rules test for a caller.
+    #[must_use]
+    pub fn tested_arguments(&self, operation: &Operation, caller: &Caller) -> Vec<&str> {
+        if !operation.is_sound() {
+            return Vec::new();
+        }
         let rules = self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index));
-        let mut rules = rules.filter(|rule| rule.targets.fit(operation, rule.effect != Effect::Allow));
-        rules.any(|rule| rule.when.arguments.iter().any(|(tested, _)| is(tested)))
+        let rules = rules.filter(|rule| {
+            !rule.observe
+                && !rule.when.arguments.is_empty()
+                && rule.targets.fit(operation, rule.effect != Effect::Allow)
+                && rule.when.fails_for(caller, &self.scopes).is_none()
+        });
+        rules.flat_map(|rule| rule.when.arguments.iter().map(|(name, _)| name.as_str())).collect()
     }
 
     /// What rules read of callers.
@@ -253,10 +265,11 @@ impl Policy {
 
     /// What stands in for a name or method that is denied, where rules that do not deny fit it: other names that they fit reach the
     /// origin server, and so must this one seem to. `templates` are those of URIs that the origin server is known to have.
+    /// `denied_by` is what denied it, where the method of the operation is that of its message.
     #[must_use]
     pub fn decoy(
         &self,
-        (operation, denied_by): (&Operation, By),
+        (operation, denied_by): (&Operation, Option<By>),
         caller: &Caller,
         arguments: Arguments<'_>,
         templates: &dyn Fn() -> Vec<String>,
@@ -280,7 +293,7 @@ impl Policy {
         let mut candidates = Decoy::candidates(operation, &patterns, &templates());
         // A method that a rule denies is none that the server has, whatever it is done to.
         if operation.target.is_some()
-            && let By::Rule(index) = denied_by
+            && let Some(By::Rule(index)) = denied_by
             && self.rules.get(index).is_some_and(|rule| rule.targets.is_about_method(&operation.method))
         {
             let patterns = rules().flat_map(|rule| rule.targets.fitting_method(&operation.method));

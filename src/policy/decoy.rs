@@ -6,6 +6,7 @@
 //! that stands in holds the other, so that it is put back wherever the answer comes from: an old-era answer may come over
 //! another stream, of another isolate.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::policy::operation::{Kind, MARK, Operation};
-use crate::policy::pattern::Pattern;
+use crate::policy::pattern::{Pattern, fold};
 use crate::strict_json;
 
 const MARK_END: char = '-';
@@ -28,6 +29,8 @@ pub struct Decoy {
     pub name: String,
     /// It is a method.
     pub is_method: bool,
+    /// The message of a batch that it is for.
+    pub at: usize,
 }
 
 impl Decoy {
@@ -64,7 +67,7 @@ impl Decoy {
         let text = |range: Range<usize>| hidden.get(range).unwrap_or_default();
         let (before, inside, after) = (text(0..part.start), text(part.clone()), text(part.end..hidden.len()));
         let name = format!("{before}{MARK}{}{MARK_END}{after}", hex(inside.as_bytes()));
-        Self { hidden: hidden.to_owned(), name, is_method }
+        Self { hidden: hidden.to_owned(), name, is_method, at: 0 }
     }
 
     /// A name with a mark in place of what the first `*` of a pattern stands for, where all later ones may stand for as little
@@ -72,27 +75,39 @@ impl Decoy {
     fn within(hidden: &str, pattern: Option<&Pattern>, segment: bool, is_method: bool) -> Option<Self> {
         let text = pattern.map_or("*", Pattern::as_str);
         let (before, after) = text.split_once('*')?;
-        let rest = hidden.strip_prefix(before)?;
-        let end = (0..=rest.len()).find(|&end| {
-            rest.is_char_boundary(end)
-                && rest
-                    .get(end..)
-                    .is_some_and(|tail| Pattern::parse(after).map_or(tail.is_empty(), |it| it.matches(tail)))
-        })?;
+        let after = Pattern::parse(after).ok();
+        let end_of = |rest: &str, fits: &dyn Fn(&Pattern, &str) -> bool| {
+            (0..=rest.len()).find(|&end| {
+                let tail = rest.get(end..);
+                tail.is_some_and(|tail| after.as_ref().map_or(tail.is_empty(), |after| fits(after, tail)))
+            })
+        };
+        let strictly = || {
+            let rest = hidden.strip_prefix(before)?;
+            Some((rest, end_of(rest, &Pattern::matches)?))
+        };
+        // What asks for a step-up fits names in any case.
+        let loosely = || {
+            let (head, rest) = hidden.split_at_checked(before.len())?;
+            let end = || end_of(rest, &|after, tail| after.matches_folded(&fold(tail)));
+            if fold(head) == fold(before) { Some((rest, end()?)) } else { None }
+        };
+        let (rest, end) = strictly().or_else(loosely)?;
         let from = if segment { last_segment(rest.get(..end)?) } else { 0 };
         Some(Self::of(hidden, before.len() + from..before.len() + end, is_method))
     }
 
-    /// A body that was read, with each of `decoys` in place of what it stands in for.
+    /// A body that was read, with each of `decoys` in place of what it stands in for. Nothing where one of them would stand in
+    /// for nothing: then what is hidden would go on.
     #[must_use]
     pub fn message(decoys: &[Self], body: &[u8]) -> Option<Vec<u8>> {
         let body = std::str::from_utf8(body).ok()?;
-        let message = |raw: &RawValue| stand_in(decoys, raw);
         if body.trim_start().starts_with('[') {
             let messages: Vec<&RawValue> = strict_json::part(body)?;
-            serde_json::to_vec(&messages.into_iter().map(message).collect::<Option<Vec<_>>>()?).ok()
+            let messages = messages.into_iter().enumerate().map(|(at, raw)| StandIns::of(decoys, at).message(raw));
+            serde_json::to_vec(&messages.collect::<Option<Vec<_>>>()?).ok()
         } else {
-            serde_json::to_vec(&message(strict_json::part(body)?)?).ok()
+            serde_json::to_vec(&StandIns::of(decoys, 0).message(strict_json::part(body)?)?).ok()
         }
     }
 }
@@ -138,27 +153,54 @@ fn last_value(template: &str, uri: &str) -> Option<Range<usize>> {
 /// The members of an object; the values as they stand there.
 type Members = BTreeMap<String, Box<RawValue>>;
 
-fn stand_in(decoys: &[Decoy], message: &RawValue) -> Option<Members> {
-    let mut message: Members = strict_json::part(message.get())?;
-    replace(decoys, true, &mut message, "method");
-    within(&mut message, "params", |params| {
-        replace(decoys, false, params, "name");
-        replace(decoys, false, params, "uri");
-        within(params, "ref", |reference| {
-            replace(decoys, false, reference, "name");
-            replace(decoys, false, reference, "uri");
+/// What stands in within one message, and whether each did.
+struct StandIns<'a>(Vec<(&'a Decoy, Cell<bool>)>);
+
+impl<'a> StandIns<'a> {
+    fn of(decoys: &'a [Decoy], at: usize) -> Self {
+        Self(decoys.iter().filter(|decoy| decoy.at == at).map(|decoy| (decoy, Cell::new(false))).collect())
+    }
+
+    fn message(&self, message: &RawValue) -> Option<Members> {
+        let mut message: Members = strict_json::part(message.get())?;
+        self.replace(true, &mut message, "method");
+        within(&mut message, "params", |params| {
+            self.replace(false, params, "name");
+            self.replace(false, params, "uri");
+            within(params, "ref", |reference| {
+                self.replace(false, reference, "name");
+                self.replace(false, reference, "uri");
+            });
+            within(params, "notifications", |notifications| {
+                let Some(uris) = notifications.get_mut("resourceSubscriptions") else { return };
+                let Some(texts) = strict_json::part::<Vec<String>>(uris.get()) else { return };
+                let replaced: Vec<&str> =
+                    texts.iter().map(|text| self.found(false, text).unwrap_or(text.as_str())).collect();
+                if let Ok(raw) = serde_json::value::to_raw_value(&replaced) {
+                    *uris = raw;
+                }
+            });
         });
-        within(params, "notifications", |notifications| {
-            let Some(uris) = notifications.get_mut("resourceSubscriptions") else { return };
-            let Some(texts) = strict_json::part::<Vec<String>>(uris.get()) else { return };
-            let replaced: Vec<&str> =
-                texts.iter().map(|text| found(decoys, false, text).unwrap_or(text.as_str())).collect();
-            if let Ok(raw) = serde_json::value::to_raw_value(&replaced) {
-                *uris = raw;
-            }
-        });
-    });
-    Some(message)
+        self.0.iter().all(|(_, used)| used.get()).then_some(message)
+    }
+
+    fn replace(&self, is_method: bool, members: &mut Members, name: &str) {
+        let Some(raw) = members.get_mut(name) else { return };
+        let Some(text) = strict_json::part::<String>(raw.get()) else { return };
+        if let Some(instead) = self.found(is_method, &text)
+            && let Ok(changed) = serde_json::value::to_raw_value(instead)
+        {
+            *raw = changed;
+        }
+    }
+
+    fn found(&self, is_method: bool, text: &str) -> Option<&'a str> {
+        let mut all = self.0.iter().filter(|(decoy, _)| decoy.is_method == is_method && decoy.hidden == text);
+        let (decoy, used) = all.next()?;
+        used.set(true);
+        all.for_each(|(_, used)| used.set(true));
+        Some(&decoy.name)
+    }
 }
 
 /// Changes the members of a member that is an object.
@@ -169,20 +211,6 @@ fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) 
     if let Ok(changed) = serde_json::value::to_raw_value(&inner) {
         *raw = changed;
     }
-}
-
-fn replace(decoys: &[Decoy], is_method: bool, members: &mut Members, name: &str) {
-    let Some(raw) = members.get_mut(name) else { return };
-    let Some(text) = strict_json::part::<String>(raw.get()) else { return };
-    if let Some(instead) = found(decoys, is_method, &text)
-        && let Ok(changed) = serde_json::value::to_raw_value(instead)
-    {
-        *raw = changed;
-    }
-}
-
-fn found<'a>(decoys: &'a [Decoy], is_method: bool, text: &str) -> Option<&'a str> {
-    decoys.iter().find(|decoy| decoy.is_method == is_method && decoy.hidden == text).map(|decoy| decoy.name.as_str())
 }
 
 /// Puts names that were asked for back into an answer, in whatever pieces it comes.

@@ -14,10 +14,12 @@ pub mod replay;
 pub mod rule;
 mod uri;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, OriginServer, Resource};
-use crate::mcp::message::Message;
+use crate::mcp::message::{Call, Malformed, Message, Params};
 use crate::oauth::bearer::Missing;
 use crate::oauth::scope::ScopeSet;
 use crate::observe::trail::Trail;
@@ -26,6 +28,7 @@ use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, By, Decision, Policy, Verdict};
 use crate::policy::decoy::Decoy;
 use crate::policy::operation::Operation;
+use crate::policy::pattern::fold;
 use crate::rejection::Rejection;
 use crate::strict_json;
 
@@ -321,15 +324,26 @@ pub fn authorize(
     let mut calls = Vec::new();
     if let Some(policy) = &resource.policy {
         let era = inspected.authenticated().request().admitted().era();
-        let without_message = (Operation::without_message(), None);
+        let without_message = Asked { operation: Operation::without_message(), at: 0, call: None };
         let operations = match inspected.messages() {
             None => vec![without_message],
             Some(messages) => asked(messages)?,
         };
+        let mut misread = Misread::new(policy, inspected.messages().unwrap_or_default());
         let apart = matches!(session, SessionUse::Endpoint(_));
-        for (operation, arguments) in operations {
-            let arguments = Arguments::Known(arguments);
+        for Asked { operation, at, call } in operations {
+            let mut arguments = Arguments::Known(call.and_then(|call| call.params.arguments.as_ref()));
+            if misread.is_tested(&operation, at, &caller) {
+                // For whom the name is hidden, its arguments are those of a name that does not exist.
+                arguments = Arguments::Unknown;
+                if policy.decide(&operation, &caller, arguments).verdict != Verdict::Deny {
+                    let error = Malformed::Params("an argument that a rule tests cannot be read");
+                    let id = inspected.messages().and_then(|messages| Some(messages.get(at)?.id())).unwrap_or_default();
+                    return Err(Rejection::MalformedMessage { error, id: Box::new(id) });
+                }
+            }
             let decision = policy.decide(&operation, &caller, arguments);
+            let denied_by = call.filter(|call| call.method == operation.method).map(|_| decision.by);
             let mut verdict = decision.verdict.clone();
             let mut tool = match decision.by {
                 By::Rule(_) | By::Protocol => LimitedTool::Itself,
@@ -337,9 +351,10 @@ pub fn authorize(
             };
             if verdict == Verdict::Deny
                 && !policy.observe
-                && let Some((stand_in, decision)) =
-                    policy.decoy((&operation, decision.by), &caller, arguments, templates)
+                && let Some((mut stand_in, decision)) =
+                    policy.decoy((&operation, denied_by), &caller, arguments, templates)
             {
+                stand_in.at = at;
                 // What is hidden is answered as what is not there.
                 verdict = decision.verdict;
                 tool = LimitedTool::StandIn;
@@ -363,7 +378,7 @@ pub fn authorize(
         }
     } else if let Some(messages) = inspected.messages() {
         let asked = asked(messages)?.into_iter();
-        calls.extend(asked.map(|(operation, _)| LimitedCall { operation: Some(operation), tool: LimitedTool::Itself }));
+        calls.extend(asked.map(|asked| LimitedCall { operation: Some(asked.operation), tool: LimitedTool::Itself }));
     }
     // What does not exist says nothing of scopes but of those that everything needs.
     let needed = if refusal.is_some() { resource.scopes.clone() } else { needed };
@@ -407,17 +422,63 @@ fn refused(messages: &[Message]) -> Option<Vec<u8>> {
     }
 }
 
-/// An operation, and its arguments.
-type Asked<'a> = (Operation, Option<&'a Map<String, Value>>);
+/// An operation, the message of a batch that it is of, and that message.
+struct Asked<'a> {
+    operation: Operation,
+    at: usize,
+    call: Option<&'a Call>,
+}
 
-/// What messages ask for, with the arguments of each.
+/// What messages ask for.
 fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
     let mut all = Vec::new();
-    for call in messages.iter().filter_map(Message::call) {
+    for (at, message) in messages.iter().enumerate() {
+        let Some(call) = message.call() else { continue };
         let operations = call.operations().map_err(|_| Rejection::Internal("an operation without its name"))?;
-        all.extend(operations.into_iter().map(|operation| (operation, call.params.arguments.as_ref())));
+        all.extend(operations.into_iter().map(|operation| Asked { operation, at, call: Some(call) }));
     }
     Ok(all)
+}
+
+/// Arguments that the gateway and the server may read otherwise: those that the gateway cannot read, and those whose names
+/// differ only in case from one that a rule tests.
+struct Misread<'a> {
+    policy: &'a Policy,
+    messages: &'a [Message],
+    /// The arguments of a message by their folded names, and whether they can be read.
+    names: Option<(usize, BTreeMap<String, Vec<(&'a str, bool)>>)>,
+}
+
+impl<'a> Misread<'a> {
+    fn new(policy: &'a Policy, messages: &'a [Message]) -> Self {
+        // A policy that is only observed refuses nothing.
+        let messages = if policy.observe || !policy.tests_arguments() { &[] } else { messages };
+        Self { policy, messages, names: None }
+    }
+
+    /// Whether a rule tests one of them.
+    fn is_tested(&mut self, operation: &Operation, at: usize, caller: &Caller) -> bool {
+        let Some(call) = self.messages.get(at).and_then(Message::call) else { return false };
+        let tested = self.policy.tested_arguments(operation, caller);
+        if tested.is_empty() {
+            return false;
+        }
+        let (_, names) = match self.names.take() {
+            Some(names) if names.0 == at => self.names.insert(names),
+            _ => self.names.insert((at, by_folded_name(&call.params))),
+        };
+        let misread = |(name, readable): &(&str, bool)| !readable || !tested.contains(name);
+        tested.iter().any(|name| names.get(&fold(name)).is_some_and(|found| found.iter().any(misread)))
+    }
+}
+
+fn by_folded_name(params: &Params) -> BTreeMap<String, Vec<(&str, bool)>> {
+    let known = params.arguments.iter().flat_map(Map::keys).map(|name| (name.as_str(), true));
+    let mut names: BTreeMap<String, Vec<(&str, bool)>> = BTreeMap::new();
+    for (name, readable) in known.chain(params.unreadable.iter().map(|name| (name.as_str(), false))) {
+        names.entry(fold(name)).or_default().push((name, readable));
+    }
+    names
 }
 
 /// Permits a request for a path that configuration opens to everyone.

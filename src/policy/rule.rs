@@ -102,20 +102,22 @@ impl Targets {
         [&self.methods, &self.tools, &self.prompts, &self.resources].into_iter().all(Vec::is_empty)
     }
 
-    /// The patterns that fit the name of an operation, or the method of one without a name; nothing in their place where the
+    /// The patterns that fit the name of an operation in any case, or the method of one without a name; nothing in their place where the
     /// method of one with a name fits, or everything does.
     #[must_use]
     pub fn fitting(&self, operation: &Operation) -> Vec<Option<&Pattern>> {
         let Some((kind, name)) = operation.target.as_ref() else { return self.fitting_method(&operation.method) };
         let by_method = self.is_everything() || !self.fitting_method(&operation.method).is_empty();
-        let fitting = self.of(*kind).iter().filter(|pattern| pattern.matches(name)).map(Some);
+        let folded = fold(name);
+        let fitting = self.of(*kind).iter().filter(|it| it.matches(name) || it.matches_folded(&folded)).map(Some);
         fitting.chain(by_method.then_some(None)).collect()
     }
 
-    /// The patterns that fit a method; nothing in their place where everything does.
+    /// The patterns that fit a method in any case; nothing in their place where everything does.
     #[must_use]
     pub fn fitting_method(&self, method: &str) -> Vec<Option<&Pattern>> {
-        let fitting = self.methods.iter().filter(|pattern| pattern.matches(method)).map(Some);
+        let folded = fold(method);
+        let fitting = self.methods.iter().filter(|it| it.matches(method) || it.matches_folded(&folded)).map(Some);
         fitting.chain(self.is_everything().then_some(None)).collect()
     }
 

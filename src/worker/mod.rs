@@ -102,7 +102,7 @@ fn walk(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Resu
 }
 
 /// Whether the driver of the core meets every need. It does so in tests that hold both drivers to the same answers
-/// (`tests/e2e/drivers.test.mjs`), and nobody else has a reason to set this variable.
+/// (`tests/e2e/drivers.test.mjs`), and there is no other reason to set this variable.
 fn is_driven_by_core(ports: &Workers) -> bool {
     DRIVEN_BY_CORE.with(|driven| *driven.get_or_init(|| settings::is_set(ports.env(), "PORTCULLIS_DRIVER", "core")))
 }

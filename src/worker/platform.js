@@ -178,7 +178,8 @@ export function through(first, rest, step) {
   return [readable, carry(first, stream, writable.getWriter(), step)];
 }
 
-const UNFIT = new Error("unfit");
+// With this mark the platform takes it for a connection that was lost, and writes no line of its own to the log.
+const UNFIT = Object.assign(new Error("unfit"), { retryable: true });
 
 async function carry(first, rest, writer, step) {
   const reader = rest.getReader();

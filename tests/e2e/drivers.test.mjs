@@ -111,7 +111,7 @@ function cases(scene) {
       (_, response) =>
         response.writeHead(200, { "content-type": "application/json", "mcp-session-id": "s1" }).end("{}"),
     ],
-    ["a session of nobody", post(call("read_a"), { fields: { ...LEGACY, "Mcp-Session-Id": "x" } })],
+    ["a session of no caller", post(call("read_a"), { fields: { ...LEGACY, "Mcp-Session-Id": "x" } })],
     ["often", post(call("often"))],
     ["often again", post(call("often"))],
     ["too often", post(call("often"))],

@@ -89,7 +89,7 @@ fn a_hidden_method_gets_the_servers_own_words() {
     // Fields agree with the body (T12).
     let (sent, name, _) = asked(&gateway, &modern(Claims::good(), "tasks/get", json!({ "taskId": "1" })), "/method");
     assert_eq!(sent.fields.get("mcp-method"), Some(name.as_str()));
-    // One that nobody denies goes as it is, and where no rule lets unknown methods through all are refused alike.
+    // One that no rule denies goes as it is, and where no rule lets unknown methods through all are refused alike.
     let (_, name, _) = asked(&gateway, &message(Claims::good(), "foo/bar", json!({})), "/method");
     assert_eq!(name, "foo/bar");
     let closed = gate(json!([{ "effect": "allow", "tools": ["*"] }]));
@@ -196,4 +196,80 @@ fn templates_that_came_as_events_are_known_too() {
     let request = message(Claims::good(), "resources/read", json!({ "uri": "users://7/profile" }));
     let (_, name, _) = asked(&gateway, &request, "/params/uri");
     assert_eq!(name, "users://portcullis-hidden-37-/profile");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_denied_subscription_is_not_hidden_in_a_message_of_another_method() {
+    let gateway = gate(json!([
+        { "effect": "deny", "methods": ["resources/subscribe"] }, { "effect": "allow", "methods": ["*"] },
+    ]));
+    let listen = |uris: Value| {
+        let world = World::new();
+        let params = json!({ "notifications": { "resourceSubscriptions": uris } });
+        world.call(&gateway, modern(Claims::good(), "subscriptions/listen", params));
+        world.sent().len()
+    };
+    assert_eq!(listen(json!([])), 1);
+    assert_eq!(listen(json!(["docs://secret"])), 0);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn in_a_batch_each_message_has_its_own_stand_in() {
+    let gateway = gate(json!([
+        { "effect": "allow", "tools": ["echo"] },
+        { "effect": "deny", "methods": ["tools/call"] },
+        { "effect": "allow", "methods": ["*"] },
+    ]));
+    let call =
+        |id: u8, name: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": name } });
+    let body = json!([call(1, "echo"), call(2, "x"), call(3, "echo")]);
+    let request = message(Claims::good(), "x", json!({})).body(body.to_string().as_bytes());
+    let world = World::new();
+    world.call(&gateway, request.field("mcp-protocol-version", "2025-03-26"));
+    let sent = world.sent().pop().expect("it was asked for");
+    let sent: Value = serde_json::from_slice(&sent.body).expect("JSON");
+    assert_eq!((&sent[0]["method"], &sent[2]["method"]), (&json!("tools/call"), &json!("tools/call")));
+    assert!(sent[1]["method"].as_str().is_some_and(|method| method.starts_with("portcullis-hidden-")));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_in_other_letters_are_stood_in_for_where_a_step_up_fits_them() {
+    let gateway = gate(json!([
+        { "effect": "deny", "tools": ["admin_secret"], "resources": ["files://secret*"] },
+        { "effect": "step_up", "scopes": ["mcp:tools"], "tools": ["admin_*"], "resources": ["files://*"] },
+    ]));
+    for (method, member, hidden, before) in [
+        ("tools/call", "name", "ADMIN_SECRET", "ADMIN_portcullis-hidden-"),
+        ("resources/read", "uri", "FILES://secret/a", "FILES://"),
+    ] {
+        let request = message(Claims::good(), method, json!({ member: hidden }));
+        let (_, name, answer) = asked(&gateway, &request, &format!("/params/{member}"));
+        assert!(name.starts_with(before) && name.contains("portcullis-hidden-"), "{name}");
+        assert_eq!(answer["error"]["message"], json!(format!("no {hidden}")));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn odd_arguments_tell_nothing_of_a_hidden_tool() {
+    let rules = |effect: Value| {
+        gate(json!([
+            { "effect": "allow", "tools": ["delete_db"], "when": { "roles": ["admin"], "arguments": { "name": { "one_of": ["x"] } } } },
+            effect,
+        ]))
+    };
+    let world = World::new();
+    for gateway in [rules(json!({ "effect": "deny" })), rules(json!({ "effect": "allow", "tools": ["read"] }))] {
+        let answer = |claims: Claims, tool: &str, arguments: &str| {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+            );
+            let reply = world.call(&gateway, message(claims, "x", json!({})).body(body.as_bytes()));
+            (reply.status, reply.json()["error"]["code"].clone(), reply.body.contains("cannot be read"))
+        };
+        for odd in [r#"{"NAME":"x"}"#, r#"{"name":1e999}"#, r#"{"name":"x","Name":"y"}"#] {
+            assert_eq!(answer(Claims::good(), "delete_db", odd), answer(Claims::good(), "delete_xx", odd), "{odd}");
+            let admin = Claims::good().with("roles", json!(["admin"]));
+            assert_eq!(answer(admin, "delete_db", odd).0, 400, "who may call it hears why");
+        }
+    }
 }

@@ -24,7 +24,7 @@ fn call(claims: Claims, tool: &str) -> Request {
     message(claims, "tools/call", json!({ "name": tool, "arguments": {} }))
 }
 
-/// A batch of 64 calls of tools that nobody named before.
+/// A batch of 64 calls of tools that were not named before.
 fn batch(claims: &Claims, number: usize) -> Request {
     let calls: Vec<Value> = (0..64)
         .map(|at| json!({ "jsonrpc": "2.0", "id": at, "method": "tools/call", "params": { "name": format!("t{number}_{at}") } }))
@@ -93,6 +93,16 @@ fn expired_counters_leave_first_and_then_the_oldest() {
         let _ = one.count(&name, Rate { requests: 20_000, seconds: 60 }, now);
     }
     assert_eq!(one.len(), COUNTERS_OF_ONE_CALLER + 1);
+    // Names of one message that find no room count in the shared counter before any of them is counted.
+    let mut batch = Counters::new(LIMIT_COUNTERS);
+    let rate = Rate { requests: 3, seconds: 60 };
+    let names = |from: usize, count: usize| -> Vec<(CounterName, Rate)> {
+        let name = |at| CounterName { key: format!("k{at}"), shared: "shared".to_owned(), owner: "one".to_owned() };
+        (from..from + count).map(|at| (name(at), rate)).collect()
+    };
+    assert_eq!(batch.count_all(&names(0, COUNTERS_OF_ONE_CALLER - 1), now), Ok(()));
+    assert_eq!(batch.count_all(&names(1_000, 5), now), Err((4, 60)), "one has room, three share");
+    assert_eq!(batch.count_all(&names(1_000, 4), now), Ok(()));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

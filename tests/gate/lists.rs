@@ -587,6 +587,13 @@ fn an_event_stream_that_cannot_be_judged_ends_with_an_error_at_once() {
     let body = world.call(&gateway, list("tools/list")).body;
     let (broken, error) = body.split_once("\n\n").expect("the broken event ends");
     assert!(broken.starts_with("data: {") && error.starts_with("event: message\ndata: {\"error\""), "{}", &error[..80]);
+    // The same where it turns out at its end that it is cut short.
+    let world = World::new();
+    world.origin(Ok((200, &[("content-type", "text/event-stream")])));
+    world.origin_body(large.replace("],\"tools\":[]}}", "").as_bytes(), 4_096);
+    let body = world.call(&gateway, list("tools/list")).body;
+    let (_, error) = body.split_once("\n\n").expect("the broken event ends");
+    assert!(error.starts_with("event: message\ndata: {\"error\""), "{}", &error[..80]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -672,6 +679,9 @@ fn one_bad_event_does_not_end_a_stream_of_others() {
         (r#"{"jsonrpc":"2.0","id":8,"result":{"Tools":[{"name":"none"}]}}"#, Some(json!(8))),
         (r#"{"jsonrpc":"2.0","id":8,"id":9,"result":{"tools":{"none":1}}}"#, None),
         (r#"{"none":"#, None),
+        // It asks for something itself, and its id is another's.
+        (r#"{"jsonrpc":"2.0","id":8,"method":"x","result":{"tools":{"none":1}}}"#, None),
+        ("\u{feff}{\"none\":1}", None),
     ] {
         let stream = format!("{}data: {bad}\n\n{}", good(1), good(2));
         for chunk in [1, 7, stream.len()] {

@@ -259,3 +259,50 @@ fn members_in_other_letters_are_read_by_some() {
     assert_eq!(status(json!({ "path": "x", "other": 1 })), (Value::Null, 1));
     assert_eq!(status(json!({ "path": "x", "Path": "y" })), (json!(-32602), 0));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_that_lie_deeper_are_in_their_own_letters_too() {
+    for (method, params) in [
+        ("completion/complete", json!({ "ref": { "type": "ref/prompt", "name": "a", "Name": "b" } })),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "TYPE": "ref/resource", "name": "a", "uri": "b:c" } }),
+        ),
+    ] {
+        assert_eq!(refused(message(Claims::good(), method, params.clone())).1, json!(-32602), "{params}");
+    }
+    let notifications = json!({ "resourceSubscriptions": ["a:b"], "ResourceSubscriptions": ["c:d"] });
+    let listen = modern(Claims::good(), "subscriptions/listen", json!({ "notifications": notifications }));
+    assert_eq!(refused(listen).1, json!(-32602));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_policy_that_is_only_observed_refuses_no_argument() {
+    let rules =
+        json!([{ "effect": "allow", "tools": ["a"], "when": { "arguments": { "path": { "one_of": ["x"] } } } }]);
+    let mut observed = rules.clone();
+    observed[0]["mode"] = json!("observe");
+    observed.as_array_mut().expect("rules").push(json!({ "effect": "allow", "tools": ["a"] }));
+    for gateway in [open(with_rules(rules, json!({ "rules_mode": "observe" }))).expect("right"), gate(observed)] {
+        let world = World::new();
+        let reply = world.call(
+            &gateway,
+            message(Claims::good(), "tools/call", json!({ "name": "a", "arguments": { "Path": "y" } })),
+        );
+        assert_eq!((reply.status, world.sent().len()), (200, 1), "{}", reply.body);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn many_names_and_arguments_are_looked_at_once() {
+    let gateway = gate(json!([
+        { "effect": "allow", "resources": ["*"], "when": { "arguments": { "path": { "one_of": ["x"] } } } },
+        { "effect": "allow", "tools": ["*"] },
+    ]));
+    let arguments: serde_json::Map<String, Value> = (0..40_000).map(|at| (format!("a{at}"), json!(at))).collect();
+    let uris: Vec<String> = (0..20_000).map(|at| format!("x:{at}")).collect();
+    // Each name with each argument would be 800 million comparisons.
+    let params = json!({ "notifications": { "resourceSubscriptions": uris }, "arguments": arguments });
+    let reply = World::new().call(&gateway, modern(Claims::good(), "subscriptions/listen", params));
+    assert_eq!(reply.json()["error"]["code"], json!(-32602), "{}", reply.body);
+}

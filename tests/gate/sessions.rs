@@ -217,7 +217,7 @@ fn ids_of_events_are_their_callers_own() {
         (status, world.sent().get(before).map(|sent| sent.fields.get("last-event-id").map(str::to_owned)))
     };
     assert_eq!(resume(Claims::good(), Some(&session), ids[0]), (200, Some(Some("17".to_owned()))));
-    // A new token of the same caller goes on; nobody else, no other session, no id that was not given out.
+    // A new token of the same caller goes on; no other caller, no other session, no id that was not given out.
     let refreshed = Claims::good().with("jti", json!("2"));
     assert_eq!(resume(refreshed, Some(&session), ids[1]), (200, Some(Some("18".to_owned()))));
     let eve = || Claims::good().with("sub", json!("eve"));

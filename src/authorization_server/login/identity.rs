@@ -80,7 +80,8 @@ impl Identity {
             about.peek().is_none() || about.any(fits)
         };
         let mut named = entitlements.iter().flat_map(|entry| entry.scopes.iter());
-        is_theirs(scope) && named.all(|named| !hierarchy.covers(&granted, named) || is_theirs(named))
+        std::iter::once(scope).chain(hierarchy.implied(scope)).all(is_theirs)
+            && named.all(|named| !hierarchy.covers(&granted, named) || is_theirs(named))
     }
 
     /// The claims that tokens carry.

@@ -99,6 +99,14 @@ impl Scene {
         Self { world, gateway, cookies: RefCell::default(), user }
     }
 
+    /// A gateway whose scopes include others.
+    fn with_includes(server: Value, includes: Value) -> Self {
+        let mut document = document(server, json!({}));
+        document["scope_includes"] = includes;
+        let gateway = open_with(document, &secrets()).expect("the document is right");
+        Self { gateway, ..Self::new() }
+    }
+
     /// A client that shares this world with another browser.
     fn other_browser(&self) -> Self {
         Self {

@@ -292,6 +292,16 @@ fn a_broader_scope_is_no_way_around_an_entitlement() {
     assert_eq!(granted(&scene), "admin mcp:tools", "files:* includes files:write");
     *scene.user.borrow_mut() = json!({ "sub": "bob", "groups": ["writers"] });
     assert_eq!(granted(&scene.other_browser()), "admin files:* files:write mcp:tools");
+    // So does a scope that the table says includes it, also where the entry is a wildcard over it.
+    for entry in ["files:write", "files:*"] {
+        let scopes = json!({ "mcp:tools": "Use", "superuser": "Everything" });
+        let entitlements = json!([{ "scopes": [entry], "groups": ["writers"] }]);
+        let more = json!({ "scopes": scopes, "entitlements": entitlements });
+        let scene = Scene::with_includes(more, json!({ "superuser": ["files:write"] }));
+        let client = scene.client(LOOPBACK);
+        let code = scene.code(&client, LOOPBACK, &[("scope", Some("mcp:tools superuser"))]);
+        assert_eq!(text(&scene.redeem(&client, &code).json(), "scope"), "mcp:tools", "{entry}");
+    }
     // An entry for a wildcard is for all that is under it, and not for what a table of scopes says that it includes.
     let scopes = json!({ "mcp:tools": "Use", "files:write": "Change", "files:*": "All", "admin": "Everything" });
     let entitlements = json!([{ "scopes": ["files:*"], "groups": ["writers"] }]);
