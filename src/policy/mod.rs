@@ -440,13 +440,16 @@ fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
     Ok(all)
 }
 
+/// Arguments by their folded names: the name as it is, and whether the gateway can read the argument.
+type ByFoldedName<'a> = BTreeMap<String, Vec<(&'a str, bool)>>;
+
 /// Arguments that the gateway and the server may read otherwise: those that the gateway cannot read, and those whose names
 /// differ only in case from one that a rule tests.
 struct Misread<'a> {
     policy: &'a Policy,
     messages: &'a [Message],
-    /// The arguments of a message by their folded names, and whether they can be read.
-    names: Option<(usize, BTreeMap<String, Vec<(&'a str, bool)>>)>,
+    /// The arguments of a message.
+    names: Option<(usize, ByFoldedName<'a>)>,
 }
 
 impl<'a> Misread<'a> {
@@ -472,9 +475,9 @@ impl<'a> Misread<'a> {
     }
 }
 
-fn by_folded_name(params: &Params) -> BTreeMap<String, Vec<(&str, bool)>> {
+fn by_folded_name(params: &Params) -> ByFoldedName<'_> {
     let known = params.arguments.iter().flat_map(Map::keys).map(|name| (name.as_str(), true));
-    let mut names: BTreeMap<String, Vec<(&str, bool)>> = BTreeMap::new();
+    let mut names = ByFoldedName::new();
     for (name, readable) in known.chain(params.unreadable.iter().map(|name| (name.as_str(), false))) {
         names.entry(fold(name)).or_default().push((name, readable));
     }
