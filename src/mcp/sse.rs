@@ -225,7 +225,7 @@ impl<J: Judge> SseFilter<J> {
             }
         }
         match self.judged_data(byte) {
-            Err(unfit) if self.skips.is_some() && !self.event.begun && self.event.data == Data::Json => {
+            Err(unfit) if self.can_skip() && self.event.data == Data::Json => {
                 self.unfit = Some(unfit);
                 self.json = self.json.take().map(ListFilter::again);
                 self.event.held = Vec::new();
@@ -234,6 +234,11 @@ impl<J: Judge> SseFilter<J> {
             }
             other => other,
         }
+    }
+
+    /// Whether an event can be left out: nothing of it went on, and its id can be looked for.
+    fn can_skip(&self) -> bool {
+        self.skips.is_some() && !self.event.begun && matches!(self.event.raw, Raw::Kept(_))
     }
 
     fn judged_data(&mut self, byte: u8) -> Result<(), Unfit> {
@@ -309,9 +314,10 @@ impl<J: Judge> SseFilter<J> {
     }
 
     fn end_event(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let can_skip = self.can_skip();
         let Event { data, fields, name, has_data, mut held, begun, raw } = std::mem::take(&mut self.event);
         let mut data = data;
-        if let (Data::Json, Some(_), false) = (&data, &self.skips, begun) {
+        if can_skip && data == Data::Json {
             let mut json = self.json.take().ok_or(Unfit::NotJson)?;
             let whole = json.finish(&mut held);
             self.json = Some(json.again());

@@ -220,7 +220,7 @@ impl Counters {
         for (at, (name, rate)) in all.iter().enumerate() {
             let until = period_end(*rate, seconds);
             let mut key = self.key(name, seconds);
-            if key != name.shared && !self.by_name.contains_key(&key) && !asked.contains_key(&(key.clone(), until)) {
+            if key == name.key && !self.by_name.contains_key(&key) && !asked.contains_key(&(key.clone(), until)) {
                 let held = self.shares.get(&name.owner).copied().unwrap_or_default();
                 let more = more.entry(&name.owner).or_default();
                 if held + *more < COUNTERS_OF_ONE_CALLER {

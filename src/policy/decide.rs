@@ -265,7 +265,8 @@ impl Policy {
 
     /// What stands in for a name or method that is denied, where rules that do not deny fit it: other names that they fit reach the
     /// origin server, and so must this one seem to. `templates` are those of URIs that the origin server is known to have.
-    /// `denied_by` is what denied it, where the method of the operation is that of its message.
+    /// `denied_by` is what denied it, where the method of the operation is that of its message. With it come the operation that
+    /// it makes and the decision about that.
     #[must_use]
     pub fn decoy(
         &self,
@@ -273,7 +274,11 @@ impl Policy {
         caller: &Caller,
         arguments: Arguments<'_>,
         templates: &dyn Fn() -> Vec<String>,
-    ) -> Option<(Decoy, Decision)> {
+    ) -> Option<(Decoy, Operation, Decision)> {
+        // Names that are none are refused alike, whatever they are like.
+        if !operation.is_sound() {
+            return None;
+        }
         let rules = || {
             self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index)).filter(|rule| {
                 !rule.observe
@@ -307,9 +312,9 @@ impl Policy {
             };
             let decision = self.decide(&instead, caller, arguments);
             if decision.verdict != Verdict::Deny {
-                return Some((decoy, decision));
+                return Some((decoy, instead, decision));
             }
-            denied.get_or_insert((decoy, decision));
+            denied.get_or_insert((decoy, instead, decision));
         }
         denied
     }

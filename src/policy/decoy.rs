@@ -76,21 +76,26 @@ impl Decoy {
         let text = pattern.map_or("*", Pattern::as_str);
         let (before, after) = text.split_once('*')?;
         let after = Pattern::parse(after).ok();
-        let end_of = |rest: &str, fits: &dyn Fn(&Pattern, &str) -> bool| {
-            (0..=rest.len()).find(|&end| {
-                let tail = rest.get(end..);
-                tail.is_some_and(|tail| after.as_ref().map_or(tail.is_empty(), |after| fits(after, tail)))
-            })
-        };
         let strictly = || {
             let rest = hidden.strip_prefix(before)?;
-            Some((rest, end_of(rest, &Pattern::matches)?))
+            let fits = |tail: &str| after.as_ref().map_or(tail.is_empty(), |after| after.matches(tail));
+            Some((rest, (0..=rest.len()).find(|&end| rest.get(end..).is_some_and(fits))?))
         };
         // What asks for a step-up fits names in any case.
         let loosely = || {
-            let (head, rest) = hidden.split_at_checked(before.len())?;
-            let end = || end_of(rest, &|after, tail| after.matches_folded(&fold(tail)));
-            if fold(head) == fold(before) { Some((rest, end()?)) } else { None }
+            let split = hidden.split_at_checked(before.len());
+            let (_, rest) = split.filter(|(head, _)| fold(head) == fold(before))?;
+            let fits = |tail: &str| after.as_ref().map_or(tail.is_empty(), |after| after.matches_folded(tail));
+            // Folded once, and where each character of the name begins in that.
+            let mut folded = String::with_capacity(rest.len());
+            let mut begins = Vec::with_capacity(rest.len() + 1);
+            for (at, character) in rest.char_indices() {
+                begins.push((at, folded.len()));
+                folded.push_str(&fold(character.encode_utf8(&mut [0; 4])));
+            }
+            begins.push((rest.len(), folded.len()));
+            let (end, _) = begins.into_iter().find(|(_, from)| folded.get(*from..).is_some_and(fits))?;
+            Some((rest, end))
         };
         let (rest, end) = strictly().or_else(loosely)?;
         let from = if segment { last_segment(rest.get(..end)?) } else { 0 };

@@ -332,28 +332,25 @@ pub fn authorize(
         let mut misread = Misread::new(policy, inspected.messages().unwrap_or_default());
         let apart = matches!(session, SessionUse::Endpoint(_));
         for Asked { operation, at, call } in operations {
-            let mut arguments = Arguments::Known(call.and_then(|call| call.params.arguments.as_ref()));
-            if misread.is_tested(&operation, at, &caller) {
-                // For whom the name is hidden, its arguments are those of a name that does not exist.
-                arguments = Arguments::Unknown;
-                if policy.decide(&operation, &caller, arguments).verdict != Verdict::Deny {
-                    let error = Malformed::Params("an argument that a rule tests cannot be read");
-                    let id = inspected.messages().and_then(|messages| Some(messages.get(at)?.id())).unwrap_or_default();
-                    return Err(Rejection::MalformedMessage { error, id: Box::new(id) });
-                }
+            let known = Arguments::Known(call.and_then(|call| call.params.arguments.as_ref()));
+            let is_misread = misread.is_tested(&operation, at, &caller);
+            let decision = policy.decide(&operation, &caller, if is_misread { Arguments::Unknown } else { known });
+            if is_misread && decision.verdict != Verdict::Deny {
+                return Err(misread.rejection(at));
             }
-            let decision = policy.decide(&operation, &caller, arguments);
             let denied_by = call.filter(|call| call.method == operation.method).map(|_| decision.by);
             let mut verdict = decision.verdict.clone();
             let mut tool = match decision.by {
                 By::Rule(_) | By::Protocol => LimitedTool::Itself,
                 By::Default | By::Unsound => LimitedTool::Unknown,
             };
-            if verdict == Verdict::Deny
-                && !policy.observe
-                && let Some((mut stand_in, decision)) =
-                    policy.decoy((&operation, denied_by), &caller, arguments, templates)
-            {
+            let stand_in = if verdict == Verdict::Deny && !policy.observe {
+                let find = |arguments| policy.decoy((&operation, denied_by), &caller, arguments, templates);
+                misread.stand_in(&find, (known, is_misread), at, &caller)?
+            } else {
+                None
+            };
+            if let Some((mut stand_in, decision)) = stand_in {
                 stand_in.at = at;
                 // What is hidden is answered as what is not there.
                 verdict = decision.verdict;
@@ -470,8 +467,40 @@ impl<'a> Misread<'a> {
             Some(names) if names.0 == at => self.names.insert(names),
             _ => self.names.insert((at, by_folded_name(&call.params))),
         };
+        // In other letters, another reader may take it for the one that is tested.
         let misread = |(name, readable): &(&str, bool)| !readable || !tested.contains(name);
         tested.iter().any(|name| names.get(&fold(name)).is_some_and(|found| found.iter().any(misread)))
+    }
+}
+
+/// Finds what stands in for a hidden name that is called with these arguments.
+type Find<'a> = dyn Fn(Arguments<'a>) -> Option<(Decoy, Operation, Decision)> + 'a;
+
+impl Misread<'_> {
+    /// What stands in for a hidden name. Its arguments are judged as those of a name that does not exist would be.
+    fn stand_in<'b>(
+        &mut self,
+        find: &Find<'b>,
+        (known, is_misread): (Arguments<'b>, bool),
+        at: usize,
+        caller: &Caller,
+    ) -> Result<Option<(Decoy, Decision)>, Rejection> {
+        let with = |is_misread| find(if is_misread { Arguments::Unknown } else { known });
+        let mut found = with(is_misread);
+        let Some((_, instead, _)) = &found else { return Ok(None) };
+        let is_tested = self.is_tested(instead, at, caller);
+        if is_tested != is_misread {
+            found = with(is_tested);
+        }
+        let found = found.map(|(decoy, _, decision)| (decoy, decision));
+        let passes = found.as_ref().is_some_and(|(_, decision)| decision.verdict != Verdict::Deny);
+        if is_tested && passes { Err(self.rejection(at)) } else { Ok(found) }
+    }
+
+    fn rejection(&self, at: usize) -> Rejection {
+        let error = Malformed::Params("an argument that a rule tests cannot be read");
+        let id = self.messages.get(at).map(Message::id).unwrap_or_default();
+        Rejection::MalformedMessage { error, id: Box::new(id) }
     }
 }
 

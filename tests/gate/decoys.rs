@@ -273,3 +273,61 @@ fn odd_arguments_tell_nothing_of_a_hidden_tool() {
         }
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn odd_arguments_are_those_of_a_name_that_does_not_exist() {
+    let path = json!({ "arguments": { "path": { "one_of": ["x"] } } });
+    for rules in [
+        json!([{ "effect": "deny", "tools": ["secret"] }, { "effect": "allow", "tools": ["*"], "when": path }]),
+        json!([
+            { "effect": "deny", "tools": ["secret"] },
+            { "effect": "step_up", "scopes": ["w"], "tools": ["*"], "when": path },
+        ]),
+        json!([
+            { "effect": "deny", "tools": ["secret"], "when": path },
+            { "effect": "deny", "tools": ["secret"] },
+            { "effect": "allow", "tools": ["*"], "when": { "arguments": { "mode": { "one_of": ["ok"] } } } },
+        ]),
+        json!([
+            { "effect": "allow", "tools": ["*"], "when": { "arguments": { "mode": { "one_of": ["ok"] } } } },
+            { "effect": "deny", "tools": ["secret"] },
+            { "effect": "allow", "tools": ["*"], "when": path },
+        ]),
+    ] {
+        let gateway = gate(rules.clone());
+        let answer = |tool: &str, arguments: &str| {
+            let world = World::new();
+            world.origin_body(b"{}", 2);
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+            );
+            let reply = world.call(&gateway, message(Claims::good(), "x", json!({})).body(body.as_bytes()));
+            (reply.status, reply.json()["error"]["code"].clone(), world.sent().len())
+        };
+        for arguments in [
+            "{}",
+            r#"{"path":"x"}"#,
+            r#"{"PATH":"x"}"#,
+            r#"{"path":1e999}"#,
+            r#"{"Path":"x","mode":"bad"}"#,
+            r#"{"path":"x","MODE":"ok"}"#,
+            r#"{"mode":"ok","Path":1}"#,
+        ] {
+            assert_eq!(answer("secret", arguments), answer("absent", arguments), "{rules} {arguments}");
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_long_name_takes_no_long_time() {
+    let gateway = gate(json!([
+        { "effect": "allow", "tools": ["*"] },
+        { "effect": "step_up", "scopes": ["mcp:tools"], "tools": ["*delete*"], "resources": ["*delete*x*"] },
+    ]));
+    let gateways = [gateway, gate(json!([{ "effect": "step_up", "scopes": ["w"], "tools": ["*delete*x*"] }]))];
+    for gateway in gateways {
+        let name = format!("{}DELETE", "a".repeat(3_000_000));
+        let reply = World::new().call(&gateway, message(Claims::good(), "tools/call", json!({ "name": name })));
+        assert_eq!(reply.json()["error"]["code"], json!(-32602));
+    }
+}
