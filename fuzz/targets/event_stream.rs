@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use portcullis::mcp::list_filter::{Edits, ListFilter};
 use portcullis::mcp::sse::SseFilter;
 use portcullis_fuzz::{DropX, shows_x};
 
