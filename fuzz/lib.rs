@@ -3,11 +3,11 @@
 use portcullis::config::Secrets;
 use portcullis::gateway::{Gateway, Step};
 use portcullis::mcp::list_filter::{Fate, Judge};
+use portcullis::mcp::operation::Kind;
 use portcullis::oauth::scope::ScopeSet;
-use portcullis::observe::trail::Trail;
-use portcullis::policy::operation::Kind;
+use portcullis::pipeline::authenticate::Compiled;
+use portcullis::pipeline::trail::Trail;
 use portcullis::time::UnixMillis;
-use portcullis::token::authenticate::Compiled;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};

@@ -1,17 +1,18 @@
 //! What the core needs from the world. The shell in `worker` gives it on Cloudflare Workers, tests give it in memory.
 
+use crate::transport::provider::ProviderDocument;
+use crate::transport::provider::ProviderRequest;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::config::DecisionLog;
 use crate::forward::answer::{BodyFilter, FilterEnd};
-use crate::forward::assertion::AssertionKey;
+use crate::forward::request::OutboundRequest;
 use crate::forward::response::InboundHead;
+use crate::jwks::signing_key::SigningKey;
 use crate::mcp::list_filter::Unfit;
-use crate::observe::decision::DecisionLine;
+use crate::observe::decision::{DecisionLine, DecisionLog};
 use crate::observe::point::Point;
 use crate::observe::span::Span;
-use crate::pipeline::OutboundRequest;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
@@ -45,53 +46,7 @@ pub trait SignatureVerifier {
     ///
     /// # Errors
     /// A description where that failed.
-    async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String>;
-}
-
-/// What an identity provider, or whoever else is asked about credentials, answers.
-#[derive(Debug, Clone, Default)]
-pub struct ProviderDocument {
-    /// The status.
-    pub status: u16,
-    /// `Content-Type`.
-    pub content_type: Option<String>,
-    /// `Cache-Control`.
-    pub cache_control: Option<String>,
-    /// `Age`.
-    pub age: Option<String>,
-    /// The body, at most [`crate::limits::PROVIDER_DOCUMENT_BYTES`].
-    pub body: Vec<u8>,
-}
-
-impl ProviderDocument {
-    /// The media type in lower case, without parameters; empty where there is none.
-    #[must_use]
-    pub fn media_type(&self) -> String {
-        let field = self.content_type.as_deref().unwrap_or_default();
-        field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
-
-    /// Whether it says that it is JSON, of whatever kind (RFC 6839 §3.1).
-    #[must_use]
-    pub fn is_json(&self) -> bool {
-        let media_type = self.media_type();
-        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
-    }
-}
-
-/// A question to an identity provider, or to whoever else knows about credentials. It may hold secrets and the
-/// credential itself: never shown.
-pub struct ProviderRequest {
-    /// The URL.
-    pub url: String,
-    /// The service binding to go through, instead of the network.
-    pub service: Option<String>,
-    /// The fields.
-    pub fields: Vec<(&'static str, String)>,
-    /// What is posted; nothing for a question that is got.
-    pub body: Option<String>,
-    /// Seconds until the whole answer must be there.
-    pub seconds: u64,
+    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, String>;
 }
 
 /// Asks identity providers. Redirects are not followed, and bodies are bounded.

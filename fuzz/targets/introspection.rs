@@ -6,10 +6,10 @@ use std::cell::OnceCell;
 use libfuzzer_sys::fuzz_target;
 use portcullis::gateway::Gateway;
 use portcullis::oauth::bearer::{AuthScheme, BearerToken};
-use portcullis::ports::ProviderDocument;
 use portcullis::token::credential::Credential;
 use portcullis::token::introspection::IntrospectionVerifier;
 use portcullis::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+use portcullis::transport::provider::ProviderDocument;
 use portcullis_fuzz::{NOW, gateway};
 
 thread_local! {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authorization_server::handle::GrantId;
 use crate::config::AuthorizationServer;
-use crate::forward::assertion::AssertionKey;
+use crate::jwks::signing_key::SigningKey;
 use crate::time::UnixMillis;
 
 /// What a token says.
@@ -33,7 +33,7 @@ pub struct AccessToken<'a> {
 #[must_use]
 pub fn signing_input(
     server: &AuthorizationServer,
-    key: &AssertionKey,
+    key: &SigningKey,
     token: &AccessToken<'_>,
     random: &[u8; 16],
     now: UnixMillis,

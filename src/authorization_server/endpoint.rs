@@ -1,10 +1,11 @@
 //! The endpoints of the authorization server: where they are, and with which methods.
 
 use crate::authorization_server::metadata;
-use crate::config::AuthorizationServer;
-use crate::config::Config;
-use crate::observe::trail::Trail;
-use crate::pipeline::{Admitted, Rejection, Routed};
+use crate::config::{AuthorizationServer, Config};
+use crate::pipeline::admit::Admitted;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::route::Routed;
+use crate::pipeline::trail::Trail;
 use crate::transport::head::{Fields, Method};
 
 /// An endpoint that asks for more than a document.

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::authorization_server::authorize::{known_scopes, resources};
 use crate::authorization_server::client::{AuthMethod, GrantType};
 use crate::config::{AuthorizationServer, Config, Registrations};
-use crate::forward::assertion::AssertionKey;
 use crate::jwks::key::JwsAlgorithm;
+use crate::jwks::signing_key::SigningKey;
 use crate::resource::document::{MAX_AGE, PublicDocument};
 
 /// Metadata (RFC 8414 §2).
@@ -51,6 +51,6 @@ pub fn document(server: &AuthorizationServer, config: &Config) -> PublicDocument
 /// The keys that access tokens are signed with.
 #[must_use]
 pub fn keys(server: &AuthorizationServer) -> PublicDocument {
-    let keys: Vec<Value> = server.keys.iter().map(AssertionKey::public_jwk).collect();
+    let keys: Vec<Value> = server.keys.iter().map(SigningKey::public_jwk).collect();
     PublicDocument { body: json!({ "keys": keys }).to_string(), cache_control: MAX_AGE }
 }

@@ -10,13 +10,15 @@ use crate::authorization_server::login::{Entitlement, Login};
 use crate::authorization_server::seal::Seals;
 #[cfg(feature = "authorization-server")]
 pub(super) use crate::config::authorization_server_reading::read;
-use crate::config::{Interests, Issuer, IssuerKeys, Secret, TokenType};
 #[cfg(not(feature = "authorization-server"))]
 use crate::config::{Mistakes, Secrets};
-use crate::forward::assertion::AssertionKey;
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
+use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::ScopeSet;
+use crate::secret::Secret;
+use crate::token::issuer::{Issuer, IssuerKeys, TokenType};
+use crate::token::principal::Interests;
 use crate::token::profile::Profile;
 #[cfg(not(feature = "authorization-server"))]
 use crate::transport::url::HttpUrl;
@@ -42,7 +44,7 @@ pub struct AuthorizationServer {
     /// Its path, empty where there is none.
     pub path: String,
     /// Signing keys, the first signs.
-    pub keys: Vec<AssertionKey>,
+    pub keys: Vec<SigningKey>,
     /// What seals.
     pub seals: Seals,
     /// Where records are.
@@ -94,7 +96,7 @@ impl AuthorizationServer {
 
     /// The issuer as resources verify its tokens: its own keys, no look-up.
     pub(super) fn as_issuer(&self) -> Option<Issuer> {
-        let keys: Vec<Value> = self.keys.iter().map(AssertionKey::public_jwk).collect();
+        let keys: Vec<Value> = self.keys.iter().map(SigningKey::public_jwk).collect();
         let keys = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).ok()?;
         Some(Issuer {
             name: self.name.clone(),

@@ -17,11 +17,13 @@ use crate::config::authorization_server_document::{
 use crate::config::document::ClientAuthenticationName;
 use crate::config::issuer::{is_name, note_metadata_url, protected_url};
 use crate::config::settings::{read_long_secret, read_secret, read_signing_keys};
-use crate::config::{ClientAuthentication, Mistakes, Secret, Secrets};
-use crate::forward::assertion::AssertionKey;
+use crate::config::{Mistakes, Secrets};
+use crate::jwks::signing_key::SigningKey;
+use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::Scope;
-use crate::resource::path::CanonicalPath;
+use crate::secret::Secret;
 use crate::strict_json;
+use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
 const DAY: u64 = 24 * 60 * 60;
@@ -575,7 +577,7 @@ fn read_authentication(
         ClientAuthenticationName::ClientSecretBasic => ClientAuthentication::SecretBasic(secret()),
         ClientAuthenticationName::ClientSecretPost => ClientAuthentication::SecretPost(secret()),
         ClientAuthenticationName::PrivateKeyJwt => {
-            ClientAuthentication::PrivateKeyJwt(Box::new(mistakes.keep(&at, AssertionKey::parse(&text))?))
+            ClientAuthentication::PrivateKeyJwt(Box::new(mistakes.keep(&at, SigningKey::parse(&text))?))
         }
     };
     Some((client_id.clone(), authentication))

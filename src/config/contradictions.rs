@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use crate::authorization_server::login::carried_as;
 use crate::config::document::Document;
 use crate::config::resource::{Accepted, PublicPath, Resource};
-use crate::config::{AuthorizationServer, Issuer, IssuerKeys, Mistakes};
+use crate::config::{AuthorizationServer, Mistakes};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::condition::Condition;
+use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
 
 /// Everything that is read, once it is right by itself.

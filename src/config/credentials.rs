@@ -1,6 +1,14 @@
 //! Credentials besides JWTs: introspection, API keys, custom verifiers; and what tokens are bound to or revoked by.
 
-use std::fmt;
+use crate::oauth::client_credentials::ClientAuthentication;
+use crate::secret::Secret;
+use crate::token::api_key::ApiKeySet;
+use crate::token::binding::Dpop;
+use crate::token::binding::Requirement;
+use crate::token::custom::CustomVerifier;
+use crate::token::introspection::IntrospectedTokens;
+use crate::token::introspection::Introspection;
+use crate::token::revocation::Revocation;
 use std::rc::Rc;
 
 use crate::config::document::{
@@ -9,135 +17,14 @@ use crate::config::document::{
 };
 use crate::config::issuer::{is_name, protected_url};
 use crate::config::settings::{read_long_secret, read_secret};
-use crate::config::{Interests, Mistakes, Secrets};
-use crate::forward::assertion::AssertionKey;
+use crate::config::{Mistakes, Secrets};
+use crate::jwks::signing_key::SigningKey;
 use crate::limits::{
     API_KEYS, CACHE_SECONDS, CACHE_SECONDS_MAX, KV_EDGE_SECONDS, NEGATIVE_SECONDS, NEGATIVE_SECONDS_MAX, PROOF_WINDOW,
     PROOF_WINDOW_MIN, PROVIDER_TIMEOUT_DEFAULT, PROVIDER_TIMEOUT_MAX, REVOCATION_SECONDS,
 };
 use crate::token::api_key::ApiKeyRecord;
 use crate::token::binding::nonce::NonceKey;
-
-/// A secret: never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A secret.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself, for whom it is meant for and nobody else.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-/// How an issuer is asked about tokens.
-#[derive(Debug, Clone)]
-pub struct Introspection {
-    /// Where; nothing where its metadata says.
-    pub endpoint: Option<String>,
-    /// This gateway's client id.
-    pub client_id: String,
-    /// How it authenticates.
-    pub authentication: ClientAuthentication,
-    /// Which tokens.
-    pub tokens: IntrospectedTokens,
-    /// How those begin.
-    pub prefix: Option<String>,
-    /// The answer must be signed.
-    pub signed_response: bool,
-    /// `aud` may be missing.
-    pub allow_missing_audience: bool,
-    /// The most seconds that an answer is used.
-    pub cache_seconds: u64,
-    /// Seconds that an inactive token is refused.
-    pub negative_seconds: u64,
-    /// Seconds that it may take.
-    pub timeout: u64,
-}
-
-/// How a client authenticates.
-#[derive(Debug, Clone)]
-pub enum ClientAuthentication {
-    /// `client_secret_basic`
-    SecretBasic(Secret),
-    /// `client_secret_post`
-    SecretPost(Secret),
-    /// `private_key_jwt`
-    PrivateKeyJwt(Box<AssertionKey>),
-}
-
-/// Which tokens an issuer is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntrospectedTokens {
-    /// Those that are no JWT.
-    Opaque,
-    /// All.
-    All,
-}
-
-/// API keys with one prefix.
-#[derive(Debug, Clone)]
-pub struct ApiKeySet {
-    /// How they begin.
-    pub prefix: String,
-    /// The KV binding with more of them.
-    pub kv: Option<String>,
-    /// The most seconds that a record of KV is used.
-    pub cache_seconds: u64,
-    /// Those of configuration.
-    pub keys: Vec<ApiKeyRecord>,
-}
-
-impl ApiKeySet {
-    /// Whether a credential begins as a key of this set.
-    #[must_use]
-    pub fn owns(&self, text: &str) -> bool {
-        text.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with('_'))
-    }
-}
-
-/// A verifier of the user's own.
-#[derive(Debug, Clone)]
-pub struct CustomVerifier {
-    /// Its name.
-    pub name: String,
-    /// The service binding; nothing where it is compiled in.
-    pub service: Option<String>,
-    /// How its credentials begin.
-    pub prefix: Option<String>,
-    /// What rules ask about its callers.
-    pub interests: Rc<Interests>,
-    /// The most seconds that a good answer is used.
-    pub cache_seconds: u64,
-    /// Seconds that a bad one is.
-    pub negative_seconds: u64,
-    /// Seconds that it may take.
-    pub timeout: u64,
-}
-
-/// Whether something is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Requirement {
-    /// Not taken.
-    #[default]
-    Off,
-    /// Taken.
-    Optional,
-    /// Nothing else is taken.
-    Required,
-}
 
 impl From<RequirementName> for Requirement {
     fn from(name: RequirementName) -> Self {
@@ -147,28 +34,6 @@ impl From<RequirementName> for Requirement {
             RequirementName::Required => Self::Required,
         }
     }
-}
-
-/// How DPoP proofs are judged.
-#[derive(Debug, Clone)]
-pub struct Dpop {
-    /// Seconds that `iat` may lie from now.
-    pub window: u64,
-    /// The key of nonces, where proofs must have one.
-    pub nonce_key: Option<NonceKey>,
-    /// The Durable Object binding that remembers used proofs.
-    pub replay_binding: Option<String>,
-}
-
-/// Where the list of what is revoked is.
-#[derive(Debug, Clone)]
-pub struct Revocation {
-    /// The KV binding.
-    pub kv: String,
-    /// The key.
-    pub key: String,
-    /// Seconds within which a change takes effect, those of KV's own cache taken off.
-    pub seconds: u64,
 }
 
 pub(super) fn read_introspection(
@@ -188,13 +53,13 @@ pub(super) fn read_introspection(
     let secret_at = format!("{at}.secret");
     let secret = read_secret(&document.secret, &secret_at, secrets, mistakes);
     let authentication = secret.and_then(|text| {
-        let whole = || Some(Secret(text.trim().to_owned())).filter(|secret| !secret.0.is_empty());
+        let whole = || Some(Secret::new(text.trim().to_owned())).filter(|secret| !secret.expose().is_empty());
         let name = document.authentication.unwrap_or(ClientAuthenticationName::ClientSecretBasic);
         let read = match name {
             ClientAuthenticationName::ClientSecretBasic => whole().map(ClientAuthentication::SecretBasic),
             ClientAuthenticationName::ClientSecretPost => whole().map(ClientAuthentication::SecretPost),
             ClientAuthenticationName::PrivateKeyJwt => {
-                let key = mistakes.keep(&secret_at, AssertionKey::parse(&text))?;
+                let key = mistakes.keep(&secret_at, SigningKey::parse(&text))?;
                 Some(ClientAuthentication::PrivateKeyJwt(Box::new(key)))
             }
         };

@@ -3,6 +3,7 @@
 //! [`document`] holds the types as a user writes them (the reference and the JSON Schema are generated from them),
 //! [`Config`] what the gate works with. There is no way from one to the other but [`Config::load`].
 
+pub mod analysis;
 mod authorization_server;
 #[cfg(feature = "authorization-server")]
 mod authorization_server_document;
@@ -25,13 +26,7 @@ mod stored;
 pub use authorization_server::{AuthorizationServer, Registrations};
 #[cfg(feature = "authorization-server")]
 pub use authorization_server_document::LoginProfileName;
-pub use credentials::{
-    ApiKeySet, ClientAuthentication, CustomVerifier, Dpop, IntrospectedTokens, Introspection, Requirement, Revocation,
-    Secret,
-};
-pub use issuer::{Issuer, IssuerKeys, TokenType};
 pub use mistakes::Mistakes;
-pub use policy::{DecisionLog, Interests};
 pub use resource::{OriginServer, PublicPath, Resource};
 pub use settings::{Config, Pseudonyms, Secrets};
 pub use stored::{Place, Stored};

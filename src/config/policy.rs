@@ -1,5 +1,7 @@
 //! Rules, labels, limits and sessions.
 
+use crate::observe::decision::DecisionLog;
+use crate::token::principal::Interests;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -16,44 +18,31 @@ use crate::config::resource::read_scopes;
 use crate::config::settings::read_long_secret;
 use crate::config::{Mistakes, Secrets};
 use crate::limits::{RULES, SESSION_SECONDS, SESSION_SECONDS_RANGE, SESSION_SECRETS};
+use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::{Policy, StepUpInLists};
 use crate::policy::limit::{Limit, LimitKey};
-use crate::policy::operation::is_invisible;
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
 
-/// What rules ask of tokens, so that nothing else of their claims is kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Interests {
-    /// Some rule asks for roles.
-    pub roles: bool,
-    /// Some rule asks for groups.
-    pub groups: bool,
-    /// Claims that rules name.
-    pub claims: Vec<String>,
-}
-
-impl Interests {
-    /// What the rules of a resource ask, added.
-    pub(super) fn add_all(&mut self, policy: &Policy) {
-        for fact in policy.facts() {
-            match fact {
-                Fact::Roles => self.roles = true,
-                Fact::Groups => self.groups = true,
-                Fact::Claim(name) if self.claims.iter().any(|known| known == name) => {}
-                Fact::Claim(name) => self.claims.push(name.to_owned()),
-                // These are known of every caller, or are not in its credential.
-                Fact::Scopes
-                | Fact::Subject
-                | Fact::Client
-                | Fact::Source
-                | Fact::Country
-                | Fact::Network
-                | Fact::Certificate => {}
-            }
+/// Adds what the rules of a resource read of tokens.
+pub(super) fn add_interests(interests: &mut Interests, policy: &Policy) {
+    for fact in policy.facts() {
+        match fact {
+            Fact::Roles => interests.roles = true,
+            Fact::Groups => interests.groups = true,
+            Fact::Claim(name) if interests.claims.iter().any(|known| known == name) => {}
+            Fact::Claim(name) => interests.claims.push(name.to_owned()),
+            // These are known of every caller, or are not in its credential.
+            Fact::Scopes
+            | Fact::Subject
+            | Fact::Client
+            | Fact::Source
+            | Fact::Country
+            | Fact::Network
+            | Fact::Certificate => {}
         }
     }
 }
@@ -99,7 +88,7 @@ pub(super) fn read_policy(
     };
     let observe = document.rules_mode == Some(ModeName::Observe);
     let policy = Policy::new(rules, Rc::clone(scopes), observe, step_up, hash(raw, scopes));
-    for (index, earlier) in crate::policy::analysis::unreachable(&policy) {
+    for (index, earlier) in crate::config::analysis::unreachable(&policy) {
         mistakes.note(
             format!("{at}.rules[{index}]"),
             format_args!("can never match: rule {:?} before it matches all that it could", policy.rules_id(earlier)),
@@ -392,17 +381,6 @@ pub(super) fn read_parameters(
         parameters.push((field, argument.clone()));
     }
     parameters
-}
-
-/// Where decisions are recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecisionLog {
-    /// In the Worker's own log.
-    pub console: bool,
-    /// In the data set of this binding.
-    pub analytics_engine: Option<String>,
-    /// In the queue of this binding.
-    pub queue: Option<String>,
 }
 
 /// Reads where decisions are recorded.

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocument};
-use crate::config::issuer::{Issuer, IssuerKeys, protected_url};
-use crate::config::{ApiKeySet, CustomVerifier, Mistakes, Requirement, policy};
+use crate::config::issuer::protected_url;
+use crate::config::{Mistakes, policy};
 use crate::limits::{
     BODY_BYTES, BODY_BYTES_MAX, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX,
     REFUSALS_PER_MINUTE, REFUSALS_PER_MINUTE_RANGE,
@@ -14,8 +14,12 @@ use crate::limits::{
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
-use crate::resource::path::CanonicalPath;
+use crate::token::api_key::ApiKeySet;
+use crate::token::binding::Requirement;
+use crate::token::custom::CustomVerifier;
+use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
+use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
 /// A protected resource: an MCP endpoint (RFC 9728 §1).

@@ -9,16 +9,23 @@ use serde_json::Value;
 use crate::authorization_server::endpoint::Endpoint;
 use crate::config::contradictions::Whole;
 use crate::config::document::{Document, RequestLinesName};
-use crate::config::resource::Accepted;
+use crate::config::resource::{self, Accepted};
 use crate::config::{
-    ApiKeySet, AuthorizationServer, CustomVerifier, DecisionLog, Dpop, Interests, Issuer, IssuerKeys, Mistakes,
-    PublicPath, Requirement, Resource, Revocation, Secret, authorization_server, credentials, issuer, policy, resource,
+    AuthorizationServer, Mistakes, PublicPath, Resource, authorization_server, credentials, issuer, policy,
 };
-use crate::forward::assertion::AssertionKey;
+use crate::jwks::signing_key::SigningKey;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
+use crate::observe::decision::DecisionLog;
 use crate::policy::condition::Fact;
+use crate::secret::Secret;
+use crate::token::api_key::ApiKeySet;
+use crate::token::binding::{Dpop, Requirement};
+use crate::token::custom::CustomVerifier;
+use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::token::principal::Interests;
 use crate::token::profile::Profile;
+use crate::token::revocation::Revocation;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
 
@@ -62,12 +69,12 @@ pub struct Config {
     /// Where decisions are recorded.
     pub decision_log: Option<DecisionLog>,
     /// Keys of identity assertions: the first signs, all are published.
-    pub assertion_keys: Vec<AssertionKey>,
+    pub assertion_keys: Vec<SigningKey>,
     /// What keys the pseudonyms of subjects in the log.
     pub pseudonym_key: Vec<u8>,
     /// Where that comes from.
     pub pseudonyms: Pseudonyms,
-    /// Facts of callers that decisions record because rules read them.
+    /// ConnectionFacts of callers that decisions record because rules read them.
     pub recorded_facts: Vec<String>,
     /// Requests that pass have no line in the log.
     pub log_refused_only: bool,
@@ -159,7 +166,10 @@ impl Config {
         let sessions = document.sessions.as_ref().map(|table| policy::read_sessions(table, secrets, mistakes));
         let decision_log = document.decision_log.as_ref().map(|table| policy::read_decision_log(table, mistakes));
         let mut interests = Interests::default();
-        resources.iter().filter_map(|resource| resource.policy.as_ref()).for_each(|policy| interests.add_all(policy));
+        resources
+            .iter()
+            .filter_map(|resource| resource.policy.as_ref())
+            .for_each(|policy| policy::add_interests(&mut interests, policy));
         let interests = Rc::new(interests);
         for issuer in &mut issuers {
             issuer.interests = Rc::clone(&interests);
@@ -560,15 +570,15 @@ pub(super) fn read_signing_keys(
     at: &str,
     secrets: &dyn Secrets,
     mistakes: &mut Mistakes,
-) -> Vec<AssertionKey> {
+) -> Vec<SigningKey> {
     if names.is_empty() {
         mistakes.note(at, "must name at least one secret");
     }
-    let mut keys: Vec<AssertionKey> = Vec::new();
+    let mut keys: Vec<SigningKey> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let at = format!("{at}[{index}]");
         let Some(text) = read_secret(name, &at, secrets, mistakes) else { continue };
-        let Some(key) = mistakes.keep(&at, AssertionKey::parse(&text)) else { continue };
+        let Some(key) = mistakes.keep(&at, SigningKey::parse(&text)) else { continue };
         if keys.iter().any(|other| other.id() == key.id()) {
             mistakes.note(&at, "is a key that is named before");
         }

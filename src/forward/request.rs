@@ -3,11 +3,11 @@
 use crate::config::Config;
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
-use crate::observe::trail::Trail;
-use crate::pipeline::{Permit, Principal};
-use crate::policy::SessionUse;
+use crate::pipeline::authorize::{Permit, SessionUse};
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::trail::Trail;
 use crate::policy::decoy::Decoy;
-use crate::rejection::Rejection;
+use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
 

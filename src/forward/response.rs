@@ -2,8 +2,8 @@
 
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::list_filter::Unfit;
-use crate::policy::operation::is_invisible;
-use crate::rejection::Rejection;
+use crate::mcp::operation::is_invisible;
+use crate::pipeline::rejection::Rejection;
 use crate::transport::head::{Fields, is_plain};
 
 /// Fields that travel back. Everything else stops here: cookies, challenges and banners of the origin server, its

@@ -1,20 +1,22 @@
 //! Questions about credentials: to authorization servers, custom verifiers and stores.
 
-use crate::config::{ApiKeySet, ClientAuthentication, CustomVerifier, Introspection};
-use crate::forward::assertion;
 use crate::gateway::Gateway;
 use crate::gateway::keys::discover;
 use crate::jwks::discovery::{Metadata, locations};
+use crate::jwks::signing_key;
 use crate::limits::{PROVIDER_TIMEOUT, QUESTION_POLL, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
-use crate::oauth::client_credentials;
+use crate::oauth::client_credentials::{self, ClientAuthentication};
 use crate::observe::event::gateway_line;
-use crate::ports::{Ports, ProviderDocument, ProviderRequest};
-use crate::token::authenticate::Authenticating;
+use crate::pipeline::authenticate::Authenticating;
+use crate::ports::Ports;
+use crate::token::api_key::{self, ApiKeySet};
 use crate::token::cache::Digest;
 use crate::token::credential::VerifierId;
+use crate::token::custom::{self, CustomVerifier};
+use crate::token::introspection::{self, Introspection};
 use crate::token::questions::{Asked, Turn};
 use crate::token::verifier::Answered;
-use crate::token::{api_key, custom, introspection};
+use crate::transport::provider::{ProviderDocument, ProviderRequest};
 use crate::transport::url::HttpUrl;
 
 /// Names the question for the list of what is revoked: no credential has this digest.
@@ -136,7 +138,7 @@ async fn client_assertion<P: Ports>(
     ports.fill(&mut random);
     let input = client_credentials::client_assertion(&asked.client_id, key, audience, &random, ports.now());
     let signature = ports.sign(key, input.as_bytes()).await?;
-    Ok(Some(assertion::assemble(&input, &signature)))
+    Ok(Some(signing_key::assemble(&input, &signature)))
 }
 
 async fn consult<P: Ports>(

@@ -7,16 +7,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Issuer, IssuerKeys};
 use crate::gateway::{Gateway, IssuerState};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
 use crate::limits::{JWKS_KEYS, JWKS_STALE, LOG_VALUE_CHARS, PROVIDER_TIMEOUT, QUESTION_POLL};
 use crate::observe::event::gateway_line;
-use crate::ports::{Ports, ProviderDocument};
+use crate::ports::Ports;
 use crate::strict_json;
 use crate::time::UnixMillis;
+use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::transport::provider::ProviderDocument;
 
 /// A key set as isolates of one place share it.
 #[derive(Serialize, Deserialize)]

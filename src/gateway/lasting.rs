@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::config::{Issuer, IssuerKeys, Mistakes, Secrets};
+use crate::config::{Mistakes, Secrets};
 use crate::gateway::Gateway;
-use crate::token::authenticate::Compiled;
+use crate::pipeline::authenticate::Compiled;
+use crate::token::issuer::{Issuer, IssuerKeys};
 
 impl Gateway {
     /// Opens the gateway that comes after this one. What forgetting would open stays: used proofs, how often callers

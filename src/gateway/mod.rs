@@ -11,15 +11,16 @@ mod serve;
 mod stored;
 mod underway;
 
+use crate::jwks::signing_key;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::authorization_server::endpoint::EndpointRequest;
 use crate::authorization_server::serve::KnownProvider;
-use crate::config::{Config, IssuerKeys, Mistakes, Resource, Secrets};
+use crate::config::{Config, Mistakes, Resource, Secrets};
 use crate::forward::answer::{Awaited, BodyFilter};
-use crate::forward::assertion;
+use crate::forward::request::OutboundRequest;
 use crate::forward::response::{InboundHead, judge};
 use crate::jwks::freshness::{Freshness, KeyState};
 use crate::jwks::key_set::{KeySet, NoKey};
@@ -32,24 +33,27 @@ use crate::mcp::session::NONCE_BYTES;
 use crate::observe::decision::Chain;
 use crate::observe::event::Outcome;
 use crate::observe::metrics::{Gauges, Metrics};
-use crate::observe::trail::Trail;
-use crate::pipeline::{Head, OutboundRequest, Permit, Rejection, ResourceRequest, Routed};
+use crate::pipeline::admit::admit;
+use crate::pipeline::authenticate::{
+    self, Authenticated, Authenticating, Authentication, Compiled, Known, Memory, Need,
+};
+use crate::pipeline::authorize::{self, Authorized, Permit};
+use crate::pipeline::rejection::{Dependency, Rejection};
+use crate::pipeline::respond::{self, Answer};
+use crate::pipeline::route::{ResourceRequest, Routed, route};
+use crate::pipeline::trail::Trail;
 use crate::policy::counters::{AddressLimit, CounterName};
-use crate::policy::{self, Authorized};
 use crate::ports::OriginFailure;
-use crate::rejection::{Dependency, TokenError};
-use crate::resource::face::{self, face};
-use crate::resource::route::route;
-use crate::respond::{self, Answer};
+use crate::resource::landing_page::{self, face};
 use crate::time::UnixMillis;
-use crate::token::authenticate::{self, Authenticated, Authenticating, Authentication, Compiled, Known, Memory, Need};
 use crate::token::binding::proof::ProofError;
 use crate::token::binding::replay::Use;
 use crate::token::cache::Counts;
+use crate::token::error::TokenError;
+use crate::token::issuer::IssuerKeys;
 use crate::token::revocation::{Due, RevocationList};
 use crate::token::verifier::{Answered, SignatureCheck};
-use crate::transport::guard::admit;
-use crate::transport::head::{Fields, Method};
+use crate::transport::head::{Fields, Head, Method};
 
 pub use keys::Keys;
 pub(crate) use keys::{discover, get};
@@ -69,7 +73,7 @@ pub struct Gateway {
     salt: [u8; 32],
     issuers: Vec<Rc<IssuerState>>,
     /// Whether the servers of resources answered.
-    servers: Vec<Cell<face::Server>>,
+    servers: Vec<Cell<landing_page::Server>>,
     memory: RefCell<Memory>,
     /// Public lists.
     lists: RefCell<ListCache>,
@@ -277,7 +281,7 @@ impl Gateway {
                     Ok(Step::Answer(answer, Reason::Served("public_document")))
                 }
                 Routed::AuthorizationServer(request) => Ok(Step::NeedServer(Box::new(request))),
-                Routed::Public(request) => self.permitted(policy::open(request), trail, now),
+                Routed::Public(request) => self.permitted(authorize::open(request), trail, now),
                 Routed::Resource(request) => self.authenticate(request, trail, now),
             }
         };
@@ -308,14 +312,14 @@ impl Gateway {
     }
 
     /// What the public may know of the keys of a resource's issuers.
-    fn keys_of(&self, resource: &Resource, now: UnixMillis) -> face::Keys {
+    fn keys_of(&self, resource: &Resource, now: UnixMillis) -> landing_page::Keys {
         let states = resource.issuers.iter().filter_map(|&index| self.issuers.get(index));
-        states.fold(face::Keys::Ready, |worst, state| {
+        states.fold(landing_page::Keys::Ready, |worst, state| {
             let keys = state.keys.borrow();
             match (worst, keys.freshness(now)) {
-                (face::Keys::Unavailable, _) | (_, Freshness::Refuse { .. }) => face::Keys::Unavailable,
-                (face::Keys::Unasked, _) | (_, Freshness::Fetch) => face::Keys::Unasked,
-                _ => face::Keys::Ready,
+                (landing_page::Keys::Unavailable, _) | (_, Freshness::Refuse { .. }) => landing_page::Keys::Unavailable,
+                (landing_page::Keys::Unasked, _) | (_, Freshness::Fetch) => landing_page::Keys::Unasked,
+                _ => landing_page::Keys::Ready,
             }
         })
     }
@@ -523,7 +527,7 @@ impl Gateway {
     ) -> Step {
         let step = signature
             .map_err(|_| Rejection::Internal("the identity assertion could not be signed"))
-            .map(|signature| assertion::assemble(input, &signature))
+            .map(|signature| signing_key::assemble(input, &signature))
             .and_then(|token| self.outbound(permit, Some(&token), trail));
         self.or_refuse(step, trail)
     }
@@ -570,8 +574,8 @@ impl Gateway {
     fn note_server<T>(&self, trail: &Trail, answer: &Result<T, OriginFailure>) {
         let Some(server) = trail.resource.and_then(|index| self.servers.get(index)) else { return };
         match answer {
-            Ok(_) => server.set(face::Server::Answering),
-            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => server.set(face::Server::Silent),
+            Ok(_) => server.set(landing_page::Server::Answering),
+            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => server.set(landing_page::Server::Silent),
             Err(_) => {}
         }
     }

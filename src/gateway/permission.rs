@@ -7,25 +7,27 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 use crate::forward::answer::{Awaited, ENDPOINT_QUERY, Kept};
-use crate::forward::assertion;
-use crate::forward::request;
+use crate::forward::{assertion, request};
 use crate::gateway::{Gateway, Reason, Step};
 use crate::mcp::era::Era;
-use crate::mcp::inspect::{self, Inspected, Inspection};
 use crate::mcp::list_cache::{self, CachedList, Known, Reading};
 use crate::mcp::message::Message;
+use crate::mcp::operation::Operation;
 use crate::mcp::session::{Holder, Purpose, Sessions};
-use crate::observe::trail::Trail;
-use crate::pipeline::{Authenticated, Permit, Principal, Rejection};
+use crate::pipeline::authenticate::Authenticated;
+use crate::pipeline::authorize::{self, Authorized, LimitedTool, Permit, SessionUse};
+use crate::pipeline::inspect::{self, Inspected, Inspection};
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::respond;
+use crate::pipeline::trail::Trail;
+
 use crate::policy::caller::Caller;
 use crate::policy::counters::{CounterName, Rate};
 use crate::policy::limit::{Limit, LimitKey};
-use crate::policy::operation::Operation;
 use crate::policy::pattern::fold;
-use crate::policy::{self, Authorized, LimitedTool, SessionUse};
 use crate::ports::OriginFailure;
-use crate::respond;
 use crate::time::UnixMillis;
+use crate::token::principal::Principal;
 use crate::transport::head::{Fields, Method};
 
 /// A turn to be asked for at a rate-limiting binding.
@@ -95,7 +97,7 @@ impl Gateway {
         let templates = || self.items.borrow().names(templates);
         let authorized = self
             .session(&inspected, now)
-            .and_then(|session| policy::authorize(inspected, session, &self.config, &templates, trail));
+            .and_then(|session| authorize::authorize(inspected, session, &self.config, &templates, trail));
         let refused = match &authorized {
             Ok(authorized) => authorized.permit().refusal().is_some(),
             Err(rejection) => rejection.is_of_policy(),
@@ -371,6 +373,6 @@ fn too_often(inspected: &Inspected, retry_after: u64) -> Rejection {
         Some(method) => method == "server/discover",
         None => fields.get("mcp-protocol-version").is_none(),
     };
-    let probe = policy::is_probe(inspected.messages()).unwrap_or_else(says);
+    let probe = authorize::is_probe(inspected.messages()).unwrap_or_else(says);
     Rejection::RateLimited { retry_after, probe }
 }

@@ -11,13 +11,13 @@ use crate::gateway::underway::{Arrived, Next, Passing, Underway};
 use crate::gateway::{Errand, Gateway, Step};
 use crate::limits::PEEK_BYTES;
 use crate::observe::event::gateway_line;
-use crate::observe::trail::Trail;
-use crate::pipeline::Head;
+use crate::pipeline::authenticate::{Authenticating, Need};
 #[cfg(not(feature = "authorization-server"))]
-use crate::pipeline::Rejection;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::respond::Answer;
+use crate::pipeline::trail::Trail;
 use crate::ports::Ports;
-use crate::respond::Answer;
-use crate::token::authenticate::{Authenticating, Need};
+use crate::transport::head::Head;
 
 /// What goes back to the caller.
 #[derive(Debug)]

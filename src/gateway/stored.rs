@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Config, Mistakes, Secrets, Stored};
 use crate::gateway::Gateway;
 use crate::limits::STORED_RETRY;
+use crate::pipeline::authenticate::Compiled;
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::authenticate::Compiled;
 
 /// The gateway of an isolate, and the version of its configuration.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use crate::forward::answer::{Awaited, BodyFilter};
+use crate::forward::request::OutboundRequest;
 use crate::forward::response::InboundHead;
 use crate::gateway::serve::start_errands;
 use crate::gateway::{Gateway, Reason, Step};
@@ -17,13 +18,15 @@ use crate::mcp::session::NONCE_BYTES;
 use crate::observe::event::{Outcome, gateway_line, request_line};
 use crate::observe::point::Point;
 use crate::observe::span::Span;
-use crate::observe::trail::Trail;
-use crate::pipeline::{Authenticated, Head, OutboundRequest, Permit, Rejection};
+use crate::pipeline::authenticate::{Authenticated, Authenticating, Need};
+use crate::pipeline::authorize::Permit;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::respond::{self, Answer};
+use crate::pipeline::trail::Trail;
 use crate::ports::{OriginFailure, Ports};
-use crate::respond::{self, Answer};
 use crate::time::UnixMillis;
-use crate::token::authenticate::{Authenticating, Need};
 use crate::token::verifier::SignatureCheck;
+use crate::transport::head::Head;
 
 /// A request on its way.
 #[derive(Debug)]

@@ -4,4 +4,5 @@ pub mod discovery;
 pub mod freshness;
 pub mod key;
 pub mod key_set;
+pub mod signing_key;
 pub mod spki;

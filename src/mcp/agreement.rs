@@ -47,7 +47,7 @@ pub fn mirrored(name: &str) -> String {
 
 /// Holds the fields to the body:
 ///
-/// 1. `MCP-Protocol-Version` is the version in `_meta`, where that is there (T8): whether it must be is [`inspect::read`](crate::mcp::inspect::read)'s to say;
+/// 1. `MCP-Protocol-Version` is the version in `_meta`, where that is there (T8): whether it must be is [`inspect::read`](crate::pipeline::inspect::read)'s to say;
 /// 2. `Mcp-Method` is there on requests, and is the method; `Mcp-Name` is there where the method has a name, and is that (T12);
 /// 3. each of `Mcp-Param-*` that configuration knows is there exactly where its argument is, and means the same (T15); others
 ///    are nobody's business here (T16).

@@ -18,7 +18,7 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::list_filter::Hole;
 use crate::mcp::message::Message;
-use crate::pipeline::Inspected;
+use crate::pipeline::inspect::Inspected;
 use crate::policy::caller::Caller;
 use crate::strict_json;
 use crate::time::UnixMillis;

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use crate::limits::{LIST_BYTES, LIST_DEPTH, LIST_ITEM_BYTES};
 use crate::mcp::known_items::{Following, KnownItems};
 use crate::mcp::members::{Member, members_but, object_member};
+use crate::mcp::operation::Kind;
 use crate::mcp::outline::certain_text;
-use crate::policy::operation::Kind;
 use crate::strict_json::fold;
 
 /// What becomes of an item.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::limits::BATCH_MESSAGES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::members::{ArgumentsSeed, Shallow, members, scalars, seed, skip_items};
-use crate::policy::operation::{Kind, Operation};
+use crate::mcp::operation::{Kind, Operation};
 use crate::strict_json;
 
 /// What a client sent.

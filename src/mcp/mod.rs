@@ -3,12 +3,12 @@
 pub mod agreement;
 pub mod envelope;
 pub mod era;
-pub mod inspect;
 pub mod known_items;
 pub mod list_cache;
 pub mod list_filter;
 pub mod members;
 pub mod message;
+pub mod operation;
 pub mod outline;
 pub mod session;
 pub mod sse;

@@ -5,7 +5,7 @@ use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::list_filter::{Judge, ListFilter, Unfit};
 use crate::mcp::outline::answered_id;
-use crate::rejection::Rejection;
+use crate::pipeline::rejection::Rejection;
 
 /// What a text of an event becomes: the address of an `endpoint` event (2024-11-05), or the id of an event.
 pub type Rewrite = Box<dyn Fn(&str) -> Option<String>>;

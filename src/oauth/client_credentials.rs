@@ -1,14 +1,24 @@
 //! How this gateway, as a client, authenticates at an authorization server (RFC 6749 §2.3, RFC 7523 §2.2).
 
+use crate::jwks::signing_key::SigningKey;
+use crate::limits::CLIENT_ASSERTION_SECONDS;
+use crate::oauth::form::{Form, form_encoded};
+use crate::secret::Secret;
+use crate::time::UnixMillis;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::config::ClientAuthentication;
-use crate::forward::assertion::AssertionKey;
-use crate::limits::CLIENT_ASSERTION_SECONDS;
-use crate::oauth::form::{Form, form_encoded};
-use crate::time::UnixMillis;
+/// How a client authenticates.
+#[derive(Debug, Clone)]
+pub enum ClientAuthentication {
+    /// `client_secret_basic`
+    SecretBasic(Secret),
+    /// `client_secret_post`
+    SecretPost(Secret),
+    /// `private_key_jwt`
+    PrivateKeyJwt(Box<SigningKey>),
+}
 
 /// The `client_assertion_type` of RFC 7523 §2.2.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -17,7 +27,7 @@ pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jw
 #[must_use]
 pub fn client_assertion(
     client_id: &str,
-    key: &AssertionKey,
+    key: &SigningKey,
     audience: &str,
     random: &[u8; 16],
     now: UnixMillis,

@@ -10,11 +10,22 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
-use crate::observe::trail::Trail;
-use crate::policy::Record;
+use crate::mcp::operation::Kind;
+use crate::pipeline::authorize::Record;
+use crate::pipeline::trail::Trail;
 use crate::policy::decide::Verdict;
-use crate::policy::operation::Kind;
 use crate::time::UnixMillis;
+
+/// Where decisions are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionLog {
+    /// In the Worker's own log.
+    pub console: bool,
+    /// In the data set of this binding.
+    pub analytics_engine: Option<String>,
+    /// In the queue of this binding.
+    pub queue: Option<String>,
+}
 
 /// The version of the members below. It grows when one changes its meaning.
 pub const VERSION: u8 = 1;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::gateway::Told;
-use crate::observe::trail::Trail;
-use crate::rejection::Rejection;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::trail::Trail;
 use crate::time::UnixMillis;
 
 /// The version of the members below. It grows when one changes its meaning.

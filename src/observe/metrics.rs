@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::observe::event::Outcome;
-use crate::observe::trail::Trail;
+use crate::pipeline::trail::Trail;
 use crate::time::UnixMillis;
 
 /// Upper ends of the histogram of waits, in milliseconds.

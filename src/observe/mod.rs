@@ -4,6 +4,6 @@ pub mod decision;
 pub mod event;
 pub mod metrics;
 pub mod point;
+pub mod replay;
 pub mod span;
 pub mod trace;
-pub mod trail;

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::observe::event::Outcome;
-use crate::observe::trail::Trail;
+use crate::pipeline::trail::Trail;
 use crate::time::UnixMillis;
 
 /// The version of their order.

@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::observe::event::Outcome;
-use crate::observe::trail::Trail;
+use crate::pipeline::trail::Trail;
 
 /// The name and attributes of a request's span.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use crate::mcp::operation::{Kind, Operation};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decoy::Decoy;
 use crate::policy::index::Index;
-use crate::policy::operation::{Kind, Operation};
 use crate::policy::rule::{Effect, Rule, When};
 use crate::policy::uri::readings;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::operation::{Kind, Operation};
+use crate::mcp::operation::{Kind, Operation};
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::rule::Rule;
 

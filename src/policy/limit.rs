@@ -1,8 +1,8 @@
 //! How often callers may call.
 
+use crate::mcp::operation::Operation;
 use crate::policy::caller::Caller;
 use crate::policy::counters::Rate;
-use crate::policy::operation::Operation;
 use crate::policy::pattern::{Pattern, fold};
 
 /// What requests are counted together by.

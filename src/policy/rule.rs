@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::mcp::operation::{Kind, Operation};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::policy::condition::Condition;
-use crate::policy::operation::{Kind, Operation};
 use crate::policy::pattern::{Pattern, fold};
 
 /// A rule.

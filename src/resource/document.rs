@@ -3,12 +3,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Requirement, Resource};
-use crate::forward::assertion::AssertionKey;
+use crate::config::{Config, Resource};
 use crate::jwks::key::JwsAlgorithm;
+use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::Scope;
-use crate::resource::path::CanonicalPath;
+use crate::token::binding::Requirement;
 use crate::transport::head::{Fields, Method};
+use crate::transport::path::CanonicalPath;
 
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 const KEYS: &str = "/.well-known/jwks.json";
@@ -57,7 +58,7 @@ pub fn find(path: &CanonicalPath, config: &Config) -> Option<PublicDocument> {
         if config.assertion_keys.is_empty() {
             return None;
         }
-        let keys: Vec<Value> = config.assertion_keys.iter().map(AssertionKey::public_jwk).collect();
+        let keys: Vec<Value> = config.assertion_keys.iter().map(SigningKey::public_jwk).collect();
         return Some(PublicDocument { body: json!({ "keys": keys }).to_string(), cache_control: MAX_AGE });
     }
     let inserted = path.strip_prefix(METADATA)?;

@@ -1,6 +1,4 @@
-//! Protected resources: canonical paths, the choice of a resource, and the documents that the gateway publishes.
+//! The documents that the gateway publishes about its resources: metadata (RFC 9728), signing keys, the landing page.
 
 pub mod document;
-pub mod face;
-pub mod path;
-pub mod route;
+pub mod landing_page;

@@ -11,16 +11,36 @@ use jwt_compact::Claims;
 use serde::Deserialize;
 use sha2::Sha256;
 
-use crate::config::ApiKeySet;
 use crate::limits::{API_KEY_ID_CHARS, API_KEY_SECRET_CHARS};
 use crate::oauth::scope::Scope;
-use crate::rejection::TokenError;
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::credential::Credential;
+use crate::token::error::TokenError;
 use crate::token::principal::{CredentialKind, Rights, Subject};
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+
+/// API keys with one prefix.
+#[derive(Debug, Clone)]
+pub struct ApiKeySet {
+    /// How they begin.
+    pub prefix: String,
+    /// The KV binding with more of them.
+    pub kv: Option<String>,
+    /// The most seconds that a record of KV is used.
+    pub cache_seconds: u64,
+    /// Those of configuration.
+    pub keys: Vec<ApiKeyRecord>,
+}
+
+impl ApiKeySet {
+    /// Whether a credential begins as a key of this set.
+    #[must_use]
+    pub fn owns(&self, text: &str) -> bool {
+        text.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with('_'))
+    }
+}
 
 /// The scheme of [`ApiKeyRecord::hash`].
 const HASH: &str = "hmac-sha256";

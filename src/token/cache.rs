@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::limits::{INACTIVE_ENTRIES, VERIFIED_BYTES, VERIFIED_ENTRIES};
-use crate::rejection::TokenError;
 use crate::time::UnixMillis;
 use crate::token::credential::VerifierId;
+use crate::token::error::TokenError;
 use crate::token::verified::VerifiedToken;
 
 /// A name in memory: see [`Fingerprint`](crate::token::credential::Fingerprint).

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use jwt_compact::Claims;
 use serde_json::{Map, Value};
 
-use crate::config::Issuer;
 use crate::oauth::scope::{Scope, ScopeSet};
-use crate::rejection::TokenError;
 use crate::time::UnixMillis;
+use crate::token::error::TokenError;
+use crate::token::issuer::Issuer;
 use crate::token::principal::{CredentialKind, Rights, Subject};
 use crate::token::profile::Profile;
 use crate::token::verified::{Confirmation, VerifiedToken};

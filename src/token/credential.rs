@@ -5,12 +5,15 @@ use std::cell::OnceCell;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, IntrospectedTokens, Requirement, Resource};
+use crate::config::{Config, Resource};
 use crate::limits::TOKEN_BYTES;
 use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, Missing, parse_authorization};
-use crate::observe::trail::Trail;
-use crate::rejection::{Rejection, TokenError};
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::trail::Trail;
+use crate::token::binding::Requirement;
 use crate::token::cache::Digest;
+use crate::token::error::TokenError;
+use crate::token::introspection::IntrospectedTokens;
 use crate::token::profile::Profile;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::head::Fields;
@@ -192,7 +195,7 @@ pub fn present(
 fn issuers<'a>(
     resource: &'a Resource,
     config: &'a Config,
-) -> impl Iterator<Item = (usize, &'a crate::config::Issuer)> + use<'a> {
+) -> impl Iterator<Item = (usize, &'a crate::token::issuer::Issuer)> + use<'a> {
     resource.issuers.iter().filter_map(|&index| config.issuers.get(index).map(|issuer| (index, issuer)))
 }
 
@@ -215,7 +218,7 @@ fn choose(credential: &Credential, resource: &Resource, config: &Config) -> Resu
         resource.verifiers.iter().copied().find(fits).map(VerifierId::Custom)
     };
     let introspection = |fits: &dyn Fn(Option<&str>) -> bool| {
-        let asked = |(_, issuer): &(usize, &crate::config::Issuer)| {
+        let asked = |(_, issuer): &(usize, &crate::token::issuer::Issuer)| {
             issuer.introspection.as_ref().is_some_and(|asked| fits(asked.prefix.as_deref()))
         };
         issuers(resource, config).find(asked).map(|(index, _)| VerifierId::Introspection(index))

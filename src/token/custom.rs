@@ -1,16 +1,36 @@
 //! Credentials that a Worker of the user's own knows about, asked through a service binding. Its answers are those of
 //! RFC 7662 §2.2, so that there is one reading of both.
 
+use crate::token::principal::Interests;
 use serde_json::json;
+use std::rc::Rc;
 
-use crate::config::CustomVerifier;
 use crate::oauth::scope::ScopeSet;
-use crate::ports::ProviderRequest;
 use crate::token::credential::Credential;
 use crate::token::introspection::{Rules, plain, read_active, without_nulls};
 use crate::token::principal::CredentialKind;
 use crate::token::profile::Profile;
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+use crate::transport::provider::ProviderRequest;
+
+/// A verifier of the user's own.
+#[derive(Debug, Clone)]
+pub struct CustomVerifier {
+    /// Its name.
+    pub name: String,
+    /// The service binding; nothing where it is compiled in.
+    pub service: Option<String>,
+    /// How its credentials begin.
+    pub prefix: Option<String>,
+    /// What rules ask about its callers.
+    pub interests: Rc<Interests>,
+    /// The most seconds that a good answer is used.
+    pub cache_seconds: u64,
+    /// Seconds that a bad one is.
+    pub negative_seconds: u64,
+    /// Seconds that it may take.
+    pub timeout: u64,
+}
 
 /// Asks a service binding.
 pub struct ServiceVerifier<'a> {

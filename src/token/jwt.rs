@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::config::{Issuer, TokenType};
 use crate::jwks::freshness::{Freshness, KeyState, UnknownKid};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::jwks::key_set::NoKey;
-use crate::rejection::TokenError;
 use crate::time::UnixMillis;
 use crate::token::claims;
 use crate::token::credential::Credential;
+use crate::token::error::TokenError;
+use crate::token::issuer::{Issuer, TokenType};
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verified::SignedWith;
 use crate::token::verifier::{Evidence, SignatureCheck, TokenVerifier, Verification};

@@ -1,13 +1,14 @@
 //! Credentials: reading them strictly, verifying them, and who they say is calling.
 
 pub mod api_key;
-pub mod authenticate;
 pub mod binding;
 pub mod cache;
 pub mod claims;
 pub mod credential;
 pub mod custom;
+pub mod error;
 pub mod introspection;
+pub mod issuer;
 pub mod jwt;
 pub mod principal;
 pub mod profile;

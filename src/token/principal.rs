@@ -4,10 +4,20 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::config::Interests;
 use crate::oauth::scope::ScopeSet;
 use crate::token::claims::{claim, texts};
 use crate::token::profile::Profile;
+
+/// What rules ask of tokens, so that nothing else of their claims is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interests {
+    /// Some rule asks for roles.
+    pub roles: bool,
+    /// Some rule asks for groups.
+    pub groups: bool,
+    /// Claims that rules name.
+    pub claims: Vec<String>,
+}
 
 /// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,17 @@ use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 use crate::token::verified::VerifiedToken;
 
+/// Where the list of what is revoked is.
+#[derive(Debug, Clone)]
+pub struct Revocation {
+    /// The KV binding.
+    pub kv: String,
+    /// The key.
+    pub key: String,
+    /// Seconds within which a change takes effect, those of KV's own cache taken off.
+    pub seconds: u64,
+}
+
 /// The document.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

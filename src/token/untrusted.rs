@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use crate::config::TokenType;
 use crate::limits::{KID_BYTES, TOKEN_BYTES, TOKEN_CLAIMS, TOKEN_HEADER_MEMBERS};
-use crate::rejection::TokenError;
 use crate::strict_json;
+use crate::token::error::TokenError;
+use crate::token::issuer::TokenType;
 use crate::token::verifier::GoodSignature;
 
 /// Members of the header that would let the token choose how it is verified, or that change what is signed.

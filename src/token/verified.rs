@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jwt_compact::Claims;
 use serde_json::Value;
 
-use crate::rejection::TokenError;
 use crate::time::UnixMillis;
+use crate::token::error::TokenError;
 use crate::token::principal::Subject;
 
 /// A verified credential. It may be kept and used again: nothing in it depends on the time or the resource of one

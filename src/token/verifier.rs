@@ -2,12 +2,12 @@
 
 use crate::jwks::freshness::KeyState;
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
-use crate::ports::ProviderDocument;
-use crate::rejection::TokenError;
 use crate::time::UnixMillis;
 use crate::token::credential::Credential;
+use crate::token::error::TokenError;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verified::VerifiedToken;
+use crate::transport::provider::ProviderDocument;
 
 /// A way to verify credentials. It never waits: it decides from the evidence, or says what evidence it needs and is
 /// asked again with more. One of your own is given to [`Gateway::with_verifier`](crate::gateway::Gateway::with_verifier)

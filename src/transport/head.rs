@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::policy::caller::Facts;
+use crate::transport::connection::ConnectionFacts;
 
 /// The methods that the gate tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,7 @@ pub struct Head {
 impl Head {
     /// What the platform says of the connection.
     #[must_use]
-    pub fn facts(&self) -> Facts {
-        Facts { country: self.country.clone(), asn: self.asn, certificate: self.certificate.is_some() }
+    pub fn facts(&self) -> ConnectionFacts {
+        ConnectionFacts { country: self.country.clone(), asn: self.asn, certificate: self.certificate.is_some() }
     }
 }

@@ -1,8 +1,10 @@
 //! Transport security: scheme, host, web origin, CORS, sizes.
 
 pub mod certificate;
+pub mod connection;
 pub mod cors;
-pub mod guard;
 pub mod head;
+pub mod path;
+pub mod provider;
 pub mod url;
 pub mod web_origin;

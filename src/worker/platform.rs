@@ -20,29 +20,29 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::worker_sys::web_sys::Request;
 
-use crate::config::DecisionLog;
 use crate::forward::answer::{BodyFilter, FilterEnd, Passage};
-use crate::forward::assertion::AssertionKey;
+use crate::forward::request::OutboundRequest;
 use crate::forward::response::InboundHead;
 use crate::gateway::{Checking, Signing};
+use crate::jwks::signing_key::SigningKey;
 use crate::limits::{
     INSPECT_SECONDS, KV_EDGE_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES,
     PROVIDER_TIMEOUT, RECORD_MILLISECONDS, STORE_MILLISECONDS,
 };
 use crate::mcp::list_filter::Unfit;
-use crate::observe::decision::DecisionLine;
+use crate::observe::decision::{DecisionLine, DecisionLog};
 use crate::observe::event::gateway_line;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
-use crate::pipeline::OutboundRequest;
 use crate::ports::{
-    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random, Records,
-    ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
+    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard, SharedCache,
+    SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
 use crate::token::verifier::SignatureCheck;
+use crate::transport::provider::{ProviderDocument, ProviderRequest};
 use crate::worker::road::{AnswerNeeded, MessageNeeded, SignatureNeeded, VerdictNeeded};
 use crate::worker::{read_fields, write_fields};
 
@@ -266,7 +266,7 @@ pub(super) fn check_signature(
 
 /// Has an assertion signed by JavaScript, which goes on with what `needed` makes.
 pub(super) fn sign_assertion(
-    key: &AssertionKey,
+    key: &SigningKey,
     signing: Signing,
     needed: impl FnOnce(Signing) -> SignatureNeeded,
 ) -> Result<JsValue, JsValue> {
@@ -395,7 +395,7 @@ impl SignatureVerifier for Workers {
             .map_err(|error| words(&error))
     }
 
-    async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String> {
+    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, String> {
         let jwk = jwk_text(key.expose())?;
         sign(&jwk, key.algorithm().as_str(), input)
             .await

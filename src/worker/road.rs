@@ -13,8 +13,8 @@ use crate::forward::response::InboundHead;
 use crate::gateway::{
     Arrived, Checking, Gateway, Next, Passing, Reading, Sending, Served, Signing, Underway, filtered, go_on,
 };
+use crate::pipeline::respond::Answer;
 use crate::ports::OriginFailure;
-use crate::respond::Answer;
 use crate::worker::platform::{self, Inbound, Workers, failed};
 use crate::worker::{read_fields, write_fields};
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
-use portcullis::token::authenticate::Compiled;
+use portcullis::pipeline::authenticate::Compiled;
 use portcullis::token::credential::VerifierId;
 use portcullis::token::questions::{Asked, Questions, Turn};
 use serde_json::{Value, json};

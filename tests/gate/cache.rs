@@ -3,10 +3,10 @@
 use portcullis::gateway::Gateway;
 use portcullis::limits::{INACTIVE_ENTRIES, QUESTIONS, VERIFIED_BYTES, VERIFIED_ENTRIES};
 use portcullis::oauth::scope::ScopeSet;
-use portcullis::rejection::TokenError;
 use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
 use portcullis::token::credential::VerifierId;
+use portcullis::token::error::TokenError;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::token::questions::{Asked, Questions, Turn};
 use portcullis::token::revocation::{RevocationList, Revocations};

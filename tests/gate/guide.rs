@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis::config::Secrets;
 use portcullis::gateway::Gateway;
-use portcullis::token::authenticate::Compiled;
+use portcullis::pipeline::authenticate::Compiled;
 use serde_json::{Value, json};
 
 use crate::policy::message;

@@ -7,7 +7,7 @@ use portcullis::gateway::Gateway;
 use portcullis::limits::{KNOWN_ITEMS_BYTES, KNOWN_LIST_BYTES};
 use portcullis::mcp::known_items::KnownItems;
 use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
-use portcullis::policy::operation::Kind;
+use portcullis::mcp::operation::Kind;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 

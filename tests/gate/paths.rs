@@ -1,6 +1,6 @@
 //! One canonical form of a path, and no way round it.
 
-use portcullis::resource::path::CanonicalPath;
+use portcullis::transport::path::CanonicalPath;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 fn canonical(raw: &str) -> Option<String> {
@@ -85,8 +85,8 @@ mod properties {
     use proptest::prelude::*;
 
     use portcullis::gateway::Step;
-    use portcullis::observe::trail::Trail;
-    use portcullis::resource::path::CanonicalPath;
+    use portcullis::pipeline::trail::Trail;
+    use portcullis::transport::path::CanonicalPath;
 
     use std::rc::Rc;
 

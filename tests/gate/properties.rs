@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use portcullis::config::Config;
-use portcullis::policy::analysis::{Finding, check};
-use portcullis::policy::caller::{Caller, Facts};
+use portcullis::config::analysis::{Finding, check};
+use portcullis::mcp::operation::{Kind, Operation};
+use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Policy, Verdict};
-use portcullis::policy::operation::{Kind, Operation};
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
+use portcullis::transport::connection::ConnectionFacts;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ fn caller_with(scopes: &[&str], roles: &[&str]) -> Caller {
         label: None,
         rights: Rights { roles: roles.iter().map(|role| (*role).to_owned()).collect(), ..Rights::default() },
     };
-    Caller { subject: Rc::new(subject), source: Some("idp".into()), facts: Facts::default() }
+    Caller { subject: Rc::new(subject), source: Some("idp".into()), facts: ConnectionFacts::default() }
 }
 
 /// Every caller that rules of these tests can tell apart.

@@ -1,7 +1,7 @@
 //! Recorded decisions, decided again: everything that the caller would notice counts, and what the record lacks is unknown.
 
 use portcullis::config::Config;
-use portcullis::policy::replay::{Replay, Replayed};
+use portcullis::observe::replay::{Replay, Replayed};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 

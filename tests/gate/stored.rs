@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use portcullis::config::{Config, Mistakes, Place, Stored};
 use portcullis::gateway::{Gateway, Look, StoredGateway, Taken, version};
+use portcullis::pipeline::authenticate::Compiled;
 use portcullis::time::UnixMillis;
-use portcullis::token::authenticate::Compiled;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 

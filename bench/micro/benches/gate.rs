@@ -9,15 +9,16 @@ use portcullis::config::{Config, Secrets};
 use portcullis::mcp::known_items::KnownItems;
 use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
 use portcullis::mcp::message::parse;
+use portcullis::mcp::operation::{Kind, Operation};
 use portcullis::mcp::sse::SseFilter;
 use portcullis::oauth::scope::ScopeSet;
-use portcullis::policy::caller::{Caller, Facts};
+use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Policy};
-use portcullis::policy::operation::{Kind, Operation};
 use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::token::verified::VerifiedToken;
+use portcullis::transport::connection::ConnectionFacts;
 use serde_json::{Value, json};
 
 struct NoSecrets;
@@ -56,7 +57,7 @@ fn subject(name: &str) -> Subject {
 
 fn rules(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide, by rules");
-    let caller = Caller { subject: Rc::new(subject("ada")), source: Some("idp".into()), facts: Facts::default() };
+    let caller = Caller { subject: Rc::new(subject("ada")), source: Some("idp".into()), facts: ConnectionFacts::default() };
     let operation = Operation::on("tools/call", Kind::Tool, "read_file");
     for count in [1, 10, 1_000, 10_000] {
         let policy = policy(count);

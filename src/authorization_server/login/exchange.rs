@@ -3,17 +3,17 @@
 use serde_json::{Map, Value};
 
 use crate::authorization_server::login::{Login, Provider};
-use crate::config::{ClientAuthentication, TokenType};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
-use crate::oauth::client_credentials;
+use crate::oauth::client_credentials::{self, ClientAuthentication};
 use crate::oauth::form::Form;
-use crate::ports::{ProviderDocument, ProviderRequest};
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::claims::texts;
+use crate::token::issuer::TokenType;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verifier::{GoodSignature, SignatureCheck};
+use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
 /// What one login asks with.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@ mod exchange;
 mod identity;
 mod profile;
 
-use crate::config::ClientAuthentication;
 use crate::jwks::discovery::Metadata;
+use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::transport::url::HttpUrl;
 

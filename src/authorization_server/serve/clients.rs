@@ -20,11 +20,12 @@ use crate::limits::{
 use crate::oauth::client_credentials::ASSERTION_TYPE;
 use crate::oauth::form::Parameters;
 use crate::policy::counters::AddressLimit;
-use crate::ports::{Ports, ProviderDocument};
+use crate::ports::Ports;
 use crate::strict_json;
 use crate::token::claims::texts;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verifier::SignatureCheck;
+use crate::transport::provider::ProviderDocument;
 use crate::transport::url::HttpUrl;
 
 /// How ids of clients that registered themselves begin.

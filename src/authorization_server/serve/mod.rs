@@ -9,6 +9,7 @@ mod register;
 pub mod token;
 mod tokens;
 
+use crate::jwks::signing_key;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
@@ -19,15 +20,14 @@ use crate::authorization_server::page;
 use crate::authorization_server::seal::{NONCE_BYTES, Nonce};
 use crate::authorization_server::state::{self, Machine};
 use crate::config::{AuthorizationServer, Config};
-use crate::forward::assertion;
 use crate::gateway::{Gateway, Reason, Told};
 use crate::jwks::key_set::KeySet;
 use crate::limits::FORM_BYTES;
 use crate::oauth::form::Parameters;
 use crate::observe::event::gateway_line;
-use crate::observe::trail::Trail;
+use crate::pipeline::respond::{self, Answer};
+use crate::pipeline::trail::Trail;
 use crate::ports::Ports;
-use crate::respond::{self, Answer};
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::transport::head::Fields;
@@ -240,7 +240,7 @@ impl<P: Ports> Context<'_, P> {
             self.say("error", "signing_failed", &why);
             Failure::Signing
         })?;
-        Ok(assertion::assemble(input, &signature))
+        Ok(signing_key::assemble(input, &signature))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The identity provider: where everything is, who this gateway is there, and what it says of a user.
 
+use crate::jwks::signing_key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -7,16 +8,16 @@ use super::{Context, KnownProvider};
 use crate::authorization_server::login::{self, Identity, Provider, ProviderTokens};
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::own_client::{OwnClient, OwnClientQuestion};
-use crate::config::{ClientAuthentication, Secret};
-use crate::forward::assertion;
 use crate::gateway::{discover, get};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::key_set::KeySet;
 use crate::limits::PROVIDER_METADATA_SECONDS;
-use crate::oauth::client_credentials::client_assertion;
-use crate::ports::{Ports, ProviderRequest};
-use crate::rejection::Rejection;
+use crate::oauth::client_credentials::{ClientAuthentication, client_assertion};
+use crate::pipeline::rejection::Rejection;
+use crate::ports::Ports;
+use crate::secret::Secret;
 use crate::token::untrusted::UntrustedToken;
+use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
 
 /// What this gateway is at the provider.
@@ -147,7 +148,7 @@ impl<P: Ports> Context<'_, P> {
         let audience = self.server.login.issuer.as_deref().unwrap_or(&provider.token);
         let input = client_assertion(&ours.client_id, key, audience, &self.random(), self.ports.now());
         let signature = self.ports.sign(key, input.as_bytes()).await?;
-        Ok(Some(assertion::assemble(&input, &signature)))
+        Ok(Some(signing_key::assemble(&input, &signature)))
     }
 
     /// Redeems a code, and reads who the user is.

@@ -1,8 +1,8 @@
 //! `portcullis check`.
 
 use portcullis::config::Place;
-use portcullis::policy::analysis::{self, useless_scopes};
-use portcullis::policy::operation::Kind;
+use portcullis::config::analysis::{self, useless_scopes};
+use portcullis::mcp::operation::Kind;
 use portcullis::strict_json;
 use serde_json::{Value, json};
 

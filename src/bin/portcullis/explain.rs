@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use portcullis::config::Config;
-use portcullis::policy::caller::{Caller, Facts};
+use portcullis::mcp::operation::{Kind, Operation};
+use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Thought, Verdict, methods_of};
-use portcullis::policy::operation::{Kind, Operation};
-use portcullis::token::principal::{CredentialKind, Subject};
+use portcullis::token::claims;
+use portcullis::token::principal::{self, CredentialKind, Subject};
 use portcullis::token::profile::Profile;
-use portcullis::token::{claims, principal};
+use portcullis::transport::connection::ConnectionFacts;
 use serde_json::{Value, json};
 
 use crate::arguments::ExplainArguments;
@@ -120,6 +121,6 @@ fn caller(options: &ExplainArguments, config: &Config, index: usize) -> Result<C
     Ok(Caller {
         subject: Rc::new(subject),
         source: options.issuer.as_deref().or(issuer.map(|issuer| issuer.name.as_str())).map(Rc::from),
-        facts: Facts { country: options.country.clone(), asn: options.asn, certificate: options.mtls },
+        facts: ConnectionFacts { country: options.country.clone(), asn: options.asn, certificate: options.mtls },
     })
 }

@@ -1,6 +1,6 @@
 //! `portcullis replay`.
 
-use portcullis::policy::replay::{Replay, Replayed};
+use portcullis::observe::replay::{Replay, Replayed};
 use serde_json::{Value, json};
 
 use crate::arguments::ReplayArguments;

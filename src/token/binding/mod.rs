@@ -5,19 +5,44 @@ pub mod nonce;
 pub mod proof;
 pub mod replay;
 
+use crate::token::binding::nonce::NonceKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::config::{Config, Requirement, Resource};
+use crate::config::{Config, Resource};
 use crate::oauth::bearer::AuthScheme;
-use crate::rejection::{Rejection, TokenError};
+use crate::pipeline::admit::Admitted;
+use crate::pipeline::rejection::Rejection;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::{Expected, Proof, ProofError, SingleUse};
 use crate::token::credential::Credential;
+use crate::token::error::TokenError;
 use crate::token::principal::Subject;
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::token::verifier::{GoodSignature, SignatureCheck};
-use crate::transport::guard::Admitted;
+
+/// Whether something is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Requirement {
+    /// Not taken.
+    #[default]
+    Off,
+    /// Taken.
+    Optional,
+    /// Nothing else is taken.
+    Required,
+}
+
+/// How DPoP proofs are judged.
+#[derive(Debug, Clone)]
+pub struct Dpop {
+    /// Seconds that `iat` may lie from now.
+    pub window: u64,
+    /// The key of nonces, where proofs must have one.
+    pub nonce_key: Option<NonceKey>,
+    /// The Durable Object binding that remembers used proofs.
+    pub replay_binding: Option<String>,
+}
 
 /// What has to be done before the binding of a token holds.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::TokenType;
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES, PROOF_WINDOW};
 use crate::time::UnixMillis;
+use crate::token::issuer::TokenType;
 use crate::token::principal::Subject;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verifier::{GoodSignature, SignatureCheck};

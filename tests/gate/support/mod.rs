@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use portcullis::config::{Mistakes, Secrets};
 use portcullis::gateway::Gateway;
-use portcullis::token::authenticate::Compiled;
+use portcullis::pipeline::authenticate::Compiled;
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 

@@ -7,30 +7,29 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::{ISSUER, Key, Request};
 use portcullis::authorization_server::state::{self as authorization_state, Change};
-use portcullis::config::DecisionLog;
 use portcullis::forward::answer::{BodyFilter, FilterEnd, Passage};
-use portcullis::forward::assertion::AssertionKey;
+use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::InboundHead;
 use portcullis::gateway::{Arrived, Gateway, Next, Served, Underway, filtered, go_on, serve};
+use portcullis::jwks::signing_key::SigningKey;
 use portcullis::mcp::list_filter::Unfit;
-use portcullis::observe::decision::DecisionLine;
+use portcullis::observe::decision::{DecisionLine, DecisionLog};
 use portcullis::observe::point::Point;
 use portcullis::observe::span::Span;
-use portcullis::pipeline::{Head, OutboundRequest};
 use portcullis::portable;
 use portcullis::ports::{
-    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, ProviderDocument, ProviderRequest, Random, Records,
-    ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
+    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard, SharedCache,
+    SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::SingleUse;
 use portcullis::token::binding::replay::{ReplayMemory, Use};
 use portcullis::token::verifier::SignatureCheck;
-use portcullis::transport::head::Fields;
+use portcullis::transport::head::{Fields, Head};
+use portcullis::transport::provider::{ProviderDocument, ProviderRequest};
 use serde_json::{Value, json};
-
-use super::{ISSUER, Key, Request};
 
 /// The moment at which tests begin: 2026-11-23T12:00:00Z.
 pub const NOON: u64 = 1_795_435_200;
@@ -457,7 +456,7 @@ impl SignatureVerifier for World {
         verdict
     }
 
-    async fn sign(&self, key: &AssertionKey, input: &[u8]) -> Result<Vec<u8>, String> {
+    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, String> {
         portable::sign(key.expose(), key.algorithm(), input)
     }
 }

@@ -1,5 +1,6 @@
 //! The third stage: who calls.
 
+use crate::token::error::TokenError;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -7,10 +8,10 @@ use std::rc::Rc;
 use crate::config::{Config, Mistakes, Resource};
 use crate::jwks::freshness::KeyState;
 use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
-use crate::observe::trail::Trail;
-use crate::pipeline::{Principal, ResourceRequest};
+use crate::pipeline::rejection::{Dependency, Rejection};
+use crate::pipeline::route::ResourceRequest;
+use crate::pipeline::trail::Trail;
 use crate::policy::counters::RateCounters;
-use crate::rejection::{Dependency, Rejection};
 use crate::time::UnixMillis;
 use crate::token::api_key::ApiKeyVerifier;
 use crate::token::binding::proof::{ProofError, SingleUse};
@@ -21,6 +22,7 @@ use crate::token::credential::{Credential, VerifierId, present};
 use crate::token::custom::ServiceVerifier;
 use crate::token::introspection::IntrospectionVerifier;
 use crate::token::jwt::JwtVerifier;
+use crate::token::principal::Principal;
 use crate::token::questions::Questions;
 use crate::token::revocation::{Due, Revocations};
 use crate::token::verified::VerifiedToken;
@@ -259,7 +261,7 @@ pub fn begin(
     now: UnixMillis,
 ) -> Result<Box<Authenticating>, Rejection> {
     let resource = config.resources.get(request.index()).ok_or(Rejection::Internal("resource index"))?;
-    if resource.dpop != crate::config::Requirement::Off {
+    if resource.dpop != binding::Requirement::Off {
         trail.dpop_nonce = config.dpop.nonce_key.as_ref().map(|key| key.issue(now));
     }
     let credential = present(&request.admitted().head().fields, resource, config, trail)?;
@@ -333,7 +335,7 @@ pub fn proceed(
             }
         }
         if known.memory.revocations.revokes(&verified) {
-            return Err(Rejection::Token(crate::rejection::TokenError::Revoked));
+            return Err(Rejection::Token(TokenError::Revoked));
         }
     }
     if !pending.proven
@@ -440,10 +442,7 @@ fn recognize(
 }
 
 /// What memory has of the credential. What was verified with a key holds while its issuer keeps the key.
-fn find(
-    pending: &Authenticating,
-    known: &mut Known<'_>,
-) -> Option<Result<Rc<VerifiedToken>, crate::rejection::TokenError>> {
+fn find(pending: &Authenticating, known: &mut Known<'_>) -> Option<Result<Rc<VerifiedToken>, TokenError>> {
     let cache = &mut known.memory.cache;
     if let Some(verified) = cache.verified(&pending.digest, known.now) {
         let vouched = verified.signed_with.as_ref().is_none_or(|signed| {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
+use crate::mcp::operation::{Kind, Operation};
 use crate::oauth::scope::Scope;
 use crate::policy::decide::Policy;
-use crate::policy::operation::{Kind, Operation};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{Effect, Rule, Targets};
 

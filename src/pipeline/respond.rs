@@ -1,13 +1,14 @@
 //! The gateway's own answers, and what it adds to those of origin servers.
 
-use crate::config::{Config, Requirement};
+use crate::config::Config;
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
-use crate::observe::trail::{Readers, Trail};
-use crate::rejection::{Challenging, Disclosure, Rejection};
+use crate::pipeline::rejection::{Challenging, Disclosure, Rejection};
+use crate::pipeline::trail::{Readers, Trail};
 use crate::resource::document::metadata_url;
+use crate::token::binding::Requirement;
 use crate::transport::cors;
 use crate::transport::head::{Fields, Method};
 use crate::transport::url::Scheme;

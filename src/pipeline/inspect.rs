@@ -6,11 +6,12 @@ use crate::mcp::agreement;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
-use crate::observe::trail::Trail;
-use crate::pipeline::{Authenticated, Principal};
+use crate::mcp::operation::Operation;
+use crate::pipeline::authenticate::Authenticated;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::trail::Trail;
 use crate::policy::caller::Caller;
-use crate::policy::operation::Operation;
-use crate::rejection::Rejection;
+use crate::token::principal::Principal;
 use crate::transport::head::Method;
 
 /// A request of a known caller, with what it asks for as far as configuration needs to know it.

@@ -3,7 +3,7 @@
 use crate::limits::{NAME_BYTES, URI_BYTES};
 
 /// Around what stands in for a part of a name. No tool is called so.
-pub(super) const MARK: &str = "portcullis-hidden-";
+pub const MARK: &str = "portcullis-hidden-";
 
 /// What a name names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

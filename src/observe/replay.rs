@@ -6,16 +6,17 @@ use serde_json::{Map, Value};
 
 use crate::config::{Config, Pseudonyms, Resource};
 use crate::limits::LOG_VALUE_CHARS;
+use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeSet;
 use crate::observe::decision::{VERSION, follows, kind};
-use crate::observe::trail::pseudonym;
-use crate::policy::caller::{Caller, Facts};
-use crate::policy::challenge;
+use crate::pipeline::authorize::challenge;
+use crate::pipeline::trail::pseudonym;
+use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::{Policy, Verdict};
-use crate::policy::operation::Operation;
 use crate::strict_json;
 use crate::token::principal::{CredentialKind, Rights, Subject};
+use crate::transport::connection::ConnectionFacts;
 
 /// What became of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,7 +240,7 @@ fn caller(line: &Map<String, Value>, config: &Config) -> (Caller, bool) {
     let caller = Caller {
         subject: Rc::new(known.unwrap_or_else(|| of(""))),
         source: Some(Rc::from(source.as_str())),
-        facts: Facts {
+        facts: ConnectionFacts {
             country: line.get("country").and_then(Value::as_str).map(str::to_owned),
             asn: line.get("asn").and_then(Value::as_u64),
             certificate: line.get("mtls").and_then(Value::as_bool).unwrap_or(false),

@@ -1,17 +1,16 @@
 //! The second stage: what a request is for.
 
 use crate::authorization_server::endpoint::{Endpoint, EndpointRequest};
-use sha2::{Digest as _, Sha256};
-
 use crate::config::{Config, Resource};
 use crate::oauth::bearer;
-use crate::observe::trail::Trail;
-use crate::pipeline::Admitted;
-use crate::rejection::Rejection;
+use crate::pipeline::admit::Admitted;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::trail::Trail;
 use crate::resource::document::{self, PublicDocument};
 use crate::transport::cors;
 use crate::transport::head::{Fields, Method, is_plain};
 use crate::transport::web_origin::Caller;
+use sha2::{Digest as _, Sha256};
 
 /// What a request is for.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use crate::config::Config;
 use crate::limits::{FIELDS_BYTES, FIELDS_COUNT, URL_BYTES};
 use crate::mcp::era::Era;
-use crate::rejection::Rejection;
-use crate::resource::path::CanonicalPath;
+use crate::pipeline::rejection::Rejection;
 use crate::transport::head::Head;
+use crate::transport::path::CanonicalPath;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::{self, Caller};
 
