@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::authorization_server::handle::GrantId;
-use crate::config::AuthorizationServer;
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::jwks::signing_key::SigningKey;
 use crate::time::UnixMillis;
 
@@ -41,7 +41,7 @@ pub fn signing_input(
     let header = json!({ "alg": key.algorithm().as_str(), "kid": key.id(), "typ": "at+jwt" });
     let mut claims = token.claims.clone();
     let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    put("iss", json!(server.issuer));
+    put("iss", json!(server.own.identifier));
     put("sub", json!(token.subject));
     put("aud", json!(token.resource));
     put("client_id", json!(token.client_id));

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::authorization_server::client::{Client, GrantType, Source};
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::subject::Approval;
-use crate::config::{AuthorizationServer, Config, Resource};
 use crate::limits::{SCOPE_BYTES, STATE_BYTES};
 use crate::oauth::form::{Form, Parameters};
 use crate::oauth::scope::{Scope, ScopeSet};
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::transport::url::HttpUrl;
 
 /// An error of the authorization endpoint that the client is told (RFC 6749 §4.1.2.1).
@@ -119,7 +121,7 @@ impl AuthorizationRequest {
         client: &Client,
         destination: &Destination,
         server: &AuthorizationServer,
-        config: &Config,
+        config: &Settings,
     ) -> Result<Self, AuthorizeError> {
         let invalid = |description: &str| Err(error("invalid_request", description));
         if let Some(name) = parameters.repeated() {
@@ -245,8 +247,8 @@ pub fn challenge_of(verifier: &str) -> Option<String> {
 }
 
 /// Resources that take this server's tokens.
-pub fn resources<'a>(server: &'a AuthorizationServer, config: &'a Config) -> impl Iterator<Item = &'a Resource> {
-    let own = config.issuers.iter().position(|issuer| issuer.identifier == server.issuer);
+pub fn resources<'a>(server: &'a AuthorizationServer, config: &'a Settings) -> impl Iterator<Item = &'a Resource> {
+    let own = config.issuers.iter().position(|issuer| issuer.identifier == server.own.identifier);
     config.resources.iter().filter(move |resource| own.is_some_and(|own| resource.issuers.contains(&own)))
 }
 
@@ -258,7 +260,7 @@ pub fn resources<'a>(server: &'a AuthorizationServer, config: &'a Config) -> imp
 pub fn resource<'a>(
     asked: Option<&str>,
     server: &'a AuthorizationServer,
-    config: &'a Config,
+    config: &'a Settings,
 ) -> Result<&'a Resource, AuthorizeError> {
     let mut own = resources(server, config);
     match asked {
@@ -277,7 +279,7 @@ pub fn resource<'a>(
 /// Scopes that there are for a resource.
 #[must_use]
 pub fn known_scopes(server: &AuthorizationServer, resource: &Resource) -> ScopeSet {
-    let named = server.words.keys().filter_map(|name| Scope::parse(name).ok());
+    let named = server.own.scope_descriptions.keys().filter_map(|name| Scope::parse(name).ok());
     let of_rules = resource.policy.iter().flat_map(|policy| policy.named_scopes());
     resource.scopes.iter().cloned().chain(of_rules).chain(named).collect()
 }

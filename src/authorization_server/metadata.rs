@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use crate::authorization_server::authorize::{known_scopes, resources};
 use crate::authorization_server::client::{AuthMethod, GrantType};
-use crate::config::{AuthorizationServer, Config, Registrations};
+use crate::authorization_server::settings::{AuthorizationServer, Registrations};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::signing_key::SigningKey;
 use crate::resource::document::{MAX_AGE, PublicDocument};
+use crate::settings::Settings;
 
 /// Metadata (RFC 8414 §2).
 #[must_use]
-pub fn document(server: &AuthorizationServer, config: &Config) -> PublicDocument {
+pub fn document(server: &AuthorizationServer, config: &Settings) -> PublicDocument {
     let scopes: BTreeSet<String> = resources(server, config)
         .flat_map(|resource| known_scopes(server, resource).iter().map(|it| it.as_str().to_owned()).collect::<Vec<_>>())
         .chain(["offline_access".to_owned()])
@@ -23,7 +24,7 @@ pub fn document(server: &AuthorizationServer, config: &Config) -> PublicDocument
         AuthMethod::ALL.into_iter().filter(|method| *method != AuthMethod::None).map(AuthMethod::as_str).collect();
     let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str);
     let mut members = json!({
-        "issuer": server.issuer,
+        "issuer": server.own.identifier,
         "authorization_endpoint": server.url("/authorize"),
         "token_endpoint": server.url("/token"),
         "jwks_uri": server.url("/jwks"),

@@ -12,11 +12,12 @@
 pub mod access_token;
 pub mod authorize;
 pub mod client;
-pub mod endpoint;
 pub mod handle;
 pub mod login;
+pub mod memory;
 pub mod metadata;
 pub mod page;
 pub mod seal;
 pub mod serve;
+pub mod settings;
 pub mod state;

@@ -1,8 +1,8 @@
 //! The pages of the authorization server: consent, what went wrong, one's own grants.
 
 use crate::authorization_server::authorize::AuthorizationRequest;
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::subject::{Known, Listed};
-use crate::config::AuthorizationServer;
 use crate::oauth::scope::ScopeSet;
 use crate::page::{escaped, page, with_head};
 use crate::time::UnixMillis;
@@ -38,7 +38,7 @@ pub fn leave(url: &str, host: &str) -> (Fields, String) {
 }
 
 fn scope_items(server: &AuthorizationServer, scope: &ScopeSet) -> String {
-    let item = |name: &str| match server.words.get(name) {
+    let item = |name: &str| match server.own.scope_descriptions.get(name) {
         Some(words) => format!("<li>{} <code>{}</code></li>", escaped(words), escaped(name)),
         None => format!("<li><code>{}</code></li>", escaped(name)),
     };

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::Config;
 use crate::mcp::operation::{Kind, Operation};
 use crate::oauth::scope::Scope;
 use crate::policy::decide::Policy;
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{Effect, Rule, Targets};
+use crate::settings::Settings;
 
 /// A finding about rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
 
 /// Scopes of the hierarchy that no resource and no rule asks for, not even through what they include.
 #[must_use]
-pub fn useless_scopes(config: &Config) -> Vec<Finding> {
+pub fn useless_scopes(config: &Settings) -> Vec<Finding> {
     let mut asked: BTreeSet<&Scope> = BTreeSet::new();
     for resource in &config.resources {
         asked.extend(resource.scopes.iter());

@@ -1,6 +1,7 @@
 //! How the table of the authorization server is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
@@ -9,19 +10,20 @@ use crate::authorization_server::client::{
 };
 use crate::authorization_server::login::{Admission, Entitlement, Login, LoginProfile, carried_as};
 use crate::authorization_server::seal::Seals;
+use crate::authorization_server::settings::{AuthorizationServer, Registrations};
 use crate::authorization_server::state::Hash;
-use crate::config::authorization_server::{AuthorizationServer, Registrations};
 use crate::config::authorization_server_document::{
     AuthorizationServerDocument, ClientDocument, LoginDocument, LoginProfileName, RegistrationName,
 };
+use crate::config::configuration::{read_long_secret, read_secret, read_signing_keys};
 use crate::config::document::ClientAuthenticationName;
 use crate::config::issuer::{is_name, note_metadata_url, protected_url};
-use crate::config::settings::{read_long_secret, read_secret, read_signing_keys};
 use crate::config::{Mistakes, Secrets};
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::Scope;
 use crate::secret::Secret;
+use crate::settings::OwnIssuer;
 use crate::strict_json;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
@@ -112,14 +114,16 @@ pub(super) fn read(
     }
     let path = path?;
     Some(AuthorizationServer {
-        issuer: format!("{}{path}", public_url.web_origin()),
-        name,
-        path,
+        own: Rc::new(OwnIssuer {
+            name,
+            identifier: format!("{}{path}", public_url.web_origin()),
+            path,
+            scope_descriptions: words,
+        }),
         keys,
         seals: Seals::of(&seals),
         binding: document.binding.clone(),
         login,
-        words,
         entitlements,
         token_claims,
         registrations,

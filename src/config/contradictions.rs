@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::authorization_server::login::carried_as;
+use crate::authorization_server::settings::AuthorizationServer;
+use crate::config::Mistakes;
 use crate::config::document::Document;
-use crate::config::resource::{Accepted, PublicPath, Resource};
-use crate::config::{AuthorizationServer, Mistakes};
+use crate::config::resource::Accepted;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::condition::Condition;
+use crate::settings::resource::{PublicPath, Resource};
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
 
@@ -154,10 +156,10 @@ impl<'a> Whole<'a> {
                 }
                 let entry = carried.iter().find(|(entry, _)| *entry == claim);
                 Some(match entry {
-                    Some((_, name)) => format!("tokens of {:?} carry {claim:?} as {name:?}", server.name),
+                    Some((_, name)) => format!("tokens of {:?} carry {claim:?} as {name:?}", server.own.name),
                     None => format!(
                         "tokens of {:?} carry no {claim:?}; add it to authorization_server.token_claims",
-                        server.name
+                        server.own.name
                     ),
                 })
             }
@@ -174,7 +176,7 @@ impl<'a> Whole<'a> {
     }
 
     fn known(server: &AuthorizationServer, resource: &Resource) -> BTreeSet<Scope> {
-        let named = server.words.keys().filter_map(|name| Scope::parse(name).ok());
+        let named = server.own.scope_descriptions.keys().filter_map(|name| Scope::parse(name).ok());
         let of_rules = resource.policy.iter().flat_map(|policy| policy.named_scopes());
         resource.scopes.iter().cloned().chain(of_rules).chain(named).collect()
     }
@@ -187,7 +189,7 @@ impl<'a> Whole<'a> {
             if !resource.scope_prefix.is_empty() && !advertised.iter().any(|scope| known.contains(scope)) {
                 mistakes.note(
                     format!("resources[{at}].scope_prefix"),
-                    format_args!("must be left out with {:?}: it knows the scopes without a prefix", server.name),
+                    format_args!("must be left out with {:?}: it knows the scopes without a prefix", server.own.name),
                 );
             }
         }

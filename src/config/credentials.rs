@@ -1,30 +1,27 @@
 //! Credentials besides JWTs: introspection, API keys, custom verifiers; and what tokens are bound to or revoked by.
 
-use crate::oauth::client_credentials::ClientAuthentication;
-use crate::secret::Secret;
-use crate::token::api_key::ApiKeySet;
-use crate::token::binding::Dpop;
-use crate::token::binding::Requirement;
-use crate::token::custom::CustomVerifier;
-use crate::token::introspection::IntrospectedTokens;
-use crate::token::introspection::Introspection;
-use crate::token::revocation::Revocation;
 use std::rc::Rc;
 
+use crate::config::configuration::{read_long_secret, read_secret};
 use crate::config::document::{
     ApiKeySetDocument, ClientAuthenticationName, DpopDocument, IntrospectedTokensName, IntrospectionDocument,
     RequirementName, RevocationTable, VerifierDocument,
 };
 use crate::config::issuer::{is_name, protected_url};
-use crate::config::settings::{read_long_secret, read_secret};
 use crate::config::{Mistakes, Secrets};
 use crate::jwks::signing_key::SigningKey;
 use crate::limits::{
     API_KEYS, CACHE_SECONDS, CACHE_SECONDS_MAX, KV_EDGE_SECONDS, NEGATIVE_SECONDS, NEGATIVE_SECONDS_MAX, PROOF_WINDOW,
     PROOF_WINDOW_MIN, PROVIDER_TIMEOUT_DEFAULT, PROVIDER_TIMEOUT_MAX, REVOCATION_SECONDS,
 };
-use crate::token::api_key::ApiKeyRecord;
+use crate::oauth::client_credentials::ClientAuthentication;
+use crate::secret::Secret;
+use crate::token::api_key::{ApiKeyRecord, ApiKeySet};
 use crate::token::binding::nonce::NonceKey;
+use crate::token::binding::{Dpop, Requirement};
+use crate::token::custom::CustomVerifier;
+use crate::token::introspection::{IntrospectedTokens, Introspection};
+use crate::token::revocation::Revocation;
 
 impl From<RequirementName> for Requirement {
     fn from(name: RequirementName) -> Self {

@@ -1,7 +1,5 @@
 //! Rules, labels, limits and sessions.
 
-use crate::observe::decision::DecisionLog;
-use crate::token::principal::Interests;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -9,23 +7,25 @@ use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::config::configuration::read_long_secret;
 use crate::config::document::{
     ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, ResourceDocument,
     RuleDocument, SessionsDocument, StepUpListName, WhenDocument,
 };
 use crate::config::issuer::is_name;
 use crate::config::resource::read_scopes;
-use crate::config::settings::read_long_secret;
 use crate::config::{Mistakes, Secrets};
 use crate::limits::{RULES, SESSION_SECONDS, SESSION_SECONDS_RANGE, SESSION_SECRETS};
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
+use crate::observe::decision::DecisionLog;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::{Policy, StepUpInLists};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
+use crate::token::principal::Interests;
 
 /// Adds what the rules of a resource read of tokens.
 pub(super) fn add_interests(interests: &mut Interests, policy: &Policy) {

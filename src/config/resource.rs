@@ -12,8 +12,7 @@ use crate::limits::{
     REFUSALS_PER_MINUTE, REFUSALS_PER_MINUTE_RANGE,
 };
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
-use crate::policy::decide::Policy;
-use crate::policy::limit::Limit;
+use crate::settings::resource::{OriginServer, PublicPath, Resource};
 use crate::token::api_key::ApiKeySet;
 use crate::token::binding::Requirement;
 use crate::token::custom::CustomVerifier;
@@ -22,100 +21,15 @@ use crate::token::profile::Profile;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
-/// A protected resource: an MCP endpoint (RFC 9728 §1).
-#[derive(Debug, Clone)]
-pub struct Resource {
-    /// Where it is on this gateway.
-    pub path: CanonicalPath,
-    /// The resource identifier: what clients name in `resource` and tokens in `aud`.
-    pub identifier: String,
-    /// Where requests go.
-    pub origin: OriginServer,
-    /// Indexes into `Config::issuers`.
-    pub issuers: Vec<usize>,
-    /// Indexes into `Config::api_keys`.
-    pub api_keys: Vec<usize>,
-    /// Indexes into `Config::verifiers`.
-    pub verifiers: Vec<usize>,
-    /// Tokens bound to a key.
-    pub dpop: Requirement,
-    /// Tokens bound to a client certificate.
-    pub certificate_bound: Requirement,
-    /// What a token must have to use it at all.
-    pub scopes: ScopeSet,
-    /// What is put before scopes that clients are told to ask for.
-    pub scope_prefix: String,
-    /// Values of which one must be in `aud`.
-    pub audiences: Vec<String>,
-    /// `resource_name`.
-    pub name: Option<String>,
-    /// `resource_documentation`.
-    pub documentation: Option<String>,
-    /// Largest request body in bytes.
-    pub body_bytes: u64,
-    /// Who may do what; everything, where there are no rules.
-    pub policy: Option<Rc<Policy>>,
-    /// Public lists are kept.
-    pub cache_lists: bool,
-    /// How often callers may call.
-    pub limits: Vec<Limit>,
-    /// How many requests of one caller the policy may refuse in a minute.
-    pub refusals_per_minute: u64,
-    /// Fields that mirror an argument, and which.
-    pub parameters: Vec<(String, String)>,
-}
-
-impl Resource {
-    /// Scopes as clients have to ask for them.
-    #[must_use]
-    pub fn advertised(&self, scopes: &ScopeSet) -> ScopeSet {
-        let prefixed = |scope: &Scope| Scope::parse(&format!("{}{}", self.scope_prefix, scope.as_str())).ok();
-        scopes.iter().filter_map(prefixed).collect()
-    }
-
-    /// Whether the messages to it have to be read.
-    #[must_use]
-    pub fn reads_messages(&self) -> bool {
-        self.policy.is_some()
-            || self.cache_lists
-            || !self.parameters.is_empty()
-            || self.limits.iter().any(Limit::asks_for_tools)
-    }
-
-    /// Names by which rules know who vouches for a caller.
-    fn sources<'a>(accepted: &Accepted<'a>, (issuers, api_keys, verifiers): &Indexes) -> Vec<&'a str> {
-        let issuers = issuers.iter().filter_map(|&at| accepted.issuers.get(at)).map(|issuer| issuer.name.as_str());
-        let keys = api_keys.iter().filter_map(|&at| accepted.api_keys.get(at)).map(|set| set.prefix.as_str());
-        let custom = verifiers.iter().filter_map(|&at| accepted.verifiers.get(at)).map(|it| it.name.as_str());
-        issuers.chain(keys).chain(custom).collect()
-    }
-}
-
 /// Indexes of the issuers, API key sets and verifiers that a resource accepts.
 type Indexes = (Vec<usize>, Vec<usize>, Vec<usize>);
 
-/// The server behind a resource.
-#[derive(Debug, Clone)]
-pub struct OriginServer {
-    /// Its URL.
-    pub url: HttpUrl,
-    /// The service binding through which it is reached, instead of the network.
-    pub service: Option<String>,
-    /// Seconds until its response fields must have arrived.
-    pub response_timeout: u64,
-    /// Seconds that its answer may be silent.
-    pub idle_timeout: u64,
-    /// Seconds that a stream of events may be silent, where it may not for as long as its caller listens.
-    pub stream_idle_timeout: Option<u64>,
-}
-
-/// A path that anyone may reach.
-#[derive(Debug, Clone)]
-pub struct PublicPath {
-    /// The exact path.
-    pub path: CanonicalPath,
-    /// What answers for it.
-    pub origin: OriginServer,
+/// Names by which rules know who vouches for a caller.
+fn sources<'a>(accepted: &Accepted<'a>, (issuers, api_keys, verifiers): &Indexes) -> Vec<&'a str> {
+    let issuers = issuers.iter().filter_map(|&at| accepted.issuers.get(at)).map(|issuer| issuer.name.as_str());
+    let keys = api_keys.iter().filter_map(|&at| accepted.api_keys.get(at)).map(|set| set.prefix.as_str());
+    let custom = verifiers.iter().filter_map(|&at| accepted.verifiers.get(at)).map(|it| it.name.as_str());
+    issuers.chain(keys).chain(custom).collect()
 }
 
 /// What resources may accept.
@@ -180,7 +94,7 @@ pub(super) fn read_resource(
     if body_bytes == 0 || body_bytes > BODY_BYTES_MAX {
         mistakes.note(format!("{at}.body_bytes"), format_args!("must be 1 to {BODY_BYTES_MAX}, got {body_bytes}"));
     }
-    let sources = Resource::sources(accepted, &indexes);
+    let sources = sources(accepted, &indexes);
     let policy = policy::read_policy(document, raw, at, hierarchy, &sources, mistakes).map(Rc::new);
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
     let refusals_per_minute = document.refusals_per_minute.unwrap_or(REFUSALS_PER_MINUTE);

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::config::{Config, Resource};
 use crate::forward::response::InboundHead;
 use crate::limits::CACHED_LIST_BYTES;
 use crate::mcp::envelope::RequestId;
@@ -20,6 +19,8 @@ use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, Policy, StepUpInLists, Verdict, methods_of};
 use crate::policy::decoy::Restore;
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::transport::head::Method;
 use crate::transport::url::HttpUrl;
@@ -64,7 +65,7 @@ struct Recipient {
 impl Awaited {
     /// What is to be expected of a permitted request's answer.
     #[must_use]
-    pub fn of(permit: &Permit, config: &Config, items: &Rc<RefCell<KnownItems>>) -> Self {
+    pub fn of(permit: &Permit, config: &Settings, items: &Rc<RefCell<KnownItems>>) -> Self {
         Self { to: Recipient::of(permit, config, items) }
     }
 
@@ -116,7 +117,7 @@ impl Awaited {
 }
 
 impl Recipient {
-    fn of(permit: &Permit, config: &Config, items: &Rc<RefCell<KnownItems>>) -> Option<Self> {
+    fn of(permit: &Permit, config: &Settings, items: &Rc<RefCell<KnownItems>>) -> Option<Self> {
         let inspected = permit.inspected()?;
         let resource: &Resource = inspected.resource(config)?;
         let admitted = permit.admitted();

@@ -1,12 +1,13 @@
 //! The identity assertion: a short signed statement to one origin server of who calls.
 
-use crate::jwks::signing_key::SigningKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::config::{Config, OriginServer};
+use crate::jwks::signing_key::SigningKey;
 use crate::limits::ASSERTION_SECONDS;
+use crate::settings::Settings;
+use crate::settings::resource::OriginServer;
 use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 
@@ -14,7 +15,7 @@ use crate::token::principal::Subject;
 /// the caller, `jti` the id of the request in the log.
 #[must_use]
 pub fn signing_input(
-    config: &Config,
+    config: &Settings,
     key: &SigningKey,
     subject: &Subject,
     origin: &OriginServer,

@@ -1,12 +1,12 @@
 //! The request as the origin server sees it.
 
-use crate::config::Config;
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
 use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
 use crate::policy::decoy::Decoy;
+use crate::settings::Settings;
 use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
@@ -124,7 +124,7 @@ impl OutboundRequest {
 /// [`Rejection::Internal`] where the permit is for a destination that configuration does not have.
 pub fn outbound(
     permit: Permit,
-    config: &Config,
+    config: &Settings,
     assertion: Option<&str>,
     trail: &Trail,
 ) -> Result<OutboundRequest, Rejection> {

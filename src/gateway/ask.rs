@@ -1,7 +1,6 @@
 //! Questions about credentials: to authorization servers, custom verifiers and stores.
 
 use crate::gateway::Gateway;
-use crate::gateway::keys::discover;
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::signing_key;
 use crate::limits::{PROVIDER_TIMEOUT, QUESTION_POLL, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
@@ -9,6 +8,7 @@ use crate::oauth::client_credentials::{self, ClientAuthentication};
 use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::Authenticating;
 use crate::ports::Ports;
+use crate::provider::discover;
 use crate::token::api_key::{self, ApiKeySet};
 use crate::token::cache::Digest;
 use crate::token::credential::VerifierId;

@@ -11,13 +11,13 @@ use crate::gateway::{Gateway, IssuerState};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
-use crate::limits::{JWKS_KEYS, JWKS_STALE, LOG_VALUE_CHARS, PROVIDER_TIMEOUT, QUESTION_POLL};
+use crate::limits::{JWKS_KEYS, JWKS_STALE, PROVIDER_TIMEOUT, QUESTION_POLL};
 use crate::observe::event::gateway_line;
 use crate::ports::Ports;
+use crate::provider::{discover, get};
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::issuer::{Issuer, IssuerKeys};
-use crate::transport::provider::ProviderDocument;
 
 /// A key set as isolates of one place share it.
 #[derive(Serialize, Deserialize)]
@@ -155,45 +155,5 @@ async fn share<P: Ports>(ports: &P, name: &str, jwks: String, fresh_until: UnixM
     let shared = SharedKeys { jwks, fresh_until: fresh_until.0 };
     if let Ok(text) = serde_json::to_vec(&shared) {
         ports.keep(name, &text, seconds).await;
-    }
-}
-
-/// Reads what is wanted from the metadata of an issuer, at the first of its locations where it is. A document that is missing,
-/// of another issuer (RFC 8414 §3.3), or without what is wanted leads to the next location: all of them are on the issuer's
-/// own host.
-pub(crate) async fn discover<P: Ports, T>(
-    ports: &P,
-    locations: impl IntoIterator<Item = String>,
-    (identifier, development): (&str, bool),
-    wanted: impl Fn(&Metadata<'_>) -> Result<T, String>,
-) -> Result<T, String> {
-    let mut failures = Vec::new();
-    for location in locations {
-        let found = get(ports, &location).await.and_then(|document| {
-            let metadata = Metadata::read(&document.body, identifier, development);
-            metadata.and_then(|metadata| wanted(&metadata)).map_err(|why| format!("{location}: {why}"))
-        });
-        match found {
-            Ok(found) => return Ok(found),
-            Err(why) => failures.push(why),
-        }
-    }
-    Err(failures.join("; "))
-}
-
-/// A document of an identity provider. What it is shows when it is read: some providers publish JSON under another media type
-/// or none, which the log says.
-pub(crate) async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
-    let document = ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
-    match document.status {
-        200 if document.is_json() => Ok(document),
-        200 if document.body.trim_ascii_start().starts_with(b"{") => {
-            let media_type: String = document.media_type().chars().take(LOG_VALUE_CHARS).collect();
-            let detail = format!("{url}: JSON with the content type {media_type:?}, should be application/json");
-            ports.line(&gateway_line("warn", "provider_content_type", &detail, ports.now()));
-            Ok(document)
-        }
-        200 => Err(format!("{url}: the answer is not JSON by its content type")),
-        status => Err(format!("{url}: status {status}")),
     }
 }

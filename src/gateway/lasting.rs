@@ -13,7 +13,7 @@ impl Gateway {
     /// be down just now. Verified credentials, lists and revocations were judged by the old configuration, and are forgotten.
     ///
     /// # Errors
-    /// Every mistake of the configuration: see [`Config::load`].
+    /// Every mistake of the configuration: see [`Settings::load`].
     pub fn after(
         &self,
         document: serde_json::Value,
@@ -26,6 +26,9 @@ impl Gateway {
             let (memory, known) = (next.memory.get_mut(), self.memory.borrow());
             memory.proofs = Rc::clone(&known.proofs);
             memory.counters = Rc::clone(&known.counters);
+            if let Some((_, server)) = &mut next.authorization_server {
+                server.counters = Rc::clone(&known.counters);
+            }
         }
         for (issuer, state) in next.config.issuers.iter().zip(&mut next.issuers) {
             let same = |old: &(usize, &Issuer)| {

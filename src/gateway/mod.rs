@@ -11,27 +11,26 @@ mod serve;
 mod stored;
 mod underway;
 
-use crate::jwks::signing_key;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::authorization_server::endpoint::EndpointRequest;
-use crate::authorization_server::serve::KnownProvider;
-use crate::config::{Config, Mistakes, Resource, Secrets};
+use crate::authorization_server::memory::ServerMemory;
+use crate::authorization_server::settings::AuthorizationServer;
+use crate::config::{self, Configuration, Mistakes, Secrets};
 use crate::forward::answer::{Awaited, BodyFilter};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::{InboundHead, judge};
 use crate::jwks::freshness::{Freshness, KeyState};
 use crate::jwks::key_set::{KeySet, NoKey};
-use crate::limits::{FAILURES, JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
+use crate::jwks::signing_key;
+use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::mcp::message;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::decision::Chain;
-use crate::observe::event::Outcome;
+use crate::observe::event::{EndpointOutcome, Outcome};
 use crate::observe::metrics::{Gauges, Metrics};
 use crate::pipeline::admit::admit;
 use crate::pipeline::authenticate::{
@@ -40,11 +39,12 @@ use crate::pipeline::authenticate::{
 use crate::pipeline::authorize::{self, Authorized, Permit};
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::respond::{self, Answer};
-use crate::pipeline::route::{ResourceRequest, Routed, route};
+use crate::pipeline::route::{EndpointRequest, ResourceRequest, Routed, route};
 use crate::pipeline::trail::Trail;
-use crate::policy::counters::{AddressLimit, CounterName};
 use crate::ports::OriginFailure;
 use crate::resource::landing_page::{self, face};
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::ProofError;
 use crate::token::binding::replay::Use;
@@ -56,7 +56,6 @@ use crate::token::verifier::{Answered, SignatureCheck};
 use crate::transport::head::{Fields, Head, Method};
 
 pub use keys::Keys;
-pub(crate) use keys::{discover, get};
 pub use permission::Turn;
 pub use serve::{Served, filtered, go_on, serve};
 pub use stored::{Look, StoredGateway, Taken, version};
@@ -65,7 +64,7 @@ pub use underway::{Arrived, Checking, Next, Passing, Reading, Sending, Signing, 
 /// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
 #[derive(Debug)]
 pub struct Gateway {
-    config: Config,
+    config: Settings,
     /// The version of its configuration, where that is in KV.
     version: Option<String>,
     compiled: Compiled,
@@ -83,12 +82,10 @@ pub struct Gateway {
     chain: Rc<RefCell<Chain>>,
     /// What should be done in the background.
     due: RefCell<Vec<Errand>>,
-    /// The identity provider of the authorization server.
-    provider: RefCell<Option<KnownProvider>>,
     /// Counters.
     metrics: RefCell<Metrics>,
-    /// What failed, and until when it is not tried again.
-    failures: RefCell<BTreeMap<String, UnixMillis>>,
+    /// The authorization server that it is, and what that remembers.
+    authorization_server: Option<(AuthorizationServer, ServerMemory)>,
 }
 
 #[derive(Debug, Default)]
@@ -149,32 +146,21 @@ pub enum Reason {
     /// It refuses.
     Refused(Rejection),
     /// The authorization server answers.
-    Told(Told),
-}
-
-/// What the authorization server answered, for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// It refused.
-    pub refused: bool,
-    /// What, of a closed set.
-    pub reason: &'static str,
-    /// More about it, without anything secret.
-    pub detail: Option<String>,
+    Told(EndpointOutcome),
 }
 
 impl Gateway {
     /// Opens a gateway. `salt` is 32 unpredictable bytes, `compiled` the verifiers of whoever built it.
     ///
     /// # Errors
-    /// Every mistake of the configuration: see [`Config::load`].
+    /// Every mistake of the configuration: see [`Settings::load`].
     pub fn open(
         document: serde_json::Value,
         secrets: &dyn Secrets,
         salt: [u8; 32],
         compiled: Compiled,
     ) -> Result<Self, Mistakes> {
-        let config = Config::load(document, secrets)?;
+        let Configuration { settings: config, authorization_server } = Configuration::load(document, secrets)?;
         compiled.check(&config)?;
         let issuers: Vec<_> = config
             .issuers
@@ -191,6 +177,8 @@ impl Gateway {
             })
             .map(Rc::new)
             .collect();
+        let memory = Memory::default();
+        let authorization_server = authorization_server.map(|server| (server, ServerMemory::sharing(&memory.counters)));
         Ok(Self {
             issuers,
             servers: config.resources.iter().map(|_| Cell::default()).collect(),
@@ -201,51 +189,29 @@ impl Gateway {
             items: Rc::default(),
             chain: Rc::new(RefCell::new(Chain::begin(&salt))),
             salt,
-            memory: RefCell::default(),
+            memory: RefCell::new(memory),
             due: RefCell::default(),
-            provider: RefCell::default(),
             metrics: RefCell::default(),
-            failures: RefCell::default(),
+            authorization_server,
         })
     }
 
     /// The configuration.
     #[must_use]
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Settings {
         &self.config
     }
 
-    /// What is known of the identity provider, where it is fresh.
+    /// What an operator should know about the configuration, which is valid.
     #[must_use]
-    pub fn known_provider(&self, now: UnixMillis) -> Option<KnownProvider> {
-        self.provider.borrow().clone().filter(|known| now < known.until)
+    pub fn warnings(&self) -> Vec<String> {
+        config::warnings(&self.config)
     }
 
-    /// Keeps what is known of the identity provider.
-    pub fn keep_provider(&self, known: KnownProvider) {
-        *self.provider.borrow_mut() = Some(known);
-    }
-
-    /// Whether something of that name failed a moment ago.
+    /// The bindings that the configuration names: see [`config::bindings`].
     #[must_use]
-    pub fn failed_lately(&self, name: &str, now: UnixMillis) -> bool {
-        self.failures.borrow().get(name).is_some_and(|until| now < *until)
-    }
-
-    /// Notes that something failed, until then.
-    pub fn note_failure(&self, name: &str, until: UnixMillis) {
-        let mut failures = self.failures.borrow_mut();
-        if failures.len() >= FAILURES {
-            failures.clear();
-        }
-        failures.insert(name.to_owned(), until);
-    }
-
-    /// Counts what a network address asks the authorization server for, in this isolate; whether that is within its limit.
-    pub fn count_address(&self, limit: AddressLimit, key: String, now: UnixMillis) -> bool {
-        let memory = self.memory.borrow();
-        let mut counters = memory.counters.borrow_mut();
-        counters.of_addresses(limit).count(&CounterName::of_caller(key), limit.rate(), now).is_ok()
+    pub fn bindings(&self) -> Vec<(&str, &'static str, String)> {
+        config::bindings(&self.config, self.authorization_server.as_ref().map(|(server, _)| server))
     }
 
     /// Walks as far as it can be walked without waiting.
@@ -271,7 +237,7 @@ impl Gateway {
                     let answer = respond::own(200, fields, body, trail, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("metrics")))
                 }
-                Routed::Face(method, page) => {
+                Routed::LandingPage(method, page) => {
                     let known = |index: usize, resource: &Resource| {
                         let server = self.servers.get(index).map(Cell::get).unwrap_or_default();
                         (self.keys_of(resource, now), server)

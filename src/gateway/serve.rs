@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::authorization_server::endpoint::EndpointRequest;
+#[cfg(feature = "authorization-server")]
+use crate::authorization_server;
 use crate::forward::answer::{BodyFilter, FilterEnd, Kept};
 use crate::forward::response::InboundHead;
 use crate::gateway::ask::{ask, read_revocations};
@@ -12,9 +13,9 @@ use crate::gateway::{Errand, Gateway, Step};
 use crate::limits::PEEK_BYTES;
 use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::{Authenticating, Need};
-#[cfg(not(feature = "authorization-server"))]
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond::Answer;
+use crate::pipeline::route::EndpointRequest;
 use crate::pipeline::trail::Trail;
 use crate::ports::Ports;
 use crate::transport::head::Head;
@@ -177,8 +178,13 @@ async fn ask_server<P: Ports>(
     body: &P::RequestBody,
     trail: &Trail,
 ) -> Step {
-    let (answer, reason) = crate::authorization_server::serve::serve(gateway, ports, request, body, trail).await;
-    Step::Answer(answer, reason)
+    let Some((server, memory)) = &gateway.authorization_server else {
+        return gateway.refused(Rejection::NotFound, None, trail);
+    };
+    let config = &gateway.config;
+    let (answer, outcome) =
+        authorization_server::serve::serve((server, memory), config, ports, request, body, trail).await;
+    Step::Answer(answer, crate::gateway::Reason::Told(outcome))
 }
 
 /// No configuration leads here.

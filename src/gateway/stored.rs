@@ -5,7 +5,7 @@ use std::rc::Rc;
 use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, Mistakes, Secrets, Stored};
+use crate::config::{Mistakes, Secrets, Stored};
 use crate::gateway::Gateway;
 use crate::limits::STORED_RETRY;
 use crate::pipeline::authenticate::Compiled;
@@ -85,7 +85,7 @@ impl StoredGateway {
         &mut self,
         document: Result<Option<Vec<u8>>, String>,
         (secrets, compiled): (&dyn Secrets, Compiled),
-        fits: &dyn Fn(&Config) -> Result<(), Mistakes>,
+        fits: &dyn Fn(&Gateway) -> Result<(), Mistakes>,
         now: UnixMillis,
     ) -> Taken {
         let at = || format!("KV {:?}, key {:?}", self.stored.kv, self.stored.key);
@@ -109,7 +109,7 @@ impl StoredGateway {
             Some((gateway, _)) => gateway.after(document, secrets, compiled),
             None => Gateway::open(document, secrets, self.salt, compiled),
         });
-        let opened = opened.and_then(|gateway| fits(gateway.config()).map(|()| gateway));
+        let opened = opened.and_then(|gateway| fits(&gateway).map(|()| gateway));
         match opened {
             Ok(mut gateway) => {
                 gateway.version = Some(version.clone());

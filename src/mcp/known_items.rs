@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::limits::{KNOWN_ITEMS_AHEAD, KNOWN_ITEMS_BYTES, KNOWN_LIST_BYTES};
 
-/// Which list: the index of its resource in `Config::resources`, and the member of its result that it is.
+/// Which list: the index of its resource in `Settings::resources`, and the member of its result that it is.
 pub type ListId = (usize, &'static str);
 
 /// What every item takes beside its bytes, about.

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Resource;
 use crate::limits::{
     CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS,
 };
@@ -20,6 +19,7 @@ use crate::mcp::list_filter::Hole;
 use crate::mcp::message::Message;
 use crate::pipeline::inspect::Inspected;
 use crate::policy::caller::Caller;
+use crate::settings::resource::Resource;
 use crate::strict_json;
 use crate::time::UnixMillis;
 

@@ -3,5 +3,6 @@
 pub mod bearer;
 pub mod challenge;
 pub mod client_credentials;
+pub mod endpoint;
 pub mod form;
 pub mod scope;

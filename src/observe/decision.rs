@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Config;
 use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
 use crate::mcp::operation::Kind;
 use crate::pipeline::authorize::Record;
 use crate::pipeline::trail::Trail;
 use crate::policy::decide::Verdict;
+use crate::settings::Settings;
 use crate::time::UnixMillis;
 
 /// Where decisions are recorded.
@@ -131,7 +131,7 @@ impl Chain {
     }
 
     /// The next line.
-    pub fn line(&mut self, record: &Record, trail: &Trail, config: &Config, now: UnixMillis) -> DecisionLine {
+    pub fn line(&mut self, record: &Record, trail: &Trail, config: &Settings, now: UnixMillis) -> DecisionLine {
         let bounded = |text: &str| text.chars().take(LOG_VALUE_CHARS).collect::<String>();
         let decision = &record.decision;
         let missing = match &decision.verdict {

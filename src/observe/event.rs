@@ -2,11 +2,21 @@
 
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::gateway::Told;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
+use crate::settings::Settings;
 use crate::time::UnixMillis;
+
+/// What the authorization server answered, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointOutcome {
+    /// It refused.
+    pub refused: bool,
+    /// What, of a closed set.
+    pub reason: &'static str,
+    /// More about it, without anything secret.
+    pub detail: Option<String>,
+}
 
 /// The version of the members below. It grows when one changes its meaning.
 const VERSION: u8 = 1;
@@ -68,7 +78,7 @@ pub enum Outcome<'a> {
     /// Refused.
     Deny(&'a Rejection),
     /// Answered by the authorization server.
-    Told(&'a Told),
+    Told(&'a EndpointOutcome),
 }
 
 impl Outcome<'_> {
@@ -97,7 +107,7 @@ impl Outcome<'_> {
 #[must_use]
 pub fn request_line(
     trail: &Trail,
-    config: Option<&Config>,
+    config: Option<&Settings>,
     outcome: &Outcome<'_>,
     status: u16,
     now: UnixMillis,

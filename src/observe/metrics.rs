@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
 use crate::observe::event::Outcome;
 use crate::pipeline::trail::Trail;
+use crate::settings::Settings;
 use crate::time::UnixMillis;
 
 /// Upper ends of the histogram of waits, in milliseconds.
@@ -55,7 +55,7 @@ impl Metrics {
 
     /// The text (`OpenMetrics` 1.0).
     #[must_use]
-    pub fn text(&self, config: &Config, gauges: &Gauges, now: UnixMillis) -> String {
+    pub fn text(&self, config: &Settings, gauges: &Gauges, now: UnixMillis) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &mut dyn FnMut(&mut String)| {
             text.push_str(&format!("# TYPE {name} {kind}\n# HELP {name} {help}\n"));

@@ -1,8 +1,8 @@
 //! A request as a data point of Analytics Engine, which sums over all isolates.
 
-use crate::config::Config;
 use crate::observe::event::Outcome;
 use crate::pipeline::trail::Trail;
+use crate::settings::Settings;
 use crate::time::UnixMillis;
 
 /// The version of their order.
@@ -27,7 +27,7 @@ impl Point {
     #[must_use]
     pub fn of(
         trail: &Trail,
-        config: &Config,
+        config: &Settings,
         outcome: &Outcome<'_>,
         status: u16,
         fresh: Option<u64>,

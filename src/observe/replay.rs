@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::config::{Config, Pseudonyms, Resource};
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeSet;
@@ -14,6 +13,8 @@ use crate::pipeline::trail::pseudonym;
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::{Policy, Verdict};
+use crate::settings::resource::Resource;
+use crate::settings::{Pseudonyms, Settings};
 use crate::strict_json;
 use crate::token::principal::{CredentialKind, Rights, Subject};
 use crate::transport::connection::ConnectionFacts;
@@ -55,7 +56,7 @@ pub struct Replay {
 
 impl Replay {
     /// Decides one line again. Lines of a run must come in their order.
-    pub fn line(&mut self, number: usize, text: &str, config: &Config) -> Replayed {
+    pub fn line(&mut self, number: usize, text: &str, config: &Settings) -> Replayed {
         let Some(text) = text.find('{').and_then(|at| text.get(at..)).map(str::trim_end) else {
             return Replayed::Other;
         };
@@ -150,7 +151,7 @@ impl std::fmt::Display for Noticed {
     }
 }
 
-fn decide(line: &Map<String, Value>, config: &Config) -> Replayed {
+fn decide(line: &Map<String, Value>, config: &Settings) -> Replayed {
     let path = said(line, "resource");
     let Some(resource) = config.resources.iter().find(|resource| resource.path.as_str() == path) else {
         return Replayed::Unknown(format!("there is no resource {path:?} any more"));
@@ -208,7 +209,7 @@ fn decide(line: &Map<String, Value>, config: &Config) -> Replayed {
 
 /// The caller as it was recorded, and whether its subject is known: it was recorded by pseudonym, which tells where a rule
 /// names the subject.
-fn caller(line: &Map<String, Value>, config: &Config) -> (Caller, bool) {
+fn caller(line: &Map<String, Value>, config: &Settings) -> (Caller, bool) {
     let source = said(line, "issuer");
     let issuer = config.issuers.iter().find(|issuer| issuer.name == source);
     let issuer = issuer.map_or_else(|| config.public_url.to_string(), |issuer| issuer.identifier.clone());

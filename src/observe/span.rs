@@ -1,9 +1,9 @@
 //! What the platform's trace is told of a request, in the words of OpenTelemetry's semantic conventions for HTTP and for
 //! MCP: the platform exports it (OTLP) where its operator says so.
 
-use crate::config::Config;
 use crate::observe::event::Outcome;
 use crate::pipeline::trail::Trail;
+use crate::settings::Settings;
 
 /// The name and attributes of a request's span.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Span {
 impl Span {
     /// Of a request that has come to its end.
     #[must_use]
-    pub fn of(trail: &Trail, config: &Config, outcome: &Outcome<'_>, status: u16) -> Self {
+    pub fn of(trail: &Trail, config: &Settings, outcome: &Outcome<'_>, status: u16) -> Self {
         let route = trail.resource.and_then(|index| config.resources.get(index)).map(|resource| resource.path.as_str());
         let method = trail.method.as_str();
         let name = match (trail.mcp_method.as_deref(), trail.mcp_name.as_deref()) {

@@ -1,9 +1,9 @@
 //! The first stage: what can be said of a request before it is known whom or what it is for.
 
-use crate::config::Config;
 use crate::limits::{FIELDS_BYTES, FIELDS_COUNT, URL_BYTES};
 use crate::mcp::era::Era;
 use crate::pipeline::rejection::Rejection;
+use crate::settings::Settings;
 use crate::transport::head::Head;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
@@ -37,7 +37,7 @@ impl Admitted {
     /// The URLs, without query, by which the caller may know what it asks for (RFC 9449 §4.3 `htu`): under the public
     /// host or the one that it named, with the path as it was sent or in canonical form.
     #[must_use]
-    pub fn urls(&self, config: &Config) -> Vec<HttpUrl> {
+    pub fn urls(&self, config: &Settings) -> Vec<HttpUrl> {
         let scheme = config.public_url.scheme();
         let hosts = [config.public_url.authority(), &self.authority];
         let paths = [self.sent_path.as_str(), self.path.as_str()];
@@ -76,7 +76,7 @@ impl Admitted {
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
-pub fn admit(head: Head, config: &Config) -> Result<Admitted, Rejection> {
+pub fn admit(head: Head, config: &Settings) -> Result<Admitted, Rejection> {
     // The scheme and host that precede the request target are not the caller's to lengthen.
     if head.url.len() > URL_BYTES + config.public_url.web_origin().len() {
         return Err(Rejection::UrlTooLong);

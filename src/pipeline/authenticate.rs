@@ -1,17 +1,18 @@
 //! The third stage: who calls.
 
-use crate::token::error::TokenError;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::config::{Config, Mistakes, Resource};
+use crate::config::Mistakes;
 use crate::jwks::freshness::KeyState;
 use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
 use crate::pipeline::trail::Trail;
 use crate::policy::counters::RateCounters;
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::token::api_key::ApiKeyVerifier;
 use crate::token::binding::proof::{ProofError, SingleUse};
@@ -20,6 +21,7 @@ use crate::token::binding::{self, Binding};
 use crate::token::cache::{Digest, TokenCache};
 use crate::token::credential::{Credential, VerifierId, present};
 use crate::token::custom::ServiceVerifier;
+use crate::token::error::TokenError;
 use crate::token::introspection::IntrospectionVerifier;
 use crate::token::jwt::JwtVerifier;
 use crate::token::principal::Principal;
@@ -93,7 +95,7 @@ impl Authenticating {
 
     /// The identifier of the resource that it is presented to.
     #[must_use]
-    pub fn resource<'a>(&self, config: &'a Config) -> Option<&'a Resource> {
+    pub fn resource<'a>(&self, config: &'a Settings) -> Option<&'a Resource> {
         config.resources.get(self.request.index())
     }
 
@@ -165,9 +167,9 @@ pub enum Authentication {
 /// What authentication needs from the world.
 #[derive(Debug)]
 pub enum Need {
-    /// The keys of an issuer: index into `Config::issuers`.
+    /// The keys of an issuer: index into `Settings::issuers`.
     Keys(usize),
-    /// The same, when enough others have asked for them: index into `Config::issuers`.
+    /// The same, when enough others have asked for them: index into `Settings::issuers`.
     KeysOnTheirWay(usize),
     /// The verdict on a signature.
     Signature(Box<SignatureCheck>),
@@ -199,7 +201,7 @@ impl Compiled {
     ///
     /// # Errors
     /// Each that is not.
-    pub fn check(&self, config: &Config) -> Result<(), Mistakes> {
+    pub fn check(&self, config: &Settings) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::new();
         for (index, custom) in config.verifiers.iter().enumerate() {
             if custom.service.is_none() && self.named(&custom.name).is_none() {
@@ -238,7 +240,7 @@ pub struct Memory {
 /// What a credential is judged by.
 pub struct Known<'a> {
     /// Configuration.
-    pub config: &'a Config,
+    pub config: &'a Settings,
     /// What is known of the keys of the credential's issuer, where it has one.
     pub keys: Option<&'a KeyState>,
     /// Verifiers that are compiled in.
@@ -255,7 +257,7 @@ pub struct Known<'a> {
 /// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
 pub fn begin(
     request: ResourceRequest,
-    config: &Config,
+    config: &Settings,
     (salt, cache): (&[u8; 32], &mut TokenCache),
     trail: &mut Trail,
     now: UnixMillis,
@@ -286,7 +288,7 @@ pub fn begin(
     }))
 }
 
-fn name(verifier: VerifierId, config: &Config) -> Option<String> {
+fn name(verifier: VerifierId, config: &Settings) -> Option<String> {
     match verifier {
         VerifierId::Jwt(index) | VerifierId::Introspection(index) => {
             config.issuers.get(index).map(|issuer| issuer.name.clone())
@@ -455,7 +457,7 @@ fn find(pending: &Authenticating, known: &mut Known<'_>) -> Option<Result<Rc<Ver
 
 fn verify(
     pending: &Authenticating,
-    config: &Config,
+    config: &Settings,
     compiled: &Compiled,
     evidence: &Evidence<'_>,
 ) -> Result<Verification, Rejection> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, OriginServer, Resource};
 use crate::mcp::message::{Call, Malformed, Message, Params};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::Missing;
@@ -18,6 +17,8 @@ use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, By, Decision, Policy, Verdict};
 use crate::policy::decoy::Decoy;
 use crate::policy::pattern::fold;
+use crate::settings::Settings;
+use crate::settings::resource::{OriginServer, Resource};
 use crate::strict_json;
 use crate::token::principal::Principal;
 use crate::transport::connection::ConnectionFacts;
@@ -272,7 +273,7 @@ impl Permit {
 
     /// Where the request may go, what of its path is appended there, and the largest body that it may have.
     #[must_use]
-    pub fn destination<'a>(&'a self, config: &'a Config) -> Option<(&'a OriginServer, &'a str, u64)> {
+    pub fn destination<'a>(&'a self, config: &'a Settings) -> Option<(&'a OriginServer, &'a str, u64)> {
         match &self.request {
             Permitted::Public(request) => Some((&config.public_paths.get(request.index())?.origin, "", 0)),
             Permitted::Resource(inspected) => {
@@ -302,7 +303,7 @@ impl Permit {
 pub fn authorize(
     inspected: Inspected,
     (session, last_event): (SessionUse, Option<String>),
-    config: &Config,
+    config: &Settings,
     templates: &dyn Fn() -> Vec<String>,
     trail: &mut Trail,
 ) -> Result<Authorized, Rejection> {

@@ -1,6 +1,5 @@
 //! The fourth stage: what is asked for.
 
-use crate::config::{Config, Resource};
 use crate::limits::INSPECTED_BYTES;
 use crate::mcp::agreement;
 use crate::mcp::envelope::RequestId;
@@ -11,6 +10,8 @@ use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
 use crate::policy::caller::Caller;
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::token::principal::Principal;
 use crate::transport::head::Method;
 
@@ -51,11 +52,11 @@ impl Inspected {
 
     /// The resource.
     #[must_use]
-    pub fn resource<'a>(&self, config: &'a Config) -> Option<&'a Resource> {
+    pub fn resource<'a>(&self, config: &'a Settings) -> Option<&'a Resource> {
         config.resources.get(self.index())
     }
 
-    /// The index of the resource in `Config::resources`.
+    /// The index of the resource in `Settings::resources`.
     #[must_use]
     pub fn index(&self) -> usize {
         self.authenticated.request().index()
@@ -91,7 +92,7 @@ pub enum Inspection {
 ///
 /// # Errors
 /// [`Rejection::Internal`] where configuration has no such resource.
-pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -> Result<Inspection, Rejection> {
+pub fn begin(authenticated: Authenticated, config: &Settings, trail: &mut Trail) -> Result<Inspection, Rejection> {
     let admitted = authenticated.request().admitted();
     let resource =
         config.resources.get(authenticated.request().index()).ok_or(Rejection::Internal("resource index"))?;
@@ -124,7 +125,7 @@ pub fn begin(authenticated: Authenticated, config: &Config, trail: &mut Trail) -
 pub fn read(
     authenticated: Authenticated,
     body: Vec<u8>,
-    config: &Config,
+    config: &Settings,
     trail: &mut Trail,
 ) -> Result<Inspected, Rejection> {
     let admitted = authenticated.request().admitted();

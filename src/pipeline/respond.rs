@@ -1,6 +1,5 @@
 //! The gateway's own answers, and what it adds to those of origin servers.
 
-use crate::config::Config;
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
@@ -8,6 +7,7 @@ use crate::oauth::scope::ScopeSet;
 use crate::pipeline::rejection::{Challenging, Disclosure, Rejection};
 use crate::pipeline::trail::{Readers, Trail};
 use crate::resource::document::metadata_url;
+use crate::settings::Settings;
 use crate::token::binding::Requirement;
 use crate::transport::cors;
 use crate::transport::head::{Fields, Method};
@@ -26,7 +26,7 @@ pub struct Answer {
 
 /// An answer with the fields that all of ours have.
 #[must_use]
-pub fn own(status: u16, mut fields: Fields, body: String, trail: &Trail, config: &Config) -> Answer {
+pub fn own(status: u16, mut fields: Fields, body: String, trail: &Trail, config: &Settings) -> Answer {
     harden(&mut fields, Some(config));
     complete(&mut fields, trail, config);
     Answer { status, fields, body }
@@ -37,7 +37,7 @@ const NOTIFICATION_REFUSED: u16 = 403;
 
 /// The refusal of a request.
 #[must_use]
-pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Option<&Config>) -> Answer {
+pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Option<&Settings>) -> Answer {
     let disclosure = rejection.disclose();
     let mut fields = Fields::new();
     fields.set("content-type", "application/json");
@@ -70,7 +70,7 @@ fn challenges(
     rejection: &Rejection,
     disclosure: &Disclosure,
     trail: &Trail,
-    config: &Config,
+    config: &Settings,
 ) -> Option<Vec<Challenge>> {
     let error = match disclosure.challenge {
         Challenging::No => return None,
@@ -101,7 +101,7 @@ fn challenges(
 }
 
 /// Security fields of our own answers: nothing should be kept unless it says so.
-fn harden(fields: &mut Fields, config: Option<&Config>) {
+fn harden(fields: &mut Fields, config: Option<&Settings>) {
     if fields.get("cache-control").is_none() {
         fields.set("cache-control", "no-store");
     }
@@ -120,7 +120,7 @@ fn harden(fields: &mut Fields, config: Option<&Config>) {
 }
 
 /// What every answer gets, the origin server's too: the request's id, and who may read it.
-pub fn complete(fields: &mut Fields, trail: &Trail, config: &Config) {
+pub fn complete(fields: &mut Fields, trail: &Trail, config: &Settings) {
     fields.set("x-request-id", trail.request_id.as_str());
     if let Some(nonce) = &trail.dpop_nonce {
         fields.set("dpop-nonce", nonce.as_str());

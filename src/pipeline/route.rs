@@ -1,16 +1,18 @@
 //! The second stage: what a request is for.
 
-use crate::authorization_server::endpoint::{Endpoint, EndpointRequest};
-use crate::config::{Config, Resource};
+use sha2::{Digest as _, Sha256};
+
 use crate::oauth::bearer;
+use crate::oauth::endpoint::Endpoint;
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
 use crate::resource::document::{self, PublicDocument};
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::transport::cors;
 use crate::transport::head::{Fields, Method, is_plain};
 use crate::transport::web_origin::Caller;
-use sha2::{Digest as _, Sha256};
 
 /// What a request is for.
 #[derive(Debug)]
@@ -19,8 +21,8 @@ pub enum Routed {
     Document(PublicDocument, Method),
     /// Counters, for who showed the secret.
     Metrics,
-    /// The gateway's public face, and whether the caller takes a page.
-    Face(Method, bool),
+    /// The landing page, and whether the caller takes HTML.
+    LandingPage(Method, bool),
     /// A browser's preflight, with the fields of its answer.
     Preflight(Fields),
     /// An endpoint of the authorization server.
@@ -45,7 +47,7 @@ impl PublicRequest {
         &self.admitted
     }
 
-    /// Index into `Config::public_paths`.
+    /// Index into `Settings::public_paths`.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
@@ -66,7 +68,7 @@ impl ResourceRequest {
         &self.admitted
     }
 
-    /// Index into `Config::resources`.
+    /// Index into `Settings::resources`.
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
@@ -92,12 +94,12 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
-pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<Routed, Rejection> {
+pub fn route(admitted: Admitted, config: &Settings, trail: &mut Trail) -> Result<Routed, Rejection> {
     let method = admitted.head().method;
-    if let Some(server) = &config.authorization_server
-        && let Some(endpoint) = Endpoint::find(admitted.path().as_str(), server)
+    if let Some(own) = &config.own_issuer
+        && let Some(endpoint) = Endpoint::find(admitted.path().as_str(), &own.path)
     {
-        return endpoint.route(admitted, server, config, trail);
+        return route_endpoint(endpoint, admitted, trail);
     }
     if let Some(document) = document::find(admitted.path(), config) {
         trail.any_page();
@@ -120,11 +122,11 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
             _ => Err(Rejection::MethodNotAllowed { allow: "GET" }),
         };
     }
-    if config.face && admitted.path().as_str() == "/" && !is_taken(config) {
+    if config.landing_page && admitted.path().as_str() == "/" && !is_taken(config) {
         trail.any_page();
         let page = admitted.head().fields.get("accept").is_some_and(takes_pages);
         return match method {
-            Method::Get | Method::Head => Ok(Routed::Face(method, page)),
+            Method::Get | Method::Head => Ok(Routed::LandingPage(method, page)),
             _ => Err(Rejection::NotFound),
         };
     }
@@ -163,13 +165,39 @@ pub fn route(admitted: Admitted, config: &Config, trail: &mut Trail) -> Result<R
     }
 }
 
+fn route_endpoint(endpoint: Endpoint, admitted: Admitted, trail: &mut Trail) -> Result<Routed, Rejection> {
+    let method = admitted.head().method;
+    let allow = endpoint.methods();
+    if endpoint.is_for_any_page() {
+        trail.any_page();
+    }
+    if !allow.split(", ").any(|name| name == method.as_str()) {
+        return Err(Rejection::MethodNotAllowed { allow });
+    }
+    let is_document = matches!(endpoint, Endpoint::Metadata | Endpoint::Keys);
+    if method == Method::Options && !is_document {
+        return Ok(Routed::Preflight(endpoint_preflight(allow)));
+    }
+    Ok(Routed::AuthorizationServer(EndpointRequest { admitted, endpoint }))
+}
+
+/// Any page may call these endpoints: none of them reads a cookie.
+fn endpoint_preflight(allow: &str) -> Fields {
+    let mut fields = Fields::new();
+    fields.set("access-control-allow-origin", "*");
+    fields.set("access-control-allow-methods", allow);
+    fields.set("access-control-allow-headers", "*, authorization");
+    fields.set("access-control-max-age", "7200");
+    fields
+}
+
 /// Whether configuration has something else at the root.
-fn is_taken(config: &Config) -> bool {
+fn is_taken(config: &Settings) -> bool {
     let resources = config.resources.iter().map(|resource| &resource.path);
     resources.chain(config.public_paths.iter().map(|public| &public.path)).any(|path| path.as_str() == "/")
 }
 
-fn find(admitted: &Admitted, config: &Config) -> Result<usize, Rejection> {
+fn find(admitted: &Admitted, config: &Settings) -> Result<usize, Rejection> {
     // Folded paths are what the lenient look compares; one of two that are equal when folded is none of them exactly.
     let longest = |lies_under: &dyn Fn(&Resource) -> bool| {
         let candidates = config.resources.iter().enumerate().filter(|(_, resource)| lies_under(resource));
@@ -222,4 +250,54 @@ fn takes_pages(accept: &str) -> bool {
         let unwanted = |weight: &str| !weight.is_empty() && weight.chars().all(|digit| matches!(digit, '0' | '.'));
         html && !parts.any(|part| part.strip_prefix("q=").is_some_and(unwanted))
     })
+}
+
+/// A request to an endpoint, with a method that it takes.
+#[derive(Debug)]
+pub struct EndpointRequest {
+    admitted: Admitted,
+    endpoint: Endpoint,
+}
+
+impl EndpointRequest {
+    /// The request.
+    #[must_use]
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
+    }
+
+    /// What it is to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// A field of the request.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.admitted.head().fields.get(name)
+    }
+
+    /// The value of a cookie (RFC 6265 §5.4); nothing where it is there twice, as nobody knows whose is whose then.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let pairs = self.field("cookie")?.split(';').filter_map(|pair| pair.trim().split_once('='));
+        let mut values = pairs.filter(|(known, _)| *known == name).map(|(_, value)| value);
+        let value = values.next()?;
+        values.next().is_none().then_some(value)
+    }
+
+    /// Whether a page of this gateway sent it: browsers say so, and nobody else can make them.
+    #[must_use]
+    pub fn is_from(&self, web_origin: &str) -> bool {
+        let site = self.field("sec-fetch-site");
+        self.field("origin") == Some(web_origin) && site.is_none_or(|site| site == "same-origin")
+    }
+
+    /// The media type of its body, in lower case.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        let field = self.field("content-type").unwrap_or_default();
+        field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
 }

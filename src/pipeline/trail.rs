@@ -4,13 +4,13 @@ use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::config::Config;
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
 use crate::oauth::bearer::AuthScheme;
 use crate::observe::trace::Trace;
 use crate::pipeline::authorize::Record;
 use crate::pipeline::rejection::Rejection;
+use crate::settings::Settings;
 use crate::time::UnixMillis;
 use crate::token::principal::{CredentialKind, Subject};
 use crate::transport::head::Method;
@@ -39,7 +39,7 @@ pub struct Trail {
     pub begun: UnixMillis,
     /// Its method.
     pub method: Method,
-    /// Index into `Config::resources`, once it is known.
+    /// Index into `Settings::resources`, once it is known.
     pub resource: Option<usize>,
     /// Which pages may read the answer.
     pub readers: Readers,
@@ -128,7 +128,7 @@ impl Trail {
     }
 
     /// Notes who calls: the subject under a pseudonym, the same for the same subject.
-    pub fn caller(&mut self, subject: &Subject, config: &Config) {
+    pub fn caller(&mut self, subject: &Subject, config: &Settings) {
         self.credential = Some(subject.kind);
         self.label = subject.label.as_deref().map(bounded);
         self.client = subject.client.as_deref().map(bounded);

@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, Resource};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::Scope;
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::token::binding::Requirement;
 use crate::transport::head::{Fields, Method};
 use crate::transport::path::CanonicalPath;
@@ -49,7 +50,7 @@ impl PublicDocument {
 
 /// The document at `path`, where there is one.
 #[must_use]
-pub fn find(path: &CanonicalPath, config: &Config) -> Option<PublicDocument> {
+pub fn find(path: &CanonicalPath, config: &Settings) -> Option<PublicDocument> {
     let path = path.as_str();
     if path == HEALTH {
         return Some(PublicDocument { body: json!({ "status": "ok" }).to_string(), cache_control: "no-store" });
@@ -77,14 +78,14 @@ pub fn find(path: &CanonicalPath, config: &Config) -> Option<PublicDocument> {
 /// The URL of a resource's metadata: the well-known segment inserted between host and path (RFC 9728 §3.1). Nothing where
 /// there is none.
 #[must_use]
-pub fn metadata_url(resource: &Resource, config: &Config) -> Option<String> {
+pub fn metadata_url(resource: &Resource, config: &Settings) -> Option<String> {
     let path = resource.path.as_str();
     let url = || format!("{}{METADATA}{}", config.public_url, if path == "/" { "" } else { path });
     (!authorization_servers(resource, config).is_empty()).then(url)
 }
 
 /// The authorization servers to which clients of a resource can be sent.
-fn authorization_servers<'a>(resource: &Resource, config: &'a Config) -> Vec<&'a str> {
+fn authorization_servers<'a>(resource: &Resource, config: &'a Settings) -> Vec<&'a str> {
     let issuers = resource.issuers.iter().filter_map(|&index| config.issuers.get(index));
     let servers = issuers.filter(|issuer| issuer.is_authorization_server());
     servers.map(|issuer| issuer.identifier.as_str()).collect()
@@ -93,7 +94,7 @@ fn authorization_servers<'a>(resource: &Resource, config: &'a Config) -> Vec<&'a
 /// Protected resource metadata (RFC 9728 §2). Parameters without elements are left out (§3.2). A resource that takes only
 /// API keys, custom verifiers, Google or Access publishes none: MCP wants at least one authorization server in it (R6), and
 /// clients would look for a login that does not exist.
-fn metadata(resource: &Resource, config: &Config) -> Option<String> {
+fn metadata(resource: &Resource, config: &Settings) -> Option<String> {
     let servers = authorization_servers(resource, config);
     if servers.is_empty() {
         return None;

@@ -4,11 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::config::{Config, Resource};
 use crate::oauth::form::form_encoded;
 use crate::oauth::scope::Scope;
 use crate::page::{escaped, page};
 use crate::resource::document::{MAX_AGE, metadata_url};
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::transport::head::{Fields, Method};
 
 /// What is known of the keys of a resource's issuers.
@@ -59,7 +60,7 @@ pub type Status<'a> = &'a dyn Fn(usize, &Resource) -> (Keys, Server);
 
 /// The answer: status, fields and body. `wants_page` where the caller takes HTML.
 #[must_use]
-pub fn face(config: &Config, method: Method, wants_page: bool, status: Status<'_>) -> (u16, Fields, String) {
+pub fn face(config: &Settings, method: Method, wants_page: bool, status: Status<'_>) -> (u16, Fields, String) {
     let (mut fields, body) = if wants_page {
         html(config, status)
     } else {
@@ -73,7 +74,7 @@ pub fn face(config: &Config, method: Method, wants_page: bool, status: Status<'_
     (200, fields, if method == Method::Head { String::new() } else { body })
 }
 
-fn document(config: &Config, status: Status<'_>) -> Value {
+fn document(config: &Settings, status: Status<'_>) -> Value {
     let resources: Vec<Value> = config
         .resources
         .iter()
@@ -100,7 +101,7 @@ fn name(resource: &Resource) -> &str {
 
 /// A name that clients take in their own configuration, letters, digits and `-`: of what the resource is called, or where
 /// that says nothing, or says the same of two, of where it is.
-fn handle(resource: &Resource, config: &Config) -> String {
+fn handle(resource: &Resource, config: &Settings) -> String {
     let called = |resource: &Resource| resource.name.as_deref().map(plain).filter(|plain| !plain.is_empty());
     let place = plain(&format!("{}{}", config.public_url.authority(), resource.path));
     let same = |name: &String| config.resources.iter().filter(|other| called(other).as_ref() == Some(name)).count();
@@ -113,12 +114,12 @@ fn plain(text: &str) -> String {
     plain.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-fn html(config: &Config, status: Status<'_>) -> (Fields, String) {
+fn html(config: &Settings, status: Status<'_>) -> (Fields, String) {
     let host = config.public_url.authority().to_string();
     let sections = config.resources.iter().enumerate();
     let sections: String =
         sections.map(|(index, resource)| section(resource, config, status(index, resource))).collect();
-    let own = config.authorization_server.as_ref().map_or_else(String::new, |server| {
+    let own = config.own_issuer.as_ref().map_or_else(String::new, |server| {
         format!(
             "<p>What you allowed applications to do is on <a href=\"{}\">a page of its own</a>.</p>",
             escaped(&server.url("/grants"))
@@ -137,7 +138,7 @@ fn html(config: &Config, status: Status<'_>) -> (Fields, String) {
     page(&format!("MCP servers at {host}"), &content)
 }
 
-fn section(resource: &Resource, config: &Config, (keys, server): (Keys, Server)) -> String {
+fn section(resource: &Resource, config: &Settings, (keys, server): (Keys, Server)) -> String {
     let (url, handle) = (&resource.identifier, handle(resource, config));
     let scopes: String =
         resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), config)).collect();
@@ -192,8 +193,8 @@ fn section(resource: &Resource, config: &Config, (keys, server): (Keys, Server))
 const CREDENTIAL: &str = "Bearer CREDENTIAL";
 
 /// A scope in words, where configuration has some.
-fn words(scope: &str, config: &Config) -> String {
-    let words = config.authorization_server.as_ref().and_then(|server| server.words.get(scope));
+fn words(scope: &str, config: &Settings) -> String {
+    let words = config.own_issuer.as_ref().and_then(|own| own.scope_descriptions.get(scope));
     match words {
         Some(words) => format!("<li>{} <code>{}</code></li>", escaped(words), escaped(scope)),
         None => format!("<li><code>{}</code></li>", escaped(scope)),

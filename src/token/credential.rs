@@ -5,11 +5,12 @@ use std::cell::OnceCell;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, Resource};
 use crate::limits::TOKEN_BYTES;
 use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, Missing, parse_authorization};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::token::binding::Requirement;
 use crate::token::cache::Digest;
 use crate::token::error::TokenError;
@@ -46,13 +47,13 @@ enum Place {
 /// Which verifier a credential is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierId {
-    /// A JWT: index into `Config::issuers`.
+    /// A JWT: index into `Settings::issuers`.
     Jwt(usize),
-    /// A token that its issuer is asked about: index into `Config::issuers`.
+    /// A token that its issuer is asked about: index into `Settings::issuers`.
     Introspection(usize),
-    /// An API key: index into `Config::api_keys`.
+    /// An API key: index into `Settings::api_keys`.
     ApiKeys(usize),
-    /// Something else: index into `Config::verifiers`.
+    /// Something else: index into `Settings::verifiers`.
     Custom(usize),
 }
 
@@ -104,7 +105,7 @@ impl Credential {
     ///
     /// # Errors
     /// Why it is nobody's.
-    pub fn verifier(&self, resource: &Resource, config: &Config) -> Result<VerifierId, TokenError> {
+    pub fn verifier(&self, resource: &Resource, config: &Settings) -> Result<VerifierId, TokenError> {
         match self.place {
             Place::Authorization => choose(self, resource, config),
             Place::ApiKey => {
@@ -165,7 +166,7 @@ impl Fingerprint {
 pub fn present(
     fields: &Fields,
     resource: &Resource,
-    config: &Config,
+    config: &Settings,
     trail: &mut Trail,
 ) -> Result<Credential, Rejection> {
     let parse = |text: &str| BearerToken::parse(text).ok_or(Rejection::MalformedCredentials);
@@ -194,17 +195,17 @@ pub fn present(
 
 fn issuers<'a>(
     resource: &'a Resource,
-    config: &'a Config,
+    config: &'a Settings,
 ) -> impl Iterator<Item = (usize, &'a crate::token::issuer::Issuer)> + use<'a> {
     resource.issuers.iter().filter_map(|&index| config.issuers.get(index).map(|issuer| (index, issuer)))
 }
 
-fn api_key_set(token: &BearerToken, resource: &Resource, config: &Config) -> Option<usize> {
+fn api_key_set(token: &BearerToken, resource: &Resource, config: &Settings) -> Option<usize> {
     let named = |set: &usize| config.api_keys.get(*set).is_some_and(|set| set.owns(token.expose()));
     resource.api_keys.iter().copied().find(named)
 }
 
-fn choose(credential: &Credential, resource: &Resource, config: &Config) -> Result<VerifierId, TokenError> {
+fn choose(credential: &Credential, resource: &Resource, config: &Settings) -> Result<VerifierId, TokenError> {
     let text = credential.token.expose();
     if text.len() > TOKEN_BYTES {
         return Err(TokenError::TooLong);
@@ -244,14 +245,14 @@ fn choose(credential: &Credential, resource: &Resource, config: &Config) -> Resu
 }
 
 /// Whether a token begins as something of configuration does.
-fn belongs_elsewhere(text: &str, config: &Config) -> bool {
+fn belongs_elsewhere(text: &str, config: &Settings) -> bool {
     let asked = config.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.prefix.as_deref());
     let prefixes = config.verifiers.iter().filter_map(|custom| custom.prefix.as_deref()).chain(asked);
     config.api_keys.iter().any(|set| set.owns(text)) || prefixes.into_iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Whether a JWT names an issuer of configuration, or is too odd to say.
-fn may_be_of_known_issuer(credential: &Credential, config: &Config) -> bool {
+fn may_be_of_known_issuer(credential: &Credential, config: &Settings) -> bool {
     let Ok(jws) = credential.jws() else { return !config.issuers.is_empty() };
     let claimed = jws.claimed_issuer();
     claimed.is_some_and(|claimed| config.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
@@ -262,7 +263,7 @@ fn looks_like_jws(text: &str) -> bool {
     text.starts_with("ey") && text.bytes().filter(|&byte| byte == b'.').count() == 2
 }
 
-fn of_jws(credential: &Credential, resource: &Resource, config: &Config) -> Result<VerifierId, TokenError> {
+fn of_jws(credential: &Credential, resource: &Resource, config: &Settings) -> Result<VerifierId, TokenError> {
     let access = credential.place == Place::Access;
     let (index, issuer) = credential
         .jws()?

@@ -18,7 +18,7 @@ use crate::token::verifier::{Evidence, SignatureCheck, TokenVerifier, Verificati
 pub struct JwtVerifier<'a> {
     /// The issuer: the token's `iss` is its identifier.
     pub issuer: &'a Issuer,
-    /// Index into `Config::issuers`.
+    /// Index into `Settings::issuers`.
     pub index: usize,
 }
 

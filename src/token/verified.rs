@@ -35,7 +35,7 @@ pub struct VerifiedToken {
 /// The key that signed a token: what was verified with it holds while its issuer keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedWith {
-    /// Index into `Config::issuers`.
+    /// Index into `Settings::issuers`.
     pub issuer: usize,
     /// The key's id.
     pub id: Option<Rc<str>>,

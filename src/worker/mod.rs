@@ -16,12 +16,13 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
-use crate::config::{Config, Mistakes, Place};
+use crate::config::{Mistakes, Place};
 use crate::gateway::{Gateway, Look, Next, StoredGateway, Taken, Underway, serve_closed};
 use crate::limits::STORED_BYTES;
 use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::Compiled;
 use crate::ports::{Clock as _, EventSink as _, Random as _, Spawn as _, Store as _};
+use crate::settings::Settings;
 use crate::transport::certificate;
 use crate::transport::head::{Fields, Head, Method};
 use platform::{Inbound, Workers};
@@ -81,8 +82,8 @@ pub fn fetch(
 }
 
 fn walk(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Result<JsValue, JsValue> {
-    let asks = |ask: fn(&Config) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.config()));
-    let (certificate, place) = (asks(Config::asks_for_certificates), asks(Config::asks_for_places));
+    let asks = |ask: fn(&Settings) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.config()));
+    let (certificate, place) = (asks(Settings::asks_for_certificates), asks(Settings::asks_for_places));
     let head = read_head(&platform::head(request, certificate, place));
     let Some(gateway) = gateway else { return road::own(&serve_closed(&ports, &head)) };
     let underway = Underway::begin(&gateway, &ports, head);
@@ -122,9 +123,9 @@ async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
     let stored = with_stored(|gateway| gateway.stored().clone())?;
     let found = ports.read(&stored.kv, &stored.key, STORED_BYTES).await;
     let secrets = settings::EnvSecrets(ports.env());
-    let fits = |config: &Config| {
+    let fits = |gateway: &Gateway| {
         let mut mistakes = Mistakes::new();
-        for (name, at) in missing_bindings(config, ports) {
+        for (name, at) in missing_bindings(gateway, ports) {
             mistakes.note(at, format_args!("the Worker has no such binding {name:?}"));
         }
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
@@ -177,18 +178,18 @@ fn open(ports: &Workers) -> Gate {
 
 /// Says what an operator should know of a configuration that comes into force.
 fn greet(gateway: &Gateway, ports: &Workers) {
-    for warning in gateway.config().warnings() {
+    for warning in gateway.warnings() {
         say(ports, "warn", "configuration_warning", &warning);
     }
-    for (name, at) in missing_bindings(gateway.config(), ports) {
+    for (name, at) in missing_bindings(&gateway, ports) {
         let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
         say(ports, "error", "binding_missing", &detail);
     }
 }
 
 /// Bindings that a configuration names and the Worker does not have, each with where it is named.
-fn missing_bindings<'a>(config: &'a Config, ports: &Workers) -> Vec<(&'a str, String)> {
-    let named = config.bindings().into_iter();
+fn missing_bindings<'a>(gateway: &'a Gateway, ports: &Workers) -> Vec<(&'a str, String)> {
+    let named = gateway.bindings().into_iter();
     named.filter(|(name, method, _)| ports.binding(name, method).is_err()).map(|(name, _, at)| (name, at)).collect()
 }
 

@@ -1,5 +1,7 @@
 //! Tokens that are bound to a key or a certificate.
 
+use std::rc::Rc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::gateway::Gateway;
@@ -12,7 +14,6 @@ use portcullis::token::binding::replay::{ReplayMemory, Use};
 use portcullis::transport::certificate;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::support::world::NOON;
@@ -247,7 +248,7 @@ fn a_proof_is_used_once_in_all_isolates_where_they_share_a_memory() {
     let reply = call(&world, &gateway, &token, &proof);
     assert_eq!((reply.status, reason(&world).as_str()), (503, "replay_memory_unavailable"));
     // Without it each has its own, and the log says so at start.
-    assert!(gate("optional", Value::Null).config().warnings().iter().any(|warning| warning.contains("replay_binding")));
+    assert!(gate("optional", Value::Null).warnings().iter().any(|warning| warning.contains("replay_binding")));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

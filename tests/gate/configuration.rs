@@ -1,6 +1,6 @@
 //! The configuration document: every mistake at once, each with its path and what would be right.
 
-use portcullis::config::{Config, Mistakes};
+use portcullis::config::{Configuration, Mistakes};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -11,7 +11,7 @@ fn mistakes(document: Value) -> Vec<String> {
 }
 
 fn mistakes_with(document: Value, secrets: &TestSecrets) -> Vec<String> {
-    Config::load(document, secrets).err().map_or_else(Vec::new, |mistakes: Mistakes| mistakes.lines().to_vec())
+    Configuration::load(document, secrets).err().map_or_else(Vec::new, |mistakes: Mistakes| mistakes.lines().to_vec())
 }
 
 /// The document with one change has exactly this mistake.
@@ -275,7 +275,7 @@ fn no_mistake_shows_a_secret() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_off_is_said_loudly() {
     let gateway = open(document()).expect("right");
-    assert!(gateway.config().warnings().iter().any(|warning| warning.starts_with("identity_assertion is off")));
+    assert!(gateway.warnings().iter().any(|warning| warning.starts_with("identity_assertion is off")));
 }
 
 #[cfg(not(target_family = "wasm"))]

@@ -351,11 +351,7 @@ fn what_may_work_is_none() {
 fn a_key_that_no_resource_lets_in_is_said_loudly() {
     let warned = |scopes: Value| {
         let gateway = open_with(keys(json!({}), json!({ "scopes": scopes })), &secrets()).expect("it may be meant");
-        gateway
-            .config()
-            .warnings()
-            .iter()
-            .any(|warning| warning.starts_with("API key \"robot\" of \"pk\" has no scope"))
+        gateway.warnings().iter().any(|warning| warning.starts_with("API key \"robot\" of \"pk\" has no scope"))
     };
     assert!(warned(json!(["other"])) && !warned(json!(["mcp:tools"])));
 }

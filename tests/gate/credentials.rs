@@ -1,5 +1,7 @@
 //! Credentials besides JWTs, and which verifier each is for.
 
+use std::rc::Rc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
@@ -13,7 +15,6 @@ use portcullis::token::verified::VerifiedToken;
 use portcullis::token::verifier::{Evidence, TokenVerifier, Verification};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::support::world::NOON;
@@ -380,7 +381,7 @@ fn an_answer_without_an_audience_is_taken_where_configuration_says_so() {
     let (world, gateway) = (World::new(), introspecting(json!({ "allow_missing_audience": true })));
     world.answer(ENDPOINT, Ok((200, JSON, &answer.to_string())));
     assert_eq!(ask(&world, &gateway, "o").status, 200);
-    assert!(gateway.config().warnings().iter().any(|warning| warning.contains("aud")));
+    assert!(gateway.warnings().iter().any(|warning| warning.contains("aud")));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -1,5 +1,7 @@
 //! Keys of issuers: where they come from, how long they serve, and what happens when they do not.
 
+use std::rc::Rc;
+
 use portcullis::gateway::{Gateway, Step};
 use portcullis::jwks::freshness::lifetime;
 use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
@@ -7,7 +9,6 @@ use portcullis::jwks::key_set::{KeySet, NoKey};
 use portcullis::pipeline::authenticate::Need;
 use portcullis::pipeline::trail::Trail;
 use serde_json::{Value, json};
-use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::support::{
@@ -324,7 +325,7 @@ fn a_static_key_is_never_fetched() {
         assert_eq!(world.call(&gateway, Request::post("/mcp").bearer(&token)).status, 200);
         call_with_kid(&world, &gateway, "another");
         assert!(world.fetched().is_empty());
-        let warnings = gateway.config().warnings().join("\n");
+        let warnings = gateway.warnings().join("\n");
         assert!(warnings.contains("static key"), "{warnings}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis::config::Config;
+use portcullis::config::Configuration;
 use portcullis::config::analysis::{Finding, check};
 use portcullis::mcp::operation::{Kind, Operation};
 use portcullis::policy::caller::Caller;
@@ -98,7 +98,8 @@ fn callers() -> Vec<Caller> {
 /// The rules, where configuration takes them: it refuses those with a rule that can never match.
 fn policy(rules: &[Value]) -> Result<Rc<Policy>, Vec<String>> {
     let document = with_rules(json!(rules), json!({}));
-    let config = Config::load(document, &TestSecrets::default()).map_err(|mistakes| mistakes.lines().to_vec())?;
+    let config =
+        Configuration::load(document, &TestSecrets::default()).map_err(|mistakes| mistakes.lines().to_vec())?.settings;
     Ok(Rc::clone(config.resources[0].policy.as_ref().expect("it has rules")))
 }
 

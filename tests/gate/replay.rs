@@ -1,6 +1,6 @@
 //! Recorded decisions, decided again: everything that the caller would notice counts, and what the record lacks is unknown.
 
-use portcullis::config::Config;
+use portcullis::config::Configuration;
 use portcullis::observe::replay::{Replay, Replayed};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -19,7 +19,8 @@ fn recorded(document: &Value, request: Request) -> String {
 }
 
 fn replayed(line: &str, document: &Value) -> Replayed {
-    let config = Config::load(document.clone(), &TestSecrets::default()).expect("the document is right");
+    let config =
+        Configuration::load(document.clone(), &TestSecrets::default()).expect("the document is right").settings;
     Replay::default().line(1, line, &config)
 }
 

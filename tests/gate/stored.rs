@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis::config::{Config, Mistakes, Place, Stored};
+use portcullis::config::{Mistakes, Place, Stored};
 use portcullis::gateway::{Gateway, Look, StoredGateway, Taken, version};
 use portcullis::pipeline::authenticate::Compiled;
 use portcullis::time::UnixMillis;
@@ -125,7 +125,7 @@ fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
     assert!(matches!(kv.found(&wrong, 91), Taken::Same), "said once");
 
     let lacking = document_with(json!({ "public_page": false })).to_string();
-    let fits = |_: &Config| Err(Mistakes::of("resources[0].service", "the Worker has no such binding \"TOOLS\""));
+    let fits = |_: &Gateway| Err(Mistakes::of("resources[0].service", "the Worker has no such binding \"TOOLS\""));
     let found = Ok(Some(lacking.as_bytes().to_vec()));
     let taken = kv.gateway.take(found, (&kv.secrets, Compiled::default()), &fits, UnixMillis(BEGIN + 92_000));
     assert!(matches!(taken, Taken::Refused(..)), "what the Worker lacks is a mistake too");

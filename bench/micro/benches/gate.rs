@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use portcullis::config::{Config, Secrets};
+use portcullis::config::{Configuration, Secrets};
 use portcullis::mcp::known_items::KnownItems;
 use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
 use portcullis::mcp::message::parse;
@@ -39,7 +39,7 @@ fn policy(count: usize) -> Rc<Policy> {
         "issuers": [{ "name": "idp", "issuer": "https://login.example" }],
         "resources": [{ "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["idp"], "rules": rules }],
     });
-    let config = Config::load(document, &NoSecrets).expect("the document is right");
+    let config = Configuration::load(document, &NoSecrets).expect("the document is right");
     Rc::clone(config.resources[0].policy.as_ref().expect("it has rules"))
 }
 

@@ -1,5 +1,7 @@
 //! The authorization endpoint and its consent page.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::clients::Unknown;
@@ -19,9 +21,6 @@ use crate::oauth::form::{Form, Parameters};
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::transport::url::HttpUrl;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// A request that waits for the user's word.
 #[derive(Serialize, Deserialize)]
@@ -82,7 +81,7 @@ impl<P: Ports> Context<'_, P> {
     /// users sent somewhere by a link of ours (RFC 9700 §4.11.2, A10), so there the user decides.
     fn told(&self, client: &Client, destination: &Destination, error: &AuthorizeError) -> Reply {
         let members = [("error", error.code), ("error_description", error.description.as_str())];
-        let url = destination.answer(&self.server.issuer, &members);
+        let url = destination.answer(&self.server.own.identifier, &members);
         if client.source == Source::Configured {
             return Reply::redirect(&url, error.code).refused(error.description.clone());
         }
@@ -108,7 +107,7 @@ impl<P: Ports> Context<'_, P> {
         let known = self.cookie(Cookie::Form).filter(|value| value.len() == 43).map(str::to_owned);
         let form = known.clone().unwrap_or_else(|| self.name());
         let pending = Pending { request, form: Hash::of(&form), until: self.now() + CONSENT_SECONDS };
-        let sealed = self.server.seals.seal(&pending, "consent", &self.server.issuer, &self.nonce());
+        let sealed = self.server.seals.seal(&pending, "consent", &self.server.own.identifier, &self.nonce());
         let page = page::consent(
             self.server,
             &Consent {
@@ -135,7 +134,7 @@ impl<P: Ports> Context<'_, P> {
         };
         let pending = form
             .get("request")
-            .and_then(|sealed| self.server.seals.open::<Pending>(sealed, "consent", &self.server.issuer));
+            .and_then(|sealed| self.server.seals.open::<Pending>(sealed, "consent", &self.server.own.identifier));
         let browser = self.cookie(Cookie::Form).map(Hash::of);
         let Some(pending) = pending.filter(|it| browser.as_ref() == Some(&it.form) && self.now() < it.until) else {
             return Ok(Reply::problem(400, again, "consent_stale"));
@@ -145,7 +144,7 @@ impl<P: Ports> Context<'_, P> {
             Some("allow") => self.sent_to_provider(Purpose::Approved(request), true).await,
             Some("deny") => {
                 let members = [("error", "access_denied"), ("error_description", "the user said no")];
-                let url = request.destination().answer(&self.server.issuer, &members);
+                let url = request.destination().answer(&self.server.own.identifier, &members);
                 let page = page::leave(&url, &request.redirect_host());
                 Ok(Reply::page(200, page, "access_denied").refused("the user said no"))
             }
@@ -202,7 +201,7 @@ impl<P: Ports> Context<'_, P> {
     /// The user who signed in with this browser, and what is known of them.
     pub(super) async fn session(&self) -> Result<Option<(Session, Known)>, Failure> {
         let Some(sealed) = self.cookie(Cookie::Session) else { return Ok(None) };
-        let session = self.server.seals.open::<Session>(sealed, "session", &self.server.issuer);
+        let session = self.server.seals.open::<Session>(sealed, "session", &self.server.own.identifier);
         let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
         let known = self.ask::<Person>(&person(&session.subject), PersonQuestion::Look).await?;
         Ok((session.epoch == known.epoch).then_some((session, known)))

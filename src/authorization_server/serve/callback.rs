@@ -71,7 +71,7 @@ impl<P: Ports> Context<'_, P> {
                     "the identity provider did not say who the user is"
                 };
                 let members = [("error", code), ("error_description", description)];
-                let url = request.destination().answer(&self.server.issuer, &members);
+                let url = request.destination().answer(&self.server.own.identifier, &members);
                 Reply::redirect(&url, code).refused(why)
             }
             Purpose::Grants => Reply::problem(502, "You could not be signed in. Try again.", code).refused(why),
@@ -112,7 +112,7 @@ impl<P: Ports> Context<'_, P> {
 
     fn session_cookie(&self, subject: &str, epoch: u64) -> String {
         let session = Session { subject: subject.to_owned(), epoch, until: self.now() + SIGN_IN_SECONDS };
-        let sealed = self.server.seals.seal(&session, "session", &self.server.issuer, &self.nonce());
+        let sealed = self.server.seals.seal(&session, "session", &self.server.own.identifier, &self.nonce());
         self.set_cookie(Cookie::Session, &sealed, Some(SIGN_IN_SECONDS))
     }
 
@@ -199,7 +199,7 @@ impl<P: Ports> Context<'_, P> {
         self.end_all(&identity.subject, &known.ended, "too_many_grants").await?;
         let session = self.session_cookie(&identity.subject, known.epoch);
         self.say("info", "granted", &format!("grant {name} for client {:?}", request.client_id));
-        let url = request.destination().answer(&self.server.issuer, &[("code", code.expose())]);
+        let url = request.destination().answer(&self.server.own.identifier, &[("code", code.expose())]);
         Ok(Reply::redirect(&url, "code_issued").field("set-cookie", session))
     }
 

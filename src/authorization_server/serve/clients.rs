@@ -127,7 +127,7 @@ impl<P: Ports> Context<'_, P> {
     /// Fetches metadata, unless that failed a moment ago, or this caller has many fetched: others are made to ask here.
     async fn fetched_once(&self, id: &str, name: &str) -> Result<ClientMetadata, Unknown> {
         let now = self.ports.now();
-        if self.gateway.failed_lately(name, now) {
+        if self.memory.failed_lately(name, now) {
             return Err(Unknown::Unreachable("its metadata could not be had a moment ago".to_owned()));
         }
         if !self.is_within(AddressLimit::Document) {
@@ -136,7 +136,7 @@ impl<P: Ports> Context<'_, P> {
         let document = match self.ports.get(id).await {
             Ok(document) if document.status < 500 && document.status != 429 => document,
             _ => {
-                self.gateway.note_failure(name, now.plus_seconds(DOCUMENT_RETRY));
+                self.memory.note_failure(name, now.plus_seconds(DOCUMENT_RETRY));
                 return Err(Unknown::Unreachable("its metadata cannot be had now".to_owned()));
             }
         };
@@ -257,7 +257,8 @@ impl<P: Ports> Context<'_, P> {
             return refuse("is not by the client about itself");
         }
         // The issuer, or as older clients have it the endpoint (RFC 7523 §3): this server alone either way.
-        let own = [self.server.issuer.clone(), self.server.url("/token"), format!("{}/", self.server.issuer)];
+        let own =
+            [self.server.own.identifier.clone(), self.server.url("/token"), format!("{}/", self.server.own.identifier)];
         let audiences = claims.get("aud").and_then(texts).unwrap_or_default();
         if !audiences.iter().all(|audience| own.contains(audience)) || audiences.is_empty() {
             return refuse("is for another server");

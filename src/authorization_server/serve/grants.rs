@@ -36,7 +36,7 @@ impl<P: Ports> Context<'_, P> {
 
     fn grants_page(&self, subject: &str, known: &Known) -> Reply {
         let form = PageForm { subject: subject.to_owned(), until: self.now() + CONSENT_SECONDS };
-        let sealed = self.server.seals.seal(&form, "grants form", &self.server.issuer, &self.nonce());
+        let sealed = self.server.seals.seal(&form, "grants form", &self.server.own.identifier, &self.nonce());
         Reply::page(200, page::grants(self.server, subject, known, &sealed), "grants_shown")
     }
 
@@ -49,7 +49,7 @@ impl<P: Ports> Context<'_, P> {
         };
         let sealed = form
             .get("form")
-            .and_then(|sealed| self.server.seals.open::<PageForm>(sealed, "grants form", &self.server.issuer));
+            .and_then(|sealed| self.server.seals.open::<PageForm>(sealed, "grants form", &self.server.own.identifier));
         let session = self.session().await?.map(|(session, _)| session);
         let own = sealed.filter(|form| {
             self.now() < form.until && session.as_ref().is_some_and(|session| session.subject == form.subject)

@@ -9,40 +9,28 @@ mod register;
 pub mod token;
 mod tokens;
 
-use crate::jwks::signing_key;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use crate::authorization_server::endpoint::{Endpoint, EndpointRequest};
-use crate::authorization_server::login::Provider;
-use crate::authorization_server::page;
+use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::seal::{NONCE_BYTES, Nonce};
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::{self, Machine};
-use crate::config::{AuthorizationServer, Config};
-use crate::gateway::{Gateway, Reason, Told};
-use crate::jwks::key_set::KeySet;
+use crate::authorization_server::{metadata, page};
+use crate::jwks::signing_key;
 use crate::limits::FORM_BYTES;
+use crate::oauth::endpoint::Endpoint;
 use crate::oauth::form::Parameters;
-use crate::observe::event::gateway_line;
+use crate::observe::event::{EndpointOutcome, gateway_line};
 use crate::pipeline::respond::{self, Answer};
+use crate::pipeline::route::EndpointRequest;
 use crate::pipeline::trail::Trail;
 use crate::ports::Ports;
+use crate::settings::Settings;
 use crate::strict_json;
-use crate::time::UnixMillis;
 use crate::transport::head::Fields;
 use crate::transport::url::Scheme;
-
-/// What is known of the identity provider, for a while.
-#[derive(Debug, Clone)]
-pub struct KnownProvider {
-    /// Where everything is.
-    pub provider: Provider,
-    /// Its keys, where they were needed.
-    pub keys: Option<KeySet>,
-    /// Until when it is believed.
-    pub until: UnixMillis,
-}
 
 /// An answer, before it has the fields that all have.
 #[derive(Debug)]
@@ -50,7 +38,7 @@ pub(super) struct Reply {
     status: u16,
     fields: Fields,
     body: String,
-    told: Told,
+    told: EndpointOutcome,
 }
 
 impl Reply {
@@ -59,20 +47,20 @@ impl Reply {
         let mut fields = Fields::new();
         fields.set("content-type", "application/json");
         fields.set("pragma", "no-cache");
-        Self { status, fields, body: body.to_string(), told: Told { refused: false, reason, detail: None } }
+        Self { status, fields, body: body.to_string(), told: EndpointOutcome { refused: false, reason, detail: None } }
     }
 
     /// An error of OAuth (RFC 6749 §5.2).
     fn error(status: u16, code: &'static str, description: &str) -> Self {
         let body = json!({ "error": code, "error_description": description });
         let mut reply = Self::json(status, &body, code);
-        reply.told = Told { refused: true, reason: code, detail: Some(description.to_owned()) };
+        reply.told = EndpointOutcome { refused: true, reason: code, detail: Some(description.to_owned()) };
         reply
     }
 
     /// A page.
     fn page(status: u16, (fields, body): (Fields, String), reason: &'static str) -> Self {
-        Self { status, fields, body, told: Told { refused: false, reason, detail: None } }
+        Self { status, fields, body, told: EndpointOutcome { refused: false, reason, detail: None } }
     }
 
     /// A page that says what is wrong.
@@ -86,7 +74,12 @@ impl Reply {
     fn redirect(url: &str, reason: &'static str) -> Self {
         let mut fields = Fields::new();
         fields.set("location", url);
-        Self { status: 302, fields, body: String::new(), told: Told { refused: false, reason, detail: None } }
+        Self {
+            status: 302,
+            fields,
+            body: String::new(),
+            told: EndpointOutcome { refused: false, reason, detail: None },
+        }
     }
 
     fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -103,35 +96,40 @@ impl Reply {
 
 /// Everything there is to serve a request with.
 pub(super) struct Context<'a, P> {
-    pub(super) gateway: &'a Gateway,
     pub(super) server: &'a AuthorizationServer,
-    pub(super) config: &'a Config,
+    pub(super) memory: &'a ServerMemory,
+    pub(super) config: &'a Settings,
     pub(super) ports: &'a P,
     pub(super) request: &'a EndpointRequest,
 }
 
 /// Serves a request to one of its endpoints.
 pub async fn serve<P: Ports>(
-    gateway: &Gateway,
+    (server, memory): (&AuthorizationServer, &ServerMemory),
+    config: &Settings,
     ports: &P,
     request: &EndpointRequest,
     body: &P::RequestBody,
     trail: &Trail,
-) -> (Answer, Reason) {
-    let config = gateway.config();
-    let reply = match &config.authorization_server {
-        Some(server) => {
-            let context = Context { gateway, server, config, ports, request };
-            context.serve(body).await.unwrap_or_else(|failure| failure.reply(request))
-        }
-        None => Reply::error(404, "invalid_request", "there is no authorization server here"),
+) -> (Answer, EndpointOutcome) {
+    let document = match request.endpoint() {
+        Endpoint::Metadata => Some(metadata::document(server, config)),
+        Endpoint::Keys => Some(metadata::keys(server)),
+        _ => None,
     };
+    if let Some(document) = document {
+        let (status, fields, body) = document.response(request.admitted().head().method);
+        let outcome = EndpointOutcome { refused: false, reason: "public_document", detail: None };
+        return (respond::own(status, fields, body, trail, config), outcome);
+    }
+    let context = Context { server, memory, config, ports, request };
+    let reply = context.serve(body).await.unwrap_or_else(|failure| failure.reply(request));
     let Reply { status, mut fields, body, told } = reply;
     if request.endpoint().is_for_any_page() {
         fields.set("access-control-allow-origin", "*");
         fields.set("access-control-expose-headers", "www-authenticate");
     }
-    (respond::own(status, fields, body, trail, config), Reason::Told(told))
+    (respond::own(status, fields, body, trail, config), told)
 }
 
 /// What keeps a request from being served, through no fault of whoever sent it.

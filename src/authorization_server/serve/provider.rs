@@ -1,20 +1,21 @@
 //! The identity provider: where everything is, who this gateway is there, and what it says of a user.
 
-use crate::jwks::signing_key;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Context, KnownProvider};
+use super::Context;
 use crate::authorization_server::login::{self, Identity, Provider, ProviderTokens};
+use crate::authorization_server::memory::KnownProvider;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::own_client::{OwnClient, OwnClientQuestion};
-use crate::gateway::{discover, get};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::key_set::KeySet;
+use crate::jwks::signing_key;
 use crate::limits::PROVIDER_METADATA_SECONDS;
 use crate::oauth::client_credentials::{ClientAuthentication, client_assertion};
 use crate::pipeline::rejection::Rejection;
 use crate::ports::Ports;
+use crate::provider::{discover, get};
 use crate::secret::Secret;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::provider::ProviderRequest;
@@ -42,7 +43,7 @@ impl<P: Ports> Context<'_, P> {
         if let Some(provider) = self.server.login.configured() {
             return Ok(provider);
         }
-        let known = self.gateway.known_provider(self.ports.now());
+        let known = self.memory.known_provider(self.ports.now());
         if let Some(known) = known {
             return Ok(known.provider);
         }
@@ -53,7 +54,7 @@ impl<P: Ports> Context<'_, P> {
         let wanted = |metadata: &Metadata<'_>| self.server.login.discovered(metadata);
         let provider = discover(self.ports, locations, (issuer, self.config.development), wanted).await?;
         let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
-        self.gateway.keep_provider(KnownProvider { provider: provider.clone(), keys: None, until });
+        self.memory.keep_provider(KnownProvider { provider: provider.clone(), keys: None, until });
         Ok(provider)
     }
 
@@ -61,7 +62,7 @@ impl<P: Ports> Context<'_, P> {
         let uri = provider.jwks.as_ref().ok_or("the metadata has no jwks_uri")?;
         let keys = KeySet::parse(&get(self.ports, uri).await?.body)?;
         let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
-        self.gateway.keep_provider(KnownProvider { provider: provider.clone(), keys: Some(keys.clone()), until });
+        self.memory.keep_provider(KnownProvider { provider: provider.clone(), keys: Some(keys.clone()), until });
         Ok(keys)
     }
 
@@ -75,7 +76,7 @@ impl<P: Ports> Context<'_, P> {
         }
         let issuer = self.server.login.issuer.clone().unwrap_or_default();
         // A registration is for one redirect URI: with another it is another's.
-        let id = Hash::of(&format!("{issuer} {}", self.server.issuer));
+        let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
         let records = |_| "records cannot be read now".to_owned();
         let kept = self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Look).await.map_err(records)?;
         if let Some(kept) = kept {
@@ -139,7 +140,7 @@ impl<P: Ports> Context<'_, P> {
             return;
         }
         let issuer = self.server.login.issuer.clone().unwrap_or_default();
-        let id = Hash::of(&format!("{issuer} {}", self.server.issuer));
+        let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
         let _forgotten = self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Forget).await;
     }
 
@@ -218,7 +219,7 @@ impl<P: Ports> Context<'_, P> {
             let detail = error.detail().map_or_else(String::new, |detail| format!(" ({detail})"));
             format!("the ID token is not taken: {}{detail}", error.reason())
         })?;
-        let known = self.gateway.known_provider(self.ports.now()).and_then(|known| known.keys);
+        let known = self.memory.known_provider(self.ports.now()).and_then(|known| known.keys);
         let check = match known.as_ref().map(|keys| login::id_token_check(&token, keys)) {
             Some(Ok(check)) => check,
             // The key may be newer than those that are known.

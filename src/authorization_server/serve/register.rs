@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::clients::REGISTERED;
 use super::{Context, Failure, Reply, members};
 use crate::authorization_server::client::{ClientMetadata, GrantType, MetadataError};
+use crate::authorization_server::settings::Registrations;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
-use crate::config::Registrations;
 use crate::limits::REGISTRATION_FIRST_SECONDS;
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
@@ -196,7 +196,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// Whether this caller is within a limit in this isolate, by the address that the platform says.
     pub(super) fn is_within(&self, limit: AddressLimit) -> bool {
-        self.gateway.count_address(limit, self.counter(limit).as_str().to_owned(), self.ports.now())
+        self.memory.count_address(limit, self.counter(limit).as_str().to_owned(), self.ports.now())
     }
 
     /// Refuses registrations that come too fast: by the caller's address, which the platform says.

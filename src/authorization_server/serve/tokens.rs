@@ -55,7 +55,7 @@ impl<P: Ports> Context<'_, P> {
         let good = self.ports.verify(&check).await.ok()?;
         let proof = check.answered(good).ok()?;
         let claims = token.claims_with(&proof)?.clone();
-        let own = claims.get("iss").and_then(Value::as_str) == Some(&self.server.issuer);
+        let own = claims.get("iss").and_then(Value::as_str) == Some(&self.server.own.identifier);
         let lives = claims.get("exp").and_then(Value::as_u64).is_some_and(|exp| self.now() < exp);
         (own && lives).then_some(Known::Access(claims))
     }
@@ -129,7 +129,7 @@ impl<P: Ports> Context<'_, P> {
                 let Some((_, until)) = current else { return inactive() };
                 let members = json!({
                     "active": true,
-                    "iss": self.server.issuer,
+                    "iss": self.server.own.identifier,
                     "sub": seen.terms.subject,
                     "client_id": seen.terms.client_id,
                     "scope": seen.terms.scope,

@@ -1,7 +1,7 @@
 //! `portcullis check`.
 
-use portcullis::config::Place;
 use portcullis::config::analysis::{self, useless_scopes};
+use portcullis::config::{Place, warnings};
 use portcullis::mcp::operation::Kind;
 use portcullis::strict_json;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
         let json = json!({ "file": file.name(), "valid": true, "stored": { "kv": stored.kv, "key": stored.key } });
         return Ok(Report { text, json, good: true });
     }
-    let config = file.config()?;
+    let config = file.config()?.settings;
     let mut known = Vec::new();
     for path in &arguments.list {
         known.extend(listed(&read(path)?).ok_or_else(|| format!("{path} is no answer to a list method"))?);
@@ -61,7 +61,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
         let where_to = if file.alone { "KV is read up to that" } else { "put it into KV: docs/operations.md" };
         find(&mut text, None, format!("too large: {size} of {limit} bytes; {where_to}"));
     }
-    for warning in config.warnings() {
+    for warning in warnings(&config) {
         text.push_str(&format!("note: {warning}\n"));
     }
     for (path, rules, found) in &resources {
@@ -80,7 +80,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
         "bytes": size,
         "limit": limit,
         "findings": findings,
-        "warnings": config.warnings(),
+        "warnings": warnings(&config),
         "listed": known.len(),
         "resources": resources,
     });

@@ -2,8 +2,9 @@
 
 use std::io::Read as _;
 
-use portcullis::config::{Config, Mistakes, Place, Secrets};
+use portcullis::config::{Configuration, Mistakes, Place, Secrets, bindings};
 use portcullis::gateway::version;
+use portcullis::settings::Settings;
 use portcullis::strict_json;
 use serde_json::{Map, Value, json};
 
@@ -54,9 +55,11 @@ impl File {
     }
 
     /// The configuration, which is here.
-    pub(crate) fn config(&self) -> Result<Config, Unusable> {
+    pub(crate) fn config(&self) -> Result<Configuration, Unusable> {
         match Place::of(self.document.clone()).map_err(|mistakes| self.mistaken(&mistakes))? {
-            Place::Here(document) => Config::load(document, &AnySecret).map_err(|mistakes| self.mistaken(&mistakes)),
+            Place::Here(document) => {
+                Configuration::load(document, &AnySecret).map_err(|mistakes| self.mistaken(&mistakes))
+            }
             Place::Stored(stored) => Err(format!(
                 "{}: the document is in KV {:?}, under {:?}: name the file that is pushed there with --config",
                 self.name, stored.kv, stored.key
@@ -111,17 +114,20 @@ fn missing(name: &str, below: &[String]) -> String {
 }
 
 /// The configuration that commands about rules work with. Their JSON is about something else than mistakes.
-pub(crate) fn config(source: &Source) -> Result<Config, Unusable> {
-    File::read(source)?.config().map_err(|unusable| Unusable { json: None, ..unusable })
+pub(crate) fn config(source: &Source) -> Result<Settings, Unusable> {
+    let configuration = File::read(source)?.config().map_err(|unusable| Unusable { json: None, ..unusable })?;
+    Ok(configuration.settings)
 }
 
 /// The document as `push` puts it into KV.
 pub(crate) fn print(source: &Source) -> Result<Report, Unusable> {
     let file = File::read(source)?;
-    let config = file.config()?;
+    let Configuration { settings, authorization_server } = file.config()?;
     let text = file.document.to_string();
-    let bindings: Vec<Value> =
-        config.bindings().into_iter().map(|(name, _, at)| json!({ "name": name, "at": at })).collect();
+    let bindings: Vec<Value> = bindings(&settings, authorization_server.as_ref())
+        .into_iter()
+        .map(|(name, _, at)| json!({ "name": name, "at": at }))
+        .collect();
     let json = json!({ "version": version(text.as_bytes()), "document": text, "bindings": bindings });
     Ok(Report { text, json, good: true })
 }
@@ -137,7 +143,7 @@ impl Secrets for AnySecret {
 }
 
 /// The index of a resource: the one that was asked for, or the first with rules.
-pub(crate) fn resource(path: Option<&str>, config: &Config) -> Result<usize, Unusable> {
+pub(crate) fn resource(path: Option<&str>, config: &Settings) -> Result<usize, Unusable> {
     let found = match path {
         Some(path) => config.resources.iter().position(|resource| resource.path.as_str() == path),
         None => config.resources.iter().position(|resource| resource.policy.is_some()),

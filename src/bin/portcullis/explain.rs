@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use portcullis::config::Config;
 use portcullis::mcp::operation::{Kind, Operation};
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Thought, Verdict, methods_of};
+use portcullis::settings::Settings;
 use portcullis::token::claims;
 use portcullis::token::principal::{self, CredentialKind, Subject};
 use portcullis::token::profile::Profile;
@@ -92,7 +92,7 @@ fn operation(options: &ExplainArguments) -> Result<Operation, Unusable> {
     }
 }
 
-fn caller(options: &ExplainArguments, config: &Config, index: usize) -> Result<Caller, Unusable> {
+fn caller(options: &ExplainArguments, config: &Settings, index: usize) -> Result<Caller, Unusable> {
     let said = options.claims.as_deref().map(|path| object(&read(path)?, path)).transpose()?.unwrap_or_default();
     let accepted = config.resources.get(index).map(|resource| resource.issuers.as_slice()).unwrap_or_default();
     let issuer = accepted.iter().filter_map(|&at| config.issuers.get(at)).find(|issuer| match &options.issuer {

@@ -5,15 +5,16 @@ pub mod nonce;
 pub mod proof;
 pub mod replay;
 
-use crate::token::binding::nonce::NonceKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::config::{Config, Resource};
 use crate::oauth::bearer::AuthScheme;
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::rejection::Rejection;
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
+use crate::token::binding::nonce::NonceKey;
 use crate::token::binding::proof::{Expected, Proof, ProofError, SingleUse};
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
@@ -70,7 +71,7 @@ pub fn check(
     verified: &VerifiedToken,
     admitted: &Admitted,
     resource: &Resource,
-    config: &Config,
+    config: &Settings,
     signature: Option<&GoodSignature>,
     now: UnixMillis,
 ) -> Result<Binding, Rejection> {
@@ -105,7 +106,7 @@ fn prove(
     credential: &Credential,
     (subject, jkt): (&Subject, &str),
     admitted: &Admitted,
-    config: &Config,
+    config: &Settings,
     signature: Option<&GoodSignature>,
     now: UnixMillis,
 ) -> Result<Binding, Rejection> {

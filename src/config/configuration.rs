@@ -6,26 +6,23 @@ use std::rc::Rc;
 use deserr::deserialize;
 use serde_json::Value;
 
-use crate::authorization_server::endpoint::Endpoint;
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::contradictions::Whole;
 use crate::config::document::{Document, RequestLinesName};
 use crate::config::resource::{self, Accepted};
-use crate::config::{
-    AuthorizationServer, Mistakes, PublicPath, Resource, authorization_server, credentials, issuer, policy,
-};
+use crate::config::{Mistakes, credentials, issuer, own_issuer, policy};
 use crate::jwks::signing_key::SigningKey;
-use crate::mcp::session::Sessions;
-use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
-use crate::observe::decision::DecisionLog;
+use crate::oauth::endpoint::Endpoint;
+use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::policy::condition::Fact;
 use crate::secret::Secret;
+use crate::settings::resource::{PublicPath, Resource};
+use crate::settings::{Pseudonyms, Settings};
 use crate::token::api_key::ApiKeySet;
-use crate::token::binding::{Dpop, Requirement};
+use crate::token::binding::Requirement;
 use crate::token::custom::CustomVerifier;
-use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::token::issuer::Issuer;
 use crate::token::principal::Interests;
-use crate::token::profile::Profile;
-use crate::token::revocation::Revocation;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
 
@@ -35,61 +32,19 @@ pub trait Secrets {
     fn secret(&self, name: &str) -> Option<String>;
 }
 
-/// A valid configuration.
-#[derive(Debug)]
-pub struct Config {
-    /// Scheme and host of every URL that is published.
-    pub public_url: HttpUrl,
-    /// Plain HTTP on loopback is allowed.
-    pub development: bool,
-    /// Hosts that requests may name.
-    pub hosts: Vec<Authority>,
-    /// Web origins whose pages may call.
-    pub web_origins: Vec<WebOrigin>,
-    /// Issuers whose tokens may be accepted.
-    pub issuers: Vec<Issuer>,
-    /// API keys.
-    pub api_keys: Vec<ApiKeySet>,
-    /// Custom verifiers.
-    pub verifiers: Vec<CustomVerifier>,
-    /// The authorization server that this gateway is.
-    pub authorization_server: Option<Box<AuthorizationServer>>,
-    /// How DPoP proofs are judged.
-    pub dpop: Dpop,
-    /// The list of what is revoked.
-    pub revocation: Option<Revocation>,
-    /// Protected resources.
-    pub resources: Vec<Resource>,
-    /// Paths open to everyone.
-    pub public_paths: Vec<PublicPath>,
-    /// What scopes include.
-    pub scopes: Rc<ScopeHierarchy>,
-    /// How sessions are bound to their callers.
-    pub sessions: Option<Sessions>,
-    /// Where decisions are recorded.
-    pub decision_log: Option<DecisionLog>,
-    /// Keys of identity assertions: the first signs, all are published.
-    pub assertion_keys: Vec<SigningKey>,
-    /// What keys the pseudonyms of subjects in the log.
-    pub pseudonym_key: Vec<u8>,
-    /// Where that comes from.
-    pub pseudonyms: Pseudonyms,
-    /// ConnectionFacts of callers that decisions record because rules read them.
-    pub recorded_facts: Vec<String>,
-    /// Requests that pass have no line in the log.
-    pub log_refused_only: bool,
-    /// The Analytics Engine binding that requests are counted in.
-    pub requests_data_set: Option<String>,
-    /// There is something to see at `/`.
-    pub face: bool,
-    /// What whoever reads counters must send.
-    pub metrics: Option<Secret>,
-}
-
 /// Shortest secret that keys something.
 const SECRET_CHARS: usize = 32;
 
-impl Config {
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Configuration {
+    /// What the gateway works with.
+    pub settings: Settings,
+    /// The authorization server that this gateway is.
+    pub authorization_server: Option<AuthorizationServer>,
+}
+
+impl Configuration {
     /// Reads a document.
     ///
     /// # Errors
@@ -132,8 +87,8 @@ impl Config {
         let authorization_server = document
             .authorization_server
             .as_ref()
-            .and_then(|table| authorization_server::read(table, public_url.as_ref()?, development, secrets, mistakes));
-        let own = authorization_server.as_ref().and_then(AuthorizationServer::as_issuer);
+            .and_then(|table| own_issuer::read(table, public_url.as_ref()?, development, secrets, mistakes));
+        let own = authorization_server.as_ref().and_then(own_issuer::as_issuer);
         if let Some(own) = own {
             add_own_issuer(own, &mut issuers, mistakes);
         }
@@ -194,7 +149,7 @@ impl Config {
         let hosts = read_hosts(document, public_url.as_ref(), mistakes);
         let web_origins = read_web_origins(document, public_url.as_ref(), mistakes);
         let public_url = public_url?;
-        Some(Self {
+        let settings = Settings {
             public_url,
             development,
             hosts,
@@ -202,7 +157,7 @@ impl Config {
             issuers,
             api_keys,
             verifiers,
-            authorization_server: authorization_server.map(Box::new),
+            own_issuer: authorization_server.as_ref().map(|server| Rc::clone(&server.own)),
             dpop,
             revocation,
             resources,
@@ -219,135 +174,10 @@ impl Config {
             },
             log_refused_only,
             requests_data_set,
-            face: document.public_page.unwrap_or(true),
+            landing_page: document.public_page.unwrap_or(true),
             metrics,
-        })
-    }
-
-    /// Whether any resource takes tokens that are bound to client certificates.
-    #[must_use]
-    pub fn asks_for_certificates(&self) -> bool {
-        self.resources.iter().any(|resource| resource.certificate_bound != Requirement::Off)
-            || self.facts().any(|fact| fact == Fact::Certificate)
-    }
-
-    /// Whether any rule asks where requests come from.
-    #[must_use]
-    pub fn asks_for_places(&self) -> bool {
-        self.facts().any(|fact| matches!(fact, Fact::Country | Fact::Network))
-    }
-
-    /// What rules read of callers.
-    pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
-        self.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|policy| policy.facts())
-    }
-
-    /// Bindings that configuration names, each with the method that it must have and where it is named.
-    #[must_use]
-    pub fn bindings<'a>(&'a self) -> Vec<(&'a str, &'static str, String)> {
-        let mut named = Vec::new();
-        let mut add = |name: Option<&'a String>, method, at: String| {
-            named.extend(name.map(|name| (name.as_str(), method, at)));
         };
-        for (index, set) in self.api_keys.iter().enumerate() {
-            add(set.kv.as_ref(), "get", format!("api_keys[{index}].kv"));
-        }
-        for (index, custom) in self.verifiers.iter().enumerate() {
-            add(custom.service.as_ref(), "fetch", format!("verifiers[{index}].service"));
-        }
-        add(self.dpop.replay_binding.as_ref(), "idFromName", "dpop.replay_binding".to_owned());
-        if let Some(server) = &self.authorization_server {
-            add(Some(&server.binding), "idFromName", "authorization_server.binding".to_owned());
-            let limit = server.registration_limit.as_ref();
-            add(limit, "limit", "authorization_server.registration_limit_binding".to_owned());
-        }
-        add(self.revocation.as_ref().map(|revocation| &revocation.kv), "get", "revocation.kv".to_owned());
-        for (index, resource) in self.resources.iter().enumerate() {
-            add(resource.origin.service.as_ref(), "fetch", format!("resources[{index}].service"));
-            for (limit, at) in resource.limits.iter().zip(0..) {
-                add(limit.binding.as_ref(), "limit", format!("resources[{index}].limits[{at}].binding"));
-            }
-        }
-        for (index, public) in self.public_paths.iter().enumerate() {
-            add(public.origin.service.as_ref(), "fetch", format!("public_paths[{index}].service"));
-        }
-        add(self.requests_data_set.as_ref(), "writeDataPoint", "log.analytics_engine".to_owned());
-        if let Some(log) = &self.decision_log {
-            add(log.analytics_engine.as_ref(), "writeDataPoint", "decision_log.analytics_engine".to_owned());
-            add(log.queue.as_ref(), "send", "decision_log.queue".to_owned());
-        }
-        named
-    }
-
-    /// What an operator should know about a document that is valid: said once, loudly, at start.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.assertion_keys.is_empty() {
-            warnings.push(
-                "identity_assertion is off: origin servers get the x-portcullis-* fields unsigned, so they must be \
-                 reachable through this gateway alone"
-                    .to_owned(),
-            );
-        }
-        if self.development {
-            warnings.push("development is on: plain HTTP is accepted on loopback hosts".to_owned());
-        }
-        for issuer in self.issuers.iter().filter(|issuer| matches!(issuer.keys, IssuerKeys::Static(_))) {
-            warnings.push(format!("issuer {:?} has a static key: rotating it needs a deployment", issuer.name));
-        }
-        let lenient =
-            |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(|asked| asked.allow_missing_audience);
-        for issuer in self.issuers.iter().filter(lenient) {
-            warnings.push(format!(
-                "issuer {:?} may leave out aud: any active token of that provider is taken, whomever it was made for",
-                issuer.name
-            ));
-        }
-        for issuer in &self.issuers {
-            if issuer.profile == Profile::Google && issuer.claims.is_empty() {
-                warnings.push(format!(
-                    "issuer {:?} has no claims: any Google account, and any service account that asks for your audience, is \
-                     taken; set claims.hd, or claims.sub for machines",
-                    issuer.name
-                ));
-            }
-        }
-        for (set, key) in self.api_keys.iter().flat_map(|set| set.keys.iter().map(move |key| (set, key))) {
-            let has: ScopeSet = key.scopes.iter().cloned().collect();
-            let takes = |resource: &&Resource| {
-                resource.api_keys.iter().any(|&at| self.api_keys.get(at).is_some_and(|it| it.prefix == set.prefix))
-            };
-            let lets_in = |resource: &Resource| self.scopes.missing(&has, &resource.scopes).is_empty();
-            if !self.resources.iter().filter(takes).any(lets_in) {
-                warnings.push(format!(
-                    "API key {:?} of {:?} has no scope that lets it into any resource: give it scopes, or remove it",
-                    key.id, set.prefix
-                ));
-            }
-        }
-        if self.sessions.is_none() {
-            warnings.push(
-                "sessions is off: session ids of old-era origin servers travel unsealed, so whoever has one and a token of \
-                 their own can use it; and servers of 2024-11-05 (HTTP+SSE) cannot be used"
-                    .to_owned(),
-            );
-        }
-        for (limit, resource) in self.resources.iter().flat_map(|it| it.limits.iter().map(move |limit| (limit, it))) {
-            if limit.binding.is_none() {
-                warnings.push(format!(
-                    "a limit of resource {:?} has no binding: each isolate counts for itself",
-                    resource.path.as_str()
-                ));
-            }
-        }
-        if self.dpop.replay_binding.is_none() && self.resources.iter().any(|it| it.dpop != Requirement::Off) {
-            warnings.push(
-                "dpop.replay_binding is not set: a DPoP proof can be used once in each isolate within its window"
-                    .to_owned(),
-            );
-        }
-        warnings
+        Some(Self { settings, authorization_server })
     }
 }
 
@@ -407,7 +237,7 @@ fn note_taken(
 ) {
     let Some(server) = server else { return };
     let paths = resources.iter().map(|it| &it.path).chain(public_paths.iter().map(|it| &it.path));
-    for path in paths.filter(|path| Endpoint::find(path.as_str(), server).is_some()) {
+    for path in paths.filter(|path| Endpoint::find(path.as_str(), &server.own.path).is_some()) {
         let path = path.as_str();
         mistakes.note(
             "authorization_server.path",
@@ -454,7 +284,7 @@ fn note_unused(
     let mut note = |table: &str, names: Vec<&str>, used: &dyn Fn(&Resource, usize) -> bool| {
         for (at, name) in names.iter().enumerate() {
             if !resources.iter().any(|resource| used(resource, at)) {
-                let own = table == "issuers" && server.is_some_and(|server| server.name == *name);
+                let own = table == "issuers" && server.is_some_and(|server| server.own.name == *name);
                 mistakes.note(
                     if own { "authorization_server".to_owned() } else { format!("{table}[{at}]") },
                     format_args!("no resource accepts {name:?}: remove it, or name it in one"),
@@ -594,15 +424,6 @@ pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mist
         mistakes.note(at, format_args!("the secret must have {SECRET_CHARS} characters or more"));
     }
     Some(secret)
-}
-
-/// What keys the pseudonyms of subjects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pseudonyms {
-    /// `public_url`, which is known to anyone who reads the log.
-    ByPublicUrl,
-    /// A Worker secret, which the command line does not have.
-    BySecret,
 }
 
 fn recorded_facts(resources: &[Resource]) -> Vec<String> {

@@ -1,0 +1,51 @@
+//! The authorization server that the gateway is: read from its table, and as an issuer that resources accept.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use crate::authorization_server::settings::AuthorizationServer;
+use crate::jwks::key::JwsAlgorithm;
+use crate::jwks::key_set::KeySet;
+use crate::jwks::signing_key::SigningKey;
+use crate::oauth::scope::ScopeSet;
+use crate::token::issuer::{Issuer, IssuerKeys, TokenType};
+use crate::token::principal::Interests;
+use crate::token::profile::Profile;
+
+#[cfg(feature = "authorization-server")]
+pub(super) use crate::config::authorization_server_reading::read;
+
+/// The issuer as resources verify its tokens: its own keys, no look-up.
+pub(super) fn as_issuer(server: &AuthorizationServer) -> Option<Issuer> {
+    let keys: Vec<Value> = server.keys.iter().map(SigningKey::public_jwk).collect();
+    let keys = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).ok()?;
+    Some(Issuer {
+        name: server.own.name.clone(),
+        identifier: server.own.identifier.clone(),
+        profile: Profile::Generic,
+        tenants: Vec::new(),
+        claims: Vec::new(),
+        grant_scopes: ScopeSet::default(),
+        interests: Rc::new(Interests::default()),
+        introspection: None,
+        keys: IssuerKeys::Own(Box::new(keys)),
+        algorithms: vec![JwsAlgorithm::Es256, JwsAlgorithm::EdDsa],
+        token_types: vec![TokenType::Named("at+jwt".to_owned())],
+        leeway: 0,
+    })
+}
+
+/// A Worker without the authorization server says so.
+#[cfg(not(feature = "authorization-server"))]
+pub(super) fn read(
+    _: &crate::config::document::AuthorizationServerDocument,
+    _: &crate::transport::url::HttpUrl,
+    _: bool,
+    _: &dyn crate::config::Secrets,
+    mistakes: &mut crate::config::Mistakes,
+) -> Option<AuthorizationServer> {
+    let why = "this Worker was built without it: docs/authorization-server.md says how to build one with it";
+    mistakes.note("authorization_server", why);
+    None
+}

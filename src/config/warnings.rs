@@ -1,0 +1,78 @@
+//! What an operator should know about a configuration that is valid.
+
+use crate::oauth::scope::ScopeSet;
+use crate::settings::Settings;
+use crate::settings::resource::Resource;
+use crate::token::binding::Requirement;
+use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::token::profile::Profile;
+
+/// What an operator should know about a document that is valid: said once, loudly, at start.
+#[must_use]
+pub fn warnings(settings: &Settings) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if settings.assertion_keys.is_empty() {
+        warnings.push(
+            "identity_assertion is off: origin servers get the x-portcullis-* fields unsigned, so they must be \
+             reachable through this gateway alone"
+                .to_owned(),
+        );
+    }
+    if settings.development {
+        warnings.push("development is on: plain HTTP is accepted on loopback hosts".to_owned());
+    }
+    for issuer in settings.issuers.iter().filter(|issuer| matches!(issuer.keys, IssuerKeys::Static(_))) {
+        warnings.push(format!("issuer {:?} has a static key: rotating it needs a deployment", issuer.name));
+    }
+    let lenient = |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(|asked| asked.allow_missing_audience);
+    for issuer in settings.issuers.iter().filter(lenient) {
+        warnings.push(format!(
+            "issuer {:?} may leave out aud: any active token of that provider is taken, whomever it was made for",
+            issuer.name
+        ));
+    }
+    for issuer in &settings.issuers {
+        if issuer.profile == Profile::Google && issuer.claims.is_empty() {
+            warnings.push(format!(
+                "issuer {:?} has no claims: any Google account, and any service account that asks for your audience, is \
+                 taken; set claims.hd, or claims.sub for machines",
+                issuer.name
+            ));
+        }
+    }
+    for (set, key) in settings.api_keys.iter().flat_map(|set| set.keys.iter().map(move |key| (set, key))) {
+        let has: ScopeSet = key.scopes.iter().cloned().collect();
+        let takes = |resource: &&Resource| {
+            resource.api_keys.iter().any(|&at| settings.api_keys.get(at).is_some_and(|it| it.prefix == set.prefix))
+        };
+        let lets_in = |resource: &Resource| settings.scopes.missing(&has, &resource.scopes).is_empty();
+        if !settings.resources.iter().filter(takes).any(lets_in) {
+            warnings.push(format!(
+                "API key {:?} of {:?} has no scope that lets it into any resource: give it scopes, or remove it",
+                key.id, set.prefix
+            ));
+        }
+    }
+    if settings.sessions.is_none() {
+        warnings.push(
+            "sessions is off: session ids of old-era origin servers travel unsealed, so whoever has one and a token of \
+             their own can use it; and servers of 2024-11-05 (HTTP+SSE) cannot be used"
+                .to_owned(),
+        );
+    }
+    for (limit, resource) in settings.resources.iter().flat_map(|it| it.limits.iter().map(move |limit| (limit, it))) {
+        if limit.binding.is_none() {
+            warnings.push(format!(
+                "a limit of resource {:?} has no binding: each isolate counts for itself",
+                resource.path.as_str()
+            ));
+        }
+    }
+    if settings.dpop.replay_binding.is_none() && settings.resources.iter().any(|it| it.dpop != Requirement::Off) {
+        warnings.push(
+            "dpop.replay_binding is not set: a DPoP proof can be used once in each isolate within its window"
+                .to_owned(),
+        );
+    }
+    warnings
+}
