@@ -1,7 +1,5 @@
 //! What the core needs from the world. The shell in `worker` gives it on Cloudflare Workers, tests give it in memory.
 
-use crate::transport::provider::ProviderDocument;
-use crate::transport::provider::ProviderRequest;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -10,13 +8,15 @@ use crate::forward::request::OutboundRequest;
 use crate::forward::response::InboundHead;
 use crate::jwks::signing_key::SigningKey;
 use crate::mcp::list_filter::Unfit;
-use crate::observe::decision::{DecisionLine, DecisionLog};
+use crate::observe::decision::DecisionLine;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
+use crate::settings::DecisionLog;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
 use crate::token::verifier::SignatureCheck;
+use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
 /// Work that goes on after the answer was given.
 pub type Background = Pin<Box<dyn Future<Output = ()>>>;

@@ -9,6 +9,9 @@ use crate::transport::provider::ProviderDocument;
 /// Reads what is wanted from the metadata of an issuer, at the first of its locations where it is. A document that is missing,
 /// of another issuer (RFC 8414 §3.3), or without what is wanted leads to the next location: all of them are on the issuer's
 /// own host.
+///
+/// # Errors
+/// What was wrong at each location.
 pub async fn discover<P: Ports, T>(
     ports: &P,
     locations: impl IntoIterator<Item = String>,
@@ -31,6 +34,9 @@ pub async fn discover<P: Ports, T>(
 
 /// A document of an identity provider. What it is shows when it is read: some providers publish JSON under another media type
 /// or none, which the log says.
+///
+/// # Errors
+/// What is wrong with the answer.
 pub async fn get<P: Ports>(ports: &P, url: &str) -> Result<ProviderDocument, String> {
     let document = ports.get(url).await.map_err(|why| format!("{url}: {why}"))?;
     match document.status {

@@ -2,6 +2,7 @@
 //! user is asked.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -248,8 +249,9 @@ pub fn challenge_of(verifier: &str) -> Option<String> {
 
 /// Resources that take this server's tokens.
 pub fn resources<'a>(server: &'a AuthorizationServer, config: &'a Settings) -> impl Iterator<Item = &'a Resource> {
-    let own = config.issuers.iter().position(|issuer| issuer.identifier == server.own.identifier);
-    config.resources.iter().filter(move |resource| own.is_some_and(|own| resource.issuers.contains(&own)))
+    let takes =
+        |resource: &&Resource| resource.accepts.issuers.iter().any(|issuer| issuer.identifier == server.own.identifier);
+    config.resources.iter().map(Rc::as_ref).filter(takes)
 }
 
 /// The resource that is asked for (RFC 8707): by its identifier, with or without a slash at the end, as some clients write

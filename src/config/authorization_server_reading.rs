@@ -18,7 +18,7 @@ use crate::config::authorization_server_document::{
 use crate::config::configuration::{read_long_secret, read_secret, read_signing_keys};
 use crate::config::document::ClientAuthenticationName;
 use crate::config::issuer::{is_name, note_metadata_url, protected_url};
-use crate::config::{Mistakes, Secrets};
+use crate::config::{Mistakes, Secrets, credentials};
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::Scope;
@@ -93,12 +93,8 @@ pub(super) fn read(
         }
     }
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
-    let mut bounded = |key: &str, value: Option<u64>, default: u64, from: u64, to: u64| {
-        let value = value.unwrap_or(default);
-        if !(from..=to).contains(&value) {
-            mistakes.note(format_args!("{at}.{key}"), format_args!("must be {from} to {to}, got {value}"));
-        }
-        value
+    let mut bounded = |key: &str, value, default, least, most| {
+        credentials::bounded(value, default, (least, most), &format!("{at}.{key}"), mistakes)
     };
     let access_token_seconds = bounded("access_token_seconds", document.access_token_seconds, 600, 60, 3600);
     let refresh_token_days = bounded("refresh_token_days", document.refresh_token_days, 30, 1, 365);
@@ -585,4 +581,18 @@ fn read_authentication(
         }
     };
     Some((client_id.clone(), authentication))
+}
+
+impl From<LoginProfileName> for LoginProfile {
+    fn from(name: LoginProfileName) -> Self {
+        match name {
+            LoginProfileName::Generic => Self::Generic,
+            LoginProfileName::Auth0 => Self::Auth0,
+            LoginProfileName::EntraId => Self::EntraId,
+            LoginProfileName::Github => Self::Github,
+            LoginProfileName::Google => Self::Google,
+            LoginProfileName::Keycloak => Self::Keycloak,
+            LoginProfileName::Okta => Self::Okta,
+        }
+    }
 }

@@ -13,10 +13,10 @@ pub fn bindings<'a>(
     let mut add = |name: Option<&'a String>, method, at: String| {
         named.extend(name.map(|name| (name.as_str(), method, at)));
     };
-    for (index, set) in settings.api_keys.iter().enumerate() {
+    for (index, set) in settings.verifiers.api_keys.iter().enumerate() {
         add(set.kv.as_ref(), "get", format!("api_keys[{index}].kv"));
     }
-    for (index, custom) in settings.verifiers.iter().enumerate() {
+    for (index, custom) in settings.verifiers.custom.iter().enumerate() {
         add(custom.service.as_ref(), "fetch", format!("verifiers[{index}].service"));
     }
     add(settings.dpop.replay_binding.as_ref(), "idFromName", "dpop.replay_binding".to_owned());

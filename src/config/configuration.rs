@@ -9,8 +9,7 @@ use serde_json::Value;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::contradictions::Whole;
 use crate::config::document::{Document, RequestLinesName};
-use crate::config::resource::{self, Accepted};
-use crate::config::{Mistakes, credentials, issuer, own_issuer, policy};
+use crate::config::{Mistakes, credentials, issuer, own_issuer, policy, resource};
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::endpoint::Endpoint;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
@@ -18,6 +17,7 @@ use crate::policy::condition::Fact;
 use crate::secret::Secret;
 use crate::settings::resource::{PublicPath, Resource};
 use crate::settings::{Pseudonyms, Settings};
+use crate::token::accepted::Verifiers;
 use crate::token::api_key::ApiKeySet;
 use crate::token::binding::Requirement;
 use crate::token::custom::CustomVerifier;
@@ -92,20 +92,22 @@ impl Configuration {
         if let Some(own) = own {
             add_own_issuer(own, &mut issuers, mistakes);
         }
-        let api_keys = read_api_keys(document, mistakes);
-        let mut verifiers = read_verifiers(document, mistakes);
+        let verifiers = Verifiers {
+            issuers: issuers.into_iter().map(Rc::new).collect(),
+            api_keys: read_api_keys(document, mistakes),
+            custom: read_verifiers(document, mistakes),
+        };
         let scopes = Rc::new(read_hierarchy(document, mistakes));
-        let accepted = Accepted { issuers: &issuers, api_keys: &api_keys, verifiers: &verifiers };
         let place = (public_url.as_ref(), development);
-        let resources = read_resources((document, raw), place, &accepted, &scopes, mistakes);
+        let resources = read_resources((document, raw), place, &verifiers, &scopes, mistakes);
         let public_paths = read_public_paths(document, &resources, development, mistakes);
         // Said only where nothing else is wrong: a resource with a mistake accepts nobody yet.
         if mistakes.is_empty() {
-            note_unused(&accepted, &resources, authorization_server.as_ref(), mistakes);
+            note_unused(&verifiers, &resources, authorization_server.as_ref(), mistakes);
             note_taken(authorization_server.as_ref(), &resources, &public_paths, mistakes);
             let whole = Whole {
                 document,
-                accepted: &accepted,
+                accepted: &verifiers,
                 resources: &resources,
                 public_paths: &public_paths,
                 server: authorization_server.as_ref(),
@@ -125,13 +127,6 @@ impl Configuration {
             .iter()
             .filter_map(|resource| resource.policy.as_ref())
             .for_each(|policy| policy::add_interests(&mut interests, policy));
-        let interests = Rc::new(interests);
-        for issuer in &mut issuers {
-            issuer.interests = Rc::clone(&interests);
-        }
-        for verifier in &mut verifiers {
-            verifier.interests = Rc::clone(&interests);
-        }
         let assertion_keys = document.identity_assertion.as_ref().map_or_else(Vec::new, |table| {
             read_signing_keys(&table.key_secrets, "identity_assertion.key_secrets", secrets, mistakes)
         });
@@ -154,9 +149,8 @@ impl Configuration {
             development,
             hosts,
             web_origins,
-            issuers,
-            api_keys,
             verifiers,
+            interests,
             own_issuer: authorization_server.as_ref().map(|server| Rc::clone(&server.own)),
             dpop,
             revocation,
@@ -203,7 +197,7 @@ fn read_issuers(document: &Document, development: bool, secrets: &dyn Secrets, m
     let mut issuers: Vec<Issuer> = Vec::new();
     for (index, entry) in document.issuers.iter().flatten().enumerate() {
         let at = format!("issuers[{index}]");
-        let Some(issuer) = issuer::read(entry, &at, development, secrets, mistakes) else { continue };
+        let Some(issuer) = issuer::read(entry, index, development, secrets, mistakes) else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
             mistakes
                 .note(format_args!("{at}.name"), format_args!("{:?} is the name of another issuer too", issuer.name));
@@ -225,14 +219,14 @@ fn add_own_issuer(own: Issuer, issuers: &mut Vec<Issuer>, mistakes: &mut Mistake
     if issuers.iter().any(|other| other.identifier == own.identifier) {
         mistakes.note("authorization_server", format_args!("{:?} is one of issuers already", own.identifier));
     }
-    issuers.push(own);
+    issuers.push(Issuer { index: issuers.len(), ..own });
 }
 
 /// Paths of the authorization server are nobody else's.
 fn note_taken(
     server: Option<&AuthorizationServer>,
-    resources: &[Resource],
-    public_paths: &[PublicPath],
+    resources: &[Rc<Resource>],
+    public_paths: &[Rc<PublicPath>],
     mistakes: &mut Mistakes,
 ) {
     let Some(server) = server else { return };
@@ -246,44 +240,44 @@ fn note_taken(
     }
 }
 
-fn read_api_keys(document: &Document, mistakes: &mut Mistakes) -> Vec<ApiKeySet> {
-    let mut sets: Vec<ApiKeySet> = Vec::new();
+fn read_api_keys(document: &Document, mistakes: &mut Mistakes) -> Vec<Rc<ApiKeySet>> {
+    let mut sets: Vec<Rc<ApiKeySet>> = Vec::new();
     for (index, entry) in document.api_keys.iter().flatten().enumerate() {
         let at = format!("api_keys[{index}]");
-        let set = credentials::read_api_keys(entry, &at, mistakes);
+        let set = credentials::read_api_keys(entry, index, mistakes);
         if sets.iter().any(|other| other.prefix == set.prefix) {
             mistakes
                 .note(format_args!("{at}.prefix"), format_args!("{:?} is the prefix of another set too", set.prefix));
         }
-        sets.push(set);
+        sets.push(Rc::new(set));
     }
     sets
 }
 
-fn read_verifiers(document: &Document, mistakes: &mut Mistakes) -> Vec<CustomVerifier> {
-    let mut verifiers: Vec<CustomVerifier> = Vec::new();
+fn read_verifiers(document: &Document, mistakes: &mut Mistakes) -> Vec<Rc<CustomVerifier>> {
+    let mut verifiers: Vec<Rc<CustomVerifier>> = Vec::new();
     for (index, entry) in document.verifiers.iter().flatten().enumerate() {
         let at = format!("verifiers[{index}]");
-        let verifier = credentials::read_verifier(entry, &at, mistakes);
+        let verifier = credentials::read_verifier(entry, index, mistakes);
         if verifiers.iter().any(|other| other.name == verifier.name) {
             let name = &verifier.name;
             mistakes.note(format_args!("{at}.name"), format_args!("{name:?} is the name of another verifier too"));
         }
-        verifiers.push(verifier);
+        verifiers.push(Rc::new(verifier));
     }
     verifiers
 }
 
 /// What no resource accepts was meant for one that does not say so.
 fn note_unused(
-    accepted: &Accepted<'_>,
-    resources: &[Resource],
+    accepted: &Verifiers,
+    resources: &[Rc<Resource>],
     server: Option<&AuthorizationServer>,
     mistakes: &mut Mistakes,
 ) {
-    let mut note = |table: &str, names: Vec<&str>, used: &dyn Fn(&Resource, usize) -> bool| {
+    let mut note = |table: &str, names: Vec<&str>, used: &dyn Fn(&Verifiers, usize) -> bool| {
         for (at, name) in names.iter().enumerate() {
-            if !resources.iter().any(|resource| used(resource, at)) {
+            if !resources.iter().any(|resource| used(&resource.accepts, at)) {
                 let own = table == "issuers" && server.is_some_and(|server| server.own.name == *name);
                 mistakes.note(
                     if own { "authorization_server".to_owned() } else { format!("{table}[{at}]") },
@@ -293,29 +287,29 @@ fn note_unused(
         }
     };
     let issuers = accepted.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
-    note("issuers", issuers, &|resource, at| resource.issuers.contains(&at));
+    note("issuers", issuers, &|accepts, at| accepts.issuers.iter().any(|it| it.index == at));
     let prefixes = accepted.api_keys.iter().map(|set| set.prefix.as_str()).collect();
-    note("api_keys", prefixes, &|resource, at| resource.api_keys.contains(&at));
-    let names = accepted.verifiers.iter().map(|verifier| verifier.name.as_str()).collect();
-    note("verifiers", names, &|resource, at| resource.verifiers.contains(&at));
+    note("api_keys", prefixes, &|accepts, at| accepts.api_keys.iter().any(|it| it.index == at));
+    let names = accepted.custom.iter().map(|verifier| verifier.name.as_str()).collect();
+    note("verifiers", names, &|accepts, at| accepts.custom.iter().any(|it| it.index == at));
 }
 
 fn read_resources(
     (document, raw): (&Document, &Value),
     (public_url, development): (Option<&HttpUrl>, bool),
-    accepted: &Accepted<'_>,
+    accepted: &Verifiers,
     scopes: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
-) -> Vec<Resource> {
+) -> Vec<Rc<Resource>> {
     if document.resources.is_empty() {
         mistakes.note("resources", "must have at least one entry");
     }
-    let mut resources: Vec<Resource> = Vec::new();
+    let mut resources: Vec<Rc<Resource>> = Vec::new();
     for (index, entry) in document.resources.iter().enumerate() {
         let at = format!("resources[{index}]");
         let written = raw.get("resources").and_then(|entries| entries.get(index)).unwrap_or(&Value::Null);
         let place = (public_url, development);
-        let read = resource::read_resource((entry, written), &at, place, accepted, scopes, mistakes);
+        let read = resource::read_resource((entry, written), index, place, accepted, scopes, mistakes);
         let Some(resource) = read else { continue };
         if resources.iter().any(|other| other.path.folded() == resource.path.folded()) {
             let path = resource.path.as_str();
@@ -324,18 +318,18 @@ fn read_resources(
                 format_args!("{path:?} is another resource too, for a server that ignores case or parameters"),
             );
         }
-        resources.push(resource);
+        resources.push(Rc::new(resource));
     }
     resources
 }
 
 fn read_public_paths(
     document: &Document,
-    resources: &[Resource],
+    resources: &[Rc<Resource>],
     development: bool,
     mistakes: &mut Mistakes,
-) -> Vec<PublicPath> {
-    let mut paths: Vec<PublicPath> = Vec::new();
+) -> Vec<Rc<PublicPath>> {
+    let mut paths: Vec<Rc<PublicPath>> = Vec::new();
     for (index, entry) in document.public_paths.iter().flatten().enumerate() {
         let at = format!("public_paths[{index}]");
         let Some(public) = resource::read_public_path(entry, &at, development, mistakes) else { continue };
@@ -346,7 +340,7 @@ fn read_public_paths(
                 format_args!("{:?} is a resource or public path already", public.path.as_str()),
             );
         }
-        paths.push(public);
+        paths.push(Rc::new(public));
     }
     paths
 }
@@ -426,7 +420,7 @@ pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mist
     Some(secret)
 }
 
-fn recorded_facts(resources: &[Resource]) -> Vec<String> {
+fn recorded_facts(resources: &[Rc<Resource>]) -> Vec<String> {
     let policies = resources.iter().filter_map(|resource| resource.policy.as_ref());
     let mut names: Vec<String> = policies.flat_map(|policy| policy.facts()).filter_map(Fact::recorded_as).collect();
     names.sort_unstable();

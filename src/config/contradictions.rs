@@ -2,24 +2,25 @@
 //! operator's is no mistake; what closes something for everyone, or opens it by a slip, is one.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use crate::authorization_server::login::carried_as;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::Mistakes;
 use crate::config::document::Document;
-use crate::config::resource::Accepted;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::condition::Condition;
 use crate::settings::resource::{PublicPath, Resource};
+use crate::token::accepted::Verifiers;
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
 
 /// Everything that is read, once it is right by itself.
 pub(super) struct Whole<'a> {
     pub(super) document: &'a Document,
-    pub(super) accepted: &'a Accepted<'a>,
-    pub(super) resources: &'a [Resource],
-    pub(super) public_paths: &'a [PublicPath],
+    pub(super) accepted: &'a Verifiers,
+    pub(super) resources: &'a [Rc<Resource>],
+    pub(super) public_paths: &'a [Rc<PublicPath>],
     pub(super) server: Option<&'a AuthorizationServer>,
     pub(super) scopes: &'a ScopeHierarchy,
 }
@@ -70,8 +71,8 @@ impl<'a> Whole<'a> {
             if !without || issuer.introspection.is_some() {
                 continue;
             }
-            let taking: Vec<&Resource> = self.resources.iter().filter(|it| it.issuers.contains(&at)).collect();
-            let lacking = |resource: &&Resource| self.scopes.missing(&issuer.grant_scopes, &resource.scopes);
+            let taking: Vec<&Rc<Resource>> = self.resources.iter().filter(|it| it.accepts.has_issuer(issuer)).collect();
+            let lacking = |resource: &&Rc<Resource>| self.scopes.missing(&issuer.grant_scopes, &resource.scopes);
             if let Some(missing) = taking.iter().map(lacking).find(|missing| !missing.is_empty())
                 && taking.iter().all(|resource| !lacking(resource).is_empty())
             {
@@ -89,7 +90,7 @@ impl<'a> Whole<'a> {
     /// Conditions that hold for no caller whom the resource accepts: a rule that denies by one would never deny.
     fn note_rules(&self, mistakes: &mut Mistakes) {
         for (at, resource) in self.resources.iter().enumerate() {
-            let sources = self.sources(resource);
+            let sources = Self::sources(resource);
             for (index, rule) in resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate()) {
                 let named = rule.when.conditions.iter().find_map(|condition| match condition {
                     Condition::Issuers(names) => Some(names),
@@ -111,13 +112,12 @@ impl<'a> Whole<'a> {
         }
     }
 
-    fn sources(&self, resource: &Resource) -> Vec<(&'a str, Source)> {
-        let issuers = resource.issuers.iter().filter_map(|&at| self.accepted.issuers.get(at)).map(|issuer| {
+    fn sources(resource: &'a Resource) -> Vec<(&'a str, Source)> {
+        let issuers = resource.accepts.issuers.iter().map(|issuer| {
             let own = matches!(issuer.keys, IssuerKeys::Own(_));
             (issuer.name.as_str(), if own { Source::Own } else { Source::Other })
         });
-        let keys = resource.api_keys.iter().filter_map(|&at| self.accepted.api_keys.get(at));
-        let custom = resource.verifiers.iter().filter_map(|&at| self.accepted.verifiers.get(at));
+        let (keys, custom) = (resource.accepts.api_keys.iter(), resource.accepts.custom.iter());
         issuers
             .chain(keys.map(|set| (set.prefix.as_str(), Source::ApiKeys)))
             .chain(custom.map(|custom| (custom.name.as_str(), Source::Other)))
@@ -169,10 +169,9 @@ impl<'a> Whole<'a> {
 
     /// Resources that take the gateway's own tokens.
     fn own(&self) -> impl Iterator<Item = (usize, &'a Resource)> {
-        let is_own = |at: &usize| {
-            self.accepted.issuers.get(*at).is_some_and(|issuer: &Issuer| matches!(issuer.keys, IssuerKeys::Own(_)))
-        };
-        self.resources.iter().enumerate().filter(move |(_, resource)| resource.issuers.iter().any(is_own))
+        let is_own = |issuer: &Rc<Issuer>| matches!(issuer.keys, IssuerKeys::Own(_));
+        let resources = self.resources.iter().map(Rc::as_ref).enumerate();
+        resources.filter(move |(_, resource)| resource.accepts.issuers.iter().any(is_own))
     }
 
     fn known(server: &AuthorizationServer, resource: &Resource) -> BTreeSet<Scope> {

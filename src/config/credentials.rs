@@ -1,7 +1,5 @@
 //! Credentials besides JWTs: introspection, API keys, custom verifiers; and what tokens are bound to or revoked by.
 
-use std::rc::Rc;
-
 use crate::config::configuration::{read_long_secret, read_secret};
 use crate::config::document::{
     ApiKeySetDocument, ClientAuthenticationName, DpopDocument, IntrospectedTokensName, IntrospectionDocument,
@@ -137,7 +135,8 @@ fn read_prefix(prefix: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Op
     Some(prefix.clone())
 }
 
-pub(super) fn read_api_keys(document: &ApiKeySetDocument, at: &str, mistakes: &mut Mistakes) -> ApiKeySet {
+pub(super) fn read_api_keys(document: &ApiKeySetDocument, index: usize, mistakes: &mut Mistakes) -> ApiKeySet {
+    let at = format!("api_keys[{index}]");
     let prefix = &document.prefix;
     let fits = (2..=20).contains(&prefix.len())
         && prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
@@ -153,8 +152,8 @@ pub(super) fn read_api_keys(document: &ApiKeySetDocument, at: &str, mistakes: &m
         mistakes.note(format!("{at}.keys"), format_args!("must have at most {API_KEYS} entries; put more into kv"));
     }
     let mut keys: Vec<ApiKeyRecord> = Vec::new();
-    for (index, entry) in document.keys.iter().flatten().enumerate() {
-        let at = format!("{at}.keys[{index}]");
+    for (entry_index, entry) in document.keys.iter().flatten().enumerate() {
+        let at = format!("{at}.keys[{entry_index}]");
         let scopes = entry.scopes.as_deref().unwrap_or_default();
         match ApiKeyRecord::new(&entry.id, &entry.label, &entry.hash, scopes, entry.expires.as_deref()) {
             Ok(key) if keys.iter().any(|other| other.id == key.id) => {
@@ -166,6 +165,7 @@ pub(super) fn read_api_keys(document: &ApiKeySetDocument, at: &str, mistakes: &m
     }
     let seconds = (document.cache_seconds, format!("{at}.cache_seconds"));
     ApiKeySet {
+        index,
         prefix: prefix.clone(),
         kv: read_binding(document.kv.as_ref(), &format!("{at}.kv"), mistakes),
         cache_seconds: bounded(seconds.0, CACHE_SECONDS, (1, CACHE_SECONDS_MAX), &seconds.1, mistakes),
@@ -173,7 +173,8 @@ pub(super) fn read_api_keys(document: &ApiKeySetDocument, at: &str, mistakes: &m
     }
 }
 
-pub(super) fn read_verifier(document: &VerifierDocument, at: &str, mistakes: &mut Mistakes) -> CustomVerifier {
+pub(super) fn read_verifier(document: &VerifierDocument, index: usize, mistakes: &mut Mistakes) -> CustomVerifier {
+    let at = format!("verifiers[{index}]");
     let name = &document.name;
     if !is_name(name) {
         mistakes.note(format!("{at}.name"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {name:?}"));
@@ -188,12 +189,12 @@ pub(super) fn read_verifier(document: &VerifierDocument, at: &str, mistakes: &mu
         negative: (document.negative_cache_seconds, 0),
         timeout: document.timeout_seconds,
     };
-    let (cache_seconds, negative_seconds, timeout) = times.read(at, mistakes);
+    let (cache_seconds, negative_seconds, timeout) = times.read(&at, mistakes);
     CustomVerifier {
+        index,
         name: name.clone(),
         service: read_binding(document.service.as_ref(), &format!("{at}.service"), mistakes),
-        prefix: read_prefix(document.token_prefix.as_ref(), at, mistakes),
-        interests: Rc::default(),
+        prefix: read_prefix(document.token_prefix.as_ref(), &at, mistakes),
         cache_seconds,
         negative_seconds,
         timeout,

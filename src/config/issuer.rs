@@ -1,8 +1,5 @@
 //! Issuers: authorization servers whose tokens are accepted.
 
-use crate::token::issuer::Issuer;
-use crate::token::issuer::IssuerKeys;
-use crate::token::issuer::TokenType;
 use std::rc::Rc;
 
 use crate::config::credentials::read_introspection;
@@ -13,6 +10,7 @@ use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::spki::parse_public_key;
 use crate::limits::{LEEWAY, LEEWAY_MAX};
 use crate::token::claims::TENANT;
+use crate::token::issuer::{Issuer, IssuerKeys, TokenType};
 use crate::token::profile::Profile;
 use crate::transport::url::HttpUrl;
 
@@ -40,11 +38,12 @@ pub(super) fn is_name(name: &str) -> bool {
 
 pub(super) fn read(
     document: &IssuerDocument,
-    at: &str,
+    index: usize,
     development: bool,
     secrets: &dyn Secrets,
     mistakes: &mut Mistakes,
 ) -> Option<Issuer> {
+    let at = &format!("issuers[{index}]");
     let before = mistakes.lines().len();
     let name = &document.name;
     let profile = document.profile.map_or(Profile::Generic, Profile::from);
@@ -129,14 +128,14 @@ pub(super) fn read(
     }
     let keys = keys?;
     (mistakes.lines().len() == before).then(|| Issuer {
+        index,
         name: name.clone(),
         identifier: document.issuer.clone(),
         profile,
         tenants,
         claims,
         grant_scopes,
-        interests: Rc::default(),
-        introspection,
+        introspection: introspection.map(Rc::new),
         keys,
         algorithms,
         token_types,

@@ -1,7 +1,5 @@
 //! The authorization server that the gateway is: read from its table, and as an issuer that resources accept.
 
-use std::rc::Rc;
-
 use serde_json::{Value, json};
 
 use crate::authorization_server::settings::AuthorizationServer;
@@ -10,7 +8,6 @@ use crate::jwks::key_set::KeySet;
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::ScopeSet;
 use crate::token::issuer::{Issuer, IssuerKeys, TokenType};
-use crate::token::principal::Interests;
 use crate::token::profile::Profile;
 
 #[cfg(feature = "authorization-server")]
@@ -21,13 +18,13 @@ pub(super) fn as_issuer(server: &AuthorizationServer) -> Option<Issuer> {
     let keys: Vec<Value> = server.keys.iter().map(SigningKey::public_jwk).collect();
     let keys = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).ok()?;
     Some(Issuer {
+        index: 0,
         name: server.own.name.clone(),
         identifier: server.own.identifier.clone(),
         profile: Profile::Generic,
         tenants: Vec::new(),
         claims: Vec::new(),
         grant_scopes: ScopeSet::default(),
-        interests: Rc::new(Interests::default()),
         introspection: None,
         keys: IssuerKeys::Own(Box::new(keys)),
         algorithms: vec![JwsAlgorithm::Es256, JwsAlgorithm::EdDsa],

@@ -19,12 +19,12 @@ use crate::limits::{RULES, SESSION_SECONDS, SESSION_SECONDS_RANGE, SESSION_SECRE
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
-use crate::observe::decision::DecisionLog;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::{Policy, StepUpInLists};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
+use crate::settings::DecisionLog;
 use crate::token::principal::Interests;
 
 /// Adds what the rules of a resource read of tokens.
@@ -303,8 +303,8 @@ fn read_test(document: &ArgumentDocument, at: &str, mistakes: &mut Mistakes) -> 
 }
 
 /// Reads the limits of a resource.
-pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mistakes: &mut Mistakes) -> Vec<Limit> {
-    let mut limits: Vec<Limit> = Vec::new();
+pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mistakes: &mut Mistakes) -> Vec<Rc<Limit>> {
+    let mut limits: Vec<Rc<Limit>> = Vec::new();
     for (index, document) in documents.into_iter().flatten().enumerate() {
         let at = format!("{at}.limits[{index}]");
         if document.requests == 0 || document.requests > 1_000_000 {
@@ -331,7 +331,7 @@ pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mist
                 .map(|_| read_patterns(document.tools.as_ref(), &format!("{at}.tools"), mistakes)),
             binding: document.binding.clone(),
         };
-        let shares = |other: &Limit| {
+        let shares = |other: &Rc<Limit>| {
             limit.binding.is_some()
                 && other.binding == limit.binding
                 && (other.requests, other.seconds) != (limit.requests, limit.seconds)
@@ -346,7 +346,7 @@ pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mist
         if let Some(same) = limits.iter().position(|other| other.terms() == limit.terms()) {
             mistakes.note(&at, format_args!("counts what limits[{same}] counts"));
         }
-        limits.push(limit);
+        limits.push(Rc::new(limit));
     }
     limits
 }

@@ -13,41 +13,22 @@ use crate::limits::{
 };
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
-use crate::token::api_key::ApiKeySet;
+use crate::token::accepted::Verifiers;
 use crate::token::binding::Requirement;
-use crate::token::custom::CustomVerifier;
-use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::token::issuer::IssuerKeys;
 use crate::token::profile::Profile;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
-/// Indexes of the issuers, API key sets and verifiers that a resource accepts.
-type Indexes = (Vec<usize>, Vec<usize>, Vec<usize>);
-
-/// Names by which rules know who vouches for a caller.
-fn sources<'a>(accepted: &Accepted<'a>, (issuers, api_keys, verifiers): &Indexes) -> Vec<&'a str> {
-    let issuers = issuers.iter().filter_map(|&at| accepted.issuers.get(at)).map(|issuer| issuer.name.as_str());
-    let keys = api_keys.iter().filter_map(|&at| accepted.api_keys.get(at)).map(|set| set.prefix.as_str());
-    let custom = verifiers.iter().filter_map(|&at| accepted.verifiers.get(at)).map(|it| it.name.as_str());
-    issuers.chain(keys).chain(custom).collect()
-}
-
-/// What resources may accept.
-#[derive(Clone, Copy)]
-pub(super) struct Accepted<'a> {
-    pub(super) issuers: &'a [Issuer],
-    pub(super) api_keys: &'a [ApiKeySet],
-    pub(super) verifiers: &'a [CustomVerifier],
-}
-
 pub(super) fn read_resource(
     (document, raw): (&ResourceDocument, &Value),
-    at: &str,
+    index: usize,
     (public_url, development): (Option<&HttpUrl>, bool),
-    accepted: &Accepted<'_>,
+    accepted: &Verifiers,
     hierarchy: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
 ) -> Option<Resource> {
+    let at = &format!("resources[{index}]");
     let before = mistakes.lines().len();
     let path = read_path(&document.path, at, mistakes);
     let response_timeout = seconds(
@@ -62,7 +43,7 @@ pub(super) fn read_resource(
     let origin =
         read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
     let identifier = public_url.zip(path.as_ref()).map(|(public_url, path)| format!("{public_url}{path}"));
-    let indexes = read_accepted(document, at, accepted, identifier.as_deref(), mistakes);
+    let accepts = read_accepted(document, at, accepted, identifier.as_deref(), mistakes);
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
     if scopes.iter().any(|scope| scope.as_str() == "offline_access") {
         mistakes.note(
@@ -94,7 +75,7 @@ pub(super) fn read_resource(
     if body_bytes == 0 || body_bytes > BODY_BYTES_MAX {
         mistakes.note(format!("{at}.body_bytes"), format_args!("must be 1 to {BODY_BYTES_MAX}, got {body_bytes}"));
     }
-    let sources = sources(accepted, &indexes);
+    let sources: Vec<&str> = accepts.names().collect();
     let policy = policy::read_policy(document, raw, at, hierarchy, &sources, mistakes).map(Rc::new);
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
     let refusals_per_minute = document.refusals_per_minute.unwrap_or(REFUSALS_PER_MINUTE);
@@ -106,17 +87,15 @@ pub(super) fn read_resource(
         );
     }
     let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
-    let (issuers, api_keys, verifiers) = indexes;
     let (path, (url, service)) = (path?, origin?);
     let identifier = identifier?;
     let resource = Resource {
+        index,
         audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
         identifier,
         path,
         origin: OriginServer { url, service, response_timeout, idle_timeout, stream_idle_timeout },
-        issuers,
-        api_keys,
-        verifiers,
+        accepts,
         dpop: document.dpop.map_or(Requirement::Off, Requirement::from),
         certificate_bound: document.certificate_bound.map_or(Requirement::Off, Requirement::from),
         scopes,
@@ -139,14 +118,14 @@ pub(super) fn read_resource(
     (mistakes.lines().len() == before).then_some(resource)
 }
 
-/// The indexes of what a resource names, each once.
+/// What a resource names, each once.
 fn read_accepted(
     document: &ResourceDocument,
     at: &str,
-    accepted: &Accepted<'_>,
+    accepted: &Verifiers,
     identifier: Option<&str>,
     mistakes: &mut Mistakes,
-) -> Indexes {
+) -> Verifiers {
     let lists = [&document.issuers, &document.api_keys, &document.verifiers];
     if lists.into_iter().flatten().all(Vec::is_empty) {
         mistakes.note(
@@ -154,36 +133,56 @@ fn read_accepted(
             "must name at least one issuer (or api_keys, or verifiers); to open a path to everyone, use public_paths",
         );
     }
-    let mut find = |list: &Option<Vec<String>>, key: &str, what: &str, names: Vec<&str>| {
-        let mut found = Vec::new();
-        for (index, name) in list.iter().flatten().enumerate() {
-            let path = format!("{at}.{key}[{index}]");
-            match names.iter().position(|known| known == name) {
-                Some(known) if found.contains(&known) => mistakes.note(path, format_args!("{name:?} is named twice")),
-                Some(known) => found.push(known),
-                None => mistakes.note(path, format_args!("no usable {what} {name:?}")),
+    let mut names = Named { at, mistakes };
+    let accepts = Verifiers {
+        issuers: names
+            .find(document.issuers.as_ref(), "issuers", "issuer has the name", &accepted.issuers, |it| &it.name),
+        api_keys: {
+            let what = "set of API keys has the prefix";
+            names.find(document.api_keys.as_ref(), "api_keys", what, &accepted.api_keys, |it| &it.prefix)
+        },
+        custom: names
+            .find(document.verifiers.as_ref(), "verifiers", "verifier has the name", &accepted.custom, |it| &it.name),
+    };
+    judge_accepted(document, at, &accepts, identifier, mistakes);
+    accepts
+}
+
+/// Finds what a list of names means.
+struct Named<'a> {
+    at: &'a str,
+    mistakes: &'a mut Mistakes,
+}
+
+impl Named<'_> {
+    fn find<T>(
+        &mut self,
+        list: Option<&Vec<String>>,
+        key: &str,
+        what: &str,
+        known: &[Rc<T>],
+        name_of: fn(&T) -> &String,
+    ) -> Vec<Rc<T>> {
+        let mut found: Vec<Rc<T>> = Vec::new();
+        for (index, name) in list.into_iter().flatten().enumerate() {
+            let path = format!("{}.{key}[{index}]", self.at);
+            match known.iter().find(|it| name_of(it) == name) {
+                Some(it) if found.iter().any(|other| Rc::ptr_eq(other, it)) => {
+                    self.mistakes.note(path, format_args!("{name:?} is named twice"));
+                }
+                Some(it) => found.push(Rc::clone(it)),
+                None => self.mistakes.note(path, format_args!("no usable {what} {name:?}")),
             }
         }
         found
-    };
-    let names = accepted.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
-    let issuers = find(&document.issuers, "issuers", "issuer has the name", names);
-    let names = accepted.api_keys.iter().map(|set| set.prefix.as_str()).collect();
-    let api_keys = find(&document.api_keys, "api_keys", "set of API keys has the prefix", names);
-    let names = accepted.verifiers.iter().map(|verifier| verifier.name.as_str()).collect();
-    let verifiers = find(&document.verifiers, "verifiers", "verifier has the name", names);
-    let vouching: Vec<&Issuer> = issuers.iter().filter_map(|&index| accepted.issuers.get(index)).collect();
-    let custom: Vec<&CustomVerifier> = verifiers.iter().filter_map(|&index| accepted.verifiers.get(index)).collect();
-    judge_accepted(document, at, &vouching, &custom, identifier, mistakes);
-    (issuers, api_keys, verifiers)
+    }
 }
 
 /// What a credential is for must be clear from the credential, and from which audience a token must be.
 fn judge_accepted(
     document: &ResourceDocument,
     at: &str,
-    issuers: &[&Issuer],
-    verifiers: &[&CustomVerifier],
+    Verifiers { issuers, custom: verifiers, .. }: &Verifiers,
     identifier: Option<&str>,
     mistakes: &mut Mistakes,
 ) {

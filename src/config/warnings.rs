@@ -1,5 +1,7 @@
 //! What an operator should know about a configuration that is valid.
 
+use std::rc::Rc;
+
 use crate::oauth::scope::ScopeSet;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
@@ -21,17 +23,18 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
     if settings.development {
         warnings.push("development is on: plain HTTP is accepted on loopback hosts".to_owned());
     }
-    for issuer in settings.issuers.iter().filter(|issuer| matches!(issuer.keys, IssuerKeys::Static(_))) {
+    for issuer in settings.verifiers.issuers.iter().filter(|issuer| matches!(issuer.keys, IssuerKeys::Static(_))) {
         warnings.push(format!("issuer {:?} has a static key: rotating it needs a deployment", issuer.name));
     }
-    let lenient = |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(|asked| asked.allow_missing_audience);
-    for issuer in settings.issuers.iter().filter(lenient) {
+    let lenient =
+        |issuer: &&Rc<Issuer>| issuer.introspection.as_ref().is_some_and(|asked| asked.allow_missing_audience);
+    for issuer in settings.verifiers.issuers.iter().filter(lenient) {
         warnings.push(format!(
             "issuer {:?} may leave out aud: any active token of that provider is taken, whomever it was made for",
             issuer.name
         ));
     }
-    for issuer in &settings.issuers {
+    for issuer in &settings.verifiers.issuers {
         if issuer.profile == Profile::Google && issuer.claims.is_empty() {
             warnings.push(format!(
                 "issuer {:?} has no claims: any Google account, and any service account that asks for your audience, is \
@@ -40,12 +43,10 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
             ));
         }
     }
-    for (set, key) in settings.api_keys.iter().flat_map(|set| set.keys.iter().map(move |key| (set, key))) {
+    for (set, key) in settings.verifiers.api_keys.iter().flat_map(|set| set.keys.iter().map(move |key| (set, key))) {
         let has: ScopeSet = key.scopes.iter().cloned().collect();
-        let takes = |resource: &&Resource| {
-            resource.api_keys.iter().any(|&at| settings.api_keys.get(at).is_some_and(|it| it.prefix == set.prefix))
-        };
-        let lets_in = |resource: &Resource| settings.scopes.missing(&has, &resource.scopes).is_empty();
+        let takes = |resource: &&Rc<Resource>| resource.accepts.api_keys.iter().any(|it| it.index == set.index);
+        let lets_in = |resource: &Rc<Resource>| settings.scopes.missing(&has, &resource.scopes).is_empty();
         if !settings.resources.iter().filter(takes).any(lets_in) {
             warnings.push(format!(
                 "API key {:?} of {:?} has no scope that lets it into any resource: give it scopes, or remove it",

@@ -3,16 +3,17 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::forward::list_key::list_key;
 use crate::forward::response::InboundHead;
 use crate::limits::CACHED_LIST_BYTES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::known_items::KnownItems;
-use crate::mcp::list_cache::{self, CachedList, Reading};
+use crate::mcp::list_cache::{CachedList, Reading};
 use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::{Kind, Operation};
-use crate::mcp::session::{Holder, NONCE_BYTES, Purpose, Sessions};
+use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter, error_event};
 use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::rejection::Rejection;
@@ -20,7 +21,6 @@ use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, Policy, StepUpInLists, Verdict, methods_of};
 use crate::policy::decoy::Restore;
 use crate::settings::Settings;
-use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::transport::head::Method;
 use crate::transport::url::HttpUrl;
@@ -96,7 +96,7 @@ impl Awaited {
             // The ids that a caller sees are marked.
             head.fields.remove("last-event-id");
             if let (Some(id), Era::Legacy) = (id, to.era) {
-                let holder = Holder { subject: &to.caller.subject, resource: &to.identifier };
+                let holder = to.caller.subject.holder(&to.identifier);
                 let sealed = match &to.session {
                     // An origin server that repeats the id makes no session older or younger.
                     SessionUse::Id { id: known, sealed } if *known == id => sealed.clone(),
@@ -119,7 +119,7 @@ impl Awaited {
 impl Recipient {
     fn of(permit: &Permit, config: &Settings, items: &Rc<RefCell<KnownItems>>) -> Option<Self> {
         let inspected = permit.inspected()?;
-        let resource: &Resource = inspected.resource(config)?;
+        let resource = inspected.resource();
         let admitted = permit.admitted();
         let calls = || inspected.messages().unwrap_or_default().iter().filter_map(Message::call);
         let is_list = |call: &Call| call.is_list();
@@ -134,8 +134,8 @@ impl Recipient {
             method: admitted.head().method,
             lists: calls().any(is_list),
             paged: calls().any(|call| call.params.cursor.is_some()),
-            items: (inspected.index(), Rc::clone(items)),
-            keep_as: list_cache::name(inspected, resource),
+            items: (resource.index, Rc::clone(items)),
+            keep_as: list_key(inspected),
             decoys: !permit.decoys().is_empty(),
             session: permit.session().clone(),
             ids: inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect(),
@@ -221,7 +221,7 @@ impl Recipient {
         let (sessions, caller) = (self.sessions.clone()?, self.caller.clone());
         let (identifier, session) = (self.identifier.clone(), self.session.clone());
         Some(Box::new(move |id| {
-            let holder = Holder { subject: &caller.subject, resource: &identifier };
+            let holder = caller.subject.holder(&identifier);
             sessions.mark_event(id, holder, session.id())
         }))
     }
@@ -243,7 +243,7 @@ impl Recipient {
         let (identifier, path, origin) = (self.identifier.clone(), self.path.clone(), self.origin.clone());
         Some(Box::new(move |said| {
             let target = resolve(&origin, said)?;
-            let holder = Holder { subject: &caller.subject, resource: &identifier };
+            let holder = caller.subject.holder(&identifier);
             let sealed = sessions.seal(&target, Purpose::Endpoint, holder, &random, now)?;
             Some(format!("{path}?{ENDPOINT_QUERY}={sealed}"))
         }))

@@ -2,5 +2,6 @@
 
 pub mod answer;
 pub mod assertion;
+pub mod list_key;
 pub mod request;
 pub mod response;

@@ -3,10 +3,7 @@
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
 use crate::pipeline::authorize::{Permit, SessionUse};
-use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
-use crate::policy::decoy::Decoy;
-use crate::settings::Settings;
 use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
@@ -119,16 +116,9 @@ impl OutboundRequest {
 }
 
 /// Makes the outbound request. `assertion` is the signed statement of who calls, where one is configured.
-///
-/// # Errors
-/// [`Rejection::Internal`] where the permit is for a destination that configuration does not have.
-pub fn outbound(
-    permit: Permit,
-    config: &Settings,
-    assertion: Option<&str>,
-    trail: &Trail,
-) -> Result<OutboundRequest, Rejection> {
-    let (origin, below, body_bytes) = permit.destination(config).ok_or(Rejection::Internal("destination"))?;
+#[must_use]
+pub fn outbound(permit: &Permit, assertion: Option<&str>, trail: &Trail) -> OutboundRequest {
+    let (origin, below, body_bytes) = permit.destination();
     let admitted = permit.admitted();
     let inbound = &admitted.head().fields;
     let mut fields: Fields = inbound
@@ -165,23 +155,18 @@ pub fn outbound(
             None => fields.remove("last-event-id"),
         }
     }
-    let mut body = None;
-    if let ([first, ..], Some(inspected)) = (permit.decoys(), permit.inspected()) {
-        let message = Decoy::message(permit.decoys(), inspected.body());
-        let message = message.ok_or(Rejection::Internal("no message for a decoy"))?;
+    if let [first, ..] = permit.decoys() {
         let field = if first.is_method { "mcp-method" } else { "mcp-name" };
         if fields.get(field).is_some() {
             fields.set(field, mirrored(&first.name));
         }
-        body = Some(message);
     }
-    if let Some((_, instead)) = permit.refusal() {
+    if permit.refusal().is_some() {
         fields.remove("mcp-method");
         fields.remove("mcp-name");
-        body = Some(instead.to_vec());
     }
-    Ok(OutboundRequest {
-        body,
+    OutboundRequest {
+        body: permit.message().map(<[u8]>::to_vec),
         method: admitted.head().method,
         url,
         fields,
@@ -192,7 +177,7 @@ pub fn outbound(
         stream_idle_timeout: origin.stream_idle_timeout,
         era: admitted.era(),
         request_id: trail.request_id.clone(),
-    })
+    }
 }
 
 /// Who calls, in fields that no caller can send: theirs are not on the list above.

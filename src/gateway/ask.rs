@@ -9,11 +9,12 @@ use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::Authenticating;
 use crate::ports::Ports;
 use crate::provider::discover;
+use crate::token::accepted::Verifier;
 use crate::token::api_key::{self, ApiKeySet};
 use crate::token::cache::Digest;
-use crate::token::credential::VerifierId;
 use crate::token::custom::{self, CustomVerifier};
 use crate::token::introspection::{self, Introspection};
+use crate::token::issuer::Issuer;
 use crate::token::questions::{Asked, Turn};
 use crate::token::verifier::Answered;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
@@ -31,37 +32,27 @@ pub(super) async fn ask<P: Ports>(
     ports: &P,
     pending: &Authenticating,
 ) -> Result<Option<Answered>, String> {
-    let config = &gateway.config;
     let (seconds, shared) = match pending.verifier() {
-        VerifierId::Jwt(_) => return Err("a JWT is not asked about".to_owned()),
-        VerifierId::Introspection(index) => {
-            let asked = config.issuers.get(index).and_then(|issuer| issuer.introspection.as_ref());
-            asked.map_or((0, false), |asked| (asked.timeout, asked.cache_seconds > 0))
-        }
-        VerifierId::ApiKeys(_) => (u64::from(STORE_MILLISECONDS / 1000), true),
-        VerifierId::Custom(index) => {
-            config.verifiers.get(index).map_or((0, false), |custom| (custom.timeout, custom.cache_seconds > 0))
-        }
+        Verifier::Jwt(_) => return Err("a JWT is not asked about".to_owned()),
+        Verifier::Introspection(_, asked) => (asked.timeout, asked.cache_seconds > 0),
+        Verifier::ApiKeys(_) => (u64::from(STORE_MILLISECONDS / 1000), true),
+        Verifier::Custom(custom) => (custom.timeout, custom.cache_seconds > 0),
     };
     let mut about = *pending.digest();
     if !shared {
         // Its answer is for this request alone: it only counts.
         ports.fill(&mut about);
     }
-    let whom = Asked::Verifier(pending.verifier());
+    let whom = Asked::Verifier(pending.verifier().id());
     if !turn(gateway, ports, (&about, whom), seconds, || gateway.remembers(pending, ports.now())).await? {
         return Ok(None);
     }
     let answer = match pending.verifier() {
-        VerifierId::Jwt(_) => Err("a JWT is not asked about".to_owned()),
-        VerifierId::Introspection(index) => introspect(gateway, ports, pending, index).await,
-        VerifierId::ApiKeys(index) => {
-            let set = config.api_keys.get(index).ok_or("no such set")?;
-            read_record(ports, set, pending).await
-        }
-        VerifierId::Custom(index) => {
-            let custom = config.verifiers.get(index).ok_or("no such verifier")?;
-            let resource = pending.resource(config).map_or("", |resource| resource.identifier.as_str());
+        Verifier::Jwt(_) => Err("a JWT is not asked about".to_owned()),
+        Verifier::Introspection(issuer, asked) => introspect(gateway, ports, pending, (issuer, asked)).await,
+        Verifier::ApiKeys(set) => read_record(ports, set, pending).await,
+        Verifier::Custom(custom) => {
+            let resource = pending.resource().identifier.as_str();
             consult(ports, custom, pending.credential().token.expose(), resource).await
         }
     };
@@ -100,12 +91,9 @@ async fn introspect<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     pending: &Authenticating,
-    index: usize,
+    (issuer, asked): (&Issuer, &Introspection),
 ) -> Result<Answered, String> {
-    let missing = "no such issuer";
-    let issuer = gateway.config.issuers.get(index).ok_or(missing)?;
-    let state = gateway.issuers.get(index).ok_or(missing)?;
-    let asked = issuer.introspection.as_ref().ok_or(missing)?;
+    let state = gateway.issuers.of(issuer);
     let known = asked.endpoint.clone().or_else(|| state.introspection_endpoint.borrow().clone());
     let endpoint = if let Some(endpoint) = known {
         endpoint

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::gateway::{Gateway, IssuerState};
+use crate::gateway::Gateway;
+use crate::gateway::issuer_state::IssuerState;
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
@@ -41,9 +42,9 @@ pub enum Keys {
 }
 
 /// Waits while enough others look for a new key; none of their work is this request's.
-pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, index: usize) -> Keys {
+pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> Keys {
     let deadline = ports.now().plus_seconds(PROVIDER_TIMEOUT);
-    let looking = || gateway.issuers.get(index).is_some_and(|state| state.keys.borrow().is_looking(ports.now()));
+    let looking = || gateway.issuers.of(issuer).keys.borrow().is_looking(ports.now());
     while looking() && ports.now() < deadline {
         ports.sleep(QUESTION_POLL).await;
     }
@@ -52,10 +53,8 @@ pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, index: us
 
 /// Fetches the keys of an issuer, which the walk has noted as an attempt, and keeps them. What there was before stays
 /// where that fails.
-pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, ports: &P, index: usize) -> Keys {
-    let (Some(issuer), Some(state)) = (gateway.config.issuers.get(index), gateway.issuers.get(index)) else {
-        return Keys::None;
-    };
+pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> Keys {
+    let state = gateway.issuers.of(issuer);
     // Another isolate's keys are for one that has none: whoever refreshes, or looks for a new key, asks the issuer.
     let first = state.keys.borrow().keys().is_none();
     let name = shared_name(issuer);
@@ -68,7 +67,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
         }
         old => old,
     };
-    match fetch(ports, issuer, state, gateway.config.development).await {
+    match fetch(ports, issuer, &state, gateway.config.development).await {
         Ok((text, keys, lifetime)) => {
             let (usable, skipped, beyond) = keys.counts();
             let beyond = match beyond {

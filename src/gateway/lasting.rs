@@ -30,14 +30,11 @@ impl Gateway {
                 server.counters = Rc::clone(&known.counters);
             }
         }
-        for (issuer, state) in next.config.issuers.iter().zip(&mut next.issuers) {
-            let same = |old: &(usize, &Issuer)| {
-                old.1.identifier == issuer.identifier && are_at_one_place(&old.1.keys, &issuer.keys)
-            };
-            if let Some((index, _)) = self.config.issuers.iter().enumerate().find(same)
-                && let Some(known) = self.issuers.get(index)
-            {
-                *state = Rc::clone(known);
+        for issuer in &next.config.verifiers.issuers {
+            let same =
+                |old: &&Rc<Issuer>| old.identifier == issuer.identifier && are_at_one_place(&old.keys, &issuer.keys);
+            if let Some(old) = self.config.verifiers.issuers.iter().find(same) {
+                next.issuers.inherit(issuer, self.issuers.of(old));
             }
         }
         Ok(next)

@@ -4,6 +4,7 @@
 //! a [`Step`] says what, [`Underway`] carries it, and [`serve`] meets the needs through the ports and walks on.
 
 mod ask;
+mod issuer_state;
 mod keys;
 mod lasting;
 mod permission;
@@ -11,7 +12,8 @@ mod serve;
 mod stored;
 mod underway;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::authorization_server::memory::ServerMemory;
@@ -20,8 +22,9 @@ use crate::config::{self, Configuration, Mistakes, Secrets};
 use crate::forward::answer::{Awaited, BodyFilter};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::{InboundHead, judge};
-use crate::jwks::freshness::{Freshness, KeyState};
-use crate::jwks::key_set::{KeySet, NoKey};
+use crate::gateway::issuer_state::IssuerStates;
+use crate::jwks::freshness::Freshness;
+use crate::jwks::key_set::NoKey;
 use crate::jwks::signing_key;
 use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
 use crate::mcp::envelope::RequestId;
@@ -41,6 +44,7 @@ use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::respond::{self, Answer};
 use crate::pipeline::route::{EndpointRequest, ResourceRequest, Routed, route};
 use crate::pipeline::trail::Trail;
+use crate::policy::caller::Caller;
 use crate::ports::OriginFailure;
 use crate::resource::landing_page::{self, face};
 use crate::settings::Settings;
@@ -50,7 +54,7 @@ use crate::token::binding::proof::ProofError;
 use crate::token::binding::replay::Use;
 use crate::token::cache::Counts;
 use crate::token::error::TokenError;
-use crate::token::issuer::IssuerKeys;
+use crate::token::issuer::Issuer;
 use crate::token::revocation::{Due, RevocationList};
 use crate::token::verifier::{Answered, SignatureCheck};
 use crate::transport::head::{Fields, Head, Method};
@@ -70,12 +74,12 @@ pub struct Gateway {
     compiled: Compiled,
     /// Names of credentials in memory depend on it.
     salt: [u8; 32],
-    issuers: Vec<Rc<IssuerState>>,
-    /// Whether the servers of resources answered.
-    servers: Vec<Cell<landing_page::Server>>,
+    issuers: IssuerStates,
+    /// Whether the servers of resources answered, by the places of the resources in configuration.
+    servers: RefCell<BTreeMap<usize, landing_page::Server>>,
     memory: RefCell<Memory>,
     /// Public lists.
-    lists: RefCell<ListCache>,
+    lists: RefCell<ListCache<Caller>>,
     /// Items of lists as they came last.
     items: Rc<RefCell<KnownItems>>,
     /// Decisions that were recorded, each bound to the one before.
@@ -88,28 +92,11 @@ pub struct Gateway {
     authorization_server: Option<(AuthorizationServer, ServerMemory)>,
 }
 
-#[derive(Debug, Default)]
-struct IssuerState {
-    keys: RefCell<KeyState>,
-    /// Where the metadata said that the keys are.
-    jwks_uri: RefCell<Option<String>>,
-    /// Where the metadata said that tokens are asked about.
-    introspection_endpoint: RefCell<Option<String>>,
-}
-
-impl IssuerState {
-    fn fresh_for(&self, now: UnixMillis) -> Option<u64> {
-        let keys = self.keys.borrow();
-        let ages = keys.keys().is_some() && keys.fresh_until() < UnixMillis(u64::MAX);
-        ages.then(|| keys.fresh_until().since(now) / 1000)
-    }
-}
-
 /// Something to do in the background.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Errand {
     /// Refresh the keys of an issuer.
-    Keys(usize),
+    Keys(Rc<Issuer>),
     /// Read the list of what is revoked again.
     Revocations,
 }
@@ -161,27 +148,22 @@ impl Gateway {
         compiled: Compiled,
     ) -> Result<Self, Mistakes> {
         let Configuration { settings: config, authorization_server } = Configuration::load(document, secrets)?;
-        compiled.check(&config)?;
-        let issuers: Vec<_> = config
-            .issuers
-            .iter()
-            .map(|issuer| match &issuer.keys {
-                IssuerKeys::Static(key) => IssuerState {
-                    keys: RefCell::new(KeyState::forever(KeySet::of_one((**key).clone()))),
-                    ..IssuerState::default()
-                },
-                IssuerKeys::Own(keys) => {
-                    IssuerState { keys: RefCell::new(KeyState::forever((**keys).clone())), ..IssuerState::default() }
-                }
-                _ => IssuerState::default(),
-            })
-            .map(Rc::new)
-            .collect();
+        let mut mistakes = Mistakes::new();
+        for custom in compiled.missing(&config.verifiers) {
+            let name = &custom.name;
+            mistakes.note(
+                format_args!("verifiers[{}].compiled", custom.index),
+                format_args!("no verifier {name:?} is compiled into this Worker"),
+            );
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
         let memory = Memory::default();
         let authorization_server = authorization_server.map(|server| (server, ServerMemory::sharing(&memory.counters)));
         Ok(Self {
-            issuers,
-            servers: config.resources.iter().map(|_| Cell::default()).collect(),
+            issuers: IssuerStates::default(),
+            servers: RefCell::default(),
             config,
             version: None,
             compiled,
@@ -233,13 +215,13 @@ impl Gateway {
                 Routed::Metrics => {
                     let mut fields = Fields::new();
                     fields.set("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8");
-                    let body = self.metrics.borrow().text(&self.config, &self.gauges(now), now);
+                    let body = self.metrics.borrow().text(&self.gauges(now), now);
                     let answer = respond::own(200, fields, body, trail, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("metrics")))
                 }
                 Routed::LandingPage(method, page) => {
-                    let known = |index: usize, resource: &Resource| {
-                        let server = self.servers.get(index).map(Cell::get).unwrap_or_default();
+                    let known = |resource: &Resource| {
+                        let server = self.servers.borrow().get(&resource.index).copied().unwrap_or_default();
                         (self.keys_of(resource, now), server)
                     };
                     let (status, fields, body) = face(&self.config, method, page, &known);
@@ -264,22 +246,22 @@ impl Gateway {
 
     /// For how many seconds the keys of the issuer of that name are still fresh, where there are any that age.
     fn fresh_for(&self, name: Option<&str>, now: UnixMillis) -> Option<u64> {
-        let mut issuers = self.config.issuers.iter().zip(&self.issuers);
-        issuers.find(|(issuer, _)| Some(issuer.name.as_str()) == name).and_then(|(_, state)| state.fresh_for(now))
+        let mut issuers = self.config.verifiers.issuers.iter();
+        issuers.find(|issuer| Some(issuer.name.as_str()) == name).and_then(|it| self.issuers.of(it).fresh_for(now))
     }
 
     fn gauges(&self, now: UnixMillis) -> Gauges {
-        let issuers = self.config.issuers.iter().zip(&self.issuers);
+        let issuers = self.config.verifiers.issuers.iter();
         Gauges {
             tokens: self.memory.borrow().cache.size(),
-            keys: issuers.map(|(issuer, state)| (issuer.name.clone(), state.fresh_for(now))).collect(),
+            keys: issuers.map(|issuer| (issuer.name.clone(), self.issuers.of(issuer).fresh_for(now))).collect(),
             version: self.version.clone(),
         }
     }
 
     /// What the public may know of the keys of a resource's issuers.
     fn keys_of(&self, resource: &Resource, now: UnixMillis) -> landing_page::Keys {
-        let states = resource.issuers.iter().filter_map(|&index| self.issuers.get(index));
+        let states = resource.accepts.issuers.iter().map(|issuer| self.issuers.of(issuer));
         states.fold(landing_page::Keys::Ready, |worst, state| {
             let keys = state.keys.borrow();
             match (worst, keys.freshness(now)) {
@@ -297,9 +279,9 @@ impl Gateway {
     }
 
     fn proceed(&self, pending: Box<Authenticating>, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let issuer = pending.verifier().issuer();
-        let state = issuer.and_then(|issuer| self.issuers.get(issuer));
-        if let Some((issuer, state)) = issuer.zip(state) {
+        let issuer = pending.verifier().issuer().cloned();
+        let state = issuer.as_ref().map(|issuer| self.issuers.of(issuer));
+        if let Some((issuer, state)) = issuer.zip(state.as_ref()) {
             let mut keys = state.keys.borrow_mut();
             if keys.freshness(now) == Freshness::UseAndRefresh {
                 // Whoever sees this first leads: from here on the others see an attempt.
@@ -307,7 +289,7 @@ impl Gateway {
                 self.due.borrow_mut().push(Errand::Keys(issuer));
             }
         }
-        let keys = state.map(|state| state.keys.borrow());
+        let keys = state.as_ref().map(|state| state.keys.borrow());
         let authentication = {
             let mut memory = self.memory.borrow_mut();
             if let Some(revocation) = &self.config.revocation
@@ -324,7 +306,7 @@ impl Gateway {
         match authentication {
             Authentication::Done(authenticated) => self.authenticated(*authenticated, trail, now),
             Authentication::Need(need, pending) => {
-                if let (Need::Keys(_), Some(state)) = (&need, state) {
+                if let (Need::Keys(_), Some(state)) = (&need, &state) {
                     let mut keys = state.keys.borrow_mut();
                     keys.attempted(now);
                     if keys.keys().is_some() && matches!(keys.freshness(now), Freshness::Use | Freshness::UseAndRefresh)
@@ -353,7 +335,7 @@ impl Gateway {
     }
 
     fn remember_if_unknown(&self, pending: &Authenticating, now: UnixMillis) {
-        let state = pending.verifier().issuer().and_then(|issuer| self.issuers.get(issuer));
+        let state = pending.verifier().issuer().map(|issuer| self.issuers.of(issuer));
         let (Some(state), Some(kid)) = (state, pending.kid()) else { return };
         let mut keys = state.keys.borrow_mut();
         if keys.keys().is_some_and(|keys| !keys.knows(kid)) {
@@ -494,7 +476,7 @@ impl Gateway {
         let step = signature
             .map_err(|_| Rejection::Internal("the identity assertion could not be signed"))
             .map(|signature| signing_key::assemble(input, &signature))
-            .and_then(|token| self.outbound(permit, Some(&token), trail));
+            .map(|token| self.outbound(permit, Some(&token), trail));
         self.or_refuse(step, trail)
     }
 
@@ -538,12 +520,13 @@ impl Gateway {
 
     /// Notes whether the server of a request's resource answered. A caller who left says nothing of it.
     fn note_server<T>(&self, trail: &Trail, answer: &Result<T, OriginFailure>) {
-        let Some(server) = trail.resource.and_then(|index| self.servers.get(index)) else { return };
-        match answer {
-            Ok(_) => server.set(landing_page::Server::Answering),
-            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => server.set(landing_page::Server::Silent),
-            Err(_) => {}
-        }
+        let Some(resource) = &trail.resource else { return };
+        let server = match answer {
+            Ok(_) => landing_page::Server::Answering,
+            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => landing_page::Server::Silent,
+            Err(_) => return,
+        };
+        self.servers.borrow_mut().insert(resource.index, server);
     }
 }
 

@@ -7,20 +7,20 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 use crate::forward::answer::{Awaited, ENDPOINT_QUERY, Kept};
+use crate::forward::list_key::list_key;
 use crate::forward::{assertion, request};
 use crate::gateway::{Gateway, Reason, Step};
 use crate::mcp::era::Era;
-use crate::mcp::list_cache::{self, CachedList, Known, Reading};
+use crate::mcp::list_cache::{CachedList, Known, Reading};
 use crate::mcp::message::Message;
 use crate::mcp::operation::Operation;
-use crate::mcp::session::{Holder, Purpose, Sessions};
+use crate::mcp::session::{Purpose, Sessions};
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::authorize::{self, Authorized, LimitedTool, Permit, SessionUse};
 use crate::pipeline::inspect::{self, Inspected, Inspection};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond;
 use crate::pipeline::trail::Trail;
-
 use crate::policy::caller::Caller;
 use crate::policy::counters::{CounterName, Rate};
 use crate::policy::limit::{Limit, LimitKey};
@@ -31,10 +31,10 @@ use crate::token::principal::Principal;
 use crate::transport::head::{Fields, Method};
 
 /// A turn to be asked for at a rate-limiting binding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Turn {
-    /// Index into the limits of the resource.
-    pub limit: usize,
+    /// The limit.
+    pub limit: Rc<Limit>,
     /// The binding.
     pub binding: String,
     /// The counter.
@@ -54,15 +54,15 @@ impl Gateway {
         now: UnixMillis,
     ) -> Result<Step, Rejection> {
         trail.authentication_ms = now.since(trail.begun);
-        match inspect::begin(caller, &self.config, trail)? {
+        match inspect::begin(caller, trail) {
             Inspection::Done(inspected) => self.inspected(*inspected, trail, now),
             Inspection::NeedBody(caller) => Ok(Step::NeedMessage(caller)),
         }
     }
 
     /// The largest body of a request of this caller.
-    pub(super) fn body_bytes(&self, caller: &Authenticated) -> u64 {
-        self.config.resources.get(caller.request().index()).map_or(0, |resource| resource.body_bytes)
+    pub(super) fn body_bytes(caller: &Authenticated) -> u64 {
+        caller.request().resource().body_bytes
     }
 
     /// Walks on with the body that was read.
@@ -74,7 +74,7 @@ impl Gateway {
         trail: &mut Trail,
         now: UnixMillis,
     ) -> Step {
-        let limit = self.body_bytes(&caller);
+        let limit = Self::body_bytes(&caller);
         let step = body
             .map_err(|failure| super::failed(failure, Some(limit)))
             .and_then(|body| inspect::read(caller, body, &self.config, trail))
@@ -88,12 +88,12 @@ impl Gateway {
     /// 2. its session is its own, and the rules permit what it asks for;
     /// 3. only what is permitted counts for the limits of the resource, so that no caller uses up what it may not have.
     fn inspected(&self, inspected: Inspected, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let refusals = self.refusals(&inspected)?;
+        let refusals = self.refusals(&inspected);
         if let Some((name, rate)) = &refusals {
             let checked = self.memory.borrow().counters.borrow_mut().refusals.check(name, *rate, now);
             checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
         }
-        let templates = (inspected.index(), "resourceTemplates");
+        let templates = (inspected.resource().index, "resourceTemplates");
         let templates = || self.items.borrow().names(templates);
         let authorized = self
             .session(&inspected, now)
@@ -109,10 +109,9 @@ impl Gateway {
         let authorized = authorized?;
         let mut turns = Vec::new();
         let mut here = Vec::new();
-        for (index, counter) in self.limited(&authorized)? {
-            let limit = self.limit(&authorized, index)?;
+        for (limit, counter) in self.limited(&authorized) {
             match &limit.binding {
-                Some(binding) => turns.push(Turn { limit: index, binding: binding.clone(), counter }),
+                Some(binding) => turns.push(Turn { binding: binding.clone(), limit, counter }),
                 None => here.push((counter, limit.rate())),
             }
         }
@@ -144,14 +143,12 @@ impl Gateway {
     ) -> Step {
         let step = || {
             if let Some((refused, _)) = turns.iter().find(|(_, said)| *said == Ok(false)) {
-                let limit = self.limit(&authorized, refused.limit)?;
-                return Err(authorized_too_often(&authorized, limit.seconds));
+                return Err(authorized_too_often(&authorized, refused.limit.seconds));
             }
             let mut here = Vec::new();
             // In the order in which they were asked for.
             let mut said = turns.iter();
-            for (index, counter) in self.limited(&authorized)? {
-                let limit = self.limit(&authorized, index)?;
+            for (limit, counter) in self.limited(&authorized) {
                 let answer = limit.binding.as_ref().and_then(|_| said.next());
                 if !matches!(answer, Some((_, Ok(true)))) {
                     here.push((counter, limit.rate()));
@@ -165,31 +162,26 @@ impl Gateway {
         self.or_refuse(step, trail)
     }
 
-    fn limit(&self, authorized: &Authorized, index: usize) -> Result<&Limit, Rejection> {
-        let resource = authorized.permit().inspected().and_then(|inspected| inspected.resource(&self.config));
-        resource.and_then(|resource| resource.limits.get(index)).ok_or(Rejection::Internal("limit index"))
-    }
-
     /// Where the refused requests of a caller are counted, and how many there may be.
-    fn refusals(&self, inspected: &Inspected) -> Result<Option<(CounterName, Rate)>, Rejection> {
-        let resource = inspected.resource(&self.config).ok_or(Rejection::Internal("resource index"))?;
-        let Some(caller) = inspected.caller() else { return Ok(None) };
+    fn refusals(&self, inspected: &Inspected) -> Option<(CounterName, Rate)> {
+        let resource = inspected.resource();
+        let caller = inspected.caller()?;
         let key = self.counter("refusals", resource.path.as_str(), &identity(&caller));
-        Ok(Some((CounterName::of_caller(key), Rate::per_minute(resource.refusals_per_minute))))
+        Some((CounterName::of_caller(key), Rate::per_minute(resource.refusals_per_minute)))
     }
 
     /// Which limits count a request, and the names of its counters.
-    fn limited(&self, authorized: &Authorized) -> Result<Vec<(usize, CounterName)>, Rejection> {
-        let inspected = authorized.permit().inspected().ok_or(Rejection::Internal("limits of a public path"))?;
-        let resource = inspected.resource(&self.config).ok_or(Rejection::Internal("resource index"))?;
+    fn limited(&self, authorized: &Authorized) -> Vec<(Rc<Limit>, CounterName)> {
+        let Some(inspected) = authorized.permit().inspected() else { return Vec::new() };
+        let resource = inspected.resource();
         let post = authorized.permit().admitted().head().method == Method::Post;
         let caller = inspected.caller().filter(|_| post && !resource.limits.is_empty());
-        let Some(caller) = caller else { return Ok(Vec::new()) };
+        let Some(caller) = caller else { return Vec::new() };
         let path = resource.path.as_str();
         let of_caller = identity(&caller);
         let owner = self.counter("caller", path, &of_caller);
         let mut limited = Vec::new();
-        for (index, limit) in resource.limits.iter().enumerate() {
+        for limit in &resource.limits {
             let terms = limit.terms();
             let shared = || self.counter(&format!("other tools {terms}"), path, &of_caller);
             for call in authorized.calls().iter().filter(|call| limit.counts(call.operation.as_ref())) {
@@ -202,10 +194,10 @@ impl Gateway {
                     (LimitedTool::StandIn, true) => (key("hidden tools"), shared()),
                     (LimitedTool::Unknown, true) => (shared(), shared()),
                 };
-                limited.push((index, CounterName { key, shared, owner: owner.clone() }));
+                limited.push((Rc::clone(limit), CounterName { key, shared, owner: owner.clone() }));
             }
         }
-        Ok(limited)
+        limited
     }
 
     /// A counter's name says nothing of whom it counts, and is the same in all isolates.
@@ -230,24 +222,21 @@ impl Gateway {
             return Ok((SessionUse::None, None));
         }
         let session = self.session_of(sessions, inspected, now)?;
-        let (Some(marked), Some(resource), Principal::Subject(subject)) = (
+        let (Some(marked), Principal::Subject(subject)) = (
             admitted.head().fields.get("last-event-id").filter(|id| !id.is_empty()),
-            inspected.resource(&self.config),
             inspected.authenticated().principal(),
         ) else {
             return Ok((session, None));
         };
-        let holder = Holder { subject, resource: &resource.identifier };
+        let holder = subject.holder(&inspected.resource().identifier);
         let id = sessions.event_id(marked, holder, session.id()).ok_or(Rejection::SessionUnknown)?.to_owned();
         Ok((session, Some(id)))
     }
 
     fn session_of(&self, sessions: &Sessions, inspected: &Inspected, now: UnixMillis) -> Result<SessionUse, Rejection> {
         let admitted = inspected.authenticated().request().admitted();
-        let (Some(resource), Principal::Subject(subject)) =
-            (inspected.resource(&self.config), inspected.authenticated().principal())
-        else {
-            return Err(Rejection::Internal("a session of nobody"));
+        let Principal::Subject(subject) = inspected.authenticated().principal() else {
+            return Err(Rejection::Internal("a session without a caller"));
         };
         let endpoint = admitted.query().filter(|_| admitted.head().method == Method::Post).and_then(endpoint);
         let (sealed, purpose) = match (endpoint, admitted.head().fields.get("mcp-session-id")) {
@@ -256,7 +245,7 @@ impl Gateway {
             (None, None) => return Ok(SessionUse::None),
             (Some(_), Some(_)) => return Err(Rejection::SessionUnknown),
         };
-        let holder = Holder { subject, resource: &resource.identifier };
+        let holder = subject.holder(&inspected.resource().identifier);
         let opened = sessions.open(sealed, purpose, holder, now).ok_or(Rejection::SessionUnknown)?;
         if self.config.revocation.is_some() && self.memory.borrow().revocations.ends(subject, opened.since) {
             return Err(Rejection::SessionUnknown);
@@ -268,21 +257,14 @@ impl Gateway {
     }
 
     pub(super) fn permitted(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let Some((name, caller)) = self.kept_list(&permit) else { return self.on_its_way(permit, trail, now) };
+        let Some((name, caller)) = kept_list(&permit) else { return Ok(self.on_its_way(permit, trail, now)) };
         let known = self.lists.borrow().get(&name, &caller, now);
         match known {
             Known::Reading(reading, until) => Ok(self.list_answer(&permit, &reading, until, trail, now)),
             Known::List(list) => self.read_list(permit, &name, &list, trail, now),
-            Known::Uncached => self.on_its_way(permit, trail, now),
+            Known::Uncached => Ok(self.on_its_way(permit, trail, now)),
             Known::Nothing => Ok(Step::NeedList(name, permit)),
         }
-    }
-
-    /// The name of what a request asks for, where that is a list that may be kept, and who reads it.
-    fn kept_list(&self, permit: &Permit) -> Option<(String, Caller)> {
-        let inspected = permit.inspected()?;
-        let name = list_cache::name(inspected, inspected.resource(&self.config)?)?;
-        Some((name, inspected.caller()?))
     }
 
     /// Walks on with what the cache of the place has of a list.
@@ -299,7 +281,7 @@ impl Gateway {
         let list = list.and_then(|list| self.lists.borrow_mut().keep(name.clone(), Some(list), now));
         let step = match list {
             Some(list) => self.read_list(permit, &name, &list, trail, now),
-            None => self.on_its_way(permit, trail, now),
+            None => Ok(self.on_its_way(permit, trail, now)),
         };
         self.or_refuse(step, trail)
     }
@@ -334,24 +316,31 @@ impl Gateway {
         Step::Answer(answer, Reason::Served("cached_list"))
     }
 
-    fn on_its_way(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
+    fn on_its_way(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Step {
         let signing_input = match (self.config.assertion_keys.first(), permit.principal()) {
             (Some(key), Principal::Subject(subject)) => {
-                let (origin, ..) = permit.destination(&self.config).ok_or(Rejection::Internal("destination"))?;
+                let (origin, ..) = permit.destination();
                 Some(assertion::signing_input(&self.config, key, subject, origin, &trail.request_id, now))
             }
             _ => None,
         };
         match signing_input {
-            Some(input) => Ok(Step::NeedAssertion(input, permit)),
+            Some(input) => Step::NeedAssertion(input, permit),
             None => self.outbound(permit, None, trail),
         }
     }
 
-    pub(super) fn outbound(&self, permit: Permit, assertion: Option<&str>, trail: &Trail) -> Result<Step, Rejection> {
+    pub(super) fn outbound(&self, permit: Permit, assertion: Option<&str>, trail: &Trail) -> Step {
         let awaited = Box::new(Awaited::of(&permit, &self.config, &self.items));
-        request::outbound(permit, &self.config, assertion, trail).map(|outbound| Step::Forward(outbound, awaited))
+        Step::Forward(request::outbound(&permit, assertion, trail), awaited)
     }
+}
+
+/// The name of what a request asks for, where that is a list that may be kept, and who reads it.
+fn kept_list(permit: &Permit) -> Option<(String, Caller)> {
+    let inspected = permit.inspected()?;
+    let name = list_key(inspected)?;
+    Some((name, inspected.caller()?))
 }
 
 /// The value of the query parameter that leads to a session's messages.

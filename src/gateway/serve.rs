@@ -210,11 +210,11 @@ async fn authenticate<P: Ports + Clone + 'static>(
 ) -> Step {
     match need {
         Need::Keys(issuer) => {
-            let keys = fetch_keys(gateway, ports, issuer).await;
+            let keys = fetch_keys(gateway, ports, &issuer).await;
             gateway.keys_fetched(pending, keys, trail, ports.now())
         }
         Need::KeysOnTheirWay(issuer) => {
-            let keys = await_keys(gateway, ports, issuer).await;
+            let keys = await_keys(gateway, ports, &issuer).await;
             gateway.keys_fetched(pending, keys, trail, ports.now())
         }
         Need::Signature(check) => Step::Need(Need::Signature(check), pending),
@@ -243,7 +243,7 @@ pub(super) fn start_errands<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, p
         work.spawn(Box::pin(async move {
             match errand {
                 Errand::Keys(issuer) => {
-                    fetch_keys(&gateway, &ports, issuer).await;
+                    fetch_keys(&gateway, &ports, &issuer).await;
                 }
                 Errand::Revocations => {
                     read_revocations(&gateway, &ports).await;

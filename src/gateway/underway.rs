@@ -129,7 +129,7 @@ impl Underway {
         };
         match step {
             Step::Answer(answer, reason) => Next::Answer(answered(gateway, ports, answer, &reason, &mut trail)),
-            Step::NeedMessage(caller) => Next::Read(gateway.body_bytes(&caller), Reading { trail, needs, caller }),
+            Step::NeedMessage(caller) => Next::Read(Gateway::body_bytes(&caller), Reading { trail, needs, caller }),
             Step::Need(Need::Signature(check), pending) => Next::Check(Checking { trail, needs, check, pending }),
             Step::NeedAssertion(input, permit) => Next::Sign(Signing { trail, needs, input, permit }),
             Step::Forward(outbound, awaited) => {
@@ -206,10 +206,7 @@ impl Sending {
             Ok((head, body)) => {
                 gateway.origin_answered(head, *awaited, &random, &trail, now).map(|received| (received, body))
             }
-            Err(failure) => {
-                let resource = trail.resource.and_then(|index| gateway.config.resources.get(index));
-                Err(super::failed(failure, resource.map(|resource| resource.body_bytes)))
-            }
+            Err(failure) => Err(super::failed(failure, trail.resource.as_ref().map(|resource| resource.body_bytes))),
         };
         match received {
             Ok(((head, None), body)) => Arrived::Passed(Passing { trail, needs, head }.passed(gateway, ports), body),
@@ -253,7 +250,7 @@ pub fn serve_closed<P: Ports>(ports: &P, head: &Head) -> Answer {
     let trail = begin_trail(ports, head);
     let rejection = Rejection::Misconfigured;
     let answer = respond::refusal(&rejection, &RequestId::unknown(), &trail, None);
-    ports.line(&request_line(&trail, None, &Outcome::Deny(&rejection), answer.status, ports.now()));
+    ports.line(&request_line(&trail, &Outcome::Deny(&rejection), answer.status, ports.now()));
     answer
 }
 
@@ -281,15 +278,15 @@ fn write<P: Ports>(gateway: &Gateway, ports: &P, trail: &Trail, outcome: &Outcom
     let now = ports.now();
     if let Some(data_set) = &gateway.config.requests_data_set {
         let fresh = gateway.fresh_for(trail.issuer.as_deref(), now);
-        ports.measured(data_set, &Point::of(trail, &gateway.config, outcome, status, fresh, now));
+        ports.measured(data_set, &Point::of(trail, outcome, status, fresh, now));
     }
     if ports.is_traced() {
-        ports.trace(&Span::of(trail, &gateway.config, outcome, status));
+        ports.trace(&Span::of(trail, outcome, status));
     }
     if gateway.config.log_refused_only && outcome.is_allowed() {
         return;
     }
-    ports.line(&request_line(trail, Some(&gateway.config), outcome, status, now));
+    ports.line(&request_line(trail, outcome, status, now));
 }
 
 /// Records what rules decided of a request, once.

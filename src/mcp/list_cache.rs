@@ -4,22 +4,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::limits::{
     CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS,
 };
 use crate::mcp::envelope::RequestId;
-use crate::mcp::era::Era;
 use crate::mcp::list_filter::Hole;
-use crate::mcp::message::Message;
-use crate::pipeline::inspect::Inspected;
-use crate::policy::caller::Caller;
-use crate::settings::resource::Resource;
 use crate::strict_json;
 use crate::time::UnixMillis;
 
@@ -59,44 +51,6 @@ impl CachedList {
     }
 }
 
-/// The name of what a request asks for, where that is a list that may be kept: nothing but the page and who asks is in it.
-#[must_use]
-pub fn name(inspected: &Inspected, resource: &Resource) -> Option<String> {
-    let admitted = inspected.authenticated().request().admitted();
-    let [Message::Request { call, .. }] = inspected.messages()? else { return None };
-    let is_list =
-        matches!(call.method.as_str(), "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list");
-    if !resource.cache_lists || admitted.era() != Era::Modern || !is_list || call.params.others || call.params.continues
-    {
-        return None;
-    }
-    let fields = &admitted.head().fields;
-    // A server may answer each path below the resource, each query and each argument in a field with a list of its own.
-    let parameters: String = fields
-        .iter()
-        .filter(|(name, _)| name.starts_with("mcp-param-"))
-        .map(|(name, value)| format!("{name}:{value}\n"))
-        .collect();
-    let mut hash = Sha256::new();
-    for part in [
-        admitted.path().as_str(),
-        admitted.query().map_or("\0", |query| query),
-        fields.get("accept").unwrap_or_default(),
-        parameters.as_str(),
-        resource.identifier.as_str(),
-        &resource.origin.url.to_string(),
-        resource.origin.service.as_deref().unwrap_or_default(),
-        call.params.version.as_deref().unwrap_or_default(),
-        &call.method,
-        call.params.cursor.as_deref().unwrap_or("\0"),
-        fields.get("accept-language").unwrap_or_default(),
-    ] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    Some(format!("list/{}", URL_SAFE_NO_PAD.encode(hash.finalize())))
-}
-
 /// What a reader may see of a list, but for what each request gets of its own.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -131,20 +85,26 @@ impl Reading {
     }
 }
 
-/// Lists in the memory of an isolate.
-#[derive(Debug, Default)]
-pub struct ListCache {
-    lists: BTreeMap<String, Kept>,
+/// Lists in the memory of an isolate, for readers who may each see something else.
+#[derive(Debug)]
+pub struct ListCache<Reader> {
+    lists: BTreeMap<String, Kept<Reader>>,
     bytes: usize,
 }
 
+impl<Reader> Default for ListCache<Reader> {
+    fn default() -> Self {
+        Self { lists: BTreeMap::new(), bytes: 0 }
+    }
+}
+
 #[derive(Debug)]
-struct Kept {
+struct Kept<Reader> {
     /// The list, or that there was none to keep.
     list: Option<Rc<CachedList>>,
     until: UnixMillis,
     /// What readers see of it: the latest ones, or the one that all see.
-    readings: Vec<(Caller, Rc<Reading>)>,
+    readings: Vec<(Reader, Rc<Reading>)>,
 }
 
 /// What memory has of a list.
@@ -160,13 +120,13 @@ pub enum Known {
     Nothing,
 }
 
-impl ListCache {
+impl<Reader: PartialEq + Clone> ListCache<Reader> {
     /// What is known of a list for a reader.
     #[must_use]
-    pub fn get(&self, name: &str, caller: &Caller, now: UnixMillis) -> Known {
+    pub fn get(&self, name: &str, caller: &Reader, now: UnixMillis) -> Known {
         let Some(kept) = self.lists.get(name).filter(|kept| now < kept.until) else { return Known::Nothing };
         let Some(list) = &kept.list else { return Known::Uncached };
-        let own = |(reader, reading): &&(Caller, Rc<Reading>)| !reading.depends_on_caller || reader == caller;
+        let own = |(reader, reading): &&(Reader, Rc<Reading>)| !reading.depends_on_caller || reader == caller;
         match kept.readings.iter().find(own) {
             Some((_, reading)) => Known::Reading(Rc::clone(reading), list.until),
             None => Known::List(Rc::clone(list)),
@@ -190,7 +150,7 @@ impl ListCache {
     }
 
     /// Keeps what a reader may see of a list that is kept.
-    pub fn keep_reading(&mut self, name: &str, caller: &Caller, reading: &Rc<Reading>) {
+    pub fn keep_reading(&mut self, name: &str, caller: &Reader, reading: &Rc<Reading>) {
         let size = Self::reading_size(reading);
         // One that does not fit beside what is there is made anew each time.
         if self.bytes + size > CACHED_LISTS_BYTES {

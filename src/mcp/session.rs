@@ -13,7 +13,6 @@ use sha2::Sha256;
 
 use crate::limits::SESSION_ID_BYTES;
 use crate::time::UnixMillis;
-use crate::token::principal::Subject;
 
 /// Random bytes that sealing needs. With so many, random nonces never meet (draft-irtf-cfrg-xchacha).
 pub const NONCE_BYTES: usize = 24;
@@ -78,8 +77,12 @@ impl Purpose {
 /// For whom, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct Holder<'a> {
+    /// Who vouches for the caller.
+    pub issuer: &'a str,
     /// The caller.
-    pub subject: &'a Subject,
+    pub subject: &'a str,
+    /// The caller's client.
+    pub client: Option<&'a str>,
     /// The identifier of the resource.
     pub resource: &'a str,
 }
@@ -87,9 +90,8 @@ pub struct Holder<'a> {
 impl Holder<'_> {
     /// Everything that must be the same, each part with its length before it.
     fn bytes(&self, purpose: Purpose) -> Vec<u8> {
-        let client = self.subject.client.as_deref();
-        let mut bytes = vec![purpose.byte(), u8::from(client.is_some())];
-        for part in [&self.subject.issuer, &self.subject.subject, client.unwrap_or_default(), self.resource] {
+        let mut bytes = vec![purpose.byte(), u8::from(self.client.is_some())];
+        for part in [self.issuer, self.subject, self.client.unwrap_or_default(), self.resource] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }

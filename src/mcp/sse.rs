@@ -5,7 +5,6 @@ use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::list_filter::{Judge, ListFilter, Unfit};
 use crate::mcp::outline::answered_id;
-use crate::pipeline::rejection::Rejection;
 
 /// What a text of an event becomes: the address of an `endpoint` event (2024-11-05), or the id of an event.
 pub type Rewrite = Box<dyn Fn(&str) -> Option<String>>;
@@ -91,11 +90,14 @@ enum Data {
     Text(Vec<u8>),
 }
 
+/// The code and message of the error for an answer of an origin server that cannot be judged: as without a stream, where the
+/// status is 502.
+pub const UNFIT: (i32, &str) = (502, "The server behind the gateway failed.");
+
 /// An event that answers a request with the error for what cannot be judged.
 #[must_use]
 pub fn error_event(id: &RequestId, request: &str) -> String {
-    let disclosure = Rejection::OriginMalformed(Unfit::NotJson).disclose();
-    format!("event: message\ndata: {}\n\n", error_body(id, disclosure.code, disclosure.message, request))
+    format!("event: message\ndata: {}\n\n", error_body(id, UNFIT.0, UNFIT.1, request))
 }
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];

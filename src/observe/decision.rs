@@ -16,17 +16,6 @@ use crate::policy::decide::Verdict;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
 
-/// Where decisions are recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecisionLog {
-    /// In the Worker's own log.
-    pub console: bool,
-    /// In the data set of this binding.
-    pub analytics_engine: Option<String>,
-    /// In the queue of this binding.
-    pub queue: Option<String>,
-}
-
 /// The version of the members below. It grows when one changes its meaning.
 pub const VERSION: u8 = 1;
 

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
-use crate::settings::Settings;
 use crate::time::UnixMillis;
 
 /// What the authorization server answered, for the log.
@@ -105,14 +104,7 @@ impl Outcome<'_> {
 
 /// The line of one request.
 #[must_use]
-pub fn request_line(
-    trail: &Trail,
-    config: Option<&Settings>,
-    outcome: &Outcome<'_>,
-    status: u16,
-    now: UnixMillis,
-) -> String {
-    let resource = config.zip(trail.resource).and_then(|(config, index)| config.resources.get(index));
+pub fn request_line(trail: &Trail, outcome: &Outcome<'_>, status: u16, now: UnixMillis) -> String {
     let detail = match outcome {
         Outcome::Allow(_) => None,
         Outcome::Deny(rejection) => rejection.detail(),
@@ -125,7 +117,7 @@ pub fn request_line(
         request_id: &trail.request_id,
         trace_id: trail.trace.id(),
         method: trail.method.as_str(),
-        resource: resource.map(|resource| resource.path.as_str()),
+        resource: trail.resource.as_ref().map(|resource| resource.path.as_str()),
         era: trail.era.map(crate::mcp::era::Era::as_str),
         mcp_method: trail.mcp_method.as_deref(),
         mcp_name: trail.mcp_name.as_deref(),

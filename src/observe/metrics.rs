@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use crate::observe::event::Outcome;
 use crate::pipeline::trail::Trail;
-use crate::settings::Settings;
 use crate::time::UnixMillis;
 
 /// Upper ends of the histogram of waits, in milliseconds.
@@ -14,10 +13,10 @@ const BUCKETS: [u64; 9] = [5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000];
 /// Counters.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// By resource, whether it passed, and reason.
-    requests: BTreeMap<(Option<usize>, bool, &'static str), u64>,
-    /// By resource: how many answers came within each bucket, how many in all, and milliseconds.
-    origins: BTreeMap<usize, ([u64; BUCKETS.len()], u64, u64)>,
+    /// By path of the resource, whether it passed, and reason.
+    requests: BTreeMap<(String, bool, &'static str), u64>,
+    /// By path of the resource: how many answers came within each bucket, how many in all, and milliseconds.
+    origins: BTreeMap<String, ([u64; BUCKETS.len()], u64, u64)>,
     /// Credentials that were known, and that were not.
     known: (u64, u64),
 }
@@ -37,14 +36,15 @@ impl Metrics {
     /// Counts a request.
     pub fn count(&mut self, trail: &Trail, outcome: &Outcome<'_>) {
         let (passed, reason) = (outcome.is_allowed(), outcome.reason());
-        *self.requests.entry((trail.resource, passed, reason)).or_default() += 1;
+        let path = trail.resource.as_ref().map_or("", |resource| resource.path.as_str());
+        *self.requests.entry((path.to_owned(), passed, reason)).or_default() += 1;
         match trail.known {
             Some(true) => self.known.0 += 1,
             Some(false) => self.known.1 += 1,
             None => {}
         }
-        if let (Some(resource), Some(milliseconds)) = (trail.resource, trail.origin_ms) {
-            let (buckets, count, sum) = self.origins.entry(resource).or_default();
+        if let (Some(_), Some(milliseconds)) = (&trail.resource, trail.origin_ms) {
+            let (buckets, count, sum) = self.origins.entry(path.to_owned()).or_default();
             for (bucket, end) in buckets.iter_mut().zip(BUCKETS) {
                 *bucket += u64::from(milliseconds <= end);
             }
@@ -55,19 +55,16 @@ impl Metrics {
 
     /// The text (`OpenMetrics` 1.0).
     #[must_use]
-    pub fn text(&self, config: &Settings, gauges: &Gauges, now: UnixMillis) -> String {
+    pub fn text(&self, gauges: &Gauges, now: UnixMillis) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &mut dyn FnMut(&mut String)| {
             text.push_str(&format!("# TYPE {name} {kind}\n# HELP {name} {help}\n"));
             samples(&mut text);
         };
-        let path = |resource: Option<usize>| {
-            resource.and_then(|index| config.resources.get(index)).map_or("", |resource| resource.path.as_str())
-        };
         family("portcullis_requests", "counter", "Requests by resource, decision and reason.", &mut |text| {
             for ((resource, passed, reason), count) in &self.requests {
                 let decision = if *passed { "allow" } else { "deny" };
-                let resource = label(path(*resource));
+                let resource = label(resource);
                 text.push_str(&format!(
                     "portcullis_requests_total{{resource=\"{resource}\",decision=\"{decision}\",reason=\"{reason}\"}} {count}\n"
                 ));
@@ -79,7 +76,7 @@ impl Metrics {
             "Seconds until the origin server's answer began.",
             &mut |text| {
                 for (resource, (buckets, count, sum)) in &self.origins {
-                    let resource = label(path(Some(*resource)));
+                    let resource = label(resource);
                     for (bucket, end) in buckets.iter().zip(BUCKETS) {
                         let end = seconds(end);
                         text.push_str(&format!(

@@ -6,4 +6,3 @@ pub mod metrics;
 pub mod point;
 pub mod replay;
 pub mod span;
-pub mod trace;

@@ -2,7 +2,6 @@
 
 use crate::observe::event::Outcome;
 use crate::pipeline::trail::Trail;
-use crate::settings::Settings;
 use crate::time::UnixMillis;
 
 /// The version of their order.
@@ -25,16 +24,8 @@ pub struct Point {
 impl Point {
     /// Of a request that has come to its end. `fresh` is for how many seconds its issuer's keys are.
     #[must_use]
-    pub fn of(
-        trail: &Trail,
-        config: &Settings,
-        outcome: &Outcome<'_>,
-        status: u16,
-        fresh: Option<u64>,
-        now: UnixMillis,
-    ) -> Self {
-        let resource = trail.resource.and_then(|index| config.resources.get(index));
-        let resource = resource.map_or("", |resource| resource.path.as_str());
+    pub fn of(trail: &Trail, outcome: &Outcome<'_>, status: u16, fresh: Option<u64>, now: UnixMillis) -> Self {
+        let resource = trail.resource.as_ref().map_or("", |resource| resource.path.as_str());
         let index = resource.char_indices().take_while(|(at, char)| at + char.len_utf8() <= INDEX_BYTES);
         let known = match trail.known {
             Some(true) => "hit",

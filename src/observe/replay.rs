@@ -211,7 +211,7 @@ fn decide(line: &Map<String, Value>, config: &Settings) -> Replayed {
 /// names the subject.
 fn caller(line: &Map<String, Value>, config: &Settings) -> (Caller, bool) {
     let source = said(line, "issuer");
-    let issuer = config.issuers.iter().find(|issuer| issuer.name == source);
+    let issuer = config.verifiers.issuers.iter().find(|issuer| issuer.name == source);
     let issuer = issuer.map_or_else(|| config.public_url.to_string(), |issuer| issuer.identifier.clone());
     let recorded = line.get("subject").and_then(Value::as_str);
     let rules = config.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|it| it.rules());

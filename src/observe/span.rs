@@ -3,7 +3,6 @@
 
 use crate::observe::event::Outcome;
 use crate::pipeline::trail::Trail;
-use crate::settings::Settings;
 
 /// The name and attributes of a request's span.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +18,8 @@ pub struct Span {
 impl Span {
     /// Of a request that has come to its end.
     #[must_use]
-    pub fn of(trail: &Trail, config: &Settings, outcome: &Outcome<'_>, status: u16) -> Self {
-        let route = trail.resource.and_then(|index| config.resources.get(index)).map(|resource| resource.path.as_str());
+    pub fn of(trail: &Trail, outcome: &Outcome<'_>, status: u16) -> Self {
+        let route = trail.resource.as_ref().map(|resource| resource.path.as_str());
         let method = trail.method.as_str();
         let name = match (trail.mcp_method.as_deref(), trail.mcp_name.as_deref()) {
             // Of a name that may be anything, as a URI, there would be as many spans as calls.

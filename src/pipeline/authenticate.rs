@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::config::Mistakes;
 use crate::jwks::freshness::KeyState;
 use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
 use crate::pipeline::rejection::{Dependency, Rejection};
@@ -14,15 +13,17 @@ use crate::policy::counters::RateCounters;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
+use crate::token::accepted::{Verifier, Verifiers};
 use crate::token::api_key::ApiKeyVerifier;
 use crate::token::binding::proof::{ProofError, SingleUse};
 use crate::token::binding::replay::{ReplayMemory, Use};
-use crate::token::binding::{self, Binding};
+use crate::token::binding::{self, Binding, Presented, Requirement};
 use crate::token::cache::{Digest, TokenCache};
-use crate::token::credential::{Credential, VerifierId, present};
-use crate::token::custom::ServiceVerifier;
+use crate::token::credential::{Credential, present};
+use crate::token::custom::{CustomVerifier, ServiceVerifier};
 use crate::token::error::TokenError;
 use crate::token::introspection::IntrospectionVerifier;
+use crate::token::issuer::Issuer;
 use crate::token::jwt::JwtVerifier;
 use crate::token::principal::Principal;
 use crate::token::questions::Questions;
@@ -63,7 +64,7 @@ impl Authenticated {
 pub struct Authenticating {
     request: ResourceRequest,
     credential: Credential,
-    verifier: VerifierId,
+    verifier: Verifier,
     /// The name of which verifier it is for, where that was not in memory.
     choice: Option<Digest>,
     digest: Digest,
@@ -83,8 +84,8 @@ impl Authenticating {
 
     /// What verifies it.
     #[must_use]
-    pub fn verifier(&self) -> VerifierId {
-        self.verifier
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     /// Its name in memory.
@@ -93,16 +94,16 @@ impl Authenticating {
         &self.digest
     }
 
-    /// The identifier of the resource that it is presented to.
+    /// The resource that it is presented to.
     #[must_use]
-    pub fn resource<'a>(&self, config: &'a Settings) -> Option<&'a Resource> {
-        config.resources.get(self.request.index())
+    pub fn resource(&self) -> &Rc<Resource> {
+        self.request.resource()
     }
 
     /// The key id that a JWT names, where it is its verifier that looks for keys.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        let VerifierId::Jwt(_) = self.verifier else { return None };
+        let Verifier::Jwt(_) = &self.verifier else { return None };
         self.credential.jws().ok()?.kid()
     }
 
@@ -139,18 +140,18 @@ impl Authenticating {
     /// Of good credentials alone, so that nobody fills the memory with others.
     fn remember_choice(&self, cache: &mut TokenCache) {
         if let Some(choice) = self.choice {
-            cache.choose(choice, self.verifier);
+            cache.choose(choice, self.verifier.id());
         }
     }
 
     /// Without whom nobody can say whether the credential is good.
     #[must_use]
     pub fn dependency(&self) -> Dependency {
-        match self.verifier {
-            VerifierId::Jwt(_) => Dependency::IssuerKeys,
-            VerifierId::Introspection(_) => Dependency::Introspection,
-            VerifierId::ApiKeys(_) => Dependency::ApiKeys,
-            VerifierId::Custom(_) => Dependency::Verifier,
+        match &self.verifier {
+            Verifier::Jwt(_) => Dependency::IssuerKeys,
+            Verifier::Introspection(..) => Dependency::Introspection,
+            Verifier::ApiKeys(_) => Dependency::ApiKeys,
+            Verifier::Custom(_) => Dependency::Verifier,
         }
     }
 }
@@ -167,10 +168,10 @@ pub enum Authentication {
 /// What authentication needs from the world.
 #[derive(Debug)]
 pub enum Need {
-    /// The keys of an issuer: index into `Settings::issuers`.
-    Keys(usize),
-    /// The same, when enough others have asked for them: index into `Settings::issuers`.
-    KeysOnTheirWay(usize),
+    /// The keys of an issuer.
+    Keys(Rc<Issuer>),
+    /// The same, when enough other requests have asked for them.
+    KeysOnTheirWay(Rc<Issuer>),
     /// The verdict on a signature.
     Signature(Box<SignatureCheck>),
     /// The answer of whoever knows the credential.
@@ -197,22 +198,10 @@ impl Compiled {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, verifier)| verifier.as_ref())
     }
 
-    /// Whether all that configuration names are there.
-    ///
-    /// # Errors
-    /// Each that is not.
-    pub fn check(&self, config: &Settings) -> Result<(), Mistakes> {
-        let mut mistakes = Mistakes::new();
-        for (index, custom) in config.verifiers.iter().enumerate() {
-            if custom.service.is_none() && self.named(&custom.name).is_none() {
-                let name = &custom.name;
-                mistakes.note(
-                    format_args!("verifiers[{index}].compiled"),
-                    format_args!("no verifier {name:?} is compiled into this Worker"),
-                );
-            }
-        }
-        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    /// The custom verifiers that should be compiled in, and are not.
+    pub fn missing<'a>(&'a self, verifiers: &'a Verifiers) -> impl Iterator<Item = &'a CustomVerifier> {
+        let is_missing = |custom: &&CustomVerifier| custom.service.is_none() && self.named(&custom.name).is_none();
+        verifiers.custom.iter().map(Rc::as_ref).filter(is_missing)
     }
 }
 
@@ -262,19 +251,23 @@ pub fn begin(
     trail: &mut Trail,
     now: UnixMillis,
 ) -> Result<Box<Authenticating>, Rejection> {
-    let resource = config.resources.get(request.index()).ok_or(Rejection::Internal("resource index"))?;
-    if resource.dpop != binding::Requirement::Off {
+    let resource = request.resource();
+    if resource.dpop != Requirement::Off {
         trail.dpop_nonce = config.dpop.nonce_key.as_ref().map(|key| key.issue(now));
     }
-    let credential = present(&request.admitted().head().fields, resource, config, trail)?;
+    let credential = present(&request.admitted().head().fields, &resource.accepts, resource.dpop)?;
+    trail.scheme = credential.authorization_scheme();
     let fingerprint = credential.fingerprint(salt);
-    let choice = fingerprint.chosen_at(request.index());
-    let (verifier, choice) = match cache.verifier(&choice) {
-        Some(verifier) => (verifier, None),
-        None => (credential.verifier(resource, config).map_err(Rejection::Token)?, Some(choice)),
+    let choice = fingerprint.chosen_at(resource.index);
+    let chosen = cache.verifier(&choice).and_then(|id| resource.accepts.find(id));
+    let (verifier, choice) = if let Some(verifier) = chosen {
+        (verifier, None)
+    } else {
+        let verifier = credential.verifier(&resource.accepts, &config.verifiers).map_err(Rejection::Token)?;
+        (verifier, Some(choice))
     };
-    let digest = fingerprint.verified_by(verifier, request.index());
-    trail.issuer = name(verifier, config);
+    let digest = fingerprint.verified_by(verifier.id(), resource.index);
+    trail.issuer = Some(verifier.name().to_owned());
     Ok(Box::new(Authenticating {
         request,
         credential,
@@ -286,16 +279,6 @@ pub fn begin(
         verified: None,
         proven: false,
     }))
-}
-
-fn name(verifier: VerifierId, config: &Settings) -> Option<String> {
-    match verifier {
-        VerifierId::Jwt(index) | VerifierId::Introspection(index) => {
-            config.issuers.get(index).map(|issuer| issuer.name.clone())
-        }
-        VerifierId::ApiKeys(index) => config.api_keys.get(index).map(|set| set.prefix.clone()),
-        VerifierId::Custom(index) => config.verifiers.get(index).map(|custom| custom.name.clone()),
-    }
 }
 
 /// Goes as far as the evidence leads:
@@ -314,7 +297,7 @@ pub fn proceed(
     trail: &mut Trail,
 ) -> Result<Authentication, Rejection> {
     let (config, now) = (known.config, known.now);
-    let resource = pending.resource(config).ok_or(Rejection::Internal("resource index"))?;
+    let resource = Rc::clone(pending.resource());
     let verified = match pending.verified.take() {
         Some(verified) => verified,
         None => match recognize(&pending, known, trail)? {
@@ -341,7 +324,7 @@ pub fn proceed(
         }
     }
     if !pending.proven
-        && let Some(need) = bind(&pending, &verified, resource, known)?
+        && let Some(need) = bind(&pending, &verified, known)?
     {
         pending.verified = Some(verified);
         return Ok(Authentication::Need(need, pending));
@@ -351,20 +334,21 @@ pub fn proceed(
     Ok(Authentication::Done(Box::new(Authenticated {
         request: pending.request,
         principal,
-        source: name(pending.verifier, config),
+        source: Some(pending.verifier.name().to_owned()),
     })))
 }
 
 /// Holds the token to what it is bound to.
-fn bind(
-    pending: &Authenticating,
-    verified: &VerifiedToken,
-    resource: &Resource,
-    known: &mut Known<'_>,
-) -> Result<Option<Need>, Rejection> {
+fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_>) -> Result<Option<Need>, Rejection> {
     let admitted = pending.request.admitted();
-    let signature = pending.signature.as_ref();
-    let bound = binding::check(&pending.credential, verified, admitted, resource, known.config, signature, known.now)?;
+    let presented = Presented {
+        credential: &pending.credential,
+        head: admitted.head(),
+        urls: &|| admitted.urls(known.config),
+        signature: pending.signature.as_ref(),
+    };
+    let required = pending.resource().binding();
+    let bound = binding::check(&presented, verified, required, &known.config.dpop, known.now)?;
     match bound {
         Binding::Holds => Ok(None),
         Binding::NeedSignature(check) => Ok(Some(Need::Signature(check))),
@@ -432,10 +416,11 @@ fn recognize(
             Err(Rejection::unavailable(Dependency::IssuerKeys, retry_after, String::new()))
         }
         Verification::Unusable(why) => Err(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
-        Verification::NeedKeys | Verification::AwaitKeys => match (pending.verifier.issuer(), verification) {
+        Verification::NeedKeys | Verification::AwaitKeys => match (pending.verifier.issuer().cloned(), verification) {
             (Some(issuer), Verification::NeedKeys) => Ok(Err(Need::Keys(issuer))),
             (Some(issuer), _) => Ok(Err(Need::KeysOnTheirWay(issuer))),
-            (None, _) => Err(Rejection::Internal("keys of nobody")),
+            // A verifier that is compiled in may say anything.
+            (None, _) => Err(Rejection::Internal("a verifier without an issuer asks for keys")),
         },
         Verification::NeedSignature(check) => Ok(Err(Need::Signature(check))),
         Verification::NeedAnswer if pending.answer.is_some() => Err(Rejection::Internal("an answer that is none")),
@@ -461,36 +446,30 @@ fn verify(
     compiled: &Compiled,
     evidence: &Evidence<'_>,
 ) -> Result<Verification, Rejection> {
-    let missing = Rejection::Internal("verifier index");
     let credential = &pending.credential;
-    Ok(match pending.verifier {
-        VerifierId::Jwt(index) => {
-            let issuer = config.issuers.get(index).ok_or(missing)?;
-            JwtVerifier { issuer, index }.verify(credential, evidence)
+    let interests = &config.interests;
+    Ok(match &pending.verifier {
+        Verifier::Jwt(issuer) => JwtVerifier { issuer, interests }.verify(credential, evidence),
+        Verifier::Introspection(issuer, introspection) => {
+            IntrospectionVerifier { issuer, introspection, interests }.verify(credential, evidence)
         }
-        VerifierId::Introspection(index) => {
-            let issuer = config.issuers.get(index).ok_or_else(|| missing.clone())?;
-            let introspection = issuer.introspection.as_ref().ok_or(missing)?;
-            IntrospectionVerifier { issuer, introspection }.verify(credential, evidence)
-        }
-        VerifierId::ApiKeys(index) => {
-            let set = config.api_keys.get(index).ok_or(missing)?;
+        Verifier::ApiKeys(set) => {
             ApiKeyVerifier { set, gateway: &config.public_url.to_string() }.verify(credential, evidence)
         }
-        VerifierId::Custom(index) => {
-            let custom = config.verifiers.get(index).ok_or_else(|| missing.clone())?;
-            if custom.service.is_some() {
-                ServiceVerifier { custom, gateway: &config.public_url.to_string() }.verify(credential, evidence)
-            } else {
-                let verification = compiled.named(&custom.name).ok_or(missing)?.verify(credential, evidence);
-                let until = evidence.now.plus_seconds(custom.cache_seconds);
-                match verification {
-                    Verification::Verified(mut verified) => {
-                        verified.usable_until = verified.usable_until.min(until);
-                        Verification::Verified(verified)
-                    }
-                    other => other,
+        Verifier::Custom(custom) if custom.service.is_some() => {
+            let gateway = &config.public_url.to_string();
+            ServiceVerifier { custom, gateway, interests }.verify(credential, evidence)
+        }
+        Verifier::Custom(custom) => {
+            let missing = Rejection::Internal("a verifier is not compiled in");
+            let verification = compiled.named(&custom.name).ok_or(missing)?.verify(credential, evidence);
+            let until = evidence.now.plus_seconds(custom.cache_seconds);
+            match verification {
+                Verification::Verified(mut verified) => {
+                    verified.usable_until = verified.usable_until.min(until);
+                    Verification::Verified(verified)
                 }
+                other => other,
             }
         }
     })

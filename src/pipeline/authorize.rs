@@ -1,6 +1,7 @@
 //! The fifth stage: what the caller may do.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
@@ -37,8 +38,8 @@ pub struct Permit {
 enum StandIn {
     /// Nothing: it goes as it came.
     Nothing,
-    /// Names and methods that surely do not exist, for those that the caller may not know of.
-    Decoys(Vec<Decoy>),
+    /// Names and methods that surely do not exist, for those that the caller may not know of, and the message with them.
+    Decoys(Vec<Decoy>, Vec<u8>),
     /// A message that does nothing, for each that is refused.
     Refusal(Box<Rejection>, Vec<u8>),
 }
@@ -245,17 +246,26 @@ impl Permit {
     #[must_use]
     pub fn decoys(&self) -> &[Decoy] {
         match &self.stand_in {
-            StandIn::Decoys(decoys) => decoys,
+            StandIn::Decoys(decoys, _) => decoys,
             StandIn::Nothing | StandIn::Refusal(..) => &[],
         }
     }
 
-    /// Why nothing of what the caller asked for is sent, and what is sent instead.
+    /// The message that is sent in place of the caller's, where one is.
     #[must_use]
-    pub fn refusal(&self) -> Option<(&Rejection, &[u8])> {
+    pub fn message(&self) -> Option<&[u8]> {
         match &self.stand_in {
-            StandIn::Refusal(rejection, message) => Some((rejection, message)),
-            StandIn::Nothing | StandIn::Decoys(_) => None,
+            StandIn::Nothing => None,
+            StandIn::Decoys(_, message) | StandIn::Refusal(_, message) => Some(message),
+        }
+    }
+
+    /// Why nothing of what the caller asked for is sent.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Rejection> {
+        match &self.stand_in {
+            StandIn::Refusal(rejection, _) => Some(rejection),
+            StandIn::Nothing | StandIn::Decoys(..) => None,
         }
     }
 
@@ -273,14 +283,12 @@ impl Permit {
 
     /// Where the request may go, what of its path is appended there, and the largest body that it may have.
     #[must_use]
-    pub fn destination<'a>(&'a self, config: &'a Settings) -> Option<(&'a OriginServer, &'a str, u64)> {
+    pub fn destination(&self) -> (&OriginServer, &str, u64) {
         match &self.request {
-            Permitted::Public(request) => Some((&config.public_paths.get(request.index())?.origin, "", 0)),
+            Permitted::Public(request) => (&request.path().origin, "", 0),
             Permitted::Resource(inspected) => {
                 let request = inspected.authenticated().request();
-                let resource = config.resources.get(request.index())?;
-                let below = request.admitted().path().under(&resource.path)?;
-                Some((&resource.origin, below, resource.body_bytes))
+                (&request.resource().origin, request.below(), request.resource().body_bytes)
             }
         }
     }
@@ -307,7 +315,7 @@ pub fn authorize(
     templates: &dyn Fn() -> Vec<String>,
     trail: &mut Trail,
 ) -> Result<Authorized, Rejection> {
-    let resource = inspected.resource(config).ok_or(Rejection::Internal("resource index"))?;
+    let resource = Rc::clone(inspected.resource());
     let caller = inspected.caller().ok_or(Rejection::NoCredentials(Missing::Field))?;
     let mut needed = resource.scopes.clone();
     let mut refusal = None;
@@ -358,7 +366,7 @@ pub fn authorize(
                 }
             }
             let arguments = inspected.arguments();
-            trail.decisions.push(Record::new(policy, resource, &operation, &caller, decision, arguments));
+            trail.decisions.push(Record::new(policy, &resource, &operation, &caller, decision, arguments));
             calls.push(LimitedCall { operation: Some(operation), tool });
         }
         if policy.observe {
@@ -387,7 +395,12 @@ pub fn authorize(
     if calls.is_empty() {
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });
     }
-    let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
+    let stand_in = if decoys.is_empty() {
+        StandIn::Nothing
+    } else {
+        let message = Decoy::message(&decoys, inspected.body());
+        StandIn::Decoys(decoys, message.ok_or(Rejection::Internal("no message for a decoy"))?)
+    };
     let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, last_event, stand_in };
     Ok(Authorized { permit, calls })
 }

@@ -1,5 +1,7 @@
 //! The fourth stage: what is asked for.
 
+use std::rc::Rc;
+
 use crate::limits::INSPECTED_BYTES;
 use crate::mcp::agreement;
 use crate::mcp::envelope::RequestId;
@@ -52,14 +54,8 @@ impl Inspected {
 
     /// The resource.
     #[must_use]
-    pub fn resource<'a>(&self, config: &'a Settings) -> Option<&'a Resource> {
-        config.resources.get(self.index())
-    }
-
-    /// The index of the resource in `Settings::resources`.
-    #[must_use]
-    pub fn index(&self) -> usize {
-        self.authenticated.request().index()
+    pub fn resource(&self) -> &Rc<Resource> {
+        self.authenticated.request().resource()
     }
 
     /// The caller as conditions know it.
@@ -72,8 +68,8 @@ impl Inspected {
 fn caller(authenticated: &Authenticated) -> Option<Caller> {
     let Principal::Subject(subject) = authenticated.principal() else { return None };
     Some(Caller {
-        subject: std::rc::Rc::clone(subject),
-        source: authenticated.source().map(std::rc::Rc::from),
+        subject: Rc::clone(subject),
+        source: authenticated.source().map(Rc::from),
         facts: authenticated.request().admitted().head().facts(),
     })
 }
@@ -89,13 +85,10 @@ pub enum Inspection {
 
 /// Finds out whether the body has to be read. Fields of a modern request say what it asks for too, but nothing is decided on
 /// them before they are held to the body (T13, T19): a refusal has to carry the id, which is there, so nothing is saved.
-///
-/// # Errors
-/// [`Rejection::Internal`] where configuration has no such resource.
-pub fn begin(authenticated: Authenticated, config: &Settings, trail: &mut Trail) -> Result<Inspection, Rejection> {
+#[must_use]
+pub fn begin(authenticated: Authenticated, trail: &mut Trail) -> Inspection {
     let admitted = authenticated.request().admitted();
-    let resource =
-        config.resources.get(authenticated.request().index()).ok_or(Rejection::Internal("resource index"))?;
+    let resource = authenticated.request().resource();
     let post = admitted.head().method == Method::Post;
     // Old-era clients send these fields too, and nothing holds them to the body (T18).
     if admitted.era() == Era::Modern && post {
@@ -103,14 +96,14 @@ pub fn begin(authenticated: Authenticated, config: &Settings, trail: &mut Trail)
         trail.claims_to_ask(fields.get("mcp-method"), fields.get("mcp-name"));
     }
     if !post || !resource.reads_messages() {
-        return Ok(Inspection::Done(Box::new(Inspected {
+        return Inspection::Done(Box::new(Inspected {
             authenticated,
             messages: None,
             arguments: None,
             body: Vec::new(),
-        })));
+        }));
     }
-    Ok(Inspection::NeedBody(Box::new(authenticated)))
+    Inspection::NeedBody(Box::new(authenticated))
 }
 
 /// Reads what a body asks for:
@@ -129,8 +122,7 @@ pub fn read(
     trail: &mut Trail,
 ) -> Result<Inspected, Rejection> {
     let admitted = authenticated.request().admitted();
-    let resource =
-        config.resources.get(authenticated.request().index()).ok_or(Rejection::Internal("resource index"))?;
+    let resource = authenticated.request().resource();
     let limit = INSPECTED_BYTES.min(resource.body_bytes);
     if body.len() as u64 > limit {
         return Err(Rejection::BodyTooLarge { limit: Some(limit) });

@@ -6,10 +6,13 @@ use crate::mcp::era::Era;
 use crate::mcp::list_filter::Unfit;
 use crate::mcp::message::Malformed;
 use crate::mcp::operation::Kind;
+use crate::mcp::sse::UNFIT;
 use crate::oauth::bearer::Missing;
 use crate::oauth::challenge::BearerError;
 use crate::oauth::scope::ScopeSet;
+use crate::token::binding::BindingError;
 use crate::token::binding::proof::ProofError;
+use crate::token::credential::NoCredential;
 use crate::token::error::TokenError;
 use crate::transport::path::AmbiguousPath;
 
@@ -395,7 +398,7 @@ impl Rejection {
             | Self::OriginMalformed(_)
             | Self::OriginRedirected { .. }
             | Self::OriginUnauthorized
-            | Self::OriginUnreachable => Disclosure::plain(502, "The server behind the gateway failed."),
+            | Self::OriginUnreachable => Disclosure { code: UNFIT.0, ..Disclosure::plain(502, UNFIT.1) },
         }
     }
 }
@@ -408,5 +411,23 @@ impl Disclosure {
 
     fn bearer(status: u16, error: BearerError, message: &'static str) -> Self {
         Self { challenge: Challenging::Error(error), ..Self::plain(status, message) }
+    }
+}
+
+impl From<NoCredential> for Rejection {
+    fn from(why: NoCredential) -> Self {
+        match why {
+            NoCredential::Missing(missing) => Self::NoCredentials(missing),
+            NoCredential::Malformed => Self::MalformedCredentials,
+        }
+    }
+}
+
+impl From<BindingError> for Rejection {
+    fn from(error: BindingError) -> Self {
+        match error {
+            BindingError::Token(error) => Self::Token(error),
+            BindingError::Proof(error) => Self::Proof(error),
+        }
     }
 }

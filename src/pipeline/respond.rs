@@ -77,7 +77,7 @@ fn challenges(
         Challenging::Plain => None,
         Challenging::Error(error) => Some((error, disclosure.message)),
     };
-    let resource = config.resources.get(trail.resource?)?;
+    let resource = trail.resource.as_ref()?;
     let scope = resource.advertised(&match (error, rejection) {
         // A malformed request is not mended by other scopes.
         (Some((BearerError::InvalidRequest, _)), _) => ScopeSet::default(),
@@ -95,7 +95,7 @@ fn challenges(
         error: error.filter(|_| used == Some(scheme)),
         scope: scope.clone(),
         realm: resource.identifier.clone(),
-        resource_metadata: metadata_url(resource, config),
+        resource_metadata: metadata_url(resource, &config.public_url),
     };
     Some(schemes.iter().map(challenge).collect())
 }

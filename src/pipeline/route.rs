@@ -1,5 +1,7 @@
 //! The second stage: what a request is for.
 
+use std::rc::Rc;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::oauth::bearer;
@@ -9,7 +11,7 @@ use crate::pipeline::rejection::Rejection;
 use crate::pipeline::trail::Trail;
 use crate::resource::document::{self, PublicDocument};
 use crate::settings::Settings;
-use crate::settings::resource::Resource;
+use crate::settings::resource::{PublicPath, Resource};
 use crate::transport::cors;
 use crate::transport::head::{Fields, Method, is_plain};
 use crate::transport::web_origin::Caller;
@@ -37,7 +39,7 @@ pub enum Routed {
 #[derive(Debug)]
 pub struct PublicRequest {
     admitted: Admitted,
-    index: usize,
+    path: Rc<PublicPath>,
 }
 
 impl PublicRequest {
@@ -47,10 +49,10 @@ impl PublicRequest {
         &self.admitted
     }
 
-    /// Index into `Settings::public_paths`.
+    /// The path.
     #[must_use]
-    pub fn index(&self) -> usize {
-        self.index
+    pub fn path(&self) -> &PublicPath {
+        &self.path
     }
 }
 
@@ -58,7 +60,8 @@ impl PublicRequest {
 #[derive(Debug)]
 pub struct ResourceRequest {
     admitted: Admitted,
-    index: usize,
+    resource: Rc<Resource>,
+    below: String,
 }
 
 impl ResourceRequest {
@@ -68,10 +71,16 @@ impl ResourceRequest {
         &self.admitted
     }
 
-    /// Index into `Settings::resources`.
+    /// The resource.
     #[must_use]
-    pub fn index(&self) -> usize {
-        self.index
+    pub fn resource(&self) -> &Rc<Resource> {
+        &self.resource
+    }
+
+    /// What of the path is below that of the resource.
+    #[must_use]
+    pub fn below(&self) -> &str {
+        &self.below
     }
 }
 
@@ -130,9 +139,9 @@ pub fn route(admitted: Admitted, config: &Settings, trail: &mut Trail) -> Result
             _ => Err(Rejection::NotFound),
         };
     }
-    let public = config.public_paths.iter().position(|public| public.path == *admitted.path());
+    let public = config.public_paths.iter().find(|public| public.path == *admitted.path());
     let resource = if public.is_some() { None } else { Some(find(&admitted, config)?) };
-    trail.resource = resource;
+    trail.resource = resource.map(|(resource, _)| Rc::clone(resource));
     if admitted.query().is_some_and(bearer::in_query) {
         return Err(Rejection::TokenInQuery);
     }
@@ -153,13 +162,14 @@ pub fn route(admitted: Admitted, config: &Settings, trail: &mut Trail) -> Result
         };
     }
     match (public, resource) {
-        (Some(index), _) if matches!(method, Method::Get | Method::Head) => {
-            Ok(Routed::Public(PublicRequest { admitted, index }))
+        (Some(path), _) if matches!(method, Method::Get | Method::Head) => {
+            Ok(Routed::Public(PublicRequest { path: Rc::clone(path), admitted }))
         }
-        (None, Some(index)) if matches!(method, Method::Post | Method::Get | Method::Delete) => {
+        (None, Some((resource, below))) if matches!(method, Method::Post | Method::Get | Method::Delete) => {
             check_fields(&admitted)?;
-            check_body(&admitted, config.resources.get(index).map_or(0, |resource| resource.body_bytes))?;
-            Ok(Routed::Resource(ResourceRequest { admitted, index }))
+            check_body(&admitted, resource.body_bytes)?;
+            let (resource, below) = (Rc::clone(resource), below.to_owned());
+            Ok(Routed::Resource(ResourceRequest { admitted, resource, below }))
         }
         _ => Err(Rejection::MethodNotAllowed { allow: methods }),
     }
@@ -197,16 +207,19 @@ fn is_taken(config: &Settings) -> bool {
     resources.chain(config.public_paths.iter().map(|public| &public.path)).any(|path| path.as_str() == "/")
 }
 
-fn find(admitted: &Admitted, config: &Settings) -> Result<usize, Rejection> {
+/// The resource that a request is for, and what of the path is below that of the resource.
+fn find<'a>(admitted: &'a Admitted, config: &'a Settings) -> Result<(&'a Rc<Resource>, &'a str), Rejection> {
     // Folded paths are what the lenient look compares; one of two that are equal when folded is none of them exactly.
     let longest = |lies_under: &dyn Fn(&Resource) -> bool| {
-        let candidates = config.resources.iter().enumerate().filter(|(_, resource)| lies_under(resource));
-        candidates.max_by_key(|(_, resource)| resource.path.folded().len()).map(|(index, _)| index)
+        let candidates = config.resources.iter().filter(|resource| lies_under(resource));
+        candidates.max_by_key(|resource| resource.path.folded().len())
     };
-    let exact = longest(&|resource| admitted.path().under(&resource.path).is_some()).ok_or(Rejection::NotFound)?;
+    let exact = longest(&|resource| admitted.path().under(&resource.path).is_some());
+    let exact = exact.and_then(|resource| Some((resource, admitted.path().under(&resource.path)?)));
+    let (exact, below) = exact.ok_or(Rejection::NotFound)?;
     let folded = admitted.path().folded();
     // What a host says of itself is the gateway's to say, and never the origin server's behind a resource at the root.
-    if folded.starts_with("/.well-known/") && config.resources.get(exact).is_some_and(|it| it.path.as_str() == "/") {
+    if folded.starts_with("/.well-known/") && exact.path.as_str() == "/" {
         return Err(Rejection::NotFound);
     }
     let lenient = longest(&|resource| {
@@ -214,7 +227,11 @@ fn find(admitted: &Admitted, config: &Settings) -> Result<usize, Rejection> {
         base == "/" || folded.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     // A request for `/files/ADMIN` must not slip past the rules of `/files/admin` to a server that ignores case.
-    if lenient == Some(exact) { Ok(exact) } else { Err(Rejection::NotFound) }
+    if lenient.is_some_and(|lenient| Rc::ptr_eq(lenient, exact)) {
+        Ok((exact, below))
+    } else {
+        Err(Rejection::NotFound)
+    }
 }
 
 fn check_fields(admitted: &Admitted) -> Result<(), Rejection> {

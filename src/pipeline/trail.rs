@@ -1,5 +1,7 @@
 //! What has become known of one request on its way: what its log line and its refusal are made from.
 
+use std::rc::Rc;
+
 use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
@@ -7,13 +9,14 @@ use sha2::Sha256;
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
 use crate::oauth::bearer::AuthScheme;
-use crate::observe::trace::Trace;
 use crate::pipeline::authorize::Record;
 use crate::pipeline::rejection::Rejection;
 use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::token::principal::{CredentialKind, Subject};
 use crate::transport::head::Method;
+use crate::transport::trace::Trace;
 use crate::transport::web_origin::WebOrigin;
 
 /// Which pages may read the answer.
@@ -39,8 +42,8 @@ pub struct Trail {
     pub begun: UnixMillis,
     /// Its method.
     pub method: Method,
-    /// Index into `Settings::resources`, once it is known.
-    pub resource: Option<usize>,
+    /// The resource, once it is known.
+    pub resource: Option<Rc<Resource>>,
     /// Which pages may read the answer.
     pub readers: Readers,
     /// The era that it announces.

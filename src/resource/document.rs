@@ -11,6 +11,7 @@ use crate::settings::resource::Resource;
 use crate::token::binding::Requirement;
 use crate::transport::head::{Fields, Method};
 use crate::transport::path::CanonicalPath;
+use crate::transport::url::HttpUrl;
 
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 const KEYS: &str = "/.well-known/jwks.json";
@@ -72,30 +73,29 @@ pub fn find(path: &CanonicalPath, config: &Settings) -> Option<PublicDocument> {
         "" | "/" => at_root(),
         _ => config.resources.iter().find(|resource| resource.path.as_str() == inserted),
     }?;
-    Some(PublicDocument { body: metadata(resource, config)?, cache_control: MAX_AGE })
+    Some(PublicDocument { body: metadata(resource)?, cache_control: MAX_AGE })
 }
 
 /// The URL of a resource's metadata: the well-known segment inserted between host and path (RFC 9728 §3.1). Nothing where
 /// there is none.
 #[must_use]
-pub fn metadata_url(resource: &Resource, config: &Settings) -> Option<String> {
+pub fn metadata_url(resource: &Resource, public_url: &HttpUrl) -> Option<String> {
     let path = resource.path.as_str();
-    let url = || format!("{}{METADATA}{}", config.public_url, if path == "/" { "" } else { path });
-    (!authorization_servers(resource, config).is_empty()).then(url)
+    let url = || format!("{public_url}{METADATA}{}", if path == "/" { "" } else { path });
+    (!authorization_servers(resource).is_empty()).then(url)
 }
 
 /// The authorization servers to which clients of a resource can be sent.
-fn authorization_servers<'a>(resource: &Resource, config: &'a Settings) -> Vec<&'a str> {
-    let issuers = resource.issuers.iter().filter_map(|&index| config.issuers.get(index));
-    let servers = issuers.filter(|issuer| issuer.is_authorization_server());
+fn authorization_servers(resource: &Resource) -> Vec<&str> {
+    let servers = resource.accepts.issuers.iter().filter(|issuer| issuer.is_authorization_server());
     servers.map(|issuer| issuer.identifier.as_str()).collect()
 }
 
 /// Protected resource metadata (RFC 9728 §2). Parameters without elements are left out (§3.2). A resource that takes only
 /// API keys, custom verifiers, Google or Access publishes none: MCP wants at least one authorization server in it (R6), and
 /// clients would look for a login that does not exist.
-fn metadata(resource: &Resource, config: &Settings) -> Option<String> {
-    let servers = authorization_servers(resource, config);
+fn metadata(resource: &Resource) -> Option<String> {
+    let servers = authorization_servers(resource);
     if servers.is_empty() {
         return None;
     }

@@ -55,8 +55,8 @@ impl Server {
     }
 }
 
-/// What is known of the resource with that index.
-pub type Status<'a> = &'a dyn Fn(usize, &Resource) -> (Keys, Server);
+/// What is known of a resource.
+pub type Status<'a> = &'a dyn Fn(&Resource) -> (Keys, Server);
 
 /// The answer: status, fields and body. `wants_page` where the caller takes HTML.
 #[must_use]
@@ -78,14 +78,13 @@ fn document(config: &Settings, status: Status<'_>) -> Value {
     let resources: Vec<Value> = config
         .resources
         .iter()
-        .enumerate()
-        .map(|(index, resource)| {
-            let (keys, server) = status(index, resource);
+        .map(|resource| {
+            let (keys, server) = status(resource);
             json!({
                 "resource": resource.identifier,
                 "name": name(resource),
                 "scopes": resource.advertised(&resource.scopes).iter().map(Scope::as_str).collect::<Vec<_>>(),
-                "metadata": metadata_url(resource, config),
+                "metadata": metadata_url(resource, &config.public_url),
                 "documentation": resource.documentation,
                 "keys": keys.as_str(),
                 "server": server.as_str(),
@@ -116,16 +115,15 @@ fn plain(text: &str) -> String {
 
 fn html(config: &Settings, status: Status<'_>) -> (Fields, String) {
     let host = config.public_url.authority().to_string();
-    let sections = config.resources.iter().enumerate();
     let sections: String =
-        sections.map(|(index, resource)| section(resource, config, status(index, resource))).collect();
+        config.resources.iter().map(|resource| section(resource, config, status(resource))).collect();
     let own = config.own_issuer.as_ref().map_or_else(String::new, |server| {
         format!(
             "<p>What you allowed applications to do is on <a href=\"{}\">a page of its own</a>.</p>",
             escaped(&server.url("/grants"))
         )
     });
-    let logins = if config.resources.iter().any(|resource| metadata_url(resource, config).is_some()) {
+    let logins = if config.resources.iter().any(|resource| metadata_url(resource, &config.public_url).is_some()) {
         " Clients find out by themselves where to log in."
     } else {
         ""
@@ -147,7 +145,7 @@ fn section(resource: &Resource, config: &Settings, (keys, server): (Keys, Server
         format!("<p><a href=\"{}\" rel=\"noreferrer\">About it</a></p>", escaped(page))
     });
     // Without a login, clients have to be configured with a credential.
-    let has_login = metadata_url(resource, config).is_some();
+    let has_login = metadata_url(resource, &config.public_url).is_some();
     let entry = |mut entry: Value| {
         if let (false, Some(entry)) = (has_login, entry.as_object_mut()) {
             entry.insert("headers".to_owned(), json!({ "Authorization": CREDENTIAL }));

@@ -10,14 +10,12 @@ use std::rc::Rc;
 use crate::jwks::signing_key::SigningKey;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::ScopeHierarchy;
-use crate::observe::decision::DecisionLog;
 use crate::policy::condition::Fact;
 use crate::secret::Secret;
 use crate::settings::resource::{PublicPath, Resource};
-use crate::token::api_key::ApiKeySet;
+use crate::token::accepted::Verifiers;
 use crate::token::binding::{Dpop, Requirement};
-use crate::token::custom::CustomVerifier;
-use crate::token::issuer::Issuer;
+use crate::token::principal::Interests;
 use crate::token::revocation::Revocation;
 use crate::transport::url::{Authority, HttpUrl};
 use crate::transport::web_origin::WebOrigin;
@@ -33,12 +31,10 @@ pub struct Settings {
     pub hosts: Vec<Authority>,
     /// Web origins whose pages may call.
     pub web_origins: Vec<WebOrigin>,
-    /// Issuers whose tokens may be accepted.
-    pub issuers: Vec<Issuer>,
-    /// API keys.
-    pub api_keys: Vec<ApiKeySet>,
-    /// Custom verifiers.
-    pub verifiers: Vec<CustomVerifier>,
+    /// What verifies credentials.
+    pub verifiers: Verifiers,
+    /// What rules read of tokens.
+    pub interests: Interests,
     /// The authorization server that this gateway is, as others see it.
     pub own_issuer: Option<Rc<OwnIssuer>>,
     /// How DPoP proofs are judged.
@@ -46,9 +42,9 @@ pub struct Settings {
     /// The list of what is revoked.
     pub revocation: Option<Revocation>,
     /// Protected resources.
-    pub resources: Vec<Resource>,
+    pub resources: Vec<Rc<Resource>>,
     /// Paths open to everyone.
-    pub public_paths: Vec<PublicPath>,
+    pub public_paths: Vec<Rc<PublicPath>>,
     /// What scopes include.
     pub scopes: Rc<ScopeHierarchy>,
     /// How sessions are bound to their callers.
@@ -61,7 +57,7 @@ pub struct Settings {
     pub pseudonym_key: Vec<u8>,
     /// Where that comes from.
     pub pseudonyms: Pseudonyms,
-    /// ConnectionFacts of callers that decisions record because rules read them.
+    /// Facts of callers that decisions record because rules read them.
     pub recorded_facts: Vec<String>,
     /// Requests that pass have no line in the log.
     pub log_refused_only: bool,
@@ -121,4 +117,15 @@ pub enum Pseudonyms {
     ByPublicUrl,
     /// A Worker secret, which the command line does not have.
     BySecret,
+}
+
+/// Where decisions are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionLog {
+    /// In the Worker's own log.
+    pub console: bool,
+    /// In the data set of this binding.
+    pub analytics_engine: Option<String>,
+    /// In the queue of this binding.
+    pub queue: Option<String>,
 }

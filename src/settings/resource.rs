@@ -5,25 +5,24 @@ use std::rc::Rc;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
-use crate::token::binding::Requirement;
+use crate::token::accepted::Verifiers;
+use crate::token::binding::{Requirement, Requirements};
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
 /// A protected resource: an MCP endpoint (RFC 9728 §1).
 #[derive(Debug, Clone)]
 pub struct Resource {
+    /// Its place in configuration.
+    pub index: usize,
     /// Where it is on this gateway.
     pub path: CanonicalPath,
     /// The resource identifier: what clients name in `resource` and tokens in `aud`.
     pub identifier: String,
     /// Where requests go.
     pub origin: OriginServer,
-    /// Indexes into `Settings::issuers`.
-    pub issuers: Vec<usize>,
-    /// Indexes into `Settings::api_keys`.
-    pub api_keys: Vec<usize>,
-    /// Indexes into `Settings::verifiers`.
-    pub verifiers: Vec<usize>,
+    /// What verifies the credentials that it accepts.
+    pub accepts: Verifiers,
     /// Tokens bound to a key.
     pub dpop: Requirement,
     /// Tokens bound to a client certificate.
@@ -45,7 +44,7 @@ pub struct Resource {
     /// Public lists are kept.
     pub cache_lists: bool,
     /// How often callers may call.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<Rc<Limit>>,
     /// How many requests of one caller the policy may refuse in a minute.
     pub refusals_per_minute: u64,
     /// Fields that mirror an argument, and which.
@@ -60,13 +59,19 @@ impl Resource {
         scopes.iter().filter_map(prefixed).collect()
     }
 
+    /// What it asks of the binding of tokens.
+    #[must_use]
+    pub fn binding(&self) -> Requirements {
+        Requirements { dpop: self.dpop, certificate: self.certificate_bound }
+    }
+
     /// Whether the messages to it have to be read.
     #[must_use]
     pub fn reads_messages(&self) -> bool {
         self.policy.is_some()
             || self.cache_lists
             || !self.parameters.is_empty()
-            || self.limits.iter().any(Limit::asks_for_tools)
+            || self.limits.iter().any(|limit| limit.asks_for_tools())
     }
 }
 

@@ -24,6 +24,8 @@ use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 /// API keys with one prefix.
 #[derive(Debug, Clone)]
 pub struct ApiKeySet {
+    /// Its place in configuration.
+    pub index: usize,
     /// How they begin.
     pub prefix: String,
     /// The KV binding with more of them.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::limits::{INACTIVE_ENTRIES, VERIFIED_BYTES, VERIFIED_ENTRIES};
 use crate::time::UnixMillis;
-use crate::token::credential::VerifierId;
+use crate::token::accepted::VerifierId;
 use crate::token::error::TokenError;
 use crate::token::verified::VerifiedToken;
 

@@ -9,7 +9,7 @@ use crate::oauth::scope::{Scope, ScopeSet};
 use crate::time::UnixMillis;
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
-use crate::token::principal::{CredentialKind, Rights, Subject};
+use crate::token::principal::{CredentialKind, Interests, Rights, Subject};
 use crate::token::profile::Profile;
 use crate::token::verified::{Confirmation, VerifiedToken};
 
@@ -32,7 +32,11 @@ const LAST_SECOND: f64 = 253_402_300_799.0;
 ///
 /// # Errors
 /// The [`TokenError`] of the first that fails.
-pub(super) fn read(claims: &Map<String, Value>, issuer: &Issuer) -> Result<VerifiedToken, TokenError> {
+pub(super) fn read(
+    claims: &Map<String, Value>,
+    issuer: &Issuer,
+    interests: &Interests,
+) -> Result<VerifiedToken, TokenError> {
     let profile = issuer.profile;
     refuse_other_tokens(claims, profile)?;
     let times = times(claims, true)?;
@@ -61,7 +65,7 @@ pub(super) fn read(claims: &Map<String, Value>, issuer: &Issuer) -> Result<Verif
             scopes,
             kind,
             label: None,
-            rights: Rights::of(claims, &issuer.interests, profile),
+            rights: Rights::of(claims, interests, profile),
         }),
         audiences: Some(audiences),
         times,

@@ -2,19 +2,19 @@
 //! verifier after another.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::limits::TOKEN_BYTES;
 use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, Missing, parse_authorization};
-use crate::pipeline::rejection::Rejection;
-use crate::pipeline::trail::Trail;
-use crate::settings::Settings;
-use crate::settings::resource::Resource;
+use crate::token::accepted::{Verifier, VerifierId, Verifiers};
+use crate::token::api_key::ApiKeySet;
 use crate::token::binding::Requirement;
 use crate::token::cache::Digest;
 use crate::token::error::TokenError;
 use crate::token::introspection::IntrospectedTokens;
+use crate::token::issuer::Issuer;
 use crate::token::profile::Profile;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::head::Fields;
@@ -42,30 +42,6 @@ enum Place {
     Authorization,
     ApiKey,
     Access,
-}
-
-/// Which verifier a credential is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VerifierId {
-    /// A JWT: index into `Settings::issuers`.
-    Jwt(usize),
-    /// A token that its issuer is asked about: index into `Settings::issuers`.
-    Introspection(usize),
-    /// An API key: index into `Settings::api_keys`.
-    ApiKeys(usize),
-    /// Something else: index into `Settings::verifiers`.
-    Custom(usize),
-}
-
-impl VerifierId {
-    /// The issuer whose keys may be needed.
-    #[must_use]
-    pub fn issuer(self) -> Option<usize> {
-        match self {
-            Self::Jwt(issuer) | Self::Introspection(issuer) => Some(issuer),
-            Self::ApiKeys(_) | Self::Custom(_) => None,
-        }
-    }
 }
 
 impl Credential {
@@ -97,22 +73,28 @@ impl Credential {
         read.as_deref().map_err(Clone::clone)
     }
 
-    /// Finds the verifier of a credential that is presented to `resource`.
+    /// Its scheme, where it came in the `Authorization` field.
+    #[must_use]
+    pub fn authorization_scheme(&self) -> Option<AuthScheme> {
+        (self.place == Place::Authorization).then_some(self.scheme)
+    }
+
+    /// Finds the verifier of a credential among those that a resource accepts. `all` are those of the whole configuration.
     ///
     /// A token that begins with the prefix of an API key set, a verifier or an introspection of the resource is for that.
     /// One that looks like a JWS is for the issuer that its `iss` names, where the resource has issuers of JWTs. Whatever
     /// is left is for the one introspection or verifier without a prefix; but not what is plainly another resource's.
     ///
     /// # Errors
-    /// Why it is nobody's.
-    pub fn verifier(&self, resource: &Resource, config: &Settings) -> Result<VerifierId, TokenError> {
+    /// Why no verifier takes it.
+    pub fn verifier(&self, accepted: &Verifiers, all: &Verifiers) -> Result<Verifier, TokenError> {
         match self.place {
-            Place::Authorization => choose(self, resource, config),
+            Place::Authorization => choose(self, accepted, all),
             Place::ApiKey => {
-                let set = api_key_set(&self.token, resource, config).ok_or(TokenError::ApiKeyUnknown)?;
-                Ok(VerifierId::ApiKeys(set))
+                let set = api_key_set(&self.token, accepted).ok_or(TokenError::ApiKeyUnknown)?;
+                Ok(Verifier::ApiKeys(set))
             }
-            Place::Access => of_jws(self, resource, config),
+            Place::Access => of_jws(self, accepted),
         }
     }
 }
@@ -155,107 +137,97 @@ impl Fingerprint {
     }
 }
 
-/// Finds the credential of a request for `resource`:
+/// Why a request has no credential that can be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoCredential {
+    /// It has none, or none of a scheme that is taken here.
+    Missing(Missing),
+    /// The field cannot be read, or there is more than one credential.
+    Malformed,
+}
+
+/// Finds the credential of a request for a resource that accepts these verifiers:
 ///
 /// 1. `Authorization` with a token; an API key beside it is one credential too many (RFC 6750 §2);
 /// 2. else an API key in `X-API-Key`, where the resource takes API keys;
 /// 3. else the assertion of Cloudflare Access, where the resource accepts one.
 ///
 /// # Errors
-/// [`Rejection::NoCredentials`] or [`Rejection::MalformedCredentials`].
-pub fn present(
-    fields: &Fields,
-    resource: &Resource,
-    config: &Settings,
-    trail: &mut Trail,
-) -> Result<Credential, Rejection> {
-    let parse = |text: &str| BearerToken::parse(text).ok_or(Rejection::MalformedCredentials);
-    let api_key = fields.get(API_KEY_FIELD).filter(|_| !resource.api_keys.is_empty());
+/// Why there is none.
+pub fn present(fields: &Fields, accepted: &Verifiers, dpop: Requirement) -> Result<Credential, NoCredential> {
+    let parse = |text: &str| BearerToken::parse(text).ok_or(NoCredential::Malformed);
+    let api_key = fields.get(API_KEY_FIELD).filter(|_| !accepted.api_keys.is_empty());
     match parse_authorization(fields.get("authorization")) {
-        Credentials::Malformed => Err(Rejection::MalformedCredentials),
-        Credentials::Token(..) if api_key.is_some() => Err(Rejection::MalformedCredentials),
-        // Not taken here, as any other scheme that nobody knows.
-        Credentials::Token(AuthScheme::Dpop, _) if resource.dpop == Requirement::Off => {
-            Err(Rejection::NoCredentials(Missing::KnownScheme))
+        Credentials::Malformed => Err(NoCredential::Malformed),
+        Credentials::Token(..) if api_key.is_some() => Err(NoCredential::Malformed),
+        // Not taken here, as any other scheme that is not known.
+        Credentials::Token(AuthScheme::Dpop, _) if dpop == Requirement::Off => {
+            Err(NoCredential::Missing(Missing::KnownScheme))
         }
-        Credentials::Token(scheme, token) => {
-            trail.scheme = Some(scheme);
-            Ok(Credential::authorization(scheme, token))
-        }
+        Credentials::Token(scheme, token) => Ok(Credential::authorization(scheme, token)),
         Credentials::None(missing) => {
             if let Some(text) = api_key {
                 return Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::ApiKey));
             }
-            let takes_access = issuers(resource, config).any(|(_, issuer)| issuer.profile == Profile::CloudflareAccess);
-            let text = fields.get(ACCESS_FIELD).filter(|_| takes_access).ok_or(Rejection::NoCredentials(missing))?;
+            let takes_access = accepted.issuers.iter().any(|issuer| issuer.profile == Profile::CloudflareAccess);
+            let text = fields.get(ACCESS_FIELD).filter(|_| takes_access).ok_or(NoCredential::Missing(missing))?;
             Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::Access))
         }
     }
 }
 
-fn issuers<'a>(
-    resource: &'a Resource,
-    config: &'a Settings,
-) -> impl Iterator<Item = (usize, &'a crate::token::issuer::Issuer)> + use<'a> {
-    resource.issuers.iter().filter_map(|&index| config.issuers.get(index).map(|issuer| (index, issuer)))
+fn api_key_set(token: &BearerToken, accepted: &Verifiers) -> Option<Rc<ApiKeySet>> {
+    accepted.api_keys.iter().find(|set| set.owns(token.expose())).cloned()
 }
 
-fn api_key_set(token: &BearerToken, resource: &Resource, config: &Settings) -> Option<usize> {
-    let named = |set: &usize| config.api_keys.get(*set).is_some_and(|set| set.owns(token.expose()));
-    resource.api_keys.iter().copied().find(named)
-}
-
-fn choose(credential: &Credential, resource: &Resource, config: &Settings) -> Result<VerifierId, TokenError> {
+fn choose(credential: &Credential, accepted: &Verifiers, all: &Verifiers) -> Result<Verifier, TokenError> {
     let text = credential.token.expose();
     if text.len() > TOKEN_BYTES {
         return Err(TokenError::TooLong);
     }
-    if let Some(set) = api_key_set(&credential.token, resource, config) {
-        return Ok(VerifierId::ApiKeys(set));
+    if let Some(set) = api_key_set(&credential.token, accepted) {
+        return Ok(Verifier::ApiKeys(set));
     }
     let prefixed = |prefix: Option<&str>| prefix.is_some_and(|prefix| text.starts_with(prefix));
     let custom = |fits: &dyn Fn(Option<&str>) -> bool| {
-        let fits = |&index: &usize| config.verifiers.get(index).is_some_and(|custom| fits(custom.prefix.as_deref()));
-        resource.verifiers.iter().copied().find(fits).map(VerifierId::Custom)
+        accepted.custom.iter().find(|custom| fits(custom.prefix.as_deref())).cloned().map(Verifier::Custom)
     };
     let introspection = |fits: &dyn Fn(Option<&str>) -> bool| {
-        let asked = |(_, issuer): &(usize, &crate::token::issuer::Issuer)| {
-            issuer.introspection.as_ref().is_some_and(|asked| fits(asked.prefix.as_deref()))
-        };
-        issuers(resource, config).find(asked).map(|(index, _)| VerifierId::Introspection(index))
+        let asked = |issuer: &&Rc<Issuer>| issuer.introspection.as_ref().is_some_and(|it| fits(it.prefix.as_deref()));
+        accepted.issuers.iter().find(asked).and_then(Verifier::introspection)
     };
     if let Some(verifier) = custom(&prefixed).or_else(|| introspection(&prefixed)) {
         return Ok(verifier);
     }
     // What is plainly for something that another resource takes is not shown to whatever takes the rest here.
-    if belongs_elsewhere(text, config) {
+    if belongs_elsewhere(text, all) {
         return Err(TokenError::NotForThisResource);
     }
-    let takes_jws = issuers(resource, config).any(|(_, issuer)| issuer.profile != Profile::CloudflareAccess);
+    let takes_jws = accepted.issuers.iter().any(|issuer| issuer.profile != Profile::CloudflareAccess);
     if takes_jws && looks_like_jws(text) {
-        return of_jws(credential, resource, config);
+        return of_jws(credential, accepted);
     }
-    if looks_like_jws(text) && may_be_of_known_issuer(credential, config) {
+    if looks_like_jws(text) && may_be_of_known_issuer(credential, all) {
         return Err(TokenError::UnknownIssuer);
     }
     match custom(&|prefix| prefix.is_none()).or_else(|| introspection(&|prefix| prefix.is_none())) {
         Some(verifier) => Ok(verifier),
-        None => of_jws(credential, resource, config),
+        None => of_jws(credential, accepted),
     }
 }
 
 /// Whether a token begins as something of configuration does.
-fn belongs_elsewhere(text: &str, config: &Settings) -> bool {
-    let asked = config.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.prefix.as_deref());
-    let prefixes = config.verifiers.iter().filter_map(|custom| custom.prefix.as_deref()).chain(asked);
-    config.api_keys.iter().any(|set| set.owns(text)) || prefixes.into_iter().any(|prefix| text.starts_with(prefix))
+fn belongs_elsewhere(text: &str, all: &Verifiers) -> bool {
+    let asked = all.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.prefix.as_deref());
+    let prefixes = all.custom.iter().filter_map(|custom| custom.prefix.as_deref()).chain(asked);
+    all.api_keys.iter().any(|set| set.owns(text)) || prefixes.into_iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Whether a JWT names an issuer of configuration, or is too odd to say.
-fn may_be_of_known_issuer(credential: &Credential, config: &Settings) -> bool {
-    let Ok(jws) = credential.jws() else { return !config.issuers.is_empty() };
+fn may_be_of_known_issuer(credential: &Credential, all: &Verifiers) -> bool {
+    let Ok(jws) = credential.jws() else { return !all.issuers.is_empty() };
     let claimed = jws.claimed_issuer();
-    claimed.is_some_and(|claimed| config.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
+    claimed.is_some_and(|claimed| all.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
 }
 
 /// Three parts of which the first is the encoding of something in braces: no opaque token has that by chance.
@@ -263,19 +235,22 @@ fn looks_like_jws(text: &str) -> bool {
     text.starts_with("ey") && text.bytes().filter(|&byte| byte == b'.').count() == 2
 }
 
-fn of_jws(credential: &Credential, resource: &Resource, config: &Settings) -> Result<VerifierId, TokenError> {
+fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, TokenError> {
     let access = credential.place == Place::Access;
-    let (index, issuer) = credential
+    let issuer = credential
         .jws()?
         .claimed_issuer()
         .and_then(|claimed| {
-            let fitting = issuers(resource, config).filter(|(_, issuer)| {
+            let fitting = accepted.issuers.iter().filter(|issuer| {
                 (issuer.profile == Profile::CloudflareAccess) == access && issuer.tenant_of(claimed).is_some()
             });
             // What is configured for one tenant comes before what is for many.
-            fitting.min_by_key(|(_, issuer)| issuer.is_template())
+            fitting.min_by_key(|issuer| issuer.is_template())
         })
         .ok_or(TokenError::UnknownIssuer)?;
-    let asked = issuer.introspection.as_ref().is_some_and(|asked| asked.tokens == IntrospectedTokens::All);
-    Ok(if asked { VerifierId::Introspection(index) } else { VerifierId::Jwt(index) })
+    let asked = issuer.introspection.as_ref().filter(|asked| asked.tokens == IntrospectedTokens::All);
+    Ok(match asked {
+        Some(asked) => Verifier::Introspection(Rc::clone(issuer), Rc::clone(asked)),
+        None => Verifier::Jwt(Rc::clone(issuer)),
+    })
 }

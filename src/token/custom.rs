@@ -1,14 +1,12 @@
 //! Credentials that a Worker of the user's own knows about, asked through a service binding. Its answers are those of
 //! RFC 7662 §2.2, so that there is one reading of both.
 
-use crate::token::principal::Interests;
 use serde_json::json;
-use std::rc::Rc;
 
 use crate::oauth::scope::ScopeSet;
 use crate::token::credential::Credential;
 use crate::token::introspection::{Rules, plain, read_active, without_nulls};
-use crate::token::principal::CredentialKind;
+use crate::token::principal::{CredentialKind, Interests};
 use crate::token::profile::Profile;
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 use crate::transport::provider::ProviderRequest;
@@ -16,14 +14,14 @@ use crate::transport::provider::ProviderRequest;
 /// A verifier of the user's own.
 #[derive(Debug, Clone)]
 pub struct CustomVerifier {
+    /// Its place in configuration.
+    pub index: usize,
     /// Its name.
     pub name: String,
     /// The service binding; nothing where it is compiled in.
     pub service: Option<String>,
     /// How its credentials begin.
     pub prefix: Option<String>,
-    /// What rules ask about its callers.
-    pub interests: Rc<Interests>,
     /// The most seconds that a good answer is used.
     pub cache_seconds: u64,
     /// Seconds that a bad one is.
@@ -38,6 +36,8 @@ pub struct ServiceVerifier<'a> {
     pub custom: &'a CustomVerifier,
     /// This gateway's own URL: who vouches, where the answer does not say.
     pub gateway: &'a str,
+    /// What rules read of its callers.
+    pub interests: &'a Interests,
 }
 
 impl TokenVerifier for ServiceVerifier<'_> {
@@ -55,7 +55,7 @@ impl TokenVerifier for ServiceVerifier<'_> {
             audience_required: false,
             leeway: 0,
             grant_scopes: &ScopeSet::default(),
-            interests: &self.custom.interests,
+            interests: self.interests,
             profile: Profile::Generic,
             cache_seconds: self.custom.cache_seconds,
             negative_seconds: self.custom.negative_seconds,

@@ -1,11 +1,10 @@
 //! Tokens that their authorization server is asked about (RFC 7662), and its answers, signed ones too (RFC 9701).
 
-use crate::oauth::client_credentials::ClientAuthentication;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::oauth::client_credentials;
+use crate::oauth::client_credentials::{self, ClientAuthentication};
 use crate::oauth::form::Form;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::strict_json;
@@ -65,6 +64,8 @@ pub struct IntrospectionVerifier<'a> {
     pub issuer: &'a Issuer,
     /// How it is asked.
     pub introspection: &'a Introspection,
+    /// What rules read of tokens.
+    pub interests: &'a Interests,
 }
 
 impl TokenVerifier for IntrospectionVerifier<'_> {
@@ -108,7 +109,7 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
             audience_required: !self.introspection.allow_missing_audience,
             leeway: self.issuer.leeway,
             grant_scopes: &self.issuer.grant_scopes,
-            interests: &self.issuer.interests,
+            interests: self.interests,
             profile: self.issuer.profile,
             cache_seconds: self.introspection.cache_seconds,
             negative_seconds: self.introspection.negative_seconds,

@@ -1,18 +1,20 @@
 //! An issuer: an authorization server whose tokens are accepted, and what its tokens must look like.
 
+use std::rc::Rc;
+
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::jwks::key_set::KeySet;
 use crate::oauth::scope::ScopeSet;
 use crate::token::claims::TENANT;
 use crate::token::introspection::Introspection;
-use crate::token::principal::Interests;
 use crate::token::profile::Profile;
 use crate::transport::url::HttpUrl;
-use std::rc::Rc;
 
 /// An issuer and what its tokens must look like.
 #[derive(Debug, Clone)]
 pub struct Issuer {
+    /// Its place in configuration.
+    pub index: usize,
     /// The name in logs.
     pub name: String,
     /// The issuer identifier, compared byte for byte; with `{tenantid}` in place of a tenant where there are many.
@@ -25,10 +27,8 @@ pub struct Issuer {
     pub claims: Vec<(String, Vec<String>)>,
     /// Scopes that its tokens have besides their own.
     pub grant_scopes: ScopeSet,
-    /// What rules ask about its tokens.
-    pub interests: Rc<Interests>,
     /// How it is asked about tokens, where it is.
-    pub introspection: Option<Introspection>,
+    pub introspection: Option<Rc<Introspection>>,
     /// Where its keys come from.
     pub keys: IssuerKeys,
     /// Algorithms that its tokens may use (RFC 8725 §3.1).

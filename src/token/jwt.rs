@@ -10,6 +10,7 @@ use crate::token::claims;
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::issuer::{Issuer, TokenType};
+use crate::token::principal::Interests;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verified::SignedWith;
 use crate::token::verifier::{Evidence, SignatureCheck, TokenVerifier, Verification};
@@ -18,8 +19,8 @@ use crate::token::verifier::{Evidence, SignatureCheck, TokenVerifier, Verificati
 pub struct JwtVerifier<'a> {
     /// The issuer: the token's `iss` is its identifier.
     pub issuer: &'a Issuer,
-    /// Index into `Settings::issuers`.
-    pub index: usize,
+    /// What rules read of tokens.
+    pub interests: &'a Interests,
 }
 
 impl TokenVerifier for JwtVerifier<'_> {
@@ -39,10 +40,11 @@ impl TokenVerifier for JwtVerifier<'_> {
             Ok(key) => key,
             Err(verification) => return verification,
         };
-        match claims::read(token.claims(), self.issuer) {
+        match claims::read(token.claims(), self.issuer, self.interests) {
             Ok(mut verified) => {
                 let thumbprint = Rc::from(key.thumbprint());
-                verified.signed_with = Some(SignedWith { issuer: self.index, id: key.id().map(Rc::from), thumbprint });
+                verified.signed_with =
+                    Some(SignedWith { issuer: self.issuer.index, id: key.id().map(Rc::from), thumbprint });
                 Verification::Verified(Box::new(verified))
             }
             Err(error) => Verification::Refused(error),

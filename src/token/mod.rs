@@ -1,5 +1,6 @@
 //! Credentials: reading them strictly, verifying them, and who they say is calling.
 
+pub mod accepted;
 pub mod api_key;
 pub mod binding;
 pub mod cache;

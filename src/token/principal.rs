@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use crate::mcp::session::Holder;
 use crate::oauth::scope::ScopeSet;
 use crate::token::claims::{claim, texts};
 use crate::token::profile::Profile;
@@ -45,6 +46,14 @@ pub struct Subject {
     pub label: Option<String>,
     /// What rules ask about.
     pub rights: Rights,
+}
+
+impl Subject {
+    /// The holder of a session at a resource.
+    #[must_use]
+    pub fn holder<'a>(&'a self, resource: &'a str) -> Holder<'a> {
+        Holder { issuer: &self.issuer, subject: &self.subject, client: self.client.as_deref(), resource }
+    }
 }
 
 /// What a credential says besides scopes, as far as any rule asks.

@@ -6,5 +6,6 @@ pub mod cors;
 pub mod head;
 pub mod path;
 pub mod provider;
+pub mod trace;
 pub mod url;
 pub mod web_origin;

@@ -181,7 +181,7 @@ fn greet(gateway: &Gateway, ports: &Workers) {
     for warning in gateway.warnings() {
         say(ports, "warn", "configuration_warning", &warning);
     }
-    for (name, at) in missing_bindings(&gateway, ports) {
+    for (name, at) in missing_bindings(gateway, ports) {
         let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
         say(ports, "error", "binding_missing", &detail);
     }

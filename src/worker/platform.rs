@@ -30,7 +30,7 @@ use crate::limits::{
     PROVIDER_TIMEOUT, RECORD_MILLISECONDS, STORE_MILLISECONDS,
 };
 use crate::mcp::list_filter::Unfit;
-use crate::observe::decision::{DecisionLine, DecisionLog};
+use crate::observe::decision::DecisionLine;
 use crate::observe::event::gateway_line;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
@@ -38,6 +38,7 @@ use crate::ports::{
     Background, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard, SharedCache,
     SignatureVerifier, Spawn, Store, Timer, Transport,
 };
+use crate::settings::DecisionLog;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;

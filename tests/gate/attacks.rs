@@ -5,7 +5,7 @@ use std::rc::Rc;
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
 use portcullis::pipeline::authenticate::Compiled;
-use portcullis::token::credential::VerifierId;
+use portcullis::token::accepted::VerifierId;
 use portcullis::token::questions::{Asked, Questions, Turn};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;

@@ -1,18 +1,19 @@
 //! What an isolate remembers of credentials, and what it must not.
 
+use std::rc::Rc;
+
 use portcullis::gateway::Gateway;
 use portcullis::limits::{INACTIVE_ENTRIES, QUESTIONS, VERIFIED_BYTES, VERIFIED_ENTRIES};
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::time::UnixMillis;
+use portcullis::token::accepted::VerifierId;
 use portcullis::token::cache::TokenCache;
-use portcullis::token::credential::VerifierId;
 use portcullis::token::error::TokenError;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::token::questions::{Asked, Questions, Turn};
 use portcullis::token::revocation::{RevocationList, Revocations};
 use portcullis::token::verified::VerifiedToken;
 use serde_json::{Value, json};
-use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::support::world::NOON;

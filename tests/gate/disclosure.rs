@@ -145,7 +145,7 @@ fn every_refusal_says_what_it_said() {
     let mut text = String::new();
     for rejection in all() {
         let mut trail = Trail::begin(Method::Post, None, &[0; 40], UnixMillis(0));
-        trail.resource = Some(0);
+        trail.resource = gateway.config().resources.first().cloned();
         let id = RequestId::read(&json!(7)).expect("that is an id");
         let answer = refusal(&rejection, &id, &trail, Some(gateway.config()));
         text += &format!("{}\n  {}\n", rejection.reason(), answer.status);

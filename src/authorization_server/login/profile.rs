@@ -1,8 +1,5 @@
 //! Identity providers that are known by name, and their habits.
 
-#[cfg(feature = "authorization-server")]
-use crate::config::LoginProfileName;
-
 /// An identity provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginProfile {
@@ -20,21 +17,6 @@ pub enum LoginProfile {
     Keycloak,
     /// Okta.
     Okta,
-}
-
-#[cfg(feature = "authorization-server")]
-impl From<LoginProfileName> for LoginProfile {
-    fn from(name: LoginProfileName) -> Self {
-        match name {
-            LoginProfileName::Generic => Self::Generic,
-            LoginProfileName::Auth0 => Self::Auth0,
-            LoginProfileName::EntraId => Self::EntraId,
-            LoginProfileName::Github => Self::Github,
-            LoginProfileName::Google => Self::Google,
-            LoginProfileName::Keycloak => Self::Keycloak,
-            LoginProfileName::Okta => Self::Okta,
-        }
-    }
 }
 
 /// What is known of a provider without configuration.

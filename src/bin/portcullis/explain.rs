@@ -94,13 +94,12 @@ fn operation(options: &ExplainArguments) -> Result<Operation, Unusable> {
 
 fn caller(options: &ExplainArguments, config: &Settings, index: usize) -> Result<Caller, Unusable> {
     let said = options.claims.as_deref().map(|path| object(&read(path)?, path)).transpose()?.unwrap_or_default();
-    let accepted = config.resources.get(index).map(|resource| resource.issuers.as_slice()).unwrap_or_default();
-    let issuer = accepted.iter().filter_map(|&at| config.issuers.get(at)).find(|issuer| match &options.issuer {
+    let accepted = config.resources.get(index).map(|resource| resource.accepts.issuers.as_slice()).unwrap_or_default();
+    let issuer = accepted.iter().find(|issuer| match &options.issuer {
         Some(name) => issuer.name == *name,
         None => said.get("iss").is_none_or(|iss| iss == issuer.identifier.as_str()),
     });
     let profile = issuer.map_or(Profile::Generic, |issuer| issuer.profile);
-    let interests = issuer.map(|issuer| Rc::clone(&issuer.interests)).unwrap_or_default();
     let text = |names: &[&str]| names.iter().find_map(|name| said.get(*name)?.as_str()).map(str::to_owned);
     let mut scopes: Vec<String> =
         options.scopes.as_deref().into_iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect();
@@ -116,7 +115,7 @@ fn caller(options: &ExplainArguments, config: &Settings, index: usize) -> Result
         scopes: portcullis::oauth::scope::ScopeSet::of_text(&scopes.join(" ")),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: principal::Rights::of(&said, &interests, profile),
+        rights: principal::Rights::of(&said, &config.interests, profile),
     };
     Ok(Caller {
         subject: Rc::new(subject),

@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::{ISSUER, Key, Request};
 use portcullis::authorization_server::state::{self as authorization_state, Change};
 use portcullis::forward::answer::{BodyFilter, FilterEnd, Passage};
 use portcullis::forward::request::OutboundRequest;
@@ -15,7 +14,7 @@ use portcullis::forward::response::InboundHead;
 use portcullis::gateway::{Arrived, Gateway, Next, Served, Underway, filtered, go_on, serve};
 use portcullis::jwks::signing_key::SigningKey;
 use portcullis::mcp::list_filter::Unfit;
-use portcullis::observe::decision::{DecisionLine, DecisionLog};
+use portcullis::observe::decision::DecisionLine;
 use portcullis::observe::point::Point;
 use portcullis::observe::span::Span;
 use portcullis::portable;
@@ -23,6 +22,7 @@ use portcullis::ports::{
     Background, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard, SharedCache,
     SignatureVerifier, Spawn, Store, Timer, Transport,
 };
+use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::SingleUse;
 use portcullis::token::binding::replay::{ReplayMemory, Use};
@@ -30,6 +30,8 @@ use portcullis::token::verifier::SignatureCheck;
 use portcullis::transport::head::{Fields, Head};
 use portcullis::transport::provider::{ProviderDocument, ProviderRequest};
 use serde_json::{Value, json};
+
+use super::{ISSUER, Key, Request};
 
 /// The moment at which tests begin: 2026-11-23T12:00:00Z.
 pub const NOON: u64 = 1_795_435_200;

@@ -1,0 +1,49 @@
+//! The keys of lists in caches.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::mcp::era::Era;
+use crate::mcp::message::Message;
+use crate::pipeline::inspect::Inspected;
+
+/// The key in caches of the list that a request asks for; nothing where that is no list that may be kept. The key depends on
+/// everything that the origin server may look at, but for the caller.
+#[must_use]
+pub fn list_key(inspected: &Inspected) -> Option<String> {
+    let resource = inspected.resource();
+    let admitted = inspected.authenticated().request().admitted();
+    let [Message::Request { call, .. }] = inspected.messages()? else { return None };
+    let is_list =
+        matches!(call.method.as_str(), "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list");
+    if !resource.cache_lists || admitted.era() != Era::Modern || !is_list || call.params.others || call.params.continues
+    {
+        return None;
+    }
+    let fields = &admitted.head().fields;
+    // A server may answer each path below the resource, each query and each argument in a field with a list of its own.
+    let parameters: String = fields
+        .iter()
+        .filter(|(name, _)| name.starts_with("mcp-param-"))
+        .map(|(name, value)| format!("{name}:{value}\n"))
+        .collect();
+    let mut hash = Sha256::new();
+    for part in [
+        admitted.path().as_str(),
+        admitted.query().map_or("\0", |query| query),
+        fields.get("accept").unwrap_or_default(),
+        parameters.as_str(),
+        resource.identifier.as_str(),
+        &resource.origin.url.to_string(),
+        resource.origin.service.as_deref().unwrap_or_default(),
+        call.params.version.as_deref().unwrap_or_default(),
+        &call.method,
+        call.params.cursor.as_deref().unwrap_or("\0"),
+        fields.get("accept-language").unwrap_or_default(),
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Some(format!("list/{}", URL_SAFE_NO_PAD.encode(hash.finalize())))
+}

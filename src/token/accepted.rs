@@ -1,0 +1,115 @@
+//! What verifies credentials: everything that configuration has, what one resource accepts of it, and the one that a
+//! credential is for.
+
+use std::rc::Rc;
+
+use crate::token::api_key::ApiKeySet;
+use crate::token::custom::CustomVerifier;
+use crate::token::introspection::Introspection;
+use crate::token::issuer::Issuer;
+
+/// What verifies credentials, of the whole configuration or of one resource.
+#[derive(Debug, Clone, Default)]
+pub struct Verifiers {
+    /// Issuers of tokens.
+    pub issuers: Vec<Rc<Issuer>>,
+    /// Sets of API keys.
+    pub api_keys: Vec<Rc<ApiKeySet>>,
+    /// Custom verifiers.
+    pub custom: Vec<Rc<CustomVerifier>>,
+}
+
+impl Verifiers {
+    /// The verifier with that id, where it is one of these.
+    #[must_use]
+    pub fn find(&self, id: VerifierId) -> Option<Verifier> {
+        let issuer = |index: usize| self.issuers.iter().find(|issuer| issuer.index == index);
+        match id {
+            VerifierId::Jwt(index) => issuer(index).cloned().map(Verifier::Jwt),
+            VerifierId::Introspection(index) => issuer(index).and_then(Verifier::introspection),
+            VerifierId::ApiKeys(index) => {
+                self.api_keys.iter().find(|set| set.index == index).cloned().map(Verifier::ApiKeys)
+            }
+            VerifierId::Custom(index) => {
+                self.custom.iter().find(|custom| custom.index == index).cloned().map(Verifier::Custom)
+            }
+        }
+    }
+
+    /// Whether an issuer is one of these.
+    #[must_use]
+    pub fn has_issuer(&self, issuer: &Issuer) -> bool {
+        self.issuers.iter().any(|it| it.index == issuer.index)
+    }
+
+    /// The names by which rules know who vouches for a caller.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let issuers = self.issuers.iter().map(|issuer| issuer.name.as_str());
+        let sets = self.api_keys.iter().map(|set| set.prefix.as_str());
+        issuers.chain(sets).chain(self.custom.iter().map(|custom| custom.name.as_str()))
+    }
+}
+
+/// The verifier that a credential is for.
+#[derive(Debug, Clone)]
+pub enum Verifier {
+    /// A JWT of this issuer.
+    Jwt(Rc<Issuer>),
+    /// A token that this issuer is asked about.
+    Introspection(Rc<Issuer>, Rc<Introspection>),
+    /// An API key of this set.
+    ApiKeys(Rc<ApiKeySet>),
+    /// A credential of another kind.
+    Custom(Rc<CustomVerifier>),
+}
+
+impl Verifier {
+    /// The introspection of an issuer, where it has one.
+    #[must_use]
+    pub fn introspection(issuer: &Rc<Issuer>) -> Option<Self> {
+        issuer.introspection.as_ref().map(|asked| Self::Introspection(Rc::clone(issuer), Rc::clone(asked)))
+    }
+
+    /// Its name in memory.
+    #[must_use]
+    pub fn id(&self) -> VerifierId {
+        match self {
+            Self::Jwt(issuer) => VerifierId::Jwt(issuer.index),
+            Self::Introspection(issuer, _) => VerifierId::Introspection(issuer.index),
+            Self::ApiKeys(set) => VerifierId::ApiKeys(set.index),
+            Self::Custom(custom) => VerifierId::Custom(custom.index),
+        }
+    }
+
+    /// Its name in configuration.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Jwt(issuer) | Self::Introspection(issuer, _) => &issuer.name,
+            Self::ApiKeys(set) => &set.prefix,
+            Self::Custom(custom) => &custom.name,
+        }
+    }
+
+    /// The issuer whose keys may be needed.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&Rc<Issuer>> {
+        match self {
+            Self::Jwt(issuer) | Self::Introspection(issuer, _) => Some(issuer),
+            Self::ApiKeys(_) | Self::Custom(_) => None,
+        }
+    }
+}
+
+/// Names a verifier in memory: its kind, and its place in configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifierId {
+    /// A JWT of the issuer at this place.
+    Jwt(usize),
+    /// A token that the issuer at this place is asked about.
+    Introspection(usize),
+    /// An API key of the set at this place.
+    ApiKeys(usize),
+    /// A credential for the custom verifier at this place.
+    Custom(usize),
+}
