@@ -15,7 +15,7 @@ use crate::settings::DecisionLog;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
-use crate::token::verifier::SignatureCheck;
+use crate::token::signature::SignatureCheck;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
 /// Work that goes on after the answer was given.

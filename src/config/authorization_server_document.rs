@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use deserr::Deserr;
 
-use crate::config::Mistakes;
-use crate::config::document::ClientAuthenticationName;
+use crate::config::credentials_document::ClientAuthenticationName;
+use crate::config::mistakes::Mistakes;
 
 /// Makes this gateway an authorization server of its own (OAuth 2.1), where people log in through an identity provider that
 /// cannot do what MCP clients ask for. Resources name it in `issuers`. `docs/authorization-server.md` is the guide.

@@ -1,5 +1,6 @@
 //! How the table of the authorization server is read.
 
+use crate::config::values::read_scopes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -15,10 +16,11 @@ use crate::authorization_server::state::Hash;
 use crate::config::authorization_server_document::{
     AuthorizationServerDocument, ClientDocument, LoginDocument, LoginProfileName, RegistrationName,
 };
-use crate::config::configuration::{read_long_secret, read_secret, read_signing_keys};
-use crate::config::document::ClientAuthenticationName;
-use crate::config::issuer::{is_name, note_metadata_url, protected_url};
-use crate::config::{Mistakes, Secrets, credentials};
+use crate::config::credentials_document::ClientAuthenticationName;
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{
+    self, Secrets, is_name, note_metadata_url, protected_url, read_long_secret, read_secret, read_signing_keys,
+};
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::Scope;
@@ -66,7 +68,7 @@ pub(super) fn read(
     let mut entitlements = Vec::new();
     for (index, entry) in document.entitlements.iter().flatten().enumerate() {
         let here = format!("{at}.entitlements[{index}]");
-        let scopes = crate::config::resource::read_scopes(&entry.scopes, &format!("{here}.scopes"), mistakes);
+        let scopes = read_scopes(&entry.scopes, &format!("{here}.scopes"), mistakes);
         let (groups, users) = (entry.groups.clone().unwrap_or_default(), entry.users.clone().unwrap_or_default());
         if groups.is_empty() && users.is_empty() {
             mistakes.note(&here, "must name groups or users");
@@ -94,7 +96,7 @@ pub(super) fn read(
     }
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
     let mut bounded = |key: &str, value, default, least, most| {
-        credentials::bounded(value, default, (least, most), &format!("{at}.{key}"), mistakes)
+        values::bounded(value, default, (least, most), &format!("{at}.{key}"), mistakes)
     };
     let access_token_seconds = bounded("access_token_seconds", document.access_token_seconds, 600, 60, 3600);
     let refresh_token_days = bounded("refresh_token_days", document.refresh_token_days, 30, 1, 365);
@@ -235,7 +237,7 @@ fn read_client(
         put("jwks", mistakes.keep(format_args!("{at}.jwks"), strict_json::parse(text.as_bytes()))?);
     }
     if let Some(scopes) = &entry.scopes {
-        let scopes = crate::config::resource::read_scopes(scopes, &format!("{at}.scopes"), mistakes);
+        let scopes = read_scopes(scopes, &format!("{at}.scopes"), mistakes);
         put("scope", json!(scopes.to_string()));
     }
     let read = ClientMetadata::read(&members, RedirectRules { schemes })

@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::contradictions::Whole;
 use crate::config::document::{Document, RequestLinesName};
-use crate::config::{Mistakes, credentials, issuer, own_issuer, policy, resource};
-use crate::jwks::signing_key::SigningKey;
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{self, Secrets, read_long_secret, read_signing_keys};
+use crate::config::{credentials, issuer, own_issuer, policy, resource};
 use crate::oauth::endpoint::Endpoint;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::policy::condition::Fact;
@@ -25,15 +26,6 @@ use crate::token::issuer::Issuer;
 use crate::token::principal::Interests;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
-
-/// Worker secrets by name.
-pub trait Secrets {
-    /// The secret's value, where there is one.
-    fn secret(&self, name: &str) -> Option<String>;
-}
-
-/// Shortest secret that keys something.
-const SECRET_CHARS: usize = 32;
 
 /// A valid configuration.
 #[derive(Debug)]
@@ -133,7 +125,7 @@ impl Configuration {
         let lines = document.log.as_ref().and_then(|log| log.requests);
         let log_refused_only = lines == Some(RequestLinesName::Refused);
         let requests_data_set = document.log.as_ref().and_then(|log| log.analytics_engine.as_ref());
-        let requests_data_set = credentials::read_binding(requests_data_set, "log.analytics_engine", mistakes);
+        let requests_data_set = values::read_binding(requests_data_set, "log.analytics_engine", mistakes);
         let metrics = document
             .metrics
             .as_ref()
@@ -177,7 +169,7 @@ impl Configuration {
 
 fn read_public_url(text: &str, development: bool, mistakes: &mut Mistakes) -> Option<HttpUrl> {
     let at = "public_url";
-    let url = issuer::protected_url(text, at, development, mistakes)?;
+    let url = values::protected_url(text, at, development, mistakes)?;
     if !url.path().is_empty() || url.query().is_some() {
         mistakes.note(at, format_args!("must be scheme and host alone, {:?}, got {text:?}", url.web_origin()));
         return None;
@@ -372,52 +364,12 @@ fn read_hierarchy(document: &Document, mistakes: &mut Mistakes) -> ScopeHierarch
     for (name, included) in document.scope_includes.iter().flatten() {
         let at = format!("scope_includes.{name}");
         let scope = mistakes.keep(&at, Scope::parse(name));
-        let set = resource::read_scopes(included, &at, mistakes).iter().cloned().collect();
+        let set = values::read_scopes(included, &at, mistakes).iter().cloned().collect();
         if let Some(scope) = scope {
             includes.insert(scope, set);
         }
     }
     ScopeHierarchy::new(includes)
-}
-
-pub(super) fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
-    let secret = secrets.secret(name);
-    if secret.is_none() {
-        mistakes.note(at, format_args!("there is no Worker secret {name:?}: `wrangler secret put {name}` sets it"));
-    }
-    secret
-}
-
-/// Keys of which the first signs and all are published.
-pub(super) fn read_signing_keys(
-    names: &[String],
-    at: &str,
-    secrets: &dyn Secrets,
-    mistakes: &mut Mistakes,
-) -> Vec<SigningKey> {
-    if names.is_empty() {
-        mistakes.note(at, "must name at least one secret");
-    }
-    let mut keys: Vec<SigningKey> = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        let Some(text) = read_secret(name, &at, secrets, mistakes) else { continue };
-        let Some(key) = mistakes.keep(&at, SigningKey::parse(&text)) else { continue };
-        if keys.iter().any(|other| other.id() == key.id()) {
-            mistakes.note(&at, "is a key that is named before");
-        }
-        keys.push(key);
-    }
-    keys
-}
-
-/// A secret that keys something.
-pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
-    let secret = read_secret(name, at, secrets, mistakes)?;
-    if secret.chars().count() < SECRET_CHARS {
-        mistakes.note(at, format_args!("the secret must have {SECRET_CHARS} characters or more"));
-    }
-    Some(secret)
 }
 
 fn recorded_facts(resources: &[Rc<Resource>]) -> Vec<String> {

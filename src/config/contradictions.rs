@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::authorization_server::login::carried_as;
 use crate::authorization_server::settings::AuthorizationServer;
-use crate::config::Mistakes;
 use crate::config::document::Document;
+use crate::config::mistakes::Mistakes;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::condition::Condition;
 use crate::settings::resource::{PublicPath, Resource};

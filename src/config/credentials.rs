@@ -1,12 +1,12 @@
 //! Credentials besides JWTs: introspection, API keys, custom verifiers; and what tokens are bound to or revoked by.
 
-use crate::config::configuration::{read_long_secret, read_secret};
+use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::document::{
-    ApiKeySetDocument, ClientAuthenticationName, DpopDocument, IntrospectedTokensName, IntrospectionDocument,
-    RequirementName, RevocationTable, VerifierDocument,
+    ApiKeySetDocument, DpopDocument, IntrospectedTokensName, IntrospectionDocument, RequirementName, RevocationTable,
+    VerifierDocument,
 };
-use crate::config::issuer::{is_name, protected_url};
-use crate::config::{Mistakes, Secrets};
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{Secrets, bounded, is_name, protected_url, read_binding, read_long_secret, read_secret};
 use crate::jwks::signing_key::SigningKey;
 use crate::limits::{
     API_KEYS, CACHE_SECONDS, CACHE_SECONDS_MAX, KV_EDGE_SECONDS, NEGATIVE_SECONDS, NEGATIVE_SECONDS_MAX, PROOF_WINDOW,
@@ -18,7 +18,7 @@ use crate::token::api_key::{ApiKeyRecord, ApiKeySet};
 use crate::token::binding::nonce::NonceKey;
 use crate::token::binding::{Dpop, Requirement};
 use crate::token::custom::CustomVerifier;
-use crate::token::introspection::{IntrospectedTokens, Introspection};
+use crate::token::issuer::{IntrospectedTokens, Introspection};
 use crate::token::revocation::Revocation;
 
 impl From<RequirementName> for Requirement {
@@ -103,20 +103,6 @@ impl Times {
             bounded("timeout_seconds", self.timeout, PROVIDER_TIMEOUT_DEFAULT, 1, PROVIDER_TIMEOUT_MAX),
         )
     }
-}
-
-pub(super) fn bounded(
-    value: Option<u64>,
-    default: u64,
-    (least, most): (u64, u64),
-    at: &str,
-    mistakes: &mut Mistakes,
-) -> u64 {
-    let value = value.unwrap_or(default);
-    if !(least..=most).contains(&value) {
-        mistakes.note(at, format_args!("must be {least} to {most}, got {value}"));
-    }
-    value
 }
 
 fn read_prefix(prefix: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Option<String> {
@@ -223,12 +209,4 @@ pub(super) fn read_revocation(document: &RevocationTable, mistakes: &mut Mistake
     }
     let kv = read_binding(Some(&document.kv), "revocation.kv", mistakes).unwrap_or_default();
     Revocation { kv, key, seconds: seconds.saturating_sub(KV_EDGE_SECONDS) }
-}
-
-pub(super) fn read_binding(name: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Option<String> {
-    let name = name?;
-    if name.is_empty() {
-        mistakes.note(at, "must be the name of a binding");
-    }
-    Some(name.clone())
 }

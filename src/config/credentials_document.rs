@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use deserr::Deserr;
 
-use crate::config::Mistakes;
+use crate::config::mistakes::Mistakes;
 
 /// An authorization server whose access tokens are accepted.
 #[derive(Debug, Deserr)]

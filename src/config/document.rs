@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use deserr::Deserr;
 
-use crate::config::Mistakes;
+use crate::config::mistakes::Mistakes;
 
 #[cfg(feature = "authorization-server")]
 pub use crate::config::authorization_server_document::AuthorizationServerDocument;

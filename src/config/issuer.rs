@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use crate::config::credentials::read_introspection;
 use crate::config::document::{IssuerDocument, ProfileName};
-use crate::config::resource::read_scopes;
-use crate::config::{Mistakes, Secrets};
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{Secrets, is_name, note_metadata_url, protected_url, read_scopes};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::spki::parse_public_key;
 use crate::limits::{LEEWAY, LEEWAY_MAX};
-use crate::token::claims::TENANT;
-use crate::token::issuer::{Issuer, IssuerKeys, TokenType};
-use crate::token::profile::Profile;
+use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::token::profile::{Profile, TENANT};
+use crate::token::untrusted::TokenType;
 use crate::transport::url::HttpUrl;
 
 impl From<ProfileName> for Profile {
@@ -30,11 +30,6 @@ impl From<ProfileName> for Profile {
 }
 
 const DEFAULT_ALGORITHMS: [JwsAlgorithm; 3] = [JwsAlgorithm::Rs256, JwsAlgorithm::Es256, JwsAlgorithm::EdDsa];
-
-/// Whether a text may name something in the log and elsewhere in configuration.
-pub(super) fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
 
 pub(super) fn read(
     document: &IssuerDocument,
@@ -174,14 +169,6 @@ fn note_identifier(identifier: &str, profile: Profile, at: &str, mistakes: &mut 
     }
 }
 
-/// An issuer identifier is not the URL of its metadata.
-pub(super) fn note_metadata_url(identifier: &str, at: &str, mistakes: &mut Mistakes) {
-    let end = identifier.find("/.well-known/").or_else(|| Some(identifier.strip_suffix("/.well-known")?.len()));
-    if let Some(issuer) = end.and_then(|end| identifier.get(..end)) {
-        mistakes.note(at, format_args!("must be the issuer identifier, {issuer:?}, and not the URL of its metadata"));
-    }
-}
-
 fn tenants(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<String> {
     let at = format!("{at}.tenants");
     let named = document.tenants.clone().unwrap_or_default();
@@ -218,25 +205,4 @@ fn algorithms(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> V
         algorithm
     });
     read.collect()
-}
-
-/// A URL that credentials or keys may travel to or from.
-pub(super) fn protected_url(text: &str, at: &str, development: bool, mistakes: &mut Mistakes) -> Option<HttpUrl> {
-    match HttpUrl::parse(text) {
-        Ok(url) if url.is_protected(development) => Some(url),
-        Ok(_) => {
-            let loopback = if development { " (http only for loopback)" } else { "" };
-            mistakes.note(at, format_args!("must be https{loopback}, got {}", shown(text)));
-            None
-        }
-        Err(error) => {
-            mistakes.note(at, format_args!("{error}, got {}", shown(text)));
-            None
-        }
-    }
-}
-
-/// A value in the words of a mistake. What might hold a password is not repeated.
-fn shown(text: &str) -> String {
-    if text.contains('@') { "a URL with @, which is not repeated here".to_owned() } else { format!("{text:?}") }
 }

@@ -24,6 +24,7 @@ pub mod reference;
 mod resource;
 mod rules_document;
 mod stored;
+mod values;
 mod warnings;
 
 #[cfg(feature = "authorization-server")]
@@ -31,6 +32,7 @@ pub use authorization_server_document::LoginProfileName;
 pub use bindings::bindings;
 pub use mistakes::Mistakes;
 
-pub use configuration::{Configuration, Secrets};
+pub use configuration::Configuration;
 pub use stored::{Place, Stored};
+pub use values::Secrets;
 pub use warnings::warnings;

@@ -7,8 +7,9 @@ use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::ScopeSet;
-use crate::token::issuer::{Issuer, IssuerKeys, TokenType};
+use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
+use crate::token::untrusted::TokenType;
 
 #[cfg(feature = "authorization-server")]
 pub(super) use crate::config::authorization_server_reading::read;
@@ -39,8 +40,8 @@ pub(super) fn read(
     _: &crate::config::document::AuthorizationServerDocument,
     _: &crate::transport::url::HttpUrl,
     _: bool,
-    _: &dyn crate::config::Secrets,
-    mistakes: &mut crate::config::Mistakes,
+    _: &dyn crate::config::values::Secrets,
+    mistakes: &mut crate::config::mistakes::Mistakes,
 ) -> Option<AuthorizationServer> {
     let why = "this Worker was built without it: docs/authorization-server.md says how to build one with it";
     mistakes.note("authorization_server", why);

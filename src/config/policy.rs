@@ -7,14 +7,12 @@ use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::configuration::read_long_secret;
 use crate::config::document::{
     ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, ResourceDocument,
     RuleDocument, SessionsDocument, StepUpListName, WhenDocument,
 };
-use crate::config::issuer::is_name;
-use crate::config::resource::read_scopes;
-use crate::config::{Mistakes, Secrets};
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{Secrets, is_name, read_long_secret, read_scopes};
 use crate::limits::{RULES, SESSION_SECONDS, SESSION_SECONDS_RANGE, SESSION_SECRETS};
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};

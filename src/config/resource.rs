@@ -5,13 +5,14 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocument};
-use crate::config::issuer::protected_url;
-use crate::config::{Mistakes, policy};
+use crate::config::mistakes::Mistakes;
+use crate::config::policy;
+use crate::config::values::{protected_url, read_scopes};
 use crate::limits::{
     BODY_BYTES, BODY_BYTES_MAX, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX,
     REFUSALS_PER_MINUTE, REFUSALS_PER_MINUTE_RANGE,
 };
-use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
+use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
 use crate::token::accepted::Verifiers;
 use crate::token::binding::Requirement;
@@ -327,9 +328,4 @@ fn seconds(value: Option<u64>, default: u64, at: &str, mistakes: &mut Mistakes) 
         mistakes.note(at, format_args!("must be 1 to {ORIGIN_TIMEOUT_MAX}, got {value}"));
     }
     value
-}
-
-pub(super) fn read_scopes(names: &[String], at: &str, mistakes: &mut Mistakes) -> ScopeSet {
-    let scopes = names.iter().enumerate();
-    scopes.filter_map(|(index, name)| mistakes.keep(format!("{at}[{index}]"), Scope::parse(name))).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use deserr::Deserr;
 
-use crate::config::Mistakes;
+use crate::config::mistakes::Mistakes;
 
 /// A rule about what callers may do at a resource. `docs/policy.md` has the whole story and a worked example.
 ///

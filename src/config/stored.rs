@@ -3,9 +3,9 @@
 use deserr::deserialize;
 use serde_json::Value;
 
-use crate::config::Mistakes;
-use crate::config::credentials::{bounded, read_binding};
 use crate::config::document::PointerDocument;
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{bounded, read_binding};
 use crate::limits::{CACHE_SECONDS_MAX, KV_EDGE_SECONDS, STORED_SECONDS};
 use crate::strict_json;
 

@@ -56,7 +56,8 @@ use crate::token::cache::Counts;
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
 use crate::token::revocation::{Due, RevocationList};
-use crate::token::verifier::{Answered, SignatureCheck};
+use crate::token::signature::SignatureCheck;
+use crate::token::verifier::Answered;
 use crate::transport::head::{Fields, Head, Method};
 
 pub use keys::Keys;

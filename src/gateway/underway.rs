@@ -25,7 +25,7 @@ use crate::pipeline::respond::{self, Answer};
 use crate::pipeline::trail::Trail;
 use crate::ports::{OriginFailure, Ports};
 use crate::time::UnixMillis;
-use crate::token::verifier::SignatureCheck;
+use crate::token::signature::SignatureCheck;
 use crate::transport::head::Head;
 
 /// A request on its way.

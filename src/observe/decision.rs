@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
 use crate::mcp::operation::Kind;
-use crate::pipeline::authorize::Record;
+use crate::pipeline::record::Record;
 use crate::pipeline::trail::Trail;
 use crate::policy::decide::Verdict;
 use crate::settings::Settings;

@@ -8,7 +8,7 @@ use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeSet;
 use crate::observe::decision::{VERSION, follows, kind};
-use crate::pipeline::authorize::challenge;
+use crate::pipeline::record::challenge;
 use crate::pipeline::trail::pseudonym;
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};

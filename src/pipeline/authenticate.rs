@@ -19,7 +19,7 @@ use crate::token::binding::proof::{ProofError, SingleUse};
 use crate::token::binding::replay::{ReplayMemory, Use};
 use crate::token::binding::{self, Binding, Presented, Requirement};
 use crate::token::cache::{Digest, TokenCache};
-use crate::token::credential::{Credential, present};
+use crate::token::credential::Credential;
 use crate::token::custom::{CustomVerifier, ServiceVerifier};
 use crate::token::error::TokenError;
 use crate::token::introspection::IntrospectionVerifier;
@@ -28,8 +28,10 @@ use crate::token::jwt::JwtVerifier;
 use crate::token::principal::Principal;
 use crate::token::questions::Questions;
 use crate::token::revocation::{Due, Revocations};
+use crate::token::selection::{present, select_verifier};
+use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::verified::VerifiedToken;
-use crate::token::verifier::{Answered, Evidence, GoodSignature, SignatureCheck, TokenVerifier, Verification};
+use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 
 /// A request to a resource from a caller who is known.
 #[derive(Debug)]
@@ -240,7 +242,7 @@ pub struct Known<'a> {
     pub now: UnixMillis,
 }
 
-/// Reads the credential of a request, and finds what verifies it: in memory, or by [`Credential::verifier`].
+/// Reads the credential of a request, and finds what verifies it: in memory, or by [`select_verifier`].
 ///
 /// # Errors
 /// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
@@ -263,7 +265,7 @@ pub fn begin(
     let (verifier, choice) = if let Some(verifier) = chosen {
         (verifier, None)
     } else {
-        let verifier = credential.verifier(&resource.accepts, &config.verifiers).map_err(Rejection::Token)?;
+        let verifier = select_verifier(&credential, &resource.accepts, &config.verifiers).map_err(Rejection::Token)?;
         (verifier, Some(choice))
     };
     let digest = fingerprint.verified_by(verifier.id(), resource.index);

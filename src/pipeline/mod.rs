@@ -18,6 +18,7 @@ pub mod admit;
 pub mod authenticate;
 pub mod authorize;
 pub mod inspect;
+pub mod record;
 pub mod rejection;
 pub mod respond;
 pub mod route;

@@ -12,8 +12,8 @@ use crate::oauth::challenge::BearerError;
 use crate::oauth::scope::ScopeSet;
 use crate::token::binding::BindingError;
 use crate::token::binding::proof::ProofError;
-use crate::token::credential::NoCredential;
 use crate::token::error::TokenError;
+use crate::token::selection::NoCredential;
 use crate::transport::path::AmbiguousPath;
 
 /// `HeaderMismatch` of MCP 2026-07-28.

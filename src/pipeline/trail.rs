@@ -9,7 +9,7 @@ use sha2::Sha256;
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
 use crate::oauth::bearer::AuthScheme;
-use crate::pipeline::authorize::Record;
+use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Rejection;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use crate::token::api_key::ApiKeySet;
 use crate::token::custom::CustomVerifier;
-use crate::token::introspection::Introspection;
-use crate::token::issuer::Issuer;
+use crate::token::issuer::{Introspection, Issuer};
+use crate::token::verifier_id::VerifierId;
 
 /// What verifies credentials, of the whole configuration or of one resource.
 #[derive(Debug, Clone, Default)]
@@ -99,17 +99,4 @@ impl Verifier {
             Self::ApiKeys(_) | Self::Custom(_) => None,
         }
     }
-}
-
-/// Names a verifier in memory: its kind, and its place in configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VerifierId {
-    /// A JWT of the issuer at this place.
-    Jwt(usize),
-    /// A token that the issuer at this place is asked about.
-    Introspection(usize),
-    /// An API key of the set at this place.
-    ApiKeys(usize),
-    /// A credential for the custom verifier at this place.
-    Custom(usize),
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use crate::limits::{INACTIVE_ENTRIES, VERIFIED_BYTES, VERIFIED_ENTRIES};
 use crate::time::UnixMillis;
-use crate::token::accepted::VerifierId;
 use crate::token::error::TokenError;
 use crate::token::verified::VerifiedToken;
+use crate::token::verifier_id::VerifierId;
 
 /// A name in memory: see [`Fingerprint`](crate::token::credential::Fingerprint).
 pub type Digest = [u8; 32];

@@ -2,22 +2,16 @@
 
 use std::rc::Rc;
 
-use jwt_compact::Claims;
 use serde_json::{Map, Value};
 
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::time::UnixMillis;
+use crate::token::claim_values::{claim, first_text, text, texts, times};
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
 use crate::token::principal::{CredentialKind, Interests, Rights, Subject};
 use crate::token::profile::Profile;
 use crate::token::verified::{Confirmation, VerifiedToken};
-
-/// What stands for the tenant in the issuer identifier of a multi-tenant provider, as Entra ID's metadata has it.
-pub const TENANT: &str = "{tenantid}";
-
-/// The last second of the year 9999: later times are mistakes, and some libraries overflow on them.
-const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// Reads the claims of a signed token of `issuer`:
 ///
@@ -113,78 +107,6 @@ fn refuse_other_tokens(claims: &Map<String, Value>, profile: Profile) -> Result<
         None => claims.contains_key(*claim),
     });
     if marks.is_empty() || marked { Ok(()) } else { Err(TokenError::IdToken) }
-}
-
-/// `exp`, `nbf`, `iat`.
-///
-/// # Errors
-/// [`TokenError`] where one is no plausible number, or `exp` is missing and must not be.
-pub(super) fn times(claims: &Map<String, Value>, expires: bool) -> Result<Claims<()>, TokenError> {
-    let mut members = Map::new();
-    for claim in ["exp", "nbf", "iat"] {
-        match claims.get(claim) {
-            None if claim == "exp" && expires => return Err(TokenError::ClaimMissing("exp")),
-            None => {}
-            Some(value) => {
-                let plausible = value.as_f64().is_some_and(|seconds| (0.0..=LAST_SECOND).contains(&seconds));
-                if !plausible {
-                    return Err(TokenError::ClaimMalformed(claim));
-                }
-                // RFC 7519 §2 allows fractions. Whole seconds are compared: a token ends no later and begins no earlier.
-                let seconds = value.as_f64().map(if claim == "exp" { f64::floor } else { f64::ceil });
-                #[expect(clippy::cast_possible_truncation, reason = "it is between 0 and the year 9999")]
-                members.insert(claim.to_owned(), Value::from(seconds.unwrap_or_default() as i64));
-            }
-        }
-    }
-    let read: Claims<Map<String, Value>> =
-        serde_json::from_value(Value::Object(members)).map_err(|_| TokenError::ClaimMalformed("claims"))?;
-    let mut times = Claims::new(());
-    (times.expiration, times.not_before, times.issued_at) = (read.expiration, read.not_before, read.issued_at);
-    Ok(times)
-}
-
-/// A claim that is a text where it is there.
-///
-/// # Errors
-/// [`TokenError::ClaimMalformed`] where it is something else.
-pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<Option<&'a str>, TokenError> {
-    match claims.get(claim) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(TokenError::ClaimMalformed(claim)),
-    }
-}
-
-/// The first of `names` that is there and not empty.
-fn first_text(claims: &Map<String, Value>, names: &'static [&'static str]) -> Result<Option<String>, TokenError> {
-    for name in names {
-        if let Some(text) = text(claims, name)?.filter(|text| !text.is_empty()) {
-            return Ok(Some(text.to_owned()));
-        }
-    }
-    Ok(None)
-}
-
-/// The value of a claim: by its name, or where that begins with `/`, by a JSON Pointer (RFC 6901).
-#[must_use]
-pub(crate) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let Some(pointer) = name.strip_prefix('/') else { return claims.get(name) };
-    let mut parts = pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
-    let first = claims.get(&parts.next()?)?;
-    parts.try_fold(first, |value, part| match value {
-        Value::Object(members) => members.get(&part),
-        _ => None,
-    })
-}
-
-/// A text, or an array of texts.
-pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::String(text) => Some(vec![text.clone()]),
-        Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
-        _ => None,
-    }
 }
 
 /// A string holds tokens between spaces (RFC 8693 §4.2); in an array each element may, as some providers send them.

@@ -1,28 +1,14 @@
-//! What the caller presents, and which verifier it is for: decided by what the credential is, never by trying one
-//! verifier after another.
+//! A credential as a caller presents it, and its names in memory.
 
 use std::cell::OnceCell;
-use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::limits::TOKEN_BYTES;
-use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, Missing, parse_authorization};
-use crate::token::accepted::{Verifier, VerifierId, Verifiers};
-use crate::token::api_key::ApiKeySet;
-use crate::token::binding::Requirement;
+use crate::oauth::bearer::{AuthScheme, BearerToken};
 use crate::token::cache::Digest;
 use crate::token::error::TokenError;
-use crate::token::introspection::IntrospectedTokens;
-use crate::token::issuer::Issuer;
-use crate::token::profile::Profile;
 use crate::token::untrusted::UntrustedToken;
-use crate::transport::head::Fields;
-
-/// The field in which machines may send an API key.
-const API_KEY_FIELD: &str = "x-api-key";
-/// The field in which Cloudflare Access sends its assertion.
-const ACCESS_FIELD: &str = "cf-access-jwt-assertion";
+use crate::token::verifier_id::VerifierId;
 
 /// A credential as it was presented.
 #[derive(Debug)]
@@ -38,7 +24,7 @@ pub struct Credential {
 
 /// Where in a request a credential is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Authorization,
     ApiKey,
     Access,
@@ -51,7 +37,7 @@ impl Credential {
         Self::new(scheme, token, Place::Authorization)
     }
 
-    fn new(scheme: AuthScheme, token: BearerToken, place: Place) -> Self {
+    pub(super) fn new(scheme: AuthScheme, token: BearerToken, place: Place) -> Self {
         Self { scheme, token, place, jws: OnceCell::new() }
     }
 
@@ -73,29 +59,15 @@ impl Credential {
         read.as_deref().map_err(Clone::clone)
     }
 
+    /// Where in the request it is.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
     /// Its scheme, where it came in the `Authorization` field.
     #[must_use]
     pub fn authorization_scheme(&self) -> Option<AuthScheme> {
         (self.place == Place::Authorization).then_some(self.scheme)
-    }
-
-    /// Finds the verifier of a credential among those that a resource accepts. `all` are those of the whole configuration.
-    ///
-    /// A token that begins with the prefix of an API key set, a verifier or an introspection of the resource is for that.
-    /// One that looks like a JWS is for the issuer that its `iss` names, where the resource has issuers of JWTs. Whatever
-    /// is left is for the one introspection or verifier without a prefix; but not what is plainly another resource's.
-    ///
-    /// # Errors
-    /// Why no verifier takes it.
-    pub fn verifier(&self, accepted: &Verifiers, all: &Verifiers) -> Result<Verifier, TokenError> {
-        match self.place {
-            Place::Authorization => choose(self, accepted, all),
-            Place::ApiKey => {
-                let set = api_key_set(&self.token, accepted).ok_or(TokenError::ApiKeyUnknown)?;
-                Ok(Verifier::ApiKeys(set))
-            }
-            Place::Access => of_jws(self, accepted),
-        }
     }
 }
 
@@ -135,122 +107,4 @@ impl Fingerprint {
         }
         name
     }
-}
-
-/// Why a request has no credential that can be judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoCredential {
-    /// It has none, or none of a scheme that is taken here.
-    Missing(Missing),
-    /// The field cannot be read, or there is more than one credential.
-    Malformed,
-}
-
-/// Finds the credential of a request for a resource that accepts these verifiers:
-///
-/// 1. `Authorization` with a token; an API key beside it is one credential too many (RFC 6750 §2);
-/// 2. else an API key in `X-API-Key`, where the resource takes API keys;
-/// 3. else the assertion of Cloudflare Access, where the resource accepts one.
-///
-/// # Errors
-/// Why there is none.
-pub fn present(fields: &Fields, accepted: &Verifiers, dpop: Requirement) -> Result<Credential, NoCredential> {
-    let parse = |text: &str| BearerToken::parse(text).ok_or(NoCredential::Malformed);
-    let api_key = fields.get(API_KEY_FIELD).filter(|_| !accepted.api_keys.is_empty());
-    match parse_authorization(fields.get("authorization")) {
-        Credentials::Malformed => Err(NoCredential::Malformed),
-        Credentials::Token(..) if api_key.is_some() => Err(NoCredential::Malformed),
-        // Not taken here, as any other scheme that is not known.
-        Credentials::Token(AuthScheme::Dpop, _) if dpop == Requirement::Off => {
-            Err(NoCredential::Missing(Missing::KnownScheme))
-        }
-        Credentials::Token(scheme, token) => Ok(Credential::authorization(scheme, token)),
-        Credentials::None(missing) => {
-            if let Some(text) = api_key {
-                return Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::ApiKey));
-            }
-            let takes_access = accepted.issuers.iter().any(|issuer| issuer.profile == Profile::CloudflareAccess);
-            let text = fields.get(ACCESS_FIELD).filter(|_| takes_access).ok_or(NoCredential::Missing(missing))?;
-            Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::Access))
-        }
-    }
-}
-
-fn api_key_set(token: &BearerToken, accepted: &Verifiers) -> Option<Rc<ApiKeySet>> {
-    accepted.api_keys.iter().find(|set| set.owns(token.expose())).cloned()
-}
-
-fn choose(credential: &Credential, accepted: &Verifiers, all: &Verifiers) -> Result<Verifier, TokenError> {
-    let text = credential.token.expose();
-    if text.len() > TOKEN_BYTES {
-        return Err(TokenError::TooLong);
-    }
-    if let Some(set) = api_key_set(&credential.token, accepted) {
-        return Ok(Verifier::ApiKeys(set));
-    }
-    let prefixed = |prefix: Option<&str>| prefix.is_some_and(|prefix| text.starts_with(prefix));
-    let custom = |fits: &dyn Fn(Option<&str>) -> bool| {
-        accepted.custom.iter().find(|custom| fits(custom.prefix.as_deref())).cloned().map(Verifier::Custom)
-    };
-    let introspection = |fits: &dyn Fn(Option<&str>) -> bool| {
-        let asked = |issuer: &&Rc<Issuer>| issuer.introspection.as_ref().is_some_and(|it| fits(it.prefix.as_deref()));
-        accepted.issuers.iter().find(asked).and_then(Verifier::introspection)
-    };
-    if let Some(verifier) = custom(&prefixed).or_else(|| introspection(&prefixed)) {
-        return Ok(verifier);
-    }
-    // What is plainly for something that another resource takes is not shown to whatever takes the rest here.
-    if belongs_elsewhere(text, all) {
-        return Err(TokenError::NotForThisResource);
-    }
-    let takes_jws = accepted.issuers.iter().any(|issuer| issuer.profile != Profile::CloudflareAccess);
-    if takes_jws && looks_like_jws(text) {
-        return of_jws(credential, accepted);
-    }
-    if looks_like_jws(text) && may_be_of_known_issuer(credential, all) {
-        return Err(TokenError::UnknownIssuer);
-    }
-    match custom(&|prefix| prefix.is_none()).or_else(|| introspection(&|prefix| prefix.is_none())) {
-        Some(verifier) => Ok(verifier),
-        None => of_jws(credential, accepted),
-    }
-}
-
-/// Whether a token begins as something of configuration does.
-fn belongs_elsewhere(text: &str, all: &Verifiers) -> bool {
-    let asked = all.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.prefix.as_deref());
-    let prefixes = all.custom.iter().filter_map(|custom| custom.prefix.as_deref()).chain(asked);
-    all.api_keys.iter().any(|set| set.owns(text)) || prefixes.into_iter().any(|prefix| text.starts_with(prefix))
-}
-
-/// Whether a JWT names an issuer of configuration, or is too odd to say.
-fn may_be_of_known_issuer(credential: &Credential, all: &Verifiers) -> bool {
-    let Ok(jws) = credential.jws() else { return !all.issuers.is_empty() };
-    let claimed = jws.claimed_issuer();
-    claimed.is_some_and(|claimed| all.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
-}
-
-/// Three parts of which the first is the encoding of something in braces: no opaque token has that by chance.
-fn looks_like_jws(text: &str) -> bool {
-    text.starts_with("ey") && text.bytes().filter(|&byte| byte == b'.').count() == 2
-}
-
-fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, TokenError> {
-    let access = credential.place == Place::Access;
-    let issuer = credential
-        .jws()?
-        .claimed_issuer()
-        .and_then(|claimed| {
-            let fitting = accepted.issuers.iter().filter(|issuer| {
-                (issuer.profile == Profile::CloudflareAccess) == access && issuer.tenant_of(claimed).is_some()
-            });
-            // What is configured for one tenant comes before what is for many.
-            fitting.min_by_key(|issuer| issuer.is_template())
-        })
-        .ok_or(TokenError::UnknownIssuer)?;
-    let asked = issuer.introspection.as_ref().filter(|asked| asked.tokens == IntrospectedTokens::All);
-    Ok(match asked {
-        Some(asked) => Verifier::Introspection(Rc::clone(issuer), Rc::clone(asked)),
-        None => Verifier::Jwt(Rc::clone(issuer)),
-    })
 }

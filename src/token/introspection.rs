@@ -4,56 +4,23 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::oauth::client_credentials::{self, ClientAuthentication};
+use crate::oauth::client_credentials;
 use crate::oauth::form::Form;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::claims::{accept, scopes_of, text, texts, times};
+use crate::token::claim_values::{text, texts, times};
+use crate::token::claims::{accept, scopes_of};
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
-use crate::token::issuer::{Issuer, TokenType};
+use crate::token::issuer::{Introspection, Issuer};
 use crate::token::jwt;
 use crate::token::principal::{CredentialKind, Interests, Rights, Subject};
 use crate::token::profile::Profile;
-use crate::token::untrusted::UntrustedToken;
+use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
-
-/// Which tokens an issuer is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntrospectedTokens {
-    /// Those that are no JWT.
-    Opaque,
-    /// All.
-    All,
-}
-
-/// How an issuer is asked about tokens.
-#[derive(Debug, Clone)]
-pub struct Introspection {
-    /// Where; nothing where its metadata says.
-    pub endpoint: Option<String>,
-    /// This gateway's client id.
-    pub client_id: String,
-    /// How it authenticates.
-    pub authentication: ClientAuthentication,
-    /// Which tokens.
-    pub tokens: IntrospectedTokens,
-    /// How those begin.
-    pub prefix: Option<String>,
-    /// The answer must be signed.
-    pub signed_response: bool,
-    /// `aud` may be missing.
-    pub allow_missing_audience: bool,
-    /// The most seconds that an answer is used.
-    pub cache_seconds: u64,
-    /// Seconds that an inactive token is refused.
-    pub negative_seconds: u64,
-    /// Seconds that it may take.
-    pub timeout: u64,
-}
 
 const JSON: &str = "application/json";
 const SIGNED: &str = "application/token-introspection+jwt";

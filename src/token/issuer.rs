@@ -4,11 +4,45 @@ use std::rc::Rc;
 
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::jwks::key_set::KeySet;
+use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
-use crate::token::claims::TENANT;
-use crate::token::introspection::Introspection;
-use crate::token::profile::Profile;
+use crate::token::profile::{Profile, TENANT};
+use crate::token::untrusted::TokenType;
 use crate::transport::url::HttpUrl;
+
+/// Which tokens an issuer is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntrospectedTokens {
+    /// Those that are no JWT.
+    Opaque,
+    /// All.
+    All,
+}
+
+/// How an issuer is asked about tokens.
+#[derive(Debug, Clone)]
+pub struct Introspection {
+    /// Where; nothing where its metadata says.
+    pub endpoint: Option<String>,
+    /// This gateway's client id.
+    pub client_id: String,
+    /// How it authenticates.
+    pub authentication: ClientAuthentication,
+    /// Which tokens.
+    pub tokens: IntrospectedTokens,
+    /// How those begin.
+    pub prefix: Option<String>,
+    /// The answer must be signed.
+    pub signed_response: bool,
+    /// `aud` may be missing.
+    pub allow_missing_audience: bool,
+    /// The most seconds that an answer is used.
+    pub cache_seconds: u64,
+    /// Seconds that an inactive token is refused.
+    pub negative_seconds: u64,
+    /// Seconds that it may take.
+    pub timeout: u64,
+}
 
 /// An issuer and what its tokens must look like.
 #[derive(Debug, Clone)]
@@ -79,30 +113,4 @@ pub enum IssuerKeys {
     Static(Box<VerificationKey>),
     /// This gateway's own.
     Own(Box<KeySet>),
-}
-
-/// A `typ` header that is accepted, in lower case and without `application/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenType {
-    /// No `typ` at all.
-    Absent,
-    /// This one.
-    Named(String),
-}
-
-impl TokenType {
-    /// As configuration names it.
-    #[must_use]
-    pub fn configured(text: &str) -> Self {
-        if text == "absent" { Self::Absent } else { Self::of(Some(text)) }
-    }
-
-    /// The type that a token's header names (RFC 7515 §4.1.9: case does not matter, `application/` may be left out).
-    #[must_use]
-    pub fn of(typ: Option<&str>) -> Self {
-        typ.map_or(Self::Absent, |typ| {
-            let typ = typ.to_ascii_lowercase();
-            Self::Named(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
-        })
-    }
 }

@@ -9,11 +9,13 @@ use crate::time::UnixMillis;
 use crate::token::claims;
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
-use crate::token::issuer::{Issuer, TokenType};
+use crate::token::issuer::Issuer;
 use crate::token::principal::Interests;
-use crate::token::untrusted::UntrustedToken;
+use crate::token::profile::TENANT;
+use crate::token::signature::SignatureCheck;
+use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::token::verified::SignedWith;
-use crate::token::verifier::{Evidence, SignatureCheck, TokenVerifier, Verification};
+use crate::token::verifier::{Evidence, TokenVerifier, Verification};
 
 /// Verifies the JWT access tokens of one issuer.
 pub struct JwtVerifier<'a> {
@@ -103,5 +105,5 @@ fn select<'a>(
 
 /// Whether a key that names an issuer of its own (as Entra ID's do) may sign this token.
 fn token_may_use(token: &UntrustedToken, named: &str) -> bool {
-    named.contains(claims::TENANT) || token.claimed_issuer() == Some(named)
+    named.contains(TENANT) || token.claimed_issuer() == Some(named)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::mcp::session::Holder;
 use crate::oauth::scope::ScopeSet;
-use crate::token::claims::{claim, texts};
+use crate::token::claim_values::{claim, texts};
 use crate::token::profile::Profile;
 
 /// What rules ask of tokens, so that nothing else of their claims is kept.

@@ -1,6 +1,9 @@
 //! What identity providers do differently in their access tokens: each habit that is known has a name, and nothing is
 //! guessed from a token. `docs/identity-providers.md` tells users the same.
 
+/// What stands for the tenant in the issuer identifier of a multi-tenant provider, as Entra ID's metadata has it.
+pub const TENANT: &str = "{tenantid}";
+
 /// A provider's habits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -140,7 +143,7 @@ impl Profile {
     pub fn jwks_uri(self, issuer: &str) -> Option<String> {
         match self {
             Self::CloudflareAccess => Some(format!("{}/cdn-cgi/access/certs", issuer.trim_end_matches('/'))),
-            Self::EntraId if issuer.contains(super::claims::TENANT) => {
+            Self::EntraId if issuer.contains(TENANT) => {
                 // National clouds have keys of their own; `sts.windows.net`, the host of version 1, has none.
                 let host = issuer.strip_prefix("https://")?.split('/').next()?;
                 let host = if host == "sts.windows.net" { "login.microsoftonline.com" } else { host };

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use crate::limits::QUESTIONS;
 use crate::time::UnixMillis;
-use crate::token::accepted::VerifierId;
 use crate::token::cache::Digest;
+use crate::token::verifier_id::VerifierId;
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,33 @@ use serde_json::{Map, Value};
 use crate::limits::{KID_BYTES, TOKEN_BYTES, TOKEN_CLAIMS, TOKEN_HEADER_MEMBERS};
 use crate::strict_json;
 use crate::token::error::TokenError;
-use crate::token::issuer::TokenType;
-use crate::token::verifier::GoodSignature;
+use crate::token::signature::GoodSignature;
+
+/// A `typ` header that is accepted, in lower case and without `application/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenType {
+    /// No `typ` at all.
+    Absent,
+    /// This one.
+    Named(String),
+}
+
+impl TokenType {
+    /// As configuration names it.
+    #[must_use]
+    pub fn configured(text: &str) -> Self {
+        if text == "absent" { Self::Absent } else { Self::of(Some(text)) }
+    }
+
+    /// The type that a token's header names (RFC 7515 §4.1.9: case does not matter, `application/` may be left out).
+    #[must_use]
+    pub fn of(typ: Option<&str>) -> Self {
+        typ.map_or(Self::Absent, |typ| {
+            let typ = typ.to_ascii_lowercase();
+            Self::Named(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
+        })
+    }
+}
 
 /// Members of the header that would let the token choose how it is verified, or that change what is signed.
 const FORBIDDEN: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];

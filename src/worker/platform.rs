@@ -42,7 +42,7 @@ use crate::settings::DecisionLog;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
-use crate::token::verifier::SignatureCheck;
+use crate::token::signature::SignatureCheck;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 use crate::worker::road::{AnswerNeeded, MessageNeeded, SignatureNeeded, VerdictNeeded};
 use crate::worker::{read_fields, write_fields};

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
 use portcullis::pipeline::authenticate::Compiled;
-use portcullis::token::accepted::VerifierId;
 use portcullis::token::questions::{Asked, Questions, Turn};
+use portcullis::token::verifier_id::VerifierId;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -6,13 +6,13 @@ use portcullis::gateway::Gateway;
 use portcullis::limits::{INACTIVE_ENTRIES, QUESTIONS, VERIFIED_BYTES, VERIFIED_ENTRIES};
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::time::UnixMillis;
-use portcullis::token::accepted::VerifierId;
 use portcullis::token::cache::TokenCache;
 use portcullis::token::error::TokenError;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::token::questions::{Asked, Questions, Turn};
 use portcullis::token::revocation::{RevocationList, Revocations};
 use portcullis::token::verified::VerifiedToken;
+use portcullis::token::verifier_id::VerifierId;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 

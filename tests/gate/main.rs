@@ -43,6 +43,8 @@ mod profiles;
 mod properties;
 mod refusals;
 mod replay;
+#[cfg(not(target_family = "wasm"))]
+mod rooms;
 mod scopes;
 mod sessions;
 mod signatures;

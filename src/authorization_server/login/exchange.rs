@@ -9,10 +9,9 @@ use crate::oauth::client_credentials::{self, ClientAuthentication};
 use crate::oauth::form::Form;
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::claims::texts;
-use crate::token::issuer::TokenType;
-use crate::token::untrusted::UntrustedToken;
-use crate::token::verifier::{GoodSignature, SignatureCheck};
+use crate::token::claim_values::texts;
+use crate::token::signature::{GoodSignature, SignatureCheck};
+use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
 /// What one login asks with.

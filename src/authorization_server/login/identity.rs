@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::authorization_server::login::{Entitlement, Login, LoginProfile};
 use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
-use crate::token::claims::{claim, texts};
+use crate::token::claim_values::{claim, texts};
 
 /// Who logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,9 +22,9 @@ use crate::oauth::form::Parameters;
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::strict_json;
-use crate::token::claims::texts;
+use crate::token::claim_values::texts;
+use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
-use crate::token::verifier::SignatureCheck;
 use crate::transport::provider::ProviderDocument;
 use crate::transport::url::HttpUrl;
 

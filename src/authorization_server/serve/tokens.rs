@@ -12,8 +12,8 @@ use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestio
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::oauth::form::Parameters;
 use crate::ports::Ports;
+use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
-use crate::token::verifier::SignatureCheck;
 
 /// A token of this server's.
 enum Known {

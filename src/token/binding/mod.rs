@@ -15,8 +15,8 @@ use crate::token::binding::proof::{Expected, Proof, ProofError, SingleUse};
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::principal::Subject;
+use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::verified::{Confirmation, VerifiedToken};
-use crate::token::verifier::{GoodSignature, SignatureCheck};
 use crate::transport::head::Head;
 use crate::transport::url::HttpUrl;
 

@@ -8,10 +8,9 @@ use sha2::{Digest as _, Sha256};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES, PROOF_WINDOW};
 use crate::time::UnixMillis;
-use crate::token::issuer::TokenType;
 use crate::token::principal::Subject;
-use crate::token::untrusted::UntrustedToken;
-use crate::token::verifier::{GoodSignature, SignatureCheck};
+use crate::token::signature::{GoodSignature, SignatureCheck};
+use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::url::HttpUrl;
 
 /// What is wrong with a proof.

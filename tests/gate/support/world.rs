@@ -26,7 +26,7 @@ use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::SingleUse;
 use portcullis::token::binding::replay::{ReplayMemory, Use};
-use portcullis::token::verifier::SignatureCheck;
+use portcullis::token::signature::SignatureCheck;
 use portcullis::transport::head::{Fields, Head};
 use portcullis::transport::provider::{ProviderDocument, ProviderRequest};
 use serde_json::{Value, json};
