@@ -6,7 +6,7 @@ use portcullis::mcp::list_filter::{Fate, Judge};
 use portcullis::mcp::operation::Kind;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::authenticate::Compiled;
-use portcullis::pipeline::trail::Trail;
+use portcullis::pipeline::context::RequestContext;
 use portcullis::time::UnixMillis;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::transport::head::{Fields, Head, Method};
@@ -73,8 +73,8 @@ pub fn walk(gateway: &Gateway, fields: Fields) {
         country: None,
         asn: None,
     };
-    let mut trail = Trail::begin(Method::Post, None, &[0; 40], NOW);
-    match gateway.begin(head, &mut trail, NOW) {
+    let mut context = RequestContext::new(Method::Post, None, &[0; 40], NOW);
+    match gateway.begin(head, &mut context, NOW) {
         Step::Forward(..)
         | Step::NeedAssertion(..)
         | Step::NeedBody(_)

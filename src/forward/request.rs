@@ -3,7 +3,7 @@
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
 use crate::pipeline::authorize::{Permit, SessionUse};
-use crate::pipeline::trail::Trail;
+use crate::pipeline::context::RequestContext;
 use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
@@ -117,7 +117,7 @@ impl OutboundRequest {
 
 /// Makes the outbound request. `assertion` is the signed statement of who calls, where one is configured.
 #[must_use]
-pub fn outbound(permit: &Permit, assertion: Option<&str>, trail: &Trail) -> OutboundRequest {
+pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestContext) -> OutboundRequest {
     let (origin, below, body_bytes) = permit.destination();
     let admitted = permit.admitted();
     let inbound = &admitted.head().fields;
@@ -128,8 +128,8 @@ pub fn outbound(permit: &Permit, assertion: Option<&str>, trail: &Trail) -> Outb
         .collect();
     // Compressed event streams are held back until a block is full.
     fields.set("accept-encoding", "identity");
-    fields.set("traceparent", trail.trace.outbound());
-    if let Some(state) = trail.trace.continued().then(|| inbound.get("tracestate")).flatten() {
+    fields.set("traceparent", context.trace.outbound());
+    if let Some(state) = context.trace.continued().then(|| inbound.get("tracestate")).flatten() {
         fields.set("tracestate", state);
     }
     identity(&mut fields, permit.principal(), assertion);
@@ -176,7 +176,7 @@ pub fn outbound(permit: &Permit, assertion: Option<&str>, trail: &Trail) -> Outb
         idle_timeout: origin.idle_timeout,
         stream_idle_timeout: origin.stream_idle_timeout,
         era: admitted.era(),
-        request_id: trail.request_id.clone(),
+        request_id: context.request_id.clone(),
     }
 }
 

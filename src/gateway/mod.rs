@@ -40,10 +40,10 @@ use crate::pipeline::authenticate::{
     self, Authenticated, Authenticating, Authentication, Compiled, Known, Memory, Need,
 };
 use crate::pipeline::authorize::{self, Authorized, Permit};
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::respond::{self, Answer};
 use crate::pipeline::route::{EndpointRequest, ResourceRequest, Routed, route};
-use crate::pipeline::trail::Trail;
 use crate::policy::caller::Caller;
 use crate::ports::OriginFailure;
 use crate::resource::landing_page::{self, face};
@@ -199,25 +199,25 @@ impl Gateway {
 
     /// Walks as far as it can be walked without waiting.
     #[must_use]
-    pub fn begin(&self, head: Head, trail: &mut Trail, now: UnixMillis) -> Step {
+    pub fn begin(&self, head: Head, context: &mut RequestContext, now: UnixMillis) -> Step {
         let step = || -> Result<Step, Rejection> {
             let admitted = admit(head, &self.config)?;
-            trail.era = Some(admitted.era());
-            match route(admitted, &self.config, trail)? {
+            context.audit.note_era(admitted.era());
+            match route(admitted, &self.config, context)? {
                 Routed::Document(document, method) => {
                     let (status, fields, body) = document.response(method);
-                    let answer = respond::own(status, fields, body, trail, &self.config);
+                    let answer = respond::own(status, fields, body, context, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("public_document")))
                 }
                 Routed::Preflight(fields) => {
-                    let answer = respond::own(204, fields, String::new(), trail, &self.config);
+                    let answer = respond::own(204, fields, String::new(), context, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("preflight")))
                 }
                 Routed::Metrics => {
                     let mut fields = Fields::new();
                     fields.set("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8");
                     let body = self.metrics.borrow().text(&self.gauges(now), now);
-                    let answer = respond::own(200, fields, body, trail, &self.config);
+                    let answer = respond::own(200, fields, body, context, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("metrics")))
                 }
                 Routed::LandingPage(method, page) => {
@@ -226,22 +226,22 @@ impl Gateway {
                         (self.keys_of(resource, now), server)
                     };
                     let (status, fields, body) = face(&self.config, method, page, &known);
-                    let answer = respond::own(status, fields, body, trail, &self.config);
+                    let answer = respond::own(status, fields, body, context, &self.config);
                     Ok(Step::Answer(answer, Reason::Served("public_document")))
                 }
                 Routed::AuthorizationServer(request) => Ok(Step::NeedServer(Box::new(request))),
-                Routed::Public(request) => self.permitted(authorize::open(request), trail, now),
-                Routed::Resource(request) => self.authenticate(request, trail, now),
+                Routed::Public(request) => self.permitted(authorize::open(request), context, now),
+                Routed::Resource(request) => self.authenticate(request, context, now),
             }
         };
         let step = step();
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     /// Counts a request, where somebody reads counters.
-    fn tally(&self, trail: &Trail, outcome: &Outcome<'_>) {
+    fn tally(&self, context: &RequestContext, outcome: &Outcome<'_>) {
         if self.config.metrics.is_some() {
-            self.metrics.borrow_mut().count(trail, outcome);
+            self.metrics.borrow_mut().count(context, outcome);
         }
     }
 
@@ -273,13 +273,28 @@ impl Gateway {
         })
     }
 
-    fn authenticate(&self, request: ResourceRequest, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let pending =
-            authenticate::begin(request, &self.config, (&self.salt, &mut self.memory.borrow_mut().cache), trail, now)?;
-        self.proceed(pending, trail, now)
+    fn authenticate(
+        &self,
+        request: ResourceRequest,
+        context: &mut RequestContext,
+        now: UnixMillis,
+    ) -> Result<Step, Rejection> {
+        let pending = authenticate::begin(
+            request,
+            &self.config,
+            (&self.salt, &mut self.memory.borrow_mut().cache),
+            context,
+            now,
+        )?;
+        self.proceed(pending, context, now)
     }
 
-    fn proceed(&self, pending: Box<Authenticating>, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
+    fn proceed(
+        &self,
+        pending: Box<Authenticating>,
+        context: &mut RequestContext,
+        now: UnixMillis,
+    ) -> Result<Step, Rejection> {
         let issuer = pending.verifier().issuer().cloned();
         let state = issuer.as_ref().map(|issuer| self.issuers.of(issuer));
         if let Some((issuer, state)) = issuer.zip(state.as_ref()) {
@@ -301,11 +316,11 @@ impl Gateway {
             }
             let (config, compiled) = (&self.config, &self.compiled);
             let mut known = Known { config, keys: keys.as_deref(), compiled, memory: &mut memory, now };
-            authenticate::proceed(pending, &mut known, trail)?
+            authenticate::proceed(pending, &mut known, context)?
         };
         drop(keys);
         match authentication {
-            Authentication::Done(authenticated) => self.authenticated(*authenticated, trail, now),
+            Authentication::Done(authenticated) => self.authenticated(*authenticated, context, now),
             Authentication::Need(need, pending) => {
                 if let (Need::Keys(_), Some(state)) = (&need, &state) {
                     let mut keys = state.keys.borrow_mut();
@@ -323,16 +338,22 @@ impl Gateway {
 
     /// Walks on with the keys of an issuer, where they could be had.
     #[must_use]
-    pub fn keys_fetched(&self, pending: Box<Authenticating>, keys: Keys, trail: &mut Trail, now: UnixMillis) -> Step {
+    pub fn keys_fetched(
+        &self,
+        pending: Box<Authenticating>,
+        keys: Keys,
+        context: &mut RequestContext,
+        now: UnixMillis,
+    ) -> Step {
         let step = match keys {
             Keys::Asked => {
                 self.remember_if_unknown(&pending, now);
-                self.proceed(pending, trail, now)
+                self.proceed(pending, context, now)
             }
-            Keys::Recalled => self.proceed(pending, trail, now),
+            Keys::Recalled => self.proceed(pending, context, now),
             Keys::None => Err(Rejection::unavailable(Dependency::IssuerKeys, JWKS_RETRY, String::new())),
         };
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     fn remember_if_unknown(&self, pending: &Authenticating, now: UnixMillis) {
@@ -351,13 +372,13 @@ impl Gateway {
         check: SignatureCheck,
         pending: Box<Authenticating>,
         verdict: Result<bool, String>,
-        trail: &mut Trail,
+        context: &mut RequestContext,
         now: UnixMillis,
     ) -> Step {
         let proof = pending.is_proving();
         let refuse = |token, of_proof| if proof { Rejection::Proof(of_proof) } else { Rejection::Token(token) };
         let step = match verdict.map(|good| check.answered(good)) {
-            Ok(Ok(good)) => self.proceed(pending.with_signature(good), trail, now),
+            Ok(Ok(good)) => self.proceed(pending.with_signature(good), context, now),
             // An answer that is not signed as it should be says nothing of the token.
             _ if !proof && pending.has_answer() => {
                 let why = "the answer's signature is wrong".to_owned();
@@ -367,7 +388,7 @@ impl Gateway {
             // The platform refuses some keys that look right, as points that are not on their curve.
             Err(_) => Err(refuse(TokenError::Key(NoKey::Unusable), ProofError::Key)),
         };
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     /// Walks on with the answer of whoever knows the credential; with nothing, where somebody else got it meanwhile.
@@ -376,15 +397,15 @@ impl Gateway {
         &self,
         pending: Box<Authenticating>,
         answer: Result<Option<Answered>, String>,
-        trail: &mut Trail,
+        context: &mut RequestContext,
         now: UnixMillis,
     ) -> Step {
         let step = match answer {
-            Ok(Some(answer)) => self.proceed(pending.with_answer(answer), trail, now),
-            Ok(None) => self.proceed(pending, trail, now),
+            Ok(Some(answer)) => self.proceed(pending.with_answer(answer), context, now),
+            Ok(None) => self.proceed(pending, context, now),
             Err(why) => Err(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
         };
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     /// Keeps the list of what is revoked as a store gave it at `asked`, and forgets what is on it.
@@ -421,15 +442,15 @@ impl Gateway {
         &self,
         pending: Box<Authenticating>,
         got: bool,
-        trail: &mut Trail,
+        context: &mut RequestContext,
         now: UnixMillis,
     ) -> Step {
         let step = if got {
-            self.proceed(pending, trail, now)
+            self.proceed(pending, context, now)
         } else {
             Err(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()))
         };
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     /// Walks on with what the guard of all isolates says of a proof.
@@ -438,18 +459,18 @@ impl Gateway {
         &self,
         pending: Box<Authenticating>,
         used: Result<Use, String>,
-        trail: &mut Trail,
+        context: &mut RequestContext,
         now: UnixMillis,
     ) -> Step {
         let step = match used {
-            Ok(Use::First) => self.proceed(pending.with_first_use(), trail, now),
+            Ok(Use::First) => self.proceed(pending.with_first_use(), context, now),
             Ok(Use::Again) => Err(Rejection::Proof(ProofError::Replayed)),
             Ok(Use::Full) => {
                 Err(Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, "too many proofs".to_owned()))
             }
             Err(why) => Err(Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, why)),
         };
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     /// Whether memory has come to know a credential meanwhile.
@@ -472,32 +493,34 @@ impl Gateway {
         input: &str,
         permit: Permit,
         signature: Result<Vec<u8>, String>,
-        trail: &mut Trail,
+        context: &mut RequestContext,
     ) -> Step {
         let step = signature
             .map_err(|_| Rejection::Internal("the identity assertion could not be signed"))
             .map(|signature| signing_key::assemble(input, &signature))
-            .map(|token| self.outbound(permit, Some(&token), trail));
-        self.or_refuse(step, trail)
+            .map(|token| self.outbound(permit, Some(&token), context));
+        self.or_refuse(step, context)
     }
 
     /// Refuses, with the request's id where its body was read.
     #[must_use]
-    pub fn refused(&self, rejection: Rejection, body: Option<&[u8]>, trail: &Trail) -> Step {
+    pub fn refused(&self, rejection: Rejection, body: Option<&[u8]>, context: &RequestContext) -> Step {
         let read = || body.map_or_else(RequestId::unknown, message::id_of);
         let id = rejection.id().cloned().unwrap_or_else(read);
-        let answer = respond::refusal(&rejection, &id, trail, Some(&self.config));
+        let answer = respond::refusal(&rejection, &id, context, Some(&self.config));
         Step::Answer(answer, Reason::Refused(rejection))
     }
 
-    fn or_refuse(&self, step: Result<Step, Rejection>, trail: &Trail) -> Step {
+    fn or_refuse(&self, step: Result<Step, Rejection>, context: &RequestContext) -> Step {
         match step {
             Ok(step) => step,
             // Only for a caller who is known, so that nobody else makes the gateway read.
-            Err(rejection) if rejection.id().is_none() && trail.subject.is_some() && trail.method == Method::Post => {
+            Err(rejection)
+                if rejection.id().is_none() && context.is_authenticated && context.method == Method::Post =>
+            {
                 Step::NeedBody(rejection)
             }
-            Err(rejection) => self.refused(rejection, None, trail),
+            Err(rejection) => self.refused(rejection, None, context),
         }
     }
 
@@ -510,18 +533,18 @@ impl Gateway {
         answer: InboundHead,
         awaited: Awaited,
         random: &[u8; NONCE_BYTES],
-        trail: &Trail,
+        context: &RequestContext,
         now: UnixMillis,
     ) -> Result<(InboundHead, Option<BodyFilter>), Rejection> {
         let mut head = judge(answer)?;
-        let filter = awaited.receive(&mut head, random, &trail.request_id, now)?;
-        respond::complete(&mut head.fields, trail, &self.config);
+        let filter = awaited.receive(&mut head, random, &context.request_id, now)?;
+        respond::complete(&mut head.fields, context, &self.config);
         Ok((head, filter))
     }
 
     /// Notes whether the server of a request's resource answered. A caller who left says nothing of it.
-    fn note_server<T>(&self, trail: &Trail, answer: &Result<T, OriginFailure>) {
-        let Some(resource) = &trail.resource else { return };
+    fn note_server<T>(&self, context: &RequestContext, answer: &Result<T, OriginFailure>) {
+        let Some(resource) = &context.resource else { return };
         let server = match answer {
             Ok(_) => landing_page::Server::Answering,
             Err(OriginFailure::Timeout | OriginFailure::Unreachable) => landing_page::Server::Silent,

@@ -17,10 +17,10 @@ use crate::mcp::operation::Operation;
 use crate::mcp::session::{Purpose, Sessions};
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::authorize::{self, Authorized, LimitedTool, Permit, SessionUse};
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::inspect::{self, Inspected, Inspection};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond;
-use crate::pipeline::trail::Trail;
 use crate::policy::caller::Caller;
 use crate::policy::counters::{CounterName, Rate};
 use crate::policy::limit::{Limit, LimitKey};
@@ -50,12 +50,12 @@ impl Gateway {
     pub(super) fn authenticated(
         &self,
         caller: Authenticated,
-        trail: &mut Trail,
+        context: &mut RequestContext,
         now: UnixMillis,
     ) -> Result<Step, Rejection> {
-        trail.authentication_ms = now.since(trail.begun);
-        match inspect::begin(caller, trail) {
-            Inspection::Done(inspected) => self.inspected(*inspected, trail, now),
+        context.authentication_ms = now.since(context.received);
+        match inspect::begin(caller, context) {
+            Inspection::Done(inspected) => self.inspected(*inspected, context, now),
             Inspection::NeedBody(caller) => Ok(Step::NeedMessage(caller)),
         }
     }
@@ -71,15 +71,15 @@ impl Gateway {
         &self,
         caller: Authenticated,
         body: Result<Vec<u8>, OriginFailure>,
-        trail: &mut Trail,
+        context: &mut RequestContext,
         now: UnixMillis,
     ) -> Step {
         let limit = Self::body_bytes(&caller);
         let step = body
             .map_err(|failure| super::failed(failure, Some(limit)))
-            .and_then(|body| inspect::read(caller, body, &self.config, trail))
-            .and_then(|inspected| self.inspected(inspected, trail, now));
-        self.or_refuse(step, trail)
+            .and_then(|body| inspect::read(caller, body, &self.config, context))
+            .and_then(|inspected| self.inspected(inspected, context, now));
+        self.or_refuse(step, context)
     }
 
     /// Judges a request, and then counts it:
@@ -87,7 +87,12 @@ impl Gateway {
     /// 1. a caller whom the policy refused too often within a minute is refused before any rule is evaluated;
     /// 2. its session is its own, and the rules permit what it asks for;
     /// 3. only what is permitted counts for the limits of the resource, so that no caller uses up what it may not have.
-    fn inspected(&self, inspected: Inspected, trail: &mut Trail, now: UnixMillis) -> Result<Step, Rejection> {
+    fn inspected(
+        &self,
+        inspected: Inspected,
+        context: &mut RequestContext,
+        now: UnixMillis,
+    ) -> Result<Step, Rejection> {
         let refusals = self.refusals(&inspected);
         if let Some((name, rate)) = &refusals {
             let checked = self.memory.borrow().counters.borrow_mut().refusals.check(name, *rate, now);
@@ -97,7 +102,7 @@ impl Gateway {
         let templates = || self.items.borrow().names(templates);
         let authorized = self
             .session(&inspected, now)
-            .and_then(|session| authorize::authorize(inspected, session, &self.config, &templates, trail));
+            .and_then(|session| authorize::authorize(inspected, session, &self.config, &templates, context));
         let refused = match &authorized {
             Ok(authorized) => authorized.permit().refusal().is_some(),
             Err(rejection) => rejection.is_of_policy(),
@@ -121,7 +126,7 @@ impl Gateway {
             counters.resources.count_all(&here, now).map_err(|(_, after)| authorized_too_often(&authorized, after))?;
             drop(counters);
             drop(memory);
-            self.permitted(authorized.within_limits(), trail, now)
+            self.permitted(authorized.within_limits(), context, now)
         } else {
             // A request that is refused anyway takes no turn of a binding.
             counters.resources.check_all(&here, now).map_err(|(_, after)| authorized_too_often(&authorized, after))?;
@@ -138,7 +143,7 @@ impl Gateway {
         &self,
         authorized: Authorized,
         turns: Vec<(Turn, Result<bool, String>)>,
-        trail: &mut Trail,
+        context: &mut RequestContext,
         now: UnixMillis,
     ) -> Step {
         let step = || {
@@ -156,10 +161,10 @@ impl Gateway {
             }
             let counted = self.memory.borrow().counters.borrow_mut().resources.count_all(&here, now);
             counted.map_err(|(_, after)| authorized_too_often(&authorized, after))?;
-            self.permitted(authorized.within_limits(), trail, now)
+            self.permitted(authorized.within_limits(), context, now)
         };
         let step = step();
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     /// Where the refused requests of a caller are counted, and how many there may be.
@@ -256,13 +261,18 @@ impl Gateway {
         })
     }
 
-    pub(super) fn permitted(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Result<Step, Rejection> {
-        let Some((name, caller)) = kept_list(&permit) else { return Ok(self.on_its_way(permit, trail, now)) };
+    pub(super) fn permitted(
+        &self,
+        permit: Permit,
+        context: &RequestContext,
+        now: UnixMillis,
+    ) -> Result<Step, Rejection> {
+        let Some((name, caller)) = kept_list(&permit) else { return Ok(self.on_its_way(permit, context, now)) };
         let known = self.lists.borrow().get(&name, &caller, now);
         match known {
-            Known::Reading(reading, until) => Ok(self.list_answer(&permit, &reading, until, trail, now)),
-            Known::List(list) => self.read_list(permit, &name, &list, trail, now),
-            Known::Uncached => Ok(self.on_its_way(permit, trail, now)),
+            Known::Reading(reading, until) => Ok(self.list_answer(&permit, &reading, until, context, now)),
+            Known::List(list) => self.read_list(permit, &name, &list, context, now),
+            Known::Uncached => Ok(self.on_its_way(permit, context, now)),
             Known::Nothing => Ok(Step::NeedList(name, permit)),
         }
     }
@@ -274,16 +284,16 @@ impl Gateway {
         name: String,
         permit: Permit,
         found: Option<Vec<u8>>,
-        trail: &Trail,
+        context: &RequestContext,
         now: UnixMillis,
     ) -> Step {
         let list = found.and_then(|text| CachedList::shared(&text, now));
         let list = list.and_then(|list| self.lists.borrow_mut().keep(name.clone(), Some(list), now));
         let step = match list {
-            Some(list) => self.read_list(permit, &name, &list, trail, now),
-            None => Ok(self.on_its_way(permit, trail, now)),
+            Some(list) => self.read_list(permit, &name, &list, context, now),
+            None => Ok(self.on_its_way(permit, context, now)),
         };
-        self.or_refuse(step, trail)
+        self.or_refuse(step, context)
     }
 
     /// Keeps a list that came from its origin server, where that calls it public: what other isolates should be told.
@@ -296,7 +306,7 @@ impl Gateway {
         permit: Permit,
         name: &str,
         list: &CachedList,
-        trail: &Trail,
+        context: &RequestContext,
         now: UnixMillis,
     ) -> Result<Step, Rejection> {
         let reading = Awaited::of(&permit, &self.config, &self.items).read(list).map_err(Rejection::OriginMalformed)?;
@@ -304,35 +314,42 @@ impl Gateway {
         if let Some(caller) = permit.inspected().and_then(Inspected::caller) {
             self.lists.borrow_mut().keep_reading(name, &caller, &reading);
         }
-        Ok(self.list_answer(&permit, &reading, list.until, trail, now))
+        Ok(self.list_answer(&permit, &reading, list.until, context, now))
     }
 
-    fn list_answer(&self, permit: &Permit, reading: &Reading, until: u64, trail: &Trail, now: UnixMillis) -> Step {
+    fn list_answer(
+        &self,
+        permit: &Permit,
+        reading: &Reading,
+        until: u64,
+        context: &RequestContext,
+        now: UnixMillis,
+    ) -> Step {
         let id = permit.inspected().and_then(|it| it.messages()?.first().map(Message::id)).unwrap_or_default();
         let body = reading.response(&id, until.saturating_sub(now.0));
         let mut fields = Fields::new();
         fields.set("content-type", "application/json");
-        let answer = respond::own(200, fields, body, trail, &self.config);
+        let answer = respond::own(200, fields, body, context, &self.config);
         Step::Answer(answer, Reason::Served("cached_list"))
     }
 
-    fn on_its_way(&self, permit: Permit, trail: &Trail, now: UnixMillis) -> Step {
+    fn on_its_way(&self, permit: Permit, context: &RequestContext, now: UnixMillis) -> Step {
         let signing_input = match (self.config.assertion_keys.first(), permit.principal()) {
             (Some(key), Principal::Subject(subject)) => {
                 let (origin, ..) = permit.destination();
-                Some(assertion::signing_input(&self.config, key, subject, origin, &trail.request_id, now))
+                Some(assertion::signing_input(&self.config, key, subject, origin, &context.request_id, now))
             }
             _ => None,
         };
         match signing_input {
             Some(input) => Step::NeedAssertion(input, permit),
-            None => self.outbound(permit, None, trail),
+            None => self.outbound(permit, None, context),
         }
     }
 
-    pub(super) fn outbound(&self, permit: Permit, assertion: Option<&str>, trail: &Trail) -> Step {
+    pub(super) fn outbound(&self, permit: Permit, assertion: Option<&str>, context: &RequestContext) -> Step {
         let awaited = Box::new(Awaited::of(&permit, &self.config, &self.items));
-        Step::Forward(request::outbound(&permit, assertion, trail), awaited)
+        Step::Forward(request::outbound(&permit, assertion, context), awaited)
     }
 }
 

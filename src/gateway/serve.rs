@@ -13,10 +13,10 @@ use crate::gateway::{Errand, Gateway, Step};
 use crate::limits::PEEK_BYTES;
 use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::{Authenticating, Need};
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
-use crate::pipeline::trail::Trail;
 use crate::ports::Ports;
 use crate::transport::head::Head;
 
@@ -139,9 +139,9 @@ async fn meet<P: Ports + Clone + 'static>(
     underway: Underway,
     body: &P::RequestBody,
 ) -> Underway {
-    let Underway { mut trail, step, needs } = underway;
+    let Underway { mut context, step, needs } = underway;
     let step = match step {
-        Step::Need(need, pending) => authenticate(gateway, ports, need, pending, &mut trail).await,
+        Step::Need(need, pending) => authenticate(gateway, ports, need, pending, &mut context).await,
         Step::NeedTurns(turns, authorized) => {
             let mut said = Vec::with_capacity(turns.len());
             for turn in turns {
@@ -152,21 +152,21 @@ async fn meet<P: Ports + Clone + 'static>(
                     break;
                 }
             }
-            gateway.turns_taken(*authorized, said, &mut trail, ports.now())
+            gateway.turns_taken(*authorized, said, &mut context, ports.now())
         }
         Step::NeedList(name, permit) => {
             let found = ports.recall(&name).await;
-            gateway.list_recalled(name, permit, found, &trail, ports.now())
+            gateway.list_recalled(name, permit, found, &context, ports.now())
         }
-        Step::NeedServer(request) => ask_server(gateway, ports, &request, body, &trail).await,
+        Step::NeedServer(request) => ask_server(gateway, ports, &request, body, &context).await,
         Step::NeedBody(rejection) => {
             let text = ports.peek(body, PEEK_BYTES).await;
-            gateway.refused(rejection, text.as_deref(), &trail)
+            gateway.refused(rejection, text.as_deref(), &context)
         }
         // Not rare: whoever asks for the next step meets these by themselves.
         step @ (Step::Answer(..) | Step::Forward(..) | Step::NeedMessage(_) | Step::NeedAssertion(..)) => step,
     };
-    Underway { trail, step, needs }
+    Underway { context, step, needs }
 }
 
 /// Has the authorization server answer.
@@ -176,14 +176,14 @@ async fn ask_server<P: Ports>(
     ports: &P,
     request: &EndpointRequest,
     body: &P::RequestBody,
-    trail: &Trail,
+    context: &RequestContext,
 ) -> Step {
     let Some((server, memory)) = &gateway.authorization_server else {
-        return gateway.refused(Rejection::NotFound, None, trail);
+        return gateway.refused(Rejection::NotFound, None, context);
     };
     let config = &gateway.config;
     let (answer, outcome) =
-        authorization_server::serve::serve((server, memory), config, ports, request, body, trail).await;
+        authorization_server::serve::serve((server, memory), config, ports, request, body, context).await;
     Step::Answer(answer, crate::gateway::Reason::Told(outcome))
 }
 
@@ -194,9 +194,9 @@ async fn ask_server<P: Ports>(
     _: &P,
     _: &EndpointRequest,
     _: &P::RequestBody,
-    trail: &Trail,
+    context: &RequestContext,
 ) -> Step {
-    std::future::ready(gateway.refused(Rejection::Internal("built without the authorization server"), None, trail))
+    std::future::ready(gateway.refused(Rejection::Internal("built without the authorization server"), None, context))
         .await
 }
 
@@ -206,32 +206,32 @@ async fn authenticate<P: Ports + Clone + 'static>(
     ports: &P,
     need: Need,
     pending: Box<Authenticating>,
-    trail: &mut Trail,
+    context: &mut RequestContext,
 ) -> Step {
     match need {
         Need::Keys(issuer) => {
             let keys = fetch_keys(gateway, ports, &issuer).await;
-            gateway.keys_fetched(pending, keys, trail, ports.now())
+            gateway.keys_fetched(pending, keys, context, ports.now())
         }
         Need::KeysOnTheirWay(issuer) => {
             let keys = await_keys(gateway, ports, &issuer).await;
-            gateway.keys_fetched(pending, keys, trail, ports.now())
+            gateway.keys_fetched(pending, keys, context, ports.now())
         }
         Need::Signature(check) => Step::Need(Need::Signature(check), pending),
         Need::Answer => {
             let answer = ask(gateway, ports, &pending).await;
-            gateway.answered(pending, answer, trail, ports.now())
+            gateway.answered(pending, answer, context, ports.now())
         }
         Need::Revocations => {
             let got = read_revocations(gateway, ports).await;
-            gateway.revocations_read(pending, got, trail, ports.now())
+            gateway.revocations_read(pending, got, context, ports.now())
         }
         Need::FirstUse(single) => {
             let used = match &gateway.config.dpop.replay_binding {
                 Some(binding) => ports.use_once(binding, &single).await,
                 None => Err("there is no binding".to_owned()),
             };
-            gateway.used(pending, used, trail, ports.now())
+            gateway.used(pending, used, context, ports.now())
         }
     }
 }

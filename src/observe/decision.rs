@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
 use crate::mcp::operation::Kind;
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::record::Record;
-use crate::pipeline::trail::Trail;
 use crate::policy::decide::Verdict;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
@@ -120,7 +120,13 @@ impl Chain {
     }
 
     /// The next line.
-    pub fn line(&mut self, record: &Record, trail: &Trail, config: &Settings, now: UnixMillis) -> DecisionLine {
+    pub fn line(
+        &mut self,
+        record: &Record,
+        context: &RequestContext,
+        config: &Settings,
+        now: UnixMillis,
+    ) -> DecisionLine {
         let bounded = |text: &str| text.chars().take(LOG_VALUE_CHARS).collect::<String>();
         let decision = &record.decision;
         let missing = match &decision.verdict {
@@ -131,7 +137,7 @@ impl Chain {
             v: VERSION,
             event: "decision",
             time: now.to_rfc3339(),
-            request_id: &trail.request_id,
+            request_id: &context.request_id,
             resource: &record.resource,
             policy: &record.policy,
             mcp_method: bounded(&record.operation.method),
@@ -145,8 +151,8 @@ impl Chain {
             would: decision.would.as_ref().map(|(_, verdict)| verdict.as_str()),
             would_rule: record.would_by.as_deref(),
             issuer: record.caller.source.as_deref(),
-            client: trail.client.as_deref(),
-            subject: trail.subject.as_deref(),
+            client: context.audit.entries().client.as_deref(),
+            subject: context.audit.entries().subject.as_deref(),
             scopes: &record.caller.scopes,
             roles: &record.caller.rights.roles,
             groups: &record.caller.rights.groups,
@@ -172,7 +178,7 @@ impl Chain {
             resource: record.resource.clone(),
             method: bounded(&record.operation.method),
             name: record.operation.name().map(bounded).unwrap_or_default(),
-            subject: trail.subject.clone().unwrap_or_default(),
+            subject: context.audit.entries().subject.clone().unwrap_or_default(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
-use crate::pipeline::trail::Trail;
 use crate::time::UnixMillis;
 
 /// What the authorization server answered, for the log.
@@ -104,7 +104,7 @@ impl Outcome<'_> {
 
 /// The line of one request.
 #[must_use]
-pub fn request_line(trail: &Trail, outcome: &Outcome<'_>, status: u16, now: UnixMillis) -> String {
+pub fn request_line(context: &RequestContext, outcome: &Outcome<'_>, status: u16, now: UnixMillis) -> String {
     let detail = match outcome {
         Outcome::Allow(_) => None,
         Outcome::Deny(rejection) => rejection.detail(),
@@ -114,26 +114,26 @@ pub fn request_line(trail: &Trail, outcome: &Outcome<'_>, status: u16, now: Unix
         v: VERSION,
         event: "request",
         time: now.to_rfc3339(),
-        request_id: &trail.request_id,
-        trace_id: trail.trace.id(),
-        method: trail.method.as_str(),
-        resource: trail.resource.as_ref().map(|resource| resource.path.as_str()),
-        era: trail.era.map(crate::mcp::era::Era::as_str),
-        mcp_method: trail.mcp_method.as_deref(),
-        mcp_name: trail.mcp_name.as_deref(),
-        issuer: trail.issuer.as_deref(),
-        credential: trail.credential.map(crate::token::principal::CredentialKind::as_str),
-        label: trail.label.as_deref(),
-        token_cache: trail.known.map(|known| if known { "hit" } else { "miss" }),
-        client: trail.client.as_deref(),
-        subject: trail.subject.as_deref(),
+        request_id: &context.request_id,
+        trace_id: context.trace.id(),
+        method: context.method.as_str(),
+        resource: context.resource.as_ref().map(|resource| resource.path.as_str()),
+        era: context.audit.entries().era.map(crate::mcp::era::Era::as_str),
+        mcp_method: context.audit.entries().mcp_method.as_deref(),
+        mcp_name: context.audit.entries().mcp_name.as_deref(),
+        issuer: context.audit.entries().issuer.as_deref(),
+        credential: context.audit.entries().credential.map(crate::token::principal::CredentialKind::as_str),
+        label: context.audit.entries().label.as_deref(),
+        token_cache: context.audit.entries().cache_hit.map(|known| if known { "hit" } else { "miss" }),
+        client: context.audit.entries().client.as_deref(),
+        subject: context.audit.entries().subject.as_deref(),
         decision: if outcome.is_allowed() { Decision::Allow } else { Decision::Deny },
         reason: outcome.reason(),
         detail,
         status,
-        duration_ms: now.since(trail.begun),
-        authentication_ms: trail.authentication_ms,
-        origin_ms: trail.origin_ms,
+        duration_ms: now.since(context.received),
+        authentication_ms: context.authentication_ms,
+        origin_ms: context.origin_ms,
     };
     line(&event)
 }

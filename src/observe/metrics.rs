@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::observe::event::Outcome;
-use crate::pipeline::trail::Trail;
+use crate::pipeline::context::RequestContext;
 use crate::time::UnixMillis;
 
 /// Upper ends of the histogram of waits, in milliseconds.
@@ -34,16 +34,16 @@ pub struct Gauges {
 
 impl Metrics {
     /// Counts a request.
-    pub fn count(&mut self, trail: &Trail, outcome: &Outcome<'_>) {
+    pub fn count(&mut self, context: &RequestContext, outcome: &Outcome<'_>) {
         let (passed, reason) = (outcome.is_allowed(), outcome.reason());
-        let path = trail.resource.as_ref().map_or("", |resource| resource.path.as_str());
+        let path = context.resource.as_ref().map_or("", |resource| resource.path.as_str());
         *self.requests.entry((path.to_owned(), passed, reason)).or_default() += 1;
-        match trail.known {
+        match context.audit.entries().cache_hit {
             Some(true) => self.known.0 += 1,
             Some(false) => self.known.1 += 1,
             None => {}
         }
-        if let (Some(_), Some(milliseconds)) = (&trail.resource, trail.origin_ms) {
+        if let (Some(_), Some(milliseconds)) = (&context.resource, context.origin_ms) {
             let (buckets, count, sum) = self.origins.entry(path.to_owned()).or_default();
             for (bucket, end) in buckets.iter_mut().zip(BUCKETS) {
                 *bucket += u64::from(milliseconds <= end);

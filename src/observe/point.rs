@@ -1,7 +1,7 @@
 //! A request as a data point of Analytics Engine, which sums over all isolates.
 
 use crate::observe::event::Outcome;
-use crate::pipeline::trail::Trail;
+use crate::pipeline::context::RequestContext;
 use crate::time::UnixMillis;
 
 /// The version of their order.
@@ -24,10 +24,16 @@ pub struct Point {
 impl Point {
     /// Of a request that has come to its end. `fresh` is for how many seconds its issuer's keys are.
     #[must_use]
-    pub fn of(trail: &Trail, outcome: &Outcome<'_>, status: u16, fresh: Option<u64>, now: UnixMillis) -> Self {
-        let resource = trail.resource.as_ref().map_or("", |resource| resource.path.as_str());
+    pub fn of(
+        context: &RequestContext,
+        outcome: &Outcome<'_>,
+        status: u16,
+        fresh: Option<u64>,
+        now: UnixMillis,
+    ) -> Self {
+        let resource = context.resource.as_ref().map_or("", |resource| resource.path.as_str());
         let index = resource.char_indices().take_while(|(at, char)| at + char.len_utf8() <= INDEX_BYTES);
-        let known = match trail.known {
+        let known = match context.audit.entries().cache_hit {
             Some(true) => "hit",
             Some(false) => "miss",
             None => "",
@@ -37,12 +43,12 @@ impl Point {
             resource,
             if outcome.is_allowed() { "allow" } else { "deny" },
             outcome.reason(),
-            trail.issuer.as_deref().unwrap_or_default(),
-            trail.era.map(crate::mcp::era::Era::as_str).unwrap_or_default(),
-            trail.mcp_method.as_deref().unwrap_or_default(),
-            trail.mcp_name.as_deref().unwrap_or_default(),
+            context.audit.entries().issuer.as_deref().unwrap_or_default(),
+            context.audit.entries().era.map(crate::mcp::era::Era::as_str).unwrap_or_default(),
+            context.audit.entries().mcp_method.as_deref().unwrap_or_default(),
+            context.audit.entries().mcp_name.as_deref().unwrap_or_default(),
             known,
-            trail.method.as_str(),
+            context.method.as_str(),
         ];
         let number =
             |value: Option<u64>| value.map_or(-1.0, |value| f64::from(u32::try_from(value).unwrap_or(u32::MAX)));
@@ -51,9 +57,9 @@ impl Point {
             blobs: blobs.map(str::to_owned).to_vec(),
             doubles: vec![
                 f64::from(status),
-                number(Some(now.since(trail.begun))),
-                number(trail.credential.is_some().then_some(trail.authentication_ms)),
-                number(trail.origin_ms),
+                number(Some(now.since(context.received))),
+                number(context.audit.entries().credential.is_some().then_some(context.authentication_ms)),
+                number(context.origin_ms),
                 number(fresh),
             ],
         }

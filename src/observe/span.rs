@@ -2,7 +2,7 @@
 //! MCP: the platform exports it (OTLP) where its operator says so.
 
 use crate::observe::event::Outcome;
-use crate::pipeline::trail::Trail;
+use crate::pipeline::context::RequestContext;
 
 /// The name and attributes of a request's span.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +18,10 @@ pub struct Span {
 impl Span {
     /// Of a request that has come to its end.
     #[must_use]
-    pub fn of(trail: &Trail, outcome: &Outcome<'_>, status: u16) -> Self {
-        let route = trail.resource.as_ref().map(|resource| resource.path.as_str());
-        let method = trail.method.as_str();
-        let name = match (trail.mcp_method.as_deref(), trail.mcp_name.as_deref()) {
+    pub fn of(context: &RequestContext, outcome: &Outcome<'_>, status: u16) -> Self {
+        let route = context.resource.as_ref().map(|resource| resource.path.as_str());
+        let method = context.method.as_str();
+        let name = match (context.audit.entries().mcp_method.as_deref(), context.audit.entries().mcp_name.as_deref()) {
             // Of a name that may be anything, as a URI, there would be as many spans as calls.
             (Some(asked @ ("tools/call" | "prompts/get")), Some(name)) => format!("{asked} {name}"),
             (Some(asked), _) => asked.to_owned(),
@@ -29,26 +29,29 @@ impl Span {
         };
         let mut attributes = vec![
             ("http.request.method", method.to_owned()),
-            ("portcullis.request_id", trail.request_id.clone()),
+            ("portcullis.request_id", context.request_id.clone()),
             ("portcullis.decision", if outcome.is_allowed() { "allow" } else { "deny" }.to_owned()),
             ("portcullis.reason", outcome.reason().to_owned()),
         ];
         let mut add = |name, value: Option<&str>| attributes.extend(value.map(|value| (name, value.to_owned())));
         add("http.route", route);
-        add("mcp.method.name", trail.mcp_method.as_deref());
+        add("mcp.method.name", context.audit.entries().mcp_method.as_deref());
         add(
-            match trail.mcp_method.as_deref() {
+            match context.audit.entries().mcp_method.as_deref() {
                 Some("tools/call") => "gen_ai.tool.name",
                 Some("prompts/get") => "gen_ai.prompt.name",
                 _ => "mcp.resource.uri",
             },
-            trail.mcp_name.as_deref(),
+            context.audit.entries().mcp_name.as_deref(),
         );
-        add("gen_ai.operation.name", (trail.mcp_method.as_deref() == Some("tools/call")).then_some("execute_tool"));
+        add(
+            "gen_ai.operation.name",
+            (context.audit.entries().mcp_method.as_deref() == Some("tools/call")).then_some("execute_tool"),
+        );
         add("error.type", (!outcome.is_allowed()).then(|| outcome.reason()));
-        add("portcullis.issuer", trail.issuer.as_deref());
-        add("portcullis.client", trail.client.as_deref());
-        add("portcullis.subject", trail.subject.as_deref());
+        add("portcullis.issuer", context.audit.entries().issuer.as_deref());
+        add("portcullis.client", context.audit.entries().client.as_deref());
+        add("portcullis.subject", context.audit.entries().subject.as_deref());
         Self { name, attributes, status }
     }
 }

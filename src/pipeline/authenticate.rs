@@ -1,14 +1,15 @@
 //! The third stage: who calls.
 
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
 use crate::jwks::freshness::KeyState;
 use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
-use crate::pipeline::trail::Trail;
 use crate::policy::counters::RateCounters;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
@@ -73,6 +74,8 @@ pub struct Authenticating {
     signature: Option<GoodSignature>,
     answer: Option<Answered>,
     verified: Option<Rc<VerifiedToken>>,
+    /// The cache was asked, which is counted once.
+    looked_up: Cell<bool>,
     /// The proof that came with the token holds, and was not used before.
     proven: bool,
 }
@@ -250,15 +253,15 @@ pub fn begin(
     request: ResourceRequest,
     config: &Settings,
     (salt, cache): (&[u8; 32], &mut TokenCache),
-    trail: &mut Trail,
+    context: &mut RequestContext,
     now: UnixMillis,
 ) -> Result<Box<Authenticating>, Rejection> {
     let resource = request.resource();
     if resource.dpop != Requirement::Off {
-        trail.dpop_nonce = config.dpop.nonce_key.as_ref().map(|key| key.issue(now));
+        context.dpop_nonce = config.dpop.nonce_key.as_ref().map(|key| key.issue(now));
     }
     let credential = present(&request.admitted().head().fields, &resource.accepts, resource.dpop)?;
-    trail.scheme = credential.authorization_scheme();
+    context.scheme = credential.authorization_scheme();
     let fingerprint = credential.fingerprint(salt);
     let choice = fingerprint.chosen_at(resource.index);
     let chosen = cache.verifier(&choice).and_then(|id| resource.accepts.find(id));
@@ -269,7 +272,7 @@ pub fn begin(
         (verifier, Some(choice))
     };
     let digest = fingerprint.verified_by(verifier.id(), resource.index);
-    trail.issuer = Some(verifier.name().to_owned());
+    context.audit.note_verifier(verifier.name());
     Ok(Box::new(Authenticating {
         request,
         credential,
@@ -279,6 +282,7 @@ pub fn begin(
         signature: None,
         answer: None,
         verified: None,
+        looked_up: Cell::default(),
         proven: false,
     }))
 }
@@ -296,13 +300,13 @@ pub fn begin(
 pub fn proceed(
     mut pending: Box<Authenticating>,
     known: &mut Known<'_>,
-    trail: &mut Trail,
+    context: &mut RequestContext,
 ) -> Result<Authentication, Rejection> {
     let (config, now) = (known.config, known.now);
     let resource = Rc::clone(pending.resource());
     let verified = match pending.verified.take() {
         Some(verified) => verified,
-        None => match recognize(&pending, known, trail)? {
+        None => match recognize(&pending, known, context)? {
             Ok(verified) => verified,
             Err(need) => return Ok(Authentication::Need(need, pending)),
         },
@@ -331,7 +335,8 @@ pub fn proceed(
         pending.verified = Some(verified);
         return Ok(Authentication::Need(need, pending));
     }
-    trail.caller(&verified.subject, config);
+    context.is_authenticated = true;
+    context.audit.note_caller(&verified.subject, &config.pseudonym_key);
     let principal = Principal::Subject(Rc::clone(&verified.subject));
     Ok(Authentication::Done(Box::new(Authenticated {
         request: pending.request,
@@ -376,13 +381,13 @@ fn use_once(known: &Known<'_>, single: &SingleUse) -> Use {
 fn recognize(
     pending: &Authenticating,
     known: &mut Known<'_>,
-    trail: &mut Trail,
+    context: &mut RequestContext,
 ) -> Result<Result<Rc<VerifiedToken>, Need>, Rejection> {
     let now = known.now;
     if pending.answer.is_none() {
         let found = find(pending, known);
-        if trail.known.is_none() {
-            trail.known = Some(found.is_some());
+        if !pending.looked_up.replace(true) {
+            context.audit.note_cache(found.is_some());
             known.memory.cache.count(found.is_some());
         }
         if let Some(found) = found {

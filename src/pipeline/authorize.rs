@@ -9,11 +9,11 @@ use crate::mcp::message::{Call, Malformed, Message, Params};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::Missing;
 use crate::pipeline::admit::Admitted;
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::record::Record;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
-use crate::pipeline::trail::Trail;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, By, Decision, Policy, Verdict};
 use crate::policy::decoy::Decoy;
@@ -230,7 +230,7 @@ pub fn authorize(
     (session, last_event): (SessionUse, Option<String>),
     config: &Settings,
     templates: &dyn Fn() -> Vec<String>,
-    trail: &mut Trail,
+    context: &mut RequestContext,
 ) -> Result<Authorized, Rejection> {
     let resource = Rc::clone(inspected.resource());
     let caller = inspected.caller().ok_or(Rejection::NoCredentials(Missing::Field))?;
@@ -283,7 +283,7 @@ pub fn authorize(
                 }
             }
             let arguments = inspected.arguments();
-            trail.decisions.push(Record::new(policy, &resource, &operation, &caller, decision, arguments));
+            context.audit.note_decision(Record::new(policy, &resource, &operation, &caller, decision, arguments));
             calls.push(LimitedCall { operation: Some(operation), tool });
         }
         if policy.observe {
@@ -300,14 +300,14 @@ pub fn authorize(
     if let Some(refusal) = refusal {
         let apart = matches!(session, SessionUse::Endpoint(_));
         let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };
-        trail.stood_in = Some(Box::new(refusal.clone()));
+        context.audit.note_stand_in(refusal.clone());
         let stand_in = StandIn::Refusal(Box::new(refusal), instead);
         let request = Permitted::Resource(Box::new(inspected));
         return Ok(Authorized { permit: Permit { request, session, last_event, stand_in }, calls: Vec::new() });
     }
     if !decoys.is_empty() {
         let era = inspected.authenticated().request().admitted().era();
-        trail.stood_in = Some(Box::new(Rejection::Absent { target: None, era, apart: false }));
+        context.audit.note_stand_in(Rejection::Absent { target: None, era, apart: false });
     }
     if calls.is_empty() {
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });

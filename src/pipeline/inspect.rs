@@ -9,8 +9,8 @@ use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
 use crate::mcp::operation::Operation;
 use crate::pipeline::authenticate::Authenticated;
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
-use crate::pipeline::trail::Trail;
 use crate::policy::caller::Caller;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
@@ -86,14 +86,14 @@ pub enum Inspection {
 /// Finds out whether the body has to be read. Fields of a modern request say what it asks for too, but nothing is decided on
 /// them before they are held to the body (T13, T19): a refusal has to carry the id, which is there, so nothing is saved.
 #[must_use]
-pub fn begin(authenticated: Authenticated, trail: &mut Trail) -> Inspection {
+pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Inspection {
     let admitted = authenticated.request().admitted();
     let resource = authenticated.request().resource();
     let post = admitted.head().method == Method::Post;
     // Old-era clients send these fields too, and nothing holds them to the body (T18).
     if admitted.era() == Era::Modern && post {
         let fields = &admitted.head().fields;
-        trail.claims_to_ask(fields.get("mcp-method"), fields.get("mcp-name"));
+        context.audit.note_operation(fields.get("mcp-method"), fields.get("mcp-name"));
     }
     if !post || !resource.reads_messages() {
         return Inspection::Done(Box::new(Inspected {
@@ -119,7 +119,7 @@ pub fn read(
     authenticated: Authenticated,
     body: Vec<u8>,
     config: &Settings,
-    trail: &mut Trail,
+    context: &mut RequestContext,
 ) -> Result<Inspected, Rejection> {
     let admitted = authenticated.request().admitted();
     let resource = authenticated.request().resource();
@@ -156,7 +156,7 @@ pub fn read(
     {
         let operations = call.operations().unwrap_or_default();
         let name = operations.first().and_then(Operation::name);
-        trail.asks(&call.method, name);
+        context.audit.note_operation(Some(&call.method), name);
     }
     let arguments = config.decision_log.is_some().then(|| message::arguments(&body)).flatten();
     Ok(Inspected { messages: Some(messages), arguments, authenticated, body })

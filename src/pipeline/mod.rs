@@ -15,11 +15,12 @@
 //! [`disclose`](crate::pipeline::rejection::Rejection::disclose).
 
 pub mod admit;
+pub mod audit;
 pub mod authenticate;
 pub mod authorize;
+pub mod context;
 pub mod inspect;
 pub mod record;
 pub mod rejection;
 pub mod respond;
 pub mod route;
-pub mod trail;

@@ -4,8 +4,8 @@ use crate::mcp::envelope::{RequestId, error_body};
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
+use crate::pipeline::context::{Readers, RequestContext};
 use crate::pipeline::rejection::{Challenging, Disclosure, Rejection};
-use crate::pipeline::trail::{Readers, Trail};
 use crate::resource::document::metadata_url;
 use crate::settings::Settings;
 use crate::token::binding::Requirement;
@@ -26,9 +26,9 @@ pub struct Answer {
 
 /// An answer with the fields that all of ours have.
 #[must_use]
-pub fn own(status: u16, mut fields: Fields, body: String, trail: &Trail, config: &Settings) -> Answer {
+pub fn own(status: u16, mut fields: Fields, body: String, context: &RequestContext, config: &Settings) -> Answer {
     harden(&mut fields, Some(config));
-    complete(&mut fields, trail, config);
+    complete(&mut fields, context, config);
     Answer { status, fields, body }
 }
 
@@ -37,11 +37,11 @@ const NOTIFICATION_REFUSED: u16 = 403;
 
 /// The refusal of a request.
 #[must_use]
-pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Option<&Settings>) -> Answer {
+pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, config: Option<&Settings>) -> Answer {
     let disclosure = rejection.disclose();
     let mut fields = Fields::new();
     fields.set("content-type", "application/json");
-    if let Some(challenges) = config.and_then(|config| challenges(rejection, &disclosure, trail, config)) {
+    if let Some(challenges) = config.and_then(|config| challenges(rejection, &disclosure, context, config)) {
         let challenges: Vec<String> = challenges.iter().map(Challenge::to_field).collect();
         fields.set("www-authenticate", challenges.join(", "));
     }
@@ -53,12 +53,12 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Opt
     }
     harden(&mut fields, config);
     match config {
-        Some(config) => complete(&mut fields, trail, config),
-        None => fields.set("x-request-id", trail.request_id.as_str()),
+        Some(config) => complete(&mut fields, context, config),
+        None => fields.set("x-request-id", context.request_id.as_str()),
     }
-    let body = match trail.method {
+    let body = match context.method {
         Method::Head => String::new(),
-        _ => error_body(id, disclosure.code, disclosure.message, &trail.request_id),
+        _ => error_body(id, disclosure.code, disclosure.message, &context.request_id),
     };
     let status = if disclosure.status == 200 && !id.is_known() { NOTIFICATION_REFUSED } else { disclosure.status };
     Answer { status, fields, body }
@@ -69,7 +69,7 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, trail: &Trail, config: Opt
 fn challenges(
     rejection: &Rejection,
     disclosure: &Disclosure,
-    trail: &Trail,
+    context: &RequestContext,
     config: &Settings,
 ) -> Option<Vec<Challenge>> {
     let error = match disclosure.challenge {
@@ -77,7 +77,7 @@ fn challenges(
         Challenging::Plain => None,
         Challenging::Error(error) => Some((error, disclosure.message)),
     };
-    let resource = trail.resource.as_ref()?;
+    let resource = context.resource.as_ref()?;
     let scope = resource.advertised(&match (error, rejection) {
         // A malformed request is not mended by other scopes.
         (Some((BearerError::InvalidRequest, _)), _) => ScopeSet::default(),
@@ -89,7 +89,7 @@ fn challenges(
         Requirement::Optional => &[AuthScheme::Bearer, AuthScheme::Dpop],
         Requirement::Required => &[AuthScheme::Dpop],
     };
-    let used = trail.scheme.filter(|used| schemes.contains(used)).or(schemes.first().copied());
+    let used = context.scheme.filter(|used| schemes.contains(used)).or(schemes.first().copied());
     let challenge = |&scheme: &AuthScheme| Challenge {
         scheme,
         error: error.filter(|_| used == Some(scheme)),
@@ -120,12 +120,12 @@ fn harden(fields: &mut Fields, config: Option<&Settings>) {
 }
 
 /// What every answer gets, the origin server's too: the request's id, and who may read it.
-pub fn complete(fields: &mut Fields, trail: &Trail, config: &Settings) {
-    fields.set("x-request-id", trail.request_id.as_str());
-    if let Some(nonce) = &trail.dpop_nonce {
+pub fn complete(fields: &mut Fields, context: &RequestContext, config: &Settings) {
+    fields.set("x-request-id", context.request_id.as_str());
+    if let Some(nonce) = &context.dpop_nonce {
         fields.set("dpop-nonce", nonce.as_str());
     }
-    match &trail.readers {
+    match &context.readers {
         Readers::Any => {}
         Readers::Page(origin) => {
             cors::grant(fields, origin);
@@ -134,14 +134,14 @@ pub fn complete(fields: &mut Fields, trail: &Trail, config: &Settings) {
         Readers::None => fields.set("vary", VARY),
     }
     if config.development {
-        fields.set("server-timing", timing(trail));
+        fields.set("server-timing", timing(context));
     }
 }
 
 /// Whether a page may read an answer, and what a preflight says, depends on these.
 const VARY: &str = "origin, access-control-request-headers";
 
-fn timing(trail: &Trail) -> String {
-    let origin = trail.origin_ms.map_or_else(String::new, |spent| format!(", origin;dur={spent}"));
-    format!("authentication;dur={}{origin}", trail.authentication_ms)
+fn timing(context: &RequestContext) -> String {
+    let origin = context.origin_ms.map_or_else(String::new, |spent| format!(", origin;dur={spent}"));
+    format!("authentication;dur={}{origin}", context.authentication_ms)
 }

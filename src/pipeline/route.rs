@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use crate::oauth::bearer;
 use crate::oauth::endpoint::Endpoint;
 use crate::pipeline::admit::Admitted;
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
-use crate::pipeline::trail::Trail;
 use crate::resource::document::{self, PublicDocument};
 use crate::settings::Settings;
 use crate::settings::resource::{PublicPath, Resource};
@@ -103,15 +103,15 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
-pub fn route(admitted: Admitted, config: &Settings, trail: &mut Trail) -> Result<Routed, Rejection> {
+pub fn route(admitted: Admitted, config: &Settings, context: &mut RequestContext) -> Result<Routed, Rejection> {
     let method = admitted.head().method;
     if let Some(own) = &config.own_issuer
         && let Some(endpoint) = Endpoint::find(admitted.path().as_str(), &own.path)
     {
-        return route_endpoint(endpoint, admitted, trail);
+        return route_endpoint(endpoint, admitted, context);
     }
     if let Some(document) = document::find(admitted.path(), config) {
-        trail.any_page();
+        context.allow_any_page();
         return match method {
             Method::Get | Method::Head | Method::Options => Ok(Routed::Document(document, method)),
             _ => Err(Rejection::MethodNotAllowed { allow: PUBLIC_METHODS }),
@@ -132,7 +132,7 @@ pub fn route(admitted: Admitted, config: &Settings, trail: &mut Trail) -> Result
         };
     }
     if config.landing_page && admitted.path().as_str() == "/" && !is_taken(config) {
-        trail.any_page();
+        context.allow_any_page();
         let page = admitted.head().fields.get("accept").is_some_and(takes_pages);
         return match method {
             Method::Get | Method::Head => Ok(Routed::LandingPage(method, page)),
@@ -141,13 +141,13 @@ pub fn route(admitted: Admitted, config: &Settings, trail: &mut Trail) -> Result
     }
     let public = config.public_paths.iter().find(|public| public.path == *admitted.path());
     let resource = if public.is_some() { None } else { Some(find(&admitted, config)?) };
-    trail.resource = resource.map(|(resource, _)| Rc::clone(resource));
+    context.resource = resource.map(|(resource, _)| Rc::clone(resource));
     if admitted.query().is_some_and(bearer::in_query) {
         return Err(Rejection::TokenInQuery);
     }
     match admitted.caller() {
         Caller::Foreign => return Err(Rejection::ForeignOrigin),
-        Caller::Allowed(origin) => trail.page(origin.clone()),
+        Caller::Allowed(origin) => context.allow_page(origin.clone()),
         Caller::NoBrowser => {}
     }
     let methods = if public.is_some() { PUBLIC_METHODS } else { RESOURCE_METHODS };
@@ -175,11 +175,11 @@ pub fn route(admitted: Admitted, config: &Settings, trail: &mut Trail) -> Result
     }
 }
 
-fn route_endpoint(endpoint: Endpoint, admitted: Admitted, trail: &mut Trail) -> Result<Routed, Rejection> {
+fn route_endpoint(endpoint: Endpoint, admitted: Admitted, context: &mut RequestContext) -> Result<Routed, Rejection> {
     let method = admitted.head().method;
     let allow = endpoint.methods();
     if endpoint.is_for_any_page() {
-        trail.any_page();
+        context.allow_any_page();
     }
     if !allow.split(", ").any(|name| name == method.as_str()) {
         return Err(Rejection::MethodNotAllowed { allow });

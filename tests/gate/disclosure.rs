@@ -9,9 +9,9 @@ use portcullis::mcp::message::Malformed;
 use portcullis::mcp::operation::Kind;
 use portcullis::oauth::bearer::Missing;
 use portcullis::oauth::scope::ScopeSet;
+use portcullis::pipeline::context::RequestContext;
 use portcullis::pipeline::rejection::{Dependency, Rejection};
 use portcullis::pipeline::respond::refusal;
-use portcullis::pipeline::trail::Trail;
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::ProofError;
 use portcullis::token::error::TokenError;
@@ -144,10 +144,10 @@ fn every_refusal_says_what_it_said() {
     let gateway = gateway();
     let mut text = String::new();
     for rejection in all() {
-        let mut trail = Trail::begin(Method::Post, None, &[0; 40], UnixMillis(0));
-        trail.resource = gateway.config().resources.first().cloned();
+        let mut context = RequestContext::new(Method::Post, None, &[0; 40], UnixMillis(0));
+        context.resource = gateway.config().resources.first().cloned();
         let id = RequestId::read(&json!(7)).expect("that is an id");
-        let answer = refusal(&rejection, &id, &trail, Some(gateway.config()));
+        let answer = refusal(&rejection, &id, &context, Some(gateway.config()));
         text += &format!("{}\n  {}\n", rejection.reason(), answer.status);
         for name in ["www-authenticate", "retry-after", "allow"] {
             if let Some(value) = answer.fields.get(name) {

@@ -7,7 +7,7 @@ use portcullis::jwks::freshness::lifetime;
 use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
 use portcullis::jwks::key_set::{KeySet, NoKey};
 use portcullis::pipeline::authenticate::Need;
-use portcullis::pipeline::trail::Trail;
+use portcullis::pipeline::context::RequestContext;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -275,8 +275,8 @@ fn callers_who_leave_while_keys_are_fetched_keep_nobody_out() {
     let (world, gateway) = (World::new(), gateway());
     for _ in 0..3 {
         let request = Request::post("/mcp").bearer(&token(&Claims::good()));
-        let mut trail = Trail::begin(request.head.method, None, &[0; 40], world.time());
-        assert!(matches!(gateway.begin(request.head, &mut trail, world.time()), Step::Need(Need::Keys(_), _)));
+        let mut context = RequestContext::new(request.head.method, None, &[0; 40], world.time());
+        assert!(matches!(gateway.begin(request.head, &mut context, world.time()), Step::Need(Need::Keys(_), _)));
     }
     assert_eq!(call(&world, &gateway).status, 200);
 }

@@ -85,7 +85,7 @@ mod properties {
     use proptest::prelude::*;
 
     use portcullis::gateway::Step;
-    use portcullis::pipeline::trail::Trail;
+    use portcullis::pipeline::context::RequestContext;
     use portcullis::transport::path::CanonicalPath;
 
     use std::rc::Rc;
@@ -204,10 +204,10 @@ mod properties {
             let gateway = OPENED.with(Rc::clone);
             let world = World::new();
             let request = Request::get(&target);
-            let mut trail = Trail::begin(request.head.method, None, &[0; 40], world.time());
+            let mut context = RequestContext::new(request.head.method, None, &[0; 40], world.time());
             let canonical = CanonicalPath::parse(target.split(['?', '#']).next().unwrap_or_default());
             let is_it = canonical.is_ok_and(|path| path.as_str() == "/admin");
-            let opened = matches!(gateway.begin(request.head, &mut trail, world.time()), Step::Forward(..));
+            let opened = matches!(gateway.begin(request.head, &mut context, world.time()), Step::Forward(..));
             prop_assert_eq!(opened, is_it, "{}", target);
         }
     }

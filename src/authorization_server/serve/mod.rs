@@ -23,9 +23,9 @@ use crate::limits::FORM_BYTES;
 use crate::oauth::endpoint::Endpoint;
 use crate::oauth::form::Parameters;
 use crate::observe::event::{EndpointOutcome, gateway_line};
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::respond::{self, Answer};
 use crate::pipeline::route::EndpointRequest;
-use crate::pipeline::trail::Trail;
 use crate::ports::Ports;
 use crate::settings::Settings;
 use crate::strict_json;
@@ -110,7 +110,7 @@ pub async fn serve<P: Ports>(
     ports: &P,
     request: &EndpointRequest,
     body: &P::RequestBody,
-    trail: &Trail,
+    context: &RequestContext,
 ) -> (Answer, EndpointOutcome) {
     let document = match request.endpoint() {
         Endpoint::Metadata => Some(metadata::document(server, config)),
@@ -120,16 +120,16 @@ pub async fn serve<P: Ports>(
     if let Some(document) = document {
         let (status, fields, body) = document.response(request.admitted().head().method);
         let outcome = EndpointOutcome { refused: false, reason: "public_document", detail: None };
-        return (respond::own(status, fields, body, trail, config), outcome);
+        return (respond::own(status, fields, body, context, config), outcome);
     }
-    let context = Context { server, memory, config, ports, request };
-    let reply = context.serve(body).await.unwrap_or_else(|failure| failure.reply(request));
+    let serving = Context { server, memory, config, ports, request };
+    let reply = serving.serve(body).await.unwrap_or_else(|failure| failure.reply(request));
     let Reply { status, mut fields, body, told } = reply;
     if request.endpoint().is_for_any_page() {
         fields.set("access-control-allow-origin", "*");
         fields.set("access-control-expose-headers", "www-authenticate");
     }
-    (respond::own(status, fields, body, trail, config), told)
+    (respond::own(status, fields, body, context, config), told)
 }
 
 /// What keeps a request from being served, through no fault of whoever sent it.

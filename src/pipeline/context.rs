@@ -1,0 +1,87 @@
+//! What is known of one request besides the stage that it is in: decisions and answers are made from it.
+
+use std::rc::Rc;
+
+use base16ct::lower::encode_string as hex;
+
+use crate::oauth::bearer::AuthScheme;
+use crate::pipeline::audit::AuditRecord;
+use crate::settings::resource::Resource;
+use crate::time::UnixMillis;
+use crate::transport::head::Method;
+use crate::transport::trace::Trace;
+use crate::transport::web_origin::WebOrigin;
+
+/// Which pages may read the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Readers {
+    /// None but the gateway's own.
+    #[default]
+    None,
+    /// Pages of this origin.
+    Page(WebOrigin),
+    /// All pages.
+    Any,
+}
+
+/// What is known of one request.
+#[derive(Debug)]
+pub struct RequestContext {
+    /// The id of this request in the log, in its answer and in the identity assertion.
+    pub request_id: String,
+    /// Its trace.
+    pub trace: Trace,
+    /// When it arrived.
+    pub received: UnixMillis,
+    /// Its method.
+    pub method: Method,
+    /// The resource, once it is known.
+    pub resource: Option<Rc<Resource>>,
+    /// Which pages may read the answer.
+    pub readers: Readers,
+    /// The scheme of its credential.
+    pub scheme: Option<AuthScheme>,
+    /// The nonce that its next proof needs.
+    pub dpop_nonce: Option<String>,
+    /// Its credential is verified.
+    pub is_authenticated: bool,
+    /// Milliseconds that were spent on the credential, waiting included.
+    pub authentication_ms: u64,
+    /// Milliseconds until the origin server's fields arrived.
+    pub origin_ms: Option<u64>,
+    /// What the log says of it.
+    pub audit: AuditRecord,
+}
+
+impl RequestContext {
+    /// The context of a new request. `random` is 40 bytes: the request's id, and what a new trace needs.
+    #[must_use]
+    pub fn new(method: Method, traceparent: Option<&str>, random: &[u8; 40], now: UnixMillis) -> Self {
+        let (id, trace) = random.split_at(16);
+        let trace = trace.try_into().unwrap_or([0; 24]);
+        Self {
+            request_id: hex(id),
+            trace: Trace::of(traceparent, &trace),
+            received: now,
+            method,
+            resource: None,
+            readers: Readers::None,
+            scheme: None,
+            dpop_nonce: None,
+            is_authenticated: false,
+            authentication_ms: 0,
+            origin_ms: None,
+            audit: AuditRecord::default(),
+        }
+    }
+
+    /// Any page may read the answer.
+    pub fn allow_any_page(&mut self) {
+        self.readers = Readers::Any;
+    }
+
+    /// Pages of `origin` may read the answer.
+    pub fn allow_page(&mut self, origin: WebOrigin) {
+        self.readers = Readers::Page(origin);
+    }
+}
