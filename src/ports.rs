@@ -190,11 +190,11 @@ pub trait EventSink {
 /// Counts for all isolates of a place.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Limiter {
-    /// Whether it is a counter's turn.
+    /// Counts once more for a counter, and says whether it is within the limit of the binding.
     ///
     /// # Errors
     /// A description where the binding cannot say.
-    async fn turn(&self, binding: &str, key: &str) -> Result<bool, String>;
+    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, String>;
 }
 
 /// Goes on with work after the answer was given.

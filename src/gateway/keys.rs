@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::gateway::Gateway;
 use crate::gateway::issuer_state::IssuerState;
+use crate::gateway::open::Gateway;
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
@@ -38,7 +38,7 @@ pub enum Keys {
     /// From elsewhere than the issuer, or from what another request asked: it may have more by now.
     Recalled,
     /// From the issuer: it has these and no others.
-    Asked,
+    Fetched,
 }
 
 /// Waits while enough others look for a new key; none of their work is this request's.
@@ -67,7 +67,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
         }
         old => old,
     };
-    match fetch(ports, issuer, &state, gateway.config.development).await {
+    match fetch(ports, issuer, &state, gateway.settings.development).await {
         Ok((text, keys, lifetime)) => {
             let (usable, skipped, beyond) = keys.counts();
             let beyond = match beyond {
@@ -84,7 +84,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
             let work = ports.clone();
             // Nobody waits for what only others will need.
             ports.spawn(Box::pin(async move { share(&work, &name, text, fresh_until).await }));
-            Keys::Asked
+            Keys::Fetched
         }
         Err(why) => {
             // The keys may have moved: look again next time.

@@ -6,7 +6,7 @@ use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Mistakes, Secrets, Stored};
-use crate::gateway::Gateway;
+use crate::gateway::open::Gateway;
 use crate::limits::STORED_RETRY;
 use crate::pipeline::authenticate::Compiled;
 use crate::strict_json;
@@ -26,7 +26,7 @@ pub struct StoredGateway {
 
 /// Whether the configuration has to be looked for.
 #[derive(Debug)]
-pub enum Look {
+pub enum ConfigState {
     /// There is none yet: the request has to wait for it.
     First,
     /// There is one, which goes on meanwhile; it has been looked for long ago.
@@ -39,7 +39,7 @@ pub enum Look {
 
 /// What became of a document.
 #[derive(Debug)]
-pub enum Taken {
+pub enum ReloadOutcome {
     /// It is the one that is in force.
     Same,
     /// It is in force from here on.
@@ -64,19 +64,19 @@ impl StoredGateway {
     }
 
     /// Whether the configuration has to be looked for. Whoever is told so first leads, and the others go on.
-    pub fn due(&mut self, now: UnixMillis) -> Look {
+    pub fn due(&mut self, now: UnixMillis) -> ConfigState {
         let waited = |seconds: u64| self.asked.is_none_or(|(asked, _)| now.since(asked) >= seconds * 1000);
         let retry = self.asked.is_some_and(|(_, good)| !good) && waited(STORED_RETRY);
         match &self.current {
             Some((gateway, _)) if waited(self.stored.seconds) || retry => {
                 let gateway = Rc::clone(gateway);
                 self.asked = Some((now, true));
-                Look::Again(gateway)
+                ConfigState::Again(gateway)
             }
-            Some((gateway, _)) => Look::No(Rc::clone(gateway)),
+            Some((gateway, _)) => ConfigState::No(Rc::clone(gateway)),
             // Requests that come while the first is still looking look too: nobody can wait for another's question.
-            None if self.asked.is_none() || retry => Look::First,
-            None => Look::Failed,
+            None if self.asked.is_none() || retry => ConfigState::First,
+            None => ConfigState::Failed,
         }
     }
 
@@ -87,21 +87,21 @@ impl StoredGateway {
         (secrets, compiled): (&dyn Secrets, Compiled),
         fits: &dyn Fn(&Gateway) -> Result<(), Mistakes>,
         now: UnixMillis,
-    ) -> Taken {
+    ) -> ReloadOutcome {
         let at = || format!("KV {:?}, key {:?}", self.stored.kv, self.stored.key);
         let document = document.and_then(|found| found.ok_or_else(|| "there is no such key".to_owned()));
         let document = match document.map_err(|why| format!("{}: {why}", at())) {
             Ok(document) => document,
             Err(why) => {
                 self.asked = Some((now, false));
-                return Taken::Unavailable(why);
+                return ReloadOutcome::Unavailable(why);
             }
         };
         let version = version(&document);
         if self.current.as_ref().is_some_and(|(_, current)| *current == version) {
             self.asked = Some((now, true));
             self.refused = None;
-            return Taken::Same;
+            return ReloadOutcome::Same;
         }
         let read = strict_json::parse(&document)
             .map_err(|error| Mistakes::of("PORTCULLIS", format_args!("must be JSON; the stored document is {error}")));
@@ -117,16 +117,16 @@ impl StoredGateway {
                 self.asked = Some((now, true));
                 self.refused = None;
                 self.current = Some((Rc::clone(&gateway), version.clone()));
-                Taken::Activated(gateway, version)
+                ReloadOutcome::Activated(gateway, version)
             }
             Err(mistakes) => {
                 // With one in force there is no hurry; without, it may be mended any moment.
                 self.asked = Some((now, self.current.is_some()));
                 if self.refused.as_ref() == Some(&version) {
-                    return Taken::Same;
+                    return ReloadOutcome::Same;
                 }
                 self.refused = Some(version.clone());
-                Taken::Refused(mistakes, version)
+                ReloadOutcome::Refused(mistakes, version)
             }
         }
     }

@@ -77,7 +77,7 @@ pub enum Outcome<'a> {
     /// Refused.
     Deny(&'a Rejection),
     /// Answered by the authorization server.
-    Told(&'a EndpointOutcome),
+    Endpoint(&'a EndpointOutcome),
 }
 
 impl Outcome<'_> {
@@ -87,7 +87,7 @@ impl Outcome<'_> {
         match self {
             Self::Allow(reason) => reason,
             Self::Deny(rejection) => rejection.reason(),
-            Self::Told(told) => told.reason,
+            Self::Endpoint(endpoint) => endpoint.reason,
         }
     }
 
@@ -97,7 +97,7 @@ impl Outcome<'_> {
         match self {
             Self::Allow(_) => true,
             Self::Deny(_) => false,
-            Self::Told(told) => !told.refused,
+            Self::Endpoint(endpoint) => !endpoint.refused,
         }
     }
 }
@@ -108,7 +108,7 @@ pub fn request_line(context: &RequestContext, outcome: &Outcome<'_>, status: u16
     let detail = match outcome {
         Outcome::Allow(_) => None,
         Outcome::Deny(rejection) => rejection.detail(),
-        Outcome::Told(told) => told.detail.clone(),
+        Outcome::Endpoint(endpoint) => endpoint.detail.clone(),
     };
     let event = RequestEvent {
         v: VERSION,

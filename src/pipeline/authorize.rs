@@ -436,7 +436,7 @@ fn by_folded_name(params: &Params) -> ByFoldedName<'_> {
 
 /// Permits a request for a path that configuration opens to everyone.
 #[must_use]
-pub fn open(request: PublicRequest) -> Permit {
+pub fn permit_public(request: PublicRequest) -> Permit {
     let request = Permitted::Public(Box::new(request));
     Permit { request, session: SessionUse::None, last_event: None, stand_in: StandIn::Nothing }
 }

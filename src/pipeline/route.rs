@@ -104,6 +104,7 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
 pub fn route(admitted: Admitted, config: &Settings, context: &mut RequestContext) -> Result<Routed, Rejection> {
+    context.audit.note_era(admitted.era());
     let method = admitted.head().method;
     if let Some(own) = &config.own_issuer
         && let Some(endpoint) = Endpoint::find(admitted.path().as_str(), &own.path)

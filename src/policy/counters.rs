@@ -7,13 +7,26 @@
 //! 3. if the table is full nevertheless, the oldest counter leaves. A new caller is never refused for lack of room;
 //! 4. each purpose has a table of its own ([`RateCounters`]).
 
+use crate::policy::limit::Limit;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use crate::limits::{
     COUNTERS_OF_ONE_CALLER, DOCUMENT_COUNTERS, DOCUMENTS_PER_MINUTE, LIMIT_COUNTERS, LOGIN_COUNTERS, LOGINS_PER_MINUTE,
     REFUSAL_COUNTERS, REGISTRATION_COUNTERS, REGISTRATIONS_PER_MINUTE,
 };
 use crate::time::UnixMillis;
+
+/// A counter to be checked at a rate-limiting binding.
+#[derive(Debug, Clone)]
+pub struct RateLimitCheck {
+    /// The limit.
+    pub limit: Rc<Limit>,
+    /// The binding.
+    pub binding: String,
+    /// The counter.
+    pub counter: CounterName,
+}
 
 /// Which counter a request counts in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -60,7 +60,7 @@ pub type Status<'a> = &'a dyn Fn(&Resource) -> (Keys, Server);
 
 /// The answer: status, fields and body. `wants_page` where the caller takes HTML.
 #[must_use]
-pub fn face(config: &Settings, method: Method, wants_page: bool, status: Status<'_>) -> (u16, Fields, String) {
+pub fn landing_page(config: &Settings, method: Method, wants_page: bool, status: Status<'_>) -> (u16, Fields, String) {
     let (mut fields, body) = if wants_page {
         html(config, status)
     } else {

@@ -17,7 +17,7 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::{Mistakes, Place};
-use crate::gateway::{Gateway, Look, Next, StoredGateway, Taken, Underway, serve_closed};
+use crate::gateway::{Action, ConfigState, Gateway, ReloadOutcome, StoredGateway, Walk, serve_closed};
 use crate::limits::STORED_BYTES;
 use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::Compiled;
@@ -60,16 +60,16 @@ pub fn fetch(
 ) -> Result<JsValue, JsValue> {
     let ports = Workers::new(context, env, span);
     match GATE.with(|gate| gate.get_or_init(|| open(&ports)).at(&ports)) {
-        Look::No(gateway) => walk(request, ports, Some(gateway)),
-        Look::Again(gateway) => {
+        ConfigState::No(gateway) => walk(request, ports, Some(gateway)),
+        ConfigState::Again(gateway) => {
             let again = ports.clone();
             ports.spawn(Box::pin(async move {
                 look(&again).await;
             }));
             walk(request, ports, Some(gateway))
         }
-        Look::Failed => walk(request, ports, None),
-        Look::First => {
+        ConfigState::Failed => walk(request, ports, None),
+        ConfigState::First => {
             let request = Clone::clone(request);
             Ok(future_to_promise(async move {
                 let gateway = look(&ports).await;
@@ -82,37 +82,37 @@ pub fn fetch(
 }
 
 fn walk(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Result<JsValue, JsValue> {
-    let asks = |ask: fn(&Settings) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.config()));
+    let asks = |ask: fn(&Settings) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.settings()));
     let (certificate, place) = (asks(Settings::asks_for_certificates), asks(Settings::asks_for_places));
     let head = read_head(&platform::head(request, certificate, place));
     let Some(gateway) = gateway else { return road::own(&serve_closed(&ports, &head)) };
-    let underway = Underway::begin(&gateway, &ports, head);
+    let action = Walk::new(&gateway, &ports, &head).begin(head);
     if is_driven_by_core(&ports) {
         let inbound = Rc::new(Inbound::new(request, &ports));
-        return Ok(Road { gateway, ports, inbound }.rare(underway));
+        return Ok(Road { gateway, ports, inbound }.drive(action));
     }
-    match underway.next(&gateway, &ports) {
-        Next::Answer(answer) => road::own(&answer),
-        next => {
+    match action {
+        Action::Answer(answer) => road::own(&answer),
+        action => {
             let inbound = Rc::new(Inbound::new(request, &ports));
-            let response = Road { gateway, ports, inbound: Rc::clone(&inbound) }.meet(next)?;
+            let response = Road { gateway, ports, inbound: Rc::clone(&inbound) }.perform(action)?;
             inbound.hold(&response);
             Ok(response)
         }
     }
 }
 
-/// Whether the driver of the core meets every need. It does so in tests that hold both drivers to the same answers
+/// Whether the driver of the core performs every action. It does so in tests that hold both drivers to the same answers
 /// (`tests/e2e/drivers.test.mjs`), and there is no other reason to set this variable.
 fn is_driven_by_core(ports: &Workers) -> bool {
     DRIVEN_BY_CORE.with(|driven| *driven.get_or_init(|| settings::is_set(ports.env(), "PORTCULLIS_DRIVER", "core")))
 }
 
 impl Gate {
-    fn at(&self, ports: &Workers) -> Look {
+    fn at(&self, ports: &Workers) -> ConfigState {
         match self {
-            Self::Open(gateway) => Look::No(Rc::clone(gateway)),
-            Self::Closed => Look::Failed,
+            Self::Open(gateway) => ConfigState::No(Rc::clone(gateway)),
+            Self::Closed => ConfigState::Failed,
             Self::Stored(stored) => stored.borrow_mut().due(ports.now()),
         }
     }
@@ -132,16 +132,16 @@ async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
     };
     let taken = with_stored(|gateway| gateway.take(found, (&secrets, compiled()), &fits, ports.now()))?;
     match taken {
-        Taken::Same => {}
-        Taken::Activated(gateway, version) => {
+        ReloadOutcome::Same => {}
+        ReloadOutcome::Activated(gateway, version) => {
             greet(&gateway, ports);
             say(ports, "info", "configuration_activated", &format!("version {version}"));
         }
-        Taken::Refused(mistakes, version) => {
+        ReloadOutcome::Refused(mistakes, version) => {
             say_mistakes(&mistakes, ports);
             say(ports, "error", "configuration_refused", &format!("version {version} changes nothing"));
         }
-        Taken::Unavailable(why) => say(ports, "error", "configuration_unavailable", &why),
+        ReloadOutcome::Unavailable(why) => say(ports, "error", "configuration_unavailable", &why),
     }
     with_stored(|gateway| gateway.current())?
 }

@@ -23,7 +23,7 @@ use worker::worker_sys::web_sys::Request;
 use crate::forward::answer::{BodyFilter, FilterEnd, Passage};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::InboundHead;
-use crate::gateway::{Checking, Signing};
+use crate::gateway::{CheckingSignature, SigningAssertion, Suspended};
 use crate::jwks::signing_key::SigningKey;
 use crate::limits::{
     INSPECT_SECONDS, KV_EDGE_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES,
@@ -253,30 +253,30 @@ fn jwk_text(jwk: &JsonWebKey<'_>) -> Result<String, String> {
 
 /// Has a signature checked by JavaScript, which goes on with what `needed` makes.
 pub(super) fn check_signature(
-    checking: Checking,
-    needed: impl FnOnce(Checking) -> VerdictNeeded,
+    request: Suspended<CheckingSignature>,
+    needed: impl FnOnce(Suspended<CheckingSignature>) -> VerdictNeeded,
 ) -> Result<JsValue, JsValue> {
-    let it = checking.check();
+    let it = request.check();
     let jwk = match jwk_text(it.key.jwk()) {
         Ok(jwk) => jwk,
-        Err(why) => return needed(checking).failed(why),
+        Err(why) => return needed(request).failed(why),
     };
     let (algorithm, signature, input) = (it.algorithm.as_str(), it.signature.clone(), it.signing_input.clone());
-    Ok(check(&jwk, algorithm, &signature, &input, needed(checking)))
+    Ok(check(&jwk, algorithm, &signature, &input, needed(request)))
 }
 
 /// Has an assertion signed by JavaScript, which goes on with what `needed` makes.
 pub(super) fn sign_assertion(
     key: &SigningKey,
-    signing: Signing,
-    needed: impl FnOnce(Signing) -> SignatureNeeded,
+    request: Suspended<SigningAssertion>,
+    needed: impl FnOnce(Suspended<SigningAssertion>) -> SignatureNeeded,
 ) -> Result<JsValue, JsValue> {
     let jwk = match jwk_text(key.expose()) {
         Ok(jwk) => jwk,
-        Err(why) => return needed(signing).failed(why),
+        Err(why) => return needed(request).failed(why),
     };
-    let input = signing.input().to_owned();
-    Ok(signed(&jwk, key.algorithm().as_str(), input.as_bytes(), needed(signing)))
+    let input = request.input().to_owned();
+    Ok(signed(&jwk, key.algorithm().as_str(), input.as_bytes(), needed(request)))
 }
 
 /// Random bytes that are asked for at once: asking costs more than the bytes.
@@ -371,7 +371,7 @@ impl EventSink for Workers {
 }
 
 impl Limiter for Workers {
-    async fn turn(&self, binding: &str, key: &str) -> Result<bool, String> {
+    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, String> {
         let limiter = self.binding(binding, "limit")?;
         let answer = limit(&limiter, key, STORE_MILLISECONDS).await.map_err(|error| words(&error))?;
         answer.as_bool().ok_or_else(|| "not one of its answers".to_owned())

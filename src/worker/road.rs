@@ -1,6 +1,6 @@
 //! The road of a request through this isolate. JavaScript waits for what nearly every request needs, and goes on through
 //! the objects below, each of which takes one kind of answer, once: a future of Rust's costs as much as all the rest.
-//! What few requests need, the driver of the core meets.
+//! The driver of the core does what few requests need.
 
 use std::rc::Rc;
 
@@ -11,8 +11,10 @@ use wasm_bindgen_futures::future_to_promise;
 use crate::forward::answer::BodyFilter;
 use crate::forward::response::InboundHead;
 use crate::gateway::{
-    Arrived, Checking, Gateway, Next, Passing, Reading, Sending, Served, Signing, Underway, filtered, go_on,
+    Action, AwaitingAnswer, CheckingSignature, Gateway, Received, Served, SigningAssertion, Suspended, drive,
+    filter_body,
 };
+use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::respond::Answer;
 use crate::ports::OriginFailure;
 use crate::worker::platform::{self, Inbound, Workers, failed};
@@ -29,48 +31,51 @@ pub(super) struct Road {
 type Response = Result<JsValue, JsValue>;
 
 impl Road {
-    fn walk(self, underway: Underway) -> Response {
-        let next = underway.next(&self.gateway, &self.ports);
-        self.meet(next)
-    }
-
-    /// Meets what is next.
-    pub(super) fn meet(self, next: Next) -> Response {
+    /// Does what an action says.
+    pub(super) fn perform(self, action: Action) -> Response {
         let (inbound, ports) = (Rc::clone(&self.inbound), self.ports.clone());
-        match next {
-            Next::Answer(answer) => own(&answer),
-            Next::Read(limit, reading) => Ok(inbound.read(limit, MessageNeeded { road: self, reading })),
-            Next::Check(checking) => {
-                platform::check_signature(checking, |checking| VerdictNeeded { road: self, checking })
+        match action {
+            Action::Answer(answer) => own(&answer),
+            Action::ReadMessage(limit, request) => Ok(inbound.read(limit, MessageNeeded { road: self, request })),
+            Action::CheckSignature(request) => {
+                platform::check_signature(request, |request| VerdictNeeded { road: self, request })
             }
-            Next::Sign(signing) => {
+            Action::SignAssertion(request) => {
                 let gateway = Rc::clone(&self.gateway);
-                let needed = |signing| SignatureNeeded { road: self, signing };
-                match gateway.config().assertion_keys.first() {
-                    Some(key) => platform::sign_assertion(key, signing, needed),
-                    None => needed(signing).failed("there is no key".to_owned()),
+                let needed = |request| SignatureNeeded { road: self, request };
+                match gateway.settings().assertion_keys.first() {
+                    Some(key) => platform::sign_assertion(key, request, needed),
+                    None => needed(request).failed("there is no key".to_owned()),
                 }
             }
-            Next::Send(outbound, sending) => match ports.fetcher(outbound.service()) {
+            Action::Send(outbound, request) => match ports.fetcher(outbound.service()) {
                 Ok(fetcher) => {
                     let request_id = outbound.request_id().to_owned();
-                    Ok(inbound.forward(&fetcher, outbound, AnswerNeeded { road: self, sending, request_id }))
+                    Ok(inbound.forward(&fetcher, outbound, AnswerNeeded { road: self, request, request_id }))
                 }
                 Err(why) => {
                     let failure = ports.without_binding(&why);
-                    self.answered(sending, Err(failure))
+                    self.answered(request, Err(failure))
                 }
             },
-            Next::Rare(underway) => Ok(self.rare(underway)),
+            action @ (Action::FetchKeys(..)
+            | Action::AwaitKeys(..)
+            | Action::AskVerifier(_)
+            | Action::ReadRevocations(_)
+            | Action::UseProofOnce(..)
+            | Action::CheckRateLimits(..)
+            | Action::RecallList(..)
+            | Action::AskAuthorizationServer(..)
+            | Action::PeekBody(_)) => Ok(self.drive(action)),
         }
     }
 
-    /// Leaves the rest to the driver, which is seen through whether or not its caller stays: otherwise a stranger could
-    /// ask, leave, and take the keys that were being fetched for everybody with them.
-    pub(super) fn rare(self, underway: Underway) -> JsValue {
+    /// Leaves the rest to the driver of the core. It runs to its end whether or not its caller stays: otherwise a caller could
+    /// ask, leave, and so end a fetch of keys that all callers need.
+    pub(super) fn drive(self, action: Action) -> JsValue {
         let ports = self.ports.clone();
         let promise = future_to_promise(async move {
-            match go_on(&self.gateway, &self.ports, underway, &self.inbound).await {
+            match drive(&self.gateway, &self.ports, action, &self.inbound).await {
                 Served::Own(answer) => own(&answer),
                 Served::Origin(head, body) => passed(&head, &body),
             }
@@ -79,19 +84,23 @@ impl Road {
         promise.into()
     }
 
-    fn answered(self, sending: Sending, answer: Result<(InboundHead, JsValue), OriginFailure>) -> Response {
-        match sending.answered(&self.gateway, &self.ports, answer) {
-            Arrived::Passed(head, body) => passed(&head, &body),
-            Arrived::Filter(filter, passing, body) => Ok(self.filter(filter, passing, body)),
-            Arrived::Refused(underway) => self.walk(underway),
+    fn answered(
+        self,
+        request: Suspended<AwaitingAnswer>,
+        answer: Result<(InboundHead, JsValue), OriginFailure>,
+    ) -> Response {
+        match request.answered(&self.gateway, &self.ports, answer) {
+            Received::Passed(head, body) => passed(&head, &body),
+            Received::Filter(filter, request, body) => Ok(self.filter(filter, request, body)),
+            Received::Refused(action) => self.perform(action),
         }
     }
 
-    fn filter(self, filter: BodyFilter, passing: Passing, body: JsValue) -> JsValue {
+    fn filter(self, filter: BodyFilter, request: Suspended<InboundHead>, body: JsValue) -> JsValue {
         future_to_promise(async move {
-            match filtered(&self.gateway, &self.ports, filter, passing, body).await {
+            match filter_body(&self.gateway, &self.ports, filter, request, body).await {
                 Ok((head, body)) => passed(&head, &body),
-                Err(underway) => self.walk(*underway),
+                Err(action) => self.perform(*action),
             }
         })
         .into()
@@ -113,7 +122,7 @@ fn passed(head: &InboundHead, body: &JsValue) -> Response {
 #[wasm_bindgen(skip_typescript)]
 pub struct MessageNeeded {
     road: Road,
-    reading: Reading,
+    request: Suspended<Box<Authenticated>>,
 }
 
 #[wasm_bindgen]
@@ -123,8 +132,8 @@ impl MessageNeeded {
     /// # Errors
     /// What the platform throws.
     pub fn read(self, message: Vec<u8>) -> Response {
-        let underway = self.reading.read(&self.road.gateway, &self.road.ports, Ok(message));
-        self.road.walk(underway)
+        let action = self.request.message_read(&self.road.gateway, &self.road.ports, Ok(message));
+        self.road.perform(action)
     }
 
     /// Goes on without it, for a reason in a word.
@@ -132,8 +141,8 @@ impl MessageNeeded {
     /// # Errors
     /// What the platform throws.
     pub fn failed(self, word: &JsValue) -> Response {
-        let underway = self.reading.read(&self.road.gateway, &self.road.ports, Err(failed(word)));
-        self.road.walk(underway)
+        let action = self.request.message_read(&self.road.gateway, &self.road.ports, Err(failed(word)));
+        self.road.perform(action)
     }
 }
 
@@ -141,7 +150,7 @@ impl MessageNeeded {
 #[wasm_bindgen(skip_typescript)]
 pub struct VerdictNeeded {
     road: Road,
-    checking: Checking,
+    request: Suspended<CheckingSignature>,
 }
 
 #[wasm_bindgen]
@@ -151,8 +160,8 @@ impl VerdictNeeded {
     /// # Errors
     /// What the platform throws.
     pub fn checked(self, good: bool) -> Response {
-        let underway = self.checking.checked(&self.road.gateway, &self.road.ports, Ok(good));
-        self.road.walk(underway)
+        let action = self.request.signature_checked(&self.road.gateway, &self.road.ports, Ok(good));
+        self.road.perform(action)
     }
 
     /// Goes on without it.
@@ -160,8 +169,8 @@ impl VerdictNeeded {
     /// # Errors
     /// What the platform throws.
     pub fn failed(self, why: String) -> Response {
-        let underway = self.checking.checked(&self.road.gateway, &self.road.ports, Err(why));
-        self.road.walk(underway)
+        let action = self.request.signature_checked(&self.road.gateway, &self.road.ports, Err(why));
+        self.road.perform(action)
     }
 }
 
@@ -169,7 +178,7 @@ impl VerdictNeeded {
 #[wasm_bindgen(skip_typescript)]
 pub struct SignatureNeeded {
     road: Road,
-    signing: Signing,
+    request: Suspended<SigningAssertion>,
 }
 
 #[wasm_bindgen]
@@ -179,8 +188,8 @@ impl SignatureNeeded {
     /// # Errors
     /// What the platform throws.
     pub fn signed(self, signature: Vec<u8>) -> Response {
-        let underway = self.signing.signed(&self.road.gateway, Ok(signature));
-        self.road.walk(underway)
+        let action = self.request.assertion_signed(&self.road.gateway, &self.road.ports, Ok(signature));
+        self.road.perform(action)
     }
 
     /// Goes on without it.
@@ -188,8 +197,8 @@ impl SignatureNeeded {
     /// # Errors
     /// What the platform throws.
     pub fn failed(self, why: String) -> Response {
-        let underway = self.signing.signed(&self.road.gateway, Err(why));
-        self.road.walk(underway)
+        let action = self.request.assertion_signed(&self.road.gateway, &self.road.ports, Err(why));
+        self.road.perform(action)
     }
 }
 
@@ -197,7 +206,7 @@ impl SignatureNeeded {
 #[wasm_bindgen(skip_typescript)]
 pub struct AnswerNeeded {
     road: Road,
-    sending: Sending,
+    request: Suspended<AwaitingAnswer>,
     request_id: String,
 }
 
@@ -210,7 +219,7 @@ impl AnswerNeeded {
     pub fn answered(self, status: u16, fields: &str, body: JsValue, ended: JsValue) -> Response {
         self.road.ports.watch(ended, self.request_id);
         let head = InboundHead { status, fields: read_fields(fields.split('\n')) };
-        self.road.answered(self.sending, Ok((head, body)))
+        self.road.answered(self.request, Ok((head, body)))
     }
 
     /// Goes on without it, for a reason in a word.
@@ -218,6 +227,6 @@ impl AnswerNeeded {
     /// # Errors
     /// What the platform throws.
     pub fn failed(self, word: &JsValue) -> Response {
-        self.road.answered(self.sending, Err(failed(word)))
+        self.road.answered(self.request, Err(failed(word)))
     }
 }

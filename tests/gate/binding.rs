@@ -366,7 +366,7 @@ fn tokens_bound_to_a_certificate() {
         request.head.certificate = presented;
         world.call(&gateway, request);
         assert_eq!(reason(&world), expected, "{requirement}");
-        assert_eq!(gateway.config().asks_for_certificates(), requirement != "off");
+        assert_eq!(gateway.settings().asks_for_certificates(), requirement != "off");
     }
 }
 

@@ -80,7 +80,7 @@ fn a_list_that_depends_on_any_condition_is_private_and_serves_no_other_caller() 
         }
         assert_eq!(world.sent().len(), 1, "{name}: the list is cached");
         seen.extend(
-            gateway.config().resources[0].policy.iter().flat_map(|policy| {
+            gateway.settings().resources[0].policy.iter().flat_map(|policy| {
                 policy.rules().iter().flat_map(|rule| rule.when.conditions.iter().map(Condition::key))
             }),
         );

@@ -145,9 +145,9 @@ fn every_refusal_says_what_it_said() {
     let mut text = String::new();
     for rejection in all() {
         let mut context = RequestContext::new(Method::Post, None, &[0; 40], UnixMillis(0));
-        context.resource = gateway.config().resources.first().cloned();
+        context.resource = gateway.settings().resources.first().cloned();
         let id = RequestId::read(&json!(7)).expect("that is an id");
-        let answer = refusal(&rejection, &id, &context, Some(gateway.config()));
+        let answer = refusal(&rejection, &id, &context, Some(gateway.settings()));
         text += &format!("{}\n  {}\n", rejection.reason(), answer.status);
         for name in ["www-authenticate", "retry-after", "allow"] {
             if let Some(value) = answer.fields.get(name) {

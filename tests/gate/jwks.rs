@@ -2,12 +2,10 @@
 
 use std::rc::Rc;
 
-use portcullis::gateway::{Gateway, Step};
+use portcullis::gateway::{Action, Gateway, Walk};
 use portcullis::jwks::freshness::lifetime;
 use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
 use portcullis::jwks::key_set::{KeySet, NoKey};
-use portcullis::pipeline::authenticate::Need;
-use portcullis::pipeline::context::RequestContext;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -275,8 +273,8 @@ fn callers_who_leave_while_keys_are_fetched_keep_nobody_out() {
     let (world, gateway) = (World::new(), gateway());
     for _ in 0..3 {
         let request = Request::post("/mcp").bearer(&token(&Claims::good()));
-        let mut context = RequestContext::new(request.head.method, None, &[0; 40], world.time());
-        assert!(matches!(gateway.begin(request.head, &mut context, world.time()), Step::Need(Need::Keys(_), _)));
+        let action = Walk::new(&gateway, &world, &request.head).begin(request.head);
+        assert!(matches!(action, Action::FetchKeys(..)));
     }
     assert_eq!(call(&world, &gateway).status, 200);
 }

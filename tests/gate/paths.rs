@@ -84,8 +84,8 @@ fn a_path_lies_under_another_on_whole_segments() {
 mod properties {
     use proptest::prelude::*;
 
-    use portcullis::gateway::Step;
-    use portcullis::pipeline::context::RequestContext;
+    use portcullis::gateway::{Action, Walk};
+
     use portcullis::transport::path::CanonicalPath;
 
     use std::rc::Rc;
@@ -204,10 +204,9 @@ mod properties {
             let gateway = OPENED.with(Rc::clone);
             let world = World::new();
             let request = Request::get(&target);
-            let mut context = RequestContext::new(request.head.method, None, &[0; 40], world.time());
             let canonical = CanonicalPath::parse(target.split(['?', '#']).next().unwrap_or_default());
             let is_it = canonical.is_ok_and(|path| path.as_str() == "/admin");
-            let opened = matches!(gateway.begin(request.head, &mut context, world.time()), Step::Forward(..));
+            let opened = matches!(Walk::new(&gateway, &world, &request.head).begin(request.head), Action::Send(..));
             prop_assert_eq!(opened, is_it, "{}", target);
         }
     }

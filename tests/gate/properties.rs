@@ -186,7 +186,7 @@ proptest! {
         let mode = if mark { "mark" } else { "hide" };
         let document = with_rules(json!(rules), json!({ "step_up_in_lists": mode }));
         let Ok(gateway) = crate::support::open(document) else { return Ok(()) };
-        let policy = Rc::clone(gateway.config().resources[0].policy.as_ref().expect("rules"));
+        let policy = Rc::clone(gateway.settings().resources[0].policy.as_ref().expect("rules"));
         let tools: Vec<Value> = NAMES.iter().map(|name| json!({ "name": name })).collect();
         let body = json!({ "jsonrpc": "2.0", "id": 7, "result": { "tools": tools } }).to_string();
         for (scopes, roles) in [("", vec![]), ("s1", vec!["r1"]), ("s1 s2 s3", vec!["r1", "r2"]), ("s2", vec!["r2"])] {

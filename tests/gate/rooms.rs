@@ -53,6 +53,10 @@ impl<'ast> Visit<'ast> for Named {
         self.tree(&[], &item.tree);
     }
 
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
+        // `pub(super)` imports nothing.
+    }
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         self.0.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
         visit::visit_path(self, path);

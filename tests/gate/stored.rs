@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use portcullis::config::{Mistakes, Place, Stored};
-use portcullis::gateway::{Gateway, Look, StoredGateway, Taken, version};
+use portcullis::gateway::{ConfigState, Gateway, ReloadOutcome, StoredGateway, version};
 use portcullis::pipeline::authenticate::Compiled;
 use portcullis::time::UnixMillis;
 use serde_json::{Value, json};
@@ -60,18 +60,18 @@ impl Kv {
         Self { world: World::new(), gateway: StoredGateway::new(stored(), [7; 32]), secrets: TestSecrets::default() }
     }
 
-    fn look(&mut self, seconds: u64) -> Look {
+    fn look(&mut self, seconds: u64) -> ConfigState {
         self.gateway.due(UnixMillis(BEGIN + seconds * 1000))
     }
 
-    fn found(&mut self, document: &str, seconds: u64) -> Taken {
+    fn found(&mut self, document: &str, seconds: u64) -> ReloadOutcome {
         let found = Ok(Some(document.as_bytes().to_vec()));
         self.gateway.take(found, (&self.secrets, Compiled::default()), &|_| Ok(()), UnixMillis(BEGIN + seconds * 1000))
     }
 
     fn activated(&mut self, document: &Value, seconds: u64) -> Rc<Gateway> {
         match self.found(&document.to_string(), seconds) {
-            Taken::Activated(gateway, version_of) => {
+            ReloadOutcome::Activated(gateway, version_of) => {
                 assert_eq!(version_of, version(document.to_string().as_bytes()));
                 gateway
             }
@@ -83,55 +83,55 @@ impl Kv {
 #[wasm_bindgen_test(unsupported = test)]
 fn nothing_passes_before_there_is_a_document() {
     let mut kv = Kv::new();
-    assert!(matches!(kv.look(0), Look::First));
-    assert!(matches!(kv.look(0), Look::First), "nobody waits for another's question");
+    assert!(matches!(kv.look(0), ConfigState::First));
+    assert!(matches!(kv.look(0), ConfigState::First), "nobody waits for another's question");
     for failure in [Ok(None), Err("no answer in time".to_owned())] {
         let taken = kv.gateway.take(failure, (&kv.secrets, Compiled::default()), &|_| Ok(()), UnixMillis(BEGIN));
-        let Taken::Unavailable(why) = taken else { panic!("{taken:?}") };
+        let ReloadOutcome::Unavailable(why) = taken else { panic!("{taken:?}") };
         assert!(why.starts_with("KV \"CONFIGURATION\", key \"portcullis\": "), "{why}");
         assert!(kv.gateway.current().is_none());
     }
-    assert!(matches!(kv.look(1), Look::Failed));
-    assert!(matches!(kv.look(2), Look::First));
-    let Taken::Refused(mistakes, _) = kv.found(r#"{ "public_url": "https://a.example" }"#, 2) else { panic!() };
+    assert!(matches!(kv.look(1), ConfigState::Failed));
+    assert!(matches!(kv.look(2), ConfigState::First));
+    let ReloadOutcome::Refused(mistakes, _) = kv.found(r#"{ "public_url": "https://a.example" }"#, 2) else { panic!() };
     assert_eq!(mistakes.lines(), ["resources: is required"]);
-    assert!(matches!(kv.look(3), Look::Failed));
-    assert!(matches!(kv.look(4), Look::First), "it may be mended any moment");
+    assert!(matches!(kv.look(3), ConfigState::Failed));
+    assert!(matches!(kv.look(4), ConfigState::First), "it may be mended any moment");
     for text in
         ["", "{", "[]", "{\"public_url\":\"https://a.example\",\"public_url\":\"https://b.example\"}", "\u{feff}{}"]
     {
-        assert!(matches!(kv.found(text, 4), Taken::Refused(..)), "{text}");
+        assert!(matches!(kv.found(text, 4), ReloadOutcome::Refused(..)), "{text}");
     }
     kv.activated(&document(), 5);
-    assert!(matches!(kv.look(6), Look::No(_)));
+    assert!(matches!(kv.look(6), ConfigState::No(_)));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
     let mut kv = Kv::new();
     kv.activated(&document(), 0);
-    assert!(matches!(kv.look(29), Look::No(_)));
-    assert!(matches!(kv.look(30), Look::Again(_)));
-    assert!(matches!(kv.look(30), Look::No(_)), "one is enough");
-    assert!(matches!(kv.found(&document().to_string(), 31), Taken::Same));
-    assert!(matches!(kv.look(60), Look::No(_)));
+    assert!(matches!(kv.look(29), ConfigState::No(_)));
+    assert!(matches!(kv.look(30), ConfigState::Again(_)));
+    assert!(matches!(kv.look(30), ConfigState::No(_)), "one is enough");
+    assert!(matches!(kv.found(&document().to_string(), 31), ReloadOutcome::Same));
+    assert!(matches!(kv.look(60), ConfigState::No(_)));
 
     let wrong = json!({ "public_url": "https://gate.example", "resources": [], "issuer": [] }).to_string();
-    assert!(matches!(kv.look(61), Look::Again(_)));
-    let Taken::Refused(mistakes, version_of) = kv.found(&wrong, 61) else { panic!() };
+    assert!(matches!(kv.look(61), ConfigState::Again(_)));
+    let ReloadOutcome::Refused(mistakes, version_of) = kv.found(&wrong, 61) else { panic!() };
     assert!(mistakes.lines()[0].starts_with("issuer: unknown key; did you mean `issuers`?"), "{mistakes}");
     assert_eq!(version_of, version(wrong.as_bytes()));
     assert!(kv.gateway.current().is_some(), "the old one is kept");
-    assert!(matches!(kv.found(&wrong, 91), Taken::Same), "said once");
+    assert!(matches!(kv.found(&wrong, 91), ReloadOutcome::Same), "said once");
 
     let lacking = document_with(json!({ "public_page": false })).to_string();
     let fits = |_: &Gateway| Err(Mistakes::of("resources[0].service", "the Worker has no such binding \"TOOLS\""));
     let found = Ok(Some(lacking.as_bytes().to_vec()));
     let taken = kv.gateway.take(found, (&kv.secrets, Compiled::default()), &fits, UnixMillis(BEGIN + 92_000));
-    assert!(matches!(taken, Taken::Refused(..)), "what the Worker lacks is a mistake too");
+    assert!(matches!(taken, ReloadOutcome::Refused(..)), "what the Worker lacks is a mistake too");
 
     let pointer = json!({ "stored": { "kv": "ELSEWHERE" } }).to_string();
-    assert!(matches!(kv.found(&pointer, 92), Taken::Refused(..)), "it does not lead on");
+    assert!(matches!(kv.found(&pointer, 92), ReloadOutcome::Refused(..)), "it does not lead on");
 
     let down = kv.gateway.take(
         Err("down".to_owned()),
@@ -139,9 +139,9 @@ fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
         &|_| Ok(()),
         UnixMillis(BEGIN + 93_000),
     );
-    assert!(matches!(down, Taken::Unavailable(_)));
-    assert!(matches!(kv.look(94), Look::No(_)));
-    assert!(matches!(kv.look(95), Look::Again(_)), "asked again soon");
+    assert!(matches!(down, ReloadOutcome::Unavailable(_)));
+    assert!(matches!(kv.look(94), ConfigState::No(_)));
+    assert!(matches!(kv.look(95), ConfigState::Again(_)), "asked again soon");
     assert!(kv.gateway.current().is_some());
 }
 

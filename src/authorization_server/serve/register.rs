@@ -203,7 +203,7 @@ impl<P: Ports> Context<'_, P> {
     async fn too_many(&self) -> Option<Reply> {
         let key = self.counter(AddressLimit::Registration);
         let said = match &self.server.registration_limit {
-            Some(binding) => self.ports.turn(binding, key.as_str()).await.ok(),
+            Some(binding) => self.ports.within_limit(binding, key.as_str()).await.ok(),
             None => None,
         };
         // Where nobody else can say, this isolate counts.

@@ -11,7 +11,7 @@ use portcullis::authorization_server::state::{self as authorization_state, Chang
 use portcullis::forward::answer::{BodyFilter, FilterEnd, Passage};
 use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::InboundHead;
-use portcullis::gateway::{Arrived, Gateway, Next, Served, Underway, filtered, go_on, serve};
+use portcullis::gateway::{Action, Gateway, Received, Served, Walk, drive, filter_body, serve};
 use portcullis::jwks::signing_key::SigningKey;
 use portcullis::mcp::list_filter::Unfit;
 use portcullis::observe::decision::DecisionLine;
@@ -321,34 +321,37 @@ impl World {
     /// The same, as a shell does it that meets the needs which nearly every request has, and leaves the rest to the driver.
     pub fn call_in_steps(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
         self.reply(request, |head, body| {
-            let mut underway = Underway::begin(gateway, self, head);
+            let mut action = Walk::new(gateway, self, &head).begin(head);
             loop {
-                underway = match underway.next(gateway, self) {
-                    Next::Answer(answer) => return Served::Own(answer),
-                    Next::Read(limit, reading) => reading.read(gateway, self, block_on(self.message(&body, limit))),
-                    Next::Check(checking) => {
-                        let verdict = block_on(self.verify(checking.check()));
-                        checking.checked(gateway, self, verdict)
+                action = match action {
+                    Action::Answer(answer) => return Served::Own(answer),
+                    Action::ReadMessage(limit, request) => {
+                        let message = block_on(self.message(&body, limit));
+                        request.message_read(gateway, self, message)
                     }
-                    Next::Sign(signing) => {
-                        let key = gateway.config().assertion_keys.first().expect("it is asked for");
-                        let signature = block_on(self.sign(key, signing.input().as_bytes()));
-                        signing.signed(gateway, signature)
+                    Action::CheckSignature(request) => {
+                        let verdict = block_on(self.verify(request.check()));
+                        request.signature_checked(gateway, self, verdict)
                     }
-                    Next::Send(outbound, sending) => {
+                    Action::SignAssertion(request) => {
+                        let key = gateway.settings().assertion_keys.first().expect("it is asked for");
+                        let signature = block_on(self.sign(key, request.input().as_bytes()));
+                        request.assertion_signed(gateway, self, signature)
+                    }
+                    Action::Send(outbound, request) => {
                         let answer = block_on(self.send(outbound, &body));
-                        match sending.answered(gateway, self, answer) {
-                            Arrived::Passed(head, answer) => return Served::Origin(head, answer),
-                            Arrived::Filter(filter, passing, answer) => {
-                                match block_on(filtered(gateway, self, filter, passing, answer)) {
+                        match request.answered(gateway, self, answer) {
+                            Received::Passed(head, answer) => return Served::Origin(head, answer),
+                            Received::Filter(filter, request, answer) => {
+                                match block_on(filter_body(gateway, self, filter, request, answer)) {
                                     Ok((head, answer)) => return Served::Origin(head, answer),
-                                    Err(underway) => *underway,
+                                    Err(action) => *action,
                                 }
                             }
-                            Arrived::Refused(underway) => underway,
+                            Received::Refused(action) => action,
                         }
                     }
-                    Next::Rare(underway) => return block_on(go_on(gateway, self, underway, &body)),
+                    other => return block_on(drive(gateway, self, other, &body)),
                 };
             }
         })
@@ -434,7 +437,7 @@ impl EventSink for World {
 }
 
 impl Limiter for World {
-    async fn turn(&self, binding: &str, key: &str) -> Result<bool, String> {
+    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, String> {
         let mut state = self.0.borrow_mut();
         let left = state.turns.get_mut(binding).ok_or("no such binding")?;
         let Some(more) = left.checked_sub(1) else { return Ok(false) };

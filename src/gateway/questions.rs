@@ -1,6 +1,6 @@
 //! Questions about credentials: to authorization servers, custom verifiers and stores.
 
-use crate::gateway::Gateway;
+use crate::gateway::open::Gateway;
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::signing_key;
 use crate::limits::{PROVIDER_TIMEOUT, QUESTION_POLL, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
@@ -99,7 +99,7 @@ async fn introspect<P: Ports>(
         endpoint
     } else {
         let url = HttpUrl::parse(&issuer.identifier).map_err(|error| error.to_string())?;
-        let development = gateway.config.development;
+        let development = gateway.settings.development;
         let wanted = |metadata: &Metadata<'_>| metadata.url("introspection_endpoint");
         discover(ports, locations(&url), (&issuer.identifier, development), wanted).await?
     };
@@ -158,7 +158,7 @@ async fn read_record<P: Ports>(ports: &P, set: &ApiKeySet, pending: &Authenticat
 
 /// Reads the list of what is revoked; whether there is one now.
 pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> bool {
-    let Some(revocation) = &gateway.config.revocation else { return false };
+    let Some(revocation) = &gateway.settings.revocation else { return false };
     let fresh = || {
         let due = gateway.memory.borrow().revocations.due(revocation.seconds, ports.now());
         matches!(due, crate::token::revocation::Due::No)
@@ -178,7 +178,7 @@ pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> 
     let document = ports.read(&revocation.kv, &revocation.key, REVOCATION_BYTES).await;
     gateway.memory.borrow_mut().questions.done(&REVOCATIONS);
     let now = ports.now();
-    match gateway.revocations(document, asked, now) {
+    match gateway.store_revocations(document, asked, now) {
         Ok(_) => true,
         Err(why) => unavailable(&why),
     }

@@ -1,0 +1,210 @@
+//! Stage 3 of a request: who calls.
+
+use std::rc::Rc;
+
+use crate::gateway::keys::{Keys, fetch_keys};
+use crate::gateway::open::Gateway;
+use crate::gateway::questions::read_revocations;
+use crate::gateway::walk::{Action, CheckingSignature, Suspended, Walk};
+use crate::jwks::freshness::Freshness;
+use crate::jwks::key_set::NoKey;
+use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
+use crate::observe::event::gateway_line;
+use crate::pipeline::authenticate::{self, Authenticating, Authentication, Known, Need};
+use crate::pipeline::rejection::{Dependency, Rejection};
+use crate::pipeline::route::ResourceRequest;
+use crate::ports::Ports;
+use crate::time::UnixMillis;
+use crate::token::binding::proof::ProofError;
+use crate::token::binding::replay::Use;
+use crate::token::error::TokenError;
+use crate::token::revocation::Due;
+use crate::token::signature::SignatureCheck;
+use crate::token::verifier::Answered;
+
+impl<P: Ports + Clone + 'static> Walk<'_, P> {
+    /// Reads the credential.
+    pub(super) fn present(&mut self, request: ResourceRequest) -> Result<Box<Authenticating>, Rejection> {
+        let cache = &mut self.gateway.memory.borrow_mut().cache;
+        let (settings, now) = (&self.gateway.settings, self.ports.now());
+        authenticate::begin(request, settings, (&self.gateway.salt, cache), &mut self.context, now)
+    }
+
+    /// Verifies the credential, as far as the evidence leads.
+    pub(super) fn verify(mut self, pending: Box<Authenticating>) -> Action {
+        let (gateway, now) = (self.gateway, self.ports.now());
+        self.refresh(&pending, now);
+        let state = pending.verifier().issuer().map(|issuer| gateway.issuers.of(issuer));
+        let reached = {
+            let keys = state.as_ref().map(|state| state.keys.borrow());
+            let mut memory = gateway.memory.borrow_mut();
+            let (config, compiled) = (&gateway.settings, &gateway.compiled);
+            let mut known = Known { config, keys: keys.as_deref(), compiled, memory: &mut memory, now };
+            authenticate::proceed(pending, &mut known, &mut self.context)
+        };
+        let (need, pending) = match reached {
+            Ok(Authentication::Done(caller)) => return self.authenticated(*caller),
+            Ok(Authentication::Need(need, pending)) => (need, pending),
+            Err(rejection) => return self.refuse(rejection),
+        };
+        match need {
+            Need::Keys(issuer) => {
+                let state = gateway.issuers.of(&issuer);
+                let mut keys = state.keys.borrow_mut();
+                keys.attempted(now);
+                if keys.keys().is_some() && matches!(keys.freshness(now), Freshness::Use | Freshness::UseAndRefresh) {
+                    // There are keys, and not the one that is asked for.
+                    keys.looking();
+                }
+                drop(keys);
+                self.wait(pending, |request| Action::FetchKeys(issuer, request))
+            }
+            Need::KeysOnTheirWay(issuer) => self.wait(pending, |request| Action::AwaitKeys(issuer, request)),
+            Need::Signature(check) => self.wait(CheckingSignature { check, pending }, Action::CheckSignature),
+            Need::Answer => self.wait(pending, Action::AskVerifier),
+            Need::Revocations => self.wait(pending, Action::ReadRevocations),
+            Need::FirstUse(single) => self.wait(pending, |request| Action::UseProofOnce(single, request)),
+        }
+    }
+
+    /// Refreshes in the background what will end soon. The first request to get here leads the refresh; later requests see
+    /// the recorded attempt.
+    fn refresh(&self, pending: &Authenticating, now: UnixMillis) {
+        let gateway = self.gateway;
+        if let Some(issuer) = pending.verifier().issuer() {
+            let state = gateway.issuers.of(issuer);
+            let mut keys = state.keys.borrow_mut();
+            if keys.freshness(now) == Freshness::UseAndRefresh {
+                keys.attempted(now);
+                let (gateway, ports, issuer) = (Rc::clone(gateway), self.ports.clone(), Rc::clone(issuer));
+                self.ports.spawn(Box::pin(async move {
+                    fetch_keys(&gateway, &ports, &issuer).await;
+                }));
+            }
+        }
+        if let Some(revocation) = &gateway.settings.revocation {
+            let memory = &mut *gateway.memory.borrow_mut();
+            if memory.revocations.due(revocation.seconds, now) == Due::Soon {
+                memory.revocations.attempted(now);
+                let (gateway, ports) = (Rc::clone(gateway), self.ports.clone());
+                self.ports.spawn(Box::pin(async move {
+                    read_revocations(&gateway, &ports).await;
+                }));
+            }
+        }
+    }
+}
+
+impl Suspended<Box<Authenticating>> {
+    /// Goes on with the keys of the issuer, where they could be had.
+    #[must_use]
+    pub fn keys_fetched<P: Ports + Clone + 'static>(self, gateway: &Rc<Gateway>, ports: &P, keys: Keys) -> Action {
+        let (walk, pending) = self.resume(gateway, ports);
+        match keys {
+            Keys::Fetched => {
+                gateway.remember_if_unknown(&pending, ports.now());
+                walk.verify(pending)
+            }
+            Keys::Recalled => walk.verify(pending),
+            Keys::None => walk.refuse(Rejection::unavailable(Dependency::IssuerKeys, JWKS_RETRY, String::new())),
+        }
+    }
+
+    /// Goes on with the answer about the credential; with nothing, where another request got it meanwhile.
+    #[must_use]
+    pub fn verifier_answered<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        answer: Result<Option<Answered>, String>,
+    ) -> Action {
+        let (walk, pending) = self.resume(gateway, ports);
+        match answer {
+            Ok(Some(answer)) => walk.verify(pending.with_answer(answer)),
+            Ok(None) => walk.verify(pending),
+            Err(why) => walk.refuse(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
+        }
+    }
+
+    /// Goes on with the list of revoked tokens, where it could be had.
+    #[must_use]
+    pub fn revocations_read<P: Ports + Clone + 'static>(self, gateway: &Rc<Gateway>, ports: &P, got: bool) -> Action {
+        let (walk, pending) = self.resume(gateway, ports);
+        if got {
+            walk.verify(pending)
+        } else {
+            walk.refuse(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()))
+        }
+    }
+
+    /// Goes on with what the guard of all isolates says of a proof.
+    #[must_use]
+    pub fn proof_used<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        used: Result<Use, String>,
+    ) -> Action {
+        let (walk, pending) = self.resume(gateway, ports);
+        let unavailable = |why| Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, why);
+        match used {
+            Ok(Use::First) => walk.verify(pending.with_first_use()),
+            Ok(Use::Again) => walk.refuse(Rejection::Proof(ProofError::Replayed)),
+            Ok(Use::Full) => walk.refuse(unavailable("too many proofs".to_owned())),
+            Err(why) => walk.refuse(unavailable(why)),
+        }
+    }
+}
+
+impl Suspended<CheckingSignature> {
+    /// What is to be checked.
+    #[must_use]
+    pub fn check(&self) -> &SignatureCheck {
+        &self.stage().check
+    }
+
+    /// Goes on with the verdict; without one, where the check itself failed.
+    #[must_use]
+    pub fn signature_checked<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        verdict: Result<bool, String>,
+    ) -> Action {
+        let (walk, CheckingSignature { check, pending }) = self.resume(gateway, ports);
+        if let Err(why) = &verdict {
+            ports.line(&gateway_line("warn", "signature_check_failed", why, ports.now()));
+        }
+        let proof = pending.is_proving();
+        let refusal = |token, of_proof| if proof { Rejection::Proof(of_proof) } else { Rejection::Token(token) };
+        match verdict.map(|good| check.answered(good)) {
+            Ok(Ok(good)) => walk.verify(pending.with_signature(good)),
+            // An answer that is not signed as it should be says nothing of the token.
+            _ if !proof && pending.has_answer() => {
+                let why = "the answer's signature is wrong".to_owned();
+                walk.refuse(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why))
+            }
+            Ok(Err(error)) => walk.refuse(refusal(error, ProofError::Signature)),
+            // The platform refuses some keys that look right, as points that are not on their curve.
+            Err(_) => walk.refuse(refusal(TokenError::Key(NoKey::Unusable), ProofError::Key)),
+        }
+    }
+}
+
+impl Gateway {
+    /// The issuer has its keys and no others: one that is not among them is remembered as unknown.
+    fn remember_if_unknown(&self, pending: &Authenticating, now: UnixMillis) {
+        let state = pending.verifier().issuer().map(|issuer| self.issuers.of(issuer));
+        let (Some(state), Some(kid)) = (state, pending.kid()) else { return };
+        let mut keys = state.keys.borrow_mut();
+        if keys.keys().is_some_and(|keys| !keys.knows(kid)) {
+            keys.remember_unknown(kid, now);
+        }
+    }
+
+    /// Whether memory has come to know a credential meanwhile.
+    pub(super) fn remembers(&self, pending: &Authenticating, now: UnixMillis) -> bool {
+        let cache = &mut self.memory.borrow_mut().cache;
+        cache.verified(pending.digest(), now).is_some() || cache.inactive(pending.digest(), now).is_some()
+    }
+}

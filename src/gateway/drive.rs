@@ -1,0 +1,206 @@
+//! The driver: it does through the ports what actions say. Those are the only awaits.
+
+use std::rc::Rc;
+
+#[cfg(feature = "authorization-server")]
+use crate::authorization_server;
+use crate::forward::answer::{BodyFilter, FilterEnd, Kept};
+use crate::forward::response::InboundHead;
+use crate::gateway::keys::{await_keys, fetch_keys};
+use crate::gateway::open::Gateway;
+use crate::gateway::questions::{ask, read_revocations};
+use crate::gateway::walk::{Action, Received, Suspended, Walk};
+use crate::limits::PEEK_BYTES;
+use crate::observe::event::gateway_line;
+use crate::pipeline::respond::Answer;
+use crate::pipeline::route::EndpointRequest;
+use crate::policy::counters::RateLimitCheck;
+use crate::ports::Ports;
+use crate::transport::head::Head;
+
+/// What goes back to the caller.
+#[derive(Debug)]
+pub enum Served<B> {
+    /// The gateway's own answer.
+    Own(Answer),
+    /// The origin server's answer, its body untouched.
+    Origin(InboundHead, B),
+}
+
+/// Serves one request from its head to the answer's head.
+pub async fn serve<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    head: Head,
+    body: P::RequestBody,
+) -> Served<P::ResponseBody> {
+    let action = Walk::new(gateway, ports, &head).begin(head);
+    drive(gateway, ports, action, &body).await
+}
+
+/// Does what actions say, up to the answer's head.
+pub async fn drive<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    mut action: Action,
+    body: &P::RequestBody,
+) -> Served<P::ResponseBody> {
+    loop {
+        action = match action {
+            Action::Answer(answer) => return Served::Own(answer),
+            Action::ReadMessage(limit, request) => {
+                let message = ports.message(body, limit).await;
+                request.message_read(gateway, ports, message)
+            }
+            Action::CheckSignature(request) => {
+                let verdict = ports.verify(request.check()).await;
+                request.signature_checked(gateway, ports, verdict)
+            }
+            Action::SignAssertion(request) => {
+                let signature = match gateway.settings.assertion_keys.first() {
+                    Some(key) => ports.sign(key, request.input().as_bytes()).await,
+                    None => Err("there is no key".to_owned()),
+                };
+                request.assertion_signed(gateway, ports, signature)
+            }
+            Action::Send(outbound, request) => {
+                let answer = ports.send(outbound, body).await;
+                match request.answered(gateway, ports, answer) {
+                    Received::Refused(action) => action,
+                    Received::Passed(head, answer) => return Served::Origin(head, answer),
+                    Received::Filter(filter, request, answer) => {
+                        match filter_body(gateway, ports, filter, request, answer).await {
+                            Ok((head, answer)) => return Served::Origin(head, answer),
+                            Err(action) => *action,
+                        }
+                    }
+                }
+            }
+            Action::FetchKeys(issuer, request) => {
+                let keys = fetch_keys(gateway, ports, &issuer).await;
+                request.keys_fetched(gateway, ports, keys)
+            }
+            Action::AwaitKeys(issuer, request) => {
+                let keys = await_keys(gateway, ports, &issuer).await;
+                request.keys_fetched(gateway, ports, keys)
+            }
+            Action::AskVerifier(request) => {
+                let answer = ask(gateway, ports, request.stage()).await;
+                request.verifier_answered(gateway, ports, answer)
+            }
+            Action::ReadRevocations(request) => {
+                let got = read_revocations(gateway, ports).await;
+                request.revocations_read(gateway, ports, got)
+            }
+            Action::UseProofOnce(single, request) => {
+                let used = match &gateway.settings.dpop.replay_binding {
+                    Some(binding) => ports.use_once(binding, &single).await,
+                    None => Err("there is no binding".to_owned()),
+                };
+                request.proof_used(gateway, ports, used)
+            }
+            Action::CheckRateLimits(checks, request) => {
+                let checks = check_rate_limits(ports, checks).await;
+                request.rate_limits_checked(gateway, ports, &checks)
+            }
+            Action::RecallList(key, request) => {
+                let found = ports.recall(&key).await;
+                request.list_recalled(gateway, ports, (key, found))
+            }
+            Action::AskAuthorizationServer(endpoint, request) => {
+                ask_authorization_server(gateway, ports, &endpoint, request, body).await
+            }
+            Action::PeekBody(request) => {
+                let text = ports.peek(body, PEEK_BYTES).await;
+                request.peeked(gateway, ports, text.as_deref())
+            }
+        };
+    }
+}
+
+/// Sends an answer through its filter.
+///
+/// # Errors
+/// What is next, where the body is unfit from its beginning.
+pub async fn filter_body<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    filter: BodyFilter,
+    request: Suspended<InboundHead>,
+    answer: P::ResponseBody,
+) -> Result<(InboundHead, P::ResponseBody), Box<Action>> {
+    let (keeping, keeper) = (Rc::clone(gateway), ports.clone());
+    let request_id = request.context().request_id.clone();
+    let ended = move |end| filter_ended(&keeping, &keeper, end, &request_id);
+    match ports.filtered(answer, filter, Box::new(ended)).await {
+        Ok(body) => Ok((request.passed(gateway, ports), body)),
+        Err(why) => Err(Box::new(request.unfit(gateway, ports, why))),
+    }
+}
+
+/// Keeps a list that passed whole, and says what did not.
+fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, end: FilterEnd, request: &str) {
+    let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
+    if let Some(unfit) = end.unfit {
+        say("error", "list_malformed", &format!("request {request}: broken off: {unfit}"));
+    }
+    if let Some(unfit) = end.skipped {
+        say("warn", "list_malformed", &format!("request {request}: an event was left out: {unfit}"));
+    }
+    if end.unreadable > 0 {
+        let detail = format!("request {request}: {} left out, whose names cannot be read for certain", end.unreadable);
+        say("warn", "list_items_dropped", &detail);
+    }
+    if let Some(kept) = end.kept {
+        keep(gateway, ports, kept);
+    }
+}
+
+/// Keeps a list that passed whole, where its origin server calls it public.
+fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Kept) {
+    let (name, now) = (kept.name.clone(), ports.now());
+    let Some(list) = gateway.keep_list(kept, now) else { return };
+    let work = ports.clone();
+    ports.spawn(Box::pin(async move {
+        if let Ok(text) = serde_json::to_vec(&*list) {
+            work.keep(&name, &text, list.until.saturating_sub(now.0) / 1000).await;
+        }
+    }));
+}
+
+/// Asks each binding whether the request is within its limit, up to the first that says no.
+async fn check_rate_limits<P: Ports>(
+    ports: &P,
+    checks: Vec<RateLimitCheck>,
+) -> Vec<(RateLimitCheck, Result<bool, String>)> {
+    let mut checked = Vec::with_capacity(checks.len());
+    for check in checks {
+        let answer = ports.within_limit(&check.binding, &check.counter.key).await;
+        let refused = answer == Ok(false);
+        checked.push((check, answer));
+        if refused {
+            break;
+        }
+    }
+    checked
+}
+
+/// Has the authorization server answer. A Worker that is built without it takes no configuration that leads here.
+async fn ask_authorization_server<P: Ports>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    endpoint: &EndpointRequest,
+    request: Suspended<()>,
+    body: &P::RequestBody,
+) -> Action {
+    #[cfg(feature = "authorization-server")]
+    if let Some((server, memory)) = &gateway.authorization_server {
+        let settings = &gateway.settings;
+        let context = request.context();
+        let (answer, outcome) =
+            authorization_server::serve::serve((server, memory), settings, ports, endpoint, body, context).await;
+        return request.endpoint_answered(gateway, ports, (answer, &outcome));
+    }
+    let _ = (endpoint, body);
+    request.no_authorization_server(gateway, ports)
+}

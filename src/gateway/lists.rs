@@ -1,0 +1,83 @@
+//! Public lists that the gateway answers from its caches.
+
+use std::rc::Rc;
+
+use crate::forward::answer::{Awaited, Kept};
+use crate::forward::list_key::list_key;
+use crate::gateway::open::Gateway;
+use crate::gateway::walk::{Action, Suspended, Walk};
+use crate::mcp::list_cache::{CachedList, Known, Reading};
+use crate::mcp::message::Message;
+use crate::pipeline::authorize::Permit;
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::rejection::Rejection;
+use crate::policy::caller::Caller;
+use crate::ports::Ports;
+use crate::time::UnixMillis;
+use crate::transport::head::Fields;
+
+impl<P: Ports> Walk<'_, P> {
+    /// Answers a request for a list from memory, or looks for it in the data-center cache; sends it on where it is not kept.
+    pub(super) fn answer_list(self, permit: Permit, (key, caller): (String, Caller)) -> Action {
+        let known = self.gateway.lists.borrow().get(&key, &caller, self.ports.now());
+        match known {
+            Known::Reading(reading, until) => self.list_answer(&permit, &reading, until),
+            Known::List(list) => self.read_list(&permit, &key, &list),
+            Known::Uncached => self.forward(permit),
+            Known::Nothing => self.wait(permit, |request| Action::RecallList(key, request)),
+        }
+    }
+
+    fn read_list(self, permit: &Permit, key: &str, list: &CachedList) -> Action {
+        let reading = Awaited::of(permit, &self.gateway.settings, &self.gateway.items).read(list);
+        let reading = match reading.map_err(Rejection::OriginMalformed) {
+            Ok(reading) => Rc::new(reading),
+            Err(rejection) => return self.refuse(rejection),
+        };
+        if let Some(caller) = permit.inspected().and_then(Inspected::caller) {
+            self.gateway.lists.borrow_mut().keep_reading(key, &caller, &reading);
+        }
+        self.list_answer(permit, &reading, list.until)
+    }
+
+    fn list_answer(self, permit: &Permit, reading: &Reading, until: u64) -> Action {
+        let id = permit.inspected().and_then(|it| it.messages()?.first().map(Message::id)).unwrap_or_default();
+        let body = reading.response(&id, until.saturating_sub(self.ports.now().0));
+        let mut fields = Fields::new();
+        fields.set("content-type", "application/json");
+        self.answer(200, fields, body, "cached_list")
+    }
+}
+
+impl Suspended<Permit> {
+    /// Goes on with what the data-center cache has of a list.
+    #[must_use]
+    pub fn list_recalled<P: Ports>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        (key, found): (String, Option<Vec<u8>>),
+    ) -> Action {
+        let (walk, permit) = self.resume(gateway, ports);
+        let now = ports.now();
+        let list = found.and_then(|text| CachedList::shared(&text, now));
+        let list = list.and_then(|list| gateway.lists.borrow_mut().keep(key.clone(), Some(list), now));
+        match list {
+            Some(list) => walk.read_list(&permit, &key, &list),
+            None => walk.forward(permit),
+        }
+    }
+}
+
+impl Gateway {
+    /// Keeps a list that came from its origin server, where that calls it public: what other isolates should get too.
+    pub(super) fn keep_list(&self, kept: Kept, now: UnixMillis) -> Option<Rc<CachedList>> {
+        self.lists.borrow_mut().keep(kept.name, CachedList::of(&kept.body, now), now)
+    }
+}
+
+/// The key of the list that a request asks for, where that is one that may be kept, and who reads it.
+pub(super) fn cached_list(permit: &Permit) -> Option<(String, Caller)> {
+    let inspected = permit.inspected()?;
+    Some((list_key(inspected)?, inspected.caller()?))
+}

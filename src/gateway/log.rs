@@ -1,0 +1,42 @@
+//! What is written of a request at its end: the record of decisions, counters, the data point, the trace and the line of the
+//! log.
+
+use crate::gateway::open::Gateway;
+use crate::observe::event::{Outcome, request_line};
+use crate::observe::point::Point;
+use crate::observe::span::Span;
+use crate::pipeline::context::RequestContext;
+use crate::ports::Ports;
+
+/// Writes down what a request came to.
+pub(super) fn write<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    context: &RequestContext,
+    outcome: &Outcome<'_>,
+    status: u16,
+) {
+    let settings = &gateway.settings;
+    let now = ports.now();
+    if let Some(log) = &settings.decision_log {
+        let mut chain = gateway.chain.borrow_mut();
+        for record in &context.audit.entries().decisions {
+            ports.decided(log, &chain.line(record, context, settings, now));
+        }
+    }
+    if settings.metrics.is_some() {
+        gateway.metrics.borrow_mut().count(context, outcome);
+    }
+    if let Some(data_set) = &settings.requests_data_set {
+        let issuer = context.audit.entries().issuer.as_deref();
+        let fresh = gateway.keys_fresh_for(issuer, now);
+        ports.measured(data_set, &Point::of(context, outcome, status, fresh, now));
+    }
+    if ports.is_traced() {
+        ports.trace(&Span::of(context, outcome, status));
+    }
+    if settings.log_refused_only && outcome.is_allowed() {
+        return;
+    }
+    ports.line(&request_line(context, outcome, status, now));
+}

@@ -1,0 +1,183 @@
+//! The gateway of an isolate: its configuration, and what it has learned.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::authorization_server::memory::ServerMemory;
+use crate::authorization_server::settings::AuthorizationServer;
+use crate::config::{self, Configuration, Mistakes, Secrets};
+use crate::gateway::issuer_state::IssuerStates;
+use crate::mcp::known_items::KnownItems;
+use crate::mcp::list_cache::ListCache;
+use crate::observe::decision::Chain;
+use crate::observe::metrics::Metrics;
+use crate::pipeline::authenticate::{Compiled, Memory};
+use crate::policy::caller::Caller;
+use crate::resource::landing_page;
+use crate::settings::Settings;
+use crate::time::UnixMillis;
+use crate::token::cache::Counts;
+use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::token::revocation::RevocationList;
+
+/// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) settings: Settings,
+    /// The version of its configuration, where that is in KV.
+    pub(super) version: Option<String>,
+    pub(super) compiled: Compiled,
+    /// Names of credentials in memory depend on it.
+    pub(super) salt: [u8; 32],
+    pub(super) issuers: IssuerStates,
+    /// Whether the origin servers of resources answered, by the places of the resources in configuration.
+    pub(super) servers: RefCell<BTreeMap<usize, landing_page::Server>>,
+    pub(super) memory: RefCell<Memory>,
+    /// Public lists.
+    pub(super) lists: RefCell<ListCache<Caller>>,
+    /// Items of lists as they came last.
+    pub(super) items: Rc<RefCell<KnownItems>>,
+    /// Decisions that were recorded, each bound to the one before.
+    pub(super) chain: Rc<RefCell<Chain>>,
+    /// The authorization server that it is, and what that remembers.
+    pub(super) authorization_server: Option<(AuthorizationServer, ServerMemory)>,
+    /// Counters.
+    pub(super) metrics: RefCell<Metrics>,
+}
+
+impl Gateway {
+    /// Opens a gateway. `salt` is 32 unpredictable bytes, `compiled` the verifiers that are compiled in.
+    ///
+    /// # Errors
+    /// Every mistake of the configuration: see [`Configuration::load`].
+    pub fn open(
+        document: serde_json::Value,
+        secrets: &dyn Secrets,
+        salt: [u8; 32],
+        compiled: Compiled,
+    ) -> Result<Self, Mistakes> {
+        let Configuration { settings, authorization_server } = Configuration::load(document, secrets)?;
+        let mut mistakes = Mistakes::new();
+        for custom in compiled.missing(&settings.verifiers) {
+            let name = &custom.name;
+            mistakes.note(
+                format_args!("verifiers[{}].compiled", custom.index),
+                format_args!("no verifier {name:?} is compiled into this Worker"),
+            );
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let memory = Memory::default();
+        let authorization_server = authorization_server.map(|server| (server, ServerMemory::sharing(&memory.counters)));
+        Ok(Self {
+            settings,
+            version: None,
+            compiled,
+            issuers: IssuerStates::default(),
+            servers: RefCell::default(),
+            memory: RefCell::new(memory),
+            lists: RefCell::default(),
+            items: Rc::default(),
+            chain: Rc::new(RefCell::new(Chain::begin(&salt))),
+            authorization_server,
+            metrics: RefCell::default(),
+            salt,
+        })
+    }
+
+    /// Opens the gateway that comes after this one. What forgetting would open stays: used proofs, how often callers
+    /// called, the run of recorded decisions; and the keys of issuers that are still where they were, as their provider may
+    /// be down just now. Verified credentials, lists and revocations were judged by the old configuration, and are forgotten.
+    ///
+    /// # Errors
+    /// Every mistake of the configuration: see [`Configuration::load`].
+    pub fn after(
+        &self,
+        document: serde_json::Value,
+        secrets: &dyn Secrets,
+        compiled: Compiled,
+    ) -> Result<Self, Mistakes> {
+        let mut next = Self::open(document, secrets, self.salt, compiled)?;
+        next.chain = Rc::clone(&self.chain);
+        {
+            let (memory, known) = (next.memory.get_mut(), self.memory.borrow());
+            memory.proofs = Rc::clone(&known.proofs);
+            memory.counters = Rc::clone(&known.counters);
+            if let Some((_, server)) = &mut next.authorization_server {
+                server.counters = Rc::clone(&known.counters);
+            }
+        }
+        for issuer in &next.settings.verifiers.issuers {
+            let same =
+                |old: &&Rc<Issuer>| old.identifier == issuer.identifier && are_at_one_place(&old.keys, &issuer.keys);
+            if let Some(old) = self.settings.verifiers.issuers.iter().find(same) {
+                next.issuers.inherit(issuer, self.issuers.of(old));
+            }
+        }
+        Ok(next)
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What an operator should know about the configuration, which is valid.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        config::warnings(&self.settings)
+    }
+
+    /// The bindings that the configuration names: see [`config::bindings`].
+    #[must_use]
+    pub fn bindings(&self) -> Vec<(&str, &'static str, String)> {
+        config::bindings(&self.settings, self.authorization_server.as_ref().map(|(server, _)| server))
+    }
+
+    /// How often credentials were known, and the entries and bytes that memory has of them.
+    #[must_use]
+    pub fn token_cache(&self) -> (Counts, (usize, usize)) {
+        let memory = self.memory.borrow();
+        (memory.cache.counts(), memory.cache.size())
+    }
+
+    /// Keeps the list of what is revoked as a store gave it at `asked`, and forgets the credentials that are on it.
+    ///
+    /// # Errors
+    /// A description where it is not there or cannot be read.
+    pub fn store_revocations(
+        &self,
+        document: Result<Option<Vec<u8>>, String>,
+        asked: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<usize, String> {
+        let list = document
+            .and_then(|document| document.ok_or_else(|| "there is no such key".to_owned()))
+            .and_then(|document| RevocationList::parse(&document));
+        let memory = &mut *self.memory.borrow_mut();
+        match list {
+            Ok(list) => {
+                let entries = list.len();
+                memory.cache.retain(|token| !list.revokes(token));
+                memory.revocations.stored(list, asked);
+                Ok(entries)
+            }
+            Err(why) => {
+                memory.revocations.failed(now);
+                Err(why)
+            }
+        }
+    }
+}
+
+fn are_at_one_place(one: &IssuerKeys, other: &IssuerKeys) -> bool {
+    match (one, other) {
+        (IssuerKeys::Discovered(one), IssuerKeys::Discovered(other)) => one == other,
+        (IssuerKeys::At(one), IssuerKeys::At(other)) => one == other,
+        // These are in the configuration itself.
+        (IssuerKeys::Static(_) | IssuerKeys::Own(_) | IssuerKeys::Discovered(_) | IssuerKeys::At(_), _) => false,
+    }
+}

@@ -1,0 +1,60 @@
+//! The gateway's own answers, and their lines in the log.
+
+use std::rc::Rc;
+
+use crate::gateway::log;
+use crate::gateway::open::Gateway;
+use crate::gateway::walk::{Action, Suspended, Walk, new_context};
+use crate::mcp::envelope::RequestId;
+use crate::mcp::message;
+use crate::observe::event::{Outcome, request_line};
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::respond::{self, Answer};
+use crate::ports::Ports;
+use crate::transport::head::{Fields, Head, Method};
+
+impl<P: Ports> Walk<'_, P> {
+    /// Answers, for this reason in the log.
+    pub(super) fn answer(self, status: u16, fields: Fields, body: String, reason: &'static str) -> Action {
+        let answer = respond::own(status, fields, body, &self.context, &self.gateway.settings);
+        log::write(self.gateway, self.ports, &self.context, &Outcome::Allow(reason), answer.status);
+        Action::Answer(answer)
+    }
+
+    /// Refuses. A refusal names the id of the message: where that is not known yet, the body is read for it, but only for a
+    /// caller who is authenticated, so that no other caller makes the gateway read.
+    pub(super) fn refuse(self, rejection: Rejection) -> Action {
+        if rejection.id().is_none() && self.context.is_authenticated && self.context.method == Method::Post {
+            self.wait(rejection, Action::PeekBody)
+        } else {
+            self.answer_refusal(&rejection, None)
+        }
+    }
+
+    /// Refuses, with the id of the message where its body was read.
+    pub(super) fn answer_refusal(self, rejection: &Rejection, body: Option<&[u8]>) -> Action {
+        let read = || body.map_or_else(RequestId::unknown, message::id_of);
+        let id = rejection.id().cloned().unwrap_or_else(read);
+        let answer = respond::refusal(rejection, &id, &self.context, Some(&self.gateway.settings));
+        log::write(self.gateway, self.ports, &self.context, &Outcome::Deny(rejection), answer.status);
+        Action::Answer(answer)
+    }
+}
+
+impl Suspended<Rejection> {
+    /// Refuses, with the id of the message where its body could be read.
+    #[must_use]
+    pub fn peeked<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, body: Option<&[u8]>) -> Action {
+        let (walk, rejection) = self.resume(gateway, ports);
+        walk.answer_refusal(&rejection, body)
+    }
+}
+
+/// Refuses a request because the configuration is not valid: nothing passes until it is.
+pub fn serve_closed<P: Ports>(ports: &P, head: &Head) -> Answer {
+    let context = new_context(ports, head);
+    let rejection = Rejection::Misconfigured;
+    let answer = respond::refusal(&rejection, &RequestId::unknown(), &context, None);
+    ports.line(&request_line(&context, &Outcome::Deny(&rejection), answer.status, ports.now()));
+    answer
+}

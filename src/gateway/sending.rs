@@ -1,0 +1,132 @@
+//! Stages 6 and 7 of a request: to its origin server, and what the caller gets of the answer.
+
+use std::rc::Rc;
+
+use crate::forward::answer::Awaited;
+use crate::forward::assertion;
+use crate::forward::request::outbound;
+use crate::forward::response::{InboundHead, judge};
+use crate::gateway::log;
+use crate::gateway::open::Gateway;
+use crate::gateway::walk::{Action, AwaitingAnswer, Received, SigningAssertion, Suspended, Walk};
+use crate::jwks::signing_key;
+use crate::mcp::list_filter::Unfit;
+use crate::mcp::session::NONCE_BYTES;
+use crate::observe::event::Outcome;
+use crate::pipeline::authorize::Permit;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::respond;
+use crate::ports::{OriginFailure, Ports};
+use crate::token::principal::Principal;
+
+impl<P: Ports> Walk<'_, P> {
+    /// Sends a permitted request on, with an assertion of who calls where one is configured.
+    pub(super) fn forward(self, permit: Permit) -> Action {
+        let settings = &self.gateway.settings;
+        match (settings.assertion_keys.first(), permit.principal()) {
+            (Some(key), Principal::Subject(subject)) => {
+                let (origin, ..) = permit.destination();
+                let (id, now) = (&self.context.request_id, self.ports.now());
+                let input = assertion::signing_input(settings, key, subject, origin, id, now);
+                self.wait(SigningAssertion { input, permit }, Action::SignAssertion)
+            }
+            _ => self.send(&permit, None),
+        }
+    }
+
+    fn send(self, permit: &Permit, assertion: Option<&str>) -> Action {
+        let transform = Box::new(Awaited::of(permit, &self.gateway.settings, &self.gateway.items));
+        let request = outbound(permit, assertion, &self.context);
+        let stage = AwaitingAnswer { transform, sent: self.ports.now() };
+        self.wait(stage, |waiting| Action::Send(request, waiting))
+    }
+}
+
+impl Suspended<SigningAssertion> {
+    /// What is to be signed.
+    #[must_use]
+    pub fn input(&self) -> &str {
+        &self.stage().input
+    }
+
+    /// Goes on with the signature.
+    #[must_use]
+    pub fn assertion_signed<P: Ports>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        signature: Result<Vec<u8>, String>,
+    ) -> Action {
+        let (walk, SigningAssertion { input, permit }) = self.resume(gateway, ports);
+        match signature {
+            Ok(signature) => walk.send(&permit, Some(&signing_key::assemble(&input, &signature))),
+            Err(_) => walk.refuse(Rejection::Internal("the identity assertion could not be signed")),
+        }
+    }
+}
+
+impl Suspended<AwaitingAnswer> {
+    /// Goes on with the answer of the origin server.
+    #[must_use]
+    pub fn answered<P: Ports, B>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        answer: Result<(InboundHead, B), OriginFailure>,
+    ) -> Received<B> {
+        let (mut walk, AwaitingAnswer { transform, sent }) = self.resume(gateway, ports);
+        let now = ports.now();
+        walk.context.origin_ms = Some(now.since(sent));
+        let mut random = [0; NONCE_BYTES];
+        if gateway.settings.sessions.is_some() {
+            ports.fill(&mut random);
+        }
+        if let Some(resource) = &walk.context.resource {
+            gateway.note_server(resource, &answer);
+        }
+        let received = answer.map_err(|failure| walk.failed(failure)).and_then(|(head, body)| {
+            let mut head = judge(head)?;
+            let filter = transform.receive(&mut head, &random, &walk.context.request_id, now)?;
+            respond::complete(&mut head.fields, &walk.context, &gateway.settings);
+            Ok((head, filter, body))
+        });
+        match received {
+            Ok((head, None, body)) => Received::Passed(walk.hold(head).passed(gateway, ports), body),
+            Ok((head, Some(filter), body)) => Received::Filter(filter, walk.hold(head), body),
+            Err(rejection) => Received::Refused(walk.refuse(rejection)),
+        }
+    }
+}
+
+impl Suspended<InboundHead> {
+    /// The answer's head, when its body is on its way; it is in the log after that.
+    #[must_use]
+    pub fn passed<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P) -> InboundHead {
+        let (walk, head) = self.resume(gateway, ports);
+        let stood_in = walk.context.audit.entries().stood_in.as_deref();
+        let outcome = stood_in.map_or(Outcome::Allow("forwarded"), Outcome::Deny);
+        log::write(gateway, ports, &walk.context, &outcome, head.status);
+        head
+    }
+
+    /// Goes on where the body turned out to be unfit from its beginning.
+    #[must_use]
+    pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: Unfit) -> Action {
+        let (walk, _) = self.resume(gateway, ports);
+        walk.refuse(Rejection::OriginMalformed(why))
+    }
+}
+
+impl<P: Ports> Walk<'_, P> {
+    /// Why a message, or its answer, did not arrive.
+    pub(super) fn failed(&self, failure: OriginFailure) -> Rejection {
+        let limit = self.context.resource.as_ref().map(|resource| resource.body_bytes);
+        match failure {
+            OriginFailure::BodyCutShort => Rejection::BodyCutShort,
+            OriginFailure::BodyTooLarge => Rejection::BodyTooLarge { limit },
+            OriginFailure::CallerGone => Rejection::CallerGone,
+            OriginFailure::Timeout => Rejection::OriginTimeout,
+            OriginFailure::Unreachable => Rejection::OriginUnreachable,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The session that a request belongs to.
+
+use crate::forward::answer::ENDPOINT_QUERY;
+use crate::gateway::open::Gateway;
+use crate::mcp::era::Era;
+use crate::mcp::session::{Purpose, Sessions};
+use crate::pipeline::authorize::SessionUse;
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::rejection::Rejection;
+use crate::time::UnixMillis;
+use crate::token::principal::Principal;
+use crate::transport::head::Method;
+
+impl Gateway {
+    /// The session that a request belongs to, the caller's own or none, and the last event of it that the caller names.
+    pub(super) fn session(
+        &self,
+        inspected: &Inspected,
+        now: UnixMillis,
+    ) -> Result<(SessionUse, Option<String>), Rejection> {
+        let Some(sessions) = &self.settings.sessions else { return Ok((SessionUse::Unbound, None)) };
+        let admitted = inspected.authenticated().request().admitted();
+        // The modern era has no sessions, and resumes nothing (T27).
+        if admitted.era() == Era::Modern {
+            return Ok((SessionUse::None, None));
+        }
+        let session = self.session_of(sessions, inspected, now)?;
+        let (Some(marked), Principal::Subject(subject)) = (
+            admitted.head().fields.get("last-event-id").filter(|id| !id.is_empty()),
+            inspected.authenticated().principal(),
+        ) else {
+            return Ok((session, None));
+        };
+        let holder = subject.holder(&inspected.resource().identifier);
+        let id = sessions.event_id(marked, holder, session.id()).ok_or(Rejection::SessionUnknown)?.to_owned();
+        Ok((session, Some(id)))
+    }
+
+    fn session_of(&self, sessions: &Sessions, inspected: &Inspected, now: UnixMillis) -> Result<SessionUse, Rejection> {
+        let admitted = inspected.authenticated().request().admitted();
+        let Principal::Subject(subject) = inspected.authenticated().principal() else {
+            return Err(Rejection::Internal("a session without a caller"));
+        };
+        let endpoint = admitted.query().filter(|_| admitted.head().method == Method::Post).and_then(endpoint);
+        let (sealed, purpose) = match (endpoint, admitted.head().fields.get("mcp-session-id")) {
+            (Some(sealed), None) => (sealed, Purpose::Endpoint),
+            (None, Some(sealed)) => (sealed, Purpose::Session),
+            (None, None) => return Ok(SessionUse::None),
+            (Some(_), Some(_)) => return Err(Rejection::SessionUnknown),
+        };
+        let holder = subject.holder(&inspected.resource().identifier);
+        let opened = sessions.open(sealed, purpose, holder, now).ok_or(Rejection::SessionUnknown)?;
+        if self.settings.revocation.is_some() && self.memory.borrow().revocations.ends(subject, opened.since) {
+            return Err(Rejection::SessionUnknown);
+        }
+        Ok(match purpose {
+            Purpose::Session => SessionUse::Id { id: opened.value, sealed: sealed.to_owned() },
+            Purpose::Endpoint => SessionUse::Endpoint(opened.value),
+        })
+    }
+}
+
+/// The value of the query parameter that leads to a session's messages.
+fn endpoint(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(ENDPOINT_QUERY)?.strip_prefix('='))
+}
