@@ -1,4 +1,4 @@
-// A run: every case in every algorithm, then what is not CPU, then the report.
+// A run: measures every case with each of its algorithms, then latency, cold starts and memory, and writes the report.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail, say } from "../scripts/lib/run.mjs";
@@ -15,7 +15,7 @@ import { root, SIZES } from "./settings.mjs";
 const names = [...CASES.map(({ name }) => name), ...EXPERIMENTS];
 const caseNamed = (wanted) => CASES.find(({ name }) => name === wanted);
 
-/** Whether something is part of this run. */
+/** Returns a function that says whether a case or an experiment is part of this run. */
 function choice(only) {
   if (only === undefined) return () => true;
   const list = only.split(",");

@@ -1,8 +1,8 @@
-// What is measured: who answers what, with which tokens, and which figures of results.json come of it.
+// What is measured: the contestants of each case, their requests and tokens, and the ratios of results.json that come from it.
 //
-// Tokens: `repeat` one token for all requests, or as many in turn as the contestant's name says after `#`; `fresh` each
-// once; `forged` each once, with a signature of somebody else's; `none`. `share` is how many of the usual number of
-// requests are sent, where each costs more.
+// `tokens` is `repeat` (one token for all requests, or as many in turn as the contestant's name says after `#`), `fresh` (each
+// token once), `forged` (each token once, signed with a key of another issuer) or `none`. `share` is the part of the usual number
+// of requests that is sent, for cases whose requests cost more.
 import { ALGORITHMS } from "./names.mjs";
 import { CALL, LIST, STREAM } from "./requests.mjs";
 
@@ -115,15 +115,15 @@ export const CASES = [
   ...one,
 }));
 
-/** The cases whose latency is measured at a fixed rate: a share of what the floor can do. */
+/** The cases whose latency is measured, at a fixed rate: the share `load` of the floor's highest rate. */
 export const LATENCY = [
   { name: "repeat", load: 0.15 },
   { name: "sse", load: 0.08 },
 ];
 
-/** Who starts cold, with the first case's call; and whose memory is watched. */
+/** The case whose contestants are started cold, and the contestants whose memory is measured. */
 export const COLD_START = CASES[0];
 export const MEMORY = [FLOOR, JOSE, PLAIN];
 
-/** What is no case and still can be chosen by name. */
+/** The experiments, which are no cases and can be chosen by name too. */
 export const EXPERIMENTS = ["latency", "cold_start", "memory"];

@@ -1,9 +1,9 @@
-// Nobody is measured who does not do the work: every contestant's answers are checked before.
+// Checks the answers of every contestant before it is measured, so that only contestants that do the work are compared.
 import assert from "node:assert/strict";
 import { exchange } from "./http.mjs";
 import { ANSWERS, CALL, LIST, STREAM } from "./requests.mjs";
 
-/** What the origin server's answer must be when it arrives. */
+/** The body that the client must receive. */
 function rightBody(name, request) {
   if (request === CALL) return ANSWERS.call;
   if (request === STREAM) return ANSWERS.events.join("");
@@ -11,14 +11,14 @@ function rightBody(name, request) {
   return ANSWERS.list;
 }
 
-/** The list with the tools that the rules of contestants/portcullis.mjs let one see. */
+/** Asserts that the list has the tools that the rules of contestants/portcullis.mjs let the caller see, and no others. */
 function assertFiltered(body) {
   const expected = JSON.parse(ANSWERS.list);
   expected.result.tools = expected.result.tools.filter(({ name }) => name.startsWith("read_"));
   assert.deepEqual(JSON.parse(body).result.tools, expected.result.tools);
 }
 
-/** Tokens that no gate may let in, and the answer to each. */
+/** Tokens that every contestant but the floor must refuse, with the status of the answer. */
 async function badTokens({ issuer, stranger }, alg) {
   const past = Math.floor(Date.now() / 1000) - 3600;
   return [
@@ -35,7 +35,7 @@ async function badTokens({ issuer, stranger }, alg) {
 async function assertRefuses(instance, bad, alone) {
   const [who] = instance.name.split(":");
   for (const [token, status] of bad) {
-    // It knows its own tokens alone, and has none without the scope here.
+    // workers-oauth-provider accepts only its own tokens, so all of these are unknown to it.
     const expected = who === "workers-oauth-provider" ? 401 : status;
     const answer = await exchange(instance.port, CALL, token);
     assert.equal(answer.status, expected, `${instance.name} answered a bad token with ${answer.status}`);
@@ -45,8 +45,8 @@ async function assertRefuses(instance, bad, alone) {
 }
 
 /**
- * Checks that a contestant answers as it should, and refuses what it should: what a right answer looks like from then
- * on. `seen()` tells of the origin server.
+ * Checks that a contestant answers and refuses as it should. Returns the status and the size that each measured answer must have.
+ * `setting.seen()` says which requests reached the origin server.
  */
 export async function check(instance, { request, status }, token, setting, alg) {
   const { seen } = setting;

@@ -1,4 +1,4 @@
-// Who takes part: each is the modules and bindings of a Worker.
+// The contestants: the modules and bindings of a Worker for each.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ import { exportJWK, generateKeyPair } from "jose";
 import { portcullisBindings } from "./contestants/portcullis.mjs";
 import { compatibility } from "./settings.mjs";
 
-/** What a contestant's file and its packages come to, as wrangler would upload it. */
+/** The bundle of a contestant's file and its packages, as wrangler would upload it. */
 async function bundle(name) {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL(`contestants/${name}.mjs`, import.meta.url))],
@@ -24,7 +24,7 @@ async function bundle(name) {
   return { "index.js": outputFiles[0].contents };
 }
 
-/** All contestants by name: `find` gives one, and nothing where what it should do is not there yet. */
+/** All contestants: `find` returns one by its name, and `sizes` the size of each bundle. */
 export async function makeContestants(buildFolder) {
   const script = { floor: {}, jose: {}, "workers-oauth-provider": {} };
   for (const name of Object.keys(script)) script[name] = await bundle(name);
@@ -37,8 +37,8 @@ export async function makeContestants(buildFolder) {
 
   return {
     /**
-     * `floor`, `jose`, `workers-oauth-provider`, or `portcullis` with one of its documents after a colon; `places` has
-     * the URLs of the world.
+     * `name` is `floor`, `jose`, `workers-oauth-provider`, or `portcullis` with one of its configuration documents after a colon.
+     * `places` has the URLs of the origin server and of the key set.
      */
     find(name, places) {
       const [who, kind] = name.split(":");
@@ -50,7 +50,7 @@ export async function makeContestants(buildFolder) {
       const bindings = { ORIGIN: origin, JWKS_URI: places.jwksUri };
       return { name, modules: script[who], bindings, kv: who === "workers-oauth-provider" };
     },
-    /** Bytes of each bundle, gzipped, as it is uploaded. */
+    /** Size of each bundle in bytes, gzipped, as it is uploaded. */
     sizes() {
       const size = (modules) =>
         Object.values(modules).reduce((sum, content) => sum + gzipSync(content, { level: 9 }).length, 0);

@@ -1,4 +1,4 @@
-// What is not CPU: latency at a fixed rate, cold starts, memory.
+// The experiments that do not measure CPU: latency at a fixed rate, cold starts, memory.
 import { exchange } from "./http.mjs";
 import { enterAll, serve } from "./measure.mjs";
 import { CALL } from "./requests.mjs";
@@ -6,7 +6,7 @@ import { WASM_MEMORY } from "./workerd.mjs";
 
 const ALG = "RS256";
 
-/** Percentiles in milliseconds by round, at a rate that is a share of what the floor serves when it is full. */
+/** Percentiles of latency in milliseconds, by round, at a rate that is a share of the floor's rate under full load. */
 export async function latency(setting, chosen, load, { latency: { rounds, seconds }, warmup, connections }) {
   const { entered } = await enterAll(setting, chosen, ALG, 0);
   const rows = entered.map(({ name }) => ({ name, p50: [], p99: [], firstByte: [] }));
@@ -16,7 +16,7 @@ export async function latency(setting, chosen, load, { latency: { rounds, second
     for (const one of entered) {
       await serve(setting, one, { request, connections, count: Math.ceil(warmup * chosen.share) });
       const { perSecond } = await serve(setting, one, { request, connections, count: 500 * chosen.share });
-      full ??= perSecond; // the floor is the first
+      full ??= perSecond; // the first contestant is the floor
     }
     const rate = Math.round(full * load);
     for (let round = 0; round < rounds; round += 1) {
@@ -35,7 +35,7 @@ export async function latency(setting, chosen, load, { latency: { rounds, second
 /** Milliseconds from the start of a workerd process to the last byte of its first answer, a `tools/call`. */
 export async function coldStart(setting, chosen, { coldStarts }) {
   const { entered } = await enterAll(setting, chosen, ALG, 0);
-  // They were only needed to make tokens and configurations.
+  // These instances were only needed for their tokens and configurations.
   for (const one of entered) await one.stop();
   const rows = entered.map(({ name }) => ({ name, milliseconds: [] }));
   for (let round = 0; round < coldStarts; round += 1) {
@@ -52,7 +52,7 @@ export async function coldStart(setting, chosen, { coldStarts }) {
   return { rows };
 }
 
-/** Bytes that are an isolate's own once it has served all tokens: what V8 has in use, and WebAssembly's memory. */
+/** The isolate's own bytes after it has served each token once: V8's heap in use, and the memory of WebAssembly. */
 async function isolate(setting, name, { tokens, connections, file, expect }) {
   const instance = await setting.start(setting.prepare(name, true));
   await setting.load({
@@ -73,7 +73,7 @@ async function isolate(setting, name, { tokens, connections, file, expect }) {
   return { heap, wasm: Number(body) };
 }
 
-/** Resident memory of workerd while it serves many tokens in turn, and what is the isolate's own of it. */
+/** Resident memory of workerd while it serves many tokens in turn, and the isolate's own part of it. */
 export async function memory(setting, contestants, { memory: { requests, tokens, readings }, connections }) {
   const file = await setting.issuer.file(ALG, tokens);
   const rows = [];

@@ -1,9 +1,9 @@
-// The processes beside workerd: the clients, and all that is outside of the gate.
+// Starts the processes beside workerd: the clients, and the servers that the contestants call.
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { aside } from "./processes.mjs";
 
-/** Starts a file of this folder; `ask(task, input)` gives it work, one at a time, and what comes of it. */
+/** Starts a file of this folder as a process. `ask(task, input)` gives it one task at a time and resolves to the result. */
 export function startHelper(file) {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)));
   aside(child.pid);

@@ -1,7 +1,7 @@
-// One request, for what is not measured, and for the first one of a cold start.
+// Sends single requests: those that are not measured, and the first one of a cold start.
 import { request as httpRequest } from "node:http";
 
-/** Sends it on a connection of its own: status, fields and body of the answer. */
+/** Sends one request on a connection of its own. Resolves to status, fields and body of the answer. */
 export function exchange(port, { method, path, fields, body }, token) {
   const headers = { ...fields, connection: "close", ...(token && { authorization: `Bearer ${token}` }) };
   return new Promise((resolve, reject) => {

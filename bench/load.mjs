@@ -1,5 +1,5 @@
-// The clients, in a process of their own: as fast as the connections allow, or at a fixed rate. An answer that is not the
-// one that was found to be right before anything was measured is an error, and an error ends the run.
+// The clients, in a process of their own. They send requests as fast as the connections allow, or at a fixed rate. An answer whose
+// status or size differs from the checked one is an error, and an error ends the run.
 import { readFileSync } from "node:fs";
 import { Agent, request as httpRequest } from "node:http";
 import { percentile } from "./statistics.mjs";
@@ -10,7 +10,7 @@ function tokensOf(name) {
   return files.get(name);
 }
 
-/** The bearer tokens of a job, in turn from `from` on; the first `cycle` of the file over and over, where there is one. */
+/** The bearer tokens of a job, in turn from the token `from` on; with `cycle`, the first `cycle` tokens of the file repeatedly. */
 function bearers({ file, from = 0, cycle = Number.POSITIVE_INFINITY } = {}) {
   if (file === undefined) return () => undefined;
   const tokens = tokensOf(file);
@@ -30,7 +30,7 @@ function agentFor(port, connections) {
   return agents.get(key);
 }
 
-/** Sends one request; `done` gets milliseconds to the last and to the first byte of the body. */
+/** Sends one request; `done` gets the milliseconds until the last and until the first byte of the body. */
 function send({ port, request, expect }, agent, authorization, done) {
   const { method, path, fields, body } = request;
   const headers = authorization === undefined ? fields : { ...fields, authorization };
@@ -55,7 +55,7 @@ function send({ port, request, expect }, agent, authorization, done) {
   outgoing.end(body);
 }
 
-/** Runs a job to its end: `next` is called for each request to send, and says when there is no more. */
+/** Runs a job to its end: `begin` decides when each request is sent. */
 function run(job, begin) {
   const agent = agentFor(job.port, job.connections);
   const authorization = bearers(job.tokens);
@@ -78,7 +78,7 @@ function run(job, begin) {
   });
 }
 
-/** Each connection sends its next request when it has the answer to the last. */
+/** Closed loop: each connection sends its next request when it has the answer to the last one. */
 function closed(sendOne, { count, connections }) {
   let sent = 0;
   const next = () => {
@@ -89,7 +89,7 @@ function closed(sendOne, { count, connections }) {
   for (let at = 0; at < connections; at += 1) next();
 }
 
-/** Requests leave when their time has come, whatever became of those before. */
+/** Open loop: requests are sent at a fixed rate, whether or not earlier ones have been answered. */
 function open(sendOne, { count, rate }) {
   const begun = performance.now();
   let sent = 0;

@@ -1,4 +1,4 @@
-// On what, with what and how a run was made.
+// The machine, the versions and the settings of a run.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
@@ -9,7 +9,7 @@ import { root } from "./settings.mjs";
 
 const git = (...args) => spawnSync("git", args, { cwd: root, encoding: "utf8" }).stdout.trim();
 
-/** The version that the lock file has. */
+/** The version of a package in the lock file. */
 function locked(name) {
   const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
   return packages[`node_modules/${name}`]?.version ?? "not in the lock file";

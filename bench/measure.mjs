@@ -1,12 +1,12 @@
-// CPU for each request and requests a second: rounds in which every contestant serves the same number of requests, first
-// in one order and then in the other, so that what changes on the machine meanwhile meets all of them.
+// Measures CPU for each request and requests a second. In each round every contestant serves the same number of requests, first in
+// one order and then in the reverse order, so that changes on the machine affect all contestants alike.
 
-/** Enters all contestants of a case; `missing` are those that cannot do it yet. */
+/** Starts and checks all contestants of a case; `missing` are the names of those that cannot do it yet. */
 export async function enterAll(setting, chosen, alg, needed) {
   const entered = [];
   const missing = [];
   for (const name of chosen.contestants) {
-    if (name === "workers-oauth-provider" && alg !== "RS256") continue; // its tokens have no algorithm
+    if (name === "workers-oauth-provider" && alg !== "RS256") continue; // its tokens are opaque and have no algorithm
     const one = await setting.enter(name, chosen, alg, needed);
     if (one) entered.push(one);
     else missing.push(name);
@@ -14,7 +14,7 @@ export async function enterAll(setting, chosen, alg, needed) {
   return { entered, missing };
 }
 
-/** Lets one serve so many requests, with the tokens that come after those of its last. */
+/** Sends `count` requests to a contestant, with the tokens that follow those of its previous job. */
 export function serve(setting, one, { request, connections, count, rate }) {
   const { port, tokens, expect } = one;
   const job = { port, tokens: tokens && { ...tokens }, expect, request, connections, count, rate };
@@ -22,7 +22,7 @@ export function serve(setting, one, { request, connections, count, rate }) {
   return setting.load(job);
 }
 
-/** A case with an algorithm: for each contestant, µs of CPU, requests a second and subrequests, by round. */
+/** Measures a case with one algorithm: µs of CPU, requests a second and subrequests of each contestant, by round. */
 export async function measure(setting, chosen, alg, { rounds, requests, warmup, connections }) {
   const half = Math.ceil((requests * chosen.share) / 2);
   const { entered, missing } = await enterAll(setting, chosen, alg, warmup + 2 * half * rounds);
@@ -36,7 +36,7 @@ export async function measure(setting, chosen, alg, { rounds, requests, warmup, 
     for (let round = 0; round < rounds; round += 1) {
       const sums = entered.map(() => ({ cpu: 0, seconds: 0, subrequests: 0 }));
       const order = [...entered.keys()];
-      // Who is first in the one order is not always the same.
+      // Another contestant is first in each round.
       const turned = [...order.slice(round % order.length), ...order.slice(0, round % order.length)];
       for (const at of [...turned, ...turned.toReversed()]) {
         const { others } = await setting.seen();

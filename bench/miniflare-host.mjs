@@ -1,4 +1,4 @@
-// The process that miniflare.mjs starts: it holds one Miniflare.
+// The process that miniflare.mjs starts: it runs one Miniflare.
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { childOf } from "./processes.mjs";
 import { compatibility } from "./settings.mjs";

@@ -1,12 +1,11 @@
-// The same contestant in Miniflare, in a Node process of its own, with Miniflare's own Worker before it (which does about
-// as much again, for everybody) and Miniflare's stores within the measured process: how the probes were made that the
-// targets come from.
+// Runs a contestant in Miniflare, in a Node process of its own. Miniflare's own Worker is in front of every contestant and costs
+// about as much again, and Miniflare's stores are in the measured process. The targets were set with measurements made like this.
 import { startHelper } from "./helpers.mjs";
 import { alone, figures } from "./processes.mjs";
 
 export const prepare = (contestant) => contestant;
 
-/** Miniflare fetches from real addresses alone. */
+/** Real addresses, because Miniflare fetches from no others. */
 export const places = ({ world }) => {
   const url = (path) => `http://127.0.0.1:${world}${path}`;
   return { jwksUri: url("/jwks"), origin: url("/mcp"), publicOrigin: url("/public"), development: true };

@@ -1,5 +1,5 @@
-// Everything that is outside of the gate, in a process of its own: the MCP server, the identity provider's documents, and
-// the platform's stores. The answers are fixed, and making them costs as little as it can.
+// The servers that the contestants call, in a process of their own: the MCP server, the identity provider's documents, and the
+// platform's stores. The answers are fixed and cost as little as possible.
 import { createServer } from "node:http";
 import { ISSUER, JWKS_URI, ORIGIN, PUBLIC_ORIGIN } from "./names.mjs";
 import { ANSWERS } from "./requests.mjs";
@@ -17,7 +17,7 @@ function fixed(response, body, type = JSON_TYPE) {
   response.writeHead(200, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
 }
 
-/** Each event in a write, and so in a chunk, of its own. */
+/** Sends each event in a write, and so in a chunk, of its own. */
 function stream(response) {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   let at = 0;
@@ -61,7 +61,7 @@ const tasks = {
     documents.set("/.well-known/oauth-authorization-server", JSON.stringify(metadata));
     return { world: await listen(world), kv: await listen(kv()), cache: await listen(cache()) };
   },
-  /** How many requests reached the MCP server so far, with the fields of the last, and how many all else. */
+  /** The number of requests that reached the MCP server, the fields of the last one, and the number of all other requests. */
   seen: () => ({ count, last, others: published + asked.count }),
 };
 

@@ -1,4 +1,4 @@
-// A bar for each contestant of each case: CPU for a request, with the interval of its median.
+// Draws a bar for each contestant of each case: CPU for each request, with the interval of its median.
 const WIDTH = 900;
 const LEFT = 230;
 const RIGHT = 70;
@@ -28,7 +28,7 @@ function bar({ name, cpu: { median, low, high } }, y, scale) {
   ];
 }
 
-/** Each case has its own scale: a stream costs ten times a call. */
+/** Each case has its own scale, because a stream costs several times as much as a call. */
 export function plot({ cases, date }) {
   const lines = [];
   let y = HEAD;

@@ -1,11 +1,11 @@
-// What Linux says of a process, and which cores it may use.
+// Reads CPU and memory of a process from Linux, and assigns cores.
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 const cores = availableParallelism();
 
-/** workerd has a core to itself where there are several and `taskset` is there; all others share the rest. */
+/** With several cores and `taskset`, workerd runs alone on one core and all other processes share the rest. */
 const pins = cores > 1 && spawnSync("taskset", ["-V"]).status === 0;
 export const pinning = pins ? "workerd on core 0, all others on the rest" : "no process tied to a core";
 
@@ -16,7 +16,7 @@ function pin(pid, where) {
 export const alone = (pid) => pin(pid, "0");
 export const aside = (pid) => pin(pid, `1-${cores - 1}`);
 
-/** Nanoseconds of CPU of all its threads: what the scheduler counted, as clock ticks of 10 ms would be too coarse. */
+/** Nanoseconds of CPU of all threads of a process, as the scheduler counts them: clock ticks of 10 ms would be too coarse. */
 function nanoseconds(pid) {
   let sum = 0;
   for (const task of readdirSync(`/proc/${pid}/task`))
@@ -27,10 +27,10 @@ function nanoseconds(pid) {
 const residentBytes = (pid) =>
   Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]) * 1024;
 
-/** What is read of a process: CPU in nanoseconds so far, and bytes of memory now. */
+/** Readings of a process: nanoseconds of CPU so far, and bytes of resident memory now. */
 export const figures = (pid) => ({ cpu: () => nanoseconds(pid), resident: () => residentBytes(pid) });
 
-/** The one process that another started. */
+/** The id of the only child of a process. */
 export function childOf(pid) {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ");
   if (children.length !== 1)

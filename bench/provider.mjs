@@ -1,4 +1,4 @@
-// An access token of workers-oauth-provider's, by its own flow: client, authorization code with PKCE, token.
+// Gets an access token of workers-oauth-provider by its own flow: client, authorization code with PKCE, token.
 import { createHash, randomBytes } from "node:crypto";
 import { exchange } from "./http.mjs";
 import { GATE, REDIRECT, RESOURCE, SCOPE } from "./names.mjs";

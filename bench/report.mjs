@@ -1,4 +1,4 @@
-// The table for people.
+// Writes RESULTS.md.
 import { KEYS } from "./results.mjs";
 
 const TARGETS = {

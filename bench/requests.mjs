@@ -1,11 +1,11 @@
-// What is asked of every contestant, byte for byte the same; and what the origin server answers.
+// The requests that every contestant gets, byte for byte the same, and the answers of the origin server.
 import { GATE } from "./names.mjs";
 
 const VERSION = "2026-07-28";
 const EVENTS = 100;
 const TOOLS = 200;
 
-/** Text of so many bytes that does not look like anything. */
+/** Filler text of the given number of bytes. */
 const filler = (bytes) =>
   "The quick brown fox jumps over the lazy dog. ".repeat(bytes / 45 + 1).slice(0, bytes);
 
@@ -28,7 +28,7 @@ function request(method, name, params) {
     path: "/mcp",
     fields: {
       host: new URL(GATE).host,
-      // As behind the edge, where TLS has ended: workerd then says `https` to the Worker.
+      // As on Cloudflare, where TLS ends before the Worker: with this field workerd gives the Worker an `https` URL.
       "x-forwarded-proto": "https",
       accept: "application/json, text/event-stream",
       "content-type": "application/json",
@@ -62,14 +62,13 @@ const event = (_, at) => {
   return `event: message\ndata: ${data}\n\n`;
 };
 
-/** A `tools/call` of 1 KB. */
+/** A `tools/call` whose body has about 1 KB. */
 export const CALL = request("tools/call", "read_0", { name: "read_0", arguments: { text: filler(720) } });
-/** One whose answer is a stream. */
+/** A `tools/call` whose answer is an event stream. */
 export const STREAM = request("tools/call", "read_2", { name: "read_2", arguments: { text: filler(720) } });
-/** `tools/list`. */
 export const LIST = request("tools/list", undefined, {});
 
-/** The answers: 1 KB, 100 events, 200 tools of which a cache must keep out, and 200 that it may have. */
+/** The answers: 1 KB, 100 events, a list of 200 tools that no cache may keep, and the same list for any cache. */
 export const ANSWERS = {
   call: result({ content: [{ type: "text", text: filler(920) }] }),
   events: Array.from({ length: EVENTS }, event),

@@ -1,8 +1,8 @@
-// From rounds to figures: medians, their intervals, and ratios of pairs of the same round.
+// Computes the figures from the rounds: medians, their intervals, and the ratios of contestants within the same round.
 import { CASES } from "./cases.mjs";
 import { ratio, summary } from "./statistics.mjs";
 
-/** Every figure that results.json has under `ratios`, in this order; null where it was not measured. */
+/** The ratios that results.json has under `ratios`, in this order; null where a ratio was not measured. */
 export const KEYS = [
   "repeat_vs_jose",
   "repeat_vs_floor",
@@ -27,7 +27,7 @@ function compare(rows, [above, below], what) {
   return find(above) && find(below) && ratio(find(above), find(below));
 }
 
-/** A row for each contestant: `names` are its figures, `what` the one that is compared with the floor and jose. */
+/** A row for each contestant: `names` are its figures, `what` is the one that is compared with those of the floor and of jose. */
 function table(rows, names, what) {
   const floor = rows.find(isFloor)?.[what];
   const jose = rows.find(isJose)?.[what];
@@ -39,7 +39,7 @@ function table(rows, names, what) {
   }));
 }
 
-/** How much more is resident after the last request than half-way, and what is above the floor then. */
+/** The spread of the resident memory in the last half of the readings, and the last reading above that of the floor. */
 function memoryTable(rows) {
   const floor = rows.find(isFloor).resident.at(-1);
   return rows.map(({ name, resident, heap, wasm }) => {
@@ -71,7 +71,7 @@ function ratiosOf({ cases, coldStart }) {
 const rounded = (_, value) =>
   typeof value === "number" && !Number.isInteger(value) ? Number(value.toFixed(4)) : value;
 
-/** Everything that results.json has. */
+/** The content of results.json. */
 export function makeResults(measured, surroundings) {
   const { cases, latency, coldStart, memory, sizes } = measured;
   const found = ratiosOf(measured);

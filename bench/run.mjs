@@ -1,4 +1,4 @@
-// `npm run bench`: what the gate costs, beside what would stand there instead.
+// `npm run bench`: measures what the gateway costs, beside its alternatives.
 import { existsSync } from "node:fs";
 import { platform } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// What a run needs and has once: the helpers, keys and tokens, the contestants.
+// What a run needs once: the helper processes, keys and tokens, the contestants.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ export async function makeSetting(build) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const issuer = await makeIssuer(folder);
-  // It has other keys under the same key ids.
+  // An issuer with other keys under the same key ids, for forged tokens.
   const stranger = await makeIssuer(folder);
   const contestants = await makeContestants(build);
   const world = startHelper("origin.mjs");
@@ -22,14 +22,14 @@ export async function makeSetting(build) {
   const ports = await world.ask("start", { jwks: issuer.jwks });
   const pools = new Map();
 
-  /** A file with at least so many tokens: made where there is none, and used again by the next case. */
+  /** A file with at least `count` tokens of an issuer: made where there is none, and used again by later cases. */
   async function pool(who, alg, count) {
     const key = `${who === issuer}/${alg}`;
     if (!(pools.get(key)?.count >= count)) pools.set(key, { count, file: await who.file(alg, count) });
     return pools.get(key).file;
   }
 
-  /** What a contestant sends in a case: its tokens, those that are used once from their first on. */
+  /** The tokens that the clients send to a contestant in a case. Tokens that are used once are used from the first one on. */
   async function tokensFor(name, { tokens }, alg, needed) {
     const cycle = Number(name.split("#")[1] ?? 1);
     if (tokens === "none") return undefined;
@@ -37,7 +37,7 @@ export async function makeSetting(build) {
     return { file: await pool(tokens === "forged" ? stranger : issuer, alg, needed), from: 0 };
   }
 
-  /** One that answers its first request with a token of its own. */
+  /** A token that the contestant itself issues, for workers-oauth-provider. */
   async function ownTokens(port) {
     const token = await providerToken(port);
     const file = join(folder, `provider-${port}.tokens`);
@@ -45,7 +45,7 @@ export async function makeSetting(build) {
     return { token, tokens: { file, from: 0, cycle: 1 } };
   }
 
-  /** The run with contestants that start in one way: in workerd alone, or in Miniflare. */
+  /** The operations on contestants that run in one way: in workerd alone, or in Miniflare. */
   function settingIn({ places, prepare, start }) {
     const setting = {
       issuer,
@@ -54,7 +54,7 @@ export async function makeSetting(build) {
       seen: () => world.ask("seen"),
       load: (job) => clients.ask("run", job),
 
-      /** What `start` starts; nothing where what it should do is not there yet. */
+      /** Prepares a contestant for `start`; undefined where it cannot do the case yet. */
       prepare(name, look) {
         const contestant = contestants.find(name.split("#")[0], places(ports));
         return contestant && prepare({ ...contestant, name }, ports, folder, look);

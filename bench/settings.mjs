@@ -1,4 +1,4 @@
-// Where things are, and how much is done.
+// Paths, compatibility settings and sizes of a run.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parse } from "smol-toml";
@@ -7,10 +7,10 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 
 const { compatibility_date, compatibility_flags = [] } = parse(readFileSync(`${root}/wrangler.toml`, "utf8"));
 
-/** Everybody has the date; the flags are what Portcullis asks for, and nobody else has to pay for. */
+/** All contestants use the compatibility date. Only Portcullis uses the flags, so the others do not pay for them. */
 export const compatibility = { date: compatibility_date, flags: compatibility_flags };
 
-/** A quick run shows that all works and roughly where things stand. */
+/** The quick run shows that everything works, and gives rough figures. */
 export const SIZES = {
   full: {
     rounds: 15,

@@ -1,4 +1,4 @@
-// The few numbers that are made of the many.
+// Summaries of measured values.
 
 const sorted = (values) => [...values].sort((a, b) => a - b);
 
@@ -8,15 +8,15 @@ export function median(values) {
   return list.length % 2 === 1 ? list[middle] : (list[middle - 1] + list[middle]) / 2;
 }
 
-/** The value that the share `p` of them does not exceed. */
+/** The smallest value that at least the share `p` of the values does not exceed. */
 export function percentile(values, p) {
   const list = sorted(values);
   return list[Math.min(list.length - 1, Math.ceil(list.length * p) - 1)];
 }
 
 /**
- * The 90 % interval of the median, from ranks alone: nothing is assumed of how the values spread. With fewer than five
- * there is no such interval, and it is from the smallest to the largest.
+ * The 90 % confidence interval of the median, from ranks alone, without an assumption about the distribution. With fewer than five
+ * values there is no such interval, and this returns the smallest and the largest value.
  */
 export function interval(values) {
   const list = sorted(values);
@@ -24,7 +24,7 @@ export function interval(values) {
   let ways = 1;
   let below = 0;
   let rank = 0;
-  // `below` is the chance, times 2^n, that at most `rank` of n values lie below the median.
+  // `below` is the probability, times 2^n, that at most `k` of n values lie below the median.
   for (let k = 0; k < n / 2; k += 1) {
     below += ways;
     if (below / 2 ** n > 0.05) break;
@@ -35,13 +35,13 @@ export function interval(values) {
   return [list[at], list[n - 1 - at]];
 }
 
-/** A median with its interval, and how many values it is of. */
+/** The median with its interval, and the number of values. */
 export function summary(values) {
   const [low, high] = interval(values);
   return { median: median(values), low, high, rounds: values.length };
 }
 
-/** The ratio of two rows of figures, round by round. */
+/** The summary of the ratios of two series of values, round by round. */
 export function ratio(above, below) {
   return summary(above.map((value, round) => value / below[round]));
 }

@@ -1,5 +1,5 @@
-// Workers KV and the Cache API as workerd asks for them, over HTTP, in memory. They stand outside of the measured process,
-// as they do on Cloudflare: what a contestant pays is the asking.
+// Workers KV and the Cache API in memory, over HTTP as workerd calls them. They run outside of the measured process, as they do on
+// Cloudflare, so a contestant pays only for the request.
 import { createServer } from "node:http";
 
 async function bodyOf(request) {
@@ -8,7 +8,7 @@ async function bodyOf(request) {
   return Buffer.concat(chunks);
 }
 
-/** How often they were asked. */
+/** The number of requests to both. */
 export const asked = { count: 0 };
 
 const server = (handle) =>
@@ -19,7 +19,7 @@ const server = (handle) =>
     response.writeHead(status, { ...fields, "content-length": Buffer.byteLength(answer) }).end(answer);
   });
 
-/** A namespace of Workers KV. Nothing expires in it: no run takes that long. */
+/** A namespace of Workers KV. Values never expire: no run takes long enough. */
 export function kv() {
   const values = new Map();
   return server(({ method, url }, body) => {
@@ -37,7 +37,7 @@ export function kv() {
   });
 }
 
-/** The cache of the place, which is given whole HTTP responses. */
+/** The data-center (colo) cache, which stores complete HTTP responses. */
 export function cache() {
   const kept = new Map();
   return server(({ method, url, headers }, body) => {

@@ -1,13 +1,13 @@
-// The identity provider's keys and tokens: all are made before anything is measured.
+// The identity provider's keys and tokens, all made before a measurement begins.
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { ALGORITHMS, ISSUER, RESOURCE, SCOPE } from "./names.mjs";
 
-/** Longer than any run. */
+/** Seconds until a token expires: longer than any run. */
 const LIFETIME = 24 * 3600;
-/** Tokens that are signed at once. */
+/** Number of tokens that are signed in parallel. */
 const BATCH = 500;
 
 export async function makeIssuer(folder) {
@@ -16,7 +16,7 @@ export async function makeIssuer(folder) {
   const jwk = async (alg) => ({ ...(await exportJWK(keys.get(alg).publicKey)), kid: alg, alg, use: "sig" });
   let made = 0;
 
-  /** An access token (RFC 9068); `changes` to its claims. */
+  /** An access token (RFC 9068); `changes` replaces claims. */
   function token(alg, changes = {}) {
     const now = Math.floor(Date.now() / 1000);
     made += 1;
@@ -39,7 +39,7 @@ export async function makeIssuer(folder) {
   return {
     jwks: { keys: await Promise.all(ALGORITHMS.map(jwk)) },
     token,
-    /** A file with so many different tokens, one a line. */
+    /** Writes a file with `count` different tokens, one in each line. */
     async file(alg, count) {
       const tokens = [];
       while (tokens.length < count) {

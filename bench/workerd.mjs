@@ -1,5 +1,5 @@
-// One contestant in a workerd of its own, without Miniflare, so that the process does the contestant's work and no other.
-// What it fetches goes to the local server of origin.mjs, whatever the name.
+// Runs a contestant in a workerd of its own, without Miniflare, so that the process does only the contestant's work. All its
+// fetches go to the local server of origin.mjs, whatever their host.
 import { spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { JWKS_URI, ORIGIN, PUBLIC_ORIGIN } from "./names.mjs";
 import { alone, figures } from "./processes.mjs";
 import { compatibility } from "./settings.mjs";
 
-/** The processes that run, so that none outlives us. */
+/** The running processes, so that none outlives this one. */
 const running = new Set();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -21,10 +21,10 @@ const binding = ([name, value]) =>
     ? `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)})`
     : `(name = ${JSON.stringify(name)}, json = ${JSON.stringify(JSON.stringify(value))})`;
 
-/** Where a Worker that is looked into says how much memory its WebAssembly has, in bytes. */
+/** The path at which an inspected Worker reports the size of its WebAssembly memory in bytes. */
 export const WASM_MEMORY = "/wasm-memory-of-the-bench";
 
-/** A Worker around another: its modules are what theirs import. */
+/** A Worker that wraps another, records its WebAssembly memories and reports their size. */
 const LOOKING = `
 const { Instance } = WebAssembly;
 const memories = [];
@@ -72,20 +72,20 @@ const worker :Workerd.Worker = (
 `;
 }
 
-/** A contestant whose memory can be looked into: V8 says of each collection of garbage what is left. */
+/** A contestant whose memory can be inspected: V8 prints for each garbage collection what is left. */
 const lookedInto = ({ modules, ...contestant }) => ({
   ...contestant,
   modules: { "looking.js": LOOKING, ...modules },
   v8Flags: ["--trace-gc"],
 });
 
-/** The megabytes that were in use after the last collection of all garbage. */
+/** The bytes of V8's heap that were in use after the last full garbage collection. */
 function heapAfterLast(trace) {
   const found = [...trace.matchAll(/Mark-Compact [^>]*-> (?<left>[\d.]+) /g)].at(-1);
   return found === undefined ? undefined : Number(found.groups.left) * 2 ** 20;
 }
 
-/** Writes a contestant's modules and configuration; what `start` starts, as often as it is asked to. */
+/** Writes a contestant's modules and configuration. Returns what `start` needs, any number of times. */
 export function prepare(given, ports, folder, look = false) {
   const contestant = look ? lookedInto(given) : given;
   const home = mkdtempSync(join(folder, `${contestant.name.replaceAll(/\W+/g, "-")}-`));
@@ -95,10 +95,10 @@ export function prepare(given, ports, folder, look = false) {
   return { name: contestant.name, config };
 }
 
-/** Under which URLs a contestant finds the world: those of a deployment. */
+/** The URLs of the key set and of the origin server, as in a deployment. */
 export const places = () => ({ jwksUri: JWKS_URI, origin: ORIGIN, publicOrigin: PUBLIC_ORIGIN });
 
-/** Starts it, and is there as soon as it listens. */
+/** Starts a contestant; resolves as soon as it listens. */
 export async function start({ name, config }) {
   const child = spawn(workerd.default, ["serve", config, "--control-fd=3"], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -121,7 +121,7 @@ export async function start({ name, config }) {
     name,
     port,
     ...figures(child.pid),
-    /** Bytes in use after the last collection of garbage, where it is looked into. */
+    /** Bytes of V8's heap in use after the last full garbage collection, of an inspected contestant. */
     heap: () => heapAfterLast(trace),
     async stop() {
       child.kill("SIGKILL");

@@ -1,4 +1,4 @@
-// `npm run bench:micro`: what parts of the gate cost by themselves, natively, into bench/MICRO.md.
+// `npm run bench:micro`: measures parts of the gateway separately, natively, and writes bench/MICRO.md.
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ await rust();
 const folder = join(root, "bench", "micro");
 await run("cargo", ["bench", "--quiet", "--locked"], { cwd: folder });
 
-/** The estimates that criterion has written, by group and parameter. */
+/** The estimates that criterion writes, by group and parameter. */
 const results = join(folder, "target", "criterion");
 const rows = [];
 for (const group of readdirSync(results).filter((name) => name !== "report")) {

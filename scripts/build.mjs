@@ -1,10 +1,11 @@
 // Builds the Worker into build/. `wrangler` calls this too (see wrangler.toml).
 //
-// A Worker has the code of the authorization server where wrangler.toml has a binding for its records: without it a Worker
-// is a quarter smaller. `--full` builds one that has everything into build-full/, for tests and for
+// The Worker contains the authorization server only where wrangler.toml has a binding for its records: a Worker without it is a
+// quarter smaller. `--full` builds a Worker with all features into build-full/, for tests and for
 // `npm start -- --authorization-server`.
 //
-// cargo compiles it, wasm-bindgen writes the glue, wasm-opt makes the module smaller, esbuild packs glue and entry.
+// cargo compiles the Worker, wasm-bindgen writes the JavaScript glue, wasm-opt makes the module smaller, esbuild bundles glue and
+// entry.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
@@ -25,7 +26,7 @@ function hasAuthorizationServer() {
   return bindings.some(({ class_name }) => class_name === "AuthorizationRecords");
 }
 
-/** Where things are on their way: with cargo's own. */
+/** Paths of the intermediate files, in cargo's target directory. */
 async function staging() {
   const metadata = JSON.parse(await ask("cargo", ["metadata", "--format-version=1", "--no-deps"]));
   const target = metadata.target_directory;
@@ -36,8 +37,8 @@ async function staging() {
 }
 
 /**
- * The glue, in words that esbuild knows (Workers import a module as it is), and so that it sees that the classes of the
- * `worker` crate which nobody uses can go.
+ * The glue in a form that esbuild understands: Workers import a module as it is, without source phase imports, and the
+ * annotations let esbuild remove the classes of the `worker` crate that are not used.
  */
 function withoutEffects(script) {
   return script
@@ -52,7 +53,7 @@ async function build() {
   say("building the Worker (about two minutes the first time, one later on)");
   process.chdir(root);
   const { compiled, glue } = await staging();
-  // As a library for others it would get no link-time optimization: see docs/decisions.md.
+  // Builds only the cdylib: a library for other crates gets no link-time optimization (docs/decisions.md).
   const cargo = ["rustc", "--lib", "--crate-type=cdylib", "--release", "--target=wasm32-unknown-unknown"];
   if (!full && !hasAuthorizationServer()) cargo.push("--no-default-features");
   await run("cargo", cargo);
@@ -62,7 +63,7 @@ async function build() {
     "--target=module",
     "--out-name=index",
     "--no-typescript",
-    // The entry begins anew after a panic.
+    // The entry resets the module's state after a panic.
     "--experimental-reset-state-function",
     `--out-dir=${glue}`,
   ]);
@@ -78,7 +79,7 @@ async function build() {
     "--target=es2024",
     "--minify",
     "--log-level=warning",
-    // Not every Worker has everything that the entry names.
+    // The entry imports names that a Worker without all features does not export.
     "--log-override:import-is-undefined=silent",
     `--alias:portcullis=${script}`,
     "--external:./index_bg.wasm",

@@ -1,5 +1,5 @@
-// `wrangler deploy`, with what can be known beforehand said beforehand. With --dry-run nothing leaves this machine, and
-// the bundle is weighed against budget.json.
+// `wrangler deploy`, after checks of the configuration. With --dry-run nothing leaves this machine, and the size of the bundle is
+// compared with budget.json.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const { values } = parseArgs({
 });
 const environment = values.env ?? process.env.CLOUDFLARE_ENV;
 
-/** Refuses what would make a gateway that refuses everything. */
+/** Fails on a configuration with which the gateway would refuse every request, or that is set up for this machine. */
 function checkSettings() {
   const settings = parseToml(readFileSync(join(root, "wrangler.toml"), "utf8"));
   const vars = environment ? settings.env?.[environment]?.vars : settings.vars;
@@ -49,7 +49,7 @@ function checkSettings() {
   }
 }
 
-/** Packs without uploading, and weighs what would be uploaded. */
+/** Bundles without uploading, and checks the size of what would be uploaded. */
 async function weigh() {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-deploy-"));
   try {
@@ -64,7 +64,7 @@ async function weigh() {
     ]);
     const total = sizes.reduce((sum, [, size]) => sum + size, 0);
     const budgets = JSON.parse(readFileSync(join(root, "budget.json"), "utf8"));
-    // Whoever asks for the authorization server gets its code, and its weight.
+    // A configuration with the authorization server includes its code, and has a larger budget.
     const settings = readFileSync(join(root, "wrangler.toml"), "utf8");
     const full = settings.includes('class_name = "AuthorizationRecords"');
     const budget = full ? budgets.bundle_full_gzip_bytes : budgets.bundle_gzip_bytes;
@@ -80,7 +80,7 @@ async function weigh() {
   }
 }
 
-/** Weighs the Worker with everything, where there is one. */
+/** Checks the size of the Worker with all features, where it has been built. */
 function weighFull(budget, shown) {
   const folder = join(root, "build-full");
   if (!existsSync(folder)) return;

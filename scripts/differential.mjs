@@ -1,6 +1,7 @@
-// Three opinions of the same tokens: the portable implementation (native Rust), WebCrypto through the Worker's own
-// JavaScript, and npm `jose`. Nothing may be accepted by one and refused by another, except where a rule of ours that
-// docs/security.md names is stricter than jose's; that the rule applies is found out here, not taken from the verdict.
+// Compares three verifiers on the same tokens: the portable implementation (native Rust), WebCrypto through the Worker's own
+// JavaScript, and npm `jose`. All three must accept or refuse a token alike, except where one of our rules that docs/security.md
+// names is stricter than jose's. This script checks by itself that the rule applies to the token, and does not rely on the
+// reason that our verifier gives.
 //
 //   npm run differential -- 100000 [SEED]
 import { spawn } from "node:child_process";
@@ -15,15 +16,15 @@ const [count = 2_000, seed = 1] = process.argv.slice(2).map(Number);
 if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))
   fail("npm run differential -- COUNT [SEED], both whole numbers");
 
-/** The moment, issuer and audience of the judge: tests/gate/support. */
+/** Time, issuer and audience that the Rust program `judge` uses: see tests/gate/support. */
 const NOW = 1_795_435_200;
 const ISSUER = "https://login.example";
 const AUDIENCE = "https://gate.example/mcp";
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
-/** Tokens for one key set. */
+/** Number of tokens for each key set. */
 const BATCH = 250;
 
-// ---- chance, the same for the same seed (mulberry32)
+// ---- pseudorandom numbers from the seed (mulberry32)
 let state = seed;
 function chance() {
   state = (state + 0x6d2b79f5) | 0;
@@ -34,7 +35,6 @@ function chance() {
 const below = (limit) => Math.floor(chance() * limit);
 const pick = (list) => list[below(list.length)];
 
-// ---- keys
 const HASH = { 256: "sha256", 384: "sha384", 512: "sha512" };
 const pairs = [
   ["rsa", "rsa", { modulusLength: 2048 }, ALGORITHMS.slice(0, 6)],
@@ -56,7 +56,6 @@ function signWith({ privateKey }, alg, input) {
   return sign(hash, data, { key: privateKey, ...pss });
 }
 
-// ---- tokens
 const encode = (text) => Buffer.from(text).toString("base64url");
 const good = () => ({
   iss: ISSUER,
@@ -164,7 +163,7 @@ const COMPACT = {
     return parts.with(at, parts[at].slice(0, where) + letter + parts[at].slice(where + 1));
   },
   last: (parts) => {
-    // The last character's idle bits.
+    // Changes the unused bits of the last character.
     const at = below(3);
     return parts.with(at, parts[at].slice(0, -1) + pick([..."ABCDEFGHQRSTghijwxyz0123"]));
   },
@@ -188,7 +187,7 @@ const COMPACT = {
     );
   },
 };
-/** Mostly nothing, sometimes one of the others. */
+/** One of `changes` with probability `share`, otherwise no change. */
 const sometimes = (changes, share) => (chance() < share ? pick(Object.values(changes)) : changes.none);
 
 function token(before) {
@@ -202,7 +201,7 @@ function token(before) {
   ]
     .map(encode)
     .join(".");
-  // Sometimes with another algorithm or key than the header says, or with another token's signature.
+  // Sometimes signed with another algorithm or key than the header names, or with the signature of another token.
   const signer = chance() < 0.06 ? pick(pairs) : key;
   const signed = signer.algorithms.includes(alg) && chance() > 0.05 ? alg : pick(signer.algorithms);
   const signature =
@@ -229,7 +228,7 @@ function keySet() {
   return { keys };
 }
 
-// ---- the third opinion
+// ---- jose
 const OPTIONS = {
   algorithms: ALGORITHMS,
   issuer: ISSUER,
@@ -240,7 +239,7 @@ const OPTIONS = {
   currentDate: new Date(NOW * 1000),
 };
 
-/** The one key among several that jose could not choose from: a key that is listed twice is one key here. */
+/** The only key among several candidates of jose's: a key that is listed twice counts as one key. */
 async function onlyKey(several) {
   const prints = new Map();
   for await (const key of several) prints.set(await calculateJwkThumbprint(await exportJWK(key)), key);
@@ -256,13 +255,13 @@ async function joseAccepts(text, keys) {
   }
 }
 
-// ---- rules of ours that are stricter than jose's, each found out from the token itself
+// ---- our rules that are stricter than jose's, each checked on the token itself
 const decoded = (part) => Buffer.from(part, "base64url");
 const read = (part) => JSON.parse(new TextDecoder().decode(decoded(part)));
 const strictText = (part) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(decoded(part));
 const depth = (value) =>
   value !== null && typeof value === "object" ? 1 + Math.max(0, ...Object.values(value).map(depth)) : 0;
-/** How often a text names members, against how many are left when it was read: more, where one was there twice. */
+/** Whether a JSON text repeats a member: then it has more member names than the parsed value has members. */
 function repeats(text) {
   const members = (value) =>
     value !== null && typeof value === "object"
@@ -316,7 +315,6 @@ const STRICTER = {
     header.kid !== undefined && keys.every(({ kid }) => kid !== header.kid),
 };
 
-// ---- the run
 await rust();
 say("building the judge");
 await run(
@@ -343,7 +341,7 @@ async function compare(text, keys, third) {
       Buffer.from(check.signature, "base64url"),
       check.input,
     ).catch(() => null);
-    // A key that is no key is refused by both, each in its way.
+    // Both refuse a malformed key, WebCrypto by throwing.
     if ((second === true) !== (check.good === true))
       disagree(`WebCrypto says ${second}, the portable check ${check.good}`, text);
   }

@@ -1,9 +1,9 @@
-// Fuzzes the parsers of what strangers send, on stable Rust: the compiler's coverage instrumentation and libFuzzer.
+// Fuzzes the parsers of untrusted input, on stable Rust: with the compiler's coverage instrumentation and libFuzzer.
 //
 //   npm run fuzz                       every target for 20 seconds
 //   npm run fuzz -- TARGET [SECONDS]   one of them, or "all", for longer
 //
-// What is found goes to fuzz/artifacts/; a file there is an input that must become a test. Needs a C++ compiler.
+// Inputs that fail go to fuzz/artifacts/; each file there must become a test. Needs a C++ compiler.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -35,7 +35,7 @@ const coverage = [
   ),
 ].join(" ");
 say("building the fuzz targets (some minutes the first time)");
-// With a target named, build scripts and macros are not instrumented.
+// With --target, cargo does not instrument build scripts and macros.
 await run("cargo", ["build", "--quiet", "--locked", "--release", "--target", host], {
   cwd: folder,
   env: { RUSTFLAGS: coverage },

@@ -1,4 +1,5 @@
-// `npm run test:policy`: what must hold of every policy, held to generated ones. `-- CASES` runs more of them.
+// `npm run test:policy`: checks the properties that must hold for every policy, with generated policies. `-- CASES` sets the
+// number of cases for each property.
 import { ensurePackages } from "./lib/packages.mjs";
 
 await ensurePackages(import.meta.url);
@@ -10,7 +11,8 @@ const args = ["test", "--locked", "--features", "portable,schema,command", "--te
 const output = await run("cargo", args, { env: { PROPTEST_CASES: cases }, quiet: true }).catch(
   (error) => error.message,
 );
-// The names of other rooms' properties begin with those of their rooms.
+// Only the tests of the module `properties`: the filter above also matches properties of other modules, whose names begin with
+// those of their modules.
 const results = [...output.matchAll(/^test properties::(\w+) \.\.\. (\w+)$/gm)];
 const held = results.filter(([, , result]) => result === "ok").length;
 for (const [, name, result] of results)

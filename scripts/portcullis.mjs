@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// `npx portcullis`: the command line. What a configuration means is said by Rust, the Worker's own code; what asks servers that
-// run, or calls wrangler, is here.
+// `npx portcullis`: the command line. Commands that interpret a configuration are Rust, the Worker's own code; commands that ask
+// running servers, or call wrangler, are JavaScript.
 import { ensurePackages } from "./lib/packages.mjs";
 
 await ensurePackages(import.meta.url);
@@ -18,10 +18,10 @@ const COMMANDS = {
 };
 
 const [first, ...rest] = process.argv.slice(2);
-// `help doctor` is `doctor --help`.
+// `help doctor` means `doctor --help`.
 const [name, args] =
   first === "help" && Object.hasOwn(COMMANDS, rest[0] ?? "") ? [rest[0], ["--help"]] : [first, rest];
-// Whoever reads the output may have read enough.
+// The reader of a pipe, such as `head`, may close it early.
 process.stdout.on("error", () => process.exit());
 if (Object.hasOwn(COMMANDS, name ?? "")) {
   const command = await COMMANDS[name]();

@@ -1,5 +1,5 @@
-// `npm start`: an identity provider, an MCP server, and the gateway between them. This file needs nothing but Node 20:
-// it installs what is missing, runs scripts/demo/main.mjs under the Node that came with it, and sees to it that nothing is
+// `npm start`: runs an identity provider, an MCP server, and the gateway between them. This file needs nothing but Node 20: it
+// installs the missing packages, runs scripts/demo/main.mjs under the Node that they contain, and makes sure that no process is
 // left running, however that ends.
 import { join } from "node:path";
 import { runGroup } from "./lib/group.mjs";
@@ -33,12 +33,12 @@ if (unknown.length > 0)
 if (Number(process.versions.node.split(".")[0]) < 20) {
   fail(`Node 20 or newer is needed, and this is ${process.versions.node}`);
 }
-// Where the terminal is gone there is nobody to tell, and still much to stop.
+// When the terminal is closed, writing fails, and the processes must still be stopped.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 const onStop = () => say("stopping");
 
-/** Runs a part; ends with it where it was stopped. */
+/** Runs a program; ends this one where the user stopped it. */
 async function part(command, args, options) {
   const outcome = await runGroup(command, args, { cwd: root, onStop, ...options });
   if (!outcome.clean) fail("something that was started here could not be ended; `ps` shows it");
@@ -52,7 +52,7 @@ async function part(command, args, options) {
 if (!packagesAreCurrent()) {
   say(installation.what);
   clearPackages();
-  // Nothing of a half installation is of use, so npm is not given the time to end it in order.
+  // A partial installation is useless, so npm gets only a second to end.
   const { code, error } = await part(installation.command, installation.args, { patience: 1_000 });
   if (error) fail(`npm could not be run: ${error.message}`);
   if (code !== 0) fail("npm could not install the packages; what it said is above");

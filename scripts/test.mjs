@@ -1,6 +1,4 @@
-// Runs the layers of the test suite: all of them, or those named. Each prints its own count; the last line is theirs
-// together.
-
+// Runs the layers of the test suite: all of them, or those named. Each prints its own count; the last line is the total.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
@@ -13,11 +11,11 @@ const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
 const FEATURES = ["--features", "portable,schema,command"];
 const node = npmBin("node");
 
-/** No layer takes longer from nothing on two cores; one that does hangs. */
+/** Time limit of a layer: with empty caches and two cores every layer takes less, so one that takes longer hangs. */
 const LAYER_MINUTES = 25;
-/** The longest file of tests takes three. */
+/** Time limit of a file of tests: the longest takes three minutes. */
 const FILE_MINUTES = 8;
-/** Milliseconds for one test or hook that names none itself. */
+/** Time limit in milliseconds of a test or hook that sets none itself. */
 const TEST_LIMIT = 180_000;
 
 const watch = (command, args, env = {}) =>
@@ -34,14 +32,14 @@ function count(output, pattern) {
   return sum;
 }
 
-/** A layer whose runner counts. One that ran nothing, or failed without saying what, has failed. */
+/** The result of a layer whose runner counts. A layer that ran no test, or failed without naming one, counts as a failure. */
 function counted({ code, output }, pattern) {
   const sum = count(output, pattern);
   if (sum.passed === 0 || (code !== 0 && sum.failed === 0)) sum.failed += 1;
   return sum;
 }
 
-/** A layer of commands that each pass or fail as a whole. */
+/** The result of a layer of commands, each of which passes or fails as a whole. */
 async function commands(list) {
   const sum = { passed: 0, failed: 0 };
   for (const [command, args] of list) {
@@ -61,8 +59,8 @@ const NODE = /^ℹ (?:pass (?<passed>\d+)|(?:fail|cancelled) (?<failed>\d+)|skip
 const PLAIN = /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm;
 
 /**
- * Runs files of tests, two at a time, each in a process of its own that ends with its last test: what one leaves open
- * keeps nobody waiting.
+ * Runs files of tests, two at a time, each in a process of its own. The process ends with its last test, so handles that a test
+ * leaves open do not delay the rest.
  */
 async function testFiles(files) {
   const waiting = [...files];
@@ -82,7 +80,7 @@ async function testFiles(files) {
 }
 
 let built;
-/** The Worker with everything, built once for all layers that need it. */
+/** Builds the Worker with all features, once for all layers that need it. */
 function build() {
   built ??= watch(node, ["scripts/build.mjs", "--full"]).then(({ code }) => {
     if (code !== 0) fail("the Worker could not be built");
@@ -112,18 +110,18 @@ const layers = {
     return counted(await watch("cargo", ["test", "--locked", ...FEATURES, ...target], env), CARGO);
   },
 
-  // Small, to see that all three still agree; large runs are a command (docs/testing.md).
+  // A small run, to see that all three verifiers still agree; large runs have a command of their own (docs/testing.md).
   differential: () => commands([[node, ["scripts/differential.mjs", "2000"]]]),
 
   fuzz: async () => counted(await watch(node, ["scripts/fuzz.mjs", "all", "5"]), PLAIN),
 
   e2e: async () => {
     await build();
-    // Compiled before the clock of a test runs.
+    // Compiled first, so that compiling does not count towards the time limit of a test.
     await watch("cargo", ["build", "--locked", "--features", "command", "--bin", "portcullis"]);
     const folder = join("tests", "e2e");
     const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
-    // `npm start` builds the Worker again, under the feet of whoever reads it.
+    // `npm start` builds the Worker again while other tests would read it, so its test runs after them.
     const rebuilds = (name) => name === "start.test.mjs";
     const sum = { passed: 0, failed: 0, skipped: 0 };
     for (const batch of [files.filter((name) => !rebuilds(name)), files.filter(rebuilds)])

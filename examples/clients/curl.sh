@@ -1,10 +1,10 @@
 #!/bin/sh
-# Calls a tool of an MCP server behind the gate, message by message.
+# Calls a tool of an MCP server behind the gateway, message by message.
 #
 #   MCP_TOKEN=... sh curl.sh URL [TOOL [ARGUMENTS]]
 #
-# MCP_TOKEN is an access token or an API key. MCP_VERSION is 2026-07-28, where every message stands for itself, unless it
-# is set to an older one (2025-11-25 and before), where `initialize` comes first. ARGUMENTS is JSON.
+# MCP_TOKEN is an access token or an API key. MCP_VERSION is by default 2026-07-28, where every message is independent; with an
+# older version (2025-11-25 and before) `initialize` comes first. ARGUMENTS is JSON.
 set -eu
 
 url=${1:?"sh curl.sh URL [TOOL [ARGUMENTS]]"}
@@ -16,14 +16,14 @@ version=${MCP_VERSION:-2026-07-28}
 head=$(mktemp)
 trap 'rm -f "$head"' EXIT
 
-# The token goes through a pipe: `printf` is part of the shell, so no command line that others can list has it.
+# The token goes through a pipe: `printf` is part of the shell, so the token is in no command line that other users can list.
 send() {
   printf 'Authorization: Bearer %s\n' "$MCP_TOKEN" |
     curl --silent --show-error --fail-with-body --max-time 60 --dump-header "$head" --header @- \
       --header 'Content-Type: application/json' --header 'Accept: application/json, text/event-stream' "$@" "$url"
 }
 
-# An answer is JSON, or an event stream whose last event it is. A refusal says in its fields what is missing.
+# The response is JSON, or an event stream whose last event is the result. The header fields of a refusal say what is missing.
 post() {
   if answer=$(send "$@"); then
     printf '%s\n' "$answer" | sed -n -e 's/^data: *//' -e '/^{/p'
@@ -38,7 +38,7 @@ modern() {
   method=$1 params=$2
   shift 2
   meta='"_meta": {"io.modelcontextprotocol/protocolVersion": "'$version'", "io.modelcontextprotocol/clientCapabilities": {}}'
-  # Fields repeat what the body says; the gate refuses those that do not agree.
+  # The header fields repeat values of the body; the gateway refuses a request whose fields and body differ.
   post --header "MCP-Protocol-Version: $version" --header "Mcp-Method: $method" "$@" \
     --data '{"jsonrpc": "2.0", "id": 1, "method": "'"$method"'", "params": {'"$params$meta"'}}'
 }
@@ -53,7 +53,7 @@ case $version in
 *)
   post --data '{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "'"$version"'",
     "capabilities": {}, "clientInfo": {"name": "curl", "version": "1"}}}'
-  # Servers without sessions give no id.
+  # Servers without sessions return no session id.
   session=$(tr -d '\r' <"$head" | awk 'tolower($1) == "mcp-session-id:" { print $2 }')
   set -- --header "MCP-Protocol-Version: $version" ${session:+--header "Mcp-Session-Id: $session"}
   post "$@" --data '{"jsonrpc": "2.0", "method": "notifications/initialized"}'

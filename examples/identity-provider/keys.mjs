@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 
 const generate = promisify(generateKeyPair);
 
-/** One key for each signature algorithm that the gateway has to understand. */
+/** There is one key for each of these signature algorithms, all of which the gateway must support. */
 export const SIGNING_ALGORITHMS = ["RS256", "ES256", "EdDSA"];
 
 async function generateJwk(alg) {
@@ -16,7 +16,7 @@ async function generateJwk(alg) {
   return { ...privateKey.export({ format: "jwk" }), kid, alg, use: "sig" };
 }
 
-/** A fresh set of private keys (JWKs), made at start and kept in memory only. */
+/** Makes a new set of private keys (JWKs), which are kept in memory only. */
 export function generateKeys() {
   return Promise.all(SIGNING_ALGORITHMS.map(generateJwk));
 }

@@ -17,7 +17,7 @@ const STYLE = `
   button:hover, button:focus-visible { background: #357660; }
   form + form button { margin-top: .5rem; background: none; color: inherit; font-weight: 400; opacity: .75; }`;
 
-/** Scripts are not needed, so none are allowed; nobody may show these pages in a frame (no clickjacking). */
+/** The pages need no scripts, so none are allowed; no other page may show them in a frame (clickjacking). */
 export const PAGE_HEADERS = {
   "Content-Type": "text/html; charset=utf-8",
   "Cache-Control": "no-store",
@@ -41,7 +41,7 @@ ${body}
 `;
 }
 
-/** Names who asks, for what, and where the answer goes: the three things one has to know before one says yes. */
+/** The consent page. It names the client, what the client asks for, and where the browser goes next, as users need to decide. */
 export function signInPage({ action, account, signedIn, client, redirectUri, scopes, resources }) {
   const { hostname, host } = new URL(redirectUri);
   const loopback = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);

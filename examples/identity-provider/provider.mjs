@@ -81,7 +81,7 @@ function configure({
         ? { accountId: sub, claims: async () => ({ sub, email: ADA.email, email_verified: true }) }
         : undefined,
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
-    // A refresh token for every client that may have one, whether or not it thought of `offline_access`.
+    // A refresh token for every client that may have one, whether or not it asks for `offline_access`.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed("refresh_token"),
     expiresWithSession: async () => false,
     rotateRefreshToken: true,
@@ -100,7 +100,7 @@ function configure({
       },
       introspection: {
         enabled: true,
-        // A confidential client (a gateway) may ask about every token, a public one about its own.
+        // A confidential client (a gateway) may introspect every token, a public client only its own tokens.
         allowedPolicy: (_ctx, client, token) =>
           client.clientAuthMethod !== "none" || token.clientId === client.clientId,
       },
@@ -133,7 +133,7 @@ function configure({
   };
 }
 
-/** Browsers may read metadata and keys and talk to these endpoints from any page: no cookie counts here. */
+/** CORS: pages of any origin may read metadata and keys and call these endpoints, because none of them uses cookies. */
 function allowBrowsers(request, response, path) {
   if (!path.startsWith("/.well-known/") && path !== ROUTES.jwks) {
     const open = [
@@ -161,7 +161,7 @@ function allowBrowsers(request, response, path) {
 
 const asList = (value) => (value === undefined ? [] : [value].flat());
 
-/** Signs Ada in and grants what was asked for, in one step. */
+/** Signs Ada in and grants everything that the client asked for, in one step. */
 async function approve(provider, { prompt, params, session, grantId }) {
   const accountId = session?.accountId ?? ADA.id;
   const known = grantId ? await provider.Grant.find(grantId) : undefined;
@@ -207,15 +207,15 @@ async function interact({ provider, autoLogin }, request, response, path) {
 /**
  * Starts the provider.
  *
- * - `port` 0 takes any free one; `host` is where it listens; `publicHost` (for instance `localhost`) is the
- *   name in the issuer, when it is another one.
+ * - `port` 0 takes any free port; `host` is the address that it listens on; `publicHost` (for instance `localhost`) is
+ *   the host in the issuer, where that is another one.
  * - `accessTokenFormat` is `jwt` (RFC 9068) or `opaque`; `accessTokenTtl` is in seconds; `signingAlg` is
  *   `RS256`, `ES256` or `EdDSA`.
- * - `resources` limits the resource indicators (RFC 8707) to these; without it every URL will do.
+ * - `resources` limits the resource indicators (RFC 8707) to these; without it every URL is accepted.
  * - `autoLogin` signs Ada in and consents without a page, for clients without a browser.
  * - `gateway` registers a gateway that logs people in here: `{ secret, redirectUri }`, as the client `portcullis`.
  * - `machineSecret` is the secret of the client `demo-machine` (client credentials); random when absent.
- * - `onRequest({ method, path, headers })` is told of every request.
+ * - `onRequest({ method, path, headers })` is called for every request.
  */
 export async function startIdentityProvider({
   port = 0,
@@ -248,7 +248,7 @@ export async function startIdentityProvider({
   const server = createServer(async (request, response) => {
     const path = request.url.split("?", 1)[0];
     onRequest?.({ method: request.method, path, headers: request.headers });
-    // Endpoints in the metadata follow the Host header: let them be those of the issuer, whoever asks.
+    // oidc-provider takes the host of the endpoints in its metadata from the Host header: make it the issuer's for every client.
     request.headers.host = issuerHost;
     if (allowBrowsers(request, response, path)) return;
     if (!path.startsWith("/interaction/")) return handle(request, response);
@@ -268,7 +268,7 @@ export async function startIdentityProvider({
   const issuerHost = issuer.host;
   const tokenListeners = new Set();
 
-  // oidc-provider takes its keys once, so new keys mean a new instance over the same store.
+  // oidc-provider reads its keys only once, so new keys need a new instance over the same store.
   function build() {
     provider = new Provider(issuer.origin, configure({ ...settings, keys }));
     provider.on("server_error", (_ctx, error) => console.error(`identity provider: ${error.stack}`));
@@ -286,13 +286,13 @@ export async function startIdentityProvider({
     get provider() {
       return provider;
     },
-    /** Puts new keys first; the old ones stay in the JWKS unless `drop`. Returns the ids of all keys. */
+    /** Puts new keys first; the old ones stay in the JWKS unless `drop` is set. Returns the ids of all keys. */
     async rotateKeys({ drop = false } = {}) {
       keys = [...(await generateKeys()), ...(drop ? [] : keys)];
       build();
       return keys.map(({ kid }) => kid);
     },
-    /** Calls `listener` with every token response, for tests. Returns the way to stop that. */
+    /** Calls `listener` with every token response, for tests. Returns a function that stops this. */
     onToken(listener) {
       tokenListeners.add(listener);
       return () => tokenListeners.delete(listener);

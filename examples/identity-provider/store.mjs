@@ -1,6 +1,6 @@
 /**
- * What oidc-provider remembers: sessions, grants, codes, refresh tokens, registered clients.
- * A demonstration keeps it in memory. It outlives a rotation of the keys, not the process.
+ * Makes the storage of oidc-provider: sessions, grants, codes, refresh tokens, registered clients. It is in memory,
+ * which is enough for a demo: the records outlive a rotation of the keys, but not the process.
  */
 export function createStore() {
   const records = new Map();

@@ -1,4 +1,4 @@
-// Three tools for people and for tests of the gateway.
+// Three tools, for the demo and for tests of the gateway.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromJsonSchema } from "@modelcontextprotocol/server";
@@ -23,8 +23,8 @@ export function registerDemoTools(mcp, { countdowns }) {
       }),
     },
     (ctx) => {
-      // Only the gateway can be believed here: an origin that others can reach as well would have to check
-      // a signature before it trusted these fields.
+      // These fields can be trusted only where no client but the gateway reaches the server. Any other origin
+      // server must verify the identity assertion, which is signed.
       const said = (name) => ctx.http?.req?.headers.get(`x-portcullis-${name}`) ?? null;
       const identity = {
         subject: said("subject"),
@@ -66,7 +66,7 @@ export function registerDemoTools(mcp, { countdowns }) {
     async ({ n, ms }, { mcpReq }) => {
       const run = { id: mcpReq.id, n, sent: 0, outcome: "running" };
       countdowns.push(run);
-      // A client that gave no token did not ask for progress and must not be sent any.
+      // A client that sent no progress token did not ask for progress and must not get any.
       const progressToken = mcpReq._meta?.progressToken;
       try {
         while (run.sent < n) {

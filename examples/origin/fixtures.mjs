@@ -1,12 +1,12 @@
-// The tools, prompts and resources that the official conformance suite asks a server for. Their names and
-// shapes are the suite's choice; `conformance server --verbose` describes each.
+// The tools, prompts and resources that the official conformance suite requires of a server. The suite defines
+// their names and shapes; `conformance server --verbose` describes each.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromJsonSchema, ResourceTemplate } from "@modelcontextprotocol/server";
 
 const WATCHED = "test://watched-resource";
 
-// A single transparent pixel.
+// A PNG of one transparent pixel.
 const PNG =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
@@ -48,7 +48,7 @@ function registerContentTools(mcp) {
 }
 
 function registerNotifyingTools(mcp, changes) {
-  // The suite wants the messages to arrive one by one, which a pause makes visible.
+  // The suite checks that the messages arrive one by one, so there is a pause between them.
   const pause = () => sleep(50);
 
   mcp.registerTool("test_tool_with_logging", { description: "Logs while it works" }, async ({ mcpReq }) => {
@@ -91,7 +91,7 @@ function registerNotifyingTools(mcp, changes) {
     },
   );
 
-  // The lists themselves stay as they are: what is under test is that the announcement gets through.
+  // The lists do not really change: the suite only checks that the client gets the notification.
   const triggers = {
     test_trigger_tool_change: () => changes.toolsChanged(),
     test_trigger_prompt_change: () => changes.promptsChanged(),
@@ -106,7 +106,7 @@ function registerNotifyingTools(mcp, changes) {
 }
 
 function registerSchemaTools(mcp) {
-  // Keywords that a careless intermediary or library would drop on the way to the client.
+  // Keywords that an intermediary or a library might drop on the way to the client.
   mcp.registerTool(
     "json_schema_2020_12_tool",
     {
@@ -130,7 +130,7 @@ function registerSchemaTools(mcp) {
         },
         allOf: [{ anyOf: [{ required: ["name"] }, { required: ["address"] }] }],
         if: { properties: { reachBy: { const: "phone" } }, required: ["reachBy"] },
-        // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema, in an object nobody awaits
+        // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema, in an object that is never awaited
         then: { required: ["phone"] },
         else: { required: ["mail"] },
         additionalProperties: false,

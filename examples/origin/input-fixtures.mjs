@@ -1,13 +1,13 @@
-// The conformance suite's tools and prompts that need something from the client before they can answer.
-// Each is written once, in the modern way (answer `input_required`, be called again): for a legacy session
-// the package turns the same into a request to the client.
+// The conformance suite's tools and prompts that need input from the client before they can answer. Each is
+// written once, for the modern era: it answers `input_required` and is called again. For a legacy session the
+// package turns the same into a request to the client.
 
 import { acceptedContent, fromJsonSchema, inputRequired, inputResponse } from "@modelcontextprotocol/server";
 
 const text = (value) => ({ content: [{ type: "text", text: value }] });
 const object = (properties, required = Object.keys(properties)) => ({ type: "object", properties, required });
 
-// An input is the request to send and a way to read the answer: undefined until there is a usable one.
+// An input is a request to send and a function that reads the answer; it returns undefined until there is a usable one.
 function elicit(message, schema) {
   const validator = fromJsonSchema(schema);
   return {
@@ -15,7 +15,7 @@ function elicit(message, schema) {
     read(responses, key) {
       const answer = inputResponse(responses, key);
       if (answer.kind !== "elicit") return undefined;
-      // Somebody who declines has answered. Somebody who accepts with the wrong content has not.
+      // Declining is an answer. Accepting with the wrong content is not.
       if (answer.action !== "accept") return { action: answer.action };
       const content = acceptedContent(responses, key, validator);
       return content && { action: "accept", content };
@@ -45,7 +45,7 @@ const listRoots = {
 };
 
 /**
- * The answers to all inputs, or undefined when one is missing. What the client sent beyond them is ignored.
+ * The answers to all inputs, or undefined when one is missing. Ignores answers that were not asked for.
  */
 function answersTo(inputs, ctx) {
   const answers = {};
@@ -56,7 +56,7 @@ function answersTo(inputs, ctx) {
   return answers;
 }
 
-// Nothing of an incomplete round is kept anywhere, so the next round asks for everything again.
+// The server keeps nothing of an incomplete round, so the next round asks for everything again.
 function ask(inputs, requestState) {
   const inputRequests = Object.fromEntries(
     Object.entries(inputs).map(([key, { request }]) => [key, request]),
@@ -64,7 +64,7 @@ function ask(inputs, requestState) {
   return inputRequired({ inputRequests, ...(requestState !== undefined && { requestState }) });
 }
 
-/** A handler that asks for all inputs at once and then finishes. */
+/** A handler that asks for all inputs at once, and finishes when it has them. */
 const once = (inputs, finish) => (ctx) => {
   const answers = answersTo(inputs, ctx);
   return answers === undefined ? ask(inputs) : finish(answers);
@@ -158,7 +158,7 @@ function registerSingleRound(mcp) {
       { capital_question: sample("What is the capital of France?") },
       ({ capital_question }) => text(capital_question.content.text ?? "No words"),
     ),
-    // The package refuses this one for clients without sampling, which is what the suite wants to see.
+    // The package refuses this tool for clients without sampling, as the suite expects.
     test_missing_capability: once({ question: sample("Anything") }, () => text("Sampled")),
     test_input_required_result_list_roots: once({ client_roots: listRoots }, ({ client_roots }) =>
       text(`Roots: ${client_roots.map(({ uri }) => uri).join(", ")}`),
@@ -198,7 +198,7 @@ function registerSingleRound(mcp) {
   );
 }
 
-// State is only read after the package has checked its signature, so a step it names was really reached.
+// The package checks the signature of the state before these handlers read it, so the client did reach the step in it.
 function registerWithState(mcp, mint) {
   const confirm = elicit("Please confirm", object({ ok: { type: "boolean" } }));
   const stateful = {

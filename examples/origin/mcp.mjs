@@ -1,5 +1,5 @@
-// What the origin offers, defined once for both eras. A modern request gets a server of its own, a legacy
-// session keeps one.
+// The MCP server of the origin, defined once for both eras. Each modern request gets a server of its own; each
+// legacy session keeps one.
 
 import { randomBytes } from "node:crypto";
 import { createRequestStateCodec, McpServer } from "@modelcontextprotocol/server";
@@ -7,16 +7,16 @@ import { registerDemoTools } from "./demo-tools.mjs";
 import { registerFixtures } from "./fixtures.mjs";
 import { registerInputFixtures } from "./input-fixtures.mjs";
 
-// State that travels through the client comes back as whatever the client likes. It is signed, and bound to
-// the user the gateway named, so that one user's state is worthless to another.
+// A client can change state that travels through it. So the state is signed, and bound to the user that the gateway
+// names, which makes one user's state useless to another.
 const requestState = createRequestStateCodec({
   key: randomBytes(32),
   bind: (ctx) => `${ctx.mcpReq.method} ${ctx.http?.req?.headers.get("x-portcullis-subject") ?? ""}`,
 });
 
 /**
- * `changes` publishes changes of lists and resources: over the subscription streams of the modern era, or
- * to the one client of a legacy session.
+ * `changes` publishes changes of lists and resources: over the subscription streams of the modern era, or to
+ * the client of a legacy session.
  */
 export function createMcpServer({ changes, countdowns, legacy = false }) {
   const mcp = new McpServer(
@@ -27,7 +27,7 @@ export function createMcpServer({ changes, countdowns, legacy = false }) {
       requestState: { verify: requestState.verify },
     },
   );
-  // A client that knows nothing about the tools tries the first one without arguments: let that one need none.
+  // Registered first, because some clients try the first tool without arguments, and `whoami` needs none.
   registerDemoTools(mcp, { countdowns });
   registerFixtures(mcp, { changes });
   registerInputFixtures(mcp, { mint: requestState.mint });
@@ -35,7 +35,7 @@ export function createMcpServer({ changes, countdowns, legacy = false }) {
   return mcp;
 }
 
-// Modern clients subscribe with `subscriptions/listen`, which the package serves.
+// For legacy clients only: modern clients subscribe with `subscriptions/listen`, which the package serves.
 function acceptSubscriptions(mcp, { watched }) {
   mcp.server.setRequestHandler("resources/subscribe", ({ params }) => {
     watched.add(params.uri);

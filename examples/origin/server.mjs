@@ -1,5 +1,5 @@
-// A real MCP origin for the gateway to stand in front of. It speaks both eras on one endpoint, as the
-// specification allows: 2026-07-28 requests are stateless, 2025-11-25 and older ones live in sessions.
+// A real MCP server for the gateway to forward to. It supports both eras on one endpoint, as the specification
+// allows: 2026-07-28 requests are stateless, 2025-11-25 and older ones belong to sessions.
 //
 //   PORT=3000 node examples/origin/server.mjs
 
@@ -23,10 +23,10 @@ import { createLegacySessions } from "./sessions.mjs";
 const PATH = "/mcp";
 
 /**
- * Starts an origin on its own port.
+ * Starts an origin server on its own port.
  *
- * `onRequest` sees every request as it arrived, before any check: tests use it to learn what the gateway
- * let through. `countdowns` lists the finished and the aborted runs of the tool of that name.
+ * `onRequest` gets every request as it arrived, before any check: tests use it to see what the gateway forwarded.
+ * `countdowns` lists the runs of the tool `countdown` with their outcome.
  */
 export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = {}) {
   const countdowns = [];
@@ -37,7 +37,7 @@ export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = 
   const serveModern = toNodeHandler(modern);
   const legacy = createLegacySessions((changes) => createMcpServer({ changes, countdowns, legacy: true }));
 
-  // Without these a web page could reach this server through a name that resolves to the loopback address.
+  // Against DNS rebinding: without these checks a web page could reach this server through a name that resolves to loopback.
   const hostnames = [...localhostAllowedHostnames(), host];
   const hostAllowed = hostHeaderValidation(hostnames);
   const originAllowed = originValidation(hostnames);
@@ -52,9 +52,9 @@ export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = 
       return refuse(res, 405, -32000, "Method not allowed");
     }
 
-    // The packages build a URL from this field. What a caller wrote there has been judged and is now
-    // spent: `user@127.0.0.1` passes for a loopback name and yet is no authority. (A copy, because the
-    // observer may have kept the original.)
+    // The packages build a URL from this field. The caller's value has been checked and is replaced, because
+    // `user@127.0.0.1` passes that check as a loopback name and yet is no valid authority. The headers are
+    // copied, because `onRequest` may have kept the original.
     req.headers = { ...req.headers, host: authority };
 
     let body;
@@ -73,7 +73,7 @@ export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = 
     serve(req, res).catch((error) => {
       if (res.headersSent) return res.destroy(error);
       if (error.status !== 413) return refuse(res, 500, -32603, "Internal error");
-      // The rest of that body is still on its way, so this connection is of no more use.
+      // The rest of the body is still arriving, so the connection cannot be used again.
       res.setHeader("connection", "close");
       refuse(res, 413, -32000, error.message);
     });
@@ -97,8 +97,8 @@ export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = 
   };
 }
 
-// The package's own rule, so that this server and the package never disagree about a request's era.
-// A header that came twice arrives as one comma-separated string, hence always as text.
+// The package's own rule, so that this server and the package always agree on the era of a request. Node joins
+// repeated headers with commas, so each value is a string.
 function eraOf(req, body) {
   return classifyInboundRequest({
     httpMethod: req.method,

@@ -1,13 +1,13 @@
-// The legacy era (2025-11-25 and older): a session for every `initialize`, a stream for GET, and events that
-// can be fetched again after a broken connection. The handler of the modern package keeps no sessions, and
-// without them a server cannot ask its client anything.
+// The legacy era (2025-11-25 and older): a session for each `initialize`, a stream for GET, and events that a
+// client can fetch again after a broken connection. The handler of the modern package keeps no sessions, and
+// without a session a server cannot send requests to its client.
 
 import { randomUUID } from "node:crypto";
 import { NodeStreamableHTTPServerTransport } from "@modelcontextprotocol/node";
 import { isInitializeRequest } from "@modelcontextprotocol/server";
 import { refuse } from "./refuse.mjs";
 
-// Clients rarely say goodbye. The oldest session makes room, and its client starts a new one at the 404.
+// Clients rarely end their sessions. When there are too many, the oldest is closed; its client gets 404 and starts a new one.
 const MAX_SESSIONS = 500;
 const MAX_EVENTS = 500;
 
@@ -53,7 +53,7 @@ export function createLegacySessions(createMcpServer) {
   };
 }
 
-// One store for each session, so that an event id from elsewhere finds nothing.
+// One store for each session, so that an event id of another session finds nothing.
 function createEventStore() {
   let events = [];
   let last = 0;
@@ -71,7 +71,7 @@ function createEventStore() {
       const from = events.findIndex(({ id }) => id === lastEventId);
       const { streamId } = events[from];
       for (const event of events.slice(from + 1)) {
-        // The transport also stores an empty message, for the event that only announces an id.
+        // The transport also stores an empty message for the event that only announces an id: leave it out.
         if (event.streamId === streamId && event.message.jsonrpc) await send(event.id, event.message);
       }
       return streamId;

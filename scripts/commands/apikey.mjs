@@ -1,4 +1,4 @@
-// `portcullis apikey`: makes an API key. The key on standard output, this once; the record, which opens nothing, on
+// `portcullis apikey`: makes an API key. Prints the key on standard output, once; and the record, which gives no access, on
 // standard error.
 import { createHmac, randomBytes } from "node:crypto";
 import { fail } from "../lib/run.mjs";
@@ -22,7 +22,7 @@ export function apikey(args) {
   if (!/^[a-z0-9]{2,20}$/.test(prefix) || prefix === "ey")
     refuse(`--prefix must be 2 to 20 lower-case letters and digits, got "${prefix}"`);
   const label = values.label ?? refuse("--label is required, it says in the log whose key it is");
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters to refuse them
   if (label === "" || [...label].length > 100 || /[\u0000-\u001f\u007f-\u009f]/.test(label))
     refuse("--label must be 1 to 100 characters, none of them a control character");
   const scopes = (values.scopes ?? "").split(" ").filter((scope) => scope !== "");

@@ -1,4 +1,4 @@
-// `portcullis check`, with servers that are asked what they list.
+// `portcullis check`: asks running MCP servers for their lists, and passes those to the Rust part.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,10 +6,10 @@ import { fail, failAsJson } from "../lib/run.mjs";
 import { native } from "./native.mjs";
 import { UNUSABLE } from "./options.mjs";
 
-/** Pages of one list: a server may have no end. */
+/** Most pages of one list: a server may never end its list. */
 const PAGES = 1_000;
 
-/** Takes an option and its values out of the arguments. */
+/** Removes an option from the arguments and returns its values. */
 function take(args, name) {
   const values = [];
   for (let at = 0; at < args.length; ) {
@@ -26,7 +26,7 @@ function take(args, name) {
   return values;
 }
 
-/** What most often is behind an error, and the error. */
+/** An error with its most frequent cause. */
 function inWords(error) {
   if (error.message.endsWith("fetch failed"))
     return `nothing listens there, or not for HTTP; is the server running? (${error.message})`;
@@ -35,7 +35,7 @@ function inWords(error) {
   return error.message;
 }
 
-/** Everything that a server lists, page by page. */
+/** All lists of a server, read page by page. */
 async function lists(url, headers) {
   const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
   const client = new Client(
@@ -67,12 +67,15 @@ async function lists(url, headers) {
   return all;
 }
 
-/** `--origin URL` (with the field in the environment variable that `--origin-header-from` names) asks a server that runs; the rest is Rust's. */
+/**
+ * `--origin URL` asks a running server, with the header field in the environment variable that `--origin-header-from` names. The
+ * Rust part does everything else.
+ */
 export async function check(given) {
   const args = [...given];
   if (args.includes("--json")) failAsJson();
   const origins = take(args, "--origin");
-  // Not the field itself: arguments can be seen by others.
+  // The option names a variable, not the field itself: other users of the machine can see arguments.
   const headers = Object.fromEntries(
     take(args, "--origin-header-from").map((name) => {
       const field = process.env[name] ?? fail(`the environment variable ${name} is not set`, UNUSABLE);

@@ -1,5 +1,5 @@
-// `portcullis grants`: what an administrator of the authorization server does about somebody's grants, over its admin
-// endpoint. The secret comes from the environment: arguments can be seen by others.
+// `portcullis grants`: shows, ends and deletes a user's grants for an administrator, over the admin endpoint of the authorization
+// server. The secret comes from the environment, because other users of the machine can see arguments.
 import { fail } from "../lib/run.mjs";
 import { LOCAL } from "./doctor/requests.mjs";
 import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
@@ -26,7 +26,7 @@ export async function grants(args) {
   if (wants === undefined) fail(`the action must be show, end or delete\n\n${USAGE}`, UNUSABLE);
   const issuer = URL.parse(values.issuer ?? "");
   const local = LOCAL.test(issuer?.hostname ?? "");
-  // The secret goes there.
+  // The secret is sent to this URL.
   if (issuer?.protocol !== "https:" && !(issuer?.protocol === "http:" && local))
     fail(`--issuer must be an https URL\n\n${USAGE}`, UNUSABLE);
   if (!values[wants]) fail(`${action} needs --${wants}\n\n${USAGE}`, UNUSABLE);

@@ -1,5 +1,5 @@
-// `npx portcullis init`: writes the table of a gateway for one MCP server, with what the identity provider says of itself, and
-// says what to do next. Without flags it asks.
+// `npx portcullis init`: writes the configuration of a gateway for one MCP server, with values from the identity provider's
+// metadata, and prints what to do next. Asks for what the flags do not say.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -36,7 +36,7 @@ const options = {
   print: { type: "boolean", default: false },
 };
 
-/** Providers by the host of their issuer: the profile of `issuers`, and of a login where it has another name. */
+/** The profile of a provider, by the host of its issuer. */
 const PROFILES = [
   [/(^|\.)login\.microsoftonline\.(com|us)$|(^|\.)sts\.windows\.net$/, "entra_id"],
   [/(^|\.)auth0\.com$/, "auth0"],
@@ -46,7 +46,7 @@ const PROFILES = [
   [/\.cloudflareaccess\.com$/, "cloudflare_access"],
 ];
 
-/** What an issuer's metadata says: its exact identifier, profile, and what it can do; or why there is none. */
+/** What an issuer's metadata says: its exact identifier, its profile, and whether it registers clients; or why there is none. */
 export async function detect(issuer) {
   const { origin, pathname, hostname } = new URL(issuer);
   const path = pathname.replace(/\/$/, "");
@@ -74,7 +74,7 @@ export async function detect(issuer) {
 
 const quoted = (value) => JSON.stringify(value);
 
-/** The table. */
+/** The TOML text of the configuration. */
 export function table({ publicUrl, origin, issuer, profile, path, scopes, server }) {
   const loopback = publicUrl.startsWith("http://");
   const lines = ["[vars.PORTCULLIS]", `public_url = ${quoted(publicUrl)}`];
@@ -127,11 +127,11 @@ tag = "authorization-server"
 new_sqlite_classes = ["AuthorizationRecords"]
 `;
 
-/** A header of a table of the document. */
+/** Matches the header of a table of the configuration document. */
 const OWN = /^\s*\[\[?\s*vars\s*\.\s*PORTCULLIS\s*[.\]]/;
 const HEADER = /^\s*\[/;
 
-/** A file of settings without the document, comments above it included; everything else stays, wherever it is. */
+/** wrangler.toml without the configuration document and the comments directly above its tables; everything else stays in place. */
 export function withoutDocument(content) {
   const kept = [];
   let own = false;
@@ -143,11 +143,11 @@ export function withoutDocument(content) {
     if (!own) kept.push(line);
   }
   const rest = kept.join("\n");
-  // Written in another way, as one inline table, it would still be there.
+  // A document in another notation, as an inline table, is still there: then the file is left alone.
   return parse(rest).vars?.PORTCULLIS === undefined ? rest : undefined;
 }
 
-/** What is not of the server, its clients and its identity provider: rules and the like. These stay. */
+/** The parts of a document that `init` keeps: everything but the server, its clients and its identity provider, such as rules. */
 function whatStays(document) {
   const {
     public_url: _,
@@ -161,7 +161,7 @@ function whatStays(document) {
   return { rest, resource };
 }
 
-/** What stays of the resource, below it: TOML has its plain members before its tables. */
+/** The kept parts of the resource as TOML, to go below the new resource: TOML requires plain keys before tables. */
 function resourceTables(resource) {
   const text = stringify({ vars: { PORTCULLIS: { resources: [resource] } } });
   const [, ...lines] = text
@@ -172,7 +172,7 @@ function resourceTables(resource) {
   return below === "" ? "" : `${below.startsWith("[") ? "\n" : ""}${below}\n`;
 }
 
-/** Tables as they stand in the file. */
+/** The kept parts of the document as TOML tables of the file. */
 const tables = (document) =>
   Object.keys(document).length === 0
     ? ""

@@ -1,4 +1,5 @@
-// `portcullis keys`: signing keys, of identity assertions and of the authorization server.
+// `portcullis keys`: makes and shows signing keys, of identity assertions and of the authorization server, and prints the steps of
+// their rotation.
 import { readFileSync } from "node:fs";
 import { calculateJwkThumbprint } from "jose";
 import { fail } from "../lib/run.mjs";
@@ -46,7 +47,7 @@ The public key is then at /.well-known/jwks.json of the gateway.
 `);
 }
 
-/** A private key's public part, with the id that the gateway gives it (RFC 7638). */
+/** The public part of a private key, with the key id that the gateway gives it (RFC 7638). */
 async function publicOf({ d: _, ...jwk }) {
   const kid = await calculateJwkThumbprint(jwk, "sha256");
   return { ...jwk, kid, use: "sig", alg: jwk.kty === "OKP" ? "EdDSA" : "ES256" };
@@ -69,7 +70,7 @@ async function show({ json }) {
       ([{ namedCurve }, members]) =>
         jwk?.crv === (namedCurve ?? "Ed25519") && members.every((name) => typeof jwk[name] === "string"),
     );
-    // What is wrong with it is not shown: it may be a key all the same.
+    // The message does not repeat the line, which may contain a private key.
     if (!known) fail(`line ${at + 1} is no private key of P-256 or Ed25519`, UNUSABLE);
     return jwk;
   });
@@ -86,7 +87,7 @@ async function show({ json }) {
 const ACCESS_TOKEN_SECONDS = 600;
 const ASSERTION_SECONDS = 60;
 
-/** A name that is not taken: the old one with the next number. */
+/** The old name with the next number that is not taken. */
 function nextName(name, taken) {
   const [, stem, number] = name.match(/^(.*?)(?:_(\d+))?$/);
   for (let next = Number(number ?? 1) + 1; ; next += 1) {

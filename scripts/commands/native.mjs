@@ -1,4 +1,4 @@
-// The part of the command that is Rust: the Worker's own code, run here.
+// Runs the Rust part of the command line: the Worker's own code, compiled natively.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -9,12 +9,12 @@ import { UNUSABLE } from "./options.mjs";
 /** Options that name a file. */
 const FILES = ["--config", "--claims", "--list", "--log"];
 
-/** Runs it; what it prints goes to us, unless it is `quiet`. */
+/** Runs a command of the Rust part. Its output is passed on, or, with `quiet`, returned. */
 export async function native(args, { quiet = false, input } = {}) {
   await rust();
   if (!existsSync(join(root, "target", "debug", "portcullis")) && !process.env.CARGO_TARGET_DIR)
     say("compiling the command (two minutes, once)", process.stderr);
-  // Files are named from where the command is called.
+  // Paths are relative to the user's working directory, and cargo runs in another one.
   const here = args.map((word, at) => (FILES.includes(args[at - 1]) && word !== "-" ? resolve(word) : word));
   const { status, error, stdout, stderr } = spawnSync(
     "cargo",
@@ -33,7 +33,7 @@ export async function native(args, { quiet = false, input } = {}) {
 
 const source = ({ config, env }) => [...(config ? ["--config", config] : []), ...(env ? ["--env", env] : [])];
 
-/** A document that is valid, as text, and its version; ends with its mistakes where it is not. */
+/** A valid configuration document as text, with its version; ends the command with the mistakes of an invalid one. */
 export async function readDocument(where) {
   const { status, stdout, stderr } = await native(["document", "--json", ...source(where)], { quiet: true });
   if (status === 0) return JSON.parse(stdout);
@@ -45,5 +45,5 @@ export async function readDocument(where) {
   return fail(lines.join("\n"), UNUSABLE);
 }
 
-/** The same as an object. */
+/** The configuration document as an object. */
 export const documentOf = async (where) => JSON.parse((await readDocument(where)).document);

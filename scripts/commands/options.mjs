@@ -1,16 +1,16 @@
-// What commands take: known options alone, and an answer for people or for programs.
+// Reads the options of a command, refuses unknown ones, and prints results for people or as JSON.
 import { parseArgs } from "node:util";
 import { fail, failAsJson } from "../lib/run.mjs";
 
-/** Where the command or what it works with cannot be used. */
+/** Exit code where the arguments, or the files and servers that they name, cannot be used. */
 export const UNUSABLE = 2;
 
 /**
- * Reads arguments. `usage` is shown where they are wrong, and by --help, which ends the command. Every command takes
- * --json.
+ * Reads the arguments of a command. `usage` is printed where they are wrong, and for --help, which ends the command. Every command
+ * accepts --json.
  */
 export function readOptions(args, usage, options, { positionals = 0 } = {}) {
-  // Also where the rest cannot be read.
+  // Checked first, so that an error in the other arguments is JSON too.
   if (args.includes("--json")) failAsJson();
   let parsed;
   try {
@@ -35,8 +35,7 @@ export function readOptions(args, usage, options, { positionals = 0 } = {}) {
   return parsed;
 }
 
-/** An option that takes text. */
+/** The definition of an option with a text value. */
 export const text = { type: "string" };
 
-/** Prints JSON. */
 export const printJson = (value) => process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);

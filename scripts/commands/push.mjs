@@ -1,5 +1,5 @@
-// `portcullis push` and `portcullis rollback`: the configuration in KV, from where a gateway takes it without a deployment.
-// Every version that was pushed stays there under a name of its own, so that it can be put back.
+// `portcullis push` and `portcullis rollback`: the configuration in KV, from where a gateway loads it without a deployment. Each
+// version that was pushed also stays in KV under a key of its own, so that it can be restored.
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,14 +25,14 @@ const ROLLBACK = `portcullis rollback [--to VERSION | --list] [--env NAME] [--lo
 
   Puts the version before the one in force into KV again; --to another one, --list shows which there are.
 `;
-/** Versions that are kept. */
+/** Number of versions that are kept. */
 const KEPT = 20;
 
 const options = { env: text, config: text, local: { type: "boolean", default: false }, "persist-to": text };
 
 const wranglerToml = (config) => (config ? resolve(config) : join(root, "wrangler.toml"));
 
-/** Where wrangler.toml says that the document is. */
+/** The KV binding and key where the document is, as wrangler.toml says. */
 async function pointer({ env, config }) {
   const { parse } = await import("smol-toml");
   const file = wranglerToml(config);
@@ -61,7 +61,7 @@ async function pointer({ env, config }) {
   return { binding, key, seconds: stored.seconds ?? 60, bindings: bindingNames(own), file };
 }
 
-/** The names of all bindings of an environment, whatever they are to. */
+/** The names of all bindings of an environment, of any kind. */
 function bindingNames(value) {
   if (Array.isArray(value)) return value.flatMap(bindingNames);
   if (value === null || typeof value !== "object") return [];
@@ -70,7 +70,7 @@ function bindingNames(value) {
   return [...own, ...Object.values(rest).flatMap(bindingNames)];
 }
 
-/** wrangler's commands about KV. */
+/** The operations on KV, by wrangler's commands. */
 function store({ binding }, { env, config, local, "persist-to": folder }) {
   const where = [
     ...["--config", wranglerToml(config), "--binding", binding, local ? "--local" : "--remote"],
@@ -89,7 +89,7 @@ function store({ binding }, { env, config, local, "persist-to": folder }) {
       const printed = await must(ask("list", ["--prefix", prefix]));
       return JSON.parse(printed.slice(printed.indexOf("["))).map(({ name }) => name);
     },
-    // wrangler ends what it prints with a line break of its own.
+    // wrangler adds a line break to the value that it prints.
     get: async (name) => (await must(ask("get", [name, "--text"]))).trim(),
     async put(name, value) {
       const folder = mkdtempSync(join(tmpdir(), "portcullis-push-"));
@@ -105,7 +105,7 @@ function store({ binding }, { env, config, local, "persist-to": folder }) {
   };
 }
 
-/** What was pushed, the oldest first: `KEY@MOMENT@VERSION`. */
+/** The versions that were pushed, the oldest first, from keys of the form `KEY@MOMENT@VERSION`. */
 async function history(kv, key) {
   const names = await kv.names(`${key}@`);
   const parsed = names.map((name) => {
@@ -120,8 +120,9 @@ async function history(kv, key) {
 const versionOf = (document) => createHash("sha256").update(document).digest("hex").slice(0, 16);
 
 /**
- * The names of what was in force, the last one now, as `KEY:current` says. Somebody may have put something else there by
- * hand: then that is nobody's, and what was before it is the last one of these.
+ * `names` are the versions that these commands put into effect, the newest last, as `KEY:current` lists them. `version` is that of
+ * the document in KV. `now` is its name. It is undefined where an operator put another document there by hand; then the last of
+ * `names` was in effect before that document.
  */
 async function inForce(kv, key) {
   const there = await kv.names(key);
@@ -130,14 +131,14 @@ async function inForce(kv, key) {
   try {
     names = there.includes(`${key}:current`) ? JSON.parse(await kv.get(`${key}:current`)) : [];
   } catch {
-    // It is not from here.
+    // Another program wrote this value.
   }
   names = Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
   const known = names.at(-1)?.endsWith(`@${version}`);
   return { version, names, now: known ? names.at(-1) : undefined };
 }
 
-/** Puts a document in force; `names` is what was in force before, and this. */
+/** Puts a document into effect. `names` are the versions that were in effect before, and this one. */
 async function putInForce(kv, key, document, names) {
   await kv.put(key, document);
   await kv.put(`${key}:current`, JSON.stringify(names.slice(-KEPT)));
@@ -161,7 +162,7 @@ export async function push(args) {
         .join("\n"),
       UNUSABLE,
     );
-  // As it will be in KV, which has another limit than a variable.
+  // Checked as it will be in KV, where the size limit differs from that of a variable.
   const checked = await native(["check", "--json", "--config", "-"], { quiet: true, input: document });
   const { findings, bytes, limit } = JSON.parse(checked.stdout);
   if (bytes > limit) fail(`${file} has ${bytes} bytes; a gateway reads up to ${limit}`, UNUSABLE);
@@ -207,7 +208,7 @@ export async function rollback(args) {
       process.stdout.write(`${in_force ? "*" : " "} ${version}  ${moment}\n`);
     return;
   }
-  // Not the one that was pushed before: that one may have been taken back, too.
+  // The version that was in effect before, which need not be the one that was pushed before: that one may have been rolled back.
   const earlier = now === undefined ? names : names.slice(0, -1);
   const chosen = versions.findLast(({ name, version }) =>
     values.to ? version === values.to : name === earlier.at(-1),

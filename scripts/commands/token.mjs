@@ -1,5 +1,5 @@
-// `portcullis token`: decodes a token, and has the Worker itself verify it, with the configuration as it stands but for
-// the origin servers: behind the gate there is nobody.
+// `portcullis token`: decodes a token, and lets the Worker itself verify it, with the user's configuration but without its origin
+// servers: a stub answers in their place.
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseEnv } from "node:util";
@@ -24,7 +24,7 @@ const PATIENCE = 60_000;
 const part = (text) => {
   try {
     const value = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-    // So deep that it cannot be shown it is nothing that the gate would read.
+    // Throws where the value is nested too deeply to print: the gateway would not accept it either.
     JSON.stringify(value);
     return value !== null && typeof value === "object" ? value : undefined;
   } catch {
@@ -32,7 +32,7 @@ const part = (text) => {
   }
 };
 
-/** Header and claims of a JWT; nothing where it is none. */
+/** Header and claims of a JWT; undefined where the token is no JWT. */
 export function decode(token) {
   const [header, claims, signature, ...more] = token.split(".");
   if (signature === undefined || more.length > 0) return undefined;
@@ -46,7 +46,7 @@ const moment = (seconds, now) => {
   return `${new Date(seconds * 1000).toISOString()}, ${away < 0 ? `${span} ago` : `in ${span}`}`;
 };
 
-/** The claims that decide, for people. */
+/** Header and claims as readable lines. */
 function describe({ header, claims }, now) {
   const lines = [`header  ${JSON.stringify(header)}`];
   for (const [name, value] of Object.entries(claims)) {
@@ -57,7 +57,7 @@ function describe({ header, claims }, now) {
   return lines;
 }
 
-/** What the log's reasons come from, with what the token and the configuration say. */
+/** Explains a reason of the log with the values in the token and in the configuration. */
 function because(reason, { header = {}, claims = {} } = {}, document, resource) {
   const audiences = [`${document.public_url}${resource.path}`, ...(resource.audiences ?? [])];
   const issuers = (document.issuers ?? [])
@@ -73,7 +73,7 @@ function because(reason, { header = {}, claims = {} } = {}, document, resource) 
   }[reason];
 }
 
-/** The document with nobody behind the gate, and what cannot be asked from here. */
+/** The configuration with a stub for each origin server, and without what cannot be reached from here; adds a note for each. */
 function standIn(document, notes) {
   const { decision_log: _, revocation, log: __, ...rest } = document;
   if (revocation) notes.push("the list of what is revoked is in KV, and was not asked");
@@ -91,7 +91,7 @@ function standIn(document, notes) {
   return { ...rest, resources, public_page: false, public_paths: [] };
 }
 
-/** Names of Worker secrets in a document. */
+/** The names of the Worker secrets in a configuration. */
 function secretNames(value, key = "") {
   if (typeof value === "string") return /(^|_)secrets?$/.test(key) ? [value] : [];
   if (Array.isArray(value)) return value.flatMap((item) => secretNames(item, key));
@@ -100,7 +100,7 @@ function secretNames(value, key = "") {
   return [];
 }
 
-/** Values of secrets: those of .dev.vars, and stand-ins for the rest, a private key and a text at once. */
+/** Values of secrets: those of .dev.vars, and for the rest a generated value that is valid both as a private key and as a text. */
 async function secretsOf(document, notes) {
   const file = join(root, ".dev.vars");
   const own = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
@@ -116,7 +116,7 @@ async function secretsOf(document, notes) {
   return Object.fromEntries(names.map((name) => [name, own[name] ?? JSON.stringify({ kty, crv, x, y, d })]));
 }
 
-/** Passes requests on as they would arrive at the public host. */
+/** A Worker that forwards requests to the gateway with the URL of the public host. */
 const DOOR = `export default {
   fetch(request, env) {
     const inner = new Request(request.headers.get("x-door"), request);
@@ -126,7 +126,7 @@ const DOOR = `export default {
   },
 }`;
 
-/** Starts the Worker, with nobody behind it; lines of its log go to `lines`. */
+/** Starts the gateway with a stub as origin server; lines of its log are appended to `lines`. */
 async function startGate(document, secrets, lines) {
   const { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } = await import("miniflare");
   const { parse } = await import("smol-toml");
@@ -174,7 +174,7 @@ const parsed = (lines) =>
     }
   });
 
-/** What the gate says of a token at one resource. */
+/** The gateway's verdict on a token at one resource. */
 async function tryAt(gate, { token, document, resource, decoded, lines }) {
   const answer = await gate.dispatchFetch("http://door/", {
     method: "POST",

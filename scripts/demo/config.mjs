@@ -1,4 +1,4 @@
-// What `npm start` runs: wrangler.toml as it is, but for ports that are taken.
+// The configuration that `npm start` runs: that of wrangler.toml, with other ports where its ports are taken.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "smol-toml";
@@ -6,13 +6,13 @@ import { choosePort } from "../lib/ports.mjs";
 import { fail } from "../lib/run.mjs";
 import { root } from "../lib/tools.mjs";
 
-/** The identity provider and the MCP server of examples/. They are started where wrangler.toml names them. */
+/** The identity provider and the MCP server of examples/. `npm start` runs them where wrangler.toml names these URLs. */
 const DEMO_ISSUER = "http://localhost:9100";
 const DEMO_ORIGIN = "http://127.0.0.1:9200/mcp";
 
 const HOME = ["localhost", "127.0.0.1", "[::1]"];
 
-/** The document of a wrangler.toml, which must be one for this machine. */
+/** The configuration document of a wrangler.toml; fails where it is not for this machine. */
 export function readDocument(path = join(root, "wrangler.toml")) {
   let document;
   try {
@@ -46,14 +46,14 @@ function moved(url, port) {
   return there.pathname === "/" && !url.endsWith("/") ? there.origin : there.href;
 }
 
-// What is no list is the gateway's to complain of.
+// Anything but a list is left for the gateway to report.
 const list = (value) => (Array.isArray(value) ? value : []);
 
 const portOf = (url) => Number(new URL(url).port || 80);
 
 /**
- * Puts the ports of this run into the document; `changed` where that differs from wrangler.toml. `issuer` and `origin`
- * are those of examples/, nothing where wrangler.toml does not name them.
+ * Puts the ports of this run into the document. `changed` says whether that differs from wrangler.toml. `issuer` and `origin`
+ * are the URLs of the programs in examples/, undefined where wrangler.toml does not name them.
  */
 export async function choosePorts(document) {
   const before = JSON.stringify(document);

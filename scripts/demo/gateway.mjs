@@ -1,4 +1,4 @@
-// The gateway in `wrangler dev`: its process, its build, its log.
+// Runs the gateway in `wrangler dev`: its process, its build, its log.
 import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -24,18 +24,19 @@ function parseEvent(line) {
 }
 
 /**
- * Starts it. `config` is its wrangler.toml, `envFile` a file with secrets, `document` replaces the one in wrangler.toml. `onEvent` gets the lines of its log, as objects, and
- * `onLine` what else it and its builds have to say once it is up.
+ * Starts the gateway. `config` is its wrangler.toml, `envFile` a file with secrets; `document` replaces the configuration document
+ * in wrangler.toml. `onEvent` gets the lines of the gateway's log, as objects; `onLine` gets all other output of wrangler and of
+ * its builds, once the gateway is up.
  */
 export function startGateway({ port, host, config, envFile, document, onEvent, onLine }) {
   const args = ["dev", "--config", config, "--ip", host, "--port", String(port)];
   args.push("--persist-to", join(root, ".wrangler", "state"));
   if (envFile) args.push("--env-file", envFile);
-  // Each program that is debugged wants 9229; any other port will do here.
+  // Any free port, because other programs that are debugged use the default, 9229.
   args.push("--inspector-port", "0", "--show-interactive-dev-session=false");
   if (document) args.push("--var", `PORTCULLIS:${JSON.stringify(document)}`);
   const env = { ...process.env, ...quiet, NO_COLOR: "1", FORCE_COLOR: "0", RUST_BACKTRACE: "0" };
-  delete env.CLOUDFLARE_ENV; // the environment without a name is the one for here
+  delete env.CLOUDFLARE_ENV; // the top level of wrangler.toml is the configuration for this machine
   const child = spawn(wrangler.command, [wrangler.script, ...args], {
     cwd: dirname(config),
     env,
@@ -80,7 +81,7 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
       return;
     }
     if (BUILD.test(line)) return takeBuild(line.replace(BUILD, ""));
-    // wrangler shows the inside of its own error, hundreds of lines of it, and then says that the build failed.
+    // Before it reports a failed build, wrangler dumps its own error object in hundreds of lines: leave them out.
     if (dump && /^(\s|\}|$)/.test(line)) return;
     dump = /^✘ \[ERROR\].*Process exited with/.test(line);
     if (dump || line === "") return;
@@ -107,7 +108,7 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
 
   const tail = () => lines.join("\n");
 
-  /** Waits until it answers at `url`. */
+  /** Waits until the gateway answers at `url`. */
   async function ready(url) {
     const begun = Date.now();
     let said = begun;
@@ -115,19 +116,19 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
       if (over) throw new Error(`the gateway's wrangler ${await ended}; the last that it said:\n${tail()}`);
       if (failed) throw new Error(`the Worker could not be built:\n${build.join("\n")}`);
       if (broken) {
-        await sleep(1_000); // more of it may come
+        await sleep(1_000); // more lines of the error may follow
         throw new Error(`the gateway cannot be started:\n${tail()}`);
       }
       const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) }).catch(
         () => undefined,
       );
-      // Ours says so in its log; what answers there without that is somebody else's.
+      // Our gateway has written a line to its log; without one, another program answers at this port.
       if (answer?.ok && heard) {
         up = true;
         return;
       }
       if (answer && !answer.ok) {
-        await sleep(1_000); // its log says why, and comes by another way
+        await sleep(1_000); // the log line with the reason arrives over another stream
         if (mistakes.length === 0) throw new Error(`the gateway answers with ${answer.status}:\n${tail()}`);
         throw new Error(
           `the gateway refuses its configuration, in wrangler.toml:\n  ${mistakes.join("\n  ")}`,

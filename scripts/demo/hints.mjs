@@ -1,4 +1,4 @@
-// What to try, ready to paste.
+// The commands to try that `npm start` prints, ready to paste.
 import { styleText } from "node:util";
 
 const paint = (style, text) => styleText(style, text, { stream: process.stdout });
@@ -21,7 +21,7 @@ const CALL = {
   },
 };
 
-// An MCP server of somebody else's may have other tools, and know the older era alone.
+// The user's own MCP server may have other tools, and may support the legacy era only.
 const HELLO = {
   headers: {},
   body: {
@@ -36,7 +36,7 @@ const HELLO = {
   },
 };
 
-/** The request of the second hint: `whoami` of the MCP server in examples/, a greeting to any other. */
+/** The request of the second hint: a call of `whoami` for the MCP server in examples/, `initialize` for any other server. */
 export function sample(ours) {
   const { headers, body } = ours ? CALL : HELLO;
   const accept = { "Content-Type": "application/json", Accept: "application/json, text/event-stream" };
@@ -51,8 +51,8 @@ function curl(url, authorization, { headers, body }) {
 }
 
 /**
- * The text. `server` is the gateway as authorization server, where it is one. `tokenFile` holds an Authorization field with a token that is kept fresh; there is none where the identity
- * provider is not ours.
+ * The text of the hints. `server` is the URL of the gateway where it is the authorization server. `tokenFile` is a file with an
+ * Authorization field, whose token is renewed; it is undefined where the identity provider is not the one of examples/.
  */
 export function hints({ url, issuer, server, ours, issuers, behind, tokenFile, logPath }) {
   const head = (number, text) => `  ${paint("bold", `${number}. ${text}`)}\n`;

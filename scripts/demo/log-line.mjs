@@ -1,14 +1,14 @@
-// The gateway's log for people: one line for each request.
+// The gateway's log in a readable form: one line for each event.
 import { styleText } from "node:util";
 
 const paint = (style, text) => styleText(style, text, { stream: process.stdout });
 
 const clock = (time) => new Date(time).toTimeString().slice(0, 8);
 
-// Ids that machines made are long, and their beginnings tell them apart.
+// Generated ids are long; their first characters are enough to distinguish them.
 const brief = (id) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
 
-// What a caller sends may be in there; it must not steer the terminal.
+// The log contains text that callers send; it must not control the terminal.
 const plain = (text) => String(text).replace(/[\p{Cc}\p{Cf}]/gu, "?");
 
 function request(event) {
@@ -26,7 +26,7 @@ function gateway({ level, reason, detail }) {
   return paint(style, `${level}  ${reason}: ${plain(detail)}`);
 }
 
-/** The line of an event. */
+/** The line for an event. */
 export function logLine(event) {
   return `${paint("dim", clock(event.time))}  ${event.event === "request" ? request(event) : gateway(event)}`;
 }

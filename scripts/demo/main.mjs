@@ -1,4 +1,4 @@
-// The parts of `npm start`, which runs this in a process group of its own and ends what is left of it.
+// Starts the programs of `npm start`, which runs this file in a process group of its own and kills what is left of the group.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -12,18 +12,18 @@ import { rememberRegistrations } from "./registrations.mjs";
 import { demoSecrets } from "./secrets.mjs";
 
 const TIME_LIMIT = 20_000;
-/** Tokens live for ten minutes. */
+/** Tokens expire after ten minutes. */
 const RENEWAL = 4 * 60_000;
 
 const undo = [];
 let ending;
 
-/** Stops everything, in the order opposite to that in which it was started. */
+/** Stops everything, in the reverse order of starting. */
 function end(code, message) {
   ending ??= (async () => {
     if (message) process.stderr.write(`portcullis: ${message}\n`);
     for (const step of undo.reverse()) await step().catch((error) => say(`while stopping: ${error.message}`));
-    // Whoever started us sweeps up after us; where it is gone, that is left to do here.
+    // `npm start` kills what is left of the process group; where it has ended itself, that is done here.
     if (!process.connected && process.platform !== "win32") process.kill(-process.pid, "SIGKILL");
     process.exit(code);
   })();
@@ -35,7 +35,7 @@ process.on("disconnect", () => end(0));
 process.on("uncaughtException", (error) => end(1, `the demo broke: ${error.stack}`));
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => end(0));
 
-/** Keeps an Authorization field with a fresh token in a file that nobody else can read. */
+/** Keeps an Authorization field with a fresh token in a file that only this user can read. */
 async function keepToken({ endpoint, machine, resource, scope }) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-"));
   undo.push(async () => rmSync(folder, { recursive: true, force: true }));
@@ -62,7 +62,7 @@ async function keepToken({ endpoint, machine, resource, scope }) {
   return { file, first };
 }
 
-/** Does once what the second hint says. */
+/** Sends the request of the second hint once. */
 async function rehearse(url, token, { headers, body }) {
   const answer = await fetch(url, {
     method: "POST",
@@ -124,7 +124,7 @@ async function start() {
       else if (event.event === "gateway" && event.level !== "info") early.push(event);
     },
     onLine(line) {
-      // It says of each request what the log says better.
+      // wrangler's own line for each request says less than the gateway's log.
       if (!/^\[wrangler:info\] [A-Z]+ \//.test(line)) process.stdout.write(`${line}\n`);
     },
   });
@@ -139,7 +139,7 @@ async function start() {
   const ours = origin !== undefined && behind === origin;
   let tokenFile;
   if (idp) {
-    // Whoever gives tokens here gives them to machines, too.
+    // The authorization server of this run, which is the gateway or the identity provider, also issues machine tokens.
     const from = own
       ? {
           endpoint: `${document.public_url}/token`,

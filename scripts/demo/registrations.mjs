@@ -1,5 +1,5 @@
-// MCP clients register once and remember their id. The identity provider of examples/ remembers nothing, so its
-// second run would refuse every client that the first one knew; this keeps their registrations in .wrangler/.
+// MCP clients register once and remember their client id. The identity provider of examples/ keeps nothing on disk, so its next run
+// would refuse every client that registered before; this file keeps the registrations in .wrangler/.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../lib/tools.mjs";
@@ -7,7 +7,7 @@ import { root } from "../lib/tools.mjs";
 const folder = join(root, ".wrangler");
 const path = join(folder, "registrations.json");
 
-/** The oldest go first. */
+/** Most registrations that are kept; the oldest are dropped first. */
 const KEPT = 100;
 
 function load() {
@@ -18,7 +18,7 @@ function load() {
   }
 }
 
-/** Gives a provider the clients that it knew, and keeps those that will come. */
+/** Gives a provider the clients that registered before, and keeps those that register from now on. */
 export async function rememberRegistrations(provider) {
   for (const client of load()) await provider.Client.adapter.upsert(client.client_id, client);
   provider.on("registration_create.success", (_ctx, client) => {

@@ -1,4 +1,5 @@
-// Secrets of `npm start -- --authorization-server`: made once and kept in .wrangler/, as what they signed and sealed is.
+// Secrets of `npm start -- --authorization-server`: made once and kept in .wrangler/, where the records that depend on them are
+// kept too.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +21,7 @@ function make() {
   };
 }
 
-/** The secrets, and the file that holds them in the form of `.dev.vars`. */
+/** The secrets, and the path of the file that holds them in the format of `.dev.vars`. */
 export function demoSecrets() {
   let secrets;
   try {

@@ -1,4 +1,4 @@
-// A program in a process group of its own, so that it ends with everything that it started, however it ends.
+// Runs a program in a process group of its own, so that everything that it started ends with it, however it ends.
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -9,7 +9,7 @@ function signalGroup(group, signal) {
     process.kill(-group, signal);
     return true;
   } catch {
-    return false; // nobody is left in it
+    return false; // the group has no process left
   }
 }
 
@@ -24,7 +24,7 @@ async function sweep(group) {
   return false;
 }
 
-/** Calls `stop` once npm, or the shell that it started, is gone: neither passes every signal on. */
+/** Calls `stop` once npm, or the shell that it started, has ended: neither passes every signal on. */
 function whenOrphaned(stop) {
   const parent = process.ppid;
   const timer = setInterval(() => {
@@ -34,11 +34,11 @@ function whenOrphaned(stop) {
 }
 
 /**
- * Runs a program to its end: `code` is its exit code, nothing where a signal ended it; `stopped` says that somebody
- * asked for the end (Ctrl-C, a signal, a terminal that was closed); `clean` that nothing of it is left running.
+ * Runs a program to its end. `code` is its exit code, null where a signal ended it; `stopped` says that the user or another
+ * process asked for the end (Ctrl-C, a signal, a closed terminal); `clean` says that no process of the group is left.
  *
- * From then on it has `patience` milliseconds for an orderly end. With `ipc` it has a channel to us, and is told by the
- * end of that that we are gone, were it by SIGKILL.
+ * After a request to stop, the program has `patience` milliseconds for an orderly end. With `ipc` it has a channel to this
+ * process, and the end of the channel tells it that this process has ended, even by SIGKILL.
  */
 export async function runGroup(
   command,

@@ -1,5 +1,5 @@
-// The first thing that every command does: npm's packages, and a Node that is new enough for them. Uses nothing but
-// Node 20 and what comes with it.
+// The first step of every command: installs the npm packages, and switches to a Node that is new enough for them. Uses nothing but
+// Node 20 and its own modules.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const NODE_MAJOR = 24;
 
-/** Whether npm's packages are there and as new as the lock file. */
+/** Whether the npm packages are installed and as new as the lock file. */
 export function packagesAreCurrent() {
   const marker = join(root, "node_modules", ".package-lock.json");
   const lock = join(root, "package-lock.json");
@@ -16,8 +16,8 @@ export function packagesAreCurrent() {
 }
 
 /**
- * How they are installed: as the lock file says, without writing it. `npm ci` would refuse a lock file that was made
- * where the optional packages of other platforms could not be had.
+ * How the packages are installed: as the lock file says, without writing it. `npm ci` would refuse a lock file that was made
+ * on a machine where the optional packages of other platforms were not available.
  */
 export const installation = {
   command: process.platform === "win32" ? "npm.cmd" : "npm",
@@ -26,12 +26,12 @@ export const installation = {
   what: "installing npm packages (about a minute, once)",
 };
 
-/** Takes away what is there. An installation that was cut off leaves packages that look whole to the next one. */
+/** Removes all packages: an interrupted installation leaves packages that look complete to the next one. */
 export function clearPackages() {
   rmSync(join(root, "node_modules"), { recursive: true, force: true });
 }
 
-/** Makes sure of packages and Node; runs `entry` again under the packages' own Node where ours is older. */
+/** Installs the packages where needed, and runs `entry` again under their Node where this Node is older. */
 export async function ensurePackages(entry) {
   if (!packagesAreCurrent()) {
     const { command, args, cwd, what } = installation;
@@ -49,7 +49,7 @@ export async function ensurePackages(entry) {
     stdio: "inherit",
     env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
   });
-  // A terminal's Ctrl-C reaches the child by itself; it decides when it is done.
+  // Ctrl-C in a terminal reaches the child directly; the child decides when it ends.
   process.on("SIGINT", () => {});
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   const code = await new Promise((resolve) => {

@@ -1,8 +1,8 @@
-// Ports that nobody uses.
+// Finds ports that no process uses.
 import { connect, createServer } from "node:net";
 import { say } from "./run.mjs";
 
-/** `localhost` may be either; who listens on one of them alone would get what was meant for us. */
+/** `localhost` may be either address, and a process that listens on one of them would get requests that were meant for us. */
 const LOOPBACK = ["127.0.0.1", "::1"];
 
 function answers(host, port) {
@@ -31,7 +31,7 @@ async function isFree(port) {
   return canListen(port);
 }
 
-/** The port that was asked for, or the next free one, which is then said. */
+/** The wanted port, or the next free one after it, which is then printed. */
 export async function choosePort(what, wanted) {
   for (let port = wanted; port < Math.min(wanted + 100, 65_536); port += 1) {
     if (!(await isFree(port))) continue;

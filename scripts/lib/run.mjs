@@ -1,9 +1,9 @@
-// Running other programs: with progress that a person can follow, and an exit that says what went wrong.
+// Runs other programs, prints progress for people, and ends with a message that says what went wrong.
 import { spawn } from "node:child_process";
 
 /**
- * Text of others as a terminal may have it: what would move its cursor, colour it or turn its lines around is shown.
- * Line breaks stay, unless it is to be one line.
+ * Untrusted text in a form that is safe for a terminal: characters that would move the cursor, set colours or change the direction
+ * of the text are escaped. Line breaks stay, unless `oneLine` is set.
  */
 export function plain(text, { oneLine = false } = {}) {
   const shown = (character) =>
@@ -11,26 +11,26 @@ export function plain(text, { oneLine = false } = {}) {
   return `${text}`.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, shown);
 }
 
-/** Prints a line about what is being done; to standard error where the output is somebody's input. */
+/** Prints a line about progress; to standard error where standard output is the result of the command. */
 export function say(text, to = process.stdout) {
   to.write(`portcullis: ${plain(text)}\n`);
 }
 
 let asJson = false;
 
-/** From here on failures are JSON on standard output too, for the program that asked for JSON. */
+/** From here on failures are printed as JSON on standard output, for a caller that asked for JSON. */
 export function failAsJson() {
   asJson = true;
 }
 
-/** Ends with a message and no stack: the user's next step is in the message. */
+/** Ends with a message and without a stack trace: the message says what the user can do next. */
 export function fail(text, code = 1) {
   if (asJson) process.stdout.write(`${JSON.stringify({ error: `${text}` }, undefined, 2)}\n`);
   else process.stderr.write(`portcullis: ${plain(text)}\n`);
   process.exit(code);
 }
 
-/** Runs a program to its end; its output goes to ours, and where it `asks`, our input to it. Throws where it fails. */
+/** Runs a program to its end; its output is passed on, and with `asks` our input goes to it. Throws where it fails. */
 export function run(command, args, { env = {}, cwd, quiet = false, asks = false } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -38,7 +38,7 @@ export function run(command, args, { env = {}, cwd, quiet = false, asks = false 
       env: { ...process.env, ...env },
       stdio: quiet ? ["ignore", "pipe", "pipe"] : [asks ? "inherit" : "ignore", "inherit", "inherit"],
     });
-    // Warnings are no part of what a program answers.
+    // The answer is standard output alone: warnings on standard error are not part of it.
     let answer = "";
     let output = "";
     child.stdout?.on("data", (data) => {
@@ -56,7 +56,7 @@ export function run(command, args, { env = {}, cwd, quiet = false, asks = false 
   });
 }
 
-/** Like `run`, and tells every now and then that it still goes on. */
+/** Like `run`, but quiet, and prints every 20 seconds that the program still runs. */
 export async function runSlowly(what, command, args, options = {}) {
   const begun = Date.now();
   const timer = setInterval(() => {
@@ -69,7 +69,7 @@ export async function runSlowly(what, command, args, options = {}) {
   }
 }
 
-/** The output of a program, or nothing where it is not there or fails. */
+/** The output of a program, or undefined where it is not installed or fails. */
 export async function ask(command, args) {
   return run(command, args, { quiet: true }).then(
     (text) => text.trim(),

@@ -1,5 +1,5 @@
-// The tools that a build needs beside npm's: the wasm target, and wasm-bindgen at the version of the lock file. They are
-// installed once, into a cache of the user's, never into the tree or over the user's own tools.
+// The tools that a build needs besides the npm packages: the wasm target, and wasm-bindgen in the version of the lock file.
+// wasm-bindgen is installed once, into the user's cache, never into the repository or over the user's own tools.
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -9,10 +9,10 @@ import { ask, fail, run, runSlowly, say } from "./run.mjs";
 /** The root of the repository. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A program of npm's. */
+/** The path of a program of the npm packages. */
 export const npmBin = (name) => join(root, "node_modules", ".bin", name);
 
-/** Where they are. */
+/** The folder of the installed tools. */
 export const cache =
   process.env.PORTCULLIS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "portcullis");
 
@@ -36,7 +36,7 @@ async function installed(crate, program, version, why) {
   return path;
 }
 
-/** Makes sure of Rust and its wasm target. */
+/** Checks that Rust is installed, and adds its wasm target where it is missing. */
 export async function rust() {
   if ((await ask("cargo", ["--version"])) === undefined) {
     fail("cargo was not found. Install Rust with rustup (https://rustup.rs), then run this again.");
@@ -49,7 +49,7 @@ export async function rust() {
   );
 }
 
-/** wasm-bindgen's programs. */
+/** The paths of wasm-bindgen's programs, which are compiled where they are missing. */
 export async function wasmBindgen() {
   const bindgen = await installed(
     "wasm-bindgen-cli",

@@ -1,4 +1,5 @@
-// Programs of the tests: each with a time limit, and gone with everything that it started when that is over or we are.
+// Runs programs of the tests, each with a time limit. A program and everything that it started are killed when the time is over or
+// this process ends.
 import { spawn } from "node:child_process";
 import { say } from "./run.mjs";
 
@@ -10,7 +11,7 @@ function end(group) {
   try {
     process.kill(-group, "SIGKILL");
   } catch {
-    // nobody is left in it
+    // the group has no process left
   }
 }
 
@@ -18,8 +19,8 @@ process.on("exit", () => groups.forEach(end));
 for (const signal of STOP_SIGNALS) process.on(signal, () => process.exit(1));
 
 /**
- * Runs a program; its exit code (or the signal that ended it, or that it was `late`) and its output, which is shown
- * as it comes, or, where it is `held`, in one piece at the end.
+ * Runs a program. Resolves to its exit code (or the signal that ended it, or `late` where its time was over) and its output. The
+ * output is printed as it arrives, or, with `held`, in one piece at the end.
  */
 export function watch(command, args, { cwd, env = {}, minutes, held = false }) {
   return new Promise((resolve, reject) => {
@@ -46,11 +47,11 @@ export function watch(command, args, { cwd, env = {}, minutes, held = false }) {
       late = true;
       say(`${args.at(-1)} has not ended within ${minutes} minutes`);
       end(child.pid);
-      // What left its group may hold the pipes.
+      // A process that left the group may keep the pipes open.
       child.stdout.destroy();
       child.stderr.destroy();
     }, minutes * MINUTE);
-    // What it left behind would hold the pipes, and "close" would never come.
+    // Processes that it left behind would keep the pipes open, and "close" would never be emitted.
     child.once("exit", () => end(child.pid));
     child.once("close", (code, signal) => {
       clearTimeout(timer);

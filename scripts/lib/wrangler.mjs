@@ -1,14 +1,14 @@
-// wrangler, asked to do its work and nothing else.
+// How wrangler is run, with its requests to other servers switched off.
 import { join } from "node:path";
 import { npmBin, root } from "./tools.mjs";
 
-/** The program, and what it is run with. */
+/** The Node program and the script that it runs. */
 export const wrangler = {
   command: npmBin("node"),
   script: join(root, "node_modules", "wrangler", "bin", "wrangler.js"),
 };
 
-/** No telemetry, no look for updates, no look-up of where we are: it works offline, and nobody is told. */
+/** No telemetry, no check for updates, no look-up of the location: wrangler works offline and reports nothing. */
 export const quiet = {
   WRANGLER_SEND_METRICS: "false",
   WRANGLER_SEND_ERROR_REPORTS: "false",

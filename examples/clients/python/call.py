@@ -19,12 +19,12 @@ from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider, OAuthF
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
-# Answers may stream for minutes.
+# Responses may stream for minutes.
 TIMEOUT = httpx2.Timeout(30, read=300)
 
 
 class Memory:
-    """Keeps tokens until the program ends. An application would keep them in the keychain of its user."""
+    """Keeps tokens until the program ends. An application would keep them in the user's keychain."""
 
     def __init__(self) -> None:
         self.tokens: OAuthToken | None = None
@@ -44,7 +44,7 @@ class Memory:
 
 
 class Callback:
-    """Where the browser comes back to: a port of this machine, for as long as the program runs."""
+    """The redirect URI: listens on a port of this machine while the program runs."""
 
     def __init__(self) -> None:
         self.answers: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -59,7 +59,7 @@ class Callback:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         target = urlsplit((await reader.readline()).decode("latin-1").split(" ")[1])
-        # Browsers ask for icons too.
+        # Browsers also request icons.
         found = target.path == "/callback"
         if found:
             self.answers.put_nowait({name: values[0] for name, values in parse_qs(target.query).items()})
@@ -74,7 +74,7 @@ class Callback:
         answer = await self.answers.get()
         if "code" not in answer:
             raise OAuthFlowError(f"the sign-in was refused: {answer.get('error', 'no reason given')}")
-        # The SDK checks `state`, and that `iss` is who was asked.
+        # The SDK checks `state`, and that `iss` is the authorization server that was asked.
         return AuthorizationCodeResult(code=answer["code"], state=answer.get("state"), iss=answer.get("iss"))
 
 
@@ -93,7 +93,7 @@ def signing_in(url: str, callback: Callback) -> OAuthClientProvider:
         storage=Memory(),
         redirect_handler=show,
         callback_handler=callback.result,
-        # The https URL of a metadata document, where the server takes such; else the program registers itself.
+        # The https URL of a client ID metadata document, where the server accepts one; otherwise the program registers itself.
         client_metadata_url=os.environ.get("MCP_CLIENT_ID_URL"),
     )
 
@@ -116,7 +116,7 @@ async def main(url: str, tool: str = "whoami", arguments: str = "{}") -> int:
 if __name__ == "__main__":
     if not 2 <= len(sys.argv) <= 4:
         sys.exit(__doc__)
-    # What failed is told below, in a line.
+    # The error is printed below, in one line.
     logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
     try:
         sys.exit(asyncio.run(main(*sys.argv[1:])))

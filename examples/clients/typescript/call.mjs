@@ -1,16 +1,16 @@
-// Calls a tool of an MCP server behind the gate.
+// Calls a tool of an MCP server behind the gateway.
 //
 //   node call.mjs URL [TOOL [ARGUMENTS]]
 //
-// With MCP_TOKEN in the environment (an access token or an API key) it sends that. Without, it signs in: it prints the
-// page to open, and waits for the browser on a port of this machine.
+// With MCP_TOKEN in the environment (an access token or an API key) the program sends that. Without it, the program signs in: it
+// prints the page to open, and waits for the browser on a port of this machine.
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { Client, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
 
 const INFO = { name: "portcullis-example", version: "1.0.0" };
 
-/** Where the browser comes back to: a port of this machine, for as long as the program runs. */
+/** The redirect URI: listens on a port of this machine while the program runs. */
 async function startCallback() {
   let arrived;
   const next = () =>
@@ -20,7 +20,7 @@ async function startCallback() {
   let answer = next();
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url, "http://127.0.0.1");
-    // Browsers ask for icons too.
+    // Browsers also request icons.
     if (pathname !== "/callback") return response.writeHead(404).end("Not here.\n");
     response.writeHead(200, { "content-type": "text/plain" }).end("You can close this page.\n");
     arrived(searchParams);
@@ -28,7 +28,7 @@ async function startCallback() {
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/callback`,
-    /** The parameters that the browser brings. */
+    /** The parameters of the authorization response that the browser delivers. */
     async parameters(state) {
       const parameters = await answer;
       answer = next();
@@ -44,7 +44,7 @@ async function startCallback() {
   };
 }
 
-/** What the SDK asks of an application that signs in. Tokens are kept until the program ends, no longer. */
+/** The callbacks that the SDK needs to sign in. Tokens are kept only until the program ends. */
 function signingIn(redirectUrl) {
   const kept = { state: randomUUID() };
   return {
@@ -57,7 +57,7 @@ function signingIn(redirectUrl) {
       response_types: ["code"],
       token_endpoint_auth_method: "none",
     },
-    // The https URL of a metadata document, where the server takes such; else the program registers itself.
+    // The https URL of a client ID metadata document, where the server accepts one; otherwise the program registers itself.
     clientMetadataUrl: process.env.MCP_CLIENT_ID_URL,
     state: () => kept.state,
     clientInformation: () => kept.client,
@@ -72,7 +72,7 @@ function signingIn(redirectUrl) {
     saveCodeVerifier: (verifier) => {
       kept.verifier = verifier;
     },
-    // Binds what the browser brings to the authorization server that was asked.
+    // Binds the authorization response to the authorization server that was asked.
     discoveryState: () => kept.discovery,
     saveDiscoveryState: (discovery) => {
       kept.discovery = discovery;
@@ -81,7 +81,7 @@ function signingIn(redirectUrl) {
   };
 }
 
-/** Does it; where somebody has to sign in first, or to allow more, does it again after that. */
+/** Does the work. Where the user has to sign in first, or to grant more scopes, does it again after that. */
 async function signedIn(work, transportOf, { callback, provider }) {
   try {
     return await work();

@@ -1,4 +1,4 @@
-"""An MCP server behind the gate, with one tool that says who calls.
+"""An MCP server behind the gateway, with one tool that says who calls.
 
     GATE=https://mcp.example.com ORIGIN=https://tools.internal.example/mcp PORT=9200 python server.py
 """
@@ -21,7 +21,7 @@ server = MCPServer("behind-the-gate")
 def whoami(ctx: Context) -> dict[str, str | None]:
     """Who is calling, as the gate has verified it."""
     caller = ctx.request_context.request.state.caller
-    # Subjects are unique at their issuer, no further.
+    # A subject is unique only for its issuer, so the result has both.
     names = {"subject": "sub", "issuer": "subject_issuer", "client": "client_id", "scopes": "scope"}
     return {name: caller.get(claim) for name, claim in names.items()}
 
@@ -29,9 +29,9 @@ def whoami(ctx: Context) -> dict[str, str | None]:
 app = WhoCalls(
     server.streamable_http_app(
         streamable_http_path=urlsplit(ORIGIN).path,
-        # No sessions: nobody can go on with somebody else's.
+        # Without sessions no caller can continue the session of another.
         stateless_http=True,
-        # The gate asks for this server by the name that it has in ORIGIN, and so does a tunnel.
+        # The gateway, and a tunnel, send the host of ORIGIN in the Host field.
         transport_security=TransportSecuritySettings(allowed_hosts=[urlsplit(ORIGIN).netloc]),
     ),
     gate=GATE,

@@ -1,4 +1,4 @@
-"""Lets requests through that the gate has signed, and no others; says who calls. For any ASGI application."""
+"""Accepts only requests that the gateway has signed, and says who calls. For any ASGI application."""
 
 import anyio.to_thread
 import jwt
@@ -8,11 +8,11 @@ FIELD = b"x-portcullis-assertion"
 
 
 class WhoCalls:
-    """`gate` is the gate's `public_url`, `origin` this server's URL as it stands there in `origin`."""
+    """`gate` is the gateway's `public_url`; `origin` is this server's URL, exactly as in the gateway's `origin`."""
 
     def __init__(self, app, *, gate: str, origin: str) -> None:
         self.app, self.gate, self.origin = app, gate, origin
-        # Kept for five minutes; a key that is not among them is looked for twice a minute at most.
+        # Keys are cached for five minutes; an unknown key is looked up at most twice a minute.
         self.keys = jwt.PyJWKClient(f"{gate}/.well-known/jwks.json", timeout=5)
 
     def verify(self, assertion: str) -> dict:
@@ -24,7 +24,7 @@ class WhoCalls:
             audience=self.origin,
             options={"require": ["exp", "sub", "subject_issuer"], "strict_aud": True},
         )
-        # The gate signs other JWTs too, where it is an authorization server.
+        # A gateway that is an authorization server signs other JWTs too.
         if verified["header"].get("typ") != "portcullis-assertion+jwt":
             raise jwt.InvalidTokenError("this is no assertion")
         return verified["payload"]
@@ -33,14 +33,14 @@ class WhoCalls:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         try:
-            # One of it, no more and no less: which of two would count?
+            # Exactly one field: with two it is not clear which one counts.
             (assertion,) = [value.decode("latin-1") for name, value in scope["headers"] if name == FIELD]
-            # Keys may have to be fetched, which must not keep others waiting.
+            # In a thread, because fetching keys must not delay other requests.
             caller = await anyio.to_thread.run_sync(self.verify, assertion)
         except jwt.PyJWKClientConnectionError:
             return await JSONResponse({"error": "no keys of the gate"}, 503)(scope, receive, send)
         except (jwt.PyJWTError, ValueError):
             return await JSONResponse({"error": "not from the gate"}, 401)(scope, receive, send)
-        # What handlers see as `request.state.caller`.
+        # Handlers get this as `request.state.caller`.
         scope.setdefault("state", {})["caller"] = caller
         await self.app(scope, receive, send)

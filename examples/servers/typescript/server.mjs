@@ -1,4 +1,4 @@
-// An MCP server behind the gate, with one tool that says who calls.
+// An MCP server behind the gateway, with one tool that says who calls.
 //
 //   GATE=https://mcp.example.com ORIGIN=https://tools.internal.example/mcp PORT=9200 node server.mjs
 import { createServer } from "node:http";
@@ -10,11 +10,11 @@ const { GATE, ORIGIN, HOST = "127.0.0.1", PORT = "9200" } = process.env;
 if (!GATE || !ORIGIN) throw new Error("GATE and ORIGIN must be set");
 const { hostname, pathname } = new URL(ORIGIN);
 
-/** One for each message: nobody can go on with somebody else's session, as there are none. */
+/** A server for each message: without sessions no caller can continue the session of another. */
 function createMcpServer({ authInfo: { extra: caller } }) {
   const mcp = new McpServer({ name: "behind-the-gate", version: "1.0.0" });
   mcp.registerTool("whoami", { description: "Who is calling, as the gate has verified it" }, () => {
-    // Subjects are unique at their issuer, no further.
+    // A subject is unique only for its issuer, so the result has both.
     const { sub: subject, subject_issuer: issuer, client_id: client, scope: scopes } = caller;
     return { content: [{ type: "text", text: JSON.stringify({ subject, issuer, client, scopes }) }] };
   });
@@ -23,7 +23,7 @@ function createMcpServer({ authInfo: { extra: caller } }) {
 
 const verify = whoCalls({ gate: GATE, origin: ORIGIN });
 const serve = toNodeHandler(createMcpHandler(createMcpServer));
-// The gate asks for this server by the name that it has in ORIGIN, and so does a tunnel.
+// The gateway, and a tunnel, send the host of ORIGIN in the Host field.
 const named = hostHeaderValidation([hostname]);
 
 function refuse(response, status, error) {
@@ -32,7 +32,7 @@ function refuse(response, status, error) {
 
 const server = createServer(async (request, response) => {
   try {
-    // Two such fields are joined by a comma, and that is no JWT.
+    // Node joins two such fields with a comma, and the result is no JWT.
     const assertion = request.headers["x-portcullis-assertion"];
     const caller = await verify(assertion);
     request.auth = { token: assertion, clientId: caller.client_id ?? "", scopes: [], extra: caller };

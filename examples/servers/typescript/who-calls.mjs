@@ -1,15 +1,15 @@
-// Says who calls, as the gate in front of this server has signed it; throws where it has not.
+// Says who calls, from the assertion that the gateway in front of this server has signed; throws where there is none.
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 
-/** The gate's keys cannot be had: that says nothing of the caller, who still must not pass. */
+/** The gateway's keys could not be fetched. This says nothing about the caller, whose request must be refused all the same. */
 export class KeysUnavailable extends Error {}
 
 /**
- * `gate` is the gate's `public_url`, `origin` this server's URL as it stands there in `origin`. What is returned takes
- * the field `x-portcullis-assertion` of a request and gives its claims.
+ * `gate` is the gateway's `public_url`; `origin` is this server's URL, exactly as in the gateway's `origin`. The function that is
+ * returned takes the field `x-portcullis-assertion` of a request and resolves to its claims.
  */
 export function whoCalls({ gate, origin }) {
-  // Kept for five minutes; a key that is not among them is looked for twice a minute at most.
+  // Keys are cached for five minutes; an unknown key is looked up at most twice a minute.
   const published = createRemoteJWKSet(new URL("/.well-known/jwks.json", gate), { cacheMaxAge: 300_000 });
 
   const keyFor = (header, token) =>
@@ -23,7 +23,7 @@ export function whoCalls({ gate, origin }) {
       algorithms: ["ES256", "EdDSA"],
       issuer: gate,
       audience: origin,
-      // The gate signs other JWTs too, where it is an authorization server.
+      // A gateway that is an authorization server signs other JWTs too.
       typ: "portcullis-assertion+jwt",
       requiredClaims: ["exp", "sub", "subject_issuer"],
     });

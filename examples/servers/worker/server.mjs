@@ -1,8 +1,8 @@
-// An MCP server that is a Worker behind the gate's service binding, with one tool that says who calls. It has no route
-// and no workers.dev name, so nothing but the gate reaches it, and what the gate's fields say can be believed.
+// An MCP server that is a Worker behind the gateway's service binding, with one tool that says who calls. It has no route and no
+// workers.dev name, so only the gateway reaches it, and the gateway's fields can be trusted.
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 
-/** Characters other than visible ASCII, and `%`, are percent-encoded in the gate's fields. */
+/** The value of one of the gateway's fields, where characters other than visible ASCII, and `%`, are percent-encoded. */
 const said = (request, name) => {
   const value = request.headers.get(`x-portcullis-${name}`);
   return value === null ? undefined : decodeURIComponent(value);
@@ -22,7 +22,7 @@ const handler = createMcpHandler(createMcpServer);
 
 export default {
   fetch(request) {
-    // Without it the request did not come by the gate: a route was added, or a name.
+    // Without this field the request did not come from the gateway: a route or a workers.dev name was added.
     if (!request.headers.has("x-portcullis-subject"))
       return new Response("not from the gate\n", { status: 401 });
     return handler.fetch(request);

@@ -1,8 +1,8 @@
-// What pages get.
+// Checks the requests of web pages.
 import { ask } from "./http.mjs";
 import { FIELDS, INITIALIZE, show } from "./requests.mjs";
 
-/** What a page of another origin gets. */
+/** Checks what a page of a foreign web origin gets, and, with `webOrigin`, a page of that one. */
 export async function browser({ url, warn, error, webOrigin }) {
   const foreign = await ask(url, {
     method: "POST",

@@ -1,8 +1,8 @@
-// Past the login.
+// The step after the login: calls with a token.
 import { ask, challenges } from "./http.mjs";
 import { DISCOVER, DISCOVER_FIELDS, FIELDS, INITIALIZE } from "./requests.mjs";
 
-/** Calls with a token: the gateway's verdict on it, and the origin server behind. */
+/** Calls with a token: checks the gateway's verdict on it, and the origin server's answers. */
 export async function call({ url, token, error, warn, facts }) {
   const authorization = `Bearer ${token}`;
   const hello = await ask(url, {

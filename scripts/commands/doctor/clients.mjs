@@ -1,7 +1,8 @@
-// What popular clients do on their way in, as their published code or documentation has it (2026-11), and so which step of
-// the walk each depends on.
+// What popular clients do until their first call, according to their published code or documentation (2026-11), and so which steps
+// of the walk each depends on.
 //
-// `registration`: the ways in which a client can become known. `browser`: its requests come from a web page.
+// `registration`: how a client can become known to an authorization server, by a client ID metadata document (`document`) or by
+// dynamic registration (`dynamic`). `browser`: its requests come from a web page.
 const ALL = [
   "reach",
   "challenge",

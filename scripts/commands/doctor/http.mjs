@@ -1,6 +1,6 @@
-// Requests as clients make them, with what went wrong in words.
+// Sends requests as clients do, and describes failures in words.
 
-/** Seconds that a step may take: clients give up after some more. */
+/** Seconds that a request may take: clients wait a little longer before they give up. */
 const PATIENCE = 10;
 const SLOW = 5_000;
 const BODY_BYTES = 256 * 1024;
@@ -29,7 +29,7 @@ function failure(error) {
   return { kind: TLS.test(code) ? "tls" : "unreachable", words: WORDS[code] ?? cause.message ?? "it failed" };
 }
 
-/** The beginning of a body, as text. A stream that goes on is left. */
+/** The beginning of a body, as text. Of an event stream only the first chunk is read. */
 async function textOf(response) {
   if (response.body === null) return "";
   const decoder = new TextDecoder();
@@ -47,8 +47,8 @@ async function textOf(response) {
 }
 
 /**
- * Asks: `{ status, headers, text, json, milliseconds, slow }`, or `{ failed: { kind, words } }`. Redirects are not followed, as a
- * client with a token does not.
+ * Sends a request. Returns `{ url, status, headers, text, json, milliseconds, slow }`, or `{ url, failed: { kind, words } }`. Does
+ * not follow redirects, as a client with a token does not.
  */
 export async function ask(url, { method = "GET", headers = {}, body } = {}) {
   const begun = performance.now();
@@ -61,7 +61,7 @@ export async function ask(url, { method = "GET", headers = {}, body } = {}) {
     try {
       json = JSON.parse(text);
     } catch {
-      // It is none.
+      // The body is no JSON, and `json` stays undefined.
     }
     return {
       url,

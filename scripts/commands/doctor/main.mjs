@@ -1,5 +1,5 @@
-// `npx portcullis doctor URL`: would clients find their way in? A table of clients and steps, and for each thing that is wrong
-// the reason and the cure.
+// `npx portcullis doctor URL`: checks whether MCP clients can log in and call. Prints a table of clients and steps, and for each
+// finding the reason and the cure.
 import { styleText } from "node:util";
 import { fail, plain } from "../../lib/run.mjs";
 import { printJson, readOptions, text } from "../options.mjs";
@@ -19,15 +19,15 @@ const USAGE = `portcullis doctor URL [--token-from NAME] [--page ORIGIN] [--json
 
 const options = { "token-from": text, page: text };
 
-/** Whether a finding stops or hinders a client. */
+/** Whether a finding affects a client. */
 function concerns(finding, client) {
   if (finding.clients) return finding.clients.includes(client.name);
   if (!client.steps.includes(finding.step)) return false;
-  // A server that knows clients by their documents alone.
+  // `without`: the finding concerns only clients that cannot register in this way.
   return finding.without === undefined || !client.registration.includes(finding.without);
 }
 
-/** For each client and step: `ok`, `warning`, `error`, or nothing where it does not come that far. */
+/** For each client and step `ok`, `warning` or `error`; undefined for a step that the client does not take or does not reach. */
 export function verdicts(findings) {
   return CLIENTS.map((client) => {
     let stopped = false;

@@ -1,11 +1,11 @@
-// The first request that every client sends, and what it meets on its way: redirects, certificate, clock, challenge.
+// Checks the first request that every client sends, and its answer: redirects, certificate, clock, challenge.
 import { ask, challenges } from "./http.mjs";
 import { DISCOVER, DISCOVER_FIELDS, FIELDS, INITIALIZE, isUrl, LOCAL, MODERN, show } from "./requests.mjs";
 
 const SKEW_SECONDS = 30;
 const CERTIFICATE_DAYS = 14;
 
-/** The first request that every client sends, in one era or the other: without a token. */
+/** Sends the first request that every client sends, without a token. Returns its answer, or undefined where the walk ends here. */
 export async function reach({ url, error, warn, facts }) {
   const target = new URL(url);
   if (target.protocol === "http:" && !LOCAL.test(target.hostname)) {
@@ -15,7 +15,7 @@ export async function reach({ url, error, warn, facts }) {
       `${url} is plain HTTP`,
       "serve it over https: clients refuse anything else but loopback",
     );
-    // Whatever is sent there anybody on the way can read.
+    // Any intermediary could read a token that is sent there.
     facts.unprotected = true;
   }
   if (target.hash || target.username) {
@@ -127,7 +127,7 @@ export async function reach({ url, error, warn, facts }) {
   return answer;
 }
 
-/** Whether redirects lead back to where they began, or on without end. */
+/** Whether redirects lead back to a URL that was visited before, or continue after ten. */
 async function circles(from, to) {
   const seen = new Set([from]);
   let next = to && URL.parse(to, from)?.href;
@@ -243,7 +243,7 @@ export async function challenge({ url, error, warn, facts }, first) {
   }
 }
 
-/** Requests by which clients find out the era: whatever is not 401 here makes them fall back, or give up. */
+/** The requests by which clients detect the era. With any answer but 401 they fall back to another era, or give up. */
 export async function probes({ url, error, facts }) {
   const modern = await ask(url, { method: "POST", headers: DISCOVER_FIELDS, body: JSON.stringify(DISCOVER) });
   if (modern.failed || (modern.status !== 401 && facts.first === 401)) {

@@ -1,4 +1,4 @@
-// What the walk sends, and where documents may be.
+// The requests that the walk sends, and the locations of metadata documents.
 export const MODERN = "2026-07-28";
 export const LEGACY = "2025-11-25";
 export const LOCAL = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
@@ -30,14 +30,14 @@ export const DISCOVER = {
 
 export const DISCOVER_FIELDS = { ...FIELDS, "mcp-protocol-version": MODERN, "mcp-method": "server/discover" };
 
-/** The places where a well-known document of `url` may be: before the path, and at the root. */
+/** The locations where a well-known document of `url` may be: with the path of `url` after the well-known prefix, and without. */
 export function wellKnown(url, name) {
   const { origin, pathname } = new URL(url);
   const path = pathname === "/" ? "" : pathname.replace(/\/$/, "");
   return [...new Set([`${origin}/.well-known/${name}${path}`, `${origin}/.well-known/${name}`])];
 }
 
-/** Where metadata of an issuer may be (RFC 8414 §3.1, OpenID Connect Discovery §4), in the order of most clients. */
+/** The locations of an issuer's metadata (RFC 8414 §3.1, OpenID Connect Discovery §4), in the order of most clients. */
 export function issuerPlaces(issuer) {
   const { origin, pathname } = new URL(issuer);
   const path = pathname === "/" ? "" : pathname.replace(/\/$/, "");
@@ -59,13 +59,16 @@ export const isProtected = (text) => {
 
 export const show = (text) => JSON.stringify(text);
 
-/** Members of metadata that are lists of words; those that end like URLs, or are names, are one. */
+/** Members of metadata that must be arrays of strings (`LISTS`), and members that must be strings (`WORDS`). */
 const LISTS =
   /^(authorization_servers|bearer_methods_supported|scopes_supported|(response_types|response_modes|grant_types|code_challenge_methods|token_endpoint_auth_methods|\w+_alg_values)_supported)$/;
 const WORDS =
   /^(resource|issuer|jwks_uri|resource_(name|documentation|policy_uri|tos_uri)|\w+_(endpoint|uri))$/;
 
-/** A document with what is of another kind than it must be said, and taken out: clients that read it strictly stop there. */
+/**
+ * A metadata document without members of a wrong type. Reports each of them as an error: clients that read the document strictly
+ * refuse it.
+ */
 export function shaped(document, place, step, error) {
   const tell = (what) =>
     error(

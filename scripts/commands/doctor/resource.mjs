@@ -1,8 +1,8 @@
-// The metadata of the resource.
+// Checks the metadata of the resource.
 import { ask, isJson } from "./http.mjs";
 import { isProtected, isUrl, shaped, show, wellKnown } from "./requests.mjs";
 
-/** The metadata of the resource (RFC 9728): the issuers that it names. */
+/** Checks the metadata of the resource (RFC 9728). Returns the issuers that it names. */
 export async function resource({ url, token, error, warn, facts }) {
   const places = wellKnown(url, "oauth-protected-resource");
   const wanted = [...new Set([facts.metadata, ...places].filter(Boolean))];
@@ -21,7 +21,7 @@ export async function resource({ url, token, error, warn, facts }) {
   }
   const answer = [...answers.values()].find(good);
   if (answer === undefined && facts.realm !== undefined) {
-    // With a credential at hand, clients can be configured and need no login.
+    // Clients that are configured with a credential need no login.
     const note = token === undefined ? error : warn;
     note(
       "no-login",

@@ -1,11 +1,11 @@
-// The metadata of an authorization server, and whether it holds what it says.
+// Checks the metadata of an authorization server, and the endpoints that it names.
 import { ask, isJson } from "./http.mjs";
 import { isProtected, issuerPlaces, isUrl, LEGACY, shaped, show } from "./requests.mjs";
 
 const RSA_BITS = 2048;
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
-/** The metadata of an authorization server, and what it offers. */
+/** Checks the metadata of an authorization server, its keys and its token endpoint. */
 export async function server(state, issuer) {
   const { error, warn } = state;
   const places = issuerPlaces(issuer);
@@ -218,7 +218,7 @@ async function keys({ error, warn }, metadata) {
   }
 }
 
-/** What the token endpoint says to a request that can get nothing. */
+/** Checks the token endpoint's answer to a request that it must refuse. */
 async function tokens({ error, warn }, { token_endpoint: url }) {
   if (!isUrl(url)) return;
   const answer = await ask(url, {

@@ -1,12 +1,12 @@
-// Walks a gateway as clients walk it, from the first request to the point where a person would have to log in, and past it
-// with a token. What is found is a list of findings: `{ id, step, level, what, cure, clients }`.
+// Sends the requests that clients send to a gateway, from the first one to the point where a person would have to log in, and with
+// a token the calls after it. The result is a list of findings: `{ id, step, level, what, cure, clients }`.
 import { browser } from "./browser.mjs";
 import { call } from "./call.mjs";
 import { challenge, probes, reach } from "./reach.mjs";
 import { resource } from "./resource.mjs";
 import { server } from "./server.mjs";
 
-/** Walks. `token` is an access token to go on with; `onStep` is told what is looked at. */
+/** Does the walk. `token` is an access token for the calls after the login; `onStep` is called with the name of each step. */
 export async function walk(url, { token, webOrigin, onStep = () => {} } = {}) {
   const findings = [];
   const facts = {};
@@ -19,7 +19,7 @@ export async function walk(url, { token, webOrigin, onStep = () => {} } = {}) {
   try {
     await steps(state, onStep);
   } catch (cause) {
-    // What nobody foresaw is the endpoint's doing all the same, and no reason to keep the rest.
+    // An unexpected error comes from an answer of the endpoint: it becomes a finding, and the findings so far are kept.
     const what = `what it answers cannot be read: ${cause.message}`;
     error("unreadable", "reach", what, "look at its answers by hand; a client may stop there, too");
   }
