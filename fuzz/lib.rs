@@ -2,8 +2,8 @@
 
 use portcullis::config::Secrets;
 use portcullis::gateway::{Gateway, Step};
+use portcullis::mcp::kind::Kind;
 use portcullis::mcp::list_filter::{Fate, Judge};
-use portcullis::mcp::operation::Kind;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::authenticate::Compiled;
 use portcullis::pipeline::context::RequestContext;

@@ -1,8 +1,10 @@
 //! What can be said of rules without any request: the language is finite on purpose.
 
+use crate::policy::decide::methods_of;
 use std::collections::BTreeSet;
 
-use crate::mcp::operation::{Kind, Operation};
+use crate::mcp::kind::Kind;
+use crate::mcp::operation::Operation;
 use crate::oauth::scope::Scope;
 use crate::policy::decide::Policy;
 use crate::policy::pattern::Pattern;
@@ -107,7 +109,7 @@ pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
         }
     }
     for (kind, name) in known {
-        let method = crate::policy::decide::methods_of(*kind).first().copied().unwrap_or_default();
+        let method = methods_of(*kind).next().unwrap_or_default();
         let operation = Operation::on(method, *kind, name);
         if !rules.iter().any(|rule| rule.targets.fit(&operation, rule.effect != Effect::Allow)) {
             findings.push(Finding::Uncovered(*kind, name.clone()));

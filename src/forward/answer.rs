@@ -8,11 +8,12 @@ use crate::forward::response::InboundHead;
 use crate::limits::CACHED_LIST_BYTES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::kind::Kind;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::{CachedList, Reading};
 use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
 use crate::mcp::message::{Call, Message};
-use crate::mcp::operation::{Kind, Operation};
+use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter, error_event};
 use crate::pipeline::authorize::{Permit, SessionUse};
@@ -283,7 +284,7 @@ struct ListJudge {
 impl Judge for ListJudge {
     fn judge(&mut self, kind: Kind, name: &str) -> Fate {
         let Some(policy) = &self.policy else { return Fate::Keep };
-        let method = methods_of(kind).first().copied().unwrap_or_default();
+        let method = methods_of(kind).next().unwrap_or_default();
         let decision = policy.decide(&Operation::on(method, kind, name), &self.caller, Arguments::Unknown);
         self.depends |= decision.depends_on_caller;
         match (decision.verdict, policy.step_up_in_lists) {

@@ -15,9 +15,11 @@ pub fn list_key(inspected: &Inspected) -> Option<String> {
     let resource = inspected.resource();
     let admitted = inspected.authenticated().request().admitted();
     let [Message::Request { call, .. }] = inspected.messages()? else { return None };
-    let is_list =
-        matches!(call.method.as_str(), "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list");
-    if !resource.cache_lists || admitted.era() != Era::Modern || !is_list || call.params.others || call.params.continues
+    if !resource.cache_lists
+        || admitted.era() != Era::Modern
+        || !call.is_list()
+        || call.params.others
+        || call.params.continues
     {
         return None;
     }

@@ -1,10 +1,12 @@
 //! Fields that mirror a modern request's body, held to agree with it (T8, T12 to T16; SEP-2243).
 
+use crate::mcp::kind::Kind;
+use crate::mcp::method::Target;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
-use crate::mcp::message::{Call, Message};
+use crate::mcp::message::Message;
 use crate::transport::head::Fields;
 
 /// Where fields and body disagree: the name of the field.
@@ -72,7 +74,7 @@ pub fn hold(fields: &Fields, message: &Message, parameters: &[(String, String)])
     match (name, call.mirrored_name()) {
         (Some(Ok(name)), Some(said)) if name == said => {}
         // Other methods have no name to mirror; a field that is sent nevertheless says nothing.
-        (Some(Ok(_)), None) if !mirrors_a_name(call) => {}
+        (Some(Ok(_)), None) if !call.known().is_some_and(|known| known.is_mirrored) => {}
         (None, None) => {}
         (None, Some(_)) if !is_request => {}
         _ => return mismatch("mcp-name"),
@@ -85,15 +87,11 @@ pub fn hold(fields: &Fields, message: &Message, parameters: &[(String, String)])
             (Some(Ok(text)), Some(value)) => means(&text, value),
             _ => false,
         };
-        if !agrees && call.method == "tools/call" {
+        if !agrees && call.known().is_some_and(|known| known.target == Target::Name(Kind::Tool)) {
             return mismatch(field);
         }
     }
     Ok(())
-}
-
-fn mirrors_a_name(call: &Call) -> bool {
-    matches!(call.method.as_str(), "tools/call" | "prompts/get" | "resources/read")
 }
 
 /// Whether a field's text means an argument's value: strings to the letter, numbers by value (42 is 42.0), booleans as

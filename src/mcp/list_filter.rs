@@ -2,14 +2,15 @@
 //! resource templates, the items that a judge drops are left out. One item at a time is held; everything else passes as it
 //! is, but for white space between its parts.
 
+use crate::mcp::method::lists;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
 use crate::limits::{LIST_BYTES, LIST_DEPTH, LIST_ITEM_BYTES};
+use crate::mcp::kind::Kind;
 use crate::mcp::known_items::{Following, KnownItems};
 use crate::mcp::members::{Member, members_but, object_member};
-use crate::mcp::operation::Kind;
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
 
@@ -354,29 +355,23 @@ impl<J: Judge> ListFilter<J> {
     /// The value of the member `self.name` begins.
     fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let Some(level) = self.levels.last_mut() else { return Err(Unfit::NotJson) };
-        let known: &[&'static str] = match level.place {
-            Place::Message => &["result", "id"],
-            _ => &["tools", "prompts", "resources", "resourceTemplates", "cacheScope", "ttlMs", "nextCursor"],
+        let known: Vec<&'static str> = match level.place {
+            Place::Message => vec!["result", "id"],
+            _ => lists().map(|list| list.member).chain(["cacheScope", "ttlMs", "nextCursor"]).collect(),
         };
         let place = level.place;
-        let in_other_letters = |known: &&&str| ***known != *self.name && fold(known) == fold(&self.name);
-        if known.iter().any(|known| in_other_letters(&known)) {
+        let in_other_letters = |known: &&'static str| **known != *self.name && fold(known) == fold(&self.name);
+        if known.iter().any(in_other_letters) {
             return Err(Unfit::Repeated);
         }
-        let known = known.iter().find(|known| **known == self.name).copied();
+        let known = known.into_iter().find(|known| **known == self.name);
         if let Some(known) = known {
             if level.seen.contains(&known) {
                 return Err(Unfit::Repeated);
             }
             level.seen.push(known);
         }
-        let list = match known {
-            Some("tools") => Some((Kind::Tool, "name")),
-            Some("prompts") => Some((Kind::Prompt, "name")),
-            Some("resources") => Some((Kind::Resource, "uri")),
-            Some("resourceTemplates") => Some((Kind::Resource, "uriTemplate")),
-            _ => None,
-        };
+        let list = lists().find(|list| known == Some(list.member)).map(|list| (list.kind, list.key));
         if known == Some("cacheScope") {
             return self.read(Use::CacheScope, byte, out);
         }

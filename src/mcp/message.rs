@@ -3,6 +3,9 @@
 //! read decides nothing, and may be as deep and as odd as JSON allows: real clients send such arguments, and servers take
 //! them.
 
+use crate::mcp::method::METHODS;
+use crate::mcp::method::McpMethod;
+use crate::mcp::method::Target;
 use std::fmt;
 
 use serde::Deserialize as _;
@@ -12,8 +15,9 @@ use serde_json::{Map, Value};
 
 use crate::limits::BATCH_MESSAGES;
 use crate::mcp::envelope::RequestId;
+use crate::mcp::kind::Kind;
 use crate::mcp::members::{ArgumentsSeed, Shallow, members, scalars, seed, skip_items};
-use crate::mcp::operation::{Kind, Operation};
+use crate::mcp::operation::Operation;
 use crate::strict_json;
 
 /// What a client sent.
@@ -108,33 +112,24 @@ pub fn parse(body: &[u8], batches: bool) -> Result<Vec<Message>, (Malformed, Req
     }
 }
 
-/// Methods whose parameters, or whose answers, are looked at.
-const READ: [&str; 11] = [
-    "tools/call",
-    "tools/list",
-    "prompts/get",
-    "prompts/list",
-    "resources/read",
-    "resources/list",
-    "resources/templates/list",
-    "resources/subscribe",
-    "resources/unsubscribe",
-    "completion/complete",
-    "subscriptions/listen",
-];
-
 /// Whether all readers agree which method it is: one in other letters is none, as a server that ignores case would do it.
 fn is_method(method: &str) -> bool {
     (1..=256).contains(&method.len())
         && method.bytes().all(|byte| byte.is_ascii_graphic())
-        && !READ.iter().any(|known| known.eq_ignore_ascii_case(method) && *known != method)
+        && !METHODS.iter().any(|it| it.is_read() && it.name.eq_ignore_ascii_case(method) && it.name != method)
 }
 
 impl Call {
+    /// What the table of methods has of it.
+    #[must_use]
+    pub fn known(&self) -> Option<&'static McpMethod> {
+        McpMethod::find(&self.method)
+    }
+
     /// Whether it is answered with a list.
     #[must_use]
     pub fn is_list(&self) -> bool {
-        READ.contains(&self.method.as_str()) && self.method.ends_with("/list")
+        self.known().is_some_and(|method| method.list.is_some())
     }
 
     /// What it asks for: a method, perhaps done to things.
@@ -147,16 +142,15 @@ impl Call {
             Some(name) => Ok(vec![Operation::on(method, kind, name)]),
             None => Err(Malformed::Params(missing)),
         };
-        match method {
-            "tools/call" => named(Kind::Tool, &self.params.name, "params.name must be a string"),
-            "prompts/get" => named(Kind::Prompt, &self.params.name, "params.name must be a string"),
-            "resources/read" => named(Kind::Resource, &self.params.uri, "params.uri must be a string"),
-            // The modern era does not have them, and its servers say so whatever the params are.
-            "resources/subscribe" | "resources/unsubscribe" => Ok(vec![match &self.params.uri {
+        match self.known().map_or(Target::None, |known| known.target) {
+            Target::None => Ok(vec![Operation::plain(method)]),
+            Target::Name(kind) => named(kind, &self.params.name, "params.name must be a string"),
+            Target::Uri => named(Kind::Resource, &self.params.uri, "params.uri must be a string"),
+            Target::OptionalUri => Ok(vec![match &self.params.uri {
                 Some(uri) => Operation::on(method, Kind::Resource, uri),
                 None => Operation::plain(method),
             }]),
-            "completion/complete" => {
+            Target::Reference => {
                 let reference =
                     self.params.reference.as_ref().ok_or(Malformed::Params("params.ref must be an object"))?;
                 let text = |name: &str| reference.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -166,23 +160,19 @@ impl Call {
                     _ => Err(Malformed::Params("params.ref.type must be ref/prompt or ref/resource")),
                 }
             }
-            "subscriptions/listen" => {
+            Target::Subscriptions => {
                 let listened = self.params.subscriptions.iter();
                 let subscribed = listened.map(|uri| Operation::on("resources/subscribe", Kind::Resource, uri));
                 Ok(std::iter::once(Operation::plain(method)).chain(subscribed).collect())
             }
-            _ => Ok(vec![Operation::plain(method)]),
         }
     }
 
     /// The name that `Mcp-Name` mirrors (T12), where the method has one.
     #[must_use]
     pub fn mirrored_name(&self) -> Option<&str> {
-        match self.method.as_str() {
-            "tools/call" | "prompts/get" => self.params.name.as_deref(),
-            "resources/read" => self.params.uri.as_deref(),
-            _ => None,
-        }
+        let known = self.known().filter(|known| known.is_mirrored)?;
+        if known.target == Target::Uri { self.params.uri.as_deref() } else { self.params.name.as_deref() }
     }
 }
 

@@ -3,11 +3,13 @@
 pub mod agreement;
 pub mod envelope;
 pub mod era;
+pub mod kind;
 pub mod known_items;
 pub mod list_cache;
 pub mod list_filter;
 pub mod members;
 pub mod message;
+pub mod method;
 pub mod operation;
 pub mod outline;
 pub mod session;

@@ -1,32 +1,11 @@
 //! What a message asks for, as far as rules are about it.
 
 use crate::limits::{NAME_BYTES, URI_BYTES};
+use crate::mcp::kind::Kind;
+use crate::mcp::method::McpMethod;
 
 /// Around what stands in for a part of a name. No tool is called so.
 pub const MARK: &str = "portcullis-hidden-";
-
-/// What a name names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A tool.
-    Tool,
-    /// A prompt.
-    Prompt,
-    /// An MCP resource, by its URI or URI template.
-    Resource,
-}
-
-impl Kind {
-    /// The kind in reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tool => "tool",
-            Self::Prompt => "prompt",
-            Self::Resource => "resource",
-        }
-    }
-}
 
 /// One thing that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +15,6 @@ pub struct Operation {
     /// What it is done to, where it is done to something that has a name.
     pub target: Option<(Kind, String)>,
 }
-
-/// Messages of the protocol itself: without them nobody can speak it, and what they answer is filtered or says
-/// nothing of what is behind the gate. A rule may still deny them.
-const PROTOCOL: [&str; 13] = [
-    "initialize",
-    "ping",
-    "server/discover",
-    "logging/setLevel",
-    "tools/list",
-    "prompts/list",
-    "resources/list",
-    "resources/templates/list",
-    "subscriptions/listen",
-    "notifications/initialized",
-    "notifications/cancelled",
-    "notifications/progress",
-    "notifications/roots/list_changed",
-];
 
 impl Operation {
     /// A method that is done to nothing that has a name.
@@ -90,7 +51,8 @@ impl Operation {
     /// Whether it is a message of the protocol itself, which needs no rule.
     #[must_use]
     pub fn is_protocol(&self) -> bool {
-        self.target.is_none() && (self.method.is_empty() || PROTOCOL.contains(&self.method.as_str()))
+        self.target.is_none()
+            && (self.method.is_empty() || McpMethod::find(&self.method).is_some_and(|known| known.is_protocol))
     }
 
     /// Whether all readers agree about its name. What stands in for one may be as long as hexadecimal digits make it. One with spaces around it, control or invisible characters might be

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
-use crate::mcp::operation::Kind;
+use crate::mcp::kind::Kind;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::record::Record;
 use crate::policy::decide::Verdict;

@@ -1,6 +1,9 @@
-//! What the platform's trace is told of a request, in the words of OpenTelemetry's semantic conventions for HTTP and for
+//! What the platform's trace says of a request, in the terms of OpenTelemetry's semantic conventions for HTTP and for
 //! MCP: the platform exports it (OTLP) where its operator says so.
 
+use crate::mcp::kind::Kind;
+use crate::mcp::method::McpMethod;
+use crate::mcp::method::Target;
 use crate::observe::event::Outcome;
 use crate::pipeline::context::RequestContext;
 
@@ -21,11 +24,13 @@ impl Span {
     pub fn of(context: &RequestContext, outcome: &Outcome<'_>, status: u16) -> Self {
         let route = context.resource.as_ref().map(|resource| resource.path.as_str());
         let method = context.method.as_str();
-        let name = match (context.audit.entries().mcp_method.as_deref(), context.audit.entries().mcp_name.as_deref()) {
-            // Of a name that may be anything, as a URI, there would be as many spans as calls.
-            (Some(asked @ ("tools/call" | "prompts/get")), Some(name)) => format!("{asked} {name}"),
-            (Some(asked), _) => asked.to_owned(),
-            (None, _) => route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
+        let audit = context.audit.entries();
+        let target = audit.mcp_method.as_deref().and_then(McpMethod::find).map_or(Target::None, |known| known.target);
+        let name = match (audit.mcp_method.as_deref(), target, audit.mcp_name.as_deref()) {
+            // A URI may be anything: there would be as many names of spans as calls.
+            (Some(asked), Target::Name(_), Some(name)) => format!("{asked} {name}"),
+            (Some(asked), ..) => asked.to_owned(),
+            (None, ..) => route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
         };
         let mut attributes = vec![
             ("http.request.method", method.to_owned()),
@@ -35,23 +40,20 @@ impl Span {
         ];
         let mut add = |name, value: Option<&str>| attributes.extend(value.map(|value| (name, value.to_owned())));
         add("http.route", route);
-        add("mcp.method.name", context.audit.entries().mcp_method.as_deref());
+        add("mcp.method.name", audit.mcp_method.as_deref());
         add(
-            match context.audit.entries().mcp_method.as_deref() {
-                Some("tools/call") => "gen_ai.tool.name",
-                Some("prompts/get") => "gen_ai.prompt.name",
+            match target {
+                Target::Name(Kind::Tool) => "gen_ai.tool.name",
+                Target::Name(Kind::Prompt) => "gen_ai.prompt.name",
                 _ => "mcp.resource.uri",
             },
-            context.audit.entries().mcp_name.as_deref(),
+            audit.mcp_name.as_deref(),
         );
-        add(
-            "gen_ai.operation.name",
-            (context.audit.entries().mcp_method.as_deref() == Some("tools/call")).then_some("execute_tool"),
-        );
+        add("gen_ai.operation.name", (target == Target::Name(Kind::Tool)).then_some("execute_tool"));
         add("error.type", (!outcome.is_allowed()).then(|| outcome.reason()));
-        add("portcullis.issuer", context.audit.entries().issuer.as_deref());
-        add("portcullis.client", context.audit.entries().client.as_deref());
-        add("portcullis.subject", context.audit.entries().subject.as_deref());
+        add("portcullis.issuer", audit.issuer.as_deref());
+        add("portcullis.client", audit.client.as_deref());
+        add("portcullis.subject", audit.subject.as_deref());
         Self { name, attributes, status }
     }
 }

@@ -445,5 +445,5 @@ pub fn permit_public(request: PublicRequest) -> Permit {
 #[must_use]
 pub fn is_probe(messages: Option<&[Message]>) -> Option<bool> {
     let calls = messages?.iter().filter_map(Message::call);
-    Some(calls.into_iter().any(|call| matches!(call.method.as_str(), "server/discover" | "initialize")))
+    Some(calls.into_iter().any(|call| call.known().is_some_and(|known| known.is_probe)))
 }

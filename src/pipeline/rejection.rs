@@ -3,9 +3,9 @@
 
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::kind::Kind;
 use crate::mcp::list_filter::Unfit;
 use crate::mcp::message::Malformed;
-use crate::mcp::operation::Kind;
 use crate::mcp::sse::UNFIT;
 use crate::oauth::bearer::Missing;
 use crate::oauth::challenge::BearerError;

@@ -1,10 +1,12 @@
 //! The decision about one operation of one caller: pure, and the same for the gateway, its lists, and the command line.
 
+use crate::mcp::method::METHODS;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::mcp::operation::{Kind, Operation};
+use crate::mcp::kind::Kind;
+use crate::mcp::operation::Operation;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
@@ -228,11 +230,7 @@ impl Policy {
         self.rules.iter().any(|rule| {
             let about = rule.targets.is_everything()
                 || !rule.targets.of(kind).is_empty()
-                || rule
-                    .targets
-                    .methods
-                    .iter()
-                    .any(|pattern| methods_of(kind).iter().any(|method| pattern.matches(method)));
+                || rule.targets.methods.iter().any(|pattern| methods_of(kind).any(|method| pattern.matches(method)));
             about && !rule.observe && rule.depends_on_caller()
         })
     }
@@ -518,12 +516,7 @@ impl Decision {
     }
 }
 
-/// Methods that are done to things of a kind.
-#[must_use]
-pub fn methods_of(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Tool => &["tools/call"],
-        Kind::Prompt => &["prompts/get", "completion/complete"],
-        Kind::Resource => &["resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete"],
-    }
+/// Methods that are done to things of a kind, the one that uses them first.
+pub fn methods_of(kind: Kind) -> impl Iterator<Item = &'static str> {
+    METHODS.iter().filter(move |method| method.is_on(kind)).map(|method| method.name)
 }

@@ -14,7 +14,8 @@ use base16ct::lower::encode_string as hex;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::mcp::operation::{Kind, MARK, Operation};
+use crate::mcp::kind::Kind;
+use crate::mcp::operation::{MARK, Operation};
 use crate::policy::pattern::{Pattern, fold};
 use crate::strict_json;
 

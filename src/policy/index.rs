@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::mcp::operation::{Kind, Operation};
+use crate::mcp::kind::Kind;
+use crate::mcp::operation::Operation;
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::rule::Rule;
 

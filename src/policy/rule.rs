@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::mcp::operation::{Kind, Operation};
+use crate::mcp::kind::Kind;
+use crate::mcp::operation::Operation;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::policy::condition::Condition;

@@ -4,9 +4,9 @@
 use portcullis::jwks::key_set::NoKey;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::era::Era;
+use portcullis::mcp::kind::Kind;
 use portcullis::mcp::list_filter::Unfit;
 use portcullis::mcp::message::Malformed;
-use portcullis::mcp::operation::Kind;
 use portcullis::oauth::bearer::Missing;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::context::RequestContext;

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
 use portcullis::limits::{KNOWN_ITEMS_BYTES, KNOWN_LIST_BYTES};
+use portcullis::mcp::kind::Kind;
 use portcullis::mcp::known_items::KnownItems;
 use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
-use portcullis::mcp::operation::Kind;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use portcullis::config::Configuration;
 use portcullis::config::analysis::{Finding, check};
-use portcullis::mcp::operation::{Kind, Operation};
+use portcullis::mcp::kind::Kind;
+use portcullis::mcp::operation::Operation;
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Policy, Verdict};
 use portcullis::token::principal::{CredentialKind, Rights, Subject};

@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use portcullis::config::{Configuration, Secrets};
+use portcullis::mcp::kind::Kind;
 use portcullis::mcp::known_items::KnownItems;
 use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
 use portcullis::mcp::message::parse;
-use portcullis::mcp::operation::{Kind, Operation};
+use portcullis::mcp::operation::Operation;
 use portcullis::mcp::sse::SseFilter;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::policy::caller::Caller;

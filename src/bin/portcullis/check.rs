@@ -2,7 +2,7 @@
 
 use portcullis::config::analysis::{self, useless_scopes};
 use portcullis::config::{Place, warnings};
-use portcullis::mcp::operation::Kind;
+use portcullis::mcp::kind::Kind;
 use portcullis::strict_json;
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use portcullis::mcp::operation::{Kind, Operation};
+use portcullis::mcp::kind::Kind;
+use portcullis::mcp::operation::Operation;
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Thought, Verdict, methods_of};
 use portcullis::settings::Settings;
@@ -85,7 +86,7 @@ fn operation(options: &ExplainArguments) -> Result<Operation, Unusable> {
     match (given.as_slice(), options.method.as_deref()) {
         ([], Some(method)) => Ok(Operation::plain(method)),
         ([(kind, name)], method) => {
-            Ok(Operation::on(method.or(methods_of(*kind).first().copied()).unwrap_or_default(), *kind, name))
+            Ok(Operation::on(method.or(methods_of(*kind).next()).unwrap_or_default(), *kind, name))
         }
         ([], None) => Err("explain needs --method, --tool, --prompt or --uri".into()),
         _ => Err("explain takes one of --tool, --prompt and --uri".into()),

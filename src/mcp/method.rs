@@ -1,0 +1,126 @@
+//! The table of MCP methods: everything that the gateway knows of a method by its name.
+
+use crate::mcp::kind::Kind;
+
+/// What the gateway knows of a method.
+#[derive(Debug, PartialEq, Eq)]
+pub struct McpMethod {
+    /// Its name.
+    pub name: &'static str,
+    /// What its parameters name.
+    pub target: Target,
+    /// The list that its answer has.
+    pub list: Option<List>,
+    /// It belongs to the protocol itself: without it a client cannot speak the protocol at all, and its answer is filtered or
+    /// says nothing of what is behind the gateway. It needs no rule, and a rule may still deny it.
+    pub is_protocol: bool,
+    /// `Mcp-Name` mirrors the name of its target (T12).
+    pub is_mirrored: bool,
+    /// Clients tell eras by the answer.
+    pub is_probe: bool,
+}
+
+/// What the parameters of a method name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Nothing that has a name.
+    None,
+    /// `params.name`.
+    Name(Kind),
+    /// `params.uri`.
+    Uri,
+    /// `params.uri`, or nothing: the modern era does not have such a method, and its servers say so whatever the params are.
+    OptionalUri,
+    /// `params.ref`: a prompt or a resource.
+    Reference,
+    /// The resources in `params.notifications`, each of which is subscribed to.
+    Subscriptions,
+}
+
+/// A list in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List {
+    /// The member of the result.
+    pub member: &'static str,
+    /// The member of an item that names it.
+    pub key: &'static str,
+    /// What the items are.
+    pub kind: Kind,
+}
+
+const fn row(name: &'static str) -> McpMethod {
+    McpMethod { name, target: Target::None, list: None, is_protocol: false, is_mirrored: false, is_probe: false }
+}
+
+const fn protocol(name: &'static str) -> McpMethod {
+    McpMethod { is_protocol: true, ..row(name) }
+}
+
+const fn probe(name: &'static str) -> McpMethod {
+    McpMethod { is_probe: true, ..protocol(name) }
+}
+
+const fn list(name: &'static str, member: &'static str, key: &'static str, kind: Kind) -> McpMethod {
+    McpMethod { list: Some(List { member, key, kind }), ..protocol(name) }
+}
+
+const fn on(name: &'static str, target: Target) -> McpMethod {
+    McpMethod { target, ..row(name) }
+}
+
+const fn mirrored(name: &'static str, target: Target) -> McpMethod {
+    McpMethod { is_mirrored: true, ..on(name, target) }
+}
+
+/// All methods that the gateway knows. Rules treat any other as a method that is done to nothing that has a name.
+pub const METHODS: [McpMethod; 19] = [
+    probe("initialize"),
+    probe("server/discover"),
+    protocol("ping"),
+    protocol("logging/setLevel"),
+    mirrored("tools/call", Target::Name(Kind::Tool)),
+    list("tools/list", "tools", "name", Kind::Tool),
+    mirrored("prompts/get", Target::Name(Kind::Prompt)),
+    list("prompts/list", "prompts", "name", Kind::Prompt),
+    mirrored("resources/read", Target::Uri),
+    on("resources/subscribe", Target::OptionalUri),
+    on("resources/unsubscribe", Target::OptionalUri),
+    list("resources/list", "resources", "uri", Kind::Resource),
+    list("resources/templates/list", "resourceTemplates", "uriTemplate", Kind::Resource),
+    on("completion/complete", Target::Reference),
+    McpMethod { is_protocol: true, ..on("subscriptions/listen", Target::Subscriptions) },
+    protocol("notifications/initialized"),
+    protocol("notifications/cancelled"),
+    protocol("notifications/progress"),
+    protocol("notifications/roots/list_changed"),
+];
+
+impl McpMethod {
+    /// The method of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        METHODS.iter().find(|method| method.name == name)
+    }
+
+    /// Whether the gateway looks at its parameters or at its answer.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.target != Target::None || self.list.is_some()
+    }
+
+    /// Whether it can be done to something of that kind.
+    #[must_use]
+    pub fn is_on(&self, kind: Kind) -> bool {
+        match self.target {
+            Target::Name(own) => own == kind,
+            Target::Uri | Target::OptionalUri => kind == Kind::Resource,
+            Target::Reference => matches!(kind, Kind::Prompt | Kind::Resource),
+            Target::None | Target::Subscriptions => false,
+        }
+    }
+}
+
+/// The lists that results have.
+pub fn lists() -> impl Iterator<Item = List> {
+    METHODS.iter().filter_map(|method| method.list)
+}
