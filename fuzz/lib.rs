@@ -1,13 +1,22 @@
 //! What the fuzz targets share: a gateway that takes every kind of credential, and no caller whom it knows.
 
 use portcullis::config::Secrets;
-use portcullis::gateway::{Gateway, Step};
+use portcullis::gateway::Gateway;
+use portcullis::jwks::freshness::KeyState;
+use portcullis::jwks::key_set::KeySet;
+use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::kind::Kind;
-use portcullis::mcp::list_filter::{Fate, Judge};
+use portcullis::mcp::list_filter::{ItemDecision, ItemPolicy};
 use portcullis::oauth::scope::ScopeSet;
-use portcullis::pipeline::authenticate::Compiled;
+use portcullis::pipeline::admit::admit;
+use portcullis::pipeline::authenticate::{self, Authentication, Compiled, Known, Memory};
 use portcullis::pipeline::context::RequestContext;
+use portcullis::pipeline::rejection::Rejection;
+use portcullis::pipeline::respond::refusal;
+use portcullis::pipeline::route::{Routed, route};
+use portcullis::settings::Settings;
 use portcullis::time::UnixMillis;
+use portcullis::token::issuer::IssuerKeys;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
@@ -62,8 +71,8 @@ pub fn gateway() -> Gateway {
     Gateway::open(document, &Fixed, [7; 32], Compiled::default()).expect("the document is right")
 }
 
-/// Walks as far as a request with these fields gets without anybody's help. It must not get through: nobody here has a
-/// key. And no part of what it brought may be in the answer.
+/// Takes a request with these fields as far as its credential leads without an answer from the world. It must not get
+/// through: no key here is the fuzzer's.
 pub fn walk(gateway: &Gateway, fields: Fields) {
     let head = Head {
         method: Method::Post,
@@ -74,21 +83,31 @@ pub fn walk(gateway: &Gateway, fields: Fields) {
         asn: None,
     };
     let mut context = RequestContext::new(Method::Post, None, &[0; 40], NOW);
-    match gateway.begin(head, &mut context, NOW) {
-        Step::Forward(..)
-        | Step::NeedAssertion(..)
-        | Step::NeedBody(_)
-        | Step::NeedMessage(_)
-        | Step::NeedServer(_)
-        | Step::NeedTurns(..)
-        | Step::NeedList(..) => panic!("a stranger got through"),
-        Step::Answer(answer, _) => assert!(matches!(answer.status, 400 | 401 | 403 | 431 | 503), "{}", answer.status),
-        Step::Need(..) => {}
+    if let Err(rejection) = authenticated(gateway.settings(), head, &mut context) {
+        let answer = refusal(&rejection, &RequestId::unknown(), &context, Some(gateway.settings()));
+        assert!(matches!(answer.status, 400 | 401 | 403 | 431 | 503), "{}", answer.status);
+    }
+}
+
+fn authenticated(settings: &Settings, head: Head, context: &mut RequestContext) -> Result<(), Rejection> {
+    let Routed::Resource(request) = route(admit(head, settings)?, settings, context)? else {
+        panic!("the request is for a resource")
+    };
+    let (mut memory, compiled) = (Memory::default(), Compiled::default());
+    let pending = authenticate::begin(request, settings, (&[7; 32], &mut memory.cache), context, NOW)?;
+    let keys = pending.verifier().issuer().map(|issuer| match &issuer.keys {
+        IssuerKeys::Static(key) => KeyState::forever(KeySet::of_one((**key).clone())),
+        _ => KeyState::default(),
+    });
+    let known = &mut Known { settings, keys: keys.as_ref(), compiled: &compiled, memory: &mut memory, now: NOW };
+    match authenticate::proceed(pending, known, context)? {
+        Authentication::Done(_) => panic!("a caller without a credential got through"),
+        Authentication::Need(..) => Ok(()),
     }
 }
 
 /// A subject.
-pub fn somebody() -> Subject {
+pub fn subject() -> Subject {
     Subject {
         issuer: "https://login.example".to_owned(),
         subject: "ada".to_owned(),
@@ -103,9 +122,9 @@ pub fn somebody() -> Subject {
 /// Drops what begins with `x`.
 pub struct DropX;
 
-impl Judge for DropX {
-    fn judge(&mut self, _: Kind, name: &str) -> Fate {
-        if name.starts_with('x') { Fate::Drop } else { Fate::Keep }
+impl ItemPolicy for DropX {
+    fn judge(&mut self, _: Kind, name: &str) -> ItemDecision {
+        if name.starts_with('x') { ItemDecision::Drop } else { ItemDecision::Keep }
     }
 
     fn depends_on_caller(&self, _: Kind, _: bool) -> bool {

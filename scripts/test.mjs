@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
 await ensurePackages(import.meta.url);
-const { fail, say } = await import("./lib/run.mjs");
+const { ask, fail, say } = await import("./lib/run.mjs");
 const { watch: watchFor } = await import("./lib/watch.mjs");
 const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
 
@@ -42,9 +42,9 @@ function counted({ code, output }, pattern) {
 /** The result of a layer of commands, each of which passes or fails as a whole. */
 async function commands(list) {
   const sum = { passed: 0, failed: 0 };
-  for (const [command, args] of list) {
+  for (const [command, args, env] of list) {
     say(`$ ${command.split("/").pop()} ${args.join(" ")}`);
-    const { code } = await watch(command, args);
+    const { code } = await watch(command, args, env);
     if (code === 0) sum.passed += 1;
     else sum.failed += 1;
   }
@@ -89,13 +89,18 @@ function build() {
 }
 
 const layers = {
-  lint: () =>
+  lint: async () =>
     commands([
       ["cargo", ["fmt", "--all", "--check"]],
       ["cargo", ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]],
       ["cargo", ["clippy", "--locked", "--all-targets", ...FEATURES, "--", "--deny", "warnings"]],
       ["cargo", ["clippy", "--locked", "--target", "wasm32-unknown-unknown", "--", "--deny", "warnings"]],
+      ["cargo", ["doc", "--locked", "--no-deps", "--lib", ...FEATURES], { RUSTDOCFLAGS: "--deny warnings" }],
       [npmBin("biome"), ["check", "--error-on-warnings", "."]],
+      // The advisories need a database from the network: the workflow checks those.
+      ...((await ask("cargo", ["deny", "--version"])) === undefined
+        ? []
+        : [["cargo", ["deny", "check", "bans", "licenses", "sources"]]]),
     ]),
 
   unit: async () => counted(await watch("cargo", ["test", "--locked", ...FEATURES]), CARGO),

@@ -5,9 +5,9 @@ use std::pin::Pin;
 
 use crate::forward::answer::{BodyFilter, FilterEnd};
 use crate::forward::request::OutboundRequest;
-use crate::forward::response::InboundHead;
+use crate::forward::response::ResponseHead;
 use crate::jwks::signing_key::SigningKey;
-use crate::mcp::list_filter::Unfit;
+use crate::mcp::list_filter::ListError;
 use crate::observe::decision::DecisionLine;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
@@ -144,7 +144,7 @@ pub trait Transport {
         &self,
         request: OutboundRequest,
         body: &Self::RequestBody,
-    ) -> Result<(InboundHead, Self::ResponseBody), OriginFailure>;
+    ) -> Result<(ResponseHead, Self::ResponseBody), OriginFailure>;
 
     /// Reads the caller's whole body, which is then sent on as it was read.
     ///
@@ -156,13 +156,13 @@ pub trait Transport {
     /// unfit from the beginning can still be refused.
     ///
     /// # Errors
-    /// [`Unfit`] for one that is.
+    /// [`ListError`] for one that is.
     async fn filtered(
         &self,
         body: Self::ResponseBody,
         filter: BodyFilter,
         ended: Box<dyn Fn(FilterEnd)>,
-    ) -> Result<Self::ResponseBody, Unfit>;
+    ) -> Result<Self::ResponseBody, ListError>;
 
     /// Reads the caller's body for a refusal; nothing where it is longer than `limit`, broken, or was sent on already
     /// without being kept.

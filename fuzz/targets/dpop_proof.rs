@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use portcullis::token::binding::proof::{Expected, Proof};
 use portcullis::transport::url::HttpUrl;
-use portcullis_fuzz::{NOW, somebody};
+use portcullis_fuzz::{NOW, subject};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         now: NOW,
     };
     if let Ok(proof) = Proof::read(Some(text), &expected) {
-        assert_eq!(proof.single_use(&somebody()).jkt, expected.jkt);
+        assert_eq!(proof.single_use(&subject()).jkt, expected.jkt);
         let _ = proof.signature(None);
         let _ = proof.nonce();
     }

@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         for piece in pieces {
             filter.push(piece, &mut out)?;
         }
-        Ok::<_, portcullis::mcp::list_filter::Unfit>(out)
+        Ok::<_, portcullis::mcp::list_filter::ListError>(out)
     };
     let whole = run(&[body]);
     let (first, second) = body.split_at(usize::from(*cut).min(body.len()));

@@ -18,7 +18,8 @@ thread_local! {
 
 fuzz_target!(|bytes: &[u8]| {
     GATE.with(|gate| {
-        let issuer = &gate.get_or_init(gateway).config().issuers[0];
+        let settings = gate.get_or_init(gateway).settings();
+        let (issuer, interests) = (&settings.verifiers.issuers[0], &settings.interests);
         let introspection = issuer.introspection.as_ref().expect("it is asked");
         let token = BearerToken::parse("op_token").expect("a token");
         let credential = Credential::authorization(AuthScheme::Bearer, token);
@@ -29,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
             ..ProviderDocument::default()
         });
         let evidence = Evidence::new(NOW).with_answer(&answer);
-        let verification = IntrospectionVerifier { issuer, introspection }.verify(&credential, &evidence);
+        let verification = IntrospectionVerifier { issuer, introspection, interests }.verify(&credential, &evidence);
         if let Verification::Verified(verified) = verification {
             let value: serde_json::Value = serde_json::from_slice(bytes).expect("strict JSON is JSON");
             assert_eq!(value["active"], true);

@@ -122,7 +122,7 @@ impl AuthorizationRequest {
         client: &Client,
         destination: &Destination,
         server: &AuthorizationServer,
-        config: &Settings,
+        settings: &Settings,
     ) -> Result<Self, AuthorizeError> {
         let invalid = |description: &str| Err(error("invalid_request", description));
         if let Some(name) = parameters.repeated() {
@@ -162,7 +162,7 @@ impl AuthorizationRequest {
         if prompt.contains("none") {
             return Err(error("interaction_required", "the user has to be asked"));
         }
-        let resource = resource(parameters.get("resource"), server, config)?;
+        let resource = resource(parameters.get("resource"), server, settings)?;
         let scope = requested(parameters.get("scope"), client, server, resource)?;
         Ok(Self {
             client_id: client.id.clone(),
@@ -248,10 +248,10 @@ pub fn challenge_of(verifier: &str) -> Option<String> {
 }
 
 /// Resources that take this server's tokens.
-pub fn resources<'a>(server: &'a AuthorizationServer, config: &'a Settings) -> impl Iterator<Item = &'a Resource> {
+pub fn resources<'a>(server: &'a AuthorizationServer, settings: &'a Settings) -> impl Iterator<Item = &'a Resource> {
     let takes =
         |resource: &&Resource| resource.accepts.issuers.iter().any(|issuer| issuer.identifier == server.own.identifier);
-    config.resources.iter().map(Rc::as_ref).filter(takes)
+    settings.resources.iter().map(Rc::as_ref).filter(takes)
 }
 
 /// The resource that is asked for (RFC 8707): by its identifier, with or without a slash at the end, as some clients write
@@ -262,9 +262,9 @@ pub fn resources<'a>(server: &'a AuthorizationServer, config: &'a Settings) -> i
 pub fn resource<'a>(
     asked: Option<&str>,
     server: &'a AuthorizationServer,
-    config: &'a Settings,
+    settings: &'a Settings,
 ) -> Result<&'a Resource, AuthorizeError> {
-    let mut own = resources(server, config);
+    let mut own = resources(server, settings);
     match asked {
         Some(asked) => {
             let bare = asked.strip_suffix('/').unwrap_or(asked);

@@ -14,8 +14,8 @@ use crate::settings::Settings;
 
 /// Metadata (RFC 8414 §2).
 #[must_use]
-pub fn document(server: &AuthorizationServer, config: &Settings) -> PublicDocument {
-    let scopes: BTreeSet<String> = resources(server, config)
+pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocument {
+    let scopes: BTreeSet<String> = resources(server, settings)
         .flat_map(|resource| known_scopes(server, resource).iter().map(|it| it.as_str().to_owned()).collect::<Vec<_>>())
         .chain(["offline_access".to_owned()])
         .collect();
@@ -41,7 +41,7 @@ pub fn document(server: &AuthorizationServer, config: &Settings) -> PublicDocume
         "introspection_endpoint_auth_methods_supported": confidential,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": server.documents,
-        "protected_resources": resources(server, config).map(|it| it.identifier.as_str()).collect::<Vec<_>>(),
+        "protected_resources": resources(server, settings).map(|it| it.identifier.as_str()).collect::<Vec<_>>(),
     });
     if let (Some(members), false) = (members.as_object_mut(), matches!(server.registrations, Registrations::Off)) {
         members.insert("registration_endpoint".to_owned(), json!(server.url("/register")));

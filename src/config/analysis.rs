@@ -120,17 +120,17 @@ pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
 
 /// Scopes of the hierarchy that no resource and no rule asks for, not even through what they include.
 #[must_use]
-pub fn useless_scopes(config: &Settings) -> Vec<Finding> {
+pub fn useless_scopes(settings: &Settings) -> Vec<Finding> {
     let mut asked: BTreeSet<&Scope> = BTreeSet::new();
-    for resource in &config.resources {
+    for resource in &settings.resources {
         asked.extend(resource.scopes.iter());
         for rule in resource.policy.iter().flat_map(|policy| policy.rules()) {
             asked.extend(rule.scopes());
         }
     }
-    let useless = config.scopes.named().into_iter().filter(|scope| {
+    let useless = settings.scopes.named().into_iter().filter(|scope| {
         let only = std::iter::once((*scope).clone()).collect();
-        !asked.iter().any(|asked| config.scopes.covers(&only, asked))
+        !asked.iter().any(|asked| settings.scopes.covers(&only, asked))
     });
     useless.map(|scope| Finding::UselessScope(scope.as_str().to_owned())).collect()
 }

@@ -51,9 +51,9 @@ impl Configuration {
         if document.stored.is_some() {
             mistakes.note("stored", "must stand alone in the Worker's variable, and not in the stored document");
         }
-        let config = Self::read(&document, &raw, secrets, &mut mistakes);
-        match config {
-            Some(config) if mistakes.is_empty() => Ok(config),
+        let settings = Self::read(&document, &raw, secrets, &mut mistakes);
+        match settings {
+            Some(settings) if mistakes.is_empty() => Ok(settings),
             _ => Err(mistakes),
         }
     }

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::forward::list_key::list_key;
-use crate::forward::response::InboundHead;
+use crate::forward::response::ResponseHead;
 use crate::limits::CACHED_LIST_BYTES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::{CachedList, Reading};
-use crate::mcp::list_filter::{Edits, Fate, Judge, ListFilter, Unfit};
+use crate::mcp::list_filter::{Edits, ItemDecision, ItemPolicy, ListError, ListFilter};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
@@ -34,7 +34,7 @@ pub const ENDPOINT_QUERY: &str = "portcullis-endpoint";
 
 /// What is known of an answer before it comes.
 #[derive(Debug)]
-pub struct Awaited {
+pub struct ResponseTransform {
     /// Who gets it, and what is behind the gate; nothing for paths open to everyone.
     to: Option<Recipient>,
 }
@@ -63,19 +63,19 @@ struct Recipient {
     ids: Vec<RequestId>,
 }
 
-impl Awaited {
+impl ResponseTransform {
     /// What is to be expected of a permitted request's answer.
     #[must_use]
-    pub fn of(permit: &Permit, config: &Settings, items: &Rc<RefCell<KnownItems>>) -> Self {
-        Self { to: Recipient::of(permit, config, items) }
+    pub fn of(permit: &Permit, settings: &Settings, items: &Rc<RefCell<KnownItems>>) -> Self {
+        Self { to: Recipient::of(permit, settings, items) }
     }
 
     /// A list that was kept, as its reader may see it.
     ///
     /// # Errors
-    /// [`Unfit`], which nothing is that was let through once.
-    pub fn read(self, list: &CachedList) -> Result<Reading, Unfit> {
-        self.to.ok_or(Unfit::NotJson)?.reading(list)
+    /// [`ListError`], which nothing is that was let through once.
+    pub fn read(self, list: &CachedList) -> Result<Reading, ListError> {
+        self.to.ok_or(ListError::NotJson)?.reading(list)
     }
 
     /// Lets an answer's head through, and says what becomes of its body. `random` is for sealing.
@@ -85,7 +85,7 @@ impl Awaited {
     /// and its caller might read it otherwise. `request` is the id of the request in the log.
     pub fn receive(
         self,
-        head: &mut InboundHead,
+        head: &mut ResponseHead,
         random: &[u8; NONCE_BYTES],
         request: &str,
         now: UnixMillis,
@@ -118,7 +118,7 @@ impl Awaited {
 }
 
 impl Recipient {
-    fn of(permit: &Permit, config: &Settings, items: &Rc<RefCell<KnownItems>>) -> Option<Self> {
+    fn of(permit: &Permit, settings: &Settings, items: &Rc<RefCell<KnownItems>>) -> Option<Self> {
         let inspected = permit.inspected()?;
         let resource = inspected.resource();
         let admitted = permit.admitted();
@@ -127,7 +127,7 @@ impl Recipient {
         Some(Self {
             caller: inspected.caller()?,
             policy: resource.policy.as_ref().filter(|policy| !policy.observe).cloned(),
-            sessions: config.sessions.clone(),
+            sessions: settings.sessions.clone(),
             identifier: resource.identifier.clone(),
             path: resource.path.as_str().to_owned(),
             origin: resource.origin.url.clone(),
@@ -145,11 +145,11 @@ impl Recipient {
 
     fn filter(
         self,
-        head: &InboundHead,
+        head: &ResponseHead,
         random: [u8; NONCE_BYTES],
         request: &str,
         now: UnixMillis,
-    ) -> Result<Option<BodyFilter>, Unfit> {
+    ) -> Result<Option<BodyFilter>, ListError> {
         // Whatever a stream that was opened with GET carries was asked for elsewhere, lists among it. Only the old era has
         // such streams, and a server that does not look at versions has them for everybody.
         let read_as_stream = self.method == Method::Get && (200..300).contains(&head.status);
@@ -180,7 +180,7 @@ impl Recipient {
         head.is_readable()?;
         // Some clients take whatever they get here for a stream.
         if stream && (judged || rewritten || marked) && !head.is_event_stream() {
-            return Err(Unfit::MediaType);
+            return Err(ListError::MediaType);
         }
         let whole = |inner| BodyFilter {
             inner,
@@ -198,7 +198,7 @@ impl Recipient {
         let kept = keep_as.map(|name| Kept { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
-        let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
+        let judge = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
             let lists = judged.then(|| ListFilter::new(judge, Edits::default()));
@@ -228,13 +228,13 @@ impl Recipient {
     }
 
     /// A list that was kept, as this reader may see it.
-    fn reading(self, list: &CachedList) -> Result<Reading, Unfit> {
+    fn reading(self, list: &CachedList) -> Result<Reading, ListError> {
         let edits = Edits { paged: self.paged, reusable: true };
-        let judge = ListJudge { policy: self.policy, caller: self.caller, depends: false };
+        let judge = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
         let (mut filter, mut out) = (ListFilter::new(judge, edits), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
         filter.finish(&mut out)?;
-        Reading::new(out, filter.holes(), filter.judge().depends).ok_or(Unfit::NotJson)
+        Reading::new(out, filter.holes(), filter.judge().depends).ok_or(ListError::NotJson)
     }
 
     /// Turns the address of the transport of 2024-11-05 into one of the gateway's, sealed for this caller. One that leads to
@@ -275,25 +275,25 @@ fn resolve(origin: &HttpUrl, said: &str) -> Option<String> {
 }
 
 /// Decides about the items of lists as the policy would about their use.
-struct ListJudge {
+struct PolicyOfItems {
     policy: Option<Rc<Policy>>,
     caller: Caller,
     depends: bool,
 }
 
-impl Judge for ListJudge {
-    fn judge(&mut self, kind: Kind, name: &str) -> Fate {
-        let Some(policy) = &self.policy else { return Fate::Keep };
+impl ItemPolicy for PolicyOfItems {
+    fn judge(&mut self, kind: Kind, name: &str) -> ItemDecision {
+        let Some(policy) = &self.policy else { return ItemDecision::Keep };
         let method = methods_of(kind).next().unwrap_or_default();
         let decision = policy.decide(&Operation::on(method, kind, name), &self.caller, Arguments::Unknown);
         self.depends |= decision.depends_on_caller;
         match (decision.verdict, policy.step_up_in_lists) {
-            (Verdict::Allow, _) => Fate::Keep,
+            (Verdict::Allow, _) => ItemDecision::Keep,
             (Verdict::StepUp { scopes, .. }, StepUpInLists::Mark) => {
                 let scopes: Vec<&str> = scopes.iter().map(crate::oauth::scope::Scope::as_str).collect();
-                Fate::Mark(STEP_UP, serde_json::json!({ "scopes": scopes }).to_string())
+                ItemDecision::Mark(STEP_UP, serde_json::json!({ "scopes": scopes }).to_string())
             }
-            (Verdict::StepUp { .. }, StepUpInLists::Hide) | (Verdict::Deny, _) => Fate::Drop,
+            (Verdict::StepUp { .. }, StepUpInLists::Hide) | (Verdict::Deny, _) => ItemDecision::Drop,
         }
     }
 
@@ -327,7 +327,7 @@ pub enum Passage {
     /// This, and more may follow.
     More(Vec<u8>),
     /// This, and then it ends, as the rest cannot be judged.
-    Last(Vec<u8>, Unfit),
+    Last(Vec<u8>, ListError),
 }
 
 /// What came of a body that was filtered.
@@ -338,9 +338,9 @@ pub struct FilterEnd {
     /// Items of lists that were left out because their names cannot be read for certain.
     pub unreadable: usize,
     /// Why it ended before its end.
-    pub unfit: Option<Unfit>,
+    pub unfit: Option<ListError>,
     /// Why an event was left out.
-    pub skipped: Option<Unfit>,
+    pub skipped: Option<ListError>,
 }
 
 /// A body as it came, to be kept where it turns out that it may be.
@@ -352,8 +352,8 @@ pub struct Kept {
 }
 
 enum Inner {
-    Events(Box<SseFilter<ListJudge>>),
-    Json(Box<ListFilter<ListJudge>>),
+    Events(Box<SseFilter<PolicyOfItems>>),
+    Json(Box<ListFilter<PolicyOfItems>>),
     /// Nothing is looked for in it; whether it comes without a known end, and goes on so.
     Plain(bool),
 }
@@ -369,8 +369,8 @@ impl BodyFilter {
     /// each request that it answers, so that no client waits for what does not come.
     ///
     /// # Errors
-    /// [`Unfit`]: then nothing more may go on.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Passage, Unfit> {
+    /// [`ListError`]: then nothing more may go on.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Passage, ListError> {
         let mut out = Vec::with_capacity(bytes.len());
         self.begun |= !bytes.is_empty();
         if let Some(kept) = &mut self.kept {
@@ -398,8 +398,8 @@ impl BodyFilter {
     /// Takes the end of the body: what is left to go on.
     ///
     /// # Errors
-    /// [`Unfit`] where it was not complete.
-    pub fn finish(&mut self) -> Result<Vec<u8>, Unfit> {
+    /// [`ListError`] where it was not complete.
+    pub fn finish(&mut self) -> Result<Vec<u8>, ListError> {
         let mut out = Vec::new();
         match &mut self.inner {
             // What an event stream leaves unfinished is no event, and its reader forgets it.
@@ -423,7 +423,7 @@ impl BodyFilter {
 
 impl BodyFilter {
     /// After its end: what came of it.
-    pub fn end(&mut self, unfit: Option<Unfit>) -> FilterEnd {
+    pub fn end(&mut self, unfit: Option<ListError>) -> FilterEnd {
         let unreadable = match &self.inner {
             Inner::Events(filter) => filter.unreadable(),
             Inner::Json(filter) => filter.unreadable(),

@@ -15,7 +15,7 @@ use crate::token::principal::Subject;
 /// the caller, `jti` the id of the request in the log.
 #[must_use]
 pub fn signing_input(
-    config: &Settings,
+    settings: &Settings,
     key: &SigningKey,
     subject: &Subject,
     origin: &OriginServer,
@@ -24,7 +24,7 @@ pub fn signing_input(
 ) -> String {
     let header = json!({ "alg": key.algorithm().as_str(), "kid": key.id(), "typ": "portcullis-assertion+jwt" });
     let mut claims = json!({
-        "iss": config.public_url.to_string(),
+        "iss": settings.public_url.to_string(),
         "aud": origin.url.to_string(),
         "sub": subject.subject,
         "subject_issuer": subject.issuer,

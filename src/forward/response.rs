@@ -1,7 +1,7 @@
 //! The origin server's answer as the caller sees it.
 
 use crate::limits::LOG_VALUE_CHARS;
-use crate::mcp::list_filter::Unfit;
+use crate::mcp::list_filter::ListError;
 use crate::mcp::operation::is_invisible;
 use crate::pipeline::rejection::Rejection;
 use crate::transport::head::{Fields, is_plain};
@@ -30,14 +30,14 @@ const DECODED: [&str; 2] = ["br", "gzip"];
 
 /// The status and fields of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboundHead {
+pub struct ResponseHead {
     /// The status.
     pub status: u16,
     /// The fields, names in lower case.
     pub fields: Fields,
 }
 
-impl InboundHead {
+impl ResponseHead {
     /// Whether the body says that it is JSON, of whatever kind.
     #[must_use]
     pub fn is_json(&self) -> bool {
@@ -57,16 +57,16 @@ impl InboundHead {
     /// Whether what the gateway reads in the body is what its caller will read.
     ///
     /// # Errors
-    /// [`Unfit`] where it is coded, or where some clients would decode or take it otherwise.
-    pub fn is_readable(&self) -> Result<(), Unfit> {
+    /// [`ListError`] where it is coded, or where some clients would decode or take it otherwise.
+    pub fn is_readable(&self) -> Result<(), ListError> {
         if self.fields.get("content-encoding").is_some() {
-            return Err(Unfit::Coded);
+            return Err(ListError::Coded);
         }
         if !self.may_be_event_stream() {
             return Ok(());
         }
         if !self.is_event_stream() {
-            return Err(Unfit::MediaType);
+            return Err(ListError::MediaType);
         }
         let parameters = self.fields.get("content-type").unwrap_or_default().to_ascii_lowercase();
         let charsets = parameters.split(';').skip(1).filter_map(|parameter| {
@@ -74,7 +74,7 @@ impl InboundHead {
             (name.trim() == "charset").then(|| value.trim().trim_matches('"').to_owned())
         });
         let fits = |charset: String| matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii");
-        if charsets.into_iter().all(fits) { Ok(()) } else { Err(Unfit::Charset) }
+        if charsets.into_iter().all(fits) { Ok(()) } else { Err(ListError::Charset) }
     }
 
     /// Whether the body is a stream of events, which must not be buffered or held to one deadline.
@@ -104,7 +104,7 @@ fn place(location: &str) -> String {
 ///
 /// # Errors
 /// The [`Rejection`] of the first that applies.
-pub fn judge(answer: InboundHead) -> Result<InboundHead, Rejection> {
+pub fn judge(answer: ResponseHead) -> Result<ResponseHead, Rejection> {
     match answer.status {
         status @ 300..=399 => Err(Rejection::OriginRedirected { status, to: answer.fields.get("location").map(place) }),
         401 | 407 => Err(Rejection::OriginUnauthorized),
@@ -128,7 +128,7 @@ pub fn judge(answer: InboundHead) -> Result<InboundHead, Rejection> {
                 fields.set("cache-control", "no-store");
             }
             fields.set("x-content-type-options", "nosniff");
-            Ok(InboundHead { status, fields })
+            Ok(ResponseHead { status, fields })
         }
     }
 }

@@ -38,8 +38,8 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
         let reached = {
             let keys = state.as_ref().map(|state| state.keys.borrow());
             let mut memory = gateway.memory.borrow_mut();
-            let (config, compiled) = (&gateway.settings, &gateway.compiled);
-            let mut known = Known { config, keys: keys.as_deref(), compiled, memory: &mut memory, now };
+            let (settings, compiled) = (&gateway.settings, &gateway.compiled);
+            let mut known = Known { settings, keys: keys.as_deref(), compiled, memory: &mut memory, now };
             authenticate::proceed(pending, &mut known, &mut self.context)
         };
         let (need, pending) = match reached {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 #[cfg(feature = "authorization-server")]
 use crate::authorization_server;
 use crate::forward::answer::{BodyFilter, FilterEnd, Kept};
-use crate::forward::response::InboundHead;
+use crate::forward::response::ResponseHead;
 use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::open::Gateway;
 use crate::gateway::questions::{ask, read_revocations};
@@ -24,7 +24,7 @@ pub enum Served<B> {
     /// The gateway's own answer.
     Own(Answer),
     /// The origin server's answer, its body untouched.
-    Origin(InboundHead, B),
+    Origin(ResponseHead, B),
 }
 
 /// Serves one request from its head to the answer's head.
@@ -126,9 +126,9 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
     filter: BodyFilter,
-    request: Suspended<InboundHead>,
+    request: Suspended<ResponseHead>,
     answer: P::ResponseBody,
-) -> Result<(InboundHead, P::ResponseBody), Box<Action>> {
+) -> Result<(ResponseHead, P::ResponseBody), Box<Action>> {
     let (keeping, keeper) = (Rc::clone(gateway), ports.clone());
     let request_id = request.context().request_id.clone();
     let ended = move |end| filter_ended(&keeping, &keeper, end, &request_id);

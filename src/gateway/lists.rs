@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::{Awaited, Kept};
+use crate::forward::answer::{Kept, ResponseTransform};
 use crate::forward::list_key::list_key;
 use crate::gateway::open::Gateway;
 use crate::gateway::walk::{Action, Suspended, Walk};
@@ -29,7 +29,7 @@ impl<P: Ports> Walk<'_, P> {
     }
 
     fn read_list(self, permit: &Permit, key: &str, list: &CachedList) -> Action {
-        let reading = Awaited::of(permit, &self.gateway.settings, &self.gateway.items).read(list);
+        let reading = ResponseTransform::of(permit, &self.gateway.settings, &self.gateway.items).read(list);
         let reading = match reading.map_err(Rejection::OriginMalformed) {
             Ok(reading) => Rc::new(reading),
             Err(rejection) => return self.refuse(rejection),

@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::Awaited;
+use crate::forward::answer::ResponseTransform;
 use crate::forward::assertion;
 use crate::forward::request::outbound;
-use crate::forward::response::{InboundHead, judge};
+use crate::forward::response::{ResponseHead, judge};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::gateway::walk::{Action, AwaitingAnswer, Received, SigningAssertion, Suspended, Walk};
 use crate::jwks::signing_key;
-use crate::mcp::list_filter::Unfit;
+use crate::mcp::list_filter::ListError;
 use crate::mcp::session::NONCE_BYTES;
 use crate::observe::event::Outcome;
 use crate::pipeline::authorize::Permit;
@@ -35,7 +35,7 @@ impl<P: Ports> Walk<'_, P> {
     }
 
     fn send(self, permit: &Permit, assertion: Option<&str>) -> Action {
-        let transform = Box::new(Awaited::of(permit, &self.gateway.settings, &self.gateway.items));
+        let transform = Box::new(ResponseTransform::of(permit, &self.gateway.settings, &self.gateway.items));
         let request = outbound(permit, assertion, &self.context);
         let stage = AwaitingAnswer { transform, sent: self.ports.now() };
         self.wait(stage, |waiting| Action::Send(request, waiting))
@@ -72,7 +72,7 @@ impl Suspended<AwaitingAnswer> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        answer: Result<(InboundHead, B), OriginFailure>,
+        answer: Result<(ResponseHead, B), OriginFailure>,
     ) -> Received<B> {
         let (mut walk, AwaitingAnswer { transform, sent }) = self.resume(gateway, ports);
         let now = ports.now();
@@ -98,10 +98,10 @@ impl Suspended<AwaitingAnswer> {
     }
 }
 
-impl Suspended<InboundHead> {
+impl Suspended<ResponseHead> {
     /// The answer's head, when its body is on its way; it is in the log after that.
     #[must_use]
-    pub fn passed<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P) -> InboundHead {
+    pub fn passed<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P) -> ResponseHead {
         let (walk, head) = self.resume(gateway, ports);
         let stood_in = walk.context.audit.entries().stood_in.as_deref();
         let outcome = stood_in.map_or(Outcome::Allow("forwarded"), Outcome::Deny);
@@ -111,7 +111,7 @@ impl Suspended<InboundHead> {
 
     /// Goes on where the body turned out to be unfit from its beginning.
     #[must_use]
-    pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: Unfit) -> Action {
+    pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: ListError) -> Action {
         let (walk, _) = self.resume(gateway, ports);
         walk.refuse(Rejection::OriginMalformed(why))
     }

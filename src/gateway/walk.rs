@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::Awaited;
+use crate::forward::answer::ResponseTransform;
 use crate::forward::request::OutboundRequest;
-use crate::forward::response::InboundHead;
+use crate::forward::response::ResponseHead;
 use crate::gateway::open::Gateway;
 use crate::limits::NEEDS;
 use crate::pipeline::authenticate::{Authenticated, Authenticating};
@@ -90,7 +90,7 @@ pub struct SigningAssertion {
 /// The stage of a request that is at its origin server.
 #[derive(Debug)]
 pub struct AwaitingAnswer {
-    pub(super) transform: Box<Awaited>,
+    pub(super) transform: Box<ResponseTransform>,
     pub(super) sent: UnixMillis,
 }
 
@@ -98,9 +98,9 @@ pub struct AwaitingAnswer {
 #[derive(Debug)]
 pub enum Received<B> {
     /// Its head is this, and its body goes on as it is.
-    Passed(InboundHead, B),
+    Passed(ResponseHead, B),
     /// Its body goes through a filter.
-    Filter(crate::forward::answer::BodyFilter, Suspended<InboundHead>, B),
+    Filter(crate::forward::answer::BodyFilter, Suspended<ResponseHead>, B),
     /// It stops here.
     Refused(Action),
 }

@@ -16,7 +16,7 @@ use crate::strict_json::fold;
 
 /// What becomes of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum ItemDecision {
     /// It stays.
     Keep,
     /// It goes.
@@ -26,9 +26,9 @@ pub enum Fate {
 }
 
 /// Decides about items.
-pub trait Judge {
+pub trait ItemPolicy {
     /// The fate of the item of that name or URI.
-    fn judge(&mut self, kind: Kind, name: &str) -> Fate;
+    fn judge(&mut self, kind: Kind, name: &str) -> ItemDecision;
 
     /// The member of `_meta` with which it marks items, where it does.
     fn mark(&self) -> Option<&'static str> {
@@ -41,7 +41,7 @@ pub trait Judge {
 
 /// Why a list cannot be filtered: it is not what a list is, and nothing more of it is let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfit {
+pub enum ListError {
     /// It is not JSON, or ended too early.
     NotJson,
     /// A member that decides is there twice.
@@ -60,7 +60,7 @@ pub enum Unfit {
     Endpoint,
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for ListError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotJson => "not JSON, or cut short",
@@ -175,7 +175,7 @@ pub struct ListFilter<J> {
     unreadable: usize,
 }
 
-impl<J: Judge> ListFilter<J> {
+impl<J: ItemPolicy> ListFilter<J> {
     /// A filter at the beginning of a response.
     pub fn new(judge: J, edits: Edits) -> Self {
         Self {
@@ -229,11 +229,11 @@ impl<J: Judge> ListFilter<J> {
     /// Takes bytes and writes what may go on.
     ///
     /// # Errors
-    /// [`Unfit`]: then nothing more may go on.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+    /// [`ListError`]: then nothing more may go on.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
         self.size += bytes.len();
         if self.size > LIST_BYTES {
-            return Err(Unfit::TooLarge);
+            return Err(ListError::TooLarge);
         }
         let mut rest = bytes;
         while let Some(&byte) = rest.first() {
@@ -284,15 +284,15 @@ impl<J: Judge> ListFilter<J> {
     /// Holds the response to be complete.
     ///
     /// # Errors
-    /// [`Unfit::NotJson`] where it is not.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    /// [`ListError::NotJson`] where it is not.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         if self.reading.as_ref().is_some_and(|reading| reading.bare) {
             self.value_ended(out)?;
         }
-        if self.begun && self.levels.is_empty() && self.reading.is_none() { Ok(()) } else { Err(Unfit::NotJson) }
+        if self.begun && self.levels.is_empty() && self.reading.is_none() { Ok(()) } else { Err(ListError::NotJson) }
     }
 
-    fn byte(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    fn byte(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         if let Some(reading) = &mut self.reading {
             if !(reading.bare && matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r')) {
                 return self.within_value(byte, out);
@@ -304,13 +304,13 @@ impl<J: Judge> ListFilter<J> {
         }
         let Some(level) = self.levels.last_mut() else {
             if self.begun {
-                return Err(Unfit::NotJson);
+                return Err(ListError::NotJson);
             }
             self.begun = true;
             match byte {
                 b'{' => self.enter(Place::Message, byte, out),
                 b'[' => self.enter(Place::Batch, byte, out),
-                _ => return Err(Unfit::NotJson),
+                _ => return Err(ListError::NotJson),
             }
             return Ok(());
         };
@@ -335,12 +335,12 @@ impl<J: Judge> ListFilter<J> {
             }
             (Next::FirstOrEnd | Next::Another, _) if !object => self.item(byte, out),
             (Next::Value, _) => self.member(byte, out),
-            _ => Err(Unfit::NotJson),
+            _ => Err(ListError::NotJson),
         }
     }
 
     /// An element of an array on the way begins.
-    fn item(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    fn item(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         if let Some(Place::List(..)) = self.levels.last().map(|level| level.place) {
             return self.read(Use::Item, byte, out);
         }
@@ -353,8 +353,8 @@ impl<J: Judge> ListFilter<J> {
     }
 
     /// The value of the member `self.name` begins.
-    fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        let Some(level) = self.levels.last_mut() else { return Err(Unfit::NotJson) };
+    fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
+        let Some(level) = self.levels.last_mut() else { return Err(ListError::NotJson) };
         let known: Vec<&'static str> = match level.place {
             Place::Message => vec!["result", "id"],
             _ => lists().map(|list| list.member).chain(["cacheScope", "ttlMs", "nextCursor"]).collect(),
@@ -362,12 +362,12 @@ impl<J: Judge> ListFilter<J> {
         let place = level.place;
         let in_other_letters = |known: &&'static str| **known != *self.name && fold(known) == fold(&self.name);
         if known.iter().any(in_other_letters) {
-            return Err(Unfit::Repeated);
+            return Err(ListError::Repeated);
         }
         let known = known.into_iter().find(|known| **known == self.name);
         if let Some(known) = known {
             if level.seen.contains(&known) {
-                return Err(Unfit::Repeated);
+                return Err(ListError::Repeated);
             }
             level.seen.push(known);
         }
@@ -399,7 +399,7 @@ impl<J: Judge> ListFilter<J> {
                 Ok(())
             }
             // Some reader might find things in it that were not judged.
-            (Place::Result, _, Some(_), _) => Err(Unfit::NotList),
+            (Place::Result, _, Some(_), _) => Err(ListError::NotList),
             _ => {
                 self.more_pages |= known == Some("nextCursor");
                 self.read(Use::Pass, byte, out)
@@ -443,9 +443,9 @@ impl<J: Judge> ListFilter<J> {
         }
     }
 
-    fn read(&mut self, used: Use, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    fn read(&mut self, used: Use, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         if matches!(byte, b',' | b':' | b']' | b'}') {
-            return Err(Unfit::NotJson);
+            return Err(ListError::NotJson);
         }
         self.held.clear();
         let bare = !matches!(byte, b'{' | b'[' | b'"');
@@ -453,8 +453,8 @@ impl<J: Judge> ListFilter<J> {
         self.within_value(byte, out)
     }
 
-    fn within_value(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        let Some(reading) = &mut self.reading else { return Err(Unfit::NotJson) };
+    fn within_value(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
+        let Some(reading) = &mut self.reading else { return Err(ListError::NotJson) };
         let mut ended = false;
         let mut byte = byte;
         if reading.in_text {
@@ -465,17 +465,17 @@ impl<J: Judge> ListFilter<J> {
                     reading.in_text = false;
                     ended = reading.depth == 0;
                 }
-                0..=0x1f => return Err(Unfit::NotJson),
+                0..=0x1f => return Err(ListError::NotJson),
                 _ => {}
             }
         } else {
             match byte {
-                b'"' if reading.bare => return Err(Unfit::NotJson),
+                b'"' if reading.bare => return Err(ListError::NotJson),
                 b'"' => reading.in_text = true,
                 b'{' | b'[' if !reading.bare => {
                     reading.depth += 1;
                     if reading.depth > LIST_DEPTH {
-                        return Err(Unfit::NotJson);
+                        return Err(ListError::NotJson);
                     }
                 }
                 b'}' | b']' if !reading.bare => {
@@ -484,7 +484,7 @@ impl<J: Judge> ListFilter<J> {
                 }
                 // A line's end inside an event's data would end the line.
                 b'\n' | b'\r' | b'\t' => byte = b' ',
-                0..=0x1f | 0x7f.. => return Err(Unfit::NotJson),
+                0..=0x1f | 0x7f.. => return Err(ListError::NotJson),
                 _ => {}
             }
         }
@@ -493,15 +493,15 @@ impl<J: Judge> ListFilter<J> {
     }
 
     /// Takes bytes of the value that is being read.
-    fn keep(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
-        let Some(reading) = &self.reading else { return Err(Unfit::NotJson) };
+    fn keep(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
+        let Some(reading) = &self.reading else { return Err(ListError::NotJson) };
         match reading.used {
             Use::Pass if !reading.bare => out.extend_from_slice(bytes),
             Use::Leave if !reading.bare => {}
             // Words and numbers are held until it is known that they are such.
             Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope => {
                 if self.held.len() + bytes.len() > LIST_ITEM_BYTES {
-                    return Err(Unfit::TooLarge);
+                    return Err(ListError::TooLarge);
                 }
                 self.held.extend_from_slice(bytes);
             }
@@ -509,29 +509,29 @@ impl<J: Judge> ListFilter<J> {
         Ok(())
     }
 
-    fn value_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        let Some(reading) = self.reading.take() else { return Err(Unfit::NotJson) };
+    fn value_ended(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
+        let Some(reading) = self.reading.take() else { return Err(ListError::NotJson) };
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         level.next = Next::CommaOrEnd;
         match reading.used {
             Use::Pass | Use::Leave if reading.bare => {
-                crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;
+                crate::strict_json::parse(&self.held).map_err(|_| ListError::NotJson)?;
                 if reading.used == Use::Pass {
                     out.extend_from_slice(&self.held);
                 }
             }
             Use::Pass | Use::Leave => {}
             Use::CacheScope => {
-                crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;
+                crate::strict_json::parse(&self.held).map_err(|_| ListError::NotJson)?;
                 self.cache_scope = Some(std::mem::take(&mut self.held));
             }
             Use::Name => {
                 level.next = Next::Colon;
-                let text = crate::strict_json::parse(&self.held).map_err(|_| Unfit::NotJson)?;
+                let text = crate::strict_json::parse(&self.held).map_err(|_| ListError::NotJson)?;
                 text.as_str().unwrap_or_default().clone_into(&mut self.name);
             }
             Use::Item => {
-                let Place::List(kind, key) = level.place else { return Err(Unfit::NotJson) };
+                let Place::List(kind, key) = level.place else { return Err(ListError::NotJson) };
                 let item = std::mem::take(&mut self.held);
                 // It must not cost the others, and nothing is shown whose name two readers might read differently.
                 let Some(name) = certain_text(&item, key) else {
@@ -550,10 +550,10 @@ impl<J: Judge> ListFilter<J> {
     /// Writes an item, where the judge keeps it.
     fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) {
         let changed = match self.judge.judge(kind, name) {
-            Fate::Drop => return,
+            ItemDecision::Drop => return,
             // A mark of its server's own would pass for ours.
-            Fate::Keep => self.judge.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
-            Fate::Mark(name, value) => Some(marked(item.to_vec(), name, &value)),
+            ItemDecision::Keep => self.judge.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
+            ItemDecision::Mark(name, value) => Some(marked(item.to_vec(), name, &value)),
         };
         if changed == Some(None) {
             self.unreadable += 1;

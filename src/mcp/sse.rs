@@ -3,7 +3,7 @@
 
 use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
-use crate::mcp::list_filter::{Judge, ListFilter, Unfit};
+use crate::mcp::list_filter::{ItemPolicy, ListError, ListFilter};
 use crate::mcp::outline::answered_id;
 
 /// What a text of an event becomes: the address of an `endpoint` event (2024-11-05), or the id of an event.
@@ -20,7 +20,7 @@ pub struct SseFilter<J> {
     /// The request whose stream goes on after an event that cannot be judged.
     skips: Option<String>,
     /// Why an event was left out.
-    unfit: Option<Unfit>,
+    unfit: Option<ListError>,
     line: Line,
     /// The last byte was CR: an LF after it belongs to it.
     after_cr: bool,
@@ -102,7 +102,7 @@ pub fn error_event(id: &RequestId, request: &str) -> String {
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-impl<J: Judge> SseFilter<J> {
+impl<J: ItemPolicy> SseFilter<J> {
     /// A filter at the beginning of a stream, whose lists are filtered by `lists`, if they are.
     pub fn new(lists: Option<ListFilter<J>>, endpoint: Option<Rewrite>, id: Option<Rewrite>) -> Self {
         Self {
@@ -127,7 +127,7 @@ impl<J: Judge> SseFilter<J> {
 
     /// Why an event was left out, if one was.
     #[must_use]
-    pub fn unfit(&self) -> Option<Unfit> {
+    pub fn unfit(&self) -> Option<ListError> {
         self.unfit
     }
 
@@ -146,8 +146,8 @@ impl<J: Judge> SseFilter<J> {
     /// Takes bytes and writes what may go on.
     ///
     /// # Errors
-    /// [`Unfit`]: then nothing more may go on. What was written before is whole, but for an event of which a part went on.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+    /// [`ListError`]: then nothing more may go on. What was written before is whole, but for an event of which a part went on.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
         for &byte in bytes {
             if self.event.held.len() > LIST_HEAD_BYTES {
                 out.append(&mut self.event.held);
@@ -161,7 +161,7 @@ impl<J: Judge> SseFilter<J> {
                 }
                 self.bom = None;
                 if seen > 0 {
-                    return Err(Unfit::NotJson);
+                    return Err(ListError::NotJson);
                 }
             }
             let follows_cr = std::mem::take(&mut self.after_cr);
@@ -177,7 +177,7 @@ impl<J: Judge> SseFilter<J> {
         Ok(())
     }
 
-    fn byte(&mut self, byte: u8) -> Result<(), Unfit> {
+    fn byte(&mut self, byte: u8) -> Result<(), ListError> {
         match &mut self.line {
             Line::Start if byte == b':' => self.line = Line::Other(vec![byte]),
             Line::Start => self.line = Line::Name(vec![byte]),
@@ -192,7 +192,7 @@ impl<J: Judge> SseFilter<J> {
             }
             Line::Name(text) | Line::Other(text) => {
                 if text.len() >= EVENT_LINE_BYTES {
-                    return Err(Unfit::TooLarge);
+                    return Err(ListError::TooLarge);
                 }
                 text.push(byte);
             }
@@ -207,7 +207,7 @@ impl<J: Judge> SseFilter<J> {
     }
 
     /// Lines of data are joined with LF.
-    fn next_data_line(&mut self) -> Result<(), Unfit> {
+    fn next_data_line(&mut self) -> Result<(), ListError> {
         self.event.has_data = true;
         match self.event.data {
             Data::None => Ok(()),
@@ -219,7 +219,7 @@ impl<J: Judge> SseFilter<J> {
         }
     }
 
-    fn data(&mut self, byte: u8) -> Result<(), Unfit> {
+    fn data(&mut self, byte: u8) -> Result<(), ListError> {
         if self.skips.is_some() && self.json.is_some() && !self.event.begun {
             match &mut self.event.raw {
                 Raw::Kept(raw) if raw.len() <= LIST_HEAD_BYTES => raw.push(byte),
@@ -243,7 +243,7 @@ impl<J: Judge> SseFilter<J> {
         self.skips.is_some() && !self.event.begun && matches!(self.event.raw, Raw::Kept(_))
     }
 
-    fn judged_data(&mut self, byte: u8) -> Result<(), Unfit> {
+    fn judged_data(&mut self, byte: u8) -> Result<(), ListError> {
         match &mut self.event.data {
             Data::Skipped => {}
             Data::None if matches!(byte, b' ' | b'\t') => {}
@@ -262,7 +262,7 @@ impl<J: Judge> SseFilter<J> {
             Data::Raw => self.event.held.push(byte),
             Data::Text(text) => {
                 if text.len() >= EVENT_LINE_BYTES {
-                    return Err(Unfit::TooLarge);
+                    return Err(ListError::TooLarge);
                 }
                 text.push(byte);
             }
@@ -270,11 +270,11 @@ impl<J: Judge> SseFilter<J> {
         Ok(())
     }
 
-    fn json(&mut self, bytes: &[u8]) -> Result<(), Unfit> {
-        self.json.as_mut().ok_or(Unfit::NotJson)?.push(bytes, &mut self.event.held)
+    fn json(&mut self, bytes: &[u8]) -> Result<(), ListError> {
+        self.json.as_mut().ok_or(ListError::NotJson)?.push(bytes, &mut self.event.held)
     }
 
-    fn line_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    fn line_ended(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         match std::mem::take(&mut self.line) {
             Line::Start => return self.event_ended(out),
             Line::Data { .. } => {}
@@ -290,7 +290,7 @@ impl<J: Judge> SseFilter<J> {
                 let line = match (&self.id, value(b"id:")) {
                     // An empty one takes the last one back, and one with NUL is ignored (HTML §9.2.6).
                     (Some(rewrite), Some(id)) if !id.is_empty() && !id.contains('\0') => {
-                        format!("id: {}", rewrite(&id).ok_or(Unfit::TooLarge)?).into_bytes()
+                        format!("id: {}", rewrite(&id).ok_or(ListError::TooLarge)?).into_bytes()
                     }
                     _ => line,
                 };
@@ -298,7 +298,7 @@ impl<J: Judge> SseFilter<J> {
                 let within = matches!(self.event.data, Data::Json | Data::Raw | Data::Skipped);
                 let into = if within { &mut self.event.fields } else { &mut self.event.held };
                 if into.len() > EVENT_LINE_BYTES && within {
-                    return Err(Unfit::TooLarge);
+                    return Err(ListError::TooLarge);
                 }
                 into.extend_from_slice(&line);
                 into.push(b'\n');
@@ -307,7 +307,7 @@ impl<J: Judge> SseFilter<J> {
         Ok(())
     }
 
-    fn event_ended(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    fn event_ended(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         let begun = self.event.begun;
         let ended = self.end_event(out);
         // What went on of it has no end yet.
@@ -315,12 +315,12 @@ impl<J: Judge> SseFilter<J> {
         ended
     }
 
-    fn end_event(&mut self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    fn end_event(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         let can_skip = self.can_skip();
         let Event { data, fields, name, has_data, mut held, begun, raw } = std::mem::take(&mut self.event);
         let mut data = data;
         if can_skip && data == Data::Json {
-            let mut json = self.json.take().ok_or(Unfit::NotJson)?;
+            let mut json = self.json.take().ok_or(ListError::NotJson)?;
             let whole = json.finish(&mut held);
             self.json = Some(json.again());
             match whole {
@@ -343,7 +343,7 @@ impl<J: Judge> SseFilter<J> {
             Data::None if has_data => held.extend_from_slice(b"data:\n"),
             Data::None => {}
             Data::Json => {
-                let mut json = self.json.take().ok_or(Unfit::NotJson)?;
+                let mut json = self.json.take().ok_or(ListError::NotJson)?;
                 json.finish(&mut held)?;
                 self.json = Some(json.again());
                 held.push(b'\n');
@@ -354,7 +354,7 @@ impl<J: Judge> SseFilter<J> {
                 held.extend_from_slice(&fields);
             }
             Data::Text(text) => {
-                let text = String::from_utf8(text).map_err(|_| Unfit::NotJson)?;
+                let text = String::from_utf8(text).map_err(|_| ListError::NotJson)?;
                 // Some readers trim more than white space, or look at each line by itself.
                 let looks_like_json = |line: &str| {
                     let blank = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
@@ -362,13 +362,15 @@ impl<J: Judge> SseFilter<J> {
                 };
                 if self.json.is_some() && text.split('\n').any(looks_like_json) {
                     if begun || self.skips.is_none() {
-                        return Err(Unfit::NotJson);
+                        return Err(ListError::NotJson);
                     }
-                    self.unfit = Some(Unfit::NotJson);
+                    self.unfit = Some(ListError::NotJson);
                     return Ok(());
                 }
                 let text = match &self.endpoint {
-                    Some(rewrite) if name.as_deref() == Some("endpoint") => rewrite(&text).ok_or(Unfit::Endpoint)?,
+                    Some(rewrite) if name.as_deref() == Some("endpoint") => {
+                        rewrite(&text).ok_or(ListError::Endpoint)?
+                    }
                     _ => text,
                 };
                 for line in text.split('\n') {

@@ -124,7 +124,7 @@ impl Chain {
         &mut self,
         record: &Record,
         context: &RequestContext,
-        config: &Settings,
+        settings: &Settings,
         now: UnixMillis,
     ) -> DecisionLine {
         let bounded = |text: &str| text.chars().take(LOG_VALUE_CHARS).collect::<String>();
@@ -160,8 +160,8 @@ impl Chain {
             country: record.caller.facts.country.as_deref(),
             asn: record.caller.facts.asn,
             mtls: record.caller.facts.certificate,
-            reads: &config.recorded_facts,
-            arguments: record.arguments.as_deref().and_then(|text| keyed(text, &config.pseudonym_key)),
+            reads: &settings.recorded_facts,
+            arguments: record.arguments.as_deref().and_then(|text| keyed(text, &settings.pseudonym_key)),
             run: &self.run,
             seq: self.seq,
             prev: &self.last,

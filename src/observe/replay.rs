@@ -56,7 +56,7 @@ pub struct Replay {
 
 impl Replay {
     /// Decides one line again. Lines of a run must come in their order.
-    pub fn line(&mut self, number: usize, text: &str, config: &Settings) -> Replayed {
+    pub fn line(&mut self, number: usize, text: &str, settings: &Settings) -> Replayed {
         let Some(text) = text.find('{').and_then(|at| text.get(at..)).map(str::trim_end) else {
             return Replayed::Other;
         };
@@ -68,7 +68,7 @@ impl Replay {
             return Replayed::Unknown("it is of another version".to_owned());
         }
         self.hold(number, text, &line);
-        decide(&line, config)
+        decide(&line, settings)
     }
 
     /// Holds a line to the one before it in its run. A log may begin in the middle of one.
@@ -151,9 +151,9 @@ impl std::fmt::Display for Noticed {
     }
 }
 
-fn decide(line: &Map<String, Value>, config: &Settings) -> Replayed {
+fn decide(line: &Map<String, Value>, settings: &Settings) -> Replayed {
     let path = said(line, "resource");
-    let Some(resource) = config.resources.iter().find(|resource| resource.path.as_str() == path) else {
+    let Some(resource) = settings.resources.iter().find(|resource| resource.path.as_str() == path) else {
         return Replayed::Unknown(format!("there is no resource {path:?} any more"));
     };
     let Some(then) = Noticed::recorded(line) else {
@@ -180,10 +180,10 @@ fn decide(line: &Map<String, Value>, config: &Settings) -> Replayed {
     if is_cut(&operation.method) || operation.name().is_some_and(is_cut) {
         return Replayed::Unknown("the record has only the beginning of the name".to_owned());
     }
-    let (caller, is_named) = caller(line, config);
+    let (caller, is_named) = caller(line, settings);
     let recorded = texts(line, "reads");
     let is_known = |fact: Fact<'_>| match fact {
-        Fact::Subject => is_named || config.pseudonyms == Pseudonyms::ByPublicUrl,
+        Fact::Subject => is_named || settings.pseudonyms == Pseudonyms::ByPublicUrl,
         Fact::Client => !caller.subject.client.as_deref().is_some_and(is_cut),
         Fact::Roles if !caller.subject.rights.roles.is_empty() => true,
         Fact::Groups if !caller.subject.rights.groups.is_empty() => true,
@@ -209,12 +209,12 @@ fn decide(line: &Map<String, Value>, config: &Settings) -> Replayed {
 
 /// The caller as it was recorded, and whether its subject is known: it was recorded by pseudonym, which tells where a rule
 /// names the subject.
-fn caller(line: &Map<String, Value>, config: &Settings) -> (Caller, bool) {
+fn caller(line: &Map<String, Value>, settings: &Settings) -> (Caller, bool) {
     let source = said(line, "issuer");
-    let issuer = config.verifiers.issuers.iter().find(|issuer| issuer.name == source);
-    let issuer = issuer.map_or_else(|| config.public_url.to_string(), |issuer| issuer.identifier.clone());
+    let issuer = settings.verifiers.issuers.iter().find(|issuer| issuer.name == source);
+    let issuer = issuer.map_or_else(|| settings.public_url.to_string(), |issuer| issuer.identifier.clone());
     let recorded = line.get("subject").and_then(Value::as_str);
-    let rules = config.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|it| it.rules());
+    let rules = settings.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|it| it.rules());
     let conditions = rules.flat_map(|rule| &rule.when.conditions);
     let named = conditions.filter_map(|condition| match condition {
         Condition::Subjects(subjects) => Some(subjects),
@@ -236,7 +236,7 @@ fn caller(line: &Map<String, Value>, config: &Settings) -> (Caller, bool) {
     };
     let known = named
         .map(|subject| of(subject))
-        .find(|subject| recorded.is_some() && pseudonym(subject, &config.pseudonym_key).as_deref() == recorded);
+        .find(|subject| recorded.is_some() && pseudonym(subject, &settings.pseudonym_key).as_deref() == recorded);
     let is_named = known.is_some();
     let caller = Caller {
         subject: Rc::new(known.unwrap_or_else(|| of(""))),

@@ -37,9 +37,9 @@ impl Admitted {
     /// The URLs, without query, by which the caller may know what it asks for (RFC 9449 §4.3 `htu`): under the public
     /// host or the one that it named, with the path as it was sent or in canonical form.
     #[must_use]
-    pub fn urls(&self, config: &Settings) -> Vec<HttpUrl> {
-        let scheme = config.public_url.scheme();
-        let hosts = [config.public_url.authority(), &self.authority];
+    pub fn urls(&self, settings: &Settings) -> Vec<HttpUrl> {
+        let scheme = settings.public_url.scheme();
+        let hosts = [settings.public_url.authority(), &self.authority];
         let paths = [self.sent_path.as_str(), self.path.as_str()];
         let urls = hosts.iter().flat_map(|host| paths.map(|path| format!("{}://{host}{path}", scheme.as_str())));
         urls.filter_map(|url| HttpUrl::parse(&url).ok()).collect()
@@ -76,9 +76,9 @@ impl Admitted {
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
-pub fn admit(head: Head, config: &Settings) -> Result<Admitted, Rejection> {
+pub fn admit(head: Head, settings: &Settings) -> Result<Admitted, Rejection> {
     // The scheme and host that precede the request target are not the caller's to lengthen.
-    if head.url.len() > URL_BYTES + config.public_url.web_origin().len() {
+    if head.url.len() > URL_BYTES + settings.public_url.web_origin().len() {
         return Err(Rejection::UrlTooLong);
     }
     if head.fields.len() > FIELDS_COUNT || head.fields.bytes() > FIELDS_BYTES {
@@ -86,18 +86,18 @@ pub fn admit(head: Head, config: &Settings) -> Result<Admitted, Rejection> {
     }
     let (scheme, authority, path, query) = split(&head.url).ok_or(Rejection::ForeignHost)?;
     let named = head.fields.get("host").map(|host| Authority::parse(host, scheme));
-    let ours = |authority: &Authority| config.hosts.contains(authority);
+    let ours = |authority: &Authority| settings.hosts.contains(authority);
     if !ours(&authority) || !named.is_none_or(|host| host.is_ok_and(|host| ours(&host))) {
         return Err(Rejection::ForeignHost);
     }
-    let protected = scheme == Scheme::Https || (config.development && authority.is_loopback());
+    let protected = scheme == Scheme::Https || (settings.development && authority.is_loopback());
     if !protected {
         return Err(Rejection::HttpsRequired);
     }
     let sent_path = path.to_owned();
     let path = CanonicalPath::parse(path).map_err(Rejection::AmbiguousPath)?;
     let query = query.map(str::to_owned);
-    let caller = web_origin::judge(head.fields.get("origin"), &config.web_origins);
+    let caller = web_origin::judge(head.fields.get("origin"), &settings.web_origins);
     let era = Era::announced(head.fields.get("mcp-protocol-version"));
     Ok(Admitted { head, authority, path, sent_path, query, caller, era })
 }

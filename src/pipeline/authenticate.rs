@@ -27,7 +27,7 @@ use crate::token::introspection::IntrospectionVerifier;
 use crate::token::issuer::Issuer;
 use crate::token::jwt::JwtVerifier;
 use crate::token::principal::Principal;
-use crate::token::questions::Questions;
+use crate::token::questions::CredentialLookups;
 use crate::token::revocation::{Due, Revocations};
 use crate::token::selection::{present, select_verifier};
 use crate::token::signature::{GoodSignature, SignatureCheck};
@@ -226,7 +226,7 @@ pub struct Memory {
     /// Proofs that were used.
     pub proofs: Rc<RefCell<ReplayMemory>>,
     /// Questions that are on their way.
-    pub questions: Questions,
+    pub questions: CredentialLookups,
     /// How often callers called.
     pub counters: Rc<RefCell<RateCounters>>,
 }
@@ -234,7 +234,7 @@ pub struct Memory {
 /// What a credential is judged by.
 pub struct Known<'a> {
     /// Configuration.
-    pub config: &'a Settings,
+    pub settings: &'a Settings,
     /// What is known of the keys of the credential's issuer, where it has one.
     pub keys: Option<&'a KeyState>,
     /// Verifiers that are compiled in.
@@ -251,14 +251,14 @@ pub struct Known<'a> {
 /// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
 pub fn begin(
     request: ResourceRequest,
-    config: &Settings,
+    settings: &Settings,
     (salt, cache): (&[u8; 32], &mut TokenCache),
     context: &mut RequestContext,
     now: UnixMillis,
 ) -> Result<Box<Authenticating>, Rejection> {
     let resource = request.resource();
     if resource.dpop != Requirement::Off {
-        context.dpop_nonce = config.dpop.nonce_key.as_ref().map(|key| key.issue(now));
+        context.dpop_nonce = settings.dpop.nonce_key.as_ref().map(|key| key.issue(now));
     }
     let credential = present(&request.admitted().head().fields, &resource.accepts, resource.dpop)?;
     context.scheme = credential.authorization_scheme();
@@ -268,7 +268,8 @@ pub fn begin(
     let (verifier, choice) = if let Some(verifier) = chosen {
         (verifier, None)
     } else {
-        let verifier = select_verifier(&credential, &resource.accepts, &config.verifiers).map_err(Rejection::Token)?;
+        let verifier =
+            select_verifier(&credential, &resource.accepts, &settings.verifiers).map_err(Rejection::Token)?;
         (verifier, Some(choice))
     };
     let digest = fingerprint.verified_by(verifier.id(), resource.index);
@@ -302,7 +303,7 @@ pub fn proceed(
     known: &mut Known<'_>,
     context: &mut RequestContext,
 ) -> Result<Authentication, Rejection> {
-    let (config, now) = (known.config, known.now);
+    let (settings, now) = (known.settings, known.now);
     let resource = Rc::clone(pending.resource());
     let verified = match pending.verified.take() {
         Some(verified) => verified,
@@ -314,7 +315,7 @@ pub fn proceed(
     if let Err(error) = verified.holds(&resource.audiences, now) {
         return Err(Rejection::Token(error));
     }
-    if let Some(revocation) = &config.revocation {
+    if let Some(revocation) = &settings.revocation {
         match known.memory.revocations.due(revocation.seconds, now) {
             Due::No | Due::Soon => {}
             Due::Now => {
@@ -336,7 +337,7 @@ pub fn proceed(
         return Ok(Authentication::Need(need, pending));
     }
     context.is_authenticated = true;
-    context.audit.note_caller(&verified.subject, &config.pseudonym_key);
+    context.audit.note_caller(&verified.subject, &settings.pseudonym_key);
     let principal = Principal::Subject(Rc::clone(&verified.subject));
     Ok(Authentication::Done(Box::new(Authenticated {
         request: pending.request,
@@ -351,18 +352,18 @@ fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_
     let presented = Presented {
         credential: &pending.credential,
         head: admitted.head(),
-        urls: &|| admitted.urls(known.config),
+        urls: &|| admitted.urls(known.settings),
         signature: pending.signature.as_ref(),
     };
     let required = pending.resource().binding();
-    let bound = binding::check(&presented, verified, required, &known.config.dpop, known.now)?;
+    let bound = binding::check(&presented, verified, required, &known.settings.dpop, known.now)?;
     match bound {
         Binding::Holds => Ok(None),
         Binding::NeedSignature(check) => Ok(Some(Need::Signature(check))),
         Binding::NeedSingleUse(single) => match use_once(known, &single) {
             Use::Again => Err(Rejection::Proof(ProofError::Replayed)),
             // What this isolate cannot remember, the guard of all of them can.
-            Use::First | Use::Full if known.config.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
+            Use::First | Use::Full if known.settings.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
             Use::Full => {
                 let room_in = known.memory.proofs.borrow().room_in(&single, known.now);
                 Err(Rejection::unavailable(Dependency::Replay, room_in, "too many proofs".to_owned()))
@@ -400,7 +401,7 @@ fn recognize(
     let evidence =
         Evidence { now, keys: known.keys, signature: pending.signature.as_ref(), answer: pending.answer.as_ref() };
     let cache = &mut known.memory.cache;
-    let verification = verify(pending, known.config, known.compiled, &evidence)?;
+    let verification = verify(pending, known.settings, known.compiled, &evidence)?;
     match verification {
         Verification::Verified(verified) => {
             let verified = Rc::new(*verified);
@@ -449,22 +450,22 @@ fn find(pending: &Authenticating, known: &mut Known<'_>) -> Option<Result<Rc<Ver
 
 fn verify(
     pending: &Authenticating,
-    config: &Settings,
+    settings: &Settings,
     compiled: &Compiled,
     evidence: &Evidence<'_>,
 ) -> Result<Verification, Rejection> {
     let credential = &pending.credential;
-    let interests = &config.interests;
+    let interests = &settings.interests;
     Ok(match &pending.verifier {
         Verifier::Jwt(issuer) => JwtVerifier { issuer, interests }.verify(credential, evidence),
         Verifier::Introspection(issuer, introspection) => {
             IntrospectionVerifier { issuer, introspection, interests }.verify(credential, evidence)
         }
         Verifier::ApiKeys(set) => {
-            ApiKeyVerifier { set, gateway: &config.public_url.to_string() }.verify(credential, evidence)
+            ApiKeyVerifier { set, gateway: &settings.public_url.to_string() }.verify(credential, evidence)
         }
         Verifier::Custom(custom) if custom.service.is_some() => {
-            let gateway = &config.public_url.to_string();
+            let gateway = &settings.public_url.to_string();
             ServiceVerifier { custom, gateway, interests }.verify(credential, evidence)
         }
         Verifier::Custom(custom) => {

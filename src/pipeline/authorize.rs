@@ -228,7 +228,7 @@ impl Permit {
 pub fn authorize(
     inspected: Inspected,
     (session, last_event): (SessionUse, Option<String>),
-    config: &Settings,
+    settings: &Settings,
     templates: &dyn Fn() -> Vec<String>,
     context: &mut RequestContext,
 ) -> Result<Authorized, Rejection> {
@@ -295,7 +295,7 @@ pub fn authorize(
     }
     // What does not exist says nothing of scopes but of those that everything needs.
     let needed = if refusal.is_some() { resource.scopes.clone() } else { needed };
-    let missing = config.scopes.missing(&caller.subject.scopes, &needed);
+    let missing = settings.scopes.missing(&caller.subject.scopes, &needed);
     let refusal = if missing.is_empty() { refusal } else { Some(Rejection::InsufficientScope { missing, needed }) };
     if let Some(refusal) = refusal {
         let apart = matches!(session, SessionUse::Endpoint(_));

@@ -118,7 +118,7 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
 pub fn read(
     authenticated: Authenticated,
     body: Vec<u8>,
-    config: &Settings,
+    settings: &Settings,
     context: &mut RequestContext,
 ) -> Result<Inspected, Rejection> {
     let admitted = authenticated.request().admitted();
@@ -158,6 +158,6 @@ pub fn read(
         let name = operations.first().and_then(Operation::name);
         context.audit.note_operation(Some(&call.method), name);
     }
-    let arguments = config.decision_log.is_some().then(|| message::arguments(&body)).flatten();
+    let arguments = settings.decision_log.is_some().then(|| message::arguments(&body)).flatten();
     Ok(Inspected { messages: Some(messages), arguments, authenticated, body })
 }

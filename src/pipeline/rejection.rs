@@ -4,7 +4,7 @@
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
-use crate::mcp::list_filter::Unfit;
+use crate::mcp::list_filter::ListError;
 use crate::mcp::message::Malformed;
 use crate::mcp::sse::UNFIT;
 use crate::oauth::bearer::Missing;
@@ -113,7 +113,7 @@ pub enum Rejection {
         to: Option<String>,
     },
     /// The origin server's list is not what a list is.
-    OriginMalformed(Unfit),
+    OriginMalformed(ListError),
     /// The origin server did not answer in time.
     OriginTimeout,
     /// The origin server asks for credentials that it was not given.

@@ -26,9 +26,9 @@ pub struct Answer {
 
 /// An answer with the fields that all of ours have.
 #[must_use]
-pub fn own(status: u16, mut fields: Fields, body: String, context: &RequestContext, config: &Settings) -> Answer {
-    harden(&mut fields, Some(config));
-    complete(&mut fields, context, config);
+pub fn own(status: u16, mut fields: Fields, body: String, context: &RequestContext, settings: &Settings) -> Answer {
+    harden(&mut fields, Some(settings));
+    complete(&mut fields, context, settings);
     Answer { status, fields, body }
 }
 
@@ -37,11 +37,11 @@ const NOTIFICATION_REFUSED: u16 = 403;
 
 /// The refusal of a request.
 #[must_use]
-pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, config: Option<&Settings>) -> Answer {
+pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, settings: Option<&Settings>) -> Answer {
     let disclosure = rejection.disclose();
     let mut fields = Fields::new();
     fields.set("content-type", "application/json");
-    if let Some(challenges) = config.and_then(|config| challenges(rejection, &disclosure, context, config)) {
+    if let Some(challenges) = settings.and_then(|settings| challenges(rejection, &disclosure, context, settings)) {
         let challenges: Vec<String> = challenges.iter().map(Challenge::to_field).collect();
         fields.set("www-authenticate", challenges.join(", "));
     }
@@ -51,9 +51,9 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, 
     if let Some(methods) = disclosure.allow {
         fields.set("allow", methods);
     }
-    harden(&mut fields, config);
-    match config {
-        Some(config) => complete(&mut fields, context, config),
+    harden(&mut fields, settings);
+    match settings {
+        Some(settings) => complete(&mut fields, context, settings),
         None => fields.set("x-request-id", context.request_id.as_str()),
     }
     let body = match context.method {
@@ -70,7 +70,7 @@ fn challenges(
     rejection: &Rejection,
     disclosure: &Disclosure,
     context: &RequestContext,
-    config: &Settings,
+    settings: &Settings,
 ) -> Option<Vec<Challenge>> {
     let error = match disclosure.challenge {
         Challenging::No => return None,
@@ -95,13 +95,13 @@ fn challenges(
         error: error.filter(|_| used == Some(scheme)),
         scope: scope.clone(),
         realm: resource.identifier.clone(),
-        resource_metadata: metadata_url(resource, &config.public_url),
+        resource_metadata: metadata_url(resource, &settings.public_url),
     };
     Some(schemes.iter().map(challenge).collect())
 }
 
 /// Security fields of our own answers: nothing should be kept unless it says so.
-fn harden(fields: &mut Fields, config: Option<&Settings>) {
+fn harden(fields: &mut Fields, settings: Option<&Settings>) {
     if fields.get("cache-control").is_none() {
         fields.set("cache-control", "no-store");
     }
@@ -114,13 +114,13 @@ fn harden(fields: &mut Fields, config: Option<&Settings>) {
         }
     }
     fields.set("x-content-type-options", "nosniff");
-    if config.is_some_and(|config| config.public_url.scheme() == Scheme::Https) {
+    if settings.is_some_and(|settings| settings.public_url.scheme() == Scheme::Https) {
         fields.set("strict-transport-security", "max-age=31536000");
     }
 }
 
 /// What every answer gets, the origin server's too: the request's id, and who may read it.
-pub fn complete(fields: &mut Fields, context: &RequestContext, config: &Settings) {
+pub fn complete(fields: &mut Fields, context: &RequestContext, settings: &Settings) {
     fields.set("x-request-id", context.request_id.as_str());
     if let Some(nonce) = &context.dpop_nonce {
         fields.set("dpop-nonce", nonce.as_str());
@@ -133,7 +133,7 @@ pub fn complete(fields: &mut Fields, context: &RequestContext, config: &Settings
         }
         Readers::None => fields.set("vary", VARY),
     }
-    if config.development {
+    if settings.development {
         fields.set("server-timing", timing(context));
     }
 }

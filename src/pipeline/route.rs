@@ -103,22 +103,22 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
-pub fn route(admitted: Admitted, config: &Settings, context: &mut RequestContext) -> Result<Routed, Rejection> {
+pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestContext) -> Result<Routed, Rejection> {
     context.audit.note_era(admitted.era());
     let method = admitted.head().method;
-    if let Some(own) = &config.own_issuer
+    if let Some(own) = &settings.own_issuer
         && let Some(endpoint) = Endpoint::find(admitted.path().as_str(), &own.path)
     {
         return route_endpoint(endpoint, admitted, context);
     }
-    if let Some(document) = document::find(admitted.path(), config) {
+    if let Some(document) = document::find(admitted.path(), settings) {
         context.allow_any_page();
         return match method {
             Method::Get | Method::Head | Method::Options => Ok(Routed::Document(document, method)),
             _ => Err(Rejection::MethodNotAllowed { allow: PUBLIC_METHODS }),
         };
     }
-    if let Some(secret) = &config.metrics
+    if let Some(secret) = &settings.metrics
         && admitted.path().as_str() == "/metrics"
     {
         let shown = admitted.head().fields.get("authorization").and_then(|field| field.split_once(' '));
@@ -132,7 +132,7 @@ pub fn route(admitted: Admitted, config: &Settings, context: &mut RequestContext
             _ => Err(Rejection::MethodNotAllowed { allow: "GET" }),
         };
     }
-    if config.landing_page && admitted.path().as_str() == "/" && !is_taken(config) {
+    if settings.landing_page && admitted.path().as_str() == "/" && !is_taken(settings) {
         context.allow_any_page();
         let page = admitted.head().fields.get("accept").is_some_and(takes_pages);
         return match method {
@@ -140,8 +140,8 @@ pub fn route(admitted: Admitted, config: &Settings, context: &mut RequestContext
             _ => Err(Rejection::NotFound),
         };
     }
-    let public = config.public_paths.iter().find(|public| public.path == *admitted.path());
-    let resource = if public.is_some() { None } else { Some(find(&admitted, config)?) };
+    let public = settings.public_paths.iter().find(|public| public.path == *admitted.path());
+    let resource = if public.is_some() { None } else { Some(find(&admitted, settings)?) };
     context.resource = resource.map(|(resource, _)| Rc::clone(resource));
     if admitted.query().is_some_and(bearer::in_query) {
         return Err(Rejection::TokenInQuery);
@@ -203,16 +203,16 @@ fn endpoint_preflight(allow: &str) -> Fields {
 }
 
 /// Whether configuration has something else at the root.
-fn is_taken(config: &Settings) -> bool {
-    let resources = config.resources.iter().map(|resource| &resource.path);
-    resources.chain(config.public_paths.iter().map(|public| &public.path)).any(|path| path.as_str() == "/")
+fn is_taken(settings: &Settings) -> bool {
+    let resources = settings.resources.iter().map(|resource| &resource.path);
+    resources.chain(settings.public_paths.iter().map(|public| &public.path)).any(|path| path.as_str() == "/")
 }
 
 /// The resource that a request is for, and what of the path is below that of the resource.
-fn find<'a>(admitted: &'a Admitted, config: &'a Settings) -> Result<(&'a Rc<Resource>, &'a str), Rejection> {
+fn find<'a>(admitted: &'a Admitted, settings: &'a Settings) -> Result<(&'a Rc<Resource>, &'a str), Rejection> {
     // Folded paths are what the lenient look compares; one of two that are equal when folded is none of them exactly.
     let longest = |lies_under: &dyn Fn(&Resource) -> bool| {
-        let candidates = config.resources.iter().filter(|resource| lies_under(resource));
+        let candidates = settings.resources.iter().filter(|resource| lies_under(resource));
         candidates.max_by_key(|resource| resource.path.folded().len())
     };
     let exact = longest(&|resource| admitted.path().under(&resource.path).is_some());

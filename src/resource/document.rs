@@ -51,27 +51,27 @@ impl PublicDocument {
 
 /// The document at `path`, where there is one.
 #[must_use]
-pub fn find(path: &CanonicalPath, config: &Settings) -> Option<PublicDocument> {
+pub fn find(path: &CanonicalPath, settings: &Settings) -> Option<PublicDocument> {
     let path = path.as_str();
     if path == HEALTH {
         return Some(PublicDocument { body: json!({ "status": "ok" }).to_string(), cache_control: "no-store" });
     }
     if path == KEYS {
-        if config.assertion_keys.is_empty() {
+        if settings.assertion_keys.is_empty() {
             return None;
         }
-        let keys: Vec<Value> = config.assertion_keys.iter().map(SigningKey::public_jwk).collect();
+        let keys: Vec<Value> = settings.assertion_keys.iter().map(SigningKey::public_jwk).collect();
         return Some(PublicDocument { body: json!({ "keys": keys }).to_string(), cache_control: MAX_AGE });
     }
     let inserted = path.strip_prefix(METADATA)?;
-    let at_root = || match config.resources.as_slice() {
+    let at_root = || match settings.resources.as_slice() {
         // Where there is but one resource, clients that look at the root find it too (R7).
         [only] => Some(only),
         several => several.iter().find(|resource| resource.path.as_str() == "/"),
     };
     let resource = match inserted {
         "" | "/" => at_root(),
-        _ => config.resources.iter().find(|resource| resource.path.as_str() == inserted),
+        _ => settings.resources.iter().find(|resource| resource.path.as_str() == inserted),
     }?;
     Some(PublicDocument { body: metadata(resource)?, cache_control: MAX_AGE })
 }

@@ -60,22 +60,27 @@ pub type Status<'a> = &'a dyn Fn(&Resource) -> (Keys, Server);
 
 /// The answer: status, fields and body. `wants_page` where the caller takes HTML.
 #[must_use]
-pub fn landing_page(config: &Settings, method: Method, wants_page: bool, status: Status<'_>) -> (u16, Fields, String) {
+pub fn landing_page(
+    settings: &Settings,
+    method: Method,
+    wants_page: bool,
+    status: Status<'_>,
+) -> (u16, Fields, String) {
     let (mut fields, body) = if wants_page {
-        html(config, status)
+        html(settings, status)
     } else {
         let mut fields = Fields::new();
         fields.set("content-type", "application/json");
         fields.set("access-control-allow-origin", "*");
-        (fields, document(config, status).to_string())
+        (fields, document(settings, status).to_string())
     };
     fields.set("cache-control", if wants_page { "no-cache" } else { MAX_AGE });
     fields.set("vary", "accept");
     (200, fields, if method == Method::Head { String::new() } else { body })
 }
 
-fn document(config: &Settings, status: Status<'_>) -> Value {
-    let resources: Vec<Value> = config
+fn document(settings: &Settings, status: Status<'_>) -> Value {
+    let resources: Vec<Value> = settings
         .resources
         .iter()
         .map(|resource| {
@@ -84,7 +89,7 @@ fn document(config: &Settings, status: Status<'_>) -> Value {
                 "resource": resource.identifier,
                 "name": name(resource),
                 "scopes": resource.advertised(&resource.scopes).iter().map(Scope::as_str).collect::<Vec<_>>(),
-                "metadata": metadata_url(resource, &config.public_url),
+                "metadata": metadata_url(resource, &settings.public_url),
                 "documentation": resource.documentation,
                 "keys": keys.as_str(),
                 "server": server.as_str(),
@@ -100,10 +105,10 @@ fn name(resource: &Resource) -> &str {
 
 /// A name that clients take in their own configuration, letters, digits and `-`: of what the resource is called, or where
 /// that says nothing, or says the same of two, of where it is.
-fn handle(resource: &Resource, config: &Settings) -> String {
+fn handle(resource: &Resource, settings: &Settings) -> String {
     let called = |resource: &Resource| resource.name.as_deref().map(plain).filter(|plain| !plain.is_empty());
-    let place = plain(&format!("{}{}", config.public_url.authority(), resource.path));
-    let same = |name: &String| config.resources.iter().filter(|other| called(other).as_ref() == Some(name)).count();
+    let place = plain(&format!("{}{}", settings.public_url.authority(), resource.path));
+    let same = |name: &String| settings.resources.iter().filter(|other| called(other).as_ref() == Some(name)).count();
     called(resource).filter(|name| same(name) == 1).unwrap_or(place)
 }
 
@@ -113,17 +118,17 @@ fn plain(text: &str) -> String {
     plain.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-fn html(config: &Settings, status: Status<'_>) -> (Fields, String) {
-    let host = config.public_url.authority().to_string();
+fn html(settings: &Settings, status: Status<'_>) -> (Fields, String) {
+    let host = settings.public_url.authority().to_string();
     let sections: String =
-        config.resources.iter().map(|resource| section(resource, config, status(resource))).collect();
-    let own = config.own_issuer.as_ref().map_or_else(String::new, |server| {
+        settings.resources.iter().map(|resource| section(resource, settings, status(resource))).collect();
+    let own = settings.own_issuer.as_ref().map_or_else(String::new, |server| {
         format!(
             "<p>What you allowed applications to do is on <a href=\"{}\">a page of its own</a>.</p>",
             escaped(&server.url("/grants"))
         )
     });
-    let logins = if config.resources.iter().any(|resource| metadata_url(resource, &config.public_url).is_some()) {
+    let logins = if settings.resources.iter().any(|resource| metadata_url(resource, &settings.public_url).is_some()) {
         " Clients find out by themselves where to log in."
     } else {
         ""
@@ -136,16 +141,16 @@ fn html(config: &Settings, status: Status<'_>) -> (Fields, String) {
     page(&format!("MCP servers at {host}"), &content)
 }
 
-fn section(resource: &Resource, config: &Settings, (keys, server): (Keys, Server)) -> String {
-    let (url, handle) = (&resource.identifier, handle(resource, config));
+fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Server)) -> String {
+    let (url, handle) = (&resource.identifier, handle(resource, settings));
     let scopes: String =
-        resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), config)).collect();
+        resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), settings)).collect();
     let scopes = if scopes.is_empty() { String::new() } else { format!("<p>It asks for:</p><ul>{scopes}</ul>") };
     let documentation = resource.documentation.as_ref().map_or_else(String::new, |page| {
         format!("<p><a href=\"{}\" rel=\"noreferrer\">About it</a></p>", escaped(page))
     });
     // Without a login, clients have to be configured with a credential.
-    let has_login = metadata_url(resource, &config.public_url).is_some();
+    let has_login = metadata_url(resource, &settings.public_url).is_some();
     let entry = |mut entry: Value| {
         if let (false, Some(entry)) = (has_login, entry.as_object_mut()) {
             entry.insert("headers".to_owned(), json!({ "Authorization": CREDENTIAL }));
@@ -191,8 +196,8 @@ fn section(resource: &Resource, config: &Settings, (keys, server): (Keys, Server
 const CREDENTIAL: &str = "Bearer CREDENTIAL";
 
 /// A scope in words, where configuration has some.
-fn words(scope: &str, config: &Settings) -> String {
-    let words = config.own_issuer.as_ref().and_then(|own| own.scope_descriptions.get(scope));
+fn words(scope: &str, settings: &Settings) -> String {
+    let words = settings.own_issuer.as_ref().and_then(|own| own.scope_descriptions.get(scope));
     match words {
         Some(words) => format!("<li>{} <code>{}</code></li>", escaped(words), escaped(scope)),
         None => format!("<li><code>{}</code></li>", escaped(scope)),

@@ -40,7 +40,7 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
     /// 2. a signed one (RFC 9701 §5) is of the right type, signed by the issuer, from it and for this client;
     /// 3. `active` is a boolean; false refuses the token, anything else leaves it unknown;
     /// 4. `iss`, where it is there, is the issuer, with a tenant that is accepted; the claims that must hold do;
-    /// 5. see [`read_active`].
+    /// 5. see `read_active`.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
         let _ = credential;
         let Some(Answered::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };

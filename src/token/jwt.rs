@@ -31,7 +31,7 @@ impl TokenVerifier for JwtVerifier<'_> {
     /// 3. the issuer's keys may be used, else they are asked for;
     /// 4. exactly one key fits `kid` and `alg`; an unknown `kid` asks for the keys again where that is due;
     /// 5. the signature is good;
-    /// 6. the claims hold: see [`claims::read`].
+    /// 6. the claims hold: see `claims::read`.
     ///
     /// Not checked here: times, audience, binding, scopes, and whether the token was revoked.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {

@@ -33,12 +33,12 @@ pub enum Asked {
 
 /// Questions on their way.
 #[derive(Debug, Default)]
-pub struct Questions {
+pub struct CredentialLookups {
     /// Until when the answer must be there, and from whom.
     asked: HashMap<Digest, (UnixMillis, Asked)>,
 }
 
-impl Questions {
+impl CredentialLookups {
     /// Whether to ask about a credential now. A question whose time is over was lost with its request.
     pub fn turn(&mut self, about: &Digest, whom: Asked, seconds: u64, now: UnixMillis) -> Turn {
         if self.asked.get(about).is_some_and(|(until, _)| now < *until) {

@@ -8,9 +8,9 @@ use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::verified::VerifiedToken;
 use crate::transport::provider::ProviderDocument;
 
-/// A way to verify credentials. It never waits: it decides from the evidence, or says what evidence it needs and is
-/// asked again with more. One of your own is given to [`Gateway::with_verifier`](crate::gateway::Gateway::with_verifier)
-/// and named in configuration with `compiled = true`.
+/// A way to verify credentials. It never waits: it decides from the evidence, or says what evidence it needs and is called
+/// again with more. A verifier of your own is returned by `compiled()` in `src/worker/mod.rs`, and configuration names it with
+/// `compiled = true`.
 pub trait TokenVerifier {
     /// Verifies a credential.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification;

@@ -22,14 +22,14 @@ use worker::worker_sys::web_sys::Request;
 
 use crate::forward::answer::{BodyFilter, FilterEnd, Passage};
 use crate::forward::request::OutboundRequest;
-use crate::forward::response::InboundHead;
+use crate::forward::response::ResponseHead;
 use crate::gateway::{CheckingSignature, SigningAssertion, Suspended};
 use crate::jwks::signing_key::SigningKey;
 use crate::limits::{
     INSPECT_SECONDS, KV_EDGE_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS, PROVIDER_DOCUMENT_BYTES,
     PROVIDER_TIMEOUT, RECORD_MILLISECONDS, STORE_MILLISECONDS,
 };
-use crate::mcp::list_filter::Unfit;
+use crate::mcp::list_filter::ListError;
 use crate::observe::decision::DecisionLine;
 use crate::observe::event::gateway_line;
 use crate::observe::point::Point;
@@ -510,7 +510,7 @@ impl Transport for Workers {
         &self,
         request: OutboundRequest,
         body: &Rc<Inbound>,
-    ) -> Result<(InboundHead, JsValue), OriginFailure> {
+    ) -> Result<(ResponseHead, JsValue), OriginFailure> {
         let fetcher = self.fetcher(request.service()).map_err(|why| self.without_binding(&why))?;
         let (method, url) = (request.method().as_str(), request.url());
         let fields = write_fields(request.fields());
@@ -520,7 +520,7 @@ impl Transport for Workers {
         self.watch(parts.get(3), request.request_id().to_owned());
         let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
         let fields = read_fields(parts.get(1).as_string().unwrap_or_default().split('\n'));
-        Ok((InboundHead { status, fields }, parts.get(2)))
+        Ok((ResponseHead { status, fields }, parts.get(2)))
     }
 
     async fn message(&self, body: &Rc<Inbound>, limit: u64) -> Result<Vec<u8>, OriginFailure> {
@@ -533,10 +533,10 @@ impl Transport for Workers {
         body: JsValue,
         mut filter: BodyFilter,
         ended: Box<dyn Fn(FilterEnd)>,
-    ) -> Result<JsValue, Unfit> {
+    ) -> Result<JsValue, ListError> {
         let (mut first, mut rest) = (Vec::new(), body);
         if filter.can_wait() {
-            let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| Unfit::NotJson)?;
+            let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| ListError::NotJson)?;
             let parts: Array = parts.unchecked_into();
             first = match filter.push(&Uint8Array::new(&parts.get(0)).to_vec())? {
                 Passage::More(bytes) => bytes,

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::forward::answer::BodyFilter;
-use crate::forward::response::InboundHead;
+use crate::forward::response::ResponseHead;
 use crate::gateway::{
     Action, AwaitingAnswer, CheckingSignature, Gateway, Received, Served, SigningAssertion, Suspended, drive,
     filter_body,
@@ -87,7 +87,7 @@ impl Road {
     fn answered(
         self,
         request: Suspended<AwaitingAnswer>,
-        answer: Result<(InboundHead, JsValue), OriginFailure>,
+        answer: Result<(ResponseHead, JsValue), OriginFailure>,
     ) -> Response {
         match request.answered(&self.gateway, &self.ports, answer) {
             Received::Passed(head, body) => passed(&head, &body),
@@ -96,7 +96,7 @@ impl Road {
         }
     }
 
-    fn filter(self, filter: BodyFilter, request: Suspended<InboundHead>, body: JsValue) -> JsValue {
+    fn filter(self, filter: BodyFilter, request: Suspended<ResponseHead>, body: JsValue) -> JsValue {
         future_to_promise(async move {
             match filter_body(&self.gateway, &self.ports, filter, request, body).await {
                 Ok((head, body)) => passed(&head, &body),
@@ -114,7 +114,7 @@ pub(super) fn own(answer: &Answer) -> Response {
 }
 
 /// The origin server's answer.
-fn passed(head: &InboundHead, body: &JsValue) -> Response {
+fn passed(head: &ResponseHead, body: &JsValue) -> Response {
     platform::response(head.status, &write_fields(&head.fields), body)
 }
 
@@ -218,7 +218,7 @@ impl AnswerNeeded {
     /// What the platform throws.
     pub fn answered(self, status: u16, fields: &str, body: JsValue, ended: JsValue) -> Response {
         self.road.ports.watch(ended, self.request_id);
-        let head = InboundHead { status, fields: read_fields(fields.split('\n')) };
+        let head = ResponseHead { status, fields: read_fields(fields.split('\n')) };
         self.road.answered(self.request, Ok((head, body)))
     }
 

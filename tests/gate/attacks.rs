@@ -5,7 +5,7 @@ use std::rc::Rc;
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
 use portcullis::pipeline::authenticate::Compiled;
-use portcullis::token::questions::{Asked, Questions, Turn};
+use portcullis::token::questions::{Asked, CredentialLookups, Turn};
 use portcullis::token::verifier_id::VerifierId;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -135,7 +135,7 @@ fn a_new_isolate_serves_on_with_shared_keys_while_the_provider_is_down() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_slow_verifier_takes_nobody_elses_questions() {
-    let mut questions = Questions::default();
+    let mut questions = CredentialLookups::default();
     let digest = |at: u8| [at; 32];
     let now = portcullis::time::UnixMillis(0);
     let slow = Asked::Verifier(VerifierId::Introspection(0));

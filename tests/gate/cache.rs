@@ -9,7 +9,7 @@ use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
 use portcullis::token::error::TokenError;
 use portcullis::token::principal::{CredentialKind, Rights, Subject};
-use portcullis::token::questions::{Asked, Questions, Turn};
+use portcullis::token::questions::{Asked, CredentialLookups, Turn};
 use portcullis::token::revocation::{RevocationList, Revocations};
 use portcullis::token::verified::VerifiedToken;
 use portcullis::token::verifier_id::VerifierId;
@@ -151,7 +151,7 @@ fn a_million_tokens_stay_within_the_bounds() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn questions_are_asked_one_at_a_time_and_not_too_many_in_all() {
-    let mut questions = Questions::default();
+    let mut questions = CredentialLookups::default();
     let now = UnixMillis(NOON * 1000);
     assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Ask);
     assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Wait);

@@ -5,7 +5,7 @@ use portcullis::jwks::key_set::NoKey;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::era::Era;
 use portcullis::mcp::kind::Kind;
-use portcullis::mcp::list_filter::Unfit;
+use portcullis::mcp::list_filter::ListError;
 use portcullis::mcp::message::Malformed;
 use portcullis::oauth::bearer::Missing;
 use portcullis::oauth::scope::ScopeSet;
@@ -95,7 +95,7 @@ fn all() -> Vec<Rejection> {
         Rejection::NotFound,
         Rejection::OriginFailed { status: 500 },
         Rejection::OriginRedirected { status: 302, to: Some("/secret".to_owned()) },
-        Rejection::OriginMalformed(Unfit::NotJson),
+        Rejection::OriginMalformed(ListError::NotJson),
         Rejection::OriginTimeout,
         Rejection::OriginUnauthorized,
         Rejection::OriginUnreachable,

@@ -7,7 +7,7 @@ use portcullis::gateway::Gateway;
 use portcullis::limits::{KNOWN_ITEMS_BYTES, KNOWN_LIST_BYTES};
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::known_items::KnownItems;
-use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
+use portcullis::mcp::list_filter::{Edits, ItemDecision, ItemPolicy, ListFilter};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -128,9 +128,9 @@ fn a_list_that_changes_is_that_of_now() {
 /// Keeps everything, so that what comes out is what came.
 struct KeepAll;
 
-impl Judge for KeepAll {
-    fn judge(&mut self, _: Kind, _: &str) -> Fate {
-        Fate::Keep
+impl ItemPolicy for KeepAll {
+    fn judge(&mut self, _: Kind, _: &str) -> ItemDecision {
+        ItemDecision::Keep
     }
 
     fn depends_on_caller(&self, _: Kind, _: bool) -> bool {

@@ -24,6 +24,8 @@ mod contradictions;
 mod credentials;
 mod decoys;
 mod disclosure;
+#[cfg(not(target_family = "wasm"))]
+mod documents;
 mod drivers;
 mod face;
 mod gateway;

@@ -127,6 +127,11 @@ fn a_refused_notification_is_an_error_of_http() {
     let body = json!({ "jsonrpc": "2.0", "method": "notifications/tasks/status" }).to_string();
     let reply = world.call(&gateway, message(Claims::good(), "x", json!({})).body(body.as_bytes()));
     assert_eq!((reply.status, world.sent().len()), (403, 0));
+    // In the modern era an unknown method is 404 (T5).
+    let request = Request::post("/mcp").bearer(&token(&Claims::good()));
+    let request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "notifications/tasks/status");
+    let reply = world.call(&gateway, request.body(body.as_bytes()));
+    assert_eq!((reply.status, world.sent().len()), (404, 0));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use portcullis::config::{Configuration, Secrets};
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::known_items::KnownItems;
-use portcullis::mcp::list_filter::{Edits, Fate, Judge, ListFilter};
+use portcullis::mcp::list_filter::{Edits, ItemDecision, ItemPolicy, ListFilter};
 use portcullis::mcp::message::parse;
 use portcullis::mcp::operation::Operation;
 use portcullis::mcp::sse::SseFilter;
@@ -40,7 +40,7 @@ fn policy(count: usize) -> Rc<Policy> {
         "issuers": [{ "name": "idp", "issuer": "https://login.example" }],
         "resources": [{ "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["idp"], "rules": rules }],
     });
-    let config = Configuration::load(document, &NoSecrets).expect("the document is right");
+    let config = Configuration::load(document, &NoSecrets).expect("the document is right").settings;
     Rc::clone(config.resources[0].policy.as_ref().expect("it has rules"))
 }
 
@@ -58,7 +58,8 @@ fn subject(name: &str) -> Subject {
 
 fn rules(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide, by rules");
-    let caller = Caller { subject: Rc::new(subject("ada")), source: Some("idp".into()), facts: ConnectionFacts::default() };
+    let caller =
+        Caller { subject: Rc::new(subject("ada")), source: Some("idp".into()), facts: ConnectionFacts::default() };
     let operation = Operation::on("tools/call", Kind::Tool, "read_file");
     for count in [1, 10, 1_000, 10_000] {
         let policy = policy(count);
@@ -86,10 +87,10 @@ fn messages(criterion: &mut Criterion) {
 /// Every other tool stays.
 struct Half(bool);
 
-impl Judge for Half {
-    fn judge(&mut self, _: Kind, _: &str) -> Fate {
+impl ItemPolicy for Half {
+    fn judge(&mut self, _: Kind, _: &str) -> ItemDecision {
         self.0 = !self.0;
-        if self.0 { Fate::Keep } else { Fate::Drop }
+        if self.0 { ItemDecision::Keep } else { ItemDecision::Drop }
     }
 
     fn depends_on_caller(&self, _: Kind, _: bool) -> bool {
@@ -145,7 +146,9 @@ fn events(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(count), &stream, |bencher, stream| {
             bencher.iter(|| {
                 let mut out = Vec::with_capacity(stream.len());
-                SseFilter::new(Some(ListFilter::new(Half(false), Edits::default())), None, None).push(stream.as_bytes(), &mut out).expect("a stream");
+                SseFilter::new(Some(ListFilter::new(Half(false), Edits::default())), None, None)
+                    .push(stream.as_bytes(), &mut out)
+                    .expect("a stream");
                 out
             });
         });

@@ -70,7 +70,7 @@ impl<P: Ports> Context<'_, P> {
             Ok(destination) => destination,
             Err(words) => return Ok(Reply::problem(400, &words, "invalid_redirect_uri")),
         };
-        let read = AuthorizationRequest::read(&parameters, &client, &destination, self.server, self.config);
+        let read = AuthorizationRequest::read(&parameters, &client, &destination, self.server, self.settings);
         match read {
             Ok(request) => self.put_to_user(&client, request).await,
             Err(error) => Ok(self.told(&client, &destination, &error)),
@@ -126,7 +126,7 @@ impl<P: Ports> Context<'_, P> {
     pub(super) async fn consent(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         let again =
             "The page is too old, or was opened in another browser. Go back to the application and begin again.";
-        if !self.request.is_from(&self.config.public_url.web_origin()) {
+        if !self.request.is_from(&self.settings.public_url.web_origin()) {
             return Ok(Reply::problem(403, "The answer did not come from this server's own page.", "foreign_form"));
         }
         let Some(form) = self.form(body).await? else {

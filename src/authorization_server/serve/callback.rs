@@ -141,7 +141,7 @@ impl<P: Ports> Context<'_, P> {
         let asked = ScopeSet::of_text(&request.scope);
         let scope: ScopeSet = asked
             .iter()
-            .filter(|scope| identity.is_entitled(scope, &self.server.entitlements, &self.config.scopes))
+            .filter(|scope| identity.is_entitled(scope, &self.server.entitlements, &self.settings.scopes))
             .cloned()
             .collect();
         if scope.is_empty() && !asked.is_empty() {

@@ -102,7 +102,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// Holds a URL of a client's to be one that may be fetched.
     fn allowed_document(&self, id: &str) -> Result<(), String> {
-        client_url(id, self.config.development).map_err(|why| format!("the client id {why}"))
+        client_url(id, self.settings.development).map_err(|why| format!("the client id {why}"))
     }
 
     /// Holds a client id to be of a domain that configuration allows.

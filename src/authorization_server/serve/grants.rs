@@ -41,7 +41,7 @@ impl<P: Ports> Context<'_, P> {
     }
 
     async fn withdraw(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
-        if !self.request.is_from(&self.config.public_url.web_origin()) {
+        if !self.request.is_from(&self.settings.public_url.web_origin()) {
             return Ok(Reply::problem(403, "The request did not come from this server's own page.", "foreign_form"));
         }
         let Some(form) = self.form(body).await? else {

@@ -98,7 +98,7 @@ impl Reply {
 pub(super) struct Context<'a, P> {
     pub(super) server: &'a AuthorizationServer,
     pub(super) memory: &'a ServerMemory,
-    pub(super) config: &'a Settings,
+    pub(super) settings: &'a Settings,
     pub(super) ports: &'a P,
     pub(super) request: &'a EndpointRequest,
 }
@@ -106,30 +106,30 @@ pub(super) struct Context<'a, P> {
 /// Serves a request to one of its endpoints.
 pub async fn serve<P: Ports>(
     (server, memory): (&AuthorizationServer, &ServerMemory),
-    config: &Settings,
+    settings: &Settings,
     ports: &P,
     request: &EndpointRequest,
     body: &P::RequestBody,
     context: &RequestContext,
 ) -> (Answer, EndpointOutcome) {
     let document = match request.endpoint() {
-        Endpoint::Metadata => Some(metadata::document(server, config)),
+        Endpoint::Metadata => Some(metadata::document(server, settings)),
         Endpoint::Keys => Some(metadata::keys(server)),
         _ => None,
     };
     if let Some(document) = document {
         let (status, fields, body) = document.response(request.admitted().head().method);
         let outcome = EndpointOutcome { refused: false, reason: "public_document", detail: None };
-        return (respond::own(status, fields, body, context, config), outcome);
+        return (respond::own(status, fields, body, context, settings), outcome);
     }
-    let serving = Context { server, memory, config, ports, request };
+    let serving = Context { server, memory, settings, ports, request };
     let reply = serving.serve(body).await.unwrap_or_else(|failure| failure.reply(request));
     let Reply { status, mut fields, body, told } = reply;
     if request.endpoint().is_for_any_page() {
         fields.set("access-control-allow-origin", "*");
         fields.set("access-control-expose-headers", "www-authenticate");
     }
-    (respond::own(status, fields, body, context, config), told)
+    (respond::own(status, fields, body, context, settings), told)
 }
 
 /// What keeps a request from being served, through no fault of whoever sent it.
@@ -278,7 +278,7 @@ impl Cookie {
 
 impl<P: Ports> Context<'_, P> {
     fn is_secure(&self) -> bool {
-        self.config.public_url.scheme() == Scheme::Https
+        self.settings.public_url.scheme() == Scheme::Https
     }
 
     /// The value of a cookie that the browser sends.

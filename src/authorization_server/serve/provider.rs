@@ -52,7 +52,7 @@ impl<P: Ports> Context<'_, P> {
         // OpenID's place first: what an OpenID provider says there is about logins.
         let locations = locations(&url).into_iter().rev();
         let wanted = |metadata: &Metadata<'_>| self.server.login.discovered(metadata);
-        let provider = discover(self.ports, locations, (issuer, self.config.development), wanted).await?;
+        let provider = discover(self.ports, locations, (issuer, self.settings.development), wanted).await?;
         let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
         self.memory.keep_provider(KnownProvider { provider: provider.clone(), keys: None, until });
         Ok(provider)
@@ -104,7 +104,7 @@ impl<P: Ports> Context<'_, P> {
         let url =
             provider.registration.clone().ok_or("the provider has no registration_endpoint: client_id is needed")?;
         let body = json!({
-            "client_name": format!("Portcullis at {}", self.config.public_url),
+            "client_name": format!("Portcullis at {}", self.settings.public_url),
             "redirect_uris": [self.server.url("/callback")],
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],

@@ -101,13 +101,13 @@ impl<P: Ports> Context<'_, P> {
     /// used up.
     async fn beyond(&self, handle: &Handle, form: &Parameters) -> Result<Option<Reply>, Failure> {
         let resource = match form.get("resource") {
-            Some(asked) => match authorize::resource(Some(asked), self.server, self.config) {
+            Some(asked) => match authorize::resource(Some(asked), self.server, self.settings) {
                 Ok(resource) => Some(&resource.identifier),
                 Err(error) => return Ok(Some(Reply::error(400, error.code, &error.description))),
             },
             None => None,
         };
-        let several = authorize::resources(self.server, self.config).nth(1).is_some();
+        let several = authorize::resources(self.server, self.settings).nth(1).is_some();
         let scope = form.get("scope").map(ScopeSet::of_text);
         if scope.is_none() && !(several && resource.is_some()) {
             return Ok(None);
@@ -226,7 +226,7 @@ impl<P: Ports> Context<'_, P> {
             let description = "only a client of configuration can ask for itself";
             return Ok(Reply::error(400, "unauthorized_client", description));
         }
-        let resource = match authorize::resource(form.get("resource"), self.server, self.config) {
+        let resource = match authorize::resource(form.get("resource"), self.server, self.settings) {
             Ok(resource) => resource,
             Err(error) => return Ok(Reply::error(400, error.code, &error.description)),
         };

@@ -143,13 +143,13 @@ impl Secrets for AnySecret {
 }
 
 /// The index of a resource: the one that was asked for, or the first with rules.
-pub(crate) fn resource(path: Option<&str>, config: &Settings) -> Result<usize, Unusable> {
+pub(crate) fn resource(path: Option<&str>, settings: &Settings) -> Result<usize, Unusable> {
     let found = match path {
-        Some(path) => config.resources.iter().position(|resource| resource.path.as_str() == path),
-        None => config.resources.iter().position(|resource| resource.policy.is_some()),
+        Some(path) => settings.resources.iter().position(|resource| resource.path.as_str() == path),
+        None => settings.resources.iter().position(|resource| resource.policy.is_some()),
     };
     found.ok_or_else(|| {
-        let paths: Vec<&str> = config.resources.iter().map(|resource| resource.path.as_str()).collect();
+        let paths: Vec<&str> = settings.resources.iter().map(|resource| resource.path.as_str()).collect();
         match path {
             Some(path) => format!("there is no resource {path}; there are {}", paths.join(", ")).into(),
             None => format!("no resource has rules: whatever scopes open is open, at {}", paths.join(", ")).into(),

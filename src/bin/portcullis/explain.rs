@@ -93,9 +93,10 @@ fn operation(options: &ExplainArguments) -> Result<Operation, Unusable> {
     }
 }
 
-fn caller(options: &ExplainArguments, config: &Settings, index: usize) -> Result<Caller, Unusable> {
+fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Result<Caller, Unusable> {
     let said = options.claims.as_deref().map(|path| object(&read(path)?, path)).transpose()?.unwrap_or_default();
-    let accepted = config.resources.get(index).map(|resource| resource.accepts.issuers.as_slice()).unwrap_or_default();
+    let accepted =
+        settings.resources.get(index).map(|resource| resource.accepts.issuers.as_slice()).unwrap_or_default();
     let issuer = accepted.iter().find(|issuer| match &options.issuer {
         Some(name) => issuer.name == *name,
         None => said.get("iss").is_none_or(|iss| iss == issuer.identifier.as_str()),
@@ -116,7 +117,7 @@ fn caller(options: &ExplainArguments, config: &Settings, index: usize) -> Result
         scopes: portcullis::oauth::scope::ScopeSet::of_text(&scopes.join(" ")),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: principal::Rights::of(&said, &config.interests, profile),
+        rights: principal::Rights::of(&said, &settings.interests, profile),
     };
     Ok(Caller {
         subject: Rc::new(subject),

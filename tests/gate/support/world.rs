@@ -10,10 +10,10 @@ use std::task::{Context, Poll, Waker};
 use portcullis::authorization_server::state::{self as authorization_state, Change};
 use portcullis::forward::answer::{BodyFilter, FilterEnd, Passage};
 use portcullis::forward::request::OutboundRequest;
-use portcullis::forward::response::InboundHead;
+use portcullis::forward::response::ResponseHead;
 use portcullis::gateway::{Action, Gateway, Received, Served, Walk, drive, filter_body, serve};
 use portcullis::jwks::signing_key::SigningKey;
-use portcullis::mcp::list_filter::Unfit;
+use portcullis::mcp::list_filter::ListError;
 use portcullis::observe::decision::DecisionLine;
 use portcullis::observe::point::Point;
 use portcullis::observe::span::Span;
@@ -54,7 +54,7 @@ struct State {
     guard_down: bool,
     slept: u64,
     checks: Vec<(SignatureCheck, Result<bool, String>)>,
-    origin: Option<Result<InboundHead, OriginFailure>>,
+    origin: Option<Result<ResponseHead, OriginFailure>>,
     sent: Vec<Sent>,
     lines: Vec<String>,
     decisions: Vec<String>,
@@ -231,7 +231,7 @@ impl World {
 
     /// What the origin server answers from now on.
     pub fn origin(&self, answer: Result<(u16, &[(&'static str, &str)]), OriginFailure>) {
-        let answer = answer.map(|(status, fields)| InboundHead {
+        let answer = answer.map(|(status, fields)| ResponseHead {
             status,
             fields: fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         });
@@ -553,7 +553,7 @@ impl Transport for World {
     type RequestBody = Vec<u8>;
     type ResponseBody = Vec<u8>;
 
-    async fn send(&self, request: OutboundRequest, body: &Vec<u8>) -> Result<(InboundHead, Vec<u8>), OriginFailure> {
+    async fn send(&self, request: OutboundRequest, body: &Vec<u8>) -> Result<(ResponseHead, Vec<u8>), OriginFailure> {
         let mut state = self.0.borrow_mut();
         state.sent.push(Sent {
             method: request.method().as_str(),
@@ -568,7 +568,7 @@ impl Transport for World {
             },
         });
         let usual =
-            || Ok(InboundHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
+            || Ok(ResponseHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
         let body = state.origin_body.clone().unwrap_or_else(|| b"from the origin".to_vec());
         state.origin.clone().unwrap_or_else(usual).map(|head| (head, body))
     }
@@ -582,7 +582,7 @@ impl Transport for World {
         body: Vec<u8>,
         mut filter: BodyFilter,
         ended: Box<dyn Fn(FilterEnd)>,
-    ) -> Result<Vec<u8>, Unfit> {
+    ) -> Result<Vec<u8>, ListError> {
         let chunk = self.0.borrow().chunk.max(1);
         let mut out = Vec::new();
         for part in body.chunks(chunk) {
