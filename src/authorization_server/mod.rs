@@ -17,6 +17,7 @@ pub mod login;
 pub mod memory;
 pub mod metadata;
 pub mod page;
+pub mod refusal;
 pub mod seal;
 pub mod serve;
 pub mod settings;

@@ -12,6 +12,7 @@ use crate::authorization_server::authorize::{
 use crate::authorization_server::client::{Client, Source};
 use crate::authorization_server::login::{self, Asking};
 use crate::authorization_server::page::{self, Consent};
+use crate::authorization_server::refusal::{OwnForm, Refusal};
 use crate::authorization_server::seal::mac;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
@@ -46,29 +47,22 @@ impl<P: Ports> Context<'_, P> {
     /// or put to the user.
     pub(super) async fn authorize(&self) -> Result<Reply, Failure> {
         let Some(parameters) = self.query() else {
-            return Ok(Reply::problem(400, "The request cannot be read.", "invalid_request"));
+            return Ok(Reply::refusal(Refusal::RequestUnreadable));
         };
         if parameters.is_repeated("client_id") {
-            return Ok(Reply::problem(400, "The request names two applications.", "invalid_request"));
+            return Ok(Reply::refusal(Refusal::RequestWithTwoClients));
         }
         let Some(id) = parameters.get("client_id") else {
-            return Ok(Reply::problem(400, "The request does not say which application asks.", "invalid_request"));
+            return Ok(Reply::refusal(Refusal::RequestWithoutClient));
         };
         let client = match self.client(id, false).await? {
             Ok(client) => client,
-            Err(Unknown::Unreachable(why)) => {
-                let words = "What the application says of itself cannot be had now. Try again in a moment.";
-                return Ok(Reply::problem(503, words, "client_unreachable").refused(why).field("retry-after", "10"));
-            }
-            Err(Unknown::Wrong(why)) => {
-                let words = "The application that sent you here is not known to this server. Remove the connection there \
-                             and add it again.";
-                return Ok(Reply::problem(400, words, "invalid_client").refused(why));
-            }
+            Err(Unknown::Unreachable(why)) => return Ok(Reply::refusal(Refusal::ClientUnreachable(why))),
+            Err(Unknown::Wrong(why)) => return Ok(Reply::refusal(Refusal::UnknownClient(why))),
         };
         let destination = match Destination::of(&parameters, &client) {
             Ok(destination) => destination,
-            Err(words) => return Ok(Reply::problem(400, &words, "invalid_redirect_uri")),
+            Err(words) => return Ok(Reply::refusal(Refusal::RedirectUriInvalid(words))),
         };
         let read = AuthorizationRequest::read(&parameters, &client, &destination, self.server, self.settings);
         match read {
@@ -124,20 +118,18 @@ impl<P: Ports> Context<'_, P> {
 
     /// The user's word.
     pub(super) async fn consent(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
-        let again =
-            "The page is too old, or was opened in another browser. Go back to the application and begin again.";
         if !self.request.is_from(&self.settings.public_url.web_origin()) {
-            return Ok(Reply::problem(403, "The answer did not come from this server's own page.", "foreign_form"));
+            return Ok(Reply::refusal(Refusal::ForeignForm(OwnForm::Consent)));
         }
         let Some(form) = self.form(body).await? else {
-            return Ok(Reply::problem(400, "The answer cannot be read.", "invalid_request"));
+            return Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Consent)));
         };
         let pending = form
             .get("request")
             .and_then(|sealed| self.server.seals.open::<Pending>(sealed, "consent", &self.server.own.identifier));
         let browser = self.cookie(Cookie::Form).map(Hash::of);
         let Some(pending) = pending.filter(|it| browser.as_ref() == Some(&it.form) && self.now() < it.until) else {
-            return Ok(Reply::problem(400, again, "consent_stale"));
+            return Ok(Reply::refusal(Refusal::ConsentStale));
         };
         let request = pending.request;
         match form.get("decision") {
@@ -148,27 +140,23 @@ impl<P: Ports> Context<'_, P> {
                 let page = page::leave(&url, &request.redirect_host());
                 Ok(Reply::page(200, page, "access_denied").refused("the user said no"))
             }
-            _ => Ok(Reply::problem(400, "The answer is neither yes nor no.", "invalid_request")),
+            _ => Ok(Reply::refusal(Refusal::DecisionMissing)),
         }
     }
 
     /// Begins a login at the provider. `from_form` where a form led here.
     pub(super) async fn sent_to_provider(&self, purpose: Purpose, from_form: bool) -> Result<Reply, Failure> {
         if !self.is_within(AddressLimit::Login) {
-            let words = "Too many sign-ins were begun from where you are. Try again in a minute.";
-            return Ok(Reply::problem(429, words, "too_many_logins").field("retry-after", "60"));
+            return Ok(Reply::refusal(Refusal::TooManyLogins));
         }
-        let unavailable = |why: &str| {
-            let words = "The server where you would sign in cannot be reached now. Try again in a moment.";
-            Reply::problem(503, words, "provider_unavailable").refused(why).field("retry-after", "5")
-        };
+        let unavailable = |why: String| Reply::refusal(Refusal::ProviderUnavailable(why));
         let provider = match self.provider().await {
             Ok(provider) => provider,
-            Err(why) => return Ok(unavailable(&why)),
+            Err(why) => return Ok(unavailable(why)),
         };
         let ours = match self.ours(&provider).await {
             Ok(ours) => ours,
-            Err(why) => return Ok(unavailable(&why)),
+            Err(why) => return Ok(unavailable(why)),
         };
         // Several logins of one browser, as in two tabs, are bound to the same secret of its.
         let known = self.cookie(Cookie::Login).filter(|value| value.len() == 43).map(str::to_owned);

@@ -5,6 +5,7 @@ use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
+use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::seal::SealKey;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, Terms, Vault};
@@ -17,23 +18,21 @@ use crate::ports::Ports;
 impl<P: Ports> Context<'_, P> {
     /// The answer of the provider: good once, in the browser that began the login, from the provider itself.
     pub(super) async fn callback(&self) -> Result<Reply, Failure> {
-        let over =
-            "This sign-in was not begun in this browser, or is over. Go back to the application and begin again.";
         let query = self.query();
         let parameters = query.as_ref().and_then(callback_parameters);
         let (Some(query), Some((state, said))) = (&query, parameters) else {
-            return Ok(Reply::problem(400, "The answer of the sign-in cannot be read.", "invalid_request"));
+            return Ok(Reply::refusal(Refusal::AnswerUnreadable));
         };
         let Some(browser) = self.cookie(Cookie::Login) else {
-            return Ok(Reply::problem(400, over, "login_stale").refused("no cookie"));
+            return Ok(Reply::refusal(Refusal::LoginStale("no cookie")));
         };
         let take = LoginQuestion::Take(Hash::of(browser));
         let Some(purpose) = self.ask::<Login>(Hash::of(state).as_str(), take).await? else {
-            return Ok(Reply::problem(400, over, "login_stale").refused("no such login of this browser"));
+            return Ok(Reply::refusal(Refusal::LoginStale("no such login of this browser")));
         };
         let provider = match self.provider().await {
             Ok(provider) => provider,
-            Err(why) => return Ok(self.failed(&purpose, "temporarily_unavailable", &why)),
+            Err(why) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &why)),
         };
         // Who answers must be who was asked (RFC 9207 §2.4, P11).
         let named = query.get("iss");
@@ -41,40 +40,35 @@ impl<P: Ports> Context<'_, P> {
         // A server without OpenID has no name that anybody knows: there is but one, and nothing to mix up.
         let another = expected.is_some() && named.is_some() && named != expected;
         if query.is_repeated("iss") || another || (named.is_none() && provider.names_itself) {
-            return Ok(self.failed(&purpose, "server_error", "the answer is from another issuer"));
+            return Ok(self.failed(&purpose, LoginFailure::Provider, "the answer is from another issuer"));
         }
         let code = match said {
             Ok(code) => code,
             Err(error) => {
-                let code = if error == "access_denied" { "access_denied" } else { "server_error" };
-                return Ok(self.failed(&purpose, code, &format!("the provider says {}", word(error))));
+                let failure = if error == "access_denied" { LoginFailure::Denied } else { LoginFailure::Provider };
+                return Ok(self.failed(&purpose, failure, &format!("the provider says {}", word(error))));
             }
         };
         let secrets = LoginSecrets::of(state, browser);
         let ours = match self.ours(&provider).await {
             Ok(ours) => ours,
-            Err(why) => return Ok(self.failed(&purpose, "temporarily_unavailable", &why)),
+            Err(why) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &why)),
         };
         match self.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
             Ok((identity, tokens)) => self.logged_in(purpose, identity, tokens).await,
-            Err(why) => Ok(self.failed(&purpose, "server_error", &why)),
+            Err(why) => Ok(self.failed(&purpose, LoginFailure::Provider, &why)),
         }
     }
 
-    /// What is told where a login came to nothing: to the client that waits for it, else to the user.
-    fn failed(&self, purpose: &Purpose, code: &'static str, why: &str) -> Reply {
+    /// Ends a login that gave no user: the client that waits for it gets the error, else the user does.
+    fn failed(&self, purpose: &Purpose, failure: LoginFailure, why: &str) -> Reply {
         match purpose {
             Purpose::Approved(request) | Purpose::Remembered(request, _) => {
-                let description = if code == "access_denied" {
-                    "the user, or the identity provider, said no"
-                } else {
-                    "the identity provider did not say who the user is"
-                };
-                let members = [("error", code), ("error_description", description)];
+                let members = [("error", failure.code()), ("error_description", failure.description())];
                 let url = request.destination().answer(&self.server.own.identifier, &members);
-                Reply::redirect(&url, code).refused(why)
+                Reply::redirect(&url, failure.code()).refused(why)
             }
-            Purpose::Grants => Reply::problem(502, "You could not be signed in. Try again.", code).refused(why),
+            Purpose::Grants => Reply::refusal(Refusal::NotSignedIn(failure, why.to_owned())),
         }
     }
 
@@ -83,10 +77,8 @@ impl<P: Ports> Context<'_, P> {
         let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(super::token::CLIENT);
         if !admitted {
             return Ok(match &purpose {
-                Purpose::Grants => {
-                    Reply::problem(403, "Your account may not use this server.", "not_admitted").refused("not admitted")
-                }
-                _ => self.failed(&purpose, "access_denied", "not admitted"),
+                Purpose::Grants => Reply::refusal(Refusal::NotAdmitted),
+                _ => self.failed(&purpose, LoginFailure::Denied, "not admitted"),
             });
         }
         match purpose {
@@ -130,13 +122,12 @@ impl<P: Ports> Context<'_, P> {
             Err(_) => false,
         };
         if !there {
-            let words = "The application that sent you here is not known to this server any more.";
-            return Ok(Reply::problem(400, words, "invalid_client"));
+            return Ok(Reply::refusal(Refusal::ClientGone));
         }
         let claims = identity.token_claims(&self.server.token_claims, &self.server.login.groups_claim);
         let claims = match claims {
             Ok(claims) => claims,
-            Err(why) => return Ok(self.failed(&Purpose::Approved(request), "server_error", &why)),
+            Err(why) => return Ok(self.failed(&Purpose::Approved(request), LoginFailure::Provider, &why)),
         };
         let asked = ScopeSet::of_text(&request.scope);
         let scope: ScopeSet = asked
@@ -146,7 +137,7 @@ impl<P: Ports> Context<'_, P> {
             .collect();
         if scope.is_empty() && !asked.is_empty() {
             let purpose = Purpose::Approved(request);
-            return Ok(self.failed(&purpose, "access_denied", "the user is entitled to none of the scopes"));
+            return Ok(self.failed(&purpose, LoginFailure::Denied, "the user is entitled to none of the scopes"));
         }
         let now = self.now();
         let id = GrantId(self.random());

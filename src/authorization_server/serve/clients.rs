@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Context, Failure, Reply};
 use crate::authorization_server::client::{AuthMethod, Client, ClientMetadata, Source, client_url};
+use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
 use crate::authorization_server::state::once::Once;
 use crate::authorization_server::state::{Hash, Machine as _};
@@ -49,12 +50,12 @@ pub(super) enum Unknown {
 }
 
 impl Unknown {
-    /// The error for an endpoint that answers in JSON.
-    pub(super) fn reply(self) -> Reply {
+    /// The refusal of a request that the client sent.
+    fn refusal(self) -> Refusal {
         match self {
-            Self::Wrong(why) => Reply::error(401, "invalid_client", &why),
-            // A client that is told that it is none forgets its tokens.
-            Self::Unreachable(why) => Reply::error(503, "temporarily_unavailable", &why).field("retry-after", "10"),
+            Self::Wrong(why) => Refusal::InvalidClient { why, by_field: false },
+            // A client that gets `invalid_client` forgets its tokens.
+            Self::Unreachable(why) => Refusal::ClientTemporarilyUnreachable(why),
         }
     }
 }
@@ -203,18 +204,18 @@ impl<P: Ports> Context<'_, P> {
     /// is known with.
     pub(super) async fn authenticated_client(&self, form: &Parameters) -> Result<Result<Client, Reply>, Failure> {
         let basic = self.request.field("authorization");
-        let refuse = |description: &str| {
-            let reply = Reply::error(401, "invalid_client", description);
-            Ok(Err(if basic.is_some() { reply.field("www-authenticate", "Basic realm=\"portcullis\"") } else { reply }))
+        let refuse = |why: &str| {
+            let refusal = Refusal::InvalidClient { why: why.to_owned(), by_field: basic.is_some() };
+            Ok(Err(Reply::refusal(refusal)))
         };
         let presented = match presented(basic, form) {
             Ok(presented) => presented,
-            Err(description) => return Ok(Err(Reply::error(400, "invalid_request", description))),
+            Err(why) => return Ok(Err(Reply::refusal(Refusal::CredentialsMalformed(why.to_owned())))),
         };
         let client = match self.client(&presented.client_id, true).await? {
             Ok(client) => client,
             Err(Unknown::Wrong(why)) => return refuse(&why),
-            Err(unreachable) => return Ok(Err(unreachable.reply())),
+            Err(unreachable) => return Ok(Err(Reply::refusal(unreachable.refusal()))),
         };
         let method = client.metadata.auth_method;
         if presented.proof.method() != method {

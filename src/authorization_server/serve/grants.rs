@@ -7,6 +7,7 @@ use super::authorize::person;
 use super::{Context, Cookie, Failure, Reply, members};
 use crate::authorization_server::handle::GrantId;
 use crate::authorization_server::page;
+use crate::authorization_server::refusal::{BearerSecret, OwnForm, Refusal};
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::login::Purpose;
 use crate::authorization_server::state::subject::{Known, Person, PersonQuestion};
@@ -42,10 +43,10 @@ impl<P: Ports> Context<'_, P> {
 
     async fn withdraw(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         if !self.request.is_from(&self.settings.public_url.web_origin()) {
-            return Ok(Reply::problem(403, "The request did not come from this server's own page.", "foreign_form"));
+            return Ok(Reply::refusal(Refusal::ForeignForm(OwnForm::Grants)));
         }
         let Some(form) = self.form(body).await? else {
-            return Ok(Reply::problem(400, "The request cannot be read.", "invalid_request"));
+            return Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Grants)));
         };
         let sealed = form
             .get("form")
@@ -73,7 +74,7 @@ impl<P: Ports> Context<'_, P> {
                 Ok(Reply::page(200, page, "signed_out")
                     .field("set-cookie", self.set_cookie(Cookie::Session, "", Some(0))))
             }
-            _ => Ok(Reply::problem(400, "The request cannot be read.", "invalid_request")),
+            _ => Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Grants))),
         }
     }
 
@@ -90,7 +91,7 @@ impl<P: Ports> Context<'_, P> {
     /// What administrators ask, as JSON: `show` or `delete` with a `subject`, `end` with a `grant`.
     pub(super) async fn admin(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         if !self.is_administrator() {
-            return Ok(Self::unauthorized("the administrators' secret is missing or wrong"));
+            return Ok(Reply::refusal(Refusal::BearerInvalid(BearerSecret::Administrator)));
         }
         let body = self.body(body).await?;
         let asked = members(&body).unwrap_or_default();
@@ -116,15 +117,12 @@ impl<P: Ports> Context<'_, P> {
             }
             (Some("end"), None, Some(grant)) if GrantId::parse(grant).is_some() => {
                 let GrantAnswer::Seen(seen) = self.ask::<Grant>(grant, GrantQuestion::Look).await? else {
-                    return Ok(Reply::error(404, "invalid_request", "there is no such grant, or no more"));
+                    return Ok(Reply::refusal(Refusal::UnknownGrant));
                 };
                 self.end_all(&seen.terms.subject, &[grant.to_owned()], "ended_by_administrator").await?;
                 Ok(Reply::json(200, &json!({ "subject": seen.terms.subject, "ended": [grant] }), "grant_ended"))
             }
-            _ => {
-                let description = "action must be show or delete with a subject, or end with a grant";
-                Ok(Reply::error(400, "invalid_request", description))
-            }
+            _ => Ok(Reply::refusal(Refusal::UnknownAction)),
         }
     }
 }

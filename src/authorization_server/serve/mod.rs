@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::authorization_server::memory::ServerMemory;
+use crate::authorization_server::refusal::{Audience, Disclosure, Failure, Refusal};
 use crate::authorization_server::seal::{NONCE_BYTES, Nonce};
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::{self, Machine};
@@ -38,7 +39,7 @@ pub(super) struct Reply {
     status: u16,
     fields: Fields,
     body: String,
-    told: EndpointOutcome,
+    outcome: EndpointOutcome,
 }
 
 impl Reply {
@@ -47,27 +48,32 @@ impl Reply {
         let mut fields = Fields::new();
         fields.set("content-type", "application/json");
         fields.set("pragma", "no-cache");
-        Self { status, fields, body: body.to_string(), told: EndpointOutcome { refused: false, reason, detail: None } }
+        Self {
+            status,
+            fields,
+            body: body.to_string(),
+            outcome: EndpointOutcome { refused: false, reason, detail: None },
+        }
     }
 
-    /// An error of OAuth (RFC 6749 §5.2).
-    fn error(status: u16, code: &'static str, description: &str) -> Self {
-        let body = json!({ "error": code, "error_description": description });
-        let mut reply = Self::json(status, &body, code);
-        reply.told = EndpointOutcome { refused: true, reason: code, detail: Some(description.to_owned()) };
-        reply
+    /// A refusal.
+    fn refusal(refusal: Refusal) -> Self {
+        let Disclosure { audience, status, code, text, detail, field } = refusal.disclose();
+        let mut reply = match audience {
+            Audience::Client => Self::json(status, &json!({ "error": code, "error_description": text }), code),
+            Audience::User => Self::page(status, page::problem("This did not work", &text, None), code),
+        };
+        let told = (audience == Audience::Client).then(|| text.into_owned());
+        reply.outcome = EndpointOutcome { refused: true, reason: code, detail: detail.or(told) };
+        match field {
+            Some((name, value)) => reply.field(name, value),
+            None => reply,
+        }
     }
 
     /// A page.
     fn page(status: u16, (fields, body): (Fields, String), reason: &'static str) -> Self {
-        Self { status, fields, body, told: EndpointOutcome { refused: false, reason, detail: None } }
-    }
-
-    /// A page that says what is wrong.
-    fn problem(status: u16, words: &str, reason: &'static str) -> Self {
-        let mut reply = Self::page(status, page::problem("This did not work", words, None), reason);
-        reply.told.refused = true;
-        reply
+        Self { status, fields, body, outcome: EndpointOutcome { refused: false, reason, detail: None } }
     }
 
     /// Sends the browser elsewhere.
@@ -78,7 +84,7 @@ impl Reply {
             status: 302,
             fields,
             body: String::new(),
-            told: EndpointOutcome { refused: false, reason, detail: None },
+            outcome: EndpointOutcome { refused: false, reason, detail: None },
         }
     }
 
@@ -88,8 +94,8 @@ impl Reply {
     }
 
     fn refused(mut self, detail: impl Into<String>) -> Self {
-        self.told.refused = true;
-        self.told.detail = Some(detail.into());
+        self.outcome.refused = true;
+        self.outcome.detail = Some(detail.into());
         self
     }
 }
@@ -123,42 +129,17 @@ pub async fn serve<P: Ports>(
         return (respond::own(status, fields, body, context, settings), outcome);
     }
     let serving = Context { server, memory, settings, ports, request };
-    let reply = serving.serve(body).await.unwrap_or_else(|failure| failure.reply(request));
-    let Reply { status, mut fields, body, told } = reply;
+    let reply = serving.serve(body).await.unwrap_or_else(|failure| {
+        let is_client = request.endpoint().is_for_any_page() || *request.endpoint() == Endpoint::Admin;
+        let audience = if is_client { Audience::Client } else { Audience::User };
+        Reply::refusal(Refusal::Failed(failure, audience))
+    });
+    let Reply { status, mut fields, body, outcome } = reply;
     if request.endpoint().is_for_any_page() {
         fields.set("access-control-allow-origin", "*");
         fields.set("access-control-expose-headers", "www-authenticate");
     }
-    (respond::own(status, fields, body, context, settings), told)
-}
-
-/// What keeps a request from being served, through no fault of whoever sent it.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// A record could not be asked.
-    Records,
-    /// The body did not come.
-    Body,
-    /// A signature could not be made.
-    Signing,
-}
-
-impl Failure {
-    fn reply(&self, request: &EndpointRequest) -> Reply {
-        let (status, code, words) = match self {
-            Self::Records => {
-                (503, "temporarily_unavailable", "records cannot be read or written now; nothing was changed")
-            }
-            Self::Body => (400, "invalid_request", "the body did not come whole, or is too large"),
-            Self::Signing => (500, "server_error", "nothing can be signed now"),
-        };
-        let reply = if request.endpoint().is_for_any_page() || *request.endpoint() == Endpoint::Admin {
-            Reply::error(status, code, words)
-        } else {
-            Reply::problem(status, "The server cannot do this now. Try again in a moment.", code)
-        };
-        if status == 503 { reply.field("retry-after", "2") } else { reply }
-    }
+    (respond::own(status, fields, body, context, settings), outcome)
 }
 
 impl<P: Ports> Context<'_, P> {
@@ -175,7 +156,7 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Grants => self.grants(body).await,
             Endpoint::Admin => self.admin(body).await,
             // They are documents, and answered before.
-            Endpoint::Metadata | Endpoint::Keys => Ok(Reply::error(404, "invalid_request", "a document")),
+            Endpoint::Metadata | Endpoint::Keys => Ok(Reply::refusal(Refusal::RequestUnreadable)),
         }
     }
 

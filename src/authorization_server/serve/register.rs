@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::clients::REGISTERED;
 use super::{Context, Failure, Reply, members};
 use crate::authorization_server::client::{ClientMetadata, GrantType, MetadataError};
+use crate::authorization_server::refusal::{BearerSecret, Refusal};
 use crate::authorization_server::settings::Registrations;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
@@ -19,11 +20,7 @@ impl<P: Ports> Context<'_, P> {
     /// Registers a client.
     pub(super) async fn register(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         match &self.server.registrations {
-            Registrations::Off => {
-                let description =
-                    "clients do not register here: use a client ID metadata document, or ask the operator";
-                return Ok(Reply::error(403, "access_denied", description));
-            }
+            Registrations::Off => return Ok(Reply::refusal(Refusal::RegistrationOff)),
             Registrations::Open => {
                 if let Some(refusal) = self.too_many().await {
                     return Ok(refusal);
@@ -31,7 +28,7 @@ impl<P: Ports> Context<'_, P> {
             }
             Registrations::Token(token) => {
                 if self.bearer().is_none_or(|shown| Hash::of(shown) != Hash::of(token.expose())) {
-                    return Ok(Self::unauthorized("the initial access token is missing or wrong"));
+                    return Ok(Reply::refusal(Refusal::BearerInvalid(BearerSecret::InitialAccess)));
                 }
             }
         }
@@ -87,7 +84,7 @@ impl<P: Ports> Context<'_, P> {
     /// Looks at, replaces or ends a registration, for who has its token.
     pub(super) async fn manage(&self, id: &str, body: &P::RequestBody) -> Result<Reply, Failure> {
         let Some(token) = self.bearer().map(str::to_owned).filter(|_| id.starts_with(REGISTERED)) else {
-            return Ok(Self::unauthorized("the registration access token is missing or wrong"));
+            return Ok(Reply::refusal(Refusal::BearerInvalid(BearerSecret::RegistrationAccess)));
         };
         let hash = Hash::of(&token);
         let question = match self.request.admitted().head().method {
@@ -97,8 +94,7 @@ impl<P: Ports> Context<'_, P> {
                     let known = self.ask::<Registration>(id, RegistrationQuestion::Look(hash.clone())).await?;
                     // A secret is made when a client registers, and not by saying so later.
                     if known.is_some_and(|it| it.metadata.auth_method != metadata.auth_method) {
-                        let description = "token_endpoint_auth_method cannot be changed: register anew";
-                        return Ok(Reply::error(400, "invalid_client_metadata", description));
+                        return Ok(Reply::refusal(Refusal::ClientAuthenticationFixed));
                     }
                     RegistrationQuestion::Replace(hash, Box::new(metadata))
                 }
@@ -108,7 +104,7 @@ impl<P: Ports> Context<'_, P> {
         };
         let deleted = matches!(question, RegistrationQuestion::Delete(_));
         let Some(registration) = self.ask::<Registration>(id, question).await? else {
-            return Ok(Self::unauthorized("the registration access token is missing or wrong"));
+            return Ok(Reply::refusal(Refusal::BearerInvalid(BearerSecret::RegistrationAccess)));
         };
         if deleted {
             let mut reply = Reply::json(204, &Value::Null, "client_deleted");
@@ -123,8 +119,7 @@ impl<P: Ports> Context<'_, P> {
         let body = self.body(body).await?;
         let said = members(&body).unwrap_or_default();
         if said.get("client_id").is_some_and(|other| other != id) || said.contains_key("client_secret") {
-            let description = "client_id must be the client's own, and client_secret cannot be chosen";
-            return Ok(Err(Reply::error(400, "invalid_client_metadata", description)));
+            return Ok(Err(Reply::refusal(Refusal::ClientMetadataNotOwn)));
         }
         Ok(self.metadata_from(&body))
     }
@@ -138,10 +133,9 @@ impl<P: Ports> Context<'_, P> {
     fn metadata_from(&self, body: &[u8]) -> Result<ClientMetadata, Reply> {
         let json = self.request.media_type() == "application/json";
         let Some(members) = members(body).filter(|_| json) else {
-            let description = "the body must be a JSON object, and its media type application/json";
-            return Err(Reply::error(400, "invalid_client_metadata", description));
+            return Err(Reply::refusal(Refusal::MetadataNotJson));
         };
-        self.read_metadata(&members).map_err(|error| Reply::error(400, error.code, &error.description))
+        self.read_metadata(&members).map_err(|error| Reply::refusal(Refusal::InvalidMetadata(error)))
     }
 
     fn read_metadata(&self, members: &Map<String, Value>) -> Result<ClientMetadata, MetadataError> {
@@ -165,11 +159,6 @@ impl<P: Ports> Context<'_, P> {
     fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.request.field("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token)
-    }
-
-    pub(super) fn unauthorized(description: &str) -> Reply {
-        let challenge = "Bearer error=\"invalid_token\"";
-        Reply::error(401, "invalid_token", description).field("www-authenticate", challenge)
     }
 
     /// Whoever holds the secret of administrators.
@@ -206,9 +195,8 @@ impl<P: Ports> Context<'_, P> {
             Some(binding) => self.ports.within_limit(binding, key.as_str()).await.ok(),
             None => None,
         };
-        // Where nobody else can say, this isolate counts.
-        let turn = said.unwrap_or_else(|| self.is_within(AddressLimit::Registration));
-        let refusal = || Reply::error(429, "temporarily_unavailable", "too many registrations: try again in a minute");
-        (!turn).then(|| refusal().field("retry-after", "60"))
+        // Where no binding can say, this isolate counts.
+        let within = said.unwrap_or_else(|| self.is_within(AddressLimit::Registration));
+        (!within).then(|| Reply::refusal(Refusal::TooManyRegistrations))
     }
 }

@@ -2,49 +2,43 @@
 
 use serde_json::{Map, Value, json};
 
+use super::authorize::person;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::{AccessToken, signing_input};
 use crate::authorization_server::authorize::{self, challenge_of};
 use crate::authorization_server::client::{Client, GrantType, Source};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
+use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, Successor, Terms};
 use crate::authorization_server::state::subject::{Person, PersonQuestion};
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
 
-use super::authorize::person;
-
 /// How the subject of a client that asks for itself begins: no user has such a one (RFC 9068 §5).
 pub(super) const CLIENT: &str = "client:";
-
-/// The error of a grant that is not there, not there any more, or not this client's: nobody is told which.
-const INVALID_GRANT: &str = "the code or refresh token is not valid";
 
 impl<P: Ports> Context<'_, P> {
     /// Answers a token request.
     pub(super) async fn token(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         let Some(form) = self.form(body).await? else {
-            let description = "the body must be application/x-www-form-urlencoded";
-            return Ok(Reply::error(400, "invalid_request", description));
+            return Ok(Reply::refusal(Refusal::BodyNotForm));
         };
         if let Some(name) = form.repeated() {
-            let code = if name == "resource" { "invalid_target" } else { "invalid_request" };
-            return Ok(Reply::error(400, code, "a parameter is there twice"));
+            return Ok(Reply::refusal(Refusal::ParameterRepeated { is_target: name == "resource" }));
         }
         let client = match self.authenticated_client(&form).await? {
             Ok(client) => client,
             Err(refusal) => return Ok(refusal),
         };
         let Some(name) = form.get("grant_type") else {
-            return Ok(Reply::error(400, "invalid_request", "grant_type is required"));
+            return Ok(Reply::refusal(Refusal::ParameterMissing("grant_type")));
         };
         let Some(grant) = GrantType::parse(name) else {
-            return Ok(Reply::error(400, "unsupported_grant_type", "there is no such grant type here"));
+            return Ok(Reply::refusal(Refusal::GrantTypeUnsupported));
         };
         if !client.metadata.may(grant) {
-            let description = format!("the client is not registered for {}", grant.as_str());
-            return Ok(Reply::error(400, "unauthorized_client", &description));
+            return Ok(Reply::refusal(Refusal::GrantTypeNotRegistered(grant)));
         }
         match grant {
             GrantType::AuthorizationCode => self.redeem(&client, &form).await,
@@ -54,14 +48,14 @@ impl<P: Ports> Context<'_, P> {
     }
 
     async fn redeem(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
-        let invalid = |description: &str| Ok(Reply::error(400, "invalid_request", description));
-        let Some(code) = form.get("code") else { return invalid("code is required") };
-        let Some(verifier) = form.get("code_verifier") else { return invalid("code_verifier is required (PKCE)") };
+        let missing = |name| Ok(Reply::refusal(Refusal::ParameterMissing(name)));
+        let Some(code) = form.get("code") else { return missing("code") };
+        let Some(verifier) = form.get("code_verifier") else { return missing("code_verifier") };
         let Some(challenge) = challenge_of(verifier) else {
-            return invalid("code_verifier must have 43 to 128 unreserved characters");
+            return Ok(Reply::refusal(Refusal::CodeVerifierMalformed));
         };
         let Some(code) = Handle::parse(HandleKind::Code, code, &self.server.seals) else {
-            return Ok(Reply::error(400, "invalid_grant", INVALID_GRANT));
+            return Ok(Reply::refusal(Refusal::InvalidGrant(None)));
         };
         // Before the code is used up: a mistake here is the client's, and no theft.
         if let Some(refusal) = self.beyond(&code, form).await? {
@@ -82,10 +76,10 @@ impl<P: Ports> Context<'_, P> {
 
     async fn refresh(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
         let Some(token) = form.get("refresh_token") else {
-            return Ok(Reply::error(400, "invalid_request", "refresh_token is required"));
+            return Ok(Reply::refusal(Refusal::ParameterMissing("refresh_token")));
         };
         let Some(token) = Handle::parse(HandleKind::Refresh, token, &self.server.seals) else {
-            return Ok(Reply::error(400, "invalid_grant", INVALID_GRANT));
+            return Ok(Reply::refusal(Refusal::InvalidGrant(None)));
         };
         if let Some(refusal) = self.beyond(&token, form).await? {
             return Ok(refusal);
@@ -103,7 +97,7 @@ impl<P: Ports> Context<'_, P> {
         let resource = match form.get("resource") {
             Some(asked) => match authorize::resource(Some(asked), self.server, self.settings) {
                 Ok(resource) => Some(&resource.identifier),
-                Err(error) => return Ok(Some(Reply::error(400, error.code, &error.description))),
+                Err(error) => return Ok(Some(Reply::refusal(Refusal::InvalidTarget(error)))),
             },
             None => None,
         };
@@ -116,15 +110,14 @@ impl<P: Ports> Context<'_, P> {
             return Ok(None);
         };
         if resource.is_some_and(|resource| *resource != seen.terms.resource) {
-            return Ok(Some(Reply::error(400, "invalid_target", "the grant is for another resource")));
+            return Ok(Some(Reply::refusal(Refusal::OtherResource)));
         }
         let granted = ScopeSet::of_text(&seen.terms.scope);
         let more = scope
             .iter()
             .flat_map(ScopeSet::iter)
             .any(|it| !matches!(it.as_str(), "offline_access" | "openid") && !granted.iter().any(|other| other == it));
-        let description = "the grant has less than that: ask the user again";
-        Ok(more.then(|| Reply::error(400, "invalid_scope", description)))
+        Ok(more.then(|| Reply::refusal(Refusal::ScopeNotGranted)))
     }
 
     /// The refresh token that follows a code or another refresh token.
@@ -161,10 +154,10 @@ impl<P: Ports> Context<'_, P> {
                 self.unlist(&subject, used.grant()).await?;
                 let detail = format!("grant {}: {why}", used.grant());
                 self.say("warn", "grant_misused", &detail);
-                Ok(Reply::error(400, "invalid_grant", INVALID_GRANT).refused(detail))
+                Ok(Reply::refusal(Refusal::InvalidGrant(Some(detail))))
             }
             GrantAnswer::Unknown | GrantAnswer::Done | GrantAnswer::Seen(_) => {
-                Ok(Reply::error(400, "invalid_grant", INVALID_GRANT))
+                Ok(Reply::refusal(Refusal::InvalidGrant(None)))
             }
         }
     }
@@ -223,12 +216,11 @@ impl<P: Ports> Context<'_, P> {
     /// A client asks for itself (RFC 6749 §4.4, A18): for what configuration says that it may have.
     async fn client_credentials(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
         if client.source != Source::Configured {
-            let description = "only a client of configuration can ask for itself";
-            return Ok(Reply::error(400, "unauthorized_client", description));
+            return Ok(Reply::refusal(Refusal::ClientCredentialsNotAllowed));
         }
         let resource = match authorize::resource(form.get("resource"), self.server, self.settings) {
             Ok(resource) => resource,
-            Err(error) => return Ok(Reply::error(400, error.code, &error.description)),
+            Err(error) => return Ok(Reply::refusal(Refusal::InvalidTarget(error))),
         };
         let known = authorize::known_scopes(self.server, resource);
         let own = ScopeSet::of_text(client.metadata.scope.as_deref().unwrap_or_default());
@@ -240,7 +232,7 @@ impl<P: Ports> Context<'_, P> {
             .cloned()
             .collect();
         if scope.is_empty() {
-            return Ok(Reply::error(400, "invalid_scope", "the client may have none of these scopes for itself"));
+            return Ok(Reply::refusal(Refusal::ClientHasNoScope));
         }
         let scope = scope.to_string();
         let claims: Map<String, Value> = Map::new();

@@ -7,6 +7,7 @@ use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::grant_of;
 use crate::authorization_server::client::Client;
 use crate::authorization_server::handle::{Handle, HandleKind};
+use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::seal::SealKey;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, Seen};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
@@ -25,18 +26,17 @@ impl<P: Ports> Context<'_, P> {
     /// Form and client of a request about a token.
     async fn about_token(&self, body: &P::RequestBody) -> Result<Result<(Client, Parameters), Reply>, Failure> {
         let Some(form) = self.form(body).await? else {
-            let description = "the body must be application/x-www-form-urlencoded";
-            return Ok(Err(Reply::error(400, "invalid_request", description)));
+            return Ok(Err(Reply::refusal(Refusal::BodyNotForm)));
         };
         if form.repeated().is_some() {
-            return Ok(Err(Reply::error(400, "invalid_request", "a parameter is there twice")));
+            return Ok(Err(Reply::refusal(Refusal::ParameterRepeated { is_target: false })));
         }
         let client = match self.authenticated_client(&form).await? {
             Ok(client) => client,
             Err(refusal) => return Ok(Err(refusal)),
         };
         if form.get("token").is_none() {
-            return Ok(Err(Reply::error(400, "invalid_request", "token is required")));
+            return Ok(Err(Reply::refusal(Refusal::ParameterMissing("token"))));
         }
         Ok(Ok((client, form)))
     }
@@ -98,7 +98,7 @@ impl<P: Ports> Context<'_, P> {
             Err(refusal) => return Ok(refusal),
         };
         if !client.introspects {
-            return Ok(Reply::error(403, "unauthorized_client", "the client may not ask about tokens"));
+            return Ok(Reply::refusal(Refusal::MayNotIntrospect));
         }
         let inactive = || Ok(Reply::json(200, &json!({ "active": false }), "introspected"));
         match self.known(form.get("token").unwrap_or_default()).await {
