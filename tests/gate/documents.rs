@@ -99,9 +99,13 @@ fn the_tests_of_requirements_are_there() {
     }
 }
 
+fn extension(name: &str) -> &str {
+    Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default()
+}
+
 /// Where the tables of the security model look for a file or folder that they name without a path.
 fn find_test(name: &str, authorization_server: bool) -> Option<PathBuf> {
-    let folders: &[&str] = match (name.ends_with(".mjs"), authorization_server) {
+    let folders: &[&str] = match (extension(name) == "mjs", authorization_server) {
         _ if name.contains('/') && root().join(name).exists() => &[""],
         (true, _) => &["tests/e2e"],
         (false, true) => &["tests/gate/authorization_server", "tests/gate"],
@@ -122,7 +126,7 @@ fn the_security_model_names_tests_that_are_there() {
         };
         let mut file: Option<String> = None;
         for part in quoted(cell).filter(|part| !part.contains('*')) {
-            if part.ends_with(".rs") || part.ends_with(".mjs") || part.ends_with(".json") {
+            if matches!(extension(part), "rs" | "mjs" | "json") {
                 let path = find_test(part, of_server);
                 let path = path.unwrap_or_else(|| panic!("docs/security.md names {part}, which is not there"));
                 file = path.is_file().then(|| read(&path));
