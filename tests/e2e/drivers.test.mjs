@@ -191,7 +191,12 @@ async function outcomeOf(scene, [what, how, answer]) {
     .slice(before)
     .map((line) => Object.fromEntries(Object.entries(line).filter(([name]) => !dropped.has(name))));
   const seen = shape({ ...reply, fields: { "x-request-id": "none", ...reply.fields } });
-  seen.fields = seen.fields.map(([name, value]) => [name, name === "mcp-session-id" ? "<sealed>" : value]);
+  // What is left of the period of a limit is another number of seconds in each run.
+  const varies = {
+    "mcp-session-id": "<sealed>",
+    ...(what === "too often" && { "retry-after": "<seconds>" }),
+  };
+  seen.fields = seen.fields.map(([name, value]) => [name, varies[name] ?? value]);
   seen.body = seen.body.replace(/^id: [\w-]{22}\./gm, "id: <mark>.");
   const sent = scene.origin.requests.map(({ method, url, headers, body }) => ({
     method,

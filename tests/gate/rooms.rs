@@ -204,3 +204,13 @@ fn what_runs_upward_is_found() {
     let circle = circles(&with("use crate::bottom::Thing;", "use crate::top::one::Thing;"));
     assert_eq!(circle.into_iter().flatten().collect::<Vec<_>>(), ["bottom", "top::one"]);
 }
+
+/// Decisions use the request's context; its audit record is for the log alone.
+#[test]
+fn no_decision_reads_the_audit_record() {
+    let readers = ["gateway::log", "gateway::sending"];
+    for (module, text) in this_crate() {
+        let may_read = room(&module) == "observe" || readers.contains(&module.as_str()) || module == "pipeline::audit";
+        assert!(may_read || !text.contains(".audit.entries()"), "{module} reads the audit record");
+    }
+}
