@@ -24,12 +24,12 @@ for (const group of readdirSync(results).filter((name) => name !== "report")) {
   for (const size of sizes) rows.push([group, size, of(size), of(size) / base]);
 }
 const time = (ns) => (ns < 10_000 ? `${Math.round(ns)} ns` : `${(ns / 1000).toFixed(1)} µs`);
-const text = `# Parts of the gate by themselves
+const text = `# Parts of the gateway, measured separately
 
-Native, release, medians of criterion; written by \`npm run bench:micro\` on ${new Date().toISOString().slice(0, 10)}
-(${cpus()[0].model}, ${cpus().length} cores). What counts is how a row grows, not its nanoseconds.
+Native release build, medians of criterion; written by \`npm run bench:micro\` on ${new Date().toISOString().slice(0, 10)}
+(${cpus()[0].model}, ${cpus().length} cores). Look at how the time grows with the size, not at the nanoseconds.
 
-| what | size | time | to the smallest |
+| part | size | time | ratio to the smallest size |
 |---|---:|---:|---:|
 ${rows.map(([group, size, ns, ratio]) => `| ${group.replaceAll("_", " ")} | ${size} | ${time(ns)} | ${ratio.toFixed(2)} |`).join("\n")}
 `;

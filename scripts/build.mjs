@@ -50,7 +50,7 @@ function withoutEffects(script) {
 async function build() {
   await rust();
   const { bindgen } = await wasmBindgen();
-  say("building the Worker (about two minutes the first time, one later on)");
+  say("building the Worker (about two minutes the first time, about one minute after that)");
   process.chdir(root);
   const { compiled, glue } = await staging();
   // Builds only the cdylib: a library for other crates gets no link-time optimization (docs/decisions.md).

@@ -27,22 +27,22 @@ function checkSettings() {
   const vars = environment ? settings.env?.[environment]?.vars : settings.vars;
   const where = environment ? `[env.${environment}.vars.PORTCULLIS]` : "[vars.PORTCULLIS]";
   const document = vars?.PORTCULLIS;
-  if (document === undefined) fail(`wrangler.toml has no ${where}: the gateway would refuse everything`);
+  if (document === undefined) fail(`wrangler.toml has no ${where}: the gateway would reject every request`);
   if (typeof document !== "object") return;
   if (document.stored !== undefined) {
     const own = environment ? settings.env?.[environment] : settings;
     const namespaces = own?.kv_namespaces ?? [];
     if (!namespaces.some(({ binding }) => binding === document.stored.kv))
       fail(
-        `${where} says that the document is in KV "${document.stored.kv}", and there is no such binding: the gateway would refuse everything`,
+        `${where} says that the document is in KV "${document.stored.kv}", and wrangler.toml has no such KV binding: the gateway would reject every request`,
       );
-    say("the document is in KV: npx portcullis push puts it there");
+    say("the document is in KV: npx portcullis push writes it there");
     return;
   }
   const host = URL.parse(String(document.public_url))?.hostname ?? "";
   if (document.development === true || /^(localhost|127\.|\[::1\])/.test(host)) {
     fail(
-      `${where} is set up for this machine (public_url = "${document.public_url}"${document.development ? ", development = true" : ""}).\n` +
+      `${where} is for a gateway on this machine (public_url = "${document.public_url}"${document.development ? ", development = true" : ""}).\n` +
         "Set public_url to the https URL that clients will use, remove development, and name your own issuer and origin:\n" +
         "README.md says how. For a second environment, add [env.NAME.vars.PORTCULLIS] and deploy with --env NAME.",
     );
@@ -72,7 +72,9 @@ async function weigh() {
     const parts = sizes.map(([name, size]) => `${name.replace(/^[0-9a-f]+-/, "")} ${shown(size)}`).join(", ");
     say(`bundle: ${shown(total)} gzipped (${parts}); budget.json allows ${shown(budget)}`);
     if (files.length < 2)
-      throw new Error("wrangler packed something else than a Worker with its WebAssembly");
+      throw new Error(
+        `the bundle must have JavaScript and WebAssembly, got ${files.join(", ") || "no files"}`,
+      );
     if (total > budget) throw new Error(`the bundle is over its budget by ${shown(total - budget)}`);
     weighFull(budgets.bundle_full_gzip_bytes, shown);
   } finally {
@@ -87,7 +89,10 @@ function weighFull(budget, shown) {
   const files = readdirSync(folder).map((name) => readFileSync(join(folder, name)));
   const total = files.reduce((sum, file) => sum + gzipSync(file, { level: 9 }).length, 0);
   say(`with the authorization server: ${shown(total)} gzipped; budget.json allows ${shown(budget)}`);
-  if (total > budget) throw new Error(`that is over its budget by ${shown(total - budget)}`);
+  if (total > budget)
+    throw new Error(
+      `the Worker with the authorization server is over its budget by ${shown(total - budget)}`,
+    );
 }
 
 if (values["dry-run"]) {

@@ -14,7 +14,7 @@ import { root, rust } from "./lib/tools.mjs";
 
 const [count = 2_000, seed = 1] = process.argv.slice(2).map(Number);
 if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))
-  fail("npm run differential -- COUNT [SEED], both whole numbers");
+  fail("npm run differential -- COUNT [SEED]: COUNT must be a whole number from 1, SEED a whole number");
 
 /** Time, issuer and audience that the Rust program `judge` uses: see tests/gate/support. */
 const NOW = 1_795_435_200;
@@ -316,7 +316,7 @@ const STRICTER = {
 };
 
 await rust();
-say("building the judge");
+say("building the program judge");
 await run(
   "cargo",
   ["build", "--quiet", "--locked", "--features", "portable,schema,command", "--example", "judge"],
@@ -332,7 +332,7 @@ const disagree = (what, text) => total.disagreements.push(`${what}: ${text}`);
 
 async function compare(text, keys, third) {
   const { value } = await verdicts.next();
-  if (value === undefined) fail("the judge is gone");
+  if (value === undefined) fail("the program judge has ended");
   const { accepted, reason, check } = JSON.parse(value);
   if (check !== null) {
     const second = await verify(
@@ -343,16 +343,16 @@ async function compare(text, keys, third) {
     ).catch(() => null);
     // Both refuse a malformed key, WebCrypto by throwing.
     if ((second === true) !== (check.good === true))
-      disagree(`WebCrypto says ${second}, the portable check ${check.good}`, text);
+      disagree(`WebCrypto: ${second}, portable implementation: ${check.good}`, text);
   }
   const payload = await joseAccepts(text, third);
   if (accepted) total.accepted += 1;
-  if (accepted && payload === undefined) disagree("accepted here, refused by jose", text);
+  if (accepted && payload === undefined) disagree("accepted by the gateway, rejected by jose", text);
   if (!accepted && payload !== undefined) {
     const raw = text.split(".");
     const applies = STRICTER[reason]?.({ text, raw, header: read(raw[0]), claims: payload, keys });
     if (applies) total.stricter[reason] = (total.stricter[reason] ?? 0) + 1;
-    else disagree(`refused here (${reason}), accepted by jose`, text);
+    else disagree(`rejected by the gateway (${reason}), accepted by jose`, text);
   }
 }
 
@@ -371,7 +371,7 @@ judge.stdin.end();
 
 for (const line of total.disagreements.slice(0, 10)) say(line);
 for (const [reason, times] of Object.entries(total.stricter).sort()) say(`stricter: ${reason} ${times}`);
-say(`${total.accepted} accepted by all three`);
+say(`${total.accepted} tokens accepted by all three`);
 const stricter = Object.values(total.stricter).reduce((sum, times) => sum + times, 0);
 process.stdout.write(
   `differential: ${count} tokens, ${total.disagreements.length} disagreements, ${stricter} documented stricter\n`,

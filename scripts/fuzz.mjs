@@ -15,7 +15,7 @@ const targets = readdirSync(join(folder, "targets")).map((name) => name.replace(
 const [chosen = "all", seconds = 20] = process.argv.slice(2);
 if (chosen !== "all" && !targets.includes(chosen))
   fail(`there is no target ${chosen}; the targets are ${targets.join(", ")}`);
-if (!(Number(seconds) >= 1)) fail(`SECONDS must be a number, got ${seconds}`);
+if (!(Number(seconds) >= 1)) fail(`SECONDS must be a number of at least 1, got ${seconds}`);
 
 const compiler = process.env.CXX ?? "c++";
 try {

@@ -6,7 +6,7 @@ await ensurePackages(import.meta.url);
 const { fail, run } = await import("./lib/run.mjs");
 
 const cases = process.argv[2] ?? "2000";
-if (!/^[1-9]\d*$/.test(cases)) fail(`what is ${cases}? A number of cases for each property`);
+if (!/^[1-9]\d*$/.test(cases)) fail(`CASES must be a whole number of at least 1, got ${cases}`);
 const args = ["test", "--locked", "--features", "portable,schema,command", "--test", "gate", "properties::"];
 const output = await run("cargo", args, { env: { PROPTEST_CASES: cases }, quiet: true }).catch(
   (error) => error.message,

@@ -10,14 +10,14 @@ import { npmBin, root } from "./lib/tools.mjs";
 const HELP = `npm start [-- --authorization-server]
 
 Runs the gateway of wrangler.toml in \`wrangler dev\`, with a real identity provider (port 9100) and a real MCP server
-(port 9200) where wrangler.toml names them, and prints what to try. A port that is taken is replaced by the next free
-one, for this run.
+(port 9200) if wrangler.toml names them, and prints commands to try. If a port is taken, this run uses the next free
+port.
 
-With --authorization-server the gateway is the one of examples/authorization-server/wrangler.toml: it registers clients, asks
-users for consent, has them log in at the identity provider, and gives tokens of its own.
+With --authorization-server the gateway is the one of examples/authorization-server/wrangler.toml: it registers clients,
+asks users for consent, sends them to the identity provider to log in, and issues its own tokens.
 
-The first time it installs npm packages and compiles Rust tools, which takes some ten minutes and happens once; the
-tools go to ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later it takes half a minute.
+The first run installs npm packages and compiles Rust tools, which takes about ten minutes and happens once; the tools
+are stored in ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later runs take half a minute to start.
 
 Ctrl-C stops everything.
 `;
@@ -29,9 +29,9 @@ if (args.includes("--help") || args.includes("-h")) {
 }
 const unknown = args.filter((arg) => arg !== "--authorization-server");
 if (unknown.length > 0)
-  fail(`npm start takes no ${unknown.join(" ")}; npm start -- --help says what it takes`);
+  fail(`npm start has no option ${unknown.join(" ")}; npm start -- --help prints its options`);
 if (Number(process.versions.node.split(".")[0]) < 20) {
-  fail(`Node 20 or newer is needed, and this is ${process.versions.node}`);
+  fail(`npm start needs Node 20 or newer, and this is Node ${process.versions.node}`);
 }
 // When the terminal is closed, writing fails, and the processes must still be stopped.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -41,9 +41,9 @@ const onStop = () => say("stopping");
 /** Runs a program; ends this one where the user stopped it. */
 async function part(command, args, options) {
   const outcome = await runGroup(command, args, { cwd: root, onStop, ...options });
-  if (!outcome.clean) fail("something that was started here could not be ended; `ps` shows it");
+  if (!outcome.clean) fail("a process that npm start started could not be stopped; `ps` shows it");
   if (outcome.stopped) {
-    say("stopped; nothing is left running");
+    say("stopped; no process is left running");
     process.exit(0);
   }
   return outcome;
@@ -55,7 +55,7 @@ if (!packagesAreCurrent()) {
   // A partial installation is useless, so npm gets only a second to end.
   const { code, error } = await part(installation.command, installation.args, { patience: 1_000 });
   if (error) fail(`npm could not be run: ${error.message}`);
-  if (code !== 0) fail("npm could not install the packages; what it said is above");
+  if (code !== 0) fail("npm could not install the packages; its output is above");
 }
 
 const bin = join(root, "node_modules", ".bin");

@@ -164,7 +164,7 @@ for (const name of names) {
   const result = await layers[name]();
   results[name] = { ...result, seconds: Math.round((Date.now() - begun) / 1000) };
 }
-say("--- together ---");
+say("--- total ---");
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const [name, result] of Object.entries(results)) {
   say(`${name}: ${words(result)} (${result.seconds} s)`);

@@ -1,28 +1,28 @@
 //! Portcullis: a security gateway in front of MCP servers, on Cloudflare Workers.
 //!
-//! A request is forwarded only as a value that proves that it was authorized. Read [`gateway`] first: it drives a request
-//! from its untrusted head to the answer of the origin server. Then read [`pipeline`]: the stages, and the types that each
-//! stage hands to the next.
+//! The gateway forwards a request only as a value that proves that the request was authorized. Read [`gateway`] first:
+//! it drives a request from its untrusted head to the answer of the origin server. Then read [`pipeline`]: the stages,
+//! and the types that each stage hands to the next.
 //!
 //! In scope: who calls, what they may reach, how the request and its answer travel.
 //! Out of scope: what the tools behind the gateway do, and storing anything that a request carried.
 //!
 //! # The order of rooms
-//! A room uses rooms below it, never one beside or above it. `tests/gate/rooms.rs` reads this list and the imports, and
-//! fails on the first import that runs upward.
+//! A room is a module at the top level of this crate. A room uses the rooms below it, never one beside or above it.
+//! `tests/gate/rooms.rs` reads this list and the imports, and fails on the first import that runs upward.
 //!
 //! ```text
-//! worker                the shell: the only room that names the platform
+//! worker                the shell: the only room that uses the platform (Cloudflare Workers)
 //! gateway               drives requests through the stages; the only awaits outside the authorization server
-//! config                reads documents into settings
-//! authorization_server  its own endpoints, on the same ports
-//! provider              documents of identity providers, fetched through the ports
-//! ports                 what the rooms above need from the world
+//! config                reads configuration documents into settings
+//! authorization_server  the endpoints of the gateway's own authorization server, on the same ports
+//! provider              fetches documents of identity providers through the ports
+//! ports                 what the rooms above need from the platform, as traits
 //! observe               log lines, counters, spans, data points and records of decisions
 //! forward               from a permit to the origin server, and the answer back
-//! pipeline              the stages from a request to a permit; every way to refuse
+//! pipeline              the stages from a request to a permit; every reason for a rejection
 //! resource              the documents that the gateway publishes
-//! settings              what a configuration means
+//! settings              the typed values that a configuration stands for
 //! policy                rules and limits
 //! token                 credentials and what verifies them
 //! page                  the frame of HTML pages
@@ -31,14 +31,14 @@
 //! portable              signatures without WebCrypto, for hosts and tests
 //! jwks                  keys: their forms, sets and freshness
 //! transport             URLs, paths, fields, web origins
-//! strict_json           JSON that all readers read alike
+//! strict_json           strict reading of JSON: one meaning for every document
 //! secret                a secret value
-//! limits                every bound, with its reason
-//! time                  moments
+//! limits                every limit, with its reason
+//! time                  points in time
 //! ```
 //!
-//! Everything but `worker` is free of I/O and of the platform: stages are functions of typed values, the time and the
-//! keys.
+//! All rooms except `worker` are free of I/O and of the platform: stages are functions of typed values, the time and
+//! the keys.
 
 pub mod authorization_server;
 pub mod config;
@@ -65,6 +65,6 @@ pub mod transport;
 #[cfg(feature = "portable")]
 pub mod portable;
 
-// Tests bring their own platform, and the shell's imports exist in a Worker alone.
+// Tests bring their own platform, and the JavaScript that the shell imports exists only in a Worker.
 #[cfg(all(target_family = "wasm", not(feature = "portable")))]
 pub mod worker;

@@ -1,4 +1,4 @@
-//! Pages for people: made here whole, without script and without anything from elsewhere.
+//! HTML pages for people. A page is complete in itself: it has no script and loads no other resource.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ button:focus-visible,a:focus-visible{outline:3px solid var(--act);outline-offset
 a{color:var(--act)}h3{font-size:.9rem;margin:1rem 0 .25rem;color:var(--soft)}pre{background:var(--wash);padding:.75rem;border-radius:.5rem;overflow-x:auto;margin:0}pre code{overflow-wrap:normal}code{font-size:.9em;overflow-wrap:anywhere}\
 article{border-top:1px solid var(--line);padding:1rem 0}article h2{margin-top:0}";
 
-/// A text as it stands in HTML, in content and in quoted attributes.
+/// Escapes a text for HTML, in content and in quoted attributes, and drops invisible characters.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -42,7 +42,8 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-/// Whether a character shows nothing, or turns the direction of a text around: with such, one name can look like another.
+/// Whether a character is invisible or changes the direction of text: with such characters, one name can look like
+/// another.
 #[must_use]
 pub fn is_invisible(character: char) -> bool {
     matches!(
@@ -53,13 +54,13 @@ pub fn is_invisible(character: char) -> bool {
     )
 }
 
-/// A page: its fields and its text.
+/// A page: its response fields and its text.
 #[must_use]
 pub fn page(title: &str, content: &str) -> (Fields, String) {
     with_head(title, "", content)
 }
 
-/// A page with more in its head.
+/// A page with additional elements in its `<head>`.
 #[must_use]
 pub fn with_head(title: &str, head: &str, content: &str) -> (Fields, String) {
     let style = STANDARD.encode(Sha256::digest(STYLE));

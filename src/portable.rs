@@ -1,5 +1,6 @@
-//! Signatures in portable Rust, for hosts without WebCrypto: tests, the command line, and as a second opinion. In a
-//! Worker they would cost ten times what `crypto.subtle` costs, so no Worker is built with this.
+//! Signatures in portable Rust, for hosts without WebCrypto: tests, the command line, and as a second implementation to
+//! compare with. In a Worker they would cost ten times what `crypto.subtle` costs, so no Worker is built with this
+//! module.
 
 use jwt_compact::alg::{Ed25519, Es256, Rsa};
 use jwt_compact::jwk::JsonWebKey;
@@ -8,10 +9,11 @@ use p384::ecdsa::signature::{Signer as _, Verifier as _};
 
 use crate::jwks::key::JwsAlgorithm;
 
-/// Whether `signature` over `input` is good. A signature of a wrong form is not; an unfit key is an error.
+/// Whether `signature` over `input` is valid. A malformed signature is invalid; a key that does not fit the algorithm
+/// is an error.
 ///
 /// # Errors
-/// A description where the key does not fit the algorithm.
+/// A description if the key does not fit the algorithm.
 pub fn verify(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8], signature: &[u8]) -> Result<bool, String> {
     match algorithm {
         JwsAlgorithm::Es256 => Ok(with(&Es256, &key(jwk)?, input, signature)),
@@ -33,7 +35,7 @@ pub fn verify(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8], signa
 /// Signs `input` with a private key.
 ///
 /// # Errors
-/// A description where the key does not fit the algorithm.
+/// A description if the key does not fit the algorithm.
 pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Result<Vec<u8>, String> {
     match algorithm {
         JwsAlgorithm::Es256 => Ok(Es256.sign(&key(jwk)?, input).as_bytes().to_vec()),

@@ -1,4 +1,5 @@
-//! What the core needs from the world. The shell in `worker` gives it on Cloudflare Workers, tests give it in memory.
+//! What the gateway needs from its platform, as traits. The shell in `worker` implements them on Cloudflare Workers,
+//! tests implement them in memory.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,12 +19,12 @@ use crate::token::binding::replay::Use;
 use crate::token::signature::SignatureCheck;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
-/// Work that goes on after the answer was given.
+/// Work that continues after the response has been sent.
 pub type Background = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The time.
 pub trait Clock {
-    /// Now. On Workers it stands still during computation.
+    /// The current time. On Workers it does not advance during computation.
     fn now(&self) -> UnixMillis;
 }
 
@@ -36,127 +37,129 @@ pub trait Random {
 /// Checks and makes signatures.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait SignatureVerifier {
-    /// Whether the signature is good.
+    /// Whether the signature is valid.
     ///
     /// # Errors
-    /// A description where the check itself failed: then nothing is known of the signature.
+    /// A description if the check itself failed: then the gateway does not know whether the signature is valid.
     async fn verify(&self, check: &SignatureCheck) -> Result<bool, String>;
 
     /// Signs `input` with `key`, in the form of JWS (RFC 7518 §3.4: ECDSA as R and S side by side).
     ///
     /// # Errors
-    /// A description where that failed.
+    /// A description if the signature could not be made.
     async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, String>;
 }
 
-/// Asks identity providers. Redirects are not followed, and bodies are bounded.
+/// Sends requests to identity providers. It does not follow redirects, and limits the size of bodies.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Fetch {
     /// Gets a JSON document within [`crate::limits::PROVIDER_TIMEOUT`].
     ///
     /// # Errors
-    /// A description where there was no complete answer.
+    /// A description if no complete response arrived.
     async fn get(&self, url: &str) -> Result<ProviderDocument, String>;
 
-    /// Asks a question.
+    /// Sends a request and returns the response.
     ///
     /// # Errors
-    /// A description where there was no complete answer in time.
+    /// A description if no complete response arrived in time.
     async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, String>;
 }
 
-/// Reads key-value stores that may be behind for as long as they like.
+/// Reads key-value stores. They are eventually consistent, without a bound on the delay.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Store {
-    /// The value of a key in the store of that binding, where there is one.
+    /// The value of a key in the store of this binding, or `None` if there is no such key.
     ///
     /// # Errors
-    /// A description where the store could not be read, or the value has more than `bytes`.
+    /// A description if the store could not be read, or the value has more than `bytes`.
     async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, String>;
 }
 
-/// A cache that isolates of one place share. It may forget at any time.
+/// The cache that isolates of one data center (colo) share. It may lose an entry at any time.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait SharedCache {
-    /// What is kept under a name, where it is.
+    /// The value that is cached under a name, if any.
     async fn recall(&self, name: &str) -> Option<Vec<u8>>;
 
-    /// Keeps something for at most so many seconds.
+    /// Caches a value for at most `seconds`.
     async fn keep(&self, name: &str, value: &[u8], seconds: u64);
 }
 
-/// Remembers, for all isolates, what was used.
+/// Remembers, for all isolates, which proofs were used.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait ReplayGuard {
-    /// Uses something through the guard of that binding.
+    /// Marks a proof as used, through the replay guard of this binding.
     ///
     /// # Errors
-    /// A description where nobody can say whether it was used.
+    /// A description if the guard did not say whether the proof was used before.
     async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, String>;
 }
 
-/// Keeps the records of the authorization server, each in an object of its own that answers one question after another.
+/// Keeps the records of the authorization server, each in an object of its own that answers one request after another.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Records {
-    /// Asks the record of that name, kept behind that binding: see
-    /// [`answer`](crate::authorization_server::state::answer), which answers there.
+    /// Sends a request to the record of that name, behind that binding, where
+    /// [`answer`](crate::authorization_server::state::answer) handles it.
     ///
     /// # Errors
-    /// A description where it could not be asked: then nobody knows whether it took the question.
+    /// A description if the exchange failed: then it is not known whether the record handled the request.
     async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, String>;
 }
 
-/// Lets time pass.
+/// A timer.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Timer {
-    /// Waits.
+    /// Completes after `milliseconds`.
     async fn sleep(&self, milliseconds: u32);
 }
 
-/// Why an origin server gave no answer.
+/// Why there is no answer of the origin server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OriginFailure {
-    /// The caller's body ended before it was complete.
+    /// The client's body ended before it was complete.
     BodyCutShort,
-    /// The caller's body turned out larger than allowed.
+    /// The client's body is larger than allowed.
     BodyTooLarge,
-    /// The caller went away, and with it the request.
+    /// The client disconnected, which ended the request.
     CallerGone,
-    /// No answer in time.
+    /// The origin server did not answer in time.
     Timeout,
-    /// No connection, or it broke before the answer began.
+    /// No connection to the origin server, or it broke before the answer began.
     Unreachable,
 }
 
-/// Carries requests to origin servers, and bodies both ways without looking at them.
+/// Sends requests to origin servers, and carries bodies in both directions without reading them.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Transport {
-    /// The caller's body on its way in.
+    /// The body of the client's request.
     type RequestBody;
-    /// The origin server's body on its way out.
+    /// The body of the origin server's answer.
     type ResponseBody;
 
-    /// Sends a request. Redirects are not followed.
+    /// Sends a request. Does not follow redirects.
     ///
     /// # Errors
-    /// [`OriginFailure`] where there was no answer.
+    /// [`OriginFailure`] if there was no answer.
     async fn send(
         &self,
         request: OutboundRequest,
         body: &Self::RequestBody,
     ) -> Result<(ResponseHead, Self::ResponseBody), OriginFailure>;
 
-    /// Reads the caller's whole body, which is then sent on as it was read.
+    /// Reads the client's whole body. [`send`](Self::send) then forwards it exactly as it was read.
     ///
     /// # Errors
-    /// [`OriginFailure`] where it is not complete in [`crate::limits::INSPECT_SECONDS`], or longer than `limit`.
+    /// [`OriginFailure`] if the body is not complete within [`crate::limits::INSPECT_SECONDS`], or is longer than
+    /// `limit`.
     async fn message(&self, body: &Self::RequestBody, limit: u64) -> Result<Vec<u8>, OriginFailure>;
 
-    /// Sends a body through a filter; `ended` gets what came of it. Where the filter can wait for it, so much of it is looked at first that one that is
-    /// unfit from the beginning can still be refused.
+    /// Sends a body through a filter, and calls `ended` with the result. If the filter is able to wait, the beginning
+    /// of the body is filtered before this function returns, so that the gateway can still reject an answer that is
+    /// malformed from the beginning.
     ///
     /// # Errors
-    /// [`ListError`] for one that is.
+    /// [`ListError`] if the beginning is malformed.
     async fn filtered(
         &self,
         body: Self::ResponseBody,
@@ -164,46 +167,46 @@ pub trait Transport {
         ended: Box<dyn Fn(FilterEnd)>,
     ) -> Result<Self::ResponseBody, ListError>;
 
-    /// Reads the caller's body for a refusal; nothing where it is longer than `limit`, broken, or was sent on already
-    /// without being kept.
+    /// Reads the client's body to find the id for a rejection; `None` if the body is longer than `limit`, broke off, or
+    /// was forwarded already without being kept.
     async fn peek(&self, body: &Self::RequestBody, limit: usize) -> Option<Vec<u8>>;
 }
 
-/// Takes lines of the log.
+/// Takes what the gateway records about requests: log lines, decisions, data points and spans.
 pub trait EventSink {
-    /// Takes one line.
+    /// Writes one line to the log.
     fn line(&self, line: &str);
 
-    /// Takes a decision to where decisions are recorded.
+    /// Writes a decision to the destinations of the decision log.
     fn decided(&self, log: &DecisionLog, decision: &DecisionLine);
 
-    /// Takes a request to the data set of that binding.
+    /// Writes the data point of a request to the data set of that binding.
     fn measured(&self, binding: &str, point: &Point);
 
-    /// Whether this request is traced by the platform.
+    /// Whether the platform traces this request.
     fn is_traced(&self) -> bool;
 
-    /// Tells the platform's trace of the request.
+    /// Writes attributes of the request to the platform's trace.
     fn trace(&self, span: &Span);
 }
 
-/// Counts for all isolates of a place.
+/// Rate limiters that all isolates of a data center (colo) share.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Limiter {
-    /// Counts once more for a counter, and says whether it is within the limit of the binding.
+    /// Counts one more request under `key`, and returns whether it is within the limit of the binding.
     ///
     /// # Errors
-    /// A description where the binding cannot say.
+    /// A description if the binding failed.
     async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, String>;
 }
 
-/// Goes on with work after the answer was given.
+/// Runs work after the response has been sent.
 pub trait Spawn {
-    /// Runs `work` to its end if the platform can.
+    /// Runs `work` to its end, if the platform can.
     fn spawn(&self, work: Background);
 }
 
-/// All of the above for one request.
+/// All of the ports, for one request.
 pub trait Ports:
     Clock
     + Random

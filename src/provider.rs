@@ -6,9 +6,9 @@ use crate::observe::event::gateway_line;
 use crate::ports::Ports;
 use crate::transport::provider::ProviderDocument;
 
-/// Reads what is wanted from the metadata of an issuer, at the first of its locations where it is. A document that is missing,
-/// of another issuer (RFC 8414 §3.3), or without what is wanted leads to the next location: all of them are on the issuer's
-/// own host.
+/// Finds the metadata of an issuer: tries each location in turn, and returns what `wanted` reads from the first
+/// document that has it. A document that is missing, belongs to another issuer (RFC 8414 §3.3) or lacks what `wanted`
+/// looks for leads to the next location: all locations are on the issuer's own host.
 ///
 /// # Errors
 /// What was wrong at each location.
@@ -32,8 +32,8 @@ pub async fn discover<P: Ports, T>(
     Err(failures.join("; "))
 }
 
-/// A document of an identity provider. What it is shows when it is read: some providers publish JSON under another media type
-/// or none, which the log says.
+/// Fetches a document of an identity provider. Some providers publish JSON under another media type, or under none: the
+/// gateway accepts such a document if it begins with `{`, and logs it.
 ///
 /// # Errors
 /// What is wrong with the answer.

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// A secret: never shown.
+/// A secret. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret.
+    /// Wraps a secret.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The secret itself, for whom it is meant for and nobody else.
+    /// The secret itself. Pass it only to the party that it belongs to.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,5 +1,5 @@
-//! JSON from outside: one reading of every document. Duplicate members, which readers resolve in different ways, and
-//! deep nesting are errors.
+//! Strict reading of JSON from outside, so that every document has one meaning. Duplicate members, which parsers
+//! resolve in different ways, and deep nesting are errors.
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::limits::JSON_DEPTH;
 
-/// Why a document was not read. Carries no part of the document.
+/// Why a document was rejected. Contains no part of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StrictJsonError(String);
 
@@ -20,10 +20,10 @@ impl fmt::Display for StrictJsonError {
 
 impl std::error::Error for StrictJsonError {}
 
-/// Parses one JSON value from `bytes`, which must be UTF-8 and hold nothing else.
+/// Parses one JSON value from `bytes`, which must be UTF-8 and contain nothing else.
 ///
 /// # Errors
-/// Where the bytes are not JSON (RFC 8259), an object repeats a member, or values nest deeper than [`JSON_DEPTH`].
+/// If the bytes are not JSON (RFC 8259), an object repeats a member, or values nest deeper than [`JSON_DEPTH`].
 pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: JSON_DEPTH }
@@ -33,17 +33,18 @@ pub fn parse(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     Ok(value)
 }
 
-/// Parses a value of a known form, likewise.
+/// Parses a value as [`parse`] does, and converts it to a type.
 ///
 /// # Errors
-/// Where the bytes are not JSON as [`parse`] takes it, or of another form.
+/// If [`parse`] rejects the bytes, or the value does not have the form of the type.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictJsonError> {
     let other = |_| StrictJsonError("of another form than expected".to_owned());
     serde_json::from_value(parse(bytes)?).map_err(other)
 }
 
-/// A name as readers that ignore case compare it: each character by itself, since what surrounds a letter changes some
-/// (Greek's final sigma), and through its capital, since some small letters share one (`ſ` and `s`, `ı` and `i`).
+/// Folds the case of a name, as parsers that ignore case do. It maps each character by itself, because the neighbors of
+/// a letter change the mapping of some (the Greek final sigma), and through its capital, because some small letters
+/// share one (`ſ` and `s`, `ı` and `i`).
 #[must_use]
 pub fn fold(name: &str) -> String {
     if name.is_ascii() {
@@ -52,8 +53,9 @@ pub fn fold(name: &str) -> String {
     name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
-/// A part of a document, as the text that it has there: for changes that leave the rest as it is. It decides nothing, and so
-/// takes what [`parse`] refuses; of members that are repeated it has the last, as common readers do.
+/// Reads a part of a document from its text there, for changes that leave the rest of the document as it is. No
+/// decision depends on the result, so it accepts what [`parse`] rejects; of repeated members it takes the last, as
+/// common parsers do.
 #[must_use]
 pub fn part<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -61,7 +63,7 @@ pub fn part<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
     reader.end().ok().map(|()| value)
 }
 
-/// What is wrong with a document, in words of ours.
+/// Describes what is wrong with a document, without quoting it.
 pub(crate) fn describe(error: &serde_json::Error) -> StrictJsonError {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "cut short",

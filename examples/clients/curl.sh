@@ -7,11 +7,11 @@
 # older version (2025-11-25 and before) `initialize` comes first. ARGUMENTS is JSON.
 set -eu
 
-url=${1:?"sh curl.sh URL [TOOL [ARGUMENTS]]"}
+url=${1:?"is required: sh curl.sh URL [TOOL [ARGUMENTS]]"}
 tool=${2:-whoami}
 arguments=${3:-"{}"}
 version=${MCP_VERSION:-2026-07-28}
-: "${MCP_TOKEN:?holds no access token or API key}"
+: "${MCP_TOKEN:?must be an access token or an API key}"
 
 head=$(mktemp)
 trap 'rm -f "$head"' EXIT

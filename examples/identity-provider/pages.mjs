@@ -49,13 +49,13 @@ export function signInPage({ action, account, signedIn, client, redirectUri, sco
   const verb = signedIn ? "Continue" : "Sign in";
   return page(
     `${verb} as ${account.name}`,
-    `<h1>${escapeHtml(client)} wants to act for you</h1>
+    `<h1>${escapeHtml(client)} asks for access on your behalf</h1>
 <dl>
-  <dt>It asks for</dt><dd>${scopes.length ? codes(scopes) : "nothing in particular"}</dd>
-  ${resources.length ? `<dt>at</dt><dd>${codes(resources)}</dd>` : ""}
-  <dt>You go on to</dt><dd><code>${escapeHtml(host || redirectUri)}</code></dd>
+  <dt>Scopes</dt><dd>${scopes.length ? codes(scopes) : "none"}</dd>
+  ${resources.length ? `<dt>Resource</dt><dd>${codes(resources)}</dd>` : ""}
+  <dt>Next page</dt><dd><code>${escapeHtml(host || redirectUri)}</code></dd>
 </dl>
-${loopback ? '<p class="warning">That is a program on this computer. Go on only if you have just started it yourself.</p>' : ""}
+${loopback ? '<p class="warning">That is a program on this computer. Continue only if you have just started it yourself.</p>' : ""}
 <form method="post" action="${escapeHtml(action)}"><button autofocus>${verb} as ${escapeHtml(account.name)}</button></form>
 <form method="post" action="${escapeHtml(action)}/abort"><button>No, cancel</button></form>`,
   );
@@ -63,9 +63,9 @@ ${loopback ? '<p class="warning">That is a program on this computer. Go on only 
 
 export function errorPage({ error, error_description: description }) {
   return page(
-    "That did not work",
-    `<h1>That did not work</h1>
-<p>${escapeHtml(description ?? "The request could not be understood.")}</p>
+    "The request failed",
+    `<h1>The request failed</h1>
+<p>${escapeHtml(description ?? "The request is not valid.")}</p>
 <p><code>${escapeHtml(error)}</code></p>`,
   );
 }

@@ -179,10 +179,10 @@ async function approve(provider, { prompt, params, session, grantId }) {
 async function interact({ provider, autoLogin }, request, response, path) {
   const [, uid, abort] = path.match(/^\/interaction\/([\w-]+)(\/abort)?$/) ?? [];
   const details = await provider.interactionDetails(request, response);
-  if (details.uid !== uid) throw new errors.InvalidRequest("this is not the sign-in that you have begun");
+  if (details.uid !== uid) throw new errors.InvalidRequest("this browser did not begin this sign-in");
 
   if (request.method === "POST" && abort) {
-    const result = { error: "access_denied", error_description: "the user said no" };
+    const result = { error: "access_denied", error_description: "the user denied the request" };
     return provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   }
   if (request.method === "POST" || autoLogin) {

@@ -62,7 +62,7 @@ function registerNotifyingTools(mcp, changes) {
 
   mcp.registerTool("test_logging_tool", { description: "Logs one message" }, async ({ mcpReq }) => {
     await mcpReq.log("info", "Only for clients that asked for a log level");
-    return { content: [text("Logged, if the client wanted it")] };
+    return { content: [text("Logged, if the client asked for a log level")] };
   });
 
   mcp.registerTool("test_tool_with_progress", { description: "Reports progress" }, async ({ mcpReq }) => {
@@ -82,7 +82,7 @@ function registerNotifyingTools(mcp, changes) {
     "test_reconnection",
     {
       description:
-        "Closes its own stream before it answers, so that the client has to come back for the result",
+        "Closes its own stream before it answers, so that the client must reconnect for the result",
     },
     async ({ http }) => {
       http?.closeSSE?.();
@@ -98,7 +98,7 @@ function registerNotifyingTools(mcp, changes) {
     test_trigger_resource_update: () => changes.resourceUpdated(WATCHED),
   };
   for (const [name, announce] of Object.entries(triggers)) {
-    mcp.registerTool(name, { description: "Announces a change" }, async () => {
+    mcp.registerTool(name, { description: "Sends a notification of a change" }, async () => {
       await announce();
       return { content: [text("Announced")] };
     });
@@ -136,7 +136,7 @@ function registerSchemaTools(mcp) {
         additionalProperties: false,
       }),
     },
-    ({ name }) => ({ content: [text(`Met ${name ?? "somebody"}`)] }),
+    ({ name }) => ({ content: [text(`Met ${name ?? "a person without a name"}`)] }),
   );
 
   mcp.registerTool(

@@ -156,7 +156,7 @@ function registerSingleRound(mcp) {
     test_streaming_elicitation: once({ user_name: name }, greet),
     test_input_required_result_sampling: once(
       { capital_question: sample("What is the capital of France?") },
-      ({ capital_question }) => text(capital_question.content.text ?? "No words"),
+      ({ capital_question }) => text(capital_question.content.text ?? "No text"),
     ),
     // The package refuses this tool for clients without sampling, as the suite expects.
     test_missing_capability: once({ question: sample("Anything") }, () => text("Sampled")),
@@ -170,7 +170,7 @@ function registerSingleRound(mcp) {
 
   mcp.registerTool(
     "test_input_required_result_capabilities",
-    { description: "Asks only for what the client is able to give" },
+    { description: "Asks only for input that the client supports" },
     (ctx) => {
       const able = mcp.server.getClientCapabilities() ?? {};
       const inputs = {
@@ -178,7 +178,7 @@ function registerSingleRound(mcp) {
         ...(able.sampling && { greeting: sample("Generate a greeting") }),
         ...(able.roots && { client_roots: listRoots }),
       };
-      if (Object.keys(inputs).length === 0) return text("There is nothing this client could be asked");
+      if (Object.keys(inputs).length === 0) return text("The client supports no kind of input");
       return once(inputs, (answers) => text(`Answered: ${Object.keys(answers).join(", ")}`))(ctx);
     },
   );
@@ -211,7 +211,7 @@ function registerWithState(mcp, mint) {
     },
   };
   for (const [tool, inputs] of Object.entries(stateful)) {
-    mcp.registerTool(tool, { description: "Needs input and the state it handed out" }, async (ctx) => {
+    mcp.registerTool(tool, { description: "Needs input, and the state that it issued" }, async (ctx) => {
       const answers = ctx.mcpReq.requestState()?.tool === tool && answersTo(inputs, ctx);
       if (!answers) return ask(inputs, await mint({ tool }, ctx));
       return text(`state-ok: ${Object.keys(answers).join(", ")}`);
@@ -231,6 +231,9 @@ function registerWithState(mcp, mint) {
     }
     const first = reached === 1 && answersTo({ step1 }, ctx)?.step1;
     if (!first) return ask({ step1 }, await mint({ tool, step: 1 }, ctx));
-    return ask({ step2 }, await mint({ tool, step: 2, name: first.content?.name ?? "Somebody" }, ctx));
+    return ask(
+      { step2 },
+      await mint({ tool, step: 2, name: first.content?.name ?? "A person without a name" }, ctx),
+    );
   });
 }

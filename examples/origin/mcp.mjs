@@ -22,7 +22,7 @@ export function createMcpServer({ changes, countdowns, legacy = false }) {
   const mcp = new McpServer(
     { name: "portcullis-example-origin", version: "1.0.0" },
     {
-      instructions: "An example. Ask `whoami` who you are.",
+      instructions: "An example server. The tool `whoami` says who calls.",
       capabilities: { logging: {}, resources: { subscribe: true, listChanged: true } },
       requestState: { verify: requestState.verify },
     },

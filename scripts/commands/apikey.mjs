@@ -6,13 +6,13 @@ import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
 const USAGE = `portcullis apikey --prefix PREFIX --label TEXT [--scopes "S S"] [--expires MOMENT] [--json]
 
-  Makes an API key and prints it once; with it the record that configuration or KV holds, which opens nothing.
+  Makes an API key and prints it once, with the record for the configuration or for KV. The record gives no access.
 
-  --prefix PREFIX    that of the set, as pk: 2 to 20 lower-case letters and digits
-  --label TEXT       whose key it is, for the log, as "CI of the tools team"
-  --scopes "S S"     what it may do
-  --expires MOMENT   when it ends, as 2027-01-31T00:00:00Z
-  --json             key and record as JSON, on standard output
+  --prefix PREFIX    the prefix of the set, for example pk: 2 to 20 lower-case letters and digits
+  --label TEXT       the owner of the key, for the log, for example "CI of the tools team"
+  --scopes "S S"     the scopes of the key, separated by spaces
+  --expires MOMENT   when the key expires, for example 2027-01-31T00:00:00Z
+  --json             prints key and record as JSON on standard output
 `;
 
 export function apikey(args) {
@@ -21,20 +21,20 @@ export function apikey(args) {
   const prefix = values.prefix ?? refuse("--prefix is required");
   if (!/^[a-z0-9]{2,20}$/.test(prefix) || prefix === "ey")
     refuse(`--prefix must be 2 to 20 lower-case letters and digits, got "${prefix}"`);
-  const label = values.label ?? refuse("--label is required, it says in the log whose key it is");
+  const label = values.label ?? refuse("--label is required: it names the owner of the key in the log");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters to refuse them
   if (label === "" || [...label].length > 100 || /[\u0000-\u001f\u007f-\u009f]/.test(label))
-    refuse("--label must be 1 to 100 characters, none of them a control character");
+    refuse(`--label must be 1 to 100 characters without control characters, got ${JSON.stringify(label)}`);
   const scopes = (values.scopes ?? "").split(" ").filter((scope) => scope !== "");
   for (const scope of scopes)
     if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))
-      refuse(`--scopes: "${scope}" is no scope (RFC 6749 §3.3)`);
+      refuse(`--scopes must be scopes of RFC 6749 §3.3 (visible ASCII except " and \\), got "${scope}"`);
   const { expires } = values;
   if (expires !== undefined) {
     const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
     if (!form.test(expires) || Number.isNaN(Date.parse(expires)))
-      refuse(`--expires must be a moment as 2027-01-31T00:00:00Z (RFC 3339), got "${expires}"`);
-    if (Date.parse(expires) <= Date.now()) refuse(`--expires has passed: ${expires}`);
+      refuse(`--expires must be a time in the form 2027-01-31T00:00:00Z (RFC 3339), got "${expires}"`);
+    if (Date.parse(expires) <= Date.now()) refuse(`--expires must be in the future, got "${expires}"`);
   }
 
   const id = randomBytes(8).toString("hex");
@@ -54,13 +54,13 @@ export function apikey(args) {
   const toml = Object.entries(record).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   process.stdout.write(`${key}\n`);
   process.stderr.write(`
-The key is on standard output, and nowhere else: it cannot be shown again. What follows opens nothing and is for the
-gateway. Either into wrangler.toml, below the set of this prefix:
+The key is on standard output only, and cannot be shown again. The record below gives no access; the gateway uses it to
+recognize the key. Put the record either into wrangler.toml, below the set of this prefix:
 
   [[vars.PORTCULLIS.api_keys.keys]]
   ${toml.join("\n  ")}
 
-or into KV, where "kv" of the set names the binding:
+or into KV, in the namespace whose binding "kv" of the set names:
 
   npx wrangler kv key put --remote --binding KV_BINDING "${storedAt}" '${JSON.stringify(record).replaceAll("'", "'\\''")}'
 `);

@@ -29,9 +29,9 @@ function take(args, name) {
 /** An error with its most frequent cause. */
 function inWords(error) {
   if (error.message.endsWith("fetch failed"))
-    return `nothing listens there, or not for HTTP; is the server running? (${error.message})`;
+    return `no HTTP server answers at this URL; is the server running? (${error.message})`;
   if (/not found|\b404\b/i.test(error.message))
-    return `it has no MCP endpoint at that path (${error.message})`;
+    return `the server has no MCP endpoint at this path (${error.message})`;
   return error.message;
 }
 
@@ -81,7 +81,10 @@ export async function check(given) {
       const field = process.env[name] ?? fail(`the environment variable ${name} is not set`, UNUSABLE);
       const [, key, value] =
         field.match(/^([\w-]+):\s*(.*)$/) ??
-        fail(`${name} must hold a field, as "Authorization: Bearer …"`, UNUSABLE);
+        fail(
+          `the environment variable ${name} must have a header field, for example "Authorization: Bearer …"`,
+          UNUSABLE,
+        );
       return [key, value];
     }),
   );
@@ -91,7 +94,7 @@ export async function check(given) {
       const file = join(folder, `list-${at}.json`);
       const found = await lists(url, headers).catch((error) => {
         rmSync(folder, { recursive: true, force: true });
-        return fail(`${url} could not be asked: ${inWords(error)}`, UNUSABLE);
+        return fail(`the lists of ${url} cannot be read: ${inWords(error)}`, UNUSABLE);
       });
       writeFileSync(file, JSON.stringify(found));
       args.push("--list", file);

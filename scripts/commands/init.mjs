@@ -13,18 +13,18 @@ import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 const USAGE = `portcullis init [--public-url URL] [--origin URL] [--provider ISSUER] [--path /mcp] [--scopes "S S"]
                 [--authorization-server] [--config FILE] [--replace | --print]
 
-  Writes [vars.PORTCULLIS] of FILE (default wrangler.toml) in place of one for this machine, as \`npm start\` has; rules,
-  limits and whatever else is not about server and provider stay, and so does the rest of the file. Asks for what no flag
-  says, where there is somebody to ask.
+  Writes [vars.PORTCULLIS] of FILE (default wrangler.toml). It replaces a table for a gateway on this machine, such
+  as the one for \`npm start\`. Rules, limits and all other settings that are not about the server or the provider stay,
+  and so does the rest of the file. If standard input is a terminal, the command asks for URLs that no option gives.
 
-  --public-url URL          where clients will reach the gateway, as https://mcp.example.com
-  --origin URL              your MCP server
-  --provider ISSUER         your identity provider's issuer identifier; its kind is found out by its metadata
-  --authorization-server    the gateway logs people in at that provider and gives tokens of its own: for providers that
-                            register no MCP clients
-  --replace                 also in place of a table for another place than this machine
+  --public-url URL          the URL where clients will reach the gateway, for example https://mcp.example.com
+  --origin URL              the URL of your MCP server
+  --provider ISSUER         the issuer identifier of your identity provider; its metadata shows which provider it is
+  --authorization-server    the gateway logs people in at that provider and issues its own tokens: for providers that
+                            do not register MCP clients
+  --replace                 also replaces a table for a gateway that is not on this machine
   --print                   prints the table instead of writing it
-  --json                    says what was written, and what to do next, as JSON
+  --json                    prints what was written, and the next steps, as JSON
 `;
 
 const refuse = (why) => fail(why, UNUSABLE);
@@ -93,9 +93,9 @@ export function table({ publicUrl, origin, issuer, profile, path, scopes, server
         ? []
         : [`profile = ${quoted(profile)}`]),
       `issuer = ${quoted(issuer)}`,
-      'client_id = "CLIENT-ID"          # what the provider gave you',
+      'client_id = "CLIENT-ID"          # the client id that the provider gave you',
       'secret = "LOGIN_SECRET"',
-      "anyone = true                    # of that provider; or allowed_domains, allowed_groups, allowed_users",
+      "anyone = true                    # every user of that provider; or allowed_domains, allowed_groups, allowed_users",
     );
   } else {
     lines.push(
@@ -189,7 +189,7 @@ function checkUrl(name, value, { path = true } = {}) {
   if (url.protocol === "http:" && !local)
     refuse(`--${name} must be https, except on this machine, got ${quoted(value)}`);
   if (!path && (url.pathname !== "/" || url.search))
-    refuse(`--${name} must be scheme and host alone, got ${quoted(value)}`);
+    refuse(`--${name} must have only a scheme and a host, got ${quoted(value)}`);
   return path ? value : url.origin;
 }
 
@@ -200,42 +200,53 @@ export async function init(args) {
     : undefined;
   const want = async (name, question) => {
     if (values[name]) return values[name];
-    if (!prompt) refuse(`--${name} is needed, as there is nobody to ask\n\n${USAGE}`);
+    if (!prompt) refuse(`--${name} is required, because standard input is not a terminal\n\n${USAGE}`);
     return (await prompt.question(`  ${question}: `)).trim();
   };
   const publicUrl = checkUrl(
     "public-url",
-    await want("public-url", "Where clients will reach the gateway (https://mcp.example.com)"),
+    await want(
+      "public-url",
+      "The URL where clients will reach the gateway (for example https://mcp.example.com)",
+    ),
     { path: false },
   );
   const origin = checkUrl(
     "origin",
-    await want("origin", "Your MCP server (https://tools.internal.example/mcp)"),
+    await want("origin", "The URL of your MCP server (for example https://tools.internal.example/mcp)"),
   );
-  const asked = checkUrl("provider", await want("provider", "Your identity provider's issuer"));
+  const asked = checkUrl(
+    "provider",
+    await want("provider", "The issuer identifier of your identity provider"),
+  );
   prompt?.close();
   const path = values.path ?? "/mcp";
   if (!/^\/[\w./~-]*$/.test(path))
-    refuse(`--path must begin with / and have letters, digits, . _ ~ and - alone, got ${quoted(path)}`);
+    refuse(`--path must begin with / and contain only letters, digits, / . _ ~ and -, got ${quoted(path)}`);
   const scopes = (values.scopes ?? "mcp:tools").split(" ").filter(Boolean);
 
   const found = await detect(asked);
   if (found.why !== undefined) {
     refuse(
-      `${asked} has no metadata (${found.why}): is it the issuer identifier, as in \`iss\` of its tokens?`,
+      `${asked} has no metadata (${found.why}): is it the issuer identifier, as in \`iss\` of the provider's tokens?`,
     );
   }
   if (found.issuer !== asked)
-    say(`the provider calls itself ${found.issuer}: that is what tokens will say, and what is written`);
+    say(
+      `the provider's metadata names the issuer ${found.issuer}: its tokens have this issuer, so the table has it too`,
+    );
   if (publicUrl.startsWith("https:"))
     for (const url of [origin, found.issuer].filter((url) => url.startsWith("http:")))
-      say(`beware: ${url} is for this machine alone; a gateway at ${publicUrl} takes https`, process.stderr);
+      say(
+        `warning: ${url} works only on this machine; a gateway at ${publicUrl} needs https`,
+        process.stderr,
+      );
   const server = values["authorization-server"];
   const written = table({ publicUrl, origin, ...found, path, scopes, server });
   if (values.print) return values.json ? printJson({ table: written }) : process.stdout.write(written);
 
   const file = resolve(values.config ?? join(root, "wrangler.toml"));
-  const content = existsSync(file) ? readFileSync(file, "utf8") : refuse(`${file} is not there`);
+  const content = existsSync(file) ? readFileSync(file, "utf8") : refuse(`${file} does not exist`);
   let before;
   try {
     before = parse(content).vars?.PORTCULLIS;
@@ -243,17 +254,19 @@ export async function init(args) {
     refuse(`${file}: ${error.message}`);
   }
   if (before?.stored !== undefined)
-    refuse(`${file} has its document in KV: --print shows the new one, for the file that is pushed there`);
+    refuse(
+      `${file} has its document in KV: use --print, and put the table into the file that you push there`,
+    );
   const local = /^http:\/\/(localhost|127\.|\[::1\])/.test(before?.public_url ?? "");
   if (before !== undefined && !local && !values.replace)
     refuse(
-      `${file} has a [vars.PORTCULLIS] for ${quoted(before.public_url)}: --replace puts the new one in its place, and keeps rules and the like; --print shows it`,
+      `${file} has a [vars.PORTCULLIS] for ${quoted(before.public_url)}: --replace replaces it and keeps rules and other settings; --print prints the new table`,
     );
   if ((before?.resources ?? []).length > 1)
-    refuse(`${file} has several resources: --print shows the new table, to be put in by hand`);
+    refuse(`${file} has several resources: use --print, and put the new table in by hand`);
   const rest = withoutDocument(content);
   if (rest === undefined)
-    refuse(`${file} has the document in a form that is left alone: --print shows the new one`);
+    refuse(`${file} has its document in a notation that init does not change: --print prints the new table`);
   const stays = whatStays(before ?? {});
   const kept = [
     ...Object.keys(stays.rest),
@@ -263,15 +276,15 @@ export async function init(args) {
   const bindings =
     server && !content.includes('class_name = "AuthorizationRecords"') ? `${BINDINGS.trimStart()}\n` : "";
   writeFileSync(file, `${rest.trimEnd()}\n\n${bindings}${whole}`);
-  if (kept.length > 0 && !values.json) say(`kept as it was: ${kept.join(", ")}`);
+  if (kept.length > 0 && !values.json) say(`kept unchanged: ${kept.join(", ")}`);
   if (!values.json)
     say(
-      `written: [vars.PORTCULLIS] in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
+      `wrote [vars.PORTCULLIS] in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
     );
   const next = [];
   if (server) {
     next.push(
-      `register a web application at the provider, with the redirect URI ${publicUrl}/callback, and write its id into client_id`,
+      `register a web application at the provider, with the redirect URI ${publicUrl}/callback, and write its client id into client_id`,
       "npm run --silent keys | npx wrangler secret put SIGNING_KEY",
       "openssl rand -base64 32 | npx wrangler secret put SEALING_SECRET",
       "npx wrangler secret put LOGIN_SECRET",
@@ -279,16 +292,16 @@ export async function init(args) {
   } else {
     if (!found.registers)
       next.push(
-        "it registers no MCP clients: run this again with --authorization-server --replace, or give each client an id by hand",
+        "the provider does not register MCP clients: run this command again with --authorization-server --replace, or configure each client with a client id by hand",
       );
     next.push(
-      `have its tokens name ${publicUrl}${path} in aud (docs/identity-providers.md, ${found.profile})`,
+      `configure the provider so that aud of its tokens names ${publicUrl}${path} (docs/identity-providers.md, ${found.profile})`,
     );
   }
   next.push(
     "npx portcullis check",
-    "npx wrangler login, to an account of Cloudflare's",
-    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${quoted(new URL(publicUrl).host)}, custom_domain = true }]; its zone must be in that account`,
+    "npx wrangler login, to your Cloudflare account",
+    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${quoted(new URL(publicUrl).host)}, custom_domain = true }]; the zone of this host must be in that account`,
     "npm run deploy",
     `npx portcullis doctor ${publicUrl}${path}`,
   );

@@ -10,10 +10,10 @@ const USAGE = `portcullis keys make [--algorithm ES256|EdDSA] [--json]
 portcullis keys show [--json] < PRIVATE-KEY
 portcullis keys rotate [--config FILE] [--env NAME] [--json]
 
-  make     makes a private key (JWK) and prints it; what to do with it, on standard error
-  show     prints the public key set of the private keys (JWK, one on each line) on standard input, as the gateway
-           publishes it, with their ids
-  rotate   says step by step how the signing keys of a configuration are changed without anybody being refused
+  make     makes a private key and prints it as a JWK; the steps to install it are on standard error
+  show     reads private keys (JWK, one on each line) from standard input and prints their public key set, as the
+           gateway publishes it, with the key ids
+  rotate   prints the steps that change the signing keys of a configuration, so that no valid token is rejected
 `;
 
 const ALGORITHMS = {
@@ -30,7 +30,7 @@ async function make({ algorithm = "ES256", json }) {
   if (json) return printJson({ private_key: key, public_key: await publicOf(key) });
   process.stdout.write(`${JSON.stringify(key)}\n`);
   process.stderr.write(`
-A private ${algorithm} key is on standard output. Keep it as a Worker secret:
+A private ${algorithm} key is on standard output. Store it as a Worker secret:
 
   npm run --silent keys | npx wrangler secret put ASSERTION_KEY
 
@@ -43,7 +43,7 @@ For "wrangler dev", put it into .dev.vars, which git ignores:
 
   echo "ASSERTION_KEY='$(npm run --silent keys 2>/dev/null)'" >> .dev.vars
 
-The public key is then at /.well-known/jwks.json of the gateway.
+The gateway then publishes the public key at /.well-known/jwks.json.
 `);
 }
 
@@ -54,24 +54,29 @@ async function publicOf({ d: _, ...jwk }) {
 }
 
 async function show({ json }) {
-  if (process.stdin.isTTY) fail(`standard input has no key\n\n${USAGE}`, UNUSABLE);
+  if (process.stdin.isTTY)
+    fail(
+      `standard input must have a private key (JWK) on each line, and is a terminal\n\n${USAGE}`,
+      UNUSABLE,
+    );
   const lines = readFileSync(0, "utf8")
     .split("\n")
     .filter((line) => line.trim() !== "");
-  if (lines.length === 0) fail("standard input has no key", UNUSABLE);
+  if (lines.length === 0)
+    fail("standard input must have a private key (JWK) on each line, and is empty", UNUSABLE);
   const keys = lines.map((line, at) => {
     let jwk;
     try {
       jwk = JSON.parse(line);
     } catch {
-      fail(`line ${at + 1} is no JWK: it is no JSON`, UNUSABLE);
+      fail(`line ${at + 1} must be a private key (JWK), and is not JSON`, UNUSABLE);
     }
     const known = Object.values(ALGORITHMS).some(
       ([{ namedCurve }, members]) =>
         jwk?.crv === (namedCurve ?? "Ed25519") && members.every((name) => typeof jwk[name] === "string"),
     );
     // The message does not repeat the line, which may contain a private key.
-    if (!known) fail(`line ${at + 1} is no private key of P-256 or Ed25519`, UNUSABLE);
+    if (!known) fail(`line ${at + 1} must be a private key (JWK) of P-256 or Ed25519`, UNUSABLE);
     return jwk;
   });
   const set = {
@@ -115,10 +120,10 @@ async function rotate({ config, env, json }) {
         what,
         steps: [
           put(name),
-          `key_secrets = ${JSON.stringify([...old, name])}: published, and not yet signing; ${deploy}`,
-          "wait an hour, until whoever keeps the published keys has the new one",
-          `key_secrets = ${JSON.stringify([name, ...old])}: the first signs; ${deploy}`,
-          `wait ${seconds} seconds, until the last token under the old key is over`,
+          `key_secrets = ${JSON.stringify([...old, name])}: the gateway publishes the new key and does not sign with it yet; ${deploy}`,
+          "wait an hour, until every cache of the published keys has the new key",
+          `key_secrets = ${JSON.stringify([name, ...old])}: the gateway signs with the first key; ${deploy}`,
+          `wait ${seconds} seconds, until the last token that the old key signed has expired`,
           `key_secrets = ${JSON.stringify([name])}; ${deploy}`,
           ...old.map((secret) => `npx wrangler secret delete ${secret}${flag}`),
         ],
@@ -126,7 +131,7 @@ async function rotate({ config, env, json }) {
     });
   if (plans.length === 0)
     fail(
-      "this configuration has no signing key: it has neither identity_assertion nor authorization_server",
+      "the configuration has no signing key: it has neither identity_assertion nor authorization_server",
       UNUSABLE,
     );
   if (json) return printJson({ plans });
@@ -144,6 +149,6 @@ export async function keys([action, ...rest]) {
   const { values } = readOptions(run ? rest : [action, ...rest].filter(Boolean), USAGE, options ?? {}, {
     positionals: run ? 0 : 1,
   });
-  if (!run) fail(`keys takes make, show or rotate\n\n${USAGE}`, UNUSABLE);
+  if (!run) fail(`the action must be make, show or rotate, got ${action ?? "none"}\n\n${USAGE}`, UNUSABLE);
   await run(values);
 }

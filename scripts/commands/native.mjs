@@ -13,7 +13,7 @@ const FILES = ["--config", "--claims", "--list", "--log"];
 export async function native(args, { quiet = false, input } = {}) {
   await rust();
   if (!existsSync(join(root, "target", "debug", "portcullis")) && !process.env.CARGO_TARGET_DIR)
-    say("compiling the command (two minutes, once)", process.stderr);
+    say("compiling the command line (two minutes, once)", process.stderr);
   // Paths are relative to the user's working directory, and cargo runs in another one.
   const here = args.map((word, at) => (FILES.includes(args[at - 1]) && word !== "-" ? resolve(word) : word));
   const { status, error, stdout, stderr } = spawnSync(

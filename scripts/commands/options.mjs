@@ -31,7 +31,7 @@ export function readOptions(args, usage, options, { positionals = 0 } = {}) {
     process.exit(0);
   }
   if (parsed.positionals.length > positionals)
-    fail(`what is ${parsed.positionals.slice(positionals).join(" ")}?\n\n${usage}`, UNUSABLE);
+    fail(`unexpected argument: ${parsed.positionals.slice(positionals).join(" ")}\n\n${usage}`, UNUSABLE);
   return parsed;
 }
 

@@ -12,18 +12,20 @@ import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
 const PUSH = `portcullis push FILE [--env NAME] [--local] [--json]
 
-  Checks the configuration in FILE (as wrangler.toml, or the document alone as JSON) and puts it into the KV namespace
-  that [vars.PORTCULLIS.stored] of wrangler.toml names. Gateways take it within the seconds that are set there, or
-  refuse it and go on with what they have, as where it names a secret that the Worker does not have.
+  Checks the configuration in FILE (in the form of wrangler.toml, or JSON with only the document) and writes it to the
+  KV namespace that [vars.PORTCULLIS.stored] of wrangler.toml names. Gateways load it within the seconds that are set
+  there. A gateway that cannot use it, for example because the Worker lacks a secret that it names, rejects it and
+  continues with its current configuration.
 
   --env NAME         the environment of wrangler.toml, and of FILE
-  --config FILE      the gateway's wrangler.toml, if it is another
-  --local            the KV of \`wrangler dev\` on this machine
-  --persist-to DIR   where that is
+  --config FILE      the wrangler.toml of the gateway, if it is another file
+  --local            writes to the KV of \`wrangler dev\` on this machine
+  --persist-to DIR   the folder of that KV
 `;
 const ROLLBACK = `portcullis rollback [--to VERSION | --list] [--env NAME] [--local] [--json]
 
-  Puts the version before the one in force into KV again; --to another one, --list shows which there are.
+  Writes the version that was in effect before the current one to KV again. --to names another version; --list prints
+  all versions.
 `;
 /** Number of versions that are kept. */
 const KEPT = 20;
@@ -47,14 +49,14 @@ async function pointer({ env, config }) {
   const place = env ? `env.${env}.vars.PORTCULLIS` : "vars.PORTCULLIS";
   if (typeof stored?.kv !== "string")
     fail(
-      `${file} has no [${place}.stored]: a gateway takes its configuration from KV where it says\n\n` +
-        `  [${place}.stored]\n  kv = "CONFIGURATION"\n\nand nothing else of the document (docs/operations.md)`,
+      `${file} has no [${place}.stored]: a gateway loads its configuration from KV if the file has\n\n` +
+        `  [${place}.stored]\n  kv = "CONFIGURATION"\n\nand no other key of the document (docs/operations.md)`,
       UNUSABLE,
     );
   const namespaces = own.kv_namespaces ?? [];
   if (!namespaces.some(({ binding }) => binding === stored.kv))
     fail(
-      `${file} has no KV binding "${stored.kv}": npx wrangler kv namespace create ${stored.kv} makes it`,
+      `${file} has no KV binding "${stored.kv}": npx wrangler kv namespace create ${stored.kv} creates a namespace to bind`,
       UNUSABLE,
     );
   const { binding, key } = { binding: stored.kv, key: stored.key ?? "portcullis" };
@@ -147,17 +149,21 @@ async function putInForce(kv, key, document, names) {
 export async function push(args) {
   const { values, positionals } = readOptions(args, PUSH, options, { positionals: 1 });
   const [file] = positionals;
-  if (file === undefined) fail(`which file?\n\n${PUSH}`, UNUSABLE);
+  if (file === undefined) fail(`FILE is required\n\n${PUSH}`, UNUSABLE);
   const place = await pointer(values);
   const { document, version, bindings } = await readDocument({ config: resolve(file), env: values.env });
   if (JSON.parse(document).stored)
-    fail(`${file} says that the document is in KV: name the one that belongs there`, UNUSABLE);
+    fail(
+      `${file} only says that the document is in KV: name the file that has the document itself`,
+      UNUSABLE,
+    );
   const missing = bindings.filter(({ name }) => !place.bindings.includes(name));
   if (missing.length > 0)
     fail(
       missing
         .map(
-          ({ name, at }) => `${at}: ${place.file} has no binding "${name}", so the gateway would refuse this`,
+          ({ name, at }) =>
+            `${at}: ${place.file} has no binding "${name}", so the gateway would reject this document`,
         )
         .join("\n"),
       UNUSABLE,
@@ -165,7 +171,7 @@ export async function push(args) {
   // Checked as it will be in KV, where the size limit differs from that of a variable.
   const checked = await native(["check", "--json", "--config", "-"], { quiet: true, input: document });
   const { findings, bytes, limit } = JSON.parse(checked.stdout);
-  if (bytes > limit) fail(`${file} has ${bytes} bytes; a gateway reads up to ${limit}`, UNUSABLE);
+  if (bytes > limit) fail(`the document in ${file} has ${bytes} bytes; the limit is ${limit}`, UNUSABLE);
   for (const { resource, finding } of findings) say(`${resource ?? file}: ${finding}`, process.stderr);
 
   const kv = store(place, values);
@@ -178,10 +184,10 @@ export async function push(args) {
   if (values.json)
     return printJson({ version, before: before.version, bytes, seconds: place.seconds, findings });
   say(
-    `version ${version} is in KV "${place.binding}", ${bytes} bytes${before.version ? `; before it ${before.version}` : ""}`,
+    `wrote version ${version} (${bytes} bytes) to KV "${place.binding}"${before.version ? `; the version before it was ${before.version}` : ""}`,
   );
   say(
-    `gateways take it within ${place.seconds} seconds once KV has it everywhere, and say so in their log: configuration_activated, or configuration_refused and why`,
+    `gateways load it within ${place.seconds} seconds after KV has it in all locations; their log then has configuration_activated, or configuration_refused (configuration_invalid names each mistake)`,
   );
 }
 
@@ -195,7 +201,7 @@ export async function rollback(args) {
   const kv = store(place, values);
   const versions = await history(kv, place.key);
   if (versions.length === 0)
-    fail(`nothing was pushed to KV "${place.binding}" under "${place.key}" yet`, UNUSABLE);
+    fail(`no version was pushed to KV "${place.binding}" under the key "${place.key}" yet`, UNUSABLE);
   const { names, now, version: before } = await inForce(kv, place.key);
   if (values.list) {
     const listed = versions.map(({ moment, version, name }) => ({
@@ -216,16 +222,16 @@ export async function rollback(args) {
   if (chosen === undefined)
     fail(
       values.to
-        ? `there is no version ${values.to}; --list shows which there are`
-        : "nothing was in force before; --list shows which versions there are, --to names one",
+        ? `there is no version ${values.to}; --list prints all versions`
+        : "no earlier version was in effect; --list prints all versions, --to names one",
       UNUSABLE,
     );
   const document = await kv.get(chosen.name);
   if (versionOf(document) !== chosen.version)
-    fail(`what KV has under ${chosen.name} is not that version: nothing was changed`, UNUSABLE);
+    fail(`the value in KV under ${chosen.name} is not that version; nothing was changed`, UNUSABLE);
   await putInForce(kv, place.key, document, values.to ? [...names, chosen.name] : earlier);
   if (values.json) return printJson({ version: chosen.version, before, seconds: place.seconds });
   say(
-    `version ${chosen.version} of ${chosen.moment} is in KV again; gateways take it within ${place.seconds} seconds`,
+    `wrote version ${chosen.version} of ${chosen.moment} to KV again; gateways load it within ${place.seconds} seconds`,
   );
 }

@@ -10,13 +10,13 @@ import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
 const USAGE = `portcullis token [--from NAME] [--resource PATH] [--config FILE] [--env NAME] [--json] < TOKEN
 
-  Decodes a token, asks its issuer for keys, and says for each resource whether the gate would take it; if not, exactly
-  why. The token is never printed. Ends with 0 where a resource takes it, with 1 where none does, with 2 where that
-  could not be found out.
+  Decodes a token, fetches the keys of its issuer, and says for each resource whether the gateway would accept the
+  token and, if not, the exact reason. The command never prints the token. Exit status: 0 if a resource accepts the
+  token, 1 if none does, 2 if the command could not find out.
 
-  --from NAME       the token is in the environment variable NAME, not on standard input
-  --resource PATH   that resource alone
-  --config FILE     default wrangler.toml; --env NAME its environment
+  --from NAME       reads the token from the environment variable NAME instead of standard input
+  --resource PATH   checks only that resource
+  --config FILE     the configuration file (default wrangler.toml); --env NAME names an environment in it
 `;
 
 const PATIENCE = 60_000;
@@ -64,22 +64,22 @@ function because(reason, { header = {}, claims = {} } = {}, document, resource) 
     .filter(({ name }) => resource.issuers?.includes(name))
     .map(({ issuer }) => issuer);
   return {
-    token_audience: `aud is ${JSON.stringify(claims.aud)}, and would have to be ${audiences.join(" or ")}`,
-    token_issuer: `iss is ${JSON.stringify(claims.iss)}; ${resource.path} takes ${issuers.join(", ") || "no tokens of issuers"}`,
-    token_key_unknown: `the issuer publishes no key ${JSON.stringify(header.kid)}`,
-    token_type: `typ is ${JSON.stringify(header.typ)}; token_types of the issuer says which are access tokens`,
-    token_algorithm: `alg is ${JSON.stringify(header.alg)}; algorithms of the issuer says which are taken`,
-    insufficient_scope: `scope is ${JSON.stringify(claims.scope ?? claims.scp ?? "")}; ${resource.path} asks for ${(resource.scopes ?? []).join(" ")}`,
+    token_audience: `aud is ${JSON.stringify(claims.aud)}, and must name ${audiences.join(" or ")}`,
+    token_issuer: `iss is ${JSON.stringify(claims.iss)}; ${resource.path} accepts tokens of ${issuers.join(", ") || "no issuer"}`,
+    token_key_unknown: `the issuer publishes no key with the kid ${JSON.stringify(header.kid)}`,
+    token_type: `typ is ${JSON.stringify(header.typ)}; token_types of the issuer lists the types of access tokens`,
+    token_algorithm: `alg is ${JSON.stringify(header.alg)}; algorithms of the issuer lists the accepted algorithms`,
+    insufficient_scope: `scope is ${JSON.stringify(claims.scope ?? claims.scp ?? "")}; ${resource.path} requires ${(resource.scopes ?? []).join(" ")}`,
   }[reason];
 }
 
 /** The configuration with a stub for each origin server, and without what cannot be reached from here; adds a note for each. */
 function standIn(document, notes) {
   const { decision_log: _, revocation, log: __, ...rest } = document;
-  if (revocation) notes.push("the list of what is revoked is in KV, and was not asked");
-  if ((document.api_keys ?? []).some(({ kv }) => kv)) notes.push("API keys in KV are not known here");
+  if (revocation) notes.push("the revocation list is in KV, and this command does not read it");
+  if ((document.api_keys ?? []).some(({ kv }) => kv)) notes.push("this command does not read API keys in KV");
   if (document.verifiers?.some(({ service }) => service))
-    notes.push("verifiers behind a service binding cannot be asked here");
+    notes.push("this command cannot call verifiers behind a service binding");
   if (rest.dpop) delete rest.dpop.replay_binding;
   if (rest.authorization_server) delete rest.authorization_server.registration_limit_binding;
   const resources = document.resources.map(
@@ -112,7 +112,7 @@ async function secretsOf(document, notes) {
   const names = [...new Set(secretNames(document))];
   const missing = names.filter((name) => own[name] === undefined);
   if (missing.length > 0)
-    notes.push(`.dev.vars has no ${missing.join(", ")}: what depends on them cannot be found out here`);
+    notes.push(`.dev.vars has no ${missing.join(", ")}: this command cannot check what depends on them`);
   return Object.fromEntries(names.map((name) => [name, own[name] ?? JSON.stringify({ kty, crv, x, y, d })]));
 }
 
@@ -209,7 +209,7 @@ async function tryAt(gate, { token, document, resource, decoded, lines }) {
 function readToken({ from }) {
   if (from !== undefined)
     return process.env[from] ?? fail(`the environment variable ${from} is not set`, UNUSABLE);
-  if (process.stdin.isTTY) fail(`standard input has no token\n\n${USAGE}`, UNUSABLE);
+  if (process.stdin.isTTY) fail(`standard input must have a token, and is a terminal\n\n${USAGE}`, UNUSABLE);
   return readFileSync(0, "utf8");
 }
 
@@ -219,16 +219,16 @@ export async function token(args) {
     .trim()
     .replace(/^(Authorization:\s*)?(Bearer|DPoP)\s+/i, "");
   if (token === "" || /[^\x21-\x7e]/.test(token))
-    fail("that is no token: it is empty, or has spaces or control characters", UNUSABLE);
+    fail("the token must be visible ASCII characters without spaces, and must not be empty", UNUSABLE);
   const document = await documentOf({ config: values.config && resolve(values.config), env: values.env });
   if (document.stored)
-    fail("the document is in KV: name the file that is pushed there with --config", UNUSABLE);
+    fail("the document is in KV: name the file that you push there with --config", UNUSABLE);
   const resources = document.resources.filter(
     ({ path }) => values.resource === undefined || path === values.resource,
   );
   if (resources.length === 0)
     fail(
-      `there is no resource ${values.resource}; there are ${document.resources.map(({ path }) => path).join(", ")}`,
+      `there is no resource ${values.resource}; the resources are ${document.resources.map(({ path }) => path).join(", ")}`,
       UNUSABLE,
     );
   if (!existsSync(join(root, "build-full", "index_bg.wasm"))) {
@@ -247,7 +247,7 @@ export async function token(args) {
     for (const resource of resources)
       found.push(await tryAt(gate, { token, document, resource, decoded, lines }));
   } catch (error) {
-    fail(`the gate could not be asked: ${error.message}`, UNUSABLE);
+    fail(`the request to the gateway failed: ${error.message}`, UNUSABLE);
   } finally {
     await gate.dispose();
   }
@@ -261,20 +261,20 @@ export async function token(args) {
   } else {
     const say = (line) => process.stdout.write(`${plain(line, { oneLine: true })}\n`);
     if (decoded) describe(decoded, Date.now()).forEach(say);
-    else say("it is no JWT: an API key, or a token that its issuer is asked about");
+    else say("the token is not a JWT: it is an API key, or a token that needs introspection at its issuer");
     say("");
     for (const { resource, taken, status, reason, detail, because, issuer, client } of found) {
-      const who = [issuer && `of ${issuer}`, client && `for client ${client}`].filter(Boolean).join(", ");
+      const who = [issuer && `issuer ${issuer}`, client && `client ${client}`].filter(Boolean).join(", ");
       say(
         taken
-          ? `${resource}: good${who && `, ${who}`}`
-          : `${resource}: refused, ${status} ${reason}${detail ? `: ${detail}` : ""}`,
+          ? `${resource}: accepted${who && `, ${who}`}`
+          : `${resource}: rejected, ${status} ${reason}${detail ? `: ${detail}` : ""}`,
       );
       if (because) say(`  ${because}`);
     }
     for (const note of notes) say(`note: ${note}`);
     if (found.some(({ taken }) => taken) && document.resources.some(({ rules }) => rules))
-      say("note: what it may do there is for rules to say: npx portcullis explain");
+      say("note: rules decide what the caller may do there: npx portcullis explain");
   }
   const unknown = found.every(({ status }) => status >= 500);
   process.exitCode = found.some(({ taken }) => taken) ? 0 : unknown ? UNUSABLE : 1;

@@ -21,22 +21,23 @@ export function readDocument(path = join(root, "wrangler.toml")) {
     fail(`${path} cannot be read: ${error.message}`);
   }
   if (typeof document !== "object")
-    fail(`${path} has no table [vars.PORTCULLIS]: docs/configuration.md has it`);
+    fail(`${path} has no table [vars.PORTCULLIS]: docs/configuration.md describes it`);
   if (document.stored !== undefined)
     fail(
-      "the document of wrangler.toml is in KV, which is empty on this machine: `npx portcullis push FILE --local` fills it, and " +
-        "`npx wrangler dev` runs the gateway.\n  `npm start` shows a document that is in wrangler.toml.",
+      "wrangler.toml says that the document is in KV, which is empty on this machine, and `npm start` only runs a document " +
+        "that is in wrangler.toml.\n  To run the gateway here, write the document with `npx portcullis push FILE --local`, " +
+        "then run `npx wrangler dev`.",
     );
   const url = URL.parse(document.public_url);
   if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true)
     return document;
   const { public_url, development } = document;
   return fail(
-    `the gateway of wrangler.toml is for another place than this machine: public_url = ${JSON.stringify(public_url)}, ` +
-      `development = ${development ?? false}.\n  To run it here, [vars.PORTCULLIS] needs\n` +
+    `wrangler.toml configures a gateway that is not on this machine: public_url = ${JSON.stringify(public_url)}, ` +
+      `development = ${development ?? false}.\n  To run it here, write into [vars.PORTCULLIS]:\n` +
       '    public_url = "http://localhost:8787"\n' +
       "    development = true\n" +
-      "  The deployed one then goes under [env.NAME.vars.PORTCULLIS], and is deployed with --env NAME.",
+      "  Put the configuration of the deployed gateway under [env.NAME.vars.PORTCULLIS], and deploy it with --env NAME.",
   );
 }
 

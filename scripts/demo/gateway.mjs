@@ -47,7 +47,7 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
   mkdirSync(folder, { recursive: true });
   const logPath = join(folder, `gateway-${port}.log`);
   const log = createWriteStream(logPath);
-  log.on("error", (error) => say(`the log is not kept: ${error.message}`));
+  log.on("error", (error) => say(`the log file cannot be written: ${error.message}`));
 
   const lines = [];
   const build = [];
@@ -87,7 +87,8 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
     if (dump || line === "") return;
     if (/\[ERROR\].*custom build/.test(line)) {
       failed = true;
-      if (up) onLine(`the Worker could not be built; requests wait until it can:\n${build.join("\n")}`);
+      if (up)
+        onLine(`the Worker could not be built; requests wait until a build succeeds:\n${build.join("\n")}`);
       return;
     }
     lines.push(line);
@@ -113,7 +114,7 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
     const begun = Date.now();
     let said = begun;
     while (Date.now() - begun < PATIENCE) {
-      if (over) throw new Error(`the gateway's wrangler ${await ended}; the last that it said:\n${tail()}`);
+      if (over) throw new Error(`wrangler ${await ended}; its last output:\n${tail()}`);
       if (failed) throw new Error(`the Worker could not be built:\n${build.join("\n")}`);
       if (broken) {
         await sleep(1_000); // more lines of the error may follow
@@ -131,7 +132,7 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
         await sleep(1_000); // the log line with the reason arrives over another stream
         if (mistakes.length === 0) throw new Error(`the gateway answers with ${answer.status}:\n${tail()}`);
         throw new Error(
-          `the gateway refuses its configuration, in wrangler.toml:\n  ${mistakes.join("\n  ")}`,
+          `the gateway rejects its configuration in wrangler.toml:\n  ${mistakes.join("\n  ")}`,
         );
       }
       if (Date.now() - said > 20_000) {
@@ -141,7 +142,7 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
       await sleep(250);
     }
     throw new Error(
-      `the gateway did not answer in ${PATIENCE / 60_000} minutes; the last that it said:\n${tail()}`,
+      `the gateway did not answer within ${PATIENCE / 60_000} minutes; the last output of wrangler:\n${tail()}`,
     );
   }
 

@@ -59,29 +59,29 @@ export function hints({ url, issuer, server, ours, issuers, behind, tokenFile, l
   const tool = ours ? "--method tools/call --tool-name whoami" : "--method tools/list";
   const login = issuer ? "your browser opens: sign in as Ada" : "your browser opens: sign in";
   const inspector = "npx @modelcontextprotocol/inspector";
-  const holder = tokenFile ? "that file has one, renewed while this runs" : "which you have put into $TOKEN";
+  const holder = tokenFile ? "in a file, renewed while npm start runs" : "in $TOKEN, where you put it";
   const field = tokenFile ? `@${quote(tokenFile)}` : '"Authorization: Bearer $TOKEN"';
 
   return `
-${paint("bold", "  The gate stands.")}
+${paint("bold", "  The gateway is running.")}
 
      gateway            ${url}
      identity provider  ${issuers.join(", ")}${issuer ? "   (one user, Ada, without a password)" : ""}
      MCP server         ${behind}
-${server ? `     the gateway is the authorization server; what you allowed is at ${server}/grants\n` : ""}
-${head(1, "Without a token: refused, and told where to get one")}     curl -i ${url}
+${server ? `     the gateway is the authorization server; ${server}/grants shows your grants\n` : ""}
+${head(1, "Without a token: the gateway answers 401, and says where to get a token")}     curl -i ${url}
 
-${head(2, `With a token (${holder}): allowed`)}     ${curl(url, field, sample(ours))}
+${head(2, `With a token (${holder}): the gateway forwards the request`)}     ${curl(url, field, sample(ours))}
 
 ${head(3, `The whole login, with the MCP Inspector, in this folder (${login})`)}     ${inspector} --cli ${url} --relogin ${tool}
 
-     or with its pages:
+     or in its web page:
      ${inspector} --server-url ${url} --transport http
 
 ${head(4, "Your own MCP client")}     ${url}
      claude mcp add --transport http portcullis ${url}
 
-  The log of the gateway follows, a line for each request; as JSON it is in
+  The log of the gateway follows, one line for each event. The same log as JSON is in
      ${logPath}
 
   Ctrl-C stops everything.

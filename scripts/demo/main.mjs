@@ -32,7 +32,7 @@ function end(code, message) {
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => end(0));
 process.on("disconnect", () => end(0));
-process.on("uncaughtException", (error) => end(1, `the demo broke: ${error.stack}`));
+process.on("uncaughtException", (error) => end(1, `npm start failed: ${error.stack}`));
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => end(0));
 
 /** Keeps an Authorization field with a fresh token in a file that only this user can read. */
@@ -49,14 +49,13 @@ async function keepToken({ endpoint, machine, resource, scope }) {
       signal: AbortSignal.timeout(TIME_LIMIT),
     });
     const body = await answer.json();
-    if (!answer.ok)
-      throw new Error(`the identity provider gives no token: ${body.error_description ?? body.error}`);
+    if (!answer.ok) throw new Error(`${endpoint} issued no token: ${body.error_description ?? body.error}`);
     writeFileSync(file, `Authorization: Bearer ${body.access_token}\n`, { mode: 0o600 });
     return body.access_token;
   };
   const first = await renew();
   const timer = setInterval(() => {
-    renew().catch((error) => say(`no fresh token: ${error.message}`));
+    renew().catch((error) => say(`the token could not be renewed: ${error.message}`));
   }, RENEWAL);
   undo.push(async () => clearInterval(timer));
   return { file, first };
@@ -71,8 +70,7 @@ async function rehearse(url, token, { headers, body }) {
     signal: AbortSignal.timeout(TIME_LIMIT),
   });
   const text = await answer.text();
-  if (!answer.ok)
-    throw new Error(`a call with a good token was answered with ${answer.status}:\n${text.slice(0, 500)}`);
+  if (!answer.ok) throw new Error(`a call with a valid token gets ${answer.status}:\n${text.slice(0, 500)}`);
 }
 
 const AUTHORIZATION_SERVER = process.argv.includes("--authorization-server");
@@ -82,7 +80,7 @@ async function start() {
   const config = join(folder, "wrangler.toml");
   const document = readDocument(config);
   const own = AUTHORIZATION_SERVER ? demoSecrets() : undefined;
-  say("looking for what a build needs: Rust, its wasm target, wasm-bindgen");
+  say("checking the tools of the build: Rust, its wasm target, wasm-bindgen");
   await rust();
   await wasmBindgen();
 
@@ -101,16 +99,16 @@ async function start() {
     });
     undo.push(() => idp.close());
     await rememberRegistrations(idp.provider);
-    say(`the identity provider answers at ${idp.issuer}`);
+    say(`the identity provider runs at ${idp.issuer}`);
   }
   if (origin) {
     const { startOrigin } = await import("../../examples/origin/server.mjs");
     const server = await startOrigin({ port: Number(new URL(origin).port) });
     undo.push(() => server.close());
-    say(`the MCP server answers at ${server.url}`);
+    say(`the MCP server runs at ${server.url}`);
   }
 
-  say("building and starting the gateway (two minutes or so the first time, half a minute later on)");
+  say("building and starting the gateway (about two minutes the first time, half a minute after that)");
   let shown = false;
   const early = [];
   const gateway = startGateway({
@@ -129,9 +127,7 @@ async function start() {
     },
   });
   undo.push(() => gateway.stop());
-  gateway.ended.then((how) =>
-    end(1, `the gateway's wrangler ${how}; the last that it said:\n${gateway.tail()}`),
-  );
+  gateway.ended.then((how) => end(1, `wrangler ${how}; its last output:\n${gateway.tail()}`));
   await gateway.ready(document.public_url);
 
   const [{ path, scopes = [], origin: behind, service }] = document.resources;
@@ -150,7 +146,7 @@ async function start() {
     tokenFile = token.file;
     await rehearse(url, token.first, sample(ours)).catch((error) =>
       say(
-        `beware: ${error.message}\n  The server behind is to be at ${behind ?? service}: is it running, and is that its path?`,
+        `warning: ${error.message}\n  The configured MCP server is ${behind ?? `the service binding ${service}`}: is it running, and is the path right?`,
       ),
     );
   }

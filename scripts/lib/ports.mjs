@@ -38,5 +38,7 @@ export async function choosePort(what, wanted) {
     if (port !== wanted) say(`port ${wanted} (${what}) is taken; using ${port} for this run`);
     return port;
   }
-  throw new Error(`no port is free for the ${what} from ${wanted} on`);
+  throw new Error(
+    `the ${what} needs a free port from ${wanted} to ${Math.min(wanted + 99, 65_535)}, and all are taken`,
+  );
 }

@@ -20,7 +20,7 @@ export const cache =
 function locked(crate) {
   const lock = readFileSync(join(root, "Cargo.lock"), "utf8");
   const version = lock.match(new RegExp(`name = "${crate}"\\nversion = "([^"]+)"`))?.[1];
-  return version ?? fail(`Cargo.lock has no ${crate}: is it damaged?`);
+  return version ?? fail(`Cargo.lock has no version of ${crate}: restore the file`);
 }
 
 async function installed(crate, program, version, why) {
@@ -39,7 +39,7 @@ async function installed(crate, program, version, why) {
 /** Checks that Rust is installed, and adds its wasm target where it is missing. */
 export async function rust() {
   if ((await ask("cargo", ["--version"])) === undefined) {
-    fail("cargo was not found. Install Rust with rustup (https://rustup.rs), then run this again.");
+    fail("cargo was not found. Install Rust with rustup (https://rustup.rs), then run this command again.");
   }
   const sysroot = await ask("rustc", ["--print", "sysroot"]);
   if (existsSync(join(sysroot ?? "", "lib", "rustlib", "wasm32-unknown-unknown"))) return;

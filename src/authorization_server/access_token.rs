@@ -1,4 +1,4 @@
-//! The access tokens that the gateway itself makes (RFC 9068): short, for one resource.
+//! Access tokens that the gateway itself issues (RFC 9068): with a short lifetime, each for one resource.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use crate::authorization_server::settings::AuthorizationServer;
 use crate::jwks::signing_key::SigningKey;
 use crate::time::UnixMillis;
 
-/// What a token says.
+/// The content of a token.
 #[derive(Debug, Clone)]
 pub struct AccessToken<'a> {
     /// `sub`.
@@ -24,12 +24,12 @@ pub struct AccessToken<'a> {
     pub claims: &'a Map<String, Value>,
     /// `auth_time`.
     pub authenticated: Option<u64>,
-    /// The grant that it comes of; nothing where a client asks for itself.
+    /// The grant that the token belongs to; `None` if a client acts for itself (`client_credentials`).
     pub grant: Option<&'a str>,
 }
 
-/// What is signed (RFC 9068 §2). `jti` names the grant, so that whoever shows the token can end that. `random` makes it
-/// another each time.
+/// The signing input of a token (RFC 9068 §2). `jti` names the grant, so that the client can revoke the grant with this
+/// token. `random` makes each `jti` unique.
 #[must_use]
 pub fn signing_input(
     server: &AuthorizationServer,
@@ -56,7 +56,7 @@ pub fn signing_input(
     format!("{}.{}", encode(header.to_string()), encode(Value::Object(claims).to_string()))
 }
 
-/// The grant that a `jti` names.
+/// The grant that a `jti` names; `None` if it names none.
 #[must_use]
 pub fn grant_of(jti: &str) -> Option<&str> {
     jti.split_once('.').map(|(grant, _)| grant).filter(|grant| GrantId::parse(grant).is_some())

@@ -1,5 +1,5 @@
-//! The authorization request (RFC 6749 §4.1.1, OAuth 2.1): what is wrong with it, to whom that is told, and what of it the
-//! user is asked.
+//! The authorization request (RFC 6749 §4.1.1, OAuth 2.1): how the gateway validates it, which errors go to the client
+//! or to the user, and which scopes the user has to approve.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::transport::url::HttpUrl;
 
-/// An error of the authorization endpoint that the client is told (RFC 6749 §4.1.2.1).
+/// An error of the authorization endpoint, for the client (RFC 6749 §4.1.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizeError {
     /// `error`
@@ -34,7 +34,7 @@ pub fn error(code: &'static str, description: impl Into<String>) -> AuthorizeErr
     AuthorizeError { code, description: description.into() }
 }
 
-/// A request that is right.
+/// A valid authorization request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizationRequest {
@@ -42,47 +42,49 @@ pub struct AuthorizationRequest {
     pub client_id: String,
     /// The client's name.
     pub client_name: String,
-    /// Where the answer goes.
+    /// The URI to which the answer goes.
     pub redirect_uri: String,
     /// `state`
     pub state: Option<String>,
-    /// What is asked for, as far as there is such a thing.
+    /// The requested scopes that exist.
     pub scope: String,
     /// The identifier of the resource.
     pub resource: String,
     /// `code_challenge`, S256.
     pub challenge: String,
-    /// The user is to log in anew: `prompt=login`.
+    /// The user must log in again: `prompt=login` or `select_account`, or a `max_age` of less than 60 seconds.
     pub anew: bool,
-    /// The user is to be asked, whatever they approved before: `prompt=consent`.
+    /// The gateway must ask the user, whatever the user approved before: `prompt=consent`.
     pub ask: bool,
-    /// The client can refresh.
+    /// The client may use refresh tokens.
     pub refreshes: bool,
 }
 
-/// Where an answer goes, once the client is known to have named the place.
+/// Where an answer goes, after the gateway has checked that the redirect URI is one of the client's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// The place.
+    /// The redirect URI.
     pub redirect_uri: String,
-    /// `state`, sent back as it came.
+    /// `state`, returned unchanged.
     pub state: Option<String>,
 }
 
 impl Destination {
-    /// The client and the place of a request, before anything else of it is looked at: what is wrong here is shown to the
-    /// user, and sent nowhere.
+    /// Checks the redirect URI of a request, before anything else in it. An error here goes to the user, and to no
+    /// redirect URI.
     ///
     /// # Errors
     /// What is wrong, in words for the user.
     pub fn of(parameters: &Parameters, client: &Client) -> Result<Self, String> {
         if parameters.is_repeated("redirect_uri") {
-            return Err("The request names two places to send you to.".to_owned());
+            return Err("The request names two addresses to send you to.".to_owned());
         }
         let redirect_uri = match (parameters.get("redirect_uri"), client.metadata.redirect_uris.as_slice()) {
             (Some(uri), _) if client.metadata.has_redirect(uri) => uri.to_owned(),
             (Some(_), _) => {
-                return Err("The request names a place to send you to that is not the application's.".to_owned());
+                return Err(
+                    "The request names an address to send you to that the application did not register.".to_owned()
+                );
             }
             (None, [only]) => only.clone(),
             (None, _) => return Err("The request does not say where to send you.".to_owned()),
@@ -90,7 +92,7 @@ impl Destination {
         Ok(Self { redirect_uri, state: parameters.get("state").map(str::to_owned) })
     }
 
-    /// The URL of an answer (RFC 6749 §4.1.2), which says whose it is (RFC 9207, A4).
+    /// The URL of an answer (RFC 6749 §4.1.2). It names its issuer (RFC 9207, A4).
     #[must_use]
     pub fn answer(&self, issuer: &str, members: &[(&str, &str)]) -> String {
         let mut form = Form::default();
@@ -107,16 +109,16 @@ impl Destination {
 }
 
 impl AuthorizationRequest {
-    /// Reads the rest of a request:
+    /// Reads the rest of a request and checks that:
     ///
-    /// 1. no parameter is there twice (RFC 6749 §3.1), and none asks for what is not offered;
-    /// 2. `response_type=code`, `response_mode=query` at most;
-    /// 3. PKCE with S256 (A11);
-    /// 4. `resource` is one that takes this server's tokens (A13); it may be left out where there is but one;
-    /// 5. something is left of `scope` after what does not exist is taken away (A15).
+    /// 1. no parameter is repeated (RFC 6749 §3.1), and none asks for something that this server does not support;
+    /// 2. `response_type` is `code`, and `response_mode` is absent or `query`;
+    /// 3. PKCE is used with S256 (A11);
+    /// 4. `resource` is one that accepts this server's tokens (A13); it may be absent if there is only one;
+    /// 5. at least one of the scopes exists, if any exist for the resource (A15).
     ///
     /// # Errors
-    /// The [`AuthorizeError`] of the first that fails.
+    /// The [`AuthorizeError`] of the first check that fails.
     pub fn read(
         parameters: &Parameters,
         client: &Client,
@@ -126,11 +128,11 @@ impl AuthorizationRequest {
     ) -> Result<Self, AuthorizeError> {
         let invalid = |description: &str| Err(error("invalid_request", description));
         if let Some(name) = parameters.repeated() {
-            // Only of `resource` may there be several (RFC 8707 §2), and then this server gives a token for none.
+            // Only `resource` may be repeated (RFC 8707 §2). This server issues no token for more than one resource.
             if name == "resource" {
-                return Err(error("invalid_target", "a token is for one resource: ask for one at a time"));
+                return Err(error("invalid_target", "a token is for one resource: request one resource at a time"));
             }
-            return invalid("a parameter is there twice");
+            return invalid("a parameter is repeated");
         }
         if parameters.get("request").is_some() {
             return Err(error("request_not_supported", "request objects are not supported"));
@@ -160,7 +162,7 @@ impl AuthorizationRequest {
         }
         let prompt: BTreeSet<&str> = parameters.get("prompt").unwrap_or_default().split(' ').collect();
         if prompt.contains("none") {
-            return Err(error("interaction_required", "the user has to be asked"));
+            return Err(error("interaction_required", "the user has to log in: prompt=none is not supported"));
         }
         let resource = resource(parameters.get("resource"), server, settings)?;
         let scope = requested(parameters.get("scope"), client, server, resource)?;
@@ -188,7 +190,7 @@ impl AuthorizationRequest {
         Destination { redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
     }
 
-    /// Where the redirect leads, for people: a host, or the scheme of an application.
+    /// Where the redirect leads, in words for the user: a host, or the scheme of an application.
     #[must_use]
     pub fn redirect_host(&self) -> String {
         match HttpUrl::parse(&self.redirect_uri) {
@@ -197,14 +199,15 @@ impl AuthorizationRequest {
         }
     }
 
-    /// Whether the answer stays on the user's machine, where any program could take it.
+    /// Whether the answer stays on the user's machine, where any program could receive it.
     #[must_use]
     pub fn is_local(&self) -> bool {
         HttpUrl::parse(&self.redirect_uri).map_or(true, |url| url.authority().is_loopback())
     }
 
-    /// What of this the user has not approved before; nothing, where they need not be asked. An answer that stays on the
-    /// machine is asked for each time: nobody knows which program gets it (RFC 8252 §8.6).
+    /// The scopes that the user has not approved before; `NewScopes::None` if there is nothing to ask. The gateway
+    /// always asks about an answer that stays on the user's machine, because it cannot know which program receives the
+    /// answer (RFC 8252 §8.6).
     #[must_use]
     pub fn new_scopes(&self, approvals: &[(String, Approval)], now: u64) -> NewScopes {
         let approved = approvals.iter().find(|(client, approval)| {
@@ -224,14 +227,15 @@ impl AuthorizationRequest {
     }
 }
 
-/// What the user has to be asked for.
+/// What the gateway has to ask the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewScopes {
     /// Nothing.
     None,
-    /// These, beside what they approved before.
+    /// To approve these scopes, in addition to those that the user approved before. Empty if the gateway asks only
+    /// because the answer stays on the user's machine.
     Some(ScopeSet),
-    /// Everything.
+    /// To approve everything.
     All,
 }
 
@@ -239,7 +243,7 @@ fn is_challenge(text: &str) -> bool {
     URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
 }
 
-/// S256 of a verifier (RFC 7636 §4.6); nothing where it has not the form of one.
+/// S256 of a code verifier (RFC 7636 §4.6); `None` if it does not have the form of one.
 #[must_use]
 pub fn challenge_of(verifier: &str) -> Option<String> {
     let fits = (43..=128).contains(&verifier.len())
@@ -247,15 +251,15 @@ pub fn challenge_of(verifier: &str) -> Option<String> {
     fits.then(|| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())))
 }
 
-/// Resources that take this server's tokens.
+/// Resources that accept this server's tokens.
 pub fn resources<'a>(server: &'a AuthorizationServer, settings: &'a Settings) -> impl Iterator<Item = &'a Resource> {
     let takes =
         |resource: &&Resource| resource.accepts.issuers.iter().any(|issuer| issuer.identifier == server.own.identifier);
     settings.resources.iter().map(Rc::as_ref).filter(takes)
 }
 
-/// The resource that is asked for (RFC 8707): by its identifier, with or without a slash at the end, as some clients write
-/// one; without a word the only one.
+/// The requested resource (RFC 8707): by its identifier, with or without a slash at the end, because some clients add
+/// one. Without `resource`, the only resource that there is.
 ///
 /// # Errors
 /// `invalid_target` for any other.
@@ -269,16 +273,16 @@ pub fn resource<'a>(
         Some(asked) => {
             let bare = asked.strip_suffix('/').unwrap_or(asked);
             own.find(|it| it.identifier == asked || it.identifier.strip_suffix('/').unwrap_or(&it.identifier) == bare)
-                .ok_or_else(|| error("invalid_target", "there is no such resource here"))
+                .ok_or_else(|| error("invalid_target", "this server issues no tokens for that resource"))
         }
         None => match (own.next(), own.next()) {
             (Some(only), None) => Ok(only),
-            _ => Err(error("invalid_target", "resource is required: there are several here (RFC 8707)")),
+            _ => Err(error("invalid_target", "resource is required: this server has several (RFC 8707)")),
         },
     }
 }
 
-/// Scopes that there are for a resource.
+/// All scopes that exist for a resource.
 #[must_use]
 pub fn known_scopes(server: &AuthorizationServer, resource: &Resource) -> ScopeSet {
     let named = server.own.scope_descriptions.keys().filter_map(|name| Scope::parse(name).ok());
@@ -286,11 +290,11 @@ pub fn known_scopes(server: &AuthorizationServer, resource: &Resource) -> ScopeS
     resource.scopes.iter().cloned().chain(of_rules).chain(named).collect()
 }
 
-/// What is asked for, of what there is: without a word, what the resource asks of everybody. `offline_access` is taken and
-/// means nothing: refresh tokens are for every client that can use them (A15).
+/// The requested scopes that exist; without `scope`, those that the resource requires of every caller. `offline_access`
+/// and `openid` are accepted and have no effect: every client that can use refresh tokens gets one anyway (A15).
 ///
 /// # Errors
-/// `invalid_scope` where nothing is left.
+/// `invalid_scope` if none is left.
 fn requested(
     asked: Option<&str>,
     client: &Client,
@@ -302,7 +306,8 @@ fn requested(
     }
     let known = known_scopes(server, resource);
     let limit = client.metadata.scope.as_deref().map(ScopeSet::of_text);
-    // What a client registered itself with is what it knew then, and no limit that anybody set.
+    // A client that registered itself named the scopes that it knew at that time. They are not a limit that an operator
+    // set.
     let limit = limit.filter(|_| client.source == Source::Configured);
     let may = |scope: &&Scope| limit.as_ref().is_none_or(|limit| limit.iter().any(|named| named == *scope));
     let asked = match asked {
@@ -314,7 +319,7 @@ fn requested(
     let left: ScopeSet =
         asked.iter().filter(|scope| known.iter().any(|known| known == *scope)).filter(may).cloned().collect();
     if left.is_empty() && !known.is_empty() {
-        return Err(error("invalid_scope", "none of these scopes exists here"));
+        return Err(error("invalid_scope", "none of the requested scopes exists here"));
     }
     Ok(left)
 }

@@ -1,4 +1,5 @@
-//! Clients and what they say of themselves (RFC 7591 §2), read strictly where it matters and not at all elsewhere.
+//! Clients and their metadata (RFC 7591 §2). The gateway reads strictly the members that it uses, and ignores all
+//! others.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,7 +13,7 @@ use crate::transport::url::{HttpUrl, Scheme};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// It has nothing to authenticate with: `none`.
+    /// The client does not authenticate: `none`.
     None,
     /// `client_secret_basic`
     ClientSecretBasic,
@@ -23,7 +24,7 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
-    /// All of them.
+    /// All methods.
     pub const ALL: [Self; 4] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
     /// The method as metadata names it.
@@ -61,7 +62,7 @@ pub enum GrantType {
 }
 
 impl GrantType {
-    /// All of them.
+    /// All grant types.
     pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
 
     /// The type as requests name it.
@@ -81,11 +82,11 @@ impl GrantType {
     }
 }
 
-/// What a client says of itself.
+/// The metadata of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientMetadata {
-    /// `client_name`; empty where it has none.
+    /// `client_name`; empty if the client has none.
     pub client_name: String,
     /// `client_uri`.
     pub client_uri: Option<String>,
@@ -95,19 +96,19 @@ pub struct ClientMetadata {
     pub auth_method: AuthMethod,
     /// `grant_types`.
     pub grant_types: Vec<GrantType>,
-    /// `jwks`: the keys that it signs assertions with.
+    /// `jwks`: the keys with which it signs assertions.
     pub jwks: Option<Value>,
-    /// `jwks_uri`: where they are.
+    /// `jwks_uri`: the URL of those keys.
     pub jwks_uri: Option<String>,
-    /// `scope`: what it may ask for, where that is less than everything.
+    /// `scope`: the scopes that the client named. They are a limit for a client of the configuration only.
     pub scope: Option<String>,
 }
 
-/// Holds a URL of a client's to be one that may be fetched at another party's request (P8): `https`, with a path, on a public host.
-/// What the name resolves to is the platform's to look at: Workers reach no private network.
+/// Checks that the gateway may fetch a URL that another party names (P8): `https`, with a path, on a public host. It
+/// does not check what the host name resolves to: Workers cannot reach private networks.
 ///
 /// # Errors
-/// A description of what it must be.
+/// What the URL must be.
 pub fn client_url(text: &str, development: bool) -> Result<(), String> {
     let url = HttpUrl::parse(text).map_err(|error| error.to_string())?;
     let loopback = development && url.authority().is_loopback();
@@ -124,7 +125,7 @@ pub fn client_url(text: &str, development: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Why metadata is not taken.
+/// Why the gateway rejects client metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataError {
     /// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2).
@@ -133,15 +134,15 @@ pub struct MetadataError {
     pub description: String,
 }
 
-/// What of a redirect URI is taken besides `https`.
+/// Which redirect URIs are accepted in addition to `https`, and `http` on loopback.
 #[derive(Debug, Clone, Copy)]
 pub struct RedirectRules<'a> {
-    /// Schemes of applications, as `cursor`.
+    /// Schemes of applications, for example `cursor`.
     pub schemes: &'a [String],
 }
 
 impl ClientMetadata {
-    /// Reads metadata. Members that nothing here needs are not looked at (RFC 7591 §2).
+    /// Reads metadata. Members that the gateway does not use are ignored (RFC 7591 §2).
     ///
     /// # Errors
     /// [`MetadataError`] for the first member that is wrong.
@@ -171,7 +172,7 @@ impl ClientMetadata {
         let client_name: String = said.chars().filter(|character| !is_invisible(*character)).collect();
         let client_name = client_name.trim().to_owned();
         if !said.is_empty() && !client_name.chars().any(char::is_alphanumeric) {
-            return Err(wrong("client_name must have a letter or digit that can be seen".to_owned()));
+            return Err(wrong("client_name must have a visible letter or digit".to_owned()));
         }
         if client_name.chars().count() > CLIENT_NAME_CHARS {
             return Err(wrong(format!("client_name has more than {CLIENT_NAME_CHARS} characters")));
@@ -183,14 +184,15 @@ impl ClientMetadata {
         };
         let grant_types = match list("grant_types")? {
             None => vec![GrantType::AuthorizationCode],
-            // Clients list what they could do, device codes among it: what is not offered here is not theirs.
+            // Clients list every grant type that they can use, such as device codes. The gateway ignores those that it
+            // does not support.
             Some(names) => names.iter().filter_map(|name| GrantType::parse(name)).collect(),
         };
         if grant_types.is_empty() {
-            return Err(wrong("grant_types names nothing that is offered here".to_owned()));
+            return Err(wrong("grant_types names no grant type that this server supports".to_owned()));
         }
         if list("response_types")?.is_some_and(|types| !types.is_empty() && !types.contains(&"code".to_owned())) {
-            return Err(wrong("response_types must have code".to_owned()));
+            return Err(wrong("response_types must contain code".to_owned()));
         }
         let redirect_uris = list("redirect_uris")?.unwrap_or_default();
         if redirect_uris.len() > REDIRECT_URIS {
@@ -229,26 +231,27 @@ impl ClientMetadata {
         })
     }
 
-    /// Whether a code may be sent there: a URI that the client named, exactly; of one on loopback the port does not count
-    /// (RFC 8252 §7.3), as it is another each time.
+    /// Whether a code may be sent to this URI: it must be equal to a URI that the client named. On loopback the port
+    /// does not count (RFC 8252 §7.3), because the client gets another port each time.
     #[must_use]
     pub fn has_redirect(&self, uri: &str) -> bool {
         self.redirect_uris.iter().any(|known| known == uri || is_same_loopback(known, uri))
     }
 
-    /// Whether codes go nowhere but to this machine: then any program on it can pass for the client (A6).
+    /// Whether all codes of the client stay on the user's machine. Any program there can impersonate such a client
+    /// (A6).
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
         !self.redirect_uris.is_empty() && self.redirect_uris.iter().all(|uri| is_loopback(uri))
     }
 
-    /// Whether the client may do that.
+    /// Whether the client may use this grant type.
     #[must_use]
     pub fn may(&self, grant: GrantType) -> bool {
         self.grant_types.contains(&grant)
     }
 
-    /// The members as they are told (RFC 7591 §3.2.1).
+    /// The metadata in the form of a registration response (RFC 7591 §3.2.1).
     #[must_use]
     pub fn to_members(&self) -> Map<String, Value> {
         let mut members = Map::new();
@@ -280,9 +283,9 @@ impl ClientMetadata {
 /// Where a client comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Configuration.
+    /// From the configuration.
     Configured,
-    /// It registered itself.
+    /// The client registered itself.
     Registered,
     /// Its id is the URL of its metadata.
     Document,
@@ -295,23 +298,23 @@ pub struct Client {
     pub id: String,
     /// Where it comes from.
     pub source: Source,
-    /// What it says of itself.
+    /// Its metadata.
     pub metadata: ClientMetadata,
     /// The hash of its secret.
     pub secret: Option<Hash>,
-    /// It may ask about tokens (RFC 7662).
+    /// The client may introspect tokens (RFC 7662).
     pub introspects: bool,
 }
 
 impl Client {
-    /// The name for people: what the client says, or its id.
+    /// The name that users see: the client's name, or its id.
     #[must_use]
     pub fn name(&self) -> &str {
         if self.metadata.client_name.is_empty() { &self.id } else { &self.metadata.client_name }
     }
 
-    /// The host that vouches for the client, where one does: only for a client whose id is a URL is that more than its own
-    /// word.
+    /// The host that vouches for the client. Only a client whose id is a URL has one; every other name of a client is
+    /// only its own claim.
     #[must_use]
     pub fn host(&self) -> Option<String> {
         let url = (self.source == Source::Document).then(|| HttpUrl::parse(&self.id).ok())??;
@@ -319,11 +322,12 @@ impl Client {
     }
 }
 
-/// Schemes that no configuration can allow: what they open runs in the browser itself (P10).
+/// Schemes that the configuration cannot allow: browsers run what many of them name (P10), and `http` and `https` have
+/// rules of their own.
 pub const DANGEROUS_SCHEMES: [&str; 8] = ["javascript", "data", "vbscript", "file", "blob", "about", "http", "https"];
 
-/// Holds a redirect URI to be one: `https`; `http` on loopback; or a scheme that configuration names. No fragment, no user
-/// information, nothing that readers read differently.
+/// Checks a redirect URI: `https`, `http` on loopback, or a scheme that the configuration allows. It must have no
+/// fragment, no user information, and no characters that parsers read differently.
 ///
 /// # Errors
 /// What is wrong, in words that complete "a redirect URI …".
@@ -332,7 +336,7 @@ pub fn redirect(uri: &str, rules: RedirectRules<'_>) -> Result<(), String> {
         return Err(format!("has more than {REDIRECT_URI_BYTES} bytes"));
     }
     if uri.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'#')) {
-        return Err("has a fragment, or characters that do not belong into a URI".to_owned());
+        return Err("has a fragment, or characters that are not allowed in a URI".to_owned());
     }
     let (scheme, rest) = uri.split_once(':').ok_or("has no scheme")?;
     if scheme == "http" || scheme == "https" {
@@ -346,7 +350,7 @@ pub fn redirect(uri: &str, rules: RedirectRules<'_>) -> Result<(), String> {
     if rules.schemes.iter().any(|allowed| allowed == scheme) && !rest.is_empty() {
         return Ok(());
     }
-    Err("must be https, or http on loopback; other schemes are the operator's to allow (redirect_schemes)".to_owned())
+    Err("must be https, or http on loopback; an operator can allow other schemes (redirect_schemes)".to_owned())
 }
 
 fn is_loopback(uri: &str) -> bool {

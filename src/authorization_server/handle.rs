@@ -1,6 +1,7 @@
-//! Codes and refresh tokens: opaque to everybody else, and to this gateway the name of a grant, a random part, and a
-//! mark that only this gateway makes. So what nobody gave out is refused without asking any record, and what was given out
-//! once and is not current any more is known as such (reuse), though no record keeps it.
+//! Authorization codes and refresh tokens. They are opaque to every other party. For this gateway, each consists of the
+//! id of a grant, a random part, and a mark (an HMAC) that only this gateway can make. So the gateway rejects a code or
+//! token that it did not issue without asking a record, and recognizes one that it issued but that is no longer current
+//! (reuse), although no record stores it.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::authorization_server::seal::{SealKey, Seals};
 use crate::authorization_server::state::Hash;
 
-/// What a handle is.
+/// The kind of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandleKind {
     /// An authorization code.
@@ -31,10 +32,10 @@ impl HandleKind {
 const GRANT_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
 
-/// Random bytes that a handle is made of.
+/// The random part of a handle.
 pub type HandleSecret = [u8; SECRET_BYTES];
 
-/// A code or refresh token that this gateway gave out. Never shown.
+/// A code or refresh token that this gateway issued. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Handle {
     text: String,
@@ -42,7 +43,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Makes one for a grant.
+    /// Makes a handle for a grant.
     #[must_use]
     pub fn make(kind: HandleKind, grant: &GrantId, secret: &HandleSecret, seals: &Seals) -> Self {
         let mark = seals.mark(kind.prefix(), &[&grant.0, secret]);
@@ -50,7 +51,7 @@ impl Handle {
         Self { text: format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bytes)), grant: grant.to_string() }
     }
 
-    /// Reads one; nothing where this gateway has not made it.
+    /// Reads a handle; `None` if this gateway did not make it.
     #[must_use]
     pub fn parse(kind: HandleKind, text: &str, seals: &Seals) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(kind.prefix())?).ok()?;
@@ -66,19 +67,19 @@ impl Handle {
         &self.grant
     }
 
-    /// The text, for whoever it is for and nobody else.
+    /// The text of the handle, to be sent to its client only.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// What is kept in its place.
+    /// The hash that records store instead of the handle.
     #[must_use]
     pub fn hash(&self) -> Hash {
         Hash::of(&self.text)
     }
 
-    /// The key that only its holder has.
+    /// The key that only the holder of the handle can derive.
     #[must_use]
     pub fn key(&self) -> SealKey {
         SealKey::of(self.text.as_bytes(), "handle")
@@ -96,7 +97,7 @@ impl fmt::Debug for Handle {
 pub struct GrantId(pub [u8; GRANT_BYTES]);
 
 impl GrantId {
-    /// Reads an id.
+    /// Reads the text of an id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)

@@ -1,4 +1,5 @@
-//! What the authorization server remembers in an isolate: its identity provider, what failed, and what addresses asked for.
+//! What the authorization server remembers in an isolate: its identity provider, recent failures, and counts of
+//! requests by network address.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,14 +11,14 @@ use crate::limits::FAILURES;
 use crate::policy::counters::{AddressLimit, CounterName, RateCounters};
 use crate::time::UnixMillis;
 
-/// What is known of the identity provider, for a while.
+/// What is known about the identity provider, with a time limit.
 #[derive(Debug, Clone)]
 pub struct KnownProvider {
-    /// Where everything is.
+    /// Its endpoints.
     pub provider: Provider,
-    /// Its keys, where they were needed.
+    /// Its keys, if a login needed them.
     pub keys: Option<KeySet>,
-    /// Until when it is believed.
+    /// The moment from which the gateway must ask again.
     pub until: UnixMillis,
 }
 
@@ -25,37 +26,37 @@ pub struct KnownProvider {
 #[derive(Debug, Default)]
 pub struct ServerMemory {
     provider: RefCell<Option<KnownProvider>>,
-    /// What failed, and until when it is not tried again.
+    /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
-    /// How often network addresses asked for something: it outlives a change of configuration.
+    /// Counts of requests by network address; they outlive a change of the configuration.
     pub counters: Rc<RefCell<RateCounters>>,
 }
 
 impl ServerMemory {
-    /// An empty one, with these counters.
+    /// An empty memory with these counters.
     #[must_use]
     pub fn sharing(counters: &Rc<RefCell<RateCounters>>) -> Self {
         Self { counters: Rc::clone(counters), ..Self::default() }
     }
 
-    /// What is known of the identity provider, where it is fresh.
+    /// What is known about the identity provider, if it is still fresh.
     #[must_use]
     pub fn known_provider(&self, now: UnixMillis) -> Option<KnownProvider> {
         self.provider.borrow().clone().filter(|known| now < known.until)
     }
 
-    /// Keeps what is known of the identity provider.
+    /// Stores what is known about the identity provider.
     pub fn keep_provider(&self, known: KnownProvider) {
         *self.provider.borrow_mut() = Some(known);
     }
 
-    /// Whether something of that name failed a moment ago.
+    /// Whether the request with this name failed, and must not be tried again yet.
     #[must_use]
     pub fn failed_lately(&self, name: &str, now: UnixMillis) -> bool {
         self.failures.borrow().get(name).is_some_and(|until| now < *until)
     }
 
-    /// Notes that something failed, until then.
+    /// Notes a failure: the gateway must not try it again before `until`.
     pub fn note_failure(&self, name: &str, until: UnixMillis) {
         let mut failures = self.failures.borrow_mut();
         if failures.len() >= FAILURES {
@@ -64,7 +65,7 @@ impl ServerMemory {
         failures.insert(name.to_owned(), until);
     }
 
-    /// Counts what a network address asks for, in this isolate; whether that is within its limit.
+    /// Counts a request of a network address in this isolate, and returns whether the address is within the limit.
     pub fn count_address(&self, limit: AddressLimit, key: String, now: UnixMillis) -> bool {
         let mut counters = self.counters.borrow_mut();
         counters.of_addresses(limit).count(&CounterName::of_caller(key), limit.rate(), now).is_ok()

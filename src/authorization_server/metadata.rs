@@ -1,4 +1,5 @@
-//! What the authorization server says of itself (RFC 8414, OpenID Connect Discovery), from configuration alone.
+//! The public documents of the authorization server (RFC 8414, OpenID Connect Discovery), made from the configuration
+//! alone.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +50,7 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
     PublicDocument { body: members.to_string(), cache_control: MAX_AGE }
 }
 
-/// The keys that access tokens are signed with.
+/// The public keys of access tokens.
 #[must_use]
 pub fn keys(server: &AuthorizationServer) -> PublicDocument {
     let keys: Vec<Value> = server.keys.iter().map(SigningKey::public_jwk).collect();

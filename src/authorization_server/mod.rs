@@ -1,12 +1,12 @@
-//! The authorization server (OAuth 2.1) for people whose identity provider cannot do what MCP clients ask for: it lets
-//! clients register or bring their metadata, asks users for consent, has them log in at the identity provider, and gives
-//! tokens of its own, which the gate verifies like any other's.
+//! The authorization server (OAuth 2.1) for operators whose identity provider cannot do what MCP clients expect.
+//! Clients register or have a metadata document, users consent and log in at the identity provider, and the gateway
+//! issues tokens of its own. The gateway verifies these tokens like those of any other issuer.
 //!
-//! [`serve`] is where requests come in; it awaits and decides little. What is decided is in the modules beside it, and what
-//! is remembered in [`state`], whose records are machines that wait for nothing.
+//! [`serve`] receives the requests: it awaits, and decides little. The modules beside it decide. [`state`] holds the
+//! records: state machines that never await.
 //!
-//! In scope: codes with PKCE, refresh tokens, client credentials, registration, revocation, introspection, consent.
-//! Out of scope: passwords and users, which stay the identity provider's. New grant types join the table in
+//! In scope: codes with PKCE, refresh tokens, client credentials, registration, revocation, introspection, consent. Out
+//! of scope: passwords and user accounts, which stay at the identity provider. A new grant type goes into
 //! [`serve::token`].
 
 pub mod access_token;

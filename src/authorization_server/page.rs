@@ -1,4 +1,4 @@
-//! The pages of the authorization server: consent, what went wrong, one's own grants.
+//! The pages of the authorization server: consent, errors, and the user's own grants.
 
 use crate::authorization_server::authorize::AuthorizationRequest;
 use crate::authorization_server::settings::AuthorizationServer;
@@ -8,7 +8,7 @@ use crate::page::{escaped, page, with_head};
 use crate::time::UnixMillis;
 use crate::transport::head::Fields;
 
-/// What went wrong, in words for the user; and the way back to the application, where there is one.
+/// A page that tells the user what went wrong, with a link back to the application if there is one.
 #[must_use]
 pub fn problem(title: &str, words: &str, back: Option<(&str, &str)>) -> (Fields, String) {
     let back = back.map_or_else(String::new, |(url, host)| {
@@ -21,8 +21,8 @@ pub fn problem(title: &str, words: &str, back: Option<(&str, &str)>) -> (Fields,
     page(title, &format!("<h1>{}</h1>\n<p>{}</p>\n{back}", escaped(title), escaped(words)))
 }
 
-/// Sends the user on. A redirect would be held to the policy of the page whose form led here, hop by hop, in some
-/// browsers; this is not, and leaves no entry in the history.
+/// A page that sends the user on. It is not a redirect, because some browsers apply `form-action` of the page with the
+/// form to each redirect that follows the form. It also leaves no entry in the browser's history.
 #[must_use]
 pub fn leave(url: &str, host: &str) -> (Fields, String) {
     let (target, host) = (escaped(url), escaped(host));
@@ -31,7 +31,7 @@ pub fn leave(url: &str, host: &str) -> (Fields, String) {
         "One moment",
         &head,
         &format!(
-            "<h1>One moment</h1>\n<p>You are on your way to <strong>{host}</strong>.</p>\n\
+            "<h1>One moment</h1>\n<p>You will be sent to <strong>{host}</strong>.</p>\n\
              <p class=\"row\"><a class=\"button main\" rel=\"noreferrer\" href=\"{target}\">Continue</a></p>"
         ),
     )
@@ -45,15 +45,15 @@ fn scope_items(server: &AuthorizationServer, scope: &ScopeSet) -> String {
     scope.iter().map(|scope| item(scope.as_str())).collect()
 }
 
-/// What the consent page is about.
+/// The content of the consent page.
 pub struct Consent<'a> {
-    /// What is asked.
+    /// The request that the user decides about.
     pub request: &'a AuthorizationRequest,
-    /// The host that vouches for the client.
+    /// The host that vouches for the client, if there is one.
     pub client_host: Option<&'a str>,
-    /// The client's codes go nowhere but to this machine.
+    /// All codes of the client stay on the user's machine.
     pub loopback_only: bool,
-    /// What is new; everything, where the user has approved nothing yet.
+    /// The new scopes; `None` if the user has approved nothing yet.
     pub new: Option<&'a ScopeSet>,
     /// The request, sealed.
     pub sealed: &'a str,
@@ -67,7 +67,7 @@ pub fn consent(server: &AuthorizationServer, asked_for: &Consent<'_>) -> (Fields
     let name = escaped(&request.client_name);
     let who = match asked_for.client_host {
         Some(host) => format!("<dt>Application</dt><dd>{name}, of <strong>{}</strong></dd>", escaped(host)),
-        None => format!("<dt>Application</dt><dd>{name} <span class=\"note\">(it named itself so)</span></dd>"),
+        None => format!("<dt>Application</dt><dd>{name} <span class=\"note\">(this name is not verified)</span></dd>"),
     };
     let what = match asked_for.new {
         Some(new) if !new.is_empty() => {
@@ -89,7 +89,7 @@ pub fn consent(server: &AuthorizationServer, asked_for: &Consent<'_>) -> (Fields
         let everywhere = if asked_for.loopback_only { "an application" } else { "a part of it" };
         format!(
             "<p class=\"warn\" role=\"note\">The answer goes to {everywhere} on your own computer. Allow this only if you \
-             started it yourself a moment ago: other programs there can pass for it.</p>"
+             started it yourself a moment ago: another program on this computer could pretend to be it.</p>"
         )
     } else {
         String::new()
@@ -100,7 +100,7 @@ pub fn consent(server: &AuthorizationServer, asked_for: &Consent<'_>) -> (Fields
         "<h1>Allow {name} to use this server?</h1>\n{what}\n<dl>{who}<dt>Server</dt><dd>{}</dd>\
          <dt>Sends you to</dt><dd><strong>{}</strong></dd></dl>\n{warning}\n\
          <p class=\"note\">Next you sign in at {login}, which tells this server who you are (<code>{upstream}</code>). \
-         The application learns neither your password nor anything from there.</p>\n\
+         The application gets neither your password nor any data from {login}.</p>\n\
          <form method=\"post\" action=\"{}\">\n<input type=\"hidden\" name=\"request\" value=\"{}\">\n\
          <p class=\"row\"><button class=\"main\" name=\"decision\" value=\"allow\">Allow</button>\
          <button name=\"decision\" value=\"deny\">Deny</button></p>\n</form>",
@@ -150,7 +150,7 @@ pub fn grants(server: &AuthorizationServer, subject: &str, known: &Known, sealed
             })
             .collect();
         let lines = if lines.is_empty() {
-            "<p class=\"note\">Allowed before, and not in use.</p>".to_owned()
+            "<p class=\"note\">You allowed this application before. It has no access now.</p>".to_owned()
         } else {
             format!("<dl>{lines}</dl>")
         };
@@ -158,20 +158,20 @@ pub fn grants(server: &AuthorizationServer, subject: &str, known: &Known, sealed
             "<article><h2>{}</h2>\n<p class=\"note\"><code>{}</code></p>\n{lines}\n{}</article>\n",
             escaped(name),
             escaped(client),
-            form("withdraw", client, "Withdraw", ""),
+            form("withdraw", client, "Revoke", ""),
         ));
     }
     if list.is_empty() {
         list.push_str("<p>No application can act in your name.</p>");
     } else {
         list.push_str(&format!(
-            "<p class=\"note\">What is withdrawn ends at once, but for access tokens that are out already: they end within {} \
+            "<p class=\"note\">Revoking takes effect immediately. Access tokens that were already issued expire within {} \
              minutes.</p>",
             server.access_token_seconds.div_ceil(60)
         ));
     }
     let content = format!(
-        "<h1>Applications that can act in your name</h1>\n<p class=\"note\">You are <code>{}</code>.</p>\n{list}\n\
+        "<h1>Applications that can act in your name</h1>\n<p class=\"note\">You are signed in as <code>{}</code>.</p>\n{list}\n\
          <div class=\"row\">{}</div>",
         escaped(subject),
         form("sign_out", "", "Sign out", "")

@@ -1,5 +1,5 @@
-//! What leaves the gateway and must come back unread and unchanged, and what is kept so that only one token opens it:
-//! XChaCha20-Poly1305 under a key for each use.
+//! Sealing (encryption with authentication) of values that leave the gateway and must come back unread and unchanged,
+//! and of stored values that only one token can open: XChaCha20-Poly1305, with a separate key for each use.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ pub const NONCE_BYTES: usize = 24;
 /// Random bytes for one sealing.
 pub type Nonce = [u8; NONCE_BYTES];
 
-/// A key that something is sealed with. Never shown.
+/// A key for sealing. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealKey(Key);
 
 impl SealKey {
-    /// The key for one use that follows from a secret.
+    /// The key for one use, derived from a secret.
     #[must_use]
     pub fn of(secret: &[u8], usage: &str) -> Self {
         Self(mac(secret, &[b"portcullis authorization server v1", usage.as_bytes()]).into())
@@ -37,7 +37,7 @@ impl SealKey {
         Self(bytes.into())
     }
 
-    /// The key as text, for whoever is to seal or open with it.
+    /// The key as text, for the record that seals or opens with it.
     #[must_use]
     pub fn to_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
@@ -50,7 +50,7 @@ impl SealKey {
         Some(Self(bytes.into()))
     }
 
-    /// Seals a text; `context` must be the same for it to open.
+    /// Seals a text. Only the same `context` opens it.
     #[must_use]
     pub fn seal(&self, plain: &[u8], context: &str, nonce: &Nonce) -> String {
         let payload = Payload { msg: plain, aad: context.as_bytes() };
@@ -58,7 +58,7 @@ impl SealKey {
         URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat())
     }
 
-    /// Opens what was sealed. Nothing says why it does not open.
+    /// Opens a sealed text. `None` does not say why it does not open.
     #[must_use]
     pub fn open(&self, sealed: &str, context: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
@@ -74,7 +74,7 @@ impl fmt::Debug for SealKey {
     }
 }
 
-/// HMAC-SHA-256 over parts, each with its length before it.
+/// HMAC-SHA-256 over parts, each preceded by its length.
 #[must_use]
 pub fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let Ok(mut mac) = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key) else { return [0; 32] };
@@ -85,12 +85,13 @@ pub fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// Secrets of configuration: the first is used for what is new, each for what is there.
+/// The secrets of the configuration: the gateway seals and marks with the first one, and opens and verifies with any of
+/// them.
 #[derive(Clone)]
 pub struct Seals(Vec<Vec<u8>>);
 
 impl Seals {
-    /// Those of these secrets.
+    /// Takes the secrets, the current one first.
     #[must_use]
     pub fn of(secrets: &[String]) -> Self {
         Self(secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect())
@@ -103,25 +104,25 @@ impl Seals {
         self.0.first().map(|secret| SealKey::of(secret, usage).seal(&plain, context, nonce)).unwrap_or_default()
     }
 
-    /// Opens what was sealed for that use.
+    /// Opens what was sealed for this use.
     #[must_use]
     pub fn open<T: DeserializeOwned>(&self, sealed: &str, usage: &str, context: &str) -> Option<T> {
         let plain = self.0.iter().find_map(|secret| SealKey::of(secret, usage).open(sealed, context))?;
         strict_json::read(&plain).ok()
     }
 
-    /// A mark that only this gateway makes, over some parts.
+    /// A mark over some parts that only this gateway can make.
     #[must_use]
     pub fn mark(&self, usage: &str, parts: &[&[u8]]) -> [u8; 32] {
         self.0.first().map(|secret| marked(secret, usage, parts)).unwrap_or_default()
     }
 
-    /// Whether a mark is this gateway's.
+    /// Whether this gateway made the mark.
     #[must_use]
     pub fn is_marked(&self, usage: &str, parts: &[&[u8]], mark: &[u8]) -> bool {
         self.0.iter().any(|secret| {
             let own = marked(secret, usage, parts);
-            // Each byte is looked at, wherever they differ.
+            // Compares every byte, so that the time does not depend on where they differ.
             mark.len() == own.len() && own.iter().zip(mark).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
         })
     }

@@ -1,4 +1,4 @@
-//! What configuration says of the authorization server.
+//! The configuration of the authorization server.
 
 use std::rc::Rc;
 
@@ -9,60 +9,60 @@ use crate::jwks::signing_key::SigningKey;
 use crate::secret::Secret;
 use crate::settings::OwnIssuer;
 
-/// Who may register clients.
+/// Which clients may register.
 #[derive(Debug, Clone)]
 pub enum Registrations {
-    /// Nobody.
+    /// No client.
     Off,
-    /// Everybody.
+    /// Any client.
     Open,
-    /// Who has this.
+    /// A client that has this token.
     Token(Secret),
 }
 
 /// The authorization server.
 #[derive(Debug, Clone)]
 pub struct AuthorizationServer {
-    /// What others see of it.
+    /// What is public about it.
     pub own: Rc<OwnIssuer>,
-    /// Signing keys, the first signs.
+    /// Signing keys: the first signs, and all are published.
     pub keys: Vec<SigningKey>,
-    /// What seals.
+    /// The secrets that seal and mark.
     pub seals: Seals,
-    /// Where records are.
+    /// The Durable Object binding that stores records.
     pub binding: String,
-    /// How people log in.
+    /// How users log in.
     pub login: Login,
-    /// Who may be granted what.
+    /// Which users may be granted which scopes.
     pub entitlements: Vec<Entitlement>,
-    /// Claims that tokens carry.
+    /// Claims of the identity provider that tokens contain.
     pub token_claims: Vec<String>,
-    /// Who may register.
+    /// Which clients may register.
     pub registrations: Registrations,
-    /// What registrations count against.
+    /// The rate-limiting binding that counts registrations.
     pub registration_limit: Option<String>,
-    /// Seconds that an unused client is kept.
+    /// Seconds without use after which a registered client is deleted.
     pub registration_seconds: u64,
-    /// Clients may be documents.
+    /// Accepts clients whose id is the URL of a metadata document.
     pub documents: bool,
-    /// On these domains; anywhere, where there are none.
+    /// Domains on which such documents may be; any domain if empty.
     pub document_domains: Vec<String>,
-    /// Schemes of redirect URIs.
+    /// Schemes that redirect URIs may have in addition to `https`, and `http` on loopback.
     pub redirect_schemes: Vec<String>,
-    /// Clients that are known beforehand.
+    /// Clients of the configuration.
     pub clients: Vec<Client>,
-    /// Seconds that an access token lives.
+    /// Lifetime of an access token in seconds.
     pub access_token_seconds: u64,
-    /// Seconds that a refresh token lives unused.
+    /// Seconds without use after which a refresh token expires.
     pub refresh_token_seconds: u64,
-    /// Seconds that a grant lives.
+    /// Lifetime of a grant in seconds.
     pub grant_seconds: u64,
-    /// What administrators come with.
+    /// The secret that an administrator must send.
     pub admin: Option<Secret>,
 }
 
 impl AuthorizationServer {
-    /// What of redirect URIs is taken.
+    /// Which redirect URIs are accepted.
     #[must_use]
     pub fn redirect_rules(&self) -> RedirectRules<'_> {
         RedirectRules { schemes: &self.redirect_schemes }

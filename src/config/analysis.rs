@@ -1,4 +1,4 @@
-//! What can be said of rules without any request: the language is finite on purpose.
+//! Analysis of rules without any request. The rule language is small on purpose, so that this is possible.
 
 use crate::policy::decide::methods_of;
 use std::collections::BTreeSet;
@@ -14,33 +14,41 @@ use crate::settings::Settings;
 /// A finding about rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// The first rule never matches, as the second matches all that it could.
+    /// The first rule never matches, because the second rule, which is before it, matches everything that it could.
     Unreachable(String, String),
-    /// Of the first rule, these patterns are never reached, as the second matches all that they could.
+    /// These patterns of the first rule never match, because the second rule, which is before it, matches everything
+    /// that they could.
     Shadowed(String, Vec<String>, String),
-    /// No rule is about this tool, prompt or resource: nobody may use it.
+    /// No rule is about this tool, prompt or MCP resource: the gateway denies it to every caller.
     Uncovered(Kind, String),
-    /// This scope unlocks nothing.
+    /// This scope gives access to nothing.
     UselessScope(String),
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unreachable(rule, by) => write!(f, "unreachable: rule {rule:?} never matches; {by:?} before it does"),
+            Self::Unreachable(rule, by) => write!(
+                f,
+                "unreachable: rule {rule:?} never matches: the earlier rule {by:?} matches everything that it could"
+            ),
             Self::Shadowed(rule, patterns, by) => {
-                write!(f, "shadowed: {} of rule {rule:?} never matches; {by:?} before it does", patterns.join(", "))
+                write!(
+                    f,
+                    "shadowed: {} of rule {rule:?} never matches: the earlier rule {by:?} matches everything that it could",
+                    patterns.join(", ")
+                )
             }
             Self::Uncovered(kind, name) => {
-                write!(f, "uncovered: no rule is about the {} {name:?}; nobody may use it", kind.as_str())
+                write!(f, "uncovered: no rule is about the {} {name:?}; no caller may use it", kind.as_str())
             }
-            Self::UselessScope(scope) => write!(f, "useless: the scope {scope:?} unlocks nothing here"),
+            Self::UselessScope(scope) => write!(f, "useless: the scope {scope:?} gives access to nothing here"),
         }
     }
 }
 
-/// Rules that can never match, each with the earlier one that matches all that it could. Says nothing where it is not
-/// sure: several earlier rules that only together cover one are not found.
+/// Rules that can never match, each with an earlier rule that matches everything that it could. The analysis compares
+/// rules one by one: it does not find several earlier rules that only together cover another.
 #[must_use]
 pub fn unreachable(policy: &Policy) -> Vec<(usize, usize)> {
     let rules = policy.rules().iter().enumerate();
@@ -49,7 +57,8 @@ pub fn unreachable(policy: &Policy) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Earlier rules that may be about the same: what covers a pattern fits its text as if it were a name.
+/// Earlier rules that may cover a rule. A pattern that covers another pattern also matches the text of that pattern as
+/// if it were a name, so the index finds the candidates.
 fn earlier(policy: &Policy, at: usize, rule: &Rule) -> impl Iterator<Item = usize> {
     let first = all(&rule.targets).next();
     let operation = first.map_or_else(
@@ -68,7 +77,7 @@ fn all(targets: &Targets) -> impl Iterator<Item = (Option<Kind>, &Pattern)> {
     targets.methods.iter().map(|pattern| (None, pattern)).chain(named)
 }
 
-/// Whether the rule at `earlier` matches all that `later` could.
+/// Whether the rule at `earlier` matches everything that `later` could.
 fn covers(policy: &Policy, earlier: usize, later: &Rule) -> bool {
     let Some(earlier) = policy.rules().get(earlier).filter(|earlier| !earlier.observe) else { return false };
     earlier.when.is_implied_by(&later.when)
@@ -76,16 +85,17 @@ fn covers(policy: &Policy, earlier: usize, later: &Rule) -> bool {
             || !later.targets.is_everything() && all(&later.targets).all(|target| covered(earlier, later, target)))
 }
 
-/// Whether `earlier` is about all that one pattern of `later` is about.
+/// Whether `earlier` matches everything that one pattern of `later` could.
 fn covered(earlier: &Rule, later: &Rule, (kind, pattern): (Option<Kind>, &Pattern)) -> bool {
-    // What does not just allow fits names in any case: more than a pattern that only fits them as they are written.
+    // A rule with `deny` or `step_up` ignores case. Its patterns match more names than the same pattern of an `allow`
+    // rule, which compares names exactly.
     let loose = later.effect != Effect::Allow && earlier.effect == Effect::Allow;
     earlier.targets.is_everything()
         || all(&earlier.targets)
             .any(|(other, covering)| other == kind && (covering.as_str() == "*" || !loose && covering.covers(pattern)))
 }
 
-/// Everything that can be said of the rules of a resource; `known` is what its origin server lists.
+/// All findings about the rules of a resource; `known` is what its origin server lists.
 #[must_use]
 pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
     let id = |index: usize| policy.rules_id(index).to_owned();
@@ -118,7 +128,7 @@ pub fn check(policy: &Policy, known: &[(Kind, String)]) -> Vec<Finding> {
     findings
 }
 
-/// Scopes of the hierarchy that no resource and no rule asks for, not even through what they include.
+/// Scopes of the hierarchy that no resource and no rule requires, not even through a scope that they include.
 #[must_use]
 pub fn useless_scopes(settings: &Settings) -> Vec<Finding> {
     let mut asked: BTreeSet<&Scope> = BTreeSet::new();

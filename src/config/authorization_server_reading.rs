@@ -1,4 +1,4 @@
-//! How the table of the authorization server is read.
+//! Reads the table of the authorization server.
 
 use crate::config::values::read_scopes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +168,7 @@ fn read_registrations(
             Registrations::Off
         }
         (_, Some(_)) => {
-            mistakes.note(at, "is for registration = \"initial_access_token\" alone");
+            mistakes.note(at, "is only for registration = \"initial_access_token\"");
             Registrations::Off
         }
     }
@@ -186,7 +186,8 @@ fn read_clients(
         let at = format!("authorization_server.clients[{index}]");
         let Some(client) = read_client(entry, &at, (schemes, development), secrets, mistakes) else { continue };
         if clients.iter().any(|other| other.id == client.id) {
-            mistakes.note(format_args!("{at}.client_id"), format_args!("{:?} is another client too", client.id));
+            mistakes
+                .note(format_args!("{at}.client_id"), format_args!("{:?} is the id of another client too", client.id));
         }
         clients.push(client);
     }
@@ -223,7 +224,8 @@ fn read_client(
             );
         }
     }
-    // A server that only asks about tokens has no grants.
+    // A client that only introspects tokens has no grant types. `ClientMetadata::read` requires one, so it gets one
+    // that is removed again below.
     let only_asks = grants.is_empty() && entry.introspection == Some(true);
     put("grant_types", if only_asks { json!(["client_credentials"]) } else { json!(grants) });
     put("redirect_uris", json!(entry.redirect_uris.clone().unwrap_or_default()));
@@ -251,7 +253,7 @@ fn read_client(
     {
         mistakes.note(
             format_args!("{at}.token_endpoint_auth_method"),
-            "must not be none for client_credentials or introspection: anybody could be that client",
+            "must not be none for client_credentials or introspection: any caller could act as that client",
         );
     }
     let secret = match (&entry.secret, metadata.auth_method.has_secret()) {
@@ -275,23 +277,26 @@ fn read_client(
     })
 }
 
-/// Keys of a client that can never work.
+/// Notes keys of a client that can never work.
 fn note_void_client(entry: &ClientDocument, at: &str, development: bool, mistakes: &mut Mistakes) {
     for (index, uri) in entry.redirect_uris.iter().flatten().enumerate() {
         if uri.contains(['*', '{', '}']) {
             mistakes.note(
                 format_args!("{at}.redirect_uris[{index}]"),
-                format_args!("must be one URI in full: nothing in it stands for other characters, got {uri:?}"),
+                format_args!("must be one complete URI: wildcards are not supported, got {uri:?}"),
             );
         }
     }
     if entry.scopes.as_ref().is_some_and(Vec::is_empty) {
-        mistakes
-            .note(format_args!("{at}.scopes"), "must name at least one scope; leave the key out for what users grant");
+        mistakes.note(
+            format_args!("{at}.scopes"),
+            "must name at least one scope; remove the key to allow any that users grant",
+        );
     }
     let grants: Vec<&str> = entry.grant_types.iter().flatten().map(String::as_str).collect();
     if grants.contains(&"client_credentials") && entry.scopes.is_none() {
-        mistakes.note(format_args!("{at}.scopes"), "is required with client_credentials: it gets nothing else");
+        mistakes
+            .note(format_args!("{at}.scopes"), "is required with client_credentials: the client gets no other scopes");
     }
     if grants.contains(&"refresh_token") && !grants.contains(&"authorization_code") {
         mistakes.note(
@@ -307,14 +312,14 @@ fn note_void_client(entry: &ClientDocument, at: &str, development: bool, mistake
 fn note_document_domains(domains: Option<&[String]>, mistakes: &mut Mistakes) {
     let at = "authorization_server.client_document_domains";
     if domains.is_some_and(<[String]>::is_empty) {
-        mistakes.note(at, "must name at least one domain; leave the key out for any");
+        mistakes.note(at, "must name at least one domain; remove the key to allow any");
     }
     for (index, domain) in domains.into_iter().flatten().enumerate() {
         if !is_domain(domain) || domain.chars().any(|c| c.is_ascii_uppercase()) {
             mistakes.note(
                 format_args!("{at}[{index}]"),
                 format_args!(
-                    "must be a domain in lower case, as \"vendor.example\" (those below it are included), got {domain:?}"
+                    "must be a domain in lower case, as \"vendor.example\" (its subdomains are included), got {domain:?}"
                 ),
             );
         }
@@ -328,7 +333,8 @@ fn is_domain(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
 }
 
-/// Each entry is a claim that tokens can carry, and no other entry is carried under its name.
+/// Notes each entry that tokens cannot contain, and each entry that they would contain under the name of an earlier
+/// one.
 fn note_token_claims(entries: &[String], login: &Login, mistakes: &mut Mistakes) {
     let mut carried = BTreeSet::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -336,12 +342,12 @@ fn note_token_claims(entries: &[String], login: &Login, mistakes: &mut Mistakes)
         if let Some(name) = mistakes.keep(&at, carried_as(entry, &login.groups_claim))
             && !carried.insert(name)
         {
-            mistakes.note(&at, format_args!("must be there once: tokens carry {name:?} already, got {entry:?}"));
+            mistakes.note(&at, format_args!("must be named once: tokens have {name:?} already, got {entry:?}"));
         }
     }
 }
 
-/// People and groups that the provider never names so.
+/// Notes users and groups that the provider never names in this form.
 fn note_people(
     groups: &[String],
     users: &[String],
@@ -354,16 +360,18 @@ fn note_people(
         let number = user.bytes().all(|b| b.is_ascii_digit());
         if profile == LoginProfile::Github && document.subject_claim.is_none() && !number && !user.contains('@') {
             mistakes
-                .note(at, format_args!("must name an address or the number of the account at GitHub, got {user:?}"));
+                .note(at, format_args!("must be an email address or the numeric id of a GitHub account, got {user:?}"));
         }
         if profile == LoginProfile::EntraId && user.contains('@') && document.subject_claim.is_none() {
-            mistakes
-                .note(at, format_args!("Entra ID verifies no addresses: name the object id of the user, got {user:?}"));
+            mistakes.note(
+                at,
+                format_args!("Entra ID does not verify email addresses: name the object id of the user, got {user:?}"),
+            );
         }
     }
     for group in groups {
         if profile == LoginProfile::Github && group.contains('/') {
-            mistakes.note(at, format_args!("must name an organization: teams are not known here, got {group:?}"));
+            mistakes.note(at, format_args!("must be an organization: teams are not supported, got {group:?}"));
         }
     }
     if profile == LoginProfile::Google
@@ -371,11 +379,11 @@ fn note_people(
         && document.groups_claim.is_none()
         && document.userinfo_endpoint.is_none()
     {
-        mistakes.note(at, "Google says no groups: use allowed_domains or allowed_users");
+        mistakes.note(at, "Google sends no groups: use allowed_domains or allowed_users");
     }
 }
 
-/// Parameters of the authorization request that the gateway sets by itself.
+/// Parameters of the authorization request that the gateway sets itself.
 const OWN_PARAMETERS: [&str; 10] = [
     "response_type",
     "client_id",
@@ -385,12 +393,12 @@ const OWN_PARAMETERS: [&str; 10] = [
     "nonce",
     "code_challenge",
     "code_challenge_method",
-    // These would take the place of all others (RFC 9101, RFC 9126).
+    // These would replace all other parameters (RFC 9101, RFC 9126).
     "request",
     "request_uri",
 ];
 
-/// Keys of a login that can never work.
+/// Notes keys of a login that can never work.
 fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Option<&str>, mistakes: &mut Mistakes) {
     let at = "authorization_server.login";
     if let Some(issuer) = issuer {
@@ -406,7 +414,7 @@ fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Opti
         if profile == LoginProfile::Google && issuer.ends_with('/') {
             mistakes.note(
                 format_args!("{at}.issuer"),
-                format_args!("must have no slash at its end, as ID tokens have it, got {issuer:?}"),
+                format_args!("must not end in a slash, because iss of ID tokens does not, got {issuer:?}"),
             );
         }
         if issuer.contains('{') {
@@ -414,7 +422,7 @@ fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Opti
                 .note(format_args!("{at}.issuer"), format_args!("must be the issuer of one tenant, got {issuer:?}"));
         }
         if document.scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == "openid")) {
-            mistakes.note(format_args!("{at}.scopes"), "must have openid, or the provider gives no ID token");
+            mistakes.note(format_args!("{at}.scopes"), "must have openid, or the provider sends no ID token");
         }
     }
     for name in document.parameters.iter().flatten().map(|(name, _)| name.as_str()) {
@@ -492,7 +500,7 @@ fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets
     if profile == LoginProfile::EntraId && !admission.domains.is_empty() {
         mistakes.note(
             format_args!("{at}.allowed_domains"),
-            "Entra ID verifies no domains: name the issuer of one tenant, and allow groups or anyone of it",
+            "Entra ID does not verify domains: name the issuer of one tenant, and allow groups or anyone of it",
         );
     }
     Login {
@@ -514,7 +522,8 @@ fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets
     }
 }
 
-/// Endpoints of a known provider belong together: a token that one server issued must not be shown to another.
+/// Notes known endpoints that are replaced only in part. The gateway must not send a token that one server issued to
+/// another server.
 fn note_mixed_endpoints(document: &LoginDocument, profile: LoginProfile, mistakes: &mut Mistakes) {
     let at = "authorization_server.login";
     let known = profile.endpoints();
@@ -528,7 +537,7 @@ fn note_mixed_endpoints(document: &LoginDocument, profile: LoginProfile, mistake
             mistakes.note(
                 format_args!("{at}.{key}"),
                 format_args!(
-                    "is required with {named}: a server of your own has all three, and its tokens go nowhere else"
+                    "is required with {named}: name all endpoints of one server, because its tokens must not go to another"
                 ),
             );
         }
@@ -539,20 +548,21 @@ fn note_mixed_endpoints(document: &LoginDocument, profile: LoginProfile, mistake
         mistakes.note(
             format_args!("{at}.userinfo_endpoint"),
             format_args!(
-                "must end in {end}, as \"https://github.acme.example/api/v3/user\": the rest of the API is below it, got {url:?}"
+                "must end in {end}, as \"https://github.acme.example/api/v3/user\": the gateway calls other paths below it, got {url:?}"
             ),
         );
     }
     if profile == LoginProfile::Github && document.issuer.is_some() {
         mistakes.note(
             format_args!("{at}.issuer"),
-            "must be left out with github, which is no OpenID provider: for a GitHub Enterprise Server name its \
+            "must be left out with github, which is not an OpenID provider: for a GitHub Enterprise Server name its \
              authorization_endpoint, token_endpoint and userinfo_endpoint",
         );
     }
 }
 
-/// This gateway's client at the provider; none where it is to register itself, or where there is a mistake.
+/// Reads the credentials of this gateway at the provider; `None` if the gateway is to register itself, or if there is a
+/// mistake.
 fn read_authentication(
     document: &LoginDocument,
     secrets: &dyn Secrets,
@@ -564,7 +574,8 @@ fn read_authentication(
             mistakes.note(format_args!("{at}.client_id"), "is required with secret");
         }
         if document.issuer.is_none() {
-            mistakes.note(format_args!("{at}.client_id"), "is required, as nothing says where to register");
+            mistakes
+                .note(format_args!("{at}.client_id"), "is required without issuer: the gateway cannot register itself");
         }
         return None;
     };

@@ -3,7 +3,8 @@
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::settings::Settings;
 
-/// Bindings that configuration names, each with the method that it must have and where it is named.
+/// The bindings that a configuration names, each with the method that it must have and the path of the key that names
+/// it.
 #[must_use]
 pub fn bindings<'a>(
     settings: &'a Settings,

@@ -1,4 +1,5 @@
-//! What the gate works with: a document without mistakes.
+//! Reads a whole document into what the gateway works with. A document with a mistake results in nothing but its
+//! mistakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -32,7 +33,7 @@ use crate::transport::web_origin::WebOrigin;
 pub struct Configuration {
     /// What the gateway works with.
     pub settings: Settings,
-    /// The authorization server that this gateway is.
+    /// The authorization server of this gateway, if it has one.
     pub authorization_server: Option<AuthorizationServer>,
 }
 
@@ -40,7 +41,7 @@ impl Configuration {
     /// Reads a document.
     ///
     /// # Errors
-    /// Every mistake at once. Nothing of a document with mistakes is used.
+    /// Every mistake of the document. The gateway uses no part of a document with mistakes.
     pub fn load(document: Value, secrets: &dyn Secrets) -> Result<Self, Mistakes> {
         let raw = document;
         let document: Document = match deserialize::<_, _, Mistakes>(raw.clone()) {
@@ -49,7 +50,7 @@ impl Configuration {
         };
         let mut mistakes = Mistakes::new();
         if document.stored.is_some() {
-            mistakes.note("stored", "must stand alone in the Worker's variable, and not in the stored document");
+            mistakes.note("stored", "must not be in the stored document: it belongs alone in the Worker's variable");
         }
         let settings = Self::read(&document, &raw, secrets, &mut mistakes);
         match settings {
@@ -58,8 +59,8 @@ impl Configuration {
         }
     }
 
-    /// The mistakes of form, and those of meaning in what is left without them: a mistyped key must not hide the rest
-    /// until the next start.
+    /// The mistakes of form, and the mistakes of meaning in what remains without the malformed members: a mistyped key
+    /// must not hide other mistakes until the next start.
     fn all_mistakes(mut mistakes: Mistakes, mut document: Value, secrets: &dyn Secrets) -> Mistakes {
         if !mistakes.prune(&mut document) {
             return mistakes;
@@ -93,7 +94,7 @@ impl Configuration {
         let place = (public_url.as_ref(), development);
         let resources = read_resources((document, raw), place, &verifiers, &scopes, mistakes);
         let public_paths = read_public_paths(document, &resources, development, mistakes);
-        // Said only where nothing else is wrong: a resource with a mistake accepts nobody yet.
+        // Checked only if nothing else is wrong: a resource with a mistake does not accept any credential yet.
         if mistakes.is_empty() {
             note_unused(&verifiers, &resources, authorization_server.as_ref(), mistakes);
             note_taken(authorization_server.as_ref(), &resources, &public_paths, mistakes);
@@ -109,7 +110,7 @@ impl Configuration {
         }
         let dpop = credentials::read_dpop(document.dpop.as_ref(), secrets, mistakes);
         if mistakes.is_empty() && document.dpop.is_some() && resources.iter().all(|it| it.dpop == Requirement::Off) {
-            mistakes.note("dpop", "no resource takes DPoP: remove the table, or set dpop in a resource");
+            mistakes.note("dpop", "no resource accepts DPoP: remove the table, or set dpop in a resource");
         }
         let revocation = document.revocation.as_ref().map(|table| credentials::read_revocation(table, mistakes));
         let sessions = document.sessions.as_ref().map(|table| policy::read_sessions(table, secrets, mistakes));
@@ -202,19 +203,19 @@ fn read_issuers(document: &Document, development: bool, secrets: &dyn Secrets, m
     issuers
 }
 
-/// The gateway is an issuer like any other for those of its resources that name it.
+/// Adds the gateway's own authorization server to the issuers, so that resources can accept it like any other.
 fn add_own_issuer(own: Issuer, issuers: &mut Vec<Issuer>, mistakes: &mut Mistakes) {
     if issuers.iter().any(|other| other.name == own.name) {
         let name = &own.name;
         mistakes.note("authorization_server.name", format_args!("{name:?} is the name of an issuer too"));
     }
     if issuers.iter().any(|other| other.identifier == own.identifier) {
-        mistakes.note("authorization_server", format_args!("{:?} is one of issuers already", own.identifier));
+        mistakes.note("authorization_server", format_args!("{:?} is already in issuers", own.identifier));
     }
     issuers.push(Issuer { index: issuers.len(), ..own });
 }
 
-/// Paths of the authorization server are nobody else's.
+/// Notes resources and public paths that are at a path of the authorization server.
 fn note_taken(
     server: Option<&AuthorizationServer>,
     resources: &[Rc<Resource>],
@@ -227,7 +228,7 @@ fn note_taken(
         let path = path.as_str();
         mistakes.note(
             "authorization_server.path",
-            format_args!("{path:?} is an endpoint of it, and a resource or public path"),
+            format_args!("{path:?} is an endpoint of the authorization server, and a resource or public path too"),
         );
     }
 }
@@ -260,7 +261,8 @@ fn read_verifiers(document: &Document, mistakes: &mut Mistakes) -> Vec<Rc<Custom
     verifiers
 }
 
-/// What no resource accepts was meant for one that does not say so.
+/// Notes issuers, API key sets and verifiers that no resource accepts: probably the operator forgot to name them in a
+/// resource.
 fn note_unused(
     accepted: &Verifiers,
     resources: &[Rc<Resource>],
@@ -307,7 +309,9 @@ fn read_resources(
             let path = resource.path.as_str();
             mistakes.note(
                 format_args!("{at}.path"),
-                format_args!("{path:?} is another resource too, for a server that ignores case or parameters"),
+                format_args!(
+                    "{path:?} is the path of another resource too, for a server that ignores case or parameters"
+                ),
             );
         }
         resources.push(Rc::new(resource));

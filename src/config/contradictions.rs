@@ -1,5 +1,6 @@
-//! Keys that make each other void: each is right by itself, and together they can never work. What could only be a habit of the
-//! operator's is no mistake; what closes something for everyone, or opens it by a slip, is one.
+//! Contradictions: keys that are each correct alone, but can never work together. A combination that an operator may
+//! have chosen on purpose is not a mistake. A combination that denies something to every caller, or that opens
+//! something by accident, is one.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use crate::token::accepted::Verifiers;
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
 
-/// Everything that is read, once it is right by itself.
+/// The parts of a configuration, each of which is correct alone.
 pub(super) struct Whole<'a> {
     pub(super) document: &'a Document,
     pub(super) accepted: &'a Verifiers,
@@ -25,7 +26,7 @@ pub(super) struct Whole<'a> {
     pub(super) scopes: &'a ScopeHierarchy,
 }
 
-/// A source of callers: what vouches for them.
+/// The kind of issuer or verifier that a credential comes from.
 #[derive(Clone, Copy)]
 enum Source {
     ApiKeys,
@@ -34,7 +35,7 @@ enum Source {
 }
 
 impl<'a> Whole<'a> {
-    /// Notes every pair of keys that can never work.
+    /// Notes every combination of keys that can never work.
     pub(super) fn note(&self, mistakes: &mut Mistakes) {
         self.note_metrics_path(mistakes);
         self.note_scopes_of_issuers(mistakes);
@@ -64,7 +65,8 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// Tokens of some providers have no scopes of their own.
+    /// Notes an issuer whose tokens have no scopes of their own, if `grant_scopes` gives them too few for every resource
+    /// that accepts the issuer.
     fn note_scopes_of_issuers(&self, mistakes: &mut Mistakes) {
         for (at, issuer) in self.accepted.issuers.iter().enumerate() {
             let without = matches!(issuer.profile, Profile::Google | Profile::CloudflareAccess);
@@ -79,7 +81,7 @@ impl<'a> Whole<'a> {
                 mistakes.note(
                     format!("issuers[{at}].grant_scopes"),
                     format_args!(
-                        "tokens of {:?} have no scopes of their own, and its resources ask for \"{missing}\": name that here",
+                        "tokens of {:?} have no scopes of their own, and its resources require \"{missing}\": name them here",
                         issuer.name
                     ),
                 );
@@ -87,7 +89,7 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// Conditions that hold for no caller whom the resource accepts: a rule that denies by one would never deny.
+    /// Notes conditions that hold for no caller of a resource. A rule that denies by such a condition would never deny.
     fn note_rules(&self, mistakes: &mut Mistakes) {
         for (at, resource) in self.resources.iter().enumerate() {
             let sources = Self::sources(resource);
@@ -124,12 +126,12 @@ impl<'a> Whole<'a> {
             .collect()
     }
 
-    /// Why a condition holds for no caller of a source.
+    /// Why a condition holds for no caller whose credential comes from this source; `None` if it may hold.
     fn never(&self, condition: &Condition, source: Source) -> Option<String> {
         let claim = match condition {
             Condition::Roles(_) => "roles",
             Condition::Groups(_) => "groups",
-            // A name without a leading slash is one name, whatever is in it.
+            // A name without a leading slash is one claim name, even if it contains slashes.
             Condition::Claim(name, _) => match name.strip_prefix('/') {
                 Some(pointer) => pointer.split('/').next().unwrap_or_default(),
                 None => name,
@@ -167,7 +169,7 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// Resources that take the gateway's own tokens.
+    /// Resources that accept the gateway's own tokens.
     fn own(&self) -> impl Iterator<Item = (usize, &'a Resource)> {
         let is_own = |issuer: &Rc<Issuer>| matches!(issuer.keys, IssuerKeys::Own(_));
         let resources = self.resources.iter().map(Rc::as_ref).enumerate();
@@ -180,7 +182,8 @@ impl<'a> Whole<'a> {
         resource.scopes.iter().cloned().chain(of_rules).chain(named).collect()
     }
 
-    /// Clients ask for scopes as they are advertised, and the gateway's own server knows them without a prefix.
+    /// Notes `scope_prefix` where it would break the gateway's own authorization server: clients request scopes as the
+    /// resource advertises them, and that server knows them without a prefix.
     fn note_own_scopes(&self, server: &AuthorizationServer, mistakes: &mut Mistakes) {
         for (at, resource) in self.own() {
             let known = Self::known(server, resource);
@@ -197,7 +200,7 @@ impl<'a> Whole<'a> {
     fn note_entitlements(&self, server: &AuthorizationServer, mistakes: &mut Mistakes) {
         let known: BTreeSet<Scope> = self.own().flat_map(|(_, resource)| Self::known(server, resource)).collect();
         for (at, entry) in server.entitlements.iter().enumerate() {
-            // One that is over a scope restricts it, and so does one that a scope includes.
+            // An entry restricts a scope if it names the scope, a wildcard over it, or a scope that it includes.
             let restricts = |scope: &&Scope| {
                 let includes = |known: &Scope| self.scopes.covers(&std::iter::once(known.clone()).collect(), scope);
                 let named =
@@ -234,5 +237,5 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// Claims that every token of the gateway's own has.
+/// Claims that tokens of the gateway itself can have without `token_claims`.
 const OWN_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "auth_time"];

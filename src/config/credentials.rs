@@ -1,4 +1,4 @@
-//! Credentials besides JWTs: introspection, API keys, custom verifiers; and what tokens are bound to or revoked by.
+//! Reads credentials other than JWTs (introspection, API keys, custom verifiers), DPoP, and the revocation list.
 
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::document::{
@@ -110,12 +110,12 @@ fn read_prefix(prefix: Option<&String>, at: &str, mistakes: &mut Mistakes) -> Op
     if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b)) {
         mistakes.note(
             format!("{at}.token_prefix"),
-            format_args!("must be characters of a token (RFC 6750 §2.1), got {prefix:?}"),
+            format_args!("must have only characters that a token may have (RFC 6750 §2.1), got {prefix:?}"),
         );
     } else if prefix.len() < 2 || prefix.starts_with("ey") {
         mistakes.note(
             format!("{at}.token_prefix"),
-            format_args!("must have 2 characters or more and not begin as every JWT does (ey), got {prefix:?}"),
+            format_args!("must have 2 characters or more and not begin like every JWT (ey), got {prefix:?}"),
         );
     }
     Some(prefix.clone())

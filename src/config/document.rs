@@ -1,5 +1,5 @@
-//! The configuration document as a user writes it. The doc comments here are the configuration reference: they are
-//! what `docs/configuration.md` and `docs/portcullis.schema.json` are made from.
+//! The configuration document as an operator writes it. The doc comments of these types are the configuration
+//! reference: `docs/configuration.md` and `docs/portcullis.schema.json` are generated from them.
 
 use std::collections::BTreeMap;
 
@@ -18,106 +18,107 @@ pub use crate::config::rules_document::{
     SessionsDocument, StepUpListName, WhenDocument,
 };
 
-/// What a Worker without the authorization server reads of its table: nothing.
+/// A Worker that is built without the authorization server does not read this table.
 #[cfg(not(feature = "authorization-server"))]
 pub type AuthorizationServerDocument = serde_json::Value;
 
-/// The `PORTCULLIS` variable: a TOML table under `[vars]` in `wrangler.toml`, or the same as a JSON string.
+/// The `PORTCULLIS` variable: a TOML table under `[vars]` in `wrangler.toml`, or the same document as a JSON string.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Document {
-    /// The URL at which clients reach this gateway: scheme, host and, where it is not the usual one, port. Every URL
-    /// that the gateway publishes begins with it; nothing is ever derived from a request. Must be `https`, except on
-    /// a loopback host with `development = true`.
+    /// The URL at which clients reach this gateway: scheme, host, and the port if it is not the default port of the
+    /// scheme. Every URL that the gateway publishes begins with it; the gateway never derives such a URL from a
+    /// request. Must be `https`, except on a loopback host with `development = true`.
     pub public_url: String,
 
-    /// Allows plain HTTP where the host is loopback (`localhost`, 127.0.0.0/8, `::1`): for this gateway, its issuers
-    /// and its origin servers. Also adds `Server-Timing` to responses. Default `false`.
+    /// Allows plain HTTP for loopback hosts (`localhost`, 127.0.0.0/8, `::1`): for this gateway, its issuers and its
+    /// origin servers. Also adds `Server-Timing` to responses. Default: `false`.
     #[deserr(default)]
     pub development: Option<bool>,
 
-    /// Hosts, besides that of `public_url`, that requests may name in `Host`, each `host` or `host:port`. Others are
-    /// refused with 403: that is the protection against DNS rebinding. Default: none.
+    /// Hosts that requests may name in `Host` in addition to the host of `public_url`, each `host` or `host:port`. The
+    /// gateway rejects any other host with 403: this protects against DNS rebinding. Default: none.
     #[deserr(default)]
     pub allowed_hosts: Option<Vec<String>>,
 
-    /// Web origins whose pages may call, each `https://host[:port]`. A request with any other `Origin` is refused
-    /// with 403 (T1); `public_url` itself is always allowed. Default: none.
+    /// Web origins whose pages may call the gateway, each `https://host[:port]`. The gateway rejects a request with any
+    /// other `Origin` with 403 (T1); it always allows `public_url` itself. Default: none.
     #[deserr(default)]
     pub allowed_origins: Option<Vec<String>>,
 
-    /// The authorization servers whose access tokens are accepted. Default: none.
+    /// The authorization servers whose access tokens the gateway accepts. Default: none.
     #[deserr(default)]
     pub issuers: Option<Vec<IssuerDocument>>,
 
-    /// API keys for machines. Default: none.
+    /// API keys for machine clients. Default: none.
     #[deserr(default)]
     pub api_keys: Option<Vec<ApiKeySetDocument>>,
 
-    /// Workers of your own that know about credentials that nothing else here knows. Default: none.
+    /// Workers of your own that verify credentials of kinds that the gateway does not support itself. Default: none.
     #[deserr(default)]
     pub verifiers: Option<Vec<VerifierDocument>>,
 
     /// The protected resources: the MCP endpoints behind this gateway.
     pub resources: Vec<ResourceDocument>,
 
-    /// Paths that anyone may reach without a token. Each is one exact path: nothing below it or beside it opens.
-    /// `/healthz` always exists and needs no entry. Default: none.
+    /// Paths that any caller may reach without a token. Each entry is one exact path: it opens no path below it or
+    /// beside it. `/healthz` always exists and needs no entry. Default: none.
     #[deserr(default)]
     pub public_paths: Option<Vec<PublicPathDocument>>,
 
-    /// What a scope includes besides itself: `"files:write" = ["files:read"]` lets a token with `files:write` do what
-    /// asks for `files:read`. Holds transitively. Independently of this table `files:*` includes every scope that
-    /// begins with `files:`. Default: empty.
+    /// Which other scopes a scope includes: with `"files:write" = ["files:read"]`, a token with `files:write` may do
+    /// what requires `files:read`. Inclusion is transitive. Independently of this table, `files:*` includes every scope
+    /// that begins with `files:`. Default: empty.
     #[deserr(default)]
     pub scope_includes: Option<BTreeMap<String, Vec<String>>>,
 
-    /// How DPoP proofs are judged (RFC 9449), where a resource takes them.
+    /// How the gateway checks DPoP proofs (RFC 9449), at resources that accept them.
     #[deserr(default)]
     pub dpop: Option<DpopDocument>,
 
-    /// Makes this gateway an authorization server of its own. Default: it is none.
+    /// Makes this gateway an OAuth authorization server too. Default: it is not one.
     #[deserr(default)]
     pub authorization_server: Option<AuthorizationServerDocument>,
 
-    /// The gateway's own list of what is revoked. Default: none.
+    /// The gateway's own list of revoked credentials. Default: none.
     #[deserr(default)]
     pub revocation: Option<RevocationTable>,
 
-    /// A signed statement to the origin server of who calls. Without this table the origin server gets the
-    /// `x-portcullis-*` fields alone, and the log says so once at start.
+    /// A signed statement that tells the origin server who the caller is. Without this table the origin server gets
+    /// only the `x-portcullis-*` fields, and the log says so once at start.
     #[deserr(default)]
     pub identity_assertion: Option<IdentityAssertionDocument>,
 
-    /// How old-era sessions are bound to their callers. Without this table the session ids of origin servers travel
-    /// unsealed, and the log says so once at start.
+    /// How the gateway binds sessions of the legacy era to their callers. Without this table the gateway does not seal
+    /// the session ids of origin servers, and the log says so once at start.
     #[deserr(default)]
     pub sessions: Option<SessionsDocument>,
 
-    /// A record of each decision of a resource with rules. Default: none.
+    /// A record of each decision that rules make. Default: none.
     #[deserr(default)]
     pub decision_log: Option<DecisionLogDocument>,
 
-    /// Shows what is behind the gateway, and how clients connect, at `/`: a page for browsers, JSON for the rest. Not where a
-    /// resource or public path is there. Default: `true`.
+    /// Shows at `/` which resources are behind the gateway and how clients connect: a page for browsers, JSON for other
+    /// clients. It has no effect if a resource or a public path is at `/`. Default: `true`.
     #[deserr(default)]
     pub public_page: Option<bool>,
 
-    /// Counters of an isolate, at `/metrics` (`OpenMetrics`). Default: none.
+    /// Counters of the isolate that answers, at `/metrics` (`OpenMetrics`). Default: none.
     #[deserr(default)]
     pub metrics: Option<MetricsDocument>,
 
-    /// What the log shows.
+    /// What the log contains.
     #[deserr(default)]
     pub log: Option<LogDocument>,
 
-    /// The whole document is in KV: stands alone in the variable, and never in the stored document. Default: it is here.
+    /// Says where in KV the whole document is. This table must then be alone in the variable, and the document in KV
+    /// must not have it. Default: the document is in the variable.
     #[deserr(default)]
     pub stored: Option<StoredDocument>,
 }
 
-/// The variable where the document is in KV: this table, and nothing besides.
+/// The variable if the document is in KV: this table and nothing else.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 pub struct PointerDocument {
@@ -125,21 +126,21 @@ pub struct PointerDocument {
     pub stored: StoredDocument,
 }
 
-/// Where the document is in KV: for documents of more than 5 KB, and for changes without a deployment. `docs/operations.md`
-/// says how it gets there and back.
+/// Where in KV the document is: for documents of more than 5 KB, and for changes without a deployment.
+/// `docs/operations.md` describes how to put a document into KV and how to roll back to an earlier one.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct StoredDocument {
-    /// The name of the KV binding. Whoever writes there decides who gets in.
+    /// The name of the KV binding. Any party that can write to this namespace decides who gets access.
     pub kv: String,
 
     /// The key of the document, which is JSON of at most 1 MiB. Default: `portcullis`.
     #[deserr(default)]
     pub key: Option<String>,
 
-    /// Seconds within which a change takes effect once KV has it, 60 to 3600: KV itself may serve an old document for
-    /// 30 of them. A document with a mistake changes nothing, and the log says so. Default: 60.
+    /// Seconds within which a change takes effect after KV has it, 60 to 3600. KV itself may serve an old document for
+    /// 30 of these seconds. A document with a mistake changes nothing, and the log says so. Default: 60.
     #[deserr(default)]
     pub seconds: Option<u64>,
 }
@@ -149,27 +150,27 @@ pub struct StoredDocument {
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ResourceDocument {
-    /// The path of the endpoint, as `/mcp`. Requests go to the resource with the longest path that they lie under, on
-    /// whole segments: `/mcp` has `/mcp` and `/mcp/x`, not `/mcpx`. The resource identifier (RFC 9728) is `public_url`
-    /// followed by this path.
+    /// The path of the endpoint, for example `/mcp`. A request goes to the resource with the longest path that the
+    /// request's path equals or lies under, by whole segments: `/mcp` gets `/mcp` and `/mcp/x`, but not `/mcpx`. The
+    /// resource identifier (RFC 9728) is `public_url` followed by this path.
     pub path: String,
 
-    /// The URL of the MCP server that requests are forwarded to. Must be `https`, except loopback in development.
-    /// Optional with `service`.
+    /// The URL of the MCP server to which the gateway forwards requests. Must be `https`, except loopback in
+    /// development. Optional with `service`.
     #[deserr(default)]
     pub origin: Option<String>,
 
-    /// The name of a service binding through which the origin server is reached instead of the network.
+    /// The name of a service binding through which the gateway reaches the origin server, instead of over the network.
     #[deserr(default)]
     pub service: Option<String>,
 
-    /// Names of the issuers whose tokens this resource accepts. A resource accepts at least one kind of credential:
-    /// from here, `api_keys` or `verifiers`. Default: none.
+    /// Names of the issuers whose tokens this resource accepts. A resource must accept at least one kind of credential:
+    /// from `issuers`, `api_keys` or `verifiers`. Default: none.
     #[deserr(default)]
     pub issuers: Option<Vec<String>>,
 
-    /// Prefixes of the API key sets that this resource accepts, as `Authorization: Bearer` or `X-API-Key`.
-    /// Default: none.
+    /// Prefixes of the API key sets that this resource accepts, in `Authorization: Bearer` or `X-API-Key`. Default:
+    /// none.
     #[deserr(default)]
     pub api_keys: Option<Vec<String>>,
 
@@ -177,28 +178,30 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub verifiers: Option<Vec<String>>,
 
-    /// Tokens bound to a key (RFC 9449): `off` refuses them, `optional` takes them and asks for a proof, `required` takes
-    /// nothing else. Default: `off`.
+    /// Tokens that are bound to a key (RFC 9449): `off` rejects them, `optional` accepts them and requires a proof with
+    /// them, `required` accepts no other tokens. Default: `off`.
     #[deserr(default)]
     pub dpop: Option<RequirementName>,
 
-    /// Tokens bound to a client certificate (RFC 8705 §3): `off` refuses them, `optional` takes them over a connection
-    /// with that certificate, `required` takes nothing else. Needs mutual TLS on the zone. Default: `off`.
+    /// Tokens that are bound to a client certificate (RFC 8705 §3): `off` rejects them, `optional` accepts them on a
+    /// connection with that certificate, `required` accepts no other tokens. Needs mutual TLS on the zone. Default:
+    /// `off`.
     #[deserr(default)]
     pub certificate_bound: Option<RequirementName>,
 
-    /// Scopes that a token must have to use this resource at all, advertised in challenges and metadata.
-    /// Default: none.
+    /// Scopes that a token must have for any request to this resource. Challenges and metadata name them. Default:
+    /// none.
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
 
-    /// What is put before each scope where clients are told which to ask for: in challenges and metadata. For Entra ID,
-    /// whose clients ask for `https://mcp.example.com/mcp/Tools.Use` and whose tokens say `Tools.Use`. Default: nothing.
+    /// A prefix that the gateway puts before each scope in challenges and metadata, which tell clients what to request.
+    /// For Entra ID, whose clients request `https://mcp.example.com/mcp/Tools.Use` and whose tokens contain
+    /// `Tools.Use`. Default: empty.
     #[deserr(default)]
     pub scope_prefix: Option<String>,
 
-    /// Values of which one must be in the token's `aud`. Default: the resource identifier alone, as MCP asks (R2). Set
-    /// this for providers that know no resource indicators.
+    /// Accepted audiences: `aud` of the token must have at least one of them. Default: the resource identifier only, as
+    /// MCP requires (R2). Set this for providers that do not support resource indicators.
     #[deserr(default)]
     pub audiences: Option<Vec<String>>,
 
@@ -210,62 +213,69 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub documentation: Option<String>,
 
-    /// Seconds until the origin server must have begun to answer, 1 to 3600 (504). Default: 100.
+    /// Seconds within which the origin server must begin to answer, 1 to 3600; otherwise the gateway answers 504.
+    /// Default: 100.
     #[deserr(default)]
     pub response_timeout_seconds: Option<u64>,
 
-    /// Seconds that the origin server's answer may then be silent, 1 to 3600; then it is cut. Default: 300, and for streams
-    /// of events no limit but their caller: with one, the gateway handles each event by itself, at some 25 µs.
+    /// Seconds for which the origin server's answer may be silent after it has begun, 1 to 3600; then the gateway cuts
+    /// it off. Default: 300, and no limit for event streams, which stay open as long as the caller listens. With a
+    /// limit for event streams, the gateway handles each event itself, which costs about 25 µs per event.
     #[deserr(default)]
     pub idle_timeout_seconds: Option<u64>,
 
-    /// The largest request body in bytes, at most 104857600 (413); at most 8388608 where there are `rules` or `limits` by
-    /// tool, since the gateway reads it then. Default: 4194304.
+    /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
+    /// if the gateway reads messages: with `rules`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+    /// 4194304.
     #[deserr(default)]
     pub body_bytes: Option<u64>,
 
-    /// Who may do what, one rule after another: the first that matches decides, and what none matches is denied.
-    /// Default: no rules; a token that is good for the resource is good for everything behind it.
+    /// Rules that decide which callers may do what. The gateway reads them in order: the first rule that matches
+    /// decides, and the gateway denies what no rule matches. Default: no rules; a token that is valid for the resource
+    /// is valid for everything behind it.
     #[deserr(default)]
     pub rules: Option<Vec<RuleDocument>>,
 
-    /// `enforce`, or `observe`: every request passes, lists are not filtered, and the log says what the rules would have
-    /// decided. Default: `enforce`.
+    /// `enforce`, or `observe`: every request passes, lists are not filtered, and the log says what the rules would
+    /// have decided. Default: `enforce`.
     #[deserr(default)]
     pub rules_mode: Option<ModeName>,
 
-    /// Labels for tools that you have looked at: `destructive = ["delete_*", "drop_table"]`. Rules refer to them. What the
-    /// origin server says of its own tools (`readOnlyHint`, `destructiveHint`) is never believed. Default: none.
+    /// Labels for tools that you have reviewed: `destructive = ["delete_*", "drop_table"]`. Rules refer to them. The
+    /// gateway ignores what the origin server states about its own tools (`readOnlyHint`, `destructiveHint`). Default:
+    /// none.
     #[deserr(default)]
     pub labels: Option<BTreeMap<String, Vec<String>>>,
 
-    /// Tools that need a step-up, in lists: `hide` leaves them out until the caller has the scopes, `mark` shows them with
-    /// `_meta["portcullis/step-up"]`, which names the scopes. Default: `hide`.
+    /// How lists show tools that need a step-up: `hide` leaves them out until the caller has the scopes, `mark` lists
+    /// them with `_meta["portcullis/step-up"]`, which names the scopes. Default: `hide`.
     #[deserr(default)]
     pub step_up_in_lists: Option<StepUpListName>,
 
-    /// Keeps lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says (`ttlMs`, at
-    /// most a day), in memory and in the cache of the Cloudflare location; each reader gets them filtered. Default: `true`
-    /// with `rules`, else `false`.
+    /// Caches lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says
+    /// (`ttlMs`, at most one day), in memory and in the data-center (colo) cache. Each reader gets them filtered.
+    /// Default: `true` with `rules`, else `false`.
     #[deserr(default)]
     pub cache_lists: Option<bool>,
 
-    /// Which argument each `Mcp-Param-*` field mirrors, as the `x-mcp-header` of your tools say: `Region = "region"`. They are held to
-    /// agree (T13, T15); other such fields are forwarded unread. Default: none.
+    /// Which argument each `Mcp-Param-*` field mirrors, as `x-mcp-header` in the input schemas of your tools says:
+    /// `Region = "region"`. The gateway requires that field and argument agree (T13, T15); it forwards other such
+    /// fields unread. Default: none.
     #[deserr(default)]
     pub parameter_fields: Option<BTreeMap<String, String>>,
 
-    /// How often callers may call. Only requests that the rules permit are counted. Default: unlimited.
+    /// Rate limits of callers. The gateway counts only requests that the rules permit. Default: unlimited.
     #[deserr(default)]
     pub limits: Option<Vec<LimitDocument>>,
 
-    /// Requests that the rules, or missing scopes, may refuse one caller in a minute, in one isolate, 10 to 1000000. Beyond
-    /// it all of its requests get 429 until the minute ends. Default: 600.
+    /// How many requests of one caller the rules, missing scopes or the check of its session may reject in a minute, in
+    /// one isolate, 10 to 1000000. Beyond this number, all requests of the caller to this resource get 429 until the
+    /// minute ends. Default: 600.
     #[deserr(default)]
     pub refusals_per_minute: Option<u64>,
 }
 
-/// A path that anyone may reach, for `GET` and `HEAD` alone.
+/// A path that any caller may reach without a token, with `GET` and `HEAD` only.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
@@ -273,55 +283,55 @@ pub struct PublicPathDocument {
     /// The exact path.
     pub path: String,
 
-    /// The URL that answers for it, in full: nothing is appended but the query. Must be `https`, except loopback in
-    /// development. Optional with `service`.
+    /// The complete URL that answers for this path: the gateway appends nothing except the query. Must be `https`,
+    /// except loopback in development. Optional with `service`.
     #[deserr(default)]
     pub origin: Option<String>,
 
-    /// The name of a service binding through which the origin server is reached instead of the network.
+    /// The name of a service binding through which the gateway reaches the origin server, instead of over the network.
     #[deserr(default)]
     pub service: Option<String>,
 }
 
-/// The signed statement of who calls, sent as `x-portcullis-assertion`: a JWT of 60 seconds with the origin server as
-/// its audience, checkable against `/.well-known/jwks.json` of this gateway.
+/// The signed statement of who the caller is, sent as `x-portcullis-assertion`: a JWT that is valid for 60 seconds,
+/// with the origin server as its audience. The origin server verifies it with `/.well-known/jwks.json` of this gateway.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct IdentityAssertionDocument {
-    /// Names of the Worker secrets that hold signing keys, private JWKs, `EC` P-256 (ES256) or `OKP` Ed25519 (EdDSA)
-    /// (`npm run keys` makes one). The first signs; all are published, so that a key is rotated by naming a new one
-    /// last, then first, and then removing the old one (`npx portcullis keys rotate` says when).
+    /// Names of the Worker secrets that hold signing keys: private JWKs, `EC` P-256 (ES256) or `OKP` Ed25519 (EdDSA)
+    /// (`npm run keys` makes one). The first key signs, and the gateway publishes all of them. To rotate a key, name
+    /// the new one last, then first, and then remove the old one (`npx portcullis keys rotate` says when).
     pub key_secrets: Vec<String>,
 }
 
-/// Counters of an isolate, at `/metrics` (`OpenMetrics`).
+/// Counters of the isolate that answers, at `/metrics` (`OpenMetrics`).
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct MetricsDocument {
-    /// The name of the Worker secret that whoever reads them must send as a bearer token: 32 characters or more.
+    /// The name of the Worker secret that a reader of the counters must send as a bearer token: 32 characters or more.
     pub secret: String,
 }
 
-/// What the log shows.
+/// What the log contains.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct LogDocument {
-    /// The name of the Worker secret that keys the pseudonyms of subjects: 32 characters or more. With it nobody
-    /// without the secret can test a guess at a subject. Default: pseudonyms are keyed by `public_url`, which
-    /// anyone who reads the log knows.
+    /// The name of the Worker secret that keys the pseudonyms of subjects: 32 characters or more. With it, only a party
+    /// that has the secret can test a guess at a subject. Default: `public_url` keys the pseudonyms, and every reader
+    /// of the log knows it.
     #[deserr(default)]
     pub pseudonym_secret: Option<String>,
 
-    /// Which requests have a line: `all`, or `refused` ones alone. Decisions of rules are in the decision log either way.
-    /// Default: `all`.
+    /// Which requests have a line in the log: `all`, or only `refused` ones. The decision log has the decisions of
+    /// rules in both cases. Default: `all`.
     #[deserr(default)]
     pub requests: Option<RequestLinesName>,
 
-    /// The name of an Analytics Engine binding where each request is a data point, whether it has a line or not:
-    /// `docs/operations.md` has its members and a dashboard. Default: none.
+    /// The name of an Analytics Engine binding. The gateway writes a data point there for each request, whether the
+    /// request has a line in the log or not: `docs/operations.md` describes its members and a dashboard. Default: none.
     #[deserr(default)]
     pub analytics_engine: Option<String>,
 }
@@ -331,11 +341,11 @@ pub struct LogDocument {
 #[deserr(error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RequestLinesName {
-    /// All.
+    /// All requests.
     #[deserr(rename = "all")]
     #[cfg_attr(feature = "schema", schemars(rename = "all"))]
     All,
-    /// Those that were refused.
+    /// Requests that the gateway refused.
     #[deserr(rename = "refused")]
     #[cfg_attr(feature = "schema", schemars(rename = "refused"))]
     Refused,

@@ -1,4 +1,4 @@
-//! Issuers: authorization servers whose tokens are accepted.
+//! Reads issuers: authorization servers whose tokens the gateway accepts.
 
 use std::rc::Rc;
 
@@ -45,7 +45,7 @@ pub(super) fn read(
     if document.issuer.contains('{') && !document.issuer.contains(TENANT) {
         mistakes.note(
             format!("{at}.issuer"),
-            format_args!("the place of the tenant is written {TENANT}, in these letters, got {:?}", document.issuer),
+            format_args!("must have {TENANT} in place of the tenant, in this spelling, got {:?}", document.issuer),
         );
     }
     if !is_name(name) {
@@ -92,7 +92,7 @@ pub(super) fn read(
                 {
                     mistakes.note(
                         format!("{at}.token_types[{index}]"),
-                        format_args!("for tokens without typ the word is \"absent\", got {typ:?}"),
+                        format_args!("must be \"absent\" to accept tokens without typ, got {typ:?}"),
                     );
                 }
             }
@@ -150,7 +150,7 @@ fn claims(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<(
     named.map(|(name, values)| (name.clone(), values.clone())).collect()
 }
 
-/// Identifiers that no token and no metadata has.
+/// Notes identifiers that no token and no metadata has.
 fn note_identifier(identifier: &str, profile: Profile, at: &str, mistakes: &mut Mistakes) {
     let at = format!("{at}.issuer");
     note_metadata_url(identifier, &at, mistakes);
@@ -165,7 +165,7 @@ fn note_identifier(identifier: &str, profile: Profile, at: &str, mistakes: &mut 
         );
     }
     if matches!(profile, Profile::CloudflareAccess | Profile::Google) && identifier.ends_with('/') {
-        mistakes.note(&at, format_args!("must have no slash at its end, as tokens have it, got {identifier:?}"));
+        mistakes.note(&at, format_args!("must not end in a slash, because iss of tokens does not, got {identifier:?}"));
     }
 }
 
@@ -173,7 +173,7 @@ fn tenants(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<
     let at = format!("{at}.tenants");
     let named = document.tenants.clone().unwrap_or_default();
     match (document.issuer.matches(TENANT).count(), named.is_empty()) {
-        (0, false) => mistakes.note(at, "is for an issuer with {tenantid} in it"),
+        (0, false) => mistakes.note(at, "is only for an issuer that contains {tenantid}"),
         (1, true) => mistakes.note(at, "must name the tenants whose tokens are accepted"),
         (0, true) => {}
         (1, false) => {
@@ -183,7 +183,7 @@ fn tenants(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> Vec<
                 }
             }
         }
-        _ => mistakes.note(at, "issuer must have {tenantid} once"),
+        _ => mistakes.note(at, "needs an issuer that contains {tenantid} exactly once"),
     }
     named
 }

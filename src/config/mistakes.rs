@@ -10,19 +10,19 @@ use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, Valu
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mistakes {
     lines: Vec<String>,
-    /// Members that are not what they should be: the JSON Pointer (RFC 6901) of what holds them, and their names.
-    /// Without them the rest can be read on.
+    /// Malformed members: the JSON Pointer (RFC 6901) of the value that contains the member, and the name of the
+    /// member. Without these members the rest of the document can be read.
     misshapen: Vec<(String, String)>,
 }
 
 impl Mistakes {
-    /// None yet.
+    /// No mistakes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One mistake alone.
+    /// A single mistake.
     #[must_use]
     pub fn of(path: impl fmt::Display, what: impl fmt::Display) -> Self {
         let mut mistakes = Self::new();
@@ -35,26 +35,26 @@ impl Mistakes {
         self.lines.push(format!("{path}: {what}"));
     }
 
-    /// Keeps the value of a success and notes the error of a failure at `path`.
+    /// Returns the value of a success, and notes the error of a failure at `path`.
     pub fn keep<T, E: fmt::Display>(&mut self, path: impl fmt::Display, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.note(path, error)).ok()
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there is no mistake.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// Adds those of `more` that are not there yet.
+    /// Adds the mistakes of `more` that are not there yet.
     pub fn extend(&mut self, more: Self) {
         let new = more.lines.into_iter().filter(|line| !self.lines.contains(line));
         self.lines.extend(new.collect::<Vec<_>>());
     }
 
-    /// Removes the members of `document` that are not what they should be, so that the mistakes of the others can be
-    /// found too; whether that makes sense. Elements of arrays stay: without one the others would change their paths.
-    /// Without `development` right URLs would look wrong.
+    /// Removes the malformed members from `document`, so that the mistakes of the other members can be found too.
+    /// Returns whether it makes sense to read the rest: without `development`, correct URLs would look wrong. Elements
+    /// of arrays stay, because without one of them the paths of the others would change.
     pub fn prune(&self, document: &mut serde_json::Value) -> bool {
         for (holder, name) in &self.misshapen {
             if let Some(holder) = document.pointer_mut(holder).and_then(serde_json::Value::as_object_mut) {
@@ -64,7 +64,7 @@ impl Mistakes {
         !self.misshapen.iter().any(|(holder, name)| holder.is_empty() && name == "development")
     }
 
-    /// The mistakes, a line each.
+    /// The mistakes, one per line.
     #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.lines
@@ -129,7 +129,7 @@ fn member(path: &str, key: &str) -> String {
 
 const ROOT: &str = "PORTCULLIS";
 
-/// `issuers[1].jwks_uri`; the document itself is called by its variable's name.
+/// The path of a location, such as `issuers[1].jwks_uri`; the document itself has the name of its variable.
 fn path(location: ValuePointerRef) -> String {
     fn write(location: ValuePointerRef, to: &mut String) {
         match location {

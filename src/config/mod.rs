@@ -1,8 +1,8 @@
-//! The configuration document `PORTCULLIS`: read strictly, every mistake at once, each with its path.
+//! The configuration document `PORTCULLIS`: read strictly, with every mistake reported at once, each with its path.
 //!
-//! [`document`] holds the types as a user writes them (the reference and the JSON Schema are generated from them),
-//! [`Settings`](crate::settings::Settings) what the gateway works with. There is no way from one to the other but
-//! [`Configuration::load`].
+//! [`document`] holds the types as an operator writes them; the reference and the JSON Schema are generated from them.
+//! [`Settings`](crate::settings::Settings) is what the gateway works with. [`Configuration::load`] is the only way from
+//! the first to the second.
 
 pub mod analysis;
 #[cfg(feature = "authorization-server")]

@@ -1,4 +1,4 @@
-//! The authorization server that the gateway is: read from its table, and as an issuer that resources accept.
+//! The gateway's own authorization server: read from its table, and as an issuer that resources can accept.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::token::untrusted::TokenType;
 #[cfg(feature = "authorization-server")]
 pub(super) use crate::config::authorization_server_reading::read;
 
-/// The issuer as resources verify its tokens: its own keys, no look-up.
+/// The authorization server as an issuer: resources verify its tokens with its own keys, without a look-up.
 pub(super) fn as_issuer(server: &AuthorizationServer) -> Option<Issuer> {
     let keys: Vec<Value> = server.keys.iter().map(SigningKey::public_jwk).collect();
     let keys = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).ok()?;
@@ -34,7 +34,7 @@ pub(super) fn as_issuer(server: &AuthorizationServer) -> Option<Issuer> {
     })
 }
 
-/// A Worker without the authorization server says so.
+/// In a Worker that is built without the authorization server, its table is a mistake.
 #[cfg(not(feature = "authorization-server"))]
 pub(super) fn read(
     _: &crate::config::document::AuthorizationServerDocument,
@@ -43,7 +43,8 @@ pub(super) fn read(
     _: &dyn crate::config::values::Secrets,
     mistakes: &mut crate::config::mistakes::Mistakes,
 ) -> Option<AuthorizationServer> {
-    let why = "this Worker was built without it: docs/authorization-server.md says how to build one with it";
+    let why =
+        "this Worker was built without the authorization server: docs/authorization-server.md says how to include it";
     mistakes.note("authorization_server", why);
     None
 }

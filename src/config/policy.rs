@@ -1,4 +1,4 @@
-//! Rules, labels, limits and sessions.
+//! Reads rules, labels, rate limits and sessions.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
 use crate::settings::DecisionLog;
 use crate::token::principal::Interests;
 
-/// Adds what the rules of a resource read of tokens.
+/// Adds what the rules of a resource read from tokens.
 pub(super) fn add_interests(interests: &mut Interests, policy: &Policy) {
     for fact in policy.facts() {
         match fact {
@@ -33,7 +33,7 @@ pub(super) fn add_interests(interests: &mut Interests, policy: &Policy) {
             Fact::Groups => interests.groups = true,
             Fact::Claim(name) if interests.claims.iter().any(|known| known == name) => {}
             Fact::Claim(name) => interests.claims.push(name.to_owned()),
-            // These are known of every caller, or are not in its credential.
+            // Every caller has these, or they do not come from its credential.
             Fact::Scopes
             | Fact::Subject
             | Fact::Client
@@ -45,7 +45,7 @@ pub(super) fn add_interests(interests: &mut Interests, policy: &Policy) {
     }
 }
 
-/// Reads the rules of a resource; nothing where it has none. `raw` is the resource as it was written.
+/// Reads the rules of a resource; `None` if it has none. `raw` is the resource as it was written.
 pub(super) fn read_policy(
     document: &ResourceDocument,
     raw: &Value,
@@ -62,12 +62,15 @@ pub(super) fn read_policy(
             ("step_up_in_lists", document.step_up_in_lists.is_some()),
         ];
         for (key, _) in orphans.into_iter().filter(|(_, given)| *given) {
-            mistakes.note(format!("{at}.{key}"), "means nothing without rules");
+            mistakes.note(format!("{at}.{key}"), "has no effect without rules");
         }
         return None;
     };
     if entries.is_empty() || entries.len() > RULES {
-        mistakes.note(format!("{at}.rules"), format_args!("must have 1 to {RULES} entries; leave it out to allow all"));
+        mistakes.note(
+            format!("{at}.rules"),
+            format_args!("must have 1 to {RULES} entries; remove the key to allow everything"),
+        );
     }
     let mut rules: Vec<Rule> = Vec::with_capacity(entries.len());
     let mut ids = std::collections::BTreeSet::new();
@@ -89,13 +92,16 @@ pub(super) fn read_policy(
     for (index, earlier) in crate::config::analysis::unreachable(&policy) {
         mistakes.note(
             format!("{at}.rules[{index}]"),
-            format_args!("can never match: rule {:?} before it matches all that it could", policy.rules_id(earlier)),
+            format_args!(
+                "can never match: the earlier rule {:?} matches everything that it could",
+                policy.rules_id(earlier)
+            ),
         );
     }
     Some(policy)
 }
 
-/// The first 128 bits of SHA-256 over what configuration says of a policy, with members in order.
+/// The first 128 bits of SHA-256 over the configuration of a policy, with its members in order.
 fn hash(raw: &Value, scopes: &ScopeHierarchy) -> String {
     let part = |name: &str| raw.get(name).cloned().unwrap_or_default();
     let said = json!({
@@ -122,7 +128,7 @@ fn read_labels(document: Option<&BTreeMap<String, Vec<String>>>, at: &str, mista
 fn note_unused_labels(labels: &Labels, rules: &[RuleDocument], at: &str, mistakes: &mut Mistakes) {
     for name in labels.keys() {
         if !rules.iter().any(|rule| rule.labels.iter().flatten().any(|used| used == name)) {
-            mistakes.note(format!("{at}.labels.{name}"), "no rule is about this label: remove it, or name it in one");
+            mistakes.note(format!("{at}.labels.{name}"), "no rule uses this label: remove it, or name it in a rule");
         }
     }
 }
@@ -142,15 +148,13 @@ fn read_rule(
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
     let effect = match document.effect {
         EffectName::StepUp if scopes.is_empty() => {
-            mistakes.note(format!("{at}.scopes"), "is required with step_up: the scopes to ask for");
+            mistakes.note(format!("{at}.scopes"), "is required with step_up: the scopes that the caller needs");
             Effect::StepUp(scopes)
         }
         EffectName::StepUp => Effect::StepUp(scopes),
         _ if document.scopes.is_some() => {
-            mistakes.note(
-                format!("{at}.scopes"),
-                "goes with step_up alone; to ask what scopes the caller has, use when.scopes",
-            );
+            mistakes
+                .note(format!("{at}.scopes"), "is only for step_up; to test the scopes of the caller, use when.scopes");
             Effect::Deny
         }
         EffectName::Allow => Effect::Allow,
@@ -169,11 +173,11 @@ fn read_rule(
             targets.tools.extend(patterns.iter().cloned());
         } else {
             let path = format!("{at}.labels[{index}]");
-            mistakes.note(path, format_args!("labels of this resource has no {label:?}"));
+            mistakes.note(path, format_args!("labels of this resource does not define {label:?}"));
         }
     }
     if document.labels.as_ref().is_some_and(Vec::is_empty) {
-        mistakes.note(format!("{at}.labels"), "must not be empty: a rule without targets is about everything");
+        mistakes.note(format!("{at}.labels"), "must not be empty: a rule without targets matches everything");
     }
     Rule {
         id,
@@ -186,14 +190,14 @@ fn read_rule(
 
 fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) -> Vec<Pattern> {
     if list.is_some_and(Vec::is_empty) {
-        mistakes.note(at, "must not be empty: leave it out, or name what it is about");
+        mistakes.note(at, "must not be empty: remove the key, or name at least one pattern");
     }
     for (index, pattern) in list.into_iter().flatten().enumerate() {
         if let Some(character) = pattern.chars().find(|character| is_invisible(*character)) {
             mistakes.note(
                 format!("{at}[{index}]"),
                 format_args!(
-                    "can never match: it holds the invisible character U+{:04X}, and no name with one is taken",
+                    "can never match: it has the invisible character U+{:04X}, and the gateway accepts no name with one",
                     u32::from(character)
                 ),
             );
@@ -205,14 +209,14 @@ fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) 
 
 fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistakes: &mut Mistakes) -> When {
     let Some(document) = document else { return When::default() };
-    // Every key, so that none is added to the document without its condition.
+    // Destructures every key, so that no key can be added to the document without its condition.
     let WhenDocument { scopes, roles, groups, claims, subjects, clients, issuers, countries, asns, mtls, arguments } =
         document;
     let mut conditions = Vec::new();
     let mut texts = |key: &str, list: &Option<Vec<String>>, condition: fn(Vec<String>) -> Condition| {
         let Some(list) = list else { return };
         if list.is_empty() {
-            mistakes.note(format!("{at}.{key}"), "must not be empty: no caller could be one of none");
+            mistakes.note(format!("{at}.{key}"), "must not be empty: no caller could match");
         }
         conditions.push(condition(list.clone()));
     };
@@ -224,7 +228,7 @@ fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistak
     texts("countries", countries, Condition::Countries);
     if let Some(names) = scopes {
         if names.is_empty() {
-            mistakes.note(format!("{at}.scopes"), "must not be empty: no caller could be one of none");
+            mistakes.note(format!("{at}.scopes"), "must not be empty: no caller could match");
         }
         conditions.insert(0, Condition::Scopes(read_scopes(names, &format!("{at}.scopes"), mistakes)));
     }
@@ -285,13 +289,13 @@ fn read_test(document: &ArgumentDocument, at: &str, mistakes: &mut Mistakes) -> 
         if values.is_empty() {
             mistakes.note(at, "can never hold: one_of names no value");
         } else if test.like.as_ref().is_some_and(|like| !values.iter().any(|value| like.matches(value))) {
-            mistakes.note(at, "can never hold: none of one_of is of the form of like");
+            mistakes.note(at, "can never hold: no value of one_of matches like");
         }
     }
     match (kinds, test.present) {
         (0, None) => mistakes.note(at, "must test something: one_of, like, at_least, at_most, is or present"),
         (2.., _) => mistakes.note(at, "can never hold: no value is a string and a number or boolean at once"),
-        (1.., Some(false)) => mistakes.note(at, "can never hold: what is not there is nothing else"),
+        (1.., Some(false)) => mistakes.note(at, "can never hold: an absent argument passes no other test"),
         _ => {}
     }
     if test.at_least.zip(test.at_most).is_some_and(|(least, most)| least > most) {
@@ -300,7 +304,7 @@ fn read_test(document: &ArgumentDocument, at: &str, mistakes: &mut Mistakes) -> 
     test
 }
 
-/// Reads the limits of a resource.
+/// Reads the rate limits of a resource.
 pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mistakes: &mut Mistakes) -> Vec<Rc<Limit>> {
     let mut limits: Vec<Rc<Limit>> = Vec::new();
     for (index, document) in documents.into_iter().flatten().enumerate() {
@@ -337,12 +341,12 @@ pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mist
         if let Some(other) = limits.iter().position(shares) {
             mistakes.note(
                 format!("{at}.binding"),
-                format_args!("is that of limits[{other}], which counts otherwise: a binding has one limit and period"),
+                format_args!("is also the binding of limits[{other}], which has another limit or period: a binding has one of each"),
             );
         }
-        // They would share their counters, and each call would count twice.
+        // The two limits would share their counters, and each call would count twice.
         if let Some(same) = limits.iter().position(|other| other.terms() == limit.terms()) {
-            mistakes.note(&at, format_args!("counts what limits[{same}] counts"));
+            mistakes.note(&at, format_args!("counts the same as limits[{same}]: remove one of them"));
         }
         limits.push(Rc::new(limit));
     }
@@ -359,7 +363,7 @@ impl From<LimitKeyName> for LimitKey {
     }
 }
 
-/// Reads which argument each field mirrors: names of fields in lower case, and of arguments.
+/// Reads which argument each field mirrors: pairs of a field name in lower case and an argument name.
 pub(super) fn read_parameters(
     document: Option<&BTreeMap<String, String>>,
     at: &str,
@@ -372,7 +376,7 @@ pub(super) fn read_parameters(
         if !crate::transport::cors::is_parameter(&field) {
             mistakes.note(&at, "the name must be what follows Mcp-Param- in a field's name");
         } else if parameters.iter().any(|(known, _)| *known == field) {
-            mistakes.note(&at, "is there twice: case does not matter in names of fields");
+            mistakes.note(&at, "is named twice: names of fields ignore case");
         } else if argument.is_empty() {
             mistakes.note(&at, "must name an argument");
         }
@@ -381,7 +385,7 @@ pub(super) fn read_parameters(
     parameters
 }
 
-/// Reads where decisions are recorded.
+/// Reads where the gateway records decisions.
 pub(super) fn read_decision_log(document: &DecisionLogDocument, mistakes: &mut Mistakes) -> DecisionLog {
     let log = DecisionLog {
         console: document.console.unwrap_or(true),
@@ -399,7 +403,7 @@ pub(super) fn read_decision_log(document: &DecisionLogDocument, mistakes: &mut M
     log
 }
 
-/// Reads how sessions are bound.
+/// Reads how the gateway binds sessions to their callers.
 pub(super) fn read_sessions(document: &SessionsDocument, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Sessions {
     if document.secrets.is_empty() || document.secrets.len() > SESSION_SECRETS {
         mistakes.note("sessions.secrets", format_args!("must name 1 to {SESSION_SECRETS} Worker secrets"));

@@ -1,5 +1,5 @@
-//! The JSON Schema of the configuration document and its reference for people, both from the types in
-//! [`document`](super::document). Built for tests alone.
+//! The JSON Schema of the configuration document, and its reference in Markdown, both generated from the types in
+//! [`document`](super::document). Built for tests only.
 
 #![expect(clippy::indexing_slicing, reason = "a member that JSON does not have reads as null")]
 
@@ -20,7 +20,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// `uint64` and its like say nothing to a reader of JSON.
+/// Removes `format`: `uint64` and the like mean nothing to a reader of JSON.
 fn without_formats(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -36,17 +36,18 @@ fn without_formats(schema: &mut Value) {
 #[must_use]
 pub fn markdown(schema: &Value) -> String {
     let mut text = String::from(
-        "<!-- Made from src/config/document.rs by `UPDATE=1 npm run test:unit`. Change it there. -->\n\
+        "<!-- Generated from src/config/document.rs by `UPDATE=1 npm run test:unit`. Edit it there. -->\n\
          # Configuration\n\n\
-         The gateway reads one document, strictly: an unknown key, a wrong type or a value that cannot be meant is a \
-         mistake. All mistakes are reported at once in the log, each with its path and what would be right, and a \
-         gateway with a mistake in its document answers every request with 503.\n\n\
+         The gateway reads one document, strictly: an unknown key, a wrong type or a value that cannot work is a \
+         mistake. The log reports all mistakes at once, each with its path and with what would be right. A gateway \
+         whose document has a mistake answers every request with 503.\n\n\
          In `wrangler.toml` the document is the table `[vars.PORTCULLIS]`; other environments have \
          `[env.NAME.vars.PORTCULLIS]`. It may also be a JSON string in the variable of that name. One variable holds \
-         5 KB on Cloudflare Workers: a larger document is [in KV](operations.md#configuration-without-a-deployment). Secrets are never written into it: it names Worker secrets \
-         (`wrangler secret put NAME`). Editors that know JSON Schema can use \
+         5 KB on Cloudflare Workers: a larger document goes \
+         [into KV](operations.md#configuration-without-a-deployment). Never write secrets into the document: it names \
+         Worker secrets (`wrangler secret put NAME`). Editors that support JSON Schema can use \
          [portcullis.schema.json](portcullis.schema.json).\n\n\
-         Whole documents for each identity provider and kind of credential are in \
+         Complete documents for each identity provider and kind of credential are in \
          [identity-providers.md](identity-providers.md), for the gateway as an authorization \
          server in [authorization-server.md](authorization-server.md), for verifiers of your own in \
          [custom-verifier.md](custom-verifier.md), for revocation in [revocation.md](revocation.md).\n\n",
@@ -98,12 +99,12 @@ fn section(text: &mut String, title: &str, schema: &Value, root: &Value) {
     text.push('\n');
 }
 
-/// Lines that the comment's width broke, joined; paragraphs kept.
+/// Joins the lines of each paragraph, which were broken at the width of the source; keeps the paragraphs.
 fn flowed(text: &str) -> String {
     text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
 }
 
-/// The values that a member may have, where only some may be.
+/// The values that a member may have, if they are limited.
 fn values(definition: &Value) -> Option<String> {
     let plain = definition["enum"].as_array().into_iter().flatten();
     let described = definition["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);

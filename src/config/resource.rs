@@ -1,4 +1,4 @@
-//! Protected resources, public paths and the origin servers behind them.
+//! Reads protected resources, public paths and the origin servers behind them.
 
 use std::rc::Rc;
 
@@ -49,7 +49,7 @@ pub(super) fn read_resource(
     if scopes.iter().any(|scope| scope.as_str() == "offline_access") {
         mistakes.note(
             format!("{at}.scopes"),
-            "offline_access is between client and authorization server, and not advertised by a resource (R11)",
+            "must not have offline_access: it is between client and authorization server, and a resource does not advertise it (R11)",
         );
     }
     if let Some(Err(error)) = document.scope_prefix.as_deref().map(Scope::parse) {
@@ -59,14 +59,14 @@ pub(super) fn read_resource(
         if audience.is_empty() || audience.contains('*') {
             mistakes.note(
                 format!("{at}.audiences[{index}]"),
-                format_args!("must be one value of aud, in full: nothing stands for others, got {audience:?}"),
+                format_args!("must be one complete value of aud: wildcards are not supported, got {audience:?}"),
             );
         }
     }
     if document.audiences.as_ref().is_some_and(Vec::is_empty) {
         mistakes.note(
             format!("{at}.audiences"),
-            "must name at least one audience; leave the key out for the resource identifier",
+            "must name at least one audience; remove the key to accept the resource identifier",
         );
     }
     if let Some(page) = &document.documentation {
@@ -119,7 +119,7 @@ pub(super) fn read_resource(
     (mistakes.lines().len() == before).then_some(resource)
 }
 
-/// What a resource names, each once.
+/// Finds the issuers, API key sets and verifiers that a resource names, each once.
 fn read_accepted(
     document: &ResourceDocument,
     at: &str,
@@ -131,7 +131,7 @@ fn read_accepted(
     if lists.into_iter().flatten().all(Vec::is_empty) {
         mistakes.note(
             format!("{at}.issuers"),
-            "must name at least one issuer (or api_keys, or verifiers); to open a path to everyone, use public_paths",
+            "must name at least one issuer (or api_keys, or verifiers); to open a path to every caller, use public_paths",
         );
     }
     let mut names = Named { at, mistakes };
@@ -149,7 +149,7 @@ fn read_accepted(
     accepts
 }
 
-/// Finds what a list of names means.
+/// Finds the entries that a list of names refers to.
 struct Named<'a> {
     at: &'a str,
     mistakes: &'a mut Mistakes,
@@ -179,7 +179,8 @@ impl Named<'_> {
     }
 }
 
-/// What a credential is for must be clear from the credential, and from which audience a token must be.
+/// Notes credentials whose verifier would be ambiguous, and issuers and API keys whose credentials could never meet
+/// what the resource requires of the binding or the audience.
 fn judge_accepted(
     document: &ResourceDocument,
     at: &str,
@@ -199,7 +200,9 @@ fn judge_accepted(
         let names = any.join(", ");
         mistakes.note(
             at,
-            format_args!("which of {names} an opaque token is for cannot be told: give all but one a token_prefix"),
+            format_args!(
+                "the gateway cannot know which of {names} an opaque token is for: give all but one a token_prefix"
+            ),
         );
     }
     let mut prefixes: Vec<&str> = asked
@@ -216,8 +219,7 @@ fn judge_accepted(
     }
     let required = |name: Option<RequirementName>| matches!(name, Some(RequirementName::Required));
     if (required(document.dpop) || required(document.certificate_bound)) && !keys.is_empty() {
-        mistakes
-            .note(format!("{at}.api_keys"), "must be empty where a binding is required: API keys are bound to nothing");
+        mistakes.note(format!("{at}.api_keys"), "must be empty where a binding is required: API keys cannot be bound");
     }
     for issuer in issuers {
         let own = matches!(issuer.keys, IssuerKeys::Own(_));
@@ -226,7 +228,7 @@ fn judge_accepted(
             mistakes.note(
                 format!("{at}.issuers"),
                 format_args!(
-                    "must not have {:?} where a binding is required (dpop, certificate_bound): its tokens are bound to nothing",
+                    "must not have {:?} where a binding is required (dpop, certificate_bound): its tokens are never bound",
                     issuer.name
                 ),
             );
@@ -236,7 +238,7 @@ fn judge_accepted(
         {
             mistakes.note(
                 format!("{at}.audiences"),
-                format_args!("must have {identifier:?} too: tokens of {:?} are for nothing else", issuer.name),
+                format_args!("must have {identifier:?} too: tokens of {:?} have no other audience", issuer.name),
             );
         }
     }
@@ -288,7 +290,7 @@ fn read_path(text: &str, at: &str, mistakes: &mut Mistakes) -> Option<CanonicalP
     }
     let folded = path.folded();
     if folded == "/healthz" || folded == "/.well-known" || folded.starts_with("/.well-known/") {
-        mistakes.note(at, format_args!("is kept for the gateway itself: {text:?}"));
+        mistakes.note(at, format_args!("is reserved for the gateway itself: {text:?}"));
         return None;
     }
     Some(path)
@@ -312,7 +314,8 @@ fn read_origin(
             None
         }
         (Some(text), _) => protected_url(text, &format!("{at}.origin"), development, mistakes),
-        // A service binding takes the request whatever the host says; the reserved name goes nowhere else.
+        // A service binding takes a request with any host. `service.invalid` is a reserved name, so the URL leads
+        // nowhere else.
         (None, Some(_)) => HttpUrl::parse(&format!("https://service.invalid{path}")).ok(),
     }?;
     if url.query().is_some() {

@@ -1,4 +1,4 @@
-//! The part of the configuration document that says who may do what, as a user writes it: see
+//! The part of the configuration document that says which callers may do what, as an operator writes it: see
 //! [`document`](super::document).
 
 use std::collections::BTreeMap;
@@ -7,36 +7,39 @@ use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
 
-/// A rule about what callers may do at a resource. `docs/policy.md` has the whole story and a worked example.
+/// A rule about what callers may do at a resource. `docs/policy.md` explains rules and has a complete example.
 ///
-/// The rules of a resource are read in order, and the first that matches decides. What no rule matches is denied, but
-/// for the protocol's own messages (`initialize`, `ping`, `server/discover`, lists, notifications). A rule matches
-/// where one of its targets fits what is asked for and everything under `when` holds.
+/// The gateway reads the rules of a resource in order, and the first rule that matches decides. The gateway denies what
+/// no rule matches, except the messages of the protocol itself (`initialize`, `ping`, `server/discover`, lists,
+/// notifications). A rule matches if one of its targets matches what the request asks for and every condition under
+/// `when` holds.
 #[derive(Debug, Clone, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct RuleDocument {
-    /// Its name in decisions, logs and reports: 1 to 64 letters, digits, `-`, `_`, `.`. Default: `rule-N`, counted from 1.
+    /// The name of the rule in decisions, logs and reports: 1 to 64 letters, digits, `-`, `_`, `.`. Default: `rule-N`,
+    /// counted from 1.
     #[deserr(default)]
     pub id: Option<String>,
 
-    /// What a match means: `allow`; `deny` (for the caller what was asked for does not exist); or `step_up`: allowed with
-    /// all of `scopes`, and answered with a challenge for them without.
+    /// What a match means: `allow`; `deny` (for this caller, the target does not exist); or `step_up`: a caller with
+    /// all of `scopes` may do it, and any other caller gets a challenge for them.
     pub effect: EffectName,
 
-    /// The scopes of `step_up`. Required there, and an error elsewhere.
+    /// The scopes of `step_up`. Required for `step_up`, and an error for any other effect.
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
 
-    /// Targets: JSON-RPC methods, as `tools/call` or `tasks/*`. Default: what the other targets imply.
+    /// Targets: JSON-RPC methods, for example `tools/call` or `tasks/*`. Default: those that the other targets imply.
     #[deserr(default)]
     pub methods: Option<Vec<String>>,
 
-    /// Targets: names of tools, as `delete_*`. `*` stands for any characters, everything else for itself.
+    /// Targets: names of tools, for example `delete_*`. `*` matches any characters; every other character stands for
+    /// itself.
     #[deserr(default)]
     pub tools: Option<Vec<String>>,
 
-    /// Targets: tools that `labels` of the resource lists under these labels.
+    /// Targets: the tools that `labels` of the resource lists under these labels.
     #[deserr(default)]
     pub labels: Option<Vec<String>>,
 
@@ -44,38 +47,39 @@ pub struct RuleDocument {
     #[deserr(default)]
     pub prompts: Option<Vec<String>>,
 
-    /// Targets: URIs of MCP resources, as `file:///docs/*`.
+    /// Targets: URIs of MCP resources, for example `file:///docs/*`.
     #[deserr(default)]
     pub resources: Option<Vec<String>>,
 
-    /// What must hold besides. Default: nothing.
+    /// Conditions that must also hold. Default: none.
     #[deserr(default)]
     pub when: Option<WhenDocument>,
 
-    /// `enforce`, or `observe`: the rule decides nothing, and the log says what it would have. Default: `enforce`.
+    /// `enforce`, or `observe`: the rule decides nothing, and the log says what it would have decided. Default:
+    /// `enforce`.
     #[deserr(default)]
     pub mode: Option<ModeName>,
 }
 
-/// What a rule asks of the caller, the connection and the arguments. Everything that is given must hold.
+/// Conditions on the caller, the connection and the arguments. Every condition that is given must hold.
 #[derive(Debug, Clone, Default, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct WhenDocument {
-    /// The caller has all of these scopes, by itself or through the hierarchy.
+    /// The caller has all of these scopes, directly or through the scope hierarchy (`scope_includes`).
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
 
-    /// The caller has one of these roles: values of the claims that the issuer's profile names for roles.
+    /// The caller has one of these roles: values of the claims from which the issuer's profile reads roles.
     #[deserr(default)]
     pub roles: Option<Vec<String>>,
 
-    /// The caller is in one of these groups: values of the claims that the issuer's profile names for groups.
+    /// The caller is in one of these groups: values of the claims from which the issuer's profile reads groups.
     #[deserr(default)]
     pub groups: Option<Vec<String>>,
 
-    /// Claims, each equal to, or as an array containing, one of the values. A name that begins with `/` is a JSON Pointer
-    /// (RFC 6901) into the claims, as `/realm_access/roles`.
+    /// Claims, each with its accepted values: the claim equals one of them, or is an array that contains one of them. A
+    /// name that begins with `/` is a JSON Pointer (RFC 6901) into the claims, for example `/realm_access/roles`.
     #[deserr(default)]
     pub claims: Option<BTreeMap<String, Vec<String>>>,
 
@@ -87,20 +91,20 @@ pub struct WhenDocument {
     #[deserr(default)]
     pub clients: Option<Vec<String>>,
 
-    /// The credential is of one of these issuers, verifiers or API key prefixes, by name.
+    /// The credential comes from one of these issuers or verifiers, or from an API key set with one of these prefixes.
     #[deserr(default)]
     pub issuers: Option<Vec<String>>,
 
-    /// The caller's country as Cloudflare sees it: ISO 3166-1 alpha-2, as `DE`. Where that is not known, the rule does not
-    /// match.
+    /// The caller's country as Cloudflare reports it: ISO 3166-1 alpha-2, for example `DE`. If the country is unknown,
+    /// the rule does not match.
     #[deserr(default)]
     pub countries: Option<Vec<String>>,
 
-    /// The caller's network as Cloudflare sees it: numbers of autonomous systems.
+    /// The caller's network as Cloudflare reports it: autonomous system numbers.
     #[deserr(default)]
     pub asns: Option<Vec<u64>>,
 
-    /// Whether the caller came with a verified client certificate.
+    /// Whether the caller presented a verified client certificate.
     #[deserr(default)]
     pub mtls: Option<bool>,
 
@@ -109,82 +113,84 @@ pub struct WhenDocument {
     pub arguments: Option<BTreeMap<String, ArgumentDocument>>,
 }
 
-/// A test on one argument. Everything that is given must hold; an argument that is not there fails every test but
+/// A test on one argument. Every part that is given must hold; a missing argument fails every test except
 /// `present = false`.
 #[derive(Debug, Clone, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ArgumentDocument {
-    /// It is one of these strings.
+    /// The argument is one of these strings.
     #[deserr(default)]
     pub one_of: Option<Vec<String>>,
 
-    /// It is a string of this form: `*` stands for any characters.
+    /// The argument is a string that matches this pattern: `*` matches any characters.
     #[deserr(default)]
     pub like: Option<String>,
 
-    /// It is a number, and not less.
+    /// The argument is a number that is not less than this one.
     #[deserr(default)]
     pub at_least: Option<i64>,
 
-    /// It is a number, and not more.
+    /// The argument is a number that is not greater than this one.
     #[deserr(default)]
     pub at_most: Option<i64>,
 
-    /// It is this boolean.
+    /// The argument is this boolean.
     #[deserr(default)]
     pub is: Option<bool>,
 
-    /// Whether it is there, and not `null`.
+    /// Whether the argument is present and not `null`.
     #[deserr(default)]
     pub present: Option<bool>,
 }
 
-/// How old-era sessions are bound to their callers (L8).
+/// How the gateway binds sessions of the legacy era to their callers (L8).
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct SessionsDocument {
-    /// Names of Worker secrets, each of 32 characters or more. Session ids leave the gateway sealed with the first, for
-    /// this subject, client and resource alone; those sealed with any of them are opened, so that a new secret is put
-    /// first and the old one removed when its sessions have ended. At most 4.
+    /// Names of 1 to 4 Worker secrets, each of 32 characters or more. Before a client sees a session id, the gateway
+    /// seals it with the first secret, for one issuer, subject, client and resource. It opens ids that were sealed with
+    /// any of the secrets. To change a secret, put the new one first, and remove the old one when its sessions have
+    /// ended.
     pub secrets: Vec<String>,
 
-    /// Seconds after which a session ends, whatever its origin server says, 60 to 2592000. Default: 86400.
+    /// Seconds after which a session ends, whatever the origin server says, 60 to 2592000. Default: 86400.
     #[deserr(default)]
     pub seconds: Option<u64>,
 }
 
-/// How often callers may call. Each is counted apart; where a limit is reached the answer is 429 with `Retry-After`.
+/// A rate limit. Each limit counts separately. A request over a limit gets 429 with `Retry-After`; `initialize` and
+/// `server/discover` get 503.
 #[derive(Debug, Clone, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct LimitDocument {
-    /// What is counted together: any of `subject`, `client`, `tool`. All requests of the resource where it is empty.
+    /// What counts together: any of `subject`, `client`, `tool`. If empty, all requests of the resource count together.
     pub by: Vec<LimitKeyName>,
 
-    /// Requests in a period.
+    /// Requests that are permitted in a period.
     pub requests: u64,
 
-    /// The period in seconds: 10 or 60, as the rate-limiting binding of Workers has them.
+    /// The period in seconds: 10 or 60, the periods of the rate-limiting binding of Workers.
     pub seconds: u64,
 
-    /// Tools whose calls count, by name as in rules; other requests do not. Default: every POST counts.
+    /// Tools whose calls count, by name as in rules; other requests do not count. Default: every POST counts.
     #[deserr(default)]
     pub tools: Option<Vec<String>>,
 
-    /// The name of a rate-limiting binding with the same `limit` and `period`, which all isolates of a place share.
-    /// Default: each isolate counts for itself.
+    /// The name of a rate-limiting binding with the same `limit` and `period`, which counts for all isolates of a data
+    /// center. Default: each isolate counts for itself.
     #[deserr(default)]
     pub binding: Option<String>,
 }
 
-/// Where decisions are recorded, besides the line of each request.
+/// Where the gateway records decisions, in addition to the log line of each request.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct DecisionLogDocument {
-    /// Lines in the Worker's own log (`console`). Default `true`.
+    /// Writes a line to the Worker's own log (`console`) for each decision. Default: `true`.
     #[deserr(default)]
     pub console: Option<bool>,
 
@@ -197,31 +203,31 @@ pub struct DecisionLogDocument {
     pub queue: Option<String>,
 }
 
-/// What a rule's match means.
+/// What a match of a rule means.
 #[derive(Debug, Clone, Copy, Deserr)]
 #[deserr(error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum EffectName {
-    /// It may be done.
+    /// The operation is permitted.
     #[deserr(rename = "allow")]
     #[cfg_attr(feature = "schema", schemars(rename = "allow"))]
     Allow,
-    /// For the caller it does not exist.
+    /// For this caller, the target does not exist.
     #[deserr(rename = "deny")]
     #[cfg_attr(feature = "schema", schemars(rename = "deny"))]
     Deny,
-    /// It may be done with more scopes.
+    /// The operation is permitted with additional scopes.
     #[deserr(rename = "step_up")]
     #[cfg_attr(feature = "schema", schemars(rename = "step_up"))]
     StepUp,
 }
 
-/// Whether rules decide.
+/// Whether the gateway enforces rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
 #[deserr(error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ModeName {
-    /// They do.
+    /// The gateway enforces them.
     #[deserr(rename = "enforce")]
     #[cfg_attr(feature = "schema", schemars(rename = "enforce"))]
     Enforce,
@@ -231,22 +237,22 @@ pub enum ModeName {
     Observe,
 }
 
-/// How lists show what needs a step-up.
+/// How lists show tools that need a step-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
 #[deserr(error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StepUpListName {
-    /// Not at all.
+    /// Lists leave them out.
     #[deserr(rename = "hide")]
     #[cfg_attr(feature = "schema", schemars(rename = "hide"))]
     Hide,
-    /// With a mark.
+    /// Lists show them with a mark.
     #[deserr(rename = "mark")]
     #[cfg_attr(feature = "schema", schemars(rename = "mark"))]
     Mark,
 }
 
-/// What requests are counted together by.
+/// What a rate limit counts together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
 #[deserr(error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -259,7 +265,7 @@ pub enum LimitKeyName {
     #[deserr(rename = "client")]
     #[cfg_attr(feature = "schema", schemars(rename = "client"))]
     Client,
-    /// Tool that is called.
+    /// The tool that is called.
     #[deserr(rename = "tool")]
     #[cfg_attr(feature = "schema", schemars(rename = "tool"))]
     Tool,

@@ -1,4 +1,5 @@
-//! Where the document is: in the Worker's variable, or in KV, from where it can be changed without a deployment.
+//! Where the configuration document is: in the Worker's variable, or in KV, where an operator can change it without a
+//! deployment.
 
 use deserr::deserialize;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::strict_json;
 /// Where the document is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {
-    /// In the variable: this is it.
+    /// In the variable: this is the document.
     Here(Value),
     /// In KV.
     Stored(Stored),
@@ -25,7 +26,7 @@ pub struct Stored {
     pub kv: String,
     /// The key of the document.
     pub key: String,
-    /// Seconds between two looks.
+    /// Seconds between two reads.
     pub seconds: u64,
 }
 
@@ -33,7 +34,7 @@ impl Place {
     /// Reads the variable: an object, or a string that holds one as JSON.
     ///
     /// # Errors
-    /// Every mistake of what says that the document is elsewhere.
+    /// Every mistake in a text that is not JSON, or in the table `stored`.
     pub fn of(variable: Value) -> Result<Self, Mistakes> {
         let variable = match variable {
             Value::String(text) => strict_json::parse(text.as_bytes()).map_err(|error| {
@@ -47,7 +48,7 @@ impl Place {
             Some((true, _)) => {
                 let others = variable.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
                 let others: Vec<&str> = others.filter(|key| *key != "stored").collect();
-                let what = format!("must stand alone: {} belong into the stored document", others.join(", "));
+                let what = format!("must be the only key: {} belong in the stored document", others.join(", "));
                 return Err(Mistakes::of("stored", what));
             }
             _ => return Ok(Self::Here(variable)),
@@ -57,7 +58,7 @@ impl Place {
         let bounds = (STORED_SECONDS, CACHE_SECONDS_MAX);
         let seconds = bounded(stored.seconds, STORED_SECONDS, bounds, "stored.seconds", &mut mistakes);
         let key = stored.key.unwrap_or_else(|| "portcullis".to_owned());
-        // What `portcullis push` adds for each version must fit too.
+        // Leaves room for what `portcullis push` adds to the key of each version: KV keys have at most 512 bytes.
         if key.is_empty() || key.len() > 400 {
             mistakes.note("stored.key", "must be 1 to 400 bytes");
         }

@@ -5,13 +5,13 @@ use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::transport::url::HttpUrl;
 
-/// Worker secrets by name.
+/// Worker secrets, by name.
 pub trait Secrets {
-    /// The secret's value, where there is one.
+    /// The value of a secret, if the Worker has it.
     fn secret(&self, name: &str) -> Option<String>;
 }
 
-/// Shortest secret that keys something.
+/// Fewest characters of a secret that the operator generates, such as a sealing key.
 const SECRET_CHARS: usize = 32;
 
 pub(super) fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
@@ -22,7 +22,7 @@ pub(super) fn read_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes:
     secret
 }
 
-/// Keys of which the first signs and all are published.
+/// Reads signing keys: the first signs, and all are published.
 pub(super) fn read_signing_keys(
     names: &[String],
     at: &str,
@@ -38,14 +38,14 @@ pub(super) fn read_signing_keys(
         let Some(text) = read_secret(name, &at, secrets, mistakes) else { continue };
         let Some(key) = mistakes.keep(&at, SigningKey::parse(&text)) else { continue };
         if keys.iter().any(|other| other.id() == key.id()) {
-            mistakes.note(&at, "is a key that is named before");
+            mistakes.note(&at, "is the same key as an earlier entry");
         }
         keys.push(key);
     }
     keys
 }
 
-/// A secret that keys something.
+/// Reads a secret that must have at least `SECRET_CHARS` characters.
 pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Option<String> {
     let secret = read_secret(name, at, secrets, mistakes)?;
     if secret.chars().count() < SECRET_CHARS {
@@ -54,12 +54,12 @@ pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mist
     Some(secret)
 }
 
-/// Whether a text may name something in the log and elsewhere in configuration.
+/// Whether a text may be a name that the log shows and that other keys of the configuration refer to.
 pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// An issuer identifier is not the URL of its metadata.
+/// Notes an issuer identifier that is the URL of the issuer's metadata.
 pub(super) fn note_metadata_url(identifier: &str, at: &str, mistakes: &mut Mistakes) {
     let end = identifier.find("/.well-known/").or_else(|| Some(identifier.strip_suffix("/.well-known")?.len()));
     if let Some(issuer) = end.and_then(|end| identifier.get(..end)) {
@@ -67,7 +67,7 @@ pub(super) fn note_metadata_url(identifier: &str, at: &str, mistakes: &mut Mista
     }
 }
 
-/// A URL that credentials or keys may travel to or from.
+/// Reads a URL to which the gateway sends credentials, or from which it fetches keys.
 pub(super) fn protected_url(text: &str, at: &str, development: bool, mistakes: &mut Mistakes) -> Option<HttpUrl> {
     match HttpUrl::parse(text) {
         Ok(url) if url.is_protected(development) => Some(url),
@@ -83,7 +83,7 @@ pub(super) fn protected_url(text: &str, at: &str, development: bool, mistakes: &
     }
 }
 
-/// A value in the words of a mistake. What might hold a password is not repeated.
+/// A value as a mistake shows it. A value that might contain a password is not shown.
 fn shown(text: &str) -> String {
     if text.contains('@') { "a URL with @, which is not repeated here".to_owned() } else { format!("{text:?}") }
 }

@@ -1,4 +1,4 @@
-//! What an operator should know about a configuration that is valid.
+//! Warnings about a configuration that is valid.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use crate::token::binding::Requirement;
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
 
-/// What an operator should know about a document that is valid: said once, loudly, at start.
+/// What an operator should know about a valid configuration. The gateway logs each warning once at start.
 #[must_use]
 pub fn warnings(settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -30,7 +30,7 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         |issuer: &&Rc<Issuer>| issuer.introspection.as_ref().is_some_and(|asked| asked.allow_missing_audience);
     for issuer in settings.verifiers.issuers.iter().filter(lenient) {
         warnings.push(format!(
-            "issuer {:?} may leave out aud: any active token of that provider is taken, whomever it was made for",
+            "issuer {:?} may omit aud: the gateway accepts any active token of that provider, whichever service it was issued for",
             issuer.name
         ));
     }
@@ -38,7 +38,7 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         if issuer.profile == Profile::Google && issuer.claims.is_empty() {
             warnings.push(format!(
                 "issuer {:?} has no claims: any Google account, and any service account that asks for your audience, is \
-                 taken; set claims.hd, or claims.sub for machines",
+                 accepted; set claims.hd, or claims.sub for machines",
                 issuer.name
             ));
         }
@@ -56,8 +56,8 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
     }
     if settings.sessions.is_none() {
         warnings.push(
-            "sessions is off: session ids of old-era origin servers travel unsealed, so whoever has one and a token of \
-             their own can use it; and servers of 2024-11-05 (HTTP+SSE) cannot be used"
+            "sessions is off: session ids of legacy-era origin servers are not sealed, so any caller with a valid token that \
+             learns one can use it; and servers of 2024-11-05 (HTTP+SSE) cannot be used"
                 .to_owned(),
         );
     }

@@ -1,4 +1,5 @@
-//! What is done to the origin server's answer on its way back: sessions are sealed, lists are filtered.
+//! What the gateway changes in the origin server's answer: it seals session ids, filters lists, and puts the original
+//! names back in place of decoys.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,16 +27,16 @@ use crate::time::UnixMillis;
 use crate::transport::head::Method;
 use crate::transport::url::HttpUrl;
 
-/// The member of `_meta` that marks what needs a step-up.
+/// The member of `_meta` that marks an item whose use needs a step-up.
 const STEP_UP: &str = "portcullis/step-up";
 
-/// The name in queries of where messages go in the transport of 2024-11-05.
+/// The query parameter with the sealed address for messages, in the transport of 2024-11-05.
 pub const ENDPOINT_QUERY: &str = "portcullis-endpoint";
 
-/// What is known of an answer before it comes.
+/// What the gateway knows about an answer before it arrives.
 #[derive(Debug)]
 pub struct ResponseTransform {
-    /// Who gets it, and what is behind the gate; nothing for paths open to everyone.
+    /// The recipient of the answer, and what applies to it; `None` for public paths.
     to: Option<Recipient>,
 }
 
@@ -49,40 +50,41 @@ struct Recipient {
     origin: HttpUrl,
     era: Era,
     method: Method,
-    /// It may be a list, or hold one.
+    /// Whether the answer may be a list, or contain one.
     lists: bool,
     paged: bool,
-    /// The index of the resource, and what is known of the items of lists.
+    /// The index of the resource, and the remembered items of lists.
     items: (usize, Rc<RefCell<KnownItems>>),
-    /// The name under which it may be kept.
+    /// The key under which the list may be cached.
     keep_as: Option<String>,
-    /// Names stood in for others, which the answer must have.
+    /// Whether decoys replaced names: then the answer gets the original names back.
     decoys: bool,
     session: SessionUse,
-    /// The ids of the requests that it answers.
+    /// The ids of the requests that the answer responds to.
     ids: Vec<RequestId>,
 }
 
 impl ResponseTransform {
-    /// What is to be expected of a permitted request's answer.
+    /// The transform for the answer to a permitted request.
     #[must_use]
     pub fn of(permit: &Permit, settings: &Settings, items: &Rc<RefCell<KnownItems>>) -> Self {
         Self { to: Recipient::of(permit, settings, items) }
     }
 
-    /// A list that was kept, as its reader may see it.
+    /// The view that the recipient may see of a cached list.
     ///
     /// # Errors
-    /// [`ListError`], which nothing is that was let through once.
+    /// [`ListError`], which does not occur for a list that the filter has accepted before.
     pub fn read(self, list: &CachedList) -> Result<Reading, ListError> {
         self.to.ok_or(ListError::NotJson)?.reading(list)
     }
 
-    /// Lets an answer's head through, and says what becomes of its body. `random` is for sealing.
+    /// Transforms the head of an answer, and returns the filter for its body, if it needs one. `random` is the nonce
+    /// for sealing; `request` is the id of the request in the log.
     ///
     /// # Errors
-    /// [`Rejection::Internal`] where a session cannot be sealed, [`Rejection::OriginMalformed`] where the body has to be read
-    /// and its caller might read it otherwise. `request` is the id of the request in the log.
+    /// [`Rejection::Internal`] if a session id cannot be sealed, [`Rejection::OriginMalformed`] if the gateway has to
+    /// filter the body and some clients might read it differently.
     pub fn receive(
         self,
         head: &mut ResponseHead,
@@ -94,12 +96,12 @@ impl ResponseTransform {
         if let Some(sessions) = &to.sessions {
             let id = head.fields.get("mcp-session-id").map(str::to_owned);
             head.fields.remove("mcp-session-id");
-            // The ids that a caller sees are marked.
+            // The caller has only marked event ids: the origin server's own id must not reach it.
             head.fields.remove("last-event-id");
             if let (Some(id), Era::Legacy) = (id, to.era) {
                 let holder = to.caller.subject.holder(&to.identifier);
                 let sealed = match &to.session {
-                    // An origin server that repeats the id makes no session older or younger.
+                    // If the origin server repeats the id, the age of the session does not change.
                     SessionUse::Id { id: known, sealed } if *known == id => sealed.clone(),
                     _ => sessions
                         .seal(&id, Purpose::Session, holder, random, now)
@@ -150,35 +152,36 @@ impl Recipient {
         request: &str,
         now: UnixMillis,
     ) -> Result<Option<BodyFilter>, ListError> {
-        // Whatever a stream that was opened with GET carries was asked for elsewhere, lists among it. Only the old era has
-        // such streams, and a server that does not look at versions has them for everybody.
+        // A stream that a GET opened carries responses to requests that were sent with POST, lists among them. Only the
+        // legacy era has such streams, but an origin server that ignores versions opens them for every client.
         let read_as_stream = self.method == Method::Get && (200..300).contains(&head.status);
         let stream = self.method == Method::Get && (head.may_be_event_stream() || read_as_stream);
-        // These have no body, and must have none.
+        // Answers with these statuses must not have a body.
         if matches!(head.status, 204 | 205 | 304) {
             return Ok(None);
         }
-        // Whatever it calls itself: a list under another status is one to a client that reads it, and a name that stood in
-        // for another may be in any answer.
+        // Neither status nor media type alone exempts an answer: some clients read a list in an answer with an error
+        // status or another media type, and any answer may contain the name of a decoy.
         let good = (200..300).contains(&head.status);
         let keep_as = self.keep_as.clone().filter(|_| head.status == 200 && !head.is_event_stream());
-        // Of these clients read no body.
+        // Clients do not read the body of these answers.
         let read = good && !matches!(head.status, 202 | 204);
         let readable = head.may_be_event_stream() || head.is_json() || read;
         let judged = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
         let rewritten = good && stream && self.sessions.is_some();
-        // A caller who has the id of an event may ask for what came after it.
+        // A caller that has the id of an event may ask for the events after it, so ids are bound to their callers.
         let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
-        // Names that stood in for others may come back over any of them.
+        // A body without a known length is forwarded as it arrives; the gateway does not hold back its beginning.
         let streams = head.is_event_stream() || head.fields.get("content-length").is_none();
-        // A notification has no answer that could name anything.
+        // A notification has no response that could contain the name of a decoy. A stream that a GET opened may carry
+        // the response to any request with a decoy.
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some()).then(Restore::default);
         if !judged && !rewritten && !marked && restore.is_none() {
             return Ok(None);
         }
         head.is_readable()?;
-        // Some clients take whatever they get here for a stream.
+        // Some clients read any answer to this request as an event stream.
         if stream && (judged || rewritten || marked) && !head.is_event_stream() {
             return Err(ListError::MediaType);
         }
@@ -202,7 +205,7 @@ impl Recipient {
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
             let lists = judged.then(|| ListFilter::new(judge, Edits::default()));
-            // What a stream that was opened with GET carries may be of any list, and any page of it.
+            // A stream that a GET opened may carry any list, and any page of it.
             let lists = lists.map(|it| if stream || self.paged { it } else { it.with_memory(resource, items) });
             let filter = SseFilter::new(lists, endpoint, event_ids);
             let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
@@ -210,7 +213,7 @@ impl Recipient {
         } else {
             let filter = ListFilter::new(judge, edits);
             let (resource, items) = self.items;
-            // Later pages would each be taken for the first.
+            // The memory would take each later page for a changed first page.
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
             let inner = Inner::Json(Box::new(filter));
             BodyFilter { kept, restore, may_be_empty: head.status != 200, ..whole(inner) }
@@ -227,7 +230,7 @@ impl Recipient {
         }))
     }
 
-    /// A list that was kept, as this reader may see it.
+    /// The view that this recipient may see of a cached list.
     fn reading(self, list: &CachedList) -> Result<Reading, ListError> {
         let edits = Edits { paged: self.paged, reusable: true };
         let judge = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
@@ -237,8 +240,8 @@ impl Recipient {
         Reading::new(out, filter.holes(), filter.judge().depends).ok_or(ListError::NotJson)
     }
 
-    /// Turns the address of the transport of 2024-11-05 into one of the gateway's, sealed for this caller. One that leads to
-    /// another server is none.
+    /// Replaces the address for messages of the transport of 2024-11-05 with an address of the gateway, sealed for this
+    /// caller. It rejects an address at another server.
     fn rewrite(&self, random: [u8; NONCE_BYTES], now: UnixMillis) -> Option<Rewrite> {
         let (sessions, caller) = (self.sessions.clone()?, self.caller.clone());
         let (identifier, path, origin) = (self.identifier.clone(), self.path.clone(), self.origin.clone());
@@ -251,7 +254,8 @@ impl Recipient {
     }
 }
 
-/// Path and query of an address at the origin server itself: absolute, or beginning with `/`, or relative to its URL.
+/// Path and query of an address at the origin server itself: absolute, beginning with `/`, or relative to the URL of
+/// the origin server.
 fn resolve(origin: &HttpUrl, said: &str) -> Option<String> {
     let said = said.trim();
     if said.is_empty() || said.bytes().any(|b| !b.is_ascii_graphic()) || said.contains(['\\', '#']) {
@@ -274,7 +278,7 @@ fn resolve(origin: &HttpUrl, said: &str) -> Option<String> {
     (target.starts_with('/') && !strange).then_some(target)
 }
 
-/// Decides about the items of lists as the policy would about their use.
+/// Decides about the items of lists as the policy would decide about their use.
 struct PolicyOfItems {
     policy: Option<Rc<Policy>>,
     caller: Caller,
@@ -302,74 +306,76 @@ impl ItemPolicy for PolicyOfItems {
     }
 
     fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool {
-        // All pages of a list have one scope (T31), and this one does not know the others.
+        // All pages of a list must have one cache scope (T31), and this page does not show the items of the others.
         self.depends || (paged && self.policy.as_ref().is_some_and(|policy| policy.depends_on_caller(kind)))
     }
 }
 
-/// What a body goes through.
+/// Filters the body of an answer.
 pub struct BodyFilter {
     inner: Inner,
     kept: Option<Kept>,
     restore: Option<Restore>,
-    /// An answer of its status needs no body.
+    /// Whether an answer with this status may have an empty body.
     may_be_empty: bool,
     begun: bool,
-    /// The ids of the requests that a stream of events answers.
+    /// The ids of the requests that an event stream responds to.
     ids: Vec<RequestId>,
     /// The id of the request in the log.
     request: String,
 }
 
-/// What goes on of a body.
+/// The part of a body that the gateway forwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Passage {
-    /// This, and more may follow.
+    /// These bytes; more may follow.
     More(Vec<u8>),
-    /// This, and then it ends, as the rest cannot be judged.
+    /// These bytes, and then the body ends, because the gateway cannot filter the rest.
     Last(Vec<u8>, ListError),
 }
 
-/// What came of a body that was filtered.
+/// The result of filtering a body.
 #[derive(Default)]
 pub struct FilterEnd {
-    /// The body as it came, where it may have to be kept.
+    /// The unfiltered body, if it is a candidate for the cache.
     pub kept: Option<Kept>,
-    /// Items of lists that were left out because their names cannot be read for certain.
+    /// How many items of lists were left out because their names cannot be read unambiguously.
     pub unreadable: usize,
-    /// Why it ended before its end.
+    /// Why the gateway ended the body early.
     pub unfit: Option<ListError>,
-    /// Why an event was left out.
+    /// Why the gateway left out an event.
     pub skipped: Option<ListError>,
 }
 
-/// A body as it came, to be kept where it turns out that it may be.
+/// An unfiltered body that the gateway caches if the list turns out to be public.
 pub struct Kept {
-    /// The name to keep it under.
+    /// The key to cache it under.
     pub name: String,
-    /// What came so far; nothing more where it is too much.
+    /// The body so far. The filter drops all of it if it exceeds [`CACHED_LIST_BYTES`].
     pub body: Vec<u8>,
 }
 
 enum Inner {
     Events(Box<SseFilter<PolicyOfItems>>),
     Json(Box<ListFilter<PolicyOfItems>>),
-    /// Nothing is looked for in it; whether it comes without a known end, and goes on so.
+    /// The filter looks for no lists or events in it; whether its length is unknown, so that it is forwarded as it
+    /// arrives.
     Plain(bool),
 }
 
 impl BodyFilter {
-    /// Whether its beginning can be held back for a moment.
+    /// Whether the gateway may hold back the beginning of the body until it is filtered.
     #[must_use]
     pub fn can_wait(&self) -> bool {
         matches!(self.inner, Inner::Json(_) | Inner::Plain(false))
     }
 
-    /// Takes a part of the body: what goes on instead. A stream of events that cannot be judged any more ends with an error for
-    /// each request that it answers, so that no client waits for what does not come.
+    /// Takes a part of the body, and returns what to forward instead. If an event stream cannot be filtered any
+    /// further, it ends with an error for each request that it responds to, so that no client waits for a response that
+    /// does not come.
     ///
     /// # Errors
-    /// [`ListError`]: then nothing more may go on.
+    /// [`ListError`]: then no more of the body may be forwarded.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Passage, ListError> {
         let mut out = Vec::with_capacity(bytes.len());
         self.begun |= !bytes.is_empty();
@@ -395,14 +401,14 @@ impl BodyFilter {
         Ok(Passage::More(self.restored(out, false)))
     }
 
-    /// Takes the end of the body: what is left to go on.
+    /// Takes the end of the body, and returns what is left to forward.
     ///
     /// # Errors
-    /// [`ListError`] where it was not complete.
+    /// [`ListError`] if the body was not complete.
     pub fn finish(&mut self) -> Result<Vec<u8>, ListError> {
         let mut out = Vec::new();
         match &mut self.inner {
-            // What an event stream leaves unfinished is no event, and its reader forgets it.
+            // An event that is not complete at the end of a stream is no event: clients ignore it.
             Inner::Events(_) | Inner::Plain(_) => {}
             Inner::Json(_) if self.may_be_empty && !self.begun => {}
             Inner::Json(filter) => filter.finish(&mut out)?,
@@ -422,7 +428,7 @@ impl BodyFilter {
 }
 
 impl BodyFilter {
-    /// After its end: what came of it.
+    /// The result, after the end of the body.
     pub fn end(&mut self, unfit: Option<ListError>) -> FilterEnd {
         let unreadable = match &self.inner {
             Inner::Events(filter) => filter.unreadable(),

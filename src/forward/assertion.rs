@@ -1,4 +1,4 @@
-//! The identity assertion: a short signed statement to one origin server of who calls.
+//! The identity assertion: a short-lived signed JWT that states to one origin server who calls.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,8 +11,8 @@ use crate::settings::resource::OriginServer;
 use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 
-/// What is signed: `iss` is this gateway, `aud` the origin server's URL as configured, `sub` and `subject_issuer`
-/// the caller, `jti` the id of the request in the log.
+/// The input to sign: `iss` is this gateway, `aud` the origin server's URL as configured, `sub` and `subject_issuer`
+/// identify the caller, `jti` is the id of the request in the log.
 #[must_use]
 pub fn signing_input(
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! The keys of lists in caches.
+//! Cache keys of lists.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,8 +8,8 @@ use crate::mcp::era::Era;
 use crate::mcp::message::Message;
 use crate::pipeline::inspect::Inspected;
 
-/// The key in caches of the list that a request asks for; nothing where that is no list that may be kept. The key depends on
-/// everything that the origin server may look at, but for the caller.
+/// The cache key of the list that a request asks for; `None` if it does not ask for a list that may be cached. The key
+/// depends on everything in the request that the origin server may use, except the caller.
 #[must_use]
 pub fn list_key(inspected: &Inspected) -> Option<String> {
     let resource = inspected.resource();
@@ -24,7 +24,8 @@ pub fn list_key(inspected: &Inspected) -> Option<String> {
         return None;
     }
     let fields = &admitted.head().fields;
-    // A server may answer each path below the resource, each query and each argument in a field with a list of its own.
+    // An origin server may return another list for each path below the resource, each query and each argument in a
+    // field.
     let parameters: String = fields
         .iter()
         .filter(|(name, _)| name.starts_with("mcp-param-"))

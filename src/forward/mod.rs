@@ -1,4 +1,4 @@
-//! From a permit to the origin server and back: what travels, and what stops here.
+//! From a permit to the origin server and back: what the gateway forwards, and what it removes.
 
 pub mod answer;
 pub mod assertion;

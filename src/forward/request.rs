@@ -1,4 +1,4 @@
-//! The request as the origin server sees it.
+//! The request that the gateway sends to the origin server.
 
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
@@ -8,9 +8,9 @@ use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
 
-/// Fields that travel on, besides `Mcp-Param-*` (T16). Everything else stops here: credentials, cookies, forwarding
-/// and hop-by-hop fields, and whatever somebody invents. `Origin` was judged and is not the origin server's business
-/// (P12); `Host` is the origin server's own; `traceparent` is ours to set.
+/// Fields that the gateway forwards, besides `Mcp-Param-*` (T16). It drops every other field: credentials, cookies,
+/// forwarding and hop-by-hop fields, and unknown ones. The gateway has checked `Origin`, and an origin server may
+/// reject a foreign value (P12); `Host` is the origin server's own; the gateway sets `traceparent` itself.
 const ALLOWED: [&str; 9] = [
     "accept",
     "accept-language",
@@ -23,13 +23,13 @@ const ALLOWED: [&str; 9] = [
     "user-agent",
 ];
 
-/// Whether a field of the caller's goes to the origin server.
+/// Whether the gateway forwards a field of the caller to the origin server.
 #[must_use]
 pub fn travels(name: &str) -> bool {
     ALLOWED.contains(&name) || is_parameter(name)
 }
 
-/// A request on its way to an origin server. It can be made from a [`Permit`] alone.
+/// A request for an origin server. It can only be made from a [`Permit`].
 #[derive(Debug)]
 pub struct OutboundRequest {
     method: Method,
@@ -70,19 +70,19 @@ impl OutboundRequest {
         self.service.as_deref()
     }
 
-    /// The largest body in bytes; zero where none may be sent.
+    /// The largest body in bytes; zero if the request may have none.
     #[must_use]
     pub fn body_bytes(&self) -> u64 {
         if self.method == Method::Post { self.body_bytes } else { 0 }
     }
 
-    /// The body that is sent instead of the caller's.
+    /// The body that is sent instead of the caller's, if there is one.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.body.as_deref()
     }
 
-    /// Seconds until the response's fields must have arrived.
+    /// Seconds that the origin server has until its response fields have arrived.
     #[must_use]
     pub fn response_timeout(&self) -> u64 {
         self.response_timeout
@@ -94,8 +94,8 @@ impl OutboundRequest {
         self.idle_timeout
     }
 
-    /// Seconds that the response may be silent where it is a stream of events; nothing where it may be for as long as the
-    /// caller listens.
+    /// Seconds that the response may be silent if it is an event stream; `None` if it may be silent as long as the
+    /// client listens.
     #[must_use]
     pub fn stream_idle_timeout(&self) -> Option<u64> {
         self.stream_idle_timeout
@@ -107,15 +107,15 @@ impl OutboundRequest {
         &self.request_id
     }
 
-    /// Whether the caller's disconnect cancels this request: in the modern era it must (T25), in the old one it must
-    /// not (L7). A legacy GET only listens, so nothing is lost where it ends with its listener.
+    /// Whether the client's disconnect cancels this request: in the modern era it must (T25), in the legacy era it must
+    /// not (L7). A legacy GET only listens, so nothing is lost if it ends when its client disconnects.
     #[must_use]
     pub fn cancel_on_disconnect(&self) -> bool {
         self.era == Era::Modern || self.method != Method::Post
     }
 }
 
-/// Makes the outbound request. `assertion` is the signed statement of who calls, where one is configured.
+/// Makes the outbound request. `assertion` is the signed identity assertion, if one is configured.
 #[must_use]
 pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestContext) -> OutboundRequest {
     let (origin, below, body_bytes) = permit.destination();
@@ -126,7 +126,7 @@ pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestConte
         .filter(|(name, value)| travels(name) && is_plain(value))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    // Compressed event streams are held back until a block is full.
+    // With compression, an event would be held back until a compressed block is full.
     fields.set("accept-encoding", "identity");
     fields.set("traceparent", context.trace.outbound());
     if let Some(state) = context.trace.continued().then(|| inbound.get("tracestate")).flatten() {
@@ -146,7 +146,7 @@ pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestConte
             url = format!("{}{target}", origin.url.web_origin());
         }
     }
-    // The modern era resumes nothing (T27).
+    // In the modern era no stream resumes (T27).
     if admitted.era() == Era::Modern {
         fields.remove("last-event-id");
     } else if *permit.session() != SessionUse::Unbound {
@@ -180,7 +180,7 @@ pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestConte
     }
 }
 
-/// Who calls, in fields that no caller can send: theirs are not on the list above.
+/// Fields that identify the caller. Callers cannot forge them: the list of forwarded fields does not contain them.
 fn identity(fields: &mut Fields, principal: &Principal, assertion: Option<&str>) {
     let Principal::Subject(subject) = principal else { return };
     fields.set("x-portcullis-subject", field_value(&subject.subject));
@@ -194,7 +194,8 @@ fn identity(fields: &mut Fields, principal: &Principal, assertion: Option<&str>)
     }
 }
 
-/// Any text as a field value: what is not visible ASCII, and `%`, percent-encoded (RFC 3986 §2.1).
+/// Encodes any text as a field value: characters other than visible ASCII, and `%`, are percent-encoded (RFC 3986
+/// §2.1).
 fn field_value(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     for byte in text.bytes() {

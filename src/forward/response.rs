@@ -1,4 +1,4 @@
-//! The origin server's answer as the caller sees it.
+//! The origin server's answer, as the gateway forwards it to the caller.
 
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::list_filter::ListError;
@@ -6,8 +6,8 @@ use crate::mcp::operation::is_invisible;
 use crate::pipeline::rejection::Rejection;
 use crate::transport::head::{Fields, is_plain};
 
-/// Fields that travel back. Everything else stops here: cookies, challenges and banners of the origin server, its
-/// CORS, hop-by-hop fields.
+/// Fields that the gateway forwards to the caller. It drops every other field: cookies, challenges, server names and
+/// CORS fields of the origin server, and hop-by-hop fields.
 const ALLOWED: [&str; 12] = [
     "allow",
     "cache-control",
@@ -25,7 +25,8 @@ const ALLOWED: [&str; 12] = [
 
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// Content codings that the platform decodes before the gateway sees the body: it compares these words as they are.
+/// Content codings that the platform decodes before the gateway sees the body. The platform compares these names byte
+/// for byte.
 const DECODED: [&str; 2] = ["br", "gzip"];
 
 /// The status and fields of an answer.
@@ -38,7 +39,7 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
-    /// Whether the body says that it is JSON, of whatever kind.
+    /// Whether the media type of the body is JSON, of any kind.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.fields.get("content-type").is_some_and(|media_type| {
@@ -47,17 +48,17 @@ impl ResponseHead {
         })
     }
 
-    /// Whether some client takes the body for a stream of events: some look at the beginning of the media type alone.
+    /// Whether some clients read the body as an event stream: some compare only the beginning of the media type.
     #[must_use]
     pub fn may_be_event_stream(&self) -> bool {
         let media_type = self.fields.get("content-type").unwrap_or_default().trim_start();
         media_type.get(..EVENT_STREAM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(EVENT_STREAM))
     }
 
-    /// Whether what the gateway reads in the body is what its caller will read.
+    /// Checks that the client will read in the body what the gateway reads in it.
     ///
     /// # Errors
-    /// [`ListError`] where it is coded, or where some clients would decode or take it otherwise.
+    /// [`ListError`] if the body has a content coding, or some clients would decode or interpret it differently.
     pub fn is_readable(&self) -> Result<(), ListError> {
         if self.fields.get("content-encoding").is_some() {
             return Err(ListError::Coded);
@@ -77,7 +78,7 @@ impl ResponseHead {
         if charsets.into_iter().all(fits) { Ok(()) } else { Err(ListError::Charset) }
     }
 
-    /// Whether the body is a stream of events, which must not be buffered or held to one deadline.
+    /// Whether the body is an event stream, which must not be buffered and has no deadline for its end.
     #[must_use]
     pub fn is_event_stream(&self) -> bool {
         self.fields.get("content-type").is_some_and(|media_type| {
@@ -86,32 +87,32 @@ impl ResponseHead {
     }
 }
 
-/// Where a redirect leads, for the log: without query and fragment, which may hold secrets.
+/// The target of a redirect, for the log: without query and fragment, which may contain secrets.
 fn place(location: &str) -> String {
     let bare = location.split(['?', '#']).next().unwrap_or_default();
-    // What is before an @ may be a password, and parameters of a path may be session ids.
+    // The text before an @ may be a password, and path parameters may be session ids.
     let bare = bare.rsplit_once('@').map_or(bare, |(_, rest)| rest);
     let bare = bare.split(';').next().unwrap_or_default();
     bare.chars().filter(|c| !is_invisible(*c)).take(LOG_VALUE_CHARS).collect()
 }
 
-/// Lets an answer through, or turns it into a refusal:
+/// Accepts an answer, or rejects it:
 ///
-/// 1. a redirect is not followed and not passed on: 502;
-/// 2. 401 and 407 mean that the gateway's own credentials are wanted: 502;
-/// 3. 5xx may show internals: 502;
-/// 4. the rest passes, with the fields of the list above.
+/// 1. a redirect is neither followed nor forwarded: 502;
+/// 2. 401 and 407 ask for credentials of the gateway: 502;
+/// 3. 5xx may reveal internals: 502, as for any other status outside 200 to 499;
+/// 4. every other answer is accepted, with the fields of the list above.
 ///
 /// # Errors
-/// The [`Rejection`] of the first that applies.
+/// The [`Rejection`] of the first rule that applies.
 pub fn judge(answer: ResponseHead) -> Result<ResponseHead, Rejection> {
     match answer.status {
         status @ 300..=399 => Err(Rejection::OriginRedirected { status, to: answer.fields.get("location").map(place) }),
         401 | 407 => Err(Rejection::OriginUnauthorized),
         status if !(200..500).contains(&status) => Err(Rejection::OriginFailed { status }),
         status => {
-            // Of what the platform decoded, neither the coding nor the length is true any more. What it did not decode keeps
-            // both: without its coding no client could read it (RFC 9110 §8.4).
+            // If the platform decoded the body, the coding and the length are no longer true. Otherwise both stay:
+            // without its coding no client could read the body (RFC 9110 §8.4).
             let decoded = answer.fields.get("content-encoding").is_some_and(|coding| DECODED.contains(&coding));
             let kept = answer.fields.iter().filter(|(name, value)| {
                 ALLOWED.contains(name)
@@ -119,7 +120,7 @@ pub fn judge(answer: ResponseHead) -> Result<ResponseHead, Rejection> {
                     && !(decoded && matches!(*name, "content-encoding" | "content-length"))
             });
             let mut fields: Fields = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            // An answer to one caller must not be kept for another by anything on the way (T31).
+            // No cache on the way may store the answer to one caller for another (T31).
             let shared = |policy: &str| {
                 let policy = policy.to_ascii_lowercase();
                 policy.contains("public") || policy.contains("s-maxage")

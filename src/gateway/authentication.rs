@@ -1,4 +1,4 @@
-//! Stage 3 of a request: who calls.
+//! Stage 3 of a request: the caller.
 
 use std::rc::Rc;
 
@@ -30,7 +30,7 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
         authenticate::begin(request, settings, (&self.gateway.salt, cache), &mut self.context, now)
     }
 
-    /// Verifies the credential, as far as the evidence leads.
+    /// Verifies the credential, as far as the evidence allows.
     pub(super) fn verify(mut self, pending: Box<Authenticating>) -> Action {
         let (gateway, now) = (self.gateway, self.ports.now());
         self.refresh(&pending, now);
@@ -53,7 +53,7 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
                 let mut keys = state.keys.borrow_mut();
                 keys.attempted(now);
                 if keys.keys().is_some() && matches!(keys.freshness(now), Freshness::Use | Freshness::UseAndRefresh) {
-                    // There are keys, and not the one that is asked for.
+                    // The gateway has keys, but not the requested one.
                     keys.looking();
                 }
                 drop(keys);
@@ -67,8 +67,8 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
         }
     }
 
-    /// Refreshes in the background what will end soon. The first request to get here leads the refresh; later requests see
-    /// the recorded attempt.
+    /// Refreshes keys and the revocation list in the background before they are too old. The first request to get here
+    /// leads the refresh; later requests see the recorded attempt.
     fn refresh(&self, pending: &Authenticating, now: UnixMillis) {
         let gateway = self.gateway;
         if let Some(issuer) = pending.verifier().issuer() {
@@ -96,7 +96,7 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
 }
 
 impl Suspended<Box<Authenticating>> {
-    /// Goes on with the keys of the issuer, where they could be had.
+    /// Continues with the keys of the issuer, or rejects the request if they are unavailable.
     #[must_use]
     pub fn keys_fetched<P: Ports + Clone + 'static>(self, gateway: &Rc<Gateway>, ports: &P, keys: Keys) -> Action {
         let (walk, pending) = self.resume(gateway, ports);
@@ -110,7 +110,8 @@ impl Suspended<Box<Authenticating>> {
         }
     }
 
-    /// Goes on with the answer about the credential; with nothing, where another request got it meanwhile.
+    /// Continues with the answer about the credential; `None` if another request got it meanwhile and it is in the
+    /// cache.
     #[must_use]
     pub fn verifier_answered<P: Ports + Clone + 'static>(
         self,
@@ -126,7 +127,7 @@ impl Suspended<Box<Authenticating>> {
         }
     }
 
-    /// Goes on with the list of revoked tokens, where it could be had.
+    /// Continues if the revocation list could be read, and rejects the request otherwise.
     #[must_use]
     pub fn revocations_read<P: Ports + Clone + 'static>(self, gateway: &Rc<Gateway>, ports: &P, got: bool) -> Action {
         let (walk, pending) = self.resume(gateway, ports);
@@ -137,7 +138,7 @@ impl Suspended<Box<Authenticating>> {
         }
     }
 
-    /// Goes on with what the guard of all isolates says of a proof.
+    /// Continues with the answer of the replay guard that all isolates share.
     #[must_use]
     pub fn proof_used<P: Ports + Clone + 'static>(
         self,
@@ -157,13 +158,13 @@ impl Suspended<Box<Authenticating>> {
 }
 
 impl Suspended<CheckingSignature> {
-    /// What is to be checked.
+    /// The signature to check.
     #[must_use]
     pub fn check(&self) -> &SignatureCheck {
         &self.stage().check
     }
 
-    /// Goes on with the verdict; without one, where the check itself failed.
+    /// Continues with the result of the check; an error means that the check itself failed.
     #[must_use]
     pub fn signature_checked<P: Ports + Clone + 'static>(
         self,
@@ -179,20 +180,20 @@ impl Suspended<CheckingSignature> {
         let refusal = |token, of_proof| if proof { Rejection::Proof(of_proof) } else { Rejection::Token(token) };
         match verdict.map(|good| check.answered(good)) {
             Ok(Ok(good)) => walk.verify(pending.with_signature(good)),
-            // An answer that is not signed as it should be says nothing of the token.
+            // If an introspection response has a wrong signature, the gateway knows nothing about the token.
             _ if !proof && pending.has_answer() => {
                 let why = "the answer's signature is wrong".to_owned();
                 walk.refuse(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why))
             }
             Ok(Err(error)) => walk.refuse(refusal(error, ProofError::Signature)),
-            // The platform refuses some keys that look right, as points that are not on their curve.
+            // WebCrypto rejects some keys that are well-formed, such as points that are not on their curve.
             Err(_) => walk.refuse(refusal(TokenError::Key(NoKey::Unusable), ProofError::Key)),
         }
     }
 }
 
 impl Gateway {
-    /// The issuer has its keys and no others: one that is not among them is remembered as unknown.
+    /// Remembers a key id as unknown if the keys that the issuer just sent do not contain it.
     fn remember_if_unknown(&self, pending: &Authenticating, now: UnixMillis) {
         let state = pending.verifier().issuer().map(|issuer| self.issuers.of(issuer));
         let (Some(state), Some(kid)) = (state, pending.kid()) else { return };
@@ -202,7 +203,7 @@ impl Gateway {
         }
     }
 
-    /// Whether memory has come to know a credential meanwhile.
+    /// Whether the cache has the credential by now.
     pub(super) fn remembers(&self, pending: &Authenticating, now: UnixMillis) -> bool {
         let cache = &mut self.memory.borrow_mut().cache;
         cache.verified(pending.digest(), now).is_some() || cache.inactive(pending.digest(), now).is_some()

@@ -20,15 +20,16 @@ use crate::policy::pattern::fold;
 use crate::ports::Ports;
 use crate::transport::head::Method;
 
-/// How far the limits of a resource were counted.
+/// The state of counting the limits of a resource.
 pub(super) enum Counted {
-    /// All of them: the request is within them.
+    /// All limits are counted: the request is within them.
     Within(Permit),
-    /// Those of this isolate. Those of bindings have to be checked.
+    /// The limits of this isolate are checked; those of rate limiting bindings still have to be.
     Checks(Vec<RateLimitCheck>, Box<Authorized>),
 }
 
-/// What tells one caller from another. Its client does not: one user may log in with as many clients as it likes.
+/// What identifies a caller for counting. The client is not part of it, because one user may log in with any number of
+/// clients.
 fn identity(caller: &Caller) -> [&str; 2] {
     [&caller.subject.issuer, &caller.subject.subject]
 }
@@ -36,9 +37,11 @@ fn identity(caller: &Caller) -> [&str; 2] {
 impl<P: Ports> Walk<'_, P> {
     /// Authorizes a request, and then counts it:
     ///
-    /// 1. a caller whom the policy refused too often within a minute is refused before any rule is evaluated;
-    /// 2. its session is its own, and the rules permit what it asks for;
-    /// 3. only what is permitted counts for the limits of the resource, so that no caller uses up what it may not have.
+    /// 1. a caller that had too many requests rejected by the policy within a minute is rejected before any rule is
+    ///    evaluated;
+    /// 2. the request's session belongs to its caller, and the rules permit what it asks for;
+    /// 3. only permitted requests count for the limits of the resource, so that no caller uses up a limit with requests
+    ///    that it may not make.
     pub(super) fn authorize(&mut self, inspected: Inspected) -> Result<Counted, Rejection> {
         let (gateway, now) = (self.gateway, self.ports.now());
         let refusals = gateway.refusals(&inspected);
@@ -56,7 +59,7 @@ impl<P: Ports> Walk<'_, P> {
             Err(rejection) => rejection.is_of_policy(),
         };
         if let (Some((name, rate)), true) = (&refusals, refused) {
-            // Whether it was one too many is asked before the next request.
+            // The result does not matter here: the limit is checked before the next request.
             let _ = gateway.memory.borrow().counters.borrow_mut().refusals.count(name, *rate, now);
         }
         let authorized = authorized?;
@@ -70,7 +73,7 @@ impl<P: Ports> Walk<'_, P> {
         }
         let memory = gateway.memory.borrow();
         let counters = &mut memory.counters.borrow_mut().resources;
-        // A request that is refused anyway is not counted by a binding.
+        // A request that this isolate rejects anyway does not count in a binding.
         let counted = if checks.is_empty() { counters.count_all(&here, now) } else { counters.check_all(&here, now) };
         counted.map_err(|(_, after)| authorized_too_often(&authorized, after))?;
         Ok(if checks.is_empty() {
@@ -82,8 +85,8 @@ impl<P: Ports> Walk<'_, P> {
 }
 
 impl Suspended<Box<Authorized>> {
-    /// Goes on with what the bindings said: whether the request is within their limits. Where a binding cannot say, this
-    /// isolate counts.
+    /// Continues with the answers of the bindings: whether the request is within their limits. If a binding failed,
+    /// this isolate counts instead.
     #[must_use]
     pub fn rate_limits_checked<P: Ports + Clone + 'static>(
         self,
@@ -96,7 +99,7 @@ impl Suspended<Box<Authorized>> {
             return walk.refuse(authorized_too_often(&authorized, refused.limit.seconds));
         }
         let mut here = Vec::new();
-        // In the order in which they were asked for.
+        // The answers are in the order of the checks.
         let mut said = checks.iter();
         for (limit, counter) in gateway.limited(&authorized) {
             let answer = limit.binding.as_ref().and_then(|_| said.next());
@@ -113,7 +116,7 @@ impl Suspended<Box<Authorized>> {
 }
 
 impl Gateway {
-    /// Where the refused requests of a caller are counted, and how many there may be.
+    /// The counter for rejected requests of a caller, and how many it allows.
     fn refusals(&self, inspected: &Inspected) -> Option<(CounterName, Rate)> {
         let resource = inspected.resource();
         let caller = inspected.caller()?;
@@ -121,7 +124,7 @@ impl Gateway {
         Some((CounterName::of_caller(key), Rate::per_minute(resource.refusals_per_minute)))
     }
 
-    /// Which limits count a request, and the names of its counters.
+    /// The limits that count a request, and the names of its counters.
     fn limited(&self, authorized: &Authorized) -> Vec<(Rc<Limit>, CounterName)> {
         let Some(inspected) = authorized.permit().inspected() else { return Vec::new() };
         let resource = inspected.resource();
@@ -136,7 +139,7 @@ impl Gateway {
             let terms = limit.terms();
             let shared = || self.counter(&format!("other tools {terms}"), path, &of_caller);
             for call in authorized.calls().iter().filter(|call| limit.counts(call.operation.as_ref())) {
-                // Servers that ignore case take these for one tool.
+                // An origin server that ignores case takes names that differ only in case for one tool.
                 let tool = call.operation.as_ref().and_then(Operation::tool).map(fold);
                 let key = |what| self.counter(&format!("{what} {terms}"), path, &limit.parts(tool.as_deref(), &caller));
                 let (key, shared) = match (&call.tool, limit.by.contains(&LimitKey::Tool)) {
@@ -151,7 +154,7 @@ impl Gateway {
         limited
     }
 
-    /// A counter's name says nothing of whom it counts, and is the same in all isolates.
+    /// The name of a counter. It does not reveal what it counts, and is the same in all isolates.
     fn counter(&self, what: &str, resource: &str, parts: &[&str]) -> String {
         let Ok(mut mac) = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&self.settings.pseudonym_key) else {
             return String::new();
@@ -172,7 +175,8 @@ fn authorized_too_often(authorized: &Authorized, retry_after: u64) -> Rejection 
     }
 }
 
-/// Where bodies are not read, clients say what they probe with in `Mcp-Method`, or by having no version yet.
+/// Without the body, the gateway recognizes a request that detects the era by its `Mcp-Method`, or by the absence of
+/// both that field and a version.
 fn too_often(inspected: &Inspected, retry_after: u64) -> Rejection {
     let fields = &inspected.authenticated().request().admitted().head().fields;
     let says = || match fields.get("mcp-method") {

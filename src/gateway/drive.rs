@@ -1,4 +1,4 @@
-//! The driver: it does through the ports what actions say. Those are the only awaits.
+//! The driver: it performs actions through the ports. The only awaits of this room are here and in what it calls.
 
 use std::rc::Rc;
 
@@ -18,16 +18,16 @@ use crate::policy::counters::RateLimitCheck;
 use crate::ports::Ports;
 use crate::transport::head::Head;
 
-/// What goes back to the caller.
+/// The answer for the caller.
 #[derive(Debug)]
 pub enum Served<B> {
     /// The gateway's own answer.
     Own(Answer),
-    /// The origin server's answer, its body untouched.
+    /// The origin server's answer; its body is not read yet.
     Origin(ResponseHead, B),
 }
 
-/// Serves one request from its head to the answer's head.
+/// Serves one request, from its head to the head of the answer.
 pub async fn serve<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
@@ -38,7 +38,7 @@ pub async fn serve<P: Ports + Clone + 'static>(
     drive(gateway, ports, action, &body).await
 }
 
-/// Does what actions say, up to the answer's head.
+/// Performs actions until there is the head of an answer.
 pub async fn drive<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
@@ -118,10 +118,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
     }
 }
 
-/// Sends an answer through its filter.
+/// Sends the body of an answer through its filter.
 ///
 /// # Errors
-/// What is next, where the body is unfit from its beginning.
+/// The next action, if the body is malformed from its beginning.
 pub async fn filter_body<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
@@ -138,7 +138,7 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
     }
 }
 
-/// Keeps a list that passed whole, and says what did not.
+/// Caches a list that passed the filter completely, and logs what the filter rejected or left out.
 fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, end: FilterEnd, request: &str) {
     let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
     if let Some(unfit) = end.unfit {
@@ -148,7 +148,7 @@ fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, en
         say("warn", "list_malformed", &format!("request {request}: an event was left out: {unfit}"));
     }
     if end.unreadable > 0 {
-        let detail = format!("request {request}: {} left out, whose names cannot be read for certain", end.unreadable);
+        let detail = format!("request {request}: {} left out: names that cannot be read for certain", end.unreadable);
         say("warn", "list_items_dropped", &detail);
     }
     if let Some(kept) = end.kept {
@@ -156,7 +156,7 @@ fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, en
     }
 }
 
-/// Keeps a list that passed whole, where its origin server calls it public.
+/// Caches a list that passed the filter completely, if its origin server calls it public.
 fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Kept) {
     let (name, now) = (kept.name.clone(), ports.now());
     let Some(list) = gateway.keep_list(kept, now) else { return };
@@ -168,7 +168,7 @@ fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Kept
     }));
 }
 
-/// Asks each binding whether the request is within its limit, up to the first that says no.
+/// Asks each binding whether the request is within its limit, until one says that it is not.
 async fn check_rate_limits<P: Ports>(
     ports: &P,
     checks: Vec<RateLimitCheck>,
@@ -185,7 +185,7 @@ async fn check_rate_limits<P: Ports>(
     checked
 }
 
-/// Has the authorization server answer. A Worker that is built without it takes no configuration that leads here.
+/// Has the authorization server answer. A Worker that is built without it rejects every configuration that leads here.
 async fn ask_authorization_server<P: Ports>(
     gateway: &Rc<Gateway>,
     ports: &P,

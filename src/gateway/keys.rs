@@ -1,4 +1,4 @@
-//! The keys of issuers: from the cache of the place, else from the issuer.
+//! The keys of issuers: from the data-center (colo) cache, otherwise from the issuer.
 
 use std::collections::BTreeSet;
 
@@ -20,28 +20,28 @@ use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::issuer::{Issuer, IssuerKeys};
 
-/// A key set as isolates of one place share it.
+/// A key set in the form in which isolates of one data center share it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SharedKeys {
     /// The text of the JWK set.
     jwks: String,
-    /// Until when it is fresh, in milliseconds since the epoch.
+    /// The end of its freshness, in milliseconds since the epoch.
     fresh_until: u64,
 }
 
-/// How the keys of an issuer were come by.
+/// Where the keys of an issuer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
-    /// Not at all.
+    /// They are unavailable.
     None,
-    /// From elsewhere than the issuer, or from what another request asked: it may have more by now.
+    /// From the cache of the data center, or fetched for another request: the issuer may have more keys by now.
     Recalled,
-    /// From the issuer: it has these and no others.
+    /// From the issuer: it has exactly these keys.
     Fetched,
 }
 
-/// Waits while enough others look for a new key; none of their work is this request's.
+/// Waits while enough other requests look for a new key. It does not await their work: it only checks their state.
 pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> Keys {
     let deadline = ports.now().plus_seconds(PROVIDER_TIMEOUT);
     let looking = || gateway.issuers.of(issuer).keys.borrow().is_looking(ports.now());
@@ -51,11 +51,12 @@ pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, issuer: &
     Keys::Recalled
 }
 
-/// Fetches the keys of an issuer, which the walk has noted as an attempt, and keeps them. What there was before stays
-/// where that fails.
+/// Fetches the keys of an issuer and stores them. The walk has recorded the attempt before. If the fetch fails, the old
+/// keys stay.
 pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> Keys {
     let state = gateway.issuers.of(issuer);
-    // Another isolate's keys are for one that has none: whoever refreshes, or looks for a new key, asks the issuer.
+    // Only an isolate without keys uses those of another isolate; a refresh, or the search for a new key, asks the
+    // issuer.
     let first = state.keys.borrow().keys().is_none();
     let name = shared_name(issuer);
     let recalled = if first { recall(ports, &name).await } else { None };
@@ -82,12 +83,12 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
             state.keys.borrow_mut().stored(keys, lifetime, ports.now());
             let fresh_until = state.keys.borrow().fresh_until();
             let work = ports.clone();
-            // Nobody waits for what only others will need.
+            // This request does not wait, because only other isolates need the shared keys.
             ports.spawn(Box::pin(async move { share(&work, &name, text, fresh_until).await }));
             Keys::Fetched
         }
         Err(why) => {
-            // The keys may have moved: look again next time.
+            // The keys may have moved: the next attempt reads the metadata again.
             *state.jwks_uri.borrow_mut() = None;
             let mut keys = state.keys.borrow_mut();
             keys.failed(ports.now());
@@ -125,11 +126,11 @@ async fn fetch<P: Ports>(
     let keys = KeySet::parse(&document.body)?;
     *state.jwks_uri.borrow_mut() = Some(uri);
     let lifetime = lifetime(document.cache_control.as_deref(), document.age.as_deref());
-    let text = String::from_utf8(document.body).map_err(|_| "the JWK set is no text".to_owned())?;
+    let text = String::from_utf8(document.body).map_err(|_| "the JWK set is not UTF-8".to_owned())?;
     Ok((text, keys, lifetime))
 }
 
-/// The name of an issuer's keys in the cache of the place: it changes with what configuration says of them.
+/// The name of an issuer's keys in the data-center (colo) cache. It depends on what the configuration says about them.
 fn shared_name(issuer: &Issuer) -> String {
     let mut hash = Sha256::new();
     hash.update(&issuer.identifier);
@@ -140,8 +141,8 @@ fn shared_name(issuer: &Issuer) -> String {
     format!("jwks/{}", URL_SAFE_NO_PAD.encode(hash.finalize()))
 }
 
-/// What other isolates of the place were sent, and until when it is fresh. Old keys are better than none, but the issuer is
-/// asked first.
+/// The keys that another isolate of the data center has shared, and the end of their freshness. Keys that are no longer
+/// fresh are a fallback: the gateway asks the issuer first.
 async fn recall<P: Ports>(ports: &P, name: &str) -> Option<(KeySet, UnixMillis)> {
     let shared = strict_json::parse(&ports.recall(name).await?).ok()?;
     let shared: SharedKeys = serde_json::from_value(shared).ok()?;

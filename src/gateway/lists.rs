@@ -17,7 +17,8 @@ use crate::time::UnixMillis;
 use crate::transport::head::Fields;
 
 impl<P: Ports> Walk<'_, P> {
-    /// Answers a request for a list from memory, or looks for it in the data-center cache; sends it on where it is not kept.
+    /// Answers a request for a list from memory, or looks for the list in the data-center (colo) cache; forwards the
+    /// request if the list is not cached.
     pub(super) fn answer_list(self, permit: Permit, (key, caller): (String, Caller)) -> Action {
         let known = self.gateway.lists.borrow().get(&key, &caller, self.ports.now());
         match known {
@@ -50,7 +51,7 @@ impl<P: Ports> Walk<'_, P> {
 }
 
 impl Suspended<Permit> {
-    /// Goes on with what the data-center cache has of a list.
+    /// Continues with the result from the data-center (colo) cache.
     #[must_use]
     pub fn list_recalled<P: Ports>(
         self,
@@ -70,13 +71,14 @@ impl Suspended<Permit> {
 }
 
 impl Gateway {
-    /// Keeps a list that came from its origin server, where that calls it public: what other isolates should get too.
+    /// Caches a list of an origin server that calls it public. Returns the list if other isolates should get it too.
     pub(super) fn keep_list(&self, kept: Kept, now: UnixMillis) -> Option<Rc<CachedList>> {
         self.lists.borrow_mut().keep(kept.name, CachedList::of(&kept.body, now), now)
     }
 }
 
-/// The key of the list that a request asks for, where that is one that may be kept, and who reads it.
+/// The cache key of the list that a request asks for, and the caller; `None` if the request does not ask for a list
+/// that may be cached.
 pub(super) fn cached_list(permit: &Permit) -> Option<(String, Caller)> {
     let inspected = permit.inspected()?;
     Some((list_key(inspected)?, inspected.caller()?))

@@ -1,5 +1,4 @@
-//! What is written of a request at its end: the record of decisions, counters, the data point, the trace and the line of the
-//! log.
+//! What the gateway records at the end of a request: decisions, counters, the data point, the trace and the log line.
 
 use crate::gateway::open::Gateway;
 use crate::observe::event::{Outcome, request_line};
@@ -8,7 +7,7 @@ use crate::observe::span::Span;
 use crate::pipeline::context::RequestContext;
 use crate::ports::Ports;
 
-/// Writes down what a request came to.
+/// Records the outcome of a request.
 pub(super) fn write<P: Ports>(
     gateway: &Gateway,
     ports: &P,

@@ -1,19 +1,19 @@
 //! Drives a request from its untrusted head to the head of the answer.
 //!
-//! | stage | what it finds out | where |
+//! | stage | what it establishes | where |
 //! |---|---|---|
-//! | 1 | the host is ours, the transport protects, sizes are bounded, the path has one meaning | [`admit`] |
-//! | 2 | what the request is for: a resource, or something that the gateway answers by itself | [`route`] |
+//! | 1 | the host is this gateway, the transport is protected, sizes are bounded, the path is unambiguous | [`admit`] |
+//! | 2 | the target of the request: a resource, or something that the gateway answers itself | [`route`] |
 //! | 3 | who calls | `authentication` |
-//! | 4 | what is asked for | [`inspect`] |
+//! | 4 | what the request asks for | [`inspect`] |
 //! | 5 | whether this caller may do that, and how often | `authorization` |
-//! | 6 | what the origin server gets | `sending`, or `lists` where a cache has the answer |
-//! | 7 | what the caller gets of the answer | `sending` |
-//! | 8 | what the log says | `log` |
+//! | 6 | the request that the origin server gets | `sending`, or `lists` if a cache has the answer |
+//! | 7 | the answer that the caller gets | `sending` |
+//! | 8 | what the log records | `log` |
 //!
-//! The functions of [`Walk`] below are that table as code. A walk never waits: where a stage needs something from the world,
-//! it returns an [`Action`], and the suspended request goes on with the result. [`drive`] does what actions say through the
-//! ports; a shell on which a future is expensive may do the most frequent ones by itself.
+//! The functions of [`Walk`] below are that table as code. A walk never waits: if a stage needs I/O, it returns an
+//! [`Action`], and the suspended request resumes with the result. [`drive`] performs actions through the ports; a shell
+//! on a host where a Rust future is expensive may perform the most frequent ones itself.
 
 mod authentication;
 mod authorization;
@@ -51,7 +51,7 @@ pub use stored::{ConfigState, ReloadOutcome, StoredGateway, version};
 pub use walk::{Action, AwaitingAnswer, CheckingSignature, Received, SigningAssertion, Suspended, Walk};
 
 impl<P: Ports + Clone + 'static> Walk<'_, P> {
-    /// Takes a request as far as it can go without waiting. Stages 1 and 2.
+    /// Processes a new request until it has to wait. Stages 1 and 2.
     #[must_use]
     pub fn begin(mut self, head: Head) -> Action {
         let settings = &self.gateway.settings;
@@ -73,7 +73,7 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
         }
     }
 
-    /// Stage 3 ended: the caller is known. Stage 4.
+    /// After stage 3: the caller is known. Stage 4.
     fn authenticated(mut self, caller: Authenticated) -> Action {
         self.context.authentication_ms = self.ports.now().since(self.context.received);
         match inspect::begin(caller, &mut self.context) {
@@ -85,7 +85,7 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
         }
     }
 
-    /// Stage 4 ended: what is asked for is known. Stage 5.
+    /// After stage 4: it is known what the request asks for. Stage 5.
     fn inspected(mut self, inspected: Inspected) -> Action {
         match self.authorize(inspected) {
             Ok(Counted::Within(permit)) => self.permitted(permit),
@@ -96,7 +96,7 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
         }
     }
 
-    /// Stage 5 ended: the request may go on. Stage 6; the origin server's answer goes on in stage 7.
+    /// After stage 5: the request is permitted. Stage 6; stage 7 continues with the origin server's answer.
     fn permitted(self, permit: Permit) -> Action {
         match cached_list(&permit) {
             Some(list) => self.answer_list(permit, list),
@@ -106,7 +106,7 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
 }
 
 impl Suspended<Box<Authenticated>> {
-    /// Goes on with the caller's message.
+    /// Continues with the caller's message.
     #[must_use]
     pub fn message_read<P: Ports + Clone + 'static>(
         self,

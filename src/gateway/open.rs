@@ -1,4 +1,4 @@
-//! The gateway of an isolate: its configuration, and what it has learned.
+//! The gateway of an isolate: its configuration and its memory.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,33 +21,33 @@ use crate::token::cache::Counts;
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::revocation::RevocationList;
 
-/// A gateway with a valid configuration, and what it has learned of credentials and those who vouch for them.
+/// A gateway with a valid configuration, and what it remembers about credentials, issuers and origin servers.
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) settings: Settings,
-    /// The version of its configuration, where that is in KV.
+    /// The version of its configuration, if that is in KV.
     pub(super) version: Option<String>,
     pub(super) compiled: Compiled,
-    /// Names of credentials in memory depend on it.
+    /// The salt for the digests under which credentials are cached.
     pub(super) salt: [u8; 32],
     pub(super) issuers: IssuerStates,
-    /// Whether the origin servers of resources answered, by the places of the resources in configuration.
+    /// Whether the origin servers of resources answered, by the index of the resource in the configuration.
     pub(super) servers: RefCell<BTreeMap<usize, landing_page::Server>>,
     pub(super) memory: RefCell<Memory>,
-    /// Public lists.
+    /// Cached public lists.
     pub(super) lists: RefCell<ListCache<Caller>>,
-    /// Items of lists as they came last.
+    /// The items of lists, as the origin servers last sent them.
     pub(super) items: Rc<RefCell<KnownItems>>,
-    /// Decisions that were recorded, each bound to the one before.
+    /// The chain of decision log lines.
     pub(super) chain: Rc<RefCell<Chain>>,
-    /// The authorization server that it is, and what that remembers.
+    /// The gateway's own authorization server and its memory, if the configuration has one.
     pub(super) authorization_server: Option<(AuthorizationServer, ServerMemory)>,
-    /// Counters.
+    /// Counters for `/metrics`.
     pub(super) metrics: RefCell<Metrics>,
 }
 
 impl Gateway {
-    /// Opens a gateway. `salt` is 32 unpredictable bytes, `compiled` the verifiers that are compiled in.
+    /// Opens a gateway. `salt` is 32 unpredictable bytes, `compiled` has the verifiers that are compiled in.
     ///
     /// # Errors
     /// Every mistake of the configuration: see [`Configuration::load`].
@@ -87,9 +87,10 @@ impl Gateway {
         })
     }
 
-    /// Opens the gateway that comes after this one. What forgetting would open stays: used proofs, how often callers
-    /// called, the run of recorded decisions; and the keys of issuers that are still where they were, as their provider may
-    /// be down just now. Verified credentials, lists and revocations were judged by the old configuration, and are forgotten.
+    /// Opens the gateway for a new configuration, which replaces this one. It keeps data whose loss an attacker could
+    /// use: used proofs, rate limit counters, the chain of the decision log. It also keeps the keys of issuers whose
+    /// key location has not changed, because their provider may be down at this moment. It forgets verified
+    /// credentials, lists and revocations, because they depend on the old configuration.
     ///
     /// # Errors
     /// Every mistake of the configuration: see [`Configuration::load`].
@@ -125,7 +126,7 @@ impl Gateway {
         &self.settings
     }
 
-    /// What an operator should know about the configuration, which is valid.
+    /// Warnings for the operator about a valid configuration.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         config::warnings(&self.settings)
@@ -137,17 +138,18 @@ impl Gateway {
         config::bindings(&self.settings, self.authorization_server.as_ref().map(|(server, _)| server))
     }
 
-    /// How often credentials were known, and the entries and bytes that memory has of them.
+    /// The cache hits and misses for credentials, and the entries and bytes of the cache.
     #[must_use]
     pub fn token_cache(&self) -> (Counts, (usize, usize)) {
         let memory = self.memory.borrow();
         (memory.cache.counts(), memory.cache.size())
     }
 
-    /// Keeps the list of what is revoked as a store gave it at `asked`, and forgets the credentials that are on it.
+    /// Stores the revocation list that was read at `asked`, and forgets cached credentials that it revokes. Returns the
+    /// number of its entries.
     ///
     /// # Errors
-    /// A description where it is not there or cannot be read.
+    /// A description if the list does not exist or cannot be read.
     pub fn store_revocations(
         &self,
         document: Result<Option<Vec<u8>>, String>,
@@ -177,7 +179,7 @@ fn are_at_one_place(one: &IssuerKeys, other: &IssuerKeys) -> bool {
     match (one, other) {
         (IssuerKeys::Discovered(one), IssuerKeys::Discovered(other)) => one == other,
         (IssuerKeys::At(one), IssuerKeys::At(other)) => one == other,
-        // These are in the configuration itself.
+        // Static keys and the gateway's own keys are in the configuration itself.
         (IssuerKeys::Static(_) | IssuerKeys::Own(_) | IssuerKeys::Discovered(_) | IssuerKeys::At(_), _) => false,
     }
 }

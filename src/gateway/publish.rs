@@ -1,5 +1,5 @@
-//! What the gateway publishes: documents, preflights, counters, the landing page; and the endpoints of its authorization
-//! server.
+//! What the gateway itself answers: documents, preflights, counters, the landing page, and the endpoints of its
+//! authorization server.
 
 use std::rc::Rc;
 
@@ -60,7 +60,7 @@ impl Suspended<()> {
 }
 
 impl Suspended<()> {
-    /// Ends where there is no authorization server.
+    /// Rejects the request, because there is no authorization server.
     #[must_use]
     pub fn no_authorization_server<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P) -> Action {
         let (walk, ()) = self.resume(gateway, ports);
@@ -69,7 +69,8 @@ impl Suspended<()> {
 }
 
 impl Gateway {
-    /// For how many seconds the keys of the issuer of that name are still fresh, where there are any that age.
+    /// Seconds for which the keys of the issuer with that name are still fresh; `None` if it has no keys or they never
+    /// expire.
     pub(super) fn keys_fresh_for(&self, name: Option<&str>, now: UnixMillis) -> Option<u64> {
         let mut issuers = self.settings.verifiers.issuers.iter();
         issuers.find(|issuer| Some(issuer.name.as_str()) == name).and_then(|it| self.issuers.of(it).fresh_for(now))
@@ -84,7 +85,7 @@ impl Gateway {
         }
     }
 
-    /// What the public may know of the keys of a resource's issuers.
+    /// The public state of the keys of a resource's issuers.
     fn keys_of(&self, resource: &Resource, now: UnixMillis) -> landing_page::Keys {
         let states = resource.accepts.issuers.iter().map(|issuer| self.issuers.of(issuer));
         states.fold(landing_page::Keys::Ready, |worst, state| {
@@ -97,12 +98,12 @@ impl Gateway {
         })
     }
 
-    /// What the public may know of a resource's origin server.
+    /// The public state of a resource's origin server.
     fn server_of(&self, resource: &Resource) -> landing_page::Server {
         self.servers.borrow().get(&resource.index).copied().unwrap_or_default()
     }
 
-    /// Notes whether the origin server of a resource answered. A caller who left says nothing of it.
+    /// Records whether the origin server of a resource answered. A client that disconnected says nothing about it.
     pub(super) fn note_server<T>(&self, resource: &Resource, answer: &Result<T, OriginFailure>) {
         let server = match answer {
             Ok(_) => landing_page::Server::Answering,

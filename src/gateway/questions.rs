@@ -1,4 +1,4 @@
-//! Questions about credentials: to authorization servers, custom verifiers and stores.
+//! Look-ups of credentials: at authorization servers, custom verifiers and stores.
 
 use crate::gateway::open::Gateway;
 use crate::jwks::discovery::{Metadata, locations};
@@ -20,27 +20,28 @@ use crate::token::verifier::Answered;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 use crate::transport::url::HttpUrl;
 
-/// Names the question for the list of what is revoked: no credential has this digest.
+/// The name of the look-up for the revocation list: no credential has this digest.
 const REVOCATIONS: Digest = [0; 32];
 
-/// Asks whoever knows the credential; nothing where another request got the answer meanwhile, so that memory has it.
+/// Looks the credential up at its verifier or store; `None` if another request got the answer meanwhile, so that it is
+/// in the cache.
 ///
 /// # Errors
-/// A description where there is no answer.
+/// A description if there is no answer.
 pub(super) async fn ask<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     pending: &Authenticating,
 ) -> Result<Option<Answered>, String> {
     let (seconds, shared) = match pending.verifier() {
-        Verifier::Jwt(_) => return Err("a JWT is not asked about".to_owned()),
+        Verifier::Jwt(_) => return Err("a JWT needs no look-up".to_owned()),
         Verifier::Introspection(_, asked) => (asked.timeout, asked.cache_seconds > 0),
         Verifier::ApiKeys(_) => (u64::from(STORE_MILLISECONDS / 1000), true),
         Verifier::Custom(custom) => (custom.timeout, custom.cache_seconds > 0),
     };
     let mut about = *pending.digest();
     if !shared {
-        // Its answer is for this request alone: it only counts.
+        // The answer is not cached, so other requests cannot use it: the random name serves only to count the look-up.
         ports.fill(&mut about);
     }
     let whom = Asked::Verifier(pending.verifier().id());
@@ -48,7 +49,7 @@ pub(super) async fn ask<P: Ports>(
         return Ok(None);
     }
     let answer = match pending.verifier() {
-        Verifier::Jwt(_) => Err("a JWT is not asked about".to_owned()),
+        Verifier::Jwt(_) => Err("a JWT needs no look-up".to_owned()),
         Verifier::Introspection(issuer, asked) => introspect(gateway, ports, pending, (issuer, asked)).await,
         Verifier::ApiKeys(set) => read_record(ports, set, pending).await,
         Verifier::Custom(custom) => {
@@ -60,7 +61,7 @@ pub(super) async fn ask<P: Ports>(
     answer.map(Some)
 }
 
-/// Waits for the turn to ask; false where `known` says that there is nothing to ask any more.
+/// Waits until this request may do the look-up; false if `known` says that it is no longer needed.
 async fn turn<P: Ports>(
     gateway: &Gateway,
     ports: &P,
@@ -70,12 +71,12 @@ async fn turn<P: Ports>(
 ) -> Result<bool, String> {
     let deadline = ports.now().plus_seconds(seconds);
     loop {
-        // The question, and finding out where to ask.
+        // The time of the look-up, and the time to discover its endpoint.
         let lost_after = seconds + 2 * PROVIDER_TIMEOUT + 1;
         let turn = gateway.memory.borrow_mut().questions.turn(about, whom, lost_after, ports.now());
         match turn {
             Turn::Ask => return Ok(true),
-            Turn::Full => return Err("too many questions are on their way".to_owned()),
+            Turn::Full => return Err("too many look-ups are in progress".to_owned()),
             Turn::Wait if ports.now() >= deadline => {
                 return Err("another request did not get the answer in time".to_owned());
             }
@@ -103,19 +104,19 @@ async fn introspect<P: Ports>(
         let wanted = |metadata: &Metadata<'_>| metadata.url("introspection_endpoint");
         discover(ports, locations(&url), (&issuer.identifier, development), wanted).await?
     };
-    // An issuer that is many has no identifier of its own.
+    // A template for many issuers has no identifier of its own.
     let audience = if issuer.is_template() { &endpoint } else { &issuer.identifier };
     let assertion = client_assertion(ports, asked, audience).await?;
     let token = pending.credential().token.expose();
     let request = introspection::request(asked, &endpoint, token, assertion.as_deref());
     let answer = post(ports, &request).await;
-    // It may have moved: look again after a failure.
+    // The endpoint may have moved: after a failure the next look-up discovers it again.
     *state.introspection_endpoint.borrow_mut() = answer.is_ok().then_some(endpoint);
     answer.map(Answered::Provider)
 }
 
-/// The audience is the issuer identifier, which every authorization server must accept (RFC 7523 §3 as updated: endpoint
-/// URLs as audience let one server use the assertion at another).
+/// The audience is the issuer identifier, which every authorization server must accept (RFC 7523 §3 as updated: an
+/// endpoint URL as audience would let one server use the assertion at another).
 async fn client_assertion<P: Ports>(
     ports: &P,
     asked: &Introspection,
@@ -136,7 +137,7 @@ async fn consult<P: Ports>(
     resource: &str,
 ) -> Result<Answered, String> {
     if custom.service.is_none() {
-        return Err("a compiled verifier asks nobody".to_owned());
+        return Err("a compiled verifier sends no requests".to_owned());
     }
     post(ports, &custom::request(custom, token, resource)).await.map(Answered::Provider)
 }
@@ -156,7 +157,7 @@ async fn read_record<P: Ports>(ports: &P, set: &ApiKeySet, pending: &Authenticat
     record.map(Answered::Record).map_err(|why| format!("KV {binding:?}: {why}"))
 }
 
-/// Reads the list of what is revoked; whether there is one now.
+/// Reads the revocation list; returns whether this isolate has a current one now.
 pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> bool {
     let Some(revocation) = &gateway.settings.revocation else { return false };
     let fresh = || {

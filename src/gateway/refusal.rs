@@ -14,15 +14,15 @@ use crate::ports::Ports;
 use crate::transport::head::{Fields, Head, Method};
 
 impl<P: Ports> Walk<'_, P> {
-    /// Answers, for this reason in the log.
+    /// Answers the request, with this reason in the log.
     pub(super) fn answer(self, status: u16, fields: Fields, body: String, reason: &'static str) -> Action {
         let answer = respond::own(status, fields, body, &self.context, &self.gateway.settings);
         log::write(self.gateway, self.ports, &self.context, &Outcome::Allow(reason), answer.status);
         Action::Answer(answer)
     }
 
-    /// Refuses. A refusal names the id of the message: where that is not known yet, the body is read for it, but only for a
-    /// caller who is authenticated, so that no other caller makes the gateway read.
+    /// Rejects the request. The error names the id of the message. If the id is not known yet, the gateway reads the
+    /// body for it, but only for an authenticated caller, so that no other caller can make it read.
     pub(super) fn refuse(self, rejection: Rejection) -> Action {
         if rejection.id().is_none() && self.context.is_authenticated && self.context.method == Method::Post {
             self.wait(rejection, Action::PeekBody)
@@ -31,7 +31,7 @@ impl<P: Ports> Walk<'_, P> {
         }
     }
 
-    /// Refuses, with the id of the message where its body was read.
+    /// Rejects the request, with the id of the message if its body was read.
     pub(super) fn answer_refusal(self, rejection: &Rejection, body: Option<&[u8]>) -> Action {
         let read = || body.map_or_else(RequestId::unknown, message::id_of);
         let id = rejection.id().cloned().unwrap_or_else(read);
@@ -42,7 +42,7 @@ impl<P: Ports> Walk<'_, P> {
 }
 
 impl Suspended<Rejection> {
-    /// Refuses, with the id of the message where its body could be read.
+    /// Rejects the request, with the id of the message if its body could be read.
     #[must_use]
     pub fn peeked<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, body: Option<&[u8]>) -> Action {
         let (walk, rejection) = self.resume(gateway, ports);
@@ -50,7 +50,7 @@ impl Suspended<Rejection> {
     }
 }
 
-/// Refuses a request because the configuration is not valid: nothing passes until it is.
+/// Rejects a request because the configuration is not valid. The gateway forwards nothing until it is.
 pub fn serve_closed<P: Ports>(ports: &P, head: &Head) -> Answer {
     let context = new_context(ports, head);
     let rejection = Rejection::Misconfigured;

@@ -1,4 +1,4 @@
-//! Stages 6 and 7 of a request: to its origin server, and what the caller gets of the answer.
+//! Stages 6 and 7 of a request: the request to its origin server, and the answer for the caller.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ use crate::ports::{OriginFailure, Ports};
 use crate::token::principal::Principal;
 
 impl<P: Ports> Walk<'_, P> {
-    /// Sends a permitted request on, with an assertion of who calls where one is configured.
+    /// Forwards a permitted request, with an identity assertion if one is configured.
     pub(super) fn forward(self, permit: Permit) -> Action {
         let settings = &self.gateway.settings;
         match (settings.assertion_keys.first(), permit.principal()) {
@@ -43,13 +43,13 @@ impl<P: Ports> Walk<'_, P> {
 }
 
 impl Suspended<SigningAssertion> {
-    /// What is to be signed.
+    /// The input to sign.
     #[must_use]
     pub fn input(&self) -> &str {
         &self.stage().input
     }
 
-    /// Goes on with the signature.
+    /// Continues with the signature.
     #[must_use]
     pub fn assertion_signed<P: Ports>(
         self,
@@ -66,7 +66,7 @@ impl Suspended<SigningAssertion> {
 }
 
 impl Suspended<AwaitingAnswer> {
-    /// Goes on with the answer of the origin server.
+    /// Continues with the answer of the origin server.
     #[must_use]
     pub fn answered<P: Ports, B>(
         self,
@@ -99,7 +99,7 @@ impl Suspended<AwaitingAnswer> {
 }
 
 impl Suspended<ResponseHead> {
-    /// The answer's head, when its body is on its way; it is in the log after that.
+    /// Returns the answer's head and writes the log, once the body is ready to be forwarded.
     #[must_use]
     pub fn passed<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P) -> ResponseHead {
         let (walk, head) = self.resume(gateway, ports);
@@ -109,7 +109,7 @@ impl Suspended<ResponseHead> {
         head
     }
 
-    /// Goes on where the body turned out to be unfit from its beginning.
+    /// Continues with a rejection, because the body is malformed from its beginning.
     #[must_use]
     pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: ListError) -> Action {
         let (walk, _) = self.resume(gateway, ports);
@@ -118,7 +118,7 @@ impl Suspended<ResponseHead> {
 }
 
 impl<P: Ports> Walk<'_, P> {
-    /// Why a message, or its answer, did not arrive.
+    /// The rejection for a message or an answer that did not arrive.
     pub(super) fn failed(&self, failure: OriginFailure) -> Rejection {
         let limit = self.context.resource.as_ref().map(|resource| resource.body_bytes);
         match failure {

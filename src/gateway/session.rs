@@ -12,7 +12,7 @@ use crate::token::principal::Principal;
 use crate::transport::head::Method;
 
 impl Gateway {
-    /// The session that a request belongs to, the caller's own or none, and the last event of it that the caller names.
+    /// The caller's session that a request belongs to, if any, and the last event that the caller names in it.
     pub(super) fn session(
         &self,
         inspected: &Inspected,
@@ -20,7 +20,7 @@ impl Gateway {
     ) -> Result<(SessionUse, Option<String>), Rejection> {
         let Some(sessions) = &self.settings.sessions else { return Ok((SessionUse::Unbound, None)) };
         let admitted = inspected.authenticated().request().admitted();
-        // The modern era has no sessions, and resumes nothing (T27).
+        // In the modern era there are no sessions, and no stream resumes (T27).
         if admitted.era() == Era::Modern {
             return Ok((SessionUse::None, None));
         }
@@ -60,7 +60,7 @@ impl Gateway {
     }
 }
 
-/// The value of the query parameter that leads to a session's messages.
+/// The value of the query parameter for a session's messages.
 fn endpoint(query: &str) -> Option<&str> {
     query.split('&').find_map(|pair| pair.strip_prefix(ENDPOINT_QUERY)?.strip_prefix('='))
 }

@@ -1,4 +1,4 @@
-//! A gateway whose configuration is in KV: when it is looked for, and what becomes of what is found.
+//! A gateway whose configuration is in KV: when the gateway reads it, and what it does with it.
 
 use std::rc::Rc;
 
@@ -18,52 +18,53 @@ pub struct StoredGateway {
     stored: Stored,
     salt: [u8; 32],
     current: Option<(Rc<Gateway>, String)>,
-    /// The last version with a mistake: it is not said again.
+    /// The last version with a mistake. Its mistakes are logged only once.
     refused: Option<String>,
-    /// When it was last looked for, and whether that came to something.
+    /// When it was last read, and whether that succeeded.
     asked: Option<(UnixMillis, bool)>,
 }
 
-/// Whether the configuration has to be looked for.
+/// Whether the configuration has to be read from KV.
 #[derive(Debug)]
 pub enum ConfigState {
-    /// There is none yet: the request has to wait for it.
+    /// No configuration is in effect yet: the request has to wait for it.
     First,
-    /// There is one, which goes on meanwhile; it has been looked for long ago.
+    /// A configuration is in effect and serves this request; it has to be read again in the background.
     Again(Rc<Gateway>),
-    /// There is one.
+    /// A configuration is in effect, and does not have to be read again yet.
     No(Rc<Gateway>),
-    /// There is none, and there was none a moment ago.
+    /// No configuration is in effect, and the last attempt to read one failed a moment ago.
     Failed,
 }
 
-/// What became of a document.
+/// The result of reading a document.
 #[derive(Debug)]
 pub enum ReloadOutcome {
-    /// It is the one that is in force.
+    /// The document is the one in effect, or was rejected before.
     Same,
-    /// It is in force from here on.
+    /// The document takes effect now.
     Activated(Rc<Gateway>, String),
-    /// It has mistakes, and changes nothing; said once.
+    /// The document has mistakes, and changes nothing. This is returned once for each version.
     Refused(Mistakes, String),
-    /// It could not be had, and nothing changes.
+    /// The document could not be read, and nothing changes.
     Unavailable(String),
 }
 
 impl StoredGateway {
-    /// Nothing has been looked for yet. `salt` is 32 unpredictable bytes.
+    /// The state before the configuration was read. `salt` is 32 unpredictable bytes.
     #[must_use]
     pub fn new(stored: Stored, salt: [u8; 32]) -> Self {
         Self { stored, salt, current: None, refused: None, asked: None }
     }
 
-    /// Where the document is.
+    /// The location of the document.
     #[must_use]
     pub fn stored(&self) -> &Stored {
         &self.stored
     }
 
-    /// Whether the configuration has to be looked for. Whoever is told so first leads, and the others go on.
+    /// Whether the configuration has to be read. The first request that gets [`ConfigState::Again`] leads the reload;
+    /// later requests see the recorded attempt.
     pub fn due(&mut self, now: UnixMillis) -> ConfigState {
         let waited = |seconds: u64| self.asked.is_none_or(|(asked, _)| now.since(asked) >= seconds * 1000);
         let retry = self.asked.is_some_and(|(_, good)| !good) && waited(STORED_RETRY);
@@ -74,13 +75,15 @@ impl StoredGateway {
                 ConfigState::Again(gateway)
             }
             Some((gateway, _)) => ConfigState::No(Rc::clone(gateway)),
-            // Requests that come while the first is still looking look too: nobody can wait for another's question.
+            // Requests that arrive during the first read also read the document: no request can wait for the I/O of
+            // another.
             None if self.asked.is_none() || retry => ConfigState::First,
             None => ConfigState::Failed,
         }
     }
 
-    /// Takes what KV gave. `fits` says what the Worker lacks that a configuration needs.
+    /// Takes the document that KV returned. `fits` reports the bindings that a configuration needs and the Worker does
+    /// not have.
     pub fn take(
         &mut self,
         document: Result<Option<Vec<u8>>, String>,
@@ -120,7 +123,8 @@ impl StoredGateway {
                 ReloadOutcome::Activated(gateway, version)
             }
             Err(mistakes) => {
-                // With one in force there is no hurry; without, it may be mended any moment.
+                // With a configuration in effect, the next attempt is due after the interval; without one, it is due
+                // after the retry time, because an operator may correct the mistake at any moment.
                 self.asked = Some((now, self.current.is_some()));
                 if self.refused.as_ref() == Some(&version) {
                     return ReloadOutcome::Same;
@@ -131,14 +135,14 @@ impl StoredGateway {
         }
     }
 
-    /// The gateway in force.
+    /// The gateway in effect.
     #[must_use]
     pub fn current(&self) -> Option<Rc<Gateway>> {
         self.current.as_ref().map(|(gateway, _)| Rc::clone(gateway))
     }
 }
 
-/// The version of a document: the beginning of its SHA-256.
+/// The version of a document: the first 64 bits of its SHA-256.
 #[must_use]
 pub fn version(document: &[u8]) -> String {
     Sha256::digest(document).get(..8).map(hex).unwrap_or_default()

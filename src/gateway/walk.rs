@@ -1,4 +1,4 @@
-//! A request on its way, and what it waits for.
+//! A request on its way through the stages, and what it waits for.
 
 use std::rc::Rc;
 
@@ -21,17 +21,17 @@ use crate::token::issuer::Issuer;
 use crate::token::signature::SignatureCheck;
 use crate::transport::head::Head;
 
-/// A request that goes through the stages. It never waits: where a stage needs something from the world, the request is
-/// [`Suspended`] in that stage, and the [`Action`] says what it waits for.
+/// A request that goes through the stages. It never waits itself: if a stage needs I/O, the request is [`Suspended`] in
+/// that stage, and the [`Action`] says what it waits for.
 pub struct Walk<'a, P> {
     pub(super) gateway: &'a Rc<Gateway>,
     pub(super) ports: &'a P,
     pub(super) context: RequestContext,
-    /// How often it may still wait.
+    /// How often it may still be suspended.
     waits: usize,
 }
 
-/// A request that waits, in the stage that it has reached.
+/// A suspended request, in the stage that it has reached.
 #[derive(Debug)]
 pub struct Suspended<S> {
     context: RequestContext,
@@ -39,37 +39,37 @@ pub struct Suspended<S> {
     stage: S,
 }
 
-/// What has to be done next for a request. All but the first wait for something; a shell does it and hands the result to
-/// the suspended request, which returns the next action.
+/// What has to be done next for a request. With every action but the first the request is suspended: the driver or a
+/// shell performs the action and hands the result to the suspended request, which returns the next action.
 #[derive(Debug)]
 pub enum Action {
-    /// The gateway answers by itself, and the log has its line.
+    /// Send this answer of the gateway; the log has its line already.
     Answer(Answer),
-    /// Read the caller's message: at most so many bytes.
+    /// Read the caller's message, which has at most this many bytes.
     ReadMessage(u64, Suspended<Box<Authenticated>>),
-    /// Check a signature: the token's, or its proof's.
+    /// Check a signature: that of the token, or that of its proof.
     CheckSignature(Suspended<CheckingSignature>),
-    /// Sign an assertion.
+    /// Sign an identity assertion.
     SignAssertion(Suspended<SigningAssertion>),
     /// Send the request to its origin server.
     Send(OutboundRequest, Suspended<AwaitingAnswer>),
     /// Fetch the keys of an issuer.
     FetchKeys(Rc<Issuer>, Suspended<Box<Authenticating>>),
-    /// Wait for the keys of an issuer that enough other requests fetch.
+    /// Wait for the keys of an issuer, which enough other requests fetch already.
     AwaitKeys(Rc<Issuer>, Suspended<Box<Authenticating>>),
-    /// Ask the authorization server, custom verifier or store that knows the credential.
+    /// Look the credential up at its authorization server, custom verifier or store.
     AskVerifier(Suspended<Box<Authenticating>>),
-    /// Read the list of revoked tokens.
+    /// Read the revocation list.
     ReadRevocations(Suspended<Box<Authenticating>>),
-    /// Use a proof once, through the guard of all isolates.
+    /// Use a proof once, through the replay guard that all isolates share.
     UseProofOnce(SingleUse, Suspended<Box<Authenticating>>),
-    /// Ask the rate-limiting bindings.
+    /// Ask the rate limiting bindings.
     CheckRateLimits(Vec<RateLimitCheck>, Suspended<Box<Authorized>>),
     /// Look for a list in the data-center (colo) cache, under this key.
     RecallList(String, Suspended<Permit>),
     /// Have the authorization server answer.
     AskAuthorizationServer(Box<EndpointRequest>, Suspended<()>),
-    /// Read the body for the id that a refusal names.
+    /// Read the body for the id that the rejection names.
     PeekBody(Suspended<Rejection>),
 }
 
@@ -87,21 +87,21 @@ pub struct SigningAssertion {
     pub(super) permit: Permit,
 }
 
-/// The stage of a request that is at its origin server.
+/// The stage of a request that waits for its origin server.
 #[derive(Debug)]
 pub struct AwaitingAnswer {
     pub(super) transform: Box<ResponseTransform>,
     pub(super) sent: UnixMillis,
 }
 
-/// What becomes of the origin server's answer.
+/// What the gateway does with the origin server's answer.
 #[derive(Debug)]
 pub enum Received<B> {
-    /// Its head is this, and its body goes on as it is.
+    /// It forwards this head, and the body as it is.
     Passed(ResponseHead, B),
-    /// Its body goes through a filter.
+    /// It forwards the body through a filter.
     Filter(crate::forward::answer::BodyFilter, Suspended<ResponseHead>, B),
-    /// It stops here.
+    /// It does not forward the answer.
     Refused(Action),
 }
 
@@ -111,15 +111,16 @@ impl<'a, P: Ports> Walk<'a, P> {
         Self { gateway, ports, context: new_context(ports, head), waits: NEEDS }
     }
 
-    /// Suspends the request in a stage. One that waits too often is refused: no configuration leads there.
+    /// Suspends the request in a stage. A request that was suspended too often is rejected: that is a bug, which no
+    /// configuration causes.
     pub(super) fn wait<S>(self, stage: S, action: impl FnOnce(Suspended<S>) -> Action) -> Action {
         match self.waits.checked_sub(1) {
             Some(waits) => action(Suspended { context: self.context, waits, stage }),
-            None => self.answer_refusal(&Rejection::Internal("the request waits too often"), None),
+            None => self.answer_refusal(&Rejection::Internal("the request was suspended too often"), None),
         }
     }
 
-    /// Suspends the request while the body of its answer is looked at, which needs nothing more.
+    /// Suspends the request while the body of its answer is filtered. It does not count, because nothing else follows.
     pub(super) fn hold<S>(self, stage: S) -> Suspended<S> {
         Suspended { context: self.context, waits: self.waits, stage }
     }
@@ -133,19 +134,19 @@ pub(super) fn new_context<P: Ports>(ports: &P, head: &Head) -> RequestContext {
 }
 
 impl<S> Suspended<S> {
-    /// What it waits in.
+    /// The stage that it is suspended in.
     #[must_use]
     pub fn stage(&self) -> &S {
         &self.stage
     }
 
-    /// What is known of it.
+    /// Its context.
     #[must_use]
     pub fn context(&self) -> &RequestContext {
         &self.context
     }
 
-    /// Goes on.
+    /// Resumes the request.
     pub(super) fn resume<'a, P>(self, gateway: &'a Rc<Gateway>, ports: &'a P) -> (Walk<'a, P>, S) {
         (Walk { gateway, ports, context: self.context, waits: self.waits }, self.stage)
     }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use crate::strict_json;
 use crate::transport::url::HttpUrl;
 
-/// The two places where metadata of `issuer` may be, in the order in which they are tried: RFC 8414 §3 inserts before
-/// the path, OpenID Connect Discovery §4 appends.
+/// The two URLs at which metadata of `issuer` may be, in the order in which the gateway tries them: RFC 8414 §3 inserts
+/// the well-known part before the path, OpenID Connect Discovery §4 appends it.
 #[must_use]
 pub fn locations(issuer: &HttpUrl) -> [String; 2] {
     let path = issuer.path().trim_end_matches('/');
@@ -17,7 +17,7 @@ pub fn locations(issuer: &HttpUrl) -> [String; 2] {
     ]
 }
 
-/// What an issuer says of itself: the one reader of metadata for keys, introspection and logins.
+/// The metadata of an issuer. It is the only reader of metadata for keys, introspection and logins.
 #[derive(Debug)]
 pub struct Metadata<'a> {
     issuer: &'a str,
@@ -29,35 +29,35 @@ impl<'a> Metadata<'a> {
     /// Reads a metadata document.
     ///
     /// # Errors
-    /// A description where the document is no metadata, or its `issuer` is not exactly the one asked for: then it must not be
-    /// used (RFC 8414 §3.3), and the next location may have the right one.
+    /// A description if the document is not metadata, or its `issuer` is not exactly the expected one: then it must not
+    /// be used (RFC 8414 §3.3), and the next location may have the right document.
     pub fn read(document: &[u8], issuer: &'a str, development: bool) -> Result<Self, String> {
         let members = match strict_json::parse(document) {
             Ok(Value::Object(members)) => members,
-            Ok(_) => return Err("the metadata is no object".to_owned()),
+            Ok(_) => return Err("the metadata is not a JSON object".to_owned()),
             Err(error) => return Err(format!("the metadata is {error}")),
         };
         if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
-            return Err("the metadata is of another issuer".to_owned());
+            return Err("the metadata names another issuer".to_owned());
         }
         Ok(Self { issuer, development, members })
     }
 
-    /// A URL where browsers go, which it must name. The gateway does not, so it may be of any host.
+    /// A required URL that browsers open. The gateway does not send requests to it, so it may be on any host.
     ///
     /// # Errors
-    /// A description where it is missing, or not protected.
+    /// A description if it is missing or not protected.
     pub fn browser_url(&self, member: &str) -> Result<String, String> {
         Ok(self.protected(member)?.0.to_owned())
     }
 
-    /// A URL that it must name.
+    /// A required URL that the gateway sends requests to.
     ///
     /// # Errors
-    /// A description where it is missing, or is not a protected URL of a public host (P8; in development, of loopback).
+    /// A description if it is missing, or is not a protected URL of a public host (P8; in development, of loopback).
     pub fn url(&self, member: &str) -> Result<String, String> {
         let (text, url) = self.protected(member)?;
-        // The issuer's own host is configuration's choice.
+        // The operator chose the issuer's own host in the configuration.
         let own = HttpUrl::parse(self.issuer).is_ok_and(|issuer| issuer.authority() == url.authority());
         let loopback = self.development && url.authority().is_loopback();
         if url.authority().is_private() && !own && !loopback {
@@ -66,7 +66,7 @@ impl<'a> Metadata<'a> {
         Ok(text.to_owned())
     }
 
-    /// A URL without which things go on: one that does not fit counts as absent.
+    /// An optional URL: a URL that the gateway may not send requests to counts as absent.
     #[must_use]
     pub fn optional_url(&self, member: &str) -> Option<String> {
         self.url(member).ok()

@@ -1,4 +1,4 @@
-//! Verification keys and the algorithms that they serve (RFC 7517, RFC 7518, RFC 8037, RFC 8725 §3.1).
+//! Verification keys and the algorithms that they may be used with (RFC 7517, RFC 7518, RFC 8037, RFC 8725 §3.1).
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::limits::{KID_BYTES, RSA_BITS_MAX, RSA_BITS_MIN};
 
-/// The signature algorithms that the gate verifies: asymmetric ones, none that is deprecated.
+/// The signature algorithms that the gateway verifies: only asymmetric ones, and none that is deprecated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum JwsAlgorithm {
     /// ECDSA, P-256, SHA-256.
@@ -87,16 +87,17 @@ enum KeyFamily {
     Rsa,
 }
 
-/// Members of private and symmetric keys (RFC 7518 §6).
+/// Members that only private and symmetric keys have (RFC 7518 §6).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// A public key that may verify tokens: of a known type, strong enough, and not meant for anything else.
+/// A public key that may verify tokens: its type is known, it is strong enough, and its owner does not restrict it to
+/// another use.
 #[derive(Clone)]
 pub struct VerificationKey {
     id: Option<String>,
-    /// The issuer for which alone a provider of many tenants publishes the key (`issuer`, as Entra ID does).
+    /// The only issuer that may use the key: a provider with many tenants publishes it as `issuer`, as Entra ID does.
     issuer: Option<String>,
-    /// The one algorithm that the key's owner allows, where they say so.
+    /// The only algorithm that the key's owner allows, if the key names one.
     algorithm: Option<JwsAlgorithm>,
     family: KeyFamily,
     jwk: JsonWebKey<'static>,
@@ -107,7 +108,7 @@ impl VerificationKey {
     /// Reads one JWK.
     ///
     /// # Errors
-    /// [`KeyError`] where the key is private or symmetric, is not for verifying, has parameters that do not fit its
+    /// [`KeyError`] if the key is private or symmetric, is not for verification, has parameters that do not fit its
     /// type, or is weak.
     pub fn parse(jwk: &Value) -> Result<Self, KeyError> {
         let text = |member: &str| match jwk.get(member) {
@@ -142,7 +143,7 @@ impl VerificationKey {
         if !matches!(text("kty")?, Some("RSA" | "EC" | "OKP")) {
             return Err(KeyError::UnknownType);
         }
-        // One private part is enough: whoever published it has given the key away.
+        // One private member is enough: the publisher has disclosed the private key.
         if PRIVATE.iter().any(|member| jwk.get(*member).is_some()) {
             return Err(KeyError::Private);
         }
@@ -155,13 +156,13 @@ impl VerificationKey {
         Ok(Self { id, issuer, algorithm, family, jwk, thumbprint })
     }
 
-    /// The `kid`, where the key has one.
+    /// The `kid`, if the key has one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The issuer that the key names as its own.
+    /// The issuer that the key is restricted to, if any.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
@@ -173,7 +174,7 @@ impl VerificationKey {
         self.family == algorithm.key_family() && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    /// Whether a signature of `algorithm` with this key can have this many bytes (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
+    /// Whether a signature of `algorithm` by this key can have this many bytes (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
     #[must_use]
     pub fn signature_fits(&self, algorithm: JwsAlgorithm, bytes: usize) -> bool {
         match (algorithm, &self.jwk) {
@@ -251,8 +252,8 @@ fn family(jwk: &JsonWebKey<'_>) -> Result<KeyFamily, KeyError> {
     }
 }
 
-/// Whether an RSA modulus was made by the faulty library of CVE-2017-15361 (ROCA), whose private keys can be computed: modulo
-/// each of these primes it is a power of 65537, which a modulus at random is once in 2^27.
+/// Whether an RSA modulus was made by the faulty library of CVE-2017-15361 (ROCA), whose private keys can be computed.
+/// Modulo each of these primes such a modulus is a power of 65537; for a random modulus the probability is one in 2^27.
 fn has_roca_fingerprint(modulus: &[u8]) -> bool {
     const PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
     PRIMES.into_iter().all(|prime| {
@@ -264,8 +265,8 @@ fn has_roca_fingerprint(modulus: &[u8]) -> bool {
     })
 }
 
-/// Whether an Ed25519 point has small order (RFC 7748 §7, RFC 8032 §8.9): anybody can make signatures that verify with
-/// one. The sign bit does not matter, and encodings that are not canonical count too.
+/// Whether an Ed25519 point has small order (RFC 7748 §7, RFC 8032 §8.9): with such a key, anyone can make signatures
+/// that verify. The sign bit does not matter, and encodings that are not canonical count too.
 fn has_small_order(point: &[u8]) -> bool {
     const Y: [&str; 7] = [
         "0000000000000000000000000000000000000000000000000000000000000000",
@@ -288,21 +289,21 @@ fn has_small_order(point: &[u8]) -> bool {
 /// Why a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyError {
-    /// `alg` is for another type of key.
+    /// `alg` belongs to another type of key.
     AlgorithmDoesNotFit,
     /// A member is missing or has a wrong form.
     Malformed,
-    /// `use` or `key_ops` say that it is for something else.
+    /// `use` or `key_ops` restrict the key to another use.
     NotForSignatures,
-    /// The key is private, and it should not have been here.
+    /// The key is private; it must not be published.
     Private,
-    /// `alg` is not one that the gate verifies.
+    /// The gateway does not support `alg`.
     UnknownAlgorithm,
-    /// `kty` or `crv` is not one that the gate knows.
+    /// The gateway does not support `kty` or `crv`.
     UnknownType,
     /// RSA with the fingerprint of CVE-2017-15361.
     Roca,
-    /// RSA below 2048 or above 8192 bits, or with an unfit exponent; Ed25519 of small order.
+    /// RSA below 2048 or above 8192 bits, or with an unsuitable exponent; Ed25519 of small order.
     Weak,
 }
 
@@ -313,10 +314,12 @@ impl fmt::Display for KeyError {
             Self::Malformed => "a member is missing or malformed",
             Self::NotForSignatures => "its use or key_ops is not for verifying signatures",
             Self::Private => "is a private or symmetric key",
-            Self::UnknownAlgorithm => "its alg is not one that is verified here",
-            Self::UnknownType => "its kty or crv is not known here (RSA, EC P-256 and P-384, OKP Ed25519 are)",
+            Self::UnknownAlgorithm => "its alg is not supported",
+            Self::UnknownType => "its kty or crv is not supported (RSA, EC P-256 and P-384, OKP Ed25519 are)",
             Self::Roca => "is an RSA key with the ROCA fingerprint (CVE-2017-15361): make a new one",
-            Self::Weak => "is an RSA key below 2048 or above 8192 bits, or has an unfit exponent, or an Ed25519 key of small order",
+            Self::Weak => {
+                "is an RSA key below 2048 or above 8192 bits, or with a bad exponent, or an Ed25519 key of small order"
+            }
         })
     }
 }

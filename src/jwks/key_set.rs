@@ -1,4 +1,4 @@
-//! A JWK set (RFC 7517 §5) and the choice of a key from it.
+//! A JWK set (RFC 7517 §5), and how the gateway selects a key from it.
 
 use serde_json::Value;
 
@@ -10,12 +10,13 @@ use crate::strict_json;
 #[derive(Debug, Clone, Default)]
 pub struct KeySet {
     keys: Vec<VerificationKey>,
-    /// Keys that were left out, with the reason: RFC 7517 §5 wants unknown kinds skipped, and a weak key must not take
-    /// the strong ones with it.
+    /// Keys that were left out, with the reason: RFC 7517 §5 recommends to ignore unknown kinds, and a weak key must
+    /// not make the strong keys unusable.
     skipped: Vec<(Option<String>, KeyError)>,
-    /// Keys beyond the first [`JWKS_KEYS`], which are not read.
+    /// How many keys follow the first [`JWKS_KEYS`]; they are not read.
     beyond: usize,
-    /// One key of configuration: where it has no id, tokens may name any, as there is nothing to choose.
+    /// Whether the set is one key from the configuration: if it has no id, tokens may have any `kid`, because there is
+    /// only one key.
     fixed: bool,
 }
 
@@ -23,7 +24,7 @@ impl KeySet {
     /// Reads a JWK set.
     ///
     /// # Errors
-    /// A description where the text is not a JWK set, or holds no key that can be used.
+    /// A description if the text is not a JWK set, or has no usable key.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let document = strict_json::parse(text).map_err(|error| format!("the JWK set is {error}"))?;
         let entries = document
@@ -50,11 +51,11 @@ impl KeySet {
         Self { keys: vec![key], fixed: true, ..Self::default() }
     }
 
-    /// The key for a token with this `kid` and algorithm. A token without `kid` gets a key only where exactly one
-    /// fits: trying several would let a caller choose.
+    /// The key for a token with this `kid` and algorithm. A token without `kid` gets a key only if exactly one fits: if
+    /// the gateway tried several keys, the caller could choose among them.
     ///
     /// # Errors
-    /// [`NoKey`] says what is missing.
+    /// [`NoKey`] states what is missing.
     pub fn select(&self, kid: Option<&str>, algorithm: JwsAlgorithm) -> Result<&VerificationKey, NoKey> {
         let named = |key: &&VerificationKey| kid.is_none() || key.id() == kid || (self.fixed && key.id().is_none());
         let mut named = self.keys.iter().filter(named).peekable();
@@ -64,7 +65,7 @@ impl KeySet {
         }
         let mut fitting = named.filter(|key| key.fits(algorithm));
         let key = fitting.next().ok_or(NoKey::DoesNotFit)?;
-        // The same key twice, be it under two algorithms, is one key: there is nothing to choose.
+        // The same key twice, even with two algorithms, counts as one key.
         if fitting.all(|other| other.thumbprint() == key.thumbprint()) { Ok(key) } else { Err(NoKey::Several) }
     }
 
@@ -74,34 +75,34 @@ impl KeySet {
         self.keys.iter().any(|key| key.id() == id && key.thumbprint() == thumbprint)
     }
 
-    /// Whether the set names this key id, usable or not.
+    /// Whether the set has a key with this id, usable or not.
     #[must_use]
     pub fn knows(&self, kid: &str) -> bool {
         let ids = self.keys.iter().map(VerificationKey::id).chain(self.skipped.iter().map(|(id, _)| id.as_deref()));
         ids.flatten().any(|id| id == kid)
     }
 
-    /// Why keys were left out.
+    /// The reasons why keys were left out.
     pub fn skipped(&self) -> impl Iterator<Item = &KeyError> {
         self.skipped.iter().map(|(_, error)| error)
     }
 
-    /// How many keys can be used, how many were left out, and how many were not read.
+    /// How many keys are usable, how many were left out, and how many were not read.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.keys.len(), self.skipped.len(), self.beyond)
     }
 }
 
-/// Why no key was chosen.
+/// Why no key was selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoKey {
-    /// There is a key of that id, for another algorithm.
+    /// The key with this id is for another algorithm.
     DoesNotFit,
-    /// More than one key could be meant.
+    /// More than one key fits.
     Several,
-    /// No key has that id: the set may be older than the key.
+    /// No key has this id: the set may be older than the key.
     UnknownKid,
-    /// The key of that id is weak or of a kind that is not verified here.
+    /// The key with this id is weak, or of a kind that the gateway does not support.
     Unusable,
 }

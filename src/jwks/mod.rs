@@ -1,4 +1,4 @@
-//! Keys of issuers: what a key is, where keys come from, and how long they may be used.
+//! Keys of issuers: their form, where the gateway gets them, and how long it may use them.
 
 pub mod discovery;
 pub mod freshness;

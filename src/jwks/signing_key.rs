@@ -8,7 +8,7 @@ use jwt_compact::jwk::JsonWebKey;
 use serde_json::{Value, json};
 use std::fmt;
 
-/// The private key that signs assertions.
+/// A private key that signs assertions or tokens.
 #[derive(Clone)]
 pub struct SigningKey {
     jwk: JsonWebKey<'static>,
@@ -24,9 +24,9 @@ impl SigningKey {
     pub fn parse(text: &str) -> Result<Self, String> {
         let value = strict_json::parse(text.trim().as_bytes())
             .map_err(|error| format!("the secret must be a private JWK as JSON; it is {error}"))?;
-        // What `npm run keys` and other tools add beside the parameters is not kept.
+        // Members besides the parameters, which `npm run keys` and other tools add, are not kept.
         let jwk: JsonWebKey<'static> =
-            serde_json::from_value(value).map_err(|_| "the secret is JSON, and no private JWK".to_owned())?;
+            serde_json::from_value(value).map_err(|_| "the secret is JSON, but not a private JWK".to_owned())?;
         if !jwk.is_signing_key() {
             return Err("the secret is a public key; it must be the private one".to_owned());
         }
@@ -41,7 +41,7 @@ impl SigningKey {
         Ok(Self { jwk, algorithm, id })
     }
 
-    /// The private key, for signing and nothing else.
+    /// The private key. Use it only for signing.
     #[must_use]
     pub fn expose(&self) -> &JsonWebKey<'static> {
         &self.jwk
@@ -59,7 +59,7 @@ impl SigningKey {
         &self.id
     }
 
-    /// The public key as it is published.
+    /// The public key, in the form in which it is published.
     #[must_use]
     pub fn public_jwk(&self) -> Value {
         let mut jwk = serde_json::to_value(self.jwk.to_verifying_key()).unwrap_or_default();
@@ -78,7 +78,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The assertion in compact form.
+/// A JWS in compact form, from its signing input and its signature.
 #[must_use]
 pub fn assemble(signing_input: &str, signature: &[u8]) -> String {
     format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))

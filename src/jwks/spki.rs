@@ -1,4 +1,4 @@
-//! Static public keys of configuration: PEM or JWK, brought to one form.
+//! Static public keys in the configuration: PEM or JWK, converted to one form.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,11 +32,11 @@ pub fn parse_public_key(text: &str) -> Result<VerificationKey, String> {
     let jwk = Pem::from_public_key_pem(text)
         .map_err(|_| "must be a public key in PEM (-----BEGIN PUBLIC KEY-----) or a JWK as JSON".to_owned())?
         .0
-        .ok_or_else(|| "is a key of a kind not known here (RSA, EC P-256 and P-384, Ed25519 are)".to_owned())?;
+        .ok_or_else(|| "is a key of an unsupported kind (RSA, EC P-256 and P-384, Ed25519 are supported)".to_owned())?;
     VerificationKey::parse(&jwk).map_err(|error| format!("the key {error}"))
 }
 
-/// The JWK of a SubjectPublicKeyInfo; nothing where its kind is not known.
+/// The JWK of a SubjectPublicKeyInfo; `None` if its kind is not supported.
 struct Pem(Option<serde_json::Value>);
 
 impl TryFrom<SubjectPublicKeyInfoRef<'_>> for Pem {

@@ -1,4 +1,4 @@
-//! Fields that mirror a modern request's body, held to agree with it (T8, T12 to T16; SEP-2243).
+//! Checks that the header fields of a modern request agree with the body that they mirror (T8, T12 to T16; SEP-2243).
 
 use crate::mcp::kind::Kind;
 use crate::mcp::method::Target;
@@ -9,22 +9,22 @@ use serde_json::{Number, Value};
 use crate::mcp::message::Message;
 use crate::transport::head::Fields;
 
-/// Where fields and body disagree: the name of the field.
+/// The name of a field that disagrees with the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch(pub String);
 
 const MARK: &str = "=?base64?";
 const MARK_END: &str = "?=";
 
-/// A mirrored value that is marked as base64, and is none of text.
+/// A mirrored value that is marked as base64 but does not encode text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecodable;
 
-/// The value of a mirrored field: literal, or base64 between the marks, whose letters' case matters. A value with one mark
-/// alone is literal.
+/// Decodes the value of a mirrored field: literal text, or base64 between the marks `=?base64?` and `?=`, whose letter
+/// case matters. A value with only one of the marks is literal.
 ///
 /// # Errors
-/// [`Undecodable`] where what is between the marks is no canonical base64, or no UTF-8.
+/// [`Undecodable`] if the text between the marks is not canonical base64, or does not encode UTF-8.
 pub fn decode(value: &str) -> Result<String, Undecodable> {
     let value = value.trim_matches([' ', '\t']);
     match value.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(MARK_END)) {
@@ -36,7 +36,7 @@ pub fn decode(value: &str) -> Result<String, Undecodable> {
     }
 }
 
-/// A name as a field mirrors it.
+/// Encodes a name for the field that mirrors it.
 #[must_use]
 pub fn mirrored(name: &str) -> String {
     let literal = name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && name.trim() == name;
@@ -47,15 +47,17 @@ pub fn mirrored(name: &str) -> String {
     }
 }
 
-/// Holds the fields to the body:
+/// Checks that the fields agree with the body:
 ///
-/// 1. `MCP-Protocol-Version` is the version in `_meta`, where that is there (T8): whether it must be is [`inspect::read`](crate::pipeline::inspect::read)'s to say;
-/// 2. `Mcp-Method` is there on requests, and is the method; `Mcp-Name` is there where the method has a name, and is that (T12);
-/// 3. each of `Mcp-Param-*` that configuration knows is there exactly where its argument is, and means the same (T15); others
-///    are nobody's business here (T16).
+/// 1. `MCP-Protocol-Version` is the version in `_meta`, if `_meta` has one (T8).
+///    [`inspect::read`](crate::pipeline::inspect::read) checks whether it must have one.
+/// 2. A request has `Mcp-Method`, and it is the method. A request whose method has a name has `Mcp-Name`, and it is
+///    that name (T12).
+/// 3. Each `Mcp-Param-*` field that the configuration names is present exactly if its argument is, and has the same
+///    value (T15). Other such fields are ignored (T16).
 ///
 /// # Errors
-/// [`Mismatch`] for the first field that does not agree.
+/// [`Mismatch`] for the first field that disagrees.
 pub fn hold(fields: &Fields, message: &Message, parameters: &[(String, String)]) -> Result<(), Mismatch> {
     let Some(call) = message.call() else { return Ok(()) };
     let is_request = matches!(message, Message::Request { .. });
@@ -73,7 +75,7 @@ pub fn hold(fields: &Fields, message: &Message, parameters: &[(String, String)])
     let name = fields.get("mcp-name").map(decode);
     match (name, call.mirrored_name()) {
         (Some(Ok(name)), Some(said)) if name == said => {}
-        // Other methods have no name to mirror; a field that is sent nevertheless says nothing.
+        // Other methods have no name to mirror, so the gateway ignores a field that is sent nevertheless.
         (Some(Ok(_)), None) if !call.known().is_some_and(|known| known.is_mirrored) => {}
         (None, None) => {}
         (None, Some(_)) if !is_request => {}
@@ -94,8 +96,8 @@ pub fn hold(fields: &Fields, message: &Message, parameters: &[(String, String)])
     Ok(())
 }
 
-/// Whether a field's text means an argument's value: strings to the letter, numbers by value (42 is 42.0), booleans as
-/// JSON writes them.
+/// Whether the text of a field has the value of an argument: strings are equal, numbers have the same value (42 is
+/// 42.0), and booleans are written as in JSON.
 fn means(text: &str, value: &Value) -> bool {
     match value {
         Value::String(said) => text == said,

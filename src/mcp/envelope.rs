@@ -1,19 +1,19 @@
-//! The JSON-RPC 2.0 envelope: what a message asks for, and the error bodies that the gate answers with.
+//! The JSON-RPC 2.0 envelope: the ids of requests, and the error bodies that the gateway sends.
 
 use serde_json::{Value, json};
 
-/// A JSON-RPC id (string or number); `null` stands for one that could not be read.
+/// A JSON-RPC id (string or number); it is `null` in JSON if the id could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestId(Option<Value>);
 
 impl RequestId {
-    /// An id that is not known.
+    /// An unknown id.
     #[must_use]
     pub fn unknown() -> Self {
         Self(None)
     }
 
-    /// An id as a message has it: a string or a whole number.
+    /// The id in a message, if it is a string or an integer.
     #[must_use]
     pub fn read(id: &Value) -> Option<Self> {
         let fits = match id {
@@ -24,7 +24,7 @@ impl RequestId {
         fits.then(|| Self(Some(id.clone())))
     }
 
-    /// Whether it is known.
+    /// Whether the id is known.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.0.is_some()
@@ -37,10 +37,10 @@ impl RequestId {
     }
 }
 
-/// The body of a refusal: a JSON-RPC error response (T32) with the request's id where that is known.
+/// The body of a rejection: a JSON-RPC error response (T32), with the id of the request if that is known.
 ///
-/// `code` is one of MCP's where it defines one, and the HTTP status else: JSON-RPC reserves -32768..-32000, MCP defines codes there, and a code of ours among
-/// them would be taken for one of those.
+/// `code` is the code that MCP defines for the error, or else the HTTP status. JSON-RPC reserves -32768..-32000, and
+/// MCP defines codes in that range; a code that the gateway invented there could be taken for one of MCP's.
 #[must_use]
 pub fn error_body(id: &RequestId, code: i32, message: &str, request: &str) -> String {
     json!({

@@ -1,22 +1,22 @@
-//! Protocol revisions and the two eras (requirements §1): handshake and sessions up to 2025-11-25, one
-//! self-contained request after another from 2026-07-28 on.
+//! Protocol revisions and the two eras (requirements §1). The legacy era, up to 2025-11-25, has a handshake and
+//! sessions. In the modern era, from 2026-07-28 on, each request is self-contained.
 
-/// The revision that began the modern era.
+/// The first revision of the modern era.
 pub const FIRST_MODERN: &str = "2026-07-28";
 
-/// The two ways to speak MCP over HTTP. They differ in what a disconnect means (T25, L7) and in which fields may be
-/// believed (T18).
+/// The two ways to use MCP over HTTP. They differ in what a disconnect means (T25, L7) and in which header fields the
+/// gateway may trust (T18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Era {
-    /// Stateless, `Mcp-Method` on each request; a disconnect cancels.
+    /// Stateless, with `Mcp-Method` on each request; a disconnect cancels the request.
     Modern,
-    /// `initialize`, perhaps a session; a disconnect does not cancel.
+    /// `initialize`, possibly followed by a session; a disconnect does not cancel.
     Legacy,
 }
 
 impl Era {
     /// The era that an `MCP-Protocol-Version` field announces. Anything that is not a date is `Legacy`: the origin
-    /// server judges versions; only what surely is modern gets the modern rules.
+    /// server validates versions, and the gateway applies the modern rules only to what is certainly modern.
     #[must_use]
     pub fn announced(version: Option<&str>) -> Self {
         match version {
@@ -25,7 +25,7 @@ impl Era {
         }
     }
 
-    /// The label in logs.
+    /// Its name in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
-//! Items of lists as their origin server sent them last. Most lists are those of before: an item that is the same, byte by
-//! byte, as the one that is due next needs no reading, for its end and its name are known.
+//! The items of lists, as the origin servers sent them last. Most lists do not change. If the next bytes of a list
+//! equal the expected next item, the gateway does not have to parse that item, because it knows where it ends and what
+//! its name is.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -7,10 +8,11 @@ use std::rc::Rc;
 
 use crate::limits::{KNOWN_ITEMS_AHEAD, KNOWN_ITEMS_BYTES, KNOWN_LIST_BYTES};
 
-/// Which list: the index of its resource in `Settings::resources`, and the member of its result that it is.
+/// Identifies a list: the index of its resource in `Settings::resources`, and the member of the result that holds the
+/// list.
 pub type ListId = (usize, &'static str);
 
-/// What every item takes beside its bytes, about.
+/// Estimated bytes that an item takes besides its text and its name.
 const OVERHEAD: usize = 64;
 
 /// The items of one list.
@@ -31,7 +33,7 @@ struct Item {
 pub struct KnownItems {
     lists: HashMap<ListId, Rc<Items>>,
     bytes: usize,
-    /// Lists that somebody learns now: the others who read them hold nothing of their own.
+    /// Lists that one request is recording now. Other requests that read the same list record nothing.
     learning: HashSet<ListId>,
 }
 
@@ -55,38 +57,38 @@ impl KnownItems {
         items.map(|item| item.name.clone()).collect()
     }
 
-    /// Lists in it, and the bytes that they take, about.
+    /// How many lists are known, and approximately how many bytes they take.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.lists.len(), self.bytes)
     }
 
-    /// How many lists are being learned.
+    /// How many lists are being recorded.
     #[must_use]
     pub fn learning(&self) -> usize {
         self.learning.len()
     }
 }
 
-/// A list that is being read, beside what is known of it.
+/// Compares a list that is being read with the known items of that list.
 #[derive(Debug)]
 pub struct Following {
     memory: Rc<RefCell<KnownItems>>,
     id: ListId,
     known: Rc<Items>,
-    /// The one of them that is due.
+    /// The index of the expected next item.
     at: usize,
-    /// It is this reading that learns what the list is now.
+    /// Whether this reader records what the list contains now.
     learns: bool,
-    /// What it turns out to be.
+    /// The items recorded so far.
     read: Items,
-    /// It is not what it was.
+    /// Whether an item differs from the known list.
     differs: bool,
-    /// No more of it is remembered.
+    /// Whether no further items are recorded.
     full: bool,
 }
 
-/// An item that need not be read.
+/// An item that does not have to be parsed.
 #[derive(Debug)]
 pub struct Foreseen(Rc<Item>);
 
@@ -105,7 +107,7 @@ impl Foreseen {
 }
 
 impl Following {
-    /// At the beginning of a list.
+    /// Starts at the beginning of a list.
     #[must_use]
     pub fn begin(memory: Rc<RefCell<KnownItems>>, id: ListId) -> Self {
         let (known, learns) = {
@@ -116,7 +118,7 @@ impl Following {
         Self { memory, id, known, at: 0, learns, read: Items::default(), differs: false, full: !learns }
     }
 
-    /// The item that these bytes begin with, where it is the one that is due.
+    /// The expected next item, if `bytes` begin with it.
     pub fn foresee(&mut self, bytes: &[u8]) -> Option<Foreseen> {
         let due = self.known.items.get(self.at).filter(|due| bytes.starts_with(&due.bytes)).cloned()?;
         self.at += 1;
@@ -126,9 +128,9 @@ impl Following {
         Some(Foreseen(due))
     }
 
-    /// Takes an item that had to be read. Those that follow it are due where it was before.
+    /// Records an item that had to be parsed. If an item of that name is known, the items after it are expected next.
     pub fn learn(&mut self, bytes: &[u8], name: &str) {
-        // It came in two parts.
+        // The expected item arrived in two parts.
         if self.known.items.get(self.at).is_some_and(|due| due.bytes == bytes) {
             self.foresee(bytes);
             return;
@@ -153,7 +155,7 @@ impl Following {
         self.read.items.push(item);
     }
 
-    /// At its end: remembers what it is, where that is not what it was.
+    /// Ends the list, and stores the recorded items if they differ from the known ones.
     pub fn end(mut self) {
         if self.learns && (self.differs || self.at < self.known.items.len()) {
             self.memory.borrow_mut().keep(self.id, std::mem::take(&mut self.read));
@@ -161,7 +163,7 @@ impl Following {
     }
 }
 
-/// Whether or not it came to the end.
+/// Releases the list for other readers, also if this one did not reach the end.
 impl Drop for Following {
     fn drop(&mut self) {
         if self.learns {

@@ -1,5 +1,5 @@
-//! Lists that their origin server calls public (T31): kept as they came, for as long as `ttlMs` says, with what some
-//! readers may see of them.
+//! Lists that the origin server declares public (T31). The gateway keeps them as they came, for as long as `ttlMs`
+//! says, together with what some readers may see of them.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,22 +15,23 @@ use crate::mcp::list_filter::Hole;
 use crate::strict_json;
 use crate::time::UnixMillis;
 
-/// A list as it came.
+/// A list as it came from the origin server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CachedList {
-    /// The whole response.
+    /// The whole response body.
     pub body: String,
-    /// Until when it may be used, in milliseconds since the epoch.
+    /// When it expires, in milliseconds since the epoch.
     pub until: u64,
 }
 
 impl CachedList {
-    /// Reads a response: nothing where its origin server does not call it public, and for how long.
+    /// The list in a response; `None` unless the response is a complete result that the origin server declares public,
+    /// with a `ttlMs` above 0.
     #[must_use]
     pub fn of(body: &[u8], now: UnixMillis) -> Option<Self> {
         let response = strict_json::parse(body).ok()?;
-        // What is no whole answer to one request is nobody else's.
+        // Only a complete response to one request may be shared with other callers.
         if response.get("id").is_none_or(Value::is_null) || response.get("error").is_some() {
             return None;
         }
@@ -43,7 +44,8 @@ impl CachedList {
         Some(Self { body: String::from_utf8(body.to_vec()).ok()?, until })
     }
 
-    /// Reads what another isolate kept.
+    /// Parses a list that another isolate stored in the data-center (colo) cache; `None` if it is malformed, has
+    /// expired, or expires too late.
     #[must_use]
     pub fn shared(text: &[u8], now: UnixMillis) -> Option<Self> {
         let list: Self = serde_json::from_value(strict_json::parse(text).ok()?).ok()?;
@@ -51,23 +53,23 @@ impl CachedList {
     }
 }
 
-/// What a reader may see of a list, but for what each request gets of its own.
+/// What a reader may see of a list, without the values that differ for each request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reading {
     text: String,
     holes: Vec<(usize, Hole)>,
-    /// Another caller might see something else.
+    /// Whether another caller could see something else.
     pub depends_on_caller: bool,
 }
 
 impl Reading {
-    /// A reading of a filter's output; nothing where that is no text.
+    /// Makes a reading from the output of a filter; `None` if the output is not UTF-8.
     #[must_use]
     pub fn new(text: Vec<u8>, holes: &[(usize, Hole)], depends_on_caller: bool) -> Option<Self> {
         Some(Self { text: String::from_utf8(text).ok()?, holes: holes.to_vec(), depends_on_caller })
     }
 
-    /// The response to a request with this id, `ttl` milliseconds before its end.
+    /// The response to a request with this id, `ttl` milliseconds before the list expires.
     #[must_use]
     pub fn response(&self, id: &RequestId, ttl: u64) -> String {
         let mut response = String::with_capacity(self.text.len() + 64);
@@ -85,7 +87,7 @@ impl Reading {
     }
 }
 
-/// Lists in the memory of an isolate, for readers who may each see something else.
+/// Lists in the memory of an isolate, for readers that may each see different items.
 #[derive(Debug)]
 pub struct ListCache<Reader> {
     lists: BTreeMap<String, Kept<Reader>>,
@@ -100,28 +102,28 @@ impl<Reader> Default for ListCache<Reader> {
 
 #[derive(Debug)]
 struct Kept<Reader> {
-    /// The list, or that there was none to keep.
+    /// The list; `None` if it is not public, or too large to keep.
     list: Option<Rc<CachedList>>,
     until: UnixMillis,
-    /// What readers see of it: the latest ones, or the one that all see.
+    /// What readers may see of it: the most recent readers, or one reading that is the same for all.
     readings: Vec<(Reader, Rc<Reading>)>,
 }
 
-/// What memory has of a list.
+/// What the cache has of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// What this reader may see of it, and until when, in milliseconds since the epoch.
+    /// What this reader may see of it, and when it expires, in milliseconds since the epoch.
     Reading(Rc<Reading>, u64),
-    /// The list.
+    /// The list, which still has to be filtered for this reader.
     List(Rc<CachedList>),
-    /// It was not public a moment ago.
+    /// It is not public, or too large to keep, so the gateway does not look for it in the data-center (colo) cache.
     Uncached,
     /// Nothing.
     Nothing,
 }
 
 impl<Reader: PartialEq + Clone> ListCache<Reader> {
-    /// What is known of a list for a reader.
+    /// What the cache has of a list for a reader.
     #[must_use]
     pub fn get(&self, name: &str, caller: &Reader, now: UnixMillis) -> Known {
         let Some(kept) = self.lists.get(name).filter(|kept| now < kept.until) else { return Known::Nothing };
@@ -133,7 +135,7 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
         }
     }
 
-    /// Keeps a list, or that there is none to keep.
+    /// Stores a list, or that there is none to store.
     pub fn keep(&mut self, name: String, list: Option<CachedList>, now: UnixMillis) -> Option<Rc<CachedList>> {
         let size = list.as_ref().map_or(0, |list| list.body.len()) + name.len() + 128;
         if let Some(old) = self.lists.remove(&name) {
@@ -149,10 +151,10 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
         list
     }
 
-    /// Keeps what a reader may see of a list that is kept.
+    /// Stores what a reader may see of a stored list.
     pub fn keep_reading(&mut self, name: &str, caller: &Reader, reading: &Rc<Reading>) {
         let size = Self::reading_size(reading);
-        // One that does not fit beside what is there is made anew each time.
+        // A reading that does not fit beside the existing entries is made again for each request.
         if self.bytes + size > CACHED_LISTS_BYTES {
             return;
         }
@@ -169,7 +171,7 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
         reading.text.len() + 1024
     }
 
-    /// Forgets everything where that is too much: what is left of it is asked for again.
+    /// Removes all lists if a new one does not fit; the gateway gets them again when a client asks for them.
     fn make_room(&mut self, size: usize) {
         if size > CACHED_LIST_BYTES || self.bytes + size > CACHED_LISTS_BYTES {
             self.lists.clear();

@@ -1,6 +1,6 @@
-//! Lists, filtered as they stream by: of a JSON-RPC response whose result is a list of tools, prompts, resources or
-//! resource templates, the items that a judge drops are left out. One item at a time is held; everything else passes as it
-//! is, but for white space between its parts.
+//! Filters lists as they stream through the gateway. If the result of a JSON-RPC response is a list of tools, prompts,
+//! resources or resource templates, the filter leaves out the items that an [`ItemPolicy`] drops. It holds one item at
+//! a time; everything else passes unchanged, except for white space between JSON tokens.
 
 use crate::mcp::method::lists;
 use std::cell::RefCell;
@@ -14,49 +14,49 @@ use crate::mcp::members::{Member, members_but, object_member};
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
 
-/// What becomes of an item.
+/// What the filter does with an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemDecision {
-    /// It stays.
+    /// The item stays.
     Keep,
-    /// It goes.
+    /// The item is left out.
     Drop,
-    /// It stays, with this member of its `_meta`: a name and its value in JSON.
+    /// The item stays, with this member of its `_meta`: a name, and its value in JSON.
     Mark(&'static str, String),
 }
 
-/// Decides about items.
+/// Decides about the items of lists.
 pub trait ItemPolicy {
-    /// The fate of the item of that name or URI.
+    /// Decides about the item with this name or URI.
     fn judge(&mut self, kind: Kind, name: &str) -> ItemDecision;
 
-    /// The member of `_meta` with which it marks items, where it does.
+    /// The member of `_meta` with which it marks items, if it marks any.
     fn mark(&self) -> Option<&'static str> {
         None
     }
 
-    /// Whether the list so far could have been another for another caller; `paged` where it is one page of several.
+    /// Whether another caller could have got another list so far; `paged` says that the list is one page of several.
     fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool;
 }
 
-/// Why a list cannot be filtered: it is not what a list is, and nothing more of it is let through.
+/// Why a list cannot be filtered. The filter lets nothing more of such a list pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListError {
-    /// It is not JSON, or ended too early.
+    /// The response is not JSON, or ended too early.
     NotJson,
-    /// A member that decides is there twice.
+    /// A member that a decision depends on is repeated, or has another letter case.
     Repeated,
-    /// It, or an item of it, is too large.
+    /// The list or one of its items is too large.
     TooLarge,
-    /// What is at the place of a list is no array.
+    /// The member that should hold the list is not an array.
     NotList,
-    /// It comes in a content coding that the platform does not decode (RFC 9110 §8.4).
+    /// The response has a content coding that the platform does not decode (RFC 9110 §8.4).
     Coded,
-    /// It comes in another charset than UTF-8, which some clients decode.
+    /// The event stream has a charset other than UTF-8, which some clients decode.
     Charset,
-    /// It calls itself something that some clients take for an event stream.
+    /// The media type is not that of an event stream, but some clients take it for one.
     MediaType,
-    /// An `endpoint` event of the transport of 2024-11-05 leads to another server.
+    /// An `endpoint` event of the transport of 2024-11-05 refers to another server.
     Endpoint,
 }
 
@@ -66,25 +66,25 @@ impl fmt::Display for ListError {
             Self::NotJson => "not JSON, or cut short",
             Self::Repeated => "a member is repeated",
             Self::TooLarge => "too large",
-            Self::NotList => "what is at the place of a list is no array",
-            Self::Coded => "it has a content coding that is not decoded here",
-            Self::Charset => "an event stream in another charset than UTF-8",
+            Self::NotList => "the member that should hold the list is not an array",
+            Self::Coded => "a content coding that the gateway does not decode",
+            Self::Charset => "an event stream in a charset other than UTF-8",
             Self::MediaType => "a media type that only begins like text/event-stream",
             Self::Endpoint => "an endpoint event that leads to another server",
         })
     }
 }
 
-/// Changes to a response besides its items.
+/// Options for one response.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Edits {
     /// The request asked for a later page.
     pub paged: bool,
-    /// `id` and `ttlMs` are left out, for readers who each get their own: [`ListFilter::holes`].
+    /// The values of `id` and `ttlMs` are left out, because each reader gets its own: [`ListFilter::holes`].
     pub reusable: bool,
 }
 
-/// A member that was left out.
+/// A value that was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hole {
     /// `id`.
@@ -93,7 +93,7 @@ pub enum Hole {
     Ttl,
 }
 
-/// The containers on the way to an item.
+/// The containers of an item, from the outside to the inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Batch,
@@ -102,14 +102,14 @@ enum Place {
     List(Kind, &'static str),
 }
 
-/// What may come next in the innermost of them.
+/// What may come next in the innermost container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// A first member or item, or the end.
+    /// The first member or item, or the end.
     FirstOrEnd,
     /// A member or item.
     Another,
-    /// The colon after a name.
+    /// The colon after the name of a member.
     Colon,
     /// The value of a member.
     Value,
@@ -121,45 +121,45 @@ enum Next {
 struct Level {
     place: Place,
     next: Next,
-    /// Something was written into it.
+    /// Whether something was written into it.
     written: bool,
-    /// Members that decide, seen so far.
+    /// The members seen so far that a decision depends on.
     seen: Vec<&'static str>,
 }
 
-/// What becomes of the value that is being read.
+/// What happens to the value that is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     /// It passes.
     Pass,
-    /// It is a member's name.
+    /// It is the name of a member.
     Name,
     /// It is an item.
     Item,
-    /// It is `cacheScope`, written at the end of the result.
+    /// It is the value of `cacheScope`, which is written at the end of the result.
     CacheScope,
     /// It is left out.
     Leave,
 }
 
-/// A value that is being read: where its end is follows from brackets and quotes alone.
+/// A value that is being read. Its end follows from brackets and quotes alone.
 #[derive(Debug)]
 struct Reading {
     used: Use,
     depth: usize,
     in_text: bool,
     escaped: bool,
-    /// A number or a word, which ends where something else begins.
+    /// Whether it is a number or a word, which ends where another token begins.
     bare: bool,
 }
 
-/// Filters one response, or one batch of them.
+/// Filters one response, or one batch of responses.
 pub struct ListFilter<J> {
     judge: J,
     edits: Edits,
     levels: Vec<Level>,
     reading: Option<Reading>,
-    /// What is held of the value that is being read.
+    /// The part of the current value that is held.
     held: Vec<u8>,
     name: String,
     cache_scope: Option<Vec<u8>>,
@@ -168,10 +168,10 @@ pub struct ListFilter<J> {
     begun: bool,
     size: usize,
     holes: Vec<(usize, Hole)>,
-    /// The resource, and what is known of its lists.
+    /// The index of the resource, and the known items of its lists.
     memory: Option<(usize, Rc<RefCell<KnownItems>>)>,
     following: Option<Following>,
-    /// Items that were left out because their names cannot be read for certain.
+    /// How many items were left out because their names cannot be read unambiguously.
     unreadable: usize,
 }
 
@@ -197,39 +197,40 @@ impl<J: ItemPolicy> ListFilter<J> {
         }
     }
 
-    /// The same, for a resource of that index, with what is known of the items of lists.
+    /// The same filter, with the known items of the lists of the resource with this index.
     #[must_use]
     pub fn with_memory(self, resource: usize, memory: Rc<RefCell<KnownItems>>) -> Self {
         Self { memory: Some((resource, memory)), ..self }
     }
 
-    /// What was left out, and how many bytes into what was written, where all was written in one piece.
+    /// The values that were left out, and where they belong: bytes from the beginning of the output, if all output went
+    /// into one buffer.
     #[must_use]
     pub fn holes(&self) -> &[(usize, Hole)] {
         &self.holes
     }
 
-    /// The judge, who knows now.
+    /// The policy that decided about the items.
     pub fn judge(&self) -> &J {
         &self.judge
     }
 
-    /// How many items were left out because their names cannot be read for certain.
+    /// How many items were left out because their names cannot be read unambiguously.
     #[must_use]
     pub fn unreadable(&self) -> usize {
         self.unreadable
     }
 
-    /// A filter for the next response, with the same judge.
+    /// A filter for the next response, with the same policy.
     #[must_use]
     pub fn again(self) -> Self {
         Self { unreadable: self.unreadable, ..Self::new(self.judge, self.edits) }
     }
 
-    /// Takes bytes and writes what may go on.
+    /// Takes bytes, and writes those that may pass.
     ///
     /// # Errors
-    /// [`ListError`]: then nothing more may go on.
+    /// [`ListError`]; nothing more may pass after it.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
         self.size += bytes.len();
         if self.size > LIST_BYTES {
@@ -253,7 +254,7 @@ impl<J: ItemPolicy> ListFilter<J> {
         Ok(())
     }
 
-    /// What comes after an item that is known, where these bytes begin with the one that is due.
+    /// The bytes after the expected item, if `bytes` begin with that item.
     fn foreseen<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
         let (None, Some(following), Some(level)) = (&self.reading, &mut self.following, self.levels.last_mut()) else {
             return None;
@@ -267,7 +268,7 @@ impl<J: ItemPolicy> ListFilter<J> {
         bytes.get(item.bytes().len()..)
     }
 
-    /// How many of these bytes are in the middle of a value, and begin and end nothing in it.
+    /// How many of these bytes lie inside a value and neither begin nor end anything in it.
     fn plain(&self, bytes: &[u8]) -> usize {
         let end = match &self.reading {
             Some(Reading { bare: false, escaped: false, in_text: true, .. }) => {
@@ -281,10 +282,10 @@ impl<J: ItemPolicy> ListFilter<J> {
         end.unwrap_or(bytes.len())
     }
 
-    /// Holds the response to be complete.
+    /// Checks that the response is complete.
     ///
     /// # Errors
-    /// [`ListError::NotJson`] where it is not.
+    /// [`ListError::NotJson`] if it is not.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         if self.reading.as_ref().is_some_and(|reading| reading.bare) {
             self.value_ended(out)?;
@@ -339,7 +340,7 @@ impl<J: ItemPolicy> ListFilter<J> {
         }
     }
 
-    /// An element of an array on the way begins.
+    /// An element of a batch or of a list begins.
     fn item(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         if let Some(Place::List(..)) = self.levels.last().map(|level| level.place) {
             return self.read(Use::Item, byte, out);
@@ -398,7 +399,7 @@ impl<J: ItemPolicy> ListFilter<J> {
                 self.enter(Place::List(kind, key), byte, out);
                 Ok(())
             }
-            // Some reader might find things in it that were not judged.
+            // Some readers might find items in it about which the policy did not decide.
             (Place::Result, _, Some(_), _) => Err(ListError::NotList),
             _ => {
                 self.more_pages |= known == Some("nextCursor");
@@ -482,7 +483,7 @@ impl<J: ItemPolicy> ListFilter<J> {
                     reading.depth -= 1;
                     ended = reading.depth == 0;
                 }
-                // A line's end inside an event's data would end the line.
+                // In the data of an event, a line break would end the line.
                 b'\n' | b'\r' | b'\t' => byte = b' ',
                 0..=0x1f | 0x7f.. => return Err(ListError::NotJson),
                 _ => {}
@@ -498,7 +499,7 @@ impl<J: ItemPolicy> ListFilter<J> {
         match reading.used {
             Use::Pass if !reading.bare => out.extend_from_slice(bytes),
             Use::Leave if !reading.bare => {}
-            // Words and numbers are held until it is known that they are such.
+            // Numbers and words are held until the filter knows that they are valid.
             Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope => {
                 if self.held.len() + bytes.len() > LIST_ITEM_BYTES {
                     return Err(ListError::TooLarge);
@@ -533,7 +534,8 @@ impl<J: ItemPolicy> ListFilter<J> {
             Use::Item => {
                 let Place::List(kind, key) = level.place else { return Err(ListError::NotJson) };
                 let item = std::mem::take(&mut self.held);
-                // It must not cost the others, and nothing is shown whose name two readers might read differently.
+                // Such an item must not cost the others. The filter passes no item whose name two readers could read
+                // differently.
                 let Some(name) = certain_text(&item, key) else {
                     self.unreadable += 1;
                     return Ok(());
@@ -547,11 +549,11 @@ impl<J: ItemPolicy> ListFilter<J> {
         Ok(())
     }
 
-    /// Writes an item, where the judge keeps it.
+    /// Writes an item if the policy keeps it.
     fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) {
         let changed = match self.judge.judge(kind, name) {
             ItemDecision::Drop => return,
-            // A mark of its server's own would pass for ours.
+            // A mark that the origin server wrote would pass for one of the gateway's.
             ItemDecision::Keep => self.judge.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
             ItemDecision::Mark(name, value) => Some(marked(item.to_vec(), name, &value)),
         };
@@ -568,12 +570,12 @@ fn quoted(name: &str) -> Vec<u8> {
     serde_json::to_vec(name).unwrap_or_default()
 }
 
-/// An item whose `_meta` has this member, and no other of that name: what its server says under it is not believed.
+/// An item whose `_meta` has this member. It replaces any member of that name that the origin server wrote.
 fn marked(item: Vec<u8>, name: &str, value: &str) -> Option<Vec<u8>> {
     with_meta(item, name, Some(value))
 }
 
-/// An item with a member of its `_meta` set, or taken away.
+/// An item with a member of its `_meta` set, or removed.
 fn with_meta(mut item: Vec<u8>, name: &str, value: Option<&str>) -> Option<Vec<u8>> {
     let member = value.map(|value| format!("\"{name}\":{value}"));
     let found = object_member(&item, "_meta")?;

@@ -1,5 +1,5 @@
-//! JSON read no further than asked: some members, some levels deep; the rest is looked at for its form alone and kept
-//! nowhere.
+//! Reads JSON only as far as needed: some members, some levels deep. The rest is only checked for its syntax and not
+//! stored.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::strict_json;
 
-/// Reads whatever comes with the visitor itself.
+/// Implements `DeserializeSeed` for a visitor, so that it reads any value.
 macro_rules! seed {
     ($visitor:ty, $value:ty) => {
         impl<'de> DeserializeSeed<'de> for $visitor {
@@ -25,7 +25,7 @@ macro_rules! seed {
 }
 pub(super) use seed;
 
-/// Reads members one after another, and refuses one that is there twice.
+/// Reads members one after another, and rejects a repeated one.
 pub(super) fn members<'de, A: MapAccess<'de>>(
     mut map: A,
     mut member: impl FnMut(&str, &mut A) -> Result<(), A::Error>,
@@ -38,13 +38,13 @@ pub(super) fn members<'de, A: MapAccess<'de>>(
     if repeated(seen) { Err(A::Error::custom("a member is repeated")) } else { Ok(()) }
 }
 
-/// Whether a name is there twice: sorted once at the end, so that no choice of names makes it slow.
+/// Whether a name is repeated. The names are sorted once at the end, so that no choice of names makes this slow.
 fn repeated(mut seen: Vec<Cow<'_, str>>) -> bool {
     seen.sort_unstable();
     seen.windows(2).any(|pair| pair.first() == pair.get(1))
 }
 
-/// A member's name, as it stands in the text where it has no escapes.
+/// The name of a member, borrowed from the text if it has no escapes.
 struct Name;
 
 seed!(Name, Cow<'de, str>);
@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-/// The methods of a visitor to which every scalar is the same.
+/// The methods of a visitor that treats all scalars alike.
 macro_rules! scalars {
     ($value:expr) => {
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -87,8 +87,8 @@ macro_rules! scalars {
 }
 pub(super) use scalars;
 
-/// A value, as many levels deep as asked for: scalars are as they are, and what lies deeper is looked at for its form and
-/// comes back empty.
+/// A value down to this number of levels: scalars are read, and an object or array that lies deeper is only checked for
+/// its syntax and becomes empty.
 pub(super) struct Shallow(pub(super) usize);
 
 seed!(Shallow, Value);
@@ -140,21 +140,21 @@ impl<'de> Visitor<'de> for Shallow {
     }
 }
 
-/// Reads the rest of an array for its form.
+/// Reads the rest of an array only to check its syntax.
 pub(super) fn skip_items<'de, A: SeqAccess<'de>>(mut sequence: A) -> Result<(), A::Error> {
     while sequence.next_element::<IgnoredAny>()?.is_some() {}
     Ok(())
 }
 
-/// The arguments of a call: the scalars of an object, where objects and arrays are there as empty ones; and the names of
-/// those that no rule could read: half a surrogate pair in a text, a number that is out of range.
+/// The arguments of a call: scalars as they are, and objects and arrays as empty ones; and the names of arguments that
+/// no rule can read: a string with an unpaired surrogate, or a number out of range.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Arguments {
     pub(super) known: Option<Map<String, Value>>,
     pub(super) unreadable: Vec<String>,
 }
 
-/// Reads arguments: nothing where they are no object.
+/// Reads arguments; `known` is `None` if they are not an object.
 pub(super) struct ArgumentsSeed;
 
 seed!(ArgumentsSeed, Arguments);
@@ -189,20 +189,20 @@ impl<'de> Visitor<'de> for ArgumentsSeed {
     }
 }
 
-/// A member of an object, where it is an object itself.
+/// Where a member of an object is, if it is missing, `null` or an object itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member {
-    /// It is not there.
+    /// The member is missing.
     Absent,
-    /// It is `null`, and begins there.
+    /// It is `null` and begins at this position.
     Null(usize),
-    /// It begins there, and has so many bytes.
+    /// It is an object that begins at this position and has this many bytes.
     Object(usize, usize),
-    /// It begins there, and has no members.
+    /// It is an object without members that begins at this position.
     Empty(usize),
 }
 
-/// Finds the member `name` of `object`; nothing where it is something else.
+/// Finds the member `name` of `object`; `None` if it is something else.
 #[must_use]
 pub fn object_member(object: &[u8], name: &str) -> Option<Member> {
     let members: BTreeMap<String, &RawValue> =
@@ -217,7 +217,7 @@ pub fn object_member(object: &[u8], name: &str) -> Option<Member> {
     Some(if empty { Member::Empty(at) } else { Member::Object(at, raw.get().len()) })
 }
 
-/// The members of `object` as they stand there, but for those of one name.
+/// The members of `object` as raw JSON, without those of this name.
 #[must_use]
 pub fn members_but(object: &[u8], name: &str) -> Option<Vec<String>> {
     let members: BTreeMap<String, &RawValue> =

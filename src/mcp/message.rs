@@ -1,7 +1,7 @@
-//! JSON-RPC messages of clients, read strictly and no further than rules ask: names, ids, arguments. The rest of a body
-//! is looked at for its form alone and kept nowhere, so that a large one costs no more memory than it has bytes. What is not
-//! read decides nothing, and may be as deep and as odd as JSON allows: real clients send such arguments, and servers take
-//! them.
+//! JSON-RPC messages from clients, read strictly and only as far as rules need: names, ids, arguments. The rest of a
+//! body is only checked for its syntax and not stored, so a large body takes no more memory than its own bytes. What is
+//! not read does not affect a decision and may have any depth and form that JSON allows: real clients send such
+//! arguments, and servers accept them.
 
 use crate::mcp::method::METHODS;
 use crate::mcp::method::McpMethod;
@@ -20,32 +20,32 @@ use crate::mcp::members::{ArgumentsSeed, Shallow, members, scalars, seed, skip_i
 use crate::mcp::operation::Operation;
 use crate::strict_json;
 
-/// What a client sent.
+/// A message from a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
-    /// It wants an answer.
+    /// A request, which expects a response.
     Request {
-        /// The id that the answer has to have.
+        /// The id that the response must have.
         id: RequestId,
-        /// What it asks for.
+        /// What it requests.
         call: Call,
     },
-    /// It wants none.
+    /// A notification, which expects no response.
     Notification(Call),
-    /// It answers a request of the server's (legacy alone).
+    /// A response to a request from the server (legacy era only).
     Response,
 }
 
-/// A method and what is known of its parameters.
+/// A method, and what the gateway reads of its parameters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Call {
     /// The method.
     pub method: String,
-    /// `params`, less what nobody here asks about.
+    /// What the gateway reads of `params`.
     pub params: Params,
 }
 
-/// What rules may ask about `params`.
+/// What rules may read of `params`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Params {
     /// `name`
@@ -54,30 +54,30 @@ pub struct Params {
     pub uri: Option<String>,
     /// `cursor`
     pub cursor: Option<String>,
-    /// The scalars of `arguments`; objects and arrays are there as empty ones.
+    /// The scalars of `arguments`; objects and arrays appear as empty ones.
     pub arguments: Option<Map<String, Value>>,
-    /// The names of arguments that are not there because no rule could read them.
+    /// The names of arguments that are missing from `arguments` because no rule can read them.
     pub unreadable: Vec<String>,
     /// `ref` of `completion/complete`.
     pub reference: Option<Map<String, Value>>,
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`
     pub version: Option<String>,
-    /// URIs of `notifications.resourceSubscriptions` of `subscriptions/listen`.
+    /// The URIs in `notifications.resourceSubscriptions` of `subscriptions/listen`.
     pub subscriptions: Vec<String>,
-    /// `inputResponses` or `requestState` is there: the answer belongs to this exchange alone (T31).
+    /// Whether `inputResponses` or `requestState` is present: then the response belongs to this exchange only (T31).
     pub continues: bool,
-    /// There is a member that is none of `cursor` and `_meta`.
+    /// Whether there is a member other than `cursor` and `_meta`.
     pub others: bool,
 }
 
-/// Why a body is no message.
+/// Why a body is not a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Malformed {
     /// Not strict JSON.
     Json(String),
-    /// JSON, and no message of JSON-RPC 2.0, or not of MCP's.
+    /// JSON, but not a message of JSON-RPC 2.0, or not one of MCP.
     Message(&'static str),
-    /// A message whose parameters are not as the method has them.
+    /// A message with invalid params for its method.
     Params(&'static str),
 }
 
@@ -90,13 +90,13 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Reads a body: one message, or where `batches` are allowed, up to [`BATCH_MESSAGES`] of them.
+/// Parses a body: one message or, if `batches` are allowed, up to [`BATCH_MESSAGES`] of them.
 ///
 /// # Errors
-/// [`Malformed`]; where the id could be read nonetheless, with it.
+/// [`Malformed`], with the id of the message if it could be read.
 pub fn parse(body: &[u8], batches: bool) -> Result<Vec<Message>, (Malformed, RequestId)> {
     let unknown = |error| (error, RequestId::unknown());
-    // Readers that guess the encoding, or replace what is none, would read something else.
+    // Readers that guess the encoding, or replace invalid bytes, would read something else.
     let text = std::str::from_utf8(body).map_err(|_| unknown(Malformed::Json("not UTF-8".to_owned())))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = Top.deserialize(&mut reader).and_then(|top| reader.end().map(|()| top));
@@ -112,7 +112,8 @@ pub fn parse(body: &[u8], batches: bool) -> Result<Vec<Message>, (Malformed, Req
     }
 }
 
-/// Whether all readers agree which method it is: one in other letters is none, as a server that ignores case would do it.
+/// Whether all readers agree which method it is. A server that ignores letter case would run a known method that is
+/// written in another case, so such a method is invalid.
 fn is_method(method: &str) -> bool {
     (1..=256).contains(&method.len())
         && method.bytes().all(|byte| byte.is_ascii_graphic())
@@ -120,22 +121,22 @@ fn is_method(method: &str) -> bool {
 }
 
 impl Call {
-    /// What the table of methods has of it.
+    /// The entry for its method in the table of methods.
     #[must_use]
     pub fn known(&self) -> Option<&'static McpMethod> {
         McpMethod::find(&self.method)
     }
 
-    /// Whether it is answered with a list.
+    /// Whether its result is a list.
     #[must_use]
     pub fn is_list(&self) -> bool {
         self.known().is_some_and(|method| method.list.is_some())
     }
 
-    /// What it asks for: a method, perhaps done to things.
+    /// The operations that it requests: a method, possibly with targets.
     ///
     /// # Errors
-    /// [`Malformed::Params`] where a name that must be there is not.
+    /// [`Malformed::Params`] if a required name is missing.
     pub fn operations(&self) -> Result<Vec<Operation>, Malformed> {
         let method = self.method.as_str();
         let named = |kind, name: &Option<String>, missing| match name {
@@ -168,7 +169,7 @@ impl Call {
         }
     }
 
-    /// The name that `Mcp-Name` mirrors (T12), where the method has one.
+    /// The name that `Mcp-Name` mirrors (T12), if the method has one.
     #[must_use]
     pub fn mirrored_name(&self) -> Option<&str> {
         let known = self.known().filter(|known| known.is_mirrored)?;
@@ -177,7 +178,7 @@ impl Call {
 }
 
 impl Message {
-    /// What it asks for; nothing for answers.
+    /// What it requests; `None` for a response.
     #[must_use]
     pub fn call(&self) -> Option<&Call> {
         match self {
@@ -186,7 +187,7 @@ impl Message {
         }
     }
 
-    /// Its id.
+    /// The id of a request; unknown for other messages.
     #[must_use]
     pub fn id(&self) -> RequestId {
         match self {
@@ -202,7 +203,7 @@ enum Body {
     Other,
 }
 
-/// The members of a message before their meaning is judged.
+/// The members of a message before they are validated.
 #[derive(Default)]
 struct Raw {
     is_object: bool,
@@ -235,12 +236,12 @@ impl Raw {
                 return wrong(Malformed::Message("a message must not have both method and result or error"));
             }
             (None, false) => return wrong(Malformed::Message("method is missing")),
-            (None, true) if self.id.is_none() => return wrong(Malformed::Message("an answer must have an id")),
+            (None, true) if self.id.is_none() => return wrong(Malformed::Message("a response must have an id")),
             (None, true) => return Ok(Message::Response),
             (Some(Value::String(method)), false) if is_method(&method) => method,
             (Some(_), false) => {
                 return wrong(Malformed::Message(
-                    "method must be a string of 1 to 256 visible characters, written as MCP has it",
+                    "method must be a string of 1 to 256 visible ASCII characters, in the letter case of MCP",
                 ));
             }
         };
@@ -315,20 +316,21 @@ impl<'de> Visitor<'de> for RawVisitor {
 struct ParamsVisitor;
 seed!(ParamsVisitor, Result<Params, &'static str>);
 
-/// Members of `params` that are read.
+/// The members of `params` that are read.
 const READ_PARAMS: [&str; 9] =
     ["name", "uri", "cursor", "arguments", "ref", "_meta", "notifications", "inputResponses", "requestState"];
 
-/// Some readers take a member in other letters for the one that they know: there the last of both wins.
+/// Rejects a member whose name differs only in letter case from a known one: some readers take both for the same
+/// member, and the last one wins.
 fn refuse_other_case<E: serde::de::Error>(name: &str, known: &[&str]) -> Result<(), E> {
     let same = |known: &&str| **known != *name && strict_json::fold(known) == strict_json::fold(name);
-    if known.iter().any(same) { Err(E::custom("a member is repeated in other letters")) } else { Ok(()) }
+    if known.iter().any(same) { Err(E::custom("a member is repeated in another letter case")) } else { Ok(()) }
 }
 
-/// The same for an object that was read.
+/// The same check for an object that was read.
 fn own_letters(members: &Map<String, Value>, known: &[&str]) -> Result<(), &'static str> {
     let others = |name: &String| refuse_other_case::<serde::de::value::Error>(name, known).is_err();
-    if members.keys().any(others) { Err("a member of params is in other letters") } else { Ok(()) }
+    if members.keys().any(others) { Err("a member in params has the wrong letter case") } else { Ok(()) }
 }
 
 const NO_OBJECT: &str = "params must be an object";
@@ -408,13 +410,14 @@ impl Params {
     }
 }
 
-/// The id of the one request in `body`; unknown for notifications, answers, batches and what is no message.
+/// The id of the one request in `body`; unknown for notifications, responses, batches and anything that is not a
+/// message.
 #[must_use]
 pub fn id_of(body: &[u8]) -> RequestId {
     parse(body, false).ok().and_then(|messages| messages.first().map(Message::id)).unwrap_or_default()
 }
 
-/// `params.arguments` of the one message of a body that is known to be strict, as it was sent.
+/// `params.arguments` as it was sent, in a body that is known to be one strict message.
 #[must_use]
 pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
     #[derive(serde::Deserialize)]

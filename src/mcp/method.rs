@@ -1,26 +1,26 @@
-//! The table of MCP methods: everything that the gateway knows of a method by its name.
+//! The table of MCP methods: everything that the gateway knows about a method from its name.
 
 use crate::mcp::kind::Kind;
 
-/// What the gateway knows of a method.
+/// What the gateway knows about a method.
 #[derive(Debug, PartialEq, Eq)]
 pub struct McpMethod {
     /// Its name.
     pub name: &'static str,
-    /// What its parameters name.
+    /// What its parameters refer to.
     pub target: Target,
-    /// The list that its answer has.
+    /// The list in its result, if it has one.
     pub list: Option<List>,
-    /// It belongs to the protocol itself: without it a client cannot speak the protocol at all, and its answer is filtered or
-    /// says nothing of what is behind the gateway. It needs no rule, and a rule may still deny it.
+    /// Whether it belongs to the protocol itself: a client cannot use MCP without it, and its response is filtered or
+    /// discloses nothing about what is behind the gateway. It needs no rule, but a rule may deny it.
     pub is_protocol: bool,
-    /// `Mcp-Name` mirrors the name of its target (T12).
+    /// Whether `Mcp-Name` mirrors the name of its target (T12).
     pub is_mirrored: bool,
-    /// Clients tell eras by the answer.
+    /// Whether clients detect the era of a server by the response to it.
     pub is_probe: bool,
 }
 
-/// What the parameters of a method name.
+/// What the parameters of a method refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Nothing that has a name.
@@ -29,22 +29,23 @@ pub enum Target {
     Name(Kind),
     /// `params.uri`.
     Uri,
-    /// `params.uri`, or nothing: the modern era does not have such a method, and its servers say so whatever the params are.
+    /// `params.uri`, or nothing: the modern era does not have these methods, and its servers say so whatever the params
+    /// are.
     OptionalUri,
     /// `params.ref`: a prompt or a resource.
     Reference,
-    /// The resources in `params.notifications`, each of which is subscribed to.
+    /// The resources in `params.notifications`; the method subscribes to each of them.
     Subscriptions,
 }
 
-/// A list in an answer.
+/// A list in a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct List {
-    /// The member of the result.
+    /// The member of the result that holds the list.
     pub member: &'static str,
-    /// The member of an item that names it.
+    /// The member of an item that holds its name or URI.
     pub key: &'static str,
-    /// What the items are.
+    /// The kind of its items.
     pub kind: Kind,
 }
 
@@ -72,7 +73,7 @@ const fn mirrored(name: &'static str, target: Target) -> McpMethod {
     McpMethod { is_mirrored: true, ..on(name, target) }
 }
 
-/// All methods that the gateway knows. Rules treat any other as a method that is done to nothing that has a name.
+/// All methods that the gateway knows. Rules treat any other method as one without a target.
 pub const METHODS: [McpMethod; 19] = [
     probe("initialize"),
     probe("server/discover"),
@@ -96,19 +97,19 @@ pub const METHODS: [McpMethod; 19] = [
 ];
 
 impl McpMethod {
-    /// The method of that name.
+    /// The method with this name.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
         METHODS.iter().find(|method| method.name == name)
     }
 
-    /// Whether the gateway looks at its parameters or at its answer.
+    /// Whether the gateway reads its parameters or its response.
     #[must_use]
     pub fn is_read(&self) -> bool {
         self.target != Target::None || self.list.is_some()
     }
 
-    /// Whether it can be done to something of that kind.
+    /// Whether its target can be of this kind.
     #[must_use]
     pub fn is_on(&self, kind: Kind) -> bool {
         match self.target {
@@ -120,7 +121,7 @@ impl McpMethod {
     }
 }
 
-/// The lists that results have.
+/// The lists in the results of all methods.
 pub fn lists() -> impl Iterator<Item = List> {
     METHODS.iter().filter_map(|method| method.list)
 }

@@ -1,4 +1,5 @@
-//! MCP as far as the gate must understand it: eras, messages and how fields mirror them, lists, streams, sessions.
+//! The parts of MCP that the gateway has to understand: eras, messages and the header fields that mirror them, lists,
+//! event streams, sessions.
 
 pub mod agreement;
 pub mod envelope;

@@ -1,42 +1,42 @@
-//! What a message asks for, as far as rules are about it.
+//! What a message requests, in the terms of rules.
 
 use crate::limits::{NAME_BYTES, URI_BYTES};
 use crate::mcp::kind::Kind;
 use crate::mcp::method::McpMethod;
 
-/// Around what stands in for a part of a name. No tool is called so.
+/// The beginning of the mark that replaces a part of a name in a stand-in. No real tool has it in its name.
 pub const MARK: &str = "portcullis-hidden-";
 
-/// One thing that is asked for.
+/// One requested operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// The JSON-RPC method.
     pub method: String,
-    /// What it is done to, where it is done to something that has a name.
+    /// What the method acts on, if that has a name.
     pub target: Option<(Kind, String)>,
 }
 
 impl Operation {
-    /// A method that is done to nothing that has a name.
+    /// A method without a target.
     #[must_use]
     pub fn plain(method: &str) -> Self {
         Self { method: method.to_owned(), target: None }
     }
 
-    /// A request without a message, as the old era's streams are opened and sessions ended: only rules about everything are
-    /// about it.
+    /// A request without a message: clients of the legacy era open streams and end sessions this way. Only rules
+    /// without any pattern apply to it.
     #[must_use]
     pub fn without_message() -> Self {
         Self::plain("")
     }
 
-    /// A method, done to something.
+    /// A method with a target.
     #[must_use]
     pub fn on(method: &str, kind: Kind, name: &str) -> Self {
         Self { method: method.to_owned(), target: Some((kind, name.to_owned())) }
     }
 
-    /// The name of what it is done to.
+    /// The name of its target.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.target.as_ref().map(|(_, name)| name.as_str())
@@ -48,15 +48,16 @@ impl Operation {
         self.target.as_ref().filter(|(kind, _)| *kind == Kind::Tool).map(|(_, name)| name.as_str())
     }
 
-    /// Whether it is a message of the protocol itself, which needs no rule.
+    /// Whether it belongs to the protocol itself and needs no rule.
     #[must_use]
     pub fn is_protocol(&self) -> bool {
         self.target.is_none()
             && (self.method.is_empty() || McpMethod::find(&self.method).is_some_and(|known| known.is_protocol))
     }
 
-    /// Whether all readers agree about its name. What stands in for one may be as long as hexadecimal digits make it. One with spaces around it, control or invisible characters might be
-    /// taken for another by a server that tidies names up; such a name is no name here.
+    /// Whether all readers agree about its name. A server that normalizes names might take a name with surrounding
+    /// white space, control characters or invisible characters for another one, so such a name is invalid. A stand-in
+    /// may be longer than other names, because it holds the name in hexadecimal digits.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         if self.method.chars().any(is_invisible) {
@@ -69,7 +70,7 @@ impl Operation {
     }
 }
 
-/// Control and format characters: nothing is seen of them, and some readers drop them.
+/// Whether `c` is a control or format character: these are invisible, and some readers remove them.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     c.is_control()

@@ -1,14 +1,14 @@
-//! The outline of one JSON object: its own members, found by the grammar alone. What is deeper is read for its form, however
-//! deep it is nested, and may repeat members or hold half a surrogate pair (RFC 8259 §8.2): real servers send such items,
-//! and none of that decides anything.
+//! Reads one member of a JSON object by the grammar alone. Deeper values are only checked for their syntax. They may
+//! have any depth, repeat members, or contain an unpaired surrogate (RFC 8259 §8.2): real servers send such items, and
+//! none of that affects a decision.
 
 use serde_json::Value;
 
 use crate::mcp::envelope::RequestId;
 use crate::strict_json;
 
-/// The text of the member `name` of `object`, where all readers agree about it: the object is JSON in UTF-8, the member is
-/// there once, and its value is a text that can be read.
+/// The text of the member `name` of `object`, if all readers agree about it: the object is JSON in UTF-8, it has the
+/// member once, and the value is a valid string.
 #[must_use]
 pub fn certain_text(object: &[u8], name: &str) -> Option<String> {
     match strict_json::parse(certain(object, name, None)?.as_bytes()) {
@@ -17,15 +17,15 @@ pub fn certain_text(object: &[u8], name: &str) -> Option<String> {
     }
 }
 
-/// The id of the request that a message answers, where it can be read for certain; unknown where not, and for a message that
-/// asks for something itself.
+/// The id of the request that a message answers, if it can be read unambiguously; unknown if not, and for a message
+/// that is a request itself.
 #[must_use]
 pub fn answered_id(message: &[u8]) -> RequestId {
     let id = certain(message, "id", Some("method")).and_then(|text| strict_json::parse(text.as_bytes()).ok());
     id.as_ref().and_then(RequestId::read).unwrap_or_default()
 }
 
-/// The scalar that the member `name` of `object` is, as it stands there; nothing where there is a member `without`.
+/// The scalar in the member `name` of `object`, as raw JSON; `None` if the object has the member `without`.
 fn certain<'a>(object: &'a [u8], name: &str, without: Option<&str>) -> Option<&'a str> {
     let text = std::str::from_utf8(object).ok()?;
     let mut scan = Scan { text, at: 0 };
@@ -57,7 +57,7 @@ fn certain<'a>(object: &'a [u8], name: &str, without: Option<&str>) -> Option<&'
             let member = scan.string()?;
             let own = if open.len() == 1 { unquoted(member) } else { None };
             wanted = own.as_deref() == Some(name);
-            // Some readers take it for the one that they look for.
+            // Some readers ignore letter case and take this member for the one that they look for.
             let is = |own: &str, name: &str| strict_json::fold(own) == strict_json::fold(name);
             if own.is_some_and(|own| !wanted && is(&own, name) || without.is_some_and(|name| is(&own, name))) {
                 return None;
@@ -94,7 +94,7 @@ fn certain<'a>(object: &'a [u8], name: &str, without: Option<&str>) -> Option<&'
     if scan.at == text.len() { found } else { None }
 }
 
-/// The text that a JSON string stands for; nothing where that is none, as with half a surrogate pair.
+/// The text of a JSON string; `None` if it is not text, for example because of an unpaired surrogate.
 fn unquoted(quoted: &str) -> Option<String> {
     match strict_json::parse(quoted.as_bytes()) {
         Ok(Value::String(text)) => Some(text),

@@ -1,6 +1,6 @@
-//! Old-era session ids, sealed for one caller (L8): whoever else presents one holds nothing. What is sealed is the
-//! origin server's id and when that was; issuer, subject, client and resource are not in it but must be the same for
-//! it to open. So a session survives new tokens of the same caller, and nothing is stored.
+//! Session ids of the legacy era, sealed for one caller (L8): no other caller can use them. The sealed text holds the
+//! origin server's id and the time of sealing. Issuer, subject, client and resource are not in it, but must be the same
+//! for it to open. A session therefore survives new tokens of the same caller, and the gateway stores nothing.
 
 use std::fmt;
 
@@ -14,22 +14,23 @@ use sha2::Sha256;
 use crate::limits::SESSION_ID_BYTES;
 use crate::time::UnixMillis;
 
-/// Random bytes that sealing needs. With so many, random nonces never meet (draft-irtf-cfrg-xchacha).
+/// Number of random bytes that sealing needs. With this many, collisions of random nonces are negligible
+/// (draft-irtf-cfrg-xchacha).
 pub const NONCE_BYTES: usize = 24;
 
-/// Bytes of the mark of an event's id: 128 bits.
+/// Length in bytes of the mark of an event id: 128 bits.
 const MARK_BYTES: usize = 16;
 
-/// A key of configuration.
+/// The keys that are derived from a configured secret.
 #[derive(Clone)]
 pub struct SessionKey {
     seal: Key,
-    /// Binds ids of events, which are many, and not secret.
+    /// The key that authenticates event ids, which are many and not secret.
     mark: [u8; 32],
 }
 
 impl SessionKey {
-    /// The key that follows from a secret.
+    /// Derives the keys from a secret.
     #[must_use]
     pub fn of(secret: &str) -> Option<Self> {
         let derived = |label: &[u8]| {
@@ -47,21 +48,21 @@ impl fmt::Debug for SessionKey {
     }
 }
 
-/// How sessions are bound.
+/// How the gateway binds sessions to callers.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    /// The first seals, each opens.
+    /// The first key seals, and every key opens.
     pub keys: Vec<SessionKey>,
-    /// Seconds that one lives.
+    /// Lifetime of a session in seconds.
     pub seconds: u64,
 }
 
-/// What is sealed.
+/// What a sealed text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The id of a session.
     Session,
-    /// Where messages of a session go in the transport of 2024-11-05.
+    /// The address for the messages of a session in the transport of 2024-11-05.
     Endpoint,
 }
 
@@ -74,21 +75,21 @@ impl Purpose {
     }
 }
 
-/// For whom, and where.
+/// The caller and the resource that a text is sealed for.
 #[derive(Debug, Clone, Copy)]
 pub struct Holder<'a> {
-    /// Who vouches for the caller.
+    /// The issuer that vouches for the caller.
     pub issuer: &'a str,
-    /// The caller.
+    /// The subject of the caller.
     pub subject: &'a str,
-    /// The caller's client.
+    /// The client of the caller, if known.
     pub client: Option<&'a str>,
     /// The identifier of the resource.
     pub resource: &'a str,
 }
 
 impl Holder<'_> {
-    /// Everything that must be the same, each part with its length before it.
+    /// Everything that must be the same for a text to open, each part preceded by its length.
     fn bytes(&self, purpose: Purpose) -> Vec<u8> {
         let mut bytes = vec![purpose.byte(), u8::from(self.client.is_some())];
         for part in [self.issuer, self.subject, self.client.unwrap_or_default(), self.resource] {
@@ -99,17 +100,17 @@ impl Holder<'_> {
     }
 }
 
-/// What was sealed, and when.
+/// A text that was sealed, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// The origin server's word.
+    /// The text from the origin server.
     pub value: String,
-    /// When it was sealed, in seconds.
+    /// When it was sealed, in seconds since the epoch.
     pub since: u64,
 }
 
 impl Sessions {
-    /// Seals an origin server's word for one caller. Nothing where it is longer than any should be.
+    /// Seals a text from the origin server for one caller. `None` if it is longer than [`SESSION_ID_BYTES`].
     #[must_use]
     pub fn seal(
         &self,
@@ -130,8 +131,8 @@ impl Sessions {
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
-    /// The id of an event, bound to its caller and session: a mark, `.`, and the origin server's id. Nothing where it is longer
-    /// than any should be.
+    /// Binds the id of an event to its caller and session: a mark, `.`, and the origin server's id. `None` if the id is
+    /// longer than [`SESSION_ID_BYTES`].
     #[must_use]
     pub fn mark_event(&self, id: &str, holder: Holder<'_>, session: Option<&str>) -> Option<String> {
         if id.len() > SESSION_ID_BYTES {
@@ -141,7 +142,7 @@ impl Sessions {
         Some(format!("{}.{id}", URL_SAFE_NO_PAD.encode(mark.get(..MARK_BYTES)?)))
     }
 
-    /// The origin server's id of an event that was marked for this caller and session.
+    /// The origin server's id of an event, if it was marked for this caller and session.
     #[must_use]
     pub fn event_id<'a>(&self, marked: &'a str, holder: Holder<'_>, session: Option<&str>) -> Option<&'a str> {
         let (mark, id) = marked.split_once('.')?;
@@ -152,7 +153,8 @@ impl Sessions {
         (id.len() <= SESSION_ID_BYTES && self.keys.iter().any(fits)).then_some(id)
     }
 
-    /// Opens what was sealed for this caller and has not ended. Nothing says why it does not open.
+    /// Opens a text that was sealed for this caller and has not expired. The result does not tell why a text does not
+    /// open.
     #[must_use]
     pub fn open(&self, sealed: &str, purpose: Purpose, holder: Holder<'_>, now: UnixMillis) -> Option<Opened> {
         if sealed.len() > 2 * SESSION_ID_BYTES + 128 {

@@ -1,30 +1,30 @@
-//! Event streams (HTML §9.2), with the lists in their events filtered as they stream by. Lines may end in CR, LF or both,
-//! and chunks anywhere; what is written has LF.
+//! Event streams (HTML §9.2), whose lists are filtered as they stream through the gateway. Lines may end in CR, LF or
+//! both, and chunks may end anywhere; the output has LF.
 
 use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::list_filter::{ItemPolicy, ListError, ListFilter};
 use crate::mcp::outline::answered_id;
 
-/// What a text of an event becomes: the address of an `endpoint` event (2024-11-05), or the id of an event.
+/// Rewrites a text of an event: the address in an `endpoint` event (2024-11-05), or the id of an event.
 pub type Rewrite = Box<dyn Fn(&str) -> Option<String>>;
 
 /// Filters an event stream.
 pub struct SseFilter<J> {
-    /// Nothing where data passes as it is.
+    /// Filters JSON data; `None` if data passes unchanged.
     json: Option<ListFilter<J>>,
-    /// What becomes of the `endpoint` event of the transport of 2024-11-05; elsewhere there is none.
+    /// Rewrites the `endpoint` event of the transport of 2024-11-05; `None` where there is none to rewrite.
     endpoint: Option<Rewrite>,
-    /// What becomes of the ids of events.
+    /// Rewrites the ids of events.
     id: Option<Rewrite>,
-    /// The request whose stream goes on after an event that cannot be judged.
+    /// The id in the log of a request whose stream goes on after an event that cannot be filtered.
     skips: Option<String>,
     /// Why an event was left out.
     unfit: Option<ListError>,
     line: Line,
-    /// The last byte was CR: an LF after it belongs to it.
+    /// The last byte was CR: an LF after it belongs to the same line end.
     after_cr: bool,
-    /// How much of a byte order mark was seen at the very beginning; nothing once that is past.
+    /// How many bytes of a byte order mark were seen at the very beginning; `None` after that.
     bom: Option<usize>,
     event: Event,
 }
@@ -32,14 +32,13 @@ pub struct SseFilter<J> {
 /// The line that is being read.
 #[derive(Debug, Default)]
 enum Line {
-    /// The name of its field, so far.
+    /// Nothing was read yet.
     #[default]
     Start,
+    /// The name of its field, so far.
     Name(Vec<u8>),
-    /// `data:`, and whether its first byte is still to come.
-    Data {
-        first: bool,
-    },
+    /// A `data` field; `first` says that the first byte of its value is still to come.
+    Data { first: bool },
     /// Another field, or a comment.
     Other(Vec<u8>),
 }
@@ -48,18 +47,18 @@ enum Line {
 #[derive(Debug, Default)]
 struct Event {
     data: Data,
-    /// Fields that came while its data was being written.
+    /// Fields that arrived while its data was being written.
     fields: Vec<u8>,
     /// Its type.
     name: Option<String>,
-    /// It has a line of data, were it an empty one.
+    /// Whether it has a line of data, even an empty one.
     has_data: bool,
-    /// What was made of it so far. It is held until the event ends, so that one that breaks off is never begun; a large one
-    /// goes on in parts.
+    /// Its output so far. It is held until the event ends, so that an event that breaks off is not sent at all; a large
+    /// event is sent in parts.
     held: Vec<u8>,
-    /// A part of it went on.
+    /// Whether a part of it was sent.
     begun: bool,
-    /// Its data as it came, as long as nothing of it went on and it is not too much to look for its id.
+    /// Its data as it arrived, unless a part of it was sent or it is too large to look for its id.
     raw: Raw,
 }
 
@@ -77,24 +76,24 @@ impl Default for Raw {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 enum Data {
-    /// None so far, or white space alone.
+    /// None so far, or only white space.
     #[default]
     None,
     /// JSON, filtered and written.
     Json,
-    /// Passed as it comes.
+    /// JSON that passes unchanged.
     Raw,
-    /// Not passed at all.
+    /// It is left out.
     Skipped,
-    /// Something else, held until the event's type is known.
+    /// Something else, held until the type of the event is known.
     Text(Vec<u8>),
 }
 
-/// The code and message of the error for an answer of an origin server that cannot be judged: as without a stream, where the
-/// status is 502.
+/// The code and message of the error for a response of the origin server that cannot be filtered. The code is the
+/// status that a response outside a stream gets: 502.
 pub const UNFIT: (i32, &str) = (502, "The server behind the gateway failed.");
 
-/// An event that answers a request with the error for what cannot be judged.
+/// An event that answers a request with the error for a response that cannot be filtered.
 #[must_use]
 pub fn error_event(id: &RequestId, request: &str) -> String {
     format!("event: message\ndata: {}\n\n", error_body(id, UNFIT.0, UNFIT.1, request))
@@ -103,7 +102,7 @@ pub fn error_event(id: &RequestId, request: &str) -> String {
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 impl<J: ItemPolicy> SseFilter<J> {
-    /// A filter at the beginning of a stream, whose lists are filtered by `lists`, if they are.
+    /// A filter at the beginning of a stream. `lists` filters the lists in it, if there is something to filter.
     pub fn new(lists: Option<ListFilter<J>>, endpoint: Option<Rewrite>, id: Option<Rewrite>) -> Self {
         Self {
             json: lists,
@@ -118,8 +117,9 @@ impl<J: ItemPolicy> SseFilter<J> {
         }
     }
 
-    /// The same, for a stream whose events answer requests that came elsewhere: an event that cannot be judged is left out, and
-    /// where its id can be read an error takes its place. `request` is the id of the stream's request in the log.
+    /// The same filter, for a stream whose events answer requests that were sent elsewhere. It leaves out an event that
+    /// cannot be filtered and, if it can read the event's id, sends an error instead. `request` is the id in the log of
+    /// the request that opened the stream.
     #[must_use]
     pub fn skipping_unfit(self, request: &str) -> Self {
         Self { skips: Some(request.to_owned()), ..self }
@@ -131,22 +131,23 @@ impl<J: ItemPolicy> SseFilter<J> {
         self.unfit
     }
 
-    /// How many items were left out of lists because their names cannot be read for certain.
+    /// How many items were left out of lists because their names cannot be read unambiguously.
     #[must_use]
     pub fn unreadable(&self) -> usize {
         self.json.as_ref().map_or(0, ListFilter::unreadable)
     }
 
-    /// Whether a part of an event went on whose end did not.
+    /// Whether a part of an event was sent, but not its end.
     #[must_use]
     pub fn is_within_event(&self) -> bool {
         self.event.begun
     }
 
-    /// Takes bytes and writes what may go on.
+    /// Takes bytes, and writes those that may pass.
     ///
     /// # Errors
-    /// [`ListError`]: then nothing more may go on. What was written before is whole, but for an event of which a part went on.
+    /// [`ListError`]; nothing more may pass after it. What was written before consists of whole events, unless a part
+    /// of the last event was sent already.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
         for &byte in bytes {
             if self.event.held.len() > LIST_HEAD_BYTES {
@@ -238,7 +239,7 @@ impl<J: ItemPolicy> SseFilter<J> {
         }
     }
 
-    /// Whether an event can be left out: nothing of it went on, and its id can be looked for.
+    /// Whether an event can be left out: no part of it was sent, and the filter still has its data, to look for its id.
     fn can_skip(&self) -> bool {
         self.skips.is_some() && !self.event.begun && matches!(self.event.raw, Raw::Kept(_))
     }
@@ -288,13 +289,13 @@ impl<J: ItemPolicy> SseFilter<J> {
                     self.event.name = Some(name);
                 }
                 let line = match (&self.id, value(b"id:")) {
-                    // An empty one takes the last one back, and one with NUL is ignored (HTML §9.2.6).
+                    // An empty id resets the last event id, and an id with NUL is ignored (HTML §9.2.6).
                     (Some(rewrite), Some(id)) if !id.is_empty() && !id.contains('\0') => {
                         format!("id: {}", rewrite(&id).ok_or(ListError::TooLarge)?).into_bytes()
                     }
                     _ => line,
                 };
-                // A line must not begin in the middle of data that is being written.
+                // A line must not begin inside data that is being written.
                 let within = matches!(self.event.data, Data::Json | Data::Raw | Data::Skipped);
                 let into = if within { &mut self.event.fields } else { &mut self.event.held };
                 if into.len() > EVENT_LINE_BYTES && within {
@@ -310,7 +311,7 @@ impl<J: ItemPolicy> SseFilter<J> {
     fn event_ended(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         let begun = self.event.begun;
         let ended = self.end_event(out);
-        // What went on of it has no end yet.
+        // If the event failed, the part that was sent has no end.
         self.event.begun = begun && ended.is_err();
         ended
     }
@@ -339,7 +340,7 @@ impl<J: ItemPolicy> SseFilter<J> {
                 out.append(&mut held);
                 return Ok(());
             }
-            // As servers begin streams that can be resumed.
+            // Servers begin streams that can be resumed with such an event.
             Data::None if has_data => held.extend_from_slice(b"data:\n"),
             Data::None => {}
             Data::Json => {
@@ -355,7 +356,7 @@ impl<J: ItemPolicy> SseFilter<J> {
             }
             Data::Text(text) => {
                 let text = String::from_utf8(text).map_err(|_| ListError::NotJson)?;
-                // Some readers trim more than white space, or look at each line by itself.
+                // Some readers trim more than white space, or look at each line separately.
                 let looks_like_json = |line: &str| {
                     let blank = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
                     line.trim_start_matches(blank).starts_with(['{', '['])

@@ -3,12 +3,12 @@
 
 use std::fmt;
 
-/// An access token or API key as the caller sent it. Never shown: its `Debug` says only how long it is.
+/// An access token or API key as the caller sent it. `Debug` shows only its length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BearerToken(String);
 
 impl BearerToken {
-    /// A token of characters that RFC 6750 §2.1 allows (`b64token`).
+    /// Reads a token of the characters that RFC 6750 §2.1 allows (`b64token`).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let body = text.trim_end_matches('=');
@@ -16,7 +16,7 @@ impl BearerToken {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The token itself, for verification and nothing else.
+    /// The token itself. Use it only for verification.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -29,17 +29,17 @@ impl fmt::Debug for BearerToken {
     }
 }
 
-/// A scheme under which access tokens are sent.
+/// An authorization scheme for access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthScheme {
-    /// RFC 6750: whoever has the token may use it.
+    /// RFC 6750: possession of the token is enough.
     Bearer,
-    /// RFC 9449: with a proof that the caller holds a key.
+    /// RFC 9449: the request also has a proof that the caller possesses a key.
     Dpop,
 }
 
 impl AuthScheme {
-    /// The scheme as it stands in fields.
+    /// The scheme, as it is written in fields.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,37 +53,38 @@ impl AuthScheme {
     }
 }
 
-/// What the `Authorization` field holds.
+/// The content of the `Authorization` field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// None that is taken: RFC 6750 §3.1 wants a challenge without an error code.
+    /// No credentials of a supported scheme: RFC 6750 §3.1 requires a challenge without an error code.
     None(Missing),
     /// An access token.
     Token(AuthScheme, BearerToken),
-    /// A credential that cannot be read, or the field repeated: `invalid_request`.
+    /// A credential that cannot be read, or a repeated field: `invalid_request`.
     Malformed,
 }
 
 /// Why there are no credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// There is no field for them.
+    /// The request has no field for them.
     Field,
-    /// The `Authorization` field has one word, which is no scheme: often a token alone.
+    /// The `Authorization` field is a single word that is not a scheme: often a token without a scheme.
     Scheme,
-    /// Its scheme is not taken here.
+    /// The resource does not accept its scheme.
     KnownScheme,
 }
 
-/// Reads the field. The scheme's case does not matter (R20); a repeated field arrives joined by commas, which
-/// neither a scheme nor a `b64token` has.
+/// Reads the field. The scheme is case-insensitive (R20). A repeated field arrives joined by commas, which neither a
+/// scheme nor a `b64token` contains.
 #[must_use]
 pub fn parse_authorization(field: Option<&str>) -> Credentials {
     let Some(field) = field else { return Credentials::None(Missing::Field) };
     let scheme_of =
         |credentials: &str| AuthScheme::parse(credentials.trim_start().split(' ').next().unwrap_or_default());
     let mut joined = field.split(',');
-    // Other schemes have commas between their parameters; an access token behind one is a second `Authorization`.
+    // Other schemes have commas between their parameters; an access token after a comma is a second `Authorization`
+    // field.
     let Some(scheme) = joined.next().and_then(scheme_of) else {
         let missing = if field.trim().contains(' ') { Missing::KnownScheme } else { Missing::Scheme };
         let second = joined.any(|part| scheme_of(part).is_some());
@@ -97,8 +98,8 @@ pub fn parse_authorization(field: Option<&str>) -> Credentials {
         .map_or(Credentials::Malformed, |token| Credentials::Token(scheme, token))
 }
 
-/// Whether a query carries an access token (RFC 6750 §2.3), which MCP forbids (R12): the token would be in every log
-/// on the way. Names are compared as a form decoder reads them.
+/// Whether a query contains an access token (RFC 6750 §2.3). MCP forbids it (R12), because every log on the way would
+/// contain the token. Names are decoded before they are compared.
 #[must_use]
 pub fn in_query(query: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
@@ -107,7 +108,7 @@ pub fn in_query(query: &str) -> bool {
     })
 }
 
-/// Invalid escapes stay as they are.
+/// Keeps invalid escapes as they are.
 fn percent_decoded(text: &str) -> String {
     let mut decoded = String::new();
     let mut rest = text;

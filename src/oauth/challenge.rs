@@ -7,15 +7,15 @@ use crate::oauth::scope::ScopeSet;
 /// The error codes of RFC 6750 §3.1 and RFC 9449 §7.1, §9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BearerError {
-    /// 400: the request is malformed, or carries a token in more than one way.
+    /// 400: the request is malformed, or contains a token in more than one way.
     InvalidRequest,
-    /// 401: the token is expired, revoked, malformed or not for here.
+    /// 401: the token is expired, revoked, malformed or not for this resource.
     InvalidToken,
-    /// 403: the token is good and not enough.
+    /// 403: the token is valid, but lacks a scope.
     InsufficientScope,
     /// 401: the proof of possession is not accepted.
     InvalidDpopProof,
-    /// 401: the proof must have the nonce that is sent along.
+    /// 401: the proof needs the nonce in the `DPoP-Nonce` field of the response.
     UseDpopNonce,
 }
 
@@ -33,23 +33,24 @@ impl BearerError {
     }
 }
 
-/// A challenge. Without `error` it is the answer to a request without credentials (R20).
+/// A challenge. Without `error` it answers a request without credentials (R20).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// The scheme.
+    /// The authorization scheme.
     pub scheme: AuthScheme,
-    /// The error code and what it means here, in fixed words of ours.
+    /// The error code, and a fixed text that describes it.
     pub error: Option<(BearerError, &'static str)>,
-    /// The scopes to ask for: all that the operation needs at once (R9).
+    /// The scopes that the client should request: all scopes that the operation needs at once (R9).
     pub scope: ScopeSet,
-    /// The resource identifier, for `realm`: a challenge has one parameter at least (RFC 6750 §3).
+    /// The resource identifier, for `realm`: a challenge has at least one parameter (RFC 6750 §3).
     pub realm: String,
-    /// The URL of the protected resource metadata (R7); nothing where the resource has no login that it could lead to (R6).
+    /// The URL of the protected resource metadata (R7); `None` if the resource has no login that the metadata could
+    /// name (R6).
     pub resource_metadata: Option<String>,
 }
 
 impl Challenge {
-    /// The challenge as it stands in the field.
+    /// The challenge, as it is written in the field.
     #[must_use]
     pub fn to_field(&self) -> String {
         let mut parameters = Vec::new();

@@ -23,7 +23,7 @@ pub enum ClientAuthentication {
 /// The `client_assertion_type` of RFC 7523 §2.2.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The claims that a client signs to authenticate (RFC 7523 §3), ready to be signed. `random` makes `jti`.
+/// The signing input of a client assertion (RFC 7523 §3). `random` is for `jti`.
 #[must_use]
 pub fn client_assertion(
     client_id: &str,
@@ -45,7 +45,7 @@ pub fn client_assertion(
     format!("{}.{}", encode(header), encode(claims))
 }
 
-/// Adds to a request what authenticates the client. `assertion` is the signed client assertion, where it has one.
+/// Adds the client's authentication to a request. `assertion` is the signed client assertion, if the method needs one.
 pub fn authenticate(
     client_id: &str,
     authentication: &ClientAuthentication,
@@ -55,7 +55,7 @@ pub fn authenticate(
 ) {
     match authentication {
         ClientAuthentication::SecretBasic(secret) => {
-            // RFC 6749 §2.3.1: both are form-encoded before they are joined.
+            // RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
             let pair = format!("{}:{}", form_encoded(client_id), form_encoded(secret.expose()));
             fields.push(("authorization", format!("Basic {}", STANDARD.encode(pair))));
         }

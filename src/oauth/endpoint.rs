@@ -1,6 +1,6 @@
-//! The endpoints of the authorization server: where they are, and with which methods.
+//! The endpoints of the authorization server: their paths and methods.
 
-/// An endpoint that asks for more than a document.
+/// An endpoint of the authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// RFC 8414 metadata.
@@ -9,9 +9,9 @@ pub enum Endpoint {
     Keys,
     /// The authorization endpoint.
     Authorize,
-    /// Where the consent page's answer goes.
+    /// The target of the form on the consent page.
     Consent,
-    /// Where the identity provider sends users back.
+    /// The redirect URI for the identity provider.
     Callback,
     /// The token endpoint.
     Token,
@@ -23,19 +23,20 @@ pub enum Endpoint {
     Revoke,
     /// Token introspection (RFC 7662).
     Introspect,
-    /// The page of a user's own grants.
+    /// The page on which users see and revoke their grants.
     Grants,
-    /// What administrators ask.
+    /// The endpoint for administrators.
     Admin,
 }
 
 const LOCATIONS: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
 
 impl Endpoint {
-    /// The endpoint at a path, where there is one. `base` is the path of the issuer, empty where it has none.
+    /// The endpoint at a path, if there is one. `base` is the path of the issuer; empty if it has none.
     #[must_use]
     pub fn find(path: &str, base: &str) -> Option<Self> {
-        // RFC 8414 §3.1 inserts the well-known part before the issuer's path, OpenID Connect Discovery §4 appends it (A3).
+        // RFC 8414 §3.1 inserts the well-known part before the path of the issuer, OpenID Connect Discovery §4 appends
+        // it (A3).
         if LOCATIONS.iter().any(|location| path.strip_prefix(location) == Some(base)) {
             return Some(Self::Metadata);
         }
@@ -55,7 +56,7 @@ impl Endpoint {
         })
     }
 
-    /// The methods that it takes, as `Allow` has them.
+    /// The methods that it accepts, as a value of `Allow`.
     #[must_use]
     pub fn methods(&self) -> &'static str {
         match self {
@@ -68,7 +69,8 @@ impl Endpoint {
         }
     }
 
-    /// Whether pages of any origin may call: what carries no cookie, and is asked with what its caller has in hand.
+    /// Whether pages of any origin may call it: it uses no cookies, and everything that it depends on is in the request
+    /// itself.
     #[must_use]
     pub fn is_for_any_page(&self) -> bool {
         self.methods().contains("OPTIONS")

@@ -1,11 +1,11 @@
-//! `application/x-www-form-urlencoded`, written and read strictly: queries of authorization requests, bodies of token
-//! requests.
+//! `application/x-www-form-urlencoded`, written and read strictly: queries of authorization requests and bodies of
+//! token requests.
 
 use std::collections::BTreeMap;
 
 use crate::limits::FORM_PARAMETERS;
 
-/// A form that is being written.
+/// A form under construction.
 #[derive(Default)]
 pub struct Form(String);
 
@@ -16,14 +16,14 @@ impl Form {
         self.0.push_str(&format!("{join}{}={}", form_encoded(name), form_encoded(value)));
     }
 
-    /// The text.
+    /// The encoded form.
     #[must_use]
     pub fn into_text(self) -> String {
         self.0
     }
 }
 
-/// A text as it stands in a form.
+/// A text, encoded for a form.
 #[must_use]
 pub fn form_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -37,8 +37,7 @@ pub fn form_encoded(text: &str) -> String {
     encoded
 }
 
-/// The parameters of a request. One that is there twice has no value that all readers agree about: RFC 6749 §3.1 wants
-/// such a request refused.
+/// The parameters of a request. Parsers disagree about the value of a repeated parameter: RFC 6749 §3.1 forbids it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parameters {
     values: BTreeMap<String, String>,
@@ -46,7 +45,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads a form; nothing where it is none.
+    /// Reads a form; `None` if it is malformed or has too many parameters.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut read = Self::default();
@@ -63,7 +62,7 @@ impl Parameters {
         Some(read)
     }
 
-    /// The value of a parameter; nothing where it is not there, is empty (RFC 6749 §3.1), or is there twice.
+    /// The value of a parameter; `None` if it is absent, empty (RFC 6749 §3.1) or repeated.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         if self.is_repeated(name) {
@@ -72,20 +71,20 @@ impl Parameters {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Whether a parameter is there twice.
+    /// Whether a parameter is repeated.
     #[must_use]
     pub fn is_repeated(&self, name: &str) -> bool {
         self.repeated.iter().any(|repeated| repeated == name)
     }
 
-    /// The name of a parameter that is there twice, where one is.
+    /// The name of a repeated parameter, if there is one.
     #[must_use]
     pub fn repeated(&self) -> Option<&str> {
         self.repeated.first().map(String::as_str)
     }
 }
 
-/// The text of a name or value; nothing where an escape is malformed, or the text no UTF-8 or with control characters.
+/// Decodes a name or value; `None` if an escape is malformed, or the text is not UTF-8 or has control characters.
 #[must_use]
 pub fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

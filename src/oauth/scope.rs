@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// One scope token: printable ASCII but space, `"` and `\`.
+/// One scope token: printable ASCII except space, `"` and `\`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(String);
 
@@ -11,7 +11,7 @@ impl Scope {
     /// Reads a scope token.
     ///
     /// # Errors
-    /// A description where the text is empty or has other characters.
+    /// A description if the text is empty or has other characters.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
         if fits {
@@ -21,7 +21,7 @@ impl Scope {
         }
     }
 
-    /// Whether it is `other`, or a wildcard over it: `files:*` is over `files:write`.
+    /// Whether it is equal to `other`, or a wildcard that includes it: `files:*` includes `files:write`.
     #[must_use]
     pub fn is_over(&self, other: &Self) -> bool {
         includes(self, other)
@@ -39,7 +39,7 @@ impl Scope {
 pub struct ScopeSet(BTreeSet<Scope>);
 
 impl ScopeSet {
-    /// Reads a `scope` value, tokens between single spaces. Tokens that are no scope are left out: they can unlock
+    /// Reads a `scope` value: tokens, separated by single spaces. Invalid tokens are left out: they give access to
     /// nothing.
     #[must_use]
     pub fn of_text(text: &str) -> Self {
@@ -52,7 +52,7 @@ impl ScopeSet {
         self.0.is_empty()
     }
 
-    /// The scopes in order.
+    /// The scopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()
     }
@@ -76,12 +76,12 @@ impl fmt::Display for ScopeSet {
     }
 }
 
-/// What scopes include: a table of configuration, closed over its own consequences, and `prefix:*`.
+/// Which scopes include which: a table from the configuration with its transitive closure, and wildcards `prefix:*`.
 #[derive(Debug, Clone, Default)]
 pub struct ScopeHierarchy(BTreeMap<Scope, BTreeSet<Scope>>);
 
 impl ScopeHierarchy {
-    /// Closes `includes` transitively; circles are harmless.
+    /// Computes the transitive closure of `includes`; it may have cycles.
     #[must_use]
     pub fn new(includes: BTreeMap<Scope, BTreeSet<Scope>>) -> Self {
         let mut closed = includes.clone();
@@ -98,18 +98,18 @@ impl ScopeHierarchy {
         Self(closed)
     }
 
-    /// Scopes that it names.
+    /// All scopes in the table.
     #[must_use]
     pub fn named(&self) -> BTreeSet<&Scope> {
         self.0.iter().flat_map(|(scope, included)| std::iter::once(scope).chain(included)).collect()
     }
 
-    /// What the table says that a scope includes.
+    /// The scopes that a scope includes according to the table.
     pub fn implied(&self, scope: &Scope) -> impl Iterator<Item = &Scope> {
         self.0.get(scope).into_iter().flatten()
     }
 
-    /// Whether a caller granted `granted` has `required`.
+    /// Whether a caller with the scopes `granted` has the scope `required`.
     #[must_use]
     pub fn covers(&self, granted: &ScopeSet, required: &Scope) -> bool {
         granted.iter().any(|scope| {
@@ -118,7 +118,7 @@ impl ScopeHierarchy {
         })
     }
 
-    /// Those of `required` that `granted` does not cover.
+    /// The scopes of `required` that `granted` does not cover.
     #[must_use]
     pub fn missing(&self, granted: &ScopeSet, required: &ScopeSet) -> ScopeSet {
         required.iter().filter(|scope| !self.covers(granted, scope)).cloned().collect()
@@ -138,7 +138,7 @@ impl fmt::Display for ScopeHierarchy {
     }
 }
 
-/// Equal, or `files:*` and anything that begins with `files:`.
+/// Whether the scopes are equal, or `scope` is a wildcard: `files:*` includes every scope that begins with `files:`.
 fn includes(scope: &Scope, required: &Scope) -> bool {
     scope == required
         || scope.0.strip_suffix('*').is_some_and(|prefix| {

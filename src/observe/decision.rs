@@ -1,6 +1,6 @@
-//! The record of decisions: one line for each operation that rules were asked about, enough to decide it again under other
-//! rules, and bound by hash to the line before, so that a gap shows. No token, no argument and no name of a subject is
-//! in it.
+//! The decision log: one line for each operation that rules were evaluated for. A line has enough data to decide the
+//! operation again under other rules. The hash of the line before it is part of each line, so that a gap is detectable.
+//! No line contains a token, an argument or the name of a subject.
 
 use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
@@ -16,31 +16,31 @@ use crate::policy::decide::Verdict;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
 
-/// The version of the members below. It grows when one changes its meaning.
+/// The version of the members below. It increases when the meaning of a member changes.
 pub const VERSION: u8 = 1;
 
-/// A line, and what sinks other than the console sort it by.
+/// A line, and the values of it that Analytics Engine gets as separate columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionLine {
     /// The whole line, as JSON.
     pub json: String,
     /// The verdict.
     pub verdict: &'static str,
-    /// The name of what decided.
+    /// The name of the rule that decided; `(default)`, `(protocol)` or `(unsound name)` if no rule did.
     pub by: String,
     /// The path of the resource.
     pub resource: String,
-    /// The method.
+    /// The MCP method.
     pub method: String,
-    /// The name of what it is done to.
+    /// The name or URI of the tool, prompt or resource.
     pub name: String,
     /// The pseudonym of the subject.
     pub subject: String,
 }
 
 impl DecisionLine {
-    /// The blobs of a data point, and whether all is in them: a line may be larger than Analytics Engine takes, and the
-    /// rest of it still counts.
+    /// The blobs of a data point, and whether they contain the whole line: a line may be larger than Analytics Engine
+    /// accepts, and then the data point has only the other values.
     #[must_use]
     pub fn blobs(&self) -> ([String; 8], bool) {
         let rest = [&self.resource, &self.method, &self.name, &self.by, &self.subject];
@@ -102,7 +102,7 @@ struct Line<'a> {
     prev: &'a str,
 }
 
-/// Binds the lines of one isolate's run.
+/// Chains the lines of one isolate's run by their hashes.
 #[derive(Debug)]
 pub struct Chain {
     run: String,
@@ -111,7 +111,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Begins a run; `salt` is what the isolate keeps to itself.
+    /// Begins a run. `salt` is random bytes that only this isolate knows.
     #[must_use]
     pub fn begin(salt: &[u8; 32]) -> Self {
         let digest = Sha256::digest([b"portcullis decision run".as_slice(), salt].concat());
@@ -188,7 +188,7 @@ fn sealed(text: &str, hash: &str) -> String {
     format!("{},\"hash\":\"{hash}\"}}", text.strip_suffix('}').unwrap_or(text))
 }
 
-/// Holds a line to the one before it: `last` is that one's hash. Its own hash, where both hold.
+/// Checks that a line is intact and follows the line with the hash `last`. Returns its own hash if both hold.
 #[must_use]
 pub fn follows(line: &str, last: Option<&str>) -> Option<String> {
     let (text, hash) = line.trim_end().strip_suffix("\"}")?.rsplit_once(",\"hash\":\"")?;
@@ -198,13 +198,13 @@ pub fn follows(line: &str, last: Option<&str>) -> Option<String> {
     (fits && bound).then(|| hash.to_owned())
 }
 
-/// The kind that a line names.
+/// The kind that a line names in `target`.
 #[must_use]
 pub fn kind(name: &str) -> Option<Kind> {
     [Kind::Tool, Kind::Prompt, Kind::Resource].into_iter().find(|kind| kind.as_str() == name)
 }
 
-/// 128 bits of HMAC-SHA-256: the same arguments are recognized, and not guessed without the key.
+/// The first 128 bits of HMAC-SHA-256: equal arguments are recognizable, and cannot be guessed without the key.
 fn keyed(text: &[u8], key: &[u8]) -> Option<String> {
     let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).ok()?;
     mac.update(b"arguments");

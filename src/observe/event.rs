@@ -1,4 +1,4 @@
-//! Lines of the log: one JSON object each. Requests that pass and requests that do not have the same members.
+//! Lines of the log, one JSON object each. Allowed and denied requests have the same members.
 
 use serde::Serialize;
 
@@ -6,27 +6,27 @@ use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
 use crate::time::UnixMillis;
 
-/// What the authorization server answered, for the log.
+/// The outcome of a request to the authorization server, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointOutcome {
-    /// It refused.
+    /// Whether it rejected the request.
     pub refused: bool,
-    /// What, of a closed set.
+    /// The reason, from a closed set.
     pub reason: &'static str,
-    /// More about it, without anything secret.
+    /// Details, without secrets.
     pub detail: Option<String>,
 }
 
-/// The version of the members below. It grows when one changes its meaning.
+/// The version of the members below. It increases when the meaning of a member changes.
 const VERSION: u8 = 1;
 
-/// What was decided of a request.
+/// The decision about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// It was forwarded, or a public document was served.
+    /// The gateway forwarded it, or answered it itself.
     Allow,
-    /// It was refused.
+    /// The gateway rejected it.
     Deny,
 }
 
@@ -70,18 +70,18 @@ pub struct RequestEvent<'a> {
     origin_ms: Option<u64>,
 }
 
-/// What a request came to.
+/// The outcome of a request.
 pub enum Outcome<'a> {
-    /// Passed or served, for this reason.
+    /// Forwarded or answered, for this reason.
     Allow(&'static str),
-    /// Refused.
+    /// Rejected.
     Deny(&'a Rejection),
     /// Answered by the authorization server.
     Endpoint(&'a EndpointOutcome),
 }
 
 impl Outcome<'_> {
-    /// Why, of a closed set.
+    /// The reason, from a closed set.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ impl Outcome<'_> {
         }
     }
 
-    /// Whether nothing was refused.
+    /// Whether the request was not rejected.
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         match self {
@@ -145,13 +145,13 @@ pub struct GatewayEvent<'a> {
     event: &'static str,
     time: String,
     level: &'static str,
-    /// What happened, of a closed set.
+    /// What happened, from a closed set.
     reason: &'static str,
-    /// More about it.
+    /// Details.
     detail: &'a str,
 }
 
-/// A line about the gateway itself: its configuration, its keys.
+/// A line about the gateway itself, for example about its configuration or its keys.
 #[must_use]
 pub fn gateway_line(level: &'static str, reason: &'static str, detail: &str, now: UnixMillis) -> String {
     line(&GatewayEvent { v: VERSION, event: "gateway", time: now.to_rfc3339(), level, reason, detail })

@@ -1,5 +1,6 @@
-//! Counters of this isolate, as `OpenMetrics` has them. Each isolate has its own, and an isolate may end at any time: they are
-//! for looking at one place, and for tests; sums over all are Analytics Engine's to make (docs/operations.md).
+//! Counters of this isolate in the format of `OpenMetrics`. Each isolate has its own counters, and an isolate may end
+//! at any time: they serve to look at one isolate, and for tests. Analytics Engine has the sums over all isolates
+//! (docs/operations.md).
 
 use std::collections::BTreeMap;
 
@@ -7,28 +8,28 @@ use crate::observe::event::Outcome;
 use crate::pipeline::context::RequestContext;
 use crate::time::UnixMillis;
 
-/// Upper ends of the histogram of waits, in milliseconds.
+/// Upper bounds of the histogram buckets, in milliseconds.
 const BUCKETS: [u64; 9] = [5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000];
 
 /// Counters.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// By path of the resource, whether it passed, and reason.
+    /// Requests by path of the resource, whether they were allowed, and reason.
     requests: BTreeMap<(String, bool, &'static str), u64>,
-    /// By path of the resource: how many answers came within each bucket, how many in all, and milliseconds.
+    /// By path of the resource: answers within each bucket, all answers, and the sum of milliseconds.
     origins: BTreeMap<String, ([u64; BUCKETS.len()], u64, u64)>,
-    /// Credentials that were known, and that were not.
+    /// Credentials that were in the cache, and credentials that were not.
     known: (u64, u64),
 }
 
-/// What is known besides.
+/// Values besides the counters.
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// Credentials in memory, and their bytes.
     pub tokens: (usize, usize),
-    /// By issuer: the seconds for which its keys are still fresh, where there are any that age.
+    /// By issuer: seconds for which its keys are still fresh; `None` if it has no keys or they never expire.
     pub keys: Vec<(String, Option<u64>)>,
-    /// The version of the configuration, where it is in KV.
+    /// The version of the configuration, if it is in KV.
     pub version: Option<String>,
 }
 
@@ -92,7 +93,7 @@ impl Metrics {
                 }
             },
         );
-        family("portcullis_credentials", "counter", "Credentials that this isolate knew, or did not.", &mut |text| {
+        family("portcullis_credentials", "counter", "Cache hits and misses for credentials.", &mut |text| {
             text.push_str(&format!(
                 "portcullis_credentials_total{{cache=\"hit\"}} {}\nportcullis_credentials_total{{cache=\"miss\"}} {}\n",
                 self.known.0, self.known.1
@@ -101,10 +102,10 @@ impl Metrics {
         family("portcullis_cached_credentials", "gauge", "Verified credentials in memory.", &mut |text| {
             text.push_str(&format!("portcullis_cached_credentials {}\n", gauges.tokens.0));
         });
-        family("portcullis_cached_credentials_bytes", "gauge", "What they take, about.", &mut |text| {
+        family("portcullis_cached_credentials_bytes", "gauge", "Their size in bytes, approximately.", &mut |text| {
             text.push_str(&format!("portcullis_cached_credentials_bytes {}\n", gauges.tokens.1));
         });
-        let help = "Seconds for which an issuer's keys are still fresh; none where there are none.";
+        let help = "Seconds for which an issuer's keys are still fresh; absent if there are none.";
         family("portcullis_keys_fresh_seconds", "gauge", help, &mut |text| {
             for (issuer, left) in &gauges.keys {
                 if let Some(left) = left {
@@ -113,11 +114,11 @@ impl Metrics {
             }
         });
         if let Some(version) = &gauges.version {
-            family("portcullis_configuration", "info", "The configuration in force.", &mut |text| {
+            family("portcullis_configuration", "info", "The configuration in effect.", &mut |text| {
                 text.push_str(&format!("portcullis_configuration_info{{version=\"{version}\"}} 1\n"));
             });
         }
-        family("portcullis_clock_seconds", "gauge", "The time of this isolate.", &mut |text| {
+        family("portcullis_clock_seconds", "gauge", "The clock of this isolate in Unix time.", &mut |text| {
             text.push_str(&format!("portcullis_clock_seconds {}\n", now.seconds()));
         });
         text.push_str("# EOF\n");
@@ -129,7 +130,7 @@ fn label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// Milliseconds as seconds, exactly.
+/// Milliseconds as seconds, without rounding.
 fn seconds(milliseconds: u64) -> String {
     let text = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,4 +1,4 @@
-//! What the gate says of itself: one line for each request, and nothing that could be used.
+//! What the gateway records about requests and about itself. It contains nothing that gives access to anything.
 
 pub mod decision;
 pub mod event;

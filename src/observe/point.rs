@@ -1,10 +1,10 @@
-//! A request as a data point of Analytics Engine, which sums over all isolates.
+//! A request as a data point of Analytics Engine, which aggregates over all isolates.
 
 use crate::observe::event::Outcome;
 use crate::pipeline::context::RequestContext;
 use crate::time::UnixMillis;
 
-/// The version of their order.
+/// The version of the order of blobs and doubles.
 const VERSION: &str = "1";
 /// Most bytes of an index (a limit of Analytics Engine).
 const INDEX_BYTES: usize = 96;
@@ -12,17 +12,18 @@ const INDEX_BYTES: usize = 96;
 /// A data point.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// What sampling is fair to: the resource.
+    /// The sampling key: the path of the resource.
     pub index: String,
-    /// `blob1` and on: version, resource, decision, reason, issuer, era, MCP method, name, `hit` or `miss`, HTTP method.
+    /// From `blob1` on: version, resource, decision, reason, issuer, era, MCP method, name, `hit` or `miss`, HTTP
+    /// method.
     pub blobs: Vec<String>,
-    /// `double1` and on: status; milliseconds in all, for the credential, until the origin server's head; seconds for
-    /// which the issuer's keys are still fresh. -1 where there is none.
+    /// From `double1` on: status; milliseconds in total, milliseconds for the credential, milliseconds until the origin
+    /// server's head; seconds for which the issuer's keys are still fresh. -1 if there is no such value.
     pub doubles: Vec<f64>,
 }
 
 impl Point {
-    /// Of a request that has come to its end. `fresh` is for how many seconds its issuer's keys are.
+    /// The data point of a finished request. `fresh` is the seconds for which the keys of its issuer are still fresh.
     #[must_use]
     pub fn of(
         context: &RequestContext,

@@ -1,4 +1,4 @@
-//! Decides recorded decisions again, under the rules of today.
+//! Decides recorded decisions again, under the current rules.
 
 use std::rc::Rc;
 
@@ -19,29 +19,29 @@ use crate::strict_json;
 use crate::token::principal::{CredentialKind, Rights, Subject};
 use crate::transport::connection::ConnectionFacts;
 
-/// What became of one line.
+/// The result for one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replayed {
-    /// It is no record of a decision.
+    /// It is not a line of the decision log.
     Other,
-    /// Its caller would notice no difference.
+    /// The caller would notice no difference.
     Same,
-    /// Its caller would notice.
+    /// The caller would notice a difference.
     Changed(Change),
-    /// The record does not have what deciding it again takes: why.
+    /// The line lacks data that the decision needs; the reason.
     Unknown(String),
 }
 
-/// A decision that is another now.
+/// A decision that has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The request's id.
     pub request: String,
-    /// What was asked for.
+    /// The method and name that were asked for.
     pub what: String,
-    /// The verdict then, and by what.
+    /// The recorded outcome, and the rule that decided.
     pub then: (String, String),
-    /// The verdict now, and by what.
+    /// The outcome under the current rules, and the rule that decides.
     pub now: (String, String),
 }
 
@@ -50,12 +50,12 @@ pub struct Change {
 pub struct Replay {
     /// The last hash of each run.
     runs: std::collections::BTreeMap<String, String>,
-    /// Lines that do not follow the one before them, or were changed: their numbers.
+    /// The numbers of lines that do not follow the line before them, or were modified.
     pub broken: Vec<usize>,
 }
 
 impl Replay {
-    /// Decides one line again. Lines of a run must come in their order.
+    /// Decides one line again. The lines of a run must come in order.
     pub fn line(&mut self, number: usize, text: &str, settings: &Settings) -> Replayed {
         let Some(text) = text.find('{').and_then(|at| text.get(at..)).map(str::trim_end) else {
             return Replayed::Other;
@@ -65,13 +65,13 @@ impl Replay {
             return Replayed::Other;
         }
         if line.get("v").and_then(Value::as_u64) != Some(u64::from(VERSION)) {
-            return Replayed::Unknown("it is of another version".to_owned());
+            return Replayed::Unknown("the line has another version of the fields".to_owned());
         }
         self.hold(number, text, &line);
         decide(&line, settings)
     }
 
-    /// Holds a line to the one before it in its run. A log may begin in the middle of one.
+    /// Checks that a line follows the line before it in its run. A log may begin in the middle of a run.
     fn hold(&mut self, number: usize, text: &str, line: &Map<String, Value>) {
         let run = said(line, "run");
         let hash = follows(text, self.runs.get(&run).map(String::as_str)).unwrap_or_else(|| {
@@ -94,11 +94,11 @@ fn texts(line: &Map<String, Value>, member: &str) -> Vec<String> {
 /// What a caller notices of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Noticed {
-    /// It is forwarded.
+    /// The operation is forwarded.
     Allowed,
-    /// It is refused with a challenge for all of these scopes.
+    /// It is rejected with a challenge for all of these scopes.
     Challenged(ScopeSet),
-    /// It is refused with a challenge; of its scopes, the record has only those that the caller lacked.
+    /// It is rejected with a challenge; the line has only those scopes that the caller lacked.
     ChallengedFor(ScopeSet),
     /// It does not exist.
     Absent,
@@ -115,7 +115,7 @@ impl Noticed {
         match said(line, "verdict").as_str() {
             "allow" => Some(Self::Allowed),
             "deny" => Some(Self::Absent),
-            // Lines of releases before the challenge was recorded.
+            // Older releases did not record the challenge.
             "step_up" => Some(Self::ChallengedFor(ScopeSet::of_text(&said(line, "missing")))),
             _ => None,
         }
@@ -154,10 +154,10 @@ impl std::fmt::Display for Noticed {
 fn decide(line: &Map<String, Value>, settings: &Settings) -> Replayed {
     let path = said(line, "resource");
     let Some(resource) = settings.resources.iter().find(|resource| resource.path.as_str() == path) else {
-        return Replayed::Unknown(format!("there is no resource {path:?} any more"));
+        return Replayed::Unknown(format!("there is no longer a resource {path:?}"));
     };
     let Some(then) = Noticed::recorded(line) else {
-        return Replayed::Unknown(format!("it has no verdict that is known here: {:?}", said(line, "verdict")));
+        return Replayed::Unknown(format!("the verdict is unknown to this version: {:?}", said(line, "verdict")));
     };
     let operation = Operation {
         method: said(line, "mcp_method"),
@@ -172,7 +172,7 @@ fn decide(line: &Map<String, Value>, settings: &Settings) -> Replayed {
         let now = ("allow".to_owned(), "(no rules)".to_owned());
         return if then == Noticed::Allowed { Replayed::Same } else { changed(now) };
     };
-    // The same rules decide the same, whatever they read.
+    // The same rules make the same decision, whatever they read.
     if said(line, "policy") == policy.hash {
         return Replayed::Same;
     }
@@ -207,8 +207,8 @@ fn decide(line: &Map<String, Value>, settings: &Settings) -> Replayed {
     }
 }
 
-/// The caller as it was recorded, and whether its subject is known: it was recorded by pseudonym, which tells where a rule
-/// names the subject.
+/// The recorded caller, and whether its subject is known. The line has only the pseudonym of the subject; the subject
+/// is known if a rule names a subject with that pseudonym.
 fn caller(line: &Map<String, Value>, settings: &Settings) -> (Caller, bool) {
     let source = said(line, "issuer");
     let issuer = settings.verifiers.issuers.iter().find(|issuer| issuer.name == source);

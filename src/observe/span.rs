@@ -1,5 +1,5 @@
-//! What the platform's trace says of a request, in the terms of OpenTelemetry's semantic conventions for HTTP and for
-//! MCP: the platform exports it (OTLP) where its operator says so.
+//! What the gateway adds to the platform's trace of a request, with the names of OpenTelemetry's semantic conventions
+//! for HTTP and for MCP. The platform exports the trace (OTLP) if the operator enables it.
 
 use crate::mcp::kind::Kind;
 use crate::mcp::method::McpMethod;
@@ -12,14 +12,14 @@ use crate::pipeline::context::RequestContext;
 pub struct Span {
     /// `tools/call add`, or `GET /mcp`.
     pub name: String,
-    /// What is known, as text.
+    /// The attributes, as text.
     pub attributes: Vec<(&'static str, String)>,
     /// `http.response.status_code`.
     pub status: u16,
 }
 
 impl Span {
-    /// Of a request that has come to its end.
+    /// The span of a finished request.
     #[must_use]
     pub fn of(context: &RequestContext, outcome: &Outcome<'_>, status: u16) -> Self {
         let route = context.resource.as_ref().map(|resource| resource.path.as_str());
@@ -27,7 +27,7 @@ impl Span {
         let audit = context.audit.entries();
         let target = audit.mcp_method.as_deref().and_then(McpMethod::find).map_or(Target::None, |known| known.target);
         let name = match (audit.mcp_method.as_deref(), target, audit.mcp_name.as_deref()) {
-            // A URI may be anything: there would be as many names of spans as calls.
+            // The name of a span does not contain a URI, because almost every call may have another one.
             (Some(asked), Target::Name(_), Some(name)) => format!("{asked} {name}"),
             (Some(asked), ..) => asked.to_owned(),
             (None, ..) => route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),

@@ -1,4 +1,4 @@
-//! The first stage: what can be said of a request before it is known whom or what it is for.
+//! The first stage: checks that need neither the caller nor the target of a request.
 
 use crate::limits::{FIELDS_BYTES, FIELDS_COUNT, URL_BYTES};
 use crate::mcp::era::Era;
@@ -9,7 +9,7 @@ use crate::transport::path::CanonicalPath;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::{self, Caller};
 
-/// A request for this gateway, over a transport that protects it, of bounded size, with one meaning.
+/// A request for this gateway, over a protected transport, of bounded size, whose path has one meaning.
 #[derive(Debug)]
 pub struct Admitted {
     head: Head,
@@ -34,8 +34,8 @@ impl Admitted {
         &self.path
     }
 
-    /// The URLs, without query, by which the caller may know what it asks for (RFC 9449 §4.3 `htu`): under the public
-    /// host or the one that it named, with the path as it was sent or in canonical form.
+    /// The URLs, without query, by which the caller may address this request (RFC 9449 §4.3 `htu`): under the public
+    /// host or the host that the caller named, with the path as it was sent or in canonical form.
     #[must_use]
     pub fn urls(&self, settings: &Settings) -> Vec<HttpUrl> {
         let scheme = settings.public_url.scheme();
@@ -51,7 +51,8 @@ impl Admitted {
         self.query.as_deref()
     }
 
-    /// Which web page sent it, if one did. Judged, not yet enforced: public documents may be read by any page.
+    /// Which web page sent the request, if one did. It is determined here but enforced later, because any page may read
+    /// public documents.
     #[must_use]
     pub fn caller(&self) -> &Caller {
         &self.caller
@@ -64,20 +65,22 @@ impl Admitted {
     }
 }
 
-/// Admits a request, or not:
+/// Admits a request, or rejects it:
 ///
 /// 1. the URL is at most [`URL_BYTES`] long, else 414;
-/// 2. the fields are at most [`FIELDS_COUNT`] and [`FIELDS_BYTES`], else 431, before any is read (T19);
-/// 3. the URL's host and the `Host` field are ours (DNS rebinding), else 403;
-/// 4. the scheme is `https`, or the host is loopback and configuration says development, else 403;
+/// 2. there are at most [`FIELDS_COUNT`] fields with [`FIELDS_BYTES`] in total, else 431, before any of them is read
+///    (T19);
+/// 3. the host of the URL and the `Host` field name this gateway (DNS rebinding), else 403;
+/// 4. the scheme is `https`, or the host is loopback and the configuration enables development, else 403;
 /// 5. the path has a canonical form, else 404.
 ///
-/// Not checked here: the `Origin` field's verdict is taken and enforced once it is known what is asked for.
+/// Not checked here: whether the page in `Origin` is allowed. This function only determines it;
+/// [`route`](crate::pipeline::route::route) enforces it when the target of the request is known.
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
 pub fn admit(head: Head, settings: &Settings) -> Result<Admitted, Rejection> {
-    // The scheme and host that precede the request target are not the caller's to lengthen.
+    // The scheme and host before the request target do not count toward the limit: the caller cannot make them longer.
     if head.url.len() > URL_BYTES + settings.public_url.web_origin().len() {
         return Err(Rejection::UrlTooLong);
     }
@@ -102,7 +105,7 @@ pub fn admit(head: Head, settings: &Settings) -> Result<Admitted, Rejection> {
     Ok(Admitted { head, authority, path, sent_path, query, caller, era })
 }
 
-/// Splits the URL of a request. The path is returned as it was sent: [`HttpUrl`] judges only what precedes it.
+/// Splits the URL of a request. It returns the path as it was sent: [`HttpUrl`] checks only what precedes the path.
 fn split(url: &str) -> Option<(Scheme, Authority, &str, Option<&str>)> {
     let after_scheme = url.find("://")? + 3;
     let path_at = url.get(after_scheme..)?.find(['/', '?', '#']).map_or(url.len(), |at| after_scheme + at);

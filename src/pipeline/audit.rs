@@ -1,5 +1,5 @@
-//! What the log says of one request. The stages write it, `observe` reads it, and nothing is decided by it: a test holds
-//! the other rooms to that.
+//! What the log contains about one request. The stages write it, `observe` and `gateway` read it for the log, and no
+//! decision depends on it.
 
 use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
@@ -15,26 +15,26 @@ use crate::token::principal::{CredentialKind, Subject};
 #[derive(Debug, Default)]
 pub struct AuditRecord(AuditEntries);
 
-/// What is in the record.
+/// The contents of the record.
 #[derive(Debug, Default)]
 pub struct AuditEntries {
     /// The era that the request announces.
     pub era: Option<Era>,
-    /// The MCP method, as the caller names it.
+    /// The MCP method that the caller named.
     pub mcp_method: Option<String>,
-    /// The name of the tool, prompt or resource, as the caller names it.
+    /// The name of the tool, prompt or resource that the caller named.
     pub mcp_name: Option<String>,
-    /// What rules decided.
+    /// The decisions of the rules.
     pub decisions: Vec<Record>,
-    /// Why the origin server gets something else than the caller asked for.
+    /// Why the gateway sent the origin server something other than what the caller asked for.
     pub stood_in: Option<Box<Rejection>>,
-    /// The name of the issuer, or of the verifier, that the credential is for.
+    /// The name of the issuer, or of the verifier, that the credential belongs to.
     pub issuer: Option<String>,
     /// The kind of the verified credential.
     pub credential: Option<CredentialKind>,
     /// The label of the API key.
     pub label: Option<String>,
-    /// Whether the cache had the credential.
+    /// Whether the credential was in the cache.
     pub cache_hit: Option<bool>,
     /// The client of the verified token.
     pub client: Option<String>,
@@ -43,34 +43,35 @@ pub struct AuditEntries {
 }
 
 impl AuditRecord {
-    /// What was noted: for the log alone.
+    /// The contents. Only the log may use them.
     #[must_use]
     pub fn entries(&self) -> &AuditEntries {
         &self.0
     }
 
-    /// Notes the era that the request announces.
+    /// Records the era that the request announces.
     pub fn note_era(&mut self, era: Era) {
         self.0.era = Some(era);
     }
 
-    /// Notes what the request asks for: as its fields say, or as its message says once that was read.
+    /// Records what the request asks for: first as its fields name it, then as its message names it, if the gateway
+    /// reads the message.
     pub fn note_operation(&mut self, method: Option<&str>, name: Option<&str>) {
         self.0.mcp_method = method.map(bounded);
         self.0.mcp_name = name.map(bounded);
     }
 
-    /// Notes which issuer or verifier the credential is for.
+    /// Records which issuer or verifier the credential belongs to.
     pub fn note_verifier(&mut self, name: &str) {
         self.0.issuer = Some(name.to_owned());
     }
 
-    /// Notes whether the cache had the credential.
+    /// Records whether the credential was in the cache.
     pub fn note_cache(&mut self, hit: bool) {
         self.0.cache_hit = Some(hit);
     }
 
-    /// Notes who calls: the subject under a pseudonym, the same for the same subject.
+    /// Records who calls. The subject gets a pseudonym, which is always the same for the same subject.
     pub fn note_caller(&mut self, subject: &Subject, pseudonym_key: &[u8]) {
         self.0.credential = Some(subject.kind);
         self.0.label = subject.label.as_deref().map(bounded);
@@ -78,12 +79,12 @@ impl AuditRecord {
         self.0.subject = pseudonym(subject, pseudonym_key);
     }
 
-    /// Notes what rules decided of an operation.
+    /// Records the decision of the rules about an operation.
     pub fn note_decision(&mut self, record: Record) {
         self.0.decisions.push(record);
     }
 
-    /// Notes why the origin server gets something else than the caller asked for.
+    /// Records why the gateway sent the origin server something other than what the caller asked for.
     pub fn note_stand_in(&mut self, why: Rejection) {
         self.0.stood_in = Some(Box::new(why));
     }
@@ -93,7 +94,8 @@ fn bounded(text: &str) -> String {
     text.chars().take(LOG_VALUE_CHARS).collect()
 }
 
-/// 64 bits of HMAC-SHA-256 over issuer and subject: enough to tell callers apart, not to name them.
+/// The first 64 bits of HMAC-SHA-256 over issuer and subject: enough to tell callers apart, and it does not reveal the
+/// subject.
 #[must_use]
 pub fn pseudonym(subject: &Subject, key: &[u8]) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;

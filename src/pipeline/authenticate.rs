@@ -1,4 +1,4 @@
-//! The third stage: who calls.
+//! The third stage: who the caller is.
 
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -34,7 +34,7 @@ use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::verified::VerifiedToken;
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 
-/// A request to a resource from a caller who is known.
+/// A request to a resource, from a known caller.
 #[derive(Debug)]
 pub struct Authenticated {
     request: ResourceRequest,
@@ -55,7 +55,8 @@ impl Authenticated {
         &self.principal
     }
 
-    /// The name in configuration of who vouches for it: an issuer, a verifier, or a set of API keys.
+    /// The name in the configuration of the party that vouches for the caller: an issuer, a verifier, or a set of API
+    /// keys.
     #[must_use]
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()
@@ -68,15 +69,15 @@ pub struct Authenticating {
     request: ResourceRequest,
     credential: Credential,
     verifier: Verifier,
-    /// The name of which verifier it is for, where that was not in memory.
+    /// The cache key under which the choice of verifier is remembered; `None` if the choice came from the cache.
     choice: Option<Digest>,
     digest: Digest,
     signature: Option<GoodSignature>,
     answer: Option<Answered>,
     verified: Option<Rc<VerifiedToken>>,
-    /// The cache was asked, which is counted once.
+    /// Whether the cache was asked. It counts a hit or miss once for each request.
     looked_up: Cell<bool>,
-    /// The proof that came with the token holds, and was not used before.
+    /// Whether the proof that came with the token is valid and was not used before.
     proven: bool,
 }
 
@@ -87,69 +88,70 @@ impl Authenticating {
         &self.credential
     }
 
-    /// What verifies it.
+    /// The verifier of the credential.
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
 
-    /// Its name in memory.
+    /// The key of the credential in the cache.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// The resource that it is presented to.
+    /// The resource that the credential was presented to.
     #[must_use]
     pub fn resource(&self) -> &Rc<Resource> {
         self.request.resource()
     }
 
-    /// The key id that a JWT names, where it is its verifier that looks for keys.
+    /// The key id that a JWT names, if its verifier is the one that looks for keys.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         let Verifier::Jwt(_) = &self.verifier else { return None };
         self.credential.jws().ok()?.kid()
     }
 
-    /// Takes the proof that a signature is good.
+    /// Adds the evidence that a signature is valid.
     #[must_use]
     pub fn with_signature(self: Box<Self>, proof: GoodSignature) -> Box<Self> {
         Box::new(Self { signature: Some(proof), ..*self })
     }
 
-    /// Takes the answer of whoever was asked about the credential.
+    /// Adds the answer to the look-up of the credential.
     #[must_use]
     pub fn with_answer(self: Box<Self>, answer: Answered) -> Box<Self> {
         Box::new(Self { answer: Some(answer), ..*self })
     }
 
-    /// Takes that the proof was not used before.
+    /// Adds that the proof was not used before.
     #[must_use]
     pub fn with_first_use(self: Box<Self>) -> Box<Self> {
         Box::new(Self { proven: true, ..*self })
     }
 
-    /// Whether the token itself is verified, so that what is left is its proof.
+    /// Whether the token itself is verified, so that only its proof remains to be checked.
     #[must_use]
     pub fn is_proving(&self) -> bool {
         self.verified.is_some()
     }
 
-    /// Whether somebody was asked about the credential.
+    /// Whether the answer to the look-up of the credential is there.
     #[must_use]
     pub fn has_answer(&self) -> bool {
         self.answer.is_some()
     }
 
-    /// Of good credentials alone, so that nobody fills the memory with others.
+    /// Remembers which verifier the credential belongs to. Call it only for valid credentials, so that callers cannot
+    /// fill the memory with invalid ones.
     fn remember_choice(&self, cache: &mut TokenCache) {
         if let Some(choice) = self.choice {
             cache.choose(choice, self.verifier.id());
         }
     }
 
-    /// Without whom nobody can say whether the credential is good.
+    /// The dependency without which the gateway cannot know whether the credential is valid.
     #[must_use]
     pub fn dependency(&self) -> Dependency {
         match &self.verifier {
@@ -161,38 +163,38 @@ impl Authenticating {
     }
 }
 
-/// How far authentication got.
+/// The result of [`proceed`].
 #[derive(Debug)]
 pub enum Authentication {
     /// The caller is known.
     Done(Box<Authenticated>),
-    /// This is needed to go on.
+    /// More evidence is needed to continue.
     Need(Need, Box<Authenticating>),
 }
 
-/// What authentication needs from the world.
+/// The evidence that authentication needs.
 #[derive(Debug)]
 pub enum Need {
     /// The keys of an issuer.
     Keys(Rc<Issuer>),
-    /// The same, when enough other requests have asked for them.
+    /// The keys of an issuer, which enough other requests fetch already.
     KeysOnTheirWay(Rc<Issuer>),
-    /// The verdict on a signature.
+    /// The result of a signature check.
     Signature(Box<SignatureCheck>),
-    /// The answer of whoever knows the credential.
+    /// The answer to a look-up of the credential.
     Answer,
-    /// The list of what is revoked.
+    /// The revocation list.
     Revocations,
     /// Whether a proof was used before, in any isolate.
     FirstUse(SingleUse),
 }
 
-/// Verifiers that are compiled in, by their names in configuration.
+/// Custom verifiers that are compiled in, by their names in the configuration.
 #[derive(Default)]
 pub struct Compiled(Vec<(&'static str, Box<dyn TokenVerifier>)>);
 
 impl Compiled {
-    /// These, and one more.
+    /// Adds a verifier.
     #[must_use]
     pub fn with(mut self, name: &'static str, verifier: impl TokenVerifier + 'static) -> Self {
         self.0.push((name, Box::new(verifier)));
@@ -203,7 +205,7 @@ impl Compiled {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, verifier)| verifier.as_ref())
     }
 
-    /// The custom verifiers that should be compiled in, and are not.
+    /// The custom verifiers that the configuration expects to be compiled in, and that are not.
     pub fn missing<'a>(&'a self, verifiers: &'a Verifiers) -> impl Iterator<Item = &'a CustomVerifier> {
         let is_missing = |custom: &&CustomVerifier| custom.service.is_none() && self.named(&custom.name).is_none();
         verifiers.custom.iter().map(Rc::as_ref).filter(is_missing)
@@ -216,28 +218,28 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// What an isolate remembers of credentials.
+/// What an isolate remembers for authentication and for limits.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// Credentials that were verified.
+    /// Credentials that were verified, and credentials that were rejected.
     pub cache: TokenCache,
-    /// What is revoked.
+    /// The revocation list.
     pub revocations: Revocations,
-    /// Proofs that were used.
+    /// DPoP proofs that were used.
     pub proofs: Rc<RefCell<ReplayMemory>>,
-    /// Questions that are on their way.
+    /// Look-ups of credentials that are in progress.
     pub questions: CredentialLookups,
-    /// How often callers called.
+    /// The counters of rate limits.
     pub counters: Rc<RefCell<RateCounters>>,
 }
 
-/// What a credential is judged by.
+/// What the verification of a credential uses.
 pub struct Known<'a> {
-    /// Configuration.
+    /// The configuration.
     pub settings: &'a Settings,
-    /// What is known of the keys of the credential's issuer, where it has one.
+    /// The state of the keys of the credential's issuer, if it has one.
     pub keys: Option<&'a KeyState>,
-    /// Verifiers that are compiled in.
+    /// Custom verifiers that are compiled in.
     pub compiled: &'a Compiled,
     /// What the isolate remembers.
     pub memory: &'a mut Memory,
@@ -245,7 +247,7 @@ pub struct Known<'a> {
     pub now: UnixMillis,
 }
 
-/// Reads the credential of a request, and finds what verifies it: in memory, or by [`select_verifier`].
+/// Reads the credential of a request, and finds its verifier: in the cache, or with [`select_verifier`].
 ///
 /// # Errors
 /// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
@@ -288,16 +290,16 @@ pub fn begin(
     }))
 }
 
-/// Goes as far as the evidence leads:
+/// Continues authentication as far as the evidence allows. It checks that:
 ///
-/// 1. the credential is known to be good, or verified;
-/// 2. its times and audience hold now and here;
+/// 1. the credential is in the cache as verified, or is verified now;
+/// 2. its times and its audience are valid, at this time and for this resource;
 /// 3. it is not revoked;
-/// 4. it is bound as the resource asks, and the caller holds what it is bound to.
+/// 4. it is bound as the resource requires, and the caller proves possession of what it is bound to.
 ///
 /// # Errors
-/// [`Rejection::Token`] or [`Rejection::Proof`] where the credential is not accepted, [`Rejection::Unavailable`] where
-/// that cannot be known.
+/// [`Rejection::Token`] or [`Rejection::Proof`] if the credential is not accepted, [`Rejection::Unavailable`] if the
+/// gateway cannot know that.
 pub fn proceed(
     mut pending: Box<Authenticating>,
     known: &mut Known<'_>,
@@ -346,7 +348,7 @@ pub fn proceed(
     })))
 }
 
-/// Holds the token to what it is bound to.
+/// Checks the binding of the token: to a DPoP key, or to a client certificate.
 fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_>) -> Result<Option<Need>, Rejection> {
     let admitted = pending.request.admitted();
     let presented = Presented {
@@ -362,7 +364,8 @@ fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_
         Binding::NeedSignature(check) => Ok(Some(Need::Signature(check))),
         Binding::NeedSingleUse(single) => match use_once(known, &single) {
             Use::Again => Err(Rejection::Proof(ProofError::Replayed)),
-            // What this isolate cannot remember, the guard of all of them can.
+            // The Durable Object for all isolates decides, also if the memory of this isolate is full: it has more
+            // memory.
             Use::First | Use::Full if known.settings.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
             Use::Full => {
                 let room_in = known.memory.proofs.borrow().room_in(&single, known.now);
@@ -373,12 +376,12 @@ fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_
     }
 }
 
-/// Apart, so that the memory is not held while its answer is looked at.
+/// A separate function, so that the borrow of the memory ends before its caller uses the result.
 fn use_once(known: &Known<'_>, single: &SingleUse) -> Use {
     known.memory.proofs.borrow_mut().use_once(single, known.now)
 }
 
-/// Finds the credential in memory, or verifies it and keeps it there.
+/// Finds the credential in the cache, or verifies it and caches the result.
 fn recognize(
     pending: &Authenticating,
     known: &mut Known<'_>,
@@ -427,16 +430,19 @@ fn recognize(
         Verification::NeedKeys | Verification::AwaitKeys => match (pending.verifier.issuer().cloned(), verification) {
             (Some(issuer), Verification::NeedKeys) => Ok(Err(Need::Keys(issuer))),
             (Some(issuer), _) => Ok(Err(Need::KeysOnTheirWay(issuer))),
-            // A verifier that is compiled in may say anything.
+            // A compiled-in verifier may return any value.
             (None, _) => Err(Rejection::Internal("a verifier without an issuer asks for keys")),
         },
         Verification::NeedSignature(check) => Ok(Err(Need::Signature(check))),
-        Verification::NeedAnswer if pending.answer.is_some() => Err(Rejection::Internal("an answer that is none")),
+        Verification::NeedAnswer if pending.answer.is_some() => {
+            Err(Rejection::Internal("a verifier asks again for an answer that it has"))
+        }
         Verification::NeedAnswer => Ok(Err(Need::Answer)),
     }
 }
 
-/// What memory has of the credential. What was verified with a key holds while its issuer keeps the key.
+/// What the cache has about the credential. A result that depended on a key is valid only while the issuer still
+/// publishes that key.
 fn find(pending: &Authenticating, known: &mut Known<'_>) -> Option<Result<Rc<VerifiedToken>, TokenError>> {
     let cache = &mut known.memory.cache;
     if let Some(verified) = cache.verified(&pending.digest, known.now) {

@@ -32,46 +32,48 @@ pub struct Permit {
     stand_in: StandIn,
 }
 
-/// What is sent in place of what the caller asked for.
+/// What the gateway sends instead of the caller's message.
 #[derive(Debug)]
 enum StandIn {
-    /// Nothing: it goes as it came.
+    /// Nothing: the message is forwarded as it is.
     Nothing,
-    /// Names and methods that surely do not exist, for those that the caller may not know of, and the message with them.
+    /// Decoys: names and methods that certainly do not exist, each in place of one that is hidden from the caller, and
+    /// the message with them.
     Decoys(Vec<Decoy>, Vec<u8>),
-    /// A message that does nothing, for each that is refused.
+    /// A rejection, and a message without effect in place of each rejected message.
     Refusal(Box<Rejection>, Vec<u8>),
 }
 
-/// The method in place of that of a refused request: no server has it.
+/// The method that replaces the method of a rejected request: no server has it.
 const REFUSED_METHOD: &str = "portcullis/refused";
 /// The same for notifications.
 const REFUSED_NOTIFICATION: &str = "notifications/portcullis-refused";
 
-/// A request that the rules permit, whose limits are still to be counted: [`Authorized::within_limits`] makes the permit.
+/// A request that the rules permit, before its rate limits are counted: [`Authorized::within_limits`] makes the permit.
 #[derive(Debug)]
 pub struct Authorized {
     permit: Permit,
     calls: Vec<LimitedCall>,
 }
 
-/// An operation that was permitted, as limits count it.
+/// A permitted operation, as rate limits count it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitedCall {
-    /// What the caller asked for; nothing for a request whose message was not read.
+    /// What the caller asked for; `None` if the gateway did not read the message.
     pub operation: Option<Operation>,
-    /// The tool that it counts for.
+    /// The tool that the call counts for.
     pub tool: LimitedTool,
 }
 
 /// The tool that a call counts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LimitedTool {
-    /// The one that it names, if any.
+    /// The tool that the operation names, if any.
     Itself,
-    /// A hidden name, for which another stands in. A hidden name is counted as a name that does not exist, and never as the tool.
+    /// A hidden name, which a decoy replaces. It counts as a name that does not exist, and never as the tool.
     StandIn,
-    /// A name that no rule permits, under a policy that only observes. All such names of a caller are counted together.
+    /// A name that no rule permits, under a policy that is only observed. All such names of a caller are counted
+    /// together.
     Unknown,
 }
 
@@ -82,13 +84,13 @@ impl Authorized {
         &self.permit
     }
 
-    /// What limits count.
+    /// The operations that the limits count.
     #[must_use]
     pub fn calls(&self) -> &[LimitedCall] {
         &self.calls
     }
 
-    /// The permit, once the limits of the resource were counted.
+    /// The permit. Call this after the limits of the resource were counted.
     #[must_use]
     pub fn within_limits(self) -> Permit {
         self.permit
@@ -101,27 +103,27 @@ enum Permitted {
     Resource(Box<Inspected>),
 }
 
-/// The session that a request belongs to, where sessions are bound to their callers.
+/// The session that a request belongs to, if the gateway binds sessions to their callers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum SessionUse {
-    /// Sessions are not bound here: what the caller says travels.
+    /// The gateway does not bind sessions: it forwards the caller's session id.
     #[default]
     Unbound,
-    /// None.
+    /// The request belongs to no session.
     None,
-    /// The origin server's own id, and the caller's for it.
+    /// The session id of the origin server, and the sealed id that the caller has.
     Id {
-        /// The origin server's.
+        /// The origin server's id.
         id: String,
-        /// The caller's.
+        /// The caller's id.
         sealed: String,
     },
-    /// Path and query, at the origin server, of the messages of a session in the transport of 2024-11-05.
+    /// Path and query, at the origin server, for messages of a session in the transport of 2024-11-05.
     Endpoint(String),
 }
 
 impl SessionUse {
-    /// The origin server's id of the session, where there is one.
+    /// The session id of the origin server, if there is one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self {
@@ -150,7 +152,7 @@ impl Permit {
         }
     }
 
-    /// The request to a resource, as it was inspected; nothing for a public path.
+    /// The request to a resource, as it was inspected; `None` for a public path.
     #[must_use]
     pub fn inspected(&self) -> Option<&Inspected> {
         match &self.request {
@@ -159,7 +161,7 @@ impl Permit {
         }
     }
 
-    /// What stands in for names that the caller may not know of.
+    /// The decoys that replace names which are hidden from the caller.
     #[must_use]
     pub fn decoys(&self) -> &[Decoy] {
         match &self.stand_in {
@@ -168,7 +170,7 @@ impl Permit {
         }
     }
 
-    /// The message that is sent in place of the caller's, where one is.
+    /// The message that is sent instead of the caller's, if there is one.
     #[must_use]
     pub fn message(&self) -> Option<&[u8]> {
         match &self.stand_in {
@@ -177,7 +179,7 @@ impl Permit {
         }
     }
 
-    /// Why nothing of what the caller asked for is sent.
+    /// Why the gateway sends a message without effect instead of the caller's, if it does.
     #[must_use]
     pub fn refusal(&self) -> Option<&Rejection> {
         match &self.stand_in {
@@ -186,19 +188,21 @@ impl Permit {
         }
     }
 
-    /// The origin server's id of the last event that the caller got, where ids of events are bound to their callers.
+    /// The origin server's id of the last event that the caller received, if the gateway binds event ids to their
+    /// callers.
     #[must_use]
     pub fn last_event(&self) -> Option<&str> {
         self.last_event.as_deref()
     }
 
-    /// Its session.
+    /// The session that it belongs to.
     #[must_use]
     pub fn session(&self) -> &SessionUse {
         &self.session
     }
 
-    /// Where the request may go, what of its path is appended there, and the largest body that it may have.
+    /// The origin server that the request goes to, the part of the path that is appended to its URL, and the largest
+    /// body that the request may have.
     #[must_use]
     pub fn destination(&self) -> (&OriginServer, &str, u64) {
         match &self.request {
@@ -211,20 +215,22 @@ impl Permit {
     }
 }
 
-/// Permits a request:
+/// Permits a request if:
 ///
-/// 1. its caller has every scope that the resource asks for, by itself or through the hierarchy (R10);
-/// 2. each of its messages is one that the rules allow.
+/// 1. its caller has every scope that the resource requires, directly or through the hierarchy (R10);
+/// 2. the rules allow each of its messages.
 ///
-/// Where a name is hidden and the rules let names through that nobody has heard of, the permit is for such a name
-/// ([`Decoy`]), which the rules allow.
+/// Some rules also allow names that no rule lists. Under such rules a rejection would reveal that a hidden name exists.
+/// The permit is then for a decoy ([`Decoy`]): a name that the rules allow and that does not exist.
 ///
-/// In the transport of 2024-11-05 answers come apart from their requests, and clients give a connection up whose POST is
-/// refused. There a refused message is one that does nothing, and the origin server's error for it is the answer.
+/// In the transport of 2024-11-05, responses arrive on another connection than their requests, and clients close the
+/// connection if a POST is rejected. There the gateway sends a message without effect in place of a rejected one, and
+/// the origin server's error for it is the answer.
 ///
 /// # Errors
-/// [`Rejection::InsufficientScope`] with all that is missing for the operation at once (R9), or [`Rejection::Absent`] where
-/// for this caller there is nothing of that name.
+/// [`Rejection::InsufficientScope`] with all missing scopes at once (R9), [`Rejection::Absent`] if for this caller
+/// there is no such item, [`Rejection::Forbidden`] if the request has no message and the rules deny it, or
+/// [`Rejection::MalformedMessage`] if the gateway cannot read an argument that a rule tests.
 pub fn authorize(
     inspected: Inspected,
     (session, last_event): (SessionUse, Option<String>),
@@ -268,7 +274,7 @@ pub fn authorize(
             };
             if let Some((mut stand_in, decision)) = stand_in {
                 stand_in.at = at;
-                // What is hidden is answered as what is not there.
+                // A hidden name gets the verdict that a name that does not exist would get.
                 verdict = decision.verdict;
                 tool = LimitedTool::StandIn;
                 decoys.extend(Some(stand_in).filter(|_| verdict == Verdict::Allow));
@@ -293,7 +299,7 @@ pub fn authorize(
         let asked = asked(messages)?.into_iter();
         calls.extend(asked.map(|asked| LimitedCall { operation: Some(asked.operation), tool: LimitedTool::Itself }));
     }
-    // What does not exist says nothing of scopes but of those that everything needs.
+    // A rejection for a name that does not exist may challenge only for the scopes that every request needs.
     let needed = if refusal.is_some() { resource.scopes.clone() } else { needed };
     let missing = settings.scopes.missing(&caller.subject.scopes, &needed);
     let refusal = if missing.is_empty() { refusal } else { Some(Rejection::InsufficientScope { missing, needed }) };
@@ -322,7 +328,7 @@ pub fn authorize(
     Ok(Authorized { permit, calls })
 }
 
-/// Messages that do nothing, in place of these.
+/// Messages without effect, in place of these messages.
 fn refused(messages: &[Message]) -> Option<Vec<u8>> {
     let instead = |message: &Message| match message {
         Message::Request { id, .. } => {
@@ -340,14 +346,14 @@ fn refused(messages: &[Message]) -> Option<Vec<u8>> {
     }
 }
 
-/// An operation, the message of a batch that it is of, and that message.
+/// An operation, the index of its message in a batch, and that message.
 struct Asked<'a> {
     operation: Operation,
     at: usize,
     call: Option<&'a Call>,
 }
 
-/// What messages ask for.
+/// The operations of messages.
 fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
     let mut all = Vec::new();
     for (at, message) in messages.iter().enumerate() {
@@ -358,21 +364,21 @@ fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
     Ok(all)
 }
 
-/// Arguments by their folded names: the name as it is, and whether the gateway can read the argument.
+/// Arguments by folded name: the name as it was sent, and whether the gateway can read the argument.
 type ByFoldedName<'a> = BTreeMap<String, Vec<(&'a str, bool)>>;
 
-/// Arguments that the gateway and the server may read otherwise: those that the gateway cannot read, and those whose names
-/// differ only in case from one that a rule tests.
+/// Arguments that the gateway and the origin server may read differently: those that the gateway cannot read, and those
+/// whose names differ only in case from a name that a rule tests.
 struct Misread<'a> {
     policy: &'a Policy,
     messages: &'a [Message],
-    /// The arguments of a message.
+    /// The arguments of one message: its index, and their names.
     names: Option<(usize, ByFoldedName<'a>)>,
 }
 
 impl<'a> Misread<'a> {
     fn new(policy: &'a Policy, messages: &'a [Message]) -> Self {
-        // A policy that is only observed refuses nothing.
+        // A policy that is only observed rejects nothing.
         let messages = if policy.observe || !policy.tests_arguments() { &[] } else { messages };
         Self { policy, messages, names: None }
     }
@@ -388,17 +394,17 @@ impl<'a> Misread<'a> {
             Some(names) if names.0 == at => self.names.insert(names),
             _ => self.names.insert((at, by_folded_name(&call.params))),
         };
-        // In other letters, another reader may take it for the one that is tested.
+        // If a name differs only in case from the tested one, another parser may take it for the tested one.
         let misread = |(name, readable): &(&str, bool)| !readable || !tested.contains(name);
         tested.iter().any(|name| names.get(&fold(name)).is_some_and(|found| found.iter().any(misread)))
     }
 }
 
-/// Finds what stands in for a hidden name that is called with these arguments.
+/// Finds the decoy for a hidden name that is called with these arguments.
 type Find<'a> = dyn Fn(Arguments<'a>) -> Option<(Decoy, Operation, Decision)> + 'a;
 
 impl Misread<'_> {
-    /// What stands in for a hidden name. Its arguments are judged as those of a name that does not exist would be.
+    /// The decoy for a hidden name. Its arguments are tested like those of a name that does not exist.
     fn stand_in<'b>(
         &mut self,
         find: &Find<'b>,
@@ -434,14 +440,15 @@ fn by_folded_name(params: &Params) -> ByFoldedName<'_> {
     names
 }
 
-/// Permits a request for a path that configuration opens to everyone.
+/// Permits a request for a path that the configuration makes public.
 #[must_use]
 pub fn permit_public(request: PublicRequest) -> Permit {
     let request = Permitted::Public(Box::new(request));
     Permit { request, session: SessionUse::None, last_event: None, stand_in: StandIn::Nothing }
 }
 
-/// Whether a message is one by which clients tell eras.
+/// Whether one of the messages is a request by which clients detect the era; `None` if the gateway did not read the
+/// messages.
 #[must_use]
 pub fn is_probe(messages: Option<&[Message]>) -> Option<bool> {
     let calls = messages?.iter().filter_map(Message::call);

@@ -1,4 +1,4 @@
-//! What is known of one request besides the stage that it is in: decisions and answers are made from it.
+//! What the gateway knows about one request besides the stage that it is in. Decisions and answers use it.
 
 use std::rc::Rc;
 
@@ -12,15 +12,15 @@ use crate::transport::head::Method;
 use crate::transport::trace::Trace;
 use crate::transport::web_origin::WebOrigin;
 
-/// Which pages may read the answer.
+/// Which web pages may read the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Readers {
-    /// None but the gateway's own.
+    /// Only pages of the gateway's own origin.
     #[default]
     None,
     /// Pages of this origin.
     Page(WebOrigin),
-    /// All pages.
+    /// Pages of any origin.
     Any,
 }
 
@@ -29,7 +29,7 @@ pub enum Readers {
 pub struct RequestContext {
     /// The id of this request in the log, in its answer and in the identity assertion.
     pub request_id: String,
-    /// Its trace.
+    /// Its trace context.
     pub trace: Trace,
     /// When it arrived.
     pub received: UnixMillis,
@@ -37,24 +37,24 @@ pub struct RequestContext {
     pub method: Method,
     /// The resource, once it is known.
     pub resource: Option<Rc<Resource>>,
-    /// Which pages may read the answer.
+    /// Which web pages may read the answer.
     pub readers: Readers,
-    /// The scheme of its credential.
+    /// The authorization scheme of its credential.
     pub scheme: Option<AuthScheme>,
-    /// The nonce that its next proof needs.
+    /// The nonce that the caller's next DPoP proof needs.
     pub dpop_nonce: Option<String>,
-    /// Its credential is verified.
+    /// Whether its credential is verified.
     pub is_authenticated: bool,
-    /// Milliseconds that were spent on the credential, waiting included.
+    /// Milliseconds from the arrival of the request until the caller was known, waiting included.
     pub authentication_ms: u64,
-    /// Milliseconds until the origin server's fields arrived.
+    /// Milliseconds until the response fields of the origin server arrived.
     pub origin_ms: Option<u64>,
-    /// What the log says of it.
+    /// What the log contains about it.
     pub audit: AuditRecord,
 }
 
 impl RequestContext {
-    /// The context of a new request. `random` is 40 bytes: the request's id, and what a new trace needs.
+    /// The context of a new request. `random` is 40 bytes: the request's id, and the ids of a new trace.
     #[must_use]
     pub fn new(method: Method, traceparent: Option<&str>, random: &[u8; 40], now: UnixMillis) -> Self {
         let (id, trace) = random.split_at(16);
@@ -75,12 +75,12 @@ impl RequestContext {
         }
     }
 
-    /// Any page may read the answer.
+    /// Allows pages of any origin to read the answer.
     pub fn allow_any_page(&mut self) {
         self.readers = Readers::Any;
     }
 
-    /// Pages of `origin` may read the answer.
+    /// Allows pages of `origin` to read the answer.
     pub fn allow_page(&mut self, origin: WebOrigin) {
         self.readers = Readers::Page(origin);
     }

@@ -1,4 +1,4 @@
-//! The fourth stage: what is asked for.
+//! The fourth stage: what the request asks for.
 
 use std::rc::Rc;
 
@@ -17,7 +17,7 @@ use crate::settings::resource::Resource;
 use crate::token::principal::Principal;
 use crate::transport::head::Method;
 
-/// A request of a known caller, with what it asks for as far as configuration needs to know it.
+/// A request of a known caller, and what it asks for, as far as the configuration requires that.
 #[derive(Debug)]
 pub struct Inspected {
     authenticated: Authenticated,
@@ -33,20 +33,20 @@ impl Inspected {
         &self.authenticated
     }
 
-    /// Its messages: strict, and of a modern request in agreement with its fields. Nothing where no configuration is
-    /// about them, and for requests without a body.
+    /// Its messages, strictly read; for a modern request they agree with the header fields. `None` if the configuration
+    /// has nothing that depends on messages, and for requests without a body.
     #[must_use]
     pub fn messages(&self) -> Option<&[Message]> {
         self.messages.as_deref()
     }
 
-    /// The arguments of its one call, as they were sent.
+    /// The arguments of its only call, as they were sent.
     #[must_use]
     pub fn arguments(&self) -> Option<&[u8]> {
         self.arguments.as_deref()
     }
 
-    /// The body, where it was read.
+    /// The body, if it was read.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -58,7 +58,7 @@ impl Inspected {
         self.authenticated.request().resource()
     }
 
-    /// The caller as conditions know it.
+    /// The caller, in the form that conditions use.
     #[must_use]
     pub fn caller(&self) -> Option<Caller> {
         caller(&self.authenticated)
@@ -74,23 +74,24 @@ fn caller(authenticated: &Authenticated) -> Option<Caller> {
     })
 }
 
-/// How far inspection got.
+/// The result of [`begin`].
 #[derive(Debug)]
 pub enum Inspection {
-    /// What is asked for is known.
+    /// The gateway knows what it needs about the request.
     Done(Box<Inspected>),
-    /// The body has to be read: [`read`].
+    /// The gateway has to read the body: continue with [`read`].
     NeedBody(Box<Authenticated>),
 }
 
-/// Finds out whether the body has to be read. Fields of a modern request say what it asks for too, but nothing is decided on
-/// them before they are held to the body (T13, T19): a refusal has to carry the id, which is there, so nothing is saved.
+/// Decides whether the gateway has to read the body. The header fields of a modern request also name what it asks for,
+/// but no decision uses them before they are compared with the body (T13, T19). An earlier decision would save nothing:
+/// a rejection has to carry the id, and only the body has it.
 #[must_use]
 pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Inspection {
     let admitted = authenticated.request().admitted();
     let resource = authenticated.request().resource();
     let post = admitted.head().method == Method::Post;
-    // Old-era clients send these fields too, and nothing holds them to the body (T18).
+    // Legacy-era clients may send these fields too, but no requirement makes them agree with the body (T18).
     if admitted.era() == Era::Modern && post {
         let fields = &admitted.head().fields;
         context.audit.note_operation(fields.get("mcp-method"), fields.get("mcp-name"));
@@ -108,13 +109,15 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
 
 /// Reads what a body asks for:
 ///
-/// 1. it is one strict JSON-RPC message, or in 2025-03-26 a batch of them (T4, L2); else 400;
-/// 2. it is no answer of the client's in the modern era (T4); else 400;
-/// 3. in the modern era a request says its version (T20, 400 and -32602), and fields and body agree (T8, T12 to T15), else 400 and -32020; in the old one its fields say nothing;
-/// 4. what it asks for has the names that it needs; else 400.
+/// 1. the body is one strict JSON-RPC message, or in 2025-03-26 a batch of them (T4, L2), else 400;
+/// 2. in the modern era it is not a response of the client (T4), else 400;
+/// 3. in the modern era a request names its version (T20), else 400 and -32602; and fields and body agree (T8, T12 to
+///    T15), else 400 and -32020; in the legacy era the fields are ignored;
+/// 4. every operation has the names that its method needs, else 400.
 ///
 /// # Errors
-/// [`Rejection::MalformedMessage`] or [`Rejection::FieldsDisagree`], and the id of the message where it is known.
+/// [`Rejection::BodyTooLarge`], or [`Rejection::MalformedMessage`] or [`Rejection::FieldsDisagree`] with the id of the
+/// message if it is known.
 pub fn read(
     authenticated: Authenticated,
     body: Vec<u8>,
@@ -129,7 +132,7 @@ pub fn read(
     }
     let fields = &admitted.head().fields;
     let era = admitted.era();
-    // Without the field a client may be of the one revision that has batches (L4).
+    // Without the field a client may use 2025-03-26, the only revision that has batches (L4).
     let batches =
         era == Era::Legacy && fields.get("mcp-protocol-version").is_none_or(|version| version == "2025-03-26");
     let malformed = |(error, id): (Malformed, RequestId)| Rejection::MalformedMessage { error, id: Box::new(id) };
@@ -138,7 +141,7 @@ pub fn read(
         let id = message.id();
         if era == Era::Modern {
             if *message == Message::Response {
-                return Err(malformed((Malformed::Message("clients send no answers in this revision"), id)));
+                return Err(malformed((Malformed::Message("a client must not send responses in this revision"), id)));
             }
             if let Message::Request { call, .. } = message
                 && call.params.version.is_none()

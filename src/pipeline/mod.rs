@@ -1,19 +1,24 @@
-//! The stages of a request, in order. Each type can be made by its own stage alone, from the value before it, so that having
-//! one proves everything above it in this list.
+//! The stages of a request, in order. Only its own stage can make a value of each type, from the value before it. A
+//! value therefore proves everything above it in this list.
 //!
-//! | value | made by | what is now true |
-//! |---|---|---|
-//! | [`Head`](crate::transport::head::Head) | the shell | nothing |
-//! | [`Admitted`](admit::Admitted) | [`admit`] | the host is ours, the scheme protects, sizes are bounded, the path has one meaning |
-//! | [`Routed`](route::Routed) | [`route`] | it is a public document, a preflight, a path open to everyone, or a request to one protected resource, without a token in its query, with a method and media type that it takes, from no foreign page |
-//! | [`Authenticated`](authenticate::Authenticated) | [`authenticate`] | the caller is known: [`Principal`](crate::token::principal::Principal) |
-//! | [`Inspected`](inspect::Inspected) | [`inspect`] | what is asked for is known, as far as configuration needs to know it |
-//! | [`Permit`](authorize::Permit) | [`authorize`] | the caller may do that |
-//! | [`OutboundRequest`](crate::forward::request::OutboundRequest) | [`crate::forward::request`] | it carries nothing that the origin server should not see |
+//! - [`Head`](crate::transport::head::Head), made by the shell: nothing is known.
+//! - [`Admitted`](admit::Admitted), made by [`admit`]: the host is this gateway, the transport is protected, sizes are
+//!   bounded, the path is unambiguous.
+//! - [`Routed`](route::Routed), made by [`route`]: the request is a preflight, or is for something that the gateway
+//!   itself answers, for a public path, or for one protected resource. A request for a public path or a resource has no
+//!   token in its query, a method and a media type that the target accepts, and does not come from a foreign web
+//!   origin.
+//! - [`Authenticated`](authenticate::Authenticated), made by [`authenticate`]: the caller is known
+//!   ([`Principal`](crate::token::principal::Principal)).
+//! - [`Inspected`](inspect::Inspected), made by [`inspect`]: what the request asks for is known, as far as the
+//!   configuration requires that.
+//! - [`Permit`](authorize::Permit), made by [`authorize`]: the caller may do that.
+//! - [`OutboundRequest`](crate::forward::request::OutboundRequest), made by [`crate::forward::request`]: the request
+//!   contains nothing that the origin server must not see.
 //!
-//! Every exit before the end is a [`Rejection`](rejection::Rejection), and one function decides what the caller learns of it:
-//! [`disclose`](rejection::Rejection::disclose). What decisions need besides is the
-//! [`RequestContext`](context::RequestContext); what the log says is the [`AuditRecord`](audit::AuditRecord).
+//! Every exit before the end is a [`Rejection`](rejection::Rejection), and one function decides what the caller learns
+//! about it: [`disclose`](rejection::Rejection::disclose). Everything else that decisions need is in the
+//! [`RequestContext`](context::RequestContext); what the log contains is in the [`AuditRecord`](audit::AuditRecord).
 
 pub mod admit;
 pub mod audit;

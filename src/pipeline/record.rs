@@ -1,4 +1,4 @@
-//! What was decided of one operation, for the record of decisions.
+//! The decision about one operation, for the decision log.
 
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeSet;
@@ -7,39 +7,39 @@ use crate::policy::decide::{Decision, Policy, Verdict};
 use crate::settings::resource::Resource;
 use crate::transport::connection::ConnectionFacts;
 
-/// What was decided of one operation, for the record.
+/// The decision about one operation, as the decision log records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Names the policy.
+    /// The hash that identifies the policy.
     pub policy: String,
     /// The path of the resource.
     pub resource: String,
-    /// What was asked for.
+    /// The operation that the caller asked for.
     pub operation: Operation,
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
-    /// The name of what decided.
+    /// The name of the rule that decided; `(default)`, `(protocol)` or `(unsound name)` if no rule did.
     pub by: String,
     /// The name of an observed rule that would have decided otherwise.
     pub would_by: Option<String>,
-    /// What the policy would have decided, were it enforced.
+    /// Whether the policy is only observed: then the decision was not enforced.
     pub observed: bool,
-    /// All scopes that a challenge would name, where the caller lacks one of them.
+    /// All scopes that a challenge would name, if the caller lacks one of them.
     pub challenge: Option<ScopeSet>,
-    /// Who asked, and over what connection.
+    /// The caller and its connection.
     pub caller: RecordedCaller,
     /// The arguments, as they were sent.
     pub arguments: Option<Vec<u8>>,
 }
 
-/// A caller, as far as decisions depend on it.
+/// The attributes of a caller that decisions depend on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedCaller {
-    /// The name of who vouches for it.
+    /// The name of the issuer, verifier or set of API keys that vouches for it.
     pub source: Option<String>,
     /// Its scopes.
     pub scopes: String,
-    /// Roles, groups and claims that rules ask about.
+    /// Roles, groups and claims that rules test.
     pub rights: crate::token::principal::Rights,
     /// Its connection.
     pub facts: ConnectionFacts,
@@ -77,8 +77,9 @@ impl Record {
     }
 }
 
-/// All scopes that a caller is challenged for by a verdict, with those of the resource itself; nothing where it lacks none.
-/// What does not exist for a caller says nothing of scopes but of those of the resource.
+/// All scopes that a challenge names for a verdict, including those of the resource itself; `None` if the caller lacks
+/// none of them. For an operation that is denied, and so does not exist for this caller, the challenge names only the
+/// scopes of the resource.
 #[must_use]
 pub fn challenge(policy: &Policy, resource: &Resource, caller: &Caller, verdict: &Verdict) -> Option<ScopeSet> {
     let needed: ScopeSet = match verdict {

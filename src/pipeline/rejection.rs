@@ -1,5 +1,5 @@
-//! Every way to say no. Many reasons inside, few words outside: [`Rejection::disclose`] is the one place that decides
-//! what a caller learns; the reason itself goes to the log alone.
+//! Every reason for a rejection. There are many reasons inside the gateway and few messages to the outside:
+//! [`Rejection::disclose`] is the only place that decides what a caller learns. The reason itself goes only to the log.
 
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
@@ -23,20 +23,20 @@ const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
-/// Of MCP up to 2025-11-25; later revisions use [`INVALID_PARAMS`].
+/// MCP up to 2025-11-25; later revisions use [`INVALID_PARAMS`].
 const RESOURCE_NOT_FOUND: i32 = -32002;
 
-/// Why a request went no further.
+/// Why the gateway rejected a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// For this caller, what was asked for does not exist: no rule allows it, or there is nothing of that name.
+    /// For this caller, what was asked for does not exist: no rule allows it, or there is no item of that name.
     Absent {
-        /// What was asked for; a method by itself where nothing.
+        /// The kind of item that was asked for; `None` for a method without an item.
         target: Option<Kind>,
-        /// The era, which decides how it is said.
+        /// The era, which decides the form of the error.
         era: Era,
-        /// Answers come apart from their requests (2024-11-05): what is answered to the request itself is looked at for its
-        /// status alone.
+        /// Whether responses arrive on another connection than their requests (transport of 2024-11-05): then clients
+        /// read only the status of the answer to the POST.
         apart: bool,
     },
     /// The path has no single meaning.
@@ -45,123 +45,126 @@ pub enum Rejection {
     BodyCutShort,
     /// The body is larger than the resource allows.
     BodyTooLarge {
-        /// The most bytes that it may have, where that is known.
+        /// The most bytes that the body may have, if known.
         limit: Option<u64>,
     },
-    /// The caller went away before it could be answered.
+    /// The client disconnected before there was an answer.
     CallerGone,
-    /// Fields that mirror the body do not agree with it (T8, T12).
+    /// Header fields that mirror the body do not agree with it (T8, T12).
     FieldsDisagree {
         /// The field.
         field: String,
         /// The id of the message.
         id: Box<RequestId>,
     },
-    /// All fields together, or their number, exceed the limit.
+    /// The total size of the fields, or their number, exceeds the limit.
     FieldsTooLarge,
-    /// Rules allow this caller nothing of the kind.
+    /// The rules do not allow this caller to open a stream or to end a session.
     Forbidden,
-    /// `Host` names somebody else: DNS rebinding, or a request astray.
+    /// The URL or `Host` names another host: DNS rebinding, or a misdirected request.
     ForeignHost,
     /// A web page that is not allowed sent this (T1).
     ForeignOrigin,
-    /// Plain HTTP outside development.
+    /// Plain HTTP, outside development.
     HttpsRequired,
-    /// The token is good, and these scopes are missing.
+    /// The token is valid, but lacks scopes.
     InsufficientScope {
-        /// What the token lacks.
+        /// The scopes that the token lacks.
         missing: ScopeSet,
-        /// All that the operation needs (R9).
+        /// All scopes that the operation needs (R9).
         needed: ScopeSet,
     },
-    /// Something of ours went wrong.
+    /// A fault of the gateway itself.
     Internal(&'static str),
-    /// `Content-Length` is no number, or appears with different values.
+    /// `Content-Length` is not a number, or appears with different values.
     MalformedContentLength,
     /// The `Authorization` field cannot be read, or is repeated.
     MalformedCredentials,
-    /// A field of MCP's has characters that no reader agrees about (T12).
+    /// An MCP header field has characters that are not visible ASCII, which readers interpret in different ways (T12).
     MalformedField,
-    /// The body is no message of MCP's.
+    /// The body is not an MCP message.
     MalformedMessage {
-        /// Why.
+        /// What is wrong with it.
         error: Malformed,
-        /// The id of the message, where that could be read.
+        /// The id of the message, if it could be read.
         id: Box<RequestId>,
     },
-    /// The method is none that this path takes.
+    /// This path does not accept the method.
     MethodNotAllowed {
-        /// The methods that it takes.
+        /// The methods that it accepts.
         allow: &'static str,
     },
-    /// Configuration is not valid: nothing passes.
+    /// The configuration is not valid: the gateway rejects every request.
     Misconfigured,
-    /// No credentials were sent, or none that are taken.
+    /// The request has no credentials, or none of a kind that the resource accepts.
     NoCredentials(Missing),
     /// Nothing is at this path.
     NotFound,
-    /// The origin server answered with an error of its own.
+    /// The origin server answered with 5xx or another unexpected status.
     OriginFailed {
         /// Its status.
         status: u16,
     },
-    /// The origin server redirects: followed, it could send the caller's request anywhere.
+    /// The origin server answered with a redirect. If the gateway followed it, the origin server could send the
+    /// caller's request to any host.
     OriginRedirected {
         /// Its status.
         status: u16,
-        /// Where to: the path, and the host where that is another.
+        /// The target: the path, and the host if it is another one.
         to: Option<String>,
     },
-    /// The origin server's list is not what a list is.
+    /// The answer of the origin server is malformed.
     OriginMalformed(ListError),
     /// The origin server did not answer in time.
     OriginTimeout,
-    /// The origin server asks for credentials that it was not given.
+    /// The origin server asks for credentials, which the gateway does not send.
     OriginUnauthorized,
     /// The origin server cannot be reached.
     OriginUnreachable,
     /// The proof of possession is not accepted (RFC 9449).
     Proof(ProofError),
-    /// The caller called too often.
+    /// The caller exceeded a rate limit.
     RateLimited {
         /// Seconds until it may call again.
         retry_after: u64,
-        /// It is the request by which clients tell eras: 429 would make them take the gateway for an old server.
+        /// Whether the request is one by which clients detect the era: 429 would make them take the gateway for a
+        /// legacy server.
         probe: bool,
     },
-    /// The session is nobody's, somebody else's, or over (L5, L8).
+    /// The session does not exist, belongs to another caller, or has ended (L5, L8).
     SessionUnknown,
     /// The access token is not accepted.
     Token(TokenError),
     /// An access token in the query (R12).
     TokenInQuery,
-    /// Something that is needed to judge a credential cannot be had: nobody can say whether it is good.
+    /// Something that the gateway needs to verify a credential is unavailable, so it does not know whether the
+    /// credential is valid.
     Unavailable {
-        /// What.
+        /// What is unavailable.
         dependency: Dependency,
-        /// Seconds until it is worth trying again.
+        /// Seconds until the client should try again.
         retry_after: u64,
-        /// Why, for the log; empty where the log has it already.
+        /// Why, for the log; empty if the log has it already.
         why: String,
     },
-    /// The body is not JSON.
+    /// The body is not `application/json`.
     UnsupportedMediaType,
     /// The request target is too long.
     UrlTooLong,
 }
 
-/// What judging a credential depends on.
+/// What the verification of a credential depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dependency {
     /// The store of API keys.
     ApiKeys,
-    /// The authorization server that is asked about tokens.
+    /// The authorization server that answers introspection requests.
     Introspection,
     /// The keys of an issuer.
     IssuerKeys,
     /// The memory of used proofs.
     Replay,
-    /// The list of what is revoked.
+    /// The revocation list.
     Revocations,
     /// A custom verifier.
     Verifier,
@@ -180,16 +183,16 @@ impl Dependency {
     }
 }
 
-/// What a caller learns.
+/// What a caller learns about a rejection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disclosure {
     /// The HTTP status.
     pub status: u16,
-    /// The JSON-RPC error code: the status, where MCP defines none for the case.
+    /// The JSON-RPC error code; equal to the status if MCP defines no code for the case.
     pub code: i32,
     /// A fixed sentence, for the JSON-RPC error and the challenge.
     pub message: &'static str,
-    /// Whether a challenge is sent, and with which error code.
+    /// Whether the answer has a challenge, and with which error code.
     pub challenge: Challenging,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u64>,
@@ -197,10 +200,10 @@ pub struct Disclosure {
     pub allow: Option<&'static str>,
 }
 
-/// Whether a refusal carries a challenge.
+/// Whether the answer to a rejected request has a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Challenging {
-    /// No challenge: credentials are not what is wrong.
+    /// No challenge: the credentials are not the problem.
     No,
     /// A challenge without an error code (R20).
     Plain,
@@ -209,7 +212,7 @@ pub enum Challenging {
 }
 
 impl Rejection {
-    /// Something cannot be had.
+    /// The rejection for an unavailable dependency.
     #[must_use]
     pub fn unavailable(dependency: Dependency, retry_after: u64, why: String) -> Self {
         Self::Unavailable { dependency, retry_after, why }
@@ -257,7 +260,7 @@ impl Rejection {
         }
     }
 
-    /// More for the log, where there is more: never a token, a claim's value or a part of a body.
+    /// Details for the log, if there are any: never a token, a claim's value or a part of a body.
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         match self {
@@ -273,7 +276,7 @@ impl Rejection {
                 Some("the Authorization field has no scheme: it must be Bearer and the token".to_owned())
             }
             Self::NoCredentials(Missing::KnownScheme) => {
-                Some("the scheme of the Authorization field is not taken here".to_owned())
+                Some("the scheme of the Authorization field is not accepted here".to_owned())
             }
             Self::OriginFailed { status } => Some(format!("status {status}")),
             Self::OriginRedirected { status, to } => {
@@ -291,8 +294,8 @@ impl Rejection {
         }
     }
 
-    /// What servers say of things that they do not have: an error in an answer, which clients take for what it is. A
-    /// refusal that looked like one would tell that there is something.
+    /// The error that servers return for items that they do not have: a JSON-RPC error in a response, which clients
+    /// understand. Any other rejection would reveal that the item exists.
     fn absent(target: Option<Kind>, era: Era, apart: bool) -> Disclosure {
         let (status, code, message) = match (target, era) {
             (Some(Kind::Tool), _) => (200, INVALID_PARAMS, "Unknown tool."),
@@ -305,13 +308,14 @@ impl Rejection {
         Disclosure { code, ..Disclosure::plain(if apart { 404 } else { status }, message) }
     }
 
-    /// Whether rules, scopes or sessions refuse what a known caller asks for: such refusals are counted for each caller.
+    /// Whether rules, scopes or sessions are the reason for the rejection of a known caller's request: the gateway
+    /// counts such rejections for each caller.
     #[must_use]
     pub fn is_of_policy(&self) -> bool {
         matches!(self, Self::Absent { .. } | Self::Forbidden | Self::InsufficientScope { .. } | Self::SessionUnknown)
     }
 
-    /// The id of the refused message, where the reason has it.
+    /// The id of the rejected message, if the rejection contains it.
     #[must_use]
     pub fn id(&self) -> Option<&RequestId> {
         match self {
@@ -320,8 +324,9 @@ impl Rejection {
         }
     }
 
-    /// What the caller learns. 4xx other than 401 and 403 make clients take the gateway for an old server (era rules),
-    /// so they are kept for requests that no client of MCP sends.
+    /// What the caller learns. A 4xx status other than 401 and 403 makes clients take the gateway for a legacy server
+    /// (rules for detecting the era). The gateway therefore uses such a status only for requests that MCP clients do
+    /// not send.
     #[must_use]
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
@@ -329,16 +334,13 @@ impl Rejection {
             Self::Absent { target, era, apart } => Self::absent(*target, *era, *apart),
             Self::FieldsDisagree { .. } => Disclosure {
                 code: HEADER_MISMATCH,
-                ..Disclosure::plain(
-                    400,
-                    "The Mcp fields and the body do not agree, or one that is required is missing.",
-                )
+                ..Disclosure::plain(400, "The Mcp-* header fields do not match the body, or a required one is missing.")
             },
             Self::MalformedMessage { error, .. } => {
                 let (code, message) = match error {
                     Malformed::Json(_) => (PARSE_ERROR, "The body is not strict JSON."),
-                    Malformed::Message(_) => (INVALID_REQUEST, "The body is no JSON-RPC message of this revision."),
-                    Malformed::Params(_) => (INVALID_PARAMS, "The params are not as the method has them."),
+                    Malformed::Message(_) => (INVALID_REQUEST, "The body is not a JSON-RPC message of this revision."),
+                    Malformed::Params(_) => (INVALID_PARAMS, "Invalid params for this method."),
                 };
                 Disclosure { code, ..Disclosure::plain(400, message) }
             }
@@ -351,12 +353,12 @@ impl Rejection {
             Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
             Self::MalformedField => Disclosure {
                 code: HEADER_MISMATCH,
-                ..Disclosure::plain(400, "An Mcp field has characters that it must not have.")
+                ..Disclosure::plain(400, "An Mcp-* header field has invalid characters.")
             },
             Self::MalformedContentLength => Disclosure::plain(400, "The Content-Length field is malformed."),
             Self::BodyTooLarge { .. } => Disclosure::plain(413, "The request body is too large."),
-            // Nobody reads it: the status is for the log, where proxies have long used this one.
-            Self::CallerGone => Disclosure::plain(499, "The caller is gone."),
+            // The client does not receive this answer: the status is for the log. Proxies commonly use 499 for it.
+            Self::CallerGone => Disclosure::plain(499, "The client disconnected."),
             Self::UrlTooLong => Disclosure::plain(414, "The URL is too long."),
             Self::UnsupportedMediaType => Disclosure::plain(415, "The request body must be application/json."),
             Self::FieldsTooLarge => Disclosure::plain(431, "The request fields are too large."),
@@ -378,9 +380,9 @@ impl Rejection {
             }
             Self::Proof(_) => Disclosure::bearer(401, InvalidDpopProof, "The DPoP proof is not accepted."),
             Self::TokenInQuery => Disclosure::bearer(400, InvalidRequest, "An access token must not be in the URL."),
-            // Logging in again gives the same token again.
+            // A challenge would be useless: a new login gives the client the same token again.
             Self::Token(TokenError::TooLong) => {
-                Disclosure::plain(403, "The access token is larger than this gateway takes.")
+                Disclosure::plain(403, "The access token is larger than this gateway accepts.")
             }
             Self::Token(TokenError::Expired) => Disclosure::bearer(401, InvalidToken, "The access token has expired."),
             Self::Token(_) => Disclosure::bearer(401, InvalidToken, "The access token is not accepted here."),

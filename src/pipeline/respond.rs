@@ -1,4 +1,4 @@
-//! The gateway's own answers, and what it adds to those of origin servers.
+//! The gateway's own answers, and the fields that it adds to the answers of origin servers.
 
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::oauth::bearer::AuthScheme;
@@ -20,11 +20,11 @@ pub struct Answer {
     pub status: u16,
     /// The fields.
     pub fields: Fields,
-    /// The body; empty for none.
+    /// The body; empty if there is none.
     pub body: String,
 }
 
-/// An answer with the fields that all of ours have.
+/// An answer with the fields that all of the gateway's own answers have.
 #[must_use]
 pub fn own(status: u16, mut fields: Fields, body: String, context: &RequestContext, settings: &Settings) -> Answer {
     harden(&mut fields, Some(settings));
@@ -32,10 +32,10 @@ pub fn own(status: u16, mut fields: Fields, body: String, context: &RequestConte
     Answer { status, fields, body }
 }
 
-/// What a caller gets whose message wants no answer, and is refused: an error of HTTP, as T5 and L3 have it.
+/// The status for a rejected message that expects no JSON-RPC response: an HTTP error, as T5 and L3 require.
 const NOTIFICATION_REFUSED: u16 = 403;
 
-/// The refusal of a request.
+/// The answer for a rejected request.
 #[must_use]
 pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, settings: Option<&Settings>) -> Answer {
     let disclosure = rejection.disclose();
@@ -64,8 +64,9 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, 
     Answer { status, fields, body }
 }
 
-/// The challenges of a refusal (R4 to R9): for a resource that is known, under each scheme that it takes. Those of
-/// `Bearer` come first, as clients that know no other read no further. What is wrong is said of the scheme that was used.
+/// The challenges of a rejection (R4 to R9): if the resource is known, one for each scheme that it accepts. `Bearer`
+/// comes first, because clients that know only `Bearer` stop reading at another scheme. Only the challenge of the
+/// scheme that the caller used has the error; if it used none of them, the first challenge has it.
 fn challenges(
     rejection: &Rejection,
     disclosure: &Disclosure,
@@ -79,7 +80,7 @@ fn challenges(
     };
     let resource = context.resource.as_ref()?;
     let scope = resource.advertised(&match (error, rejection) {
-        // A malformed request is not mended by other scopes.
+        // Other scopes do not help with a malformed request.
         (Some((BearerError::InvalidRequest, _)), _) => ScopeSet::default(),
         (_, Rejection::InsufficientScope { needed, .. }) => needed.clone(),
         _ => resource.scopes.clone(),
@@ -100,12 +101,12 @@ fn challenges(
     Some(schemes.iter().map(challenge).collect())
 }
 
-/// Security fields of our own answers: nothing should be kept unless it says so.
+/// Security fields of the gateway's own answers. By default no cache may store them.
 fn harden(fields: &mut Fields, settings: Option<&Settings>) {
     if fields.get("cache-control").is_none() {
         fields.set("cache-control", "no-store");
     }
-    // Pages say more, and bring their own.
+    // HTML pages set their own values.
     for (name, value) in
         [("content-security-policy", "default-src 'none'; frame-ancestors 'none'"), ("referrer-policy", "no-referrer")]
     {
@@ -119,7 +120,8 @@ fn harden(fields: &mut Fields, settings: Option<&Settings>) {
     }
 }
 
-/// What every answer gets, the origin server's too: the request's id, and who may read it.
+/// Adds what every answer gets, including those of origin servers: the request's id, and the fields that say which
+/// pages may read the answer.
 pub fn complete(fields: &mut Fields, context: &RequestContext, settings: &Settings) {
     fields.set("x-request-id", context.request_id.as_str());
     if let Some(nonce) = &context.dpop_nonce {
@@ -138,7 +140,7 @@ pub fn complete(fields: &mut Fields, context: &RequestContext, settings: &Settin
     }
 }
 
-/// Whether a page may read an answer, and what a preflight says, depends on these.
+/// The request fields that decide whether a page may read an answer, and what a preflight answers.
 const VARY: &str = "origin, access-control-request-headers";
 
 fn timing(context: &RequestContext) -> String {

@@ -1,4 +1,4 @@
-//! The second stage: what a request is for.
+//! The second stage: the target of a request.
 
 use std::rc::Rc;
 
@@ -16,26 +16,26 @@ use crate::transport::cors;
 use crate::transport::head::{Fields, Method, is_plain};
 use crate::transport::web_origin::Caller;
 
-/// What a request is for.
+/// The target of a request.
 #[derive(Debug)]
 pub enum Routed {
-    /// A document that the gateway itself publishes to everyone.
+    /// A document that the gateway itself publishes without authentication.
     Document(PublicDocument, Method),
-    /// Counters, for who showed the secret.
+    /// The gateway's counters; the caller sent the secret for them.
     Metrics,
-    /// The landing page, and whether the caller takes HTML.
+    /// The landing page, and whether the client accepts HTML.
     LandingPage(Method, bool),
-    /// A browser's preflight, with the fields of its answer.
+    /// A CORS preflight of a browser, with the fields of its answer.
     Preflight(Fields),
     /// An endpoint of the authorization server.
     AuthorizationServer(EndpointRequest),
-    /// A path that configuration opens to everyone.
+    /// A path that the configuration makes public.
     Public(PublicRequest),
     /// A protected resource.
     Resource(ResourceRequest),
 }
 
-/// A request for a path that is open to everyone.
+/// A request for a public path.
 #[derive(Debug)]
 pub struct PublicRequest {
     admitted: Admitted,
@@ -56,7 +56,8 @@ impl PublicRequest {
     }
 }
 
-/// A request for one protected resource, from no foreign page, with a method and a media type that it takes.
+/// A request for one protected resource, not from a foreign web origin, with a method and a media type that the
+/// resource accepts.
 #[derive(Debug)]
 pub struct ResourceRequest {
     admitted: Admitted,
@@ -77,29 +78,35 @@ impl ResourceRequest {
         &self.resource
     }
 
-    /// What of the path is below that of the resource.
+    /// The part of the path below the path of the resource.
     #[must_use]
     pub fn below(&self) -> &str {
         &self.below
     }
 }
 
-/// Methods of an MCP endpoint: POST in both eras, GET and DELETE in the legacy one (L1, L5).
+/// Methods of an MCP endpoint: POST in both eras, GET and DELETE in the legacy era (L1, L5).
 const RESOURCE_METHODS: &str = "POST, GET, DELETE, OPTIONS";
 const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 
-/// Finds what a request is for, and holds it to what that takes:
+/// Finds the target of a request, in this order:
 ///
-/// 1. an endpoint of the authorization server, where this gateway is one;
-/// 1. a public document: any page may read it; GET, HEAD and OPTIONS, else 405;
-/// 2. a path of `public_paths`, exactly;
-/// 3. the resource with the longest path that the request's lies under, on whole segments; where a more lenient
-///    reading of the path would lead elsewhere, 404;
-/// 4. no access token is in the query (R12), else 400;
-/// 5. the page that sent it is allowed, else 403 (T1);
-/// 6. the method is one of the resource's, else 405;
-/// 7. fields of MCP are visible ASCII (T12), else 400;
-/// 8. a body is `application/json`, else 415, and not announced larger than allowed, else 413.
+/// 1. an endpoint of the authorization server, if this gateway is one;
+/// 2. a public document, which any page may read; GET, HEAD and OPTIONS, else 405;
+/// 3. `/metrics` with its secret, if configured; without the secret 404;
+/// 4. the landing page at `/`, if configured, and unless a resource or public path has that path;
+/// 5. a path of `public_paths`, exactly;
+/// 6. the resource with the longest path that contains the path of the request, on whole segments; if a more lenient
+///    reading of the path leads to another resource, 404.
+///
+/// For a public path and for a resource it then checks that:
+///
+/// 1. no access token is in the query (R12), else 400;
+/// 2. the page that sent the request is allowed, else 403 (T1);
+/// 3. the target accepts the method, else 405;
+/// 4. for a resource: the MCP header fields are visible ASCII (T12), else 400;
+/// 5. for a resource: `Content-Length` is a number, else 400, that does not exceed the limit, else 413; and the body of
+///    a POST is `application/json`, else 415.
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
@@ -123,9 +130,9 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
     {
         let shown = admitted.head().fields.get("authorization").and_then(|field| field.split_once(' '));
         let shown = shown.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
-        // Digests, so that the time it takes says nothing of the secret.
+        // Compares digests, so that the time of the comparison reveals nothing about the secret.
         let good = shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(secret.expose()));
-        // To anybody else there is nothing here.
+        // Without the secret, this path does not exist.
         return match method {
             _ if !good => Err(Rejection::NotFound),
             Method::Get => Ok(Routed::Metrics),
@@ -154,7 +161,8 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
     let methods = if public.is_some() { PUBLIC_METHODS } else { RESOURCE_METHODS };
     let fields = &admitted.head().fields;
     if method == Method::Options {
-        // Only browsers ask, and they say for whom; anything else gets the refusal of any other method.
+        // Only browsers send preflights, with the method that they ask for; any other OPTIONS request is rejected as
+        // any other method is.
         return match (admitted.caller(), fields.get("access-control-request-method")) {
             (Caller::Allowed(origin), Some(_)) => {
                 Ok(Routed::Preflight(cors::preflight(origin, methods, fields.get("access-control-request-headers"))))
@@ -192,7 +200,7 @@ fn route_endpoint(endpoint: Endpoint, admitted: Admitted, context: &mut RequestC
     Ok(Routed::AuthorizationServer(EndpointRequest { admitted, endpoint }))
 }
 
-/// Any page may call these endpoints: none of them reads a cookie.
+/// A page of any origin may call these endpoints: none of them reads a cookie.
 fn endpoint_preflight(allow: &str) -> Fields {
     let mut fields = Fields::new();
     fields.set("access-control-allow-origin", "*");
@@ -202,15 +210,16 @@ fn endpoint_preflight(allow: &str) -> Fields {
     fields
 }
 
-/// Whether configuration has something else at the root.
+/// Whether the configuration has a resource or a public path at the root.
 fn is_taken(settings: &Settings) -> bool {
     let resources = settings.resources.iter().map(|resource| &resource.path);
     resources.chain(settings.public_paths.iter().map(|public| &public.path)).any(|path| path.as_str() == "/")
 }
 
-/// The resource that a request is for, and what of the path is below that of the resource.
+/// The resource that a request is for, and the part of the path below the path of the resource.
 fn find<'a>(admitted: &'a Admitted, settings: &'a Settings) -> Result<(&'a Rc<Resource>, &'a str), Rejection> {
-    // Folded paths are what the lenient look compares; one of two that are equal when folded is none of them exactly.
+    // Ranks candidates by the length of their folded path. It is unambiguous, because no two resources of a valid
+    // configuration have equal folded paths.
     let longest = |lies_under: &dyn Fn(&Resource) -> bool| {
         let candidates = settings.resources.iter().filter(|resource| lies_under(resource));
         candidates.max_by_key(|resource| resource.path.folded().len())
@@ -219,7 +228,7 @@ fn find<'a>(admitted: &'a Admitted, settings: &'a Settings) -> Result<(&'a Rc<Re
     let exact = exact.and_then(|resource| Some((resource, admitted.path().under(&resource.path)?)));
     let (exact, below) = exact.ok_or(Rejection::NotFound)?;
     let folded = admitted.path().folded();
-    // What a host says of itself is the gateway's to say, and never the origin server's behind a resource at the root.
+    // Only the gateway answers for the well-known URIs of its host, never the origin server of a resource at the root.
     if folded.starts_with("/.well-known/") && exact.path.as_str() == "/" {
         return Err(Rejection::NotFound);
     }
@@ -259,18 +268,18 @@ fn check_body(admitted: &Admitted, limit: u64) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Whether `Accept` names HTML, and not as what is not wanted (RFC 9110 §12.5.1).
+/// Whether `Accept` lists HTML with a weight above zero (RFC 9110 §12.5.1).
 fn takes_pages(accept: &str) -> bool {
     accept.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let html = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
-        // Zero, as `0` or `0.000`: reading numbers with fractions would be 10 KB of code.
+        // Zero, as `0` or `0.000`. The comparison is textual, because parsing fractions would add 10 KB of code.
         let unwanted = |weight: &str| !weight.is_empty() && weight.chars().all(|digit| matches!(digit, '0' | '.'));
         html && !parts.any(|part| part.strip_prefix("q=").is_some_and(unwanted))
     })
 }
 
-/// A request to an endpoint, with a method that it takes.
+/// A request to an endpoint of the authorization server, with a method that the endpoint accepts.
 #[derive(Debug)]
 pub struct EndpointRequest {
     admitted: Admitted,
@@ -284,7 +293,7 @@ impl EndpointRequest {
         &self.admitted
     }
 
-    /// What it is to.
+    /// The endpoint.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -296,7 +305,8 @@ impl EndpointRequest {
         self.admitted.head().fields.get(name)
     }
 
-    /// The value of a cookie (RFC 6265 §5.4); nothing where it is there twice, as nobody knows whose is whose then.
+    /// The value of a cookie (RFC 6265 §5.4); `None` if it appears twice, because the gateway cannot know which party
+    /// set which.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let pairs = self.field("cookie")?.split(';').filter_map(|pair| pair.trim().split_once('='));
@@ -305,7 +315,8 @@ impl EndpointRequest {
         values.next().is_none().then_some(value)
     }
 
-    /// Whether a page of this gateway sent it: browsers say so, and nobody else can make them.
+    /// Whether a page of this gateway sent the request: browsers set these fields, and a page of another site cannot
+    /// change them.
     #[must_use]
     pub fn is_from(&self, web_origin: &str) -> bool {
         let site = self.field("sec-fetch-site");

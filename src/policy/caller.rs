@@ -1,4 +1,4 @@
-//! Who asks, and over what connection: what conditions are about.
+//! The caller of an operation and its connection, which the conditions of rules read.
 
 use crate::transport::connection::ConnectionFacts;
 use std::rc::Rc;

@@ -1,11 +1,11 @@
-//! What a rule asks of the caller and its connection. One enum: a condition that is added has to say here how it is named,
-//! what it reads, when it holds and what implies it, and everything else follows from that.
+//! Conditions of a rule on the caller and its connection. They are one enum: a new condition has to define here its
+//! key, what it reads, when it holds and what implies it, and everything else follows from that.
 
 use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::token::claims::equals_one_of;
 
-/// A condition. Where the caller has not what it reads, it does not hold.
+/// A condition. It does not hold if the caller lacks what it reads; only `Mtls(false)` holds without a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// All of these scopes.
@@ -22,15 +22,15 @@ pub enum Condition {
     Clients(Vec<String>),
     /// One of these issuers, verifiers or API key prefixes, by name.
     Issuers(Vec<String>),
-    /// One of these countries.
+    /// One of these countries (ISO 3166-1 alpha-2).
     Countries(Vec<String>),
-    /// One of these networks.
+    /// One of these networks, by the number of the autonomous system.
     Asns(Vec<u64>),
-    /// A client certificate, or none.
+    /// A client certificate is present (`true`) or absent (`false`).
     Mtls(bool),
 }
 
-/// What a condition reads of a caller.
+/// What a condition reads about a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fact<'a> {
     /// Its scopes.
@@ -47,24 +47,24 @@ pub enum Fact<'a> {
     Client,
     /// The name of its issuer, verifier or API key prefix.
     Source,
-    /// Its country.
+    /// The country of its connection.
     Country,
-    /// Its network.
+    /// The network of its connection.
     Network,
-    /// Its client certificate.
+    /// Whether it presented a client certificate.
     Certificate,
 }
 
 impl Fact<'_> {
-    /// Its name in the record of a decision, where it is recorded only because rules read it: without the name, the caller may
-    /// have had it though the record has not.
+    /// Its name in the record of a decision, if it is recorded only because rules read it. If a record does not have
+    /// this name, the caller may have had a value that the record does not show.
     #[must_use]
     pub fn recorded_as(self) -> Option<String> {
         match self {
             Self::Roles => Some("roles".to_owned()),
             Self::Groups => Some("groups".to_owned()),
             Self::Claim(name) => Some(format!("claims.{name}")),
-            // The platform is asked for both together.
+            // The gateway reads both from the platform together.
             Self::Country | Self::Network => Some("place".to_owned()),
             Self::Certificate => Some("certificate".to_owned()),
             Self::Scopes | Self::Subject | Self::Client | Self::Source => None,
@@ -73,7 +73,7 @@ impl Fact<'_> {
 }
 
 impl Condition {
-    /// Its key in configuration.
+    /// Its key in the configuration.
     #[must_use]
     pub fn key(&self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl Condition {
         }
     }
 
-    /// Whether it holds.
+    /// Whether it holds for a caller.
     #[must_use]
     pub fn holds(&self, caller: &Caller, scopes: &ScopeHierarchy) -> bool {
         let subject = &caller.subject;
@@ -131,7 +131,7 @@ impl Condition {
         }
     }
 
-    /// Whether it holds for every caller for whom `narrower` holds. May say no where it is so.
+    /// Whether it holds for every caller for whom `narrower` holds. May return false although it does.
     #[must_use]
     pub fn is_implied_by(&self, narrower: &Self) -> bool {
         fn within<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {

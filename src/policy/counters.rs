@@ -1,11 +1,14 @@
-//! Counters of rate limits in the memory of an isolate: fixed periods, as the rate-limiting binding of Workers has them.
+//! Rate-limit counters in the memory of an isolate. They count in fixed periods, like the rate-limiting binding of
+//! Workers.
 //!
-//! Memory is bounded, and no caller can use it up for others:
-//! 1. expired counters leave first;
-//! 2. one caller holds at most [`COUNTERS_OF_ONE_CALLER`] counters; further names that it calls count in one counter of its
-//!    own for each limit;
-//! 3. if the table is full nevertheless, the oldest counter leaves. A new caller is never refused for lack of room;
-//! 4. each purpose has a table of its own ([`RateCounters`]).
+//! Memory is limited, and no caller can use up the memory that others need:
+//!
+//! 1. Expired counters are removed first.
+//! 2. One caller holds at most [`COUNTERS_OF_ONE_CALLER`] counters. Further names that it calls count together, in one
+//!    counter of that caller for each limit.
+//! 3. If the table is full nevertheless, the oldest counter is removed. The gateway never rejects a new caller for lack
+//!    of room.
+//! 4. Each purpose has its own table ([`RateCounters`]).
 
 use crate::policy::limit::Limit;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,7 +20,7 @@ use crate::limits::{
 };
 use crate::time::UnixMillis;
 
-/// A counter to be checked at a rate-limiting binding.
+/// A counter that the gateway has to check at a rate-limiting binding.
 #[derive(Debug, Clone)]
 pub struct RateLimitCheck {
     /// The limit.
@@ -31,23 +34,24 @@ pub struct RateLimitCheck {
 /// Which counter a request counts in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterName {
-    /// The counter.
+    /// The key of the counter.
     pub key: String,
-    /// The caller's one counter for this limit that takes its place once the caller holds its share of counters.
+    /// The key of the caller's shared counter for this limit, which is used once the caller holds its maximum number of
+    /// counters.
     pub shared: String,
-    /// The caller whose share the counter belongs to.
+    /// The caller that the counter belongs to.
     pub owner: String,
 }
 
 impl CounterName {
-    /// The one counter of a caller.
+    /// The counter of a caller that has only one.
     #[must_use]
     pub fn of_caller(key: String) -> Self {
         Self { shared: key.clone(), owner: key.clone(), key }
     }
 }
 
-/// So many requests in so many seconds.
+/// Maximum number of requests in a number of seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Requests.
@@ -57,26 +61,26 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Requests in a minute.
+    /// This many requests in a minute.
     #[must_use]
     pub const fn per_minute(requests: u64) -> Self {
         Self { requests, seconds: 60 }
     }
 }
 
-/// What the authorization server counts for each network address.
+/// What the authorization server limits for each network address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressLimit {
-    /// Client ID metadata documents that the gateway fetches for it.
+    /// Client ID metadata documents that the gateway fetches for the address.
     Document,
-    /// Logins that begin there.
+    /// Logins that begin at the address.
     Login,
-    /// Registrations of clients.
+    /// Client registrations from the address.
     Registration,
 }
 
 impl AddressLimit {
-    /// How often.
+    /// The maximum rate.
     #[must_use]
     pub fn rate(self) -> Rate {
         Rate::per_minute(match self {
@@ -86,7 +90,7 @@ impl AddressLimit {
         })
     }
 
-    /// Its name in counters.
+    /// Its name in the keys of counters.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -100,9 +104,9 @@ impl AddressLimit {
 /// The counters of this isolate, one table for each purpose.
 #[derive(Debug)]
 pub struct RateCounters {
-    /// Limits of resources.
+    /// Rate limits of resources.
     pub resources: Counters,
-    /// Requests that the policy refused, for each caller.
+    /// Requests that the policy refused, by caller.
     pub refusals: Counters,
     documents: Counters,
     logins: Counters,
@@ -122,7 +126,7 @@ impl Default for RateCounters {
 }
 
 impl RateCounters {
-    /// The table for a limit of the authorization server.
+    /// The table for a limit on network addresses.
     pub fn of_addresses(&mut self, limit: AddressLimit) -> &mut Counters {
         match limit {
             AddressLimit::Document => &mut self.documents,
@@ -137,7 +141,7 @@ struct Counter {
     used: u64,
     until: u64,
     age: u64,
-    /// Whose share it belongs to; nothing for a shared counter, of which each caller has one for each limit.
+    /// The caller that it belongs to; `None` for a shared counter, of which each caller has one for each limit.
     owner: Option<String>,
 }
 
@@ -146,9 +150,9 @@ struct Counter {
 pub struct Counters {
     most: usize,
     by_name: HashMap<String, Counter>,
-    /// The ages of counters by the end of their period.
+    /// The end of the period and the age of each counter, in this order.
     by_end: BTreeSet<(u64, u64)>,
-    /// The names of counters by age.
+    /// The key of each counter, by age.
     by_age: BTreeMap<u64, String>,
     /// How many counters each caller holds.
     shares: HashMap<String, usize>,
@@ -184,7 +188,7 @@ impl Counters {
     /// Counts one request.
     ///
     /// # Errors
-    /// The seconds until the next period, where it is one too many.
+    /// The seconds until the next period, if the request is over the limit.
     pub fn count(&mut self, name: &CounterName, rate: Rate, now: UnixMillis) -> Result<(), u64> {
         self.check(name, rate, now)?;
         self.add(name, rate, now);
@@ -209,10 +213,10 @@ impl Counters {
         self.insert(key, Counter { used: 1, until, age: self.next_age, owner });
     }
 
-    /// Counts the requests that one message holds: all of them, or none where one is too many.
+    /// Counts one HTTP request in several counters: in all of them, or in none if one is over its limit.
     ///
     /// # Errors
-    /// Which one is too many, and the seconds until the next period.
+    /// The index of the counter that is over its limit, and the seconds until the next period.
     pub fn count_all(&mut self, all: &[(CounterName, Rate)], now: UnixMillis) -> Result<(), (usize, u64)> {
         self.check_all(all, now)?;
         for (name, rate) in all {
@@ -221,14 +225,14 @@ impl Counters {
         Ok(())
     }
 
-    /// Whether all requests that one message holds may be counted.
+    /// Checks whether [`Self::count_all`] would succeed, without counting.
     ///
     /// # Errors
-    /// Which one is too many, and the seconds until the next period.
+    /// The index of the counter that is over its limit, and the seconds until the next period.
     pub fn check_all(&mut self, all: &[(CounterName, Rate)], now: UnixMillis) -> Result<(), (usize, u64)> {
         let seconds = now.seconds();
         let mut asked: HashMap<(String, u64), u64> = HashMap::new();
-        // Counters that each caller will hold more than it does.
+        // How many further counters each caller would hold.
         let mut more: HashMap<&str, usize> = HashMap::new();
         for (at, (name, rate)) in all.iter().enumerate() {
             let until = period_end(*rate, seconds);
@@ -253,10 +257,10 @@ impl Counters {
         Ok(())
     }
 
-    /// Whether one more request may be counted.
+    /// Checks whether one more request is within the limit.
     ///
     /// # Errors
-    /// The seconds until the next period, where it would be one too many.
+    /// The seconds until the next period, if it is not.
     pub fn check(&mut self, name: &CounterName, rate: Rate, now: UnixMillis) -> Result<(), u64> {
         let seconds = now.seconds();
         let until = period_end(rate, seconds);
@@ -265,7 +269,8 @@ impl Counters {
         if used < rate.requests { Ok(()) } else { Err(until.saturating_sub(seconds).max(1)) }
     }
 
-    /// The counter that a request counts in: its own, or its caller's shared one where the caller holds its share already.
+    /// The key that a request counts under: its own or, if the caller already holds its maximum number of counters, the
+    /// caller's shared key.
     fn key(&mut self, name: &CounterName, now: u64) -> String {
         if !self.by_name.contains_key(&name.key) {
             self.remove_expired(now);

@@ -1,4 +1,5 @@
-//! The decision about one operation of one caller: pure, and the same for the gateway, its lists, and the command line.
+//! The decision about one operation of one caller. It is a pure function, and the same one for the gateway, its filters
+//! for lists, and the command line.
 
 use crate::mcp::method::METHODS;
 use std::rc::Rc;
@@ -15,16 +16,16 @@ use crate::policy::index::Index;
 use crate::policy::rule::{Effect, Rule, When};
 use crate::policy::uri::readings;
 
-/// Patterns that are tried for a name that stands in for a hidden one.
+/// Maximum number of patterns that the gateway tries when it looks for a stand-in for a hidden name.
 const DECOY_PATTERNS: usize = 16;
 
-/// How lists show what needs a step-up.
+/// How lists show items that need a step-up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StepUpInLists {
-    /// Not at all.
+    /// They leave these items out.
     #[default]
     Hide,
-    /// With a mark.
+    /// They show these items with a mark.
     Mark,
 }
 
@@ -34,36 +35,37 @@ pub struct Policy {
     rules: Vec<Rule>,
     index: Index,
     scopes: Rc<ScopeHierarchy>,
-    /// Nothing is enforced.
+    /// Whether the policy only observes and enforces nothing.
     pub observe: bool,
-    /// How lists show what needs a step-up.
+    /// How lists show items that need a step-up.
     pub step_up_in_lists: StepUpInLists,
-    /// Names this policy in decisions: the beginning of the SHA-256 of what configuration says.
+    /// Identifies this policy in decisions: the beginning of the SHA-256 digest of its configuration.
     pub hash: String,
 }
 
 /// The arguments of a call.
 #[derive(Debug, Clone, Copy)]
 pub enum Arguments<'a> {
-    /// As the body has them.
+    /// The arguments in the body.
     Known(Option<&'a Map<String, Value>>),
-    /// Not read yet, or not there to be read: a list asks whether there are any with which it could be called.
+    /// Arguments that were not read yet or do not exist: a list asks whether the item could be called with any
+    /// arguments.
     Unknown,
 }
 
-/// What was decided.
+/// The verdict of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may be done.
+    /// The operation is permitted.
     Allow,
-    /// It may be done with more scopes.
+    /// The operation needs more scopes.
     StepUp {
-        /// Those that the caller lacks.
+        /// The scopes that the caller lacks.
         missing: ScopeSet,
-        /// All that the rule asks for.
+        /// All scopes that the rule requires.
         scopes: ScopeSet,
     },
-    /// For this caller it does not exist.
+    /// The operation is denied, as if its target did not exist for this caller.
     Deny,
 }
 
@@ -88,64 +90,64 @@ impl Verdict {
     }
 }
 
-/// Why it was decided so.
+/// What decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// The rule of this index.
+    /// The rule with this index.
     Rule(usize),
-    /// It is a message of the protocol itself, and no rule says otherwise.
+    /// The message belongs to the protocol itself, and no rule decides about it.
     Protocol,
     /// No rule matches.
     Default,
-    /// The name is none that all readers agree about.
+    /// The name is invalid: two readers could read it differently.
     Unsound,
 }
 
-/// A decision, with its reasons.
+/// A decision and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What was decided.
+    /// The verdict.
     pub verdict: Verdict,
-    /// By what.
+    /// What decided.
     pub by: By,
-    /// What a rule that is only observed would have decided: the first that matches, where that is something else.
+    /// The first matching rule that only observes, and its verdict, if that differs from the verdict of the decision.
     pub would: Option<(usize, Verdict)>,
-    /// Whether another caller might have got another verdict.
+    /// Whether another caller could get another verdict.
     pub depends_on_caller: bool,
-    /// Whether arguments that are not known yet might change it to a refusal, or from one.
+    /// Whether arguments that are not known yet could change the verdict to a refusal, or from one.
     pub depends_on_arguments: bool,
 }
 
-/// A verdict that is possible as far as is known.
+/// A verdict that is possible according to what is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Possible {
     /// The verdict.
     pub verdict: Verdict,
-    /// By what.
+    /// What decides if this is the verdict.
     pub by: By,
-    /// The condition that would have to be known to tell whether it is this one.
+    /// What would have to be known to tell whether this is the verdict; `None` if nothing is open.
     pub open: Option<String>,
 }
 
-/// What was thought of one rule.
+/// The result of one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Thought {
-    /// It is about something else.
+    /// The rule is about other targets.
     OtherTarget,
     /// This condition about the caller or the connection does not hold.
     Condition(&'static str),
-    /// This argument fails its test.
+    /// The test of this argument fails.
     Argument(String),
-    /// It would match with the right arguments, which are not known.
+    /// The rule matches with certain arguments, but the arguments are not known.
     ArgumentsUnknown,
-    /// It matches, and is only observed.
+    /// The rule matches but only observes.
     Observed,
-    /// It matches, and decides.
+    /// The rule matches and decides.
     Decides,
 }
 
 impl Policy {
-    /// Puts rules to use.
+    /// Makes a policy from rules.
     #[must_use]
     pub fn new(
         rules: Vec<Rule>,
@@ -169,18 +171,18 @@ impl Policy {
         self.index.candidates(operation)
     }
 
-    /// The name of a rule.
+    /// The id of a rule.
     #[must_use]
     pub fn rules_id(&self, index: usize) -> &str {
         self.rules.get(index).map_or("", |rule| rule.id.as_str())
     }
 
-    /// Scopes that rules ask for.
+    /// The scopes that rules name.
     pub fn named_scopes(&self) -> impl Iterator<Item = Scope> {
         self.rules.iter().flat_map(Rule::scopes).cloned()
     }
 
-    /// Whether rules test arguments at all.
+    /// Whether any enforced rule tests arguments.
     #[must_use]
     pub fn tests_arguments(&self) -> bool {
         self.rules.iter().any(|rule| !rule.observe && !rule.when.arguments.is_empty())
@@ -202,18 +204,18 @@ impl Policy {
         rules.flat_map(|rule| rule.when.arguments.iter().map(|(name, _)| name.as_str())).collect()
     }
 
-    /// What rules read of callers.
+    /// What rules read about callers.
     pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
         self.rules.iter().flat_map(|rule| rule.when.conditions.iter().map(Condition::reads))
     }
 
-    /// What scopes include.
+    /// Which scopes include which others.
     #[must_use]
     pub fn scopes(&self) -> &ScopeHierarchy {
         &self.scopes
     }
 
-    /// The name of what decided.
+    /// The name of what decided, in logs and reports.
     #[must_use]
     pub fn name(&self, by: By) -> &str {
         match by {
@@ -224,7 +226,8 @@ impl Policy {
         }
     }
 
-    /// Whether any rule about this kind of thing asks who calls: then a list of them is nobody else's.
+    /// Whether any rule about this kind of item depends on the caller: then a list of these items must not be shared
+    /// with other callers.
     #[must_use]
     pub fn depends_on_caller(&self, kind: Kind) -> bool {
         self.rules.iter().any(|rule| {
@@ -235,7 +238,8 @@ impl Policy {
         })
     }
 
-    /// Decides: the first rule that matches does, and what none matches is denied, but for the protocol's own messages.
+    /// Decides with the first rule that matches. If none matches, the operation is denied, unless it belongs to the
+    /// protocol itself.
     #[must_use]
     pub fn decide(&self, operation: &Operation, caller: &Caller, arguments: Arguments<'_>) -> Decision {
         let decide = |operation: &Operation| {
@@ -244,7 +248,7 @@ impl Policy {
         Self::strictest(operation, decide(operation), &decide)
     }
 
-    /// A URI may mean another to the server that reads it: it may be used where each of its readings may.
+    /// A server may read a URI as another one, so the strictest decision about any of these readings counts.
     fn strictest(operation: &Operation, said: Decision, decide: &dyn Fn(&Operation) -> Decision) -> Decision {
         let Some((Kind::Resource, uri)) = &operation.target else { return said };
         let Some(readings) = readings(uri) else {
@@ -261,10 +265,11 @@ impl Policy {
         })
     }
 
-    /// What stands in for a name or method that is denied, where rules that do not deny fit it: other names that they fit reach the
-    /// origin server, and so must this one seem to. `templates` are those of URIs that the origin server is known to have.
-    /// `denied_by` is what denied it, where the method of the operation is that of its message. With it come the operation that
-    /// it makes and the decision about that.
+    /// The stand-in for a name or method that is denied although rules that do not deny match it. Other names that
+    /// these rules match reach the origin server, so this name must appear to reach it too. `templates` are the URI
+    /// templates that the origin server is known to have. `denied_by` is what denied the operation, if the operation
+    /// has the method of its message. The result has the stand-in, the operation with the stand-in, and the decision
+    /// about that operation.
     #[must_use]
     pub fn decoy(
         &self,
@@ -273,7 +278,7 @@ impl Policy {
         arguments: Arguments<'_>,
         templates: &dyn Fn() -> Vec<String>,
     ) -> Option<(Decoy, Operation, Decision)> {
-        // Names that are none are refused alike, whatever they are like.
+        // The gateway refuses all invalid names alike, so they need no stand-in.
         if !operation.is_sound() {
             return None;
         }
@@ -294,7 +299,7 @@ impl Policy {
             return None;
         }
         let mut candidates = Decoy::candidates(operation, &patterns, &templates());
-        // A method that a rule denies is none that the server has, whatever it is done to.
+        // If a rule denies the method itself, the method must look unknown to the server, whatever its target is.
         if operation.target.is_some()
             && let Some(By::Rule(index)) = denied_by
             && self.rules.get(index).is_some_and(|rule| rule.targets.is_about_method(&operation.method))
@@ -317,7 +322,7 @@ impl Policy {
         denied
     }
 
-    /// Decides, and says what was thought of each rule: the same walk, over all of them.
+    /// Decides, and reports the result of each rule: the same evaluation, but over all rules.
     #[must_use]
     pub fn explain(
         &self,
@@ -352,9 +357,10 @@ impl Policy {
             decision.by = By::Unsound;
             return decision;
         }
-        // What would be asked for with some arguments, where no rule allows it with others.
+        // The step-up that would be required with some arguments, if no later rule allows the operation with others.
         let mut at_best: Option<(Verdict, By)> = None;
-        // Rules that decide about some arguments: a later rule that asks for such arguments is not reached with them.
+        // Rules that decide for certain arguments. With these arguments, a later rule that tests for them is not
+        // reached.
         let mut taken: Vec<&When> = Vec::new();
         for &index in candidates {
             let Some(rule) = self.rules.get(index) else { continue };
@@ -362,7 +368,7 @@ impl Policy {
                 think(index, Thought::OtherTarget);
                 continue;
             }
-            // Whoever asks is asked about from here on, whether or not this rule matches.
+            // If the rule depends on the caller, so does the decision from here on, whether or not the rule matches.
             decision.depends_on_caller |= rule.depends_on_caller() && !rule.observe;
             if let Some(condition) = rule.when.fails_for(caller, &self.scopes) {
                 think(index, Thought::Condition(condition.key()));
@@ -382,7 +388,7 @@ impl Policy {
                     if taken.iter().any(|earlier| earlier.arguments_are_implied_by(&rule.when)) {
                         continue;
                     }
-                    // There are arguments with which it does not deny.
+                    // There are other arguments with which the rule does not deny.
                     if rule.effect == Effect::Deny && !rule.observe {
                         taken.push(&rule.when);
                         continue;
@@ -421,9 +427,9 @@ impl Policy {
         decision.tidied()
     }
 
-    /// Everything that may have been decided of an operation whose arguments are not known, and of a caller of whom some
-    /// facts are not: each verdict with the rule that decides, and what would have to be known to tell. One entry where
-    /// nothing is open.
+    /// All verdicts that are possible if neither the arguments of an operation nor some facts about the caller are
+    /// known. Each has the rule that decides, and what would have to be known to tell. There is one entry if nothing is
+    /// open.
     #[must_use]
     pub fn possible(
         &self,
@@ -516,7 +522,7 @@ impl Decision {
     }
 }
 
-/// Methods that are done to things of a kind, the one that uses them first.
+/// The methods that have items of a kind as targets, beginning with the one that uses the item.
 pub fn methods_of(kind: Kind) -> impl Iterator<Item = &'static str> {
     METHODS.iter().filter(move |method| method.is_on(kind)).map(|method| method.name)
 }

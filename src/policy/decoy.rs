@@ -1,10 +1,10 @@
-//! How what is hidden is kept from being told apart from what is not there.
+//! Stand-ins for hidden names, so that a caller cannot tell a hidden name from one that does not exist.
 //!
-//! Where rules let names that nobody has heard of through (an allow for `*`, or for `drop_*`), the origin server answers for
-//! those. A refusal of the gate's own would then give a hidden name away. So the origin server is asked for a name that
-//! surely does not exist, which the rules do allow, and its answer is given with the name that was asked for. The name
-//! that stands in holds the other, so that it is put back wherever the answer comes from: an old-era answer may come over
-//! another stream, of another isolate.
+//! If rules permit unknown names (an `allow` for `*`, or for `drop_*`), the origin server answers requests for unknown
+//! names. If the gateway itself refused a hidden name, the difference would disclose that name. Therefore the gateway
+//! sends the origin server a name that does not exist and that the rules permit, and restores the requested name in the
+//! answer. The stand-in contains the requested name, so every isolate can restore it: in the legacy era, an answer may
+//! come over another stream, from another isolate.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -21,23 +21,25 @@ use crate::strict_json;
 
 const MARK_END: char = '-';
 
-/// A name or method in place of another.
+/// A stand-in for a name or a method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoy {
-    /// What was asked for.
+    /// The requested name or method.
     hidden: String,
-    /// What stands in for it.
+    /// The stand-in.
     pub name: String,
-    /// It is a method.
+    /// Whether it stands in for a method.
     pub is_method: bool,
-    /// The message of a batch that it is for.
+    /// The index of its message in the batch.
     pub at: usize,
 }
 
 impl Decoy {
-    /// What may stand in for what an operation names, such that it fits one of `patterns`, as the name itself does: the first
-    /// that the rules let through does. A URI keeps its form, since servers answer otherwise for what is none: the value of the
-    /// last variable of a template is replaced, or the last segment, or the scheme. Nothing where only one name fits.
+    /// Candidates for the stand-in of what an operation names; `patterns` are those that match the name.
+    /// [`Policy::decoy`](crate::policy::decide::Policy::decoy) uses the first candidate that the rules permit. A URI
+    /// keeps its form, because servers answer differently if a text is not a URI: the gateway replaces the value of the
+    /// last variable of a template, or the last segments, or the scheme. A tool or prompt has no candidate if only one
+    /// name matches.
     #[must_use]
     pub fn candidates(operation: &Operation, patterns: &[Option<&Pattern>], templates: &[String]) -> Vec<Self> {
         let Some((kind, hidden)) = &operation.target else { return Self::of_method(operation, patterns) };
@@ -46,7 +48,7 @@ impl Decoy {
             let values = templates.iter().filter_map(|template| last_value(template, hidden));
             all.extend(values.map(|value| Self::of(hidden, value, false)));
             let segments = segments(hidden);
-            // The last, and where all that is beside it is denied too, more.
+            // Replaces the last segment and, if the rules deny every sibling too, more segments.
             all.extend(segments.iter().rev().take(SEGMENTS).map(|from| Self::of(hidden, *from..hidden.len(), false)));
             all.extend(segments.first().map(|from| Self::of(hidden, *from..hidden.len(), false)));
             all.extend(hidden.find(':').map(|end| Self::of(hidden, 0..end, false)));
@@ -56,14 +58,15 @@ impl Decoy {
         all
     }
 
-    /// What may stand in for the method of an operation. What opens a stream or ends a session has none.
+    /// Candidates for the stand-in of the method of an operation. A request that opens a stream or ends a session has
+    /// none.
     #[must_use]
     pub fn of_method(operation: &Operation, patterns: &[Option<&Pattern>]) -> Vec<Self> {
         let hidden = Some(&operation.method).filter(|method| !method.is_empty()).into_iter();
         hidden.flat_map(|hidden| patterns.iter().filter_map(|it| Self::within(hidden, *it, false, true))).collect()
     }
 
-    /// A name with a mark in place of a part of it.
+    /// A name in which a mark replaces a part; the mark contains that part.
     fn of(hidden: &str, part: Range<usize>, is_method: bool) -> Self {
         let text = |range: Range<usize>| hidden.get(range).unwrap_or_default();
         let (before, inside, after) = (text(0..part.start), text(part.clone()), text(part.end..hidden.len()));
@@ -71,8 +74,8 @@ impl Decoy {
         Self { hidden: hidden.to_owned(), name, is_method, at: 0 }
     }
 
-    /// A name with a mark in place of what the first `*` of a pattern stands for, where all later ones may stand for as little
-    /// as they can; or in place of the last segment of that.
+    /// A name in which a mark replaces the text that the first `*` of a pattern matches, which is as short as possible.
+    /// With `segment`, the mark replaces only the last segment of that text.
     fn within(hidden: &str, pattern: Option<&Pattern>, segment: bool, is_method: bool) -> Option<Self> {
         let text = pattern.map_or("*", Pattern::as_str);
         let (before, after) = text.split_once('*')?;
@@ -82,12 +85,12 @@ impl Decoy {
             let fits = |tail: &str| after.as_ref().map_or(tail.is_empty(), |after| after.matches(tail));
             Some((rest, (0..=rest.len()).find(|&end| rest.get(end..).is_some_and(fits))?))
         };
-        // What asks for a step-up fits names in any case.
+        // A `step_up` rule matches names in any letter case.
         let loosely = || {
             let split = hidden.split_at_checked(before.len());
             let (_, rest) = split.filter(|(head, _)| fold(head) == fold(before))?;
             let fits = |tail: &str| after.as_ref().map_or(tail.is_empty(), |after| after.matches_folded(tail));
-            // Folded once, and where each character of the name begins in that.
+            // The name is folded once. `begins` says where each character of the name begins in the folded text.
             let mut folded = String::with_capacity(rest.len());
             let mut begins = Vec::with_capacity(rest.len() + 1);
             for (at, character) in rest.char_indices() {
@@ -103,8 +106,8 @@ impl Decoy {
         Some(Self::of(hidden, before.len() + from..before.len() + end, is_method))
     }
 
-    /// A body that was read, with each of `decoys` in place of what it stands in for. Nothing where one of them would stand in
-    /// for nothing: then what is hidden would go on.
+    /// A body in which each of `decoys` replaces the text that it stands in for. `None` if one of them replaces
+    /// nothing, because the hidden name would then reach the origin server.
     #[must_use]
     pub fn message(decoys: &[Self], body: &[u8]) -> Option<Vec<u8>> {
         let body = std::str::from_utf8(body).ok()?;
@@ -118,17 +121,17 @@ impl Decoy {
     }
 }
 
-/// Segments from the end of a URI that are tried one after another.
+/// Number of segments, counted from the end of a URI, at which the replaced part may begin.
 const SEGMENTS: usize = 8;
 
-/// Where the segments of a URI begin, the authority among them and the scheme not.
+/// Where the segments of a URI begin. The authority counts as a segment, the scheme does not.
 fn segments(uri: &str) -> Vec<usize> {
     let bytes = uri.as_bytes();
     let ends = bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, b'/' | b':'));
     ends.map(|(at, _)| at + 1).filter(|at| bytes.get(*at) != Some(&b'/')).collect()
 }
 
-/// Where the last segment of a URI, or of what is none, begins.
+/// Where the last segment of a URI, or of a text that is not a URI, begins.
 fn last_segment(uri: &str) -> usize {
     segments(uri).last().copied().unwrap_or_default()
 }
@@ -139,7 +142,7 @@ fn last_value(template: &str, uri: &str) -> Option<Range<usize>> {
     while let Some((literal, after)) = rest.split_once('{') {
         at += uri.get(at..)?.strip_prefix(literal).map(|_| literal.len())?;
         let (variable, after) = after.split_once('}')?;
-        // These name parameters of a query, which may be left out.
+        // These are for a query or a fragment, whose values may be missing.
         if variable.starts_with(['?', '&', '#']) {
             return None;
         }
@@ -156,10 +159,10 @@ fn last_value(template: &str, uri: &str) -> Option<Range<usize>> {
     (uri.get(at..)? == rest).then_some(found).flatten()
 }
 
-/// The members of an object; the values as they stand there.
+/// The members of an object, with their values as raw JSON.
 type Members = BTreeMap<String, Box<RawValue>>;
 
-/// What stands in within one message, and whether each did.
+/// The stand-ins for one message, and whether each replaced something.
 struct StandIns<'a>(Vec<(&'a Decoy, Cell<bool>)>);
 
 impl<'a> StandIns<'a> {
@@ -219,15 +222,15 @@ fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) 
     }
 }
 
-/// Puts names that were asked for back into an answer, in whatever pieces it comes.
+/// Restores the requested names in an answer, whatever chunks it arrives in.
 #[derive(Debug, Default)]
 pub struct Restore {
-    /// The beginning of a mark, or a mark and what is in it.
+    /// The beginning of a mark, or a mark and the digits after it.
     held: Vec<u8>,
 }
 
 impl Restore {
-    /// Takes bytes and writes what may go on.
+    /// Takes bytes, and writes those that may be sent.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
             self.byte(byte, out);
@@ -242,7 +245,7 @@ impl Restore {
                 return;
             }
             out.append(&mut self.held);
-            // No letter of the mark but its first begins it.
+            // Only the first letter of the mark can begin a mark, and it does not occur again in it.
             let into = if mark.first() == Some(&byte) { &mut self.held } else { out };
             into.push(byte);
             return;
@@ -266,7 +269,7 @@ impl Restore {
         }
     }
 
-    /// Writes what is left.
+    /// Writes what is still held.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.held);
     }
@@ -281,7 +284,7 @@ fn decoded(hex: &[u8]) -> Option<String> {
     String::from_utf8(bytes.collect::<Option<_>>()?).ok()
 }
 
-/// A text as it stands inside a JSON string.
+/// A text as it appears inside a JSON string.
 fn inside_quotes(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! Finds the rules that can be about an operation, so that others cost nothing.
+//! An index that finds the rules that can be about an operation, so that other rules cost nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use crate::mcp::operation::Operation;
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::rule::Rule;
 
-/// Rules by what their patterns begin with.
+/// The rules by the beginning of their patterns.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     methods: Names,
     names: BTreeMap<Kind, Names>,
-    /// Rules about everything.
+    /// Rules that apply to every operation.
     everything: Vec<usize>,
 }
 
@@ -20,9 +20,9 @@ pub(super) struct Index {
 struct Names {
     /// Patterns without `*`.
     exact: BTreeMap<String, Vec<usize>>,
-    /// Others, by what is before their first `*`.
+    /// Other patterns, by the text before their first `*`.
     heads: BTreeMap<String, Vec<usize>>,
-    /// The lengths of those heads.
+    /// The lengths of these texts.
     lengths: Vec<usize>,
 }
 
@@ -49,7 +49,7 @@ impl Names {
 }
 
 impl Index {
-    /// Indexes rules.
+    /// Builds the index of rules.
     #[must_use]
     pub(super) fn of(rules: &[Rule]) -> Self {
         let mut index = Self::default();

@@ -1,58 +1,58 @@
-//! How often callers may call.
+//! Rate limits: how often a caller may call.
 
 use crate::mcp::operation::Operation;
 use crate::policy::caller::Caller;
 use crate::policy::counters::Rate;
 use crate::policy::pattern::{Pattern, fold};
 
-/// What requests are counted together by.
+/// What requests are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LimitKey {
     /// Issuer and subject.
     Subject,
-    /// Client.
+    /// Issuer and client.
     Client,
     /// Tool.
     Tool,
 }
 
-/// A limit of a resource.
+/// A rate limit of a resource.
 #[derive(Debug, Clone)]
 pub struct Limit {
-    /// What is counted together.
+    /// What requests are grouped by: each group has its own counter.
     pub by: Vec<LimitKey>,
-    /// So many requests.
+    /// Maximum number of requests in a period.
     pub requests: u64,
-    /// In so many seconds.
+    /// Length of the period in seconds.
     pub seconds: u64,
-    /// Tools whose calls count; all requests do where there are none.
+    /// The tools whose calls count; `None` if all requests count.
     pub tools: Option<Vec<Pattern>>,
-    /// The binding that counts for all isolates of a place.
+    /// The rate-limiting binding, which counts for all isolates of a data center (colo).
     pub binding: Option<String>,
 }
 
 impl Limit {
-    /// What it counts, as text: limits that count otherwise must not share counters, whatever their order.
+    /// What the limit counts, as text: limits that count differently must not share counters, whatever their order.
     #[must_use]
     pub fn terms(&self) -> String {
         let tools = self.tools.as_ref().map(|tools| tools.iter().map(Pattern::as_str).collect::<Vec<_>>());
         format!("{:?} {} {} {tools:?}", self.by, self.requests, self.seconds)
     }
 
-    /// How many requests, in how long.
+    /// The maximum rate.
     #[must_use]
     pub fn rate(&self) -> Rate {
         Rate { requests: self.requests, seconds: self.seconds }
     }
 
-    /// Whether it has to be known which tool is called.
+    /// Whether the limit depends on which tool a request calls.
     #[must_use]
     pub fn asks_for_tools(&self) -> bool {
         self.tools.is_some() || self.by.contains(&LimitKey::Tool)
     }
 
-    /// Whether an operation counts. A limit on tools counts as a server that ignores case would read the name: what limits
-    /// must not be evaded by capitals.
+    /// Whether an operation counts. The patterns for tools ignore letter case, because some servers do: a caller must
+    /// not evade a limit by changing the case of a name.
     #[must_use]
     pub fn counts(&self, operation: Option<&Operation>) -> bool {
         let Some(patterns) = &self.tools else { return true };
@@ -60,8 +60,8 @@ impl Limit {
         tool.is_some_and(|tool| patterns.iter().any(|pattern| pattern.matches_folded(&tool)))
     }
 
-    /// The parts of the counter's name for a call of a tool, named in folded letters, or for a request that calls none.
-    /// A caller without a client counts by its subject, so that it shares no counter with others of the kind.
+    /// The parts of the counter's key, for a call of a tool (with its folded name) or for a request that calls none. A
+    /// caller without a client counts by its subject, so that it shares no counter with other such callers.
     #[must_use]
     pub fn parts<'a>(&self, tool: Option<&'a str>, caller: &'a Caller) -> Vec<&'a str> {
         let subject = &caller.subject;

@@ -1,4 +1,4 @@
-//! Rules: which caller may do what, and how often.
+//! Rules (which caller may do what) and rate limits (how often).
 
 pub mod caller;
 pub mod condition;

@@ -1,6 +1,6 @@
-//! Patterns of names and URIs: `*` stands for any characters, everything else for itself.
+//! Patterns for names and URIs: `*` matches any characters, and every other character matches itself.
 
-/// Longest pattern in bytes: it is configuration, and this bounds what matching one costs.
+/// Maximum length of a pattern in bytes. Patterns come from the configuration, and this limits what a match costs.
 const PATTERN_BYTES: usize = 512;
 
 /// A pattern.
@@ -11,57 +11,58 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// A description where it is empty, too long, or no name can be like it.
+    /// A description of what is wrong, if the pattern is empty, too long, or cannot match any valid name.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > PATTERN_BYTES {
             return Err(format!("must be 1 to {PATTERN_BYTES} bytes"));
         }
         if text.trim() != text || text.chars().any(char::is_control) {
-            return Err(format!("must not begin or end with a space, or hold control characters, got {text:?}"));
+            return Err(format!("must not begin or end with white space or contain control characters, got {text:?}"));
         }
         Ok(Self { text: text.to_owned(), folded: fold(text) })
     }
 
-    /// The pattern as it was written.
+    /// The pattern as the configuration has it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether a name is exactly of this form.
+    /// Whether a name matches exactly.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         like(&self.text, name)
     }
 
-    /// Whether a name, folded, is of this form for a server that ignores case.
+    /// Whether a folded name matches, as for a server that ignores letter case.
     #[must_use]
     pub fn matches_folded(&self, folded: &str) -> bool {
         like(&self.folded, folded)
     }
 
-    /// The text before the first `*`, folded, and whether that is all of it.
+    /// The text before the first `*`, folded, and whether that is the whole pattern.
     #[must_use]
     pub fn head(&self) -> (&str, bool) {
         self.folded.split_once('*').map_or((self.folded.as_str(), true), |(head, _)| (head, false))
     }
 
-    /// Whether every name of `other`'s form is of this form. May say no where it is so; never yes where it is not.
+    /// Whether every name that matches `other` also matches this pattern. May return false although that is so; never
+    /// returns true if it is not.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        // A `*` of the other stands for texts that only a `*` here takes whatever they are, so as a character of its own
-        // it is matched by nothing but that.
+        // A `*` in `other` stands for any text, which only a `*` in this pattern matches. As a character of its own, it
+        // is also matched only by a `*`, so `like` gives the right answer.
         like(&self.text, &other.text)
     }
 }
 
 pub use crate::strict_json::fold;
 
-/// Whether `name` is of the form of `pattern`. Goes back to the last `*` alone, so the time is bounded by the product of
-/// the lengths.
+/// Whether `name` matches `pattern`. It backtracks only to the last `*`, so the time is bounded by the product of the
+/// lengths.
 fn like(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);

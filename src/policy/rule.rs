@@ -1,4 +1,4 @@
-//! Rules as they are used.
+//! Rules in the form in which the gateway evaluates them.
 
 use serde_json::{Map, Number, Value};
 
@@ -12,26 +12,26 @@ use crate::policy::pattern::{Pattern, fold};
 /// A rule.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Its name in decisions and reports.
+    /// Its id in decisions and reports.
     pub id: String,
-    /// What a match means.
+    /// The effect of a match.
     pub effect: Effect,
-    /// What it is about.
+    /// What it applies to.
     pub targets: Targets,
-    /// What must hold besides.
+    /// Further conditions for a match.
     pub when: When,
-    /// It decides nothing; the log says what it would have.
+    /// Whether the rule only observes: it decides nothing, and the log says what it would have decided.
     pub observe: bool,
 }
 
 impl Rule {
-    /// Whether what it decides, or whether it does, depends on the caller.
+    /// Whether its match or its verdict depends on the caller.
     #[must_use]
     pub fn depends_on_caller(&self) -> bool {
         self.when.depends_on_caller() || self.effect.scopes().is_some()
     }
 
-    /// Scopes that it names.
+    /// The scopes that it names.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
         let asked = self.when.conditions.iter().filter_map(|condition| match condition {
             Condition::Scopes(scopes) => Some(scopes),
@@ -41,19 +41,19 @@ impl Rule {
     }
 }
 
-/// What a match means.
+/// The effect of a match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// It may be done.
+    /// The operation is permitted.
     Allow,
-    /// For this caller it does not exist.
+    /// The operation is denied, as if its target did not exist for this caller.
     Deny,
-    /// It may be done with all of these scopes.
+    /// The operation is permitted if the caller has all of these scopes.
     StepUp(ScopeSet),
 }
 
 impl Effect {
-    /// Scopes that it asks for.
+    /// The scopes that it requires.
     #[must_use]
     pub fn scopes(&self) -> Option<&ScopeSet> {
         match self {
@@ -62,7 +62,7 @@ impl Effect {
         }
     }
 
-    /// The effect as configuration writes it.
+    /// The effect as the configuration has it.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -73,21 +73,22 @@ impl Effect {
     }
 }
 
-/// What a rule is about: one of these patterns fits. No pattern at all fits everything.
+/// What a rule applies to: operations that match one of these patterns. A rule without any pattern applies to every
+/// operation.
 #[derive(Debug, Clone, Default)]
 pub struct Targets {
     /// Methods.
     pub methods: Vec<Pattern>,
-    /// Tools, those of labels among them.
+    /// Tools, including those that labels stand for.
     pub tools: Vec<Pattern>,
     /// Prompts.
     pub prompts: Vec<Pattern>,
-    /// URIs.
+    /// URIs of MCP resources.
     pub resources: Vec<Pattern>,
 }
 
 impl Targets {
-    /// The patterns of a kind.
+    /// The patterns for a kind of item.
     #[must_use]
     pub fn of(&self, kind: Kind) -> &[Pattern] {
         match kind {
@@ -97,14 +98,15 @@ impl Targets {
         }
     }
 
-    /// Whether there are none, so that everything fits.
+    /// Whether there are no patterns, so that the rule applies to every operation.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         [&self.methods, &self.tools, &self.prompts, &self.resources].into_iter().all(Vec::is_empty)
     }
 
-    /// The patterns that fit the name of an operation in any case, or the method of one without a name; nothing in their place where the
-    /// method of one with a name fits, or everything does.
+    /// The patterns that match the name of an operation or, if it has no name, its method, in any letter case. For an
+    /// operation with a name, an entry `None` says that a pattern for methods matches or that the rule applies to
+    /// everything; for one without a name, only the latter.
     #[must_use]
     pub fn fitting(&self, operation: &Operation) -> Vec<Option<&Pattern>> {
         let Some((kind, name)) = operation.target.as_ref() else { return self.fitting_method(&operation.method) };
@@ -114,7 +116,7 @@ impl Targets {
         fitting.chain(by_method.then_some(None)).collect()
     }
 
-    /// The patterns that fit a method in any case; nothing in their place where everything does.
+    /// The patterns that match a method in any letter case. An entry `None` says that the rule applies to everything.
     #[must_use]
     pub fn fitting_method(&self, method: &str) -> Vec<Option<&Pattern>> {
         let folded = fold(method);
@@ -122,15 +124,15 @@ impl Targets {
         fitting.chain(self.is_everything().then_some(None)).collect()
     }
 
-    /// Whether one of its patterns is about a method, as a server that ignores case would read that.
+    /// Whether one of the patterns for methods matches a method in any letter case.
     #[must_use]
     pub fn is_about_method(&self, method: &str) -> bool {
         let folded = fold(method);
         self.methods.iter().any(|pattern| pattern.matches_folded(&folded))
     }
 
-    /// Whether `operation` fits. `loosely` fits as a server that ignores case would read the name: what denies, or asks
-    /// for more, must not be got around by capitals.
+    /// Whether the rule applies to `operation`. `loosely` ignores letter case, because some servers do: a caller must
+    /// not evade a `deny` or `step_up` rule by changing the case of a name.
     #[must_use]
     pub fn fit(&self, operation: &Operation, loosely: bool) -> bool {
         let fits = |patterns: &[Pattern], name: &str| {
@@ -147,30 +149,30 @@ impl Targets {
     }
 }
 
-/// What must hold for a rule to match. Everything that is given must.
+/// Further conditions for a match. All of them must hold.
 #[derive(Debug, Clone, Default)]
 pub struct When {
-    /// Conditions about the caller and its connection.
+    /// Conditions on the caller and its connection.
     pub conditions: Vec<Condition>,
-    /// Tests on arguments.
+    /// Tests of arguments, by the name of the argument.
     pub arguments: Vec<(String, ArgumentTest)>,
 }
 
 impl When {
-    /// Whether the caller or its connection matters: every condition is about them.
+    /// Whether a match depends on the caller or its connection. All conditions are about these.
     #[must_use]
     pub fn depends_on_caller(&self) -> bool {
         !self.conditions.is_empty()
     }
 
-    /// The first condition about the caller that does not hold.
+    /// The first condition that does not hold for the caller.
     #[must_use]
     pub fn fails_for(&self, caller: &Caller, scopes: &ScopeHierarchy) -> Option<&Condition> {
         self.conditions.iter().find(|condition| !condition.holds(caller, scopes))
     }
 
-    /// Whether everything that it asks is asked by `narrower` too, so that whatever passes that passes this. May say no where
-    /// it is so.
+    /// Whether `narrower` requires everything that this requires, so that whatever passes `narrower` also passes this.
+    /// May return false although that is so.
     #[must_use]
     pub fn is_implied_by(&self, narrower: &Self) -> bool {
         let Self { conditions, arguments: _ } = self;
@@ -178,7 +180,7 @@ impl When {
             && self.arguments_are_implied_by(narrower)
     }
 
-    /// Whether all arguments that pass the tests of `narrower` pass these too.
+    /// Whether all arguments that pass the tests of `narrower` also pass these.
     #[must_use]
     pub fn arguments_are_implied_by(&self, narrower: &Self) -> bool {
         self.arguments.iter().all(|(name, test)| {
@@ -197,28 +199,28 @@ impl When {
     }
 }
 
-/// A test on one argument.
+/// A test of one argument.
 #[derive(Debug, Clone, Default)]
 pub struct ArgumentTest {
-    /// One of these strings.
+    /// The value is one of these strings.
     pub one_of: Option<Vec<String>>,
-    /// A string of this form.
+    /// The value is a string that matches this pattern.
     pub like: Option<Pattern>,
-    /// A number, and not less.
+    /// The value is a number that is not less than this.
     pub at_least: Option<i64>,
-    /// A number, and not more.
+    /// The value is a number that is not greater than this.
     pub at_most: Option<i64>,
-    /// This boolean.
+    /// The value is this boolean.
     pub is: Option<bool>,
-    /// There, or not.
+    /// The argument must be present (`true`) or absent (`false`).
     pub present: Option<bool>,
 }
 
 impl ArgumentTest {
-    /// Whether it holds for a value; `None` is an argument that is missing or `null`.
+    /// Whether the test passes for a value; `None` is an argument that is missing or `null`.
     #[must_use]
     pub fn holds(&self, value: Option<&Value>) -> bool {
-        // Every member, so that none is added halfway; likewise below.
+        // The pattern names every member, so that a new one cannot be forgotten here. The same applies below.
         let Self { one_of, like, at_least, at_most, is, present } = self;
         let Some(value) = value else { return self.asks_for_absence() };
         let text = value.as_str();
@@ -230,7 +232,7 @@ impl ArgumentTest {
             && is.is_none_or(|wanted| value.as_bool() == Some(wanted))
     }
 
-    /// Whether everything that passes `narrower` passes this too. May say no where it is so.
+    /// Whether every value that passes `narrower` also passes this. May return false although that is so.
     #[must_use]
     pub fn is_implied_by(&self, narrower: &Self) -> bool {
         let Self { one_of, like, at_least, at_most, is, present } = self;
@@ -243,7 +245,7 @@ impl ArgumentTest {
         let most = at_most.is_none_or(|wide| narrower.at_most.is_some_and(|narrow| narrow <= wide));
         let present = match *present {
             None => true,
-            // Every test but that for absence asks for something that is there.
+            // Every test except the one for absence requires a value.
             Some(true) => !narrower.asks_for_absence(),
             Some(false) => narrower.asks_for_absence(),
         };
@@ -255,7 +257,7 @@ impl ArgumentTest {
             && (is.is_none() || *is == narrower.is)
     }
 
-    /// Whether it holds for what is not there, and for nothing else.
+    /// Whether the test passes for an absent argument, and for nothing else.
     #[must_use]
     pub fn asks_for_absence(&self) -> bool {
         self.present == Some(false)
@@ -269,7 +271,7 @@ fn number(value: &Value) -> Option<&Number> {
     }
 }
 
-/// Exact where both are whole; a fraction is compared as the double that it is.
+/// Compares integers exactly, and a fraction as the double that it is.
 #[expect(clippy::cast_precision_loss, reason = "a double is compared with the nearest double")]
 fn compare(number: &Number, with: i64) -> std::cmp::Ordering {
     if let Some(whole) = number.as_i64() {

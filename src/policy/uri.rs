@@ -1,10 +1,10 @@
-//! What else a URI may mean to the server that reads it.
+//! Other URIs that a server may read a URI as.
 
-/// Times that a URI is decoded before it is given up: readers decode once, and some twice.
+/// How often the gateway decodes a URI before it gives up: servers decode once, and some twice.
 const ROUNDS: usize = 4;
 
-/// Other readings of a URI, as a server might tidy it up: decoded, without dot segments, repeated slashes, query and
-/// fragment. Nothing where it does not come to an end.
+/// Other readings of a URI, as a server might normalize it: percent-decoded, and without dot segments, repeated
+/// slashes, query and fragment. `None` if decoding does not come to an end or does not result in UTF-8.
 #[must_use]
 pub(super) fn readings(uri: &str) -> Option<Vec<String>> {
     let mut decoded = uri.to_owned();
@@ -69,7 +69,7 @@ fn segments(path: &str) -> String {
             segment => kept.push(segment),
         }
     }
-    // A path that ends in a slash names what is in it.
+    // A path that ends in a slash names the contents of a directory, so the slash stays.
     let last = if path.ends_with('/') && !kept.is_empty() { "/" } else { "" };
     format!("{}{last}", kept.join("/"))
 }

@@ -1,5 +1,5 @@
-//! Documents that the gateway publishes to everyone: protected resource metadata (RFC 9728), the keys of identity
-//! assertions, and its health.
+//! Documents that the gateway publishes without authentication: protected resource metadata (RFC 9728), the keys of
+//! identity assertions, and a health check.
 
 use serde_json::{Map, Value, json};
 
@@ -17,11 +17,11 @@ const METADATA: &str = "/.well-known/oauth-protected-resource";
 const KEYS: &str = "/.well-known/jwks.json";
 const HEALTH: &str = "/healthz";
 
-/// How long clients may keep metadata, in seconds: long enough to spare them the fetch at each connection, short
-/// enough that a corrected mistake reaches them while somebody watches.
+/// How long clients may cache metadata, in seconds: long enough to avoid a fetch for each connection, short enough that
+/// a correction reaches clients within minutes.
 pub const MAX_AGE: &str = "public, max-age=300";
 
-/// A document with its caching.
+/// A document and its `Cache-Control`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicDocument {
     /// The JSON text.
@@ -31,14 +31,15 @@ pub struct PublicDocument {
 }
 
 impl PublicDocument {
-    /// The response: status, fields, and the body unless the method asks for none.
+    /// The response: status, fields, and the body unless the method does not return one.
     #[must_use]
     pub fn response(self, method: Method) -> (u16, Fields, String) {
         let mut fields = Fields::new();
         fields.set("access-control-allow-origin", "*");
         if method == Method::Options {
             fields.set("access-control-allow-methods", "GET, HEAD, OPTIONS");
-            // Clients add MCP-Protocol-Version to these requests, and whatever else they add opens nothing.
+            // Clients send MCP-Protocol-Version with these requests. Any other field is allowed too, because none gives
+            // access to anything.
             fields.set("access-control-allow-headers", "*, authorization");
             fields.set("access-control-max-age", "7200");
             return (204, fields, String::new());
@@ -49,7 +50,7 @@ impl PublicDocument {
     }
 }
 
-/// The document at `path`, where there is one.
+/// The document at `path`, if there is one.
 #[must_use]
 pub fn find(path: &CanonicalPath, settings: &Settings) -> Option<PublicDocument> {
     let path = path.as_str();
@@ -65,7 +66,7 @@ pub fn find(path: &CanonicalPath, settings: &Settings) -> Option<PublicDocument>
     }
     let inserted = path.strip_prefix(METADATA)?;
     let at_root = || match settings.resources.as_slice() {
-        // Where there is but one resource, clients that look at the root find it too (R7).
+        // If there is only one resource, clients that look at the root find it too (R7).
         [only] => Some(only),
         several => several.iter().find(|resource| resource.path.as_str() == "/"),
     };
@@ -76,8 +77,8 @@ pub fn find(path: &CanonicalPath, settings: &Settings) -> Option<PublicDocument>
     Some(PublicDocument { body: metadata(resource)?, cache_control: MAX_AGE })
 }
 
-/// The URL of a resource's metadata: the well-known segment inserted between host and path (RFC 9728 §3.1). Nothing where
-/// there is none.
+/// The URL of a resource's metadata: the well-known segment is inserted between host and path (RFC 9728 §3.1). `None`
+/// if the resource publishes no metadata.
 #[must_use]
 pub fn metadata_url(resource: &Resource, public_url: &HttpUrl) -> Option<String> {
     let path = resource.path.as_str();
@@ -85,15 +86,15 @@ pub fn metadata_url(resource: &Resource, public_url: &HttpUrl) -> Option<String>
     (!authorization_servers(resource).is_empty()).then(url)
 }
 
-/// The authorization servers to which clients of a resource can be sent.
+/// The authorization servers that clients of a resource can use.
 fn authorization_servers(resource: &Resource) -> Vec<&str> {
     let servers = resource.accepts.issuers.iter().filter(|issuer| issuer.is_authorization_server());
     servers.map(|issuer| issuer.identifier.as_str()).collect()
 }
 
-/// Protected resource metadata (RFC 9728 §2). Parameters without elements are left out (§3.2). A resource that takes only
-/// API keys, custom verifiers, Google or Access publishes none: MCP wants at least one authorization server in it (R6), and
-/// clients would look for a login that does not exist.
+/// Protected resource metadata (RFC 9728 §2). Parameters without elements are left out (§3.2). A resource that accepts
+/// only API keys, custom verifiers, Google or Access publishes none: MCP requires at least one authorization server in
+/// it (R6), and clients would look for a login that does not exist.
 fn metadata(resource: &Resource) -> Option<String> {
     let servers = authorization_servers(resource);
     if servers.is_empty() {

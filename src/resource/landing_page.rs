@@ -1,4 +1,5 @@
-//! The gateway's public face: what is behind it, and how clients connect. A page for browsers, JSON for the rest.
+//! The landing page: the resources of this gateway, and how clients connect to them. An HTML page for browsers, JSON
+//! for other clients.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,14 +13,14 @@ use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::transport::head::{Fields, Method};
 
-/// What is known of the keys of a resource's issuers.
+/// The state of the keys of a resource's issuers, in this isolate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
-    /// They are here.
+    /// The isolate has them.
     Ready,
-    /// Nobody has come with a token yet.
+    /// No request has needed them yet.
     Unasked,
-    /// They could not be had.
+    /// The last attempt to fetch them failed.
     Unavailable,
 }
 
@@ -33,15 +34,15 @@ impl Keys {
     }
 }
 
-/// What is known of a resource's origin server.
+/// The state of a resource's origin server, as this isolate knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Server {
-    /// It was not called from here.
+    /// This isolate has not sent it a request yet.
     #[default]
     Uncalled,
-    /// It answered when it was last called.
+    /// It answered the last request.
     Answering,
-    /// It could not be reached, or did not answer in time.
+    /// For the last request it could not be reached, or did not answer in time.
     Silent,
 }
 
@@ -55,10 +56,10 @@ impl Server {
     }
 }
 
-/// What is known of a resource.
+/// Returns the state of a resource's keys and of its origin server.
 pub type Status<'a> = &'a dyn Fn(&Resource) -> (Keys, Server);
 
-/// The answer: status, fields and body. `wants_page` where the caller takes HTML.
+/// The answer: status, fields and body. `wants_page` states whether the client accepts HTML.
 #[must_use]
 pub fn landing_page(
     settings: &Settings,
@@ -103,8 +104,8 @@ fn name(resource: &Resource) -> &str {
     resource.name.as_deref().unwrap_or_else(|| resource.path.as_str())
 }
 
-/// A name that clients take in their own configuration, letters, digits and `-`: of what the resource is called, or where
-/// that says nothing, or says the same of two, of where it is.
+/// A name for the resource in a client's configuration, of letters, digits and `-`: from the name of the resource, or
+/// from its host and path if that name is empty or not unique.
 fn handle(resource: &Resource, settings: &Settings) -> String {
     let called = |resource: &Resource| resource.name.as_deref().map(plain).filter(|plain| !plain.is_empty());
     let place = plain(&format!("{}{}", settings.public_url.authority(), resource.path));
@@ -124,17 +125,17 @@ fn html(settings: &Settings, status: Status<'_>) -> (Fields, String) {
         settings.resources.iter().map(|resource| section(resource, settings, status(resource))).collect();
     let own = settings.own_issuer.as_ref().map_or_else(String::new, |server| {
         format!(
-            "<p>What you allowed applications to do is on <a href=\"{}\">a page of its own</a>.</p>",
+            "<p>Another page shows <a href=\"{}\">what you have allowed applications to do</a>.</p>",
             escaped(&server.url("/grants"))
         )
     });
     let logins = if settings.resources.iter().any(|resource| metadata_url(resource, &settings.public_url).is_some()) {
-        " Clients find out by themselves where to log in."
+        " Clients find the login automatically."
     } else {
         ""
     };
     let content = format!(
-        "<h1>MCP servers at {}</h1>\n<p class=\"note\">Every call is checked here before it reaches a server.{logins}</p>\n\
+        "<h1>MCP servers at {}</h1>\n<p class=\"note\">The gateway checks every call to a server.{logins}</p>\n\
          {sections}\n{own}",
         escaped(&host)
     );
@@ -145,11 +146,11 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Serv
     let (url, handle) = (&resource.identifier, handle(resource, settings));
     let scopes: String =
         resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), settings)).collect();
-    let scopes = if scopes.is_empty() { String::new() } else { format!("<p>It asks for:</p><ul>{scopes}</ul>") };
+    let scopes = if scopes.is_empty() { String::new() } else { format!("<p>Required scopes:</p><ul>{scopes}</ul>") };
     let documentation = resource.documentation.as_ref().map_or_else(String::new, |page| {
-        format!("<p><a href=\"{}\" rel=\"noreferrer\">About it</a></p>", escaped(page))
+        format!("<p><a href=\"{}\" rel=\"noreferrer\">Documentation</a></p>", escaped(page))
     });
-    // Without a login, clients have to be configured with a credential.
+    // If there is no login, clients have to be configured with a credential.
     let has_login = metadata_url(resource, &settings.public_url).is_some();
     let entry = |mut entry: Value| {
         if let (false, Some(entry)) = (has_login, entry.as_object_mut()) {
@@ -166,8 +167,8 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Serv
         (String::new(), connector, format!("Keys for sign-ins: {}. ", keys.as_str()), String::new())
     } else {
         let login = format!(
-            "<p>There is no login here: put the credential that the operator of this server gave you in place of \
-             CREDENTIAL. Clients send it as <code>Authorization: {CREDENTIAL}</code>.</p>"
+            "<p>There is no login here: replace CREDENTIAL with the credential that the operator of this server gave \
+             you. Clients send it as <code>Authorization: {CREDENTIAL}</code>.</p>"
         );
         (login, "", String::new(), format!(" --header \"Authorization: {CREDENTIAL}\""))
     };
@@ -179,7 +180,7 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Serv
          <h3>Claude Code</h3>{}{connector}\
          <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\
          <a class=\"button\" href=\"cursor://anysphere.cursor-deeplink/mcp/install?name={}&amp;config={}\">Add to Cursor</a></p>\
-         <h3>Any client with a file of settings</h3>{}<h3>A client that knows local servers alone</h3>{}</article>\n",
+         <h3>Any client with a configuration file</h3>{}<h3>A client for local servers only</h3>{}</article>\n",
         escaped(name(resource)),
         escaped(url),
         server.as_str(),
@@ -192,10 +193,10 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Serv
     )
 }
 
-/// What clients send where there is no login.
+/// What clients send if there is no login.
 const CREDENTIAL: &str = "Bearer CREDENTIAL";
 
-/// A scope in words, where configuration has some.
+/// The description of a scope, if the configuration has one.
 fn words(scope: &str, settings: &Settings) -> String {
     let words = settings.own_issuer.as_ref().and_then(|own| own.scope_descriptions.get(scope));
     match words {

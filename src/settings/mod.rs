@@ -1,6 +1,6 @@
-//! What a configuration means: typed values for the stages. `config` reads documents into them.
+//! The meaning of a configuration: typed values for the stages. `config` reads documents into them.
 //!
-//! Settings of one verifier, policy or session live in the room that uses them; here is what brings them together.
+//! The settings of a verifier, a policy or sessions are in the room that uses them; this module combines them.
 
 pub mod resource;
 
@@ -20,85 +20,85 @@ use crate::token::revocation::Revocation;
 use crate::transport::url::{Authority, HttpUrl};
 use crate::transport::web_origin::WebOrigin;
 
-/// What the gateway works with: the meaning of a configuration document without mistakes.
+/// The settings of the gateway: the meaning of a configuration document without mistakes.
 #[derive(Debug)]
 pub struct Settings {
-    /// Scheme and host of every URL that is published.
+    /// Scheme and host of every URL that the gateway publishes.
     pub public_url: HttpUrl,
-    /// Plain HTTP on loopback is allowed.
+    /// Whether plain HTTP on loopback is allowed.
     pub development: bool,
-    /// Hosts that requests may name.
+    /// Hosts that requests may name in `Host`.
     pub hosts: Vec<Authority>,
-    /// Web origins whose pages may call.
+    /// Web origins whose pages may call the gateway.
     pub web_origins: Vec<WebOrigin>,
-    /// What verifies credentials.
+    /// The verifiers of credentials.
     pub verifiers: Verifiers,
-    /// What rules read of tokens.
+    /// The claims that rules read from tokens.
     pub interests: Interests,
-    /// The authorization server that this gateway is, as others see it.
+    /// The public data of the gateway's own authorization server, if it is one.
     pub own_issuer: Option<Rc<OwnIssuer>>,
-    /// How DPoP proofs are judged.
+    /// How DPoP proofs are checked.
     pub dpop: Dpop,
-    /// The list of what is revoked.
+    /// The revocation list, if there is one.
     pub revocation: Option<Revocation>,
     /// Protected resources.
     pub resources: Vec<Rc<Resource>>,
-    /// Paths open to everyone.
+    /// Paths that the configuration makes public.
     pub public_paths: Vec<Rc<PublicPath>>,
-    /// What scopes include.
+    /// Which scopes include which.
     pub scopes: Rc<ScopeHierarchy>,
-    /// How sessions are bound to their callers.
+    /// How sessions are bound to their callers; `None` if they are not.
     pub sessions: Option<Sessions>,
-    /// Where decisions are recorded.
+    /// Where decisions are recorded, if they are.
     pub decision_log: Option<DecisionLog>,
-    /// Keys of identity assertions: the first signs, all are published.
+    /// Keys of identity assertions: the first one signs, all are published.
     pub assertion_keys: Vec<SigningKey>,
-    /// What keys the pseudonyms of subjects in the log.
+    /// The key of the pseudonyms that the log has for subjects.
     pub pseudonym_key: Vec<u8>,
-    /// Where that comes from.
+    /// Where that key comes from.
     pub pseudonyms: Pseudonyms,
-    /// Facts of callers that decisions record because rules read them.
+    /// Facts about callers that the decision log records because rules read them.
     pub recorded_facts: Vec<String>,
-    /// Requests that pass have no line in the log.
+    /// Whether only rejected requests have a line in the log.
     pub log_refused_only: bool,
-    /// The Analytics Engine binding that requests are counted in.
+    /// The Analytics Engine binding that gets a data point for each request.
     pub requests_data_set: Option<String>,
-    /// There is a landing page at `/`.
+    /// Whether there is a landing page at `/`.
     pub landing_page: bool,
-    /// The secret that a reader of the counters must send.
+    /// The secret that a client must send to read the counters.
     pub metrics: Option<Secret>,
 }
 
 impl Settings {
-    /// Whether any resource takes tokens that are bound to client certificates.
+    /// Whether a resource accepts tokens that are bound to client certificates, or a rule tests for a certificate.
     #[must_use]
     pub fn asks_for_certificates(&self) -> bool {
         self.resources.iter().any(|resource| resource.certificate_bound != Requirement::Off)
             || self.facts().any(|fact| fact == Fact::Certificate)
     }
 
-    /// Whether any rule asks where requests come from.
+    /// Whether a rule tests the country or network of a request.
     #[must_use]
     pub fn asks_for_places(&self) -> bool {
         self.facts().any(|fact| matches!(fact, Fact::Country | Fact::Network))
     }
 
-    /// What rules read of callers.
+    /// The facts about callers that rules test.
     pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
         self.resources.iter().filter_map(|resource| resource.policy.as_ref()).flat_map(|policy| policy.facts())
     }
 }
 
-/// The gateway as an issuer: what anyone may know of its authorization server.
+/// The public data of the gateway's own authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnIssuer {
-    /// The name by which resources refer to it.
+    /// The name by which resources refer to it in the configuration.
     pub name: String,
     /// The issuer identifier.
     pub identifier: String,
-    /// Its path, empty where there is none.
+    /// Its path; empty if it has none.
     pub path: String,
-    /// Descriptions of scopes for people.
+    /// Descriptions of scopes, shown to users.
     pub scope_descriptions: BTreeMap<String, String>,
 }
 
@@ -110,10 +110,10 @@ impl OwnIssuer {
     }
 }
 
-/// What keys the pseudonyms of subjects.
+/// Where the key of pseudonyms comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pseudonyms {
-    /// `public_url`, which is known to anyone who reads the log.
+    /// `public_url`, which every reader of the log knows.
     ByPublicUrl,
     /// A Worker secret, which the command line does not have.
     BySecret,

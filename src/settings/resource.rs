@@ -1,4 +1,4 @@
-//! A protected resource, a public path, and the origin server behind each.
+//! Protected resources, public paths, and the origin servers behind them.
 
 use std::rc::Rc;
 
@@ -13,25 +13,25 @@ use crate::transport::url::HttpUrl;
 /// A protected resource: an MCP endpoint (RFC 9728 §1).
 #[derive(Debug, Clone)]
 pub struct Resource {
-    /// Its place in configuration.
+    /// Its index in the configuration.
     pub index: usize,
-    /// Where it is on this gateway.
+    /// Its path on this gateway.
     pub path: CanonicalPath,
     /// The resource identifier: what clients name in `resource` and tokens in `aud`.
     pub identifier: String,
-    /// Where requests go.
+    /// The origin server that its requests go to.
     pub origin: OriginServer,
-    /// What verifies the credentials that it accepts.
+    /// The verifiers of the credentials that it accepts.
     pub accepts: Verifiers,
-    /// Tokens bound to a key.
+    /// Whether it accepts or requires tokens that are bound to a DPoP key.
     pub dpop: Requirement,
-    /// Tokens bound to a client certificate.
+    /// Whether it accepts or requires tokens that are bound to a client certificate.
     pub certificate_bound: Requirement,
-    /// What a token must have to use it at all.
+    /// The scopes that every request needs.
     pub scopes: ScopeSet,
-    /// What is put before scopes that clients are told to ask for.
+    /// The prefix of scopes that the gateway tells clients to request.
     pub scope_prefix: String,
-    /// Values of which one must be in `aud`.
+    /// The values of `aud` that it accepts: a token must have one of them.
     pub audiences: Vec<String>,
     /// `resource_name`.
     pub name: Option<String>,
@@ -39,33 +39,33 @@ pub struct Resource {
     pub documentation: Option<String>,
     /// Largest request body in bytes.
     pub body_bytes: u64,
-    /// Who may do what; everything, where there are no rules.
+    /// Its rules; without rules every caller may do everything.
     pub policy: Option<Rc<Policy>>,
-    /// Public lists are kept.
+    /// Whether public lists are cached.
     pub cache_lists: bool,
-    /// How often callers may call.
+    /// The rate limits of callers.
     pub limits: Vec<Rc<Limit>>,
-    /// How many requests of one caller the policy may refuse in a minute.
+    /// How many requests of one caller the policy may reject in a minute.
     pub refusals_per_minute: u64,
-    /// Fields that mirror an argument, and which.
+    /// Fields that mirror an argument, and the name of the argument.
     pub parameters: Vec<(String, String)>,
 }
 
 impl Resource {
-    /// Scopes as clients have to ask for them.
+    /// Scopes in the form in which clients have to request them.
     #[must_use]
     pub fn advertised(&self, scopes: &ScopeSet) -> ScopeSet {
         let prefixed = |scope: &Scope| Scope::parse(&format!("{}{}", self.scope_prefix, scope.as_str())).ok();
         scopes.iter().filter_map(prefixed).collect()
     }
 
-    /// What it asks of the binding of tokens.
+    /// Its requirements for the binding of tokens.
     #[must_use]
     pub fn binding(&self) -> Requirements {
         Requirements { dpop: self.dpop, certificate: self.certificate_bound }
     }
 
-    /// Whether the messages to it have to be read.
+    /// Whether the gateway has to read the messages of its requests.
     #[must_use]
     pub fn reads_messages(&self) -> bool {
         self.policy.is_some()
@@ -80,21 +80,21 @@ impl Resource {
 pub struct OriginServer {
     /// Its URL.
     pub url: HttpUrl,
-    /// The service binding through which it is reached, instead of the network.
+    /// The service binding for its requests; `None` if they use the network.
     pub service: Option<String>,
-    /// Seconds until its response fields must have arrived.
+    /// Seconds that it has until its response fields have arrived.
     pub response_timeout: u64,
     /// Seconds that its answer may be silent.
     pub idle_timeout: u64,
-    /// Seconds that a stream of events may be silent, where it may not for as long as its caller listens.
+    /// Seconds that an event stream may be silent; `None` if it may be silent as long as the client listens.
     pub stream_idle_timeout: Option<u64>,
 }
 
-/// A path that anyone may reach.
+/// A path that the gateway forwards without authentication.
 #[derive(Debug, Clone)]
 pub struct PublicPath {
     /// The exact path.
     pub path: CanonicalPath,
-    /// What answers for it.
+    /// The origin server that its requests go to.
     pub origin: OriginServer,
 }

@@ -1,4 +1,4 @@
-//! What verifies credentials: everything that configuration has, what one resource accepts of it, and the one that a
+//! Verifiers of credentials: all that the configuration has, those that one resource accepts, and the one that a given
 //! credential is for.
 
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use crate::token::custom::CustomVerifier;
 use crate::token::issuer::{Introspection, Issuer};
 use crate::token::verifier_id::VerifierId;
 
-/// What verifies credentials, of the whole configuration or of one resource.
+/// The verifiers of the whole configuration, or those that one resource accepts.
 #[derive(Debug, Clone, Default)]
 pub struct Verifiers {
     /// Issuers of tokens.
@@ -20,7 +20,7 @@ pub struct Verifiers {
 }
 
 impl Verifiers {
-    /// The verifier with that id, where it is one of these.
+    /// The verifier with this id, if it is one of these.
     #[must_use]
     pub fn find(&self, id: VerifierId) -> Option<Verifier> {
         let issuer = |index: usize| self.issuers.iter().find(|issuer| issuer.index == index);
@@ -36,13 +36,13 @@ impl Verifiers {
         }
     }
 
-    /// Whether an issuer is one of these.
+    /// Whether `issuer` is one of these.
     #[must_use]
     pub fn has_issuer(&self, issuer: &Issuer) -> bool {
         self.issuers.iter().any(|it| it.index == issuer.index)
     }
 
-    /// The names by which rules know who vouches for a caller.
+    /// The names by which rules refer to these verifiers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let issuers = self.issuers.iter().map(|issuer| issuer.name.as_str());
         let sets = self.api_keys.iter().map(|set| set.prefix.as_str());
@@ -55,22 +55,22 @@ impl Verifiers {
 pub enum Verifier {
     /// A JWT of this issuer.
     Jwt(Rc<Issuer>),
-    /// A token that this issuer is asked about.
+    /// A token that the gateway introspects at this issuer (RFC 7662).
     Introspection(Rc<Issuer>, Rc<Introspection>),
     /// An API key of this set.
     ApiKeys(Rc<ApiKeySet>),
-    /// A credential of another kind.
+    /// A credential that this custom verifier verifies.
     Custom(Rc<CustomVerifier>),
 }
 
 impl Verifier {
-    /// The introspection of an issuer, where it has one.
+    /// Introspection at this issuer, if it is configured.
     #[must_use]
     pub fn introspection(issuer: &Rc<Issuer>) -> Option<Self> {
         issuer.introspection.as_ref().map(|asked| Self::Introspection(Rc::clone(issuer), Rc::clone(asked)))
     }
 
-    /// Its name in memory.
+    /// The id that identifies it in caches.
     #[must_use]
     pub fn id(&self) -> VerifierId {
         match self {
@@ -81,7 +81,7 @@ impl Verifier {
         }
     }
 
-    /// Its name in configuration.
+    /// Its name in the configuration.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -91,7 +91,7 @@ impl Verifier {
         }
     }
 
-    /// The issuer whose keys may be needed.
+    /// The issuer whose keys the verification may need.
     #[must_use]
     pub fn issuer(&self) -> Option<&Rc<Issuer>> {
         match self {

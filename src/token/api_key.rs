@@ -1,5 +1,5 @@
-//! API keys: `PREFIX_ID_SECRET`. The prefix says whose key it is, the id finds its record, and the record holds a salted
-//! hash of the secret, which nobody can turn back.
+//! API keys have the form `PREFIX_ID_SECRET`. The prefix identifies the key set, and the id identifies the record. The
+//! record holds a salted hash, from which the secret cannot be recovered.
 
 use std::rc::Rc;
 
@@ -21,23 +21,23 @@ use crate::token::principal::{CredentialKind, Rights, Subject};
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 
-/// API keys with one prefix.
+/// A set of API keys with a common prefix.
 #[derive(Debug, Clone)]
 pub struct ApiKeySet {
-    /// Its place in configuration.
+    /// Its index in the configuration.
     pub index: usize,
-    /// How they begin.
+    /// The prefix of its keys.
     pub prefix: String,
-    /// The KV binding with more of them.
+    /// The KV binding that holds further keys, if any.
     pub kv: Option<String>,
-    /// The most seconds that a record of KV is used.
+    /// Maximum number of seconds for which the gateway reuses a record from KV.
     pub cache_seconds: u64,
-    /// Those of configuration.
+    /// The keys in the configuration.
     pub keys: Vec<ApiKeyRecord>,
 }
 
 impl ApiKeySet {
-    /// Whether a credential begins as a key of this set.
+    /// Whether `text` begins with the prefix of this set.
     #[must_use]
     pub fn owns(&self, text: &str) -> bool {
         text.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with('_'))
@@ -47,22 +47,22 @@ impl ApiKeySet {
 /// The scheme of [`ApiKeyRecord::hash`].
 const HASH: &str = "hmac-sha256";
 
-/// A key as it is kept.
+/// A stored API key: it has a salted hash in place of the secret.
 #[derive(Debug, Clone)]
 pub struct ApiKeyRecord {
-    /// Finds it.
+    /// Identifies the record.
     pub id: String,
-    /// Says whose it is, in the log.
+    /// Describes the owner of the key in the log.
     pub label: String,
     salt: Vec<u8>,
     hash: Vec<u8>,
-    /// What it may do.
+    /// The scopes of the key.
     pub scopes: Vec<Scope>,
-    /// When it ends.
+    /// When the key expires.
     pub expires: Option<DateTime<Utc>>,
 }
 
-/// A record as a store holds it: the members of configuration.
+/// A record as KV stores it. It has the same members as a key in the configuration.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredRecord {
@@ -76,10 +76,10 @@ struct StoredRecord {
 }
 
 impl ApiKeyRecord {
-    /// Makes a record of the parts that configuration has.
+    /// Makes a record from its members.
     ///
     /// # Errors
-    /// The name of the member that is wrong, and what would be right.
+    /// The name of the invalid member, and what it must be.
     pub fn new(
         id: &str,
         label: &str,
@@ -99,7 +99,7 @@ impl ApiKeyRecord {
         let expires = expires
             .map(|text| DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()))
             .transpose()
-            .map_err(|_| ("expires", "must be a moment as 2027-01-31T00:00:00Z (RFC 3339)".to_owned()))?;
+            .map_err(|_| ("expires", "must be a time in the form 2027-01-31T00:00:00Z (RFC 3339)".to_owned()))?;
         Ok(Self {
             id: id.to_owned(),
             label: label.to_owned(),
@@ -110,18 +110,20 @@ impl ApiKeyRecord {
         })
     }
 
-    /// Reads a record of a store.
+    /// Parses a record from KV.
     ///
     /// # Errors
     /// A description of what is wrong.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let value = strict_json::parse(text).map_err(|error| format!("the record is {error}"))?;
-        let record: StoredRecord = serde_json::from_value(value).map_err(|_| "the record is no API key".to_owned())?;
+        let record: StoredRecord =
+            serde_json::from_value(value).map_err(|_| "the record is not an API key".to_owned())?;
         Self::new(&record.id, &record.label, &record.hash, &record.scopes, record.expires.as_deref())
             .map_err(|(member, what)| format!("{member}: {what}"))
     }
 
-    /// Whether `secret` is this key's, in a time that does not depend on how much of it is right.
+    /// Whether `secret` is the secret of this key. The time of the comparison does not depend on how much of it
+    /// matches.
     fn opens(&self, secret: &str) -> bool {
         mac(&self.salt, secret).is_some_and(|mac| mac.verify_slice(&self.hash).is_ok())
     }
@@ -144,7 +146,7 @@ fn is_id(text: &str) -> bool {
     (1..=API_KEY_ID_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-/// Id and secret of a key of the set with this prefix.
+/// The id and the secret of a key of the set with this prefix.
 #[must_use]
 pub fn split<'a>(text: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
     let (id, secret) = text.strip_prefix(prefix)?.strip_prefix('_')?.split_once('_')?;
@@ -157,14 +159,14 @@ pub fn split<'a>(text: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
 pub struct ApiKeyVerifier<'a> {
     /// The set.
     pub set: &'a ApiKeySet,
-    /// This gateway's own URL, which vouches for its keys.
+    /// This gateway's own URL: the issuer of its API keys.
     pub gateway: &'a str,
 }
 
 impl TokenVerifier for ApiKeyVerifier<'_> {
-    /// 1. the key has the form `PREFIX_ID_SECRET`;
-    /// 2. there is a record of that id, in configuration or in the store;
-    /// 3. the secret is the record's.
+    /// 1. The key has the form `PREFIX_ID_SECRET`.
+    /// 2. The configuration or KV has a record with this id.
+    /// 3. The secret matches the record.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
         let Some((id, secret)) = split(credential.token.expose(), &self.set.prefix) else {
             return Verification::Refused(TokenError::ApiKeyUnknown);
@@ -175,7 +177,7 @@ impl TokenVerifier for ApiKeyVerifier<'_> {
             (None, Some(_), Some(Answered::Record(record))) => match record.as_deref().map(ApiKeyRecord::parse) {
                 None => None,
                 Some(Ok(record)) if record.id == id => Some(record),
-                Some(Ok(_)) => return Verification::Unusable("the record is of another key".to_owned()),
+                Some(Ok(_)) => return Verification::Unusable("the record has the id of another key".to_owned()),
                 Some(Err(why)) => return Verification::Unusable(why),
             },
             (None, Some(_), _) => return Verification::NeedAnswer,
@@ -216,7 +218,7 @@ impl ApiKeyVerifier<'_> {
     }
 }
 
-/// The key of a record in the store.
+/// The KV key of a record.
 #[must_use]
 pub fn store_key(prefix: &str, id: &str) -> String {
     format!("apikey:{prefix}:{id}")

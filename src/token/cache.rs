@@ -1,5 +1,5 @@
-//! Verified credentials, so that a repeat caller costs a hash and a look-up. What is kept is named by a salted digest:
-//! the credential itself is nowhere in it.
+//! A cache of verified credentials: a known credential costs one hash and one lookup. The keys are salted digests, so
+//! the cache never holds a credential itself.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,14 +10,15 @@ use crate::token::error::TokenError;
 use crate::token::verified::VerifiedToken;
 use crate::token::verifier_id::VerifierId;
 
-/// A name in memory: see [`Fingerprint`](crate::token::credential::Fingerprint).
+/// A key of the cache: see [`Fingerprint`](crate::token::credential::Fingerprint).
 pub type Digest = [u8; 32];
 
-/// What a table needs beside its values, for each: name, hash and slack.
+/// Estimated bytes of a table entry besides its value: key, hash and unused capacity.
 const OVERHEAD: usize = 96;
 
-/// Two generations: what is found in the older moves to the younger, and where the younger is full the older goes.
-/// Nothing is ever searched for what to leave out, and the whole stays within its bounds.
+/// A table of two generations. An entry that is found in the old generation moves to the young one. When the young
+/// generation is full, it becomes the old one, and the previous old generation is dropped. Eviction therefore never
+/// searches for entries, and the table stays within its limits.
 #[derive(Debug)]
 struct Generations<V> {
     young: HashMap<Digest, V>,
@@ -29,7 +30,7 @@ struct Generations<V> {
 }
 
 impl<V: Clone> Generations<V> {
-    /// At most `entries` and `bytes` in both generations together.
+    /// A table of at most `entries` entries and `bytes` bytes in both generations together.
     fn new(entries: usize, bytes: usize, size: fn(&V) -> usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, entries, bytes, size }
     }
@@ -88,22 +89,22 @@ impl<V: Clone> Generations<V> {
     }
 }
 
-/// How often the cache was asked, and how often it knew.
+/// How many lookups found a credential, and how many did not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// The credential was known.
+    /// The cache had the credential.
     pub hits: u64,
-    /// It was not.
+    /// It did not.
     pub misses: u64,
 }
 
-/// Credentials that were verified, and those that were found to be no good.
+/// Results of verification: valid credentials, and rejected ones.
 #[derive(Debug)]
 pub struct TokenCache {
     verified: Generations<Rc<VerifiedToken>>,
-    /// Of those that were verified.
+    /// The verifier of each valid credential.
     chosen: Generations<VerifierId>,
-    /// Kept apart, so that strangers' guesses push nobody out.
+    /// In a table of its own, so that rejected guesses cannot evict valid credentials.
     inactive: Generations<(TokenError, UnixMillis)>,
     counts: Counts,
 }
@@ -120,17 +121,18 @@ impl Default for TokenCache {
 }
 
 impl TokenCache {
-    /// The verifier of a credential that was good once, by the name of that choice: it depends on nothing that changes.
+    /// The verifier of a credential that was valid before. The selection of a verifier depends on nothing that changes,
+    /// so an entry does not expire.
     pub fn verifier(&mut self, choice: &Digest) -> Option<VerifierId> {
         self.chosen.get(choice)
     }
 
-    /// Keeps which verifier a credential is for.
+    /// Stores which verifier a credential is for.
     pub fn choose(&mut self, choice: Digest, verifier: VerifierId) {
         self.chosen.insert(choice, verifier);
     }
 
-    /// What is known of a credential that was good, and may still be used without asking.
+    /// A valid credential, until [`VerifiedToken::usable_until`].
     pub fn verified(&mut self, digest: &Digest, now: UnixMillis) -> Option<Rc<VerifiedToken>> {
         let known = self.verified.get(digest);
         if known.as_ref().is_some_and(|known| known.usable_until <= now) {
@@ -140,7 +142,7 @@ impl TokenCache {
         known
     }
 
-    /// What is known of a credential that was not.
+    /// Why a credential was rejected, until that result expires.
     pub fn inactive(&mut self, digest: &Digest, now: UnixMillis) -> Option<TokenError> {
         let (error, until) = self.inactive.get(digest)?;
         if until <= now {
@@ -150,7 +152,7 @@ impl TokenCache {
         Some(error)
     }
 
-    /// Notes whether a request's credential was known.
+    /// Counts a request as a hit or a miss.
     pub fn count(&mut self, hit: bool) {
         if hit {
             self.counts.hits += 1;
@@ -159,41 +161,41 @@ impl TokenCache {
         }
     }
 
-    /// Keeps a credential that was verified.
+    /// Stores a valid credential.
     pub fn keep(&mut self, digest: Digest, verified: Rc<VerifiedToken>) {
         self.verified.insert(digest, verified);
     }
 
-    /// Keeps what was said of a credential that is no good, for so many seconds.
+    /// Stores for `seconds` why a credential was rejected; with 0 seconds, stores nothing.
     pub fn keep_inactive(&mut self, digest: Digest, error: TokenError, seconds: u64, now: UnixMillis) {
         if seconds > 0 {
             self.inactive.insert(digest, (error, now.plus_seconds(seconds)));
         }
     }
 
-    /// Forgets a credential.
+    /// Removes a valid credential.
     pub fn forget(&mut self, digest: &Digest) {
         self.verified.remove(digest);
     }
 
-    /// Forgets those that `keep` does not hold for.
+    /// Removes the valid credentials for which `keep` returns false.
     pub fn retain(&mut self, keep: impl Fn(&VerifiedToken) -> bool) {
         self.verified.retain(|verified| keep(verified));
     }
 
-    /// How often it was asked, and how often it knew.
+    /// The hits and misses so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Credentials in it that are no good.
+    /// How many rejected credentials the cache has.
     #[must_use]
     pub fn inactive_len(&self) -> usize {
         self.inactive.len()
     }
 
-    /// Verified credentials in it, and the bytes that they take, about.
+    /// How many valid credentials the cache has, and approximately how many bytes they take.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.verified.len(), self.verified.bytes())

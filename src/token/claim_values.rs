@@ -1,17 +1,17 @@
-//! Readers of the values of claims: texts, times, and values that are found by a pointer.
+//! Readers of claim values: strings, times, and values that a JSON Pointer finds.
 
 use jwt_compact::Claims;
 use serde_json::{Map, Value};
 
 use crate::token::error::TokenError;
 
-/// The last second of the year 9999: later times are mistakes, and some libraries overflow on them.
+/// The last second of the year 9999. A later time is a mistake, and some libraries overflow on it.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
-/// `exp`, `nbf`, `iat`.
+/// Reads `exp`, `nbf` and `iat`. `expires` says that `exp` is required.
 ///
 /// # Errors
-/// [`TokenError`] where one is no plausible number, or `exp` is missing and must not be.
+/// [`TokenError`] if a value is not a plausible number, or if `exp` is required and missing.
 pub(super) fn times(claims: &Map<String, Value>, expires: bool) -> Result<Claims<()>, TokenError> {
     let mut members = Map::new();
     for claim in ["exp", "nbf", "iat"] {
@@ -23,7 +23,8 @@ pub(super) fn times(claims: &Map<String, Value>, expires: bool) -> Result<Claims
                 if !plausible {
                     return Err(TokenError::ClaimMalformed(claim));
                 }
-                // RFC 7519 §2 allows fractions. Whole seconds are compared: a token ends no later and begins no earlier.
+                // RFC 7519 §2 allows fractions, but the gateway compares whole seconds. Rounding makes no token expire
+                // later or become valid earlier.
                 let seconds = value.as_f64().map(if claim == "exp" { f64::floor } else { f64::ceil });
                 #[expect(clippy::cast_possible_truncation, reason = "it is between 0 and the year 9999")]
                 members.insert(claim.to_owned(), Value::from(seconds.unwrap_or_default() as i64));
@@ -37,10 +38,10 @@ pub(super) fn times(claims: &Map<String, Value>, expires: bool) -> Result<Claims
     Ok(times)
 }
 
-/// A claim that is a text where it is there.
+/// Reads a claim that must be a string if it is present.
 ///
 /// # Errors
-/// [`TokenError::ClaimMalformed`] where it is something else.
+/// [`TokenError::ClaimMalformed`] if it has another type.
 pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> Result<Option<&'a str>, TokenError> {
     match claims.get(claim) {
         None => Ok(None),
@@ -49,7 +50,7 @@ pub(super) fn text<'a>(claims: &'a Map<String, Value>, claim: &'static str) -> R
     }
 }
 
-/// The first of `names` that is there and not empty.
+/// The first of `names` that is present and not empty.
 pub(super) fn first_text(
     claims: &Map<String, Value>,
     names: &'static [&'static str],
@@ -62,7 +63,7 @@ pub(super) fn first_text(
     Ok(None)
 }
 
-/// The value of a claim: by its name, or where that begins with `/`, by a JSON Pointer (RFC 6901).
+/// The value of a claim: by its name or, if the name begins with `/`, by JSON Pointer (RFC 6901) through objects.
 #[must_use]
 pub(crate) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let Some(pointer) = name.strip_prefix('/') else { return claims.get(name) };
@@ -74,7 +75,7 @@ pub(crate) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'
     })
 }
 
-/// A text, or an array of texts.
+/// A string, or an array of strings.
 pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),

@@ -1,4 +1,4 @@
-//! The claims of an access token (RFC 7519 §4.1, RFC 9068 §2.2), after its signature was found good.
+//! The claims of an access token (RFC 7519 §4.1, RFC 9068 §2.2), read after its signature was verified.
 
 use std::rc::Rc;
 
@@ -15,17 +15,19 @@ use crate::token::verified::{Confirmation, VerifiedToken};
 
 /// Reads the claims of a signed token of `issuer`:
 ///
-/// 1. it is no ID token, whatever `typ` says (RFC 8725 §3.12), and has the marks of the provider's access tokens;
-/// 2. `exp` is there; it and `nbf` and `iat` are plausible numbers;
-/// 3. `iss` is the issuer's identifier, byte for byte; of a multi-tenant issuer, with a tenant that is accepted and
-///    that `tid` names too;
-/// 4. there is a subject;
-/// 5. the claims that configuration asks for hold.
+/// 1. The token is not an ID token, whatever `typ` says (RFC 8725 §3.12), and has the claims that mark the provider's
+///    access tokens.
+/// 2. `exp` is present. `exp`, `nbf` and `iat` are plausible numbers.
+/// 3. `iss` and `aud` are present. For some providers, the client takes the place of a missing `aud`.
+/// 4. `iss` is the issuer's identifier, byte for byte. For a multi-tenant issuer, it names an accepted tenant, and
+///    `tid` names the same one.
+/// 5. The claims that the configuration requires have accepted values.
+/// 6. There is a subject.
 ///
-/// Not judged here: the times and `aud`, which each request judges anew ([`VerifiedToken::holds`]), and `cnf`.
+/// Not checked here: the times and `aud`, which each request checks again ([`VerifiedToken::holds`]), and `cnf`.
 ///
 /// # Errors
-/// The [`TokenError`] of the first that fails.
+/// The [`TokenError`] of the first check that fails.
 pub(super) fn read(
     claims: &Map<String, Value>,
     issuer: &Issuer,
@@ -71,13 +73,14 @@ pub(super) fn read(
     })
 }
 
-/// What configuration asks of every token of an issuer, however it was verified:
+/// Checks what the configuration requires of every token of an issuer, whether the token is a JWT or was introspected:
 ///
-/// 1. `iss` is the issuer's identifier; of a multi-tenant issuer, with a tenant that is accepted and that `tid` names too;
-/// 2. the claims that must hold do.
+/// 1. `iss` is the issuer's identifier. For a multi-tenant issuer, it names an accepted tenant, and `tid` names the
+///    same one.
+/// 2. The required claims have accepted values.
 ///
 /// # Errors
-/// The [`TokenError`] of the first that fails.
+/// The [`TokenError`] of the first check that fails.
 pub(super) fn accept(claims: &Map<String, Value>, iss: &str, issuer: &Issuer) -> Result<(), TokenError> {
     let tenant = issuer.tenant_of(iss).ok_or(TokenError::UnknownIssuer)?;
     if let Some(tenant) = tenant
@@ -109,17 +112,19 @@ fn refuse_other_tokens(claims: &Map<String, Value>, profile: Profile) -> Result<
     if marks.is_empty() || marked { Ok(()) } else { Err(TokenError::IdToken) }
 }
 
-/// A string holds tokens between spaces (RFC 8693 §4.2); in an array each element may, as some providers send them.
+/// Reads the scopes. A string holds scope tokens separated by spaces (RFC 8693 §4.2). Some providers send an array,
+/// each element of which may hold several.
 ///
 /// # Errors
-/// [`TokenError::ClaimMalformed`] where one is neither.
+/// [`TokenError::ClaimMalformed`] if a scope claim is neither a string nor an array of strings.
 pub fn scopes(claims: &Map<String, Value>, profile: Profile) -> Result<ScopeSet, TokenError> {
     let mut scopes = Vec::new();
     for name in profile.scope_claims() {
         let Some(value) = claims.get(*name) else { continue };
         scopes.extend(scopes_of(value).ok_or(TokenError::ClaimMalformed("scope"))?);
-        // `scp` is another spelling of `scope`, not an addition to it; and where a user delegates (`scp`), `roles` are the
-        // user's, whom no client may act for beyond that.
+        // In the generic profile, `scp` is another spelling of `scope`, not an addition. In Entra ID, a token with
+        // `scp` is delegated by a user, and its `roles` are the user's: the client must not act with more than the
+        // delegated scopes.
         if matches!(profile, Profile::Generic | Profile::EntraId) {
             break;
         }
@@ -132,7 +137,7 @@ pub(super) fn scopes_of(value: &Value) -> Option<Vec<Scope>> {
     Some(texts.iter().flat_map(|text| text.split(' ')).filter_map(|token| Scope::parse(token).ok()).collect())
 }
 
-/// Whether a claim equals, or as an array contains, one of `accepted`.
+/// Whether a claim equals one of `accepted` or, if it is an array, contains one of them.
 pub(crate) fn equals_one_of(value: &Value, accepted: &[String]) -> bool {
     match value {
         Value::String(text) => accepted.contains(text),

@@ -1,4 +1,4 @@
-//! A credential as a caller presents it, and its names in memory.
+//! A credential as a caller presents it, and the keys under which caches store results about it.
 
 use std::cell::OnceCell;
 
@@ -10,19 +10,19 @@ use crate::token::error::TokenError;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verifier_id::VerifierId;
 
-/// A credential as it was presented.
+/// A credential as the caller presented it.
 #[derive(Debug)]
 pub struct Credential {
-    /// How it was sent.
+    /// The authentication scheme that it was sent under.
     pub scheme: AuthScheme,
     /// Its text.
     pub token: BearerToken,
     place: Place,
-    /// What it says, where it is a JWS; read when somebody first asks.
+    /// The parsed JWS, if it is one; parsed on first use.
     jws: OnceCell<Result<Box<UntrustedToken>, TokenError>>,
 }
 
-/// Where in a request a credential is.
+/// Where in a request a credential was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Authorization,
@@ -31,7 +31,7 @@ pub(super) enum Place {
 }
 
 impl Credential {
-    /// One of the `Authorization` field.
+    /// A credential from the `Authorization` field.
     #[must_use]
     pub fn authorization(scheme: AuthScheme, token: BearerToken) -> Self {
         Self::new(scheme, token, Place::Authorization)
@@ -41,7 +41,7 @@ impl Credential {
         Self { scheme, token, place, jws: OnceCell::new() }
     }
 
-    /// What its names in memory are made of.
+    /// The salted digest from which its cache keys are derived.
     #[must_use]
     pub fn fingerprint(&self, salt: &[u8; 32]) -> Fingerprint {
         let mut hash = Sha256::new();
@@ -50,28 +50,28 @@ impl Credential {
         Fingerprint { digest: hash.finalize().into(), place: self.place }
     }
 
-    /// What it says, where it is a JWS.
+    /// The credential as a parsed JWS.
     ///
     /// # Errors
-    /// Why it is none.
+    /// Why it is not a JWS.
     pub fn jws(&self) -> Result<&UntrustedToken, TokenError> {
         let read = self.jws.get_or_init(|| UntrustedToken::parse(self.token.expose()).map(Box::new));
         read.as_deref().map_err(Clone::clone)
     }
 
-    /// Where in the request it is.
+    /// Where in the request it was found.
     pub(super) fn place(&self) -> Place {
         self.place
     }
 
-    /// Its scheme, where it came in the `Authorization` field.
+    /// Its scheme, if it came in the `Authorization` field.
     #[must_use]
     pub fn authorization_scheme(&self) -> Option<AuthScheme> {
         (self.place == Place::Authorization).then_some(self.scheme)
     }
 }
 
-/// SHA-256 over a salt that no other isolate has and the text of a credential.
+/// SHA-256 over a salt that no other isolate has, and the text of a credential.
 #[derive(Debug)]
 pub struct Fingerprint {
     digest: Digest,
@@ -79,8 +79,8 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The name of what a verifier says of the credential; and at which resource, where the verifier is told of that and may
-    /// answer accordingly.
+    /// The cache key for what a verifier says about the credential. For a custom verifier, the key depends on the
+    /// resource, because the gateway tells the verifier the resource and the answer may depend on it.
     #[must_use]
     pub fn verified_by(&self, verifier: VerifierId, resource: usize) -> Digest {
         match verifier {
@@ -91,13 +91,14 @@ impl Fingerprint {
         }
     }
 
-    /// The name of which verifier the credential is for at a resource.
+    /// The cache key for which verifier the credential is for at a resource.
     #[must_use]
     pub fn chosen_at(&self, resource: usize) -> Digest {
         self.name(4, self.place as usize, resource)
     }
 
-    /// Names of one credential differ in their last 17 bytes, those of two in the 15 before as well.
+    /// The keys of one credential differ only in their last 17 bytes; the keys of two credentials differ in the first
+    /// 15 bytes too.
     fn name(&self, kind: u8, first: usize, second: usize) -> Digest {
         let word = |index: usize| u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
         let about = [kind].into_iter().chain(word(first)).chain(word(second));

@@ -1,5 +1,5 @@
-//! Credentials that a Worker of the user's own knows about, asked through a service binding. Its answers are those of
-//! RFC 7662 §2.2, so that there is one reading of both.
+//! Credentials that a Worker of the operator verifies. The gateway asks that Worker through a service binding. Its
+//! answers have the members of RFC 7662 §2.2, so the gateway reads both kinds of answers with the same code.
 
 use serde_json::json;
 
@@ -11,32 +11,32 @@ use crate::token::profile::Profile;
 use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
 use crate::transport::provider::ProviderRequest;
 
-/// A verifier of the user's own.
+/// A custom verifier.
 #[derive(Debug, Clone)]
 pub struct CustomVerifier {
-    /// Its place in configuration.
+    /// Its index in the configuration.
     pub index: usize,
     /// Its name.
     pub name: String,
-    /// The service binding; nothing where it is compiled in.
+    /// The service binding; `None` if the verifier is compiled in.
     pub service: Option<String>,
-    /// How its credentials begin.
+    /// The prefix of its credentials, if configured.
     pub prefix: Option<String>,
-    /// The most seconds that a good answer is used.
+    /// Maximum number of seconds for which the gateway reuses a positive answer.
     pub cache_seconds: u64,
-    /// Seconds that a bad one is.
+    /// Seconds for which the gateway reuses a negative answer.
     pub negative_seconds: u64,
-    /// Seconds that it may take.
+    /// Seconds that the verifier may take to answer.
     pub timeout: u64,
 }
 
-/// Asks a service binding.
+/// Reads the answers of a custom verifier behind a service binding.
 pub struct ServiceVerifier<'a> {
-    /// How it is asked.
+    /// The verifier.
     pub custom: &'a CustomVerifier,
-    /// This gateway's own URL: who vouches, where the answer does not say.
+    /// This gateway's own URL: the issuer of a subject if the answer has no `iss`.
     pub gateway: &'a str,
-    /// What rules read of its callers.
+    /// What rules read about the subjects.
     pub interests: &'a Interests,
 }
 
@@ -51,7 +51,7 @@ impl TokenVerifier for ServiceVerifier<'_> {
         let rules = Rules {
             issuer: self.gateway,
             kind: CredentialKind::Custom,
-            // It was told for which resource the credential is: `aud` is its to leave out.
+            // The verifier knows the resource from the request, so it may leave out `aud`.
             audience_required: false,
             leeway: 0,
             grant_scopes: &ScopeSet::default(),
@@ -64,7 +64,7 @@ impl TokenVerifier for ServiceVerifier<'_> {
     }
 }
 
-/// What a verifier is asked. The host is a reserved name: a service binding does not look at it.
+/// The request to a custom verifier. The host is a reserved name, because a service binding ignores it.
 #[must_use]
 pub fn request(custom: &CustomVerifier, token: &str, resource: &str) -> ProviderRequest {
     ProviderRequest {

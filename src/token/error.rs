@@ -1,66 +1,70 @@
-//! Why an access token is not accepted.
+//! Why the gateway rejects a credential.
 
 use crate::jwks::key_set::NoKey;
 use crate::strict_json::StrictJsonError;
 
-/// Why an access token is not accepted.
+/// Why the gateway rejects a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenError {
     /// `alg` is missing, `none`, symmetric, unknown, or not allowed for this issuer.
     AlgorithmNotAllowed,
-    /// No API key of that prefix and id is known here, or its secret is another.
+    /// The gateway has no API key with this prefix and id, or the secret does not match.
     ApiKeyUnknown,
-    /// `aud` names somebody else (R2).
+    /// `aud` names none of the resource's audiences (R2).
     Audience,
-    /// It is bound to a key, and was sent as if it were not (RFC 9449 §7.2).
+    /// The token is bound to a key, but was sent as a bearer token (RFC 9449 §7.2).
     BoundUnderBearer,
-    /// It is bound to a certificate that the caller did not present (RFC 8705 §3).
+    /// The token is bound to a certificate that the caller did not present (RFC 8705 §3).
     Certificate,
     /// A claim has a wrong type or an impossible value.
     ClaimMalformed(&'static str),
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     ClaimMissing(&'static str),
-    /// A claim does not hold what configuration asks for.
+    /// A claim has none of the values that the configuration requires.
     ClaimNotAccepted(String),
-    /// Too many claims.
+    /// The token has too many claims.
     ClaimsTooMany,
     /// The claims are not strict JSON.
     ClaimsNotJson(StrictJsonError),
     /// `exp` has passed.
     Expired,
-    /// The header has a member that must not be obeyed: `crit`, `jku`, `jwk`, `x5u`, `x5c`, `b64`.
+    /// The header has a member that would change how the token is verified: `crit`, `b64`, `jku`, `jwk`, `x5u`, `x5c`,
+    /// `zip`.
     ForbiddenHeader(&'static str),
-    /// The header is not strict JSON, or has members of wrong types.
+    /// The header is not strict JSON, has too many members or members of wrong types, or its `kid` is too long.
     HeaderMalformed,
-    /// An ID token: it tells a client who logged in, and opens nothing.
+    /// An ID token, which tells a client who logged in and authorizes nothing; or a token without the claims that mark
+    /// the provider's access tokens.
     IdToken,
-    /// Whoever was asked about it says that it is not active.
+    /// The authorization server or the custom verifier says that the credential is not active.
     Inactive,
     /// `iat` lies in the future.
     IssuedInFuture,
-    /// The issuer's key does not serve this token.
+    /// The issuer has no key that the gateway can use for this token.
     Key(NoKey),
-    /// Not three parts of canonical base64url.
+    /// Not three parts in canonical base64url.
     Malformed,
-    /// It is bound to nothing, where this resource asks for a binding or the caller claims one.
+    /// The token lacks a binding that the resource requires, or that the scheme `DPoP` implies.
     NotBound,
-    /// It is a credential of a kind that other resources take.
+    /// The credential is of a kind that other resources accept.
     NotForThisResource,
     /// `nbf` lies in the future.
     NotYetValid,
-    /// It is on the list of what is revoked.
+    /// The credential is on the revocation list.
     Revoked,
-    /// The token is bound to a key of its owner (RFC 7800 `cnf`), and that binding cannot be checked here (R24).
+    /// The token is bound by `cnf` (RFC 7800) in a way that the gateway cannot check or that the resource does not
+    /// accept (R24).
     SenderConstrained,
-    /// The signature is wrong.
+    /// The signature is invalid.
     Signature,
-    /// It is of a tenant that is not accepted, or does not say of which.
+    /// The token is of a tenant that is not accepted, does not name its tenant, or is signed with the key of another
+    /// tenant.
     Tenant,
-    /// Larger than any token should be.
+    /// The token is longer than [`TOKEN_BYTES`](crate::limits::TOKEN_BYTES).
     TooLong,
-    /// `typ` is not that of an access token.
+    /// `typ` is not that of an access token, or introspection describes another kind of token.
     TypeNotAllowed,
-    /// `iss` is none that this resource accepts.
+    /// The resource accepts no issuer with this `iss`.
     UnknownIssuer,
 }
 

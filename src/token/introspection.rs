@@ -1,4 +1,4 @@
-//! Tokens that their authorization server is asked about (RFC 7662), and its answers, signed ones too (RFC 9701).
+//! Token introspection (RFC 7662), with signed responses (RFC 9701).
 
 use std::rc::Rc;
 
@@ -25,22 +25,26 @@ use crate::transport::provider::{ProviderDocument, ProviderRequest};
 const JSON: &str = "application/json";
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// Asks the authorization server of one issuer.
+/// Reads the introspection responses of one issuer.
 pub struct IntrospectionVerifier<'a> {
     /// The issuer.
     pub issuer: &'a Issuer,
-    /// How it is asked.
+    /// How the gateway introspects tokens there.
     pub introspection: &'a Introspection,
-    /// What rules read of tokens.
+    /// What rules read about the subjects.
     pub interests: &'a Interests,
 }
 
 impl TokenVerifier for IntrospectionVerifier<'_> {
-    /// 1. the answer is of the media type that was asked for;
-    /// 2. a signed one (RFC 9701 §5) is of the right type, signed by the issuer, from it and for this client;
-    /// 3. `active` is a boolean; false refuses the token, anything else leaves it unknown;
-    /// 4. `iss`, where it is there, is the issuer, with a tenant that is accepted; the claims that must hold do;
-    /// 5. see `read_active`.
+    /// 1. The answer has the media type that the gateway asked for.
+    /// 2. A signed answer (RFC 9701 §5) has the right `typ`, is signed by the issuer, and names the issuer and this
+    ///    client.
+    /// 3. `iss` is the issuer's; it may be missing unless the issuer is multi-tenant.
+    /// 4. For an active token, the tenant is accepted and the required claims have accepted values.
+    /// 5. `read_active` accepts the rest.
+    ///
+    /// An answer that fails 1, 2 or 3, or has no boolean `active`, is unusable: the gateway knows nothing about the
+    /// token.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
         let _ = credential;
         let Some(Answered::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
@@ -56,14 +60,14 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
             }
         };
         let members = without_nulls(members);
-        // An answer that does not say whose the token is speaks of this issuer's, unless that is many.
+        // An answer without `iss` is about a token of this issuer, unless the issuer is a template for many tenants.
         let iss = match members.get("iss") {
             None if self.issuer.is_template() => {
-                return Verification::Unusable("the answer has no iss, and the issuer is many".to_owned());
+                return Verification::Unusable("the answer has no iss, and the issuer has many tenants".to_owned());
             }
             None => &self.issuer.identifier,
             Some(Value::String(iss)) if self.issuer.tenant_of(iss).is_some() => iss,
-            Some(_) => return Verification::Unusable("the answer is of another issuer".to_owned()),
+            Some(_) => return Verification::Unusable("the answer has the iss of another issuer".to_owned()),
         };
         if members.get("active") == Some(&Value::Bool(true))
             && let Err(error) = accept(&members, iss, self.issuer)
@@ -92,11 +96,11 @@ impl IntrospectionVerifier<'_> {
             return Err(unusable("the answer is not application/token-introspection+jwt"));
         }
         let text = std::str::from_utf8(&document.body).map_err(|_| unusable("the answer is not text"))?;
-        let jws = UntrustedToken::parse(text.trim()).map_err(|_| unusable("the answer is no signed JWT"))?;
+        let jws = UntrustedToken::parse(text.trim()).map_err(|_| unusable("the answer is not a signed JWT"))?;
         let types = [TokenType::Named("token-introspection+jwt".to_owned())];
         let keys = evidence.keys.ok_or(Verification::NeedKeys)?;
         jwt::signed(&jws, self.issuer, &types, keys, evidence).map_err(|verification| match verification {
-            // The answer is at fault here, not the caller's token.
+            // The fault is in the answer, not in the caller's token.
             Verification::Refused(_) => unusable("the answer is not signed by the issuer, or not as configured"),
             other => other,
         })?;
@@ -106,7 +110,7 @@ impl IntrospectionVerifier<'_> {
             .and_then(texts)
             .is_some_and(|audiences| audiences.contains(&self.introspection.client_id));
         if claims.get("iss").and_then(Value::as_str) != Some(&self.issuer.identifier) || !ours {
-            return Err(unusable("the signed answer is from somebody else, or for somebody else"));
+            return Err(unusable("the signed answer has another iss than the issuer, or an aud without this client"));
         }
         match claims.get("token_introspection") {
             Some(Value::Object(members)) => Ok(members.clone()),
@@ -115,50 +119,50 @@ impl IntrospectionVerifier<'_> {
     }
 }
 
-/// The JSON object of an answer.
+/// The JSON object in an unsigned answer.
 ///
 /// # Errors
-/// Why there is none.
+/// Why there is no JSON object.
 pub(super) fn plain(document: &ProviderDocument) -> Result<Map<String, Value>, String> {
     if document.media_type() != JSON {
         return Err("the answer is not application/json".to_owned());
     }
     match strict_json::parse(&document.body) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err("the answer is no JSON object".to_owned()),
+        Ok(_) => Err("the answer is not a JSON object".to_owned()),
         Err(error) => Err(format!("the answer is {error}")),
     }
 }
 
-/// Members that are `null` say nothing: some servers write those so that they have nothing to say about.
+/// Removes members that are `null`: some servers send these for values that they do not have.
 pub(super) fn without_nulls(members: Map<String, Value>) -> Map<String, Value> {
     members.into_iter().filter(|(_, value)| !value.is_null()).collect()
 }
 
-/// How an answer in the terms of RFC 7662 §2.2 is read.
+/// How the gateway reads an answer with the members of RFC 7662 §2.2.
 pub(super) struct Rules<'a> {
-    /// Who vouches, where the answer does not say.
+    /// The issuer of the subject if the answer does not name one.
     pub(super) issuer: &'a str,
     /// The kind of credential.
     pub(super) kind: CredentialKind,
-    /// Whether `aud` must be there.
+    /// Whether `aud` is required.
     pub(super) audience_required: bool,
-    /// Seconds by which clocks may differ.
+    /// Clock leeway in seconds.
     pub(super) leeway: u64,
-    /// Scopes of every token.
+    /// Scopes that every token gets.
     pub(super) grant_scopes: &'a ScopeSet,
-    /// What rules ask about.
+    /// What rules read about the subject.
     pub(super) interests: &'a Interests,
-    /// The habits of who answers.
+    /// The profile of the server that answers.
     pub(super) profile: Profile,
-    /// The most seconds that a good answer is used.
+    /// Maximum number of seconds for which the gateway reuses a positive answer.
     pub(super) cache_seconds: u64,
-    /// Seconds that a bad one is.
+    /// Seconds for which the gateway reuses a negative answer.
     pub(super) negative_seconds: u64,
 }
 
-/// Reads `active` and what follows from it: an access token, a subject (`sub`, else `client_id`), `aud` where it is required, times that
-/// are plausible, scopes.
+/// Reads `active` and, if it is true, what follows from it: the token is an access token with a subject (`sub`, else
+/// `client_id`), `aud` if it is required, plausible times, and scopes.
 pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> Verification {
     match members.get("active") {
         Some(Value::Bool(true)) => {}
@@ -167,7 +171,7 @@ pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: 
     }
     match active(members, rules, now).and_then(|verified| verified.lives(now).map(|()| verified)) {
         Ok(verified) => Verification::Verified(Box::new(verified)),
-        // The token is active, and what is said of it makes no sense: that is no fault of the caller's.
+        // The token is active, but the description of it makes no sense. That is not the caller's fault.
         Err(TokenError::ClaimMalformed(member)) => {
             Verification::Unusable(format!("the answer's {member} is malformed"))
         }
@@ -175,8 +179,8 @@ pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: 
     }
 }
 
-/// Servers look among all their tokens, whatever the hint says (RFC 7662 §2.1): a refresh token, or one for somebody's
-/// login, is active too and opens nothing. Each of these members says what a token is where it is there.
+/// Servers search all their tokens, whatever the hint says (RFC 7662 §2.1), so a refresh token or an ID token can be
+/// active too; neither authorizes a request. Each of these members, if present, says what the token is.
 fn is_access_token(members: &Map<String, Value>) -> bool {
     let one_of = |member: &str, words: &[&str]| match members.get(member) {
         None => true,
@@ -217,7 +221,8 @@ fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> R
     Ok(VerifiedToken {
         subject: Rc::new(subject),
         audiences,
-        // Past `exp` whoever knows the token is asked again: the leeway is for clocks, not for longer lives.
+        // After `exp` the gateway asks again: the leeway covers clock differences and does not extend the life of a
+        // token.
         usable_until: usable_until(times.expiration.map(|end| end.timestamp()), rules.cache_seconds, now),
         times,
         leeway: rules.leeway,
@@ -233,7 +238,8 @@ fn usable_until(end: Option<i64>, cache_seconds: u64, now: UnixMillis) -> UnixMi
     end.map_or(cached, |end| end.min(cached))
 }
 
-/// What the token is bound to. One that is said to be bound, and not to what, is bound to something that nobody here knows.
+/// What the token is bound to. If `token_type` says that the token is bound but `cnf` names no key, the gateway cannot
+/// check the binding.
 fn confirmation(members: &Map<String, Value>) -> Confirmation {
     let said = members.get("token_type").and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP"));
     match Confirmation::read(members.get("cnf")) {
@@ -242,7 +248,7 @@ fn confirmation(members: &Map<String, Value>) -> Confirmation {
     }
 }
 
-/// The request of RFC 7662 §2.1. `assertion` is the signed client assertion, where the client authenticates so.
+/// The request of RFC 7662 §2.1. `assertion` is the signed client assertion, if the client authenticates with one.
 #[must_use]
 pub fn request(introspection: &Introspection, endpoint: &str, token: &str, assertion: Option<&str>) -> ProviderRequest {
     let mut form = Form::default();

@@ -1,4 +1,4 @@
-//! An issuer: an authorization server whose tokens are accepted, and what its tokens must look like.
+//! An issuer: an authorization server whose tokens the gateway accepts, and what these tokens must look like.
 
 use std::rc::Rc;
 
@@ -10,58 +10,58 @@ use crate::token::profile::{Profile, TENANT};
 use crate::token::untrusted::TokenType;
 use crate::transport::url::HttpUrl;
 
-/// Which tokens an issuer is asked about.
+/// Which tokens the gateway introspects at an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntrospectedTokens {
-    /// Those that are no JWT.
+    /// Tokens that are not JWTs.
     Opaque,
-    /// All.
+    /// All tokens.
     All,
 }
 
-/// How an issuer is asked about tokens.
+/// How the gateway introspects tokens at an issuer.
 #[derive(Debug, Clone)]
 pub struct Introspection {
-    /// Where; nothing where its metadata says.
+    /// The endpoint; `None` if the gateway reads it from the issuer's metadata.
     pub endpoint: Option<String>,
     /// This gateway's client id.
     pub client_id: String,
-    /// How it authenticates.
+    /// How the gateway authenticates as a client.
     pub authentication: ClientAuthentication,
-    /// Which tokens.
+    /// Which tokens the gateway introspects.
     pub tokens: IntrospectedTokens,
-    /// How those begin.
+    /// The prefix of these tokens, if configured.
     pub prefix: Option<String>,
-    /// The answer must be signed.
+    /// Whether the answer must be signed.
     pub signed_response: bool,
-    /// `aud` may be missing.
+    /// Whether `aud` may be missing.
     pub allow_missing_audience: bool,
-    /// The most seconds that an answer is used.
+    /// Maximum number of seconds for which the gateway reuses an answer.
     pub cache_seconds: u64,
-    /// Seconds that an inactive token is refused.
+    /// Seconds for which the gateway rejects an inactive token without asking again.
     pub negative_seconds: u64,
-    /// Seconds that it may take.
+    /// Seconds that the issuer may take to answer.
     pub timeout: u64,
 }
 
 /// An issuer and what its tokens must look like.
 #[derive(Debug, Clone)]
 pub struct Issuer {
-    /// Its place in configuration.
+    /// Its index in the configuration.
     pub index: usize,
-    /// The name in logs.
+    /// Its name in logs.
     pub name: String,
-    /// The issuer identifier, compared byte for byte; with `{tenantid}` in place of a tenant where there are many.
+    /// The issuer identifier, compared byte for byte. In a multi-tenant issuer, `{tenantid}` stands for the tenant.
     pub identifier: String,
-    /// Its habits.
+    /// How its tokens differ from RFC 9068.
     pub profile: Profile,
-    /// Tenants that are accepted.
+    /// The accepted tenants.
     pub tenants: Vec<String>,
-    /// Claims that must hold, and the values of which one must.
+    /// Required claims, each with its accepted values.
     pub claims: Vec<(String, Vec<String>)>,
-    /// Scopes that its tokens have besides their own.
+    /// Scopes that every token of the issuer gets in addition to its own.
     pub grant_scopes: ScopeSet,
-    /// How it is asked about tokens, where it is.
+    /// How the gateway introspects its tokens, if it does.
     pub introspection: Option<Rc<Introspection>>,
     /// Where its keys come from.
     pub keys: IssuerKeys,
@@ -69,18 +69,19 @@ pub struct Issuer {
     pub algorithms: Vec<JwsAlgorithm>,
     /// Values of `typ` that mark an access token (RFC 9068 §4).
     pub token_types: Vec<TokenType>,
-    /// Seconds by which clocks may differ.
+    /// Clock leeway in seconds.
     pub leeway: u64,
 }
 
 impl Issuer {
-    /// Whether the identifier stands for many.
+    /// Whether the identifier is a template for many tenants.
     #[must_use]
     pub fn is_template(&self) -> bool {
         self.identifier.contains(TENANT)
     }
 
-    /// Whether an `iss` is this issuer's, and the tenant that it names.
+    /// The tenant that `iss` names, or an inner `None` if the issuer has only one; `None` if `iss` is of another
+    /// issuer.
     #[must_use]
     pub fn tenant_of<'a>(&self, iss: &'a str) -> Option<Option<&'a str>> {
         match self.identifier.split_once(TENANT) {
@@ -93,11 +94,11 @@ impl Issuer {
         }
     }
 
-    /// Whether it is an authorization server to which clients can be sent: Access is before the gateway, and nobody
-    /// logs in there through it.
+    /// Whether the gateway can send clients to this authorization server. Cloudflare Access is in front of the gateway,
+    /// and clients do not log in there through the gateway.
     #[must_use]
     pub fn is_authorization_server(&self) -> bool {
-        // Google's access tokens are nobody else's: whoever logged in there would come with one.
+        // Only Google can read its access tokens, and a client that logs in there would send one of these.
         self.profile != Profile::CloudflareAccess && !self.profile.takes_id_tokens() && !self.is_template()
     }
 }
@@ -105,12 +106,12 @@ impl Issuer {
 /// Where the keys of an issuer come from.
 #[derive(Debug, Clone)]
 pub enum IssuerKeys {
-    /// From its metadata.
+    /// From the metadata of the issuer with this identifier.
     Discovered(HttpUrl),
-    /// From this JWK set.
+    /// From the JWK set at this URL.
     At(String),
-    /// One key, known beforehand.
+    /// One key from the configuration.
     Static(Box<VerificationKey>),
-    /// This gateway's own.
+    /// This gateway's own keys.
     Own(Box<KeySet>),
 }

@@ -21,19 +21,20 @@ use crate::token::verifier::{Evidence, TokenVerifier, Verification};
 pub struct JwtVerifier<'a> {
     /// The issuer: the token's `iss` is its identifier.
     pub issuer: &'a Issuer,
-    /// What rules read of tokens.
+    /// What rules read about the subjects.
     pub interests: &'a Interests,
 }
 
 impl TokenVerifier for JwtVerifier<'_> {
-    /// 1. `alg` is allowed for the issuer (RFC 8725 §3.1): before any key is touched;
-    /// 2. `typ` is that of an access token (RFC 9068 §4), so that no ID token passes;
-    /// 3. the issuer's keys may be used, else they are asked for;
-    /// 4. exactly one key fits `kid` and `alg`; an unknown `kid` asks for the keys again where that is due;
-    /// 5. the signature is good;
-    /// 6. the claims hold: see `claims::read`.
+    /// 1. `alg` is allowed for the issuer (RFC 8725 §3.1). The gateway checks this before it uses any key.
+    /// 2. `typ` is that of an access token (RFC 9068 §4), so that no ID token passes.
+    /// 3. The issuer's keys are available and fresh enough; else the verifier asks for them.
+    /// 4. Exactly one key fits `kid` and `alg`. For an unknown `kid`, the verifier asks for the keys again if a fetch
+    ///    is due. A key that a multi-tenant provider publishes for one tenant fits only tokens of that tenant.
+    /// 5. The signature is valid.
+    /// 6. The claims are valid: see `claims::read`.
     ///
-    /// Not checked here: times, audience, binding, scopes, and whether the token was revoked.
+    /// Not checked here: times, audience, binding, scopes and revocation.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
         let (Ok(token), Some(keys)) = (credential.jws(), evidence.keys) else {
             return Verification::Refused(TokenError::Malformed);
@@ -54,7 +55,7 @@ impl TokenVerifier for JwtVerifier<'_> {
     }
 }
 
-/// The key that signed `token`, or what to do first.
+/// The key that signed `token`, or what has to be done first.
 pub(super) fn signed<'a>(
     token: &UntrustedToken,
     issuer: &Issuer,
@@ -70,7 +71,7 @@ pub(super) fn signed<'a>(
         return Err(Verification::Refused(TokenError::TypeNotAllowed));
     }
     let key = select(token, algorithm, keys, evidence.now)?;
-    // Keys that a provider of many tenants publishes for one of them sign for that one alone.
+    // A key that a multi-tenant provider publishes for one tenant signs only for that tenant.
     if issuer.is_template() && key.issuer().is_some_and(|named| !token_may_use(token, named)) {
         return Err(Verification::Refused(TokenError::Tenant));
     }
@@ -103,7 +104,7 @@ fn select<'a>(
     })
 }
 
-/// Whether a key that names an issuer of its own (as Entra ID's do) may sign this token.
+/// Whether a key that names its own issuer (as Entra ID's keys do) may sign this token.
 fn token_may_use(token: &UntrustedToken, named: &str) -> bool {
     named.contains(TENANT) || token.claimed_issuer() == Some(named)
 }

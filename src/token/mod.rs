@@ -1,4 +1,4 @@
-//! Credentials: reading them strictly, verifying them, and who they say is calling.
+//! Credentials: strict parsing, verification, and the caller that a credential identifies.
 
 pub mod accepted;
 pub mod api_key;

@@ -1,4 +1,4 @@
-//! Who calls.
+//! The caller of a request, and what its credential says about it.
 
 use std::rc::Rc;
 
@@ -9,12 +9,12 @@ use crate::oauth::scope::ScopeSet;
 use crate::token::claim_values::{claim, texts};
 use crate::token::profile::Profile;
 
-/// What rules ask of tokens, so that nothing else of their claims is kept.
+/// What rules read from credentials, so that the gateway keeps no other claims.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interests {
-    /// Some rule asks for roles.
+    /// Whether a rule reads roles.
     pub roles: bool,
-    /// Some rule asks for groups.
+    /// Whether a rule reads groups.
     pub groups: bool,
     /// Claims that rules name.
     pub claims: Vec<String>,
@@ -23,52 +23,53 @@ pub struct Interests {
 /// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
-    /// Nobody in particular: configuration opens this path to everyone.
+    /// A caller without an identity: the configuration opens this path to everyone.
     Anonymous,
     /// The subject of a verified credential.
     Subject(Rc<Subject>),
 }
 
-/// What a verified credential says of its subject.
+/// What a verified credential says about its subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// `iss`: who vouches for the subject. This gateway itself, for API keys and custom verifiers that do not say.
+    /// `iss`: the issuer that vouches for the subject. For API keys, and for custom verifiers that name no issuer, it
+    /// is this gateway.
     pub issuer: String,
-    /// `sub`: unique for the issuer alone.
+    /// `sub`: unique only for one issuer.
     pub subject: String,
-    /// `client_id`, or what the provider says instead.
+    /// `client_id`, or the claim that the provider uses instead.
     pub client: Option<String>,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: ScopeSet,
-    /// What kind of credential it came with.
+    /// The kind of its credential.
     pub kind: CredentialKind,
-    /// The label of an API key.
+    /// The label of an API key, or the one that a verifier or an authorization server sent.
     pub label: Option<String>,
-    /// What rules ask about.
+    /// The roles, groups and claims that rules read.
     pub rights: Rights,
 }
 
 impl Subject {
-    /// The holder of a session at a resource.
+    /// The subject as the holder of a session at a resource.
     #[must_use]
     pub fn holder<'a>(&'a self, resource: &'a str) -> Holder<'a> {
         Holder { issuer: &self.issuer, subject: &self.subject, client: self.client.as_deref(), resource }
     }
 }
 
-/// What a credential says besides scopes, as far as any rule asks.
+/// What a credential says besides scopes, as far as rules read it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
     /// Its roles.
     pub roles: Vec<String>,
     /// Its groups.
     pub groups: Vec<String>,
-    /// Claims, by the names that rules have for them.
+    /// Claims, by the names that rules use for them.
     pub claims: Map<String, Value>,
 }
 
 impl Rights {
-    /// Those that are asked for, of the claims of a provider with these habits.
+    /// The rights that rules read, from the claims of a provider with this profile.
     #[must_use]
     pub fn of(claims: &Map<String, Value>, interests: &Interests, profile: Profile) -> Self {
         let among = |asked: bool, names: &[&str]| -> Vec<String> {
@@ -83,11 +84,11 @@ impl Rights {
         }
     }
 
-    /// Bytes that it takes, about.
+    /// Approximately how many bytes it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let texts: usize = self.roles.iter().chain(&self.groups).map(|text| text.len() + 24).sum();
-        // What a value takes in memory is a few times what it takes as text.
+        // A value takes a few times as many bytes in memory as its text.
         let claims: usize = self.claims.iter().map(|(name, value)| name.len() + 3 * value.to_string().len() + 96).sum();
         texts + claims
     }
@@ -98,13 +99,13 @@ impl Rights {
 pub enum CredentialKind {
     /// A JWT access token.
     Jwt,
-    /// An access token that its authorization server was asked about (RFC 7662).
+    /// An access token that the gateway introspected (RFC 7662).
     Introspection,
-    /// A key of this gateway's own.
+    /// An API key of this gateway.
     ApiKey,
-    /// Whatever a custom verifier takes.
+    /// A credential that a custom verifier verifies.
     Custom,
-    /// The assertion of Cloudflare Access.
+    /// The JWT that Cloudflare Access adds to a request.
     CloudflareAccess,
 }
 

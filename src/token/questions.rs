@@ -1,8 +1,8 @@
-//! Questions about credentials that are on their way: one at a time about each credential, and not too many to anybody: one
-//! who is slow must not keep others from being asked.
+//! Lookups about credentials that are in progress. The gateway makes one lookup at a time about each credential, and a
+//! limited number to each verifier or store: a slow verifier must not keep the gateway from asking the others.
 //!
-//! Nobody ever waits for another request's work, which the platform would cancel: whoever finds a question on its way
-//! looks again after a while, and asks for itself where the answer does not come.
+//! A request never awaits the work of another request, because the platform would cancel it. If a request finds a
+//! lookup in progress, it checks again after a while; if that lookup ends without a result, it makes the lookup itself.
 
 use std::collections::HashMap;
 
@@ -11,35 +11,36 @@ use crate::time::UnixMillis;
 use crate::token::cache::Digest;
 use crate::token::verifier_id::VerifierId;
 
-/// Whose turn it is.
+/// Whether a request may make a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// Ask: it is noted.
+    /// Make the lookup; it is recorded as in progress.
     Ask,
-    /// Somebody asks already.
+    /// Another request is making it.
     Wait,
-    /// Too many questions are on their way.
+    /// Too many lookups are in progress.
     Full,
 }
 
-/// Who is asked.
+/// What a lookup asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// Whoever stands behind a verifier.
+    /// The authorization server, custom verifier or store that a verifier depends on.
     Verifier(VerifierId),
-    /// The store with the list of what is revoked: one question that everybody needs.
+    /// The store with the revocation list: one lookup that all requests need.
     Revocations,
 }
 
-/// Questions on their way.
+/// The lookups in progress.
 #[derive(Debug, Default)]
 pub struct CredentialLookups {
-    /// Until when the answer must be there, and from whom.
+    /// Until when the result must arrive, and what was asked.
     asked: HashMap<Digest, (UnixMillis, Asked)>,
 }
 
 impl CredentialLookups {
-    /// Whether to ask about a credential now. A question whose time is over was lost with its request.
+    /// Whether to look up a credential now. A lookup that takes longer than `seconds` counts as lost, together with its
+    /// request.
     pub fn turn(&mut self, about: &Digest, whom: Asked, seconds: u64, now: UnixMillis) -> Turn {
         if self.asked.get(about).is_some_and(|(until, _)| now < *until) {
             return Turn::Wait;
@@ -54,7 +55,7 @@ impl CredentialLookups {
         Turn::Ask
     }
 
-    /// The answer is there, or will not come.
+    /// Records that a lookup ended, with or without a result.
     pub fn done(&mut self, about: &Digest) {
         self.asked.remove(about);
     }

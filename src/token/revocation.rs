@@ -1,5 +1,5 @@
-//! The gate's own list of what is revoked: a document in KV that takes effect within configured seconds, whatever the
-//! tokens say of themselves.
+//! The gateway's own revocation list: a document in KV. A change takes effect within a configured number of seconds,
+//! whatever the tokens themselves say.
 
 use std::collections::HashSet;
 
@@ -11,18 +11,18 @@ use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 use crate::token::verified::VerifiedToken;
 
-/// Where the list of what is revoked is.
+/// Where the revocation list is stored.
 #[derive(Debug, Clone)]
 pub struct Revocation {
     /// The KV binding.
     pub kv: String,
     /// The key.
     pub key: String,
-    /// Seconds within which a change takes effect, those of KV's own cache taken off.
+    /// Seconds within which the gateway must apply a change, minus those for which KV may serve an old value.
     pub seconds: u64,
 }
 
-/// The document.
+/// The revocation list as JSON.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RevocationDocument {
@@ -37,7 +37,7 @@ struct RevocationDocument {
     issued_before: Vec<IssuedBefore>,
 }
 
-/// Tokens issued before a moment, of those that the other members name.
+/// Revokes tokens that were issued before a time, of the issuer, subject and client that it names.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IssuedBefore {
@@ -51,7 +51,7 @@ struct IssuedBefore {
 }
 
 impl IssuedBefore {
-    /// Whether it is about a subject.
+    /// Whether it applies to a subject.
     fn names(&self, subject: &Subject) -> bool {
         self.iss.as_ref().is_none_or(|iss| *iss == subject.issuer)
             && self.sub.as_ref().is_none_or(|sub| *sub == subject.subject)
@@ -59,29 +59,29 @@ impl IssuedBefore {
     }
 }
 
-/// What is revoked.
+/// The revocation list.
 #[derive(Debug, Default)]
 pub struct RevocationList(RevocationDocument);
 
 impl RevocationList {
-    /// Reads the list.
+    /// Parses the list.
     ///
     /// # Errors
-    /// A description of what is wrong: a list that cannot be read whole is not used at all.
+    /// A description of what is wrong. The gateway does not use a list in which anything is wrong.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         if text.len() > REVOCATION_BYTES {
             return Err(format!("the list is larger than {REVOCATION_BYTES} bytes"));
         }
         let value = strict_json::parse(text).map_err(|error| format!("the list is {error}"))?;
         let document: RevocationDocument =
-            serde_json::from_value(value).map_err(|error| format!("the list is not as documented: {error}"))?;
+            serde_json::from_value(value).map_err(|error| format!("the list has the wrong form: {error}"))?;
         if document.version != 1 {
             return Err(format!("version must be 1, got {}", document.version));
         }
         Ok(Self(document))
     }
 
-    /// Whether a token is on it. A token that does not say when it was issued is older than any moment.
+    /// Whether the list revokes a token. A token without `iat` counts as older than any time.
     #[must_use]
     pub fn revokes(&self, token: &VerifiedToken) -> bool {
         let subject = &token.subject;
@@ -94,20 +94,20 @@ impl RevocationList {
             || self.0.issued_before.iter().any(before)
     }
 
-    /// Whether what a caller has had since a moment, in seconds, is over: tokens of before are.
+    /// Whether an `issued_before` entry ends a session of this subject that began at `since` (in seconds).
     #[must_use]
     pub fn ends(&self, subject: &Subject, since: u64) -> bool {
         let before = |rule: &IssuedBefore| i64::try_from(since).is_ok_and(|since| since < rule.before);
         self.0.issued_before.iter().any(|rule| rule.names(subject) && before(rule))
     }
 
-    /// How many entries it has.
+    /// How many entries the list has.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.jti.len() + self.0.sub.len() + self.0.client_id.len() + self.0.issued_before.len()
     }
 
-    /// Whether it has none.
+    /// Whether the list has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -117,17 +117,17 @@ impl RevocationList {
 /// What to do before the list is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// It is new enough.
+    /// Nothing: the list is new enough.
     No,
-    /// It is, and should be read again in the background.
+    /// Use it, and read it again in the background.
     Soon,
-    /// It must be read first.
+    /// Read it first.
     Now,
-    /// It must be, and could not be a moment ago: fail closed.
+    /// It must be read first, but reading failed a moment ago: fail closed.
     Unavailable,
 }
 
-/// The list as this isolate knows it.
+/// The revocation list as this isolate knows it.
 #[derive(Debug, Default)]
 pub struct Revocations {
     list: Option<RevocationList>,
@@ -137,7 +137,7 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// What to do about a list that may be `seconds` old.
+    /// What to do with a list that may be at most `seconds` old.
     #[must_use]
     pub fn due(&self, seconds: u64, now: UnixMillis) -> Due {
         let recently = |moment: Option<UnixMillis>| moment.is_some_and(|at| now < at.plus_seconds(REVOCATION_RETRY));
@@ -150,30 +150,31 @@ impl Revocations {
         Due::No
     }
 
-    /// Notes that it is being read.
+    /// Records that the list is being read.
     pub fn attempted(&mut self, now: UnixMillis) {
         self.attempted = Some(now);
     }
 
-    /// Keeps a list that was asked for at `asked`: no answer is newer than its question.
+    /// Stores a list whose read began at `asked`. Its age counts from there, because the list may already have been old
+    /// when the answer arrived.
     pub fn stored(&mut self, list: RevocationList, asked: UnixMillis) {
         if asked >= self.read_at {
             (self.list, self.read_at, self.failed) = (Some(list), asked, None);
         }
     }
 
-    /// Notes that it could not be read.
+    /// Records that the list could not be read.
     pub fn failed(&mut self, now: UnixMillis) {
         self.failed = Some(now);
     }
 
-    /// Whether a session of that caller and age is over.
+    /// Whether a session of this subject that began at `since` is over; true if there is no list.
     #[must_use]
     pub fn ends(&self, subject: &Subject, since: u64) -> bool {
         self.list.as_ref().is_none_or(|list| list.ends(subject, since))
     }
 
-    /// Whether a token is revoked; everything is, where there is no list.
+    /// Whether a token is revoked; true if there is no list.
     #[must_use]
     pub fn revokes(&self, token: &VerifiedToken) -> bool {
         self.list.as_ref().is_none_or(|list| list.revokes(token))

@@ -1,5 +1,5 @@
-//! From the fields of a request to the credential that it presents, and to the verifier that the credential is for: decided by
-//! what the credential is, never by trying one verifier after another.
+//! Finds the credential that a request presents, and the verifier for it. The credential itself decides which verifier
+//! that is; the gateway never tries one verifier after another.
 
 use std::rc::Rc;
 
@@ -14,36 +14,37 @@ use crate::token::issuer::{IntrospectedTokens, Issuer};
 use crate::token::profile::Profile;
 use crate::transport::head::Fields;
 
-/// The field in which machines may send an API key.
+/// The field in which clients may send an API key.
 const API_KEY_FIELD: &str = "x-api-key";
 
-/// The field in which Cloudflare Access sends its assertion.
+/// The field in which Cloudflare Access sends its JWT.
 const ACCESS_FIELD: &str = "cf-access-jwt-assertion";
 
-/// Why a request has no credential that can be judged.
+/// Why a request has no usable credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoCredential {
-    /// It has none, or none of a scheme that is taken here.
+    /// The request has no credential, or none under a scheme that the resource accepts.
     Missing(Missing),
-    /// The field cannot be read, or there is more than one credential.
+    /// The field is malformed, or the request has more than one credential.
     Malformed,
 }
 
 /// Finds the credential of a request for a resource that accepts these verifiers:
 ///
-/// 1. `Authorization` with a token; an API key beside it is one credential too many (RFC 6750 §2);
-/// 2. else an API key in `X-API-Key`, where the resource takes API keys;
-/// 3. else the assertion of Cloudflare Access, where the resource accepts one.
+/// 1. The token in `Authorization`. If the resource accepts API keys, an API key beside that token is a second
+///    credential and makes the request malformed (RFC 6750 §2).
+/// 2. Otherwise the API key in `X-API-Key`, if the resource accepts API keys.
+/// 3. Otherwise the JWT of Cloudflare Access, if the resource accepts it.
 ///
 /// # Errors
-/// Why there is none.
+/// Why the request has no usable credential.
 pub fn present(fields: &Fields, accepted: &Verifiers, dpop: Requirement) -> Result<Credential, NoCredential> {
     let parse = |text: &str| BearerToken::parse(text).ok_or(NoCredential::Malformed);
     let api_key = fields.get(API_KEY_FIELD).filter(|_| !accepted.api_keys.is_empty());
     match parse_authorization(fields.get("authorization")) {
         Credentials::Malformed => Err(NoCredential::Malformed),
         Credentials::Token(..) if api_key.is_some() => Err(NoCredential::Malformed),
-        // Not taken here, as any other scheme that is not known.
+        // A resource that does not accept DPoP treats `DPoP` like any other scheme that it does not accept.
         Credentials::Token(AuthScheme::Dpop, _) if dpop == Requirement::Off => {
             Err(NoCredential::Missing(Missing::KnownScheme))
         }
@@ -82,7 +83,7 @@ fn choose(credential: &Credential, accepted: &Verifiers, all: &Verifiers) -> Res
     if let Some(verifier) = custom(&prefixed).or_else(|| introspection(&prefixed)) {
         return Ok(verifier);
     }
-    // What is plainly for something that another resource takes is not shown to whatever takes the rest here.
+    // The gateway must not send a token that belongs to another resource's verifier to a verifier of this resource.
     if belongs_elsewhere(text, all) {
         return Err(TokenError::NotForThisResource);
     }
@@ -99,21 +100,22 @@ fn choose(credential: &Credential, accepted: &Verifiers, all: &Verifiers) -> Res
     }
 }
 
-/// Whether a token begins as something of configuration does.
+/// Whether a token begins with a prefix that the configuration names.
 fn belongs_elsewhere(text: &str, all: &Verifiers) -> bool {
     let asked = all.issuers.iter().filter_map(|issuer| issuer.introspection.as_ref()?.prefix.as_deref());
     let prefixes = all.custom.iter().filter_map(|custom| custom.prefix.as_deref()).chain(asked);
     all.api_keys.iter().any(|set| set.owns(text)) || prefixes.into_iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Whether a JWT names an issuer of configuration, or is too odd to say.
+/// Whether a JWT names a configured issuer, or is too malformed to tell.
 fn may_be_of_known_issuer(credential: &Credential, all: &Verifiers) -> bool {
     let Ok(jws) = credential.jws() else { return !all.issuers.is_empty() };
     let claimed = jws.claimed_issuer();
     claimed.is_some_and(|claimed| all.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
 }
 
-/// Three parts of which the first is the encoding of something in braces: no opaque token has that by chance.
+/// Whether a text has three parts, the first of which is the encoding of a JSON object: no opaque token has this form
+/// by chance.
 fn looks_like_jws(text: &str) -> bool {
     text.starts_with("ey") && text.bytes().filter(|&byte| byte == b'.').count() == 2
 }
@@ -127,7 +129,7 @@ fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, Tok
             let fitting = accepted.issuers.iter().filter(|issuer| {
                 (issuer.profile == Profile::CloudflareAccess) == access && issuer.tenant_of(claimed).is_some()
             });
-            // What is configured for one tenant comes before what is for many.
+            // An issuer for one tenant takes precedence over a template for many.
             fitting.min_by_key(|issuer| issuer.is_template())
         })
         .ok_or(TokenError::UnknownIssuer)?;
@@ -138,14 +140,16 @@ fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, Tok
     })
 }
 
-/// Finds the verifier of a credential among those that a resource accepts. `all` are those of the whole configuration.
+/// Selects the verifier of a credential among those that a resource accepts. `all` are the verifiers of the whole
+/// configuration.
 ///
-/// A token that begins with the prefix of an API key set, a verifier or an introspection of the resource is for that.
-/// One that looks like a JWS is for the issuer that its `iss` names, where the resource has issuers of JWTs. Whatever
-/// is left is for the one introspection or verifier without a prefix; but not what is plainly another resource's.
+/// A token that begins with the prefix of an API key set, a custom verifier or an introspection of the resource is for
+/// that one. A token that looks like a JWS is for the issuer that its `iss` names, if the resource has issuers of JWTs.
+/// Any other token is for the one introspection or custom verifier without a prefix, unless it belongs to another
+/// resource.
 ///
 /// # Errors
-/// Why no verifier takes it.
+/// Why no verifier accepts the credential.
 pub fn select_verifier(credential: &Credential, accepted: &Verifiers, all: &Verifiers) -> Result<Verifier, TokenError> {
     match credential.place() {
         Place::Authorization => choose(credential, accepted, all),

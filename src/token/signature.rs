@@ -1,4 +1,4 @@
-//! A signature to check, and the proof that one is good.
+//! A signature to check, and the proof that a signature is valid.
 
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::token::error::TokenError;
@@ -7,21 +7,21 @@ use crate::token::untrusted::UntrustedToken;
 /// A signature to check, and the key to check it with.
 #[derive(Debug, Clone)]
 pub struct SignatureCheck {
-    /// The key: it fits the algorithm.
+    /// The key. It fits the algorithm.
     pub key: VerificationKey,
-    /// The algorithm: it is allowed here.
+    /// The algorithm. The gateway allows it here.
     pub algorithm: JwsAlgorithm,
-    /// What was signed.
+    /// The signing input (RFC 7515 §5.1).
     pub signing_input: String,
     /// The signature.
     pub signature: Vec<u8>,
 }
 
 impl SignatureCheck {
-    /// The check of a JWS with a key, where its signature has the size that such a key makes.
+    /// The check of a JWS with a key.
     ///
     /// # Errors
-    /// [`TokenError::Signature`] where it has not.
+    /// [`TokenError::Signature`] if the signature does not have the length that such a key makes.
     pub fn of(jws: &UntrustedToken, key: &VerificationKey, algorithm: JwsAlgorithm) -> Result<Box<Self>, TokenError> {
         if !key.signature_fits(algorithm, jws.signature().len()) {
             return Err(TokenError::Signature);
@@ -34,10 +34,10 @@ impl SignatureCheck {
         }))
     }
 
-    /// Takes the verdict of a [`SignatureVerifier`](crate::ports::SignatureVerifier).
+    /// Takes the result of a [`SignatureVerifier`](crate::ports::SignatureVerifier).
     ///
     /// # Errors
-    /// [`TokenError::Signature`] where the signature is wrong.
+    /// [`TokenError::Signature`] if the signature is invalid.
     pub fn answered(self, good: bool) -> Result<GoodSignature, TokenError> {
         if good {
             Ok(GoodSignature { signing_input: self.signing_input, thumbprint: self.key.thumbprint().to_owned() })
@@ -47,7 +47,7 @@ impl SignatureCheck {
     }
 }
 
-/// Proof that one text was signed with one key. Only [`SignatureCheck::answered`] makes it.
+/// Proof that a signing input was signed with a key. Only [`SignatureCheck::answered`] makes one.
 #[derive(Debug)]
 pub struct GoodSignature {
     signing_input: String,
@@ -55,13 +55,13 @@ pub struct GoodSignature {
 }
 
 impl GoodSignature {
-    /// Whether this is the proof for `token`, made with `key`.
+    /// Whether this proves that `key` signed `token`.
     #[must_use]
     pub fn covers(&self, token: &UntrustedToken, key: &VerificationKey) -> bool {
         self.is_of(token) && self.thumbprint == key.thumbprint()
     }
 
-    /// Whether this is the proof for `token`, whatever key it was made with.
+    /// Whether this proves that `token` was signed, with whichever key.
     #[must_use]
     pub fn is_of(&self, token: &UntrustedToken) -> bool {
         self.signing_input == token.signing_input()

@@ -1,4 +1,4 @@
-//! A JWS in compact form (RFC 7515 §7.1), read strictly and not yet believed.
+//! A JWS in compact form (RFC 7515 §7.1), parsed strictly and not yet verified.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use crate::strict_json;
 use crate::token::error::TokenError;
 use crate::token::signature::GoodSignature;
 
-/// A `typ` header that is accepted, in lower case and without `application/`.
+/// A `typ` header, in lower case and without `application/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenType {
-    /// No `typ` at all.
+    /// No `typ`.
     Absent,
-    /// This one.
+    /// This value.
     Named(String),
 }
 
 impl TokenType {
-    /// As configuration names it.
+    /// The type that the configuration names; `absent` means no `typ`.
     #[must_use]
     pub fn configured(text: &str) -> Self {
         if text == "absent" { Self::Absent } else { Self::of(Some(text)) }
     }
 
-    /// The type that a token's header names (RFC 7515 §4.1.9: case does not matter, `application/` may be left out).
+    /// The type that a token's header names (RFC 7515 §4.1.9: case is ignored, and `application/` may be omitted).
     #[must_use]
     pub fn of(typ: Option<&str>) -> Self {
         typ.map_or(Self::Absent, |typ| {
@@ -37,10 +37,10 @@ impl TokenType {
     }
 }
 
-/// Members of the header that would let the token choose how it is verified, or that change what is signed.
+/// Header members that would let the token choose how it is verified, or that change what is signed.
 const FORBIDDEN: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
 
-/// A token whose form is right and whose every statement is still a stranger's.
+/// A well-formed JWS whose signature has not been verified; no claim may be trusted yet.
 pub struct UntrustedToken {
     signing_input: String,
     signature: Vec<u8>,
@@ -52,22 +52,22 @@ pub struct UntrustedToken {
 }
 
 impl UntrustedToken {
-    /// Reads a token:
+    /// Parses a token:
     ///
-    /// 1. at most [`TOKEN_BYTES`];
-    /// 2. three parts of canonical base64url without padding;
-    /// 3. a header that is a strict JSON object of known types, without members that must not be obeyed
-    ///    (RFC 8725 §3.10, §3.1; `crit`, because no extension is understood here);
-    /// 4. claims that are a strict JSON object of at most [`TOKEN_CLAIMS`].
+    /// 1. It has at most [`TOKEN_BYTES`].
+    /// 2. It has three parts in canonical base64url without padding.
+    /// 3. The header is a strict JSON object with members of the expected types, and without members that would change
+    ///    the verification (RFC 8725 §3.10, §3.1). `crit` is among these, because the gateway supports no extension.
+    /// 4. The claims are a strict JSON object of at most [`TOKEN_CLAIMS`] members.
     ///
     /// # Errors
-    /// The [`TokenError`] of the first that fails.
+    /// The [`TokenError`] of the first check that fails.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
         Self::read(text, false)
     }
 
-    /// Reads a JWS that brings its own key, as proofs of possession do (RFC 9449 §4.2): the same, but that the header
-    /// must have `jwk`.
+    /// Parses a JWS that contains its own key, as DPoP proofs do (RFC 9449 §4.2). The checks are the same, except that
+    /// the header must have `jwk`.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -140,18 +140,18 @@ impl UntrustedToken {
         &self.typ
     }
 
-    /// The key that it brings, where it may.
+    /// The key in its header, if it may have one.
     pub(super) fn jwk(&self) -> Option<&Value> {
         self.jwk.as_ref()
     }
 
-    /// The `iss` that the token claims, to choose whose keys to try: nothing else may be concluded from it.
+    /// The unverified `iss`, only to select whose keys to try. It must not be used for anything else.
     #[must_use]
     pub fn claimed_issuer(&self) -> Option<&str> {
         self.claims.get("iss").and_then(Value::as_str)
     }
 
-    /// What was signed (RFC 7515 §5.1).
+    /// The signing input (RFC 7515 §5.1).
     #[must_use]
     pub fn signing_input(&self) -> &str {
         &self.signing_input
@@ -163,13 +163,14 @@ impl UntrustedToken {
         &self.signature
     }
 
-    /// The claims, where this proves that they were signed.
+    /// The claims, if `proof` shows that they were signed.
     #[must_use]
     pub fn claims_with(&self, proof: &GoodSignature) -> Option<&Map<String, Value>> {
         proof.is_of(self).then_some(&self.claims)
     }
 
-    /// The claims, for whoever holds a proof that they were signed.
+    /// The claims, which may be unverified: code in [`crate::token`] checks the signature itself, other code uses
+    /// [`Self::claims_with`].
     pub(super) fn claims(&self) -> &Map<String, Value> {
         &self.claims
     }

@@ -1,4 +1,4 @@
-//! A credential that was verified, with what has to hold anew at each request.
+//! A verified credential, and the checks that each request repeats.
 
 use std::rc::Rc;
 
@@ -10,29 +10,29 @@ use crate::time::UnixMillis;
 use crate::token::error::TokenError;
 use crate::token::principal::Subject;
 
-/// A verified credential. It may be kept and used again: nothing in it depends on the time or the resource of one
-/// request, and [`Self::holds`] judges both.
+/// A verified credential. The gateway may cache it, because it does not depend on the time or the resource of one
+/// request; [`Self::holds`] checks both.
 #[derive(Debug, Clone)]
 pub struct VerifiedToken {
-    /// Whose it is.
+    /// The subject of the credential.
     pub subject: Rc<Subject>,
-    /// `aud`; nothing where the credential is for this gateway by its nature.
+    /// `aud`; `None` if no audience has to be checked, as for API keys.
     pub audiences: Option<Vec<String>>,
-    /// `exp`, `nbf`, `iat`, as far as they are there.
+    /// `exp`, `nbf` and `iat`, if present.
     pub times: Claims<()>,
-    /// Seconds by which clocks may differ.
+    /// Clock leeway in seconds.
     pub leeway: u64,
     /// `jti`.
     pub id: Option<String>,
-    /// The key to which the token is bound (RFC 7800).
+    /// What the token is bound to (RFC 7800).
     pub confirmation: Confirmation,
-    /// The key that signed it.
+    /// The key that signed the token, if it is a JWT.
     pub signed_with: Option<SignedWith>,
-    /// Until when what was learned may be used without asking again.
+    /// Until when the gateway may use this result without asking the verifier again.
     pub usable_until: UnixMillis,
 }
 
-/// The key that signed a token: what was verified with it holds while its issuer keeps it.
+/// The key that signed a token. The cached result is valid only while the issuer publishes this key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedWith {
     /// Index into `Settings::issuers`.
@@ -46,7 +46,7 @@ pub struct SignedWith {
 /// What a token is bound to (`cnf`, RFC 7800 §3.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Confirmation {
-    /// Nothing: whoever has it may use it.
+    /// Nothing: any party that has the token may use it.
     #[default]
     None,
     /// A key, a certificate, or both.
@@ -56,7 +56,7 @@ pub enum Confirmation {
         /// `x5t#S256`: the thumbprint of a certificate (RFC 8705 §3.1).
         x5t: Option<String>,
     },
-    /// Something that nobody here can check.
+    /// Something that the gateway cannot check.
     Unknown,
 }
 
@@ -66,7 +66,7 @@ impl Confirmation {
     pub fn read(cnf: Option<&Value>) -> Self {
         let Some(cnf) = cnf else { return Self::None };
         let Some(members) = cnf.as_object() else { return Self::Unknown };
-        // Each member binds; one that is not understood cannot be held to.
+        // Each member is a binding, and the gateway cannot check a binding that it does not know.
         if members.is_empty() || members.keys().any(|name| name != "jkt" && name != "x5t#S256") {
             return Self::Unknown;
         }
@@ -79,7 +79,7 @@ impl Confirmation {
 }
 
 impl VerifiedToken {
-    /// A credential of `subject` that does not expire and may be used at once: the least that a verifier can say.
+    /// A credential of `subject` that is bound to nothing and does not expire: the minimum that a verifier can state.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
         Self {
@@ -94,13 +94,13 @@ impl VerifiedToken {
         }
     }
 
-    /// Holds the credential to this moment and this resource:
+    /// Checks the credential for this time and this resource:
     ///
-    /// 1. it [lives](Self::lives);
-    /// 2. `aud` holds one of `audiences` (R2).
+    /// 1. It is valid [at this time](Self::lives).
+    /// 2. `aud` has one of `audiences` (R2).
     ///
     /// # Errors
-    /// The [`TokenError`] of the first that fails.
+    /// The [`TokenError`] of the first check that fails.
     pub fn holds(&self, audiences: &[String], now: UnixMillis) -> Result<(), TokenError> {
         self.lives(now)?;
         match &self.audiences {
@@ -109,17 +109,17 @@ impl VerifiedToken {
         }
     }
 
-    /// Holds it to this moment: `exp` has not passed; `nbf` and `iat` do not lie ahead; each within the leeway.
+    /// Checks the times: `exp` has not passed, and `nbf` and `iat` are not in the future, each within the leeway.
     ///
     /// # Errors
-    /// The [`TokenError`] of the first that fails.
+    /// The [`TokenError`] of the first check that fails.
     pub fn lives(&self, now: UnixMillis) -> Result<(), TokenError> {
         let moment = i64::try_from(now.seconds())
             .ok()
             .and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0))
             .ok_or(TokenError::ClaimMalformed("exp"))?;
         let leeway = TimeDelta::seconds(i64::try_from(self.leeway).unwrap_or(0));
-        // On `exp` itself it is over (RFC 7519 §4.1.4).
+        // At `exp` itself the token has expired (RFC 7519 §4.1.4).
         if self.times.expiration.is_some_and(|end| moment >= end + leeway) {
             return Err(TokenError::Expired);
         }
@@ -138,7 +138,7 @@ impl VerifiedToken {
         self.times.issued_at.map(|issued| issued.timestamp())
     }
 
-    /// Bytes that it takes, about.
+    /// Approximately how many bytes it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let subject = &self.subject;

@@ -1,4 +1,4 @@
-//! What every way to verify a credential has in common.
+//! What all verifiers of credentials have in common.
 
 use crate::jwks::freshness::KeyState;
 use crate::time::UnixMillis;
@@ -8,72 +8,72 @@ use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::verified::VerifiedToken;
 use crate::transport::provider::ProviderDocument;
 
-/// A way to verify credentials. It never waits: it decides from the evidence, or says what evidence it needs and is called
-/// again with more. A verifier of your own is returned by `compiled()` in `src/worker/mod.rs`, and configuration names it with
-/// `compiled = true`.
+/// Verifies credentials. A verifier never waits: it decides from the evidence, or says which evidence it needs and is
+/// called again with more. A verifier that you write in Rust is returned by `compiled()` in `src/worker/mod.rs`, and
+/// the configuration names it with `compiled = true`.
 pub trait TokenVerifier {
     /// Verifies a credential.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification;
 }
 
-/// What a verifier may use.
+/// The evidence that a verifier may use.
 #[non_exhaustive]
 pub struct Evidence<'a> {
-    /// The time.
+    /// The current time.
     pub now: UnixMillis,
-    /// What is known of the issuer's keys, where the credential has an issuer.
+    /// What is known about the issuer's keys, if the credential has an issuer.
     pub keys: Option<&'a KeyState>,
-    /// The proof that a signature was checked.
+    /// Proof that a signature was verified.
     pub signature: Option<&'a GoodSignature>,
-    /// What whoever was asked about the credential answered.
+    /// The answer of the server or store that was asked about the credential.
     pub answer: Option<&'a Answered>,
 }
 
 impl<'a> Evidence<'a> {
-    /// Nothing but the time.
+    /// Evidence that has only the time.
     #[must_use]
     pub fn new(now: UnixMillis) -> Self {
         Self { now, keys: None, signature: None, answer: None }
     }
 
-    /// With the answer of whoever was asked.
+    /// Adds the answer of the server or store that was asked.
     #[must_use]
     pub fn with_answer(self, answer: &'a Answered) -> Self {
         Self { answer: Some(answer), ..self }
     }
 }
 
-/// What whoever was asked about a credential answered.
+/// The answer of the server or store that was asked about a credential.
 #[derive(Debug)]
 pub enum Answered {
-    /// An authorization server or a verifier.
+    /// From an authorization server or a custom verifier.
     Provider(ProviderDocument),
-    /// A store: the record, where there is one.
+    /// From a store: the record, if there is one.
     Record(Option<Vec<u8>>),
 }
 
-/// What a verifier says.
+/// The result of a verifier.
 #[derive(Debug)]
 pub enum Verification {
-    /// The credential is good.
+    /// The credential is valid.
     Verified(Box<VerifiedToken>),
-    /// It is not.
+    /// The gateway rejects the credential.
     Refused(TokenError),
-    /// It is not, and whoever was asked need not be asked again for as many seconds.
+    /// The gateway rejects the credential, and may reuse this result for this many seconds.
     RefusedFor(TokenError, u64),
-    /// The issuer has to be asked for its keys.
+    /// The gateway must fetch the issuer's keys.
     NeedKeys,
-    /// The issuer is being asked for its keys by enough others.
+    /// Enough other requests are fetching the issuer's keys.
     AwaitKeys,
-    /// There are no keys, and the issuer was asked too recently.
+    /// There are no keys, and the last attempt to fetch them was too recent.
     NoKeys {
-        /// Seconds until it is worth trying again.
+        /// Seconds until another attempt makes sense.
         retry_after: u64,
     },
-    /// A signature has to be checked.
+    /// The gateway must check a signature.
     NeedSignature(Box<SignatureCheck>),
-    /// Whoever knows the credential has to be asked.
+    /// The gateway must ask the server or store that knows the credential.
     NeedAnswer,
-    /// What was answered cannot be used: nothing is known of the credential.
+    /// The answer is unusable: the gateway knows nothing about the credential.
     Unusable(String),
 }

@@ -1,14 +1,14 @@
-//! The name of a verifier in memory.
+//! Identifies a verifier.
 
-/// Names a verifier in memory: its kind, and its place in configuration.
+/// Identifies a verifier: its kind, and its index in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifierId {
-    /// A JWT of the issuer at this place.
+    /// A JWT of the issuer with this index.
     Jwt(usize),
-    /// A token that the issuer at this place is asked about.
+    /// A token that the gateway introspects at the issuer with this index.
     Introspection(usize),
-    /// An API key of the set at this place.
+    /// An API key of the set with this index.
     ApiKeys(usize),
-    /// A credential for the custom verifier at this place.
+    /// A credential for the custom verifier with this index.
     Custom(usize),
 }

@@ -1,7 +1,7 @@
-//! Client certificates, as the platform that ended the connection tells of them.
+//! Client certificates, as the platform reports them: it terminates the TLS connection.
 
 /// SHA-256 of a client certificate that was verified and is not revoked, from `certVerified;certRevoked;fingerprint` of
-/// `request.cf.tlsClientAuth`. Nothing where anything else is said: whoever presents no good certificate presents none.
+/// `request.cf.tlsClientAuth`; `None` for any other content. An invalid certificate counts as none.
 #[must_use]
 pub fn verified(text: &str) -> Option<[u8; 32]> {
     let mut parts = text.split(';');

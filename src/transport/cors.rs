@@ -1,14 +1,14 @@
-//! CORS (Fetch §3.3) for pages that configuration allows. The specification of MCP is silent here; what browsers'
-//! clients send and read is listed in T33.
+//! CORS (Fetch §3.3) for pages that the configuration allows. The MCP specification has no rules for CORS; T33 lists
+//! what clients in browsers send and read.
 
 use crate::transport::head::Fields;
 use crate::transport::web_origin::WebOrigin;
 
-/// Fields that a page's client may read.
+/// Response fields that the client in a page may read.
 const EXPOSED: &str = "www-authenticate, mcp-session-id, mcp-protocol-version, last-event-id, retry-after, traceparent, \
                        dpop-nonce";
 
-/// Fields that a page's client may send, besides `Mcp-Param-*`, whose names nobody knows beforehand.
+/// Request fields that the client in a page may send, besides `Mcp-Param-*`, whose names are not known in advance.
 const ALLOWED: [&str; 12] = [
     "accept",
     "authorization",
@@ -24,17 +24,17 @@ const ALLOWED: [&str; 12] = [
     "x-api-key",
 ];
 
-/// How long a browser may remember a preflight, in seconds. Chromium's own ceiling is two hours.
+/// How long a browser may cache a preflight, in seconds. Chromium's own limit is two hours.
 const MAX_AGE: &str = "7200";
 
-/// Adds what lets a page of `origin` read this response.
+/// Adds the fields that allow a page of `origin` to read this response.
 pub fn grant(fields: &mut Fields, origin: &WebOrigin) {
     fields.set("access-control-allow-origin", origin.as_str());
     fields.set("access-control-expose-headers", EXPOSED);
 }
 
-/// The fields of the answer to a preflight from an allowed page: the methods of the resource, and of the fields
-/// asked for those that a client of MCP may send.
+/// The fields of the answer to a preflight from an allowed page: the methods of the resource, and the request fields
+/// that an MCP client may send.
 #[must_use]
 pub fn preflight(origin: &WebOrigin, methods: &str, requested: Option<&str>) -> Fields {
     let mut fields = Fields::new();
@@ -51,7 +51,7 @@ pub fn preflight(origin: &WebOrigin, methods: &str, requested: Option<&str>) -> 
     fields
 }
 
-/// `Mcp-Param-*` (SEP-2243), in lower case, of token characters (RFC 9110 §5.6.2).
+/// Whether a name is `Mcp-Param-*` (SEP-2243), in lower case, of token characters (RFC 9110 §5.6.2).
 #[must_use]
 pub fn is_parameter(name: &str) -> bool {
     name.strip_prefix("mcp-param-").is_some_and(|rest| {

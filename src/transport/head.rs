@@ -1,10 +1,10 @@
-//! The head of a message: method, URL and fields, as the Fetch API gives them.
+//! The head of a message: method, URL and fields, in the form of the Fetch API.
 
 use std::borrow::Cow;
 
 use crate::transport::connection::ConnectionFacts;
 
-/// The methods that the gate tells apart.
+/// The methods that the gateway distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// `GET`
@@ -19,12 +19,12 @@ pub enum Method {
     Delete,
     /// `OPTIONS`
     Options,
-    /// Any other: nothing here answers to it.
+    /// Any other method: no endpoint accepts it.
     Other,
 }
 
 impl Method {
-    /// Reads a method; case matters (RFC 9110 §9.1).
+    /// Reads a method, which is case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub fn parse(text: &str) -> Self {
         match text {
@@ -53,8 +53,8 @@ impl Method {
     }
 }
 
-/// Fields of a message in order. Names are in lower case, and a repeated field is one entry whose values are joined
-/// with `", "`, as the Fetch API does.
+/// The fields of a message, in order. Names are in lower case, and a repeated field is one entry whose values are
+/// joined with `", "`, as the Fetch API does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(Cow<'static, str>, String)>);
 
@@ -71,7 +71,7 @@ impl Fields {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// Sets a field, in place of what stood there; `name` in lower case.
+    /// Sets a field and replaces its old value; `name` in lower case.
     pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
         let (name, value) = (name.into(), value.into());
         match self.0.iter_mut().find(|(field, _)| *field == name) {
@@ -80,23 +80,23 @@ impl Fields {
         }
     }
 
-    /// Takes a field away; `name` in lower case.
+    /// Removes a field; `name` in lower case.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(field, _)| field != name);
     }
 
-    /// The fields in order.
+    /// The fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
-    /// Bytes of all names and values.
+    /// The total size of all names and values, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
-    /// How many fields there are.
+    /// The number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -115,13 +115,14 @@ impl<N: Into<Cow<'static, str>>, V: Into<String>> FromIterator<(N, V)> for Field
     }
 }
 
-/// Whether a field's value is visible ASCII, spaces and tabs: what all readers read alike (RFC 9110 §5.5).
+/// Whether a field's value is visible ASCII, spaces and tabs: characters that all parsers interpret in the same way
+/// (RFC 9110 §5.5).
 #[must_use]
 pub fn is_plain(value: &str) -> bool {
     value.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'))
 }
 
-/// The head of a request before anything about it was checked.
+/// The head of a request, before anything in it has been checked.
 #[derive(Debug, Clone)]
 pub struct Head {
     /// The method.
@@ -130,16 +131,16 @@ pub struct Head {
     pub url: String,
     /// The fields.
     pub fields: Fields,
-    /// SHA-256 of the client certificate that the platform verified, where a resource asks for one.
+    /// SHA-256 of the client certificate that the platform verified, if the configuration needs it.
     pub certificate: Option<[u8; 32]>,
-    /// The country that the platform says the caller is in, where a rule asks for it.
+    /// The country of the caller as the platform reports it, if a rule tests it.
     pub country: Option<String>,
-    /// The autonomous system, likewise.
+    /// The number of the autonomous system of the caller, if a rule tests it.
     pub asn: Option<u64>,
 }
 
 impl Head {
-    /// What the platform says of the connection.
+    /// What the platform reports about the connection.
     #[must_use]
     pub fn facts(&self) -> ConnectionFacts {
         ConnectionFacts { country: self.country.clone(), asn: self.asn, certificate: self.certificate.is_some() }

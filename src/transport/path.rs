@@ -1,10 +1,10 @@
-//! Paths in one canonical form. Whatever two spellings an origin server may take for the same path, the gate has
-//! routed and authorized them as the same path, or refused them.
+//! Paths in one canonical form. If an origin server may treat two spellings as the same path, the gateway routes and
+//! authorizes both as the same path, or rejects them.
 
 use std::fmt;
 
-/// A path in canonical form: begins with `/`; unreserved characters unescaped, other escapes in upper case; no
-/// empty segment but a last one, no dot segments, no encoded slash, backslash or control character.
+/// A path in canonical form: it begins with `/`; unreserved characters are decoded, other escapes are in upper case;
+/// only the last segment may be empty; there are no dot segments and no encoded slash, backslash or control character.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CanonicalPath {
     canonical: String,
@@ -22,10 +22,10 @@ impl fmt::Display for AmbiguousPath {
 }
 
 impl CanonicalPath {
-    /// Reads the path of a request or of configuration.
+    /// Reads the path of a request or of the configuration.
     ///
     /// # Errors
-    /// [`AmbiguousPath`] where readers disagree about what the path means.
+    /// [`AmbiguousPath`] if parsers interpret the path in different ways.
     pub fn parse(raw: &str) -> Result<Self, AmbiguousPath> {
         if !raw.starts_with('/') {
             return Err(AmbiguousPath("must begin with /"));
@@ -56,7 +56,7 @@ impl CanonicalPath {
             if segment.is_empty() && at != last {
                 return Err(AmbiguousPath("has an empty segment"));
             }
-            // `..;x` too: some servers strip parameters before they resolve dots.
+            // Also `..;x`: some servers strip parameters before they resolve dot segments.
             if matches!(segment.split(';').next(), Some("." | "..")) {
                 return Err(AmbiguousPath("has a dot segment"));
             }
@@ -71,7 +71,8 @@ impl CanonicalPath {
         &self.canonical
     }
 
-    /// What follows `base` where this path lies at or under it, on whole segments: empty, or beginning with `/`.
+    /// The part after `base`, if this path is equal to or below `base`, on whole segments: empty, or beginning with
+    /// `/`.
     #[must_use]
     pub fn under(&self, base: &Self) -> Option<&str> {
         if base.canonical == "/" {
@@ -80,8 +81,8 @@ impl CanonicalPath {
         self.canonical.strip_prefix(&base.canonical).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The path as the most lenient server could read it: decoded until nothing changes, in lower case, without
-    /// parameters. Two paths that are equal here may reach the same thing.
+    /// The path as the most lenient server may read it: decoded until nothing changes, in lower case, without
+    /// parameters. Two paths with equal results may reach the same resource.
     #[must_use]
     pub fn folded(&self) -> &str {
         &self.folded
@@ -94,27 +95,28 @@ impl fmt::Display for CanonicalPath {
     }
 }
 
-/// Times that a path is decoded in search of a form that decoding does not change.
+/// How often a path is decoded before the gateway rejects it as still encoded.
 const DECODINGS: usize = 4;
 
-/// The path as the most lenient server could read it, where that leaves nothing to resolve.
+/// The path as the most lenient server may read it; an error if that reading has dot segments, more slashes or empty
+/// segments.
 fn fold(canonical: &str) -> Result<String, AmbiguousPath> {
     let mut text = canonical.to_owned();
     for round in 0.. {
-        let decoded = decode(&text).ok_or(AmbiguousPath("is not UTF-8 once it is decoded"))?;
+        let decoded = decode(&text).ok_or(AmbiguousPath("is not UTF-8 after decoding"))?;
         if decoded == text {
             break;
         }
         if round == DECODINGS {
-            return Err(AmbiguousPath("is encoded too many times over"));
+            return Err(AmbiguousPath("is percent-encoded too many times"));
         }
         text = decoded;
     }
     if text.contains(['\\', '?', '#']) || text.chars().any(char::is_control) {
-        return Err(AmbiguousPath("has a backslash, ?, # or a control character once it is decoded"));
+        return Err(AmbiguousPath("has a backslash, ?, # or a control character after decoding"));
     }
     if text.matches('/').count() != canonical.matches('/').count() {
-        return Err(AmbiguousPath("has a slash once it is decoded again"));
+        return Err(AmbiguousPath("has another slash after repeated decoding"));
     }
     let mut segments: Vec<String> = Vec::new();
     for segment in text.split('/') {
@@ -122,10 +124,10 @@ fn fold(canonical: &str) -> Result<String, AmbiguousPath> {
     }
     let inner = segments.get(1..segments.len() - 1).unwrap_or_default();
     if inner.iter().any(String::is_empty) {
-        return Err(AmbiguousPath("has an empty segment once its parameters are dropped"));
+        return Err(AmbiguousPath("has an empty segment without its parameters"));
     }
     if segments.iter().any(|segment| matches!(segment.as_str(), "." | "..")) {
-        return Err(AmbiguousPath("has a dot segment once it is decoded again"));
+        return Err(AmbiguousPath("has a dot segment after repeated decoding"));
     }
     Ok(segments.join("/"))
 }

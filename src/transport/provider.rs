@@ -1,6 +1,6 @@
 //! A request to an identity provider or another verifier of credentials, and the document that it returns.
 
-/// What an identity provider, or whoever else is asked about credentials, answers.
+/// The response of an identity provider or another verifier of credentials.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderDocument {
     /// The status.
@@ -16,14 +16,14 @@ pub struct ProviderDocument {
 }
 
 impl ProviderDocument {
-    /// The media type in lower case, without parameters; empty where there is none.
+    /// The media type in lower case, without parameters; empty if there is none.
     #[must_use]
     pub fn media_type(&self) -> String {
         let field = self.content_type.as_deref().unwrap_or_default();
         field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Whether it says that it is JSON, of whatever kind (RFC 6839 §3.1).
+    /// Whether the media type is JSON, of any kind (RFC 6839 §3.1).
     #[must_use]
     pub fn is_json(&self) -> bool {
         let media_type = self.media_type();
@@ -31,17 +31,17 @@ impl ProviderDocument {
     }
 }
 
-/// A question to an identity provider, or to whoever else knows about credentials. It may hold secrets and the
-/// credential itself: never shown.
+/// A request to an identity provider or another verifier of credentials. It may contain secrets and the credential
+/// itself, so it has no `Debug`.
 pub struct ProviderRequest {
     /// The URL.
     pub url: String,
-    /// The service binding to go through, instead of the network.
+    /// The service binding for the request; `None` if it uses the network.
     pub service: Option<String>,
     /// The fields.
     pub fields: Vec<(&'static str, String)>,
-    /// What is posted; nothing for a question that is got.
+    /// The body of a POST; `None` for a GET.
     pub body: Option<String>,
-    /// Seconds until the whole answer must be there.
+    /// Seconds within which the whole response must have arrived.
     pub seconds: u64,
 }

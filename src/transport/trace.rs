@@ -2,7 +2,7 @@
 
 use base16ct::lower::encode_string as hex;
 
-/// The trace that a request belongs to.
+/// The trace context of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     id: String,
@@ -12,8 +12,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Continues the caller's trace where `traceparent` is well-formed, and begins one otherwise. `random` is 24
-    /// bytes: a new trace id and our span id.
+    /// Continues the caller's trace if `traceparent` is well-formed, and begins a new one otherwise. `random` is 24
+    /// bytes: a new trace id, and the span id of the gateway.
     #[must_use]
     pub fn of(traceparent: Option<&str>, random: &[u8; 24]) -> Self {
         let (fresh, span) = random.split_at(16);
@@ -30,13 +30,13 @@ impl Trace {
         &self.id
     }
 
-    /// Whether the caller began it: only then does its `tracestate` belong to it.
+    /// Whether the trace continues the caller's: only then is the caller's `tracestate` forwarded.
     #[must_use]
     pub fn continued(&self) -> bool {
         self.continued
     }
 
-    /// `traceparent` for the origin server, with our span as its parent.
+    /// `traceparent` for the origin server, with the span of the gateway as parent.
     #[must_use]
     pub fn outbound(&self) -> String {
         format!("00-{}-{}-{:02x}", self.id, self.span, u8::from(self.sampled))

@@ -1,5 +1,5 @@
-//! Absolute `http` and `https` URLs, read strictly: what a lenient reader would repair, this one refuses, so that no
-//! two components can disagree about where a URL points.
+//! Absolute `http` and `https` URLs, read strictly: the parser rejects what a lenient parser would repair, so that no
+//! two components can disagree about the target of a URL.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// `http` or `https`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// Plain text.
+    /// Plain HTTP.
     Http,
-    /// TLS.
+    /// HTTP over TLS.
     Https,
 }
 
@@ -21,7 +21,7 @@ impl Scheme {
         }
     }
 
-    /// The scheme as it stands in a URL.
+    /// The scheme, as it is written in a URL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Scheme {
     }
 }
 
-/// A host in lower case and a port; the scheme's default port is left out, so equal authorities are equal values.
+/// A host in lower case, and a port. The scheme's default port is left out, so that equal authorities are equal values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Authority {
     host: String,
@@ -49,7 +49,7 @@ impl Authority {
             address.parse::<Ipv6Addr>().map_err(|_| UrlError("not an IPv6 address"))?;
             let port = match after {
                 "" => None,
-                _ => Some(after.strip_prefix(':').ok_or(UrlError("text after ] that is no port"))?),
+                _ => Some(after.strip_prefix(':').ok_or(UrlError("text after ] that is not a port"))?),
             };
             (format!("[{}]", address.to_ascii_lowercase()), port)
         } else {
@@ -75,14 +75,14 @@ impl Authority {
         &self.host
     }
 
-    /// Whether the host is this machine and no other: `localhost`, 127.0.0.0/8 or `::1`.
+    /// Whether the host is always this machine: `localhost`, 127.0.0.0/8 or `::1`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.ip().is_some_and(|ip| ip.is_loopback())
     }
 
-    /// Whether the host is one that only a private network knows, or a special one (RFC 6890): where a document of
-    /// somebody else's names it, the gateway would be made to ask there in its place (P8).
+    /// Whether the host exists only in a private network, or is a special-purpose address (RFC 6890). If the document
+    /// of another party names such a host, that party could make the gateway send requests into a private network (P8).
     #[must_use]
     pub fn is_private(&self) -> bool {
         let name = self.host.trim_end_matches('.');
@@ -101,7 +101,8 @@ impl Authority {
     }
 }
 
-/// Zones of private names: RFC 6761, 6762, 8375, ICANN's `.internal`, and what networks use that is no zone of the public DNS.
+/// Zones of private names: those of RFC 6761, 6762 and 8375, ICANN's `.internal`, and zones that networks commonly use
+/// and that are not in the public DNS.
 const PRIVATE_ZONES: [&str; 10] =
     [".localhost", ".localdomain", ".local", ".internal", ".intranet", ".lan", ".home", ".home.arpa", ".corp", ".svc"];
 
@@ -112,7 +113,7 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_multicast()
         || address.is_documentation()
-        // The last was for relays of 6to4 (RFC 7526).
+        // The last range was for 6to4 relays (RFC 7526).
         || matches!((a, b, c), (0 | 240..=255, ..) | (100, 64..=127, _) | (198, 18 | 19, _) | (192, 0, _) | (192, 88, 99))
 }
 
@@ -122,10 +123,10 @@ fn is_special_v6(address: Ipv6Addr) -> bool {
     }
     let [first, second, third, .., high, low] = address.segments();
     match first {
-        // NAT64 and 6to4 carry an IPv4 address.
+        // NAT64 and 6to4 addresses contain an IPv4 address.
         0x64 if second == 0xff9b => third != 0 || is_special_v4(v4_of(high, low)),
         0x2002 => is_special_v4(v4_of(second, third)),
-        // Global unicast alone, without Teredo and documentation.
+        // Only global unicast is public, without Teredo and documentation addresses.
         0x2001 => matches!(second, 0 | 0xdb8),
         0x3fff => second < 0x1000,
         first => first & 0xe000 != 0x2000,
@@ -152,7 +153,8 @@ fn name_or_ipv4(host: &str) -> Result<String, UrlError> {
     if host.len() > 253 || !labels_fit {
         return Err(UrlError("not a host name in ASCII"));
     }
-    // What ends in a number is an address to every resolver, in some of many spellings (0x7f.1, 2130706433, 010.0.0.1).
+    // Every resolver reads a name whose last label is a number as an address, in one of many spellings (0x7f.1,
+    // 2130706433, 010.0.0.1).
     let last = host.rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
     if numeric && host.parse::<Ipv4Addr>().is_err() {
@@ -166,7 +168,7 @@ fn name_or_ipv4(host: &str) -> Result<String, UrlError> {
 pub struct HttpUrl {
     scheme: Scheme,
     authority: Authority,
-    /// Begins with `/`; empty where the URL had none.
+    /// Begins with `/`; empty if the URL has no path.
     path: String,
     query: Option<String>,
 }
@@ -175,11 +177,11 @@ impl HttpUrl {
     /// Reads an absolute URL.
     ///
     /// # Errors
-    /// [`UrlError`] where the scheme is another, the host is malformed, or the URL has user information, a fragment,
-    /// white space, a backslash or characters outside printable ASCII.
+    /// [`UrlError`] if the scheme is not `http` or `https`, the host is malformed, or the URL has user information, a
+    /// fragment, white space, a backslash or characters outside printable ASCII.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         if !text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>')) {
-            return Err(UrlError("has characters that no URL has"));
+            return Err(UrlError("has characters that a URL must not have"));
         }
         let (scheme, rest) = text.split_once("://").ok_or(UrlError("not an absolute URL"))?;
         let scheme = match scheme {
@@ -213,7 +215,7 @@ impl HttpUrl {
         &self.authority
     }
 
-    /// The path as written, empty where there is none.
+    /// The path as written; empty if there is none.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -231,7 +233,7 @@ impl HttpUrl {
         format!("{}://{}", self.scheme.as_str(), self.authority)
     }
 
-    /// Whether a credential may travel to this URL: `https`, or loopback where `development` says so.
+    /// Whether a credential may be sent to this URL: it is `https`, or loopback if `development` is set.
     #[must_use]
     pub fn is_protected(&self, development: bool) -> bool {
         self.scheme == Scheme::Https || (development && self.authority.is_loopback())
@@ -245,7 +247,7 @@ impl fmt::Display for HttpUrl {
     }
 }
 
-/// What is wrong with a URL, in words that complete "the URL …".
+/// What is wrong with a URL, as a text that follows "the URL".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UrlError(&'static str);
 

@@ -1,4 +1,4 @@
-//! The `Origin` field (RFC 6454, Fetch): which web page's script sent a request.
+//! The `Origin` field (RFC 6454, Fetch): it names the web origin of the page whose script sent a request.
 
 use crate::transport::url::HttpUrl;
 
@@ -7,32 +7,32 @@ use crate::transport::url::HttpUrl;
 pub struct WebOrigin(String);
 
 impl WebOrigin {
-    /// Reads a serialized origin (RFC 6454 §6.2). Several origins, `null`, a path and a trailing slash are refused.
+    /// Reads a serialized origin (RFC 6454 §6.2). Rejects several origins, `null`, a path and a trailing slash.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let url = HttpUrl::parse(text).ok()?;
         (url.path().is_empty() && url.query().is_none()).then(|| Self(url.web_origin()))
     }
 
-    /// The origin as it stands in a field.
+    /// The origin, as it is written in a field.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What the `Origin` field of a request says.
+/// What the `Origin` field of a request states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// No `Origin` field: no browser sent this.
+    /// No `Origin` field: the request does not come from a browser's script.
     NoBrowser,
-    /// A page that configuration allows, or the gateway's own.
+    /// A page that the configuration allows, or a page of the gateway itself.
     Allowed(WebOrigin),
     /// Any other page, an opaque origin, or a malformed field.
     Foreign,
 }
 
-/// Judges the `Origin` field (T1) against the origins that may call.
+/// Compares the `Origin` field (T1) with the allowed web origins.
 #[must_use]
 pub fn judge(field: Option<&str>, allowed: &[WebOrigin]) -> Caller {
     match field {

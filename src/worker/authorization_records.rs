@@ -1,4 +1,5 @@
-//! The records of the authorization server: one object for each, so that a question waits for nobody else's.
+//! The records of the authorization server: one object for each record, so that no request waits for a request to
+//! another record.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, S
 use crate::authorization_server::state::{self, Change};
 use crate::limits::RECORD_QUESTION_BYTES;
 
-/// A Durable Object that keeps one record and answers questions to it. What a question changes is written before its answer
-/// leaves: the platform holds an answer back until its writes are durable.
+/// A Durable Object that keeps one record and answers requests to it. It writes the changes of a request before the
+/// answer leaves: the platform holds an answer back until its writes are durable.
 #[durable_object(alarm)]
 pub struct AuthorizationRecords {
     storage: Storage,
@@ -40,7 +41,7 @@ impl DurableObject for AuthorizationRecords {
         if question.len() > RECORD_QUESTION_BYTES {
             return Response::error("too large", 413);
         }
-        // From here to the write nothing awaits: no other question comes in between.
+        // From here until the write there is no await, so no other request can run in between.
         let row = self.row()?;
         let now = worker::Date::now().as_millis() / 1000;
         let (answer, change) = match state::answer(row.as_ref().map(|row| row.text.as_str()), &question, now) {
@@ -70,7 +71,7 @@ impl DurableObject for AuthorizationRecords {
         Response::ok(answer)
     }
 
-    /// Clears away what has had its time.
+    /// Deletes the record when it has expired.
     async fn alarm(&self) -> Result<Response> {
         let now = worker::Date::now().as_millis() / 1000;
         match self.row()? {
@@ -82,7 +83,8 @@ impl DurableObject for AuthorizationRecords {
 }
 
 impl AuthorizationRecords {
-    /// The record. Asking for one that is not there writes nothing: whoever asks for names that nobody has leaves nothing.
+    /// The record, if there is one. This function writes nothing, so that requests for names that do not exist leave
+    /// nothing behind.
     fn row(&self) -> Result<Option<Row>> {
         let tables = self.sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'record'", None)?;
         if tables.to_array::<Table>()?.is_empty() {

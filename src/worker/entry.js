@@ -1,9 +1,9 @@
-// The Worker as the platform sees it.
+// The entry point of the Worker: the handlers and classes that the Workers runtime calls.
 import * as gate from "portcullis";
 
-/** A panic leaves the module's memory as it was in the middle of something: nothing goes on with it. */
+/** Whether a panic has left the memory of the WebAssembly module inconsistent. No call may use it until it is reset. */
 let broken = false;
-/** How often it was begun anew. */
+/** How often the module was reset. */
 let lives = 0;
 
 function whole() {
@@ -19,7 +19,7 @@ function examine(error) {
 
 addEventListener("error", ({ error }) => examine(error));
 
-/** The span of this invocation, where somebody traces it. */
+/** The span of this invocation, if the platform traces it. */
 function traced({ tracing }) {
   const span = tracing?.getActiveSpan?.();
   return span?.isTraced ? span : undefined;
@@ -37,7 +37,7 @@ export default {
   },
 };
 
-/** A Durable Object's class around one of the module's. */
+/** A Durable Object class that delegates to an object of the module, and makes that object again after a reset. */
 const object = (make) =>
   class {
     #state;
@@ -73,7 +73,7 @@ const object = (make) =>
     }
   };
 
-/** The memory of used proofs that all isolates share. */
+/** The record of used DPoP proofs that all isolates share. */
 export const ReplayGuard = object((state, env) => new gate.ReplayGuard(state, env));
 
 /** The records of the authorization server, in a Worker that has it. */

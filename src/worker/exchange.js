@@ -1,7 +1,7 @@
-// A request on its way to the origin server, and the answer on its way back: bodies, limits in time, and who leaves.
+// Sends a request to the origin server and its response back to the client: bodies, time limits, and clients that disconnect.
 import { lines, readUpTo, toHeaders, within } from "./platform.js";
 
-/** A limit in time that can be moved: it has one timer, as each costs as much as some header fields. */
+/** A time limit that can be moved. It uses one timer, because a timer costs as much as several header fields. */
 class Limit {
   #at;
   #armed;
@@ -13,7 +13,7 @@ class Limit {
     this.move(seconds);
   }
 
-  /** So many seconds from now. */
+  /** Moves the limit to `seconds` from now. */
   move(seconds) {
     this.#at = Date.now() + seconds * 1000;
     if (this.#timer !== undefined && this.#at >= this.#armed) return;
@@ -36,8 +36,9 @@ class Limit {
 }
 
 /**
- * Does something where the caller of a request goes away, until what it gives is called. That must not be forgotten: what
- * a listener holds outlives the request, and many collections of garbage, and with it every object of the platform's.
+ * Calls `work` if the client of a request disconnects. Returns a function that removes the listener, and that the caller must
+ * call: what a listener references outlives the request and many garbage collections, and so do the platform's objects that
+ * depend on it.
  */
 function whenGone({ signal }, work) {
   signal.addEventListener("abort", work);
@@ -45,20 +46,20 @@ function whenGone({ signal }, work) {
 }
 
 /**
- * One request on its way to the origin server, and the answer on its way back.
+ * One request to the origin server, and its response.
  *
- * A small body is complete before it is sent on: half a message never reaches the origin server, and a refusal can
- * still name the request's id. A larger one streams, and where it ends too early or goes too far the request is
- * broken off, so that the origin server does not take what it has for the whole.
+ * A small body is complete before the gateway forwards it: half a message never reaches the origin server, and a rejection
+ * can still name the id of the request. A larger body streams. If it ends too early or exceeds its limit, the gateway aborts
+ * the request, so that the origin server does not treat a part as the whole body.
  */
 export class Exchange {
   #request;
   #context;
   #keep;
   #kept = null;
-  /** Breaks a request off whose body streams. */
+  /** Aborts a request whose body streams. */
   #upload;
-  /** What its caller breaks off by leaving. */
+  /** Aborts the request to the origin server when the client disconnects. */
   #leave;
 
   constructor(request, context, keep) {
@@ -68,8 +69,8 @@ export class Exchange {
   }
 
   /**
-   * Sees work through whose caller leaves before it is done. Until then it needs no promise to the platform, which would
-   * cost every request what few need.
+   * Lets `work` finish even if the client disconnects before it is done. Calls `waitUntil` only then, because that call would
+   * cost every request something, and few requests need it.
    */
   hold(work) {
     if (!(work instanceof Promise)) return;
@@ -80,7 +81,7 @@ export class Exchange {
     work.then(done, done);
   }
 
-  /** Reads the whole body, and goes on with `reading`. */
+  /** Reads the whole body, and continues with `reading`. */
   async read(bytes, seconds, reading) {
     let message;
     try {
@@ -91,7 +92,10 @@ export class Exchange {
     return reading.read(message);
   }
 
-  /** Sends the request, and goes on with `sending`: in the old era without its caller, too, who may come back for it. */
+  /**
+   * Sends the request, and continues with `sending`. Without `cancel` (legacy era) it continues even if the client disconnects,
+   * because the client may reconnect for the response.
+   */
   forward(fetcher, method, url, fields, limits, cancel, instead, sending) {
     const work = this.#forward(fetcher, method, url, fields, limits, cancel, instead, sending);
     if (!cancel) this.#context.waitUntil(work);
@@ -108,7 +112,7 @@ export class Exchange {
     return sending.answered(...answer);
   }
 
-  /** The body, complete, where it comes in time and has at most `bytes`; null where it is not, or was sent already. */
+  /** The complete body, if it arrives in time and has at most `bytes`. Null if not, or if the body was read before. */
   async peek(bytes, milliseconds) {
     if (this.#kept !== null) return this.#kept;
     const { body, bodyUsed } = this.#request;
@@ -124,7 +128,7 @@ export class Exchange {
     }
   }
 
-  /** The whole body, kept to be sent on as it is. Throws a word where it does not come whole. */
+  /** The whole body, which is kept so that it can be forwarded unchanged. Throws the reason where it is not complete. */
   async message(bytes, seconds) {
     const announced = this.#request.headers.get("content-length");
     const limited = (read) => within(seconds * 1000, read, "body cut short");
@@ -146,9 +150,9 @@ export class Exchange {
   }
 
   /**
-   * The body, where it says that it is small: it is read in one piece, as each chunk costs more than its bytes, and before
-   * anybody asks for its stream, which would be one more object. Over HTTP it cannot be longer than it says; over a service
-   * binding the Worker that calls is believed.
+   * The body, if `Content-Length` says that it is small. It is read in one piece, because each chunk costs more than its bytes,
+   * and before any access to the stream, which would be one more object. Over HTTP the body cannot be longer than announced;
+   * over a service binding the gateway trusts the calling Worker.
    */
   async #small(announced) {
     const whole = await this.#request.arrayBuffer().catch(() => {
@@ -185,11 +189,11 @@ export class Exchange {
   }
 
   /**
-   * Sends the request; the answer's status, fields and body, and where that is carried on piece by piece, a promise of a
-   * word about how it ended. Throws a word where there is no answer.
+   * Sends the request. Resolves to the status, fields and body of the response and, if the body is forwarded in chunks, a
+   * promise of a word that says how the body ended. Throws a word if there is no response.
    *
-   * The platform ends what is still on its way to the origin server as soon as the caller has an answer, or has gone and
-   * nothing is held for them: so a limit need only answer, and is left to the platform to forget.
+   * The platform ends the request to the origin server as soon as the client has a response, or has disconnected and `waitUntil`
+   * holds nothing. Therefore a time limit only needs to answer; the platform discards the rest.
    */
   send(fetcher, method, url, fields, limits, cancel, instead) {
     return new Promise((resolve, reject) => {
@@ -224,7 +228,7 @@ export class Exchange {
     if (this.#isSmall(answer.headers)) {
       way.limit.move(idleSeconds);
       const whole = await answer.arrayBuffer();
-      // One without a body says how long it would be, too.
+      // A response without a body (to HEAD, for example) can have a Content-Length too.
       return [answer.status, lines(answer.headers), whole.byteLength === 0 ? null : whole, undefined];
     }
     way.limit.stop();
@@ -235,14 +239,14 @@ export class Exchange {
     ];
   }
 
-  /** What breaks the request to the origin server off. */
+  /** The signal that aborts the request to the origin server. */
   #signal(cancel) {
     const { signal } = this.#request;
     if (this.#upload === undefined) return cancel ? signal : undefined;
     return cancel ? AbortSignal.any([signal, this.#upload.signal]) : this.#upload.signal;
   }
 
-  /** Whether an answer is better read in one piece: it is no stream, and small, and says so. */
+  /** Whether to read a response in one piece: its `Content-Length` is small, and it is not an event stream. */
   #isSmall(headers) {
     return (
       isLength(headers.get("content-length"), this.#keep) &&
@@ -251,21 +255,21 @@ export class Exchange {
     );
   }
 
-  /** The answer's body on its way through, and a promise of how that ended, where the gateway sees it. */
+  /** The body that the client gets, and a promise of a word that says how it ended, if the gateway sees that. */
   #carried({ body, headers }, idleSeconds, streamSeconds, cancel) {
     const idle = isEventStream(headers) ? streamSeconds : idleSeconds;
-    // The platform carries a body on at the cost of nothing, and ends it with its caller; which is all that is wanted of
-    // one that may be silent and need not go on.
+    // The platform itself forwards a body without CPU time, and ends it when the client disconnects. That is enough for a body
+    // without an idle limit that may end with its client.
     if (body === null || (cancel && idle === 0)) return [body, undefined];
     const { readable, writable } = new IdentityTransformStream();
     const way = { cancel, abandoned: false };
     const ended = pump(body, writable, idle, way);
     if (cancel) {
-      // Whoever reads this may hold what it reads: the next write, which would notice, can be far.
+      // A reader may hold back what it has read, so the next write, which would detect the disconnect, can be far away.
       const done = whenGone(this.#request, () => way.stop("gone"));
       ended.then(done);
     }
-    // Otherwise the platform is done with the request as soon as its answer begins, and nobody hears of how it ends.
+    // Without `waitUntil` the platform finishes the request when the response begins, and the gateway never sees how it ends.
     this.#context.waitUntil(ended);
     readable.abandon = () => {
       way.abandoned = true;
@@ -274,7 +278,7 @@ export class Exchange {
   }
 }
 
-/** Whether a Content-Length is there, and of something, and at most `bytes`. */
+/** Whether a Content-Length exists and is from 1 to `bytes`. */
 function isLength(field, bytes) {
   const length = Number(field);
   return length > 0 && length <= bytes;
@@ -284,7 +288,10 @@ function isEventStream(headers) {
   return headers.get("content-type")?.toLowerCase().startsWith("text/event-stream") ?? false;
 }
 
-/** Carries a body on, chunk by chunk, and cuts it where it is silent for so many seconds, if any; how it ended. */
+/**
+ * Forwards a body chunk by chunk, and ends it if no chunk arrives for `idle` seconds (0: no limit). Resolves to a word that says
+ * how the body ended.
+ */
 async function pump(body, writable, idle, way) {
   const reader = body.getReader();
   const writer = writable.getWriter();
@@ -320,7 +327,7 @@ async function pump(body, writable, idle, way) {
   }
 }
 
-/** Carries the rest of a large body on. */
+/** Forwards a large request body: the chunk that was read first, then the rest. */
 async function upload(first, reader, writer, limit, abort) {
   let size = 0;
   let chunk = { value: first };
@@ -336,7 +343,7 @@ async function upload(first, reader, writer, limit, abort) {
     }
     await writer.close();
   } catch (error) {
-    // Closed too early by its sender, or no longer wanted by the origin server: either way it is over.
+    // The client ended the body too early, or the origin server closed the connection: both sides are closed.
     await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
   }
 }

@@ -1,4 +1,4 @@
-//! The shell: the only module that knows Cloudflare Workers. It carries values between the platform and the core, and
+//! The shell: the only room that uses Cloudflare Workers. It passes values between the platform and the core, and
 //! decides nothing.
 
 #[cfg(feature = "authorization-server")]
@@ -28,11 +28,11 @@ use crate::transport::head::{Fields, Head, Method};
 use platform::{Inbound, Workers};
 use road::Road;
 
-/// The gateway of this isolate: opened by its first request, since there is no environment before one.
+/// The gateway of this isolate. The first request opens it, because there is no environment before that.
 enum Gate {
     Open(Rc<Gateway>),
     Closed,
-    /// Its configuration is in KV, and may change.
+    /// The configuration is in KV, and may change.
     Stored(RefCell<StoredGateway>),
 }
 
@@ -47,10 +47,10 @@ pub fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// The Worker's `fetch` handler: the gateway's own answers at once, where they need nothing from the world.
+/// The Worker's `fetch` handler. It returns the gateway's own answers without a promise if they need no I/O.
 ///
 /// # Errors
-/// What the platform throws where it makes no response of an answer.
+/// The exception of the platform if it cannot make a response of an answer.
 #[wasm_bindgen]
 pub fn fetch(
     request: &Request,
@@ -73,7 +73,7 @@ pub fn fetch(
             let request = Clone::clone(request);
             Ok(future_to_promise(async move {
                 let gateway = look(&ports).await;
-                // A promise of a response is as good as one.
+                // The result is a response or a promise of one: JavaScript awaits both.
                 walk(&request, ports, gateway)
             })
             .into())
@@ -102,8 +102,8 @@ fn walk(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Resu
     }
 }
 
-/// Whether the driver of the core performs every action. It does so in tests that hold both drivers to the same answers
-/// (`tests/e2e/drivers.test.mjs`), and there is no other reason to set this variable.
+/// Whether the driver of the core performs every action. Set this variable only in tests, which check that both drivers
+/// give the same answers (`tests/e2e/drivers.test.mjs`).
 fn is_driven_by_core(ports: &Workers) -> bool {
     DRIVEN_BY_CORE.with(|driven| *driven.get_or_init(|| settings::is_set(ports.env(), "PORTCULLIS_DRIVER", "core")))
 }
@@ -118,7 +118,7 @@ impl Gate {
     }
 }
 
-/// Looks for the stored configuration: the gateway in force after that.
+/// Reads the configuration from KV; returns the gateway that is in effect after that.
 async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
     let stored = with_stored(|gateway| gateway.stored().clone())?;
     let found = ports.read(&stored.kv, &stored.key, STORED_BYTES).await;
@@ -153,8 +153,8 @@ fn with_stored<T>(work: impl FnOnce(&mut StoredGateway) -> T) -> Option<T> {
     })
 }
 
-/// Verifiers of your own, for those who build this Worker themselves: `.with("name", YourVerifier)` for each, and
-/// `compiled = true` in the entry of that name in configuration.
+/// Custom verifiers for operators who build this Worker themselves: add `.with("name", YourVerifier)` for each, and set
+/// `compiled = true` in the entry of that name in the configuration.
 fn compiled() -> Compiled {
     Compiled::default()
 }
@@ -176,18 +176,18 @@ fn open(ports: &Workers) -> Gate {
     })
 }
 
-/// Says what an operator should know of a configuration that comes into force.
+/// Logs warnings about a configuration that takes effect, and missing bindings.
 fn greet(gateway: &Gateway, ports: &Workers) {
     for warning in gateway.warnings() {
         say(ports, "warn", "configuration_warning", &warning);
     }
     for (name, at) in missing_bindings(gateway, ports) {
-        let detail = format!("{at}: the Worker has no such binding {name:?}; what needs it is refused");
+        let detail = format!("{at}: the Worker has no such binding {name:?}; requests that need it are rejected");
         say(ports, "error", "binding_missing", &detail);
     }
 }
 
-/// Bindings that a configuration names and the Worker does not have, each with where it is named.
+/// Bindings that a configuration names and the Worker does not have, each with the key that names it.
 fn missing_bindings<'a>(gateway: &'a Gateway, ports: &Workers) -> Vec<(&'a str, String)> {
     let named = gateway.bindings().into_iter();
     named.filter(|(name, method, _)| ports.binding(name, method).is_err()).map(|(name, _, at)| (name, at)).collect()
@@ -203,7 +203,8 @@ fn say(ports: &Workers, level: &'static str, reason: &'static str, detail: &str)
     ports.line(&gateway_line(level, reason, detail, ports.now()));
 }
 
-/// The head as the shell's JavaScript writes it: method, URL, certificate, place and fields, a line each.
+/// Reads the head in the form in which the shell's JavaScript writes it: method, URL, certificate, location (country
+/// and autonomous system) and fields, each on a line.
 fn read_head(text: &str) -> Head {
     let mut lines = text.split('\n');
     let method = Method::parse(lines.next().unwrap_or_default());

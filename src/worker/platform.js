@@ -1,9 +1,9 @@
-// What the shell does in JavaScript: carry bodies, which WebAssembly never touches, and talk to the platform in
-// one crossing where Rust would need many. Nothing is decided here.
+// The parts of the shell that are JavaScript: they forward bodies, which WebAssembly never touches, and they call the platform in
+// one crossing where Rust would need many. This file makes no decisions.
 
 /**
- * The head of a request: method, URL, what the platform says of the client's certificate and place, and fields, a line
- * each, a comma after their names. No part of it can hold a line feed, and no name a comma.
+ * The head of a request, one line each: method, URL, the platform's statements about the client certificate and the location of
+ * the client, an empty line, and each field as `name,value`. No part can contain a line feed, and no field name a comma.
  */
 export function head(request, certificate, place) {
   let text = `${request.method}\n${request.url}\n`;
@@ -16,10 +16,10 @@ export function head(request, certificate, place) {
   return `${text}\n${lines(request.headers)}`;
 }
 
-/** Fields, a line each. Copied as a whole they cost a fifth of what they cost one by one. */
+/** Fields, one on each line. To copy them as one text costs a fifth of copying them one by one. */
 export const lines = (headers) => [...headers].join("\n");
 
-/** Fields as the platform takes them: their names are all different. */
+/** Fields as the platform accepts them, from lines whose names are all different. */
 export function toHeaders(fields) {
   const headers = {};
   if (fields === "") return headers;
@@ -35,7 +35,7 @@ export function response(status, fields, body) {
   return new Response(body, { status, headers: toHeaders(fields) });
 }
 
-/** Reads a stream until it ends or `bytes` are exceeded: what was read, and whether that is all. */
+/** Reads a stream until it ends or exceeds `bytes`. Returns what was read, and whether it is complete. */
 export async function readUpTo(reader, bytes) {
   const chunks = [];
   let size = 0;
@@ -60,8 +60,8 @@ function joined(chunks, size) {
 }
 
 /**
- * Asks an identity provider, or whoever is behind a service binding, and posts where there is something to post: status,
- * Content-Type, Cache-Control, Age, body.
+ * Sends a request to an identity provider or, with `fetcher`, over a service binding: a POST with the body `post`, or a GET without
+ * one. Returns status, Content-Type, Cache-Control, Age and body.
  */
 export async function ask(fetcher, url, fields, post, seconds, bytes) {
   const init = {
@@ -81,12 +81,12 @@ export async function ask(fetcher, url, fields, post, seconds, bytes) {
   return [answer.status, field("content-type"), field("cache-control"), field("age"), body.bytes];
 }
 
-/** Waits. */
+/** Resolves after a time. */
 export function sleep(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** What a promise gives, where it gives it in time; else it throws a word. */
+/** The value of a promise. Throws `word` if the promise does not settle in time. */
 export async function within(milliseconds, promise, word = "no answer in time") {
   let timer;
   const late = new Promise((_, reject) => {
@@ -99,7 +99,7 @@ export async function within(milliseconds, promise, word = "no answer in time") 
   }
 }
 
-/** The value of a key in a KV namespace, not older than its edge must be; null where there is none. */
+/** The value of a key in a KV namespace, from a cache for at most `edgeSeconds`; null if the key does not exist. */
 export async function read(store, key, bytes, edgeSeconds, milliseconds) {
   const options = { type: "arrayBuffer", cacheTtl: edgeSeconds };
   const value = await within(milliseconds, store.get(key, options));
@@ -107,25 +107,28 @@ export async function read(store, key, bytes, edgeSeconds, milliseconds) {
   return value;
 }
 
-/** Names in the cache of the place are URLs of a reserved host. */
+/** Keys in the data-center (colo) cache are URLs of a reserved host. */
 const shared = (name) => `https://portcullis.invalid/${name}`;
 
-/** What the cache of the place has under a name; null where it has nothing. */
+/** The value under a name in the data-center (colo) cache; null if there is none. */
 export async function recall(name, milliseconds) {
   const cache = await caches.open("portcullis");
   const found = await within(milliseconds, cache.match(shared(name)));
   return found === undefined ? null : await within(milliseconds, found.arrayBuffer());
 }
 
-/** Keeps something in the cache of the place. */
+/** Stores a value in the data-center (colo) cache. */
 export async function keep(name, value, seconds, milliseconds) {
-  // The view is into WebAssembly's memory, which may move while this waits.
+  // `value` is a view of WebAssembly's memory, which may move while this function waits.
   const kept = new Response(value.slice(), { headers: { "cache-control": `max-age=${seconds}` } });
   const cache = await caches.open("portcullis");
   await within(milliseconds, cache.put(shared(name), kept));
 }
 
-/** Asks the object of that name in a Durable Object namespace, with a question where there is one: its answer. */
+/**
+ * Sends a request to the named object of a Durable Object namespace, with `question` as its body if there is one. Returns the
+ * text of the response.
+ */
 export async function consult(namespace, name, query, question, milliseconds) {
   const stub = namespace.get(namespace.idFromName(name));
   const init = question === undefined ? {} : { method: "POST", body: question };
@@ -134,17 +137,17 @@ export async function consult(namespace, name, query, question, milliseconds) {
   return within(milliseconds, answer.text());
 }
 
-/** Whether it is a counter's turn, as a rate-limiting binding says. */
+/** Whether a rate-limiting binding lets the call pass. */
 export async function limit(limiter, key, milliseconds) {
   return (await within(milliseconds, limiter.limit({ key }))).success;
 }
 
-/** Writes a data point: the first of the texts is its index. */
+/** Writes a data point; the first text is its index. */
 export function record(dataSet, [index, ...blobs], doubles) {
   dataSet.writeDataPoint({ indexes: [index], blobs, doubles: [...doubles] });
 }
 
-/** Tells a span of the platform's what became of its request; `attributes` are names and values by turns. */
+/** Adds the outcome of a request to its span; `attributes` has names and values in turn. */
 export function annotate(span, name, attributes, status) {
   span.updateName(name);
   span.setAttribute("http.response.status_code", status);
@@ -156,7 +159,7 @@ export function enqueue(queue, text) {
   return queue.send(text, { contentType: "text" });
 }
 
-/** The beginning of a body, and the rest of it as a stream; null where that was all. */
+/** The beginning of a body, and the rest as a stream, or null if there is no more. */
 export async function begin(body, bytes) {
   if (body === null) return [new Uint8Array(), null];
   if (body instanceof ArrayBuffer) return [new Uint8Array(body), null];
@@ -167,9 +170,9 @@ export async function begin(body, bytes) {
 }
 
 /**
- * A body that begins with `first` and goes on with what `step` makes of each part of `rest`, and a promise that settles
- * when `step` is not needed any more. Where `step` gives an array, the body ends with what is in it; where it gives nothing,
- * the body breaks off.
+ * A body that begins with `first` and continues with the result of `step` for each chunk of `rest`, and a promise that settles when
+ * `step` is no longer needed. If `step` returns an array, the body ends with the chunk in it; if it returns null, the body is
+ * aborted.
  */
 export function through(first, rest, step) {
   if (rest === null) return [first, Promise.resolve()];
@@ -178,7 +181,7 @@ export function through(first, rest, step) {
   return [readable, carry(first, stream, writable.getWriter(), step)];
 }
 
-// With this mark the platform takes it for a connection that was lost, and writes no line of its own to the log.
+// `retryable` makes the platform treat this as a lost connection, so that it writes no error of its own to the log.
 const UNFIT = Object.assign(new Error("unfit"), { retryable: true });
 
 async function carry(first, rest, writer, step) {
@@ -199,8 +202,8 @@ async function carry(first, rest, writer, step) {
       return await writer.close();
     }
   } catch (error) {
-    // Broken off by either side, or not what it should be: the other side hears of it, even where it would go on without
-    // its caller.
+    // One side closed the body, or `step` aborted it: close both sides, even where the origin server's response would continue
+    // without its client.
     if (error === UNFIT) rest.abandon?.();
     await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
   }

@@ -1,5 +1,5 @@
-//! The ports, on Cloudflare Workers. `platform.js`, `exchange.js` and `signatures.js` beside this file hold what is cheaper or
-//! only possible there: each of their functions is one crossing.
+//! The ports, on Cloudflare Workers. `platform.js`, `exchange.js` and `signatures.js` in this folder contain what is
+//! cheaper in JavaScript or only possible there. Each of their functions is one call from WebAssembly to JavaScript.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -170,7 +170,7 @@ extern "C" {
 pub(super) struct Workers {
     context: Rc<worker::worker_sys::Context>,
     env: worker::Env,
-    /// The platform's span of this invocation, where it is traced.
+    /// The platform's span of this invocation, if it is traced.
     span: JsValue,
 }
 
@@ -184,18 +184,18 @@ impl Workers {
         &self.env
     }
 
-    /// Goes on with `work` where the caller leaves before it is done.
+    /// Lets `work` run to its end even if the client disconnects.
     pub(super) fn see_through(&self, work: &Promise) {
-        // It fails where the request's context has ended: then there is nobody left to do the work for.
+        // It fails if the context of the request has ended: then the work is no longer needed.
         let _ended = self.context.wait_until(work);
     }
 
-    /// The service binding of that name; `undefined` for the network.
+    /// The service binding with that name; `undefined` for the network.
     pub(super) fn fetcher(&self, service: Option<&str>) -> Result<JsValue, String> {
         service.map_or(Ok(JsValue::UNDEFINED), |name| self.binding(name, "fetch"))
     }
 
-    /// The binding of that name, which must have this method.
+    /// The binding with that name, which must have this method.
     pub(super) fn binding(&self, name: &str, method: &str) -> Result<JsValue, String> {
         let binding = js_sys::Reflect::get(&self.env, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
         let fits = binding.is_object()
@@ -223,13 +223,13 @@ impl Workers {
         })
     }
 
-    /// Says that a binding is missing, without which there is no origin server.
+    /// Logs that a binding is missing without which the origin server cannot be reached.
     pub(super) fn without_binding(&self, why: &str) -> OriginFailure {
         self.line(&gateway_line("error", "binding_missing", why, self.now()));
         OriginFailure::Unreachable
     }
 
-    /// Says so where an origin server's stream ended before it was complete.
+    /// Logs if an origin server's stream ended before it was complete.
     pub(super) fn watch(&self, ended: JsValue, request_id: String) {
         let Ok(ended) = ended.dyn_into::<Promise>() else { return };
         let ports = self.clone();
@@ -246,12 +246,12 @@ impl Workers {
     }
 }
 
-/// A key as WebCrypto takes it: text, since a string crosses at a fraction of what an object costs.
+/// A key as text for WebCrypto: passing a string to JavaScript costs a fraction of passing an object.
 fn jwk_text(jwk: &JsonWebKey<'_>) -> Result<String, String> {
     serde_json::to_string(jwk).map_err(|error| error.to_string())
 }
 
-/// Has a signature checked by JavaScript, which goes on with what `needed` makes.
+/// Makes JavaScript check a signature and call the object that `needed` makes.
 pub(super) fn check_signature(
     request: Suspended<CheckingSignature>,
     needed: impl FnOnce(Suspended<CheckingSignature>) -> VerdictNeeded,
@@ -265,7 +265,7 @@ pub(super) fn check_signature(
     Ok(check(&jwk, algorithm, &signature, &input, needed(request)))
 }
 
-/// Has an assertion signed by JavaScript, which goes on with what `needed` makes.
+/// Makes JavaScript sign an assertion and call the object that `needed` makes.
 pub(super) fn sign_assertion(
     key: &SigningKey,
     request: Suspended<SigningAssertion>,
@@ -279,7 +279,7 @@ pub(super) fn sign_assertion(
     Ok(signed(&jwk, key.algorithm().as_str(), input.as_bytes(), needed(request)))
 }
 
-/// Random bytes that are asked for at once: asking costs more than the bytes.
+/// How many random bytes are requested at once: the call costs more than the bytes.
 const RANDOM_BYTES: usize = 4096;
 
 thread_local! {
@@ -297,10 +297,10 @@ impl Random for Workers {
         RANDOM.with_borrow_mut(|pool| {
             if pool.len() < bytes.len() {
                 pool.resize(bytes.len().max(RANDOM_BYTES), 0);
-                // Without random bytes there is nothing safe to go on with: the request fails.
+                // Without random bytes the gateway cannot continue safely: the request fails.
                 getrandom::getrandom(pool).unwrap_or_else(|_| wasm_bindgen::throw_str("no random bytes"));
             }
-            // What is taken is gone: nothing is given out twice.
+            // Bytes that were taken leave the pool: no bytes are used twice.
             let taken = pool.split_off(pool.len() - bytes.len());
             bytes.copy_from_slice(&taken);
         });
@@ -325,12 +325,12 @@ impl EventSink for Workers {
         }
         let missing = |why: &str| self.line(&gateway_line("error", "decision_not_recorded", why, self.now()));
         if let Some(name) = &log.analytics_engine {
-            // The first is the index that data is sampled by.
+            // The first value is the index by which Analytics Engine samples.
             let (parts, whole) = decision.blobs();
             let parts = std::iter::once(decision.subject.as_str()).chain(parts.iter().map(String::as_str));
             let blobs: Array = parts.map(JsValue::from_str).collect();
             if !whole {
-                missing("the line is too large for a data point, which has the rest");
+                missing("the line is too large for a data point, which has only the other values");
             }
             if let Err(why) = self.write_data_point(name, &blobs, &[]) {
                 missing(&why);
@@ -374,7 +374,7 @@ impl Limiter for Workers {
     async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, String> {
         let limiter = self.binding(binding, "limit")?;
         let answer = limit(&limiter, key, STORE_MILLISECONDS).await.map_err(|error| words(&error))?;
-        answer.as_bool().ok_or_else(|| "not one of its answers".to_owned())
+        answer.as_bool().ok_or_else(|| "the rate limiting binding did not return a boolean".to_owned())
     }
 }
 
@@ -434,7 +434,7 @@ impl SharedCache for Workers {
     }
 
     async fn keep(&self, name: &str, value: &[u8], seconds: u64) {
-        // It is only a cache: without it the next isolate asks the provider.
+        // A failure does not matter: without the cache entry the next isolate asks the provider.
         let _kept = keep(name, value, seconds as f64, STORE_MILLISECONDS).await;
     }
 }
@@ -446,7 +446,7 @@ impl ReplayGuard for Workers {
         let query = format!("id={id}&until={}", single.until);
         let word = consult(&namespace, &single.jkt, &query, None, STORE_MILLISECONDS).await;
         let word = word.map_err(|error| words(&error))?.as_string();
-        word.as_deref().and_then(Use::parse).ok_or_else(|| "not one of its words".to_owned())
+        word.as_deref().and_then(Use::parse).ok_or_else(|| "the replay guard returned an unknown word".to_owned())
     }
 }
 
@@ -454,7 +454,7 @@ impl Records for Workers {
     async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, String> {
         let namespace = self.binding(binding, "idFromName")?;
         let answer = consult(&namespace, name, "", Some(question.to_owned()), RECORD_MILLISECONDS).await;
-        answer.map_err(|error| words(&error))?.as_string().ok_or_else(|| "the answer is no text".to_owned())
+        answer.map_err(|error| words(&error))?.as_string().ok_or_else(|| "the answer is not text".to_owned())
     }
 }
 
@@ -464,7 +464,7 @@ impl Timer for Workers {
     }
 }
 
-/// The caller's request, whose body JavaScript carries.
+/// The client's request; JavaScript carries its body.
 pub(super) struct Inbound(Exchange);
 
 impl Inbound {
@@ -472,7 +472,7 @@ impl Inbound {
         Self(Exchange::new(request, &ports.context, PEEK_BYTES as f64))
     }
 
-    /// Goes on with `work` where the caller leaves before it is done.
+    /// Lets `work` run to its end even if the client disconnects.
     pub(super) fn hold(&self, work: &JsValue) {
         self.0.hold(work);
     }
@@ -491,8 +491,8 @@ impl Inbound {
     }
 }
 
-/// Bytes of the body; seconds to the answer, of silence in it, and of silence in a stream of events, zero where that may
-/// be silent.
+/// The largest body in bytes; then seconds until the response fields, of silence in the answer, and of silence in an
+/// event stream, zero if that may be silent.
 fn limits(request: &OutboundRequest) -> [f64; 4] {
     [
         request.body_bytes() as f64,
@@ -548,8 +548,8 @@ impl Transport for Workers {
                 ended(filter.end(None));
             }
         }
-        // A part of the body comes in, or nothing at its end; what goes on comes out, in an array where it is the last, or
-        // nothing where it must not.
+        // The closure gets a part of the body, or null at its end. It returns the bytes to forward; an array if they
+        // are the last bytes; or null if the body must be aborted.
         let step = Closure::new(move |part: JsValue| {
             let bytes = |bytes: Vec<u8>| Uint8Array::from(bytes.as_slice());
             let out = if part.is_null() {
@@ -576,7 +576,7 @@ impl Transport for Workers {
         });
         let filtered = through(Uint8Array::from(first.as_slice()), &rest, &step);
         let done: Promise = filtered.get(1).unchecked_into();
-        // It lives until JavaScript is done with it.
+        // The closure must live until JavaScript no longer needs it.
         self.spawn(Box::pin(async move {
             let _ended = JsFuture::from(done).await;
             drop(step);

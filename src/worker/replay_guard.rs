@@ -1,5 +1,5 @@
-//! The memory of used proofs that all isolates share: one object for each key, so that a caller waits for its own
-//! proofs alone.
+//! The memory of used proofs that all isolates share: one object for each key, so that a caller waits only for its own
+//! proofs.
 
 use std::time::Duration;
 
@@ -28,9 +28,10 @@ impl DurableObject for ReplayGuard {
         Self { storage, sql }
     }
 
-    /// Uses the proof that the query names: `id`, and `until`, the second after which it is of no use.
+    /// Uses the proof that the query names: `id`, and `until`, the second after which the proof is no longer valid.
     async fn fetch(&self, request: Request) -> Result<Response> {
-        // The crate of the platform would read it with all that the names of the whole world need: 60 KB, gzipped.
+        // The code parses the query itself: the URL parser of the platform's crate would add tables for
+        // internationalized domain names, 60 KB gzipped.
         let url = request.inner().url();
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let value = |name: &str| {
@@ -53,7 +54,7 @@ impl DurableObject for ReplayGuard {
         self.prepare()?;
         self.forget(now)?;
         match self.count("SELECT COALESCE(MAX(until), 0) AS count FROM used")? as u64 {
-            // Nothing stays of a key that is not used any more.
+            // The storage of a key that is no longer used is deleted completely.
             0 => self.storage.delete_all().await?,
             last => self.wake_at(last, now).await?,
         }

@@ -1,6 +1,6 @@
-//! The road of a request through this isolate. JavaScript waits for what nearly every request needs, and goes on through
-//! the objects below, each of which takes one kind of answer, once: a future of Rust's costs as much as all the rest.
-//! The driver of the core does what few requests need.
+//! The path of a request through this isolate. JavaScript awaits the I/O that nearly every request needs, and then
+//! calls one of the objects below, each of which takes one kind of result, once. A Rust future for that I/O would cost
+//! as much as all other work for the request. The driver of the core performs the I/O that few requests need.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ use crate::ports::OriginFailure;
 use crate::worker::platform::{self, Inbound, Workers, failed};
 use crate::worker::{read_fields, write_fields};
 
-/// What goes with a request wherever it goes.
+/// What every step of a request needs.
 pub(super) struct Road {
     pub(super) gateway: Rc<Gateway>,
     pub(super) ports: Workers,
@@ -31,7 +31,7 @@ pub(super) struct Road {
 type Response = Result<JsValue, JsValue>;
 
 impl Road {
-    /// Does what an action says.
+    /// Performs an action.
     pub(super) fn perform(self, action: Action) -> Response {
         let (inbound, ports) = (Rc::clone(&self.inbound), self.ports.clone());
         match action {
@@ -70,8 +70,8 @@ impl Road {
         }
     }
 
-    /// Leaves the rest to the driver of the core. It runs to its end whether or not its caller stays: otherwise a caller could
-    /// ask, leave, and so end a fetch of keys that all callers need.
+    /// Leaves the rest of the request to the driver of the core. It runs to its end even if the client disconnects:
+    /// otherwise a client could start a fetch of keys, disconnect, and so abort a fetch that all clients need.
     pub(super) fn drive(self, action: Action) -> JsValue {
         let ports = self.ports.clone();
         let promise = future_to_promise(async move {
@@ -118,7 +118,7 @@ fn passed(head: &ResponseHead, body: &JsValue) -> Response {
     platform::response(head.status, &write_fields(&head.fields), body)
 }
 
-/// A request that goes on with its message.
+/// A request that waits for its message.
 #[wasm_bindgen(skip_typescript)]
 pub struct MessageNeeded {
     road: Road,
@@ -127,26 +127,26 @@ pub struct MessageNeeded {
 
 #[wasm_bindgen]
 impl MessageNeeded {
-    /// Goes on with it.
+    /// Continues with the message.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn read(self, message: Vec<u8>) -> Response {
         let action = self.request.message_read(&self.road.gateway, &self.road.ports, Ok(message));
         self.road.perform(action)
     }
 
-    /// Goes on without it, for a reason in a word.
+    /// Continues without the message; `word` is the reason.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn failed(self, word: &JsValue) -> Response {
         let action = self.request.message_read(&self.road.gateway, &self.road.ports, Err(failed(word)));
         self.road.perform(action)
     }
 }
 
-/// A request that goes on with the verdict on a signature.
+/// A request that waits for the result of a signature check.
 #[wasm_bindgen(skip_typescript)]
 pub struct VerdictNeeded {
     road: Road,
@@ -155,26 +155,26 @@ pub struct VerdictNeeded {
 
 #[wasm_bindgen]
 impl VerdictNeeded {
-    /// Goes on with it.
+    /// Continues with the result.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn checked(self, good: bool) -> Response {
         let action = self.request.signature_checked(&self.road.gateway, &self.road.ports, Ok(good));
         self.road.perform(action)
     }
 
-    /// Goes on without it.
+    /// Continues without a result, because the check itself failed.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn failed(self, why: String) -> Response {
         let action = self.request.signature_checked(&self.road.gateway, &self.road.ports, Err(why));
         self.road.perform(action)
     }
 }
 
-/// A request that goes on with the signature of its assertion.
+/// A request that waits for the signature of its identity assertion.
 #[wasm_bindgen(skip_typescript)]
 pub struct SignatureNeeded {
     road: Road,
@@ -183,26 +183,26 @@ pub struct SignatureNeeded {
 
 #[wasm_bindgen]
 impl SignatureNeeded {
-    /// Goes on with it.
+    /// Continues with the signature.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn signed(self, signature: Vec<u8>) -> Response {
         let action = self.request.assertion_signed(&self.road.gateway, &self.road.ports, Ok(signature));
         self.road.perform(action)
     }
 
-    /// Goes on without it.
+    /// Continues without the signature.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn failed(self, why: String) -> Response {
         let action = self.request.assertion_signed(&self.road.gateway, &self.road.ports, Err(why));
         self.road.perform(action)
     }
 }
 
-/// A request that goes on with the answer of its origin server.
+/// A request that waits for the answer of its origin server.
 #[wasm_bindgen(skip_typescript)]
 pub struct AnswerNeeded {
     road: Road,
@@ -212,20 +212,21 @@ pub struct AnswerNeeded {
 
 #[wasm_bindgen]
 impl AnswerNeeded {
-    /// Goes on with it. `ended` is a promise of a word about how the body ended, where that is carried on piece by piece.
+    /// Continues with the answer. `ended` is a promise of a word that states how the body ended, if JavaScript forwards
+    /// the body in parts.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn answered(self, status: u16, fields: &str, body: JsValue, ended: JsValue) -> Response {
         self.road.ports.watch(ended, self.request_id);
         let head = ResponseHead { status, fields: read_fields(fields.split('\n')) };
         self.road.answered(self.request, Ok((head, body)))
     }
 
-    /// Goes on without it, for a reason in a word.
+    /// Continues without an answer; `word` is the reason.
     ///
     /// # Errors
-    /// What the platform throws.
+    /// The exception of the platform.
     pub fn failed(self, word: &JsValue) -> Response {
         self.road.answered(self.request, Err(failed(word)))
     }

@@ -6,10 +6,10 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use crate::config::{Mistakes, Secrets};
 use crate::strict_json;
 
-/// The variable that holds the document, or says where it is.
+/// The variable that contains the configuration document, or names its location.
 const VARIABLE: &str = "PORTCULLIS";
 
-/// The variable: a table of `wrangler.toml`, or a string.
+/// The value of the variable: a table of `wrangler.toml`, or a string.
 pub(super) fn variable(env: &worker::Env) -> Result<Value, Mistakes> {
     let wrong = |what: &str| {
         let mut mistakes = Mistakes::new();
@@ -31,12 +31,12 @@ pub(super) fn variable(env: &worker::Env) -> Result<Value, Mistakes> {
     strict_json::parse(text.as_bytes()).map_err(|error| wrong(&error.to_string()))
 }
 
-/// Whether a variable has a value.
+/// Whether a variable has this value.
 pub(super) fn is_set(env: &worker::Env, name: &str, value: &str) -> bool {
     js_sys::Reflect::get(env, &JsValue::from_str(name)).is_ok_and(|found| found.as_string().as_deref() == Some(value))
 }
 
-/// Worker secrets.
+/// The secrets of the Worker.
 pub(super) struct EnvSecrets<'a>(pub(super) &'a worker::Env);
 
 impl Secrets for EnvSecrets<'_> {

@@ -1,4 +1,4 @@
-// Signatures by WebCrypto: what it does natively costs a tenth of the same in WebAssembly.
+// Signatures with WebCrypto: its native code costs a tenth of the same operation in WebAssembly.
 
 const ALGORITHMS = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
@@ -12,7 +12,7 @@ const ALGORITHMS = {
   RS512: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-512" },
 };
 
-/** Imported keys; importing costs more than checking a signature. The oldest goes when it is full. */
+/** Imported keys, because importing a key costs more than verifying a signature. A full cache drops its oldest key. */
 const keys = new Map();
 const KEYS_MAX = 256;
 
@@ -28,9 +28,9 @@ async function importKey(jwk, algorithm, usage) {
 
 const encoder = new TextEncoder();
 
-/** Whether a signature is good; throws where that could not be checked. */
+/** Whether a signature is valid. Throws if it cannot be verified. */
 export async function verify(jwk, algorithm, signature, input) {
-  // The view is into WebAssembly's memory, which may move before the promise settles.
+  // `signature` is a view of WebAssembly's memory, which may move before the promise settles.
   const copy = signature.slice();
   const key = await importKey(jwk, algorithm, "verify");
   return crypto.subtle.verify(ALGORITHMS[algorithm], key, copy, encoder.encode(input));
@@ -45,7 +45,7 @@ export async function sign(jwk, algorithm, input) {
 
 const words = (error) => (typeof error === "string" ? error : (error?.message ?? "failed"));
 
-/** Checks a signature, and goes on with `checking`. */
+/** Verifies a signature, and continues with `checking`. */
 export async function check(jwk, algorithm, signature, input, checking) {
   let good;
   try {
@@ -56,7 +56,7 @@ export async function check(jwk, algorithm, signature, input, checking) {
   return checking.checked(good);
 }
 
-/** Signs, and goes on with `signing`. */
+/** Signs, and continues with `signing`. */
 export async function signed(jwk, algorithm, input, signing) {
   let signature;
   try {

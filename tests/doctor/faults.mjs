@@ -1,8 +1,8 @@
-// Gateways with one thing wrong each: a real one behind a proxy that spoils its answers, and some that are none. `named` is
-// what the doctor has to find; `failing` false where it is only a warning.
+// Endpoints with one fault each: a real gateway behind a proxy that changes its answers, and some that are not a gateway.
+// `named` is the id of the finding that the doctor must report; `failing` is false where the finding is only a warning.
 import { createServer as createTlsServer } from "node:https";
 
-/** Spoils the answers to one path: `change` gets `{ status, headers, body }` and returns what is sent. */
+/** Changes the answers to one path: `change` gets `{ status, headers, body }` and returns the answer to send. */
 const at = (path, change) => (request, answer) => (request.path === path ? change(answer, request) : answer);
 const field = (name, value) => (answer) => {
   const headers = { ...answer.headers };
@@ -35,7 +35,7 @@ const post = (change) =>
 
 export const FAULTS = [
   {
-    name: "open to everybody",
+    name: "open to any client",
     named: "open",
     spoil: post(answerWith(200, { "content-type": "application/json" }, "{}")),
   },
@@ -92,7 +92,7 @@ export const FAULTS = [
     ),
   },
   {
-    name: "a key with numbers for text",
+    name: "a key with a number in place of a string",
     named: "key-form",
     spoil: at(
       JWKS,
@@ -100,7 +100,7 @@ export const FAULTS = [
     ),
   },
   {
-    name: "a redirect to nowhere",
+    name: "a redirect to an invalid URL",
     named: "redirect",
     spoil: at(MCP, answerWith(302, { location: "http://[" }, "")),
   },
@@ -118,7 +118,7 @@ export const FAULTS = [
     ),
   },
   {
-    name: "an error in the first challenge",
+    name: "an error code in the first challenge",
     named: "challenge-error",
     failing: false,
     spoil: at(
@@ -127,15 +127,15 @@ export const FAULTS = [
     ),
   },
   {
-    name: "a page instead of the 401's body",
+    name: "an HTML page as the body of the 401",
     named: "body-not-json",
     failing: false,
     spoil: post((answer) => ({ ...answer, body: "<h1>401</h1>" })),
   },
-  { name: "resource metadata is not there", named: "resource-metadata-missing", spoil: at(PRM, status(404)) },
+  { name: "no resource metadata", named: "resource-metadata-missing", spoil: at(PRM, status(404)) },
   { name: "resource metadata behind a login", named: "resource-metadata-missing", spoil: both(status(302)) },
   {
-    name: "resource metadata as text",
+    name: "resource metadata as text/plain",
     named: "resource-metadata-type",
     spoil: both(field("content-type", "text/plain")),
   },
@@ -155,12 +155,12 @@ export const FAULTS = [
     spoil: both(json((it) => ({ ...it, authorization_servers: [] }))),
   },
   {
-    name: "an issuer that is no URL",
+    name: "an issuer that is not a URL",
     named: "issuer-form",
     spoil: both(json((it) => ({ ...it, authorization_servers: ["acme"] }))),
   },
   {
-    name: "no tokens in fields",
+    name: "no tokens in header fields",
     named: "bearer-methods",
     spoil: both(json((it) => ({ ...it, bearer_methods_supported: ["body"] }))),
   },
@@ -186,7 +186,7 @@ export const FAULTS = [
     spoil: server((it) => ({ ...it, issuer: "https://login.example" })),
   },
   {
-    name: "two documents that disagree",
+    name: "two metadata documents that differ",
     named: "metadata-disagree",
     failing: false,
     spoil: at(
@@ -200,12 +200,12 @@ export const FAULTS = [
     spoil: server((it) => ({ ...it, code_challenge_methods_supported: undefined })),
   },
   {
-    name: "plain PKCE alone",
+    name: "PKCE with plain only",
     named: "no-s256",
     spoil: server((it) => ({ ...it, code_challenge_methods_supported: ["plain"] })),
   },
   {
-    name: "no way to register",
+    name: "no client registration",
     named: "no-registration",
     spoil: server((it) => ({
       ...it,
@@ -214,7 +214,7 @@ export const FAULTS = [
     })),
   },
   {
-    name: "metadata documents alone",
+    name: "client ID metadata documents only",
     named: "no-dynamic-registration",
     spoil: server((it) => ({ ...it, registration_endpoint: undefined })),
     only: ["Cursor", "mcp-remote"],
@@ -230,7 +230,7 @@ export const FAULTS = [
     spoil: server((it) => ({ ...it, token_endpoint: undefined })),
   },
   {
-    name: "an authorization endpoint in plain text",
+    name: "an authorization endpoint over plain HTTP",
     named: "endpoint-not-https",
     spoil: server((it) => ({ ...it, authorization_endpoint: "http://login.example/authorize" })),
   },
@@ -241,14 +241,14 @@ export const FAULTS = [
     spoil: server((it) => ({ ...it, grant_types_supported: ["authorization_code"] })),
   },
   {
-    name: "no iss in answers",
+    name: "no iss in authorization responses",
     named: "no-iss",
     failing: false,
     spoil: server((it) => ({ ...it, authorization_response_iss_parameter_supported: undefined })),
   },
-  { name: "keys are not there", named: "keys-unreachable", spoil: at(JWKS, status(500)) },
+  { name: "no key set", named: "keys-unreachable", spoil: at(JWKS, status(500)) },
   {
-    name: "no keys for signatures",
+    name: "no signature keys",
     named: "no-keys",
     spoil: at(
       JWKS,
@@ -266,7 +266,7 @@ export const FAULTS = [
     ),
   },
   {
-    name: "a private key for everybody",
+    name: "a published private key",
     named: "private-key",
     spoil: at(
       JWKS,
@@ -274,7 +274,7 @@ export const FAULTS = [
     ),
   },
   {
-    name: "a token endpoint that answers with pages",
+    name: "a token endpoint that answers with HTML pages",
     named: "token-endpoint-answer",
     failing: false,
     spoil: at("/token", answerWith(400, { "content-type": "text/html" }, "<h1>no</h1>")),
@@ -292,7 +292,7 @@ export const FAULTS = [
     spoil: at(MCP, (answer, request) => (request.method === "GET" ? { ...answer, status: 404 } : answer)),
   },
   {
-    name: "any page may call",
+    name: "pages of any web origin may call",
     named: "foreign-origin",
     spoil: at(MCP, (answer, request) =>
       request.headers.origin?.includes("doctor") ? { ...answer, status: 200 } : answer,
@@ -306,39 +306,39 @@ export const FAULTS = [
     only: ["Inspector, pages"],
   },
   {
-    name: "a preflight without MCP's fields",
+    name: "a preflight response without the header fields of MCP",
     named: "cors-fields",
     page: true,
     spoil: at(MCP, field("access-control-allow-headers", "content-type")),
     only: ["Inspector, pages"],
   },
   {
-    name: "a clock that is wrong",
+    name: "a wrong clock",
     named: "clock",
     failing: false,
     spoil: at(MCP, field("date", new Date(Date.now() - 3_600_000).toUTCString())),
   },
   {
-    name: "a redirect to another place",
+    name: "a redirect to another URL",
     named: "redirect",
     spoil: post(answerWith(308, { location: "/mcp/" }, "")),
   },
   {
-    name: "redirects for ever",
+    name: "a redirect loop",
     named: "redirect-loop",
     spoil: (_request, _answer) => ({ status: 307, headers: { location: "/mcp" }, body: "" }),
   },
   { name: "a configuration that is not valid", named: "closed", spoil: at(MCP, status(503)) },
   {
-    name: "a site that is no gateway",
+    name: "a website that is not a gateway",
     named: "not-a-gateway",
     spoil: () => ({ status: 200, headers: { "content-type": "text/html" }, body: "<h1>Welcome</h1>" }),
   },
-  { name: "a path that is not there", named: "not-found", spoil: at(MCP, status(404)) },
-  { name: "no answer at all", named: "timeout", spoil: () => undefined },
+  { name: "a path that does not exist", named: "not-found", spoil: at(MCP, status(404)) },
+  { name: "no answer", named: "timeout", spoil: () => undefined },
   { name: "nothing listens", named: "unreachable", url: () => "http://127.0.0.1:1/mcp" },
-  { name: "plain HTTP beyond this machine", named: "not-https", url: () => "http://gateway.invalid/mcp" },
-  { name: "a token of somebody else's", named: "token-refused", token: "nonsense" },
+  { name: "plain HTTP to another machine", named: "not-https", url: () => "http://gateway.invalid/mcp" },
+  { name: "a token that is not valid", named: "token-refused", token: "nonsense" },
   {
     name: "an origin server that is down",
     named: "origin-down",
@@ -350,7 +350,7 @@ export const FAULTS = [
   { name: "a certificate that has expired", named: "tls", tls: "expired" },
 ];
 
-/** A server with a certificate of its own making: nobody trusts it, and its time is over. */
+/** A server with a self-signed certificate that has expired. */
 export async function startTls({ key, cert }) {
   const tls = createTlsServer({ key, cert }, (_request, response) => response.end());
   await new Promise((resolve) => tls.listen(0, "127.0.0.1", resolve));

@@ -122,7 +122,10 @@ rules = [
   test("one that is too large for a variable", async () => {
     const { code, stdout } = await portcullis(["check", "--config", await file("large.toml", LARGE)]);
     assert.equal(code, 1);
-    assert.match(stdout, /^too large: \d+ of 5120 bytes; put it into KV: docs\/operations\.md$/m);
+    assert.match(
+      stdout,
+      /^too large: the document has \d+ bytes, the limit is 5120; put it into KV: docs\/operations\.md$/m,
+    );
   });
 
   for (const [what, args, why] of [
@@ -356,7 +359,7 @@ describe("token", PATIENCE, () => {
   test("one that is good", async () => {
     const { code, stdout } = await ask(await idp.token(audience));
     assert.equal(code, 0, stdout);
-    assert.match(stdout, /^\/mcp: good, of idp, for client test-client$/m);
+    assert.match(stdout, /^\/mcp: accepted, issuer idp, client test-client$/m);
     assert.match(stdout, /^exp {5}\d+ {2}\(.*, in \d+ (s|min)\)$/m);
     assert.match(stdout, /npx portcullis explain/);
   });
@@ -367,20 +370,25 @@ describe("token", PATIENCE, () => {
       "for somebody else",
       { claims: { aud: "https://other.example" } },
       "token_audience",
-      /aud is "https:\/\/other\.example", and would have to be http:\/\/localhost:8787\/mcp$/,
+      /aud is "https:\/\/other\.example", and must name http:\/\/localhost:8787\/mcp$/,
     ],
     [
       "without the scope",
       { claims: { scope: "other" } },
       "insufficient_scope",
-      /scope is "other"; \/mcp asks for mcp:tools$/,
+      /scope is "other"; \/mcp requires mcp:tools$/,
     ],
-    ["of an unknown key", { header: { kid: "nobody" } }, "token_key_unknown", /publishes no key "nobody"$/],
+    [
+      "of an unknown key",
+      { header: { kid: "nobody" } },
+      "token_key_unknown",
+      /publishes no key with the kid "nobody"$/,
+    ],
     [
       "of another issuer",
       { claims: { iss: "https://other.example" } },
       "token_issuer",
-      /iss is "https:\/\/other\.example"; \/mcp takes http/,
+      /iss is "https:\/\/other\.example"; \/mcp accepts tokens of http/,
     ],
   ])
     test(`one ${what}: exactly why`, async () => {
@@ -402,7 +410,7 @@ describe("token", PATIENCE, () => {
     ].join(".");
     const changed = await ask(forged);
     assert.equal(changed.code, 1);
-    assert.match(changed.stdout, /refused, 401 token_signature/);
+    assert.match(changed.stdout, /rejected, 401 token_signature/);
     assert.equal((await ask("nothing-at-all")).code, 1);
     assert.equal((await portcullis(["token", "--config", config], { input: "\n" })).code, 2);
     assert.equal((await portcullis(["token", "--config", config, "--from", "NO_SUCH_VARIABLE"])).code, 2);
@@ -419,7 +427,7 @@ describe("token", PATIENCE, () => {
     const token = await idp.token(audience, { claims: { iss: "http://127.0.0.1:9" } });
     const { code, stdout } = await portcullis(["token", "--config", down], { input: token });
     assert.equal(code, 2, stdout);
-    assert.match(stdout, /refused, 503 issuer_unavailable/);
+    assert.match(stdout, /rejected, 503 issuer_unavailable/);
   });
 });
 
@@ -448,7 +456,7 @@ unknown_field = "which wrangler warns of"
   test("what was pushed is there, what was before comes back, and what is wrong never goes", async () => {
     const none = await portcullis(["rollback", ...local()]);
     assert.equal(none.code, 2);
-    assert.match(JSON.parse(none.stdout).error, /nothing was pushed/);
+    assert.match(JSON.parse(none.stdout).error, /no version was pushed/);
 
     const first = await file("first.json", GOOD);
     const second = await file("second.json", { ...GOOD, public_page: false });
@@ -480,7 +488,7 @@ unknown_field = "which wrangler warns of"
     );
     const further = await portcullis(["rollback", ...local()]);
     assert.equal(further.code, 2);
-    assert.match(JSON.parse(further.stdout).error, /nothing was in force before/);
+    assert.match(JSON.parse(further.stdout).error, /no earlier version was in effect/);
     const named = await portcullis(["rollback", "--to", pushed[1].version, ...local()]);
     assert.equal(JSON.parse(named.stdout).version, pushed[1].version);
 

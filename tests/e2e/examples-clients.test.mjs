@@ -156,7 +156,7 @@ describe("clients, with a token or a key", { timeout: 400_000 }, () => {
     assert.match(bad.stderr, /^www-authenticate: .*error="invalid_token".*resource_metadata="/im);
     const none = await call({});
     assert.notEqual(none.code, 0);
-    assert.match(none.stderr, /MCP_TOKEN: holds no access token or API key/);
+    assert.match(none.stderr, /MCP_TOKEN: must be an access token or an API key/);
   });
 
   test("the files of settings with headers open the gate", async () => {

@@ -157,7 +157,7 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
       test(`refuses an assertion that is ${fault}`, async () => {
         const { status, text } = await past(await make());
         assert.equal(status, 401, text);
-        assert.deepEqual(JSON.parse(text), { error: "not from the gate" });
+        assert.deepEqual(JSON.parse(text), { error: "not from the gateway" });
       });
     }
 

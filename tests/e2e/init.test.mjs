@@ -108,9 +108,9 @@ describe("portcullis init", { timeout: 60_000 }, () => {
     [["--provider", "http://127.0.0.1:1"], /has no metadata \(/],
     [["--provider", "login.acme.example"], /--provider must be an http or https URL/],
     [["--public-url", "http://mcp.example.com"], /--public-url must be https/],
-    [["--public-url", "https://mcp.example.com/mcp"], /must be scheme and host alone/],
+    [["--public-url", "https://mcp.example.com/mcp"], /must have only a scheme and a host/],
     [["--path", "mcp"], /--path must begin with \//],
-    [["--config", "/nowhere/wrangler.toml"], /is not there/],
+    [["--config", "/nowhere/wrangler.toml"], /does not exist/],
     [["--frob"], /Unknown option/],
   ]) {
     test(`refused: ${more.join(" ")}`, async () => {
@@ -140,7 +140,7 @@ public_url = "https://other.example.com"
     const away = ["--public-url", "https://mcp.example.com", "--origin", "https://tools.example.com/mcp"];
     const first = await run(flags(away));
     assert.equal(first.code, 0, first.stderr);
-    assert.match(first.stdout, /kept as it was: log, resources\.rules/);
+    assert.match(first.stdout, /kept unchanged: log, resources\.rules/);
     const again = await run(flags([...away, "--authorization-server"]));
     assert.equal(again.code, 2);
     assert.match(again.stderr, /--replace/);

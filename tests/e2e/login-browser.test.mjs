@@ -257,7 +257,7 @@ describe("people in a browser", {
     assert.ok((await named()) > 0);
     await page
       .locator("article", { has: page.getByRole("heading", { name: "A desk application" }) })
-      .getByRole("button", { name: "Withdraw" })
+      .getByRole("button", { name: "Revoke" })
       .first()
       .click();
     await page.waitForURL(`${scene.issuer}/grants`);

@@ -55,11 +55,11 @@ describe("a provider whose documents are wrong is as good as none", { concurrenc
   const METADATA = {
     "its metadata is of another issuer": [
       metadata(() => ({ issuer: "https://login.evil.example" })),
-      /the metadata is of another issuer/,
+      /the metadata names another issuer/,
     ],
     "its metadata has its issuer with a slash at the end": [
       metadata(({ idp }) => ({ issuer: `${idp.issuer}/` })),
-      /the metadata is of another issuer/,
+      /the metadata names another issuer/,
     ],
     "its metadata has no jwks_uri": [metadata(() => ({ jwks_uri: undefined })), /no jwks_uri/],
     "its keys are at a URL that is not protected": [

@@ -183,13 +183,13 @@ fn mistakes_that_closed_or_opened_doors_in_silence() {
         json!({ "issuers": [{ "name": "idp", "issuer": "https://login.example/{tenantId}/v2.0" }] }),
     ));
     assert!(
-        found.iter().any(|line| line.starts_with("issuers[0].issuer: the place of the tenant is written {tenantid}")),
+        found.iter().any(|line| line.starts_with("issuers[0].issuer: must have {tenantid} in place of the tenant")),
         "{found:?}"
     );
     for audience in ["", "*", "https://*.example"] {
         let resource = json!({ "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["idp"], "audiences": [audience] });
         let found = mistakes(document_with(json!({ "resources": [resource] })));
-        assert!(found[0].starts_with("resources[0].audiences[0]: must be one value of aud"), "{found:?}");
+        assert!(found[0].starts_with("resources[0].audiences[0]: must be one complete value of aud"), "{found:?}");
     }
 }
 

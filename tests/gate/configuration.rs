@@ -72,7 +72,7 @@ fn every_mistake_of_meaning_at_once() {
         "resources[0].origin: must be https, got \"http://o.example\"",
         "resources[0].issuers[0]: no usable issuer has the name \"z\"",
         "resources[0].scopes[0]: must be a scope token (RFC 6749 §3.3: no space, quote or backslash), got \"a b\"",
-        "public_paths[0].path: is kept for the gateway itself: \"/healthz\"",
+        "public_paths[0].path: is reserved for the gateway itself: \"/healthz\"",
     ];
     for mistake in expected {
         assert!(found.iter().any(|found| found == mistake), "{mistake}\nnot in\n{}", found.join("\n"));
@@ -162,8 +162,8 @@ fn paths_in_canonical_form() {
     assert!(at("/%6dcp").contains("must be in canonical form, \"/mcp\""));
     assert!(at("/mcp/").contains("must not end in a slash"));
     assert!(at("/a//b").contains("has an empty segment"));
-    assert!(at("/.well-known/x").contains("is kept for the gateway itself"));
-    assert!(at("/HEALTHZ").contains("is kept for the gateway itself"));
+    assert!(at("/.well-known/x").contains("is reserved for the gateway itself"));
+    assert!(at("/HEALTHZ").contains("is reserved for the gateway itself"));
     assert_eq!((at("/"), at("/a/b")), (String::new(), String::new()));
 }
 

@@ -112,11 +112,11 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             issuer(json!({ "token_types": ["none"] })),
-            "issuers[0].token_types[0]: for tokens without typ the word is \"absent\", got \"none\"",
+            "issuers[0].token_types[0]: must be \"absent\" to accept tokens without typ, got \"none\"",
         ),
         (
             issuer(json!({ "token_types": ["Absent"] })),
-            "issuers[0].token_types[0]: for tokens without typ the word is \"absent\"",
+            "issuers[0].token_types[0]: must be \"absent\" to accept tokens without typ",
         ),
         (
             issuer(json!({ "issuer": "https://login.example/.well-known/openid-configuration" })),
@@ -128,7 +128,7 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             issuer(json!({ "issuer": "https://accounts.google.com/", "profile": "google" })),
-            "issuers[0].issuer: must have no slash at its end",
+            "issuers[0].issuer: must not end in a slash",
         ),
         (issuer(json!({ "claims": { "": ["x"] } })), "issuers[0].claims: must name each claim"),
         (
@@ -168,7 +168,7 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             rule(json!({ "effect": "allow", "tools": ["a\u{200b}b"] })),
-            "rules[0].tools[0]: can never match: it holds the invisible character U+200B",
+            "rules[0].tools[0]: can never match: it has the invisible character U+200B",
         ),
         (
             rule(json!({ "effect": "allow", "when": { "arguments": { "x": { "one_of": [] } } } })),
@@ -176,7 +176,7 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             rule(json!({ "effect": "allow", "when": { "arguments": { "x": { "one_of": ["a"], "like": "b*" } } } })),
-            "when.arguments.x: can never hold: none of one_of is of the form of like",
+            "when.arguments.x: can never hold: no value of one_of matches like",
         ),
         (
             with_rules(json!([{ "effect": "allow" }]), json!({ "parameter_fields": { "Region": "" } })),
@@ -189,11 +189,11 @@ fn cases() -> Vec<(Value, &'static str)> {
                 { "by": ["subject"], "requests": 1, "seconds": 10, "binding": "L" }, { "by": ["client"], "requests": 2, "seconds": 10, "binding": "L" },
             ] }),
             ),
-            "limits[1].binding: is that of limits[0], which counts otherwise",
+            "limits[1].binding: is also the binding of limits[0], which has another limit or period",
         ),
         (
             client(json!({ "client_id": "c", "redirect_uris": ["https://c.example/*"] })),
-            "clients[0].redirect_uris[0]: must be one URI in full",
+            "clients[0].redirect_uris[0]: must be one complete URI",
         ),
         (
             client(json!({ "client_id": "c", "redirect_uris": ["https://c.example/x"], "scopes": [] })),
@@ -251,7 +251,7 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             login(json!({ "profile": "google", "issuer": "https://accounts.google.com/" })),
-            "login.issuer: must have no slash at its end",
+            "login.issuer: must not end in a slash",
         ),
         (login(json!({ "parameters": { "request_uri": "x" } })), "login.parameters.request_uri: must be left out"),
         (
@@ -275,19 +275,19 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             login(json!({ "profile": "google", "anyone": null, "allowed_groups": ["g"] })),
-            "login: Google says no groups",
+            "login: Google sends no groups",
         ),
         (
             login(json!({ "profile": "entra_id", "anyone": null, "allowed_users": ["a@acme.example"] })),
-            "login: Entra ID verifies no addresses",
+            "login: Entra ID does not verify email addresses",
         ),
         (
             login(json!({ "profile": "github", "issuer": null, "anyone": null, "allowed_users": ["octocat"] })),
-            "login: must name an address or the number",
+            "login: must be an email address or the numeric id",
         ),
         (
             login(json!({ "profile": "github", "issuer": null, "anyone": null, "allowed_groups": ["acme/team"] })),
-            "login: must name an organization",
+            "login: must be an organization",
         ),
     ]
 }
@@ -363,12 +363,12 @@ fn token_claims_that_no_token_could_carry() {
         (
             json!(["roles"]),
             json!({ "groups_claim": "roles" }),
-            "token_claims[0]: must be \"groups\", which tokens carry",
+            "token_claims[0]: must be \"groups\", the name of the user's groups",
         ),
-        (json!(["sub"]), json!({}), "token_claims[0]: must not be \"sub\", which the gateway says itself"),
+        (json!(["sub"]), json!({}), "token_claims[0]: must not be \"sub\", which the gateway sets itself"),
         (json!(["/x/client_id"]), json!({}), "token_claims[0]: must not be \"client_id\""),
         (json!(["/x/"]), json!({}), "token_claims[0]: must be the name of a claim"),
-        (json!(["tid", "/x/tid"]), json!({}), "token_claims[1]: must be there once: tokens carry \"tid\" already"),
+        (json!(["tid", "/x/tid"]), json!({}), "token_claims[1]: must be named once: tokens have \"tid\" already"),
     ] {
         assert!(text(claims.clone(), login).contains(said), "{claims}");
     }
@@ -403,6 +403,6 @@ fn no_list_of_patterns_has_invisible_characters() {
         ),
     ] {
         let text = mistakes(own(json!({}), json!({}), resource));
-        assert!(text.contains(&format!("{at}: can never match: it holds the invisible character U+200B")), "{text}");
+        assert!(text.contains(&format!("{at}: can never match: it has the invisible character U+200B")), "{text}");
     }
 }

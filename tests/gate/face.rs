@@ -64,7 +64,7 @@ fn without_a_login_commands_have_the_place_of_the_credential() {
     ] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
-    for absent in ["custom connector", "find out by themselves", "Keys for sign-ins"] {
+    for absent in ["custom connector", "find the login automatically", "Keys for sign-ins"] {
         assert!(!page.contains(absent), "{absent}");
     }
 }

@@ -349,7 +349,7 @@ fn the_first_key_signs_and_all_are_published() {
     }
     let wrong = |names: &[&str]| with(names).err().map(|mistakes| mistakes.to_string()).unwrap_or_default();
     assert_eq!(wrong(&[]), "identity_assertion.key_secrets: must name at least one secret");
-    assert_eq!(wrong(&["ONE", "SAME"]), "identity_assertion.key_secrets[1]: is a key that is named before");
+    assert_eq!(wrong(&["ONE", "SAME"]), "identity_assertion.key_secrets[1]: is the same key as an earlier entry");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

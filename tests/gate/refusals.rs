@@ -195,7 +195,7 @@ fn the_log_names_what_an_operator_looks_for() {
     );
     for other in ["Basic dXNlcjpwYXNz", "DPoP x", "Token x"] {
         let said = ask(Request::post("/mcp").field("authorization", other));
-        assert_eq!(said, "the scheme of the Authorization field is not taken here", "{other}");
+        assert_eq!(said, "the scheme of the Authorization field is not accepted here", "{other}");
     }
     let large = Request::post("/mcp").bearer(&good).field("content-length", "4194305");
     assert_eq!(ask(large), "more than 4194304 bytes: see body_bytes");

@@ -44,7 +44,7 @@ fn a_variable_holds_the_document_or_says_where_it_is() {
         assert_eq!(place(json!({ "stored": stored })), Err(vec![mistake.to_owned()]));
     }
     let beside = json!({ "stored": { "kv": "A" }, "public_url": "https://a.example", "development": true });
-    let mistake = "stored: must stand alone: development, public_url belong into the stored document";
+    let mistake = "stored: must be the only key: development, public_url belong in the stored document";
     assert_eq!(place(beside), Err(vec![mistake.to_owned()]));
     assert_eq!(place(Value::String("{".to_owned())).map_err(|lines| lines.len()), Err(1));
 }

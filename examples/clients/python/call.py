@@ -1,9 +1,9 @@
-"""Calls a tool of an MCP server behind the gate.
+"""Calls a tool of an MCP server behind the gateway.
 
     python call.py URL [TOOL [ARGUMENTS]]
 
-With MCP_TOKEN in the environment (an access token or an API key) it sends that. Without, it signs in: it prints the
-page to open, and waits for the browser on a port of this machine.
+With MCP_TOKEN in the environment (an access token or an API key) the program sends that. Without it, the program
+signs in: it prints the page to open, and waits for the browser on a port of this machine.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Callback:
         found = target.path == "/callback"
         if found:
             self.answers.put_nowait({name: values[0] for name, values in parse_qs(target.query).items()})
-        text = "You can close this page.\n" if found else "Not here.\n"
+        text = "You can close this page.\n" if found else "Not found.\n"
         status = "200 OK" if found else "404 Not Found"
         head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\nConnection: close\r\n"
         writer.write(f"{head}\r\n{text}".encode())
@@ -73,7 +73,7 @@ class Callback:
     async def result(self) -> AuthorizationCodeResult:
         answer = await self.answers.get()
         if "code" not in answer:
-            raise OAuthFlowError(f"the sign-in was refused: {answer.get('error', 'no reason given')}")
+            raise OAuthFlowError(f"the authorization server rejected the sign-in: {answer.get('error', 'no reason given')}")
         # The SDK checks `state`, and that `iss` is the authorization server that was asked.
         return AuthorizationCodeResult(code=answer["code"], state=answer.get("state"), iss=answer.get("iss"))
 

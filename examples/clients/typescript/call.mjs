@@ -21,7 +21,7 @@ async function startCallback() {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url, "http://127.0.0.1");
     // Browsers also request icons.
-    if (pathname !== "/callback") return response.writeHead(404).end("Not here.\n");
+    if (pathname !== "/callback") return response.writeHead(404).end("Not found.\n");
     response.writeHead(200, { "content-type": "text/plain" }).end("You can close this page.\n");
     arrived(searchParams);
   });
@@ -33,8 +33,9 @@ async function startCallback() {
       const parameters = await answer;
       answer = next();
       if (parameters.get("state") !== state)
-        throw new Error("the browser brought the answer to another question");
-      if (!parameters.has("code")) throw new Error(`the sign-in was refused: ${parameters.get("error")}`);
+        throw new Error("the state of the authorization response is not the state of the request");
+      if (!parameters.has("code"))
+        throw new Error(`the authorization server rejected the sign-in: ${parameters.get("error")}`);
       return parameters;
     },
     close() {
@@ -122,7 +123,7 @@ async function main(url, tool = "whoami", text = "{}") {
 
 const [url, ...rest] = process.argv.slice(2);
 if (url === undefined || rest.length > 2) {
-  console.error("node call.mjs URL [TOOL [ARGUMENTS]]");
+  console.error("usage: node call.mjs URL [TOOL [ARGUMENTS]]");
   process.exit(2);
 }
 await main(url, ...rest).catch((error) => {

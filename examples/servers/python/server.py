@@ -14,12 +14,12 @@ from who_calls import WhoCalls
 
 GATE, ORIGIN = os.environ["GATE"], os.environ["ORIGIN"]
 
-server = MCPServer("behind-the-gate")
+server = MCPServer("behind-the-gateway")
 
 
 @server.tool()
 def whoami(ctx: Context) -> dict[str, str | None]:
-    """Who is calling, as the gate has verified it."""
+    """Who is calling, as the gateway has verified it."""
     caller = ctx.request_context.request.state.caller
     # A subject is unique only for its issuer, so the result has both.
     names = {"subject": "sub", "issuer": "subject_issuer", "client": "client_id", "scopes": "scope"}

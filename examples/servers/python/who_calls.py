@@ -26,7 +26,7 @@ class WhoCalls:
         )
         # A gateway that is an authorization server signs other JWTs too.
         if verified["header"].get("typ") != "portcullis-assertion+jwt":
-            raise jwt.InvalidTokenError("this is no assertion")
+            raise jwt.InvalidTokenError("the token is not an assertion")
         return verified["payload"]
 
     async def __call__(self, scope, receive, send) -> None:
@@ -38,9 +38,9 @@ class WhoCalls:
             # In a thread, because fetching keys must not delay other requests.
             caller = await anyio.to_thread.run_sync(self.verify, assertion)
         except jwt.PyJWKClientConnectionError:
-            return await JSONResponse({"error": "no keys of the gate"}, 503)(scope, receive, send)
+            return await JSONResponse({"error": "the gateway's keys are unavailable"}, 503)(scope, receive, send)
         except (jwt.PyJWTError, ValueError):
-            return await JSONResponse({"error": "not from the gate"}, 401)(scope, receive, send)
+            return await JSONResponse({"error": "not from the gateway"}, 401)(scope, receive, send)
         # Handlers get this as `request.state.caller`.
         scope.setdefault("state", {})["caller"] = caller
         await self.app(scope, receive, send)

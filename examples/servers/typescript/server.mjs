@@ -12,8 +12,8 @@ const { hostname, pathname } = new URL(ORIGIN);
 
 /** A server for each message: without sessions no caller can continue the session of another. */
 function createMcpServer({ authInfo: { extra: caller } }) {
-  const mcp = new McpServer({ name: "behind-the-gate", version: "1.0.0" });
-  mcp.registerTool("whoami", { description: "Who is calling, as the gate has verified it" }, () => {
+  const mcp = new McpServer({ name: "behind-the-gateway", version: "1.0.0" });
+  mcp.registerTool("whoami", { description: "Who is calling, as the gateway has verified it" }, () => {
     // A subject is unique only for its issuer, so the result has both.
     const { sub: subject, subject_issuer: issuer, client_id: client, scope: scopes } = caller;
     return { content: [{ type: "text", text: JSON.stringify({ subject, issuer, client, scopes }) }] };
@@ -37,11 +37,13 @@ const server = createServer(async (request, response) => {
     const caller = await verify(assertion);
     request.auth = { token: assertion, clientId: caller.client_id ?? "", scopes: [], extra: caller };
   } catch (error) {
-    if (error instanceof KeysUnavailable) return refuse(response, 503, "no keys of the gate");
-    return refuse(response, 401, "not from the gate");
+    if (error instanceof KeysUnavailable) return refuse(response, 503, "the gateway's keys are unavailable");
+    return refuse(response, 401, "not from the gateway");
   }
   if (!named(request, response)) return;
   if (request.url.split("?", 1)[0] !== pathname) return refuse(response, 404, "not found");
   await serve(request, response);
 });
-server.listen(Number(PORT), HOST, () => console.log(`behind the gate: http://${HOST}:${PORT}${pathname}`));
+server.listen(Number(PORT), HOST, () =>
+  console.log(`MCP server behind the gateway: http://${HOST}:${PORT}${pathname}`),
+);

@@ -15,7 +15,7 @@ export function whoCalls({ gate, origin }) {
   const keyFor = (header, token) =>
     published(header, token).catch((cause) => {
       if (cause instanceof errors.JWKSNoMatchingKey) throw cause;
-      throw new KeysUnavailable("no keys of the gate", { cause });
+      throw new KeysUnavailable("the gateway's keys are unavailable", { cause });
     });
 
   return async (assertion) => {

@@ -9,8 +9,8 @@ const said = (request, name) => {
 };
 
 function createMcpServer({ requestInfo }) {
-  const mcp = new McpServer({ name: "behind-the-gate", version: "1.0.0" });
-  mcp.registerTool("whoami", { description: "Who is calling, as the gate has verified it" }, () => {
+  const mcp = new McpServer({ name: "behind-the-gateway", version: "1.0.0" });
+  mcp.registerTool("whoami", { description: "Who is calling, as the gateway has verified it" }, () => {
     const names = ["subject", "issuer", "client", "scopes"];
     const caller = Object.fromEntries(names.map((name) => [name, said(requestInfo, name)]));
     return { content: [{ type: "text", text: JSON.stringify(caller) }] };
@@ -24,7 +24,7 @@ export default {
   fetch(request) {
     // Without this field the request did not come from the gateway: a route or a workers.dev name was added.
     if (!request.headers.has("x-portcullis-subject"))
-      return new Response("not from the gate\n", { status: 401 });
+      return new Response("not from the gateway\n", { status: 401 });
     return handler.fetch(request);
   },
 };

@@ -13,8 +13,8 @@ export async function browser({ url, warn, error, webOrigin }) {
     error(
       "foreign-origin",
       "probe",
-      `a request from any page gets ${foreign.status}`,
-      "answer 403 to a web origin that you do not know (T1)",
+      `a request from a page of an unknown web origin gets ${foreign.status}`,
+      "answer 403 to a request from a web origin that you do not allow (T1)",
     );
   }
   if (webOrigin === undefined) return;
@@ -35,15 +35,15 @@ export async function browser({ url, warn, error, webOrigin }) {
     error(
       "no-cors",
       "browser",
-      `pages of ${webOrigin} may not call: the preflight gets ${preflight.failed?.words ?? preflight.status}`,
-      `add it to allowed_origins`,
+      `pages of ${webOrigin} cannot call the endpoint: the preflight request gets ${preflight.failed?.words ?? preflight.status}`,
+      `add the web origin to allowed_origins`,
     );
   } else if (!allowed.includes("mcp-protocol-version") || !allowed.includes("authorization")) {
     error(
       "cors-fields",
       "browser",
-      `pages may not send all fields of MCP: ${show(allowed)}`,
-      "allow Authorization and the Mcp-* fields",
+      `pages cannot send all header fields of MCP; the preflight response allows ${show(allowed)}`,
+      "allow the header fields Authorization and Mcp-*",
     );
   }
   const refused = await ask(url, {
@@ -56,8 +56,8 @@ export async function browser({ url, warn, error, webOrigin }) {
     warn(
       "cors-exposed",
       "browser",
-      "pages cannot read its challenge",
-      "expose WWW-Authenticate and Mcp-Session-Id",
+      "pages cannot read the challenge",
+      "expose the header fields WWW-Authenticate and Mcp-Session-Id",
     );
   }
 }

@@ -11,7 +11,12 @@ export async function call({ url, token, error, warn, facts }) {
     body: JSON.stringify(INITIALIZE),
   });
   if (hello.failed) {
-    error("call-failed", "call", `with your token: ${hello.failed.words}`, "look at the gateway's log");
+    error(
+      "call-failed",
+      "call",
+      `the call with your token failed: ${hello.failed.words}`,
+      "read the gateway's log",
+    );
     return;
   }
   facts.call = hello.status;
@@ -21,7 +26,7 @@ export async function call({ url, token, error, warn, facts }) {
       hello.status === 401 ? "token-refused" : "scope-missing",
       "call",
       `your token gets ${hello.status}: ${said.error_description ?? said.error ?? "no reason given"}`,
-      "the gateway's log has the reason; is aud the resource, and the issuer one of its issuers?",
+      "read the reason in the gateway's log; check that aud of the token names the resource, and that the resource accepts its issuer",
     );
     return;
   }
@@ -29,8 +34,8 @@ export async function call({ url, token, error, warn, facts }) {
     error(
       "origin-down",
       "call",
-      `the origin server behind it gives no answer (${hello.status})`,
-      "check origin, and that the Worker can reach it",
+      `the gateway gets no usable answer from the origin server (${hello.status})`,
+      "check origin, and that the Worker can reach the origin server",
     );
     return;
   }
@@ -39,7 +44,7 @@ export async function call({ url, token, error, warn, facts }) {
       "call-status",
       "call",
       `initialize with your token gets ${hello.status}`,
-      "a server of the modern era alone refuses it: then this is right; else see the origin server's log",
+      "if the origin server supports only the modern era, this is correct; otherwise read the origin server's log",
       { clients: [] },
     );
   }
@@ -49,7 +54,12 @@ export async function call({ url, token, error, warn, facts }) {
     body: JSON.stringify(DISCOVER),
   });
   if (hello.status !== 200 && discover.status !== 200) {
-    error("no-era", "call", "neither era works with your token", "see the origin server's log");
+    error(
+      "no-era",
+      "call",
+      "with your token neither initialize (legacy era) nor server/discover (modern era) works",
+      "read the origin server's log",
+    );
   }
   if (
     discover.status === 200 &&
@@ -59,8 +69,8 @@ export async function call({ url, token, error, warn, facts }) {
     warn(
       "discover-answer",
       "call",
-      "server/discover gets something else than a result",
-      "the origin server does not know the modern era and does not say so",
+      "the answer to server/discover is not a result",
+      "the origin server does not support the modern era and does not say so: read its log",
     );
   }
 }

@@ -37,15 +37,15 @@ export const CLIENTS = [
 ];
 
 export const STEPS = {
-  reach: "reached",
-  challenge: "told to log in",
+  reach: "connection",
+  challenge: "challenge",
   resource: "resource metadata",
-  server: "server metadata",
+  server: "authorization server metadata",
   keys: "keys",
-  registration: "registered",
-  authorize: "sent to log in",
-  token: "gets a token",
-  probe: "eras",
+  registration: "registration",
+  authorize: "authorization request",
+  token: "token request",
+  probe: "probes of both eras",
   call: "calls",
-  browser: "from a page",
+  browser: "requests of web pages",
 };

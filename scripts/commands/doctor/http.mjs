@@ -6,17 +6,17 @@ const SLOW = 5_000;
 const BODY_BYTES = 256 * 1024;
 
 const WORDS = {
-  ENOTFOUND: "the name cannot be resolved",
-  EAI_AGAIN: "the name cannot be resolved",
-  ECONNREFUSED: "nothing listens there",
+  ENOTFOUND: "the host name cannot be resolved",
+  EAI_AGAIN: "the host name cannot be resolved",
+  ECONNREFUSED: "no server listens at this address",
   ECONNRESET: "the connection was reset",
   CERT_HAS_EXPIRED: "its certificate has expired",
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is signed by itself",
-  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is signed by nobody who is trusted",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate comes without the chain to one that is trusted",
-  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another name",
-  EPROTO: "it does not speak TLS there",
-  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS there",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
+  SELF_SIGNED_CERT_IN_CHAIN: "its certificate chain ends in a self-signed certificate that is not trusted",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "it does not send the certificate chain up to a trusted certificate",
+  ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host name",
+  EPROTO: "it does not use TLS at this port",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not use TLS at this port",
 };
 
 const TLS = /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|EPROTO|ERR_SSL)/;
@@ -26,7 +26,10 @@ function failure(error) {
   const code = cause.code ?? cause.name ?? "";
   if (error.name === "TimeoutError" || code === "UND_ERR_HEADERS_TIMEOUT")
     return { kind: "timeout", words: `no answer within ${PATIENCE} seconds` };
-  return { kind: TLS.test(code) ? "tls" : "unreachable", words: WORDS[code] ?? cause.message ?? "it failed" };
+  return {
+    kind: TLS.test(code) ? "tls" : "unreachable",
+    words: WORDS[code] ?? cause.message ?? "the request failed",
+  };
 }
 
 /** The beginning of a body, as text. Of an event stream only the first chunk is read. */

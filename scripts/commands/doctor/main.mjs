@@ -8,13 +8,14 @@ import { walk } from "./walk.mjs";
 
 const USAGE = `portcullis doctor URL [--token-from NAME] [--page ORIGIN] [--json]
 
-  Walks the endpoint as Claude, ChatGPT, VS Code, Cursor, Copilot CLI, the Inspector, mcp-remote and the SDKs do, up to
-  where a person would log in: the challenge, metadata of resource and authorization server, keys, registration, PKCE,
-  both eras' first requests. Ends with 1 where a client would fail, with 2 where it cannot be run.
+  Sends an MCP endpoint the requests of Claude, ChatGPT, VS Code, Cursor, Copilot CLI, the Inspector, mcp-remote and the
+  SDKs, up to the point where a user would log in. Checks the challenge, the metadata of the resource and of the
+  authorization server, keys, registration, PKCE, and the first requests of both eras. Exit status: 0 if no client would
+  fail, 1 if a client would fail, 2 if the command cannot run.
 
-  --token-from NAME   goes on with the access token in the environment variable NAME: calls, and the origin server
-  --page ORIGIN       also as a page of that web origin, as http://localhost:6274 of the Inspector
-  --json              findings and verdicts as JSON
+  --token-from NAME   continues with the access token in the environment variable NAME: calls, and the origin server
+  --page ORIGIN       also sends requests as a page of that web origin, for example http://localhost:6274 (Inspector)
+  --json              prints findings and verdicts as JSON
 `;
 
 const options = { "token-from": text, page: text };
@@ -62,13 +63,14 @@ function table(rows) {
 export async function doctor(args) {
   const { values, positionals } = readOptions(args, USAGE, options, { positionals: 1 });
   const [url] = positionals;
-  if (url === undefined) fail(`one URL is needed\n\n${USAGE}`, 2);
-  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) fail(`${url} is no http or https URL`, 2);
+  if (url === undefined) fail(`URL is required\n\n${USAGE}`, 2);
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+    fail(`URL must be an http or https URL, got "${url}"`, 2);
   const token = values["token-from"] && process.env[values["token-from"]];
   if (values["token-from"] && !token) fail(`the environment variable ${values["token-from"]} is not set`, 2);
 
   const progress = process.stderr.isTTY && !values.json;
-  const onStep = (what) => progress && process.stderr.write(`\r\u001b[K  looking at ${line(what)} …`);
+  const onStep = (what) => progress && process.stderr.write(`\r\u001b[K  checking ${line(what)} …`);
   const { findings, facts } = await walk(url, { token, webOrigin: values.page, onStep });
   if (progress) process.stderr.write("\r\u001b[K");
   const rows = verdicts(findings);
@@ -83,12 +85,12 @@ export async function doctor(args) {
     }
     const end =
       failing.length === 0
-        ? "every client that is known here finds its way in"
-        : `${failing.join(", ")}: would fail`;
+        ? "no client that the doctor knows would fail"
+        : `clients that would fail: ${failing.join(", ")}`;
     process.stdout.write(`${findings.length > 0 ? "\n" : ""}  ${end}\n`);
     if (!token)
       process.stdout.write(
-        "  What comes after the login was not looked at: --token-from names an environment variable that has a token.\n",
+        "  The steps after the login were not checked: --token-from names an environment variable with an access token.\n",
       );
   }
   process.exitCode = failing.length > 0 ? 1 : 0;

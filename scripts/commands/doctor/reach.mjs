@@ -12,8 +12,8 @@ export async function reach({ url, error, warn, facts }) {
     error(
       "not-https",
       "reach",
-      `${url} is plain HTTP`,
-      "serve it over https: clients refuse anything else but loopback",
+      `${url} uses plain HTTP`,
+      "serve the endpoint over https: clients accept plain HTTP only for loopback addresses",
     );
     // Any intermediary could read a token that is sent there.
     facts.unprotected = true;
@@ -23,7 +23,7 @@ export async function reach({ url, error, warn, facts }) {
       "url-form",
       "reach",
       `${url} has a fragment or user information`,
-      "give clients the URL without it",
+      "give clients the URL without these parts",
     );
   }
   const answer = await ask(url, { method: "POST", headers: FIELDS, body: JSON.stringify(INITIALIZE) });
@@ -34,21 +34,21 @@ export async function reach({ url, error, warn, facts }) {
         "tls",
         "reach",
         `${target.host}: ${words}`,
-        "give it a certificate that browsers trust, for this name",
+        "install a certificate for this host name that browsers trust",
       );
     } else if (kind === "timeout") {
       error(
         "timeout",
         "reach",
         `${url}: ${words}`,
-        "look at the gateway's log: does the request arrive, and does its origin server answer?",
+        "read the gateway's log: does the request arrive, and does the origin server answer?",
       );
     } else {
       error(
         "unreachable",
         "reach",
         `${target.host}: ${words}`,
-        "check the name, its DNS record and the route to the Worker",
+        "check the host name, its DNS record and the route to the Worker",
       );
     }
     return undefined;
@@ -59,7 +59,7 @@ export async function reach({ url, error, warn, facts }) {
       "slow",
       "reach",
       `the first answer took ${(answer.milliseconds / 1000).toFixed(1)} seconds`,
-      "look at what it waits for: nothing has to be asked for a 401",
+      "find out what the endpoint waits for: a 401 needs no request to another server",
     );
   }
   const date = Date.parse(answer.headers.get("date") ?? "");
@@ -68,8 +68,8 @@ export async function reach({ url, error, warn, facts }) {
     warn(
       "clock",
       "call",
-      `its clock is ${Math.abs(seconds)} seconds ${seconds > 0 ? "ahead of" : "behind"} this machine's`,
-      "set both clocks: tokens are judged by their times",
+      `the clock of the endpoint is ${Math.abs(seconds)} seconds ${seconds > 0 ? "ahead of" : "behind"} the clock of this machine`,
+      "correct the clocks: the times in a token decide whether it is valid",
     );
   }
   await certificate(target, warn);
@@ -80,15 +80,15 @@ export async function reach({ url, error, warn, facts }) {
       error(
         "redirect-loop",
         "reach",
-        `${url} redirects in a circle`,
-        "end the circle: two rules send requests to each other",
+        `${url} redirects in a loop`,
+        "end the loop: two redirect rules send requests to each other",
       );
     } else {
       error(
         "redirect",
         "reach",
         `${url} redirects to ${show(to)}`,
-        "give clients that URL: with a token they follow no redirect, and the resource would be another",
+        "give clients the URL after the redirect: they follow no redirect with a token, and the resource would be another one",
       );
     }
     return undefined;
@@ -97,8 +97,8 @@ export async function reach({ url, error, warn, facts }) {
     error(
       "not-a-gateway",
       "reach",
-      `${url} answers a POST with a page`,
-      "name the URL of the MCP endpoint, path included",
+      `${url} answers a POST with an HTML page`,
+      "use the URL of the MCP endpoint, including its path",
     );
     return undefined;
   }
@@ -106,8 +106,8 @@ export async function reach({ url, error, warn, facts }) {
     error(
       "not-found",
       "reach",
-      `${url} is not there (404)`,
-      "name the whole URL of the endpoint, as in resources[].path",
+      `${url} does not exist (404)`,
+      "use the whole URL of the endpoint, with the path in resources[].path",
     );
     return undefined;
   }
@@ -115,13 +115,13 @@ export async function reach({ url, error, warn, facts }) {
     error(
       "closed",
       "reach",
-      "it answers 503: its configuration is not valid, or what it depends on is down",
-      "its log says which: `npx wrangler tail`",
+      "the endpoint answers 503: its configuration is not valid, or something that it depends on is unavailable",
+      "read the reason in its log: `npx wrangler tail`",
     );
     return undefined;
   }
   if (status >= 500) {
-    error("server-error", "reach", `it answers ${status}`, "its log says why");
+    error("server-error", "reach", `the endpoint answers ${status}`, "read the reason in its log");
     return undefined;
   }
   return answer;
@@ -155,7 +155,8 @@ async function certificate({ protocol, hostname, port }, warn) {
   });
   if (ends === undefined) return;
   const days = Math.floor((ends - Date.now()) / 86_400_000);
-  if (days < CERTIFICATE_DAYS) warn("tls-soon", "reach", `its certificate ends in ${days} days`, "renew it");
+  if (days < CERTIFICATE_DAYS)
+    warn("tls-soon", "reach", `the certificate expires in ${days} days`, "renew it");
 }
 
 export async function challenge({ url, error, warn, facts }, first) {
@@ -164,14 +165,14 @@ export async function challenge({ url, error, warn, facts }, first) {
       error(
         "open",
         "challenge",
-        `it answers ${first.status} without a token: anybody can use it`,
-        "give the resource issuers, and see that nothing else serves this URL",
+        `the endpoint answers ${first.status} without a token: any client can use it`,
+        "configure issuers for the resource, and make sure that no other server answers at this URL",
       );
     } else {
       error(
         "not-401",
         "challenge",
-        `it answers ${first.status} without a token, not 401: no client logs in, and some take it for an old server`,
+        `the endpoint answers ${first.status} without a token, not 401: no client logs in, and some clients treat it as an older MCP server`,
         "answer 401 with a challenge (RFC 6750 §3)",
       );
     }
@@ -182,8 +183,8 @@ export async function challenge({ url, error, warn, facts }, first) {
     error(
       "no-challenge",
       "challenge",
-      "its 401 has no WWW-Authenticate",
-      "send one with resource_metadata (R7); does a proxy in front drop it?",
+      "the 401 response has no WWW-Authenticate field",
+      "send WWW-Authenticate with resource_metadata (R7); does a proxy in front of the gateway remove it?",
     );
     return;
   }
@@ -192,8 +193,8 @@ export async function challenge({ url, error, warn, facts }, first) {
     error(
       "other-scheme",
       "challenge",
-      `its challenge is of another scheme: ${show(field.slice(0, 80))}`,
-      "challenge with Bearer (RFC 6750 §3)",
+      `the challenge has neither the scheme Bearer nor DPoP: ${show(field.slice(0, 80))}`,
+      "send a challenge with the scheme Bearer (RFC 6750 §3)",
     );
     return;
   }
@@ -205,22 +206,22 @@ export async function challenge({ url, error, warn, facts }, first) {
     warn(
       "no-resource-metadata",
       "challenge",
-      "its challenge does not say where the metadata is",
-      "send resource_metadata (RFC 9728 §5.1): clients of 2025-06-18 look nowhere else",
+      "the challenge does not say where the metadata is",
+      "send resource_metadata (RFC 9728 §5.1): clients of MCP 2025-06-18 look nowhere else",
     );
   } else if (!isUrl(at)) {
     error(
       "resource-metadata-relative",
       "challenge",
-      `resource_metadata is no absolute URL: ${show(at)}`,
-      "send the whole URL (RFC 9728 §5.1)",
+      `resource_metadata must be an absolute URL, got ${show(at)}`,
+      "send the absolute URL (RFC 9728 §5.1)",
     );
   } else if (new URL(at).origin !== new URL(url).origin) {
     error(
       "resource-metadata-elsewhere",
       "challenge",
-      `resource_metadata is on another host than the endpoint: ${at}`,
-      "set public_url to the URL that clients use, scheme and port included",
+      `resource_metadata has another scheme, host or port than the endpoint: ${at}`,
+      "set public_url to the URL that clients use, including scheme and port",
     );
   } else {
     facts.metadata = at;
@@ -229,16 +230,16 @@ export async function challenge({ url, error, warn, facts }, first) {
     warn(
       "challenge-error",
       "challenge",
-      `its challenge has error=${show(code)}, though nothing was sent`,
-      "leave it out (RFC 6750 §3.1): some clients take it for a refusal",
+      `the challenge has error=${show(code)}, although the request had no credentials`,
+      "send no error code (RFC 6750 §3.1): some clients treat it as a rejection",
     );
   }
   if (first.json?.jsonrpc !== "2.0") {
     warn(
       "body-not-json",
       "challenge",
-      "the body of its 401 is no JSON-RPC",
-      "a page of somebody's in front answers; some clients show it to their users",
+      "the body of the 401 response is not JSON-RPC",
+      "send a JSON-RPC error; if a proxy in front of the gateway replaces the body, change that: some clients show the body to their users",
     );
   }
 }
@@ -251,7 +252,7 @@ export async function probes({ url, error, facts }) {
       "modern-probe",
       "probe",
       `server/discover of ${MODERN} gets ${modern.failed?.words ?? modern.status}, not 401`,
-      "answer 401: clients take any other 4xx for an old server, and speak the old protocol from then on",
+      "answer 401: clients treat any other 4xx as a sign of a legacy server, and use the legacy era from then on",
     );
   }
   const get = await ask(url, { headers: { accept: "text/event-stream" } });
@@ -260,7 +261,7 @@ export async function probes({ url, error, facts }) {
       "get-probe",
       "probe",
       `GET gets ${get.failed?.words ?? get.status}, not 401`,
-      "answer 401 to GET, too: mcp-remote asks so first",
+      "answer 401 to GET too: GET is the first request of mcp-remote",
     );
   }
 }

@@ -75,16 +75,18 @@ export function shaped(document, place, step, error) {
       "metadata-form",
       step,
       `${place}: ${what}`,
-      "send what RFC 8414 and RFC 9728 say: clients refuse the document",
+      "send the document as RFC 8414 and RFC 9728 define it: clients reject this one",
     );
   if (document === null || typeof document !== "object" || Array.isArray(document)) {
-    tell("it is no JSON object");
+    tell(`must be a JSON object, got ${show(document).slice(0, 80)}`);
     return {};
   }
   const isList = (value) => Array.isArray(value) && value.every((item) => typeof item === "string");
   const fits = ([name, value]) => {
-    if (LISTS.test(name)) return isList(value) || tell(`${name} is no array of strings`);
-    if (WORDS.test(name)) return typeof value === "string" || tell(`${name} is no string`);
+    if (LISTS.test(name))
+      return isList(value) || tell(`${name} must be an array of strings, got ${show(value).slice(0, 80)}`);
+    if (WORDS.test(name))
+      return typeof value === "string" || tell(`${name} must be a string, got ${show(value).slice(0, 80)}`);
     return true;
   };
   return Object.fromEntries(Object.entries(document).filter((member) => fits(member) === true));

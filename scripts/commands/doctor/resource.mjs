@@ -15,8 +15,8 @@ export async function resource({ url, token, error, warn, facts }) {
     error(
       "resource-metadata-missing",
       "resource",
-      `${facts.metadata}, where the challenge sends clients: ${failed?.words ?? `status ${status}, or no JSON`}`,
-      "serve the document there (RFC 9728 §3.2), without a token and without redirects",
+      `the metadata at ${facts.metadata}, which the challenge names, cannot be read: ${failed?.words ?? `status ${status}, or not JSON`}`,
+      "serve the document at that URL (RFC 9728 §3.2), without a token and without redirects",
     );
   }
   const answer = [...answers.values()].find(good);
@@ -26,8 +26,8 @@ export async function resource({ url, token, error, warn, facts }) {
     note(
       "no-login",
       "resource",
-      "it has no login: its challenge leads to no metadata, and there is none",
-      "put a credential into each client's configuration, or give the resource an issuer to which clients can be sent",
+      "the resource has no login: the challenge names no metadata, and there is none at the well-known URLs",
+      "configure a credential in each client, or configure an issuer for the resource at which MCP clients can log in",
     );
     return [];
   }
@@ -35,8 +35,8 @@ export async function resource({ url, token, error, warn, facts }) {
     warn(
       "resource-metadata-place",
       "resource",
-      `nothing is at ${places[0]}, where clients look that do not read the challenge`,
-      "serve the metadata before the path, too (RFC 9728 §3.1)",
+      `there is no metadata at ${places[0]}, where clients look that do not read the challenge`,
+      "serve the metadata at this URL too (RFC 9728 §3.1)",
     );
   }
   if (answer === undefined) {
@@ -44,7 +44,7 @@ export async function resource({ url, token, error, warn, facts }) {
       error(
         "no-metadata",
         "resource",
-        "there is no resource metadata at all",
+        "there is no resource metadata",
         "serve RFC 9728 metadata: without it no client finds the authorization server",
       );
     return [];
@@ -53,7 +53,7 @@ export async function resource({ url, token, error, warn, facts }) {
     error(
       "resource-metadata-type",
       "resource",
-      `its metadata is ${show(answer.headers.get("content-type"))}`,
+      `the media type of the resource metadata is ${show(answer.headers.get("content-type"))}`,
       "send application/json (RFC 9728 §3.2)",
     );
   }
@@ -61,7 +61,7 @@ export async function resource({ url, token, error, warn, facts }) {
     warn(
       "resource-metadata-cors",
       "browser",
-      "pages cannot read its metadata",
+      "pages cannot read the resource metadata",
       "send Access-Control-Allow-Origin: * with it",
     );
   }
@@ -72,15 +72,15 @@ export async function resource({ url, token, error, warn, facts }) {
       error(
         "resource-slash",
         "resource",
-        `resource is ${show(metadata.resource)}, and clients use ${show(url)}: a slash more or less`,
-        "make both the same, byte for byte: clients discard metadata of another resource (RFC 9728 §3.3)",
+        `resource is ${show(metadata.resource)}, and clients use ${show(url)}: they differ in the slash at the end`,
+        "make both identical, byte for byte: clients discard metadata of another resource (RFC 9728 §3.3)",
       );
     } else {
       error(
         "resource-differs",
         "resource",
-        `resource is ${show(metadata.resource)}, and not ${show(url)}`,
-        "set public_url and path to what clients use: they discard metadata of another resource (RFC 9728 §3.3)",
+        `resource is ${show(metadata.resource)}, and clients use ${show(url)}`,
+        "set public_url and path to the URL that clients use: they discard metadata of another resource (RFC 9728 §3.3)",
       );
     }
   }
@@ -89,8 +89,8 @@ export async function resource({ url, token, error, warn, facts }) {
     error(
       "no-authorization-server",
       "resource",
-      "its metadata names no authorization server",
-      "name one in issuers; Google and Access are none to which clients can be sent",
+      "the resource metadata names no authorization server",
+      "name one in issuers; MCP clients cannot log in at Google or Cloudflare Access directly",
     );
     return [];
   }
@@ -98,16 +98,16 @@ export async function resource({ url, token, error, warn, facts }) {
     error(
       "issuer-form",
       "resource",
-      `an authorization server is ${show(issuer)}`,
-      "it must be an https URL (RFC 9728 §2)",
+      `authorization_servers contains ${show(issuer)}`,
+      "name an authorization server by an https URL (RFC 9728 §2)",
     );
   }
   if (metadata.bearer_methods_supported && !metadata.bearer_methods_supported.includes("header")) {
     error(
       "bearer-methods",
       "resource",
-      "bearer_methods_supported has no header",
-      "add it: MCP clients send tokens in no other way",
+      `bearer_methods_supported does not contain "header"`,
+      'add "header" to it: MCP clients send tokens in no other way',
     );
   }
   const offered = metadata.scopes_supported;
@@ -116,16 +116,16 @@ export async function resource({ url, token, error, warn, facts }) {
     warn(
       "scopes-differ",
       "resource",
-      `the challenge asks for ${show(facts.scope)}, and scopes_supported has ${show(offered.join(" "))}`,
-      "name the same in both: clients ask for one or the other",
+      `the challenge has the scopes ${show(facts.scope)}, and scopes_supported has ${show(offered.join(" "))}`,
+      "name the same scopes in both: some clients request the scopes of the challenge, others those of the metadata",
     );
   }
   if ([...asked, ...(offered ?? [])].includes("offline_access")) {
     warn(
       "offline-access",
       "resource",
-      "it asks for offline_access",
-      "leave that to client and authorization server (R11): the user is asked for it at each login",
+      "the challenge or scopes_supported names offline_access",
+      "leave offline_access to the client and the authorization server (R11): otherwise each login asks the user for it",
     );
   }
   return issuers.filter((it) => isUrl(it) && isProtected(it)).slice(0, 4);

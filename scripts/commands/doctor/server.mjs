@@ -23,7 +23,7 @@ export async function server(state, issuer) {
       "no-server-metadata",
       "server",
       `${issuer} has no metadata (${why})`,
-      "serve RFC 8414 or OpenID metadata there; is it reachable from where clients are?",
+      "serve RFC 8414 or OpenID Connect metadata at one of these URLs; can clients reach it?",
     );
     return;
   }
@@ -33,16 +33,16 @@ export async function server(state, issuer) {
     error(
       slash ? "issuer-slash" : "issuer-differs",
       "server",
-      `its metadata says issuer ${show(wrong.json.issuer)}, and the resource names ${show(issuer)}`,
-      "make both the same, byte for byte: clients refuse it otherwise (RFC 8414 §3.3)",
+      `the metadata names the issuer ${show(wrong.json.issuer)}, and the resource names ${show(issuer)}`,
+      "make both identical, byte for byte: clients reject the metadata otherwise (RFC 8414 §3.3)",
     );
   }
   if (good.length > 1 && new Set(good.map(({ json }) => json.token_endpoint)).size > 1) {
     warn(
       "metadata-disagree",
       "server",
-      "its metadata is not the same in all places",
-      "serve one document in each: which one a client reads is its own choice",
+      `the metadata of ${issuer} differs between its locations`,
+      "serve the same document at each location: each client chooses the one that it reads",
     );
   }
   const metadata = good[0].json;
@@ -65,15 +65,15 @@ function endpoints({ error, warn }, issuer, metadata) {
       error(
         `no-${name.replace("_", "-")}`,
         name === "token_endpoint" ? "token" : "authorize",
-        `${issuer} has no ${name}`,
-        "name it in the metadata",
+        `the metadata of ${issuer} has no ${name}`,
+        "add it to the metadata",
       );
     } else if (!isProtected(metadata[name])) {
       error(
         "endpoint-not-https",
         name === "token_endpoint" ? "token" : "authorize",
-        `${name} is ${show(metadata[name])}`,
-        "serve it over https (A8)",
+        `${name} must be an https URL, got ${show(metadata[name])}`,
+        "serve the endpoint over https (A8)",
       );
     }
   }
@@ -82,25 +82,30 @@ function endpoints({ error, warn }, issuer, metadata) {
     error(
       "no-pkce",
       "authorize",
-      `${issuer} does not say that it does PKCE`,
-      'add "code_challenge_methods_supported": ["S256"]: clients refuse a server without it (A2)',
+      `the metadata of ${issuer} does not say that it supports PKCE`,
+      'add "code_challenge_methods_supported": ["S256"]: clients reject a server without it (A2)',
     );
   } else if (!methods.includes("S256")) {
-    error("no-s256", "authorize", `${issuer} does PKCE with ${show(methods.join(", "))} alone`, "add S256");
+    error(
+      "no-s256",
+      "authorize",
+      `${issuer} supports PKCE only with ${show(methods.join(", "))}`,
+      "add S256 to code_challenge_methods_supported",
+    );
   }
   if (metadata.response_types_supported && !metadata.response_types_supported.includes("code")) {
     error(
       "no-code",
       "authorize",
-      `${issuer} gives no codes: response_types_supported is ${show(metadata.response_types_supported.join(", "))}`,
-      "add code",
+      `${issuer} issues no authorization codes: response_types_supported is ${show(metadata.response_types_supported.join(", "))}`,
+      "add code to response_types_supported",
     );
   }
   if (metadata.grant_types_supported && !metadata.grant_types_supported.includes("authorization_code")) {
     error(
       "no-code-grant",
       "token",
-      `${issuer} redeems no codes`,
+      `${issuer} does not exchange authorization codes for tokens`,
       "add authorization_code to grant_types_supported",
     );
   }
@@ -108,8 +113,8 @@ function endpoints({ error, warn }, issuer, metadata) {
     warn(
       "no-refresh",
       "token",
-      `${issuer} gives no refresh tokens: users log in again when a token ends`,
-      "add refresh_token",
+      `${issuer} issues no refresh tokens: users log in again when a token expires`,
+      "add refresh_token to grant_types_supported",
     );
   }
   const document = metadata.client_id_metadata_document_supported === true;
@@ -119,15 +124,15 @@ function endpoints({ error, warn }, issuer, metadata) {
     error(
       "no-registration",
       "registration",
-      `${issuer} registers no clients and takes no metadata documents`,
-      "let clients register, configure each client's id by hand, or let the gateway be the authorization server (docs/authorization-server.md)",
+      `${issuer} supports neither dynamic client registration nor client ID metadata documents`,
+      "enable client registration, configure a client id in each client by hand, or make the gateway the authorization server (docs/authorization-server.md)",
     );
   } else if (!dynamic) {
     error(
       "no-dynamic-registration",
       "registration",
-      `${issuer} takes metadata documents and registers nobody`,
-      "let clients register, too, as long as some know nothing else",
+      `${issuer} supports client ID metadata documents, but no dynamic client registration`,
+      "enable dynamic client registration too, as long as some clients support nothing else",
       { without: "document" },
     );
   }
@@ -136,16 +141,16 @@ function endpoints({ error, warn }, issuer, metadata) {
     error(
       "no-public-clients",
       "registration",
-      `${issuer} takes no clients without a secret: token_endpoint_auth_methods_supported has no none`,
-      "add none: most MCP clients are public, with PKCE",
+      `${issuer} accepts no clients without a secret: token_endpoint_auth_methods_supported does not contain "none"`,
+      'add "none" to it: most MCP clients are public clients with PKCE',
     );
   }
   if (metadata.authorization_response_iss_parameter_supported !== true) {
     warn(
       "no-iss",
       "authorize",
-      `${issuer} does not name itself in its answers (RFC 9207)`,
-      "add iss, and authorization_response_iss_parameter_supported",
+      `${issuer} does not send iss in its authorization responses (RFC 9207)`,
+      "send iss, and add authorization_response_iss_parameter_supported to the metadata",
     );
   }
 }
@@ -158,8 +163,8 @@ async function keys({ error, warn }, metadata) {
     error(
       "keys-unreachable",
       "keys",
-      `${metadata.jwks_uri}: ${answer.failed?.words ?? `status ${answer.status}, or no JWK set`}`,
-      "serve the keys there: without them no token can be verified",
+      `${metadata.jwks_uri}: ${answer.failed?.words ?? `status ${answer.status}, or not a JWK set`}`,
+      "serve a JWK set at that URL: without the keys no token can be verified",
     );
     return;
   }
@@ -168,8 +173,8 @@ async function keys({ error, warn }, metadata) {
     error(
       "key-form",
       "keys",
-      `${metadata.jwks_uri} has keys that are none`,
-      "each must be a JWK (RFC 7517): an object with kty, and text in its members",
+      `${metadata.jwks_uri} has entries that are not keys`,
+      "make each entry a JWK (RFC 7517): an object whose kty is a string, and whose n, if it has one, is a string",
     );
   }
   const keys = set.filter((key) => isKey(key) && (key.n === undefined || typeof key.n === "string"));
@@ -187,24 +192,24 @@ async function keys({ error, warn }, metadata) {
       error(
         "private-key",
         "keys",
-        `${metadata.jwks_uri} shows a private key (${show(key.kid)})`,
-        "replace that key at once, and whatever it signed",
+        `${metadata.jwks_uri} publishes a private or symmetric key (${show(key.kid)})`,
+        "replace this key at once, and every token that it signed",
       );
     }
     if (key.kty === "RSA" && Buffer.from(key.n ?? "", "base64url").length * 8 < RSA_BITS) {
       error(
         "weak-key",
         "keys",
-        `the key ${show(key.kid)} has less than ${RSA_BITS} bits`,
-        "make a new one: tokens signed with it are refused",
+        `the RSA key ${show(key.kid)} has fewer than ${RSA_BITS} bits`,
+        "make a new key: the gateway rejects tokens that this key signed",
       );
     }
     if (key.alg !== undefined && !ALGORITHMS.includes(key.alg)) {
       warn(
         "odd-algorithm",
         "keys",
-        `the key ${show(key.kid)} is for ${show(key.alg)}`,
-        "tokens signed so are refused: use RS256, ES256 or EdDSA",
+        `the key ${show(key.kid)} is for the algorithm ${show(key.alg)}`,
+        "use RS256, ES256 or EdDSA: the gateway rejects tokens that are signed with another algorithm",
       );
     }
   }
@@ -212,8 +217,8 @@ async function keys({ error, warn }, metadata) {
     warn(
       "no-kid",
       "keys",
-      "it has several keys, and not all have a kid",
-      "give each one: nobody can tell which signed a token",
+      `${metadata.jwks_uri} has several keys, and not all of them have a kid`,
+      "give each key a kid: without it the gateway cannot tell which key signed a token",
     );
   }
 }
@@ -231,14 +236,14 @@ async function tokens({ error, warn }, { token_endpoint: url }) {
       "token-endpoint-unreachable",
       "token",
       `${url}: ${answer.failed.words}`,
-      "it must be reachable from where clients are",
+      "make the endpoint reachable for clients",
     );
   } else if (answer.status < 400 || answer.status >= 500 || answer.json?.error === undefined) {
     warn(
       "token-endpoint-answer",
       "token",
-      `${url} answers nonsense with ${answer.status} and ${isJson(answer) ? "other JSON" : "no JSON"}`,
-      "answer with an error of RFC 6749 §5.2: clients tell by it what to do next",
+      `${url} answers an invalid code with ${answer.status} and ${isJson(answer) ? "other JSON than an OAuth error" : "no JSON"}`,
+      "answer with an error of RFC 6749 §5.2: clients decide by it what to do next",
     );
   }
 }

@@ -20,8 +20,8 @@ export async function walk(url, { token, webOrigin, onStep = () => {} } = {}) {
     await steps(state, onStep);
   } catch (cause) {
     // An unexpected error comes from an answer of the endpoint: it becomes a finding, and the findings so far are kept.
-    const what = `what it answers cannot be read: ${cause.message}`;
-    error("unreadable", "reach", what, "look at its answers by hand; a client may stop there, too");
+    const what = `an answer of the endpoint cannot be read: ${cause.message}`;
+    error("unreadable", "reach", what, "look at the answers by hand; a client may stop there too");
   }
   return { findings, facts };
 }
@@ -32,13 +32,13 @@ async function steps(state, onStep) {
   if (first === undefined) return;
   onStep("the challenge");
   await challenge(state, first);
-  onStep("the resource's metadata");
+  onStep("the metadata of the resource");
   const issuers = await resource(state);
   for (const issuer of issuers) {
     onStep(`the authorization server ${issuer}`);
     await server(state, issuer);
   }
-  onStep("both eras, and requests of pages");
+  onStep("both eras, and requests of web pages");
   await probes(state);
   await browser(state);
   if (state.token !== undefined && !state.facts.unprotected) {

@@ -1,4 +1,4 @@
-//! What is asked of an identity provider, and what its answers must be.
+//! Requests to an identity provider, and checks of its answers.
 
 use serde_json::{Map, Value};
 
@@ -14,24 +14,24 @@ use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
-/// What one login asks with.
+/// The values of one login in the authorization request.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking<'a> {
-    /// This gateway's client id there.
+    /// The client id of this gateway at the provider.
     pub client_id: &'a str,
-    /// Where its codes come.
+    /// The redirect URI to which the provider sends the code.
     pub redirect_uri: &'a str,
     /// `state`.
     pub state: &'a str,
     /// `nonce`.
     pub nonce: &'a str,
-    /// S256 of the verifier.
+    /// The S256 challenge of the code verifier.
     pub challenge: &'a str,
-    /// The user is to log in anew.
+    /// The user must log in again.
     pub anew: bool,
 }
 
-/// Where the user is sent (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
+/// The URL to which the gateway sends the user (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
 #[must_use]
 pub fn authorization_url(login: &Login, provider: &Provider, asking: &Asking<'_>) -> String {
     let mut form = Form::default();
@@ -53,11 +53,11 @@ pub fn authorization_url(login: &Login, provider: &Provider, asking: &Asking<'_>
         form.add(name, value);
     }
     let join = if provider.authorization.contains('?') { '&' } else { '?' };
-    // Spaces as %20: some providers read no `+` in a query.
+    // Spaces are `%20`, because some providers do not read `+` as a space in a query.
     format!("{}{join}{}", provider.authorization, form.into_text().replace('+', "%20"))
 }
 
-/// The fields that every question to the provider has.
+/// The header fields of every request to the provider.
 fn fields() -> Vec<(&'static str, String)> {
     vec![("accept", "application/json".to_owned()), ("user-agent", "portcullis".to_owned())]
 }
@@ -78,7 +78,7 @@ pub fn code_request(
     posted(&provider.token, (client_id, authentication), assertion, form)
 }
 
-/// The request that revokes a token of the provider's (RFC 7009 §2.1).
+/// The request that revokes a token of the provider (RFC 7009 §2.1).
 #[must_use]
 pub fn revocation_request(
     endpoint: &str,
@@ -110,7 +110,7 @@ fn posted(
     }
 }
 
-/// A question about the user, with the token that the provider gave (OpenID Connect Core §5.3.1).
+/// The request for data about the user, with the provider's access token (OpenID Connect Core §5.3.1).
 #[must_use]
 pub fn user_request(url: &str, access_token: &str) -> ProviderRequest {
     let mut fields = fields();
@@ -118,7 +118,7 @@ pub fn user_request(url: &str, access_token: &str) -> ProviderRequest {
     ProviderRequest { url: url.to_owned(), service: None, fields, body: None, seconds: crate::limits::PROVIDER_TIMEOUT }
 }
 
-/// What the provider gave for a code. Never shown.
+/// The tokens that the provider issued for a code. `Debug` does not show them.
 #[derive(Clone, Default)]
 pub struct ProviderTokens {
     /// `access_token`
@@ -133,12 +133,12 @@ impl ProviderTokens {
     /// Reads an answer of the token endpoint.
     ///
     /// # Errors
-    /// A description, without any token.
+    /// A description without any token.
     pub fn read(document: &ProviderDocument) -> Result<Self, String> {
         let status = document.status;
         let members = object(&document.body).map_err(|why| format!("{why} (status {status})"))?;
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
-        // GitHub answers 200 to what it refuses.
+        // GitHub answers 200 when it refuses a code.
         if let Some(error) = text("error") {
             return Err(format!("the provider refuses the code: {} (status {status})", word(&error)));
         }
@@ -159,47 +159,47 @@ impl std::fmt::Debug for ProviderTokens {
     }
 }
 
-/// An error code as it may be shown: letters, digits and `_`, not many.
+/// An error code in a form that is safe to show: at most 64 letters, digits and `_`.
 #[must_use]
 pub fn word(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
 }
 
-/// A JSON object.
+/// Reads a JSON object.
 ///
 /// # Errors
-/// A description where it is none.
+/// A description if the text is not a JSON object.
 pub fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
     match strict_json::parse(text) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err("the provider's answer is no object".to_owned()),
+        Ok(_) => Err("the provider's answer is not a JSON object".to_owned()),
         Err(error) => Err(format!("the provider's answer is {error}")),
     }
 }
 
-/// The algorithms that ID tokens may be signed with.
+/// The algorithms with which ID tokens may be signed.
 const ALGORITHMS: [JwsAlgorithm; 9] = JwsAlgorithm::ALL;
 
-/// The signature of an ID token that is to be checked.
+/// The check of an ID token's signature.
 ///
 /// # Errors
-/// A description where no key of the provider's fits.
+/// A description if the token's algorithm or type is not accepted, or no key of the provider fits.
 pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<SignatureCheck>, String> {
     let algorithm = JwsAlgorithm::parse(token.algorithm())
         .filter(|algorithm| ALGORITHMS.contains(algorithm))
-        .ok_or("the ID token has an algorithm that is not taken")?;
+        .ok_or("the ID token is signed with an algorithm that is not accepted")?;
     if *token.typ() != TokenType::Absent && *token.typ() != TokenType::Named("jwt".to_owned()) {
-        return Err("the ID token is of another type".to_owned());
+        return Err("the ID token has a typ that is not accepted".to_owned());
     }
     let key = keys.select(token.kid(), algorithm).map_err(|error| format!("no key for the ID token: {error:?}"))?;
     SignatureCheck::of(token, key, algorithm).map_err(|_| "the ID token's signature has the wrong size".to_owned())
 }
 
-/// What an ID token must hold (OpenID Connect Core §3.1.3.7): it is from this issuer, for this client, of this login, and
-/// of now.
+/// Checks the claims of an ID token (OpenID Connect Core §3.1.3.7): this issuer issued it for this client and for this
+/// login, and it is valid now.
 ///
 /// # Errors
-/// A description of the first that does not hold.
+/// A description of the first check that fails.
 pub fn id_token_claims(
     token: &UntrustedToken,
     proof: &GoodSignature,
@@ -216,16 +216,16 @@ pub fn id_token_claims(
         return Err("the ID token is for another client".to_owned());
     }
     if (audiences.len() > 1 || claims.contains_key("azp")) && text("azp") != Some(client_id) {
-        return Err("the ID token was given to another client".to_owned());
+        return Err("the ID token was issued to another client".to_owned());
     }
     if text("nonce") != Some(nonce) {
-        return Err("the ID token is of another login".to_owned());
+        return Err("the ID token is for another login: its nonce differs".to_owned());
     }
     let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
     #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
     let now = now.seconds() as f64;
     if seconds("exp").is_none_or(|exp| exp + LEEWAY <= now) || seconds("iat").is_none_or(|iat| iat > now + LEEWAY) {
-        return Err("the ID token is not of now".to_owned());
+        return Err("the ID token has expired, or was issued in the future".to_owned());
     }
     Ok(claims.clone())
 }

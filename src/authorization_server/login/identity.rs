@@ -1,4 +1,4 @@
-//! Who logged in, whether they may come in, and what their tokens say of them.
+//! The user who logged in: whether the user is admitted, and which claims the user's tokens contain.
 
 use std::collections::BTreeSet;
 
@@ -9,24 +9,24 @@ use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::token::claim_values::{claim, texts};
 
-/// Who logged in.
+/// A user who logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// What never becomes another person's.
+    /// The subject: the provider never gives it to another person.
     pub subject: String,
-    /// Their address, where the provider says that it is theirs.
+    /// The user's email address, if the provider says that it is verified.
     pub email: Option<String>,
-    /// Their groups.
+    /// The user's groups.
     pub groups: BTreeSet<String>,
-    /// Everything that the provider says.
+    /// All claims of the user that the provider sent.
     pub claims: Map<String, Value>,
 }
 
 impl Identity {
-    /// Reads what a provider says of the user.
+    /// Reads the claims of a provider.
     ///
     /// # Errors
-    /// A description where there is no subject.
+    /// A description if there is no subject.
     pub fn read(login: &Login, mut claims: Map<String, Value>) -> Result<Self, String> {
         if login.profile == LoginProfile::Github {
             put_github(&mut claims);
@@ -34,9 +34,9 @@ impl Identity {
         let subject = match claim(&claims, &login.subject_claim) {
             Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
-            _ => return Err(format!("the provider says no {:?} of the user", login.subject_claim)),
+            _ => return Err(format!("the provider sent no usable claim {:?} for the user", login.subject_claim)),
         };
-        // Only what is said to be verified is: a false or missing word is none.
+        // An address is verified only if the provider says so: `email_verified` that is missing or false does not.
         let verified = matches!(claims.get("email_verified"), Some(Value::Bool(true)))
             || claims.get("email_verified").and_then(Value::as_str) == Some("true");
         let email = claims.get("email").and_then(Value::as_str).filter(|_| verified).map(str::to_ascii_lowercase);
@@ -50,12 +50,12 @@ impl Identity {
         })
     }
 
-    /// Whether they may log in.
+    /// Whether the user may log in.
     #[must_use]
     pub fn is_admitted(&self, login: &Login) -> bool {
         let admission = &login.admission;
         let domain = if login.profile == LoginProfile::Google {
-            // The domain of an address proves nothing of an account that is not hosted.
+            // The domain of an email address proves nothing about an account that Google does not host for that domain.
             self.claims.get("hd").and_then(Value::as_str).map(str::to_ascii_lowercase)
         } else {
             self.email.as_ref().and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.to_owned())
@@ -66,8 +66,9 @@ impl Identity {
             || self.is_one_of(&admission.users)
     }
 
-    /// Whether they may be granted a scope. It must be theirs, and so must every scope that an entry names and that this one
-    /// includes. A scope is for everybody unless an entry names it, or a wildcard over it; then such an entry must fit.
+    /// Whether the user may be granted a scope. The user must be entitled to the scope, and to every scope that it
+    /// includes and that an entry names. If an entry names a scope, itself or by a wildcard over it, only users whom
+    /// such an entry names are entitled to the scope; otherwise every user is.
     #[must_use]
     pub fn is_entitled(&self, scope: &Scope, entitlements: &[Entitlement], hierarchy: &ScopeHierarchy) -> bool {
         let granted: ScopeSet = std::iter::once(scope.clone()).collect();
@@ -84,10 +85,11 @@ impl Identity {
             && named.all(|named| !hierarchy.covers(&granted, named) || is_theirs(named))
     }
 
-    /// The claims that tokens carry.
+    /// The claims that tokens contain.
     ///
     /// # Errors
-    /// A description where they are too much: rules may ask for what would be missing, so nothing is left out.
+    /// A description if the claims are too large. The gateway leaves none of them out, because rules may test a claim
+    /// that would be missing.
     pub fn token_claims(&self, names: &[String], groups_claim: &str) -> Result<Map<String, Value>, String> {
         let mut told = Map::new();
         let mut bytes = 0;
@@ -104,33 +106,33 @@ impl Identity {
         }
         if bytes > TOKEN_CLAIMS_BYTES {
             return Err(format!(
-                "token_claims are {bytes} bytes of this user, and a token has room for {TOKEN_CLAIMS_BYTES}"
+                "token_claims of this user have {bytes} bytes, and a token may have {TOKEN_CLAIMS_BYTES}"
             ));
         }
         Ok(told)
     }
 }
 
-/// The name that tokens carry an entry of `token_claims` under: all of it, or what follows its last `/`.
+/// The name of an entry of `token_claims` in tokens: the whole entry, or what follows its last `/`.
 ///
 /// # Errors
-/// A description where tokens cannot carry it.
+/// A description if tokens cannot contain it.
 pub fn carried_as<'a>(entry: &'a str, groups_claim: &str) -> Result<&'a str, String> {
     if entry == groups_claim && entry != "groups" {
         return Err(format!(
-            "must be \"groups\", which tokens carry the user's groups as (login.groups_claim), got {entry:?}"
+            "must be \"groups\", the name of the user's groups (login.groups_claim) in tokens, got {entry:?}"
         ));
     }
     match entry.rsplit('/').next().unwrap_or_default() {
         "" => Err(format!("must be the name of a claim, or a JSON Pointer to it, got {entry:?}")),
         name if RESERVED.contains(&name) => {
-            Err(format!("must not be {name:?}, which the gateway says itself, got {entry:?}"))
+            Err(format!("must not be {name:?}, which the gateway sets itself, got {entry:?}"))
         }
         name => Ok(name),
     }
 }
 
-/// Claims of access tokens that are the gateway's own to say.
+/// Claims of access tokens that only the gateway sets.
 const RESERVED: [&str; 15] = [
     "iss",
     "sub",
@@ -149,7 +151,7 @@ const RESERVED: [&str; 15] = [
     "token_use",
 ];
 
-/// GitHub says verified addresses and organizations elsewhere.
+/// Adds the verified address and the organizations of a GitHub user, which come from separate endpoints.
 fn put_github(claims: &mut Map<String, Value>) {
     let primary = claims.get("emails").and_then(Value::as_array).and_then(|emails| {
         let is = |email: &&Value, name: &str| email.get(name) == Some(&Value::Bool(true));

@@ -1,4 +1,4 @@
-//! Logins at the identity provider: what is asked there, what its answers must be, and who may come in.
+//! Logins at the identity provider: requests to it, checks of its answers, and which users are admitted.
 
 mod exchange;
 mod identity;
@@ -16,80 +16,80 @@ pub use exchange::{
 pub use identity::{Identity, carried_as};
 pub use profile::{KnownEndpoints, LoginProfile};
 
-/// How people log in.
+/// How users log in.
 #[derive(Debug, Clone)]
 pub struct Login {
     /// The provider.
     pub profile: LoginProfile,
-    /// Its issuer identifier, where it speaks OpenID.
+    /// Its issuer identifier, if it supports OpenID.
     pub issuer: Option<String>,
-    /// Where users are sent, where that is not to be discovered.
+    /// The endpoint to which the gateway sends users, unless it comes from discovery.
     pub authorization_endpoint: Option<String>,
-    /// Where codes are redeemed, likewise.
+    /// The endpoint at which the gateway redeems codes, unless it comes from discovery.
     pub token_endpoint: Option<String>,
-    /// Where it says who the user is, likewise.
+    /// The endpoint at which the gateway asks who the user is, if it is configured or preset.
     pub userinfo_endpoint: Option<String>,
-    /// Where its tokens are revoked, likewise.
+    /// The endpoint at which the gateway revokes the provider's tokens, unless it comes from discovery.
     pub revocation_endpoint: Option<String>,
-    /// This gateway there; nothing where it registers itself.
+    /// The credentials of this gateway at the provider; `None` if it registers itself.
     pub client: Option<(String, ClientAuthentication)>,
-    /// Scopes that are asked for.
+    /// Scopes that the gateway requests.
     pub scopes: Vec<String>,
-    /// More parameters.
+    /// Additional parameters of the authorization request.
     pub parameters: Vec<(String, String)>,
-    /// The claim that is the subject.
+    /// The claim that holds the subject.
     pub subject_claim: String,
-    /// The claim with groups.
+    /// The claim that holds the groups.
     pub groups_claim: String,
-    /// Who may log in.
+    /// Which users may log in.
     pub admission: Admission,
 }
 
-/// Who may log in.
+/// Which users may log in.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    /// People of these domains.
+    /// Users of these domains.
     pub domains: Vec<String>,
     /// Members of these groups.
     pub groups: Vec<String>,
-    /// These people.
+    /// These users.
     pub users: Vec<String>,
-    /// Everybody.
+    /// Every user of the provider.
     pub anyone: bool,
 }
 
-/// Who may be granted some scopes.
+/// Which users may be granted some scopes.
 #[derive(Debug, Clone)]
 pub struct Entitlement {
     /// The scopes.
     pub scopes: ScopeSet,
-    /// Groups.
+    /// Members of these groups.
     pub groups: Vec<String>,
-    /// People.
+    /// These users.
     pub users: Vec<String>,
 }
 
-/// Where everything is at the provider.
+/// The endpoints of the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// Where users are sent.
+    /// Where the gateway sends users.
     pub authorization: String,
-    /// Where codes are redeemed.
+    /// Where the gateway redeems codes.
     pub token: String,
-    /// Where it says who the user is.
+    /// Where the gateway asks who the user is.
     pub userinfo: Option<String>,
-    /// Its keys.
+    /// The URL of its keys.
     pub jwks: Option<String>,
-    /// Where its tokens are revoked.
+    /// Where the gateway revokes its tokens.
     pub revocation: Option<String>,
     /// Where clients register.
     pub registration: Option<String>,
-    /// It names itself in its authorization responses (RFC 9207).
+    /// Its authorization responses have `iss` (RFC 9207).
     pub names_itself: bool,
 }
 
 impl Login {
-    /// Whether everything is known without discovery.
+    /// The endpoints, if they are known without discovery.
     #[must_use]
     pub fn configured(&self) -> Option<Provider> {
         if self.issuer.is_some() {
@@ -106,10 +106,10 @@ impl Login {
         })
     }
 
-    /// What a discovery document says, under what configuration says.
+    /// The endpoints in a discovery document; configured endpoints have precedence.
     ///
     /// # Errors
-    /// A description where an endpoint that logins need is missing, or is none that the gateway may ask (P8).
+    /// A description if an endpoint that logins need is missing, or is one that the gateway must not call (P8).
     pub fn discovered(&self, metadata: &Metadata<'_>) -> Result<Provider, String> {
         let optional =
             |member: &str, configured: &Option<String>| configured.clone().or_else(|| metadata.optional_url(member));
@@ -126,7 +126,7 @@ impl Login {
         })
     }
 
-    /// The host where people log in, for the consent page.
+    /// The host at which users log in, for the consent page.
     #[must_use]
     pub fn host(&self) -> String {
         let url = self.issuer.as_deref().or(self.authorization_endpoint.as_deref()).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! Identity providers that are known by name, and their habits.
+//! Identity providers that the gateway knows by name, and how they differ.
 
 /// An identity provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginProfile {
-    /// None of the others.
+    /// Any other provider.
     Generic,
     /// Auth0.
     Auth0,
@@ -19,7 +19,7 @@ pub enum LoginProfile {
     Okta,
 }
 
-/// What is known of a provider without configuration.
+/// Endpoints of a provider that need no configuration.
 #[derive(Debug, Default)]
 pub struct KnownEndpoints {
     /// `issuer`
@@ -33,7 +33,7 @@ pub struct KnownEndpoints {
 }
 
 impl LoginProfile {
-    /// What is known of it.
+    /// The preset endpoints.
     #[must_use]
     pub fn endpoints(self) -> KnownEndpoints {
         match self {
@@ -48,7 +48,7 @@ impl LoginProfile {
         }
     }
 
-    /// Scopes that are asked for.
+    /// Scopes that the gateway requests, unless the configuration names others.
     #[must_use]
     pub fn scopes(self) -> &'static [&'static str] {
         match self {
@@ -58,7 +58,7 @@ impl LoginProfile {
         }
     }
 
-    /// The claim that is the subject.
+    /// The claim that holds the subject, unless the configuration names another.
     #[must_use]
     pub fn subject_claim(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl LoginProfile {
         }
     }
 
-    /// The claim with groups.
+    /// The claim that holds the groups, unless the configuration names another.
     #[must_use]
     pub fn groups_claim(self) -> &'static str {
         match self {
@@ -77,8 +77,8 @@ impl LoginProfile {
         }
     }
 
-    /// What else is asked with the user's token: where, and the member of claims that the answer becomes. All of it is on the
-    /// host of `userinfo_endpoint`, as the token is for that provider alone.
+    /// Further requests with the user's token: each URL, and the member of the claims in which the answer is stored.
+    /// All of them go to the host of `userinfo_endpoint`, because the token is for that provider alone.
     #[must_use]
     pub fn more_about_the_user(self, userinfo_endpoint: &str) -> Vec<(String, &'static str)> {
         match self {
@@ -87,7 +87,7 @@ impl LoginProfile {
         }
     }
 
-    /// How the path of `userinfo_endpoint` must end, where more is asked below it.
+    /// How the path of `userinfo_endpoint` must end, if the gateway makes further requests below it.
     #[must_use]
     pub fn userinfo_ends(self) -> Option<&'static str> {
         match self {

@@ -1,4 +1,4 @@
-//! A client that registered itself (RFC 7591), as its owner manages it (RFC 7592).
+//! A client that registered itself (RFC 7591), and how its owner manages it (RFC 7592).
 
 use serde::{Deserialize, Serialize};
 
@@ -9,15 +9,15 @@ use crate::authorization_server::client::ClientMetadata;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
-    /// What the client said of itself.
+    /// The client's metadata.
     pub metadata: ClientMetadata,
-    /// Its secret.
+    /// The hash of its secret.
     pub secret: Option<Hash>,
-    /// The token with which it is managed.
+    /// The hash of its registration access token.
     pub management: Hash,
-    /// The second at which it was made.
+    /// The second at which the client registered.
     pub created: u64,
-    /// The second from which on it is over unless it is used before.
+    /// The second at which the registration expires, unless the client is used before.
     pub until: u64,
 }
 
@@ -25,22 +25,22 @@ pub struct Registration {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum RegistrationQuestion {
-    /// It is made.
+    /// Makes the registration.
     Make(Box<Registration>),
-    /// It is used: it lives on for as many seconds.
+    /// The client is used: the registration lives for this many seconds from now on. With 0 the question only reads it.
     Use(u64),
-    /// Its owner looks at it.
+    /// The owner reads the registration.
     Look(Hash),
-    /// Its owner replaces what it says.
+    /// The owner replaces the metadata.
     Replace(Hash, Box<ClientMetadata>),
-    /// Its owner ends it.
+    /// The owner deletes the registration.
     Delete(Hash),
 }
 
 impl Machine for Registration {
     const KIND: &'static str = "client";
     type Question = RegistrationQuestion;
-    /// The registration, where there is one and whoever asks may.
+    /// The registration, if it exists and the question has the right token.
     type Answer = Option<Self>;
 
     fn answer(record: Option<Self>, question: RegistrationQuestion, now: u64) -> (Self::Answer, Option<Self>) {
@@ -52,10 +52,10 @@ impl Machine for Registration {
             };
         };
         match question {
-            // An id is 128 random bits: whoever makes it again is not lucky but wrong.
+            // An id has 128 random bits, so a second registration with the same id is an error and not a coincidence.
             Make(_) => (None, Some(kept)),
             Use(seconds) => {
-                // Written at most once a day, and often enough for one that lives no longer.
+                // Written at most once a day, or more often if the registration lives for less than two days.
                 if kept.until < (now + seconds).saturating_sub((seconds / 2).min(86_400)) {
                     kept.until = now + seconds;
                 }

@@ -1,4 +1,4 @@
-//! A grant: what one user gave one client, from its code to its last refresh token.
+//! A grant: what one user granted to one client, from its code to its last refresh token.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,7 +7,7 @@ use super::{Hash, Machine};
 use crate::authorization_server::seal::{NONCE_BYTES, SealKey};
 use crate::limits::REFRESH_REPLAY_SECONDS;
 
-/// What a grant is about: it never changes.
+/// The content of a grant. It does not change until the grant ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
@@ -15,27 +15,27 @@ pub struct Terms {
     pub subject: String,
     /// `client_id`.
     pub client_id: String,
-    /// What is granted.
+    /// The granted scopes.
     pub scope: String,
     /// The identifier of the resource.
     pub resource: String,
-    /// Claims of the user that tokens carry.
+    /// Claims of the user that tokens contain.
     pub claims: Map<String, Value>,
-    /// The second at which the user signed in.
+    /// The second at which the user logged in.
     pub authenticated: u64,
 }
 
-/// A code that waits for its client.
+/// A code that has not been redeemed yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Code {
     /// Its hash.
     pub hash: Hash,
-    /// Where it was sent.
+    /// The redirect URI to which it was sent.
     pub redirect_uri: String,
     /// The `code_challenge` (S256).
     pub challenge: String,
-    /// The second at which it is over.
+    /// The second at which it expires.
     pub until: u64,
 }
 
@@ -47,17 +47,19 @@ struct Refresh {
     until: u64,
 }
 
-/// The refresh token before it: whoever has it may have lost the answer, or asked twice at once.
+/// The refresh token before the current one. A client that still sends it may have lost the answer, or may have sent
+/// two requests at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Replaced {
     hash: Hash,
     at: u64,
-    /// The current one, sealed for the holder of this one.
+    /// The current refresh token, sealed for the holder of the previous one.
     next: String,
 }
 
-/// What the identity provider gave, under a key that is sealed under that of the grant's own code or refresh token.
+/// The identity provider's tokens, sealed with a random key. That key is sealed with the key of the grant's current
+/// code or refresh token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vault {
@@ -71,13 +73,13 @@ pub struct Vault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
-    /// What it is about.
+    /// Its content.
     pub terms: Terms,
-    /// Its code, while it waits.
+    /// Its code, until it is redeemed.
     pub code: Option<Code>,
-    /// What the identity provider gave.
+    /// The identity provider's tokens.
     pub vault: Option<Vault>,
-    /// The second at which it is over, whatever happens.
+    /// The second at which it ends in any case.
     pub until: u64,
     refresh: Option<Refresh>,
     replaced: Option<Replaced>,
@@ -85,28 +87,28 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// A grant at its beginning.
+    /// A new grant.
     #[must_use]
     pub fn new(terms: Terms, code: Code, vault: Option<Vault>, until: u64) -> Self {
         Self { terms, code: Some(code), vault, until, refresh: None, replaced: None, ended: None }
     }
 }
 
-/// A refresh token to come, and how the vault passes from the handle that is used to it.
+/// The next refresh token, and how the vault passes to it from the handle that is used.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Successor {
     /// Its hash.
     pub hash: Hash,
-    /// Itself, sealed for the holder of the handle that is used.
+    /// The token itself, sealed for the holder of the handle that is used.
     pub sealed: String,
-    /// The key of the handle that is used: it opens the vault, and is not kept.
+    /// The key of the handle that is used: it opens the vault, and is not stored.
     pub from: String,
-    /// The key of the refresh token to come, likewise.
+    /// The key of the next refresh token: it seals the vault, and is not stored.
     pub to: String,
     /// Random bytes for sealing.
     pub nonce: [u8; NONCE_BYTES],
-    /// Seconds that it lives unused.
+    /// Seconds without use after which it expires.
     pub seconds: u64,
 }
 
@@ -114,33 +116,33 @@ pub struct Successor {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum GrantQuestion {
-    /// It begins.
+    /// The grant begins.
     Begin(Box<Grant>),
-    /// Its code is redeemed.
+    /// A client redeems the code.
     Redeem {
         /// The code's hash.
         code: Hash,
-        /// Who redeems it.
+        /// The client that redeems it.
         client_id: String,
-        /// Where they say it was sent; nothing where they do not.
+        /// The redirect URI of the token request; `None` if it has none.
         redirect_uri: Option<String>,
-        /// S256 of their verifier.
+        /// S256 of the code verifier.
         challenge: String,
-        /// The refresh token that they get, where they may have one.
+        /// The refresh token that the client gets, if it may have one.
         next: Option<Box<Successor>>,
     },
-    /// A refresh token is used.
+    /// A client uses a refresh token.
     Refresh {
         /// Its hash.
         token: Hash,
-        /// Who uses it.
+        /// The client that uses it.
         client_id: String,
-        /// The one that they get.
+        /// The refresh token that the client gets.
         next: Box<Successor>,
     },
-    /// It is looked at, and nothing changes.
+    /// Reads the grant and changes nothing.
     Look,
-    /// It is over, for this reason.
+    /// Ends the grant, for this reason.
     End(String),
 }
 
@@ -150,28 +152,28 @@ pub enum GrantQuestion {
 pub enum GrantAnswer {
     /// Done.
     Done,
-    /// Here it is: the refresh token to come is now current, where there is one.
+    /// The request is granted. If there is a next refresh token, it is now the current one.
     Granted(Terms),
-    /// The refresh token was used a moment ago: this is what came of it, sealed for its holder.
+    /// The refresh token was already used a moment ago: the refresh token that replaced it, sealed for its holder.
     Again(Terms, String),
-    /// The code or refresh token was used before by somebody, or by another client: the grant of this subject is over, for
-    /// this reason.
+    /// The code or refresh token was used a second time, or by another client, or the code with another redirect URI or
+    /// verifier. The grant has ended: its subject, and the reason.
     Misused(String, String),
-    /// There is no such thing, or no more.
+    /// The grant, the code or the refresh token does not exist, or no longer exists.
     Unknown,
-    /// Here is what it is about: its current refresh token, and what the identity provider gave.
+    /// The grant, as the question asked to read it.
     Seen(Box<Seen>),
 }
 
-/// A grant as it is looked at.
+/// What can be read of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
-    /// What it is about.
+    /// Its content.
     pub terms: Terms,
-    /// The hash of its current refresh token, and the second at which that is over.
+    /// The hash of its current refresh token, and the second at which that expires.
     pub refresh: Option<(Hash, u64)>,
-    /// What the identity provider gave.
+    /// The identity provider's tokens.
     pub vault: Option<Vault>,
 }
 
@@ -189,7 +191,7 @@ impl Machine for Grant {
         };
         let answer = match question {
             GrantQuestion::Begin(_) => GrantAnswer::Unknown,
-            // It is kept until its time is over, so that nothing of it comes to life again.
+            // An ended grant stays stored until its time is over, so that nothing can revive it.
             _ if grant.ended.is_some() => GrantAnswer::Unknown,
             GrantQuestion::Redeem { code, client_id, redirect_uri, challenge, next } => {
                 grant.redeem(&code, &client_id, redirect_uri.as_deref(), &challenge, next, now)
@@ -216,7 +218,7 @@ impl Machine for Grant {
 impl Grant {
     fn end(&mut self, why: &str) {
         (self.code, self.refresh, self.replaced, self.vault) = (None, None, None, None);
-        // What stays says that it is over, and nothing of whose it was.
+        // The record that stays says that the grant has ended, and nothing about whose it was.
         self.terms.subject.clear();
         self.terms.claims.clear();
         self.ended = Some(why.to_owned());
@@ -228,7 +230,8 @@ impl Grant {
         GrantAnswer::Misused(subject, why.to_owned())
     }
 
-    /// A code is good once. Whoever comes with it and is wrong about anything else has stolen it, and it is over.
+    /// Redeems the code, which is valid once. The gateway treats a second use, and a request with the right code but another
+    /// client, redirect URI or verifier, as theft: it ends the grant.
     fn redeem(
         &mut self,
         hash: &Hash,
@@ -240,7 +243,7 @@ impl Grant {
     ) -> GrantAnswer {
         let Some(code) = self.code.take() else { return self.misused("code_reused") };
         if code.hash != *hash {
-            // One grant has one code: another with its mark cannot be.
+            // A grant has only one code, so the gateway never issued another one for it.
             self.code = Some(code);
             return GrantAnswer::Unknown;
         }
@@ -259,7 +262,7 @@ impl Grant {
         }
         match next {
             Some(next) => self.succeed(*next, now),
-            // Nobody can open the vault any more.
+            // There is no refresh token that could open the vault.
             None => self.vault = None,
         }
         GrantAnswer::Granted(self.terms.clone())
@@ -286,7 +289,7 @@ impl Grant {
         }
     }
 
-    /// A refresh token becomes the current one, and the vault is its holder's.
+    /// Makes a refresh token the current one, and seals the vault for its holder.
     fn succeed(&mut self, next: Successor, now: u64) {
         self.vault = self.vault.take().and_then(|vault| {
             let (from, to) = (SealKey::from_text(&next.from)?, SealKey::from_text(&next.to)?);

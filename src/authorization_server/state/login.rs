@@ -1,11 +1,11 @@
-//! A login on its way at the identity provider: begun by a browser whose user has consented, taken once by that browser.
+//! A login in progress at the identity provider. One browser begins it, and the same browser completes it once.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Hash, Machine};
 use crate::authorization_server::authorize::AuthorizationRequest;
 
-/// Who a login is for, and what follows it.
+/// What a login is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Purpose {
@@ -17,15 +17,15 @@ pub enum Purpose {
     Grants,
 }
 
-/// A login on its way.
+/// A login in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
-    /// What follows.
+    /// What the login is for.
     pub purpose: Purpose,
-    /// What only the browser has that began it.
+    /// The hash of a secret that only the browser that began the login has.
     pub browser: Hash,
-    /// The second at which it is over.
+    /// The second at which it expires.
     pub until: u64,
 }
 
@@ -33,13 +33,13 @@ pub struct Login {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum LoginQuestion {
-    /// It begins.
+    /// The login begins.
     Begin(Box<Login>),
-    /// It comes back, to a browser that has this.
+    /// The user comes back, in a browser whose secret has this hash.
     Take(Hash),
 }
 
-/// What a login is for, where it was there and the browser's own: it is gone then.
+/// What the login was for, if it exists and the browser is the right one. The login is then deleted.
 pub type LoginAnswer = Option<Purpose>;
 
 impl Machine for Login {
@@ -49,11 +49,11 @@ impl Machine for Login {
 
     fn answer(record: Option<Self>, question: LoginQuestion, _: u64) -> (LoginAnswer, Option<Self>) {
         match (question, record) {
-            // A name that is taken stays: nobody can put another login in its place.
+            // An existing login stays, so that no request can replace it with another one.
             (LoginQuestion::Begin(login), None) => (None, Some(*login)),
             (LoginQuestion::Begin(_), Some(login)) => (None, Some(login)),
             (LoginQuestion::Take(browser), Some(login)) if login.browser == browser => (Some(login.purpose), None),
-            // Another browser cannot end it.
+            // Another browser cannot end the login.
             (LoginQuestion::Take(_), kept) => (None, kept),
         }
     }

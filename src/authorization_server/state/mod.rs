@@ -1,5 +1,6 @@
-//! What the authorization server remembers: records, each behind a name, each a machine that answers one question after
-//! another. A Durable Object keeps one record and calls [`answer`]; so does a test. Nothing here waits or reads a clock.
+//! What the authorization server stores: records, each with a name, each a state machine that answers one question
+//! after another. A Durable Object stores one record and calls [`answer`]; so does a test. Nothing here awaits or reads
+//! a clock.
 
 pub mod client;
 pub mod grant;
@@ -20,21 +21,22 @@ use crate::strict_json;
 
 /// A record and the questions that it answers.
 pub trait Machine: Serialize + DeserializeOwned {
-    /// How names of such records begin, and questions to them.
+    /// The kind of such records, in their names and in questions to them.
     const KIND: &'static str;
     /// A question.
     type Question: Serialize + DeserializeOwned;
     /// An answer.
     type Answer: Serialize + DeserializeOwned;
 
-    /// Answers, and says what is to be kept: nothing where the record is, or stays, empty. `now` is in seconds.
+    /// Answers a question, and returns what the record is from now on: `None` if it is, or becomes, empty. `now` is in
+    /// seconds.
     fn answer(record: Option<Self>, question: Self::Question, now: u64) -> (Self::Answer, Option<Self>);
 
-    /// The second from which on it is of no use to anybody.
+    /// The second from which the record is no longer needed.
     fn until(&self) -> u64;
 }
 
-/// A question as it travels to a record.
+/// A question in the form in which it is sent to a record.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Envelope<Q> {
@@ -42,14 +44,14 @@ struct Envelope<Q> {
     question: Q,
 }
 
-/// What becomes of a record.
+/// How a question changes a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It stays as it is.
+    /// The record stays as it is.
     None,
-    /// It is this from now on, and of no use from that second on.
+    /// This is the new record, and the second from which it is no longer needed.
     Keep(String, u64),
-    /// It goes.
+    /// The record is deleted.
     Forget,
 }
 
@@ -65,12 +67,13 @@ pub fn question<M: Machine>(question: M::Question) -> String {
     serde_json::to_string(&Envelope { kind: M::KIND.to_owned(), question }).unwrap_or_default()
 }
 
-/// Answers a question to a record, given as it was kept.
+/// Answers a question to a record, which is given as it was stored.
 ///
 /// # Errors
-/// A description where the question or the record is none.
+/// A description if the question or the record cannot be read.
 pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String, Change), String> {
-    let Envelope { kind, question } = strict_json::read(question.as_bytes()).map_err(|_| "no question".to_owned())?;
+    let Envelope { kind, question } =
+        strict_json::read(question.as_bytes()).map_err(|_| "the question cannot be read".to_owned())?;
     match kind.as_str() {
         client::Registration::KIND => run::<client::Registration>(record, question, now),
         grant::Grant::KIND => run::<grant::Grant>(record, question, now),
@@ -78,17 +81,19 @@ pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String,
         once::Once::KIND => run::<once::Once>(record, question, now),
         own_client::OwnClient::KIND => run::<own_client::OwnClient>(record, question, now),
         subject::Person::KIND => run::<subject::Person>(record, question, now),
-        _ => Err("there are no such records".to_owned()),
+        _ => Err("unknown kind of record".to_owned()),
     }
 }
 
 fn run<M: Machine>(record: Option<&str>, question: Value, now: u64) -> Result<(String, Change), String> {
-    let question = serde_json::from_value(question).map_err(|_| format!("no question to a {}", M::KIND))?;
+    let question = serde_json::from_value(question).map_err(|_| format!("not a question to a {} record", M::KIND))?;
     let kept: Option<M> = match record {
-        Some(text) => Some(strict_json::read(text.as_bytes()).map_err(|_| format!("the record is no {}", M::KIND))?),
+        Some(text) => Some(
+            strict_json::read(text.as_bytes()).map_err(|_| format!("the stored text is not a {} record", M::KIND))?,
+        ),
         None => None,
     };
-    // What has had its time is as if it were not there, whether or not it was cleared away yet.
+    // An expired record counts as absent, whether or not it was deleted already.
     let (answer, next) = M::answer(kept.filter(|kept| now < kept.until()), question, now);
     let text = |value: &dyn Fn() -> serde_json::Result<String>| value().map_err(|error| error.to_string());
     let change = match next {
@@ -103,7 +108,7 @@ fn run<M: Machine>(record: Option<&str>, question: Value, now: u64) -> Result<(S
     Ok((text(&|| serde_json::to_string(&answer))?, change))
 }
 
-/// SHA-256 of something that only its holder should know: what is kept in its place.
+/// SHA-256 of a value that only its holder should know. Records store it instead of the value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Hash(String);
 

@@ -1,10 +1,10 @@
-//! Something that may be used once: the `jti` of a client assertion.
+//! A value that may be used only once: the `jti` of a client assertion.
 
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
 
-/// It was used.
+/// The value was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Once {
@@ -13,7 +13,7 @@ pub struct Once {
 
 impl Machine for Once {
     const KIND: &'static str = "once";
-    /// The second from which on nobody would take it anyway.
+    /// The second from which the value is not accepted anyway.
     type Question = u64;
     /// Whether this was its first use.
     type Answer = bool;

@@ -1,35 +1,35 @@
-//! What this gateway is to an identity provider at which it registered itself: kept sealed, and once for all isolates.
+//! The registration of this gateway itself at an identity provider: stored sealed, once for all isolates.
 
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
 
-/// A registration elsewhere.
+/// A registration of this gateway at a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnClient {
-    /// Id and secret, sealed.
+    /// Client id and secret, sealed.
     pub sealed: String,
-    /// The second from which on it has to register anew.
+    /// The second from which the gateway has to register again.
     pub until: u64,
 }
 
-/// Questions to it.
+/// Questions to this record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum OwnClientQuestion {
-    /// What is kept?
+    /// Reads what is stored.
     Look,
-    /// This is to be kept, unless something is.
+    /// Stores this registration, unless one is stored already.
     Keep(OwnClient),
-    /// It is of no use any more.
+    /// Deletes the registration, which is no longer valid.
     Forget,
 }
 
 impl Machine for OwnClient {
     const KIND: &'static str = "own_client";
     type Question = OwnClientQuestion;
-    /// What is kept.
+    /// What is stored.
     type Answer = Option<Self>;
 
     fn answer(record: Option<Self>, question: OwnClientQuestion, _: u64) -> (Option<Self>, Option<Self>) {

@@ -1,4 +1,4 @@
-//! A person: which clients they approved, and the grants that came of it.
+//! A user: which clients the user approved, and the grants that resulted.
 
 use std::collections::BTreeMap;
 
@@ -13,63 +13,63 @@ use crate::limits::{GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
 pub struct Listed {
     /// The client's id.
     pub client_id: String,
-    /// The client's name, as it said.
+    /// The client's name, as the client stated it.
     pub client_name: String,
-    /// What is granted.
+    /// The granted scopes.
     pub scope: String,
-    /// Where.
+    /// The resource identifier.
     pub resource: String,
     /// The second at which it began.
     pub created: u64,
-    /// The second at which it ends at the latest.
+    /// The second at which it ends in any case.
     pub until: u64,
 }
 
-/// What a person approved for a client.
+/// What a user approved for a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
-    /// Where the client gets its codes.
+    /// The redirect URI of the client.
     pub redirect_uri: String,
-    /// Where it may use them.
+    /// The resource identifier.
     pub resource: String,
-    /// For what.
+    /// The approved scopes.
     pub scopes: Vec<String>,
-    /// The second from which on it is asked for again.
+    /// The second from which the gateway asks the user again.
     pub until: u64,
 }
 
-/// A person.
+/// A user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     /// Grants by id.
     grants: BTreeMap<String, Listed>,
-    /// Approvals, by client, place and resource.
+    /// Approvals, by client; one for each redirect URI and resource.
     approvals: Vec<(String, Approval)>,
-    /// Grows when sign-ins end: those of an earlier number are over.
+    /// Grows when the gateway ends all sign-ins: those with a smaller number are no longer valid.
     epoch: u64,
-    /// The second until which that has to be known.
+    /// The second until which this number must be remembered.
     epoch_until: u64,
 }
 
-/// Questions about a person.
+/// Questions about a user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum PersonQuestion {
-    /// A grant was given, of this id; and what was approved for it.
+    /// A grant with this id was made, and this was approved for it.
     Granted(String, Box<Listed>, Box<Approval>),
-    /// Everything about them.
+    /// Reads everything about the user.
     Look,
-    /// A grant is over.
+    /// A grant has ended.
     Ended(String),
-    /// A client is not approved any more, and its grants are to be ended: each is listed until it is.
+    /// Revokes the approval of a client. The caller must end its grants; each is listed until it has ended.
     Withdraw(String),
-    /// Nothing is approved any more, sign-ins are over, and all grants are to be ended, likewise.
+    /// Revokes all approvals and ends all sign-ins. The caller must end all grants; each is listed until it has ended.
     Forget,
 }
 
-/// What is known of a person.
+/// What is stored about a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Known {
@@ -77,9 +77,9 @@ pub struct Known {
     pub grants: BTreeMap<String, Listed>,
     /// Approvals by client.
     pub approvals: Vec<(String, Approval)>,
-    /// The number of sign-ins that are good.
+    /// The number of the sign-ins that are valid.
     pub epoch: u64,
-    /// Grants that are to be ended.
+    /// Grants that the caller must end.
     pub ended: Vec<String>,
 }
 
@@ -93,7 +93,8 @@ impl Person {
         self.approvals.retain(|(_, approval)| now < approval.until);
     }
 
-    /// Adds a grant: which are too many then, of the same client first, so that none can push out another's.
+    /// Adds a grant, and returns the grants that are too many: first those of the same client, so that no single client
+    /// can displace the grants of others.
     fn granted(&mut self, id: String, grant: Listed, approval: Approval) -> Vec<String> {
         let client = grant.client_id.clone();
         self.grants.insert(id, grant);
@@ -120,7 +121,7 @@ impl Person {
         ended
     }
 
-    /// The oldest grants of those, beyond so many.
+    /// The oldest grants for which `of` holds, beyond the number `most`.
     fn oldest(&self, of: impl Fn(&Listed) -> bool, most: usize) -> Vec<String> {
         let mut found: Vec<(u64, &String)> =
             self.grants.iter().filter(|(_, grant)| of(grant)).map(|(id, grant)| (grant.created, id)).collect();
@@ -164,7 +165,7 @@ impl Machine for Person {
     fn until(&self) -> u64 {
         let grants = self.grants.values().map(|grant| grant.until);
         let approvals = self.approvals.iter().map(|(_, approval)| approval.until);
-        // Sign-ins last a day at most.
+        // A sign-in lasts for a day at most.
         grants.chain(approvals).chain([self.epoch_until]).max().unwrap_or_default()
     }
 }

@@ -1,11 +1,13 @@
-//! What the command line takes.
+//! The arguments of the command line.
 
 use clap::{Args, Parser, Subcommand};
 
-/// The gate in front of MCP servers: what a configuration means, without a request.
+/// Portcullis, a security gateway in front of MCP servers: commands for its operators.
 ///
-/// Ends with 0 where all is well, with 1 where there is something to look at, and with 2 where the command or the
-/// configuration cannot be used.
+/// check, explain, replay and document interpret a configuration without a request to a gateway.
+///
+/// Exit status: 0 if all is well, 1 if there is something to review, 2 if the command or the configuration cannot be
+/// used.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -21,7 +23,7 @@ pub(crate) enum Command {
     Document(DocumentArguments),
     /// Writes completions for a shell to standard output
     Completions {
-        /// The shell
+        /// The shell that the completions are for
         shell: clap_complete::Shell,
     },
     /// Writes the man page to standard output
@@ -29,19 +31,19 @@ pub(crate) enum Command {
     /// Writes the configuration for your server and identity provider
     #[command(disable_help_flag = true)]
     Init(Elsewhere),
-    /// Walks a gateway as MCP clients do, and says which would fail and why
+    /// Sends an MCP endpoint the requests of MCP clients, and says which clients would fail and why
     #[command(disable_help_flag = true)]
     Doctor(Elsewhere),
-    /// Decodes a token, and verifies it against a configuration in the Worker itself
+    /// Decodes a token, and verifies it in the Worker itself, under a configuration
     #[command(disable_help_flag = true)]
     Token(Elsewhere),
-    /// Puts a configuration into KV, where a gateway takes it from
+    /// Writes a configuration to KV, from where a gateway loads it
     #[command(disable_help_flag = true)]
     Push(Elsewhere),
-    /// Puts the configuration before the last into KV again
+    /// Writes the configuration that was in effect before to KV again
     #[command(disable_help_flag = true)]
     Rollback(Elsewhere),
-    /// Makes, rotates and shows signing keys
+    /// Makes and shows signing keys, and prints the steps of their rotation
     #[command(disable_help_flag = true)]
     Keys(Elsewhere),
     /// Makes an API key
@@ -52,18 +54,19 @@ pub(crate) enum Command {
     Grants(Elsewhere),
 }
 
-/// What asks servers that run, or calls wrangler, is not Rust: `npx portcullis` knows it.
+/// The arguments of a command that is not in this program, because it sends requests to running servers or calls
+/// wrangler. `npx portcullis` has these commands.
 #[derive(Debug, Args)]
 pub(crate) struct Elsewhere {
-    /// What it takes: see its --help
+    /// See `npx portcullis COMMAND --help`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
-/// Where the configuration is.
+/// The location of the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
-    /// The file: wrangler.toml, or the document alone in a file of JSON; - for standard input
+    /// The configuration file: wrangler.toml, or a JSON file with only the document; - for standard input
     #[arg(long, value_name = "FILE", default_value = "wrangler.toml")]
     pub(crate) config: String,
 
@@ -76,65 +79,65 @@ pub(crate) struct Source {
     pub(crate) json: bool,
 }
 
-/// Says what is wrong with a configuration, each mistake with its line
+/// Prints each mistake of a configuration with its line
 ///
-/// And rules that can never match, in whole or in part; scopes that unlock nothing; the size against the limit of a
-/// Worker's variable; and with --list what no rule is about (`npx portcullis check --origin URL` asks a server that
-/// runs, with the field that the environment variable of --origin-header-from holds). Ends with 1 where there is a finding, with 2 where the
-/// configuration has a mistake.
+/// Also finds rules that can never match, in whole or in part; scopes that unlock nothing; a document that is larger
+/// than the limit (of a Worker's variable, or of KV); and, with --list, items that no rule covers. `npx portcullis check
+/// --origin URL` reads the lists of a running server, with the header field that is in the environment variable that
+/// --origin-header-from names. Exit status: 1 if there is a finding, 2 if the configuration has a mistake.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) source: Source,
 
-    /// The resource with rules to look at [default: all of them]
+    /// The path of the resource to check [default: all resources]
     #[arg(long, value_name = "PATH")]
     pub(crate) resource: Option<String>,
 
-    /// A saved answer to tools/list, prompts/list, resources/list or resources/templates/list
+    /// A file with an answer to tools/list, prompts/list, resources/list or resources/templates/list
     #[arg(long, value_name = "FILE")]
     pub(crate) list: Vec<String>,
 }
 
-/// Says what the rules decide for these claims and this call, and what was thought of each
+/// Prints what the rules decide for these claims and this call, and how each rule contributed to the decision
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
     #[command(flatten)]
     pub(crate) source: Source,
 
-    /// The resource [default: the first with rules]
+    /// The path of the resource [default: the first resource with rules]
     #[arg(long, value_name = "PATH")]
     pub(crate) resource: Option<String>,
 
-    /// The JSON-RPC method [default: what uses the tool, prompt or resource]
+    /// The JSON-RPC method [default: the method that uses the tool, prompt or MCP resource]
     #[arg(long)]
     pub(crate) method: Option<String>,
 
-    /// The tool that is called
+    /// The tool to call
     #[arg(long, value_name = "NAME")]
     pub(crate) tool: Option<String>,
 
-    /// The prompt that is asked for
+    /// The prompt to get
     #[arg(long, value_name = "NAME")]
     pub(crate) prompt: Option<String>,
 
-    /// The MCP resource that is read
+    /// The MCP resource to read
     #[arg(long)]
     pub(crate) uri: Option<String>,
 
-    /// The claims of the token, as JSON; - for standard input
+    /// A JSON file with the claims of the token; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) claims: Option<String>,
 
-    /// The arguments of the call
+    /// The arguments of the call, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub(crate) arguments: Option<String>,
 
-    /// Scopes besides those of the claims, with spaces between
+    /// Scopes in addition to those of the claims, separated by spaces
     #[arg(long)]
     pub(crate) scopes: Option<String>,
 
-    /// The name of the issuer [default: that of `iss`]
+    /// The name of the issuer in the configuration [default: the issuer that `iss` of the claims names]
     #[arg(long, value_name = "NAME")]
     pub(crate) issuer: Option<String>,
 
@@ -142,29 +145,29 @@ pub(crate) struct ExplainArguments {
     #[arg(long, value_name = "CC")]
     pub(crate) country: Option<String>,
 
-    /// The network that the call comes from
+    /// The number (ASN) of the network that the call comes from
     #[arg(long, value_name = "N")]
     pub(crate) asn: Option<u64>,
 
-    /// The call comes with a client certificate
+    /// The caller presents a client certificate
     #[arg(long)]
     pub(crate) mtls: bool,
 }
 
-/// Decides the decisions of a log again, and prints those that differ, and where the log has gaps
+/// Makes the decisions of a log again under this configuration, and prints each difference and each gap of the log
 ///
-/// Ends with 1 where there is a difference or a gap.
+/// Exit status: 1 if a decision differs or cannot be made again, or if the log has a gap.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArguments {
     #[command(flatten)]
     pub(crate) source: Source,
 
-    /// The log, a record on each line; - for standard input
+    /// The decision log, one record on each line; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) log: String,
 }
 
-/// Prints the document as `push` puts it into KV; with --json, and its version
+/// Prints the document as `push` writes it to KV; with --json also its version and its bindings
 #[derive(Debug, Args)]
 pub(crate) struct DocumentArguments {
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::arguments::CheckArguments;
 use crate::document::{File, read, resource};
 use crate::outcome::{Report, Unusable};
 
-/// What one variable holds on Cloudflare Workers.
+/// The size limit of one variable on Cloudflare Workers.
 const VARIABLE_BYTES: usize = 5 * 1024;
 const STORED_BYTES: usize = portcullis::limits::STORED_BYTES;
 
@@ -18,7 +18,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
     let file = File::read(&arguments.source)?;
     if let Ok(Place::Stored(stored)) = Place::of(file.document.clone()) {
         let text = format!(
-            "{}: the document is in KV {:?}, under {:?}; check the file that is pushed there with --config\n",
+            "{}: the document is in KV {:?}, under the key {:?}: name the file that you push there with --config\n",
             file.name(),
             stored.kv,
             stored.key
@@ -29,7 +29,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
     let config = file.config()?.settings;
     let mut known = Vec::new();
     for path in &arguments.list {
-        known.extend(listed(&read(path)?).ok_or_else(|| format!("{path} is no answer to a list method"))?);
+        known.extend(listed(&read(path)?).ok_or_else(|| unlisted(path))?);
     }
     let looked_at = match &arguments.resource {
         Some(path) => vec![resource(Some(path), &config)?],
@@ -58,8 +58,8 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
     let size = file.document.to_string().len();
     let limit = if file.alone { STORED_BYTES } else { VARIABLE_BYTES };
     if size > limit {
-        let where_to = if file.alone { "KV is read up to that" } else { "put it into KV: docs/operations.md" };
-        find(&mut text, None, format!("too large: {size} of {limit} bytes; {where_to}"));
+        let remedy = if file.alone { "a gateway reads no more from KV" } else { "put it into KV: docs/operations.md" };
+        find(&mut text, None, format!("too large: the document has {size} bytes, the limit is {limit}; {remedy}"));
     }
     for warning in warnings(&config) {
         text.push_str(&format!("note: {warning}\n"));
@@ -87,7 +87,14 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
     Ok(Report { text, json, good })
 }
 
-/// What a saved answer lists: the whole message, or its result.
+fn unlisted(path: &str) -> String {
+    format!(
+        "{path} is not an answer to a list method: it must be JSON with an array `tools`, `prompts`, `resources` or \
+         `resourceTemplates`"
+    )
+}
+
+/// The items in an answer to a list method. The text is the whole message, or only its result.
 fn listed(text: &str) -> Option<Vec<(Kind, String)>> {
     let answer = strict_json::parse(text.as_bytes()).ok()?;
     let result = answer.get("result").unwrap_or(&answer);

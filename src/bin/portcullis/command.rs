@@ -1,4 +1,4 @@
-//! Does what the arguments say.
+//! Runs the command that the arguments name.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -39,8 +39,8 @@ pub(crate) fn run() -> ExitCode {
         | Command::Keys(_)
         | Command::Apikey(_)
         | Command::Grants(_) => {
-            let why =
-                "this asks servers that run, or calls wrangler: run `npx portcullis` in a clone of the repository";
+            let why = "this program does not have the command, which sends requests to running servers or calls \
+                       wrangler: run `npx portcullis` in a clone of the repository";
             (Err(Unusable::new(why)), false)
         }
     };

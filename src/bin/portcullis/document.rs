@@ -1,4 +1,4 @@
-//! The configuration of a file.
+//! Reads the configuration in a file.
 
 use std::io::Read as _;
 
@@ -16,10 +16,10 @@ use crate::outcome::{Report, Unusable};
 pub(crate) struct File {
     name: String,
     text: String,
-    /// The names of tables above the document.
+    /// The names of the tables above the document.
     below: Vec<String>,
     json: bool,
-    /// It is the document alone, and so no Worker's variable.
+    /// The file has only the document, which therefore is not a Worker's variable.
     pub(crate) alone: bool,
     pub(crate) document: Value,
 }
@@ -34,7 +34,7 @@ impl File {
         if is_json {
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
             let mut document = strict_json::parse(text.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
-            // A wrangler.json is one like wrangler.toml.
+            // A wrangler.json has the document below the same names as wrangler.toml.
             let below = if document.get("vars").is_some() || document.get("env").is_some() {
                 places(source.env.as_deref())
             } else {
@@ -47,28 +47,28 @@ impl File {
         }
         let table: toml::Table = text.parse().map_err(|error| format!("{name}: {error}"))?;
         let below = places(source.env.as_deref());
-        let (first, rest) = below.split_first().ok_or("no place")?;
+        let (first, rest) = below.split_first().ok_or("the document has no path")?;
         let found = rest.iter().try_fold(table.get(first), |value, name| Some(value?.get(name))).flatten();
         let found = found.ok_or_else(|| missing(&name, &below))?;
         let document = serde_json::to_value(found).map_err(|error| format!("{name}: {error}"))?;
         Ok(Self { name, text, below, json: false, alone: false, document })
     }
 
-    /// The configuration, which is here.
+    /// The configuration in the file. An error if the file only says that the document is in KV.
     pub(crate) fn config(&self) -> Result<Configuration, Unusable> {
         match Place::of(self.document.clone()).map_err(|mistakes| self.mistaken(&mistakes))? {
             Place::Here(document) => {
                 Configuration::load(document, &AnySecret).map_err(|mistakes| self.mistaken(&mistakes))
             }
             Place::Stored(stored) => Err(format!(
-                "{}: the document is in KV {:?}, under {:?}: name the file that is pushed there with --config",
+                "{}: the document is in KV {:?}, under the key {:?}: name the file that you push there with --config",
                 self.name, stored.kv, stored.key
             )
             .into()),
         }
     }
 
-    /// Every mistake with its line.
+    /// An error with each mistake and its line.
     fn mistaken(&self, mistakes: &Mistakes) -> Unusable {
         let below: Vec<&str> = self.below.iter().map(String::as_str).collect();
         let lines = if self.json { Lines::of_json(&self.text, &below) } else { Lines::of_toml(&self.text, &below) };
@@ -87,14 +87,14 @@ impl File {
             list.push(json!({ "path": path, "line": line, "column": column, "mistake": what }));
         }
         let count = match list.len() {
-            1 => "a mistake".to_owned(),
+            1 => "1 mistake".to_owned(),
             count => format!("{count} mistakes"),
         };
         let json = json!({ "file": self.name, "valid": false, "mistakes": list });
         Unusable { why: format!("{} has {count}{text}", self.name), json: Some(json) }
     }
 
-    /// Its name.
+    /// The name of the file.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -110,16 +110,16 @@ fn places(env: Option<&str>) -> Vec<String> {
 }
 
 fn missing(name: &str, below: &[String]) -> String {
-    format!("{name} has no [{}]", below.join("."))
+    format!("{name} has no [{}]: name another file with --config, or an environment with --env", below.join("."))
 }
 
-/// The configuration that commands about rules work with. Their JSON is about something else than mistakes.
+/// The configuration for the commands about rules. Their JSON errors have the text alone, without the list of mistakes.
 pub(crate) fn config(source: &Source) -> Result<Settings, Unusable> {
     let configuration = File::read(source)?.config().map_err(|unusable| Unusable { json: None, ..unusable })?;
     Ok(configuration.settings)
 }
 
-/// The document as `push` puts it into KV.
+/// The document as `push` writes it to KV.
 pub(crate) fn print(source: &Source) -> Result<Report, Unusable> {
     let file = File::read(source)?;
     let Configuration { settings, authorization_server } = file.config()?;
@@ -132,7 +132,8 @@ pub(crate) fn print(source: &Source) -> Result<Report, Unusable> {
     Ok(Report { text, json, good: true })
 }
 
-/// Rules do not depend on secrets, so any that configuration takes will do: one that is text and a private key at once.
+/// A placeholder for every secret. Rules do not depend on secrets, so one value is enough that the configuration accepts
+/// both as a text and as a private key.
 struct AnySecret;
 
 impl Secrets for AnySecret {
@@ -142,7 +143,7 @@ impl Secrets for AnySecret {
     }
 }
 
-/// The index of a resource: the one that was asked for, or the first with rules.
+/// The index of the resource at `path`, or, without a path, of the first resource with rules.
 pub(crate) fn resource(path: Option<&str>, settings: &Settings) -> Result<usize, Unusable> {
     let found = match path {
         Some(path) => settings.resources.iter().position(|resource| resource.path.as_str() == path),
@@ -151,13 +152,13 @@ pub(crate) fn resource(path: Option<&str>, settings: &Settings) -> Result<usize,
     found.ok_or_else(|| {
         let paths: Vec<&str> = settings.resources.iter().map(|resource| resource.path.as_str()).collect();
         match path {
-            Some(path) => format!("there is no resource {path}; there are {}", paths.join(", ")).into(),
-            None => format!("no resource has rules: whatever scopes open is open, at {}", paths.join(", ")).into(),
+            Some(path) => format!("there is no resource {path}; the resources are {}", paths.join(", ")).into(),
+            None => format!("no resource has rules: at {} only scopes limit access", paths.join(", ")).into(),
         }
     })
 }
 
-/// A file's text, or that of standard input.
+/// The text of a file, or of standard input where the path is `-`.
 pub(crate) fn read(path: &str) -> Result<String, Unusable> {
     let mut text = String::new();
     let outcome = if path == "-" {
@@ -168,7 +169,7 @@ pub(crate) fn read(path: &str) -> Result<String, Unusable> {
     outcome.map_err(|error| format!("{path}: {error}").into())
 }
 
-/// A JSON object.
+/// Parses a JSON object; `what` names it in an error.
 pub(crate) fn object(text: &str, what: &str) -> Result<Map<String, Value>, Unusable> {
     match strict_json::parse(text.as_bytes()) {
         Ok(Value::Object(members)) => Ok(members),

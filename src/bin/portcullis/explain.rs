@@ -21,7 +21,7 @@ pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
     let config = config(&options.source)?;
     let index = resource(options.resource.as_deref(), &config)?;
     let resource = config.resources.get(index).ok_or("no resource")?;
-    let policy = resource.policy.as_ref().ok_or("that resource has no rules: whatever its scopes open is open")?;
+    let policy = resource.policy.as_ref().ok_or("this resource has no rules: only its scopes limit access")?;
     let operation = operation(options)?;
     let caller = caller(options, &config, index)?;
     let arguments = options.arguments.as_deref().map(|text| object(text, "--arguments")).transpose()?;
@@ -31,21 +31,25 @@ pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
     let name = operation.name().map_or_else(String::new, |name| format!(" {name}"));
     let missing = config.scopes.missing(&caller.subject.scopes, &resource.scopes);
     if !missing.is_empty() {
-        text += &format!("403: the resource itself asks for scopes that are missing: {missing}\n");
+        text += &format!("403: the resource requires scopes that the caller lacks: {missing}\n");
     }
     let outcome = match &decision.verdict {
         Verdict::Allow => "allow".to_owned(),
-        Verdict::Deny => "deny: for this caller it does not exist".to_owned(),
-        Verdict::StepUp { missing, .. } => format!("step_up: 403, asks for what is missing: {missing}"),
+        Verdict::Deny => "deny: for this caller the target does not exist".to_owned(),
+        Verdict::StepUp { missing, .. } => format!("step_up: 403, the caller lacks the scopes: {missing}"),
     };
     text += &format!("{}{name} at {}: {outcome}\n", operation.method, resource.path.as_str());
-    let observed = if policy.observe { " (only observed)" } else { "" };
+    let observed = if policy.observe { " (observed, not enforced)" } else { "" };
     text += &format!("by {}, policy {}{observed}\n", policy.name(decision.by), policy.hash);
     if let Some((rule, verdict)) = &decision.would {
-        text += &format!("rule {:?}, only observed, would say {}\n", policy.rules_id(*rule), verdict.as_str());
+        text += &format!(
+            "rule {:?} is observed, not enforced; it would decide {}\n",
+            policy.rules_id(*rule),
+            verdict.as_str()
+        );
     }
     if decision.depends_on_arguments {
-        text += "it depends on arguments: --arguments gives them\n";
+        text += "the decision depends on the arguments of the call: give them with --arguments\n";
     }
     for (rule, thought) in &thoughts {
         text += &format!("  {:<24} {}\n", policy.rules_id(*rule), words(thought));
@@ -71,12 +75,12 @@ pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
 
 fn words(thought: &Thought) -> String {
     match thought {
-        Thought::OtherTarget => "is about something else".to_owned(),
+        Thought::OtherTarget => "no target matches".to_owned(),
         Thought::Condition(name) => format!("when.{name} does not hold"),
         Thought::Argument(name) => format!("when.arguments.{name} does not hold"),
-        Thought::ArgumentsUnknown => "would match with the right arguments".to_owned(),
-        Thought::Observed => "matches, and is only observed".to_owned(),
-        Thought::Decides => "matches, and decides".to_owned(),
+        Thought::ArgumentsUnknown => "depends on arguments that were not given".to_owned(),
+        Thought::Observed => "matches, is observed and decides nothing".to_owned(),
+        Thought::Decides => "matches and decides".to_owned(),
     }
 }
 
@@ -89,7 +93,7 @@ fn operation(options: &ExplainArguments) -> Result<Operation, Unusable> {
             Ok(Operation::on(method.or(methods_of(*kind).next()).unwrap_or_default(), *kind, name))
         }
         ([], None) => Err("explain needs --method, --tool, --prompt or --uri".into()),
-        _ => Err("explain takes one of --tool, --prompt and --uri".into()),
+        _ => Err("explain accepts only one of --tool, --prompt and --uri".into()),
     }
 }
 
@@ -105,7 +109,8 @@ fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Resu
     let text = |names: &[&str]| names.iter().find_map(|name| said.get(*name)?.as_str()).map(str::to_owned);
     let mut scopes: Vec<String> =
         options.scopes.as_deref().into_iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect();
-    let of_claims = claims::scopes(&said, profile).map_err(|_| "the scopes of the claims are malformed")?;
+    let of_claims = claims::scopes(&said, profile)
+        .map_err(|_| "the scope claim in --claims must be a string or an array of strings")?;
     scopes.extend(of_claims.iter().map(|scope| scope.as_str().to_owned()));
     scopes.extend(
         issuer.into_iter().flat_map(|issuer| issuer.grant_scopes.iter()).map(|scope| scope.as_str().to_owned()),

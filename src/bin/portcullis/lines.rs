@@ -1,4 +1,4 @@
-//! Where in a file a mistake is.
+//! Finds the line and column of a mistake in a file.
 
 use std::ops::Range;
 
@@ -8,46 +8,47 @@ use jsonc_parser::{CollectOptions, ParseOptions};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A text whose places have names.
+/// The text of a file, in which the path of a value finds its line and column.
 pub(crate) struct Lines<'a> {
     text: &'a str,
     root: Node<'a>,
 }
 
-/// A value and where it is.
+/// A value and its byte range.
 struct Node<'a> {
     at: Range<usize>,
     inner: Inner<'a>,
 }
 
 enum Inner<'a> {
-    /// Members by name, each with the place of its name.
+    /// Members: name, byte offset of the name, value.
     Members(Vec<(std::borrow::Cow<'a, str>, usize, Node<'a>)>),
     Items(Vec<Node<'a>>),
     Value,
 }
 
 impl<'a> Lines<'a> {
-    /// Of TOML, below these names; nothing where they are not there.
+    /// Parses TOML; the root is the table below the names in `below`. `None` if the text is not TOML or lacks that table.
     pub(crate) fn of_toml(text: &'a str, below: &[&str]) -> Option<Self> {
         let table = DeTable::parse(text).ok()?;
         let at = table.span();
         Some(Self { text, root: under(toml_table(table.into_inner(), at), below)? })
     }
 
-    /// Of JSON, likewise.
+    /// Parses JSON in the same way.
     pub(crate) fn of_json(text: &'a str, below: &[&str]) -> Option<Self> {
         let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()).ok()?;
         Some(Self { text, root: under(json(parsed.value?), below)? })
     }
 
-    /// The line and column, from 1, of what a mistake's path names, or of what it should be in.
+    /// The line and column, counted from 1, of the value that the path of a mistake names. If there is no such value,
+    /// those of the innermost value on the path.
     pub(crate) fn find(&self, path: &str) -> (usize, usize) {
         let (mut node, mut rest, mut at) = (&self.root, path, self.root.at.start);
         loop {
             match &node.inner {
                 Inner::Members(members) => {
-                    // Names may have dots in them: the longest that fits is meant.
+                    // A name may contain dots: the longest name that fits is the right one.
                     let fits = |name: &str| {
                         rest.strip_prefix(name)
                             .filter(|after| after.is_empty() || after.starts_with('.') || after.starts_with('['))

@@ -1,4 +1,4 @@
-//! `portcullis`, the command line: what a configuration means, by the code that the Worker runs.
+//! `portcullis`, the command line. It interprets a configuration with the code that the Worker runs.
 
 #[cfg(not(target_family = "wasm"))]
 mod arguments;
@@ -22,6 +22,6 @@ fn main() -> std::process::ExitCode {
     command::run()
 }
 
-/// A Worker has no command line; cargo builds this beside the tests all the same.
+/// A Worker has no command line, but cargo also builds this program with the tests for WebAssembly.
 #[cfg(target_family = "wasm")]
 fn main() {}

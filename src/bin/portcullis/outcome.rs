@@ -1,18 +1,18 @@
-//! What comes of a command.
+//! The result of a command.
 
 use serde_json::Value;
 
-/// What a command found: for people, for programs, and whether it is well.
+/// What a command found, as text and as JSON. `good` is false if there is something to review.
 pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) json: Value,
     pub(crate) good: bool,
 }
 
-/// Why a command cannot do what was asked.
+/// Why a command cannot run.
 pub(crate) struct Unusable {
     pub(crate) why: String,
-    /// The same for programs, where there is more to it.
+    /// The error as JSON, where it has more than the text.
     pub(crate) json: Option<Value>,
 }
 
@@ -34,7 +34,8 @@ impl From<&str> for Unusable {
     }
 }
 
-/// Text of others as a terminal may have it: what would move its cursor, colour it or turn its lines around is shown.
+/// Untrusted text in a form that is safe for a terminal: characters that would move the cursor, set colours or change the
+/// direction of the text are escaped.
 pub(crate) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

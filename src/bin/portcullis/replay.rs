@@ -18,7 +18,7 @@ pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
             Replayed::Other => {}
             Replayed::Same => same += 1,
             Replayed::Unknown(why) => {
-                text += &format!("line {number}: cannot be decided again: {why}\n");
+                text += &format!("line {number}: the decision cannot be made again: {why}\n");
                 unknown.push(json!({ "line": number, "why": why }));
             }
             Replayed::Changed(change) => {
@@ -38,7 +38,7 @@ pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
     }
     for number in &replay.broken {
         text += &format!(
-            "line {number}: does not follow the line before it of its run: lines are missing, or were changed\n"
+            "line {number}: does not follow the previous line of its run: lines are missing or were changed\n"
         );
     }
     text += &format!(

@@ -1,5 +1,5 @@
 //! Sender-constrained tokens: bound to a key (DPoP, RFC 9449) or to a client certificate (RFC 8705), so that a stolen
-//! one opens nothing.
+//! token is useless.
 
 pub mod nonce;
 pub mod proof;
@@ -20,46 +20,46 @@ use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::transport::head::Head;
 use crate::transport::url::HttpUrl;
 
-/// Whether something is asked for.
+/// Whether a resource accepts or requires a kind of binding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Requirement {
-    /// Not taken.
+    /// The resource does not accept it.
     #[default]
     Off,
-    /// Taken.
+    /// The resource accepts it.
     Optional,
-    /// Nothing else is taken.
+    /// The resource accepts only tokens with this binding.
     Required,
 }
 
-/// How DPoP proofs are judged.
+/// How the gateway checks DPoP proofs.
 #[derive(Debug, Clone)]
 pub struct Dpop {
-    /// Seconds that `iat` may lie from now.
+    /// Maximum difference in seconds between `iat` and the current time.
     pub window: u64,
-    /// The key of nonces, where proofs must have one.
+    /// The key of the nonces, if proofs must have a nonce.
     pub nonce_key: Option<NonceKey>,
-    /// The Durable Object binding that remembers used proofs.
+    /// The Durable Object binding that remembers used proofs, if configured.
     pub replay_binding: Option<String>,
 }
 
-/// What has to be done before the binding of a token holds.
+/// What is left to check before the binding of a token holds.
 #[derive(Debug)]
 pub enum Binding {
-    /// Nothing: it holds, or the token is bound to nothing and need not be.
+    /// Nothing: the binding holds, or the token is not bound and does not have to be.
     Holds,
-    /// The signature of a proof has to be checked.
+    /// The signature of a proof.
     NeedSignature(Box<SignatureCheck>),
-    /// The proof must not have been used before.
+    /// That the proof was not used before.
     NeedSingleUse(SingleUse),
 }
 
-/// What a resource asks of the binding of tokens.
+/// Which bindings a resource accepts or requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirements {
-    /// Tokens bound to a key.
+    /// Binding to a key.
     pub dpop: Requirement,
-    /// Tokens bound to a client certificate.
+    /// Binding to a client certificate.
     pub certificate: Requirement,
 }
 
@@ -69,18 +69,18 @@ pub struct Presented<'a> {
     pub credential: &'a Credential,
     /// The method and fields of the request.
     pub head: &'a Head,
-    /// The URLs by which the caller may know what it asks for.
+    /// The URLs that name the requested resource.
     pub urls: &'a dyn Fn() -> Vec<HttpUrl>,
-    /// That the signature of its proof is good, where that was checked.
+    /// Proof that the signature of the DPoP proof was verified, if it was.
     pub signature: Option<&'a GoodSignature>,
 }
 
 /// Why a binding does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BindingError {
-    /// The token is not accepted as it was sent.
+    /// The gateway rejects the token as it was sent.
     Token(TokenError),
-    /// The proof is not accepted.
+    /// The gateway rejects the DPoP proof.
     Proof(ProofError),
 }
 
@@ -96,13 +96,13 @@ impl From<ProofError> for BindingError {
     }
 }
 
-/// Holds a token to what it is bound to:
+/// Checks the binding of a token:
 ///
-/// 1. a binding that cannot be checked here, or that the resource does not take, refuses the token (R24);
-/// 2. a token bound to a certificate came over a connection with that certificate (RFC 8705 §3);
-/// 3. a token bound to a key came under `DPoP` with a proof for this request (RFC 9449 §7.1), and one that is not bound
-///    did not;
-/// 4. a resource that requires a binding gets one.
+/// 1. The gateway rejects a token with a binding that it cannot check, or that the resource does not accept (R24).
+/// 2. A token that is bound to a certificate must come over a connection with that certificate (RFC 8705 §3).
+/// 3. A token that is bound to a key must be sent under `DPoP`, with a proof for this request (RFC 9449 §7.1). A token
+///    that is not bound to a key must not be sent under `DPoP`.
+/// 4. If the resource requires a binding, the token must have it.
 ///
 /// # Errors
 /// Why the binding does not hold.

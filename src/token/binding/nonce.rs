@@ -1,5 +1,5 @@
-//! Nonces for DPoP proofs (RFC 9449 §8, §9): the time and a MAC over it, so that every isolate knows those of the
-//! others and nothing is stored.
+//! Nonces for DPoP proofs (RFC 9449 §8, §9): a time and a MAC over it. Every isolate can verify the nonces of the
+//! others, and the gateway stores none.
 
 use std::fmt;
 
@@ -11,18 +11,19 @@ use sha2::Sha256;
 use crate::limits::NONCE_SECONDS;
 use crate::time::UnixMillis;
 
-/// The key of nonces.
+/// The secret key of the nonces.
 #[derive(Clone)]
 pub struct NonceKey(Vec<u8>);
 
 impl NonceKey {
-    /// A key of these bytes.
+    /// A key from the bytes of `secret`.
     #[must_use]
     pub fn new(secret: &str) -> Self {
         Self(secret.as_bytes().to_vec())
     }
 
-    /// The nonce of this moment. It changes a few times in its life, so that callers seldom need a new one.
+    /// The nonce for the current time. It changes four times within its lifetime, so that callers seldom need a new
+    /// one.
     #[must_use]
     pub fn issue(&self, now: UnixMillis) -> String {
         let step = NONCE_SECONDS / 4;
@@ -34,13 +35,13 @@ impl NonceKey {
         })
     }
 
-    /// Whether this gateway gave out `nonce`, and not too long ago.
+    /// Whether this gateway issued `nonce` within the last [`NONCE_SECONDS`].
     #[must_use]
     pub fn accepts(&self, nonce: &str, now: UnixMillis) -> bool {
         let Some(bytes) = URL_SAFE_NO_PAD.decode(nonce).ok().filter(|bytes| bytes.len() == 24) else { return false };
         let (second, tag) = bytes.split_at(8);
         let second = u64::from_be_bytes(second.try_into().unwrap_or_default());
-        // Clocks of isolates differ a little.
+        // The clocks of isolates differ slightly.
         let timely = second <= now.seconds() + 5 && now.seconds() <= second.saturating_add(NONCE_SECONDS);
         timely && self.mac(second).is_some_and(|mac| mac.verify_truncated_left(tag).is_ok())
     }

@@ -1,4 +1,4 @@
-//! DPoP proofs (RFC 9449 §4): the caller shows, for this one request, that it holds the key that its token is bound to.
+//! DPoP proofs (RFC 9449 §4): for one request, the caller shows that it holds the key that its token is bound to.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,34 +13,34 @@ use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::url::HttpUrl;
 
-/// What is wrong with a proof.
+/// Why the gateway rejects a DPoP proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofError {
-    /// `alg` is none that is verified here, or does not fit the key.
+    /// The gateway does not support `alg`, or it does not fit the key.
     Algorithm,
-    /// `ath` is not the digest of the token.
+    /// `ath` is not the digest of the access token.
     AccessTokenHash,
-    /// A claim is missing or has a wrong type.
+    /// A claim is missing or has a wrong type, or `jti` is empty or too long.
     Claims,
-    /// `iat` is too far from now.
+    /// `iat` is too far from the current time.
     Expired,
     /// The key is private, weak or malformed.
     Key,
-    /// Not one JWS of the type `dpop+jwt` with a key.
+    /// Not one JWS of the type `dpop+jwt` with a key, or too long.
     Malformed,
-    /// `htm` is another method.
+    /// `htm` is not the method of the request.
     Method,
-    /// No proof was sent, or more than one.
+    /// The request has no proof, or more than one.
     Missing,
-    /// `nonce` is missing, or none that this gateway gave out lately (RFC 9449 §9).
+    /// `nonce` is missing, or the gateway did not issue it recently (RFC 9449 §9).
     Nonce,
     /// The token is bound to another key.
     OtherKey,
-    /// It was used before.
+    /// The proof was used before.
     Replayed,
-    /// The signature is wrong.
+    /// The signature is invalid.
     Signature,
-    /// `htu` is another URL.
+    /// `htu` is not the URL of the request.
     Url,
 }
 
@@ -66,7 +66,7 @@ impl ProofError {
     }
 }
 
-/// A proof whose form is right, and its key.
+/// A proof that passed the checks of [`Proof::read`], and its key. Its signature has not been verified.
 #[derive(Debug)]
 pub struct Proof {
     jws: UntrustedToken,
@@ -76,43 +76,44 @@ pub struct Proof {
     issued_at: u64,
 }
 
-/// What a proof has to be about.
+/// What a proof must match.
 #[derive(Debug)]
 pub struct Expected<'a> {
-    /// The request's method.
+    /// The method of the request.
     pub method: &'a str,
-    /// The request's URL, in the spellings that name it.
+    /// The URLs that name the requested resource.
     pub urls: &'a [HttpUrl],
     /// The access token.
     pub token: &'a str,
-    /// The thumbprint to which the token is bound.
+    /// The thumbprint of the key that the token is bound to.
     pub jkt: &'a str,
-    /// Seconds that `iat` may lie from now, either way.
+    /// Maximum difference in seconds between `iat` and `now`, in either direction.
     pub window: u64,
-    /// The time.
+    /// The current time.
     pub now: UnixMillis,
 }
 
 impl Proof {
-    /// Reads a proof and holds it to what it has to be about:
+    /// Parses a proof and checks what it must match:
     ///
-    /// 1. one JWS of at most [`PROOF_BYTES`], `typ` `dpop+jwt`, an asymmetric `alg`, a public `jwk` (RFC 9449 §4.3);
-    /// 2. the key is the one that the token is bound to (§6.1);
-    /// 3. `htm` and `htu` are those of the request; query and fragment do not count;
-    /// 4. `iat` lies within the window;
-    /// 5. `ath` is the SHA-256 of the token (§4.2);
-    /// 6. `jti` is there, at most [`PROOF_JTI_BYTES`] long.
+    /// 1. The field is one JWS of at most [`PROOF_BYTES`], with `typ` `dpop+jwt`, an asymmetric `alg` and a public
+    ///    `jwk` (RFC 9449 §4.3).
+    /// 2. The key is the one that the token is bound to (§6.1).
+    /// 3. `htm` and `htu` are those of the request; query and fragment are ignored.
+    /// 4. `iat` lies within the window.
+    /// 5. `ath` is the SHA-256 digest of the access token (§4.2).
+    /// 6. `jti` is present and at most [`PROOF_JTI_BYTES`] long.
     ///
-    /// Not checked here: the signature, the nonce, and whether it was used before.
+    /// Not checked here: the signature, the nonce, and whether the proof was used before.
     ///
     /// # Errors
-    /// The [`ProofError`] of the first that fails.
+    /// The [`ProofError`] of the first check that fails.
     pub fn read(field: Option<&str>, expected: &Expected<'_>) -> Result<Self, ProofError> {
         let text = field.ok_or(ProofError::Missing)?;
         if text.len() > PROOF_BYTES {
             return Err(ProofError::Malformed);
         }
-        // A repeated field arrives joined by a comma, which no JWS has.
+        // A repeated field arrives joined by a comma, which no JWS contains.
         if text.contains(',') {
             return Err(ProofError::Missing);
         }
@@ -157,10 +158,10 @@ impl Proof {
         self.jws.claims().get("nonce").and_then(Value::as_str)
     }
 
-    /// The check of its signature, unless `proof` shows that it was made.
+    /// The check of the signature, unless `proof` shows that it was made.
     ///
     /// # Errors
-    /// [`ProofError::Signature`] where it cannot be a signature of such a key.
+    /// [`ProofError::Signature`] if the signature does not have the length that such a key makes.
     pub fn signature(&self, proof: Option<&GoodSignature>) -> Result<Option<Box<SignatureCheck>>, ProofError> {
         if proof.is_some_and(|proof| proof.covers(&self.jws, &self.key)) {
             return Ok(None);
@@ -168,8 +169,8 @@ impl Proof {
         SignatureCheck::of(&self.jws, &self.key, self.algorithm).map(Some).map_err(|_| ProofError::Signature)
     }
 
-    /// What it may be used for once: the digest of key and `jti`, and the second after which it is too old under any
-    /// configuration: a window that is widened later must not make it good again.
+    /// What marks the proof as used: the digest of key and `jti`, and the first second at which the proof is too old
+    /// under any configuration. A window that an operator widens later must not make a used proof valid again.
     #[must_use]
     pub fn single_use(&self, subject: &Subject) -> SingleUse {
         let jkt = self.key.thumbprint();
@@ -182,16 +183,16 @@ impl Proof {
     }
 }
 
-/// Something that may be used once.
+/// Something that may be used only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SingleUse {
     /// The thumbprint of the key.
     pub jkt: String,
-    /// Whose it is: a digest of issuer and subject, who may have as many keys as they like.
+    /// Its owner: a digest of issuer and subject. A subject may have any number of keys.
     pub owner: [u8; 32],
-    /// Its name.
+    /// Identifies the proof.
     pub id: [u8; 32],
-    /// The second after which it is of no use.
+    /// The first second at which the proof cannot be valid any more.
     pub until: u64,
 }
 
@@ -199,7 +200,7 @@ pub struct SingleUse {
 fn target(htu: &str) -> Option<HttpUrl> {
     let text = htu.split(['?', '#']).next()?;
     let url = HttpUrl::parse(text).ok()?;
-    // An empty path is the root (RFC 9110 §4.2.3).
+    // An empty path is the same as `/` (RFC 9110 §4.2.3).
     if url.path().is_empty() { HttpUrl::parse(&format!("{text}/")).ok() } else { Some(url) }
 }
 

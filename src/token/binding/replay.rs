@@ -1,4 +1,4 @@
-//! Proofs that were used, as far as this isolate knows.
+//! The used DPoP proofs that this isolate knows.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use crate::limits::{PROOFS, PROOFS_OF_ONE_SUBJECT};
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 
-/// Whether a proof may be used.
+/// The result of using a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// For the first time.
+    /// This is the first use.
     First,
-    /// It was used before.
+    /// The proof was used before.
     Again,
-    /// Nothing more can be remembered, so nobody can say.
+    /// The memory is full, so the gateway cannot tell whether the proof was used before.
     Full,
 }
 
 impl Use {
-    /// The word for it, between isolates.
+    /// Its name in messages between isolates.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -28,25 +28,25 @@ impl Use {
         }
     }
 
-    /// Reads the word.
+    /// Parses such a name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::First, Self::Again, Self::Full].into_iter().find(|used| used.as_str() == text)
     }
 }
 
-/// Proofs that were used and are not yet too old. Bounded, for each subject and for all; what is remembered is never
-/// forgotten before its time, or a proof could be used again.
+/// Used proofs that are not yet too old. Their number is limited, for each subject and for all together. An entry is
+/// never removed before it expires, because the proof could then be used again.
 #[derive(Debug, Default)]
 pub struct ReplayMemory {
     used: BTreeMap<[u8; 32], u64>,
-    /// By the second of their end, with whose each is.
+    /// The owner of each proof, by expiry second and id.
     ends: BTreeMap<(u64, [u8; 32]), [u8; 32]>,
     of_owner: BTreeMap<[u8; 32], usize>,
 }
 
 impl ReplayMemory {
-    /// Uses a proof.
+    /// Marks a proof as used.
     pub fn use_once(&mut self, single: &SingleUse, now: UnixMillis) -> Use {
         self.forget(now.seconds());
         if self.used.contains_key(&single.id) {
@@ -75,7 +75,7 @@ impl ReplayMemory {
         }
     }
 
-    /// Seconds until there is room for one more of the same subject.
+    /// Seconds until the memory has room for another proof of the same subject.
     #[must_use]
     pub fn room_in(&self, single: &SingleUse, now: UnixMillis) -> u64 {
         let full = self.used.len() >= PROOFS;
@@ -83,13 +83,13 @@ impl ReplayMemory {
         first.map_or(1, |((end, _), _)| end.saturating_sub(now.seconds()).max(1))
     }
 
-    /// How many are remembered.
+    /// How many proofs are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
         self.used.len()
     }
 
-    /// Whether none is.
+    /// Whether no proof is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.used.is_empty()
