@@ -85,7 +85,7 @@ function standIn(document, notes) {
   const resources = document.resources.map(
     ({ origin: _, limits: __, rules: ___, labels: ____, rules_mode: _____, ...resource }) => ({
       ...resource,
-      service: "NOBODY",
+      service: "NO_ORIGIN",
     }),
   );
   return { ...rest, resources, public_page: false, public_paths: [] };
@@ -156,7 +156,7 @@ async function startGate(document, secrets, lines) {
           compatibilityFlags: settings.compatibility_flags,
           bindings: { PORTCULLIS: document, ...secrets },
           kvNamespaces: (document.api_keys ?? []).map(({ kv }) => kv).filter(Boolean),
-          serviceBindings: { NOBODY: () => Response.json({ jsonrpc: "2.0", id: 1, result: {} }) },
+          serviceBindings: { NO_ORIGIN: () => Response.json({ jsonrpc: "2.0", id: 1, result: {} }) },
         },
       ],
     }),

@@ -6,6 +6,8 @@ use deserr::Deserr;
 
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
+#[cfg(feature = "schema")]
+use crate::config::ranges::{ACCESS_TOKEN, GRANT_DAYS, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS};
 
 /// Makes this gateway an OAuth 2.1 authorization server. Users log in at an identity provider that cannot do what MCP
 /// clients expect. Resources name the gateway in `issuers`. `docs/authorization-server.md` is the guide.
@@ -75,6 +77,7 @@ pub struct AuthorizationServerDocument {
     /// Days without use after which the gateway deletes a registered client, 1 to 365. It deletes a client that was
     /// never used one day after the registration. Default: 90.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = REGISTRATION_DAYS.default, "minimum" = REGISTRATION_DAYS.least, "maximum" = REGISTRATION_DAYS.most)))]
     pub registration_days: Option<u64>,
 
     /// Accepts clients whose id is the `https` URL of their metadata (client ID metadata documents). Default: `true`.
@@ -98,14 +101,17 @@ pub struct AuthorizationServerDocument {
     /// Lifetime of an access token in seconds, 60 to 3600. An access token that was already issued stays valid this
     /// long at most after its grant is revoked. Default: 600.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = ACCESS_TOKEN.default, "minimum" = ACCESS_TOKEN.least, "maximum" = ACCESS_TOKEN.most)))]
     pub access_token_seconds: Option<u64>,
 
     /// Days without use after which a refresh token expires, 1 to 365. Default: 30.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = REFRESH_TOKEN_DAYS.default, "minimum" = REFRESH_TOKEN_DAYS.least, "maximum" = REFRESH_TOKEN_DAYS.most)))]
     pub refresh_token_days: Option<u64>,
 
     /// Days after which the user must log in again in any case, 1 to 365. Default: 90.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = GRANT_DAYS.default, "minimum" = GRANT_DAYS.least, "maximum" = GRANT_DAYS.most)))]
     pub grant_days: Option<u64>,
 
     /// The name of the Worker secret, of 32 characters or more, with which an administrator can list, end, export and

@@ -1,6 +1,6 @@
 //! Reads the table of the authorization server.
 
-use crate::config::values::read_scopes;
+use crate::config::ranges;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -19,7 +19,8 @@ use crate::config::authorization_server_document::{
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 use crate::config::values::{
-    self, Secrets, is_name, note_metadata_url, protected_url, read_long_secret, read_secret, read_signing_keys,
+    self, Secrets, is_name, note_metadata_url, protected_url, read_long_secret, read_scopes, read_secret,
+    read_signing_keys,
 };
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::client_credentials::ClientAuthentication;
@@ -95,13 +96,11 @@ pub(super) fn read(
         }
     }
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
-    let mut bounded = |key: &str, value, default, least, most| {
-        values::bounded(value, default, (least, most), &format!("{at}.{key}"), mistakes)
-    };
-    let access_token_seconds = bounded("access_token_seconds", document.access_token_seconds, 600, 60, 3600);
-    let refresh_token_days = bounded("refresh_token_days", document.refresh_token_days, 30, 1, 365);
-    let grant_days = bounded("grant_days", document.grant_days, 90, 1, 365);
-    let registration_days = bounded("registration_days", document.registration_days, 90, 1, 365);
+    let mut number = |key: &str, value, range| values::bounded(value, range, &format!("{at}.{key}"), mistakes);
+    let access_token_seconds = number("access_token_seconds", document.access_token_seconds, ranges::ACCESS_TOKEN);
+    let refresh_token_days = number("refresh_token_days", document.refresh_token_days, ranges::REFRESH_TOKEN_DAYS);
+    let grant_days = number("grant_days", document.grant_days, ranges::GRANT_DAYS);
+    let registration_days = number("registration_days", document.registration_days, ranges::REGISTRATION_DAYS);
     let admin = document
         .admin_secret
         .as_ref()
@@ -486,11 +485,11 @@ fn read_login(document: &LoginDocument, development: bool, secrets: &dyn Secrets
         users: document.allowed_users.clone().unwrap_or_default(),
         anyone: document.anyone.unwrap_or(false),
     };
-    let somebody = !(admission.domains.is_empty() && admission.groups.is_empty() && admission.users.is_empty());
-    if admission.anyone == somebody {
+    let is_limited = !(admission.domains.is_empty() && admission.groups.is_empty() && admission.users.is_empty());
+    if admission.anyone == is_limited {
         mistakes.note(
             format_args!("{at}.anyone"),
-            if somebody {
+            if is_limited {
                 "excludes allowed_domains, allowed_groups and allowed_users"
             } else {
                 "must be true, or allowed_domains, allowed_groups or allowed_users must say who may log in"

@@ -6,12 +6,11 @@ use crate::config::document::{
     VerifierDocument,
 };
 use crate::config::mistakes::Mistakes;
+use crate::config::ranges;
+use crate::config::ranges::Range;
 use crate::config::values::{Secrets, bounded, is_name, protected_url, read_binding, read_long_secret, read_secret};
 use crate::jwks::signing_key::SigningKey;
-use crate::limits::{
-    API_KEYS, CACHE_SECONDS, CACHE_SECONDS_MAX, KV_EDGE_SECONDS, NEGATIVE_SECONDS, NEGATIVE_SECONDS_MAX, PROOF_WINDOW,
-    PROOF_WINDOW_MIN, PROVIDER_TIMEOUT_DEFAULT, PROVIDER_TIMEOUT_MAX, REVOCATION_SECONDS,
-};
+use crate::limits::{API_KEYS, KV_EDGE_SECONDS};
 use crate::oauth::client_credentials::ClientAuthentication;
 use crate::secret::Secret;
 use crate::token::api_key::{ApiKeyRecord, ApiKeySet};
@@ -64,8 +63,8 @@ pub(super) fn read_introspection(
         read
     });
     let times = Times {
-        cache: (document.cache_seconds, CACHE_SECONDS),
-        negative: (document.negative_cache_seconds, NEGATIVE_SECONDS),
+        cache: (document.cache_seconds, ranges::ANSWER_CACHE),
+        negative: (document.negative_cache_seconds, ranges::NEGATIVE_ANSWER_CACHE),
         timeout: document.timeout_seconds,
     };
     let (cache_seconds, negative_seconds, timeout) = times.read(at, mistakes);
@@ -86,21 +85,20 @@ pub(super) fn read_introspection(
     })
 }
 
+/// `cache_seconds`, `negative_cache_seconds` and `timeout_seconds`, each with its range.
 struct Times {
-    cache: (Option<u64>, u64),
-    negative: (Option<u64>, u64),
+    cache: (Option<u64>, Range),
+    negative: (Option<u64>, Range),
     timeout: Option<u64>,
 }
 
 impl Times {
     fn read(&self, at: &str, mistakes: &mut Mistakes) -> (u64, u64, u64) {
-        let mut bounded = |name: &str, value: Option<u64>, default: u64, least: u64, most: u64| {
-            bounded(value, default, (least, most), &format!("{at}.{name}"), mistakes)
-        };
+        let mut number = |key: &str, value, range| bounded(value, range, &format!("{at}.{key}"), mistakes);
         (
-            bounded("cache_seconds", self.cache.0, self.cache.1, 0, CACHE_SECONDS_MAX),
-            bounded("negative_cache_seconds", self.negative.0, self.negative.1, 0, NEGATIVE_SECONDS_MAX),
-            bounded("timeout_seconds", self.timeout, PROVIDER_TIMEOUT_DEFAULT, 1, PROVIDER_TIMEOUT_MAX),
+            number("cache_seconds", self.cache.0, self.cache.1),
+            number("negative_cache_seconds", self.negative.0, self.negative.1),
+            number("timeout_seconds", self.timeout, ranges::PROVIDER_TIMEOUT),
         )
     }
 }
@@ -149,12 +147,12 @@ pub(super) fn read_api_keys(document: &ApiKeySetDocument, index: usize, mistakes
             Err((member, what)) => mistakes.note(format!("{at}.{member}"), what),
         }
     }
-    let seconds = (document.cache_seconds, format!("{at}.cache_seconds"));
+    let seconds = format!("{at}.cache_seconds");
     ApiKeySet {
         index,
         prefix: prefix.clone(),
         kv: read_binding(document.kv.as_ref(), &format!("{at}.kv"), mistakes),
-        cache_seconds: bounded(seconds.0, CACHE_SECONDS, (1, CACHE_SECONDS_MAX), &seconds.1, mistakes),
+        cache_seconds: bounded(document.cache_seconds, ranges::API_KEY_CACHE, &seconds, mistakes),
         keys,
     }
 }
@@ -171,8 +169,8 @@ pub(super) fn read_verifier(document: &VerifierDocument, index: usize, mistakes:
         _ => {}
     }
     let times = Times {
-        cache: (document.cache_seconds, 0),
-        negative: (document.negative_cache_seconds, 0),
+        cache: (document.cache_seconds, ranges::VERIFIER_CACHE),
+        negative: (document.negative_cache_seconds, ranges::NEGATIVE_VERIFIER_CACHE),
         timeout: document.timeout_seconds,
     };
     let (cache_seconds, negative_seconds, timeout) = times.read(&at, mistakes);
@@ -188,11 +186,11 @@ pub(super) fn read_verifier(document: &VerifierDocument, index: usize, mistakes:
 }
 
 pub(super) fn read_dpop(document: Option<&DpopDocument>, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Dpop {
-    let Some(document) = document else { return Dpop { window: PROOF_WINDOW, nonce_key: None, replay_binding: None } };
-    let window = document.window_seconds;
-    let bounds = (PROOF_WINDOW_MIN, PROOF_WINDOW);
+    let Some(document) = document else {
+        return Dpop { window: ranges::PROOF_WINDOW.default, nonce_key: None, replay_binding: None };
+    };
     Dpop {
-        window: bounded(window, PROOF_WINDOW, bounds, "dpop.window_seconds", mistakes),
+        window: bounded(document.window_seconds, ranges::PROOF_WINDOW, "dpop.window_seconds", mistakes),
         nonce_key: document.nonce_secret.as_ref().and_then(|name| {
             read_long_secret(name, "dpop.nonce_secret", secrets, mistakes).map(|secret| NonceKey::new(&secret))
         }),
@@ -201,8 +199,7 @@ pub(super) fn read_dpop(document: Option<&DpopDocument>, secrets: &dyn Secrets, 
 }
 
 pub(super) fn read_revocation(document: &RevocationTable, mistakes: &mut Mistakes) -> Revocation {
-    let bounds = (REVOCATION_SECONDS, CACHE_SECONDS_MAX);
-    let seconds = bounded(document.seconds, REVOCATION_SECONDS, bounds, "revocation.seconds", mistakes);
+    let seconds = bounded(document.seconds, ranges::REVOCATION, "revocation.seconds", mistakes);
     let key = document.key.clone().unwrap_or_else(|| "revocations".to_owned());
     if key.is_empty() || key.len() > 512 {
         mistakes.note("revocation.key", "must be 1 to 512 bytes (a limit of KV)");

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
+#[cfg(feature = "schema")]
+use crate::config::ranges::{
+    ANSWER_CACHE, API_KEY_CACHE, LEEWAY, NEGATIVE_ANSWER_CACHE, NEGATIVE_VERIFIER_CACHE, PROOF_WINDOW,
+    PROVIDER_TIMEOUT, REVOCATION, VERIFIER_CACHE,
+};
 
 /// An authorization server whose access tokens the gateway accepts.
 #[derive(Debug, Deserr)]
@@ -69,6 +74,7 @@ pub struct IssuerDocument {
 
     /// Seconds by which clocks may differ when the gateway checks `exp`, `nbf` and `iat`, 0 to 120. Default: 30.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = LEEWAY.default, "minimum" = LEEWAY.least, "maximum" = LEEWAY.most)))]
     pub leeway_seconds: Option<u64>,
 }
 
@@ -207,14 +213,17 @@ pub struct IntrospectionDocument {
 
     /// Seconds for which the gateway uses an answer again at most, 0 to 3600; never after `exp`. Default: 60.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = ANSWER_CACHE.default, "minimum" = ANSWER_CACHE.least, "maximum" = ANSWER_CACHE.most)))]
     pub cache_seconds: Option<u64>,
 
     /// Seconds for which the gateway rejects a token that is not active without asking again, 0 to 300. Default: 10.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = NEGATIVE_ANSWER_CACHE.default, "minimum" = NEGATIVE_ANSWER_CACHE.least, "maximum" = NEGATIVE_ANSWER_CACHE.most)))]
     pub negative_cache_seconds: Option<u64>,
 
     /// Seconds within which the provider must answer, 1 to 30; otherwise the gateway answers 503. Default: 5.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = PROVIDER_TIMEOUT.default, "minimum" = PROVIDER_TIMEOUT.least, "maximum" = PROVIDER_TIMEOUT.most)))]
     pub timeout_seconds: Option<u64>,
 }
 
@@ -234,6 +243,7 @@ pub struct ApiKeySetDocument {
     /// Seconds for which the gateway uses a record from KV again at most, and for which it rejects an unknown key
     /// without another look-up, 1 to 3600. Default: 60.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = API_KEY_CACHE.default, "minimum" = API_KEY_CACHE.least, "maximum" = API_KEY_CACHE.most)))]
     pub cache_seconds: Option<u64>,
 
     /// The keys. Default: none.
@@ -288,14 +298,17 @@ pub struct VerifierDocument {
 
     /// Seconds for which the gateway uses a positive answer again at most, 0 to 3600; never after `exp`. Default: 0.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = VERIFIER_CACHE.default, "minimum" = VERIFIER_CACHE.least, "maximum" = VERIFIER_CACHE.most)))]
     pub cache_seconds: Option<u64>,
 
     /// Seconds for which the gateway uses a negative answer again, 0 to 300. Default: 0.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = NEGATIVE_VERIFIER_CACHE.default, "minimum" = NEGATIVE_VERIFIER_CACHE.least, "maximum" = NEGATIVE_VERIFIER_CACHE.most)))]
     pub negative_cache_seconds: Option<u64>,
 
     /// Seconds within which the verifier must answer, 1 to 30; otherwise the gateway answers 503. Default: 5.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = PROVIDER_TIMEOUT.default, "minimum" = PROVIDER_TIMEOUT.least, "maximum" = PROVIDER_TIMEOUT.most)))]
     pub timeout_seconds: Option<u64>,
 }
 
@@ -306,6 +319,7 @@ pub struct VerifierDocument {
 pub struct DpopDocument {
     /// Seconds by which `iat` of a proof may differ from the current time, in either direction, 5 to 300. Default: 300.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = PROOF_WINDOW.default, "minimum" = PROOF_WINDOW.least, "maximum" = PROOF_WINDOW.most)))]
     pub window_seconds: Option<u64>,
 
     /// The name of the Worker secret that keys nonces: 32 characters or more. With it, every proof must have a nonce of
@@ -336,5 +350,6 @@ pub struct RevocationTable {
     /// 30 of these seconds. If the gateway cannot read the document for so long, it answers 503 to every request that
     /// has a valid credential. Default: 60.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = REVOCATION.default, "minimum" = REVOCATION.least, "maximum" = REVOCATION.most)))]
     pub seconds: Option<u64>,
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
+#[cfg(feature = "schema")]
+use crate::config::ranges::{BODY, IDLE_TIMEOUT, REFUSALS, RESPONSE_TIMEOUT, STORED};
 
 #[cfg(feature = "authorization-server")]
 pub use crate::config::authorization_server_document::AuthorizationServerDocument;
@@ -142,6 +144,7 @@ pub struct StoredDocument {
     /// Seconds within which a change takes effect after KV has it, 60 to 3600. KV itself may serve an old document for
     /// 30 of these seconds. A document with a mistake changes nothing, and the log says so. Default: 60.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = STORED.default, "minimum" = STORED.least, "maximum" = STORED.most)))]
     pub seconds: Option<u64>,
 }
 
@@ -216,18 +219,21 @@ pub struct ResourceDocument {
     /// Seconds within which the origin server must begin to answer, 1 to 3600; otherwise the gateway answers 504.
     /// Default: 100.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = RESPONSE_TIMEOUT.default, "minimum" = RESPONSE_TIMEOUT.least, "maximum" = RESPONSE_TIMEOUT.most)))]
     pub response_timeout_seconds: Option<u64>,
 
     /// Seconds for which the origin server's answer may be silent after it has begun, 1 to 3600; then the gateway cuts
     /// it off. Default: 300, and no limit for event streams, which stay open as long as the caller listens. With a
     /// limit for event streams, the gateway handles each event itself, which costs about 25 µs per event.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = IDLE_TIMEOUT.default, "minimum" = IDLE_TIMEOUT.least, "maximum" = IDLE_TIMEOUT.most)))]
     pub idle_timeout_seconds: Option<u64>,
 
     /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
     /// if the gateway reads messages: with `rules`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
     /// 4194304.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = BODY.default, "minimum" = BODY.least, "maximum" = BODY.most)))]
     pub body_bytes: Option<u64>,
 
     /// Rules that decide which callers may do what. The gateway reads them in order: the first rule that matches
@@ -272,6 +278,7 @@ pub struct ResourceDocument {
     /// one isolate, 10 to 1000000. Beyond this number, all requests of the caller to this resource get 429 until the
     /// minute ends. Default: 600.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = REFUSALS.default, "minimum" = REFUSALS.least, "maximum" = REFUSALS.most)))]
     pub refusals_per_minute: Option<u64>,
 }
 

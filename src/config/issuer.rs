@@ -1,5 +1,7 @@
 //! Reads issuers: authorization servers whose tokens the gateway accepts.
 
+use crate::config::ranges;
+use crate::config::values::bounded;
 use std::rc::Rc;
 
 use crate::config::credentials::read_introspection;
@@ -8,7 +10,6 @@ use crate::config::mistakes::Mistakes;
 use crate::config::values::{Secrets, is_name, note_metadata_url, protected_url, read_scopes};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::spki::parse_public_key;
-use crate::limits::{LEEWAY, LEEWAY_MAX};
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::{Profile, TENANT};
 use crate::token::untrusted::TokenType;
@@ -117,10 +118,7 @@ pub(super) fn read(
             );
         }
     }
-    let leeway = document.leeway_seconds.unwrap_or(LEEWAY);
-    if leeway > LEEWAY_MAX {
-        mistakes.note(format!("{at}.leeway_seconds"), format_args!("must be 0 to {LEEWAY_MAX}, got {leeway}"));
-    }
+    let leeway = bounded(document.leeway_seconds, ranges::LEEWAY, &format!("{at}.leeway_seconds"), mistakes);
     let keys = keys?;
     (mistakes.lines().len() == before).then(|| Issuer {
         index,

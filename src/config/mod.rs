@@ -19,6 +19,7 @@ mod issuer;
 mod mistakes;
 mod own_issuer;
 mod policy;
+pub mod ranges;
 #[cfg(feature = "schema")]
 pub mod reference;
 mod resource;

@@ -1,5 +1,7 @@
 //! Reads rules, labels, rate limits and sessions.
 
+use crate::config::ranges;
+use crate::config::values::bounded;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -13,7 +15,7 @@ use crate::config::document::{
 };
 use crate::config::mistakes::Mistakes;
 use crate::config::values::{Secrets, is_name, read_long_secret, read_scopes};
-use crate::limits::{RULES, SESSION_SECONDS, SESSION_SECONDS_RANGE, SESSION_SECRETS};
+use crate::limits::{RULES, SESSION_SECRETS};
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
@@ -413,10 +415,6 @@ pub(super) fn read_sessions(document: &SessionsDocument, secrets: &dyn Secrets, 
         let secret = read_long_secret(name, &format!("sessions.secrets[{index}]"), secrets, mistakes);
         keys.extend(secret.and_then(|secret| SessionKey::of(&secret)));
     }
-    let (least, most) = SESSION_SECONDS_RANGE;
-    let seconds = document.seconds.unwrap_or(SESSION_SECONDS);
-    if !(least..=most).contains(&seconds) {
-        mistakes.note("sessions.seconds", format_args!("must be {least} to {most}, got {seconds}"));
-    }
+    let seconds = bounded(document.seconds, ranges::SESSION, "sessions.seconds", mistakes);
     Sessions { keys, seconds }
 }

@@ -1,5 +1,7 @@
 //! Reads protected resources, public paths and the origin servers behind them.
 
+use crate::config::ranges;
+use crate::config::values::bounded;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -8,10 +10,7 @@ use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocum
 use crate::config::mistakes::Mistakes;
 use crate::config::policy;
 use crate::config::values::{protected_url, read_scopes};
-use crate::limits::{
-    BODY_BYTES, BODY_BYTES_MAX, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT, ORIGIN_TIMEOUT_MAX,
-    REFUSALS_PER_MINUTE, REFUSALS_PER_MINUTE_RANGE,
-};
+use crate::limits::{INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT};
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
 use crate::token::accepted::Verifiers;
@@ -32,15 +31,11 @@ pub(super) fn read_resource(
     let at = &format!("resources[{index}]");
     let before = mistakes.lines().len();
     let path = read_path(&document.path, at, mistakes);
-    let response_timeout = seconds(
-        document.response_timeout_seconds,
-        ORIGIN_RESPONSE_TIMEOUT,
-        &format!("{at}.response_timeout_seconds"),
-        mistakes,
-    );
+    let mut number = |key: &str, value, range| bounded(value, range, &format!("{at}.{key}"), mistakes);
+    let response_timeout =
+        number("response_timeout_seconds", document.response_timeout_seconds, ranges::RESPONSE_TIMEOUT);
+    let idle_timeout = number("idle_timeout_seconds", document.idle_timeout_seconds, ranges::IDLE_TIMEOUT);
     let stream_idle_timeout = document.idle_timeout_seconds;
-    let idle_timeout =
-        seconds(document.idle_timeout_seconds, ORIGIN_IDLE_TIMEOUT, &format!("{at}.idle_timeout_seconds"), mistakes);
     let origin =
         read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
     let identifier = public_url.zip(path.as_ref()).map(|(public_url, path)| format!("{public_url}{path}"));
@@ -72,21 +67,12 @@ pub(super) fn read_resource(
     if let Some(page) = &document.documentation {
         protected_url(page, &format!("{at}.documentation"), development, mistakes);
     }
-    let body_bytes = document.body_bytes.unwrap_or(BODY_BYTES);
-    if body_bytes == 0 || body_bytes > BODY_BYTES_MAX {
-        mistakes.note(format!("{at}.body_bytes"), format_args!("must be 1 to {BODY_BYTES_MAX}, got {body_bytes}"));
-    }
+    let mut number = |key: &str, value, range| bounded(value, range, &format!("{at}.{key}"), mistakes);
+    let body_bytes = number("body_bytes", document.body_bytes, ranges::BODY);
+    let refusals_per_minute = number("refusals_per_minute", document.refusals_per_minute, ranges::REFUSALS);
     let sources: Vec<&str> = accepts.names().collect();
     let policy = policy::read_policy(document, raw, at, hierarchy, &sources, mistakes).map(Rc::new);
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
-    let refusals_per_minute = document.refusals_per_minute.unwrap_or(REFUSALS_PER_MINUTE);
-    let (least, most) = REFUSALS_PER_MINUTE_RANGE;
-    if !(least..=most).contains(&refusals_per_minute) {
-        mistakes.note(
-            format!("{at}.refusals_per_minute"),
-            format_args!("must be {least} to {most}, got {refusals_per_minute}"),
-        );
-    }
     let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
     let (path, (url, service)) = (path?, origin?);
     let identifier = identifier?;
@@ -323,12 +309,4 @@ fn read_origin(
         return None;
     }
     Some((url, service.map(str::to_owned)))
-}
-
-fn seconds(value: Option<u64>, default: u64, at: &str, mistakes: &mut Mistakes) -> u64 {
-    let value = value.unwrap_or(default);
-    if value == 0 || value > ORIGIN_TIMEOUT_MAX {
-        mistakes.note(at, format_args!("must be 1 to {ORIGIN_TIMEOUT_MAX}, got {value}"));
-    }
-    value
 }

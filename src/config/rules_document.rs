@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
+#[cfg(feature = "schema")]
+use crate::config::ranges::SESSION;
 
 /// A rule about what callers may do at a resource. `docs/policy.md` explains rules and has a complete example.
 ///
@@ -157,6 +159,7 @@ pub struct SessionsDocument {
 
     /// Seconds after which a session ends, whatever the origin server says, 60 to 2592000. Default: 86400.
     #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = SESSION.default, "minimum" = SESSION.least, "maximum" = SESSION.most)))]
     pub seconds: Option<u64>,
 }
 

@@ -1,13 +1,14 @@
 //! Where the configuration document is: in the Worker's variable, or in KV, where an operator can change it without a
 //! deployment.
 
+use crate::config::ranges;
 use deserr::deserialize;
 use serde_json::Value;
 
 use crate::config::document::PointerDocument;
 use crate::config::mistakes::Mistakes;
 use crate::config::values::{bounded, read_binding};
-use crate::limits::{CACHE_SECONDS_MAX, KV_EDGE_SECONDS, STORED_SECONDS};
+use crate::limits::KV_EDGE_SECONDS;
 use crate::strict_json;
 
 /// Where the document is.
@@ -55,8 +56,7 @@ impl Place {
         }
         let PointerDocument { stored } = deserialize::<_, _, Mistakes>(variable)?;
         let mut mistakes = Mistakes::new();
-        let bounds = (STORED_SECONDS, CACHE_SECONDS_MAX);
-        let seconds = bounded(stored.seconds, STORED_SECONDS, bounds, "stored.seconds", &mut mistakes);
+        let seconds = bounded(stored.seconds, ranges::STORED, "stored.seconds", &mut mistakes);
         let key = stored.key.unwrap_or_else(|| "portcullis".to_owned());
         // Leaves room for what `portcullis push` adds to the key of each version: KV keys have at most 512 bytes.
         if key.is_empty() || key.len() > 400 {

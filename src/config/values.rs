@@ -1,6 +1,7 @@
 //! Readers of single values: secrets, URLs, names, numbers, bindings, scopes.
 
 use crate::config::mistakes::Mistakes;
+use crate::config::ranges::Range;
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::transport::url::HttpUrl;
@@ -88,13 +89,9 @@ fn shown(text: &str) -> String {
     if text.contains('@') { "a URL with @, which is not repeated here".to_owned() } else { format!("{text:?}") }
 }
 
-pub(super) fn bounded(
-    value: Option<u64>,
-    default: u64,
-    (least, most): (u64, u64),
-    at: &str,
-    mistakes: &mut Mistakes,
-) -> u64 {
+/// A number in its range; its default, where it is absent.
+pub(super) fn bounded(value: Option<u64>, range: Range, at: &str, mistakes: &mut Mistakes) -> u64 {
+    let Range { default, least, most } = range;
     let value = value.unwrap_or(default);
     if !(least..=most).contains(&value) {
         mistakes.note(at, format_args!("must be {least} to {most}, got {value}"));

@@ -1,5 +1,6 @@
 //! Readers of claim values: strings, times, and values that a JSON Pointer finds.
 
+use chrono::{DateTime, Utc};
 use jwt_compact::Claims;
 use serde_json::{Map, Value};
 
@@ -8,33 +9,36 @@ use crate::token::error::TokenError;
 /// The last second of the year 9999. A later time is a mistake, and some libraries overflow on it.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
-/// Reads `exp`, `nbf` and `iat`. `expires` says that `exp` is required.
+/// The whole seconds of a time claim, where it is there. RFC 7519 §2 allows fractions: a token expires no later, and becomes
+/// valid no earlier, than its claims say, so `exp` is rounded down and the others up.
 ///
 /// # Errors
-/// [`TokenError`] if a value is not a plausible number, or if `exp` is required and missing.
+/// [`TokenError::ClaimMalformed`] where it is not a plausible number.
+pub fn seconds(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<i64>, TokenError> {
+    let Some(value) = claims.get(claim) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
+    let seconds = seconds.ok_or(TokenError::ClaimMalformed(claim))?;
+    let whole = if claim == "exp" { seconds.floor() } else { seconds.ceil() };
+    #[expect(clippy::cast_possible_truncation, reason = "it is between 0 and the year 9999")]
+    Ok(Some(whole as i64))
+}
+
+/// `exp`, `nbf`, `iat`.
+///
+/// # Errors
+/// [`TokenError`] where one is no plausible number, or `exp` is missing and must not be.
 pub(super) fn times(claims: &Map<String, Value>, expires: bool) -> Result<Claims<()>, TokenError> {
-    let mut members = Map::new();
-    for claim in ["exp", "nbf", "iat"] {
-        match claims.get(claim) {
-            None if claim == "exp" && expires => return Err(TokenError::ClaimMissing("exp")),
-            None => {}
-            Some(value) => {
-                let plausible = value.as_f64().is_some_and(|seconds| (0.0..=LAST_SECOND).contains(&seconds));
-                if !plausible {
-                    return Err(TokenError::ClaimMalformed(claim));
-                }
-                // RFC 7519 §2 allows fractions, but the gateway compares whole seconds. Rounding makes no token expire
-                // later or become valid earlier.
-                let seconds = value.as_f64().map(if claim == "exp" { f64::floor } else { f64::ceil });
-                #[expect(clippy::cast_possible_truncation, reason = "it is between 0 and the year 9999")]
-                members.insert(claim.to_owned(), Value::from(seconds.unwrap_or_default() as i64));
-            }
-        }
+    if expires && !claims.contains_key("exp") {
+        return Err(TokenError::ClaimMissing("exp"));
     }
-    let read: Claims<Map<String, Value>> =
-        serde_json::from_value(Value::Object(members)).map_err(|_| TokenError::ClaimMalformed("claims"))?;
+    let time = |claim| {
+        let moment = |seconds| DateTime::<Utc>::from_timestamp(seconds, 0).ok_or(TokenError::ClaimMalformed(claim));
+        seconds(claims, claim)?.map(moment).transpose()
+    };
     let mut times = Claims::new(());
-    (times.expiration, times.not_before, times.issued_at) = (read.expiration, read.not_before, read.issued_at);
+    times.expiration = time("exp")?;
+    times.not_before = time("nbf")?;
+    times.issued_at = time("iat")?;
     Ok(times)
 }
 

@@ -292,3 +292,37 @@ fn the_schema_and_the_reference_are_current() {
         assert_eq!(there, text, "{path} is not current: `UPDATE=1 npm run test:unit` writes it");
     }
 }
+
+/// The schema has the default and the range of each number, from the constants that the readers use; the text of each says the
+/// same.
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn numbers_have_the_default_and_range_that_their_text_says() {
+    let schema = portcullis::config::reference::schema();
+    let mut checked = 0;
+    let definitions = schema["$defs"].as_object().expect("definitions").values();
+    for definition in definitions.chain([&schema]) {
+        for (key, property) in definition["properties"].as_object().into_iter().flatten() {
+            // What an argument is compared with may be any number.
+            if property["type"] != json!(["integer", "null"]) || matches!(key.as_str(), "at_least" | "at_most") {
+                continue;
+            }
+            let text = property["description"].as_str().unwrap_or_default();
+            let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+            let numbers = if key == "body_bytes" {
+                ["default", "maximum"].as_slice()
+            } else {
+                &["default", "minimum", "maximum"]
+            };
+            for number in numbers {
+                let value = property[number].to_string();
+                assert!(words.contains(&value.as_str()), "{key}: the text does not say {number} {value}: {text}");
+            }
+            let (least, most) = (property["minimum"].as_u64(), property["maximum"].as_u64());
+            let default = property["default"].as_u64();
+            assert!(least <= default && default <= most, "{key}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 20);
+}

@@ -9,7 +9,7 @@ use crate::oauth::client_credentials::{self, ClientAuthentication};
 use crate::oauth::form::Form;
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::claim_values::texts;
+use crate::token::claim_values::{seconds, texts};
 use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
@@ -221,13 +221,12 @@ pub fn id_token_claims(
     if text("nonce") != Some(nonce) {
         return Err("the ID token is for another login: its nonce differs".to_owned());
     }
-    let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
-    #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
-    let now = now.seconds() as f64;
-    if seconds("exp").is_none_or(|exp| exp + LEEWAY <= now) || seconds("iat").is_none_or(|iat| iat > now + LEEWAY) {
-        return Err("the ID token has expired, or was issued in the future".to_owned());
+    let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
+    let time = |claim| seconds(claims, claim).ok().flatten();
+    if time("exp").is_none_or(|exp| exp + LEEWAY <= now) || time("iat").is_none_or(|iat| iat > now + LEEWAY) {
+        return Err("the ID token is not of now".to_owned());
     }
     Ok(claims.clone())
 }
 
-const LEEWAY: f64 = 60.0;
+const LEEWAY: i64 = 60;

@@ -91,7 +91,7 @@ impl Identity {
     /// A description if the claims are too large. The gateway leaves none of them out, because rules may test a claim
     /// that would be missing.
     pub fn token_claims(&self, names: &[String], groups_claim: &str) -> Result<Map<String, Value>, String> {
-        let mut told = Map::new();
+        let mut claims = Map::new();
         let mut bytes = 0;
         for name in names {
             let value = match name.as_str() {
@@ -101,7 +101,7 @@ impl Identity {
             };
             if let (Some(value), Ok(name)) = (value, carried_as(name, groups_claim)) {
                 bytes += name.len() + value.to_string().len();
-                told.insert(name.to_owned(), value);
+                claims.insert(name.to_owned(), value);
             }
         }
         if bytes > TOKEN_CLAIMS_BYTES {
@@ -109,7 +109,7 @@ impl Identity {
                 "token_claims of this user have {bytes} bytes, and a token may have {TOKEN_CLAIMS_BYTES}"
             ));
         }
-        Ok(told)
+        Ok(claims)
     }
 }
 

@@ -43,8 +43,8 @@ pub(super) struct Session {
 }
 
 impl<P: Ports> Context<'_, P> {
-    /// The authorization request: refused to the user's face where nobody knows where an answer would go, else answered there,
-    /// or put to the user.
+    /// The authorization endpoint. A user gets an error as a page where the redirect URI is not known to be the client's, else
+    /// the client gets it there; a request without an error leads to the consent page.
     pub(super) async fn authorize(&self) -> Result<Reply, Failure> {
         let Some(parameters) = self.query() else {
             return Ok(Reply::refusal(Refusal::RequestUnreadable));
@@ -67,13 +67,13 @@ impl<P: Ports> Context<'_, P> {
         let read = AuthorizationRequest::read(&parameters, &client, &destination, self.server, self.settings);
         match read {
             Ok(request) => self.put_to_user(&client, request).await,
-            Err(error) => Ok(self.told(&client, &destination, &error)),
+            Err(error) => Ok(self.redirect_error(&client, &destination, &error)),
         }
     }
 
     /// An error for the client. Only to a client of configuration is it sent by itself: any other could have registered to have
     /// users sent somewhere by a link of ours (RFC 9700 §4.11.2, A10), so there the user decides.
-    fn told(&self, client: &Client, destination: &Destination, error: &AuthorizeError) -> Reply {
+    fn redirect_error(&self, client: &Client, destination: &Destination, error: &AuthorizeError) -> Reply {
         let members = [("error", error.code), ("error_description", error.description.as_str())];
         let url = destination.answer(&self.server.own.identifier, &members);
         if client.source == Source::Configured {

@@ -37,7 +37,7 @@ impl<P: Ports> Context<'_, P> {
         // Who answers must be who was asked (RFC 9207 §2.4, P11).
         let named = query.get("iss");
         let expected = self.server.login.issuer.as_deref();
-        // A server without OpenID has no name that anybody knows: there is but one, and nothing to mix up.
+        // A server without OpenID has no known issuer identifier. Configuration has only one, so no mix-up is possible.
         let another = expected.is_some() && named.is_some() && named != expected;
         if query.is_repeated("iss") || another || (named.is_none() && provider.names_itself) {
             return Ok(self.failed(&purpose, LoginFailure::Provider, "the answer is from another issuer"));
@@ -108,8 +108,8 @@ impl<P: Ports> Context<'_, P> {
         self.set_cookie(Cookie::Session, &sealed, Some(SIGN_IN_SECONDS))
     }
 
-    /// Makes the grant, and gives the client its code. The user's list has the grant before anybody has the code: what cannot
-    /// be seen and withdrawn is not given.
+    /// Makes the grant, and gives the client its code. The grant is in the user's list before the client has the code, so that
+    /// the user can see and revoke every grant that is in use.
     async fn granted(
         &self,
         request: AuthorizationRequest,

@@ -23,7 +23,7 @@ use crate::oauth::form::Parameters;
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::strict_json;
-use crate::token::claim_values::texts;
+use crate::token::claim_values::{seconds, texts};
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::provider::ProviderDocument;
@@ -251,8 +251,8 @@ impl<P: Ports> Context<'_, P> {
         let Ok(key) = keys.select(token.kid(), algorithm) else { return refuse("names no key of the client's") };
         let Ok(check) = SignatureCheck::of(token, key, algorithm) else { return refuse("has no such signature") };
         let Ok(good) = self.ports.verify(&check).await else { return refuse("has a key that cannot be used") };
-        let Ok(proof) = check.answered(good) else { return refuse("is signed by somebody else") };
-        let Some(claims) = token.claims_with(&proof) else { return refuse("is signed by somebody else") };
+        let Ok(proof) = check.answered(good) else { return refuse("has a wrong signature") };
+        let Some(claims) = token.claims_with(&proof) else { return refuse("has a wrong signature") };
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
             return refuse("is not by the client about itself");
@@ -264,24 +264,15 @@ impl<P: Ports> Context<'_, P> {
         if !audiences.iter().all(|audience| own.contains(audience)) || audiences.is_empty() {
             return refuse("is for another server");
         }
-        let now = self.now();
-        let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
-        #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
-        let moment = now as f64;
-        let Some(exp) = seconds("exp").filter(|exp| *exp > moment - 10.0 && *exp < moment + 600.0) else {
-            return refuse("must have an exp within ten minutes");
-        };
-        if seconds("nbf").is_some_and(|nbf| nbf > moment + 60.0) {
+        let now = i64::try_from(self.now()).unwrap_or(i64::MAX);
+        let exp = seconds(claims, "exp").ok().flatten().filter(|exp| *exp > now - 10 && *exp < now + 600);
+        let Some(exp) = exp else { return refuse("must have an exp within ten minutes") };
+        if !matches!(seconds(claims, "nbf"), Ok(nbf) if nbf.is_none_or(|nbf| nbf <= now + 60)) {
             return refuse("is not valid yet");
         }
         let Some(jti) = text("jti").filter(|jti| !jti.is_empty()) else { return refuse("must have a jti") };
         let name = Hash::of(&format!("{} {} {jti}", Once::KIND, client.id));
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it lies within ten minutes of now"
-        )]
-        let until = exp as u64 + 60;
+        let until = u64::try_from(exp).unwrap_or_default() + 60;
         if self.ask::<Once>(name.as_str(), until).await? { Ok(Ok(())) } else { refuse("was used before") }
     }
 

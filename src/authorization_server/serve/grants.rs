@@ -56,7 +56,7 @@ impl<P: Ports> Context<'_, P> {
             self.now() < form.until && session.as_ref().is_some_and(|session| session.subject == form.subject)
         });
         let Some(PageForm { subject, .. }) = own else {
-            // Whoever is signed out meanwhile begins again.
+            // A user who was signed out meanwhile signs in again.
             return Ok(see_other(&self.server.url("/grants"), "grants_stale"));
         };
         match (form.get("action"), form.get("client")) {

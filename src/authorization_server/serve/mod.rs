@@ -63,8 +63,8 @@ impl Reply {
             Audience::Client => Self::json(status, &json!({ "error": code, "error_description": text }), code),
             Audience::User => Self::page(status, page::problem("This did not work", &text, None), code),
         };
-        let told = (audience == Audience::Client).then(|| text.into_owned());
-        reply.outcome = EndpointOutcome { refused: true, reason: code, detail: detail.or(told) };
+        let description = (audience == Audience::Client).then(|| text.into_owned());
+        reply.outcome = EndpointOutcome { refused: true, reason: code, detail: detail.or(description) };
         match field {
             Some((name, value)) => reply.field(name, value),
             None => reply,

@@ -83,7 +83,7 @@ impl<P: Ports> Context<'_, P> {
             if let Some(credentials) = self.opened(&kept, &issuer) {
                 return Ok(credentials);
             }
-            // It was sealed under a secret that is gone: of no use to anybody.
+            // It was sealed under a secret that was removed: it can never be opened again.
             self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Forget).await.map_err(records)?;
         }
         let made = self.register_there(provider, &issuer).await?;
@@ -230,7 +230,7 @@ impl<P: Ports> Context<'_, P> {
         login::id_token_claims(&token, &proof, expected, self.ports.now())
     }
 
-    /// Revokes the tokens that the provider gave (RFC 7009): as well as it can be done, and whoever asked need not know.
+    /// Revokes the tokens that the provider gave (RFC 7009): on a best-effort basis; a failure is only logged.
     pub(super) async fn revoke_there(&self, tokens: &[(String, &'static str)]) {
         let done = async {
             let provider = self.provider().await?;

@@ -54,7 +54,7 @@ impl<P: Ports> Context<'_, P> {
         Ok(self.registered(201, &id, &registration, secret.as_deref(), Some(&management)))
     }
 
-    /// A registered client as its owner is told (RFC 7591 §3.2.1, RFC 7592 §3).
+    /// A registered client as its owner gets it (RFC 7591 §3.2.1, RFC 7592 §3).
     fn registered(
         &self,
         status: u16,
@@ -63,8 +63,8 @@ impl<P: Ports> Context<'_, P> {
         secret: Option<&str>,
         management: Option<&str>,
     ) -> Reply {
-        let mut told = registration.metadata.to_members();
-        let mut put = |name: &str, value: Value| told.insert(name.to_owned(), value);
+        let mut answer = registration.metadata.to_members();
+        let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
         put("client_id", json!(id));
         put("client_id_issued_at", json!(registration.created));
         put("registration_client_uri", json!(self.server.url(&format!("/register/{id}"))));
@@ -78,7 +78,7 @@ impl<P: Ports> Context<'_, P> {
             // Secrets end with their registration.
             put("client_secret_expires_at", json!(0));
         }
-        Reply::json(status, &Value::Object(told), "client_registered")
+        Reply::json(status, &Value::Object(answer), "client_registered")
     }
 
     /// Looks at, replaces or ends a registration, for who has its token.
@@ -161,7 +161,7 @@ impl<P: Ports> Context<'_, P> {
         scheme.eq_ignore_ascii_case("bearer").then_some(token)
     }
 
-    /// Whoever holds the secret of administrators.
+    /// Whether the caller has the administrators' secret.
     pub(super) fn is_administrator(&self) -> bool {
         let Some(secret) = &self.server.admin else { return false };
         self.bearer().is_some_and(|shown| Hash::of(shown) == Hash::of(secret.expose()))

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES, PROOF_WINDOW};
 use crate::time::UnixMillis;
+use crate::token::claim_values::seconds;
 use crate::token::principal::Subject;
 use crate::token::signature::{GoodSignature, SignatureCheck};
 use crate::token::untrusted::{TokenType, UntrustedToken};
@@ -138,7 +139,8 @@ impl Proof {
         if !expected.urls.contains(&url) {
             return Err(ProofError::Url);
         }
-        let issued_at = jws.claims().get("iat").and_then(whole_seconds).ok_or(ProofError::Claims)?;
+        let issued_at = seconds(jws.claims(), "iat").ok().flatten().and_then(|seconds| u64::try_from(seconds).ok());
+        let issued_at = issued_at.ok_or(ProofError::Claims)?;
         if issued_at.abs_diff(expected.now.seconds()) > expected.window {
             return Err(ProofError::Expired);
         }
@@ -202,12 +204,4 @@ fn target(htu: &str) -> Option<HttpUrl> {
     let url = HttpUrl::parse(text).ok()?;
     // An empty path is the same as `/` (RFC 9110 §4.2.3).
     if url.path().is_empty() { HttpUrl::parse(&format!("{text}/")).ok() } else { Some(url) }
-}
-
-fn whole_seconds(value: &Value) -> Option<u64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
-    value
-        .as_u64()
-        .or_else(|| value.as_f64().filter(|seconds| (0.0..=1e11).contains(seconds)).map(|seconds| seconds as u64))
-        .filter(|seconds| *seconds <= 100_000_000_000)
 }

@@ -1,0 +1,60 @@
+//! The numbers of the configuration: the default and the range of each. The readers, the JSON Schema and the reference use
+//! these, and nothing repeats them.
+
+use crate::limits;
+
+/// A number with a default and a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The value where the key is absent.
+    pub default: u64,
+    /// The smallest value.
+    pub least: u64,
+    /// The largest value.
+    pub most: u64,
+}
+
+const fn range(default: u64, least: u64, most: u64) -> Range {
+    Range { default, least, most }
+}
+
+/// `issuers[].leeway_seconds`
+pub const LEEWAY: Range = range(limits::LEEWAY, 0, limits::LEEWAY_MAX);
+/// `issuers[].introspection.cache_seconds`
+pub const ANSWER_CACHE: Range = range(limits::CACHE_SECONDS, 0, limits::CACHE_SECONDS_MAX);
+/// `issuers[].introspection.negative_cache_seconds`
+pub const NEGATIVE_ANSWER_CACHE: Range = range(limits::NEGATIVE_SECONDS, 0, limits::NEGATIVE_SECONDS_MAX);
+/// `timeout_seconds` of introspection and of verifiers.
+pub const PROVIDER_TIMEOUT: Range = range(limits::PROVIDER_TIMEOUT_DEFAULT, 1, limits::PROVIDER_TIMEOUT_MAX);
+/// `api_keys[].cache_seconds`
+pub const API_KEY_CACHE: Range = range(limits::CACHE_SECONDS, 1, limits::CACHE_SECONDS_MAX);
+/// `verifiers[].cache_seconds`
+pub const VERIFIER_CACHE: Range = range(0, 0, limits::CACHE_SECONDS_MAX);
+/// `verifiers[].negative_cache_seconds`
+pub const NEGATIVE_VERIFIER_CACHE: Range = range(0, 0, limits::NEGATIVE_SECONDS_MAX);
+/// `dpop.window_seconds`
+pub const PROOF_WINDOW: Range = range(limits::PROOF_WINDOW, limits::PROOF_WINDOW_MIN, limits::PROOF_WINDOW);
+/// `revocation.seconds`
+pub const REVOCATION: Range = range(limits::REVOCATION_SECONDS, limits::REVOCATION_SECONDS, limits::CACHE_SECONDS_MAX);
+/// `stored.seconds`
+pub const STORED: Range = range(limits::STORED_SECONDS, limits::STORED_SECONDS, limits::CACHE_SECONDS_MAX);
+/// `resources[].response_timeout_seconds`
+pub const RESPONSE_TIMEOUT: Range = range(limits::ORIGIN_RESPONSE_TIMEOUT, 1, limits::ORIGIN_TIMEOUT_MAX);
+/// `resources[].idle_timeout_seconds`
+pub const IDLE_TIMEOUT: Range = range(limits::ORIGIN_IDLE_TIMEOUT, 1, limits::ORIGIN_TIMEOUT_MAX);
+/// `resources[].body_bytes`
+pub const BODY: Range = range(limits::BODY_BYTES, 1, limits::BODY_BYTES_MAX);
+/// `resources[].refusals_per_minute`
+pub const REFUSALS: Range =
+    range(limits::REFUSALS_PER_MINUTE, limits::REFUSALS_PER_MINUTE_RANGE.0, limits::REFUSALS_PER_MINUTE_RANGE.1);
+/// `sessions.seconds`
+pub const SESSION: Range =
+    range(limits::SESSION_SECONDS, limits::SESSION_SECONDS_RANGE.0, limits::SESSION_SECONDS_RANGE.1);
+/// `authorization_server.access_token_seconds`
+pub const ACCESS_TOKEN: Range = range(600, 60, 3600);
+/// `authorization_server.refresh_token_days`
+pub const REFRESH_TOKEN_DAYS: Range = range(30, 1, 365);
+/// `authorization_server.grant_days`
+pub const GRANT_DAYS: Range = range(90, 1, 365);
+/// `authorization_server.registration_days`
+pub const REGISTRATION_DAYS: Range = range(90, 1, 365);
