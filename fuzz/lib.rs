@@ -9,7 +9,7 @@ use portcullis::mcp::kind::Kind;
 use portcullis::mcp::list_filter::{ItemDecision, ItemPolicy};
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::admit::admit;
-use portcullis::pipeline::authenticate::{self, Authentication, Compiled, Known, Memory};
+use portcullis::pipeline::authenticate::{self, Authentication, CompiledVerifiers, IsolateMemory, VerificationContext};
 use portcullis::pipeline::context::RequestContext;
 use portcullis::pipeline::rejection::Rejection;
 use portcullis::pipeline::respond::refusal;
@@ -17,7 +17,7 @@ use portcullis::pipeline::route::{Routed, route};
 use portcullis::settings::Settings;
 use portcullis::time::UnixMillis;
 use portcullis::token::issuer::IssuerKeys;
-use portcullis::token::principal::{CredentialKind, Rights, Subject};
+use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ pub fn gateway() -> Gateway {
             "audiences": ["https://gate.example/mcp"],
         }],
     });
-    Gateway::open(document, &Fixed, [7; 32], Compiled::default()).expect("the document is right")
+    Gateway::open(document, &Fixed, [7; 32], CompiledVerifiers::default()).expect("the document is right")
 }
 
 /// Takes a request with these fields as far as its credential leads without an answer from the world. It must not get
@@ -93,16 +93,16 @@ fn authenticated(settings: &Settings, head: Head, context: &mut RequestContext) 
     let Routed::Resource(request) = route(admit(head, settings)?, settings, context)? else {
         panic!("the request is for a resource")
     };
-    let (mut memory, compiled) = (Memory::default(), Compiled::default());
+    let (mut memory, compiled) = (IsolateMemory::default(), CompiledVerifiers::default());
     let pending = authenticate::begin(request, settings, (&[7; 32], &mut memory.cache), context, NOW)?;
     let keys = pending.verifier().issuer().map(|issuer| match &issuer.keys {
         IssuerKeys::Static(key) => KeyState::forever(KeySet::of_one((**key).clone())),
         _ => KeyState::default(),
     });
-    let known = &mut Known { settings, keys: keys.as_ref(), compiled: &compiled, memory: &mut memory, now: NOW };
+    let known = &mut VerificationContext { settings, keys: keys.as_ref(), compiled: &compiled, memory: &mut memory, now: NOW };
     match authenticate::proceed(pending, known, context)? {
         Authentication::Done(_) => panic!("a caller without a credential got through"),
-        Authentication::Need(..) => Ok(()),
+        Authentication::EvidenceNeeded(..) => Ok(()),
     }
 }
 
@@ -115,7 +115,7 @@ pub fn subject() -> Subject {
         scopes: ScopeSet::default(),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: Rights::default(),
+        rights: SelectedClaims::default(),
     }
 }
 

@@ -143,13 +143,13 @@ pub const INACTIVE_ENTRIES: usize = 8_192;
 
 /// Most concurrent look-ups of credentials at one provider, verifier or store: guessed credentials must not overload
 /// it, and one slow provider must not keep the gateway from asking the others.
-pub const QUESTIONS: usize = 64;
+pub const LOOKUPS: usize = 64;
 
 /// Milliseconds between two checks whether another request already has the answer that this request waits for.
-pub const QUESTION_POLL: u32 = 20;
+pub const LOOKUP_POLL: u32 = 20;
 
 /// Seconds in `Retry-After` after a look-up of a credential failed.
-pub const QUESTION_RETRY: u64 = 1;
+pub const LOOKUP_RETRY: u64 = 1;
 
 /// Largest record of an API key in KV, in bytes.
 pub const RECORD_BYTES: usize = 16 * 1024;

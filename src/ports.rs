@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::forward::answer::{BodyFilter, FilterEnd};
+use crate::forward::answer::{BodyFilter, FilterResult};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::jwks::signing_key::SigningKey;
@@ -122,7 +122,7 @@ pub enum OriginFailure {
     /// The client's body is larger than allowed.
     BodyTooLarge,
     /// The client disconnected, which ended the request.
-    CallerGone,
+    ClientDisconnected,
     /// The origin server did not answer in time.
     Timeout,
     /// No connection to the origin server, or it broke before the answer began.
@@ -164,7 +164,7 @@ pub trait Transport {
         &self,
         body: Self::ResponseBody,
         filter: BodyFilter,
-        ended: Box<dyn Fn(FilterEnd)>,
+        ended: Box<dyn Fn(FilterResult)>,
     ) -> Result<Self::ResponseBody, ListError>;
 
     /// Reads the client's body to find the id for a rejection; `None` if the body is longer than `limit`, broke off, or

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::mcp::list_filter::{Edits, ListFilter};
+use portcullis::mcp::list_filter::{FilterOptions, ListFilter};
 use portcullis::mcp::sse::SseFilter;
 use portcullis_fuzz::{DropX, shows_x};
 
@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((cut, body)) = bytes.split_first() else { return };
     let run = |pieces: &[&[u8]]| {
         let mut out = Vec::new();
-        let mut filter = SseFilter::new(Some(ListFilter::new(DropX, Edits::default())), None, None);
+        let mut filter = SseFilter::new(Some(ListFilter::new(DropX, FilterOptions::default())), None, None);
         for piece in pieces {
             filter.push(piece, &mut out)?;
         }

@@ -8,7 +8,7 @@ use portcullis::gateway::Gateway;
 use portcullis::oauth::bearer::{AuthScheme, BearerToken};
 use portcullis::token::credential::Credential;
 use portcullis::token::introspection::IntrospectionVerifier;
-use portcullis::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+use portcullis::token::verifier::{Evidence, TokenVerifier, Verification, VerifierAnswer};
 use portcullis::transport::provider::ProviderDocument;
 use portcullis_fuzz::{NOW, gateway};
 
@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         let introspection = issuer.introspection.as_ref().expect("it is asked");
         let token = BearerToken::parse("op_token").expect("a token");
         let credential = Credential::authorization(AuthScheme::Bearer, token);
-        let answer = Answered::Provider(ProviderDocument {
+        let answer = VerifierAnswer::Provider(ProviderDocument {
             status: 200,
             content_type: Some("application/json".to_owned()),
             body: bytes.to_vec(),

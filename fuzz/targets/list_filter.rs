@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::mcp::known_items::KnownItems;
-use portcullis::mcp::list_filter::{Edits, ListFilter};
+use portcullis::mcp::list_filter::{FilterOptions, ListFilter};
 use portcullis_fuzz::{DropX, shows_x};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     let memory = Rc::new(RefCell::new(KnownItems::default()));
     let run = |pieces: &[&[u8]]| {
         let mut out = Vec::new();
-        let mut filter = ListFilter::new(DropX, Edits::default()).with_memory(0, Rc::clone(&memory));
+        let mut filter = ListFilter::new(DropX, FilterOptions::default()).with_memory(0, Rc::clone(&memory));
         for piece in pieces {
             filter.push(piece, &mut out)?;
         }

@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
         let unreadable = call.params.unreadable.len();
         assert_eq!(kept.map(|kept| kept.len() + unreadable), params["arguments"].as_object().map(serde_json::Map::len));
         for operation in call.operations().unwrap_or_default() {
-            let _ = operation.is_sound();
+            let _ = operation.has_valid_name();
         }
     }
     if let Some(text) = arguments(bytes) {

@@ -8,7 +8,7 @@ use deserr::deserialize;
 use serde_json::Value;
 
 use crate::authorization_server::settings::AuthorizationServer;
-use crate::config::contradictions::Whole;
+use crate::config::contradictions::ConfigurationParts;
 use crate::config::document::{Document, RequestLinesName};
 use crate::config::mistakes::Mistakes;
 use crate::config::values::{self, Secrets, read_long_secret, read_signing_keys};
@@ -24,7 +24,7 @@ use crate::token::api_key::ApiKeySet;
 use crate::token::binding::Requirement;
 use crate::token::custom::CustomVerifier;
 use crate::token::issuer::Issuer;
-use crate::token::principal::Interests;
+use crate::token::principal::ClaimSelection;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
 use crate::transport::web_origin::WebOrigin;
 
@@ -98,7 +98,7 @@ impl Configuration {
         if mistakes.is_empty() {
             note_unused(&verifiers, &resources, authorization_server.as_ref(), mistakes);
             note_taken(authorization_server.as_ref(), &resources, &public_paths, mistakes);
-            let whole = Whole {
+            let whole = ConfigurationParts {
                 document,
                 accepted: &verifiers,
                 resources: &resources,
@@ -115,7 +115,7 @@ impl Configuration {
         let revocation = document.revocation.as_ref().map(|table| credentials::read_revocation(table, mistakes));
         let sessions = document.sessions.as_ref().map(|table| policy::read_sessions(table, secrets, mistakes));
         let decision_log = document.decision_log.as_ref().map(|table| policy::read_decision_log(table, mistakes));
-        let mut interests = Interests::default();
+        let mut interests = ClaimSelection::default();
         resources
             .iter()
             .filter_map(|resource| resource.policy.as_ref())

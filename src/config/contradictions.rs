@@ -17,7 +17,7 @@ use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
 
 /// The parts of a configuration, each of which is correct alone.
-pub(super) struct Whole<'a> {
+pub(super) struct ConfigurationParts<'a> {
     pub(super) document: &'a Document,
     pub(super) accepted: &'a Verifiers,
     pub(super) resources: &'a [Rc<Resource>],
@@ -34,7 +34,7 @@ enum Source {
     Other,
 }
 
-impl<'a> Whole<'a> {
+impl<'a> ConfigurationParts<'a> {
     /// Notes every combination of keys that can never work.
     pub(super) fn note(&self, mistakes: &mut Mistakes) {
         self.note_metrics_path(mistakes);

@@ -1,7 +1,5 @@
 //! Reads rules, labels, rate limits and sessions.
 
-use crate::config::ranges;
-use crate::config::values::bounded;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -14,7 +12,8 @@ use crate::config::document::{
     RuleDocument, SessionsDocument, StepUpListName, WhenDocument,
 };
 use crate::config::mistakes::Mistakes;
-use crate::config::values::{Secrets, is_name, read_long_secret, read_scopes};
+use crate::config::ranges;
+use crate::config::values::{Secrets, bounded, is_name, read_long_secret, read_scopes};
 use crate::limits::{RULES, SESSION_SECRETS};
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
@@ -25,10 +24,10 @@ use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
 use crate::settings::DecisionLog;
-use crate::token::principal::Interests;
+use crate::token::principal::ClaimSelection;
 
 /// Adds what the rules of a resource read from tokens.
-pub(super) fn add_interests(interests: &mut Interests, policy: &Policy) {
+pub(super) fn add_interests(interests: &mut ClaimSelection, policy: &Policy) {
     for fact in policy.facts() {
         match fact {
             Fact::Roles => interests.roles = true,

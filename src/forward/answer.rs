@@ -11,8 +11,8 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::KnownItems;
-use crate::mcp::list_cache::{CachedList, Reading};
-use crate::mcp::list_filter::{Edits, ItemDecision, ItemPolicy, ListError, ListFilter};
+use crate::mcp::list_cache::{CachedList, FilteredList};
+use crate::mcp::list_filter::{FilterOptions, ItemDecision, ItemPolicy, ListError, ListFilter};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
@@ -21,7 +21,7 @@ use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Arguments, Policy, StepUpInLists, Verdict, methods_of};
-use crate::policy::decoy::Restore;
+use crate::policy::decoy::NameRestorer;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
 use crate::transport::head::Method;
@@ -75,7 +75,7 @@ impl ResponseTransform {
     ///
     /// # Errors
     /// [`ListError`], which does not occur for a list that the filter has accepted before.
-    pub fn read(self, list: &CachedList) -> Result<Reading, ListError> {
+    pub fn read(self, list: &CachedList) -> Result<FilteredList, ListError> {
         self.to.ok_or(ListError::NotJson)?.reading(list)
     }
 
@@ -176,7 +176,7 @@ impl Recipient {
         // A notification has no response that could contain the name of a decoy. A stream that a GET opened may carry
         // the response to any request with a decoy.
         let answers = self.decoys && !self.ids.is_empty();
-        let restore = (answers || stream && self.policy.is_some()).then(Restore::default);
+        let restore = (answers || stream && self.policy.is_some()).then(NameRestorer::default);
         if !judged && !rewritten && !marked && restore.is_none() {
             return Ok(None);
         }
@@ -197,14 +197,14 @@ impl Recipient {
         if !judged && !rewritten && !marked {
             return Ok(Some(BodyFilter { restore, ..whole(Inner::Plain(streams)) }));
         }
-        let edits = Edits { paged: self.paged, ..Edits::default() };
-        let kept = keep_as.map(|name| Kept { name, body: Vec::new() });
+        let edits = FilterOptions { paged: self.paged, ..FilterOptions::default() };
+        let kept = keep_as.map(|name| CacheCandidate { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
         let judge = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
-            let lists = judged.then(|| ListFilter::new(judge, Edits::default()));
+            let lists = judged.then(|| ListFilter::new(judge, FilterOptions::default()));
             // A stream that a GET opened may carry any list, and any page of it.
             let lists = lists.map(|it| if stream || self.paged { it } else { it.with_memory(resource, items) });
             let filter = SseFilter::new(lists, endpoint, event_ids);
@@ -231,13 +231,13 @@ impl Recipient {
     }
 
     /// The view that this recipient may see of a cached list.
-    fn reading(self, list: &CachedList) -> Result<Reading, ListError> {
-        let edits = Edits { paged: self.paged, reusable: true };
+    fn reading(self, list: &CachedList) -> Result<FilteredList, ListError> {
+        let edits = FilterOptions { paged: self.paged, reusable: true };
         let judge = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
         let (mut filter, mut out) = (ListFilter::new(judge, edits), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
         filter.finish(&mut out)?;
-        Reading::new(out, filter.holes(), filter.judge().depends).ok_or(ListError::NotJson)
+        FilteredList::new(out, filter.holes(), filter.judge().depends).ok_or(ListError::NotJson)
     }
 
     /// Replaces the address for messages of the transport of 2024-11-05 with an address of the gateway, sealed for this
@@ -314,8 +314,8 @@ impl ItemPolicy for PolicyOfItems {
 /// Filters the body of an answer.
 pub struct BodyFilter {
     inner: Inner,
-    kept: Option<Kept>,
-    restore: Option<Restore>,
+    kept: Option<CacheCandidate>,
+    restore: Option<NameRestorer>,
     /// Whether an answer with this status may have an empty body.
     may_be_empty: bool,
     begun: bool,
@@ -327,7 +327,7 @@ pub struct BodyFilter {
 
 /// The part of a body that the gateway forwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Passage {
+pub enum FilteredPart {
     /// These bytes; more may follow.
     More(Vec<u8>),
     /// These bytes, and then the body ends, because the gateway cannot filter the rest.
@@ -336,9 +336,9 @@ pub enum Passage {
 
 /// The result of filtering a body.
 #[derive(Default)]
-pub struct FilterEnd {
+pub struct FilterResult {
     /// The unfiltered body, if it is a candidate for the cache.
-    pub kept: Option<Kept>,
+    pub kept: Option<CacheCandidate>,
     /// How many items of lists were left out because their names cannot be read unambiguously.
     pub unreadable: usize,
     /// Why the gateway ended the body early.
@@ -348,7 +348,7 @@ pub struct FilterEnd {
 }
 
 /// An unfiltered body that the gateway caches if the list turns out to be public.
-pub struct Kept {
+pub struct CacheCandidate {
     /// The key to cache it under.
     pub name: String,
     /// The body so far. The filter drops all of it if it exceeds [`CACHED_LIST_BYTES`].
@@ -376,7 +376,7 @@ impl BodyFilter {
     ///
     /// # Errors
     /// [`ListError`]: then no more of the body may be forwarded.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Passage, ListError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<FilteredPart, ListError> {
         let mut out = Vec::with_capacity(bytes.len());
         self.begun |= !bytes.is_empty();
         if let Some(kept) = &mut self.kept {
@@ -392,13 +392,13 @@ impl BodyFilter {
                     for id in &self.ids {
                         out.extend_from_slice(error_event(id, &self.request).as_bytes());
                     }
-                    return Ok(Passage::Last(self.restored(out, true), unfit));
+                    return Ok(FilteredPart::Last(self.restored(out, true), unfit));
                 }
             }
             Inner::Json(filter) => filter.push(bytes, &mut out)?,
             Inner::Plain(_) => out.extend_from_slice(bytes),
         }
-        Ok(Passage::More(self.restored(out, false)))
+        Ok(FilteredPart::More(self.restored(out, false)))
     }
 
     /// Takes the end of the body, and returns what is left to forward.
@@ -429,7 +429,7 @@ impl BodyFilter {
 
 impl BodyFilter {
     /// The result, after the end of the body.
-    pub fn end(&mut self, unfit: Option<ListError>) -> FilterEnd {
+    pub fn end(&mut self, unfit: Option<ListError>) -> FilterResult {
         let unreadable = match &self.inner {
             Inner::Events(filter) => filter.unreadable(),
             Inner::Json(filter) => filter.unreadable(),
@@ -437,7 +437,7 @@ impl BodyFilter {
         };
         let skipped = if let Inner::Events(filter) = &self.inner { filter.unfit() } else { None };
         let whole = unfit.is_none() && skipped.is_none() && unreadable == 0;
-        FilterEnd { kept: self.kept.take().filter(|_| whole), unreadable, unfit, skipped }
+        FilterResult { kept: self.kept.take().filter(|_| whole), unreadable, unfit, skipped }
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use crate::gateway::keys::{Keys, fetch_keys};
+use crate::gateway::active_request::{Action, ActiveRequest, CheckingSignature, Suspended};
+use crate::gateway::keys::{KeySource, fetch_keys};
+use crate::gateway::lookups::read_revocations;
 use crate::gateway::open::Gateway;
-use crate::gateway::questions::read_revocations;
-use crate::gateway::walk::{Action, CheckingSignature, Suspended, Walk};
 use crate::jwks::freshness::Freshness;
 use crate::jwks::key_set::NoKey;
-use crate::limits::{JWKS_RETRY, QUESTION_RETRY, REVOCATION_RETRY};
+use crate::limits::{JWKS_RETRY, LOOKUP_RETRY, REVOCATION_RETRY};
 use crate::observe::event::gateway_line;
-use crate::pipeline::authenticate::{self, Authenticating, Authentication, Known, Need};
+use crate::pipeline::authenticate::{self, Authenticating, Authentication, EvidenceNeeded, VerificationContext};
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
 use crate::ports::Ports;
@@ -20,9 +20,9 @@ use crate::token::binding::replay::Use;
 use crate::token::error::TokenError;
 use crate::token::revocation::Due;
 use crate::token::signature::SignatureCheck;
-use crate::token::verifier::Answered;
+use crate::token::verifier::VerifierAnswer;
 
-impl<P: Ports + Clone + 'static> Walk<'_, P> {
+impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Reads the credential.
     pub(super) fn present(&mut self, request: ResourceRequest) -> Result<Box<Authenticating>, Rejection> {
         let cache = &mut self.gateway.memory.borrow_mut().cache;
@@ -39,16 +39,16 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
             let keys = state.as_ref().map(|state| state.keys.borrow());
             let mut memory = gateway.memory.borrow_mut();
             let (settings, compiled) = (&gateway.settings, &gateway.compiled);
-            let mut known = Known { settings, keys: keys.as_deref(), compiled, memory: &mut memory, now };
+            let mut known = VerificationContext { settings, keys: keys.as_deref(), compiled, memory: &mut memory, now };
             authenticate::proceed(pending, &mut known, &mut self.context)
         };
         let (need, pending) = match reached {
             Ok(Authentication::Done(caller)) => return self.authenticated(*caller),
-            Ok(Authentication::Need(need, pending)) => (need, pending),
+            Ok(Authentication::EvidenceNeeded(need, pending)) => (need, pending),
             Err(rejection) => return self.refuse(rejection),
         };
         match need {
-            Need::Keys(issuer) => {
+            EvidenceNeeded::Keys(issuer) => {
                 let state = gateway.issuers.of(&issuer);
                 let mut keys = state.keys.borrow_mut();
                 keys.attempted(now);
@@ -59,11 +59,11 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
                 drop(keys);
                 self.wait(pending, |request| Action::FetchKeys(issuer, request))
             }
-            Need::KeysOnTheirWay(issuer) => self.wait(pending, |request| Action::AwaitKeys(issuer, request)),
-            Need::Signature(check) => self.wait(CheckingSignature { check, pending }, Action::CheckSignature),
-            Need::Answer => self.wait(pending, Action::AskVerifier),
-            Need::Revocations => self.wait(pending, Action::ReadRevocations),
-            Need::FirstUse(single) => self.wait(pending, |request| Action::UseProofOnce(single, request)),
+            EvidenceNeeded::KeysOnTheirWay(issuer) => self.wait(pending, |request| Action::AwaitKeys(issuer, request)),
+            EvidenceNeeded::Signature(check) => self.wait(CheckingSignature { check, pending }, Action::CheckSignature),
+            EvidenceNeeded::Answer => self.wait(pending, Action::AskVerifier),
+            EvidenceNeeded::Revocations => self.wait(pending, Action::ReadRevocations),
+            EvidenceNeeded::FirstUse(single) => self.wait(pending, |request| Action::UseProofOnce(single, request)),
         }
     }
 
@@ -98,15 +98,15 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
 impl Suspended<Box<Authenticating>> {
     /// Continues with the keys of the issuer, or rejects the request if they are unavailable.
     #[must_use]
-    pub fn keys_fetched<P: Ports + Clone + 'static>(self, gateway: &Rc<Gateway>, ports: &P, keys: Keys) -> Action {
-        let (walk, pending) = self.resume(gateway, ports);
+    pub fn keys_fetched<P: Ports + Clone + 'static>(self, gateway: &Rc<Gateway>, ports: &P, keys: KeySource) -> Action {
+        let (active, pending) = self.resume(gateway, ports);
         match keys {
-            Keys::Fetched => {
+            KeySource::Fetched => {
                 gateway.remember_if_unknown(&pending, ports.now());
-                walk.verify(pending)
+                active.verify(pending)
             }
-            Keys::Recalled => walk.verify(pending),
-            Keys::None => walk.refuse(Rejection::unavailable(Dependency::IssuerKeys, JWKS_RETRY, String::new())),
+            KeySource::Recalled => active.verify(pending),
+            KeySource::None => active.refuse(Rejection::unavailable(Dependency::IssuerKeys, JWKS_RETRY, String::new())),
         }
     }
 
@@ -117,24 +117,24 @@ impl Suspended<Box<Authenticating>> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        answer: Result<Option<Answered>, String>,
+        answer: Result<Option<VerifierAnswer>, String>,
     ) -> Action {
-        let (walk, pending) = self.resume(gateway, ports);
+        let (active, pending) = self.resume(gateway, ports);
         match answer {
-            Ok(Some(answer)) => walk.verify(pending.with_answer(answer)),
-            Ok(None) => walk.verify(pending),
-            Err(why) => walk.refuse(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
+            Ok(Some(answer)) => active.verify(pending.with_answer(answer)),
+            Ok(None) => active.verify(pending),
+            Err(why) => active.refuse(Rejection::unavailable(pending.dependency(), LOOKUP_RETRY, why)),
         }
     }
 
     /// Continues if the revocation list could be read, and rejects the request otherwise.
     #[must_use]
     pub fn revocations_read<P: Ports + Clone + 'static>(self, gateway: &Rc<Gateway>, ports: &P, got: bool) -> Action {
-        let (walk, pending) = self.resume(gateway, ports);
+        let (active, pending) = self.resume(gateway, ports);
         if got {
-            walk.verify(pending)
+            active.verify(pending)
         } else {
-            walk.refuse(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()))
+            active.refuse(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()))
         }
     }
 
@@ -146,13 +146,13 @@ impl Suspended<Box<Authenticating>> {
         ports: &P,
         used: Result<Use, String>,
     ) -> Action {
-        let (walk, pending) = self.resume(gateway, ports);
-        let unavailable = |why| Rejection::unavailable(Dependency::Replay, QUESTION_RETRY, why);
+        let (active, pending) = self.resume(gateway, ports);
+        let unavailable = |why| Rejection::unavailable(Dependency::Replay, LOOKUP_RETRY, why);
         match used {
-            Ok(Use::First) => walk.verify(pending.with_first_use()),
-            Ok(Use::Again) => walk.refuse(Rejection::Proof(ProofError::Replayed)),
-            Ok(Use::Full) => walk.refuse(unavailable("too many proofs".to_owned())),
-            Err(why) => walk.refuse(unavailable(why)),
+            Ok(Use::First) => active.verify(pending.with_first_use()),
+            Ok(Use::Again) => active.refuse(Rejection::Proof(ProofError::Replayed)),
+            Ok(Use::Full) => active.refuse(unavailable("too many proofs".to_owned())),
+            Err(why) => active.refuse(unavailable(why)),
         }
     }
 }
@@ -172,22 +172,22 @@ impl Suspended<CheckingSignature> {
         ports: &P,
         verdict: Result<bool, String>,
     ) -> Action {
-        let (walk, CheckingSignature { check, pending }) = self.resume(gateway, ports);
+        let (active, CheckingSignature { check, pending }) = self.resume(gateway, ports);
         if let Err(why) = &verdict {
             ports.line(&gateway_line("warn", "signature_check_failed", why, ports.now()));
         }
         let proof = pending.is_proving();
         let refusal = |token, of_proof| if proof { Rejection::Proof(of_proof) } else { Rejection::Token(token) };
         match verdict.map(|good| check.answered(good)) {
-            Ok(Ok(good)) => walk.verify(pending.with_signature(good)),
+            Ok(Ok(good)) => active.verify(pending.with_signature(good)),
             // If an introspection response has a wrong signature, the gateway knows nothing about the token.
             _ if !proof && pending.has_answer() => {
                 let why = "the answer's signature is wrong".to_owned();
-                walk.refuse(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why))
+                active.refuse(Rejection::unavailable(pending.dependency(), LOOKUP_RETRY, why))
             }
-            Ok(Err(error)) => walk.refuse(refusal(error, ProofError::Signature)),
+            Ok(Err(error)) => active.refuse(refusal(error, ProofError::Signature)),
             // WebCrypto rejects some keys that are well-formed, such as points that are not on their curve.
-            Err(_) => walk.refuse(refusal(TokenError::Key(NoKey::Unusable), ProofError::Key)),
+            Err(_) => active.refuse(refusal(TokenError::Key(NoKey::Unusable), ProofError::Key)),
         }
     }
 }

@@ -1,27 +1,26 @@
 //! Stage 5 of a request: whether the caller may do that, and how often.
 
-use crate::policy::counters::RateLimitCheck;
 use std::rc::Rc;
 
 use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;
-use crate::gateway::walk::{Action, Suspended, Walk};
 use crate::mcp::operation::Operation;
 use crate::pipeline::authorize::{self, Authorized, LimitedTool, Permit};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
-use crate::policy::counters::{CounterName, Rate};
+use crate::policy::counters::{CounterName, Rate, RateLimitCheck};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::fold;
 use crate::ports::Ports;
 use crate::transport::head::Method;
 
 /// The state of counting the limits of a resource.
-pub(super) enum Counted {
+pub(super) enum LimitCheck {
     /// All limits are counted: the request is within them.
     Within(Permit),
     /// The limits of this isolate are checked; those of rate limiting bindings still have to be.
@@ -34,7 +33,7 @@ fn identity(caller: &Caller) -> [&str; 2] {
     [&caller.subject.issuer, &caller.subject.subject]
 }
 
-impl<P: Ports> Walk<'_, P> {
+impl<P: Ports> ActiveRequest<'_, P> {
     /// Authorizes a request, and then counts it:
     ///
     /// 1. a caller that had too many requests rejected by the policy within a minute is rejected before any rule is
@@ -42,7 +41,7 @@ impl<P: Ports> Walk<'_, P> {
     /// 2. the request's session belongs to its caller, and the rules permit what it asks for;
     /// 3. only permitted requests count for the limits of the resource, so that no caller uses up a limit with requests
     ///    that it may not make.
-    pub(super) fn authorize(&mut self, inspected: Inspected) -> Result<Counted, Rejection> {
+    pub(super) fn authorize(&mut self, inspected: Inspected) -> Result<LimitCheck, Rejection> {
         let (gateway, now) = (self.gateway, self.ports.now());
         let refusals = gateway.refusals(&inspected);
         if let Some((name, rate)) = &refusals {
@@ -77,9 +76,9 @@ impl<P: Ports> Walk<'_, P> {
         let counted = if checks.is_empty() { counters.count_all(&here, now) } else { counters.check_all(&here, now) };
         counted.map_err(|(_, after)| authorized_too_often(&authorized, after))?;
         Ok(if checks.is_empty() {
-            Counted::Within(authorized.within_limits())
+            LimitCheck::Within(authorized.within_limits())
         } else {
-            Counted::Checks(checks, Box::new(authorized))
+            LimitCheck::Checks(checks, Box::new(authorized))
         })
     }
 }
@@ -94,9 +93,9 @@ impl Suspended<Box<Authorized>> {
         ports: &P,
         checks: &[(RateLimitCheck, Result<bool, String>)],
     ) -> Action {
-        let (walk, authorized) = self.resume(gateway, ports);
+        let (active, authorized) = self.resume(gateway, ports);
         if let Some((refused, _)) = checks.iter().find(|(_, said)| *said == Ok(false)) {
-            return walk.refuse(authorized_too_often(&authorized, refused.limit.seconds));
+            return active.refuse(authorized_too_often(&authorized, refused.limit.seconds));
         }
         let mut here = Vec::new();
         // The answers are in the order of the checks.
@@ -109,8 +108,8 @@ impl Suspended<Box<Authorized>> {
         }
         let counted = gateway.memory.borrow().counters.borrow_mut().resources.count_all(&here, ports.now());
         match counted {
-            Ok(()) => walk.permitted(authorized.within_limits()),
-            Err((_, after)) => walk.refuse(authorized_too_often(&authorized, after)),
+            Ok(()) => active.permitted(authorized.within_limits()),
+            Err((_, after)) => active.refuse(authorized_too_often(&authorized, after)),
         }
     }
 }

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 #[cfg(feature = "authorization-server")]
 use crate::authorization_server;
-use crate::forward::answer::{BodyFilter, FilterEnd, Kept};
+use crate::forward::answer::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
+use crate::gateway::active_request::{Action, ActiveRequest, Received, Suspended};
 use crate::gateway::keys::{await_keys, fetch_keys};
+use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
-use crate::gateway::questions::{ask, read_revocations};
-use crate::gateway::walk::{Action, Received, Suspended, Walk};
 use crate::limits::PEEK_BYTES;
 use crate::observe::event::gateway_line;
 use crate::pipeline::respond::Answer;
@@ -34,7 +34,7 @@ pub async fn serve<P: Ports + Clone + 'static>(
     head: Head,
     body: P::RequestBody,
 ) -> Served<P::ResponseBody> {
-    let action = Walk::new(gateway, ports, &head).begin(head);
+    let action = ActiveRequest::new(gateway, ports, &head).begin(head);
     drive(gateway, ports, action, &body).await
 }
 
@@ -139,7 +139,7 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
 }
 
 /// Caches a list that passed the filter completely, and logs what the filter rejected or left out.
-fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, end: FilterEnd, request: &str) {
+fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, end: FilterResult, request: &str) {
     let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
     if let Some(unfit) = end.unfit {
         say("error", "list_malformed", &format!("request {request}: broken off: {unfit}"));
@@ -157,7 +157,7 @@ fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, en
 }
 
 /// Caches a list that passed the filter completely, if its origin server calls it public.
-fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Kept) {
+fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: CacheCandidate) {
     let (name, now) = (kept.name.clone(), ports.now());
     let Some(list) = gateway.keep_list(kept, now) else { return };
     let work = ports.clone();

@@ -12,7 +12,7 @@ use crate::gateway::open::Gateway;
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
-use crate::limits::{JWKS_KEYS, JWKS_STALE, PROVIDER_TIMEOUT, QUESTION_POLL};
+use crate::limits::{JWKS_KEYS, JWKS_STALE, LOOKUP_POLL, PROVIDER_TIMEOUT};
 use crate::observe::event::gateway_line;
 use crate::ports::Ports;
 use crate::provider::{discover, get};
@@ -32,7 +32,7 @@ struct SharedKeys {
 
 /// Where the keys of an issuer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
+pub enum KeySource {
     /// They are unavailable.
     None,
     /// From the cache of the data center, or fetched for another request: the issuer may have more keys by now.
@@ -42,18 +42,18 @@ pub enum Keys {
 }
 
 /// Waits while enough other requests look for a new key. It does not await their work: it only checks their state.
-pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> Keys {
+pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> KeySource {
     let deadline = ports.now().plus_seconds(PROVIDER_TIMEOUT);
     let looking = || gateway.issuers.of(issuer).keys.borrow().is_looking(ports.now());
     while looking() && ports.now() < deadline {
-        ports.sleep(QUESTION_POLL).await;
+        ports.sleep(LOOKUP_POLL).await;
     }
-    Keys::Recalled
+    KeySource::Recalled
 }
 
-/// Fetches the keys of an issuer and stores them. The walk has recorded the attempt before. If the fetch fails, the old
+/// Fetches the keys of an issuer and stores them. The active request has recorded the attempt before. If the fetch fails, the old
 /// keys stay.
-pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> Keys {
+pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> KeySource {
     let state = gateway.issuers.of(issuer);
     // Only an isolate without keys uses those of another isolate; a refresh, or the search for a new key, asks the
     // issuer.
@@ -64,7 +64,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
     let old = match recalled {
         Some((keys, fresh_until)) if now < fresh_until => {
             state.keys.borrow_mut().recalled(keys, fresh_until, now);
-            return Keys::Recalled;
+            return KeySource::Recalled;
         }
         old => old,
     };
@@ -85,7 +85,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
             let work = ports.clone();
             // This request does not wait, because only other isolates need the shared keys.
             ports.spawn(Box::pin(async move { share(&work, &name, text, fresh_until).await }));
-            Keys::Fetched
+            KeySource::Fetched
         }
         Err(why) => {
             // The keys may have moved: the next attempt reads the metadata again.
@@ -98,7 +98,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
             let there = keys.keys().is_some();
             let detail = format!("issuer {:?}: {why}", issuer.name);
             ports.line(&gateway_line("error", "keys_unavailable", &detail, now));
-            if first && there { Keys::Recalled } else { Keys::None }
+            if first && there { KeySource::Recalled } else { KeySource::None }
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::{Kept, ResponseTransform};
+use crate::forward::answer::{CacheCandidate, ResponseTransform};
 use crate::forward::list_key::list_key;
+use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;
-use crate::gateway::walk::{Action, Suspended, Walk};
-use crate::mcp::list_cache::{CachedList, Known, Reading};
+use crate::mcp::list_cache::{CachedList, FilteredList, Known};
 use crate::mcp::message::Message;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::inspect::Inspected;
@@ -16,13 +16,13 @@ use crate::ports::Ports;
 use crate::time::UnixMillis;
 use crate::transport::head::Fields;
 
-impl<P: Ports> Walk<'_, P> {
+impl<P: Ports> ActiveRequest<'_, P> {
     /// Answers a request for a list from memory, or looks for the list in the data-center (colo) cache; forwards the
     /// request if the list is not cached.
     pub(super) fn answer_list(self, permit: Permit, (key, caller): (String, Caller)) -> Action {
         let known = self.gateway.lists.borrow().get(&key, &caller, self.ports.now());
         match known {
-            Known::Reading(reading, until) => self.list_answer(&permit, &reading, until),
+            Known::FilteredList(reading, until) => self.list_answer(&permit, &reading, until),
             Known::List(list) => self.read_list(&permit, &key, &list),
             Known::Uncached => self.forward(permit),
             Known::Nothing => self.wait(permit, |request| Action::RecallList(key, request)),
@@ -41,7 +41,7 @@ impl<P: Ports> Walk<'_, P> {
         self.list_answer(permit, &reading, list.until)
     }
 
-    fn list_answer(self, permit: &Permit, reading: &Reading, until: u64) -> Action {
+    fn list_answer(self, permit: &Permit, reading: &FilteredList, until: u64) -> Action {
         let id = permit.inspected().and_then(|it| it.messages()?.first().map(Message::id)).unwrap_or_default();
         let body = reading.response(&id, until.saturating_sub(self.ports.now().0));
         let mut fields = Fields::new();
@@ -59,20 +59,20 @@ impl Suspended<Permit> {
         ports: &P,
         (key, found): (String, Option<Vec<u8>>),
     ) -> Action {
-        let (walk, permit) = self.resume(gateway, ports);
+        let (active, permit) = self.resume(gateway, ports);
         let now = ports.now();
         let list = found.and_then(|text| CachedList::shared(&text, now));
         let list = list.and_then(|list| gateway.lists.borrow_mut().keep(key.clone(), Some(list), now));
         match list {
-            Some(list) => walk.read_list(&permit, &key, &list),
-            None => walk.forward(permit),
+            Some(list) => active.read_list(&permit, &key, &list),
+            None => active.forward(permit),
         }
     }
 }
 
 impl Gateway {
     /// Caches a list of an origin server that calls it public. Returns the list if other isolates should get it too.
-    pub(super) fn keep_list(&self, kept: Kept, now: UnixMillis) -> Option<Rc<CachedList>> {
+    pub(super) fn keep_list(&self, kept: CacheCandidate, now: UnixMillis) -> Option<Rc<CachedList>> {
         self.lists.borrow_mut().keep(kept.name, CachedList::of(&kept.body, now), now)
     }
 }

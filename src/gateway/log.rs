@@ -39,3 +39,9 @@ pub(super) fn write<P: Ports>(
     }
     ports.line(&request_line(context, outcome, status, now));
 }
+
+/// Writes down that a request was forwarded; as a refusal, where the origin server got something else than the caller asked for.
+pub(super) fn write_forwarded<P: Ports>(gateway: &Gateway, ports: &P, context: &RequestContext, status: u16) {
+    let stood_in = context.audit.entries().stood_in.as_deref();
+    write(gateway, ports, context, &stood_in.map_or(Outcome::Allow("forwarded"), Outcome::Deny), status);
+}

@@ -11,10 +11,11 @@
 //! | 7 | the answer that the caller gets | `sending` |
 //! | 8 | what the log records | `log` |
 //!
-//! The functions of [`Walk`] below are that table as code. A walk never waits: if a stage needs I/O, it returns an
+//! The functions of [`ActiveRequest`] below are that table as code. An active request never waits: if a stage needs I/O, it returns an
 //! [`Action`], and the suspended request resumes with the result. [`drive`] performs actions through the ports; a shell
 //! on a host where a Rust future is expensive may perform the most frequent ones itself.
 
+mod active_request;
 mod authentication;
 mod authorization;
 mod drive;
@@ -22,18 +23,17 @@ mod issuer_state;
 mod keys;
 mod lists;
 mod log;
+mod lookups;
 mod open;
 mod publish;
-mod questions;
 mod refusal;
 mod sending;
 mod session;
 mod stored;
-mod walk;
 
 use std::rc::Rc;
 
-use crate::gateway::authorization::Counted;
+use crate::gateway::authorization::LimitCheck;
 use crate::gateway::lists::cached_list;
 use crate::pipeline::admit::admit;
 use crate::pipeline::authenticate::Authenticated;
@@ -43,14 +43,16 @@ use crate::pipeline::route::{Routed, route};
 use crate::ports::{OriginFailure, Ports};
 use crate::transport::head::Head;
 
+pub use active_request::{
+    Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Received, SigningAssertion, Suspended,
+};
 pub use drive::{Served, drive, filter_body, serve};
-pub use keys::Keys;
+pub use keys::KeySource;
 pub use open::Gateway;
 pub use refusal::serve_closed;
 pub use stored::{ConfigState, ReloadOutcome, StoredGateway, version};
-pub use walk::{Action, AwaitingAnswer, CheckingSignature, Received, SigningAssertion, Suspended, Walk};
 
-impl<P: Ports + Clone + 'static> Walk<'_, P> {
+impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Processes a new request until it has to wait. Stages 1 and 2.
     #[must_use]
     pub fn begin(mut self, head: Head) -> Action {
@@ -88,8 +90,8 @@ impl<P: Ports + Clone + 'static> Walk<'_, P> {
     /// After stage 4: it is known what the request asks for. Stage 5.
     fn inspected(mut self, inspected: Inspected) -> Action {
         match self.authorize(inspected) {
-            Ok(Counted::Within(permit)) => self.permitted(permit),
-            Ok(Counted::Checks(checks, authorized)) => {
+            Ok(LimitCheck::Within(permit)) => self.permitted(permit),
+            Ok(LimitCheck::Checks(checks, authorized)) => {
                 self.wait(authorized, |waiting| Action::CheckRateLimits(checks, waiting))
             }
             Err(rejection) => self.refuse(rejection),
@@ -114,11 +116,11 @@ impl Suspended<Box<Authenticated>> {
         ports: &P,
         body: Result<Vec<u8>, OriginFailure>,
     ) -> Action {
-        let (mut walk, caller) = self.resume(gateway, ports);
-        let body = body.map_err(|failure| walk.failed(failure));
-        match body.and_then(|body| inspect::read(*caller, body, &gateway.settings, &mut walk.context)) {
-            Ok(inspected) => walk.inspected(inspected),
-            Err(rejection) => walk.refuse(rejection),
+        let (mut active, caller) = self.resume(gateway, ports);
+        let body = body.map_err(|failure| active.failed(failure));
+        match body.and_then(|body| inspect::read(*caller, body, &gateway.settings, &mut active.context)) {
+            Ok(inspected) => active.inspected(inspected),
+            Err(rejection) => active.refuse(rejection),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
 use crate::observe::metrics::Metrics;
-use crate::pipeline::authenticate::{Compiled, Memory};
+use crate::pipeline::authenticate::{CompiledVerifiers, IsolateMemory};
 use crate::policy::caller::Caller;
 use crate::resource::landing_page;
 use crate::settings::Settings;
@@ -27,13 +27,13 @@ pub struct Gateway {
     pub(super) settings: Settings,
     /// The version of its configuration, if that is in KV.
     pub(super) version: Option<String>,
-    pub(super) compiled: Compiled,
+    pub(super) compiled: CompiledVerifiers,
     /// The salt for the digests under which credentials are cached.
     pub(super) salt: [u8; 32],
     pub(super) issuers: IssuerStates,
     /// Whether the origin servers of resources answered, by the index of the resource in the configuration.
-    pub(super) servers: RefCell<BTreeMap<usize, landing_page::Server>>,
-    pub(super) memory: RefCell<Memory>,
+    pub(super) servers: RefCell<BTreeMap<usize, landing_page::ServerStatus>>,
+    pub(super) memory: RefCell<IsolateMemory>,
     /// Cached public lists.
     pub(super) lists: RefCell<ListCache<Caller>>,
     /// The items of lists, as the origin servers last sent them.
@@ -55,7 +55,7 @@ impl Gateway {
         document: serde_json::Value,
         secrets: &dyn Secrets,
         salt: [u8; 32],
-        compiled: Compiled,
+        compiled: CompiledVerifiers,
     ) -> Result<Self, Mistakes> {
         let Configuration { settings, authorization_server } = Configuration::load(document, secrets)?;
         let mut mistakes = Mistakes::new();
@@ -69,7 +69,7 @@ impl Gateway {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let memory = Memory::default();
+        let memory = IsolateMemory::default();
         let authorization_server = authorization_server.map(|server| (server, ServerMemory::sharing(&memory.counters)));
         Ok(Self {
             settings,
@@ -98,7 +98,7 @@ impl Gateway {
         &self,
         document: serde_json::Value,
         secrets: &dyn Secrets,
-        compiled: Compiled,
+        compiled: CompiledVerifiers,
     ) -> Result<Self, Mistakes> {
         let mut next = Self::open(document, secrets, self.salt, compiled)?;
         next.chain = Rc::clone(&self.chain);

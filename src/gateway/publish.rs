@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
+use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
-use crate::gateway::walk::{Action, Suspended, Walk};
 use crate::jwks::freshness::Freshness;
 use crate::observe::event::{EndpointOutcome, Outcome};
 use crate::observe::metrics::Gauges;
@@ -18,7 +18,7 @@ use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::transport::head::{Fields, Method};
 
-impl<P: Ports> Walk<'_, P> {
+impl<P: Ports> ActiveRequest<'_, P> {
     pub(super) fn publish(self, document: PublicDocument, method: Method) -> Action {
         let (status, fields, body) = document.response(method);
         self.answer(status, fields, body, "public_document")
@@ -53,8 +53,8 @@ impl Suspended<()> {
         ports: &P,
         (answer, outcome): (Answer, &EndpointOutcome),
     ) -> Action {
-        let (walk, ()) = self.resume(gateway, ports);
-        log::write(gateway, ports, &walk.context, &Outcome::Endpoint(outcome), answer.status);
+        let (active, ()) = self.resume(gateway, ports);
+        log::write(gateway, ports, &active.context, &Outcome::Endpoint(outcome), answer.status);
         Action::Answer(answer)
     }
 }
@@ -63,8 +63,8 @@ impl Suspended<()> {
     /// Rejects the request, because there is no authorization server.
     #[must_use]
     pub fn no_authorization_server<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P) -> Action {
-        let (walk, ()) = self.resume(gateway, ports);
-        walk.refuse(Rejection::NotFound)
+        let (active, ()) = self.resume(gateway, ports);
+        active.refuse(Rejection::NotFound)
     }
 }
 
@@ -86,28 +86,30 @@ impl Gateway {
     }
 
     /// The public state of the keys of a resource's issuers.
-    fn keys_of(&self, resource: &Resource, now: UnixMillis) -> landing_page::Keys {
+    fn keys_of(&self, resource: &Resource, now: UnixMillis) -> landing_page::KeyStatus {
         let states = resource.accepts.issuers.iter().map(|issuer| self.issuers.of(issuer));
-        states.fold(landing_page::Keys::Ready, |worst, state| {
+        states.fold(landing_page::KeyStatus::Ready, |worst, state| {
             let keys = state.keys.borrow();
             match (worst, keys.freshness(now)) {
-                (landing_page::Keys::Unavailable, _) | (_, Freshness::Refuse { .. }) => landing_page::Keys::Unavailable,
-                (landing_page::Keys::Unasked, _) | (_, Freshness::Fetch) => landing_page::Keys::Unasked,
-                _ => landing_page::Keys::Ready,
+                (landing_page::KeyStatus::Unavailable, _) | (_, Freshness::Refuse { .. }) => {
+                    landing_page::KeyStatus::Unavailable
+                }
+                (landing_page::KeyStatus::Unasked, _) | (_, Freshness::Fetch) => landing_page::KeyStatus::Unasked,
+                _ => landing_page::KeyStatus::Ready,
             }
         })
     }
 
     /// The public state of a resource's origin server.
-    fn server_of(&self, resource: &Resource) -> landing_page::Server {
+    fn server_of(&self, resource: &Resource) -> landing_page::ServerStatus {
         self.servers.borrow().get(&resource.index).copied().unwrap_or_default()
     }
 
     /// Records whether the origin server of a resource answered. A client that disconnected says nothing about it.
     pub(super) fn note_server<T>(&self, resource: &Resource, answer: &Result<T, OriginFailure>) {
         let server = match answer {
-            Ok(_) => landing_page::Server::Answering,
-            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => landing_page::Server::Silent,
+            Ok(_) => landing_page::ServerStatus::Answering,
+            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => landing_page::ServerStatus::Silent,
             Err(_) => return,
         };
         self.servers.borrow_mut().insert(resource.index, server);

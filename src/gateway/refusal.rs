@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::gateway::active_request::{Action, ActiveRequest, Suspended, new_context};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
-use crate::gateway::walk::{Action, Suspended, Walk, new_context};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::message;
 use crate::observe::event::{Outcome, request_line};
@@ -13,7 +13,7 @@ use crate::pipeline::respond::{self, Answer};
 use crate::ports::Ports;
 use crate::transport::head::{Fields, Head, Method};
 
-impl<P: Ports> Walk<'_, P> {
+impl<P: Ports> ActiveRequest<'_, P> {
     /// Answers the request, with this reason in the log.
     pub(super) fn answer(self, status: u16, fields: Fields, body: String, reason: &'static str) -> Action {
         let answer = respond::own(status, fields, body, &self.context, &self.gateway.settings);
@@ -45,8 +45,8 @@ impl Suspended<Rejection> {
     /// Rejects the request, with the id of the message if its body could be read.
     #[must_use]
     pub fn peeked<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, body: Option<&[u8]>) -> Action {
-        let (walk, rejection) = self.resume(gateway, ports);
-        walk.answer_refusal(&rejection, body)
+        let (active, rejection) = self.resume(gateway, ports);
+        active.answer_refusal(&rejection, body)
     }
 }
 

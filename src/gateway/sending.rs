@@ -6,20 +6,19 @@ use crate::forward::answer::ResponseTransform;
 use crate::forward::assertion;
 use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, judge};
+use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Received, SigningAssertion, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
-use crate::gateway::walk::{Action, AwaitingAnswer, Received, SigningAssertion, Suspended, Walk};
 use crate::jwks::signing_key;
 use crate::mcp::list_filter::ListError;
 use crate::mcp::session::NONCE_BYTES;
-use crate::observe::event::Outcome;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond;
 use crate::ports::{OriginFailure, Ports};
 use crate::token::principal::Principal;
 
-impl<P: Ports> Walk<'_, P> {
+impl<P: Ports> ActiveRequest<'_, P> {
     /// Forwards a permitted request, with an identity assertion if one is configured.
     pub(super) fn forward(self, permit: Permit) -> Action {
         let settings = &self.gateway.settings;
@@ -57,10 +56,10 @@ impl Suspended<SigningAssertion> {
         ports: &P,
         signature: Result<Vec<u8>, String>,
     ) -> Action {
-        let (walk, SigningAssertion { input, permit }) = self.resume(gateway, ports);
+        let (active, SigningAssertion { input, permit }) = self.resume(gateway, ports);
         match signature {
-            Ok(signature) => walk.send(&permit, Some(&signing_key::assemble(&input, &signature))),
-            Err(_) => walk.refuse(Rejection::Internal("the identity assertion could not be signed")),
+            Ok(signature) => active.send(&permit, Some(&signing_key::assemble(&input, &signature))),
+            Err(_) => active.refuse(Rejection::Internal("the identity assertion could not be signed")),
         }
     }
 }
@@ -74,26 +73,26 @@ impl Suspended<AwaitingAnswer> {
         ports: &P,
         answer: Result<(ResponseHead, B), OriginFailure>,
     ) -> Received<B> {
-        let (mut walk, AwaitingAnswer { transform, sent }) = self.resume(gateway, ports);
+        let (mut active, AwaitingAnswer { transform, sent }) = self.resume(gateway, ports);
         let now = ports.now();
-        walk.context.origin_ms = Some(now.since(sent));
+        active.context.origin_ms = Some(now.since(sent));
         let mut random = [0; NONCE_BYTES];
         if gateway.settings.sessions.is_some() {
             ports.fill(&mut random);
         }
-        if let Some(resource) = &walk.context.resource {
+        if let Some(resource) = &active.context.resource {
             gateway.note_server(resource, &answer);
         }
-        let received = answer.map_err(|failure| walk.failed(failure)).and_then(|(head, body)| {
+        let received = answer.map_err(|failure| active.failed(failure)).and_then(|(head, body)| {
             let mut head = judge(head)?;
-            let filter = transform.receive(&mut head, &random, &walk.context.request_id, now)?;
-            respond::complete(&mut head.fields, &walk.context, &gateway.settings);
+            let filter = transform.receive(&mut head, &random, &active.context.request_id, now)?;
+            respond::complete(&mut head.fields, &active.context, &gateway.settings);
             Ok((head, filter, body))
         });
         match received {
-            Ok((head, None, body)) => Received::Passed(walk.hold(head).passed(gateway, ports), body),
-            Ok((head, Some(filter), body)) => Received::Filter(filter, walk.hold(head), body),
-            Err(rejection) => Received::Refused(walk.refuse(rejection)),
+            Ok((head, None, body)) => Received::Passed(active.hold(head).passed(gateway, ports), body),
+            Ok((head, Some(filter), body)) => Received::Filter(filter, active.hold(head), body),
+            Err(rejection) => Received::Refused(active.refuse(rejection)),
         }
     }
 }
@@ -102,29 +101,27 @@ impl Suspended<ResponseHead> {
     /// Returns the answer's head and writes the log, once the body is ready to be forwarded.
     #[must_use]
     pub fn passed<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P) -> ResponseHead {
-        let (walk, head) = self.resume(gateway, ports);
-        let stood_in = walk.context.audit.entries().stood_in.as_deref();
-        let outcome = stood_in.map_or(Outcome::Allow("forwarded"), Outcome::Deny);
-        log::write(gateway, ports, &walk.context, &outcome, head.status);
+        let (active, head) = self.resume(gateway, ports);
+        log::write_forwarded(gateway, ports, &active.context, head.status);
         head
     }
 
     /// Continues with a rejection, because the body is malformed from its beginning.
     #[must_use]
     pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: ListError) -> Action {
-        let (walk, _) = self.resume(gateway, ports);
-        walk.refuse(Rejection::OriginMalformed(why))
+        let (active, _) = self.resume(gateway, ports);
+        active.refuse(Rejection::OriginMalformed(why))
     }
 }
 
-impl<P: Ports> Walk<'_, P> {
+impl<P: Ports> ActiveRequest<'_, P> {
     /// The rejection for a message or an answer that did not arrive.
     pub(super) fn failed(&self, failure: OriginFailure) -> Rejection {
         let limit = self.context.resource.as_ref().map(|resource| resource.body_bytes);
         match failure {
             OriginFailure::BodyCutShort => Rejection::BodyCutShort,
             OriginFailure::BodyTooLarge => Rejection::BodyTooLarge { limit },
-            OriginFailure::CallerGone => Rejection::CallerGone,
+            OriginFailure::ClientDisconnected => Rejection::ClientDisconnected,
             OriginFailure::Timeout => Rejection::OriginTimeout,
             OriginFailure::Unreachable => Rejection::OriginUnreachable,
         }

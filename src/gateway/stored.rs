@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Mistakes, Secrets, Stored};
 use crate::gateway::open::Gateway;
 use crate::limits::STORED_RETRY;
-use crate::pipeline::authenticate::Compiled;
+use crate::pipeline::authenticate::CompiledVerifiers;
 use crate::strict_json;
 use crate::time::UnixMillis;
 
@@ -28,13 +28,13 @@ pub struct StoredGateway {
 #[derive(Debug)]
 pub enum ConfigState {
     /// No configuration is in effect yet: the request has to wait for it.
-    First,
+    Missing,
     /// A configuration is in effect and serves this request; it has to be read again in the background.
-    Again(Rc<Gateway>),
+    ReloadDue(Rc<Gateway>),
     /// A configuration is in effect, and does not have to be read again yet.
-    No(Rc<Gateway>),
+    Current(Rc<Gateway>),
     /// No configuration is in effect, and the last attempt to read one failed a moment ago.
-    Failed,
+    Unavailable,
 }
 
 /// The result of reading a document.
@@ -63,7 +63,7 @@ impl StoredGateway {
         &self.stored
     }
 
-    /// Whether the configuration has to be read. The first request that gets [`ConfigState::Again`] leads the reload;
+    /// Whether the configuration has to be read. The first request that gets [`ConfigState::ReloadDue`] leads the reload;
     /// later requests see the recorded attempt.
     pub fn due(&mut self, now: UnixMillis) -> ConfigState {
         let waited = |seconds: u64| self.asked.is_none_or(|(asked, _)| now.since(asked) >= seconds * 1000);
@@ -72,22 +72,22 @@ impl StoredGateway {
             Some((gateway, _)) if waited(self.stored.seconds) || retry => {
                 let gateway = Rc::clone(gateway);
                 self.asked = Some((now, true));
-                ConfigState::Again(gateway)
+                ConfigState::ReloadDue(gateway)
             }
-            Some((gateway, _)) => ConfigState::No(Rc::clone(gateway)),
+            Some((gateway, _)) => ConfigState::Current(Rc::clone(gateway)),
             // Requests that arrive during the first read also read the document: no request can wait for the I/O of
             // another.
-            None if self.asked.is_none() || retry => ConfigState::First,
-            None => ConfigState::Failed,
+            None if self.asked.is_none() || retry => ConfigState::Missing,
+            None => ConfigState::Unavailable,
         }
     }
 
     /// Takes the document that KV returned. `fits` reports the bindings that a configuration needs and the Worker does
     /// not have.
-    pub fn take(
+    pub fn apply_document(
         &mut self,
         document: Result<Option<Vec<u8>>, String>,
-        (secrets, compiled): (&dyn Secrets, Compiled),
+        (secrets, compiled): (&dyn Secrets, CompiledVerifiers),
         fits: &dyn Fn(&Gateway) -> Result<(), Mistakes>,
         now: UnixMillis,
     ) -> ReloadOutcome {

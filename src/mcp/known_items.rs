@@ -72,7 +72,7 @@ impl KnownItems {
 
 /// Compares a list that is being read with the known items of that list.
 #[derive(Debug)]
-pub struct Following {
+pub struct ListComparison {
     memory: Rc<RefCell<KnownItems>>,
     id: ListId,
     known: Rc<Items>,
@@ -90,9 +90,9 @@ pub struct Following {
 
 /// An item that does not have to be parsed.
 #[derive(Debug)]
-pub struct Foreseen(Rc<Item>);
+pub struct ExpectedItem(Rc<Item>);
 
-impl Foreseen {
+impl ExpectedItem {
     /// Its bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -106,7 +106,7 @@ impl Foreseen {
     }
 }
 
-impl Following {
+impl ListComparison {
     /// Starts at the beginning of a list.
     #[must_use]
     pub fn begin(memory: Rc<RefCell<KnownItems>>, id: ListId) -> Self {
@@ -119,13 +119,13 @@ impl Following {
     }
 
     /// The expected next item, if `bytes` begin with it.
-    pub fn foresee(&mut self, bytes: &[u8]) -> Option<Foreseen> {
+    pub fn foresee(&mut self, bytes: &[u8]) -> Option<ExpectedItem> {
         let due = self.known.items.get(self.at).filter(|due| bytes.starts_with(&due.bytes)).cloned()?;
         self.at += 1;
         if self.has_room(&due.bytes, &due.name) {
             self.take(Rc::clone(&due));
         }
-        Some(Foreseen(due))
+        Some(ExpectedItem(due))
     }
 
     /// Records an item that had to be parsed. If an item of that name is known, the items after it are expected next.
@@ -164,7 +164,7 @@ impl Following {
 }
 
 /// Releases the list for other readers, also if this one did not reach the end.
-impl Drop for Following {
+impl Drop for ListComparison {
     fn drop(&mut self) {
         if self.learns {
             self.memory.borrow_mut().learning.remove(&self.id);

@@ -11,7 +11,7 @@ use crate::limits::{
     CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS,
 };
 use crate::mcp::envelope::RequestId;
-use crate::mcp::list_filter::Hole;
+use crate::mcp::list_filter::OmittedValue;
 use crate::strict_json;
 use crate::time::UnixMillis;
 
@@ -55,17 +55,17 @@ impl CachedList {
 
 /// What a reader may see of a list, without the values that differ for each request.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct FilteredList {
     text: String,
-    holes: Vec<(usize, Hole)>,
+    holes: Vec<(usize, OmittedValue)>,
     /// Whether another caller could see something else.
     pub depends_on_caller: bool,
 }
 
-impl Reading {
+impl FilteredList {
     /// Makes a reading from the output of a filter; `None` if the output is not UTF-8.
     #[must_use]
-    pub fn new(text: Vec<u8>, holes: &[(usize, Hole)], depends_on_caller: bool) -> Option<Self> {
+    pub fn new(text: Vec<u8>, holes: &[(usize, OmittedValue)], depends_on_caller: bool) -> Option<Self> {
         Some(Self { text: String::from_utf8(text).ok()?, holes: holes.to_vec(), depends_on_caller })
     }
 
@@ -77,8 +77,8 @@ impl Reading {
         for (at, hole) in &self.holes {
             response.push_str(self.text.get(written..*at).unwrap_or_default());
             response.push_str(&match hole {
-                Hole::Id => id.to_json(),
-                Hole::Ttl => ttl.to_string(),
+                OmittedValue::Id => id.to_json(),
+                OmittedValue::Ttl => ttl.to_string(),
             });
             written = *at;
         }
@@ -106,14 +106,14 @@ struct Kept<Reader> {
     list: Option<Rc<CachedList>>,
     until: UnixMillis,
     /// What readers may see of it: the most recent readers, or one reading that is the same for all.
-    readings: Vec<(Reader, Rc<Reading>)>,
+    readings: Vec<(Reader, Rc<FilteredList>)>,
 }
 
 /// What the cache has of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
     /// What this reader may see of it, and when it expires, in milliseconds since the epoch.
-    Reading(Rc<Reading>, u64),
+    FilteredList(Rc<FilteredList>, u64),
     /// The list, which still has to be filtered for this reader.
     List(Rc<CachedList>),
     /// It is not public, or too large to keep, so the gateway does not look for it in the data-center (colo) cache.
@@ -128,9 +128,9 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
     pub fn get(&self, name: &str, caller: &Reader, now: UnixMillis) -> Known {
         let Some(kept) = self.lists.get(name).filter(|kept| now < kept.until) else { return Known::Nothing };
         let Some(list) = &kept.list else { return Known::Uncached };
-        let own = |(reader, reading): &&(Reader, Rc<Reading>)| !reading.depends_on_caller || reader == caller;
+        let own = |(reader, reading): &&(Reader, Rc<FilteredList>)| !reading.depends_on_caller || reader == caller;
         match kept.readings.iter().find(own) {
-            Some((_, reading)) => Known::Reading(Rc::clone(reading), list.until),
+            Some((_, reading)) => Known::FilteredList(Rc::clone(reading), list.until),
             None => Known::List(Rc::clone(list)),
         }
     }
@@ -152,7 +152,7 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
     }
 
     /// Stores what a reader may see of a stored list.
-    pub fn keep_reading(&mut self, name: &str, caller: &Reader, reading: &Rc<Reading>) {
+    pub fn keep_reading(&mut self, name: &str, caller: &Reader, reading: &Rc<FilteredList>) {
         let size = Self::reading_size(reading);
         // A reading that does not fit beside the existing entries is made again for each request.
         if self.bytes + size > CACHED_LISTS_BYTES {
@@ -167,7 +167,7 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
         self.bytes += size;
     }
 
-    fn reading_size(reading: &Reading) -> usize {
+    fn reading_size(reading: &FilteredList) -> usize {
         reading.text.len() + 1024
     }
 

@@ -2,15 +2,15 @@
 //! resources or resource templates, the filter leaves out the items that an [`ItemPolicy`] drops. It holds one item at
 //! a time; everything else passes unchanged, except for white space between JSON tokens.
 
-use crate::mcp::method::lists;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
 use crate::limits::{LIST_BYTES, LIST_DEPTH, LIST_ITEM_BYTES};
 use crate::mcp::kind::Kind;
-use crate::mcp::known_items::{Following, KnownItems};
+use crate::mcp::known_items::{KnownItems, ListComparison};
 use crate::mcp::members::{Member, members_but, object_member};
+use crate::mcp::method::lists;
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
 
@@ -77,7 +77,7 @@ impl fmt::Display for ListError {
 
 /// Options for one response.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Edits {
+pub struct FilterOptions {
     /// The request asked for a later page.
     pub paged: bool,
     /// The values of `id` and `ttlMs` are left out, because each reader gets its own: [`ListFilter::holes`].
@@ -86,7 +86,7 @@ pub struct Edits {
 
 /// A value that was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hole {
+pub enum OmittedValue {
     /// `id`.
     Id,
     /// `ttlMs`.
@@ -156,7 +156,7 @@ struct Reading {
 /// Filters one response, or one batch of responses.
 pub struct ListFilter<J> {
     judge: J,
-    edits: Edits,
+    edits: FilterOptions,
     levels: Vec<Level>,
     reading: Option<Reading>,
     /// The part of the current value that is held.
@@ -167,17 +167,17 @@ pub struct ListFilter<J> {
     kind: Option<Kind>,
     begun: bool,
     size: usize,
-    holes: Vec<(usize, Hole)>,
+    holes: Vec<(usize, OmittedValue)>,
     /// The index of the resource, and the known items of its lists.
     memory: Option<(usize, Rc<RefCell<KnownItems>>)>,
-    following: Option<Following>,
+    following: Option<ListComparison>,
     /// How many items were left out because their names cannot be read unambiguously.
     unreadable: usize,
 }
 
 impl<J: ItemPolicy> ListFilter<J> {
     /// A filter at the beginning of a response.
-    pub fn new(judge: J, edits: Edits) -> Self {
+    pub fn new(judge: J, edits: FilterOptions) -> Self {
         Self {
             judge,
             edits,
@@ -206,7 +206,7 @@ impl<J: ItemPolicy> ListFilter<J> {
     /// The values that were left out, and where they belong: bytes from the beginning of the output, if all output went
     /// into one buffer.
     #[must_use]
-    pub fn holes(&self) -> &[(usize, Hole)] {
+    pub fn holes(&self) -> &[(usize, OmittedValue)] {
         &self.holes
     }
 
@@ -385,17 +385,18 @@ impl<J: ItemPolicy> ListFilter<J> {
                 Ok(())
             }
             (Place::Message, Some("id"), ..) if self.edits.reusable => {
-                self.holes.push((out.len(), Hole::Id));
+                self.holes.push((out.len(), OmittedValue::Id));
                 self.read(Use::Leave, byte, out)
             }
             (Place::Result, Some("ttlMs"), ..) if self.edits.reusable => {
-                self.holes.push((out.len(), Hole::Ttl));
+                self.holes.push((out.len(), OmittedValue::Ttl));
                 self.read(Use::Leave, byte, out)
             }
             (Place::Result, _, Some((kind, key)), b'[') => {
                 self.kind = Some(kind);
                 let memory = self.memory.clone().zip(known);
-                self.following = memory.map(|((resource, memory), list)| Following::begin(memory, (resource, list)));
+                self.following =
+                    memory.map(|((resource, memory), list)| ListComparison::begin(memory, (resource, list)));
                 self.enter(Place::List(kind, key), byte, out);
                 Ok(())
             }

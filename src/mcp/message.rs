@@ -3,9 +3,6 @@
 //! not read does not affect a decision and may have any depth and form that JSON allows: real clients send such
 //! arguments, and servers accept them.
 
-use crate::mcp::method::METHODS;
-use crate::mcp::method::McpMethod;
-use crate::mcp::method::Target;
 use std::fmt;
 
 use serde::Deserialize as _;
@@ -17,6 +14,7 @@ use crate::limits::BATCH_MESSAGES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::kind::Kind;
 use crate::mcp::members::{ArgumentsSeed, Shallow, members, scalars, seed, skip_items};
+use crate::mcp::method::{METHODS, McpMethod, Target};
 use crate::mcp::operation::Operation;
 use crate::strict_json;
 
@@ -421,7 +419,7 @@ pub fn id_of(body: &[u8]) -> RequestId {
 #[must_use]
 pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
     #[derive(serde::Deserialize)]
-    struct Whole<'a> {
+    struct ConfigurationParts<'a> {
         #[serde(borrow)]
         params: Inner<'a>,
     }
@@ -430,6 +428,6 @@ pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
         #[serde(borrow)]
         arguments: &'a RawValue,
     }
-    let whole = Whole::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
+    let whole = ConfigurationParts::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
     Some(whole.params.arguments.get().as_bytes().to_vec())
 }

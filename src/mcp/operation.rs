@@ -5,7 +5,7 @@ use crate::mcp::kind::Kind;
 use crate::mcp::method::McpMethod;
 
 /// The beginning of the mark that replaces a part of a name in a stand-in. No real tool has it in its name.
-pub const MARK: &str = "portcullis-hidden-";
+pub const STAND_IN_MARK: &str = "portcullis-hidden-";
 
 /// One requested operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +59,13 @@ impl Operation {
     /// white space, control characters or invisible characters for another one, so such a name is invalid. A stand-in
     /// may be longer than other names, because it holds the name in hexadecimal digits.
     #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub fn has_valid_name(&self) -> bool {
         if self.method.chars().any(is_invisible) {
             return false;
         }
         let Some((kind, name)) = &self.target else { return true };
         let most = if *kind == Kind::Resource { URI_BYTES } else { NAME_BYTES };
-        let most = if name.contains(MARK) { 2 * most + 64 } else { most };
+        let most = if name.contains(STAND_IN_MARK) { 2 * most + 64 } else { most };
         (1..=most).contains(&name.len()) && name.trim() == name && !name.chars().any(is_invisible)
     }
 }

@@ -57,7 +57,7 @@ impl AuthScheme {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// No credentials of a supported scheme: RFC 6750 §3.1 requires a challenge without an error code.
-    None(Missing),
+    None(MissingCredentials),
     /// An access token.
     Token(AuthScheme, BearerToken),
     /// A credential that cannot be read, or a repeated field: `invalid_request`.
@@ -66,27 +66,28 @@ pub enum Credentials {
 
 /// Why there are no credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
+pub enum MissingCredentials {
     /// The request has no field for them.
     Field,
     /// The `Authorization` field is a single word that is not a scheme: often a token without a scheme.
     Scheme,
     /// The resource does not accept its scheme.
-    KnownScheme,
+    UnsupportedScheme,
 }
 
 /// Reads the field. The scheme is case-insensitive (R20). A repeated field arrives joined by commas, which neither a
 /// scheme nor a `b64token` contains.
 #[must_use]
 pub fn parse_authorization(field: Option<&str>) -> Credentials {
-    let Some(field) = field else { return Credentials::None(Missing::Field) };
+    let Some(field) = field else { return Credentials::None(MissingCredentials::Field) };
     let scheme_of =
         |credentials: &str| AuthScheme::parse(credentials.trim_start().split(' ').next().unwrap_or_default());
     let mut joined = field.split(',');
     // Other schemes have commas between their parameters; an access token after a comma is a second `Authorization`
     // field.
     let Some(scheme) = joined.next().and_then(scheme_of) else {
-        let missing = if field.trim().contains(' ') { Missing::KnownScheme } else { Missing::Scheme };
+        let missing =
+            if field.trim().contains(' ') { MissingCredentials::UnsupportedScheme } else { MissingCredentials::Scheme };
         let second = joined.any(|part| scheme_of(part).is_some());
         return if second { Credentials::Malformed } else { Credentials::None(missing) };
     };

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
 use crate::mcp::kind::Kind;
 use crate::pipeline::context::RequestContext;
-use crate::pipeline::record::Record;
+use crate::pipeline::record::DecisionRecord;
 use crate::policy::decide::Verdict;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
@@ -122,7 +122,7 @@ impl Chain {
     /// The next line.
     pub fn line(
         &mut self,
-        record: &Record,
+        record: &DecisionRecord,
         context: &RequestContext,
         settings: &Settings,
         now: UnixMillis,

@@ -16,7 +16,7 @@ use crate::policy::decide::{Policy, Verdict};
 use crate::settings::resource::Resource;
 use crate::settings::{Pseudonyms, Settings};
 use crate::strict_json;
-use crate::token::principal::{CredentialKind, Rights, Subject};
+use crate::token::principal::{CredentialKind, SelectedClaims, Subject};
 use crate::transport::connection::ConnectionFacts;
 
 /// The result for one line.
@@ -228,7 +228,7 @@ fn caller(line: &Map<String, Value>, settings: &Settings) -> (Caller, bool) {
         scopes: ScopeSet::of_text(&said(line, "scopes")),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: Rights {
+        rights: SelectedClaims {
             roles: texts(line, "roles"),
             groups: texts(line, "groups"),
             claims: line.get("claims").and_then(Value::as_object).cloned().unwrap_or_default(),

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::transport::head::Head;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::{Authority, HttpUrl, Scheme};
-use crate::transport::web_origin::{self, Caller};
+use crate::transport::web_origin::{self, WebOriginCheck};
 
 /// A request for this gateway, over a protected transport, of bounded size, whose path has one meaning.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Admitted {
     path: CanonicalPath,
     sent_path: String,
     query: Option<String>,
-    caller: Caller,
+    caller: WebOriginCheck,
     era: Era,
 }
 
@@ -54,7 +54,7 @@ impl Admitted {
     /// Which web page sent the request, if one did. It is determined here but enforced later, because any page may read
     /// public documents.
     #[must_use]
-    pub fn caller(&self) -> &Caller {
+    pub fn caller(&self) -> &WebOriginCheck {
         &self.caller
     }
 

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
-use crate::pipeline::record::Record;
+use crate::pipeline::record::DecisionRecord;
 use crate::pipeline::rejection::Rejection;
 use crate::token::principal::{CredentialKind, Subject};
 
@@ -25,7 +25,7 @@ pub struct AuditEntries {
     /// The name of the tool, prompt or resource that the caller named.
     pub mcp_name: Option<String>,
     /// The decisions of the rules.
-    pub decisions: Vec<Record>,
+    pub decisions: Vec<DecisionRecord>,
     /// Why the gateway sent the origin server something other than what the caller asked for.
     pub stood_in: Option<Box<Rejection>>,
     /// The name of the issuer, or of the verifier, that the credential belongs to.
@@ -80,7 +80,7 @@ impl AuditRecord {
     }
 
     /// Records the decision of the rules about an operation.
-    pub fn note_decision(&mut self, record: Record) {
+    pub fn note_decision(&mut self, record: DecisionRecord) {
         self.0.decisions.push(record);
     }
 

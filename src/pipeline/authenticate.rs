@@ -1,12 +1,11 @@
 //! The third stage: who the caller is.
 
-use std::cell::Cell;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use crate::jwks::freshness::KeyState;
-use crate::limits::{QUESTION_RETRY, REVOCATION_RETRY};
+use crate::limits::{LOOKUP_RETRY, REVOCATION_RETRY};
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
@@ -26,13 +25,13 @@ use crate::token::error::TokenError;
 use crate::token::introspection::IntrospectionVerifier;
 use crate::token::issuer::Issuer;
 use crate::token::jwt::JwtVerifier;
+use crate::token::lookups::CredentialLookups;
 use crate::token::principal::Principal;
-use crate::token::questions::CredentialLookups;
 use crate::token::revocation::{Due, Revocations};
 use crate::token::selection::{present, select_verifier};
-use crate::token::signature::{GoodSignature, SignatureCheck};
+use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::verified::VerifiedToken;
-use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+use crate::token::verifier::{Evidence, TokenVerifier, Verification, VerifierAnswer};
 
 /// A request to a resource, from a known caller.
 #[derive(Debug)]
@@ -72,8 +71,8 @@ pub struct Authenticating {
     /// The cache key under which the choice of verifier is remembered; `None` if the choice came from the cache.
     choice: Option<Digest>,
     digest: Digest,
-    signature: Option<GoodSignature>,
-    answer: Option<Answered>,
+    signature: Option<SignatureProof>,
+    answer: Option<VerifierAnswer>,
     verified: Option<Rc<VerifiedToken>>,
     /// Whether the cache was asked. It counts a hit or miss once for each request.
     looked_up: Cell<bool>,
@@ -115,13 +114,13 @@ impl Authenticating {
 
     /// Adds the evidence that a signature is valid.
     #[must_use]
-    pub fn with_signature(self: Box<Self>, proof: GoodSignature) -> Box<Self> {
+    pub fn with_signature(self: Box<Self>, proof: SignatureProof) -> Box<Self> {
         Box::new(Self { signature: Some(proof), ..*self })
     }
 
     /// Adds the answer to the look-up of the credential.
     #[must_use]
-    pub fn with_answer(self: Box<Self>, answer: Answered) -> Box<Self> {
+    pub fn with_answer(self: Box<Self>, answer: VerifierAnswer) -> Box<Self> {
         Box::new(Self { answer: Some(answer), ..*self })
     }
 
@@ -169,12 +168,12 @@ pub enum Authentication {
     /// The caller is known.
     Done(Box<Authenticated>),
     /// More evidence is needed to continue.
-    Need(Need, Box<Authenticating>),
+    EvidenceNeeded(EvidenceNeeded, Box<Authenticating>),
 }
 
 /// The evidence that authentication needs.
 #[derive(Debug)]
-pub enum Need {
+pub enum EvidenceNeeded {
     /// The keys of an issuer.
     Keys(Rc<Issuer>),
     /// The keys of an issuer, which enough other requests fetch already.
@@ -191,9 +190,9 @@ pub enum Need {
 
 /// Custom verifiers that are compiled in, by their names in the configuration.
 #[derive(Default)]
-pub struct Compiled(Vec<(&'static str, Box<dyn TokenVerifier>)>);
+pub struct CompiledVerifiers(Vec<(&'static str, Box<dyn TokenVerifier>)>);
 
-impl Compiled {
+impl CompiledVerifiers {
     /// Adds a verifier.
     #[must_use]
     pub fn with(mut self, name: &'static str, verifier: impl TokenVerifier + 'static) -> Self {
@@ -212,7 +211,7 @@ impl Compiled {
     }
 }
 
-impl fmt::Debug for Compiled {
+impl fmt::Debug for CompiledVerifiers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
@@ -220,7 +219,7 @@ impl fmt::Debug for Compiled {
 
 /// What an isolate remembers for authentication and for limits.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct IsolateMemory {
     /// Credentials that were verified, and credentials that were rejected.
     pub cache: TokenCache,
     /// The revocation list.
@@ -228,21 +227,21 @@ pub struct Memory {
     /// DPoP proofs that were used.
     pub proofs: Rc<RefCell<ReplayMemory>>,
     /// Look-ups of credentials that are in progress.
-    pub questions: CredentialLookups,
+    pub lookups: CredentialLookups,
     /// The counters of rate limits.
     pub counters: Rc<RefCell<RateCounters>>,
 }
 
 /// What the verification of a credential uses.
-pub struct Known<'a> {
+pub struct VerificationContext<'a> {
     /// The configuration.
     pub settings: &'a Settings,
     /// The state of the keys of the credential's issuer, if it has one.
     pub keys: Option<&'a KeyState>,
     /// Custom verifiers that are compiled in.
-    pub compiled: &'a Compiled,
+    pub compiled: &'a CompiledVerifiers,
     /// What the isolate remembers.
-    pub memory: &'a mut Memory,
+    pub memory: &'a mut IsolateMemory,
     /// The time.
     pub now: UnixMillis,
 }
@@ -302,7 +301,7 @@ pub fn begin(
 /// gateway cannot know that.
 pub fn proceed(
     mut pending: Box<Authenticating>,
-    known: &mut Known<'_>,
+    known: &mut VerificationContext<'_>,
     context: &mut RequestContext,
 ) -> Result<Authentication, Rejection> {
     let (settings, now) = (known.settings, known.now);
@@ -311,7 +310,7 @@ pub fn proceed(
         Some(verified) => verified,
         None => match recognize(&pending, known, context)? {
             Ok(verified) => verified,
-            Err(need) => return Ok(Authentication::Need(need, pending)),
+            Err(need) => return Ok(Authentication::EvidenceNeeded(need, pending)),
         },
     };
     if let Err(error) = verified.holds(&resource.audiences, now) {
@@ -322,7 +321,7 @@ pub fn proceed(
             Due::No | Due::Soon => {}
             Due::Now => {
                 pending.verified = Some(verified);
-                return Ok(Authentication::Need(Need::Revocations, pending));
+                return Ok(Authentication::EvidenceNeeded(EvidenceNeeded::Revocations, pending));
             }
             Due::Unavailable => {
                 return Err(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()));
@@ -336,7 +335,7 @@ pub fn proceed(
         && let Some(need) = bind(&pending, &verified, known)?
     {
         pending.verified = Some(verified);
-        return Ok(Authentication::Need(need, pending));
+        return Ok(Authentication::EvidenceNeeded(need, pending));
     }
     context.is_authenticated = true;
     context.audit.note_caller(&verified.subject, &settings.pseudonym_key);
@@ -349,7 +348,11 @@ pub fn proceed(
 }
 
 /// Checks the binding of the token: to a DPoP key, or to a client certificate.
-fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_>) -> Result<Option<Need>, Rejection> {
+fn bind(
+    pending: &Authenticating,
+    verified: &VerifiedToken,
+    known: &mut VerificationContext<'_>,
+) -> Result<Option<EvidenceNeeded>, Rejection> {
     let admitted = pending.request.admitted();
     let presented = Presented {
         credential: &pending.credential,
@@ -361,12 +364,14 @@ fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_
     let bound = binding::check(&presented, verified, required, &known.settings.dpop, known.now)?;
     match bound {
         Binding::Holds => Ok(None),
-        Binding::NeedSignature(check) => Ok(Some(Need::Signature(check))),
+        Binding::NeedSignature(check) => Ok(Some(EvidenceNeeded::Signature(check))),
         Binding::NeedSingleUse(single) => match use_once(known, &single) {
             Use::Again => Err(Rejection::Proof(ProofError::Replayed)),
             // The Durable Object for all isolates decides, also if the memory of this isolate is full: it has more
             // memory.
-            Use::First | Use::Full if known.settings.dpop.replay_binding.is_some() => Ok(Some(Need::FirstUse(single))),
+            Use::First | Use::Full if known.settings.dpop.replay_binding.is_some() => {
+                Ok(Some(EvidenceNeeded::FirstUse(single)))
+            }
             Use::Full => {
                 let room_in = known.memory.proofs.borrow().room_in(&single, known.now);
                 Err(Rejection::unavailable(Dependency::Replay, room_in, "too many proofs".to_owned()))
@@ -377,16 +382,16 @@ fn bind(pending: &Authenticating, verified: &VerifiedToken, known: &mut Known<'_
 }
 
 /// A separate function, so that the borrow of the memory ends before its caller uses the result.
-fn use_once(known: &Known<'_>, single: &SingleUse) -> Use {
+fn use_once(known: &VerificationContext<'_>, single: &SingleUse) -> Use {
     known.memory.proofs.borrow_mut().use_once(single, known.now)
 }
 
 /// Finds the credential in the cache, or verifies it and caches the result.
 fn recognize(
     pending: &Authenticating,
-    known: &mut Known<'_>,
+    known: &mut VerificationContext<'_>,
     context: &mut RequestContext,
-) -> Result<Result<Rc<VerifiedToken>, Need>, Rejection> {
+) -> Result<Result<Rc<VerifiedToken>, EvidenceNeeded>, Rejection> {
     let now = known.now;
     if pending.answer.is_none() {
         let found = find(pending, known);
@@ -426,24 +431,27 @@ fn recognize(
         Verification::NoKeys { retry_after } => {
             Err(Rejection::unavailable(Dependency::IssuerKeys, retry_after, String::new()))
         }
-        Verification::Unusable(why) => Err(Rejection::unavailable(pending.dependency(), QUESTION_RETRY, why)),
+        Verification::Unusable(why) => Err(Rejection::unavailable(pending.dependency(), LOOKUP_RETRY, why)),
         Verification::NeedKeys | Verification::AwaitKeys => match (pending.verifier.issuer().cloned(), verification) {
-            (Some(issuer), Verification::NeedKeys) => Ok(Err(Need::Keys(issuer))),
-            (Some(issuer), _) => Ok(Err(Need::KeysOnTheirWay(issuer))),
+            (Some(issuer), Verification::NeedKeys) => Ok(Err(EvidenceNeeded::Keys(issuer))),
+            (Some(issuer), _) => Ok(Err(EvidenceNeeded::KeysOnTheirWay(issuer))),
             // A compiled-in verifier may return any value.
             (None, _) => Err(Rejection::Internal("a verifier without an issuer asks for keys")),
         },
-        Verification::NeedSignature(check) => Ok(Err(Need::Signature(check))),
+        Verification::NeedSignature(check) => Ok(Err(EvidenceNeeded::Signature(check))),
         Verification::NeedAnswer if pending.answer.is_some() => {
             Err(Rejection::Internal("a verifier asks again for an answer that it has"))
         }
-        Verification::NeedAnswer => Ok(Err(Need::Answer)),
+        Verification::NeedAnswer => Ok(Err(EvidenceNeeded::Answer)),
     }
 }
 
 /// What the cache has about the credential. A result that depended on a key is valid only while the issuer still
 /// publishes that key.
-fn find(pending: &Authenticating, known: &mut Known<'_>) -> Option<Result<Rc<VerifiedToken>, TokenError>> {
+fn find(
+    pending: &Authenticating,
+    known: &mut VerificationContext<'_>,
+) -> Option<Result<Rc<VerifiedToken>, TokenError>> {
     let cache = &mut known.memory.cache;
     if let Some(verified) = cache.verified(&pending.digest, known.now) {
         let vouched = verified.signed_with.as_ref().is_none_or(|signed| {
@@ -457,7 +465,7 @@ fn find(pending: &Authenticating, known: &mut Known<'_>) -> Option<Result<Rc<Ver
 fn verify(
     pending: &Authenticating,
     settings: &Settings,
-    compiled: &Compiled,
+    compiled: &CompiledVerifiers,
     evidence: &Evidence<'_>,
 ) -> Result<Verification, Rejection> {
     let credential = &pending.credential;

@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 
 use crate::mcp::message::{Call, Malformed, Message, Params};
 use crate::mcp::operation::Operation;
-use crate::oauth::bearer::Missing;
+use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::inspect::Inspected;
-use crate::pipeline::record::Record;
+use crate::pipeline::record::DecisionRecord;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
 use crate::policy::caller::Caller;
-use crate::policy::decide::{Arguments, By, Decision, Policy, Verdict};
+use crate::policy::decide::{Arguments, DecidedBy, Decision, Policy, Verdict};
 use crate::policy::decoy::Decoy;
 use crate::policy::pattern::fold;
 use crate::settings::Settings;
@@ -228,7 +228,7 @@ impl Permit {
 /// the origin server's error for it is the answer.
 ///
 /// # Errors
-/// [`Rejection::InsufficientScope`] with all missing scopes at once (R9), [`Rejection::Absent`] if for this caller
+/// [`Rejection::InsufficientScope`] with all missing scopes at once (R9), [`Rejection::NotPermitted`] if for this caller
 /// there is no such item, [`Rejection::Forbidden`] if the request has no message and the rules deny it, or
 /// [`Rejection::MalformedMessage`] if the gateway cannot read an argument that a rule tests.
 pub fn authorize(
@@ -239,7 +239,7 @@ pub fn authorize(
     context: &mut RequestContext,
 ) -> Result<Authorized, Rejection> {
     let resource = Rc::clone(inspected.resource());
-    let caller = inspected.caller().ok_or(Rejection::NoCredentials(Missing::Field))?;
+    let caller = inspected.caller().ok_or(Rejection::NoCredentials(MissingCredentials::Field))?;
     let mut needed = resource.scopes.clone();
     let mut refusal = None;
     let mut decoys = Vec::new();
@@ -263,8 +263,8 @@ pub fn authorize(
             let denied_by = call.filter(|call| call.method == operation.method).map(|_| decision.by);
             let mut verdict = decision.verdict.clone();
             let mut tool = match decision.by {
-                By::Rule(_) | By::Protocol => LimitedTool::Itself,
-                By::Default | By::Unsound => LimitedTool::Unknown,
+                DecidedBy::Rule(_) | DecidedBy::Protocol => LimitedTool::Itself,
+                DecidedBy::Default | DecidedBy::InvalidName => LimitedTool::Unknown,
             };
             let stand_in = if verdict == Verdict::Deny && !policy.observe {
                 let find = |arguments| policy.decoy((&operation, denied_by), &caller, arguments, templates);
@@ -285,11 +285,13 @@ pub fn authorize(
                 Verdict::Deny if operation.method.is_empty() => refusal = Some(Rejection::Forbidden),
                 Verdict::Deny => {
                     let target = operation.target.as_ref().map(|(kind, _)| *kind);
-                    refusal = refusal.or(Some(Rejection::Absent { target, era, apart }));
+                    refusal = refusal.or(Some(Rejection::NotPermitted { target, era, apart }));
                 }
             }
             let arguments = inspected.arguments();
-            context.audit.note_decision(Record::new(policy, &resource, &operation, &caller, decision, arguments));
+            context
+                .audit
+                .note_decision(DecisionRecord::new(policy, &resource, &operation, &caller, decision, arguments));
             calls.push(LimitedCall { operation: Some(operation), tool });
         }
         if policy.observe {
@@ -313,7 +315,7 @@ pub fn authorize(
     }
     if !decoys.is_empty() {
         let era = inspected.authenticated().request().admitted().era();
-        context.audit.note_stand_in(Rejection::Absent { target: None, era, apart: false });
+        context.audit.note_stand_in(Rejection::NotPermitted { target: None, era, apart: false });
     }
     if calls.is_empty() {
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });

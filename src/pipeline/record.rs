@@ -9,7 +9,7 @@ use crate::transport::connection::ConnectionFacts;
 
 /// The decision about one operation, as the decision log records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct DecisionRecord {
     /// The hash that identifies the policy.
     pub policy: String,
     /// The path of the resource.
@@ -40,12 +40,12 @@ pub struct RecordedCaller {
     /// Its scopes.
     pub scopes: String,
     /// Roles, groups and claims that rules test.
-    pub rights: crate::token::principal::Rights,
+    pub rights: crate::token::principal::SelectedClaims,
     /// Its connection.
     pub facts: ConnectionFacts,
 }
 
-impl Record {
+impl DecisionRecord {
     /// Records a decision.
     #[must_use]
     pub fn new(

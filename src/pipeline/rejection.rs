@@ -7,7 +7,7 @@ use crate::mcp::kind::Kind;
 use crate::mcp::list_filter::ListError;
 use crate::mcp::message::Malformed;
 use crate::mcp::sse::UNFIT;
-use crate::oauth::bearer::Missing;
+use crate::oauth::bearer::MissingCredentials;
 use crate::oauth::challenge::BearerError;
 use crate::oauth::scope::ScopeSet;
 use crate::token::binding::BindingError;
@@ -30,7 +30,7 @@ const RESOURCE_NOT_FOUND: i32 = -32002;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
     /// For this caller, what was asked for does not exist: no rule allows it, or there is no item of that name.
-    Absent {
+    NotPermitted {
         /// The kind of item that was asked for; `None` for a method without an item.
         target: Option<Kind>,
         /// The era, which decides the form of the error.
@@ -49,7 +49,7 @@ pub enum Rejection {
         limit: Option<u64>,
     },
     /// The client disconnected before there was an answer.
-    CallerGone,
+    ClientDisconnected,
     /// Header fields that mirror the body do not agree with it (T8, T12).
     FieldsDisagree {
         /// The field.
@@ -97,7 +97,7 @@ pub enum Rejection {
     /// The configuration is not valid: the gateway rejects every request.
     Misconfigured,
     /// The request has no credentials, or none of a kind that the resource accepts.
-    NoCredentials(Missing),
+    NoCredentials(MissingCredentials),
     /// Nothing is at this path.
     NotFound,
     /// The origin server answered with 5xx or another unexpected status.
@@ -193,7 +193,7 @@ pub struct Disclosure {
     /// A fixed sentence, for the JSON-RPC error and the challenge.
     pub message: &'static str,
     /// Whether the answer has a challenge, and with which error code.
-    pub challenge: Challenging,
+    pub challenge: ChallengeKind,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u64>,
     /// `Allow`.
@@ -202,7 +202,7 @@ pub struct Disclosure {
 
 /// Whether the answer to a rejected request has a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Challenging {
+pub enum ChallengeKind {
     /// No challenge: the credentials are not the problem.
     No,
     /// A challenge without an error code (R20).
@@ -222,11 +222,11 @@ impl Rejection {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Absent { .. } => "not_permitted",
+            Self::NotPermitted { .. } => "not_permitted",
             Self::AmbiguousPath(_) => "ambiguous_path",
             Self::BodyCutShort => "body_cut_short",
             Self::BodyTooLarge { .. } => "body_too_large",
-            Self::CallerGone => "caller_gone",
+            Self::ClientDisconnected => "caller_gone",
             Self::FieldsDisagree { .. } => "fields_disagree",
             Self::FieldsTooLarge => "fields_too_large",
             Self::Forbidden => "forbidden",
@@ -272,10 +272,10 @@ impl Rejection {
             Self::Internal(what) => Some((*what).to_owned()),
             Self::BodyTooLarge { limit: Some(limit) } => Some(format!("more than {limit} bytes: see body_bytes")),
             Self::BodyTooLarge { limit: None } => Some("see body_bytes".to_owned()),
-            Self::NoCredentials(Missing::Scheme) => {
+            Self::NoCredentials(MissingCredentials::Scheme) => {
                 Some("the Authorization field has no scheme: it must be Bearer and the token".to_owned())
             }
-            Self::NoCredentials(Missing::KnownScheme) => {
+            Self::NoCredentials(MissingCredentials::UnsupportedScheme) => {
                 Some("the scheme of the Authorization field is not accepted here".to_owned())
             }
             Self::OriginFailed { status } => Some(format!("status {status}")),
@@ -312,7 +312,10 @@ impl Rejection {
     /// counts such rejections for each caller.
     #[must_use]
     pub fn is_of_policy(&self) -> bool {
-        matches!(self, Self::Absent { .. } | Self::Forbidden | Self::InsufficientScope { .. } | Self::SessionUnknown)
+        matches!(
+            self,
+            Self::NotPermitted { .. } | Self::Forbidden | Self::InsufficientScope { .. } | Self::SessionUnknown
+        )
     }
 
     /// The id of the rejected message, if the rejection contains it.
@@ -331,7 +334,7 @@ impl Rejection {
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
-            Self::Absent { target, era, apart } => Self::absent(*target, *era, *apart),
+            Self::NotPermitted { target, era, apart } => Self::absent(*target, *era, *apart),
             Self::FieldsDisagree { .. } => Disclosure {
                 code: HEADER_MISMATCH,
                 ..Disclosure::plain(400, "The Mcp-* header fields do not match the body, or a required one is missing.")
@@ -358,7 +361,7 @@ impl Rejection {
             Self::MalformedContentLength => Disclosure::plain(400, "The Content-Length field is malformed."),
             Self::BodyTooLarge { .. } => Disclosure::plain(413, "The request body is too large."),
             // The client does not receive this answer: the status is for the log. Proxies commonly use 499 for it.
-            Self::CallerGone => Disclosure::plain(499, "The client disconnected."),
+            Self::ClientDisconnected => Disclosure::plain(499, "The client disconnected."),
             Self::UrlTooLong => Disclosure::plain(414, "The URL is too long."),
             Self::UnsupportedMediaType => Disclosure::plain(415, "The request body must be application/json."),
             Self::FieldsTooLarge => Disclosure::plain(431, "The request fields are too large."),
@@ -370,7 +373,7 @@ impl Rejection {
                 Disclosure { allow: Some(allow), ..Disclosure::plain(405, "This method is not allowed here.") }
             }
             Self::NoCredentials(_) => {
-                Disclosure { challenge: Challenging::Plain, ..Disclosure::plain(401, "Authentication is required.") }
+                Disclosure { challenge: ChallengeKind::Plain, ..Disclosure::plain(401, "Authentication is required.") }
             }
             Self::MalformedCredentials => {
                 Disclosure::bearer(400, InvalidRequest, "The credentials are malformed or repeated.")
@@ -408,11 +411,11 @@ impl Rejection {
 impl Disclosure {
     fn plain(status: u16, message: &'static str) -> Self {
         let code = i32::from(status);
-        Self { status, code, message, challenge: Challenging::No, retry_after: None, allow: None }
+        Self { status, code, message, challenge: ChallengeKind::No, retry_after: None, allow: None }
     }
 
     fn bearer(status: u16, error: BearerError, message: &'static str) -> Self {
-        Self { challenge: Challenging::Error(error), ..Self::plain(status, message) }
+        Self { challenge: ChallengeKind::Error(error), ..Self::plain(status, message) }
     }
 }
 

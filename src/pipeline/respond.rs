@@ -5,7 +5,7 @@ use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
 use crate::pipeline::context::{Readers, RequestContext};
-use crate::pipeline::rejection::{Challenging, Disclosure, Rejection};
+use crate::pipeline::rejection::{ChallengeKind, Disclosure, Rejection};
 use crate::resource::document::metadata_url;
 use crate::settings::Settings;
 use crate::token::binding::Requirement;
@@ -74,9 +74,9 @@ fn challenges(
     settings: &Settings,
 ) -> Option<Vec<Challenge>> {
     let error = match disclosure.challenge {
-        Challenging::No => return None,
-        Challenging::Plain => None,
-        Challenging::Error(error) => Some((error, disclosure.message)),
+        ChallengeKind::No => return None,
+        ChallengeKind::Plain => None,
+        ChallengeKind::Error(error) => Some((error, disclosure.message)),
     };
     let resource = context.resource.as_ref()?;
     let scope = resource.advertised(&match (error, rejection) {

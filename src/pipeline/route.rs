@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::settings::resource::{PublicPath, Resource};
 use crate::transport::cors;
 use crate::transport::head::{Fields, Method, is_plain};
-use crate::transport::web_origin::Caller;
+use crate::transport::web_origin::WebOriginCheck;
 
 /// The target of a request.
 #[derive(Debug)]
@@ -154,9 +154,9 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
         return Err(Rejection::TokenInQuery);
     }
     match admitted.caller() {
-        Caller::Foreign => return Err(Rejection::ForeignOrigin),
-        Caller::Allowed(origin) => context.allow_page(origin.clone()),
-        Caller::NoBrowser => {}
+        WebOriginCheck::Foreign => return Err(Rejection::ForeignOrigin),
+        WebOriginCheck::Allowed(origin) => context.allow_page(origin.clone()),
+        WebOriginCheck::NoBrowser => {}
     }
     let methods = if public.is_some() { PUBLIC_METHODS } else { RESOURCE_METHODS };
     let fields = &admitted.head().fields;
@@ -164,7 +164,7 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
         // Only browsers send preflights, with the method that they ask for; any other OPTIONS request is rejected as
         // any other method is.
         return match (admitted.caller(), fields.get("access-control-request-method")) {
-            (Caller::Allowed(origin), Some(_)) => {
+            (WebOriginCheck::Allowed(origin), Some(_)) => {
                 Ok(Routed::Preflight(cors::preflight(origin, methods, fields.get("access-control-request-headers"))))
             }
             _ => Err(Rejection::MethodNotAllowed { allow: methods }),

@@ -1,12 +1,12 @@
 //! The decision about one operation of one caller. It is a pure function, and the same one for the gateway, its filters
 //! for lists, and the command line.
 
-use crate::mcp::method::METHODS;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
 use crate::mcp::kind::Kind;
+use crate::mcp::method::METHODS;
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
@@ -92,7 +92,7 @@ impl Verdict {
 
 /// What decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum DecidedBy {
     /// The rule with this index.
     Rule(usize),
     /// The message belongs to the protocol itself, and no rule decides about it.
@@ -100,7 +100,7 @@ pub enum By {
     /// No rule matches.
     Default,
     /// The name is invalid: two readers could read it differently.
-    Unsound,
+    InvalidName,
 }
 
 /// A decision and its reason.
@@ -109,7 +109,7 @@ pub struct Decision {
     /// The verdict.
     pub verdict: Verdict,
     /// What decided.
-    pub by: By,
+    pub by: DecidedBy,
     /// The first matching rule that only observes, and its verdict, if that differs from the verdict of the decision.
     pub would: Option<(usize, Verdict)>,
     /// Whether another caller could get another verdict.
@@ -124,14 +124,14 @@ pub struct Possible {
     /// The verdict.
     pub verdict: Verdict,
     /// What decides if this is the verdict.
-    pub by: By,
+    pub by: DecidedBy,
     /// What would have to be known to tell whether this is the verdict; `None` if nothing is open.
     pub open: Option<String>,
 }
 
 /// The result of one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Thought {
+pub enum RuleResult {
     /// The rule is about other targets.
     OtherTarget,
     /// This condition about the caller or the connection does not hold.
@@ -191,7 +191,7 @@ impl Policy {
     /// The arguments of an operation that rules test for a caller.
     #[must_use]
     pub fn tested_arguments(&self, operation: &Operation, caller: &Caller) -> Vec<&str> {
-        if !operation.is_sound() {
+        if !operation.has_valid_name() {
             return Vec::new();
         }
         let rules = self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index));
@@ -217,12 +217,12 @@ impl Policy {
 
     /// The name of what decided, in logs and reports.
     #[must_use]
-    pub fn name(&self, by: By) -> &str {
+    pub fn name(&self, by: DecidedBy) -> &str {
         match by {
-            By::Rule(index) => self.rules_id(index),
-            By::Protocol => "(protocol)",
-            By::Default => "(default)",
-            By::Unsound => "(unsound name)",
+            DecidedBy::Rule(index) => self.rules_id(index),
+            DecidedBy::Protocol => "(protocol)",
+            DecidedBy::Default => "(default)",
+            DecidedBy::InvalidName => "(unsound name)",
         }
     }
 
@@ -243,7 +243,7 @@ impl Policy {
     #[must_use]
     pub fn decide(&self, operation: &Operation, caller: &Caller, arguments: Arguments<'_>) -> Decision {
         let decide = |operation: &Operation| {
-            self.walk(&self.index.candidates(operation), operation, caller, arguments, &mut |_, _| {})
+            self.evaluate(&self.index.candidates(operation), operation, caller, arguments, &mut |_, _| {})
         };
         Self::strictest(operation, decide(operation), &decide)
     }
@@ -252,7 +252,7 @@ impl Policy {
     fn strictest(operation: &Operation, said: Decision, decide: &dyn Fn(&Operation) -> Decision) -> Decision {
         let Some((Kind::Resource, uri)) = &operation.target else { return said };
         let Some(readings) = readings(uri) else {
-            return Decision { verdict: Verdict::Deny, by: By::Unsound, ..said };
+            return Decision { verdict: Verdict::Deny, by: DecidedBy::InvalidName, ..said };
         };
         let others = readings.iter().map(|reading| decide(&Operation::on(&operation.method, Kind::Resource, reading)));
         others.fold(said, |strictest, other| {
@@ -273,13 +273,13 @@ impl Policy {
     #[must_use]
     pub fn decoy(
         &self,
-        (operation, denied_by): (&Operation, Option<By>),
+        (operation, denied_by): (&Operation, Option<DecidedBy>),
         caller: &Caller,
         arguments: Arguments<'_>,
         templates: &dyn Fn() -> Vec<String>,
     ) -> Option<(Decoy, Operation, Decision)> {
         // The gateway refuses all invalid names alike, so they need no stand-in.
-        if !operation.is_sound() {
+        if !operation.has_valid_name() {
             return None;
         }
         let rules = || {
@@ -301,7 +301,7 @@ impl Policy {
         let mut candidates = Decoy::candidates(operation, &patterns, &templates());
         // If a rule denies the method itself, the method must look unknown to the server, whatever its target is.
         if operation.target.is_some()
-            && let Some(By::Rule(index)) = denied_by
+            && let Some(DecidedBy::Rule(index)) = denied_by
             && self.rules.get(index).is_some_and(|rule| rule.targets.is_about_method(&operation.method))
         {
             let patterns = rules().flat_map(|rule| rule.targets.fitting_method(&operation.method));
@@ -329,61 +329,61 @@ impl Policy {
         operation: &Operation,
         caller: &Caller,
         arguments: Arguments<'_>,
-    ) -> (Decision, Vec<(usize, Thought)>) {
+    ) -> (Decision, Vec<(usize, RuleResult)>) {
         let mut thoughts = Vec::new();
         let all: Vec<usize> = (0..self.rules.len()).collect();
         let decision =
-            self.walk(&all, operation, caller, arguments, &mut |index, thought| thoughts.push((index, thought)));
-        let decide = |operation: &Operation| self.walk(&all, operation, caller, arguments, &mut |_, _| {});
+            self.evaluate(&all, operation, caller, arguments, &mut |index, thought| thoughts.push((index, thought)));
+        let decide = |operation: &Operation| self.evaluate(&all, operation, caller, arguments, &mut |_, _| {});
         (Self::strictest(operation, decision, &decide), thoughts)
     }
 
-    fn walk(
+    fn evaluate(
         &self,
         candidates: &[usize],
         operation: &Operation,
         caller: &Caller,
         arguments: Arguments<'_>,
-        think: &mut dyn FnMut(usize, Thought),
+        think: &mut dyn FnMut(usize, RuleResult),
     ) -> Decision {
         let mut decision = Decision {
             verdict: Verdict::Deny,
-            by: By::Default,
+            by: DecidedBy::Default,
             would: None,
             depends_on_caller: false,
             depends_on_arguments: false,
         };
-        if !operation.is_sound() {
-            decision.by = By::Unsound;
+        if !operation.has_valid_name() {
+            decision.by = DecidedBy::InvalidName;
             return decision;
         }
         // The step-up that would be required with some arguments, if no later rule allows the operation with others.
-        let mut at_best: Option<(Verdict, By)> = None;
+        let mut at_best: Option<(Verdict, DecidedBy)> = None;
         // Rules that decide for certain arguments. With these arguments, a later rule that tests for them is not
         // reached.
         let mut taken: Vec<&When> = Vec::new();
         for &index in candidates {
             let Some(rule) = self.rules.get(index) else { continue };
             if !rule.targets.fit(operation, rule.effect != Effect::Allow) {
-                think(index, Thought::OtherTarget);
+                think(index, RuleResult::OtherTarget);
                 continue;
             }
             // If the rule depends on the caller, so does the decision from here on, whether or not the rule matches.
             decision.depends_on_caller |= rule.depends_on_caller() && !rule.observe;
             if let Some(condition) = rule.when.fails_for(caller, &self.scopes) {
-                think(index, Thought::Condition(condition.key()));
+                think(index, RuleResult::Condition(condition.key()));
                 continue;
             }
             match arguments {
                 Arguments::Known(arguments) => {
                     if let Some(name) = rule.when.fails_with(arguments) {
-                        think(index, Thought::Argument(name.to_owned()));
+                        think(index, RuleResult::Argument(name.to_owned()));
                         continue;
                     }
                 }
                 Arguments::Unknown if rule.when.arguments.is_empty() => {}
                 Arguments::Unknown => {
-                    think(index, Thought::ArgumentsUnknown);
+                    think(index, RuleResult::ArgumentsUnknown);
                     decision.depends_on_arguments |= !rule.observe;
                     if taken.iter().any(|earlier| earlier.arguments_are_implied_by(&rule.when)) {
                         continue;
@@ -397,7 +397,7 @@ impl Policy {
             }
             let verdict = self.verdict(rule, caller);
             if rule.observe {
-                think(index, Thought::Observed);
+                think(index, RuleResult::Observed);
                 decision.would.get_or_insert((index, verdict));
                 continue;
             }
@@ -405,24 +405,24 @@ impl Policy {
                 && !rule.when.arguments.is_empty()
             {
                 taken.push(&rule.when);
-                at_best.get_or_insert((verdict, By::Rule(index)));
+                at_best.get_or_insert((verdict, DecidedBy::Rule(index)));
                 continue;
             }
             let undecided = matches!(arguments, Arguments::Unknown) && !rule.when.arguments.is_empty();
             if !undecided {
-                think(index, Thought::Decides);
+                think(index, RuleResult::Decides);
             }
             if verdict != Verdict::Allow
                 && let Some((verdict, by)) = at_best
             {
                 return Decision { verdict, by, ..decision }.tidied();
             }
-            return Decision { verdict, by: By::Rule(index), ..decision }.tidied();
+            return Decision { verdict, by: DecidedBy::Rule(index), ..decision }.tidied();
         }
         if let Some((verdict, by)) = at_best {
             (decision.verdict, decision.by) = (verdict, by);
         } else if operation.is_protocol() {
-            (decision.verdict, decision.by) = (Verdict::Allow, By::Protocol);
+            (decision.verdict, decision.by) = (Verdict::Allow, DecidedBy::Protocol);
         }
         decision.tidied()
     }
@@ -441,7 +441,7 @@ impl Policy {
         let mut all = of(operation);
         let Some((Kind::Resource, uri)) = &operation.target else { return all };
         let Some(readings) = readings(uri) else {
-            return vec![Possible { verdict: Verdict::Deny, by: By::Unsound, open: None }];
+            return vec![Possible { verdict: Verdict::Deny, by: DecidedBy::InvalidName, open: None }];
         };
         for reading in readings {
             let others = of(&Operation::on(&operation.method, Kind::Resource, &reading));
@@ -465,12 +465,12 @@ impl Policy {
         caller: &Caller,
         is_known: &dyn Fn(Fact<'_>) -> bool,
     ) -> Vec<Possible> {
-        if !operation.is_sound() {
-            return vec![Possible { verdict: Verdict::Deny, by: By::Unsound, open: None }];
+        if !operation.has_valid_name() {
+            return vec![Possible { verdict: Verdict::Deny, by: DecidedBy::InvalidName, open: None }];
         }
         let mut all: Vec<Possible> = Vec::new();
         let mut open: Option<String> = None;
-        let mut add = |verdict: Verdict, by: By, open: Option<&String>| {
+        let mut add = |verdict: Verdict, by: DecidedBy, open: Option<&String>| {
             if !all.iter().any(|known| known.verdict == verdict) {
                 all.push(Possible { verdict, by, open: open.cloned() });
             }
@@ -488,15 +488,18 @@ impl Policy {
             let argument = rule.when.arguments.first().map(|(name, _)| format!("arguments.{name}"));
             let lacking = unknown.first().map(|condition| condition.key().to_owned()).or(argument);
             let Some(lacking) = lacking else {
-                add(self.verdict(rule, caller), By::Rule(index), open.as_ref());
+                add(self.verdict(rule, caller), DecidedBy::Rule(index), open.as_ref());
                 return all;
             };
             let lacking = format!("when.{lacking} of rule {:?}", rule.id);
-            add(self.verdict(rule, caller), By::Rule(index), Some(&lacking));
+            add(self.verdict(rule, caller), DecidedBy::Rule(index), Some(&lacking));
             open.get_or_insert(lacking);
         }
-        let (verdict, by) =
-            if operation.is_protocol() { (Verdict::Allow, By::Protocol) } else { (Verdict::Deny, By::Default) };
+        let (verdict, by) = if operation.is_protocol() {
+            (Verdict::Allow, DecidedBy::Protocol)
+        } else {
+            (Verdict::Deny, DecidedBy::Default)
+        };
         add(verdict, by, open.as_ref());
         all
     }

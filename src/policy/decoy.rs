@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::mcp::kind::Kind;
-use crate::mcp::operation::{MARK, Operation};
+use crate::mcp::operation::{Operation, STAND_IN_MARK};
 use crate::policy::pattern::{Pattern, fold};
 use crate::strict_json;
 
@@ -70,7 +70,7 @@ impl Decoy {
     fn of(hidden: &str, part: Range<usize>, is_method: bool) -> Self {
         let text = |range: Range<usize>| hidden.get(range).unwrap_or_default();
         let (before, inside, after) = (text(0..part.start), text(part.clone()), text(part.end..hidden.len()));
-        let name = format!("{before}{MARK}{}{MARK_END}{after}", hex(inside.as_bytes()));
+        let name = format!("{before}{STAND_IN_MARK}{}{MARK_END}{after}", hex(inside.as_bytes()));
         Self { hidden: hidden.to_owned(), name, is_method, at: 0 }
     }
 
@@ -224,12 +224,12 @@ fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) 
 
 /// Restores the requested names in an answer, whatever chunks it arrives in.
 #[derive(Debug, Default)]
-pub struct Restore {
+pub struct NameRestorer {
     /// The beginning of a mark, or a mark and the digits after it.
     held: Vec<u8>,
 }
 
-impl Restore {
+impl NameRestorer {
     /// Takes bytes, and writes those that may be sent.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
@@ -238,7 +238,7 @@ impl Restore {
     }
 
     fn byte(&mut self, byte: u8, out: &mut Vec<u8>) {
-        let mark = MARK.as_bytes();
+        let mark = STAND_IN_MARK.as_bytes();
         if self.held.len() < mark.len() {
             if mark.get(self.held.len()) == Some(&byte) {
                 self.held.push(byte);

@@ -15,7 +15,7 @@ use crate::transport::head::{Fields, Method};
 
 /// The state of the keys of a resource's issuers, in this isolate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
+pub enum KeyStatus {
     /// The isolate has them.
     Ready,
     /// No request has needed them yet.
@@ -24,7 +24,7 @@ pub enum Keys {
     Unavailable,
 }
 
-impl Keys {
+impl KeyStatus {
     fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -36,7 +36,7 @@ impl Keys {
 
 /// The state of a resource's origin server, as this isolate knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Server {
+pub enum ServerStatus {
     /// This isolate has not sent it a request yet.
     #[default]
     Uncalled,
@@ -46,7 +46,7 @@ pub enum Server {
     Silent,
 }
 
-impl Server {
+impl ServerStatus {
     fn as_str(self) -> &'static str {
         match self {
             Self::Uncalled => "not called yet",
@@ -57,7 +57,7 @@ impl Server {
 }
 
 /// Returns the state of a resource's keys and of its origin server.
-pub type Status<'a> = &'a dyn Fn(&Resource) -> (Keys, Server);
+pub type Status<'a> = &'a dyn Fn(&Resource) -> (KeyStatus, ServerStatus);
 
 /// The answer: status, fields and body. `wants_page` states whether the client accepts HTML.
 #[must_use]
@@ -142,7 +142,7 @@ fn html(settings: &Settings, status: Status<'_>) -> (Fields, String) {
     page(&format!("MCP servers at {host}"), &content)
 }
 
-fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Server)) -> String {
+fn section(resource: &Resource, settings: &Settings, (keys, server): (KeyStatus, ServerStatus)) -> String {
     let (url, handle) = (&resource.identifier, handle(resource, settings));
     let scopes: String =
         resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), settings)).collect();
@@ -164,7 +164,7 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Serv
     let settings = serde_json::to_string_pretty(&settings).unwrap_or_default();
     let (login, connector, keys, header) = if has_login {
         let connector = "<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>";
-        (String::new(), connector, format!("Keys for sign-ins: {}. ", keys.as_str()), String::new())
+        (String::new(), connector, format!("KeyStatus for sign-ins: {}. ", keys.as_str()), String::new())
     } else {
         let login = format!(
             "<p>There is no login here: replace CREDENTIAL with the credential that the operator of this server gave \
@@ -176,7 +176,7 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (Keys, Serv
     let query = |text: &str| form_encoded(text).replace('+', "%20");
     format!(
         "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{login}{scopes}{documentation}\
-         <p class=\"note\">{keys}Server: {}.</p>\n\
+         <p class=\"note\">{keys}ServerStatus: {}.</p>\n\
          <h3>Claude Code</h3>{}{connector}\
          <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\
          <a class=\"button\" href=\"cursor://anysphere.cursor-deeplink/mcp/install?name={}&amp;config={}\">Add to Cursor</a></p>\

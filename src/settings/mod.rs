@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::settings::resource::{PublicPath, Resource};
 use crate::token::accepted::Verifiers;
 use crate::token::binding::{Dpop, Requirement};
-use crate::token::principal::Interests;
+use crate::token::principal::ClaimSelection;
 use crate::token::revocation::Revocation;
 use crate::transport::url::{Authority, HttpUrl};
 use crate::transport::web_origin::WebOrigin;
@@ -34,7 +34,7 @@ pub struct Settings {
     /// The verifiers of credentials.
     pub verifiers: Verifiers,
     /// The claims that rules read from tokens.
-    pub interests: Interests,
+    pub interests: ClaimSelection,
     /// The public data of the gateway's own authorization server, if it is one.
     pub own_issuer: Option<Rc<OwnIssuer>>,
     /// How DPoP proofs are checked.

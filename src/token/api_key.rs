@@ -17,9 +17,9 @@ use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
-use crate::token::principal::{CredentialKind, Rights, Subject};
+use crate::token::principal::{CredentialKind, SelectedClaims, Subject};
 use crate::token::verified::{Confirmation, VerifiedToken};
-use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+use crate::token::verifier::{Evidence, TokenVerifier, Verification, VerifierAnswer};
 
 /// A set of API keys with a common prefix.
 #[derive(Debug, Clone)]
@@ -174,7 +174,7 @@ impl TokenVerifier for ApiKeyVerifier<'_> {
         let fixed = self.set.keys.iter().find(|key| key.id == id);
         let stored = match (fixed, &self.set.kv, evidence.answer) {
             (Some(_), ..) | (None, None, _) => None,
-            (None, Some(_), Some(Answered::Record(record))) => match record.as_deref().map(ApiKeyRecord::parse) {
+            (None, Some(_), Some(VerifierAnswer::Record(record))) => match record.as_deref().map(ApiKeyRecord::parse) {
                 None => None,
                 Some(Ok(record)) if record.id == id => Some(record),
                 Some(Ok(_)) => return Verification::Unusable("the record has the id of another key".to_owned()),
@@ -205,7 +205,7 @@ impl ApiKeyVerifier<'_> {
                 scopes: record.scopes.iter().cloned().collect(),
                 kind: CredentialKind::ApiKey,
                 label: Some(record.label.clone()),
-                rights: Rights::default(),
+                rights: SelectedClaims::default(),
             }),
             audiences: None,
             times,

@@ -9,7 +9,7 @@ use crate::time::UnixMillis;
 use crate::token::claim_values::{claim, first_text, text, texts, times};
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
-use crate::token::principal::{CredentialKind, Interests, Rights, Subject};
+use crate::token::principal::{ClaimSelection, CredentialKind, SelectedClaims, Subject};
 use crate::token::profile::Profile;
 use crate::token::verified::{Confirmation, VerifiedToken};
 
@@ -31,7 +31,7 @@ use crate::token::verified::{Confirmation, VerifiedToken};
 pub(super) fn read(
     claims: &Map<String, Value>,
     issuer: &Issuer,
-    interests: &Interests,
+    interests: &ClaimSelection,
 ) -> Result<VerifiedToken, TokenError> {
     let profile = issuer.profile;
     refuse_other_tokens(claims, profile)?;
@@ -61,7 +61,7 @@ pub(super) fn read(
             scopes,
             kind,
             label: None,
-            rights: Rights::of(claims, interests, profile),
+            rights: SelectedClaims::of(claims, interests, profile),
         }),
         audiences: Some(audiences),
         times,

@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::oauth::scope::ScopeSet;
 use crate::token::credential::Credential;
 use crate::token::introspection::{Rules, plain, read_active, without_nulls};
-use crate::token::principal::{CredentialKind, Interests};
+use crate::token::principal::{ClaimSelection, CredentialKind};
 use crate::token::profile::Profile;
-use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+use crate::token::verifier::{Evidence, TokenVerifier, Verification, VerifierAnswer};
 use crate::transport::provider::ProviderRequest;
 
 /// A custom verifier.
@@ -37,13 +37,13 @@ pub struct ServiceVerifier<'a> {
     /// This gateway's own URL: the issuer of a subject if the answer has no `iss`.
     pub gateway: &'a str,
     /// What rules read about the subjects.
-    pub interests: &'a Interests,
+    pub interests: &'a ClaimSelection,
 }
 
 impl TokenVerifier for ServiceVerifier<'_> {
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
         let _ = credential;
-        let Some(Answered::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
+        let Some(VerifierAnswer::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
         let members = match plain(document) {
             Ok(members) => members,
             Err(why) => return Verification::Unusable(why),

@@ -15,11 +15,11 @@ use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::issuer::{Introspection, Issuer};
 use crate::token::jwt;
-use crate::token::principal::{CredentialKind, Interests, Rights, Subject};
+use crate::token::principal::{ClaimSelection, CredentialKind, SelectedClaims, Subject};
 use crate::token::profile::Profile;
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::token::verified::{Confirmation, VerifiedToken};
-use crate::token::verifier::{Answered, Evidence, TokenVerifier, Verification};
+use crate::token::verifier::{Evidence, TokenVerifier, Verification, VerifierAnswer};
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
 const JSON: &str = "application/json";
@@ -32,7 +32,7 @@ pub struct IntrospectionVerifier<'a> {
     /// How the gateway introspects tokens there.
     pub introspection: &'a Introspection,
     /// What rules read about the subjects.
-    pub interests: &'a Interests,
+    pub interests: &'a ClaimSelection,
 }
 
 impl TokenVerifier for IntrospectionVerifier<'_> {
@@ -47,7 +47,7 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
     /// token.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
         let _ = credential;
-        let Some(Answered::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
+        let Some(VerifierAnswer::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
         let members = if self.introspection.signed_response {
             match self.signed(document, evidence) {
                 Ok(members) => members,
@@ -152,7 +152,7 @@ pub(super) struct Rules<'a> {
     /// Scopes that every token gets.
     pub(super) grant_scopes: &'a ScopeSet,
     /// What rules read about the subject.
-    pub(super) interests: &'a Interests,
+    pub(super) interests: &'a ClaimSelection,
     /// The profile of the server that answers.
     pub(super) profile: Profile,
     /// Maximum number of seconds for which the gateway reuses a positive answer.
@@ -215,7 +215,7 @@ fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> R
         scopes: scopes.iter().chain(rules.grant_scopes.iter()).cloned().collect(),
         kind: rules.kind,
         label: named("label")?,
-        rights: Rights::of(members, rules.interests, rules.profile),
+        rights: SelectedClaims::of(members, rules.interests, rules.profile),
     };
     let times = times(members, false)?;
     Ok(VerifiedToken {

@@ -10,7 +10,7 @@ use crate::token::claims;
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
-use crate::token::principal::Interests;
+use crate::token::principal::ClaimSelection;
 use crate::token::profile::TENANT;
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::{TokenType, UntrustedToken};
@@ -22,7 +22,7 @@ pub struct JwtVerifier<'a> {
     /// The issuer: the token's `iss` is its identifier.
     pub issuer: &'a Issuer,
     /// What rules read about the subjects.
-    pub interests: &'a Interests,
+    pub interests: &'a ClaimSelection,
 }
 
 impl TokenVerifier for JwtVerifier<'_> {

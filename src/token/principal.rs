@@ -11,7 +11,7 @@ use crate::token::profile::Profile;
 
 /// What rules read from credentials, so that the gateway keeps no other claims.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Interests {
+pub struct ClaimSelection {
     /// Whether a rule reads roles.
     pub roles: bool,
     /// Whether a rule reads groups.
@@ -46,7 +46,7 @@ pub struct Subject {
     /// The label of an API key, or the one that a verifier or an authorization server sent.
     pub label: Option<String>,
     /// The roles, groups and claims that rules read.
-    pub rights: Rights,
+    pub rights: SelectedClaims,
 }
 
 impl Subject {
@@ -59,7 +59,7 @@ impl Subject {
 
 /// What a credential says besides scopes, as far as rules read it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rights {
+pub struct SelectedClaims {
     /// Its roles.
     pub roles: Vec<String>,
     /// Its groups.
@@ -68,10 +68,10 @@ pub struct Rights {
     pub claims: Map<String, Value>,
 }
 
-impl Rights {
+impl SelectedClaims {
     /// The rights that rules read, from the claims of a provider with this profile.
     #[must_use]
-    pub fn of(claims: &Map<String, Value>, interests: &Interests, profile: Profile) -> Self {
+    pub fn of(claims: &Map<String, Value>, interests: &ClaimSelection, profile: Profile) -> Self {
         let among = |asked: bool, names: &[&str]| -> Vec<String> {
             let values = names.iter().filter(|_| asked).filter_map(|name| claim(claims, name));
             values.filter_map(texts).flatten().collect()

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::limits::TOKEN_BYTES;
-use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, Missing, parse_authorization};
+use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, MissingCredentials, parse_authorization};
 use crate::token::accepted::{Verifier, Verifiers};
 use crate::token::api_key::ApiKeySet;
 use crate::token::binding::Requirement;
@@ -24,7 +24,7 @@ const ACCESS_FIELD: &str = "cf-access-jwt-assertion";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoCredential {
     /// The request has no credential, or none under a scheme that the resource accepts.
-    Missing(Missing),
+    Missing(MissingCredentials),
     /// The field is malformed, or the request has more than one credential.
     Malformed,
 }
@@ -46,7 +46,7 @@ pub fn present(fields: &Fields, accepted: &Verifiers, dpop: Requirement) -> Resu
         Credentials::Token(..) if api_key.is_some() => Err(NoCredential::Malformed),
         // A resource that does not accept DPoP treats `DPoP` like any other scheme that it does not accept.
         Credentials::Token(AuthScheme::Dpop, _) if dpop == Requirement::Off => {
-            Err(NoCredential::Missing(Missing::KnownScheme))
+            Err(NoCredential::Missing(MissingCredentials::UnsupportedScheme))
         }
         Credentials::Token(scheme, token) => Ok(Credential::authorization(scheme, token)),
         Credentials::None(missing) => {

@@ -38,9 +38,9 @@ impl SignatureCheck {
     ///
     /// # Errors
     /// [`TokenError::Signature`] if the signature is invalid.
-    pub fn answered(self, good: bool) -> Result<GoodSignature, TokenError> {
+    pub fn answered(self, good: bool) -> Result<SignatureProof, TokenError> {
         if good {
-            Ok(GoodSignature { signing_input: self.signing_input, thumbprint: self.key.thumbprint().to_owned() })
+            Ok(SignatureProof { signing_input: self.signing_input, thumbprint: self.key.thumbprint().to_owned() })
         } else {
             Err(TokenError::Signature)
         }
@@ -49,12 +49,12 @@ impl SignatureCheck {
 
 /// Proof that a signing input was signed with a key. Only [`SignatureCheck::answered`] makes one.
 #[derive(Debug)]
-pub struct GoodSignature {
+pub struct SignatureProof {
     signing_input: String,
     thumbprint: String,
 }
 
-impl GoodSignature {
+impl SignatureProof {
     /// Whether this proves that `key` signed `token`.
     #[must_use]
     pub fn covers(&self, token: &UntrustedToken, key: &VerificationKey) -> bool {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::limits::{KID_BYTES, TOKEN_BYTES, TOKEN_CLAIMS, TOKEN_HEADER_MEMBERS};
 use crate::strict_json;
 use crate::token::error::TokenError;
-use crate::token::signature::GoodSignature;
+use crate::token::signature::SignatureProof;
 
 /// A `typ` header, in lower case and without `application/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl UntrustedToken {
 
     /// The claims, if `proof` shows that they were signed.
     #[must_use]
-    pub fn claims_with(&self, proof: &GoodSignature) -> Option<&Map<String, Value>> {
+    pub fn claims_with(&self, proof: &SignatureProof) -> Option<&Map<String, Value>> {
         proof.is_of(self).then_some(&self.claims)
     }
 

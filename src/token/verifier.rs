@@ -4,7 +4,7 @@ use crate::jwks::freshness::KeyState;
 use crate::time::UnixMillis;
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
-use crate::token::signature::{GoodSignature, SignatureCheck};
+use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::verified::VerifiedToken;
 use crate::transport::provider::ProviderDocument;
 
@@ -24,9 +24,9 @@ pub struct Evidence<'a> {
     /// What is known about the issuer's keys, if the credential has an issuer.
     pub keys: Option<&'a KeyState>,
     /// Proof that a signature was verified.
-    pub signature: Option<&'a GoodSignature>,
+    pub signature: Option<&'a SignatureProof>,
     /// The answer of the server or store that was asked about the credential.
-    pub answer: Option<&'a Answered>,
+    pub answer: Option<&'a VerifierAnswer>,
 }
 
 impl<'a> Evidence<'a> {
@@ -38,14 +38,14 @@ impl<'a> Evidence<'a> {
 
     /// Adds the answer of the server or store that was asked.
     #[must_use]
-    pub fn with_answer(self, answer: &'a Answered) -> Self {
+    pub fn with_answer(self, answer: &'a VerifierAnswer) -> Self {
         Self { answer: Some(answer), ..self }
     }
 }
 
 /// The answer of the server or store that was asked about a credential.
 #[derive(Debug)]
-pub enum Answered {
+pub enum VerifierAnswer {
     /// From an authorization server or a custom verifier.
     Provider(ProviderDocument),
     /// From a store: the record, if there is one.

@@ -23,7 +23,7 @@ impl WebOrigin {
 
 /// What the `Origin` field of a request states.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
+pub enum WebOriginCheck {
     /// No `Origin` field: the request does not come from a browser's script.
     NoBrowser,
     /// A page that the configuration allows, or a page of the gateway itself.
@@ -34,12 +34,12 @@ pub enum Caller {
 
 /// Compares the `Origin` field (T1) with the allowed web origins.
 #[must_use]
-pub fn judge(field: Option<&str>, allowed: &[WebOrigin]) -> Caller {
+pub fn judge(field: Option<&str>, allowed: &[WebOrigin]) -> WebOriginCheck {
     match field {
-        None => Caller::NoBrowser,
+        None => WebOriginCheck::NoBrowser,
         Some(text) => match WebOrigin::parse(text) {
-            Some(origin) if allowed.contains(&origin) => Caller::Allowed(origin),
-            _ => Caller::Foreign,
+            Some(origin) if allowed.contains(&origin) => WebOriginCheck::Allowed(origin),
+            _ => WebOriginCheck::Foreign,
         },
     }
 }

@@ -5,8 +5,8 @@
 mod authorization_records;
 mod platform;
 mod replay_guard;
-mod road;
 mod settings;
+mod shell_request;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -17,16 +17,16 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::{Mistakes, Place};
-use crate::gateway::{Action, ConfigState, Gateway, ReloadOutcome, StoredGateway, Walk, serve_closed};
+use crate::gateway::{Action, ActiveRequest, ConfigState, Gateway, ReloadOutcome, StoredGateway, serve_closed};
 use crate::limits::STORED_BYTES;
 use crate::observe::event::gateway_line;
-use crate::pipeline::authenticate::Compiled;
+use crate::pipeline::authenticate::CompiledVerifiers;
 use crate::ports::{Clock as _, EventSink as _, Random as _, Spawn as _, Store as _};
 use crate::settings::Settings;
 use crate::transport::certificate;
 use crate::transport::head::{Fields, Head, Method};
 use platform::{Inbound, Workers};
-use road::Road;
+use shell_request::ShellRequest;
 
 /// The gateway of this isolate. The first request opens it, because there is no environment before that.
 enum Gate {
@@ -60,16 +60,16 @@ pub fn fetch(
 ) -> Result<JsValue, JsValue> {
     let ports = Workers::new(context, env, span);
     match GATE.with(|gate| gate.get_or_init(|| open(&ports)).at(&ports)) {
-        ConfigState::No(gateway) => walk(request, ports, Some(gateway)),
-        ConfigState::Again(gateway) => {
+        ConfigState::Current(gateway) => walk(request, ports, Some(gateway)),
+        ConfigState::ReloadDue(gateway) => {
             let again = ports.clone();
             ports.spawn(Box::pin(async move {
                 look(&again).await;
             }));
             walk(request, ports, Some(gateway))
         }
-        ConfigState::Failed => walk(request, ports, None),
-        ConfigState::First => {
+        ConfigState::Unavailable => walk(request, ports, None),
+        ConfigState::Missing => {
             let request = Clone::clone(request);
             Ok(future_to_promise(async move {
                 let gateway = look(&ports).await;
@@ -85,17 +85,17 @@ fn walk(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Resu
     let asks = |ask: fn(&Settings) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.settings()));
     let (certificate, place) = (asks(Settings::asks_for_certificates), asks(Settings::asks_for_places));
     let head = read_head(&platform::head(request, certificate, place));
-    let Some(gateway) = gateway else { return road::own(&serve_closed(&ports, &head)) };
-    let action = Walk::new(&gateway, &ports, &head).begin(head);
+    let Some(gateway) = gateway else { return shell_request::own(&serve_closed(&ports, &head)) };
+    let action = ActiveRequest::new(&gateway, &ports, &head).begin(head);
     if is_driven_by_core(&ports) {
         let inbound = Rc::new(Inbound::new(request, &ports));
-        return Ok(Road { gateway, ports, inbound }.drive(action));
+        return Ok(ShellRequest { gateway, ports, inbound }.drive(action));
     }
     match action {
-        Action::Answer(answer) => road::own(&answer),
+        Action::Answer(answer) => shell_request::own(&answer),
         action => {
             let inbound = Rc::new(Inbound::new(request, &ports));
-            let response = Road { gateway, ports, inbound: Rc::clone(&inbound) }.perform(action)?;
+            let response = ShellRequest { gateway, ports, inbound: Rc::clone(&inbound) }.perform(action)?;
             inbound.hold(&response);
             Ok(response)
         }
@@ -111,8 +111,8 @@ fn is_driven_by_core(ports: &Workers) -> bool {
 impl Gate {
     fn at(&self, ports: &Workers) -> ConfigState {
         match self {
-            Self::Open(gateway) => ConfigState::No(Rc::clone(gateway)),
-            Self::Closed => ConfigState::Failed,
+            Self::Open(gateway) => ConfigState::Current(Rc::clone(gateway)),
+            Self::Closed => ConfigState::Unavailable,
             Self::Stored(stored) => stored.borrow_mut().due(ports.now()),
         }
     }
@@ -130,7 +130,7 @@ async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
         }
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     };
-    let taken = with_stored(|gateway| gateway.take(found, (&secrets, compiled()), &fits, ports.now()))?;
+    let taken = with_stored(|gateway| gateway.apply_document(found, (&secrets, compiled()), &fits, ports.now()))?;
     match taken {
         ReloadOutcome::Same => {}
         ReloadOutcome::Activated(gateway, version) => {
@@ -155,8 +155,8 @@ fn with_stored<T>(work: impl FnOnce(&mut StoredGateway) -> T) -> Option<T> {
 
 /// Custom verifiers for operators who build this Worker themselves: add `.with("name", YourVerifier)` for each, and set
 /// `compiled = true` in the entry of that name in the configuration.
-fn compiled() -> Compiled {
-    Compiled::default()
+fn compiled() -> CompiledVerifiers {
+    CompiledVerifiers::default()
 }
 
 fn open(ports: &Workers) -> Gate {

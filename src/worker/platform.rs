@@ -20,7 +20,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::worker_sys::web_sys::Request;
 
-use crate::forward::answer::{BodyFilter, FilterEnd, Passage};
+use crate::forward::answer::{BodyFilter, FilterResult, FilteredPart};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::gateway::{CheckingSignature, SigningAssertion, Suspended};
@@ -44,7 +44,9 @@ use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
 use crate::token::signature::SignatureCheck;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
-use crate::worker::road::{AnswerNeeded, MessageNeeded, SignatureNeeded, VerdictNeeded};
+use crate::worker::shell_request::{
+    AwaitingAssertionSignature, AwaitingMessage, AwaitingOriginAnswer, AwaitingSignatureCheck,
+};
 use crate::worker::{read_fields, write_fields};
 
 #[wasm_bindgen(module = "/src/worker/platform.js")]
@@ -115,9 +117,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     async fn sign(jwk: &str, algorithm: &str, input: &[u8]) -> Result<JsValue, JsValue>;
 
-    fn check(jwk: &str, algorithm: &str, signature: &[u8], input: &str, checking: VerdictNeeded) -> JsValue;
+    fn check(jwk: &str, algorithm: &str, signature: &[u8], input: &str, checking: AwaitingSignatureCheck) -> JsValue;
 
-    fn signed(jwk: &str, algorithm: &str, input: &[u8], signing: SignatureNeeded) -> JsValue;
+    fn signed(jwk: &str, algorithm: &str, input: &[u8], signing: AwaitingAssertionSignature) -> JsValue;
 }
 
 #[wasm_bindgen(module = "/src/worker/exchange.js")]
@@ -131,7 +133,7 @@ extern "C" {
     fn hold(this: &Exchange, work: &JsValue);
 
     #[wasm_bindgen(method)]
-    fn read(this: &Exchange, bytes: f64, seconds: f64, reading: MessageNeeded) -> JsValue;
+    fn read(this: &Exchange, bytes: f64, seconds: f64, reading: AwaitingMessage) -> JsValue;
 
     #[wasm_bindgen(method)]
     fn forward(
@@ -143,7 +145,7 @@ extern "C" {
         limits: &[f64],
         cancel: bool,
         instead: Option<Vec<u8>>,
-        sending: AnswerNeeded,
+        sending: AwaitingOriginAnswer,
     ) -> JsValue;
 
     #[wasm_bindgen(method, catch)]
@@ -254,7 +256,7 @@ fn jwk_text(jwk: &JsonWebKey<'_>) -> Result<String, String> {
 /// Makes JavaScript check a signature and call the object that `needed` makes.
 pub(super) fn check_signature(
     request: Suspended<CheckingSignature>,
-    needed: impl FnOnce(Suspended<CheckingSignature>) -> VerdictNeeded,
+    needed: impl FnOnce(Suspended<CheckingSignature>) -> AwaitingSignatureCheck,
 ) -> Result<JsValue, JsValue> {
     let it = request.check();
     let jwk = match jwk_text(it.key.jwk()) {
@@ -269,7 +271,7 @@ pub(super) fn check_signature(
 pub(super) fn sign_assertion(
     key: &SigningKey,
     request: Suspended<SigningAssertion>,
-    needed: impl FnOnce(Suspended<SigningAssertion>) -> SignatureNeeded,
+    needed: impl FnOnce(Suspended<SigningAssertion>) -> AwaitingAssertionSignature,
 ) -> Result<JsValue, JsValue> {
     let jwk = match jwk_text(key.expose()) {
         Ok(jwk) => jwk,
@@ -478,12 +480,17 @@ impl Inbound {
     }
 
     /// Reads the message.
-    pub(super) fn read(&self, limit: u64, reading: MessageNeeded) -> JsValue {
+    pub(super) fn read(&self, limit: u64, reading: AwaitingMessage) -> JsValue {
         self.0.read(limit as f64, INSPECT_SECONDS as f64, reading)
     }
 
     /// Sends the request to its origin server.
-    pub(super) fn forward(&self, fetcher: &JsValue, request: OutboundRequest, sending: AnswerNeeded) -> JsValue {
+    pub(super) fn forward(
+        &self,
+        fetcher: &JsValue,
+        request: OutboundRequest,
+        sending: AwaitingOriginAnswer,
+    ) -> JsValue {
         let (method, url) = (request.method().as_str(), request.url());
         let fields = write_fields(request.fields());
         let (cancel, instead) = (request.cancel_on_disconnect(), request.body().map(<[u8]>::to_vec));
@@ -532,15 +539,15 @@ impl Transport for Workers {
         &self,
         body: JsValue,
         mut filter: BodyFilter,
-        ended: Box<dyn Fn(FilterEnd)>,
+        ended: Box<dyn Fn(FilterResult)>,
     ) -> Result<JsValue, ListError> {
         let (mut first, mut rest) = (Vec::new(), body);
         if filter.can_wait() {
             let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| ListError::NotJson)?;
             let parts: Array = parts.unchecked_into();
             first = match filter.push(&Uint8Array::new(&parts.get(0)).to_vec())? {
-                Passage::More(bytes) => bytes,
-                Passage::Last(_, why) => return Err(why),
+                FilteredPart::More(bytes) => bytes,
+                FilteredPart::Last(_, why) => return Err(why),
             };
             rest = parts.get(1);
             if rest.is_null() {
@@ -553,18 +560,18 @@ impl Transport for Workers {
         let step = Closure::new(move |part: JsValue| {
             let bytes = |bytes: Vec<u8>| Uint8Array::from(bytes.as_slice());
             let out = if part.is_null() {
-                filter.finish().map(Passage::More)
+                filter.finish().map(FilteredPart::More)
             } else {
                 filter.push(&Uint8Array::new(&part).to_vec())
             };
             match out {
-                Ok(Passage::More(out)) => {
+                Ok(FilteredPart::More(out)) => {
                     if part.is_null() {
                         ended(filter.end(None));
                     }
                     bytes(out).into()
                 }
-                Ok(Passage::Last(out, why)) => {
+                Ok(FilteredPart::Last(out, why)) => {
                     ended(filter.end(Some(why)));
                     Array::of1(&bytes(out)).into()
                 }
@@ -594,7 +601,7 @@ pub(super) fn failed(failure: &JsValue) -> OriginFailure {
     match failure.as_string().as_deref() {
         Some("body cut short") => OriginFailure::BodyCutShort,
         Some("body too large") => OriginFailure::BodyTooLarge,
-        Some("gone") => OriginFailure::CallerGone,
+        Some("gone") => OriginFailure::ClientDisconnected,
         Some("timeout") => OriginFailure::Timeout,
         _ => OriginFailure::Unreachable,
     }

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
-use portcullis::pipeline::authenticate::Compiled;
-use portcullis::token::questions::{Asked, CredentialLookups, Turn};
+use portcullis::pipeline::authenticate::CompiledVerifiers;
+use portcullis::token::lookups::{CredentialLookups, LookupStart, LookupTarget};
 use portcullis::token::verifier_id::VerifierId;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -138,13 +138,16 @@ fn a_slow_verifier_takes_nobody_elses_questions() {
     let mut questions = CredentialLookups::default();
     let digest = |at: u8| [at; 32];
     let now = portcullis::time::UnixMillis(0);
-    let slow = Asked::Verifier(VerifierId::Introspection(0));
+    let slow = LookupTarget::Verifier(VerifierId::Introspection(0));
     for at in 0..64 {
-        assert_eq!(questions.turn(&digest(at), slow, 30, now), Turn::Ask);
+        assert_eq!(questions.begin(&digest(at), slow, 30, now), LookupStart::Start);
     }
-    assert_eq!(questions.turn(&digest(100), slow, 30, now), Turn::Full);
-    assert_eq!(questions.turn(&digest(101), Asked::Verifier(VerifierId::ApiKeys(0)), 30, now), Turn::Ask);
-    assert_eq!(questions.turn(&digest(102), Asked::Revocations, 30, now), Turn::Ask);
+    assert_eq!(questions.begin(&digest(100), slow, 30, now), LookupStart::TooMany);
+    assert_eq!(
+        questions.begin(&digest(101), LookupTarget::Verifier(VerifierId::ApiKeys(0)), 30, now),
+        LookupStart::Start
+    );
+    assert_eq!(questions.begin(&digest(102), LookupTarget::Revocations, 30, now), LookupStart::Start);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -169,7 +172,7 @@ fn one_tenants_rules_hold_beside_a_template() {
 fn mistakes_that_closed_or_opened_doors_in_silence() {
     let mistakes = |document: Value| -> Vec<String> {
         let secrets = TestSecrets(vec![("S", "secret".to_owned())]);
-        let opened = Gateway::open(document, &secrets, [0; 32], Compiled::default());
+        let opened = Gateway::open(document, &secrets, [0; 32], CompiledVerifiers::default());
         opened.err().map_or_else(Vec::new, |mistakes| mistakes.lines().to_vec())
     };
     for prefix in ["e", "ey", "eyJ", "x"] {

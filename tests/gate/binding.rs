@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::{JwsAlgorithm, VerificationKey};
-use portcullis::pipeline::authenticate::Compiled;
+use portcullis::pipeline::authenticate::CompiledVerifiers;
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::nonce::NonceKey;
 use portcullis::token::binding::proof::SingleUse;
@@ -229,7 +229,7 @@ fn a_window_that_is_widened_makes_no_used_proof_good_again() {
     assert_eq!(call(&world, &narrow, &token, &proof).status, 401);
     assert_eq!(reason(&world), "proof_expired");
     let wide = document_of("required", json!({ "window_seconds": 300 }));
-    let wide = narrow.after(wide, &TestSecrets::default(), Compiled::default()).expect("right");
+    let wide = narrow.after(wide, &TestSecrets::default(), CompiledVerifiers::default()).expect("right");
     assert_eq!(call(&world, &Rc::new(wide), &token, &proof).status, 401);
     assert_eq!(reason(&world), "proof_replayed");
 }

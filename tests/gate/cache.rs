@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
-use portcullis::limits::{INACTIVE_ENTRIES, QUESTIONS, VERIFIED_BYTES, VERIFIED_ENTRIES};
+use portcullis::limits::{INACTIVE_ENTRIES, LOOKUPS, VERIFIED_BYTES, VERIFIED_ENTRIES};
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
 use portcullis::token::error::TokenError;
-use portcullis::token::principal::{CredentialKind, Rights, Subject};
-use portcullis::token::questions::{Asked, CredentialLookups, Turn};
+use portcullis::token::lookups::{CredentialLookups, LookupStart, LookupTarget};
+use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::token::revocation::{RevocationList, Revocations};
 use portcullis::token::verified::VerifiedToken;
 use portcullis::token::verifier_id::VerifierId;
@@ -33,11 +33,11 @@ fn subject(name: &str) -> Subject {
         scopes: ScopeSet::of_text("mcp:tools"),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: Rights::default(),
+        rights: SelectedClaims::default(),
     }
 }
 
-const ASKED: Asked = Asked::Verifier(VerifierId::Custom(0));
+const ASKED: LookupTarget = LookupTarget::Verifier(VerifierId::Custom(0));
 
 fn digest(at: u64) -> [u8; 32] {
     let mut digest = [0; 32];
@@ -153,17 +153,21 @@ fn a_million_tokens_stay_within_the_bounds() {
 fn questions_are_asked_one_at_a_time_and_not_too_many_in_all() {
     let mut questions = CredentialLookups::default();
     let now = UnixMillis(NOON * 1000);
-    assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Ask);
-    assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Wait);
+    assert_eq!(questions.begin(&digest(0), ASKED, 5, now), LookupStart::Start);
+    assert_eq!(questions.begin(&digest(0), ASKED, 5, now), LookupStart::InProgress);
     questions.done(&digest(0));
-    assert_eq!(questions.turn(&digest(0), ASKED, 5, now), Turn::Ask);
-    assert_eq!(questions.turn(&digest(0), ASKED, 5, now.plus_seconds(5)), Turn::Ask, "who asked is gone");
-    let many = u64::try_from(QUESTIONS).expect("small");
+    assert_eq!(questions.begin(&digest(0), ASKED, 5, now), LookupStart::Start);
+    assert_eq!(questions.begin(&digest(0), ASKED, 5, now.plus_seconds(5)), LookupStart::Start, "who asked is gone");
+    let many = u64::try_from(LOOKUPS).expect("small");
     for at in 1..many {
-        assert_eq!(questions.turn(&digest(at), ASKED, 5, now), Turn::Ask);
+        assert_eq!(questions.begin(&digest(at), ASKED, 5, now), LookupStart::Start);
     }
-    assert_eq!(questions.turn(&digest(many), ASKED, 5, now), Turn::Full);
-    assert_eq!(questions.turn(&digest(many), ASKED, 5, now.plus_seconds(5)), Turn::Ask, "lost ones leave their place");
+    assert_eq!(questions.begin(&digest(many), ASKED, 5, now), LookupStart::TooMany);
+    assert_eq!(
+        questions.begin(&digest(many), ASKED, 5, now.plus_seconds(5)),
+        LookupStart::Start,
+        "lost ones leave their place"
+    );
 }
 
 fn revoking(seconds: u64) -> Rc<Gateway> {

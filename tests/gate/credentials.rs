@@ -7,10 +7,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
-use portcullis::pipeline::authenticate::Compiled;
+use portcullis::pipeline::authenticate::CompiledVerifiers;
 use portcullis::token::credential::Credential;
 use portcullis::token::error::TokenError;
-use portcullis::token::principal::{CredentialKind, Rights, Subject};
+use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::token::verified::VerifiedToken;
 use portcullis::token::verifier::{Evidence, TokenVerifier, Verification};
 use serde_json::{Value, json};
@@ -505,7 +505,7 @@ impl TokenVerifier for Password {
             scopes: portcullis::oauth::scope::ScopeSet::of_text("mcp:tools"),
             kind: CredentialKind::Custom,
             label: None,
-            rights: Rights::default(),
+            rights: SelectedClaims::default(),
         })))
     }
 }
@@ -519,7 +519,7 @@ fn a_verifier_that_is_compiled_in() {
         )
     };
     let secrets = TestSecrets::default();
-    let gateway = Gateway::open(document(), &secrets, [1; 32], Compiled::default().with("sesame", Password));
+    let gateway = Gateway::open(document(), &secrets, [1; 32], CompiledVerifiers::default().with("sesame", Password));
     let (world, gateway) = (World::new(), Rc::new(gateway.expect("right")));
     assert_eq!(ask(&world, &gateway, "open-sesame").status, 200);
     assert_eq!(ask(&world, &gateway, "open-barley").status, 401);

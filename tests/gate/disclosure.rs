@@ -7,7 +7,7 @@ use portcullis::mcp::era::Era;
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::list_filter::ListError;
 use portcullis::mcp::message::Malformed;
-use portcullis::oauth::bearer::Missing;
+use portcullis::oauth::bearer::MissingCredentials;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::context::RequestContext;
 use portcullis::pipeline::rejection::{Dependency, Rejection};
@@ -64,14 +64,14 @@ fn all() -> Vec<Rejection> {
         Rejection::AmbiguousPath(CanonicalPath::parse("//").expect_err("ambiguous")),
         Rejection::BodyCutShort,
         Rejection::BodyTooLarge { limit: Some(1) },
-        Rejection::CallerGone,
-        Rejection::Absent { target: Some(Kind::Tool), era: Era::Legacy, apart: false },
-        Rejection::Absent { target: Some(Kind::Prompt), era: Era::Modern, apart: false },
-        Rejection::Absent { target: Some(Kind::Resource), era: Era::Legacy, apart: false },
-        Rejection::Absent { target: Some(Kind::Resource), era: Era::Modern, apart: false },
-        Rejection::Absent { target: None, era: Era::Legacy, apart: false },
-        Rejection::Absent { target: None, era: Era::Modern, apart: false },
-        Rejection::Absent { target: Some(Kind::Tool), era: Era::Legacy, apart: true },
+        Rejection::ClientDisconnected,
+        Rejection::NotPermitted { target: Some(Kind::Tool), era: Era::Legacy, apart: false },
+        Rejection::NotPermitted { target: Some(Kind::Prompt), era: Era::Modern, apart: false },
+        Rejection::NotPermitted { target: Some(Kind::Resource), era: Era::Legacy, apart: false },
+        Rejection::NotPermitted { target: Some(Kind::Resource), era: Era::Modern, apart: false },
+        Rejection::NotPermitted { target: None, era: Era::Legacy, apart: false },
+        Rejection::NotPermitted { target: None, era: Era::Modern, apart: false },
+        Rejection::NotPermitted { target: Some(Kind::Tool), era: Era::Legacy, apart: true },
         Rejection::FieldsDisagree { field: "mcp-name".to_owned(), id: Box::default() },
         Rejection::FieldsTooLarge,
         Rejection::Forbidden,
@@ -91,7 +91,7 @@ fn all() -> Vec<Rejection> {
         Rejection::MalformedMessage { error: Malformed::Params("x"), id: Box::default() },
         Rejection::MethodNotAllowed { allow: "GET" },
         Rejection::Misconfigured,
-        Rejection::NoCredentials(Missing::Field),
+        Rejection::NoCredentials(MissingCredentials::Field),
         Rejection::NotFound,
         Rejection::OriginFailed { status: 500 },
         Rejection::OriginRedirected { status: 302, to: Some("/secret".to_owned()) },

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis::config::Secrets;
 use portcullis::gateway::Gateway;
-use portcullis::pipeline::authenticate::Compiled;
+use portcullis::pipeline::authenticate::CompiledVerifiers;
 use serde_json::{Value, json};
 
 use crate::policy::message;
@@ -33,7 +33,7 @@ fn document() -> Value {
 }
 
 fn open(document: Value) -> Rc<Gateway> {
-    Rc::new(Gateway::open(document, &Any, [7; 32], Compiled::default()).expect("the example is right"))
+    Rc::new(Gateway::open(document, &Any, [7; 32], CompiledVerifiers::default()).expect("the example is right"))
 }
 
 fn world() -> World {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis::gateway::{Action, Gateway, Walk};
+use portcullis::gateway::{Action, ActiveRequest, Gateway};
 use portcullis::jwks::freshness::lifetime;
 use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
 use portcullis::jwks::key_set::{KeySet, NoKey};
@@ -273,7 +273,7 @@ fn callers_who_leave_while_keys_are_fetched_keep_nobody_out() {
     let (world, gateway) = (World::new(), gateway());
     for _ in 0..3 {
         let request = Request::post("/mcp").bearer(&token(&Claims::good()));
-        let action = Walk::new(&gateway, &world, &request.head).begin(request.head);
+        let action = ActiveRequest::new(&gateway, &world, &request.head).begin(request.head);
         assert!(matches!(action, Action::FetchKeys(..)));
     }
     assert_eq!(call(&world, &gateway).status, 200);

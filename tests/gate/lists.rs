@@ -7,7 +7,7 @@ use portcullis::gateway::Gateway;
 use portcullis::limits::{KNOWN_ITEMS_BYTES, KNOWN_LIST_BYTES};
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::known_items::KnownItems;
-use portcullis::mcp::list_filter::{Edits, ItemDecision, ItemPolicy, ListFilter};
+use portcullis::mcp::list_filter::{FilterOptions, ItemDecision, ItemPolicy, ListFilter};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -141,7 +141,7 @@ impl ItemPolicy for KeepAll {
 type Memory = Rc<RefCell<KnownItems>>;
 
 fn remembering(resource: usize, memory: &Memory) -> ListFilter<KeepAll> {
-    ListFilter::new(KeepAll, Edits::default()).with_memory(resource, Rc::clone(memory))
+    ListFilter::new(KeepAll, FilterOptions::default()).with_memory(resource, Rc::clone(memory))
 }
 
 /// A list of so many tools of some thousand bytes.

@@ -84,7 +84,7 @@ fn a_path_lies_under_another_on_whole_segments() {
 mod properties {
     use proptest::prelude::*;
 
-    use portcullis::gateway::{Action, Walk};
+    use portcullis::gateway::{Action, ActiveRequest};
 
     use portcullis::transport::path::CanonicalPath;
 
@@ -206,7 +206,7 @@ mod properties {
             let request = Request::get(&target);
             let canonical = CanonicalPath::parse(target.split(['?', '#']).next().unwrap_or_default());
             let is_it = canonical.is_ok_and(|path| path.as_str() == "/admin");
-            let opened = matches!(Walk::new(&gateway, &world, &request.head).begin(request.head), Action::Send(..));
+            let opened = matches!(ActiveRequest::new(&gateway, &world, &request.head).begin(request.head), Action::Send(..));
             prop_assert_eq!(opened, is_it, "{}", target);
         }
     }

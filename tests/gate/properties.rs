@@ -8,7 +8,7 @@ use portcullis::mcp::kind::Kind;
 use portcullis::mcp::operation::Operation;
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Policy, Verdict};
-use portcullis::token::principal::{CredentialKind, Rights, Subject};
+use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::transport::connection::ConnectionFacts;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -75,7 +75,10 @@ fn caller_with(scopes: &[&str], roles: &[&str]) -> Caller {
         scopes: portcullis::oauth::scope::ScopeSet::of_text(&scopes.join(" ")),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: Rights { roles: roles.iter().map(|role| (*role).to_owned()).collect(), ..Rights::default() },
+        rights: SelectedClaims {
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            ..SelectedClaims::default()
+        },
     };
     Caller { subject: Rc::new(subject), source: Some("idp".into()), facts: ConnectionFacts::default() }
 }

@@ -146,7 +146,7 @@ fn failures_of_origin_servers() {
     let cases: [(Answer, u16, &str); 12] = [
         (Err(OriginFailure::Unreachable), 502, "origin_unreachable"),
         (Err(OriginFailure::Timeout), 504, "origin_timeout"),
-        (Err(OriginFailure::CallerGone), 499, "caller_gone"),
+        (Err(OriginFailure::ClientDisconnected), 499, "caller_gone"),
         (Err(OriginFailure::BodyCutShort), 400, "body_cut_short"),
         (Err(OriginFailure::BodyTooLarge), 413, "body_too_large"),
         (Ok((301, &[("location", "https://evil.example")])), 502, "origin_redirected"),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use portcullis::config::{Mistakes, Place, Stored};
 use portcullis::gateway::{ConfigState, Gateway, ReloadOutcome, StoredGateway, version};
-use portcullis::pipeline::authenticate::Compiled;
+use portcullis::pipeline::authenticate::CompiledVerifiers;
 use portcullis::time::UnixMillis;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -66,7 +66,12 @@ impl Kv {
 
     fn found(&mut self, document: &str, seconds: u64) -> ReloadOutcome {
         let found = Ok(Some(document.as_bytes().to_vec()));
-        self.gateway.take(found, (&self.secrets, Compiled::default()), &|_| Ok(()), UnixMillis(BEGIN + seconds * 1000))
+        self.gateway.apply_document(
+            found,
+            (&self.secrets, CompiledVerifiers::default()),
+            &|_| Ok(()),
+            UnixMillis(BEGIN + seconds * 1000),
+        )
     }
 
     fn activated(&mut self, document: &Value, seconds: u64) -> Rc<Gateway> {
@@ -83,41 +88,46 @@ impl Kv {
 #[wasm_bindgen_test(unsupported = test)]
 fn nothing_passes_before_there_is_a_document() {
     let mut kv = Kv::new();
-    assert!(matches!(kv.look(0), ConfigState::First));
-    assert!(matches!(kv.look(0), ConfigState::First), "nobody waits for another's question");
+    assert!(matches!(kv.look(0), ConfigState::Missing));
+    assert!(matches!(kv.look(0), ConfigState::Missing), "nobody waits for another's question");
     for failure in [Ok(None), Err("no answer in time".to_owned())] {
-        let taken = kv.gateway.take(failure, (&kv.secrets, Compiled::default()), &|_| Ok(()), UnixMillis(BEGIN));
+        let taken = kv.gateway.apply_document(
+            failure,
+            (&kv.secrets, CompiledVerifiers::default()),
+            &|_| Ok(()),
+            UnixMillis(BEGIN),
+        );
         let ReloadOutcome::Unavailable(why) = taken else { panic!("{taken:?}") };
         assert!(why.starts_with("KV \"CONFIGURATION\", key \"portcullis\": "), "{why}");
         assert!(kv.gateway.current().is_none());
     }
-    assert!(matches!(kv.look(1), ConfigState::Failed));
-    assert!(matches!(kv.look(2), ConfigState::First));
+    assert!(matches!(kv.look(1), ConfigState::Unavailable));
+    assert!(matches!(kv.look(2), ConfigState::Missing));
     let ReloadOutcome::Refused(mistakes, _) = kv.found(r#"{ "public_url": "https://a.example" }"#, 2) else { panic!() };
     assert_eq!(mistakes.lines(), ["resources: is required"]);
-    assert!(matches!(kv.look(3), ConfigState::Failed));
-    assert!(matches!(kv.look(4), ConfigState::First), "it may be mended any moment");
+    assert!(matches!(kv.look(3), ConfigState::Unavailable));
+    assert!(matches!(kv.look(4), ConfigState::Missing), "it may be mended any moment");
     for text in
         ["", "{", "[]", "{\"public_url\":\"https://a.example\",\"public_url\":\"https://b.example\"}", "\u{feff}{}"]
     {
         assert!(matches!(kv.found(text, 4), ReloadOutcome::Refused(..)), "{text}");
     }
     kv.activated(&document(), 5);
-    assert!(matches!(kv.look(6), ConfigState::No(_)));
+    assert!(matches!(kv.look(6), ConfigState::Current(_)));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
     let mut kv = Kv::new();
     kv.activated(&document(), 0);
-    assert!(matches!(kv.look(29), ConfigState::No(_)));
-    assert!(matches!(kv.look(30), ConfigState::Again(_)));
-    assert!(matches!(kv.look(30), ConfigState::No(_)), "one is enough");
+    assert!(matches!(kv.look(29), ConfigState::Current(_)));
+    assert!(matches!(kv.look(30), ConfigState::ReloadDue(_)));
+    assert!(matches!(kv.look(30), ConfigState::Current(_)), "one is enough");
     assert!(matches!(kv.found(&document().to_string(), 31), ReloadOutcome::Same));
-    assert!(matches!(kv.look(60), ConfigState::No(_)));
+    assert!(matches!(kv.look(60), ConfigState::Current(_)));
 
     let wrong = json!({ "public_url": "https://gate.example", "resources": [], "issuer": [] }).to_string();
-    assert!(matches!(kv.look(61), ConfigState::Again(_)));
+    assert!(matches!(kv.look(61), ConfigState::ReloadDue(_)));
     let ReloadOutcome::Refused(mistakes, version_of) = kv.found(&wrong, 61) else { panic!() };
     assert!(mistakes.lines()[0].starts_with("issuer: unknown key; did you mean `issuers`?"), "{mistakes}");
     assert_eq!(version_of, version(wrong.as_bytes()));
@@ -127,21 +137,26 @@ fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
     let lacking = document_with(json!({ "public_page": false })).to_string();
     let fits = |_: &Gateway| Err(Mistakes::of("resources[0].service", "the Worker has no such binding \"TOOLS\""));
     let found = Ok(Some(lacking.as_bytes().to_vec()));
-    let taken = kv.gateway.take(found, (&kv.secrets, Compiled::default()), &fits, UnixMillis(BEGIN + 92_000));
+    let taken = kv.gateway.apply_document(
+        found,
+        (&kv.secrets, CompiledVerifiers::default()),
+        &fits,
+        UnixMillis(BEGIN + 92_000),
+    );
     assert!(matches!(taken, ReloadOutcome::Refused(..)), "what the Worker lacks is a mistake too");
 
     let pointer = json!({ "stored": { "kv": "ELSEWHERE" } }).to_string();
     assert!(matches!(kv.found(&pointer, 92), ReloadOutcome::Refused(..)), "it does not lead on");
 
-    let down = kv.gateway.take(
+    let down = kv.gateway.apply_document(
         Err("down".to_owned()),
-        (&kv.secrets, Compiled::default()),
+        (&kv.secrets, CompiledVerifiers::default()),
         &|_| Ok(()),
         UnixMillis(BEGIN + 93_000),
     );
     assert!(matches!(down, ReloadOutcome::Unavailable(_)));
-    assert!(matches!(kv.look(94), ConfigState::No(_)));
-    assert!(matches!(kv.look(95), ConfigState::Again(_)), "asked again soon");
+    assert!(matches!(kv.look(94), ConfigState::Current(_)));
+    assert!(matches!(kv.look(95), ConfigState::ReloadDue(_)), "asked again soon");
     assert!(kv.gateway.current().is_some());
 }
 

@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use portcullis::config::{Configuration, Secrets};
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::known_items::KnownItems;
-use portcullis::mcp::list_filter::{Edits, ItemDecision, ItemPolicy, ListFilter};
+use portcullis::mcp::list_filter::{FilterOptions, ItemDecision, ItemPolicy, ListFilter};
 use portcullis::mcp::message::parse;
 use portcullis::mcp::operation::Operation;
 use portcullis::mcp::sse::SseFilter;
@@ -17,7 +17,7 @@ use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, Policy};
 use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
-use portcullis::token::principal::{CredentialKind, Rights, Subject};
+use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::token::verified::VerifiedToken;
 use portcullis::transport::connection::ConnectionFacts;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn subject(name: &str) -> Subject {
         scopes: ScopeSet::of_text("mcp:tools"),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: Rights::default(),
+        rights: SelectedClaims::default(),
     }
 }
 
@@ -111,7 +111,7 @@ fn lists(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(count), &body, |bencher, body| {
             bencher.iter(|| {
                 let mut out = Vec::with_capacity(body.len());
-                let mut filter = ListFilter::new(Half(false), Edits::default());
+                let mut filter = ListFilter::new(Half(false), FilterOptions::default());
                 body.as_bytes().chunks(65_536).for_each(|part| filter.push(part, &mut out).expect("a list"));
                 filter.finish(&mut out).expect("whole");
                 out
@@ -127,7 +127,7 @@ fn lists(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(count), &body, |bencher, body| {
             bencher.iter(|| {
                 let mut out = Vec::with_capacity(body.len());
-                let mut filter = ListFilter::new(Half(false), Edits::default()).with_memory(0, Rc::clone(&memory));
+                let mut filter = ListFilter::new(Half(false), FilterOptions::default()).with_memory(0, Rc::clone(&memory));
                 body.as_bytes().chunks(65_536).for_each(|part| filter.push(part, &mut out).expect("a list"));
                 filter.finish(&mut out).expect("whole");
                 out
@@ -146,7 +146,7 @@ fn events(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(count), &stream, |bencher, stream| {
             bencher.iter(|| {
                 let mut out = Vec::with_capacity(stream.len());
-                SseFilter::new(Some(ListFilter::new(Half(false), Edits::default())), None, None)
+                SseFilter::new(Some(ListFilter::new(Half(false), FilterOptions::default())), None, None)
                     .push(stream.as_bytes(), &mut out)
                     .expect("a stream");
                 out

@@ -10,13 +10,13 @@ use crate::oauth::form::Form;
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::claim_values::{seconds, texts};
-use crate::token::signature::{GoodSignature, SignatureCheck};
+use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 
 /// The values of one login in the authorization request.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking<'a> {
+pub struct AuthorizationParameters<'a> {
     /// The client id of this gateway at the provider.
     pub client_id: &'a str,
     /// The redirect URI to which the provider sends the code.
@@ -33,7 +33,7 @@ pub struct Asking<'a> {
 
 /// The URL to which the gateway sends the user (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
 #[must_use]
-pub fn authorization_url(login: &Login, provider: &Provider, asking: &Asking<'_>) -> String {
+pub fn authorization_url(login: &Login, provider: &Provider, asking: &AuthorizationParameters<'_>) -> String {
     let mut form = Form::default();
     form.add("response_type", "code");
     form.add("client_id", asking.client_id);
@@ -202,7 +202,7 @@ pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<Signa
 /// A description of the first check that fails.
 pub fn id_token_claims(
     token: &UntrustedToken,
-    proof: &GoodSignature,
+    proof: &SignatureProof,
     (issuer, client_id, nonce): (&str, &str, &str),
     now: UnixMillis,
 ) -> Result<Map<String, Value>, String> {

@@ -10,7 +10,7 @@ use crate::oauth::scope::ScopeSet;
 use crate::transport::url::HttpUrl;
 
 pub use exchange::{
-    Asking, ProviderTokens, authorization_url, code_request, id_token_check, id_token_claims, object,
+    AuthorizationParameters, ProviderTokens, authorization_url, code_request, id_token_check, id_token_claims, object,
     revocation_request, user_request, word,
 };
 pub use identity::{Identity, carried_as};

@@ -10,13 +10,13 @@ use crate::authorization_server::authorize::{
     AuthorizationRequest, AuthorizeError, Destination, NewScopes, challenge_of,
 };
 use crate::authorization_server::client::{Client, Source};
-use crate::authorization_server::login::{self, Asking};
+use crate::authorization_server::login::{self, AuthorizationParameters};
 use crate::authorization_server::page::{self, Consent};
 use crate::authorization_server::refusal::{OwnForm, Refusal};
 use crate::authorization_server::seal::mac;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
-use crate::authorization_server::state::subject::{Known, Person, PersonQuestion};
+use crate::authorization_server::state::subject::{Known, UserQuestion, UserRecord};
 use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
 use crate::oauth::form::{Form, Parameters};
 use crate::policy::counters::AddressLimit;
@@ -169,7 +169,7 @@ impl<P: Ports> Context<'_, P> {
         let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
         self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
         let secrets = LoginSecrets::of(&state, &browser);
-        let asking = Asking {
+        let asking = AuthorizationParameters {
             client_id: &ours.client_id,
             redirect_uri: &self.server.url("/callback"),
             state: &state,
@@ -191,7 +191,7 @@ impl<P: Ports> Context<'_, P> {
         let Some(sealed) = self.cookie(Cookie::Session) else { return Ok(None) };
         let session = self.server.seals.open::<Session>(sealed, "session", &self.server.own.identifier);
         let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
-        let known = self.ask::<Person>(&person(&session.subject), PersonQuestion::Look).await?;
+        let known = self.ask::<UserRecord>(&person(&session.subject), UserQuestion::Look).await?;
         Ok((session.epoch == known.epoch).then_some((session, known)))
     }
 

@@ -8,9 +8,9 @@ use crate::authorization_server::login::{Identity, ProviderTokens, word};
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::seal::SealKey;
 use crate::authorization_server::state::Hash;
-use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, Terms, Vault};
+use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, SealedProviderTokens, Terms};
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
-use crate::authorization_server::state::subject::{Approval, Listed, Person, PersonQuestion};
+use crate::authorization_server::state::subject::{Approval, Listed, UserQuestion, UserRecord};
 use crate::limits::{CODE_SECONDS, SIGN_IN_SECONDS};
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
@@ -83,14 +83,14 @@ impl<P: Ports> Context<'_, P> {
         }
         match purpose {
             Purpose::Grants => {
-                let known = self.ask::<Person>(&person(&identity.subject), PersonQuestion::Look).await?;
+                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Look).await?;
                 let session = self.session_cookie(&identity.subject, known.epoch);
                 Ok(Reply::redirect(&self.server.url("/grants"), "signed_in").field("set-cookie", session))
             }
             Purpose::Remembered(request, subject) => {
                 // Another user than the one who approved the client was never asked; and what was approved may be withdrawn
                 // meanwhile.
-                let known = self.ask::<Person>(&person(&identity.subject), PersonQuestion::Look).await?;
+                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Look).await?;
                 let approved = request.new_scopes(&known.approvals, self.now()) == NewScopes::None;
                 if subject == identity.subject && approved {
                     return self.granted(request, &identity, tokens).await;
@@ -179,8 +179,8 @@ impl<P: Ports> Context<'_, P> {
         if self.ask::<Grant>(&name, GrantQuestion::Begin(Box::new(grant))).await? != GrantAnswer::Done {
             return Err(Failure::Records);
         }
-        let list = PersonQuestion::Granted(name.clone(), Box::new(listed), Box::new(approval));
-        let known = match self.ask::<Person>(&person(&identity.subject), list).await {
+        let list = UserQuestion::Granted(name.clone(), Box::new(listed), Box::new(approval));
+        let known = match self.ask::<UserRecord>(&person(&identity.subject), list).await {
             Ok(known) => known,
             Err(failure) => {
                 let _ended = self.ask::<Grant>(&name, GrantQuestion::End("not_listed".to_owned())).await;
@@ -195,13 +195,13 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// What the provider gave, so that only the code, and then the grant's own refresh tokens, open it.
-    fn vault(&self, code: &Handle, tokens: &ProviderTokens) -> Option<Vault> {
+    fn vault(&self, code: &Handle, tokens: &ProviderTokens) -> Option<SealedProviderTokens> {
         // Without a refresh token there is nothing that outlives the code by much.
         let refresh = tokens.refresh_token.as_ref()?;
         let bytes = self.random::<32>();
         let kept = serde_json::json!({ "refresh_token": refresh, "access_token": tokens.access_token }).to_string();
         let key = SealKey::random(bytes);
-        Some(Vault {
+        Some(SealedProviderTokens {
             key: code.key().seal(&bytes, "vault key", &self.nonce()),
             tokens: key.seal(kept.as_bytes(), "vault", &self.nonce()),
         })

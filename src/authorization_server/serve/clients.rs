@@ -11,7 +11,7 @@ use crate::authorization_server::client::{AuthMethod, Client, ClientMetadata, So
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
 use crate::authorization_server::state::once::Once;
-use crate::authorization_server::state::{Hash, Machine as _};
+use crate::authorization_server::state::{Hash, RecordStateMachine as _};
 use crate::jwks::freshness::lifetime;
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;

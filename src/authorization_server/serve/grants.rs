@@ -10,7 +10,7 @@ use crate::authorization_server::page;
 use crate::authorization_server::refusal::{BearerSecret, OwnForm, Refusal};
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::login::Purpose;
-use crate::authorization_server::state::subject::{Known, Person, PersonQuestion};
+use crate::authorization_server::state::subject::{Known, UserQuestion, UserRecord};
 use crate::limits::CONSENT_SECONDS;
 use crate::ports::Ports;
 use crate::transport::head::Method;
@@ -61,7 +61,8 @@ impl<P: Ports> Context<'_, P> {
         };
         match (form.get("action"), form.get("client")) {
             (Some("withdraw"), Some(client)) => {
-                let known = self.ask::<Person>(&person(&subject), PersonQuestion::Withdraw(client.to_owned())).await?;
+                let known =
+                    self.ask::<UserRecord>(&person(&subject), UserQuestion::Withdraw(client.to_owned())).await?;
                 self.end_all(&subject, &known.ended, "withdrawn_by_user").await?;
                 Ok(see_other(&self.server.url("/grants"), "grants_withdrawn"))
             }
@@ -98,7 +99,7 @@ impl<P: Ports> Context<'_, P> {
         let text = |name: &str| asked.get(name).and_then(Value::as_str);
         match (text("action"), text("subject"), text("grant")) {
             (Some("show"), Some(subject), None) => {
-                let known = self.ask::<Person>(&person(subject), PersonQuestion::Look).await?;
+                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Look).await?;
                 let mut exported = exported(subject, &known);
                 for grant in known.grants.keys() {
                     if let GrantAnswer::Seen(seen) = self.ask::<Grant>(grant, GrantQuestion::Look).await?
@@ -111,7 +112,7 @@ impl<P: Ports> Context<'_, P> {
                 Ok(Reply::json(200, &exported, "subject_shown"))
             }
             (Some("delete"), Some(subject), None) => {
-                let known = self.ask::<Person>(&person(subject), PersonQuestion::Forget).await?;
+                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
                 self.end_all(subject, &known.ended, "ended_by_administrator").await?;
                 Ok(Reply::json(200, &json!({ "subject": subject, "ended": known.ended }), "subject_deleted"))
             }

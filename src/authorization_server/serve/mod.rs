@@ -17,7 +17,7 @@ use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::refusal::{Audience, Disclosure, Failure, Refusal};
 use crate::authorization_server::seal::{NONCE_BYTES, Nonce};
 use crate::authorization_server::settings::AuthorizationServer;
-use crate::authorization_server::state::{self, Machine};
+use crate::authorization_server::state::{self, RecordStateMachine};
 use crate::authorization_server::{metadata, page};
 use crate::jwks::signing_key;
 use crate::limits::FORM_BYTES;
@@ -197,7 +197,7 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// Asks a record.
-    async fn ask<M: Machine>(&self, id: &str, question: M::Question) -> Result<M::Answer, Failure> {
+    async fn ask<M: RecordStateMachine>(&self, id: &str, question: M::Question) -> Result<M::Answer, Failure> {
         let name = state::name::<M>(id);
         let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
         let read = answer.and_then(|text| strict_json::read(text.as_bytes()).map_err(|error| error.to_string()));

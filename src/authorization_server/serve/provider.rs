@@ -7,7 +7,7 @@ use super::Context;
 use crate::authorization_server::login::{self, Identity, Provider, ProviderTokens};
 use crate::authorization_server::memory::KnownProvider;
 use crate::authorization_server::state::Hash;
-use crate::authorization_server::state::own_client::{OwnClient, OwnClientQuestion};
+use crate::authorization_server::state::own_client::{GatewayRegistration, GatewayRegistrationQuestion};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::key_set::KeySet;
 use crate::jwks::signing_key;
@@ -78,21 +78,25 @@ impl<P: Ports> Context<'_, P> {
         // A registration is for one redirect URI: with another it is another's.
         let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
         let records = |_| "records cannot be read now".to_owned();
-        let kept = self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Look).await.map_err(records)?;
+        let kept =
+            self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Look).await.map_err(records)?;
         if let Some(kept) = kept {
             if let Some(credentials) = self.opened(&kept, &issuer) {
                 return Ok(credentials);
             }
             // It was sealed under a secret that was removed: it can never be opened again.
-            self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Forget).await.map_err(records)?;
+            self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Forget).await.map_err(records)?;
         }
         let made = self.register_there(provider, &issuer).await?;
         // What another isolate registered meanwhile is as good, and is what stays.
-        let kept = self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Keep(made)).await.map_err(records)?;
+        let kept = self
+            .ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Keep(made))
+            .await
+            .map_err(records)?;
         kept.and_then(|kept| self.opened(&kept, &issuer)).ok_or_else(|| "its registration cannot be opened".to_owned())
     }
 
-    fn opened(&self, kept: &OwnClient, issuer: &str) -> Option<Ours> {
+    fn opened(&self, kept: &GatewayRegistration, issuer: &str) -> Option<Ours> {
         let credentials: Credentials = self.server.seals.open(&kept.sealed, "own client", issuer)?;
         Some(Ours {
             client_id: credentials.client_id,
@@ -100,7 +104,7 @@ impl<P: Ports> Context<'_, P> {
         })
     }
 
-    async fn register_there(&self, provider: &Provider, issuer: &str) -> Result<OwnClient, String> {
+    async fn register_there(&self, provider: &Provider, issuer: &str) -> Result<GatewayRegistration, String> {
         let url =
             provider.registration.clone().ok_or("the provider has no registration_endpoint: client_id is needed")?;
         let body = json!({
@@ -131,7 +135,10 @@ impl<P: Ports> Context<'_, P> {
         let until = ends.unwrap_or(u64::MAX).min(self.now() + 10 * 365 * 86_400);
         self.say("info", "registered_at_provider", &format!("issuer {issuer:?}"));
         let credentials = Credentials { client_id, client_secret };
-        Ok(OwnClient { sealed: self.server.seals.seal(&credentials, "own client", issuer, &self.nonce()), until })
+        Ok(GatewayRegistration {
+            sealed: self.server.seals.seal(&credentials, "own client", issuer, &self.nonce()),
+            until,
+        })
     }
 
     /// A registration there that is not good any more is made anew at the next login.
@@ -141,7 +148,7 @@ impl<P: Ports> Context<'_, P> {
         }
         let issuer = self.server.login.issuer.clone().unwrap_or_default();
         let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
-        let _forgotten = self.ask::<OwnClient>(id.as_str(), OwnClientQuestion::Forget).await;
+        let _forgotten = self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Forget).await;
     }
 
     async fn our_assertion(&self, ours: &Ours, provider: &Provider) -> Result<Option<String>, String> {

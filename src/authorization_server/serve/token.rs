@@ -9,8 +9,8 @@ use crate::authorization_server::authorize::{self, challenge_of};
 use crate::authorization_server::client::{Client, GrantType, Source};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::refusal::Refusal;
-use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, Successor, Terms};
-use crate::authorization_server::state::subject::{Person, PersonQuestion};
+use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, NextRefreshToken, Terms};
+use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
@@ -121,10 +121,10 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// The refresh token that follows a code or another refresh token.
-    fn successor(&self, from: &Handle) -> (Handle, Successor) {
+    fn successor(&self, from: &Handle) -> (Handle, NextRefreshToken) {
         let id = GrantId::parse(from.grant()).unwrap_or(GrantId([0; 16]));
         let next = Handle::make(HandleKind::Refresh, &id, &self.random(), &self.server.seals);
-        let successor = Successor {
+        let successor = NextRefreshToken {
             hash: next.hash(),
             sealed: from.key().seal(next.expose().as_bytes(), "successor", &self.nonce()),
             from: from.key().to_text(),
@@ -250,6 +250,6 @@ impl<P: Ports> Context<'_, P> {
 
     /// Takes a grant out of its subject's list.
     pub(super) async fn unlist(&self, subject: &str, grant: &str) -> Result<(), Failure> {
-        self.ask::<Person>(&person(subject), PersonQuestion::Ended(grant.to_owned())).await.map(|_| ())
+        self.ask::<UserRecord>(&person(subject), UserQuestion::Ended(grant.to_owned())).await.map(|_| ())
     }
 }

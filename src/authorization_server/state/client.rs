@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hash, Machine};
+use super::{Hash, RecordStateMachine};
 use crate::authorization_server::client::ClientMetadata;
 
 /// A registration.
@@ -37,7 +37,7 @@ pub enum RegistrationQuestion {
     Delete(Hash),
 }
 
-impl Machine for Registration {
+impl RecordStateMachine for Registration {
     const KIND: &'static str = "client";
     type Question = RegistrationQuestion;
     /// The registration, if it exists and the question has the right token.

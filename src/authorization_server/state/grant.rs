@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Hash, Machine};
+use super::{Hash, RecordStateMachine};
 use crate::authorization_server::seal::{NONCE_BYTES, SealKey};
 use crate::limits::REFRESH_REPLAY_SECONDS;
 
@@ -62,7 +62,7 @@ struct Replaced {
 /// code or refresh token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Vault {
+pub struct SealedProviderTokens {
     /// The sealed key.
     pub key: String,
     /// The sealed tokens.
@@ -78,7 +78,7 @@ pub struct Grant {
     /// Its code, until it is redeemed.
     pub code: Option<Code>,
     /// The identity provider's tokens.
-    pub vault: Option<Vault>,
+    pub vault: Option<SealedProviderTokens>,
     /// The second at which it ends in any case.
     pub until: u64,
     refresh: Option<Refresh>,
@@ -89,7 +89,7 @@ pub struct Grant {
 impl Grant {
     /// A new grant.
     #[must_use]
-    pub fn new(terms: Terms, code: Code, vault: Option<Vault>, until: u64) -> Self {
+    pub fn new(terms: Terms, code: Code, vault: Option<SealedProviderTokens>, until: u64) -> Self {
         Self { terms, code: Some(code), vault, until, refresh: None, replaced: None, ended: None }
     }
 }
@@ -97,7 +97,7 @@ impl Grant {
 /// The next refresh token, and how the vault passes to it from the handle that is used.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Successor {
+pub struct NextRefreshToken {
     /// Its hash.
     pub hash: Hash,
     /// The token itself, sealed for the holder of the handle that is used.
@@ -129,7 +129,7 @@ pub enum GrantQuestion {
         /// S256 of the code verifier.
         challenge: String,
         /// The refresh token that the client gets, if it may have one.
-        next: Option<Box<Successor>>,
+        next: Option<Box<NextRefreshToken>>,
     },
     /// A client uses a refresh token.
     Refresh {
@@ -138,7 +138,7 @@ pub enum GrantQuestion {
         /// The client that uses it.
         client_id: String,
         /// The refresh token that the client gets.
-        next: Box<Successor>,
+        next: Box<NextRefreshToken>,
     },
     /// Reads the grant and changes nothing.
     Look,
@@ -174,10 +174,10 @@ pub struct Seen {
     /// The hash of its current refresh token, and the second at which that expires.
     pub refresh: Option<(Hash, u64)>,
     /// The identity provider's tokens.
-    pub vault: Option<Vault>,
+    pub vault: Option<SealedProviderTokens>,
 }
 
-impl Machine for Grant {
+impl RecordStateMachine for Grant {
     const KIND: &'static str = "grant";
     type Question = GrantQuestion;
     type Answer = GrantAnswer;
@@ -238,7 +238,7 @@ impl Grant {
         client_id: &str,
         redirect_uri: Option<&str>,
         challenge: &str,
-        next: Option<Box<Successor>>,
+        next: Option<Box<NextRefreshToken>>,
         now: u64,
     ) -> GrantAnswer {
         let Some(code) = self.code.take() else { return self.misused("code_reused") };
@@ -268,7 +268,7 @@ impl Grant {
         GrantAnswer::Granted(self.terms.clone())
     }
 
-    fn refresh(&mut self, hash: &Hash, client_id: &str, next: Successor, now: u64) -> GrantAnswer {
+    fn refresh(&mut self, hash: &Hash, client_id: &str, next: NextRefreshToken, now: u64) -> GrantAnswer {
         if client_id != self.terms.client_id {
             return self.misused("refresh_token_of_another_client");
         }
@@ -290,11 +290,11 @@ impl Grant {
     }
 
     /// Makes a refresh token the current one, and seals the vault for its holder.
-    fn succeed(&mut self, next: Successor, now: u64) {
+    fn succeed(&mut self, next: NextRefreshToken, now: u64) {
         self.vault = self.vault.take().and_then(|vault| {
             let (from, to) = (SealKey::from_text(&next.from)?, SealKey::from_text(&next.to)?);
             let key = from.open(&vault.key, "vault key")?;
-            Some(Vault { key: to.seal(&key, "vault key", &next.nonce), ..vault })
+            Some(SealedProviderTokens { key: to.seal(&key, "vault key", &next.nonce), ..vault })
         });
         self.refresh = Some(Refresh { hash: next.hash, until: (now + next.seconds).min(self.until) });
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hash, Machine};
+use super::{Hash, RecordStateMachine};
 use crate::authorization_server::authorize::AuthorizationRequest;
 
 /// What a login is for.
@@ -42,7 +42,7 @@ pub enum LoginQuestion {
 /// What the login was for, if it exists and the browser is the right one. The login is then deleted.
 pub type LoginAnswer = Option<Purpose>;
 
-impl Machine for Login {
+impl RecordStateMachine for Login {
     const KIND: &'static str = "login";
     type Question = LoginQuestion;
     type Answer = LoginAnswer;

@@ -9,18 +9,17 @@ pub mod once;
 pub mod own_client;
 pub mod subject;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::strict_json;
 
 /// A record and the questions that it answers.
-pub trait Machine: Serialize + DeserializeOwned {
+pub trait RecordStateMachine: Serialize + DeserializeOwned {
     /// The kind of such records, in their names and in questions to them.
     const KIND: &'static str;
     /// A question.
@@ -57,13 +56,13 @@ pub enum Change {
 
 /// The name of a record.
 #[must_use]
-pub fn name<M: Machine>(id: &str) -> String {
+pub fn name<M: RecordStateMachine>(id: &str) -> String {
     format!("{}/{id}", M::KIND)
 }
 
 /// A question to a record, as text.
 #[must_use]
-pub fn question<M: Machine>(question: M::Question) -> String {
+pub fn question<M: RecordStateMachine>(question: M::Question) -> String {
     serde_json::to_string(&Envelope { kind: M::KIND.to_owned(), question }).unwrap_or_default()
 }
 
@@ -79,13 +78,13 @@ pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String,
         grant::Grant::KIND => run::<grant::Grant>(record, question, now),
         login::Login::KIND => run::<login::Login>(record, question, now),
         once::Once::KIND => run::<once::Once>(record, question, now),
-        own_client::OwnClient::KIND => run::<own_client::OwnClient>(record, question, now),
-        subject::Person::KIND => run::<subject::Person>(record, question, now),
+        own_client::GatewayRegistration::KIND => run::<own_client::GatewayRegistration>(record, question, now),
+        subject::UserRecord::KIND => run::<subject::UserRecord>(record, question, now),
         _ => Err("unknown kind of record".to_owned()),
     }
 }
 
-fn run<M: Machine>(record: Option<&str>, question: Value, now: u64) -> Result<(String, Change), String> {
+fn run<M: RecordStateMachine>(record: Option<&str>, question: Value, now: u64) -> Result<(String, Change), String> {
     let question = serde_json::from_value(question).map_err(|_| format!("not a question to a {} record", M::KIND))?;
     let kept: Option<M> = match record {
         Some(text) => Some(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Machine;
+use super::RecordStateMachine;
 
 /// The value was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,7 +11,7 @@ pub struct Once {
     until: u64,
 }
 
-impl Machine for Once {
+impl RecordStateMachine for Once {
     const KIND: &'static str = "once";
     /// The second from which the value is not accepted anyway.
     type Question = u64;

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Machine;
+use super::RecordStateMachine;
 
 /// A registration of this gateway at a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OwnClient {
+pub struct GatewayRegistration {
     /// Client id and secret, sealed.
     pub sealed: String,
     /// The second from which the gateway has to register again.
@@ -17,26 +17,26 @@ pub struct OwnClient {
 /// Questions to this record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum OwnClientQuestion {
+pub enum GatewayRegistrationQuestion {
     /// Reads what is stored.
     Look,
     /// Stores this registration, unless one is stored already.
-    Keep(OwnClient),
+    Keep(GatewayRegistration),
     /// Deletes the registration, which is no longer valid.
     Forget,
 }
 
-impl Machine for OwnClient {
+impl RecordStateMachine for GatewayRegistration {
     const KIND: &'static str = "own_client";
-    type Question = OwnClientQuestion;
+    type Question = GatewayRegistrationQuestion;
     /// What is stored.
     type Answer = Option<Self>;
 
-    fn answer(record: Option<Self>, question: OwnClientQuestion, _: u64) -> (Option<Self>, Option<Self>) {
+    fn answer(record: Option<Self>, question: GatewayRegistrationQuestion, _: u64) -> (Option<Self>, Option<Self>) {
         let kept = match question {
-            OwnClientQuestion::Look => record,
-            OwnClientQuestion::Keep(new) => record.or(Some(new)),
-            OwnClientQuestion::Forget => None,
+            GatewayRegistrationQuestion::Look => record,
+            GatewayRegistrationQuestion::Keep(new) => record.or(Some(new)),
+            GatewayRegistrationQuestion::Forget => None,
         };
         (kept.clone(), kept)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Machine;
+use super::RecordStateMachine;
 use crate::limits::{GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
 
 /// A grant in the list of its subject.
@@ -42,7 +42,7 @@ pub struct Approval {
 /// A user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Person {
+pub struct UserRecord {
     /// Grants by id.
     grants: BTreeMap<String, Listed>,
     /// Approvals, by client; one for each redirect URI and resource.
@@ -56,7 +56,7 @@ pub struct Person {
 /// Questions about a user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum PersonQuestion {
+pub enum UserQuestion {
     /// A grant with this id was made, and this was approved for it.
     Granted(String, Box<Listed>, Box<Approval>),
     /// Reads everything about the user.
@@ -83,7 +83,7 @@ pub struct Known {
     pub ended: Vec<String>,
 }
 
-impl Person {
+impl UserRecord {
     fn known(&self, ended: Vec<String>) -> Known {
         Known { grants: self.grants.clone(), approvals: self.approvals.clone(), epoch: self.epoch, ended }
     }
@@ -131,27 +131,27 @@ impl Person {
     }
 }
 
-impl Machine for Person {
+impl RecordStateMachine for UserRecord {
     const KIND: &'static str = "subject";
-    type Question = PersonQuestion;
+    type Question = UserQuestion;
     type Answer = Known;
 
-    fn answer(record: Option<Self>, question: PersonQuestion, now: u64) -> (Known, Option<Self>) {
+    fn answer(record: Option<Self>, question: UserQuestion, now: u64) -> (Known, Option<Self>) {
         let mut person = record.unwrap_or_default();
         person.tidy(now);
         let ended = match question {
-            PersonQuestion::Granted(id, grant, approval) => person.granted(id, *grant, *approval),
-            PersonQuestion::Look => Vec::new(),
-            PersonQuestion::Ended(id) => {
+            UserQuestion::Granted(id, grant, approval) => person.granted(id, *grant, *approval),
+            UserQuestion::Look => Vec::new(),
+            UserQuestion::Ended(id) => {
                 person.grants.remove(&id);
                 Vec::new()
             }
-            PersonQuestion::Withdraw(client) => {
+            UserQuestion::Withdraw(client) => {
                 person.approvals.retain(|(of, _)| *of != client);
                 let own = person.grants.iter().filter(|(_, grant)| grant.client_id == client);
                 own.map(|(id, _)| id.clone()).collect()
             }
-            PersonQuestion::Forget => {
+            UserQuestion::Forget => {
                 person.approvals.clear();
                 person.epoch += 1;
                 person.epoch_until = now + 86_400;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::operation::Operation;
 use portcullis::policy::caller::Caller;
-use portcullis::policy::decide::{Arguments, Thought, Verdict, methods_of};
+use portcullis::policy::decide::{Arguments, RuleResult, Verdict, methods_of};
 use portcullis::settings::Settings;
 use portcullis::token::claims;
 use portcullis::token::principal::{self, CredentialKind, Subject};
@@ -73,14 +73,14 @@ pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
     Ok(Report { text, json, good: decision.verdict == Verdict::Allow && missing.is_empty() })
 }
 
-fn words(thought: &Thought) -> String {
+fn words(thought: &RuleResult) -> String {
     match thought {
-        Thought::OtherTarget => "no target matches".to_owned(),
-        Thought::Condition(name) => format!("when.{name} does not hold"),
-        Thought::Argument(name) => format!("when.arguments.{name} does not hold"),
-        Thought::ArgumentsUnknown => "depends on arguments that were not given".to_owned(),
-        Thought::Observed => "matches, is observed and decides nothing".to_owned(),
-        Thought::Decides => "matches and decides".to_owned(),
+        RuleResult::OtherTarget => "no target matches".to_owned(),
+        RuleResult::Condition(name) => format!("when.{name} does not hold"),
+        RuleResult::Argument(name) => format!("when.arguments.{name} does not hold"),
+        RuleResult::ArgumentsUnknown => "depends on arguments that were not given".to_owned(),
+        RuleResult::Observed => "matches, is observed and decides nothing".to_owned(),
+        RuleResult::Decides => "matches and decides".to_owned(),
     }
 }
 
@@ -122,7 +122,7 @@ fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Resu
         scopes: portcullis::oauth::scope::ScopeSet::of_text(&scopes.join(" ")),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: principal::Rights::of(&said, &settings.interests, profile),
+        rights: principal::SelectedClaims::of(&said, &settings.interests, profile),
     };
     Ok(Caller {
         subject: Rc::new(subject),

@@ -15,7 +15,7 @@ use crate::token::binding::proof::{Expected, Proof, ProofError, SingleUse};
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::principal::Subject;
-use crate::token::signature::{GoodSignature, SignatureCheck};
+use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::verified::{Confirmation, VerifiedToken};
 use crate::transport::head::Head;
 use crate::transport::url::HttpUrl;
@@ -72,7 +72,7 @@ pub struct Presented<'a> {
     /// The URLs that name the requested resource.
     pub urls: &'a dyn Fn() -> Vec<HttpUrl>,
     /// Proof that the signature of the DPoP proof was verified, if it was.
-    pub signature: Option<&'a GoodSignature>,
+    pub signature: Option<&'a SignatureProof>,
 }
 
 /// Why a binding does not hold.

@@ -10,7 +10,7 @@ use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES, PROOF_WINDOW};
 use crate::time::UnixMillis;
 use crate::token::claim_values::seconds;
 use crate::token::principal::Subject;
-use crate::token::signature::{GoodSignature, SignatureCheck};
+use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::url::HttpUrl;
 
@@ -164,7 +164,7 @@ impl Proof {
     ///
     /// # Errors
     /// [`ProofError::Signature`] if the signature does not have the length that such a key makes.
-    pub fn signature(&self, proof: Option<&GoodSignature>) -> Result<Option<Box<SignatureCheck>>, ProofError> {
+    pub fn signature(&self, proof: Option<&SignatureProof>) -> Result<Option<Box<SignatureCheck>>, ProofError> {
         if proof.is_some_and(|proof| proof.covers(&self.jws, &self.key)) {
             return Ok(None);
         }

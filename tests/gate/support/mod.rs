@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use portcullis::config::{Mistakes, Secrets};
 use portcullis::gateway::Gateway;
-use portcullis::pipeline::authenticate::Compiled;
+use portcullis::pipeline::authenticate::CompiledVerifiers;
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ pub fn open(document: Value) -> Result<Rc<Gateway>, Mistakes> {
 
 /// Opens a gateway with these secrets.
 pub fn open_with(document: Value, secrets: &TestSecrets) -> Result<Rc<Gateway>, Mistakes> {
-    Gateway::open(document, secrets, [7; 32], Compiled::default()).map(Rc::new)
+    Gateway::open(document, secrets, [7; 32], CompiledVerifiers::default()).map(Rc::new)
 }
 
 /// The gateway of `document()`.

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use portcullis::authorization_server::state::{self as authorization_state, Change};
-use portcullis::forward::answer::{BodyFilter, FilterEnd, Passage};
+use portcullis::forward::answer::{BodyFilter, FilterResult, FilteredPart};
 use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
-use portcullis::gateway::{Action, Gateway, Received, Served, Walk, drive, filter_body, serve};
+use portcullis::gateway::{Action, ActiveRequest, Gateway, Received, Served, drive, filter_body, serve};
 use portcullis::jwks::signing_key::SigningKey;
 use portcullis::mcp::list_filter::ListError;
 use portcullis::observe::decision::DecisionLine;
@@ -321,7 +321,7 @@ impl World {
     /// The same, as a shell does it that meets the needs which nearly every request has, and leaves the rest to the driver.
     pub fn call_in_steps(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
         self.reply(request, |head, body| {
-            let mut action = Walk::new(gateway, self, &head).begin(head);
+            let mut action = ActiveRequest::new(gateway, self, &head).begin(head);
             loop {
                 action = match action {
                     Action::Answer(answer) => return Served::Own(answer),
@@ -581,14 +581,14 @@ impl Transport for World {
         &self,
         body: Vec<u8>,
         mut filter: BodyFilter,
-        ended: Box<dyn Fn(FilterEnd)>,
+        ended: Box<dyn Fn(FilterResult)>,
     ) -> Result<Vec<u8>, ListError> {
         let chunk = self.0.borrow().chunk.max(1);
         let mut out = Vec::new();
         for part in body.chunks(chunk) {
             match filter.push(part)? {
-                Passage::More(bytes) => out.extend(bytes),
-                Passage::Last(bytes, why) => {
+                FilteredPart::More(bytes) => out.extend(bytes),
+                FilteredPart::Last(bytes, why) => {
                     out.extend(bytes);
                     ended(filter.end(Some(why)));
                     return Ok(out);

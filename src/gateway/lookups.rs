@@ -3,7 +3,7 @@
 use crate::gateway::open::Gateway;
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::signing_key;
-use crate::limits::{PROVIDER_TIMEOUT, QUESTION_POLL, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
+use crate::limits::{LOOKUP_POLL, PROVIDER_TIMEOUT, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
 use crate::oauth::client_credentials::{self, ClientAuthentication};
 use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::Authenticating;
@@ -15,8 +15,8 @@ use crate::token::cache::Digest;
 use crate::token::custom::{self, CustomVerifier};
 use crate::token::introspection;
 use crate::token::issuer::{Introspection, Issuer};
-use crate::token::questions::{Asked, Turn};
-use crate::token::verifier::Answered;
+use crate::token::lookups::{LookupStart, LookupTarget};
+use crate::token::verifier::VerifierAnswer;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
 use crate::transport::url::HttpUrl;
 
@@ -32,7 +32,7 @@ pub(super) async fn ask<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     pending: &Authenticating,
-) -> Result<Option<Answered>, String> {
+) -> Result<Option<VerifierAnswer>, String> {
     let (seconds, shared) = match pending.verifier() {
         Verifier::Jwt(_) => return Err("a JWT needs no look-up".to_owned()),
         Verifier::Introspection(_, asked) => (asked.timeout, asked.cache_seconds > 0),
@@ -44,8 +44,8 @@ pub(super) async fn ask<P: Ports>(
         // The answer is not cached, so other requests cannot use it: the random name serves only to count the look-up.
         ports.fill(&mut about);
     }
-    let whom = Asked::Verifier(pending.verifier().id());
-    if !turn(gateway, ports, (&about, whom), seconds, || gateway.remembers(pending, ports.now())).await? {
+    let whom = LookupTarget::Verifier(pending.verifier().id());
+    if !begin(gateway, ports, (&about, whom), seconds, || gateway.remembers(pending, ports.now())).await? {
         return Ok(None);
     }
     let answer = match pending.verifier() {
@@ -57,15 +57,15 @@ pub(super) async fn ask<P: Ports>(
             consult(ports, custom, pending.credential().token.expose(), resource).await
         }
     };
-    gateway.memory.borrow_mut().questions.done(&about);
+    gateway.memory.borrow_mut().lookups.done(&about);
     answer.map(Some)
 }
 
 /// Waits until this request may do the look-up; false if `known` says that it is no longer needed.
-async fn turn<P: Ports>(
+async fn begin<P: Ports>(
     gateway: &Gateway,
     ports: &P,
-    (about, whom): (&Digest, Asked),
+    (about, whom): (&Digest, LookupTarget),
     seconds: u64,
     known: impl Fn() -> bool,
 ) -> Result<bool, String> {
@@ -73,14 +73,14 @@ async fn turn<P: Ports>(
     loop {
         // The time of the look-up, and the time to discover its endpoint.
         let lost_after = seconds + 2 * PROVIDER_TIMEOUT + 1;
-        let turn = gateway.memory.borrow_mut().questions.turn(about, whom, lost_after, ports.now());
+        let turn = gateway.memory.borrow_mut().lookups.begin(about, whom, lost_after, ports.now());
         match turn {
-            Turn::Ask => return Ok(true),
-            Turn::Full => return Err("too many look-ups are in progress".to_owned()),
-            Turn::Wait if ports.now() >= deadline => {
+            LookupStart::Start => return Ok(true),
+            LookupStart::TooMany => return Err("too many look-ups are in progress".to_owned()),
+            LookupStart::InProgress if ports.now() >= deadline => {
                 return Err("another request did not get the answer in time".to_owned());
             }
-            Turn::Wait => ports.sleep(QUESTION_POLL).await,
+            LookupStart::InProgress => ports.sleep(LOOKUP_POLL).await,
         }
         if known() {
             return Ok(false);
@@ -93,7 +93,7 @@ async fn introspect<P: Ports>(
     ports: &P,
     pending: &Authenticating,
     (issuer, asked): (&Issuer, &Introspection),
-) -> Result<Answered, String> {
+) -> Result<VerifierAnswer, String> {
     let state = gateway.issuers.of(issuer);
     let known = asked.endpoint.clone().or_else(|| state.introspection_endpoint.borrow().clone());
     let endpoint = if let Some(endpoint) = known {
@@ -112,7 +112,7 @@ async fn introspect<P: Ports>(
     let answer = post(ports, &request).await;
     // The endpoint may have moved: after a failure the next look-up discovers it again.
     *state.introspection_endpoint.borrow_mut() = answer.is_ok().then_some(endpoint);
-    answer.map(Answered::Provider)
+    answer.map(VerifierAnswer::Provider)
 }
 
 /// The audience is the issuer identifier, which every authorization server must accept (RFC 7523 §3 as updated: an
@@ -135,11 +135,11 @@ async fn consult<P: Ports>(
     custom: &CustomVerifier,
     token: &str,
     resource: &str,
-) -> Result<Answered, String> {
+) -> Result<VerifierAnswer, String> {
     if custom.service.is_none() {
         return Err("a compiled verifier sends no requests".to_owned());
     }
-    post(ports, &custom::request(custom, token, resource)).await.map(Answered::Provider)
+    post(ports, &custom::request(custom, token, resource)).await.map(VerifierAnswer::Provider)
 }
 
 async fn post<P: Ports>(ports: &P, request: &ProviderRequest) -> Result<ProviderDocument, String> {
@@ -148,13 +148,13 @@ async fn post<P: Ports>(ports: &P, request: &ProviderRequest) -> Result<Provider
     if document.status == 200 { Ok(document) } else { Err(format!("{asked}: status {}", document.status)) }
 }
 
-async fn read_record<P: Ports>(ports: &P, set: &ApiKeySet, pending: &Authenticating) -> Result<Answered, String> {
+async fn read_record<P: Ports>(ports: &P, set: &ApiKeySet, pending: &Authenticating) -> Result<VerifierAnswer, String> {
     let Some((id, _)) = api_key::split(pending.credential().token.expose(), &set.prefix) else {
-        return Ok(Answered::Record(None));
+        return Ok(VerifierAnswer::Record(None));
     };
     let binding = set.kv.as_ref().ok_or("no store is configured")?;
     let record = ports.read(binding, &api_key::store_key(&set.prefix, id), RECORD_BYTES).await;
-    record.map(Answered::Record).map_err(|why| format!("KV {binding:?}: {why}"))
+    record.map(VerifierAnswer::Record).map_err(|why| format!("KV {binding:?}: {why}"))
 }
 
 /// Reads the revocation list; returns whether this isolate has a current one now.
@@ -170,14 +170,14 @@ pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> 
         ports.line(&gateway_line("error", "revocations_unavailable", &detail, ports.now()));
         false
     };
-    match turn(gateway, ports, (&REVOCATIONS, Asked::Revocations), seconds, fresh).await {
+    match begin(gateway, ports, (&REVOCATIONS, LookupTarget::Revocations), seconds, fresh).await {
         Ok(true) => {}
         Ok(false) => return true,
         Err(why) => return unavailable(&why),
     }
     let asked = ports.now();
     let document = ports.read(&revocation.kv, &revocation.key, REVOCATION_BYTES).await;
-    gateway.memory.borrow_mut().questions.done(&REVOCATIONS);
+    gateway.memory.borrow_mut().lookups.done(&REVOCATIONS);
     let now = ports.now();
     match gateway.store_revocations(document, asked, now) {
         Ok(_) => true,

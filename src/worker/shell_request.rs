@@ -21,7 +21,7 @@ use crate::worker::platform::{self, Inbound, Workers, failed};
 use crate::worker::{read_fields, write_fields};
 
 /// What every step of a request needs.
-pub(super) struct Road {
+pub(super) struct ShellRequest {
     pub(super) gateway: Rc<Gateway>,
     pub(super) ports: Workers,
     pub(super) inbound: Rc<Inbound>,
@@ -30,19 +30,19 @@ pub(super) struct Road {
 /// The response, or a promise of it.
 type Response = Result<JsValue, JsValue>;
 
-impl Road {
+impl ShellRequest {
     /// Performs an action.
     pub(super) fn perform(self, action: Action) -> Response {
         let (inbound, ports) = (Rc::clone(&self.inbound), self.ports.clone());
         match action {
             Action::Answer(answer) => own(&answer),
-            Action::ReadMessage(limit, request) => Ok(inbound.read(limit, MessageNeeded { road: self, request })),
+            Action::ReadMessage(limit, request) => Ok(inbound.read(limit, AwaitingMessage { road: self, request })),
             Action::CheckSignature(request) => {
-                platform::check_signature(request, |request| VerdictNeeded { road: self, request })
+                platform::check_signature(request, |request| AwaitingSignatureCheck { road: self, request })
             }
             Action::SignAssertion(request) => {
                 let gateway = Rc::clone(&self.gateway);
-                let needed = |request| SignatureNeeded { road: self, request };
+                let needed = |request| AwaitingAssertionSignature { road: self, request };
                 match gateway.settings().assertion_keys.first() {
                     Some(key) => platform::sign_assertion(key, request, needed),
                     None => needed(request).failed("there is no key".to_owned()),
@@ -51,7 +51,7 @@ impl Road {
             Action::Send(outbound, request) => match ports.fetcher(outbound.service()) {
                 Ok(fetcher) => {
                     let request_id = outbound.request_id().to_owned();
-                    Ok(inbound.forward(&fetcher, outbound, AnswerNeeded { road: self, request, request_id }))
+                    Ok(inbound.forward(&fetcher, outbound, AwaitingOriginAnswer { road: self, request, request_id }))
                 }
                 Err(why) => {
                     let failure = ports.without_binding(&why);
@@ -120,13 +120,13 @@ fn passed(head: &ResponseHead, body: &JsValue) -> Response {
 
 /// A request that waits for its message.
 #[wasm_bindgen(skip_typescript)]
-pub struct MessageNeeded {
-    road: Road,
+pub struct AwaitingMessage {
+    road: ShellRequest,
     request: Suspended<Box<Authenticated>>,
 }
 
 #[wasm_bindgen]
-impl MessageNeeded {
+impl AwaitingMessage {
     /// Continues with the message.
     ///
     /// # Errors
@@ -148,13 +148,13 @@ impl MessageNeeded {
 
 /// A request that waits for the result of a signature check.
 #[wasm_bindgen(skip_typescript)]
-pub struct VerdictNeeded {
-    road: Road,
+pub struct AwaitingSignatureCheck {
+    road: ShellRequest,
     request: Suspended<CheckingSignature>,
 }
 
 #[wasm_bindgen]
-impl VerdictNeeded {
+impl AwaitingSignatureCheck {
     /// Continues with the result.
     ///
     /// # Errors
@@ -176,13 +176,13 @@ impl VerdictNeeded {
 
 /// A request that waits for the signature of its identity assertion.
 #[wasm_bindgen(skip_typescript)]
-pub struct SignatureNeeded {
-    road: Road,
+pub struct AwaitingAssertionSignature {
+    road: ShellRequest,
     request: Suspended<SigningAssertion>,
 }
 
 #[wasm_bindgen]
-impl SignatureNeeded {
+impl AwaitingAssertionSignature {
     /// Continues with the signature.
     ///
     /// # Errors
@@ -204,14 +204,14 @@ impl SignatureNeeded {
 
 /// A request that waits for the answer of its origin server.
 #[wasm_bindgen(skip_typescript)]
-pub struct AnswerNeeded {
-    road: Road,
+pub struct AwaitingOriginAnswer {
+    road: ShellRequest,
     request: Suspended<AwaitingAnswer>,
     request_id: String,
 }
 
 #[wasm_bindgen]
-impl AnswerNeeded {
+impl AwaitingOriginAnswer {
     /// Continues with the answer. `ended` is a promise of a word that states how the body ended, if JavaScript forwards
     /// the body in parts.
     ///

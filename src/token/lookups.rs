@@ -6,25 +6,25 @@
 
 use std::collections::HashMap;
 
-use crate::limits::QUESTIONS;
+use crate::limits::LOOKUPS;
 use crate::time::UnixMillis;
 use crate::token::cache::Digest;
 use crate::token::verifier_id::VerifierId;
 
 /// Whether a request may make a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum LookupStart {
     /// Make the lookup; it is recorded as in progress.
-    Ask,
+    Start,
     /// Another request is making it.
-    Wait,
+    InProgress,
     /// Too many lookups are in progress.
-    Full,
+    TooMany,
 }
 
 /// What a lookup asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum LookupTarget {
     /// The authorization server, custom verifier or store that a verifier depends on.
     Verifier(VerifierId),
     /// The store with the revocation list: one lookup that all requests need.
@@ -35,24 +35,24 @@ pub enum Asked {
 #[derive(Debug, Default)]
 pub struct CredentialLookups {
     /// Until when the result must arrive, and what was asked.
-    asked: HashMap<Digest, (UnixMillis, Asked)>,
+    asked: HashMap<Digest, (UnixMillis, LookupTarget)>,
 }
 
 impl CredentialLookups {
     /// Whether to look up a credential now. A lookup that takes longer than `seconds` counts as lost, together with its
     /// request.
-    pub fn turn(&mut self, about: &Digest, whom: Asked, seconds: u64, now: UnixMillis) -> Turn {
+    pub fn begin(&mut self, about: &Digest, whom: LookupTarget, seconds: u64, now: UnixMillis) -> LookupStart {
         if self.asked.get(about).is_some_and(|(until, _)| now < *until) {
-            return Turn::Wait;
+            return LookupStart::InProgress;
         }
-        if self.asked.len() >= QUESTIONS {
+        if self.asked.len() >= LOOKUPS {
             self.asked.retain(|_, (until, _)| now < *until);
         }
-        if self.asked.values().filter(|(_, other)| *other == whom).count() >= QUESTIONS {
-            return Turn::Full;
+        if self.asked.values().filter(|(_, other)| *other == whom).count() >= LOOKUPS {
+            return LookupStart::TooMany;
         }
         self.asked.insert(*about, (now.plus_seconds(seconds), whom));
-        Turn::Ask
+        LookupStart::Start
     }
 
     /// Records that a lookup ended, with or without a result.

@@ -23,7 +23,7 @@ use crate::transport::head::Head;
 
 /// A request that goes through the stages. It never waits itself: if a stage needs I/O, the request is [`Suspended`] in
 /// that stage, and the [`Action`] says what it waits for.
-pub struct Walk<'a, P> {
+pub struct ActiveRequest<'a, P> {
     pub(super) gateway: &'a Rc<Gateway>,
     pub(super) ports: &'a P,
     pub(super) context: RequestContext,
@@ -105,7 +105,7 @@ pub enum Received<B> {
     Refused(Action),
 }
 
-impl<'a, P: Ports> Walk<'a, P> {
+impl<'a, P: Ports> ActiveRequest<'a, P> {
     /// A new request with this head.
     pub fn new(gateway: &'a Rc<Gateway>, ports: &'a P, head: &Head) -> Self {
         Self { gateway, ports, context: new_context(ports, head), waits: NEEDS }
@@ -147,7 +147,7 @@ impl<S> Suspended<S> {
     }
 
     /// Resumes the request.
-    pub(super) fn resume<'a, P>(self, gateway: &'a Rc<Gateway>, ports: &'a P) -> (Walk<'a, P>, S) {
-        (Walk { gateway, ports, context: self.context, waits: self.waits }, self.stage)
+    pub(super) fn resume<'a, P>(self, gateway: &'a Rc<Gateway>, ports: &'a P) -> (ActiveRequest<'a, P>, S) {
+        (ActiveRequest { gateway, ports, context: self.context, waits: self.waits }, self.stage)
     }
 }
