@@ -10,12 +10,16 @@ mod authorization_server_document;
 #[cfg(feature = "authorization-server")]
 mod authorization_server_reading;
 mod bindings;
+#[cfg(feature = "authorization-server")]
+mod client_reading;
 mod configuration;
 mod contradictions;
 mod credentials;
 mod credentials_document;
 pub mod document;
 mod issuer;
+#[cfg(feature = "authorization-server")]
+mod login_reading;
 mod mistakes;
 mod own_issuer;
 mod policy;

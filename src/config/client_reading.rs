@@ -1,0 +1,147 @@
+//! Reads the clients that the configuration of the authorization server names.
+
+use serde_json::{Map, Value, json};
+
+use crate::authorization_server::client::{
+    AuthMethod, Client, ClientMetadata, GrantType, RedirectRules, Source, client_url,
+};
+use crate::authorization_server::state::Hash;
+use crate::config::authorization_server_document::{AuthorizationServerDocument, ClientDocument};
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{Secrets, read_long_secret, read_scopes};
+use crate::strict_json;
+
+pub(super) fn read_clients(
+    document: &AuthorizationServerDocument,
+    schemes: &[String],
+    development: bool,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::new();
+    for (index, entry) in document.clients.iter().flatten().enumerate() {
+        let at = format!("authorization_server.clients[{index}]");
+        let Some(client) = read_client(entry, &at, (schemes, development), secrets, mistakes) else { continue };
+        if clients.iter().any(|other| other.id == client.id) {
+            mistakes
+                .note(format_args!("{at}.client_id"), format_args!("{:?} is the id of another client too", client.id));
+        }
+        clients.push(client);
+    }
+    clients
+}
+
+fn read_client(
+    entry: &ClientDocument,
+    at: &str,
+    (schemes, development): (&[String], bool),
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Option<Client> {
+    note_void_client(entry, at, development, mistakes);
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if !(1..=128).contains(&entry.client_id.len()) || !entry.client_id.bytes().all(fits) {
+        let id = &entry.client_id;
+        mistakes.note(
+            format_args!("{at}.client_id"),
+            format_args!("must be 1 to 128 letters, digits, -, _ or ., got {id:?}"),
+        );
+    }
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    put("token_endpoint_auth_method", json!(entry.token_endpoint_auth_method.as_deref().unwrap_or("none")));
+    let codes = entry.redirect_uris.is_some();
+    let default = if codes { vec!["authorization_code".to_owned(), "refresh_token".to_owned()] } else { Vec::new() };
+    let grants = entry.grant_types.clone().unwrap_or(default);
+    for (index, name) in grants.iter().enumerate() {
+        if GrantType::parse(name).is_none() {
+            mistakes.note(
+                format_args!("{at}.grant_types[{index}]"),
+                format_args!("must be authorization_code, refresh_token or client_credentials, got {name:?}"),
+            );
+        }
+    }
+    // A client that only introspects tokens has no grant types. `ClientMetadata::read` requires one, so it gets one
+    // that is removed again below.
+    let only_asks = grants.is_empty() && entry.introspection == Some(true);
+    put("grant_types", if only_asks { json!(["client_credentials"]) } else { json!(grants) });
+    put("redirect_uris", json!(entry.redirect_uris.clone().unwrap_or_default()));
+    if let Some(name) = &entry.client_name {
+        put("client_name", json!(name));
+    }
+    if let Some(uri) = &entry.jwks_uri {
+        put("jwks_uri", json!(uri));
+    }
+    if let Some(text) = &entry.jwks {
+        put("jwks", mistakes.keep(format_args!("{at}.jwks"), strict_json::parse(text.as_bytes()))?);
+    }
+    if let Some(scopes) = &entry.scopes {
+        let scopes = read_scopes(scopes, &format!("{at}.scopes"), mistakes);
+        put("scope", json!(scopes.to_string()));
+    }
+    let read = ClientMetadata::read(&members, RedirectRules { schemes })
+        .map_err(|error| format!("{} ({})", error.description, error.code));
+    let mut metadata = mistakes.keep(at, read)?;
+    if only_asks {
+        metadata.grant_types.clear();
+    }
+    if metadata.auth_method == AuthMethod::None
+        && (metadata.may(GrantType::ClientCredentials) || entry.introspection == Some(true))
+    {
+        mistakes.note(
+            format_args!("{at}.token_endpoint_auth_method"),
+            "must not be none for client_credentials or introspection: any caller could act as that client",
+        );
+    }
+    let secret = match (&entry.secret, metadata.auth_method.has_secret()) {
+        (Some(name), true) => read_long_secret(name, &format!("{at}.secret"), secrets, mistakes),
+        (None, true) => {
+            mistakes.note(format_args!("{at}.secret"), "is required for a client that authenticates with a secret");
+            None
+        }
+        (Some(_), false) => {
+            mistakes.note(format_args!("{at}.secret"), "is for clients that authenticate with a secret");
+            None
+        }
+        (None, false) => None,
+    };
+    Some(Client {
+        id: entry.client_id.clone(),
+        source: Source::Configured,
+        metadata,
+        secret: secret.map(|secret| Hash::of(secret.trim())),
+        introspects: entry.introspection.unwrap_or(false),
+    })
+}
+
+/// Notes keys of a client that can never work.
+fn note_void_client(entry: &ClientDocument, at: &str, development: bool, mistakes: &mut Mistakes) {
+    for (index, uri) in entry.redirect_uris.iter().flatten().enumerate() {
+        if uri.contains(['*', '{', '}']) {
+            mistakes.note(
+                format_args!("{at}.redirect_uris[{index}]"),
+                format_args!("must be one complete URI: wildcards are not supported, got {uri:?}"),
+            );
+        }
+    }
+    if entry.scopes.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.note(
+            format_args!("{at}.scopes"),
+            "must name at least one scope; remove the key to allow any that users grant",
+        );
+    }
+    let grants: Vec<&str> = entry.grant_types.iter().flatten().map(String::as_str).collect();
+    if grants.contains(&"client_credentials") && entry.scopes.is_none() {
+        mistakes
+            .note(format_args!("{at}.scopes"), "is required with client_credentials: the client gets no other scopes");
+    }
+    if grants.contains(&"refresh_token") && !grants.contains(&"authorization_code") {
+        mistakes.note(
+            format_args!("{at}.grant_types"),
+            "refresh_token needs authorization_code: no other grant gives a refresh token",
+        );
+    }
+    if let Some(Err(why)) = entry.jwks_uri.as_deref().map(|uri| client_url(uri, development)) {
+        mistakes.note(format_args!("{at}.jwks_uri"), format_args!("{why}, got {:?}", entry.jwks_uri));
+    }
+}

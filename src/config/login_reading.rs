@@ -1,0 +1,286 @@
+//! Reads how users log in at the identity provider of the authorization server.
+
+use crate::authorization_server::login::{Admission, Login, LoginProfile};
+use crate::config::authorization_server_document::{LoginDocument, LoginProfileName};
+use crate::config::credentials_document::ClientAuthenticationName;
+use crate::config::mistakes::Mistakes;
+use crate::config::values::{Secrets, note_metadata_url, protected_url, read_secret};
+use crate::jwks::signing_key::SigningKey;
+use crate::oauth::client_credentials::ClientAuthentication;
+use crate::secret::Secret;
+use crate::transport::url::HttpUrl;
+
+/// Parameters of the authorization request that the gateway sets itself.
+const OWN_PARAMETERS: [&str; 10] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    // These would replace all other parameters (RFC 9101, RFC 9126).
+    "request",
+    "request_uri",
+];
+
+/// Notes users and groups that the provider never names in this form.
+pub(super) fn note_people(
+    groups: &[String],
+    users: &[String],
+    profile: LoginProfile,
+    document: &LoginDocument,
+    at: &str,
+    mistakes: &mut Mistakes,
+) {
+    for user in users {
+        let number = user.bytes().all(|b| b.is_ascii_digit());
+        if profile == LoginProfile::Github && document.subject_claim.is_none() && !number && !user.contains('@') {
+            mistakes
+                .note(at, format_args!("must be an email address or the numeric id of a GitHub account, got {user:?}"));
+        }
+        if profile == LoginProfile::EntraId && user.contains('@') && document.subject_claim.is_none() {
+            mistakes.note(
+                at,
+                format_args!("Entra ID does not verify email addresses: name the object id of the user, got {user:?}"),
+            );
+        }
+    }
+    for group in groups {
+        if profile == LoginProfile::Github && group.contains('/') {
+            mistakes.note(at, format_args!("must be an organization: teams are not supported, got {group:?}"));
+        }
+    }
+    if profile == LoginProfile::Google
+        && !groups.is_empty()
+        && document.groups_claim.is_none()
+        && document.userinfo_endpoint.is_none()
+    {
+        mistakes.note(at, "Google sends no groups: use allowed_domains or allowed_users");
+    }
+}
+
+/// Notes keys of a login that can never work.
+fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Option<&str>, mistakes: &mut Mistakes) {
+    let at = "authorization_server.login";
+    if let Some(issuer) = issuer {
+        note_metadata_url(issuer, &format!("{at}.issuer"), mistakes);
+        let path = HttpUrl::parse(issuer).map(|url| url.path().trim_start_matches('/').to_owned()).unwrap_or_default();
+        let tenant = path.split('/').next().unwrap_or_default();
+        if profile == LoginProfile::EntraId && matches!(tenant, "common" | "organizations" | "consumers") {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!("must have the id of the tenant: no ID token is from {tenant:?}, got {issuer:?}"),
+            );
+        }
+        if profile == LoginProfile::Google && issuer.ends_with('/') {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!("must not end in a slash, because iss of ID tokens does not, got {issuer:?}"),
+            );
+        }
+        if issuer.contains('{') {
+            mistakes
+                .note(format_args!("{at}.issuer"), format_args!("must be the issuer of one tenant, got {issuer:?}"));
+        }
+        if document.scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == "openid")) {
+            mistakes.note(format_args!("{at}.scopes"), "must have openid, or the provider sends no ID token");
+        }
+    }
+    for name in document.parameters.iter().flatten().map(|(name, _)| name.as_str()) {
+        if OWN_PARAMETERS.contains(&name) {
+            let cure = if name == "scope" { "login.scopes sets it" } else { "the gateway sets it" };
+            mistakes.note(format_args!("{at}.parameters.{name}"), format_args!("must be left out: {cure}"));
+        }
+    }
+    if document.parameters.iter().flatten().any(|(name, value)| name == "response_mode" && value != "query") {
+        mistakes.note(format_args!("{at}.parameters.response_mode"), "must be query: the answer comes by redirect");
+    }
+    for (key, value) in [("client_id", &document.client_id), ("subject_claim", &document.subject_claim)] {
+        if value.as_ref().is_some_and(String::is_empty) {
+            mistakes.note(format_args!("{at}.{key}"), "must not be empty");
+        }
+    }
+    for (index, domain) in document.allowed_domains.iter().flatten().enumerate() {
+        let at = format!("{at}.allowed_domains[{index}]");
+        let private = ["gmail.com", "googlemail.com"].iter().any(|known| domain.eq_ignore_ascii_case(known));
+        if !is_domain(domain) {
+            mistakes.note(at, format_args!("must be a domain, as \"acme.example\", got {domain:?}"));
+        } else if profile == LoginProfile::Google && private {
+            mistakes.note(at, format_args!("{domain:?} is no domain of Google Workspace: use allowed_users"));
+        }
+    }
+    let (groups, users) = (document.allowed_groups.as_deref(), document.allowed_users.as_deref());
+    note_people(groups.unwrap_or_default(), users.unwrap_or_default(), profile, document, at, mistakes);
+}
+
+pub(super) fn read_login(
+    document: &LoginDocument,
+    development: bool,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Login {
+    let at = "authorization_server.login";
+    let profile = LoginProfile::from(document.profile.unwrap_or(LoginProfileName::Generic));
+    let known = profile.endpoints();
+    let url = |key: &str, given: Option<&String>, known: Option<&'static str>, mistakes: &mut Mistakes| {
+        let text = given.map(String::as_str).or(known)?;
+        protected_url(text, &format!("{at}.{key}"), development, mistakes).map(|_| text.to_owned())
+    };
+    note_mixed_endpoints(document, profile, mistakes);
+    let issuer = url("issuer", document.issuer.as_ref(), known.issuer, mistakes);
+    let authorization_endpoint =
+        url("authorization_endpoint", document.authorization_endpoint.as_ref(), known.authorization, mistakes);
+    let token_endpoint = url("token_endpoint", document.token_endpoint.as_ref(), known.token, mistakes);
+    let userinfo_endpoint = url("userinfo_endpoint", document.userinfo_endpoint.as_ref(), known.userinfo, mistakes);
+    let revocation_endpoint = url("revocation_endpoint", document.revocation_endpoint.as_ref(), None, mistakes);
+    if issuer.is_none() && document.issuer.is_none() {
+        for (key, there) in [
+            ("authorization_endpoint", authorization_endpoint.is_some()),
+            ("token_endpoint", token_endpoint.is_some()),
+            ("userinfo_endpoint", userinfo_endpoint.is_some()),
+        ] {
+            if !there {
+                mistakes.note(format_args!("{at}.{key}"), "is required without issuer");
+            }
+        }
+    }
+    note_void_login(document, profile, issuer.as_deref(), mistakes);
+    let authentication = read_authentication(document, secrets, mistakes);
+    let admission = Admission {
+        domains: document.allowed_domains.iter().flatten().map(|domain| domain.to_ascii_lowercase()).collect(),
+        groups: document.allowed_groups.clone().unwrap_or_default(),
+        users: document.allowed_users.clone().unwrap_or_default(),
+        anyone: document.anyone.unwrap_or(false),
+    };
+    let is_limited = !(admission.domains.is_empty() && admission.groups.is_empty() && admission.users.is_empty());
+    if admission.anyone == is_limited {
+        mistakes.note(
+            format_args!("{at}.anyone"),
+            if is_limited {
+                "excludes allowed_domains, allowed_groups and allowed_users"
+            } else {
+                "must be true, or allowed_domains, allowed_groups or allowed_users must say who may log in"
+            },
+        );
+    }
+    if profile == LoginProfile::EntraId && !admission.domains.is_empty() {
+        mistakes.note(
+            format_args!("{at}.allowed_domains"),
+            "Entra ID does not verify domains: name the issuer of one tenant, and allow groups or anyone of it",
+        );
+    }
+    Login {
+        profile,
+        issuer,
+        authorization_endpoint,
+        token_endpoint,
+        userinfo_endpoint,
+        revocation_endpoint,
+        client: authentication,
+        scopes: document
+            .scopes
+            .clone()
+            .unwrap_or_else(|| profile.scopes().iter().map(|scope| (*scope).to_owned()).collect()),
+        parameters: document.parameters.clone().unwrap_or_default().into_iter().collect(),
+        subject_claim: document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned()),
+        groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
+        admission,
+    }
+}
+
+/// Notes known endpoints that are replaced only in part. The gateway must not send a token that one server issued to
+/// another server.
+fn note_mixed_endpoints(document: &LoginDocument, profile: LoginProfile, mistakes: &mut Mistakes) {
+    let at = "authorization_server.login";
+    let known = profile.endpoints();
+    let endpoints = [
+        ("authorization_endpoint", &document.authorization_endpoint, known.authorization),
+        ("token_endpoint", &document.token_endpoint, known.token),
+        ("userinfo_endpoint", &document.userinfo_endpoint, known.userinfo),
+    ];
+    if let Some((named, ..)) = endpoints.iter().find(|(_, given, known)| given.is_some() && known.is_some()) {
+        for (key, ..) in endpoints.iter().filter(|(_, given, known)| given.is_none() && known.is_some()) {
+            mistakes.note(
+                format_args!("{at}.{key}"),
+                format_args!(
+                    "is required with {named}: name all endpoints of one server, because its tokens must not go to another"
+                ),
+            );
+        }
+    }
+    if let (Some(end), Some(url)) = (profile.userinfo_ends(), &document.userinfo_endpoint)
+        && !url.ends_with(end)
+    {
+        mistakes.note(
+            format_args!("{at}.userinfo_endpoint"),
+            format_args!(
+                "must end in {end}, as \"https://github.acme.example/api/v3/user\": the gateway calls other paths below it, got {url:?}"
+            ),
+        );
+    }
+    if profile == LoginProfile::Github && document.issuer.is_some() {
+        mistakes.note(
+            format_args!("{at}.issuer"),
+            "must be left out with github, which is not an OpenID provider: for a GitHub Enterprise Server name its \
+             authorization_endpoint, token_endpoint and userinfo_endpoint",
+        );
+    }
+}
+
+/// Reads the credentials of this gateway at the provider; `None` if the gateway is to register itself, or if there is a
+/// mistake.
+fn read_authentication(
+    document: &LoginDocument,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> Option<(String, ClientAuthentication)> {
+    let at = "authorization_server.login";
+    let Some(client_id) = &document.client_id else {
+        if document.secret.is_some() {
+            mistakes.note(format_args!("{at}.client_id"), "is required with secret");
+        }
+        if document.issuer.is_none() {
+            mistakes
+                .note(format_args!("{at}.client_id"), "is required without issuer: the gateway cannot register itself");
+        }
+        return None;
+    };
+    let at = format!("{at}.secret");
+    let Some(name) = &document.secret else {
+        mistakes.note(&at, "is required with client_id");
+        return None;
+    };
+    let text = read_secret(name, &at, secrets, mistakes)?;
+    let secret = || Secret::new(text.trim().to_owned());
+    let authentication = match document.authentication.unwrap_or(ClientAuthenticationName::ClientSecretBasic) {
+        ClientAuthenticationName::ClientSecretBasic => ClientAuthentication::SecretBasic(secret()),
+        ClientAuthenticationName::ClientSecretPost => ClientAuthentication::SecretPost(secret()),
+        ClientAuthenticationName::PrivateKeyJwt => {
+            ClientAuthentication::PrivateKeyJwt(Box::new(mistakes.keep(&at, SigningKey::parse(&text))?))
+        }
+    };
+    Some((client_id.clone(), authentication))
+}
+
+impl From<LoginProfileName> for LoginProfile {
+    fn from(name: LoginProfileName) -> Self {
+        match name {
+            LoginProfileName::Generic => Self::Generic,
+            LoginProfileName::Auth0 => Self::Auth0,
+            LoginProfileName::EntraId => Self::EntraId,
+            LoginProfileName::Github => Self::Github,
+            LoginProfileName::Google => Self::Google,
+            LoginProfileName::Keycloak => Self::Keycloak,
+            LoginProfileName::Okta => Self::Okta,
+        }
+    }
+}
+
+pub(super) fn is_domain(text: &str) -> bool {
+    !text.starts_with('.')
+        && !text.ends_with('.')
+        && !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+}
