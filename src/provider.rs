@@ -1,6 +1,6 @@
 //! Documents of identity providers: their metadata and key sets, fetched through the ports.
 
-use crate::jwks::discovery::Metadata;
+use crate::jwks::discovery::{Metadata, MetadataError};
 use crate::limits::LOG_VALUE_CHARS;
 use crate::observe::event::gateway_line;
 use crate::ports::Ports;
@@ -16,7 +16,7 @@ pub async fn discover<P: Ports, T>(
     ports: &P,
     locations: impl IntoIterator<Item = String>,
     (identifier, development): (&str, bool),
-    wanted: impl Fn(&Metadata<'_>) -> Result<T, String>,
+    wanted: impl Fn(&Metadata<'_>) -> Result<T, MetadataError>,
 ) -> Result<T, String> {
     let mut failures = Vec::new();
     for location in locations {

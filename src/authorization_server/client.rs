@@ -217,7 +217,8 @@ impl ClientMetadata {
             return Err(wrong("private_key_jwt needs jwks or jwks_uri".to_owned()));
         }
         if let Some(jwks) = &jwks {
-            crate::jwks::key_set::KeySet::parse(jwks.to_string().as_bytes()).map_err(wrong)?;
+            crate::jwks::key_set::KeySet::parse(jwks.to_string().as_bytes())
+                .map_err(|error| wrong(error.to_string()))?;
         }
         Ok(Self {
             client_name,

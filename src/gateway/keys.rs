@@ -123,7 +123,7 @@ async fn fetch<P: Ports>(
         }
     };
     let document = get(ports, &uri).await?;
-    let keys = KeySet::parse(&document.body)?;
+    let keys = KeySet::parse(&document.body).map_err(|error| error.to_string())?;
     *state.jwks_uri.borrow_mut() = Some(uri);
     let lifetime = lifetime(document.cache_control.as_deref(), document.age.as_deref());
     let text = String::from_utf8(document.body).map_err(|_| "the JWK set is not UTF-8".to_owned())?;

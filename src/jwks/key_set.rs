@@ -1,10 +1,39 @@
 //! A JWK set (RFC 7517 §5), and how the gateway selects a key from it.
 
+use std::error::Error;
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
 use crate::limits::JWKS_KEYS;
-use crate::strict_json;
+use crate::strict_json::{self, StrictJsonError};
+
+/// Why a document is not a JWK set that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySetError {
+    /// The document is not strict JSON.
+    NotJson(StrictJsonError),
+    /// The document has no array `keys`.
+    NoKeys,
+    /// Each key is left out, for these reasons.
+    NoUsableKey(Vec<KeyError>),
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJson(error) => write!(f, "the JWK set is {error}"),
+            Self::NoKeys => f.write_str("the document has no array `keys`: not a JWK set"),
+            Self::NoUsableKey(why) => {
+                let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+                write!(f, "the JWK set has no usable key ({} skipped: {})", why.len(), why.join("; "))
+            }
+        }
+    }
+}
+
+impl Error for KeySetError {}
 
 /// The usable keys of an issuer.
 #[derive(Debug, Clone, Default)]
@@ -25,12 +54,9 @@ impl KeySet {
     ///
     /// # Errors
     /// A description if the text is not a JWK set, or has no usable key.
-    pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let document = strict_json::parse(text).map_err(|error| format!("the JWK set is {error}"))?;
-        let entries = document
-            .get("keys")
-            .and_then(Value::as_array)
-            .ok_or_else(|| "the document has no array `keys`: not a JWK set".to_owned())?;
+    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        let document = strict_json::parse(text).map_err(KeySetError::NotJson)?;
+        let entries = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::NoKeys)?;
         let mut set = Self { beyond: entries.len().saturating_sub(JWKS_KEYS), ..Self::default() };
         for entry in entries.iter().take(JWKS_KEYS) {
             match VerificationKey::parse(entry) {
@@ -39,8 +65,7 @@ impl KeySet {
             }
         }
         if set.keys.is_empty() {
-            let why: Vec<String> = set.skipped.iter().map(|(_, error)| error.to_string()).collect();
-            return Err(format!("the JWK set has no usable key ({} skipped: {})", why.len(), why.join("; ")));
+            return Err(KeySetError::NoUsableKey(set.skipped.into_iter().map(|(_, error)| error).collect()));
         }
         Ok(set)
     }

@@ -1,5 +1,8 @@
 //! Static public keys in the configuration: PEM or JWK, converted to one form.
 
+use std::error::Error;
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
@@ -7,8 +10,8 @@ use spki::der::asn1::UintRef;
 use spki::der::{Decode as _, Reader as _, SliceReader};
 use spki::{DecodePublicKey, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use crate::jwks::key::VerificationKey;
-use crate::strict_json;
+use crate::jwks::key::{KeyError, VerificationKey};
+use crate::strict_json::{self, StrictJsonError};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -16,24 +19,52 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
+/// Why a text is not a public key that can be used. It contains no part of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicKeyError {
+    /// The key cannot be used.
+    Key(KeyError),
+    /// It is not of a supported kind.
+    Kind,
+    /// It is neither PEM nor a JWK.
+    Malformed,
+    /// The JWK is not strict JSON.
+    NotJson(StrictJsonError),
+    /// It is a private key.
+    Private,
+}
+
+impl fmt::Display for PublicKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(error) => write!(f, "the key {error}"),
+            Self::Kind => {
+                f.write_str("is a key of an unsupported kind (RSA, EC P-256 and P-384, Ed25519 are supported)")
+            }
+            Self::Malformed => f.write_str("must be a public key in PEM (-----BEGIN PUBLIC KEY-----) or a JWK as JSON"),
+            Self::NotJson(error) => write!(f, "the JWK is {error}"),
+            Self::Private => f.write_str("is a private key; put the public key here and keep that one secret"),
+        }
+    }
+}
+
+impl Error for PublicKeyError {}
+
 /// Reads a public key in PEM (RFC 7468 §13) or as JWK.
 ///
 /// # Errors
 /// A description of what is wrong, without the key.
-pub fn parse_public_key(text: &str) -> Result<VerificationKey, String> {
+pub fn parse_public_key(text: &str) -> Result<VerificationKey, PublicKeyError> {
     let text = text.trim();
     if text.starts_with('{') {
-        let jwk = strict_json::parse(text.as_bytes()).map_err(|error| format!("the JWK is {error}"))?;
-        return VerificationKey::parse(&jwk).map_err(|error| format!("the key {error}"));
+        let jwk = strict_json::parse(text.as_bytes()).map_err(PublicKeyError::NotJson)?;
+        return VerificationKey::parse(&jwk).map_err(PublicKeyError::Key);
     }
     if text.contains("PRIVATE KEY") {
-        return Err("is a private key; put the public key here and keep that one secret".to_owned());
+        return Err(PublicKeyError::Private);
     }
-    let jwk = Pem::from_public_key_pem(text)
-        .map_err(|_| "must be a public key in PEM (-----BEGIN PUBLIC KEY-----) or a JWK as JSON".to_owned())?
-        .0
-        .ok_or_else(|| "is a key of an unsupported kind (RSA, EC P-256 and P-384, Ed25519 are supported)".to_owned())?;
-    VerificationKey::parse(&jwk).map_err(|error| format!("the key {error}"))
+    let jwk = Pem::from_public_key_pem(text).map_err(|_| PublicKeyError::Malformed)?.0.ok_or(PublicKeyError::Kind)?;
+    VerificationKey::parse(&jwk).map_err(PublicKeyError::Key)
 }
 
 /// The JWK of a SubjectPublicKeyInfo; `None` if its kind is not supported.

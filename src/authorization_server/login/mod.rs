@@ -4,7 +4,7 @@ mod exchange;
 mod identity;
 mod profile;
 
-use crate::jwks::discovery::Metadata;
+use crate::jwks::discovery::{Metadata, MetadataError};
 use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::transport::url::HttpUrl;
@@ -110,9 +110,10 @@ impl Login {
     ///
     /// # Errors
     /// A description if an endpoint that logins need is missing, or is one that the gateway must not call (P8).
-    pub fn discovered(&self, metadata: &Metadata<'_>) -> Result<Provider, String> {
-        let optional =
-            |member: &str, configured: &Option<String>| configured.clone().or_else(|| metadata.optional_url(member));
+    pub fn discovered(&self, metadata: &Metadata<'_>) -> Result<Provider, MetadataError> {
+        let optional = |member: &'static str, configured: &Option<String>| {
+            configured.clone().or_else(|| metadata.optional_url(member))
+        };
         let authorization =
             self.authorization_endpoint.clone().map_or_else(|| metadata.browser_url("authorization_endpoint"), Ok);
         Ok(Provider {

@@ -240,7 +240,7 @@ impl<P: Ports> Context<'_, P> {
             return refuse("has an algorithm that is not taken");
         };
         let keys = match (&client.metadata.jwks, &client.metadata.jwks_uri) {
-            (Some(jwks), _) => KeySet::parse(jwks.to_string().as_bytes()),
+            (Some(jwks), _) => KeySet::parse(jwks.to_string().as_bytes()).map_err(|error| error.to_string()),
             (None, Some(uri)) => self.client_keys(uri).await,
             (None, None) => Err("the client has no keys".to_owned()),
         };
@@ -282,7 +282,7 @@ impl<P: Ports> Context<'_, P> {
         if document.status != 200 || document.body.len() > CLIENT_DOCUMENT_BYTES {
             return Err("its keys cannot be had".to_owned());
         }
-        KeySet::parse(&document.body)
+        KeySet::parse(&document.body).map_err(|error| error.to_string())
     }
 }
 

@@ -60,7 +60,7 @@ impl<P: Ports> Context<'_, P> {
 
     async fn keys(&self, provider: &Provider) -> Result<KeySet, String> {
         let uri = provider.jwks.as_ref().ok_or("the metadata has no jwks_uri")?;
-        let keys = KeySet::parse(&get(self.ports, uri).await?.body)?;
+        let keys = KeySet::parse(&get(self.ports, uri).await?.body).map_err(|error| error.to_string())?;
         let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
         self.memory.keep_provider(KnownProvider { provider: provider.clone(), keys: Some(keys.clone()), until });
         Ok(keys)
