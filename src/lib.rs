@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! worker                the shell: the only room that uses the platform (Cloudflare Workers)
-//! gateway               drives requests through the stages; the only awaits outside the authorization server
+//! gateway               drives requests through the stages
 //! config                reads configuration documents into settings
 //! authorization_server  the endpoints of the gateway's own authorization server, on the same ports
 //! provider              fetches documents of identity providers through the ports
@@ -37,8 +37,9 @@
 //! time                  points in time
 //! ```
 //!
-//! All rooms except `worker` are free of I/O and of the platform: stages are functions of typed values, the time and
-//! the keys.
+//! No room except `worker` knows the platform. The stages do no I/O: they are functions of typed values, the time and the
+//! keys. Only `worker`, `gateway`, `provider` and `authorization_server::serve` await. Ids such as (T13) name requirements:
+//! `docs/requirements.md` has them.
 
 pub mod authorization_server;
 pub mod config;

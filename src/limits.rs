@@ -1,7 +1,7 @@
 //! Every limit of the gateway in one place, each with the attack or the platform limit that is the reason for it.
 
 /// Longest request target in bytes, path and query together (414). Proxies and logs behind the gateway commonly stop at
-/// 8 KiB; nothing in MCP needs a quarter of it.
+/// 8 KiB; URLs of MCP endpoints have less than 2 KiB.
 pub const URL_BYTES: usize = 8 * 1024;
 
 /// Most bytes of all request field names and values together (431). Cloudflare itself stops at 128 KB; a bearer token

@@ -76,9 +76,9 @@ pub enum Refusal {
     OtherResource,
     /// A parameter is missing.
     ParameterMissing(&'static str),
-    /// A parameter is there twice; `resource`, where it is `invalid_target` (RFC 8707 §2).
+    /// A parameter is repeated.
     ParameterRepeated {
-        /// It is `resource`, of a token request.
+        /// It is `resource` of a token request: the code is `invalid_target` (RFC 8707 §2).
         is_target: bool,
     },
     /// The identity provider cannot be reached.
@@ -318,7 +318,7 @@ impl Refusal {
             }
             Self::ParameterRepeated { is_target } => {
                 let code = if is_target { "invalid_target" } else { "invalid_request" };
-                Disclosure::client(400, code, "a parameter is there twice")
+                Disclosure::client(400, code, "a parameter is repeated")
             }
             Self::ProviderUnavailable(why) => {
                 let text = "The server where you would sign in cannot be reached now. Try again in a moment.";

@@ -4,6 +4,7 @@ use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
 use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::context::RequestContext;
+use crate::pipeline::rejection::Rejection;
 use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
@@ -116,8 +117,14 @@ impl OutboundRequest {
 }
 
 /// Makes the outbound request. `assertion` is the signed identity assertion, if one is configured.
-#[must_use]
-pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestContext) -> OutboundRequest {
+///
+/// # Errors
+/// [`Rejection::Internal`] if the message with a decoy cannot be made.
+pub fn outbound(
+    permit: &Permit,
+    assertion: Option<&str>,
+    context: &RequestContext,
+) -> Result<OutboundRequest, Rejection> {
     let (origin, below, body_bytes) = permit.destination();
     let admitted = permit.admitted();
     let inbound = &admitted.head().fields;
@@ -165,8 +172,8 @@ pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestConte
         fields.remove("mcp-method");
         fields.remove("mcp-name");
     }
-    OutboundRequest {
-        body: permit.message().map(<[u8]>::to_vec),
+    Ok(OutboundRequest {
+        body: permit.message()?,
         method: admitted.head().method,
         url,
         fields,
@@ -177,7 +184,7 @@ pub fn outbound(permit: &Permit, assertion: Option<&str>, context: &RequestConte
         stream_idle_timeout: origin.stream_idle_timeout,
         era: admitted.era(),
         request_id: context.request_id.clone(),
-    }
+    })
 }
 
 /// Fields that identify the caller. Callers cannot forge them: the list of forwarded fields does not contain them.

@@ -73,9 +73,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         let gateway = self.gateway;
         if let Some(issuer) = pending.verifier().issuer() {
             let state = gateway.issuers.of(issuer);
-            let mut keys = state.keys.borrow_mut();
-            if keys.freshness(now) == Freshness::UseAndRefresh {
-                keys.attempted(now);
+            let is_due = state.keys.borrow().freshness(now) == Freshness::UseAndRefresh;
+            if is_due {
+                state.keys.borrow_mut().attempted(now);
                 let (gateway, ports, issuer) = (Rc::clone(gateway), self.ports.clone(), Rc::clone(issuer));
                 self.ports.spawn(Box::pin(async move {
                     fetch_keys(&gateway, &ports, &issuer).await;
@@ -83,9 +83,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             }
         }
         if let Some(revocation) = &gateway.settings.revocation {
-            let memory = &mut *gateway.memory.borrow_mut();
-            if memory.revocations.due(revocation.seconds, now) == Due::Soon {
-                memory.revocations.attempted(now);
+            let is_due = gateway.memory.borrow().revocations.due(revocation.seconds, now) == Due::Soon;
+            if is_due {
+                gateway.memory.borrow_mut().revocations.attempted(now);
                 let (gateway, ports) = (Rc::clone(gateway), self.ports.clone());
                 self.ports.spawn(Box::pin(async move {
                     read_revocations(&gateway, &ports).await;

@@ -79,7 +79,7 @@ impl Gateway {
 
 /// The cache key of the list that a request asks for, and the caller; `None` if the request does not ask for a list
 /// that may be cached.
-pub(super) fn cached_list(permit: &Permit) -> Option<(String, Caller)> {
+pub(super) fn cacheable_list(permit: &Permit) -> Option<(String, Caller)> {
     let inspected = permit.inspected()?;
     Some((list_key(inspected)?, inspected.caller()?))
 }

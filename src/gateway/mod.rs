@@ -34,7 +34,7 @@ mod stored;
 use std::rc::Rc;
 
 use crate::gateway::authorization::LimitCheck;
-use crate::gateway::lists::cached_list;
+use crate::gateway::lists::cacheable_list;
 use crate::pipeline::admit::admit;
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::authorize::{Permit, permit_public};
@@ -53,7 +53,7 @@ pub use refusal::serve_closed;
 pub use stored::{ConfigState, ReloadOutcome, StoredGateway, version};
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
-    /// Processes a new request until it has to wait. Stages 1 and 2.
+    /// Runs the stages of a new request until it needs I/O or has an answer. Stages 1 and 2 are here.
     #[must_use]
     pub fn begin(mut self, head: Head) -> Action {
         let settings = &self.gateway.settings;
@@ -100,7 +100,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
 
     /// After stage 5: the request is permitted. Stage 6; stage 7 continues with the origin server's answer.
     fn permitted(self, permit: Permit) -> Action {
-        match cached_list(&permit) {
+        match cacheable_list(&permit) {
             Some(list) => self.answer_list(permit, list),
             None => self.forward(permit),
         }

@@ -35,7 +35,10 @@ impl<P: Ports> ActiveRequest<'_, P> {
 
     fn send(self, permit: &Permit, assertion: Option<&str>) -> Action {
         let transform = Box::new(ResponseTransform::of(permit, &self.gateway.settings, &self.gateway.items));
-        let request = outbound(permit, assertion, &self.context);
+        let request = match outbound(permit, assertion, &self.context) {
+            Ok(request) => request,
+            Err(rejection) => return self.refuse(rejection),
+        };
         let stage = AwaitingAnswer { transform, sent: self.ports.now() };
         self.wait(stage, |waiting| Action::Send(request, waiting))
     }

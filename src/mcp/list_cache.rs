@@ -135,7 +135,7 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
         }
     }
 
-    /// Stores a list, or that there is none to store.
+    /// Stores a list; with `None`, that the list is not public.
     pub fn keep(&mut self, name: String, list: Option<CachedList>, now: UnixMillis) -> Option<Rc<CachedList>> {
         let size = list.as_ref().map_or(0, |list| list.body.len()) + name.len() + 128;
         if let Some(old) = self.lists.remove(&name) {

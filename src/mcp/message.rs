@@ -419,7 +419,7 @@ pub fn id_of(body: &[u8]) -> RequestId {
 #[must_use]
 pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
     #[derive(serde::Deserialize)]
-    struct ConfigurationParts<'a> {
+    struct Body<'a> {
         #[serde(borrow)]
         params: Inner<'a>,
     }
@@ -428,6 +428,6 @@ pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
         #[serde(borrow)]
         arguments: &'a RawValue,
     }
-    let whole = ConfigurationParts::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
+    let whole = Body::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
     Some(whole.params.arguments.get().as_bytes().to_vec())
 }

@@ -23,8 +23,8 @@ impl Operation {
         Self { method: method.to_owned(), target: None }
     }
 
-    /// A request without a message: clients of the legacy era open streams and end sessions this way. Only rules
-    /// without any pattern apply to it.
+    /// A request without a message: clients of the legacy era open streams and end sessions this way. Rules
+    /// without any pattern apply to it, and rules with the pattern `*` for methods.
     #[must_use]
     pub fn without_message() -> Self {
         Self::plain("")

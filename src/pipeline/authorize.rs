@@ -39,7 +39,7 @@ enum StandIn {
     Nothing,
     /// Decoys: names and methods that certainly do not exist, each in place of one that is hidden from the caller, and
     /// the message with them.
-    Decoys(Vec<Decoy>, Vec<u8>),
+    Decoys(Vec<Decoy>),
     /// A rejection, and a message without effect in place of each rejected message.
     Refusal(Box<Rejection>, Vec<u8>),
 }
@@ -165,17 +165,24 @@ impl Permit {
     #[must_use]
     pub fn decoys(&self) -> &[Decoy] {
         match &self.stand_in {
-            StandIn::Decoys(decoys, _) => decoys,
+            StandIn::Decoys(decoys) => decoys,
             StandIn::Nothing | StandIn::Refusal(..) => &[],
         }
     }
 
-    /// The message that is sent instead of the caller's, if there is one.
-    #[must_use]
-    pub fn message(&self) -> Option<&[u8]> {
+    /// The message that is sent instead of the caller's, if there is one. It is made here, so that a request that a limit
+    /// rejects does not pay for it.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if the message with a decoy cannot be made.
+    pub fn message(&self) -> Result<Option<Vec<u8>>, Rejection> {
         match &self.stand_in {
-            StandIn::Nothing => None,
-            StandIn::Decoys(_, message) | StandIn::Refusal(_, message) => Some(message),
+            StandIn::Nothing => Ok(None),
+            StandIn::Refusal(_, message) => Ok(Some(message.clone())),
+            StandIn::Decoys(decoys) => {
+                let message = self.inspected().and_then(|inspected| Decoy::message(decoys, inspected.body()));
+                message.map(Some).ok_or(Rejection::Internal("no message for a decoy"))
+            }
         }
     }
 
@@ -184,7 +191,7 @@ impl Permit {
     pub fn refusal(&self) -> Option<&Rejection> {
         match &self.stand_in {
             StandIn::Refusal(rejection, _) => Some(rejection),
-            StandIn::Nothing | StandIn::Decoys(..) => None,
+            StandIn::Nothing | StandIn::Decoys(_) => None,
         }
     }
 
@@ -220,8 +227,8 @@ impl Permit {
 /// 1. its caller has every scope that the resource requires, directly or through the hierarchy (R10);
 /// 2. the rules allow each of its messages.
 ///
-/// Some rules also allow names that no rule lists. Under such rules a rejection would reveal that a hidden name exists.
-/// The permit is then for a decoy ([`Decoy`]): a name that the rules allow and that does not exist.
+/// If a wildcard allows unknown names, a rejection of a hidden name would reveal that it exists. The permit is then for a
+/// decoy ([`Decoy`]): a name that the rules allow and that does not exist.
 ///
 /// In the transport of 2024-11-05, responses arrive on another connection than their requests, and clients close the
 /// connection if a POST is rejected. There the gateway sends a message without effect in place of a rejected one, and
@@ -320,12 +327,7 @@ pub fn authorize(
     if calls.is_empty() {
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });
     }
-    let stand_in = if decoys.is_empty() {
-        StandIn::Nothing
-    } else {
-        let message = Decoy::message(&decoys, inspected.body());
-        StandIn::Decoys(decoys, message.ok_or(Rejection::Internal("no message for a decoy"))?)
-    };
+    let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
     let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, last_event, stand_in };
     Ok(Authorized { permit, calls })
 }

@@ -328,8 +328,8 @@ impl Rejection {
     }
 
     /// What the caller learns. A 4xx status other than 401 and 403 makes clients take the gateway for a legacy server
-    /// (rules for detecting the era). The gateway therefore uses such a status only for requests that MCP clients do
-    /// not send.
+    /// (rules for detecting the era). The gateway avoids such a status for the requests by which clients
+    /// detect the era (see `probe`).
     #[must_use]
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};

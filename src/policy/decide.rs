@@ -125,7 +125,7 @@ pub struct Possible {
     pub verdict: Verdict,
     /// What decides if this is the verdict.
     pub by: DecidedBy,
-    /// What would have to be known to tell whether this is the verdict; `None` if nothing is open.
+    /// The missing fact on which this verdict depends, if any.
     pub open: Option<String>,
 }
 
@@ -359,8 +359,7 @@ impl Policy {
         }
         // The step-up that would be required with some arguments, if no later rule allows the operation with others.
         let mut at_best: Option<(Verdict, DecidedBy)> = None;
-        // Rules that decide for certain arguments. With these arguments, a later rule that tests for them is not
-        // reached.
+        // Rules that decide first for certain arguments: a later rule whose tests imply theirs is never reached.
         let mut taken: Vec<&When> = Vec::new();
         for &index in candidates {
             let Some(rule) = self.rules.get(index) else { continue };

@@ -164,7 +164,7 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (KeyStatus,
     let settings = serde_json::to_string_pretty(&settings).unwrap_or_default();
     let (login, connector, keys, header) = if has_login {
         let connector = "<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>";
-        (String::new(), connector, format!("KeyStatus for sign-ins: {}. ", keys.as_str()), String::new())
+        (String::new(), connector, format!("Keys for sign-ins: {}. ", keys.as_str()), String::new())
     } else {
         let login = format!(
             "<p>There is no login here: replace CREDENTIAL with the credential that the operator of this server gave \
@@ -176,7 +176,7 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (KeyStatus,
     let query = |text: &str| form_encoded(text).replace('+', "%20");
     format!(
         "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{login}{scopes}{documentation}\
-         <p class=\"note\">{keys}ServerStatus: {}.</p>\n\
+         <p class=\"note\">{keys}Server: {}.</p>\n\
          <h3>Claude Code</h3>{}{connector}\
          <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\
          <a class=\"button\" href=\"cursor://anysphere.cursor-deeplink/mcp/install?name={}&amp;config={}\">Add to Cursor</a></p>\

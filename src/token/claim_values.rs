@@ -16,11 +16,15 @@ const LAST_SECOND: f64 = 253_402_300_799.0;
 /// [`TokenError::ClaimMalformed`] where it is not a plausible number.
 pub fn seconds(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<i64>, TokenError> {
     let Some(value) = claims.get(claim) else { return Ok(None) };
-    let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
-    let seconds = seconds.ok_or(TokenError::ClaimMalformed(claim))?;
-    let whole = if claim == "exp" { seconds.floor() } else { seconds.ceil() };
+    let whole = whole_seconds(value, if claim == "exp" { f64::floor } else { f64::ceil });
+    whole.map(Some).ok_or(TokenError::ClaimMalformed(claim))
+}
+
+/// A NumericDate (RFC 7519 §2) in whole seconds; `None` if it is not a number between 1970 and the year 9999.
+pub(super) fn whole_seconds(value: &Value, round: fn(f64) -> f64) -> Option<i64> {
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds))?;
     #[expect(clippy::cast_possible_truncation, reason = "it is between 0 and the year 9999")]
-    Ok(Some(whole as i64))
+    Some(round(seconds) as i64)
 }
 
 /// `exp`, `nbf`, `iat`.

@@ -91,7 +91,7 @@ impl Fingerprint {
         }
     }
 
-    /// The cache key for which verifier the credential is for at a resource.
+    /// The cache key of the choice of a verifier for the credential at a resource.
     #[must_use]
     pub fn chosen_at(&self, resource: usize) -> Digest {
         self.name(4, self.place as usize, resource)

@@ -35,7 +35,7 @@ pub struct VerifiedToken {
 /// The key that signed a token. The cached result is valid only while the issuer publishes this key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedWith {
-    /// Index into `Settings::issuers`.
+    /// The place of the issuer in the configuration (`Issuer::index`).
     pub issuer: usize,
     /// The key's id.
     pub id: Option<Rc<str>>,

@@ -29,7 +29,7 @@ use platform::{Inbound, Workers};
 use shell_request::ShellRequest;
 
 /// The gateway of this isolate. The first request opens it, because there is no environment before that.
-enum Gate {
+enum IsolateGateway {
     Open(Rc<Gateway>),
     Closed,
     /// The configuration is in KV, and may change.
@@ -37,7 +37,7 @@ enum Gate {
 }
 
 thread_local! {
-    static GATE: OnceCell<Gate> = const { OnceCell::new() };
+    static GATE: OnceCell<IsolateGateway> = const { OnceCell::new() };
     static DRIVEN_BY_CORE: OnceCell<bool> = const { OnceCell::new() };
 }
 
@@ -47,7 +47,7 @@ pub fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// The Worker's `fetch` handler. It returns the gateway's own answers without a promise if they need no I/O.
+/// Handles a request for `entry.js`, which has the Worker's `fetch` handler. It returns the gateway's own answers without a promise if they need no I/O.
 ///
 /// # Errors
 /// The exception of the platform if it cannot make a response of an answer.
@@ -60,28 +60,28 @@ pub fn fetch(
 ) -> Result<JsValue, JsValue> {
     let ports = Workers::new(context, env, span);
     match GATE.with(|gate| gate.get_or_init(|| open(&ports)).at(&ports)) {
-        ConfigState::Current(gateway) => walk(request, ports, Some(gateway)),
+        ConfigState::Current(gateway) => handle(request, ports, Some(gateway)),
         ConfigState::ReloadDue(gateway) => {
             let again = ports.clone();
             ports.spawn(Box::pin(async move {
-                look(&again).await;
+                reload_configuration(&again).await;
             }));
-            walk(request, ports, Some(gateway))
+            handle(request, ports, Some(gateway))
         }
-        ConfigState::Unavailable => walk(request, ports, None),
+        ConfigState::Unavailable => handle(request, ports, None),
         ConfigState::Missing => {
             let request = Clone::clone(request);
             Ok(future_to_promise(async move {
-                let gateway = look(&ports).await;
+                let gateway = reload_configuration(&ports).await;
                 // The result is a response or a promise of one: JavaScript awaits both.
-                walk(&request, ports, gateway)
+                handle(&request, ports, gateway)
             })
             .into())
         }
     }
 }
 
-fn walk(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Result<JsValue, JsValue> {
+fn handle(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Result<JsValue, JsValue> {
     let asks = |ask: fn(&Settings) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.settings()));
     let (certificate, place) = (asks(Settings::asks_for_certificates), asks(Settings::asks_for_places));
     let head = read_head(&platform::head(request, certificate, place));
@@ -108,7 +108,7 @@ fn is_driven_by_core(ports: &Workers) -> bool {
     DRIVEN_BY_CORE.with(|driven| *driven.get_or_init(|| settings::is_set(ports.env(), "PORTCULLIS_DRIVER", "core")))
 }
 
-impl Gate {
+impl IsolateGateway {
     fn at(&self, ports: &Workers) -> ConfigState {
         match self {
             Self::Open(gateway) => ConfigState::Current(Rc::clone(gateway)),
@@ -119,7 +119,7 @@ impl Gate {
 }
 
 /// Reads the configuration from KV; returns the gateway that is in effect after that.
-async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
+async fn reload_configuration(ports: &Workers) -> Option<Rc<Gateway>> {
     let stored = with_stored(|gateway| gateway.stored().clone())?;
     let found = ports.read(&stored.kv, &stored.key, STORED_BYTES).await;
     let secrets = settings::EnvSecrets(ports.env());
@@ -134,21 +134,21 @@ async fn look(ports: &Workers) -> Option<Rc<Gateway>> {
     match taken {
         ReloadOutcome::Same => {}
         ReloadOutcome::Activated(gateway, version) => {
-            greet(&gateway, ports);
-            say(ports, "info", "configuration_activated", &format!("version {version}"));
+            log_warnings(&gateway, ports);
+            log_event(ports, "info", "configuration_activated", &format!("version {version}"));
         }
         ReloadOutcome::Refused(mistakes, version) => {
-            say_mistakes(&mistakes, ports);
-            say(ports, "error", "configuration_refused", &format!("version {version} changes nothing"));
+            log_mistakes(&mistakes, ports);
+            log_event(ports, "error", "configuration_refused", &format!("version {version} changes nothing"));
         }
-        ReloadOutcome::Unavailable(why) => say(ports, "error", "configuration_unavailable", &why),
+        ReloadOutcome::Unavailable(why) => log_event(ports, "error", "configuration_unavailable", &why),
     }
     with_stored(|gateway| gateway.current())?
 }
 
 fn with_stored<T>(work: impl FnOnce(&mut StoredGateway) -> T) -> Option<T> {
     GATE.with(|gate| match gate.get() {
-        Some(Gate::Stored(stored)) => Some(work(&mut stored.borrow_mut())),
+        Some(IsolateGateway::Stored(stored)) => Some(work(&mut stored.borrow_mut())),
         _ => None,
     })
 }
@@ -159,31 +159,31 @@ fn compiled() -> CompiledVerifiers {
     CompiledVerifiers::default()
 }
 
-fn open(ports: &Workers) -> Gate {
+fn open(ports: &Workers) -> IsolateGateway {
     let mut salt = [0; 32];
     ports.fill(&mut salt);
     let opened = settings::variable(ports.env()).and_then(Place::of).and_then(|place| match place {
         Place::Here(document) => {
             let gateway = Gateway::open(document, &settings::EnvSecrets(ports.env()), salt, compiled())?;
-            greet(&gateway, ports);
-            Ok(Gate::Open(Rc::new(gateway)))
+            log_warnings(&gateway, ports);
+            Ok(IsolateGateway::Open(Rc::new(gateway)))
         }
-        Place::Stored(stored) => Ok(Gate::Stored(RefCell::new(StoredGateway::new(stored, salt)))),
+        Place::Stored(stored) => Ok(IsolateGateway::Stored(RefCell::new(StoredGateway::new(stored, salt)))),
     });
     opened.unwrap_or_else(|mistakes| {
-        say_mistakes(&mistakes, ports);
-        Gate::Closed
+        log_mistakes(&mistakes, ports);
+        IsolateGateway::Closed
     })
 }
 
 /// Logs warnings about a configuration that takes effect, and missing bindings.
-fn greet(gateway: &Gateway, ports: &Workers) {
+fn log_warnings(gateway: &Gateway, ports: &Workers) {
     for warning in gateway.warnings() {
-        say(ports, "warn", "configuration_warning", &warning);
+        log_event(ports, "warn", "configuration_warning", &warning);
     }
     for (name, at) in missing_bindings(gateway, ports) {
         let detail = format!("{at}: the Worker has no such binding {name:?}; requests that need it are rejected");
-        say(ports, "error", "binding_missing", &detail);
+        log_event(ports, "error", "binding_missing", &detail);
     }
 }
 
@@ -193,13 +193,13 @@ fn missing_bindings<'a>(gateway: &'a Gateway, ports: &Workers) -> Vec<(&'a str, 
     named.filter(|(name, method, _)| ports.binding(name, method).is_err()).map(|(name, _, at)| (name, at)).collect()
 }
 
-fn say_mistakes(mistakes: &Mistakes, ports: &Workers) {
+fn log_mistakes(mistakes: &Mistakes, ports: &Workers) {
     for mistake in mistakes.lines() {
-        say(ports, "error", "configuration_invalid", mistake);
+        log_event(ports, "error", "configuration_invalid", mistake);
     }
 }
 
-fn say(ports: &Workers, level: &'static str, reason: &'static str, detail: &str) {
+fn log_event(ports: &Workers, level: &'static str, reason: &'static str, detail: &str) {
     ports.line(&gateway_line(level, reason, detail, ports.now()));
 }
 

@@ -3,7 +3,7 @@
 
 /**
  * The head of a request, one line each: method, URL, the platform's statements about the client certificate and the location of
- * the client, an empty line, and each field as `name,value`. No part can contain a line feed, and no field name a comma.
+ * the client, and each field as `name,value`. No part can contain a line feed, and no field name a comma.
  */
 export function head(request, certificate, place) {
   let text = `${request.method}\n${request.url}\n`;

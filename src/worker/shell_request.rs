@@ -36,13 +36,13 @@ impl ShellRequest {
         let (inbound, ports) = (Rc::clone(&self.inbound), self.ports.clone());
         match action {
             Action::Answer(answer) => own(&answer),
-            Action::ReadMessage(limit, request) => Ok(inbound.read(limit, AwaitingMessage { road: self, request })),
+            Action::ReadMessage(limit, request) => Ok(inbound.read(limit, AwaitingMessage { shell: self, request })),
             Action::CheckSignature(request) => {
-                platform::check_signature(request, |request| AwaitingSignatureCheck { road: self, request })
+                platform::check_signature(request, |request| AwaitingSignatureCheck { shell: self, request })
             }
             Action::SignAssertion(request) => {
                 let gateway = Rc::clone(&self.gateway);
-                let needed = |request| AwaitingAssertionSignature { road: self, request };
+                let needed = |request| AwaitingAssertionSignature { shell: self, request };
                 match gateway.settings().assertion_keys.first() {
                     Some(key) => platform::sign_assertion(key, request, needed),
                     None => needed(request).failed("there is no key".to_owned()),
@@ -51,7 +51,7 @@ impl ShellRequest {
             Action::Send(outbound, request) => match ports.fetcher(outbound.service()) {
                 Ok(fetcher) => {
                     let request_id = outbound.request_id().to_owned();
-                    Ok(inbound.forward(&fetcher, outbound, AwaitingOriginAnswer { road: self, request, request_id }))
+                    Ok(inbound.forward(&fetcher, outbound, AwaitingOriginAnswer { shell: self, request, request_id }))
                 }
                 Err(why) => {
                     let failure = ports.without_binding(&why);
@@ -121,7 +121,7 @@ fn passed(head: &ResponseHead, body: &JsValue) -> Response {
 /// A request that waits for its message.
 #[wasm_bindgen(skip_typescript)]
 pub struct AwaitingMessage {
-    road: ShellRequest,
+    shell: ShellRequest,
     request: Suspended<Box<Authenticated>>,
 }
 
@@ -132,8 +132,8 @@ impl AwaitingMessage {
     /// # Errors
     /// The exception of the platform.
     pub fn read(self, message: Vec<u8>) -> Response {
-        let action = self.request.message_read(&self.road.gateway, &self.road.ports, Ok(message));
-        self.road.perform(action)
+        let action = self.request.message_read(&self.shell.gateway, &self.shell.ports, Ok(message));
+        self.shell.perform(action)
     }
 
     /// Continues without the message; `word` is the reason.
@@ -141,15 +141,15 @@ impl AwaitingMessage {
     /// # Errors
     /// The exception of the platform.
     pub fn failed(self, word: &JsValue) -> Response {
-        let action = self.request.message_read(&self.road.gateway, &self.road.ports, Err(failed(word)));
-        self.road.perform(action)
+        let action = self.request.message_read(&self.shell.gateway, &self.shell.ports, Err(failed(word)));
+        self.shell.perform(action)
     }
 }
 
 /// A request that waits for the result of a signature check.
 #[wasm_bindgen(skip_typescript)]
 pub struct AwaitingSignatureCheck {
-    road: ShellRequest,
+    shell: ShellRequest,
     request: Suspended<CheckingSignature>,
 }
 
@@ -160,8 +160,8 @@ impl AwaitingSignatureCheck {
     /// # Errors
     /// The exception of the platform.
     pub fn checked(self, good: bool) -> Response {
-        let action = self.request.signature_checked(&self.road.gateway, &self.road.ports, Ok(good));
-        self.road.perform(action)
+        let action = self.request.signature_checked(&self.shell.gateway, &self.shell.ports, Ok(good));
+        self.shell.perform(action)
     }
 
     /// Continues without a result, because the check itself failed.
@@ -169,15 +169,15 @@ impl AwaitingSignatureCheck {
     /// # Errors
     /// The exception of the platform.
     pub fn failed(self, why: String) -> Response {
-        let action = self.request.signature_checked(&self.road.gateway, &self.road.ports, Err(why));
-        self.road.perform(action)
+        let action = self.request.signature_checked(&self.shell.gateway, &self.shell.ports, Err(why));
+        self.shell.perform(action)
     }
 }
 
 /// A request that waits for the signature of its identity assertion.
 #[wasm_bindgen(skip_typescript)]
 pub struct AwaitingAssertionSignature {
-    road: ShellRequest,
+    shell: ShellRequest,
     request: Suspended<SigningAssertion>,
 }
 
@@ -188,8 +188,8 @@ impl AwaitingAssertionSignature {
     /// # Errors
     /// The exception of the platform.
     pub fn signed(self, signature: Vec<u8>) -> Response {
-        let action = self.request.assertion_signed(&self.road.gateway, &self.road.ports, Ok(signature));
-        self.road.perform(action)
+        let action = self.request.assertion_signed(&self.shell.gateway, &self.shell.ports, Ok(signature));
+        self.shell.perform(action)
     }
 
     /// Continues without the signature.
@@ -197,15 +197,15 @@ impl AwaitingAssertionSignature {
     /// # Errors
     /// The exception of the platform.
     pub fn failed(self, why: String) -> Response {
-        let action = self.request.assertion_signed(&self.road.gateway, &self.road.ports, Err(why));
-        self.road.perform(action)
+        let action = self.request.assertion_signed(&self.shell.gateway, &self.shell.ports, Err(why));
+        self.shell.perform(action)
     }
 }
 
 /// A request that waits for the answer of its origin server.
 #[wasm_bindgen(skip_typescript)]
 pub struct AwaitingOriginAnswer {
-    road: ShellRequest,
+    shell: ShellRequest,
     request: Suspended<AwaitingAnswer>,
     request_id: String,
 }
@@ -218,9 +218,9 @@ impl AwaitingOriginAnswer {
     /// # Errors
     /// The exception of the platform.
     pub fn answered(self, status: u16, fields: &str, body: JsValue, ended: JsValue) -> Response {
-        self.road.ports.watch(ended, self.request_id);
+        self.shell.ports.watch(ended, self.request_id);
         let head = ResponseHead { status, fields: read_fields(fields.split('\n')) };
-        self.road.answered(self.request, Ok((head, body)))
+        self.shell.answered(self.request, Ok((head, body)))
     }
 
     /// Continues without an answer; `word` is the reason.
@@ -228,6 +228,6 @@ impl AwaitingOriginAnswer {
     /// # Errors
     /// The exception of the platform.
     pub fn failed(self, word: &JsValue) -> Response {
-        self.road.answered(self.request, Err(failed(word)))
+        self.shell.answered(self.request, Err(failed(word)))
     }
 }

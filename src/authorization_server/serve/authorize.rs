@@ -28,7 +28,7 @@ use crate::transport::url::HttpUrl;
 #[serde(deny_unknown_fields)]
 struct Pending {
     request: AuthorizationRequest,
-    /// What only the browser has that got the page.
+    /// The hash of the form cookie of the browser that got the page.
     form: Hash,
     until: u64,
 }
@@ -71,8 +71,9 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    /// An error for the client. Only to a client of configuration is it sent by itself: any other could have registered to have
-    /// users sent somewhere by a link of ours (RFC 9700 §4.11.2, A10), so there the user decides.
+    /// An error for the client at its redirect URI. The gateway redirects by itself only to clients of the configuration. Any
+    /// other client could have registered only to have users redirected to its site (RFC 9700 §4.11.2, A10), so its users
+    /// get a page with a link.
     fn redirect_error(&self, client: &Client, destination: &Destination, error: &AuthorizeError) -> Reply {
         let members = [("error", error.code), ("error_description", error.description.as_str())];
         let url = destination.answer(&self.server.own.identifier, &members);
@@ -158,7 +159,7 @@ impl<P: Ports> Context<'_, P> {
             Ok(ours) => ours,
             Err(why) => return Ok(unavailable(why)),
         };
-        // Several logins of one browser, as in two tabs, are bound to the same secret of its.
+        // Several logins of one browser, for example in two tabs, share one cookie.
         let known = self.cookie(Cookie::Login).filter(|value| value.len() == 43).map(str::to_owned);
         let browser = known.unwrap_or_else(|| self.name());
         let anew = match &purpose {
@@ -215,8 +216,8 @@ impl<P: Ports> Context<'_, P> {
     }
 }
 
-/// What a login is proved with at the provider: it follows from `state` and the browser's secret, so that nothing of it is
-/// kept.
+/// The nonce and the PKCE verifier of a login, derived from `state` and the browser's cookie, so that the gateway stores
+/// neither.
 pub(super) struct LoginSecrets {
     pub(super) nonce: String,
     pub(super) verifier: String,

@@ -73,7 +73,7 @@ impl<P: Ports> Context<'_, P> {
     }
 
     async fn logged_in(&self, purpose: Purpose, identity: Identity, tokens: ProviderTokens) -> Result<Reply, Failure> {
-        // What is kept of clients that ask for themselves begins so.
+        // Subjects that begin so are reserved for clients that use the client credentials grant.
         let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(super::token::CLIENT);
         if !admitted {
             return Ok(match &purpose {
@@ -88,8 +88,7 @@ impl<P: Ports> Context<'_, P> {
                 Ok(Reply::redirect(&self.server.url("/grants"), "signed_in").field("set-cookie", session))
             }
             Purpose::Remembered(request, subject) => {
-                // Another user than the one who approved the client was never asked; and what was approved may be withdrawn
-                // meanwhile.
+                // Another user may have logged in, or the user may have revoked the approval meanwhile: ask again.
                 let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Look).await?;
                 let approved = request.new_scopes(&known.approvals, self.now()) == NewScopes::None;
                 if subject == identity.subject && approved {
@@ -194,7 +193,7 @@ impl<P: Ports> Context<'_, P> {
         Ok(Reply::redirect(&url, "code_issued").field("set-cookie", session))
     }
 
-    /// What the provider gave, so that only the code, and then the grant's own refresh tokens, open it.
+    /// Seals the provider's tokens so that only the holder of the code, and later of the refresh token, can open them.
     fn vault(&self, code: &Handle, tokens: &ProviderTokens) -> Option<SealedProviderTokens> {
         // Without a refresh token there is nothing that outlives the code by much.
         let refresh = tokens.refresh_token.as_ref()?;

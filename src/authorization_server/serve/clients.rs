@@ -43,9 +43,9 @@ struct SharedDocument {
 /// Why a client is not known.
 #[derive(Debug)]
 pub(super) enum Unknown {
-    /// There is none, or what it says of itself is wrong.
+    /// There is no such client, or its metadata is invalid.
     Wrong(String),
-    /// What it says of itself cannot be had now.
+    /// Its metadata cannot be fetched now.
     Unreachable(String),
 }
 
@@ -61,7 +61,7 @@ impl Unknown {
 }
 
 impl<P: Ports> Context<'_, P> {
-    /// The client of an id; `uses` where this is what a registration lives on by.
+    /// The client of an id. With `uses`, this use extends the client's registration.
     pub(super) async fn client(&self, id: &str, uses: bool) -> Result<Result<Client, Unknown>, Failure> {
         let unknown = |why: &str| Ok(Err(Unknown::Wrong(why.to_owned())));
         if id.len() > CLIENT_ID_BYTES {
@@ -125,7 +125,8 @@ impl<P: Ports> Context<'_, P> {
         (self.now() < shared.until).then_some(shared.metadata)
     }
 
-    /// Fetches metadata, unless that failed a moment ago, or this caller has many fetched: others are made to ask here.
+    /// Fetches metadata, unless a fetch failed recently or this address has used up its limit: without a limit, callers could
+    /// make the gateway send requests to others.
     async fn fetched_once(&self, id: &str, name: &str) -> Result<ClientMetadata, Unknown> {
         let now = self.ports.now();
         if self.memory.failed_lately(name, now) {
@@ -181,7 +182,7 @@ impl<P: Ports> Context<'_, P> {
                 return Err("its metadata has a secret that everybody can read".to_owned());
             }
         }
-        // There is no secret that both could know, so `client_secret_basic` is no default here.
+        // Client and gateway share no secret, so the default is `none` and not `client_secret_basic`.
         members.entry("token_endpoint_auth_method").or_insert_with(|| Value::from("none"));
         members
             .entry("grant_types")
@@ -232,8 +233,8 @@ impl<P: Ports> Context<'_, P> {
         if good { Ok(Ok(client)) } else { refuse("the client secret is wrong") }
     }
 
-    /// Holds a client assertion (RFC 7523 §3): signed with a key of the client's, by it and about it, for this server, short,
-    /// and never seen before.
+    /// Verifies a client assertion (RFC 7523 §3): the client's key signed it; `iss` and `sub` are the client id; `aud` is this
+    /// server; `exp` is at most ten minutes ahead; `jti` is unused.
     async fn assertion_holds(&self, client: &Client, token: &UntrustedToken) -> Result<Result<(), String>, Failure> {
         let refuse = |why: &str| Ok(Err(format!("the client assertion {why}")));
         let Some(algorithm) = JwsAlgorithm::parse(token.algorithm()) else {
@@ -257,7 +258,7 @@ impl<P: Ports> Context<'_, P> {
         if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
             return refuse("is not by the client about itself");
         }
-        // The issuer, or as older clients have it the endpoint (RFC 7523 §3): this server alone either way.
+        // `aud` is the issuer or, from older clients, the token endpoint (RFC 7523 §3).
         let own =
             [self.server.own.identifier.clone(), self.server.url("/token"), format!("{}/", self.server.own.identifier)];
         let audiences = claims.get("aud").and_then(texts).unwrap_or_default();
@@ -267,8 +268,10 @@ impl<P: Ports> Context<'_, P> {
         let now = i64::try_from(self.now()).unwrap_or(i64::MAX);
         let exp = seconds(claims, "exp").ok().flatten().filter(|exp| *exp > now - 10 && *exp < now + 600);
         let Some(exp) = exp else { return refuse("must have an exp within ten minutes") };
-        if !matches!(seconds(claims, "nbf"), Ok(nbf) if nbf.is_none_or(|nbf| nbf <= now + 60)) {
-            return refuse("is not valid yet");
+        match seconds(claims, "nbf") {
+            Ok(nbf) if nbf.is_some_and(|nbf| nbf > now + 60) => return refuse("is not valid yet"),
+            Ok(_) => {}
+            Err(_) => return refuse("has an nbf that is not a time"),
         }
         let Some(jti) = text("jti").filter(|jti| !jti.is_empty()) else { return refuse("must have a jti") };
         let name = Hash::of(&format!("{} {} {jti}", Once::KIND, client.id));

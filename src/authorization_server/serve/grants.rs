@@ -24,7 +24,7 @@ struct PageForm {
 }
 
 impl<P: Ports> Context<'_, P> {
-    /// The page of a user's own grants; who has not signed in is sent to.
+    /// The page of a user's own grants. A user who is not signed in is redirected to the identity provider.
     pub(super) async fn grants(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         if self.request.admitted().head().method == Method::Post {
             return self.withdraw(body).await;

@@ -1,4 +1,4 @@
-//! Requests to the authorization server, from their head to their answer. Those are the only awaits of it.
+//! Requests to the authorization server, from their head to their answer. Only this module of it awaits.
 
 mod authorize;
 mod callback;
@@ -243,8 +243,8 @@ enum Cookie {
 }
 
 impl Cookie {
-    /// Its name: with the prefix by which browsers hold it to this host (P4), which wants `Secure`. Over plain HTTP, which there
-    /// is on loopback in development alone, some browsers keep no such cookie, and it is named otherwise.
+    /// Its name. Over HTTPS it has the prefix `__Host-`, by which browsers bind it to this host (P4). Over plain HTTP, which
+    /// the gateway accepts only on loopback in development, some browsers reject that prefix, so the name has none.
     fn name(self, secure: bool) -> &'static str {
         match (self, secure) {
             (Self::Form, true) => "__Host-portcullis-form",

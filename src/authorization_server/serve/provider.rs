@@ -21,7 +21,7 @@ use crate::token::untrusted::UntrustedToken;
 use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
 
-/// What this gateway is at the provider.
+/// This gateway's client registration at the provider.
 pub(super) struct Ours {
     pub(super) client_id: String,
     pub(super) authentication: ClientAuthentication,
@@ -49,7 +49,7 @@ impl<P: Ports> Context<'_, P> {
         }
         let issuer = self.server.login.issuer.as_deref().unwrap_or_default();
         let url = HttpUrl::parse(issuer).map_err(|error| error.to_string())?;
-        // OpenID's place first: what an OpenID provider says there is about logins.
+        // The OpenID Connect location first: the document there describes logins.
         let locations = locations(&url).into_iter().rev();
         let wanted = |metadata: &Metadata<'_>| self.server.login.discovered(metadata);
         let provider = discover(self.ports, locations, (issuer, self.settings.development), wanted).await?;
@@ -66,7 +66,7 @@ impl<P: Ports> Context<'_, P> {
         Ok(keys)
     }
 
-    /// What this gateway is at the provider: as configuration says, or as it registers itself (RFC 7591).
+    /// This gateway's client registration at the provider: that of the configuration, or one that it makes itself (RFC 7591).
     ///
     /// # Errors
     /// A description where it cannot register.
@@ -75,7 +75,7 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Ours { client_id: client_id.clone(), authentication: authentication.clone() });
         }
         let issuer = self.server.login.issuer.clone().unwrap_or_default();
-        // A registration is for one redirect URI: with another it is another's.
+        // A registration is valid for one redirect URI, so its record is named by the provider and by this server's issuer.
         let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
         let records = |_| "records cannot be read now".to_owned();
         let kept =
@@ -88,7 +88,7 @@ impl<P: Ports> Context<'_, P> {
             self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Forget).await.map_err(records)?;
         }
         let made = self.register_there(provider, &issuer).await?;
-        // What another isolate registered meanwhile is as good, and is what stays.
+        // If another isolate registered meanwhile, its registration is kept and used.
         let kept = self
             .ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Keep(made))
             .await
@@ -141,7 +141,7 @@ impl<P: Ports> Context<'_, P> {
         })
     }
 
-    /// A registration there that is not good any more is made anew at the next login.
+    /// Deletes the stored registration at the provider; the next login registers again.
     async fn forget_ours(&self) {
         if self.server.login.client.is_some() {
             return;

@@ -75,7 +75,7 @@ impl<P: Ports> Context<'_, P> {
             put("client_secret", json!(secret));
         }
         if registration.secret.is_some() {
-            // Secrets end with their registration.
+            // 0: the secret does not expire by itself; it is deleted with the registration.
             put("client_secret_expires_at", json!(0));
         }
         Reply::json(status, &Value::Object(answer), "client_registered")
@@ -149,7 +149,7 @@ impl<P: Ports> Context<'_, P> {
         if metadata.grant_types.is_empty() {
             return Err(wrong("only a client of configuration can ask for itself"));
         }
-        // Clients that do not say so refresh all the same: most that leave it out have not thought of it.
+        // A client that omits `grant_types` also gets `refresh_token`: most clients expect it.
         if !metadata.may(GrantType::RefreshToken) && !members.contains_key("grant_types") {
             metadata.grant_types.push(GrantType::RefreshToken);
         }

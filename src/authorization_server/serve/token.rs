@@ -15,7 +15,7 @@ use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
 
-/// How the subject of a client that asks for itself begins: no user has such a one (RFC 9068 §5).
+/// The prefix of the subject of a client that uses the client credentials grant. No user can have it (RFC 9068 §5).
 pub(super) const CLIENT: &str = "client:";
 
 impl<P: Ports> Context<'_, P> {
@@ -57,7 +57,7 @@ impl<P: Ports> Context<'_, P> {
         let Some(code) = Handle::parse(HandleKind::Code, code, &self.server.seals) else {
             return Ok(Reply::refusal(Refusal::InvalidGrant(None)));
         };
-        // Before the code is used up: a mistake here is the client's, and no theft.
+        // Checked before the code is redeemed: a wrong `resource` or `scope` must neither use up the code nor count as theft.
         if let Some(refusal) = self.beyond(&code, form).await? {
             return Ok(refusal);
         }
@@ -91,8 +91,8 @@ impl<P: Ports> Context<'_, P> {
         self.granted_or_refused(answer, form, &token, Some(&handle)).await
     }
 
-    /// Refuses what was not granted: another resource (RFC 8707 §2.2), more scopes (RFC 6749 §6). Said before the handle is
-    /// used up.
+    /// Refuses what was not granted: another resource (RFC 8707 §2.2), more scopes (RFC 6749 §6). This does not use up the
+    /// handle.
     async fn beyond(&self, handle: &Handle, form: &Parameters) -> Result<Option<Reply>, Failure> {
         let resource = match form.get("resource") {
             Some(asked) => match authorize::resource(Some(asked), self.server, self.settings) {
@@ -171,7 +171,7 @@ impl<P: Ports> Context<'_, P> {
         refresh_token: Option<String>,
     ) -> Result<Reply, Failure> {
         let granted = ScopeSet::of_text(&terms.scope);
-        // Less than was granted may be asked for, each time anew.
+        // Each request may ask for fewer scopes than were granted; the grant does not change.
         let scope: ScopeSet = match form.get("scope").map(ScopeSet::of_text) {
             Some(asked) => {
                 let less: ScopeSet =

@@ -60,8 +60,8 @@ impl<P: Ports> Context<'_, P> {
         (own && lives).then_some(Known::Access(claims))
     }
 
-    /// A client ends what it has: with one token the whole grant, and what the provider gave for it (A16). What is not there is
-    /// no error.
+    /// Revokes the grant of a token. With a refresh token, the gateway also revokes the provider's tokens (A16); with an access
+    /// token it cannot decrypt them. An unknown token is no error.
     pub(super) async fn revoke(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         let (client, form) = match self.about_token(body).await? {
             Ok(about) => about,
@@ -78,7 +78,7 @@ impl<P: Ports> Context<'_, P> {
             None => return done(),
         };
         let GrantAnswer::Seen(seen) = self.ask::<Grant>(&grant, GrantQuestion::Look).await? else { return done() };
-        // Another's tokens are none that it can end (RFC 7009 §2.1).
+        // A client cannot revoke another client's tokens (RFC 7009 §2.1).
         if seen.terms.client_id != client.id {
             return done();
         }
@@ -103,7 +103,7 @@ impl<P: Ports> Context<'_, P> {
         let inactive = || Ok(Reply::json(200, &json!({ "active": false }), "introspected"));
         match self.known(form.get("token").unwrap_or_default()).await {
             Some(Known::Access(mut claims)) => {
-                // What a client had that is none any more is nothing.
+                // A token of a client that no longer exists is inactive.
                 let id = claims.get("client_id").and_then(Value::as_str).unwrap_or_default();
                 if matches!(self.client(id, false).await?, Err(Unknown::Wrong(_))) {
                     return inactive();

@@ -8,7 +8,7 @@ use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::{Arguments, RuleResult, Verdict, methods_of};
 use portcullis::settings::Settings;
 use portcullis::token::claims;
-use portcullis::token::principal::{self, CredentialKind, Subject};
+use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::token::profile::Profile;
 use portcullis::transport::connection::ConnectionFacts;
 use serde_json::{Value, json};
@@ -105,6 +105,8 @@ fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Resu
         Some(name) => issuer.name == *name,
         None => said.get("iss").is_none_or(|iss| iss == issuer.identifier.as_str()),
     });
+    let named = options.issuer.as_deref();
+    let by_api_key = settings.verifiers.api_keys.iter().any(|set| Some(set.prefix.as_str()) == named);
     let profile = issuer.map_or(Profile::Generic, |issuer| issuer.profile);
     let text = |names: &[&str]| names.iter().find_map(|name| said.get(*name)?.as_str()).map(str::to_owned);
     let mut scopes: Vec<String> =
@@ -122,7 +124,12 @@ fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Resu
         scopes: portcullis::oauth::scope::ScopeSet::of_text(&scopes.join(" ")),
         kind: CredentialKind::Jwt,
         label: None,
-        rights: principal::SelectedClaims::of(&said, &settings.interests, profile),
+        // An API key has no claims; whatever else vouches for the caller may have those that rules read.
+        rights: if by_api_key {
+            SelectedClaims::default()
+        } else {
+            SelectedClaims::of(&said, &settings.interests, profile)
+        },
     };
     Ok(Caller {
         subject: Rc::new(subject),

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES, PROOF_WINDOW};
 use crate::time::UnixMillis;
-use crate::token::claim_values::seconds;
+use crate::token::claim_values::whole_seconds;
 use crate::token::principal::Subject;
 use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::untrusted::{TokenType, UntrustedToken};
@@ -139,7 +139,8 @@ impl Proof {
         if !expected.urls.contains(&url) {
             return Err(ProofError::Url);
         }
-        let issued_at = seconds(jws.claims(), "iat").ok().flatten().and_then(|seconds| u64::try_from(seconds).ok());
+        let issued_at = jws.claims().get("iat").and_then(|value| whole_seconds(value, f64::floor));
+        let issued_at = issued_at.and_then(|seconds| u64::try_from(seconds).ok());
         let issued_at = issued_at.ok_or(ProofError::Claims)?;
         if issued_at.abs_diff(expected.now.seconds()) > expected.window {
             return Err(ProofError::Expired);
