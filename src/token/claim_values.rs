@@ -20,7 +20,7 @@ pub fn seconds(claims: &Map<String, Value>, claim: &'static str) -> Result<Optio
     whole.map(Some).ok_or(TokenError::ClaimMalformed(claim))
 }
 
-/// A NumericDate (RFC 7519 §2) in whole seconds; `None` if it is not a number between 1970 and the year 9999.
+/// A `NumericDate` (RFC 7519 §2) in whole seconds; `None` if it is not a number between 1970 and the year 9999.
 pub(super) fn whole_seconds(value: &Value, round: fn(f64) -> f64) -> Option<i64> {
     let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds))?;
     #[expect(clippy::cast_possible_truncation, reason = "it is between 0 and the year 9999")]
