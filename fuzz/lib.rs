@@ -99,7 +99,8 @@ fn authenticated(settings: &Settings, head: Head, context: &mut RequestContext) 
         IssuerKeys::Static(key) => KeyState::forever(KeySet::of_one((**key).clone())),
         _ => KeyState::default(),
     });
-    let known = &mut VerificationContext { settings, keys: keys.as_ref(), compiled: &compiled, memory: &mut memory, now: NOW };
+    let known =
+        &mut VerificationContext { settings, keys: keys.as_ref(), compiled: &compiled, memory: &mut memory, now: NOW };
     match authenticate::proceed(pending, known, context)? {
         Authentication::Done(_) => panic!("a caller without a credential got through"),
         Authentication::EvidenceNeeded(..) => Ok(()),
