@@ -138,7 +138,7 @@ pub const VERIFIED_ENTRIES: usize = 16_384;
 /// Most bytes that verified credentials take, of the 128 MB of an isolate.
 pub const VERIFIED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Most credentials that an isolate remembers as rejected: callers can send as many different ones as they like.
+/// Most credentials that an isolate remembers as rejected: a caller can send any number of different ones.
 pub const INACTIVE_ENTRIES: usize = 8_192;
 
 /// Most concurrent look-ups of credentials at one provider, verifier or store: guessed credentials must not overload

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::gateway::active_request::{Action, ActiveRequest, CheckingSignature, Suspended};
+use crate::gateway::issuer_state::IssuerState;
 use crate::gateway::keys::{KeySource, fetch_keys};
 use crate::gateway::lookups::read_revocations;
 use crate::gateway::open::Gateway;
@@ -18,6 +19,7 @@ use crate::time::UnixMillis;
 use crate::token::binding::proof::ProofError;
 use crate::token::binding::replay::Use;
 use crate::token::error::TokenError;
+use crate::token::issuer::Issuer;
 use crate::token::revocation::Due;
 use crate::token::signature::SignatureCheck;
 use crate::token::verifier::VerifierAnswer;
@@ -33,8 +35,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Verifies the credential, as far as the evidence allows.
     pub(super) fn verify(mut self, pending: Box<Authenticating>) -> Action {
         let (gateway, now) = (self.gateway, self.ports.now());
-        self.refresh(&pending, now);
-        let state = pending.verifier().issuer().map(|issuer| gateway.issuers.of(issuer));
+        let issuer = pending.verifier().issuer();
+        let state = issuer.map(|issuer| gateway.issuers.of(issuer));
+        self.refresh(issuer.zip(state.as_deref()), now);
         let reached = {
             let keys = state.as_ref().map(|state| state.keys.borrow());
             let mut memory = gateway.memory.borrow_mut();
@@ -69,10 +72,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
 
     /// Refreshes keys and the revocation list in the background before they are too old. The first request to get here
     /// leads the refresh; later requests see the recorded attempt.
-    fn refresh(&self, pending: &Authenticating, now: UnixMillis) {
+    fn refresh(&self, issuer: Option<(&Rc<Issuer>, &IssuerState)>, now: UnixMillis) {
         let gateway = self.gateway;
-        if let Some(issuer) = pending.verifier().issuer() {
-            let state = gateway.issuers.of(issuer);
+        if let Some((issuer, state)) = issuer {
             let is_due = state.keys.borrow().freshness(now) == Freshness::UseAndRefresh;
             if is_due {
                 state.keys.borrow_mut().attempted(now);

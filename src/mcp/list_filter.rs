@@ -356,16 +356,19 @@ impl<J: ItemPolicy> ListFilter<J> {
     /// The value of the member `self.name` begins.
     fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         let Some(level) = self.levels.last_mut() else { return Err(ListError::NotJson) };
-        let known: Vec<&'static str> = match level.place {
-            Place::Message => vec!["result", "id"],
-            _ => lists().map(|list| list.member).chain(["cacheScope", "ttlMs", "nextCursor"]).collect(),
-        };
         let place = level.place;
-        let in_other_letters = |known: &&'static str| **known != *self.name && fold(known) == fold(&self.name);
-        if known.iter().any(in_other_letters) {
+        let deciding = || {
+            let (others, in_result): (&[&'static str], bool) = match place {
+                Place::Message => (&["result", "id"], false),
+                _ => (&["cacheScope", "ttlMs", "nextCursor"], true),
+            };
+            others.iter().copied().chain(lists().map(|list| list.member).filter(move |_| in_result))
+        };
+        let folded = fold(&self.name);
+        if deciding().any(|known| *known != *self.name && fold(known) == folded) {
             return Err(ListError::Repeated);
         }
-        let known = known.into_iter().find(|known| **known == self.name);
+        let known = deciding().find(|known| **known == *self.name);
         if let Some(known) = known {
             if level.seen.contains(&known) {
                 return Err(ListError::Repeated);
