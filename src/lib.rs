@@ -34,6 +34,7 @@
 //! strict_json           strict reading of JSON: one meaning for every document
 //! secret                a secret value
 //! limits                every limit, with its reason
+//! platform_error        what the platform says about an operation that failed
 //! time                  points in time
 //! ```
 //!
@@ -52,6 +53,7 @@ pub mod oauth;
 pub mod observe;
 pub mod page;
 pub mod pipeline;
+pub mod platform_error;
 pub mod policy;
 pub mod ports;
 pub mod provider;

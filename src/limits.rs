@@ -340,6 +340,9 @@ pub const CLIENT_DOCUMENT_BYTES: usize = 32 * 1024;
 /// Seconds that a client ID metadata document is used, if its response has no lifetime.
 pub const CLIENT_DOCUMENT_SECONDS_DEFAULT: u64 = 300;
 
+/// The most seconds that the key set of a client is used before the gateway fetches it again.
+pub const CLIENT_KEYS_SECONDS: u64 = 300;
+
 /// The most seconds that a client ID metadata document is used, whatever lifetime its response has.
 pub const CLIENT_DOCUMENT_SECONDS: u64 = 24 * 60 * 60;
 

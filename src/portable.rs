@@ -8,20 +8,27 @@ use jwt_compact::{Algorithm, AlgorithmSignature as _};
 use p384::ecdsa::signature::{Signer as _, Verifier as _};
 
 use crate::jwks::key::JwsAlgorithm;
+use crate::platform_error::PlatformError;
 
 /// Whether `signature` over `input` is valid. A malformed signature is invalid; a key that does not fit the algorithm
 /// is an error.
 ///
 /// # Errors
-/// A description if the key does not fit the algorithm.
-pub fn verify(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8], signature: &[u8]) -> Result<bool, String> {
+/// [`PlatformError`] if the key does not fit the algorithm.
+pub fn verify(
+    jwk: &JsonWebKey<'_>,
+    algorithm: JwsAlgorithm,
+    input: &[u8],
+    signature: &[u8],
+) -> Result<bool, PlatformError> {
     match algorithm {
         JwsAlgorithm::Es256 => Ok(with(&Es256, &key(jwk)?, input, signature)),
         JwsAlgorithm::EdDsa => Ok(with(&Ed25519, &key(jwk)?, input, signature)),
         JwsAlgorithm::Es384 => {
-            let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".to_owned()) };
+            let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".into()) };
             let point: Vec<u8> = [4].iter().chain(x.iter()).chain(y.iter()).copied().collect();
-            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map_err(|error| error.to_string())?;
+            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+                .map_err(|error| PlatformError::from(error.to_string()))?;
             Ok(p384::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(input, &signature).is_ok()))
         }
@@ -35,16 +42,17 @@ pub fn verify(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8], signa
 /// Signs `input` with a private key.
 ///
 /// # Errors
-/// A description if the key does not fit the algorithm.
-pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Result<Vec<u8>, String> {
+/// [`PlatformError`] if the key does not fit the algorithm.
+pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Result<Vec<u8>, PlatformError> {
     match algorithm {
         JwsAlgorithm::Es256 => Ok(Es256.sign(&key(jwk)?, input).as_bytes().to_vec()),
         JwsAlgorithm::EdDsa => Ok(Ed25519.sign(&key(jwk)?, input).as_bytes().to_vec()),
         JwsAlgorithm::Es384 => {
             let JsonWebKey::EllipticCurve { secret: Some(secret), .. } = jwk else {
-                return Err("not a private EC key".to_owned());
+                return Err("not a private EC key".into());
             };
-            let key = p384::ecdsa::SigningKey::from_slice(secret).map_err(|error| error.to_string())?;
+            let key =
+                p384::ecdsa::SigningKey::from_slice(secret).map_err(|error| PlatformError::from(error.to_string()))?;
             let signature: p384::ecdsa::Signature = key.sign(input);
             Ok(signature.to_bytes().to_vec())
         }
@@ -55,12 +63,12 @@ pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Resu
     }
 }
 
-fn key<'a, K>(jwk: &'a JsonWebKey<'a>) -> Result<K, String>
+fn key<'a, K>(jwk: &'a JsonWebKey<'a>) -> Result<K, PlatformError>
 where
     K: TryFrom<&'a JsonWebKey<'a>>,
     K::Error: std::fmt::Display,
 {
-    K::try_from(jwk).map_err(|error| error.to_string())
+    K::try_from(jwk).map_err(|error| PlatformError::from(error.to_string()))
 }
 
 fn with<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, input: &[u8], signature: &[u8]) -> bool {

@@ -12,6 +12,7 @@ use crate::mcp::list_filter::ListError;
 use crate::observe::decision::DecisionLine;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
+use crate::platform_error::PlatformError;
 use crate::settings::DecisionLog;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
@@ -40,14 +41,14 @@ pub trait SignatureVerifier {
     /// Whether the signature is valid.
     ///
     /// # Errors
-    /// A description if the check itself failed: then the gateway does not know whether the signature is valid.
-    async fn verify(&self, check: &SignatureCheck) -> Result<bool, String>;
+    /// [`PlatformError`] if the check itself failed: then the gateway does not know whether the signature is valid.
+    async fn verify(&self, check: &SignatureCheck) -> Result<bool, PlatformError>;
 
     /// Signs `input` with `key`, in the form of JWS (RFC 7518 §3.4: ECDSA as R and S side by side).
     ///
     /// # Errors
-    /// A description if the signature could not be made.
-    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, String>;
+    /// [`PlatformError`] if the signature could not be made.
+    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, PlatformError>;
 }
 
 /// Sends requests to identity providers. It does not follow redirects, and limits the size of bodies.
@@ -56,14 +57,14 @@ pub trait Fetch {
     /// Gets a JSON document within [`crate::limits::PROVIDER_TIMEOUT`].
     ///
     /// # Errors
-    /// A description if no complete response arrived.
-    async fn get(&self, url: &str) -> Result<ProviderDocument, String>;
+    /// [`PlatformError`] if no complete response arrived.
+    async fn get(&self, url: &str) -> Result<ProviderDocument, PlatformError>;
 
     /// Sends a request and returns the response.
     ///
     /// # Errors
-    /// A description if no complete response arrived in time.
-    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, String>;
+    /// [`PlatformError`] if no complete response arrived in time.
+    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, PlatformError>;
 }
 
 /// Reads key-value stores. They are eventually consistent, without a bound on the delay.
@@ -72,8 +73,8 @@ pub trait Store {
     /// The value of a key in the store of this binding, or `None` if there is no such key.
     ///
     /// # Errors
-    /// A description if the store could not be read, or the value has more than `bytes`.
-    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, String>;
+    /// [`PlatformError`] if the store could not be read, or the value has more than `bytes`.
+    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, PlatformError>;
 }
 
 /// The cache that isolates of one data center (colo) share. It may lose an entry at any time.
@@ -92,8 +93,8 @@ pub trait ReplayGuard {
     /// Marks a proof as used, through the replay guard of this binding.
     ///
     /// # Errors
-    /// A description if the guard did not say whether the proof was used before.
-    async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, String>;
+    /// [`PlatformError`] if the guard did not say whether the proof was used before.
+    async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, PlatformError>;
 }
 
 /// Keeps the records of the authorization server, each in an object of its own that answers one request after another.
@@ -103,8 +104,8 @@ pub trait Records {
     /// [`answer`](crate::authorization_server::state::answer) handles it.
     ///
     /// # Errors
-    /// A description if the exchange failed: then it is not known whether the record handled the request.
-    async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, String>;
+    /// [`PlatformError`] if the exchange failed: then it is not known whether the record handled the request.
+    async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, PlatformError>;
 }
 
 /// A timer.
@@ -196,8 +197,8 @@ pub trait Limiter {
     /// Counts one more request under `key`, and returns whether it is within the limit of the binding.
     ///
     /// # Errors
-    /// A description if the binding failed.
-    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, String>;
+    /// [`PlatformError`] if the binding failed.
+    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, PlatformError>;
 }
 
 /// Runs work after the response has been sent.

@@ -2,6 +2,8 @@
 //! or to the user, and which scopes the user has to approve.
 
 use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::authorization_server::client::{Client, GrantType, Source};
+use crate::authorization_server::error_code::ErrorCode;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::subject::Approval;
 use crate::limits::{SCOPE_BYTES, STATE_BYTES};
@@ -20,19 +23,128 @@ use crate::settings::resource::Resource;
 use crate::transport::url::HttpUrl;
 
 /// An error of the authorization endpoint, for the client (RFC 6749 §4.1.2.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorizeError {
-    /// `error`
-    pub code: &'static str,
-    /// `error_description`
-    pub description: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizeError {
+    /// `code_challenge` has another form than S256 (RFC 7636 §4.2).
+    ChallengeMalformed,
+    /// `code_challenge_method` is not `S256`.
+    ChallengeMethod,
+    /// `code_challenge` is missing.
+    ChallengeMissing,
+    /// The client is not registered for `authorization_code`.
+    ClientNotRegistered,
+    /// `prompt=none`: the user has to log in.
+    InteractionRequired,
+    /// None of the requested scopes exists.
+    NoSuchScope,
+    /// A parameter is repeated (RFC 6749 §3.1).
+    ParameterRepeated,
+    /// `request`: request objects are not supported.
+    RequestObject,
+    /// `request_uri`: request objects are not supported.
+    RequestUri,
+    /// `resource` is missing, and there are several resources.
+    ResourceMissing,
+    /// More than one `resource`: no token is for more than one.
+    ResourceRepeated,
+    /// `resource` is not one that accepts this server's tokens.
+    ResourceUnknown,
+    /// `response_mode` is not `query`.
+    ResponseMode,
+    /// `response_type` is not `code`.
+    ResponseType,
+    /// `response_type` is missing.
+    ResponseTypeMissing,
+    /// `scope` is too long.
+    ScopeTooLong,
+    /// `state` is too long.
+    StateTooLong,
 }
 
-/// Makes an error.
-#[must_use]
-pub fn error(code: &'static str, description: impl Into<String>) -> AuthorizeError {
-    AuthorizeError { code, description: description.into() }
+impl AuthorizeError {
+    /// `error`
+    #[must_use]
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Self::ChallengeMalformed
+            | Self::ChallengeMethod
+            | Self::ChallengeMissing
+            | Self::ParameterRepeated
+            | Self::ResponseMode
+            | Self::ResponseTypeMissing
+            | Self::StateTooLong => ErrorCode::InvalidRequest,
+            Self::ClientNotRegistered => ErrorCode::UnauthorizedClient,
+            Self::InteractionRequired => ErrorCode::InteractionRequired,
+            Self::NoSuchScope | Self::ScopeTooLong => ErrorCode::InvalidScope,
+            Self::RequestObject => ErrorCode::RequestNotSupported,
+            Self::RequestUri => ErrorCode::RequestUriNotSupported,
+            Self::ResourceMissing | Self::ResourceRepeated | Self::ResourceUnknown => ErrorCode::InvalidTarget,
+            Self::ResponseType => ErrorCode::UnsupportedResponseType,
+        }
+    }
+
+    /// `error_description`
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::ChallengeMalformed => "code_challenge must be 43 characters of base64url",
+            Self::ChallengeMethod => "code_challenge_method must be S256",
+            Self::ChallengeMissing => "code_challenge is required (PKCE)",
+            Self::ClientNotRegistered => "the client is not registered for authorization_code",
+            Self::InteractionRequired => "the user has to log in: prompt=none is not supported",
+            Self::NoSuchScope => "none of the requested scopes exists here",
+            Self::ParameterRepeated => "a parameter is repeated",
+            Self::RequestObject | Self::RequestUri => "request objects are not supported",
+            Self::ResourceMissing => "resource is required: this server has several (RFC 8707)",
+            Self::ResourceRepeated => "a token is for one resource: request one resource at a time",
+            Self::ResourceUnknown => "this server issues no tokens for that resource",
+            Self::ResponseMode => "response_mode must be query",
+            Self::ResponseType => "response_type must be code",
+            Self::ResponseTypeMissing => "response_type is required",
+            Self::ScopeTooLong => "scope is too long",
+            Self::StateTooLong => "state is too long",
+        }
+    }
 }
+
+impl fmt::Display for AuthorizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::description(*self))
+    }
+}
+
+impl Error for AuthorizeError {}
+
+/// Why the gateway sends no answer to a redirect URI. The user gets the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedirectError {
+    /// The request has no redirect URI, and the client has several.
+    Missing,
+    /// The redirect URI is not one of the client's.
+    NotRegistered,
+    /// The request has several redirect URIs.
+    Repeated,
+}
+
+impl RedirectError {
+    /// The text for the user.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "The request does not say where to send you.",
+            Self::NotRegistered => "The request names an address to send you to that the application did not register.",
+            Self::Repeated => "The request names two addresses to send you to.",
+        }
+    }
+}
+
+impl fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl Error for RedirectError {}
 
 /// A valid authorization request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,20 +186,16 @@ impl Destination {
     /// redirect URI.
     ///
     /// # Errors
-    /// What is wrong, in words for the user.
-    pub fn of(parameters: &Parameters, client: &Client) -> Result<Self, String> {
+    /// [`RedirectError`] if it is not one of the client's.
+    pub fn of(parameters: &Parameters, client: &Client) -> Result<Self, RedirectError> {
         if parameters.is_repeated("redirect_uri") {
-            return Err("The request names two addresses to send you to.".to_owned());
+            return Err(RedirectError::Repeated);
         }
         let redirect_uri = match (parameters.get("redirect_uri"), client.metadata.redirect_uris.as_slice()) {
             (Some(uri), _) if client.metadata.has_redirect(uri) => uri.to_owned(),
-            (Some(_), _) => {
-                return Err(
-                    "The request names an address to send you to that the application did not register.".to_owned()
-                );
-            }
+            (Some(_), _) => return Err(RedirectError::NotRegistered),
             (None, [only]) => only.clone(),
-            (None, _) => return Err("The request does not say where to send you.".to_owned()),
+            (None, _) => return Err(RedirectError::Missing),
         };
         Ok(Self { redirect_uri, state: parameters.get("state").map(str::to_owned) })
     }
@@ -126,43 +234,43 @@ impl AuthorizationRequest {
         server: &AuthorizationServer,
         settings: &Settings,
     ) -> Result<Self, AuthorizeError> {
-        let invalid = |description: &str| Err(error("invalid_request", description));
         if let Some(name) = parameters.repeated() {
             // Only `resource` may be repeated (RFC 8707 §2). This server issues no token for more than one resource.
-            if name == "resource" {
-                return Err(error("invalid_target", "a token is for one resource: request one resource at a time"));
-            }
-            return invalid("a parameter is repeated");
+            return Err(if name == "resource" {
+                AuthorizeError::ResourceRepeated
+            } else {
+                AuthorizeError::ParameterRepeated
+            });
         }
         if parameters.get("request").is_some() {
-            return Err(error("request_not_supported", "request objects are not supported"));
+            return Err(AuthorizeError::RequestObject);
         }
         if parameters.get("request_uri").is_some() {
-            return Err(error("request_uri_not_supported", "request objects are not supported"));
+            return Err(AuthorizeError::RequestUri);
         }
         match parameters.get("response_type") {
             Some("code") => {}
-            None => return invalid("response_type is required"),
-            Some(_) => return Err(error("unsupported_response_type", "response_type must be code")),
+            None => return Err(AuthorizeError::ResponseTypeMissing),
+            Some(_) => return Err(AuthorizeError::ResponseType),
         }
         if parameters.get("response_mode").is_some_and(|mode| mode != "query") {
-            return invalid("response_mode must be query");
+            return Err(AuthorizeError::ResponseMode);
         }
         if !client.metadata.may(GrantType::AuthorizationCode) {
-            return Err(error("unauthorized_client", "the client is not registered for authorization_code"));
+            return Err(AuthorizeError::ClientNotRegistered);
         }
         let challenge = match (parameters.get("code_challenge"), parameters.get("code_challenge_method")) {
-            (None, _) => return invalid("code_challenge is required (PKCE)"),
+            (None, _) => return Err(AuthorizeError::ChallengeMissing),
             (Some(challenge), Some("S256")) if is_challenge(challenge) => challenge.to_owned(),
-            (Some(_), Some("S256")) => return invalid("code_challenge must be 43 characters of base64url"),
-            (Some(_), _) => return invalid("code_challenge_method must be S256"),
+            (Some(_), Some("S256")) => return Err(AuthorizeError::ChallengeMalformed),
+            (Some(_), _) => return Err(AuthorizeError::ChallengeMethod),
         };
         if destination.state.as_ref().is_some_and(|state| state.len() > STATE_BYTES) {
-            return invalid("state is too long");
+            return Err(AuthorizeError::StateTooLong);
         }
         let prompt: BTreeSet<&str> = parameters.get("prompt").unwrap_or_default().split(' ').collect();
         if prompt.contains("none") {
-            return Err(error("interaction_required", "the user has to log in: prompt=none is not supported"));
+            return Err(AuthorizeError::InteractionRequired);
         }
         let resource = resource(parameters.get("resource"), server, settings)?;
         let scope = requested(parameters.get("scope"), client, server, resource)?;
@@ -273,11 +381,11 @@ pub fn resource<'a>(
         Some(asked) => {
             let bare = asked.strip_suffix('/').unwrap_or(asked);
             own.find(|it| it.identifier == asked || it.identifier.strip_suffix('/').unwrap_or(&it.identifier) == bare)
-                .ok_or_else(|| error("invalid_target", "this server issues no tokens for that resource"))
+                .ok_or(AuthorizeError::ResourceUnknown)
         }
         None => match (own.next(), own.next()) {
             (Some(only), None) => Ok(only),
-            _ => Err(error("invalid_target", "resource is required: this server has several (RFC 8707)")),
+            _ => Err(AuthorizeError::ResourceMissing),
         },
     }
 }
@@ -302,7 +410,7 @@ fn requested(
     resource: &Resource,
 ) -> Result<ScopeSet, AuthorizeError> {
     if asked.is_some_and(|asked| asked.len() > SCOPE_BYTES) {
-        return Err(error("invalid_scope", "scope is too long"));
+        return Err(AuthorizeError::ScopeTooLong);
     }
     let known = known_scopes(server, resource);
     let limit = client.metadata.scope.as_deref().map(ScopeSet::of_text);
@@ -319,7 +427,7 @@ fn requested(
     let left: ScopeSet =
         asked.iter().filter(|scope| known.iter().any(|known| known == *scope)).filter(may).cloned().collect();
     if left.is_empty() && !known.is_empty() {
-        return Err(error("invalid_scope", "none of the requested scopes exists here"));
+        return Err(AuthorizeError::NoSuchScope);
     }
     Ok(left)
 }

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::authorization_server::client_error::{ClientUrlError, MetadataError, RedirectUriError};
 use crate::authorization_server::state::Hash;
+use crate::jwks::key_set::KeySet;
 use crate::limits::{CLIENT_NAME_CHARS, REDIRECT_URI_BYTES, REDIRECT_URIS};
 use crate::page::is_invisible;
 use crate::transport::url::{HttpUrl, Scheme};
@@ -108,30 +110,21 @@ pub struct ClientMetadata {
 /// does not check what the host name resolves to: Workers cannot reach private networks.
 ///
 /// # Errors
-/// What the URL must be.
-pub fn client_url(text: &str, development: bool) -> Result<(), String> {
-    let url = HttpUrl::parse(text).map_err(|error| error.to_string())?;
+/// [`ClientUrlError`]: what the URL must be.
+pub fn client_url(text: &str, development: bool) -> Result<(), ClientUrlError> {
+    let url = HttpUrl::parse(text).map_err(ClientUrlError::NotUrl)?;
     let loopback = development && url.authority().is_loopback();
     if url.scheme() == Scheme::Http && !loopback {
-        return Err("must be https".to_owned());
+        return Err(ClientUrlError::NotHttps);
     }
     let path = url.path().to_ascii_lowercase().replace("%2e", ".");
     if path.len() < 2 || path.split('/').any(|part| matches!(part, "." | "..")) {
-        return Err("must have a path, without dot segments".to_owned());
+        return Err(ClientUrlError::Path);
     }
     if url.authority().is_private() && !loopback {
-        return Err("must be on a public host".to_owned());
+        return Err(ClientUrlError::PrivateHost);
     }
     Ok(())
-}
-
-/// Why the gateway rejects client metadata.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetadataError {
-    /// `invalid_redirect_uri` or `invalid_client_metadata` (RFC 7591 §3.2.2).
-    pub code: &'static str,
-    /// What is wrong.
-    pub description: String,
 }
 
 /// Which redirect URIs are accepted in addition to `https`, and `http` on loopback.
@@ -147,16 +140,15 @@ impl ClientMetadata {
     /// # Errors
     /// [`MetadataError`] for the first member that is wrong.
     pub fn read(members: &Map<String, Value>, rules: RedirectRules<'_>) -> Result<Self, MetadataError> {
-        let wrong = |description: String| MetadataError { code: "invalid_client_metadata", description };
-        let text = |name: &str| match members.get(name) {
+        let text = |name: &'static str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.chars().any(char::is_control) => {
-                Err(wrong(format!("{name} has control characters")))
+                Err(MetadataError::ControlCharacters(name))
             }
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong(format!("{name} must be a string"))),
+            Some(_) => Err(MetadataError::NotString(name)),
         };
-        let list = |name: &str| -> Result<Option<Vec<String>>, MetadataError> {
+        let list = |name: &'static str| -> Result<Option<Vec<String>>, MetadataError> {
             match members.get(name) {
                 None | Some(Value::Null) => Ok(None),
                 Some(Value::Array(items)) => items
@@ -164,23 +156,22 @@ impl ClientMetadata {
                     .map(|item| item.as_str().map(str::to_owned))
                     .collect::<Option<_>>()
                     .map(Some)
-                    .ok_or_else(|| wrong(format!("{name} must be an array of strings"))),
-                Some(_) => Err(wrong(format!("{name} must be an array of strings"))),
+                    .ok_or(MetadataError::NotStrings(name)),
+                Some(_) => Err(MetadataError::NotStrings(name)),
             }
         };
         let said = text("client_name")?.unwrap_or_default();
         let client_name: String = said.chars().filter(|character| !is_invisible(*character)).collect();
         let client_name = client_name.trim().to_owned();
         if !said.is_empty() && !client_name.chars().any(char::is_alphanumeric) {
-            return Err(wrong("client_name must have a visible letter or digit".to_owned()));
+            return Err(MetadataError::NameInvisible);
         }
         if client_name.chars().count() > CLIENT_NAME_CHARS {
-            return Err(wrong(format!("client_name has more than {CLIENT_NAME_CHARS} characters")));
+            return Err(MetadataError::NameTooLong);
         }
         let auth_method = match text("token_endpoint_auth_method")? {
             None => AuthMethod::ClientSecretBasic,
-            Some(name) => AuthMethod::parse(&name)
-                .ok_or_else(|| wrong(format!("token_endpoint_auth_method {name:?} is not supported")))?,
+            Some(name) => AuthMethod::parse(&name).ok_or(MetadataError::AuthMethod(name))?,
         };
         let grant_types = match list("grant_types")? {
             None => vec![GrantType::AuthorizationCode],
@@ -189,36 +180,31 @@ impl ClientMetadata {
             Some(names) => names.iter().filter_map(|name| GrantType::parse(name)).collect(),
         };
         if grant_types.is_empty() {
-            return Err(wrong("grant_types names no grant type that this server supports".to_owned()));
+            return Err(MetadataError::GrantTypes);
         }
         if list("response_types")?.is_some_and(|types| !types.is_empty() && !types.contains(&"code".to_owned())) {
-            return Err(wrong("response_types must contain code".to_owned()));
+            return Err(MetadataError::ResponseTypes);
         }
         let redirect_uris = list("redirect_uris")?.unwrap_or_default();
         if redirect_uris.len() > REDIRECT_URIS {
-            return Err(wrong(format!("redirect_uris has more than {REDIRECT_URIS} entries")));
+            return Err(MetadataError::RedirectUrisTooMany);
         }
         for uri in &redirect_uris {
-            redirect(uri, rules).map_err(|why| MetadataError {
-                code: "invalid_redirect_uri",
-                description: format!("a redirect URI {why}"),
-            })?;
+            redirect(uri, rules).map_err(MetadataError::RedirectUri)?;
         }
         if redirect_uris.is_empty() && grant_types.contains(&GrantType::AuthorizationCode) {
-            let description = "redirect_uris is required".to_owned();
-            return Err(MetadataError { code: "invalid_redirect_uri", description });
+            return Err(MetadataError::RedirectUrisMissing);
         }
         let jwks = members.get("jwks").filter(|jwks| !jwks.is_null()).cloned();
         let jwks_uri = text("jwks_uri")?;
         if jwks.is_some() && jwks_uri.is_some() {
-            return Err(wrong("jwks and jwks_uri exclude each other".to_owned()));
+            return Err(MetadataError::KeysTwice);
         }
         if auth_method == AuthMethod::PrivateKeyJwt && jwks.is_none() && jwks_uri.is_none() {
-            return Err(wrong("private_key_jwt needs jwks or jwks_uri".to_owned()));
+            return Err(MetadataError::KeysMissing);
         }
         if let Some(jwks) = &jwks {
-            crate::jwks::key_set::KeySet::parse(jwks.to_string().as_bytes())
-                .map_err(|error| wrong(error.to_string()))?;
+            KeySet::parse(jwks.to_string().as_bytes()).map_err(MetadataError::Jwks)?;
         }
         Ok(Self {
             client_name,
@@ -331,27 +317,27 @@ pub const DANGEROUS_SCHEMES: [&str; 8] = ["javascript", "data", "vbscript", "fil
 /// fragment, no user information, and no characters that parsers read differently.
 ///
 /// # Errors
-/// What is wrong, in words that complete "a redirect URI …".
-pub fn redirect(uri: &str, rules: RedirectRules<'_>) -> Result<(), String> {
+/// [`RedirectUriError`]: what is wrong.
+pub fn redirect(uri: &str, rules: RedirectRules<'_>) -> Result<(), RedirectUriError> {
     if uri.len() > REDIRECT_URI_BYTES {
-        return Err(format!("has more than {REDIRECT_URI_BYTES} bytes"));
+        return Err(RedirectUriError::TooLong);
     }
     if uri.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'#')) {
-        return Err("has a fragment, or characters that are not allowed in a URI".to_owned());
+        return Err(RedirectUriError::Characters);
     }
-    let (scheme, rest) = uri.split_once(':').ok_or("has no scheme")?;
+    let (scheme, rest) = uri.split_once(':').ok_or(RedirectUriError::NoScheme)?;
     if scheme == "http" || scheme == "https" {
-        let url = HttpUrl::parse(uri).map_err(|error| error.to_string())?;
+        let url = HttpUrl::parse(uri).map_err(RedirectUriError::NotUrl)?;
         return match url.scheme() {
             Scheme::Https => Ok(()),
             Scheme::Http if url.authority().is_loopback() => Ok(()),
-            Scheme::Http => Err("must be https, or http on loopback".to_owned()),
+            Scheme::Http => Err(RedirectUriError::NotHttps),
         };
     }
     if rules.schemes.iter().any(|allowed| allowed == scheme) && !rest.is_empty() {
         return Ok(());
     }
-    Err("must be https, or http on loopback; an operator can allow other schemes (redirect_schemes)".to_owned())
+    Err(RedirectUriError::Scheme)
 }
 
 fn is_loopback(uri: &str) -> bool {

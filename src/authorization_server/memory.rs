@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::authorization_server::login::Provider;
-use crate::jwks::key_set::KeySet;
+use crate::jwks::freshness::KeyState;
 use crate::limits::FAILURES;
 use crate::policy::counters::{AddressLimit, CounterName, RateCounters};
 use crate::time::UnixMillis;
@@ -16,8 +16,6 @@ use crate::time::UnixMillis;
 pub struct KnownProvider {
     /// Its endpoints.
     pub provider: Provider,
-    /// Its keys, if a login needed them.
-    pub keys: Option<KeySet>,
     /// The moment from which the gateway must ask again.
     pub until: UnixMillis,
 }
@@ -26,6 +24,8 @@ pub struct KnownProvider {
 #[derive(Debug, Default)]
 pub struct ServerMemory {
     provider: RefCell<Option<KnownProvider>>,
+    /// The keys of the identity provider, which sign ID tokens.
+    pub provider_keys: RefCell<KeyState>,
     /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
     /// Counts of requests by network address; they outlive a change of the configuration.

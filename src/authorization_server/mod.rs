@@ -12,6 +12,8 @@
 pub mod access_token;
 pub mod authorize;
 pub mod client;
+pub mod client_error;
+pub mod error_code;
 pub mod handle;
 pub mod login;
 pub mod memory;

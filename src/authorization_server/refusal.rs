@@ -1,17 +1,23 @@
-//! Every way in which the authorization server refuses, and the one function that says what the caller gets of it.
+//! Every reason for which the authorization server refuses a request, and the one function that decides what the caller
+//! learns of it.
 //!
-//! A client gets an error of OAuth as JSON (RFC 6749 §5.2, RFC 7591 §3.2.2). A user gets a page: an error that cannot be sent
-//! to a client whose redirect URI is not known to be its own (RFC 6749 §4.1.2.1).
+//! A client gets an OAuth error as JSON (RFC 6749 §5.2, RFC 7591 §3.2.2). A user gets a page, for errors that cannot be
+//! sent to the client because its redirect URI is not known to be its own (RFC 6749 §4.1.2.1).
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 
-use crate::authorization_server::authorize::AuthorizeError;
-use crate::authorization_server::client::{GrantType, MetadataError};
+use crate::authorization_server::authorize::{AuthorizeError, RedirectError};
+use crate::authorization_server::client::{AuthMethod, GrantType};
+use crate::authorization_server::client_error::{AssertionError, MetadataError, UnknownClient, UnreachableClient};
+use crate::authorization_server::error_code::ErrorCode;
+use crate::authorization_server::login::LoginError;
 
 /// Why a request to an endpoint is refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The answer of the identity provider has not the form that it must have.
+    /// The authorization response of the identity provider is malformed.
     AnswerUnreadable,
     /// The bearer token of a request about registrations or grants is missing or wrong.
     BearerInvalid(BearerSecret),
@@ -21,27 +27,27 @@ pub enum Refusal {
     ClientAuthenticationFixed,
     /// A client may not use the client credentials grant.
     ClientCredentialsNotAllowed,
-    /// The client has no scope of those that it asks for by itself.
+    /// The client may have none of the scopes that it requests with the client credentials grant.
     ClientHasNoScope,
-    /// The client, or its redirect URI, was removed while its user signed in.
+    /// The client, or its redirect URI, was removed while its user logged in.
     ClientGone,
-    /// The client id document of the client cannot be fetched now. To a user.
-    ClientUnreachable(String),
-    /// The client id document of the client cannot be fetched now. To the client.
-    ClientTemporarilyUnreachable(String),
-    /// Metadata that replaces the client's own names another client, or a secret.
+    /// The metadata document of the client cannot be fetched now: for a user.
+    ClientUnreachable(UnreachableClient),
+    /// The metadata document of the client cannot be fetched now: for the client.
+    ClientTemporarilyUnreachable(UnreachableClient),
+    /// The metadata with which a client replaces its own has another client id, or a secret.
     ClientMetadataNotOwn,
-    /// `code_verifier` has not the form of RFC 7636 §4.1.
+    /// `code_verifier` does not have the form of RFC 7636 §4.1.
     CodeVerifierMalformed,
     /// The page was shown too long ago, or in another browser.
     ConsentStale,
-    /// More than one kind of client authentication, or one that cannot be read.
-    CredentialsMalformed(String),
-    /// Neither yes nor no.
+    /// The credentials of the client cannot be read.
+    CredentialsMalformed(CredentialsError),
+    /// The consent form has neither of the two decisions.
     DecisionMissing,
     /// The gateway cannot serve the request.
     Failed(Failure, Audience),
-    /// A page of another site sent the form.
+    /// The form was sent from a page of another site.
     ForeignForm(OwnForm),
     /// The form cannot be read.
     FormUnreadable(OwnForm),
@@ -49,27 +55,28 @@ pub enum Refusal {
     GrantTypeNotRegistered(GrantType),
     /// The grant type is unknown.
     GrantTypeUnsupported,
-    /// The client is unknown, or did not prove that it is that client.
+    /// The client is unknown, or did not authenticate.
     InvalidClient {
         /// Why.
-        why: String,
-        /// It authenticated in the `Authorization` field, which the answer then names (RFC 6749 §5.2).
+        error: ClientAuthenticationError,
+        /// The request has an `Authorization` field; then the answer has a challenge (RFC 6749 §5.2).
         by_field: bool,
     },
-    /// The code or refresh token is unknown, used, expired or another client's. The client does not learn which.
+    /// The code or refresh token is unknown, used, expired or another client's. The client does not learn which; the
+    /// detail is for the log.
     InvalidGrant(Option<String>),
     /// The metadata of a client is not accepted.
     InvalidMetadata(MetadataError),
     /// The resource is not one of this server's (RFC 8707 §2).
     InvalidTarget(AuthorizeError),
-    /// The login is not this browser's, or has expired.
+    /// The login was not begun in this browser, or has expired.
     LoginStale(&'static str),
     /// The client may not introspect tokens.
     MayNotIntrospect,
     /// The metadata is not a JSON object.
     MetadataNotJson,
-    /// A user of the page of grants could not be signed in.
-    NotSignedIn(LoginFailure, String),
+    /// The login of a user for the page of grants failed.
+    LoginFailed(LoginFailure, String),
     /// The user is not admitted.
     NotAdmitted,
     /// The grant is for another resource (RFC 8707 §2.2).
@@ -82,10 +89,10 @@ pub enum Refusal {
         is_target: bool,
     },
     /// The identity provider cannot be reached.
-    ProviderUnavailable(String),
+    ProviderUnavailable(LoginError),
     /// The redirect URI is not one of the client's.
-    RedirectUriInvalid(String),
-    /// Registration is off.
+    RedirectUriInvalid(RedirectError),
+    /// Clients cannot register.
     RegistrationOff,
     /// The authorization request cannot be read.
     RequestUnreadable,
@@ -99,12 +106,89 @@ pub enum Refusal {
     TooManyLogins,
     /// Too many registrations from one network.
     TooManyRegistrations,
-    /// An action that administrators do not have.
+    /// The administration endpoint has no such action.
     UnknownAction,
     /// The client of an authorization request is unknown.
-    UnknownClient(String),
+    UnknownClient(UnknownClient),
     /// The grant that an administrator names is unknown.
     UnknownGrant,
+}
+
+/// Why the credentials of a client cannot be read (RFC 6749 §2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialsError {
+    /// `client_assertion` is not a JWT.
+    AssertionMalformed,
+    /// `client_assertion_type` is not that of RFC 7523 §2.2.
+    AssertionType,
+    /// `client_assertion` has no `iss`.
+    AssertionWithoutIssuer,
+    /// The `Authorization` field is not `Basic` with a form-encoded id and secret.
+    Basic,
+    /// `client_id` is missing.
+    ClientIdMissing,
+    /// `client_id` is another than that of the credentials.
+    OtherClientId,
+    /// The request authenticates the client in several ways.
+    Several,
+}
+
+impl CredentialsError {
+    /// `error_description`
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::AssertionMalformed => "client_assertion is not a JWT",
+            Self::AssertionType => "client_assertion_type must be that of RFC 7523",
+            Self::AssertionWithoutIssuer => "client_assertion has no iss",
+            Self::Basic => "the Authorization field is not Basic with a form-encoded id and secret",
+            Self::ClientIdMissing => "client_id is required",
+            Self::OtherClientId => "client_id is another than that of the credentials",
+            Self::Several => "the client authenticates in more than one way",
+        }
+    }
+}
+
+impl fmt::Display for CredentialsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::description(*self))
+    }
+}
+
+impl Error for CredentialsError {}
+
+/// Why a request does not authenticate its client (RFC 6749 §2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientAuthenticationError {
+    /// The client assertion is not accepted.
+    Assertion(AssertionError),
+    /// The client must authenticate with this method.
+    Method(AuthMethod),
+    /// The client secret is wrong.
+    Secret,
+    /// There is no such client.
+    Unknown(UnknownClient),
+}
+
+impl fmt::Display for ClientAuthenticationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Assertion(error) => write!(f, "the client assertion {error}"),
+            Self::Method(method) => write!(f, "the client must authenticate with {}", method.as_str()),
+            Self::Secret => f.write_str("the client secret is wrong"),
+            Self::Unknown(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ClientAuthenticationError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Assertion(error) => Some(error),
+            Self::Unknown(error) => Some(error),
+            Self::Method(_) | Self::Secret => None,
+        }
+    }
 }
 
 /// Who gets an answer.
@@ -116,14 +200,14 @@ pub enum Audience {
     User,
 }
 
-/// What a bearer token proves.
+/// Whom a bearer token identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BearerSecret {
-    /// That its holder is an administrator.
+    /// An administrator.
     Administrator,
-    /// That its holder may register clients.
+    /// A caller who may register clients.
     InitialAccess,
-    /// That its holder is a registered client.
+    /// A registered client.
     RegistrationAccess,
 }
 
@@ -136,7 +220,7 @@ pub enum OwnForm {
     Grants,
 }
 
-/// What keeps the gateway from serving a request.
+/// Why the gateway cannot serve a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// A record could not be read or written.
@@ -147,12 +231,12 @@ pub enum Failure {
     Signing,
 }
 
-/// Why a login gave no user: an error that its client gets at its redirect URI (RFC 6749 §4.1.2.1).
+/// Why a login failed, as the client learns at its redirect URI (RFC 6749 §4.1.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginFailure {
     /// The user or the identity provider refused.
     Denied,
-    /// The identity provider answered what cannot be used.
+    /// The identity provider gave an answer that cannot be used.
     Provider,
     /// The identity provider cannot be reached.
     Unavailable,
@@ -161,11 +245,11 @@ pub enum LoginFailure {
 impl LoginFailure {
     /// `error`
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> ErrorCode {
         match self {
-            Self::Denied => "access_denied",
-            Self::Provider => "server_error",
-            Self::Unavailable => "temporarily_unavailable",
+            Self::Denied => ErrorCode::AccessDenied,
+            Self::Provider => ErrorCode::ServerError,
+            Self::Unavailable => ErrorCode::TemporarilyUnavailable,
         }
     }
 
@@ -173,40 +257,40 @@ impl LoginFailure {
     #[must_use]
     pub fn description(self) -> &'static str {
         match self {
-            Self::Denied => "the user, or the identity provider, said no",
-            Self::Provider | Self::Unavailable => "the identity provider did not say who the user is",
+            Self::Denied => "the user or the identity provider refused",
+            Self::Provider | Self::Unavailable => "the identity provider did not identify the user",
         }
     }
 }
 
-/// What the caller gets of a refusal.
+/// What the caller learns of a refusal.
 #[derive(Debug)]
 pub struct Disclosure {
     /// Who gets it.
     pub audience: Audience,
     /// The status.
     pub status: u16,
-    /// The error code of OAuth for a client; for the log in any case.
-    pub code: &'static str,
-    /// `error_description`, or the words of the page.
+    /// The error code, for the log and, as `error`, for a client.
+    pub code: ErrorCode,
+    /// `error_description`, or the text of the page.
     pub text: Cow<'static, str>,
-    /// More about it for the log, which the caller does not learn.
+    /// A detail for the log, which the caller does not learn.
     pub detail: Option<String>,
-    /// A field besides.
+    /// An additional header field.
     pub field: Option<(&'static str, &'static str)>,
 }
 
 impl Disclosure {
-    fn client(status: u16, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+    fn client(status: u16, code: ErrorCode, text: impl Into<Cow<'static, str>>) -> Self {
         Self { audience: Audience::Client, status, code, text: text.into(), detail: None, field: None }
     }
 
-    fn user(status: u16, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+    fn user(status: u16, code: ErrorCode, text: impl Into<Cow<'static, str>>) -> Self {
         Self { audience: Audience::User, ..Self::client(status, code, text) }
     }
 
-    fn because(self, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..self }
+    fn because(self, detail: impl ToString) -> Self {
+        Self { detail: Some(detail.to_string()), ..self }
     }
 
     fn with(self, name: &'static str, value: &'static str) -> Self {
@@ -215,140 +299,147 @@ impl Disclosure {
 }
 
 impl Refusal {
-    /// What the caller gets.
+    /// What the caller learns.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "it is the one table of what refusals disclose")]
     pub fn disclose(self) -> Disclosure {
-        let client = |text: &'static str| Disclosure::client(400, "invalid_request", text);
-        let user = |text: &'static str| Disclosure::user(400, "invalid_request", text);
-        let metadata = |text: &'static str| Disclosure::client(400, "invalid_client_metadata", text);
+        let client = |text: &'static str| Disclosure::client(400, ErrorCode::InvalidRequest, text);
+        let user = |text: &'static str| Disclosure::user(400, ErrorCode::InvalidRequest, text);
+        let metadata = |text: &'static str| Disclosure::client(400, ErrorCode::InvalidClientMetadata, text);
         match self {
-            Self::AnswerUnreadable => user("The answer of the sign-in cannot be read."),
+            Self::AnswerUnreadable => user("The answer of the login cannot be read."),
             Self::BearerInvalid(secret) => {
                 let text = match secret {
-                    BearerSecret::Administrator => "the administrators' secret is missing or wrong",
+                    BearerSecret::Administrator => "the secret of administrators is missing or wrong",
                     BearerSecret::InitialAccess => "the initial access token is missing or wrong",
                     BearerSecret::RegistrationAccess => "the registration access token is missing or wrong",
                 };
                 let challenge = "Bearer error=\"invalid_token\"";
-                Disclosure::client(401, "invalid_token", text).with("www-authenticate", challenge)
+                Disclosure::client(401, ErrorCode::InvalidToken, text).with("www-authenticate", challenge)
             }
             Self::BodyNotForm => client("the body must be application/x-www-form-urlencoded"),
-            Self::ClientAuthenticationFixed => metadata("token_endpoint_auth_method cannot be changed: register anew"),
-            Self::ClientCredentialsNotAllowed => {
-                Disclosure::client(400, "unauthorized_client", "only a client of configuration can ask for itself")
-            }
+            Self::ClientAuthenticationFixed => metadata("token_endpoint_auth_method cannot be changed: register again"),
+            Self::ClientCredentialsNotAllowed => Disclosure::client(
+                400,
+                ErrorCode::UnauthorizedClient,
+                "client_credentials is only for clients of the configuration",
+            ),
             Self::ClientHasNoScope => {
-                Disclosure::client(400, "invalid_scope", "the client may have none of these scopes for itself")
+                Disclosure::client(400, ErrorCode::InvalidScope, "the client may have none of the requested scopes")
             }
             Self::ClientGone => Disclosure::user(
                 400,
-                "invalid_client",
-                "The application that sent you here is not known to this server any more.",
+                ErrorCode::InvalidClient,
+                "This server no longer knows the application that sent you here.",
             ),
             Self::ClientUnreachable(why) => {
-                let text = "What the application says of itself cannot be had now. Try again in a moment.";
-                Disclosure::user(503, "client_unreachable", text).because(why).with("retry-after", "10")
+                let text = "The description of the application cannot be fetched now. Try again in a moment.";
+                Disclosure::user(503, ErrorCode::ClientUnreachable, text).because(why).with("retry-after", "10")
             }
-            Self::ClientTemporarilyUnreachable(why) => {
-                Disclosure::client(503, "temporarily_unavailable", why).with("retry-after", "10")
+            Self::ClientTemporarilyUnreachable(error) => {
+                Disclosure::client(503, ErrorCode::TemporarilyUnavailable, error.to_string()).with("retry-after", "10")
             }
             Self::ClientMetadataNotOwn => {
-                metadata("client_id must be the client's own, and client_secret cannot be chosen")
+                metadata("client_id must be that of the client, and client_secret cannot be set")
             }
-            Self::CodeVerifierMalformed => client("code_verifier must have 43 to 128 unreserved characters"),
+            Self::CodeVerifierMalformed => client("code_verifier must be 43 to 128 unreserved characters"),
             Self::ConsentStale => Disclosure::user(
                 400,
-                "consent_stale",
+                ErrorCode::ConsentStale,
                 "The page is too old, or was opened in another browser. Go back to the application and begin again.",
             ),
-            Self::CredentialsMalformed(why) => Disclosure::client(400, "invalid_request", why),
-            Self::DecisionMissing => user("The answer is neither yes nor no."),
+            Self::CredentialsMalformed(error) => client(error.description()),
+            Self::DecisionMissing => user("The form has no decision."),
             Self::Failed(failure, audience) => failure.disclose(audience),
             Self::ForeignForm(form) => Disclosure::user(
                 403,
-                "foreign_form",
+                ErrorCode::ForeignForm,
                 match form {
-                    OwnForm::Consent => "The answer did not come from this server's own page.",
-                    OwnForm::Grants => "The request did not come from this server's own page.",
+                    OwnForm::Consent => "The form was not sent from this server's own page.",
+                    OwnForm::Grants => "The request was not sent from this server's own page.",
                 },
             ),
-            Self::FormUnreadable(OwnForm::Consent) => user("The answer cannot be read."),
+            Self::FormUnreadable(OwnForm::Consent) => user("The form cannot be read."),
             Self::FormUnreadable(OwnForm::Grants) | Self::RequestUnreadable => user("The request cannot be read."),
             Self::GrantTypeNotRegistered(grant) => {
                 let text = format!("the client is not registered for {}", grant.as_str());
-                Disclosure::client(400, "unauthorized_client", text)
+                Disclosure::client(400, ErrorCode::UnauthorizedClient, text)
             }
             Self::GrantTypeUnsupported => {
-                Disclosure::client(400, "unsupported_grant_type", "there is no such grant type here")
+                Disclosure::client(400, ErrorCode::UnsupportedGrantType, "the grant type is not supported")
             }
-            Self::InvalidClient { why, by_field } => {
-                let disclosure = Disclosure::client(401, "invalid_client", why);
+            Self::InvalidClient { error, by_field } => {
+                let disclosure = Disclosure::client(401, ErrorCode::InvalidClient, error.to_string());
                 let realm = "Basic realm=\"portcullis\"";
                 if by_field { disclosure.with("www-authenticate", realm) } else { disclosure }
             }
             Self::InvalidGrant(detail) => {
                 let text = "the code or refresh token is not valid";
-                Disclosure { detail, ..Disclosure::client(400, "invalid_grant", text) }
+                Disclosure { detail, ..Disclosure::client(400, ErrorCode::InvalidGrant, text) }
             }
-            Self::InvalidMetadata(error) => Disclosure::client(400, error.code, error.description),
-            Self::InvalidTarget(error) => Disclosure::client(400, error.code, error.description),
+            Self::InvalidMetadata(error) => Disclosure::client(400, error.code(), error.to_string()),
+            Self::InvalidTarget(error) => Disclosure::client(400, error.code(), error.description()),
             Self::LoginStale(why) => {
-                let text = "This sign-in was not begun in this browser, or is over. Go back to the application and begin again.";
-                Disclosure::user(400, "login_stale", text).because(why)
+                let text = "This login was not begun in this browser, or has expired. Go back to the application and begin again.";
+                Disclosure::user(400, ErrorCode::LoginStale, text).because(why)
             }
             Self::MayNotIntrospect => {
-                Disclosure::client(403, "unauthorized_client", "the client may not ask about tokens")
+                Disclosure::client(403, ErrorCode::UnauthorizedClient, "the client may not introspect tokens")
             }
-            Self::MetadataNotJson => metadata("the body must be a JSON object, and its media type application/json"),
-            Self::NotSignedIn(failure, why) => {
-                Disclosure::user(502, failure.code(), "You could not be signed in. Try again.").because(why)
+            Self::MetadataNotJson => metadata("the body must be a JSON object with the media type application/json"),
+            Self::LoginFailed(failure, why) => {
+                Disclosure::user(502, failure.code(), "The login failed. Try again.").because(why)
             }
-            Self::NotAdmitted => {
-                Disclosure::user(403, "not_admitted", "Your account may not use this server.").because("not admitted")
+            Self::NotAdmitted => Disclosure::user(403, ErrorCode::NotAdmitted, "Your account may not use this server.")
+                .because("not admitted"),
+            Self::OtherResource => {
+                Disclosure::client(400, ErrorCode::InvalidTarget, "the grant is for another resource")
             }
-            Self::OtherResource => Disclosure::client(400, "invalid_target", "the grant is for another resource"),
             Self::ParameterMissing(name) => {
                 let text = if name == "code_verifier" {
                     format!("{name} is required (PKCE)")
                 } else {
                     format!("{name} is required")
                 };
-                Disclosure::client(400, "invalid_request", text)
+                Disclosure::client(400, ErrorCode::InvalidRequest, text)
             }
             Self::ParameterRepeated { is_target } => {
-                let code = if is_target { "invalid_target" } else { "invalid_request" };
+                let code = if is_target { ErrorCode::InvalidTarget } else { ErrorCode::InvalidRequest };
                 Disclosure::client(400, code, "a parameter is repeated")
             }
             Self::ProviderUnavailable(why) => {
-                let text = "The server where you would sign in cannot be reached now. Try again in a moment.";
-                Disclosure::user(503, "provider_unavailable", text).because(why).with("retry-after", "5")
+                let text = "The server where you log in cannot be reached now. Try again in a moment.";
+                Disclosure::user(503, ErrorCode::ProviderUnavailable, text).because(why).with("retry-after", "5")
             }
-            Self::RedirectUriInvalid(text) => Disclosure::user(400, "invalid_redirect_uri", text),
+            Self::RedirectUriInvalid(error) => Disclosure::user(400, ErrorCode::InvalidRedirectUri, error.text()),
             Self::RegistrationOff => {
-                let text = "clients do not register here: use a client ID metadata document, or ask the operator";
-                Disclosure::client(403, "access_denied", text)
+                let text = "clients cannot register here: use a client ID metadata document, or ask the operator";
+                Disclosure::client(403, ErrorCode::AccessDenied, text)
             }
-            Self::RequestWithoutClient => user("The request does not say which application asks."),
+            Self::RequestWithoutClient => user("The request does not name an application."),
             Self::RequestWithTwoClients => user("The request names two applications."),
-            Self::ScopeNotGranted => {
-                Disclosure::client(400, "invalid_scope", "the grant has less than that: ask the user again")
-            }
+            Self::ScopeNotGranted => Disclosure::client(
+                400,
+                ErrorCode::InvalidScope,
+                "the grant does not have all of these scopes: ask the user again",
+            ),
             Self::TooManyLogins => {
-                let text = "Too many sign-ins were begun from where you are. Try again in a minute.";
-                Disclosure::user(429, "too_many_logins", text).with("retry-after", "60")
+                let text = "Too many logins were begun from your network. Try again in a minute.";
+                Disclosure::user(429, ErrorCode::TooManyLogins, text).with("retry-after", "60")
             }
             Self::TooManyRegistrations => {
                 let text = "too many registrations: try again in a minute";
-                Disclosure::client(429, "temporarily_unavailable", text).with("retry-after", "60")
+                Disclosure::client(429, ErrorCode::TemporarilyUnavailable, text).with("retry-after", "60")
             }
             Self::UnknownAction => client("action must be show or delete with a subject, or end with a grant"),
             Self::UnknownClient(why) => {
-                let text = "The application that sent you here is not known to this server. Remove the connection there \
-                            and add it again.";
-                Disclosure::user(400, "invalid_client", text).because(why)
+                let text = "This server does not know the application that sent you here. Remove the connection there and \
+                            add it again.";
+                Disclosure::user(400, ErrorCode::InvalidClient, text).because(why)
             }
-            Self::UnknownGrant => Disclosure::client(404, "invalid_request", "there is no such grant, or no more"),
+            Self::UnknownGrant => {
+                Disclosure::client(404, ErrorCode::InvalidRequest, "there is no such grant, or it has ended")
+            }
         }
     }
 }
@@ -357,10 +448,10 @@ impl Failure {
     fn disclose(self, audience: Audience) -> Disclosure {
         let (status, code, text) = match self {
             Self::Records => {
-                (503, "temporarily_unavailable", "records cannot be read or written now; nothing was changed")
+                (503, ErrorCode::TemporarilyUnavailable, "records cannot be read or written now; nothing was changed")
             }
-            Self::Body => (400, "invalid_request", "the body did not come whole, or is too large"),
-            Self::Signing => (500, "server_error", "nothing can be signed now"),
+            Self::Body => (400, ErrorCode::InvalidRequest, "the body is not complete, or is too large"),
+            Self::Signing => (500, ErrorCode::ServerError, "nothing can be signed now"),
         };
         let disclosure = match audience {
             Audience::Client => Disclosure::client(status, code, text),

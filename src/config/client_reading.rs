@@ -80,7 +80,7 @@ fn read_client(
         put("scope", json!(scopes.to_string()));
     }
     let read = ClientMetadata::read(&members, RedirectRules { schemes })
-        .map_err(|error| format!("{} ({})", error.description, error.code));
+        .map_err(|error| format!("{error} ({})", error.code().as_str()));
     let mut metadata = mistakes.keep(at, read)?;
     if only_asks {
         metadata.grant_types.clear();

@@ -144,7 +144,7 @@ pub(super) fn read_api_keys(document: &ApiKeySetDocument, index: usize, mistakes
                 mistakes.note(format!("{at}.id"), format_args!("{:?} is the id of another key too", key.id));
             }
             Ok(key) => keys.push(key),
-            Err((member, what)) => mistakes.note(format!("{at}.{member}"), what),
+            Err(error) => mistakes.note(format!("{at}.{}", error.member().unwrap_or_default()), error),
         }
     }
     let seconds = format!("{at}.cache_seconds");

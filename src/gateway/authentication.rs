@@ -1,5 +1,7 @@
 //! Stage 3 of a request: the caller.
 
+use crate::gateway::lookups::AskError;
+use crate::platform_error::PlatformError;
 use std::rc::Rc;
 
 use crate::gateway::active_request::{Action, ActiveRequest, CheckingSignature, Suspended};
@@ -119,13 +121,13 @@ impl Suspended<Box<Authenticating>> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        answer: Result<Option<VerifierAnswer>, String>,
+        answer: Result<Option<VerifierAnswer>, AskError>,
     ) -> Action {
         let (active, pending) = self.resume(gateway, ports);
         match answer {
             Ok(Some(answer)) => active.verify(pending.with_answer(answer)),
             Ok(None) => active.verify(pending),
-            Err(why) => active.refuse(Rejection::unavailable(pending.dependency(), LOOKUP_RETRY, why)),
+            Err(error) => active.refuse(Rejection::unavailable(pending.dependency(), LOOKUP_RETRY, error.to_string())),
         }
     }
 
@@ -146,7 +148,7 @@ impl Suspended<Box<Authenticating>> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        used: Result<Use, String>,
+        used: Result<Use, PlatformError>,
     ) -> Action {
         let (active, pending) = self.resume(gateway, ports);
         let unavailable = |why| Rejection::unavailable(Dependency::Replay, LOOKUP_RETRY, why);
@@ -154,7 +156,7 @@ impl Suspended<Box<Authenticating>> {
             Ok(Use::First) => active.verify(pending.with_first_use()),
             Ok(Use::Again) => active.refuse(Rejection::Proof(ProofError::Replayed)),
             Ok(Use::Full) => active.refuse(unavailable("too many proofs".to_owned())),
-            Err(why) => active.refuse(unavailable(why)),
+            Err(error) => active.refuse(unavailable(error.to_string())),
         }
     }
 }
@@ -172,11 +174,11 @@ impl Suspended<CheckingSignature> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        verdict: Result<bool, String>,
+        verdict: Result<bool, PlatformError>,
     ) -> Action {
         let (active, CheckingSignature { check, pending }) = self.resume(gateway, ports);
         if let Err(why) = &verdict {
-            ports.line(&gateway_line("warn", "signature_check_failed", why, ports.now()));
+            ports.line(&gateway_line("warn", "signature_check_failed", &why.to_string(), ports.now()));
         }
         let proof = pending.is_proving();
         let refusal = |token, of_proof| if proof { Rejection::Proof(of_proof) } else { Rejection::Token(token) };

@@ -1,5 +1,6 @@
 //! Stage 5 of a request: whether the caller may do that, and how often.
 
+use crate::platform_error::PlatformError;
 use std::rc::Rc;
 
 use base16ct::lower::encode_string as hex;
@@ -91,7 +92,7 @@ impl Suspended<Box<Authorized>> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        checks: &[(RateLimitCheck, Result<bool, String>)],
+        checks: &[(RateLimitCheck, Result<bool, PlatformError>)],
     ) -> Action {
         let (active, authorized) = self.resume(gateway, ports);
         if let Some((refused, _)) = checks.iter().find(|(_, said)| *said == Ok(false)) {

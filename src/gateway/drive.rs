@@ -1,5 +1,6 @@
 //! The driver: it performs actions through the ports. The only awaits of this room are here and in what it calls.
 
+use crate::platform_error::PlatformError;
 use std::rc::Rc;
 
 #[cfg(feature = "authorization-server")]
@@ -59,7 +60,7 @@ pub async fn drive<P: Ports + Clone + 'static>(
             Action::SignAssertion(request) => {
                 let signature = match gateway.settings.assertion_keys.first() {
                     Some(key) => ports.sign(key, request.input().as_bytes()).await,
-                    None => Err("there is no key".to_owned()),
+                    None => Err("there is no key".into()),
                 };
                 request.assertion_signed(gateway, ports, signature)
             }
@@ -95,7 +96,7 @@ pub async fn drive<P: Ports + Clone + 'static>(
             Action::UseProofOnce(single, request) => {
                 let used = match &gateway.settings.dpop.replay_binding {
                     Some(binding) => ports.use_once(binding, &single).await,
-                    None => Err("there is no binding".to_owned()),
+                    None => Err("there is no binding".into()),
                 };
                 request.proof_used(gateway, ports, used)
             }
@@ -172,7 +173,7 @@ fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Cach
 async fn check_rate_limits<P: Ports>(
     ports: &P,
     checks: Vec<RateLimitCheck>,
-) -> Vec<(RateLimitCheck, Result<bool, String>)> {
+) -> Vec<(RateLimitCheck, Result<bool, PlatformError>)> {
     let mut checked = Vec::with_capacity(checks.len());
     for check in checks {
         let answer = ports.within_limit(&check.binding, &check.counter.key).await;

@@ -10,12 +10,11 @@ use sha2::{Digest as _, Sha256};
 use crate::gateway::issuer_state::IssuerState;
 use crate::gateway::open::Gateway;
 use crate::jwks::discovery::{Metadata, locations};
-use crate::jwks::freshness::lifetime;
 use crate::jwks::key_set::KeySet;
-use crate::limits::{JWKS_KEYS, JWKS_STALE, LOOKUP_POLL, PROVIDER_TIMEOUT};
+use crate::limits::{JWKS_KEYS, JWKS_STALE};
 use crate::observe::event::gateway_line;
 use crate::ports::Ports;
-use crate::provider::{discover, get};
+use crate::provider::{self, FetchedKeys, ProviderError, discover};
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::issuer::{Issuer, IssuerKeys};
@@ -41,13 +40,9 @@ pub enum KeySource {
     Fetched,
 }
 
-/// Waits while enough other requests look for a new key. It does not await their work: it only checks their state.
+/// Waits while enough other requests look for a new key.
 pub(super) async fn await_keys<P: Ports>(gateway: &Gateway, ports: &P, issuer: &Issuer) -> KeySource {
-    let deadline = ports.now().plus_seconds(PROVIDER_TIMEOUT);
-    let looking = || gateway.issuers.of(issuer).keys.borrow().is_looking(ports.now());
-    while looking() && ports.now() < deadline {
-        ports.sleep(LOOKUP_POLL).await;
-    }
+    provider::await_keys(ports, &gateway.issuers.of(issuer).keys).await;
     KeySource::Recalled
 }
 
@@ -69,7 +64,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
         old => old,
     };
     match fetch(ports, issuer, &state, gateway.settings.development).await {
-        Ok((text, keys, lifetime)) => {
+        Ok(FetchedKeys { keys, lifetime, text }) => {
             let (usable, skipped, beyond) = keys.counts();
             let beyond = match beyond {
                 0 => String::new(),
@@ -87,7 +82,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
             ports.spawn(Box::pin(async move { share(&work, &name, text, fresh_until).await }));
             KeySource::Fetched
         }
-        Err(why) => {
+        Err(error) => {
             // The keys may have moved: the next attempt reads the metadata again.
             *state.jwks_uri.borrow_mut() = None;
             let mut keys = state.keys.borrow_mut();
@@ -96,7 +91,7 @@ pub(super) async fn fetch_keys<P: Ports + Clone + 'static>(gateway: &Gateway, po
                 keys.recalled_stale(recalled, fresh_until, ports.now());
             }
             let there = keys.keys().is_some();
-            let detail = format!("issuer {:?}: {why}", issuer.name);
+            let detail = format!("issuer {:?}: {error}", issuer.name);
             ports.line(&gateway_line("error", "keys_unavailable", &detail, now));
             if first && there { KeySource::Recalled } else { KeySource::None }
         }
@@ -108,9 +103,10 @@ async fn fetch<P: Ports>(
     issuer: &Issuer,
     state: &IssuerState,
     development: bool,
-) -> Result<(String, KeySet, Option<u64>), String> {
+) -> Result<FetchedKeys, ProviderError> {
     let uri = match &issuer.keys {
-        IssuerKeys::Static(_) | IssuerKeys::Own(_) => return Err("a static key is not fetched".to_owned()),
+        // Keys of the configuration are never fetched.
+        IssuerKeys::Static(_) | IssuerKeys::Own(_) => return Err(ProviderError::NoMetadata(Vec::new())),
         IssuerKeys::At(uri) => uri.clone(),
         IssuerKeys::Discovered(url) => {
             let known = state.jwks_uri.borrow().clone();
@@ -122,12 +118,9 @@ async fn fetch<P: Ports>(
             }
         }
     };
-    let document = get(ports, &uri).await?;
-    let keys = KeySet::parse(&document.body).map_err(|error| error.to_string())?;
+    let fetched = provider::key_set(ports, &uri).await?;
     *state.jwks_uri.borrow_mut() = Some(uri);
-    let lifetime = lifetime(document.cache_control.as_deref(), document.age.as_deref());
-    let text = String::from_utf8(document.body).map_err(|_| "the JWK set is not UTF-8".to_owned())?;
-    Ok((text, keys, lifetime))
+    Ok(fetched)
 }
 
 /// The name of an issuer's keys in the data-center (colo) cache. It depends on what the configuration says about them.
@@ -150,7 +143,8 @@ async fn recall<P: Ports>(ports: &P, name: &str) -> Option<(KeySet, UnixMillis)>
     Some((keys, UnixMillis(shared.fresh_until)))
 }
 
-async fn share<P: Ports>(ports: &P, name: &str, jwks: String, fresh_until: UnixMillis) {
+async fn share<P: Ports>(ports: &P, name: &str, jwks: Vec<u8>, fresh_until: UnixMillis) {
+    let Ok(jwks) = String::from_utf8(jwks) else { return };
     let seconds = fresh_until.since(ports.now()) / 1000 + JWKS_STALE;
     let shared = SharedKeys { jwks, fresh_until: fresh_until.0 };
     if let Ok(text) = serde_json::to_vec(&shared) {

@@ -13,13 +13,14 @@ use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
 use crate::observe::metrics::Metrics;
 use crate::pipeline::authenticate::{CompiledVerifiers, IsolateMemory};
+use crate::platform_error::PlatformError;
 use crate::policy::caller::Caller;
 use crate::resource::landing_page;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
 use crate::token::cache::Counts;
 use crate::token::issuer::{Issuer, IssuerKeys};
-use crate::token::revocation::RevocationList;
+use crate::token::revocation::{RevocationError, RevocationList};
 
 /// A gateway with a valid configuration, and what it remembers about credentials, issuers and origin servers.
 #[derive(Debug)]
@@ -149,15 +150,16 @@ impl Gateway {
     /// number of its entries.
     ///
     /// # Errors
-    /// A description if the list does not exist or cannot be read.
+    /// [`RevocationError`] if the list does not exist or cannot be read.
     pub fn store_revocations(
         &self,
-        document: Result<Option<Vec<u8>>, String>,
+        document: Result<Option<Vec<u8>>, PlatformError>,
         asked: UnixMillis,
         now: UnixMillis,
-    ) -> Result<usize, String> {
+    ) -> Result<usize, RevocationError> {
         let list = document
-            .and_then(|document| document.ok_or_else(|| "there is no such key".to_owned()))
+            .map_err(RevocationError::Store)
+            .and_then(|document| document.ok_or(RevocationError::Missing))
             .and_then(|document| RevocationList::parse(&document));
         let memory = &mut *self.memory.borrow_mut();
         match list {
@@ -167,9 +169,9 @@ impl Gateway {
                 memory.revocations.stored(list, asked);
                 Ok(entries)
             }
-            Err(why) => {
+            Err(error) => {
                 memory.revocations.failed(now);
-                Err(why)
+                Err(error)
             }
         }
     }

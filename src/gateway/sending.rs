@@ -1,5 +1,6 @@
 //! Stages 6 and 7 of a request: the request to its origin server, and the answer for the caller.
 
+use crate::platform_error::PlatformError;
 use std::rc::Rc;
 
 use crate::forward::answer::ResponseTransform;
@@ -57,7 +58,7 @@ impl Suspended<SigningAssertion> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        signature: Result<Vec<u8>, String>,
+        signature: Result<Vec<u8>, PlatformError>,
     ) -> Action {
         let (active, SigningAssertion { input, permit }) = self.resume(gateway, ports);
         match signature {

@@ -1,7 +1,20 @@
 //! Scopes (RFC 6749 §3.3) and their hierarchy (R10).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt;
+
+/// The text is not a scope token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotScope(String);
+
+impl fmt::Display for NotScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "must be a scope token (RFC 6749 §3.3: no space, quote or backslash), got {:?}", self.0)
+    }
+}
+
+impl Error for NotScope {}
 
 /// One scope token: printable ASCII except space, `"` and `\`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,14 +24,10 @@ impl Scope {
     /// Reads a scope token.
     ///
     /// # Errors
-    /// A description if the text is empty or has other characters.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// [`NotScope`] if the text is empty or has other characters.
+    pub fn parse(text: &str) -> Result<Self, NotScope> {
         let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(format!("must be a scope token (RFC 6749 §3.3: no space, quote or backslash), got {text:?}"))
-        }
+        if fits { Ok(Self(text.to_owned())) } else { Err(NotScope(text.to_owned())) }
     }
 
     /// Whether it is equal to `other`, or a wildcard that includes it: `files:*` includes `files:write`.

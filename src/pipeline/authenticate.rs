@@ -431,7 +431,9 @@ fn recognize(
         Verification::NoKeys { retry_after } => {
             Err(Rejection::unavailable(Dependency::IssuerKeys, retry_after, String::new()))
         }
-        Verification::Unusable(why) => Err(Rejection::unavailable(pending.dependency(), LOOKUP_RETRY, why)),
+        Verification::Unusable(error) => {
+            Err(Rejection::unavailable(pending.dependency(), LOOKUP_RETRY, error.to_string()))
+        }
         Verification::NeedKeys | Verification::AwaitKeys => match (pending.verifier.issuer().cloned(), verification) {
             (Some(issuer), Verification::NeedKeys) => Ok(Err(EvidenceNeeded::Keys(issuer))),
             (Some(issuer), _) => Ok(Err(EvidenceNeeded::KeysOnTheirWay(issuer))),

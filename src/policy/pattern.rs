@@ -1,7 +1,32 @@
 //! Patterns for names and URIs: `*` matches any characters, and every other character matches itself.
 
+use std::error::Error;
+use std::fmt;
+
 /// Maximum length of a pattern in bytes. Patterns come from the configuration, and this limits what a match costs.
 const PATTERN_BYTES: usize = 512;
+
+/// Why a text is not a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PatternError {
+    /// It is empty or too long.
+    Length,
+    /// It begins or ends with white space, or has control characters: no valid name matches it.
+    Characters(String),
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length => write!(f, "must be 1 to {PATTERN_BYTES} bytes"),
+            Self::Characters(text) => {
+                write!(f, "must not begin or end with white space or contain control characters, got {text:?}")
+            }
+        }
+    }
+}
+
+impl Error for PatternError {}
 
 /// A pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +39,13 @@ impl Pattern {
     /// Parses a pattern.
     ///
     /// # Errors
-    /// A description of what is wrong, if the pattern is empty, too long, or cannot match any valid name.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// [`PatternError`] if the pattern is empty, too long, or cannot match any valid name.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() || text.len() > PATTERN_BYTES {
-            return Err(format!("must be 1 to {PATTERN_BYTES} bytes"));
+            return Err(PatternError::Length);
         }
         if text.trim() != text || text.chars().any(char::is_control) {
-            return Err(format!("must not begin or end with white space or contain control characters, got {text:?}"));
+            return Err(PatternError::Characters(text.to_owned()));
         }
         Ok(Self { text: text.to_owned(), folded: fold(text) })
     }

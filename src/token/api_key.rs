@@ -1,6 +1,8 @@
 //! API keys have the form `PREFIX_ID_SECRET`. The prefix identifies the key set, and the id identifies the record. The
 //! record holds a salted hash, from which the secret cannot be recovered.
 
+use std::error::Error;
+use std::fmt;
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -12,9 +14,10 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::limits::{API_KEY_ID_CHARS, API_KEY_SECRET_CHARS};
-use crate::oauth::scope::Scope;
-use crate::strict_json;
+use crate::oauth::scope::{NotScope, Scope};
+use crate::strict_json::{self, StrictJsonError};
 use crate::time::UnixMillis;
+use crate::token::answer_error::AnswerError;
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::principal::{CredentialKind, SelectedClaims, Subject};
@@ -46,6 +49,64 @@ impl ApiKeySet {
 
 /// The scheme of [`ApiKeyRecord::hash`].
 const HASH: &str = "hmac-sha256";
+
+/// Why a record of an API key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKeyRecordError {
+    /// It has an invalid `expires`.
+    Expires,
+    /// It has an invalid `hash`.
+    Hash,
+    /// It has an invalid `id`.
+    Id(String),
+    /// It has an invalid `label`.
+    Label,
+    /// It has other members than a record.
+    Members,
+    /// It is not strict JSON.
+    NotJson(StrictJsonError),
+    /// It has an invalid scope.
+    Scopes(NotScope),
+}
+
+impl ApiKeyRecordError {
+    /// The invalid member; `None` if the record is not one at all.
+    #[must_use]
+    pub fn member(&self) -> Option<&'static str> {
+        match self {
+            Self::Expires => Some("expires"),
+            Self::Hash => Some("hash"),
+            Self::Id(_) => Some("id"),
+            Self::Label => Some("label"),
+            Self::Members | Self::NotJson(_) => None,
+            Self::Scopes(_) => Some("scopes"),
+        }
+    }
+}
+
+impl fmt::Display for ApiKeyRecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expires => f.write_str("must be a time in the form 2027-01-31T00:00:00Z (RFC 3339)"),
+            Self::Hash => write!(f, "must be {HASH}$SALT$DIGEST, as `npm run apikey` prints it"),
+            Self::Id(id) => write!(f, "must be 1 to {API_KEY_ID_CHARS} letters and digits, got {id:?}"),
+            Self::Label => f.write_str("must be 1 to 100 characters, none of them a control character"),
+            Self::Members => f.write_str("the record is not an API key"),
+            Self::NotJson(error) => write!(f, "the record is {error}"),
+            Self::Scopes(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ApiKeyRecordError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotJson(error) => Some(error),
+            Self::Scopes(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 /// A stored API key: it has a salted hash in place of the secret.
 #[derive(Debug, Clone)]
@@ -79,33 +140,32 @@ impl ApiKeyRecord {
     /// Makes a record from its members.
     ///
     /// # Errors
-    /// The name of the invalid member, and what it must be.
+    /// [`ApiKeyRecordError`] for the first member that is invalid.
     pub fn new(
         id: &str,
         label: &str,
         hash: &str,
         scopes: &[String],
         expires: Option<&str>,
-    ) -> Result<Self, (&'static str, String)> {
+    ) -> Result<Self, ApiKeyRecordError> {
         if !is_id(id) {
-            return Err(("id", format!("must be 1 to {API_KEY_ID_CHARS} letters and digits, got {id:?}")));
+            return Err(ApiKeyRecordError::Id(id.to_owned()));
         }
         if label.is_empty() || label.chars().count() > 100 || label.chars().any(char::is_control) {
-            return Err(("label", "must be 1 to 100 characters, none of them a control character".to_owned()));
+            return Err(ApiKeyRecordError::Label);
         }
-        let (salt, digest) = parse_hash(hash)
-            .ok_or_else(|| ("hash", format!("must be {HASH}$SALT$DIGEST, as `npm run apikey` prints it")))?;
+        let (salt, digest) = parse_hash(hash).ok_or(ApiKeyRecordError::Hash)?;
         let scopes = scopes.iter().map(|scope| Scope::parse(scope)).collect::<Result<_, _>>();
         let expires = expires
             .map(|text| DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()))
             .transpose()
-            .map_err(|_| ("expires", "must be a time in the form 2027-01-31T00:00:00Z (RFC 3339)".to_owned()))?;
+            .map_err(|_| ApiKeyRecordError::Expires)?;
         Ok(Self {
             id: id.to_owned(),
             label: label.to_owned(),
             salt,
             hash: digest,
-            scopes: scopes.map_err(|error| ("scopes", error))?,
+            scopes: scopes.map_err(ApiKeyRecordError::Scopes)?,
             expires,
         })
     }
@@ -113,13 +173,11 @@ impl ApiKeyRecord {
     /// Parses a record from KV.
     ///
     /// # Errors
-    /// A description of what is wrong.
-    pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let value = strict_json::parse(text).map_err(|error| format!("the record is {error}"))?;
-        let record: StoredRecord =
-            serde_json::from_value(value).map_err(|_| "the record is not an API key".to_owned())?;
+    /// [`ApiKeyRecordError`] if it is not a valid record.
+    pub fn parse(text: &[u8]) -> Result<Self, ApiKeyRecordError> {
+        let value = strict_json::parse(text).map_err(ApiKeyRecordError::NotJson)?;
+        let record: StoredRecord = serde_json::from_value(value).map_err(|_| ApiKeyRecordError::Members)?;
         Self::new(&record.id, &record.label, &record.hash, &record.scopes, record.expires.as_deref())
-            .map_err(|(member, what)| format!("{member}: {what}"))
     }
 
     /// Whether `secret` is the secret of this key. The time of the comparison does not depend on how much of it
@@ -177,8 +235,8 @@ impl TokenVerifier for ApiKeyVerifier<'_> {
             (None, Some(_), Some(VerifierAnswer::Record(record))) => match record.as_deref().map(ApiKeyRecord::parse) {
                 None => None,
                 Some(Ok(record)) if record.id == id => Some(record),
-                Some(Ok(_)) => return Verification::Unusable("the record has the id of another key".to_owned()),
-                Some(Err(why)) => return Verification::Unusable(why),
+                Some(Ok(_)) => return Verification::Unusable(AnswerError::OtherRecord),
+                Some(Err(error)) => return Verification::Unusable(AnswerError::Record(error)),
             },
             (None, Some(_), _) => return Verification::NeedAnswer,
         };

@@ -46,7 +46,7 @@ impl TokenVerifier for ServiceVerifier<'_> {
         let Some(VerifierAnswer::Provider(document)) = evidence.answer else { return Verification::NeedAnswer };
         let members = match plain(document) {
             Ok(members) => members,
-            Err(why) => return Verification::Unusable(why),
+            Err(error) => return Verification::Unusable(error),
         };
         let rules = Rules {
             issuer: self.gateway,

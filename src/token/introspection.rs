@@ -9,6 +9,7 @@ use crate::oauth::form::Form;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::strict_json;
 use crate::time::UnixMillis;
+use crate::token::answer_error::AnswerError;
 use crate::token::claim_values::{text, texts, times};
 use crate::token::claims::{accept, scopes_of};
 use crate::token::credential::Credential;
@@ -56,18 +57,18 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
         } else {
             match plain(document) {
                 Ok(members) => members,
-                Err(why) => return Verification::Unusable(why),
+                Err(error) => return Verification::Unusable(error),
             }
         };
         let members = without_nulls(members);
         // An answer without `iss` is about a token of this issuer, unless the issuer is a template for many tenants.
         let iss = match members.get("iss") {
             None if self.issuer.is_template() => {
-                return Verification::Unusable("the answer has no iss, and the issuer has many tenants".to_owned());
+                return Verification::Unusable(AnswerError::IssuerMissing);
             }
             None => &self.issuer.identifier,
             Some(Value::String(iss)) if self.issuer.tenant_of(iss).is_some() => iss,
-            Some(_) => return Verification::Unusable("the answer has the iss of another issuer".to_owned()),
+            Some(_) => return Verification::Unusable(AnswerError::OtherIssuer),
         };
         if members.get("active") == Some(&Value::Bool(true))
             && let Err(error) = accept(&members, iss, self.issuer)
@@ -91,17 +92,16 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
 
 impl IntrospectionVerifier<'_> {
     fn signed(&self, document: &ProviderDocument, evidence: &Evidence<'_>) -> Result<Map<String, Value>, Verification> {
-        let unusable = |why: &str| Verification::Unusable(why.to_owned());
         if document.media_type() != SIGNED {
-            return Err(unusable("the answer is not application/token-introspection+jwt"));
+            return Err(Verification::Unusable(AnswerError::NotSignedType));
         }
-        let text = std::str::from_utf8(&document.body).map_err(|_| unusable("the answer is not text"))?;
-        let jws = UntrustedToken::parse(text.trim()).map_err(|_| unusable("the answer is not a signed JWT"))?;
+        let jws = std::str::from_utf8(&document.body).ok().and_then(|text| UntrustedToken::parse(text.trim()).ok());
+        let jws = jws.ok_or(Verification::Unusable(AnswerError::NotJwt))?;
         let types = [TokenType::Named("token-introspection+jwt".to_owned())];
         let keys = evidence.keys.ok_or(Verification::NeedKeys)?;
         jwt::signed(&jws, self.issuer, &types, keys, evidence).map_err(|verification| match verification {
             // The fault is in the answer, not in the caller's token.
-            Verification::Refused(_) => unusable("the answer is not signed by the issuer, or not as configured"),
+            Verification::Refused(_) => Verification::Unusable(AnswerError::NotSigned),
             other => other,
         })?;
         let claims = jws.claims();
@@ -110,11 +110,11 @@ impl IntrospectionVerifier<'_> {
             .and_then(texts)
             .is_some_and(|audiences| audiences.contains(&self.introspection.client_id));
         if claims.get("iss").and_then(Value::as_str) != Some(&self.issuer.identifier) || !ours {
-            return Err(unusable("the signed answer has another iss than the issuer, or an aud without this client"));
+            return Err(Verification::Unusable(AnswerError::OtherClient));
         }
         match claims.get("token_introspection") {
             Some(Value::Object(members)) => Ok(members.clone()),
-            _ => Err(unusable("the signed answer has no token_introspection")),
+            _ => Err(Verification::Unusable(AnswerError::TokenMissing)),
         }
     }
 }
@@ -123,14 +123,14 @@ impl IntrospectionVerifier<'_> {
 ///
 /// # Errors
 /// Why there is no JSON object.
-pub(super) fn plain(document: &ProviderDocument) -> Result<Map<String, Value>, String> {
+pub(super) fn plain(document: &ProviderDocument) -> Result<Map<String, Value>, AnswerError> {
     if document.media_type() != JSON {
-        return Err("the answer is not application/json".to_owned());
+        return Err(AnswerError::NotJsonType);
     }
     match strict_json::parse(&document.body) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err("the answer is not a JSON object".to_owned()),
-        Err(error) => Err(format!("the answer is {error}")),
+        Ok(_) => Err(AnswerError::NotObject),
+        Err(error) => Err(AnswerError::NotJson(error)),
     }
 }
 
@@ -167,14 +167,12 @@ pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: 
     match members.get("active") {
         Some(Value::Bool(true)) => {}
         Some(Value::Bool(false)) => return Verification::RefusedFor(TokenError::Inactive, rules.negative_seconds),
-        _ => return Verification::Unusable("the answer has no boolean `active`".to_owned()),
+        _ => return Verification::Unusable(AnswerError::ActiveMissing),
     }
     match active(members, rules, now).and_then(|verified| verified.lives(now).map(|()| verified)) {
         Ok(verified) => Verification::Verified(Box::new(verified)),
         // The token is active, but the description of it makes no sense. That is not the caller's fault.
-        Err(TokenError::ClaimMalformed(member)) => {
-            Verification::Unusable(format!("the answer's {member} is malformed"))
-        }
+        Err(TokenError::ClaimMalformed(member)) => Verification::Unusable(AnswerError::Malformed(member)),
         Err(error) => Verification::RefusedFor(error, rules.negative_seconds),
     }
 }

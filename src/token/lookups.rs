@@ -5,6 +5,8 @@
 //! lookup in progress, it checks again after a while; if that lookup ends without a result, it makes the lookup itself.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 
 use crate::limits::LOOKUPS;
 use crate::time::UnixMillis;
@@ -21,6 +23,26 @@ pub enum LookupStart {
     /// Too many lookups are in progress.
     TooMany,
 }
+
+/// Why a request makes no lookup, and gets no result of another request's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupError {
+    /// The lookup of another request did not end in time.
+    Timeout,
+    /// Too many lookups are in progress.
+    TooMany,
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "another request did not get the answer in time",
+            Self::TooMany => "too many look-ups are in progress",
+        })
+    }
+}
+
+impl Error for LookupError {}
 
 /// What a lookup asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

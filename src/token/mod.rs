@@ -1,6 +1,7 @@
 //! Credentials: strict parsing, verification, and the caller that a credential identifies.
 
 pub mod accepted;
+pub mod answer_error;
 pub mod api_key;
 pub mod binding;
 pub mod cache;

@@ -2,12 +2,16 @@
 //! whatever the tokens themselves say.
 
 use std::collections::HashSet;
+use std::error::Error;
+use std::fmt;
 
 use serde::Deserialize;
 
 use crate::limits::{REVOCATION_BYTES, REVOCATION_RETRY};
-use crate::strict_json;
+use crate::platform_error::PlatformError;
+use crate::strict_json::{self, StrictJsonError};
 use crate::time::UnixMillis;
+use crate::token::lookups::LookupError;
 use crate::token::principal::Subject;
 use crate::token::verified::VerifiedToken;
 
@@ -59,6 +63,51 @@ impl IssuedBefore {
     }
 }
 
+/// Why the revocation list is unavailable.
+#[derive(Debug)]
+pub enum RevocationError {
+    /// The list is too large.
+    TooLarge,
+    /// The list is not strict JSON.
+    NotJson(StrictJsonError),
+    /// The list has other members than a revocation list.
+    Members(serde_json::Error),
+    /// The list has another version.
+    Version(u64),
+    /// There is no such key.
+    Missing,
+    /// The store failed.
+    Store(PlatformError),
+    /// Another request is reading the list, or too many look-ups are in progress.
+    Lookup(LookupError),
+}
+
+impl fmt::Display for RevocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(f, "the list is larger than {REVOCATION_BYTES} bytes"),
+            Self::NotJson(error) => write!(f, "the list is {error}"),
+            Self::Members(error) => write!(f, "the list has the wrong form: {error}"),
+            Self::Version(version) => write!(f, "version must be 1, got {version}"),
+            Self::Missing => f.write_str("there is no such key"),
+            Self::Store(error) => error.fmt(f),
+            Self::Lookup(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for RevocationError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotJson(error) => Some(error),
+            Self::Members(error) => Some(error),
+            Self::Lookup(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::TooLarge | Self::Version(_) | Self::Missing => None,
+        }
+    }
+}
+
 /// The revocation list.
 #[derive(Debug, Default)]
 pub struct RevocationList(RevocationDocument);
@@ -67,16 +116,15 @@ impl RevocationList {
     /// Parses the list.
     ///
     /// # Errors
-    /// A description of what is wrong. The gateway does not use a list in which anything is wrong.
-    pub fn parse(text: &[u8]) -> Result<Self, String> {
+    /// [`RevocationError`] for what is wrong. The gateway does not use a list in which anything is wrong.
+    pub fn parse(text: &[u8]) -> Result<Self, RevocationError> {
         if text.len() > REVOCATION_BYTES {
-            return Err(format!("the list is larger than {REVOCATION_BYTES} bytes"));
+            return Err(RevocationError::TooLarge);
         }
-        let value = strict_json::parse(text).map_err(|error| format!("the list is {error}"))?;
-        let document: RevocationDocument =
-            serde_json::from_value(value).map_err(|error| format!("the list has the wrong form: {error}"))?;
+        let value = strict_json::parse(text).map_err(RevocationError::NotJson)?;
+        let document: RevocationDocument = serde_json::from_value(value).map_err(RevocationError::Members)?;
         if document.version != 1 {
-            return Err(format!("version must be 1, got {}", document.version));
+            return Err(RevocationError::Version(document.version));
         }
         Ok(Self(document))
     }

@@ -2,6 +2,7 @@
 
 use crate::jwks::freshness::KeyState;
 use crate::time::UnixMillis;
+use crate::token::answer_error::AnswerError;
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::signature::{SignatureCheck, SignatureProof};
@@ -75,5 +76,5 @@ pub enum Verification {
     /// The gateway must ask the server or store that knows the credential.
     NeedAnswer,
     /// The answer is unusable: the gateway knows nothing about the credential.
-    Unusable(String),
+    Unusable(AnswerError),
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::authorization_server::login::error::{AnswerError, IdTokenError, LoginError};
 use crate::authorization_server::login::{Login, Provider};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
@@ -133,20 +134,20 @@ impl ProviderTokens {
     /// Reads an answer of the token endpoint.
     ///
     /// # Errors
-    /// A description without any token.
-    pub fn read(document: &ProviderDocument) -> Result<Self, String> {
+    /// [`LoginError`] if it has no access token.
+    pub fn read(document: &ProviderDocument) -> Result<Self, LoginError> {
         let status = document.status;
-        let members = object(&document.body).map_err(|why| format!("{why} (status {status})"))?;
+        let members = object(&document.body).map_err(|error| LoginError::CodeAnswer(error, status))?;
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
         // GitHub answers 200 when it refuses a code.
         if let Some(error) = text("error") {
-            return Err(format!("the provider refuses the code: {} (status {status})", word(&error)));
+            return Err(LoginError::CodeRefused(word(&error), status));
         }
-        if document.status != 200 {
-            return Err(format!("the provider answers the code with status {}", document.status));
+        if status != 200 {
+            return Err(LoginError::CodeStatus(status));
         }
         Ok(Self {
-            access_token: text("access_token").ok_or("the provider gave no access token")?,
+            access_token: text("access_token").ok_or(LoginError::AccessTokenMissing)?,
             refresh_token: text("refresh_token"),
             id_token: text("id_token"),
         })
@@ -168,63 +169,58 @@ pub fn word(text: &str) -> String {
 /// Reads a JSON object.
 ///
 /// # Errors
-/// A description if the text is not a JSON object.
-pub fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
+/// [`AnswerError`] if the text is not a JSON object.
+pub fn object(text: &[u8]) -> Result<Map<String, Value>, AnswerError> {
     match strict_json::parse(text) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err("the provider's answer is not a JSON object".to_owned()),
-        Err(error) => Err(format!("the provider's answer is {error}")),
+        Ok(_) => Err(AnswerError::NotObject),
+        Err(error) => Err(AnswerError::NotJson(error)),
     }
 }
-
-/// The algorithms with which ID tokens may be signed.
-const ALGORITHMS: [JwsAlgorithm; 9] = JwsAlgorithm::ALL;
 
 /// The check of an ID token's signature.
 ///
 /// # Errors
-/// A description if the token's algorithm or type is not accepted, or no key of the provider fits.
-pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<SignatureCheck>, String> {
-    let algorithm = JwsAlgorithm::parse(token.algorithm())
-        .filter(|algorithm| ALGORITHMS.contains(algorithm))
-        .ok_or("the ID token is signed with an algorithm that is not accepted")?;
+/// [`IdTokenError`] if the token's algorithm or type is not accepted, or no key of the provider fits.
+pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<SignatureCheck>, IdTokenError> {
+    let algorithm = JwsAlgorithm::parse(token.algorithm()).ok_or(IdTokenError::Algorithm)?;
     if *token.typ() != TokenType::Absent && *token.typ() != TokenType::Named("jwt".to_owned()) {
-        return Err("the ID token has a typ that is not accepted".to_owned());
+        return Err(IdTokenError::Type);
     }
-    let key = keys.select(token.kid(), algorithm).map_err(|error| format!("no key for the ID token: {error:?}"))?;
-    SignatureCheck::of(token, key, algorithm).map_err(|_| "the ID token's signature has the wrong size".to_owned())
+    let key = keys.select(token.kid(), algorithm).map_err(IdTokenError::NoKey)?;
+    SignatureCheck::of(token, key, algorithm).map_err(|_| IdTokenError::SignatureSize)
 }
 
 /// Checks the claims of an ID token (OpenID Connect Core §3.1.3.7): this issuer issued it for this client and for this
 /// login, and it is valid now.
 ///
 /// # Errors
-/// A description of the first check that fails.
+/// [`IdTokenError`]: the first check that fails.
 pub fn id_token_claims(
     token: &UntrustedToken,
     proof: &SignatureProof,
     (issuer, client_id, nonce): (&str, &str, &str),
     now: UnixMillis,
-) -> Result<Map<String, Value>, String> {
-    let claims = token.claims_with(proof).ok_or("the ID token's signature is wrong")?;
+) -> Result<Map<String, Value>, IdTokenError> {
+    let claims = token.claims_with(proof).ok_or(IdTokenError::Signature)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(issuer) {
-        return Err("the ID token is from another issuer".to_owned());
+        return Err(IdTokenError::Issuer);
     }
     let audiences = claims.get("aud").and_then(texts).unwrap_or_default();
     if !audiences.iter().any(|audience| audience == client_id) {
-        return Err("the ID token is for another client".to_owned());
+        return Err(IdTokenError::Audience);
     }
     if (audiences.len() > 1 || claims.contains_key("azp")) && text("azp") != Some(client_id) {
-        return Err("the ID token was issued to another client".to_owned());
+        return Err(IdTokenError::AuthorizedParty);
     }
     if text("nonce") != Some(nonce) {
-        return Err("the ID token is for another login: its nonce differs".to_owned());
+        return Err(IdTokenError::Nonce);
     }
     let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
     let time = |claim| seconds(claims, claim).ok().flatten();
     if time("exp").is_none_or(|exp| exp + LEEWAY <= now) || time("iat").is_none_or(|iat| iat > now + LEEWAY) {
-        return Err("the ID token is not of now".to_owned());
+        return Err(IdTokenError::Time);
     }
     Ok(claims.clone())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::authorization_server::login::error::{LoginError, TokenClaimError};
 use crate::authorization_server::login::{Entitlement, Login, LoginProfile};
 use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
@@ -26,15 +27,15 @@ impl Identity {
     /// Reads the claims of a provider.
     ///
     /// # Errors
-    /// A description if there is no subject.
-    pub fn read(login: &Login, mut claims: Map<String, Value>) -> Result<Self, String> {
+    /// [`LoginError::SubjectMissing`]
+    pub fn read(login: &Login, mut claims: Map<String, Value>) -> Result<Self, LoginError> {
         if login.profile == LoginProfile::Github {
             put_github(&mut claims);
         }
         let subject = match claim(&claims, &login.subject_claim) {
             Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
-            _ => return Err(format!("the provider sent no usable claim {:?} for the user", login.subject_claim)),
+            _ => return Err(LoginError::SubjectMissing(login.subject_claim.clone())),
         };
         // An address is verified only if the provider says so: `email_verified` that is missing or false does not.
         let verified = matches!(claims.get("email_verified"), Some(Value::Bool(true)))
@@ -88,9 +89,9 @@ impl Identity {
     /// The claims that tokens contain.
     ///
     /// # Errors
-    /// A description if the claims are too large. The gateway leaves none of them out, because rules may test a claim
+    /// [`LoginError::TokenClaimsTooLarge`]. The gateway leaves none of them out, because rules may test a claim
     /// that would be missing.
-    pub fn token_claims(&self, names: &[String], groups_claim: &str) -> Result<Map<String, Value>, String> {
+    pub fn token_claims(&self, names: &[String], groups_claim: &str) -> Result<Map<String, Value>, LoginError> {
         let mut claims = Map::new();
         let mut bytes = 0;
         for name in names {
@@ -105,9 +106,7 @@ impl Identity {
             }
         }
         if bytes > TOKEN_CLAIMS_BYTES {
-            return Err(format!(
-                "token_claims of this user have {bytes} bytes, and a token may have {TOKEN_CLAIMS_BYTES}"
-            ));
+            return Err(LoginError::TokenClaimsTooLarge(bytes));
         }
         Ok(claims)
     }
@@ -116,18 +115,14 @@ impl Identity {
 /// The name of an entry of `token_claims` in tokens: the whole entry, or what follows its last `/`.
 ///
 /// # Errors
-/// A description if tokens cannot contain it.
-pub fn carried_as<'a>(entry: &'a str, groups_claim: &str) -> Result<&'a str, String> {
+/// [`TokenClaimError`] if tokens cannot contain it.
+pub fn carried_as<'a>(entry: &'a str, groups_claim: &str) -> Result<&'a str, TokenClaimError> {
     if entry == groups_claim && entry != "groups" {
-        return Err(format!(
-            "must be \"groups\", the name of the user's groups (login.groups_claim) in tokens, got {entry:?}"
-        ));
+        return Err(TokenClaimError::Groups(entry.to_owned()));
     }
     match entry.rsplit('/').next().unwrap_or_default() {
-        "" => Err(format!("must be the name of a claim, or a JSON Pointer to it, got {entry:?}")),
-        name if RESERVED.contains(&name) => {
-            Err(format!("must not be {name:?}, which the gateway sets itself, got {entry:?}"))
-        }
+        "" => Err(TokenClaimError::NoName(entry.to_owned())),
+        name if RESERVED.contains(&name) => Err(TokenClaimError::Reserved(entry.to_owned())),
         name => Ok(name),
     }
 }

@@ -1,5 +1,6 @@
 //! Logins at the identity provider: requests to it, checks of its answers, and which users are admitted.
 
+mod error;
 mod exchange;
 mod identity;
 mod profile;
@@ -9,6 +10,7 @@ use crate::oauth::client_credentials::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::transport::url::HttpUrl;
 
+pub use error::{AnswerError, IdTokenError, LoginError, TokenClaimError};
 pub use exchange::{
     AuthorizationParameters, ProviderTokens, authorization_url, code_request, id_token_check, id_token_claims, object,
     revocation_request, user_request, word,

@@ -1,10 +1,10 @@
 //! The authorization endpoint and its consent page.
 
+use crate::authorization_server::serve::clients::NoClient;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::clients::Unknown;
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{
     AuthorizationRequest, AuthorizeError, Destination, NewScopes, challenge_of,
@@ -33,7 +33,7 @@ struct Pending {
     until: u64,
 }
 
-/// A user who signed in.
+/// A user who logged in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Session {
@@ -57,37 +57,38 @@ impl<P: Ports> Context<'_, P> {
         };
         let client = match self.client(id, false).await? {
             Ok(client) => client,
-            Err(Unknown::Unreachable(why)) => return Ok(Reply::refusal(Refusal::ClientUnreachable(why))),
-            Err(Unknown::Wrong(why)) => return Ok(Reply::refusal(Refusal::UnknownClient(why))),
+            Err(NoClient::Unreachable(error)) => return Ok(Reply::refusal(Refusal::ClientUnreachable(error))),
+            Err(NoClient::Unknown(error)) => return Ok(Reply::refusal(Refusal::UnknownClient(error))),
         };
         let destination = match Destination::of(&parameters, &client) {
             Ok(destination) => destination,
-            Err(words) => return Ok(Reply::refusal(Refusal::RedirectUriInvalid(words))),
+            Err(error) => return Ok(Reply::refusal(Refusal::RedirectUriInvalid(error))),
         };
         let read = AuthorizationRequest::read(&parameters, &client, &destination, self.server, self.settings);
         match read {
             Ok(request) => self.put_to_user(&client, request).await,
-            Err(error) => Ok(self.redirect_error(&client, &destination, &error)),
+            Err(error) => Ok(self.redirect_error(&client, &destination, error)),
         }
     }
 
     /// An error for the client at its redirect URI. The gateway redirects by itself only to clients of the configuration. Any
     /// other client could have registered only to have users redirected to its site (RFC 9700 §4.11.2, A10), so its users
     /// get a page with a link.
-    fn redirect_error(&self, client: &Client, destination: &Destination, error: &AuthorizeError) -> Reply {
-        let members = [("error", error.code), ("error_description", error.description.as_str())];
-        let url = destination.answer(&self.server.own.identifier, &members);
+    fn redirect_error(&self, client: &Client, destination: &Destination, error: AuthorizeError) -> Reply {
+        let (code, description) = (error.code().as_str(), error.description());
+        let url =
+            destination.answer(&self.server.own.identifier, &[("error", code), ("error_description", description)]);
         if client.source == Source::Configured {
-            return Reply::redirect(&url, error.code).refused(error.description.clone());
+            return Reply::redirect(&url, code).refused(description);
         }
-        let words = format!("The application asked for something that this server does not do: {}.", error.description);
+        let text = format!("The application asked for something that this server does not support: {description}.");
         let host = HttpUrl::parse(&destination.redirect_uri).map(|url| url.authority().to_string());
         let host = host.unwrap_or_else(|_| client.name().to_owned());
-        let page = page::problem("This did not work", &words, Some((&url, &host)));
-        Reply::page(400, page, error.code).refused(error.description.clone())
+        let page = page::problem("This did not work", &text, Some((&url, &host)));
+        Reply::page(400, page, code).refused(description)
     }
 
-    /// Puts a request to the user, unless they approved it before.
+    /// Asks the user for consent, unless the user has approved the request before.
     async fn put_to_user(&self, client: &Client, request: AuthorizationRequest) -> Result<Reply, Failure> {
         let session = self.session().await?;
         let approvals = session.as_ref().map(|(_, known)| known.approvals.as_slice()).unwrap_or_default();
@@ -117,7 +118,7 @@ impl<P: Ports> Context<'_, P> {
         Ok(if known.is_none() { reply.field("set-cookie", self.set_cookie(Cookie::Form, &form, None)) } else { reply })
     }
 
-    /// The user's word.
+    /// The user's decision, from the consent page.
     pub(super) async fn consent(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         if !self.request.is_from(&self.settings.public_url.web_origin()) {
             return Ok(Reply::refusal(Refusal::ForeignForm(OwnForm::Consent)));
@@ -136,28 +137,28 @@ impl<P: Ports> Context<'_, P> {
         match form.get("decision") {
             Some("allow") => self.sent_to_provider(Purpose::Approved(request), true).await,
             Some("deny") => {
-                let members = [("error", "access_denied"), ("error_description", "the user said no")];
+                let members = [("error", "access_denied"), ("error_description", "the user refused")];
                 let url = request.destination().answer(&self.server.own.identifier, &members);
                 let page = page::leave(&url, &request.redirect_host());
-                Ok(Reply::page(200, page, "access_denied").refused("the user said no"))
+                Ok(Reply::page(200, page, "access_denied").refused("the user refused"))
             }
             _ => Ok(Reply::refusal(Refusal::DecisionMissing)),
         }
     }
 
-    /// Begins a login at the provider. `from_form` where a form led here.
+    /// Begins a login at the provider. `from_form`: the user sent a form.
     pub(super) async fn sent_to_provider(&self, purpose: Purpose, from_form: bool) -> Result<Reply, Failure> {
         if !self.is_within(AddressLimit::Login) {
             return Ok(Reply::refusal(Refusal::TooManyLogins));
         }
-        let unavailable = |why: String| Reply::refusal(Refusal::ProviderUnavailable(why));
+        let unavailable = |error| Reply::refusal(Refusal::ProviderUnavailable(error));
         let provider = match self.provider().await {
             Ok(provider) => provider,
-            Err(why) => return Ok(unavailable(why)),
+            Err(error) => return Ok(unavailable(error)),
         };
         let ours = match self.ours(&provider).await {
             Ok(ours) => ours,
-            Err(why) => return Ok(unavailable(why)),
+            Err(error) => return Ok(unavailable(error)),
         };
         // Several logins of one browser, for example in two tabs, share one cookie.
         let known = self.cookie(Cookie::Login).filter(|value| value.len() == 43).map(str::to_owned);
@@ -187,7 +188,7 @@ impl<P: Ports> Context<'_, P> {
         Ok(reply.field("set-cookie", self.set_cookie(Cookie::Login, &browser, Some(LOGIN_SECONDS))))
     }
 
-    /// The user who signed in with this browser, and what is known of them.
+    /// The user who logged in with this browser, and the user's record.
     pub(super) async fn session(&self) -> Result<Option<(Session, Known)>, Failure> {
         let Some(sealed) = self.cookie(Cookie::Session) else { return Ok(None) };
         let session = self.server.seals.open::<Session>(sealed, "session", &self.server.own.identifier);
@@ -196,7 +197,7 @@ impl<P: Ports> Context<'_, P> {
         Ok((session.epoch == known.epoch).then_some((session, known)))
     }
 
-    /// A request as its client would make it once more.
+    /// The URL with which the client would repeat a request.
     pub(super) fn again(&self, request: &AuthorizationRequest) -> String {
         let mut form = Form::default();
         form.add("response_type", "code");
@@ -235,7 +236,7 @@ impl LoginSecrets {
     }
 }
 
-/// The name of a person's record: it says nothing of who that is.
+/// The name of a user's record. It does not reveal who the user is.
 pub(super) fn person(subject: &str) -> String {
     Hash::of(&format!("subject {subject}")).as_str().to_owned()
 }

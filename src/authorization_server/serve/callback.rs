@@ -32,7 +32,7 @@ impl<P: Ports> Context<'_, P> {
         };
         let provider = match self.provider().await {
             Ok(provider) => provider,
-            Err(why) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &why)),
+            Err(error) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &error.to_string())),
         };
         // Who answers must be who was asked (RFC 9207 §2.4, P11).
         let named = query.get("iss");
@@ -52,11 +52,11 @@ impl<P: Ports> Context<'_, P> {
         let secrets = LoginSecrets::of(state, browser);
         let ours = match self.ours(&provider).await {
             Ok(ours) => ours,
-            Err(why) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &why)),
+            Err(error) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &error.to_string())),
         };
         match self.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
             Ok((identity, tokens)) => self.logged_in(purpose, identity, tokens).await,
-            Err(why) => Ok(self.failed(&purpose, LoginFailure::Provider, &why)),
+            Err(error) => Ok(self.failed(&purpose, LoginFailure::Provider, &error.to_string())),
         }
     }
 
@@ -64,11 +64,11 @@ impl<P: Ports> Context<'_, P> {
     fn failed(&self, purpose: &Purpose, failure: LoginFailure, why: &str) -> Reply {
         match purpose {
             Purpose::Approved(request) | Purpose::Remembered(request, _) => {
-                let members = [("error", failure.code()), ("error_description", failure.description())];
+                let members = [("error", failure.code().as_str()), ("error_description", failure.description())];
                 let url = request.destination().answer(&self.server.own.identifier, &members);
-                Reply::redirect(&url, failure.code()).refused(why)
+                Reply::redirect(&url, failure.code().as_str()).refused(why)
             }
-            Purpose::Grants => Reply::refusal(Refusal::NotSignedIn(failure, why.to_owned())),
+            Purpose::Grants => Reply::refusal(Refusal::LoginFailed(failure, why.to_owned())),
         }
     }
 
@@ -126,7 +126,10 @@ impl<P: Ports> Context<'_, P> {
         let claims = identity.token_claims(&self.server.token_claims, &self.server.login.groups_claim);
         let claims = match claims {
             Ok(claims) => claims,
-            Err(why) => return Ok(self.failed(&Purpose::Approved(request), LoginFailure::Provider, &why)),
+            Err(error) => {
+                let purpose = Purpose::Approved(request);
+                return Ok(self.failed(&purpose, LoginFailure::Provider, &error.to_string()));
+            }
         };
         let asked = ScopeSet::of_text(&request.scope);
         let scope: ScopeSet = asked

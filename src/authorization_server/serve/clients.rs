@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Context, Failure, Reply};
 use crate::authorization_server::client::{AuthMethod, Client, ClientMetadata, Source, client_url};
-use crate::authorization_server::refusal::Refusal;
+use crate::authorization_server::client_error::{AssertionError, ClientUrlError, UnknownClient, UnreachableClient};
+use crate::authorization_server::refusal::{ClientAuthenticationError, CredentialsError, Refusal};
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
 use crate::authorization_server::state::once::Once;
 use crate::authorization_server::state::{Hash, RecordStateMachine as _};
@@ -16,7 +17,8 @@ use crate::jwks::freshness::lifetime;
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
 use crate::limits::{
-    CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES, DOCUMENT_RETRY,
+    CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES,
+    CLIENT_KEYS_SECONDS, DOCUMENT_RETRY,
 };
 use crate::oauth::client_credentials::ASSERTION_TYPE;
 use crate::oauth::form::Parameters;
@@ -40,32 +42,29 @@ struct SharedDocument {
     until: u64,
 }
 
-/// Why a client is not known.
-#[derive(Debug)]
-pub(super) enum Unknown {
-    /// There is no such client, or its metadata is invalid.
-    Wrong(String),
-    /// Its metadata cannot be fetched now.
-    Unreachable(String),
+/// The keys at the `jwks_uri` of a client, as isolates of a data center share them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SharedClientKeys {
+    jwks: String,
+    until: u64,
 }
 
-impl Unknown {
-    /// The refusal of a request that the client sent.
-    fn refusal(self) -> Refusal {
-        match self {
-            Self::Wrong(why) => Refusal::InvalidClient { why, by_field: false },
-            // A client that gets `invalid_client` forgets its tokens.
-            Self::Unreachable(why) => Refusal::ClientTemporarilyUnreachable(why),
-        }
-    }
+/// Why there is no client of an id.
+#[derive(Debug)]
+pub(super) enum NoClient {
+    /// There is no such client, or its metadata is invalid.
+    Unknown(UnknownClient),
+    /// Its metadata cannot be fetched now.
+    Unreachable(UnreachableClient),
 }
 
 impl<P: Ports> Context<'_, P> {
     /// The client of an id. With `uses`, this use extends the client's registration.
-    pub(super) async fn client(&self, id: &str, uses: bool) -> Result<Result<Client, Unknown>, Failure> {
-        let unknown = |why: &str| Ok(Err(Unknown::Wrong(why.to_owned())));
+    pub(super) async fn client(&self, id: &str, uses: bool) -> Result<Result<Client, NoClient>, Failure> {
+        let unknown = |error| Ok(Err(NoClient::Unknown(error)));
         if id.len() > CLIENT_ID_BYTES {
-            return unknown("the client id is too long");
+            return unknown(UnknownClient::IdTooLong);
         }
         if let Some(client) = self.server.clients.iter().find(|client| client.id == id) {
             return Ok(Ok(client.clone()));
@@ -74,7 +73,7 @@ impl<P: Ports> Context<'_, P> {
             let seconds = if uses { self.server.registration_seconds } else { 0 };
             let question = RegistrationQuestion::Use(seconds);
             let Some(registration) = self.ask::<Registration>(id, question).await? else {
-                return unknown("there is no such client, or it was not used for too long");
+                return unknown(UnknownClient::NotRegistered);
             };
             return Ok(Ok(Client {
                 id: id.to_owned(),
@@ -87,12 +86,12 @@ impl<P: Ports> Context<'_, P> {
         if self.server.documents && (id.starts_with("https://") || id.starts_with("http://")) {
             return Ok(self.document(id).await);
         }
-        unknown("there is no such client")
+        unknown(UnknownClient::None)
     }
 
     /// A client whose id is the URL of its metadata (A5).
-    async fn document(&self, id: &str) -> Result<Client, Unknown> {
-        self.allowed_document(id).and_then(|()| self.allowed_domain(id)).map_err(Unknown::Wrong)?;
+    async fn document(&self, id: &str) -> Result<Client, NoClient> {
+        self.allowed(id).map_err(NoClient::Unknown)?;
         let name = format!("client/{}", URL_SAFE_NO_PAD.encode(Sha256::digest(id)));
         let metadata = match self.recalled(&name).await {
             Some(metadata) => metadata,
@@ -101,23 +100,15 @@ impl<P: Ports> Context<'_, P> {
         Ok(Client { id: id.to_owned(), source: Source::Document, metadata, secret: None, introspects: false })
     }
 
-    /// Holds a URL of a client's to be one that may be fetched.
-    fn allowed_document(&self, id: &str) -> Result<(), String> {
-        client_url(id, self.settings.development).map_err(|why| format!("the client id {why}"))
-    }
-
-    /// Holds a client id to be of a domain that configuration allows.
-    fn allowed_domain(&self, id: &str) -> Result<(), String> {
-        let url = HttpUrl::parse(id).map_err(|error| format!("the client id {error}"))?;
+    /// Checks that the gateway may fetch the document of this client id, and that the configuration allows its domain.
+    fn allowed(&self, id: &str) -> Result<(), UnknownClient> {
+        client_url(id, self.settings.development).map_err(UnknownClient::IdUrl)?;
+        let url = HttpUrl::parse(id).map_err(|error| UnknownClient::IdUrl(ClientUrlError::NotUrl(error)))?;
         let host = url.authority().host();
         let domains = &self.server.document_domains;
         let below =
             |domain: &String| host == domain || host.strip_suffix(domain.as_str()).is_some_and(|it| it.ends_with('.'));
-        if domains.is_empty() || domains.iter().any(below) {
-            Ok(())
-        } else {
-            Err("clients of that domain are not allowed".to_owned())
-        }
+        if domains.is_empty() || domains.iter().any(below) { Ok(()) } else { Err(UnknownClient::Domain) }
     }
 
     async fn recalled(&self, name: &str) -> Option<ClientMetadata> {
@@ -127,37 +118,42 @@ impl<P: Ports> Context<'_, P> {
 
     /// Fetches metadata, unless a fetch failed recently or this address has used up its limit: without a limit, callers could
     /// make the gateway send requests to others.
-    async fn fetched_once(&self, id: &str, name: &str) -> Result<ClientMetadata, Unknown> {
+    async fn fetched_once(&self, id: &str, name: &str) -> Result<ClientMetadata, NoClient> {
         let now = self.ports.now();
         if self.memory.failed_lately(name, now) {
-            return Err(Unknown::Unreachable("its metadata could not be had a moment ago".to_owned()));
+            return Err(NoClient::Unreachable(UnreachableClient::FailedLately));
         }
         if !self.is_within(AddressLimit::Document) {
-            return Err(Unknown::Unreachable("too many documents were asked for: try again in a minute".to_owned()));
+            return Err(NoClient::Unreachable(UnreachableClient::TooMany));
         }
         let document = match self.ports.get(id).await {
             Ok(document) if document.status < 500 && document.status != 429 => document,
             _ => {
                 self.memory.note_failure(name, now.plus_seconds(DOCUMENT_RETRY));
-                return Err(Unknown::Unreachable("its metadata cannot be had now".to_owned()));
+                return Err(NoClient::Unreachable(UnreachableClient::NoAnswer));
             }
         };
-        self.read_document(&document, id, name).await.map_err(Unknown::Wrong)
+        self.read_document(&document, id, name).await.map_err(NoClient::Unknown)
     }
 
-    async fn read_document(&self, document: &ProviderDocument, id: &str, name: &str) -> Result<ClientMetadata, String> {
+    async fn read_document(
+        &self,
+        document: &ProviderDocument,
+        id: &str,
+        name: &str,
+    ) -> Result<ClientMetadata, UnknownClient> {
         if document.status != 200 {
-            return Err("its metadata is not there".to_owned());
+            return Err(UnknownClient::DocumentStatus(document.status));
         }
         if !document.is_json() {
-            return Err("its metadata is not JSON by its content type".to_owned());
+            return Err(UnknownClient::NotJsonType);
         }
         if document.body.len() > CLIENT_DOCUMENT_BYTES {
-            return Err(format!("its metadata has more than {CLIENT_DOCUMENT_BYTES} bytes"));
+            return Err(UnknownClient::DocumentTooLarge);
         }
-        let members = super::members(&document.body).ok_or("its metadata is no JSON object")?;
+        let members = super::members(&document.body).ok_or(UnknownClient::NotObject)?;
         if members.get("client_id").and_then(Value::as_str) != Some(id) {
-            return Err("its metadata names another client_id".to_owned());
+            return Err(UnknownClient::OtherId);
         }
         let metadata = self.document_metadata(members)?;
         let cache_control = document.cache_control.as_deref();
@@ -176,10 +172,10 @@ impl<P: Ports> Context<'_, P> {
         Ok(metadata)
     }
 
-    fn document_metadata(&self, mut members: Map<String, Value>) -> Result<ClientMetadata, String> {
+    fn document_metadata(&self, mut members: Map<String, Value>) -> Result<ClientMetadata, UnknownClient> {
         for secret in ["client_secret", "client_secret_expires_at"] {
             if members.contains_key(secret) {
-                return Err("its metadata has a secret that everybody can read".to_owned());
+                return Err(UnknownClient::Secret);
             }
         }
         // Client and gateway share no secret, so the default is `none` and not `client_secret_basic`.
@@ -187,105 +183,143 @@ impl<P: Ports> Context<'_, P> {
         members
             .entry("grant_types")
             .or_insert_with(|| Value::from(vec!["authorization_code".to_owned(), "refresh_token".to_owned()]));
-        let metadata = ClientMetadata::read(&members, self.server.redirect_rules())
-            .map_err(|error| format!("its metadata is not taken: {}", error.description))?;
+        let metadata = ClientMetadata::read(&members, self.server.redirect_rules()).map_err(UnknownClient::Metadata)?;
         if metadata.client_name.is_empty() {
-            return Err("its metadata has no client_name".to_owned());
+            return Err(UnknownClient::NameMissing);
         }
         if metadata.auth_method.has_secret() {
-            return Err("its metadata asks for a secret, and there is none that only it would know".to_owned());
+            return Err(UnknownClient::SecretAuthentication);
         }
         if let Some(uri) = &metadata.jwks_uri {
-            self.allowed_document(uri).map_err(|_| "its jwks_uri cannot be fetched from here".to_owned())?;
+            client_url(uri, self.settings.development).map_err(UnknownClient::JwksUri)?;
         }
         Ok(metadata)
     }
 
-    /// The client that sends a request to the token endpoint or one like it (RFC 6749 §2.3): with exactly the method that it
-    /// is known with.
+    /// The client that sends a request to the token endpoint or a similar one (RFC 6749 §2.3). It must authenticate with
+    /// exactly the method that is registered for it.
     pub(super) async fn authenticated_client(&self, form: &Parameters) -> Result<Result<Client, Reply>, Failure> {
         let basic = self.request.field("authorization");
-        let refuse = |why: &str| {
-            let refusal = Refusal::InvalidClient { why: why.to_owned(), by_field: basic.is_some() };
-            Ok(Err(Reply::refusal(refusal)))
-        };
+        let by_field = basic.is_some();
+        let refuse = |error| Ok(Err(Reply::refusal(Refusal::InvalidClient { error, by_field })));
         let presented = match presented(basic, form) {
             Ok(presented) => presented,
-            Err(why) => return Ok(Err(Reply::refusal(Refusal::CredentialsMalformed(why.to_owned())))),
+            Err(error) => return Ok(Err(Reply::refusal(Refusal::CredentialsMalformed(error)))),
         };
         let client = match self.client(&presented.client_id, true).await? {
             Ok(client) => client,
-            Err(Unknown::Wrong(why)) => return refuse(&why),
-            Err(unreachable) => return Ok(Err(Reply::refusal(unreachable.refusal()))),
+            Err(NoClient::Unknown(error)) => return refuse(ClientAuthenticationError::Unknown(error)),
+            // A client that gets `invalid_client` forgets its tokens.
+            Err(NoClient::Unreachable(error)) => {
+                return Ok(Err(Reply::refusal(Refusal::ClientTemporarilyUnreachable(error))));
+            }
         };
         let method = client.metadata.auth_method;
         if presented.proof.method() != method {
-            return refuse(&format!("the client must authenticate with {}", method.as_str()));
+            return refuse(ClientAuthenticationError::Method(method));
         }
         let good = match &presented.proof {
             Proof::None => true,
             Proof::Basic(secret) | Proof::Post(secret) => client.secret.as_ref() == Some(&Hash::of(secret)),
-            Proof::Assertion(token) => match self.assertion_holds(&client, token).await? {
+            Proof::Assertion(token) => match self.check_assertion(&client, token).await? {
                 Ok(()) => true,
-                Err(why) => return refuse(&why),
+                Err(error) => return refuse(ClientAuthenticationError::Assertion(error)),
             },
         };
-        if good { Ok(Ok(client)) } else { refuse("the client secret is wrong") }
+        if good { Ok(Ok(client)) } else { refuse(ClientAuthenticationError::Secret) }
     }
 
-    /// Verifies a client assertion (RFC 7523 §3): the client's key signed it; `iss` and `sub` are the client id; `aud` is this
-    /// server; `exp` is at most ten minutes ahead; `jti` is unused.
-    async fn assertion_holds(&self, client: &Client, token: &UntrustedToken) -> Result<Result<(), String>, Failure> {
-        let refuse = |why: &str| Ok(Err(format!("the client assertion {why}")));
-        let Some(algorithm) = JwsAlgorithm::parse(token.algorithm()) else {
-            return refuse("has an algorithm that is not taken");
+    /// Verifies a client assertion (RFC 7523 §3):
+    ///
+    /// 1. a key of the client signed it;
+    /// 2. `iss` and `sub` are the client id, and `aud` is this server;
+    /// 3. `exp` is at most ten minutes ahead, and `nbf`, if present, has passed;
+    /// 4. `jti` was not used before.
+    async fn check_assertion(
+        &self,
+        client: &Client,
+        token: &UntrustedToken,
+    ) -> Result<Result<(), AssertionError>, Failure> {
+        let claims = match self.signed_claims(client, token).await {
+            Ok(claims) => claims,
+            Err(error) => return Ok(Err(error)),
         };
-        let keys = match (&client.metadata.jwks, &client.metadata.jwks_uri) {
-            (Some(jwks), _) => KeySet::parse(jwks.to_string().as_bytes()).map_err(|error| error.to_string()),
-            (None, Some(uri)) => self.client_keys(uri).await,
-            (None, None) => Err("the client has no keys".to_owned()),
-        };
-        let keys = match keys {
-            Ok(keys) => keys,
-            Err(why) => return refuse(&format!("cannot be checked: {why}")),
-        };
-        let Ok(key) = keys.select(token.kid(), algorithm) else { return refuse("names no key of the client's") };
-        let Ok(check) = SignatureCheck::of(token, key, algorithm) else { return refuse("has no such signature") };
-        let Ok(good) = self.ports.verify(&check).await else { return refuse("has a key that cannot be used") };
-        let Ok(proof) = check.answered(good) else { return refuse("has a wrong signature") };
-        let Some(claims) = token.claims_with(&proof) else { return refuse("has a wrong signature") };
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
-            return refuse("is not by the client about itself");
+            return Ok(Err(AssertionError::Issuer));
         }
         // `aud` is the issuer or, from older clients, the token endpoint (RFC 7523 §3).
         let own =
             [self.server.own.identifier.clone(), self.server.url("/token"), format!("{}/", self.server.own.identifier)];
         let audiences = claims.get("aud").and_then(texts).unwrap_or_default();
         if !audiences.iter().all(|audience| own.contains(audience)) || audiences.is_empty() {
-            return refuse("is for another server");
+            return Ok(Err(AssertionError::Audience));
         }
         let now = i64::try_from(self.now()).unwrap_or(i64::MAX);
-        let exp = seconds(claims, "exp").ok().flatten().filter(|exp| *exp > now - 10 && *exp < now + 600);
-        let Some(exp) = exp else { return refuse("must have an exp within ten minutes") };
-        match seconds(claims, "nbf") {
-            Ok(nbf) if nbf.is_some_and(|nbf| nbf > now + 60) => return refuse("is not valid yet"),
+        let exp = seconds(&claims, "exp").ok().flatten().filter(|exp| *exp > now - 10 && *exp < now + 600);
+        let Some(exp) = exp else { return Ok(Err(AssertionError::Expiry)) };
+        match seconds(&claims, "nbf") {
+            Ok(nbf) if nbf.is_some_and(|nbf| nbf > now + 60) => return Ok(Err(AssertionError::NotYet)),
             Ok(_) => {}
-            Err(_) => return refuse("has an nbf that is not a time"),
+            Err(_) => return Ok(Err(AssertionError::NotBeforeMalformed)),
         }
-        let Some(jti) = text("jti").filter(|jti| !jti.is_empty()) else { return refuse("must have a jti") };
+        let Some(jti) = text("jti").filter(|jti| !jti.is_empty()) else { return Ok(Err(AssertionError::NoId)) };
         let name = Hash::of(&format!("{} {} {jti}", Once::KIND, client.id));
         let until = u64::try_from(exp).unwrap_or_default() + 60;
-        if self.ask::<Once>(name.as_str(), until).await? { Ok(Ok(())) } else { refuse("was used before") }
+        let is_first = self.ask::<Once>(name.as_str(), until).await?;
+        Ok(if is_first { Ok(()) } else { Err(AssertionError::Replayed) })
     }
 
-    async fn client_keys(&self, uri: &str) -> Result<KeySet, String> {
-        self.allowed_document(uri)?;
-        let document = self.ports.get(uri).await?;
-        if document.status != 200 || document.body.len() > CLIENT_DOCUMENT_BYTES {
-            return Err("its keys cannot be had".to_owned());
+    /// The claims of an assertion that a key of the client signed.
+    async fn signed_claims(
+        &self,
+        client: &Client,
+        token: &UntrustedToken,
+    ) -> Result<Map<String, Value>, AssertionError> {
+        let algorithm = JwsAlgorithm::parse(token.algorithm()).ok_or(AssertionError::Algorithm)?;
+        let keys = match (&client.metadata.jwks, &client.metadata.jwks_uri) {
+            (Some(jwks), _) => KeySet::parse(jwks.to_string().as_bytes()).map_err(AssertionError::KeySet)?,
+            (None, Some(uri)) => self.client_keys(uri, token.kid()).await?,
+            (None, None) => return Err(AssertionError::NoKeys),
+        };
+        let key = keys.select(token.kid(), algorithm).map_err(|_| AssertionError::NoSuchKey)?;
+        let check = SignatureCheck::of(token, key, algorithm).map_err(|_| AssertionError::SignatureForm)?;
+        let good = self.ports.verify(&check).await.map_err(|_| AssertionError::KeyUnusable)?;
+        let proof = check.answered(good).map_err(|_| AssertionError::Signature)?;
+        token.claims_with(&proof).cloned().ok_or(AssertionError::Signature)
+    }
+
+    /// The keys at the `jwks_uri` of a client. Isolates of one data center share them for a few minutes, so that the
+    /// client cannot make the gateway send a request for each assertion; a key id that they do not have is looked up.
+    async fn client_keys(&self, uri: &str, kid: Option<&str>) -> Result<KeySet, AssertionError> {
+        client_url(uri, self.settings.development).map_err(AssertionError::KeysUrl)?;
+        let name = format!("client-keys/{}", URL_SAFE_NO_PAD.encode(Sha256::digest(uri)));
+        if let Some(keys) = self.recalled_keys(&name).await.filter(|keys| kid.is_none_or(|kid| keys.knows(kid))) {
+            return Ok(keys);
         }
-        KeySet::parse(&document.body).map_err(|error| error.to_string())
+        if !self.is_within(AddressLimit::Document) {
+            return Err(AssertionError::KeysTooMany);
+        }
+        let document = self.ports.get(uri).await.map_err(AssertionError::KeysNoAnswer)?;
+        if document.status != 200 || document.body.len() > CLIENT_DOCUMENT_BYTES {
+            return Err(AssertionError::KeysRefused);
+        }
+        let keys = KeySet::parse(&document.body).map_err(AssertionError::KeySet)?;
+        let seconds = lifetime(document.cache_control.as_deref(), document.age.as_deref())
+            .unwrap_or(CLIENT_KEYS_SECONDS)
+            .min(CLIENT_KEYS_SECONDS);
+        if let (Ok(jwks), true) = (String::from_utf8(document.body), seconds > 0) {
+            let shared = SharedClientKeys { jwks, until: self.now() + seconds };
+            if let Ok(text) = serde_json::to_vec(&shared) {
+                self.ports.keep(&name, &text, seconds).await;
+            }
+        }
+        Ok(keys)
+    }
+
+    async fn recalled_keys(&self, name: &str) -> Option<KeySet> {
+        let shared: SharedClientKeys = strict_json::read(&self.ports.recall(name).await?).ok()?;
+        (self.now() < shared.until).then(|| KeySet::parse(shared.jwks.as_bytes()).ok()).flatten()
     }
 }
 
@@ -314,37 +348,36 @@ struct Presented {
 }
 
 /// Reads what a request authenticates its client with: one way, not several (RFC 6749 §2.3).
-fn presented(authorization: Option<&str>, form: &Parameters) -> Result<Presented, &'static str> {
+fn presented(authorization: Option<&str>, form: &Parameters) -> Result<Presented, CredentialsError> {
     let named = form.get("client_id");
     let mut found = Vec::new();
     if let Some(field) = authorization {
-        let (id, secret) =
-            basic(field).ok_or("the Authorization field is not Basic with a form-encoded id and secret")?;
-        // Some public clients send their id so, with nothing after it.
+        let (id, secret) = basic(field).ok_or(CredentialsError::Basic)?;
+        // Some public clients send their id with an empty secret.
         let proof = if secret.is_empty() { Proof::None } else { Proof::Basic(secret) };
         found.push(Presented { client_id: id, proof });
     }
     if let Some(secret) = form.get("client_secret") {
-        let client_id = named.ok_or("client_id is required")?.to_owned();
+        let client_id = named.ok_or(CredentialsError::ClientIdMissing)?.to_owned();
         found.push(Presented { client_id, proof: Proof::Post(secret.to_owned()) });
     }
     if let Some(assertion) = form.get("client_assertion") {
         if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
-            return Err("client_assertion_type must be that of RFC 7523");
+            return Err(CredentialsError::AssertionType);
         }
-        let token = UntrustedToken::parse(assertion).map_err(|_| "client_assertion is no JWT")?;
-        let client_id = token.claimed_issuer().ok_or("client_assertion has no iss")?.to_owned();
+        let token = UntrustedToken::parse(assertion).map_err(|_| CredentialsError::AssertionMalformed)?;
+        let client_id = token.claimed_issuer().ok_or(CredentialsError::AssertionWithoutIssuer)?.to_owned();
         found.push(Presented { client_id, proof: Proof::Assertion(Box::new(token)) });
     }
     let Some(presented) = found.pop() else {
-        let client_id = named.ok_or("client_id is required")?.to_owned();
+        let client_id = named.ok_or(CredentialsError::ClientIdMissing)?.to_owned();
         return Ok(Presented { client_id, proof: Proof::None });
     };
     if !found.is_empty() {
-        return Err("the client authenticates in more than one way");
+        return Err(CredentialsError::Several);
     }
     if named.is_some_and(|named| named != presented.client_id) {
-        return Err("client_id is another than the one that authenticates");
+        return Err(CredentialsError::OtherClientId);
     }
     Ok(presented)
 }

@@ -59,6 +59,7 @@ impl Reply {
     /// A refusal.
     fn refusal(refusal: Refusal) -> Self {
         let Disclosure { audience, status, code, text, detail, field } = refusal.disclose();
+        let code = code.as_str();
         let mut reply = match audience {
             Audience::Client => Self::json(status, &json!({ "error": code, "error_description": text }), code),
             Audience::User => Self::page(status, page::problem("This did not work", &text, None), code),
@@ -200,7 +201,10 @@ impl<P: Ports> Context<'_, P> {
     async fn ask<M: RecordStateMachine>(&self, id: &str, question: M::Question) -> Result<M::Answer, Failure> {
         let name = state::name::<M>(id);
         let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
-        let read = answer.and_then(|text| strict_json::read(text.as_bytes()).map_err(|error| error.to_string()));
+        let read = match answer {
+            Ok(text) => strict_json::read(text.as_bytes()).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
         read.map_err(|why| {
             let detail = format!("a {} record: {why}", M::KIND);
             self.say("error", "records_unavailable", &detail);
@@ -216,7 +220,7 @@ impl<P: Ports> Context<'_, P> {
     async fn sign(&self, input: &str) -> Result<String, Failure> {
         let key = self.server.keys.first().ok_or(Failure::Signing)?;
         let signature = self.ports.sign(key, input.as_bytes()).await.map_err(|why| {
-            self.say("error", "signing_failed", &why);
+            self.say("error", "signing_failed", &why.to_string());
             Failure::Signing
         })?;
         Ok(signing_key::assemble(input, &signature))

@@ -1,22 +1,28 @@
-//! The identity provider: where everything is, who this gateway is there, and what it says of a user.
+//! Requests to the identity provider: its metadata and keys, this gateway's registration there, and its answers about a
+//! user.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use crate::authorization_server::login::{self, Identity, Provider, ProviderTokens};
+use crate::authorization_server::login::{
+    self, AnswerError, IdTokenError, Identity, LoginError, Provider, ProviderTokens,
+};
 use crate::authorization_server::memory::KnownProvider;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::own_client::{GatewayRegistration, GatewayRegistrationQuestion};
 use crate::jwks::discovery::{Metadata, locations};
-use crate::jwks::key_set::KeySet;
+use crate::jwks::freshness::{Freshness, UnknownKid};
+use crate::jwks::key_set::{KeySet, NoKey};
 use crate::jwks::signing_key;
 use crate::limits::PROVIDER_METADATA_SECONDS;
 use crate::oauth::client_credentials::{ClientAuthentication, client_assertion};
-use crate::pipeline::rejection::Rejection;
+use crate::platform_error::PlatformError;
 use crate::ports::Ports;
-use crate::provider::{discover, get};
+use crate::provider::{ProviderError, ask, await_keys, discover, key_set};
 use crate::secret::Secret;
+use crate::strict_json;
+use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
@@ -35,11 +41,11 @@ struct Credentials {
 }
 
 impl<P: Ports> Context<'_, P> {
-    /// Where the provider has everything.
+    /// The endpoints of the provider.
     ///
     /// # Errors
-    /// A description where it cannot be had.
-    pub(super) async fn provider(&self) -> Result<Provider, String> {
+    /// [`LoginError`] if its metadata cannot be fetched.
+    pub(super) async fn provider(&self) -> Result<Provider, LoginError> {
         if let Some(provider) = self.server.login.configured() {
             return Ok(provider);
         }
@@ -48,36 +54,85 @@ impl<P: Ports> Context<'_, P> {
             return Ok(known.provider);
         }
         let issuer = self.server.login.issuer.as_deref().unwrap_or_default();
-        let url = HttpUrl::parse(issuer).map_err(|error| error.to_string())?;
+        let url = HttpUrl::parse(issuer).map_err(LoginError::Issuer)?;
         // The OpenID Connect location first: the document there describes logins.
         let locations = locations(&url).into_iter().rev();
         let wanted = |metadata: &Metadata<'_>| self.server.login.discovered(metadata);
-        let provider = discover(self.ports, locations, (issuer, self.settings.development), wanted).await?;
+        let found = discover(self.ports, locations, (issuer, self.settings.development), wanted).await;
+        let provider = found.map_err(LoginError::Provider)?;
         let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
-        self.memory.keep_provider(KnownProvider { provider: provider.clone(), keys: None, until });
+        self.memory.keep_provider(KnownProvider { provider: provider.clone(), until });
         Ok(provider)
     }
 
-    async fn keys(&self, provider: &Provider) -> Result<KeySet, String> {
-        let uri = provider.jwks.as_ref().ok_or("the metadata has no jwks_uri")?;
-        let keys = KeySet::parse(&get(self.ports, uri).await?.body).map_err(|error| error.to_string())?;
-        let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
-        self.memory.keep_provider(KnownProvider { provider: provider.clone(), keys: Some(keys.clone()), until });
-        Ok(keys)
+    /// Fetches the keys of the provider, and waits for them.
+    async fn fetch_keys(&self, provider: &Provider) -> Result<(), LoginError> {
+        let uri = provider.jwks.as_ref().ok_or(LoginError::JwksUriMissing)?;
+        let keys = &self.memory.provider_keys;
+        keys.borrow_mut().attempted(self.ports.now());
+        match key_set(self.ports, uri).await {
+            Ok(fetched) => {
+                keys.borrow_mut().stored(fetched.keys, fetched.lifetime, self.ports.now());
+                Ok(())
+            }
+            Err(error) => {
+                keys.borrow_mut().failed(self.ports.now());
+                Err(LoginError::Provider(error))
+            }
+        }
+    }
+
+    /// The check of an ID token's signature, with keys that follow the same life cycle as those of issuers
+    /// ([`jwks::freshness`](crate::jwks::freshness)). A login waits for a refresh.
+    async fn id_token_check(
+        &self,
+        token: &UntrustedToken,
+        provider: &Provider,
+    ) -> Result<Box<SignatureCheck>, LoginError> {
+        let keys = &self.memory.provider_keys;
+        let freshness = keys.borrow().freshness(self.ports.now());
+        match freshness {
+            Freshness::Use => {}
+            Freshness::UseAndRefresh => {
+                // The old keys are used if this fails.
+                let _ = self.fetch_keys(provider).await;
+            }
+            Freshness::Fetch => self.fetch_keys(provider).await?,
+            Freshness::Refuse { .. } => return Err(LoginError::IdToken(IdTokenError::KeysUnavailable)),
+        }
+        let checked = || login::id_token_check(token, keys.borrow().keys().unwrap_or(&KeySet::default()));
+        let first = checked();
+        let (Err(IdTokenError::NoKey(NoKey::UnknownKid)), Some(kid)) = (&first, token.kid()) else {
+            return first.map_err(LoginError::IdToken);
+        };
+        let unknown = keys.borrow().unknown_kid(kid, self.ports.now());
+        match unknown {
+            UnknownKid::Look => {
+                keys.borrow_mut().looking();
+                self.fetch_keys(provider).await?;
+                if keys.borrow().keys().is_some_and(|keys| !keys.knows(kid)) {
+                    keys.borrow_mut().remember_unknown(kid, self.ports.now());
+                }
+            }
+            UnknownKid::Wait => await_keys(self.ports, keys).await,
+            UnknownKid::Unknown => {}
+            UnknownKid::Unavailable { .. } => return Err(LoginError::IdToken(IdTokenError::KeysUnavailable)),
+        }
+        checked().map_err(LoginError::IdToken)
     }
 
     /// This gateway's client registration at the provider: that of the configuration, or one that it makes itself (RFC 7591).
     ///
     /// # Errors
-    /// A description where it cannot register.
-    pub(super) async fn ours(&self, provider: &Provider) -> Result<Ours, String> {
+    /// [`LoginError`] if the gateway cannot register.
+    pub(super) async fn ours(&self, provider: &Provider) -> Result<Ours, LoginError> {
         if let Some((client_id, authentication)) = &self.server.login.client {
             return Ok(Ours { client_id: client_id.clone(), authentication: authentication.clone() });
         }
         let issuer = self.server.login.issuer.clone().unwrap_or_default();
         // A registration is valid for one redirect URI, so its record is named by the provider and by this server's issuer.
         let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
-        let records = |_| "records cannot be read now".to_owned();
+        let records = |_| LoginError::Records;
         let kept =
             self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Look).await.map_err(records)?;
         if let Some(kept) = kept {
@@ -93,7 +148,7 @@ impl<P: Ports> Context<'_, P> {
             .ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Keep(made))
             .await
             .map_err(records)?;
-        kept.and_then(|kept| self.opened(&kept, &issuer)).ok_or_else(|| "its registration cannot be opened".to_owned())
+        kept.and_then(|kept| self.opened(&kept, &issuer)).ok_or(LoginError::RegistrationSealed)
     }
 
     fn opened(&self, kept: &GatewayRegistration, issuer: &str) -> Option<Ours> {
@@ -104,9 +159,8 @@ impl<P: Ports> Context<'_, P> {
         })
     }
 
-    async fn register_there(&self, provider: &Provider, issuer: &str) -> Result<GatewayRegistration, String> {
-        let url =
-            provider.registration.clone().ok_or("the provider has no registration_endpoint: client_id is needed")?;
+    async fn register_there(&self, provider: &Provider, issuer: &str) -> Result<GatewayRegistration, LoginError> {
+        let url = provider.registration.clone().ok_or(LoginError::RegistrationEndpointMissing)?;
         let body = json!({
             "client_name": format!("Portcullis at {}", self.settings.public_url),
             "redirect_uris": [self.server.url("/callback")],
@@ -122,14 +176,14 @@ impl<P: Ports> Context<'_, P> {
             body: Some(body.to_string()),
             seconds: crate::limits::PROVIDER_TIMEOUT,
         };
-        let answer = self.ports.ask(&request).await.map_err(|why| format!("it cannot register: {why}"))?;
+        let answer = self.ports.ask(&request).await.map_err(LoginError::RegistrationNoAnswer)?;
         if !matches!(answer.status, 200 | 201) {
-            return Err(format!("the provider refuses to register it: status {}", answer.status));
+            return Err(LoginError::RegistrationRefused(answer.status));
         }
-        let members = login::object(&answer.body)?;
+        let members = login::object(&answer.body).map_err(LoginError::Answer)?;
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
         let (Some(client_id), Some(client_secret)) = (text("client_id"), text("client_secret")) else {
-            return Err("the provider registered it without id or secret".to_owned());
+            return Err(LoginError::RegistrationWithoutSecret);
         };
         let ends = members.get("client_secret_expires_at").and_then(Value::as_u64).filter(|end| *end > 0);
         let until = ends.unwrap_or(u64::MAX).min(self.now() + 10 * 365 * 86_400);
@@ -151,54 +205,51 @@ impl<P: Ports> Context<'_, P> {
         let _forgotten = self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Forget).await;
     }
 
-    async fn our_assertion(&self, ours: &Ours, provider: &Provider) -> Result<Option<String>, String> {
+    async fn our_assertion(&self, ours: &Ours, provider: &Provider) -> Result<Option<String>, LoginError> {
         let ClientAuthentication::PrivateKeyJwt(key) = &ours.authentication else { return Ok(None) };
         let audience = self.server.login.issuer.as_deref().unwrap_or(&provider.token);
         let input = client_assertion(&ours.client_id, key, audience, &self.random(), self.ports.now());
-        let signature = self.ports.sign(key, input.as_bytes()).await?;
+        let signature = self.ports.sign(key, input.as_bytes()).await.map_err(LoginError::Signature)?;
         Ok(Some(signing_key::assemble(&input, &signature)))
     }
 
     /// Redeems a code, and reads who the user is.
     ///
     /// # Errors
-    /// A description, for the log, without anything secret.
+    /// [`LoginError`] if that fails.
     pub(super) async fn identified(
         &self,
         provider: &Provider,
         ours: &Ours,
         (code, verifier, nonce): (&str, &str, &str),
-    ) -> Result<(Identity, ProviderTokens), String> {
+    ) -> Result<(Identity, ProviderTokens), LoginError> {
         let login = &self.server.login;
         let assertion = self.our_assertion(ours, provider).await?;
         let client = (ours.client_id.as_str(), &ours.authentication);
         let redirect_uri = self.server.url("/callback");
         let request = login::code_request(provider, client, assertion.as_deref(), (code, &redirect_uri, verifier));
-        let answer = self.ports.ask(&request).await.map_err(|why| format!("{}: {why}", provider.token))?;
+        let answer = self.ports.ask(&request).await;
+        let answer = answer.map_err(|error| no_answer(&provider.token, error))?;
         if answer.status == 401 {
             self.forget_ours().await;
         }
         let tokens = ProviderTokens::read(&answer)?;
         let mut claims = match &login.issuer {
             Some(issuer) => {
-                let text = tokens.id_token.as_deref().ok_or("the provider gave no ID token")?;
+                let text = tokens.id_token.as_deref().ok_or(LoginError::IdTokenMissing)?;
                 self.id_token(text, provider, (issuer, &ours.client_id, nonce)).await?
             }
             None => Map::new(),
         };
-        // Of an OpenID provider only where configuration asks for it: discovery alone is no reason to ask again.
+        // An OpenID provider is asked only if the configuration has this endpoint: the ID token identifies the user.
         let userinfo =
             if login.issuer.is_some() { login.userinfo_endpoint.as_ref() } else { provider.userinfo.as_ref() };
         if let Some(url) = userinfo {
-            let said = self.ports.ask(&login::user_request(url, &tokens.access_token)).await;
-            let said = said.map_err(|why| format!("{url}: {why}"))?;
-            if said.status != 200 {
-                return Err(format!("{url}: status {}", said.status));
-            }
-            let members = login::object(&said.body)?;
-            // OpenID Connect Core §5.3.2: of another subject nothing is believed.
+            let answer = ask(self.ports, &login::user_request(url, &tokens.access_token)).await;
+            let members = login::object(&answer.map_err(LoginError::Provider)?.body).map_err(LoginError::Answer)?;
+            // The response must be about the user of the ID token (OpenID Connect Core §5.3.2).
             if login.issuer.is_some() && members.get("sub") != claims.get("sub") {
-                return Err("userinfo is about another user than the ID token".to_owned());
+                return Err(LoginError::OtherUser);
             }
             for (name, value) in members {
                 claims.entry(name).or_insert(value);
@@ -206,11 +257,10 @@ impl<P: Ports> Context<'_, P> {
         }
         let user = userinfo.map(String::as_str).unwrap_or_default();
         for (url, name) in login.profile.more_about_the_user(user) {
-            let url = &url;
-            let said = self.ports.ask(&login::user_request(url, &tokens.access_token)).await;
-            let said = said.map_err(|why| format!("{url}: {why}"))?;
-            let value = crate::strict_json::parse(&said.body).ok().filter(|_| said.status == 200);
-            claims.insert(name.to_owned(), value.ok_or_else(|| format!("{url}: status {}", said.status))?);
+            let answer = ask(self.ports, &login::user_request(&url, &tokens.access_token)).await;
+            let value = strict_json::parse(&answer.map_err(LoginError::Provider)?.body);
+            let value = value.map_err(|error| LoginError::Answer(AnswerError::NotJson(error)))?;
+            claims.insert(name.to_owned(), value);
         }
         Ok((Identity::read(login, claims)?, tokens))
     }
@@ -220,24 +270,16 @@ impl<P: Ports> Context<'_, P> {
         text: &str,
         provider: &Provider,
         expected: (&str, &str, &str),
-    ) -> Result<Map<String, Value>, String> {
-        let token = UntrustedToken::parse(text).map_err(|error| {
-            let error = Rejection::Token(error);
-            let detail = error.detail().map_or_else(String::new, |detail| format!(" ({detail})"));
-            format!("the ID token is not taken: {}{detail}", error.reason())
-        })?;
-        let known = self.memory.known_provider(self.ports.now()).and_then(|known| known.keys);
-        let check = match known.as_ref().map(|keys| login::id_token_check(&token, keys)) {
-            Some(Ok(check)) => check,
-            // The key may be newer than those that are known.
-            _ => login::id_token_check(&token, &self.keys(provider).await?)?,
-        };
-        let good = self.ports.verify(&check).await?;
-        let proof = check.answered(good).map_err(|_| "the ID token's signature is wrong".to_owned())?;
-        login::id_token_claims(&token, &proof, expected, self.ports.now())
+    ) -> Result<Map<String, Value>, LoginError> {
+        let refused = LoginError::IdToken;
+        let token = UntrustedToken::parse(text).map_err(|error| refused(IdTokenError::Malformed(error)))?;
+        let check = self.id_token_check(&token, provider).await?;
+        let good = self.ports.verify(&check).await.map_err(|error| refused(IdTokenError::SignatureUnchecked(error)))?;
+        let proof = check.answered(good).map_err(|_| refused(IdTokenError::Signature))?;
+        login::id_token_claims(&token, &proof, expected, self.ports.now()).map_err(refused)
     }
 
-    /// Revokes the tokens that the provider gave (RFC 7009): on a best-effort basis; a failure is only logged.
+    /// Revokes tokens of the provider (RFC 7009), on a best-effort basis: a failure is only logged.
     pub(super) async fn revoke_there(&self, tokens: &[(String, &'static str)]) {
         let done = async {
             let provider = self.provider().await?;
@@ -247,15 +289,16 @@ impl<P: Ports> Context<'_, P> {
                 let assertion = self.our_assertion(&ours, &provider).await?;
                 let client = (ours.client_id.as_str(), &ours.authentication);
                 let request = login::revocation_request(endpoint, client, assertion.as_deref(), (token, hint));
-                let answer = self.ports.ask(&request).await.map_err(|why| format!("{endpoint}: {why}"))?;
-                if answer.status != 200 {
-                    return Err(format!("{endpoint}: status {}", answer.status));
-                }
+                ask(self.ports, &request).await.map_err(LoginError::Provider)?;
             }
-            Ok::<(), String>(())
+            Ok::<(), LoginError>(())
         };
-        if let Err(why) = done.await {
-            self.say("warn", "provider_revocation_failed", &why);
+        if let Err(error) = done.await {
+            self.say("warn", "provider_revocation_failed", &error.to_string());
         }
     }
+}
+
+fn no_answer(url: &str, error: PlatformError) -> LoginError {
+    LoginError::Provider(ProviderError::NoAnswer(url.to_owned(), error))
 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::clients::REGISTERED;
 use super::{Context, Failure, Reply, members};
-use crate::authorization_server::client::{ClientMetadata, GrantType, MetadataError};
+use crate::authorization_server::client::{ClientMetadata, GrantType};
+use crate::authorization_server::client_error::MetadataError;
 use crate::authorization_server::refusal::{BearerSecret, Refusal};
 use crate::authorization_server::settings::Registrations;
 use crate::authorization_server::state::Hash;
@@ -140,14 +141,12 @@ impl<P: Ports> Context<'_, P> {
 
     fn read_metadata(&self, members: &Map<String, Value>) -> Result<ClientMetadata, MetadataError> {
         let mut metadata = ClientMetadata::read(members, self.server.redirect_rules())?;
-        let wrong =
-            |description: &str| MetadataError { code: "invalid_client_metadata", description: description.to_owned() };
         if metadata.jwks_uri.is_some() {
-            return Err(wrong("jwks_uri is not taken from clients that register: send jwks"));
+            return Err(MetadataError::JwksUri);
         }
         metadata.grant_types.retain(|kind| *kind != GrantType::ClientCredentials);
         if metadata.grant_types.is_empty() {
-            return Err(wrong("only a client of configuration can ask for itself"));
+            return Err(MetadataError::ClientCredentials);
         }
         // A client that omits `grant_types` also gets `refresh_token`: most clients expect it.
         if !metadata.may(GrantType::RefreshToken) && !members.contains_key("grant_types") {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::clients::Unknown;
+use super::clients::NoClient;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::grant_of;
 use crate::authorization_server::client::Client;
@@ -105,7 +105,7 @@ impl<P: Ports> Context<'_, P> {
             Some(Known::Access(mut claims)) => {
                 // A token of a client that no longer exists is inactive.
                 let id = claims.get("client_id").and_then(Value::as_str).unwrap_or_default();
-                if matches!(self.client(id, false).await?, Err(Unknown::Wrong(_))) {
+                if matches!(self.client(id, false).await?, Err(NoClient::Unknown(_))) {
                     return inactive();
                 }
                 if let Some(grant) = claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
@@ -121,7 +121,7 @@ impl<P: Ports> Context<'_, P> {
                 let GrantAnswer::Seen(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Look).await? else {
                     return inactive();
                 };
-                if matches!(self.client(&seen.terms.client_id, false).await?, Err(Unknown::Wrong(_))) {
+                if matches!(self.client(&seen.terms.client_id, false).await?, Err(NoClient::Unknown(_))) {
                     return inactive();
                 }
                 let current =

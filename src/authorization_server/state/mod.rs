@@ -9,6 +9,9 @@ pub mod once;
 pub mod own_client;
 pub mod subject;
 
+use std::error::Error;
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
@@ -16,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::strict_json;
+use crate::strict_json::{self, StrictJsonError};
 
 /// A record and the questions that it answers.
 pub trait RecordStateMachine: Serialize + DeserializeOwned {
@@ -66,13 +69,49 @@ pub fn question<M: RecordStateMachine>(question: M::Question) -> String {
     serde_json::to_string(&Envelope { kind: M::KIND.to_owned(), question }).unwrap_or_default()
 }
 
+/// Why a record does not answer a question.
+#[derive(Debug)]
+pub enum RecordError {
+    /// The question is not JSON of the expected form.
+    QuestionMalformed(StrictJsonError),
+    /// It is not a question to a record of this kind.
+    Question(&'static str, serde_json::Error),
+    /// There is no such kind of record.
+    Kind,
+    /// The stored text is not a record of this kind.
+    Record(&'static str, StrictJsonError),
+    /// The answer or the record cannot be written.
+    Written(serde_json::Error),
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::QuestionMalformed(_) => f.write_str("the question cannot be read"),
+            Self::Question(kind, _) => write!(f, "not a question to a {kind} record"),
+            Self::Kind => f.write_str("unknown kind of record"),
+            Self::Record(kind, _) => write!(f, "the stored text is not a {kind} record"),
+            Self::Written(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for RecordError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::QuestionMalformed(error) | Self::Record(_, error) => Some(error),
+            Self::Question(_, error) | Self::Written(error) => Some(error),
+            Self::Kind => None,
+        }
+    }
+}
+
 /// Answers a question to a record, which is given as it was stored.
 ///
 /// # Errors
-/// A description if the question or the record cannot be read.
-pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String, Change), String> {
-    let Envelope { kind, question } =
-        strict_json::read(question.as_bytes()).map_err(|_| "the question cannot be read".to_owned())?;
+/// [`RecordError`] if the question or the record cannot be read.
+pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String, Change), RecordError> {
+    let Envelope { kind, question } = strict_json::read(question.as_bytes()).map_err(RecordError::QuestionMalformed)?;
     match kind.as_str() {
         client::Registration::KIND => run::<client::Registration>(record, question, now),
         grant::Grant::KIND => run::<grant::Grant>(record, question, now),
@@ -80,31 +119,32 @@ pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String,
         once::Once::KIND => run::<once::Once>(record, question, now),
         own_client::GatewayRegistration::KIND => run::<own_client::GatewayRegistration>(record, question, now),
         subject::UserRecord::KIND => run::<subject::UserRecord>(record, question, now),
-        _ => Err("unknown kind of record".to_owned()),
+        _ => Err(RecordError::Kind),
     }
 }
 
-fn run<M: RecordStateMachine>(record: Option<&str>, question: Value, now: u64) -> Result<(String, Change), String> {
-    let question = serde_json::from_value(question).map_err(|_| format!("not a question to a {} record", M::KIND))?;
+fn run<M: RecordStateMachine>(
+    record: Option<&str>,
+    question: Value,
+    now: u64,
+) -> Result<(String, Change), RecordError> {
+    let question = serde_json::from_value(question).map_err(|error| RecordError::Question(M::KIND, error))?;
     let kept: Option<M> = match record {
-        Some(text) => Some(
-            strict_json::read(text.as_bytes()).map_err(|_| format!("the stored text is not a {} record", M::KIND))?,
-        ),
+        Some(text) => Some(strict_json::read(text.as_bytes()).map_err(|error| RecordError::Record(M::KIND, error))?),
         None => None,
     };
     // An expired record counts as absent, whether or not it was deleted already.
     let (answer, next) = M::answer(kept.filter(|kept| now < kept.until()), question, now);
-    let text = |value: &dyn Fn() -> serde_json::Result<String>| value().map_err(|error| error.to_string());
     let change = match next {
         None if record.is_none() => Change::None,
         None => Change::Forget,
         Some(next) => {
             let until = next.until();
-            let next = text(&|| serde_json::to_string(&next))?;
+            let next = serde_json::to_string(&next).map_err(RecordError::Written)?;
             if record == Some(next.as_str()) { Change::None } else { Change::Keep(next, until) }
         }
     };
-    Ok((text(&|| serde_json::to_string(&answer))?, change))
+    Ok((serde_json::to_string(&answer).map_err(RecordError::Written)?, change))
 }
 
 /// SHA-256 of a value that only its holder should know. Records store it instead of the value.

@@ -206,11 +206,12 @@ fn clients_with_keys_of_their_own_at_a_url() {
     scene.world.document(keys, Ok(&json!({ "keys": [Key::P256.public_jwk()] }).to_string()));
     let code = scene.code(DOCUMENT, WEB, &[]);
     let now = NOON;
-    let assertion = |key: Key, algorithm: JwsAlgorithm| {
-        let header = json!({ "alg": algorithm.as_str(), "kid": "p256" });
+    let named = |kid: &str, key: Key, algorithm: JwsAlgorithm| {
+        let header = json!({ "alg": algorithm.as_str(), "kid": kid });
         let claims = json!({ "iss": DOCUMENT, "sub": DOCUMENT, "aud": PUBLIC, "jti": key.name(), "exp": now + 60 });
         token_with_header(&header.to_string(), &claims.to_string(), key, algorithm)
     };
+    let assertion = |key: Key, algorithm: JwsAlgorithm| named("p256", key, algorithm);
     let redeem = |assertion: &str| {
         scene.token(&[
             ("grant_type", "authorization_code"),
@@ -221,10 +222,21 @@ fn clients_with_keys_of_their_own_at_a_url() {
         ])
     };
     assert_eq!(scene.redeem(DOCUMENT, &code).status, 401, "without its key it is not the client");
-    assert_eq!(redeem(&assertion(Key::Ed25519, JwsAlgorithm::EdDsa)).status, 401, "another key");
     scene.world.document(keys, Ok("not JSON"));
-    assert_eq!(redeem(&assertion(Key::P256, JwsAlgorithm::Es256)).status, 401, "keys that are none");
+    assert_eq!(redeem(&assertion(Key::P256, JwsAlgorithm::Es256)).status, 401, "not a key set");
     scene.world.document(keys, Ok(&json!({ "keys": [Key::P256.public_jwk()] }).to_string()));
+    let fetched = || scene.world.fetched().iter().filter(|url| *url == keys).count();
+    let before = fetched();
+    for _ in 0..5 {
+        assert_eq!(redeem(&assertion(Key::Ed25519, JwsAlgorithm::EdDsa)).status, 401, "another key");
+    }
+    assert_eq!(fetched(), before + 1, "keys are fetched once for many assertions");
+    assert_eq!(redeem(&named("new", Key::Ed25519, JwsAlgorithm::EdDsa)).status, 401);
+    assert_eq!(fetched(), before + 2, "the client may have a new key");
+    for kid in 0..200 {
+        assert_eq!(redeem(&named(&kid.to_string(), Key::Ed25519, JwsAlgorithm::EdDsa)).status, 401);
+    }
+    assert!(fetched() < before + 100, "no client makes the gateway fetch without end");
     assert_eq!(redeem(&assertion(Key::P256, JwsAlgorithm::Es256)).status, 200);
 }
 

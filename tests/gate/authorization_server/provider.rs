@@ -134,7 +134,7 @@ fn metadata_for_logins_is_read_as_strictly_as_that_for_keys() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn the_log_says_why_an_id_token_is_not_taken() {
+fn the_log_says_why_an_id_token_is_not_accepted() {
     for (header, said) in [
         (json!({ "alg": "EdDSA", "kid": "ed25519", "jku": "https://x.example" }), "token_forbidden_header (jku)"),
         (json!({ "alg": "EdDSA", "kid": "ed25519", "crit": ["x"] }), "token_forbidden_header (crit)"),
@@ -149,7 +149,7 @@ fn the_log_says_why_an_id_token_is_not_taken() {
         let state = asked.get("state").expect("a state");
         scene.browse(callback(state, &[("code", "x"), ("iss", ISSUER)]));
         let detail = scene.world.last_request()["detail"].as_str().unwrap_or_default().to_owned();
-        assert_eq!(detail, format!("the ID token is not taken: {said}"));
+        assert_eq!(detail, format!("the ID token is not accepted: {said}"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! A platform in memory: a clock that the test turns, an identity provider and an origin server that it scripts.
 
+use portcullis::platform_error::PlatformError;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
@@ -40,11 +41,11 @@ pub const NOON: u64 = 1_795_435_200;
 struct State {
     now: UnixMillis,
     random: u64,
-    documents: HashMap<String, Result<ProviderDocument, String>>,
+    documents: HashMap<String, Result<ProviderDocument, PlatformError>>,
     fetched: Vec<String>,
-    answers: HashMap<String, Result<ProviderDocument, String>>,
+    answers: HashMap<String, Result<ProviderDocument, PlatformError>>,
     asked: Vec<Asked>,
-    store: HashMap<String, Result<Vec<u8>, String>>,
+    store: HashMap<String, Result<Vec<u8>, PlatformError>>,
     reads: Vec<String>,
     shared: HashMap<String, Vec<u8>>,
     records: HashMap<String, String>,
@@ -53,7 +54,7 @@ struct State {
     guard: ReplayMemory,
     guard_down: bool,
     slept: u64,
-    checks: Vec<(SignatureCheck, Result<bool, String>)>,
+    checks: Vec<(SignatureCheck, Result<bool, PlatformError>)>,
     origin: Option<Result<ResponseHead, OriginFailure>>,
     sent: Vec<Sent>,
     lines: Vec<String>,
@@ -147,7 +148,7 @@ impl World {
                 body: body.as_bytes().to_vec(),
                 ..ProviderDocument::default()
             })
-            .map_err(str::to_owned);
+            .map_err(PlatformError::from);
         self.0.borrow_mut().documents.insert(url.to_owned(), answer);
     }
 
@@ -167,7 +168,7 @@ impl World {
                 body: body.as_bytes().to_vec(),
                 ..ProviderDocument::default()
             })
-            .map_err(str::to_owned);
+            .map_err(PlatformError::from);
         self.0.borrow_mut().answers.insert(place.to_owned(), answer);
     }
 
@@ -178,7 +179,7 @@ impl World {
 
     /// Puts a value into a store, by binding and key.
     pub fn put(&self, binding: &str, key: &str, value: Result<&str, &str>) {
-        let value = value.map(|value| value.as_bytes().to_vec()).map_err(str::to_owned);
+        let value = value.map(|value| value.as_bytes().to_vec()).map_err(PlatformError::from);
         self.0.borrow_mut().store.insert(format!("{binding}/{key}"), value);
     }
 
@@ -208,7 +209,7 @@ impl World {
     }
 
     /// Signatures that were checked so far, and the verdicts.
-    pub fn checks(&self) -> Vec<(SignatureCheck, Result<bool, String>)> {
+    pub fn checks(&self) -> Vec<(SignatureCheck, Result<bool, PlatformError>)> {
         self.0.borrow().checks.clone()
     }
 
@@ -225,7 +226,7 @@ impl World {
     /// The provider cannot be reached.
     pub fn provider_down(&self) {
         for answer in self.0.borrow_mut().documents.values_mut() {
-            *answer = Err("connection refused".to_owned());
+            *answer = Err("connection refused".into());
         }
     }
 
@@ -437,7 +438,7 @@ impl EventSink for World {
 }
 
 impl Limiter for World {
-    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, String> {
+    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, PlatformError> {
         let mut state = self.0.borrow_mut();
         let left = state.turns.get_mut(binding).ok_or("no such binding")?;
         let Some(more) = left.checked_sub(1) else { return Ok(false) };
@@ -454,20 +455,20 @@ impl Spawn for World {
 }
 
 impl SignatureVerifier for World {
-    async fn verify(&self, check: &SignatureCheck) -> Result<bool, String> {
+    async fn verify(&self, check: &SignatureCheck) -> Result<bool, PlatformError> {
         let input = check.signing_input.as_bytes();
         let verdict = portable::verify(check.key.jwk(), check.algorithm, input, &check.signature);
         self.0.borrow_mut().checks.push((check.clone(), verdict.clone()));
         verdict
     }
 
-    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, String> {
+    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, PlatformError> {
         portable::sign(key.expose(), key.algorithm(), input)
     }
 }
 
 impl Fetch for World {
-    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, String> {
+    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, PlatformError> {
         let mut state = self.0.borrow_mut();
         state.asked.push(Asked {
             url: request.url.clone(),
@@ -477,10 +478,10 @@ impl Fetch for World {
             seconds: request.seconds,
         });
         let place = request.service.as_ref().unwrap_or(&request.url);
-        state.answers.get(place).cloned().unwrap_or_else(|| Err("connection refused".to_owned()))
+        state.answers.get(place).cloned().unwrap_or_else(|| Err("connection refused".into()))
     }
 
-    async fn get(&self, url: &str) -> Result<ProviderDocument, String> {
+    async fn get(&self, url: &str) -> Result<ProviderDocument, PlatformError> {
         let mut state = self.0.borrow_mut();
         state.fetched.push(url.to_owned());
         state
@@ -492,14 +493,15 @@ impl Fetch for World {
 }
 
 impl Records for World {
-    async fn record(&self, _binding: &str, name: &str, question: &str) -> Result<String, String> {
+    async fn record(&self, _binding: &str, name: &str, question: &str) -> Result<String, PlatformError> {
         let mut state = self.0.borrow_mut();
         if state.records_down || state.record_down.as_deref() == Some(name) {
-            return Err("no such object".to_owned());
+            return Err("no such object".into());
         }
         let now = state.now.seconds();
         let kept = state.records.get(name).cloned();
-        let (answer, change) = authorization_state::answer(kept.as_deref(), question, now)?;
+        let (answer, change) = authorization_state::answer(kept.as_deref(), question, now)
+            .map_err(|error| PlatformError::from(error.to_string()))?;
         match change {
             Change::None => {}
             Change::Keep(text, _) => {
@@ -514,12 +516,12 @@ impl Records for World {
 }
 
 impl Store for World {
-    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, String> {
+    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, PlatformError> {
         let mut state = self.0.borrow_mut();
         let name = format!("{binding}/{key}");
         state.reads.push(name.clone());
         let value = state.store.get(&name).cloned().transpose()?;
-        if value.as_ref().is_some_and(|value| value.len() > bytes) { Err("too large".to_owned()) } else { Ok(value) }
+        if value.as_ref().is_some_and(|value| value.len() > bytes) { Err("too large".into()) } else { Ok(value) }
     }
 }
 
@@ -534,10 +536,10 @@ impl SharedCache for World {
 }
 
 impl ReplayGuard for World {
-    async fn use_once(&self, _binding: &str, single: &SingleUse) -> Result<Use, String> {
+    async fn use_once(&self, _binding: &str, single: &SingleUse) -> Result<Use, PlatformError> {
         let mut state = self.0.borrow_mut();
         let now = state.now;
-        if state.guard_down { Err("no guard".to_owned()) } else { Ok(state.guard.use_once(single, now)) }
+        if state.guard_down { Err("no guard".into()) } else { Ok(state.guard.use_once(single, now)) }
     }
 }
 

@@ -1,0 +1,87 @@
+//! The error codes of OAuth, and the codes with which the gateway logs a refusal that only a user sees.
+
+/// An error code. All but those of pages are registered with OAuth (RFC 6749 §11.4) and are sent to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// RFC 6749 §4.1.2.1
+    AccessDenied,
+    /// A page: the metadata document of a client could not be fetched.
+    ClientUnreachable,
+    /// A page: the consent form is too old, or was opened in another browser.
+    ConsentStale,
+    /// A page: another site sent a form of the gateway's pages.
+    ForeignForm,
+    /// OpenID Connect Core §3.1.2.6
+    InteractionRequired,
+    /// RFC 6749 §5.2
+    InvalidClient,
+    /// RFC 7591 §3.2.2
+    InvalidClientMetadata,
+    /// RFC 6749 §5.2
+    InvalidGrant,
+    /// RFC 7591 §3.2.2
+    InvalidRedirectUri,
+    /// RFC 6749 §5.2
+    InvalidRequest,
+    /// RFC 6749 §5.2
+    InvalidScope,
+    /// RFC 8707 §2
+    InvalidTarget,
+    /// RFC 6750 §3.1
+    InvalidToken,
+    /// A page: the login is not this browser's, or has expired.
+    LoginStale,
+    /// A page: the user may not use this server.
+    NotAdmitted,
+    /// A page: the identity provider cannot be reached.
+    ProviderUnavailable,
+    /// OpenID Connect Core §3.1.2.6
+    RequestNotSupported,
+    /// OpenID Connect Core §3.1.2.6
+    RequestUriNotSupported,
+    /// RFC 6749 §4.1.2.1
+    ServerError,
+    /// RFC 6749 §4.1.2.1
+    TemporarilyUnavailable,
+    /// A page: too many logins from one network.
+    TooManyLogins,
+    /// RFC 6749 §5.2
+    UnauthorizedClient,
+    /// RFC 6749 §5.2
+    UnsupportedGrantType,
+    /// RFC 6749 §4.1.2.1
+    UnsupportedResponseType,
+}
+
+impl ErrorCode {
+    /// The code as answers and log lines have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access_denied",
+            Self::ClientUnreachable => "client_unreachable",
+            Self::ConsentStale => "consent_stale",
+            Self::ForeignForm => "foreign_form",
+            Self::InteractionRequired => "interaction_required",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::InvalidToken => "invalid_token",
+            Self::LoginStale => "login_stale",
+            Self::NotAdmitted => "not_admitted",
+            Self::ProviderUnavailable => "provider_unavailable",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::TooManyLogins => "too_many_logins",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+        }
+    }
+}
