@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { createInterface } from "node:readline";
 import { calculateJwkThumbprint, createLocalJWKSet, exportJWK, jwtVerify } from "jose";
-import { verify } from "../src/worker/signatures.js";
+import { checked } from "../src/worker/signatures.js";
 import { fail, run, say } from "./lib/run.mjs";
 import { root, rust } from "./lib/tools.mjs";
 
@@ -335,7 +335,7 @@ async function compare(text, keys, third) {
   if (value === undefined) fail("the program judge has ended");
   const { accepted, reason, check } = JSON.parse(value);
   if (check !== null) {
-    const second = await verify(
+    const second = await checked(
       JSON.stringify(check.jwk),
       check.alg,
       Buffer.from(check.signature, "base64url"),

@@ -1,5 +1,6 @@
 //! A gateway whose configuration is in KV: when the gateway reads it, and what it does with it.
 
+use crate::platform_error::PlatformError;
 use std::rc::Rc;
 
 use base16ct::lower::encode_string as hex;
@@ -86,14 +87,14 @@ impl StoredGateway {
     /// not have.
     pub fn apply_document(
         &mut self,
-        document: Result<Option<Vec<u8>>, String>,
+        document: Result<Option<Vec<u8>>, PlatformError>,
         (secrets, compiled): (&dyn Secrets, CompiledVerifiers),
         fits: &dyn Fn(&Gateway) -> Result<(), Mistakes>,
         now: UnixMillis,
     ) -> ReloadOutcome {
         let at = || format!("KV {:?}, key {:?}", self.stored.kv, self.stored.key);
-        let document = document.and_then(|found| found.ok_or_else(|| "there is no such key".to_owned()));
-        let document = match document.map_err(|why| format!("{}: {why}", at())) {
+        let document = document.and_then(|found| found.ok_or_else(|| "there is no such key".into()));
+        let document = match document.map_err(|error| format!("{}: {error}", at())) {
             Ok(document) => document,
             Err(why) => {
                 self.asked = Some((now, false));

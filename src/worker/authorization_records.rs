@@ -46,7 +46,7 @@ impl DurableObject for AuthorizationRecords {
         let now = worker::Date::now().as_millis() / 1000;
         let (answer, change) = match state::answer(row.as_ref().map(|row| row.text.as_str()), &question, now) {
             Ok(answered) => answered,
-            Err(why) => return Response::error(why, 400),
+            Err(error) => return Response::error(error.to_string(), 400),
         };
         match change {
             Change::None => {}

@@ -1,4 +1,6 @@
 // Sends a request to the origin server and its response back to the client: bodies, time limits, and clients that disconnect.
+// Whether the request is sent, which limits apply and what the client gets is decided in Rust. Functions that nearly every request
+// needs continue with an object of the WebAssembly module; the same functions as promises are for the driver of the core.
 import { lines, readUpTo, toHeaders, within } from "./platform.js";
 
 /** A time limit that can be moved. It uses one timer, because a timer costs as much as several header fields. */
@@ -81,35 +83,41 @@ export class Exchange {
     work.then(done, done);
   }
 
-  /** Reads the whole body, and continues with `reading`. */
-  async read(bytes, seconds, reading) {
-    let message;
-    try {
-      message = await this.message(bytes, seconds);
-    } catch (word) {
-      return reading.failed(word);
-    }
-    return reading.read(message);
+  /** Reads the whole body, and continues with `reading`; its `failed` gets a word if the body is not complete. */
+  read(bytes, seconds, reading) {
+    return this.#message(bytes, seconds).then(
+      (message) => reading.read(message),
+      (word) => reading.failed(word),
+    );
+  }
+
+  /** A promise of what {@link read} reads. */
+  message(bytes, seconds) {
+    return new Promise((resolve, reject) => {
+      this.read(bytes, seconds, { read: resolve, failed: reject });
+    });
   }
 
   /**
-   * Sends the request, and continues with `sending`. Without `cancel` (legacy era) it continues even if the client disconnects,
-   * because the client may reconnect for the response.
+   * Sends the request, and continues with `sending`: with status, fields and body of the response and, if the body is forwarded
+   * in chunks, a promise of a word that says how the body ended. `failed` gets a word if there is no response. Without `cancel`
+   * (legacy era) it continues even if the client disconnects, because the client may reconnect for the response.
    */
   forward(fetcher, method, url, fields, limits, cancel, instead, sending) {
-    const work = this.#forward(fetcher, method, url, fields, limits, cancel, instead, sending);
+    const work = this.#send(fetcher, method, url, fields, limits, cancel, instead).then(
+      (answer) => sending.answered(...answer),
+      (word) => sending.failed(word),
+    );
     if (!cancel) this.#context.waitUntil(work);
     return work;
   }
 
-  async #forward(fetcher, method, url, fields, limits, cancel, instead, sending) {
-    let answer;
-    try {
-      answer = await this.send(fetcher, method, url, fields, limits, cancel, instead);
-    } catch (word) {
-      return sending.failed(word);
-    }
-    return sending.answered(...answer);
+  /** A promise of what {@link forward} gets, as an array. */
+  send(fetcher, method, url, fields, limits, cancel, instead) {
+    return new Promise((resolve, reject) => {
+      const sending = { answered: (...answer) => resolve(answer), failed: reject };
+      this.forward(fetcher, method, url, fields, limits, cancel, instead, sending);
+    });
   }
 
   /** The complete body, if it arrives in time and has at most `bytes`. Null if not, or if the body was read before. */
@@ -128,8 +136,8 @@ export class Exchange {
     }
   }
 
-  /** The whole body, which is kept so that it can be forwarded unchanged. Throws the reason where it is not complete. */
-  async message(bytes, seconds) {
+  /** The whole body, which is kept so that it can be forwarded unchanged. Throws the reason if it is not complete. */
+  async #message(bytes, seconds) {
     const announced = this.#request.headers.get("content-length");
     const limited = (read) => within(seconds * 1000, read, "body cut short");
     if (isLength(announced, Math.min(bytes, this.#keep))) return limited(this.#small(announced));
@@ -189,13 +197,10 @@ export class Exchange {
   }
 
   /**
-   * Sends the request. Resolves to the status, fields and body of the response and, if the body is forwarded in chunks, a
-   * promise of a word that says how the body ended. Throws a word if there is no response.
-   *
    * The platform ends the request to the origin server as soon as the client has a response, or has disconnected and `waitUntil`
    * holds nothing. Therefore a time limit only needs to answer; the platform discards the rest.
    */
-  send(fetcher, method, url, fields, limits, cancel, instead) {
+  #send(fetcher, method, url, fields, limits, cancel, instead) {
     return new Promise((resolve, reject) => {
       const way = { waitsFor: "body cut short", over: false };
       const stop = (word) => {

@@ -1,5 +1,5 @@
 // The parts of the shell that are JavaScript: they forward bodies, which WebAssembly never touches, and they call the platform in
-// one crossing where Rust would need many. This file makes no decisions.
+// one crossing where Rust would need many. Nothing is decided here.
 
 /**
  * The head of a request, one line each: method, URL, the platform's statements about the client certificate and the location of

@@ -36,13 +36,15 @@ impl ShellRequest {
         let (inbound, ports) = (Rc::clone(&self.inbound), self.ports.clone());
         match action {
             Action::Answer(answer) => own(&answer),
-            Action::ReadMessage(limit, request) => Ok(inbound.read(limit, AwaitingMessage { shell: self, request })),
+            Action::ReadMessage(limit, request) => {
+                Ok(inbound.read(limit, AwaitingMessage(Awaiting { shell: self, request })))
+            }
             Action::CheckSignature(request) => {
-                platform::check_signature(request, |request| AwaitingSignatureCheck { shell: self, request })
+                platform::check_signature(request, |request| AwaitingSignatureCheck(Awaiting { shell: self, request }))
             }
             Action::SignAssertion(request) => {
                 let gateway = Rc::clone(&self.gateway);
-                let needed = |request| AwaitingAssertionSignature { shell: self, request };
+                let needed = |request| AwaitingAssertionSignature(Awaiting { shell: self, request });
                 match gateway.settings().assertion_keys.first() {
                     Some(key) => platform::sign_assertion(key, request, needed),
                     None => needed(request).failed("there is no key".to_owned()),
@@ -53,8 +55,8 @@ impl ShellRequest {
                     let request_id = outbound.request_id().to_owned();
                     Ok(inbound.forward(&fetcher, outbound, AwaitingOriginAnswer { shell: self, request, request_id }))
                 }
-                Err(why) => {
-                    let failure = ports.without_binding(&why);
+                Err(error) => {
+                    let failure = ports.without_binding(&error);
                     self.answered(request, Err(failure))
                 }
             },
@@ -118,12 +120,23 @@ fn passed(head: &ResponseHead, body: &JsValue) -> Response {
     platform::response(head.status, &write_fields(&head.fields), body)
 }
 
+/// A request that waits for a result of the platform.
+struct Awaiting<S> {
+    shell: ShellRequest,
+    request: Suspended<S>,
+}
+
+impl<S> Awaiting<S> {
+    /// Continues with the action that follows from the result.
+    fn resume(self, next: impl FnOnce(Suspended<S>, &Rc<Gateway>, &Workers) -> Action) -> Response {
+        let action = next(self.request, &self.shell.gateway, &self.shell.ports);
+        self.shell.perform(action)
+    }
+}
+
 /// A request that waits for its message.
 #[wasm_bindgen(skip_typescript)]
-pub struct AwaitingMessage {
-    shell: ShellRequest,
-    request: Suspended<Box<Authenticated>>,
-}
+pub struct AwaitingMessage(Awaiting<Box<Authenticated>>);
 
 #[wasm_bindgen]
 impl AwaitingMessage {
@@ -132,8 +145,7 @@ impl AwaitingMessage {
     /// # Errors
     /// The exception of the platform.
     pub fn read(self, message: Vec<u8>) -> Response {
-        let action = self.request.message_read(&self.shell.gateway, &self.shell.ports, Ok(message));
-        self.shell.perform(action)
+        self.0.resume(|request, gateway, ports| request.message_read(gateway, ports, Ok(message)))
     }
 
     /// Continues without the message; `word` is the reason.
@@ -141,17 +153,13 @@ impl AwaitingMessage {
     /// # Errors
     /// The exception of the platform.
     pub fn failed(self, word: &JsValue) -> Response {
-        let action = self.request.message_read(&self.shell.gateway, &self.shell.ports, Err(failed(word)));
-        self.shell.perform(action)
+        self.0.resume(|request, gateway, ports| request.message_read(gateway, ports, Err(failed(word))))
     }
 }
 
 /// A request that waits for the result of a signature check.
 #[wasm_bindgen(skip_typescript)]
-pub struct AwaitingSignatureCheck {
-    shell: ShellRequest,
-    request: Suspended<CheckingSignature>,
-}
+pub struct AwaitingSignatureCheck(Awaiting<CheckingSignature>);
 
 #[wasm_bindgen]
 impl AwaitingSignatureCheck {
@@ -160,8 +168,7 @@ impl AwaitingSignatureCheck {
     /// # Errors
     /// The exception of the platform.
     pub fn checked(self, good: bool) -> Response {
-        let action = self.request.signature_checked(&self.shell.gateway, &self.shell.ports, Ok(good));
-        self.shell.perform(action)
+        self.0.resume(|request, gateway, ports| request.signature_checked(gateway, ports, Ok(good)))
     }
 
     /// Continues without a result, because the check itself failed.
@@ -169,17 +176,13 @@ impl AwaitingSignatureCheck {
     /// # Errors
     /// The exception of the platform.
     pub fn failed(self, why: String) -> Response {
-        let action = self.request.signature_checked(&self.shell.gateway, &self.shell.ports, Err(why));
-        self.shell.perform(action)
+        self.0.resume(|request, gateway, ports| request.signature_checked(gateway, ports, Err(why.into())))
     }
 }
 
 /// A request that waits for the signature of its identity assertion.
 #[wasm_bindgen(skip_typescript)]
-pub struct AwaitingAssertionSignature {
-    shell: ShellRequest,
-    request: Suspended<SigningAssertion>,
-}
+pub struct AwaitingAssertionSignature(Awaiting<SigningAssertion>);
 
 #[wasm_bindgen]
 impl AwaitingAssertionSignature {
@@ -188,8 +191,7 @@ impl AwaitingAssertionSignature {
     /// # Errors
     /// The exception of the platform.
     pub fn signed(self, signature: Vec<u8>) -> Response {
-        let action = self.request.assertion_signed(&self.shell.gateway, &self.shell.ports, Ok(signature));
-        self.shell.perform(action)
+        self.0.resume(|request, gateway, ports| request.assertion_signed(gateway, ports, Ok(signature)))
     }
 
     /// Continues without the signature.
@@ -197,8 +199,7 @@ impl AwaitingAssertionSignature {
     /// # Errors
     /// The exception of the platform.
     pub fn failed(self, why: String) -> Response {
-        let action = self.request.assertion_signed(&self.shell.gateway, &self.shell.ports, Err(why));
-        self.shell.perform(action)
+        self.0.resume(|request, gateway, ports| request.assertion_signed(gateway, ports, Err(why.into())))
     }
 }
 

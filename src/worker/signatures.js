@@ -28,41 +28,39 @@ async function importKey(jwk, algorithm, usage) {
 
 const encoder = new TextEncoder();
 
-/** Whether a signature is valid. Throws if it cannot be verified. */
-export async function verify(jwk, algorithm, signature, input) {
-  // `signature` is a view of WebAssembly's memory, which may move before the promise settles.
-  const copy = signature.slice();
-  const key = await importKey(jwk, algorithm, "verify");
-  return crypto.subtle.verify(ALGORITHMS[algorithm], key, copy, encoder.encode(input));
-}
-
-/** The signature of `input`. */
-export async function sign(jwk, algorithm, input) {
-  const copy = input.slice();
-  const key = await importKey(jwk, algorithm, "sign");
-  return crypto.subtle.sign(ALGORITHMS[algorithm], key, copy);
-}
-
 const words = (error) => (typeof error === "string" ? error : (error?.message ?? "failed"));
 
-/** Verifies a signature, and continues with `checking`. */
-export async function check(jwk, algorithm, signature, input, checking) {
-  let good;
-  try {
-    good = await verify(jwk, algorithm, signature, input);
-  } catch (error) {
-    return checking.failed(words(error));
-  }
-  return checking.checked(good);
+/** Verifies a signature, and continues with `checking`; its `failed` gets the reason if the signature cannot be checked. */
+export function check(jwk, algorithm, signature, input, checking) {
+  // `signature` is a view of WebAssembly's memory, which may move before the promise settles.
+  const copy = signature.slice();
+  return importKey(jwk, algorithm, "verify")
+    .then((key) => crypto.subtle.verify(ALGORITHMS[algorithm], key, copy, encoder.encode(input)))
+    .then(
+      (good) => checking.checked(good),
+      (error) => checking.failed(words(error)),
+    );
 }
 
-/** Signs, and continues with `signing`. */
-export async function signed(jwk, algorithm, input, signing) {
-  let signature;
-  try {
-    signature = await sign(jwk, algorithm, input);
-  } catch (error) {
-    return signing.failed(words(error));
-  }
-  return signing.signed(new Uint8Array(signature));
+/** Signs `input`, and continues with `signing`; its `failed` gets the reason if that is not possible. */
+export function sign(jwk, algorithm, input, signing) {
+  const copy = input.slice();
+  return importKey(jwk, algorithm, "sign")
+    .then((key) => crypto.subtle.sign(ALGORITHMS[algorithm], key, copy))
+    .then(
+      (signature) => signing.signed(new Uint8Array(signature)),
+      (error) => signing.failed(words(error)),
+    );
 }
+
+/** A promise of what {@link check} finds. */
+export const checked = (jwk, algorithm, signature, input) =>
+  new Promise((resolve, reject) => {
+    check(jwk, algorithm, signature, input, { checked: resolve, failed: reject });
+  });
+
+/** A promise of what {@link sign} makes. */
+export const signed = (jwk, algorithm, input) =>
+  new Promise((resolve, reject) => {
+    sign(jwk, algorithm, input, { signed: resolve, failed: reject });
+  });

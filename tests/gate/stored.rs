@@ -90,7 +90,7 @@ fn nothing_passes_before_there_is_a_document() {
     let mut kv = Kv::new();
     assert!(matches!(kv.look(0), ConfigState::Missing));
     assert!(matches!(kv.look(0), ConfigState::Missing), "nobody waits for another's question");
-    for failure in [Ok(None), Err("no answer in time".to_owned())] {
+    for failure in [Ok(None), Err("no answer in time".into())] {
         let taken = kv.gateway.apply_document(
             failure,
             (&kv.secrets, CompiledVerifiers::default()),
@@ -149,7 +149,7 @@ fn a_change_is_looked_for_by_one_and_taken_only_where_it_is_right() {
     assert!(matches!(kv.found(&pointer, 92), ReloadOutcome::Refused(..)), "it does not lead on");
 
     let down = kv.gateway.apply_document(
-        Err("down".to_owned()),
+        Err("down".into()),
         (&kv.secrets, CompiledVerifiers::default()),
         &|_| Ok(()),
         UnixMillis(BEGIN + 93_000),

@@ -1,0 +1,240 @@
+//! Requests to origin servers, and bodies in both directions.
+
+use std::rc::Rc;
+
+use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use worker::worker_sys::web_sys::Request;
+
+use crate::forward::answer::{BodyFilter, FilterResult, FilteredPart};
+use crate::forward::request::OutboundRequest;
+use crate::forward::response::ResponseHead;
+use crate::limits::{INSPECT_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS};
+use crate::mcp::list_filter::ListError;
+use crate::observe::event::gateway_line;
+use crate::platform_error::PlatformError;
+use crate::ports::{Clock as _, EventSink as _, OriginFailure, Spawn as _, Transport};
+use crate::worker::platform::Workers;
+use crate::worker::shell_request::{AwaitingMessage, AwaitingOriginAnswer};
+use crate::worker::{read_fields, write_fields};
+
+#[wasm_bindgen(module = "/src/worker/platform.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    async fn begin(body: &JsValue, bytes: f64) -> Result<JsValue, JsValue>;
+
+    fn through(first: Uint8Array, rest: &JsValue, step: &Closure<dyn FnMut(JsValue) -> JsValue>) -> Array;
+}
+
+#[wasm_bindgen(module = "/src/worker/exchange.js")]
+extern "C" {
+    type Exchange;
+
+    #[wasm_bindgen(constructor)]
+    fn new(request: &Request, context: &worker::worker_sys::Context, keep: f64) -> Exchange;
+
+    #[wasm_bindgen(method)]
+    fn hold(this: &Exchange, work: &JsValue);
+
+    #[wasm_bindgen(method)]
+    fn read(this: &Exchange, bytes: f64, seconds: f64, reading: AwaitingMessage) -> JsValue;
+
+    #[wasm_bindgen(method)]
+    fn forward(
+        this: &Exchange,
+        fetcher: &JsValue,
+        method: &str,
+        url: &str,
+        fields: &str,
+        limits: &[f64],
+        cancel: bool,
+        instead: Option<Vec<u8>>,
+        sending: AwaitingOriginAnswer,
+    ) -> JsValue;
+
+    #[wasm_bindgen(method, catch)]
+    async fn send(
+        this: &Exchange,
+        fetcher: &JsValue,
+        method: &str,
+        url: &str,
+        fields: &str,
+        limits: &[f64],
+        cancel: bool,
+        instead: Option<Vec<u8>>,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn message(this: &Exchange, bytes: f64, seconds: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method)]
+    async fn peek(this: &Exchange, bytes: f64, milliseconds: u32) -> JsValue;
+}
+
+impl Workers {
+    /// Logs that a binding is missing without which the origin server cannot be reached.
+    pub(in crate::worker) fn without_binding(&self, error: &PlatformError) -> OriginFailure {
+        self.line(&gateway_line("error", "binding_missing", &error.to_string(), self.now()));
+        OriginFailure::Unreachable
+    }
+
+    /// Logs if an origin server's stream ended before it was complete.
+    pub(in crate::worker) fn watch(&self, ended: JsValue, request_id: String) {
+        let Ok(ended) = ended.dyn_into::<Promise>() else { return };
+        let ports = self.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            let how = JsFuture::from(ended).await.ok().and_then(|how| how.as_string()).unwrap_or_default();
+            let reason = match how.as_str() {
+                "lost" => "origin_stream_lost",
+                "idle" => "origin_stream_idle",
+                _ => return,
+            };
+            let detail = format!("request {request_id}");
+            ports.line(&gateway_line("warn", reason, &detail, ports.now()));
+        });
+    }
+}
+
+/// The client's request; JavaScript carries its body.
+pub(in crate::worker) struct Inbound(Exchange);
+
+impl Inbound {
+    pub(in crate::worker) fn new(request: &Request, ports: &Workers) -> Self {
+        Self(Exchange::new(request, &ports.context, PEEK_BYTES as f64))
+    }
+
+    /// Lets `work` run to its end even if the client disconnects.
+    pub(in crate::worker) fn hold(&self, work: &JsValue) {
+        self.0.hold(work);
+    }
+
+    /// Reads the message.
+    pub(in crate::worker) fn read(&self, limit: u64, reading: AwaitingMessage) -> JsValue {
+        self.0.read(limit as f64, INSPECT_SECONDS as f64, reading)
+    }
+
+    /// Sends the request to its origin server.
+    pub(in crate::worker) fn forward(
+        &self,
+        fetcher: &JsValue,
+        request: OutboundRequest,
+        sending: AwaitingOriginAnswer,
+    ) -> JsValue {
+        let (method, url) = (request.method().as_str(), request.url());
+        let fields = write_fields(request.fields());
+        let (cancel, instead) = (request.cancel_on_disconnect(), request.body().map(<[u8]>::to_vec));
+        self.0.forward(fetcher, method, url, &fields, &limits(&request), cancel, instead, sending)
+    }
+}
+
+/// The largest body in bytes; then seconds until the response fields, of silence in the answer, and of silence in an
+/// event stream, zero if that may be silent.
+fn limits(request: &OutboundRequest) -> [f64; 4] {
+    [
+        request.body_bytes() as f64,
+        request.response_timeout() as f64,
+        request.idle_timeout() as f64,
+        request.stream_idle_timeout().unwrap_or_default() as f64,
+    ]
+}
+
+impl Transport for Workers {
+    type RequestBody = Rc<Inbound>;
+    type ResponseBody = JsValue;
+
+    async fn send(
+        &self,
+        request: OutboundRequest,
+        body: &Rc<Inbound>,
+    ) -> Result<(ResponseHead, JsValue), OriginFailure> {
+        let fetcher = self.fetcher(request.service()).map_err(|error| self.without_binding(&error))?;
+        let (method, url) = (request.method().as_str(), request.url());
+        let fields = write_fields(request.fields());
+        let (cancel, instead) = (request.cancel_on_disconnect(), request.body().map(<[u8]>::to_vec));
+        let answer = body.0.send(&fetcher, method, url, &fields, &limits(&request), cancel, instead).await;
+        let parts: Array = answer.map_err(|failure| failed(&failure))?.unchecked_into();
+        self.watch(parts.get(3), request.request_id().to_owned());
+        let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
+        let fields = read_fields(parts.get(1).as_string().unwrap_or_default().split('\n'));
+        Ok((ResponseHead { status, fields }, parts.get(2)))
+    }
+
+    async fn message(&self, body: &Rc<Inbound>, limit: u64) -> Result<Vec<u8>, OriginFailure> {
+        let bytes = body.0.message(limit as f64, INSPECT_SECONDS as f64).await.map_err(|failure| failed(&failure))?;
+        Ok(Uint8Array::new(&bytes).to_vec())
+    }
+
+    async fn filtered(
+        &self,
+        body: JsValue,
+        mut filter: BodyFilter,
+        ended: Box<dyn Fn(FilterResult)>,
+    ) -> Result<JsValue, ListError> {
+        let (mut first, mut rest) = (Vec::new(), body);
+        if filter.can_wait() {
+            let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| ListError::NotJson)?;
+            let parts: Array = parts.unchecked_into();
+            first = match filter.push(&Uint8Array::new(&parts.get(0)).to_vec())? {
+                FilteredPart::More(bytes) => bytes,
+                FilteredPart::Last(_, why) => return Err(why),
+            };
+            rest = parts.get(1);
+            if rest.is_null() {
+                first.extend(filter.finish()?);
+                ended(filter.end(None));
+            }
+        }
+        // The closure gets a part of the body, or null at its end. It returns the bytes to forward; an array if they
+        // are the last bytes; or null if the body must be aborted.
+        let step = Closure::new(move |part: JsValue| {
+            let bytes = |bytes: Vec<u8>| Uint8Array::from(bytes.as_slice());
+            let out = if part.is_null() {
+                filter.finish().map(FilteredPart::More)
+            } else {
+                filter.push(&Uint8Array::new(&part).to_vec())
+            };
+            match out {
+                Ok(FilteredPart::More(out)) => {
+                    if part.is_null() {
+                        ended(filter.end(None));
+                    }
+                    bytes(out).into()
+                }
+                Ok(FilteredPart::Last(out, why)) => {
+                    ended(filter.end(Some(why)));
+                    Array::of1(&bytes(out)).into()
+                }
+                Err(why) => {
+                    ended(filter.end(Some(why)));
+                    JsValue::NULL
+                }
+            }
+        });
+        let filtered = through(Uint8Array::from(first.as_slice()), &rest, &step);
+        let done: Promise = filtered.get(1).unchecked_into();
+        // The closure must live until JavaScript no longer needs it.
+        self.spawn(Box::pin(async move {
+            let _ended = JsFuture::from(done).await;
+            drop(step);
+        }));
+        Ok(filtered.get(0))
+    }
+
+    async fn peek(&self, body: &Rc<Inbound>, limit: usize) -> Option<Vec<u8>> {
+        let bytes = body.0.peek(limit as f64, PEEK_MILLISECONDS).await;
+        (!bytes.is_null()).then(|| Uint8Array::new(&bytes).to_vec())
+    }
+}
+
+pub(in crate::worker) fn failed(failure: &JsValue) -> OriginFailure {
+    match failure.as_string().as_deref() {
+        Some("body cut short") => OriginFailure::BodyCutShort,
+        Some("body too large") => OriginFailure::BodyTooLarge,
+        Some("gone") => OriginFailure::ClientDisconnected,
+        Some("timeout") => OriginFailure::Timeout,
+        _ => OriginFailure::Unreachable,
+    }
+}
