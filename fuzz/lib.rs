@@ -6,7 +6,7 @@ use portcullis::jwks::freshness::KeyState;
 use portcullis::jwks::key_set::KeySet;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::kind::Kind;
-use portcullis::mcp::list_filter::{ItemDecision, ItemPolicy};
+use portcullis::mcp::list_item::{ItemDecision, ItemPolicy};
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::admit::admit;
 use portcullis::pipeline::authenticate::{self, Authentication, CompiledVerifiers, IsolateMemory, VerificationContext};

@@ -8,7 +8,7 @@ use crate::forward::answer::{BodyFilter, FilterResult};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::jwks::signing_key::SigningKey;
-use crate::mcp::list_filter::ListError;
+use crate::mcp::list_item::ListError;
 use crate::observe::decision::DecisionLine;
 use crate::observe::point::Point;
 use crate::observe::span::Span;

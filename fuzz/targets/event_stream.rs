@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::mcp::list_filter::{FilterOptions, ListFilter};
+use portcullis::mcp::list_filter::ListFilter;
+use portcullis::mcp::list_item::FilterOptions;
 use portcullis::mcp::sse::SseFilter;
 use portcullis_fuzz::{DropX, shows_x};
 
@@ -14,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
         for piece in pieces {
             filter.push(piece, &mut out)?;
         }
-        Ok::<_, portcullis::mcp::list_filter::ListError>(out)
+        Ok::<_, portcullis::mcp::list_item::ListError>(out)
     };
     let whole = run(&[body]);
     let (first, second) = body.split_at(usize::from(*cut).min(body.len()));

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::mcp::known_items::KnownItems;
-use portcullis::mcp::list_filter::{FilterOptions, ListFilter};
+use portcullis::mcp::list_filter::ListFilter;
+use portcullis::mcp::list_item::FilterOptions;
 use portcullis_fuzz::{DropX, shows_x};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -19,10 +19,11 @@ use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
 use crate::policy::condition::{Condition, Fact};
-use crate::policy::decide::{Policy, StepUpInLists};
+use crate::policy::decide::Policy;
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
+use crate::policy::verdict::StepUpInLists;
 use crate::settings::DecisionLog;
 use crate::token::principal::ClaimSelection;
 

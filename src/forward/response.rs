@@ -1,7 +1,7 @@
 //! The origin server's answer, as the gateway forwards it to the caller.
 
 use crate::limits::LOG_VALUE_CHARS;
-use crate::mcp::list_filter::ListError;
+use crate::mcp::list_item::ListError;
 use crate::mcp::operation::is_invisible;
 use crate::pipeline::rejection::Rejection;
 use crate::transport::head::{Fields, is_plain};

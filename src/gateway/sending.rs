@@ -1,6 +1,5 @@
 //! Stages 6 and 7 of a request: the request to its origin server, and the answer for the caller.
 
-use crate::platform_error::PlatformError;
 use std::rc::Rc;
 
 use crate::forward::answer::ResponseTransform;
@@ -11,11 +10,12 @@ use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Rece
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key;
-use crate::mcp::list_filter::ListError;
+use crate::mcp::list_item::ListError;
 use crate::mcp::session::NONCE_BYTES;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond;
+use crate::platform_error::PlatformError;
 use crate::ports::{OriginFailure, Ports};
 use crate::token::principal::Principal;
 

@@ -11,7 +11,7 @@ use crate::limits::{
     CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS,
 };
 use crate::mcp::envelope::RequestId;
-use crate::mcp::list_filter::OmittedValue;
+use crate::mcp::list_item::OmittedValue;
 use crate::strict_json;
 use crate::time::UnixMillis;
 

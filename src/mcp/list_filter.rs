@@ -3,95 +3,16 @@
 //! a time; everything else passes unchanged, except for white space between JSON tokens.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::rc::Rc;
 
 use crate::limits::{LIST_BYTES, LIST_DEPTH, LIST_ITEM_BYTES};
+use crate::mcp::item_meta::{marked, with_meta};
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::{KnownItems, ListComparison};
-use crate::mcp::members::{Member, members_but, object_member};
+use crate::mcp::list_item::{FilterOptions, ItemDecision, ItemPolicy, ListError, OmittedValue};
 use crate::mcp::method::lists;
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
-
-/// What the filter does with an item.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ItemDecision {
-    /// The item stays.
-    Keep,
-    /// The item is left out.
-    Drop,
-    /// The item stays, with this member of its `_meta`: a name, and its value in JSON.
-    Mark(&'static str, String),
-}
-
-/// Decides about the items of lists.
-pub trait ItemPolicy {
-    /// Decides about the item with this name or URI.
-    fn judge(&mut self, kind: Kind, name: &str) -> ItemDecision;
-
-    /// The member of `_meta` with which it marks items, if it marks any.
-    fn mark(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// Whether another caller could have got another list so far; `paged` says that the list is one page of several.
-    fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool;
-}
-
-/// Why a list cannot be filtered. The filter lets nothing more of such a list pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListError {
-    /// The response is not JSON, or ended too early.
-    NotJson,
-    /// A member that a decision depends on is repeated, or has another letter case.
-    Repeated,
-    /// The list or one of its items is too large.
-    TooLarge,
-    /// The member that should hold the list is not an array.
-    NotList,
-    /// The response has a content coding that the platform does not decode (RFC 9110 §8.4).
-    Coded,
-    /// The event stream has a charset other than UTF-8, which some clients decode.
-    Charset,
-    /// The media type is not that of an event stream, but some clients take it for one.
-    MediaType,
-    /// An `endpoint` event of the transport of 2024-11-05 refers to another server.
-    Endpoint,
-}
-
-impl fmt::Display for ListError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotJson => "not JSON, or cut short",
-            Self::Repeated => "a member is repeated",
-            Self::TooLarge => "too large",
-            Self::NotList => "the member that should hold the list is not an array",
-            Self::Coded => "a content coding that the gateway does not decode",
-            Self::Charset => "an event stream in a charset other than UTF-8",
-            Self::MediaType => "a media type that only begins like text/event-stream",
-            Self::Endpoint => "an endpoint event that leads to another server",
-        })
-    }
-}
-
-/// Options for one response.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FilterOptions {
-    /// The request asked for a later page.
-    pub paged: bool,
-    /// The values of `id` and `ttlMs` are left out, because each reader gets its own: [`ListFilter::holes`].
-    pub reusable: bool,
-}
-
-/// A value that was left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OmittedValue {
-    /// `id`.
-    Id,
-    /// `ttlMs`.
-    Ttl,
-}
 
 /// The containers of an item, from the outside to the inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -572,32 +493,4 @@ impl<J: ItemPolicy> ListFilter<J> {
 
 fn quoted(name: &str) -> Vec<u8> {
     serde_json::to_vec(name).unwrap_or_default()
-}
-
-/// An item whose `_meta` has this member. It replaces any member of that name that the origin server wrote.
-fn marked(item: Vec<u8>, name: &str, value: &str) -> Option<Vec<u8>> {
-    with_meta(item, name, Some(value))
-}
-
-/// An item with a member of its `_meta` set, or removed.
-fn with_meta(mut item: Vec<u8>, name: &str, value: Option<&str>) -> Option<Vec<u8>> {
-    let member = value.map(|value| format!("\"{name}\":{value}"));
-    let found = object_member(&item, "_meta")?;
-    let (range, text) = match (found, member) {
-        (Member::Absent | Member::Null(_) | Member::Empty(_), None) => return Some(item),
-        (Member::Absent, Some(member)) => {
-            let end = item.iter().rposition(|byte| *byte == b'}')?;
-            (end..end, format!(",\"_meta\":{{{member}}}"))
-        }
-        (Member::Null(at), Some(member)) => (at..at + 4, format!("{{{member}}}")),
-        (Member::Empty(at), Some(member)) => (at + 1..at + 1, member),
-        (Member::Object(at, length), member) => {
-            let meta = item.get(at..at + length)?;
-            let kept = members_but(meta, name)?;
-            let all: Vec<String> = member.into_iter().chain(kept).collect();
-            (at..at + length, format!("{{{}}}", all.join(",")))
-        }
-    };
-    item.splice(range, text.into_bytes());
-    Some(item)
 }

@@ -4,10 +4,12 @@
 pub mod agreement;
 pub mod envelope;
 pub mod era;
+mod item_meta;
 pub mod kind;
 pub mod known_items;
 pub mod list_cache;
 pub mod list_filter;
+pub mod list_item;
 pub mod members;
 pub mod message;
 pub mod method;

@@ -3,7 +3,8 @@
 
 use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
-use crate::mcp::list_filter::{ItemPolicy, ListError, ListFilter};
+use crate::mcp::list_filter::ListFilter;
+use crate::mcp::list_item::{ItemPolicy, ListError};
 use crate::mcp::outline::answered_id;
 
 /// Rewrites a text of an event: the address in an `endpoint` event (2024-11-05), or the id of an event.

@@ -12,7 +12,7 @@ use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
 use crate::mcp::kind::Kind;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::record::DecisionRecord;
-use crate::policy::decide::Verdict;
+use crate::policy::verdict::Verdict;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
 

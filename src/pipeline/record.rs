@@ -3,7 +3,8 @@
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::caller::Caller;
-use crate::policy::decide::{Decision, Policy, Verdict};
+use crate::policy::decide::Policy;
+use crate::policy::verdict::{Decision, Verdict};
 use crate::settings::resource::Resource;
 use crate::transport::connection::ConnectionFacts;
 

@@ -4,7 +4,7 @@
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
-use crate::mcp::list_filter::ListError;
+use crate::mcp::list_item::ListError;
 use crate::mcp::message::Malformed;
 use crate::mcp::sse::UNFIT;
 use crate::oauth::bearer::MissingCredentials;

@@ -8,5 +8,8 @@ pub mod decoy;
 mod index;
 pub mod limit;
 pub mod pattern;
+mod possible;
 pub mod rule;
+mod stand_in;
 mod uri;
+pub mod verdict;

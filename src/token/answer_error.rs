@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::limits::API_KEY_ID_CHARS;
+use crate::oauth::scope::NotScope;
 use crate::strict_json::StrictJsonError;
-use crate::token::api_key::ApiKeyRecordError;
 
 /// Why the answer about a credential, from an authorization server, a custom verifier or a store, cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,64 @@ impl Error for AnswerError {
         match self {
             Self::NotJson(error) => Some(error),
             Self::Record(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a record of an API key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKeyRecordError {
+    /// It has an invalid `expires`.
+    Expires,
+    /// It has an invalid `hash`.
+    Hash,
+    /// It has an invalid `id`.
+    Id(String),
+    /// It has an invalid `label`.
+    Label,
+    /// It has other members than a record.
+    Members,
+    /// It is not strict JSON.
+    NotJson(StrictJsonError),
+    /// It has an invalid scope.
+    Scopes(NotScope),
+}
+
+impl ApiKeyRecordError {
+    /// The invalid member; `None` if the record is not one at all.
+    #[must_use]
+    pub fn member(&self) -> Option<&'static str> {
+        match self {
+            Self::Expires => Some("expires"),
+            Self::Hash => Some("hash"),
+            Self::Id(_) => Some("id"),
+            Self::Label => Some("label"),
+            Self::Members | Self::NotJson(_) => None,
+            Self::Scopes(_) => Some("scopes"),
+        }
+    }
+}
+
+impl fmt::Display for ApiKeyRecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expires => f.write_str("must be a time in the form 2027-01-31T00:00:00Z (RFC 3339)"),
+            Self::Hash => f.write_str("must be hmac-sha256$SALT$DIGEST, as `npm run apikey` prints it"),
+            Self::Id(id) => write!(f, "must be 1 to {API_KEY_ID_CHARS} letters and digits, got {id:?}"),
+            Self::Label => f.write_str("must be 1 to 100 characters, none of them a control character"),
+            Self::Members => f.write_str("the record is not an API key"),
+            Self::NotJson(error) => write!(f, "the record is {error}"),
+            Self::Scopes(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ApiKeyRecordError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::NotJson(error) => Some(error),
+            Self::Scopes(error) => Some(error),
             _ => None,
         }
     }

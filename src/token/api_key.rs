@@ -1,8 +1,6 @@
 //! API keys have the form `PREFIX_ID_SECRET`. The prefix identifies the key set, and the id identifies the record. The
 //! record holds a salted hash, from which the secret cannot be recovered.
 
-use std::error::Error;
-use std::fmt;
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -14,10 +12,10 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::limits::{API_KEY_ID_CHARS, API_KEY_SECRET_CHARS};
-use crate::oauth::scope::{NotScope, Scope};
-use crate::strict_json::{self, StrictJsonError};
+use crate::oauth::scope::Scope;
+use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::answer_error::AnswerError;
+use crate::token::answer_error::{AnswerError, ApiKeyRecordError};
 use crate::token::credential::Credential;
 use crate::token::error::TokenError;
 use crate::token::principal::{CredentialKind, SelectedClaims, Subject};
@@ -49,64 +47,6 @@ impl ApiKeySet {
 
 /// The scheme of [`ApiKeyRecord::hash`].
 const HASH: &str = "hmac-sha256";
-
-/// Why a record of an API key cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ApiKeyRecordError {
-    /// It has an invalid `expires`.
-    Expires,
-    /// It has an invalid `hash`.
-    Hash,
-    /// It has an invalid `id`.
-    Id(String),
-    /// It has an invalid `label`.
-    Label,
-    /// It has other members than a record.
-    Members,
-    /// It is not strict JSON.
-    NotJson(StrictJsonError),
-    /// It has an invalid scope.
-    Scopes(NotScope),
-}
-
-impl ApiKeyRecordError {
-    /// The invalid member; `None` if the record is not one at all.
-    #[must_use]
-    pub fn member(&self) -> Option<&'static str> {
-        match self {
-            Self::Expires => Some("expires"),
-            Self::Hash => Some("hash"),
-            Self::Id(_) => Some("id"),
-            Self::Label => Some("label"),
-            Self::Members | Self::NotJson(_) => None,
-            Self::Scopes(_) => Some("scopes"),
-        }
-    }
-}
-
-impl fmt::Display for ApiKeyRecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Expires => f.write_str("must be a time in the form 2027-01-31T00:00:00Z (RFC 3339)"),
-            Self::Hash => write!(f, "must be {HASH}$SALT$DIGEST, as `npm run apikey` prints it"),
-            Self::Id(id) => write!(f, "must be 1 to {API_KEY_ID_CHARS} letters and digits, got {id:?}"),
-            Self::Label => f.write_str("must be 1 to 100 characters, none of them a control character"),
-            Self::Members => f.write_str("the record is not an API key"),
-            Self::NotJson(error) => write!(f, "the record is {error}"),
-            Self::Scopes(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for ApiKeyRecordError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::NotJson(error) => Some(error),
-            Self::Scopes(error) => Some(error),
-            _ => None,
-        }
-    }
-}
 
 /// A stored API key: it has a salted hash in place of the secret.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use portcullis::jwks::key_set::NoKey;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::era::Era;
 use portcullis::mcp::kind::Kind;
-use portcullis::mcp::list_filter::ListError;
+use portcullis::mcp::list_item::ListError;
 use portcullis::mcp::message::Malformed;
 use portcullis::oauth::bearer::MissingCredentials;
 use portcullis::oauth::scope::ScopeSet;

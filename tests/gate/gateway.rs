@@ -1,12 +1,13 @@
 //! The whole road: what reaches the origin server, and what comes back.
 
+use std::rc::Rc;
+
 use jwt_compact::jwk::JsonWebKey;
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
 use portcullis::portable;
 use portcullis::transport::head::Method;
 use serde_json::{Value, json};
-use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::support::{

@@ -22,6 +22,7 @@ mod conditions;
 mod configuration;
 mod contradictions;
 mod credentials;
+mod custom_verifiers;
 mod decoys;
 mod disclosure;
 #[cfg(not(target_family = "wasm"))]
@@ -31,9 +32,13 @@ mod face;
 mod gateway;
 #[cfg(not(target_family = "wasm"))]
 mod guide;
+mod hidden;
 mod hostile;
+mod introspection;
 mod jwks;
 mod limits;
+mod list_events;
+mod list_memory;
 mod lists;
 mod messages;
 mod metrics;

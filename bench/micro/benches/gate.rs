@@ -8,13 +8,15 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use portcullis::config::{Configuration, Secrets};
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::known_items::KnownItems;
-use portcullis::mcp::list_filter::{FilterOptions, ItemDecision, ItemPolicy, ListFilter};
+use portcullis::mcp::list_filter::ListFilter;
+use portcullis::mcp::list_item::{FilterOptions, ItemDecision, ItemPolicy};
 use portcullis::mcp::message::parse;
 use portcullis::mcp::operation::Operation;
 use portcullis::mcp::sse::SseFilter;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::policy::caller::Caller;
-use portcullis::policy::decide::{Arguments, Policy};
+use portcullis::policy::decide::Policy;
+use portcullis::policy::verdict::Arguments;
 use portcullis::time::UnixMillis;
 use portcullis::token::cache::TokenCache;
 use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};

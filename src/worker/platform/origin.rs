@@ -13,7 +13,7 @@ use crate::forward::answer::{BodyFilter, FilterResult, FilteredPart};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::limits::{INSPECT_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS};
-use crate::mcp::list_filter::ListError;
+use crate::mcp::list_item::ListError;
 use crate::observe::event::gateway_line;
 use crate::platform_error::PlatformError;
 use crate::ports::{Clock as _, EventSink as _, OriginFailure, Spawn as _, Transport};

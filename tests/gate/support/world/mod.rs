@@ -1,6 +1,7 @@
 //! A platform in memory: a clock that the test turns, an identity provider and an origin server that it scripts.
 
-use portcullis::platform_error::PlatformError;
+mod ports;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
@@ -8,28 +9,17 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use portcullis::authorization_server::state::{self as authorization_state, Change};
-use portcullis::forward::answer::{BodyFilter, FilterResult, FilteredPart};
-use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
 use portcullis::gateway::{Action, ActiveRequest, Gateway, Received, Served, drive, filter_body, serve};
-use portcullis::jwks::signing_key::SigningKey;
-use portcullis::mcp::list_filter::ListError;
-use portcullis::observe::decision::DecisionLine;
 use portcullis::observe::point::Point;
 use portcullis::observe::span::Span;
-use portcullis::portable;
-use portcullis::ports::{
-    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard, SharedCache,
-    SignatureVerifier, Spawn, Store, Timer, Transport,
-};
-use portcullis::settings::DecisionLog;
+use portcullis::platform_error::PlatformError;
+use portcullis::ports::{Background, OriginFailure, SignatureVerifier, Transport};
 use portcullis::time::UnixMillis;
-use portcullis::token::binding::proof::SingleUse;
-use portcullis::token::binding::replay::{ReplayMemory, Use};
+use portcullis::token::binding::replay::ReplayMemory;
 use portcullis::token::signature::SignatureCheck;
 use portcullis::transport::head::{Fields, Head};
-use portcullis::transport::provider::{ProviderDocument, ProviderRequest};
+use portcullis::transport::provider::ProviderDocument;
 use serde_json::{Value, json};
 
 use super::{ISSUER, Key, Request};
@@ -396,213 +386,5 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("a future waits in a world where nothing does"),
-    }
-}
-
-impl Clock for World {
-    fn now(&self) -> UnixMillis {
-        self.time()
-    }
-}
-
-impl Random for World {
-    fn fill(&self, bytes: &mut [u8]) {
-        let mut state = self.0.borrow_mut();
-        for byte in bytes {
-            state.random = state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = state.random.to_be_bytes()[0];
-        }
-    }
-}
-
-impl EventSink for World {
-    fn line(&self, line: &str) {
-        self.0.borrow_mut().lines.push(line.to_owned());
-    }
-
-    fn decided(&self, _log: &DecisionLog, decision: &DecisionLine) {
-        self.0.borrow_mut().decisions.push(decision.json.clone());
-    }
-
-    fn measured(&self, binding: &str, point: &Point) {
-        self.0.borrow_mut().points.push((binding.to_owned(), point.clone()));
-    }
-
-    fn is_traced(&self) -> bool {
-        true
-    }
-
-    fn trace(&self, span: &Span) {
-        self.0.borrow_mut().spans.push(span.clone());
-    }
-}
-
-impl Limiter for World {
-    async fn within_limit(&self, binding: &str, key: &str) -> Result<bool, PlatformError> {
-        let mut state = self.0.borrow_mut();
-        let left = state.turns.get_mut(binding).ok_or("no such binding")?;
-        let Some(more) = left.checked_sub(1) else { return Ok(false) };
-        *left = more;
-        state.asked_turns.push(key.to_owned());
-        Ok(true)
-    }
-}
-
-impl Spawn for World {
-    fn spawn(&self, work: Background) {
-        self.0.borrow_mut().background.push(work);
-    }
-}
-
-impl SignatureVerifier for World {
-    async fn verify(&self, check: &SignatureCheck) -> Result<bool, PlatformError> {
-        let input = check.signing_input.as_bytes();
-        let verdict = portable::verify(check.key.jwk(), check.algorithm, input, &check.signature);
-        self.0.borrow_mut().checks.push((check.clone(), verdict.clone()));
-        verdict
-    }
-
-    async fn sign(&self, key: &SigningKey, input: &[u8]) -> Result<Vec<u8>, PlatformError> {
-        portable::sign(key.expose(), key.algorithm(), input)
-    }
-}
-
-impl Fetch for World {
-    async fn ask(&self, request: &ProviderRequest) -> Result<ProviderDocument, PlatformError> {
-        let mut state = self.0.borrow_mut();
-        state.asked.push(Asked {
-            url: request.url.clone(),
-            service: request.service.clone(),
-            fields: request.fields.clone(),
-            body: request.body.clone().unwrap_or_default(),
-            seconds: request.seconds,
-        });
-        let place = request.service.as_ref().unwrap_or(&request.url);
-        state.answers.get(place).cloned().unwrap_or_else(|| Err("connection refused".into()))
-    }
-
-    async fn get(&self, url: &str) -> Result<ProviderDocument, PlatformError> {
-        let mut state = self.0.borrow_mut();
-        state.fetched.push(url.to_owned());
-        state
-            .documents
-            .get(url)
-            .cloned()
-            .unwrap_or_else(|| Ok(ProviderDocument { status: 404, ..ProviderDocument::default() }))
-    }
-}
-
-impl Records for World {
-    async fn record(&self, _binding: &str, name: &str, question: &str) -> Result<String, PlatformError> {
-        let mut state = self.0.borrow_mut();
-        if state.records_down || state.record_down.as_deref() == Some(name) {
-            return Err("no such object".into());
-        }
-        let now = state.now.seconds();
-        let kept = state.records.get(name).cloned();
-        let (answer, change) = authorization_state::answer(kept.as_deref(), question, now)
-            .map_err(|error| PlatformError::from(error.to_string()))?;
-        match change {
-            Change::None => {}
-            Change::Keep(text, _) => {
-                state.records.insert(name.to_owned(), text);
-            }
-            Change::Forget => {
-                state.records.remove(name);
-            }
-        }
-        Ok(answer)
-    }
-}
-
-impl Store for World {
-    async fn read(&self, binding: &str, key: &str, bytes: usize) -> Result<Option<Vec<u8>>, PlatformError> {
-        let mut state = self.0.borrow_mut();
-        let name = format!("{binding}/{key}");
-        state.reads.push(name.clone());
-        let value = state.store.get(&name).cloned().transpose()?;
-        if value.as_ref().is_some_and(|value| value.len() > bytes) { Err("too large".into()) } else { Ok(value) }
-    }
-}
-
-impl SharedCache for World {
-    async fn recall(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.borrow().shared.get(name).cloned()
-    }
-
-    async fn keep(&self, name: &str, value: &[u8], _seconds: u64) {
-        self.0.borrow_mut().shared.insert(name.to_owned(), value.to_vec());
-    }
-}
-
-impl ReplayGuard for World {
-    async fn use_once(&self, _binding: &str, single: &SingleUse) -> Result<Use, PlatformError> {
-        let mut state = self.0.borrow_mut();
-        let now = state.now;
-        if state.guard_down { Err("no guard".into()) } else { Ok(state.guard.use_once(single, now)) }
-    }
-}
-
-impl Timer for World {
-    async fn sleep(&self, milliseconds: u32) {
-        let mut state = self.0.borrow_mut();
-        state.slept += u64::from(milliseconds);
-        state.now = UnixMillis(state.now.0 + u64::from(milliseconds));
-    }
-}
-
-impl Transport for World {
-    type RequestBody = Vec<u8>;
-    type ResponseBody = Vec<u8>;
-
-    async fn send(&self, request: OutboundRequest, body: &Vec<u8>) -> Result<(ResponseHead, Vec<u8>), OriginFailure> {
-        let mut state = self.0.borrow_mut();
-        state.sent.push(Sent {
-            method: request.method().as_str(),
-            url: request.url().to_owned(),
-            fields: request.fields().clone(),
-            service: request.service().map(str::to_owned),
-            cancel_on_disconnect: request.cancel_on_disconnect(),
-            body: match request.body() {
-                Some(instead) => instead.to_vec(),
-                None if request.body_bytes() == 0 => Vec::new(),
-                None => body.clone(),
-            },
-        });
-        let usual =
-            || Ok(ResponseHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
-        let body = state.origin_body.clone().unwrap_or_else(|| b"from the origin".to_vec());
-        state.origin.clone().unwrap_or_else(usual).map(|head| (head, body))
-    }
-
-    async fn message(&self, body: &Vec<u8>, limit: u64) -> Result<Vec<u8>, OriginFailure> {
-        if body.len() as u64 > limit { Err(OriginFailure::BodyTooLarge) } else { Ok(body.clone()) }
-    }
-
-    async fn filtered(
-        &self,
-        body: Vec<u8>,
-        mut filter: BodyFilter,
-        ended: Box<dyn Fn(FilterResult)>,
-    ) -> Result<Vec<u8>, ListError> {
-        let chunk = self.0.borrow().chunk.max(1);
-        let mut out = Vec::new();
-        for part in body.chunks(chunk) {
-            match filter.push(part)? {
-                FilteredPart::More(bytes) => out.extend(bytes),
-                FilteredPart::Last(bytes, why) => {
-                    out.extend(bytes);
-                    ended(filter.end(Some(why)));
-                    return Ok(out);
-                }
-            }
-        }
-        out.extend(filter.finish()?);
-        ended(filter.end(None));
-        Ok(out)
-    }
-
-    async fn peek(&self, body: &Vec<u8>, limit: usize) -> Option<Vec<u8>> {
-        (body.len() <= limit).then(|| body.clone())
     }
 }

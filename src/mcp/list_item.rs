@@ -1,0 +1,84 @@
+//! What a filter of lists does with an item, who decides that, and why a list cannot be filtered.
+
+use std::fmt;
+
+use crate::mcp::kind::Kind;
+
+/// What the filter does with an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemDecision {
+    /// The item stays.
+    Keep,
+    /// The item is left out.
+    Drop,
+    /// The item stays, with this member of its `_meta`: a name, and its value in JSON.
+    Mark(&'static str, String),
+}
+
+/// Decides about the items of lists.
+pub trait ItemPolicy {
+    /// Decides about the item with this name or URI.
+    fn judge(&mut self, kind: Kind, name: &str) -> ItemDecision;
+
+    /// The member of `_meta` with which it marks items, if it marks any.
+    fn mark(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether another caller could have got another list so far; `paged` says that the list is one page of several.
+    fn depends_on_caller(&self, kind: Kind, paged: bool) -> bool;
+}
+
+/// Why a list cannot be filtered. The filter lets nothing more of such a list pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListError {
+    /// The response is not JSON, or ended too early.
+    NotJson,
+    /// A member that a decision depends on is repeated, or has another letter case.
+    Repeated,
+    /// The list or one of its items is too large.
+    TooLarge,
+    /// The member that should hold the list is not an array.
+    NotList,
+    /// The response has a content coding that the platform does not decode (RFC 9110 §8.4).
+    Coded,
+    /// The event stream has a charset other than UTF-8, which some clients decode.
+    Charset,
+    /// The media type is not that of an event stream, but some clients take it for one.
+    MediaType,
+    /// An `endpoint` event of the transport of 2024-11-05 refers to another server.
+    Endpoint,
+}
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotJson => "not JSON, or cut short",
+            Self::Repeated => "a member is repeated",
+            Self::TooLarge => "too large",
+            Self::NotList => "the member that should hold the list is not an array",
+            Self::Coded => "a content coding that the gateway does not decode",
+            Self::Charset => "an event stream in a charset other than UTF-8",
+            Self::MediaType => "a media type that only begins like text/event-stream",
+            Self::Endpoint => "an endpoint event that leads to another server",
+        })
+    }
+}
+
+/// Options for one response.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FilterOptions {
+    /// The request asked for a later page.
+    pub paged: bool,
+    /// The values of `id` and `ttlMs` are left out, because each reader gets its own: [`ListFilter::holes`].
+    pub reusable: bool,
+}
+
+/// A value that was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OmittedValue {
+    /// `id`.
+    Id,
+    /// `ttlMs`.
+    Ttl,
+}

@@ -1,0 +1,89 @@
+//! What the policy could decide if some facts are not known: for the analysis of a configuration.
+
+use crate::mcp::kind::Kind;
+use crate::mcp::operation::Operation;
+use crate::policy::caller::Caller;
+use crate::policy::condition::{Condition, Fact};
+use crate::policy::decide::Policy;
+use crate::policy::rule::Effect;
+use crate::policy::uri::readings;
+use crate::policy::verdict::{DecidedBy, Possible, Verdict};
+
+impl Policy {
+    /// All verdicts that are possible if neither the arguments of an operation nor some facts about the caller are
+    /// known. Each has the rule that decides, and what would have to be known to tell. There is one entry if nothing is
+    /// open.
+    #[must_use]
+    pub fn possible(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        is_known: &dyn Fn(Fact<'_>) -> bool,
+    ) -> Vec<Possible> {
+        let of = |operation: &Operation| self.possible_by_rules(operation, caller, is_known);
+        let mut all = of(operation);
+        let Some((Kind::Resource, uri)) = &operation.target else { return all };
+        let Some(readings) = readings(uri) else {
+            return vec![Possible { verdict: Verdict::Deny, by: DecidedBy::InvalidName, open: None }];
+        };
+        for reading in readings {
+            let others = of(&Operation::on(&operation.method, Kind::Resource, &reading));
+            let mut stricter: Vec<Possible> = Vec::new();
+            for one in &all {
+                for other in &others {
+                    let found = if other.verdict.rank() > one.verdict.rank() { other } else { one };
+                    if !stricter.iter().any(|known| known.verdict == found.verdict) {
+                        stricter.push(found.clone());
+                    }
+                }
+            }
+            all = stricter;
+        }
+        all
+    }
+
+    fn possible_by_rules(
+        &self,
+        operation: &Operation,
+        caller: &Caller,
+        is_known: &dyn Fn(Fact<'_>) -> bool,
+    ) -> Vec<Possible> {
+        if !operation.has_valid_name() {
+            return vec![Possible { verdict: Verdict::Deny, by: DecidedBy::InvalidName, open: None }];
+        }
+        let mut all: Vec<Possible> = Vec::new();
+        let mut open: Option<String> = None;
+        let mut add = |verdict: Verdict, by: DecidedBy, open: Option<&String>| {
+            if !all.iter().any(|known| known.verdict == verdict) {
+                all.push(Possible { verdict, by, open: open.cloned() });
+            }
+        };
+        for index in self.index.candidates(operation) {
+            let Some(rule) = self.rules.get(index) else { continue };
+            let (known, unknown): (Vec<&Condition>, Vec<&Condition>) =
+                rule.when.conditions.iter().partition(|condition| is_known(condition.reads()));
+            if rule.observe
+                || !rule.targets.fit(operation, rule.effect != Effect::Allow)
+                || known.iter().any(|condition| !condition.holds(caller, &self.scopes))
+            {
+                continue;
+            }
+            let argument = rule.when.arguments.first().map(|(name, _)| format!("arguments.{name}"));
+            let lacking = unknown.first().map(|condition| condition.key().to_owned()).or(argument);
+            let Some(lacking) = lacking else {
+                add(self.verdict(rule, caller), DecidedBy::Rule(index), open.as_ref());
+                return all;
+            };
+            let lacking = format!("when.{lacking} of rule {:?}", rule.id);
+            add(self.verdict(rule, caller), DecidedBy::Rule(index), Some(&lacking));
+            open.get_or_insert(lacking);
+        }
+        let (verdict, by) = if operation.is_protocol() {
+            (Verdict::Allow, DecidedBy::Protocol)
+        } else {
+            (Verdict::Deny, DecidedBy::Default)
+        };
+        add(verdict, by, open.as_ref());
+        all
+    }
+}
