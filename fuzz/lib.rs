@@ -124,7 +124,7 @@ pub fn subject() -> Subject {
 pub struct DropX;
 
 impl ItemPolicy for DropX {
-    fn judge(&mut self, _: Kind, name: &str) -> ItemDecision {
+    fn decide(&mut self, _: Kind, name: &str) -> ItemDecision {
         if name.starts_with('x') { ItemDecision::Drop } else { ItemDecision::Keep }
     }
 

@@ -9,6 +9,25 @@ use crate::authorization_server::settings::AuthorizationServer;
 use crate::jwks::signing_key::SigningKey;
 use crate::time::UnixMillis;
 
+/// Claims of access tokens that only the gateway sets, and whether its tokens can have them.
+pub const GATEWAY_CLAIMS: [(&str, bool); 15] = [
+    ("iss", true),
+    ("sub", true),
+    ("aud", true),
+    ("exp", true),
+    ("nbf", false),
+    ("iat", true),
+    ("jti", true),
+    ("client_id", true),
+    ("scope", true),
+    ("scp", false),
+    ("azp", false),
+    ("auth_time", true),
+    ("cnf", false),
+    ("act", false),
+    ("token_use", false),
+];
+
 /// The content of a token.
 #[derive(Debug, Clone)]
 pub struct AccessToken<'a> {

@@ -2,7 +2,7 @@
 
 use crate::authorization_server::authorize::AuthorizationRequest;
 use crate::authorization_server::settings::AuthorizationServer;
-use crate::authorization_server::state::subject::{Known, Listed};
+use crate::authorization_server::state::subject::{Listed, UserData};
 use crate::oauth::scope::ScopeSet;
 use crate::page::{escaped, page, with_head};
 use crate::time::UnixMillis;
@@ -114,7 +114,7 @@ pub fn consent(server: &AuthorizationServer, asked_for: &Consent<'_>) -> (Fields
 
 /// The page of a user's own grants.
 #[must_use]
-pub fn grants(server: &AuthorizationServer, subject: &str, known: &Known, sealed: &str) -> (Fields, String) {
+pub fn grants(server: &AuthorizationServer, subject: &str, known: &UserData, sealed: &str) -> (Fields, String) {
     let form = |action: &str, value: &str, label: &str, kind: &str| {
         format!(
             "<form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"form\" value=\"{}\">\

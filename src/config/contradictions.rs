@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use crate::authorization_server::access_token::GATEWAY_CLAIMS;
 use crate::authorization_server::login::carried_as;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::document::Document;
@@ -152,7 +153,8 @@ impl<'a> ConfigurationParts<'a> {
                     .token_claims
                     .iter()
                     .filter_map(|entry| Some((entry.as_str(), carried_as(entry, &server.login.groups_claim).ok()?)));
-                let carried: Vec<(&str, &str)> = carried.chain(OWN_CLAIMS.map(|name| (name, name))).collect();
+                let own = GATEWAY_CLAIMS.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (*name, *name));
+                let carried: Vec<(&str, &str)> = carried.chain(own).collect();
                 if carried.iter().any(|(_, name)| *name == claim) {
                     return None;
                 }
@@ -236,6 +238,3 @@ impl<'a> ConfigurationParts<'a> {
         }
     }
 }
-
-/// Claims that tokens of the gateway itself can have without `token_claims`.
-const OWN_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "auth_time"];

@@ -38,6 +38,6 @@ pub use bindings::bindings;
 pub use mistakes::Mistakes;
 
 pub use configuration::Configuration;
-pub use stored::{Place, Stored};
+pub use stored::{DocumentLocation, StoredDocument};
 pub use values::Secrets;
 pub use warnings::warnings;

@@ -131,7 +131,7 @@ fn read_accepted(
         custom: names
             .find(document.verifiers.as_ref(), "verifiers", "verifier has the name", &accepted.custom, |it| &it.name),
     };
-    judge_accepted(document, at, &accepts, identifier, mistakes);
+    check_accepted(document, at, &accepts, identifier, mistakes);
     accepts
 }
 
@@ -167,7 +167,7 @@ impl Named<'_> {
 
 /// Notes credentials whose verifier would be ambiguous, and issuers and API keys whose credentials could never meet
 /// what the resource requires of the binding or the audience.
-fn judge_accepted(
+fn check_accepted(
     document: &ResourceDocument,
     at: &str,
     Verifiers { issuers, custom: verifiers, .. }: &Verifiers,

@@ -13,16 +13,16 @@ use crate::strict_json;
 
 /// Where the document is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Place {
+pub enum DocumentLocation {
     /// In the variable: this is the document.
     Here(Value),
     /// In KV.
-    Stored(Stored),
+    Stored(StoredDocument),
 }
 
 /// A document in KV.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredDocument {
     /// The name of the KV binding.
     pub kv: String,
     /// The key of the document.
@@ -31,7 +31,7 @@ pub struct Stored {
     pub seconds: u64,
 }
 
-impl Place {
+impl DocumentLocation {
     /// Reads the variable: an object, or a string that holds one as JSON.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Place {
         }
         let kv = read_binding(Some(&stored.kv), "stored.kv", &mut mistakes).unwrap_or_default();
         if mistakes.is_empty() {
-            Ok(Self::Stored(Stored { kv, key, seconds: seconds.saturating_sub(KV_EDGE_SECONDS) }))
+            Ok(Self::Stored(StoredDocument { kv, key, seconds: seconds.saturating_sub(KV_EDGE_SECONDS) }))
         } else {
             Err(mistakes)
         }

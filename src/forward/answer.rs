@@ -169,7 +169,7 @@ impl Recipient {
         // Clients do not read the body of these answers.
         let read = good && !matches!(head.status, 202 | 204);
         let readable = head.may_be_event_stream() || head.is_json() || read;
-        let judged = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
+        let filtered = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
         let rewritten = good && stream && self.sessions.is_some();
         // A caller that has the id of an event may ask for the events after it, so ids are bound to their callers.
         let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
@@ -179,12 +179,12 @@ impl Recipient {
         // the response to any request with a decoy.
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some()).then(NameRestorer::default);
-        if !judged && !rewritten && !marked && restore.is_none() {
+        if !filtered && !rewritten && !marked && restore.is_none() {
             return Ok(None);
         }
         head.is_readable()?;
         // Some clients read any answer to this request as an event stream.
-        if stream && (judged || rewritten || marked) && !head.is_event_stream() {
+        if stream && (filtered || rewritten || marked) && !head.is_event_stream() {
             return Err(ListError::MediaType);
         }
         let whole = |inner| BodyFilter {
@@ -196,24 +196,24 @@ impl Recipient {
             ids: Vec::new(),
             request: request.to_owned(),
         };
-        if !judged && !rewritten && !marked {
+        if !filtered && !rewritten && !marked {
             return Ok(Some(BodyFilter { restore, ..whole(Inner::Plain(streams)) }));
         }
         let edits = FilterOptions { paged: self.paged, ..FilterOptions::default() };
         let kept = keep_as.map(|name| CacheCandidate { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
-        let judge = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
+        let policy = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
-            let lists = judged.then(|| ListFilter::new(judge, FilterOptions::default()));
+            let lists = filtered.then(|| ListFilter::new(policy, FilterOptions::default()));
             // A stream that a GET opened may carry any list, and any page of it.
             let lists = lists.map(|it| if stream || self.paged { it } else { it.with_memory(resource, items) });
             let filter = SseFilter::new(lists, endpoint, event_ids);
             let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
             BodyFilter { kept, restore, ids: self.ids, ..whole(inner) }
         } else {
-            let filter = ListFilter::new(judge, edits);
+            let filter = ListFilter::new(policy, edits);
             let (resource, items) = self.items;
             // The memory would take each later page for a changed first page.
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
@@ -235,11 +235,11 @@ impl Recipient {
     /// The view that this recipient may see of a cached list.
     fn reading(self, list: &CachedList) -> Result<FilteredList, ListError> {
         let edits = FilterOptions { paged: self.paged, reusable: true };
-        let judge = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
-        let (mut filter, mut out) = (ListFilter::new(judge, edits), Vec::with_capacity(list.body.len()));
+        let policy = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
+        let (mut filter, mut out) = (ListFilter::new(policy, edits), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
         filter.finish(&mut out)?;
-        FilteredList::new(out, filter.holes(), filter.judge().depends).ok_or(ListError::NotJson)
+        FilteredList::new(out, filter.holes(), filter.policy().depends).ok_or(ListError::NotJson)
     }
 
     /// Replaces the address for messages of the transport of 2024-11-05 with an address of the gateway, sealed for this
@@ -288,7 +288,7 @@ struct PolicyOfItems {
 }
 
 impl ItemPolicy for PolicyOfItems {
-    fn judge(&mut self, kind: Kind, name: &str) -> ItemDecision {
+    fn decide(&mut self, kind: Kind, name: &str) -> ItemDecision {
         let Some(policy) = &self.policy else { return ItemDecision::Keep };
         let method = methods_of(kind).next().unwrap_or_default();
         let decision = policy.decide(&Operation::on(method, kind, name), &self.caller, Arguments::Unknown);

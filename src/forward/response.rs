@@ -105,7 +105,7 @@ fn place(location: &str) -> String {
 ///
 /// # Errors
 /// The [`Rejection`] of the first rule that applies.
-pub fn judge(answer: ResponseHead) -> Result<ResponseHead, Rejection> {
+pub fn check_answer(answer: ResponseHead) -> Result<ResponseHead, Rejection> {
     match answer.status {
         status @ 300..=399 => Err(Rejection::OriginRedirected { status, to: answer.fields.get("location").map(place) }),
         401 | 407 => Err(Rejection::OriginUnauthorized),

@@ -6,7 +6,7 @@ use crate::forward::answer::{CacheCandidate, ResponseTransform};
 use crate::forward::list_key::list_key;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;
-use crate::mcp::list_cache::{CachedList, FilteredList, Known};
+use crate::mcp::list_cache::{CacheLookup, CachedList, FilteredList};
 use crate::mcp::message::Message;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::inspect::Inspected;
@@ -22,10 +22,10 @@ impl<P: Ports> ActiveRequest<'_, P> {
     pub(super) fn answer_list(self, permit: Permit, (key, caller): (String, Caller)) -> Action {
         let known = self.gateway.lists.borrow().get(&key, &caller, self.ports.now());
         match known {
-            Known::FilteredList(reading, until) => self.list_answer(&permit, &reading, until),
-            Known::List(list) => self.read_list(&permit, &key, &list),
-            Known::Uncached => self.forward(permit),
-            Known::Nothing => self.wait(permit, |request| Action::RecallList(key, request)),
+            CacheLookup::FilteredList(reading, until) => self.list_answer(&permit, &reading, until),
+            CacheLookup::List(list) => self.read_list(&permit, &key, &list),
+            CacheLookup::Uncached => self.forward(permit),
+            CacheLookup::Nothing => self.wait(permit, |request| Action::RecallList(key, request)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::forward::answer::ResponseTransform;
 use crate::forward::assertion;
 use crate::forward::request::outbound;
-use crate::forward::response::{ResponseHead, judge};
+use crate::forward::response::{ResponseHead, check_answer};
 use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Received, SigningAssertion, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
@@ -88,7 +88,7 @@ impl Suspended<AwaitingAnswer> {
             gateway.note_server(resource, &answer);
         }
         let received = answer.map_err(|failure| active.failed(failure)).and_then(|(head, body)| {
-            let mut head = judge(head)?;
+            let mut head = check_answer(head)?;
             let filter = transform.receive(&mut head, &random, &active.context.request_id, now)?;
             respond::complete(&mut head.fields, &active.context, &gateway.settings);
             Ok((head, filter, body))

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Mistakes, Secrets, Stored};
+use crate::config::{Mistakes, Secrets, StoredDocument};
 use crate::gateway::open::Gateway;
 use crate::limits::STORED_RETRY;
 use crate::pipeline::authenticate::CompiledVerifiers;
@@ -16,7 +16,7 @@ use crate::time::UnixMillis;
 /// The gateway of an isolate, and the version of its configuration.
 #[derive(Debug)]
 pub struct StoredGateway {
-    stored: Stored,
+    stored: StoredDocument,
     salt: [u8; 32],
     current: Option<(Rc<Gateway>, String)>,
     /// The last version with a mistake. Its mistakes are logged only once.
@@ -54,13 +54,13 @@ pub enum ReloadOutcome {
 impl StoredGateway {
     /// The state before the configuration was read. `salt` is 32 unpredictable bytes.
     #[must_use]
-    pub fn new(stored: Stored, salt: [u8; 32]) -> Self {
+    pub fn new(stored: StoredDocument, salt: [u8; 32]) -> Self {
         Self { stored, salt, current: None, refused: None, asked: None }
     }
 
     /// The location of the document.
     #[must_use]
-    pub fn stored(&self) -> &Stored {
+    pub fn stored(&self) -> &StoredDocument {
         &self.stored
     }
 

@@ -76,7 +76,7 @@ impl KeyState {
     #[must_use]
     pub fn vouches(&self, id: Option<&str>, thumbprint: &str, now: UnixMillis) -> bool {
         matches!(self.freshness(now), Freshness::Use | Freshness::UseAndRefresh)
-            && self.keys.as_ref().is_some_and(|keys| keys.holds(id, thumbprint))
+            && self.keys.as_ref().is_some_and(|keys| keys.contains(id, thumbprint))
     }
 
     /// What to do at `now`.

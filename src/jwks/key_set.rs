@@ -96,7 +96,7 @@ impl KeySet {
 
     /// Whether the key with this id and thumbprint is in the set.
     #[must_use]
-    pub fn holds(&self, id: Option<&str>, thumbprint: &str) -> bool {
+    pub fn contains(&self, id: Option<&str>, thumbprint: &str) -> bool {
         self.keys.iter().any(|key| key.id() == id && key.thumbprint() == thumbprint)
     }
 

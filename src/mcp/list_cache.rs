@@ -111,7 +111,7 @@ struct Kept<Reader> {
 
 /// What the cache has of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
+pub enum CacheLookup {
     /// What this reader may see of it, and when it expires, in milliseconds since the epoch.
     FilteredList(Rc<FilteredList>, u64),
     /// The list, which still has to be filtered for this reader.
@@ -125,13 +125,13 @@ pub enum Known {
 impl<Reader: PartialEq + Clone> ListCache<Reader> {
     /// What the cache has of a list for a reader.
     #[must_use]
-    pub fn get(&self, name: &str, caller: &Reader, now: UnixMillis) -> Known {
-        let Some(kept) = self.lists.get(name).filter(|kept| now < kept.until) else { return Known::Nothing };
-        let Some(list) = &kept.list else { return Known::Uncached };
+    pub fn get(&self, name: &str, caller: &Reader, now: UnixMillis) -> CacheLookup {
+        let Some(kept) = self.lists.get(name).filter(|kept| now < kept.until) else { return CacheLookup::Nothing };
+        let Some(list) = &kept.list else { return CacheLookup::Uncached };
         let own = |(reader, reading): &&(Reader, Rc<FilteredList>)| !reading.depends_on_caller || reader == caller;
         match kept.readings.iter().find(own) {
-            Some((_, reading)) => Known::FilteredList(Rc::clone(reading), list.until),
-            None => Known::List(Rc::clone(list)),
+            Some((_, reading)) => CacheLookup::FilteredList(Rc::clone(reading), list.until),
+            None => CacheLookup::List(Rc::clone(list)),
         }
     }
 

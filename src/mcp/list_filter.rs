@@ -16,7 +16,7 @@ use crate::strict_json::fold;
 
 /// The containers of an item, from the outside to the inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Container {
     Batch,
     Message,
     Result,
@@ -40,7 +40,7 @@ enum Next {
 
 #[derive(Debug)]
 struct Level {
-    place: Place,
+    container: Container,
     next: Next,
     /// Whether something was written into it.
     written: bool,
@@ -75,8 +75,8 @@ struct Reading {
 }
 
 /// Filters one response, or one batch of responses.
-pub struct ListFilter<J> {
-    judge: J,
+pub struct ListFilter<P> {
+    policy: P,
     edits: FilterOptions,
     levels: Vec<Level>,
     reading: Option<Reading>,
@@ -96,11 +96,11 @@ pub struct ListFilter<J> {
     unreadable: usize,
 }
 
-impl<J: ItemPolicy> ListFilter<J> {
+impl<P: ItemPolicy> ListFilter<P> {
     /// A filter at the beginning of a response.
-    pub fn new(judge: J, edits: FilterOptions) -> Self {
+    pub fn new(policy: P, edits: FilterOptions) -> Self {
         Self {
-            judge,
+            policy,
             edits,
             levels: Vec::new(),
             reading: None,
@@ -132,8 +132,8 @@ impl<J: ItemPolicy> ListFilter<J> {
     }
 
     /// The policy that decided about the items.
-    pub fn judge(&self) -> &J {
-        &self.judge
+    pub fn policy(&self) -> &P {
+        &self.policy
     }
 
     /// How many items were left out because their names cannot be read unambiguously.
@@ -145,7 +145,7 @@ impl<J: ItemPolicy> ListFilter<J> {
     /// A filter for the next response, with the same policy.
     #[must_use]
     pub fn again(self) -> Self {
-        Self { unreadable: self.unreadable, ..Self::new(self.judge, self.edits) }
+        Self { unreadable: self.unreadable, ..Self::new(self.policy, self.edits) }
     }
 
     /// Takes bytes, and writes those that may pass.
@@ -180,7 +180,7 @@ impl<J: ItemPolicy> ListFilter<J> {
         let (None, Some(following), Some(level)) = (&self.reading, &mut self.following, self.levels.last_mut()) else {
             return None;
         };
-        let (Place::List(kind, _), Next::FirstOrEnd | Next::Another) = (level.place, level.next) else {
+        let (Container::List(kind, _), Next::FirstOrEnd | Next::Another) = (level.container, level.next) else {
             return None;
         };
         let item = following.foresee(bytes)?;
@@ -230,13 +230,13 @@ impl<J: ItemPolicy> ListFilter<J> {
             }
             self.begun = true;
             match byte {
-                b'{' => self.enter(Place::Message, byte, out),
-                b'[' => self.enter(Place::Batch, byte, out),
+                b'{' => self.enter(Container::Message, byte, out),
+                b'[' => self.enter(Container::Batch, byte, out),
                 _ => return Err(ListError::NotJson),
             }
             return Ok(());
         };
-        let object = matches!(level.place, Place::Message | Place::Result);
+        let object = matches!(level.container, Container::Message | Container::Result);
         match (level.next, byte) {
             (Next::FirstOrEnd | Next::CommaOrEnd, b'}') if object => {
                 self.leave(byte, out);
@@ -263,12 +263,12 @@ impl<J: ItemPolicy> ListFilter<J> {
 
     /// An element of a batch or of a list begins.
     fn item(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
-        if let Some(Place::List(..)) = self.levels.last().map(|level| level.place) {
+        if let Some(Container::List(..)) = self.levels.last().map(|level| level.container) {
             return self.read(Use::Item, byte, out);
         }
         self.comma(out);
         if byte == b'{' {
-            self.enter(Place::Message, byte, out);
+            self.enter(Container::Message, byte, out);
             return Ok(());
         }
         self.read(Use::Pass, byte, out)
@@ -277,10 +277,10 @@ impl<J: ItemPolicy> ListFilter<J> {
     /// The value of the member `self.name` begins.
     fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         let Some(level) = self.levels.last_mut() else { return Err(ListError::NotJson) };
-        let place = level.place;
+        let container = level.container;
         let deciding = || {
-            let (others, in_result): (&[&'static str], bool) = match place {
-                Place::Message => (&["result", "id"], false),
+            let (others, in_result): (&[&'static str], bool) = match container {
+                Container::Message => (&["result", "id"], false),
                 _ => (&["cacheScope", "ttlMs", "nextCursor"], true),
             };
             others.iter().copied().chain(lists().map(|list| list.member).filter(move |_| in_result))
@@ -303,29 +303,29 @@ impl<J: ItemPolicy> ListFilter<J> {
         self.comma(out);
         out.extend_from_slice(&quoted(&self.name));
         out.push(b':');
-        match (place, known, list, byte) {
-            (Place::Message, Some("result"), _, b'{') => {
-                self.enter(Place::Result, byte, out);
+        match (container, known, list, byte) {
+            (Container::Message, Some("result"), _, b'{') => {
+                self.enter(Container::Result, byte, out);
                 Ok(())
             }
-            (Place::Message, Some("id"), ..) if self.edits.reusable => {
+            (Container::Message, Some("id"), ..) if self.edits.reusable => {
                 self.holes.push((out.len(), OmittedValue::Id));
                 self.read(Use::Leave, byte, out)
             }
-            (Place::Result, Some("ttlMs"), ..) if self.edits.reusable => {
+            (Container::Result, Some("ttlMs"), ..) if self.edits.reusable => {
                 self.holes.push((out.len(), OmittedValue::Ttl));
                 self.read(Use::Leave, byte, out)
             }
-            (Place::Result, _, Some((kind, key)), b'[') => {
+            (Container::Result, _, Some((kind, key)), b'[') => {
                 self.kind = Some(kind);
                 let memory = self.memory.clone().zip(known);
                 self.following =
                     memory.map(|((resource, memory), list)| ListComparison::begin(memory, (resource, list)));
-                self.enter(Place::List(kind, key), byte, out);
+                self.enter(Container::List(kind, key), byte, out);
                 Ok(())
             }
             // Some readers might find items in it about which the policy did not decide.
-            (Place::Result, _, Some(_), _) => Err(ListError::NotList),
+            (Container::Result, _, Some(_), _) => Err(ListError::NotList),
             _ => {
                 self.more_pages |= known == Some("nextCursor");
                 self.read(Use::Pass, byte, out)
@@ -342,16 +342,16 @@ impl<J: ItemPolicy> ListFilter<J> {
         }
     }
 
-    fn enter(&mut self, place: Place, byte: u8, out: &mut Vec<u8>) {
+    fn enter(&mut self, container: Container, byte: u8, out: &mut Vec<u8>) {
         out.push(byte);
-        self.levels.push(Level { place, next: Next::FirstOrEnd, written: false, seen: Vec::new() });
+        self.levels.push(Level { container, next: Next::FirstOrEnd, written: false, seen: Vec::new() });
     }
 
     fn leave(&mut self, byte: u8, out: &mut Vec<u8>) {
-        if self.levels.last().is_some_and(|level| level.place == Place::Result) {
+        if self.levels.last().is_some_and(|level| level.container == Container::Result) {
             if let Some(scope) = self.cache_scope.take() {
                 let paged = self.edits.paged || self.more_pages;
-                let private = self.kind.is_some_and(|kind| self.judge.depends_on_caller(kind, paged));
+                let private = self.kind.is_some_and(|kind| self.policy.depends_on_caller(kind, paged));
                 self.comma(out);
                 out.extend_from_slice(b"\"cacheScope\":");
                 out.extend_from_slice(if private { b"\"private\"" } else { &scope });
@@ -359,7 +359,7 @@ impl<J: ItemPolicy> ListFilter<J> {
             (self.kind, self.more_pages) = (None, false);
         }
         out.push(byte);
-        if let Some(Place::List(..)) = self.levels.pop().map(|level| level.place)
+        if let Some(Container::List(..)) = self.levels.pop().map(|level| level.container)
             && let Some(following) = self.following.take()
         {
             following.end();
@@ -457,7 +457,7 @@ impl<J: ItemPolicy> ListFilter<J> {
                 text.as_str().unwrap_or_default().clone_into(&mut self.name);
             }
             Use::Item => {
-                let Place::List(kind, key) = level.place else { return Err(ListError::NotJson) };
+                let Container::List(kind, key) = level.container else { return Err(ListError::NotJson) };
                 let item = std::mem::take(&mut self.held);
                 // Such an item must not cost the others. The filter passes no item whose name two readers could read
                 // differently.
@@ -476,10 +476,10 @@ impl<J: ItemPolicy> ListFilter<J> {
 
     /// Writes an item if the policy keeps it.
     fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) {
-        let changed = match self.judge.judge(kind, name) {
+        let changed = match self.policy.decide(kind, name) {
             ItemDecision::Drop => return,
             // A mark that the origin server wrote would pass for one of the gateway's.
-            ItemDecision::Keep => self.judge.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
+            ItemDecision::Keep => self.policy.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
             ItemDecision::Mark(name, value) => Some(marked(item.to_vec(), name, &value)),
         };
         if changed == Some(None) {

@@ -18,7 +18,7 @@ pub enum ItemDecision {
 /// Decides about the items of lists.
 pub trait ItemPolicy {
     /// Decides about the item with this name or URI.
-    fn judge(&mut self, kind: Kind, name: &str) -> ItemDecision;
+    fn decide(&mut self, kind: Kind, name: &str) -> ItemDecision;
 
     /// The member of `_meta` with which it marks items, if it marks any.
     fn mark(&self) -> Option<&'static str> {

@@ -228,7 +228,7 @@ impl<J: ItemPolicy> SseFilter<J> {
                 raw => *raw = Raw::TooMuch,
             }
         }
-        match self.judged_data(byte) {
+        match self.filtered_data(byte) {
             Err(unfit) if self.can_skip() && self.event.data == Data::Json => {
                 self.unfit = Some(unfit);
                 self.json = self.json.take().map(ListFilter::again);
@@ -245,7 +245,7 @@ impl<J: ItemPolicy> SseFilter<J> {
         self.skips.is_some() && !self.event.begun && matches!(self.event.raw, Raw::Kept(_))
     }
 
-    fn judged_data(&mut self, byte: u8) -> Result<(), ListError> {
+    fn filtered_data(&mut self, byte: u8) -> Result<(), ListError> {
         match &mut self.event.data {
             Data::Skipped => {}
             Data::None if matches!(byte, b' ' | b'\t') => {}

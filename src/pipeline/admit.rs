@@ -100,7 +100,7 @@ pub fn admit(head: Head, settings: &Settings) -> Result<Admitted, Rejection> {
     let sent_path = path.to_owned();
     let path = CanonicalPath::parse(path).map_err(Rejection::AmbiguousPath)?;
     let query = query.map(str::to_owned);
-    let caller = web_origin::judge(head.fields.get("origin"), &settings.web_origins);
+    let caller = web_origin::check(head.fields.get("origin"), &settings.web_origins);
     let era = Era::announced(head.fields.get("mcp-protocol-version"));
     Ok(Admitted { head, authority, path, sent_path, query, caller, era })
 }

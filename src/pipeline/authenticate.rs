@@ -313,7 +313,7 @@ pub fn proceed(
             Err(need) => return Ok(Authentication::EvidenceNeeded(need, pending)),
         },
     };
-    if let Err(error) = verified.holds(&resource.audiences, now) {
+    if let Err(error) = verified.check(&resource.audiences, now) {
         return Err(Rejection::Token(error));
     }
     if let Some(revocation) = &settings.revocation {

@@ -17,14 +17,14 @@ pub struct Credential {
     pub scheme: AuthScheme,
     /// Its text.
     pub token: BearerToken,
-    place: Place,
+    field: CredentialField,
     /// The parsed JWS, if it is one; parsed on first use.
     jws: OnceCell<Result<Box<UntrustedToken>, TokenError>>,
 }
 
 /// Where in a request a credential was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum CredentialField {
     Authorization,
     ApiKey,
     Access,
@@ -34,11 +34,11 @@ impl Credential {
     /// A credential from the `Authorization` field.
     #[must_use]
     pub fn authorization(scheme: AuthScheme, token: BearerToken) -> Self {
-        Self::new(scheme, token, Place::Authorization)
+        Self::new(scheme, token, CredentialField::Authorization)
     }
 
-    pub(super) fn new(scheme: AuthScheme, token: BearerToken, place: Place) -> Self {
-        Self { scheme, token, place, jws: OnceCell::new() }
+    pub(super) fn new(scheme: AuthScheme, token: BearerToken, field: CredentialField) -> Self {
+        Self { scheme, token, field, jws: OnceCell::new() }
     }
 
     /// The salted digest from which its cache keys are derived.
@@ -47,7 +47,7 @@ impl Credential {
         let mut hash = Sha256::new();
         hash.update(salt);
         hash.update(self.token.expose());
-        Fingerprint { digest: hash.finalize().into(), place: self.place }
+        Fingerprint { digest: hash.finalize().into(), field: self.field }
     }
 
     /// The credential as a parsed JWS.
@@ -60,14 +60,14 @@ impl Credential {
     }
 
     /// Where in the request it was found.
-    pub(super) fn place(&self) -> Place {
-        self.place
+    pub(super) fn field(&self) -> CredentialField {
+        self.field
     }
 
     /// Its scheme, if it came in the `Authorization` field.
     #[must_use]
     pub fn authorization_scheme(&self) -> Option<AuthScheme> {
-        (self.place == Place::Authorization).then_some(self.scheme)
+        (self.field == CredentialField::Authorization).then_some(self.scheme)
     }
 }
 
@@ -75,7 +75,7 @@ impl Credential {
 #[derive(Debug)]
 pub struct Fingerprint {
     digest: Digest,
-    place: Place,
+    field: CredentialField,
 }
 
 impl Fingerprint {
@@ -94,7 +94,7 @@ impl Fingerprint {
     /// The cache key of the choice of a verifier for the credential at a resource.
     #[must_use]
     pub fn chosen_at(&self, resource: usize) -> Digest {
-        self.name(4, self.place as usize, resource)
+        self.name(4, self.field as usize, resource)
     }
 
     /// The keys of one credential differ only in their last 17 bytes; the keys of two credentials differ in the first

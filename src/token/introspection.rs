@@ -169,7 +169,7 @@ pub(super) fn read_active(members: &Map<String, Value>, rules: &Rules<'_>, now: 
         Some(Value::Bool(false)) => return Verification::RefusedFor(TokenError::Inactive, rules.negative_seconds),
         _ => return Verification::Unusable(AnswerError::ActiveMissing),
     }
-    match active(members, rules, now).and_then(|verified| verified.lives(now).map(|()| verified)) {
+    match active(members, rules, now).and_then(|verified| verified.check_times(now).map(|()| verified)) {
         Ok(verified) => Verification::Verified(Box::new(verified)),
         // The token is active, but the description of it makes no sense. That is not the caller's fault.
         Err(TokenError::ClaimMalformed(member)) => Verification::Unusable(AnswerError::Malformed(member)),

@@ -8,7 +8,7 @@ use crate::oauth::bearer::{AuthScheme, BearerToken, Credentials, MissingCredenti
 use crate::token::accepted::{Verifier, Verifiers};
 use crate::token::api_key::ApiKeySet;
 use crate::token::binding::Requirement;
-use crate::token::credential::{Credential, Place};
+use crate::token::credential::{Credential, CredentialField};
 use crate::token::error::TokenError;
 use crate::token::issuer::{IntrospectedTokens, Issuer};
 use crate::token::profile::Profile;
@@ -51,11 +51,11 @@ pub fn present(fields: &Fields, accepted: &Verifiers, dpop: Requirement) -> Resu
         Credentials::Token(scheme, token) => Ok(Credential::authorization(scheme, token)),
         Credentials::None(missing) => {
             if let Some(text) = api_key {
-                return Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::ApiKey));
+                return Ok(Credential::new(AuthScheme::Bearer, parse(text)?, CredentialField::ApiKey));
             }
             let takes_access = accepted.issuers.iter().any(|issuer| issuer.profile == Profile::CloudflareAccess);
             let text = fields.get(ACCESS_FIELD).filter(|_| takes_access).ok_or(NoCredential::Missing(missing))?;
-            Ok(Credential::new(AuthScheme::Bearer, parse(text)?, Place::Access))
+            Ok(Credential::new(AuthScheme::Bearer, parse(text)?, CredentialField::Access))
         }
     }
 }
@@ -121,7 +121,7 @@ fn looks_like_jws(text: &str) -> bool {
 }
 
 fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, TokenError> {
-    let access = credential.place() == Place::Access;
+    let access = credential.field() == CredentialField::Access;
     let issuer = credential
         .jws()?
         .claimed_issuer()
@@ -151,12 +151,12 @@ fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, Tok
 /// # Errors
 /// Why no verifier accepts the credential.
 pub fn select_verifier(credential: &Credential, accepted: &Verifiers, all: &Verifiers) -> Result<Verifier, TokenError> {
-    match credential.place() {
-        Place::Authorization => choose(credential, accepted, all),
-        Place::ApiKey => {
+    match credential.field() {
+        CredentialField::Authorization => choose(credential, accepted, all),
+        CredentialField::ApiKey => {
             let set = api_key_set(&credential.token, accepted).ok_or(TokenError::ApiKeyUnknown)?;
             Ok(Verifier::ApiKeys(set))
         }
-        Place::Access => of_jws(credential, accepted),
+        CredentialField::Access => of_jws(credential, accepted),
     }
 }

@@ -101,8 +101,8 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// The [`TokenError`] of the first check that fails.
-    pub fn holds(&self, audiences: &[String], now: UnixMillis) -> Result<(), TokenError> {
-        self.lives(now)?;
+    pub fn check(&self, audiences: &[String], now: UnixMillis) -> Result<(), TokenError> {
+        self.check_times(now)?;
         match &self.audiences {
             Some(named) if !named.iter().any(|audience| audiences.contains(audience)) => Err(TokenError::Audience),
             _ => Ok(()),
@@ -113,7 +113,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// The [`TokenError`] of the first check that fails.
-    pub fn lives(&self, now: UnixMillis) -> Result<(), TokenError> {
+    pub fn check_times(&self, now: UnixMillis) -> Result<(), TokenError> {
         let moment = i64::try_from(now.seconds())
             .ok()
             .and_then(|seconds| DateTime::<Utc>::from_timestamp(seconds, 0))

@@ -34,7 +34,7 @@ pub enum WebOriginCheck {
 
 /// Compares the `Origin` field (T1) with the allowed web origins.
 #[must_use]
-pub fn judge(field: Option<&str>, allowed: &[WebOrigin]) -> WebOriginCheck {
+pub fn check(field: Option<&str>, allowed: &[WebOrigin]) -> WebOriginCheck {
     match field {
         None => WebOriginCheck::NoBrowser,
         Some(text) => match WebOrigin::parse(text) {

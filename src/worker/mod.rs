@@ -16,7 +16,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
-use crate::config::{Mistakes, Place};
+use crate::config::{DocumentLocation, Mistakes};
 use crate::gateway::{Action, ActiveRequest, ConfigState, Gateway, ReloadOutcome, StoredGateway, serve_closed};
 use crate::limits::STORED_BYTES;
 use crate::observe::event::gateway_line;
@@ -162,13 +162,13 @@ fn compiled() -> CompiledVerifiers {
 fn open(ports: &Workers) -> IsolateGateway {
     let mut salt = [0; 32];
     ports.fill(&mut salt);
-    let opened = settings::variable(ports.env()).and_then(Place::of).and_then(|place| match place {
-        Place::Here(document) => {
+    let opened = settings::variable(ports.env()).and_then(DocumentLocation::of).and_then(|place| match place {
+        DocumentLocation::Here(document) => {
             let gateway = Gateway::open(document, &settings::EnvSecrets(ports.env()), salt, compiled())?;
             log_warnings(&gateway, ports);
             Ok(IsolateGateway::Open(Rc::new(gateway)))
         }
-        Place::Stored(stored) => Ok(IsolateGateway::Stored(RefCell::new(StoredGateway::new(stored, salt)))),
+        DocumentLocation::Stored(stored) => Ok(IsolateGateway::Stored(RefCell::new(StoredGateway::new(stored, salt)))),
     });
     opened.unwrap_or_else(|mistakes| {
         log_mistakes(&mistakes, ports);

@@ -66,7 +66,7 @@ fn a_list_that_changes_is_that_of_now() {
 struct KeepAll;
 
 impl ItemPolicy for KeepAll {
-    fn judge(&mut self, _: Kind, _: &str) -> ItemDecision {
+    fn decide(&mut self, _: Kind, _: &str) -> ItemDecision {
         ItemDecision::Keep
     }
 

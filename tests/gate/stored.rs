@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis::config::{Mistakes, Place, Stored};
+use portcullis::config::{DocumentLocation, Mistakes, StoredDocument};
 use portcullis::gateway::{ConfigState, Gateway, ReloadOutcome, StoredGateway, version};
 use portcullis::pipeline::authenticate::CompiledVerifiers;
 use portcullis::time::UnixMillis;
@@ -13,23 +13,26 @@ use crate::support::{Claims, Request, TestSecrets, World, document, document_wit
 
 const BEGIN: u64 = 1_800_000_000_000;
 
-fn place(variable: Value) -> Result<Place, Vec<String>> {
-    Place::of(variable).map_err(|mistakes| mistakes.lines().to_vec())
+fn place(variable: Value) -> Result<DocumentLocation, Vec<String>> {
+    DocumentLocation::of(variable).map_err(|mistakes| mistakes.lines().to_vec())
 }
 
-fn stored() -> Stored {
-    Stored { kv: "CONFIGURATION".to_owned(), key: "portcullis".to_owned(), seconds: 30 }
+fn stored() -> StoredDocument {
+    StoredDocument { kv: "CONFIGURATION".to_owned(), key: "portcullis".to_owned(), seconds: 30 }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_variable_holds_the_document_or_says_where_it_is() {
-    assert_eq!(place(document()), Ok(Place::Here(document())));
-    assert_eq!(place(Value::String(document().to_string())), Ok(Place::Here(document())));
+    assert_eq!(place(document()), Ok(DocumentLocation::Here(document())));
+    assert_eq!(place(Value::String(document().to_string())), Ok(DocumentLocation::Here(document())));
     let pointer = json!({ "stored": { "kv": "CONFIGURATION" } });
-    assert_eq!(place(pointer.clone()), Ok(Place::Stored(stored())));
-    assert_eq!(place(Value::String(pointer.to_string())), Ok(Place::Stored(stored())));
+    assert_eq!(place(pointer.clone()), Ok(DocumentLocation::Stored(stored())));
+    assert_eq!(place(Value::String(pointer.to_string())), Ok(DocumentLocation::Stored(stored())));
     let slow = json!({ "stored": { "kv": "A", "key": "b", "seconds": 90 } });
-    assert_eq!(place(slow), Ok(Place::Stored(Stored { kv: "A".to_owned(), key: "b".to_owned(), seconds: 60 })));
+    assert_eq!(
+        place(slow),
+        Ok(DocumentLocation::Stored(StoredDocument { kv: "A".to_owned(), key: "b".to_owned(), seconds: 60 }))
+    );
     for (stored, mistake) in [
         (json!(7), "stored: must be a table, got 7"),
         (json!({}), "stored.kv: is required"),

@@ -90,7 +90,7 @@ fn messages(criterion: &mut Criterion) {
 struct Half(bool);
 
 impl ItemPolicy for Half {
-    fn judge(&mut self, _: Kind, _: &str) -> ItemDecision {
+    fn decide(&mut self, _: Kind, _: &str) -> ItemDecision {
         self.0 = !self.0;
         if self.0 { ItemDecision::Keep } else { ItemDecision::Drop }
     }
@@ -129,7 +129,8 @@ fn lists(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(count), &body, |bencher, body| {
             bencher.iter(|| {
                 let mut out = Vec::with_capacity(body.len());
-                let mut filter = ListFilter::new(Half(false), FilterOptions::default()).with_memory(0, Rc::clone(&memory));
+                let mut filter =
+                    ListFilter::new(Half(false), FilterOptions::default()).with_memory(0, Rc::clone(&memory));
                 body.as_bytes().chunks(65_536).for_each(|part| filter.push(part, &mut out).expect("a list"));
                 filter.finish(&mut out).expect("whole");
                 out

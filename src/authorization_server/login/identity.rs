@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::authorization_server::access_token::GATEWAY_CLAIMS;
 use crate::authorization_server::login::error::{LoginError, TokenClaimError};
 use crate::authorization_server::login::{Entitlement, Login, LoginProfile};
 use crate::limits::TOKEN_CLAIMS_BYTES;
@@ -122,29 +123,12 @@ pub fn carried_as<'a>(entry: &'a str, groups_claim: &str) -> Result<&'a str, Tok
     }
     match entry.rsplit('/').next().unwrap_or_default() {
         "" => Err(TokenClaimError::NoName(entry.to_owned())),
-        name if RESERVED.contains(&name) => Err(TokenClaimError::Reserved(entry.to_owned())),
+        name if GATEWAY_CLAIMS.iter().any(|(reserved, _)| *reserved == name) => {
+            Err(TokenClaimError::Reserved(entry.to_owned()))
+        }
         name => Ok(name),
     }
 }
-
-/// Claims of access tokens that only the gateway sets.
-const RESERVED: [&str; 15] = [
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "nbf",
-    "iat",
-    "jti",
-    "client_id",
-    "scope",
-    "scp",
-    "azp",
-    "auth_time",
-    "cnf",
-    "act",
-    "token_use",
-];
 
 /// Adds the verified address and the organizations of a GitHub user, which come from separate endpoints.
 fn put_github(claims: &mut Map<String, Value>) {

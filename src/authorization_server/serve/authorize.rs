@@ -16,7 +16,7 @@ use crate::authorization_server::refusal::{OwnForm, Refusal};
 use crate::authorization_server::seal::mac;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
-use crate::authorization_server::state::subject::{Known, UserQuestion, UserRecord};
+use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
 use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
 use crate::oauth::form::{Form, Parameters};
 use crate::policy::counters::AddressLimit;
@@ -189,11 +189,11 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// The user who logged in with this browser, and the user's record.
-    pub(super) async fn session(&self) -> Result<Option<(Session, Known)>, Failure> {
+    pub(super) async fn session(&self) -> Result<Option<(Session, UserData)>, Failure> {
         let Some(sealed) = self.cookie(Cookie::Session) else { return Ok(None) };
         let session = self.server.seals.open::<Session>(sealed, "session", &self.server.own.identifier);
         let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
-        let known = self.ask::<UserRecord>(&person(&session.subject), UserQuestion::Look).await?;
+        let known = self.ask::<UserRecord>(&person(&session.subject), UserQuestion::Read).await?;
         Ok((session.epoch == known.epoch).then_some((session, known)))
     }
 

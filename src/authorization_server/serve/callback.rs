@@ -26,7 +26,7 @@ impl<P: Ports> Context<'_, P> {
         let Some(browser) = self.cookie(Cookie::Login) else {
             return Ok(Reply::refusal(Refusal::LoginStale("no cookie")));
         };
-        let take = LoginQuestion::Take(Hash::of(browser));
+        let take = LoginQuestion::Consume(Hash::of(browser));
         let Some(purpose) = self.ask::<Login>(Hash::of(state).as_str(), take).await? else {
             return Ok(Reply::refusal(Refusal::LoginStale("no such login of this browser")));
         };
@@ -83,13 +83,13 @@ impl<P: Ports> Context<'_, P> {
         }
         match purpose {
             Purpose::Grants => {
-                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Look).await?;
+                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
                 let session = self.session_cookie(&identity.subject, known.epoch);
                 Ok(Reply::redirect(&self.server.url("/grants"), "signed_in").field("set-cookie", session))
             }
             Purpose::Remembered(request, subject) => {
                 // Another user may have logged in, or the user may have revoked the approval meanwhile: ask again.
-                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Look).await?;
+                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
                 let approved = request.new_scopes(&known.approvals, self.now()) == NewScopes::None;
                 if subject == identity.subject && approved {
                     return self.granted(request, &identity, tokens).await;

@@ -10,7 +10,7 @@ use crate::authorization_server::page;
 use crate::authorization_server::refusal::{BearerSecret, OwnForm, Refusal};
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::login::Purpose;
-use crate::authorization_server::state::subject::{Known, UserQuestion, UserRecord};
+use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
 use crate::limits::CONSENT_SECONDS;
 use crate::ports::Ports;
 use crate::transport::head::Method;
@@ -35,7 +35,7 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    fn grants_page(&self, subject: &str, known: &Known) -> Reply {
+    fn grants_page(&self, subject: &str, known: &UserData) -> Reply {
         let form = PageForm { subject: subject.to_owned(), until: self.now() + CONSENT_SECONDS };
         let sealed = self.server.seals.seal(&form, "grants form", &self.server.own.identifier, &self.nonce());
         Reply::page(200, page::grants(self.server, subject, known, &sealed), "grants_shown")
@@ -99,10 +99,10 @@ impl<P: Ports> Context<'_, P> {
         let text = |name: &str| asked.get(name).and_then(Value::as_str);
         match (text("action"), text("subject"), text("grant")) {
             (Some("show"), Some(subject), None) => {
-                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Look).await?;
+                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
                 let mut exported = exported(subject, &known);
                 for grant in known.grants.keys() {
-                    if let GrantAnswer::Seen(seen) = self.ask::<Grant>(grant, GrantQuestion::Look).await?
+                    if let GrantAnswer::Content(seen) = self.ask::<Grant>(grant, GrantQuestion::Read).await?
                         && let Some(listed) =
                             exported.pointer_mut(&format!("/grants/{grant}")).and_then(Value::as_object_mut)
                     {
@@ -117,7 +117,7 @@ impl<P: Ports> Context<'_, P> {
                 Ok(Reply::json(200, &json!({ "subject": subject, "ended": known.ended }), "subject_deleted"))
             }
             (Some("end"), None, Some(grant)) if GrantId::parse(grant).is_some() => {
-                let GrantAnswer::Seen(seen) = self.ask::<Grant>(grant, GrantQuestion::Look).await? else {
+                let GrantAnswer::Content(seen) = self.ask::<Grant>(grant, GrantQuestion::Read).await? else {
                     return Ok(Reply::refusal(Refusal::UnknownGrant));
                 };
                 self.end_all(&seen.terms.subject, &[grant.to_owned()], "ended_by_administrator").await?;
@@ -128,7 +128,7 @@ impl<P: Ports> Context<'_, P> {
     }
 }
 
-fn exported(subject: &str, known: &Known) -> Value {
+fn exported(subject: &str, known: &UserData) -> Value {
     json!({ "subject": subject, "grants": known.grants, "approvals": known.approvals })
 }
 

@@ -134,7 +134,7 @@ impl<P: Ports> Context<'_, P> {
         let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
         let records = |_| LoginError::Records;
         let kept =
-            self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Look).await.map_err(records)?;
+            self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read).await.map_err(records)?;
         if let Some(kept) = kept {
             if let Some(credentials) = self.opened(&kept, &issuer) {
                 return Ok(credentials);

@@ -49,7 +49,7 @@ impl<P: Ports> Context<'_, P> {
             // One that is never used is gone soon.
             until: now + REGISTRATION_FIRST_SECONDS,
         };
-        let made = RegistrationQuestion::Make(Box::new(registration));
+        let made = RegistrationQuestion::Create(Box::new(registration));
         let Some(registration) = self.ask::<Registration>(&id, made).await? else { return Err(Failure::Records) };
         self.say("info", "client_registered", &format!("client {id}"));
         Ok(self.registered(201, &id, &registration, secret.as_deref(), Some(&management)))
@@ -92,7 +92,7 @@ impl<P: Ports> Context<'_, P> {
             Method::Delete => RegistrationQuestion::Delete(hash),
             Method::Put => match self.metadata_of(id, body).await? {
                 Ok(metadata) => {
-                    let known = self.ask::<Registration>(id, RegistrationQuestion::Look(hash.clone())).await?;
+                    let known = self.ask::<Registration>(id, RegistrationQuestion::Read(hash.clone())).await?;
                     // A secret is made when a client registers, and not by saying so later.
                     if known.is_some_and(|it| it.metadata.auth_method != metadata.auth_method) {
                         return Ok(Reply::refusal(Refusal::ClientAuthenticationFixed));
@@ -101,7 +101,7 @@ impl<P: Ports> Context<'_, P> {
                 }
                 Err(refusal) => return Ok(refusal),
             },
-            _ => RegistrationQuestion::Look(hash),
+            _ => RegistrationQuestion::Read(hash),
         };
         let deleted = matches!(question, RegistrationQuestion::Delete(_));
         let Some(registration) = self.ask::<Registration>(id, question).await? else {

@@ -106,7 +106,7 @@ impl<P: Ports> Context<'_, P> {
         if scope.is_none() && !(several && resource.is_some()) {
             return Ok(None);
         }
-        let GrantAnswer::Seen(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Look).await? else {
+        let GrantAnswer::Content(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Read).await? else {
             return Ok(None);
         };
         if resource.is_some_and(|resource| *resource != seen.terms.resource) {
@@ -146,7 +146,7 @@ impl<P: Ports> Context<'_, P> {
             GrantAnswer::Granted(terms) => {
                 self.tokens(&terms, used.grant(), form, next.map(|next| next.expose().to_owned())).await
             }
-            GrantAnswer::Again(terms, sealed) => {
+            GrantAnswer::Retried(terms, sealed) => {
                 let next = used.key().open(&sealed, "successor").and_then(|text| String::from_utf8(text).ok());
                 self.tokens(&terms, used.grant(), form, next).await
             }
@@ -156,7 +156,7 @@ impl<P: Ports> Context<'_, P> {
                 self.say("warn", "grant_misused", &detail);
                 Ok(Reply::refusal(Refusal::InvalidGrant(Some(detail))))
             }
-            GrantAnswer::Unknown | GrantAnswer::Done | GrantAnswer::Seen(_) => {
+            GrantAnswer::Unknown | GrantAnswer::Done | GrantAnswer::Content(_) => {
                 Ok(Reply::refusal(Refusal::InvalidGrant(None)))
             }
         }

@@ -9,7 +9,7 @@ use crate::authorization_server::client::Client;
 use crate::authorization_server::handle::{Handle, HandleKind};
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::seal::SealKey;
-use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, Seen};
+use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantContent, GrantQuestion};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::oauth::form::Parameters;
 use crate::ports::Ports;
@@ -17,7 +17,7 @@ use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
 
 /// A token of this server's.
-enum Known {
+enum OwnToken {
     Refresh(Handle),
     Access(Map<String, Value>),
 }
@@ -42,9 +42,9 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// Reads a token that this server made and that is not over.
-    async fn known(&self, text: &str) -> Option<Known> {
+    async fn own_token(&self, text: &str) -> Option<OwnToken> {
         if let Some(handle) = Handle::parse(HandleKind::Refresh, text, &self.server.seals) {
-            return Some(Known::Refresh(handle));
+            return Some(OwnToken::Refresh(handle));
         }
         let token = UntrustedToken::parse(text).ok()?;
         let algorithm = JwsAlgorithm::parse(token.algorithm())?;
@@ -57,7 +57,7 @@ impl<P: Ports> Context<'_, P> {
         let claims = token.claims_with(&proof)?.clone();
         let own = claims.get("iss").and_then(Value::as_str) == Some(&self.server.own.identifier);
         let lives = claims.get("exp").and_then(Value::as_u64).is_some_and(|exp| self.now() < exp);
-        (own && lives).then_some(Known::Access(claims))
+        (own && lives).then_some(OwnToken::Access(claims))
     }
 
     /// Revokes the grant of a token. With a refresh token, the gateway also revokes the provider's tokens (A16); with an access
@@ -68,16 +68,16 @@ impl<P: Ports> Context<'_, P> {
             Err(refusal) => return Ok(refusal),
         };
         let done = || Ok(Reply::json(200, &json!({}), "token_revoked"));
-        let known = self.known(form.get("token").unwrap_or_default()).await;
+        let known = self.own_token(form.get("token").unwrap_or_default()).await;
         let (grant, handle) = match &known {
-            Some(Known::Refresh(handle)) => (handle.grant().to_owned(), Some(handle)),
-            Some(Known::Access(claims)) => match claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
+            Some(OwnToken::Refresh(handle)) => (handle.grant().to_owned(), Some(handle)),
+            Some(OwnToken::Access(claims)) => match claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
                 Some(grant) => (grant.to_owned(), None),
                 None => return done(),
             },
             None => return done(),
         };
-        let GrantAnswer::Seen(seen) = self.ask::<Grant>(&grant, GrantQuestion::Look).await? else { return done() };
+        let GrantAnswer::Content(seen) = self.ask::<Grant>(&grant, GrantQuestion::Read).await? else { return done() };
         // A client cannot revoke another client's tokens (RFC 7009 §2.1).
         if seen.terms.client_id != client.id {
             return done();
@@ -101,15 +101,15 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::MayNotIntrospect));
         }
         let inactive = || Ok(Reply::json(200, &json!({ "active": false }), "introspected"));
-        match self.known(form.get("token").unwrap_or_default()).await {
-            Some(Known::Access(mut claims)) => {
+        match self.own_token(form.get("token").unwrap_or_default()).await {
+            Some(OwnToken::Access(mut claims)) => {
                 // A token of a client that no longer exists is inactive.
                 let id = claims.get("client_id").and_then(Value::as_str).unwrap_or_default();
                 if matches!(self.client(id, false).await?, Err(NoClient::Unknown(_))) {
                     return inactive();
                 }
                 if let Some(grant) = claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
-                    let GrantAnswer::Seen(_) = self.ask::<Grant>(grant, GrantQuestion::Look).await? else {
+                    let GrantAnswer::Content(_) = self.ask::<Grant>(grant, GrantQuestion::Read).await? else {
                         return inactive();
                     };
                 }
@@ -117,8 +117,8 @@ impl<P: Ports> Context<'_, P> {
                 claims.insert("token_type".to_owned(), json!("Bearer"));
                 Ok(Reply::json(200, &Value::Object(claims), "introspected"))
             }
-            Some(Known::Refresh(handle)) => {
-                let GrantAnswer::Seen(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Look).await? else {
+            Some(OwnToken::Refresh(handle)) => {
+                let GrantAnswer::Content(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Read).await? else {
                     return inactive();
                 };
                 if matches!(self.client(&seen.terms.client_id, false).await?, Err(NoClient::Unknown(_))) {
@@ -143,7 +143,7 @@ impl<P: Ports> Context<'_, P> {
 }
 
 /// What the provider gave, where this is the handle that opens it.
-fn opened(seen: &Seen, handle: &Handle) -> Option<Vec<(String, &'static str)>> {
+fn opened(seen: &GrantContent, handle: &Handle) -> Option<Vec<(String, &'static str)>> {
     let vault = seen.vault.as_ref()?;
     let key: [u8; 32] = handle.key().open(&vault.key, "vault key")?.try_into().ok()?;
     let kept = super::members(&SealKey::random(key).open(&vault.tokens, "vault")?)?;

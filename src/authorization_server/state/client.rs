@@ -26,11 +26,11 @@ pub struct Registration {
 #[serde(deny_unknown_fields)]
 pub enum RegistrationQuestion {
     /// Makes the registration.
-    Make(Box<Registration>),
+    Create(Box<Registration>),
     /// The client is used: the registration lives for this many seconds from now on. With 0 the question only reads it.
     Use(u64),
     /// The owner reads the registration.
-    Look(Hash),
+    Read(Hash),
     /// The owner replaces the metadata.
     Replace(Hash, Box<ClientMetadata>),
     /// The owner deletes the registration.
@@ -44,16 +44,16 @@ impl RecordStateMachine for Registration {
     type Answer = Option<Self>;
 
     fn answer(record: Option<Self>, question: RegistrationQuestion, now: u64) -> (Self::Answer, Option<Self>) {
-        use RegistrationQuestion::{Delete, Look, Make, Replace, Use};
+        use RegistrationQuestion::{Create, Delete, Read, Replace, Use};
         let Some(mut kept) = record else {
             return match question {
-                Make(made) => (Some((*made).clone()), Some(*made)),
+                Create(made) => (Some((*made).clone()), Some(*made)),
                 _ => (None, None),
             };
         };
         match question {
             // An id has 128 random bits, so a second registration with the same id is an error and not a coincidence.
-            Make(_) => (None, Some(kept)),
+            Create(_) => (None, Some(kept)),
             Use(seconds) => {
                 // Written at most once a day, or more often if the registration lives for less than two days.
                 if kept.until < (now + seconds).saturating_sub((seconds / 2).min(86_400)) {
@@ -61,8 +61,8 @@ impl RecordStateMachine for Registration {
                 }
                 (Some(kept.clone()), Some(kept))
             }
-            Look(token) | Replace(token, _) | Delete(token) if token != kept.management => (None, Some(kept)),
-            Look(_) => (Some(kept.clone()), Some(kept)),
+            Read(token) | Replace(token, _) | Delete(token) if token != kept.management => (None, Some(kept)),
+            Read(_) => (Some(kept.clone()), Some(kept)),
             Replace(_, metadata) => {
                 kept.metadata = *metadata;
                 (Some(kept.clone()), Some(kept))

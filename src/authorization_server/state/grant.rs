@@ -141,7 +141,7 @@ pub enum GrantQuestion {
         next: Box<NextRefreshToken>,
     },
     /// Reads the grant and changes nothing.
-    Look,
+    Read,
     /// Ends the grant, for this reason.
     End(String),
 }
@@ -155,20 +155,20 @@ pub enum GrantAnswer {
     /// The request is granted. If there is a next refresh token, it is now the current one.
     Granted(Terms),
     /// The refresh token was already used a moment ago: the refresh token that replaced it, sealed for its holder.
-    Again(Terms, String),
+    Retried(Terms, String),
     /// The code or refresh token was used a second time, or by another client, or the code with another redirect URI or
     /// verifier. The grant has ended: its subject, and the reason.
     Misused(String, String),
     /// The grant, the code or the refresh token does not exist, or no longer exists.
     Unknown,
     /// The grant, as the question asked to read it.
-    Seen(Box<Seen>),
+    Content(Box<GrantContent>),
 }
 
 /// What can be read of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Seen {
+pub struct GrantContent {
     /// Its content.
     pub terms: Terms,
     /// The hash of its current refresh token, and the second at which that expires.
@@ -197,7 +197,7 @@ impl RecordStateMachine for Grant {
                 grant.redeem(&code, &client_id, redirect_uri.as_deref(), &challenge, next, now)
             }
             GrantQuestion::Refresh { token, client_id, next } => grant.refresh(&token, &client_id, *next, now),
-            GrantQuestion::Look => GrantAnswer::Seen(Box::new(Seen {
+            GrantQuestion::Read => GrantAnswer::Content(Box::new(GrantContent {
                 terms: grant.terms.clone(),
                 refresh: grant.refresh.as_ref().map(|current| (current.hash.clone(), current.until)),
                 vault: grant.vault.clone(),
@@ -283,7 +283,7 @@ impl Grant {
         }
         match &self.replaced {
             Some(replaced) if replaced.hash == *hash && now <= replaced.at + REFRESH_REPLAY_SECONDS => {
-                GrantAnswer::Again(self.terms.clone(), replaced.next.clone())
+                GrantAnswer::Retried(self.terms.clone(), replaced.next.clone())
             }
             _ => self.misused("refresh_token_reused"),
         }

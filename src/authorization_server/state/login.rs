@@ -36,7 +36,7 @@ pub enum LoginQuestion {
     /// The login begins.
     Begin(Box<Login>),
     /// The user comes back, in a browser whose secret has this hash.
-    Take(Hash),
+    Consume(Hash),
 }
 
 /// What the login was for, if it exists and the browser is the right one. The login is then deleted.
@@ -52,9 +52,9 @@ impl RecordStateMachine for Login {
             // An existing login stays, so that no request can replace it with another one.
             (LoginQuestion::Begin(login), None) => (None, Some(*login)),
             (LoginQuestion::Begin(_), Some(login)) => (None, Some(login)),
-            (LoginQuestion::Take(browser), Some(login)) if login.browser == browser => (Some(login.purpose), None),
+            (LoginQuestion::Consume(browser), Some(login)) if login.browser == browser => (Some(login.purpose), None),
             // Another browser cannot end the login.
-            (LoginQuestion::Take(_), kept) => (None, kept),
+            (LoginQuestion::Consume(_), kept) => (None, kept),
         }
     }
 

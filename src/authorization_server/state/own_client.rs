@@ -19,7 +19,7 @@ pub struct GatewayRegistration {
 #[serde(deny_unknown_fields)]
 pub enum GatewayRegistrationQuestion {
     /// Reads what is stored.
-    Look,
+    Read,
     /// Stores this registration, unless one is stored already.
     Keep(GatewayRegistration),
     /// Deletes the registration, which is no longer valid.
@@ -34,7 +34,7 @@ impl RecordStateMachine for GatewayRegistration {
 
     fn answer(record: Option<Self>, question: GatewayRegistrationQuestion, _: u64) -> (Option<Self>, Option<Self>) {
         let kept = match question {
-            GatewayRegistrationQuestion::Look => record,
+            GatewayRegistrationQuestion::Read => record,
             GatewayRegistrationQuestion::Keep(new) => record.or(Some(new)),
             GatewayRegistrationQuestion::Forget => None,
         };

@@ -60,7 +60,7 @@ pub enum UserQuestion {
     /// A grant with this id was made, and this was approved for it.
     Granted(String, Box<Listed>, Box<Approval>),
     /// Reads everything about the user.
-    Look,
+    Read,
     /// A grant has ended.
     Ended(String),
     /// Revokes the approval of a client. The caller must end its grants; each is listed until it has ended.
@@ -72,7 +72,7 @@ pub enum UserQuestion {
 /// What is stored about a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Known {
+pub struct UserData {
     /// Grants by id.
     pub grants: BTreeMap<String, Listed>,
     /// Approvals by client.
@@ -84,8 +84,8 @@ pub struct Known {
 }
 
 impl UserRecord {
-    fn known(&self, ended: Vec<String>) -> Known {
-        Known { grants: self.grants.clone(), approvals: self.approvals.clone(), epoch: self.epoch, ended }
+    fn known(&self, ended: Vec<String>) -> UserData {
+        UserData { grants: self.grants.clone(), approvals: self.approvals.clone(), epoch: self.epoch, ended }
     }
 
     fn tidy(&mut self, now: u64) {
@@ -134,14 +134,14 @@ impl UserRecord {
 impl RecordStateMachine for UserRecord {
     const KIND: &'static str = "subject";
     type Question = UserQuestion;
-    type Answer = Known;
+    type Answer = UserData;
 
-    fn answer(record: Option<Self>, question: UserQuestion, now: u64) -> (Known, Option<Self>) {
+    fn answer(record: Option<Self>, question: UserQuestion, now: u64) -> (UserData, Option<Self>) {
         let mut person = record.unwrap_or_default();
         person.tidy(now);
         let ended = match question {
             UserQuestion::Granted(id, grant, approval) => person.granted(id, *grant, *approval),
-            UserQuestion::Look => Vec::new(),
+            UserQuestion::Read => Vec::new(),
             UserQuestion::Ended(id) => {
                 person.grants.remove(&id);
                 Vec::new()

@@ -1,7 +1,7 @@
 //! `portcullis check`.
 
 use portcullis::config::analysis::{self, useless_scopes};
-use portcullis::config::{Place, warnings};
+use portcullis::config::{DocumentLocation, warnings};
 use portcullis::mcp::kind::Kind;
 use portcullis::strict_json;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const STORED_BYTES: usize = portcullis::limits::STORED_BYTES;
 
 pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
     let file = File::read(&arguments.source)?;
-    if let Ok(Place::Stored(stored)) = Place::of(file.document.clone()) {
+    if let Ok(DocumentLocation::Stored(stored)) = DocumentLocation::of(file.document.clone()) {
         let text = format!(
             "{}: the document is in KV {:?}, under the key {:?}: name the file that you push there with --config\n",
             file.name(),

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use portcullis::config::{Configuration, Mistakes, Place, Secrets, bindings};
+use portcullis::config::{Configuration, DocumentLocation, Mistakes, Secrets, bindings};
 use portcullis::gateway::version;
 use portcullis::settings::Settings;
 use portcullis::strict_json;
@@ -56,11 +56,11 @@ impl File {
 
     /// The configuration in the file. An error if the file only says that the document is in KV.
     pub(crate) fn config(&self) -> Result<Configuration, Unusable> {
-        match Place::of(self.document.clone()).map_err(|mistakes| self.mistaken(&mistakes))? {
-            Place::Here(document) => {
+        match DocumentLocation::of(self.document.clone()).map_err(|mistakes| self.mistaken(&mistakes))? {
+            DocumentLocation::Here(document) => {
                 Configuration::load(document, &AnySecret).map_err(|mistakes| self.mistaken(&mistakes))
             }
-            Place::Stored(stored) => Err(format!(
+            DocumentLocation::Stored(stored) => Err(format!(
                 "{}: the document is in KV {:?}, under the key {:?}: name the file that you push there with --config",
                 self.name, stored.kv, stored.key
             )
