@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::forward::answer::{BodyFilter, FilterResult};
+use crate::forward::body_filter::{BodyFilter, FilterResult};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::jwks::signing_key::SigningKey;

@@ -6,12 +6,11 @@ use crate::config::document::{
     VerifierDocument,
 };
 use crate::config::mistakes::Mistakes;
-use crate::config::ranges;
-use crate::config::ranges::Range;
+use crate::config::ranges::{self, Range};
 use crate::config::values::{Secrets, bounded, is_name, protected_url, read_binding, read_long_secret, read_secret};
 use crate::jwks::signing_key::SigningKey;
 use crate::limits::{API_KEYS, KV_EDGE_SECONDS};
-use crate::oauth::client_credentials::ClientAuthentication;
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::secret::Secret;
 use crate::token::api_key::{ApiKeyRecord, ApiKeySet};
 use crate::token::binding::nonce::NonceKey;

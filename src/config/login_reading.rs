@@ -6,7 +6,7 @@ use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 use crate::config::values::{Secrets, note_metadata_url, protected_url, read_secret};
 use crate::jwks::signing_key::SigningKey;
-use crate::oauth::client_credentials::ClientAuthentication;
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::secret::Secret;
 use crate::transport::url::HttpUrl;
 

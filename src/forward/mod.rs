@@ -1,7 +1,7 @@
 //! From a permit to the origin server and back: what the gateway forwards, and what it removes.
 
-pub mod answer;
 pub mod assertion;
+pub mod body_filter;
 pub mod list_key;
 pub mod request;
 pub mod response;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::ResponseTransform;
+use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::gateway::open::Gateway;
@@ -100,7 +100,7 @@ pub enum Received<B> {
     /// It forwards this head, and the body as it is.
     Passed(ResponseHead, B),
     /// It forwards the body through a filter.
-    Filter(crate::forward::answer::BodyFilter, Suspended<ResponseHead>, B),
+    Filter(crate::forward::body_filter::BodyFilter, Suspended<ResponseHead>, B),
     /// It does not forward the answer.
     Refused(Action),
 }

@@ -1,11 +1,6 @@
 //! The driver: it performs actions through the ports. The only awaits of this room are here and in what it calls.
 
-use crate::platform_error::PlatformError;
-use std::rc::Rc;
-
-#[cfg(feature = "authorization-server")]
-use crate::authorization_server;
-use crate::forward::answer::{BodyFilter, CacheCandidate, FilterResult};
+use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, Suspended};
 use crate::gateway::keys::{await_keys, fetch_keys};
@@ -15,9 +10,14 @@ use crate::limits::PEEK_BYTES;
 use crate::observe::event::gateway_line;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
+use crate::platform_error::PlatformError;
 use crate::policy::counters::RateLimitCheck;
 use crate::ports::Ports;
 use crate::transport::head::Head;
+use std::rc::Rc;
+
+#[cfg(feature = "authorization-server")]
+use crate::authorization_server;
 
 /// The answer for the caller.
 #[derive(Debug)]

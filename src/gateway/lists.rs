@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::{CacheCandidate, ResponseTransform};
+use crate::forward::body_filter::{CacheCandidate, ResponseTransform};
 use crate::forward::list_key::list_key;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;

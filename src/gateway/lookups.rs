@@ -7,7 +7,7 @@ use crate::gateway::open::Gateway;
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::signing_key;
 use crate::limits::{LOOKUP_POLL, PROVIDER_TIMEOUT, RECORD_BYTES, REVOCATION_BYTES, STORE_MILLISECONDS};
-use crate::oauth::client_credentials::{self, ClientAuthentication};
+use crate::oauth::client_authentication::{self, ClientAuthentication};
 use crate::observe::event::gateway_line;
 use crate::pipeline::authenticate::Authenticating;
 use crate::platform_error::PlatformError;
@@ -171,7 +171,7 @@ async fn client_assertion<P: Ports>(
     let ClientAuthentication::PrivateKeyJwt(key) = &asked.authentication else { return Ok(None) };
     let mut random = [0; 16];
     ports.fill(&mut random);
-    let input = client_credentials::client_assertion(&asked.client_id, key, audience, &random, ports.now());
+    let input = client_authentication::client_assertion(&asked.client_id, key, audience, &random, ports.now());
     let signature = ports.sign(key, input.as_bytes()).await?;
     Ok(Some(signing_key::assemble(&input, &signature)))
 }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::forward::answer::ResponseTransform;
 use crate::forward::assertion;
+use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Received, SigningAssertion, Suspended};

@@ -1,6 +1,6 @@
 //! The session that a request belongs to.
 
-use crate::forward::answer::ENDPOINT_QUERY;
+use crate::forward::body_filter::ENDPOINT_QUERY;
 use crate::gateway::open::Gateway;
 use crate::mcp::era::Era;
 use crate::mcp::session::{Purpose, Sessions};

@@ -2,7 +2,7 @@
 
 pub mod bearer;
 pub mod challenge;
-pub mod client_credentials;
+pub mod client_authentication;
 pub mod endpoint;
 pub mod form;
 pub mod scope;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::oauth::client_credentials;
+use crate::oauth::client_authentication;
 use crate::oauth::form::Form;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::strict_json;
@@ -257,7 +257,7 @@ pub fn request(introspection: &Introspection, endpoint: &str, token: &str, asser
         ("content-type", "application/x-www-form-urlencoded".to_owned()),
     ];
     let (client_id, authentication) = (&introspection.client_id, &introspection.authentication);
-    client_credentials::authenticate(client_id, authentication, assertion, &mut form, &mut fields);
+    client_authentication::authenticate(client_id, authentication, assertion, &mut form, &mut fields);
     let body = Some(form.into_text());
     ProviderRequest { url: endpoint.to_owned(), service: None, fields, body, seconds: introspection.timeout }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::jwks::key_set::KeySet;
-use crate::oauth::client_credentials::ClientAuthentication;
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::token::profile::{Profile, TENANT};
 use crate::token::untrusted::TokenType;

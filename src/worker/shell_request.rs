@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::forward::answer::BodyFilter;
+use crate::forward::body_filter::BodyFilter;
 use crate::forward::response::ResponseHead;
 use crate::gateway::{
     Action, AwaitingAnswer, CheckingSignature, Gateway, Received, Served, SigningAssertion, Suspended, drive,

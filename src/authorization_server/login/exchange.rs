@@ -6,7 +6,7 @@ use crate::authorization_server::login::error::{AnswerError, IdTokenError, Login
 use crate::authorization_server::login::{Login, Provider};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
-use crate::oauth::client_credentials::{self, ClientAuthentication};
+use crate::oauth::client_authentication::{self, ClientAuthentication};
 use crate::oauth::form::Form;
 use crate::strict_json;
 use crate::time::UnixMillis;
@@ -101,7 +101,7 @@ fn posted(
 ) -> ProviderRequest {
     let mut fields = fields();
     fields.push(("content-type", "application/x-www-form-urlencoded".to_owned()));
-    client_credentials::authenticate(client_id, authentication, assertion, &mut form, &mut fields);
+    client_authentication::authenticate(client_id, authentication, assertion, &mut form, &mut fields);
     ProviderRequest {
         url: url.to_owned(),
         service: None,

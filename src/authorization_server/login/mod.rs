@@ -6,7 +6,7 @@ mod identity;
 mod profile;
 
 use crate::jwks::discovery::{Metadata, MetadataError};
-use crate::oauth::client_credentials::ClientAuthentication;
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::transport::url::HttpUrl;
 

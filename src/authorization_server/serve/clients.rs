@@ -20,7 +20,7 @@ use crate::limits::{
     CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES,
     CLIENT_KEYS_SECONDS, DOCUMENT_RETRY,
 };
-use crate::oauth::client_credentials::ASSERTION_TYPE;
+use crate::oauth::client_authentication::ASSERTION_TYPE;
 use crate::oauth::form::Parameters;
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;

@@ -16,7 +16,7 @@ use crate::jwks::freshness::{Freshness, UnknownKid};
 use crate::jwks::key_set::{KeySet, NoKey};
 use crate::jwks::signing_key;
 use crate::limits::PROVIDER_METADATA_SECONDS;
-use crate::oauth::client_credentials::{ClientAuthentication, client_assertion};
+use crate::oauth::client_authentication::{ClientAuthentication, client_assertion};
 use crate::platform_error::PlatformError;
 use crate::ports::Ports;
 use crate::provider::{ProviderError, ask, await_keys, discover, key_set};

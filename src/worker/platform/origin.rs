@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::web_sys::Request;
 
-use crate::forward::answer::{BodyFilter, FilterResult, FilteredPart};
+use crate::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::limits::{INSPECT_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS};

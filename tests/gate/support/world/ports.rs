@@ -1,7 +1,8 @@
 //! The ports of the platform in memory.
 
+use super::{Asked, Sent, World};
 use portcullis::authorization_server::state::{self as authorization_state, Change};
-use portcullis::forward::answer::{BodyFilter, FilterResult, FilteredPart};
+use portcullis::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
 use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
 use portcullis::jwks::signing_key::SigningKey;
@@ -21,8 +22,6 @@ use portcullis::token::binding::proof::SingleUse;
 use portcullis::token::binding::replay::Use;
 use portcullis::token::signature::SignatureCheck;
 use portcullis::transport::provider::{ProviderDocument, ProviderRequest};
-
-use super::{Asked, Sent, World};
 
 impl Clock for World {
     fn now(&self) -> UnixMillis {
