@@ -70,7 +70,7 @@ impl fmt::Display for ListError {
 pub struct FilterOptions {
     /// The request asked for a later page.
     pub paged: bool,
-    /// The values of `id` and `ttlMs` are left out, because each reader gets its own: [`ListFilter::holes`].
+    /// The values of `id` and `ttlMs` are left out, because each reader gets its own: [`holes`](crate::mcp::list_filter::ListFilter::holes).
     pub reusable: bool,
 }
 

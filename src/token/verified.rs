@@ -11,7 +11,7 @@ use crate::token::error::TokenError;
 use crate::token::principal::Subject;
 
 /// A verified credential. The gateway may cache it, because it does not depend on the time or the resource of one
-/// request; [`Self::holds`] checks both.
+/// request; [`Self::check`] checks both.
 #[derive(Debug, Clone)]
 pub struct VerifiedToken {
     /// The subject of the credential.
@@ -96,7 +96,7 @@ impl VerifiedToken {
 
     /// Checks the credential for this time and this resource:
     ///
-    /// 1. It is valid [at this time](Self::lives).
+    /// 1. It is valid [at this time](Self::check_times).
     /// 2. `aud` has one of `audiences` (R2).
     ///
     /// # Errors
