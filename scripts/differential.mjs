@@ -20,7 +20,19 @@ if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))
 const NOW = 1_795_435_200;
 const ISSUER = "https://login.example";
 const AUDIENCE = "https://gate.example/mcp";
-const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
 /** Number of tokens for each key set. */
 const BATCH = 250;
 
@@ -41,7 +53,8 @@ const pairs = [
   ["rsa-3072", "rsa", { modulusLength: 3072 }, ALGORITHMS.slice(0, 6)],
   ["p256", "ec", { namedCurve: "P-256" }, ["ES256"]],
   ["p384", "ec", { namedCurve: "P-384" }, ["ES384"]],
-  ["ed", "ed25519", {}, ["EdDSA"]],
+  ["p521", "ec", { namedCurve: "P-521" }, ["ES512"]],
+  ["ed", "ed25519", {}, ["EdDSA", "Ed25519"]],
 ].map(([kid, type, options, algorithms]) => {
   const { publicKey, privateKey } = generateKeyPairSync(type, options);
   return { kid, algorithms, privateKey, jwk: { ...publicKey.export({ format: "jwk" }), kid, use: "sig" } };
@@ -119,7 +132,7 @@ const HEADERS = {
   },
   odd: (header) => ({ ...header, [pick(["alg", "typ", "kid"])]: pick(ODD) }),
   typ: (header) => ({ ...header, typ: pick(["JWT", "AT+JWT", "application/at+jwt", "dpop+jwt", "at+jwt "]) }),
-  alg: (header) => ({ ...header, alg: pick([...ALGORITHMS, "none", "HS256", "ES512", "es256", "Ed25519"]) }),
+  alg: (header) => ({ ...header, alg: pick([...ALGORITHMS, "none", "HS256", "ES256K", "es256"]) }),
   kid: (header) => ({ ...header, kid: pick([...pairs.map(({ kid }) => kid), "unknown", "RSA"]) }),
   added: (header) => ({
     ...header,

@@ -32,7 +32,20 @@ pub fn verify(
             Ok(p384::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(input, &signature).is_ok()))
         }
-        _ => {
+        JwsAlgorithm::Es512 => {
+            let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".into()) };
+            let point: Vec<u8> = [4].iter().chain(x.iter()).chain(y.iter()).copied().collect();
+            let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+                .map_err(|error| PlatformError::from(error.to_string()))?;
+            Ok(p521::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(input, &signature).is_ok()))
+        }
+        JwsAlgorithm::Ps256
+        | JwsAlgorithm::Ps384
+        | JwsAlgorithm::Ps512
+        | JwsAlgorithm::Rs256
+        | JwsAlgorithm::Rs384
+        | JwsAlgorithm::Rs512 => {
             let key: rsa::RsaPublicKey = key(jwk)?;
             Ok(with(&Rsa::with_name(algorithm.as_str()), &key, input, signature))
         }
@@ -56,7 +69,21 @@ pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Resu
             let signature: p384::ecdsa::Signature = key.sign(input);
             Ok(signature.to_bytes().to_vec())
         }
-        _ => {
+        JwsAlgorithm::Es512 => {
+            let JsonWebKey::EllipticCurve { secret: Some(secret), .. } = jwk else {
+                return Err("not a private EC key".into());
+            };
+            let key =
+                p521::ecdsa::SigningKey::from_slice(secret).map_err(|error| PlatformError::from(error.to_string()))?;
+            let signature: p521::ecdsa::Signature = key.sign(input);
+            Ok(signature.to_bytes().to_vec())
+        }
+        JwsAlgorithm::Ps256
+        | JwsAlgorithm::Ps384
+        | JwsAlgorithm::Ps512
+        | JwsAlgorithm::Rs256
+        | JwsAlgorithm::Rs384
+        | JwsAlgorithm::Rs512 => {
             let key: rsa::RsaPrivateKey = key(jwk)?;
             Ok(Rsa::with_name(algorithm.as_str()).sign(&key, input).as_bytes().to_vec())
         }

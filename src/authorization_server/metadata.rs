@@ -23,7 +23,7 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
     let methods = AuthMethod::ALL.map(AuthMethod::as_str);
     let confidential: Vec<&str> =
         AuthMethod::ALL.into_iter().filter(|method| *method != AuthMethod::None).map(AuthMethod::as_str).collect();
-    let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str);
+    let algorithms = JwsAlgorithm::names().collect::<Vec<_>>();
     let mut members = json!({
         "issuer": server.own.identifier,
         "authorization_endpoint": server.url("/authorize"),

@@ -63,7 +63,7 @@ pub struct IssuerDocument {
     pub public_key: Option<String>,
 
     /// Signature algorithms that tokens of this issuer may use: any of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`,
-    /// `PS512`, `ES256`, `ES384`, `EdDSA`. Default: `["RS256", "ES256", "EdDSA"]`.
+    /// `PS512`, `ES256`, `ES384`, `ES512`, `EdDSA` or its newer name `Ed25519` (RFC 9864). Default: `["RS256", "ES256", "EdDSA"]`.
     #[deserr(default)]
     pub algorithms: Option<Vec<String>>,
 

@@ -193,7 +193,7 @@ fn algorithms(document: &IssuerDocument, at: &str, mistakes: &mut Mistakes) -> V
     if names.is_empty() {
         mistakes.note(format!("{at}.algorithms"), "must name at least one algorithm");
     }
-    let known = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str).join(", ");
+    let known = JwsAlgorithm::names().collect::<Vec<_>>().join(", ");
     let read = names.iter().enumerate().filter_map(|(index, name)| {
         let algorithm = JwsAlgorithm::parse(name);
         if algorithm.is_none() {

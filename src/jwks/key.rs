@@ -17,7 +17,9 @@ pub enum JwsAlgorithm {
     Es256,
     /// ECDSA, P-384, SHA-384.
     Es384,
-    /// Ed25519 (RFC 8037).
+    /// ECDSA, P-521, SHA-512.
+    Es512,
+    /// Ed25519 (RFC 8037), which has two names: `EdDSA`, and `Ed25519` since RFC 9864.
     EdDsa,
     /// RSASSA-PSS, SHA-256.
     Ps256,
@@ -35,9 +37,10 @@ pub enum JwsAlgorithm {
 
 impl JwsAlgorithm {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Es256,
         Self::Es384,
+        Self::Es512,
         Self::EdDsa,
         Self::Ps256,
         Self::Ps384,
@@ -50,15 +53,26 @@ impl JwsAlgorithm {
     /// Reads an `alg` value. Case matters (RFC 7515 §4.1.1).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text)
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text || algorithm.other_name() == Some(text))
     }
 
-    /// The `alg` value.
+    /// Every `alg` value that [`parse`](Self::parse) reads.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().flat_map(|algorithm| std::iter::once(algorithm.as_str()).chain(algorithm.other_name()))
+    }
+
+    /// The other `alg` value of an algorithm that has two.
+    fn other_name(self) -> Option<&'static str> {
+        (self == Self::EdDsa).then_some("Ed25519")
+    }
+
+    /// The `alg` value. Of two, it is the older one, which more implementations know.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
             Self::Ps256 => "PS256",
             Self::Ps384 => "PS384",
@@ -73,6 +87,7 @@ impl JwsAlgorithm {
         match self {
             Self::Es256 => KeyFamily::P256,
             Self::Es384 => KeyFamily::P384,
+            Self::Es512 => KeyFamily::P521,
             Self::EdDsa => KeyFamily::Ed25519,
             Self::Ps256 | Self::Ps384 | Self::Ps512 | Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyFamily::Rsa,
         }
@@ -84,6 +99,7 @@ enum KeyFamily {
     Ed25519,
     P256,
     P384,
+    P521,
     Rsa,
 }
 
@@ -180,6 +196,7 @@ impl VerificationKey {
         match (algorithm, &self.jwk) {
             (JwsAlgorithm::Es256 | JwsAlgorithm::EdDsa, _) => bytes == 64,
             (JwsAlgorithm::Es384, _) => bytes == 96,
+            (JwsAlgorithm::Es512, _) => bytes == 132,
             (_, JsonWebKey::Rsa { modulus, .. }) => bytes == modulus.len(),
             _ => false,
         }
@@ -239,7 +256,8 @@ fn family(jwk: &JsonWebKey<'_>) -> Result<KeyFamily, KeyError> {
         JsonWebKey::EllipticCurve { curve, x, y, .. } => match (curve.as_ref(), x.len(), y.len()) {
             ("P-256", 32, 32) => Ok(KeyFamily::P256),
             ("P-384", 48, 48) => Ok(KeyFamily::P384),
-            ("P-256" | "P-384", ..) => Err(KeyError::Malformed),
+            ("P-521", 66, 66) => Ok(KeyFamily::P521),
+            ("P-256" | "P-384" | "P-521", ..) => Err(KeyError::Malformed),
             _ => Err(KeyError::UnknownType),
         },
         JsonWebKey::KeyPair { curve, x, .. } => match (curve.as_ref(), x.len()) {
@@ -315,7 +333,7 @@ impl fmt::Display for KeyError {
             Self::NotForSignatures => "its use or key_ops is not for verifying signatures",
             Self::Private => "is a private or symmetric key",
             Self::UnknownAlgorithm => "its alg is not supported",
-            Self::UnknownType => "its kty or crv is not supported (RSA, EC P-256 and P-384, OKP Ed25519 are)",
+            Self::UnknownType => "its kty or crv is not supported (RSA, EC P-256, P-384 and P-521, OKP Ed25519 are)",
             Self::Roca => "is an RSA key with the ROCA fingerprint (CVE-2017-15361): make a new one",
             Self::Weak => {
                 "is an RSA key below 2048 or above 8192 bits, or with a bad exponent, or an Ed25519 key of small order"

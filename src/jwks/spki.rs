@@ -17,6 +17,7 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// Why a text is not a public key that can be used. It contains no part of the text.
@@ -39,7 +40,7 @@ impl fmt::Display for PublicKeyError {
         match self {
             Self::Key(error) => write!(f, "the key {error}"),
             Self::Kind => {
-                f.write_str("is a key of an unsupported kind (RSA, EC P-256 and P-384, Ed25519 are supported)")
+                f.write_str("is a key of an unsupported kind (RSA, EC P-256, P-384 and P-521, Ed25519 are supported)")
             }
             Self::Malformed => f.write_str("must be a public key in PEM (-----BEGIN PUBLIC KEY-----) or a JWK as JSON"),
             Self::NotJson(error) => write!(f, "the JWK is {error}"),
@@ -90,6 +91,7 @@ impl TryFrom<SubjectPublicKeyInfoRef<'_>> for Pem {
             EC => match info.algorithm.parameters_oid()? {
                 P256 => Some(point("P-256", 32)),
                 P384 => Some(point("P-384", 48)),
+                P521 => Some(point("P-521", 66)),
                 _ => None,
             },
             ED25519 => Some(json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(bits) })),

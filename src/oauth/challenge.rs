@@ -61,7 +61,7 @@ impl Challenge {
             parameters.push(format!("scope=\"{}\"", self.scope));
         }
         if self.scheme == AuthScheme::Dpop {
-            parameters.push(format!("algs=\"{}\"", JwsAlgorithm::ALL.map(JwsAlgorithm::as_str).join(" ")));
+            parameters.push(format!("algs=\"{}\"", JwsAlgorithm::names().collect::<Vec<_>>().join(" ")));
         }
         parameters.push(match &self.resource_metadata {
             Some(url) => format!("resource_metadata=\"{url}\""),

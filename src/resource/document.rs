@@ -105,7 +105,7 @@ fn metadata(resource: &Resource) -> Option<String> {
     document.insert("authorization_servers".to_owned(), json!(servers));
     document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
     if resource.dpop != Requirement::Off {
-        let algorithms = JwsAlgorithm::ALL.map(JwsAlgorithm::as_str);
+        let algorithms = JwsAlgorithm::names().collect::<Vec<_>>();
         document.insert("dpop_signing_alg_values_supported".to_owned(), json!(algorithms));
         document.insert("dpop_bound_access_tokens_required".to_owned(), json!(resource.dpop == Requirement::Required));
     }

@@ -3,6 +3,7 @@
 const ALGORITHMS = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  ES512: { name: "ECDSA", namedCurve: "P-521", hash: "SHA-512" },
   EdDSA: { name: "Ed25519" },
   PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
   PS384: { name: "RSA-PSS", hash: "SHA-384", saltLength: 48 },

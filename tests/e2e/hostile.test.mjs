@@ -18,7 +18,7 @@ const document = (jwksUri) => ({
       name: "idp",
       issuer: corpus.issuer,
       jwks_uri: jwksUri,
-      algorithms: ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"],
+      algorithms: ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"],
     },
   ],
   resources: [{ path: "/mcp", origin: "https://tools.example/mcp", issuers: ["idp"], scopes: ["mcp:tools"] }],

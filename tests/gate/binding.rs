@@ -188,7 +188,7 @@ fn proofs_that_prove_nothing() {
         assert_eq!((reply.status, reason(&world).as_str()), (401, expected), "{proof}");
         let challenge = reply.field("www-authenticate");
         assert!(challenge.contains("DPoP error=\"invalid_dpop_proof\""), "{challenge}");
-        assert!(challenge.contains("algs=\"ES256 ES384 EdDSA"), "{challenge}");
+        assert!(challenge.contains("algs=\"ES256 ES384 ES512 EdDSA Ed25519"), "{challenge}");
         assert!(world.sent().is_empty());
         assert_eq!(call(&world, &gateway, &token, &good().sign()).status, 200, "and the next is judged by itself");
     }

@@ -66,7 +66,7 @@ fn every_mistake_of_meaning_at_once() {
         "issuers[0].issuer: must be https, got \"http://a.example\"",
         "issuers[1].name: must be 1 to 64 letters, digits, -, _ or ., got \"b c\"",
         "issuers[1].issuer: must not have a query (RFC 8414 §2)",
-        "issuers[1].algorithms[0]: must be one of ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512, got \"HS256\"",
+        "issuers[1].algorithms[0]: must be one of ES256, ES384, ES512, EdDSA, Ed25519, PS256, PS384, PS512, RS256, RS384, RS512, got \"HS256\"",
         "issuers[1].leeway_seconds: must be 0 to 120, got 121",
         "resources[0].path: must begin with /, got \"mcp\"",
         "resources[0].origin: must be https, got \"http://o.example\"",

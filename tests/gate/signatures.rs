@@ -95,22 +95,51 @@ fn rfc_7520() {
     }
 }
 
-/// What RFC 7515 (A.1, A.4, A.5) and RFC 7520 (4.3, 4.4) sign in other ways: symmetric, P-521, not at all.
+/// RFC 7515, appendix A.4.
+#[wasm_bindgen_test(unsupported = test)]
+fn es512() {
+    let jwk = json!({
+        "kty": "EC", "crv": "P-521",
+        "x": "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
+        "y": "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2",
+    });
+    let token = concat!(
+        "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.",
+        "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7Xdt",
+        "AG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn",
+    );
+    good_and_no_other(&jwk, JwsAlgorithm::Es512, token);
+}
+
+/// RFC 9864 §2.2: `Ed25519` is the algorithm that `EdDSA` is with this key.
+#[wasm_bindgen_test(unsupported = test)]
+fn ed25519_has_two_names() {
+    for name in ["EdDSA", "Ed25519"] {
+        assert_eq!(JwsAlgorithm::parse(name), Some(JwsAlgorithm::EdDsa), "{name}");
+        let mut jwk = crate::support::Key::Ed25519.public_jwk();
+        jwk["alg"] = json!(name);
+        assert!(VerificationKey::parse(&jwk).expect("the key is fit").fits(JwsAlgorithm::EdDsa));
+    }
+    for other in ["ed25519", "Ed448", "ESP256"] {
+        assert_eq!(JwsAlgorithm::parse(other), None, "{other}");
+    }
+}
+
+/// What RFC 7515 (A.1, A.5) and RFC 7520 (4.4) sign in other ways: symmetric, and not at all.
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_not_verified_here() {
-    for algorithm in ["HS256", "ES512", "none"] {
+    for algorithm in ["HS256", "ES256K", "none"] {
         assert_eq!(JwsAlgorithm::parse(algorithm), None, "{algorithm}");
     }
     // RFC 7515, appendix A.5.
     let unsecured = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.";
     assert!(matches!(UntrustedToken::parse(unsecured), Err(TokenError::Malformed)));
-    // RFC 7520 §3.1 and §3.5, and RFC 7515, appendix A.1.1.
-    let p521 = json!({
-        "kty": "EC", "kid": "bilbo.baggins@hobbiton.example", "use": "sig", "crv": "P-521",
-        "x": "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
-        "y": "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1",
+    let secp256k1 = json!({
+        "kty": "EC", "crv": "secp256k1",
+        "x": "dWCvM4fTdeM0KmloF57zxtBPXTOythHPMm1HCLrdd3A", "y": "36uMVGM7hnw-N6GnjFcihWE3SkrhMLzzLCdPMXPEXlA",
     });
-    assert_eq!(VerificationKey::parse(&p521).err(), Some(KeyError::UnknownType));
+    assert_eq!(VerificationKey::parse(&secp256k1).err(), Some(KeyError::UnknownType));
+    // RFC 7520 §3.5.
     let symmetric = json!({ "kty": "oct", "alg": "HS256", "k": "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg" });
     assert_eq!(VerificationKey::parse(&symmetric).err(), Some(KeyError::UnknownAlgorithm));
 }

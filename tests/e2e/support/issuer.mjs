@@ -15,7 +15,9 @@ const RSA = ["rsa", { modulusLength: 2048 }];
 const KINDS = {
   ES256: ["ec", { namedCurve: "P-256" }],
   ES384: ["ec", { namedCurve: "P-384" }],
+  ES512: ["ec", { namedCurve: "P-521" }],
   EdDSA: ["ed25519", {}],
+  Ed25519: ["ed25519", {}],
   PS256: RSA,
   PS384: RSA,
   PS512: RSA,

@@ -46,6 +46,11 @@ fn confusion(corpus: &mut Corpus) {
                 corpus.add(name, of(key, alg, natural), "token_key_does_not_fit");
             }
         }
+        if key == Key::Ed25519 {
+            // RFC 9864 §2.2: the newer name of the same algorithm.
+            let name = "confusion: Ed25519 with the ed25519 key".to_owned();
+            corpus.add(name, of(key, "Ed25519", JwsAlgorithm::EdDsa), "forwarded");
+        }
         for alg in [
             "none",
             "None",
@@ -59,7 +64,7 @@ fn confusion(corpus: &mut Corpus) {
             " RS256",
             "RS256\u{0}",
             "ES256K",
-            "ES512",
+            "es512",
             "RS1",
             "RSA1_5",
             "Ed448",
@@ -266,9 +271,11 @@ fn rsa(corpus: &mut Corpus) {
 }
 
 fn elliptic(corpus: &mut Corpus) {
-    for (key, algorithm, other) in
-        [(Key::P256, JwsAlgorithm::Es256, Key::P384), (Key::P384, JwsAlgorithm::Es384, Key::P256)]
-    {
+    for (key, algorithm, other) in [
+        (Key::P256, JwsAlgorithm::Es256, Key::P384),
+        (Key::P384, JwsAlgorithm::Es384, Key::P256),
+        (Key::P521, JwsAlgorithm::Es512, Key::P384),
+    ] {
         let token = of(key, algorithm.as_str(), algorithm);
         let good = key.public_jwk();
         let coordinate =
@@ -292,7 +299,7 @@ fn elliptic(corpus: &mut Corpus) {
         with("x of nothing", json!({ "x": "" }), "token_key_unusable");
         with("no y", json!({ "y": null }), "token_key_unusable");
         with("the name of the other curve", json!({ "crv": other.public_jwk()["crv"] }), "token_key_unusable");
-        for crv in ["p-256", "P256", "secp256k1", "P-521", "Ed25519", ""] {
+        for crv in ["p-256", "P256", "p-521", "secp256k1", "Ed25519", ""] {
             with(&format!("curve {crv:?}"), json!({ "crv": crv }), "token_key_unusable");
         }
         with("its private part", json!({ "d": key.private_jwk()["d"] }), "token_key_unusable");

@@ -12,6 +12,11 @@ use crate::support::{Key, token_with_header};
 const N256: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 /// Of P-384.
 const N384: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973";
+/// Of P-521.
+const N521: &str = concat!(
+    "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "fa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409",
+);
 /// Of Ed25519 (RFC 8032 §5.1), little-endian.
 const L: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
 
@@ -33,12 +38,14 @@ pub(super) fn add(corpus: &mut Corpus) {
         (Key::Rsa, JwsAlgorithm::Ps256),
         (Key::P256, JwsAlgorithm::Es256),
         (Key::P384, JwsAlgorithm::Es384),
+        (Key::P521, JwsAlgorithm::Es512),
         (Key::Ed25519, JwsAlgorithm::EdDsa),
     ] {
         for_all(corpus, key, algorithm);
     }
     ecdsa(corpus, Key::P256, JwsAlgorithm::Es256, &hex(N256));
     ecdsa(corpus, Key::P384, JwsAlgorithm::Es384, &hex(N384));
+    ecdsa(corpus, Key::P521, JwsAlgorithm::Es512, &hex(N521));
     ed25519(corpus);
     rsa(corpus);
 }
@@ -94,7 +101,9 @@ fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
         encoded
     };
     let body = [integer(r), integer(s)].concat();
-    [vec![0x30, u8::try_from(body.len()).expect("short")], body].concat()
+    let length = u8::try_from(body.len()).expect("short");
+    let head = if length < 0x80 { vec![0x30, length] } else { vec![0x30, 0x81, length] };
+    [head, body].concat()
 }
 
 /// RFC 7515 §3.4: R and S side by side, each of the length of the order; both in 1 to n - 1 (FIPS 186-4 §6.4).

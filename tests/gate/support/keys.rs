@@ -18,6 +18,7 @@ pub enum Key {
     Rsa,
     P256,
     P384,
+    P521,
     Ed25519,
     /// Published by nobody.
     OtherRsa,
@@ -27,13 +28,14 @@ pub enum Key {
 
 impl Key {
     /// The keys that the identity provider publishes.
-    pub const ALL: [Self; 4] = [Self::Rsa, Self::P256, Self::P384, Self::Ed25519];
+    pub const ALL: [Self; 5] = [Self::Rsa, Self::P256, Self::P384, Self::P521, Self::Ed25519];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Rsa => "rsa",
             Self::P256 => "p256",
             Self::P384 => "p384",
+            Self::P521 => "p521",
             Self::Ed25519 => "ed25519",
             Self::OtherRsa => "other_rsa",
             Self::WeakRsa => "weak_rsa",
@@ -63,11 +65,12 @@ impl Key {
 
     /// Algorithms that this key can sign with.
     pub fn algorithms(self) -> &'static [JwsAlgorithm] {
-        use JwsAlgorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        use JwsAlgorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match self {
             Self::Rsa | Self::OtherRsa => &[Rs256, Rs384, Rs512, Ps256, Ps384, Ps512],
             Self::P256 => &[Es256],
             Self::P384 => &[Es384],
+            Self::P521 => &[Es512],
             Self::Ed25519 => &[EdDsa],
             Self::WeakRsa => &[],
         }

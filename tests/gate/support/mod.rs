@@ -37,7 +37,7 @@ pub fn document() -> Value {
         "public_url": PUBLIC,
         "allowed_origins": ["https://app.example"],
         "issuers": [{ "name": "idp", "issuer": ISSUER, "algorithms": [
-            "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"
+            "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
         ] }],
         "resources": [
             { "path": "/mcp", "origin": "https://tools.example/mcp", "issuers": ["idp"], "scopes": ["mcp:tools"] },
