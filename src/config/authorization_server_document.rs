@@ -136,6 +136,28 @@ pub struct LoginDocument {
     #[deserr(default)]
     pub issuer: Option<String>,
 
+    /// The URL of the discovery document, for a provider that does not publish it at its issuer, such as Entra External ID
+    /// and Azure AD B2C. Its `issuer` must be the issuer above. Default: the locations of OpenID Connect Discovery §4 and RFC
+    /// 8414 §3.
+    #[deserr(default)]
+    pub metadata_url: Option<String>,
+
+    /// The tenants whose users may log in, if `issuer` has `{tenantid}` in place of the tenant, as the discovery document
+    /// of Entra ID at `/common` has. The subject of a user is then `TENANT:SUBJECT`. Required with such an issuer, and an
+    /// error with any other.
+    #[deserr(default)]
+    pub tenants: Option<Vec<String>>,
+
+    /// The URL of the keys that sign ID tokens. With `authorization_endpoint` and `token_endpoint`, the gateway needs no
+    /// discovery. Default: from discovery.
+    #[deserr(default)]
+    pub jwks_uri: Option<String>,
+
+    /// Accepts ID tokens whose header has `jku`, `x5u`, `x5c` or `jwk`. The gateway ignores these members and uses only the
+    /// keys of the provider (RFC 8725 §3.10). Default: `false`, which rejects such ID tokens.
+    #[deserr(default)]
+    pub ignore_key_headers: Option<bool>,
+
     /// The endpoint to which the gateway sends users. Default: from discovery. Preset for `github`.
     #[deserr(default)]
     pub authorization_endpoint: Option<String>,

@@ -76,6 +76,12 @@ pub struct IssuerDocument {
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = LEEWAY.default, "minimum" = LEEWAY.least, "maximum" = LEEWAY.most)))]
     pub leeway_seconds: Option<u64>,
+
+    /// Accepts tokens whose header has `jku`, `x5u`, `x5c` or `jwk`, which contain a key or the location of one (RFC 7515
+    /// §4.1). The gateway ignores these members and uses only the keys of this issuer (RFC 8725 §3.10). SAP XSUAA and
+    /// Cloud Foundry UAA send `jku`. Default: `false`, which rejects such tokens.
+    #[deserr(default)]
+    pub ignore_key_headers: Option<bool>,
 }
 
 /// The provider of an issuer.

@@ -133,6 +133,7 @@ pub(super) fn read(
         algorithms,
         token_types,
         leeway,
+        ignore_key_headers: document.ignore_key_headers.unwrap_or_default(),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::config::values::{Secrets, note_metadata_url, protected_url, read_secr
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::secret::Secret;
+use crate::token::profile::TENANT;
 use crate::transport::url::HttpUrl;
 
 /// Parameters of the authorization request that the gateway sets itself.
@@ -64,30 +65,8 @@ pub(super) fn note_people(
 /// Notes keys of a login that can never work.
 fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Option<&str>, mistakes: &mut Mistakes) {
     let at = "authorization_server.login";
-    if let Some(issuer) = issuer {
-        note_metadata_url(issuer, &format!("{at}.issuer"), mistakes);
-        let path = HttpUrl::parse(issuer).map(|url| url.path().trim_start_matches('/').to_owned()).unwrap_or_default();
-        let tenant = path.split('/').next().unwrap_or_default();
-        if profile == LoginProfile::EntraId && matches!(tenant, "common" | "organizations" | "consumers") {
-            mistakes.note(
-                format_args!("{at}.issuer"),
-                format_args!("must have the id of the tenant: no ID token is from {tenant:?}, got {issuer:?}"),
-            );
-        }
-        if profile == LoginProfile::Google && issuer.ends_with('/') {
-            mistakes.note(
-                format_args!("{at}.issuer"),
-                format_args!("must not end in a slash, because iss of ID tokens does not, got {issuer:?}"),
-            );
-        }
-        if issuer.contains('{') {
-            mistakes
-                .note(format_args!("{at}.issuer"), format_args!("must be the issuer of one tenant, got {issuer:?}"));
-        }
-        if document.scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == "openid")) {
-            mistakes.note(format_args!("{at}.scopes"), "must have openid, or the provider sends no ID token");
-        }
-    }
+    note_void_openid(document, profile, issuer, mistakes);
+    note_tenants(document.tenants.as_deref().unwrap_or_default(), issuer, mistakes);
     for name in document.parameters.iter().flatten().map(|(name, _)| name.as_str()) {
         if OWN_PARAMETERS.contains(&name) {
             let cure = if name == "scope" { "login.scopes sets it" } else { "the gateway sets it" };
@@ -115,6 +94,76 @@ fn note_void_login(document: &LoginDocument, profile: LoginProfile, issuer: Opti
     note_people(groups.unwrap_or_default(), users.unwrap_or_default(), profile, document, at, mistakes);
 }
 
+/// Notes keys about an OpenID provider that can never work.
+fn note_void_openid(document: &LoginDocument, profile: LoginProfile, issuer: Option<&str>, mistakes: &mut Mistakes) {
+    let at = "authorization_server.login";
+    if let Some(issuer) = issuer {
+        note_metadata_url(issuer, &format!("{at}.issuer"), mistakes);
+        let path = HttpUrl::parse(issuer).map(|url| url.path().trim_start_matches('/').to_owned()).unwrap_or_default();
+        let tenant = path.split('/').next().unwrap_or_default();
+        if profile == LoginProfile::EntraId && matches!(tenant, "common" | "organizations" | "consumers") {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!(
+                    "must have the id of the tenant, or {TENANT} with tenants and metadata_url: no ID token is from \
+                     {tenant:?}, got {issuer:?}"
+                ),
+            );
+        }
+        if profile == LoginProfile::Google && issuer.ends_with('/') {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!("must not end in a slash, because iss of ID tokens does not, got {issuer:?}"),
+            );
+        }
+        if issuer.contains('{') && issuer.matches(TENANT).count() != 1 {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!("must have {TENANT} once in place of the tenant, in this spelling, got {issuer:?}"),
+            );
+        }
+        let has_endpoints = document.authorization_endpoint.is_some() && document.token_endpoint.is_some();
+        let needs_no_discovery = document.jwks_uri.is_some() && has_endpoints;
+        if issuer.contains(TENANT) && document.metadata_url.is_none() && !needs_no_discovery {
+            mistakes.note(format_args!("{at}.metadata_url"), format_args!("is required where issuer has {TENANT}"));
+        }
+        if document.metadata_url.is_some() && needs_no_discovery {
+            mistakes.note(
+                format_args!("{at}.metadata_url"),
+                "has no effect with authorization_endpoint, token_endpoint and jwks_uri: the gateway needs no discovery",
+            );
+        }
+        if document.scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == "openid")) {
+            mistakes.note(format_args!("{at}.scopes"), "must have openid, or the provider sends no ID token");
+        }
+    } else {
+        for (key, is_set) in [
+            ("metadata_url", document.metadata_url.is_some()),
+            ("jwks_uri", document.jwks_uri.is_some()),
+            ("ignore_key_headers", document.ignore_key_headers == Some(true)),
+        ] {
+            if is_set {
+                mistakes.note(format_args!("{at}.{key}"), "needs issuer: only OpenID providers send ID tokens");
+            }
+        }
+    }
+}
+
+/// Notes tenants that are missing, malformed, or without use.
+fn note_tenants(tenants: &[String], issuer: Option<&str>, mistakes: &mut Mistakes) {
+    let at = "authorization_server.login.tenants";
+    match (issuer.is_some_and(|issuer| issuer.contains(TENANT)), tenants.is_empty()) {
+        (true, true) => mistakes.note(at, "must name the tenants whose users may log in"),
+        (false, false) => mistakes.note(at, format_args!("is only for an issuer that contains {TENANT}")),
+        _ => {}
+    }
+    for (index, tenant) in tenants.iter().enumerate() {
+        if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            mistakes.note(format_args!("{at}[{index}]"), format_args!("must be the id of a tenant, got {tenant:?}"));
+        }
+    }
+}
+
 pub(super) fn read_login(
     document: &LoginDocument,
     development: bool,
@@ -134,6 +183,8 @@ pub(super) fn read_login(
         url("authorization_endpoint", document.authorization_endpoint.as_ref(), known.authorization, mistakes);
     let token_endpoint = url("token_endpoint", document.token_endpoint.as_ref(), known.token, mistakes);
     let userinfo_endpoint = url("userinfo_endpoint", document.userinfo_endpoint.as_ref(), known.userinfo, mistakes);
+    let metadata_url = url("metadata_url", document.metadata_url.as_ref(), None, mistakes);
+    let jwks_uri = url("jwks_uri", document.jwks_uri.as_ref(), None, mistakes);
     let revocation_endpoint = url("revocation_endpoint", document.revocation_endpoint.as_ref(), None, mistakes);
     if issuer.is_none() && document.issuer.is_none() {
         for (key, there) in [
@@ -174,6 +225,10 @@ pub(super) fn read_login(
     Login {
         profile,
         issuer,
+        tenants: document.tenants.clone().unwrap_or_default(),
+        metadata_url,
+        jwks_uri,
+        ignore_key_headers: document.ignore_key_headers.unwrap_or_default(),
         authorization_endpoint,
         token_endpoint,
         userinfo_endpoint,

@@ -31,6 +31,7 @@ pub(super) fn as_issuer(server: &AuthorizationServer) -> Option<Issuer> {
         algorithms: vec![JwsAlgorithm::Es256, JwsAlgorithm::EdDsa],
         token_types: vec![TokenType::Named("at+jwt".to_owned())],
         leeway: 0,
+        ignore_key_headers: false,
     })
 }
 

@@ -109,7 +109,7 @@ impl Authenticating {
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         let Verifier::Jwt(_) = &self.verifier else { return None };
-        self.credential.jws().ok()?.kid()
+        self.credential.jws_of(self.verifier.issuer()?).ok()?.kid()
     }
 
     /// Adds the evidence that a signature is valid.

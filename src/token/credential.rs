@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::oauth::bearer::{AuthScheme, BearerToken};
 use crate::token::cache::Digest;
 use crate::token::error::TokenError;
+use crate::token::issuer::Issuer;
 use crate::token::untrusted::UntrustedToken;
 use crate::token::verifier_id::VerifierId;
 
@@ -50,12 +51,28 @@ impl Credential {
         Fingerprint { digest: hash.finalize().into(), field: self.field }
     }
 
-    /// The credential as a parsed JWS.
+    /// The issuer that the credential names, if it is a JWS that names one.
     ///
     /// # Errors
     /// Why it is not a JWS.
-    pub fn jws(&self) -> Result<&UntrustedToken, TokenError> {
-        let read = self.jws.get_or_init(|| UntrustedToken::parse(self.token.expose()).map(Box::new));
+    pub fn claimed_issuer(&self) -> Result<Option<&str>, TokenError> {
+        self.parsed().map(UntrustedToken::claimed_issuer)
+    }
+
+    /// The credential as a parsed JWS of this issuer.
+    ///
+    /// # Errors
+    /// Why it is not a JWS, or not one that the gateway accepts from this issuer.
+    pub fn jws_of(&self, issuer: &Issuer) -> Result<&UntrustedToken, TokenError> {
+        let token = self.parsed()?;
+        match token.key_header().filter(|_| !issuer.ignore_key_headers) {
+            Some(member) => Err(TokenError::ForbiddenHeader(member)),
+            None => Ok(token),
+        }
+    }
+
+    fn parsed(&self) -> Result<&UntrustedToken, TokenError> {
+        let read = self.jws.get_or_init(|| UntrustedToken::parse_with_key_headers(self.token.expose()).map(Box::new));
         read.as_deref().map_err(Clone::clone)
     }
 

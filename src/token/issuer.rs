@@ -71,6 +71,9 @@ pub struct Issuer {
     pub token_types: Vec<TokenType>,
     /// Clock leeway in seconds.
     pub leeway: u64,
+    /// Whether its tokens may have header members that contain a key or the location of one. The gateway ignores the
+    /// values of these.
+    pub ignore_key_headers: bool,
 }
 
 impl Issuer {
@@ -84,14 +87,7 @@ impl Issuer {
     /// issuer.
     #[must_use]
     pub fn tenant_of<'a>(&self, iss: &'a str) -> Option<Option<&'a str>> {
-        match self.identifier.split_once(TENANT) {
-            None => (iss == self.identifier).then_some(None),
-            Some((before, after)) => iss
-                .strip_prefix(before)
-                .and_then(|rest| rest.strip_suffix(after))
-                .filter(|tenant| !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-                .map(Some),
-        }
+        tenant_of(&self.identifier, iss)
     }
 
     /// Whether the gateway can send clients to this authorization server. Cloudflare Access is in front of the gateway,
@@ -114,4 +110,18 @@ pub enum IssuerKeys {
     Static(Box<VerificationKey>),
     /// This gateway's own keys.
     Own(Box<KeySet>),
+}
+
+/// The tenant that `iss` names, or an inner `None` if the issuer identifier is not a template; `None` if `iss` is of
+/// another issuer.
+#[must_use]
+pub fn tenant_of<'a>(identifier: &str, iss: &'a str) -> Option<Option<&'a str>> {
+    match identifier.split_once(TENANT) {
+        None => (iss == identifier).then_some(None),
+        Some((before, after)) => iss
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after))
+            .filter(|tenant| !tenant.is_empty() && tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+            .map(Some),
+    }
 }

@@ -36,7 +36,7 @@ impl TokenVerifier for JwtVerifier<'_> {
     ///
     /// Not checked here: times, audience, binding, scopes and revocation.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification {
-        let (Ok(token), Some(keys)) = (credential.jws(), evidence.keys) else {
+        let (Ok(token), Some(keys)) = (credential.jws_of(self.issuer), evidence.keys) else {
             return Verification::Refused(TokenError::Malformed);
         };
         let key = match signed(token, self.issuer, &self.issuer.token_types, keys, evidence) {
@@ -72,7 +72,7 @@ pub(super) fn signed<'a>(
     }
     let key = select(token, algorithm, keys, evidence.now)?;
     // A key that a multi-tenant provider publishes for one tenant signs only for that tenant.
-    if issuer.is_template() && key.issuer().is_some_and(|named| !token_may_use(token, named)) {
+    if issuer.is_template() && !key_may_sign(key, token) {
         return Err(Verification::Refused(TokenError::Tenant));
     }
     if evidence.signature.is_some_and(|proof| proof.covers(token, key)) {
@@ -104,7 +104,9 @@ fn select<'a>(
     })
 }
 
-/// Whether a key that names its own issuer (as Entra ID's keys do) may sign this token.
-fn token_may_use(token: &UntrustedToken, named: &str) -> bool {
-    named.contains(TENANT) || token.claimed_issuer() == Some(named)
+/// Whether a key may sign this token: a key of a multi-tenant provider can name the only issuer that may use it, as the
+/// keys of Entra ID do.
+#[must_use]
+pub fn key_may_sign(key: &VerificationKey, token: &UntrustedToken) -> bool {
+    key.issuer().is_none_or(|named| named.contains(TENANT) || token.claimed_issuer() == Some(named))
 }

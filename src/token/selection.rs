@@ -109,8 +109,7 @@ fn belongs_elsewhere(text: &str, all: &Verifiers) -> bool {
 
 /// Whether a JWT names a configured issuer, or is too malformed to tell.
 fn may_be_of_known_issuer(credential: &Credential, all: &Verifiers) -> bool {
-    let Ok(jws) = credential.jws() else { return !all.issuers.is_empty() };
-    let claimed = jws.claimed_issuer();
+    let Ok(claimed) = credential.claimed_issuer() else { return !all.issuers.is_empty() };
     claimed.is_some_and(|claimed| all.issuers.iter().any(|issuer| issuer.tenant_of(claimed).is_some()))
 }
 
@@ -123,8 +122,7 @@ fn looks_like_jws(text: &str) -> bool {
 fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, TokenError> {
     let access = credential.field() == CredentialField::Access;
     let issuer = credential
-        .jws()?
-        .claimed_issuer()
+        .claimed_issuer()?
         .and_then(|claimed| {
             let fitting = accepted.issuers.iter().filter(|issuer| {
                 (issuer.profile == Profile::CloudflareAccess) == access && issuer.tenant_of(claimed).is_some()
@@ -133,6 +131,7 @@ fn of_jws(credential: &Credential, accepted: &Verifiers) -> Result<Verifier, Tok
             fitting.min_by_key(|issuer| issuer.is_template())
         })
         .ok_or(TokenError::UnknownIssuer)?;
+    credential.jws_of(issuer)?;
     let asked = issuer.introspection.as_ref().filter(|asked| asked.tokens == IntrospectedTokens::All);
     Ok(match asked {
         Some(asked) => Verifier::Introspection(Rc::clone(issuer), Rc::clone(asked)),

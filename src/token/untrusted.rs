@@ -37,8 +37,23 @@ impl TokenType {
     }
 }
 
-/// Header members that would let the token choose how it is verified, or that change what is signed.
-const FORBIDDEN: [&str; 7] = ["crit", "b64", "jku", "jwk", "x5u", "x5c", "zip"];
+/// Header members that change what is signed, or what a reader must understand.
+const FORBIDDEN: [&str; 3] = ["crit", "b64", "zip"];
+
+/// Header members that contain a key or the location of one: a token must not choose the key that verifies it (RFC 8725
+/// §3.10).
+const KEY_HEADERS: [&str; 4] = ["jku", "jwk", "x5u", "x5c"];
+
+/// What a reader does with [`KEY_HEADERS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyHeaders {
+    /// It rejects the token.
+    Reject,
+    /// It requires `jwk`, and rejects the others.
+    RequireJwk,
+    /// It keeps the name of the first, and never reads its value.
+    Note,
+}
 
 /// A well-formed JWS whose signature has not been verified; no claim may be trusted yet.
 pub struct UntrustedToken {
@@ -48,6 +63,7 @@ pub struct UntrustedToken {
     kid: Option<String>,
     typ: TokenType,
     jwk: Option<Value>,
+    key_header: Option<&'static str>,
     claims: Map<String, Value>,
 }
 
@@ -63,7 +79,7 @@ impl UntrustedToken {
     /// # Errors
     /// The [`TokenError`] of the first check that fails.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        Self::read(text, false)
+        Self::read(text, KeyHeaders::Reject)
     }
 
     /// Parses a JWS that contains its own key, as DPoP proofs do (RFC 9449 §4.2). The checks are the same, except that
@@ -72,10 +88,20 @@ impl UntrustedToken {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_with_key(text: &str) -> Result<Self, TokenError> {
-        Self::read(text, true)
+        Self::read(text, KeyHeaders::RequireJwk)
     }
 
-    fn read(text: &str, brings_key: bool) -> Result<Self, TokenError> {
+    /// Parses a token as [`Self::parse`] does, but accepts members that contain a key or the location of one, and
+    /// ignores their values: [`Self::key_header`] names the first. The caller must reject such a token, unless the
+    /// configuration of its issuer says `ignore_key_headers`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with_key_headers(text: &str) -> Result<Self, TokenError> {
+        Self::read(text, KeyHeaders::Note)
+    }
+
+    fn read(text: &str, key_headers: KeyHeaders) -> Result<Self, TokenError> {
         if text.len() > TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
@@ -90,8 +116,15 @@ impl UntrustedToken {
             Ok(Value::Object(members)) if members.len() <= TOKEN_HEADER_MEMBERS => members,
             _ => return Err(TokenError::HeaderMalformed),
         };
-        let forbidden = |member: &&str| header.contains_key(*member) != (brings_key && *member == "jwk");
-        if let Some(member) = FORBIDDEN.into_iter().find(forbidden) {
+        if let Some(member) = FORBIDDEN.into_iter().find(|member| header.contains_key(*member)) {
+            return Err(TokenError::ForbiddenHeader(member));
+        }
+        let unfit = |member: &&str| {
+            let required = key_headers == KeyHeaders::RequireJwk && *member == "jwk";
+            header.contains_key(*member) != required
+        };
+        let key_header = KEY_HEADERS.into_iter().find(unfit);
+        if let Some(member) = key_header.filter(|_| key_headers != KeyHeaders::Note) {
             return Err(TokenError::ForbiddenHeader(member));
         }
         let text = |member: &str| match header.get(member) {
@@ -117,7 +150,8 @@ impl UntrustedToken {
             algorithm: text("alg")?.ok_or(TokenError::AlgorithmNotAllowed)?,
             kid,
             typ: TokenType::of(text("typ")?.as_deref()),
-            jwk: header.get("jwk").cloned(),
+            jwk: header.get("jwk").filter(|_| key_headers == KeyHeaders::RequireJwk).cloned(),
+            key_header,
             claims,
         })
     }
@@ -126,6 +160,12 @@ impl UntrustedToken {
     #[must_use]
     pub fn algorithm(&self) -> &str {
         &self.algorithm
+    }
+
+    /// The first header member that contains a key or the location of one, after [`Self::parse_with_key_headers`].
+    #[must_use]
+    pub fn key_header(&self) -> Option<&'static str> {
+        self.key_header
     }
 
     /// `kid`.

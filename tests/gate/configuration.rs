@@ -38,7 +38,7 @@ fn every_mistake_of_form_at_once() {
         "developement: unknown key; did you mean `development`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, api_keys, verifiers, resources, public_paths, scope_includes, dpop, authorization_server, revocation, identity_assertion, sessions, decision_log, public_page, metrics, log, stored",
         "allowed_hosts: must be an array, got \"a\"",
         "issuers[0].issuer: is required",
-        "issuers[1].algoritms: unknown key; did you mean `algorithms`? known here: name, issuer, profile, tenants, claims, grant_scopes, introspection, jwks_uri, public_key, algorithms, token_types, leeway_seconds",
+        "issuers[1].algoritms: unknown key; did you mean `algorithms`? known here: name, issuer, profile, tenants, claims, grant_scopes, introspection, jwks_uri, public_key, algorithms, token_types, leeway_seconds, ignore_key_headers",
         "issuers[1].leeway_seconds: must be a whole number, got -1",
         "resources[0].scopes[1]: must be a string, got 7",
     ];

@@ -247,7 +247,7 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             login(json!({ "profile": "entra_id", "issuer": "https://login.microsoftonline.com/common/v2.0" })),
-            "login.issuer: must have the id of the tenant: no ID token is from \"common\"",
+            "login.issuer: must have the id of the tenant, or {tenantid} with tenants and metadata_url: no ID token is from \"common\"",
         ),
         (
             login(json!({ "profile": "google", "issuer": "https://accounts.google.com/" })),

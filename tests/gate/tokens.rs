@@ -86,6 +86,43 @@ fn headers_that_would_choose_how_they_are_verified() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn key_headers_are_ignored_where_the_issuer_says_so() {
+    let mut document = crate::support::document();
+    document["issuers"][0]["ignore_key_headers"] = json!(true);
+    let gateway = open(document).expect("the configuration is right");
+    let world = World::new();
+    let call = |token: &str| {
+        let reply = world.call(&gateway, Request::post("/mcp").bearer(token));
+        (reply.status, world.last_request()["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    // The members point to keys of an attacker, in every form that they can have.
+    let mut foreign = Key::OtherRsa.public_jwk();
+    foreign["kid"] = json!("ed25519");
+    for (member, value) in [
+        ("jku", json!("https://evil.example/jwks")),
+        ("x5u", json!("https://evil.example/cert")),
+        ("x5c", json!(["MIIB"])),
+        ("jwk", foreign.clone()),
+        ("jku", json!(7)),
+    ] {
+        let mut header = header();
+        header[member] = value;
+        assert_eq!(call(&signed(&header, &Claims::good())).0, 200, "{member}");
+        // A token that the attacker's own key signed.
+        header["alg"] = json!("RS256");
+        let forged =
+            token_with_header(&header.to_string(), &Claims::good().0.to_string(), Key::OtherRsa, JwsAlgorithm::Rs256);
+        assert_eq!(call(&forged), (401, "token_key_does_not_fit".to_owned()), "{member}");
+    }
+    assert!(world.fetched().iter().all(|url| !url.contains("evil")), "{:?}", world.fetched());
+    for member in ["crit", "b64", "zip"] {
+        let mut header = header();
+        header[member] = json!("x");
+        assert_eq!(call(&signed(&header, &Claims::good())), (401, "token_forbidden_header".to_owned()), "{member}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn headers_that_are_not_strict_json() {
     let claims = Claims::good().0.to_string();
     let deep = format!("{{\"alg\":\"EdDSA\",\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));

@@ -55,6 +55,8 @@ pub enum IdTokenError {
     NoKey(NoKey),
     /// It is for another login.
     Nonce,
+    /// The key that signed it is for another tenant of the provider.
+    OtherTenant,
     /// Its signature is wrong.
     Signature,
     /// Its signature could not be checked.
@@ -73,7 +75,7 @@ impl fmt::Display for IdTokenError {
             Self::Algorithm => "the ID token is signed with an algorithm that is not accepted",
             Self::Audience => "the ID token is for another client",
             Self::AuthorizedParty => "the ID token was issued to another client",
-            Self::Issuer => "the ID token is from another issuer",
+            Self::Issuer => "the ID token is from another issuer, or from a tenant that is not in login.tenants",
             Self::KeysUnavailable => "the keys of the provider could not be fetched a moment ago",
             Self::Malformed(error) => {
                 let error = Rejection::Token(error.clone());
@@ -82,6 +84,7 @@ impl fmt::Display for IdTokenError {
             }
             Self::NoKey(error) => return write!(f, "no key for the ID token: {error:?}"),
             Self::Nonce => "the ID token is for another login: its nonce differs",
+            Self::OtherTenant => "the ID token is signed with a key of another tenant",
             Self::Signature => "the ID token's signature is wrong",
             Self::SignatureUnchecked(error) => return write!(f, "the ID token's signature cannot be checked: {error}"),
             Self::SignatureSize => "the ID token's signature has the wrong size",

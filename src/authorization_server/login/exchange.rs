@@ -11,6 +11,7 @@ use crate::oauth::form::Form;
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::claim_values::{seconds, texts};
+use crate::token::jwt::key_may_sign;
 use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
@@ -188,6 +189,9 @@ pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<Signa
         return Err(IdTokenError::Type);
     }
     let key = keys.select(token.kid(), algorithm).map_err(IdTokenError::NoKey)?;
+    if !key_may_sign(key, token) {
+        return Err(IdTokenError::OtherTenant);
+    }
     SignatureCheck::of(token, key, algorithm).map_err(|_| IdTokenError::SignatureSize)
 }
 
@@ -199,12 +203,12 @@ pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<Signa
 pub fn id_token_claims(
     token: &UntrustedToken,
     proof: &SignatureProof,
-    (issuer, client_id, nonce): (&str, &str, &str),
+    (login, client_id, nonce): (&Login, &str, &str),
     now: UnixMillis,
 ) -> Result<Map<String, Value>, IdTokenError> {
     let claims = token.claims_with(proof).ok_or(IdTokenError::Signature)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if text("iss") != Some(issuer) {
+    if text("iss").and_then(|iss| login.tenant_of(iss)).is_none() {
         return Err(IdTokenError::Issuer);
     }
     let audiences = claims.get("aud").and_then(texts).unwrap_or_default();

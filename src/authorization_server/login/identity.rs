@@ -38,6 +38,9 @@ impl Identity {
             Some(Value::Number(number)) => number.to_string(),
             _ => return Err(LoginError::SubjectMissing(login.subject_claim.clone())),
         };
+        // A subject identifies a user only within a tenant.
+        let tenant = claims.get("iss").and_then(Value::as_str).and_then(|iss| login.tenant_of(iss)).flatten();
+        let subject = tenant.map_or(subject.clone(), |tenant| format!("{tenant}:{subject}"));
         // An address is verified only if the provider says so: `email_verified` that is missing or false does not.
         let verified = matches!(claims.get("email_verified"), Some(Value::Bool(true)))
             || claims.get("email_verified").and_then(Value::as_str) == Some("true");

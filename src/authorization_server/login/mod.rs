@@ -8,6 +8,7 @@ mod profile;
 use crate::jwks::discovery::{Metadata, MetadataError};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
+use crate::token::issuer::tenant_of;
 use crate::transport::url::HttpUrl;
 
 pub use error::{AnswerError, IdTokenError, LoginError, TokenClaimError};
@@ -23,8 +24,14 @@ pub use profile::{KnownEndpoints, LoginProfile};
 pub struct Login {
     /// The provider.
     pub profile: LoginProfile,
-    /// Its issuer identifier, if it supports OpenID.
+    /// Its issuer identifier, if it supports OpenID. In that of many tenants, `{tenantid}` stands for the tenant.
     pub issuer: Option<String>,
+    /// The tenants whose users may log in, if the issuer identifier has `{tenantid}`.
+    pub tenants: Vec<String>,
+    /// The URL of its discovery document, if that is not at the issuer.
+    pub metadata_url: Option<String>,
+    /// The URL of its keys, unless it comes from discovery.
+    pub jwks_uri: Option<String>,
     /// The endpoint to which the gateway sends users, unless it comes from discovery.
     pub authorization_endpoint: Option<String>,
     /// The endpoint at which the gateway redeems codes, unless it comes from discovery.
@@ -39,6 +46,9 @@ pub struct Login {
     pub scopes: Vec<String>,
     /// Additional parameters of the authorization request.
     pub parameters: Vec<(String, String)>,
+    /// Whether ID tokens may have header members that contain a key or the location of one. The gateway ignores the values
+    /// of these.
+    pub ignore_key_headers: bool,
     /// The claim that holds the subject.
     pub subject_claim: String,
     /// The claim that holds the groups.
@@ -94,14 +104,15 @@ impl Login {
     /// The endpoints, if they are known without discovery.
     #[must_use]
     pub fn configured(&self) -> Option<Provider> {
-        if self.issuer.is_some() {
+        // An OpenID provider also needs keys.
+        if self.issuer.is_some() && self.jwks_uri.is_none() {
             return None;
         }
         Some(Provider {
             authorization: self.authorization_endpoint.clone()?,
             token: self.token_endpoint.clone()?,
             userinfo: self.userinfo_endpoint.clone(),
-            jwks: None,
+            jwks: self.jwks_uri.clone(),
             revocation: self.revocation_endpoint.clone(),
             registration: None,
             names_itself: false,
@@ -122,11 +133,19 @@ impl Login {
             authorization: authorization?,
             token: self.token_endpoint.clone().map_or_else(|| metadata.url("token_endpoint"), Ok)?,
             userinfo: optional("userinfo_endpoint", &self.userinfo_endpoint),
-            jwks: Some(metadata.url("jwks_uri")?),
+            jwks: Some(self.jwks_uri.clone().map_or_else(|| metadata.url("jwks_uri"), Ok)?),
             revocation: optional("revocation_endpoint", &self.revocation_endpoint),
             registration: metadata.optional_url("registration_endpoint"),
             names_itself: metadata.says("authorization_response_iss_parameter_supported"),
         })
+    }
+
+    /// The tenant that `iss` names, or an inner `None` if the provider has only one; `None` if `iss` is not this
+    /// provider's.
+    #[must_use]
+    pub fn tenant_of<'a>(&self, iss: &'a str) -> Option<Option<&'a str>> {
+        let tenant = tenant_of(self.issuer.as_deref()?, iss)?;
+        tenant.is_none_or(|tenant| self.tenants.iter().any(|known| known == tenant)).then_some(tenant)
     }
 
     /// The host at which users log in, for the consent page.

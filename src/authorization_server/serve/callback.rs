@@ -36,9 +36,9 @@ impl<P: Ports> Context<'_, P> {
         };
         // Who answers must be who was asked (RFC 9207 §2.4, P11).
         let named = query.get("iss");
-        let expected = self.server.login.issuer.as_deref();
+        let login = &self.server.login;
         // A server without OpenID has no known issuer identifier. Configuration has only one, so no mix-up is possible.
-        let another = expected.is_some() && named.is_some() && named != expected;
+        let another = login.issuer.is_some() && named.is_some_and(|named| login.tenant_of(named).is_none());
         if query.is_repeated("iss") || another || (named.is_none() && provider.names_itself) {
             return Ok(self.failed(&purpose, LoginFailure::Provider, "the answer is from another issuer"));
         }

@@ -153,6 +153,109 @@ fn the_log_says_why_an_id_token_is_not_accepted() {
     }
 }
 
+/// One login: the status of the page that begins it, and what the gateway logs at its end.
+fn login(scene: &Scene, header: &Value, changes: &Value) -> (u16, String) {
+    let client = scene.client(WEB);
+    let begun = scene.answer(&scene.authorize(&client, WEB, &[]), "allow");
+    if begun.status != 200 {
+        return (begun.status, scene.world.last_request()["detail"].as_str().unwrap_or_default().to_owned());
+    }
+    let url = onward(&begun);
+    let asked = Parameters::parse(url.split_once('?').expect("a query").1).expect("a form");
+    let now = scene.world.time().seconds();
+    let mut claims = json!({
+        "iss": ISSUER, "sub": "ada", "aud": "gate", "nonce": asked.get("nonce"), "iat": now, "exp": now + 60,
+    });
+    for (name, value) in changes.as_object().expect("claims") {
+        claims[name] = value.clone();
+    }
+    scene.provide(&token_with_header(&header.to_string(), &claims.to_string(), Key::Ed25519, JwsAlgorithm::EdDsa));
+    let back = scene.browse(callback(asked.get("state").expect("a state"), &[("code", "x"), ("iss", ISSUER)]));
+    match super::code_of(&back) {
+        Some(_) => (200, String::new()),
+        None => (back.status, scene.world.last_request()["detail"].as_str().unwrap_or_default().to_owned()),
+    }
+}
+
+fn header() -> Value {
+    json!({ "alg": "EdDSA", "kid": "ed25519" })
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn id_tokens_with_key_headers_where_configuration_ignores_them() {
+    let mut header = header();
+    header["jku"] = json!("https://evil.example/jwks");
+    for (ignored, status) in [(false, 302), (true, 200)] {
+        let scene = Scene::with(json!({}), json!({ "ignore_key_headers": ignored, "anyone": true }));
+        assert_eq!(login(&scene, &header, &json!({})).0, status, "{ignored}");
+        assert!(scene.world.fetched().iter().all(|url| !url.contains("evil")));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_provider_whose_metadata_is_elsewhere_or_nowhere() {
+    let elsewhere = "https://login.example/policy/v2.0/.well-known/openid-configuration";
+    let scene = Scene::with(json!({}), json!({ "metadata_url": elsewhere }));
+    let (status, detail) = login(&scene, &header(), &json!({}));
+    assert_eq!(status, 503);
+    assert!(detail.contains(elsewhere) && !detail.contains("oauth-authorization-server"), "{detail}");
+    let metadata = json!({ "issuer": ISSUER, "authorization_endpoint": "https://login.example/authorize",
+        "token_endpoint": TOKEN_ENDPOINT, "jwks_uri": format!("{ISSUER}/jwks") });
+    scene.world.document(elsewhere, Ok(&metadata.to_string()));
+    assert_eq!(login(&scene, &header(), &json!({})).0, 200);
+    let mut other = metadata.clone();
+    other["issuer"] = json!("https://other.example");
+    let scene = Scene::with(json!({}), json!({ "metadata_url": elsewhere }));
+    scene.world.document(elsewhere, Ok(&other.to_string()));
+    assert_eq!(login(&scene, &header(), &json!({})).0, 503, "metadata of another issuer");
+    // Endpoints by hand: nothing is discovered.
+    let scene = Scene::with(
+        json!({}),
+        json!({
+            "authorization_endpoint": "https://login.example/authorize", "token_endpoint": TOKEN_ENDPOINT,
+            "jwks_uri": format!("{ISSUER}/jwks"),
+        }),
+    );
+    assert_eq!(login(&scene, &header(), &json!({})).0, 200);
+    assert_eq!(scene.world.fetched(), [format!("{ISSUER}/jwks")]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn users_of_several_tenants_log_in_at_one_provider() {
+    let elsewhere = "https://login.example/common/.well-known/openid-configuration";
+    let template = "https://login.example/{tenantid}/v2.0";
+    let scene = Scene::with(
+        json!({}),
+        json!({ "issuer": template, "tenants": ["t-1", "t-2"], "metadata_url": elsewhere, "anyone": true }),
+    );
+    let metadata = json!({ "issuer": template, "authorization_endpoint": "https://login.example/authorize",
+        "token_endpoint": TOKEN_ENDPOINT, "jwks_uri": format!("{ISSUER}/jwks") });
+    scene.world.document(elsewhere, Ok(&metadata.to_string()));
+    let of = |tenant: &str| json!({ "iss": format!("https://login.example/{tenant}/v2.0") });
+    let client = scene.client(WEB);
+    let enter = |tenant: &str| {
+        let begun = scene.answer(&scene.authorize(&client, WEB, &[("prompt", Some("consent"))]), "allow");
+        let url = onward(&begun);
+        let asked = Parameters::parse(url.split_once('?').expect("a query").1).expect("a form");
+        scene.provide(&scene.id_token(asked.get("nonce").expect("a nonce"), &of(tenant)));
+        let back = scene.browse(callback(asked.get("state").expect("a state"), &[("code", "x")]));
+        super::code_of(&back).ok_or_else(|| scene.world.last_request()["detail"].clone())
+    };
+    let subject = |code: &str| {
+        let tokens = scene.redeem(&client, code).json();
+        let token = super::text(&tokens, "access_token").split('.').nth(1).expect("a JWT").to_owned();
+        let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, token);
+        let claims: Value = serde_json::from_slice(&claims.expect("base64url")).expect("JSON");
+        claims["sub"].clone()
+    };
+    assert_eq!(subject(&enter("t-1").expect("a code")), "t-1:ada");
+    assert_eq!(subject(&enter("t-2").expect("a code")), "t-2:ada", "another user than that of t-1");
+    for other in ["t-3", "{tenantid}", "", "t-1/x"] {
+        let detail = enter(other).expect_err("no code").as_str().unwrap_or_default().to_owned();
+        assert!(detail.contains("from another issuer, or from a tenant"), "{other}: {detail}");
+    }
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn metadata_that_is_unfit_where_nothing_needs_it() {
     let status = |more: Value| {
