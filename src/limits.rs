@@ -340,8 +340,11 @@ pub const CLIENT_DOCUMENT_BYTES: usize = 32 * 1024;
 /// Seconds that a client ID metadata document is used, if its response has no lifetime.
 pub const CLIENT_DOCUMENT_SECONDS_DEFAULT: u64 = 300;
 
-/// The most seconds that the key set of a client is used before the gateway fetches it again.
+/// The most seconds that the key set of a client is fresh, whatever lifetime its response has.
 pub const CLIENT_KEYS_SECONDS: u64 = 300;
+
+/// Key sets of clients that an isolate keeps.
+pub const CLIENT_KEY_SETS: usize = 256;
 
 /// The most seconds that a client ID metadata document is used, whatever lifetime its response has.
 pub const CLIENT_DOCUMENT_SECONDS: u64 = 24 * 60 * 60;
@@ -371,6 +374,9 @@ pub const TOKEN_CLAIMS_BYTES: usize = 8 * 1024;
 
 /// Client ID metadata documents that one network address may make the gateway fetch in a minute, in one isolate.
 pub const DOCUMENTS_PER_MINUTE: u64 = 30;
+
+/// Key sets of clients that the gateway fetches for one network in a minute.
+pub const CLIENT_KEYS_PER_MINUTE: u64 = 30;
 
 /// Seconds until the gateway tries again to fetch a document, after an attempt failed.
 pub const DOCUMENT_RETRY: u64 = 10;

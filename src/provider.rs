@@ -18,6 +18,8 @@ use crate::transport::provider::{ProviderDocument, ProviderRequest};
 pub enum ProviderError {
     /// The document does not have a media type of JSON.
     ContentType(String),
+    /// Keys of the configuration: there is nothing to fetch.
+    Configured,
     /// The key set cannot be used.
     KeySet(KeySetError),
     /// The metadata at this URL cannot be used.
@@ -34,6 +36,7 @@ impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ContentType(url) => write!(f, "{url}: the answer is not JSON by its content type"),
+            Self::Configured => f.write_str("the keys are in the configuration"),
             Self::KeySet(error) => error.fmt(f),
             Self::Metadata(url, error) => write!(f, "{url}: {error}"),
             Self::NoAnswer(url, error) => write!(f, "{url}: {error}"),
@@ -55,7 +58,7 @@ impl Error for ProviderError {
             Self::Metadata(_, error) => Some(error),
             Self::NoAnswer(_, error) => Some(error),
             Self::NoMetadata(errors) => errors.first().map(|error| error as &dyn Error),
-            Self::ContentType(_) | Self::Status(..) => None,
+            Self::Configured | Self::ContentType(_) | Self::Status(..) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::authorization_server::error_code::ErrorCode;
 use crate::jwks::key_set::KeySetError;
 use crate::limits::{CLIENT_DOCUMENT_BYTES, CLIENT_NAME_CHARS, REDIRECT_URI_BYTES, REDIRECT_URIS};
-use crate::platform_error::PlatformError;
+use crate::provider::ProviderError;
 use crate::transport::url::UrlError;
 
 /// Why the gateway does not fetch a URL that a client names. The texts complete "the URL …".
@@ -193,12 +193,23 @@ pub enum UnknownClient {
     SecretAuthentication,
 }
 
+impl UnknownClient {
+    /// What the log says. The caller does not learn which status the gateway saw.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::DocumentStatus(status) => format!("{self}: status {status}"),
+            _ => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for UnknownClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Domain => "clients of this domain are not allowed",
             Self::DocumentTooLarge => return write!(f, "its metadata has more than {CLIENT_DOCUMENT_BYTES} bytes"),
-            Self::DocumentStatus(status) => return write!(f, "its metadata has the status {status}"),
+            Self::DocumentStatus(_) => "the status of its metadata is not 200",
             Self::IdTooLong => "the client id is too long",
             Self::IdUrl(error) => return write!(f, "the client id {error}"),
             Self::JwksUri(error) => return write!(f, "its jwks_uri {error}"),
@@ -227,12 +238,20 @@ impl Error for UnknownClient {
     }
 }
 
-/// Why the metadata document of a client cannot be fetched now.
+/// Why the metadata document or the keys of a client cannot be fetched now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnreachableClient {
-    /// The last attempt failed a moment ago.
+    /// The last attempt to fetch its metadata failed a moment ago.
     FailedLately,
-    /// There was no answer, or one that says so.
+    /// The key id is new, and the keys were fetched a moment ago.
+    KeysCoolDown,
+    /// The last attempt to fetch its keys failed a moment ago.
+    KeysFailedLately,
+    /// There was no answer with its keys, or one that says so.
+    KeysNoAnswer,
+    /// Callers of this network made the gateway fetch the keys of too many clients.
+    KeysTooMany,
+    /// There was no answer with its metadata, or one that says so.
     NoAnswer,
     /// Callers of this network made the gateway fetch too many documents.
     TooMany,
@@ -242,6 +261,10 @@ impl fmt::Display for UnreachableClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::FailedLately => "its metadata could not be fetched a moment ago",
+            Self::KeysCoolDown => "its keys were fetched a moment ago and do not have this kid",
+            Self::KeysFailedLately => "its keys could not be fetched a moment ago",
+            Self::KeysNoAnswer => "its keys cannot be fetched now",
+            Self::KeysTooMany => "the keys of too many clients were requested: try again in a minute",
             Self::NoAnswer => "its metadata cannot be fetched now",
             Self::TooMany => "too many metadata documents were requested: try again in a minute",
         })
@@ -263,12 +286,8 @@ pub enum AssertionError {
     Issuer,
     /// The key set of the client cannot be used.
     KeySet(KeySetError),
-    /// The key set of the client could not be fetched.
-    KeysNoAnswer(PlatformError),
-    /// The key set of the client has another status than 200, or is too large.
-    KeysRefused,
-    /// Callers of this network made the gateway fetch too many documents.
-    KeysTooMany,
+    /// The document at the `jwks_uri` of the client cannot be used.
+    Keys(ProviderError),
     /// The `jwks_uri` of the client is a URL that the gateway does not fetch.
     KeysUrl(ClientUrlError),
     /// WebCrypto does not accept the key.
@@ -299,9 +318,7 @@ impl fmt::Display for AssertionError {
             Self::Expiry => "must have an exp within ten minutes",
             Self::Issuer => "must have the client id as iss and as sub",
             Self::KeySet(error) => return write!(f, "cannot be checked: {error}"),
-            Self::KeysNoAnswer(error) => return write!(f, "cannot be checked: {error}"),
-            Self::KeysRefused => "cannot be checked: the keys of the client cannot be fetched",
-            Self::KeysTooMany => "cannot be checked: too many documents were requested, try again in a minute",
+            Self::Keys(_) => "cannot be checked: the document at the jwks_uri of the client cannot be used",
             Self::KeysUrl(error) => return write!(f, "cannot be checked: the jwks_uri {error}"),
             Self::KeyUnusable => "has a key that cannot be used",
             Self::NoKeys => "cannot be checked: the client has no keys",
@@ -320,7 +337,7 @@ impl Error for AssertionError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::KeySet(error) => Some(error),
-            Self::KeysNoAnswer(error) => Some(error),
+            Self::Keys(error) => Some(error),
             Self::KeysUrl(error) => Some(error),
             _ => None,
         }

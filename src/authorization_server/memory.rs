@@ -5,9 +5,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::authorization_server::login::Provider;
 use crate::jwks::freshness::KeyState;
-use crate::limits::FAILURES;
+use crate::limits::{CLIENT_KEY_SETS, FAILURES};
 use crate::policy::counters::{AddressLimit, CounterName, RateCounters};
 use crate::time::UnixMillis;
 
@@ -26,6 +28,8 @@ pub struct ServerMemory {
     provider: RefCell<Option<KnownProvider>>,
     /// The keys of the identity provider, which sign ID tokens.
     pub provider_keys: RefCell<KeyState>,
+    /// The keys of clients, by the digest of their `jwks_uri`.
+    client_keys: RefCell<BTreeMap<[u8; 32], Rc<RefCell<KeyState>>>>,
     /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
     /// Counts of requests by network address; they outlive a change of the configuration.
@@ -45,9 +49,24 @@ impl ServerMemory {
         self.provider.borrow().clone().filter(|known| now < known.until)
     }
 
-    /// Stores what is known about the identity provider.
+    /// Stores what is known about the identity provider. Keys of another location than before are forgotten.
     pub fn keep_provider(&self, known: KnownProvider) {
-        *self.provider.borrow_mut() = Some(known);
+        let mut provider = self.provider.borrow_mut();
+        if provider.as_ref().is_some_and(|old| old.provider.jwks != known.provider.jwks) {
+            *self.provider_keys.borrow_mut() = KeyState::default();
+        }
+        *provider = Some(known);
+    }
+
+    /// The state of the keys at the `jwks_uri` of a client. If there are too many, another client's are forgotten.
+    #[must_use]
+    pub fn client_keys(&self, uri: &str) -> Rc<RefCell<KeyState>> {
+        let mut all = self.client_keys.borrow_mut();
+        let name: [u8; 32] = Sha256::digest(uri).into();
+        if !all.contains_key(&name) && all.len() >= CLIENT_KEY_SETS {
+            all.pop_first();
+        }
+        Rc::clone(all.entry(name).or_default())
     }
 
     /// Whether the request with this name failed, and must not be tried again yet.

@@ -13,6 +13,7 @@ use crate::authorization_server::client::{AuthMethod, GrantType};
 use crate::authorization_server::client_error::{AssertionError, MetadataError, UnknownClient, UnreachableClient};
 use crate::authorization_server::error_code::ErrorCode;
 use crate::authorization_server::login::LoginError;
+use crate::provider::ProviderError;
 
 /// Why a request to an endpoint is refused.
 #[derive(Debug)]
@@ -170,6 +171,18 @@ pub enum ClientAuthenticationError {
     Unknown(UnknownClient),
 }
 
+impl ClientAuthenticationError {
+    /// What the log says, if it is more than the client learns.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Assertion(AssertionError::Keys(error)) => Some(format!("{self}: {error}")),
+            Self::Unknown(error) => Some(error.detail()),
+            Self::Assertion(_) | Self::Method(_) | Self::Secret => None,
+        }
+    }
+}
+
 impl fmt::Display for ClientAuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -243,6 +256,17 @@ pub enum LoginFailure {
 }
 
 impl LoginFailure {
+    /// What the client learns of an error.
+    #[must_use]
+    pub fn of(error: &LoginError) -> Self {
+        match error {
+            LoginError::Keys(_) | LoginError::Provider(ProviderError::NoAnswer(..)) | LoginError::Records => {
+                Self::Unavailable
+            }
+            _ => Self::Provider,
+        }
+    }
+
     /// `error`
     #[must_use]
     pub fn code(self) -> ErrorCode {
@@ -369,7 +393,9 @@ impl Refusal {
                 Disclosure::client(400, ErrorCode::UnsupportedGrantType, "the grant type is not supported")
             }
             Self::InvalidClient { error, by_field } => {
+                let detail = error.detail();
                 let disclosure = Disclosure::client(401, ErrorCode::InvalidClient, error.to_string());
+                let disclosure = Disclosure { detail, ..disclosure };
                 let realm = "Basic realm=\"portcullis\"";
                 if by_field { disclosure.with("www-authenticate", realm) } else { disclosure }
             }
@@ -432,10 +458,10 @@ impl Refusal {
                 Disclosure::client(429, ErrorCode::TemporarilyUnavailable, text).with("retry-after", "60")
             }
             Self::UnknownAction => client("action must be show or delete with a subject, or end with a grant"),
-            Self::UnknownClient(why) => {
+            Self::UnknownClient(error) => {
                 let text = "This server does not know the application that sent you here. Remove the connection there and \
                             add it again.";
-                Disclosure::user(400, ErrorCode::InvalidClient, text).because(why)
+                Disclosure::user(400, ErrorCode::InvalidClient, text).because(error.detail())
             }
             Self::UnknownGrant => {
                 Disclosure::client(404, ErrorCode::InvalidRequest, "there is no such grant, or it has ended")

@@ -105,8 +105,7 @@ async fn fetch<P: Ports>(
     development: bool,
 ) -> Result<FetchedKeys, ProviderError> {
     let uri = match &issuer.keys {
-        // Keys of the configuration are never fetched.
-        IssuerKeys::Static(_) | IssuerKeys::Own(_) => return Err(ProviderError::NoMetadata(Vec::new())),
+        IssuerKeys::Static(_) | IssuerKeys::Own(_) => return Err(ProviderError::Configured),
         IssuerKeys::At(uri) => uri.clone(),
         IssuerKeys::Discovered(url) => {
             let known = state.jwks_uri.borrow().clone();

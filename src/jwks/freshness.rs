@@ -165,21 +165,16 @@ impl KeyState {
         self.looking = true;
     }
 
-    /// Records the end of an attempt.
-    fn returned(&mut self, now: UnixMillis) {
-        if std::mem::take(&mut self.looking) {
-            self.looked_at = Some(now);
-        }
-        self.pending = self.pending.saturating_sub(1);
-    }
-
     /// Stores a key set that the provider sent, with a lifetime in seconds.
     pub fn stored(&mut self, keys: KeySet, lifetime: Option<u64>, now: UnixMillis) {
         let lifetime = lifetime.unwrap_or(JWKS_FRESH_DEFAULT).clamp(JWKS_FRESH_FLOOR, JWKS_FRESH_CEILING);
         self.keys = Some(keys);
         self.fresh_until = now.plus_seconds(lifetime);
         self.failed_at = None;
-        self.returned(now);
+        if std::mem::take(&mut self.looking) {
+            self.looked_at = Some(now);
+        }
+        self.pending = self.pending.saturating_sub(1);
         self.unknown_kids.clear();
     }
 
@@ -208,10 +203,12 @@ impl KeyState {
         }
     }
 
-    /// Records a failed attempt; the old keys stay.
+    /// Records a failed attempt; the old keys stay. A look-up that failed starts no cool-down: the pause after a failure
+    /// is enough.
     pub fn failed(&mut self, now: UnixMillis) {
         self.failed_at = Some(now);
-        self.returned(now);
+        self.looking = false;
+        self.pending = self.pending.saturating_sub(1);
     }
 }
 

@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::limits::{
-    COUNTERS_OF_ONE_CALLER, DOCUMENT_COUNTERS, DOCUMENTS_PER_MINUTE, LIMIT_COUNTERS, LOGIN_COUNTERS, LOGINS_PER_MINUTE,
-    REFUSAL_COUNTERS, REGISTRATION_COUNTERS, REGISTRATIONS_PER_MINUTE,
+    CLIENT_KEYS_PER_MINUTE, COUNTERS_OF_ONE_CALLER, DOCUMENT_COUNTERS, DOCUMENTS_PER_MINUTE, LIMIT_COUNTERS,
+    LOGIN_COUNTERS, LOGINS_PER_MINUTE, REFUSAL_COUNTERS, REGISTRATION_COUNTERS, REGISTRATIONS_PER_MINUTE,
 };
 use crate::time::UnixMillis;
 
@@ -71,6 +71,8 @@ impl Rate {
 /// What the authorization server limits for each network address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressLimit {
+    /// Key sets of clients that the gateway fetches for the address.
+    ClientKeys,
     /// Client ID metadata documents that the gateway fetches for the address.
     Document,
     /// Logins that begin at the address.
@@ -84,6 +86,7 @@ impl AddressLimit {
     #[must_use]
     pub fn rate(self) -> Rate {
         Rate::per_minute(match self {
+            Self::ClientKeys => CLIENT_KEYS_PER_MINUTE,
             Self::Document => DOCUMENTS_PER_MINUTE,
             Self::Login => LOGINS_PER_MINUTE,
             Self::Registration => REGISTRATIONS_PER_MINUTE,
@@ -94,6 +97,7 @@ impl AddressLimit {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::ClientKeys => "client keys",
             Self::Document => "document",
             Self::Login => "login",
             Self::Registration => "registration",
@@ -108,6 +112,7 @@ pub struct RateCounters {
     pub resources: Counters,
     /// Requests that the policy refused, by caller.
     pub refusals: Counters,
+    client_keys: Counters,
     documents: Counters,
     logins: Counters,
     registrations: Counters,
@@ -118,6 +123,7 @@ impl Default for RateCounters {
         Self {
             resources: Counters::new(LIMIT_COUNTERS),
             refusals: Counters::new(REFUSAL_COUNTERS),
+            client_keys: Counters::new(DOCUMENT_COUNTERS),
             documents: Counters::new(DOCUMENT_COUNTERS),
             logins: Counters::new(LOGIN_COUNTERS),
             registrations: Counters::new(REGISTRATION_COUNTERS),
@@ -129,6 +135,7 @@ impl RateCounters {
     /// The table for a limit on network addresses.
     pub fn of_addresses(&mut self, limit: AddressLimit) -> &mut Counters {
         match limit {
+            AddressLimit::ClientKeys => &mut self.client_keys,
             AddressLimit::Document => &mut self.documents,
             AddressLimit::Login => &mut self.logins,
             AddressLimit::Registration => &mut self.registrations,

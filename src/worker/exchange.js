@@ -265,7 +265,11 @@ export class Exchange {
     const idle = isEventStream(headers) ? streamSeconds : idleSeconds;
     // The platform itself forwards a body without CPU time, and ends it when the client disconnects. That is enough for a body
     // without an idle limit that may end with its client.
-    if (body === null || (cancel && idle === 0)) return [body, undefined];
+    if (body === null || (cancel && idle === 0)) {
+      // A filter that reads the body must itself end it when the client disconnects.
+      if (body !== null) body.whenGone = (work) => whenGone(this.#request, work);
+      return [body, undefined];
+    }
     const { readable, writable } = new IdentityTransformStream();
     const way = { cancel, abandoned: false };
     const ended = pump(body, writable, idle, way);

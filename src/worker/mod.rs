@@ -89,7 +89,9 @@ fn handle(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Re
     let action = ActiveRequest::new(&gateway, &ports, &head).begin(head);
     if is_driven_by_core(&ports) {
         let inbound = Rc::new(Inbound::new(request, &ports));
-        return Ok(ShellRequest { gateway, ports, inbound }.drive(action));
+        let response = ShellRequest { gateway, ports, inbound: Rc::clone(&inbound) }.drive(action);
+        inbound.hold(&response);
+        return Ok(response);
     }
     match action {
         Action::Answer(answer) => shell_request::own(&answer),

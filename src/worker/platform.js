@@ -186,10 +186,17 @@ const UNFIT = Object.assign(new Error("unfit"), { retryable: true });
 
 async function carry(first, rest, writer, step) {
   const reader = rest.getReader();
+  let gone = false;
+  // The next write, which would detect the disconnect, can be far away.
+  const listening = rest.whenGone?.(() => {
+    gone = true;
+    reader.cancel(UNFIT).catch(() => {});
+  });
   try {
     if (first.byteLength > 0) await writer.write(first);
     for (;;) {
       const { done, value } = await reader.read();
+      if (gone) throw UNFIT;
       const out = step(done ? null : value);
       if (out === null) throw UNFIT;
       const [bytes, last] = Array.isArray(out) ? [out[0], true] : [out, done];
@@ -206,5 +213,7 @@ async function carry(first, rest, writer, step) {
     // without its client.
     if (error === UNFIT) rest.abandon?.();
     await Promise.allSettled([writer.abort(error), reader.cancel(error)]);
+  } finally {
+    listening?.();
   }
 }

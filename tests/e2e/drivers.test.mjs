@@ -1,5 +1,5 @@
-// Two drivers carry requests through the same core: that of the shell (src/worker/road.rs), and that of the core
-// (src/gateway/serve.rs), which the shell leaves rare needs to. Over the same requests they must do the same: the answer, the
+// Two drivers carry requests through the same core: that of the shell (src/worker/shell_request.rs), and that of the core
+// (src/gateway/drive.rs), to which the shell leaves rare actions. For the same requests they must do the same: the answer, the
 // line in the log, and what reaches the origin server.
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomBytes } from "node:crypto";

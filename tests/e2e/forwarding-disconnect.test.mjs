@@ -205,34 +205,49 @@ describe("while the answer streams", () => {
     await cancelled();
   });
 
-  for (const [what, size] of [
-    ["is held back", 100],
-    ["has begun", 100_000],
-  ]) {
-    test(`a modern caller that leaves while a list ${what} cancels its request`, PATIENCE, async () => {
-      const rules = await startScene({ resource: { rules: [{ effect: "allow", tools: ["*"] }] } });
-      try {
-        await rules.post();
-        rules.origin.reset((_request, response) => {
-          response.on("error", () => {});
-          response.writeHead(200, { "content-type": "application/json" });
-          response.write(`{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"x","d":"${"y".repeat(size)}`);
-        });
-        const { fields, body } = modern("tools/list");
-        const socket = connect(rules.gateway.directPort, "127.0.0.1");
-        socket.on("error", () => {}).resume();
-        socket.write(
-          headOf(rules.gateway, { method: "POST", fields: await rules.fields(fields), body }) + body,
-        );
-        await rules.origin.arrived();
-        await sleep(500);
-        assert.equal(rules.origin.only().cancelled, false);
-        socket.resetAndDestroy();
-        await eventually("the cancellation at the origin server", () => rules.origin.only().cancelled, SOON);
-      } finally {
-        await rules.close();
-      }
-    });
+  const LIST = (size) => `{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"x","d":"${"y".repeat(size)}`;
+  for (const driver of ["shell", "core"]) {
+    for (const [what, type, text] of [
+      ["a list is held back", "application/json", LIST(100)],
+      ["a list has begun", "application/json", LIST(100_000)],
+      ["a filtered event stream is silent", "text/event-stream", "data: 1\n\n"],
+    ]) {
+      test(
+        `a modern caller that leaves while ${what} cancels its request (driver: ${driver})`,
+        PATIENCE,
+        async () => {
+          const rules = await startScene({
+            resource: { rules: [{ effect: "allow", tools: ["*"] }] },
+            vars: { PORTCULLIS_DRIVER: driver },
+          });
+          try {
+            await rules.post();
+            rules.origin.reset((_request, response) => {
+              response.on("error", () => {});
+              response.writeHead(200, { "content-type": type });
+              response.write(text);
+            });
+            const { fields, body } = modern("tools/list");
+            const socket = connect(rules.gateway.directPort, "127.0.0.1");
+            socket.on("error", () => {}).resume();
+            socket.write(
+              headOf(rules.gateway, { method: "POST", fields: await rules.fields(fields), body }) + body,
+            );
+            await rules.origin.arrived();
+            await sleep(500);
+            assert.equal(rules.origin.only().cancelled, false);
+            socket.resetAndDestroy();
+            await eventually(
+              "the cancellation at the origin server",
+              () => rules.origin.only().cancelled,
+              SOON,
+            );
+          } finally {
+            await rules.close();
+          }
+        },
+      );
+    }
   }
 
   test("a caller that stays gets everything", PATIENCE, async () => {

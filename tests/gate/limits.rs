@@ -109,7 +109,7 @@ fn expired_counters_leave_first_and_then_the_oldest() {
 fn each_purpose_has_its_own_table() {
     let mut counters = RateCounters::default();
     let now = UnixMillis(60_000_000);
-    for limit in [AddressLimit::Document, AddressLimit::Login, AddressLimit::Registration] {
+    for limit in [AddressLimit::ClientKeys, AddressLimit::Document, AddressLimit::Login, AddressLimit::Registration] {
         for at in 0..20_000 {
             let name = CounterName::of_caller(format!("{at}"));
             assert_eq!(counters.of_addresses(limit).count(&name, limit.rate(), now), Ok(()));

@@ -47,8 +47,6 @@ pub enum IdTokenError {
     AuthorizedParty,
     /// It is from another issuer.
     Issuer,
-    /// The keys of the provider are unavailable, and were so a moment ago.
-    KeysUnavailable,
     /// It is not a JWT.
     Malformed(TokenError),
     /// The provider has no key for it.
@@ -76,7 +74,6 @@ impl fmt::Display for IdTokenError {
             Self::Audience => "the ID token is for another client",
             Self::AuthorizedParty => "the ID token was issued to another client",
             Self::Issuer => "the ID token is from another issuer, or from a tenant that is not in login.tenants",
-            Self::KeysUnavailable => "the keys of the provider could not be fetched a moment ago",
             Self::Malformed(error) => {
                 let error = Rejection::Token(error.clone());
                 write!(f, "the ID token is not accepted: {}", error.reason())?;
@@ -105,8 +102,8 @@ impl Error for IdTokenError {
 pub enum LoginError {
     /// The provider's answer has no access token.
     AccessTokenMissing,
-    /// An answer of the provider cannot be used.
-    Answer(AnswerError),
+    /// The answer of this URL cannot be used.
+    Answer(String, AnswerError),
     /// The answer with the tokens, of this status, cannot be used.
     CodeAnswer(AnswerError, u16),
     /// The provider refuses the code, with this error code and status.
@@ -123,6 +120,8 @@ pub enum LoginError {
     JwksUriMissing,
     /// The userinfo response is about another user than the ID token (OpenID Connect Core §5.3.2).
     OtherUser,
+    /// The keys of the provider cannot be fetched.
+    Keys(ProviderError),
     /// The provider gave no answer that can be used.
     Provider(ProviderError),
     /// The records of the gateway cannot be read now.
@@ -149,7 +148,7 @@ impl fmt::Display for LoginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AccessTokenMissing => "the provider gave no access token",
-            Self::Answer(error) => return error.fmt(f),
+            Self::Answer(url, error) => return write!(f, "{url}: {error}"),
             Self::CodeAnswer(error, status) => return write!(f, "{error} (status {status})"),
             Self::CodeRefused(code, status) => {
                 return write!(f, "the provider refuses the code: {code} (status {status})");
@@ -160,7 +159,7 @@ impl fmt::Display for LoginError {
             Self::Issuer(error) => return error.fmt(f),
             Self::JwksUriMissing => "the metadata has no jwks_uri",
             Self::OtherUser => "the userinfo response is about another user than the ID token",
-            Self::Provider(error) => return error.fmt(f),
+            Self::Keys(error) | Self::Provider(error) => return error.fmt(f),
             Self::Records => "records cannot be read now",
             Self::RegistrationEndpointMissing => {
                 "the provider has no registration_endpoint: the configuration needs client_id"
@@ -188,10 +187,10 @@ impl fmt::Display for LoginError {
 impl Error for LoginError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Answer(error) | Self::CodeAnswer(error, _) => Some(error),
+            Self::Answer(_, error) | Self::CodeAnswer(error, _) => Some(error),
             Self::IdToken(error) => Some(error),
             Self::Issuer(error) => Some(error),
-            Self::Provider(error) => Some(error),
+            Self::Keys(error) | Self::Provider(error) => Some(error),
             Self::RegistrationNoAnswer(error) | Self::Signature(error) => Some(error),
             _ => None,
         }

@@ -56,7 +56,7 @@ impl<P: Ports> Context<'_, P> {
         };
         match self.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
             Ok((identity, tokens)) => self.logged_in(purpose, identity, tokens).await,
-            Err(error) => Ok(self.failed(&purpose, LoginFailure::Provider, &error.to_string())),
+            Err(error) => Ok(self.failed(&purpose, LoginFailure::of(&error), &error.to_string())),
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::keys::NoAssertion;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::client::{AuthMethod, Client, ClientMetadata, Source, client_url};
 use crate::authorization_server::client_error::{AssertionError, ClientUrlError, UnknownClient, UnreachableClient};
@@ -17,8 +18,7 @@ use crate::jwks::freshness::lifetime;
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
 use crate::limits::{
-    CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES,
-    CLIENT_KEYS_SECONDS, DOCUMENT_RETRY,
+    CLIENT_DOCUMENT_BYTES, CLIENT_DOCUMENT_SECONDS, CLIENT_DOCUMENT_SECONDS_DEFAULT, CLIENT_ID_BYTES, DOCUMENT_RETRY,
 };
 use crate::oauth::client_authentication::ASSERTION_TYPE;
 use crate::oauth::form::Parameters;
@@ -39,14 +39,6 @@ pub(super) const REGISTERED: &str = "pc-";
 #[serde(deny_unknown_fields)]
 struct SharedDocument {
     metadata: ClientMetadata,
-    until: u64,
-}
-
-/// The keys at the `jwks_uri` of a client, as isolates of a data center share them.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SharedClientKeys {
-    jwks: String,
     until: u64,
 }
 
@@ -223,7 +215,10 @@ impl<P: Ports> Context<'_, P> {
             Proof::Basic(secret) | Proof::Post(secret) => client.secret.as_ref() == Some(&Hash::of(secret)),
             Proof::Assertion(token) => match self.check_assertion(&client, token).await? {
                 Ok(()) => true,
-                Err(error) => return refuse(ClientAuthenticationError::Assertion(error)),
+                Err(NoAssertion::Invalid(error)) => return refuse(ClientAuthenticationError::Assertion(error)),
+                Err(NoAssertion::Unreachable(error)) => {
+                    return Ok(Err(Reply::refusal(Refusal::ClientTemporarilyUnreachable(error))));
+                }
             },
         };
         if good { Ok(Ok(client)) } else { refuse(ClientAuthenticationError::Secret) }
@@ -239,87 +234,51 @@ impl<P: Ports> Context<'_, P> {
         &self,
         client: &Client,
         token: &UntrustedToken,
-    ) -> Result<Result<(), AssertionError>, Failure> {
+    ) -> Result<Result<(), NoAssertion>, Failure> {
+        let invalid = |error: AssertionError| Ok(Err(NoAssertion::Invalid(error)));
         let claims = match self.signed_claims(client, token).await {
             Ok(claims) => claims,
             Err(error) => return Ok(Err(error)),
         };
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(&client.id) || text("sub") != Some(&client.id) {
-            return Ok(Err(AssertionError::Issuer));
+            return invalid(AssertionError::Issuer);
         }
         // `aud` is the issuer or, from older clients, the token endpoint (RFC 7523 §3).
         let own =
             [self.server.own.identifier.clone(), self.server.url("/token"), format!("{}/", self.server.own.identifier)];
         let audiences = claims.get("aud").and_then(texts).unwrap_or_default();
         if !audiences.iter().all(|audience| own.contains(audience)) || audiences.is_empty() {
-            return Ok(Err(AssertionError::Audience));
+            return invalid(AssertionError::Audience);
         }
         let now = i64::try_from(self.now()).unwrap_or(i64::MAX);
         let exp = seconds(&claims, "exp").ok().flatten().filter(|exp| *exp > now - 10 && *exp < now + 600);
-        let Some(exp) = exp else { return Ok(Err(AssertionError::Expiry)) };
+        let Some(exp) = exp else { return invalid(AssertionError::Expiry) };
         match seconds(&claims, "nbf") {
-            Ok(nbf) if nbf.is_some_and(|nbf| nbf > now + 60) => return Ok(Err(AssertionError::NotYet)),
+            Ok(nbf) if nbf.is_some_and(|nbf| nbf > now + 60) => return invalid(AssertionError::NotYet),
             Ok(_) => {}
-            Err(_) => return Ok(Err(AssertionError::NotBeforeMalformed)),
+            Err(_) => return invalid(AssertionError::NotBeforeMalformed),
         }
-        let Some(jti) = text("jti").filter(|jti| !jti.is_empty()) else { return Ok(Err(AssertionError::NoId)) };
+        let Some(jti) = text("jti").filter(|jti| !jti.is_empty()) else { return invalid(AssertionError::NoId) };
         let name = Hash::of(&format!("{} {} {jti}", Once::KIND, client.id));
         let until = u64::try_from(exp).unwrap_or_default() + 60;
         let is_first = self.ask::<Once>(name.as_str(), until).await?;
-        Ok(if is_first { Ok(()) } else { Err(AssertionError::Replayed) })
+        if is_first { Ok(Ok(())) } else { invalid(AssertionError::Replayed) }
     }
 
     /// The claims of an assertion that a key of the client signed.
-    async fn signed_claims(
-        &self,
-        client: &Client,
-        token: &UntrustedToken,
-    ) -> Result<Map<String, Value>, AssertionError> {
+    async fn signed_claims(&self, client: &Client, token: &UntrustedToken) -> Result<Map<String, Value>, NoAssertion> {
         let algorithm = JwsAlgorithm::parse(token.algorithm()).ok_or(AssertionError::Algorithm)?;
         let keys = match (&client.metadata.jwks, &client.metadata.jwks_uri) {
             (Some(jwks), _) => KeySet::parse(jwks.to_string().as_bytes()).map_err(AssertionError::KeySet)?,
             (None, Some(uri)) => self.client_keys(uri, token.kid()).await?,
-            (None, None) => return Err(AssertionError::NoKeys),
+            (None, None) => return Err(AssertionError::NoKeys.into()),
         };
         let key = keys.select(token.kid(), algorithm).map_err(|_| AssertionError::NoSuchKey)?;
         let check = SignatureCheck::of(token, key, algorithm).map_err(|_| AssertionError::SignatureForm)?;
         let good = self.ports.verify(&check).await.map_err(|_| AssertionError::KeyUnusable)?;
         let proof = check.answered(good).map_err(|_| AssertionError::Signature)?;
-        token.claims_with(&proof).cloned().ok_or(AssertionError::Signature)
-    }
-
-    /// The keys at the `jwks_uri` of a client. Isolates of one data center share them for a few minutes, so that the
-    /// client cannot make the gateway send a request for each assertion; a key id that they do not have is looked up.
-    async fn client_keys(&self, uri: &str, kid: Option<&str>) -> Result<KeySet, AssertionError> {
-        client_url(uri, self.settings.development).map_err(AssertionError::KeysUrl)?;
-        let name = format!("client-keys/{}", URL_SAFE_NO_PAD.encode(Sha256::digest(uri)));
-        if let Some(keys) = self.recalled_keys(&name).await.filter(|keys| kid.is_none_or(|kid| keys.knows(kid))) {
-            return Ok(keys);
-        }
-        if !self.is_within(AddressLimit::Document) {
-            return Err(AssertionError::KeysTooMany);
-        }
-        let document = self.ports.get(uri).await.map_err(AssertionError::KeysNoAnswer)?;
-        if document.status != 200 || document.body.len() > CLIENT_DOCUMENT_BYTES {
-            return Err(AssertionError::KeysRefused);
-        }
-        let keys = KeySet::parse(&document.body).map_err(AssertionError::KeySet)?;
-        let seconds = lifetime(document.cache_control.as_deref(), document.age.as_deref())
-            .unwrap_or(CLIENT_KEYS_SECONDS)
-            .min(CLIENT_KEYS_SECONDS);
-        if let (Ok(jwks), true) = (String::from_utf8(document.body), seconds > 0) {
-            let shared = SharedClientKeys { jwks, until: self.now() + seconds };
-            if let Ok(text) = serde_json::to_vec(&shared) {
-                self.ports.keep(&name, &text, seconds).await;
-            }
-        }
-        Ok(keys)
-    }
-
-    async fn recalled_keys(&self, name: &str) -> Option<KeySet> {
-        let shared: SharedClientKeys = strict_json::read(&self.ports.recall(name).await?).ok()?;
-        (self.now() < shared.until).then(|| KeySet::parse(shared.jwks.as_bytes()).ok()).flatten()
+        token.claims_with(&proof).cloned().ok_or(NoAssertion::Invalid(AssertionError::Signature))
     }
 }
 

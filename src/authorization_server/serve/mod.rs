@@ -4,6 +4,7 @@ mod authorize;
 mod callback;
 mod clients;
 mod grants;
+mod keys;
 mod provider;
 mod register;
 pub mod token;

@@ -12,17 +12,14 @@ use crate::authorization_server::memory::KnownProvider;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::own_client::{GatewayRegistration, GatewayRegistrationQuestion};
 use crate::jwks::discovery::{Metadata, locations};
-use crate::jwks::freshness::{Freshness, UnknownKid};
-use crate::jwks::key_set::{KeySet, NoKey};
 use crate::jwks::signing_key;
 use crate::limits::PROVIDER_METADATA_SECONDS;
 use crate::oauth::client_authentication::{ClientAuthentication, client_assertion};
 use crate::platform_error::PlatformError;
 use crate::ports::Ports;
-use crate::provider::{ProviderError, ask, await_keys, discover, key_set};
+use crate::provider::{ProviderError, ask, discover};
 use crate::secret::Secret;
 use crate::strict_json;
-use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
@@ -67,62 +64,6 @@ impl<P: Ports> Context<'_, P> {
         let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
         self.memory.keep_provider(KnownProvider { provider: provider.clone(), until });
         Ok(provider)
-    }
-
-    /// Fetches the keys of the provider, and waits for them.
-    async fn fetch_keys(&self, provider: &Provider) -> Result<(), LoginError> {
-        let uri = provider.jwks.as_ref().ok_or(LoginError::JwksUriMissing)?;
-        let keys = &self.memory.provider_keys;
-        keys.borrow_mut().attempted(self.ports.now());
-        match key_set(self.ports, uri).await {
-            Ok(fetched) => {
-                keys.borrow_mut().stored(fetched.keys, fetched.lifetime, self.ports.now());
-                Ok(())
-            }
-            Err(error) => {
-                keys.borrow_mut().failed(self.ports.now());
-                Err(LoginError::Provider(error))
-            }
-        }
-    }
-
-    /// The check of an ID token's signature, with keys that follow the same life cycle as those of issuers
-    /// ([`jwks::freshness`](crate::jwks::freshness)). A login waits for a refresh.
-    async fn id_token_check(
-        &self,
-        token: &UntrustedToken,
-        provider: &Provider,
-    ) -> Result<Box<SignatureCheck>, LoginError> {
-        let keys = &self.memory.provider_keys;
-        let freshness = keys.borrow().freshness(self.ports.now());
-        match freshness {
-            Freshness::Use => {}
-            Freshness::UseAndRefresh => {
-                // The old keys are used if this fails.
-                let _ = self.fetch_keys(provider).await;
-            }
-            Freshness::Fetch => self.fetch_keys(provider).await?,
-            Freshness::Refuse { .. } => return Err(LoginError::IdToken(IdTokenError::KeysUnavailable)),
-        }
-        let checked = || login::id_token_check(token, keys.borrow().keys().unwrap_or(&KeySet::default()));
-        let first = checked();
-        let (Err(IdTokenError::NoKey(NoKey::UnknownKid)), Some(kid)) = (&first, token.kid()) else {
-            return first.map_err(LoginError::IdToken);
-        };
-        let unknown = keys.borrow().unknown_kid(kid, self.ports.now());
-        match unknown {
-            UnknownKid::Look => {
-                keys.borrow_mut().looking();
-                self.fetch_keys(provider).await?;
-                if keys.borrow().keys().is_some_and(|keys| !keys.knows(kid)) {
-                    keys.borrow_mut().remember_unknown(kid, self.ports.now());
-                }
-            }
-            UnknownKid::Wait => await_keys(self.ports, keys).await,
-            UnknownKid::Unknown => {}
-            UnknownKid::Unavailable { .. } => return Err(LoginError::IdToken(IdTokenError::KeysUnavailable)),
-        }
-        checked().map_err(LoginError::IdToken)
     }
 
     /// This gateway's client registration at the provider: that of the configuration, or one that it makes itself (RFC 7591).
@@ -184,7 +125,7 @@ impl<P: Ports> Context<'_, P> {
         if !matches!(answer.status, 200 | 201) {
             return Err(LoginError::RegistrationRefused(answer.status));
         }
-        let members = login::object(&answer.body).map_err(LoginError::Answer)?;
+        let members = login::object(&answer.body).map_err(|error| LoginError::Answer(request.url.clone(), error))?;
         let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
         let (Some(client_id), Some(client_secret)) = (text("client_id"), text("client_secret")) else {
             return Err(LoginError::RegistrationWithoutSecret);
@@ -252,7 +193,8 @@ impl<P: Ports> Context<'_, P> {
             if login.issuer.is_some() { login.userinfo_endpoint.as_ref() } else { provider.userinfo.as_ref() };
         if let Some(url) = userinfo {
             let answer = ask(self.ports, &login::user_request(url, &tokens.access_token)).await;
-            let members = login::object(&answer.map_err(LoginError::Provider)?.body).map_err(LoginError::Answer)?;
+            let answer = answer.map_err(LoginError::Provider)?;
+            let members = login::object(&answer.body).map_err(|error| LoginError::Answer(url.clone(), error))?;
             // The response must be about the user of the ID token (OpenID Connect Core §5.3.2).
             if login.issuer.is_some() && members.get("sub") != claims.get("sub") {
                 return Err(LoginError::OtherUser);
@@ -265,7 +207,7 @@ impl<P: Ports> Context<'_, P> {
         for (url, name) in login.profile.more_about_the_user(user) {
             let answer = ask(self.ports, &login::user_request(&url, &tokens.access_token)).await;
             let value = strict_json::parse(&answer.map_err(LoginError::Provider)?.body);
-            let value = value.map_err(|error| LoginError::Answer(AnswerError::NotJson(error)))?;
+            let value = value.map_err(|error| LoginError::Answer(url.clone(), AnswerError::NotJson(error)))?;
             claims.insert(name.to_owned(), value);
         }
         Ok((Identity::read(login, claims)?, tokens))

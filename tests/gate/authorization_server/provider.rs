@@ -182,6 +182,52 @@ fn header() -> Value {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn keys_of_logins_follow_the_life_cycle_of_keys() {
+    let scene = Scene::with(json!({}), json!({ "anyone": true }));
+    let jwks = format!("{ISSUER}/jwks");
+    let fetched = || scene.world.fetched().iter().filter(|url| **url == jwks).count();
+    let good = json!({ "keys": [Key::Ed25519.public_jwk()] }).to_string();
+    let error = |status: u16, detail: &str| {
+        let (found, text) = login(&scene, &header(), &json!({}));
+        assert!(found == status && text.contains(detail), "{found} {text}");
+    };
+    scene.world.document(&jwks, Err("connection refused"));
+    error(302, "connection refused");
+    assert!(scene.world.lines().iter().any(|line| line["reason"] == "keys_unavailable"));
+    // A code is redeemed already: the next login does not wait for a pause after the failure.
+    scene.world.document(&jwks, Ok(&good));
+    error(200, "");
+    error(200, "");
+    assert_eq!(fetched(), 2);
+    // The provider is down: the old keys stay in use, and the log says so.
+    scene.world.document(&jwks, Err("connection refused"));
+    let before = scene.world.lines().len();
+    scene.world.pass(700);
+    error(200, "");
+    assert_eq!(fetched(), 3);
+    assert!(scene.world.lines()[before..].iter().any(|line| line["reason"] == "keys_unavailable"));
+    error(200, "");
+    assert_eq!(fetched(), 3, "not again at once");
+    // The keys change: each login with a key that the gateway does not have fetches them.
+    let mut other = Key::Ed25519.public_jwk();
+    other["kid"] = json!("next");
+    scene.world.document(&jwks, Ok(&json!({ "keys": [other] }).to_string()));
+    let next = json!({ "alg": "EdDSA", "kid": "next" });
+    assert_eq!(login(&scene, &next, &json!({})).0, 200);
+    assert_eq!(fetched(), 4);
+    let (status, detail) = login(&scene, &json!({ "alg": "EdDSA", "kid": "unknown" }), &json!({}));
+    assert!(status == 302 && detail.contains("no key for the ID token: UnknownKid"), "{status} {detail}");
+    // The metadata names another place for the keys: those of the old place are forgotten.
+    let metadata = json!({ "issuer": ISSUER, "authorization_endpoint": "https://login.example/authorize",
+        "token_endpoint": TOKEN_ENDPOINT, "jwks_uri": format!("{ISSUER}/moved") });
+    scene.world.document(&format!("{ISSUER}/.well-known/openid-configuration"), Ok(&metadata.to_string()));
+    scene.world.document(&format!("{ISSUER}/moved"), Ok(&good));
+    scene.world.pass(700);
+    assert_eq!(login(&scene, &next, &json!({})).0, 302, "a key of the old place");
+    error(200, "");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn id_tokens_with_key_headers_where_configuration_ignores_them() {
     let mut header = header();
     header["jku"] = json!("https://evil.example/jwks");

@@ -1,0 +1,149 @@
+//! Keys that others publish: those of the identity provider, which sign ID tokens, and those of clients, which sign client
+//! assertions. Both follow [`crate::jwks::freshness`].
+
+use std::cell::RefCell;
+
+use super::Context;
+use crate::authorization_server::client::client_url;
+use crate::authorization_server::client_error::{AssertionError, UnreachableClient};
+use crate::authorization_server::login::{self, IdTokenError, LoginError, Provider};
+use crate::jwks::freshness::{Freshness, KeyState, UnknownKid};
+use crate::jwks::key_set::KeySet;
+use crate::limits::{CLIENT_KEYS_SECONDS, JWKS_FRESH_DEFAULT, PROVIDER_METADATA_SECONDS};
+use crate::policy::counters::AddressLimit;
+use crate::ports::Ports;
+use crate::provider::{FetchedKeys, ProviderError, await_keys, key_set};
+use crate::token::signature::SignatureCheck;
+use crate::token::untrusted::UntrustedToken;
+
+/// Why an assertion is not accepted.
+#[derive(Debug)]
+pub(super) enum NoAssertion {
+    /// It does not authenticate the client.
+    Invalid(AssertionError),
+    /// The keys of the client cannot be fetched now.
+    Unreachable(UnreachableClient),
+}
+
+impl From<AssertionError> for NoAssertion {
+    fn from(error: AssertionError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+impl From<UnreachableClient> for NoAssertion {
+    fn from(error: UnreachableClient) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+impl<P: Ports> Context<'_, P> {
+    /// Fetches keys, which are fresh for at most `seconds`.
+    async fn fetch_keys(&self, keys: &RefCell<KeyState>, url: &str, seconds: u64) -> Result<(), ProviderError> {
+        keys.borrow_mut().attempted(self.ports.now());
+        match key_set(self.ports, url).await {
+            Ok(FetchedKeys { keys: set, lifetime, .. }) => {
+                let lifetime = lifetime.unwrap_or(JWKS_FRESH_DEFAULT).min(seconds);
+                keys.borrow_mut().stored(set, Some(lifetime), self.ports.now());
+                Ok(())
+            }
+            Err(error) => {
+                keys.borrow_mut().failed(self.ports.now());
+                Err(error)
+            }
+        }
+    }
+
+    async fn fetch_provider_keys(&self, url: &str) -> Result<(), LoginError> {
+        let fetched = self.fetch_keys(&self.memory.provider_keys, url, PROVIDER_METADATA_SECONDS).await;
+        fetched.map_err(|error| {
+            self.say("error", "keys_unavailable", &format!("login provider: {error}"));
+            LoginError::Keys(error)
+        })
+    }
+
+    /// The check of an ID token's signature. The ID token comes from the provider itself and belongs to a code that is
+    /// redeemed already, so no pause after a failure and no cool-down applies: callers cannot cause fetches at will.
+    pub(super) async fn id_token_check(
+        &self,
+        token: &UntrustedToken,
+        provider: &Provider,
+    ) -> Result<Box<SignatureCheck>, LoginError> {
+        let url = provider.jwks.as_ref().ok_or(LoginError::JwksUriMissing)?;
+        let keys = &self.memory.provider_keys;
+        let checked = || login::id_token_check(token, keys.borrow().keys().unwrap_or(&KeySet::default()));
+        let freshness = keys.borrow().freshness(self.ports.now());
+        match freshness {
+            Freshness::Use => {}
+            Freshness::UseAndRefresh => {
+                // If this fails, the old keys are used.
+                let _logged = self.fetch_provider_keys(url).await;
+            }
+            Freshness::Fetch | Freshness::Refuse { .. } => {
+                self.fetch_provider_keys(url).await?;
+                return checked().map_err(LoginError::IdToken);
+            }
+        }
+        let is_missing = |checked: &Result<_, IdTokenError>| matches!(checked, Err(IdTokenError::NoKey(_)));
+        let mut result = checked();
+        let is_looking = || keys.borrow().is_looking(self.ports.now());
+        if is_missing(&result) && is_looking() {
+            await_keys(self.ports, keys).await;
+            result = checked();
+        }
+        if is_missing(&result) {
+            // The provider may have changed its keys.
+            keys.borrow_mut().looking();
+            self.fetch_provider_keys(url).await?;
+            result = checked();
+        }
+        result.map_err(LoginError::IdToken)
+    }
+
+    /// The keys at the `jwks_uri` of a client, for an assertion with this `kid`. The client chooses the URL, so the number
+    /// of fetches is limited for each URL and for each network.
+    pub(super) async fn client_keys(&self, uri: &str, kid: Option<&str>) -> Result<KeySet, NoAssertion> {
+        client_url(uri, self.settings.development).map_err(AssertionError::KeysUrl)?;
+        let keys = self.memory.client_keys(uri);
+        let freshness = keys.borrow().freshness(self.ports.now());
+        match freshness {
+            Freshness::Use => {}
+            Freshness::UseAndRefresh => {
+                // If this fails, the old keys are used.
+                let _refreshed = self.fetch_client_keys(&keys, uri).await;
+            }
+            Freshness::Fetch => self.fetch_client_keys(&keys, uri).await?,
+            Freshness::Refuse { .. } => return Err(UnreachableClient::KeysFailedLately.into()),
+        }
+        let is_unknown = |kid: &&str| keys.borrow().keys().is_some_and(|keys| !keys.knows(kid));
+        if let Some(kid) = kid.filter(is_unknown) {
+            let unknown = keys.borrow().unknown_kid(kid, self.ports.now());
+            match unknown {
+                UnknownKid::Look => {
+                    keys.borrow_mut().looking();
+                    self.fetch_client_keys(&keys, uri).await?;
+                    if is_unknown(&kid) {
+                        keys.borrow_mut().remember_unknown(kid, self.ports.now());
+                    }
+                }
+                UnknownKid::Wait => await_keys(self.ports, &keys).await,
+                UnknownKid::Unknown => {}
+                UnknownKid::Unavailable { .. } => return Err(UnreachableClient::KeysCoolDown.into()),
+            }
+        }
+        let keys = keys.borrow().keys().cloned();
+        keys.ok_or(NoAssertion::Unreachable(UnreachableClient::KeysFailedLately))
+    }
+
+    async fn fetch_client_keys(&self, keys: &RefCell<KeyState>, uri: &str) -> Result<(), NoAssertion> {
+        if !self.is_within(AddressLimit::ClientKeys) {
+            return Err(UnreachableClient::KeysTooMany.into());
+        }
+        self.fetch_keys(keys, uri, CLIENT_KEYS_SECONDS).await.map_err(|error| match error {
+            ProviderError::NoAnswer(..) | ProviderError::Status(_, 429 | 500..) => {
+                UnreachableClient::KeysNoAnswer.into()
+            }
+            error => AssertionError::Keys(error).into(),
+        })
+    }
+}
