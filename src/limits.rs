@@ -340,6 +340,12 @@ pub const CLIENT_DOCUMENT_BYTES: usize = 32 * 1024;
 /// Seconds that a client ID metadata document is used, if its response has no lifetime.
 pub const CLIENT_DOCUMENT_SECONDS_DEFAULT: u64 = 300;
 
+/// Longest web origin of another scheme than `http` and `https`, in bytes.
+pub const WEB_ORIGIN_BYTES: usize = 255;
+
+/// Fields of the client that one resource may forward in addition to those that it always forwards.
+pub const FORWARD_FIELDS: usize = 32;
+
 /// The most seconds that the key set of a client is fresh, whatever lifetime its response has.
 pub const CLIENT_KEYS_SECONDS: u64 = 300;
 

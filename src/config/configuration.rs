@@ -356,7 +356,10 @@ fn read_web_origins(document: &Document, public_url: Option<&HttpUrl>, mistakes:
     let mut origins: Vec<WebOrigin> = own.into_iter().collect();
     for (index, text) in document.allowed_origins.iter().flatten().enumerate() {
         let read = WebOrigin::parse(text).ok_or_else(|| {
-            format!("must be scheme://host[:port] and nothing more (no *, no path, no null), got {text:?}")
+            format!(
+                "must be the origin of a page: scheme://host[:port], as \"https://app.example.com\" or \
+                 \"chrome-extension://ID\", without *, path or trailing slash, and not null, got {text:?}"
+            )
         });
         origins.extend(mistakes.keep(format_args!("allowed_origins[{index}]"), read));
     }

@@ -44,8 +44,9 @@ pub struct Document {
     #[deserr(default)]
     pub allowed_hosts: Option<Vec<String>>,
 
-    /// Web origins whose pages may call the gateway, each `https://host[:port]`. The gateway rejects a request with any
-    /// other `Origin` with 403 (T1); it always allows `public_url` itself. Default: none.
+    /// Web origins whose pages may call the gateway, each `https://host[:port]`, or the origin of an extension or an
+    /// application, such as `chrome-extension://ID`, `app://obsidian.md` or `vscode-file://vscode-app`. The gateway rejects
+    /// a request with any other `Origin` with 403 (T1); it always allows `public_url` itself. Default: none.
     #[deserr(default)]
     pub allowed_origins: Option<Vec<String>>,
 
@@ -269,6 +270,14 @@ pub struct ResourceDocument {
     /// fields unread. Default: none.
     #[deserr(default)]
     pub parameter_fields: Option<BTreeMap<String, String>>,
+
+    /// Fields of the client's requests that the gateway forwards to the origin server, in addition to `Accept`,
+    /// `Accept-Language`, `Content-Type`, `User-Agent`, `Last-Event-ID` and the `Mcp-*` fields: for example `X-Tenant-Id`.
+    /// Pages of `allowed_origins` may send them too. Never fields with credentials or cookies, and none that the gateway or
+    /// a proxy sets (`X-Forwarded-*`, `CF-*`, `X-Portcullis-*`). The client chooses their values: the origin server must not
+    /// take them for a statement about who calls. Default: none.
+    #[deserr(default)]
+    pub forward_fields: Option<Vec<String>>,
 
     /// Rate limits of callers. The gateway counts only requests that the rules permit. Default: unlimited.
     #[deserr(default)]

@@ -2,6 +2,8 @@
 
 use crate::config::ranges;
 use crate::config::values::bounded;
+use crate::limits::FORWARD_FIELDS;
+use crate::transport::cors::unforwardable;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -74,6 +76,7 @@ pub(super) fn read_resource(
     let policy = policy::read_policy(document, raw, at, hierarchy, &sources, mistakes).map(Rc::new);
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
     let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
+    let forward_fields = read_forward_fields(document, at, mistakes);
     let (path, (url, service)) = (path?, origin?);
     let identifier = identifier?;
     let resource = Resource {
@@ -95,6 +98,7 @@ pub(super) fn read_resource(
         limits,
         refusals_per_minute,
         parameters,
+        forward_fields,
     };
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
@@ -103,6 +107,29 @@ pub(super) fn read_resource(
         );
     }
     (mistakes.lines().len() == before).then_some(resource)
+}
+
+/// Reads the fields of the client that a resource forwards.
+fn read_forward_fields(document: &ResourceDocument, at: &str, mistakes: &mut Mistakes) -> Vec<String> {
+    let names = document.forward_fields.as_deref().unwrap_or_default();
+    let at = format!("{at}.forward_fields");
+    if names.len() > FORWARD_FIELDS {
+        mistakes.note(&at, format_args!("must have at most {FORWARD_FIELDS} entries"));
+    }
+    let mut read: Vec<String> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let lower = name.to_ascii_lowercase();
+        let error = if read.contains(&lower) {
+            Some(format!("is there twice: {name:?}"))
+        } else {
+            unforwardable(&lower).map(|error| format!("{error}, got {name:?}"))
+        };
+        match error {
+            Some(error) => mistakes.note(format_args!("{at}[{index}]"), error),
+            None => read.push(lower),
+        }
+    }
+    read
 }
 
 /// Finds the issuers, API key sets and verifiers that a resource names, each once.

@@ -24,10 +24,10 @@ const ALLOWED: [&str; 9] = [
     "user-agent",
 ];
 
-/// Whether the gateway forwards a field of the caller to the origin server.
+/// Whether the gateway forwards a field of the client to the origin server; `more` are the fields that the resource names.
 #[must_use]
-pub fn travels(name: &str) -> bool {
-    ALLOWED.contains(&name) || is_parameter(name)
+pub fn is_forwarded(name: &str, more: &[String]) -> bool {
+    ALLOWED.contains(&name) || is_parameter(name) || more.iter().any(|field| field == name)
 }
 
 /// A request for an origin server. It can only be made from a [`Permit`].
@@ -130,7 +130,7 @@ pub fn outbound(
     let inbound = &admitted.head().fields;
     let mut fields: Fields = inbound
         .iter()
-        .filter(|(name, value)| travels(name) && is_plain(value))
+        .filter(|(name, value)| is_forwarded(name, permit.forward_fields()) && is_plain(value))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     // With compression, an event would be held back until a compressed block is full.

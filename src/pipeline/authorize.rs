@@ -221,6 +221,15 @@ impl Permit {
             }
         }
     }
+
+    /// The fields of the client that the resource forwards in addition to those that are always forwarded.
+    #[must_use]
+    pub fn forward_fields(&self) -> &[String] {
+        match &self.request {
+            Permitted::Public(_) => &[],
+            Permitted::Resource(inspected) => &inspected.authenticated().request().resource().forward_fields,
+        }
+    }
 }
 
 /// Permits a request if:

@@ -165,7 +165,9 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
         // any other method is.
         return match (admitted.caller(), fields.get("access-control-request-method")) {
             (WebOriginCheck::Allowed(origin), Some(_)) => {
-                Ok(Routed::Preflight(cors::preflight(origin, methods, fields.get("access-control-request-headers"))))
+                let more = resource.map_or(&[][..], |(resource, _)| &resource.forward_fields);
+                let requested = fields.get("access-control-request-headers");
+                Ok(Routed::Preflight(cors::preflight(origin, methods, requested, more)))
             }
             _ => Err(Rejection::MethodNotAllowed { allow: methods }),
         };
@@ -175,7 +177,7 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
             Ok(Routed::Public(PublicRequest { path: Rc::clone(path), admitted }))
         }
         (None, Some((resource, below))) if matches!(method, Method::Post | Method::Get | Method::Delete) => {
-            check_fields(&admitted)?;
+            check_fields(&admitted, &resource.forward_fields)?;
             check_body(&admitted, resource.body_bytes)?;
             let (resource, below) = (Rc::clone(resource), below.to_owned());
             Ok(Routed::Resource(ResourceRequest { admitted, resource, below }))
@@ -244,8 +246,11 @@ fn find<'a>(admitted: &'a Admitted, settings: &'a Settings) -> Result<(&'a Rc<Re
     }
 }
 
-fn check_fields(admitted: &Admitted) -> Result<(), Rejection> {
-    let of_mcp = |name: &str| name.starts_with("mcp-") || name == "last-event-id";
+/// Checks the fields on whose values the origin server depends: a field that the gateway left out because of its value
+/// could mean more than the client wanted (`X-MCP-Readonly`).
+fn check_fields(admitted: &Admitted, forwarded: &[String]) -> Result<(), Rejection> {
+    let of_mcp =
+        |name: &str| name.starts_with("mcp-") || name == "last-event-id" || forwarded.iter().any(|field| field == name);
     let malformed = admitted.head().fields.iter().any(|(name, value)| of_mcp(name) && !is_plain(value));
     if malformed { Err(Rejection::MalformedField) } else { Ok(()) }
 }

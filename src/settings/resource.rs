@@ -49,6 +49,8 @@ pub struct Resource {
     pub refusals_per_minute: u64,
     /// Fields that mirror an argument, and the name of the argument.
     pub parameters: Vec<(String, String)>,
+    /// Fields of the client that the gateway forwards in addition to those that it always forwards, in lower case.
+    pub forward_fields: Vec<String>,
 }
 
 impl Resource {

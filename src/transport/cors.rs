@@ -34,9 +34,9 @@ pub fn grant(fields: &mut Fields, origin: &WebOrigin) {
 }
 
 /// The fields of the answer to a preflight from an allowed page: the methods of the resource, and the request fields
-/// that an MCP client may send.
+/// that an MCP client may send; `more` are the fields that the resource forwards in addition.
 #[must_use]
-pub fn preflight(origin: &WebOrigin, methods: &str, requested: Option<&str>) -> Fields {
+pub fn preflight(origin: &WebOrigin, methods: &str, requested: Option<&str>, more: &[String]) -> Fields {
     let mut fields = Fields::new();
     fields.set("access-control-allow-origin", origin.as_str());
     fields.set("access-control-allow-methods", methods);
@@ -45,10 +45,73 @@ pub fn preflight(origin: &WebOrigin, methods: &str, requested: Option<&str>) -> 
         .split(',')
         .map(|name| name.trim().to_ascii_lowercase())
         .filter(|name| is_parameter(name));
-    let names: Vec<String> = ALLOWED.iter().map(|&name| name.to_owned()).chain(parameters).collect();
+    let names: Vec<String> =
+        ALLOWED.iter().map(|&name| name.to_owned()).chain(more.iter().cloned()).chain(parameters).collect();
     fields.set("access-control-allow-headers", names.join(", "));
     fields.set("access-control-max-age", MAX_AGE);
     fields
+}
+
+/// Fields that no resource forwards: they have credentials or cookies, describe the connection or the message, or are
+/// set by proxies, by browsers or by the gateway.
+const RESERVED: [&str; 37] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "age",
+    "authorization",
+    "cdn-loop",
+    "client-cert",
+    "client-cert-chain",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "cookie2",
+    "date",
+    "dpop",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "priority",
+    "range",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "true-client-ip",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-api-key",
+    "x-http-method-override",
+    "x-real-ip",
+];
+
+/// The beginnings of names of such fields.
+const RESERVED_PREFIXES: [&str; 9] =
+    ["access-control-", "cf-", "if-", "mcp-", "proxy-", "sec-", "trace", "x-forwarded-", "x-portcullis-"];
+
+/// Why no resource may forward a field with this name, in lower case; `None` if it may. A name with an underscore is
+/// never forwarded, because some servers read it as the name with a hyphen.
+#[must_use]
+pub fn unforwardable(name: &str) -> Option<&'static str> {
+    let has_token = name.split('-').any(|word| matches!(word, "token" | "secret" | "password" | "auth" | "credential"));
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        Some("must be the name of a field: at most 64 letters, digits and hyphens")
+    } else if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        Some("cannot be forwarded: the gateway forwards or sets it itself, or it has credentials or belongs to a proxy")
+    } else if has_token || name.contains("apikey") || name.contains("api-key") {
+        Some("cannot be forwarded: its name says that it has a credential, which is for the gateway alone")
+    } else {
+        None
+    }
 }
 
 /// Whether a name is `Mcp-Param-*` (SEP-2243), in lower case, of token characters (RFC 9110 §5.6.2).

@@ -294,9 +294,120 @@ fn web_origins_are_scheme_host_and_port_alone() {
     let read = |text| WebOrigin::parse(text).map(|origin| origin.as_str().to_owned());
     assert_eq!(read("https://App.example:443").as_deref(), Some("https://app.example"));
     assert_eq!(read("http://localhost:3000").as_deref(), Some("http://localhost:3000"));
-    for text in
-        ["null", "*", "https://a.example/", "https://a.example?x", "https://a.example b", "chrome-extension://abc"]
-    {
+    for text in ["null", "*", "https://a.example/", "https://a.example?x", "https://a.example b"] {
         assert_eq!(read(text), None, "{text}");
+    }
+    for other in [
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "moz-extension://0b2f8f6e-2b7a-4a08-8f4e-6f6d9e0c1a2b",
+        "app://obsidian.md",
+        "vscode-file://vscode-app",
+        "capacitor://localhost:8100",
+    ] {
+        assert_eq!(read(other).as_deref(), Some(other));
+    }
+    for text in [
+        "chrome-extension://abc/",
+        "chrome-extension://abc/page",
+        "chrome-extension://",
+        "chrome-extension://a b",
+        "chrome-extension://*",
+        "Chrome-Extension://abc",
+        "app://a@b",
+        "file://host",
+        "null://x",
+        "data://x",
+        "1app://x",
+        "://x",
+        "app:obsidian.md",
+        "app://a, https://b.example",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+    assert_eq!(read(&format!("app://{}", "a".repeat(300))), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn extensions_and_applications_that_configuration_allows() {
+    let extension = "chrome-extension://abcdefghijklmnopabcdefghijklmnop";
+    let mut document = crate::support::document();
+    document["allowed_origins"] = json!([extension, "app://obsidian.md"]);
+    let gateway = open(document).expect("the configuration is right");
+    for (origin, status) in [
+        (extension, 200),
+        ("app://obsidian.md", 200),
+        ("APP://obsidian.md", 403),
+        ("app://obsidian.md.evil", 403),
+        ("chrome-extension://abcdefghijklmnopabcdefghijklmnoq", 403),
+    ] {
+        let request = Request::post("/mcp").bearer(&token(&Claims::good())).field("origin", origin);
+        let reply = World::new().call(&gateway, request);
+        assert_eq!(reply.status, status, "{origin}");
+        let allowed = reply.fields.get("access-control-allow-origin");
+        assert_eq!(allowed, (status == 200).then_some(origin), "{origin}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_resource_forwards_the_fields_that_it_names() {
+    let mut document = crate::support::document();
+    document["resources"][0]["forward_fields"] = json!(["X-MCP-Readonly", "x-tenant-id"]);
+    let gateway = open(document).expect("the configuration is right");
+    let call = |path: &str, fields: &[(&'static str, &str)]| {
+        let world = World::new();
+        let claims = Claims::good()
+            .with("scope", json!("mcp:tools admin"))
+            .with("aud", json!(["https://gate.example/mcp", "https://gate.example/mcp/admin"]));
+        let request = fields
+            .iter()
+            .fold(Request::post(path).bearer(&token(&claims)), |request, (name, value)| request.field(name, value));
+        let reply = world.call(&gateway, request);
+        (reply.status, world.sent().pop().map(|sent| sent.fields))
+    };
+    let (status, sent) = call("/mcp", &[("x-mcp-readonly", "true"), ("x-tenant-id", "acme"), ("x-other", "1")]);
+    let sent = sent.expect("it was forwarded");
+    assert_eq!(
+        (status, sent.get("x-mcp-readonly"), sent.get("x-tenant-id"), sent.get("x-other")),
+        (200, Some("true"), Some("acme"), None)
+    );
+    // A value that cannot be forwarded must not become none: that could mean more than the client wanted.
+    for value in ["caf\u{e9}", "a\u{1}b"] {
+        assert_eq!(call("/mcp", &[("x-mcp-readonly", value)]).0, 400, "{value:?}");
+    }
+    let (status, sent) = call("/mcp/admin", &[("x-mcp-readonly", "true")]);
+    assert_eq!((status, sent.expect("it was forwarded").get("x-mcp-readonly")), (200, None), "another resource");
+    let preflight = |path: &str| {
+        let request = Request::new(Method::Options, path)
+            .field("origin", "https://app.example")
+            .field("access-control-request-method", "POST");
+        World::new().call(&gateway, request).field("access-control-allow-headers").to_owned()
+    };
+    assert!(preflight("/mcp").contains("x-mcp-readonly, x-tenant-id"), "{}", preflight("/mcp"));
+    assert!(!preflight("/mcp/admin").contains("x-mcp-readonly"));
+    for name in [
+        "authorization",
+        "Cookie",
+        "x-forwarded-for",
+        "cf-connecting-ip",
+        "x-portcullis-subject",
+        "mcp-name",
+        "host",
+        "proxy-authorization",
+        "x-api-key",
+        "x-auth-token",
+        "x-github-token",
+        "sec-fetch-site",
+        "x_tenant",
+        "x tenant",
+        "",
+        "connection",
+        "traceparent",
+        "origin",
+        "content-length",
+    ] {
+        let mut document = crate::support::document();
+        document["resources"][0]["forward_fields"] = json!([name]);
+        let mistakes = open(document).expect_err("a mistake").to_string();
+        assert!(mistakes.contains("resources[0].forward_fields[0]: "), "{name}: {mistakes}");
     }
 }
