@@ -367,9 +367,10 @@ pub const LOGIN_SECONDS: u64 = 600;
 /// Seconds that a code may be redeemed (RFC 6749 §4.1.2 recommends at most ten minutes; clients take less than one).
 pub const CODE_SECONDS: u64 = 60;
 
-/// Seconds after the use of a refresh token in which a second use gets the same answer again: a client that lost the
-/// answer, or sent several requests at once, keeps its login. A later second use counts as theft.
-pub const REFRESH_REPLAY_SECONDS: u64 = 60;
+/// Seconds after the use of a refresh token in which another use gets the same answer again, and the most that the
+/// configuration can set: a client that lost the answer, or sent several requests at once, keeps its login. A later use
+/// counts as theft, so a longer time is a longer time in which a thief is not noticed.
+pub const REFRESH_GRACE_SECONDS: (u64, u64) = (60, 600);
 
 /// Seconds that a user stays signed in to the pages of the authorization server.
 pub const SIGN_IN_SECONDS: u64 = 8 * 60 * 60;

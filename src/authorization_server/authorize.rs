@@ -11,7 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::authorization_server::client::{Client, GrantType, Source};
+use crate::authorization_server::client::{Client, GrantType, RedirectRules, Source, redirect};
+use crate::authorization_server::client_error::RedirectUriError;
 use crate::authorization_server::error_code::ErrorCode;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::subject::Approval;
@@ -122,6 +123,8 @@ pub enum RedirectError {
     Missing,
     /// The redirect URI is not one of the client's.
     NotRegistered,
+    /// The redirect URI has a scheme that the configuration does not allow.
+    Scheme,
     /// The request has several redirect URIs.
     Repeated,
 }
@@ -133,6 +136,10 @@ impl RedirectError {
         match self {
             Self::Missing => "The request does not say where to send you.",
             Self::NotRegistered => "The request names an address to send you to that the application did not register.",
+            Self::Scheme => {
+                "The request names an address with a scheme that this server does not allow, such as that of an \
+                 application. The operator can allow it (redirect_schemes)."
+            }
             Self::Repeated => "The request names two addresses to send you to.",
         }
     }
@@ -187,12 +194,15 @@ impl Destination {
     ///
     /// # Errors
     /// [`RedirectError`] if it is not one of the client's.
-    pub fn of(parameters: &Parameters, client: &Client) -> Result<Self, RedirectError> {
+    pub fn of(parameters: &Parameters, client: &Client, rules: RedirectRules<'_>) -> Result<Self, RedirectError> {
         if parameters.is_repeated("redirect_uri") {
             return Err(RedirectError::Repeated);
         }
         let redirect_uri = match (parameters.get("redirect_uri"), client.metadata.redirect_uris.as_slice()) {
             (Some(uri), _) if client.metadata.has_redirect(uri) => uri.to_owned(),
+            (Some(uri), _) if redirect(uri, rules) == Err(RedirectUriError::Scheme) => {
+                return Err(RedirectError::Scheme);
+            }
             (Some(_), _) => return Err(RedirectError::NotRegistered),
             (None, [only]) => only.clone(),
             (None, _) => return Err(RedirectError::Missing),

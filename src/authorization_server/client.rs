@@ -94,6 +94,10 @@ pub struct ClientMetadata {
     pub client_uri: Option<String>,
     /// `redirect_uris`.
     pub redirect_uris: Vec<String>,
+    /// The beginnings, up to a `/`, of redirect URIs that end with one more segment of the path, which the client chooses.
+    /// Only a client of the configuration has any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirect_prefixes: Vec<String>,
     /// `token_endpoint_auth_method`.
     pub auth_method: AuthMethod,
     /// `grant_types`.
@@ -132,6 +136,9 @@ pub fn client_url(text: &str, development: bool) -> Result<(), ClientUrlError> {
 pub struct RedirectRules<'a> {
     /// Schemes of applications, for example `cursor`.
     pub schemes: &'a [String],
+    /// Whether URIs with other schemes are left out (RFC 7591 §3.2.1), as long as one URI remains. Otherwise the gateway
+    /// rejects the metadata.
+    pub leaves_out: bool,
 }
 
 impl ClientMetadata {
@@ -185,13 +192,19 @@ impl ClientMetadata {
         if list("response_types")?.is_some_and(|types| !types.is_empty() && !types.contains(&"code".to_owned())) {
             return Err(MetadataError::ResponseTypes);
         }
-        let redirect_uris = list("redirect_uris")?.unwrap_or_default();
+        let mut redirect_uris = list("redirect_uris")?.unwrap_or_default();
         if redirect_uris.len() > REDIRECT_URIS {
             return Err(MetadataError::RedirectUrisTooMany);
         }
-        for uri in &redirect_uris {
-            redirect(uri, rules).map_err(MetadataError::RedirectUri)?;
+        let checked: Vec<_> = redirect_uris.iter().map(|uri| redirect(uri, rules)).collect();
+        let some_fit = rules.leaves_out && checked.iter().any(Result::is_ok);
+        for error in checked.iter().filter_map(|checked| checked.as_ref().err()) {
+            if !(some_fit && *error == RedirectUriError::Scheme) {
+                return Err(MetadataError::RedirectUri(error.clone()));
+            }
         }
+        let mut checked = checked.iter();
+        redirect_uris.retain(|_| checked.next().is_some_and(Result::is_ok));
         if redirect_uris.is_empty() && grant_types.contains(&GrantType::AuthorizationCode) {
             return Err(MetadataError::RedirectUrisMissing);
         }
@@ -210,6 +223,7 @@ impl ClientMetadata {
             client_name,
             client_uri: text("client_uri")?.filter(|uri| HttpUrl::parse(uri).is_ok()),
             redirect_uris,
+            redirect_prefixes: Vec::new(),
             auth_method,
             grant_types,
             jwks,
@@ -223,13 +237,16 @@ impl ClientMetadata {
     #[must_use]
     pub fn has_redirect(&self, uri: &str) -> bool {
         self.redirect_uris.iter().any(|known| known == uri || is_same_loopback(known, uri))
+            || self.redirect_prefixes.iter().any(|prefix| uri.strip_prefix(prefix.as_str()).is_some_and(is_segment))
     }
 
     /// Whether all codes of the client stay on the user's machine. Any program there can impersonate such a client
     /// (A6).
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
-        !self.redirect_uris.is_empty() && self.redirect_uris.iter().all(|uri| is_loopback(uri))
+        self.redirect_prefixes.is_empty()
+            && !self.redirect_uris.is_empty()
+            && self.redirect_uris.iter().all(|uri| is_loopback(uri))
     }
 
     /// Whether the client may use this grant type.
@@ -338,6 +355,11 @@ pub fn redirect(uri: &str, rules: RedirectRules<'_>) -> Result<(), RedirectUriEr
         return Ok(());
     }
     Err(RedirectUriError::Scheme)
+}
+
+/// Whether a text is one segment of a path that all readers read alike.
+fn is_segment(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 fn is_loopback(uri: &str) -> bool {

@@ -55,6 +55,8 @@ pub struct AuthorizationServer {
     pub access_token_seconds: u64,
     /// Seconds without use after which a refresh token expires.
     pub refresh_token_seconds: u64,
+    /// Seconds after the use of a refresh token in which another use gets the same answer.
+    pub refresh_grace_seconds: u64,
     /// Lifetime of a grant in seconds.
     pub grant_seconds: u64,
     /// The secret that an administrator must send.
@@ -65,7 +67,7 @@ impl AuthorizationServer {
     /// Which redirect URIs are accepted.
     #[must_use]
     pub fn redirect_rules(&self) -> RedirectRules<'_> {
-        RedirectRules { schemes: &self.redirect_schemes }
+        RedirectRules { schemes: &self.redirect_schemes, leaves_out: true }
     }
 
     /// The URL of an endpoint.

@@ -7,7 +7,7 @@ use deserr::Deserr;
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
-use crate::config::ranges::{ACCESS_TOKEN, GRANT_DAYS, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS};
+use crate::config::ranges::{ACCESS_TOKEN, GRANT_DAYS, REFRESH_GRACE, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS};
 
 /// Makes this gateway an OAuth 2.1 authorization server. Users log in at an identity provider that cannot do what MCP
 /// clients expect. Resources name the gateway in `issuers`. `docs/authorization-server.md` is the guide.
@@ -90,7 +90,8 @@ pub struct AuthorizationServerDocument {
 
     /// Schemes that redirect URIs may have in addition to `https`, and `http` on loopback, for example `cursor`. Any
     /// program on the user's machine that claims such a scheme can get the code, but cannot redeem it without the code
-    /// verifier. Default: none (A8).
+    /// verifier. The gateway leaves redirect URIs with other schemes out of a registration or metadata document that also has
+    /// redirect URIs that it accepts. Default: none (A8).
     #[deserr(default)]
     pub redirect_schemes: Option<Vec<String>>,
 
@@ -108,6 +109,13 @@ pub struct AuthorizationServerDocument {
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = REFRESH_TOKEN_DAYS.default, "minimum" = REFRESH_TOKEN_DAYS.least, "maximum" = REFRESH_TOKEN_DAYS.most)))]
     pub refresh_token_days: Option<u64>,
+
+    /// Seconds after the use of a refresh token in which the gateway answers another use with the same new refresh token, 0
+    /// to 600. A client with many processes that share a refresh token may need more than the default. A later use of the
+    /// old one counts as theft and ends the grant. Default: 60.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = REFRESH_GRACE.default, "minimum" = REFRESH_GRACE.least, "maximum" = REFRESH_GRACE.most)))]
+    pub refresh_grace_seconds: Option<u64>,
 
     /// Days after which the user must log in again in any case, 1 to 365. Default: 90.
     #[deserr(default)]
@@ -296,7 +304,9 @@ pub struct ClientDocument {
     #[deserr(default)]
     pub client_name: Option<String>,
 
-    /// URIs to which its codes may be sent. Default: none; the client cannot ask users.
+    /// URIs to which its codes may be sent. One that ends in `/*` accepts one more segment of the path, of letters, digits,
+    /// `-` and `_`, for a client whose redirect URIs differ for each connection: `https://chatgpt.com/connector/oauth/*`.
+    /// Default: none; the client cannot ask users.
     #[deserr(default)]
     pub redirect_uris: Option<Vec<String>>,
 

@@ -87,6 +87,7 @@ pub(super) fn read(
     let mut number = |key: &str, value, range| values::bounded(value, range, &format!("{at}.{key}"), mistakes);
     let access_token_seconds = number("access_token_seconds", document.access_token_seconds, ranges::ACCESS_TOKEN);
     let refresh_token_days = number("refresh_token_days", document.refresh_token_days, ranges::REFRESH_TOKEN_DAYS);
+    let refresh_grace_seconds = number("refresh_grace_seconds", document.refresh_grace_seconds, ranges::REFRESH_GRACE);
     let grant_days = number("grant_days", document.grant_days, ranges::GRANT_DAYS);
     let registration_days = number("registration_days", document.registration_days, ranges::REGISTRATION_DAYS);
     let admin = document
@@ -120,6 +121,7 @@ pub(super) fn read(
         clients,
         access_token_seconds,
         refresh_token_seconds: refresh_token_days * DAY,
+        refresh_grace_seconds,
         grant_seconds: grant_days * DAY,
         admin,
     })

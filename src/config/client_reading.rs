@@ -1,5 +1,7 @@
 //! Reads the clients that the configuration of the authorization server names.
 
+use crate::transport::url::HttpUrl;
+use crate::transport::url::Scheme;
 use serde_json::{Map, Value, json};
 
 use crate::authorization_server::client::{
@@ -65,7 +67,9 @@ fn read_client(
     // that is removed again below.
     let only_asks = grants.is_empty() && entry.introspection == Some(true);
     put("grant_types", if only_asks { json!(["client_credentials"]) } else { json!(grants) });
-    put("redirect_uris", json!(entry.redirect_uris.clone().unwrap_or_default()));
+    let (prefixes, uris): (Vec<&String>, Vec<&String>) =
+        entry.redirect_uris.iter().flatten().partition(|uri| uri.ends_with("/*"));
+    put("redirect_uris", json!(uris));
     if let Some(name) = &entry.client_name {
         put("client_name", json!(name));
     }
@@ -79,12 +83,21 @@ fn read_client(
         let scopes = read_scopes(scopes, &format!("{at}.scopes"), mistakes);
         put("scope", json!(scopes.to_string()));
     }
-    let read = ClientMetadata::read(&members, RedirectRules { schemes })
+    // Without a complete URI, `ClientMetadata::read` would ask for one.
+    let only_prefixes = uris.is_empty() && !prefixes.is_empty();
+    if only_prefixes {
+        members.insert("redirect_uris".to_owned(), json!(["https://prefix.invalid/"]));
+    }
+    let read = ClientMetadata::read(&members, RedirectRules { schemes, leaves_out: false })
         .map_err(|error| format!("{error} ({})", error.code().as_str()));
     let mut metadata = mistakes.keep(at, read)?;
     if only_asks {
         metadata.grant_types.clear();
     }
+    if only_prefixes {
+        metadata.redirect_uris.clear();
+    }
+    metadata.redirect_prefixes = prefixes.iter().filter_map(|uri| Some(uri.strip_suffix('*')?.to_owned())).collect();
     if metadata.auth_method == AuthMethod::None
         && (metadata.may(GrantType::ClientCredentials) || entry.introspection == Some(true))
     {
@@ -117,11 +130,24 @@ fn read_client(
 /// Notes keys of a client that can never work.
 fn note_void_client(entry: &ClientDocument, at: &str, development: bool, mistakes: &mut Mistakes) {
     for (index, uri) in entry.redirect_uris.iter().flatten().enumerate() {
-        if uri.contains(['*', '{', '}']) {
+        let fixed = uri.strip_suffix("/*").unwrap_or(uri);
+        if fixed.contains(['*', '{', '}']) {
             mistakes.note(
                 format_args!("{at}.redirect_uris[{index}]"),
-                format_args!("must be one complete URI: wildcards are not supported, got {uri:?}"),
+                format_args!("must be one complete URI, or end in /* for one more segment of the path, got {uri:?}"),
             );
+        } else if fixed.len() < uri.len() {
+            let url = HttpUrl::parse(fixed).ok();
+            let fits =
+                url.is_some_and(|url| url.scheme() == Scheme::Https && url.path().len() > 1 && url.query().is_none());
+            if !fits {
+                mistakes.note(
+                    format_args!("{at}.redirect_uris[{index}]"),
+                    format_args!(
+                        "must be https with a path before /*, as \"https://chatgpt.com/connector/oauth/*\", got {uri:?}"
+                    ),
+                );
+            }
         }
     }
     if entry.scopes.as_ref().is_some_and(Vec::is_empty) {

@@ -43,6 +43,9 @@ pub(super) fn read_introspection(
     if document.client_id.is_empty() {
         mistakes.note(format!("{at}.client_id"), "must not be empty");
     }
+    if document.subject_claim.as_ref().is_some_and(String::is_empty) {
+        mistakes.note(format!("{at}.subject_claim"), "must not be empty");
+    }
     let secret_at = format!("{at}.secret");
     let secret = read_secret(&document.secret, &secret_at, secrets, mistakes);
     let authentication = secret.and_then(|text| {
@@ -78,6 +81,7 @@ pub(super) fn read_introspection(
         prefix: read_prefix(document.token_prefix.as_ref(), at, mistakes),
         signed_response: document.signed_response.unwrap_or(false),
         allow_missing_audience: document.allow_missing_audience.unwrap_or(false),
+        subject_claim: document.subject_claim.clone(),
         cache_seconds,
         negative_seconds,
         timeout,

@@ -217,6 +217,13 @@ pub struct IntrospectionDocument {
     #[deserr(default)]
     pub allow_missing_audience: Option<bool>,
 
+    /// The member of the answer that identifies the user, for providers that leave out `sub`: for example `username`. The
+    /// provider must never give its value to another user. The gateway refuses a token whose answer lacks it. Default: `sub`;
+    /// if an answer has none, the subject is `client_id`, so that all users of that client are one subject for rules,
+    /// limits and sessions.
+    #[deserr(default)]
+    pub subject_claim: Option<String>,
+
     /// Seconds for which the gateway uses an answer again at most, 0 to 3600; never after `exp`. Default: 60.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = ANSWER_CACHE.default, "minimum" = ANSWER_CACHE.least, "maximum" = ANSWER_CACHE.most)))]

@@ -52,6 +52,8 @@ pub const SESSION: Range =
     range(limits::SESSION_SECONDS, limits::SESSION_SECONDS_RANGE.0, limits::SESSION_SECONDS_RANGE.1);
 /// `authorization_server.access_token_seconds`
 pub const ACCESS_TOKEN: Range = range(600, 60, 3600);
+/// `authorization_server.refresh_grace_seconds`
+pub const REFRESH_GRACE: Range = range(limits::REFRESH_GRACE_SECONDS.0, 0, limits::REFRESH_GRACE_SECONDS.1);
 /// `authorization_server.refresh_token_days`
 pub const REFRESH_TOKEN_DAYS: Range = range(30, 1, 365);
 /// `authorization_server.grant_days`

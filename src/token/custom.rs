@@ -53,6 +53,7 @@ impl TokenVerifier for ServiceVerifier<'_> {
             kind: CredentialKind::Custom,
             // The verifier knows the resource from the request, so it may leave out `aud`.
             audience_required: false,
+            subject_claim: None,
             leeway: 0,
             grant_scopes: &ScopeSet::default(),
             interests: self.interests,

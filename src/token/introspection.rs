@@ -80,6 +80,7 @@ impl TokenVerifier for IntrospectionVerifier<'_> {
             kind: CredentialKind::Introspection,
             audience_required: !self.introspection.allow_missing_audience,
             leeway: self.issuer.leeway,
+            subject_claim: self.introspection.subject_claim.as_deref(),
             grant_scopes: &self.issuer.grant_scopes,
             interests: self.interests,
             profile: self.issuer.profile,
@@ -147,6 +148,8 @@ pub(super) struct Rules<'a> {
     pub(super) kind: CredentialKind,
     /// Whether `aud` is required.
     pub(super) audience_required: bool,
+    /// The member that identifies the user; `None` for `sub`, or `client_id` without it.
+    pub(super) subject_claim: Option<&'a str>,
     /// Clock leeway in seconds.
     pub(super) leeway: u64,
     /// Scopes that every token gets.
@@ -196,7 +199,11 @@ fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> R
     }
     let named = |claim| text(members, claim).map(|text| text.filter(|text| !text.is_empty()).map(str::to_owned));
     let client = named("client_id")?;
-    let subject = named("sub")?.or_else(|| client.clone()).ok_or(TokenError::ClaimMissing("sub"))?;
+    let subject = match rules.subject_claim {
+        Some(claim) => members.get(claim).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned),
+        None => named("sub")?.or_else(|| client.clone()),
+    };
+    let subject = subject.ok_or(TokenError::ClaimMissing("sub"))?;
     let audiences = match members.get("aud") {
         Some(aud) => Some(texts(aud).ok_or(TokenError::ClaimMalformed("aud"))?),
         None if rules.audience_required => return Err(TokenError::ClaimMissing("aud")),

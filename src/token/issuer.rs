@@ -36,6 +36,8 @@ pub struct Introspection {
     pub signed_response: bool,
     /// Whether `aud` may be missing.
     pub allow_missing_audience: bool,
+    /// The member that identifies the user; `None` for `sub`, or `client_id` without it.
+    pub subject_claim: Option<String>,
     /// Maximum number of seconds for which the gateway reuses an answer.
     pub cache_seconds: u64,
     /// Seconds for which the gateway rejects an inactive token without asking again.

@@ -193,7 +193,7 @@ fn cases() -> Vec<(Value, &'static str)> {
         ),
         (
             client(json!({ "client_id": "c", "redirect_uris": ["https://c.example/*"] })),
-            "clients[0].redirect_uris[0]: must be one complete URI",
+            "clients[0].redirect_uris[0]: must be https with a path before /*",
         ),
         (
             client(json!({ "client_id": "c", "redirect_uris": ["https://c.example/x"], "scopes": [] })),

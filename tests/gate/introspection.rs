@@ -293,3 +293,28 @@ fn signed_answers_are_verified_and_no_others_taken() {
         assert_eq!(verdict(&world, &reply), (503, "introspection_unavailable".to_owned()), "{answer}");
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_subject_is_the_member_that_configuration_names() {
+    let mut answer = active();
+    answer["username"] = json!("ada@acme.example");
+    let subject = |changes: Value, answer: &Value| {
+        let (world, gateway) = (World::new(), introspecting(changes));
+        world.answer(ENDPOINT, Ok((200, JSON, &answer.to_string())));
+        let status = ask(&world, &gateway, "opaque-1").status;
+        let sent = world.sent().pop().and_then(|sent| sent.fields.get("x-portcullis-subject").map(str::to_owned));
+        (status, sent)
+    };
+    assert_eq!(subject(json!({}), &answer), (200, Some("ada".to_owned())));
+    let by_name = json!({ "subject_claim": "username" });
+    assert_eq!(subject(by_name.clone(), &answer), (200, Some("ada@acme.example".to_owned())));
+    // Without the member the user is unknown, and must not become the client or another user.
+    for missing in [Value::Null, json!(""), json!(7), json!(["ada"])] {
+        let mut answer = answer.clone();
+        answer["username"] = missing.clone();
+        assert_eq!(subject(by_name.clone(), &answer), (401, None), "{missing}");
+    }
+    // By default, an answer without `sub` is about the client.
+    answer["sub"] = Value::Null;
+    assert_eq!(subject(json!({}), &answer), (200, Some("c1".to_owned())));
+}

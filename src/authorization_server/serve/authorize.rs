@@ -60,7 +60,7 @@ impl<P: Ports> Context<'_, P> {
             Err(NoClient::Unreachable(error)) => return Ok(Reply::refusal(Refusal::ClientUnreachable(error))),
             Err(NoClient::Unknown(error)) => return Ok(Reply::refusal(Refusal::UnknownClient(error))),
         };
-        let destination = match Destination::of(&parameters, &client) {
+        let destination = match Destination::of(&parameters, &client, self.server.redirect_rules()) {
             Ok(destination) => destination,
             Err(error) => return Ok(Reply::refusal(Refusal::RedirectUriInvalid(error))),
         };

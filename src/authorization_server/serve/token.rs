@@ -85,8 +85,12 @@ impl<P: Ports> Context<'_, P> {
             return Ok(refusal);
         }
         let (handle, next) = self.successor(&token);
-        let question =
-            GrantQuestion::Refresh { token: token.hash(), client_id: client.id.clone(), next: Box::new(next) };
+        let question = GrantQuestion::Refresh {
+            token: token.hash(),
+            client_id: client.id.clone(),
+            next: Box::new(next),
+            grace: self.server.refresh_grace_seconds,
+        };
         let answer = self.ask::<Grant>(token.grant(), question).await?;
         self.granted_or_refused(answer, form, &token, Some(&handle)).await
     }

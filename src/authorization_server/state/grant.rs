@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 
 use super::{Hash, RecordStateMachine};
 use crate::authorization_server::seal::{NONCE_BYTES, SealKey};
-use crate::limits::REFRESH_REPLAY_SECONDS;
 
 /// The content of a grant. It does not change until the grant ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +138,8 @@ pub enum GrantQuestion {
         client_id: String,
         /// The refresh token that the client gets.
         next: Box<NextRefreshToken>,
+        /// Seconds after the first use in which another use gets the same answer.
+        grace: u64,
     },
     /// Reads the grant and changes nothing.
     Read,
@@ -196,7 +197,9 @@ impl RecordStateMachine for Grant {
             GrantQuestion::Redeem { code, client_id, redirect_uri, challenge, next } => {
                 grant.redeem(&code, &client_id, redirect_uri.as_deref(), &challenge, next, now)
             }
-            GrantQuestion::Refresh { token, client_id, next } => grant.refresh(&token, &client_id, *next, now),
+            GrantQuestion::Refresh { token, client_id, next, grace } => {
+                grant.refresh(&token, &client_id, *next, (now, grace))
+            }
             GrantQuestion::Read => GrantAnswer::Content(Box::new(GrantContent {
                 terms: grant.terms.clone(),
                 refresh: grant.refresh.as_ref().map(|current| (current.hash.clone(), current.until)),
@@ -268,7 +271,13 @@ impl Grant {
         GrantAnswer::Granted(self.terms.clone())
     }
 
-    fn refresh(&mut self, hash: &Hash, client_id: &str, next: NextRefreshToken, now: u64) -> GrantAnswer {
+    fn refresh(
+        &mut self,
+        hash: &Hash,
+        client_id: &str,
+        next: NextRefreshToken,
+        (now, grace): (u64, u64),
+    ) -> GrantAnswer {
         if client_id != self.terms.client_id {
             return self.misused("refresh_token_of_another_client");
         }
@@ -282,7 +291,7 @@ impl Grant {
             return GrantAnswer::Granted(self.terms.clone());
         }
         match &self.replaced {
-            Some(replaced) if replaced.hash == *hash && now <= replaced.at + REFRESH_REPLAY_SECONDS => {
+            Some(replaced) if replaced.hash == *hash && now <= replaced.at + grace => {
                 GrantAnswer::Retried(self.terms.clone(), replaced.next.clone())
             }
             _ => self.misused("refresh_token_reused"),

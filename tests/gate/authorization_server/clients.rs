@@ -315,3 +315,87 @@ fn addresses_count_by_network() {
     assert_eq!(from("2001:db8:1:2:ffff::1"), 429);
     assert_eq!((from("2001:db8:1:3::1"), from("192.0.2.1")), (201, 201));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn redirect_uris_of_applications_are_left_out_of_a_registration_that_has_others() {
+    let scene = Scene::new();
+    let cursor = "cursor://anysphere.cursor-mcp/oauth/callback";
+    let register = |scene: &Scene, uris: &[&str]| {
+        scene.register(json!({ "redirect_uris": uris, "token_endpoint_auth_method": "none" }))
+    };
+    let reply = register(&scene, &[cursor, WEB, "http://localhost:8787/callback"]);
+    assert_eq!(reply.status, 201);
+    // RFC 7591 §3.2.1: the answer has what is registered.
+    assert_eq!(reply.json()["redirect_uris"], json!([WEB, "http://localhost:8787/callback"]));
+    let id = text(&reply.json(), "client_id").to_owned();
+    assert_eq!(scene.authorize(&id, WEB, &[]).status, 200);
+    let page = scene.authorize(&id, cursor, &[]);
+    assert_eq!((page.status, page.body.contains("redirect_schemes")), (400, true), "the user learns what is missing");
+    for uris in [&[cursor][..], &[cursor, "http://app.example/x"], &["javascript:alert(1)", "cursor:"]] {
+        let reply = register(&scene, uris);
+        assert_eq!((reply.status, text(&reply.json(), "error")), (400, "invalid_redirect_uri"), "{uris:?}");
+    }
+    let scene = Scene::with(json!({ "redirect_schemes": ["cursor"] }), json!({}));
+    let id = text(&register(&scene, &[cursor, WEB]).json(), "client_id").to_owned();
+    assert_eq!(scene.authorize(&id, cursor, &[]).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_client_of_configuration_may_have_redirect_uris_with_one_segment_of_its_own() {
+    let with = |uris: Value| {
+        let client = json!({ "client_id": "chat", "client_name": "Chat", "redirect_uris": uris });
+        json!({ "clients": [client] })
+    };
+    let prefix = "https://chat.example/connector/oauth/";
+    for uris in [json!([format!("{prefix}*")]), json!([format!("{prefix}*"), WEB])] {
+        let scene = Scene::with(with(uris), json!({}));
+        let authorize = |uri: &str| scene.authorize("chat", uri, &[]).status;
+        for good in ["abc", "A-b_9", &"x".repeat(128)] {
+            assert_eq!(authorize(&format!("{prefix}{good}")), 200, "{good}");
+        }
+        for bad in
+            ["", "a/b", "a?x=1", "a#x", "a%2Fb", "..", "a.b", "*", "a@b", "a b", "\\a", &"x".repeat(129), "a/", "/a"]
+        {
+            assert_eq!(authorize(&format!("{prefix}{bad}")), 400, "{bad}");
+        }
+        for other in [
+            "https://chat.example/connector/oauth",
+            "https://chat.example.evil/connector/oauth/abc",
+            "http://chat.example/connector/oauth/abc",
+            "https://chat.example/connector/oauth2/abc",
+        ] {
+            assert_eq!(authorize(other), 400, "{other}");
+        }
+        let code = scene.code("chat", &format!("{prefix}abc"), &[]);
+        let redeem = |uri: &str| {
+            scene.token(&[
+                ("grant_type", "authorization_code"),
+                ("client_id", "chat"),
+                ("code", &code),
+                ("code_verifier", VERIFIER),
+                ("redirect_uri", uri),
+            ])
+        };
+        assert_eq!(redeem(&format!("{prefix}other")).status, 400, "the code is for one redirect URI");
+    }
+    for uri in [
+        "http://chat.example/x/*",
+        "https://*",
+        "https://chat.example/*",
+        "https://*.example/x/*",
+        "https://chat.example/x*",
+        "https://chat.example/x?y/*",
+        "cursor://x/*",
+    ] {
+        let document = document(with(json!([uri])), json!({}));
+        let mistakes = open_with(document, &secrets()).expect_err("a mistake").to_string();
+        assert!(mistakes.contains("authorization_server.clients[0].redirect_uris[0]: "), "{uri}: {mistakes}");
+    }
+    // A client that registers itself has no such redirect URIs.
+    let scene = Scene::new();
+    let registered = scene.register(json!({
+        "redirect_uris": [format!("{prefix}*")], "token_endpoint_auth_method": "none",
+    }));
+    let id = text(&registered.json(), "client_id").to_owned();
+    assert_eq!(scene.authorize(&id, &format!("{prefix}abc"), &[]).status, 400);
+}

@@ -310,3 +310,26 @@ fn a_broader_scope_is_no_way_around_an_entitlement() {
     *scene.user.borrow_mut() = json!({ "sub": "bob", "groups": ["writers"] });
     assert_eq!(granted(&scene.other_browser()), "admin files:* files:write mcp:tools");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn how_long_an_old_refresh_token_gets_the_same_answer_is_configured() {
+    for (configured, within, beyond) in [(None, 60, 61), (Some(0), 0, 1), (Some(300), 300, 301)] {
+        let server = configured.map_or_else(|| json!({}), |seconds| json!({ "refresh_grace_seconds": seconds }));
+        let scene = Scene::with(server, json!({}));
+        let client = scene.client(WEB);
+        let tokens = || {
+            let code = scene.code(&client, WEB, &[("prompt", Some("consent"))]);
+            let tokens = scene.redeem(&client, &code).json();
+            text(&tokens, "refresh_token").to_owned()
+        };
+        let first = tokens();
+        let next = text(&scene.refresh(&client, &first).json(), "refresh_token").to_owned();
+        scene.world.pass(within);
+        let again = scene.refresh(&client, &first);
+        assert_eq!((again.status, text(&again.json(), "refresh_token")), (200, next.as_str()), "{configured:?}");
+        let first = tokens();
+        assert_eq!(scene.refresh(&client, &first).status, 200);
+        scene.world.pass(beyond);
+        assert_eq!(scene.refresh(&client, &first).status, 400, "{configured:?}: it counts as theft");
+    }
+}
