@@ -343,6 +343,12 @@ pub const CLIENT_DOCUMENT_SECONDS_DEFAULT: u64 = 300;
 /// Longest web origin of another scheme than `http` and `https`, in bytes.
 pub const WEB_ORIGIN_BYTES: usize = 255;
 
+/// Claims of the caller that one resource may pass to its origin server.
+pub const IDENTITY_CLAIMS: usize = 16;
+
+/// Most bytes of these claims in fields.
+pub const IDENTITY_BYTES: usize = 8 * 1024;
+
 /// Fields of the client that one resource may forward in addition to those that it always forwards.
 pub const FORWARD_FIELDS: usize = 32;
 

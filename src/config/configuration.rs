@@ -120,6 +120,8 @@ impl Configuration {
             .iter()
             .filter_map(|resource| resource.policy.as_ref())
             .for_each(|policy| policy::add_interests(&mut interests, policy));
+        let identity = resources.iter().flat_map(|resource| &resource.identity_claims);
+        identity.for_each(|claim| claim.source.add_interests(&mut interests));
         let assertion_keys = document.identity_assertion.as_ref().map_or_else(Vec::new, |table| {
             read_signing_keys(&table.key_secrets, "identity_assertion.key_secrets", secrets, mistakes)
         });

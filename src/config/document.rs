@@ -279,6 +279,14 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub forward_fields: Option<Vec<String>>,
 
+    /// Claims of the caller that the origin server gets, in addition to its subject, issuer, client and scopes: `email`,
+    /// `groups`, `roles`, or the name of a claim, or a JSON Pointer such as `/org/department`. They arrive as
+    /// `X-Portcullis-Email`, `X-Portcullis-Groups`, `X-Portcullis-Roles` and `X-Portcullis-Claim-NAME`, percent-encoded, lists
+    /// separated by commas, and in the identity assertion under `claims`. `email` arrives only if the credential has
+    /// `email_verified`. A caller whose claims have more than 8 KB gets 403. Default: none.
+    #[deserr(default)]
+    pub identity_claims: Option<Vec<String>>,
+
     /// Rate limits of callers. The gateway counts only requests that the rules permit. Default: unlimited.
     #[deserr(default)]
     pub limits: Option<Vec<LimitDocument>>,

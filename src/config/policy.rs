@@ -33,8 +33,7 @@ pub(super) fn add_interests(interests: &mut ClaimSelection, policy: &Policy) {
         match fact {
             Fact::Roles => interests.roles = true,
             Fact::Groups => interests.groups = true,
-            Fact::Claim(name) if interests.claims.iter().any(|known| known == name) => {}
-            Fact::Claim(name) => interests.claims.push(name.to_owned()),
+            Fact::Claim(name) => interests.add(name),
             // Every caller has these, or they do not come from its credential.
             Fact::Scopes
             | Fact::Subject

@@ -1,8 +1,11 @@
 //! Reads protected resources, public paths and the origin servers behind them.
 
+use crate::authorization_server::access_token::GATEWAY_CLAIMS;
 use crate::config::ranges;
 use crate::config::values::bounded;
 use crate::limits::FORWARD_FIELDS;
+use crate::token::principal::IdentityClaim;
+use crate::token::principal::IdentitySource;
 use crate::transport::cors::unforwardable;
 use std::rc::Rc;
 
@@ -12,7 +15,7 @@ use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocum
 use crate::config::mistakes::Mistakes;
 use crate::config::policy;
 use crate::config::values::{protected_url, read_scopes};
-use crate::limits::{INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT};
+use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT};
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
 use crate::token::accepted::Verifiers;
@@ -77,6 +80,7 @@ pub(super) fn read_resource(
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
     let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
     let forward_fields = read_forward_fields(document, at, mistakes);
+    let identity_claims = read_identity_claims(document, at, mistakes);
     let (path, (url, service)) = (path?, origin?);
     let identifier = identifier?;
     let resource = Resource {
@@ -99,6 +103,7 @@ pub(super) fn read_resource(
         refusals_per_minute,
         parameters,
         forward_fields,
+        identity_claims,
     };
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
@@ -127,6 +132,49 @@ fn read_forward_fields(document: &ResourceDocument, at: &str, mistakes: &mut Mis
         match error {
             Some(error) => mistakes.note(format_args!("{at}[{index}]"), error),
             None => read.push(lower),
+        }
+    }
+    read
+}
+
+/// Reads the claims of the caller that the origin server of a resource gets.
+fn read_identity_claims(document: &ResourceDocument, at: &str, mistakes: &mut Mistakes) -> Vec<IdentityClaim> {
+    let entries = document.identity_claims.as_deref().unwrap_or_default();
+    let at = format!("{at}.identity_claims");
+    if entries.len() > IDENTITY_CLAIMS {
+        mistakes.note(&at, format_args!("must have at most {IDENTITY_CLAIMS} entries"));
+    }
+    let mut read: Vec<IdentityClaim> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        let name = entry.rsplit('/').next().unwrap_or_default().to_owned();
+        let (source, field) = match entry.as_str() {
+            "email" => (IdentitySource::Email, "x-portcullis-email".to_owned()),
+            "groups" => (IdentitySource::Groups, "x-portcullis-groups".to_owned()),
+            "roles" => (IdentitySource::Roles, "x-portcullis-roles".to_owned()),
+            entry => {
+                let word = name.to_ascii_lowercase().replace('_', "-");
+                (IdentitySource::Claim(entry.to_owned()), format!("x-portcullis-claim-{word}"))
+            }
+        };
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
+            mistakes.note(
+                at,
+                format_args!(
+                    "must be email, groups, roles, or a claim whose name, or the end of whose JSON Pointer, has 1 to 64 \
+                     letters, digits, - or _, got {entry:?}"
+                ),
+            );
+        } else if GATEWAY_CLAIMS.iter().any(|(known, _)| *known == name) {
+            mistakes.note(
+                at,
+                format_args!("must not be {name:?}, which the origin server gets anyway or never, got {entry:?}"),
+            );
+        } else if read.iter().any(|other| other.field == field || other.name == name) {
+            mistakes.note(at, format_args!("has the name of another entry: {name:?}"));
+        } else {
+            read.push(IdentityClaim { name, field, source });
         }
     }
     read

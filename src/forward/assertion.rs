@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::jwks::signing_key::SigningKey;
 use crate::limits::ASSERTION_SECONDS;
@@ -12,14 +12,14 @@ use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 
 /// The input to sign: `iss` is this gateway, `aud` the origin server's URL as configured, `sub` and `subject_issuer`
-/// identify the caller, `jti` is the id of the request in the log.
+/// identify the caller, `jti` is the id of the request in the log, and `claims` has the claims that the resource names.
 #[must_use]
 pub fn signing_input(
     settings: &Settings,
     key: &SigningKey,
     subject: &Subject,
     origin: &OriginServer,
-    request_id: &str,
+    (request_id, identity): (&str, Map<String, Value>),
     now: UnixMillis,
 ) -> String {
     let header = json!({ "alg": key.algorithm().as_str(), "kid": key.id(), "typ": "portcullis-assertion+jwt" });
@@ -35,6 +35,9 @@ pub fn signing_input(
     });
     if let (Some(claims), Some(client)) = (claims.as_object_mut(), &subject.client) {
         claims.insert("client_id".to_owned(), json!(client));
+    }
+    if let (Some(claims), false) = (claims.as_object_mut(), identity.is_empty()) {
+        claims.insert("claims".to_owned(), Value::Object(identity));
     }
     let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
     format!("{}.{}", encode(header), encode(claims))

@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod body_filter;
+pub mod identity;
 pub mod list_key;
 pub mod request;
 pub mod response;

@@ -1,11 +1,11 @@
 //! The request that the gateway sends to the origin server.
 
+use crate::forward::identity::identify;
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
 use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
-use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
 
@@ -119,7 +119,7 @@ impl OutboundRequest {
 /// Makes the outbound request. `assertion` is the signed identity assertion, if one is configured.
 ///
 /// # Errors
-/// [`Rejection::Internal`] if the message with a decoy cannot be made.
+/// [`Rejection::Internal`] if the message with a decoy cannot be made; [`Rejection::IdentityTooLarge`].
 pub fn outbound(
     permit: &Permit,
     assertion: Option<&str>,
@@ -139,7 +139,7 @@ pub fn outbound(
     if let Some(state) = context.trace.continued().then(|| inbound.get("tracestate")).flatten() {
         fields.set("tracestate", state);
     }
-    identity(&mut fields, permit.principal(), assertion);
+    identify(&mut fields, permit, assertion)?;
     let query = admitted.query().map_or_else(String::new, |query| format!("?{query}"));
     let base = origin.url.to_string();
     let base = if below.is_empty() { base.as_str() } else { base.trim_end_matches('/') };
@@ -185,32 +185,4 @@ pub fn outbound(
         era: admitted.era(),
         request_id: context.request_id.clone(),
     })
-}
-
-/// Fields that identify the caller. Callers cannot forge them: the list of forwarded fields does not contain them.
-fn identity(fields: &mut Fields, principal: &Principal, assertion: Option<&str>) {
-    let Principal::Subject(subject) = principal else { return };
-    fields.set("x-portcullis-subject", field_value(&subject.subject));
-    fields.set("x-portcullis-issuer", field_value(&subject.issuer));
-    if let Some(client) = &subject.client {
-        fields.set("x-portcullis-client", field_value(client));
-    }
-    fields.set("x-portcullis-scopes", subject.scopes.to_string());
-    if let Some(assertion) = assertion {
-        fields.set("x-portcullis-assertion", assertion);
-    }
-}
-
-/// Encodes any text as a field value: characters other than visible ASCII, and `%`, are percent-encoded (RFC 3986
-/// §2.1).
-fn field_value(text: &str) -> String {
-    let mut value = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            value.push(char::from(byte));
-        } else {
-            value.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    value
 }

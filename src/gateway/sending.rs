@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::forward::assertion;
 use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
+use crate::forward::{assertion, identity};
 use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Received, SigningAssertion, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
@@ -27,7 +27,8 @@ impl<P: Ports> ActiveRequest<'_, P> {
             (Some(key), Principal::Subject(subject)) => {
                 let (origin, ..) = permit.destination();
                 let (id, now) = (&self.context.request_id, self.ports.now());
-                let input = assertion::signing_input(settings, key, subject, origin, id, now);
+                let about = (id.as_str(), identity::claims(&permit));
+                let input = assertion::signing_input(settings, key, subject, origin, about, now);
                 self.wait(SigningAssertion { input, permit }, Action::SignAssertion)
             }
             _ => self.send(&permit, None),

@@ -1,5 +1,6 @@
 //! The fifth stage: what the caller may do.
 
+use crate::token::principal::IdentityClaim;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -219,6 +220,15 @@ impl Permit {
                 let request = inspected.authenticated().request();
                 (&request.resource().origin, request.below(), request.resource().body_bytes)
             }
+        }
+    }
+
+    /// The claims of the caller that the origin server gets.
+    #[must_use]
+    pub fn identity_claims(&self) -> &[IdentityClaim] {
+        match &self.request {
+            Permitted::Public(_) => &[],
+            Permitted::Resource(inspected) => &inspected.authenticated().request().resource().identity_claims,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Every reason for a rejection. There are many reasons inside the gateway and few messages to the outside:
 //! [`Rejection::disclose`] is the only place that decides what a caller learns. The reason itself goes only to the log.
 
+use crate::limits::IDENTITY_BYTES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -123,6 +124,11 @@ pub enum Rejection {
     OriginUnreachable,
     /// The proof of possession is not accepted (RFC 9449).
     Proof(ProofError),
+    /// The claims of the caller for the origin server are too large.
+    IdentityTooLarge {
+        /// Their bytes.
+        bytes: usize,
+    },
     /// The caller exceeded a rate limit.
     RateLimited {
         /// Seconds until it may call again.
@@ -233,6 +239,7 @@ impl Rejection {
             Self::ForeignHost => "foreign_host",
             Self::ForeignOrigin => "foreign_origin",
             Self::HttpsRequired => "https_required",
+            Self::IdentityTooLarge { .. } => "identity_too_large",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::Internal(_) => "internal",
             Self::MalformedContentLength => "malformed_content_length",
@@ -266,6 +273,9 @@ impl Rejection {
         match self {
             Self::AmbiguousPath(error) => Some(format!("the path {error}")),
             Self::FieldsDisagree { field, .. } => Some(field.clone()),
+            Self::IdentityTooLarge { bytes } => {
+                Some(format!("identity_claims have {bytes} bytes, at most {IDENTITY_BYTES}"))
+            }
             Self::InsufficientScope { missing, .. } => Some(format!("missing: {missing}")),
             Self::MalformedMessage { error, .. } => Some(error.to_string()),
             Self::OriginMalformed(error) => Some(error.to_string()),
@@ -366,6 +376,9 @@ impl Rejection {
             Self::UnsupportedMediaType => Disclosure::plain(415, "The request body must be application/json."),
             Self::FieldsTooLarge => Disclosure::plain(431, "The request fields are too large."),
             Self::Forbidden => Disclosure::plain(403, "This is not allowed."),
+            Self::IdentityTooLarge { .. } => {
+                Disclosure::plain(403, "The caller has more claims than this gateway can pass on.")
+            }
             Self::ForeignHost => Disclosure::plain(403, "This gateway does not answer for that host."),
             Self::ForeignOrigin => Disclosure::plain(403, "This web origin is not allowed."),
             Self::HttpsRequired => Disclosure::plain(403, "HTTPS is required."),

@@ -7,6 +7,7 @@ use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
 use crate::token::accepted::Verifiers;
 use crate::token::binding::{Requirement, Requirements};
+use crate::token::principal::IdentityClaim;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
@@ -51,6 +52,8 @@ pub struct Resource {
     pub parameters: Vec<(String, String)>,
     /// Fields of the client that the gateway forwards in addition to those that it always forwards, in lower case.
     pub forward_fields: Vec<String>,
+    /// Claims of the caller that the origin server gets.
+    pub identity_claims: Vec<IdentityClaim>,
 }
 
 impl Resource {

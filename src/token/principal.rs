@@ -9,7 +9,7 @@ use crate::oauth::scope::ScopeSet;
 use crate::token::claim_values::{claim, texts};
 use crate::token::profile::Profile;
 
-/// What rules read from credentials, so that the gateway keeps no other claims.
+/// What rules and origin servers read from credentials, so that the gateway keeps no other claims.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimSelection {
     /// Whether a rule reads roles.
@@ -18,6 +18,71 @@ pub struct ClaimSelection {
     pub groups: bool,
     /// Claims that rules name.
     pub claims: Vec<String>,
+}
+
+impl ClaimSelection {
+    /// Adds a claim.
+    pub fn add(&mut self, name: &str) {
+        if !self.claims.iter().any(|known| known == name) {
+            self.claims.push(name.to_owned());
+        }
+    }
+}
+
+/// A claim of the caller that an origin server gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityClaim {
+    /// The name that it has in the identity assertion.
+    pub name: String,
+    /// The field that has it.
+    pub field: String,
+    /// What it is.
+    pub source: IdentitySource,
+}
+
+/// What a claim for origin servers is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// The email address, if the credential says that it is verified.
+    Email,
+    /// The groups, from the claim of the provider's profile.
+    Groups,
+    /// The roles, from the claims of the provider's profile.
+    Roles,
+    /// The claim with this name, or the one that this JSON Pointer finds.
+    Claim(String),
+}
+
+/// The claim that says whether an email address is verified (OpenID Connect Core §5.1).
+pub const EMAIL_VERIFIED: &str = "email_verified";
+
+impl IdentitySource {
+    /// Adds what it reads.
+    pub fn add_interests(&self, interests: &mut ClaimSelection) {
+        match self {
+            Self::Groups => interests.groups = true,
+            Self::Roles => interests.roles = true,
+            Self::Email => ["email", EMAIL_VERIFIED].into_iter().for_each(|name| interests.add(name)),
+            Self::Claim(name) => interests.add(name),
+        }
+    }
+
+    /// The value for a caller; `None` if its credential has none.
+    #[must_use]
+    pub fn value(&self, rights: &SelectedClaims) -> Option<Value> {
+        let list = |texts: &[String]| (!texts.is_empty()).then(|| Value::from(texts.to_vec()));
+        match self {
+            Self::Groups => list(&rights.groups),
+            Self::Roles => list(&rights.roles),
+            Self::Email => {
+                let verified = rights.claims.get(EMAIL_VERIFIED);
+                let is_verified =
+                    verified == Some(&Value::Bool(true)) || verified.and_then(Value::as_str) == Some("true");
+                rights.claims.get("email").filter(|email| is_verified && email.is_string()).cloned()
+            }
+            Self::Claim(name) => rights.claims.get(name).filter(|value| !value.is_null()).cloned(),
+        }
+    }
 }
 
 /// The caller of a request.

@@ -99,6 +99,7 @@ fn all() -> Vec<Rejection> {
         Rejection::OriginTimeout,
         Rejection::OriginUnauthorized,
         Rejection::OriginUnreachable,
+        Rejection::IdentityTooLarge { bytes: 9000 },
         Rejection::RateLimited { retry_after: 7, probe: false },
         Rejection::RateLimited { retry_after: 7, probe: true },
         Rejection::SessionUnknown,

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_compact::jwk::JsonWebKey;
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
@@ -340,7 +342,7 @@ fn the_first_key_signs_and_all_are_published() {
         let assertion =
             world.sent().pop().expect("sent").fields.get("x-portcullis-assertion").expect("there").to_owned();
         let header = assertion.split('.').next().expect("a header");
-        let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).expect("base64url");
+        let header = URL_SAFE_NO_PAD.decode(header).expect("base64url");
         serde_json::from_slice::<Value>(&header).expect("JSON")["alg"].as_str().expect("alg").to_owned()
     };
     for (names, first) in [(["ONE", "OTHER"], "ES256"), (["OTHER", "ONE"], "EdDSA")] {
@@ -409,4 +411,82 @@ fn what_a_host_says_of_itself_is_never_asked_of_an_origin_server() {
     let world = World::new();
     world.call(&gateway, Request::post("/x").bearer(&token(&claims())));
     assert_eq!(world.sent().len(), 1);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn claims_of_the_caller_for_the_origin_server() {
+    let mut document = document();
+    document["resources"][0]["identity_claims"] = json!(["email", "groups", "roles", "/org/cost_center", "level"]);
+    let key = Key::Ed25519.private_jwk().to_string();
+    document["identity_assertion"] = json!({ "key_secrets": ["KEY"] });
+    let secrets = TestSecrets(vec![("KEY", key)]);
+    let gateway = open_with(document.clone(), &secrets).expect("the configuration is right");
+    let call = |claims: Claims| {
+        let world = World::new();
+        // A caller cannot state any of these itself.
+        let request = Request::post("/mcp")
+            .bearer(&token(&claims))
+            .field("x-portcullis-email", "eve@evil.example")
+            .field("x-portcullis-roles", "admin")
+            .field("x-portcullis-claim-level", "9");
+        let status = world.call(&gateway, request).status;
+        let reason = world.last_request()["reason"].as_str().unwrap_or_default().to_owned();
+        (status, world.sent().pop().map(|sent| sent.fields), reason)
+    };
+    let full = Claims::good()
+        .with("email", json!("ada@acme.example"))
+        .with("email_verified", json!(true))
+        .with("groups", json!(["writers", "a,b", "Zürich 100%"]))
+        .with("roles", json!(["admin"]))
+        .with("org", json!({ "cost_center": { "a": 1 } }))
+        .with("level", json!(7));
+    let (status, sent, _) = call(full);
+    let sent = sent.expect("it was forwarded");
+    assert_eq!(status, 200);
+    for (field, value) in [
+        ("x-portcullis-email", "ada@acme.example"),
+        ("x-portcullis-groups", "writers,a%2Cb,Z%C3%BCrich%20100%25"),
+        ("x-portcullis-roles", "admin"),
+        ("x-portcullis-claim-cost-center", "{\"a\":1}"),
+        ("x-portcullis-claim-level", "7"),
+    ] {
+        assert_eq!(sent.get(field), Some(value), "{field}");
+    }
+    let assertion = sent.get("x-portcullis-assertion").expect("an assertion").split('.').nth(1).expect("claims");
+    let assertion: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(assertion).expect("base64url")).expect("JSON");
+    assert_eq!(
+        assertion["claims"],
+        json!({
+            "email": "ada@acme.example", "groups": ["writers", "a,b", "Zürich 100%"], "roles": ["admin"],
+            "cost_center": { "a": 1 }, "level": 7,
+        })
+    );
+    // What the credential does not say, the origin server does not get; an address counts only if it is verified.
+    for verified in [json!(false), Value::Null, json!("yes"), json!(1)] {
+        let claims = Claims::good().with("email", json!("ada@acme.example")).with("email_verified", verified.clone());
+        let (status, sent, _) = call(claims);
+        let sent = sent.expect("it was forwarded");
+        let given: Vec<&str> =
+            sent.iter().map(|(name, _)| name).filter(|name| name.starts_with("x-portcullis-")).collect();
+        assert_eq!(status, 200);
+        for field in ["x-portcullis-email", "x-portcullis-groups", "x-portcullis-roles", "x-portcullis-claim-level"] {
+            assert!(!given.contains(&field), "{verified} {given:?}");
+        }
+    }
+    let many: Vec<String> = (0..800).map(|at| format!("group-{at:04}")).collect();
+    let (status, sent, reason) = call(Claims::good().with("groups", json!(many)));
+    assert_eq!((status, sent, reason.as_str()), (403, None, "identity_too_large"), "no claim is left out silently");
+    for (entries, part) in [
+        (json!(["sub"]), "must not be \"sub\""),
+        (json!(["/a/"]), "must be email, groups, roles, or a claim"),
+        (json!(["a b"]), "must be email, groups, roles, or a claim"),
+        (json!(["https://acme.example/x y"]), "must be email"),
+        (json!(["level", "/x/level"]), "has the name of another entry"),
+        (json!(["cost_center", "cost-center"]), "has the name of another entry"),
+    ] {
+        document["resources"][0]["identity_claims"] = entries.clone();
+        let mistakes = open_with(document.clone(), &secrets).expect_err("a mistake").to_string();
+        assert!(mistakes.contains("resources[0].identity_claims[") && mistakes.contains(part), "{entries}: {mistakes}");
+    }
 }

@@ -10,6 +10,7 @@ use crate::authorization_server::login::{Entitlement, Login, LoginProfile};
 use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::token::claim_values::{claim, texts};
+use crate::token::principal::EMAIL_VERIFIED;
 
 /// A user who logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +105,10 @@ impl Identity {
                 "email" => self.email.clone().map(Value::from),
                 name => claim(&self.claims, name).cloned(),
             };
+            // Only a verified address is an address of the user, and readers of the token need to know that it is one.
+            if name == "email" && value.is_some() {
+                claims.insert(EMAIL_VERIFIED.to_owned(), Value::Bool(true));
+            }
             if let (Some(value), Ok(name)) = (value, carried_as(name, groups_claim)) {
                 bytes += name.len() + value.to_string().len();
                 claims.insert(name.to_owned(), value);
