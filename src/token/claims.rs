@@ -100,6 +100,11 @@ pub(super) fn accept(claims: &Map<String, Value>, iss: &str, issuer: &Issuer) ->
 fn refuse_other_tokens(claims: &Map<String, Value>, profile: Profile) -> Result<(), TokenError> {
     let says = |claim: &str, word: &str| claims.get(claim).is_some_and(|value| value == word);
     let id = says("token_use", "id") || says("typ", "ID");
+    // A logout token (OpenID Connect Back-Channel Logout §2.4) or another security event (RFC 8417), which a provider may
+    // sign with the same key and send under the same `typ`.
+    if claims.contains_key("events") {
+        return Err(TokenError::IdToken);
+    }
     let foreign = profile.id_token_claims().iter().any(|claim| claims.contains_key(*claim));
     if (id || foreign) && !profile.takes_id_tokens() {
         return Err(TokenError::IdToken);

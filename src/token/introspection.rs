@@ -205,6 +205,8 @@ fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> R
     };
     let subject = subject.ok_or(TokenError::ClaimMissing("sub"))?;
     let audiences = match members.get("aud") {
+        // An empty list states no audience.
+        Some(Value::Array(items)) if items.is_empty() && !rules.audience_required => None,
         Some(aud) => Some(texts(aud).ok_or(TokenError::ClaimMalformed("aud"))?),
         None if rules.audience_required => return Err(TokenError::ClaimMissing("aud")),
         None => None,

@@ -235,6 +235,16 @@ fn an_answer_without_an_audience_is_taken_where_configuration_says_so() {
     let (world, gateway) = (World::new(), introspecting(json!({ "allow_missing_audience": true })));
     world.answer(ENDPOINT, Ok((200, JSON, &answer.to_string())));
     assert_eq!(ask(&world, &gateway, "o").status, 200);
+    answer["aud"] = json!([]);
+    world.answer(ENDPOINT, Ok((200, JSON, &answer.to_string())));
+    assert_eq!(ask(&world, &gateway, "empty").status, 200, "an empty list states no audience");
+    answer["aud"] = json!(["https://other.example"]);
+    world.answer(ENDPOINT, Ok((200, JSON, &answer.to_string())));
+    assert_eq!(ask(&world, &gateway, "other").status, 401, "another audience");
+    let (strict, by_default) = (World::new(), introspecting(json!({})));
+    answer["aud"] = json!([]);
+    strict.answer(ENDPOINT, Ok((200, JSON, &answer.to_string())));
+    assert_eq!(ask(&strict, &by_default, "empty").status, 401);
     assert!(gateway.warnings().iter().any(|warning| warning.contains("aud")));
 }
 

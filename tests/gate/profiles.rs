@@ -283,6 +283,29 @@ fn claims_that_must_hold() {
     }
 }
 
+/// A logout token (OpenID Connect Back-Channel Logout §2.4) has the issuer, the audience and often the `typ` of other tokens.
+#[wasm_bindgen_test(unsupported = test)]
+fn logout_tokens_are_refused_under_every_profile() {
+    let event = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
+    for profile in ["generic", "auth0", "cognito", "google", "keycloak", "okta"] {
+        let provider = Provider {
+            issuer: json!({
+                "issuer": "https://login.example", "profile": profile, "algorithms": ["RS256"], "token_types": ["JWT"],
+                "jwks_uri": "https://login.example/keys",
+            }),
+            resource: json!({ "audiences": ["https://gate.example/mcp"] }),
+            jwks_at: "https://login.example/keys",
+            typ: Some("JWT"),
+            claims: json!({
+                "iss": "https://login.example", "aud": "https://gate.example/mcp", "sub": "ada", "exp": NOON + 60, "typ": "Bearer",
+                "token_use": "access", "cid": "app", "client_id": "app", "azp": "app",
+            }),
+        };
+        assert_eq!(provider.verdict(json!({})).0, "forwarded", "{profile}");
+        assert_eq!(provider.verdict(json!({ "events": event.clone() })).0, "token_is_id_token", "{profile}");
+    }
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn scopes_as_a_string_or_as_an_array() {
     let generic = Provider {

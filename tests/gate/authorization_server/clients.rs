@@ -399,3 +399,18 @@ fn a_client_of_configuration_may_have_redirect_uris_with_one_segment_of_its_own(
     let id = text(&registered.json(), "client_id").to_owned();
     assert_eq!(scene.authorize(&id, &format!("{prefix}abc"), &[]).status, 400);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn registrations_are_counted_by_the_binding_that_configuration_names() {
+    let scene = Scene::with(json!({ "registration_limit_binding": "REGISTRATIONS" }), json!({}));
+    scene.world.limiter("REGISTRATIONS", 2);
+    let register = || scene.register(json!({ "redirect_uris": [WEB], "token_endpoint_auth_method": "none" })).status;
+    assert_eq!([register(), register(), register()], [201, 201, 429]);
+    assert!(!scene.world.asked_turns().is_empty());
+    // Without an answer of the binding, the isolate counts.
+    let scene = Scene::with(json!({ "registration_limit_binding": "ABSENT" }), json!({}));
+    let statuses: Vec<u16> = (0..40)
+        .map(|_| scene.register(json!({ "redirect_uris": [WEB], "token_endpoint_auth_method": "none" })).status)
+        .collect();
+    assert_eq!((statuses[0], statuses[39]), (201, 429));
+}

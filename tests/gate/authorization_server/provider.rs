@@ -331,3 +331,35 @@ fn metadata_that_is_unfit_where_nothing_needs_it() {
     }
     assert_eq!(status(json!({ "authorization_endpoint": "http://login.example/authorize" })), 503);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn subject_and_groups_are_the_claims_that_configuration_names() {
+    let claims_of = |login: Value, user: Value| {
+        let scene = Scene::with(json!({ "token_claims": ["groups"] }), login);
+        *scene.user.borrow_mut() = user;
+        let client = scene.client(WEB);
+        let begun = scene.answer(&scene.authorize(&client, WEB, &[]), "allow");
+        let back = scene.browse(scene.come_back(&begun));
+        let code = super::code_of(&back)?;
+        let token = super::text(&scene.redeem(&client, &code).json(), "access_token").to_owned();
+        let claims = token.split('.').nth(1).expect("a JWT");
+        let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims);
+        Some(serde_json::from_slice::<Value>(&claims.expect("base64url")).expect("JSON"))
+    };
+    let user = json!({ "sub": "1", "employee": "e-7", "groups": ["a"], "realm_access": { "roles": ["b", "c"] } });
+    let claims = claims_of(json!({ "anyone": true }), user.clone()).expect("a token");
+    assert_eq!((&claims["sub"], &claims["groups"]), (&json!("1"), &json!(["a"])));
+    let login = json!({ "anyone": true, "subject_claim": "employee", "groups_claim": "/realm_access/roles" });
+    let claims = claims_of(login.clone(), user).expect("a token");
+    assert_eq!((&claims["sub"], &claims["groups"]), (&json!("e-7"), &json!(["b", "c"])));
+    for employee in [Value::Null, json!(""), json!(["e-7"]), json!({ "id": 7 })] {
+        assert!(claims_of(login.clone(), json!({ "sub": "1", "employee": employee })).is_none(), "{employee}");
+    }
+    let members = json!({ "groups_claim": "/realm_access/roles", "allowed_groups": ["b"], "anyone": false });
+    for (user, admitted) in [
+        (json!({ "sub": "1", "realm_access": { "roles": ["b"] } }), true),
+        (json!({ "sub": "1", "groups": ["b"], "realm_access": { "roles": ["c"] } }), false),
+    ] {
+        assert_eq!(claims_of(members.clone(), user.clone()).is_some(), admitted, "{user}");
+    }
+}
