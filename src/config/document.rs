@@ -7,7 +7,7 @@ use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
-use crate::config::ranges::{BODY, IDLE_TIMEOUT, REFUSALS, RESPONSE_TIMEOUT, STORED};
+use crate::config::ranges::{BODY, IDLE_TIMEOUT, KEEP_ALIVE, REFUSALS, RESPONSE_TIMEOUT, STORED};
 
 #[cfg(feature = "authorization-server")]
 pub use crate::config::authorization_server_document::AuthorizationServerDocument;
@@ -229,6 +229,13 @@ pub struct ResourceDocument {
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = IDLE_TIMEOUT.default, "minimum" = IDLE_TIMEOUT.least, "maximum" = IDLE_TIMEOUT.most)))]
     pub idle_timeout_seconds: Option<u64>,
+
+    /// Seconds of silence in an event stream after which the gateway sends the client a comment (`: keep-alive`), 1 to 300,
+    /// so that no proxy on the way closes the connection as idle. Clients ignore comments (HTML §9.2.6). The gateway then
+    /// handles each event itself, as with `idle_timeout_seconds`. Default: no comments.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = KEEP_ALIVE.least, "maximum" = KEEP_ALIVE.most)))]
+    pub keep_alive_seconds: Option<u64>,
 
     /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
     /// if the gateway reads messages: with `rules`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:

@@ -42,6 +42,8 @@ pub const STORED: Range = range(limits::STORED_SECONDS, limits::STORED_SECONDS, 
 pub const RESPONSE_TIMEOUT: Range = range(limits::ORIGIN_RESPONSE_TIMEOUT, 1, limits::ORIGIN_TIMEOUT_MAX);
 /// `resources[].idle_timeout_seconds`
 pub const IDLE_TIMEOUT: Range = range(limits::ORIGIN_IDLE_TIMEOUT, 1, limits::ORIGIN_TIMEOUT_MAX);
+/// `resources[].keep_alive_seconds`; the default is no comment.
+pub const KEEP_ALIVE: Range = range(25, 1, 300);
 /// `resources[].body_bytes`
 pub const BODY: Range = range(limits::BODY_BYTES, 1, limits::BODY_BYTES_MAX);
 /// `resources[].refusals_per_minute`

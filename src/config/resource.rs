@@ -41,6 +41,9 @@ pub(super) fn read_resource(
         number("response_timeout_seconds", document.response_timeout_seconds, ranges::RESPONSE_TIMEOUT);
     let idle_timeout = number("idle_timeout_seconds", document.idle_timeout_seconds, ranges::IDLE_TIMEOUT);
     let stream_idle_timeout = document.idle_timeout_seconds;
+    let keep_alive = document
+        .keep_alive_seconds
+        .map(|_| number("keep_alive_seconds", document.keep_alive_seconds, ranges::KEEP_ALIVE));
     let origin =
         read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
     let identifier = public_url.zip(path.as_ref()).map(|(public_url, path)| format!("{public_url}{path}"));
@@ -88,7 +91,7 @@ pub(super) fn read_resource(
         audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
         identifier,
         path,
-        origin: OriginServer { url, service, response_timeout, idle_timeout, stream_idle_timeout },
+        origin: OriginServer { url, service, response_timeout, idle_timeout, stream_idle_timeout, keep_alive },
         accepts,
         dpop: document.dpop.map_or(Requirement::Off, Requirement::from),
         certificate_bound: document.certificate_bound.map_or(Requirement::Off, Requirement::from),
@@ -334,6 +337,7 @@ pub(super) fn read_public_path(
             response_timeout: ORIGIN_RESPONSE_TIMEOUT,
             idle_timeout: ORIGIN_IDLE_TIMEOUT,
             stream_idle_timeout: None,
+            keep_alive: None,
         },
     })
 }

@@ -41,6 +41,7 @@ pub struct OutboundRequest {
     response_timeout: u64,
     idle_timeout: u64,
     stream_idle_timeout: Option<u64>,
+    keep_alive: Option<u64>,
     era: Era,
     request_id: String,
     body: Option<Vec<u8>>,
@@ -100,6 +101,12 @@ impl OutboundRequest {
     #[must_use]
     pub fn stream_idle_timeout(&self) -> Option<u64> {
         self.stream_idle_timeout
+    }
+
+    /// Seconds of silence after which the client gets a comment in an event stream; `None` if it gets none.
+    #[must_use]
+    pub fn keep_alive(&self) -> Option<u64> {
+        self.keep_alive
     }
 
     /// The id of the request in the log.
@@ -182,6 +189,7 @@ pub fn outbound(
         response_timeout: origin.response_timeout,
         idle_timeout: origin.idle_timeout,
         stream_idle_timeout: origin.stream_idle_timeout,
+        keep_alive: origin.keep_alive,
         era: admitted.era(),
         request_id: context.request_id.clone(),
     })

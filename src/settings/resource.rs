@@ -93,6 +93,8 @@ pub struct OriginServer {
     pub idle_timeout: u64,
     /// Seconds that an event stream may be silent; `None` if it may be silent as long as the client listens.
     pub stream_idle_timeout: Option<u64>,
+    /// Seconds of silence after which the gateway writes a comment into an event stream; `None` if it writes none.
+    pub keep_alive: Option<u64>,
 }
 
 /// A path that the gateway forwards without authentication.

@@ -27,8 +27,9 @@ class Limit {
     this.#armed = Date.now() + milliseconds;
     this.#timer = setTimeout(() => {
       const left = this.#at - Date.now();
-      if (left > 0) this.#arm(left);
-      else this.#over();
+      if (left > 0) return this.#arm(left);
+      this.#timer = undefined;
+      this.#over();
     }, milliseconds);
   }
 
@@ -217,7 +218,7 @@ export class Exchange {
   }
 
   async #exchange(fetcher, method, url, fields, limits, cancel, instead, way) {
-    const [bytes, , idleSeconds, streamSeconds] = limits;
+    const [bytes, , idleSeconds, streamSeconds, keepAliveSeconds] = limits;
     const body = instead ?? (await this.#outboundBody(bytes));
     if (way.over) return undefined;
     way.waitsFor = "timeout";
@@ -240,7 +241,7 @@ export class Exchange {
     return [
       answer.status,
       lines(answer.headers),
-      ...this.#carried(answer, idleSeconds, streamSeconds, cancel),
+      ...this.#carried(answer, idleSeconds, streamSeconds, keepAliveSeconds, cancel),
     ];
   }
 
@@ -261,18 +262,18 @@ export class Exchange {
   }
 
   /** The body that the client gets, and a promise of a word that says how it ended, if the gateway sees that. */
-  #carried({ body, headers }, idleSeconds, streamSeconds, cancel) {
-    const idle = isEventStream(headers) ? streamSeconds : idleSeconds;
+  #carried({ body, headers }, idleSeconds, streamSeconds, keepAliveSeconds, cancel) {
+    const [idle, keepAlive] = isEventStream(headers) ? [streamSeconds, keepAliveSeconds] : [idleSeconds, 0];
     // The platform itself forwards a body without CPU time, and ends it when the client disconnects. That is enough for a body
     // without an idle limit that may end with its client.
-    if (body === null || (cancel && idle === 0)) {
+    if (body === null || (cancel && idle === 0 && keepAlive === 0)) {
       // A filter that reads the body must itself end it when the client disconnects.
       if (body !== null) body.whenGone = (work) => whenGone(this.#request, work);
       return [body, undefined];
     }
     const { readable, writable } = new IdentityTransformStream();
     const way = { cancel, abandoned: false };
-    const ended = pump(body, writable, idle, way);
+    const ended = pump(body, writable, idle, keepAlive, way);
     if (cancel) {
       // A reader may hold back what it has read, so the next write, which would detect the disconnect, can be far away.
       const done = whenGone(this.#request, () => way.stop("gone"));
@@ -297,11 +298,22 @@ function isEventStream(headers) {
   return headers.get("content-type")?.toLowerCase().startsWith("text/event-stream") ?? false;
 }
 
+/** A comment and its end (HTML §9.2.6). */
+const COMMENT = new TextEncoder().encode(": keep-alive\n\n");
+
+/** Whether a stream whose last bytes are these is between two events: an empty line ends an event. */
+const isBetweenEvents = (tail) => tail === "" || /(?:\n\n|\r\r|\r\n\r\n)$/.test(tail);
+
+/** The last bytes of a stream, as text, after another chunk. */
+function tailOf(tail, chunk) {
+  return (tail + String.fromCharCode(...chunk.subarray(-4))).slice(-4);
+}
+
 /**
- * Forwards a body chunk by chunk, and ends it if no chunk arrives for `idle` seconds (0: no limit). Resolves to a word that says
- * how the body ended.
+ * Forwards a body chunk by chunk, and ends it if no chunk arrives for `idle` seconds (0: no limit). If the body is silent for
+ * `keepAlive` seconds (0: never) between two events, it writes a comment. Resolves to a word that says how the body ended.
  */
-async function pump(body, writable, idle, way) {
+async function pump(body, writable, idle, keepAlive, way) {
   const reader = body.getReader();
   const writer = writable.getWriter();
   let cut;
@@ -312,6 +324,14 @@ async function pump(body, writable, idle, way) {
   way.stop = stop;
   const limit = idle > 0 ? new Limit(idle, () => stop("idle")) : undefined;
   let gone = false;
+  let tail = "";
+  let writing = false;
+  const comment = () => {
+    if (!gone && !writing && cut === undefined && isBetweenEvents(tail))
+      writer.write(COMMENT).catch(() => {});
+    silence.move(keepAlive);
+  };
+  const silence = keepAlive > 0 ? new Limit(keepAlive, comment) : undefined;
   writer.closed.catch(() => {
     gone = true;
     if (way.cancel || way.abandoned) stop("gone");
@@ -321,8 +341,12 @@ async function pump(body, writable, idle, way) {
       const { done, value } = await reader.read();
       if (cut !== undefined) throw cut;
       limit?.move(idle);
+      silence?.move(keepAlive);
       if (done) break;
+      if (silence !== undefined) tail = tailOf(tail, value);
+      writing = true;
       if (!gone) await writer.write(value).catch(() => {});
+      writing = false;
       if (gone && way.abandoned) stop("gone");
     }
     await writer.close().catch(() => {});
@@ -333,6 +357,7 @@ async function pump(body, writable, idle, way) {
     return cut;
   } finally {
     limit?.stop();
+    silence?.stop();
   }
 }
 

@@ -130,14 +130,15 @@ impl Inbound {
     }
 }
 
-/// The largest body in bytes; then seconds until the response fields, of silence in the answer, and of silence in an
-/// event stream, zero if that may be silent.
-fn limits(request: &OutboundRequest) -> [f64; 4] {
+/// The largest body in bytes; then seconds until the response fields, of silence in the answer, of silence in an event
+/// stream, and of silence before a comment in an event stream; the last two are zero if there is no limit and no comment.
+fn limits(request: &OutboundRequest) -> [f64; 5] {
     [
         request.body_bytes() as f64,
         request.response_timeout() as f64,
         request.idle_timeout() as f64,
         request.stream_idle_timeout().unwrap_or_default() as f64,
+        request.keep_alive().unwrap_or_default() as f64,
     ]
 }
 
