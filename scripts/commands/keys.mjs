@@ -1,7 +1,7 @@
 // `portcullis keys`: makes and shows signing keys, of identity assertions and of the authorization server, and prints the steps of
 // their rotation.
-import { readFileSync } from "node:fs";
 import { calculateJwkThumbprint } from "jose";
+import { readInput } from "../lib/input.mjs";
 import { fail } from "../lib/run.mjs";
 import { documentOf } from "./native.mjs";
 import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
@@ -54,16 +54,8 @@ async function publicOf({ d: _, ...jwk }) {
 }
 
 async function show({ json }) {
-  if (process.stdin.isTTY)
-    fail(
-      `standard input must have a private key (JWK) on each line, and is a terminal\n\n${USAGE}`,
-      UNUSABLE,
-    );
-  const lines = readFileSync(0, "utf8")
-    .split("\n")
-    .filter((line) => line.trim() !== "");
-  if (lines.length === 0)
-    fail("standard input must have a private key (JWK) on each line, and is empty", UNUSABLE);
+  const input = await readInput("a private key (JWK) on each line");
+  const lines = input.split("\n").filter((line) => line.trim() !== "");
   const keys = lines.map((line, at) => {
     let jwk;
     try {

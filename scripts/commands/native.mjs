@@ -9,13 +9,20 @@ import { UNUSABLE } from "./options.mjs";
 /** Options that name a file. */
 const FILES = ["--config", "--claims", "--list", "--log"];
 
+const isStandardInput = (word) => word === "-" || FILES.some((name) => word === `${name}=-`);
+
 /** Runs a command of the Rust part. Its output is passed on, or, with `quiet`, returned. */
 export async function native(args, { quiet = false, input } = {}) {
   await rust();
   if (!existsSync(join(root, "target", "debug", "portcullis")) && !process.env.CARGO_TARGET_DIR)
     say("compiling the command line (two minutes, once)", process.stderr);
   // Paths are relative to the user's working directory, and cargo runs in another one.
-  const here = args.map((word, at) => (FILES.includes(args[at - 1]) && word !== "-" ? resolve(word) : word));
+  const here = args.map((word, at) => {
+    if (FILES.includes(args[at - 1])) return word === "-" ? word : resolve(word);
+    const [, name, path] = word.match(/^(--[a-z]+)=(.+)$/s) ?? [];
+    return FILES.includes(name) && path !== "-" ? `${name}=${resolve(path)}` : word;
+  });
+  const standardInput = input !== undefined ? "pipe" : here.some(isStandardInput) ? "inherit" : "ignore";
   const { status, error, stdout, stderr } = spawnSync(
     "cargo",
     ["run", "--quiet", "--locked", "--features", "command", "--", ...here],
@@ -24,7 +31,7 @@ export async function native(args, { quiet = false, input } = {}) {
       input,
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,
-      stdio: quiet ? ["pipe", "pipe", "pipe"] : "inherit",
+      stdio: [standardInput, ...(quiet ? ["pipe", "pipe"] : ["inherit", "inherit"])],
     },
   );
   if (error) fail(error.message, UNUSABLE);

@@ -1,8 +1,9 @@
 // `portcullis token`: decodes a token, and lets the Worker itself verify it, with the user's configuration but without its origin
 // servers: a stub answers in their place.
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseEnv } from "node:util";
+import { readInput } from "../lib/input.mjs";
 import { fail, plain, runSlowly, say } from "../lib/run.mjs";
 import { npmBin, root } from "../lib/tools.mjs";
 import { documentOf } from "./native.mjs";
@@ -206,21 +207,20 @@ async function tryAt(gate, { token, document, resource, decoded, lines }) {
   };
 }
 
-function readToken({ from }) {
+function readToken({ from, config }) {
   if (from !== undefined)
     return process.env[from] ?? fail(`the environment variable ${from} is not set`, UNUSABLE);
-  if (process.stdin.isTTY) fail(`standard input must have a token, and is a terminal\n\n${USAGE}`, UNUSABLE);
-  return readFileSync(0, "utf8");
+  if (config === "-")
+    fail("standard input cannot have both the token and the configuration: use --from", UNUSABLE);
+  return readInput("a token (or use --from)");
 }
 
 export async function token(args) {
   const { values } = readOptions(args, USAGE, { from: text, resource: text, config: text, env: text });
-  const token = readToken(values)
-    .trim()
-    .replace(/^(Authorization:\s*)?(Bearer|DPoP)\s+/i, "");
+  const token = (await readToken(values)).trim().replace(/^(Authorization:\s*)?(Bearer|DPoP)\s+/i, "");
   if (token === "" || /[^\x21-\x7e]/.test(token))
     fail("the token must be visible ASCII characters without spaces, and must not be empty", UNUSABLE);
-  const document = await documentOf({ config: values.config && resolve(values.config), env: values.env });
+  const document = await documentOf(values);
   if (document.stored)
     fail("the document is in KV: name the file that you push there with --config", UNUSABLE);
   const resources = document.resources.filter(

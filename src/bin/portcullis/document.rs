@@ -1,6 +1,7 @@
 //! Reads the configuration in a file.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, IsTerminal as _, Read as _};
+use std::time::Duration;
 
 use portcullis::config::{Configuration, DocumentLocation, Mistakes, Secrets, bindings};
 use portcullis::gateway::version;
@@ -160,13 +161,45 @@ pub(crate) fn resource(path: Option<&str>, settings: &Settings) -> Result<usize,
 
 /// The text of a file, or of standard input where the path is `-`.
 pub(crate) fn read(path: &str) -> Result<String, Unusable> {
-    let mut text = String::new();
-    let outcome = if path == "-" {
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    outcome.map_err(|error| format!("{path}: {error}").into())
+    if path == "-" {
+        return standard_input();
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}").into())
+}
+
+/// More than a configuration or the decisions of a day have. Larger logs can be named as files.
+const INPUT_BYTES: usize = 64 * 1024 * 1024;
+/// How long to wait before a pipe without data is read again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The whole of standard input. Another program that has the same pipe, such as npx, may have set it to the non-blocking
+/// mode, where a read fails until the writer has written.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the rule against sleeping is for the Worker, and this is the command line"
+)]
+fn standard_input() -> Result<String, Unusable> {
+    let mut input = std::io::stdin().lock();
+    if input.is_terminal() {
+        return Err("`-` is standard input, which is a terminal: use a pipe, or name a file".into());
+    }
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 8192]);
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
+            Err(error) => return Err(format!("standard input cannot be read: {error}").into()),
+        }
+        if bytes.len() > INPUT_BYTES {
+            return Err(format!("standard input has more than {INPUT_BYTES} bytes: name a file").into());
+        }
+    }
+    if bytes.trim_ascii().is_empty() {
+        return Err("standard input is empty; only one option can read it, and only once".into());
+    }
+    String::from_utf8(bytes).map_err(|_| "standard input must be UTF-8".into())
 }
 
 /// Parses a JSON object; `what` names it in an error.
