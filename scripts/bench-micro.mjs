@@ -2,8 +2,15 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { readOptions } from "./lib/options.mjs";
 import { run } from "./lib/run.mjs";
 import { root, rust } from "./lib/tools.mjs";
+
+readOptions(process.argv.slice(2), {
+  name: "npm run bench:micro",
+  about: "Measures parts of the gateway separately, natively, and writes bench/MICRO.md.",
+  statuses: { 0: "the report was written", 1: "a measurement failed", 2: "the command cannot be used" },
+});
 
 await rust();
 const folder = join(root, "bench", "micro");

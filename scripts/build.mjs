@@ -10,12 +10,24 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
-const full = process.argv.includes("--full");
-
 await ensurePackages(import.meta.url);
+const { readOptions } = await import("./lib/options.mjs");
 const { ask, fail, run, say } = await import("./lib/run.mjs");
 const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
 const { parse: parseToml } = await import("smol-toml");
+
+const { values } = readOptions(process.argv.slice(2), {
+  name: "npm run build",
+  about: "Builds the Worker into build/.",
+  options: {
+    full: { about: "Builds a Worker with all features into build-full/, for tests" },
+  },
+  notes: [
+    "The Worker contains the authorization server only where wrangler.toml has a binding for its records.",
+  ],
+  statuses: { 0: "the Worker was built", 1: "the build failed", 2: "the command cannot be used" },
+});
+const { full } = values;
 
 /** Whether an environment of wrangler.toml has a binding for the records of the authorization server. */
 function hasAuthorizationServer() {

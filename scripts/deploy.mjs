@@ -3,30 +3,51 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { ensurePackages } from "./lib/packages.mjs";
 
 await ensurePackages(import.meta.url);
 const { parse: parseToml } = await import("smol-toml");
-const { fail, run, say } = await import("./lib/run.mjs");
+const { CANNOT, CONFIG, readOptions, refuse } = await import("./lib/options.mjs");
+const { fail, run, say, UNUSABLE } = await import("./lib/run.mjs");
 const { root } = await import("./lib/tools.mjs");
 const { quiet, wrangler } = await import("./lib/wrangler.mjs");
 const { native } = await import("./commands/native.mjs");
-const { UNUSABLE } = await import("./commands/options.mjs");
 
-const args = process.argv.slice(2);
-const { values } = parseArgs({
-  args,
-  strict: false,
+const DEPLOY = {
+  name: "npm run deploy",
+  about: "Checks the configuration, builds the Worker, and deploys it to Cloudflare with wrangler.",
   options: {
-    "dry-run": { type: "boolean" },
-    env: { type: "string", short: "e" },
-    config: { type: "string", short: "c" },
+    "dry-run": { about: "Builds and weighs the Worker, and uploads nothing" },
+    env: {
+      value: "NAME",
+      short: "e",
+      about: "The environment of wrangler.toml",
+      otherwise: "$CLOUDFLARE_ENV",
+    },
+    config: { ...CONFIG, short: "c" },
   },
-});
+  rest: { name: "WRANGLER-OPTIONS", about: "Further options of `wrangler deploy`" },
+  statuses: {
+    0: "the Worker is deployed, or could be",
+    1: "wrangler failed, or the Worker is too large",
+    2: CANNOT,
+  },
+};
+const { values, rest } = readOptions(process.argv.slice(2), DEPLOY);
+// The document that is checked must be the one that is deployed.
+const own = rest.find((word) => /^(-[ce]|--(config|env|dry-run)(=|$))/.test(word));
+if (own !== undefined) refuse(DEPLOY, `${own} must be before the --`);
 const environment = values.env ?? process.env.CLOUDFLARE_ENV;
 const file = values.config ? resolve(values.config) : join(root, "wrangler.toml");
+const args = [
+  "deploy",
+  "--config",
+  file,
+  ...(values.env === undefined ? [] : ["--env", values.env]),
+  ...(values["dry-run"] ? ["--dry-run"] : []),
+  ...rest,
+];
 
 /** The settings of the Worker, as the file has them. */
 function settingsOf(text) {
@@ -78,7 +99,7 @@ function refuseLocal(document) {
 async function weigh() {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-deploy-"));
   try {
-    await run(wrangler.command, [wrangler.script, "deploy", ...args, "--outdir", folder], {
+    await run(wrangler.command, [wrangler.script, ...args, "--outdir", folder], {
       cwd: root,
       env: quiet,
     });
@@ -125,7 +146,7 @@ if (values["dry-run"]) {
   await weigh().catch((error) => fail(error.message));
 } else {
   refuseLocal(document);
-  await run(wrangler.command, [wrangler.script, "deploy", ...args], {
+  await run(wrangler.command, [wrangler.script, ...args], {
     cwd: root,
     env: quiet,
     asks: true,

@@ -2,19 +2,27 @@
 // JavaScript, and npm `jose`. All three must accept or refuse a token alike, except where one of our rules that docs/security.md
 // names is stricter than jose's. This script checks by itself that the rule applies to the token, and does not rely on the
 // reason that our verifier gives.
-//
-//   npm run differential -- 100000 [SEED]
 import { spawn } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { createInterface } from "node:readline";
 import { calculateJwkThumbprint, createLocalJWKSet, exportJWK, jwtVerify } from "jose";
 import { checked } from "../src/worker/signatures.js";
+import { readOptions, refuse } from "./lib/options.mjs";
 import { fail, run, say } from "./lib/run.mjs";
 import { root, rust } from "./lib/tools.mjs";
 
-const [count = 2_000, seed = 1] = process.argv.slice(2).map(Number);
-if (!Number.isSafeInteger(count) || count < 1 || !Number.isSafeInteger(seed))
-  fail("npm run differential -- COUNT [SEED]: COUNT must be a whole number from 1, SEED a whole number");
+const DIFFERENTIAL = {
+  name: "npm run differential",
+  about: "Compares three verifiers on the same generated tokens: portable Rust, WebCrypto and npm jose.",
+  operands: [
+    { name: "COUNT", about: "The number of tokens [default: 2000]" },
+    { name: "SEED", about: "The seed of the generator, a whole number [default: 1]" },
+  ],
+  statuses: { 0: "the verifiers agree", 1: "they disagree", 2: "the command cannot be used" },
+};
+const [count = 2_000, seed = 1] = readOptions(process.argv.slice(2), DIFFERENTIAL).operands.map(Number);
+if (!Number.isSafeInteger(count) || count < 1) refuse(DIFFERENTIAL, "COUNT must be a whole number from 1");
+if (!Number.isSafeInteger(seed)) refuse(DIFFERENTIAL, "SEED must be a whole number");
 
 /** Time, issuer and audience that the Rust program `judge` uses: see tests/gate/support. */
 const NOW = 1_795_435_200;

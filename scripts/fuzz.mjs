@@ -1,21 +1,32 @@
 // Fuzzes the parsers of untrusted input, on stable Rust: with the compiler's coverage instrumentation and libFuzzer.
 //
-//   npm run fuzz                       every target for 20 seconds
-//   npm run fuzz -- TARGET [SECONDS]   one of them, or "all", for longer
-//
 // Inputs that fail go to fuzz/artifacts/; each file there must become a test. Needs a C++ compiler.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { readOptions, refuse } from "./lib/options.mjs";
 import { fail, run, say } from "./lib/run.mjs";
 import { root, rust } from "./lib/tools.mjs";
 
 const folder = join(root, "fuzz");
 const targets = readdirSync(join(folder, "targets")).map((name) => name.replace(/\.rs$/, ""));
-const [chosen = "all", seconds = 20] = process.argv.slice(2);
+const FUZZ = {
+  name: "npm run fuzz",
+  about: "Fuzzes the parsers of untrusted input with libFuzzer; needs a C++ compiler.",
+  operands: [
+    { name: "TARGET", about: `${targets.join(", ")}; or all [default: all]` },
+    { name: "SECONDS", about: "How long each target is fuzzed [default: 20]" },
+  ],
+  notes: ["Inputs that fail go to fuzz/artifacts/; each file there must become a test."],
+  statuses: { 0: "no input failed", 1: "an input failed", 2: "the command cannot be used" },
+};
+const {
+  operands: [chosen = "all", seconds = 20],
+} = readOptions(process.argv.slice(2), FUZZ);
 if (chosen !== "all" && !targets.includes(chosen))
-  fail(`there is no target ${chosen}; the targets are ${targets.join(", ")}`);
-if (!(Number(seconds) >= 1)) fail(`SECONDS must be a number of at least 1, got ${seconds}`);
+  refuse(FUZZ, `there is no target ${JSON.stringify(chosen)}`);
+if (!(Number(seconds) >= 1))
+  refuse(FUZZ, `SECONDS must be a number of at least 1, got ${JSON.stringify(seconds)}`);
 
 const compiler = process.env.CXX ?? "c++";
 try {

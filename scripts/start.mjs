@@ -3,33 +3,31 @@
 // left running, however that ends.
 import { join } from "node:path";
 import { runGroup } from "./lib/group.mjs";
+import { readOptions } from "./lib/options.mjs";
 import { clearPackages, installation, packagesAreCurrent } from "./lib/packages.mjs";
 import { fail, say } from "./lib/run.mjs";
 import { npmBin, root } from "./lib/tools.mjs";
 
-const HELP = `npm start [-- --authorization-server]
-
-Runs the gateway of wrangler.toml in \`wrangler dev\`, with a real identity provider (port 9100) and a real MCP server
-(port 9200) if wrangler.toml names them, and prints commands to try. If a port is taken, this run uses the next free
-port.
-
-With --authorization-server the gateway is the one of examples/authorization-server/wrangler.toml: it registers clients,
-asks users for consent, sends them to the identity provider to log in, and issues its own tokens.
-
-The first run installs npm packages and compiles Rust tools, which takes about ten minutes and happens once; the tools
-are stored in ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later runs take half a minute to start.
-
-Ctrl-C stops everything.
-`;
-
+readOptions(process.argv.slice(2), {
+  name: "npm start",
+  about: "Runs the gateway of wrangler.toml on this machine, and prints commands to try.",
+  options: {
+    "authorization-server": {
+      about:
+        "Runs the gateway of examples/authorization-server/wrangler.toml: it registers clients, asks users for consent, sends them to the identity provider to log in, and issues its own tokens",
+    },
+  },
+  notes: [
+    "The gateway runs in `wrangler dev`. A real identity provider (port 9100) and a real MCP server (port 9200) run beside it if wrangler.toml names them. If a port is taken, this run uses the next free port. Ctrl-C stops everything.",
+    "The first run installs npm packages and compiles Rust tools, which takes about ten minutes and happens once; the tools are stored in ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later runs take half a minute to start.",
+  ],
+  statuses: {
+    0: "Ctrl-C stopped it",
+    1: "a part of it could not be started, or failed",
+    2: "the command cannot be used",
+  },
+});
 const args = process.argv.slice(2);
-if (args.includes("--help") || args.includes("-h")) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
-const unknown = args.filter((arg) => arg !== "--authorization-server");
-if (unknown.length > 0)
-  fail(`npm start has no option ${unknown.join(" ")}; npm start -- --help prints its options`);
 if (Number(process.versions.node.split(".")[0]) < 20) {
   fail(`npm start needs Node 20 or newer, and this is Node ${process.versions.node}`);
 }

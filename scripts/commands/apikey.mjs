@@ -1,27 +1,41 @@
 // `portcullis apikey`: makes an API key. Prints the key on standard output, once; and the record, which gives no access, on
 // standard error.
 import { createHmac, randomBytes } from "node:crypto";
-import { fail } from "../lib/run.mjs";
-import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
+import { CANNOT, readOptions, refuse as refuseCall } from "../lib/options.mjs";
+import { printJson } from "../lib/run.mjs";
 
-const USAGE = `portcullis apikey --prefix PREFIX --label TEXT [--scopes "S S"] [--expires MOMENT] [--json]
-
-  Makes an API key and prints it once, with the record for the configuration or for KV. The record gives no access.
-
-  --prefix PREFIX    the prefix of the set, for example pk: 2 to 20 lower-case letters and digits
-  --label TEXT       the owner of the key, for the log, for example "CI of the tools team"
-  --scopes "S S"     the scopes of the key, separated by spaces
-  --expires MOMENT   when the key expires, for example 2027-01-31T00:00:00Z
-  --json             prints key and record as JSON on standard output
-`;
+export const APIKEY = {
+  name: "portcullis apikey",
+  about: "Makes an API key and prints it once, with the record for the configuration or for KV.",
+  options: {
+    prefix: {
+      value: "PREFIX",
+      required: true,
+      about: "The prefix of the set: 2 to 20 lower-case letters and digits",
+    },
+    label: {
+      value: "TEXT",
+      required: true,
+      about: 'The owner of the key in the log, for example "CI of the tools team"',
+    },
+    scopes: { value: "SCOPES", about: "The scopes of the key, separated by spaces", otherwise: "none" },
+    expires: {
+      value: "MOMENT",
+      about: "When the key expires, for example 2027-01-31T00:00:00Z",
+      otherwise: "never",
+    },
+    json: { about: "Prints key and record as JSON on standard output" },
+  },
+  notes: ["The key is on standard output, the record on standard error. The record gives no access."],
+  statuses: { 0: "the key was made", 2: CANNOT },
+};
 
 export function apikey(args) {
-  const { values } = readOptions(args, USAGE, { prefix: text, label: text, scopes: text, expires: text });
-  const refuse = (why) => fail(`${why}\n\n${USAGE}`, UNUSABLE);
-  const prefix = values.prefix ?? refuse("--prefix is required");
+  const { values } = readOptions(args, APIKEY);
+  const refuse = (why) => refuseCall(APIKEY, why);
+  const { prefix, label } = values;
   if (!/^[a-z0-9]{2,20}$/.test(prefix) || prefix === "ey")
     refuse(`--prefix must be 2 to 20 lower-case letters and digits, got "${prefix}"`);
-  const label = values.label ?? refuse("--label is required: it names the owner of the key in the log");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters to refuse them
   if (label === "" || [...label].length > 100 || /[\u0000-\u001f\u007f-\u009f]/.test(label))
     refuse(`--label must be 1 to 100 characters without control characters, got ${JSON.stringify(label)}`);

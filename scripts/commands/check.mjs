@@ -2,26 +2,25 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fail, failAsJson } from "../lib/run.mjs";
+import { fail, failAsJson, UNUSABLE } from "../lib/run.mjs";
 import { native } from "./native.mjs";
-import { UNUSABLE } from "./options.mjs";
 
 /** Most pages of one list: a server may never end its list. */
 const PAGES = 1_000;
 
-/** Removes an option from the arguments and returns its values. */
+/** Removes an option from the arguments and returns its values. One without a value stays: the Rust part refuses it. */
 function take(args, name) {
   const values = [];
   for (let at = 0; at < args.length; ) {
     const [word, inline] = args[at].startsWith(`${name}=`)
       ? [name, args[at].slice(name.length + 1)]
       : [args[at]];
-    if (word !== name) {
+    if (word !== name || (inline === undefined && !/^[^-]/.test(args[at + 1] ?? ""))) {
       at += 1;
       continue;
     }
     const [, next] = args.splice(at, inline === undefined ? 2 : 1);
-    values.push(inline ?? next ?? fail(`${name} needs a value`, UNUSABLE));
+    values.push(inline ?? next);
   }
   return values;
 }
@@ -73,6 +72,10 @@ async function lists(url, headers) {
  */
 export async function check(given) {
   const args = [...given];
+  if (args.includes("--help") || args.includes("-h")) {
+    process.exitCode = (await native(["check", "--help"])).status;
+    return;
+  }
   if (args.includes("--json")) failAsJson();
   const origins = take(args, "--origin");
   // The option names a variable, not the field itself: other users of the machine can see arguments.

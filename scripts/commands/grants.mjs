@@ -1,41 +1,56 @@
 // `portcullis grants`: shows, ends and deletes a user's grants for an administrator, over the admin endpoint of the authorization
 // server. The secret comes from the environment, because other users of the machine can see arguments.
-import { fail } from "../lib/run.mjs";
+import { CANNOT, readOptions, refuse } from "../lib/options.mjs";
+import { fail, printJson, UNUSABLE } from "../lib/run.mjs";
 import { LOCAL } from "./doctor/requests.mjs";
-import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
-const USAGE = `PORTCULLIS_ADMIN_SECRET=… portcullis grants ACTION --issuer URL
-
-  show --subject SUBJECT      prints everything that the gateway stores about a subject: grants and approvals
-  end --grant ID              ends one grant; its access tokens expire within access_token_seconds
-  delete --subject SUBJECT    ends all grants of a subject, deletes the subject's approvals, and signs the subject out
-
---issuer is the issuer identifier: public_url, followed by the path of the authorization server if it has one.
-PORTCULLIS_ADMIN_SECRET is the value of the secret that authorization_server.admin_secret names. The output is JSON.
-`;
+export const GRANTS = {
+  name: "portcullis grants",
+  about: "Shows, ends and deletes a user's grants, for an administrator of the authorization server.",
+  operands: [
+    {
+      name: "ACTION",
+      required: true,
+      about:
+        "show: prints everything that the gateway stores about a subject; end: ends one grant, whose access tokens expire within access_token_seconds; delete: ends all grants of a subject, deletes the subject's approvals, and signs the subject out",
+    },
+  ],
+  options: {
+    issuer: {
+      value: "URL",
+      required: true,
+      about:
+        "The issuer identifier: public_url, followed by the path of the authorization server if it has one",
+    },
+    subject: { value: "SUBJECT", about: "The subject", only: ["show", "delete"] },
+    grant: { value: "ID", about: "The grant", only: ["end"] },
+    json: { about: "Prints errors as JSON too; results always are" },
+  },
+  notes: [
+    "The environment variable PORTCULLIS_ADMIN_SECRET must have the value of the secret that authorization_server.admin_secret names.",
+  ],
+  statuses: { 0: "the gateway did it", 1: "the gateway refused, or cannot be reached", 2: CANNOT },
+};
 
 export async function grants(args) {
-  const { values, positionals } = readOptions(
-    args,
-    USAGE,
-    { issuer: text, subject: text, grant: text },
-    { positionals: 1 },
-  );
-  const [action] = positionals;
+  const {
+    values,
+    operands: [action],
+  } = readOptions(args, GRANTS);
   const wants = { show: "subject", end: "grant", delete: "subject" }[action];
   if (wants === undefined)
-    fail(`ACTION must be show, end or delete, got ${action ?? "none"}\n\n${USAGE}`, UNUSABLE);
-  const issuer = URL.parse(values.issuer ?? "");
+    refuse(GRANTS, `ACTION must be show, end or delete, got ${JSON.stringify(action)}`);
+  const issuer = URL.parse(values.issuer);
   const local = LOCAL.test(issuer?.hostname ?? "");
   // The secret is sent to this URL.
   if (issuer?.protocol !== "https:" && !(issuer?.protocol === "http:" && local))
-    fail(
-      `--issuer must be an https URL, or an http URL of this machine, got "${values.issuer ?? ""}"\n\n${USAGE}`,
-      UNUSABLE,
+    refuse(
+      GRANTS,
+      `--issuer must be an https URL, or an http URL of this machine, got ${JSON.stringify(values.issuer)}`,
     );
-  if (!values[wants]) fail(`${action} requires --${wants}\n\n${USAGE}`, UNUSABLE);
+  if (!values[wants]) refuse(GRANTS, `${action} requires --${wants}`);
   const secret = process.env.PORTCULLIS_ADMIN_SECRET;
-  if (!secret) fail(`PORTCULLIS_ADMIN_SECRET is not set\n\n${USAGE}`, UNUSABLE);
+  if (!secret) fail("the environment variable PORTCULLIS_ADMIN_SECRET is not set", UNUSABLE);
 
   let answer;
   try {

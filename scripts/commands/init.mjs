@@ -4,37 +4,47 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { parse, stringify } from "smol-toml";
-import { fail, say } from "../lib/run.mjs";
+import { CANNOT, readOptions, refuse as refuseCall } from "../lib/options.mjs";
+import { fail, printJson, say, UNUSABLE } from "../lib/run.mjs";
 import { root } from "../lib/tools.mjs";
 import { ask } from "./doctor/http.mjs";
 import { isUrl, LOCAL } from "./doctor/requests.mjs";
-import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
-const USAGE = `portcullis init [--public-url URL] [--origin URL] [--provider ISSUER] [--path /mcp] [--scopes "S S"]
-                [--authorization-server] [--config FILE] [--replace | --print]
-
-  Writes [vars.PORTCULLIS] of FILE (default wrangler.toml). It replaces a table for a gateway on this machine, such
-  as the one for \`npm start\`. Rules, limits and all other settings that are not about the server or the provider stay,
-  and so does the rest of the file. If standard input is a terminal, the command asks for URLs that no option gives.
-
-  --public-url URL          the URL where clients will reach the gateway, for example https://mcp.example.com
-  --origin URL              the URL of your MCP server
-  --provider ISSUER         the issuer identifier of your identity provider; its metadata shows which provider it is
-  --authorization-server    the gateway logs people in at that provider and issues its own tokens: for providers that
-                            do not register MCP clients
-  --replace                 also replaces a table for a gateway that is not on this machine
-  --print                   prints the table instead of writing it
-  --json                    prints what was written, and the next steps, as JSON
-`;
+export const INIT = {
+  name: "portcullis init",
+  about: "Writes the configuration of a gateway for your MCP server and identity provider.",
+  options: {
+    "public-url": {
+      value: "URL",
+      about: "The URL where clients will reach the gateway, for example https://mcp.example.com",
+    },
+    origin: { value: "URL", about: "The URL of your MCP server" },
+    provider: {
+      value: "ISSUER",
+      about: "The issuer identifier of your identity provider; its metadata shows which provider it is",
+    },
+    path: { value: "PATH", about: "The path of the resource at the gateway", default: "/mcp" },
+    scopes: {
+      value: "SCOPES",
+      about: "The scopes that a token must have, separated by spaces",
+      default: "mcp:tools",
+    },
+    "authorization-server": {
+      about:
+        "The gateway logs people in at that provider and issues its own tokens: for providers that do not register MCP clients",
+    },
+    config: { value: "FILE", about: "The file to write the table into", otherwise: "wrangler.toml" },
+    replace: { about: "Also replaces a table for a gateway that is not on this machine" },
+    print: { about: "Prints the table instead of writing it" },
+    json: { about: "Prints what was written, and the next steps, as JSON" },
+  },
+  notes: [
+    "If standard input is a terminal, the command asks for the URLs that no option gives. It writes [vars.PORTCULLIS] and replaces a table for a gateway on this machine, such as the one for `npm start`. Rules, limits and all other settings that are not about the server or the provider stay, and so does the rest of the file.",
+  ],
+  statuses: { 0: "the table was written or printed", 2: CANNOT },
+};
 
 const refuse = (why) => fail(why, UNUSABLE);
-
-const options = {
-  ...{ "public-url": text, origin: text, provider: text, path: text, scopes: text, config: text },
-  "authorization-server": { type: "boolean", default: false },
-  replace: { type: "boolean", default: false },
-  print: { type: "boolean", default: false },
-};
 
 /** The profile of a provider, by the host of its issuer. */
 const PROFILES = [
@@ -194,13 +204,13 @@ function checkUrl(name, value, { path = true } = {}) {
 }
 
 export async function init(args) {
-  const { values } = readOptions(args, USAGE, options);
+  const { values } = readOptions(args, INIT);
   const prompt = process.stdin.isTTY
     ? createInterface({ input: process.stdin, output: process.stdout })
     : undefined;
   const want = async (name, question) => {
     if (values[name]) return values[name];
-    if (!prompt) refuse(`--${name} is required, because standard input is not a terminal\n\n${USAGE}`);
+    if (!prompt) refuseCall(INIT, `--${name} is required, because standard input is not a terminal`);
     return (await prompt.question(`  ${question}: `)).trim();
   };
   const publicUrl = checkUrl(
@@ -220,10 +230,10 @@ export async function init(args) {
     await want("provider", "The issuer identifier of your identity provider"),
   );
   prompt?.close();
-  const path = values.path ?? "/mcp";
+  const { path } = values;
   if (!/^\/[\w./~-]*$/.test(path))
     refuse(`--path must begin with / and contain only letters, digits, / . _ ~ and -, got ${quoted(path)}`);
-  const scopes = (values.scopes ?? "mcp:tools").split(" ").filter(Boolean);
+  const scopes = values.scopes.split(" ").filter(Boolean);
 
   const found = await detect(asked);
   if (found.why !== undefined) {

@@ -2,28 +2,39 @@
 // their rotation.
 import { calculateJwkThumbprint } from "jose";
 import { readInput } from "../lib/input.mjs";
-import { fail } from "../lib/run.mjs";
+import { CANNOT, CONFIG, ENV, JSON_OUTPUT, readOptions, refuse } from "../lib/options.mjs";
+import { fail, printJson, UNUSABLE } from "../lib/run.mjs";
 import { documentOf } from "./native.mjs";
-import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
-const USAGE = `portcullis keys make [--algorithm ES256|EdDSA] [--json]
-portcullis keys show [--json] < PRIVATE-KEY
-portcullis keys rotate [--config FILE] [--env NAME] [--json]
-
-  make     makes a private key and prints it as a JWK; the steps to install it are on standard error
-  show     reads private keys (JWK, one on each line) from standard input and prints their public key set, as the
-           gateway publishes it, with the key ids
-  rotate   prints the steps that change the signing keys of a configuration, so that no valid token is rejected
-`;
+export const KEYS = {
+  name: "portcullis keys",
+  about: "Makes and shows signing keys, and prints the steps of their rotation.",
+  operands: [
+    {
+      name: "ACTION",
+      required: true,
+      about:
+        "make: makes a private key and prints it as a JWK, with the steps to install it on standard error; show: reads private keys (JWK, one on each line) from standard input and prints their public key set as the gateway publishes it; rotate: prints the steps that change the signing keys of a configuration, so that no valid token is rejected",
+    },
+  ],
+  options: {
+    algorithm: { value: "NAME", about: "ES256 or EdDSA", default: "ES256", only: ["make"] },
+    config: { ...CONFIG, only: ["rotate"] },
+    env: { ...ENV, only: ["rotate"] },
+    json: JSON_OUTPUT,
+  },
+  statuses: { 0: "the key or the steps were printed", 2: CANNOT },
+};
 
 const ALGORITHMS = {
   ES256: [{ name: "ECDSA", namedCurve: "P-256" }, ["kty", "crv", "x", "y", "d"]],
   EdDSA: [{ name: "Ed25519" }, ["kty", "crv", "x", "d"]],
 };
 
-async function make({ algorithm = "ES256", json }) {
+async function make({ algorithm, json }) {
   const [parameters, members] =
-    ALGORITHMS[algorithm] ?? fail(`--algorithm must be ES256 or EdDSA, got "${algorithm}"`, UNUSABLE);
+    ALGORITHMS[algorithm] ??
+    refuse(KEYS, `--algorithm must be ES256 or EdDSA, got ${JSON.stringify(algorithm)}`);
   const { privateKey } = await crypto.subtle.generateKey(parameters, true, ["sign", "verify"]);
   const jwk = await crypto.subtle.exportKey("jwk", privateKey);
   const key = Object.fromEntries(members.map((name) => [name, jwk[name]]));
@@ -131,16 +142,14 @@ async function rotate({ config, env, json }) {
     process.stdout.write(`${what}\n${steps.map((step, at) => `  ${at + 1}. ${step}`).join("\n")}\n`);
 }
 
-export async function keys([action, ...rest]) {
-  const usable = {
-    make: [make, { algorithm: text }],
-    show: [show, {}],
-    rotate: [rotate, { config: text, env: text }],
-  };
-  const [run, options] = usable[action] ?? [];
-  const { values } = readOptions(run ? rest : [action, ...rest].filter(Boolean), USAGE, options ?? {}, {
-    positionals: run ? 0 : 1,
-  });
-  if (!run) fail(`the action must be make, show or rotate, got ${action ?? "none"}\n\n${USAGE}`, UNUSABLE);
+const ACTIONS = new Map(Object.entries({ make, show, rotate }));
+
+export async function keys(args) {
+  const {
+    values,
+    operands: [action],
+  } = readOptions(args, KEYS);
+  const run =
+    ACTIONS.get(action) ?? refuse(KEYS, `ACTION must be make, show or rotate, got ${JSON.stringify(action)}`);
   await run(values);
 }

@@ -2,9 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fail, say } from "../lib/run.mjs";
+import { fail, say, UNUSABLE } from "../lib/run.mjs";
 import { root, rust } from "../lib/tools.mjs";
-import { UNUSABLE } from "./options.mjs";
 
 /** Options that name a file. */
 const FILES = ["--config", "--claims", "--list", "--log"];
@@ -18,7 +17,7 @@ export async function native(args, { quiet = false, input } = {}) {
     say("compiling the command line (two minutes, once)", process.stderr);
   // Paths are relative to the user's working directory, and cargo runs in another one.
   const here = args.map((word, at) => {
-    if (FILES.includes(args[at - 1])) return word === "-" ? word : resolve(word);
+    if (FILES.includes(args[at - 1])) return word.startsWith("-") ? word : resolve(word);
     const [, name, path] = word.match(/^(--[a-z]+)=(.+)$/s) ?? [];
     return FILES.includes(name) && path !== "-" ? `${name}=${resolve(path)}` : word;
   });

@@ -4,33 +4,47 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { fail, run, say } from "../lib/run.mjs";
+import { CANNOT, ENV, JSON_OUTPUT, readOptions } from "../lib/options.mjs";
+import { fail, printJson, run, say, UNUSABLE } from "../lib/run.mjs";
 import { root } from "../lib/tools.mjs";
 import { quiet, wrangler } from "../lib/wrangler.mjs";
 import { native, readDocument } from "./native.mjs";
-import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
-const PUSH = `portcullis push FILE [--env NAME] [--local] [--json]
-
-  Checks the configuration in FILE (in the form of wrangler.toml, or JSON with only the document) and writes it to the
-  KV namespace that [vars.PORTCULLIS.stored] of wrangler.toml names. Gateways load it within the seconds that are set
-  there. A gateway that cannot use it, for example because the Worker lacks a secret that it names, rejects it and
-  continues with its current configuration.
-
-  --env NAME         the environment of wrangler.toml, and of FILE
-  --config FILE      the wrangler.toml of the gateway, if it is another file
-  --local            writes to the KV of \`wrangler dev\` on this machine
-  --persist-to DIR   the folder of that KV
-`;
-const ROLLBACK = `portcullis rollback [--to VERSION | --list] [--env NAME] [--local] [--json]
-
-  Writes the version that was in effect before the current one to KV again. --to names another version; --list prints
-  all versions.
-`;
+const WHERE = {
+  env: ENV,
+  config: { value: "FILE", about: "The wrangler.toml of the gateway", otherwise: "wrangler.toml" },
+  local: { about: "Uses the KV of `wrangler dev` on this machine" },
+  "persist-to": { value: "FOLDER", about: "The folder of that KV", otherwise: "that of wrangler" },
+  json: JSON_OUTPUT,
+};
+export const PUSH = {
+  name: "portcullis push",
+  about: "Checks a configuration and writes it to KV, from where a gateway loads it.",
+  operands: [
+    {
+      name: "FILE",
+      required: true,
+      about: "The configuration: in the form of wrangler.toml, or JSON with only the document",
+    },
+  ],
+  options: WHERE,
+  notes: [
+    "[vars.PORTCULLIS.stored] of wrangler.toml names the KV namespace. Gateways load the configuration within the seconds that are set there. A gateway that cannot use it, for example because the Worker lacks a secret that it names, rejects it and continues with its current configuration.",
+  ],
+  statuses: { 0: "the configuration is in KV", 2: CANNOT },
+};
+export const ROLLBACK = {
+  name: "portcullis rollback",
+  about: "Writes the configuration that was in effect before the current one to KV again.",
+  options: {
+    to: { value: "VERSION", about: "Another version", otherwise: "the version before" },
+    list: { about: "Prints all versions, and changes nothing" },
+    ...WHERE,
+  },
+  statuses: { 0: "the version is in KV, or the versions were printed", 2: CANNOT },
+};
 /** Number of versions that are kept. */
 const KEPT = 20;
-
-const options = { env: text, config: text, local: { type: "boolean", default: false }, "persist-to": text };
 
 const wranglerToml = (config) => (config ? resolve(config) : join(root, "wrangler.toml"));
 
@@ -147,9 +161,10 @@ async function putInForce(kv, key, document, names) {
 }
 
 export async function push(args) {
-  const { values, positionals } = readOptions(args, PUSH, options, { positionals: 1 });
-  const [file] = positionals;
-  if (file === undefined) fail(`FILE is required\n\n${PUSH}`, UNUSABLE);
+  const {
+    values,
+    operands: [file],
+  } = readOptions(args, PUSH);
   const place = await pointer(values);
   const { document, version, bindings } = await readDocument({ config: resolve(file), env: values.env });
   if (JSON.parse(document).stored)
@@ -192,11 +207,7 @@ export async function push(args) {
 }
 
 export async function rollback(args) {
-  const { values } = readOptions(args, ROLLBACK, {
-    ...options,
-    to: text,
-    list: { type: "boolean", default: false },
-  });
+  const { values } = readOptions(args, ROLLBACK);
   const place = await pointer(values);
   const kv = store(place, values);
   const versions = await history(kv, place.key);

@@ -4,21 +4,34 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { readInput } from "../lib/input.mjs";
-import { fail, plain, runSlowly, say } from "../lib/run.mjs";
+import { CANNOT, CONFIG, ENV, JSON_OUTPUT, readOptions } from "../lib/options.mjs";
+import { fail, plain, printJson, runSlowly, say, UNUSABLE } from "../lib/run.mjs";
 import { npmBin, root } from "../lib/tools.mjs";
 import { documentOf } from "./native.mjs";
-import { printJson, readOptions, text, UNUSABLE } from "./options.mjs";
 
-const USAGE = `portcullis token [--from NAME] [--resource PATH] [--config FILE] [--env NAME] [--json] < TOKEN
-
-  Decodes a token, fetches the keys of its issuer, and says for each resource whether the gateway would accept the
-  token and, if not, the exact reason. The command never prints the token. Exit status: 0 if a resource accepts the
-  token, 1 if none does, 2 if the command could not find out.
-
-  --from NAME       reads the token from the environment variable NAME instead of standard input
-  --resource PATH   checks only that resource
-  --config FILE     the configuration file (default wrangler.toml); --env NAME names an environment in it
-`;
+export const TOKEN = {
+  name: "portcullis token",
+  about:
+    "Decodes a token, and says for each resource whether the gateway would accept it and, if not, the exact reason.",
+  input: "TOKEN",
+  options: {
+    from: {
+      value: "VARIABLE",
+      about: "Reads the token from this environment variable",
+      otherwise: "from standard input",
+    },
+    resource: { value: "PATH", about: "Checks only the resource at this path", otherwise: "all resources" },
+    config: CONFIG,
+    env: ENV,
+    json: JSON_OUTPUT,
+  },
+  notes: ["The command fetches the keys of the issuer. It never prints the token."],
+  statuses: {
+    0: "a resource accepts the token",
+    1: "no resource accepts the token",
+    2: `${CANNOT}, or the keys cannot be fetched`,
+  },
+};
 
 const PATIENCE = 60_000;
 
@@ -216,7 +229,7 @@ function readToken({ from, config }) {
 }
 
 export async function token(args) {
-  const { values } = readOptions(args, USAGE, { from: text, resource: text, config: text, env: text });
+  const { values } = readOptions(args, TOKEN);
   const token = (await readToken(values)).trim().replace(/^(Authorization:\s*)?(Bearer|DPoP)\s+/i, "");
   if (token === "" || /[^\x21-\x7e]/.test(token))
     fail("the token must be visible ASCII characters without spaces, and must not be empty", UNUSABLE);

@@ -1,8 +1,7 @@
 // Reads standard input.
 import { isatty } from "node:tty";
-import { fail } from "./run.mjs";
+import { fail, UNUSABLE } from "./run.mjs";
 
-const UNUSABLE = 2;
 /** More than any token or set of private keys has. */
 const MOST_BYTES = 64 * 1024;
 

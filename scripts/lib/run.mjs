@@ -1,6 +1,9 @@
 // Runs other programs, prints progress for people, and ends with a message that says what went wrong.
 import { spawn } from "node:child_process";
 
+/** Exit code where the arguments, or the files and servers that they name, cannot be used. */
+export const UNUSABLE = 2;
+
 /**
  * Untrusted text in a form that is safe for a terminal: characters that would move the cursor, set colours or change the direction
  * of the text are escaped. Line breaks stay, unless `oneLine` is set.
@@ -22,6 +25,9 @@ let asJson = false;
 export function failAsJson() {
   asJson = true;
 }
+
+/** Prints a result for programs. */
+export const printJson = (value) => process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 
 /** Ends with a message and without a stack trace: the message says what the user can do next. */
 export function fail(text, code = 1) {

@@ -130,7 +130,7 @@ rules = [
 
   for (const [what, args, why] of [
     ["a file that is not there", ["--config", "/nowhere.toml"], /\/nowhere\.toml: No such file/],
-    ["an option that there is not", ["--confg", "x"], /unexpected argument '--confg'/],
+    ["an option that there is not", ["--confg", "x"], /there is no option --confg; did you mean --config\?/],
     ["a folder", ["--config", tmpdir()], /Is a directory/],
     ["an environment that is not there", ["--env", "staging"], /has no \[env\.staging\.vars\.PORTCULLIS\]/],
     ["a server that does not answer", ["--origin", "http://127.0.0.1:1022/mcp"], /is the server running\?/],
@@ -177,29 +177,8 @@ describe("what shells and readers use", PATIENCE, () => {
     const { code, stdout } = await portcullis(["man"]);
     assert.equal(code, 0);
     assert.match(stdout, /^\.TH portcullis 1/m);
-    for (const name of [...names, "\\-\\-claims"]) assert.ok(stdout.includes(name), name);
-  });
-
-  test("each command has a --help, and refuses what it does not know", async () => {
-    for (const name of [
-      "check",
-      "explain",
-      "replay",
-      "doctor",
-      "init",
-      "token",
-      "push",
-      "rollback",
-      "apikey",
-      "grants",
-    ]) {
-      const help = await portcullis([name, "--help"]);
-      assert.equal(help.code, 0, name);
-      assert.match(help.stdout, new RegExp(`portcullis ${name}`), name);
-      const unknown = await portcullis([name, "--no-such-thing"]);
-      assert.equal(unknown.code, 2, name);
-      assert.match(unknown.stderr, /no-such-thing/, name);
-    }
+    for (const name of [...names, "\\-\\-claims", "\\-\\-origin", "Exit status"])
+      assert.ok(stdout.includes(name), name);
   });
 
   test("explain and replay as JSON", async () => {
@@ -246,7 +225,7 @@ describe("what others say", PATIENCE, () => {
     for (const name of ["toString", "__proto__", "constructor"]) {
       const { code, stderr } = await portcullis([name]);
       assert.equal(code, 2);
-      assert.match(stderr, /unrecognized subcommand/);
+      assert.match(stderr, /there is no command/);
     }
   });
 

@@ -1,24 +1,32 @@
 // `npx portcullis doctor URL`: checks whether MCP clients can log in and call. Prints a table of clients and steps, and for each
 // finding the reason and the cure.
 import { styleText } from "node:util";
-import { fail, plain } from "../../lib/run.mjs";
-import { printJson, readOptions, text } from "../options.mjs";
+import { readOptions, refuse } from "../../lib/options.mjs";
+import { fail, plain, printJson, UNUSABLE } from "../../lib/run.mjs";
 import { CLIENTS, STEPS } from "./clients.mjs";
 import { walk } from "./walk.mjs";
 
-const USAGE = `portcullis doctor URL [--token-from NAME] [--page ORIGIN] [--json]
-
-  Sends an MCP endpoint the requests of Claude, ChatGPT, VS Code, Cursor, Copilot CLI, the Inspector, mcp-remote and the
-  SDKs, up to the point where a user would log in. Checks the challenge, the metadata of the resource and of the
-  authorization server, keys, registration, PKCE, and the first requests of both eras. Exit status: 0 if no client would
-  fail, 1 if a client would fail, 2 if the command cannot run.
-
-  --token-from NAME   continues with the access token in the environment variable NAME: calls, and the origin server
-  --page ORIGIN       also sends requests as a page of that web origin, for example http://localhost:6274 (Inspector)
-  --json              prints findings and verdicts as JSON
-`;
-
-const options = { "token-from": text, page: text };
+export const DOCTOR = {
+  name: "portcullis doctor",
+  about: "Sends an MCP endpoint the requests of MCP clients, and says which clients would fail and why.",
+  operands: [{ name: "URL", required: true, about: "The URL of the endpoint" }],
+  options: {
+    "token-from": {
+      value: "VARIABLE",
+      about: "Continues with the access token in this environment variable: calls, and the origin server",
+    },
+    page: {
+      value: "ORIGIN",
+      about:
+        "Also sends requests as a page of this web origin, for example http://localhost:6274 (Inspector)",
+    },
+    json: { about: "Prints findings and verdicts as JSON" },
+  },
+  notes: [
+    "The clients are Claude, ChatGPT, VS Code, Cursor, Copilot CLI, the Inspector, mcp-remote and the SDKs, up to the point where a user would log in. The command checks the challenge, the metadata of the resource and of the authorization server, keys, registration, PKCE, and the first requests of both eras.",
+  ],
+  statuses: { 0: "no client would fail", 1: "a client would fail", 2: "the command cannot be used" },
+};
 
 /** Whether a finding affects a client. */
 function concerns(finding, client) {
@@ -61,13 +69,15 @@ function table(rows) {
 }
 
 export async function doctor(args) {
-  const { values, positionals } = readOptions(args, USAGE, options, { positionals: 1 });
-  const [url] = positionals;
-  if (url === undefined) fail(`URL is required\n\n${USAGE}`, 2);
+  const {
+    values,
+    operands: [url],
+  } = readOptions(args, DOCTOR);
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
-    fail(`URL must be an http or https URL, got "${url}"`, 2);
+    refuse(DOCTOR, `URL must be an http or https URL, got ${JSON.stringify(url)}`);
   const token = values["token-from"] && process.env[values["token-from"]];
-  if (values["token-from"] && !token) fail(`the environment variable ${values["token-from"]} is not set`, 2);
+  if (values["token-from"] && !token)
+    fail(`the environment variable ${values["token-from"]} is not set`, UNUSABLE);
 
   const progress = process.stderr.isTTY && !values.json;
   const onStep = (what) => progress && process.stderr.write(`\r\u001b[K  checking ${line(what)} …`);

@@ -2,47 +2,38 @@
 
 use clap::{Args, Parser, Subcommand};
 
-/// Portcullis, a security gateway in front of MCP servers: commands for its operators.
-///
-/// check, explain, replay and document interpret a configuration without a request to a gateway.
-///
-/// Exit status: 0 if all is well, 1 if there is something to review, 2 if the command or the configuration cannot be
-/// used.
+/// Commands for the operators of Portcullis, a security gateway in front of MCP servers
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, max_term_width = 100)]
+#[command(name = "portcullis", version, after_help = COMMANDS_NOTE)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+const COMMANDS_NOTE: &str = "\
+check, explain, replay and document interpret a configuration without a request to a gateway. `npx portcullis` has the
+others.
+
+Exit status:
+  0  all is well
+  1  there is something to review
+  2  the command or the configuration cannot be used";
+
+/// The commands, in the order in which a new user needs them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Check(CheckArguments),
-    Explain(Box<ExplainArguments>),
-    Replay(ReplayArguments),
-    Document(DocumentArguments),
-    /// Writes completions for a shell to standard output
-    Completions {
-        /// The shell that the completions are for
-        shell: clap_complete::Shell,
-    },
-    /// Writes the man page to standard output
-    Man,
     /// Writes the configuration for your server and identity provider
     #[command(disable_help_flag = true)]
     Init(Elsewhere),
+    Check(CheckArguments),
     /// Sends an MCP endpoint the requests of MCP clients, and says which clients would fail and why
     #[command(disable_help_flag = true)]
     Doctor(Elsewhere),
     /// Decodes a token, and verifies it in the Worker itself, under a configuration
     #[command(disable_help_flag = true)]
     Token(Elsewhere),
-    /// Writes a configuration to KV, from where a gateway loads it
-    #[command(disable_help_flag = true)]
-    Push(Elsewhere),
-    /// Writes the configuration that was in effect before to KV again
-    #[command(disable_help_flag = true)]
-    Rollback(Elsewhere),
+    Explain(Box<ExplainArguments>),
+    Replay(ReplayArguments),
     /// Makes and shows signing keys, and prints the steps of their rotation
     #[command(disable_help_flag = true)]
     Keys(Elsewhere),
@@ -52,7 +43,28 @@ pub(crate) enum Command {
     /// Shows, ends and deletes grants of the authorization server
     #[command(disable_help_flag = true)]
     Grants(Elsewhere),
+    /// Writes a configuration to KV, from where a gateway loads it
+    #[command(disable_help_flag = true)]
+    Push(Elsewhere),
+    /// Writes the configuration that was in effect before to KV again
+    #[command(disable_help_flag = true)]
+    Rollback(Elsewhere),
+    Document(DocumentArguments),
+    /// Writes completions for a shell to standard output
+    #[command(after_help = WRITTEN)]
+    Completions {
+        /// The shell that the completions are for
+        shell: clap_complete::Shell,
+    },
+    /// Writes the man page to standard output
+    #[command(after_help = WRITTEN)]
+    Man,
 }
+
+const WRITTEN: &str = "\
+Exit status:
+  0  the text was written
+  2  the command cannot be used";
 
 /// The arguments of a command that is not in this program, because it sends requests to running servers or calls
 /// wrangler. `npx portcullis` has these commands.
@@ -66,7 +78,7 @@ pub(crate) struct Elsewhere {
 /// The location of the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
-    /// The configuration file: wrangler.toml, or a JSON file with only the document; - for standard input
+    /// The configuration, in TOML or JSON; - for standard input
     #[arg(long, value_name = "FILE", default_value = "wrangler.toml")]
     pub(crate) config: String,
 
@@ -79,13 +91,18 @@ pub(crate) struct Source {
     pub(crate) json: bool,
 }
 
+const CHECK_NOTE: &str = "\
+The command also finds rules that can never match, in whole or in part; scopes that unlock nothing; a document that is
+larger than the limit (of a Worker's variable, or of KV); and, with --list or --origin, items that no rule covers.
+
+Exit status:
+  0  the configuration is valid
+  1  there is a finding
+  2  the configuration has a mistake, or the command cannot be used";
+
 /// Prints each mistake of a configuration with its line
-///
-/// Also finds rules that can never match, in whole or in part; scopes that unlock nothing; a document that is larger
-/// than the limit (of a Worker's variable, or of KV); and, with --list, items that no rule covers. `npx portcullis check
-/// --origin URL` reads the lists of a running server, with the header field that is in the environment variable that
-/// --origin-header-from names. Exit status: 1 if there is a finding, 2 if the configuration has a mistake.
 #[derive(Debug, Args)]
+#[command(after_help = CHECK_NOTE)]
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) source: Source,
@@ -97,10 +114,25 @@ pub(crate) struct CheckArguments {
     /// A file with an answer to tools/list, prompts/list, resources/list or resources/templates/list
     #[arg(long, value_name = "FILE")]
     pub(crate) list: Vec<String>,
+
+    /// Reads the lists of the running MCP server at this URL (`npx portcullis` only)
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Vec<String>,
+
+    /// The environment variable with a header field for that server, for example "Authorization: Bearer …"
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) origin_header_from: Vec<String>,
 }
+
+const EXPLAIN_NOTE: &str = "\
+Exit status:
+  0  the call is allowed
+  1  the call is refused, or the caller lacks a scope
+  2  the command or the configuration cannot be used";
 
 /// Prints what the rules decide for these claims and this call, and how each rule contributed to the decision
 #[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_NOTE)]
 pub(crate) struct ExplainArguments {
     #[command(flatten)]
     pub(crate) source: Source,
@@ -154,10 +186,15 @@ pub(crate) struct ExplainArguments {
     pub(crate) mtls: bool,
 }
 
+const REPLAY_NOTE: &str = "\
+Exit status:
+  0  each decision is the same
+  1  a decision differs or cannot be made again, or the log has a gap
+  2  the command or the configuration cannot be used";
+
 /// Makes the decisions of a log again under this configuration, and prints each difference and each gap of the log
-///
-/// Exit status: 1 if a decision differs or cannot be made again, or if the log has a gap.
 #[derive(Debug, Args)]
+#[command(after_help = REPLAY_NOTE)]
 pub(crate) struct ReplayArguments {
     #[command(flatten)]
     pub(crate) source: Source,
@@ -167,8 +204,14 @@ pub(crate) struct ReplayArguments {
     pub(crate) log: String,
 }
 
+const DOCUMENT_NOTE: &str = "\
+Exit status:
+  0  the document was printed
+  2  the command or the configuration cannot be used";
+
 /// Prints the document as `push` writes it to KV; with --json also its version and its bindings
 #[derive(Debug, Args)]
+#[command(after_help = DOCUMENT_NOTE)]
 pub(crate) struct DocumentArguments {
     #[command(flatten)]
     pub(crate) source: Source,

@@ -15,6 +15,9 @@ const VARIABLE_BYTES: usize = 5 * 1024;
 const STORED_BYTES: usize = portcullis::limits::STORED_BYTES;
 
 pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
+    if !arguments.origin.is_empty() || !arguments.origin_header_from.is_empty() {
+        return Err("this program sends no requests: --origin is an option of `npx portcullis check`".into());
+    }
     let file = File::read(&arguments.source)?;
     if let Ok(DocumentLocation::Stored(stored)) = DocumentLocation::of(file.document.clone()) {
         let text = format!(

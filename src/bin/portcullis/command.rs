@@ -3,22 +3,25 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 use serde_json::json;
 
 use crate::arguments::{Arguments, Command};
 use crate::outcome::{Unusable, plain};
-use crate::{check, document, explain, replay};
+use crate::{check, document, explain, look, replay};
 
 pub(crate) fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let parsed = look::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
-            if error.use_stderr() && std::env::args().any(|word| word == "--json") {
-                println!("{:#}", json!({ "error": error.to_string().trim_end() }));
-                return ExitCode::from(2);
+            let Some(why) = look::words(&error) else { error.exit() };
+            if std::env::args().any(|word| word == "--json") {
+                println!("{:#}", json!({ "error": why }));
+            } else {
+                eprintln!("portcullis: {}", plain(&why));
             }
-            error.exit()
+            return ExitCode::from(2);
         }
     };
     let (outcome, as_json) = match arguments.command {
@@ -27,7 +30,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(arguments) => (replay::replay(&arguments), arguments.source.json),
         Command::Document(arguments) => (document::print(&arguments.source), arguments.source.json),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut look::command(), "portcullis", &mut std::io::stdout());
             return ExitCode::SUCCESS;
         }
         Command::Man => return man(),
@@ -66,7 +69,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn man() -> ExitCode {
     let mut page = Vec::new();
-    let root = Arguments::command();
+    let root = look::command();
     let written = clap_mangen::Man::new(root.clone()).render(&mut page).and_then(|()| {
         root.get_subcommands().filter(|command| !command.is_disable_help_flag_set()).try_for_each(|command| {
             let named = command.clone().bin_name(format!("portcullis {}", command.get_name()));
@@ -74,7 +77,8 @@ fn man() -> ExitCode {
             man.render_name_section(&mut page)?;
             man.render_synopsis_section(&mut page)?;
             man.render_description_section(&mut page)?;
-            man.render_options_section(&mut page)
+            man.render_options_section(&mut page)?;
+            man.render_extra_section(&mut page)
         })
     });
     match written.and_then(|()| std::io::stdout().write_all(&page)) {

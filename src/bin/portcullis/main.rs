@@ -13,6 +13,8 @@ mod explain;
 #[cfg(not(target_family = "wasm"))]
 mod lines;
 #[cfg(not(target_family = "wasm"))]
+mod look;
+#[cfg(not(target_family = "wasm"))]
 mod outcome;
 #[cfg(not(target_family = "wasm"))]
 mod replay;
