@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { readOptions, refuse } from "./lib/options.mjs";
-import { fail, run, say } from "./lib/run.mjs";
+import { fail, run, say, UNUSABLE } from "./lib/run.mjs";
 import { root, rust } from "./lib/tools.mjs";
 
 const folder = join(root, "fuzz");
@@ -32,7 +32,10 @@ const compiler = process.env.CXX ?? "c++";
 try {
   execFileSync(compiler, ["--version"], { stdio: "ignore" });
 } catch {
-  fail(`libFuzzer needs a C++ compiler, and there is no ${compiler} (Debian: apt install g++; or set CXX)`);
+  fail(
+    `libFuzzer needs a C++ compiler, and there is no ${compiler} (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install; or set CXX)`,
+    UNUSABLE,
+  );
 }
 
 await rust();

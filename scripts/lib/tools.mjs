@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ask, fail, run, runSlowly, say } from "./run.mjs";
+import { ask, fail, run, runSlowly, say, UNUSABLE } from "./run.mjs";
 
 /** The root of the repository. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -36,16 +36,53 @@ async function installed(crate, program, version, why) {
   return path;
 }
 
-/** Checks that Rust is installed, and adds its wasm target where it is missing. */
+/** Whether a configuration file of cargo, or a flag for rustc, names a linker. */
+function namesLinker() {
+  const folders = [process.env.CARGO_HOME ?? join(homedir(), ".cargo"), join(root, ".cargo")];
+  const files = folders.flatMap((folder) => [join(folder, "config.toml"), join(folder, "config")]);
+  return (
+    /linker/.test(`${process.env.RUSTFLAGS ?? ""}${process.env.CARGO_ENCODED_RUSTFLAGS ?? ""}`) ||
+    files.some((file) => existsSync(file) && /\blinker\b/.test(readFileSync(file, "utf8")))
+  );
+}
+
+/**
+ * Checks that there is a program that links: rustc calls `cc`, unless the environment or the configuration of cargo names
+ * another one. Without it cargo fails after minutes, with the whole command line of the linker.
+ */
+async function linker() {
+  if (process.platform === "win32") return;
+  const host = (await ask("rustc", ["-vV"]))?.match(/^host: (.*)$/m)?.[1] ?? "";
+  const variable = `CARGO_TARGET_${host.toUpperCase().replaceAll("-", "_")}_LINKER`;
+  const named = process.env[variable];
+  if (named === undefined && namesLinker()) return;
+  const works = async (program) => (await ask(program, ["--version"])) !== undefined;
+  if (await works(named ?? "cc")) return;
+  const other = (await works("clang")) ? "clang" : (await works("gcc")) ? "gcc" : undefined;
+  fail(
+    `no linker was found: cargo links with ${named ? `${named}, which ${variable} names` : "the C compiler `cc`"}. Install a C compiler, then run this command again:\n` +
+      "  Debian, Ubuntu  sudo apt install build-essential\n" +
+      "  Fedora          sudo dnf install gcc\n" +
+      "  macOS           xcode-select --install" +
+      (other ? `\nOr set ${variable}=${other}, which is installed.` : ""),
+    UNUSABLE,
+  );
+}
+
+/** Checks that Rust and a linker are installed, and adds the wasm target where it is missing. */
 export async function rust() {
   if ((await ask("cargo", ["--version"])) === undefined) {
-    fail("cargo was not found. Install Rust with rustup (https://rustup.rs), then run this command again.");
+    fail(
+      "cargo was not found. Install Rust with rustup (https://rustup.rs), then run this command again.",
+      UNUSABLE,
+    );
   }
+  await linker();
   const sysroot = await ask("rustc", ["--print", "sysroot"]);
   if (existsSync(join(sysroot ?? "", "lib", "rustlib", "wasm32-unknown-unknown"))) return;
   say("adding the target wasm32-unknown-unknown (seconds, once)");
   await run("rustup", ["target", "add", "wasm32-unknown-unknown"]).catch(() =>
-    fail("the target could not be added. Try: rustup target add wasm32-unknown-unknown"),
+    fail("the target could not be added. Try: rustup target add wasm32-unknown-unknown", UNUSABLE),
   );
 }
 
