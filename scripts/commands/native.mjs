@@ -27,6 +27,8 @@ export async function native(args, { quiet = false, input } = {}) {
     ["run", "--quiet", "--locked", "--features", "command", "--", ...here],
     {
       cwd: root,
+      // How messages name the program.
+      env: { ...process.env, PORTCULLIS_CALL: "npx portcullis" },
       input,
       encoding: "utf8",
       maxBuffer: 64 * 1024 * 1024,

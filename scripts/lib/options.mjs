@@ -21,6 +21,8 @@ const HELP = { short: "h", about: "Print help" };
 
 /** How a user adds arguments to a command. */
 const call = ({ name }) => (name.startsWith("npm") ? `${name} --` : name);
+/** The command for a shell: npm packages of a clone are run with npx. */
+const inShell = (command) => call(command).replace(/^portcullis/, "npx portcullis");
 
 /** Lines of at most `WIDTH` characters, all but the first indented. */
 function wrap(text, indent) {
@@ -108,7 +110,7 @@ export function nearest(word, known) {
 
 /** Ends a command that was called in a wrong way. The message says where its arguments are listed. */
 export function refuse(command, why) {
-  return fail(`${why}\n\`${call(command)} --help\` prints the arguments`, UNUSABLE);
+  return fail(`${why}\n\`${inShell(command)} --help\` prints the arguments`, UNUSABLE);
 }
 
 /**
@@ -136,8 +138,8 @@ export function readOptions(args, command) {
       continue;
     }
     const [, flag, inline] = word.match(/^([^=]*)(?:=(.*))?$/s);
-    const name = Object.keys(options).find(
-      (name) => flag === `--${name}` || flag === `-${options[name].short}`,
+    const name = Object.keys(options).find((name) =>
+      [`--${name}`, options[name].short && `-${options[name].short}`].includes(flag),
     );
     if (name === undefined) {
       const near = nearest(

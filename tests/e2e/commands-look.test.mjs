@@ -61,7 +61,8 @@ async function isWrong(call, args, why) {
   assert.equal(stdout, "", `${args}`);
   const [first, second, ...rest] = stderr.split("\n");
   assert.match(first, why, `${args}`);
-  assert.ok(second.startsWith(`\`${call} --help\` prints the `), `${args}: ${stderr}`);
+  const inShell = call.replace(/^portcullis/, "npx portcullis");
+  assert.ok(second.startsWith(`\`${inShell} --help\` prints the `), `${args}: ${stderr}`);
   assert.deepEqual(rest, [""], `${args}`);
 }
 

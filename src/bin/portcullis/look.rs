@@ -65,9 +65,12 @@ pub(crate) fn words(error: &Error) -> Option<String> {
         _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     };
     let known = std::env::args().nth(1).filter(|name| command().find_subcommand(name).is_some());
+    // `npx portcullis` names itself.
+    #[expect(clippy::disallowed_methods, reason = "the rule is for the Worker, and this is the command line")]
+    let call = std::env::var("PORTCULLIS_CALL").unwrap_or_else(|_| "portcullis".to_owned());
     Some(match known {
-        Some(name) => format!("{why}\n`portcullis {name} --help` prints the arguments"),
-        None => format!("{why}\n`portcullis --help` prints the commands"),
+        Some(name) => format!("{why}\n`{call} {name} --help` prints the arguments"),
+        None => format!("{why}\n`{call} --help` prints the commands"),
     })
 }
 
