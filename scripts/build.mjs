@@ -5,8 +5,9 @@
 // `npm start -- --authorization-server`.
 //
 // cargo compiles the Worker, wasm-bindgen writes the JavaScript glue, wasm-opt makes the module smaller, esbuild bundles glue and
-// entry.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// entry. Only cargo runs if nothing has changed since the last build.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
@@ -59,6 +60,14 @@ function withoutEffects(script) {
     .replaceAll("new FinalizationRegistry(", "/* @__PURE__ */ new FinalizationRegistry(");
 }
 
+/** The SHA-256 hash of the contents of files; undefined where one is not there. */
+function hashOf(files) {
+  if (!files.every((file) => existsSync(file))) return undefined;
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(createHash("sha256").update(readFileSync(file)).digest());
+  return hash.digest("hex");
+}
+
 async function build() {
   await rust();
   const { bindgen } = await wasmBindgen();
@@ -69,6 +78,12 @@ async function build() {
   const cargo = ["rustc", "--lib", "--crate-type=cdylib", "--release", "--target=wasm32-unknown-unknown"];
   if (!full && !hasAuthorizationServer()) cargo.push("--no-default-features");
   await run("cargo", cargo);
+  const folder = full ? "build-full" : "build";
+  const inputs = [compiled, "src/worker/entry.js", "scripts/build.mjs", "package-lock.json", "Cargo.lock"];
+  const outputs = [`${folder}/index.js`, `${folder}/index_bg.wasm`];
+  const stamp = join(glue, "stamp");
+  const state = () => `${hashOf(inputs)} ${hashOf(outputs)}`;
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === state()) return;
   rmSync(glue, { recursive: true, force: true });
   await run(bindgen, [
     compiled,
@@ -81,7 +96,6 @@ async function build() {
   ]);
   const script = join(glue, "index.js");
   writeFileSync(script, withoutEffects(readFileSync(script, "utf8")));
-  const folder = full ? "build-full" : "build";
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
   await run(npmBin("esbuild"), [
@@ -98,6 +112,7 @@ async function build() {
     `--outfile=${folder}/index.js`,
   ]);
   await run(npmBin("wasm-opt"), ["-O3", join(glue, "index_bg.wasm"), "-o", `${folder}/index_bg.wasm`]);
+  writeFileSync(stamp, state());
 }
 
 await build().catch((error) => fail(`the build failed: ${error.message.split("\n")[0]}`));

@@ -19,7 +19,8 @@ readOptions(process.argv.slice(2), {
   },
   notes: [
     "The gateway runs in `wrangler dev`. A real identity provider (port 9100) and a real MCP server (port 9200) run beside it if wrangler.toml names them. If a port is taken, this run uses the next free port. Ctrl-C stops everything.",
-    "The first run installs npm packages and compiles Rust tools, which takes about ten minutes and happens once; the tools are stored in ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later runs take half a minute to start.",
+    "The first run installs npm packages and compiles Rust tools, which takes about ten minutes and happens once; the tools are stored in ~/.cache/portcullis (PORTCULLIS_CACHE names another folder). Later runs start in seconds if the code has not changed.",
+    "An edit of that wrangler.toml takes effect while the gateway runs: a line says when, or names the mistakes of the new configuration, in which case the old one stays in effect.",
   ],
   statuses: {
     0: "Ctrl-C stopped it",

@@ -1,10 +1,7 @@
 // The configuration that `npm start` runs: that of wrangler.toml, with other ports where its ports are taken.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { parse } from "smol-toml";
 import { choosePort } from "../lib/ports.mjs";
-import { fail } from "../lib/run.mjs";
-import { root } from "../lib/tools.mjs";
 
 /** The identity provider and the MCP server of examples/. `npm start` runs them where wrangler.toml names these URLs. */
 const DEMO_ISSUER = "http://localhost:9100";
@@ -12,27 +9,28 @@ const DEMO_ORIGIN = "http://127.0.0.1:9200/mcp";
 
 const HOME = ["localhost", "127.0.0.1", "[::1]"];
 
-/** The configuration document of a wrangler.toml; fails where it is not for this machine. */
-export function readDocument(path = join(root, "wrangler.toml")) {
-  let document;
+/** The settings in a wrangler.toml, with a configuration document for this machine; throws where it has none. */
+export function readSettings(path) {
+  let settings;
   try {
-    document = parse(readFileSync(path, "utf8")).vars?.PORTCULLIS;
+    settings = parse(readFileSync(path, "utf8"));
   } catch (error) {
-    fail(`${path} cannot be read: ${error.message}`);
+    throw new Error(`${path} cannot be read: ${error.message}`);
   }
+  const document = settings.vars?.PORTCULLIS;
   if (typeof document !== "object")
-    fail(`${path} has no table [vars.PORTCULLIS]: docs/configuration.md describes it`);
+    throw new Error(`${path} has no table [vars.PORTCULLIS]: docs/configuration.md describes it`);
   if (document.stored !== undefined)
-    fail(
+    throw new Error(
       "wrangler.toml says that the document is in KV, which is empty on this machine, and `npm start` only runs a document " +
         "that is in wrangler.toml.\n  To run the gateway here, write the document with `npx portcullis push FILE --local`, " +
         "then run `npx wrangler dev`.",
     );
   const url = URL.parse(document.public_url);
   if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true)
-    return document;
+    return settings;
   const { public_url, development } = document;
-  return fail(
+  throw new Error(
     `wrangler.toml configures a gateway that is not on this machine: public_url = ${JSON.stringify(public_url)}, ` +
       `development = ${development ?? false}.\n  To run it here, write into [vars.PORTCULLIS]:\n` +
       '    public_url = "http://localhost:8787"\n' +
@@ -52,32 +50,44 @@ const list = (value) => (Array.isArray(value) ? value : []);
 
 const portOf = (url) => Number(new URL(url).port || 80);
 
-/**
- * Puts the ports of this run into the document. `changed` says whether that differs from wrangler.toml. `issuer` and `origin`
- * are the URLs of the programs in examples/, undefined where wrangler.toml does not name them.
- */
-export async function choosePorts(document) {
-  const before = JSON.stringify(document);
-
-  const port = await choosePort("gateway", portOf(document.public_url));
-  document.public_url = moved(document.public_url, port);
-
-  const login = document.authorization_server?.login;
-  const issuers = [...list(document.issuers), ...(login ? [login] : [])].filter(
+/** The issuers and logins of a document that name the identity provider of examples/. */
+const demoIssuers = ({ issuers, authorization_server }) =>
+  [...list(issuers), ...(authorization_server?.login ? [authorization_server.login] : [])].filter(
     ({ issuer }) => issuer === DEMO_ISSUER,
   );
-  let issuer;
-  if (issuers.length > 0) {
-    issuer = moved(DEMO_ISSUER, await choosePort("identity provider", portOf(DEMO_ISSUER)));
-    for (const one of issuers) one.issuer = issuer;
-  }
 
-  const behind = list(document.resources).filter((resource) => resource.origin === DEMO_ORIGIN);
-  let origin;
-  if (behind.length > 0) {
-    origin = moved(DEMO_ORIGIN, await choosePort("MCP server", portOf(DEMO_ORIGIN)));
-    for (const one of behind) one.origin = origin;
+/** The resources of a document whose origin is the MCP server of examples/. */
+const demoResources = ({ resources }) => list(resources).filter(({ origin }) => origin === DEMO_ORIGIN);
+
+/**
+ * Chooses the ports of this run. `issuer` and `origin` are the URLs of the programs in examples/, undefined where wrangler.toml
+ * does not name them. `place` puts the ports into a document; it throws for a document that needs another run of `npm start`.
+ */
+export async function choosePorts(document) {
+  const asked = document.public_url;
+  const port = await choosePort("gateway", portOf(asked));
+  const publicUrl = moved(asked, port);
+  const issuer =
+    demoIssuers(document).length > 0
+      ? moved(DEMO_ISSUER, await choosePort("identity provider", portOf(DEMO_ISSUER)))
+      : undefined;
+  const origin =
+    demoResources(document).length > 0
+      ? moved(DEMO_ORIGIN, await choosePort("MCP server", portOf(DEMO_ORIGIN)))
+      : undefined;
+
+  function place(document) {
+    const again = (what) => new Error(`${what}: stop \`npm start\` and start it again`);
+    if (document.public_url !== asked)
+      throw again(`public_url was ${asked} when the gateway started, and a running gateway keeps it`);
+    const [issuers, resources] = [demoIssuers(document), demoResources(document)];
+    if (issuers.length > 0 && issuer === undefined)
+      throw again(`the identity provider at ${DEMO_ISSUER} does not run`);
+    if (resources.length > 0 && origin === undefined)
+      throw again(`the MCP server at ${DEMO_ORIGIN} does not run`);
+    document.public_url = publicUrl;
+    for (const one of issuers) one.issuer = issuer;
+    for (const one of resources) one.origin = origin;
   }
-  const { hostname: host } = new URL(document.public_url);
-  return { changed: JSON.stringify(document) !== before, port, host, issuer, origin };
+  return { port, host: new URL(publicUrl).hostname, issuer, origin, place };
 }

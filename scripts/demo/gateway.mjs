@@ -1,7 +1,7 @@
 // Runs the gateway in `wrangler dev`: its process, its build, its log.
 import { spawn } from "node:child_process";
-import { createWriteStream, mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { createWriteStream, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
@@ -23,22 +23,38 @@ function parseEvent(line) {
   }
 }
 
+/** What wrangler prints at each change of its configuration, and what says less than this program does. */
+const NOISE = /^(⎔ |Your Worker has access to the following bindings|Binding +Resource|env\.\w+ )/;
+const UPDATED = /^⎔ .*updated and ready/;
+
+/** Whether an event says what `change` returns, or is its own request to /healthz. */
+const isOfProbe = ({ event, reason, resource }) =>
+  reason === "configuration_invalid" ||
+  (event === "request" && resource === undefined && ["public_document", "misconfigured"].includes(reason));
+
 /**
- * Starts the gateway. `config` is its wrangler.toml, `envFile` a file with secrets; `document` replaces the configuration document
- * in wrangler.toml. `onEvent` gets the lines of the gateway's log, as objects; `onLine` gets all other output of wrangler and of
+ * Starts the gateway. `folder` has its wrangler.toml, `settings` is what that contains, with the ports of this run; `envFile` is a
+ * file with secrets. `onEvent` gets the lines of the gateway's log, as objects; `onLine` gets all other output of wrangler and of
  * its builds, once the gateway is up.
+ *
+ * wrangler reads the settings from a file of its own beside wrangler.toml, where relative paths mean the same: an edit of
+ * wrangler.toml takes effect only where `change` is called with the new settings.
  */
-export function startGateway({ port, host, config, envFile, document, onEvent, onLine }) {
+export function startGateway({ port, host, folder: place, settings, envFile, onEvent, onLine }) {
+  const config = join(place, `.wrangler-start-${port}.json`);
+  let current = settings;
+  const write = (settings) =>
+    writeFileSync(config, `${JSON.stringify(settings, undefined, 2)}\n`, { mode: 0o600 });
+  write(settings);
   const args = ["dev", "--config", config, "--ip", host, "--port", String(port)];
   args.push("--persist-to", join(root, ".wrangler", "state"));
   if (envFile) args.push("--env-file", envFile);
   // Any free port, because other programs that are debugged use the default, 9229.
   args.push("--inspector-port", "0", "--show-interactive-dev-session=false");
-  if (document) args.push("--var", `PORTCULLIS:${JSON.stringify(document)}`);
   const env = { ...process.env, ...quiet, NO_COLOR: "1", FORCE_COLOR: "0", RUST_BACKTRACE: "0" };
   delete env.CLOUDFLARE_ENV; // the top level of wrangler.toml is the configuration for this machine
   const child = spawn(wrangler.command, [wrangler.script, ...args], {
-    cwd: dirname(config),
+    cwd: place,
     env,
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -58,11 +74,14 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
   let failed = false;
   let broken = false;
   let dump = false;
+  /** Set while wrangler takes new settings: gets `undefined` when it has, or the reason why it cannot. */
+  let changed;
+  let probing = false;
 
   function takeBuild(line) {
     if (line.startsWith("Running:")) {
       build.length = 0;
-      if (up) say("building the Worker again");
+      if (up && !changed) say("building the Worker again");
       return;
     }
     if (line !== "") build.push(line);
@@ -77,6 +96,7 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
       heard = true;
       log.write(`${line}\n`);
       if (event.reason === "configuration_invalid") mistakes.push(event.detail);
+      if (probing && isOfProbe(event)) return;
       onEvent(event);
       return;
     }
@@ -87,14 +107,19 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
     if (dump || line === "") return;
     if (/\[ERROR\].*custom build/.test(line)) {
       failed = true;
-      if (up)
+      if (changed) changed(`the Worker could not be built:\n${build.join("\n")}`);
+      else if (up)
         onLine(`the Worker could not be built; requests wait until a build succeeds:\n${build.join("\n")}`);
       return;
     }
     lines.push(line);
     lines.splice(0, lines.length - TAIL_LINES);
-    if (up) onLine(line);
-    else if (line.startsWith("✘ [ERROR]")) broken = true;
+    if (UPDATED.test(line)) changed?.();
+    if (line.startsWith("✘ [ERROR]")) {
+      broken = true;
+      if (changed) return changed(line);
+    }
+    if (up && !NOISE.test(line)) onLine(line);
   }
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", take);
 
@@ -146,12 +171,44 @@ export function startGateway({ port, host, config, envFile, document, onEvent, o
     );
   }
 
+  /** Gives wrangler other settings. Resolves to the mistakes in them that the gateway finds. */
+  async function load(settings) {
+    mistakes.length = 0;
+    const why = await new Promise((resolve) => {
+      changed = resolve;
+      write(settings);
+      ended.then((how) => resolve(`wrangler ${how}`));
+    });
+    changed = undefined;
+    if (why) return [why];
+    // The first request starts the gateway, which then logs the mistakes of its configuration.
+    probing = true;
+    const answer = await fetch(`${settings.vars.PORTCULLIS.public_url}/healthz`).catch((error) => error);
+    await sleep(500); // the log lines arrive over another stream
+    probing = false;
+    return answer.ok ? [] : mistakes.length > 0 ? [...mistakes] : [`the gateway answers ${answer.status}`];
+  }
+
+  /**
+   * Changes the settings of the running gateway. Resolves to the mistakes that the gateway finds in them; if there are any, the
+   * settings from before are in effect again.
+   */
+  async function change(settings) {
+    if (JSON.stringify(settings) === JSON.stringify(current)) return [];
+    const found = await load(settings);
+    if (found.length === 0) current = settings;
+    else if (!over) await load(current);
+    return found;
+  }
+
   return {
     logPath,
     ended,
     tail,
     ready,
+    change,
     async stop() {
+      rmSync(config, { force: true });
       if (over) return;
       child.kill("SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), 5_000);

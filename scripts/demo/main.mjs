@@ -1,14 +1,15 @@
 // Starts the programs of `npm start`, which runs this file in a process group of its own and kills what is left of the group.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { say } from "../lib/run.mjs";
 import { root, rust, wasmBindgen } from "../lib/tools.mjs";
-import { choosePorts, readDocument } from "./config.mjs";
+import { choosePorts, readSettings } from "./config.mjs";
 import { startGateway } from "./gateway.mjs";
 import { hints, sample } from "./hints.mjs";
 import { logLine } from "./log-line.mjs";
 import { rememberRegistrations } from "./registrations.mjs";
+import { followEdits } from "./reload.mjs";
 import { demoSecrets } from "./secrets.mjs";
 
 const TIME_LIMIT = 20_000;
@@ -78,13 +79,16 @@ const AUTHORIZATION_SERVER = process.argv.includes("--authorization-server");
 async function start() {
   const folder = AUTHORIZATION_SERVER ? join(root, "examples", "authorization-server") : root;
   const config = join(folder, "wrangler.toml");
-  const document = readDocument(config);
+  const seen = readFileSync(config, "utf8");
+  const settings = readSettings(config);
+  const document = settings.vars.PORTCULLIS;
   const own = AUTHORIZATION_SERVER ? demoSecrets() : undefined;
   say("checking the tools of the build: Rust, its wasm target, wasm-bindgen");
   await rust();
   await wasmBindgen();
 
-  const { changed, port, host, issuer, origin } = await choosePorts(document);
+  const { port, host, issuer, origin, place } = await choosePorts(document);
+  place(document);
 
   let idp;
   if (issuer) {
@@ -108,15 +112,17 @@ async function start() {
     say(`the MCP server runs at ${server.url}`);
   }
 
-  say("building and starting the gateway (about two minutes the first time, half a minute after that)");
+  say(
+    "building and starting the gateway (about two minutes the first time, seconds if the code has not changed)",
+  );
   let shown = false;
   const early = [];
   const gateway = startGateway({
     port,
     host,
-    config,
+    folder,
+    settings,
     envFile: own?.path,
-    document: changed ? document : undefined,
     onEvent(event) {
       if (shown) process.stdout.write(`${logLine(event)}\n`);
       else if (event.event === "gateway" && event.level !== "info") early.push(event);
@@ -164,6 +170,8 @@ async function start() {
   );
   for (const event of early) process.stdout.write(`${logLine(event)}\n`);
   shown = true;
+  const endWatch = followEdits({ path: config, seen, place, change: gateway.change });
+  undo.push(async () => endWatch());
 }
 
 await start().catch((error) => end(1, error.message));

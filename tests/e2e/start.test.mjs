@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
@@ -22,6 +23,8 @@ const tokenFileOf = (output) => output.match(/-H @(\S+)/)[1];
 
 /** What follows the hints. */
 const logOf = (output) => output.split("Ctrl-C stops everything.")[1] ?? "";
+
+const CONFIGURATION = `${root}wrangler.toml`;
 
 /** All processes: id, parent, group, name. */
 async function processes() {
@@ -48,6 +51,13 @@ describe("npm start", () => {
   let child;
   let taken;
   let exited;
+  const original = readFileSync(CONFIGURATION, "utf8");
+  const restore = () => {
+    if (readFileSync(CONFIGURATION, "utf8") !== original) writeFileSync(CONFIGURATION, original);
+  };
+  // The file is the user's: it is restored however the tests end.
+  process.on("exit", restore);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
   before(
     async () => {
@@ -68,6 +78,7 @@ describe("npm start", () => {
   );
   after(() => {
     taken?.close();
+    restore();
     if (child?.exitCode === null) process.kill(-child.pid, "SIGTERM");
   });
 
@@ -91,6 +102,54 @@ describe("npm start", () => {
     await eventually("the lines", told);
     const token = (await readFile(tokenFileOf(output.text), "utf8")).trim().split(" ").pop();
     assert.ok(token.length > 100 && !output.text.includes(token));
+  });
+
+  /** Edits wrangler.toml; returns what `npm start` prints about the new configuration. */
+  async function edited(text) {
+    const begun = output.text.length;
+    writeFileSync(CONFIGURATION, text);
+    const said = () =>
+      /the new configuration is .*(\n {2}.*)*/.exec(output.text.slice(begun).replace(/[^\n]*$/, ""))?.[0];
+    return eventually("the new configuration", said, 400_000);
+  }
+
+  /** The scope that a call without a token is asked for. */
+  const challenge = async () => {
+    const { stdout } = await shell(commandsOf(output.text)[0]);
+    return stdout.match(/^www-authenticate: Bearer scope="([^"]*)"/im)?.[1];
+  };
+
+  test("an edit is in effect, or refused with its mistakes", { timeout: 500_000 }, async () => {
+    const other = original.replace('scopes = ["mcp:tools"]', 'scopes = ["mcp:other"]');
+    assert.notEqual(other, original);
+    assert.equal(await edited(other), "the new configuration is in effect");
+    assert.equal(await challenge(), "mcp:other");
+
+    const line = original.split("\n").findIndex((text) => text.startsWith("scopes ")) + 1;
+    const mistaken = await edited(original.replace("scopes =", "scops ="));
+    assert.match(mistaken, /^the new configuration is refused: .*; the old configuration stays in effect\n/);
+    assert.match(
+      mistaken,
+      new RegExp(`\n {2}wrangler\\.toml:${line}:1: resources\\[0\\]\\.scops: unknown key; did you mean`),
+    );
+    assert.equal(await challenge(), "mcp:other");
+
+    // Only the running gateway knows that the secret is missing.
+    const unset = await edited(`${other}\n[vars.PORTCULLIS.sessions]\nsecrets = ["NOT_SET"]\n`);
+    assert.match(
+      unset,
+      /refused: .* is in effect again\n {2}sessions\.secrets\[0\]: there is no Worker secret/,
+    );
+    assert.equal(await challenge(), "mcp:other");
+
+    assert.match(await edited(`${other}\n[broken\n`), /refused: .*\n {2}.*wrangler\.toml cannot be read/);
+    assert.match(
+      await edited(other.replace("localhost:8787", "localhost:8788")),
+      /refused: .*\n {2}public_url was http:.*stop `npm start` and start it again/,
+    );
+
+    assert.equal(await edited(original), "the new configuration is in effect");
+    assert.equal(await challenge(), "mcp:tools");
   });
 
   test("stops at Ctrl-C and leaves nothing", { timeout: 20_000 }, async () => {

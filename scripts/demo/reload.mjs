@@ -1,0 +1,86 @@
+// Lets an edit of wrangler.toml take effect while `npm start` runs, if the edited configuration has no mistake.
+import { spawn } from "node:child_process";
+import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { join, relative } from "node:path";
+import { say } from "../lib/run.mjs";
+import { npmBin, root } from "../lib/tools.mjs";
+import { readSettings } from "./config.mjs";
+
+const INTERVAL = 500;
+
+/** The output of `portcullis check --json` for a file. Another process runs it: the first time, it compiles the command line. */
+function check(path) {
+  const args = [join(root, "scripts", "portcullis.mjs"), "check", "--json", "--config", path];
+  const child = spawn(npmBin("node"), args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    output += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => {
+      try {
+        resolve(JSON.parse(output));
+      } catch {
+        reject(new Error(`\`npx portcullis check\` ended with ${code}`));
+      }
+    });
+  });
+}
+
+/** The mistakes of a file, as `portcullis check` prints them. */
+async function mistakesOf(path) {
+  const { valid, error, mistakes = [] } = await check(path);
+  if (valid) return [];
+  if (error !== undefined) return [error];
+  const name = relative(process.cwd(), path);
+  return mistakes.map(({ line, column, path, mistake }) => `${name}:${line}:${column}: ${path}: ${mistake}`);
+}
+
+/**
+ * Watches the wrangler.toml at `path`, whose text was `seen` at the start. `place` puts the ports of this run into a document, `change` gives the gateway new settings
+ * and resolves to the mistakes that it finds. Returns a function that ends the watch.
+ */
+export function followEdits({ path, seen, place, change }) {
+  const read = () => readFileSync(path, "utf8");
+  let busy = false;
+
+  async function take() {
+    const name = relative(process.cwd(), path);
+    let old = "stays in effect";
+    let mistakes;
+    try {
+      const settings = readSettings(path);
+      mistakes = await mistakesOf(path);
+      if (mistakes.length === 0) {
+        place(settings.vars.PORTCULLIS);
+        mistakes = await change(settings);
+        old = "is in effect again"; // only a running gateway knows its secrets and its bindings
+      }
+    } catch (error) {
+      mistakes = [error.message];
+    }
+    if (mistakes.length === 0) return say("the new configuration is in effect");
+    const lines = mistakes.map((mistake) => `\n  ${mistake}`).join("");
+    say(`the new configuration is refused: ${name} has mistakes; the old configuration ${old}${lines}`);
+  }
+
+  async function onChange() {
+    if (busy) return;
+    busy = true;
+    try {
+      for (let now = read(); now !== seen; now = read()) {
+        seen = now;
+        say("wrangler.toml was edited: checking the new configuration");
+        await take();
+      }
+    } catch {
+      // An editor may replace the file: the next change shows it again.
+    } finally {
+      busy = false;
+    }
+  }
+  watchFile(path, { interval: INTERVAL }, onChange);
+  onChange();
+  return () => unwatchFile(path);
+}
