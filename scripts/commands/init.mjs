@@ -3,7 +3,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { parse, stringify } from "smol-toml";
+import { isDeepStrictEqual } from "node:util";
+import { parse } from "smol-toml";
 import { CANNOT, readOptions, refuse as refuseCall } from "../lib/options.mjs";
 import { fail, printJson, say, UNUSABLE } from "../lib/run.mjs";
 import { root } from "../lib/tools.mjs";
@@ -39,7 +40,7 @@ export const INIT = {
     json: { about: "Prints what was written, and the next steps, as JSON" },
   },
   notes: [
-    "If standard input is a terminal, the command asks for the URLs that no option gives. It writes [vars.PORTCULLIS] and replaces a table for a gateway on this machine, such as the one for `npm start`. Rules, limits and all other settings that are not about the server or the provider stay, and so does the rest of the file.",
+    "If standard input is a terminal, the command asks for the URLs that no option gives. It asks again after a wrong answer. It writes [vars.PORTCULLIS], and a route for the host of the public URL if the file has no route and the host is not on workers.dev. It replaces a table for a gateway on this machine, such as the one for `npm start`. Rules, limits and all other settings that are not about the server or the provider stay as they are, with their comments, and so does the rest of the file.",
   ],
   statuses: { 0: "the table was written or printed", 2: CANNOT },
 };
@@ -137,70 +138,134 @@ tag = "authorization-server"
 new_sqlite_classes = ["AuthorizationRecords"]
 `;
 
-/** Matches the header of a table of the configuration document. */
-const OWN = /^\s*\[\[?\s*vars\s*\.\s*PORTCULLIS\s*[.\]]/;
-const HEADER = /^\s*\[/;
+/** The parts of a document that `init` writes anew. It keeps everything else, such as rules and limits. */
+const NEW = ["public_url", "development", "issuers", "authorization_server"];
+const NEW_IN_RESOURCE = ["path", "origin", "service", "issuers", "scopes", "name"];
 
-/** wrangler.toml without the configuration document and the comments directly above its tables; everything else stays in place. */
-export function withoutDocument(content) {
-  const kept = [];
-  let own = false;
-  for (const line of content.split("\n")) {
-    if (HEADER.test(line)) {
-      own = OWN.test(line);
-      if (own) while (kept.at(-1)?.startsWith("#")) kept.pop();
+/** The names above the only value in a table that has one value. */
+function pathOf(value) {
+  const [only, ...more] = Object.entries(value);
+  if (only === undefined || more.length > 0) return [];
+  const inner = Array.isArray(only[1]) ? only[1][0] : only[1];
+  const isTable = inner !== null && typeof inner === "object" && !Array.isArray(inner);
+  return [only[0], ...(isTable ? pathOf(inner) : [])];
+}
+
+/**
+ * The statements of a TOML file, each with the comments directly above it: `{ text, table, key }`. `table` is the path of the table
+ * that the statement is in or begins; `key` is the first name of a statement `key = value`, and undefined for a table's header.
+ */
+function statements(content) {
+  const lines = content.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+  const found = [];
+  let table = [];
+  let above = "";
+  for (let at = 0; at < lines.length; ) {
+    // A value may have several lines: a statement ends with the first line after which it is valid TOML.
+    let text = "";
+    let value;
+    while (value === undefined) {
+      if (at === lines.length) return undefined;
+      text += lines[at];
+      at += 1;
+      try {
+        value = parse(text);
+      } catch {
+        // It continues on the next line.
+      }
     }
-    if (!own) kept.push(line);
+    if (Object.keys(value).length === 0) {
+      above += text;
+      // A blank line ends a block of comments: it belongs to no statement.
+      if (text.trim() === "") {
+        found.push({ text: above, table });
+        above = "";
+      }
+      continue;
+    }
+    const isHeader = text.trimStart().startsWith("[");
+    if (isHeader) table = pathOf(value);
+    found.push({ text: above + text, table, key: isHeader ? undefined : Object.keys(value)[0], isHeader });
+    above = "";
   }
-  const rest = kept.join("\n");
-  // A document in another notation, as an inline table, is still there: then the file is left alone.
-  return parse(rest).vars?.PORTCULLIS === undefined ? rest : undefined;
+  if (above !== "") found.push({ text: above, table });
+  return found;
 }
 
-/** The parts of a document that `init` keeps: everything but the server, its clients and its identity provider, such as rules. */
+/**
+ * The text of wrangler.toml in parts, none of which is changed: `rest`, which is not the configuration document, and what `init`
+ * keeps of the document: `own`, keys of the document itself; `resource`, keys of its resource; `tables`, everything else. Undefined
+ * where the document is in another notation, as an inline table is.
+ */
+export function parts(content) {
+  const rest = [];
+  const kept = { own: "", resource: "", tables: "" };
+  for (const statement of statements(content) ?? [{ text: content, table: [] }]) {
+    const { text, table, key, isHeader } = statement;
+    const [vars, name, ...below] = table;
+    if (vars !== "vars" || name !== "PORTCULLIS") rest.push(statement);
+    else if (below.length === 0) {
+      if (!isHeader && !NEW.includes(key)) kept.own += text;
+    } else if (below.length === 1 && below[0] === "resources") {
+      if (!isHeader && !NEW_IN_RESOURCE.includes(key)) kept.resource += text;
+    } else if (!NEW.includes(below[0])) kept.tables += text;
+  }
+  for (const part of Object.keys(kept)) kept[part] = kept[part].replace(/^([^\S\n]*\n)+/, "").trimEnd();
+  return { rest, kept };
+}
+
+/** The parts of a document that `init` keeps, as values. */
 function whatStays(document) {
-  const {
-    public_url: _,
-    development: __,
-    issuers: ___,
-    resources = [],
-    authorization_server: ____,
-    ...rest
-  } = document;
-  const { path: _p, origin: _o, issuers: _i, scopes: _s, name: _n, ...resource } = resources[0] ?? {};
-  return { rest, resource };
+  const without = (table, names) =>
+    Object.fromEntries(Object.entries(table).filter(([name]) => !names.includes(name)));
+  const [resource = {}] = document.resources ?? [];
+  return { rest: without(document, [...NEW, "resources"]), resource: without(resource, NEW_IN_RESOURCE) };
 }
 
-/** The kept parts of the resource as TOML, to go below the new resource: TOML requires plain keys before tables. */
-function resourceTables(resource) {
-  const text = stringify({ vars: { PORTCULLIS: { resources: [resource] } } });
-  const [, ...lines] = text
-    .trim()
-    .split("\n")
-    .slice(text.trim().split("\n").indexOf("[[vars.PORTCULLIS.resources]]"));
-  const below = lines.join("\n").trim();
-  return below === "" ? "" : `${below.startsWith("[") ? "\n" : ""}${below}\n`;
+/** The new table with the kept parts in it: TOML requires the keys of a table before the tables below it. */
+function whole(written, { own, resource, tables }) {
+  const [head, ...below] = written.trimEnd().split("\n\n");
+  return `${[[head, own], ...below.slice(0, -1), [below.at(-1), resource], tables]
+    .map((part) => [part].flat().filter(Boolean).join("\n"))
+    .filter(Boolean)
+    .join("\n\n")}\n`;
 }
 
-/** The kept parts of the document as TOML tables of the file. */
-const tables = (document) =>
-  Object.keys(document).length === 0
-    ? ""
-    : `\n${stringify({ vars: { PORTCULLIS: document } })
-        .replace("[vars]\n", "")
-        .replace("[vars.PORTCULLIS]\n", "")
-        .trim()}\n`;
+/** Whether the kept parts of the document are in the new text, and no other document is. */
+function isSame(text, stays) {
+  try {
+    return isDeepStrictEqual(whatStays(parse(text).vars.PORTCULLIS), stays);
+  } catch {
+    return false;
+  }
+}
 
-function checkUrl(name, value, { path = true } = {}) {
+/** The rest of wrangler.toml with a route for the host, where it has none; `routed` says whether it has one for the host now. */
+function withRoute(rest, host) {
+  const text = rest.map(({ text }) => text).join("");
+  const { routes, route } = parse(text);
+  if (routes !== undefined || route !== undefined) {
+    const all = [routes, route].flat().map((one) => one?.pattern ?? one);
+    return { text, routed: all.some((pattern) => pattern === host || `${pattern}`.startsWith(`${host}/`)) };
+  }
+  const line = `routes = [{ pattern = ${quoted(host)}, custom_domain = true }]\n`;
+  const last = rest.findLastIndex(({ table, key }) => table.length === 0 && key !== undefined);
+  const texts = rest.map(({ text }) => text);
+  if (last >= 0 && !texts[last].endsWith("\n")) texts[last] += "\n";
+  texts.splice(last + 1, 0, line);
+  return { text: texts.join(""), routed: true, line };
+}
+
+/** What is wrong with a URL; undefined where nothing is. */
+function wrongUrl(value, { path = true } = {}) {
   const url = URL.parse(value);
   if (!["http:", "https:"].includes(url?.protocol))
-    refuse(`--${name} must be an http or https URL, got ${quoted(value)}`);
-  const local = LOCAL.test(url.hostname);
-  if (url.protocol === "http:" && !local)
-    refuse(`--${name} must be https, except on this machine, got ${quoted(value)}`);
+    return `must be an http or https URL, got ${quoted(value)}`;
+  if (url.protocol === "http:" && !LOCAL.test(url.hostname))
+    return `must be https, except on this machine, got ${quoted(value)}`;
   if (!path && (url.pathname !== "/" || url.search))
-    refuse(`--${name} must have only a scheme and a host, got ${quoted(value)}`);
-  return path ? value : url.origin;
+    return `must have only a scheme and a host, got ${quoted(value)}`;
+  return undefined;
 }
 
 export async function init(args) {
@@ -208,39 +273,49 @@ export async function init(args) {
   const prompt = process.stdin.isTTY
     ? createInterface({ input: process.stdin, output: process.stdout })
     : undefined;
-  const want = async (name, question) => {
-    if (values[name]) return values[name];
-    if (!prompt) refuseCall(INIT, `--${name} is required, because standard input is not a terminal`);
-    return (await prompt.question(`  ${question}: `)).trim();
+  const ended = () => refuse("the command ended before all questions were answered");
+  prompt?.on("close", ended);
+  /** The value of an option, or an answer; `wrong` says what is wrong with it, and then an answer is asked for again. */
+  const want = async (name, question, wrong) => {
+    if (!values[name] && !prompt)
+      refuseCall(INIT, `--${name} is required, because standard input is not a terminal`);
+    for (;;) {
+      const value = values[name] || (await prompt.question(`  ${question}: `)).trim();
+      const why = await wrong(value);
+      if (why === undefined) return value;
+      if (values[name]) refuse(`--${name} ${why}`);
+      say(`the answer ${why}`);
+    }
   };
-  const publicUrl = checkUrl(
-    "public-url",
+  const publicUrl = new URL(
     await want(
       "public-url",
       "The URL where clients will reach the gateway (for example https://mcp.example.com)",
+      (value) => wrongUrl(value, { path: false }),
     ),
-    { path: false },
-  );
-  const origin = checkUrl(
+  ).origin;
+  const origin = await want(
     "origin",
-    await want("origin", "The URL of your MCP server (for example https://tools.internal.example/mcp)"),
+    "The URL of your MCP server (for example https://tools.internal.example/mcp)",
+    (value) => wrongUrl(value),
   );
-  const asked = checkUrl(
-    "provider",
-    await want("provider", "The issuer identifier of your identity provider"),
-  );
+  let found;
+  const asked = await want("provider", "The issuer identifier of your identity provider", async (value) => {
+    const why = wrongUrl(value);
+    if (why !== undefined) return why;
+    found = await detect(value);
+    return (
+      found.why &&
+      `must be the issuer identifier, as in \`iss\` of the provider's tokens: ${value} has no metadata (${found.why})`
+    );
+  });
+  prompt?.off("close", ended);
   prompt?.close();
   const { path } = values;
   if (!/^\/[\w./~-]*$/.test(path))
     refuse(`--path must begin with / and contain only letters, digits, / . _ ~ and -, got ${quoted(path)}`);
   const scopes = values.scopes.split(" ").filter(Boolean);
 
-  const found = await detect(asked);
-  if (found.why !== undefined) {
-    refuse(
-      `${asked} has no metadata (${found.why}): is it the issuer identifier, as in \`iss\` of the provider's tokens?`,
-    );
-  }
   if (found.issuer !== asked)
     say(
       `the provider's metadata names the issuer ${found.issuer}: its tokens have this issuer, so the table has it too`,
@@ -274,47 +349,67 @@ export async function init(args) {
     );
   if ((before?.resources ?? []).length > 1)
     refuse(`${file} has several resources: use --print, and put the new table in by hand`);
-  const rest = withoutDocument(content);
-  if (rest === undefined)
-    refuse(`${file} has its document in a notation that init does not change: --print prints the new table`);
+  const { rest, kept: texts } = parts(content);
   const stays = whatStays(before ?? {});
   const kept = [
     ...Object.keys(stays.rest),
     ...Object.keys(stays.resource).map((name) => `resources.${name}`),
   ];
-  const whole = `${written}${resourceTables(stays.resource)}${tables(stays.rest)}`;
+  const document = whole(written, texts);
   const bindings =
     server && !content.includes('class_name = "AuthorizationRecords"') ? `${BINDINGS.trimStart()}\n` : "";
-  writeFileSync(file, `${rest.trimEnd()}\n\n${bindings}${whole}`);
+  const { host } = new URL(publicUrl);
+  const here = publicUrl.startsWith("http:");
+  const onWorkersDev = /\.workers\.dev$/.test(host);
+  const { text, routed, line } =
+    here || onWorkersDev ? { text: rest.map(({ text }) => text).join("") } : withRoute(rest, host);
+  const after = `${text.trimEnd()}\n\n${bindings}${document}`;
+  if (!isSame(after, stays))
+    refuse(`${file} has its document in a notation that init does not change: --print prints the new table`);
+  writeFileSync(file, after);
   if (kept.length > 0 && !values.json) say(`kept unchanged: ${kept.join(", ")}`);
   if (!values.json)
     say(
-      `wrote [vars.PORTCULLIS] in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
+      `wrote [vars.PORTCULLIS]${line ? " and the route" : ""} in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
     );
   const next = [];
-  if (server) {
+  if (server)
     next.push(
       `register a web application at the provider, with the redirect URI ${publicUrl}/callback, and write its client id into client_id`,
-      "npm run --silent keys | npx wrangler secret put SIGNING_KEY",
-      "openssl rand -base64 32 | npx wrangler secret put SEALING_SECRET",
-      "npx wrangler secret put LOGIN_SECRET",
     );
-  } else {
-    if (!found.registers)
-      next.push(
-        "the provider does not register MCP clients: run this command again with --authorization-server --replace, or configure each client with a client id by hand",
-      );
+  else if (!found.registers)
+    next.push(
+      "the provider does not register MCP clients: run this command again with --authorization-server --replace, or configure each client with a client id by hand",
+    );
+  if (!server)
     next.push(
       `configure the provider so that aud of its tokens names ${publicUrl}${path} (docs/identity-providers.md, ${found.profile})`,
     );
+  next.push("npx portcullis check");
+  if (here) {
+    if (server) next.push("write SIGNING_KEY, SEALING_SECRET and LOGIN_SECRET into .dev.vars");
+    next.push("npm start");
+  } else {
+    next.push(
+      onWorkersDev
+        ? "npx wrangler login, to the Cloudflare account that has this workers.dev subdomain"
+        : `npx wrangler login, to the Cloudflare account that has the zone of ${host}`,
+    );
+    // wrangler sets secrets only after its login.
+    if (server)
+      next.push(
+        "npm run --silent keys | npx wrangler secret put SIGNING_KEY",
+        "openssl rand -base64 32 | npx wrangler secret put SEALING_SECRET",
+        "npx wrangler secret put LOGIN_SECRET",
+      );
+    if (onWorkersDev) next.push(`write workers_dev = true into ${file}`);
+    else if (!routed)
+      next.push(
+        `route ${host} to the Worker: add { pattern = ${quoted(host)}, custom_domain = true } to routes in ${file}`,
+      );
+    next.push("npm run deploy");
   }
-  next.push(
-    "npx portcullis check",
-    "npx wrangler login, to your Cloudflare account",
-    `route ${new URL(publicUrl).host} to the Worker: routes = [{ pattern = ${quoted(new URL(publicUrl).host)}, custom_domain = true }]; the zone of this host must be in that account`,
-    "npm run deploy",
-    `npx portcullis doctor ${publicUrl}${path}`,
-  );
-  if (values.json) return printJson({ file, profile: found.profile, table: whole, kept, next });
+  next.push(`npx portcullis doctor ${publicUrl}${path}`);
+  if (values.json) return printJson({ file, profile: found.profile, table: document, kept, next });
   process.stdout.write(`\n  Next:\n${next.map((step, at) => `    ${at + 1}. ${step}`).join("\n")}\n`);
 }
