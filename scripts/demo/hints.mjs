@@ -51,10 +51,11 @@ function curl(url, authorization, { headers, body }) {
 }
 
 /**
- * The text of the hints. `server` is the URL of the gateway where it is the authorization server. `tokenFile` is a file with an
+ * The text of the hints. `page` is the URL of the gateway's page for people, undefined where the page is off; `warnings` is the
+ * number of warnings about the configuration. `server` is the URL of the gateway where it is the authorization server. `tokenFile` is a file with an
  * Authorization field, whose token is renewed; it is undefined where the identity provider is not the one of examples/.
  */
-export function hints({ url, issuer, server, ours, issuers, behind, tokenFile, logPath }) {
+export function hints({ url, page, warnings, issuer, server, ours, issuers, behind, tokenFile, logPath }) {
   const head = (number, text) => `  ${paint("bold", `${number}. ${text}`)}\n`;
   const tool = ours ? "--method tools/call --tool-name whoami" : "--method tools/list";
   const login = issuer ? "your browser opens: sign in as Ada" : "your browser opens: sign in";
@@ -65,7 +66,7 @@ export function hints({ url, issuer, server, ours, issuers, behind, tokenFile, l
   return `
 ${paint("bold", "  The gateway is running.")}
 
-     gateway            ${url}
+     gateway            ${url}${page ? `\n     its page           ${page}   (for people: how to connect)` : ""}
      identity provider  ${issuers.join(", ")}${issuer ? "   (one user, Ada, without a password)" : ""}
      MCP server         ${behind}
 ${server ? `     the gateway is the authorization server; ${server}/grants shows your grants\n` : ""}
@@ -83,7 +84,7 @@ ${head(4, "Your own MCP client")}     ${url}
 
   The log of the gateway follows, one line for each event. The same log as JSON is in
      ${logPath}
-
+${warnings > 0 ? `\n  Before you deploy this configuration: \`npx portcullis check\` has ${warnings === 1 ? "a note" : `${warnings} notes`} about it.\n` : ""}
   Ctrl-C stops everything.
 
 `;

@@ -117,6 +117,8 @@ async function start() {
   );
   let shown = false;
   const early = [];
+  /** The warnings that were counted or shown: each is shown once, although every build starts the gateway again. */
+  const warnings = new Set();
   const gateway = startGateway({
     port,
     host,
@@ -124,6 +126,11 @@ async function start() {
     settings,
     envFile: own?.path,
     onEvent(event) {
+      if (event.reason === "configuration_warning") {
+        if (warnings.has(event.detail)) return;
+        warnings.add(event.detail);
+        if (!shown) return;
+      }
       if (shown) process.stdout.write(`${logLine(event)}\n`);
       else if (event.event === "gateway" && event.level !== "info") early.push(event);
     },
@@ -159,6 +166,8 @@ async function start() {
   process.stdout.write(
     hints({
       url,
+      page: document.public_page === false ? undefined : `${document.public_url}/`,
+      warnings: warnings.size,
       issuer,
       ours,
       issuers: own ? [issuer] : document.issuers.map((one) => one.issuer),

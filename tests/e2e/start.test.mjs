@@ -86,6 +86,18 @@ describe("npm start", () => {
     assert.match(output.text, /port 9100 \(identity provider\) is taken; using 91\d\d for this run/);
   });
 
+  test("prints the URL of the page for people", async () => {
+    const [, page] = output.text.match(/^ +its page +(http\S+)/m);
+    const answer = await fetch(page, { headers: { accept: "text/html" } });
+    assert.equal(answer.status, 200);
+    assert.match(await answer.text(), /<title>/);
+  });
+
+  test("has one line about what to know before a deployment, and no warnings", () => {
+    assert.match(output.text, /Before you deploy this configuration: `npx portcullis check` has 3 notes/);
+    assert.doesNotMatch(output.text, /configuration_warning/);
+  });
+
   test("prints a command that is refused and shows the challenge", async () => {
     const { stdout } = await shell(commandsOf(output.text)[0]);
     assert.match(stdout, /^HTTP\/1\.1 401 /);
