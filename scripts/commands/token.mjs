@@ -54,10 +54,26 @@ export function decode(token) {
   return decoded.header && decoded.claims ? decoded : undefined;
 }
 
+const UNITS = [
+  ["year", 31_557_600],
+  ["month", 2_629_800],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+  ["second", 1],
+];
+
+/** A span of time in the largest unit of which it has at least two, or in seconds. */
+export function span(seconds) {
+  const [unit, size] = UNITS.find(([, size]) => seconds >= 2 * size) ?? UNITS.at(-1);
+  const count = Math.floor(seconds / size);
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 const moment = (seconds, now) => {
   const away = Math.round(seconds - now / 1000);
-  const span = Math.abs(away) < 120 ? `${Math.abs(away)} s` : `${Math.round(Math.abs(away) / 60)} min`;
-  return `${new Date(seconds * 1000).toISOString()}, ${away < 0 ? `${span} ago` : `in ${span}`}`;
+  const text = span(Math.abs(away));
+  return `${new Date(seconds * 1000).toISOString()}, ${away < 0 ? `${text} ago` : `in ${text}`}`;
 };
 
 /** Header and claims as readable lines. */
@@ -71,7 +87,82 @@ function describe({ header, claims }, now) {
   return lines;
 }
 
-/** Explains a reason of the log with the values in the token and in the configuration. */
+/**
+ * A sentence for each reason of the log with which the gateway can reject the request of this command. The request itself has no
+ * mistake, so reasons such as `malformed_message` are not among them; a test compares the table with the Worker's code.
+ */
+export const REASONS = {
+  api_key_unknown: "No API key of the configuration has this id and this secret.",
+  api_keys_unavailable: "The namespace with the API keys cannot be read.",
+  fields_too_large: "The token is larger than the header fields of a request may be.",
+  forbidden: "The rules do not allow this caller to open a stream or to end a session.",
+  insufficient_scope: "The token lacks a scope that the resource requires.",
+  internal: "The gateway failed: this is a bug of the gateway.",
+  introspection_unavailable:
+    "The introspection endpoint of the issuer cannot be reached, or its answer cannot be read.",
+  issuer_unavailable: "The metadata or the keys of the issuer cannot be fetched.",
+  malformed_credentials: "The value of the Authorization field is not a credential.",
+  misconfigured: "The configuration has mistakes: `npx portcullis check` names them.",
+  no_credentials: "The resource does not accept a credential of this kind under the scheme Bearer.",
+  proof_access_token_hash: "The DPoP proof is for another access token.",
+  proof_algorithm: "The algorithm of the DPoP proof is not accepted, or does not fit its key.",
+  proof_claims: "The DPoP proof lacks a claim, or a claim has the wrong form.",
+  proof_expired: "The DPoP proof is too old, or is from the future.",
+  proof_key: "The key in the DPoP proof cannot be used.",
+  proof_malformed: "The DPoP proof is not a JWT of the type dpop+jwt.",
+  proof_method: "The DPoP proof is for another HTTP method.",
+  proof_missing: "The token needs a DPoP proof in each request, and this command has no key to make one.",
+  proof_nonce: "The DPoP proof lacks the nonce of the gateway.",
+  proof_other_key: "The token is bound to another key than that of the DPoP proof.",
+  proof_replayed: "The DPoP proof was used before.",
+  proof_signature: "The signature of the DPoP proof is wrong.",
+  proof_url: "The DPoP proof is for another URL.",
+  replay_memory_unavailable: "The memory of used DPoP proofs cannot be reached.",
+  revocations_unavailable: "The revocation list cannot be read.",
+  token_algorithm:
+    "The token is signed with an algorithm that the configuration does not accept for this issuer.",
+  token_audience:
+    "The token is for another service: aud names neither the resource nor a configured audience.",
+  token_bound_under_bearer: "The token is bound to a DPoP key, and was sent under the scheme Bearer.",
+  token_certificate: "The token is bound to a client certificate, and the request has another one or none.",
+  token_claim_malformed: "A claim of the token has the wrong form.",
+  token_claim_missing: "The token lacks a claim that the gateway needs.",
+  token_claim_not_accepted:
+    "A claim has a value that claims of the issuer in the configuration does not accept.",
+  token_claims_not_json: "The claims of the token are not a JSON object that can be read without doubt.",
+  token_claims_too_many: "The token has more claims than the gateway reads.",
+  token_expired: "The token has expired: the client must get a new one.",
+  token_forbidden_header: "The header of the token has a member that would change how the token is verified.",
+  token_header_malformed: "The header of the token is not that of a signed JWT.",
+  token_inactive:
+    "The issuer or the verifier says that the token is not active: it has expired or was revoked.",
+  token_is_id_token:
+    "This is an ID token, or lacks the claims of access tokens: the client must send its access token.",
+  token_issued_in_future: "iat is in the future: a clock is wrong.",
+  token_issuer: "No issuer of the resource has the identifier in iss.",
+  token_key_ambiguous: "Several keys of the issuer fit the token, and its kid does not choose one of them.",
+  token_key_does_not_fit: "The key that kid names is for another algorithm or another use.",
+  token_key_unknown:
+    "The key that signed the token is unknown: it may be new, withdrawn, or a key of another issuer.",
+  token_key_unusable: "The key that kid names is malformed, or too weak.",
+  token_malformed: "The token is not a JWT, and the resource accepts no other token of this form.",
+  token_not_bound:
+    "The resource requires tokens that are bound to a key or a certificate, and this one is not.",
+  token_not_for_this_resource:
+    "The resource does not accept credentials of this kind; another resource of this gateway does.",
+  token_not_yet_valid: "nbf is in the future: the token is not valid yet, or a clock is wrong.",
+  token_revoked: "The token, its client or its user is on the revocation list.",
+  token_sender_constrained: "The token is bound in a way that the resource does not check.",
+  token_signature: "The signature is wrong: the token was changed, or another key signed it.",
+  token_tenant:
+    "The token is from a tenant that the configuration does not accept, or does not name its tenant.",
+  token_too_long: "The token is longer than the gateway reads.",
+  token_type:
+    "The token is not an access token: typ in the header, or introspection, describes another kind.",
+  verifier_unavailable: "The verifier of the configuration cannot be reached.",
+};
+
+/** The values in the token and in the configuration that lead to a reason of the log. */
 function because(reason, { header = {}, claims = {} } = {}, document, resource) {
   const audiences = [`${document.public_url}${resource.path}`, ...(resource.audiences ?? [])];
   const issuers = (document.issuers ?? [])
@@ -83,6 +174,7 @@ function because(reason, { header = {}, claims = {} } = {}, document, resource) 
     token_key_unknown: `the issuer publishes no key with the kid ${JSON.stringify(header.kid)}`,
     token_type: `typ is ${JSON.stringify(header.typ)}; token_types of the issuer lists the types of access tokens`,
     token_algorithm: `alg is ${JSON.stringify(header.alg)}; algorithms of the issuer lists the accepted algorithms`,
+    token_expired: `exp is ${JSON.stringify(claims.exp)}`,
     insufficient_scope: `scope is ${JSON.stringify(claims.scope ?? claims.scp ?? "")}; ${resource.path} requires ${(resource.scopes ?? []).join(" ")}`,
   }[reason];
 }
@@ -213,6 +305,7 @@ async function tryAt(gate, { token, document, resource, decoded, lines }) {
     status: answer.status,
     reason,
     ...(detail && { detail }),
+    ...(answer.status !== 200 && { sentence: REASONS[reason] ?? "docs/log.md describes this reason." }),
     ...(why && { because: why }),
     ...(issuer && { issuer }),
     ...(client && { client }),
@@ -276,13 +369,14 @@ export async function token(args) {
     if (decoded) describe(decoded, Date.now()).forEach(say);
     else say("the token is not a JWT: it is an API key, or a token that needs introspection at its issuer");
     say("");
-    for (const { resource, taken, status, reason, detail, because, issuer, client } of found) {
+    for (const { resource, taken, status, reason, detail, sentence, because, issuer, client } of found) {
       const who = [issuer && `issuer ${issuer}`, client && `client ${client}`].filter(Boolean).join(", ");
       say(
         taken
           ? `${resource}: accepted${who && `, ${who}`}`
           : `${resource}: rejected, ${status} ${reason}${detail ? `: ${detail}` : ""}`,
       );
+      if (sentence) say(`  ${sentence}`);
       if (because) say(`  ${because}`);
     }
     for (const note of notes) say(`note: ${note}`);

@@ -85,14 +85,19 @@ export async function doctor(args) {
   if (progress) process.stderr.write("\r\u001b[K");
   const rows = verdicts(findings);
   const failing = rows.filter(({ fails }) => fails).map(({ client }) => client);
+  const finding = ({ level, id, what, cure }) => {
+    const [style, sign] = SIGNS[level];
+    return `  ${paint(style, `${sign} ${line(what)}`)}  (${id})\n      ${line(cure)}\n`;
+  };
+  // Where no client gets past the first request, the table would say the same ten times.
+  const barrier = facts.ended && findings.find(({ level, step }) => level === "error" && step === "reach");
   if (values.json) {
     printJson({ url, facts, findings, clients: rows });
+  } else if (barrier) {
+    process.stdout.write(finding(barrier));
   } else {
     process.stdout.write(`\n  ${paint("bold", plain(url, { oneLine: true }))}\n\n${table(rows)}\n\n`);
-    for (const { level, id, what, cure } of findings) {
-      const [style, sign] = SIGNS[level];
-      process.stdout.write(`  ${paint(style, `${sign} ${line(what)}`)}  (${id})\n      ${line(cure)}\n`);
-    }
+    for (const one of findings) process.stdout.write(finding(one));
     const end =
       failing.length === 0
         ? "no client that the doctor knows would fail"

@@ -5,6 +5,15 @@ import { DISCOVER, DISCOVER_FIELDS, FIELDS, INITIALIZE, isUrl, LOCAL, MODERN, sh
 const SKEW_SECONDS = 30;
 const CERTIFICATE_DAYS = 14;
 
+/** What to do where no server answers. */
+function remedy({ hostname }, words) {
+  if (LOCAL.test(hostname))
+    return "start the server on this machine, or correct the port: `npm start` prints the URL of its gateway";
+  if (words.includes("cannot be resolved"))
+    return "check the host name and its DNS record: a custom domain in routes gets one at the deployment";
+  return "check the host name, the port and the route to the Worker";
+}
+
 /** Sends the first request that every client sends, without a token. Returns its answer, or undefined where the walk ends here. */
 export async function reach({ url, error, warn, facts }) {
   const target = new URL(url);
@@ -44,12 +53,7 @@ export async function reach({ url, error, warn, facts }) {
         "read the gateway's log: does the request arrive, and does the origin server answer?",
       );
     } else {
-      error(
-        "unreachable",
-        "reach",
-        `${target.host}: ${words}`,
-        "check the host name, its DNS record and the route to the Worker",
-      );
+      error("unreachable", "reach", `${target.host}: ${words}`, remedy(target, words));
     }
     return undefined;
   }

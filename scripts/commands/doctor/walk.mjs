@@ -29,7 +29,10 @@ export async function walk(url, { token, webOrigin, onStep = () => {} } = {}) {
 async function steps(state, onStep) {
   onStep("the first request");
   const first = await reach(state);
-  if (first === undefined) return;
+  if (first === undefined) {
+    state.facts.ended = true;
+    return;
+  }
   onStep("the challenge");
   await challenge(state, first);
   onStep("the metadata of the resource");

@@ -71,7 +71,16 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
         let rules = rules.map_or("no rules".to_owned(), |rules| format!("{rules} rules"));
         text.push_str(&format!("{path}: {rules}, {} listed, {found} findings\n", known.len()));
     }
-    text.push_str(&format!("{}: valid, {size} of {limit} bytes, {} findings\n", file.name(), findings.len()));
+    let holds = if file.alone {
+        format!("a gateway reads at most {limit} from KV")
+    } else {
+        format!("PORTCULLIS, one environment variable of a Worker, holds {limit} (5 KB)")
+    };
+    text.push_str(&format!(
+        "{}: valid, {} findings; the document has {size} bytes, and {holds}\n",
+        file.name(),
+        findings.len()
+    ));
     let good = findings.is_empty();
     let resources: Vec<Value> = resources
         .iter()

@@ -111,7 +111,7 @@ fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Resu
     let profile = issuer.map_or(Profile::Generic, |issuer| issuer.profile);
     let text = |names: &[&str]| names.iter().find_map(|name| said.get(*name)?.as_str()).map(str::to_owned);
     let mut scopes: Vec<String> =
-        options.scopes.as_deref().into_iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect();
+        options.scopes.as_deref().into_iter().flat_map(|text| text.split([' ', ','])).map(str::to_owned).collect();
     let of_claims = claims::scopes(&said, profile)
         .map_err(|_| "the scope claim in --claims must be a string or an array of strings")?;
     scopes.extend(of_claims.iter().map(|scope| scope.as_str().to_owned()));

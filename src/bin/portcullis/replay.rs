@@ -7,6 +7,9 @@ use crate::arguments::ReplayArguments;
 use crate::document::{config, read};
 use crate::outcome::{Report, Unusable};
 
+const NO_DECISIONS: &str = "the log has no decisions: the gateway writes a line with \"event\": \"decision\" for each \
+    operation that rules decide, if the configuration has a table [vars.PORTCULLIS.decision_log] (docs/policy.md)\n";
+
 pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
     let config = config(&options.source)?;
     let log = read(&options.log)?;
@@ -48,6 +51,10 @@ pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
         unknown.len(),
         replay.broken.len()
     );
+    let decided = same + changes.len() + unknown.len();
+    if decided == 0 {
+        text += NO_DECISIONS;
+    }
     let good = changes.is_empty() && unknown.is_empty() && replay.broken.is_empty();
     let json = json!({ "same": same, "changed": changes, "unknown": unknown, "gaps": replay.broken });
     Ok(Report { text, json, good })
