@@ -2,11 +2,14 @@
 import { spawn } from "node:child_process";
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import { join, relative } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { say } from "../lib/run.mjs";
 import { npmBin, root } from "../lib/tools.mjs";
 import { readSettings } from "./config.mjs";
 
 const INTERVAL = 500;
+/** An editor may empty a file before it writes it: a text counts once it has been the same for this time. */
+const SETTLED = 250;
 
 /** The output of `portcullis check --json` for a file. Another process runs it: the first time, it compiles the command line. */
 function check(path) {
@@ -45,8 +48,16 @@ export function followEdits({ path, seen, place, change }) {
   const read = () => readFileSync(path, "utf8");
   let busy = false;
 
+  /** The text of the file once an editor has written all of it. */
+  async function settled() {
+    for (;;) {
+      const text = read();
+      await sleep(SETTLED);
+      if (read() === text) return text;
+    }
+  }
+
   async function take() {
-    const name = relative(process.cwd(), path);
     let old = "stays in effect";
     let mistakes;
     try {
@@ -62,14 +73,14 @@ export function followEdits({ path, seen, place, change }) {
     }
     if (mistakes.length === 0) return say("the new configuration is in effect");
     const lines = mistakes.map((mistake) => `\n  ${mistake}`).join("");
-    say(`the new configuration is refused: ${name} has mistakes; the old configuration ${old}${lines}`);
+    say(`the new configuration is refused, and the old one ${old}:${lines}`);
   }
 
   async function onChange() {
     if (busy) return;
     busy = true;
     try {
-      for (let now = read(); now !== seen; now = read()) {
+      for (let now = await settled(); now !== seen; now = await settled()) {
         seen = now;
         say("wrangler.toml was edited: checking the new configuration");
         await take();

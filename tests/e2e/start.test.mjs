@@ -139,7 +139,7 @@ describe("npm start", () => {
 
     const line = original.split("\n").findIndex((text) => text.startsWith("scopes ")) + 1;
     const mistaken = await edited(original.replace("scopes =", "scops ="));
-    assert.match(mistaken, /^the new configuration is refused: .*; the old configuration stays in effect\n/);
+    assert.match(mistaken, /^the new configuration is refused, and the old one stays in effect:\n/);
     assert.match(
       mistaken,
       new RegExp(`\n {2}wrangler\\.toml:${line}:1: resources\\[0\\]\\.scops: unknown key; did you mean`),
@@ -150,14 +150,14 @@ describe("npm start", () => {
     const unset = await edited(`${other}\n[vars.PORTCULLIS.sessions]\nsecrets = ["NOT_SET"]\n`);
     assert.match(
       unset,
-      /refused: .* is in effect again\n {2}sessions\.secrets\[0\]: there is no Worker secret/,
+      /refused, and the old one is in effect again:\n {2}sessions\.secrets\[0\]: there is no Worker secret/,
     );
     assert.equal(await challenge(), "mcp:other");
 
-    assert.match(await edited(`${other}\n[broken\n`), /refused: .*\n {2}.*wrangler\.toml cannot be read/);
+    assert.match(await edited(`${other}\n[broken\n`), /refused, .*:\n {2}.*wrangler\.toml cannot be read/);
     assert.match(
       await edited(other.replace("localhost:8787", "localhost:8788")),
-      /refused: .*\n {2}public_url was http:.*stop `npm start` and start it again/,
+      /refused, .*:\n {2}public_url was http:.*stop `npm start` and start it again/,
     );
 
     assert.equal(await edited(original), "the new configuration is in effect");
