@@ -59,37 +59,16 @@ impl Configuration {
         }
     }
 
-    /// The mistakes of form, and the mistakes of meaning in what remains: a mistyped key must not hide other mistakes
-    /// until the next start. What remains is the document without the malformed members, and, where that lacks
-    /// something, with other values in their places.
+    /// The mistakes of form, and the mistakes of meaning in what remains without the malformed members: a mistyped key
+    /// must not hide other mistakes until the next start.
     fn all_mistakes(mut mistakes: Mistakes, mut document: Value, secrets: &dyn Secrets) -> Mistakes {
         if !mistakes.prune(&mut document) {
             return mistakes;
         }
-        // Each reading may find what the one before could not reach: a missing value, its kind, the names it may have.
-        let (mut stand_ins, mut is_whole) = (mistakes.malformed_tables(), true);
-        for _ in 0..READINGS {
-            match deserialize::<Document, _, Mistakes>(document.clone()) {
-                Ok(read) => {
-                    let mut of_meaning = Mistakes::new();
-                    if !is_whole {
-                        // Comparisons of all parts with each other would find mistakes that the operator did not make.
-                        of_meaning.note("", "");
-                    }
-                    Self::read(&read, &document, secrets, &mut of_meaning);
-                    of_meaning.leave_out(|path| is_doubtful(path, &stand_ins));
-                    mistakes.extend(of_meaning);
-                    break;
-                }
-                Err(more) => {
-                    let placed = more.stand_in(&mut document);
-                    if placed.is_empty() {
-                        break;
-                    }
-                    stand_ins.extend(placed);
-                    is_whole = false;
-                }
-            }
+        if let Ok(read) = deserialize::<Document, _, Mistakes>(document.clone()) {
+            let mut of_meaning = Mistakes::new();
+            Self::read(&read, &document, secrets, &mut of_meaning);
+            mistakes.extend(of_meaning);
         }
         mistakes
     }
@@ -189,26 +168,6 @@ impl Configuration {
         };
         Some(Self { settings, authorization_server })
     }
-}
-
-/// How often a document with mistakes is read.
-const READINGS: usize = 8;
-
-/// Whether a mistake at `path` may come from a value that stands for a missing or malformed one.
-fn is_doubtful(path: &str, stand_ins: &[String]) -> bool {
-    let table = |path: &str| path.split(['.', '[']).next().unwrap_or_default().to_owned();
-    stand_ins.iter().any(|stand_in| {
-        // Rules are compared with each other.
-        let (holder, _) = stand_in.split_once(".rules[").unwrap_or((stand_in, ""));
-        let holder = if holder.len() < stand_in.len() { format!("{holder}.rules") } else { holder.to_owned() };
-        path.strip_prefix(&holder).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-            // Resources name the parts that accept credentials.
-            || (["public_url", "issuers", "api_keys", "verifiers", "authorization_server"]
-                .contains(&table(stand_in).as_str())
-                && [".issuers", ".api_keys", ".verifiers", ".audiences", ".rules"]
-                    .iter()
-                    .any(|part| path.starts_with("resources[") && path.contains(part)))
-    }) || path.is_empty()
 }
 
 fn read_public_url(text: &str, development: bool, mistakes: &mut Mistakes) -> Option<HttpUrl> {

@@ -13,18 +13,6 @@ pub struct Mistakes {
     /// Malformed members: the JSON Pointer (RFC 6901) of the value that contains the member, and the name of the
     /// member. Without these members the rest of the document can be read.
     misshapen: Vec<(String, String)>,
-    /// Values that would let the rest of the document be read.
-    stand_ins: Vec<StandIn>,
-}
-
-/// A value that stands for a malformed or missing one while the mistakes of the rest of the document are looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct StandIn {
-    /// The place of the value: a JSON Pointer (RFC 6901).
-    pointer: String,
-    /// The same place as the path of a mistake.
-    path: String,
-    value: serde_json::Value,
 }
 
 impl Mistakes {
@@ -76,35 +64,6 @@ impl Mistakes {
         !self.misshapen.iter().any(|(holder, name)| holder.is_empty() && name == "development")
     }
 
-    /// The malformed members of the document itself.
-    #[must_use]
-    pub fn malformed_tables(&self) -> Vec<String> {
-        let members = self.stand_ins.iter().map(|stand_in| &stand_in.path);
-        members.filter(|path| !path.contains(['.', '['])).cloned().collect()
-    }
-
-    /// Puts values of the right form into `document` where it has none. Returns the paths of these values; the mistakes at
-    /// these paths are not the operator's.
-    pub fn stand_in(&self, document: &mut serde_json::Value) -> Vec<String> {
-        let mut paths = Vec::new();
-        for StandIn { pointer, path, value } in &self.stand_ins {
-            if let Some(place) = document.pointer_mut(pointer) {
-                *place = value.clone();
-            } else if let Some((holder, name)) = pointer.rsplit_once('/')
-                && let Some(holder) = document.pointer_mut(holder).and_then(serde_json::Value::as_object_mut)
-            {
-                holder.insert(name.to_owned(), value.clone());
-            }
-            paths.push(path.clone());
-        }
-        paths
-    }
-
-    /// Leaves out the mistakes at paths for which `is_doubtful` holds.
-    pub fn leave_out(&mut self, is_doubtful: impl Fn(&str) -> bool) {
-        self.lines.retain(|line| !is_doubtful(line.split_once(": ").map_or("", |(path, _)| path)));
-    }
-
     /// The mistakes, one per line.
     #[must_use]
     pub fn lines(&self) -> &[String] {
@@ -125,7 +84,6 @@ impl MergeWithError<Self> for Mistakes {
         let mut all = earlier.unwrap_or_default();
         all.lines.extend(other.lines);
         all.misshapen.extend(other.misshapen);
-        all.stand_ins.extend(other.stand_ins);
         ControlFlow::Continue(all)
     }
 }
@@ -143,17 +101,9 @@ impl DeserializeError for Mistakes {
                 if let ValuePointerRef::Key { key, prev } = location {
                     all.misshapen.push((pointer(*prev), key.to_owned()));
                 }
-                if let Some(value) = accepted.first().map(|kind| of_kind(*kind)) {
-                    all.stand_ins.push(StandIn { pointer: pointer(location), path: here.clone(), value });
-                }
                 all.note(here, format_args!("must be {}, got {}", kinds(accepted), kind_and_value(actual)));
             }
-            ErrorKind::MissingField { field } => {
-                let (pointer, path) = (format!("{}/{field}", pointer(location)), member(&here, field));
-                // The next reading finds which form this value must have.
-                all.stand_ins.push(StandIn { pointer, path: path.clone(), value: serde_json::Value::Null });
-                all.note(path, "is required");
-            }
+            ErrorKind::MissingField { field } => all.note(member(&here, field), "is required"),
             ErrorKind::UnknownKey { key, accepted } => {
                 all.misshapen.push((pointer(location), key.to_owned()));
                 all.note(
@@ -162,9 +112,6 @@ impl DeserializeError for Mistakes {
                 );
             }
             ErrorKind::UnknownValue { value, accepted } => {
-                if let Some(value) = accepted.first().map(|name| (*name).into()) {
-                    all.stand_ins.push(StandIn { pointer: pointer(location), path: here.clone(), value });
-                }
                 all.note(here, format_args!("must be one of {}, got {value:?}", accepted.join(", ")));
             }
             ErrorKind::BadSequenceLen { expected, .. } => {
@@ -213,20 +160,6 @@ fn pointer(location: ValuePointerRef) -> String {
             format!("{}/{}", pointer(*prev), key.replace('~', "~0").replace('/', "~1"))
         }
         ValuePointerRef::Index { index, prev } => format!("{}/{index}", pointer(*prev)),
-    }
-}
-
-/// Some value of a kind.
-fn of_kind(kind: ValueKind) -> serde_json::Value {
-    match kind {
-        ValueKind::Null => serde_json::Value::Null,
-        ValueKind::Boolean => false.into(),
-        ValueKind::Integer => 1.into(),
-        ValueKind::NegativeInteger => (-1).into(),
-        ValueKind::Float => 0.5.into(),
-        ValueKind::String => "".into(),
-        ValueKind::Sequence => serde_json::Value::Array(Vec::new()),
-        ValueKind::Map => serde_json::Value::Object(serde_json::Map::new()),
     }
 }
 
