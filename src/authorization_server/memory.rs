@@ -28,8 +28,8 @@ pub struct ServerMemory {
     provider: RefCell<Option<KnownProvider>>,
     /// The keys of the identity provider, which sign ID tokens.
     pub provider_keys: RefCell<KeyState>,
-    /// The keys of clients, by the digest of their `jwks_uri`.
-    client_keys: RefCell<BTreeMap<[u8; 32], Rc<RefCell<KeyState>>>>,
+    /// The keys of clients, by the digest of their `jwks_uri`; the oldest first.
+    client_keys: RefCell<Vec<([u8; 32], Rc<RefCell<KeyState>>)>>,
     /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
     /// Counts of requests by network address; they outlive a change of the configuration.
@@ -58,15 +58,20 @@ impl ServerMemory {
         *provider = Some(known);
     }
 
-    /// The state of the keys at the `jwks_uri` of a client. If there are too many, another client's are forgotten.
+    /// The state of the keys at the `jwks_uri` of a client. If there are too many, those of the oldest are forgotten.
     #[must_use]
     pub fn client_keys(&self, uri: &str) -> Rc<RefCell<KeyState>> {
         let mut all = self.client_keys.borrow_mut();
         let name: [u8; 32] = Sha256::digest(uri).into();
-        if !all.contains_key(&name) && all.len() >= CLIENT_KEY_SETS {
-            all.pop_first();
+        if let Some((_, keys)) = all.iter().find(|(known, _)| *known == name) {
+            return Rc::clone(keys);
         }
-        Rc::clone(all.entry(name).or_default())
+        if all.len() >= CLIENT_KEY_SETS {
+            all.remove(0);
+        }
+        let keys = Rc::<RefCell<KeyState>>::default();
+        all.push((name, Rc::clone(&keys)));
+        keys
     }
 
     /// Whether the request with this name failed, and must not be tried again yet.
