@@ -22,6 +22,9 @@ pub struct KnownProvider {
     pub until: UnixMillis,
 }
 
+/// The digest of a client's `jwks_uri`, and its keys.
+type ClientKeys = ([u8; 32], Rc<RefCell<KeyState>>);
+
 /// The memory of an isolate.
 #[derive(Debug, Default)]
 pub struct ServerMemory {
@@ -29,7 +32,7 @@ pub struct ServerMemory {
     /// The keys of the identity provider, which sign ID tokens.
     pub provider_keys: RefCell<KeyState>,
     /// The keys of clients, by the digest of their `jwks_uri`; the oldest first.
-    client_keys: RefCell<Vec<([u8; 32], Rc<RefCell<KeyState>>)>>,
+    client_keys: RefCell<Vec<ClientKeys>>,
     /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
     /// Counts of requests by network address; they outlive a change of the configuration.
