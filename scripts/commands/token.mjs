@@ -96,6 +96,7 @@ export const REASONS = {
   api_keys_unavailable: "The namespace with the API keys cannot be read.",
   fields_too_large: "The token is larger than the header fields of a request may be.",
   forbidden: "The rules do not allow this caller to open a stream or to end a session.",
+  identity_too_large: "The claims of the caller for the origin server have more than 8 KB.",
   insufficient_scope: "The token lacks a scope that the resource requires.",
   internal: "The gateway failed: this is a bug of the gateway.",
   introspection_unavailable:

@@ -92,7 +92,7 @@ describe("deploy", { timeout: 400_000 }, () => {
   test("a document without mistakes is packed and weighed", async () => {
     const { code, stdout, stderr } = await deploy(settings(good), ["--dry-run"]);
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /wrangler\.toml: valid, \d+ of 5120 bytes, 0 findings/);
+    assert.match(stdout, /wrangler\.toml: valid, 0 findings/);
     assert.match(stdout, /the build runs/);
     assert.match(stdout, /bundle: .* gzipped/);
   });

@@ -208,7 +208,7 @@ public_url = "https://other.example.com"
     const demo = await readFile(join(root, "wrangler.toml"), "utf8");
     const routesAfter = async (content, url) => {
       await writeFile(file, content);
-      const { code, stdout, stderr } = await run(flags([...away, "--public-url", url]));
+      const { code, stdout, stderr } = await run(flags(["--public-url", url, ...away.slice(2)]));
       assert.equal(code, 0, stderr);
       const { routes } = parse(await readFile(file, "utf8"));
       return { routes: routes?.map((route) => ({ ...route })), stdout };

@@ -220,7 +220,7 @@ describe("people in a browser", {
     const before = scene.idp.requests.length;
     await page.goto(`${sites.other}/post`);
     await page.waitForURL(`${scene.issuer}/consent`);
-    assert.match(await page.textContent("main"), /did not come from this server/);
+    assert.match(await page.textContent("main"), /was not sent from this server/);
     await look("problem");
     assert.equal(scene.idp.requests.length, before);
   });
