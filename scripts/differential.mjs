@@ -7,6 +7,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { createInterface } from "node:readline";
 import { calculateJwkThumbprint, createLocalJWKSet, exportJWK, jwtVerify } from "jose";
 import { checked } from "../src/worker/signatures.js";
+import { ALGORITHMS } from "./lib/algorithms.mjs";
 import { readOptions, refuse } from "./lib/options.mjs";
 import { fail, run, say } from "./lib/run.mjs";
 import { root, rust } from "./lib/tools.mjs";
@@ -28,19 +29,6 @@ if (!Number.isSafeInteger(seed)) refuse(DIFFERENTIAL, "SEED must be a whole numb
 const NOW = 1_795_435_200;
 const ISSUER = "https://login.example";
 const AUDIENCE = "https://gate.example/mcp";
-const ALGORITHMS = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
-];
 /** Number of tokens for each key set. */
 const BATCH = 250;
 

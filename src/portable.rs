@@ -25,18 +25,12 @@ pub fn verify(
         JwsAlgorithm::Es256 => Ok(with(&Es256, &key(jwk)?, input, signature)),
         JwsAlgorithm::EdDsa => Ok(with(&Ed25519, &key(jwk)?, input, signature)),
         JwsAlgorithm::Es384 => {
-            let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".into()) };
-            let point: Vec<u8> = [4].iter().chain(x.iter()).chain(y.iter()).copied().collect();
-            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point)
-                .map_err(|error| PlatformError::from(error.to_string()))?;
+            let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point(jwk)?).map_err(described)?;
             Ok(p384::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(input, &signature).is_ok()))
         }
         JwsAlgorithm::Es512 => {
-            let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".into()) };
-            let point: Vec<u8> = [4].iter().chain(x.iter()).chain(y.iter()).copied().collect();
-            let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&point)
-                .map_err(|error| PlatformError::from(error.to_string()))?;
+            let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&point(jwk)?).map_err(described)?;
             Ok(p521::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(input, &signature).is_ok()))
         }
@@ -61,20 +55,12 @@ pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Resu
         JwsAlgorithm::Es256 => Ok(Es256.sign(&key(jwk)?, input).as_bytes().to_vec()),
         JwsAlgorithm::EdDsa => Ok(Ed25519.sign(&key(jwk)?, input).as_bytes().to_vec()),
         JwsAlgorithm::Es384 => {
-            let JsonWebKey::EllipticCurve { secret: Some(secret), .. } = jwk else {
-                return Err("not a private EC key".into());
-            };
-            let key =
-                p384::ecdsa::SigningKey::from_slice(secret).map_err(|error| PlatformError::from(error.to_string()))?;
+            let key = p384::ecdsa::SigningKey::from_slice(secret(jwk)?).map_err(described)?;
             let signature: p384::ecdsa::Signature = key.sign(input);
             Ok(signature.to_bytes().to_vec())
         }
         JwsAlgorithm::Es512 => {
-            let JsonWebKey::EllipticCurve { secret: Some(secret), .. } = jwk else {
-                return Err("not a private EC key".into());
-            };
-            let key =
-                p521::ecdsa::SigningKey::from_slice(secret).map_err(|error| PlatformError::from(error.to_string()))?;
+            let key = p521::ecdsa::SigningKey::from_slice(secret(jwk)?).map_err(described)?;
             let signature: p521::ecdsa::Signature = key.sign(input);
             Ok(signature.to_bytes().to_vec())
         }
@@ -90,12 +76,30 @@ pub fn sign(jwk: &JsonWebKey<'_>, algorithm: JwsAlgorithm, input: &[u8]) -> Resu
     }
 }
 
+/// The point of an EC key, uncompressed (SEC 1 §2.3.3).
+fn point(jwk: &JsonWebKey<'_>) -> Result<Vec<u8>, PlatformError> {
+    let JsonWebKey::EllipticCurve { x, y, .. } = jwk else { return Err("not an EC key".into()) };
+    Ok([4].iter().chain(x.iter()).chain(y.iter()).copied().collect())
+}
+
+/// The private part of an EC key.
+fn secret<'a>(jwk: &'a JsonWebKey<'_>) -> Result<&'a [u8], PlatformError> {
+    match jwk {
+        JsonWebKey::EllipticCurve { secret: Some(secret), .. } => Ok(secret),
+        _ => Err("not a private EC key".into()),
+    }
+}
+
+fn described(error: impl std::fmt::Display) -> PlatformError {
+    error.to_string().into()
+}
+
 fn key<'a, K>(jwk: &'a JsonWebKey<'a>) -> Result<K, PlatformError>
 where
     K: TryFrom<&'a JsonWebKey<'a>>,
     K::Error: std::fmt::Display,
 {
-    K::try_from(jwk).map_err(|error| PlatformError::from(error.to_string()))
+    K::try_from(jwk).map_err(described)
 }
 
 fn with<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, input: &[u8], signature: &[u8]) -> bool {

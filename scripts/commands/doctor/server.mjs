@@ -1,21 +1,9 @@
 // Checks the metadata of an authorization server, and the endpoints that it names.
+import { ALGORITHMS } from "../../lib/algorithms.mjs";
 import { ask, isJson } from "./http.mjs";
 import { isProtected, issuerPlaces, isUrl, LEGACY, shaped, show } from "./requests.mjs";
 
 const RSA_BITS = 2048;
-const ALGORITHMS = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
-];
 
 /** Checks the metadata of an authorization server, its keys and its token endpoint. */
 export async function server(state, issuer) {

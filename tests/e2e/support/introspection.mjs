@@ -27,8 +27,8 @@ export const assertRefusedToken = async (scene, token, reason) =>
 
 export const assertSaysNothing = (scene, secrets) => {
   assert.deepEqual(scene.tokensInLog(), []);
-  const told = scene.gateway.logs.filter((line) => secrets.some((secret) => line.includes(secret)));
-  assert.deepEqual(told, []);
+  const lines = scene.gateway.logs.filter((line) => secrets.some((secret) => line.includes(secret)));
+  assert.deepEqual(lines, []);
 };
 
 /** The issuer of a scripted server. */
