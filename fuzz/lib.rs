@@ -9,7 +9,7 @@ use portcullis::mcp::kind::Kind;
 use portcullis::mcp::list_item::{ItemDecision, ItemPolicy};
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::admit::admit;
-use portcullis::pipeline::authenticate::{self, Authentication, CompiledVerifiers, IsolateMemory, VerificationContext};
+use portcullis::pipeline::authenticate::{self, Authentication, Beginning, IsolateMemory, VerificationContext};
 use portcullis::pipeline::context::RequestContext;
 use portcullis::pipeline::rejection::Rejection;
 use portcullis::pipeline::respond::refusal;
@@ -94,7 +94,10 @@ fn authenticated(settings: &Settings, head: Head, context: &mut RequestContext) 
         panic!("the request is for a resource")
     };
     let (mut memory, compiled) = (IsolateMemory::default(), CompiledVerifiers::default());
-    let pending = authenticate::begin(request, settings, (&[7; 32], &mut memory.cache), context, NOW)?;
+    let pending = match authenticate::begin(request, settings, (&[7; 32], &mut memory.cache), context, NOW)? {
+        Beginning::Credential(pending) => pending,
+        Beginning::Anonymous(_) => panic!("the resource opens no method"),
+    };
     let keys = pending.verifier().issuer().map(|issuer| match &issuer.keys {
         IssuerKeys::Static(key) => KeyState::forever(KeySet::of_one((**key).clone())),
         _ => KeyState::default(),

@@ -22,6 +22,10 @@ pub const BODY_BYTES_MAX: u64 = 100 * 1024 * 1024;
 /// A larger request is rejected as well, with `id: null`.
 pub const PEEK_BYTES: usize = 64 * 1024;
 
+/// Largest body of a caller without credentials that the gateway reads, in bytes, to find out whether the resource opens
+/// its method: requests for lists and for the initialization have less than 4 KB.
+pub const ANONYMOUS_BYTES: u64 = 64 * 1024;
+
 /// Longest access token in bytes. Entra tokens with many groups reach 8 KiB.
 pub const TOKEN_BYTES: usize = 16 * 1024;
 

@@ -1,4 +1,4 @@
-//! Signatures in portable Rust, for hosts without WebCrypto: tests, the command line, and as a second implementation to
+//! Signatures and canonical JSON in portable Rust, for hosts without WebCrypto: tests, the command line, and as a second implementation to
 //! compare with. In a Worker they would cost ten times what `crypto.subtle` costs, so no Worker is built with this
 //! module.
 
@@ -9,6 +9,14 @@ use p384::ecdsa::signature::{Signer as _, Verifier as _};
 
 use crate::jwks::key::JwsAlgorithm;
 use crate::platform_error::PlatformError;
+use crate::strict_json;
+
+/// The canonical form of a JSON text (RFC 8785).
+#[must_use]
+pub fn canonical_json(text: &str) -> Option<String> {
+    let value = strict_json::parse(text.as_bytes()).ok()?;
+    serde_json_canonicalizer::to_string(&value).ok()
+}
 
 /// Whether `signature` over `input` is valid. A malformed signature is invalid; a key that does not fit the algorithm
 /// is an error.

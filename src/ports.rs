@@ -35,6 +35,13 @@ pub trait Random {
     fn fill(&self, bytes: &mut [u8]);
 }
 
+/// Writes JSON in canonical form (RFC 8785). It is defined by how JavaScript writes numbers, for which Rust needs 28 KB of
+/// code and tables.
+pub trait CanonicalJson {
+    /// The canonical form of a JSON text in which no object repeats a member.
+    fn canonical_json(&self, text: &str) -> Option<String>;
+}
+
 /// Checks and makes signatures.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait SignatureVerifier {
@@ -211,6 +218,7 @@ pub trait Spawn {
 pub trait Ports:
     Clock
     + Random
+    + CanonicalJson
     + SignatureVerifier
     + Fetch
     + Store
@@ -228,6 +236,7 @@ pub trait Ports:
 impl<P> Ports for P where
     P: Clock
         + Random
+        + CanonicalJson
         + SignatureVerifier
         + Fetch
         + Store

@@ -91,8 +91,9 @@ impl Configuration {
             custom: read_verifiers(document, mistakes),
         };
         let scopes = Rc::new(read_hierarchy(document, mistakes));
-        let place = (public_url.as_ref(), development);
-        let resources = read_resources((document, raw), place, &verifiers, &scopes, mistakes);
+        let asserts_operation = document.identity_assertion.as_ref().and_then(|table| table.operation) == Some(true);
+        let gateway = resource::ThisGateway { public_url: public_url.as_ref(), development, asserts_operation };
+        let resources = read_resources((document, raw), gateway, &verifiers, &scopes, mistakes);
         let public_paths = read_public_paths(document, &resources, development, mistakes);
         // Checked only if nothing else is wrong: a resource with a mistake does not accept any credential yet.
         if mistakes.is_empty() {
@@ -292,7 +293,7 @@ fn note_unused(
 
 fn read_resources(
     (document, raw): (&Document, &Value),
-    (public_url, development): (Option<&HttpUrl>, bool),
+    gateway: resource::ThisGateway<'_>,
     accepted: &Verifiers,
     scopes: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
@@ -304,8 +305,7 @@ fn read_resources(
     for (index, entry) in document.resources.iter().enumerate() {
         let at = format!("resources[{index}]");
         let written = raw.get("resources").and_then(|entries| entries.get(index)).unwrap_or(&Value::Null);
-        let place = (public_url, development);
-        let read = resource::read_resource((entry, written), index, place, accepted, scopes, mistakes);
+        let read = resource::read_resource((entry, written), index, gateway, accepted, scopes, mistakes);
         let Some(resource) = read else { continue };
         if resources.iter().any(|other| other.path.folded() == resource.path.folded()) {
             let path = resource.path.as_str();

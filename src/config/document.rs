@@ -294,7 +294,16 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub identity_claims: Option<Vec<String>>,
 
-    /// Rate limits of callers. The gateway counts only requests that the rules permit. Default: unlimited.
+    /// MCP methods that a caller without credentials may use: `initialize` (with `notifications/initialized`),
+    /// `server/discover`, `ping` and the methods of lists, such as `tools/list`. Such a caller has no scopes and no
+    /// identity: lists show what the rules allow to every caller. The origin server gets no identity fields and no
+    /// assertion. A request with any other method, with an invalid credential, or with a body of more than 64 KB gets 401
+    /// as usual. Default: none.
+    #[deserr(default)]
+    pub anonymous: Option<Vec<String>>,
+
+    /// Rate limits of callers. The gateway counts only requests that the rules permit. Callers without credentials
+    /// (`anonymous`) count by their network address, an IPv6 address by its first 64 bits. Default: unlimited.
     #[deserr(default)]
     pub limits: Option<Vec<LimitDocument>>,
 
@@ -334,6 +343,13 @@ pub struct IdentityAssertionDocument {
     /// (`npm run keys` makes one). The first key signs, and the gateway publishes all of them. To rotate a key, name
     /// the new one last, then first, and then remove the old one (`npx portcullis keys rotate` says when).
     pub key_secrets: Vec<String>,
+
+    /// Whether every assertion names what the request asks for: `mcp_method`, `mcp_name` and `arguments_sha256`. The gateway
+    /// then reads every message, so `body_bytes` may be at most 8388608. Without this key, an assertion names them only where
+    /// the gateway reads messages anyway: with `rules`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+    /// `false`.
+    #[deserr(default)]
+    pub operation: Option<bool>,
 }
 
 /// Counters of the isolate that answers, at `/metrics` (`OpenMetrics`).

@@ -16,6 +16,7 @@ use crate::config::mistakes::Mistakes;
 use crate::config::policy;
 use crate::config::values::{protected_url, read_scopes};
 use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT};
+use crate::mcp::method::{METHODS, McpMethod};
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
 use crate::token::accepted::Verifiers;
@@ -25,10 +26,19 @@ use crate::token::profile::Profile;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
+/// What the configuration says about the gateway as a whole, as far as resources depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ThisGateway<'a> {
+    pub public_url: Option<&'a HttpUrl>,
+    pub development: bool,
+    /// Whether identity assertions always name what a request asks for.
+    pub asserts_operation: bool,
+}
+
 pub(super) fn read_resource(
     (document, raw): (&ResourceDocument, &Value),
     index: usize,
-    (public_url, development): (Option<&HttpUrl>, bool),
+    ThisGateway { public_url, development, asserts_operation }: ThisGateway<'_>,
     accepted: &Verifiers,
     hierarchy: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
@@ -84,6 +94,7 @@ pub(super) fn read_resource(
     let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
     let forward_fields = read_forward_fields(document, at, mistakes);
     let identity_claims = read_identity_claims(document, at, mistakes);
+    let anonymous = read_anonymous(document, at, mistakes);
     let (path, (url, service)) = (path?, origin?);
     let identifier = identifier?;
     let resource = Resource {
@@ -107,11 +118,13 @@ pub(super) fn read_resource(
         parameters,
         forward_fields,
         identity_claims,
+        anonymous,
+        asserts_operation,
     };
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, cache_lists, parameter_fields, limits by tool), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, cache_lists, parameter_fields, limits by tool, identity_assertion.operation), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)
@@ -135,6 +148,25 @@ fn read_forward_fields(document: &ResourceDocument, at: &str, mistakes: &mut Mis
         match error {
             Some(error) => mistakes.note(format_args!("{at}[{index}]"), error),
             None => read.push(lower),
+        }
+    }
+    read
+}
+
+/// Reads the methods that callers without credentials may use. Rules of a resource are about known callers, so only
+/// methods that act on no item can be open: a list is filtered, and the others disclose what the server is.
+fn read_anonymous(document: &ResourceDocument, at: &str, mistakes: &mut Mistakes) -> Vec<&'static McpMethod> {
+    let mut read: Vec<&'static McpMethod> = Vec::new();
+    for (index, name) in document.anonymous.iter().flatten().enumerate() {
+        let at = format!("{at}.anonymous[{index}]");
+        match McpMethod::find(name).filter(|method| method.may_be_anonymous()) {
+            Some(method) if read.contains(&method) => mistakes.note(at, format_args!("is there twice: {name:?}")),
+            Some(method) => read.push(method),
+            None => {
+                let known: Vec<&str> =
+                    METHODS.iter().filter(|method| method.may_be_anonymous()).map(|method| method.name).collect();
+                mistakes.note(at, format_args!("must be one of {}, got {name:?}", known.join(", ")));
+            }
         }
     }
     read

@@ -12,14 +12,15 @@ use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 
 /// The input to sign: `iss` is this gateway, `aud` the origin server's URL as configured, `sub` and `subject_issuer`
-/// identify the caller, `jti` is the id of the request in the log, and `claims` has the claims that the resource names.
+/// identify the caller, `jti` is the id of the request in the log, `claims` has the claims that the resource names, and `operation` are the
+/// claims that name what the request asks for.
 #[must_use]
 pub fn signing_input(
     settings: &Settings,
     key: &SigningKey,
     subject: &Subject,
     origin: &OriginServer,
-    (request_id, identity): (&str, Map<String, Value>),
+    (request_id, identity, operation): (&str, Map<String, Value>, Map<String, Value>),
     now: UnixMillis,
 ) -> String {
     let header = json!({ "alg": key.algorithm().as_str(), "kid": key.id(), "typ": "portcullis-assertion+jwt" });
@@ -35,6 +36,9 @@ pub fn signing_input(
     });
     if let (Some(claims), Some(client)) = (claims.as_object_mut(), &subject.client) {
         claims.insert("client_id".to_owned(), json!(client));
+    }
+    if let Some(claims) = claims.as_object_mut() {
+        claims.extend(operation);
     }
     if let (Some(claims), false) = (claims.as_object_mut(), identity.is_empty()) {
         claims.insert("claims".to_owned(), Value::Object(identity));

@@ -129,7 +129,7 @@ impl Recipient {
         let calls = || inspected.messages().unwrap_or_default().iter().filter_map(Message::call);
         let is_list = |call: &Call| call.is_list();
         Some(Self {
-            caller: inspected.caller()?,
+            caller: inspected.caller(),
             policy: resource.policy.as_ref().filter(|policy| !policy.observe).cloned(),
             sessions: settings.sessions.clone(),
             identifier: resource.identifier.clone(),

@@ -4,5 +4,6 @@ pub mod assertion;
 pub mod body_filter;
 pub mod identity;
 pub mod list_key;
+pub mod operation;
 pub mod request;
 pub mod response;

@@ -13,7 +13,9 @@ use crate::jwks::freshness::Freshness;
 use crate::jwks::key_set::NoKey;
 use crate::limits::{JWKS_RETRY, LOOKUP_RETRY, REVOCATION_RETRY};
 use crate::observe::event::gateway_line;
-use crate::pipeline::authenticate::{self, Authenticating, Authentication, EvidenceNeeded, VerificationContext};
+use crate::pipeline::authenticate::{
+    self, Authenticating, Authentication, Beginning, EvidenceNeeded, VerificationContext,
+};
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
 use crate::ports::Ports;
@@ -28,7 +30,7 @@ use crate::token::verifier::VerifierAnswer;
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Reads the credential.
-    pub(super) fn present(&mut self, request: ResourceRequest) -> Result<Box<Authenticating>, Rejection> {
+    pub(super) fn present(&mut self, request: ResourceRequest) -> Result<Beginning, Rejection> {
         let cache = &mut self.gateway.memory.borrow_mut().cache;
         let (settings, now) = (&self.gateway.settings, self.ports.now());
         authenticate::begin(request, settings, (&self.gateway.salt, cache), &mut self.context, now)

@@ -18,6 +18,7 @@ use crate::policy::counters::{CounterName, Rate, RateLimitCheck};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::fold;
 use crate::ports::Ports;
+use crate::token::principal::Subject;
 use crate::transport::head::Method;
 
 /// The state of counting the limits of a resource.
@@ -34,6 +35,17 @@ fn identity(caller: &Caller) -> [&str; 2] {
     [&caller.subject.issuer, &caller.subject.subject]
 }
 
+/// The caller for counting. Callers without credentials have no identity: each counts by its network, so that one of them
+/// cannot use up what the others may do. No issuer has the empty name that they have in these keys.
+fn counted(inspected: &Inspected) -> Caller {
+    let caller = inspected.caller();
+    if !inspected.authenticated().is_anonymous() {
+        return caller;
+    }
+    let network = inspected.authenticated().request().admitted().head().network();
+    Caller { subject: Rc::new(Subject { subject: network, ..Subject::anonymous() }), ..caller }
+}
+
 impl<P: Ports> ActiveRequest<'_, P> {
     /// Authorizes a request, and then counts it:
     ///
@@ -44,11 +56,9 @@ impl<P: Ports> ActiveRequest<'_, P> {
     ///    that it may not make.
     pub(super) fn authorize(&mut self, inspected: Inspected) -> Result<LimitCheck, Rejection> {
         let (gateway, now) = (self.gateway, self.ports.now());
-        let refusals = gateway.refusals(&inspected);
-        if let Some((name, rate)) = &refusals {
-            let checked = gateway.memory.borrow().counters.borrow_mut().refusals.check(name, *rate, now);
-            checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
-        }
+        let (name, rate) = gateway.refusals(&inspected);
+        let checked = gateway.memory.borrow().counters.borrow_mut().refusals.check(&name, rate, now);
+        checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
         let templates = (inspected.resource().index, "resourceTemplates");
         let templates = || gateway.items.borrow().names(templates);
         let authorized = gateway.session(&inspected, now).and_then(|session| {
@@ -58,9 +68,9 @@ impl<P: Ports> ActiveRequest<'_, P> {
             Ok(authorized) => authorized.permit().refusal().is_some(),
             Err(rejection) => rejection.is_of_policy(),
         };
-        if let (Some((name, rate)), true) = (&refusals, refused) {
+        if refused {
             // The result does not matter here: the limit is checked before the next request.
-            let _ = gateway.memory.borrow().counters.borrow_mut().refusals.count(name, *rate, now);
+            let _ = gateway.memory.borrow().counters.borrow_mut().refusals.count(&name, rate, now);
         }
         let authorized = authorized?;
         let mut checks = Vec::new();
@@ -117,11 +127,10 @@ impl Suspended<Box<Authorized>> {
 
 impl Gateway {
     /// The counter for rejected requests of a caller, and how many it allows.
-    fn refusals(&self, inspected: &Inspected) -> Option<(CounterName, Rate)> {
+    fn refusals(&self, inspected: &Inspected) -> (CounterName, Rate) {
         let resource = inspected.resource();
-        let caller = inspected.caller()?;
-        let key = self.counter("refusals", resource.path.as_str(), &identity(&caller));
-        Some((CounterName::of_caller(key), Rate::per_minute(resource.refusals_per_minute)))
+        let key = self.counter("refusals", resource.path.as_str(), &identity(&counted(inspected)));
+        (CounterName::of_caller(key), Rate::per_minute(resource.refusals_per_minute))
     }
 
     /// The limits that count a request, and the names of its counters.
@@ -129,8 +138,10 @@ impl Gateway {
         let Some(inspected) = authorized.permit().inspected() else { return Vec::new() };
         let resource = inspected.resource();
         let post = authorized.permit().admitted().head().method == Method::Post;
-        let caller = inspected.caller().filter(|_| post && !resource.limits.is_empty());
-        let Some(caller) = caller else { return Vec::new() };
+        if !post || resource.limits.is_empty() {
+            return Vec::new();
+        }
+        let caller = counted(inspected);
         let path = resource.path.as_str();
         let of_caller = identity(&caller);
         let owner = self.counter("caller", path, &of_caller);

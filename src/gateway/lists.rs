@@ -35,7 +35,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
             Ok(reading) => Rc::new(reading),
             Err(rejection) => return self.refuse(rejection),
         };
-        if let Some(caller) = permit.inspected().and_then(Inspected::caller) {
+        if let Some(caller) = permit.inspected().map(Inspected::caller) {
             self.gateway.lists.borrow_mut().keep_reading(key, &caller, &reading);
         }
         self.list_answer(permit, &reading, list.until)
@@ -81,5 +81,5 @@ impl Gateway {
 /// that may be cached.
 pub(super) fn cacheable_list(permit: &Permit) -> Option<(String, Caller)> {
     let inspected = permit.inspected()?;
-    Some((list_key(inspected)?, inspected.caller()?))
+    Some((list_key(inspected)?, inspected.caller()))
 }

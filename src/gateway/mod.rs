@@ -35,10 +35,12 @@ use std::rc::Rc;
 
 use crate::gateway::authorization::LimitCheck;
 use crate::gateway::lists::cacheable_list;
+use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::admit::admit;
-use crate::pipeline::authenticate::Authenticated;
+use crate::pipeline::authenticate::{Authenticated, Beginning};
 use crate::pipeline::authorize::{Permit, permit_public};
 use crate::pipeline::inspect::{self, Inspected, Inspection};
+use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::{Routed, route};
 use crate::ports::{OriginFailure, Ports};
 use crate::transport::head::Head;
@@ -60,7 +62,8 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         let routed = admit(head, settings).and_then(|admitted| route(admitted, settings, &mut self.context));
         match routed {
             Ok(Routed::Resource(request)) => match self.present(request) {
-                Ok(pending) => self.verify(pending),
+                Ok(Beginning::Credential(pending)) => self.verify(pending),
+                Ok(Beginning::Anonymous(caller)) => self.authenticated(*caller),
                 Err(rejection) => self.refuse(rejection),
             },
             Ok(Routed::Public(request)) => self.permitted(permit_public(request)),
@@ -81,7 +84,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         match inspect::begin(caller, &mut self.context) {
             Inspection::Done(inspected) => self.inspected(*inspected),
             Inspection::NeedBody(caller) => {
-                let limit = caller.request().resource().body_bytes;
+                let limit = caller.body_bytes();
                 self.wait(caller, |waiting| Action::ReadMessage(limit, waiting))
             }
         }
@@ -117,7 +120,12 @@ impl Suspended<Box<Authenticated>> {
         body: Result<Vec<u8>, OriginFailure>,
     ) -> Action {
         let (mut active, caller) = self.resume(gateway, ports);
-        let body = body.map_err(|failure| active.failed(failure));
+        let body = body.map_err(|failure| match active.failed(failure) {
+            Rejection::ClientDisconnected => Rejection::ClientDisconnected,
+            // As if no method were open to anonymous callers, where the gateway reads no body of theirs.
+            _ if caller.is_anonymous() => Rejection::NoCredentials(MissingCredentials::Field),
+            rejection => rejection,
+        });
         match body.and_then(|body| inspect::read(*caller, body, &gateway.settings, &mut active.context)) {
             Ok(inspected) => active.inspected(inspected),
             Err(rejection) => active.refuse(rejection),

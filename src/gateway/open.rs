@@ -12,13 +12,14 @@ use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
 use crate::observe::metrics::Metrics;
-use crate::pipeline::authenticate::{CompiledVerifiers, IsolateMemory};
+use crate::pipeline::authenticate::IsolateMemory;
 use crate::platform_error::PlatformError;
 use crate::policy::caller::Caller;
 use crate::resource::landing_page;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
 use crate::token::cache::Counts;
+use crate::token::compiled::CompiledVerifiers;
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::revocation::{RevocationError, RevocationList};
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
-use crate::forward::{assertion, identity};
+use crate::forward::{assertion, identity, operation};
 use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Received, SigningAssertion, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
@@ -27,7 +27,11 @@ impl<P: Ports> ActiveRequest<'_, P> {
             (Some(key), Principal::Subject(subject)) => {
                 let (origin, ..) = permit.destination();
                 let (id, now) = (&self.context.request_id, self.ports.now());
-                let about = (id.as_str(), identity::claims(&permit));
+                let operation = match operation::claims(&permit, &|text| self.ports.canonical_json(text)) {
+                    Ok(operation) => operation,
+                    Err(rejection) => return self.refuse(rejection),
+                };
+                let about = (id.as_str(), identity::claims(&permit), operation);
                 let input = assertion::signing_input(settings, key, subject, origin, about, now);
                 self.wait(SigningAssertion { input, permit }, Action::SignAssertion)
             }

@@ -8,7 +8,6 @@ use crate::pipeline::authorize::SessionUse;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
 use crate::time::UnixMillis;
-use crate::token::principal::Principal;
 use crate::transport::head::Method;
 
 impl Gateway {
@@ -25,22 +24,17 @@ impl Gateway {
             return Ok((SessionUse::None, None));
         }
         let session = self.session_of(sessions, inspected, now)?;
-        let (Some(marked), Principal::Subject(subject)) = (
-            admitted.head().fields.get("last-event-id").filter(|id| !id.is_empty()),
-            inspected.authenticated().principal(),
-        ) else {
+        let Some(marked) = admitted.head().fields.get("last-event-id").filter(|id| !id.is_empty()) else {
             return Ok((session, None));
         };
-        let holder = subject.holder(&inspected.resource().identifier);
+        let caller = inspected.caller();
+        let holder = caller.subject.holder(&inspected.resource().identifier);
         let id = sessions.event_id(marked, holder, session.id()).ok_or(Rejection::SessionUnknown)?.to_owned();
         Ok((session, Some(id)))
     }
 
     fn session_of(&self, sessions: &Sessions, inspected: &Inspected, now: UnixMillis) -> Result<SessionUse, Rejection> {
         let admitted = inspected.authenticated().request().admitted();
-        let Principal::Subject(subject) = inspected.authenticated().principal() else {
-            return Err(Rejection::Internal("a session without a caller"));
-        };
         let endpoint = admitted.query().filter(|_| admitted.head().method == Method::Post).and_then(endpoint);
         let (sealed, purpose) = match (endpoint, admitted.head().fields.get("mcp-session-id")) {
             (Some(sealed), None) => (sealed, Purpose::Endpoint),
@@ -48,9 +42,10 @@ impl Gateway {
             (None, None) => return Ok(SessionUse::None),
             (Some(_), Some(_)) => return Err(Rejection::SessionUnknown),
         };
-        let holder = subject.holder(&inspected.resource().identifier);
+        let caller = inspected.caller();
+        let holder = caller.subject.holder(&inspected.resource().identifier);
         let opened = sessions.open(sealed, purpose, holder, now).ok_or(Rejection::SessionUnknown)?;
-        if self.settings.revocation.is_some() && self.memory.borrow().revocations.ends(subject, opened.since) {
+        if self.settings.revocation.is_some() && self.memory.borrow().revocations.ends(&caller.subject, opened.since) {
             return Err(Rejection::SessionUnknown);
         }
         Ok(match purpose {

@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Mistakes, Secrets, StoredDocument};
 use crate::gateway::open::Gateway;
 use crate::limits::STORED_RETRY;
-use crate::pipeline::authenticate::CompiledVerifiers;
 use crate::strict_json;
 use crate::time::UnixMillis;
+use crate::token::compiled::CompiledVerifiers;
 
 /// The gateway of an isolate, and the version of its configuration.
 #[derive(Debug)]

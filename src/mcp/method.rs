@@ -109,6 +109,12 @@ impl McpMethod {
         self.target != Target::None || self.list.is_some()
     }
 
+    /// Whether a resource may open it to callers without credentials: it acts on no item, and changes nothing.
+    #[must_use]
+    pub fn may_be_anonymous(&self) -> bool {
+        self.is_probe || self.list.is_some() || self.name == "ping"
+    }
+
     /// Whether its target can be of this kind.
     #[must_use]
     pub fn is_on(&self, kind: Kind) -> bool {

@@ -235,18 +235,20 @@ fn caller(line: &Map<String, Value>, settings: &Settings) -> (Caller, bool) {
             claims: line.get("claims").and_then(Value::as_object).cloned().unwrap_or_default(),
         },
     };
+    let facts = ConnectionFacts {
+        country: line.get("country").and_then(Value::as_str).map(str::to_owned),
+        asn: line.get("asn").and_then(Value::as_u64),
+        certificate: line.get("mtls").and_then(Value::as_bool).unwrap_or(false),
+    };
+    // Only callers without credentials have no issuer.
+    if source.is_empty() {
+        return (Caller { subject: Rc::new(Subject::anonymous()), source: None, facts }, true);
+    }
     let known = named
         .map(|subject| of(subject))
         .find(|subject| recorded.is_some() && pseudonym(subject, &settings.pseudonym_key).as_deref() == recorded);
     let is_named = known.is_some();
-    let caller = Caller {
-        subject: Rc::new(known.unwrap_or_else(|| of(""))),
-        source: Some(Rc::from(source.as_str())),
-        facts: ConnectionFacts {
-            country: line.get("country").and_then(Value::as_str).map(str::to_owned),
-            asn: line.get("asn").and_then(Value::as_u64),
-            certificate: line.get("mtls").and_then(Value::as_bool).unwrap_or(false),
-        },
-    };
+    let caller =
+        Caller { subject: Rc::new(known.unwrap_or_else(|| of(""))), source: Some(Rc::from(source.as_str())), facts };
     (caller, is_named)
 }

@@ -71,6 +71,11 @@ impl AuditRecord {
         self.0.cache_hit = Some(hit);
     }
 
+    /// Records that the caller has no credentials.
+    pub fn note_anonymous(&mut self) {
+        self.0.credential = Some(CredentialKind::Anonymous);
+    }
+
     /// Records who calls. The subject gets a pseudonym, which is always the same for the same subject.
     pub fn note_caller(&mut self, subject: &Subject, pseudonym_key: &[u8]) {
         self.0.credential = Some(subject.kind);

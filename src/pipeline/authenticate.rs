@@ -1,11 +1,12 @@
 //! The third stage: who the caller is.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::rc::Rc;
 
 use crate::jwks::freshness::KeyState;
-use crate::limits::{LOOKUP_RETRY, REVOCATION_RETRY};
+use crate::limits::{ANONYMOUS_BYTES, LOOKUP_RETRY, REVOCATION_RETRY};
+use crate::mcp::era::Era;
+use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
@@ -13,14 +14,15 @@ use crate::policy::counters::RateCounters;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
-use crate::token::accepted::{Verifier, Verifiers};
+use crate::token::accepted::Verifier;
 use crate::token::api_key::ApiKeyVerifier;
 use crate::token::binding::proof::{ProofError, SingleUse};
 use crate::token::binding::replay::{ReplayMemory, Use};
 use crate::token::binding::{self, Binding, Presented, Requirement};
 use crate::token::cache::{Digest, TokenCache};
+use crate::token::compiled::CompiledVerifiers;
 use crate::token::credential::Credential;
-use crate::token::custom::{CustomVerifier, ServiceVerifier};
+use crate::token::custom::ServiceVerifier;
 use crate::token::error::TokenError;
 use crate::token::introspection::IntrospectionVerifier;
 use crate::token::issuer::Issuer;
@@ -28,10 +30,11 @@ use crate::token::jwt::JwtVerifier;
 use crate::token::lookups::CredentialLookups;
 use crate::token::principal::Principal;
 use crate::token::revocation::{Due, Revocations};
-use crate::token::selection::{present, select_verifier};
+use crate::token::selection::{NoCredential, present, select_verifier};
 use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::verified::VerifiedToken;
 use crate::token::verifier::{Evidence, TokenVerifier, Verification, VerifierAnswer};
+use crate::transport::head::Method;
 
 /// A request to a resource, from a known caller.
 #[derive(Debug)]
@@ -42,6 +45,19 @@ pub struct Authenticated {
 }
 
 impl Authenticated {
+    /// Whether the caller presented no credentials.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.principal == Principal::Anonymous
+    }
+
+    /// The largest body, in bytes, that the gateway reads of this caller.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        let limit = self.request.resource().body_bytes;
+        if self.is_anonymous() { limit.min(ANONYMOUS_BYTES) } else { limit }
+    }
+
     /// The request.
     #[must_use]
     pub fn request(&self) -> &ResourceRequest {
@@ -162,6 +178,16 @@ impl Authenticating {
     }
 }
 
+/// The result of [`begin`].
+#[derive(Debug)]
+pub enum Beginning {
+    /// The request has a credential.
+    Credential(Box<Authenticating>),
+    /// The request has none, and may be for a method that the resource opens to such callers. The next stage finds that
+    /// out.
+    Anonymous(Box<Authenticated>),
+}
+
 /// The result of [`proceed`].
 #[derive(Debug)]
 pub enum Authentication {
@@ -186,35 +212,6 @@ pub enum EvidenceNeeded {
     Revocations,
     /// Whether a proof was used before, in any isolate.
     FirstUse(SingleUse),
-}
-
-/// Custom verifiers that are compiled in, by their names in the configuration.
-#[derive(Default)]
-pub struct CompiledVerifiers(Vec<(&'static str, Box<dyn TokenVerifier>)>);
-
-impl CompiledVerifiers {
-    /// Adds a verifier.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, verifier: impl TokenVerifier + 'static) -> Self {
-        self.0.push((name, Box::new(verifier)));
-        self
-    }
-
-    fn named(&self, name: &str) -> Option<&dyn TokenVerifier> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, verifier)| verifier.as_ref())
-    }
-
-    /// The custom verifiers that the configuration expects to be compiled in, and that are not.
-    pub fn missing<'a>(&'a self, verifiers: &'a Verifiers) -> impl Iterator<Item = &'a CustomVerifier> {
-        let is_missing = |custom: &&CustomVerifier| custom.service.is_none() && self.named(&custom.name).is_none();
-        verifiers.custom.iter().map(Rc::as_ref).filter(is_missing)
-    }
-}
-
-impl fmt::Debug for CompiledVerifiers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
 }
 
 /// What an isolate remembers for authentication and for limits.
@@ -246,7 +243,16 @@ pub struct VerificationContext<'a> {
     pub now: UnixMillis,
 }
 
-/// Reads the credential of a request, and finds its verifier: in the cache, or with [`select_verifier`].
+/// Whether a request without credentials may be for a method that the resource opens to such callers. The modern era names
+/// the method in a field too, so the gateway need not read the body to reject other methods.
+fn may_be_open(request: &ResourceRequest) -> bool {
+    let (resource, head) = (request.resource(), request.admitted().head());
+    let named = head.fields.get("mcp-method").filter(|_| request.admitted().era() == Era::Modern);
+    !resource.anonymous.is_empty() && head.method == Method::Post && named.is_none_or(|method| resource.is_open(method))
+}
+
+/// Reads the credential of a request, and finds its verifier: in the cache, or with [`select_verifier`]. Only a request
+/// without any credential can be anonymous: the caller of one that the resource does not accept means to be known.
 ///
 /// # Errors
 /// [`Rejection::NoCredentials`], [`Rejection::MalformedCredentials`], or [`Rejection::Token`].
@@ -256,12 +262,18 @@ pub fn begin(
     (salt, cache): (&[u8; 32], &mut TokenCache),
     context: &mut RequestContext,
     now: UnixMillis,
-) -> Result<Box<Authenticating>, Rejection> {
+) -> Result<Beginning, Rejection> {
     let resource = request.resource();
     if resource.dpop != Requirement::Off {
         context.dpop_nonce = settings.dpop.nonce_key.as_ref().map(|key| key.issue(now));
     }
-    let credential = present(&request.admitted().head().fields, &resource.accepts, resource.dpop)?;
+    let credential = match present(&request.admitted().head().fields, &resource.accepts, resource.dpop) {
+        Err(NoCredential::Missing(MissingCredentials::Field)) if may_be_open(&request) => {
+            let anonymous = Authenticated { request, principal: Principal::Anonymous, source: None };
+            return Ok(Beginning::Anonymous(Box::new(anonymous)));
+        }
+        presented => presented?,
+    };
     context.scheme = credential.authorization_scheme();
     let fingerprint = credential.fingerprint(salt);
     let choice = fingerprint.chosen_at(resource.index);
@@ -275,7 +287,7 @@ pub fn begin(
     };
     let digest = fingerprint.verified_by(verifier.id(), resource.index);
     context.audit.note_verifier(verifier.name());
-    Ok(Box::new(Authenticating {
+    Ok(Beginning::Credential(Box::new(Authenticating {
         request,
         credential,
         verifier,
@@ -286,7 +298,7 @@ pub fn begin(
         verified: None,
         looked_up: Cell::default(),
         proven: false,
-    }))
+    })))
 }
 
 /// Continues authentication as far as the evidence allows. It checks that:

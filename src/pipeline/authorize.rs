@@ -12,7 +12,7 @@ use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::inspect::Inspected;
-use crate::pipeline::record::DecisionRecord;
+use crate::pipeline::record::{DecisionRecord, scopes_for};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
 use crate::policy::caller::Caller;
@@ -266,8 +266,10 @@ pub fn authorize(
     context: &mut RequestContext,
 ) -> Result<Authorized, Rejection> {
     let resource = Rc::clone(inspected.resource());
-    let caller = inspected.caller().ok_or(Rejection::NoCredentials(MissingCredentials::Field))?;
-    let mut needed = resource.scopes.clone();
+    let caller = inspected.caller();
+    let is_anonymous = inspected.authenticated().is_anonymous();
+    let of_resource = scopes_for(&resource, &caller);
+    let mut needed = of_resource.clone();
     let mut refusal = None;
     let mut decoys = Vec::new();
     let mut calls = Vec::new();
@@ -293,7 +295,7 @@ pub fn authorize(
                 DecidedBy::Rule(_) | DecidedBy::Protocol => LimitedTool::Itself,
                 DecidedBy::Default | DecidedBy::InvalidName => LimitedTool::Unknown,
             };
-            let stand_in = if verdict == Verdict::Deny && !policy.observe {
+            let stand_in = if verdict == Verdict::Deny && !policy.observe && !is_anonymous {
                 let find = |arguments| policy.decoy((&operation, denied_by), &caller, arguments, templates);
                 misread.stand_in(&find, (known, is_misread), at, &caller)?
             } else {
@@ -322,16 +324,20 @@ pub fn authorize(
             calls.push(LimitedCall { operation: Some(operation), tool });
         }
         if policy.observe {
-            (refusal, needed) = (None, resource.scopes.clone());
+            (refusal, needed) = (None, of_resource.clone());
         }
     } else if let Some(messages) = inspected.messages() {
         let asked = asked(messages)?.into_iter();
         calls.extend(asked.map(|asked| LimitedCall { operation: Some(asked.operation), tool: LimitedTool::Itself }));
     }
     // A rejection for a name that does not exist may challenge only for the scopes that every request needs.
-    let needed = if refusal.is_some() { resource.scopes.clone() } else { needed };
+    let needed = if refusal.is_some() { of_resource } else { needed };
     let missing = settings.scopes.missing(&caller.subject.scopes, &needed);
     let refusal = if missing.is_empty() { refusal } else { Some(Rejection::InsufficientScope { missing, needed }) };
+    // To an anonymous caller, a login may bring what the rules ask for.
+    if is_anonymous && refusal.is_some() {
+        return Err(Rejection::NoCredentials(MissingCredentials::Field));
+    }
     if let Some(refusal) = refusal {
         let apart = matches!(session, SessionUse::Endpoint(_));
         let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };

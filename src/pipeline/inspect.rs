@@ -8,16 +8,18 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
 use crate::mcp::operation::Operation;
+use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
-use crate::token::principal::Principal;
+use crate::token::principal::{Principal, Subject};
 use crate::transport::head::Method;
 
-/// A request of a known caller, and what it asks for, as far as the configuration requires that.
+/// A request of a known caller, and what it asks for, as far as the configuration requires that. If the caller is
+/// anonymous, the resource opens every method that the request asks for.
 #[derive(Debug)]
 pub struct Inspected {
     authenticated: Authenticated,
@@ -60,18 +62,20 @@ impl Inspected {
 
     /// The caller, in the form that conditions use.
     #[must_use]
-    pub fn caller(&self) -> Option<Caller> {
+    pub fn caller(&self) -> Caller {
         caller(&self.authenticated)
     }
 }
 
-fn caller(authenticated: &Authenticated) -> Option<Caller> {
-    let Principal::Subject(subject) = authenticated.principal() else { return None };
-    Some(Caller {
-        subject: Rc::clone(subject),
+fn caller(authenticated: &Authenticated) -> Caller {
+    Caller {
+        subject: match authenticated.principal() {
+            Principal::Subject(subject) => Rc::clone(subject),
+            Principal::Anonymous => Rc::new(Subject::anonymous()),
+        },
         source: authenticated.source().map(Rc::from),
         facts: authenticated.request().admitted().head().facts(),
-    })
+    }
 }
 
 /// The result of [`begin`].
@@ -96,7 +100,7 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
         let fields = &admitted.head().fields;
         context.audit.note_operation(fields.get("mcp-method"), fields.get("mcp-name"));
     }
-    if !post || !resource.reads_messages() {
+    if !authenticated.is_anonymous() && (!post || !resource.reads_messages()) {
         return Inspection::Done(Box::new(Inspected {
             authenticated,
             messages: None,
@@ -115,8 +119,11 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
 ///    T15), else 400 and -32020; in the legacy era the fields are ignored;
 /// 4. every operation has the names that its method needs, else 400.
 ///
+/// If the caller is anonymous, each message has to ask for a method that the resource opens, else 401: so it is for
+/// everything that an anonymous caller sends wrong, as it is where no method is open.
+///
 /// # Errors
-/// [`Rejection::BodyTooLarge`], or [`Rejection::MalformedMessage`] or [`Rejection::FieldsDisagree`] with the id of the
+/// [`Rejection::NoCredentials`], [`Rejection::BodyTooLarge`], or [`Rejection::MalformedMessage`] or [`Rejection::FieldsDisagree`] with the id of the
 /// message if it is known.
 pub fn read(
     authenticated: Authenticated,
@@ -124,9 +131,29 @@ pub fn read(
     settings: &Settings,
     context: &mut RequestContext,
 ) -> Result<Inspected, Rejection> {
+    let is_anonymous = authenticated.is_anonymous();
+    let inspected = read_messages(authenticated, body, settings, context);
+    if !is_anonymous {
+        return inspected;
+    }
+    let is_open = |inspected: &Inspected| {
+        let mut messages = inspected.messages().unwrap_or_default().iter();
+        messages.all(|message| message.call().is_some_and(|call| inspected.resource().is_open(&call.method)))
+    };
+    let inspected = inspected.ok().filter(is_open).ok_or(Rejection::NoCredentials(MissingCredentials::Field))?;
+    context.audit.note_anonymous();
+    Ok(inspected)
+}
+
+fn read_messages(
+    authenticated: Authenticated,
+    body: Vec<u8>,
+    settings: &Settings,
+    context: &mut RequestContext,
+) -> Result<Inspected, Rejection> {
     let admitted = authenticated.request().admitted();
     let resource = authenticated.request().resource();
-    let limit = INSPECTED_BYTES.min(resource.body_bytes);
+    let limit = INSPECTED_BYTES.min(authenticated.body_bytes());
     if body.len() as u64 > limit {
         return Err(Rejection::BodyTooLarge { limit: Some(limit) });
     }

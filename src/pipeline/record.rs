@@ -6,6 +6,7 @@ use crate::policy::caller::Caller;
 use crate::policy::decide::Policy;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::settings::resource::Resource;
+use crate::token::principal::CredentialKind;
 use crate::transport::connection::ConnectionFacts;
 
 /// The decision about one operation, as the decision log records it.
@@ -78,14 +79,22 @@ impl DecisionRecord {
     }
 }
 
+/// The scopes that a caller needs for any request to a resource. An anonymous caller has none, and the resource opens the
+/// methods that it may ask for in spite of that.
+#[must_use]
+pub fn scopes_for(resource: &Resource, caller: &Caller) -> ScopeSet {
+    if caller.subject.kind == CredentialKind::Anonymous { ScopeSet::default() } else { resource.scopes.clone() }
+}
+
 /// All scopes that a challenge names for a verdict, including those of the resource itself; `None` if the caller lacks
 /// none of them. For an operation that is denied, and so does not exist for this caller, the challenge names only the
 /// scopes of the resource.
 #[must_use]
 pub fn challenge(policy: &Policy, resource: &Resource, caller: &Caller, verdict: &Verdict) -> Option<ScopeSet> {
+    let of_resource = scopes_for(resource, caller);
     let needed: ScopeSet = match verdict {
-        Verdict::Allow | Verdict::Deny => resource.scopes.clone(),
-        Verdict::StepUp { scopes, .. } => resource.scopes.iter().chain(scopes.iter()).cloned().collect(),
+        Verdict::Allow | Verdict::Deny => of_resource,
+        Verdict::StepUp { scopes, .. } => of_resource.iter().chain(scopes.iter()).cloned().collect(),
     };
     let missing = policy.scopes().missing(&caller.subject.scopes, &needed);
     (!missing.is_empty()).then_some(needed)

@@ -310,6 +310,12 @@ impl EndpointRequest {
         self.admitted.head().fields.get(name)
     }
 
+    /// The network that the client is in.
+    #[must_use]
+    pub fn network(&self) -> String {
+        self.admitted.head().network()
+    }
+
     /// The value of a cookie (RFC 6265 §5.4); `None` if it appears twice, because the gateway cannot know which party
     /// set which.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::mcp::method::McpMethod;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
@@ -54,6 +55,10 @@ pub struct Resource {
     pub forward_fields: Vec<String>,
     /// Claims of the caller that the origin server gets.
     pub identity_claims: Vec<IdentityClaim>,
+    /// The methods that callers without credentials may use.
+    pub anonymous: Vec<&'static McpMethod>,
+    /// Whether the identity assertion always names what a request asks for.
+    pub asserts_operation: bool,
 }
 
 impl Resource {
@@ -70,11 +75,19 @@ impl Resource {
         Requirements { dpop: self.dpop, certificate: self.certificate_bound }
     }
 
+    /// Whether a caller without credentials may use a method. The notification that ends an initialization belongs to it.
+    #[must_use]
+    pub fn is_open(&self, method: &str) -> bool {
+        let is_listed = |name: &str| self.anonymous.iter().any(|open| open.name == name);
+        is_listed(method) || method == "notifications/initialized" && is_listed("initialize")
+    }
+
     /// Whether the gateway has to read the messages of its requests.
     #[must_use]
     pub fn reads_messages(&self) -> bool {
         self.policy.is_some()
             || self.cache_lists
+            || self.asserts_operation
             || !self.parameters.is_empty()
             || self.limits.iter().any(|limit| limit.asks_for_tools())
     }

@@ -7,6 +7,7 @@ pub mod binding;
 pub mod cache;
 pub mod claim_values;
 pub mod claims;
+pub mod compiled;
 pub mod credential;
 pub mod custom;
 pub mod error;

@@ -88,7 +88,7 @@ impl IdentitySource {
 /// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
-    /// A caller without an identity: the configuration opens this path to everyone.
+    /// A caller without credentials: the configuration opens this path, or the methods that it asks for, to everyone.
     Anonymous,
     /// The subject of a verified credential.
     Subject(Rc<Subject>),
@@ -115,6 +115,20 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The subject of callers without credentials, which have no identity, no client and no rights.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self {
+            issuer: String::new(),
+            subject: String::new(),
+            client: None,
+            scopes: ScopeSet::default(),
+            kind: CredentialKind::Anonymous,
+            label: None,
+            rights: SelectedClaims::default(),
+        }
+    }
+
     /// The subject as the holder of a session at a resource.
     #[must_use]
     pub fn holder<'a>(&'a self, resource: &'a str) -> Holder<'a> {
@@ -162,6 +176,8 @@ impl SelectedClaims {
 /// A kind of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
+    /// None: the caller is anonymous.
+    Anonymous,
     /// A JWT access token.
     Jwt,
     /// An access token that the gateway introspected (RFC 7662).
@@ -179,6 +195,7 @@ impl CredentialKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Anonymous => "anonymous",
             Self::Jwt => "jwt",
             Self::Introspection => "introspection",
             Self::ApiKey => "api_key",

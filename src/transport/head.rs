@@ -145,4 +145,18 @@ impl Head {
     pub fn facts(&self) -> ConnectionFacts {
         ConnectionFacts { country: self.country.clone(), asn: self.asn, certificate: self.certificate.is_some() }
     }
+
+    /// The network that the client is in, as the platform says: of an IPv6 address only the first half, because the client
+    /// chooses the rest.
+    #[must_use]
+    pub fn network(&self) -> String {
+        let address = self.fields.get("cf-connecting-ip").unwrap_or_default();
+        match address.parse::<std::net::Ipv6Addr>() {
+            Ok(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+            Err(_) => address.to_owned(),
+        }
+    }
 }

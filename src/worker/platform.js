@@ -30,6 +30,20 @@ export function toHeaders(fields) {
   return headers;
 }
 
+/**
+ * JSON in canonical form (RFC 8785): JSON.stringify writes numbers and strings as it demands, and the default order of an array's
+ * items is that of its members.
+ */
+export function canonicalJson(text) {
+  const write = (value) => {
+    if (value === null || typeof value !== "object") return JSON.stringify(value);
+    if (Array.isArray(value)) return `[${value.map(write).join()}]`;
+    const members = Object.keys(value).sort();
+    return `{${members.map((name) => `${JSON.stringify(name)}:${write(value[name])}`).join()}}`;
+  };
+  return write(JSON.parse(text));
+}
+
 /** A response with these fields and no others. */
 export function response(status, fields, body) {
   return new Response(body, { status, headers: toHeaders(fields) });

@@ -120,6 +120,13 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
       assert.match(text, /ada/);
     });
 
+    test("compares an assertion that names what the request asks for", async () => {
+      const named = { mcp_method: "tools/call", mcp_name: "whoami" };
+      const { status, text } = await past(await assertion({ claims: { ...named, arguments_sha256: "x" } }));
+      assert.equal(status, 401, text);
+      assert.deepEqual(JSON.parse(text), { error: "not what the gateway has signed" });
+    });
+
     const FAULTS = {
       expired: () => assertion({ claims: { iat: now() - 120, exp: now() - 60 } }),
       "without an end": () => assertion({ claims: { exp: undefined } }),
@@ -212,6 +219,111 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
         await behind.stop();
       }
     });
+  });
+
+  describe(`a ${name} server that requires the operation in the assertion`, {
+    skip,
+    timeout: 500_000,
+  }, () => {
+    let scene;
+    let program;
+    let origin;
+    before(
+      async () => {
+        const [file, ...args] = await command();
+        const key = await makeKey("ES256");
+        const port = await freePort();
+        origin = `http://127.0.0.1:${port}/mcp`;
+        scene = await startScene({
+          origin,
+          secrets: { ASSERTION: JSON.stringify(key.privateJwk) },
+          changes: ({ idp }) => ({
+            identity_assertion: { key_secrets: ["ASSERTION"], operation: true },
+            issuers: [{ name: "idp", issuer: idp.issuer }],
+          }),
+        });
+        const required = { OPERATION: "required", ...QUIET };
+        const env = { GATE: scene.gateway.url, ORIGIN: origin, PORT: String(port), ...required };
+        program = startProcess(file, args, { env });
+        await eventually(
+          "the server answers",
+          async () => (await fetch(origin).catch(() => undefined))?.status === 401,
+          60_000,
+        );
+        const kid = await calculateJwkThumbprint(key.jwk);
+        scene.sign = (claims) => {
+          const now = Math.floor(Date.now() / 1000);
+          const times = { iat: now, exp: now + 60 };
+          const about = { iss: scene.gateway.url, aud: origin, sub: "ada", subject_issuer: "x", jti: "1" };
+          return signToken(
+            { ...about, ...times, ...claims },
+            { ...key, kid },
+            { typ: "portcullis-assertion+jwt" },
+          );
+        };
+      },
+      { timeout: 420_000 },
+    );
+    after(() => Promise.all([scene?.close(), program?.stop()]), { timeout: 20_000 });
+
+    for (const mode of ["auto", "legacy"]) {
+      test(`serves what comes through the gateway: ${mode}`, async () => {
+        const headers = { Authorization: `Bearer ${await scene.token()}` };
+        assert.equal(JSON.parse(await whoami(scene.resourceUrl, mode, { headers })).subject, "ada");
+      });
+    }
+
+    // Of RFC 8785: the order of the names, the form of the numbers, the escapes of the strings.
+    const ARGUMENTS =
+      '{"\\u20ac":1,"\\r":[1E30,4.50,2e-3,1e-27,295147905179352825856],"\\ufb33":"\\u000f\\n\\/","\\ud83d\\ude00":-0.0}';
+    const call = (text, name = "whoami") =>
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":${text},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`;
+    const past = async (claims, body) => {
+      const headers = { ...MESSAGE, "X-Portcullis-Assertion": await scene.sign(claims) };
+      const response = await fetch(origin, { method: "POST", headers, body });
+      return { status: response.status, text: await response.text() };
+    };
+
+    test("computes the digest of any arguments as the gateway does", async () => {
+      const token = await scene.token();
+      const fields = { ...MESSAGE, Authorization: `Bearer ${token}` };
+      const answer = await send(scene.gateway, { method: "POST", fields, body: call(ARGUMENTS) });
+      assert.equal(answer.status, 200, answer.body);
+      assert.match(answer.body, /subject/);
+      // A member that is repeated has no canonical form.
+      const repeated = await send(scene.gateway, {
+        method: "POST",
+        fields,
+        body: call('{"a":{"b":1,"b":2}}'),
+      });
+      assert.equal(repeated.status, 502, repeated.body);
+    });
+
+    const EMPTY = "RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o";
+    const SIGNED = { mcp_method: "tools/call", mcp_name: "whoami", arguments_sha256: EMPTY };
+
+    test("takes what is right in everything", async () => {
+      const { status, text } = await past(SIGNED, call("{}"));
+      assert.equal(status, 200, text);
+    });
+
+    const FAULTS = {
+      "about nothing": [{}, call("{}")],
+      "about another method": [{ ...SIGNED, mcp_method: "prompts/get" }, call("{}")],
+      "about another tool": [{ ...SIGNED, mcp_name: "other" }, call("{}")],
+      "about no tool": [{ ...SIGNED, mcp_name: undefined }, call("{}")],
+      "about other arguments": [SIGNED, call('{"a":1}')],
+      "about no arguments": [{ ...SIGNED, arguments_sha256: undefined }, call("{}")],
+      "about one call, with a batch": [SIGNED, `[${call("{}")}]`],
+      "about a call, with a response": [SIGNED, '{"jsonrpc":"2.0","id":1,"result":{}}'],
+    };
+    for (const [fault, [claims, body]] of Object.entries(FAULTS)) {
+      test(`refuses an assertion ${fault}`, async () => {
+        const { status, text } = await past(claims, body);
+        assert.equal(status, 401, text);
+        assert.deepEqual(JSON.parse(text), { error: "not what the gateway has signed" });
+      });
+    }
   });
 
   test(`a ${name} server whose gate's keys cannot be had lets nobody in`, {

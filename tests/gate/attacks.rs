@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
 use portcullis::jwks::key::JwsAlgorithm;
-use portcullis::pipeline::authenticate::CompiledVerifiers;
+use portcullis::token::compiled::CompiledVerifiers;
 use portcullis::token::lookups::{CredentialLookups, LookupStart, LookupTarget};
 use portcullis::token::verifier_id::VerifierId;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
-use portcullis::pipeline::authenticate::CompiledVerifiers;
+use portcullis::token::compiled::CompiledVerifiers;
 use portcullis::token::credential::Credential;
 use portcullis::token::error::TokenError;
 use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis::config::Secrets;
 use portcullis::gateway::Gateway;
-use portcullis::pipeline::authenticate::CompiledVerifiers;
+use portcullis::token::compiled::CompiledVerifiers;
 use serde_json::{Value, json};
 
 use crate::policy::message;

@@ -14,6 +14,8 @@
     reason = "a test that goes wrong should stop at once, and reads its own JSON"
 )]
 
+mod anonymous;
+mod assertion;
 mod attacks;
 mod authorization_server;
 mod binding;

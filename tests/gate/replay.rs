@@ -47,6 +47,26 @@ fn unknown(replayed: Replayed) -> String {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn callers_without_credentials_are_decided_as_such() {
+    let with = |rules: Value| with_rules(rules, json!({ "anonymous": ["tools/list", "ping"] }));
+    let allowing = with(json!([{ "effect": "allow", "tools": ["*"] }]));
+    let mut request = message(Claims::good(), "tools/list", json!({}));
+    request.head.fields.remove("authorization");
+    let line = recorded(&allowing, request);
+    assert!(line.contains("\"verdict\":\"allow\"") && !line.contains("challenge"), "{line}");
+    // Their requests need no scope of the resource, and hold no condition on callers.
+    let other = with(json!([
+        { "effect": "deny", "methods": ["tools/list"], "when": { "scopes": ["mcp:tools"] } },
+        { "effect": "deny", "methods": ["tools/list"], "when": { "issuers": ["idp"] } },
+    ]));
+    assert_eq!(replayed(&line, &other), Replayed::Same);
+    let denying = with(json!([{ "effect": "deny", "methods": ["tools/list"] }]));
+    assert_eq!(change(replayed(&line, &denying)), ("allow".to_owned(), "deny".to_owned()));
+    let step_up = with(json!([{ "effect": "step_up", "scopes": ["w"], "methods": ["tools/list"] }]));
+    assert_eq!(change(replayed(&line, &step_up)), ("allow".to_owned(), "step_up (w)".to_owned()));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn the_same_rules_decide_the_same() {
     let document = rules(json!([
         { "effect": "allow", "tools": ["pay"], "when": { "arguments": { "amount": { "at_most": 10 } } } },

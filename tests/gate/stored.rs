@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use portcullis::config::{DocumentLocation, Mistakes, StoredDocument};
 use portcullis::gateway::{ConfigState, Gateway, ReloadOutcome, StoredGateway, version};
-use portcullis::pipeline::authenticate::CompiledVerifiers;
 use portcullis::time::UnixMillis;
+use portcullis::token::compiled::CompiledVerifiers;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 

@@ -36,6 +36,7 @@ app = WhoCalls(
     ),
     gate=GATE,
     origin=ORIGIN,
+    operation=os.environ.get("OPERATION") == "required",
 )
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
 import { createServer } from "node:http";
 import { hostHeaderValidation, toNodeHandler } from "@modelcontextprotocol/node";
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
-import { KeysUnavailable, whoCalls } from "./who-calls.mjs";
+import { isSigned, KeysUnavailable, whoCalls } from "./who-calls.mjs";
 
-const { GATE, ORIGIN, HOST = "127.0.0.1", PORT = "9200" } = process.env;
+const { GATE, ORIGIN, OPERATION, HOST = "127.0.0.1", PORT = "9200" } = process.env;
 if (!GATE || !ORIGIN) throw new Error("GATE and ORIGIN must be set");
 const { hostname, pathname } = new URL(ORIGIN);
 
@@ -30,6 +30,18 @@ function refuse(response, status, error) {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ error }));
 }
 
+/** The JSON of a body of at most 8 MiB; `undefined` if there is none. */
+async function readMessage(request) {
+  const chunks = [];
+  let bytes = 0;
+  for await (const chunk of request) {
+    bytes += chunk.length;
+    if (bytes > 8 * 1024 * 1024) throw new Error("the body is too large");
+    chunks.push(chunk);
+  }
+  return bytes === 0 ? undefined : JSON.parse(Buffer.concat(chunks).toString());
+}
+
 const server = createServer(async (request, response) => {
   try {
     // Node joins two such fields with a comma, and the result is no JWT.
@@ -42,7 +54,12 @@ const server = createServer(async (request, response) => {
   }
   if (!named(request, response)) return;
   if (request.url.split("?", 1)[0] !== pathname) return refuse(response, 404, "not found");
-  await serve(request, response);
+  if (request.method !== "POST") return serve(request, response);
+  const message = await readMessage(request).catch(() => undefined);
+  if (message === undefined) return refuse(response, 400, "the body is no JSON of at most 8 MiB");
+  if (!isSigned(request.auth.extra, message, OPERATION === "required"))
+    return refuse(response, 401, "not what the gateway has signed");
+  await serve(request, response, message);
 });
 server.listen(Number(PORT), HOST, () =>
   console.log(`MCP server behind the gateway: http://${HOST}:${PORT}${pathname}`),

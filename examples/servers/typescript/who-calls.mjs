@@ -1,4 +1,6 @@
 // Says who calls, from the assertion that the gateway in front of this server has signed; throws where there is none.
+import { createHash } from "node:crypto";
+import canonicalize from "canonicalize";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 
 /** The gateway's keys could not be fetched. This says nothing about the caller, whose request must be refused all the same. */
@@ -29,4 +31,22 @@ export function whoCalls({ gate, origin }) {
     });
     return payload;
   };
+}
+
+/** The member of `params` that names what a method acts on. */
+const NAMES = { "tools/call": "name", "prompts/get": "name", "resources/read": "uri" };
+
+/**
+ * Whether `message`, which the request has in its body, asks for what the gateway has signed: the method, the tool, and the
+ * arguments (RFC 8785). `caller` are the claims of the assertion. Where they do not name what the request asks for, the result is
+ * `!required`: set `identity_assertion.operation` at the gateway, so that they always do.
+ */
+export function isSigned(caller, message, required) {
+  if (caller.mcp_method === undefined) return !required;
+  const { method, params = {} } = message ?? {};
+  if (caller.mcp_method !== method) return false;
+  if (Object.hasOwn(NAMES, method) && caller.mcp_name !== params[NAMES[method]]) return false;
+  if (method !== "tools/call" && method !== "prompts/get") return true;
+  const digest = createHash("sha256").update(canonicalize(params.arguments ?? {}));
+  return caller.arguments_sha256 === digest.digest("base64url");
 }

@@ -166,20 +166,8 @@ impl<P: Ports> Context<'_, P> {
         self.bearer().is_some_and(|shown| Hash::of(shown) == Hash::of(secret.expose()))
     }
 
-    /// The network that a caller is in, as the platform says: of IPv6 the first half, since the rest is theirs to choose.
-    fn network(&self) -> String {
-        let address = self.request.field("cf-connecting-ip").unwrap_or_default();
-        match address.parse::<std::net::Ipv6Addr>() {
-            Ok(v6) => {
-                let [a, b, c, d, ..] = v6.segments();
-                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-            }
-            Err(_) => address.to_owned(),
-        }
-    }
-
     fn counter(&self, limit: AddressLimit) -> Hash {
-        Hash::of(&format!("{} {}", limit.as_str(), self.network()))
+        Hash::of(&format!("{} {}", limit.as_str(), self.request.network()))
     }
 
     /// Whether this caller is within a limit in this isolate, by the address that the platform says.

@@ -24,7 +24,7 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::platform_error::PlatformError;
-use crate::ports::{Background, Clock, Random, Spawn, Timer};
+use crate::ports::{Background, CanonicalJson, Clock, Random, Spawn, Timer};
 use crate::time::UnixMillis;
 pub(super) use origin::{Inbound, failed};
 pub(super) use signatures::{check_signature, sign_assertion};
@@ -37,6 +37,9 @@ extern "C" {
     pub(super) fn response(status: u16, fields: &str, body: &JsValue) -> Result<JsValue, JsValue>;
 
     async fn sleep(milliseconds: u32);
+
+    #[wasm_bindgen(catch, js_name = canonicalJson)]
+    fn canonical_json(text: &str) -> Result<String, JsValue>;
 }
 
 /// The platform, for one request.
@@ -103,6 +106,12 @@ impl Random for Workers {
             let taken = pool.split_off(pool.len() - bytes.len());
             bytes.copy_from_slice(&taken);
         });
+    }
+}
+
+impl CanonicalJson for Workers {
+    fn canonical_json(&self, text: &str) -> Option<String> {
+        canonical_json(text).ok()
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use portcullis::config::{Mistakes, Secrets};
 use portcullis::gateway::Gateway;
-use portcullis::pipeline::authenticate::CompiledVerifiers;
+use portcullis::token::compiled::CompiledVerifiers;
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 

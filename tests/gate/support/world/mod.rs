@@ -54,6 +54,7 @@ struct State {
     turns: HashMap<String, u64>,
     asked_turns: Vec<String>,
     origin_body: Option<Vec<u8>>,
+    message: Option<OriginFailure>,
     chunk: usize,
     background: Vec<Background>,
 }
@@ -227,6 +228,11 @@ impl World {
             fields: fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         });
         self.0.borrow_mut().origin = Some(answer);
+    }
+
+    /// The body of requests does not arrive.
+    pub fn body_fails(&self, failure: OriginFailure) {
+        self.0.borrow_mut().message = Some(failure);
     }
 
     /// Lets seconds pass.

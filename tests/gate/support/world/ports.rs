@@ -13,8 +13,8 @@ use portcullis::observe::span::Span;
 use portcullis::platform_error::PlatformError;
 use portcullis::portable;
 use portcullis::ports::{
-    Background, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard, SharedCache,
-    SignatureVerifier, Spawn, Store, Timer, Transport,
+    Background, CanonicalJson, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard,
+    SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
@@ -26,6 +26,12 @@ use portcullis::transport::provider::{ProviderDocument, ProviderRequest};
 impl Clock for World {
     fn now(&self) -> UnixMillis {
         self.time()
+    }
+}
+
+impl CanonicalJson for World {
+    fn canonical_json(&self, text: &str) -> Option<String> {
+        portable::canonical_json(text)
     }
 }
 
@@ -200,6 +206,9 @@ impl Transport for World {
     }
 
     async fn message(&self, body: &Vec<u8>, limit: u64) -> Result<Vec<u8>, OriginFailure> {
+        if let Some(failure) = self.0.borrow().message {
+            return Err(failure);
+        }
         if body.len() as u64 > limit { Err(OriginFailure::BodyTooLarge) } else { Ok(body.clone()) }
     }
 
