@@ -16,6 +16,7 @@ use portcullis::pipeline::respond::refusal;
 use portcullis::pipeline::route::{Routed, route};
 use portcullis::settings::Settings;
 use portcullis::time::UnixMillis;
+use portcullis::token::compiled::CompiledVerifiers;
 use portcullis::token::issuer::IssuerKeys;
 use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::transport::head::{Fields, Head, Method};

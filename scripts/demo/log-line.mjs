@@ -19,7 +19,7 @@ const dim = (parts) => paint("dim", parts.filter(Boolean).map(plain).join(" · "
 function request(event) {
   const { method, mcp_method, mcp_name, decision, reason, detail, status } = event;
   const verdict = decision === "allow" ? paint("green", "allow") : paint("red", "deny ");
-  const what = [method, event.resource, mcp_method, mcp_name].filter(Boolean).join(" ");
+  const what = [method, event.resource ?? event.path, mcp_method, mcp_name].filter(Boolean).join(" ");
   const why = decision === "allow" && reason === "forwarded" ? undefined : reason;
   return `${verdict} ${status}  ${plain(what)}  ${dim([caller(event), why, detail, `${event.duration_ms} ms`])}`;
 }

@@ -42,6 +42,8 @@ pub struct RequestEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     era: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mcp_method: Option<&'a str>,
@@ -59,6 +61,8 @@ pub struct RequestEvent<'a> {
     client: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    subject_is_client: bool,
     decision: Decision,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +122,7 @@ pub fn request_line(context: &RequestContext, outcome: &Outcome<'_>, status: u16
         trace_id: context.trace.id(),
         method: context.method.as_str(),
         resource: context.resource.as_ref().map(|resource| resource.path.as_str()),
+        path: context.audit.entries().path.as_deref(),
         era: context.audit.entries().era.map(crate::mcp::era::Era::as_str),
         mcp_method: context.audit.entries().mcp_method.as_deref(),
         mcp_name: context.audit.entries().mcp_name.as_deref(),
@@ -127,6 +132,7 @@ pub fn request_line(context: &RequestContext, outcome: &Outcome<'_>, status: u16
         token_cache: context.audit.entries().cache_hit.map(|known| if known { "hit" } else { "miss" }),
         client: context.audit.entries().client.as_deref(),
         subject: context.audit.entries().subject.as_deref(),
+        subject_is_client: context.audit.entries().subject_is_client,
         decision: if outcome.is_allowed() { Decision::Allow } else { Decision::Deny },
         reason: outcome.reason(),
         detail,

@@ -20,6 +20,9 @@ pub struct AuditRecord(AuditEntries);
 pub struct AuditEntries {
     /// The era that the request announces.
     pub era: Option<Era>,
+    /// The path, if the request is for no resource but for something else that the gateway has: a document, a public path,
+    /// an endpoint. Other paths are text of callers, which could contain secrets.
+    pub path: Option<String>,
     /// The MCP method that the caller named.
     pub mcp_method: Option<String>,
     /// The name of the tool, prompt or resource that the caller named.
@@ -40,6 +43,8 @@ pub struct AuditEntries {
     pub client: Option<String>,
     /// The pseudonym of the subject of the verified token.
     pub subject: Option<String>,
+    /// Whether the subject is the client itself: the token is not for a user, or does not say for whom.
+    pub subject_is_client: bool,
 }
 
 impl AuditRecord {
@@ -52,6 +57,11 @@ impl AuditRecord {
     /// Records the era that the request announces.
     pub fn note_era(&mut self, era: Era) {
         self.0.era = Some(era);
+    }
+
+    /// Records the path of something that is no resource.
+    pub fn note_path(&mut self, path: &str) {
+        self.0.path = Some(bounded(path));
     }
 
     /// Records what the request asks for: first as its fields name it, then as its message names it, if the gateway
@@ -82,6 +92,7 @@ impl AuditRecord {
         self.0.label = subject.label.as_deref().map(bounded);
         self.0.client = subject.client.as_deref().map(bounded);
         self.0.subject = pseudonym(subject, pseudonym_key);
+        self.0.subject_is_client = subject.client.as_ref() == Some(&subject.subject);
     }
 
     /// Records the decision of the rules about an operation.

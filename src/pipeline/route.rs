@@ -116,9 +116,15 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
     if let Some(own) = &settings.own_issuer
         && let Some(endpoint) = Endpoint::find(admitted.path().as_str(), &own.path)
     {
+        match &endpoint {
+            // The id is text of the caller.
+            Endpoint::Client(_) => context.audit.note_path(&format!("{}/register", own.path)),
+            _ => context.audit.note_path(admitted.path().as_str()),
+        }
         return route_endpoint(endpoint, admitted, context);
     }
     if let Some(document) = document::find(admitted.path(), settings) {
+        context.audit.note_path(admitted.path().as_str());
         context.allow_any_page();
         return match method {
             Method::Get | Method::Head | Method::Options => Ok(Routed::Document(document, method)),
@@ -132,6 +138,9 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
         let shown = shown.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
         // Compares digests, so that the time of the comparison reveals nothing about the secret.
         let good = shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(secret.expose()));
+        if good {
+            context.audit.note_path("/metrics");
+        }
         // Without the secret, this path does not exist.
         return match method {
             _ if !good => Err(Rejection::NotFound),
@@ -140,6 +149,7 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
         };
     }
     if settings.landing_page && admitted.path().as_str() == "/" && !is_taken(settings) {
+        context.audit.note_path("/");
         context.allow_any_page();
         let page = admitted.head().fields.get("accept").is_some_and(takes_pages);
         return match method {
@@ -150,6 +160,9 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
     let public = settings.public_paths.iter().find(|public| public.path == *admitted.path());
     let resource = if public.is_some() { None } else { Some(find(&admitted, settings)?) };
     context.resource = resource.map(|(resource, _)| Rc::clone(resource));
+    if let Some(public) = public {
+        context.audit.note_path(public.path.as_str());
+    }
     if admitted.query().is_some_and(bearer::in_query) {
         return Err(Rejection::TokenInQuery);
     }

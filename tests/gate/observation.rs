@@ -248,3 +248,32 @@ fn the_trace_is_told_in_the_words_of_the_conventions() {
     }
     assert_eq!(spans.iter().map(|span| span.status).collect::<Vec<_>>(), [200, 200, 401, 404]);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_line_names_the_path_of_what_is_no_resource() {
+    let gateway = gateway();
+    for (path, logged) in [
+        ("/.well-known/oauth-protected-resource/mcp", json!("/.well-known/oauth-protected-resource/mcp")),
+        ("/healthz", json!("/healthz")),
+        ("/status", json!("/status")),
+        ("/", json!("/")),
+        ("/my-secret-path", Value::Null),
+        ("/mcp", Value::Null),
+        ("/metrics", Value::Null),
+    ] {
+        let world = World::new();
+        world.call(&gateway, Request::get(path));
+        assert_eq!(world.last_request()["path"], logged, "{path}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_line_says_that_the_subject_is_the_client() {
+    let line = |claims: Claims| {
+        let world = World::new();
+        world.call(&gateway(), Request::post("/mcp").bearer(&token(&claims)));
+        world.last_request()
+    };
+    assert_eq!(line(Claims::good())["subject_is_client"], Value::Null);
+    assert_eq!(line(Claims::good().with("sub", json!("client-1")))["subject_is_client"], json!(true));
+}
