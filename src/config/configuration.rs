@@ -11,6 +11,7 @@ use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::contradictions::ConfigurationParts;
 use crate::config::document::{Document, RequestLinesName};
 use crate::config::mistakes::Mistakes;
+use crate::config::stand_ins::is_doubtful;
 use crate::config::values::{self, Secrets, read_long_secret, read_signing_keys};
 use crate::config::{credentials, issuer, own_issuer, policy, resource};
 use crate::oauth::endpoint::Endpoint;
@@ -59,16 +60,37 @@ impl Configuration {
         }
     }
 
-    /// The mistakes of form, and the mistakes of meaning in what remains without the malformed members: a mistyped key
-    /// must not hide other mistakes until the next start.
+    /// The mistakes of form, and the mistakes of meaning in what remains: a mistyped key must not hide other mistakes
+    /// until the next start. What remains is the document without the malformed members, and, on the command line, with
+    /// other values in place of those that are missing.
     fn all_mistakes(mut mistakes: Mistakes, mut document: Value, secrets: &dyn Secrets) -> Mistakes {
         if !mistakes.prune(&mut document) {
             return mistakes;
         }
-        if let Ok(read) = deserialize::<Document, _, Mistakes>(document.clone()) {
-            let mut of_meaning = Mistakes::new();
-            Self::read(&read, &document, secrets, &mut of_meaning);
-            mistakes.extend(of_meaning);
+        // Each reading may find what the one before could not reach: a missing value, its kind, the names it may have.
+        let (mut stand_ins, mut is_whole) = (mistakes.stand_ins().tables(), true);
+        for _ in 0..READINGS {
+            match deserialize::<Document, _, Mistakes>(document.clone()) {
+                Ok(read) => {
+                    let mut of_meaning = Mistakes::new();
+                    if !is_whole {
+                        // Comparisons of all parts with each other would find mistakes that the operator did not make.
+                        of_meaning.note("", "");
+                    }
+                    Self::read(&read, &document, secrets, &mut of_meaning);
+                    of_meaning.leave_out(|path| is_doubtful(path, &stand_ins));
+                    mistakes.extend(of_meaning);
+                    break;
+                }
+                Err(more) => {
+                    let placed = more.stand_ins().place(&mut document);
+                    if placed.is_empty() {
+                        break;
+                    }
+                    stand_ins.extend(placed);
+                    is_whole = false;
+                }
+            }
         }
         mistakes
     }
@@ -170,6 +192,9 @@ impl Configuration {
         Some(Self { settings, authorization_server })
     }
 }
+
+/// How often a document with mistakes is read.
+const READINGS: usize = 8;
 
 fn read_public_url(text: &str, development: bool, mistakes: &mut Mistakes) -> Option<HttpUrl> {
     let at = "public_url";

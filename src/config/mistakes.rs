@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use crate::config::stand_ins::{StandIns, Wanted, pointer};
 use deserr::errors::helpers::did_you_mean;
 use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef};
 
@@ -13,6 +14,7 @@ pub struct Mistakes {
     /// Malformed members: the JSON Pointer (RFC 6901) of the value that contains the member, and the name of the
     /// member. Without these members the rest of the document can be read.
     misshapen: Vec<(String, String)>,
+    stand_ins: StandIns,
 }
 
 impl Mistakes {
@@ -64,6 +66,16 @@ impl Mistakes {
         !self.misshapen.iter().any(|(holder, name)| holder.is_empty() && name == "development")
     }
 
+    /// The values that would let the rest of the document be read.
+    pub(super) fn stand_ins(&self) -> &StandIns {
+        &self.stand_ins
+    }
+
+    /// Leaves out the mistakes at paths for which `is_doubtful` holds.
+    pub fn leave_out(&mut self, is_doubtful: impl Fn(&str) -> bool) {
+        self.lines.retain(|line| !is_doubtful(line.split_once(": ").map_or("", |(path, _)| path)));
+    }
+
     /// The mistakes, one per line.
     #[must_use]
     pub fn lines(&self) -> &[String] {
@@ -84,6 +96,7 @@ impl MergeWithError<Self> for Mistakes {
         let mut all = earlier.unwrap_or_default();
         all.lines.extend(other.lines);
         all.misshapen.extend(other.misshapen);
+        all.stand_ins.extend(other.stand_ins);
         ControlFlow::Continue(all)
     }
 }
@@ -101,9 +114,14 @@ impl DeserializeError for Mistakes {
                 if let ValuePointerRef::Key { key, prev } = location {
                     all.misshapen.push((pointer(*prev), key.to_owned()));
                 }
+                all.stand_ins.note(location, &here, Wanted::Kind(accepted));
                 all.note(here, format_args!("must be {}, got {}", kinds(accepted), kind_and_value(actual)));
             }
-            ErrorKind::MissingField { field } => all.note(member(&here, field), "is required"),
+            ErrorKind::MissingField { field } => {
+                let path = member(&here, field);
+                all.stand_ins.note(location, &path, Wanted::Member(field));
+                all.note(path, "is required");
+            }
             ErrorKind::UnknownKey { key, accepted } => {
                 all.misshapen.push((pointer(location), key.to_owned()));
                 all.note(
@@ -112,6 +130,7 @@ impl DeserializeError for Mistakes {
                 );
             }
             ErrorKind::UnknownValue { value, accepted } => {
+                all.stand_ins.note(location, &here, Wanted::Name(accepted));
                 all.note(here, format_args!("must be one of {}, got {value:?}", accepted.join(", ")));
             }
             ErrorKind::BadSequenceLen { expected, .. } => {
@@ -150,17 +169,6 @@ fn path(location: ValuePointerRef) -> String {
     let mut text = String::new();
     write(location, &mut text);
     if text.is_empty() { ROOT.to_owned() } else { text }
-}
-
-/// The JSON Pointer of a location (RFC 6901).
-fn pointer(location: ValuePointerRef) -> String {
-    match location {
-        ValuePointerRef::Origin => String::new(),
-        ValuePointerRef::Key { key, prev } => {
-            format!("{}/{}", pointer(*prev), key.replace('~', "~0").replace('/', "~1"))
-        }
-        ValuePointerRef::Index { index, prev } => format!("{}/{index}", pointer(*prev)),
-    }
 }
 
 fn kinds(accepted: &[ValueKind]) -> String {

@@ -28,6 +28,7 @@ pub mod ranges;
 pub mod reference;
 mod resource;
 mod rules_document;
+mod stand_ins;
 mod stored;
 mod values;
 mod warnings;

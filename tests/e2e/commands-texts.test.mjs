@@ -36,9 +36,68 @@ const GOOD = {
     { path: "/mcp", origin: "https://tools.acme.example/mcp", issuers: ["acme"], scopes: ["mcp:tools"] },
   ],
 };
+const [RESOURCE] = GOOD.resources;
 const EXAMPLE = join(ROOT, "examples", "policy");
 
 describe("check", PATIENCE, () => {
+  /** The paths of the mistakes in a document. */
+  const mistaken = async (document) => {
+    const { code, stdout } = await portcullis([
+      "check",
+      "--json",
+      "--config",
+      await file("m.json", document),
+    ]);
+    assert.equal(code, 2, stdout);
+    return JSON.parse(stdout)
+      .mistakes.map(({ path }) => path)
+      .sort();
+  };
+  const withResource = (more) => ({ ...GOOD, resources: [{ ...RESOURCE, ...more }] });
+  const BAD_ORIGIN = "http://tools.acme.example/mcp";
+
+  for (const [what, document, paths] of [
+    [
+      "a name that is not one of the known names",
+      withResource({ origin: BAD_ORIGIN, rules: [{ effect: "alow", tools: ["a"] }] }),
+      ["resources[0].origin", "resources[0].rules[0].effect"],
+    ],
+    [
+      "a missing value",
+      withResource({ origin: BAD_ORIGIN, rules: [{ tools: ["a"] }] }),
+      ["resources[0].origin", "resources[0].rules[0].effect"],
+    ],
+    [
+      "a missing path",
+      { ...GOOD, resources: [{ ...RESOURCE, path: undefined, origin: BAD_ORIGIN }] },
+      ["resources[0].origin", "resources[0].path"],
+    ],
+    [
+      "an element of the wrong kind",
+      withResource({ origin: BAD_ORIGIN, scopes: ["a", 7] }),
+      ["resources[0].origin", "resources[0].scopes[1]"],
+    ],
+    [
+      "a missing public_url, and a name that is in use",
+      { ...GOOD, public_url: undefined, issuers: [GOOD.issuers[0], GOOD.issuers[0]] },
+      ["issuers[1].issuer", "issuers[1].name", "public_url"],
+    ],
+    [
+      "an issuer without its identifier, which resources name",
+      { ...withResource({ origin: BAD_ORIGIN }), issuers: [{ name: "acme" }] },
+      ["issuers[0].issuer", "resources[0].origin"],
+    ],
+    [
+      "issuers of the wrong kind, which resources name",
+      { ...withResource({ origin: BAD_ORIGIN }), issuers: "acme" },
+      ["issuers", "resources[0].origin"],
+    ],
+    ["a resource of the wrong kind", { ...GOOD, resources: ["/mcp"] }, ["resources[0]"]],
+  ])
+    test(`mistakes of meaning beside ${what}, and none that are not the operator's`, async () => {
+      assert.deepEqual(await mistaken(document), paths);
+    });
+
   test("says what may have how many bytes", async () => {
     const stored = await portcullis(["check", "--config", await file("good.json", GOOD)]);
     assert.match(

@@ -114,6 +114,8 @@ fn registration_reads_strictly_and_is_managed_by_its_owner() {
         )
     };
     assert_eq!(manage(Method::Get, "another").status, 401);
+    // The id is text of the caller.
+    assert_eq!(scene.world.last_request()["path"], "/register");
     assert_eq!(manage(Method::Delete, "another").status, 401);
     assert_eq!(manage(Method::Delete, management).status, 204);
     assert_eq!(manage(Method::Delete, management).status, 401);
