@@ -14,13 +14,14 @@ const ROUTES = { token: "/token", introspection: "/introspect", revocation: "/re
 const secret = () => randomBytes(24).toString("base64url");
 
 /**
- * Starts the server. `format` is `opaque` or `jwt`, `ttl` the life of access tokens in seconds.
+ * Starts the server. `format` is `opaque` or `jwt`, or a function that says which for each token; `ttl` the life of access tokens in
+ * seconds; `scopes` those that there are.
  *
  * `gateways` are clients that may introspect: `basic`, `post` and `key` by how they authenticate (`basic` has a secret
  * that means something else where it is not form-encoded), each `{ clientId, secret }`. `requests(path)` gives what came
  * in at a path: `introspections()` at the one for introspection.
  */
-export async function startAuthorizationServer({ format = "opaque", ttl = 300 } = {}) {
+export async function startAuthorizationServer({ format = "opaque", ttl = 300, scopes = SCOPES } = {}) {
   const signingKey = await makeKey("RS256");
   // The secret as `npm run keys` makes it; the server knows the public half by the id that the gateway gives it.
   const clientKey = await makeKey("ES256");
@@ -45,7 +46,7 @@ export async function startAuthorizationServer({ format = "opaque", ttl = 300 } 
     jwks: { keys: [{ ...signingKey.privateJwk, kid: signingKey.kid, alg: "RS256", use: "sig" }] },
     cookies: { keys: [secret()] },
     routes: ROUTES,
-    scopes: SCOPES,
+    scopes,
     clientAuthMethods: ["client_secret_basic", "client_secret_post", "private_key_jwt"],
     clients: [
       {
@@ -91,8 +92,8 @@ export async function startAuthorizationServer({ format = "opaque", ttl = 300 } 
         useGrantedResource: () => true,
         getResourceServerInfo: (_ctx, audience) => ({
           audience,
-          scope: SCOPES.join(" "),
-          accessTokenFormat: format,
+          scope: scopes.join(" "),
+          accessTokenFormat: typeof format === "function" ? format() : format,
           accessTokenTTL: ttl,
           jwt: { sign: { alg: "RS256" } },
         }),
@@ -117,6 +118,7 @@ export async function startAuthorizationServer({ format = "opaque", ttl = 300 } 
 
   return {
     issuer,
+    jwksUri: `${issuer}${ROUTES.jwks}`,
     gateways,
     introspections: () => requests.filter(({ path }) => path === ROUTES.introspection).length,
     /** What nobody may find in a log. */

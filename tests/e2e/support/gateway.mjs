@@ -30,7 +30,8 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  *
  * `vars` has more variables. `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the gateway gives to
  * change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
- * in at `port`: `directPort` has none of it.
+ * in at `port`: `directPort` has none of it. With `https`, a certificate for `localhost` and its key, `port` accepts HTTPS and
+ * nothing else, and `directPort` plain HTTP.
  */
 export async function startGateway({
   config,
@@ -44,11 +45,12 @@ export async function startGateway({
   cf = false,
   persist,
   outbound,
+  https,
 }) {
   if (!existsSync(`${root}/build-full/index_bg.wasm`))
     throw new Error("build-full/ is missing: npm run build -- --full makes it");
   const chosen = port ?? (await freePort());
-  const url = `http://${host}:${chosen}`;
+  const url = https ? `https://localhost:${chosen}` : `http://${host}:${chosen}`;
   const document = typeof config === "function" ? config(url) : config;
   const logs = [];
   for (const secret of Object.values(secrets)) rememberSecret(secret);
@@ -57,6 +59,7 @@ export async function startGateway({
       log: new Log(LogLevel.NONE),
       host,
       port: chosen,
+      ...(https === undefined ? {} : { httpsKey: https.key, httpsCert: https.certificate }),
       handleStructuredLogs: ({ message }) => logs.push(message),
       modules: [
         { type: "ESModule", path: `${root}/build-full/index.js` },

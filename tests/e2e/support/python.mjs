@@ -71,13 +71,16 @@ def write_file(path: str) -> str:
 server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
 `;
 
-/** Starts an origin of PyPI `mcp`: both eras, sessions in the old one. */
-export async function startPythonOrigin() {
+/**
+ * Starts an origin of PyPI `mcp`: both eras, sessions in the old one. `source` is another program, which gets its port as an
+ * argument, and `path` where it serves MCP.
+ */
+export async function startPythonOrigin({ source = SERVER, path = "/mcp" } = {}) {
   const port = await freePort();
   const folder = join(cache, "python-origin");
   await mkdir(folder, { recursive: true });
-  const script = join(folder, `${process.pid}.py`);
-  await writeFile(script, SERVER);
+  const script = join(folder, `${process.pid}-${port}.py`);
+  await writeFile(script, source);
   const server = startProcess(await python(), [script, String(port)]);
   const close = async () => {
     await server.stop();
@@ -93,5 +96,5 @@ export async function startPythonOrigin() {
     await close();
     throw error;
   }
-  return { url: `http://127.0.0.1:${port}/mcp`, port, close };
+  return { url: `http://127.0.0.1:${port}${path}`, port, close };
 }
