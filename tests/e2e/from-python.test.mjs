@@ -9,7 +9,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { convertV4MiniflareOptions, Miniflare, Response } from "miniflare";
+import { Response } from "miniflare";
 import { startAuthorizationServer } from "./support/authorization-server.mjs";
 import { send } from "./support/http.mjs";
 import { assembleToken, claimsFor, makeKey, signToken } from "./support/issuer.mjs";
@@ -231,35 +231,15 @@ describe("JWT Token Verification", OPTIONS, () => {
   });
 });
 
-/** The verifier of the guide, a Worker of its own, as a service of a gateway. */
-async function startVerifier() {
-  const worker = new Miniflare(
-    convertV4MiniflareOptions({
-      modules: [
-        {
-          type: "ESModule",
-          path: "verifier.mjs",
-          contents: blockOf("js", "Custom Authentication Middleware"),
-        },
-      ],
-      compatibilityDate: "2026-11-01",
-    }),
-  );
-  await worker.ready;
-  return {
-    services: { VERIFIER: (request) => worker.dispatchFetch(request.url, request) },
-    close: () => worker.dispose(),
-  };
-}
+/** The verifier of the guide, a Worker of its own. */
+const VERIFIER = blockOf("js", "Custom Authentication Middleware");
 
 describe("Custom Authentication Middleware", OPTIONS, () => {
-  let verifier;
   let scene;
   before(async () => {
-    verifier = await startVerifier();
-    scene = await startExample("Custom Authentication Middleware", { services: verifier.services });
+    scene = await startExample("Custom Authentication Middleware", { workers: { VERIFIER } });
   }, STARTING);
-  after(() => Promise.all([scene?.close(), verifier?.close()]));
+  after(() => scene?.close());
 
   const unauthorized = (reason, error) => ({
     status: 401,
@@ -460,16 +440,15 @@ asyncio.run(authenticated_client(*sys.argv[1:]))
 `;
 
 describe("Client-Side Authentication", OPTIONS, () => {
-  let verifier;
   let trust;
   let scene;
   before(async () => {
-    [verifier, trust] = [await startVerifier(), await startTrust()];
+    trust = await startTrust();
     scene = await startExample("Client-Side Authentication", {
-      ...{ transport: "sse", https: trust, services: verifier.services, secrets: { SESSION_SECRET: SECRET } },
+      ...{ transport: "sse", https: trust, workers: { VERIFIER }, secrets: { SESSION_SECRET: SECRET } },
     });
   }, STARTING);
-  after(() => Promise.all([scene?.close(), verifier?.close(), trust?.close()]));
+  after(() => Promise.all([scene?.close(), trust?.close()]));
 
   const bearer = (token) => ({ Authorization: `Bearer ${token}` });
 

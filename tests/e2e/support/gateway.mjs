@@ -28,10 +28,12 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * `directPort` reaches the Worker as it was sent; before `port` there is a Worker of Miniflare's that resolves dot
  * segments and backslashes in URLs, adds fields, and believes X-Forwarded-Proto.
  *
- * `vars` has more variables. `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the gateway gives to
- * change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as far as it comes
- * in at `port`: `directPort` has none of it. With `https`, a certificate for `localhost` and its key, `port` accepts HTTPS and
- * nothing else, and `directPort` plain HTTP.
+ * `workers` has the scripts of other Workers by the name of their service binding, and `services` functions that answer in place of
+ * one. `vars` has more variables. `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the
+ * gateway gives to change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay;
+ * `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as
+ * far as it comes in at `port`: `directPort` has none of it. With `https`, a certificate for `localhost` and its key, `port` accepts
+ * HTTPS and nothing else, and `directPort` plain HTTP.
  */
 export async function startGateway({
   config,
@@ -40,6 +42,7 @@ export async function startGateway({
   port,
   host = "127.0.0.1",
   services = {},
+  workers = {},
   kv = {},
   objects = {},
   cf = false,
@@ -54,6 +57,24 @@ export async function startGateway({
   const document = typeof config === "function" ? config(url) : config;
   const logs = [];
   for (const secret of Object.values(secrets)) rememberSecret(secret);
+  const gateway = {
+    modules: [
+      { type: "ESModule", path: `${root}/build-full/index.js` },
+      { type: "CompiledWasm", path: `${root}/build-full/index_bg.wasm` },
+    ],
+    modulesRoot: `${root}/build-full`,
+    compatibilityDate,
+    compatibilityFlags,
+    bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...vars, ...secrets },
+    serviceBindings: { ...services, ...Object.fromEntries(Object.keys(workers).map((name) => [name, name])) },
+    kvNamespaces: Object.keys(kv),
+    durableObjects: objects,
+    ...(outbound === undefined ? {} : { outboundService: outbound }),
+    unsafeDirectSockets: [{ host, port: 0 }],
+  };
+  const others = Object.entries(workers).map(([name, script]) => ({
+    ...{ name, script, modules: true, compatibilityDate },
+  }));
   const worker = new Miniflare({
     ...convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),
@@ -61,20 +82,8 @@ export async function startGateway({
       port: chosen,
       ...(https === undefined ? {} : { httpsKey: https.key, httpsCert: https.certificate }),
       handleStructuredLogs: ({ message }) => logs.push(message),
-      modules: [
-        { type: "ESModule", path: `${root}/build-full/index.js` },
-        { type: "CompiledWasm", path: `${root}/build-full/index_bg.wasm` },
-      ],
-      modulesRoot: `${root}/build-full`,
-      compatibilityDate,
-      compatibilityFlags,
-      bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...vars, ...secrets },
-      serviceBindings: services,
-      kvNamespaces: Object.keys(kv),
-      durableObjects: objects,
       cf,
-      ...(outbound === undefined ? {} : { outboundService: outbound }),
-      unsafeDirectSockets: [{ host, port: 0 }],
+      ...(others.length === 0 ? gateway : { workers: [{ name: "gateway", ...gateway }, ...others] }),
     }),
     ...(persist === undefined ? {} : { resourcePersistencePath: persist }),
   });
