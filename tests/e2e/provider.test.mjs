@@ -13,6 +13,27 @@ import { withScene } from "./support/scene.mjs";
 
 const PATIENCE = { timeout: 30_000 };
 
+for (const type of ["text/plain; charset=utf-8", "application/octet-stream", "text/html", undefined]) {
+  test(
+    `metadata and a JWK set with the media type ${type ?? "left out"} are accepted, and the log says so`,
+    PATIENCE,
+    withScene({}, async (scene) => {
+      const { answers } = scene.idp;
+      for (const name of ["metadata", "jwks"]) {
+        const { status, body } = answers[name]();
+        answers[name] = () => ({ status, body, fields: type === undefined ? {} : { "content-type": type } });
+      }
+      await assertPasses(scene);
+      const lines = () => scene.gateway.events().filter(({ reason }) => reason === "provider_content_type");
+      await eventually("two lines in the log", () => lines().length === 2);
+      for (const { level, detail } of lines()) {
+        assert.equal(level, "warn");
+        assert.ok(detail.includes(JSON.stringify(type?.split(";")[0] ?? "")), detail);
+      }
+    }),
+  );
+}
+
 describe("a provider whose documents are wrong is as good as none", { concurrency: 2 }, () => {
   const reply =
     (status, body, fields = {}) =>
@@ -46,6 +67,21 @@ describe("a provider whose documents are wrong is as good as none", { concurrenc
         scene.idp.answers.jwks = answer;
         await assertUnavailable(scene, detail);
         assert.deepEqual(scene.idp.fetches, ["/jwks"], "and nothing else is asked for");
+      }),
+    );
+  }
+
+  for (const status of [301, 302, 303, 307, 308]) {
+    test(
+      `its JWK set is behind a redirect with ${status}, which is not followed`,
+      PATIENCE,
+      withScene({ changes: atJwksUri }, async (scene) => {
+        // The keys are where the redirect leads.
+        const [{ answers, keys, json }, path] = [scene.idp, "/.well-known/openid-configuration"];
+        answers.metadata = () => json({ keys: keys.map(({ jwk }) => jwk) });
+        answers.jwks = reply(status, "", { location: path });
+        await assertUnavailable(scene, new RegExp(`: status ${status}$`));
+        assert.deepEqual(scene.idp.fetches, ["/jwks"]);
       }),
     );
   }
