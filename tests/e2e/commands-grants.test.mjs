@@ -67,7 +67,7 @@ describe("npm run grants", PATIENCE, () => {
     for (const { client } of [one, two]) assert.ok(said.stdout.includes(client.client_id));
     assert.ok(!said.stdout.includes(other.client.client_id));
     assert.equal(Object.keys(JSON.parse(said.stdout).grants).length, 2);
-    assert.deepEqual(await shown("show-nobody"), {});
+    assert.deepEqual(await shown("show-eve"), {});
     assert.equal((await refresh(one)).status, 200, "to show a grant does not end it");
   });
 

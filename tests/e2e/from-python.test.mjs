@@ -173,7 +173,7 @@ describe("JWT Token Verification", OPTIONS, () => {
   after(() => scene?.close());
 
   const now = Math.floor(Date.now() / 1000);
-  const good = { iss: ISSUER, sub: "user-42", aud: "mcp-server", iat: now, exp: now + 600 };
+  const good = { iss: ISSUER, sub: "user-42", aud: "mcp-server", iat: now, exp: now + 3600 };
   const pemOf = ({ privateKey }) => privateKey.export({ format: "pem", type: "pkcs8" });
   const sign = async (changes = {}, { signer = key, algorithm = "RS256", header = null } = {}) => {
     const [token] = await signWithPyJwt([[{ ...good, ...changes }, pemOf(signer), algorithm, header]]);
