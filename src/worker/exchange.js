@@ -231,17 +231,26 @@ export class Exchange {
     };
     const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));
     if (way.over) return answer.body?.cancel();
+    // The platform holds answers of the network to their Content-Length, but not those of a service binding.
+    const announced = fetcher === undefined ? undefined : announcedLength(answer, method);
     if (this.#isSmall(answer.headers)) {
       way.limit.move(idleSeconds);
       const whole = await answer.arrayBuffer();
+      if (announced !== undefined && whole.byteLength !== announced) throw "unreachable";
       // A response without a body (to HEAD, for example) can have a Content-Length too.
       return [answer.status, lines(answer.headers), whole.byteLength === 0 ? null : whole, undefined];
     }
     way.limit.stop();
+    const { headers } = answer;
+    let carried = answer.body;
+    if (announced !== undefined) {
+      if (carried === null || Number.isNaN(announced)) throw "unreachable";
+      carried = carried.pipeThrough(new FixedLengthStream(announced));
+    }
     return [
       answer.status,
-      lines(answer.headers),
-      ...this.#carried(answer, idleSeconds, streamSeconds, keepAliveSeconds, cancel),
+      lines(headers),
+      ...this.#carried({ body: carried, headers }, idleSeconds, streamSeconds, keepAliveSeconds, cancel),
     ];
   }
 
@@ -286,6 +295,17 @@ export class Exchange {
     };
     return [readable, ended];
   }
+}
+
+/**
+ * The length that an answer must have: its Content-Length, `NaN` if that is no number. `undefined` if it has none, or none that is
+ * about its body (RFC 9110 §8.6).
+ */
+function announcedLength({ status, headers }, method) {
+  const field = headers.get("content-length");
+  if (field === null || method === "HEAD" || [204, 205, 304].includes(status)) return undefined;
+  if (headers.get("content-encoding") !== null) return undefined;
+  return /^\d{1,15}$/.test(field) ? Number(field) : Number.NaN;
 }
 
 /** Whether a Content-Length exists and is from 1 to `bytes`. */
