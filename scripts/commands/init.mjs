@@ -98,6 +98,7 @@ export function table({ publicUrl, origin, issuer, profile, path, scopes, server
       'secrets = ["SEALING_SECRET"]',
       'binding = "AUTHORIZATION"',
       'registration = "open"',
+      'redirect_schemes = ["cursor"]    # a redirect URI of Cursor',
       "",
       "[vars.PORTCULLIS.authorization_server.login]",
       ...(["generic", "cognito", "cloudflare_access"].includes(profile)
