@@ -48,6 +48,7 @@ async function run(args) {
 /** A usage line, one sentence, the table of options, and the exit statuses. */
 function hasShape(call, help) {
   const [usage, about, ...blocks] = help.trimEnd().split("\n\n");
+  for (const line of help.split("\n")) assert.ok(line.length <= 100, line);
   assert.ok(usage.startsWith(`Usage: ${call}`), help);
   assert.match(about, /^[A-Z](?:[^.]|\.(?=\S))*\.$/, help);
   if (blocks[0].startsWith("Arguments:\n")) blocks.shift();
@@ -96,10 +97,8 @@ describe("each command", { timeout: 400_000 }, () => {
   test("the commands are listed in the order in which a new user needs them", async () => {
     const { stdout } = await run(["scripts/portcullis.mjs", "--help"]);
     const [, list] = stdout.match(/^Commands:\n((?:.+\n)+)/m);
-    const names = list
-      .trimEnd()
-      .split("\n")
-      .map((line) => line.trim().split(" ")[0]);
+    // The other lines continue a description.
+    const names = [...list.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name);
     assert.deepEqual(names.slice(0, 5), ["init", "check", "doctor", "token", "explain"]);
     const source = readFileSync(join(ROOT, "docs", "commands.md"), "utf8");
     const rows = [...source.matchAll(/^\| `([a-z]+)[^|]*\|/gm)].map(([, name]) => name);

@@ -207,6 +207,72 @@ describe("what shells and readers use", PATIENCE, () => {
   });
 });
 
+describe("explain --anonymous", PATIENCE, () => {
+  const explained = async (...args) => {
+    const folder = await mkdtemp(join(tmpdir(), "portcullis-anonymous-"));
+    const config = join(folder, "document.json");
+    const resource = {
+      path: "/mcp",
+      origin: "https://tools.example/mcp",
+      issuers: ["a"],
+      scopes: ["mcp:tools"],
+    };
+    const rules = [
+      { effect: "allow", tools: ["read"] },
+      { effect: "allow", tools: ["write"], when: { scopes: ["mcp:tools"] } },
+      { effect: "deny", methods: ["prompts/list"], when: { mtls: false } },
+    ];
+    await writeFile(
+      config,
+      JSON.stringify({
+        public_url: "https://mcp.example.com",
+        issuers: [{ name: "a", issuer: "https://login.example" }],
+        resources: [{ ...resource, rules, anonymous: ["tools/list", "prompts/list"] }],
+      }),
+    );
+    const { code, stdout, stderr } = await portcullis([
+      "explain",
+      "--config",
+      config,
+      "--anonymous",
+      ...args,
+    ]);
+    await rm(folder, { recursive: true });
+    return { code, text: stdout + stderr };
+  };
+
+  test("says what is open, and which tools lists show", async () => {
+    const list = await explained("--method", "tools/list");
+    assert.deepEqual([list.code, /^tools\/list at \/mcp: allow$/m.test(list.text)], [0, true], list.text);
+    const call = await explained("--tool", "read");
+    assert.equal(call.code, 1);
+    assert.match(
+      call.text,
+      /^401: the resource does not open this method.*\ntools\/call read at \/mcp: allow$/m,
+    );
+    assert.match(
+      (await explained("--tool", "write")).text,
+      /^tools\/call write at \/mcp: 401: the rules do not allow/m,
+    );
+    const denied = await explained("--method", "prompts/list");
+    assert.deepEqual(
+      [denied.code, /: 401: the rules do not allow/.test(denied.text)],
+      [1, true],
+      denied.text,
+    );
+    assert.equal((await explained("--method", "ping")).code, 1);
+  });
+
+  test("is about no other caller", async () => {
+    const { code, text } = await explained("--method", "tools/list", "--scopes", "mcp:tools");
+    assert.deepEqual(
+      [code, /--anonymous only without --claims, --scopes and --issuer/.test(text)],
+      [2, true],
+      text,
+    );
+  });
+});
+
 describe("what others say", PATIENCE, () => {
   const HOSTILE = `a${ANSI}[2Jb\u009bc\u202ed`;
 

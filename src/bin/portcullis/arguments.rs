@@ -161,6 +161,10 @@ pub(crate) struct ExplainArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) claims: Option<String>,
 
+    /// The caller has no credentials: instead of --claims, --scopes and --issuer
+    #[arg(long)]
+    pub(crate) anonymous: bool,
+
     /// The arguments of the call, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub(crate) arguments: Option<String>,

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::operation::Operation;
+use portcullis::pipeline::record::scopes_for;
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::methods_of;
 use portcullis::policy::verdict::{Arguments, RuleResult, Verdict};
@@ -30,12 +31,19 @@ pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
     let (decision, thoughts) = policy.explain(&operation, &caller, arguments);
     let mut text = String::new();
     let name = operation.name().map_or_else(String::new, |name| format!(" {name}"));
-    let missing = config.scopes.missing(&caller.subject.scopes, &resource.scopes);
+    let missing = config.scopes.missing(&caller.subject.scopes, &scopes_for(resource, &caller));
+    let is_open = !options.anonymous || operation.target.is_none() && resource.is_open(&operation.method);
+    if !is_open {
+        text += "401: the resource does not open this method to callers without credentials (anonymous)\n";
+    }
     if !missing.is_empty() {
         text += &format!("403: the resource requires scopes that the caller lacks: {missing}\n");
     }
     let outcome = match &decision.verdict {
         Verdict::Allow => "allow".to_owned(),
+        Verdict::Deny | Verdict::StepUp { .. } if options.anonymous => {
+            "401: the rules do not allow it to callers without credentials".to_owned()
+        }
         Verdict::Deny => "deny: for this caller the target does not exist".to_owned(),
         Verdict::StepUp { missing, .. } => format!("step_up: 403, the caller lacks the scopes: {missing}"),
     };
@@ -68,10 +76,11 @@ pub(crate) fn explain(options: &ExplainArguments) -> Result<Report, Unusable> {
         "policy": policy.hash,
         "observed": policy.observe,
         "missing_scopes": missing.to_string(),
+        "needs_login": !is_open || options.anonymous && decision.verdict != Verdict::Allow,
         "depends_on_arguments": decision.depends_on_arguments,
         "rules": rules,
     });
-    Ok(Report { text, json, good: decision.verdict == Verdict::Allow && missing.is_empty() })
+    Ok(Report { text, json, good: decision.verdict == Verdict::Allow && missing.is_empty() && is_open })
 }
 
 fn words(thought: &RuleResult) -> String {
@@ -99,6 +108,13 @@ fn operation(options: &ExplainArguments) -> Result<Operation, Unusable> {
 }
 
 fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Result<Caller, Unusable> {
+    let facts = ConnectionFacts { country: options.country.clone(), asn: options.asn, certificate: options.mtls };
+    if options.anonymous {
+        if options.claims.is_some() || options.scopes.is_some() || options.issuer.is_some() {
+            return Err("explain accepts --anonymous only without --claims, --scopes and --issuer".into());
+        }
+        return Ok(Caller { subject: Rc::new(Subject::anonymous()), source: None, facts });
+    }
     let said = options.claims.as_deref().map(|path| object(&read(path)?, path)).transpose()?.unwrap_or_default();
     let accepted =
         settings.resources.get(index).map(|resource| resource.accepts.issuers.as_slice()).unwrap_or_default();
@@ -135,6 +151,6 @@ fn caller(options: &ExplainArguments, settings: &Settings, index: usize) -> Resu
     Ok(Caller {
         subject: Rc::new(subject),
         source: options.issuer.as_deref().or(issuer.map(|issuer| issuer.name.as_str())).map(Rc::from),
-        facts: ConnectionFacts { country: options.country.clone(), asn: options.asn, certificate: options.mtls },
+        facts,
     })
 }

@@ -6,11 +6,16 @@ use clap::{Command, CommandFactory as _, Error};
 
 use crate::arguments::Arguments;
 
+/// The longest line, as in `scripts/lib/options.mjs`.
+const WIDTH: usize = 100;
 const TEMPLATE: &str = "{usage-heading} {usage}\n\n{about}.\n\n{all-args}{after-help}";
 
 /// The command line, with the same form of help for each command.
 pub(crate) fn command() -> Command {
-    Arguments::command().help_template(TEMPLATE).mut_subcommands(|command| command.help_template(TEMPLATE))
+    Arguments::command()
+        .help_template(TEMPLATE)
+        .term_width(WIDTH)
+        .mut_subcommands(|command| command.help_template(TEMPLATE).term_width(WIDTH))
 }
 
 /// What is wrong with the arguments, in words, and where they are listed. `None` where clap's own text is the result: help,
