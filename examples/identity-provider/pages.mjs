@@ -3,19 +3,20 @@ const escapeHtml = (value) => String(value).replace(/[&<>"']/g, (character) => E
 
 const STYLE = `
   :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.5; }
-  body { margin: 0; min-height: 100vh; display: grid; place-items: center;
+  body { box-sizing: border-box; margin: 0; padding: 1rem; min-height: 100vh; display: grid; place-items: center;
     background: light-dark(#f4f2ec, #17181c); color: light-dark(#22242a, #e8e6df); }
-  main { box-sizing: border-box; width: min(26rem, 100vw); padding: 2rem;
+  main { box-sizing: border-box; width: min(26rem, 100%); padding: clamp(1.25rem, 6vw, 2rem);
     background: light-dark(#fff, #212329); border-radius: 1rem; box-shadow: 0 1rem 3rem rgb(0 0 0 / .12); }
-  h1 { margin: 0 0 1rem; font-size: 1.35rem; line-height: 1.3; }
+  header { margin: 0 0 1rem; font-size: .88rem; opacity: .8; }
+  h1 { margin: 0 0 1rem; font-size: 1.35rem; line-height: 1.3; overflow-wrap: anywhere; }
   dl { margin: 0 0 1.5rem; display: grid; grid-template-columns: auto 1fr; gap: .4rem 1rem; font-size: .92rem; }
-  dt { opacity: .65; } dd { margin: 0; overflow-wrap: anywhere; }
+  dt { opacity: .8; } dd { margin: 0; overflow-wrap: anywhere; }
   code { padding: .1rem .4rem; border-radius: .35rem; background: light-dark(#efece3, #2e3139); }
   .warning { margin: 0 0 1.5rem; font-size: .88rem; opacity: .8; }
   button { width: 100%; padding: .8rem; border: 0; border-radius: .6rem; font: inherit; font-weight: 600;
     cursor: pointer; background: #2b5d4b; color: #fff; }
   button:hover, button:focus-visible { background: #357660; }
-  form + form button { margin-top: .5rem; background: none; color: inherit; font-weight: 400; opacity: .75; }`;
+  form + form button { margin-top: .5rem; background: none; color: inherit; font-weight: 400; }`;
 
 /** The pages need no scripts, so none are allowed; no other page may show them in a frame (clickjacking). */
 export const PAGE_HEADERS = {
@@ -35,6 +36,7 @@ function page(title, body) {
 <title>${escapeHtml(title)}</title>
 <style>${STYLE}</style>
 <main>
+<header>Demo identity provider</header>
 ${body}
 </main>
 </html>

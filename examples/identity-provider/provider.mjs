@@ -11,7 +11,7 @@ import { errorPage, PAGE_HEADERS, signInPage } from "./pages.mjs";
 import { createStore } from "./store.mjs";
 
 export const RESOURCE_SCOPES = ["mcp:tools", "files:read", "files:write"];
-const IDENTITY_SCOPES = ["openid", "offline_access", "email"];
+const IDENTITY_SCOPES = ["openid", "offline_access", "profile", "email"];
 const SCOPES = [...RESOURCE_SCOPES, ...IDENTITY_SCOPES];
 
 const ADA = { id: "ada", name: "Ada", email: "ada@example.com" };
@@ -46,7 +46,7 @@ function configure({
     cookies: { keys: [cookieKey] },
     routes: ROUTES,
     scopes: SCOPES,
-    claims: { openid: ["sub"], email: ["email", "email_verified"] },
+    claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"] },
     responseTypes: ["code"],
     clientAuthMethods: ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
     clients: [
@@ -78,7 +78,10 @@ function configure({
     clientBasedCORS: () => true,
     findAccount: (_ctx, sub) =>
       sub === ADA.id
-        ? { accountId: sub, claims: async () => ({ sub, email: ADA.email, email_verified: true }) }
+        ? {
+            accountId: sub,
+            claims: async () => ({ sub, name: ADA.name, email: ADA.email, email_verified: true }),
+          }
         : undefined,
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     // A refresh token for every client that may have one, whether or not it asks for `offline_access`.
