@@ -443,3 +443,9 @@ pub const UNCACHED_LIST_SECONDS: u64 = 10;
 
 /// Most bytes of one data point's blobs: Analytics Engine takes 16 KB.
 pub const DATA_POINT_BYTES: usize = 15 * 1024;
+
+/// Longest name of the operator that pages show, in characters: it has to fit into the top of a page on a phone.
+pub const OPERATOR_NAME_CHARS: usize = 60;
+
+/// Longest data URL of a logo, in characters. Each page has it twice, as its mark and as its icon.
+pub const LOGO_CHARS: usize = 16 * 1024;

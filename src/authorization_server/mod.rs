@@ -14,6 +14,7 @@ pub mod authorize;
 pub mod client;
 pub mod client_error;
 pub mod error_code;
+pub mod grants_page;
 pub mod handle;
 pub mod login;
 pub mod memory;

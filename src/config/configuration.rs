@@ -13,7 +13,7 @@ use crate::config::document::{Document, RequestLinesName};
 use crate::config::mistakes::Mistakes;
 use crate::config::stand_ins::is_doubtful;
 use crate::config::values::{self, Secrets, read_long_secret, read_signing_keys};
-use crate::config::{credentials, issuer, own_issuer, policy, resource};
+use crate::config::{credentials, issuer, operator, own_issuer, policy, resource};
 use crate::oauth::endpoint::Endpoint;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::policy::condition::Fact;
@@ -161,6 +161,7 @@ impl Configuration {
         let recorded_facts = recorded_facts(&resources);
         let hosts = read_hosts(document, public_url.as_ref(), mistakes);
         let web_origins = read_web_origins(document, public_url.as_ref(), mistakes);
+        let operator = operator::read(document.operator.as_ref(), public_url.as_ref(), mistakes);
         let public_url = public_url?;
         let settings = Settings {
             public_url,
@@ -187,6 +188,7 @@ impl Configuration {
             log_refused_only,
             requests_data_set,
             landing_page: document.public_page.unwrap_or(true),
+            operator,
             metrics,
         };
         Some(Self { settings, authorization_server })

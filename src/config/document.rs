@@ -107,6 +107,10 @@ pub struct Document {
     #[deserr(default)]
     pub public_page: Option<bool>,
 
+    /// Who operates this gateway, as its pages show it to users. Default: the pages show the host of `public_url`.
+    #[deserr(default)]
+    pub operator: Option<OperatorDocument>,
+
     /// Counters of the isolate that answers, at `/metrics` (`OpenMetrics`). Default: none.
     #[deserr(default)]
     pub metrics: Option<MetricsDocument>,
@@ -350,6 +354,31 @@ pub struct IdentityAssertionDocument {
     /// `false`.
     #[deserr(default)]
     pub operation: Option<bool>,
+}
+
+/// Who operates this gateway: a name, a color and a logo at the top of every page (consent, connected applications, errors,
+/// the page at `/`), beside the host of `public_url`. Users recognize these pages by them. The logo is also the icon of
+/// the browser tab.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct OperatorDocument {
+    /// The name of the operator: 1 to 60 characters, without control characters and invisible ones. Default: the host of
+    /// `public_url`.
+    #[deserr(default)]
+    pub name: Option<String>,
+
+    /// The color of the main buttons and of the mark, as `#rrggbb`. Text on it is black or white, whichever has the higher
+    /// contrast: that is at least 4.5:1 on every color (WCAG 2.2, 1.4.3). Default: blue.
+    #[deserr(default)]
+    pub color: Option<String>,
+
+    /// A logo, as a data URL of a PNG or SVG image: `data:image/png;base64,` or `data:image/svg+xml;base64,` and at most
+    /// 16384 characters in all. The pages show it on white, 36 pixels high and at most 112 wide. One variable holds 5 KB in
+    /// total on Cloudflare Workers: with a larger logo the document must be in KV (`stored`). Default: the first letter or
+    /// digit of the name, on the color.
+    #[deserr(default)]
+    pub logo: Option<String>,
 }
 
 /// Counters of the isolate that answers, at `/metrics` (`OpenMetrics`).

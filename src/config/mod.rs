@@ -21,6 +21,7 @@ mod issuer;
 #[cfg(feature = "authorization-server")]
 mod login_reading;
 mod mistakes;
+mod operator;
 mod own_issuer;
 mod policy;
 pub mod ranges;

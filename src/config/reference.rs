@@ -74,6 +74,7 @@ pub fn markdown(schema: &Value) -> String {
         ("SessionsDocument", "`[vars.PORTCULLIS.sessions]`"),
         ("DecisionLogDocument", "`[vars.PORTCULLIS.decision_log]`"),
         ("IdentityAssertionDocument", "`[vars.PORTCULLIS.identity_assertion]`"),
+        ("OperatorDocument", "`[vars.PORTCULLIS.operator]`"),
         ("MetricsDocument", "`[vars.PORTCULLIS.metrics]`"),
         ("LogDocument", "`[vars.PORTCULLIS.log]`"),
         ("StoredDocument", "`[vars.PORTCULLIS.stored]`"),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::oauth::form::form_encoded;
 use crate::oauth::scope::Scope;
-use crate::page::{escaped, page};
+use crate::page::{Page, escaped, scope_list};
 use crate::resource::document::{MAX_AGE, metadata_url};
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
@@ -67,13 +67,13 @@ pub fn landing_page(
     wants_page: bool,
     status: Status<'_>,
 ) -> (u16, Fields, String) {
-    let (mut fields, body) = if wants_page {
-        html(settings, status)
+    let mut fields = Fields::new();
+    let body = if wants_page {
+        html(settings, status).complete(&settings.operator, &mut fields)
     } else {
-        let mut fields = Fields::new();
         fields.set("content-type", "application/json");
         fields.set("access-control-allow-origin", "*");
-        (fields, document(settings, status).to_string())
+        document(settings, status).to_string()
     };
     fields.set("cache-control", if wants_page { "no-cache" } else { MAX_AGE });
     fields.set("vary", "accept");
@@ -119,34 +119,38 @@ fn plain(text: &str) -> String {
     plain.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-fn html(settings: &Settings, status: Status<'_>) -> (Fields, String) {
+fn html(settings: &Settings, status: Status<'_>) -> Page {
     let host = settings.public_url.authority().to_string();
     let sections: String =
         settings.resources.iter().map(|resource| section(resource, settings, status(resource))).collect();
     let own = settings.own_issuer.as_ref().map_or_else(String::new, |server| {
         format!(
-            "<p>Another page shows <a href=\"{}\">what you have allowed applications to do</a>.</p>",
+            "<p><a href=\"{}\">Your connected applications</a>: see what they may do, and revoke it.</p>",
             escaped(&server.url("/grants"))
         )
     });
     let logins = if settings.resources.iter().any(|resource| metadata_url(resource, &settings.public_url).is_some()) {
-        " Clients find the login automatically."
+        " Your application opens the login page by itself."
     } else {
         ""
     };
     let content = format!(
-        "<h1>MCP servers at {}</h1>\n<p class=\"note\">The gateway checks every call to a server.{logins}</p>\n\
-         {sections}\n{own}",
+        "<h1>MCP servers at {}</h1>\n<p class=\"note\">Connect an application, such as an assistant or an editor, to a server.\
+         {logins}</p>\n{sections}\n{own}",
         escaped(&host)
     );
-    page(&format!("MCP servers at {host}"), &content)
+    Page::new(format!("MCP servers at {host}"), content).with_copy_buttons()
 }
 
-fn section(resource: &Resource, settings: &Settings, (keys, server): (KeyStatus, ServerStatus)) -> String {
+fn section(resource: &Resource, settings: &Settings, status: (KeyStatus, ServerStatus)) -> String {
     let (url, handle) = (&resource.identifier, handle(resource, settings));
-    let scopes: String =
-        resource.advertised(&resource.scopes).iter().map(|scope| words(scope.as_str(), settings)).collect();
-    let scopes = if scopes.is_empty() { String::new() } else { format!("<p>Required scopes:</p><ul>{scopes}</ul>") };
+    let scopes = resource.advertised(&resource.scopes);
+    let descriptions = settings.own_issuer.as_ref().map(|own| &own.scope_descriptions);
+    let scopes = scope_list(scopes.iter().map(Scope::as_str).map(|name| {
+        let description = descriptions.and_then(|all| all.get(name));
+        (name, description.map(String::as_str))
+    }));
+    let scopes = if scopes.is_empty() { scopes } else { format!("<p>Your application asks you for:</p>{scopes}") };
     let documentation = resource.documentation.as_ref().map_or_else(String::new, |page| {
         format!("<p><a href=\"{}\" rel=\"noreferrer\">Documentation</a></p>", escaped(page))
     });
@@ -162,45 +166,49 @@ fn section(resource: &Resource, settings: &Settings, (keys, server): (KeyStatus,
     let cursor = STANDARD.encode(entry(json!({ "url": url })).to_string());
     let settings = json!({ "mcpServers": { handle.as_str(): entry(json!({ "type": "http", "url": url })) } });
     let settings = serde_json::to_string_pretty(&settings).unwrap_or_default();
-    let (login, connector, keys, header) = if has_login {
+    let (login, connector, header) = if has_login {
         let connector = "<h3>Claude, ChatGPT</h3><p>Add a custom connector with the URL above.</p>";
-        (String::new(), connector, format!("Keys for sign-ins: {}. ", keys.as_str()), String::new())
+        (String::new(), connector, String::new())
     } else {
         let login = format!(
             "<p>There is no login here: replace CREDENTIAL with the credential that the operator of this server gave \
              you. Clients send it as <code>Authorization: {CREDENTIAL}</code>.</p>"
         );
-        (login, "", String::new(), format!(" --header \"Authorization: {CREDENTIAL}\""))
+        (login, "", format!(" --header \"Authorization: {CREDENTIAL}\""))
     };
-    let command = |text: String| format!("<pre tabindex=\"0\"><code>{}</code></pre>", escaped(&text));
+    let command = |what: &str, text: &str| format!("<pre data-copy=\"{what}\"><code>{}</code></pre>", escaped(text));
     let query = |text: &str| form_encoded(text).replace('+', "%20");
     format!(
-        "<article><h2>{}</h2>\n<p><code>{}</code></p>\n{login}{scopes}{documentation}\
-         <p class=\"note\">{keys}Server: {}.</p>\n\
+        "<article><h2>{}</h2>\n{}{}{login}{scopes}{documentation}\
          <h3>Claude Code</h3>{}{connector}\
          <h3>VS Code, Cursor</h3><p class=\"row\"><a class=\"button\" href=\"vscode:mcp/install?{}\">Add to VS Code</a>\
          <a class=\"button\" href=\"cursor://anysphere.cursor-deeplink/mcp/install?name={}&amp;config={}\">Add to Cursor</a></p>\
          <h3>Any client with a configuration file</h3>{}<h3>A client for local servers only</h3>{}</article>\n",
         escaped(name(resource)),
-        escaped(url),
-        server.as_str(),
-        command(format!("claude mcp add --transport http {handle} {url}{header}")),
+        words(status, has_login),
+        command("the URL", url),
+        command("the command for Claude Code", &format!("claude mcp add --transport http {handle} {url}{header}")),
         escaped(&query(&code)),
         escaped(&query(&handle)),
         escaped(&query(&cursor)),
-        command(settings),
-        command(format!("npx mcp-remote {url}{header}")),
+        command("the configuration", &settings),
+        command("the command for local clients", &format!("npx mcp-remote {url}{header}")),
     )
 }
 
 /// What clients send if there is no login.
 const CREDENTIAL: &str = "Bearer CREDENTIAL";
 
-/// The description of a scope, if the configuration has one.
-fn words(scope: &str, settings: &Settings) -> String {
-    let words = settings.own_issuer.as_ref().and_then(|own| own.scope_descriptions.get(scope));
-    match words {
-        Some(words) => format!("<li>{} <code>{}</code></li>", escaped(words), escaped(scope)),
-        None => format!("<li><code>{}</code></li>", escaped(scope)),
+/// What a user should know of the state of a resource.
+fn words((keys, server): (KeyStatus, ServerStatus), has_login: bool) -> &'static str {
+    match (keys, server) {
+        (KeyStatus::Unavailable, _) if has_login => {
+            "<p class=\"warn\">Logins do not work at the moment. Please try again in a few minutes.</p>"
+        }
+        (_, ServerStatus::Silent) => {
+            "<p class=\"warn\">This server does not answer at the moment. Please try again in a few minutes.</p>"
+        }
+        (_, ServerStatus::Answering) => "<p class=\"note\">This server is available.</p>",
+        _ => "",
     }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::jwks::signing_key::SigningKey;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::ScopeHierarchy;
+use crate::page::Operator;
 use crate::policy::condition::Fact;
 use crate::secret::Secret;
 use crate::settings::resource::{PublicPath, Resource};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub requests_data_set: Option<String>,
     /// Whether there is a landing page at `/`.
     pub landing_page: bool,
+    /// How pages show who operates the gateway.
+    pub operator: Operator,
     /// The secret that a client must send to read the counters.
     pub metrics: Option<Secret>,
 }

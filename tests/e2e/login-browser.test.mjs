@@ -5,17 +5,11 @@
  * Without Chromium (PORTCULLIS_CHROMIUM says where it is) these are skipped, and counted as skipped.
  */
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { chromium, startBrowser } from "./support/browser.mjs";
 import { startLogin } from "./support/login.mjs";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-/** Where pictures go, for who wants to look. */
-const PICTURES = process.env.PORTCULLIS_PICTURES;
+import { lookAt } from "./support/look.mjs";
 
 /** A client with a page for its callbacks, and another site that means no good. */
 async function startSites() {
@@ -91,39 +85,7 @@ describe("people in a browser", {
     return sites.callbacks.at(-1).searchParams;
   };
 
-  /** What axe finds wrong with the page, and pictures of it. */
-  async function look(name) {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const [size, viewport] of Object.entries({
-        phone: { width: 360, height: 740 },
-        desk: { width: 1280, height: 800 },
-      })) {
-        await page.emulateMedia({ colorScheme });
-        await page.setViewportSize(viewport);
-        if (PICTURES) {
-          mkdirSync(PICTURES, { recursive: true });
-          await page.screenshot({
-            path: join(PICTURES, `${name}-${colorScheme}-${size}.png`),
-            fullPage: true,
-          });
-        }
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
-        assert.equal(wide, false, `${name} does not fit a ${size}`);
-      }
-      // The page's own policy lets no script in, axe's neither: its text is looked at elsewhere.
-      const text = await page.content();
-      const mirror = await (await browser.newContext({ colorScheme, bypassCSP: true })).newPage();
-      await mirror.setContent(text);
-      await mirror.addScriptTag({ path: AXE });
-      const { violations } = await mirror.evaluate(() => globalThis.axe.run());
-      await mirror.context().close();
-      assert.deepEqual(
-        violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(", ")}`),
-        [],
-        `${name}, ${colorScheme}`,
-      );
-    }
-  }
+  const look = (name) => lookAt(browser, page, name);
 
   test("a login, and the tools after it", async () => {
     await begin();
@@ -260,8 +222,13 @@ describe("people in a browser", {
       .getByRole("button", { name: "Revoke" })
       .first()
       .click();
+    assert.match(await page.textContent("h1"), /^Revoke .* of A desk application\?$/, "it is asked first");
+    await look("revoke");
+    await page.getByRole("button", { name: "Revoke" }).click();
     await page.waitForURL(`${scene.issuer}/grants`);
+    assert.match(await page.getByRole("status").textContent(), /of A desk application (is|are) revoked/);
     assert.equal(await named(), 0);
+    await look("revoked");
     await page.getByRole("button", { name: "Sign out" }).click();
     assert.match(await page.textContent("h1"), /Signed out/);
     const cookies = await context.cookies(scene.issuer);

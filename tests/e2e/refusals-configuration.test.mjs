@@ -82,7 +82,7 @@ const CASES = {
     mistakes: [
       'allowed_hosts: must be an array, got "all"',
       'development: must be true or false, got "yes"',
-      "publicurl: unknown key; did you mean `public_url`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, api_keys, verifiers, resources, public_paths, scope_includes, dpop, authorization_server, revocation, identity_assertion, sessions, decision_log, public_page, metrics, log, stored",
+      "publicurl: unknown key; did you mean `public_url`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, api_keys, verifiers, resources, public_paths, scope_includes, dpop, authorization_server, revocation, identity_assertion, sessions, decision_log, public_page, operator, metrics, log, stored",
     ],
   },
   "values are wrong in several places": {

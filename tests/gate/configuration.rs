@@ -35,7 +35,7 @@ fn every_mistake_of_form_at_once() {
     }));
     let expected = [
         "public_url: must be a string, got 7",
-        "developement: unknown key; did you mean `development`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, api_keys, verifiers, resources, public_paths, scope_includes, dpop, authorization_server, revocation, identity_assertion, sessions, decision_log, public_page, metrics, log, stored",
+        "developement: unknown key; did you mean `development`? known here: public_url, development, allowed_hosts, allowed_origins, issuers, api_keys, verifiers, resources, public_paths, scope_includes, dpop, authorization_server, revocation, identity_assertion, sessions, decision_log, public_page, operator, metrics, log, stored",
         "allowed_hosts: must be an array, got \"a\"",
         "issuers[0].issuer: is required",
         "issuers[1].algoritms: unknown key; did you mean `algorithms`? known here: name, issuer, profile, tenants, claims, grant_scopes, introspection, jwks_uri, public_key, algorithms, token_types, leeway_seconds, ignore_key_headers",

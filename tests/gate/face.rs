@@ -1,8 +1,11 @@
 //! What anybody sees at `/`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis::ports::OriginFailure;
 use portcullis::transport::head::Method;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::support::{Claims, PUBLIC, RESOURCE, Request, World, document_with, gateway, open, token};
@@ -29,11 +32,17 @@ fn a_page_for_browsers_and_json_for_the_rest() {
         "cursor://anysphere.cursor-deeplink/mcp/install?name=gate-example-mcp&amp;config=",
         "npx mcp-remote https://gate.example/mcp/admin",
         "<code>admin</code>",
-        "Keys for sign-ins: not asked for yet. Server: not called yet.",
+        "Your application asks you for:",
     ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }
-    assert!(!page.body.contains("<script") && !page.body.contains("tools.example"));
+    assert!(!page.body.contains("tools.example") && !page.body.contains("not asked for yet"));
+    // One script, which the policy names by its hash: it adds the copy buttons.
+    let script = page.body.split("<script>").nth(1).and_then(|rest| rest.split("</script>").next()).expect("a script");
+    let hash = STANDARD.encode(Sha256::digest(script));
+    assert!(page.field("content-security-policy").contains(&format!("; script-src 'sha256-{hash}'; ")));
+    assert_eq!(page.body.matches("<script").count(), 1);
+    assert_eq!(page.body.matches("<pre data-copy=\"").count(), 8, "four texts to copy for each of two resources");
     assert_eq!(world.call(&gateway, browser(Method::Head)).body, "");
     assert_eq!(world.call(&gateway, Request::new(Method::Post, "/")).status, 404);
 
@@ -43,10 +52,13 @@ fn a_page_for_browsers_and_json_for_the_rest() {
         [known["keys"].clone(), known["server"].clone()]
     };
     assert_eq!(status(0), ["ready", "answering"]);
+    let words = || world.call(&gateway, browser(Method::Get)).body;
+    assert!(words().contains("This server is available."));
     assert_eq!(status(1), ["ready", "not called yet"]);
     world.origin(Err(OriginFailure::Unreachable));
     world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good())));
     assert_eq!(status(0), ["ready", "not answering"]);
+    assert!(words().contains("This server does not answer at the moment."));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -65,7 +77,7 @@ fn without_a_login_commands_have_the_place_of_the_credential() {
     ] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
-    for absent in ["custom connector", "find the login automatically", "Keys for sign-ins"] {
+    for absent in ["custom connector", "opens the login page", "Logins do not work"] {
         assert!(!page.contains(absent), "{absent}");
     }
 }
@@ -84,7 +96,8 @@ fn names_are_text_and_the_page_can_be_off_or_somebody_elses() {
     let page = world.call(&named, browser());
     assert!(page.body.contains("&lt;img src=x onerror=alert(1)&gt; &amp; &quot;tools&quot;"));
     assert!(
-        !page.body.contains("<img")
+        page.body.matches("<img").count() == 1
+            && page.body.contains("<header><img src=\"data:image/svg+xml;base64,")
             && page.body.contains(&format!("http img-src-x-onerror-alert-1-tools {PUBLIC}/mcp"))
     );
     let off = open(document_with(json!({ "public_page": false }))).expect("it is right");

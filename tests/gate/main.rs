@@ -45,6 +45,7 @@ mod lists;
 mod messages;
 mod metrics;
 mod observation;
+mod operator;
 mod paths;
 mod policy;
 mod profiles;

@@ -104,10 +104,12 @@ impl<P: Ports> Context<'_, P> {
         let form = known.clone().unwrap_or_else(|| self.name());
         let pending = Pending { request, form: Hash::of(&form), until: self.now() + CONSENT_SECONDS };
         let sealed = self.server.seals.seal(&pending, "consent", &self.server.own.identifier, &self.nonce());
+        let resource = self.settings.resources.iter().find(|it| it.identifier == pending.request.resource);
         let page = page::consent(
             self.server,
             &Consent {
                 request: &pending.request,
+                resource_name: resource.and_then(|it| it.name.as_deref()),
                 client_host: client.host().as_deref(),
                 loopback_only: client.metadata.is_loopback_only(),
                 new: new.as_ref(),

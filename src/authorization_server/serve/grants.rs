@@ -1,13 +1,17 @@
 //! Grants after they were given: the page where users see and withdraw theirs, and what administrators do.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::authorize::person;
+use super::authorize::{Session, person};
 use super::{Context, Cookie, Failure, Reply, members};
+use crate::authorization_server::grants_page::{self, GrantsPage};
 use crate::authorization_server::handle::GrantId;
 use crate::authorization_server::page;
 use crate::authorization_server::refusal::{BearerSecret, OwnForm, Refusal};
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::login::Purpose;
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
@@ -15,13 +19,19 @@ use crate::limits::CONSENT_SECONDS;
 use crate::ports::Ports;
 use crate::transport::head::Method;
 
-/// A form of the page: for one subject, for a while.
+/// A form of the page, or a notice for it: for one subject, for a while.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PageForm {
     subject: String,
     until: u64,
+    /// What the user has just revoked; empty in a form.
+    #[serde(default)]
+    done: String,
 }
+
+/// Seconds for which the page says what was revoked.
+const NOTICE_SECONDS: u64 = 60;
 
 impl<P: Ports> Context<'_, P> {
     /// The page of a user's own grants. A user who is not signed in is redirected to the identity provider.
@@ -30,15 +40,43 @@ impl<P: Ports> Context<'_, P> {
             return self.withdraw(body).await;
         }
         match self.session().await? {
-            Some((session, known)) => Ok(self.grants_page(&session.subject, &known)),
+            Some((session, known)) => self.grants_page(&session.subject, &known).await,
             None => self.sent_to_provider(Purpose::Grants, false).await,
         }
     }
 
-    fn grants_page(&self, subject: &str, known: &UserData) -> Reply {
-        let form = PageForm { subject: subject.to_owned(), until: self.now() + CONSENT_SECONDS };
-        let sealed = self.server.seals.seal(&form, "grants form", &self.server.own.identifier, &self.nonce());
-        Reply::page(200, page::grants(self.server, subject, known, &sealed), "grants_shown")
+    async fn grants_page(&self, subject: &str, known: &UserData) -> Result<Reply, Failure> {
+        let mut used = BTreeMap::new();
+        for grant in known.grants.keys() {
+            // Without it the page can still revoke.
+            if let Ok(GrantAnswer::LastUse(second)) = self.ask::<Grant>(grant, GrantQuestion::LastUse).await {
+                used.insert(grant.clone(), second);
+            }
+        }
+        let sealed = self.sealed(subject, "grants form", CONSENT_SECONDS, String::new());
+        let notice = self.cookie(Cookie::Notice);
+        let done = notice.and_then(|sealed| self.own_form(sealed, "grants notice", subject)).unwrap_or_default();
+        let page = self.page_of(subject, &sealed).list(known, &used, &done);
+        let reply = Reply::page(200, page, "grants_shown");
+        Ok(match notice {
+            Some(_) => reply.field("set-cookie", self.set_cookie(Cookie::Notice, "", Some(0))),
+            None => reply,
+        })
+    }
+
+    fn page_of<'a>(&'a self, subject: &'a str, sealed: &'a str) -> GrantsPage<'a> {
+        GrantsPage { server: self.server, settings: self.settings, subject, sealed }
+    }
+
+    fn sealed(&self, subject: &str, usage: &str, seconds: u64, done: String) -> String {
+        let form = PageForm { subject: subject.to_owned(), until: self.now() + seconds, done };
+        self.server.seals.seal(&form, usage, &self.server.own.identifier, &self.nonce())
+    }
+
+    /// Opens a form or notice of this user; its text.
+    fn own_form(&self, sealed: &str, usage: &str, subject: &str) -> Option<String> {
+        let form: PageForm = self.server.seals.open(sealed, usage, &self.server.own.identifier)?;
+        (self.now() < form.until && form.subject == subject).then_some(form.done)
     }
 
     async fn withdraw(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
@@ -48,23 +86,33 @@ impl<P: Ports> Context<'_, P> {
         let Some(form) = self.form(body).await? else {
             return Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Grants)));
         };
-        let sealed = form
-            .get("form")
-            .and_then(|sealed| self.server.seals.open::<PageForm>(sealed, "grants form", &self.server.own.identifier));
-        let session = self.session().await?.map(|(session, _)| session);
-        let own = sealed.filter(|form| {
-            self.now() < form.until && session.as_ref().is_some_and(|session| session.subject == form.subject)
-        });
-        let Some(PageForm { subject, .. }) = own else {
+        let sealed = form.get("form").unwrap_or_default();
+        let own = self
+            .session()
+            .await?
+            .filter(|(session, _)| self.own_form(sealed, "grants form", &session.subject).is_some());
+        let Some((Session { subject, .. }, known)) = own else {
             // A user who was signed out meanwhile signs in again.
             return Ok(see_other(&self.server.url("/grants"), "grants_stale"));
         };
-        match (form.get("action"), form.get("client")) {
-            (Some("withdraw"), Some(client)) => {
-                let known =
-                    self.ask::<UserRecord>(&person(&subject), UserQuestion::Withdraw(client.to_owned())).await?;
-                self.end_all(&subject, &known.ended, "withdrawn_by_user").await?;
-                Ok(see_other(&self.server.url("/grants"), "grants_withdrawn"))
+        let chosen = Chosen::of(self.server, &known, form.get("grant"), form.get("client"));
+        match (form.get("action"), chosen) {
+            (Some("confirm"), Some(chosen)) => {
+                let page = self.page_of(&subject, sealed).question(chosen.parameter, &chosen.name, chosen.grants.len());
+                Ok(Reply::page(200, page, "grants_shown"))
+            }
+            (Some("withdraw"), Some(chosen)) => {
+                let mut ended = chosen.grants.clone();
+                for client in &chosen.clients {
+                    let question = UserQuestion::Withdraw(client.clone());
+                    ended.extend(self.ask::<UserRecord>(&person(&subject), question).await?.ended);
+                }
+                ended.sort_unstable();
+                ended.dedup();
+                self.end_all(&subject, &ended, "withdrawn_by_user").await?;
+                let notice = self.sealed(&subject, "grants notice", NOTICE_SECONDS, self.report(&chosen, ended.len()));
+                Ok(see_other(&self.server.url("/grants"), "grants_withdrawn")
+                    .field("set-cookie", self.set_cookie(Cookie::Notice, &notice, Some(NOTICE_SECONDS))))
             }
             (Some("sign_out"), _) => {
                 let page = page::problem(
@@ -75,8 +123,25 @@ impl<P: Ports> Context<'_, P> {
                 Ok(Reply::page(200, page, "signed_out")
                     .field("set-cookie", self.set_cookie(Cookie::Session, "", Some(0))))
             }
+            // It has ended meanwhile.
+            (Some("confirm" | "withdraw"), None) => Ok(see_other(&self.server.url("/grants"), "grants_stale")),
             _ => Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Grants))),
         }
+    }
+
+    /// What was revoked, for the user.
+    fn report(&self, chosen: &Chosen<'_>, ended: usize) -> String {
+        let name = &chosen.name;
+        if ended == 0 {
+            return format!("{name} is forgotten. You are asked again before it gets access.");
+        }
+        let what = match (chosen.parameter.0, ended) {
+            ("grant", _) => format!("One connection of {name} is revoked."),
+            (_, 1) => format!("The access of {name} is revoked."),
+            _ => format!("All {ended} connections of {name} are revoked."),
+        };
+        let minutes = self.server.access_token_seconds.div_ceil(60);
+        format!("{what} Access tokens that were already issued expire within {minutes} minutes.")
     }
 
     /// Ends grants of a subject. Each is listed until it is over, so that what fails in the middle can be done again.
@@ -125,6 +190,52 @@ impl<P: Ports> Context<'_, P> {
             }
             _ => Ok(Reply::refusal(Refusal::UnknownAction)),
         }
+    }
+}
+
+/// What a user wants to revoke.
+struct Chosen<'a> {
+    /// The parameter that names it, and its value.
+    parameter: (&'static str, &'a str),
+    /// The name of the application.
+    name: String,
+    /// The grants to end.
+    grants: Vec<String>,
+    /// The clients whose approvals end, too.
+    clients: BTreeSet<String>,
+}
+
+impl<'a> Chosen<'a> {
+    /// One grant, or everything of the application that a client belongs to; `None` if the user has no such grant and no
+    /// such approval. With the last grant of a client, its approval ends.
+    fn of(
+        server: &AuthorizationServer,
+        known: &UserData,
+        grant: Option<&'a str>,
+        client: Option<&'a str>,
+    ) -> Option<Self> {
+        if let Some(id) = grant {
+            let listed = known.grants.get(id)?;
+            let is_last = known.grants.values().filter(|it| it.client_id == listed.client_id).count() == 1;
+            let clients = is_last.then(|| listed.client_id.clone()).into_iter().collect();
+            return Some(Self {
+                parameter: ("grant", id),
+                name: listed.client_name.clone(),
+                grants: vec![id.to_owned()],
+                clients,
+            });
+        }
+        let client = client?;
+        let (mut grants, mut clients, mut name) = (Vec::new(), BTreeSet::from([client.to_owned()]), None);
+        for (id, listed) in grants_page::same_application(server, known, client) {
+            grants.push(id.clone());
+            clients.insert(listed.client_id.clone());
+            name = Some(&listed.client_name);
+        }
+        let name = name.or_else(|| {
+            known.approvals.iter().find(|(of, _)| of == client).map(|(_, approval)| &approval.redirect_uri)
+        })?;
+        Some(Self { parameter: ("client", client), name: name.clone(), grants, clients })
     }
 }
 

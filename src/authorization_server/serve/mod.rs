@@ -25,6 +25,7 @@ use crate::limits::FORM_BYTES;
 use crate::oauth::endpoint::Endpoint;
 use crate::oauth::form::Parameters;
 use crate::observe::event::{EndpointOutcome, gateway_line};
+use crate::page::Page;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::respond::{self, Answer};
 use crate::pipeline::route::EndpointRequest;
@@ -40,6 +41,8 @@ pub(super) struct Reply {
     status: u16,
     fields: Fields,
     body: String,
+    /// A page in place of the body.
+    page: Option<Page>,
     outcome: EndpointOutcome,
 }
 
@@ -53,6 +56,7 @@ impl Reply {
             status,
             fields,
             body: body.to_string(),
+            page: None,
             outcome: EndpointOutcome { refused: false, reason, detail: None },
         }
     }
@@ -74,8 +78,9 @@ impl Reply {
     }
 
     /// A page.
-    fn page(status: u16, (fields, body): (Fields, String), reason: &'static str) -> Self {
-        Self { status, fields, body, outcome: EndpointOutcome { refused: false, reason, detail: None } }
+    fn page(status: u16, page: Page, reason: &'static str) -> Self {
+        let outcome = EndpointOutcome { refused: false, reason, detail: None };
+        Self { status, fields: Fields::new(), body: String::new(), page: Some(page), outcome }
     }
 
     /// Sends the browser elsewhere.
@@ -86,6 +91,7 @@ impl Reply {
             status: 302,
             fields,
             body: String::new(),
+            page: None,
             outcome: EndpointOutcome { refused: false, reason, detail: None },
         }
     }
@@ -136,7 +142,8 @@ pub async fn serve<P: Ports>(
         let audience = if is_client { Audience::Client } else { Audience::User };
         Reply::refusal(Refusal::Failed(failure, audience))
     });
-    let Reply { status, mut fields, body, outcome } = reply;
+    let Reply { status, mut fields, body, page, outcome } = reply;
+    let body = page.map_or(body, |page| page.complete(&settings.operator, &mut fields));
     if request.endpoint().is_for_any_page() {
         fields.set("access-control-allow-origin", "*");
         fields.set("access-control-expose-headers", "www-authenticate");
@@ -245,6 +252,8 @@ enum Cookie {
     Login,
     /// Who is signed in.
     Session,
+    /// What the page of grants says about the form that the user has just sent.
+    Notice,
 }
 
 impl Cookie {
@@ -258,6 +267,8 @@ impl Cookie {
             (Self::Login, false) => "portcullis-development-login",
             (Self::Session, true) => "__Host-portcullis-session",
             (Self::Session, false) => "portcullis-development-session",
+            (Self::Notice, true) => "__Host-portcullis-notice",
+            (Self::Notice, false) => "portcullis-development-notice",
         }
     }
 }

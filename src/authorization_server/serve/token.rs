@@ -160,7 +160,7 @@ impl<P: Ports> Context<'_, P> {
                 self.say("warn", "grant_misused", &detail);
                 Ok(Reply::refusal(Refusal::InvalidGrant(Some(detail))))
             }
-            GrantAnswer::Unknown | GrantAnswer::Done | GrantAnswer::Content(_) => {
+            GrantAnswer::Unknown | GrantAnswer::Done | GrantAnswer::Content(_) | GrantAnswer::LastUse(_) => {
                 Ok(Reply::refusal(Refusal::InvalidGrant(None)))
             }
         }

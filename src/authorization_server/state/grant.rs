@@ -143,6 +143,8 @@ pub enum GrantQuestion {
     },
     /// Reads the grant and changes nothing.
     Read,
+    /// Asks when the client last got a token, and changes nothing.
+    LastUse,
     /// Ends the grant, for this reason.
     End(String),
 }
@@ -164,6 +166,8 @@ pub enum GrantAnswer {
     Unknown,
     /// The grant, as the question asked to read it.
     Content(Box<GrantContent>),
+    /// The second at which the client last got a token with it.
+    LastUse(u64),
 }
 
 /// What can be read of a grant.
@@ -205,6 +209,9 @@ impl RecordStateMachine for Grant {
                 refresh: grant.refresh.as_ref().map(|current| (current.hash.clone(), current.until)),
                 vault: grant.vault.clone(),
             })),
+            GrantQuestion::LastUse => {
+                GrantAnswer::LastUse(grant.replaced.as_ref().map_or(grant.terms.authenticated, |replaced| replaced.at))
+            }
             GrantQuestion::End(why) => {
                 grant.end(&why);
                 GrantAnswer::Done

@@ -47,7 +47,7 @@ fn what_is_wrong_with_a_request_goes_to_the_user_or_the_client() {
         let reply = scene.authorize(&client, WEB, &changes);
         // Whoever registered could have made the link: the user decides whether to go there.
         assert_eq!((reply.status, reply.fields.get("location")), (400, None), "{error}");
-        let back = between(&reply.body, "href=\"", "\"");
+        let back = between(&reply.body, "rel=\"noreferrer\" href=\"", "\"");
         let told = Parameters::parse(back.split_once('?').expect("a query").1).expect("a form");
         assert!(back.starts_with(WEB), "{back}");
         assert_eq!((told.get("error"), told.get("iss")), (Some(error), Some(PUBLIC)));
@@ -410,4 +410,28 @@ fn a_login_over_plain_http_in_development() {
     assert_eq!(answer(&kept.replace("portcullis-development", "__Host-portcullis")).status, 400);
     let begun = answer(kept);
     assert!(begun.field("set-cookie").starts_with("portcullis-development-login="), "{}", begun.body);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_consent_page_says_what_each_scope_means() {
+    let scene =
+        Scene::with(json!({ "grant_days": 7 }), json!({ "scopes": ["openid", "email", "offline_access", "odd"] }));
+    let page = scene.authorize(&scene.client(WEB), WEB, &[]).body;
+    for shown in [
+        "to use https://gate.example/mcp?</h1>",
+        "<li>Use the tools<br><code>mcp:tools</code></li>",
+        "<li>Keep this access while you are away, for up to 7 days or until you revoke it<br><code>offline_access</code></li>",
+        "Next, you log in at login.example",
+        "<li>Know who you are<br><code>openid</code></li><li>See your email address<br><code>email</code></li>\
+         <li>Keep the access while you are away<br><code>offline_access</code></li><li><code>odd</code></li>",
+    ] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    // A client without refresh tokens keeps nothing.
+    let metadata = json!({
+        "client_name": "Once", "redirect_uris": [WEB], "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code"],
+    });
+    let once = scene.register(metadata).json()["client_id"].as_str().expect("an id").to_owned();
+    assert!(!scene.authorize(&once, WEB, &[]).body.contains("Keep this access"));
 }

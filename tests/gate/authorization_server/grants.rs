@@ -126,5 +126,110 @@ fn one_client_cannot_push_out_the_grants_of_another() {
     }
     assert_eq!(scene.refresh(&other, text(&tokens, "refresh_token")).status, 200);
     let page = scene.browse(Request::get("/grants"));
-    assert_eq!(page.body.matches("<dd>").count(), 11, "ten of the one, one of the other");
+    assert_eq!(page.body.matches("name=\"grant\"").count(), 11, "ten of the one, one of the other");
+    assert_eq!(page.body.matches("<article>").count(), 1, "two clients of one name that is not verified");
+    assert_eq!(page.body.matches("<dl>").count(), 1, "all have the same scopes at the same server");
+}
+
+/// The list of the user's applications, and the sealed proof for its forms.
+fn list(scene: &Scene) -> (String, String) {
+    let page = scene.browse(Request::get("/grants")).body;
+    let sealed = between(&page, "name=\"form\" value=\"", "\"");
+    (page, sealed)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_connection_or_all_of_an_application_and_what_happened() {
+    let scene = Scene::with(json!({ "access_token_seconds": 300 }), json!({}));
+    let (first, of_first) = scene.logged_in();
+    scene.world.pass(86_400);
+    let (second, of_second) = scene.logged_in();
+    let (page, sealed) = list(&scene);
+    assert_eq!(page.matches("<article>").count(), 1);
+    for shown in ["2 connections", "Revoke all 2 connections", "This name is not verified.", "Use the tools<br>"] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    assert!(page.contains("<dt>Since</dt><dd>2026-11-23</dd><dt>Last used</dt><dd>2026-11-24</dd>"), "{page}");
+
+    let send = |action: &str, (name, value): (&str, &str)| {
+        let form = [("form", sealed.as_str()), (name, value), ("action", action)];
+        scene.browse(post("/grants", &form).field("origin", PUBLIC))
+    };
+    let grant = |client: &str| {
+        let lines = page.split("<li>").find(|line| line.contains(client)).expect("a line").to_owned();
+        between(&lines, "name=\"grant\" value=\"", "\"")
+    };
+    // The question changes nothing.
+    let question = send("confirm", ("grant", &grant(&first)));
+    assert!(question.body.contains("<h1>Revoke one connection of Claude &lt;b&gt;?</h1>"), "{}", question.body);
+    assert!(question.body.contains("class=\"main bad\" name=\"action\" value=\"withdraw\""));
+    assert!(
+        send("confirm", ("client", &first)).body.contains("<h1>Revoke all 2 connections of Claude &lt;b&gt;?</h1>")
+    );
+    let of_first = scene.refresh(&first, text(&of_first, "refresh_token")).json();
+
+    assert_eq!(send("withdraw", ("grant", &grant(&first))).status, 303);
+    let done = scene.browse(Request::get("/grants")).body;
+    assert!(
+        done.contains(
+            "role=\"status\">One connection of Claude &lt;b&gt; is revoked. Access tokens that were already issued expire within 5 minutes."
+        ),
+        "{done}"
+    );
+    assert!(!scene.browse(Request::get("/grants")).body.contains("role=\"status\""), "it is said once");
+    assert_eq!(scene.refresh(&first, text(&of_first, "refresh_token")).status, 400);
+    let of_second = scene.refresh(&second, text(&of_second, "refresh_token"));
+    assert_eq!(of_second.status, 200, "the other one goes on");
+    let (third, of_third) = scene.logged_in();
+    assert_eq!(send("withdraw", ("client", &second)).status, 303);
+    let done = scene.browse(Request::get("/grants")).body;
+    assert!(
+        done.contains("All 2 connections of Claude &lt;b&gt; are revoked.") && done.contains("No application"),
+        "{done}"
+    );
+    for (client, tokens) in [(&second, of_second.json()), (&third, of_third)] {
+        assert_eq!(scene.refresh(client, text(&tokens, "refresh_token")).status, 400);
+    }
+    assert_eq!((send("withdraw", ("client", &second)).status, scene.reason().as_str()), (303, "grants_stale"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_user_can_revoke_only_what_is_their_own() {
+    let scene = Scene::new();
+    let (client, tokens) = scene.logged_in();
+    let (page, sealed) = list(&scene);
+    let grant = between(&page, "name=\"grant\" value=\"", "\"");
+    let eve = scene.other_browser();
+    *eve.user.borrow_mut() = json!({ "sub": "eve", "email": "eve@acme.example", "email_verified": true });
+    eve.logged_in();
+    let (_, own) = list(&eve);
+    for (form, action) in [(&own, "withdraw"), (&own, "confirm"), (&sealed, "withdraw"), (&sealed, "confirm")] {
+        let fields = [("form", form.as_str()), ("grant", grant.as_str()), ("action", action)];
+        let reply = eve.browse(post("/grants", &fields).field("origin", PUBLIC));
+        assert_eq!((reply.status, eve.reason().as_str()), (303, "grants_stale"), "{action}");
+    }
+    for origin in ["https://evil.example", "null"] {
+        let fields = [("form", sealed.as_str()), ("grant", grant.as_str()), ("action", "withdraw")];
+        assert_eq!(scene.browse(post("/grants", &fields).field("origin", origin)).status, 403, "{origin}");
+    }
+    // A notice is of one user, and no form: neither can stand for the other.
+    let notice = |value: &str| {
+        scene.cookies.borrow_mut().insert("__Host-portcullis-notice".to_owned(), value.to_owned());
+        scene.browse(Request::get("/grants")).body.contains("role=\"status\"")
+    };
+    assert!(!notice(&sealed) && !notice("All connections are revoked."));
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_last_connection_of_a_client_ends_its_approval_too() {
+    let scene = Scene::new();
+    let client = scene.client(WEB);
+    scene.code(&client, WEB, &[]);
+    assert_eq!(scene.authorize(&client, WEB, &[]).status, 302, "it is approved");
+    let (page, sealed) = list(&scene);
+    let grant = between(&page, "name=\"grant\" value=\"", "\"");
+    let fields = [("form", sealed.as_str()), ("grant", grant.as_str()), ("action", "withdraw")];
+    assert_eq!(scene.browse(post("/grants", &fields).field("origin", PUBLIC)).status, 303);
+    assert_eq!(scene.authorize(&client, WEB, &[]).status, 200, "it asks again");
 }
