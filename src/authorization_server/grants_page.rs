@@ -1,6 +1,6 @@
 //! The pages of a user's connected applications: the list, and the question before something is revoked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::authorization_server::page::scopes;
 use crate::authorization_server::settings::AuthorizationServer;
@@ -31,13 +31,77 @@ fn identity<'a>(server: &AuthorizationServer, grant: &'a Listed) -> Identity<'a>
 }
 
 /// The grants of the same application as this client's.
-pub fn same_application<'a>(
+fn same_application<'a>(
     server: &'a AuthorizationServer,
     known: &'a UserData,
     client: &str,
-) -> impl Iterator<Item = (&'a String, &'a Listed)> {
+) -> Vec<(&'a String, &'a Listed)> {
     let own = known.grants.values().find(|grant| grant.client_id == client).map(|grant| identity(server, grant));
-    known.grants.iter().filter(move |(_, grant)| Some(identity(server, grant)) == own)
+    known.grants.iter().filter(move |(_, grant)| Some(identity(server, grant)) == own).collect()
+}
+
+const ALL: &str = "It can no longer act in your name. To use it again, you have to log in and allow it again.";
+
+/// What a user wants to revoke.
+pub struct Revoked<'a> {
+    /// The parameter that names it, and its value.
+    parameter: (&'static str, &'a str),
+    /// The name of the application.
+    name: String,
+    /// The grants to end.
+    pub grants: Vec<(&'a String, &'a Listed)>,
+    /// The clients whose approvals end, too.
+    pub clients: BTreeSet<String>,
+    /// The application has other grants, which stay.
+    leaves_others: bool,
+}
+
+impl<'a> Revoked<'a> {
+    /// One grant, or everything of the application that a client belongs to; `None` if the user has no such grant and no
+    /// such approval. With the last grant of a client, its approval ends.
+    #[must_use]
+    pub fn of(
+        server: &'a AuthorizationServer,
+        known: &'a UserData,
+        grant: Option<&'a str>,
+        client: Option<&'a str>,
+    ) -> Option<Self> {
+        let (parameter, client) = match (grant, client) {
+            (Some(id), _) => (("grant", id), known.grants.get(id)?.client_id.as_str()),
+            (None, Some(client)) => (("client", client), client),
+            (None, None) => return None,
+        };
+        let all = same_application(server, known, client);
+        let is_of_client = |(_, listed): &&(&String, &Listed)| listed.client_id == client;
+        let leaves_others = grant.is_some() && all.len() > 1;
+        let (grants, clients) = if leaves_others {
+            let is_last = all.iter().filter(is_of_client).count() == 1;
+            let clients = is_last.then(|| client.to_owned()).into_iter().collect();
+            (all.into_iter().filter(|(id, _)| Some(id.as_str()) == grant).collect(), clients)
+        } else {
+            let clients = all.iter().map(|(_, listed)| listed.client_id.clone()).chain([client.to_owned()]).collect();
+            (all, clients)
+        };
+        let name = match grants.first() {
+            Some((_, listed)) => &listed.client_name,
+            None => known.approvals.iter().find(|(of, _)| of == client).map(|(_, approval)| &approval.redirect_uri)?,
+        };
+        Some(Self { parameter, name: name.clone(), grants, clients, leaves_others })
+    }
+
+    /// What was revoked, for the user.
+    #[must_use]
+    pub fn report(&self, server: &AuthorizationServer, ended: usize) -> String {
+        let name = &self.name;
+        let what = match (self.leaves_others, ended) {
+            (_, 0) => return format!("{name} is forgotten. You are asked again before it gets access."),
+            (true, _) => format!("One connection of {name} is revoked."),
+            (false, 1) => format!("The access of {name} is revoked."),
+            (false, _) => format!("All {ended} connections of {name} are revoked."),
+        };
+        let minutes = server.access_token_seconds.div_ceil(60);
+        format!("{what} Access tokens that were already issued expire within {minutes} minutes.")
+    }
 }
 
 /// What the pages are made of.
@@ -109,28 +173,28 @@ impl GrantsPage<'_> {
         Page::new("Your applications", content)
     }
 
-    /// An application: what it may do, once for all grants of the same scopes at the same server, and each connection.
-    fn application(&self, grants: &[GrantLine<'_>]) -> String {
-        let Some((first_id, first, _)) = grants.first() else { return String::new() };
+    /// What grants allow: once for all of the same scopes at the same server.
+    fn rows(&self, grants: &[GrantLine<'_>]) -> (usize, String) {
         let mut rows: BTreeMap<(&str, &str), Vec<&GrantLine<'_>>> = BTreeMap::new();
         for line in grants {
             rows.entry((line.1.resource.as_str(), line.1.scope.as_str())).or_default().push(line);
         }
-        let rows: String = rows
-            .into_iter()
-            .map(|((resource, scope), lines)| {
-                let since = lines.iter().map(|(_, grant, _)| grant.created).min().unwrap_or_default();
-                let used = lines.iter().filter_map(|(_, _, used)| *used).max();
-                let scopes = scopes(self.server, scope.split(' ').filter(|name| !name.is_empty()));
-                let scopes = if scopes.is_empty() { scopes } else { format!("<dt>It may</dt><dd>{scopes}</dd>") };
-                format!(
-                    "<dl><dt>Server</dt><dd>{}</dd>{scopes}<dt>Since</dt><dd>{}</dd><dt>Last used</dt><dd>{}</dd></dl>",
-                    self.resource(resource),
-                    day(since),
-                    used.map_or_else(unknown, day),
-                )
-            })
-            .collect();
+        let row = |((resource, scope), lines): (&(&str, &str), &Vec<&GrantLine<'_>>)| {
+            let since = lines.iter().map(|(_, grant, _)| grant.created).min().unwrap_or_default();
+            let used = lines.iter().filter_map(|(_, _, used)| *used).max();
+            let used = used.map_or_else(String::new, |used| format!("<dt>Last used</dt><dd>{}</dd>", day(used)));
+            let scopes = scopes(self.server, scope.split(' ').filter(|name| !name.is_empty()));
+            let scopes = if scopes.is_empty() { scopes } else { format!("<dt>It may</dt><dd>{scopes}</dd>") };
+            let resource = self.resource(resource);
+            format!("<dl><dt>Server</dt><dd>{resource}</dd>{scopes}<dt>Since</dt><dd>{}</dd>{used}</dl>", day(since))
+        };
+        (rows.len(), rows.iter().map(row).collect())
+    }
+
+    /// An application: what it may do, and each of its connections.
+    fn application(&self, grants: &[GrantLine<'_>]) -> String {
+        let Some((first_id, first, _)) = grants.first() else { return String::new() };
+        let (count_of_rows, rows) = self.rows(grants);
         let several = grants.len() > 1;
         let id = format!("<code>{}</code>", escaped(&first.client_id));
         let verified = match identity(self.server, first) {
@@ -140,12 +204,16 @@ impl GrantsPage<'_> {
         };
         let actions = if several {
             let connection = |(id, grant, used): &GrantLine<'_>| {
+                let used = used.map_or_else(String::new, |used| format!(", last used {}", day(used)));
+                let place = if count_of_rows > 1 {
+                    format!("<br><code>{}</code> {}", escaped(&grant.resource), escaped(&grant.scope))
+                } else {
+                    String::new()
+                };
                 format!(
-                    "<li>Since {}, last used {}: <code>{}</code> at <code>{}</code>{}</li>",
+                    "<li>Since {}{used}<br><code>{}</code>{place}{}</li>",
                     day(grant.created),
-                    used.map_or_else(unknown, day),
                     escaped(&grant.client_id),
-                    escaped(&grant.resource),
                     self.form(("grant", id), "confirm", ("bad small", "Revoke this connection")),
                 )
             };
@@ -164,24 +232,26 @@ impl GrantsPage<'_> {
         )
     }
 
-    /// The question before something is revoked. `revoked` is the parameter that says what, and `ended` the number of grants.
+    /// The question before something is revoked: a grant, or everything of an application.
     #[must_use]
-    pub fn question(&self, revoked: (&str, &str), name: &str, ended: usize) -> Page {
-        let title = match (revoked.0, ended) {
-            (_, 0) => format!("Forget {name}?"),
-            ("grant", _) => format!("Revoke one connection of {name}?"),
-            (_, 1) => format!("Revoke the access of {name}?"),
-            _ => format!("Revoke all {ended} connections of {name}?"),
+    pub fn question(&self, revoked: &Revoked<'_>) -> Page {
+        let (name, count) = (&revoked.name, revoked.grants.len());
+        let (title, label, effect) = match (revoked.leaves_others, count) {
+            (_, 0) => (format!("Forget {name}?"), "Forget", "You are asked again before it gets access."),
+            (true, _) => (
+                format!("Revoke one connection of {name}?"),
+                "Revoke",
+                "This connection can no longer act in your name. Other connections of the application keep their access.",
+            ),
+            (false, 1) => (format!("Revoke the access of {name}?"), "Revoke", ALL),
+            (false, _) => (format!("Revoke all {count} connections of {name}?"), "Revoke", ALL),
         };
-        let (label, effect) = if ended == 0 {
-            ("Forget", "You are asked again before it gets access.")
-        } else {
-            ("Revoke", "It can no longer act in your name. To use it again, you have to log in and allow it again.")
-        };
+        let lines: Vec<GrantLine<'_>> = revoked.grants.iter().map(|(id, grant)| (id.as_str(), *grant, None)).collect();
         let content = format!(
-            "<h1>{}</h1>\n<p>{effect}</p>\n<div class=\"row\">{}<a class=\"button\" href=\"{}\">Cancel</a></div>",
+            "<h1>{}</h1>\n{}\n<p>{effect}</p>\n<div class=\"row\">{}<a class=\"button\" href=\"{}\">Cancel</a></div>",
             escaped(&title),
-            self.form(revoked, "withdraw", ("main bad", label)),
+            self.rows(&lines).1,
+            self.form(revoked.parameter, "withdraw", ("main bad", label)),
             escaped(&self.server.url("/grants")),
         );
         Page::new(title, content)
@@ -193,10 +263,6 @@ impl GrantsPage<'_> {
         let name = named.and_then(|it| it.name.as_deref()).map_or_else(String::new, |it| escaped(it) + "<br>");
         format!("{name}<code>{}</code>", escaped(identifier))
     }
-}
-
-fn unknown() -> String {
-    "unknown".to_owned()
 }
 
 fn day(second: u64) -> String {

@@ -2,7 +2,7 @@
 
 use crate::authorization_server::authorize::AuthorizationRequest;
 use crate::authorization_server::settings::AuthorizationServer;
-use crate::oauth::scope::ScopeSet;
+use crate::oauth::scope::{Scope, ScopeSet};
 use crate::page::{Page, escaped, scope_list};
 
 /// A page that tells the user what went wrong, with a link back to the application if there is one.
@@ -72,7 +72,7 @@ pub struct Consent<'a> {
 /// What the application asks for.
 fn wishes(server: &AuthorizationServer, asked_for: &Consent<'_>) -> String {
     let asked = ScopeSet::of_text(&asked_for.request.scope);
-    let list = |scope: &ScopeSet| scopes(server, scope.iter().map(|scope| scope.as_str()));
+    let list = |scope: &ScopeSet| scopes(server, scope.iter().map(Scope::as_str));
     // Every client that may use refresh tokens gets one (A15), whether it asks for the scope or not.
     let offline = if asked_for.request.refreshes {
         format!(

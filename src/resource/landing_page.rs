@@ -150,12 +150,16 @@ fn section(resource: &Resource, settings: &Settings, status: (KeyStatus, ServerS
         let description = descriptions.and_then(|all| all.get(name));
         (name, description.map(String::as_str))
     }));
-    let scopes = if scopes.is_empty() { scopes } else { format!("<p>Your application asks you for:</p>{scopes}") };
     let documentation = resource.documentation.as_ref().map_or_else(String::new, |page| {
         format!("<p><a href=\"{}\" rel=\"noreferrer\">Documentation</a></p>", escaped(page))
     });
     // If there is no login, clients have to be configured with a credential.
     let has_login = metadata_url(resource, &settings.public_url).is_some();
+    let scopes = match has_login {
+        _ if scopes.is_empty() => scopes,
+        true => format!("<p>Your application asks you to allow:</p>{scopes}"),
+        false => format!("<p>Your credential needs:</p>{scopes}"),
+    };
     let entry = |mut entry: Value| {
         if let (false, Some(entry)) = (has_login, entry.as_object_mut()) {
             entry.insert("headers".to_owned(), json!({ "Authorization": CREDENTIAL }));

@@ -247,7 +247,7 @@ describe("the pages of the gateway", { skip: SKIP, timeout: 240_000 }, () => {
     await page.goto(`${scene.issuer}/grants`);
     await page.getByRole("button", { name: "Revoke" }).click();
     await page.getByRole("button", { name: "Revoke" }).click();
-    assert.match(await page.getByRole("status").textContent(), /^One connection of Plain is revoked\./);
+    assert.match(await page.getByRole("status").textContent(), /^The access of Plain is revoked\./);
     assert.match(await page.textContent("main"), /No application can act in your name/);
     await look("applications-none");
     assert.equal(await refresh(client, logins[0]), 400);

@@ -32,7 +32,7 @@ fn a_page_for_browsers_and_json_for_the_rest() {
         "cursor://anysphere.cursor-deeplink/mcp/install?name=gate-example-mcp&amp;config=",
         "npx mcp-remote https://gate.example/mcp/admin",
         "<code>admin</code>",
-        "Your application asks you for:",
+        "<p>Your application asks you to allow:</p>",
     ] {
         assert!(page.body.contains(shown), "{shown} is not in {}", page.body);
     }

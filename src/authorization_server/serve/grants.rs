@@ -1,17 +1,16 @@
 //! Grants after they were given: the page where users see and withdraw theirs, and what administrators do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::authorize::{Session, person};
 use super::{Context, Cookie, Failure, Reply, members};
-use crate::authorization_server::grants_page::{self, GrantsPage};
+use crate::authorization_server::grants_page::{GrantsPage, Revoked};
 use crate::authorization_server::handle::GrantId;
 use crate::authorization_server::page;
 use crate::authorization_server::refusal::{BearerSecret, OwnForm, Refusal};
-use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::login::Purpose;
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
@@ -95,22 +94,22 @@ impl<P: Ports> Context<'_, P> {
             // A user who was signed out meanwhile signs in again.
             return Ok(see_other(&self.server.url("/grants"), "grants_stale"));
         };
-        let chosen = Chosen::of(self.server, &known, form.get("grant"), form.get("client"));
-        match (form.get("action"), chosen) {
-            (Some("confirm"), Some(chosen)) => {
-                let page = self.page_of(&subject, sealed).question(chosen.parameter, &chosen.name, chosen.grants.len());
-                Ok(Reply::page(200, page, "grants_shown"))
+        let revoked = Revoked::of(self.server, &known, form.get("grant"), form.get("client"));
+        match (form.get("action"), revoked) {
+            (Some("confirm"), Some(revoked)) => {
+                Ok(Reply::page(200, self.page_of(&subject, sealed).question(&revoked), "grants_shown"))
             }
-            (Some("withdraw"), Some(chosen)) => {
-                let mut ended = chosen.grants.clone();
-                for client in &chosen.clients {
+            (Some("withdraw"), Some(revoked)) => {
+                let mut ended: Vec<String> = revoked.grants.iter().map(|(id, _)| (*id).clone()).collect();
+                for client in &revoked.clients {
                     let question = UserQuestion::Withdraw(client.clone());
                     ended.extend(self.ask::<UserRecord>(&person(&subject), question).await?.ended);
                 }
                 ended.sort_unstable();
                 ended.dedup();
                 self.end_all(&subject, &ended, "withdrawn_by_user").await?;
-                let notice = self.sealed(&subject, "grants notice", NOTICE_SECONDS, self.report(&chosen, ended.len()));
+                let report = revoked.report(self.server, ended.len());
+                let notice = self.sealed(&subject, "grants notice", NOTICE_SECONDS, report);
                 Ok(see_other(&self.server.url("/grants"), "grants_withdrawn")
                     .field("set-cookie", self.set_cookie(Cookie::Notice, &notice, Some(NOTICE_SECONDS))))
             }
@@ -127,21 +126,6 @@ impl<P: Ports> Context<'_, P> {
             (Some("confirm" | "withdraw"), None) => Ok(see_other(&self.server.url("/grants"), "grants_stale")),
             _ => Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Grants))),
         }
-    }
-
-    /// What was revoked, for the user.
-    fn report(&self, chosen: &Chosen<'_>, ended: usize) -> String {
-        let name = &chosen.name;
-        if ended == 0 {
-            return format!("{name} is forgotten. You are asked again before it gets access.");
-        }
-        let what = match (chosen.parameter.0, ended) {
-            ("grant", _) => format!("One connection of {name} is revoked."),
-            (_, 1) => format!("The access of {name} is revoked."),
-            _ => format!("All {ended} connections of {name} are revoked."),
-        };
-        let minutes = self.server.access_token_seconds.div_ceil(60);
-        format!("{what} Access tokens that were already issued expire within {minutes} minutes.")
     }
 
     /// Ends grants of a subject. Each is listed until it is over, so that what fails in the middle can be done again.
@@ -190,52 +174,6 @@ impl<P: Ports> Context<'_, P> {
             }
             _ => Ok(Reply::refusal(Refusal::UnknownAction)),
         }
-    }
-}
-
-/// What a user wants to revoke.
-struct Chosen<'a> {
-    /// The parameter that names it, and its value.
-    parameter: (&'static str, &'a str),
-    /// The name of the application.
-    name: String,
-    /// The grants to end.
-    grants: Vec<String>,
-    /// The clients whose approvals end, too.
-    clients: BTreeSet<String>,
-}
-
-impl<'a> Chosen<'a> {
-    /// One grant, or everything of the application that a client belongs to; `None` if the user has no such grant and no
-    /// such approval. With the last grant of a client, its approval ends.
-    fn of(
-        server: &AuthorizationServer,
-        known: &UserData,
-        grant: Option<&'a str>,
-        client: Option<&'a str>,
-    ) -> Option<Self> {
-        if let Some(id) = grant {
-            let listed = known.grants.get(id)?;
-            let is_last = known.grants.values().filter(|it| it.client_id == listed.client_id).count() == 1;
-            let clients = is_last.then(|| listed.client_id.clone()).into_iter().collect();
-            return Some(Self {
-                parameter: ("grant", id),
-                name: listed.client_name.clone(),
-                grants: vec![id.to_owned()],
-                clients,
-            });
-        }
-        let client = client?;
-        let (mut grants, mut clients, mut name) = (Vec::new(), BTreeSet::from([client.to_owned()]), None);
-        for (id, listed) in grants_page::same_application(server, known, client) {
-            grants.push(id.clone());
-            clients.insert(listed.client_id.clone());
-            name = Some(&listed.client_name);
-        }
-        let name = name.or_else(|| {
-            known.approvals.iter().find(|(of, _)| of == client).map(|(_, approval)| &approval.redirect_uri)
-        })?;
-        Some(Self { parameter: ("client", client), name: name.clone(), grants, clients })
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Reply {
     fields: Fields,
     body: String,
     /// A page in place of the body.
-    page: Option<Page>,
+    page: Option<Box<Page>>,
     outcome: EndpointOutcome,
 }
 
@@ -80,7 +80,7 @@ impl Reply {
     /// A page.
     fn page(status: u16, page: Page, reason: &'static str) -> Self {
         let outcome = EndpointOutcome { refused: false, reason, detail: None };
-        Self { status, fields: Fields::new(), body: String::new(), page: Some(page), outcome }
+        Self { status, fields: Fields::new(), body: String::new(), page: Some(Box::new(page)), outcome }
     }
 
     /// Sends the browser elsewhere.

@@ -233,3 +233,49 @@ fn the_last_connection_of_a_client_ends_its_approval_too() {
     assert_eq!(scene.browse(post("/grants", &fields).field("origin", PUBLIC)).status, 303);
     assert_eq!(scene.authorize(&client, WEB, &[]).status, 200, "it asks again");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_client_that_takes_the_name_of_a_known_one_is_another_application() {
+    let known = json!([{ "client_id": "chat", "client_name": "Claude <b>", "redirect_uris": [WEB] }]);
+    let scene = Scene::with(json!({ "clients": known }), json!({}));
+    let code = scene.code("chat", WEB, &[]);
+    assert!(!code.is_empty());
+    let (pretender, tokens) = scene.logged_in();
+    let (page, sealed) = list(&scene);
+    assert_eq!(page.matches("<article>").count(), 2);
+    assert_eq!(page.matches("This name is not verified.").count(), 1);
+    let fields = [("form", sealed.as_str()), ("client", pretender.as_str()), ("action", "withdraw")];
+    assert_eq!(scene.browse(post("/grants", &fields).field("origin", PUBLIC)).status, 303);
+    assert_eq!(scene.refresh(&pretender, text(&tokens, "refresh_token")).status, 400);
+    let (page, _) = list(&scene);
+    assert!(page.contains("<p class=\"note\"><code>chat</code></p>"), "the known one stays: {page}");
+    assert!(page.contains("The access of Claude &lt;b&gt; is revoked."));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_application_without_access_can_be_forgotten() {
+    let scene = Scene::new();
+    let client = scene.client(WEB);
+    let code = scene.code(&client, WEB, &[]);
+    // A code that is used twice ends its grant, and not the approval.
+    let redeem = || {
+        scene.token(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", &client),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", WEB),
+        ])
+    };
+    assert_eq!([redeem().status, redeem().status], [200, 400]);
+    let (page, sealed) = list(&scene);
+    assert!(page.contains(&format!("<h2><code>{WEB}</code></h2>")) && page.contains("It has no access now."), "{page}");
+    let send = |action: &str| {
+        let fields = [("form", sealed.as_str()), ("client", client.as_str()), ("action", action)];
+        scene.browse(post("/grants", &fields).field("origin", PUBLIC))
+    };
+    assert!(send("confirm").body.contains(&format!("<h1>Forget {WEB}?</h1>")));
+    assert_eq!(send("withdraw").status, 303);
+    let (page, _) = list(&scene);
+    assert!(page.contains(&format!("{WEB} is forgotten.")) && page.contains("No application can act"), "{page}");
+}
