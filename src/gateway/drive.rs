@@ -187,6 +187,10 @@ async fn check_rate_limits<P: Ports>(
 }
 
 /// Has the authorization server answer. A Worker that is built without it rejects every configuration that leads here.
+#[cfg_attr(
+    not(feature = "authorization-server"),
+    expect(clippy::unused_async, reason = "only the authorization server awaits")
+)]
 async fn ask_authorization_server<P: Ports>(
     gateway: &Rc<Gateway>,
     ports: &P,
