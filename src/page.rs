@@ -21,7 +21,7 @@ h1{font-size:1.35rem;line-height:1.3;margin:0 0 1rem;overflow-wrap:anywhere}h2{f
 p{margin:.5rem 0}ul{margin:.5rem 0;padding-left:1.25rem}li{margin:.25rem 0}\
 .scopes{list-style:none;padding:0}.scopes li{border-left:3px solid var(--line);padding-left:.75rem;margin:.5rem 0}.scopes code{color:var(--soft)}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1rem 0}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}dd .scopes,dd li:first-child{margin-top:0}\
-.note{color:var(--soft);font-size:.9rem}.warn,.done{background:var(--warn-wash);color:var(--warn);padding:.75rem 1rem;border-radius:.5rem}.done{background:var(--done);color:var(--ink)}\
+.note{color:var(--soft);font-size:.9rem}.warn,.done{background:var(--warn-wash);color:var(--warn);padding:.75rem 1rem;border-radius:.5rem}.done{background:var(--done);color:var(--ink);margin:0 0 1rem}time{white-space:nowrap}\
 .row{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.5rem}h3+.row{margin-top:.5rem}\
 button,.button{font:inherit;font-weight:600;padding:.6rem 1.4rem;border-radius:.5rem;border:1px solid var(--line);background:var(--paper);color:var(--ink);cursor:pointer;text-decoration:none;text-align:center}\
 .main{background:var(--own,var(--act));border-color:color-mix(in srgb,var(--own,var(--act)),currentColor 40%);color:var(--own-ink,var(--act-ink))}\

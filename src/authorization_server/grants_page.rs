@@ -266,5 +266,6 @@ impl GrantsPage<'_> {
 }
 
 fn day(second: u64) -> String {
-    UnixMillis(second.saturating_mul(1000)).to_rfc3339().split('T').next().unwrap_or_default().to_owned()
+    let day = UnixMillis(second.saturating_mul(1000)).to_rfc3339();
+    format!("<time>{}</time>", day.split('T').next().unwrap_or_default())
 }

@@ -47,7 +47,7 @@ impl<P: Ports> Context<'_, P> {
     async fn grants_page(&self, subject: &str, known: &UserData) -> Result<Reply, Failure> {
         let mut used = BTreeMap::new();
         for grant in known.grants.keys() {
-            // Without it the page can still revoke.
+            // At most GRANTS_OF_ONE_SUBJECT questions. Without an answer the page can still revoke.
             if let Ok(GrantAnswer::LastUse(second)) = self.ask::<Grant>(grant, GrantQuestion::LastUse).await {
                 used.insert(grant.clone(), second);
             }

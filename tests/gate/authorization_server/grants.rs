@@ -149,7 +149,12 @@ fn one_connection_or_all_of_an_application_and_what_happened() {
     for shown in ["2 connections", "Revoke all 2 connections", "This name is not verified.", "Use the tools<br>"] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
-    assert!(page.contains("<dt>Since</dt><dd>2026-11-23</dd><dt>Last used</dt><dd>2026-11-24</dd>"), "{page}");
+    assert!(
+        page.contains(
+            "<dt>Since</dt><dd><time>2026-11-23</time></dd><dt>Last used</dt><dd><time>2026-11-24</time></dd>"
+        ),
+        "{page}"
+    );
 
     let send = |action: &str, (name, value): (&str, &str)| {
         let form = [("form", sealed.as_str()), (name, value), ("action", action)];
