@@ -106,10 +106,6 @@ pub const LEEWAY_MAX: u64 = 120;
 /// Cloudflare's own proxy gives up on an origin server at 100 s.
 pub const ORIGIN_RESPONSE_TIMEOUT: u64 = 100;
 
-/// Seconds that an origin server's stream may be silent, unless the configuration sets it. Servers that keep streams
-/// open send comments far more often than this.
-pub const ORIGIN_IDLE_TIMEOUT: u64 = 300;
-
 /// The highest value that the configuration may set for either time limit, in seconds.
 pub const ORIGIN_TIMEOUT_MAX: u64 = 3600;
 

@@ -137,6 +137,21 @@ pub enum OriginFailure {
     Unreachable,
 }
 
+/// Why the beginning of an answer cannot be forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterFailure {
+    /// It is malformed.
+    Malformed(ListError),
+    /// It broke off.
+    Failed(OriginFailure),
+}
+
+impl From<ListError> for FilterFailure {
+    fn from(error: ListError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
 /// Sends requests to origin servers, and carries bodies in both directions without reading them.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Transport {
@@ -167,13 +182,13 @@ pub trait Transport {
     /// malformed from the beginning.
     ///
     /// # Errors
-    /// [`ListError`] if the beginning is malformed.
+    /// [`FilterFailure`] if the beginning is malformed or did not arrive.
     async fn filtered(
         &self,
         body: Self::ResponseBody,
         filter: BodyFilter,
         ended: Box<dyn Fn(FilterResult)>,
-    ) -> Result<Self::ResponseBody, ListError>;
+    ) -> Result<Self::ResponseBody, FilterFailure>;
 
     /// Reads the client's body to find the id for a rejection; `None` if the body is longer than `limit`, broke off, or
     /// was forwarded already without being kept.

@@ -221,17 +221,17 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub documentation: Option<String>,
 
-    /// Seconds within which the origin server must begin to answer, 1 to 3600; otherwise the gateway answers 504.
-    /// Default: 100.
+    /// Seconds within which the origin server must begin to answer, 1 to 3600; otherwise the gateway answers 504. The time
+    /// in which the client sends its body is part of it. Default: 100.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = RESPONSE_TIMEOUT.default, "minimum" = RESPONSE_TIMEOUT.least, "maximum" = RESPONSE_TIMEOUT.most)))]
     pub response_timeout_seconds: Option<u64>,
 
-    /// Seconds for which the origin server's answer may be silent after it has begun, 1 to 3600; then the gateway cuts
-    /// it off. Default: 300, and no limit for event streams, which stay open as long as the caller listens. With a
-    /// limit for event streams, the gateway handles each event itself, which costs about 25 µs per event.
+    /// Seconds for which the origin server's answer may be silent after it has begun, 1 to 3600; then the gateway cuts it
+    /// off. The gateway then handles each part of an answer itself, which costs about 25 µs for each event. Without a
+    /// limit an answer may be silent as long as the client waits for it, and the platform carries it. Default: no limit.
     #[deserr(default)]
-    #[cfg_attr(feature = "schema", schemars(extend("default" = IDLE_TIMEOUT.default, "minimum" = IDLE_TIMEOUT.least, "maximum" = IDLE_TIMEOUT.most)))]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = IDLE_TIMEOUT.least, "maximum" = IDLE_TIMEOUT.most)))]
     pub idle_timeout_seconds: Option<u64>,
 
     /// Seconds of silence in an event stream after which the gateway sends the client a comment (`: keep-alive`), 1 to 300,

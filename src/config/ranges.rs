@@ -40,8 +40,8 @@ pub const REVOCATION: Range = range(limits::REVOCATION_SECONDS, limits::REVOCATI
 pub const STORED: Range = range(limits::STORED_SECONDS, limits::STORED_SECONDS, limits::CACHE_SECONDS_MAX);
 /// `resources[].response_timeout_seconds`
 pub const RESPONSE_TIMEOUT: Range = range(limits::ORIGIN_RESPONSE_TIMEOUT, 1, limits::ORIGIN_TIMEOUT_MAX);
-/// `resources[].idle_timeout_seconds`
-pub const IDLE_TIMEOUT: Range = range(limits::ORIGIN_IDLE_TIMEOUT, 1, limits::ORIGIN_TIMEOUT_MAX);
+/// `resources[].idle_timeout_seconds`; the default is no limit.
+pub const IDLE_TIMEOUT: Range = range(300, 1, limits::ORIGIN_TIMEOUT_MAX);
 /// `resources[].keep_alive_seconds`; the default is no comment.
 pub const KEEP_ALIVE: Range = range(25, 1, 300);
 /// `resources[].body_bytes`

@@ -15,7 +15,7 @@ use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocum
 use crate::config::mistakes::Mistakes;
 use crate::config::policy;
 use crate::config::values::{protected_url, read_scopes};
-use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_IDLE_TIMEOUT, ORIGIN_RESPONSE_TIMEOUT};
+use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_RESPONSE_TIMEOUT};
 use crate::mcp::method::{METHODS, McpMethod};
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
@@ -49,8 +49,9 @@ pub(super) fn read_resource(
     let mut number = |key: &str, value, range| bounded(value, range, &format!("{at}.{key}"), mistakes);
     let response_timeout =
         number("response_timeout_seconds", document.response_timeout_seconds, ranges::RESPONSE_TIMEOUT);
-    let idle_timeout = number("idle_timeout_seconds", document.idle_timeout_seconds, ranges::IDLE_TIMEOUT);
-    let stream_idle_timeout = document.idle_timeout_seconds;
+    let idle_timeout = document
+        .idle_timeout_seconds
+        .map(|_| number("idle_timeout_seconds", document.idle_timeout_seconds, ranges::IDLE_TIMEOUT));
     let keep_alive = document
         .keep_alive_seconds
         .map(|_| number("keep_alive_seconds", document.keep_alive_seconds, ranges::KEEP_ALIVE));
@@ -102,7 +103,7 @@ pub(super) fn read_resource(
         audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
         identifier,
         path,
-        origin: OriginServer { url, service, response_timeout, idle_timeout, stream_idle_timeout, keep_alive },
+        origin: OriginServer { url, service, response_timeout, idle_timeout, keep_alive },
         accepts,
         dpop: document.dpop.map_or(Requirement::Off, Requirement::from),
         certificate_bound: document.certificate_bound.map_or(Requirement::Off, Requirement::from),
@@ -367,8 +368,7 @@ pub(super) fn read_public_path(
             url,
             service,
             response_timeout: ORIGIN_RESPONSE_TIMEOUT,
-            idle_timeout: ORIGIN_IDLE_TIMEOUT,
-            stream_idle_timeout: None,
+            idle_timeout: None,
             keep_alive: None,
         },
     })

@@ -39,8 +39,7 @@ pub struct OutboundRequest {
     service: Option<String>,
     body_bytes: u64,
     response_timeout: u64,
-    idle_timeout: u64,
-    stream_idle_timeout: Option<u64>,
+    idle_timeout: Option<u64>,
     keep_alive: Option<u64>,
     era: Era,
     request_id: String,
@@ -90,17 +89,10 @@ impl OutboundRequest {
         self.response_timeout
     }
 
-    /// Seconds that the response may be silent.
+    /// Seconds that the response may be silent; `None` if it may be silent as long as the client waits for it.
     #[must_use]
-    pub fn idle_timeout(&self) -> u64 {
+    pub fn idle_timeout(&self) -> Option<u64> {
         self.idle_timeout
-    }
-
-    /// Seconds that the response may be silent if it is an event stream; `None` if it may be silent as long as the
-    /// client listens.
-    #[must_use]
-    pub fn stream_idle_timeout(&self) -> Option<u64> {
-        self.stream_idle_timeout
     }
 
     /// Seconds of silence after which the client gets a comment in an event stream; `None` if it gets none.
@@ -188,7 +180,6 @@ pub fn outbound(
         body_bytes,
         response_timeout: origin.response_timeout,
         idle_timeout: origin.idle_timeout,
-        stream_idle_timeout: origin.stream_idle_timeout,
         keep_alive: origin.keep_alive,
         era: admitted.era(),
         request_id: context.request_id.clone(),

@@ -10,13 +10,12 @@ use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Rece
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key;
-use crate::mcp::list_item::ListError;
 use crate::mcp::session::NONCE_BYTES;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond;
 use crate::platform_error::PlatformError;
-use crate::ports::{OriginFailure, Ports};
+use crate::ports::{FilterFailure, OriginFailure, Ports};
 use crate::token::principal::Principal;
 
 impl<P: Ports> ActiveRequest<'_, P> {
@@ -115,11 +114,15 @@ impl Suspended<ResponseHead> {
         head
     }
 
-    /// Continues with a rejection, because the body is malformed from its beginning.
+    /// Continues with a rejection, because the body is malformed from its beginning, or broke off there.
     #[must_use]
-    pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: ListError) -> Action {
+    pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: FilterFailure) -> Action {
         let (active, _) = self.resume(gateway, ports);
-        active.refuse(Rejection::OriginMalformed(why))
+        let rejection = match why {
+            FilterFailure::Malformed(error) => Rejection::OriginMalformed(error),
+            FilterFailure::Failed(failure) => active.failed(failure),
+        };
+        active.refuse(rejection)
     }
 }
 

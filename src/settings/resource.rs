@@ -102,10 +102,8 @@ pub struct OriginServer {
     pub service: Option<String>,
     /// Seconds that it has until its response fields have arrived.
     pub response_timeout: u64,
-    /// Seconds that its answer may be silent.
-    pub idle_timeout: u64,
-    /// Seconds that an event stream may be silent; `None` if it may be silent as long as the client listens.
-    pub stream_idle_timeout: Option<u64>,
+    /// Seconds that its answer may be silent; `None` if it may be silent as long as the client waits for it.
+    pub idle_timeout: Option<u64>,
     /// Seconds of silence after which the gateway writes a comment into an event stream; `None` if it writes none.
     pub keep_alive: Option<u64>,
 }

@@ -173,14 +173,44 @@ export function enqueue(queue, text) {
   return queue.send(text, { contentType: "text" });
 }
 
-/** The beginning of a body, and the rest as a stream, or null if there is no more. */
+/** A whole body in one piece, which costs a filter less than its chunks. Throws a word as {@link begin} does. */
+function whole(body) {
+  return new Promise((resolve, reject) => {
+    const listening = body.whenGone?.(() => reject("gone"));
+    new Response(body)
+      .arrayBuffer()
+      .then(
+        (read) => resolve(new Uint8Array(read)),
+        () => reject("unreachable"),
+      )
+      .finally(() => listening?.());
+  });
+}
+
+/**
+ * The beginning of a body, and the rest as a stream, or null if there is no more. Throws a word if it broke off, or the client
+ * disconnected.
+ */
 export async function begin(body, bytes) {
   if (body === null) return [new Uint8Array(), null];
-  if (body instanceof ArrayBuffer) return [new Uint8Array(body), null];
+  if (body.isSmall) return [await whole(body), null];
   const reader = body.getReader();
-  const read = await readUpTo(reader, bytes);
-  reader.releaseLock();
-  return [read.bytes, read.complete ? null : body];
+  let gone = false;
+  // The platform ends a body with its client only where it carries it.
+  const listening = body.whenGone?.(() => {
+    gone = true;
+    reader.cancel(UNFIT).catch(() => {});
+  });
+  try {
+    const read = await readUpTo(reader, bytes);
+    if (gone) throw "gone";
+    reader.releaseLock();
+    return [read.bytes, read.complete ? null : body];
+  } catch {
+    throw gone ? "gone" : "unreachable";
+  } finally {
+    listening?.();
+  }
 }
 
 /**
@@ -190,9 +220,8 @@ export async function begin(body, bytes) {
  */
 export function through(first, rest, step) {
   if (rest === null) return [first, Promise.resolve()];
-  const stream = rest instanceof ArrayBuffer ? new Response(rest).body : rest;
   const { readable, writable } = new IdentityTransformStream();
-  return [readable, carry(first, stream, writable.getWriter(), step)];
+  return [readable, carry(first, rest, writable.getWriter(), step)];
 }
 
 // `retryable` makes the platform treat this as a lost connection, so that it writes no error of its own to the log.

@@ -207,8 +207,9 @@ describe("while the answer streams", () => {
 
   const LIST = (size) => `{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"x","d":"${"y".repeat(size)}`;
   for (const driver of ["shell", "core"]) {
-    for (const [what, type, text] of [
+    for (const [what, type, text, length] of [
       ["a list is held back", "application/json", LIST(100)],
+      ["a list of a known length is held back", "application/json", LIST(100), { "content-length": 5_000 }],
       ["a list has begun", "application/json", LIST(100_000)],
       ["a filtered event stream is silent", "text/event-stream", "data: 1\n\n"],
     ]) {
@@ -224,7 +225,7 @@ describe("while the answer streams", () => {
             await rules.post();
             rules.origin.reset((_request, response) => {
               response.on("error", () => {});
-              response.writeHead(200, { "content-type": type });
+              response.writeHead(200, { "content-type": type, ...length });
               response.write(text);
             });
             const { fields, body } = modern("tools/list");

@@ -312,7 +312,7 @@ fn numbers_have_the_default_and_range_that_their_text_says() {
             let numbers: &[&str] = match key.as_str() {
                 "body_bytes" => &["default", "maximum"],
                 // Off by default.
-                "keep_alive_seconds" => &["minimum", "maximum"],
+                "idle_timeout_seconds" | "keep_alive_seconds" => &["minimum", "maximum"],
                 _ => &["default", "minimum", "maximum"],
             };
             for number in numbers {

@@ -13,10 +13,9 @@ use crate::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::limits::{INSPECT_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS};
-use crate::mcp::list_item::ListError;
 use crate::observe::event::gateway_line;
 use crate::platform_error::PlatformError;
-use crate::ports::{Clock as _, EventSink as _, OriginFailure, Spawn as _, Transport};
+use crate::ports::{Clock as _, EventSink as _, FilterFailure, OriginFailure, Spawn as _, Transport};
 use crate::worker::platform::Workers;
 use crate::worker::shell_request::{AwaitingMessage, AwaitingOriginAnswer};
 use crate::worker::{read_fields, write_fields};
@@ -130,14 +129,13 @@ impl Inbound {
     }
 }
 
-/// The largest body in bytes; then seconds until the response fields, of silence in the answer, of silence in an event
-/// stream, and of silence before a comment in an event stream; the last two are zero if there is no limit and no comment.
-fn limits(request: &OutboundRequest) -> [f64; 5] {
+/// The largest body in bytes; then seconds until the response fields, of silence in the answer, and of silence before a
+/// comment in an event stream; the last two are zero if there is no limit and no comment.
+fn limits(request: &OutboundRequest) -> [f64; 4] {
     [
         request.body_bytes() as f64,
         request.response_timeout() as f64,
-        request.idle_timeout() as f64,
-        request.stream_idle_timeout().unwrap_or_default() as f64,
+        request.idle_timeout().unwrap_or_default() as f64,
         request.keep_alive().unwrap_or_default() as f64,
     ]
 }
@@ -173,14 +171,15 @@ impl Transport for Workers {
         body: JsValue,
         mut filter: BodyFilter,
         ended: Box<dyn Fn(FilterResult)>,
-    ) -> Result<JsValue, ListError> {
+    ) -> Result<JsValue, FilterFailure> {
         let (mut first, mut rest) = (Vec::new(), body);
         if filter.can_wait() {
-            let parts = begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|_| ListError::NotJson)?;
+            let parts =
+                begin(&rest, LIST_HEAD_BYTES as f64).await.map_err(|word| FilterFailure::Failed(failed(&word)))?;
             let parts: Array = parts.unchecked_into();
             first = match filter.push(&Uint8Array::new(&parts.get(0)).to_vec())? {
                 FilteredPart::More(bytes) => bytes,
-                FilteredPart::Last(_, why) => return Err(why),
+                FilteredPart::Last(_, why) => return Err(why.into()),
             };
             rest = parts.get(1);
             if rest.is_null() {

@@ -6,15 +6,14 @@ use portcullis::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
 use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
 use portcullis::jwks::signing_key::SigningKey;
-use portcullis::mcp::list_item::ListError;
 use portcullis::observe::decision::DecisionLine;
 use portcullis::observe::point::Point;
 use portcullis::observe::span::Span;
 use portcullis::platform_error::PlatformError;
 use portcullis::portable;
 use portcullis::ports::{
-    Background, CanonicalJson, Clock, EventSink, Fetch, Limiter, OriginFailure, Random, Records, ReplayGuard,
-    SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
+    Background, CanonicalJson, Clock, EventSink, Fetch, FilterFailure, Limiter, OriginFailure, Random, Records,
+    ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
@@ -217,7 +216,7 @@ impl Transport for World {
         body: Vec<u8>,
         mut filter: BodyFilter,
         ended: Box<dyn Fn(FilterResult)>,
-    ) -> Result<Vec<u8>, ListError> {
+    ) -> Result<Vec<u8>, FilterFailure> {
         let chunk = self.0.borrow().chunk.max(1);
         let mut out = Vec::new();
         for part in body.chunks(chunk) {
