@@ -221,8 +221,8 @@ pub struct ResourceDocument {
     #[deserr(default)]
     pub documentation: Option<String>,
 
-    /// Seconds within which the origin server must begin to answer, 1 to 3600; otherwise the gateway answers 504. The time
-    /// in which the client sends its body is part of it. Default: 100.
+    /// Seconds within which the origin server must begin to answer, 1 to 3600; otherwise the gateway answers 504.
+    /// Default: 100.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = RESPONSE_TIMEOUT.default, "minimum" = RESPONSE_TIMEOUT.least, "maximum" = RESPONSE_TIMEOUT.most)))]
     pub response_timeout_seconds: Option<u64>,

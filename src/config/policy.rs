@@ -219,6 +219,9 @@ fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistak
         if list.is_empty() {
             mistakes.note(format!("{at}.{key}"), "must not be empty: no caller could match");
         }
+        for (index, _) in list.iter().enumerate().filter(|(_, text)| text.is_empty()) {
+            mistakes.note(format!("{at}.{key}[{index}]"), "must not be empty: no caller could match");
+        }
         conditions.push(condition(list.clone()));
     };
     texts("roles", roles, Condition::Roles);

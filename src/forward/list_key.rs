@@ -24,11 +24,11 @@ pub fn list_key(inspected: &Inspected) -> Option<String> {
         return None;
     }
     let fields = &admitted.head().fields;
-    // An origin server may return another list for each path below the resource, each query and each argument in a
-    // field.
+    // An origin server may return another list for each path below the resource, each query, each argument in a
+    // field and each field that the resource forwards.
     let parameters: String = fields
         .iter()
-        .filter(|(name, _)| name.starts_with("mcp-param-"))
+        .filter(|(name, _)| name.starts_with("mcp-param-") || resource.forward_fields.iter().any(|more| more == name))
         .map(|(name, value)| format!("{name}:{value}\n"))
         .collect();
     let mut hash = Sha256::new();

@@ -6,6 +6,8 @@ use crate::mcp::era::Era;
 use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
+use crate::pipeline::route::JSON;
+use crate::token::principal::Principal;
 use crate::transport::cors::is_parameter;
 use crate::transport::head::{Fields, Method, is_plain};
 
@@ -132,6 +134,10 @@ pub fn outbound(
         .filter(|(name, value)| is_forwarded(name, permit.forward_fields()) && is_plain(value))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+    // Whatever the client says about the encoding of its message, the gateway has read it as UTF-8.
+    if permit.inspected().is_some() && admitted.head().method == Method::Post {
+        fields.set("content-type", JSON);
+    }
     // With compression, an event would be held back until a compressed block is full.
     fields.set("accept-encoding", "identity");
     fields.set("traceparent", context.trace.outbound());
@@ -152,8 +158,8 @@ pub fn outbound(
             url = format!("{}{target}", origin.url.web_origin());
         }
     }
-    // In the modern era no stream resumes (T27).
-    if admitted.era() == Era::Modern {
+    // In the modern era no stream resumes (T27), and a caller without credentials has opened none.
+    if admitted.era() == Era::Modern || *permit.principal() == Principal::Anonymous {
         fields.remove("last-event-id");
     } else if *permit.session() != SessionUse::Unbound {
         match permit.last_event() {

@@ -13,11 +13,10 @@ use crate::jwks::freshness::Freshness;
 use crate::jwks::key_set::NoKey;
 use crate::limits::{JWKS_RETRY, LOOKUP_RETRY, REVOCATION_RETRY};
 use crate::observe::event::gateway_line;
-use crate::pipeline::authenticate::{
-    self, Authenticating, Authentication, Beginning, EvidenceNeeded, VerificationContext,
-};
+use crate::pipeline::authenticate::{self, Authenticating, Authentication, Beginning, EvidenceNeeded};
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
+use crate::pipeline::verification::VerificationContext;
 use crate::ports::Ports;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::ProofError;

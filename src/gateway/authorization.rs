@@ -18,7 +18,7 @@ use crate::policy::counters::{CounterName, Rate, RateLimitCheck};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::fold;
 use crate::ports::Ports;
-use crate::token::principal::Subject;
+use crate::token::principal::{Principal, Subject};
 use crate::transport::head::Method;
 
 /// The state of counting the limits of a resource.
@@ -56,8 +56,9 @@ impl<P: Ports> ActiveRequest<'_, P> {
     ///    that it may not make.
     pub(super) fn authorize(&mut self, inspected: Inspected) -> Result<LimitCheck, Rejection> {
         let (gateway, now) = (self.gateway, self.ports.now());
+        let is_anonymous = inspected.authenticated().is_anonymous();
         let (name, rate) = gateway.refusals(&inspected);
-        let checked = gateway.memory.borrow().counters.borrow_mut().refusals.check(&name, rate, now);
+        let checked = gateway.memory.borrow().counters.borrow_mut().of_refusals(is_anonymous).check(&name, rate, now);
         checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
         let templates = (inspected.resource().index, "resourceTemplates");
         let templates = || gateway.items.borrow().names(templates);
@@ -70,7 +71,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
         };
         if refused {
             // The result does not matter here: the limit is checked before the next request.
-            let _ = gateway.memory.borrow().counters.borrow_mut().refusals.count(&name, rate, now);
+            let _ = gateway.memory.borrow().counters.borrow_mut().of_refusals(is_anonymous).count(&name, rate, now);
         }
         let authorized = authorized?;
         let mut checks = Vec::new();
@@ -82,7 +83,8 @@ impl<P: Ports> ActiveRequest<'_, P> {
             }
         }
         let memory = gateway.memory.borrow();
-        let counters = &mut memory.counters.borrow_mut().resources;
+        let mut counters = memory.counters.borrow_mut();
+        let counters = counters.of_resources(is_anonymous);
         // A request that this isolate rejects anyway does not count in a binding.
         let counted = if checks.is_empty() { counters.count_all(&here, now) } else { counters.check_all(&here, now) };
         counted.map_err(|(_, after)| authorized_too_often(&authorized, after))?;
@@ -117,7 +119,10 @@ impl Suspended<Box<Authorized>> {
                 here.push((counter, limit.rate()));
             }
         }
-        let counted = gateway.memory.borrow().counters.borrow_mut().resources.count_all(&here, ports.now());
+        let is_anonymous = *authorized.permit().principal() == Principal::Anonymous;
+        let memory = gateway.memory.borrow();
+        let counted = memory.counters.borrow_mut().of_resources(is_anonymous).count_all(&here, ports.now());
+        drop(memory);
         match counted {
             Ok(()) => active.permitted(authorized.within_limits()),
             Err((_, after)) => active.refuse(authorized_too_often(&authorized, after)),
@@ -142,6 +147,7 @@ impl Gateway {
             return Vec::new();
         }
         let caller = counted(inspected);
+        let is_anonymous = inspected.authenticated().is_anonymous();
         let path = resource.path.as_str();
         let of_caller = identity(&caller);
         let owner = self.counter("caller", path, &of_caller);
@@ -152,7 +158,12 @@ impl Gateway {
             for call in authorized.calls().iter().filter(|call| limit.counts(call.operation.as_ref())) {
                 // An origin server that ignores case takes names that differ only in case for one tool.
                 let tool = call.operation.as_ref().and_then(Operation::tool).map(fold);
-                let key = |what| self.counter(&format!("{what} {terms}"), path, &limit.parts(tool.as_deref(), &caller));
+                let mut parts = limit.parts(tool.as_deref(), &caller);
+                // Also a limit that all callers share is not for anonymous callers to use up.
+                if is_anonymous {
+                    parts.extend(["anonymous", &caller.subject.subject]);
+                }
+                let key = |what| self.counter(&format!("{what} {terms}"), path, &parts);
                 let (key, shared) = match (&call.tool, limit.by.contains(&LimitKey::Tool)) {
                     (_, false) => (key("limit"), key("limit")),
                     (LimitedTool::Itself, true) => (key("limit"), shared()),

@@ -12,7 +12,7 @@ use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
 use crate::observe::metrics::Metrics;
-use crate::pipeline::authenticate::IsolateMemory;
+use crate::pipeline::verification::IsolateMemory;
 use crate::platform_error::PlatformError;
 use crate::policy::caller::Caller;
 use crate::resource::landing_page;

@@ -1,23 +1,22 @@
 //! The third stage: who the caller is.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::jwks::freshness::KeyState;
 use crate::limits::{ANONYMOUS_BYTES, LOOKUP_RETRY, REVOCATION_RETRY};
 use crate::mcp::era::Era;
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
-use crate::policy::counters::RateCounters;
+use crate::pipeline::verification::VerificationContext;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::token::accepted::Verifier;
 use crate::token::api_key::ApiKeyVerifier;
 use crate::token::binding::proof::{ProofError, SingleUse};
-use crate::token::binding::replay::{ReplayMemory, Use};
+use crate::token::binding::replay::Use;
 use crate::token::binding::{self, Binding, Presented, Requirement};
 use crate::token::cache::{Digest, TokenCache};
 use crate::token::compiled::CompiledVerifiers;
@@ -27,9 +26,8 @@ use crate::token::error::TokenError;
 use crate::token::introspection::IntrospectionVerifier;
 use crate::token::issuer::Issuer;
 use crate::token::jwt::JwtVerifier;
-use crate::token::lookups::CredentialLookups;
 use crate::token::principal::Principal;
-use crate::token::revocation::{Due, Revocations};
+use crate::token::revocation::Due;
 use crate::token::selection::{NoCredential, present, select_verifier};
 use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::verified::VerifiedToken;
@@ -212,35 +210,6 @@ pub enum EvidenceNeeded {
     Revocations,
     /// Whether a proof was used before, in any isolate.
     FirstUse(SingleUse),
-}
-
-/// What an isolate remembers for authentication and for limits.
-#[derive(Debug, Default)]
-pub struct IsolateMemory {
-    /// Credentials that were verified, and credentials that were rejected.
-    pub cache: TokenCache,
-    /// The revocation list.
-    pub revocations: Revocations,
-    /// DPoP proofs that were used.
-    pub proofs: Rc<RefCell<ReplayMemory>>,
-    /// Look-ups of credentials that are in progress.
-    pub lookups: CredentialLookups,
-    /// The counters of rate limits.
-    pub counters: Rc<RefCell<RateCounters>>,
-}
-
-/// What the verification of a credential uses.
-pub struct VerificationContext<'a> {
-    /// The configuration.
-    pub settings: &'a Settings,
-    /// The state of the keys of the credential's issuer, if it has one.
-    pub keys: Option<&'a KeyState>,
-    /// Custom verifiers that are compiled in.
-    pub compiled: &'a CompiledVerifiers,
-    /// What the isolate remembers.
-    pub memory: &'a mut IsolateMemory,
-    /// The time.
-    pub now: UnixMillis,
 }
 
 /// Whether a request without credentials may be for a method that the resource opens to such callers. The modern era names

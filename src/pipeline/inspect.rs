@@ -96,7 +96,8 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
     let resource = authenticated.request().resource();
     let post = admitted.head().method == Method::Post;
     // Legacy-era clients may send these fields too, but no requirement makes them agree with the body (T18).
-    if admitted.era() == Era::Modern && post {
+    // What a caller without credentials writes is not for the log, before it is known to be an open method.
+    if admitted.era() == Era::Modern && post && !authenticated.is_anonymous() {
         let fields = &admitted.head().fields;
         context.audit.note_operation(fields.get("mcp-method"), fields.get("mcp-name"));
     }
@@ -142,6 +143,9 @@ pub fn read(
     };
     let inspected = inspected.ok().filter(is_open).ok_or(Rejection::NoCredentials(MissingCredentials::Field))?;
     context.audit.note_anonymous();
+    if let Some([message]) = inspected.messages() {
+        context.audit.note_operation(message.call().map(|call| call.method.as_str()), None);
+    }
     Ok(inspected)
 }
 
@@ -181,7 +185,8 @@ fn read_messages(
         let Some(call) = message.call() else { continue };
         call.operations().map_err(|error| malformed((error, id)))?;
     }
-    if let [message] = messages.as_slice()
+    if !authenticated.is_anonymous()
+        && let [message] = messages.as_slice()
         && let Some(call) = message.call()
     {
         let operations = call.operations().unwrap_or_default();

@@ -30,3 +30,4 @@ pub mod record;
 pub mod rejection;
 pub mod respond;
 pub mod route;
+pub mod verification;

@@ -85,6 +85,9 @@ impl ResourceRequest {
     }
 }
 
+/// The media type of messages. JSON is in UTF-8, and has no parameter (RFC 8259 §8.1, §11).
+pub const JSON: &str = "application/json";
+
 /// Methods of an MCP endpoint: POST in both eras, GET and DELETE in the legacy era (L1, L5).
 const RESOURCE_METHODS: &str = "POST, GET, DELETE, OPTIONS";
 const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
@@ -106,7 +109,7 @@ const PUBLIC_METHODS: &str = "GET, HEAD, OPTIONS";
 /// 3. the target accepts the method, else 405;
 /// 4. for a resource: the MCP header fields are visible ASCII (T12), else 400;
 /// 5. for a resource: `Content-Length` is a number, else 400, that does not exceed the limit, else 413; and the body of
-///    a POST is `application/json`, else 415.
+///    a POST is `application/json` in UTF-8, else 415.
 ///
 /// # Errors
 /// The [`Rejection`] of the first check that fails.
@@ -278,12 +281,21 @@ fn check_body(admitted: &Admitted, limit: u64) -> Result<(), Rejection> {
         }
     }
     if admitted.head().method == Method::Post {
-        let media_type = fields.get("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
-        if !media_type.trim().eq_ignore_ascii_case("application/json") {
+        let mut parts = fields.get("content-type").unwrap_or_default().split(';').map(str::trim);
+        if !parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(JSON)) || !parts.all(is_utf_8) {
             return Err(Rejection::UnsupportedMediaType);
         }
     }
     Ok(())
+}
+
+/// Whether a parameter of a media type is no charset other than UTF-8. A server that decodes the body in the charset of the
+/// field (UTF-7, UTF-16) would read another message than the gateway.
+fn is_utf_8(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let value = value.trim().trim_matches('"');
+    !name.trim().eq_ignore_ascii_case("charset")
+        || ["utf-8", "utf8"].iter().any(|known| value.eq_ignore_ascii_case(known))
 }
 
 /// Whether `Accept` lists HTML with a weight above zero (RFC 9110 §12.5.1).

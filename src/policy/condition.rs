@@ -122,7 +122,9 @@ impl Condition {
             Self::Claim(name, accepted) => {
                 subject.rights.claims.get(name).is_some_and(|value| equals_one_of(value, accepted))
             }
-            Self::Subjects(accepted) => one(accepted, Some(&subject.subject)),
+            Self::Subjects(accepted) => {
+                one(accepted, Some(&subject.subject).filter(|subject| !subject.is_empty()).map(String::as_str))
+            }
             Self::Clients(accepted) => one(accepted, subject.client.as_deref()),
             Self::Issuers(accepted) => one(accepted, caller.source.as_deref()),
             Self::Countries(accepted) => one(accepted, caller.facts.country.as_deref()),

@@ -112,6 +112,8 @@ pub struct RateCounters {
     pub resources: Counters,
     /// Requests that the policy refused, by caller.
     pub refusals: Counters,
+    /// Both, for callers without credentials: they must not push the counters of others out of their tables.
+    pub anonymous: Counters,
     client_keys: Counters,
     documents: Counters,
     logins: Counters,
@@ -123,6 +125,7 @@ impl Default for RateCounters {
         Self {
             resources: Counters::new(LIMIT_COUNTERS),
             refusals: Counters::new(REFUSAL_COUNTERS),
+            anonymous: Counters::new(LIMIT_COUNTERS),
             client_keys: Counters::new(DOCUMENT_COUNTERS),
             documents: Counters::new(DOCUMENT_COUNTERS),
             logins: Counters::new(LOGIN_COUNTERS),
@@ -132,6 +135,16 @@ impl Default for RateCounters {
 }
 
 impl RateCounters {
+    /// The table for the limits of a resource.
+    pub fn of_resources(&mut self, is_anonymous: bool) -> &mut Counters {
+        if is_anonymous { &mut self.anonymous } else { &mut self.resources }
+    }
+
+    /// The table for requests that the policy refused.
+    pub fn of_refusals(&mut self, is_anonymous: bool) -> &mut Counters {
+        if is_anonymous { &mut self.anonymous } else { &mut self.refusals }
+    }
+
     /// The table for a limit on network addresses.
     pub fn of_addresses(&mut self, limit: AddressLimit) -> &mut Counters {
         match limit {

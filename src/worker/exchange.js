@@ -51,10 +51,12 @@ function whenGone({ signal }, work) {
 /**
  * One request to the origin server, and its response.
  *
- * Bodies pass as streams of the platform, in both directions, unless something has to read them: reading every body whole makes V8
- * stop for 100 to 400 ms at a time, and forwarding it in chunks costs more. A request body that has a `Content-Length` keeps it: if it
- * ends too early, the platform aborts the request, so that the origin server does not treat a part as the whole body. A body without
- * a length is complete before the gateway forwards it if it is small; otherwise the gateway itself aborts the request.
+ * A small request body is complete before the gateway forwards it: half a message never reaches the origin server, the log says
+ * which side failed, and a rejection can still name the id of the request. A larger body streams. If it ends too early or exceeds
+ * its limit, the gateway aborts the request, so that the origin server does not treat a part as the whole body.
+ *
+ * The body of the answer passes as a stream of the platform, unless something has to read it: reading every answer whole makes V8
+ * stop for 100 to 400 ms at a time, and forwarding it in chunks costs more.
  */
 export class Exchange {
   #request;
@@ -176,20 +178,23 @@ export class Exchange {
   async #outboundBody(limit) {
     if (limit === 0) return null;
     if (this.#kept !== null) return this.#kept;
+    const announced = this.#request.headers.get("content-length");
+    if (isLength(announced, Math.min(limit, this.#keep))) return this.#small(announced);
     const { body } = this.#request;
-    // The gateway has rejected lengths above the limit, and the platform allows no more bytes than announced.
-    if (body === null || this.#request.headers.get("content-length") !== null) return body;
+    if (body === null) return null;
     const cut = () => {
       throw "body cut short";
     };
     const reader = body.getReader();
     const { complete, bytes } = await readUpTo(reader, Math.min(limit, this.#keep)).catch(cut);
     if (complete) {
+      if (announced !== null && bytes.byteLength !== Number(announced)) throw "body cut short";
       this.#kept = bytes;
       return bytes;
     }
     if (bytes.byteLength > limit) throw "body too large";
-    const { readable, writable } = new IdentityTransformStream();
+    const { readable, writable } =
+      announced === null ? new IdentityTransformStream() : new FixedLengthStream(Number(announced));
     this.#upload = new AbortController();
     upload(bytes, reader, writable.getWriter(), limit, this.#upload);
     return readable;
@@ -292,7 +297,8 @@ export class Exchange {
 function announcedLength({ status, headers }, method) {
   const field = headers.get("content-length");
   if (field === null || method === "HEAD" || [204, 205, 304].includes(status)) return undefined;
-  if (headers.get("content-encoding") !== null) return undefined;
+  // The length of a body that the platform decodes is that of the encoded one.
+  if (/^(?:gzip|br)$/i.test(headers.get("content-encoding") ?? "")) return undefined;
   return /^\d{1,15}$/.test(field) ? Number(field) : Number.NaN;
 }
 

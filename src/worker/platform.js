@@ -36,6 +36,8 @@ export function toHeaders(fields) {
  */
 export function canonicalJson(text) {
   const write = (value) => {
+    // JSON.stringify writes null for a number that is too large.
+    if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("no canonical form");
     if (value === null || typeof value !== "object") return JSON.stringify(value);
     if (Array.isArray(value)) return `[${value.map(write).join()}]`;
     const members = Object.keys(value).sort();

@@ -275,7 +275,7 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
 
     // Of RFC 8785: the order of the names, the form of the numbers, the escapes of the strings.
     const ARGUMENTS =
-      '{"\\u20ac":1,"\\r":[1E30,4.50,2e-3,1e-27,295147905179352825856],"\\ufb33":"\\u000f\\n\\/","\\ud83d\\ude00":-0.0}';
+      '{"\\u20ac":1,"\\r":[4.50,2e-3,1e-27,9007199254740991],"\\ufb33":"\\u000f\\n\\/","\\ud83d\\ude00":-0.0}';
     const call = (text, name = "whoami") =>
       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":${text},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`;
     const past = async (claims, body) => {
@@ -291,12 +291,13 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
       assert.equal(answer.status, 200, answer.body);
       assert.match(answer.body, /subject/);
       // A member that is repeated has no canonical form.
-      const repeated = await send(scene.gateway, {
-        method: "POST",
-        fields,
-        body: call('{"a":{"b":1,"b":2}}'),
-      });
-      assert.equal(repeated.status, 502, repeated.body);
+      const deep = `{"a":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
+      for (const text of ['{"a":{"b":1,"b":2}}', '{"n":1e400}', '{"n":1234567890123456789}', deep]) {
+        const refused = await send(scene.gateway, { method: "POST", fields, body: call(text) });
+        assert.equal(refused.status, 502, `${text.slice(0, 40)}: ${refused.body}`);
+      }
+      const after = await send(scene.gateway, { method: "POST", fields, body: call("{}") });
+      assert.equal(after.status, 200, "the server still runs");
     });
 
     const EMPTY = "RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o";

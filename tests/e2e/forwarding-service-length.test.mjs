@@ -13,7 +13,7 @@ export default {
     // Announces the whole answer; gives 50 bytes less (truncated), the same, or 50 bytes more.
     const given = by === "less" ? text.slice(0, -50) : by === "more" ? text + " ".repeat(50) : by === "none" ? "" : text;
     const body = new ReadableStream({ start(c) { c.enqueue(bytes(given)); c.close(); } });
-    return new Response(body, { headers: { "content-type": "application/json", "content-length": String(bytes(text).length) } });
+    return new Response(body, { headers: { "content-type": "application/json", "content-length": String(bytes(text).length), ...(coding && { "content-encoding": coding }) } });
   },
 };`;
 
@@ -40,7 +40,7 @@ describe("of a Worker behind a service binding, an answer", () => {
   );
   after(() => scene?.close());
   for (const path of ["/mcp", "/rules"])
-    for (const kind of ["small", "large"])
+    for (const kind of ["small", "large", "coded"])
       for (const by of ["same", "less", "more", "none"])
         test(`${path}: ${kind}, ${by} of the bytes that its Content-Length announces`, async () => {
           const token = await scene.token({ audience: `${scene.gateway.url}${path}` });

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use portcullis::gateway::Gateway;
+use portcullis::limits::LIMIT_COUNTERS;
 use portcullis::ports::OriginFailure;
 use portcullis::transport::head::Method;
 use serde_json::{Value, json};
@@ -167,7 +168,19 @@ fn an_anonymous_caller_has_no_identity_anywhere() {
     assert_eq!((&line["reason"], &line["mcp_method"]), (&json!("forwarded"), &json!("tools/list")));
     // The log says of a challenge that there were no credentials.
     world.call(&gateway, legacy("tools/call"));
-    assert_eq!(world.last_request()["reason"], json!("no_credentials"));
+    let line = world.last_request();
+    assert_eq!((&line["reason"], &line["mcp_method"]), (&json!("no_credentials"), &Value::Null));
+    // What it writes is not for the log.
+    for request in [
+        of_2026("PASSWORD=hunter2").field("mcp-name", "hunter3"),
+        legacy("PASSWORD=hunter2"),
+        of_2026("tools/list").field("mcp-name", "hunter3"),
+    ] {
+        let world = World::new();
+        world.call(&gateway, request);
+        let lines: String = world.lines().iter().map(Value::to_string).collect();
+        assert!(!lines.contains("hunter"), "{lines}");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -182,6 +195,28 @@ fn limits_count_anonymous_callers_by_their_network() {
     assert_eq!([from("192.0.2.2"), from("2001:db8::1"), from("2001:db8::2")], [200; 3]);
     assert_eq!([from("2001:db8::3"), from("2001:db8:0:1::3")], [429, 200], "an IPv6 network is one caller");
     assert_eq!(world.call(&gateway, message(Claims::good(), "tools/list", json!({}))).status, 200);
+    // Limits that known callers share are not for others to use up, nor are the tables of counters.
+    for by in [json!([]), json!(["tool"]), json!(["client"])] {
+        let more = json!({ "anonymous": ["tools/list"], "limits": [{ "by": by, "requests": 3, "seconds": 60 }] });
+        let gateway = open(with_rules(json!([{ "effect": "allow", "tools": ["*"] }]), more)).expect("right");
+        let status = |request: Request| world.call(&gateway, request).status;
+        let anonymous = || status(legacy("tools/list").field("cf-connecting-ip", "192.0.2.1"));
+        assert_eq!([anonymous(), anonymous(), anonymous(), anonymous()], [200, 200, 200, 429], "{by}");
+        let known = || status(message(Claims::good(), "tools/list", json!({})));
+        assert_eq!([known(), known(), known(), known()], [200, 200, 200, 429], "{by}");
+        for network in 0..LIMIT_COUNTERS + 10 {
+            let address = format!("2001:db8:{:x}:{:x}::1", network >> 16, network & 0xffff);
+            status(legacy("tools/list").field("cf-connecting-ip", &address));
+        }
+        assert_eq!(known(), 429, "{by}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_empty_name_in_a_rule_is_no_anonymous_caller() {
+    let rules = json!([{ "effect": "allow", "tools": ["*"], "when": { "subjects": [""] } }]);
+    let mistakes = open(with_rules(rules, json!({ "anonymous": ["tools/list"] }))).expect_err("a mistake").to_string();
+    assert!(mistakes.contains("resources[0].rules[0].when.subjects[0]: must not be empty"), "{mistakes}");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -223,4 +258,25 @@ fn only_methods_that_act_on_no_item_can_be_open() {
         let mistakes = open(document).expect_err("a mistake").to_string();
         assert!(mistakes.contains(part), "{methods}: {mistakes}");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_cached_list_depends_on_the_fields_that_the_resource_forwards() {
+    let more = json!({ "anonymous": ["tools/list"], "cache_lists": true, "forward_fields": ["X-MCP-Readonly"] });
+    let gateway = open(with_rules(json!([{ "effect": "allow", "tools": ["*"] }]), more)).expect("right");
+    let world = World::new();
+    let listing = |tools: &str| {
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{tools}],"ttlMs":60000,"cacheScope":"public"}}}}"#);
+        world.origin_body(body.as_bytes(), body.len());
+    };
+    listing(r#"{"name":"read"}"#);
+    let reduced = world.call(&gateway, of_2026("tools/list").field("x-mcp-readonly", "1"));
+    assert!(!reduced.body.contains("write"), "{}", reduced.body);
+    listing(r#"{"name":"read"},{"name":"write"}"#);
+    for request in [of_2026("tools/list"), modern(Claims::good(), "tools/list", json!({}))] {
+        let whole = world.call(&gateway, request);
+        assert!(whole.body.contains("write"), "{}", whole.body);
+    }
+    assert_eq!(world.sent().len(), 2, "and it is cached");
 }

@@ -123,13 +123,33 @@ fn sizes_at_their_bounds() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn bodies_are_json() {
-    for media_type in
-        ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "", "multipart/form-data"]
-    {
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "",
+        "multipart/form-data",
+        // A server that decodes the body in this charset reads another message.
+        "application/json; charset=utf-7",
+        "application/json;CHARSET=\"UTF-7\"",
+        "application/json; charset=utf-16le",
+        "application/json; charset=utf-8; charset=utf-7",
+        "application/json; charset=utf-7; charset=utf-8",
+        "application/json; charset=utf-8, application/json; charset=utf-7",
+        "application/json; charset = utf-7-imap",
+        "application/json; x=\"; charset=utf-7\"",
+        "application/json; charset",
+        "application/json; charset=",
+    ] {
         let request = Request::post("/mcp").field("content-type", media_type);
         assert_eq!(refused(request), is(415, "unsupported_media_type"), "{media_type:?}");
     }
-    for media_type in ["application/json", "Application/JSON; charset=utf-8", "application/json;x"] {
+    for media_type in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/json;Charset=\"UTF-8\"",
+        "application/json;x",
+    ] {
         let request = Request::post("/mcp").field("content-type", media_type);
         assert_eq!(refused(request), is(401, "no_credentials"), "{media_type:?}");
     }

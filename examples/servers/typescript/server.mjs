@@ -42,7 +42,7 @@ async function readMessage(request) {
   return bytes === 0 ? undefined : JSON.parse(Buffer.concat(chunks).toString());
 }
 
-const server = createServer(async (request, response) => {
+async function answer(request, response) {
   try {
     // Node joins two such fields with a comma, and the result is no JWT.
     const assertion = request.headers["x-portcullis-assertion"];
@@ -60,6 +60,14 @@ const server = createServer(async (request, response) => {
   if (!isSigned(request.auth.extra, message, OPERATION === "required"))
     return refuse(response, 401, "not what the gateway has signed");
   await serve(request, response, message);
+}
+
+const server = createServer((request, response) => {
+  answer(request, response).catch((error) => {
+    console.error(error);
+    if (response.headersSent) response.destroy();
+    else refuse(response, 500, "failed");
+  });
 });
 server.listen(Number(PORT), HOST, () =>
   console.log(`MCP server behind the gateway: http://${HOST}:${PORT}${pathname}`),

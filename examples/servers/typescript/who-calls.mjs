@@ -43,10 +43,17 @@ const NAMES = { "tools/call": "name", "prompts/get": "name", "resources/read": "
  */
 export function isSigned(caller, message, required) {
   if (caller.mcp_method === undefined) return !required;
-  const { method, params = {} } = message ?? {};
+  const { method, params } = message ?? {};
+  const members = params ?? {};
   if (caller.mcp_method !== method) return false;
-  if (Object.hasOwn(NAMES, method) && caller.mcp_name !== params[NAMES[method]]) return false;
+  if (Object.hasOwn(NAMES, method) && caller.mcp_name !== members[NAMES[method]]) return false;
   if (method !== "tools/call" && method !== "prompts/get") return true;
-  const digest = createHash("sha256").update(canonicalize(params.arguments ?? {}));
-  return caller.arguments_sha256 === digest.digest("base64url");
+  // Arguments that have no canonical form have no digest.
+  if (typeof caller.arguments_sha256 !== "string") return false;
+  try {
+    const digest = createHash("sha256").update(canonicalize(members.arguments ?? {}));
+    return caller.arguments_sha256 === digest.digest("base64url");
+  } catch {
+    return false;
+  }
 }
