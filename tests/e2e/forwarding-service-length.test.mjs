@@ -13,7 +13,7 @@ export default {
     // Announces the whole answer; gives 50 bytes less (truncated), the same, or 50 bytes more.
     const given = by === "less" ? text.slice(0, -50) : by === "more" ? text + " ".repeat(50) : by === "none" ? "" : text;
     const body = new ReadableStream({ start(c) { c.enqueue(bytes(given)); c.close(); } });
-    return new Response(body, { headers: { "content-type": "application/json", "content-length": String(bytes(text).length), ...(coding && { "content-encoding": coding }) } });
+    return new Response(body, { headers: { "content-type": "application/json", "content-length": String(bytes(text).length), ...(kind === "coded" && { "content-encoding": "identity" }) } });
   },
 };`;
 

@@ -135,7 +135,9 @@ describe("the origin server gets", () => {
     await scene.post({ fields: passing });
     const { headers } = scene.origin.only();
     for (const [name, value] of Object.entries(passing)) {
-      assert.equal(headers[name.toLowerCase()], value, name);
+      // Without a charset: the origin server reads the message as the gateway does.
+      const expected = name === "Content-Type" ? "application/json" : value;
+      assert.equal(headers[name.toLowerCase()], expected, name);
     }
   });
 
