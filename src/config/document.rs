@@ -227,8 +227,8 @@ pub struct ResourceDocument {
     #[cfg_attr(feature = "schema", schemars(extend("default" = RESPONSE_TIMEOUT.default, "minimum" = RESPONSE_TIMEOUT.least, "maximum" = RESPONSE_TIMEOUT.most)))]
     pub response_timeout_seconds: Option<u64>,
 
-    /// Seconds for which the origin server's answer may be silent after it has begun, 1 to 3600; then the gateway cuts it
-    /// off. The gateway then handles each part of an answer itself, which costs about 25 µs for each event. Without a
+    /// Seconds for which the origin server's answer may be silent after its head, 1 to 3600; then the gateway cuts
+    /// it off. The gateway then handles each part of an answer itself, which costs about 25 µs for each event. Without a
     /// limit an answer may be silent as long as the client waits for it, and the platform carries it. Default: no limit.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("minimum" = IDLE_TIMEOUT.least, "maximum" = IDLE_TIMEOUT.most)))]

@@ -12,8 +12,8 @@ use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 
 /// The input to sign: `iss` is this gateway, `aud` the origin server's URL as configured, `sub` and `subject_issuer`
-/// identify the caller, `jti` is the id of the request in the log, `claims` has the claims that the resource names, and `operation` are the
-/// claims that name what the request asks for.
+/// identify the caller, `jti` is the id of the request in the log, `claims` has the claims that the resource names, and
+/// `operation` are the claims that name what the request asks for.
 #[must_use]
 pub fn signing_input(
     settings: &Settings,

@@ -124,8 +124,8 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
 /// everything that an anonymous caller sends wrong, as it is where no method is open.
 ///
 /// # Errors
-/// [`Rejection::NoCredentials`], [`Rejection::BodyTooLarge`], or [`Rejection::MalformedMessage`] or [`Rejection::FieldsDisagree`] with the id of the
-/// message if it is known.
+/// [`Rejection::NoCredentials`], [`Rejection::BodyTooLarge`], or [`Rejection::MalformedMessage`] or
+/// [`Rejection::FieldsDisagree`] with the id of the message if it is known.
 pub fn read(
     authenticated: Authenticated,
     body: Vec<u8>,

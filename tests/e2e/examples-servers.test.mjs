@@ -31,6 +31,33 @@ const SERVERS = {
   TypeScript: { skip: false, command: async () => ["node", at("servers/typescript/server.mjs")] },
 };
 
+/**
+ * Starts a server with a gateway in front of it. `table` is added to the table `identity_assertion`, `more` to the environment of the
+ * server.
+ */
+async function startBehindGateway(command, { table, more } = {}) {
+  const [file, ...args] = await command();
+  const key = await makeKey("ES256");
+  key.kid = await calculateJwkThumbprint(key.jwk);
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}/mcp`;
+  const scene = await startScene({
+    origin,
+    secrets: { ASSERTION: JSON.stringify(key.privateJwk) },
+    changes: ({ idp }) => ({
+      identity_assertion: { key_secrets: ["ASSERTION"], ...table },
+      issuers: [{ name: "idp", issuer: idp.issuer }],
+    }),
+  });
+  const env = { GATE: scene.gateway.url, ORIGIN: origin, PORT: String(port), ...more, ...QUIET };
+  const program = startProcess(file, args, { env });
+  const answers = async () => (await fetch(origin).catch(() => undefined))?.status === 401;
+  await eventually("the server answers", answers, 60_000).catch((error) => {
+    throw new Error(`${error.message}\n${program.tail()}`);
+  });
+  return { scene, key, program, origin };
+}
+
 for (const [name, { skip, command }] of Object.entries(SERVERS)) {
   describe(`a ${name} server behind the gate`, { skip, timeout: 500_000 }, () => {
     let scene;
@@ -39,25 +66,7 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
     let origin;
     before(
       async () => {
-        const [file, ...args] = await command();
-        key = await makeKey("ES256");
-        key.kid = await calculateJwkThumbprint(key.jwk);
-        const port = await freePort();
-        origin = `http://127.0.0.1:${port}/mcp`;
-        scene = await startScene({
-          origin,
-          secrets: { ASSERTION: JSON.stringify(key.privateJwk) },
-          changes: ({ idp }) => ({
-            identity_assertion: { key_secrets: ["ASSERTION"] },
-            issuers: [{ name: "idp", issuer: idp.issuer }],
-          }),
-        });
-        const env = { GATE: scene.gateway.url, ORIGIN: origin, PORT: String(port), ...QUIET };
-        program = startProcess(file, args, { env });
-        const answers = async () => (await fetch(origin).catch(() => undefined))?.status === 401;
-        await eventually("the server answers", answers, 60_000).catch((error) => {
-          throw new Error(`${error.message}\n${program.tail()}`);
-        });
+        ({ scene, key, program, origin } = await startBehindGateway(command));
       },
       { timeout: 420_000 },
     );
@@ -230,36 +239,14 @@ for (const [name, { skip, command }] of Object.entries(SERVERS)) {
     let origin;
     before(
       async () => {
-        const [file, ...args] = await command();
-        const key = await makeKey("ES256");
-        const port = await freePort();
-        origin = `http://127.0.0.1:${port}/mcp`;
-        scene = await startScene({
-          origin,
-          secrets: { ASSERTION: JSON.stringify(key.privateJwk) },
-          changes: ({ idp }) => ({
-            identity_assertion: { key_secrets: ["ASSERTION"], operation: true },
-            issuers: [{ name: "idp", issuer: idp.issuer }],
-          }),
-        });
-        const required = { OPERATION: "required", ...QUIET };
-        const env = { GATE: scene.gateway.url, ORIGIN: origin, PORT: String(port), ...required };
-        program = startProcess(file, args, { env });
-        await eventually(
-          "the server answers",
-          async () => (await fetch(origin).catch(() => undefined))?.status === 401,
-          60_000,
-        );
-        const kid = await calculateJwkThumbprint(key.jwk);
+        let key;
+        const required = { table: { operation: true }, more: { OPERATION: "required" } };
+        ({ scene, key, program, origin } = await startBehindGateway(command, required));
         scene.sign = (claims) => {
           const now = Math.floor(Date.now() / 1000);
           const times = { iat: now, exp: now + 60 };
           const about = { iss: scene.gateway.url, aud: origin, sub: "ada", subject_issuer: "x", jti: "1" };
-          return signToken(
-            { ...about, ...times, ...claims },
-            { ...key, kid },
-            { typ: "portcullis-assertion+jwt" },
-          );
+          return signToken({ ...about, ...times, ...claims }, key, { typ: "portcullis-assertion+jwt" });
         };
       },
       { timeout: 420_000 },
