@@ -8,9 +8,14 @@ import { CALL, LIST, STREAM } from "./requests.mjs";
 
 const FLOOR = "floor";
 const JOSE = "jose";
+// Each does with `jose` what the configuration of Portcullis does that it is compared with.
+const JOSE_FULL = "jose-full";
+const JOSE_401 = "jose-401";
+const JSON_FILTER = "json-filter";
 const PROVIDER = "workers-oauth-provider";
 const PLAIN = "portcullis:plain";
 const RULES = "portcullis:rules";
+const LIST_FILTER = "portcullis:listFilter";
 
 export const CASES = [
   {
@@ -45,16 +50,16 @@ export const CASES = [
   {
     name: "rules",
     title: "tools/call, with tool rules, decision log and identity assertion",
-    contestants: [FLOOR, JOSE, RULES],
-    ratios: { rules_log_assertion_vs_jose: [RULES, JOSE] },
+    contestants: [FLOOR, JOSE, JOSE_FULL, RULES],
+    ratios: { rules_vs_jose_full: [RULES, JOSE_FULL] },
   },
   {
     name: "unauthorized",
     title: "401, no token",
     tokens: "none",
     status: 401,
-    contestants: [JOSE, PROVIDER, PLAIN],
-    ratios: { unauthorized_vs_jose: [PLAIN, JOSE] },
+    contestants: [JOSE, JOSE_401, PROVIDER, PLAIN],
+    ratios: { unauthorized_vs_jose_401: [PLAIN, JOSE_401] },
   },
   {
     name: "forged",
@@ -76,8 +81,8 @@ export const CASES = [
     title: "tools/list of 200 tools",
     request: LIST,
     share: 0.5,
-    contestants: [FLOOR, JOSE, PLAIN, "portcullis:listFilter"],
-    ratios: { list_filtered_vs_floor: ["portcullis:listFilter", FLOOR] },
+    contestants: [FLOOR, JOSE, JSON_FILTER, PLAIN, LIST_FILTER],
+    ratios: { list_filtered_vs_json_filter: [LIST_FILTER, JSON_FILTER] },
   },
   {
     name: "list_cached",

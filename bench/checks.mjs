@@ -1,21 +1,44 @@
 // Checks the answers of every contestant before it is measured, so that only contestants that do the work are compared.
 import assert from "node:assert/strict";
+import { decodeJwt } from "jose";
 import { exchange } from "./http.mjs";
-import { ANSWERS, CALL, LIST, STREAM } from "./requests.mjs";
+import { ANSWERS, CALL, DENIED, LIST, STREAM } from "./requests.mjs";
+
+/** Contestants with tool rules, with an identity assertion, with lists that show the caller's tools alone. */
+const HAVE_RULES = ["jose-full", "portcullis:rules", "portcullis:manyRules"];
+const SIGN = [...HAVE_RULES, "portcullis:assertion"];
+const FILTER = ["json-filter", "portcullis:listFilter", "portcullis:listCache"];
+
+/** The fields of Portcullis's 401. jose-401 must have them too, because both are compared. */
+const REFUSAL_FIELDS = [
+  "cache-control",
+  "content-length",
+  "content-security-policy",
+  "content-type",
+  "referrer-policy",
+  "strict-transport-security",
+  "vary",
+  "www-authenticate",
+  "x-content-type-options",
+  "x-request-id",
+];
+/** The claims of Portcullis's assertion, and those that it has where rules read the message. */
+const CLAIMS = ["aud", "client_id", "exp", "iat", "iss", "jti", "scope", "sub", "subject_issuer"];
+const MESSAGE_CLAIMS = ["arguments_sha256", "mcp_method", "mcp_name"];
 
 /** The body that the client must receive. */
 function rightBody(name, request) {
   if (request === CALL) return ANSWERS.call;
   if (request === STREAM) return ANSWERS.events.join("");
-  if (name === "floor:public" || name === "portcullis:listCache") return ANSWERS.publicList;
-  return ANSWERS.list;
+  return name === "floor:public" ? ANSWERS.publicList : ANSWERS.list;
 }
 
-/** Asserts that the list has the tools that the rules of contestants/portcullis.mjs let the caller see, and no others. */
-function assertFiltered(body) {
+/** Asserts that the list, sent with its length, has the tools that contestants/portcullis.mjs lets the caller see, and no others. */
+function assertFiltered({ fields, body }) {
   const expected = JSON.parse(ANSWERS.list);
   expected.result.tools = expected.result.tools.filter(({ name }) => name.startsWith("read_"));
   assert.deepEqual(JSON.parse(body).result.tools, expected.result.tools);
+  assert.equal(Number(fields["content-length"]), Buffer.byteLength(body));
 }
 
 /** Tokens that every contestant but the floor must refuse, with the status of the answer. */
@@ -32,16 +55,54 @@ async function badTokens({ issuer, stranger }, alg) {
   ];
 }
 
-async function assertRefuses(instance, bad, alone) {
-  const [who] = instance.name.split(":");
+/** Asserts that a refusal has what Portcullis's has: the fields, and a JSON-RPC error with the id of the request. */
+function assertAtLength(name, { fields, body }) {
+  const missing = REFUSAL_FIELDS.filter((field) => fields[field] === undefined);
+  assert.deepEqual(missing, [], `${name} refuses without ${missing}`);
+  const { error, ...rest } = JSON.parse(body);
+  assert.deepEqual(rest, { id: null, jsonrpc: "2.0" });
+  assert.deepEqual(Object.keys(error), ["code", "data", "message"]);
+  assert.equal(error.data.request, fields["x-request-id"]);
+}
+
+async function assertRefuses({ name, port }, bad, arrived) {
   for (const [token, status] of bad) {
     // workers-oauth-provider accepts only its own tokens, so all of these are unknown to it.
-    const expected = who === "workers-oauth-provider" ? 401 : status;
-    const answer = await exchange(instance.port, CALL, token);
-    assert.equal(answer.status, expected, `${instance.name} answered a bad token with ${answer.status}`);
+    const expected = name === "workers-oauth-provider" ? 401 : status;
+    const answer = await exchange(port, CALL, token);
+    assert.equal(answer.status, expected, `${name} answered a bad token with ${answer.status}`);
     assert.match(answer.fields["www-authenticate"], /resource_metadata=/);
+    const atLength = name === "jose-401" || name.startsWith("portcullis:");
+    if (atLength && status === 401) assertAtLength(name, answer);
   }
-  assert.equal(await alone(), 0, `${instance.name} forwarded what it should refuse`);
+  assert.equal(await arrived(), 0, `${name} forwarded what it should refuse`);
+}
+
+/** Asserts that the rules let nobody use a tool that they do not allow. */
+async function assertDenies({ name, port }, token, arrived) {
+  const { status, body } = await exchange(port, DENIED, token);
+  assert.equal(status, 200);
+  assert.equal(JSON.parse(body).error?.code, -32602, `${name} answered a denied call with ${body}`);
+  assert.equal(await arrived(), 0, `${name} forwarded a call that it should deny`);
+}
+
+function assertSigned(name, assertion) {
+  assert.ok(assertion, `${name} forwarded no assertion`);
+  const claims = HAVE_RULES.includes(name) ? [...CLAIMS, ...MESSAGE_CLAIMS] : CLAIMS;
+  assert.deepEqual(Object.keys(decodeJwt(assertion)).sort(), claims.toSorted(), `${name}: claims`);
+}
+
+/** Asserts that the origin server got the request once, with the body as the client sent it and without the token. */
+function assertForwarded(name, request, { fields, body }) {
+  assert.equal(fields["mcp-method"], request.fields["mcp-method"]);
+  assert.equal(
+    Number(fields["content-length"]),
+    Buffer.byteLength(request.body),
+    `${name}: length of the body`,
+  );
+  assert.equal(body, request.body, `${name} changed the body`);
+  if (!name.startsWith("floor")) assert.equal(fields.authorization, undefined, `${name} forwarded the token`);
+  if (SIGN.includes(name)) assertSigned(name, fields["x-portcullis-assertion"]);
 }
 
 /**
@@ -50,27 +111,21 @@ async function assertRefuses(instance, bad, alone) {
  */
 export async function check(instance, { request, status }, token, setting, alg) {
   const { seen } = setting;
-  const [who, kind = ""] = instance.name.split("#")[0].split(":");
+  const [name] = instance.name.split("#");
+  const checked = { name, port: instance.port };
   const { count: before } = await seen();
   const arrived = async () => (await seen()).count - before;
-  if (who !== "floor") await assertRefuses(instance, await badTokens(setting, alg), arrived);
+  if (!name.startsWith("floor")) await assertRefuses(checked, await badTokens(setting, alg), arrived);
+  if (HAVE_RULES.includes(name)) await assertDenies(checked, token, arrived);
 
   const answer = await exchange(instance.port, request, token);
-  assert.equal(answer.status, status, `${instance.name} answered ${answer.status}: ${answer.body}`);
+  assert.equal(answer.status, status, `${name} answered ${answer.status}: ${answer.body}`);
   const expect = { status, bytes: Buffer.byteLength(answer.body) };
   if (status !== 200) return expect;
 
-  if (request === LIST && kind.startsWith("list")) assertFiltered(answer.body);
-  else assert.equal(answer.body, rightBody(`${who}:${kind}`, request), `${instance.name} changed the answer`);
-  const { last } = await seen();
+  if (request === LIST && FILTER.includes(name)) assertFiltered(answer);
+  else assert.equal(answer.body, rightBody(name, request), `${name} changed the answer`);
   assert.equal(await arrived(), 1);
-  assert.equal(last["mcp-method"], request.fields["mcp-method"]);
-  assert.equal(
-    Number(last["content-length"] ?? 0),
-    Buffer.byteLength(request.body),
-    `${instance.name}: body`,
-  );
-  if (who !== "floor") assert.equal(last.authorization, undefined, `${instance.name} forwarded the token`);
-  if (["assertion", "rules", "manyRules"].includes(kind)) assert.ok(last["x-portcullis-assertion"]);
+  assertForwarded(name, request, (await seen()).last);
   return expect;
 }

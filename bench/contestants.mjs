@@ -8,6 +8,9 @@ import { exportJWK, generateKeyPair } from "jose";
 import { portcullisBindings } from "./contestants/portcullis.mjs";
 import { compatibility } from "./settings.mjs";
 
+/** The contestants in JavaScript, each with a file of its name. */
+const SCRIPTS = ["floor", "jose", "jose-full", "jose-401", "json-filter", "workers-oauth-provider"];
+
 /** The bundle of a contestant's file and its packages, as wrangler would upload it. */
 async function bundle(name) {
   const { outputFiles } = await build({
@@ -26,19 +29,20 @@ async function bundle(name) {
 
 /** All contestants: `find` returns one by its name, and `sizes` the size of each bundle. */
 export async function makeContestants(buildFolder) {
-  const script = { floor: {}, jose: {}, "workers-oauth-provider": {} };
-  for (const name of Object.keys(script)) script[name] = await bundle(name);
+  const script = {};
+  for (const name of SCRIPTS) script[name] = await bundle(name);
   const portcullis = {
     "index.js": readFileSync(join(buildFolder, "index.js")),
     "index_bg.wasm": readFileSync(join(buildFolder, "index_bg.wasm")),
   };
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   const assertionKey = { ...(await exportJWK(privateKey)), kid: "assertion", alg: "ES256" };
+  const secrets = { "jose-full": { ASSERTION_KEY: JSON.stringify(assertionKey) } };
 
   return {
     /**
-     * `name` is `floor`, `jose`, `workers-oauth-provider`, or `portcullis` with one of its configuration documents after a colon.
-     * `places` has the URLs of the origin server and of the key set.
+     * `name` is one of `SCRIPTS`, or `portcullis` with one of its configuration documents after a colon. `places` has the URLs of
+     * the origin server and of the key set.
      */
     find(name, places) {
       const [who, kind] = name.split(":");
@@ -47,7 +51,7 @@ export async function makeContestants(buildFolder) {
         return bindings && { name, modules: portcullis, bindings, flags: compatibility.flags };
       }
       const origin = kind === "public" ? places.publicOrigin : places.origin;
-      const bindings = { ORIGIN: origin, JWKS_URI: places.jwksUri };
+      const bindings = { ORIGIN: origin, JWKS_URI: places.jwksUri, ...secrets[who] };
       return { name, modules: script[who], bindings, kv: who === "workers-oauth-provider" };
     },
     /** Size of each bundle in bytes, gzipped, as it is uploaded. */

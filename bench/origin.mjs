@@ -30,13 +30,13 @@ function stream(response) {
   next();
 }
 
-function answer(request, response) {
+function answer(request, response, body) {
   if (documents.has(request.url)) {
     published += 1;
     return fixed(response, documents.get(request.url));
   }
   count += 1;
-  last = request.headers;
+  last = { fields: request.headers, body };
   const { "mcp-method": method, "mcp-name": name } = request.headers;
   if (method === "tools/list")
     return fixed(response, request.url === path(PUBLIC_ORIGIN) ? ANSWERS.publicList : ANSWERS.list);
@@ -46,7 +46,8 @@ function answer(request, response) {
 }
 
 const world = createServer((request, response) => {
-  request.on("end", () => answer(request, response)).resume();
+  const body = [];
+  request.on("data", (chunk) => body.push(chunk)).on("end", () => answer(request, response, body));
 });
 
 async function listen(server) {
@@ -61,8 +62,12 @@ const tasks = {
     documents.set("/.well-known/oauth-authorization-server", JSON.stringify(metadata));
     return { world: await listen(world), kv: await listen(kv()), cache: await listen(cache()) };
   },
-  /** The number of requests that reached the MCP server, the fields of the last one, and the number of all other requests. */
-  seen: () => ({ count, last, others: published + asked.count }),
+  /** The number of requests that reached the MCP server, the last one, and the number of all other requests. */
+  seen: () => ({
+    count,
+    last: last && { ...last, body: Buffer.concat(last.body).toString("latin1") },
+    others: published + asked.count,
+  }),
 };
 
 process.on("message", async ({ task, input }) => process.send(await tasks[task](input)));

@@ -1,4 +1,5 @@
-// How the contestants in JavaScript forward: the fields that an MCP server needs, the body as it comes, and nothing else.
+// How the contestants in JavaScript forward: the fields that an MCP server needs, and the body as it comes. An identity assertion is
+// added by the contestant that signs one.
 const FIELDS = [
   "accept",
   "content-type",
@@ -10,12 +11,12 @@ const FIELDS = [
   "user-agent",
 ];
 
-export function forward(request, env) {
+export function forward(request, env, { body = request.body, assertion } = {}) {
   const headers = new Headers();
   for (const name of FIELDS) {
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);
   }
-  const { method, body } = request;
-  return fetch(env.ORIGIN, { method, headers, body, redirect: "manual" });
+  if (assertion !== undefined) headers.set("x-portcullis-assertion", assertion);
+  return fetch(env.ORIGIN, { method: request.method, headers, body, redirect: "manual" });
 }
