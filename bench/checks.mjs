@@ -33,7 +33,7 @@ function rightBody(name, request) {
   return name === "floor:public" ? ANSWERS.publicList : ANSWERS.list;
 }
 
-/** Asserts that the list, sent with its length, has the tools that contestants/portcullis.mjs lets the caller see, and no others. */
+/** Asserts that the list has the tools that the rules let the caller see and no others, and is sent with its length. */
 function assertFiltered({ fields, body }) {
   const expected = JSON.parse(ANSWERS.list);
   expected.result.tools = expected.result.tools.filter(({ name }) => name.startsWith("read_"));

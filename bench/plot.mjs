@@ -9,6 +9,9 @@ const HEAD = 34;
 const COLOURS = {
   floor: "#9aa5b1",
   jose: "#e0a458",
+  "jose-full": "#b97a2a",
+  "jose-401": "#b97a2a",
+  "json-filter": "#b97a2a",
   "workers-oauth-provider": "#c8553d",
   portcullis: "#28666e",
 };

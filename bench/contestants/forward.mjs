@@ -1,5 +1,5 @@
-// How the contestants in JavaScript forward: the fields that an MCP server needs, and the body as it comes. An identity assertion is
-// added by the contestant that signs one.
+// How the contestants in JavaScript forward: the fields that an MCP server needs, and the body as it comes. A contestant that
+// signs an identity assertion gives it here.
 const FIELDS = [
   "accept",
   "content-type",

@@ -1,5 +1,5 @@
-// `jose.mjs`, and a refusal has what Portcullis's has: the challenge with a description, the same fields, a JSON-RPC error with the id
-// of the request, and a line in the log.
+// `jose.mjs`, and a refusal has what Portcullis's has: the challenge with a description, the same fields, a JSON-RPC error with
+// the id of the request, and a line in the log.
 import { SCOPE } from "../names.mjs";
 import { forward } from "./forward.mjs";
 import { logRefused, randomId } from "./log.mjs";

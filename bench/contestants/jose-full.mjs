@@ -1,6 +1,6 @@
 // What a user would write instead of `portcullis:rules`: `jose.mjs`, and tool rules, a line for each decision and an identity
-// assertion. Beside what the comments of log.mjs and assertion.mjs name, Portcullis also sends the caller in fields of its own and a
-// `traceparent` to the origin server, limits sizes and times, and sets fields of the response.
+// assertion. log.mjs and assertion.mjs say what Portcullis does more there. It also sends the caller and a `traceparent` to the
+// origin server, limits sizes and times, and sets fields of the response.
 import { assertionFor, pseudonym } from "./assertion.mjs";
 import { forward } from "./forward.mjs";
 import { logDecision, logRefused, randomId } from "./log.mjs";

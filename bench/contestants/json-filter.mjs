@@ -1,4 +1,5 @@
-// `jose.mjs`, and lists show only the tools that a caller may use. It goes by the request's `Mcp-Method`; Portcullis reads the message.
+// `jose.mjs`, and lists show only the tools that a caller may use. It relies on the request's `Mcp-Method`, where Portcullis reads
+// the message.
 import { forward } from "./forward.mjs";
 import { refuse, verify } from "./verify.mjs";
 

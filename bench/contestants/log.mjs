@@ -1,5 +1,5 @@
-// The lines that contestants with `jose` write, with the members that those of Portcullis have (docs/log.md). As with the documents
-// of portcullis.mjs, a request has a line if it was refused, and a decision by rules always has one.
+// The lines that contestants with `jose` write, with the members that those of Portcullis have (docs/log.md). As with the
+// documents of portcullis.mjs, a request has a line if it was refused, and a decision by rules always has one.
 
 const RESOURCE_PATH = "/mcp";
 
@@ -8,7 +8,7 @@ const write = (line) => console.log(JSON.stringify(line));
 /** 128 random bits in hexadecimal digits, as ids of requests and traces have them. */
 export const randomId = () => crypto.randomUUID().replaceAll("-", "");
 
-/** The line of a request that was refused. `begun` and `verified` are times; `message` and `caller` are given where they are known. */
+/** The line of a request that was refused. `begun` and `verified` are times; `message` and `caller` may be unknown. */
 export function logRefused({ id, begun, verified, message, caller }, request, { status, reason }) {
   write({
     v: 1,

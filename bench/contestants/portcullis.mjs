@@ -3,7 +3,10 @@ import { GATE, ISSUER, SCOPE } from "../names.mjs";
 
 const ASSERTION_KEY = "ASSERTION_KEY";
 
-/** Who passes has no line in the log: the others write none at all. `logged` has what a document without a word has. */
+/**
+ * Who passes has no line in the log, because most others write none at all. What is refused has one. `logged` has what a document
+ * without a word has.
+ */
 const QUIET = { log: { requests: "refused" } };
 
 /** The smallest document. The key set's URL is given, as it is to the others: one fetch, no discovery. */
@@ -20,7 +23,8 @@ const assertion = { identity_assertion: { key_secrets: [ASSERTION_KEY] } };
 
 /**
  * Rules that let every caller use the tools whose names begin with `read_` (the calls that are measured are among them)
- * and hide the others, and a record of decisions. Of many, all but these name tools that nobody calls.
+ * and hide the others, and a record of decisions, with a line for each call. Of many, all but these name tools that nobody
+ * calls.
  */
 const rules = (count) => ({
   decision_log: {},
