@@ -1,9 +1,10 @@
-// A run: measures every case with each of its algorithms, then latency, cold starts and memory, and writes the report.
+// A run: measures every case with each of its algorithms, then latency, pauses, cold starts and memory, and writes the report.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail, say } from "../scripts/lib/run.mjs";
-import { CASES, COLD_START, EXPERIMENTS, LATENCY, MEMORY } from "./cases.mjs";
-import { coldStart, latency, memory } from "./experiments.mjs";
+import { CASES, COLD_START, EXPERIMENTS, LATENCY, MEMORY, PAUSES } from "./cases.mjs";
+import { ensureTrace } from "./collections.mjs";
+import { coldStart, latency, memory, pauses } from "./experiments.mjs";
 import { surroundings } from "./machine.mjs";
 import { measure } from "./measure.mjs";
 import { plot } from "./plot.mjs";
@@ -26,6 +27,7 @@ function choice(only) {
 
 export async function bench({ quick, only, rounds, build, miniflare, write }) {
   const chosen = choice(only);
+  if (chosen("pauses") || chosen("memory")) ensureTrace();
   const size = { ...(quick ? SIZES.quick : SIZES.full) };
   if (rounds) size.rounds = rounds;
   const all = await makeSetting(build);
@@ -43,6 +45,10 @@ export async function bench({ quick, only, rounds, build, miniflare, write }) {
       say(`latency at a fixed rate: ${name}`);
       measured.latency.push(await latency(setting, caseNamed(name), load, size));
     }
+  }
+  if (chosen("pauses")) {
+    say(`pauses in ${size.pauses.requests} requests`);
+    measured.pauses = await pauses(all.inWorkerd, PAUSES, size);
   }
   if (chosen("cold_start")) {
     say("cold starts");

@@ -126,9 +126,10 @@ export const LATENCY = [
   { name: "sse", load: 0.08 },
 ];
 
-/** The case whose contestants are started cold, and the contestants whose memory is measured. */
+/** The case whose contestants are started cold, the one whose pauses are measured, and the contestants whose memory is. */
 export const COLD_START = CASES[0];
+export const PAUSES = CASES[0];
 export const MEMORY = [FLOOR, JOSE, PLAIN];
 
 /** The experiments, which are no cases and can be chosen by name too. */
-export const EXPERIMENTS = ["latency", "cold_start", "memory"];
+export const EXPERIMENTS = ["latency", "pauses", "cold_start", "memory"];

@@ -1,6 +1,7 @@
-// The experiments that do not measure CPU: latency at a fixed rate, cold starts, memory.
+// The experiments that are no cases: latency at a fixed rate, pauses for garbage collections, cold starts, memory.
+import { byKind } from "./collections.mjs";
 import { exchange } from "./http.mjs";
-import { enterAll, serve } from "./measure.mjs";
+import { enterAll, serve, turned } from "./measure.mjs";
 import { CALL } from "./requests.mjs";
 import { WASM_MEMORY } from "./workerd.mjs";
 
@@ -20,13 +21,33 @@ export async function latency(setting, chosen, load, { latency: { rounds, second
     }
     const rate = Math.round(full * load);
     for (let round = 0; round < rounds; round += 1) {
-      for (const [at, one] of entered.entries()) {
+      for (const at of turned(entered, round)) {
         const job = { request, connections: 4 * connections, count: Math.ceil(rate * seconds), rate };
-        const figures = await serve(setting, one, job);
+        const figures = await serve(setting, entered[at], job);
         for (const name of ["p50", "p99", "firstByte"]) rows[at][name].push(figures[name]);
       }
     }
     return { name: chosen.name, title: chosen.title, rate, rows };
+  } finally {
+    for (const one of entered) await one.stop();
+  }
+}
+
+/** The garbage collections of V8 while a contestant serves requests, and its CPU for each of these. */
+export async function pauses(setting, chosen, { pauses: { requests }, warmup, connections }) {
+  const { entered } = await enterAll(setting, chosen, ALG, 0, "traced");
+  const rows = [];
+  try {
+    for (const one of entered) {
+      const { request } = chosen;
+      await serve(setting, one, { request, connections, count: warmup });
+      const { length: before } = await one.collections();
+      const used = one.cpu();
+      await serve(setting, one, { request, connections, count: requests });
+      const cpu = (one.cpu() - used) / 1_000 / requests;
+      rows.push({ name: one.name, cpu, kinds: byKind((await one.collections()).slice(before)) });
+    }
+    return { requests, title: chosen.title, rows };
   } finally {
     for (const one of entered) await one.stop();
   }
@@ -54,7 +75,7 @@ export async function coldStart(setting, chosen, { coldStarts }) {
 
 /** The isolate's own bytes after it has served each token once: V8's heap in use, and the memory of WebAssembly. */
 async function isolate(setting, name, { tokens, connections, file, expect }) {
-  const instance = await setting.start(setting.prepare(name, true));
+  const instance = await setting.start(setting.prepare(name, "lookedInto"));
   await setting.load({
     port: instance.port,
     request: CALL,
@@ -68,9 +89,9 @@ async function isolate(setting, name, { tokens, connections, file, expect }) {
     path: WASM_MEMORY,
     fields: { host: CALL.fields.host },
   });
-  const heap = instance.heap();
+  const full = (await instance.collections()).filter(({ kind }) => kind === "Mark-Compact");
   await instance.stop();
-  return { heap, wasm: Number(body) };
+  return { heap: full.at(-1)?.left, wasm: Number(body) };
 }
 
 /** Resident memory of workerd while it serves many tokens in turn, and the isolate's own part of it. */

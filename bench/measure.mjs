@@ -1,17 +1,27 @@
 // Measures CPU for each request and requests a second. In each round every contestant serves the same number of requests, first in
 // one order and then in the reverse order, so that changes on the machine affect all contestants alike.
 
-/** Starts and checks all contestants of a case; `missing` are the names of those that cannot do it yet. */
-export async function enterAll(setting, chosen, alg, needed) {
+/**
+ * Starts and checks all contestants of a case, for one of the views of workerd.mjs. `missing` are the names of those that cannot
+ * do it yet.
+ */
+export async function enterAll(setting, chosen, alg, needed, view) {
   const entered = [];
   const missing = [];
   for (const name of chosen.contestants) {
     if (name === "workers-oauth-provider" && alg !== "RS256") continue; // its tokens are opaque and have no algorithm
-    const one = await setting.enter(name, chosen, alg, needed);
+    const one = await setting.enter(name, chosen, alg, needed, view);
     if (one) entered.push(one);
     else missing.push(name);
   }
   return { entered, missing };
+}
+
+/** The places of the contestants in the order of a round: another one is first in each. */
+export function turned(entered, round) {
+  const order = [...entered.keys()];
+  const first = round % order.length;
+  return [...order.slice(first), ...order.slice(0, first)];
 }
 
 /** Sends `count` requests to a contestant, with the tokens that follow those of its previous job. */
@@ -35,10 +45,8 @@ export async function measure(setting, chosen, alg, { rounds, requests, warmup, 
     }
     for (let round = 0; round < rounds; round += 1) {
       const sums = entered.map(() => ({ cpu: 0, seconds: 0, subrequests: 0 }));
-      const order = [...entered.keys()];
-      // Another contestant is first in each round.
-      const turned = [...order.slice(round % order.length), ...order.slice(0, round % order.length)];
-      for (const at of [...turned, ...turned.toReversed()]) {
+      const order = turned(entered, round);
+      for (const at of [...order, ...order.toReversed()]) {
         const { others } = await setting.seen();
         const before = entered[at].cpu();
         const job = { request: chosen.request, connections, count: half };

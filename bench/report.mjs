@@ -1,4 +1,5 @@
 // Writes RESULTS.md.
+import { KINDS } from "./collections.mjs";
 import { KEYS } from "./results.mjs";
 
 const TARGETS = {
@@ -76,6 +77,21 @@ function latency({ latency: list }) {
   return section("Latency at a fixed rate", table(heads, rows));
 }
 
+function pauses({ pauses: { requests, title, rows: list } }) {
+  const figures = ({ count, longest, sum }) => [count, fixed(longest, 1), fixed(sum, 0)];
+  const rows = list.map(({ name, cpu, kinds }) => [
+    `**${name}**`,
+    fixed(cpu, 0),
+    ...KINDS.flatMap((kind) => figures(kinds[kind])),
+  ]);
+  const heads = KINDS.flatMap((kind) => [kind, "longest, ms", "sum, ms"]);
+  return section(
+    "Pauses",
+    `Garbage collections of V8 in ${requests.toLocaleString("en")} requests after a warm-up, by kind: ${title}. Each stops the isolate.`,
+    table(["", "CPU, µs for each request", ...heads], rows),
+  );
+}
+
 function coldStart({ coldStart: list }) {
   const rows = list.map((row) => [
     `**${row.name}**`,
@@ -121,7 +137,7 @@ each contestant in a process of its own, in ${through}; ${pinning}. CPU is that 
 server, the identity provider, the clients and (except in Miniflare) KV and the cache are other processes.`;
 }
 
-const PARTS = { cases, latency, coldStart, memory };
+const PARTS = { cases, pauses, latency, coldStart, memory };
 
 export function report(results) {
   const parts = Object.entries(PARTS)

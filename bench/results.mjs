@@ -73,7 +73,7 @@ const rounded = (_, value) =>
 
 /** The content of results.json. */
 export function makeResults(measured, surroundings) {
-  const { cases, latency, coldStart, memory, sizes } = measured;
+  const { cases, latency, pauses, coldStart, memory, sizes } = measured;
   const found = ratiosOf(measured);
   const results = {
     ...surroundings,
@@ -90,6 +90,7 @@ export function makeResults(measured, surroundings) {
       ...one,
       rows: table(rows, ["p50", "p99", "firstByte"], "firstByte"),
     })),
+    pauses,
     coldStart: coldStart && table(coldStart.rows, ["milliseconds"], "milliseconds"),
     memory: memory && { ...memory, rows: memoryTable(memory.rows) },
     bundles: sizes,

@@ -55,14 +55,14 @@ export async function makeSetting(build) {
       load: (job) => clients.ask("run", job),
 
       /** Prepares a contestant for `start`; undefined where it cannot do the case yet. */
-      prepare(name, look) {
+      prepare(name, view) {
         const contestant = contestants.find(name.split("#")[0], places(ports));
-        return contestant && prepare({ ...contestant, name }, ports, folder, look);
+        return contestant && prepare({ ...contestant, name }, ports, folder, view);
       },
 
       /** Starts a contestant for a case and checks it. */
-      async enter(name, chosen, alg, needed) {
-        const prepared = setting.prepare(name);
+      async enter(name, chosen, alg, needed, view) {
+        const prepared = setting.prepare(name, view);
         if (prepared === undefined) return undefined;
         const instance = await start(prepared);
         const own = name === "workers-oauth-provider" ? await ownTokens(instance.port) : undefined;

@@ -3,7 +3,10 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import workerd from "workerd";
+import { LINE_BY_LINE, readCollection } from "./collections.mjs";
 import { JWKS_URI, ORIGIN, PUBLIC_ORIGIN } from "./names.mjs";
 import { alone, figures } from "./processes.mjs";
 import { compatibility } from "./settings.mjs";
@@ -72,42 +75,56 @@ const worker :Workerd.Worker = (
 `;
 }
 
-/** A contestant whose memory can be inspected: V8 prints for each garbage collection what is left. */
-const lookedInto = ({ modules, ...contestant }) => ({
-  ...contestant,
-  modules: { "looking.js": LOOKING, ...modules },
-  v8Flags: ["--trace-gc"],
-});
+/** A contestant for which V8 prints a line for each garbage collection. */
+const traced = (contestant) => ({ ...contestant, v8Flags: ["--trace-gc"] });
 
-/** The bytes of V8's heap that were in use after the last full garbage collection. */
-function heapAfterLast(trace) {
-  const found = [...trace.matchAll(/Mark-Compact [^>]*-> (?<left>[\d.]+) /g)].at(-1);
-  return found === undefined ? undefined : Number(found.groups.left) * 2 ** 20;
-}
+/** A contestant whose memory can be inspected. */
+const lookedInto = ({ modules, ...contestant }) =>
+  traced({ ...contestant, modules: { "looking.js": LOOKING, ...modules } });
 
-/** Writes a contestant's modules and configuration. Returns what `start` needs, any number of times. */
-export function prepare(given, ports, folder, look = false) {
-  const contestant = look ? lookedInto(given) : given;
+const VIEWS = { plain: (contestant) => contestant, traced, lookedInto };
+
+/** Writes a contestant's modules and configuration, for one of the `VIEWS`. Returns what `start` needs, any number of times. */
+export function prepare(given, ports, folder, view = "plain") {
+  const contestant = VIEWS[view](given);
   const home = mkdtempSync(join(folder, `${contestant.name.replaceAll(/\W+/g, "-")}-`));
   for (const [name, content] of Object.entries(contestant.modules)) writeFileSync(join(home, name), content);
   const config = join(home, "config.capnp");
   writeFileSync(config, configText(contestant, ports));
-  return { name: contestant.name, config };
+  return { name: contestant.name, config, isTraced: view !== "plain" };
 }
 
 /** The URLs of the key set and of the origin server, as in a deployment. */
 export const places = () => ({ jwksUri: JWKS_URI, origin: ORIGIN, publicOrigin: PUBLIC_ORIGIN });
 
-/** Starts a contestant; resolves as soon as it listens. */
-export async function start({ name, config }) {
-  const child = spawn(workerd.default, ["serve", config, "--control-fd=3"], {
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
+/** Milliseconds until a line that workerd has written has certainly been read. */
+const UNTIL_READ = 200;
+
+/** Collects the garbage collections that a traced process prints; the function that it returns resolves to those so far. */
+function watch(stdout, name) {
+  const collections = [];
+  createInterface({ input: stdout }).on("line", (line) => {
+    const one = readCollection(line);
+    if (one !== undefined) collections.push(one);
   });
+  return async () => {
+    await delay(UNTIL_READ);
+    // Every contestant makes garbage, so that none has been collected means that the trace has another form.
+    if (collections.length === 0) throw new Error(`workerd with ${name} printed no garbage collection`);
+    return [...collections];
+  };
+}
+
+/** Starts a contestant; resolves as soon as it listens. */
+export async function start({ name, config, isTraced }) {
+  // stdbuf becomes workerd, so that the process id is the same.
+  const command = [...(isTraced ? LINE_BY_LINE : []), workerd.default, "serve", config, "--control-fd=3"];
+  const child = spawn(command[0], command.slice(1), { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   running.add(child);
   alone(child.pid);
   let complaint = "";
-  let trace = "";
-  child.stdout.setEncoding("utf8").on("data", (text) => (trace = `${trace}${text}`.slice(-100_000)));
+  const collections = isTraced ? watch(child.stdout, name) : undefined;
+  if (!isTraced) child.stdout.resume();
   child.stderr.on("data", (data) => (complaint = `${complaint}${data}`.slice(-3_000)));
   const ended = new Promise((resolve) => child.once("close", resolve)).finally(() => running.delete(child));
   const listening = new Promise((resolve) => {
@@ -121,8 +138,8 @@ export async function start({ name, config }) {
     name,
     port,
     ...figures(child.pid),
-    /** Bytes of V8's heap in use after the last full garbage collection, of an inspected contestant. */
-    heap: () => heapAfterLast(trace),
+    /** The garbage collections so far, of a traced contestant. */
+    collections,
     async stop() {
       child.kill("SIGKILL");
       await ended;
