@@ -13,7 +13,7 @@ const BENCH = {
   options: {
     quick: { about: "A coarse run in under five minutes, which is printed and not written" },
     only: { value: "A,B", about: "These cases alone (--only help lists them), printed and not written" },
-    rounds: { value: "N", about: "Rounds of every case", otherwise: "15 in a full run" },
+    rounds: { value: "N", about: "Rounds of every case", otherwise: "31 in a full run" },
     build: {
       value: "FOLDER",
       about: "The built Worker",

@@ -13,11 +13,11 @@ export const compatibility = { date: compatibility_date, flags: compatibility_fl
 /** The quick run shows that everything works, and gives rough figures. */
 export const SIZES = {
   full: {
-    rounds: 15,
-    requests: 2_000,
+    rounds: 31,
+    requests: 1_000,
     warmup: 3_000,
     connections: 16,
-    latency: { rounds: 5, seconds: 4 },
+    latency: { rounds: 15, seconds: 2 },
     pauses: { requests: 100_000 },
     coldStarts: 15,
     memory: { requests: 1_000_000, tokens: 100_000, readings: 20 },
