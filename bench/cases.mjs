@@ -1,4 +1,4 @@
-// What is measured: the contestants of each case, their requests and tokens, and the ratios of results.json that come from it.
+// What is measured: the contestants of each case, their requests and tokens. ratios.mjs says what is compared with what.
 //
 // `tokens` is `repeat` (one token for all requests, or as many in turn as the contestant's name says after `#`), `fresh` (each
 // token once), `forged` (each token once, signed with a key of another issuer) or `none`. `share` is the part of the usual number
@@ -6,16 +6,22 @@
 import { ALGORITHMS } from "./names.mjs";
 import { CALL, LIST, STREAM } from "./requests.mjs";
 
-const FLOOR = "floor";
-const JOSE = "jose";
-// Each does with `jose` what the configuration of Portcullis does that it is compared with.
-const JOSE_FULL = "jose-full";
-const JOSE_401 = "jose-401";
-const JSON_FILTER = "json-filter";
-const PROVIDER = "workers-oauth-provider";
-const PLAIN = "portcullis:plain";
-const RULES = "portcullis:rules";
-const LIST_FILTER = "portcullis:listFilter";
+export const FLOOR = "floor";
+export const FLOOR_PUBLIC = "floor:public";
+export const JOSE = "jose";
+// Each of these does with `jose` what the configuration of Portcullis does that it is compared with.
+export const JOSE_FULL = "jose-full";
+export const JOSE_401 = "jose-401";
+export const JSON_FILTER = "json-filter";
+export const PROVIDER = "workers-oauth-provider";
+export const PLAIN = "portcullis:plain";
+export const RULES = "portcullis:rules";
+export const MANY_RULES = "portcullis:manyRules";
+export const RESOURCES = "portcullis:resources";
+export const LIST_FILTER = "portcullis:listFilter";
+export const LIST_CACHE = "portcullis:listCache";
+export const FEW_TOKENS = `${PLAIN}#10`;
+export const MANY_TOKENS = `${PLAIN}#5000`;
 
 export const CASES = [
   {
@@ -23,11 +29,6 @@ export const CASES = [
     title: "tools/call, a token that was seen before",
     algorithms: ALGORITHMS,
     contestants: [FLOOR, JOSE, PROVIDER, PLAIN],
-    ratios: {
-      repeat_vs_jose: [PLAIN, JOSE],
-      repeat_vs_floor: [PLAIN, FLOOR],
-      repeat_vs_workers_oauth_provider: [PLAIN, PROVIDER],
-    },
   },
   {
     name: "first_seen",
@@ -35,7 +36,6 @@ export const CASES = [
     algorithms: ALGORITHMS,
     tokens: "fresh",
     contestants: [FLOOR, JOSE, PLAIN],
-    ratios: { first_seen_vs_jose: [PLAIN, JOSE] },
   },
   {
     name: "logged",
@@ -51,7 +51,6 @@ export const CASES = [
     name: "rules",
     title: "tools/call, with tool rules, decision log and identity assertion",
     contestants: [FLOOR, JOSE, JOSE_FULL, RULES],
-    ratios: { rules_vs_jose_full: [RULES, JOSE_FULL] },
   },
   {
     name: "unauthorized",
@@ -59,7 +58,6 @@ export const CASES = [
     tokens: "none",
     status: 401,
     contestants: [JOSE, JOSE_401, PROVIDER, PLAIN],
-    ratios: { unauthorized_vs_jose_401: [PLAIN, JOSE_401] },
   },
   {
     name: "forged",
@@ -74,7 +72,6 @@ export const CASES = [
     request: STREAM,
     share: 0.25,
     contestants: [FLOOR, JOSE, PLAIN],
-    ratios: { sse_vs_floor: [PLAIN, FLOOR] },
   },
   {
     name: "list",
@@ -82,33 +79,28 @@ export const CASES = [
     request: LIST,
     share: 0.5,
     contestants: [FLOOR, JOSE, JSON_FILTER, PLAIN, LIST_FILTER],
-    ratios: { list_filtered_vs_json_filter: [LIST_FILTER, JSON_FILTER] },
   },
   {
     name: "list_cached",
     title: "tools/list of 200 tools that a cache may serve",
     request: LIST,
     share: 0.5,
-    contestants: ["floor:public", "portcullis:listCache"],
-    ratios: { list_cached_vs_floor: ["portcullis:listCache", "floor:public"] },
+    contestants: [FLOOR_PUBLIC, LIST_CACHE],
   },
   {
     name: "growth_rules",
     title: "growth from 10 to 10,000 rules",
-    contestants: [RULES, "portcullis:manyRules"],
-    ratios: { growth_rules: ["portcullis:manyRules", RULES] },
+    contestants: [RULES, MANY_RULES],
   },
   {
     name: "growth_resources",
     title: "growth from 1 to 100 resources",
-    contestants: [PLAIN, "portcullis:resources"],
-    ratios: { growth_resources: ["portcullis:resources", PLAIN] },
+    contestants: [PLAIN, RESOURCES],
   },
   {
     name: "growth_cached_tokens",
     title: "growth from 10 to 5,000 cached tokens",
-    contestants: ["portcullis:plain#10", "portcullis:plain#5000"],
-    ratios: { growth_cached_tokens: ["portcullis:plain#5000", "portcullis:plain#10"] },
+    contestants: [FEW_TOKENS, MANY_TOKENS],
   },
 ].map((one) => ({
   request: CALL,
@@ -116,7 +108,6 @@ export const CASES = [
   status: 200,
   algorithms: [ALGORITHMS[0]],
   share: 1,
-  ratios: {},
   ...one,
 }));
 

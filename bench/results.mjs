@@ -1,31 +1,9 @@
 // Computes the figures from the rounds: medians, their intervals, and the ratios of contestants within the same round.
-import { CASES } from "./cases.mjs";
+import { RATIOS } from "./ratios.mjs";
 import { ratio, summary } from "./statistics.mjs";
-
-/** The ratios that results.json has under `ratios`, in this order; null where a ratio was not measured. */
-export const KEYS = [
-  "repeat_vs_jose",
-  "repeat_vs_floor",
-  "first_seen_vs_jose",
-  "rules_vs_jose_full",
-  "unauthorized_vs_jose_401",
-  "repeat_vs_workers_oauth_provider",
-  "sse_vs_floor",
-  "list_filtered_vs_json_filter",
-  "list_cached_vs_floor",
-  "cold_start_vs_jose",
-  "growth_rules",
-  "growth_resources",
-  "growth_cached_tokens",
-];
 
 const isFloor = ({ name }) => name.startsWith("floor");
 const isJose = ({ name }) => name === "jose";
-
-function compare(rows, [above, below], what) {
-  const find = (wanted) => rows.find(({ name }) => name === wanted)?.[what];
-  return find(above) && find(below) && ratio(find(above), find(below));
-}
 
 /** A row for each contestant: `names` are its figures, `what` is the one that is compared with those of the floor and of jose. */
 function table(rows, names, what) {
@@ -56,32 +34,18 @@ function memoryTable(rows) {
   });
 }
 
-function ratiosOf({ cases, coldStart }) {
-  const found = new Map();
-  for (const { name, alg, rows } of cases) {
-    const { ratios, algorithms } = CASES.find((one) => one.name === name);
-    if (alg !== algorithms[0]) continue;
-    for (const [key, pair] of Object.entries(ratios)) found.set(key, compare(rows, pair, "cpu"));
-  }
-  if (coldStart)
-    found.set("cold_start_vs_jose", compare(coldStart.rows, ["portcullis:plain", "jose"], "milliseconds"));
-  return found;
-}
-
 const rounded = (_, value) =>
   typeof value === "number" && !Number.isInteger(value) ? Number(value.toFixed(4)) : value;
 
 /** The content of results.json. */
 export function makeResults(measured, surroundings) {
   const { cases, latency, pauses, coldStart, memory, sizes } = measured;
-  const found = ratiosOf(measured);
+  const found = RATIOS.map(({ key, of }) => [key, of(measured)]);
   const results = {
     ...surroundings,
-    ratios: {
-      ...Object.fromEntries(KEYS.map((key) => [key, found.get(key)?.median ?? null])),
-      bundle_gzip_bytes: sizes.portcullis,
-    },
-    intervals: Object.fromEntries(KEYS.map((key) => [key, found.get(key) ?? null])),
+    // null where a ratio was not measured
+    ratios: Object.fromEntries(found.map(([key, value]) => [key, value?.median ?? null])),
+    intervals: Object.fromEntries(found.map(([key, value]) => [key, value ?? null])),
     cases: cases.map(({ rows, ...one }) => ({
       ...one,
       rows: table(rows, ["cpu", "perSecond", "subrequests"], "cpu"),
