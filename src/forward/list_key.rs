@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use crate::forward::request::is_forwarded;
 use crate::mcp::era::Era;
 use crate::mcp::message::Message;
 use crate::pipeline::inspect::Inspected;
@@ -24,26 +25,24 @@ pub fn list_key(inspected: &Inspected) -> Option<String> {
         return None;
     }
     let fields = &admitted.head().fields;
-    // An origin server may return another list for each path below the resource, each query, each argument in a
-    // field and each field that the resource forwards.
-    let parameters: String = fields
+    // An origin server may return another list for each path below the resource, each query, and each value of a field
+    // that it gets.
+    let forwarded: String = fields
         .iter()
-        .filter(|(name, _)| name.starts_with("mcp-param-") || resource.forward_fields.iter().any(|more| more == name))
+        .filter(|(name, _)| is_forwarded(name, &resource.forward_fields))
         .map(|(name, value)| format!("{name}:{value}\n"))
         .collect();
     let mut hash = Sha256::new();
     for part in [
         admitted.path().as_str(),
         admitted.query().map_or("\0", |query| query),
-        fields.get("accept").unwrap_or_default(),
-        parameters.as_str(),
+        forwarded.as_str(),
         resource.identifier.as_str(),
         &resource.origin.url.to_string(),
         resource.origin.service.as_deref().unwrap_or_default(),
         call.params.version.as_deref().unwrap_or_default(),
         &call.method,
         call.params.cursor.as_deref().unwrap_or("\0"),
-        fields.get("accept-language").unwrap_or_default(),
     ] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);

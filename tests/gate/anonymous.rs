@@ -97,7 +97,9 @@ fn whatever_else_is_sent_without_credentials_is_challenged_as_before() {
     assert_eq!(outcome(&gateway, of_2026("tools/call").field("mcp-method", "tools/list")), CHALLENGED);
     assert_eq!(outcome(&gateway, of_2026("tools/list").field("mcp-method", "tools/call")), CHALLENGED);
     // A body that does not arrive, or is too large.
-    for failure in [OriginFailure::BodyTooLarge, OriginFailure::BodyCutShort, OriginFailure::Timeout] {
+    for failure in
+        [OriginFailure::BodyTooLarge, OriginFailure::BodyCutShort, OriginFailure::Timeout { streamed: false }]
+    {
         let world = World::new();
         world.body_fails(failure);
         assert_eq!(world.call(&gateway, legacy("tools/list")).status, 401);
@@ -279,4 +281,11 @@ fn a_cached_list_depends_on_the_fields_that_the_resource_forwards() {
         assert!(whole.body.contains("write"), "{}", whole.body);
     }
     assert_eq!(world.sent().len(), 2, "and it is cached");
+    for name in
+        ["accept", "accept-language", "last-event-id", "mcp-param-x", "mcp-session-id", "user-agent", "x-mcp-readonly"]
+    {
+        let before = world.sent().len();
+        world.call(&gateway, of_2026("tools/list").field(name, "other"));
+        assert_eq!(world.sent().len(), before + 1, "{name}: the server gets it, and may answer otherwise");
+    }
 }
