@@ -132,9 +132,15 @@ pub enum OriginFailure {
     /// The client disconnected, which ended the request.
     ClientDisconnected,
     /// The origin server did not answer in time.
-    Timeout,
+    Timeout {
+        /// Whether the client's body passed as a stream: perhaps the client did not send all of it.
+        streamed: bool,
+    },
     /// No connection to the origin server, or it broke before the answer began.
-    Unreachable,
+    Unreachable {
+        /// The same.
+        streamed: bool,
+    },
 }
 
 /// Why the beginning of an answer cannot be forwarded.

@@ -67,6 +67,12 @@ struct Recipient {
 }
 
 impl ResponseTransform {
+    /// The transform that changes nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { to: None }
+    }
+
     /// The transform for the answer to a permitted request.
     #[must_use]
     pub fn of(permit: &Permit, settings: &Settings, items: &Rc<RefCell<KnownItems>>) -> Self {

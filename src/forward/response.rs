@@ -8,7 +8,7 @@ use crate::transport::head::{Fields, is_plain};
 
 /// Fields that the gateway forwards to the caller. It drops every other field: cookies, challenges, server names and
 /// CORS fields of the origin server, and hop-by-hop fields.
-const ALLOWED: [&str; 12] = [
+pub const FORWARDED: [&str; 12] = [
     "allow",
     "cache-control",
     "content-encoding",
@@ -115,7 +115,7 @@ pub fn check_answer(answer: ResponseHead) -> Result<ResponseHead, Rejection> {
             // without its coding no client could read the body (RFC 9110 §8.4).
             let decoded = answer.fields.get("content-encoding").is_some_and(|coding| DECODED.contains(&coding));
             let kept = answer.fields.iter().filter(|(name, value)| {
-                ALLOWED.contains(name)
+                FORWARDED.contains(name)
                     && is_plain(value)
                     && !(decoded && matches!(*name, "content-encoding" | "content-length"))
             });

@@ -6,6 +6,7 @@ use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::gateway::open::Gateway;
+use crate::gateway::remembered::Remembered;
 use crate::limits::NEEDS;
 use crate::pipeline::authenticate::{Authenticated, Authenticating};
 use crate::pipeline::authorize::{Authorized, Permit};
@@ -20,6 +21,7 @@ use crate::token::binding::proof::SingleUse;
 use crate::token::issuer::Issuer;
 use crate::token::signature::SignatureCheck;
 use crate::transport::head::Head;
+use crate::transport::head_text::HeadFingerprint;
 
 /// A request that goes through the stages. It never waits itself: if a stage needs I/O, the request is [`Suspended`] in
 /// that stage, and the [`Action`] says what it waits for.
@@ -27,6 +29,9 @@ pub struct ActiveRequest<'a, P> {
     pub(super) gateway: &'a Rc<Gateway>,
     pub(super) ports: &'a P,
     pub(super) context: RequestContext,
+    /// The fingerprint and the length of its head, if the decision about it may be remembered. A request that was suspended has none: then
+    /// its decision depends on more than its head.
+    pub(super) fingerprint: Option<(HeadFingerprint, usize)>,
     /// How often it may still be suspended.
     waits: usize,
 }
@@ -92,6 +97,15 @@ pub struct SigningAssertion {
 pub struct AwaitingAnswer {
     pub(super) transform: Box<ResponseTransform>,
     pub(super) sent: UnixMillis,
+    pub(super) remembered: Option<Remembered>,
+}
+
+impl AwaitingAnswer {
+    /// The decision to send the request, if the gateway has just begun to remember it.
+    #[must_use]
+    pub fn remembered(&self) -> Option<&Remembered> {
+        self.remembered.as_ref()
+    }
 }
 
 /// What the gateway does with the origin server's answer.
@@ -108,7 +122,13 @@ pub enum Received<B> {
 impl<'a, P: Ports> ActiveRequest<'a, P> {
     /// A new request with this head.
     pub fn new(gateway: &'a Rc<Gateway>, ports: &'a P, head: &Head) -> Self {
-        Self { gateway, ports, context: new_context(ports, head), waits: NEEDS }
+        Self { gateway, ports, context: new_context(ports, head), fingerprint: None, waits: NEEDS }
+    }
+
+    /// Lets the decision about the request be remembered for heads with this fingerprint and length: see [`Gateway::look_up`].
+    #[must_use]
+    pub fn remembered_as(self, fingerprint: Option<(HeadFingerprint, usize)>) -> Self {
+        Self { fingerprint, ..self }
     }
 
     /// Suspends the request in a stage. A request that was suspended too often is rejected: that is a bug, which no
@@ -134,6 +154,11 @@ pub(super) fn new_context<P: Ports>(ports: &P, head: &Head) -> RequestContext {
 }
 
 impl<S> Suspended<S> {
+    /// A request in this stage, which another one with the same head has reached before it.
+    pub(super) fn repeated(context: RequestContext, stage: S) -> Self {
+        Self { context, waits: NEEDS, stage }
+    }
+
     /// The stage that it is suspended in.
     #[must_use]
     pub fn stage(&self) -> &S {
@@ -148,6 +173,6 @@ impl<S> Suspended<S> {
 
     /// Resumes the request.
     pub(super) fn resume<'a, P>(self, gateway: &'a Rc<Gateway>, ports: &'a P) -> (ActiveRequest<'a, P>, S) {
-        (ActiveRequest { gateway, ports, context: self.context, waits: self.waits }, self.stage)
+        (ActiveRequest { gateway, ports, context: self.context, fingerprint: None, waits: self.waits }, self.stage)
     }
 }

@@ -32,7 +32,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     pub(super) fn present(&mut self, request: ResourceRequest) -> Result<Beginning, Rejection> {
         let cache = &mut self.gateway.memory.borrow_mut().cache;
         let (settings, now) = (&self.gateway.settings, self.ports.now());
-        authenticate::begin(request, settings, (&self.gateway.salt, cache), &mut self.context, now)
+        authenticate::begin(request, settings, (&self.gateway.credentials_key(), cache), &mut self.context, now)
     }
 
     /// Verifies the credential, as far as the evidence allows.

@@ -132,7 +132,7 @@ impl Suspended<Box<Authorized>> {
 
 impl Gateway {
     /// The counter for rejected requests of a caller, and how many it allows.
-    fn refusals(&self, inspected: &Inspected) -> (CounterName, Rate) {
+    pub(super) fn refusals(&self, inspected: &Inspected) -> (CounterName, Rate) {
         let resource = inspected.resource();
         let key = self.counter("refusals", resource.path.as_str(), &identity(&counted(inspected)));
         (CounterName::of_caller(key), Rate::per_minute(resource.refusals_per_minute))

@@ -7,6 +7,18 @@ use crate::observe::span::Span;
 use crate::pipeline::context::RequestContext;
 use crate::ports::Ports;
 
+impl Gateway {
+    /// Whether something is recorded or answered for every request, also for one that is forwarded and answered as usual.
+    #[must_use]
+    pub fn records_all(&self) -> bool {
+        let settings = &self.settings;
+        !settings.log_refused_only
+            || settings.metrics.is_some()
+            || settings.requests_data_set.is_some()
+            || settings.development
+    }
+}
+
 /// Records the outcome of a request.
 pub(super) fn write<P: Ports>(
     gateway: &Gateway,

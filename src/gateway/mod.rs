@@ -27,6 +27,7 @@ mod lookups;
 mod open;
 mod publish;
 mod refusal;
+mod remembered;
 mod sending;
 mod session;
 mod stored;
@@ -52,6 +53,7 @@ pub use drive::{Served, drive, filter_body, serve};
 pub use keys::KeySource;
 pub use open::Gateway;
 pub use refusal::serve_closed;
+pub use remembered::{LookUp, Recalled, Remembered, RememberedDecision};
 pub use stored::{ConfigState, ReloadOutcome, StoredGateway, version};
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {

@@ -8,6 +8,7 @@ use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::{self, Configuration, Mistakes, Secrets};
 use crate::gateway::issuer_state::IssuerStates;
+use crate::gateway::remembered::RememberedDecisions;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
@@ -30,12 +31,14 @@ pub struct Gateway {
     /// The version of its configuration, if that is in KV.
     pub(super) version: Option<String>,
     pub(super) compiled: CompiledVerifiers,
-    /// The salt for the digests under which credentials are cached.
+    /// The secret of this isolate, from which the keys of its hash tables are taken.
     pub(super) salt: [u8; 32],
     pub(super) issuers: IssuerStates,
     /// Whether the origin servers of resources answered, by the index of the resource in the configuration.
     pub(super) servers: RefCell<BTreeMap<usize, landing_page::ServerStatus>>,
     pub(super) memory: RefCell<IsolateMemory>,
+    /// Decisions for requests with the same head.
+    pub(super) remembered: RefCell<RememberedDecisions>,
     /// Cached public lists.
     pub(super) lists: RefCell<ListCache<Caller>>,
     /// The items of lists, as the origin servers last sent them.
@@ -80,6 +83,7 @@ impl Gateway {
             issuers: IssuerStates::default(),
             servers: RefCell::default(),
             memory: RefCell::new(memory),
+            remembered: RefCell::new(RememberedDecisions::new(halves(&salt).0)),
             lists: RefCell::default(),
             items: Rc::default(),
             chain: Rc::new(RefCell::new(Chain::begin(&salt))),
@@ -120,6 +124,11 @@ impl Gateway {
             }
         }
         Ok(next)
+    }
+
+    /// The key of the hashes under which credentials are cached.
+    pub(super) fn credentials_key(&self) -> [u8; 16] {
+        halves(&self.salt).1
     }
 
     /// The configuration.
@@ -176,6 +185,13 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Two keys that say nothing about each other.
+fn halves(salt: &[u8; 32]) -> ([u8; 16], [u8; 16]) {
+    let (mut first, mut second) = ([0; 16], [0; 16]);
+    first.iter_mut().chain(&mut second).zip(salt).for_each(|(byte, part)| *byte = *part);
+    (first, second)
 }
 
 fn are_at_one_place(one: &IssuerKeys, other: &IssuerKeys) -> bool {

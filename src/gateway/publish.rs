@@ -109,7 +109,9 @@ impl Gateway {
     pub(super) fn note_server<T>(&self, resource: &Resource, answer: &Result<T, OriginFailure>) {
         let server = match answer {
             Ok(_) => landing_page::ServerStatus::Answering,
-            Err(OriginFailure::Timeout | OriginFailure::Unreachable) => landing_page::ServerStatus::Silent,
+            Err(OriginFailure::Timeout { .. } | OriginFailure::Unreachable { .. }) => {
+                landing_page::ServerStatus::Silent
+            }
             Err(_) => return,
         };
         self.servers.borrow_mut().insert(resource.index, server);

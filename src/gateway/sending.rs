@@ -44,7 +44,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
             Ok(request) => request,
             Err(rejection) => return self.refuse(rejection),
         };
-        let stage = AwaitingAnswer { transform, sent: self.ports.now() };
+        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered: self.remember(permit) };
         self.wait(stage, |waiting| Action::Send(request, waiting))
     }
 }
@@ -81,7 +81,7 @@ impl Suspended<AwaitingAnswer> {
         ports: &P,
         answer: Result<(ResponseHead, B), OriginFailure>,
     ) -> Received<B> {
-        let (mut active, AwaitingAnswer { transform, sent }) = self.resume(gateway, ports);
+        let (mut active, AwaitingAnswer { transform, sent, .. }) = self.resume(gateway, ports);
         let now = ports.now();
         active.context.origin_ms = Some(now.since(sent));
         let mut random = [0; NONCE_BYTES];
@@ -134,8 +134,8 @@ impl<P: Ports> ActiveRequest<'_, P> {
             OriginFailure::BodyCutShort => Rejection::BodyCutShort,
             OriginFailure::BodyTooLarge => Rejection::BodyTooLarge { limit },
             OriginFailure::ClientDisconnected => Rejection::ClientDisconnected,
-            OriginFailure::Timeout => Rejection::OriginTimeout,
-            OriginFailure::Unreachable => Rejection::OriginUnreachable,
+            OriginFailure::Timeout { streamed } => Rejection::OriginTimeout { streamed },
+            OriginFailure::Unreachable { streamed } => Rejection::OriginUnreachable { streamed },
         }
     }
 }

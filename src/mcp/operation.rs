@@ -60,14 +60,20 @@ impl Operation {
     /// may be longer than other names, because it holds the name in hexadecimal digits.
     #[must_use]
     pub fn has_valid_name(&self) -> bool {
-        if self.method.chars().any(is_invisible) {
+        if has_invisible(&self.method) {
             return false;
         }
         let Some((kind, name)) = &self.target else { return true };
         let most = if *kind == Kind::Resource { URI_BYTES } else { NAME_BYTES };
         let most = if name.contains(STAND_IN_MARK) { 2 * most + 64 } else { most };
-        (1..=most).contains(&name.len()) && name.trim() == name && !name.chars().any(is_invisible)
+        (1..=most).contains(&name.len()) && name.trim() == name && !has_invisible(name)
     }
+}
+
+/// Whether a text has a character that [`is_invisible`].
+fn has_invisible(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    !is_plain && text.chars().any(is_invisible)
 }
 
 /// Whether `c` is a control or format character: these are invisible, and some readers remove them.

@@ -12,11 +12,11 @@ use crate::pipeline::rejection::Rejection;
 use crate::token::principal::{CredentialKind, Subject};
 
 /// The record of one request.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct AuditRecord(AuditEntries);
 
 /// The contents of the record.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct AuditEntries {
     /// The era that the request announces.
     pub era: Option<Era>,

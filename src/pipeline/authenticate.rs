@@ -7,6 +7,7 @@ use crate::limits::{ANONYMOUS_BYTES, LOOKUP_RETRY, REVOCATION_RETRY};
 use crate::mcp::era::Era;
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::context::RequestContext;
+use crate::pipeline::recognized::{Recognized, find};
 use crate::pipeline::rejection::{Dependency, Rejection};
 use crate::pipeline::route::ResourceRequest;
 use crate::pipeline::verification::VerificationContext;
@@ -40,6 +41,7 @@ pub struct Authenticated {
     request: ResourceRequest,
     principal: Principal,
     source: Option<String>,
+    recognized: Option<Recognized>,
 }
 
 impl Authenticated {
@@ -73,6 +75,12 @@ impl Authenticated {
     #[must_use]
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()
+    }
+
+    /// The credential, as a later request may present it again; `None` for anonymous callers.
+    #[must_use]
+    pub fn recognized(&self) -> Option<&Recognized> {
+        self.recognized.as_ref()
     }
 }
 
@@ -228,7 +236,7 @@ fn may_be_open(request: &ResourceRequest) -> bool {
 pub fn begin(
     request: ResourceRequest,
     settings: &Settings,
-    (salt, cache): (&[u8; 32], &mut TokenCache),
+    (key, cache): (&[u8; 16], &mut TokenCache),
     context: &mut RequestContext,
     now: UnixMillis,
 ) -> Result<Beginning, Rejection> {
@@ -238,13 +246,13 @@ pub fn begin(
     }
     let credential = match present(&request.admitted().head().fields, &resource.accepts, resource.dpop) {
         Err(NoCredential::Missing(MissingCredentials::Field)) if may_be_open(&request) => {
-            let anonymous = Authenticated { request, principal: Principal::Anonymous, source: None };
+            let anonymous = Authenticated { request, principal: Principal::Anonymous, source: None, recognized: None };
             return Ok(Beginning::Anonymous(Box::new(anonymous)));
         }
         presented => presented?,
     };
     context.scheme = credential.authorization_scheme();
-    let fingerprint = credential.fingerprint(salt);
+    let fingerprint = credential.fingerprint(key);
     let choice = fingerprint.chosen_at(resource.index);
     let chosen = cache.verifier(&choice).and_then(|id| resource.accepts.find(id));
     let (verifier, choice) = if let Some(verifier) = chosen {
@@ -325,6 +333,7 @@ pub fn proceed(
         request: pending.request,
         principal,
         source: Some(pending.verifier.name().to_owned()),
+        recognized: Some(Recognized::new(pending.digest, pending.verifier.issuer().cloned(), verified)),
     })))
 }
 
@@ -375,7 +384,7 @@ fn recognize(
 ) -> Result<Result<Rc<VerifiedToken>, EvidenceNeeded>, Rejection> {
     let now = known.now;
     if pending.answer.is_none() {
-        let found = find(pending, known);
+        let found = find(&pending.digest, known);
         if !pending.looked_up.replace(true) {
             context.audit.note_cache(found.is_some());
             known.memory.cache.count(found.is_some());
@@ -427,22 +436,6 @@ fn recognize(
         }
         Verification::NeedAnswer => Ok(Err(EvidenceNeeded::Answer)),
     }
-}
-
-/// What the cache has about the credential. A result that depended on a key is valid only while the issuer still
-/// publishes that key.
-fn find(
-    pending: &Authenticating,
-    known: &mut VerificationContext<'_>,
-) -> Option<Result<Rc<VerifiedToken>, TokenError>> {
-    let cache = &mut known.memory.cache;
-    if let Some(verified) = cache.verified(&pending.digest, known.now) {
-        let vouched = verified.signed_with.as_ref().is_none_or(|signed| {
-            known.keys.is_some_and(|keys| keys.vouches(signed.id.as_deref(), &signed.thumbprint, known.now))
-        });
-        return vouched.then_some(Ok(verified));
-    }
-    cache.inactive(&pending.digest, known.now).map(Err)
 }
 
 fn verify(

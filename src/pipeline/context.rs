@@ -25,7 +25,7 @@ pub enum Readers {
 }
 
 /// What is known of one request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RequestContext {
     /// The id of this request in the log, in its answer and in the identity assertion.
     pub request_id: String,
@@ -57,11 +57,10 @@ impl RequestContext {
     /// The context of a new request. `random` is 40 bytes: the request's id, and the ids of a new trace.
     #[must_use]
     pub fn new(method: Method, traceparent: Option<&str>, random: &[u8; 40], now: UnixMillis) -> Self {
-        let (id, trace) = random.split_at(16);
-        let trace = trace.try_into().unwrap_or([0; 24]);
+        let (request_id, trace) = Self::ids(traceparent, random);
         Self {
-            request_id: hex(id),
-            trace: Trace::of(traceparent, &trace),
+            request_id,
+            trace,
             received: now,
             method,
             resource: None,
@@ -73,6 +72,19 @@ impl RequestContext {
             origin_ms: None,
             audit: AuditRecord::default(),
         }
+    }
+
+    /// The id and the trace context of a new request, as for [`Self::new`].
+    #[must_use]
+    pub fn ids(traceparent: Option<&str>, random: &[u8; 40]) -> (String, Trace) {
+        let (id, trace) = random.split_at(16);
+        (hex(id), Trace::of(traceparent, &trace.try_into().unwrap_or([0; 24])))
+    }
+
+    /// The context of a later request with the same head.
+    #[must_use]
+    pub fn again(&self, request_id: String, trace: Trace, received: UnixMillis) -> Self {
+        Self { request_id, trace, received, authentication_ms: 0, origin_ms: None, ..self.clone() }
     }
 
     /// Allows pages of any origin to read the answer.

@@ -26,6 +26,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod context;
 pub mod inspect;
+pub mod recognized;
 pub mod record;
 pub mod rejection;
 pub mod respond;

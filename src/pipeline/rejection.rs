@@ -117,11 +117,17 @@ pub enum Rejection {
     /// The answer of the origin server is malformed.
     OriginMalformed(ListError),
     /// The origin server did not answer in time.
-    OriginTimeout,
+    OriginTimeout {
+        /// Whether the message passed as a stream: perhaps the client did not send all of it.
+        streamed: bool,
+    },
     /// The origin server asks for credentials, which the gateway does not send.
     OriginUnauthorized,
     /// The origin server cannot be reached.
-    OriginUnreachable,
+    OriginUnreachable {
+        /// The same.
+        streamed: bool,
+    },
     /// The proof of possession is not accepted (RFC 9449).
     Proof(ProofError),
     /// The claims of the caller for the origin server are too large.
@@ -253,9 +259,9 @@ impl Rejection {
             Self::OriginFailed { .. } => "origin_failed",
             Self::OriginRedirected { .. } => "origin_redirected",
             Self::OriginMalformed(_) => "origin_malformed",
-            Self::OriginTimeout => "origin_timeout",
+            Self::OriginTimeout { .. } => "origin_timeout",
             Self::OriginUnauthorized => "origin_unauthorized",
-            Self::OriginUnreachable => "origin_unreachable",
+            Self::OriginUnreachable { .. } => "origin_unreachable",
             Self::Proof(error) => error.reason(),
             Self::RateLimited { .. } => "rate_limited",
             Self::SessionUnknown => "session_unknown",
@@ -292,6 +298,9 @@ impl Rejection {
             Self::OriginRedirected { status, to } => {
                 let to = to.as_deref().map_or_else(String::new, |to| format!(", to {to}"));
                 Some(format!("status {status}{to}"))
+            }
+            Self::OriginTimeout { streamed: true } | Self::OriginUnreachable { streamed: true } => {
+                Some("or the client did not send all of its message".to_owned())
             }
             Self::Token(TokenError::ClaimMalformed(claim) | TokenError::ClaimMissing(claim)) => {
                 Some((*claim).to_owned())
@@ -411,12 +420,14 @@ impl Rejection {
             },
             Self::Misconfigured => Disclosure::plain(503, "This gateway is not configured."),
             Self::Internal(_) => Disclosure::plain(500, "The gateway failed."),
-            Self::OriginTimeout => Disclosure::plain(504, "The server behind the gateway did not answer in time."),
+            Self::OriginTimeout { .. } => {
+                Disclosure::plain(504, "The server behind the gateway did not answer in time.")
+            }
             Self::OriginFailed { .. }
             | Self::OriginMalformed(_)
             | Self::OriginRedirected { .. }
             | Self::OriginUnauthorized
-            | Self::OriginUnreachable => Disclosure { code: UNFIT.0, ..Disclosure::plain(502, UNFIT.1) },
+            | Self::OriginUnreachable { .. } => Disclosure { code: UNFIT.0, ..Disclosure::plain(502, UNFIT.1) },
         }
     }
 }

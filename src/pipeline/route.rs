@@ -13,7 +13,7 @@ use crate::resource::document::{self, PublicDocument};
 use crate::settings::Settings;
 use crate::settings::resource::{PublicPath, Resource};
 use crate::transport::cors;
-use crate::transport::head::{Fields, Method, is_plain};
+use crate::transport::head::{Fields, Method, content_length, is_plain};
 use crate::transport::web_origin::WebOriginCheck;
 
 /// The target of a request.
@@ -274,8 +274,7 @@ fn check_fields(admitted: &Admitted, forwarded: &[String]) -> Result<(), Rejecti
 fn check_body(admitted: &Admitted, limit: u64) -> Result<(), Rejection> {
     let fields = &admitted.head().fields;
     if let Some(length) = fields.get("content-length") {
-        let length = Some(length).filter(|length| length.bytes().all(|b| b.is_ascii_digit()));
-        let length: u64 = length.and_then(|length| length.parse().ok()).ok_or(Rejection::MalformedContentLength)?;
+        let length = content_length(length).ok_or(Rejection::MalformedContentLength)?;
         if length > limit {
             return Err(Rejection::BodyTooLarge { limit: Some(limit) });
         }

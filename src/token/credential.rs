@@ -1,8 +1,9 @@
 //! A credential as a caller presents it, and the keys under which caches store results about it.
 
 use std::cell::OnceCell;
+use std::hash::Hasher as _;
 
-use sha2::{Digest as _, Sha256};
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use crate::oauth::bearer::{AuthScheme, BearerToken};
 use crate::token::cache::Digest;
@@ -42,13 +43,12 @@ impl Credential {
         Self { scheme, token, field, jws: OnceCell::new() }
     }
 
-    /// The salted digest from which its cache keys are derived.
+    /// The keyed hash from which its cache keys are derived.
     #[must_use]
-    pub fn fingerprint(&self, salt: &[u8; 32]) -> Fingerprint {
-        let mut hash = Sha256::new();
-        hash.update(salt);
-        hash.update(self.token.expose());
-        Fingerprint { digest: hash.finalize().into(), field: self.field }
+    pub fn fingerprint(&self, key: &[u8; 16]) -> Fingerprint {
+        let mut hash = SipHasher24::new_with_key(key);
+        hash.write(self.token.expose().as_bytes());
+        Fingerprint { hash: hash.finish128().as_bytes(), field: self.field }
     }
 
     /// The issuer that the credential names, if it is a JWS that names one.
@@ -88,10 +88,12 @@ impl Credential {
     }
 }
 
-/// SHA-256 over a salt that no other isolate has, and the text of a credential.
+/// A hash of the text of a credential, with a key that no other isolate has. SipHash-2-4 with 128 bits is a pseudorandom
+/// function: without the key, one cannot make a credential with the hash of another one except by guessing 128 bits, and the
+/// hash reveals nothing about a credential.
 #[derive(Debug)]
 pub struct Fingerprint {
-    digest: Digest,
+    hash: [u8; 16],
     field: CredentialField,
 }
 
@@ -114,15 +116,13 @@ impl Fingerprint {
         self.name(4, self.field as usize, resource)
     }
 
-    /// The keys of one credential differ only in their last 17 bytes; the keys of two credentials differ in the first
-    /// 15 bytes too.
+    /// The hash, and in the other half what the key is for: the keys of one credential differ in the second half, the keys of
+    /// two credentials in the first.
     fn name(&self, kind: u8, first: usize, second: usize) -> Digest {
-        let word = |index: usize| u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
+        let word = |index: usize| u32::try_from(index).unwrap_or(u32::MAX).to_be_bytes();
         let about = [kind].into_iter().chain(word(first)).chain(word(second));
-        let mut name = self.digest;
-        for (byte, other) in name.iter_mut().skip(15).zip(about) {
-            *byte ^= other;
-        }
+        let mut name = [0; 32];
+        name.iter_mut().zip(self.hash.into_iter().chain(about)).for_each(|(byte, part)| *byte = part);
         name
     }
 }

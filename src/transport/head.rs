@@ -115,6 +115,13 @@ impl<N: Into<Cow<'static, str>>, V: Into<String>> FromIterator<(N, V)> for Field
     }
 }
 
+/// The value of `Content-Length`; `None` if it is not a number (RFC 9110 §8.6).
+#[must_use]
+pub fn content_length(value: &str) -> Option<u64> {
+    let is_number = value.bytes().all(|b| b.is_ascii_digit());
+    value.parse().ok().filter(|_| is_number)
+}
+
 /// Whether a field's value is visible ASCII, spaces and tabs: characters that all parsers interpret in the same way
 /// (RFC 9110 §5.5).
 #[must_use]

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod connection;
 pub mod cors;
 pub mod head;
+pub mod head_text;
 pub mod path;
 pub mod provider;
 pub mod trace;

@@ -3,7 +3,7 @@
 use base16ct::lower::encode_string as hex;
 
 /// The trace context of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
     id: String,
     span: String,
@@ -22,6 +22,14 @@ impl Trace {
             Some((id, sampled)) => Self { id, span, sampled, continued: true },
             None => Self { id: hex(fresh), span, sampled: false, continued: false },
         }
+    }
+
+    /// The trace context that [`Self::outbound`] wrote.
+    #[must_use]
+    pub fn of_sent(traceparent: &str) -> Option<Self> {
+        let (id, sampled) = parse(traceparent)?;
+        let span = traceparent.split('-').nth(2)?.to_owned();
+        Some(Self { id, span, sampled, continued: false })
     }
 
     /// The trace id.

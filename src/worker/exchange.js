@@ -1,7 +1,7 @@
 // Sends a request to the origin server and its response back to the client: bodies, time limits, and clients that disconnect.
 // Whether the request is sent, which limits apply and what the client gets is decided in Rust. Functions that nearly every request
 // needs continue with an object of the WebAssembly module; the same functions as promises are for the driver of the core.
-import { lines, readUpTo, toHeaders, within } from "./platform.js";
+import { guarded, lines, readUpTo, toHeaders, within } from "./platform.js";
 
 /** A time limit that can be moved. It uses one timer, because a timer costs as much as several header fields. */
 class Limit {
@@ -49,13 +49,112 @@ function whenGone({ signal }, work) {
 }
 
 /**
+ * What a request to an origin server has in common with those that repeat it, by its place in the core's table of remembered
+ * decisions: the core decides that a request repeats another one, and then only what is new in it crosses.
+ */
+const plans = [];
+
+/** What does not change when a request is repeated. */
+export const plan = (fetcher, method, url, limits, cancel) => ({
+  fetcher,
+  method,
+  url,
+  // `limits` is a view of WebAssembly's memory.
+  limits: [...limits],
+  cancel,
+});
+
+/** Forgets what {@link repeat} needs for a place. */
+export function forget(slot) {
+  plans[slot] = undefined;
+}
+
+/** The same for all places. */
+export function forgetAll() {
+  plans.length = 0;
+}
+
+/** Names of fields that a client may get, as the last plan had them: they are the same for all. */
+let names = { text: undefined, set: undefined };
+
+/**
+ * Keeps what {@link repeat} needs, in place of what it needed for the places `freed`: `core` is the decision, `records` whether the
+ * core records the outcome of each request.
+ */
+export function remember(slot, freed, core, plan, fields, records, answerFields, forwarded) {
+  for (const other of freed) forget(other);
+  if (names.text !== forwarded) names = { text: forwarded, set: new Set(forwarded.split(",")) };
+  const headers = new Headers(toHeaders(fields));
+  headers.delete("tracestate");
+  plans[slot] = {
+    core,
+    plan,
+    headers,
+    records,
+    answerFields: toHeaders(answerFields),
+    forwarded: names.set,
+  };
+}
+
+/** Sends a request that repeats another one. `fresh` has its id, `traceparent` and, if it is forwarded, `tracestate`. */
+export function repeat(request, context, env, span, slot, keep, announced, fresh) {
+  const known = plans[slot];
+  const [id, traceparent, tracestate] = fresh.split("\n");
+  let { headers } = known;
+  // Without an announced length, the request is sent only when its body was read: others that repeat the same one may be sent
+  // before it.
+  if (tracestate !== undefined || !announced) headers = new Headers(headers);
+  if (tracestate !== undefined) headers.set("tracestate", tracestate);
+  headers.set("traceparent", traceparent);
+  const exchange = new Exchange(request, context, keep);
+  const sent = Date.now();
+  const waiting = () => known.core.waiting(exchange, context, env, span, id, traceparent, sent);
+  const work = exchange.sendPlan(known.plan, headers, undefined, announced).then(
+    guarded((answer) => {
+      const own = known.records || span !== undefined ? undefined : ordinary(known, answer, id);
+      return own ?? waiting().answered(...exchange.received(known.plan, answer));
+    }),
+    guarded((word) => waiting().failed(word)),
+  );
+  if (!known.plan.cancel) context.waitUntil(work);
+  exchange.hold(work);
+  return work;
+}
+
+/** As the core has it: visible ASCII, spaces and tabs. */
+const PLAIN = /^[\t -~]*$/;
+
+/**
+ * The response for an answer about which the core has nothing to decide, with the fields that the core names. Undefined for every
+ * other answer: then the core decides.
+ */
+export function ordinary({ plan, answerFields, forwarded }, answer, id) {
+  if (answer.status !== 200 && answer.status !== 202) return undefined;
+  if (plan.fetcher !== undefined || plan.limits[2] > 0) return undefined;
+  let type = "";
+  const fields = { ...answerFields };
+  for (const [name, value] of answer.headers) {
+    // The platform states the length of a body that it carries.
+    if (name === "content-length" || !forwarded.has(name)) continue;
+    if (name === "content-encoding" || !PLAIN.test(value)) return undefined;
+    if (name === "content-type") type = value;
+    if (name === "cache-control" && value !== "no-store" && value !== "no-cache") return undefined;
+    fields[name] = value;
+  }
+  // The gateway writes comments into an event stream, or lets it outlive its client.
+  if ((plan.limits[3] > 0 || !plan.cancel) && EVENT_STREAM.test(type)) return undefined;
+  fields["x-request-id"] = id;
+  return new Response(answer.body, { status: answer.status, headers: fields });
+}
+
+/**
  * One request to the origin server, and its response.
  *
- * A small request body is complete before the gateway forwards it: half a message never reaches the origin server, the log says
- * which side failed, and a rejection can still name the id of the request. A larger body streams. If it ends too early or exceeds
- * its limit, the gateway aborts the request, so that the origin server does not treat a part as the whole body.
+ * A body that has a Content-Length passes as a stream of the platform, which keeps the length of a body from the network: the origin
+ * server never takes a part for the whole body. Over a service binding the calling Worker has to keep it. Other bodies are read up to a limit, and stream after it; if one ends too early or exceeds its limit, the
+ * gateway aborts the request.
  *
- * The body of the answer passes as a stream of the platform, unless something has to read it: reading every answer whole makes V8
+ * The body of the answer passes as a stream of the platform too, unless something has to read it: reading every body whole makes V8
  * stop for 100 to 400 ms at a time, and forwarding it in chunks costs more.
  */
 export class Exchange {
@@ -63,7 +162,7 @@ export class Exchange {
   #context;
   #keep;
   #kept = null;
-  /** Aborts a request whose body streams. */
+  /** Aborts a request whose body the gateway carries. */
   #upload;
   /** Aborts the request to the origin server when the client disconnects. */
   #leave;
@@ -90,8 +189,8 @@ export class Exchange {
   /** Reads the whole body, and continues with `reading`; its `failed` gets a word if the body is not complete. */
   read(bytes, seconds, reading) {
     return this.#message(bytes, seconds).then(
-      (message) => reading.read(message),
-      (word) => reading.failed(word),
+      guarded((message) => reading.read(message)),
+      guarded((word) => reading.failed(word)),
     );
   }
 
@@ -107,20 +206,20 @@ export class Exchange {
    * in chunks, a promise of a word that says how the body ended. `failed` gets a word if there is no response. Without `cancel`
    * (legacy era) it continues even if the client disconnects, because the client may reconnect for the response.
    */
-  forward(fetcher, method, url, fields, limits, cancel, instead, sending) {
-    const work = this.#send(fetcher, method, url, fields, limits, cancel, instead).then(
-      (answer) => sending.answered(...answer),
-      (word) => sending.failed(word),
+  forward(plan, fields, instead, sending) {
+    const work = this.sendPlan(plan, toHeaders(fields), instead).then(
+      guarded((answer) => sending.answered(...this.received(plan, answer))),
+      guarded((word) => sending.failed(word)),
     );
-    if (!cancel) this.#context.waitUntil(work);
+    if (!plan.cancel) this.#context.waitUntil(work);
     return work;
   }
 
   /** A promise of what {@link forward} gets, as an array. */
-  send(fetcher, method, url, fields, limits, cancel, instead) {
+  send(plan, fields, instead) {
     return new Promise((resolve, reject) => {
       const sending = { answered: (...answer) => resolve(answer), failed: reject };
-      this.forward(fetcher, method, url, fields, limits, cancel, instead, sending);
+      this.forward(plan, fields, instead, sending);
     });
   }
 
@@ -129,14 +228,15 @@ export class Exchange {
     if (this.#kept !== null) return this.#kept;
     const { body, bodyUsed } = this.#request;
     if (body === null || bodyUsed) return null;
-    const reader = body.getReader();
+    let reader;
     try {
+      reader = body.getReader();
       const read = await within(milliseconds, readUpTo(reader, bytes));
       return read.complete ? read.bytes : null;
     } catch {
       return null;
     } finally {
-      reader.cancel().catch(() => {});
+      reader?.cancel().catch(() => {});
     }
   }
 
@@ -175,11 +275,8 @@ export class Exchange {
     return this.#kept;
   }
 
-  async #outboundBody(limit) {
-    if (limit === 0) return null;
-    if (this.#kept !== null) return this.#kept;
-    const announced = this.#request.headers.get("content-length");
-    if (isLength(announced, Math.min(limit, this.#keep))) return this.#small(announced);
+  /** The body without a Content-Length: read up to a limit, and from there on as a stream. */
+  async #unannounced(limit) {
     const { body } = this.#request;
     if (body === null) return null;
     const cut = () => {
@@ -188,66 +285,70 @@ export class Exchange {
     const reader = body.getReader();
     const { complete, bytes } = await readUpTo(reader, Math.min(limit, this.#keep)).catch(cut);
     if (complete) {
-      if (announced !== null && bytes.byteLength !== Number(announced)) throw "body cut short";
       this.#kept = bytes;
       return bytes;
     }
     if (bytes.byteLength > limit) throw "body too large";
-    const { readable, writable } =
-      announced === null ? new IdentityTransformStream() : new FixedLengthStream(Number(announced));
+    const { readable, writable } = new IdentityTransformStream();
     this.#upload = new AbortController();
     upload(bytes, reader, writable.getWriter(), limit, this.#upload);
     return readable;
   }
 
   /**
+   * The answer to a request. Throws a word if there is none: a body that the platform carries leaves open which side closed its
+   * connection, the client or the origin server.
+   *
    * The platform ends the request to the origin server as soon as the client has a response, or has disconnected and `waitUntil`
    * holds nothing. Therefore a time limit only needs to answer; the platform discards the rest.
    */
-  #send(fetcher, method, url, fields, limits, cancel, instead) {
+  sendPlan(plan, headers, instead, announced = this.#request.headers.get("content-length") > 0) {
     return new Promise((resolve, reject) => {
-      const way = { waitsFor: "body cut short", over: false };
+      let over = false;
+      let waitsFor = "timeout";
+      let passes = false;
       const stop = (word) => {
-        way.over = true;
+        if (over) return;
+        over = true;
         this.#upload?.abort(word);
         reject(word);
       };
-      way.limit = new Limit(limits[1], () => stop(way.waitsFor));
-      if (cancel) this.#leave = () => stop("gone");
-      this.#exchange(fetcher, method, url, fields, limits, cancel, instead, way).then(resolve, (error) =>
-        stop(this.#upload?.signal.reason ?? (typeof error === "string" ? error : "unreachable")),
-      );
+      // A timer that is left ends with the request, and to clear it costs as much as a field.
+      setTimeout(() => stop(waitsFor), plan.limits[1] * 1000);
+      if (plan.cancel) this.#leave = () => stop("gone");
+      const failed = (error) => {
+        const unknown = passes ? "unreachable, streamed" : "unreachable";
+        const word = this.#request.signal.aborted ? "gone" : unknown;
+        stop(this.#upload?.signal.reason ?? (typeof error === "string" ? error : word));
+      };
+      const begin = (body) => {
+        if (over) return;
+        const { fetcher, method, url, cancel } = plan;
+        waitsFor = passes ? "timeout, streamed" : "timeout";
+        const init = { method, headers, body, redirect: "manual", signal: this.#signal(cancel) };
+        const answered = (answer) => {
+          if (over) return answer.body?.cancel().catch(() => {});
+          if (fetcher !== undefined && lies(answer, method)) return failed("unreachable");
+          over = true;
+          resolve(answer);
+        };
+        try {
+          (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init)).then(answered, failed);
+        } catch (error) {
+          failed(error);
+        }
+      };
+      const [bytes] = plan.limits;
+      if (instead !== undefined) return begin(instead);
+      if (bytes === 0) return begin(null);
+      if (this.#kept !== null) return begin(this.#kept);
+      if (announced) {
+        passes = true;
+        return begin(this.#request.body);
+      }
+      waitsFor = "body cut short";
+      this.#unannounced(bytes).then(begin).catch(failed);
     });
-  }
-
-  async #exchange(fetcher, method, url, fields, limits, cancel, instead, way) {
-    const [bytes, , idleSeconds, keepAliveSeconds] = limits;
-    const body = instead ?? (await this.#outboundBody(bytes));
-    if (way.over) return undefined;
-    way.waitsFor = "timeout";
-    const init = {
-      method,
-      headers: toHeaders(fields),
-      body,
-      redirect: "manual",
-      signal: this.#signal(cancel),
-    };
-    const answer = await (fetcher === undefined ? fetch(url, init) : fetcher.fetch(url, init));
-    if (way.over) return answer.body?.cancel();
-    way.limit.stop();
-    const { headers } = answer;
-    let carried = answer.body;
-    // The platform holds answers of the network to their Content-Length, but not those of a service binding.
-    const announced = fetcher === undefined ? undefined : announcedLength(answer, method);
-    if (announced !== undefined) {
-      if (carried === null || Number.isNaN(announced)) throw "unreachable";
-      carried = carried.pipeThrough(new FixedLengthStream(announced));
-    }
-    return [
-      answer.status,
-      lines(headers),
-      ...this.#carried({ body: carried, headers }, idleSeconds, keepAliveSeconds, cancel),
-    ];
   }
 
   /** The signal that aborts the request to the origin server. */
@@ -255,6 +356,21 @@ export class Exchange {
     const { signal } = this.#request;
     if (this.#upload === undefined) return cancel ? signal : undefined;
     return cancel ? AbortSignal.any([signal, this.#upload.signal]) : this.#upload.signal;
+  }
+
+  /** Status, fields and body of an answer, and a promise of a word that says how the body ended, if the gateway sees that. */
+  received({ fetcher, method, limits, cancel }, answer) {
+    const [, , idleSeconds, keepAliveSeconds] = limits;
+    const { status, headers } = answer;
+    let { body } = answer;
+    // The platform holds answers of the network to their Content-Length, but not those of a service binding.
+    const announced = fetcher === undefined ? undefined : announcedLength(answer, method);
+    if (announced > 0) body = body.pipeThrough(new FixedLengthStream(announced));
+    return [
+      status,
+      lines(headers),
+      ...this.#carried({ body, headers }, idleSeconds, keepAliveSeconds, cancel),
+    ];
   }
 
   /** The body that the client gets, and a promise of a word that says how it ended, if the gateway sees that. */
@@ -302,15 +418,21 @@ function announcedLength({ status, headers }, method) {
   return /^\d{1,15}$/.test(field) ? Number(field) : Number.NaN;
 }
 
+/** Whether an answer announces a length that it cannot have. */
+function lies(answer, method) {
+  const announced = announcedLength(answer, method);
+  return Number.isNaN(announced) || (announced > 0 && answer.body === null);
+}
+
 /** Whether a Content-Length exists and is from 1 to `bytes`. */
 function isLength(field, bytes) {
   const length = Number(field);
   return length > 0 && length <= bytes;
 }
 
-function isEventStream(headers) {
-  return headers.get("content-type")?.toLowerCase().startsWith("text/event-stream") ?? false;
-}
+const EVENT_STREAM = /^text\/event-stream/i;
+
+const isEventStream = (headers) => EVENT_STREAM.test(headers.get("content-type") ?? "");
 
 /** A comment and its end (HTML §9.2.6). */
 const COMMENT = new TextEncoder().encode(": keep-alive\n\n");

@@ -17,14 +17,13 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::{DocumentLocation, Mistakes};
-use crate::gateway::{Action, ActiveRequest, ConfigState, Gateway, ReloadOutcome, StoredGateway, serve_closed};
+use crate::gateway::{Action, ActiveRequest, ConfigState, Gateway, LookUp, ReloadOutcome, StoredGateway, serve_closed};
 use crate::limits::STORED_BYTES;
 use crate::observe::event::gateway_line;
 use crate::ports::{Clock as _, EventSink as _, Random as _, Spawn as _, Store as _};
 use crate::settings::Settings;
 use crate::token::compiled::CompiledVerifiers;
-use crate::transport::certificate;
-use crate::transport::head::{Fields, Head, Method};
+use crate::transport::head_text::read_head;
 use platform::{Inbound, Workers};
 use shell_request::ShellRequest;
 
@@ -84,10 +83,17 @@ pub fn fetch(
 fn handle(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Result<JsValue, JsValue> {
     let asks = |ask: fn(&Settings) -> bool| gateway.as_ref().is_some_and(|gateway| ask(gateway.settings()));
     let (certificate, place) = (asks(Settings::asks_for_certificates), asks(Settings::asks_for_places));
-    let head = read_head(&platform::head(request, certificate, place));
-    let Some(gateway) = gateway else { return shell_request::own(&serve_closed(&ports, &head)) };
-    let action = ActiveRequest::new(&gateway, &ports, &head).begin(head);
-    if is_driven_by_core(&ports) {
+    let text = platform::head(request, certificate, place);
+    let Some(gateway) = gateway else { return shell_request::own(&serve_closed(&ports, &read_head(&text))) };
+    let is_driven_by_core = is_driven_by_core(&ports);
+    let fingerprint = match gateway.look_up(&ports, &text) {
+        _ if is_driven_by_core => None,
+        LookUp::Recalled(recalled) => return Ok(platform::repeat(request, &ports, &recalled)),
+        LookUp::Unknown(fingerprint) => fingerprint,
+    };
+    let head = read_head(&text);
+    let action = ActiveRequest::new(&gateway, &ports, &head).remembered_as(fingerprint).begin(head);
+    if is_driven_by_core {
         let inbound = Rc::new(Inbound::new(request, &ports));
         let response = ShellRequest { gateway, ports, inbound: Rc::clone(&inbound) }.drive(action);
         inbound.hold(&response);
@@ -136,6 +142,8 @@ async fn reload_configuration(ports: &Workers) -> Option<Rc<Gateway>> {
     match taken {
         ReloadOutcome::Same => {}
         ReloadOutcome::Activated(gateway, version) => {
+            // What JavaScript keeps would keep the gateway of the old configuration.
+            platform::forget(None);
             log_warnings(&gateway, ports);
             log_event(ports, "info", "configuration_activated", &format!("version {version}"));
         }
@@ -203,33 +211,4 @@ fn log_mistakes(mistakes: &Mistakes, ports: &Workers) {
 
 fn log_event(ports: &Workers, level: &'static str, reason: &'static str, detail: &str) {
     ports.line(&gateway_line(level, reason, detail, ports.now()));
-}
-
-/// Reads the head in the form in which the shell's JavaScript writes it: method, URL, certificate, location (country
-/// and autonomous system) and fields, each on a line.
-fn read_head(text: &str) -> Head {
-    let mut lines = text.split('\n');
-    let method = Method::parse(lines.next().unwrap_or_default());
-    let url = lines.next().unwrap_or_default().to_owned();
-    let certificate = certificate::verified(lines.next().unwrap_or_default());
-    let (country, asn) = lines.next().unwrap_or_default().split_once(';').unwrap_or_default();
-    let (country, asn) = (Some(country.to_owned()).filter(|country| !country.is_empty()), asn.parse().ok());
-    let fields = read_fields(lines);
-    Head { method, url, fields, certificate, country, asn }
-}
-
-fn write_fields(fields: &Fields) -> String {
-    let mut text = String::new();
-    for (name, value) in fields.iter() {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.extend([name, ",", value]);
-    }
-    text
-}
-
-fn read_fields<'a>(lines: impl Iterator<Item = &'a str>) -> Fields {
-    let entries = lines.filter_map(|line| line.split_once(','));
-    entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -1,6 +1,9 @@
 // The parts of the shell that are JavaScript: they forward bodies, which WebAssembly never touches, and they call the platform in
 // one crossing where Rust would need many. Nothing is decided here.
 
+/** What the platform states about a connection, on one line: a Worker that calls the gateway may put any text there. */
+const line = (text) => text.replaceAll("\n", " ");
+
 /**
  * The head of a request, one line each: method, URL, the platform's statements about the client certificate and the location of
  * the client, and each field as `name,value`. No part can contain a line feed, and no field name a comma.
@@ -9,12 +12,27 @@ export function head(request, certificate, place) {
   let text = `${request.method}\n${request.url}\n`;
   if (certificate) {
     const { certVerified, certRevoked, certFingerprintSHA256 } = request.cf?.tlsClientAuth ?? {};
-    text += `${certVerified};${certRevoked};${certFingerprintSHA256}`;
+    text += line(`${certVerified};${certRevoked};${certFingerprintSHA256}`);
   }
   text += "\n";
-  if (place) text += `${request.cf?.country ?? ""};${request.cf?.asn ?? ""}`;
+  if (place) text += line(`${request.cf?.country ?? ""};${request.cf?.asn ?? ""}`);
   return `${text}\n${lines(request.headers)}`;
 }
+
+/**
+ * A function that continues with an object of the WebAssembly module. It reports an exception to `entry.js`, which has to know
+ * whether the module can still be used.
+ */
+export const guarded =
+  (work) =>
+  (...values) => {
+    try {
+      return work(...values);
+    } catch (error) {
+      reportError(error);
+      throw error;
+    }
+  };
 
 /** Fields, one on each line. To copy them as one text costs a fifth of copying them one by one. */
 export const lines = (headers) => [...headers].join("\n");

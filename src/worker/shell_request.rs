@@ -11,14 +11,15 @@ use wasm_bindgen_futures::future_to_promise;
 use crate::forward::body_filter::BodyFilter;
 use crate::forward::response::ResponseHead;
 use crate::gateway::{
-    Action, AwaitingAnswer, CheckingSignature, Gateway, Received, Served, SigningAssertion, Suspended, drive,
-    filter_body,
+    Action, AwaitingAnswer, CheckingSignature, Gateway, Received, Remembered, RememberedDecision, Served,
+    SigningAssertion, Suspended, drive, filter_body,
 };
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::respond::Answer;
 use crate::ports::OriginFailure;
+use crate::transport::head_text::{read_fields, write_fields};
+use crate::transport::trace::Trace;
 use crate::worker::platform::{self, Inbound, Workers, failed};
-use crate::worker::{read_fields, write_fields};
 
 /// What every step of a request needs.
 pub(super) struct ShellRequest {
@@ -52,10 +53,17 @@ impl ShellRequest {
             }
             Action::Send(outbound, request) => match ports.fetcher(outbound.service()) {
                 Ok(fetcher) => {
+                    if let Some(remembered) = request.stage().remembered() {
+                        platform::remember(&self.gateway, remembered, &fetcher, &outbound);
+                    }
                     let request_id = outbound.request_id().to_owned();
                     Ok(inbound.forward(&fetcher, outbound, AwaitingOriginAnswer { shell: self, request, request_id }))
                 }
                 Err(error) => {
+                    // The core remembers a decision that JavaScript has no plan for.
+                    if let Some(remembered) = request.stage().remembered() {
+                        platform::forget(Some(remembered.slot));
+                    }
                     let failure = ports.without_binding(&error);
                     self.answered(request, Err(failure))
                 }
@@ -230,5 +238,42 @@ impl AwaitingOriginAnswer {
     /// The exception of the platform.
     pub fn failed(self, word: &JsValue) -> Response {
         self.shell.answered(self.request, Err(failed(word)))
+    }
+}
+
+/// A decision that the core remembers, for requests that repeat the one that was decided.
+#[wasm_bindgen(skip_typescript)]
+pub struct RepeatedDecision {
+    gateway: Rc<Gateway>,
+    decision: Rc<RememberedDecision>,
+}
+
+impl RepeatedDecision {
+    pub(super) fn new(gateway: &Rc<Gateway>, remembered: &Remembered) -> Self {
+        Self { gateway: Rc::clone(gateway), decision: Rc::clone(&remembered.decision) }
+    }
+}
+
+#[wasm_bindgen]
+impl RepeatedDecision {
+    /// A request that repeats another one and waits for the answer of its origin server.
+    #[expect(clippy::too_many_arguments, reason = "what the shell has of a request, in one crossing")]
+    pub fn waiting(
+        &self,
+        exchange: JsValue,
+        context: worker::worker_sys::Context,
+        env: worker::Env,
+        span: JsValue,
+        request_id: String,
+        traceparent: &str,
+        sent: f64,
+    ) -> AwaitingOriginAnswer {
+        let ports = Workers::new(context, env, span);
+        let trace = Trace::of_sent(traceparent).unwrap_or_default();
+        AwaitingOriginAnswer {
+            request: self.decision.awaiting_answer(request_id.clone(), trace, platform::millis(sent)),
+            shell: ShellRequest { gateway: Rc::clone(&self.gateway), ports, inbound: Rc::new(Inbound::of(exchange)) },
+            request_id,
+        }
     }
 }

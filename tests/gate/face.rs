@@ -55,7 +55,7 @@ fn a_page_for_browsers_and_json_for_the_rest() {
     let words = || world.call(&gateway, browser(Method::Get)).body;
     assert!(words().contains("This server is available."));
     assert_eq!(status(1), ["ready", "not called yet"]);
-    world.origin(Err(OriginFailure::Unreachable));
+    world.origin(Err(OriginFailure::Unreachable { streamed: false }));
     world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good())));
     assert_eq!(status(0), ["ready", "not answering"]);
     assert!(words().contains("This server does not answer at the moment."));

@@ -52,6 +52,7 @@ mod profiles;
 #[cfg(not(target_family = "wasm"))]
 mod properties;
 mod refusals;
+mod remembered;
 mod replay;
 #[cfg(not(target_family = "wasm"))]
 mod rooms;

@@ -144,8 +144,8 @@ fn strangers_cannot_make_the_gateway_read_their_bodies() {
 fn failures_of_origin_servers() {
     type Answer = Result<(u16, &'static [(&'static str, &'static str)]), OriginFailure>;
     let cases: [(Answer, u16, &str); 12] = [
-        (Err(OriginFailure::Unreachable), 502, "origin_unreachable"),
-        (Err(OriginFailure::Timeout), 504, "origin_timeout"),
+        (Err(OriginFailure::Unreachable { streamed: false }), 502, "origin_unreachable"),
+        (Err(OriginFailure::Timeout { streamed: false }), 504, "origin_timeout"),
         (Err(OriginFailure::ClientDisconnected), 499, "caller_gone"),
         (Err(OriginFailure::BodyCutShort), 400, "body_cut_short"),
         (Err(OriginFailure::BodyTooLarge), 413, "body_too_large"),

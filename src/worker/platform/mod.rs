@@ -26,7 +26,7 @@ use worker::worker_sys::web_sys::Request;
 use crate::platform_error::PlatformError;
 use crate::ports::{Background, CanonicalJson, Clock, Random, Spawn, Timer};
 use crate::time::UnixMillis;
-pub(super) use origin::{Inbound, failed};
+pub(super) use origin::{Inbound, failed, forget, remember, repeat};
 pub(super) use signatures::{check_signature, sign_assertion};
 
 #[wasm_bindgen(module = "/src/worker/platform.js")]
@@ -90,7 +90,7 @@ thread_local! {
 
 impl Clock for Workers {
     fn now(&self) -> UnixMillis {
-        UnixMillis(js_sys::Date::now() as u64)
+        millis(js_sys::Date::now())
     }
 }
 
@@ -128,6 +128,11 @@ impl Timer for Workers {
     async fn sleep(&self, milliseconds: u32) {
         sleep(milliseconds).await;
     }
+}
+
+/// A time of JavaScript.
+pub(super) fn millis(time: f64) -> UnixMillis {
+    UnixMillis(time as u64)
 }
 
 /// The description of an exception.

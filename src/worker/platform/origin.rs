@@ -11,14 +11,15 @@ use worker::worker_sys::web_sys::Request;
 
 use crate::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
 use crate::forward::request::OutboundRequest;
-use crate::forward::response::ResponseHead;
+use crate::forward::response::{FORWARDED, ResponseHead};
+use crate::gateway::{Gateway, Recalled, Remembered};
 use crate::limits::{INSPECT_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS};
 use crate::observe::event::gateway_line;
 use crate::platform_error::PlatformError;
 use crate::ports::{Clock as _, EventSink as _, FilterFailure, OriginFailure, Spawn as _, Transport};
+use crate::transport::head_text::{read_fields, write_fields};
 use crate::worker::platform::Workers;
-use crate::worker::shell_request::{AwaitingMessage, AwaitingOriginAnswer};
-use crate::worker::{read_fields, write_fields};
+use crate::worker::shell_request::{AwaitingMessage, AwaitingOriginAnswer, RepeatedDecision};
 
 #[wasm_bindgen(module = "/src/worker/platform.js")]
 extern "C" {
@@ -32,6 +33,41 @@ extern "C" {
 extern "C" {
     type Exchange;
 
+    /// What does not change when a request is repeated.
+    type Plan;
+
+    fn plan(fetcher: &JsValue, method: &str, url: &str, limits: &[f64], cancel: bool) -> Plan;
+
+    #[wasm_bindgen(js_name = remember)]
+    fn remember_plan(
+        slot: usize,
+        freed: &[u32],
+        core: RepeatedDecision,
+        plan: Plan,
+        fields: &str,
+        records: bool,
+        answer_fields: &str,
+        forwarded: &str,
+    );
+
+    #[wasm_bindgen(js_name = forget)]
+    fn forget_plan(slot: usize);
+
+    #[wasm_bindgen(js_name = forgetAll)]
+    fn forget_plans();
+
+    #[wasm_bindgen(js_name = repeat)]
+    fn repeat_plan(
+        request: &Request,
+        context: &worker::worker_sys::Context,
+        env: &worker::Env,
+        span: &JsValue,
+        slot: usize,
+        keep: f64,
+        announced: bool,
+        fresh: &str,
+    ) -> JsValue;
+
     #[wasm_bindgen(constructor)]
     fn new(request: &Request, context: &worker::worker_sys::Context, keep: f64) -> Exchange;
 
@@ -44,27 +80,14 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn forward(
         this: &Exchange,
-        fetcher: &JsValue,
-        method: &str,
-        url: &str,
+        plan: &Plan,
         fields: &str,
-        limits: &[f64],
-        cancel: bool,
         instead: Option<Vec<u8>>,
         sending: AwaitingOriginAnswer,
     ) -> JsValue;
 
     #[wasm_bindgen(method, catch)]
-    async fn send(
-        this: &Exchange,
-        fetcher: &JsValue,
-        method: &str,
-        url: &str,
-        fields: &str,
-        limits: &[f64],
-        cancel: bool,
-        instead: Option<Vec<u8>>,
-    ) -> Result<JsValue, JsValue>;
+    async fn send(this: &Exchange, plan: &Plan, fields: &str, instead: Option<Vec<u8>>) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, catch)]
     async fn message(this: &Exchange, bytes: f64, seconds: f64) -> Result<JsValue, JsValue>;
@@ -77,7 +100,7 @@ impl Workers {
     /// Logs that a binding is missing without which the origin server cannot be reached.
     pub(in crate::worker) fn without_binding(&self, error: &PlatformError) -> OriginFailure {
         self.line(&gateway_line("error", "binding_missing", &error.to_string(), self.now()));
-        OriginFailure::Unreachable
+        OriginFailure::Unreachable { streamed: false }
     }
 
     /// Logs if an origin server's stream ended before it was complete.
@@ -105,6 +128,11 @@ impl Inbound {
         Self(Exchange::new(request, &ports.context, PEEK_BYTES as f64))
     }
 
+    /// The same as JavaScript has it.
+    pub(in crate::worker) fn of(exchange: JsValue) -> Self {
+        Self(exchange.unchecked_into())
+    }
+
     /// Lets `work` run to its end even if the client disconnects.
     pub(in crate::worker) fn hold(&self, work: &JsValue) {
         self.0.hold(work);
@@ -122,11 +150,53 @@ impl Inbound {
         request: OutboundRequest,
         sending: AwaitingOriginAnswer,
     ) -> JsValue {
-        let (method, url) = (request.method().as_str(), request.url());
-        let fields = write_fields(request.fields());
-        let (cancel, instead) = (request.cancel_on_disconnect(), request.body().map(<[u8]>::to_vec));
-        self.0.forward(fetcher, method, url, &fields, &limits(&request), cancel, instead, sending)
+        let instead = request.body().map(<[u8]>::to_vec);
+        self.0.forward(&plan_of(&request, fetcher), &write_fields(request.fields()), instead, sending)
     }
+}
+
+fn plan_of(request: &OutboundRequest, fetcher: &JsValue) -> Plan {
+    plan(fetcher, request.method().as_str(), request.url(), &limits(request), request.cancel_on_disconnect())
+}
+
+/// Has JavaScript keep what [`repeat`] needs of a request whose decision the core remembers.
+pub(in crate::worker) fn remember(
+    gateway: &Rc<Gateway>,
+    remembered: &Remembered,
+    fetcher: &JsValue,
+    request: &OutboundRequest,
+) {
+    let answer_fields = write_fields(&remembered.decision.answer_fields(gateway.settings()));
+    let freed: Vec<u32> = remembered.freed.iter().filter_map(|slot| u32::try_from(*slot).ok()).collect();
+    remember_plan(
+        remembered.slot,
+        &freed,
+        RepeatedDecision::new(gateway, remembered),
+        plan_of(request, fetcher),
+        &write_fields(request.fields()),
+        gateway.records_all(),
+        &answer_fields,
+        &FORWARDED.join(","),
+    );
+}
+
+/// Has JavaScript forget the plan for this place, or all of them.
+pub(in crate::worker) fn forget(slot: Option<usize>) {
+    match slot {
+        Some(slot) => forget_plan(slot),
+        None => forget_plans(),
+    }
+}
+
+/// Forwards a request that repeats another one.
+pub(in crate::worker) fn repeat(request: &Request, ports: &Workers, recalled: &Recalled) -> JsValue {
+    let mut fresh = format!("{}\n{}", recalled.request_id, recalled.trace.outbound());
+    if let Some(tracestate) = &recalled.tracestate {
+        fresh.extend(["\n", tracestate]);
+    }
+    let (context, env, span) = (&ports.context, &ports.env, &ports.span);
+    let announced = recalled.announces_length;
+    repeat_plan(request, context, env, span, recalled.slot, PEEK_BYTES as f64, announced, &fresh)
 }
 
 /// The largest body in bytes; then seconds until the response fields, of silence in the answer, and of silence before a
@@ -150,10 +220,8 @@ impl Transport for Workers {
         body: &Rc<Inbound>,
     ) -> Result<(ResponseHead, JsValue), OriginFailure> {
         let fetcher = self.fetcher(request.service()).map_err(|error| self.without_binding(&error))?;
-        let (method, url) = (request.method().as_str(), request.url());
-        let fields = write_fields(request.fields());
-        let (cancel, instead) = (request.cancel_on_disconnect(), request.body().map(<[u8]>::to_vec));
-        let answer = body.0.send(&fetcher, method, url, &fields, &limits(&request), cancel, instead).await;
+        let instead = request.body().map(<[u8]>::to_vec);
+        let answer = body.0.send(&plan_of(&request, &fetcher), &write_fields(request.fields()), instead).await;
         let parts: Array = answer.map_err(|failure| failed(&failure))?.unchecked_into();
         self.watch(parts.get(3), request.request_id().to_owned());
         let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
@@ -234,7 +302,9 @@ pub(in crate::worker) fn failed(failure: &JsValue) -> OriginFailure {
         Some("body cut short") => OriginFailure::BodyCutShort,
         Some("body too large") => OriginFailure::BodyTooLarge,
         Some("gone") => OriginFailure::ClientDisconnected,
-        Some("timeout") => OriginFailure::Timeout,
-        _ => OriginFailure::Unreachable,
+        Some("timeout") => OriginFailure::Timeout { streamed: false },
+        Some("timeout, streamed") => OriginFailure::Timeout { streamed: true },
+        Some("unreachable, streamed") => OriginFailure::Unreachable { streamed: true },
+        _ => OriginFailure::Unreachable { streamed: false },
     }
 }

@@ -9,8 +9,12 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
-use portcullis::gateway::{Action, ActiveRequest, Gateway, Received, Served, drive, filter_body, serve};
+use portcullis::gateway::{
+    Action, ActiveRequest, Gateway, LookUp, Recalled, Received, Remembered, RememberedDecision, Served, drive,
+    filter_body, serve,
+};
 use portcullis::observe::point::Point;
 use portcullis::observe::span::Span;
 use portcullis::platform_error::PlatformError;
@@ -19,7 +23,9 @@ use portcullis::time::UnixMillis;
 use portcullis::token::binding::replay::ReplayMemory;
 use portcullis::token::signature::SignatureCheck;
 use portcullis::transport::head::{Fields, Head};
+use portcullis::transport::head_text::write_fields;
 use portcullis::transport::provider::ProviderDocument;
+use portcullis::transport::trace::Trace;
 use serde_json::{Value, json};
 
 use super::{ISSUER, Key, Request};
@@ -57,6 +63,8 @@ struct State {
     message: Option<OriginFailure>,
     chunk: usize,
     background: Vec<Background>,
+    plans: HashMap<usize, (Rc<RememberedDecision>, Sent)>,
+    recalled: usize,
 }
 
 /// A question that somebody was asked.
@@ -92,6 +100,23 @@ pub struct Reply {
     pub status: u16,
     pub fields: Fields,
     pub body: String,
+}
+
+impl Sent {
+    pub fn of(request: &OutboundRequest, body: &[u8]) -> Self {
+        Self {
+            method: request.method().as_str(),
+            url: request.url().to_owned(),
+            fields: request.fields().clone(),
+            service: request.service().map(str::to_owned),
+            cancel_on_disconnect: request.cancel_on_disconnect(),
+            body: match request.body() {
+                Some(instead) => instead.to_vec(),
+                None if request.body_bytes() == 0 => Vec::new(),
+                None => body.to_vec(),
+            },
+        }
+    }
 }
 
 impl Reply {
@@ -315,6 +340,55 @@ impl World {
         self.reply(request, |head, body| block_on(serve(gateway, self, head, body)))
     }
 
+    /// The same, as a shell does it that remembers what the core remembers: see [`Gateway::look_up`].
+    pub fn call_remembering(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
+        let text = text_of(&request.head);
+        self.reply(request, |head, body| match gateway.look_up(self, &text) {
+            LookUp::Recalled(recalled) => self.repeat(gateway, recalled, &body),
+            LookUp::Unknown(fingerprint) => {
+                let mut action = ActiveRequest::new(gateway, self, &head).remembered_as(fingerprint).begin(head);
+                if let Action::Send(outbound, request) = action {
+                    if let Some(Remembered { slot, decision, freed }) = request.stage().remembered() {
+                        self.0.borrow_mut().plans.retain(|slot, _| !freed.contains(slot));
+                        let mut sent = Sent::of(&outbound, &body);
+                        sent.fields.remove("tracestate");
+                        self.0.borrow_mut().plans.insert(*slot, (Rc::clone(decision), sent));
+                    }
+                    action = Action::Send(outbound, request);
+                }
+                block_on(drive(gateway, self, action, &body))
+            }
+        })
+    }
+
+    fn repeat(&self, gateway: &Rc<Gateway>, recalled: Recalled, body: &Vec<u8>) -> Served<Vec<u8>> {
+        let (decision, mut sent) = self.0.borrow().plans[&recalled.slot].clone();
+        sent.body.clone_from(body);
+        sent.fields.set("traceparent", recalled.trace.outbound());
+        if let Some(state) = recalled.tracestate {
+            sent.fields.set("tracestate", state);
+        }
+        self.0.borrow_mut().recalled += 1;
+        let answer = self.sent_to_origin(sent);
+        let trace = Trace::of_sent(&recalled.trace.outbound()).expect("the core wrote it");
+        let request = decision.awaiting_answer(recalled.request_id, trace, self.time());
+        match request.answered(gateway, self, answer) {
+            Received::Passed(head, answer) => Served::Origin(head, answer),
+            Received::Filter(..) => panic!("nothing of a repeated request is filtered"),
+            Received::Refused(action) => block_on(drive(gateway, self, action, body)),
+        }
+    }
+
+    /// The places of what is kept for remembered decisions.
+    pub fn planned(&self) -> Vec<usize> {
+        self.0.borrow().plans.keys().copied().collect()
+    }
+
+    /// How many requests were recalled so far.
+    pub fn recalled(&self) -> usize {
+        self.0.borrow().recalled
+    }
+
     /// The same, as a shell does it that meets the needs which nearly every request has, and leaves the rest to the driver.
     pub fn call_in_steps(&self, gateway: &Rc<Gateway>, request: Request) -> Reply {
         self.reply(request, |head, body| {
@@ -375,6 +449,13 @@ impl World {
         }
         reply
     }
+}
+
+/// A head as the shell's JavaScript writes it.
+pub fn text_of(head: &Head) -> String {
+    let asn = head.asn.map(|asn| asn.to_string()).unwrap_or_default();
+    let place = format!("{};{asn}", head.country.clone().unwrap_or_default());
+    format!("{}\n{}\n\n{place}\n{}", head.method.as_str(), head.url, write_fields(&head.fields))
 }
 
 /// Credentials that a request brings, and the parts of them that could be used.

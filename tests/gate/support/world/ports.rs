@@ -34,6 +34,18 @@ impl CanonicalJson for World {
     }
 }
 
+impl World {
+    /// What the origin server answers to this request.
+    pub(super) fn sent_to_origin(&self, sent: Sent) -> Result<(ResponseHead, Vec<u8>), OriginFailure> {
+        let mut state = self.0.borrow_mut();
+        state.sent.push(sent);
+        let usual =
+            || Ok(ResponseHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
+        let body = state.origin_body.clone().unwrap_or_else(|| b"from the origin".to_vec());
+        state.origin.clone().unwrap_or_else(usual).map(|head| (head, body))
+    }
+}
+
 impl Random for World {
     fn fill(&self, bytes: &mut [u8]) {
         let mut state = self.0.borrow_mut();
@@ -185,23 +197,7 @@ impl Transport for World {
     type ResponseBody = Vec<u8>;
 
     async fn send(&self, request: OutboundRequest, body: &Vec<u8>) -> Result<(ResponseHead, Vec<u8>), OriginFailure> {
-        let mut state = self.0.borrow_mut();
-        state.sent.push(Sent {
-            method: request.method().as_str(),
-            url: request.url().to_owned(),
-            fields: request.fields().clone(),
-            service: request.service().map(str::to_owned),
-            cancel_on_disconnect: request.cancel_on_disconnect(),
-            body: match request.body() {
-                Some(instead) => instead.to_vec(),
-                None if request.body_bytes() == 0 => Vec::new(),
-                None => body.clone(),
-            },
-        });
-        let usual =
-            || Ok(ResponseHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
-        let body = state.origin_body.clone().unwrap_or_else(|| b"from the origin".to_vec());
-        state.origin.clone().unwrap_or_else(usual).map(|head| (head, body))
+        self.sent_to_origin(Sent::of(&request, body))
     }
 
     async fn message(&self, body: &Vec<u8>, limit: u64) -> Result<Vec<u8>, OriginFailure> {

@@ -1,0 +1,65 @@
+//! A credential that was verified before, and what has to hold so that it is accepted again.
+
+use std::rc::Rc;
+
+use crate::jwks::freshness::Freshness;
+use crate::pipeline::verification::VerificationContext;
+use crate::settings::resource::Resource;
+use crate::token::cache::Digest;
+use crate::token::error::TokenError;
+use crate::token::issuer::Issuer;
+use crate::token::revocation::Due;
+use crate::token::verified::{Confirmation, VerifiedToken};
+
+/// A credential that was verified, with the result, as it is found again.
+#[derive(Debug, Clone)]
+pub struct Recognized {
+    digest: Digest,
+    issuer: Option<Rc<Issuer>>,
+    verified: Rc<VerifiedToken>,
+}
+
+impl Recognized {
+    pub(super) fn new(digest: Digest, issuer: Option<Rc<Issuer>>, verified: Rc<VerifiedToken>) -> Self {
+        Self { digest, issuer, verified }
+    }
+
+    /// The issuer whose keys the credential may depend on.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_deref()
+    }
+
+    /// Whether [`proceed`](crate::pipeline::authenticate::proceed) would accept the credential again for this resource, from
+    /// what the isolate remembers alone and without a proof of possession, with the same result: if the credential was verified
+    /// anew meanwhile, its scopes or its subject may be others. It is also false if keys or the revocation list should be read
+    /// again, which is for a request that is verified in full to begin.
+    pub fn still_holds(&self, resource: &Resource, known: &mut VerificationContext<'_>) -> bool {
+        let now = known.now;
+        let Some(Ok(verified)) = find(&self.digest, known) else { return false };
+        let revocations = &known.memory.revocations;
+        Rc::ptr_eq(&verified, &self.verified)
+            && known.keys.is_none_or(|keys| keys.freshness(now) != Freshness::UseAndRefresh)
+            && verified.confirmation == Confirmation::None
+            && verified.check(&resource.audiences, now).is_ok()
+            && known.settings.revocation.as_ref().is_none_or(|revocation| {
+                revocations.due(revocation.seconds, now) == Due::No && !revocations.revokes(&verified)
+            })
+    }
+}
+
+/// What the cache has about a credential. A result that depended on a key is valid only while the issuer still publishes
+/// that key.
+pub(super) fn find(
+    digest: &Digest,
+    known: &mut VerificationContext<'_>,
+) -> Option<Result<Rc<VerifiedToken>, TokenError>> {
+    let cache = &mut known.memory.cache;
+    if let Some(verified) = cache.verified(digest, known.now) {
+        let vouched = verified.signed_with.as_ref().is_none_or(|signed| {
+            known.keys.is_some_and(|keys| keys.vouches(signed.id.as_deref(), &signed.thumbprint, known.now))
+        });
+        return vouched.then_some(Ok(verified));
+    }
+    cache.inactive(digest, known.now).map(Err)
+}
