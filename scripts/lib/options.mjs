@@ -129,6 +129,10 @@ export function readOptions(args, command) {
   const [values, operands] = [{}, []];
   for (const [name, { value, default: initial }] of Object.entries(options))
     values[name] = value ? initial : false;
+  const find = (flag) =>
+    Object.keys(options).find((name) =>
+      [`--${name}`, options[name].short && `-${options[name].short}`].includes(flag),
+    );
   const given = new Set();
   const waiting = [...own];
   while (waiting.length > 0) {
@@ -138,9 +142,7 @@ export function readOptions(args, command) {
       continue;
     }
     const [, flag, inline] = word.match(/^([^=]*)(?:=(.*))?$/s);
-    const name = Object.keys(options).find((name) =>
-      [`--${name}`, options[name].short && `-${options[name].short}`].includes(flag),
-    );
+    const name = find(flag);
     if (name === undefined) {
       const near = nearest(
         flag,
@@ -160,7 +162,8 @@ export function readOptions(args, command) {
       continue;
     }
     const next = inline ?? waiting[0];
-    if (next === undefined || (inline === undefined && /^-./.test(next)))
+    // A value may begin with a hyphen, as ids of grants do; what looks like an option is none.
+    if (next === undefined || (inline === undefined && (/^--/.test(next) || find(next) !== undefined)))
       wrong(`--${name} needs a value: ${shown(name, options[name])}`);
     values[name] = inline ?? waiting.shift();
   }

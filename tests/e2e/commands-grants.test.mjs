@@ -90,6 +90,13 @@ describe("npm run grants", PATIENCE, () => {
     );
   });
 
+  test("an id may begin with a hyphen", async () => {
+    const said = await grants(["end", "--grant", "-no-such-grant"]);
+    assert.doesNotMatch(said.stderr, /needs a value/);
+    assert.notEqual(said.code, 2, said.stderr);
+    assert.equal((await grants(["end", "--grant", "--json"])).code, 2);
+  });
+
   test("delete ends all grants of a subject, and no grant of another", async () => {
     const [one, two] = [await loginAs("delete-ada"), await loginAs("delete-ada")];
     const other = await loginAs("delete-bob");
