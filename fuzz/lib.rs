@@ -96,7 +96,7 @@ fn authenticated(settings: &Settings, head: Head, context: &mut RequestContext) 
         panic!("the request is for a resource")
     };
     let (mut memory, compiled) = (IsolateMemory::default(), CompiledVerifiers::default());
-    let pending = match authenticate::begin(request, settings, (&[7; 32], &mut memory.cache), context, NOW)? {
+    let pending = match authenticate::begin(request, settings, (&[7; 16], &mut memory.cache), context, NOW)? {
         Beginning::Credential(pending) => pending,
         Beginning::Anonymous(_) => panic!("the resource opens no method"),
     };

@@ -138,7 +138,7 @@ pub enum OriginFailure {
     },
     /// No connection to the origin server, or it broke before the answer began.
     Unreachable {
-        /// The same.
+        /// Whether the client's body passed as a stream: perhaps the client did not send all of it.
         streamed: bool,
     },
 }

@@ -103,6 +103,9 @@ fn place(location: &str) -> String {
 /// 3. 5xx may reveal internals: 502, as for any other status outside 200 to 499;
 /// 4. every other answer is accepted, with the fields of the list above.
 ///
+/// `ordinary` in `src/worker/exchange.js` does the same for the answers to repeated requests that need no other decision than rule 4.
+/// What changes here may have to change there; `repeated.test.mjs` compares both.
+///
 /// # Errors
 /// The [`Rejection`] of the first rule that applies.
 pub fn check_answer(answer: ResponseHead) -> Result<ResponseHead, Rejection> {

@@ -29,8 +29,8 @@ pub struct ActiveRequest<'a, P> {
     pub(super) gateway: &'a Rc<Gateway>,
     pub(super) ports: &'a P,
     pub(super) context: RequestContext,
-    /// The fingerprint and the length of its head, if the decision about it may be remembered. A request that was suspended has none: then
-    /// its decision depends on more than its head.
+    /// The fingerprint and the length of its head, if the decision about it may be remembered. A request that was
+    /// suspended has none: then its decision depends on more than its head.
     pub(super) fingerprint: Option<(HeadFingerprint, usize)>,
     /// How often it may still be suspended.
     waits: usize,

@@ -5,9 +5,11 @@
 //! request that differs in any field but those of [`PER_REQUEST`] goes through all stages, and so does one for which
 //! anything has changed. The table belongs to a [`Gateway`], so a new configuration begins with an empty one.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::forward::body_filter::ResponseTransform;
+use crate::forward::request::OutboundRequest;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::gateway::active_request::{ActiveRequest, AwaitingAnswer, Suspended};
 use crate::gateway::open::Gateway;
@@ -31,6 +33,7 @@ use crate::transport::trace::Trace;
 /// A remembered decision to forward a request.
 #[derive(Debug)]
 pub struct RememberedDecision {
+    id: u32,
     resource: Rc<Resource>,
     recognized: Recognized,
     /// The counter of the caller's rejected requests.
@@ -41,10 +44,21 @@ pub struct RememberedDecision {
     bytes: usize,
 }
 
-/// Estimated bytes that a decision takes besides its head.
-const OVERHEAD: usize = 1024;
+/// Estimated bytes that a decision takes besides its head, the fields for the origin server and the credential.
+const OVERHEAD: usize = 1536;
+
+thread_local! {
+    /// The number of the next decision, of any gateway.
+    static NEXT: Cell<u32> = const { Cell::new(0) };
+}
 
 impl RememberedDecision {
+    /// Its number, which no other decision has: the shell compares it, because a place may get another decision.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// The fields that every answer gets which the origin server gives with none of its own that the gateway forwards,
     /// without the id of the request.
     #[must_use]
@@ -80,6 +94,10 @@ pub struct Remembered {
 pub struct Recalled {
     /// The place of the decision in the table.
     pub slot: usize,
+    /// The number of the decision.
+    pub decision: u32,
+    /// The fingerprint and the length of the head, for a shell that does not have what it needs any more.
+    pub fingerprint: (HeadFingerprint, usize),
     /// The id of this request.
     pub request_id: String,
     /// Its trace context.
@@ -144,8 +162,8 @@ impl RememberedDecisions {
         let first = Self::set_of(head);
         let set = self.places.get_mut(first..first + REMEMBERED_WAYS)?;
         let mut room = REMEMBERED_SET_BYTES.checked_sub(decision.bytes)?;
-        let is_free = |place: &Option<(HeadFingerprint, _)>| place.as_ref().is_none_or(|(known, _)| *known == head);
-        let way = set.iter().position(is_free).unwrap_or(self.next_way);
+        let same = set.iter().position(|place| place.as_ref().is_some_and(|(known, _)| *known == head));
+        let way = same.or_else(|| set.iter().position(Option::is_none)).unwrap_or(self.next_way);
         self.next_way = (self.next_way + 1) % REMEMBERED_WAYS;
         let decision = Rc::new(decision);
         *set.get_mut(way)? = Some((head, Rc::clone(&decision)));
@@ -183,7 +201,15 @@ impl Gateway {
         let (request_id, trace) = RequestContext::ids(fields.traceparent, &random);
         let tracestate = fields.tracestate.filter(|_| trace.continued()).map(str::to_owned);
         let announces_length = fields.content_length.is_some() && body > Some(0);
-        LookUp::Recalled(Recalled { slot, request_id, trace, tracestate, announces_length })
+        LookUp::Recalled(Recalled {
+            slot,
+            decision: decision.id,
+            fingerprint: (head, length),
+            request_id,
+            trace,
+            tracestate,
+            announces_length,
+        })
     }
 
     fn still_holds(&self, decision: &RememberedDecision, now: UnixMillis) -> bool {
@@ -227,16 +253,18 @@ impl Gateway {
 impl<P: Ports> ActiveRequest<'_, P> {
     /// Remembers the decision to forward this request, if it depends on the head of the request alone and the head has
     /// occurred before.
-    pub(super) fn remember(&self, permit: &Permit) -> Option<Remembered> {
+    pub(super) fn remember(&self, permit: &Permit, request: &OutboundRequest) -> Option<Remembered> {
         let (head, length) = self.fingerprint?;
         let recognized = self.gateway.depends_on_head_alone(permit)?.clone();
         let inspected = permit.inspected()?;
+        let bytes = OVERHEAD + length + request.fields().bytes() + recognized.verified_bytes();
         let decision = RememberedDecision {
+            id: NEXT.replace(NEXT.get().wrapping_add(1)),
             resource: Rc::clone(inspected.resource()),
             recognized,
             refusals: self.gateway.refusals(inspected),
             context: self.context.clone(),
-            bytes: OVERHEAD + length,
+            bytes,
         };
         self.gateway.remembered.borrow_mut().put(head, decision)
     }

@@ -44,7 +44,8 @@ impl<P: Ports> ActiveRequest<'_, P> {
             Ok(request) => request,
             Err(rejection) => return self.refuse(rejection),
         };
-        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered: self.remember(permit) };
+        let remembered = self.remember(permit, &request);
+        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered };
         self.wait(stage, |waiting| Action::Send(request, waiting))
     }
 }

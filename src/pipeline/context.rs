@@ -84,7 +84,9 @@ impl RequestContext {
     /// The context of a later request with the same head.
     #[must_use]
     pub fn again(&self, request_id: String, trace: Trace, received: UnixMillis) -> Self {
-        Self { request_id, trace, received, authentication_ms: 0, origin_ms: None, ..self.clone() }
+        let mut again = Self { request_id, trace, received, authentication_ms: 0, origin_ms: None, ..self.clone() };
+        again.audit.note_cache(true);
+        again
     }
 
     /// Allows pages of any origin to read the answer.

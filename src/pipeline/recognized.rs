@@ -30,6 +30,12 @@ impl Recognized {
         self.issuer.as_deref()
     }
 
+    /// Estimated bytes of what was found out about the credential.
+    #[must_use]
+    pub fn verified_bytes(&self) -> usize {
+        self.verified.bytes()
+    }
+
     /// Whether [`proceed`](crate::pipeline::authenticate::proceed) would accept the credential again for this resource, from
     /// what the isolate remembers alone and without a proof of possession, with the same result: if the credential was verified
     /// anew meanwhile, its scopes or its subject may be others. It is also false if keys or the revocation list should be read

@@ -125,7 +125,7 @@ pub enum Rejection {
     OriginUnauthorized,
     /// The origin server cannot be reached.
     OriginUnreachable {
-        /// The same.
+        /// Whether the message passed as a stream: perhaps the client did not send all of it.
         streamed: bool,
     },
     /// The proof of possession is not accepted (RFC 9449).

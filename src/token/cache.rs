@@ -1,4 +1,4 @@
-//! A cache of verified credentials: a known credential costs one hash and one lookup. The keys are salted digests, so
+//! A cache of verified credentials: a known credential costs one hash and one lookup. The keys are keyed hashes, so
 //! the cache never holds a credential itself.
 
 use std::collections::HashMap;

@@ -26,8 +26,8 @@ function traced({ tracing }) {
 }
 
 export default {
-  // Not asynchronous: the promise of a function around the module's own one costs every request something. The module
-  // reports what is thrown after this function has returned (`guarded` in platform.js), and the listener above gets it.
+  // Not asynchronous: the promise of a function around the module's own one costs every request something. Where the module
+  // continues after this function has returned, `guarded` in platform.js reports what is thrown, and the listener above gets it.
   fetch(request, env, context) {
     whole();
     try {

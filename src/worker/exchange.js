@@ -1,5 +1,6 @@
 // Sends a request to the origin server and its response back to the client: bodies, time limits, and clients that disconnect.
-// Whether the request is sent, which limits apply and what the client gets is decided in Rust. Functions that nearly every request
+// Whether the request is sent, which limits apply and what the client gets is decided in Rust; only ordinary answers to repeated
+// requests do not get there. Functions that nearly every request
 // needs continue with an object of the WebAssembly module; the same functions as promises are for the driver of the core.
 import { guarded, lines, readUpTo, toHeaders, within } from "./platform.js";
 
@@ -64,42 +65,43 @@ export const plan = (fetcher, method, url, limits, cancel) => ({
   cancel,
 });
 
-/** Forgets what {@link repeat} needs for a place. */
-export function forget(slot) {
-  plans[slot] = undefined;
-}
-
-/** The same for all places. */
+/** Forgets what {@link repeat} needs. */
 export function forgetAll() {
   plans.length = 0;
 }
 
-/** Names of fields that a client may get, as the last plan had them: they are the same for all. */
-let names = { text: undefined, set: undefined };
+/** Names of fields that a client may get. They are the same for all plans. */
+let forwardedNames;
 
 /**
- * Keeps what {@link repeat} needs, in place of what it needed for the places `freed`: `core` is the decision, `records` whether the
- * core records the outcome of each request.
+ * Keeps what {@link repeat} needs for the decision `id` at a place, and forgets what it needed for the places `freed`. `core` is the
+ * decision, `records` whether the core records the outcome of each request.
  */
-export function remember(slot, freed, core, plan, fields, records, answerFields, forwarded) {
-  for (const other of freed) forget(other);
-  if (names.text !== forwarded) names = { text: forwarded, set: new Set(forwarded.split(",")) };
+export function remember(slot, id, freed, core, plan, fields, records, answerFields, forwarded) {
+  plans[slot] = undefined;
+  for (const other of freed) plans[other] = undefined;
+  forwardedNames ??= new Set(forwarded.split(","));
   const headers = new Headers(toHeaders(fields));
   headers.delete("tracestate");
   plans[slot] = {
+    id,
     core,
     plan,
     headers,
     records,
     answerFields: toHeaders(answerFields),
-    forwarded: names.set,
+    forwarded: forwardedNames,
   };
 }
 
-/** Sends a request that repeats another one. `fresh` has its id, `traceparent` and, if it is forwarded, `tracestate`. */
-export function repeat(request, context, env, span, slot, keep, announced, fresh) {
+/**
+ * Sends a request that repeats the one of the decision `id`. `fresh` has its id, `traceparent` and, if it is forwarded,
+ * `tracestate`. Returns undefined if there is nothing kept for that decision.
+ */
+export function repeat(request, context, env, span, slot, id, keep, announced, fresh) {
   const known = plans[slot];
-  const [id, traceparent, tracestate] = fresh.split("\n");
+  if (known?.id !== id) return undefined;
+  const [requestId, traceparent, tracestate] = fresh.split("\n");
   let { headers } = known;
   // Without an announced length, the request is sent only when its body was read: others that repeat the same one may be sent
   // before it.
@@ -108,10 +110,10 @@ export function repeat(request, context, env, span, slot, keep, announced, fresh
   headers.set("traceparent", traceparent);
   const exchange = new Exchange(request, context, keep);
   const sent = Date.now();
-  const waiting = () => known.core.waiting(exchange, context, env, span, id, traceparent, sent);
+  const waiting = () => known.core.waiting(exchange, context, env, span, requestId, traceparent, sent);
   const work = exchange.sendPlan(known.plan, headers, undefined, announced).then(
     guarded((answer) => {
-      const own = known.records || span !== undefined ? undefined : ordinary(known, answer, id);
+      const own = known.records || span !== undefined ? undefined : ordinary(known, answer, requestId);
       return own ?? waiting().answered(...exchange.received(known.plan, answer));
     }),
     guarded((word) => waiting().failed(word)),
@@ -150,9 +152,9 @@ export function ordinary({ plan, answerFields, forwarded }, answer, id) {
 /**
  * One request to the origin server, and its response.
  *
- * A body that has a Content-Length passes as a stream of the platform, which keeps the length of a body from the network: the origin
- * server never takes a part for the whole body. Over a service binding the calling Worker has to keep it. Other bodies are read up to a limit, and stream after it; if one ends too early or exceeds its limit, the
- * gateway aborts the request.
+ * A body that has a Content-Length passes as a stream of the platform, which keeps the length of a body from the network: the
+ * origin server never takes a part for the whole body. Over a service binding the calling Worker has to keep it. Other bodies are
+ * read up to a limit, and stream after it; if one ends too early or exceeds its limit, the gateway aborts the request.
  *
  * The body of the answer passes as a stream of the platform too, unless something has to read it: reading every body whole makes V8
  * stop for 100 to 400 ms at a time, and forwarding it in chunks costs more.
@@ -328,7 +330,10 @@ export class Exchange {
         const init = { method, headers, body, redirect: "manual", signal: this.#signal(cancel) };
         const answered = (answer) => {
           if (over) return answer.body?.cancel().catch(() => {});
-          if (fetcher !== undefined && lies(answer, method)) return failed("unreachable");
+          if (fetcher !== undefined && lies(answer, method)) {
+            answer.body?.cancel().catch(() => {});
+            return failed("unreachable");
+          }
           over = true;
           resolve(answer);
         };
@@ -365,7 +370,7 @@ export class Exchange {
     let { body } = answer;
     // The platform holds answers of the network to their Content-Length, but not those of a service binding.
     const announced = fetcher === undefined ? undefined : announcedLength(answer, method);
-    if (announced > 0) body = body.pipeThrough(new FixedLengthStream(announced));
+    if (announced !== undefined && body !== null) body = body.pipeThrough(new FixedLengthStream(announced));
     return [
       status,
       lines(headers),

@@ -1,5 +1,5 @@
 //! The shell: the only room that uses Cloudflare Workers. It passes values between the platform and the core, and
-//! decides nothing.
+//! decides nothing but one thing: `ordinary` in `exchange.js` recognizes answers about which the core has nothing to decide.
 
 #[cfg(feature = "authorization-server")]
 mod authorization_records;
@@ -44,6 +44,8 @@ thread_local! {
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
+    // After a reset, JavaScript has what it kept for the module before it.
+    platform::forget_all();
 }
 
 /// Handles a request for `entry.js`, which has the Worker's `fetch` handler. It returns the gateway's own answers without a promise if they need no I/O.
@@ -86,9 +88,12 @@ fn handle(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Re
     let text = platform::head(request, certificate, place);
     let Some(gateway) = gateway else { return shell_request::own(&serve_closed(&ports, &read_head(&text))) };
     let is_driven_by_core = is_driven_by_core(&ports);
-    let fingerprint = match gateway.look_up(&ports, &text) {
-        _ if is_driven_by_core => None,
-        LookUp::Recalled(recalled) => return Ok(platform::repeat(request, &ports, &recalled)),
+    let looked_up = if is_driven_by_core { LookUp::Unknown(None) } else { gateway.look_up(&ports, &text) };
+    let fingerprint = match looked_up {
+        LookUp::Recalled(recalled) => match platform::repeat(request, &ports, &recalled) {
+            Some(response) => return Ok(response),
+            None => Some(recalled.fingerprint),
+        },
         LookUp::Unknown(fingerprint) => fingerprint,
     };
     let head = read_head(&text);
@@ -143,7 +148,7 @@ async fn reload_configuration(ports: &Workers) -> Option<Rc<Gateway>> {
         ReloadOutcome::Same => {}
         ReloadOutcome::Activated(gateway, version) => {
             // What JavaScript keeps would keep the gateway of the old configuration.
-            platform::forget(None);
+            platform::forget_all();
             log_warnings(&gateway, ports);
             log_event(ports, "info", "configuration_activated", &format!("version {version}"));
         }

@@ -60,10 +60,6 @@ impl ShellRequest {
                     Ok(inbound.forward(&fetcher, outbound, AwaitingOriginAnswer { shell: self, request, request_id }))
                 }
                 Err(error) => {
-                    // The core remembers a decision that JavaScript has no plan for.
-                    if let Some(remembered) = request.stage().remembered() {
-                        platform::forget(Some(remembered.slot));
-                    }
                     let failure = ports.without_binding(&error);
                     self.answered(request, Err(failure))
                 }

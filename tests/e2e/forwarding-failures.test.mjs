@@ -1,6 +1,6 @@
 /**
- * Origin servers that fail: the caller learns that they did and nothing of how, with the id of its request; the log
- * says which failure it was.
+ * Origin servers that fail: the caller learns that they did and nothing of how; the log says which failure it was. The answer has
+ * the id of a message that the gateway has read: not that of one with a Content-Length, which passes as a stream.
  */
 import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
@@ -60,7 +60,9 @@ after(() => {
 });
 beforeEach(() => scene.origin.reset());
 
-async function assertFailed(answer, { status = 502, reason, detail, id = CALL.id }) {
+const HINT = "or the client did not send all of its message";
+
+async function assertFailed(answer, { status = 502, reason, detail, id = null }) {
   const line = await assertRefused(scene.gateway, answer, { status, reason, id });
   assert.equal(line.detail, detail);
   assert.equal(line.client, "test-client", "the log says whose request it was");
@@ -84,28 +86,29 @@ describe("an origin server that does not answer", () => {
       return scene.post({ target, token, ...options });
     };
     for (const [era, fields] of Object.entries({ modern: MODERN, legacy: LEGACY })) {
-      test(`because it ${what} is 502 with the id of a request of the ${era} era`, async () => {
-        await assertFailed(await post({ fields }), { reason: "origin_unreachable" });
+      test(`because it ${what} is 502 for a request of the ${era} era`, async () => {
+        await assertFailed(await post({ fields }), { reason: "origin_unreachable", detail: HINT });
       });
     }
 
     test(`because it ${what} is 502 with the id of a small request that came in chunks`, async () => {
       const body = chunked([JSON.stringify(CALL)]);
       const answer = await post({ fields: { "Transfer-Encoding": "chunked" }, body });
-      await assertFailed(answer, { reason: "origin_unreachable" });
+      await assertFailed(answer, { reason: "origin_unreachable", id: CALL.id });
     });
 
     test(`because it ${what} is 502 without an id where there is none to be known`, async () => {
       const unknown = { reason: "origin_unreachable", id: null };
+      const inChunks = (text) => post({ fields: { "Transfer-Encoding": "chunked" }, body: chunked([text]) });
       await assertFailed(await post({ method: "GET", body: undefined }), unknown);
-      await assertFailed(await post({ body: JSON.stringify({ ...CALL, id: undefined }) }), unknown);
-      await assertFailed(await post({ body: "[[[" }), unknown);
-      await assertFailed(await post({ body: `{"a":${"[".repeat(10_000)}` }), unknown);
-      await assertFailed(await post({ body: JSON.stringify({ ...CALL, pad: "x".repeat(70_000) }) }), unknown);
+      await assertFailed(await inChunks(JSON.stringify({ ...CALL, id: undefined })), unknown);
+      await assertFailed(await inChunks("[[["), unknown);
+      await assertFailed(await inChunks(`{"a":${"[".repeat(10_000)}`), unknown);
+      await assertFailed(await inChunks(JSON.stringify({ ...CALL, pad: "x".repeat(70_000) })), unknown);
     });
   }
 
-  test("in time is 504 with the request's id, and is no longer asked", async () => {
+  test("in time is 504, and is no longer asked", async () => {
     scene.origin.answer = () => {};
     for (const fields of [MODERN, LEGACY]) {
       scene.origin.requests.length = 0;
@@ -113,22 +116,39 @@ describe("an origin server that does not answer", () => {
       const answer = await scene.post({ fields });
       const spent = Date.now() - begun;
       assert.ok(spent >= 900 && spent < 4_000, `${spent} ms`);
-      await assertFailed(answer, { status: 504, reason: "origin_timeout" });
+      await assertFailed(answer, { status: 504, reason: "origin_timeout", detail: HINT });
       await eventually("the end of the request", () => scene.origin.only().cancelled);
     }
   });
 
-  test("because it was not yet asked, by a caller who is slow to send, is not at fault", async () => {
+  test("because a caller is slow to send may not be at fault, and the log says so", async () => {
+    const body = JSON.stringify(CALL);
+    const socket = connect(scene.gateway.directPort, "127.0.0.1");
+    socket.on("error", () => {});
+    const seen = scene.gateway.events().length;
+    socket.write(headOf(scene.gateway, { method: "POST", fields: await scene.fields(), body }));
+    socket.write(body.slice(0, 10));
+    await scene.origin.arrived();
+    const line = () => scene.gateway.events().slice(seen)[0];
+    await eventually("the line of the request", line);
+    assert.deepEqual([line().reason, line().detail], ["origin_timeout", HINT]);
+    socket.destroy();
+    await eventually("the end of the request", () => scene.origin.only().cancelled);
+    assert.equal(scene.origin.only().complete, false);
+  });
+
+  test("because it was not yet asked, by a caller who sends chunks slowly, is not at fault", async () => {
     const body = JSON.stringify(CALL);
     const socket = connect(scene.gateway.directPort, "127.0.0.1");
     socket.on("error", () => {});
     const received = text(socket);
     const seen = scene.gateway.events().length;
-    socket.write(headOf(scene.gateway, { method: "POST", fields: await scene.fields(), body }));
-    socket.write(body.slice(0, 10));
+    const fields = { ...(await scene.fields()), "Transfer-Encoding": "chunked" };
+    socket.write(headOf(scene.gateway, { method: "POST", fields }));
+    socket.write(chunked([body.slice(0, 10)], { end: false }));
     await sleep(1_500);
     assert.deepEqual(scene.origin.requests, []);
-    socket.write(body.slice(10));
+    socket.write(chunked([body.slice(10)]));
     assert.doesNotMatch(await received, /^HTTP\/1\.1 5/);
     const line = () => scene.gateway.events().slice(seen)[0];
     await eventually("the line of the request", line);
@@ -139,7 +159,7 @@ describe("an origin server that does not answer", () => {
     scene.origin.early = true;
     scene.origin.answer = (request) => request.pause();
     const answer = await scene.post({ body: "x".repeat(3_000_000) });
-    await assertFailed(answer, { status: 504, reason: "origin_timeout", id: null });
+    await assertFailed(answer, { status: 504, reason: "origin_timeout", detail: HINT });
   });
 });
 

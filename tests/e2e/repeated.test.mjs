@@ -63,7 +63,7 @@ const post = (gateway, fields, more = {}) =>
   send(gateway, { method: "POST", port: gateway.port, fields, body: BODY, ...more });
 
 /** An answer without what is new in each, its fields in the order of their names. */
-const told = (answer) => {
+const comparable = (answer) => {
   const { status, fields, body } = shape({ ...answer, fields: { "x-request-id": "none", ...answer.fields } });
   return { status, fields: fields.toSorted(), body, complete: answer.complete };
 };
@@ -153,7 +153,7 @@ for (const [era, version] of Object.entries({ modern: MODERN, legacy: LEGACY }))
           else response.writeHead(status, fields).end(body);
         };
         const [shell, core] = await both(good, answer);
-        assert.deepEqual(shell.answers.map(told), core.answers.map(told));
+        assert.deepEqual(shell.answers.map(comparable), core.answers.map(comparable));
         assert.deepEqual(shell.arrived.map(seen), core.arrived.map(seen));
         assert.deepEqual(shell.log, core.log);
         const ids = shell.answers.map(({ fields }) => fields["x-request-id"]);

@@ -26,7 +26,7 @@ use worker::worker_sys::web_sys::Request;
 use crate::platform_error::PlatformError;
 use crate::ports::{Background, CanonicalJson, Clock, Random, Spawn, Timer};
 use crate::time::UnixMillis;
-pub(super) use origin::{Inbound, failed, forget, remember, repeat};
+pub(super) use origin::{Inbound, failed, forget_all, remember, repeat};
 pub(super) use signatures::{check_signature, sign_assertion};
 
 #[wasm_bindgen(module = "/src/worker/platform.js")]

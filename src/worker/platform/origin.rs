@@ -41,6 +41,7 @@ extern "C" {
     #[wasm_bindgen(js_name = remember)]
     fn remember_plan(
         slot: usize,
+        id: u32,
         freed: &[u32],
         core: RepeatedDecision,
         plan: Plan,
@@ -49,9 +50,6 @@ extern "C" {
         answer_fields: &str,
         forwarded: &str,
     );
-
-    #[wasm_bindgen(js_name = forget)]
-    fn forget_plan(slot: usize);
 
     #[wasm_bindgen(js_name = forgetAll)]
     fn forget_plans();
@@ -63,6 +61,7 @@ extern "C" {
         env: &worker::Env,
         span: &JsValue,
         slot: usize,
+        id: u32,
         keep: f64,
         announced: bool,
         fresh: &str,
@@ -170,6 +169,7 @@ pub(in crate::worker) fn remember(
     let freed: Vec<u32> = remembered.freed.iter().filter_map(|slot| u32::try_from(*slot).ok()).collect();
     remember_plan(
         remembered.slot,
+        remembered.decision.id(),
         &freed,
         RepeatedDecision::new(gateway, remembered),
         plan_of(request, fetcher),
@@ -180,23 +180,22 @@ pub(in crate::worker) fn remember(
     );
 }
 
-/// Has JavaScript forget the plan for this place, or all of them.
-pub(in crate::worker) fn forget(slot: Option<usize>) {
-    match slot {
-        Some(slot) => forget_plan(slot),
-        None => forget_plans(),
-    }
+/// Has JavaScript forget all of that.
+pub(in crate::worker) fn forget_all() {
+    forget_plans();
 }
 
-/// Forwards a request that repeats another one.
-pub(in crate::worker) fn repeat(request: &Request, ports: &Workers, recalled: &Recalled) -> JsValue {
+/// Forwards a request that repeats another one. `None` if JavaScript does not have what that needs.
+pub(in crate::worker) fn repeat(request: &Request, ports: &Workers, recalled: &Recalled) -> Option<JsValue> {
     let mut fresh = format!("{}\n{}", recalled.request_id, recalled.trace.outbound());
     if let Some(tracestate) = &recalled.tracestate {
         fresh.extend(["\n", tracestate]);
     }
     let (context, env, span) = (&ports.context, &ports.env, &ports.span);
     let announced = recalled.announces_length;
-    repeat_plan(request, context, env, span, recalled.slot, PEEK_BYTES as f64, announced, &fresh)
+    let (slot, id) = (recalled.slot, recalled.decision);
+    let response = repeat_plan(request, context, env, span, slot, id, PEEK_BYTES as f64, announced, &fresh);
+    (!response.is_undefined()).then_some(response)
 }
 
 /// The largest body in bytes; then seconds until the response fields, of silence in the answer, and of silence before a

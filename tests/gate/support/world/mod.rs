@@ -363,6 +363,7 @@ impl World {
 
     fn repeat(&self, gateway: &Rc<Gateway>, recalled: Recalled, body: &Vec<u8>) -> Served<Vec<u8>> {
         let (decision, mut sent) = self.0.borrow().plans[&recalled.slot].clone();
+        assert_eq!(decision.id(), recalled.decision, "the plan is that of the decision");
         sent.body.clone_from(body);
         sent.fields.set("traceparent", recalled.trace.outbound());
         if let Some(state) = recalled.tracestate {
