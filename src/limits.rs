@@ -446,15 +446,17 @@ pub const OPERATOR_NAME_CHARS: usize = 60;
 /// Longest data URL of a logo, in characters. Each page has it twice, as its mark and as its icon.
 pub const LOGO_CHARS: usize = 16 * 1024;
 
-/// Sets of the table of remembered decisions. With [`REMEMBERED_SET_BYTES`] they take at most 32 MB of the 128 MB of an isolate.
+/// Sets of the table of remembered decisions. With [`REMEMBERED_SET_BYTES`] they take at most 32 MB of the 128 MB of an
+/// isolate.
 pub const REMEMBERED_SETS: usize = 256;
 
 /// Most decisions of a set: the table has at most 8,192.
 pub const REMEMBERED_WAYS: usize = 32;
 
-/// Most bytes that the decisions of a set take, with what the shell keeps for each: a client chooses how long its head is, and an
-/// issuer how long its claims are.
+/// Most bytes that the decisions of a set take, with what the shell keeps for each: a client chooses how long its head
+/// is, and an issuer how long its claims are.
 pub const REMEMBERED_SET_BYTES: usize = 128 * 1024;
 
-/// How many heads that occurred once are noted, 4 bytes each.
-pub const REMEMBERED_SEEN: usize = 4096;
+/// How many heads that occurred once are noted, 4 bytes each: twice as many as there may be decisions, so that few of
+/// them are lost.
+pub const REMEMBERED_SEEN: usize = 16 * 1024;
