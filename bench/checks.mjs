@@ -78,7 +78,7 @@ async function assertRefuses({ name, port }, bad, arrived) {
   assert.equal(await arrived(), 0, `${name} forwarded what it should refuse`);
 }
 
-/** Asserts that the rules let nobody use a tool that they do not allow. */
+/** Asserts that the rules let no caller use a tool that they do not allow. */
 async function assertDenies({ name, port }, token, arrived) {
   const { status, body } = await exchange(port, DENIED, token);
   assert.equal(status, 200);

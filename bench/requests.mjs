@@ -64,7 +64,7 @@ const event = (_, at) => {
 
 /** A `tools/call` whose body has about 1 KB. */
 export const CALL = request("tools/call", "read_0", { name: "read_0", arguments: { text: filler(720) } });
-/** The same for a tool that the rules of the contestants with rules let nobody use. */
+/** The same for a tool that the rules of the contestants with rules let no caller use. */
 export const DENIED = request("tools/call", "write_1", { name: "write_1", arguments: { text: filler(720) } });
 /** A `tools/call` whose answer is an event stream. */
 export const STREAM = request("tools/call", "read_2", { name: "read_2", arguments: { text: filler(720) } });

@@ -23,8 +23,8 @@ const assertion = { identity_assertion: { key_secrets: [ASSERTION_KEY] } };
 
 /**
  * Rules that let every caller use the tools whose names begin with `read_` (the calls that are measured are among them)
- * and hide the others, and a record of decisions, with a line for each call. Of many, all but these name tools that nobody
- * calls.
+ * and hide the others, and a record of decisions, with a line for each call. Of many, all but these name tools that are never
+ * called.
  */
 const rules = (count) => ({
   decision_log: {},
