@@ -37,11 +37,11 @@ function refuse(id, { status, error, reason }) {
 
 export default {
   async fetch(request, env) {
-    const begun = Date.now();
+    const received = Date.now();
     const { claims, ...refusal } = await verify(request, env);
     if (claims) return forward(request, env);
     const id = randomId();
-    logRefused({ id, begun, verified: Date.now() }, request, refusal);
+    logRefused({ id, received, verified: Date.now() }, request, refusal);
     return refuse(id, refusal);
   },
 };

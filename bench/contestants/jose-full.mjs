@@ -33,9 +33,9 @@ function parsed(body) {
 
 export default {
   async fetch(request, env) {
-    const begun = Date.now();
+    const received = Date.now();
     const { claims, ...refusal } = await verify(request, env);
-    const known = { id: randomId(), begun, verified: Date.now(), claims };
+    const known = { id: randomId(), received, verified: Date.now(), claims };
     if (!claims) {
       logRefused(known, request, refusal);
       return refuse(refusal);

@@ -8,12 +8,12 @@ const write = (line) => console.log(JSON.stringify(line));
 /** 128 random bits in hexadecimal digits, as ids of requests and traces have them. */
 export const randomId = () => crypto.randomUUID().replaceAll("-", "");
 
-/** The line of a request that was refused. `begun` and `verified` are times; `message` and `caller` may be unknown. */
-export function logRefused({ id, begun, verified, message, caller }, request, { status, reason }) {
+/** The line of a request that was refused. `received` and `verified` are times; `message` and `caller` may be unknown. */
+export function logRefused({ id, received, verified, message, caller }, request, { status, reason }) {
   write({
     v: 1,
     event: "request",
-    time: new Date(begun).toISOString(),
+    time: new Date(received).toISOString(),
     request_id: id,
     trace_id: randomId(),
     method: request.method,
@@ -25,8 +25,8 @@ export function logRefused({ id, begun, verified, message, caller }, request, { 
     decision: "deny",
     reason,
     status,
-    duration_ms: Date.now() - begun,
-    authentication_ms: verified - begun,
+    duration_ms: Date.now() - received,
+    authentication_ms: verified - received,
   });
 }
 

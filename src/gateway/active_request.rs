@@ -101,7 +101,7 @@ pub struct AwaitingAnswer {
 }
 
 impl AwaitingAnswer {
-    /// The decision to send the request, if the gateway has just begun to remember it.
+    /// The decision to send the request, if the gateway remembers it from now on.
     #[must_use]
     pub fn remembered(&self) -> Option<&Remembered> {
         self.remembered.as_ref()

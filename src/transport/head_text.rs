@@ -12,8 +12,8 @@ use crate::limits::{FIELDS_BYTES, FIELDS_COUNT};
 use crate::transport::certificate;
 use crate::transport::head::{Fields, Head, Method};
 
-/// Request fields that may differ between requests of a client with the same meaning. Of these only `content-length` matters to a
-/// decision, and `Gateway::look_up` checks it again.
+/// Request fields that may differ between requests of a client with the same meaning. Of these only `content-length`
+/// matters to a decision, and `Gateway::look_up` checks it again.
 pub const PER_REQUEST: [&str; 6] = ["baggage", "cf-ray", CONTENT_LENGTH, TRACEPARENT, TRACESTATE, "x-request-id"];
 
 const CONTENT_LENGTH: &str = "content-length";

@@ -358,7 +358,7 @@ fn the_table_stays_within_its_limits_and_clients_whose_heads_all_differ_fill_not
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn long_heads_take_the_place_of_others() {
+fn long_heads_evict_others() {
     let (world, gateway) = fresh(document());
     let long = |n: usize| good().field("x-long", &format!("{n}{}", "x".repeat(20_000)));
     for n in 0..3_000 {
