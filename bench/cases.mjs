@@ -8,6 +8,8 @@ import { CALL, LIST, STREAM } from "./requests.mjs";
 
 export const FLOOR = "floor";
 export const FLOOR_PUBLIC = "floor:public";
+/** What Portcullis does for a known caller without any check. */
+export const BOUND = "bound";
 export const JOSE = "jose";
 // Each of these does with `jose` what the configuration of Portcullis does that it is compared with.
 export const JOSE_FULL = "jose-full";
@@ -28,7 +30,7 @@ export const CASES = [
     name: "repeat",
     title: "tools/call, a token that was seen before",
     algorithms: ALGORITHMS,
-    contestants: [FLOOR, JOSE, PROVIDER, PLAIN],
+    contestants: [FLOOR, BOUND, JOSE, PROVIDER, PLAIN],
   },
   {
     name: "first_seen",

@@ -9,7 +9,7 @@ import { portcullisBindings } from "./contestants/portcullis.mjs";
 import { compatibility } from "./settings.mjs";
 
 /** The contestants in JavaScript, each with a file of its name. */
-const SCRIPTS = ["floor", "jose", "jose-full", "jose-401", "json-filter", "workers-oauth-provider"];
+const SCRIPTS = ["floor", "bound", "jose", "jose-full", "jose-401", "json-filter", "workers-oauth-provider"];
 
 /** The bundle of a contestant's file and its packages, as wrangler would upload it. */
 async function bundle(name) {

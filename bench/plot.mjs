@@ -8,6 +8,7 @@ const HEAD = 34;
 
 const COLOURS = {
   floor: "#9aa5b1",
+  bound: "#6c7a89",
   jose: "#e0a458",
   "jose-full": "#b97a2a",
   "jose-401": "#b97a2a",

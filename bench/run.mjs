@@ -26,7 +26,7 @@ const BENCH = {
     write: { about: "Also writes what --quick, --only or --miniflare measured" },
   },
   notes: [
-    "The alternatives are a Worker that only forwards, one that checks tokens with jose, others that do with jose what Portcullis does with rules (jose-full), with lists (json-filter) and in refusals (jose-401), and workers-oauth-provider. A full run takes under an hour, half of it for the millions of requests of the memory figures, and needs the machine for itself. It also writes results.json and results.svg.",
+    "The alternatives are a Worker that only forwards, one that does what Portcullis does for a known caller without any check (bound), one that checks tokens with jose, others that do with jose what Portcullis does with rules (jose-full), with lists (json-filter) and in refusals (jose-401), and workers-oauth-provider. A full run takes under an hour, half of it for the millions of requests of the memory figures, and needs the machine for itself. It also writes results.json and results.svg.",
   ],
   statuses: { 0: "the measurement is complete", 1: "it failed", 2: "the command cannot be used" },
 };
