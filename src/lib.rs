@@ -24,6 +24,7 @@
 //! resource              the documents that the gateway publishes
 //! settings              the typed values that a configuration stands for
 //! policy                rules and limits
+//! origin_credential     what origin servers get in place of the caller's token, and how the gateway obtains it
 //! token                 credentials and what verifies them
 //! page                  the frame of HTML pages
 //! oauth                 the vocabulary of OAuth: challenges, scopes, forms
@@ -31,6 +32,7 @@
 //! portable              signatures without WebCrypto, for hosts and tests
 //! jwks                  keys: their forms, sets and freshness
 //! transport             URLs, paths, fields, web origins
+//! seal                  encryption of values that leave the gateway, or rest in a store
 //! strict_json           strict reading of JSON: one meaning for every document
 //! secret                a secret value
 //! limits                every limit, with its reason
@@ -51,6 +53,7 @@ pub mod limits;
 pub mod mcp;
 pub mod oauth;
 pub mod observe;
+pub mod origin_credential;
 pub mod page;
 pub mod pipeline;
 pub mod platform_error;
@@ -58,6 +61,7 @@ pub mod policy;
 pub mod ports;
 pub mod provider;
 pub mod resource;
+pub mod seal;
 pub mod secret;
 pub mod settings;
 pub mod strict_json;

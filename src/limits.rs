@@ -117,7 +117,7 @@ pub const LOG_VALUE_CHARS: usize = 256;
 
 /// How often one request may be suspended before the gateway gives up: a request that waits again for what it already
 /// got is a bug, and this limit keeps it from becoming a loop.
-pub const NEEDS: usize = 12;
+pub const NEEDS: usize = 16;
 
 /// Lifetime of a client assertion (RFC 7523), in seconds: enough for clock skew and one hop.
 pub const CLIENT_ASSERTION_SECONDS: u64 = 60;
@@ -460,3 +460,33 @@ pub const REMEMBERED_SET_BYTES: usize = 128 * 1024;
 /// How many heads that occurred once are noted, 4 bytes each: twice as many as there may be decisions, so that few of
 /// them are lost.
 pub const REMEMBERED_SEEN: usize = 16 * 1024;
+
+/// A token for an origin server is not sent in its last seconds (first number), because the clock of the origin server may be
+/// ahead, and is renewed in the background in the seconds before that (second number); each at most a quarter of its lifetime.
+pub const OBTAINED_SECONDS: (u64, u64) = (5, 60);
+
+/// Seconds for which a token for an origin server is used if the token endpoint does not state its lifetime (RFC 6749 §5.1 only
+/// recommends it).
+pub const OBTAINED_SECONDS_UNSTATED: u64 = 300;
+
+/// Most seconds for which such a token is used, whatever the token endpoint states.
+pub const OBTAINED_SECONDS_MAX: u64 = 24 * 60 * 60;
+
+/// Most tokens of callers for origin servers in an isolate.
+pub const OBTAINED_ENTRIES: usize = 8_192;
+
+/// Most bytes that they take.
+pub const OBTAINED_BYTES: usize = 8 * 1024 * 1024;
+
+/// Most callers in an isolate of which it is known that they get no token.
+pub const OBTAIN_FAILURES: usize = 4_096;
+
+/// Seconds after a failed request to a token endpoint until the next one.
+pub const OBTAIN_RETRY: u64 = 2;
+
+/// A token that an origin server refuses is replaced only if it was obtained at least so many seconds before: an origin server
+/// that refuses every token must not make the gateway ask for one with each request.
+pub const REFUSED_TOKEN_SECONDS: u64 = 10;
+
+/// Most fields from Worker secrets that one origin server gets.
+pub const STATIC_FIELDS: usize = 8;

@@ -8,8 +8,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::authorization_server::seal::{SealKey, Seals};
 use crate::authorization_server::state::Hash;
+use crate::seal::{SealKey, Seals};
 
 /// The kind of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

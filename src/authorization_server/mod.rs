@@ -21,7 +21,6 @@ pub mod memory;
 pub mod metadata;
 pub mod page;
 pub mod refusal;
-pub mod seal;
 pub mod serve;
 pub mod settings;
 pub mod state;

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use crate::authorization_server::client::{Client, RedirectRules};
 use crate::authorization_server::login::{Entitlement, Login};
-use crate::authorization_server::seal::Seals;
 use crate::jwks::signing_key::SigningKey;
+use crate::seal::Seals;
 use crate::secret::Secret;
 use crate::settings::OwnIssuer;
 

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use crate::authorization_server::client::DANGEROUS_SCHEMES;
 use crate::authorization_server::login::{Entitlement, Login, carried_as};
-use crate::authorization_server::seal::Seals;
 use crate::authorization_server::settings::{AuthorizationServer, Registrations};
 use crate::config::authorization_server_document::{AuthorizationServerDocument, RegistrationName};
 use crate::config::client_reading::read_clients;
@@ -14,6 +13,7 @@ use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
 use crate::config::values::{self, Secrets, is_name, read_long_secret, read_scopes, read_signing_keys};
 use crate::oauth::scope::Scope;
+use crate::seal::Seals;
 use crate::secret::Secret;
 use crate::settings::OwnIssuer;
 use crate::transport::path::CanonicalPath;

@@ -114,7 +114,13 @@ impl Configuration {
         };
         let scopes = Rc::new(read_hierarchy(document, mistakes));
         let asserts_operation = document.identity_assertion.as_ref().and_then(|table| table.operation) == Some(true);
-        let gateway = resource::ThisGateway { public_url: public_url.as_ref(), development, asserts_operation };
+        let gateway = resource::ThisGateway {
+            public_url: public_url.as_ref(),
+            development,
+            asserts_operation,
+            has_assertion: document.identity_assertion.is_some(),
+            secrets,
+        };
         let resources = read_resources((document, raw), gateway, &verifiers, &scopes, mistakes);
         let public_paths = read_public_paths(document, &resources, development, mistakes);
         // Checked only if nothing else is wrong: a resource with a mistake does not accept any credential yet.
@@ -148,8 +154,7 @@ impl Configuration {
         let assertion_keys = document.identity_assertion.as_ref().map_or_else(Vec::new, |table| {
             read_signing_keys(&table.key_secrets, "identity_assertion.key_secrets", secrets, mistakes)
         });
-        let lines = document.log.as_ref().and_then(|log| log.requests);
-        let log_refused_only = lines == Some(RequestLinesName::Refused);
+        let log_refused_only = document.log.as_ref().and_then(|log| log.requests) == Some(RequestLinesName::Refused);
         let requests_data_set = document.log.as_ref().and_then(|log| log.analytics_engine.as_ref());
         let requests_data_set = values::read_binding(requests_data_set, "log.analytics_engine", mistakes);
         let metrics = document

@@ -48,22 +48,8 @@ pub(super) fn read_introspection(
     }
     let secret_at = format!("{at}.secret");
     let secret = read_secret(&document.secret, &secret_at, secrets, mistakes);
-    let authentication = secret.and_then(|text| {
-        let whole = || Some(Secret::new(text.trim().to_owned())).filter(|secret| !secret.expose().is_empty());
-        let name = document.authentication.unwrap_or(ClientAuthenticationName::ClientSecretBasic);
-        let read = match name {
-            ClientAuthenticationName::ClientSecretBasic => whole().map(ClientAuthentication::SecretBasic),
-            ClientAuthenticationName::ClientSecretPost => whole().map(ClientAuthentication::SecretPost),
-            ClientAuthenticationName::PrivateKeyJwt => {
-                let key = mistakes.keep(&secret_at, SigningKey::parse(&text))?;
-                Some(ClientAuthentication::PrivateKeyJwt(Box::new(key)))
-            }
-        };
-        if read.is_none() {
-            mistakes.note(&secret_at, "the secret is empty");
-        }
-        read
-    });
+    let authentication =
+        secret.and_then(|text| read_client_authentication(document.authentication, &text, &secret_at, mistakes));
     let times = Times {
         cache: (document.cache_seconds, ranges::ANSWER_CACHE),
         negative: (document.negative_cache_seconds, ranges::NEGATIVE_ANSWER_CACHE),
@@ -86,6 +72,28 @@ pub(super) fn read_introspection(
         negative_seconds,
         timeout,
     })
+}
+
+/// Reads how this gateway authenticates as a client, from the text of its secret.
+pub(super) fn read_client_authentication(
+    name: Option<ClientAuthenticationName>,
+    text: &str,
+    at: &str,
+    mistakes: &mut Mistakes,
+) -> Option<ClientAuthentication> {
+    let whole = || Some(Secret::new(text.trim().to_owned())).filter(|secret| !secret.expose().is_empty());
+    let read = match name.unwrap_or(ClientAuthenticationName::ClientSecretBasic) {
+        ClientAuthenticationName::ClientSecretBasic => whole().map(ClientAuthentication::SecretBasic),
+        ClientAuthenticationName::ClientSecretPost => whole().map(ClientAuthentication::SecretPost),
+        ClientAuthenticationName::PrivateKeyJwt => {
+            let key = mistakes.keep(at, SigningKey::parse(text))?;
+            Some(ClientAuthentication::PrivateKeyJwt(Box::new(key)))
+        }
+    };
+    if read.is_none() {
+        mistakes.note(at, "the secret is empty");
+    }
+    read
 }
 
 /// `cache_seconds`, `negative_cache_seconds` and `timeout_seconds`, each with its range.

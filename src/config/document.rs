@@ -15,6 +15,7 @@ pub use crate::config::credentials_document::{
     ApiKeyDocument, ApiKeySetDocument, ClientAuthenticationName, DpopDocument, IntrospectedTokensName,
     IntrospectionDocument, IssuerDocument, ProfileName, RequirementName, RevocationTable, VerifierDocument,
 };
+pub use crate::config::origin_credential_document::{IdentityName, OriginCredentialDocument};
 pub use crate::config::rules_document::{
     ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, RuleDocument,
     SessionsDocument, StepUpListName, WhenDocument,
@@ -297,6 +298,17 @@ pub struct ResourceDocument {
     /// `email_verified`. A caller whose claims have more than 8 KB gets 403. Default: none.
     #[deserr(default)]
     pub identity_claims: Option<Vec<String>>,
+
+    /// Whether the origin server learns who calls: `forward` sends the `x-portcullis-*` fields and the identity assertion,
+    /// `none` sends neither. Default: `forward`; with `credential.static` or `credential.client_credentials` it is `none`, so
+    /// that names of users do not reach another party, unless `service` is set. Set `forward` for a server of your own.
+    #[deserr(default)]
+    pub identity: Option<IdentityName>,
+
+    /// How the gateway authenticates to the origin server. The caller's own token never reaches it. Default: the gateway does
+    /// not authenticate.
+    #[deserr(default)]
+    pub credential: Option<OriginCredentialDocument>,
 
     /// MCP methods that a caller without credentials may use: `initialize` (with `notifications/initialized`),
     /// `server/discover`, `ping` and the methods of lists, such as `tools/list`. Such a caller has no scopes and no

@@ -22,6 +22,8 @@ mod issuer;
 mod login_reading;
 mod mistakes;
 mod operator;
+mod origin_credential;
+mod origin_credential_document;
 mod own_issuer;
 mod policy;
 pub mod ranges;

@@ -56,6 +56,15 @@ pub fn markdown(schema: &Value) -> String {
     let tables = [
         ("IssuerDocument", "`[[vars.PORTCULLIS.issuers]]`"),
         ("IntrospectionDocument", "`[vars.PORTCULLIS.issuers.introspection]`"),
+        ("OriginCredentialDocument", "`[vars.PORTCULLIS.resources.credential]`"),
+        ("StaticFieldDocument", "`[[vars.PORTCULLIS.resources.credential.static]]`"),
+        ("ClientCredentialsDocument", "`[vars.PORTCULLIS.resources.credential.client_credentials]`"),
+        ("TokenExchangeDocument", "`[vars.PORTCULLIS.resources.credential.token_exchange]`"),
+        ("EnterpriseDocument", "`[vars.PORTCULLIS.resources.credential.enterprise]`"),
+        (
+            "TokenClientDocument",
+            "`[vars.PORTCULLIS.resources.credential.KIND.client]`, `.enterprise.provider` and `.enterprise.server`",
+        ),
         ("ApiKeySetDocument", "`[[vars.PORTCULLIS.api_keys]]`"),
         ("ApiKeyDocument", "`[[vars.PORTCULLIS.api_keys.keys]]`"),
         ("VerifierDocument", "`[[vars.PORTCULLIS.verifiers]]`"),

@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocument};
 use crate::config::mistakes::Mistakes;
+use crate::config::origin_credential;
 use crate::config::policy;
-use crate::config::values::{protected_url, read_scopes};
+use crate::config::values::{Secrets, protected_url, read_scopes};
 use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_RESPONSE_TIMEOUT};
 use crate::mcp::method::{METHODS, McpMethod};
 use crate::oauth::scope::{Scope, ScopeHierarchy};
@@ -27,22 +28,26 @@ use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
 /// What the configuration says about the gateway as a whole, as far as resources depend on it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct ThisGateway<'a> {
     pub public_url: Option<&'a HttpUrl>,
     pub development: bool,
     /// Whether identity assertions always name what a request asks for.
     pub asserts_operation: bool,
+    /// Whether there are identity assertions.
+    pub has_assertion: bool,
+    pub secrets: &'a dyn Secrets,
 }
 
 pub(super) fn read_resource(
     (document, raw): (&ResourceDocument, &Value),
     index: usize,
-    ThisGateway { public_url, development, asserts_operation }: ThisGateway<'_>,
+    gateway: ThisGateway<'_>,
     accepted: &Verifiers,
     hierarchy: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
 ) -> Option<Resource> {
+    let ThisGateway { public_url, development, asserts_operation, .. } = gateway;
     let at = &format!("resources[{index}]");
     let before = mistakes.lines().len();
     let path = read_path(&document.path, at, mistakes);
@@ -96,6 +101,8 @@ pub(super) fn read_resource(
     let forward_fields = read_forward_fields(document, at, mistakes);
     let identity_claims = read_identity_claims(document, at, mistakes);
     let anonymous = read_anonymous(document, at, mistakes);
+    let credential = origin_credential::read(document, at, gateway, &accepts, mistakes);
+    let names_caller = origin_credential::names_caller(document, at, credential.as_deref(), mistakes);
     let (path, (url, service)) = (path?, origin?);
     let identifier = identifier?;
     let resource = Resource {
@@ -121,11 +128,13 @@ pub(super) fn read_resource(
         identity_claims,
         anonymous,
         asserts_operation,
+        names_caller,
+        credential,
     };
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, cache_lists, parameter_fields, limits by tool, identity_assertion.operation), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)

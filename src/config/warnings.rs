@@ -61,6 +61,20 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
                 .to_owned(),
         );
     }
+    for resource in &settings.resources {
+        let Some(credential) = &resource.credential else { continue };
+        let (path, kind) = (resource.path.as_str(), credential.kind());
+        if credential.is_rotating() {
+            warnings.push(format!(
+                "resource {path:?} has two secrets in credential.static: the gateway reads every message until one is removed"
+            ));
+        }
+        if !credential.is_exchanged() && resource.policy.is_none() {
+            warnings.push(format!(
+                "resource {path:?} has no rules: every caller that it accepts acts with all rights of credential.{kind}"
+            ));
+        }
+    }
     for (limit, resource) in settings.resources.iter().flat_map(|it| it.limits.iter().map(move |limit| (limit, it))) {
         if limit.binding.is_none() {
             warnings.push(format!(

@@ -3,6 +3,7 @@
 use crate::forward::identity::identify;
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
+use crate::origin_credential::AttachedCredential;
 use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::rejection::Rejection;
@@ -117,13 +118,16 @@ impl OutboundRequest {
     }
 }
 
-/// Makes the outbound request. `assertion` is the signed identity assertion, if one is configured.
+/// Makes the outbound request. `assertion` is the signed identity assertion, and `credential` the one for the origin server, if
+/// they are configured.
 ///
 /// # Errors
-/// [`Rejection::Internal`] if the message with a decoy cannot be made; [`Rejection::IdentityTooLarge`].
+/// [`Rejection::Internal`] if the message with a decoy cannot be made, or the credential is for another origin server;
+/// [`Rejection::IdentityTooLarge`].
 pub fn outbound(
     permit: &Permit,
     assertion: Option<&str>,
+    credential: Option<&AttachedCredential>,
     context: &RequestContext,
 ) -> Result<OutboundRequest, Rejection> {
     let (origin, below, body_bytes) = permit.destination();
@@ -144,7 +148,18 @@ pub fn outbound(
     if let Some(state) = context.trace.continued().then(|| inbound.get("tracestate")).flatten() {
         fields.set("tracestate", state);
     }
-    identify(&mut fields, permit, assertion)?;
+    if permit.names_caller() {
+        identify(&mut fields, permit, assertion)?;
+    }
+    if let Some(credential) = credential {
+        let resource = permit.inspected().map(|inspected| inspected.resource().index);
+        if resource != Some(credential.resource()) {
+            return Err(Rejection::Internal("a credential of another origin server"));
+        }
+        for (name, value) in credential.fields() {
+            fields.set(name.to_owned(), value);
+        }
+    }
     let query = admitted.query().map_or_else(String::new, |query| format!("?{query}"));
     let base = origin.url.to_string();
     let base = if below.is_empty() { base.as_str() } else { base.trim_end_matches('/') };

@@ -111,7 +111,7 @@ fn place(location: &str) -> String {
 pub fn check_answer(answer: ResponseHead) -> Result<ResponseHead, Rejection> {
     match answer.status {
         status @ 300..=399 => Err(Rejection::OriginRedirected { status, to: answer.fields.get("location").map(place) }),
-        401 | 407 => Err(Rejection::OriginUnauthorized),
+        401 | 407 => Err(Rejection::OriginUnauthorized(None)),
         status if !(200..500).contains(&status) => Err(Rejection::OriginFailed { status }),
         status => {
             // If the platform decoded the body, the coding and the length are no longer true. Otherwise both stay:

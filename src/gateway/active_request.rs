@@ -8,6 +8,7 @@ use crate::forward::response::ResponseHead;
 use crate::gateway::open::Gateway;
 use crate::gateway::remembered::Remembered;
 use crate::limits::NEEDS;
+use crate::origin_credential::AttachedCredential;
 use crate::pipeline::authenticate::{Authenticated, Authenticating};
 use crate::pipeline::authorize::{Authorized, Permit};
 use crate::pipeline::context::RequestContext;
@@ -54,6 +55,8 @@ pub enum Action {
     ReadMessage(u64, Suspended<Box<Authenticated>>),
     /// Check a signature: that of the token, or that of its proof.
     CheckSignature(Suspended<CheckingSignature>),
+    /// Obtain the credential for the origin server.
+    ObtainCredential(Suspended<Forwarding>),
     /// Sign an identity assertion.
     SignAssertion(Suspended<SigningAssertion>),
     /// Send the request to its origin server.
@@ -85,11 +88,47 @@ pub struct CheckingSignature {
     pub(super) pending: Box<Authenticating>,
 }
 
+/// A permitted request on its way to its origin server.
+#[derive(Debug)]
+pub struct Forwarding {
+    pub(super) permit: Permit,
+    /// The credential for the origin server, once it is there.
+    pub(super) credential: Option<AttachedCredential>,
+    /// Whether the origin server refused the credential of the same request before.
+    pub(super) is_repeated: bool,
+}
+
+impl Forwarding {
+    /// The permit.
+    #[must_use]
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
 /// The stage of a request whose assertion is being signed.
 #[derive(Debug)]
 pub struct SigningAssertion {
     pub(super) input: String,
-    pub(super) permit: Permit,
+    pub(super) forwarding: Forwarding,
+}
+
+/// The credential that a request was sent with.
+#[derive(Debug)]
+pub(super) struct SentCredential {
+    pub credential: AttachedCredential,
+    pub repetition: Repetition,
+}
+
+/// Whether a request can be sent again with another credential.
+#[derive(Debug)]
+pub(super) enum Repetition {
+    /// It can: its message is at hand, or it has none.
+    Possible(Box<Permit>),
+    /// Its message was passed on as a stream.
+    Streamed,
+    /// It was sent twice already.
+    Done,
 }
 
 /// The stage of a request that waits for its origin server.
@@ -98,6 +137,7 @@ pub struct AwaitingAnswer {
     pub(super) transform: Box<ResponseTransform>,
     pub(super) sent: UnixMillis,
     pub(super) remembered: Option<Remembered>,
+    pub(super) credential: Option<SentCredential>,
 }
 
 impl AwaitingAnswer {
@@ -115,7 +155,7 @@ pub enum Received<B> {
     Passed(ResponseHead, B),
     /// It forwards the body through a filter.
     Filter(crate::forward::body_filter::BodyFilter, Suspended<ResponseHead>, B),
-    /// It does not forward the answer.
+    /// It does not forward the answer: it rejects the request, or sends it again with another credential.
     Refused(Action),
 }
 

@@ -3,6 +3,7 @@
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, Suspended};
+use crate::gateway::credentials::obtain;
 use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
@@ -56,6 +57,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
             Action::CheckSignature(request) => {
                 let verdict = ports.verify(request.check()).await;
                 request.signature_checked(gateway, ports, verdict)
+            }
+            Action::ObtainCredential(request) => {
+                let obtained = obtain(gateway, ports, request.stage().permit()).await;
+                request.credential_obtained(gateway, ports, obtained)
             }
             Action::SignAssertion(request) => {
                 let signature = match gateway.settings.assertion_keys.first() {

@@ -16,7 +16,7 @@ use crate::ports::Ports;
 use crate::time::UnixMillis;
 use crate::transport::head::Fields;
 
-impl<P: Ports> ActiveRequest<'_, P> {
+impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Answers a request for a list from memory, or looks for the list in the data-center (colo) cache; forwards the
     /// request if the list is not cached.
     pub(super) fn answer_list(self, permit: Permit, (key, caller): (String, Caller)) -> Action {
@@ -53,7 +53,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
 impl Suspended<Permit> {
     /// Continues with the result from the data-center (colo) cache.
     #[must_use]
-    pub fn list_recalled<P: Ports>(
+    pub fn list_recalled<P: Ports + Clone + 'static>(
         self,
         gateway: &Rc<Gateway>,
         ports: &P,

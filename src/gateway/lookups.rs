@@ -109,7 +109,7 @@ pub(super) async fn ask<P: Ports>(
 }
 
 /// Waits until this request may do the look-up; false if `known` says that it is no longer needed.
-async fn begin<P: Ports>(
+pub(super) async fn begin<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     (about, whom): (&Digest, LookupTarget),

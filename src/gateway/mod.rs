@@ -7,7 +7,7 @@
 //! | 3 | who calls | `authentication` |
 //! | 4 | what the request asks for | [`inspect`] |
 //! | 5 | whether this caller may do that, and how often | `authorization` |
-//! | 6 | the request that the origin server gets | `sending`, or `lists` if a cache has the answer |
+//! | 6 | the request that the origin server gets, and its credential | `credentials`, `sending`, or `lists` if a cache has the answer |
 //! | 7 | the answer that the caller gets | `sending` |
 //! | 8 | what the log records | `log` |
 //!
@@ -18,6 +18,7 @@
 mod active_request;
 mod authentication;
 mod authorization;
+mod credentials;
 mod drive;
 mod issuer_state;
 mod keys;
@@ -47,7 +48,7 @@ use crate::ports::{OriginFailure, Ports};
 use crate::transport::head::Head;
 
 pub use active_request::{
-    Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Received, SigningAssertion, Suspended,
+    Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Forwarding, Received, SigningAssertion, Suspended,
 };
 pub use drive::{Served, drive, filter_body, serve};
 pub use keys::KeySource;

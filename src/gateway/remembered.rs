@@ -11,9 +11,10 @@ use std::rc::Rc;
 use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::{ResponseHead, check_answer};
-use crate::gateway::active_request::{ActiveRequest, AwaitingAnswer, Suspended};
+use crate::gateway::active_request::{ActiveRequest, AwaitingAnswer, Repetition, SentCredential, Suspended};
 use crate::gateway::open::Gateway;
 use crate::limits::{REMEMBERED_SEEN, REMEMBERED_SET_BYTES, REMEMBERED_SETS, REMEMBERED_WAYS};
+use crate::origin_credential::AttachedCredential;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::recognized::Recognized;
@@ -38,6 +39,8 @@ pub struct RememberedDecision {
     recognized: Recognized,
     /// The counter of the caller's rejected requests.
     refusals: (CounterName, Rate),
+    /// The credential for the origin server, if it gets one.
+    credential: Option<AttachedCredential>,
     /// The context of the request that was decided.
     context: RequestContext,
     /// Estimated bytes that it takes, with what the shell keeps for it.
@@ -73,7 +76,10 @@ impl RememberedDecision {
     /// A repeated request that waits for the answer of its origin server.
     #[must_use]
     pub fn awaiting_answer(&self, request_id: String, trace: Trace, sent: UnixMillis) -> Suspended<AwaitingAnswer> {
-        let stage = AwaitingAnswer { transform: Box::new(ResponseTransform::nothing()), sent, remembered: None };
+        let credential = self.credential.clone();
+        let credential = credential.map(|credential| SentCredential { credential, repetition: Repetition::Streamed });
+        let stage =
+            AwaitingAnswer { transform: Box::new(ResponseTransform::nothing()), sent, remembered: None, credential };
         Suspended::repeated(self.context.again(request_id, trace, sent), stage)
     }
 }
@@ -226,6 +232,9 @@ impl Gateway {
         if !decision.recognized.still_holds(resource, &mut known) {
             return false;
         }
+        if decision.credential.as_ref().is_some_and(|used| !memory.origin_tokens.is_current(used, now)) {
+            return false;
+        }
         let (name, rate) = &decision.refusals;
         let holds = memory.counters.borrow_mut().of_refusals(false).check(name, *rate, now).is_ok();
         if holds {
@@ -253,7 +262,12 @@ impl Gateway {
 impl<P: Ports> ActiveRequest<'_, P> {
     /// Remembers the decision to forward this request, if it depends on the head of the request alone and the head has
     /// occurred before.
-    pub(super) fn remember(&self, permit: &Permit, request: &OutboundRequest) -> Option<Remembered> {
+    pub(super) fn remember(
+        &self,
+        permit: &Permit,
+        credential: Option<&AttachedCredential>,
+        request: &OutboundRequest,
+    ) -> Option<Remembered> {
         let (head, length) = self.fingerprint?;
         let recognized = self.gateway.depends_on_head_alone(permit)?.clone();
         let inspected = permit.inspected()?;
@@ -263,6 +277,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
             resource: Rc::clone(inspected.resource()),
             recognized,
             refusals: self.gateway.refusals(inspected),
+            credential: credential.cloned(),
             context: self.context.clone(),
             bytes,
         };

@@ -6,47 +6,77 @@ use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::forward::{assertion, identity, operation};
-use crate::gateway::active_request::{Action, ActiveRequest, AwaitingAnswer, Received, SigningAssertion, Suspended};
+use crate::gateway::active_request::{
+    Action, ActiveRequest, AwaitingAnswer, Forwarding, Received, Repetition, SentCredential, SigningAssertion,
+    Suspended,
+};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key;
 use crate::mcp::session::NONCE_BYTES;
-use crate::pipeline::authorize::Permit;
-use crate::pipeline::rejection::Rejection;
+use crate::pipeline::rejection::{CredentialRefusal, Rejection};
 use crate::pipeline::respond;
 use crate::platform_error::PlatformError;
 use crate::ports::{FilterFailure, OriginFailure, Ports};
 use crate::token::principal::Principal;
 
-impl<P: Ports> ActiveRequest<'_, P> {
-    /// Forwards a permitted request, with an identity assertion if one is configured.
-    pub(super) fn forward(self, permit: Permit) -> Action {
+impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
+    /// Adds an identity assertion, if one is configured and the origin server may learn who calls.
+    pub(super) fn assert(self, forwarding: Forwarding) -> Action {
         let settings = &self.gateway.settings;
-        match (settings.assertion_keys.first(), permit.principal()) {
+        let permit = &forwarding.permit;
+        match (settings.assertion_keys.first().filter(|_| permit.names_caller()), permit.principal()) {
             (Some(key), Principal::Subject(subject)) => {
                 let (origin, ..) = permit.destination();
                 let (id, now) = (&self.context.request_id, self.ports.now());
-                let operation = match operation::claims(&permit, &|text| self.ports.canonical_json(text)) {
+                let operation = match operation::claims(permit, &|text| self.ports.canonical_json(text)) {
                     Ok(operation) => operation,
                     Err(rejection) => return self.refuse(rejection),
                 };
-                let about = (id.as_str(), identity::claims(&permit), operation);
+                let about = (id.as_str(), identity::claims(permit), operation);
                 let input = assertion::signing_input(settings, key, subject, origin, about, now);
-                self.wait(SigningAssertion { input, permit }, Action::SignAssertion)
+                self.wait(SigningAssertion { input, forwarding }, Action::SignAssertion)
             }
-            _ => self.send(&permit, None),
+            _ => self.send(forwarding, None),
         }
     }
 
-    fn send(self, permit: &Permit, assertion: Option<&str>) -> Action {
-        let transform = Box::new(ResponseTransform::of(permit, &self.gateway.settings, &self.gateway.items));
-        let request = match outbound(permit, assertion, &self.context) {
+    fn send(self, forwarding: Forwarding, assertion: Option<&str>) -> Action {
+        let Forwarding { permit, credential, is_repeated } = forwarding;
+        let transform = Box::new(ResponseTransform::of(&permit, &self.gateway.settings, &self.gateway.items));
+        let request = match outbound(&permit, assertion, credential.as_ref(), &self.context) {
             Ok(request) => request,
             Err(rejection) => return self.refuse(rejection),
         };
-        let remembered = self.remember(permit, &request);
-        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered };
+        let remembered = self.remember(&permit, credential.as_ref(), &request);
+        let credential = credential.map(|credential| {
+            let repetition = match (is_repeated, permit.can_be_repeated()) {
+                (true, _) => Repetition::Done,
+                (false, true) => Repetition::Possible(Box::new(permit)),
+                (false, false) => Repetition::Streamed,
+            };
+            SentCredential { credential, repetition }
+        });
+        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered, credential };
         self.wait(stage, |waiting| Action::Send(request, waiting))
+    }
+
+    /// After the origin server refused the credential of a request: sends the request again with another credential, if there
+    /// is one and the request can be repeated.
+    fn refused_by_origin(self, sent: SentCredential) -> Action {
+        let SentCredential { credential, repetition } = sent;
+        let now = self.ports.now();
+        let has_other = self.gateway.memory.borrow_mut().origin_tokens.refused(&credential, now);
+        let kind = credential.kind();
+        let why = match repetition {
+            Repetition::Possible(permit) if has_other => {
+                return self.attach(Forwarding { permit: *permit, credential: None, is_repeated: true });
+            }
+            Repetition::Possible(_) => CredentialRefusal::NoOther,
+            Repetition::Streamed => CredentialRefusal::Streamed,
+            Repetition::Done => CredentialRefusal::Twice,
+        };
+        self.refuse(Rejection::OriginUnauthorized(Some((kind, why))))
     }
 }
 
@@ -59,15 +89,15 @@ impl Suspended<SigningAssertion> {
 
     /// Continues with the signature.
     #[must_use]
-    pub fn assertion_signed<P: Ports>(
+    pub fn assertion_signed<P: Ports + Clone + 'static>(
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
         signature: Result<Vec<u8>, PlatformError>,
     ) -> Action {
-        let (active, SigningAssertion { input, permit }) = self.resume(gateway, ports);
+        let (active, SigningAssertion { input, forwarding }) = self.resume(gateway, ports);
         match signature {
-            Ok(signature) => active.send(&permit, Some(&signing_key::assemble(&input, &signature))),
+            Ok(signature) => active.send(forwarding, Some(&signing_key::assemble(&input, &signature))),
             Err(_) => active.refuse(Rejection::Internal("the identity assertion could not be signed")),
         }
     }
@@ -76,21 +106,28 @@ impl Suspended<SigningAssertion> {
 impl Suspended<AwaitingAnswer> {
     /// Continues with the answer of the origin server.
     #[must_use]
-    pub fn answered<P: Ports, B>(
+    pub fn answered<P: Ports + Clone + 'static, B>(
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
         answer: Result<(ResponseHead, B), OriginFailure>,
     ) -> Received<B> {
-        let (mut active, AwaitingAnswer { transform, sent, .. }) = self.resume(gateway, ports);
+        let (mut active, AwaitingAnswer { transform, sent, credential, .. }) = self.resume(gateway, ports);
         let now = ports.now();
         active.context.origin_ms = Some(now.since(sent));
+        if let Some(SentCredential { credential, .. }) = &credential {
+            active.context.audit.note_origin_credential(credential.kind(), credential.age(now));
+        }
         let mut random = [0; NONCE_BYTES];
         if gateway.settings.sessions.is_some() {
             ports.fill(&mut random);
         }
         if let Some(resource) = &active.context.resource {
             gateway.note_server(resource, &answer);
+        }
+        let is_refused = answer.as_ref().is_ok_and(|(head, _)| head.status == 401);
+        if let Some(credential) = credential.filter(|_| is_refused) {
+            return Received::Refused(active.refused_by_origin(credential));
         }
         let received = answer.map_err(|failure| active.failed(failure)).and_then(|(head, body)| {
             let mut head = check_answer(head)?;

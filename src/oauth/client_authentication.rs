@@ -18,6 +18,8 @@ pub enum ClientAuthentication {
     SecretPost(Secret),
     /// `private_key_jwt`
     PrivateKeyJwt(Box<SigningKey>),
+    /// `none`: a public client, or no client at all.
+    None,
 }
 
 /// The `client_assertion_type` of RFC 7523 §2.2.
@@ -67,6 +69,11 @@ pub fn authenticate(
             form.add("client_id", client_id);
             form.add("client_assertion_type", ASSERTION_TYPE);
             form.add("client_assertion", assertion.unwrap_or_default());
+        }
+        ClientAuthentication::None => {
+            if !client_id.is_empty() {
+                form.add("client_id", client_id);
+            }
         }
     }
 }

@@ -97,6 +97,10 @@ struct Line<'a> {
     reads: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_credential: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_credential_age: Option<u64>,
     run: &'a str,
     seq: u64,
     prev: &'a str,
@@ -162,6 +166,8 @@ impl Chain {
             mtls: record.caller.facts.certificate,
             reads: &settings.recorded_facts,
             arguments: record.arguments.as_deref().and_then(|text| keyed(text, &settings.pseudonym_key)),
+            origin_credential: context.audit.entries().origin_credential.map(|(kind, _)| kind),
+            origin_credential_age: context.audit.entries().origin_credential.and_then(|(_, age)| age),
             run: &self.run,
             seq: self.seq,
             prev: &self.last,

@@ -63,6 +63,12 @@ pub struct RequestEvent<'a> {
     subject: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     subject_is_client: bool,
+    /// The kind of the credential that the origin server got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_credential: Option<&'static str>,
+    /// Seconds since it was obtained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_credential_age: Option<u64>,
     decision: Decision,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +139,8 @@ pub fn request_line(context: &RequestContext, outcome: &Outcome<'_>, status: u16
         client: context.audit.entries().client.as_deref(),
         subject: context.audit.entries().subject.as_deref(),
         subject_is_client: context.audit.entries().subject_is_client,
+        origin_credential: context.audit.entries().origin_credential.map(|(kind, _)| kind),
+        origin_credential_age: context.audit.entries().origin_credential.and_then(|(_, age)| age),
         decision: if outcome.is_allowed() { Decision::Allow } else { Decision::Deny },
         reason: outcome.reason(),
         detail,

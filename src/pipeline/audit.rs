@@ -33,6 +33,8 @@ pub struct AuditEntries {
     pub stood_in: Option<Box<Rejection>>,
     /// The name of the issuer, or of the verifier, that the credential belongs to.
     pub issuer: Option<String>,
+    /// The kind of the credential for the origin server, and the seconds since it was obtained.
+    pub origin_credential: Option<(&'static str, Option<u64>)>,
     /// The kind of the verified credential.
     pub credential: Option<CredentialKind>,
     /// The label of the API key.
@@ -74,6 +76,11 @@ impl AuditRecord {
     /// Records which issuer or verifier the credential belongs to.
     pub fn note_verifier(&mut self, name: &str) {
         self.0.issuer = Some(name.to_owned());
+    }
+
+    /// Records which kind of credential the origin server got, and the seconds since it was obtained.
+    pub fn note_origin_credential(&mut self, kind: &'static str, age: Option<u64>) {
+        self.0.origin_credential = Some((kind, age));
     }
 
     /// Records whether the credential was in the cache.

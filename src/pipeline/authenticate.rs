@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::limits::{ANONYMOUS_BYTES, LOOKUP_RETRY, REVOCATION_RETRY};
 use crate::mcp::era::Era;
-use crate::oauth::bearer::MissingCredentials;
+use crate::oauth::bearer::{BearerToken, MissingCredentials};
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::recognized::{Recognized, find};
 use crate::pipeline::rejection::{Dependency, Rejection};
@@ -42,6 +42,8 @@ pub struct Authenticated {
     principal: Principal,
     source: Option<String>,
     recognized: Option<Recognized>,
+    /// The caller's token, if the resource exchanges it for one that its origin server accepts.
+    subject_token: Option<BearerToken>,
 }
 
 impl Authenticated {
@@ -75,6 +77,12 @@ impl Authenticated {
     #[must_use]
     pub fn source(&self) -> Option<&str> {
         self.source.as_deref()
+    }
+
+    /// The caller's token, if the resource exchanges it. Send it only to the token endpoint that the configuration names.
+    #[must_use]
+    pub fn subject_token(&self) -> Option<&BearerToken> {
+        self.subject_token.as_ref()
     }
 
     /// The credential, as a later request may present it again; `None` for anonymous callers.
@@ -246,7 +254,13 @@ pub fn begin(
     }
     let credential = match present(&request.admitted().head().fields, &resource.accepts, resource.dpop) {
         Err(NoCredential::Missing(MissingCredentials::Field)) if may_be_open(&request) => {
-            let anonymous = Authenticated { request, principal: Principal::Anonymous, source: None, recognized: None };
+            let anonymous = Authenticated {
+                request,
+                principal: Principal::Anonymous,
+                source: None,
+                recognized: None,
+                subject_token: None,
+            };
             return Ok(Beginning::Anonymous(Box::new(anonymous)));
         }
         presented => presented?,
@@ -329,11 +343,13 @@ pub fn proceed(
     context.is_authenticated = true;
     context.audit.note_caller(&verified.subject, &settings.pseudonym_key);
     let principal = Principal::Subject(Rc::clone(&verified.subject));
+    let is_exchanged = resource.credential.as_ref().is_some_and(|credential| credential.is_exchanged());
     Ok(Authentication::Done(Box::new(Authenticated {
         request: pending.request,
         principal,
         source: Some(pending.verifier.name().to_owned()),
         recognized: Some(Recognized::new(pending.digest, pending.verifier.issuer().cloned(), verified)),
+        subject_token: is_exchanged.then_some(pending.credential.token),
     })))
 }
 

@@ -24,6 +24,7 @@ use crate::settings::Settings;
 use crate::settings::resource::OriginServer;
 use crate::strict_json;
 use crate::token::principal::Principal;
+use crate::transport::head::Method;
 
 /// Proof that a request may be forwarded. Only this module makes it.
 #[derive(Debug)]
@@ -221,6 +222,19 @@ impl Permit {
                 (&request.resource().origin, request.below(), request.resource().body_bytes)
             }
         }
+    }
+
+    /// Whether the origin server learns who calls.
+    #[must_use]
+    pub fn names_caller(&self) -> bool {
+        self.inspected().is_none_or(|inspected| inspected.resource().names_caller)
+    }
+
+    /// Whether the request can be sent more than once: it has no message, or the gateway has read it whole.
+    #[must_use]
+    pub fn can_be_repeated(&self) -> bool {
+        self.admitted().head().method != Method::Post
+            || self.inspected().is_some_and(|inspected| inspected.messages().is_some())
     }
 
     /// The claims of the caller that the origin server gets.

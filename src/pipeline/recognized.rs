@@ -5,7 +5,9 @@ use std::rc::Rc;
 use crate::jwks::freshness::Freshness;
 use crate::pipeline::verification::VerificationContext;
 use crate::settings::resource::Resource;
+use crate::time::UnixMillis;
 use crate::token::cache::Digest;
+use crate::token::credential::Fingerprint;
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
 use crate::token::revocation::Due;
@@ -22,6 +24,18 @@ pub struct Recognized {
 impl Recognized {
     pub(super) fn new(digest: Digest, issuer: Option<Rc<Issuer>>, verified: Rc<VerifiedToken>) -> Self {
         Self { digest, issuer, verified }
+    }
+
+    /// The cache key of what the gateway obtained in exchange for it, for the origin server of a resource.
+    #[must_use]
+    pub fn exchanged_at(&self, resource: usize) -> Digest {
+        Fingerprint::exchanged_at(&self.digest, resource)
+    }
+
+    /// When the credential expires, if it does.
+    #[must_use]
+    pub fn ends(&self) -> Option<UnixMillis> {
+        self.verified.times.expiration.map(|end| UnixMillis(u64::try_from(end.timestamp_millis()).unwrap_or_default()))
     }
 
     /// The issuer whose keys the credential may depend on.

@@ -1,7 +1,7 @@
 //! Every reason for a rejection. There are many reasons inside the gateway and few messages to the outside:
 //! [`Rejection::disclose`] is the only place that decides what a caller learns. The reason itself goes only to the log.
 
-use crate::limits::IDENTITY_BYTES;
+use crate::limits::{IDENTITY_BYTES, OBTAIN_RETRY};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -11,6 +11,7 @@ use crate::mcp::sse::UNFIT;
 use crate::oauth::bearer::MissingCredentials;
 use crate::oauth::challenge::BearerError;
 use crate::oauth::scope::ScopeSet;
+use crate::origin_credential::failure::Meaning;
 use crate::token::binding::BindingError;
 use crate::token::binding::proof::ProofError;
 use crate::token::error::TokenError;
@@ -121,8 +122,15 @@ pub enum Rejection {
         /// Whether the message passed as a stream: perhaps the client did not send all of it.
         streamed: bool,
     },
-    /// The origin server asks for credentials, which the gateway does not send.
-    OriginUnauthorized,
+    /// There is no credential for the origin server.
+    OriginCredential {
+        /// What that means for the request.
+        meaning: Meaning,
+        /// Why, for the log.
+        why: String,
+    },
+    /// The origin server asks for credentials: the gateway has none for it, or the origin server refused the one of this kind.
+    OriginUnauthorized(Option<(&'static str, CredentialRefusal)>),
     /// The origin server cannot be reached.
     OriginUnreachable {
         /// Whether the message passed as a stream: perhaps the client did not send all of it.
@@ -163,6 +171,27 @@ pub enum Rejection {
     UnsupportedMediaType,
     /// The request target is too long.
     UrlTooLong,
+}
+
+/// Why a request was not sent again after the origin server refused its credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialRefusal {
+    /// There is no other credential, or the token was obtained a moment ago.
+    NoOther,
+    /// Its message was passed on as a stream.
+    Streamed,
+    /// It was sent again, and refused again.
+    Twice,
+}
+
+impl CredentialRefusal {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NoOther => "and there is no other one",
+            Self::Streamed => "and the message was passed on as a stream, so the request was not repeated",
+            Self::Twice => "and another one too",
+        }
+    }
 }
 
 /// What the verification of a credential depends on.
@@ -260,7 +289,10 @@ impl Rejection {
             Self::OriginRedirected { .. } => "origin_redirected",
             Self::OriginMalformed(_) => "origin_malformed",
             Self::OriginTimeout { .. } => "origin_timeout",
-            Self::OriginUnauthorized => "origin_unauthorized",
+            Self::OriginCredential { meaning: Meaning::Temporary, .. } => "origin_credential_unavailable",
+            Self::OriginCredential { meaning: Meaning::CallerRefused, .. } => "origin_credential_denied",
+            Self::OriginCredential { meaning: Meaning::Permanent, .. } => "origin_credential_failed",
+            Self::OriginUnauthorized(_) => "origin_unauthorized",
             Self::OriginUnreachable { .. } => "origin_unreachable",
             Self::Proof(error) => error.reason(),
             Self::RateLimited { .. } => "rate_limited",
@@ -298,6 +330,10 @@ impl Rejection {
             Self::OriginRedirected { status, to } => {
                 let to = to.as_deref().map_or_else(String::new, |to| format!(", to {to}"));
                 Some(format!("status {status}{to}"))
+            }
+            Self::OriginCredential { why, .. } => Some(why.clone()),
+            Self::OriginUnauthorized(Some((kind, why))) => {
+                Some(format!("the origin server refused the {kind} credential, {}", why.as_str()))
             }
             Self::OriginTimeout { streamed: true } | Self::OriginUnreachable { streamed: true } => {
                 Some("or the client did not send all of its message".to_owned())
@@ -418,6 +454,19 @@ impl Rejection {
                 retry_after: Some(*retry_after),
                 ..Disclosure::plain(503, "Access tokens cannot be verified at the moment.")
             },
+            Self::OriginCredential { meaning: Meaning::Temporary, .. } => Disclosure {
+                retry_after: Some(OBTAIN_RETRY),
+                ..Disclosure::plain(
+                    503,
+                    "The server behind the gateway cannot be reached with a credential at the moment.",
+                )
+            },
+            Self::OriginCredential { meaning: Meaning::CallerRefused, .. } => {
+                Disclosure::plain(403, "There is no access to the server behind the gateway for this caller.")
+            }
+            Self::OriginCredential { meaning: Meaning::Permanent, .. } => {
+                Disclosure { code: UNFIT.0, ..Disclosure::plain(502, UNFIT.1) }
+            }
             Self::Misconfigured => Disclosure::plain(503, "This gateway is not configured."),
             Self::Internal(_) => Disclosure::plain(500, "The gateway failed."),
             Self::OriginTimeout { .. } => {
@@ -426,7 +475,7 @@ impl Rejection {
             Self::OriginFailed { .. }
             | Self::OriginMalformed(_)
             | Self::OriginRedirected { .. }
-            | Self::OriginUnauthorized
+            | Self::OriginUnauthorized(_)
             | Self::OriginUnreachable { .. } => Disclosure { code: UNFIT.0, ..Disclosure::plain(502, UNFIT.1) },
         }
     }

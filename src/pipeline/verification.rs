@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::jwks::freshness::KeyState;
+use crate::origin_credential::memory::OriginTokens;
 use crate::policy::counters::RateCounters;
 use crate::settings::Settings;
 use crate::time::UnixMillis;
@@ -22,6 +23,8 @@ pub struct IsolateMemory {
     pub revocations: Revocations,
     /// DPoP proofs that were used.
     pub proofs: Rc<RefCell<ReplayMemory>>,
+    /// Tokens for origin servers.
+    pub origin_tokens: OriginTokens,
     /// Look-ups of credentials that are in progress.
     pub lookups: CredentialLookups,
     /// The counters of rate limits.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::mcp::method::McpMethod;
 use crate::oauth::scope::{Scope, ScopeSet};
+use crate::origin_credential::OriginCredential;
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
 use crate::token::accepted::Verifiers;
@@ -59,6 +60,10 @@ pub struct Resource {
     pub anonymous: Vec<&'static McpMethod>,
     /// Whether the identity assertion always names what a request asks for.
     pub asserts_operation: bool,
+    /// Whether the origin server learns who calls.
+    pub names_caller: bool,
+    /// How the gateway authenticates to the origin server, if it does.
+    pub credential: Option<Rc<OriginCredential>>,
 }
 
 impl Resource {
@@ -88,6 +93,8 @@ impl Resource {
         self.policy.is_some()
             || self.cache_lists
             || self.asserts_operation
+            // So that a request can be repeated with the other value.
+            || self.credential.as_ref().is_some_and(|credential| credential.is_rotating())
             || !self.parameters.is_empty()
             || self.limits.iter().any(|limit| limit.asks_for_tools())
     }

@@ -20,7 +20,7 @@ const OVERHEAD: usize = 96;
 /// generation is full, it becomes the old one, and the previous old generation is dropped. Eviction therefore never
 /// searches for entries, and the table stays within its limits.
 #[derive(Debug)]
-struct Generations<V> {
+pub struct Generations<V> {
     young: HashMap<Digest, V>,
     old: HashMap<Digest, V>,
     young_bytes: usize,
@@ -31,11 +31,13 @@ struct Generations<V> {
 
 impl<V: Clone> Generations<V> {
     /// A table of at most `entries` entries and `bytes` bytes in both generations together.
-    fn new(entries: usize, bytes: usize, size: fn(&V) -> usize) -> Self {
+    #[must_use]
+    pub fn new(entries: usize, bytes: usize, size: fn(&V) -> usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, entries, bytes, size }
     }
 
-    fn get(&mut self, digest: &Digest) -> Option<V> {
+    /// The value of a key.
+    pub fn get(&mut self, digest: &Digest) -> Option<V> {
         if let Some(value) = self.young.get(digest) {
             return Some(value.clone());
         }
@@ -44,7 +46,8 @@ impl<V: Clone> Generations<V> {
         Some(value)
     }
 
-    fn insert(&mut self, digest: Digest, value: V) {
+    /// Stores a value. One that is larger than half of the table is not stored.
+    pub fn insert(&mut self, digest: Digest, value: V) {
         let size = (self.size)(&value) + OVERHEAD;
         if size > self.bytes / 2 {
             return;
@@ -59,7 +62,8 @@ impl<V: Clone> Generations<V> {
         self.young_bytes += size;
     }
 
-    fn remove(&mut self, digest: &Digest) {
+    /// Removes a value.
+    pub fn remove(&mut self, digest: &Digest) {
         if let Some(value) = self.young.remove(digest) {
             self.young_bytes -= (self.size)(&value) + OVERHEAD;
         }

@@ -116,6 +116,15 @@ impl Fingerprint {
         self.name(4, self.field as usize, resource)
     }
 
+    /// The cache key of what the gateway obtained for the origin server of a resource in exchange for the credential, from the key
+    /// that [`Self::verified_by`] returned for it.
+    #[must_use]
+    pub fn exchanged_at(verified: &Digest, resource: usize) -> Digest {
+        let mut hash = [0; 16];
+        hash.iter_mut().zip(verified).for_each(|(byte, part)| *byte = *part);
+        Self { hash, field: CredentialField::Authorization }.name(5, 0, resource)
+    }
+
     /// The hash, and in the other half what the key is for: the keys of one credential differ in the second half, the keys of
     /// two credentials in the first.
     fn name(&self, kind: u8, first: usize, second: usize) -> Digest {

@@ -51,6 +51,8 @@ pub enum LookupTarget {
     Verifier(VerifierId),
     /// The store with the revocation list: one lookup that all requests need.
     Revocations,
+    /// The token endpoint for the origin server of the resource at this index.
+    OriginCredential(usize),
 }
 
 /// The lookups in progress.

@@ -114,6 +114,23 @@ pub fn unforwardable(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Fields in which an origin server may expect a credential, although no field of a client's with these names is forwarded.
+const OF_CREDENTIALS: [&str; 3] = ["authorization", "cookie", "x-api-key"];
+
+/// Why no credential for an origin server may be in a field with this name, in lower case; `None` if it may.
+#[must_use]
+pub fn uncredentialed(name: &str) -> Option<&'static str> {
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        Some("must be the name of a field: at most 64 letters, digits, hyphens and underscores")
+    } else if OF_CREDENTIALS.contains(&name) {
+        None
+    } else if RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        Some("cannot have a credential: the gateway, the client or a proxy sets it")
+    } else {
+        None
+    }
+}
+
 /// Whether a name is `Mcp-Param-*` (SEP-2243), in lower case, of token characters (RFC 9110 §5.6.2).
 #[must_use]
 pub fn is_parameter(name: &str) -> bool {

@@ -67,6 +67,7 @@ impl ShellRequest {
             action @ (Action::FetchKeys(..)
             | Action::AwaitKeys(..)
             | Action::AskVerifier(_)
+            | Action::ObtainCredential(_)
             | Action::ReadRevocations(_)
             | Action::UseProofOnce(..)
             | Action::CheckRateLimits(..)

@@ -22,6 +22,13 @@ const SECRETS = {
   METRICS_SECRET: "0123456789abcdef0123456789abcdef",
   LOGIN_SECRET: "what the provider gave",
   REPORT_SECRET: "0123456789abcdef0123456789abcdef",
+  TOOLS_TOKEN: "secret",
+  TOOLS_BASIC: "dXNlcjpwYXNzd29yZA==",
+  GITHUB_TOKEN: "secret",
+  LINEAR_KEY: "secret",
+  ATLASSIAN_CLIENT_SECRET: "secret",
+  CLIENT_SECRET: "secret",
+  SERVER_CLIENT_SECRET: "secret",
 };
 
 /** What Analytics Engine is asked in the guides and the dashboard. */

@@ -9,6 +9,7 @@ use portcullis::mcp::list_item::ListError;
 use portcullis::mcp::message::Malformed;
 use portcullis::oauth::bearer::MissingCredentials;
 use portcullis::oauth::scope::ScopeSet;
+use portcullis::origin_credential::failure::Meaning;
 use portcullis::pipeline::context::RequestContext;
 use portcullis::pipeline::rejection::{Dependency, Rejection};
 use portcullis::pipeline::respond::refusal;
@@ -97,7 +98,10 @@ fn all() -> Vec<Rejection> {
         Rejection::OriginRedirected { status: 302, to: Some("/secret".to_owned()) },
         Rejection::OriginMalformed(ListError::NotJson),
         Rejection::OriginTimeout { streamed: true },
-        Rejection::OriginUnauthorized,
+        Rejection::OriginUnauthorized(None),
+        Rejection::OriginCredential { meaning: Meaning::Temporary, why: "why".to_owned() },
+        Rejection::OriginCredential { meaning: Meaning::CallerRefused, why: "why".to_owned() },
+        Rejection::OriginCredential { meaning: Meaning::Permanent, why: "why".to_owned() },
         Rejection::OriginUnreachable { streamed: true },
         Rejection::IdentityTooLarge { bytes: 9000 },
         Rejection::RateLimited { retry_after: 7, probe: false },

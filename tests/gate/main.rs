@@ -46,6 +46,7 @@ mod messages;
 mod metrics;
 mod observation;
 mod operator;
+mod origin_credentials;
 mod paths;
 mod policy;
 mod profiles;

@@ -13,7 +13,6 @@ use crate::authorization_server::client::{Client, Source};
 use crate::authorization_server::login::{self, AuthorizationParameters};
 use crate::authorization_server::page::{self, Consent};
 use crate::authorization_server::refusal::{OwnForm, Refusal};
-use crate::authorization_server::seal::mac;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
@@ -21,6 +20,7 @@ use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
 use crate::oauth::form::{Form, Parameters};
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
+use crate::seal::mac;
 use crate::transport::url::HttpUrl;
 
 /// A request that waits for the user's word.

@@ -6,7 +6,6 @@ use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
-use crate::authorization_server::seal::SealKey;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, SealedProviderTokens, Terms};
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
@@ -14,6 +13,7 @@ use crate::authorization_server::state::subject::{Approval, Listed, UserQuestion
 use crate::limits::{CODE_SECONDS, SIGN_IN_SECONDS};
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
+use crate::seal::SealKey;
 
 impl<P: Ports> Context<'_, P> {
     /// The answer of the provider: good once, in the browser that began the login, from the provider itself.

@@ -16,7 +16,6 @@ use serde_json::{Map, Value, json};
 
 use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::refusal::{Audience, Disclosure, Failure, Refusal};
-use crate::authorization_server::seal::{NONCE_BYTES, Nonce};
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::{self, RecordStateMachine};
 use crate::authorization_server::{metadata, page};
@@ -30,6 +29,7 @@ use crate::pipeline::context::RequestContext;
 use crate::pipeline::respond::{self, Answer};
 use crate::pipeline::route::EndpointRequest;
 use crate::ports::Ports;
+use crate::seal::{NONCE_BYTES, Nonce};
 use crate::settings::Settings;
 use crate::strict_json;
 use crate::transport::head::Fields;

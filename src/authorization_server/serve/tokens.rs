@@ -8,11 +8,11 @@ use crate::authorization_server::access_token::grant_of;
 use crate::authorization_server::client::Client;
 use crate::authorization_server::handle::{Handle, HandleKind};
 use crate::authorization_server::refusal::Refusal;
-use crate::authorization_server::seal::SealKey;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantContent, GrantQuestion};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::oauth::form::Parameters;
 use crate::ports::Ports;
+use crate::seal::SealKey;
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
 

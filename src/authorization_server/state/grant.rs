@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Hash, RecordStateMachine};
-use crate::authorization_server::seal::{NONCE_BYTES, SealKey};
+use crate::seal::{NONCE_BYTES, SealKey};
 
 /// The content of a grant. It does not change until the grant ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use portcullis::config::analysis::{self, useless_scopes};
 use portcullis::config::{DocumentLocation, warnings};
 use portcullis::mcp::kind::Kind;
+use portcullis::settings::resource::Resource;
 use portcullis::strict_json;
 use serde_json::{Value, json};
 
@@ -71,6 +72,15 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
         let rules = rules.map_or("no rules".to_owned(), |rules| format!("{rules} rules"));
         text.push_str(&format!("{path}: {rules}, {} listed, {found} findings\n", known.len()));
     }
+    let credentials: Vec<(&str, Value)> =
+        looked_at.iter().filter_map(|&index| credential(config.resources.get(index)?)).collect();
+    for (path, it) in &credentials {
+        let from = it["token_endpoints"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", then ")) };
+        let identity = it["identity"].as_str().unwrap_or_default();
+        let kind = it["kind"].as_str().unwrap_or_default();
+        text.push_str(&format!("{path}: the origin server gets credential.{kind}{from}; identity {identity}\n"));
+    }
     let holds = if file.alone {
         format!("a gateway reads at most {limit} from KV")
     } else {
@@ -95,8 +105,21 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
         "warnings": warnings(&config),
         "listed": known.len(),
         "resources": resources,
+        "credentials": credentials.iter().map(|(path, it)| json!({ "path": path, "credential": it })).collect::<Vec<_>>(),
     });
     Ok(Report { text, json, good })
+}
+
+/// What a resource sends its origin server to authenticate, if it does: the kind, where it comes from, and whether the origin
+/// server learns who calls.
+fn credential(resource: &Resource) -> Option<(&str, Value)> {
+    let credential = resource.credential.as_ref()?;
+    let endpoints: Vec<&str> = credential.endpoints().iter().map(|endpoint| endpoint.url.as_str()).collect();
+    let identity = if resource.names_caller { "forward" } else { "none" };
+    Some((
+        resource.path.as_str(),
+        json!({ "kind": credential.kind(), "token_endpoints": endpoints, "identity": identity }),
+    ))
 }
 
 fn unlisted(path: &str) -> String {

@@ -51,6 +51,10 @@ struct State {
     guard_down: bool,
     slept: u64,
     checks: Vec<(SignatureCheck, Result<bool, PlatformError>)>,
+    /// What the origin server answers to a request, if that depends on the request.
+    origin_by: Option<Rc<dyn Fn(&Sent) -> u16>>,
+    /// What is answered to questions, if that depends on the question.
+    answer_by: Option<Rc<dyn Fn(&Asked, usize) -> (u16, String)>>,
     origin: Option<Result<ResponseHead, OriginFailure>>,
     sent: Vec<Sent>,
     lines: Vec<String>,
@@ -186,6 +190,17 @@ impl World {
             })
             .map_err(PlatformError::from);
         self.0.borrow_mut().answers.insert(place.to_owned(), answer);
+    }
+
+    /// What is answered to questions from now on: the function gets the question and the number of questions before it, and
+    /// returns the status and a JSON text.
+    pub fn answer_by(&self, answer: impl Fn(&Asked, usize) -> (u16, String) + 'static) {
+        self.0.borrow_mut().answer_by = Some(Rc::new(answer));
+    }
+
+    /// The status of what the origin server answers from now on.
+    pub fn origin_by(&self, answer: impl Fn(&Sent) -> u16 + 'static) {
+        self.0.borrow_mut().origin_by = Some(Rc::new(answer));
     }
 
     /// Questions so far.

@@ -37,8 +37,13 @@ impl CanonicalJson for World {
 impl World {
     /// What the origin server answers to this request.
     pub(super) fn sent_to_origin(&self, sent: Sent) -> Result<(ResponseHead, Vec<u8>), OriginFailure> {
+        let by = self.0.borrow().origin_by.clone();
         let mut state = self.0.borrow_mut();
-        state.sent.push(sent);
+        state.sent.push(sent.clone());
+        if let Some(by) = by {
+            let fields = [("content-type", "application/json"), ("www-authenticate", "Bearer realm=\"inside\"")];
+            return Ok((ResponseHead { status: by(&sent), fields: fields.into_iter().collect() }, b"{}".to_vec()));
+        }
         let usual =
             || Ok(ResponseHead { status: 200, fields: [("content-type", "application/json")].into_iter().collect() });
         let body = state.origin_body.clone().unwrap_or_else(|| b"from the origin".to_vec());
@@ -118,6 +123,18 @@ impl Fetch for World {
             body: request.body.clone().unwrap_or_default(),
             seconds: request.seconds,
         });
+        if let (Some(by), Some(asked)) = (state.answer_by.clone(), state.asked.last().cloned()) {
+            let before = state.asked.len() - 1;
+            drop(state);
+            let (status, body) = by(&asked, before);
+            let content_type = Some("application/json".to_owned());
+            return Ok(ProviderDocument {
+                status,
+                content_type,
+                body: body.into_bytes(),
+                ..ProviderDocument::default()
+            });
+        }
         let place = request.service.as_ref().unwrap_or(&request.url);
         state.answers.get(place).cloned().unwrap_or_else(|| Err("connection refused".into()))
     }

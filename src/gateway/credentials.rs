@@ -1,0 +1,354 @@
+//! Stage 6 of a request: the credential for its origin server, from memory or from a token endpoint.
+
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::gateway::active_request::{Action, ActiveRequest, Forwarding, Suspended};
+use crate::gateway::lookups::begin;
+use crate::gateway::open::Gateway;
+use crate::jwks::signing_key::{self, SigningKey};
+use crate::limits::PROVIDER_TIMEOUT;
+use crate::oauth::bearer::BearerToken;
+use crate::oauth::client_authentication::{ClientAuthentication, client_assertion};
+use crate::oauth::scope::{Scope, ScopeSet};
+use crate::observe::event::gateway_line;
+use crate::origin_credential::answer::{self, Issued, Wanted};
+use crate::origin_credential::failure::ObtainError;
+use crate::origin_credential::memory::{Known, lookup_name};
+use crate::origin_credential::{
+    AttachedCredential, ClientCredentials, Enterprise, Holder, ObtainedToken, OriginCredential, TokenEndpoint,
+    TokenExchange, UsedCredential, request,
+};
+use crate::pipeline::authorize::Permit;
+use crate::pipeline::rejection::Rejection;
+use crate::platform_error::PlatformError;
+use crate::ports::Ports;
+use crate::seal::NONCE_BYTES;
+use crate::secret::Secret;
+use crate::settings::resource::Resource;
+use crate::strict_json;
+use crate::time::UnixMillis;
+use crate::token::lookups::{LookupStart, LookupTarget};
+use crate::transport::provider::ProviderRequest;
+
+/// What a token is obtained for.
+pub(super) struct CredentialNeed {
+    resource: Rc<Resource>,
+    credential: Rc<OriginCredential>,
+    holder: Holder,
+    /// The caller's token and its end, if it is exchanged.
+    subject: Option<(BearerToken, Option<UnixMillis>)>,
+}
+
+impl CredentialNeed {
+    /// What a permitted request needs for its origin server, if it needs a credential.
+    pub(super) fn of(permit: &Permit) -> Option<Self> {
+        let inspected = permit.inspected()?;
+        let resource = Rc::clone(inspected.resource());
+        let credential = Rc::clone(resource.credential.as_ref()?);
+        let authenticated = inspected.authenticated();
+        let subject = authenticated.recognized().zip(authenticated.subject_token());
+        let holder = match (credential.is_exchanged(), subject) {
+            (true, Some((recognized, _))) => Holder::Caller(recognized.exchanged_at(resource.index)),
+            _ => Holder::Gateway,
+        };
+        let subject = subject.map(|(recognized, token)| (token.clone(), recognized.ends()));
+        Some(Self { resource, credential, holder, subject })
+    }
+
+    fn attached(&self, used: UsedCredential) -> AttachedCredential {
+        AttachedCredential::new(self.resource.index, &self.credential, used)
+    }
+
+    /// The text for the log.
+    fn about(&self) -> String {
+        format!("resource {:?}, {}", self.resource.path.as_str(), self.credential.kind())
+    }
+}
+
+impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
+    /// Forwards a permitted request. If its origin server wants a credential, obtains that first.
+    pub(super) fn forward(self, permit: Permit) -> Action {
+        self.attach(Forwarding { permit, credential: None, is_repeated: false })
+    }
+
+    /// Attaches the credential, or waits for it.
+    pub(super) fn attach(self, mut forwarding: Forwarding) -> Action {
+        let Some(need) = CredentialNeed::of(&forwarding.permit) else { return self.assert(forwarding) };
+        let (gateway, now) = (self.gateway, self.ports.now());
+        let known =
+            gateway.memory.borrow_mut().origin_tokens.known(&need.credential, need.resource.index, need.holder, now);
+        match known {
+            Known::Usable(used, refresh) => {
+                forwarding.credential = Some(need.attached(used));
+                if refresh {
+                    refresh_in_background(gateway, self.ports, need);
+                }
+                self.assert(forwarding)
+            }
+            Known::Failed(error) => self.refuse(refusal(&need.credential, &error)),
+            Known::Nothing => self.wait(forwarding, Action::ObtainCredential),
+        }
+    }
+}
+
+impl Suspended<Forwarding> {
+    /// Continues with the credential for the origin server, or rejects the request.
+    #[must_use]
+    pub fn credential_obtained<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        obtained: Result<AttachedCredential, Rejection>,
+    ) -> Action {
+        let (active, mut forwarding) = self.resume(gateway, ports);
+        match obtained {
+            Ok(credential) => {
+                forwarding.credential = Some(credential);
+                active.assert(forwarding)
+            }
+            Err(rejection) => active.refuse(rejection),
+        }
+    }
+}
+
+fn refusal(credential: &OriginCredential, error: &ObtainError) -> Rejection {
+    let meaning = error.meaning(credential.is_exchanged());
+    Rejection::OriginCredential { meaning, why: error.to_string() }
+}
+
+/// Obtains the credential of a permitted request, or waits until another request has it.
+///
+/// # Errors
+/// The rejection of the request.
+pub(super) async fn obtain<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    permit: &Permit,
+) -> Result<AttachedCredential, Rejection> {
+    let need = CredentialNeed::of(permit).ok_or(Rejection::Internal("no credential is configured"))?;
+    let resource = need.resource.index;
+    let name = lookup_name(resource, need.holder);
+    let known = || {
+        let now = ports.now();
+        gateway.memory.borrow_mut().origin_tokens.known(&need.credential, resource, need.holder, now)
+    };
+    let is_settled = || !matches!(known(), Known::Nothing);
+    let whom = LookupTarget::OriginCredential(resource);
+    let turn = begin(gateway, ports, (&name, whom), need.credential.timeout(), is_settled).await;
+    if turn.map_err(|error| refusal(&need.credential, &ObtainError::Lookup(error)))? {
+        let fetched = fetch_and_keep(gateway, ports, &need).await;
+        let token = fetched.map_err(|error| refusal(&need.credential, &error))?;
+        return Ok(need.attached(UsedCredential::Token(need.holder, token)));
+    }
+    match known() {
+        Known::Usable(used, _) => Ok(need.attached(used)),
+        Known::Failed(error) => Err(refusal(&need.credential, &error)),
+        Known::Nothing => Err(Rejection::Internal("a credential was obtained and is lost")),
+    }
+}
+
+/// Obtains a new token while the old one is still in use. The request that leads here does not wait.
+fn refresh_in_background<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, need: CredentialNeed) {
+    let name = lookup_name(need.resource.index, need.holder);
+    let whom = LookupTarget::OriginCredential(need.resource.index);
+    let seconds = need.credential.timeout() + 2 * PROVIDER_TIMEOUT + 1;
+    let turn = gateway.memory.borrow_mut().lookups.begin(&name, whom, seconds, ports.now());
+    if turn != LookupStart::Start {
+        return;
+    }
+    let (gateway, again) = (Rc::clone(gateway), ports.clone());
+    ports.spawn(Box::pin(async move {
+        if let Err(error) = fetch_and_keep(&gateway, &again, &need).await {
+            let detail = format!("{}: {error}", need.about());
+            again.line(&gateway_line("warn", "origin_credential_refresh_failed", &detail, again.now()));
+        }
+    }));
+}
+
+/// Obtains a token and keeps it, or keeps why there is none. The look-up must have begun; it ends here.
+async fn fetch_and_keep<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    need: &CredentialNeed,
+) -> Result<Rc<ObtainedToken>, Rc<ObtainError>> {
+    let fetched = fetch(gateway, ports, need).await.map(Rc::new).map_err(Rc::new);
+    let memory = &mut *gateway.memory.borrow_mut();
+    memory.lookups.done(&lookup_name(need.resource.index, need.holder));
+    match &fetched {
+        Ok(token) => memory.origin_tokens.keep(need.resource.index, need.holder, Rc::clone(token)),
+        Err(error) => memory.origin_tokens.failed(need.resource.index, need.holder, error, ports.now()),
+    }
+    fetched
+}
+
+async fn fetch<P: Ports>(gateway: &Gateway, ports: &P, need: &CredentialNeed) -> Result<ObtainedToken, ObtainError> {
+    let key = gateway.settings.assertion_keys.first();
+    match &*need.credential {
+        OriginCredential::Static(_) => Err(ObtainError::NoSubject),
+        OriginCredential::ClientCredentials(grant) => own_token(gateway, ports, need, grant).await,
+        OriginCredential::TokenExchange(grant) => {
+            let (subject, ends) = need.subject.as_ref().ok_or(ObtainError::NoSubject)?;
+            let gateway_url = gateway.settings.public_url.to_string();
+            let issued = exchange(ports, grant, subject, key.map(|key| (key, gateway_url.as_str()))).await?;
+            note_scopes(ports, need, &issued, &grant.target.scopes);
+            Ok(issued.kept(ports.now(), *ends))
+        }
+        OriginCredential::Enterprise(grant) => {
+            let (subject, ends) = need.subject.as_ref().ok_or(ObtainError::NoSubject)?;
+            let issued = enterprise(ports, grant, subject).await?;
+            note_scopes(ports, need, &issued, &grant.target.scopes);
+            Ok(issued.kept(ports.now(), *ends))
+        }
+    }
+}
+
+async fn exchange<P: Ports>(
+    ports: &P,
+    grant: &TokenExchange,
+    subject: &BearerToken,
+    own: Option<(&SigningKey, &str)>,
+) -> Result<Issued, ObtainError> {
+    let actor = match own.filter(|_| grant.has_actor) {
+        Some((key, gateway)) => {
+            let random = random(ports);
+            let input = request::actor_token(gateway, key, &grant.endpoint.audience, &random, ports.now());
+            Some(signed(ports, key, &input).await?)
+        }
+        None => None,
+    };
+    let assertion = authentication(ports, &grant.endpoint).await?;
+    let request = request::token_exchange(grant, subject.expose(), actor.as_deref(), assertion.as_deref());
+    ask(ports, request, Wanted::AccessToken, Some(subject)).await
+}
+
+async fn enterprise<P: Ports>(ports: &P, grant: &Enterprise, subject: &BearerToken) -> Result<Issued, ObtainError> {
+    let assertion = authentication(ports, &grant.provider).await?;
+    let request = request::identity_assertion(grant, subject.expose(), assertion.as_deref());
+    let identity = ask(ports, request, Wanted::IdentityAssertion, Some(subject)).await?.token;
+    let assertion = authentication(ports, &grant.server).await?;
+    let request = request::redemption(grant, identity.expose(), assertion.as_deref());
+    ask(ports, request, Wanted::AccessToken, Some(&identity)).await
+}
+
+async fn ask<P: Ports>(
+    ports: &P,
+    request: ProviderRequest,
+    wanted: Wanted,
+    sent: Option<&BearerToken>,
+) -> Result<Issued, ObtainError> {
+    let document = ports.ask(&request).await.map_err(|error| ObtainError::NoAnswer(request.url.clone(), error))?;
+    answer::read(&document, wanted, &request.url, sent.map(BearerToken::expose))
+}
+
+/// Logs that the token has fewer scopes than were requested: the origin server may refuse it.
+fn note_scopes<P: Ports>(ports: &P, need: &CredentialNeed, issued: &Issued, requested: &ScopeSet) {
+    let Some(granted) = &issued.scopes else { return };
+    let missing: Vec<&str> =
+        requested.iter().filter(|scope| !granted.iter().any(|it| it == *scope)).map(Scope::as_str).collect();
+    if !missing.is_empty() {
+        let detail = format!("{}: the token lacks {}", need.about(), missing.join(" "));
+        ports.line(&gateway_line("warn", "origin_credential_scopes", &detail, ports.now()));
+    }
+}
+
+/// The signed client assertion, if the client authenticates with one.
+async fn authentication<P: Ports>(ports: &P, endpoint: &TokenEndpoint) -> Result<Option<String>, ObtainError> {
+    let ClientAuthentication::PrivateKeyJwt(key) = &endpoint.authentication else { return Ok(None) };
+    let random = random(ports);
+    let input = client_assertion(&endpoint.client_id, key, &endpoint.audience, &random, ports.now());
+    signed(ports, key, &input).await.map(Some)
+}
+
+async fn signed<P: Ports>(ports: &P, key: &SigningKey, input: &str) -> Result<String, ObtainError> {
+    let signature: Result<_, PlatformError> = ports.sign(key, input.as_bytes()).await;
+    Ok(signing_key::assemble(input, &signature.map_err(ObtainError::Signature)?))
+}
+
+fn random<P: Ports>(ports: &P) -> [u8; 16] {
+    let mut random = [0; 16];
+    ports.fill(&mut random);
+    random
+}
+
+/// A token of the gateway, in the form in which isolates of one data center share it, sealed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SharedToken {
+    value: String,
+    obtained: u64,
+    refresh_at: u64,
+    usable_until: u64,
+}
+
+async fn own_token<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    need: &CredentialNeed,
+    grant: &ClientCredentials,
+) -> Result<ObtainedToken, ObtainError> {
+    let name = shared_name(grant);
+    if let Some(token) = recall(gateway, ports, need, (grant, &name)).await {
+        return Ok(token);
+    }
+    let assertion = authentication(ports, &grant.endpoint).await?;
+    let request = request::client_credentials(grant, assertion.as_deref());
+    let issued = ask(ports, request, Wanted::AccessToken, None).await?;
+    note_scopes(ports, need, &issued, &grant.target.scopes);
+    let token = issued.kept(ports.now(), None);
+    let seconds = token.usable_until.since(token.obtained) / 1000;
+    let detail = format!("{}: from {}, for {seconds} s", need.about(), grant.endpoint.url);
+    ports.line(&gateway_line("info", "origin_credential_obtained", &detail, ports.now()));
+    let mut nonce = [0; NONCE_BYTES];
+    ports.fill(&mut nonce);
+    let shared = SharedToken {
+        value: token.value.expose().to_owned(),
+        obtained: token.obtained.0,
+        refresh_at: token.refresh_at.0,
+        usable_until: token.usable_until.0,
+    };
+    let plain = serde_json::to_vec(&shared).unwrap_or_default();
+    ports.keep(&name, grant.shared_key.seal(&plain, &name, &nonce).as_bytes(), seconds).await;
+    Ok(token)
+}
+
+/// The token that another isolate of the data center has shared, if it needs no refresh.
+async fn recall<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    need: &CredentialNeed,
+    (grant, name): (&ClientCredentials, &str),
+) -> Option<ObtainedToken> {
+    let sealed = String::from_utf8(ports.recall(name).await?).ok()?;
+    let shared: SharedToken = strict_json::read(&grant.shared_key.open(&sealed, name)?).ok()?;
+    let token = ObtainedToken {
+        value: Secret::new(shared.value),
+        obtained: UnixMillis(shared.obtained),
+        refresh_at: UnixMillis(shared.refresh_at),
+        usable_until: UnixMillis(shared.usable_until),
+    };
+    let may_recall = gateway.memory.borrow().origin_tokens.may_recall(need.resource.index, token.obtained);
+    (may_recall && ports.now() < token.refresh_at).then_some(token)
+}
+
+/// The name of the gateway's token in the data-center (colo) cache. It depends on what the token is for.
+fn shared_name(grant: &ClientCredentials) -> String {
+    let scopes = grant.target.scopes.to_string();
+    let parts = [
+        Some(&grant.endpoint.url),
+        Some(&grant.endpoint.client_id),
+        Some(&scopes),
+        grant.target.resource.as_ref(),
+        grant.target.audience.as_ref(),
+    ];
+    let mut hash = Sha256::new();
+    for part in parts.into_iter().map(|part| part.map(String::as_str).unwrap_or_default()) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    format!("origin-token/{}", URL_SAFE_NO_PAD.encode(hash.finalize()))
+}
