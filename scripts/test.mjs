@@ -136,6 +136,17 @@ const layers = {
     return sum;
   },
 
+  credentials: async () => {
+    await build();
+    const folder = join("tests", "credentials");
+    const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
+    const sum = { passed: 0, failed: 0, skipped: 0 };
+    for (const result of await testFiles(files.map((name) => join(folder, name))))
+      for (const what of Object.keys(sum)) sum[what] += result[what];
+    say(`credentials: ${sum.passed} scenarios passed, ${sum.failed} failed`);
+    return sum;
+  },
+
   conformance: async () => {
     await build();
     return counted(await watch(node, ["tests/conformance/run.mjs"]), PLAIN);
