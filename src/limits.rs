@@ -490,3 +490,16 @@ pub const REFUSED_TOKEN_SECONDS: u64 = 10;
 
 /// Most fields from Worker secrets that one origin server gets.
 pub const STATIC_FIELDS: usize = 8;
+
+/// Milliseconds between looks at a connection that another isolate refreshes.
+pub const CONNECTION_POLL: u32 = 100;
+
+/// Seconds for which an isolate uses a user's token for an origin server before it reads the connection again: after this time it
+/// has noticed that the user disconnected.
+pub const CONNECTION_SECONDS: u64 = 300;
+
+/// Seconds for which a link to connect an account is valid.
+pub const CONNECT_LINK_SECONDS: u64 = 900;
+
+/// Most parameters that are added to an authorization request at an authorization server of an origin server.
+pub const CONNECT_PARAMETERS: usize = 8;

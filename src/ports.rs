@@ -196,6 +196,9 @@ pub trait Transport {
         ended: Box<dyn Fn(FilterResult)>,
     ) -> Result<Self::ResponseBody, FilterFailure>;
 
+    /// Ends the body of an answer that is not forwarded, so that its connection is free.
+    fn discard(&self, body: Self::ResponseBody);
+
     /// Reads the client's body to find the id for a rejection; `None` if the body is longer than `limit`, broke off, or
     /// was forwarded already without being kept.
     async fn peek(&self, body: &Self::RequestBody, limit: usize) -> Option<Vec<u8>>;

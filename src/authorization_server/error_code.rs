@@ -7,6 +7,8 @@ pub enum ErrorCode {
     AccessDenied,
     /// A page: the metadata document of a client could not be fetched.
     ClientUnreachable,
+    /// A page: an account could not be connected.
+    ConnectionFailed,
     /// A page: the consent form is too old, or was opened in another browser.
     ConsentStale,
     /// A page: another site sent a form of the gateway's pages.
@@ -29,10 +31,14 @@ pub enum ErrorCode {
     InvalidTarget,
     /// RFC 6750 §3.1
     InvalidToken,
+    /// A page: the link to connect an account has expired, or was used.
+    LinkStale,
     /// A page: the login is not this browser's, or has expired.
     LoginStale,
     /// A page: the user may not use this server.
     NotAdmitted,
+    /// A page: the link to connect an account is for another user.
+    OtherUsersLink,
     /// A page: the identity provider cannot be reached.
     ProviderUnavailable,
     /// OpenID Connect Core §3.1.2.6
@@ -60,6 +66,7 @@ impl ErrorCode {
         match self {
             Self::AccessDenied => "access_denied",
             Self::ClientUnreachable => "client_unreachable",
+            Self::ConnectionFailed => "connection_failed",
             Self::ConsentStale => "consent_stale",
             Self::ForeignForm => "foreign_form",
             Self::InteractionRequired => "interaction_required",
@@ -71,8 +78,10 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
+            Self::LinkStale => "link_stale",
             Self::LoginStale => "login_stale",
             Self::NotAdmitted => "not_admitted",
+            Self::OtherUsersLink => "other_users_link",
             Self::ProviderUnavailable => "provider_unavailable",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",

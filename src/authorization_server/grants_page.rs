@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::authorization_server::connect_page;
 use crate::authorization_server::page::scopes;
 use crate::authorization_server::settings::AuthorizationServer;
+use crate::authorization_server::state::connection::Connection;
 use crate::authorization_server::state::subject::{Listed, UserData};
 use crate::page::{Page, escaped};
 use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 
 /// A grant: its id, its content, and the second at which its client last got a token, if that is known.
@@ -132,7 +135,13 @@ impl GrantsPage<'_> {
 
     /// The list. `used` has the second of the last token by grant, and `done` is what the user has just revoked.
     #[must_use]
-    pub fn list(&self, known: &UserData, used: &BTreeMap<String, u64>, done: &str) -> Page {
+    pub fn list(
+        &self,
+        known: &UserData,
+        used: &BTreeMap<String, u64>,
+        connections: &[(&Resource, Connection)],
+        done: &str,
+    ) -> Page {
         let mut applications: BTreeMap<Identity<'_>, Vec<GrantLine<'_>>> = BTreeMap::new();
         for (id, grant) in &known.grants {
             let line = (id.as_str(), grant, used.get(id).copied());
@@ -166,8 +175,11 @@ impl GrantsPage<'_> {
         };
         let content = format!(
             "{done}<h1>Applications that can act in your name</h1>\n\
-             <p class=\"note\">You are signed in as <code>{}</code>.</p>\n{list}\n<div class=\"row\">{}</div>",
+             <p class=\"note\">You are signed in as <code>{}</code>.</p>\n{list}\n{}<div class=\"row\">{}</div>",
             escaped(self.subject),
+            connect_page::list(self.server, connections, &|resource| {
+                self.form(("resource", resource), "disconnect", ("bad", "Disconnect"))
+            }),
             self.form(("client", ""), "sign_out", ("", "Sign out")),
         );
         Page::new("Your applications", content)

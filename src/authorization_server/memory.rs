@@ -8,6 +8,7 @@ use std::rc::Rc;
 use sha2::{Digest as _, Sha256};
 
 use crate::authorization_server::login::Provider;
+use crate::authorization_server::third_party::ThirdParty;
 use crate::jwks::freshness::KeyState;
 use crate::limits::{CLIENT_KEY_SETS, FAILURES};
 use crate::policy::counters::{AddressLimit, CounterName, RateCounters};
@@ -35,6 +36,8 @@ pub struct ServerMemory {
     client_keys: RefCell<Vec<ClientKeys>>,
     /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
+    /// The authorization servers of origin servers, by the index of the resource, and until when they are known.
+    third_parties: RefCell<BTreeMap<usize, (ThirdParty, UnixMillis)>>,
     /// Counts of requests by network address; they outlive a change of the configuration.
     pub counters: Rc<RefCell<RateCounters>>,
 }
@@ -59,6 +62,18 @@ impl ServerMemory {
             *self.provider_keys.borrow_mut() = KeyState::default();
         }
         *provider = Some(known);
+    }
+
+    /// The authorization server of the origin server of a resource, if it is known.
+    #[must_use]
+    pub fn third_party(&self, resource: usize, now: UnixMillis) -> Option<ThirdParty> {
+        let known = self.third_parties.borrow();
+        known.get(&resource).filter(|(_, until)| now < *until).map(|(third_party, _)| third_party.clone())
+    }
+
+    /// Stores it.
+    pub fn keep_third_party(&self, resource: usize, third_party: ThirdParty, until: UnixMillis) {
+        self.third_parties.borrow_mut().insert(resource, (third_party, until));
     }
 
     /// The state of the keys at the `jwks_uri` of a client. If there are too many, those of the oldest are forgotten.

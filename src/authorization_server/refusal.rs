@@ -13,6 +13,7 @@ use crate::authorization_server::client::{AuthMethod, GrantType};
 use crate::authorization_server::client_error::{AssertionError, MetadataError, UnknownClient, UnreachableClient};
 use crate::authorization_server::error_code::ErrorCode;
 use crate::authorization_server::login::LoginError;
+use crate::origin_credential::failure::ObtainError;
 use crate::provider::ProviderError;
 
 /// Why a request to an endpoint is refused.
@@ -40,6 +41,16 @@ pub enum Refusal {
     ClientMetadataNotOwn,
     /// `code_verifier` does not have the form of RFC 7636 §4.1.
     CodeVerifierMalformed,
+    /// The other authorization server, or its user, refused to connect an account, with this error code.
+    ConnectionDenied(String),
+    /// The answer to a connection is from another authorization server than the one that was asked.
+    AnswerOfAnother,
+    /// An account could not be connected.
+    ConnectionFailed(ObtainError),
+    /// The link to connect an account has expired, or was used.
+    LinkStale,
+    /// The link to connect an account is for another user.
+    OtherUsersLink,
     /// The page was shown too long ago, or in another browser.
     ConsentStale,
     /// The credentials of the client cannot be read.
@@ -231,6 +242,8 @@ pub enum OwnForm {
     Consent,
     /// The page of grants.
     Grants,
+    /// The page that connects an account.
+    Connect,
 }
 
 /// Why the gateway cannot serve a request.
@@ -367,6 +380,28 @@ impl Refusal {
                 metadata("client_id must be that of the client, and client_secret cannot be set")
             }
             Self::CodeVerifierMalformed => client("code_verifier must be 43 to 128 unreserved characters"),
+            Self::ConnectionDenied(error) => {
+                let text = "The other server did not allow the connection. Nothing was connected.";
+                Disclosure::user(403, ErrorCode::AccessDenied, text).because(error)
+            }
+            Self::AnswerOfAnother => {
+                let text = "The answer is not from the server that was asked. Nothing was connected.";
+                Disclosure::user(400, ErrorCode::LoginStale, text).because("another issuer")
+            }
+            Self::ConnectionFailed(error) => {
+                let text = "Your account could not be connected now. Try again in a moment, or tell the operator.";
+                Disclosure::user(502, ErrorCode::ConnectionFailed, text).because(error)
+            }
+            Self::LinkStale => {
+                let text =
+                    "This link has expired, or was used already. Let your application try again: it gets a new link.";
+                Disclosure::user(400, ErrorCode::LinkStale, text)
+            }
+            Self::OtherUsersLink => {
+                let text = "This link is for another user. If an application of yours did not show it to you a moment ago, another \
+                            person may want to connect your account to theirs: close this page.";
+                Disclosure::user(403, ErrorCode::OtherUsersLink, text)
+            }
             Self::ConsentStale => Disclosure::user(
                 400,
                 ErrorCode::ConsentStale,
@@ -380,11 +415,13 @@ impl Refusal {
                 ErrorCode::ForeignForm,
                 match form {
                     OwnForm::Consent => "The form was not sent from this server's own page.",
-                    OwnForm::Grants => "The request was not sent from this server's own page.",
+                    OwnForm::Grants | OwnForm::Connect => "The request was not sent from this server's own page.",
                 },
             ),
             Self::FormUnreadable(OwnForm::Consent) => user("The form cannot be read."),
-            Self::FormUnreadable(OwnForm::Grants) | Self::RequestUnreadable => user("The request cannot be read."),
+            Self::FormUnreadable(OwnForm::Grants | OwnForm::Connect) | Self::RequestUnreadable => {
+                user("The request cannot be read.")
+            }
             Self::GrantTypeNotRegistered(grant) => {
                 let text = format!("the client is not registered for {}", grant.as_str());
                 Disclosure::client(400, ErrorCode::UnauthorizedClient, text)

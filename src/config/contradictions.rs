@@ -11,6 +11,7 @@ use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::document::Document;
 use crate::config::mistakes::Mistakes;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
+use crate::origin_credential::OriginCredential;
 use crate::policy::condition::Condition;
 use crate::settings::resource::{PublicPath, Resource};
 use crate::token::accepted::Verifiers;
@@ -41,10 +42,41 @@ impl<'a> ConfigurationParts<'a> {
         self.note_metrics_path(mistakes);
         self.note_scopes_of_issuers(mistakes);
         self.note_rules(mistakes);
+        self.note_connections(mistakes);
         if let Some(server) = self.server {
             self.note_own_scopes(server, mistakes);
             self.note_entitlements(server, mistakes);
             self.note_clients(server, mistakes);
+        }
+    }
+
+    /// Notes resources whose users could not prove to the page that connects an account that they are the callers.
+    fn note_connections(&self, mistakes: &mut Mistakes) {
+        for (at, resource) in self.resources.iter().enumerate() {
+            let Some(OriginCredential::PerUser(_)) = resource.credential.as_deref() else { continue };
+            let at = format!("resources[{at}].credential.per_user");
+            let Some(server) = self.server else {
+                mistakes.note(at, "needs authorization_server: users log in there to connect their accounts");
+                continue;
+            };
+            let login = &server.login;
+            let is_of_login = |issuer: &Issuer| {
+                login.issuer.as_ref() == Some(&issuer.identifier)
+                    && login.tenants.is_empty()
+                    && login.subject_claim == "sub"
+            };
+            for issuer in &resource.accepts.issuers {
+                if !matches!(issuer.keys, IssuerKeys::Own(_)) && !is_of_login(issuer) {
+                    mistakes.note(
+                        &at,
+                        format_args!(
+                            "cannot be used with issuer {:?}: only {:?} and the issuer of authorization_server.login, with sub as \
+                             subject_claim and without tenants, have users who can connect accounts",
+                            issuer.name, server.own.name
+                        ),
+                    );
+                }
+            }
         }
     }
 

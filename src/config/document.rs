@@ -273,7 +273,7 @@ pub struct ResourceDocument {
 
     /// Caches lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says
     /// (`ttlMs`, at most one day), in memory and in the data-center (colo) cache. Each reader gets them filtered.
-    /// Default: `true` with `rules`, else `false`.
+    /// Default: `true` with `rules`, except with a `credential` of each caller; else `false`.
     #[deserr(default)]
     pub cache_lists: Option<bool>,
 
@@ -300,8 +300,8 @@ pub struct ResourceDocument {
     pub identity_claims: Option<Vec<String>>,
 
     /// Whether the origin server learns who calls: `forward` sends the `x-portcullis-*` fields and the identity assertion,
-    /// `none` sends neither. Default: `forward`; with `credential.static` or `credential.client_credentials` it is `none`, so
-    /// that names of users do not reach another party, unless `service` is set. Set `forward` for a server of your own.
+    /// `none` sends neither. Default: `forward`; with `credential.static`, `credential.client_credentials` or `credential.per_user` it is
+    /// `none`, so that names of users do not reach another party, unless `service` is set. Set `forward` for a server of your own.
     #[deserr(default)]
     pub identity: Option<IdentityName>,
 

@@ -7,17 +7,17 @@ use crate::config::document::ResourceDocument;
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential_document::{
     ClientCredentialsDocument, EnterpriseDocument, ExchangeProfileName, IdentityName, OriginCredentialDocument,
-    StaticFieldDocument, TokenClientDocument, TokenExchangeDocument,
+    PerUserDocument, StaticFieldDocument, TokenClientDocument, TokenExchangeDocument,
 };
 use crate::config::ranges::PROVIDER_TIMEOUT;
 use crate::config::resource::ThisGateway;
-use crate::config::values::{bounded, protected_url, read_scopes, read_secret};
-use crate::limits::STATIC_FIELDS;
+use crate::config::values::{bounded, note_metadata_url, protected_url, read_scopes, read_secret};
+use crate::limits::{CONNECT_PARAMETERS, STATIC_FIELDS};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::origin_credential::request::ACCESS_TOKEN;
 use crate::origin_credential::{
-    ClientCredentials, Enterprise, ExchangeProfile, OriginCredential, StaticField, TokenEndpoint, TokenExchange,
-    TokenTarget,
+    ClientCredentials, Enterprise, ExchangeProfile, OriginCredential, PerUser, StaticField, TokenEndpoint,
+    TokenExchange, TokenTarget,
 };
 use crate::seal::SealKey;
 use crate::secret::Secret;
@@ -35,31 +35,39 @@ pub(super) fn read(
 ) -> Option<Rc<OriginCredential>> {
     let table = document.credential.as_ref()?;
     let place = format!("{at}.credential");
-    let OriginCredentialDocument { fixed, client_credentials, token_exchange, enterprise } = table;
-    let read = match (fixed, client_credentials, token_exchange, enterprise) {
-        (Some(fields), None, None, None) => {
+    let OriginCredentialDocument { fixed, client_credentials, token_exchange, enterprise, per_user } = table;
+    let read = match (fixed, client_credentials, token_exchange, enterprise, per_user) {
+        (Some(fields), None, None, None, None) => {
             let forwarded = document.forward_fields.as_deref().unwrap_or_default();
             OriginCredential::Static(read_static(fields, forwarded, &format!("{place}.static"), gateway, mistakes))
         }
-        (None, Some(table), None, None) => {
+        (None, Some(table), None, None, None) => {
             let place = format!("{place}.client_credentials");
             OriginCredential::ClientCredentials(read_client_credentials(table, &place, gateway, mistakes)?)
         }
-        (None, None, Some(table), None) => {
+        (None, None, Some(table), None, None) => {
             let place = format!("{place}.token_exchange");
             OriginCredential::TokenExchange(read_token_exchange(table, &place, gateway, mistakes)?)
         }
-        (None, None, None, Some(table)) => {
+        (None, None, None, Some(table), None) => {
             let place = format!("{place}.enterprise");
             let origin = document.origin.as_deref();
             OriginCredential::Enterprise(read_enterprise(table, origin, &place, gateway, mistakes)?)
         }
+        (None, None, None, None, Some(table)) => {
+            let place = format!("{place}.per_user");
+            let origin = document.origin.as_deref();
+            OriginCredential::PerUser(read_per_user(table, origin, &place, gateway, mistakes)?)
+        }
         _ => {
-            mistakes.note(place, "must have exactly one of static, client_credentials, token_exchange and enterprise");
+            mistakes.note(
+                place,
+                "must have exactly one of static, client_credentials, token_exchange, enterprise and per_user",
+            );
             return None;
         }
     };
-    if read.is_exchanged() {
+    if !read.is_for_all() {
         note_unexchangeable(document, at, read.kind(), accepts, mistakes);
     }
     Some(Rc::new(read))
@@ -79,8 +87,8 @@ fn note_unexchangeable(
         mistakes.note(
             format_args!("{at}.{key}"),
             format_args!(
-                "must be empty with credential.{kind}: only a token of an issuer can be exchanged; make another resource for \
-                 other callers"
+                "must be empty with credential.{kind}: only callers with a token of an issuer can have it; make another resource \
+                 for other callers"
             ),
         );
     }
@@ -121,8 +129,10 @@ fn read_static(
         let at = format!("{at}[{index}]");
         let given = entry.field.as_deref().unwrap_or("Authorization");
         let name = given.to_ascii_lowercase();
-        let is_forwarded = forwarded.iter().any(|field| field.eq_ignore_ascii_case(given));
-        let why = if read.iter().any(|other| other.name == name) {
+        // Some servers read a name with an underscore as the name with a hyphen.
+        let folded = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        let is_forwarded = forwarded.iter().any(|field| folded(field) == folded(given));
+        let why = if read.iter().any(|other| folded(&other.name) == folded(given)) {
             Some("is there twice")
         } else if is_forwarded {
             Some("is in forward_fields too: the caller could not be told from the gateway")
@@ -143,7 +153,7 @@ fn read_static(
         if !matches!(entry.secrets.as_slice(), [_] | [_, _]) {
             mistakes.note(format_args!("{at}.secrets"), "must name one secret, or two during a rotation");
         }
-        let mut values = Vec::new();
+        let (mut values, mut sent) = (Vec::new(), Vec::<String>::new());
         for (index, secret) in entry.secrets.iter().enumerate() {
             let at = format!("{at}.secrets[{index}]");
             if entry.secrets.iter().take(index).any(|other| other == secret) {
@@ -154,6 +164,20 @@ fn read_static(
             if text.is_empty() || !is_plain(text) {
                 mistakes.note(&at, "the secret must be visible ASCII characters, and not empty");
             }
+            if scheme.eq_ignore_ascii_case("Basic") && text.contains(':') {
+                mistakes.note(&at, "the secret must be base64 of user:password (RFC 7617 §2)");
+            }
+            let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
+            if !scheme.is_empty() && begins(&format!("{scheme} ")) {
+                mistakes.note(
+                    &at,
+                    format_args!("the secret must not begin with the scheme {scheme:?}, which the gateway writes"),
+                );
+            }
+            if sent.iter().any(|other| other == text) {
+                mistakes.note(&at, "the secret has the same value as the other one");
+            }
+            sent.push(text.to_owned());
             values.push(Secret::new(if scheme.is_empty() { text.to_owned() } else { format!("{scheme} {text}") }));
         }
         read.push(StaticField { name, values });
@@ -215,8 +239,7 @@ fn read_target(
     mistakes: &mut Mistakes,
 ) -> TokenTarget {
     let scopes = read_scopes(scopes.map(Vec::as_slice).unwrap_or_default(), &format!("{at}.scopes"), mistakes);
-    // RFC 8707 §2: an absolute URI without a fragment. It need not be a URL.
-    if let Some(resource) = resource.filter(|resource| !resource.contains(':') || resource.contains('#')) {
+    if let Some(resource) = resource.filter(|resource| !is_resource(resource)) {
         let at = format!("{at}.resource");
         mistakes.note(at, format_args!("must be an absolute URI without a fragment (RFC 8707 §2), got {resource:?}"));
     }
@@ -224,6 +247,16 @@ fn read_target(
         mistakes.note(format_args!("{at}.audience"), "must not be empty");
     }
     TokenTarget { scopes, resource: resource.cloned(), audience: audience.cloned() }
+}
+
+/// Whether a text may be `resource` (RFC 8707 §2): an absolute URI without a fragment. It need not be a URL.
+fn is_resource(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    let whole = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    whole && text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
 }
 
 fn read_client_credentials(
@@ -278,6 +311,12 @@ fn read_token_exchange(
         .requested_token_type
         .as_ref()
         .map(|requested| read_type(Some(requested), &format!("{at}.requested_token_type"), mistakes));
+    if let Some(other) = requested_token_type.as_ref().filter(|it| *it != ACCESS_TOKEN && !it.ends_with(":jwt")) {
+        mistakes.note(
+            format_args!("{at}.requested_token_type"),
+            format_args!("must be the type of access tokens, {ACCESS_TOKEN:?}, or of JWTs, got {other:?}"),
+        );
+    }
     let (endpoint, _) =
         read_client(&document.client, profile == ExchangeProfile::Rfc8693, &format!("{at}.client"), gateway, mistakes)?;
     Some(TokenExchange { endpoint, target, profile, subject_token_type, requested_token_type, has_actor })
@@ -303,6 +342,69 @@ fn read_enterprise(
     let server = read_client(&document.server, false, &format!("{at}.server"), gateway, mistakes);
     let ((provider, _), (server, _)) = (provider?, server?);
     Some(Enterprise { provider, subject_token_type, server_issuer: server.audience.clone(), server, target })
+}
+
+/// Parameters of an authorization request that the gateway sets itself.
+const OWN_PARAMETERS: [&str; 11] = [
+    "client_id",
+    "client_secret",
+    "code_challenge",
+    "code_challenge_method",
+    "redirect_uri",
+    "request",
+    "request_uri",
+    "resource",
+    "response_type",
+    "scope",
+    "state",
+];
+
+fn read_per_user(
+    document: &PerUserDocument,
+    origin: Option<&str>,
+    at: &str,
+    gateway: ThisGateway<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<PerUser> {
+    if let Some(issuer) = &document.issuer {
+        protected_url(issuer, &format!("{at}.issuer"), gateway.development, mistakes);
+        note_metadata_url(issuer, &format!("{at}.issuer"), mistakes);
+    }
+    let resource = document.resource.clone().or(origin.map(str::to_owned));
+    if resource.is_none() {
+        mistakes.note(
+            format_args!("{at}.resource"),
+            "is required without origin: it names the server that the token is for",
+        );
+    }
+    let target = read_target((document.scopes.as_ref(), resource.as_ref(), None), at, mistakes);
+    let parameters: Vec<(String, String)> =
+        document.parameters.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if parameters.len() > CONNECT_PARAMETERS {
+        mistakes.note(format_args!("{at}.parameters"), format_args!("must have at most {CONNECT_PARAMETERS} entries"));
+    }
+    for (name, _) in parameters.iter().filter(|(name, _)| OWN_PARAMETERS.contains(&name.as_str()) || name.is_empty()) {
+        mistakes.note(format_args!("{at}.parameters.{name}"), "is set by the gateway itself");
+    }
+    let timeout = bounded(document.timeout_seconds, PROVIDER_TIMEOUT, &format!("{at}.timeout_seconds"), mistakes);
+    let client = match (&document.client_id, &document.secret) {
+        (Some(id), Some(name)) => {
+            let at = format!("{at}.secret");
+            let secret = read_secret(name, &at, gateway.secrets, mistakes)?;
+            Some((id.clone(), read_client_authentication(document.authentication, &secret, &at, mistakes)?))
+        }
+        (Some(id), None) => Some((id.clone(), ClientAuthentication::None)),
+        (None, Some(_)) => {
+            mistakes.note(format_args!("{at}.client_id"), "is required with secret");
+            None
+        }
+        (None, None) => None,
+    };
+    if document.authentication.is_some() && document.secret.is_none() {
+        mistakes.note(format_args!("{at}.authentication"), "needs client_id and secret");
+    }
+    let (issuer, scopes) = (document.issuer.clone(), target.scopes);
+    Some(PerUser { issuer, client, scopes, resource: resource?, parameters, timeout })
 }
 
 /// Reads a token type (RFC 8693 §3).

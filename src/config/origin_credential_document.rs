@@ -1,5 +1,7 @@
 //! The tables for credentials toward origin servers, as an operator writes them.
 
+use std::collections::BTreeMap;
+
 use deserr::Deserr;
 
 use crate::config::credentials_document::ClientAuthenticationName;
@@ -25,6 +27,11 @@ pub struct OriginCredentialDocument {
     /// An access token for the caller, in exchange for its own (RFC 8693).
     #[deserr(default)]
     pub token_exchange: Option<TokenExchangeDocument>,
+
+    /// An access token of the caller's own account at the server's authorization server: each user connects it in the browser.
+    /// Needs `authorization_server`.
+    #[deserr(default)]
+    pub per_user: Option<PerUserDocument>,
 
     /// An access token for the caller by Enterprise-Managed Authorization: the identity provider exchanges the caller's
     /// token for an identity assertion (ID-JAG), and the authorization server of the origin server accepts that.
@@ -185,6 +192,52 @@ pub struct EnterpriseDocument {
     /// What the caller's token is (`subject_token_type`). Default: `urn:ietf:params:oauth:token-type:access_token`.
     #[deserr(default)]
     pub subject_token_type: Option<String>,
+}
+
+/// OAuth of each user at the authorization server of the origin server. A user who has not connected an account gets a link to the
+/// page that connects it. The tokens rest in the Durable Objects of `authorization_server.binding`, sealed with
+/// `authorization_server.secrets`.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct PerUserDocument {
+    /// The issuer identifier of the authorization server, whose metadata says the rest (RFC 8414). Default: the first one that the
+    /// origin server names in its own metadata (RFC 9728).
+    #[deserr(default)]
+    pub issuer: Option<String>,
+
+    /// The client id of this gateway there, if you registered it: with the redirect URI `public_url`, the path of the authorization
+    /// server, and `/connected`. Default: the gateway introduces itself, by a client ID metadata document, else by registration
+    /// (RFC 7591).
+    #[deserr(default)]
+    pub client_id: Option<String>,
+
+    /// How this gateway authenticates there: `client_secret_basic`, `client_secret_post` or `private_key_jwt`. Default:
+    /// `client_secret_basic`.
+    #[deserr(default)]
+    pub authentication: Option<ClientAuthenticationName>,
+
+    /// The name of the Worker secret that holds the client secret, or the private key. Without it the client is a public one.
+    /// Needs `client_id`.
+    #[deserr(default)]
+    pub secret: Option<String>,
+
+    /// The scopes that the gateway requests. Default: those that the origin server lists in its metadata.
+    #[deserr(default)]
+    pub scopes: Option<Vec<String>>,
+
+    /// `resource` of the requests (RFC 8707). Default: `origin`.
+    #[deserr(default)]
+    pub resource: Option<String>,
+
+    /// More parameters of the authorization request, at most 8: for example `access_type = "offline"` for Google. Default: none.
+    #[deserr(default)]
+    pub parameters: Option<BTreeMap<String, String>>,
+
+    /// Seconds within which the authorization server must answer, 1 to 30; otherwise the gateway answers 503. Default: 5.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = PROVIDER_TIMEOUT.default, "minimum" = PROVIDER_TIMEOUT.least, "maximum" = PROVIDER_TIMEOUT.most)))]
+    pub timeout_seconds: Option<u64>,
 }
 
 /// What the origin server learns about the caller.

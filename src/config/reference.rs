@@ -60,6 +60,7 @@ pub fn markdown(schema: &Value) -> String {
         ("StaticFieldDocument", "`[[vars.PORTCULLIS.resources.credential.static]]`"),
         ("ClientCredentialsDocument", "`[vars.PORTCULLIS.resources.credential.client_credentials]`"),
         ("TokenExchangeDocument", "`[vars.PORTCULLIS.resources.credential.token_exchange]`"),
+        ("PerUserDocument", "`[vars.PORTCULLIS.resources.credential.per_user]`"),
         ("EnterpriseDocument", "`[vars.PORTCULLIS.resources.credential.enterprise]`"),
         (
             "TokenClientDocument",

@@ -119,7 +119,10 @@ pub(super) fn read_resource(
         name: document.name.clone(),
         documentation: document.documentation.clone(),
         body_bytes,
-        cache_lists: document.cache_lists.unwrap_or(policy.is_some()),
+        // A list that was made for another caller is not for a caller that gets no credential.
+        cache_lists: document
+            .cache_lists
+            .unwrap_or(policy.is_some() && credential.as_ref().is_none_or(|it| it.is_for_all())),
         policy,
         limits,
         refusals_per_minute,

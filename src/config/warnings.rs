@@ -69,7 +69,12 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
                 "resource {path:?} has two secrets in credential.static: the gateway reads every message until one is removed"
             ));
         }
-        if !credential.is_exchanged() && resource.policy.is_none() {
+        if credential.is_exchanged() && resource.accepts.issuers.len() > 1 {
+            warnings.push(format!(
+                "resource {path:?} sends the tokens of all its issuers to the token endpoint of credential.{kind}"
+            ));
+        }
+        if credential.is_for_all() && resource.policy.is_none() {
             warnings.push(format!(
                 "resource {path:?} has no rules: every caller that it accepts acts with all rights of credential.{kind}"
             ));

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
+use crate::gateway::credential_need::CredentialNeed;
 use crate::gateway::open::Gateway;
 use crate::gateway::remembered::Remembered;
 use crate::limits::NEEDS;
@@ -92,8 +93,8 @@ pub struct CheckingSignature {
 #[derive(Debug)]
 pub struct Forwarding {
     pub(super) permit: Permit,
-    /// The credential for the origin server, once it is there.
-    pub(super) credential: Option<AttachedCredential>,
+    /// The credential for the origin server, once it is there, and what it was obtained for.
+    pub(super) credential: Option<(AttachedCredential, Rc<CredentialNeed>)>,
     /// Whether the origin server refused the credential of the same request before.
     pub(super) is_repeated: bool,
 }
@@ -117,6 +118,7 @@ pub struct SigningAssertion {
 #[derive(Debug)]
 pub(super) struct SentCredential {
     pub credential: AttachedCredential,
+    pub need: Rc<CredentialNeed>,
     pub repetition: Repetition,
 }
 
@@ -155,8 +157,10 @@ pub enum Received<B> {
     Passed(ResponseHead, B),
     /// It forwards the body through a filter.
     Filter(crate::forward::body_filter::BodyFilter, Suspended<ResponseHead>, B),
-    /// It does not forward the answer: it rejects the request, or sends it again with another credential.
+    /// It does not forward the answer.
     Refused(Action),
+    /// It does not forward the answer, and goes on with the request. The body must be discarded.
+    Again(Action, B),
 }
 
 impl<'a, P: Ports> ActiveRequest<'a, P> {

@@ -7,11 +7,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::authorization_server::connect_link::ConnectLink;
+#[cfg(feature = "authorization-server")]
+use crate::authorization_server::serve::vault::Vault;
 use crate::gateway::active_request::{Action, ActiveRequest, Forwarding, Suspended};
+use crate::gateway::credential_need::CredentialNeed;
 use crate::gateway::lookups::begin;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key::{self, SigningKey};
-use crate::limits::PROVIDER_TIMEOUT;
+use crate::limits::{CONNECT_LINK_SECONDS, PROVIDER_TIMEOUT};
 use crate::oauth::bearer::BearerToken;
 use crate::oauth::client_authentication::{ClientAuthentication, client_assertion};
 use crate::oauth::scope::{Scope, ScopeSet};
@@ -20,55 +24,19 @@ use crate::origin_credential::answer::{self, Issued, Wanted};
 use crate::origin_credential::failure::ObtainError;
 use crate::origin_credential::memory::{Known, lookup_name};
 use crate::origin_credential::{
-    AttachedCredential, ClientCredentials, Enterprise, Holder, ObtainedToken, OriginCredential, TokenEndpoint,
+    AttachedCredential, ClientCredentials, Enterprise, ObtainedToken, OriginCredential, PerUser, TokenEndpoint,
     TokenExchange, UsedCredential, request,
 };
 use crate::pipeline::authorize::Permit;
-use crate::pipeline::rejection::Rejection;
+use crate::pipeline::rejection::{ConnectionNeeded, Rejection};
 use crate::platform_error::PlatformError;
 use crate::ports::Ports;
 use crate::seal::NONCE_BYTES;
 use crate::secret::Secret;
-use crate::settings::resource::Resource;
 use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::lookups::{LookupStart, LookupTarget};
 use crate::transport::provider::ProviderRequest;
-
-/// What a token is obtained for.
-pub(super) struct CredentialNeed {
-    resource: Rc<Resource>,
-    credential: Rc<OriginCredential>,
-    holder: Holder,
-    /// The caller's token and its end, if it is exchanged.
-    subject: Option<(BearerToken, Option<UnixMillis>)>,
-}
-
-impl CredentialNeed {
-    /// What a permitted request needs for its origin server, if it needs a credential.
-    pub(super) fn of(permit: &Permit) -> Option<Self> {
-        let inspected = permit.inspected()?;
-        let resource = Rc::clone(inspected.resource());
-        let credential = Rc::clone(resource.credential.as_ref()?);
-        let authenticated = inspected.authenticated();
-        let subject = authenticated.recognized().zip(authenticated.subject_token());
-        let holder = match (credential.is_exchanged(), subject) {
-            (true, Some((recognized, _))) => Holder::Caller(recognized.exchanged_at(resource.index)),
-            _ => Holder::Gateway,
-        };
-        let subject = subject.map(|(recognized, token)| (token.clone(), recognized.ends()));
-        Some(Self { resource, credential, holder, subject })
-    }
-
-    fn attached(&self, used: UsedCredential) -> AttachedCredential {
-        AttachedCredential::new(self.resource.index, &self.credential, used)
-    }
-
-    /// The text for the log.
-    fn about(&self) -> String {
-        format!("resource {:?}, {}", self.resource.path.as_str(), self.credential.kind())
-    }
-}
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Forwards a permitted request. If its origin server wants a credential, obtains that first.
@@ -84,13 +52,17 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             gateway.memory.borrow_mut().origin_tokens.known(&need.credential, need.resource.index, need.holder, now);
         match known {
             Known::Usable(used, refresh) => {
-                forwarding.credential = Some(need.attached(used));
+                let need = Rc::new(need);
+                forwarding.credential = Some((need.attached(used), Rc::clone(&need)));
                 if refresh {
                     refresh_in_background(gateway, self.ports, need);
                 }
                 self.assert(forwarding)
             }
-            Known::Failed(error) => self.refuse(refusal(&need.credential, &error)),
+            Known::Failed(error) => {
+                let rejection = refused(gateway, self.ports, &need, &error);
+                self.refuse(rejection)
+            }
             Known::Nothing => self.wait(forwarding, Action::ObtainCredential),
         }
     }
@@ -108,12 +80,41 @@ impl Suspended<Forwarding> {
         let (active, mut forwarding) = self.resume(gateway, ports);
         match obtained {
             Ok(credential) => {
-                forwarding.credential = Some(credential);
+                forwarding.credential = CredentialNeed::of(&forwarding.permit).map(|need| (credential, Rc::new(need)));
                 active.assert(forwarding)
             }
             Err(rejection) => active.refuse(rejection),
         }
     }
+}
+
+/// The rejection of a request without a credential. A user without a connection gets a link.
+fn refused<P: Ports>(gateway: &Gateway, ports: &P, need: &CredentialNeed, error: &ObtainError) -> Rejection {
+    match error {
+        ObtainError::NotConnected => not_connected(gateway, ports, need, ""),
+        _ => refusal(&need.credential, error),
+    }
+}
+
+/// The rejection of a request whose user has to connect an account, with scopes that the origin server asks for.
+pub(super) fn not_connected<P: Ports>(gateway: &Gateway, ports: &P, need: &CredentialNeed, scope: &str) -> Rejection {
+    let resource = &need.resource;
+    let (Some((server, _)), Some(user)) = (&gateway.authorization_server, &need.user) else {
+        return Rejection::Internal("there is no user to connect an account for");
+    };
+    let mut random = [0; 16];
+    ports.fill(&mut random);
+    let mut nonce = [0; NONCE_BYTES];
+    ports.fill(&mut nonce);
+    let link = ConnectLink {
+        subject: user.clone(),
+        resource: resource.identifier.clone(),
+        scope: scope.to_owned(),
+        until: ports.now().seconds() + CONNECT_LINK_SECONDS,
+        id: URL_SAFE_NO_PAD.encode(random),
+    };
+    let server_name = resource.name.clone().unwrap_or_else(|| resource.origin.url.authority().to_string());
+    Rejection::NotConnected(Box::new(ConnectionNeeded { url: link.url(server, &nonce), server_name, era: need.era }))
 }
 
 fn refusal(credential: &OriginCredential, error: &ObtainError) -> Rejection {
@@ -142,18 +143,22 @@ pub(super) async fn obtain<P: Ports>(
     let turn = begin(gateway, ports, (&name, whom), need.credential.timeout(), is_settled).await;
     if turn.map_err(|error| refusal(&need.credential, &ObtainError::Lookup(error)))? {
         let fetched = fetch_and_keep(gateway, ports, &need).await;
-        let token = fetched.map_err(|error| refusal(&need.credential, &error))?;
+        let token = fetched.map_err(|error| refused(gateway, ports, &need, &error))?;
         return Ok(need.attached(UsedCredential::Token(need.holder, token)));
     }
     match known() {
         Known::Usable(used, _) => Ok(need.attached(used)),
-        Known::Failed(error) => Err(refusal(&need.credential, &error)),
-        Known::Nothing => Err(Rejection::Internal("a credential was obtained and is lost")),
+        Known::Failed(error) => Err(refused(gateway, ports, &need, &error)),
+        // Another request found that the user is not connected, which is not remembered.
+        Known::Nothing => match fetch(gateway, ports, &need).await {
+            Ok(token) => Ok(need.attached(UsedCredential::Token(need.holder, Rc::new(token)))),
+            Err(error) => Err(refused(gateway, ports, &need, &error)),
+        },
     }
 }
 
 /// Obtains a new token while the old one is still in use. The request that leads here does not wait.
-fn refresh_in_background<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, need: CredentialNeed) {
+fn refresh_in_background<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, need: Rc<CredentialNeed>) {
     let name = lookup_name(need.resource.index, need.holder);
     let whom = LookupTarget::OriginCredential(need.resource.index);
     let seconds = need.credential.timeout() + 2 * PROVIDER_TIMEOUT + 1;
@@ -204,7 +209,29 @@ async fn fetch<P: Ports>(gateway: &Gateway, ports: &P, need: &CredentialNeed) ->
             note_scopes(ports, need, &issued, &grant.target.scopes);
             Ok(issued.kept(ports.now(), *ends))
         }
+        OriginCredential::PerUser(per_user) => of_user(gateway, ports, need, per_user).await,
     }
+}
+
+/// The token of the user's own account.
+#[cfg_attr(
+    not(feature = "authorization-server"),
+    expect(clippy::unused_async, reason = "only the authorization server awaits")
+)]
+async fn of_user<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    need: &CredentialNeed,
+    per_user: &PerUser,
+) -> Result<ObtainedToken, ObtainError> {
+    #[cfg(feature = "authorization-server")]
+    if let (Some((server, memory)), Some(user)) = (&gateway.authorization_server, &need.user) {
+        let refused = gateway.memory.borrow_mut().origin_tokens.refused_token(need.holder);
+        let vault = Vault { server, memory, settings: &gateway.settings, ports };
+        return vault.token(&need.resource, per_user, user, refused.as_deref()).await;
+    }
+    let _ = (gateway, ports, need, per_user);
+    Err(ObtainError::NoSubject)
 }
 
 async fn exchange<P: Ports>(
@@ -301,7 +328,8 @@ async fn own_token<P: Ports>(
     note_scopes(ports, need, &issued, &grant.target.scopes);
     let token = issued.kept(ports.now(), None);
     let seconds = token.usable_until.since(token.obtained) / 1000;
-    let detail = format!("{}: from {}, for {seconds} s", need.about(), grant.endpoint.url);
+    let place = grant.endpoint.url.split('?').next().unwrap_or_default();
+    let detail = format!("{}: from {place}, for {seconds} s", need.about());
     ports.line(&gateway_line("info", "origin_credential_obtained", &detail, ports.now()));
     let mut nonce = [0; NONCE_BYTES];
     ports.fill(&mut nonce);

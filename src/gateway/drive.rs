@@ -73,6 +73,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 let answer = ports.send(outbound, body).await;
                 match request.answered(gateway, ports, answer) {
                     Received::Refused(action) => action,
+                    Received::Again(action, answer) => {
+                        ports.discard(answer);
+                        action
+                    }
                     Received::Passed(head, answer) => return Served::Origin(head, answer),
                     Received::Filter(filter, request, answer) => {
                         match filter_body(gateway, ports, filter, request, answer).await {

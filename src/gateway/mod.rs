@@ -18,6 +18,7 @@
 mod active_request;
 mod authentication;
 mod authorization;
+mod credential_need;
 mod credentials;
 mod drive;
 mod issuer_state;

@@ -6,6 +6,7 @@ use crate::gateway::active_request::{Action, ActiveRequest, Suspended, new_conte
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::mcp::envelope::RequestId;
+use crate::mcp::input_needed::Asked;
 use crate::mcp::message;
 use crate::observe::event::{Outcome, request_line};
 use crate::pipeline::rejection::Rejection;
@@ -33,6 +34,12 @@ impl<P: Ports> ActiveRequest<'_, P> {
 
     /// Rejects the request, with the id of the message if its body was read.
     pub(super) fn answer_refusal(self, rejection: &Rejection, body: Option<&[u8]>) -> Action {
+        if let Rejection::NotConnected(needed) = rejection {
+            let asked = body.and_then(Asked::read).unwrap_or_default();
+            let answer = respond::connection_needed(needed, &asked, &self.context, &self.gateway.settings);
+            log::write(self.gateway, self.ports, &self.context, &Outcome::Deny(rejection), answer.status);
+            return Action::Answer(answer);
+        }
         let read = || body.map_or_else(RequestId::unknown, message::id_of);
         let id = rejection.id().cloned().unwrap_or_else(read);
         let answer = respond::refusal(rejection, &id, &self.context, Some(&self.gateway.settings));

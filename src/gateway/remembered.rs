@@ -12,6 +12,7 @@ use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::gateway::active_request::{ActiveRequest, AwaitingAnswer, Repetition, SentCredential, Suspended};
+use crate::gateway::credential_need::CredentialNeed;
 use crate::gateway::open::Gateway;
 use crate::limits::{REMEMBERED_SEEN, REMEMBERED_SET_BYTES, REMEMBERED_SETS, REMEMBERED_WAYS};
 use crate::origin_credential::AttachedCredential;
@@ -27,7 +28,7 @@ use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::token::binding::Requirement;
-use crate::transport::head::{Fields, content_length};
+use crate::transport::head::{Fields, Method, content_length};
 use crate::transport::head_text::{HeadFingerprint, PER_REQUEST, fingerprint};
 use crate::transport::trace::Trace;
 
@@ -39,8 +40,8 @@ pub struct RememberedDecision {
     recognized: Recognized,
     /// The counter of the caller's rejected requests.
     refusals: (CounterName, Rate),
-    /// The credential for the origin server, if it gets one.
-    credential: Option<AttachedCredential>,
+    /// The credential for the origin server, if it gets one, and what it was obtained for.
+    credential: Option<(AttachedCredential, Rc<CredentialNeed>)>,
     /// The context of the request that was decided.
     context: RequestContext,
     /// Estimated bytes that it takes, with what the shell keeps for it.
@@ -77,7 +78,8 @@ impl RememberedDecision {
     #[must_use]
     pub fn awaiting_answer(&self, request_id: String, trace: Trace, sent: UnixMillis) -> Suspended<AwaitingAnswer> {
         let credential = self.credential.clone();
-        let credential = credential.map(|credential| SentCredential { credential, repetition: Repetition::Streamed });
+        let credential =
+            credential.map(|(credential, need)| SentCredential { credential, need, repetition: Repetition::Streamed });
         let stage =
             AwaitingAnswer { transform: Box::new(ResponseTransform::nothing()), sent, remembered: None, credential };
         Suspended::repeated(self.context.again(request_id, trace, sent), stage)
@@ -232,7 +234,7 @@ impl Gateway {
         if !decision.recognized.still_holds(resource, &mut known) {
             return false;
         }
-        if decision.credential.as_ref().is_some_and(|used| !memory.origin_tokens.is_current(used, now)) {
+        if decision.credential.as_ref().is_some_and(|(used, _)| !memory.origin_tokens.is_current(used, now)) {
             return false;
         }
         let (name, rate) = &decision.refusals;
@@ -265,10 +267,14 @@ impl<P: Ports> ActiveRequest<'_, P> {
     pub(super) fn remember(
         &self,
         permit: &Permit,
-        credential: Option<&AttachedCredential>,
+        credential: Option<&(AttachedCredential, Rc<CredentialNeed>)>,
         request: &OutboundRequest,
     ) -> Option<Remembered> {
         let (head, length) = self.fingerprint?;
+        // A request without a message can be sent again with another credential, which needs its permit.
+        if credential.is_some() && self.context.method != Method::Post {
+            return None;
+        }
         let recognized = self.gateway.depends_on_head_alone(permit)?.clone();
         let inspected = permit.inspected()?;
         let bytes = OVERHEAD + length + request.fields().bytes() + recognized.verified_bytes();

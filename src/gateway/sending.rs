@@ -10,6 +10,7 @@ use crate::gateway::active_request::{
     Action, ActiveRequest, AwaitingAnswer, Forwarding, Received, Repetition, SentCredential, SigningAssertion,
     Suspended,
 };
+use crate::gateway::credentials::not_connected;
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key;
@@ -28,7 +29,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         match (settings.assertion_keys.first().filter(|_| permit.names_caller()), permit.principal()) {
             (Some(key), Principal::Subject(subject)) => {
                 let (origin, ..) = permit.destination();
-                let (id, now) = (&self.context.request_id, self.ports.now());
+                // A server may accept each `jti` once.
+                let again = if forwarding.is_repeated { ".2" } else { "" };
+                let (id, now) = (format!("{}{again}", self.context.request_id), self.ports.now());
                 let operation = match operation::claims(permit, &|text| self.ports.canonical_json(text)) {
                     Ok(operation) => operation,
                     Err(rejection) => return self.refuse(rejection),
@@ -44,18 +47,19 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     fn send(self, forwarding: Forwarding, assertion: Option<&str>) -> Action {
         let Forwarding { permit, credential, is_repeated } = forwarding;
         let transform = Box::new(ResponseTransform::of(&permit, &self.gateway.settings, &self.gateway.items));
-        let request = match outbound(&permit, assertion, credential.as_ref(), &self.context) {
+        let attached = credential.as_ref().map(|(attached, _)| attached);
+        let request = match outbound(&permit, assertion, attached, &self.context) {
             Ok(request) => request,
             Err(rejection) => return self.refuse(rejection),
         };
         let remembered = self.remember(&permit, credential.as_ref(), &request);
-        let credential = credential.map(|credential| {
+        let credential = credential.map(|(credential, need)| {
             let repetition = match (is_repeated, permit.can_be_repeated()) {
                 (true, _) => Repetition::Done,
                 (false, true) => Repetition::Possible(Box::new(permit)),
                 (false, false) => Repetition::Streamed,
             };
-            SentCredential { credential, repetition }
+            SentCredential { credential, need, repetition }
         });
         let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered, credential };
         self.wait(stage, |waiting| Action::Send(request, waiting))
@@ -64,7 +68,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// After the origin server refused the credential of a request: sends the request again with another credential, if there
     /// is one and the request can be repeated.
     fn refused_by_origin(self, sent: SentCredential) -> Action {
-        let SentCredential { credential, repetition } = sent;
+        let SentCredential { credential, repetition, .. } = sent;
         let now = self.ports.now();
         let has_other = self.gateway.memory.borrow_mut().origin_tokens.refused(&credential, now);
         let kind = credential.kind();
@@ -125,10 +129,19 @@ impl Suspended<AwaitingAnswer> {
         if let Some(resource) = &active.context.resource {
             gateway.note_server(resource, &answer);
         }
-        let is_refused = answer.as_ref().is_ok_and(|(head, _)| head.status == 401);
-        if let Some(credential) = credential.filter(|_| is_refused) {
-            return Received::Refused(active.refused_by_origin(credential));
-        }
+        let answer = match (credential, answer) {
+            (Some(sent), Ok((head, body))) if head.status == 401 => {
+                return Received::Again(active.refused_by_origin(sent), body);
+            }
+            (Some(sent), Ok((head, body))) if head.status == 403 => {
+                if let Some(scope) = sent.need.more_scopes(head.fields.get("www-authenticate")) {
+                    let rejection = not_connected(gateway, ports, &sent.need, &scope);
+                    return Received::Again(active.refuse(rejection), body);
+                }
+                Ok((head, body))
+            }
+            (_, answer) => answer,
+        };
         let received = answer.map_err(|failure| active.failed(failure)).and_then(|(head, body)| {
             let mut head = check_answer(head)?;
             let filter = transform.receive(&mut head, &random, &active.context.request_id, now)?;

@@ -23,6 +23,8 @@ pub enum MetadataError {
     NotUrl(&'static str, UrlError),
     /// The document is that of another issuer (RFC 8414 §3.3).
     OtherIssuer,
+    /// The document is that of another resource (RFC 9728 §3.3).
+    OtherResource,
     /// A member is a URL on a private host.
     PrivateHost(&'static str),
 }
@@ -35,6 +37,7 @@ impl fmt::Display for MetadataError {
             Self::NotObject => f.write_str("the metadata is not a JSON object"),
             Self::NotProtected(member) => write!(f, "{member} must be https"),
             Self::NotUrl(member, error) => write!(f, "{member} {error}"),
+            Self::OtherResource => f.write_str("the metadata is that of another resource"),
             Self::OtherIssuer => f.write_str("the metadata names another issuer"),
             Self::PrivateHost(member) => write!(f, "{member} is on a private host"),
         }
@@ -115,6 +118,13 @@ impl<'a> Metadata<'a> {
         let text = text.ok_or(MetadataError::Missing(member))?;
         let url = HttpUrl::parse(text).map_err(|error| MetadataError::NotUrl(member, error))?;
         if url.is_protected(self.development) { Ok((text, url)) } else { Err(MetadataError::NotProtected(member)) }
+    }
+
+    /// Whether a member is a list that has a text.
+    #[must_use]
+    pub fn lists(&self, member: &str, text: &str) -> bool {
+        let listed = self.members.get(member).and_then(Value::as_array);
+        listed.is_some_and(|listed| listed.iter().any(|it| it.as_str() == Some(text)))
     }
 
     /// Whether a member is `true`.

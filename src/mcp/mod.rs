@@ -4,6 +4,7 @@
 pub mod agreement;
 pub mod envelope;
 pub mod era;
+pub mod input_needed;
 mod item_meta;
 pub mod kind;
 pub mod known_items;

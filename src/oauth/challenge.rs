@@ -1,6 +1,7 @@
 //! `WWW-Authenticate: Bearer …` (RFC 6750 §3, RFC 9728 §5.1) and `DPoP …` (RFC 9449 §7.1).
 
 use crate::jwks::key::JwsAlgorithm;
+use crate::limits::SCOPE_BYTES;
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::scope::ScopeSet;
 
@@ -69,4 +70,20 @@ impl Challenge {
         });
         format!("{} {}", self.scheme.as_str(), parameters.join(", "))
     }
+}
+
+/// The scopes that a challenge with the error `insufficient_scope` asks for (RFC 6750 §3.1).
+#[must_use]
+pub fn insufficient_scope(challenge: &str) -> Option<String> {
+    let parameter = |name: &str| {
+        let begin = challenge.match_indices(name).find(|(at, _)| {
+            let before = challenge.get(..*at).and_then(|before| before.chars().next_back());
+            before.is_none_or(|before| matches!(before, ' ' | ','))
+        });
+        let rest = challenge.get(begin?.0 + name.len()..)?.strip_prefix("=\"")?;
+        rest.split('"').next()
+    };
+    let asked = parameter("scope").filter(|_| parameter("error") == Some("insufficient_scope"))?;
+    let scopes = ScopeSet::of_text(asked);
+    (asked.len() <= SCOPE_BYTES && !scopes.is_empty()).then(|| scopes.to_string())
 }

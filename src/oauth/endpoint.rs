@@ -27,6 +27,12 @@ pub enum Endpoint {
     Grants,
     /// The endpoint for administrators.
     Admin,
+    /// The page on which users connect an account at the authorization server of an origin server.
+    Connect,
+    /// The redirect URI for those authorization servers.
+    Connected,
+    /// The metadata document of this gateway as their client.
+    ClientDocument,
 }
 
 const LOCATIONS: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
@@ -52,6 +58,9 @@ impl Endpoint {
             "/introspect" => Self::Introspect,
             "/grants" => Self::Grants,
             "/admin" => Self::Admin,
+            "/connect" => Self::Connect,
+            "/connected" => Self::Connected,
+            "/client" => Self::ClientDocument,
             other => Self::Client(other.strip_prefix("/register/").filter(|id| !id.contains('/'))?.to_owned()),
         })
     }
@@ -60,12 +69,12 @@ impl Endpoint {
     #[must_use]
     pub fn methods(&self) -> &'static str {
         match self {
-            Self::Metadata | Self::Keys => "GET, HEAD, OPTIONS",
-            Self::Authorize | Self::Callback => "GET",
+            Self::Metadata | Self::Keys | Self::ClientDocument => "GET, HEAD, OPTIONS",
+            Self::Authorize | Self::Callback | Self::Connected => "GET",
             Self::Consent | Self::Admin => "POST",
             Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",
-            Self::Grants => "GET, POST",
+            Self::Grants | Self::Connect => "GET, POST",
         }
     }
 

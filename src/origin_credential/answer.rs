@@ -27,6 +27,8 @@ pub enum AnswerFault {
     NotJson(StrictJsonError),
     /// It is not a JSON object.
     NotObject,
+    /// `access_token` is the token that was exchanged.
+    SameToken,
     /// `access_token` is missing, or cannot be sent as a bearer token (RFC 6750 §2.1).
     Token,
     /// `token_type` is not the expected one.
@@ -40,6 +42,7 @@ impl fmt::Display for AnswerFault {
             Self::IssuedTokenType => f.write_str("issued_token_type is not the requested type"),
             Self::NotJson(error) => write!(f, "the answer is not JSON: {error}"),
             Self::NotObject => f.write_str("the answer is not a JSON object"),
+            Self::SameToken => f.write_str("access_token is the token that was to be exchanged"),
             Self::Token => f.write_str("access_token is missing, or is no bearer token of at most 16 KB"),
             Self::TokenType => f.write_str("token_type is not Bearer (N_A for an identity assertion)"),
         }
@@ -73,9 +76,11 @@ pub struct Issued {
     pub lifetime: Option<u64>,
     /// Its scopes, if they are stated.
     pub scopes: Option<ScopeSet>,
+    /// The refresh token, if there is one.
+    pub refresh_token: Option<Secret>,
 }
 
-/// Reads an answer. `url` is for errors; `sent` is the caller's token, if the request had it.
+/// Reads an answer. `url` is for errors; `sent` is the token in the request that must not come back, if there is one.
 ///
 /// # Errors
 /// [`ObtainError`] if the endpoint issued nothing that can be used.
@@ -91,13 +96,16 @@ pub fn read(document: &ProviderDocument, wanted: Wanted, url: &str, sent: Option
     // Some providers refuse with the status 200.
     if let Some(error) = text("error") {
         let description = text("error_description");
-        return Err(ObtainError::Refused(Refusal::new(url, document.status, error, description, sent)));
+        return Err(ObtainError::Refused(Refusal::new(url, document.status, error, description)));
     }
     if document.status != 200 {
         return Err(ObtainError::Status(url.to_owned(), document.status));
     }
     let token = text("access_token").filter(|token| token.len() <= TOKEN_BYTES).and_then(BearerToken::parse);
     let token = token.ok_or_else(|| unusable(AnswerFault::Token))?;
+    if sent == Some(token.expose()) {
+        return Err(unusable(AnswerFault::SameToken));
+    }
     let issued = members.get("issued_token_type").map(|kind| kind.as_str().unwrap_or_default());
     let (kind, fits) = match wanted {
         Wanted::AccessToken => {
@@ -112,7 +120,12 @@ pub fn read(document: &ProviderDocument, wanted: Wanted, url: &str, sent: Option
         return Err(unusable(AnswerFault::IssuedTokenType));
     }
     let lifetime = lifetime(&members).map_err(unusable)?;
-    Ok(Issued { token, lifetime, scopes: text("scope").map(ScopeSet::of_text) })
+    let is_refresh_token = |token: &&str| {
+        // RFC 6749 appendix A.17.
+        (1..=TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    };
+    let refresh_token = text("refresh_token").filter(is_refresh_token).map(|token| Secret::new(token.to_owned()));
+    Ok(Issued { token, lifetime, scopes: text("scope").map(ScopeSet::of_text), refresh_token })
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, AnswerFault> {
@@ -127,7 +140,8 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, AnswerFault> {
 fn lifetime(members: &Map<String, Value>) -> Result<Option<u64>, AnswerFault> {
     let seconds = match members.get("expires_in") {
         None | Some(Value::Null) => return Ok(None),
-        Some(Value::Number(number)) => number.as_u64(),
+        // Some servers write whole numbers as 3600.0.
+        Some(Value::Number(number)) => number.as_u64().or_else(|| number.to_string().strip_suffix(".0")?.parse().ok()),
         Some(Value::String(text)) => text.parse().ok(),
         Some(_) => None,
     };

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::limits::LOG_VALUE_CHARS;
 use crate::origin_credential::answer::AnswerFault;
 use crate::platform_error::PlatformError;
 use crate::token::lookups::LookupError;
@@ -25,46 +24,70 @@ pub enum ObtainError {
     Status(String, u16),
     /// The caller's token is not at hand. The configuration excludes this.
     NoSubject,
+    /// The user has not connected an account, or has to do it again.
+    NotConnected,
+    /// The authorization server of the origin server was not found.
+    Discovery(String),
+    /// The authorization server with this issuer identifier does not let the gateway become a client.
+    NoClient(String),
+    /// The connection could not be read or written.
+    Records(PlatformError),
 }
 
-/// A refusal of a token endpoint (RFC 6749 §5.2).
+/// A refusal of a token endpoint (RFC 6749 §5.2), as far as the log may have it: its texts may repeat what was sent, or name users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     url: String,
     status: u16,
     error: String,
-    description: Option<String>,
+    codes: Vec<String>,
 }
 
-/// Most characters of a word in an `error_description` that the log shows: longer words may be tokens.
-const WORD_CHARS: usize = 40;
+/// Most error numbers of a description that the log has.
+const CODES: usize = 4;
 
 impl Refusal {
-    pub(super) fn new(url: &str, status: u16, error: &str, description: Option<&str>, sent: Option<&str>) -> Self {
-        let error = error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
-        let description = description.filter(|text| sent.is_none_or(|sent| !text.contains(sent))).map(|text| {
-            let shown = |word: &str| if word.len() > WORD_CHARS { "…".to_owned() } else { word.to_owned() };
-            let words: Vec<String> = text.split_ascii_whitespace().map(shown).collect();
-            let plain = words.join(" ").chars().filter(|c| *c == '…' || (' '..='~').contains(c)).collect::<String>();
-            plain.chars().take(LOG_VALUE_CHARS).collect()
-        });
-        Self { url: url.to_owned(), status, error, description }
+    pub(super) fn new(url: &str, status: u16, error: &str, description: Option<&str>) -> Self {
+        // Error codes of OAuth are words; tokens and secrets are not.
+        let is_word = (1..=40).contains(&error.len()) && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let error = if is_word { error.to_owned() } else { "an error code that is none of OAuth".to_owned() };
+        // Numbers such as AADSTS50013, by which providers document their errors.
+        let is_code = |word: &&str| {
+            let letters = word.bytes().take_while(u8::is_ascii_uppercase).count();
+            let digits = word.get(letters..).unwrap_or_default();
+            (2..=8).contains(&letters) && (3..=10).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+        };
+        let words = description.unwrap_or_default().split(|c: char| !c.is_ascii_alphanumeric());
+        let codes = words.filter(is_code).take(CODES).map(str::to_owned).collect();
+        Self { url: url.to_owned(), status, error, codes }
     }
+}
+
+/// The URL of an endpoint, as the log has it: without the query, which may have a secret.
+fn place(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
 }
 
 impl fmt::Display for ObtainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(url, fault) => write!(f, "{url}: {fault}"),
+            Self::Answer(url, fault) => write!(f, "{}: {fault}", place(url)),
             Self::Lookup(error) => error.fmt(f),
-            Self::NoAnswer(url, error) => write!(f, "{url}: {error}"),
-            Self::Refused(Refusal { url, status, error, description }) => {
-                write!(f, "{url}: {error} (status {status})")?;
-                description.as_ref().map_or(Ok(()), |text| write!(f, ": {text}"))
+            Self::NoAnswer(url, error) => write!(f, "{}: {error}", place(url)),
+            Self::Refused(Refusal { url, status, error, codes }) => {
+                write!(f, "{}: {error} (status {status})", place(url))?;
+                codes.iter().try_for_each(|code| write!(f, " {code}"))
             }
             Self::Signature(error) => write!(f, "an assertion could not be signed: {error}"),
-            Self::Status(url, status) => write!(f, "{url}: status {status}"),
+            Self::Status(url, status) => write!(f, "{}: status {status}", place(url)),
             Self::NoSubject => f.write_str("the caller's token is not at hand"),
+            Self::NotConnected => f.write_str("the user has not connected an account, or has to do it again"),
+            Self::Discovery(why) => f.write_str(why),
+            Self::NoClient(issuer) => write!(
+                f,
+                "{issuer}: it takes neither client ID metadata documents nor registrations: set client_id and secret"
+            ),
+            Self::Records(error) => write!(f, "the connection cannot be read or written: {error}"),
         }
     }
 }
@@ -74,8 +97,13 @@ impl Error for ObtainError {
         match self {
             Self::Answer(_, fault) => Some(fault),
             Self::Lookup(error) => Some(error),
-            Self::NoAnswer(_, error) | Self::Signature(error) => Some(error),
-            Self::Refused(_) | Self::Status(..) | Self::NoSubject => None,
+            Self::NoAnswer(_, error) | Self::Signature(error) | Self::Records(error) => Some(error),
+            Self::Refused(_)
+            | Self::Status(..)
+            | Self::NoSubject
+            | Self::NotConnected
+            | Self::Discovery(_)
+            | Self::NoClient(_) => None,
         }
     }
 }
@@ -92,11 +120,19 @@ pub enum Meaning {
 }
 
 impl ObtainError {
+    /// Whether it says that a refresh token is no longer valid (RFC 6749 §5.2).
+    #[must_use]
+    pub fn ends_a_grant(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.error == "invalid_grant")
+    }
+
     /// What it means; `exchanged` tells whether the caller's token was part of the request.
     #[must_use]
     pub fn meaning(&self, exchanged: bool) -> Meaning {
         match self {
-            Self::Lookup(_) | Self::NoAnswer(..) | Self::Signature(_) => Meaning::Temporary,
+            Self::Lookup(_) | Self::NoAnswer(..) | Self::Signature(_) | Self::Records(_) | Self::Discovery(_) => {
+                Meaning::Temporary
+            }
             Self::Status(_, status) if *status == 429 || *status >= 500 => Meaning::Temporary,
             Self::Refused(refusal) => match refusal.error.as_str() {
                 "temporarily_unavailable" | "server_error" | "slow_down" => Meaning::Temporary,
@@ -114,7 +150,8 @@ impl ObtainError {
                 }
                 _ => Meaning::Permanent,
             },
-            Self::Answer(..) | Self::Status(..) | Self::NoSubject => Meaning::Permanent,
+            Self::NotConnected => Meaning::CallerRefused,
+            Self::Answer(..) | Self::Status(..) | Self::NoSubject | Self::NoClient(_) => Meaning::Permanent,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct OriginTokens {
     accepted: BTreeMap<usize, usize>,
     /// When an origin server last refused a token of the gateway: a token that was shared before is not used.
     refused: BTreeMap<usize, UnixMillis>,
+    /// The token of each caller that an origin server refused last.
+    refused_of_callers: Generations<Rc<ObtainedToken>>,
 }
 
 impl Default for OriginTokens {
@@ -49,6 +51,7 @@ impl Default for OriginTokens {
             failures: Generations::new(OBTAIN_FAILURES, usize::MAX, |_| size_of::<Failure>()),
             accepted: BTreeMap::new(),
             refused: BTreeMap::new(),
+            refused_of_callers: Generations::new(OBTAIN_FAILURES, OBTAINED_BYTES, |token| token.bytes()),
         }
     }
 }
@@ -91,6 +94,14 @@ impl OriginTokens {
         self.refused.get(&resource).is_none_or(|refused| *refused < obtained)
     }
 
+    /// The token of a holder that the origin server refused last.
+    pub fn refused_token(&mut self, holder: Holder) -> Option<Rc<ObtainedToken>> {
+        match holder {
+            Holder::Gateway => None,
+            Holder::Caller(digest) => self.refused_of_callers.get(&digest),
+        }
+    }
+
     /// Keeps a token.
     pub fn keep(&mut self, resource: usize, holder: Holder, token: Rc<ObtainedToken>) {
         match holder {
@@ -107,8 +118,8 @@ impl OriginTokens {
 
     /// Keeps a failure, so that the requests that follow do not each ask the token endpoint.
     pub fn failed(&mut self, resource: usize, holder: Holder, error: &Rc<ObtainError>, now: UnixMillis) {
-        // Each request may find out for itself that too many ask.
-        if matches!(**error, ObtainError::Lookup(_)) {
+        // Each request may find out for itself that too many ask, and whether the user is connected by now.
+        if matches!(**error, ObtainError::Lookup(_) | ObtainError::NotConnected) {
             return;
         }
         let seconds = match error.meaning(true) {
@@ -153,7 +164,10 @@ impl OriginTokens {
                         self.own.remove(&resource);
                         self.refused.insert(resource, now);
                     }
-                    Holder::Caller(digest) => self.callers.remove(digest),
+                    Holder::Caller(digest) => {
+                        self.callers.remove(digest);
+                        self.refused_of_callers.insert(*digest, Rc::clone(token));
+                    }
                 }
                 true
             }

@@ -12,12 +12,14 @@ pub mod request;
 
 use std::rc::Rc;
 
+use crate::limits::{CONNECTION_SECONDS, OBTAINED_SECONDS};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::seal::SealKey;
 use crate::secret::Secret;
 use crate::time::UnixMillis;
 use crate::token::cache::Digest;
+use sha2::{Digest as _, Sha256};
 
 /// How the gateway authenticates to the origin server of a resource.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub enum OriginCredential {
     TokenExchange(TokenExchange),
     /// A token for the caller, in exchange for an assertion of its identity provider (Enterprise-Managed Authorization).
     Enterprise(Enterprise),
+    /// A token of the caller's own account at the authorization server of the origin server.
+    PerUser(PerUser),
 }
 
 /// A field from Worker secrets.
@@ -121,6 +125,23 @@ pub struct Enterprise {
     pub target: TokenTarget,
 }
 
+/// OAuth of each user at the authorization server of the origin server. The authorization server of the gateway keeps the tokens.
+#[derive(Debug)]
+pub struct PerUser {
+    /// The issuer identifier of the authorization server; `None` if the origin server names it (RFC 9728).
+    pub issuer: Option<String>,
+    /// The client id and the credentials of this gateway there; `None` if it introduces itself.
+    pub client: Option<(String, ClientAuthentication)>,
+    /// The requested scopes; empty for those that the origin server lists.
+    pub scopes: ScopeSet,
+    /// `resource` (RFC 8707): the URL of the origin server.
+    pub resource: String,
+    /// More parameters of the authorization request.
+    pub parameters: Vec<(String, String)>,
+    /// Seconds within which the authorization server must answer.
+    pub timeout: u64,
+}
+
 impl OriginCredential {
     /// The name of its kind, as the configuration and the log have it.
     #[must_use]
@@ -130,6 +151,7 @@ impl OriginCredential {
             Self::ClientCredentials(_) => "client_credentials",
             Self::TokenExchange(_) => "token_exchange",
             Self::Enterprise(_) => "enterprise",
+            Self::PerUser(_) => "per_user",
         }
     }
 
@@ -137,8 +159,17 @@ impl OriginCredential {
     #[must_use]
     pub fn is_exchanged(&self) -> bool {
         match self {
-            Self::Static(_) | Self::ClientCredentials(_) => false,
+            Self::Static(_) | Self::ClientCredentials(_) | Self::PerUser(_) => false,
             Self::TokenExchange(_) | Self::Enterprise(_) => true,
+        }
+    }
+
+    /// Whether all callers act with the rights of one credential.
+    #[must_use]
+    pub fn is_for_all(&self) -> bool {
+        match self {
+            Self::Static(_) | Self::ClientCredentials(_) => true,
+            Self::TokenExchange(_) | Self::Enterprise(_) | Self::PerUser(_) => false,
         }
     }
 
@@ -148,7 +179,7 @@ impl OriginCredential {
     pub fn is_rotating(&self) -> bool {
         match self {
             Self::Static(fields) => fields.iter().any(|field| field.values.len() > 1),
-            Self::ClientCredentials(_) | Self::TokenExchange(_) | Self::Enterprise(_) => false,
+            Self::ClientCredentials(_) | Self::TokenExchange(_) | Self::Enterprise(_) | Self::PerUser(_) => false,
         }
     }
 
@@ -156,7 +187,7 @@ impl OriginCredential {
     #[must_use]
     pub fn endpoints(&self) -> Vec<&TokenEndpoint> {
         match self {
-            Self::Static(_) => Vec::new(),
+            Self::Static(_) | Self::PerUser(_) => Vec::new(),
             Self::ClientCredentials(it) => vec![&it.endpoint],
             Self::TokenExchange(it) => vec![&it.endpoint],
             Self::Enterprise(it) => vec![&it.provider, &it.server],
@@ -166,7 +197,11 @@ impl OriginCredential {
     /// Seconds within which a token can be obtained.
     #[must_use]
     pub fn timeout(&self) -> u64 {
-        self.endpoints().iter().map(|endpoint| endpoint.timeout).sum()
+        match self {
+            // A refresh, after the metadata was fetched.
+            Self::PerUser(it) => 2 * it.timeout,
+            _ => self.endpoints().iter().map(|endpoint| endpoint.timeout).sum(),
+        }
     }
 }
 
@@ -184,6 +219,18 @@ pub struct ObtainedToken {
 }
 
 impl ObtainedToken {
+    /// The token of a connection. It is not used after `ends`, if there is such a time, and read again before long in any case.
+    #[must_use]
+    pub fn of_connection(token: &str, now: UnixMillis, ends: Option<UnixMillis>) -> Self {
+        let until = |time: UnixMillis| ends.map_or(time, |ends| ends.min(time));
+        Self {
+            value: Secret::new(format!("Bearer {token}")),
+            obtained: now,
+            refresh_at: until(now.plus_seconds(CONNECTION_SECONDS - OBTAINED_SECONDS.1)),
+            usable_until: until(now.plus_seconds(CONNECTION_SECONDS)),
+        }
+    }
+
     /// Estimated bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -191,13 +238,25 @@ impl ObtainedToken {
     }
 }
 
-/// Whose token it is: the gateway's own, or one for the caller whose token has this digest.
+/// Whose token it is: the gateway's own, or one for a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
     /// The gateway.
     Gateway,
-    /// A caller.
+    /// The caller whose token, or whose subject, has this digest at the resource.
     Caller(Digest),
+}
+
+impl Holder {
+    /// The holder of the tokens of a user at a resource, whichever token the user presents to the gateway.
+    #[must_use]
+    pub fn of_subject(subject: &str, resource: usize) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"portcullis connection");
+        hash.update((resource as u64).to_be_bytes());
+        hash.update(subject);
+        Self::Caller(hash.finalize().into())
+    }
 }
 
 /// Which credential a request has, so that the gateway knows which one an origin server refuses.

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use chrono::{DateTime, Utc};
+
 use crate::jwks::freshness::Freshness;
 use crate::pipeline::verification::VerificationContext;
 use crate::settings::resource::Resource;
@@ -32,10 +34,11 @@ impl Recognized {
         Fingerprint::exchanged_at(&self.digest, resource)
     }
 
-    /// When the credential expires, if it does.
+    /// The moment from which the gateway no longer accepts the credential, if it expires.
     #[must_use]
     pub fn ends(&self) -> Option<UnixMillis> {
-        self.verified.times.expiration.map(|end| UnixMillis(u64::try_from(end.timestamp_millis()).unwrap_or_default()))
+        let millis = |end: DateTime<Utc>| UnixMillis(u64::try_from(end.timestamp_millis()).unwrap_or_default());
+        self.verified.times.expiration.map(|end| millis(end).plus_seconds(self.verified.leeway))
     }
 
     /// The issuer whose keys the credential may depend on.

@@ -129,6 +129,8 @@ pub enum Rejection {
         /// Why, for the log.
         why: String,
     },
+    /// The user has to connect an account at the authorization server of the origin server.
+    NotConnected(Box<ConnectionNeeded>),
     /// The origin server asks for credentials: the gateway has none for it, or the origin server refused the one of this kind.
     OriginUnauthorized(Option<(&'static str, CredentialRefusal)>),
     /// The origin server cannot be reached.
@@ -171,6 +173,25 @@ pub enum Rejection {
     UnsupportedMediaType,
     /// The request target is too long.
     UrlTooLong,
+}
+
+/// What a user needs who has to connect an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionNeeded {
+    /// The URL of the page on which the user connects it. It is for this user alone.
+    pub url: String,
+    /// The name of the server.
+    pub server_name: String,
+    /// The era of the request, which decides the form of the answer.
+    pub era: Era,
+}
+
+impl ConnectionNeeded {
+    /// The words for the user, without the URL.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!("{} needs access to your account there. Connect it in your browser, then try again.", self.server_name)
+    }
 }
 
 /// Why a request was not sent again after the origin server refused its credential.
@@ -292,6 +313,7 @@ impl Rejection {
             Self::OriginCredential { meaning: Meaning::Temporary, .. } => "origin_credential_unavailable",
             Self::OriginCredential { meaning: Meaning::CallerRefused, .. } => "origin_credential_denied",
             Self::OriginCredential { meaning: Meaning::Permanent, .. } => "origin_credential_failed",
+            Self::NotConnected(_) => "not_connected",
             Self::OriginUnauthorized(_) => "origin_unauthorized",
             Self::OriginUnreachable { .. } => "origin_unreachable",
             Self::Proof(error) => error.reason(),
@@ -461,6 +483,9 @@ impl Rejection {
                     "The server behind the gateway cannot be reached with a credential at the moment.",
                 )
             },
+            Self::NotConnected(_) => {
+                Disclosure::plain(403, "The user has to connect an account at the server behind the gateway.")
+            }
             Self::OriginCredential { meaning: Meaning::CallerRefused, .. } => {
                 Disclosure::plain(403, "There is no access to the server behind the gateway for this caller.")
             }

@@ -1,11 +1,12 @@
 //! The gateway's own answers, and the fields that it adds to the answers of origin servers.
 
 use crate::mcp::envelope::{RequestId, error_body};
+use crate::mcp::input_needed::Asked;
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
 use crate::pipeline::context::{Readers, RequestContext};
-use crate::pipeline::rejection::{ChallengeKind, Disclosure, Rejection};
+use crate::pipeline::rejection::{ChallengeKind, ConnectionNeeded, Disclosure, Rejection};
 use crate::resource::document::metadata_url;
 use crate::settings::Settings;
 use crate::token::binding::Requirement;
@@ -62,6 +63,22 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, 
     };
     let status = if disclosure.status == 200 && !id.is_known() { NOTIFICATION_REFUSED } else { disclosure.status };
     Answer { status, fields, body }
+}
+
+/// The answer for a request whose user has to connect an account. It has the URL: a client that can show it to its user is asked to,
+/// and the others get it in words.
+#[must_use]
+pub fn connection_needed(
+    needed: &ConnectionNeeded,
+    asked: &Asked,
+    context: &RequestContext,
+    settings: &Settings,
+) -> Answer {
+    let (status, body) = asked.answer(needed.era, &needed.message(), &needed.url, &context.request_id);
+    let mut fields = Fields::new();
+    fields.set("content-type", "application/json");
+    let body = if context.method == Method::Head { String::new() } else { body };
+    own(status, fields, body, context, settings)
 }
 
 /// The challenges of a rejection (R4 to R9): if the resource is known, one for each scheme that it accepts. `Bearer`

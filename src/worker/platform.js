@@ -233,6 +233,12 @@ export async function begin(body, bytes) {
   }
 }
 
+/** Ends a body that is not needed. */
+export function discard(body) {
+  body?.abandon?.();
+  body?.cancel().catch(() => {});
+}
+
 /**
  * A body that begins with `first` and continues with the result of `step` for each chunk of `rest`, and a promise that settles when
  * `step` is no longer needed. If `step` returns an array, the body ends with the chunk in it; if it returns null, the body is

@@ -16,7 +16,7 @@ use crate::gateway::{
 };
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::respond::Answer;
-use crate::ports::OriginFailure;
+use crate::ports::{OriginFailure, Transport as _};
 use crate::transport::head_text::{read_fields, write_fields};
 use crate::transport::trace::Trace;
 use crate::worker::platform::{self, Inbound, Workers, failed};
@@ -100,6 +100,10 @@ impl ShellRequest {
             Received::Passed(head, body) => passed(&head, &body),
             Received::Filter(filter, request, body) => Ok(self.filter(filter, request, body)),
             Received::Refused(action) => self.perform(action),
+            Received::Again(action, body) => {
+                self.ports.discard(body);
+                self.perform(action)
+            }
         }
     }
 

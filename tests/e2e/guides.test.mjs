@@ -29,6 +29,8 @@ const SECRETS = {
   ATLASSIAN_CLIENT_SECRET: "secret",
   CLIENT_SECRET: "secret",
   SERVER_CLIENT_SECRET: "secret",
+  GITHUB_CLIENT_SECRET: "secret",
+  GOOGLE_CLIENT_SECRET: "secret",
 };
 
 /** What Analytics Engine is asked in the guides and the dashboard. */
@@ -51,10 +53,27 @@ test("questions to Analytics Engine ask for what is there", () => {
 /** A part of a document, put into the one of wrangler.toml, as its reader would. */
 function whole(part) {
   if (part.public_url !== undefined || part.stored !== undefined) return part;
-  const { PORTCULLIS: demo } = parse(readFileSync(new URL("wrangler.toml", root), "utf8")).vars;
+  const { PORTCULLIS } = parse(readFileSync(new URL("wrangler.toml", root), "utf8")).vars;
+  const { issuers: _, ...without } = PORTCULLIS;
   const { resources = {}, ...rest } = part;
   const [resource] = [resources].flat();
-  return { ...demo, ...rest, resources: [{ ...demo.resources[0], ...resource }] };
+  // Users who connect accounts log in at the gateway's own authorization server.
+  const own = resource?.credential?.per_user && {
+    authorization_server: {
+      key_secrets: ["SIGNING_KEY"],
+      secrets: ["SEALING_SECRET"],
+      binding: "AUTHORIZATION",
+      login: {
+        issuer: "https://login.example.com",
+        client_id: "portcullis",
+        secret: "LOGIN_SECRET",
+        anyone: true,
+      },
+    },
+  };
+  const demo = own ? without : PORTCULLIS;
+  const issuers = own && { issuers: ["portcullis"] };
+  return { ...demo, ...own, ...rest, resources: [{ ...demo.resources[0], ...issuers, ...resource }] };
 }
 
 const guides = ["README.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].filter(

@@ -325,5 +325,5 @@ fn numbers_have_the_default_and_range_that_their_text_says() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 23);
+    assert_eq!(checked, 24);
 }

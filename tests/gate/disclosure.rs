@@ -11,7 +11,7 @@ use portcullis::oauth::bearer::MissingCredentials;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::origin_credential::failure::Meaning;
 use portcullis::pipeline::context::RequestContext;
-use portcullis::pipeline::rejection::{Dependency, Rejection};
+use portcullis::pipeline::rejection::{ConnectionNeeded, Dependency, Rejection};
 use portcullis::pipeline::respond::refusal;
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::ProofError;
@@ -99,6 +99,11 @@ fn all() -> Vec<Rejection> {
         Rejection::OriginMalformed(ListError::NotJson),
         Rejection::OriginTimeout { streamed: true },
         Rejection::OriginUnauthorized(None),
+        Rejection::NotConnected(Box::new(ConnectionNeeded {
+            url: "https://gate.example/connect?link=secret".to_owned(),
+            server_name: "tools".to_owned(),
+            era: Era::Modern,
+        })),
         Rejection::OriginCredential { meaning: Meaning::Temporary, why: "why".to_owned() },
         Rejection::OriginCredential { meaning: Meaning::CallerRefused, why: "why".to_owned() },
         Rejection::OriginCredential { meaning: Meaning::Permanent, why: "why".to_owned() },

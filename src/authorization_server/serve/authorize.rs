@@ -167,7 +167,7 @@ impl<P: Ports> Context<'_, P> {
         let browser = known.unwrap_or_else(|| self.name());
         let anew = match &purpose {
             Purpose::Approved(request) | Purpose::Remembered(request, _) => request.anew,
-            Purpose::Grants => false,
+            Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => false,
         };
         let state = self.name();
         let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
@@ -224,7 +224,7 @@ impl<P: Ports> Context<'_, P> {
 pub(super) struct LoginSecrets {
     pub(super) nonce: String,
     pub(super) verifier: String,
-    challenge: String,
+    pub(super) challenge: String,
 }
 
 impl LoginSecrets {

@@ -3,6 +3,7 @@
 use super::authorize::{LoginSecrets, Session, callback_parameters, person};
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
+use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
@@ -68,7 +69,9 @@ impl<P: Ports> Context<'_, P> {
                 let url = request.destination().answer(&self.server.own.identifier, &members);
                 Reply::redirect(&url, failure.code().as_str()).refused(why)
             }
-            Purpose::Grants => Reply::refusal(Refusal::LoginFailed(failure, why.to_owned())),
+            Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => {
+                Reply::refusal(Refusal::LoginFailed(failure, why.to_owned()))
+            }
         }
     }
 
@@ -77,16 +80,15 @@ impl<P: Ports> Context<'_, P> {
         let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(super::token::CLIENT);
         if !admitted {
             return Ok(match &purpose {
-                Purpose::Grants => Reply::refusal(Refusal::NotAdmitted),
+                Purpose::Grants | Purpose::Connect(_) => Reply::refusal(Refusal::NotAdmitted),
                 _ => self.failed(&purpose, LoginFailure::Denied, "not admitted"),
             });
         }
         match purpose {
-            Purpose::Grants => {
-                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
-                let session = self.session_cookie(&identity.subject, known.epoch);
-                Ok(Reply::redirect(&self.server.url("/grants"), "signed_in").field("set-cookie", session))
-            }
+            Purpose::Grants => self.signed_in(&identity, &self.server.url("/grants")).await,
+            Purpose::Connect(link) => self.signed_in(&identity, &connect_link::url(self.server, &link)).await,
+            // Another authorization server answers at another redirect URI.
+            Purpose::Connecting(_) => Ok(Reply::refusal(Refusal::AnswerUnreadable)),
             Purpose::Remembered(request, subject) => {
                 // Another user may have logged in, or the user may have revoked the approval meanwhile: ask again.
                 let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
@@ -99,6 +101,13 @@ impl<P: Ports> Context<'_, P> {
             }
             Purpose::Approved(request) => self.granted(request, &identity, tokens).await,
         }
+    }
+
+    /// Signs the user in to this server's pages, and sends the browser to one of them.
+    async fn signed_in(&self, identity: &Identity, url: &str) -> Result<Reply, Failure> {
+        let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
+        let session = self.session_cookie(&identity.subject, known.epoch);
+        Ok(Reply::redirect(url, "signed_in").field("set-cookie", session))
     }
 
     fn session_cookie(&self, subject: &str, epoch: u64) -> String {

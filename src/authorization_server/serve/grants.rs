@@ -11,11 +11,15 @@ use crate::authorization_server::grants_page::{GrantsPage, Revoked};
 use crate::authorization_server::handle::GrantId;
 use crate::authorization_server::page;
 use crate::authorization_server::refusal::{BearerSecret, OwnForm, Refusal};
+use crate::authorization_server::state::connection::Connection;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::login::Purpose;
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
 use crate::limits::CONSENT_SECONDS;
+use crate::origin_credential::PerUser;
+use crate::origin_credential::failure::ObtainError;
 use crate::ports::Ports;
+use crate::settings::resource::Resource;
 use crate::transport::head::Method;
 
 /// A form of the page, or a notice for it: for one subject, for a while.
@@ -52,10 +56,11 @@ impl<P: Ports> Context<'_, P> {
                 used.insert(grant.clone(), second);
             }
         }
+        let connections = self.connected_accounts(subject).await?;
         let sealed = self.sealed(subject, "grants form", CONSENT_SECONDS, String::new());
         let notice = self.cookie(Cookie::Notice);
         let done = notice.and_then(|sealed| self.own_form(sealed, "grants notice", subject)).unwrap_or_default();
-        let page = self.page_of(subject, &sealed).list(known, &used, &done);
+        let page = self.page_of(subject, &sealed).list(known, &used, &connections, &done);
         let reply = Reply::page(200, page, "grants_shown");
         Ok(match notice {
             Some(_) => reply.field("set-cookie", self.set_cookie(Cookie::Notice, "", Some(0))),
@@ -113,6 +118,18 @@ impl<P: Ports> Context<'_, P> {
                 Ok(see_other(&self.server.url("/grants"), "grants_withdrawn")
                     .field("set-cookie", self.set_cookie(Cookie::Notice, &notice, Some(NOTICE_SECONDS))))
             }
+            (Some("disconnect"), _) => {
+                let resource = form.get("resource").unwrap_or_default();
+                let Some((resource, per_user)) = self.connectable(resource) else {
+                    return Ok(see_other(&self.server.url("/grants"), "grants_stale"));
+                };
+                self.disconnected(&subject, resource, per_user, "withdrawn_by_user").await?;
+                let server = resource.name.as_deref().unwrap_or(&resource.identifier);
+                let report = format!("Your account is no longer connected for {server}.");
+                let notice = self.sealed(&subject, "grants notice", NOTICE_SECONDS, report);
+                Ok(see_other(&self.server.url("/grants"), "disconnected")
+                    .field("set-cookie", self.set_cookie(Cookie::Notice, &notice, Some(NOTICE_SECONDS))))
+            }
             (Some("sign_out"), _) => {
                 let page = page::problem(
                     "Signed out",
@@ -126,6 +143,38 @@ impl<P: Ports> Context<'_, P> {
             (Some("confirm" | "withdraw"), None) => Ok(see_other(&self.server.url("/grants"), "grants_stale")),
             _ => Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Grants))),
         }
+    }
+
+    /// The accounts that a user has connected.
+    async fn connected_accounts(&self, subject: &str) -> Result<Vec<(&Resource, Connection)>, Failure> {
+        let mut found = Vec::new();
+        for (resource, _) in self.connectables() {
+            let connection = self.connections().connection(subject, &resource.identifier).await;
+            let connection = connection.map_err(|error| self.records_failed(&error))?;
+            found.extend(connection.map(|connection| (resource, connection)));
+        }
+        Ok(found)
+    }
+
+    /// Disconnects an account. Whether it was connected.
+    async fn disconnected(
+        &self,
+        subject: &str,
+        resource: &Resource,
+        per_user: &PerUser,
+        why: &str,
+    ) -> Result<bool, Failure> {
+        let ended = self.connections().disconnect(subject, resource, per_user).await;
+        let ended = ended.map_err(|error| self.records_failed(&error))?;
+        if ended {
+            self.say("info", "disconnected", &format!("resource {:?}: {why}", resource.path.as_str()));
+        }
+        Ok(ended)
+    }
+
+    fn records_failed(&self, error: &ObtainError) -> Failure {
+        self.say("error", "records_unavailable", &error.to_string());
+        Failure::Records
     }
 
     /// Ends grants of a subject. Each is listed until it is over, so that what fails in the middle can be done again.
@@ -150,6 +199,11 @@ impl<P: Ports> Context<'_, P> {
             (Some("show"), Some(subject), None) => {
                 let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
                 let mut exported = exported(subject, &known);
+                let connected = self.connected_accounts(subject).await?;
+                let connected: Vec<Value> = connected.iter().map(|(resource, it)| shown(resource, it)).collect();
+                if let Some(members) = exported.as_object_mut() {
+                    members.insert("connections".to_owned(), Value::Array(connected));
+                }
                 for grant in known.grants.keys() {
                     if let GrantAnswer::Content(seen) = self.ask::<Grant>(grant, GrantQuestion::Read).await?
                         && let Some(listed) =
@@ -163,7 +217,14 @@ impl<P: Ports> Context<'_, P> {
             (Some("delete"), Some(subject), None) => {
                 let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
                 self.end_all(subject, &known.ended, "ended_by_administrator").await?;
-                Ok(Reply::json(200, &json!({ "subject": subject, "ended": known.ended }), "subject_deleted"))
+                let mut disconnected = Vec::new();
+                for (resource, per_user) in self.connectables() {
+                    if self.disconnected(subject, resource, per_user, "ended_by_administrator").await? {
+                        disconnected.push(resource.identifier.as_str());
+                    }
+                }
+                let body = json!({ "subject": subject, "ended": known.ended, "disconnected": disconnected });
+                Ok(Reply::json(200, &body, "subject_deleted"))
             }
             (Some("end"), None, Some(grant)) if GrantId::parse(grant).is_some() => {
                 let GrantAnswer::Content(seen) = self.ask::<Grant>(grant, GrantQuestion::Read).await? else {
@@ -175,6 +236,12 @@ impl<P: Ports> Context<'_, P> {
             _ => Ok(Reply::refusal(Refusal::UnknownAction)),
         }
     }
+}
+
+/// A connection as administrators see it: without its tokens.
+fn shown(resource: &Resource, connection: &Connection) -> Value {
+    let Connection { issuer, scope, created, used, .. } = connection;
+    json!({ "resource": resource.identifier, "issuer": issuer, "scope": scope, "created": created, "used": used })
 }
 
 fn exported(subject: &str, known: &UserData) -> Value {

@@ -3,12 +3,14 @@
 mod authorize;
 mod callback;
 mod clients;
+mod connect;
 mod grants;
 mod keys;
 mod provider;
 mod register;
 pub mod token;
 mod tokens;
+pub mod vault;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +20,7 @@ use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::refusal::{Audience, Disclosure, Failure, Refusal};
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::{self, RecordStateMachine};
-use crate::authorization_server::{metadata, page};
+use crate::authorization_server::{metadata, page, third_party};
 use crate::jwks::signing_key;
 use crate::limits::FORM_BYTES;
 use crate::oauth::endpoint::Endpoint;
@@ -129,6 +131,7 @@ pub async fn serve<P: Ports>(
     let document = match request.endpoint() {
         Endpoint::Metadata => Some(metadata::document(server, settings)),
         Endpoint::Keys => Some(metadata::keys(server)),
+        Endpoint::ClientDocument => Some(third_party::client_document(server, settings)),
         _ => None,
     };
     if let Some(document) = document {
@@ -164,8 +167,12 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Introspect => self.introspect(body).await,
             Endpoint::Grants => self.grants(body).await,
             Endpoint::Admin => self.admin(body).await,
+            Endpoint::Connect => self.connect(body).await,
+            Endpoint::Connected => self.connected().await,
             // They are documents, and answered before.
-            Endpoint::Metadata | Endpoint::Keys => Ok(Reply::refusal(Refusal::RequestUnreadable)),
+            Endpoint::Metadata | Endpoint::Keys | Endpoint::ClientDocument => {
+                Ok(Reply::refusal(Refusal::RequestUnreadable))
+            }
         }
     }
 

@@ -15,6 +15,24 @@ pub enum Purpose {
     Remembered(AuthorizationRequest, String),
     /// The page of the user's own grants.
     Grants,
+    /// The page that connects an account: the link that led to it.
+    Connect(String),
+    /// A connection in progress at the authorization server of an origin server. It ends at another redirect URI.
+    Connecting(Box<Connecting>),
+}
+
+/// A connection that a user has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connecting {
+    /// Who connects.
+    pub subject: String,
+    /// The identifier of the resource.
+    pub resource: String,
+    /// The issuer identifier of the authorization server.
+    pub issuer: String,
+    /// The requested scopes.
+    pub scope: String,
 }
 
 /// A login in progress.

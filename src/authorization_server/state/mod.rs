@@ -3,6 +3,7 @@
 //! a clock.
 
 pub mod client;
+pub mod connection;
 pub mod grant;
 pub mod login;
 pub mod once;
@@ -114,6 +115,7 @@ pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String,
     let Envelope { kind, question } = strict_json::read(question.as_bytes()).map_err(RecordError::QuestionMalformed)?;
     match kind.as_str() {
         client::Registration::KIND => run::<client::Registration>(record, question, now),
+        connection::Connection::KIND => run::<connection::Connection>(record, question, now),
         grant::Grant::KIND => run::<grant::Grant>(record, question, now),
         login::Login::KIND => run::<login::Login>(record, question, now),
         once::Once::KIND => run::<once::Once>(record, question, now),

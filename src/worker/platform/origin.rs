@@ -26,6 +26,10 @@ extern "C" {
     #[wasm_bindgen(catch)]
     async fn begin(body: &JsValue, bytes: f64) -> Result<JsValue, JsValue>;
 
+    // With `catch`, because a function that needs no glue would be a second import of the same module.
+    #[wasm_bindgen(catch, js_name = discard)]
+    fn discard_body(body: &JsValue) -> Result<(), JsValue>;
+
     fn through(first: Uint8Array, rest: &JsValue, step: &Closure<dyn FnMut(JsValue) -> JsValue>) -> Array;
 }
 
@@ -288,6 +292,11 @@ impl Transport for Workers {
             drop(step);
         }));
         Ok(filtered.get(0))
+    }
+
+    fn discard(&self, body: JsValue) {
+        // A body that cannot be ended is left to the platform.
+        let _ended = discard_body(&body);
     }
 
     async fn peek(&self, body: &Rc<Inbound>, limit: usize) -> Option<Vec<u8>> {

@@ -8,9 +8,10 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 /**
  * Starts the server. `issuers` has the authorization servers whose tokens it accepts; `keys` are the values that it accepts, whole,
  * in the field `field`. `seen` has the fields of each request, and whether it was accepted. `refused` may be set to a function of the
- * credential: one for which it returns true is refused as if it had been revoked.
+ * credential: one for which it returns true is refused as if it had been revoked. `lacks` may be set to scopes that every token
+ * lacks. With `scopes` it publishes metadata (RFC 9728), which may be replaced as `metadata`.
  */
-export async function startToolsServer({ issuers = [], keys = [], field = "authorization" } = {}) {
+export async function startToolsServer({ issuers = [], keys = [], field = "authorization", scopes } = {}) {
   const seen = [];
   const jwks = new Map(issuers.map(({ issuer, jwksUri }) => [issuer, createRemoteJWKSet(new URL(jwksUri))]));
   const serve = toNodeHandler(
@@ -22,7 +23,7 @@ export async function startToolsServer({ issuers = [], keys = [], field = "autho
       return mcp;
     }),
   );
-  const it = { seen, refused: () => false };
+  const it = { seen, refused: () => false, lacks: undefined };
 
   async function admitted(request) {
     const given = request.headers[field];
@@ -39,6 +40,15 @@ export async function startToolsServer({ issuers = [], keys = [], field = "autho
   }
 
   const server = createServer(async (request, response) => {
+    if (request.url.startsWith("/.well-known/oauth-protected-resource/mcp") && scopes) {
+      response.setHeader("content-type", "application/json");
+      return response.end(JSON.stringify(it.metadata));
+    }
+    if (it.lacks !== undefined) {
+      const challenge = `Bearer error="insufficient_scope", scope="${it.lacks}"`;
+      request.resume();
+      return response.writeHead(403, { "www-authenticate": challenge }).end();
+    }
     const extra = await admitted(request);
     seen.push({ method: request.method, fields: request.headers, admitted: extra !== undefined });
     if (extra === undefined) {
@@ -53,6 +63,11 @@ export async function startToolsServer({ issuers = [], keys = [], field = "autho
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   it.port = server.address().port;
   it.url = `http://127.0.0.1:${it.port}/mcp`;
+  it.metadata = {
+    resource: it.url,
+    authorization_servers: issuers.map(({ issuer }) => issuer),
+    scopes_supported: scopes,
+  };
   it.close = () =>
     new Promise((resolve) => {
       server.close(resolve);

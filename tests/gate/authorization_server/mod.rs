@@ -2,6 +2,7 @@
 
 mod authorize;
 mod clients;
+mod connections;
 mod grants;
 mod provider;
 mod tokens;

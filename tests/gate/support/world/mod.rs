@@ -229,6 +229,11 @@ impl World {
         self.0.borrow_mut().record_down = down.then(|| name.to_owned());
     }
 
+    /// What all records hold, as they are kept.
+    pub fn all_records(&self) -> Vec<String> {
+        self.0.borrow().records.values().cloned().collect()
+    }
+
     /// What a record holds, as it is kept.
     pub fn record(&self, name: &str) -> String {
         self.0.borrow().records.get(name).cloned().unwrap_or_default()
@@ -391,7 +396,7 @@ impl World {
         match request.answered(gateway, self, answer) {
             Received::Passed(head, answer) => Served::Origin(head, answer),
             Received::Filter(..) => panic!("nothing of a repeated request is filtered"),
-            Received::Refused(action) => block_on(drive(gateway, self, action, body)),
+            Received::Refused(action) | Received::Again(action, _) => block_on(drive(gateway, self, action, body)),
         }
     }
 
@@ -435,7 +440,7 @@ impl World {
                                     Err(action) => *action,
                                 }
                             }
-                            Received::Refused(action) => action,
+                            Received::Refused(action) | Received::Again(action, _) => action,
                         }
                     }
                     other => return block_on(drive(gateway, self, other, &body)),

@@ -247,6 +247,8 @@ impl Transport for World {
         Ok(out)
     }
 
+    fn discard(&self, _body: Vec<u8>) {}
+
     async fn peek(&self, body: &Vec<u8>, limit: usize) -> Option<Vec<u8>> {
         (body.len() <= limit).then(|| body.clone())
     }

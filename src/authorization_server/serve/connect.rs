@@ -1,0 +1,200 @@
+//! Users connect an account at the authorization server of an origin server. The browser first proves that it is the subject of the
+//! link, by a login at the identity provider; only then the gateway sends it to the other authorization server. Otherwise an attacker
+//! could have a victim's account connected to the attacker's own requests, or the other way around (P2, P7).
+
+use super::authorize::{LoginSecrets, callback_parameters};
+use super::vault::Vault;
+use super::{Context, Cookie, Failure, Reply};
+use crate::authorization_server::connect_link::ConnectLink;
+use crate::authorization_server::login::word;
+use crate::authorization_server::refusal::{OwnForm, Refusal};
+use crate::authorization_server::state::Hash;
+use crate::authorization_server::state::login::{Connecting, Login, LoginQuestion, Purpose};
+use crate::authorization_server::state::once::Once;
+use crate::authorization_server::third_party::{self, ThirdParty};
+use crate::authorization_server::{connect_page, page};
+use crate::limits::LOGIN_SECONDS;
+use crate::oauth::scope::ScopeSet;
+use crate::origin_credential::failure::ObtainError;
+use crate::origin_credential::{OriginCredential, PerUser};
+use crate::policy::counters::AddressLimit;
+use crate::ports::Ports;
+use crate::settings::resource::Resource;
+use crate::transport::head::Method;
+use crate::transport::url::HttpUrl;
+
+impl<P: Ports> Context<'_, P> {
+    pub(super) fn connections(&self) -> Vault<'_, P> {
+        Vault { server: self.server, memory: self.memory, settings: self.settings, ports: self.ports }
+    }
+
+    /// The resource of a link, whose users connect accounts.
+    pub(super) fn connectable(&self, identifier: &str) -> Option<(&Resource, &PerUser)> {
+        self.connectables().find(|(resource, _)| resource.identifier == identifier)
+    }
+
+    /// All resources whose users connect accounts.
+    pub(super) fn connectables(&self) -> impl Iterator<Item = (&Resource, &PerUser)> {
+        self.settings.resources.iter().filter_map(|resource| match resource.credential.as_deref()? {
+            OriginCredential::PerUser(per_user) => Some((&**resource, per_user)),
+            _ => None,
+        })
+    }
+
+    /// The page that connects an account, and the form on it.
+    pub(super) async fn connect(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        if self.request.admitted().head().method == Method::Post {
+            return self.begin_connection(body).await;
+        }
+        let query = self.query();
+        let sealed = query.as_ref().and_then(|query| query.get("link")).unwrap_or_default();
+        let Some(link) = ConnectLink::open(sealed, self.server, self.now()) else {
+            return Ok(Reply::refusal(Refusal::LinkStale));
+        };
+        let Some((resource, per_user)) = self.connectable(&link.resource) else {
+            return Ok(Reply::refusal(Refusal::LinkStale));
+        };
+        let Some((session, _)) = self.session().await? else {
+            return self.sent_to_provider(Purpose::Connect(sealed.to_owned()), false).await;
+        };
+        if session.subject != link.subject {
+            return Ok(Reply::refusal(Refusal::OtherUsersLink));
+        }
+        let third_party = match self.connections().third_party(resource, per_user).await {
+            Ok(third_party) => third_party,
+            Err(error) => return Ok(Reply::refusal(Refusal::ConnectionFailed(error))),
+        };
+        let scope = requested(per_user, &third_party, &link);
+        let about = (session.subject.as_str(), &*host(&third_party.authorization), scope.as_str());
+        Ok(Reply::page(200, connect_page::question(self.server, resource, about, sealed), "connect_asked"))
+    }
+
+    async fn begin_connection(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        if !self.request.is_from(&self.settings.public_url.web_origin()) {
+            return Ok(Reply::refusal(Refusal::ForeignForm(OwnForm::Connect)));
+        }
+        let Some(form) = self.form(body).await? else {
+            return Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Connect)));
+        };
+        let sealed = form.get("link").unwrap_or_default();
+        let link = ConnectLink::open(sealed, self.server, self.now());
+        let session = self.session().await?.map(|(session, _)| session.subject);
+        let own = link.filter(|link| session.as_ref() == Some(&link.subject));
+        let found = own.and_then(|link| self.connectable(&link.resource).map(|found| (link, found)));
+        let Some((link, (resource, per_user))) = found else {
+            return Ok(Reply::refusal(Refusal::LinkStale));
+        };
+        if !self.is_within(AddressLimit::Login) {
+            return Ok(Reply::refusal(Refusal::TooManyLogins));
+        }
+        let vault = self.connections();
+        let prepared = async {
+            let third_party = vault.third_party(resource, per_user).await?;
+            let client = vault.client(&third_party, per_user).await?;
+            Ok::<_, ObtainError>((third_party, client))
+        };
+        let (third_party, client) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok(Reply::refusal(Refusal::ConnectionFailed(error))),
+        };
+        // The last step that can fail has passed: only now the link is used up.
+        if !self.ask::<Once>(Hash::of(&format!("connect {}", link.id)).as_str(), link.until).await? {
+            return Ok(Reply::refusal(Refusal::LinkStale));
+        }
+        let known = self.cookie(Cookie::Login).filter(|value| value.len() == 43).map(str::to_owned);
+        let browser = known.unwrap_or_else(|| self.name());
+        let state = self.name();
+        let scope = requested(per_user, &third_party, &link);
+        let connecting = Connecting {
+            subject: link.subject,
+            resource: link.resource,
+            issuer: third_party.issuer.clone(),
+            scope: scope.clone(),
+        };
+        let purpose = Purpose::Connecting(Box::new(connecting));
+        let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
+        self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
+        let secrets = LoginSecrets::of(&state, &browser);
+        let redirect_uri = third_party::redirect_uri(self.server);
+        let asking = (client.id.as_str(), redirect_uri.as_str(), scope.as_str());
+        let url = third_party::authorization_url(&third_party, per_user, asking, (&state, &secrets.challenge));
+        let reply = Reply::page(200, page::leave(&url, &host(&third_party.authorization)), "connect_begun");
+        Ok(reply.field("set-cookie", self.set_cookie(Cookie::Login, &browser, Some(LOGIN_SECONDS))))
+    }
+
+    /// Users come back from the other authorization server: good once, in the browser that began the connection, from the server that
+    /// was asked (RFC 9207).
+    pub(super) async fn connected(&self) -> Result<Reply, Failure> {
+        let query = self.query();
+        let parameters = query.as_ref().and_then(callback_parameters);
+        let (Some(query), Some((state, said))) = (&query, parameters) else {
+            return Ok(Reply::refusal(Refusal::AnswerUnreadable));
+        };
+        let Some(browser) = self.cookie(Cookie::Login) else {
+            return Ok(Reply::refusal(Refusal::LoginStale("no cookie")));
+        };
+        let take = LoginQuestion::Consume(Hash::of(browser));
+        let purpose = self.ask::<Login>(Hash::of(state).as_str(), take).await?;
+        let Some(Purpose::Connecting(connecting)) = purpose else {
+            return Ok(Reply::refusal(Refusal::LoginStale("no such connection of this browser")));
+        };
+        let Some((resource, per_user)) = self.connectable(&connecting.resource) else {
+            return Ok(Reply::refusal(Refusal::LinkStale));
+        };
+        let vault = self.connections();
+        let third_party = match vault.third_party(resource, per_user).await {
+            Ok(third_party) => third_party,
+            Err(error) => return Ok(Reply::refusal(Refusal::ConnectionFailed(error))),
+        };
+        let named = query.get("iss");
+        let another = named.is_some_and(|named| named != connecting.issuer)
+            || third_party.issuer != connecting.issuer
+            || named.is_none() && third_party.names_itself;
+        if another || query.is_repeated("iss") {
+            return Ok(Reply::refusal(Refusal::AnswerOfAnother));
+        }
+        let code = match said {
+            Ok(code) => code,
+            Err(error) => return Ok(Reply::refusal(Refusal::ConnectionDenied(word(error)))),
+        };
+        let secrets = LoginSecrets::of(state, browser);
+        match self.redeem_connection((resource, per_user), &third_party, &connecting, (code, &secrets.verifier)).await {
+            Ok(()) => {
+                self.say("info", "connected", &format!("resource {:?}", resource.path.as_str()));
+                let page = connect_page::connected(self.server, resource, &host(&third_party.authorization));
+                Ok(Reply::page(200, page, "connected"))
+            }
+            Err(error) => Ok(Reply::refusal(Refusal::ConnectionFailed(error))),
+        }
+    }
+
+    async fn redeem_connection(
+        &self,
+        (resource, per_user): (&Resource, &PerUser),
+        third_party: &ThirdParty,
+        connecting: &Connecting,
+        (code, verifier): (&str, &str),
+    ) -> Result<(), ObtainError> {
+        let vault = self.connections();
+        let client = vault.client(third_party, per_user).await?;
+        let assertion = vault.assertion(&client, third_party).await?;
+        let redirect_uri = third_party::redirect_uri(self.server);
+        let at = (client.id.as_str(), &client.authentication);
+        let about = (code, redirect_uri.as_str(), verifier);
+        let request = third_party::code_request(third_party, per_user, at, about, assertion.as_deref());
+        let issued = vault.issued(&request, code).await?;
+        let whose = (connecting.subject.as_str(), resource.identifier.as_str());
+        vault.keep(whose, &third_party.issuer, &client, (&issued, &connecting.scope)).await
+    }
+}
+
+/// The scopes to request: those of the configuration, or those that the origin server lists; and those that it asked for.
+fn requested(per_user: &PerUser, third_party: &ThirdParty, link: &ConnectLink) -> String {
+    let usual = if per_user.scopes.is_empty() { &third_party.scopes } else { &per_user.scopes };
+    let more = ScopeSet::of_text(&link.scope);
+    usual.iter().chain(more.iter()).cloned().collect::<ScopeSet>().to_string()
+}
+
+fn host(url: &str) -> String {
+    HttpUrl::parse(url).map(|url| url.authority().to_string()).unwrap_or_default()
+}

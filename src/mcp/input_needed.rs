@@ -1,0 +1,59 @@
+//! Answers that ask a client to have its user open a URL: `input_required` with URL mode elicitation (2026-07-28), or words.
+
+use serde_json::{Value, json};
+
+use crate::mcp::envelope::{RequestId, error_body};
+use crate::mcp::era::Era;
+use crate::strict_json;
+
+/// The methods whose result may be `input_required`.
+const MAY_NEED_INPUT: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
+/// The member of `_meta` in which a client declares what it can do.
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// What a request asks for, as far as such an answer depends on it. The default is for a request whose message is not at hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    id: RequestId,
+    method: String,
+    opens_urls: bool,
+}
+
+impl Asked {
+    /// Reads a request; `None` if the body is no single request.
+    #[must_use]
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let Value::Object(message) = strict_json::parse(body).ok()? else { return None };
+        let id = RequestId::read(message.get("id")?)?;
+        let method = message.get("method")?.as_str()?.to_owned();
+        let meta = message.get("params").and_then(|params| params.get("_meta"));
+        let declared = meta.and_then(|meta| meta.get(CAPABILITIES)).and_then(|it| it.get("elicitation"));
+        let opens_urls = declared.and_then(|elicitation| elicitation.get("url")).is_some_and(Value::is_object);
+        Some(Self { id, method, opens_urls })
+    }
+
+    /// The status and the body of the answer. An answer that is no result has the status 403, which never makes a client take the
+    /// gateway for a server of another era.
+    #[must_use]
+    pub fn answer(&self, era: Era, message: &str, url: &str, request: &str) -> (u16, String) {
+        let words = format!("{message} {url}");
+        let id: Value = strict_json::parse(self.id.to_json().as_bytes()).unwrap_or(Value::Null);
+        let result = |result: Value| (200, json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string());
+        if era == Era::Modern && self.opens_urls && MAY_NEED_INPUT.contains(&self.method.as_str()) {
+            let elicitation = json!({
+                "method": "elicitation/create",
+                "params": { "mode": "url", "message": message, "url": url },
+            });
+            return result(json!({ "resultType": "input_required", "inputRequests": { "connect": elicitation } }));
+        }
+        if self.method == "tools/call" {
+            let content = json!([{ "type": "text", "text": words }]);
+            return result(match era {
+                Era::Modern => json!({ "resultType": "complete", "content": content, "isError": true }),
+                Era::Legacy => json!({ "content": content, "isError": true }),
+            });
+        }
+        (403, error_body(&self.id, 403, &words, request))
+    }
+}

@@ -1,0 +1,355 @@
+//! Accounts that users connect at the authorization servers of origin servers.
+
+use portcullis::authorization_server::state::connection::{Connection, ConnectionQuestion, UNUSED_SECONDS};
+use portcullis::authorization_server::state::{Change, answer, question};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+
+const THIRD: &str = "https://auth.tools.example";
+const RESOURCE_METADATA: &str = "https://tools.example/.well-known/oauth-protected-resource/mcp";
+const SERVER_METADATA: &str = "https://auth.tools.example/.well-known/oauth-authorization-server";
+const TOKENS: &str = "https://auth.tools.example/token";
+
+fn resource_metadata() -> Value {
+    json!({ "resource": "https://tools.example/mcp", "authorization_servers": [THIRD], "scopes_supported": ["tools:call"] })
+}
+
+fn server_metadata() -> Value {
+    json!({
+        "issuer": THIRD,
+        "authorization_endpoint": format!("{THIRD}/authorize"),
+        "token_endpoint": TOKENS,
+        "revocation_endpoint": format!("{THIRD}/revoke"),
+        "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": true,
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
+fn per_user(server: Value, table: Value) -> Value {
+    let mut document = document(server, json!({}));
+    document["resources"][0]["credential"] = json!({ "per_user": table });
+    document
+}
+
+/// A gateway whose users connect accounts; the documents of the other servers are as given.
+fn connecting(table: Value, resource: Value, metadata: Value) -> (Scene, Value) {
+    let gateway = open_with(per_user(json!({}), table), &secrets()).expect("the document is right");
+    let scene = Scene { gateway, ..Scene::new() };
+    scene.world.document(RESOURCE_METADATA, Ok(&resource.to_string()));
+    scene.world.document(SERVER_METADATA, Ok(&metadata.to_string()));
+    let (_, tokens) = scene.logged_in();
+    (scene, tokens)
+}
+
+fn usual() -> (Scene, Value) {
+    connecting(json!({}), resource_metadata(), server_metadata())
+}
+
+fn call(tokens: &Value) -> Request {
+    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "add" } }).to_string();
+    Request::post("/mcp").bearer(text(tokens, "access_token")).body(body.as_bytes())
+}
+
+/// The link in an answer, as a path of the gateway.
+fn link(reply: &Reply) -> String {
+    let at = reply.body.find("/connect?link=").unwrap_or_else(|| panic!("no link in {}", reply.body));
+    reply.body[at..].split(['"', ' ', '\\']).next().expect("an end").to_owned()
+}
+
+/// The page behind the link of a call.
+fn page(scene: &Scene, tokens: &Value) -> Reply {
+    let link = link(&scene.call(call(tokens)));
+    scene.browse(Request::get(&link))
+}
+
+fn begin(scene: &Scene, page: &Reply) -> Reply {
+    let sealed = between(&page.body, "name=\"link\" value=\"", "\"");
+    scene.browse(post("/connect", &[("link", &sealed), ("decision", "connect")]).field("origin", PUBLIC))
+}
+
+fn issue(scene: &Scene, answer: Value) {
+    scene.world.answer(TOKENS, Ok((200, "application/json", &answer.to_string())));
+}
+
+fn come_back(scene: &Scene, begun: &Reply) -> Reply {
+    let asked = answered(begun);
+    let parameters = [("state", asked.get("state").expect("a state")), ("code", "their-code"), ("iss", THIRD)];
+    scene.browse(Request::get(&format!("/connected?{}", form(&parameters))))
+}
+
+fn connect(scene: &Scene, tokens: &Value, answer: Value) -> Reply {
+    let begun = begin(scene, &page(scene, tokens));
+    issue(scene, answer);
+    come_back(scene, &begun)
+}
+
+fn first() -> Value {
+    json!({ "access_token": "first-access", "token_type": "Bearer", "expires_in": 60, "refresh_token": "first-refresh" })
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_account_is_connected_and_its_tokens_rest_sealed() {
+    let (scene, tokens) = usual();
+    let begun = begin(&scene, &page(&scene, &tokens));
+    let asked = answered(&begun);
+    assert!(onward(&begun).starts_with("https://auth.tools.example/authorize?"));
+    for (name, value) in [
+        ("client_id", "https://gate.example/client"),
+        ("redirect_uri", "https://gate.example/connected"),
+        ("scope", "tools:call"),
+        ("resource", "https://tools.example/mcp"),
+        ("code_challenge_method", "S256"),
+    ] {
+        assert_eq!(asked.get(name), Some(value), "{name}");
+    }
+    issue(&scene, first());
+    assert_eq!(come_back(&scene, &begun).status, 200);
+    let sent = scene.world.asked().last().expect("a request").body.clone();
+    let verifier = Parameters::parse(&sent).expect("a form").get("code_verifier").expect("a verifier").to_owned();
+    assert_eq!(challenge_of(&verifier).as_deref(), asked.get("code_challenge"));
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    let fields = scene.world.sent().last().expect("a request").fields.clone();
+    assert_eq!(fields.get("authorization"), Some("Bearer first-access"));
+    assert_eq!(fields.get("x-portcullis-subject"), None);
+    let records: Vec<String> = scene.world.all_records();
+    assert!(records.iter().any(|record| record.contains("\"sealed\"")));
+    for secret in ["first-access", "first-refresh", "their-code"] {
+        assert!(records.iter().all(|record| !record.contains(secret)), "{secret}");
+        assert!(scene.world.lines().iter().all(|line| !line.to_string().contains(secret)), "{secret}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_gateway_publishes_itself_as_a_client() {
+    let (scene, _) = usual();
+    let document = scene.call(Request::get("/client"));
+    assert_eq!((document.status, document.field("access-control-allow-origin")), (200, "*"));
+    let members = document.json();
+    assert_eq!(text(&members, "client_id"), "https://gate.example/client");
+    assert_eq!(members["redirect_uris"], json!(["https://gate.example/connected"]));
+    assert_eq!(scene.call(Request::new(Method::Post, "/client")).status, 405);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn servers_that_may_not_be_asked_are_not() {
+    let with = |mut into: Value, name: &str, value: Value| {
+        into[name] = value;
+        into
+    };
+    let (resource, server) = (resource_metadata, server_metadata);
+    let cases = [
+        (with(resource(), "resource", json!("https://other.example/mcp")), server(), "another resource"),
+        (with(resource(), "authorization_servers", json!([])), server(), "authorization_servers"),
+        (with(resource(), "authorization_servers", json!(["http://auth.tools.example"])), server(), "must be https"),
+        (with(resource(), "authorization_servers", json!(["https://10.0.0.8"])), server(), "private host"),
+        (with(resource(), "authorization_servers", json!(["https://vault.internal"])), server(), "private host"),
+        (resource(), with(server(), "issuer", json!("https://evil.example")), "another issuer"),
+        (resource(), with(server(), "token_endpoint", json!("https://169.254.169.254/token")), "private host"),
+        (resource(), with(server(), "token_endpoint", json!("http://auth.tools.example/token")), "must be https"),
+        (resource(), with(server(), "authorization_endpoint", json!("javascript:alert(1)")), "authorization_endpoint"),
+        (resource(), with(server(), "code_challenge_methods_supported", json!(["plain"])), "S256"),
+        (resource(), with(server(), "code_challenge_methods_supported", json!(null)), "S256"),
+    ];
+    for (resource, server, why) in cases {
+        let (scene, tokens) = connecting(json!({}), resource, server);
+        let asked = scene.world.asked().len();
+        let page = page(&scene, &tokens);
+        assert_eq!((page.status, scene.reason().as_str()), (502, "connection_failed"), "{why}");
+        let detail = scene.world.last_request()["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(detail.contains(why), "{why}: {detail}");
+        assert!(!page.body.contains(why) || why.len() < 5, "the user learns nothing of it");
+        assert_eq!(scene.world.asked().len(), asked);
+    }
+    // Without documents and registration only a client of the configuration can be used.
+    let closed = with(server(), "client_id_metadata_document_supported", json!(false));
+    let (scene, tokens) = connecting(json!({}), resource(), closed.clone());
+    let page_of = page(&scene, &tokens);
+    assert_eq!(begin(&scene, &page_of).status, 502);
+    let fixed = json!({ "client_id": "ours", "secret": "IDP", "issuer": THIRD });
+    let (scene, tokens) = connecting(fixed, resource(), closed);
+    assert_eq!(connect(&scene, &tokens, first()).status, 200);
+    let sent = scene.world.asked().last().expect("a request").clone();
+    assert!(sent.field("authorization").starts_with("Basic "));
+    assert!(!scene.world.fetched().contains(&RESOURCE_METADATA.to_owned()), "the issuer is configured");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_gateway_registers_once_where_it_has_to() {
+    let mut metadata = server_metadata();
+    metadata["client_id_metadata_document_supported"] = json!(false);
+    metadata["registration_endpoint"] = json!(format!("{THIRD}/register"));
+    let (scene, tokens) = connecting(json!({}), resource_metadata(), metadata);
+    let made = json!({ "client_id": "made", "client_secret": "their-secret" }).to_string();
+    scene.world.answer(&format!("{THIRD}/register"), Ok((201, "application/json", &made)));
+    assert_eq!(connect(&scene, &tokens, first()).status, 200);
+    *scene.user.borrow_mut() = json!({ "sub": "bob" });
+    let other = scene.other_browser();
+    let (_, of_bob) = other.logged_in();
+    assert_eq!(connect(&other, &of_bob, first()).status, 200);
+    let registrations = scene.world.asked().iter().filter(|asked| asked.url.ends_with("/register")).count();
+    assert_eq!(registrations, 1);
+    assert!(scene.world.all_records().iter().all(|record| !record.contains("their-secret")));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn tokens_are_refreshed_before_they_expire_and_the_old_refresh_token_stays_where_there_is_no_new_one() {
+    let (scene, tokens) = usual();
+    connect(&scene, &tokens, first());
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    scene.world.pass(60);
+    issue(&scene, json!({ "access_token": "second-access", "token_type": "Bearer", "expires_in": 60 }));
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    let sent = scene.world.sent().last().expect("a request").fields.clone();
+    assert_eq!(sent.get("authorization"), Some("Bearer second-access"));
+    scene.world.pass(60);
+    issue(&scene, json!({ "access_token": "third-access", "token_type": "Bearer", "refresh_token": "next" }));
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    let refreshes: Vec<String> =
+        scene.world.asked().iter().filter(|it| it.url == TOKENS).map(|it| it.body.clone()).collect();
+    assert!(
+        refreshes[1].contains("refresh_token=first-refresh") && refreshes[2].contains("refresh_token=first-refresh")
+    );
+    assert!(refreshes[1].contains("resource=https"), "{}", refreshes[1]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_outage_ends_no_connection_and_a_refusal_does() {
+    let (scene, tokens) = usual();
+    connect(&scene, &tokens, first());
+    scene.world.pass(60);
+    for answer in [Err("connection refused"), Ok((503, "text/html", "<h1>")), Ok((429, "application/json", "{}"))] {
+        scene.world.answer(TOKENS, answer);
+        let reply = scene.call(call(&tokens));
+        assert_eq!((reply.status, scene.reason().as_str()), (503, "origin_credential_unavailable"));
+        scene.world.pass(3);
+    }
+    issue(&scene, json!({ "error": "invalid_client" }));
+    assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (502, "origin_credential_failed"));
+    scene.world.pass(11);
+    issue(&scene, json!({ "access_token": "second", "token_type": "Bearer", "expires_in": 60 }));
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    scene.world.pass(60);
+    issue(&scene, json!({ "error": "invalid_grant" }));
+    let reply = scene.call(call(&tokens));
+    assert_eq!((reply.status, scene.reason().as_str()), (200, "not_connected"));
+    let asked = scene.world.asked().len();
+    assert_eq!(link(&scene.call(call(&tokens))).split('=').next(), Some("/connect?link"));
+    assert_eq!(scene.world.asked().len(), asked, "it is over: nothing is refreshed again");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_rotated_secret_still_opens_connections_and_a_removed_one_asks_the_user_again() {
+    let (scene, tokens) = usual();
+    connect(&scene, &tokens, first());
+    let under = |names: Value| {
+        let gateway = open_with(per_user(json!({ "secrets": names }), json!({})), &secrets()).expect("right");
+        Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() }
+    };
+    assert_eq!(under(json!(["NEW_SEAL", "SEAL"])).call(call(&tokens)).status, 200);
+    assert_eq!(scene.reason(), "forwarded");
+    let removed = under(json!(["NEW_SEAL"]));
+    removed.call(call(&tokens));
+    assert_eq!(scene.reason(), "not_connected");
+    assert!(scene.world.lines().iter().any(|line| line["reason"] == "connection_unreadable"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn records_that_fail_are_503_and_nothing_is_lost() {
+    let (scene, tokens) = usual();
+    connect(&scene, &tokens, first());
+    scene.world.records_down(true);
+    let reply = scene.call(call(&tokens));
+    assert_eq!((reply.status, scene.reason().as_str()), (503, "origin_credential_unavailable"));
+    scene.world.records_down(false);
+    scene.world.pass(3);
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn subjects_with_separators_are_told_apart() {
+    let (scene, tokens) = usual();
+    let names = ["ada https://gate.example/mcp", "ada", "ad", "a da", "ada/\u{0}", "ada %20"];
+    for (at, name) in names.iter().enumerate() {
+        *scene.user.borrow_mut() = json!({ "sub": name });
+        let browser = scene.other_browser();
+        let (_, own) = browser.logged_in();
+        let answer = json!({ "access_token": format!("access-{at}"), "token_type": "Bearer", "expires_in": 3600 });
+        assert_eq!(connect(&browser, &own, answer).status, 200, "{name:?}");
+        assert_eq!(browser.call(call(&own)).status, 200);
+        let sent = scene.world.sent().last().expect("a request").fields.clone();
+        assert_eq!(sent.get("authorization"), Some(format!("Bearer access-{at}").as_str()), "{name:?}");
+    }
+    let _ = tokens;
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_record_gives_one_turn_at_a_time_and_forgets_no_newer_tokens() {
+    let connection = |sealed: &str| {
+        let (issuer, scope) = (THIRD.to_owned(), "tools:call".to_owned());
+        let (created, used) = (NOON, NOON);
+        let until = NOON + UNUSED_SECONDS;
+        Connection { sealed: sealed.to_owned(), issuer, scope, created, used, version: 0, refreshing: 0, until }
+    };
+    let mut kept: Option<String> = None;
+    let mut ask = |asked: ConnectionQuestion, now: u64| {
+        let (text, change) = answer(kept.as_deref(), &question::<Connection>(asked), now).expect("it answers");
+        match change {
+            Change::None => {}
+            Change::Keep(text, _) => kept = Some(text),
+            Change::Forget => kept = None,
+        }
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    let version = ask(ConnectionQuestion::Keep(Box::new(connection("one"))), NOON)["connection"]["version"].as_u64();
+    let version = version.expect("a version");
+    assert_eq!(ask(ConnectionQuestion::BeginRefresh(version, 10), NOON)["turn"], true);
+    assert_eq!(ask(ConnectionQuestion::BeginRefresh(version, 10), NOON + 9)["turn"], false);
+    // The answer was lost: another isolate tries again with the same tokens.
+    assert_eq!(ask(ConnectionQuestion::BeginRefresh(version, 10), NOON + 10)["turn"], true);
+    let refreshed = |text: &str| ConnectionQuestion::Refreshed(version, text.to_owned(), "tools:call".to_owned());
+    assert_eq!(ask(refreshed("two"), NOON + 11)["connection"]["sealed"], "two");
+    // What comes late replaces and ends nothing.
+    assert_eq!(ask(refreshed("late"), NOON + 12)["connection"]["sealed"], "two");
+    assert_eq!(ask(ConnectionQuestion::Refused(version), NOON + 12)["connection"]["sealed"], "two");
+    assert_eq!(ask(ConnectionQuestion::BeginRefresh(version, 10), NOON + 12)["turn"], false);
+    ask(ConnectionQuestion::Keep(Box::new(connection("three"))), NOON + 13);
+    assert_eq!(ask(ConnectionQuestion::Refused(version + 1), NOON + 14)["connection"]["sealed"], "three");
+    assert_eq!(ask(ConnectionQuestion::Forget, NOON + 15)["connection"]["sealed"], "three");
+    assert_eq!(ask(ConnectionQuestion::Read, NOON + 15)["connection"], Value::Null);
+    assert_eq!(ask(refreshed("ghost"), NOON + 16)["connection"], Value::Null);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn configurations_whose_users_could_not_prove_who_they_are() {
+    let lines = |document: Value| {
+        open_with(document, &secrets()).err().map(|mistakes| mistakes.lines().join("\n")).unwrap_or_default()
+    };
+    let mut alone = per_user(json!({}), json!({}));
+    alone.as_object_mut().expect("a table").remove("authorization_server");
+    alone["issuers"] = json!([{ "name": "portcullis", "issuer": ISSUER }]);
+    assert!(lines(alone).contains("credential.per_user: needs authorization_server"));
+    let mut other = per_user(json!({}), json!({}));
+    other["issuers"] = json!([{ "name": "other", "issuer": "https://other.example" }]);
+    other["resources"][0]["issuers"] = json!(["portcullis", "other"]);
+    assert!(lines(other).contains("cannot be used with issuer \"other\""));
+    let mut same = per_user(json!({}), json!({}));
+    same["issuers"] = json!([{ "name": "same", "issuer": ISSUER }]);
+    same["resources"][0]["issuers"] = json!(["portcullis", "same"]);
+    assert_eq!(lines(same), "");
+    for (table, why) in [
+        (json!({ "secret": "IDP" }), "client_id: is required with secret"),
+        (
+            json!({ "client_id": "x", "authentication": "private_key_jwt" }),
+            "authentication: needs client_id and secret",
+        ),
+        (json!({ "issuer": "http://auth.example" }), "issuer: must be https"),
+        (json!({ "parameters": { "state": "x" } }), "parameters.state: is set by the gateway itself"),
+        (json!({ "timeout_seconds": 0 }), "timeout_seconds: must be 1 to 30"),
+        (json!({ "vault": "x" }), "vault: unknown key"),
+    ] {
+        let found = lines(per_user(json!({}), table));
+        assert!(found.contains(&format!("credential.per_user.{why}")), "{why}: {found}");
+    }
+}
