@@ -18,6 +18,7 @@ export async function startConnecting({
   perUser = {},
   third: thirdOptions = {},
   startThird,
+  tools: givenTools,
   resource = {},
   ...rest
 } = {}) {
@@ -30,7 +31,7 @@ export async function startConnecting({
         ...thirdOptions,
       });
   const issuer = { issuer: third.issuer, jwksUri: third.jwksUri ?? `${third.issuer}/jwks` };
-  const tools = await startToolsServer({ issuers: [issuer], scopes: ["mcp:tools"] });
+  const tools = givenTools ?? (await startToolsServer({ issuers: [issuer], scopes: ["mcp:tools"] }));
   const login = await startLogin({
     ...rest,
     origin: { url: tools.url, close: () => {} },
