@@ -18,6 +18,8 @@ export const JSON_FILTER = "json-filter";
 export const PROVIDER = "workers-oauth-provider";
 export const PLAIN = "portcullis:plain";
 export const RULES = "portcullis:rules";
+export const STATIC = "portcullis:static";
+export const EXCHANGE = "portcullis:exchange";
 export const MANY_RULES = "portcullis:manyRules";
 export const RESOURCES = "portcullis:resources";
 export const LIST_FILTER = "portcullis:listFilter";
@@ -88,6 +90,11 @@ export const CASES = [
     request: LIST,
     share: 0.5,
     contestants: [FLOOR_PUBLIC, LIST_CACHE],
+  },
+  {
+    name: "credential",
+    title: "tools/call, with a credential for the origin server",
+    contestants: [FLOOR, PLAIN, STATIC, EXCHANGE],
   },
   {
     name: "growth_rules",

@@ -8,6 +8,8 @@ export const JWKS_URI = `${ISSUER}/jwks`;
 export const ORIGIN = "https://tools.example/mcp";
 /** The same server with lists that a cache may serve to any client. */
 export const PUBLIC_ORIGIN = "https://tools.example/public";
+/** The token endpoint for the origin server. */
+export const TOKENS = "https://tokens.example/token";
 export const SCOPE = "mcp:tools";
 export const ALGORITHMS = ["RS256", "ES256", "EdDSA"];
 /** The redirect URI of the client of workers-oauth-provider. */

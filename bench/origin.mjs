@@ -1,7 +1,7 @@
 // The servers that the contestants call, in a process of their own: the MCP server, the identity provider's documents, and the
 // platform's stores. The answers are fixed and cost as little as possible.
 import { createServer } from "node:http";
-import { ISSUER, JWKS_URI, ORIGIN, PUBLIC_ORIGIN } from "./names.mjs";
+import { ISSUER, JWKS_URI, ORIGIN, PUBLIC_ORIGIN, TOKENS } from "./names.mjs";
 import { ANSWERS } from "./requests.mjs";
 import { asked, cache, kv } from "./stores.mjs";
 
@@ -60,6 +60,12 @@ const tasks = {
     documents.set(path(JWKS_URI), JSON.stringify(jwks));
     const metadata = { issuer: ISSUER, jwks_uri: JWKS_URI };
     documents.set("/.well-known/oauth-authorization-server", JSON.stringify(metadata));
+    const issued = {
+      access_token: "a-token-for-the-origin-server",
+      token_type: "Bearer",
+      expires_in: 86_400,
+    };
+    documents.set(path(TOKENS), JSON.stringify(issued));
     return { world: await listen(world), kv: await listen(kv()), cache: await listen(cache()) };
   },
   /** The number of requests that reached the MCP server, the last one, and the number of all other requests. */

@@ -1,5 +1,6 @@
 // The ratios of results.json, in their order: the target of each, and how it comes from what was measured.
 import {
+  EXCHANGE,
   FEW_TOKENS,
   FLOOR,
   FLOOR_PUBLIC,
@@ -15,6 +16,7 @@ import {
   PROVIDER,
   RESOURCES,
   RULES,
+  STATIC,
 } from "./cases.mjs";
 import { ALGORITHMS } from "./names.mjs";
 import { ratio, summary } from "./statistics.mjs";
@@ -65,6 +67,8 @@ export const RATIOS = [
   { key: "p99_vs_jose", target: 1.2, of: p99("repeat", PLAIN, JOSE) },
   { key: "mark_compact_vs_jose", target: 1, of: markCompact(PLAIN, JOSE) },
   { key: "cold_start_vs_jose", target: 1.4, of: coldStart(PLAIN, JOSE) },
+  { key: "credential_static_vs_plain", target: 1.05, of: cpu("credential", STATIC, PLAIN) },
+  { key: "credential_exchange_vs_plain", target: 1.05, of: cpu("credential", EXCHANGE, PLAIN) },
   { key: "growth_rules", target: 1.05, of: cpu("growth_rules", MANY_RULES, RULES) },
   { key: "growth_resources", target: 1.05, of: cpu("growth_resources", RESOURCES, PLAIN) },
   { key: "growth_cached_tokens", target: 1.05, of: cpu("growth_cached_tokens", MANY_TOKENS, FEW_TOKENS) },

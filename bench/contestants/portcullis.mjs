@@ -1,7 +1,8 @@
 // Portcullis as it is built, in the configurations that are measured: the documents of docs/configuration.md.
-import { GATE, ISSUER, SCOPE } from "../names.mjs";
+import { GATE, ISSUER, SCOPE, TOKENS } from "../names.mjs";
 
 const ASSERTION_KEY = "ASSERTION_KEY";
+const CLIENT_SECRET = "CLIENT_SECRET";
 
 /**
  * Who passes has no line in the log, because most others write none at all. What is refused has one. `logged` has what a document
@@ -48,11 +49,17 @@ const resources = (count, { origin }) =>
     scopes: [SCOPE],
   }));
 
+/** A credential for the origin server, which learns who calls as it does without one. */
+const credential = (table) => ({ resource: { identity: "forward", credential: table } });
+const client = { token_endpoint: TOKENS, client_id: "gate", secret: CLIENT_SECRET };
+
 /** The documents by name, for the URLs of `places`. */
 const DOCUMENTS = {
   plain: (places) => document(places),
   logged: (places) => document(places, { log: {} }),
   assertion: (places) => document(places, assertion),
+  static: (places) => document(places, credential({ static: [{ secrets: [CLIENT_SECRET] }] })),
+  exchange: (places) => document(places, credential({ token_exchange: { client } })),
   rules: (places) => document(places, { ...rules(10), ...assertion }),
   manyRules: (places) => document(places, { ...rules(10_000), ...assertion }),
   listFilter: (places) => document(places, { resource: rules(10).resource }),
@@ -62,5 +69,9 @@ const DOCUMENTS = {
 
 /** The bindings for one of them; `assertionKey` is a private JWK. */
 export function portcullisBindings(kind, places, assertionKey) {
-  return { PORTCULLIS: DOCUMENTS[kind](places), [ASSERTION_KEY]: JSON.stringify(assertionKey) };
+  return {
+    PORTCULLIS: DOCUMENTS[kind](places),
+    [ASSERTION_KEY]: JSON.stringify(assertionKey),
+    [CLIENT_SECRET]: "what-the-bench-authenticates-with",
+  };
 }
