@@ -12,6 +12,11 @@ const MAY_NEED_INPUT: [&str; 3] = ["tools/call", "prompts/get", "resources/read"
 /// The member of `_meta` in which a client declares what it can do.
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
+const INITIALIZE: &str = "initialize";
+
+/// `URLElicitationRequiredError` of MCP 2025-11-25. It does not exist in the modern era.
+const URL_NEEDED: i32 = -32042;
+
 /// What a request asks for, as far as such an answer depends on it. The default is for a request whose message is not at hand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -27,9 +32,12 @@ impl Asked {
         let Value::Object(message) = strict_json::parse(body).ok()? else { return None };
         let id = RequestId::read(message.get("id")?)?;
         let method = message.get("method")?.as_str()?.to_owned();
-        let meta = message.get("params").and_then(|params| params.get("_meta"));
-        let declared = meta.and_then(|meta| meta.get(CAPABILITIES)).and_then(|it| it.get("elicitation"));
-        let opens_urls = declared.and_then(|elicitation| elicitation.get("url")).is_some_and(Value::is_object);
+        let params = message.get("params");
+        let modern = params.and_then(|params| params.get("_meta")?.get(CAPABILITIES));
+        // In the legacy era a client declares what it can do once, in the request that begins a session.
+        let legacy = params.filter(|_| method == INITIALIZE).and_then(|params| params.get("capabilities"));
+        let declared = modern.or(legacy).and_then(|capabilities| capabilities.get("elicitation")?.get("url"));
+        let opens_urls = declared.is_some_and(Value::is_object);
         Some(Self { id, method, opens_urls })
     }
 
@@ -46,6 +54,11 @@ impl Asked {
                 "params": { "mode": "url", "message": message, "url": url },
             });
             return result(json!({ "resultType": "input_required", "inputRequests": { "connect": elicitation } }));
+        }
+        if era == Era::Legacy && self.opens_urls && self.method == INITIALIZE {
+            let elicitation = json!({ "mode": "url", "elicitationId": request, "url": url, "message": message });
+            let error = json!({ "code": URL_NEEDED, "message": words, "data": { "elicitations": [elicitation] } });
+            return (200, json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string());
         }
         if self.method == "tools/call" {
             let content = json!([{ "type": "text", "text": words }]);

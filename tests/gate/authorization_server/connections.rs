@@ -122,6 +122,54 @@ fn an_account_is_connected_and_its_tokens_rest_sealed() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn the_form_of_the_answer_depends_on_what_the_client_declares() {
+    let (scene, tokens) = usual();
+    let ask = |era: &str, message: Value| {
+        let mut request =
+            Request::post("/mcp").bearer(text(&tokens, "access_token")).body(message.to_string().as_bytes());
+        if era == "modern" {
+            let method = message["method"].as_str().expect("a method");
+            request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", method);
+            request = request.field("mcp-name", message["params"]["name"].as_str().unwrap_or("x"));
+        }
+        let reply = scene.call(request);
+        (reply.status, reply.json())
+    };
+    let opens = json!({ "elicitation": { "url": {} } });
+    let request =
+        |method: &str, params: Value| json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
+    let modern = |method: &str, capabilities: Value| {
+        request(
+            method,
+            json!({ "name": "x", "uri": "x", "_meta": { "io.modelcontextprotocol/clientCapabilities": capabilities } }),
+        )
+    };
+    for method in ["tools/call", "prompts/get", "resources/read"] {
+        let (status, body) = ask("modern", modern(method, opens.clone()));
+        assert_eq!((status, &body["result"]["resultType"]), (200, &json!("input_required")), "{method}");
+    }
+    for capabilities in [json!({}), json!({ "elicitation": {} }), json!({ "elicitation": { "url": true } }), json!([])]
+    {
+        let (status, body) = ask("modern", modern("tools/call", capabilities));
+        assert_eq!((status, &body["result"]["isError"]), (200, &json!(true)));
+        assert_eq!(body["result"]["resultType"], "complete");
+    }
+    assert_eq!(ask("modern", modern("tools/list", opens.clone())).0, 403);
+    assert_eq!(ask("modern", modern("server/discover", opens.clone())).0, 403);
+
+    let (status, body) = ask("legacy", request("initialize", json!({ "capabilities": opens.clone() })));
+    assert_eq!((status, &body["error"]["code"]), (200, &json!(-32042)));
+    let elicitation = &body["error"]["data"]["elicitations"][0];
+    assert_eq!((text(elicitation, "mode"), text(elicitation, "url").contains("/connect?link=")), ("url", true));
+    let (status, body) = ask("legacy", request("initialize", json!({ "capabilities": {} })));
+    assert_eq!((status, &body["error"]["code"], &body["id"]), (403, &json!(403), &json!(7)));
+    let (_, body) = ask("legacy", request("tools/call", json!({ "name": "x" })));
+    assert_eq!(body["result"].get("resultType"), None);
+    let (status, _) = ask("legacy", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    assert_eq!(status, 403);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn the_gateway_publishes_itself_as_a_client() {
     let (scene, _) = usual();
     let document = scene.call(Request::get("/client"));
