@@ -347,6 +347,21 @@ export const FAULTS = [
       request.headers.authorization ? { ...answer, status: 502 } : answer,
     ),
   },
+  {
+    name: "an account of the origin server that the user has not connected",
+    named: "not-connected",
+    failing: false,
+    token: true,
+    spoil: post((answer, request) =>
+      request.headers.authorization
+        ? {
+            status: 403,
+            headers: { "content-type": "application/json" },
+            body: '{"jsonrpc":"2.0","id":1,"error":{"code":-32003,"message":"Connect your account: http://127.0.0.1/connect?link=x"}}',
+          }
+        : answer,
+    ),
+  },
   { name: "a certificate that has expired", named: "tls", tls: "expired" },
 ];
 

@@ -2,6 +2,9 @@
 import { ask, challenges } from "./http.mjs";
 import { DISCOVER, DISCOVER_FIELDS, FIELDS, INITIALIZE } from "./requests.mjs";
 
+/** The link with which the gateway asks a user to connect an account (`per_user`). */
+const CONNECT_LINK = /https?:\/\/\S+\/connect\?link=\S+/;
+
 /** Calls with a token: checks the gateway's verdict on it, and the origin server's answers. */
 export async function call({ url, token, error, warn, facts }) {
   const authorization = `Bearer ${token}`;
@@ -20,6 +23,16 @@ export async function call({ url, token, error, warn, facts }) {
     return;
   }
   facts.call = hello.status;
+  const link = hello.status === 403 && CONNECT_LINK.exec(hello.json?.error?.message ?? "")?.[0];
+  if (link) {
+    warn(
+      "not-connected",
+      "call",
+      `the gateway accepts your token, but its user has connected no account of the origin server: ${link}`,
+      "open this link and log in as the user of the token; the link opens once, and a new call gives a new one (docs/origin-credentials.md)",
+    );
+    return;
+  }
   if (hello.status === 401 || hello.status === 403) {
     const said = challenges(hello.headers.get("www-authenticate"))[0]?.parameters ?? {};
     error(
