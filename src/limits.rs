@@ -496,7 +496,13 @@ pub const CONNECTION_POLL: u32 = 100;
 
 /// Seconds for which an isolate uses a user's token for an origin server before it reads the connection again: after this time it
 /// has noticed that the user disconnected.
-pub const CONNECTION_SECONDS: u64 = 300;
+pub const CONNECTION_SECONDS: u64 = 60;
+
+/// Seconds for which the gateway remembers that a user connected an account, beside the connection itself: two years.
+pub const CONNECTION_LISTED_SECONDS: u64 = 2 * 365 * 86_400;
+
+/// Most seconds for which a token of a user is used, whatever the token endpoint states: ten years.
+pub const CONNECTED_SECONDS_MAX: u64 = 10 * 365 * 86_400;
 
 /// Seconds for which a link to connect an account is valid.
 pub const CONNECT_LINK_SECONDS: u64 = 900;

@@ -11,6 +11,9 @@ use crate::limits::{CLIENT_NAME_CHARS, REDIRECT_URI_BYTES, REDIRECT_URIS};
 use crate::page::is_invisible;
 use crate::transport::url::{HttpUrl, Scheme};
 
+/// The prefix of the subject of a client that uses the client credentials grant. No user can have it (RFC 9068 §5).
+pub const CLIENT_SUBJECT: &str = "client:";
+
 /// How a client authenticates at the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

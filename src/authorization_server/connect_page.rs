@@ -21,17 +21,17 @@ fn titles(resource: &Resource) -> (String, String) {
 pub fn question(
     server: &AuthorizationServer,
     resource: &Resource,
-    (subject, host, scope): (&str, &str, &str),
+    (subject, (account, host), scope): (&str, (&str, &str), &str),
     sealed: &str,
 ) -> Page {
     let (title, shown) = titles(resource);
-    let (host, subject) = (escaped(host), escaped(subject));
+    let (account, host, subject) = (escaped(account), escaped(host), escaped(subject));
     let list = scopes(server, scope.split(' ').filter(|name| !name.is_empty()));
     let list = if list.is_empty() { list } else { format!("<dt>It asks for</dt><dd>{list}</dd>") };
     let content = format!(
         "<h1>Connect your account for {title}?</h1>\n\
          <p>An application wants to use this server in your name. For that, the gateway needs access to your account there.</p>\n\
-         <dl><dt>Server</dt><dd>{shown}</dd><dt>Account at</dt><dd><strong>{host}</strong></dd>{list}\
+         <dl><dt>Server</dt><dd>{shown}</dd><dt>Account at</dt><dd><strong>{account}</strong></dd>{list}\
          <dt>Connected to</dt><dd>you, <code>{subject}</code></dd></dl>\n\
          <form method=\"post\" action=\"{}\">\n<input type=\"hidden\" name=\"link\" value=\"{}\">\n\
          <p class=\"row\"><button class=\"main\" name=\"decision\" value=\"connect\">Continue at {host}</button></p>\n</form>\n\

@@ -124,6 +124,8 @@ pub enum Refusal {
     UnknownClient(UnknownClient),
     /// The grant that an administrator names is unknown.
     UnknownGrant,
+    /// There is no client ID metadata document at this path.
+    UnknownDocument,
 }
 
 /// Why the credentials of a client cannot be read (RFC 6749 §2.3).
@@ -502,6 +504,9 @@ impl Refusal {
             }
             Self::UnknownGrant => {
                 Disclosure::client(404, ErrorCode::InvalidRequest, "there is no such grant, or it has ended")
+            }
+            Self::UnknownDocument => {
+                Disclosure::client(404, ErrorCode::InvalidRequest, "no resource at this path has credential.per_user")
             }
         }
     }

@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::jwks::discovery::{Metadata, MetadataError};
+use crate::limits::{PROVIDER_TIMEOUT, SCOPE_BYTES};
+use crate::oauth::challenge::resource_metadata;
 use crate::oauth::client_authentication::{ClientAuthentication, authenticate};
 use crate::oauth::form::Form;
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::PerUser;
 use crate::resource::document::{MAX_AGE, PublicDocument};
 use crate::settings::Settings;
+use crate::settings::resource::{OriginServer, Resource};
 use crate::strict_json;
 use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
@@ -37,24 +40,72 @@ pub struct ThirdParty {
 }
 
 /// Reads authorization server metadata. A server that does not say that it supports PKCE with S256 is refused, unless the operator
-/// registered the client there.
+/// registered the client there. If the origin server chose the issuer, this must not send users to the authorization endpoint of
+/// another server, which would then issue codes for this one: either the endpoint is on the issuer's own host, or the authorization
+/// responses name their issuer (RFC 9207).
 ///
 /// # Errors
 /// [`MetadataError`]
-pub fn read_metadata(metadata: &Metadata<'_>, issuer: &str, registered: bool) -> Result<ThirdParty, MetadataError> {
-    if !registered && !metadata.lists("code_challenge_methods_supported", "S256") {
+pub fn read_metadata(metadata: &Metadata<'_>, issuer: &str, per_user: &PerUser) -> Result<ThirdParty, MetadataError> {
+    let authorization = metadata.url("authorization_endpoint")?;
+    let names_itself = metadata.says("authorization_response_iss_parameter_supported");
+    let host = |url: &str| HttpUrl::parse(url).ok().map(|url| url.authority().clone());
+    if per_user.issuer.is_none() && !names_itself && host(&authorization) != host(issuer) {
+        return Err(MetadataError::ForeignEndpoint("authorization_endpoint"));
+    }
+    if per_user.client.is_none() && !metadata.lists("code_challenge_methods_supported", "S256") {
         return Err(MetadataError::Missing("S256 in code_challenge_methods_supported"));
     }
     Ok(ThirdParty {
         issuer: issuer.to_owned(),
-        authorization: metadata.browser_url("authorization_endpoint")?,
+        authorization,
         token: metadata.url("token_endpoint")?,
         registration: metadata.optional_url("registration_endpoint"),
         revocation: metadata.optional_url("revocation_endpoint"),
         takes_documents: metadata.says("client_id_metadata_document_supported"),
-        names_itself: metadata.says("authorization_response_iss_parameter_supported"),
+        names_itself,
         scopes: ScopeSet::default(),
     })
+}
+
+/// A request without a credential, whose answer says where the metadata of the server is (RFC 9728 §5.1). `ping` changes nothing
+/// at a server that answers everyone.
+#[must_use]
+pub fn unauthenticated(origin: &OriginServer) -> ProviderRequest {
+    ProviderRequest {
+        url: origin.url.to_string(),
+        service: origin.service.clone(),
+        fields: vec![
+            ("accept", "application/json, text/event-stream".to_owned()),
+            ("content-type", "application/json".to_owned()),
+        ],
+        body: Some(json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string()),
+        seconds: PROVIDER_TIMEOUT,
+    }
+}
+
+/// The location of the metadata that the challenge of an origin server names.
+///
+/// # Errors
+/// [`MetadataError`] if the gateway may not send requests to it (P8).
+pub fn location_in(challenge: &str, origin: &HttpUrl, development: bool) -> Result<Option<String>, MetadataError> {
+    let Some(location) = resource_metadata(challenge) else { return Ok(None) };
+    public_url("resource_metadata", &location, origin, development)?;
+    Ok(Some(location))
+}
+
+/// A URL that an origin server names. It is on a public host or that of the origin server, which the operator chose; in
+/// development it may be of loopback.
+fn public_url(at: &'static str, text: &str, origin: &HttpUrl, development: bool) -> Result<(), MetadataError> {
+    let url = HttpUrl::parse(text).map_err(|error| MetadataError::NotUrl(at, error))?;
+    if !url.is_protected(development) {
+        return Err(MetadataError::NotProtected(at));
+    }
+    let own = url.authority() == origin.authority();
+    if url.authority().is_private() && !own && !(development && url.authority().is_loopback()) {
+        return Err(MetadataError::PrivateHost(at));
+    }
+    Ok(())
 }
 
 /// The locations of the metadata of a protected resource (RFC 9728 §3.1), the one with its path first.
@@ -86,28 +137,22 @@ pub fn read_resource_metadata(
     let named = members.get("authorization_servers").and_then(Value::as_array);
     let issuer = named.and_then(|named| named.first()).and_then(Value::as_str);
     let issuer = issuer.ok_or(MetadataError::Missing("authorization_servers"))?;
-    let at = "authorization_servers";
-    let url = HttpUrl::parse(issuer).map_err(|error| MetadataError::NotUrl(at, error))?;
-    if !url.is_protected(development) {
-        return Err(MetadataError::NotProtected(at));
-    }
-    let own = url.authority() == origin.authority();
-    if url.authority().is_private() && !own && !(development && url.authority().is_loopback()) {
-        return Err(MetadataError::PrivateHost(at));
-    }
+    public_url("authorization_servers", issuer, origin, development)?;
     let scopes = members.get("scopes_supported").and_then(Value::as_array);
     let scopes: Vec<&str> = scopes.into_iter().flatten().filter_map(Value::as_str).collect();
-    Ok((issuer.to_owned(), ScopeSet::of_text(&scopes.join(" "))))
+    // Too many are not requested: the server then chooses.
+    let scopes = Some(scopes.join(" ")).filter(|scopes| scopes.len() <= SCOPE_BYTES).unwrap_or_default();
+    Ok((issuer.to_owned(), ScopeSet::of_text(&scopes)))
 }
 
-/// This gateway as a client of other authorization servers: the document that is at the URL which is its client id.
+/// This gateway as a client of the authorization server of a resource: the document that is at the URL which is its client id.
 #[must_use]
-pub fn client_document(server: &AuthorizationServer, settings: &Settings) -> PublicDocument {
+pub fn client_document(server: &AuthorizationServer, settings: &Settings, resource: &Resource) -> PublicDocument {
     let body = json!({
-        "client_id": client_id(server),
-        "client_name": format!("Portcullis at {}", settings.public_url),
+        "client_id": client_id(server, resource),
+        "client_name": client_name(settings, resource),
         "client_uri": settings.public_url.to_string(),
-        "redirect_uris": [redirect_uri(server)],
+        "redirect_uris": [redirect_uri(server, resource)],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
@@ -118,22 +163,28 @@ pub fn client_document(server: &AuthorizationServer, settings: &Settings) -> Pub
 
 /// The URL of that document.
 #[must_use]
-pub fn client_id(server: &AuthorizationServer) -> String {
-    server.url("/client")
+pub fn client_id(server: &AuthorizationServer, resource: &Resource) -> String {
+    server.url(&format!("/client{}", resource.path.as_str()))
 }
 
-/// Where users come back from other authorization servers.
+/// Where users come back from that authorization server.
 #[must_use]
-pub fn redirect_uri(server: &AuthorizationServer) -> String {
-    server.url("/connected")
+pub fn redirect_uri(server: &AuthorizationServer, resource: &Resource) -> String {
+    server.url(&format!("/connected{}", resource.path.as_str()))
+}
+
+/// The name by which its users know this gateway.
+fn client_name(settings: &Settings, resource: &Resource) -> String {
+    let name = resource.name.as_deref().unwrap_or(resource.path.as_str());
+    format!("Portcullis at {}: {name}", settings.public_url)
 }
 
 /// The metadata with which this gateway registers (RFC 7591 §2).
 #[must_use]
-pub fn registration(server: &AuthorizationServer, settings: &Settings) -> String {
+pub fn registration(server: &AuthorizationServer, settings: &Settings, resource: &Resource) -> String {
     json!({
-        "client_name": format!("Portcullis at {}", settings.public_url),
-        "redirect_uris": [redirect_uri(server)],
+        "client_name": client_name(settings, resource),
+        "redirect_uris": [redirect_uri(server, resource)],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "client_secret_basic",

@@ -403,6 +403,12 @@ fn read_per_user(
     if document.authentication.is_some() && document.secret.is_none() {
         mistakes.note(format_args!("{at}.authentication"), "needs client_id and secret");
     }
+    if document.client_id.is_some() && document.issuer.is_none() {
+        mistakes.note(
+            format_args!("{at}.issuer"),
+            "is required with client_id: the client's secret would go to whichever authorization server the origin server names",
+        );
+    }
     let (issuer, scopes) = (document.issuer.clone(), target.scopes);
     Some(PerUser { issuer, client, scopes, resource: resource?, parameters, timeout })
 }

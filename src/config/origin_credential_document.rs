@@ -207,8 +207,8 @@ pub struct PerUserDocument {
     pub issuer: Option<String>,
 
     /// The client id of this gateway there, if you registered it: with the redirect URI `public_url`, the path of the authorization
-    /// server, and `/connected`. Default: the gateway introduces itself, by a client ID metadata document, else by registration
-    /// (RFC 7591).
+    /// server, `/connected`, and `path` of the resource. Needs `issuer`. Default: the gateway introduces itself, by a client ID
+    /// metadata document, else by registration (RFC 7591).
     #[deserr(default)]
     pub client_id: Option<String>,
 
@@ -222,7 +222,7 @@ pub struct PerUserDocument {
     #[deserr(default)]
     pub secret: Option<String>,
 
-    /// The scopes that the gateway requests. Default: those that the origin server lists in its metadata.
+    /// The scopes that the gateway requests. Default: those of the origin server's challenge, else those that it lists in its metadata.
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
 

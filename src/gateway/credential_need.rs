@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::authorization_server::client::CLIENT_SUBJECT;
 use crate::mcp::era::Era;
 use crate::oauth::bearer::BearerToken;
 use crate::oauth::challenge::insufficient_scope;
@@ -33,7 +34,10 @@ impl CredentialNeed {
         let authenticated = inspected.authenticated();
         let subject = authenticated.recognized().zip(authenticated.subject_token());
         let user = match (&*credential, authenticated.principal()) {
-            (OriginCredential::PerUser(_), Principal::Subject(user)) => Some(user.subject.clone()),
+            // A client that acts for itself has no account.
+            (OriginCredential::PerUser(_), Principal::Subject(user)) if !user.subject.starts_with(CLIENT_SUBJECT) => {
+                Some(user.subject.clone())
+            }
             _ => None,
         };
         let holder = match (credential.is_exchanged(), subject, &user) {

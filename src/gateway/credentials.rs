@@ -228,10 +228,10 @@ async fn of_user<P: Ports>(
     if let (Some((server, memory)), Some(user)) = (&gateway.authorization_server, &need.user) {
         let refused = gateway.memory.borrow_mut().origin_tokens.refused_token(need.holder);
         let vault = Vault { server, memory, settings: &gateway.settings, ports };
-        return vault.token(&need.resource, per_user, user, refused.as_deref()).await;
+        return vault.token(&need.resource, per_user, user, refused.as_ref()).await;
     }
     let _ = (gateway, ports, need, per_user);
-    Err(ObtainError::NoSubject)
+    Err(ObtainError::NoUser)
 }
 
 async fn exchange<P: Ports>(

@@ -135,6 +135,7 @@ impl Suspended<AwaitingAnswer> {
             }
             (Some(sent), Ok((head, body))) if head.status == 403 => {
                 if let Some(scope) = sent.need.more_scopes(head.fields.get("www-authenticate")) {
+                    gateway.memory.borrow_mut().origin_tokens.forget(&sent.credential);
                     let rejection = not_connected(gateway, ports, &sent.need, &scope);
                     return Received::Again(active.refuse(rejection), body);
                 }

@@ -11,6 +11,8 @@ use crate::transport::url::{HttpUrl, UrlError};
 /// Why metadata cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetadataError {
+    /// A member is a URL on another host than the issuer's.
+    ForeignEndpoint(&'static str),
     /// A member is missing, or is not text.
     Missing(&'static str),
     /// The document is not strict JSON.
@@ -32,6 +34,11 @@ pub enum MetadataError {
 impl fmt::Display for MetadataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ForeignEndpoint(member) => write!(
+                f,
+                "{member} is not on the issuer's host, and the metadata does not have \
+                 authorization_response_iss_parameter_supported (RFC 9207): set issuer if you trust this server"
+            ),
             Self::Missing(member) => write!(f, "the metadata has no {member}"),
             Self::NotJson(error) => write!(f, "the metadata is {error}"),
             Self::NotObject => f.write_str("the metadata is not a JSON object"),

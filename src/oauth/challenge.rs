@@ -72,18 +72,68 @@ impl Challenge {
     }
 }
 
+/// The value of a parameter in the bearer challenge of another server (RFC 9110 §11.6.1); the first one, if it is repeated.
+fn parameter(challenge: &str, name: &str) -> Option<String> {
+    let is_delimiter = |c: char| matches!(c, ' ' | '\t' | ',' | '=' | '"');
+    let (mut rest, mut is_bearer) = (challenge, false);
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        let end = rest.find(is_delimiter).unwrap_or(rest.len());
+        let (word, after) = rest.split_at_checked(end)?;
+        let after = after.trim_start_matches([' ', '\t']);
+        let Some(value) = after.strip_prefix('=') else {
+            if word.is_empty() {
+                return None;
+            }
+            is_bearer = word.eq_ignore_ascii_case("bearer");
+            rest = after;
+            continue;
+        };
+        let (value, after) = value_of(value.trim_start_matches([' ', '\t']))?;
+        if is_bearer && word.eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        rest = after;
+    }
+}
+
+/// The value at the beginning of a text, a token or a quoted string, and what follows it. `None` if a quoted string does not end.
+fn value_of(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, after) = text.split_at_checked(text.find([' ', '\t', ',']).unwrap_or(text.len()))?;
+        return Some((value.to_owned(), after));
+    };
+    let (mut value, mut escaped) = (String::new(), false);
+    for (at, c) in quoted.char_indices() {
+        match c {
+            '"' if !escaped => return Some((value, quoted.get(at + 1..)?)),
+            '\\' if !escaped => escaped = true,
+            c => {
+                value.push(c);
+                escaped = false;
+            }
+        }
+    }
+    None
+}
+
+/// The scopes that a challenge asks for (RFC 6750 §3), if they are not too many.
+#[must_use]
+pub fn scopes_in(challenge: &str) -> Option<ScopeSet> {
+    let asked = parameter(challenge, "scope").filter(|asked| asked.len() <= SCOPE_BYTES)?;
+    Some(ScopeSet::of_text(&asked)).filter(|scopes| !scopes.is_empty())
+}
+
 /// The scopes that a challenge with the error `insufficient_scope` asks for (RFC 6750 §3.1).
 #[must_use]
 pub fn insufficient_scope(challenge: &str) -> Option<String> {
-    let parameter = |name: &str| {
-        let begin = challenge.match_indices(name).find(|(at, _)| {
-            let before = challenge.get(..*at).and_then(|before| before.chars().next_back());
-            before.is_none_or(|before| matches!(before, ' ' | ','))
-        });
-        let rest = challenge.get(begin?.0 + name.len()..)?.strip_prefix("=\"")?;
-        rest.split('"').next()
-    };
-    let asked = parameter("scope").filter(|_| parameter("error") == Some("insufficient_scope"))?;
-    let scopes = ScopeSet::of_text(asked);
-    (asked.len() <= SCOPE_BYTES && !scopes.is_empty()).then(|| scopes.to_string())
+    (parameter(challenge, "error").as_deref() == Some("insufficient_scope"))
+        .then(|| scopes_in(challenge))?
+        .map(|it| it.to_string())
+}
+
+/// The location of the metadata of the resource that sends a challenge (RFC 9728 §5.1).
+#[must_use]
+pub fn resource_metadata(challenge: &str) -> Option<String> {
+    parameter(challenge, "resource_metadata")
 }

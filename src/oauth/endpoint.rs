@@ -29,10 +29,11 @@ pub enum Endpoint {
     Admin,
     /// The page on which users connect an account at the authorization server of an origin server.
     Connect,
-    /// The redirect URI for those authorization servers.
-    Connected,
-    /// The metadata document of this gateway as their client.
-    ClientDocument,
+    /// The redirect URI for the authorization server of the resource at this path. Each has its own, so that no other server can
+    /// have an answer of that server delivered as its own (RFC 9700 §4.4).
+    Connected(String),
+    /// The metadata document of this gateway as its client.
+    ClientDocument(String),
 }
 
 const LOCATIONS: [&str; 2] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
@@ -59,18 +60,25 @@ impl Endpoint {
             "/grants" => Self::Grants,
             "/admin" => Self::Admin,
             "/connect" => Self::Connect,
-            "/connected" => Self::Connected,
-            "/client" => Self::ClientDocument,
-            other => Self::Client(other.strip_prefix("/register/").filter(|id| !id.contains('/'))?.to_owned()),
+            other => return Self::find_named(other),
         })
+    }
+
+    /// The endpoint for one client or one resource.
+    fn find_named(path: &str) -> Option<Self> {
+        let after = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')).map(str::to_owned);
+        let client = |rest: &str| rest.strip_prefix('/').filter(|id| !id.contains('/')).map(str::to_owned);
+        None.or_else(|| after("/connected").map(Self::Connected))
+            .or_else(|| after("/client").map(Self::ClientDocument))
+            .or_else(|| after("/register").as_deref().and_then(client).map(Self::Client))
     }
 
     /// The methods that it accepts, as a value of `Allow`.
     #[must_use]
     pub fn methods(&self) -> &'static str {
         match self {
-            Self::Metadata | Self::Keys | Self::ClientDocument => "GET, HEAD, OPTIONS",
-            Self::Authorize | Self::Callback | Self::Connected => "GET",
+            Self::Metadata | Self::Keys | Self::ClientDocument(_) => "GET, HEAD, OPTIONS",
+            Self::Authorize | Self::Callback | Self::Connected(_) => "GET",
             Self::Consent | Self::Admin => "POST",
             Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",

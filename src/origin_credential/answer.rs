@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::limits::{OBTAINED_SECONDS, OBTAINED_SECONDS_MAX, OBTAINED_SECONDS_UNSTATED, TOKEN_BYTES};
+use crate::limits::{
+    CONNECTED_SECONDS_MAX, OBTAINED_SECONDS, OBTAINED_SECONDS_MAX, OBTAINED_SECONDS_UNSTATED, SCOPE_BYTES, TOKEN_BYTES,
+};
 use crate::oauth::bearer::BearerToken;
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::ObtainedToken;
@@ -125,7 +127,8 @@ pub fn read(document: &ProviderDocument, wanted: Wanted, url: &str, sent: Option
         (1..=TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     };
     let refresh_token = text("refresh_token").filter(is_refresh_token).map(|token| Secret::new(token.to_owned()));
-    Ok(Issued { token, lifetime, scopes: text("scope").map(ScopeSet::of_text), refresh_token })
+    let scopes = text("scope").filter(|scope| scope.len() <= SCOPE_BYTES).map(ScopeSet::of_text);
+    Ok(Issued { token, lifetime, scopes, refresh_token })
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, AnswerFault> {
@@ -149,6 +152,13 @@ fn lifetime(members: &Map<String, Value>) -> Result<Option<u64>, AnswerFault> {
 }
 
 impl Issued {
+    /// Seconds for which a token of a user is sent, if its lifetime is stated. The clock of the origin server may be ahead.
+    #[must_use]
+    pub fn usable_seconds(&self) -> Option<u64> {
+        let lifetime = self.lifetime?.min(CONNECTED_SECONDS_MAX);
+        Some(lifetime - (lifetime / 4).min(OBTAINED_SECONDS.0))
+    }
+
     /// The token as the gateway keeps it. It is not used after `ends`, if there is such a time.
     #[must_use]
     pub fn kept(&self, now: UnixMillis, ends: Option<UnixMillis>) -> ObtainedToken {

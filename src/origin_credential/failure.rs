@@ -24,8 +24,12 @@ pub enum ObtainError {
     Status(String, u16),
     /// The caller's token is not at hand. The configuration excludes this.
     NoSubject,
+    /// The caller is a client without a user, and only a user can connect an account.
+    NoUser,
     /// The user has not connected an account, or has to do it again.
     NotConnected,
+    /// The origin server now names another authorization server, with this issuer identifier.
+    OtherIssuer(String),
     /// The authorization server of the origin server was not found.
     Discovery(String),
     /// The authorization server with this issuer identifier does not let the gateway become a client.
@@ -81,7 +85,13 @@ impl fmt::Display for ObtainError {
             Self::Signature(error) => write!(f, "an assertion could not be signed: {error}"),
             Self::Status(url, status) => write!(f, "{}: status {status}", place(url)),
             Self::NoSubject => f.write_str("the caller's token is not at hand"),
+            Self::NoUser => {
+                f.write_str("the caller is a client without a user, and only a user can connect an account")
+            }
             Self::NotConnected => f.write_str("the user has not connected an account, or has to do it again"),
+            Self::OtherIssuer(issuer) => {
+                write!(f, "the origin server now names another authorization server: {issuer}")
+            }
             Self::Discovery(why) => f.write_str(why),
             Self::NoClient(issuer) => write!(
                 f,
@@ -101,7 +111,9 @@ impl Error for ObtainError {
             Self::Refused(_)
             | Self::Status(..)
             | Self::NoSubject
+            | Self::NoUser
             | Self::NotConnected
+            | Self::OtherIssuer(_)
             | Self::Discovery(_)
             | Self::NoClient(_) => None,
         }
@@ -124,6 +136,12 @@ impl ObtainError {
     #[must_use]
     pub fn ends_a_grant(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.error == "invalid_grant")
+    }
+
+    /// Whether it says that the authorization server does not know the client (RFC 6749 §5.2).
+    #[must_use]
+    pub fn refuses_client(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.error == "invalid_client")
     }
 
     /// What it means; `exchanged` tells whether the caller's token was part of the request.
@@ -150,7 +168,7 @@ impl ObtainError {
                 }
                 _ => Meaning::Permanent,
             },
-            Self::NotConnected => Meaning::CallerRefused,
+            Self::NoUser | Self::NotConnected | Self::OtherIssuer(_) => Meaning::CallerRefused,
             Self::Answer(..) | Self::Status(..) | Self::NoSubject | Self::NoClient(_) => Meaning::Permanent,
         }
     }

@@ -39,7 +39,23 @@ pub struct OriginTokens {
     /// When an origin server last refused a token of the gateway: a token that was shared before is not used.
     refused: BTreeMap<usize, UnixMillis>,
     /// The token of each caller that an origin server refused last.
-    refused_of_callers: Generations<Rc<ObtainedToken>>,
+    refused_of_callers: Generations<RefusedToken>,
+}
+
+/// A token that an origin server refused.
+#[derive(Debug, Clone)]
+pub struct RefusedToken {
+    token: Rc<ObtainedToken>,
+    /// When it was refused.
+    pub at: UnixMillis,
+}
+
+impl RefusedToken {
+    /// Whether it is this token.
+    #[must_use]
+    pub fn is(&self, token: &ObtainedToken) -> bool {
+        self.token.value == token.value
+    }
 }
 
 impl Default for OriginTokens {
@@ -51,7 +67,7 @@ impl Default for OriginTokens {
             failures: Generations::new(OBTAIN_FAILURES, usize::MAX, |_| size_of::<Failure>()),
             accepted: BTreeMap::new(),
             refused: BTreeMap::new(),
-            refused_of_callers: Generations::new(OBTAIN_FAILURES, OBTAINED_BYTES, |token| token.bytes()),
+            refused_of_callers: Generations::new(OBTAIN_FAILURES, OBTAINED_BYTES, |refused| refused.token.bytes()),
         }
     }
 }
@@ -95,7 +111,7 @@ impl OriginTokens {
     }
 
     /// The token of a holder that the origin server refused last.
-    pub fn refused_token(&mut self, holder: Holder) -> Option<Rc<ObtainedToken>> {
+    pub fn refused_token(&mut self, holder: Holder) -> Option<RefusedToken> {
         match holder {
             Holder::Gateway => None,
             Holder::Caller(digest) => self.refused_of_callers.get(&digest),
@@ -118,6 +134,9 @@ impl OriginTokens {
 
     /// Keeps a failure, so that the requests that follow do not each ask the token endpoint.
     pub fn failed(&mut self, resource: usize, holder: Holder, error: &Rc<ObtainError>, now: UnixMillis) {
+        if let (ObtainError::NotConnected, Holder::Caller(digest)) = (&**error, holder) {
+            self.callers.remove(&digest);
+        }
         // Each request may find out for itself that too many ask, and whether the user is connected by now.
         if matches!(**error, ObtainError::Lookup(_) | ObtainError::NotConnected) {
             return;
@@ -166,11 +185,19 @@ impl OriginTokens {
                     }
                     Holder::Caller(digest) => {
                         self.callers.remove(digest);
-                        self.refused_of_callers.insert(*digest, Rc::clone(token));
+                        let refused = RefusedToken { token: Rc::clone(token), at: now };
+                        self.refused_of_callers.insert(*digest, refused);
                     }
                 }
                 true
             }
+        }
+    }
+
+    /// Forgets the token that was used: the user is about to get another one.
+    pub fn forget(&mut self, attached: &AttachedCredential) {
+        if let UsedCredential::Token(Holder::Caller(digest), _) = &attached.used {
+            self.callers.remove(digest);
         }
     }
 

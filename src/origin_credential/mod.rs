@@ -12,7 +12,7 @@ pub mod request;
 
 use std::rc::Rc;
 
-use crate::limits::{CONNECTION_SECONDS, OBTAINED_SECONDS};
+use crate::limits::CONNECTION_SECONDS;
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::seal::SealKey;
@@ -226,7 +226,7 @@ impl ObtainedToken {
         Self {
             value: Secret::new(format!("Bearer {token}")),
             obtained: now,
-            refresh_at: until(now.plus_seconds(CONNECTION_SECONDS - OBTAINED_SECONDS.1)),
+            refresh_at: until(now.plus_seconds(CONNECTION_SECONDS * 3 / 4)),
             usable_until: until(now.plus_seconds(CONNECTION_SECONDS)),
         }
     }

@@ -211,7 +211,7 @@ fn route_endpoint(endpoint: Endpoint, admitted: Admitted, context: &mut RequestC
     if !allow.split(", ").any(|name| name == method.as_str()) {
         return Err(Rejection::MethodNotAllowed { allow });
     }
-    let is_document = matches!(endpoint, Endpoint::Metadata | Endpoint::Keys | Endpoint::ClientDocument);
+    let is_document = matches!(endpoint, Endpoint::Metadata | Endpoint::Keys | Endpoint::ClientDocument(_));
     if method == Method::Options && !is_document {
         return Ok(Routed::Preflight(endpoint_preflight(allow)));
     }

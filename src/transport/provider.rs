@@ -11,6 +11,8 @@ pub struct ProviderDocument {
     pub cache_control: Option<String>,
     /// `Age`.
     pub age: Option<String>,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<String>,
     /// The body, at most [`crate::limits::PROVIDER_DOCUMENT_BYTES`].
     pub body: Vec<u8>,
 }

@@ -95,7 +95,7 @@ function joined(chunks, size) {
 
 /**
  * Sends a request to an identity provider or, with `fetcher`, over a service binding: a POST with the body `post`, or a GET without
- * one. Returns status, Content-Type, Cache-Control, Age and body.
+ * one. Returns status, Content-Type, Cache-Control, Age, WWW-Authenticate and body.
  */
 export async function ask(fetcher, url, fields, post, seconds, bytes) {
   const init = {
@@ -111,8 +111,10 @@ export async function ask(fetcher, url, fields, post, seconds, bytes) {
       ? { complete: true, bytes: new Uint8Array() }
       : await readUpTo(answer.body.getReader(), bytes);
   if (!body.complete) throw "the document is too large";
-  const field = (name) => answer.headers.get(name);
-  return [answer.status, field("content-type"), field("cache-control"), field("age"), body.bytes];
+  const said = ["content-type", "cache-control", "age", "www-authenticate"].map((name) =>
+    answer.headers.get(name),
+  );
+  return [answer.status, ...said, body.bytes];
 }
 
 /** Resolves after a time. */

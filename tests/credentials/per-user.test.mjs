@@ -138,7 +138,7 @@ describe("links", { timeout: 180_000 }, () => {
     const bob = await scene.tokenOf("bob");
     const browser = new Browser();
     const asked = await browser.open(await linkOf(scene, bob));
-    const isBack = (url) => url.pathname === "/connected";
+    const isBack = (url) => url.pathname === "/connected/mcp";
     const back = (await browser.send(asked, "connect", { until: isBack })).next;
     assert.ok(back.searchParams.get("code"));
     const stolen = await new Browser().open(back);
@@ -153,8 +153,9 @@ describe("links", { timeout: 180_000 }, () => {
       const eve = await scene.tokenOf(`eve-${iss === undefined}`);
       const browser = new Browser();
       const asked = await browser.open(await linkOf(scene, eve));
-      const back = (await browser.send(asked, "connect", { until: (url) => url.pathname === "/connected" }))
-        .next;
+      const back = (
+        await browser.send(asked, "connect", { until: (url) => url.pathname === "/connected/mcp" })
+      ).next;
       if (iss === undefined) back.searchParams.delete("iss");
       else back.searchParams.set("iss", iss);
       const got = await browser.open(back);
@@ -185,7 +186,7 @@ describe("links", { timeout: 180_000 }, () => {
     const pat = await scene.tokenOf("pat");
     const browser = new Browser();
     const asked = await browser.open(await linkOf(scene, pat));
-    const back = (await browser.send(asked, "connect", { until: (url) => url.pathname === "/connected" }))
+    const back = (await browser.send(asked, "connect", { until: (url) => url.pathname === "/connected/mcp" }))
       .next;
     back.searchParams.delete("code");
     back.searchParams.set("error", "access_denied");
@@ -197,16 +198,19 @@ describe("links", { timeout: 180_000 }, () => {
 });
 
 describe("tokens of a connection", { timeout: 180_000 }, () => {
-  const withScene = (options, work) => async () => {
-    const scene = await startConnecting(options);
-    try {
-      const token = await scene.tokenOf("ada");
-      assert.match((await new Browser().connect(await linkOf(scene, token))).page, CONNECTED);
-      await work(scene, token);
-    } finally {
-      await scene.close();
-    }
-  };
+  const withScene =
+    ({ isHidden = false, ...options }, work) =>
+    async () => {
+      const scene = await startConnecting(options);
+      scene.tools.isHidden = isHidden;
+      try {
+        const token = await scene.tokenOf("ada");
+        assert.match((await new Browser().connect(await linkOf(scene, token))).page, CONNECTED);
+        await work(scene, token);
+      } finally {
+        await scene.close();
+      }
+    };
   const ask = async (scene, token) => (await scene.call(token)).body.result;
 
   test(
@@ -227,7 +231,7 @@ describe("tokens of a connection", { timeout: 180_000 }, () => {
   test(
     "are refreshed once for many requests when they have expired",
     withScene({ third: { accessTokenTtl: 7 } }, async (scene, token) => {
-      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await new Promise((resolve) => setTimeout(resolve, 6_500));
       const all = await Promise.all(Array.from({ length: 15 }, () => ask(scene, token)));
       assert.ok(
         all.every((result) => result.isError === undefined),
@@ -242,7 +246,7 @@ describe("tokens of a connection", { timeout: 180_000 }, () => {
     withScene({ third: { accessTokenTtl: 7 } }, async (scene, token) => {
       const { refresh_token } = scene.issued.at(-1);
       await (await scene.third.provider.RefreshToken.find(refresh_token)).destroy();
-      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await new Promise((resolve) => setTimeout(resolve, 6_500));
       assert.ok(linkIn((await scene.call(token)).text));
       assert.match((await new Browser().connect(await linkOf(scene, token))).page, CONNECTED);
       assert.equal((await ask(scene, token)).isError, undefined);
@@ -252,9 +256,12 @@ describe("tokens of a connection", { timeout: 180_000 }, () => {
   test(
     "lack a scope: the challenge of the server becomes a link for exactly these scopes",
     withScene({}, async (scene, token) => {
+      assert.equal((await ask(scene, token)).isError, undefined);
       scene.tools.lacks = "files:write";
-      const { body } = await scene.call(token);
-      const link = linkIn(JSON.stringify(body));
+      const { status, body } = await scene.call(token);
+      // Without rules the message has been passed on as a stream, so that its id is not at hand.
+      assert.deepEqual([status, body.id], [403, null]);
+      const link = linkIn(body.error.message);
       assert.ok(link, JSON.stringify(body));
       const browser = new Browser();
       const asked = await browser.open(link);
@@ -262,6 +269,29 @@ describe("tokens of a connection", { timeout: 180_000 }, () => {
       assert.match(asked.page, /mcp:tools/);
       scene.tools.lacks = undefined;
       assert.match((await browser.send(asked, "connect")).page, CONNECTED);
+      const before = scene.tools.seen.at(-1).fields.authorization;
+      assert.equal((await ask(scene, token)).isError, undefined);
+      assert.notEqual(scene.tools.seen.at(-1).fields.authorization, before, "the new token is used at once");
+    }),
+  );
+
+  test(
+    "lack a scope where rules read the message: the link is the answer to this message",
+    withScene({ resource: { rules: [{ effect: "allow", tools: ["*"] }] } }, async (scene, token) => {
+      scene.tools.lacks = "files:write";
+      for (const url of [true, false]) {
+        const { status, body } = await scene.call(token, { url });
+        assert.deepEqual([status, body.id], [200, 7]);
+        if (url) assert.equal(body.result.resultType, "input_required");
+        else assert.equal(body.result.isError, true);
+      }
+    }),
+  );
+
+  test(
+    "of a server whose metadata is only where its challenge says",
+    withScene({ isHidden: true }, async (scene, token) => {
+      assert.equal((await ask(scene, token)).isError, undefined);
     }),
   );
 

@@ -148,7 +148,7 @@ describe("another Portcullis is the third party", { timeout: 120_000 }, () => {
       await client.close();
       const grants = await third.admin({ action: "show", subject: "ada-over-there" });
       const [grant] = Object.values(grants.body.grants);
-      assert.equal(grant.client_id, `${scene.issuer}/client`);
+      assert.equal(grant.client_id, `${scene.issuer}/client${new URL(scene.resource).pathname}`);
     } finally {
       await scene.close();
       await third.close();

@@ -3,6 +3,7 @@
 use super::authorize::{LoginSecrets, Session, callback_parameters, person};
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
+use crate::authorization_server::client::CLIENT_SUBJECT;
 use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
@@ -77,7 +78,7 @@ impl<P: Ports> Context<'_, P> {
 
     async fn logged_in(&self, purpose: Purpose, identity: Identity, tokens: ProviderTokens) -> Result<Reply, Failure> {
         // Subjects that begin so are reserved for clients that use the client credentials grant.
-        let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(super::token::CLIENT);
+        let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(CLIENT_SUBJECT);
         if !admitted {
             return Ok(match &purpose {
                 Purpose::Grants | Purpose::Connect(_) => Reply::refusal(Refusal::NotAdmitted),

@@ -2,7 +2,7 @@
 //! link, by a login at the identity provider; only then the gateway sends it to the other authorization server. Otherwise an attacker
 //! could have a victim's account connected to the attacker's own requests, or the other way around (P2, P7).
 
-use super::authorize::{LoginSecrets, callback_parameters};
+use super::authorize::{LoginSecrets, callback_parameters, person};
 use super::vault::Vault;
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::connect_link::ConnectLink;
@@ -11,6 +11,7 @@ use crate::authorization_server::refusal::{OwnForm, Refusal};
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Connecting, Login, LoginQuestion, Purpose};
 use crate::authorization_server::state::once::Once;
+use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::authorization_server::third_party::{self, ThirdParty};
 use crate::authorization_server::{connect_page, page};
 use crate::limits::LOGIN_SECONDS;
@@ -19,6 +20,7 @@ use crate::origin_credential::failure::ObtainError;
 use crate::origin_credential::{OriginCredential, PerUser};
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
+use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::transport::head::Method;
 use crate::transport::url::HttpUrl;
@@ -35,10 +37,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// All resources whose users connect accounts.
     pub(super) fn connectables(&self) -> impl Iterator<Item = (&Resource, &PerUser)> {
-        self.settings.resources.iter().filter_map(|resource| match resource.credential.as_deref()? {
-            OriginCredential::PerUser(per_user) => Some((&**resource, per_user)),
-            _ => None,
-        })
+        connectables(self.settings)
     }
 
     /// The page that connects an account, and the form on it.
@@ -64,9 +63,18 @@ impl<P: Ports> Context<'_, P> {
             Ok(third_party) => third_party,
             Err(error) => return Ok(Reply::refusal(Refusal::ConnectionFailed(error))),
         };
-        let scope = requested(per_user, &third_party, &link);
-        let about = (session.subject.as_str(), &*host(&third_party.authorization), scope.as_str());
+        let granted = self.scopes_before(&link).await?;
+        let scope = requested(per_user, &third_party, &link, &granted);
+        let hosts = (&*host(&third_party.issuer), &*host(&third_party.authorization));
+        let about = (session.subject.as_str(), hosts, scope.as_str());
         Ok(Reply::page(200, connect_page::question(self.server, resource, about, sealed), "connect_asked"))
+    }
+
+    /// The scopes that the user of a link has granted before.
+    async fn scopes_before(&self, link: &ConnectLink) -> Result<String, Failure> {
+        let connection = self.connections().connection(&link.subject, &link.resource).await;
+        let connection = connection.map_err(|error| self.records_failed(&error))?;
+        Ok(connection.map(|connection| connection.scope).unwrap_or_default())
     }
 
     async fn begin_connection(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
@@ -76,6 +84,9 @@ impl<P: Ports> Context<'_, P> {
         let Some(form) = self.form(body).await? else {
             return Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Connect)));
         };
+        if form.get("decision") != Some("connect") {
+            return Ok(Reply::refusal(Refusal::DecisionMissing));
+        }
         let sealed = form.get("link").unwrap_or_default();
         let link = ConnectLink::open(sealed, self.server, self.now());
         let session = self.session().await?.map(|(session, _)| session.subject);
@@ -90,7 +101,7 @@ impl<P: Ports> Context<'_, P> {
         let vault = self.connections();
         let prepared = async {
             let third_party = vault.third_party(resource, per_user).await?;
-            let client = vault.client(&third_party, per_user).await?;
+            let client = vault.client(resource, &third_party, per_user).await?;
             Ok::<_, ObtainError>((third_party, client))
         };
         let (third_party, client) = match prepared.await {
@@ -104,27 +115,29 @@ impl<P: Ports> Context<'_, P> {
         let known = self.cookie(Cookie::Login).filter(|value| value.len() == 43).map(str::to_owned);
         let browser = known.unwrap_or_else(|| self.name());
         let state = self.name();
-        let scope = requested(per_user, &third_party, &link);
+        let granted = self.scopes_before(&link).await?;
+        let scope = requested(per_user, &third_party, &link, &granted);
         let connecting = Connecting {
             subject: link.subject,
             resource: link.resource,
             issuer: third_party.issuer.clone(),
             scope: scope.clone(),
+            begun: self.now(),
         };
         let purpose = Purpose::Connecting(Box::new(connecting));
         let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
         self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
         let secrets = LoginSecrets::of(&state, &browser);
-        let redirect_uri = third_party::redirect_uri(self.server);
+        let redirect_uri = third_party::redirect_uri(self.server, resource);
         let asking = (client.id.as_str(), redirect_uri.as_str(), scope.as_str());
         let url = third_party::authorization_url(&third_party, per_user, asking, (&state, &secrets.challenge));
         let reply = Reply::page(200, page::leave(&url, &host(&third_party.authorization)), "connect_begun");
         Ok(reply.field("set-cookie", self.set_cookie(Cookie::Login, &browser, Some(LOGIN_SECONDS))))
     }
 
-    /// Users come back from the other authorization server: good once, in the browser that began the connection, from the server that
-    /// was asked (RFC 9207).
-    pub(super) async fn connected(&self) -> Result<Reply, Failure> {
+    /// Users come back from the other authorization server: good once, in the browser that began the connection, at the redirect URI of
+    /// the resource and from the server that was asked (RFC 9207).
+    pub(super) async fn connected(&self, path: &str) -> Result<Reply, Failure> {
         let query = self.query();
         let parameters = query.as_ref().and_then(callback_parameters);
         let (Some(query), Some((state, said))) = (&query, parameters) else {
@@ -147,7 +160,8 @@ impl<P: Ports> Context<'_, P> {
             Err(error) => return Ok(Reply::refusal(Refusal::ConnectionFailed(error))),
         };
         let named = query.get("iss");
-        let another = named.is_some_and(|named| named != connecting.issuer)
+        let another = resource.path.as_str() != path
+            || named.is_some_and(|named| named != connecting.issuer)
             || third_party.issuer != connecting.issuer
             || named.is_none() && third_party.names_itself;
         if another || query.is_repeated("iss") {
@@ -157,11 +171,13 @@ impl<P: Ports> Context<'_, P> {
             Ok(code) => code,
             Err(error) => return Ok(Reply::refusal(Refusal::ConnectionDenied(word(error)))),
         };
+        let listed = UserQuestion::Connected(connecting.resource.clone());
+        self.ask::<UserRecord>(&person(&connecting.subject), listed).await?;
         let secrets = LoginSecrets::of(state, browser);
         match self.redeem_connection((resource, per_user), &third_party, &connecting, (code, &secrets.verifier)).await {
             Ok(()) => {
                 self.say("info", "connected", &format!("resource {:?}", resource.path.as_str()));
-                let page = connect_page::connected(self.server, resource, &host(&third_party.authorization));
+                let page = connect_page::connected(self.server, resource, &host(&third_party.issuer));
                 Ok(Reply::page(200, page, "connected"))
             }
             Err(error) => Ok(Reply::refusal(Refusal::ConnectionFailed(error))),
@@ -176,23 +192,35 @@ impl<P: Ports> Context<'_, P> {
         (code, verifier): (&str, &str),
     ) -> Result<(), ObtainError> {
         let vault = self.connections();
-        let client = vault.client(third_party, per_user).await?;
+        let client = vault.client(resource, third_party, per_user).await?;
         let assertion = vault.assertion(&client, third_party).await?;
-        let redirect_uri = third_party::redirect_uri(self.server);
+        let redirect_uri = third_party::redirect_uri(self.server, resource);
         let at = (client.id.as_str(), &client.authentication);
         let about = (code, redirect_uri.as_str(), verifier);
         let request = third_party::code_request(third_party, per_user, at, about, assertion.as_deref());
-        let issued = vault.issued(&request, code).await?;
-        let whose = (connecting.subject.as_str(), resource.identifier.as_str());
-        vault.keep(whose, &third_party.issuer, &client, (&issued, &connecting.scope)).await
+        let issued = vault.issued(&request, code).await;
+        if issued.as_ref().is_err_and(ObtainError::refuses_client) {
+            vault.forget_registration(resource, &third_party.issuer).await?;
+        }
+        vault.keep(connecting, &client, &issued?).await
     }
 }
 
-/// The scopes to request: those of the configuration, or those that the origin server lists; and those that it asked for.
-fn requested(per_user: &PerUser, third_party: &ThirdParty, link: &ConnectLink) -> String {
+/// All resources whose users connect accounts.
+pub(super) fn connectables(settings: &Settings) -> impl Iterator<Item = (&Resource, &PerUser)> {
+    settings.resources.iter().filter_map(|resource| match resource.credential.as_deref()? {
+        OriginCredential::PerUser(per_user) => Some((&**resource, per_user)),
+        _ => None,
+    })
+}
+
+/// The scopes to request: those of the configuration, or those that the origin server lists. If the origin server asks for more,
+/// these too, and those that the user granted before: the new token replaces the old one.
+fn requested(per_user: &PerUser, third_party: &ThirdParty, link: &ConnectLink, granted: &str) -> String {
     let usual = if per_user.scopes.is_empty() { &third_party.scopes } else { &per_user.scopes };
     let more = ScopeSet::of_text(&link.scope);
-    usual.iter().chain(more.iter()).cloned().collect::<ScopeSet>().to_string()
+    let granted = if more.is_empty() { ScopeSet::default() } else { ScopeSet::of_text(granted) };
+    usual.iter().chain(granted.iter()).chain(more.iter()).cloned().collect::<ScopeSet>().to_string()
 }
 
 fn host(url: &str) -> String {

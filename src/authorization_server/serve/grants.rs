@@ -125,7 +125,8 @@ impl<P: Ports> Context<'_, P> {
                 };
                 self.disconnected(&subject, resource, per_user, "withdrawn_by_user").await?;
                 let server = resource.name.as_deref().unwrap_or(&resource.identifier);
-                let report = format!("Your account is no longer connected for {server}.");
+                let report =
+                    format!("Your account is no longer connected for {server}. Calls may use it for another minute.");
                 let notice = self.sealed(&subject, "grants notice", NOTICE_SECONDS, report);
                 Ok(see_other(&self.server.url("/grants"), "disconnected")
                     .field("set-cookie", self.set_cookie(Cookie::Notice, &notice, Some(NOTICE_SECONDS))))
@@ -156,6 +157,11 @@ impl<P: Ports> Context<'_, P> {
         Ok(found)
     }
 
+    /// The resources for which a user connected an account, and at which the configuration no longer has accounts.
+    fn lost<'a>(&self, known: &'a UserData) -> impl Iterator<Item = &'a String> {
+        known.connections.iter().filter(|resource| self.connectable(resource).is_none())
+    }
+
     /// Disconnects an account. Whether it was connected.
     async fn disconnected(
         &self,
@@ -166,13 +172,15 @@ impl<P: Ports> Context<'_, P> {
     ) -> Result<bool, Failure> {
         let ended = self.connections().disconnect(subject, resource, per_user).await;
         let ended = ended.map_err(|error| self.records_failed(&error))?;
+        let unlisted = UserQuestion::Disconnected(resource.identifier.clone());
+        self.ask::<UserRecord>(&person(subject), unlisted).await?;
         if ended {
             self.say("info", "disconnected", &format!("resource {:?}: {why}", resource.path.as_str()));
         }
         Ok(ended)
     }
 
-    fn records_failed(&self, error: &ObtainError) -> Failure {
+    pub(super) fn records_failed(&self, error: &ObtainError) -> Failure {
         self.say("error", "records_unavailable", &error.to_string());
         Failure::Records
     }
@@ -200,7 +208,13 @@ impl<P: Ports> Context<'_, P> {
                 let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
                 let mut exported = exported(subject, &known);
                 let connected = self.connected_accounts(subject).await?;
-                let connected: Vec<Value> = connected.iter().map(|(resource, it)| shown(resource, it)).collect();
+                let mut connected: Vec<Value> =
+                    connected.iter().map(|(resource, it)| shown(&resource.identifier, it)).collect();
+                for resource in self.lost(&known) {
+                    let connection = self.connections().connection(subject, resource).await;
+                    let connection = connection.map_err(|error| self.records_failed(&error))?;
+                    connected.extend(connection.map(|connection| shown(resource, &connection)));
+                }
                 if let Some(members) = exported.as_object_mut() {
                     members.insert("connections".to_owned(), Value::Array(connected));
                 }
@@ -220,8 +234,16 @@ impl<P: Ports> Context<'_, P> {
                 let mut disconnected = Vec::new();
                 for (resource, per_user) in self.connectables() {
                     if self.disconnected(subject, resource, per_user, "ended_by_administrator").await? {
-                        disconnected.push(resource.identifier.as_str());
+                        disconnected.push(resource.identifier.clone());
                     }
+                }
+                for resource in self.lost(&known) {
+                    let ended = self.connections().forget(subject, resource).await;
+                    if ended.map_err(|error| self.records_failed(&error))? {
+                        disconnected.push(resource.clone());
+                    }
+                    let unlisted = UserQuestion::Disconnected(resource.clone());
+                    self.ask::<UserRecord>(&person(subject), unlisted).await?;
                 }
                 let body = json!({ "subject": subject, "ended": known.ended, "disconnected": disconnected });
                 Ok(Reply::json(200, &body, "subject_deleted"))
@@ -239,9 +261,9 @@ impl<P: Ports> Context<'_, P> {
 }
 
 /// A connection as administrators see it: without its tokens.
-fn shown(resource: &Resource, connection: &Connection) -> Value {
+fn shown(resource: &str, connection: &Connection) -> Value {
     let Connection { issuer, scope, created, used, .. } = connection;
-    json!({ "resource": resource.identifier, "issuer": issuer, "scope": scope, "created": created, "used": used })
+    json!({ "resource": resource, "issuer": issuer, "scope": scope, "created": created, "used": used })
 }
 
 fn exported(subject: &str, known: &UserData) -> Value {

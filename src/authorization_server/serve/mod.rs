@@ -4,6 +4,7 @@ mod authorize;
 mod callback;
 mod clients;
 mod connect;
+mod connection_client;
 mod grants;
 mod keys;
 mod provider;
@@ -131,7 +132,9 @@ pub async fn serve<P: Ports>(
     let document = match request.endpoint() {
         Endpoint::Metadata => Some(metadata::document(server, settings)),
         Endpoint::Keys => Some(metadata::keys(server)),
-        Endpoint::ClientDocument => Some(third_party::client_document(server, settings)),
+        Endpoint::ClientDocument(path) => connect::connectables(settings)
+            .find(|(resource, _)| resource.path.as_str() == path)
+            .map(|(resource, _)| third_party::client_document(server, settings, resource)),
         _ => None,
     };
     if let Some(document) = document {
@@ -168,11 +171,10 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Grants => self.grants(body).await,
             Endpoint::Admin => self.admin(body).await,
             Endpoint::Connect => self.connect(body).await,
-            Endpoint::Connected => self.connected().await,
+            Endpoint::Connected(path) => self.connected(path).await,
+            Endpoint::ClientDocument(_) => Ok(Reply::refusal(Refusal::UnknownDocument)),
             // They are documents, and answered before.
-            Endpoint::Metadata | Endpoint::Keys | Endpoint::ClientDocument => {
-                Ok(Reply::refusal(Refusal::RequestUnreadable))
-            }
+            Endpoint::Metadata | Endpoint::Keys => Ok(Reply::refusal(Refusal::RequestUnreadable)),
         }
     }
 

@@ -6,7 +6,7 @@ use super::authorize::person;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::{AccessToken, signing_input};
 use crate::authorization_server::authorize::{self, challenge_of};
-use crate::authorization_server::client::{Client, GrantType, Source};
+use crate::authorization_server::client::{CLIENT_SUBJECT, Client, GrantType, Source};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, NextRefreshToken, Terms};
@@ -14,9 +14,6 @@ use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
-
-/// The prefix of the subject of a client that uses the client credentials grant. No user can have it (RFC 9068 §5).
-pub(super) const CLIENT: &str = "client:";
 
 impl<P: Ports> Context<'_, P> {
     /// Answers a token request.
@@ -241,7 +238,7 @@ impl<P: Ports> Context<'_, P> {
         let scope = scope.to_string();
         let claims: Map<String, Value> = Map::new();
         let token = AccessToken {
-            subject: &format!("{CLIENT}{}", client.id),
+            subject: &format!("{CLIENT_SUBJECT}{}", client.id),
             client_id: &client.id,
             scope: &scope,
             resource: &resource.identifier,

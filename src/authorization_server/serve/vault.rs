@@ -2,33 +2,33 @@
 //! of their own, sealed under a key that is derived from a secret of the configuration and bound to the name of the record.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::members;
+use super::connection_client::{ConnectionClient, Registered, client_of};
 use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::connection::{
     Connection, ConnectionAnswer, ConnectionQuestion, UNUSED_SECONDS,
 };
-use crate::authorization_server::state::own_client::{GatewayRegistration, GatewayRegistrationQuestion};
+use crate::authorization_server::state::login::Connecting;
 use crate::authorization_server::state::{self, Hash, RecordStateMachine};
 use crate::authorization_server::third_party::{self, ThirdParty};
 use crate::jwks::discovery::{Metadata, locations};
-use crate::jwks::signing_key;
-use crate::limits::{CONNECTION_POLL, OBTAINED_SECONDS, PROVIDER_METADATA_SECONDS, PROVIDER_TIMEOUT};
-use crate::oauth::client_authentication::{ClientAuthentication, client_assertion};
+use crate::limits::{CONNECTION_POLL, PROVIDER_METADATA_SECONDS};
+use crate::oauth::challenge::scopes_in;
+use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
 use crate::observe::event::gateway_line;
 use crate::origin_credential::answer::{self, Issued, Wanted};
 use crate::origin_credential::failure::ObtainError;
+use crate::origin_credential::memory::RefusedToken;
 use crate::origin_credential::{ObtainedToken, PerUser};
 use crate::ports::Ports;
 use crate::provider::{self, ProviderError};
 use crate::seal::NONCE_BYTES;
-use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::strict_json;
+use crate::time::UnixMillis;
 use crate::token::lookups::LookupError;
 use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
@@ -48,27 +48,15 @@ pub struct Vault<'a, P> {
 /// The tokens of a connection, and the client that they were issued to.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Tokens {
+pub(super) struct Tokens {
     access_token: String,
-    /// The second at which the access token expires, if that is known.
+    /// The second from which the access token is not sent any more, if it expires at a known time.
     ends: Option<u64>,
     refresh_token: Option<String>,
-    client_id: String,
-    client_secret: Option<String>,
-}
-
-/// This gateway's client at an authorization server.
-pub(super) struct ConnectionClient {
-    pub(super) id: String,
-    pub(super) authentication: ClientAuthentication,
-}
-
-/// Client id and secret that the gateway registered.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Registered {
-    client_id: String,
-    client_secret: Option<String>,
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<String>,
+    /// Whether the secret is sent in the body of requests.
+    pub(super) in_body: bool,
 }
 
 /// The name of a connection's record. It does not reveal whose it is.
@@ -90,7 +78,7 @@ impl<P: Ports> Vault<'_, P> {
         resource: &Resource,
         per_user: &PerUser,
         subject: &str,
-        refused: Option<&ObtainedToken>,
+        refused: Option<&RefusedToken>,
     ) -> Result<ObtainedToken, ObtainError> {
         let id = connection_id(subject, &resource.identifier);
         let deadline = self.ports.now().plus_seconds(per_user.timeout + TURN_SECONDS);
@@ -98,7 +86,9 @@ impl<P: Ports> Vault<'_, P> {
             let connection = self.ask(&id, ConnectionQuestion::Use).await?.connection;
             let connection = connection.ok_or(ObtainError::NotConnected)?;
             let Some(tokens) = self.opened(&connection, &id) else { return Err(ObtainError::NotConnected) };
-            if let Some(token) = self.usable(&tokens, refused) {
+            // The same token may have been issued again since the origin server refused it.
+            let refused = refused.filter(|refused| connection.created <= refused.at.seconds());
+            if let Some(token) = self.usable(&tokens).filter(|token| refused.is_none_or(|it| !it.is(token))) {
                 return Ok(token);
             }
             let Some(refresh_token) = &tokens.refresh_token else {
@@ -108,8 +98,8 @@ impl<P: Ports> Vault<'_, P> {
             let seconds = per_user.timeout + TURN_SECONDS;
             let turn = self.ask(&id, ConnectionQuestion::BeginRefresh(connection.version, seconds)).await?.turn;
             if turn {
-                let refreshed = self.refreshed(resource, per_user, (&tokens, refresh_token)).await;
-                return self.end_turn(&id, &connection, tokens, refreshed).await;
+                let refreshed = self.refreshed(resource, per_user, &connection, (&tokens, refresh_token)).await;
+                return self.end_turn((resource, per_user), (&id, &connection), tokens, refreshed).await;
             }
             if self.ports.now() >= deadline {
                 return Err(ObtainError::Lookup(LookupError::Timeout));
@@ -122,9 +112,10 @@ impl<P: Ports> Vault<'_, P> {
         &self,
         resource: &Resource,
         per_user: &PerUser,
+        connection: &Connection,
         (tokens, refresh_token): (&Tokens, &str),
     ) -> Result<Issued, ObtainError> {
-        let third_party = self.third_party(resource, per_user).await?;
+        let third_party = self.issuer_of(connection, resource, per_user).await?;
         let client = client_of(tokens, per_user);
         let assertion = self.assertion(&client, &third_party).await?;
         let at = (client.id.as_str(), &client.authentication);
@@ -132,24 +123,58 @@ impl<P: Ports> Vault<'_, P> {
         self.issued(&request, refresh_token).await
     }
 
+    /// The authorization server of a connection. Its tokens, and the secret of the client that they were issued to, go to no other
+    /// server, whatever the origin server names now.
+    async fn issuer_of(
+        &self,
+        connection: &Connection,
+        resource: &Resource,
+        per_user: &PerUser,
+    ) -> Result<ThirdParty, ObtainError> {
+        let third_party = self.third_party(resource, per_user).await?;
+        if third_party.issuer != connection.issuer {
+            return Err(ObtainError::OtherIssuer(third_party.issuer));
+        }
+        Ok(third_party)
+    }
+
     async fn end_turn(
         &self,
-        id: &str,
-        connection: &Connection,
+        (resource, per_user): (&Resource, &PerUser),
+        (id, connection): (&str, &Connection),
         old: Tokens,
         refreshed: Result<Issued, ObtainError>,
     ) -> Result<ObtainedToken, ObtainError> {
         match refreshed {
             Ok(issued) => {
                 let scope = issued.scopes.as_ref().map_or_else(|| connection.scope.clone(), ToString::to_string);
-                let tokens = self.tokens(&issued, (old.client_id, old.client_secret), old.refresh_token);
+                let Tokens { client_id, client_secret, in_body, refresh_token, .. } = old;
+                let tokens = self.tokens(&issued, Registered { client_id, client_secret, in_body }, refresh_token);
                 let sealed = self.sealed(&tokens, id);
-                self.ask(id, ConnectionQuestion::Refreshed(connection.version, sealed, scope)).await?;
-                self.usable(&tokens, None).ok_or(ObtainError::NotConnected)
+                let question = ConnectionQuestion::Refreshed(connection.version, sealed.clone(), scope);
+                let kept = self.ask(id, question).await?.connection;
+                if kept.is_some_and(|kept| kept.sealed == sealed) {
+                    return self.usable(&tokens).ok_or(ObtainError::NotConnected);
+                }
+                // The connection was ended or replaced meanwhile: these tokens must not outlive it.
+                self.revoke_or_say(resource, per_user, connection, &tokens).await;
+                Err(ObtainError::NotConnected)
             }
             Err(error) if error.ends_a_grant() => {
                 self.say("warn", "connection_ended", &format!("issuer {:?}: {error}", connection.issuer));
                 self.ask(id, ConnectionQuestion::Refused(connection.version)).await?;
+                Err(ObtainError::NotConnected)
+            }
+            // A server that no longer knows this client will not accept its tokens again.
+            Err(error) if error.refuses_client() && self.is_registered(resource, per_user, &old.client_id) => {
+                self.say("warn", "connection_ended", &format!("issuer {:?}: {error}", connection.issuer));
+                self.forget_registration(resource, &connection.issuer).await?;
+                self.ask(id, ConnectionQuestion::Refused(connection.version)).await?;
+                Err(ObtainError::NotConnected)
+            }
+            Err(error @ ObtainError::OtherIssuer(_)) => {
+                self.say("warn", "connection_ended", &format!("issuer {:?}: {error}", connection.issuer));
+                self.ask(id, ConnectionQuestion::NotRefreshed(connection.version)).await?;
                 Err(ObtainError::NotConnected)
             }
             Err(error) => {
@@ -159,26 +184,25 @@ impl<P: Ports> Vault<'_, P> {
         }
     }
 
-    /// The access token as an isolate may use it: for a few minutes, so that it notices soon when the user disconnects.
-    fn usable(&self, tokens: &Tokens, refused: Option<&ObtainedToken>) -> Option<ObtainedToken> {
+    /// The access token as an isolate may use it: for a minute, so that it notices soon when the user disconnects.
+    fn usable(&self, tokens: &Tokens) -> Option<ObtainedToken> {
         let now = self.ports.now();
-        let ends = tokens.ends.map(|ends| crate::time::UnixMillis(ends.saturating_sub(OBTAINED_SECONDS.0) * 1000));
-        if ends.is_some_and(|ends| ends <= now) {
-            return None;
-        }
-        let token = ObtainedToken::of_connection(&tokens.access_token, now, ends);
-        let is_refused = refused.is_some_and(|refused| refused.value == token.value);
-        (!is_refused).then_some(token)
+        let ends = tokens.ends.map(|ends| UnixMillis(ends.saturating_mul(1000)));
+        let is_usable = ends.is_none_or(|ends| now < ends);
+        is_usable.then(|| ObtainedToken::of_connection(&tokens.access_token, now, ends))
     }
 
     /// Keeps what a token endpoint issued for a user.
+    ///
+    /// # Errors
+    /// [`ObtainError::NotConnected`] if the connection was ended since the user began.
     pub(super) async fn keep(
         &self,
-        (subject, resource): (&str, &str),
-        issuer: &str,
+        connecting: &Connecting,
         client: &ConnectionClient,
-        (answer, scope): (&Issued, &str),
+        answer: &Issued,
     ) -> Result<(), ObtainError> {
+        let Connecting { subject, resource, issuer, scope, begun } = connecting;
         let id = connection_id(subject, resource);
         let secret = match &client.authentication {
             ClientAuthentication::SecretBasic(secret) | ClientAuthentication::SecretPost(secret) => {
@@ -186,30 +210,34 @@ impl<P: Ports> Vault<'_, P> {
             }
             ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => None,
         };
-        let tokens = self.tokens(answer, (client.id.clone(), secret), None);
+        let in_body = matches!(client.authentication, ClientAuthentication::SecretPost(_));
+        let registered = Registered { client_id: client.id.clone(), client_secret: secret, in_body };
+        let tokens = self.tokens(answer, registered, None);
         let now = self.ports.now().seconds();
         let connection = Connection {
             sealed: self.sealed(&tokens, &id),
-            issuer: issuer.to_owned(),
-            scope: answer.scopes.as_ref().map_or_else(|| scope.to_owned(), ToString::to_string),
+            issuer: issuer.clone(),
+            scope: answer.scopes.as_ref().map_or_else(|| scope.clone(), ToString::to_string),
             created: now,
             used: now,
             version: 0,
             refreshing: 0,
             until: now + UNUSED_SECONDS,
         };
-        self.ask(&id, ConnectionQuestion::Keep(Box::new(connection))).await.map(|_| ())
+        let kept = self.ask(&id, ConnectionQuestion::Keep(Box::new(connection), *begun)).await?.connection;
+        kept.map(|_| ()).ok_or(ObtainError::NotConnected)
     }
 
-    fn tokens(&self, issued: &Issued, (id, secret): (String, Option<String>), old: Option<String>) -> Tokens {
+    fn tokens(&self, issued: &Issued, client: Registered, old: Option<String>) -> Tokens {
         let now = self.ports.now().seconds();
         Tokens {
             access_token: issued.token.expose().to_owned(),
-            ends: issued.lifetime.map(|seconds| now.saturating_add(seconds)),
+            ends: issued.usable_seconds().map(|seconds| now.saturating_add(seconds)),
             // A server may keep the refresh token as it is (RFC 6749 §6).
             refresh_token: issued.refresh_token.as_ref().map(|token| token.expose().to_owned()).or(old),
-            client_id: id,
-            client_secret: secret,
+            client_id: client.client_id,
+            client_secret: client.client_secret,
+            in_body: client.in_body,
         }
     }
 
@@ -227,16 +255,36 @@ impl<P: Ports> Vault<'_, P> {
     ) -> Result<bool, ObtainError> {
         let id = connection_id(subject, &resource.identifier);
         let Some(connection) = self.ask(&id, ConnectionQuestion::Forget).await?.connection else { return Ok(false) };
-        if let Some(tokens) = self.opened(&connection, &id)
-            && let Err(error) = self.revoke(resource, per_user, &tokens).await
-        {
-            self.say("warn", "connection_not_revoked", &format!("issuer {:?}: {error}", connection.issuer));
+        if let Some(tokens) = self.opened(&connection, &id) {
+            self.revoke_or_say(resource, per_user, &connection, &tokens).await;
         }
         Ok(true)
     }
 
-    async fn revoke(&self, resource: &Resource, per_user: &PerUser, tokens: &Tokens) -> Result<(), ObtainError> {
-        let third_party = self.third_party(resource, per_user).await?;
+    /// Deletes a connection to a resource that is not in the configuration any more. Its tokens cannot be revoked.
+    pub(super) async fn forget(&self, subject: &str, resource: &str) -> Result<bool, ObtainError> {
+        let ended = self.ask(&connection_id(subject, resource), ConnectionQuestion::Forget).await?.connection;
+        if let Some(connection) = &ended {
+            let detail = format!("issuer {:?}: no per_user at {resource:?}", connection.issuer);
+            self.say("warn", "connection_not_revoked", &detail);
+        }
+        Ok(ended.is_some())
+    }
+
+    async fn revoke_or_say(&self, resource: &Resource, per_user: &PerUser, connection: &Connection, tokens: &Tokens) {
+        if let Err(error) = self.revoke(resource, per_user, connection, tokens).await {
+            self.say("warn", "connection_not_revoked", &format!("issuer {:?}: {error}", connection.issuer));
+        }
+    }
+
+    async fn revoke(
+        &self,
+        resource: &Resource,
+        per_user: &PerUser,
+        connection: &Connection,
+        tokens: &Tokens,
+    ) -> Result<(), ObtainError> {
+        let third_party = self.issuer_of(connection, resource, per_user).await?;
         let Some(endpoint) = &third_party.revocation else { return Ok(()) };
         let client = client_of(tokens, per_user);
         let both =
@@ -271,8 +319,7 @@ impl<P: Ports> Vault<'_, P> {
             }
         };
         let url = HttpUrl::parse(&issuer).map_err(|error| ObtainError::Discovery(format!("{issuer}: {error}")))?;
-        let registered = per_user.client.is_some();
-        let wanted = |metadata: &Metadata<'_>| third_party::read_metadata(metadata, &issuer, registered);
+        let wanted = |metadata: &Metadata<'_>| third_party::read_metadata(metadata, &issuer, per_user);
         let found = provider::discover(self.ports, locations(&url), (&issuer, development), wanted).await;
         let found = found.map_err(|error| ObtainError::Discovery(error.to_string()))?;
         let found = ThirdParty { scopes, ..found };
@@ -283,85 +330,31 @@ impl<P: Ports> Vault<'_, P> {
     /// The issuer that the origin server names.
     async fn named_by(&self, resource: &Resource, per_user: &PerUser) -> Result<(String, ScopeSet), ProviderError> {
         let origin = &resource.origin.url;
+        let development = self.settings.development;
+        let challenge = self.challenge(resource).await;
+        let challenge = challenge.as_deref().unwrap_or_default();
         let mut failures = Vec::new();
-        for location in third_party::resource_locations(origin) {
+        let named = third_party::location_in(challenge, origin, development);
+        let named = named.map_err(|error| failures.push(ProviderError::Metadata(origin.to_string(), error)));
+        let named = named.ok().flatten();
+        for location in named.into_iter().chain(third_party::resource_locations(origin)) {
             let found = provider::get(self.ports, &location).await.and_then(|document| {
-                let development = self.settings.development;
                 third_party::read_resource_metadata(&document.body, &per_user.resource, origin, development)
                     .map_err(|error| ProviderError::Metadata(location, error))
             });
             match found {
-                Ok(found) => return Ok(found),
+                // A challenge says which scopes are needed now, the metadata which ones there are.
+                Ok((issuer, listed)) => return Ok((issuer, scopes_in(challenge).unwrap_or(listed))),
                 Err(error) => failures.push(error),
             }
         }
         Err(ProviderError::NoMetadata(failures))
     }
 
-    /// This gateway's client at an authorization server: the configured one, its metadata document, or one that it registers.
-    pub(super) async fn client(
-        &self,
-        third_party: &ThirdParty,
-        per_user: &PerUser,
-    ) -> Result<ConnectionClient, ObtainError> {
-        if let Some((id, authentication)) = &per_user.client {
-            return Ok(ConnectionClient { id: id.clone(), authentication: authentication.clone() });
-        }
-        if third_party.takes_documents {
-            let id = third_party::client_id(self.server);
-            return Ok(ConnectionClient { id, authentication: ClientAuthentication::None });
-        }
-        let Some(endpoint) = &third_party.registration else {
-            return Err(ObtainError::NoClient(third_party.issuer.clone()));
-        };
-        let name = Hash::of(&format!("connect {} {}", third_party.issuer, self.server.own.identifier));
-        let kept = self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Read).await?;
-        let opened = |kept: GatewayRegistration| -> Option<Registered> {
-            self.server.seals.open(&kept.sealed, "connection client", &third_party.issuer)
-        };
-        if let Some(registered) = kept.and_then(opened) {
-            return Ok(of_registered(registered));
-        }
-        self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Forget).await?;
-        let made = self.register(endpoint, &third_party.issuer).await?;
-        let kept = self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Keep(made)).await?;
-        kept.and_then(opened).map(of_registered).ok_or_else(|| ObtainError::NoClient(third_party.issuer.clone()))
-    }
-
-    async fn register(&self, endpoint: &str, issuer: &str) -> Result<GatewayRegistration, ObtainError> {
-        let request = ProviderRequest {
-            url: endpoint.to_owned(),
-            service: None,
-            fields: vec![("accept", "application/json".to_owned()), ("content-type", "application/json".to_owned())],
-            body: Some(third_party::registration(self.server, self.settings)),
-            seconds: PROVIDER_TIMEOUT,
-        };
-        let answer = self.ports.ask(&request).await;
-        let answer = answer.map_err(|error| ObtainError::NoAnswer(endpoint.to_owned(), error))?;
-        let members = members(&answer.body).filter(|_| matches!(answer.status, 200 | 201));
-        let text = |name: &str| members.as_ref()?.get(name).and_then(Value::as_str).map(str::to_owned);
-        let client_id = text("client_id").ok_or_else(|| ObtainError::Status(endpoint.to_owned(), answer.status))?;
-        let ends = members.as_ref().and_then(|it| it.get("client_secret_expires_at")).and_then(Value::as_u64);
-        let now = self.ports.now().seconds();
-        let until = ends.filter(|end| *end > 0).unwrap_or(u64::MAX).min(now + 10 * 365 * 86_400);
-        self.say("info", "registered_at_provider", &format!("issuer {issuer:?}"));
-        let registered = Registered { client_id, client_secret: text("client_secret") };
-        let sealed = self.server.seals.seal(&registered, "connection client", issuer, &self.nonce());
-        Ok(GatewayRegistration { sealed, until })
-    }
-
-    /// The signed client assertion, if the client authenticates with one.
-    pub(super) async fn assertion(
-        &self,
-        client: &ConnectionClient,
-        third_party: &ThirdParty,
-    ) -> Result<Option<String>, ObtainError> {
-        let ClientAuthentication::PrivateKeyJwt(key) = &client.authentication else { return Ok(None) };
-        let mut random = [0; 16];
-        self.ports.fill(&mut random);
-        let input = client_assertion(&client.id, key, &third_party.issuer, &random, self.ports.now());
-        let signature = self.ports.sign(key, input.as_bytes()).await.map_err(ObtainError::Signature)?;
-        Ok(Some(signing_key::assemble(&input, &signature)))
+    /// The challenge of the origin server to a request without a credential.
+    async fn challenge(&self, resource: &Resource) -> Option<String> {
+        let answer = self.ports.ask(&third_party::unauthenticated(&resource.origin)).await.ok()?;
+        answer.challenge.filter(|_| answer.status == 401)
     }
 
     /// What a token endpoint issues for a request. `sent` is the secret in it.
@@ -371,7 +364,7 @@ impl<P: Ports> Vault<'_, P> {
         answer::read(&answer, Wanted::AccessToken, &request.url, Some(sent))
     }
 
-    fn nonce(&self) -> [u8; NONCE_BYTES] {
+    pub(super) fn nonce(&self) -> [u8; NONCE_BYTES] {
         let mut nonce = [0; NONCE_BYTES];
         self.ports.fill(&mut nonce);
         nonce
@@ -395,34 +388,18 @@ impl<P: Ports> Vault<'_, P> {
         self.record::<Connection>(id, question).await
     }
 
-    async fn record<M: RecordStateMachine>(&self, id: &str, question: M::Question) -> Result<M::Answer, ObtainError> {
+    pub(super) async fn record<M: RecordStateMachine>(
+        &self,
+        id: &str,
+        question: M::Question,
+    ) -> Result<M::Answer, ObtainError> {
         let name = state::name::<M>(id);
         let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
         let text = answer.map_err(ObtainError::Records)?;
         strict_json::read(text.as_bytes()).map_err(|error| ObtainError::Records(error.to_string().into()))
     }
 
-    fn say(&self, level: &'static str, reason: &'static str, detail: &str) {
+    pub(super) fn say(&self, level: &'static str, reason: &'static str, detail: &str) {
         self.ports.line(&gateway_line(level, reason, detail, self.ports.now()));
-    }
-}
-
-fn of_registered(registered: Registered) -> ConnectionClient {
-    let authentication = registered
-        .client_secret
-        .map_or(ClientAuthentication::None, |secret| ClientAuthentication::SecretBasic(Secret::new(secret)));
-    ConnectionClient { id: registered.client_id, authentication }
-}
-
-/// The client that tokens were issued to. A secret of the configuration may have been rotated since.
-fn client_of(tokens: &Tokens, per_user: &PerUser) -> ConnectionClient {
-    match &per_user.client {
-        Some((id, authentication)) if *id == tokens.client_id => {
-            ConnectionClient { id: id.clone(), authentication: authentication.clone() }
-        }
-        _ => of_registered(Registered {
-            client_id: tokens.client_id.clone(),
-            client_secret: tokens.client_secret.clone(),
-        }),
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RecordStateMachine;
+use crate::limits::{CONNECT_LINK_SECONDS, LOGIN_SECONDS};
 
 /// A connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +31,9 @@ pub struct Connection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum ConnectionQuestion {
-    /// The user connected: this replaces an older connection.
-    Keep(Box<Connection>),
+    /// The user connected: this replaces an older connection. The user began at this second; a connection that was ended after that
+    /// stays ended.
+    Keep(Box<Connection>, u64),
     /// Reads it; nothing changes.
     Read,
     /// Reads it for use.
@@ -44,7 +46,7 @@ pub enum ConnectionQuestion {
     NotRefreshed(u64),
     /// The tokens of this version are no longer accepted.
     Refused(u64),
-    /// The user disconnects.
+    /// The user disconnects, or an administrator ends the connection.
     Forget,
 }
 
@@ -64,6 +66,19 @@ const USED_SECONDS: u64 = 3_600;
 /// Seconds without a use after which a connection is forgotten.
 pub const UNUSED_SECONDS: u64 = 180 * 24 * 60 * 60;
 
+impl Connection {
+    /// What remains of a connection that was ended, until every attempt to connect that began before is over.
+    fn ended_at(now: u64, version: u64) -> Self {
+        let (sealed, issuer, scope) = Default::default();
+        let until = now + CONNECT_LINK_SECONDS + LOGIN_SECONDS;
+        Self { sealed, issuer, scope, created: now, used: now, version, refreshing: 0, until }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.sealed.is_empty()
+    }
+}
+
 impl RecordStateMachine for Connection {
     const KIND: &'static str = "connection";
     type Question = ConnectionQuestion;
@@ -72,12 +87,20 @@ impl RecordStateMachine for Connection {
     fn answer(record: Option<Self>, question: ConnectionQuestion, now: u64) -> (ConnectionAnswer, Option<Self>) {
         let reply =
             |connection: Option<Self>| (ConnectionAnswer { connection: connection.clone(), turn: false }, connection);
+        let ended = |record: Self| (ConnectionAnswer::default(), Some(record));
         match (question, record) {
-            (ConnectionQuestion::Keep(new), old) => {
+            (ConnectionQuestion::Keep(_, begun), Some(old)) if old.is_ended() && begun <= old.created => ended(old),
+            (ConnectionQuestion::Keep(new, _), old) => {
                 // A refresh of the old tokens that is still on its way must not end as one of the new tokens.
                 let version = old.map_or(0, |old| old.version) + 1;
                 reply(Some(Self { version, ..*new }))
             }
+            (ConnectionQuestion::Forget, old) => {
+                let version = old.as_ref().map_or(0, |old| old.version);
+                let connection = old.filter(|old| !old.is_ended());
+                (ConnectionAnswer { connection, turn: false }, Some(Self::ended_at(now, version)))
+            }
+            (_, Some(old)) if old.is_ended() => ended(old),
             (ConnectionQuestion::Use, Some(mut it)) => {
                 if now >= it.used + USED_SECONDS {
                     it.used = now;
@@ -99,7 +122,6 @@ impl RecordStateMachine for Connection {
                 reply(Some(Self { refreshing: 0, ..it }))
             }
             (ConnectionQuestion::Refused(version), Some(it)) if it.version == version => reply(None),
-            (ConnectionQuestion::Forget, record) => (ConnectionAnswer { connection: record, turn: false }, None),
             // It is only read, or the tokens changed meanwhile, or there is no connection.
             (_, record) => reply(record),
         }

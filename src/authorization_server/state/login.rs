@@ -33,6 +33,8 @@ pub struct Connecting {
     pub issuer: String,
     /// The requested scopes.
     pub scope: String,
+    /// The second at which it began.
+    pub begun: u64,
 }
 
 /// A login in progress.

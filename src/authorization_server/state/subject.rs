@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::RecordStateMachine;
-use crate::limits::{GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
+use crate::limits::{CONNECTION_LISTED_SECONDS, GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
 
 /// A grant in the list of its subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct UserRecord {
     epoch: u64,
     /// The second until which this number must be remembered.
     epoch_until: u64,
+    /// The resources for which the user connected an account, and the second from which each is forgotten.
+    #[serde(default)]
+    connections: BTreeMap<String, u64>,
 }
 
 /// Questions about a user.
@@ -63,9 +66,13 @@ pub enum UserQuestion {
     Read,
     /// A grant has ended.
     Ended(String),
+    /// The user connects an account for the resource with this identifier.
+    Connected(String),
+    /// That connection has ended.
+    Disconnected(String),
     /// Revokes the approval of a client. The caller must end its grants; each is listed until it has ended.
     Withdraw(String),
-    /// Revokes all approvals and ends all sign-ins. The caller must end all grants; each is listed until it has ended.
+    /// Revokes all approvals and ends all sign-ins. The caller must end all grants and connections; each is listed until it has ended.
     Forget,
 }
 
@@ -81,16 +88,29 @@ pub struct UserData {
     pub epoch: u64,
     /// Grants that the caller must end.
     pub ended: Vec<String>,
+    /// The resources for which the user connected an account. The configuration may have lost some of them since.
+    pub connections: Vec<String>,
 }
 
 impl UserRecord {
     fn known(&self, ended: Vec<String>) -> UserData {
-        UserData { grants: self.grants.clone(), approvals: self.approvals.clone(), epoch: self.epoch, ended }
+        let connections = self.connections.keys().cloned().collect();
+        let (grants, approvals) = (self.grants.clone(), self.approvals.clone());
+        UserData { grants, approvals, epoch: self.epoch, ended, connections }
     }
 
     fn tidy(&mut self, now: u64) {
         self.grants.retain(|_, grant| now < grant.until);
         self.approvals.retain(|(_, approval)| now < approval.until);
+        self.connections.retain(|_, until| now < *until);
+    }
+
+    fn connected(&mut self, resource: String, now: u64) {
+        self.connections.insert(resource, now + CONNECTION_LISTED_SECONDS);
+        if self.connections.len() > GRANTS_OF_ONE_SUBJECT {
+            let oldest = self.connections.iter().min_by_key(|(_, until)| **until).map(|(resource, _)| resource.clone());
+            oldest.and_then(|oldest| self.connections.remove(&oldest));
+        }
     }
 
     /// Adds a grant, and returns the grants that are too many: first those of the same client, so that no single client
@@ -146,6 +166,14 @@ impl RecordStateMachine for UserRecord {
                 person.grants.remove(&id);
                 Vec::new()
             }
+            UserQuestion::Connected(resource) => {
+                person.connected(resource, now);
+                Vec::new()
+            }
+            UserQuestion::Disconnected(resource) => {
+                person.connections.remove(&resource);
+                Vec::new()
+            }
             UserQuestion::Withdraw(client) => {
                 person.approvals.retain(|(of, _)| *of != client);
                 let own = person.grants.iter().filter(|(_, grant)| grant.client_id == client);
@@ -158,7 +186,8 @@ impl RecordStateMachine for UserRecord {
                 person.grants.keys().cloned().collect()
             }
         };
-        let empty = person.grants.is_empty() && person.approvals.is_empty() && person.epoch_until <= now;
+        let nothing = person.grants.is_empty() && person.approvals.is_empty() && person.connections.is_empty();
+        let empty = nothing && person.epoch_until <= now;
         (person.known(ended), (!empty).then_some(person))
     }
 
@@ -166,6 +195,7 @@ impl RecordStateMachine for UserRecord {
         let grants = self.grants.values().map(|grant| grant.until);
         let approvals = self.approvals.iter().map(|(_, approval)| approval.until);
         // A sign-in lasts for a day at most.
-        grants.chain(approvals).chain([self.epoch_until]).max().unwrap_or_default()
+        let connections = self.connections.values().copied();
+        grants.chain(approvals).chain(connections).chain([self.epoch_until]).max().unwrap_or_default()
     }
 }

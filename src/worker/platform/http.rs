@@ -40,7 +40,8 @@ impl Workers {
             content_type: parts.get(1).as_string(),
             cache_control: parts.get(2).as_string(),
             age: parts.get(3).as_string(),
-            body: Uint8Array::new(&parts.get(4)).to_vec(),
+            challenge: parts.get(4).as_string(),
+            body: Uint8Array::new(&parts.get(5)).to_vec(),
         })
     }
 }

@@ -23,7 +23,8 @@ export async function startToolsServer({ issuers = [], keys = [], field = "autho
       return mcp;
     }),
   );
-  const it = { seen, refused: () => false, lacks: undefined };
+  /** `isHidden`: the metadata is only where the challenge says. */
+  const it = { seen, refused: () => false, lacks: undefined, isHidden: false };
 
   async function admitted(request) {
     const given = request.headers[field];
@@ -40,7 +41,8 @@ export async function startToolsServer({ issuers = [], keys = [], field = "autho
   }
 
   const server = createServer(async (request, response) => {
-    if (request.url.startsWith("/.well-known/oauth-protected-resource/mcp") && scopes) {
+    const isWellKnown = request.url === "/.well-known/oauth-protected-resource/mcp" && !it.isHidden;
+    if ((isWellKnown || request.url === "/elsewhere.example/metadata") && scopes) {
       response.setHeader("content-type", "application/json");
       return response.end(JSON.stringify(it.metadata));
     }
@@ -52,8 +54,7 @@ export async function startToolsServer({ issuers = [], keys = [], field = "autho
     const extra = await admitted(request);
     seen.push({ method: request.method, fields: request.headers, admitted: extra !== undefined });
     if (extra === undefined) {
-      const challenge =
-        'Bearer resource_metadata="https://elsewhere.example/metadata", error="invalid_token"';
+      const challenge = `Bearer resource_metadata="http://127.0.0.1:${it.port}/elsewhere.example/metadata", error="invalid_token"`;
       request.resume();
       return response.writeHead(401, { "www-authenticate": challenge }).end();
     }

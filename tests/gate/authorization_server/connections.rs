@@ -48,8 +48,18 @@ fn usual() -> (Scene, Value) {
 }
 
 fn call(tokens: &Value) -> Request {
+    call_at("/mcp", tokens)
+}
+
+fn call_at(path: &str, tokens: &Value) -> Request {
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "add" } }).to_string();
-    Request::post("/mcp").bearer(text(tokens, "access_token")).body(body.as_bytes())
+    Request::post(path).bearer(text(tokens, "access_token")).body(body.as_bytes())
+}
+
+/// What administrators are answered.
+fn administrator(scene: &Scene, action: &str) -> Value {
+    let asked = json!({ "action": action, "subject": "ada" }).to_string();
+    scene.call(Request::post("/admin").bearer(SECRET).body(asked.as_bytes())).json()
 }
 
 /// The link in an answer, as a path of the gateway.
@@ -76,7 +86,7 @@ fn issue(scene: &Scene, answer: Value) {
 fn come_back(scene: &Scene, begun: &Reply) -> Reply {
     let asked = answered(begun);
     let parameters = [("state", asked.get("state").expect("a state")), ("code", "their-code"), ("iss", THIRD)];
-    scene.browse(Request::get(&format!("/connected?{}", form(&parameters))))
+    scene.browse(Request::get(&format!("/connected/mcp?{}", form(&parameters))))
 }
 
 fn connect(scene: &Scene, tokens: &Value, answer: Value) -> Reply {
@@ -96,8 +106,8 @@ fn an_account_is_connected_and_its_tokens_rest_sealed() {
     let asked = answered(&begun);
     assert!(onward(&begun).starts_with("https://auth.tools.example/authorize?"));
     for (name, value) in [
-        ("client_id", "https://gate.example/client"),
-        ("redirect_uri", "https://gate.example/connected"),
+        ("client_id", "https://gate.example/client/mcp"),
+        ("redirect_uri", "https://gate.example/connected/mcp"),
         ("scope", "tools:call"),
         ("resource", "https://tools.example/mcp"),
         ("code_challenge_method", "S256"),
@@ -172,12 +182,12 @@ fn the_form_of_the_answer_depends_on_what_the_client_declares() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_gateway_publishes_itself_as_a_client() {
     let (scene, _) = usual();
-    let document = scene.call(Request::get("/client"));
+    let document = scene.call(Request::get("/client/mcp"));
     assert_eq!((document.status, document.field("access-control-allow-origin")), (200, "*"));
     let members = document.json();
-    assert_eq!(text(&members, "client_id"), "https://gate.example/client");
-    assert_eq!(members["redirect_uris"], json!(["https://gate.example/connected"]));
-    assert_eq!(scene.call(Request::new(Method::Post, "/client")).status, 405);
+    assert_eq!(text(&members, "client_id"), "https://gate.example/client/mcp");
+    assert_eq!(members["redirect_uris"], json!(["https://gate.example/connected/mcp"]));
+    assert_eq!(scene.call(Request::new(Method::Post, "/client/mcp")).status, 405);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -197,18 +207,31 @@ fn servers_that_may_not_be_asked_are_not() {
         (resource(), with(server(), "token_endpoint", json!("https://169.254.169.254/token")), "private host"),
         (resource(), with(server(), "token_endpoint", json!("http://auth.tools.example/token")), "must be https"),
         (resource(), with(server(), "authorization_endpoint", json!("javascript:alert(1)")), "authorization_endpoint"),
+        (
+            resource(),
+            with(server(), "authorization_endpoint", json!("https://10.0.0.8/authorize")),
+            "authorization_endpoint is on a private host",
+        ),
+        (
+            resource(),
+            with(
+                with(server(), "authorization_response_iss_parameter_supported", json!(false)),
+                "authorization_endpoint",
+                json!("https://honest.example/authorize"),
+            ),
+            "authorization_endpoint is not on the issuer's host",
+        ),
         (resource(), with(server(), "code_challenge_methods_supported", json!(["plain"])), "S256"),
         (resource(), with(server(), "code_challenge_methods_supported", json!(null)), "S256"),
     ];
     for (resource, server, why) in cases {
         let (scene, tokens) = connecting(json!({}), resource, server);
-        let asked = scene.world.asked().len();
         let page = page(&scene, &tokens);
         assert_eq!((page.status, scene.reason().as_str()), (502, "connection_failed"), "{why}");
         let detail = scene.world.last_request()["detail"].as_str().unwrap_or_default().to_owned();
         assert!(detail.contains(why), "{why}: {detail}");
         assert!(!page.body.contains(why) || why.len() < 5, "the user learns nothing of it");
-        assert_eq!(scene.world.asked().len(), asked);
+        assert_eq!(scene.world.asked().last().expect("a question").url, "https://tools.example/mcp", "{why}");
     }
     // Without documents and registration only a client of the configuration can be used.
     let closed = with(server(), "client_id_metadata_document_supported", json!(false));
@@ -350,7 +373,8 @@ fn the_record_gives_one_turn_at_a_time_and_forgets_no_newer_tokens() {
         }
         serde_json::from_str::<Value>(&text).expect("JSON")
     };
-    let version = ask(ConnectionQuestion::Keep(Box::new(connection("one"))), NOON)["connection"]["version"].as_u64();
+    let version =
+        ask(ConnectionQuestion::Keep(Box::new(connection("one")), NOON), NOON)["connection"]["version"].as_u64();
     let version = version.expect("a version");
     assert_eq!(ask(ConnectionQuestion::BeginRefresh(version, 10), NOON)["turn"], true);
     assert_eq!(ask(ConnectionQuestion::BeginRefresh(version, 10), NOON + 9)["turn"], false);
@@ -362,11 +386,218 @@ fn the_record_gives_one_turn_at_a_time_and_forgets_no_newer_tokens() {
     assert_eq!(ask(refreshed("late"), NOON + 12)["connection"]["sealed"], "two");
     assert_eq!(ask(ConnectionQuestion::Refused(version), NOON + 12)["connection"]["sealed"], "two");
     assert_eq!(ask(ConnectionQuestion::BeginRefresh(version, 10), NOON + 12)["turn"], false);
-    ask(ConnectionQuestion::Keep(Box::new(connection("three"))), NOON + 13);
+    ask(ConnectionQuestion::Keep(Box::new(connection("three")), NOON + 13), NOON + 13);
     assert_eq!(ask(ConnectionQuestion::Refused(version + 1), NOON + 14)["connection"]["sealed"], "three");
     assert_eq!(ask(ConnectionQuestion::Forget, NOON + 15)["connection"]["sealed"], "three");
     assert_eq!(ask(ConnectionQuestion::Read, NOON + 15)["connection"], Value::Null);
     assert_eq!(ask(refreshed("ghost"), NOON + 16)["connection"], Value::Null);
+    // A user who began before the connection was ended does not bring it back; one who begins after that does.
+    ask(ConnectionQuestion::Keep(Box::new(connection("late")), NOON + 15), NOON + 17);
+    assert_eq!(ask(ConnectionQuestion::Use, NOON + 17)["connection"], Value::Null);
+    ask(ConnectionQuestion::Keep(Box::new(connection("new")), NOON + 16), NOON + 18);
+    assert_eq!(ask(ConnectionQuestion::Use, NOON + 18)["connection"]["sealed"], "new");
+}
+
+/// Two servers behind one gateway, of which the second is hostile.
+fn two_servers(hostile: Value) -> (Scene, Value) {
+    let mut document = per_user(json!({}), json!({}));
+    let mut second = document["resources"][0].clone();
+    second["path"] = json!("/evil");
+    second["origin"] = json!("https://evil.example/mcp");
+    document["resources"].as_array_mut().expect("a list").push(second);
+    let gateway = open_with(document, &secrets()).expect("the document is right");
+    let scene = Scene { gateway, ..Scene::new() };
+    let mut honest = server_metadata();
+    honest["authorization_response_iss_parameter_supported"] = json!(false);
+    let named = json!({ "resource": "https://evil.example/mcp", "authorization_servers": ["https://evil.example"] });
+    for (url, body) in [
+        (RESOURCE_METADATA, resource_metadata()),
+        (SERVER_METADATA, honest),
+        ("https://evil.example/.well-known/oauth-protected-resource/mcp", named),
+        ("https://evil.example/.well-known/oauth-authorization-server", hostile),
+    ] {
+        scene.world.document(url, Ok(&body.to_string()));
+    }
+    let client = scene.client(LOOPBACK);
+    let code = scene.code(&client, LOOPBACK, &[("resource", Some("https://gate.example/evil"))]);
+    let tokens = scene.redeem(&client, &code).json();
+    (scene, tokens)
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_answer_of_one_server_is_not_taken_for_that_of_another() {
+    let evil = "https://evil.example";
+    let (scene, tokens) = two_servers(json!({
+        "issuer": evil,
+        "authorization_endpoint": format!("{evil}/authorize"),
+        "token_endpoint": format!("{evil}/token"),
+        "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": true,
+    }));
+    let to_evil = scene.call(call_at("/evil", &tokens));
+    let page_of = scene.browse(Request::get(&link(&to_evil)));
+    let begun = begin(&scene, &page_of);
+    let asked = answered(&begun);
+    assert_eq!(asked.get("redirect_uri"), Some("https://gate.example/connected/evil"));
+    assert_eq!(asked.get("client_id"), Some("https://gate.example/client/evil"));
+    // The hostile server sends the browser on to the honest one, with the honest one's client and redirect URI.
+    let before = scene.world.asked().len();
+    let parameters = [("state", asked.get("state").expect("a state")), ("code", "honest-code")];
+    let reply = scene.browse(Request::get(&format!("/connected/mcp?{}", form(&parameters))));
+    assert_eq!((reply.status, scene.reason().as_str()), (400, "login_stale"));
+    assert_eq!(scene.world.asked().len(), before, "the code goes nowhere");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn tokens_and_secrets_of_one_issuer_never_reach_another() {
+    let mut metadata = server_metadata();
+    metadata["client_id_metadata_document_supported"] = json!(false);
+    metadata["registration_endpoint"] = json!(format!("{THIRD}/register"));
+    let (scene, tokens) = connecting(json!({}), resource_metadata(), metadata);
+    let made = json!({ "client_id": "made", "client_secret": "their-secret" }).to_string();
+    scene.world.answer(&format!("{THIRD}/register"), Ok((201, "application/json", &made)));
+    assert_eq!(connect(&scene, &tokens, first()).status, 200);
+    let evil = "https://evil.example";
+    let named = json!({ "resource": "https://tools.example/mcp", "authorization_servers": [evil] });
+    scene.world.document(RESOURCE_METADATA, Ok(&named.to_string()));
+    let hostile = json!({
+        "issuer": evil,
+        "authorization_endpoint": format!("{evil}/authorize"),
+        "token_endpoint": format!("{evil}/token"),
+        "revocation_endpoint": format!("{evil}/revoke"),
+        "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": true,
+    });
+    scene.world.document("https://evil.example/.well-known/oauth-authorization-server", Ok(&hostile.to_string()));
+    scene.world.pass(61);
+    // Another isolate, which has yet to find the authorization server.
+    let gateway = open_with(per_user(json!({}), json!({})), &secrets()).expect("right");
+    let scene = Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() };
+    assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (200, "not_connected"));
+    assert_eq!(administrator(&scene, "delete")["disconnected"], json!(["https://gate.example/mcp"]));
+    assert!(scene.world.asked().iter().all(|asked| !asked.url.starts_with(evil)));
+    assert!(scene.world.lines().iter().any(|line| line["reason"] == "connection_not_revoked"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_challenge_of_the_server_says_where_its_metadata_is_and_which_scopes_it_needs() {
+    let (scene, tokens) = usual();
+    let origin = "https://tools.example/mcp";
+    let elsewhere = "https://meta.tools.example/resource.json";
+    scene.world.document(RESOURCE_METADATA, Err("connection refused"));
+    scene.world.document(elsewhere, Ok(&resource_metadata().to_string()));
+    let challenge = format!("Bearer realm=\"a, scope=x\", resource_metadata=\"{elsewhere}\", scope=now");
+    scene.world.challenge(origin, &challenge);
+    let begun = begin(&scene, &page(&scene, &tokens));
+    assert_eq!(answered(&begun).get("scope"), Some("now"));
+    let question = scene.world.asked().iter().find(|asked| asked.url == origin).expect("a question").clone();
+    assert!(question.fields.iter().all(|(name, _)| *name != "authorization"));
+    // What is not public is not fetched, and the well-known location is left.
+    for location in ["http://meta.tools.example/r", "https://10.0.0.8/r", "https://localhost/r", "nonsense"] {
+        let (scene, tokens) = usual();
+        scene.world.challenge(origin, &format!("Bearer resource_metadata=\"{location}\""));
+        assert_eq!(page(&scene, &tokens).status, 200, "{location}");
+        assert!(!scene.world.fetched().contains(&location.to_owned()), "{location}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn more_scopes_are_asked_for_beside_those_that_were_granted() {
+    let (scene, tokens) = usual();
+    let answer = |token: &str, scope: &str| json!({ "access_token": token, "token_type": "Bearer", "scope": scope });
+    assert_eq!(connect(&scene, &tokens, answer("narrow", "tools:call write")).status, 200);
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    let challenge = "DPoP algs=\"ES256\", Bearer error=insufficient_scope, error_description=\"needs \\\"scope\\\" delete, scope=x\", scope=\"delete\"";
+    scene.world.origin(Ok((403, &[("www-authenticate", challenge)])));
+    let lacking = scene.call(call(&tokens));
+    assert_eq!(scene.reason(), "not_connected");
+    let begun = begin(&scene, &scene.browse(Request::get(&link(&lacking))));
+    assert_eq!(answered(&begun).get("scope"), Some("delete tools:call write"));
+    issue(&scene, answer("wide", "delete tools:call write"));
+    assert_eq!(come_back(&scene, &begun).status, 200);
+    scene.world.origin(Ok((200, &[("content-type", "application/json")])));
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    let sent = scene.world.sent().last().expect("a request").fields.clone();
+    assert_eq!(sent.get("authorization"), Some("Bearer wide"), "at once: the old token is forgotten");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lifetimes_that_are_very_short_or_very_long_are_used() {
+    for seconds in [1, 2, 5, 6, 18_000_000_000_000_000_u64, u64::MAX] {
+        let (scene, tokens) = usual();
+        let answer = json!({ "access_token": "it", "token_type": "Bearer", "expires_in": seconds });
+        assert_eq!(connect(&scene, &tokens, answer).status, 200, "{seconds}");
+        assert_eq!(scene.call(call(&tokens)).status, 200, "{seconds}");
+        assert_eq!(scene.reason(), "forwarded", "{seconds}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_token_that_is_issued_again_after_it_was_refused_is_used() {
+    let (scene, tokens) = usual();
+    let same = json!({ "access_token": "same", "token_type": "Bearer" });
+    connect(&scene, &tokens, same.clone());
+    assert_eq!(scene.call(call(&tokens)).status, 200);
+    scene.world.pass(20);
+    scene.world.origin(Ok((401, &[])));
+    assert_eq!(scene.call(call(&tokens)).status, 502);
+    assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (200, "not_connected"));
+    scene.world.pass(5);
+    scene.world.origin(Ok((200, &[("content-type", "application/json")])));
+    assert_eq!(connect(&scene, &tokens, same).status, 200);
+    for _ in 0..2 {
+        assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (200, "forwarded"));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_server_that_forgot_the_registered_client_gets_a_new_one() {
+    let mut metadata = server_metadata();
+    metadata["client_id_metadata_document_supported"] = json!(false);
+    metadata["registration_endpoint"] = json!(format!("{THIRD}/register"));
+    let (scene, tokens) = connecting(json!({}), resource_metadata(), metadata);
+    let register = |id: &str, method: &str| {
+        let made = json!({ "client_id": id, "client_secret": "s", "token_endpoint_auth_method": method }).to_string();
+        scene.world.answer(&format!("{THIRD}/register"), Ok((201, "application/json", &made)));
+    };
+    register("one", "client_secret_post");
+    assert_eq!(connect(&scene, &tokens, first()).status, 200);
+    let sent = scene.world.asked().last().expect("a request").clone();
+    assert!(sent.body.contains("client_secret=s") && sent.fields.iter().all(|(name, _)| *name != "authorization"));
+    scene.world.pass(60);
+    issue(&scene, json!({ "error": "invalid_client" }));
+    assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (200, "not_connected"));
+    register("two", "none");
+    assert_eq!(connect(&scene, &tokens, first()).status, 200);
+    let sent = scene.world.asked().last().expect("a request").clone();
+    assert!(sent.body.contains("client_id=two") && !sent.body.contains("client_secret"), "{}", sent.body);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_connection_that_was_ended_meanwhile_stays_ended() {
+    let (scene, tokens) = usual();
+    let begun = begin(&scene, &page(&scene, &tokens));
+    scene.world.pass(1);
+    administrator(&scene, "delete");
+    issue(&scene, first());
+    assert_eq!(come_back(&scene, &begun).status, 502);
+    assert!(scene.world.all_records().iter().all(|record| !record.contains("\"issuer\":\"https://auth.tools")));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_connection_to_a_resource_that_left_the_configuration_is_listed_and_deleted() {
+    let (scene, tokens) = usual();
+    connect(&scene, &tokens, first());
+    let mut renamed = per_user(json!({}), json!({}));
+    renamed["resources"][0]["path"] = json!("/other");
+    let gateway = open_with(renamed, &secrets()).expect("right");
+    let later = Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() };
+    assert_eq!(administrator(&later, "show")["connections"][0]["resource"], "https://gate.example/mcp");
+    assert_eq!(administrator(&later, "delete")["disconnected"], json!(["https://gate.example/mcp"]));
+    assert_eq!(administrator(&later, "show")["connections"], json!([]));
+    scene.world.pass(61);
+    scene.call(call(&tokens));
+    assert_ne!(scene.reason(), "forwarded", "the old name finds nothing either");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -388,6 +619,8 @@ fn configurations_whose_users_could_not_prove_who_they_are() {
     assert_eq!(lines(same), "");
     for (table, why) in [
         (json!({ "secret": "IDP" }), "client_id: is required with secret"),
+        (json!({ "client_id": "x", "secret": "IDP" }), "issuer: is required with client_id"),
+        (json!({ "client_id": "x" }), "issuer: is required with client_id"),
         (
             json!({ "client_id": "x", "authentication": "private_key_jwt" }),
             "authentication: needs client_id and secret",
@@ -400,4 +633,49 @@ fn configurations_whose_users_could_not_prove_who_they_are() {
         let found = lines(per_user(json!({}), table));
         assert!(found.contains(&format!("credential.per_user.{why}")), "{why}: {found}");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn tokens_that_arrive_after_the_connection_was_ended_are_revoked_and_not_used() {
+    let (scene, tokens) = usual();
+    connect(&scene, &tokens, first());
+    scene.world.pass(60);
+    let gateway = open_with(per_user(json!({}), json!({})), &secrets()).expect("right");
+    let other = Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() };
+    scene.world.answer_by(move |asked, _| {
+        if asked.body.contains("grant_type=refresh_token") {
+            administrator(&other, "delete");
+        }
+        let new = json!({ "access_token": "second", "token_type": "Bearer", "refresh_token": "second-refresh" });
+        (200, new.to_string())
+    });
+    let sent = scene.world.sent().len();
+    assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (200, "not_connected"));
+    assert_eq!(scene.world.sent().len(), sent);
+    let revoked = |token: &str| {
+        let body = format!("token={token}&");
+        scene.world.asked().iter().any(|asked| asked.url.ends_with("/revoke") && asked.body.contains(&body))
+    };
+    assert!(revoked("second-refresh") && revoked("second") && revoked("first-refresh"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_client_that_acts_for_itself_gets_no_link() {
+    let client = json!({
+        "client_id": "machine",
+        "token_endpoint_auth_method": "client_secret_basic",
+        "secret": "ADMIN",
+        "grant_types": ["client_credentials"],
+        "scopes": ["mcp:tools"],
+    });
+    let machine = json!({ "clients": [client] });
+    let gateway = open_with(per_user(machine, json!({})), &secrets()).expect("the document is right");
+    let scene = Scene { gateway, ..Scene::new() };
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("machine:{}", SECRET.replace(' ', "+")));
+    let request =
+        post("/token", &[("grant_type", "client_credentials")]).field("authorization", &format!("Basic {basic}"));
+    let tokens = scene.call(request).json();
+    let reply = scene.call(call(&tokens));
+    assert_eq!((reply.status, scene.reason().as_str()), (403, "origin_credential_denied"));
+    assert!(!reply.body.contains("/connect?"));
 }

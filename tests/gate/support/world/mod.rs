@@ -192,6 +192,13 @@ impl World {
         self.0.borrow_mut().answers.insert(place.to_owned(), answer);
     }
 
+    /// A server answers questions with 401 and this challenge.
+    pub fn challenge(&self, place: &str, challenge: &str) {
+        let challenge = Some(challenge.to_owned());
+        let answer = ProviderDocument { status: 401, challenge, ..ProviderDocument::default() };
+        self.0.borrow_mut().answers.insert(place.to_owned(), Ok(answer));
+    }
+
     /// What is answered to questions from now on: the function gets the question and the number of questions before it, and
     /// returns the status and a JSON text.
     pub fn answer_by(&self, answer: impl Fn(&Asked, usize) -> (u16, String) + 'static) {
