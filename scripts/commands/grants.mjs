@@ -6,13 +6,14 @@ import { LOCAL } from "./doctor/requests.mjs";
 
 export const GRANTS = {
   name: "portcullis grants",
-  about: "Shows, ends and deletes a user's grants, for an administrator of the authorization server.",
+  about:
+    "Shows, ends and deletes a user's grants and connected accounts, for an administrator of the authorization server.",
   operands: [
     {
       name: "ACTION",
       required: true,
       about:
-        "show: prints everything that the gateway stores about a subject; end: ends one grant, whose access tokens expire within access_token_seconds; delete: ends all grants of a subject, deletes the subject's approvals, and signs the subject out",
+        "show: prints everything that the gateway stores about a subject; end: ends one grant, whose access tokens expire within access_token_seconds; delete: ends all grants of a subject, disconnects the subject's accounts, deletes the approvals, and signs the subject out; disconnect: ends the subject's connection to the account of one resource (credential.per_user), and revokes its tokens",
     },
   ],
   options: {
@@ -22,7 +23,12 @@ export const GRANTS = {
       about:
         "The issuer identifier: public_url, followed by the path of the authorization server if it has one",
     },
-    subject: { value: "SUBJECT", about: "The subject", only: ["show", "delete"] },
+    subject: { value: "SUBJECT", about: "The subject", only: ["show", "delete", "disconnect"] },
+    resource: {
+      value: "URL",
+      about: "The identifier of the resource, as show prints it",
+      only: ["disconnect"],
+    },
     grant: { value: "ID", about: "The grant", only: ["end"] },
     json: { about: "Prints errors as JSON too; results always are" },
   },
@@ -37,9 +43,14 @@ export async function grants(args) {
     values,
     operands: [action],
   } = readOptions(args, GRANTS);
-  const wants = { show: "subject", end: "grant", delete: "subject" }[action];
+  const wants = {
+    show: ["subject"],
+    end: ["grant"],
+    delete: ["subject"],
+    disconnect: ["subject", "resource"],
+  }[action];
   if (wants === undefined)
-    refuse(GRANTS, `ACTION must be show, end or delete, got ${JSON.stringify(action)}`);
+    refuse(GRANTS, `ACTION must be show, end, delete or disconnect, got ${JSON.stringify(action)}`);
   const issuer = URL.parse(values.issuer);
   const local = LOCAL.test(issuer?.hostname ?? "");
   // The secret is sent to this URL.
@@ -48,7 +59,8 @@ export async function grants(args) {
       GRANTS,
       `--issuer must be an https URL, or an http URL of this machine, got ${JSON.stringify(values.issuer)}`,
     );
-  if (!values[wants]) refuse(GRANTS, `${action} requires --${wants}`);
+  const missing = wants.find((name) => !values[name]);
+  if (missing) refuse(GRANTS, `${action} requires --${missing}`);
   const secret = process.env.PORTCULLIS_ADMIN_SECRET;
   if (!secret) fail("the environment variable PORTCULLIS_ADMIN_SECRET is not set", UNUSABLE);
 
@@ -57,7 +69,7 @@ export async function grants(args) {
     answer = await fetch(`${values.issuer.replace(/\/$/, "")}/admin`, {
       method: "POST",
       headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
-      body: JSON.stringify({ action, [wants]: values[wants] }),
+      body: JSON.stringify({ action, ...Object.fromEntries(wants.map((name) => [name, values[name]])) }),
       redirect: "error",
       signal: AbortSignal.timeout(30_000),
     });

@@ -124,6 +124,8 @@ pub enum Refusal {
     UnknownClient(UnknownClient),
     /// The grant that an administrator names is unknown.
     UnknownGrant,
+    /// There is no connection of this subject to this resource.
+    UnknownConnection,
     /// There is no client ID metadata document at this path.
     UnknownDocument,
 }
@@ -505,6 +507,11 @@ impl Refusal {
             Self::UnknownGrant => {
                 Disclosure::client(404, ErrorCode::InvalidRequest, "there is no such grant, or it has ended")
             }
+            Self::UnknownConnection => Disclosure::client(
+                404,
+                ErrorCode::InvalidRequest,
+                "the subject has connected no account for this resource",
+            ),
             Self::UnknownDocument => {
                 Disclosure::client(404, ErrorCode::InvalidRequest, "no resource at this path has credential.per_user")
             }

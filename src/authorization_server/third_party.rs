@@ -12,8 +12,8 @@ use crate::oauth::form::Form;
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::PerUser;
 use crate::resource::document::{MAX_AGE, PublicDocument};
-use crate::settings::Settings;
 use crate::settings::resource::{OriginServer, Resource};
+use crate::settings::{OwnIssuer, Settings};
 use crate::strict_json;
 use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
@@ -152,7 +152,7 @@ pub fn client_document(server: &AuthorizationServer, settings: &Settings, resour
         "client_id": client_id(server, resource),
         "client_name": client_name(settings, resource),
         "client_uri": settings.public_url.to_string(),
-        "redirect_uris": [redirect_uri(server, resource)],
+        "redirect_uris": [redirect_uri(&server.own, resource)],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
@@ -169,7 +169,7 @@ pub fn client_id(server: &AuthorizationServer, resource: &Resource) -> String {
 
 /// Where users come back from that authorization server.
 #[must_use]
-pub fn redirect_uri(server: &AuthorizationServer, resource: &Resource) -> String {
+pub fn redirect_uri(server: &OwnIssuer, resource: &Resource) -> String {
     server.url(&format!("/connected{}", resource.path.as_str()))
 }
 
@@ -184,7 +184,7 @@ fn client_name(settings: &Settings, resource: &Resource) -> String {
 pub fn registration(server: &AuthorizationServer, settings: &Settings, resource: &Resource) -> String {
     json!({
         "client_name": client_name(settings, resource),
-        "redirect_uris": [redirect_uri(server, resource)],
+        "redirect_uris": [redirect_uri(&server.own, resource)],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "client_secret_basic",

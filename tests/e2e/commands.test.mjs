@@ -112,6 +112,45 @@ rules = [
     );
   });
 
+  test("credentials for origin servers: kind, token endpoint, identity, and the redirect URI for accounts of users", async () => {
+    const [mcp] = GOOD.resources;
+    const client = {
+      token_endpoint: "https://login.acme.example/token",
+      client_id: "gate",
+      secret: "SECRET",
+    };
+    const document = {
+      ...GOOD,
+      authorization_server: {
+        key_secrets: ["SIGNING_KEY"],
+        secrets: ["SEALING_SECRET"],
+        binding: "AUTHORIZATION",
+        path: "/auth",
+        registration: "open",
+        scopes: { "mcp:tools": "Use the tools" },
+        login: {
+          issuer: "https://login.acme.example",
+          client_id: "gate",
+          secret: "LOGIN_SECRET",
+          anyone: true,
+        },
+      },
+      resources: [
+        { ...mcp, credential: { static: [{ secrets: ["SECRET"] }] } },
+        { ...mcp, path: "/exchange", credential: { token_exchange: { client } } },
+        { ...mcp, path: "/own", issuers: ["portcullis"], credential: { per_user: {} } },
+      ],
+    };
+    const { stdout } = await portcullis(["check", "--config", await file("credentials.json", document)]);
+    for (const line of [
+      "/mcp: the origin server gets credential.static; identity none",
+      "/exchange: the origin server gets credential.token_exchange from https://login.acme.example/token; identity forward",
+      "/own: the origin server gets credential.per_user; identity none",
+      "/own: redirect URI of the gateway's client there: https://mcp.example.com/auth/connected/own",
+    ])
+      assert.ok(stdout.split("\n").includes(line), `${line}\n${stdout}`);
+  });
+
   test("a document that is right, with and without rules", async () => {
     const { code, stdout } = await portcullis(["check", "--config", await file("good.json", GOOD)]);
     assert.equal(code, 0, stdout);

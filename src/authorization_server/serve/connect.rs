@@ -128,7 +128,7 @@ impl<P: Ports> Context<'_, P> {
         let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
         self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
         let secrets = LoginSecrets::of(&state, &browser);
-        let redirect_uri = third_party::redirect_uri(self.server, resource);
+        let redirect_uri = third_party::redirect_uri(&self.server.own, resource);
         let asking = (client.id.as_str(), redirect_uri.as_str(), scope.as_str());
         let url = third_party::authorization_url(&third_party, per_user, asking, (&state, &secrets.challenge));
         let reply = Reply::page(200, page::leave(&url, &host(&third_party.authorization)), "connect_begun");
@@ -194,7 +194,7 @@ impl<P: Ports> Context<'_, P> {
         let vault = self.connections();
         let client = vault.client(resource, third_party, per_user).await?;
         let assertion = vault.assertion(&client, third_party).await?;
-        let redirect_uri = third_party::redirect_uri(self.server, resource);
+        let redirect_uri = third_party::redirect_uri(&self.server.own, resource);
         let at = (client.id.as_str(), &client.authentication);
         let about = (code, redirect_uri.as_str(), verifier);
         let request = third_party::code_request(third_party, per_user, at, about, assertion.as_deref());

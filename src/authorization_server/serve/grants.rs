@@ -180,6 +180,17 @@ impl<P: Ports> Context<'_, P> {
         Ok(ended)
     }
 
+    /// Ends a connection, also one to a resource that is not in the configuration any more. Whether there was one.
+    async fn disconnected_by_administrator(&self, subject: &str, resource: &str) -> Result<bool, Failure> {
+        if let Some((resource, per_user)) = self.connectable(resource) {
+            return self.disconnected(subject, resource, per_user, "ended_by_administrator").await;
+        }
+        let ended = self.connections().forget(subject, resource).await;
+        let ended = ended.map_err(|error| self.records_failed(&error))?;
+        self.ask::<UserRecord>(&person(subject), UserQuestion::Disconnected(resource.to_owned())).await?;
+        Ok(ended)
+    }
+
     pub(super) fn records_failed(&self, error: &ObtainError) -> Failure {
         self.say("error", "records_unavailable", &error.to_string());
         Failure::Records
@@ -195,7 +206,8 @@ impl<P: Ports> Context<'_, P> {
         Ok(())
     }
 
-    /// What administrators ask, as JSON: `show` or `delete` with a `subject`, `end` with a `grant`.
+    /// What administrators ask, as JSON: `show` or `delete` with a `subject`, `end` with a `grant`, `disconnect` with a `subject` and
+    /// a `resource`.
     pub(super) async fn admin(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         if !self.is_administrator() {
             return Ok(Reply::refusal(Refusal::BearerInvalid(BearerSecret::Administrator)));
@@ -203,6 +215,16 @@ impl<P: Ports> Context<'_, P> {
         let body = self.body(body).await?;
         let asked = members(&body).unwrap_or_default();
         let text = |name: &str| asked.get(name).and_then(Value::as_str);
+        if let (Some("disconnect"), Some(subject), Some(resource)) = (text("action"), text("subject"), text("resource"))
+        {
+            let ended = self.disconnected_by_administrator(subject, resource).await?;
+            let body = json!({ "subject": subject, "disconnected": [resource] });
+            return Ok(if ended {
+                Reply::json(200, &body, "disconnected")
+            } else {
+                Reply::refusal(Refusal::UnknownConnection)
+            });
+        }
         match (text("action"), text("subject"), text("grant")) {
             (Some("show"), Some(subject), None) => {
                 let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
@@ -232,18 +254,15 @@ impl<P: Ports> Context<'_, P> {
                 let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
                 self.end_all(subject, &known.ended, "ended_by_administrator").await?;
                 let mut disconnected = Vec::new();
-                for (resource, per_user) in self.connectables() {
-                    if self.disconnected(subject, resource, per_user, "ended_by_administrator").await? {
+                for (resource, _) in self.connectables() {
+                    if self.disconnected_by_administrator(subject, &resource.identifier).await? {
                         disconnected.push(resource.identifier.clone());
                     }
                 }
                 for resource in self.lost(&known) {
-                    let ended = self.connections().forget(subject, resource).await;
-                    if ended.map_err(|error| self.records_failed(&error))? {
+                    if self.disconnected_by_administrator(subject, resource).await? {
                         disconnected.push(resource.clone());
                     }
-                    let unlisted = UserQuestion::Disconnected(resource.clone());
-                    self.ask::<UserRecord>(&person(subject), unlisted).await?;
                 }
                 let body = json!({ "subject": subject, "ended": known.ended, "disconnected": disconnected });
                 Ok(Reply::json(200, &body, "subject_deleted"))

@@ -1,8 +1,11 @@
 //! `portcullis check`.
 
+use portcullis::authorization_server::third_party::redirect_uri;
 use portcullis::config::analysis::{self, useless_scopes};
 use portcullis::config::{DocumentLocation, warnings};
 use portcullis::mcp::kind::Kind;
+use portcullis::origin_credential::OriginCredential;
+use portcullis::settings::Settings;
 use portcullis::settings::resource::Resource;
 use portcullis::strict_json;
 use serde_json::{Value, json};
@@ -73,13 +76,16 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
         text.push_str(&format!("{path}: {rules}, {} listed, {found} findings\n", known.len()));
     }
     let credentials: Vec<(&str, Value)> =
-        looked_at.iter().filter_map(|&index| credential(config.resources.get(index)?)).collect();
+        looked_at.iter().filter_map(|&index| credential(&config, config.resources.get(index)?)).collect();
     for (path, it) in &credentials {
         let from = it["token_endpoints"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
         let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", then ")) };
         let identity = it["identity"].as_str().unwrap_or_default();
         let kind = it["kind"].as_str().unwrap_or_default();
         text.push_str(&format!("{path}: the origin server gets credential.{kind}{from}; identity {identity}\n"));
+        if let Some(url) = it["redirect_uri"].as_str() {
+            text.push_str(&format!("{path}: redirect URI of the gateway's client there: {url}\n"));
+        }
     }
     let holds = if file.alone {
         format!("a gateway reads at most {limit} from KV")
@@ -111,15 +117,18 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
 }
 
 /// What a resource sends its origin server to authenticate, if it does: the kind, where it comes from, and whether the origin
-/// server learns who calls.
-fn credential(resource: &Resource) -> Option<(&str, Value)> {
+/// server learns who calls. For accounts of users also the redirect URI that an operator may have to register.
+fn credential<'a>(settings: &Settings, resource: &'a Resource) -> Option<(&'a str, Value)> {
     let credential = resource.credential.as_ref()?;
     let endpoints: Vec<&str> = credential.endpoints().iter().map(|endpoint| endpoint.url.as_str()).collect();
     let identity = if resource.names_caller { "forward" } else { "none" };
-    Some((
-        resource.path.as_str(),
-        json!({ "kind": credential.kind(), "token_endpoints": endpoints, "identity": identity }),
-    ))
+    let own = settings.own_issuer.as_deref().filter(|_| matches!(**credential, OriginCredential::PerUser(_)));
+    let redirect_uri = own.map(|own| redirect_uri(own, resource));
+    let mut shown = json!({ "kind": credential.kind(), "token_endpoints": endpoints, "identity": identity });
+    if let (Some(members), Some(url)) = (shown.as_object_mut(), redirect_uri) {
+        members.insert("redirect_uri".to_owned(), Value::String(url));
+    }
+    Some((resource.path.as_str(), shown))
 }
 
 fn unlisted(path: &str) -> String {

@@ -593,6 +593,15 @@ fn a_connection_to_a_resource_that_left_the_configuration_is_listed_and_deleted(
     let gateway = open_with(renamed, &secrets()).expect("right");
     let later = Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() };
     assert_eq!(administrator(&later, "show")["connections"][0]["resource"], "https://gate.example/mcp");
+    let disconnect = |resource: &str| {
+        let asked = json!({ "action": "disconnect", "subject": "ada", "resource": resource }).to_string();
+        later.call(Request::post("/admin").bearer(SECRET).body(asked.as_bytes())).status
+    };
+    assert_eq!(disconnect("https://gate.example/else"), 404);
+    assert_eq!(disconnect("https://gate.example/mcp"), 200);
+    assert_eq!(administrator(&later, "show")["connections"], json!([]));
+    scene.world.pass(61);
+    connect(&scene, &tokens, first());
     assert_eq!(administrator(&later, "delete")["disconnected"], json!(["https://gate.example/mcp"]));
     assert_eq!(administrator(&later, "show")["connections"], json!([]));
     scene.world.pass(61);
