@@ -20,6 +20,9 @@ export const PLAIN = "portcullis:plain";
 export const RULES = "portcullis:rules";
 export const STATIC = "portcullis:static";
 export const EXCHANGE = "portcullis:exchange";
+/** The gateway as the authorization server, without and with each user's own account at the origin server. */
+export const OWN = "portcullis:own";
+export const PER_USER = "portcullis:perUser";
 export const MANY_RULES = "portcullis:manyRules";
 export const RESOURCES = "portcullis:resources";
 export const LIST_FILTER = "portcullis:listFilter";
@@ -94,7 +97,7 @@ export const CASES = [
   {
     name: "credential",
     title: "tools/call, with a credential for the origin server",
-    contestants: [FLOOR, PLAIN, STATIC, EXCHANGE],
+    contestants: [FLOOR, PLAIN, STATIC, EXCHANGE, OWN, PER_USER],
   },
   {
     name: "growth_rules",

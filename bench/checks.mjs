@@ -8,7 +8,9 @@ import { ANSWERS, CALL, DENIED, LIST, STREAM } from "./requests.mjs";
 const HAVE_RULES = ["jose-full", "portcullis:rules", "portcullis:manyRules"];
 const SIGN = [...HAVE_RULES, "portcullis:assertion"];
 /** Contestants with a credential for the origin server. */
-const HAVE_CREDENTIALS = ["portcullis:static", "portcullis:exchange"];
+const HAVE_CREDENTIALS = ["portcullis:static", "portcullis:exchange", "portcullis:perUser"];
+/** Contestants that accept only their own tokens, so that all others are unknown to them. */
+const ISSUE_TOKENS = ["workers-oauth-provider", "portcullis:own", "portcullis:perUser"];
 const FILTER = ["json-filter", "portcullis:listFilter", "portcullis:listCache"];
 
 /** The fields of Portcullis's 401. jose-401 must have them too, because both are compared. */
@@ -72,8 +74,7 @@ function assertAtLength(name, { fields, body }) {
 
 async function assertRefuses({ name, port }, bad, arrived) {
   for (const [token, status] of bad) {
-    // workers-oauth-provider accepts only its own tokens, so all of these are unknown to it.
-    const expected = name === "workers-oauth-provider" ? 401 : status;
+    const expected = ISSUE_TOKENS.includes(name) ? 401 : status;
     const answer = await exchange(port, CALL, token);
     assert.equal(answer.status, expected, `${name} answered a bad token with ${answer.status}`);
     assert.match(answer.fields["www-authenticate"], /resource_metadata=/);

@@ -1,11 +1,11 @@
 // The contestants: the modules and bindings of a Worker for each.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { exportJWK, generateKeyPair } from "jose";
-import { portcullisBindings } from "./contestants/portcullis.mjs";
+import { ISSUES_TOKENS, portcullisBindings, RECORDS } from "./contestants/portcullis.mjs";
 import { compatibility } from "./settings.mjs";
 
 /** The contestants in JavaScript, each with a file of its name. */
@@ -31,10 +31,11 @@ async function bundle(name) {
 export async function makeContestants(buildFolder) {
   const script = {};
   for (const name of SCRIPTS) script[name] = await bundle(name);
-  const portcullis = {
-    "index.js": readFileSync(join(buildFolder, "index.js")),
-    "index_bg.wasm": readFileSync(join(buildFolder, "index_bg.wasm")),
-  };
+  const built = (folder) =>
+    Object.fromEntries(["index.js", "index_bg.wasm"].map((name) => [name, readFileSync(join(folder, name))]));
+  const portcullis = built(buildFolder);
+  const full = `${buildFolder}-full`;
+  const issuing = existsSync(full) ? built(full) : undefined;
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   const assertionKey = { ...(await exportJWK(privateKey)), kid: "assertion", alg: "ES256" };
   const secrets = { "jose-full": { ASSERTION_KEY: JSON.stringify(assertionKey) } };
@@ -48,7 +49,10 @@ export async function makeContestants(buildFolder) {
       const [who, kind] = name.split(":");
       if (who === "portcullis") {
         const bindings = portcullisBindings(kind, places, assertionKey);
-        return bindings && { name, modules: portcullis, bindings, flags: compatibility.flags };
+        const issues = ISSUES_TOKENS.includes(kind);
+        const modules = issues ? issuing : portcullis;
+        const records = issues ? { [RECORDS]: "AuthorizationRecords" } : {};
+        return modules && { name, modules, bindings, records, flags: compatibility.flags };
       }
       const origin = kind === "public" ? places.publicOrigin : places.origin;
       const bindings = { ORIGIN: origin, JWKS_URI: places.jwksUri, ...secrets[who] };

@@ -10,6 +10,10 @@ export const ORIGIN = "https://tools.example/mcp";
 export const PUBLIC_ORIGIN = "https://tools.example/public";
 /** The token endpoint for the origin server. */
 export const TOKENS = "https://tokens.example/token";
+/** The token endpoint of the identity provider. */
+export const LOGINS = `${ISSUER}/login-token`;
+/** The authorization server of the origin server, at which users have accounts. It issues tokens at `TOKENS`. */
+export const THIRD = "https://tokens.example/third";
 export const SCOPE = "mcp:tools";
 export const ALGORITHMS = ["RS256", "ES256", "EdDSA"];
 /** The redirect URI of the client of workers-oauth-provider. */

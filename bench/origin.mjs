@@ -1,7 +1,7 @@
 // The servers that the contestants call, in a process of their own: the MCP server, the identity provider's documents, and the
 // platform's stores. The answers are fixed and cost as little as possible.
 import { createServer } from "node:http";
-import { ISSUER, JWKS_URI, ORIGIN, PUBLIC_ORIGIN, TOKENS } from "./names.mjs";
+import { ISSUER, JWKS_URI, LOGINS, ORIGIN, PUBLIC_ORIGIN, THIRD, TOKENS } from "./names.mjs";
 import { ANSWERS } from "./requests.mjs";
 import { asked, cache, kv } from "./stores.mjs";
 
@@ -58,8 +58,20 @@ async function listen(server) {
 const tasks = {
   async start({ jwks }) {
     documents.set(path(JWKS_URI), JSON.stringify(jwks));
-    const metadata = { issuer: ISSUER, jwks_uri: JWKS_URI };
+    const metadata = {
+      issuer: ISSUER,
+      jwks_uri: JWKS_URI,
+      authorization_endpoint: `${ISSUER}/authorize`,
+      token_endpoint: LOGINS,
+    };
     documents.set("/.well-known/oauth-authorization-server", JSON.stringify(metadata));
+    const third = {
+      issuer: THIRD,
+      authorization_endpoint: `${THIRD}/authorize`,
+      token_endpoint: TOKENS,
+      code_challenge_methods_supported: ["S256"],
+    };
+    documents.set(`/.well-known/oauth-authorization-server${path(THIRD)}`, JSON.stringify(third));
     const issued = {
       access_token: "a-token-for-the-origin-server",
       token_type: "Bearer",
@@ -68,6 +80,8 @@ const tasks = {
     documents.set(path(TOKENS), JSON.stringify(issued));
     return { world: await listen(world), kv: await listen(kv()), cache: await listen(cache()) };
   },
+  /** Answers requests for a URL with a JSON document. */
+  publish: ({ url, document }) => documents.set(path(url), JSON.stringify(document)).size,
   /** The number of requests that reached the MCP server, the last one, and the number of all other requests. */
   seen: () => ({
     count,

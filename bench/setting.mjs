@@ -6,6 +6,7 @@ import { check } from "./checks.mjs";
 import { makeContestants } from "./contestants.mjs";
 import { startHelper } from "./helpers.mjs";
 import * as miniflare from "./miniflare.mjs";
+import { connectedToken, gatewayToken } from "./own-tokens.mjs";
 import { providerToken } from "./provider.mjs";
 import { makeIssuer } from "./tokens.mjs";
 import * as workerd from "./workerd.mjs";
@@ -37,9 +38,15 @@ export async function makeSetting(build) {
     return { file: await pool(tokens === "forged" ? stranger : issuer, alg, needed), from: 0 };
   }
 
-  /** A token that the contestant itself issues, for workers-oauth-provider. */
-  async function ownTokens(port) {
-    const token = await providerToken(port);
+  /** A token that the contestant itself issues, if it accepts no others. */
+  async function ownTokens(name, port) {
+    const publish = (url, document) => world.ask("publish", { url, document });
+    const token = await {
+      "workers-oauth-provider": () => providerToken(port),
+      "portcullis:own": () => gatewayToken(port, issuer, publish),
+      "portcullis:perUser": () => connectedToken(port, issuer, publish),
+    }[name]?.();
+    if (token === undefined) return undefined;
     const file = join(folder, `provider-${port}.tokens`);
     writeFileSync(file, token);
     return { token, tokens: { file, from: 0, cycle: 1 } };
@@ -65,7 +72,7 @@ export async function makeSetting(build) {
         const prepared = setting.prepare(name, view);
         if (prepared === undefined) return undefined;
         const instance = await start(prepared);
-        const own = name === "workers-oauth-provider" ? await ownTokens(instance.port) : undefined;
+        const own = await ownTokens(name, instance.port);
         const tokens = await tokensFor(name, chosen, alg, needed);
         const signer = chosen.tokens === "forged" ? stranger : issuer;
         const shown = tokens && (own?.token ?? (await signer.token(alg)));

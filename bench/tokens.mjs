@@ -39,6 +39,15 @@ export async function makeIssuer(folder) {
   return {
     jwks: { keys: await Promise.all(ALGORITHMS.map(jwk)) },
     token,
+    /** An ID token with these claims. */
+    idToken(claims) {
+      const header = { alg: "RS256", kid: "RS256" };
+      return new SignJWT({ iss: ISSUER, ...claims })
+        .setProtectedHeader(header)
+        .setIssuedAt()
+        .setExpirationTime("1h")
+        .sign(keys.get("RS256").privateKey);
+    },
     /** Writes a file with `count` different tokens, one in each line. */
     async file(alg, count) {
       const tokens = [];

@@ -46,18 +46,35 @@ export default {
 };
 `;
 
-function configText({ modules, bindings = {}, flags = [], kv = false, v8Flags = [] }, ports) {
+function configText(
+  { modules, bindings = {}, records = {}, flags = [], kv = false, v8Flags = [] },
+  ports,
+  home,
+) {
   const part = ([name]) => `(name = "${name}", ${MODULE_KINDS[name.split(".").at(-1)]} = embed "${name}")`;
   const external = (name) =>
     `(name = "${name}", external = (address = "127.0.0.1:${ports[name]}", http = ()))`;
   const bound = Object.entries(bindings).map(binding);
   if (kv) bound.push(`(name = "OAUTH_KV", kvNamespace = "kv")`);
+  for (const [name, of] of Object.entries(records))
+    bound.push(`(name = "${name}", durableObjectNamespace = "${of}")`);
+  const classes = Object.values(records).map(
+    (of) => `(className = "${of}", uniqueKey = "${of}", enableSql = true)`,
+  );
+  const services = [
+    `(name = "main", worker = .worker)`,
+    ...["world", "kv", "cache"].map(external),
+    ...(classes.length > 0 ? [`(name = "disk", disk = (path = "${home}", writable = true))`] : []),
+  ];
+  const stateful =
+    classes.length > 0
+      ? `durableObjectNamespaces = [${classes.join(", ")}],\n  durableObjectStorage = (localDisk = "disk"),\n  `
+      : "";
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   v8Flags = [${v8Flags.map((flag) => `"${flag}"`).join(", ")}],
   services = [
-    (name = "main", worker = .worker),
-    ${["world", "kv", "cache"].map(external).join(",\n    ")}
+    ${services.join(",\n    ")}
   ],
   sockets = [(
     name = "http", address = "127.0.0.1:0", service = "main",
@@ -69,7 +86,7 @@ const worker :Workerd.Worker = (
   compatibilityDate = "${compatibility.date}",
   compatibilityFlags = [${flags.map((flag) => `"${flag}"`).join(", ")}],
   bindings = [${bound.join(", ")}],
-  globalOutbound = "world",
+  ${stateful}globalOutbound = "world",
   cacheApiOutbound = "cache"
 );
 `;
@@ -90,7 +107,7 @@ export function prepare(given, ports, folder, view = "plain") {
   const home = mkdtempSync(join(folder, `${contestant.name.replaceAll(/\W+/g, "-")}-`));
   for (const [name, content] of Object.entries(contestant.modules)) writeFileSync(join(home, name), content);
   const config = join(home, "config.capnp");
-  writeFileSync(config, configText(contestant, ports));
+  writeFileSync(config, configText(contestant, ports, home));
   return { name: contestant.name, config, isTraced: view !== "plain" };
 }
 

@@ -1,8 +1,12 @@
 // Portcullis as it is built, in the configurations that are measured: the documents of docs/configuration.md.
-import { GATE, ISSUER, SCOPE, TOKENS } from "../names.mjs";
+import { GATE, ISSUER, REDIRECT, SCOPE, THIRD, TOKENS } from "../names.mjs";
 
 const ASSERTION_KEY = "ASSERTION_KEY";
 const CLIENT_SECRET = "CLIENT_SECRET";
+/** The binding of the Durable Objects. */
+export const RECORDS = "AUTHORIZATION";
+/** Configurations in which the gateway is the authorization server. Their Worker is the larger one, with Durable Objects. */
+export const ISSUES_TOKENS = ["own", "perUser"];
 
 /**
  * Who passes has no line in the log, because most others write none at all. What is refused has one. `logged` has what a document
@@ -53,6 +57,22 @@ const resources = (count, { origin }) =>
 const credential = (table) => ({ resource: { identity: "forward", credential: table } });
 const client = { token_endpoint: TOKENS, client_id: "gate", secret: CLIENT_SECRET };
 
+/** The gateway as the authorization server of its callers, whose accounts at the origin server it uses. */
+const own = (places, resource = {}) =>
+  document(places, {
+    issuers: [],
+    authorization_server: {
+      key_secrets: [ASSERTION_KEY],
+      secrets: [CLIENT_SECRET],
+      binding: RECORDS,
+      scopes: { [SCOPE]: "Use the tools" },
+      clients: [{ client_id: "bench", redirect_uris: [REDIRECT] }],
+      login: { issuer: ISSUER, client_id: "gate", secret: CLIENT_SECRET, anyone: true },
+    },
+    resource: { issuers: ["portcullis"], ...resource },
+  });
+const perUser = { per_user: { issuer: THIRD, client_id: "gate", scopes: ["tools"] } };
+
 /** The documents by name, for the URLs of `places`. */
 const DOCUMENTS = {
   plain: (places) => document(places),
@@ -60,6 +80,8 @@ const DOCUMENTS = {
   assertion: (places) => document(places, assertion),
   static: (places) => document(places, credential({ static: [{ secrets: [CLIENT_SECRET] }] })),
   exchange: (places) => document(places, credential({ token_exchange: { client } })),
+  own: (places) => own(places),
+  perUser: (places) => own(places, credential(perUser).resource),
   rules: (places) => document(places, { ...rules(10), ...assertion }),
   manyRules: (places) => document(places, { ...rules(10_000), ...assertion }),
   listFilter: (places) => document(places, { resource: rules(10).resource }),
