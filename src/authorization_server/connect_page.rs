@@ -34,7 +34,8 @@ pub fn question(
          <dl><dt>Server</dt><dd>{shown}</dd><dt>Account at</dt><dd><strong>{account}</strong></dd>{list}\
          <dt>Connected to</dt><dd>you, <code>{subject}</code></dd></dl>\n\
          <form method=\"post\" action=\"{}\">\n<input type=\"hidden\" name=\"link\" value=\"{}\">\n\
-         <p class=\"row\"><button class=\"main\" name=\"decision\" value=\"connect\">Continue at {host}</button></p>\n</form>\n\
+         <p class=\"row\"><button class=\"main\" name=\"decision\" value=\"connect\">Continue at {host}</button>\n\
+         <button name=\"decision\" value=\"cancel\">Cancel</button></p>\n</form>\n\
          <p class=\"note\">Continue only if you asked for this a moment ago. Every application that you allow to use this server here \
          acts there with this account. <a href=\"{}\">Your connected applications and accounts</a>: disconnect it there.</p>",
         escaped(&server.url("/connect")),

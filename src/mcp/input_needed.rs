@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::mcp::envelope::{RequestId, error_body};
-use crate::mcp::era::Era;
+use crate::mcp::era::{Era, FIRST_MODERN};
 use crate::strict_json;
 
 /// The methods whose result may be `input_required`.
@@ -13,6 +13,8 @@ const MAY_NEED_INPUT: [&str; 3] = ["tools/call", "prompts/get", "resources/read"
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 const INITIALIZE: &str = "initialize";
+
+const DISCOVER: &str = "server/discover";
 
 /// `URLElicitationRequiredError` of MCP 2025-11-25. It does not exist in the modern era.
 const URL_NEEDED: i32 = -32042;
@@ -54,6 +56,18 @@ impl Asked {
                 "params": { "mode": "url", "message": message, "url": url },
             });
             return result(json!({ "resultType": "input_required", "inputRequests": { "connect": elicitation } }));
+        }
+        if era == Era::Modern && self.method == DISCOVER {
+            // Clients show their users nothing of a 403 to this request, and take another error for a sign of a legacy server. What
+            // the server has is not known before the user is connected, only that the answer will be another one then.
+            return result(json!({
+                "resultType": "complete",
+                "supportedVersions": [FIRST_MODERN],
+                "capabilities": { "tools": {} },
+                "instructions": words,
+                "ttlMs": 0,
+                "cacheScope": "private",
+            }));
         }
         if era == Era::Legacy && self.opens_urls && self.method == INITIALIZE {
             let elicitation = json!({ "mode": "url", "elicitationId": request, "url": url, "message": message });

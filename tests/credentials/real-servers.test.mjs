@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { decodeJwt } from "jose";
+import { homeWithoutBrowser } from "../e2e/support/clients/no-browser.mjs";
 import { startLogin } from "../e2e/support/login.mjs";
-import { freePort, startProcess } from "../e2e/support/processes.mjs";
+import { BIN, freePort, startProcess } from "../e2e/support/processes.mjs";
 import { noPython, python } from "../e2e/support/python.mjs";
 import { remember } from "../e2e/support/secrets.mjs";
 import { Browser, linkIn, startConnecting } from "./support/connecting.mjs";
@@ -155,6 +156,46 @@ describe("another Portcullis is the third party", { timeout: 120_000 }, () => {
     }
   });
 });
+
+for (const era of ["legacy", "modern"])
+  test(`the Inspector shows the link and calls once the account is connected, ${era}`, {
+    timeout: 120_000,
+  }, async () => {
+    const scene = await startConnecting();
+    const folder = await mkdtemp(join(tmpdir(), "portcullis-inspector-"));
+    try {
+      const token = await scene.tokenOf("ada");
+      const call = async () => {
+        const options = [
+          "--cli",
+          scene.resource,
+          "--transport",
+          "http",
+          "--protocol-era",
+          era,
+          "--format",
+          "json",
+        ];
+        const header = ["--header", `Authorization: Bearer ${token}`];
+        const what = ["--method", "tools/call", "--tool-name", "whoami"];
+        const program = startProcess(join(BIN, "mcp-inspector"), [...options, ...header, ...what], {
+          env: { ...(await homeWithoutBrowser(folder)), MCP_INSPECTOR_SECRET_STORE: "file" },
+        });
+        const { code } = await program.exited;
+        return { code, output: `${program.output.stdout}${program.output.stderr}` };
+      };
+      const before = await call();
+      const link = linkIn(before.output);
+      assert.ok(link, before.output);
+      await new Browser().connect(link);
+      const { code, output } = await call();
+      assert.equal(code, 0, output);
+      assert.match(output, /\\"sub\\":\\"ada\\"/);
+    } finally {
+      await scene.close();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 
 test("connections outlive the Worker", { timeout: 120_000 }, async () => {
   const persist = await mkdtemp(join(tmpdir(), "portcullis-connections-"));

@@ -142,7 +142,13 @@ describe("token", PATIENCE, () => {
   const ELSEWHERE = [
     ...["ambiguous_path", "body_cut_short", "body_too_large", "caller_gone", "fields_disagree"],
     ...["foreign_host", "foreign_origin", "https_required", "malformed_content_length", "malformed_field"],
-    ...["malformed_message", "method_not_allowed", "not_found", "not_permitted", "origin_failed"],
+    ...["malformed_message", "method_not_allowed", "not_connected", "not_found", "not_permitted"],
+    ...[
+      "origin_credential_denied",
+      "origin_credential_failed",
+      "origin_credential_unavailable",
+      "origin_failed",
+    ],
     ...[
       "origin_malformed",
       "origin_redirected",

@@ -84,8 +84,13 @@ impl<P: Ports> Context<'_, P> {
         let Some(form) = self.form(body).await? else {
             return Ok(Reply::refusal(Refusal::FormUnreadable(OwnForm::Connect)));
         };
-        if form.get("decision") != Some("connect") {
-            return Ok(Reply::refusal(Refusal::DecisionMissing));
+        match form.get("decision") {
+            Some("connect") => {}
+            Some("cancel") => {
+                let page = page::problem("Not connected", "Nothing was connected. You can close this page.", None);
+                return Ok(Reply::page(200, page, "connect_cancelled"));
+            }
+            _ => return Ok(Reply::refusal(Refusal::DecisionMissing)),
         }
         let sealed = form.get("link").unwrap_or_default();
         let link = ConnectLink::open(sealed, self.server, self.now());

@@ -13,7 +13,7 @@ use crate::authorization_server::state::login::Connecting;
 use crate::authorization_server::state::{self, Hash, RecordStateMachine};
 use crate::authorization_server::third_party::{self, ThirdParty};
 use crate::jwks::discovery::{Metadata, locations};
-use crate::limits::{CONNECTION_POLL, PROVIDER_METADATA_SECONDS};
+use crate::limits::{CONNECTION_POLL, NEGATIVE_SECONDS, PROVIDER_METADATA_SECONDS};
 use crate::oauth::challenge::scopes_in;
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
@@ -311,6 +311,22 @@ impl<P: Ports> Vault<'_, P> {
         if let Some(known) = self.memory.third_party(resource.index, now) {
             return Ok(known);
         }
+        let name = format!("third party {}", resource.index);
+        if self.memory.failed_lately(&name, now) {
+            return Err(ObtainError::Discovery("it was not found a moment ago".to_owned()));
+        }
+        let found = self.discovered(resource, per_user).await;
+        match &found {
+            Ok(found) => {
+                let until = now.plus_seconds(PROVIDER_METADATA_SECONDS);
+                self.memory.keep_third_party(resource.index, found.clone(), until);
+            }
+            Err(_) => self.memory.note_failure(&name, now.plus_seconds(NEGATIVE_SECONDS)),
+        }
+        found
+    }
+
+    async fn discovered(&self, resource: &Resource, per_user: &PerUser) -> Result<ThirdParty, ObtainError> {
         let development = self.settings.development;
         let (issuer, scopes) = match &per_user.issuer {
             Some(issuer) => (issuer.clone(), ScopeSet::default()),
@@ -322,9 +338,7 @@ impl<P: Ports> Vault<'_, P> {
         let wanted = |metadata: &Metadata<'_>| third_party::read_metadata(metadata, &issuer, per_user);
         let found = provider::discover(self.ports, locations(&url), (&issuer, development), wanted).await;
         let found = found.map_err(|error| ObtainError::Discovery(error.to_string()))?;
-        let found = ThirdParty { scopes, ..found };
-        self.memory.keep_third_party(resource.index, found.clone(), now.plus_seconds(PROVIDER_METADATA_SECONDS));
-        Ok(found)
+        Ok(ThirdParty { scopes, ..found })
     }
 
     /// The issuer that the origin server names.

@@ -132,6 +132,19 @@ fn an_account_is_connected_and_its_tokens_rest_sealed() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_user_who_cancels_or_decides_nothing_is_sent_nowhere() {
+    let (scene, tokens) = usual();
+    let page = page(&scene, &tokens);
+    let sealed = between(&page.body, "name=\"link\" value=\"", "\"");
+    let decide = |decision: &str| {
+        scene.browse(post("/connect", &[("link", &sealed), ("decision", decision)]).field("origin", PUBLIC))
+    };
+    assert_eq!((decide("cancel").status, scene.reason().as_str()), (200, "connect_cancelled"));
+    assert_eq!(decide("deny").status, 400);
+    assert_eq!((decide("connect").status, scene.reason().as_str()), (200, "connect_begun"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn the_form_of_the_answer_depends_on_what_the_client_declares() {
     let (scene, tokens) = usual();
     let ask = |era: &str, message: Value| {
@@ -165,7 +178,10 @@ fn the_form_of_the_answer_depends_on_what_the_client_declares() {
         assert_eq!(body["result"]["resultType"], "complete");
     }
     assert_eq!(ask("modern", modern("tools/list", opens.clone())).0, 403);
-    assert_eq!(ask("modern", modern("server/discover", opens.clone())).0, 403);
+    let (status, body) = ask("modern", modern("server/discover", opens.clone()));
+    assert_eq!((status, &body["result"]["supportedVersions"]), (200, &json!(["2026-07-28"])));
+    assert_eq!((&body["result"]["ttlMs"], &body["result"]["cacheScope"]), (&json!(0), &json!("private")));
+    assert!(text(&body["result"], "instructions").contains("/connect?link="));
 
     let (status, body) = ask("legacy", request("initialize", json!({ "capabilities": opens.clone() })));
     assert_eq!((status, &body["error"]["code"]), (200, &json!(-32042)));
@@ -232,6 +248,9 @@ fn servers_that_may_not_be_asked_are_not() {
         assert!(detail.contains(why), "{why}: {detail}");
         assert!(!page.body.contains(why) || why.len() < 5, "the user learns nothing of it");
         assert_eq!(scene.world.asked().last().expect("a question").url, "https://tools.example/mcp", "{why}");
+        let (asked, fetched) = (scene.world.asked().len(), scene.world.fetched().len());
+        assert_eq!(self::page(&scene, &tokens).status, 502);
+        assert_eq!((scene.world.asked().len(), scene.world.fetched().len()), (asked, fetched), "not again at once");
     }
     // Without documents and registration only a client of the configuration can be used.
     let closed = with(server(), "client_id_metadata_document_supported", json!(false));
