@@ -31,7 +31,7 @@ use crate::pipeline::authorize::Permit;
 use crate::pipeline::rejection::{ConnectionNeeded, Rejection};
 use crate::platform_error::PlatformError;
 use crate::ports::Ports;
-use crate::seal::NONCE_BYTES;
+use crate::seal::Nonce;
 use crate::secret::Secret;
 use crate::strict_json;
 use crate::time::UnixMillis;
@@ -102,16 +102,13 @@ pub(super) fn not_connected<P: Ports>(gateway: &Gateway, ports: &P, need: &Crede
     let (Some((server, _)), Some(user)) = (&gateway.authorization_server, &need.user) else {
         return Rejection::Internal("there is no user to connect an account for");
     };
-    let mut random = [0; 16];
-    ports.fill(&mut random);
-    let mut nonce = [0; NONCE_BYTES];
-    ports.fill(&mut nonce);
+    let nonce: Nonce = random(ports);
     let link = ConnectLink {
         subject: user.clone(),
         resource: resource.identifier.clone(),
         scope: scope.to_owned(),
         until: ports.now().seconds() + CONNECT_LINK_SECONDS,
-        id: URL_SAFE_NO_PAD.encode(random),
+        id: URL_SAFE_NO_PAD.encode(random::<16, _>(ports)),
     };
     let server_name = resource.name.clone().unwrap_or_else(|| resource.origin.url.authority().to_string());
     Rejection::NotConnected(Box::new(ConnectionNeeded { url: link.url(server, &nonce), server_name, era: need.era }))
@@ -242,7 +239,7 @@ async fn exchange<P: Ports>(
 ) -> Result<Issued, ObtainError> {
     let actor = match own.filter(|_| grant.has_actor) {
         Some((key, gateway)) => {
-            let random = random(ports);
+            let random: [u8; 16] = random(ports);
             let input = request::actor_token(gateway, key, &grant.endpoint.audience, &random, ports.now());
             Some(signed(ports, key, &input).await?)
         }
@@ -286,7 +283,7 @@ fn note_scopes<P: Ports>(ports: &P, need: &CredentialNeed, issued: &Issued, requ
 /// The signed client assertion, if the client authenticates with one.
 async fn authentication<P: Ports>(ports: &P, endpoint: &TokenEndpoint) -> Result<Option<String>, ObtainError> {
     let ClientAuthentication::PrivateKeyJwt(key) = &endpoint.authentication else { return Ok(None) };
-    let random = random(ports);
+    let random: [u8; 16] = random(ports);
     let input = client_assertion(&endpoint.client_id, key, &endpoint.audience, &random, ports.now());
     signed(ports, key, &input).await.map(Some)
 }
@@ -296,8 +293,8 @@ async fn signed<P: Ports>(ports: &P, key: &SigningKey, input: &str) -> Result<St
     Ok(signing_key::assemble(input, &signature.map_err(ObtainError::Signature)?))
 }
 
-fn random<P: Ports>(ports: &P) -> [u8; 16] {
-    let mut random = [0; 16];
+fn random<const N: usize, P: Ports>(ports: &P) -> [u8; N] {
+    let mut random = [0; N];
     ports.fill(&mut random);
     random
 }
@@ -331,8 +328,7 @@ async fn own_token<P: Ports>(
     let place = grant.endpoint.url.split('?').next().unwrap_or_default();
     let detail = format!("{}: from {place}, for {seconds} s", need.about());
     ports.line(&gateway_line("info", "origin_credential_obtained", &detail, ports.now()));
-    let mut nonce = [0; NONCE_BYTES];
-    ports.fill(&mut nonce);
+    let nonce: Nonce = random(ports);
     let shared = SharedToken {
         value: token.value.expose().to_owned(),
         obtained: token.obtained.0,

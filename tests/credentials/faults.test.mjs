@@ -10,7 +10,7 @@ import { startCredentialScene } from "./support/scene.mjs";
 const ISSUED = remember("a-token-that-the-endpoint-issued");
 const GOOD = { access_token: ISSUED, token_type: "Bearer", expires_in: 300 };
 
-/** A token endpoint that answers as it is told, and can be taken away. */
+/** A token endpoint that answers as the test sets it, and can be taken away. */
 async function startEndpoint() {
   const it = { asked: 0, answer: (response) => response.end(JSON.stringify(GOOD)) };
   let server;

@@ -24,7 +24,7 @@ use crate::origin_credential::memory::RefusedToken;
 use crate::origin_credential::{ObtainedToken, PerUser};
 use crate::ports::Ports;
 use crate::provider::{self, ProviderError};
-use crate::seal::NONCE_BYTES;
+use crate::seal::{NONCE_BYTES, Nonce};
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::strict_json;
@@ -378,7 +378,7 @@ impl<P: Ports> Vault<'_, P> {
         answer::read(&answer, Wanted::AccessToken, &request.url, Some(sent))
     }
 
-    pub(super) fn nonce(&self) -> [u8; NONCE_BYTES] {
+    pub(super) fn nonce(&self) -> Nonce {
         let mut nonce = [0; NONCE_BYTES];
         self.ports.fill(&mut nonce);
         nonce

@@ -47,6 +47,25 @@ fn usual() -> (Scene, Value) {
     connecting(json!({}), resource_metadata(), server_metadata())
 }
 
+/// The same where the gateway has to register at the other server.
+fn registering() -> (Scene, Value) {
+    let mut metadata = server_metadata();
+    metadata["client_id_metadata_document_supported"] = json!(false);
+    metadata["registration_endpoint"] = json!(format!("{THIRD}/register"));
+    connecting(json!({}), resource_metadata(), metadata)
+}
+
+/// What the other server answers to registrations.
+fn register(scene: &Scene, client: &Value) {
+    scene.world.answer(&format!("{THIRD}/register"), Ok((201, "application/json", &client.to_string())));
+}
+
+/// Another isolate with this configuration, on the same records.
+fn other_isolate(scene: &Scene, document: Value) -> Scene {
+    let gateway = open_with(document, &secrets()).expect("the document is right");
+    Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() }
+}
+
 fn call(tokens: &Value) -> Request {
     call_at("/mcp", tokens)
 }
@@ -267,12 +286,8 @@ fn servers_that_may_not_be_asked_are_not() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_gateway_registers_once_where_it_has_to() {
-    let mut metadata = server_metadata();
-    metadata["client_id_metadata_document_supported"] = json!(false);
-    metadata["registration_endpoint"] = json!(format!("{THIRD}/register"));
-    let (scene, tokens) = connecting(json!({}), resource_metadata(), metadata);
-    let made = json!({ "client_id": "made", "client_secret": "their-secret" }).to_string();
-    scene.world.answer(&format!("{THIRD}/register"), Ok((201, "application/json", &made)));
+    let (scene, tokens) = registering();
+    register(&scene, &json!({ "client_id": "made", "client_secret": "their-secret" }));
     assert_eq!(connect(&scene, &tokens, first()).status, 200);
     *scene.user.borrow_mut() = json!({ "sub": "bob" });
     let other = scene.other_browser();
@@ -333,10 +348,7 @@ fn an_outage_ends_no_connection_and_a_refusal_does() {
 fn a_rotated_secret_still_opens_connections_and_a_removed_one_asks_the_user_again() {
     let (scene, tokens) = usual();
     connect(&scene, &tokens, first());
-    let under = |names: Value| {
-        let gateway = open_with(per_user(json!({ "secrets": names }), json!({})), &secrets()).expect("right");
-        Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() }
-    };
+    let under = |names: Value| other_isolate(&scene, per_user(json!({ "secrets": names }), json!({})));
     assert_eq!(under(json!(["NEW_SEAL", "SEAL"])).call(call(&tokens)).status, 200);
     assert_eq!(scene.reason(), "forwarded");
     let removed = under(json!(["NEW_SEAL"]));
@@ -358,7 +370,7 @@ fn records_that_fail_are_503_and_nothing_is_lost() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn subjects_with_separators_are_told_apart() {
+fn subjects_with_separators_stay_apart() {
     let (scene, tokens) = usual();
     let names = ["ada https://gate.example/mcp", "ada", "ad", "a da", "ada/\u{0}", "ada %20"];
     for (at, name) in names.iter().enumerate() {
@@ -469,12 +481,8 @@ fn an_answer_of_one_server_is_not_taken_for_that_of_another() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn tokens_and_secrets_of_one_issuer_never_reach_another() {
-    let mut metadata = server_metadata();
-    metadata["client_id_metadata_document_supported"] = json!(false);
-    metadata["registration_endpoint"] = json!(format!("{THIRD}/register"));
-    let (scene, tokens) = connecting(json!({}), resource_metadata(), metadata);
-    let made = json!({ "client_id": "made", "client_secret": "their-secret" }).to_string();
-    scene.world.answer(&format!("{THIRD}/register"), Ok((201, "application/json", &made)));
+    let (scene, tokens) = registering();
+    register(&scene, &json!({ "client_id": "made", "client_secret": "their-secret" }));
     assert_eq!(connect(&scene, &tokens, first()).status, 200);
     let evil = "https://evil.example";
     let named = json!({ "resource": "https://tools.example/mcp", "authorization_servers": [evil] });
@@ -490,8 +498,7 @@ fn tokens_and_secrets_of_one_issuer_never_reach_another() {
     scene.world.document("https://evil.example/.well-known/oauth-authorization-server", Ok(&hostile.to_string()));
     scene.world.pass(61);
     // Another isolate, which has yet to find the authorization server.
-    let gateway = open_with(per_user(json!({}), json!({})), &secrets()).expect("right");
-    let scene = Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() };
+    let scene = other_isolate(&scene, per_user(json!({}), json!({})));
     assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (200, "not_connected"));
     assert_eq!(administrator(&scene, "delete")["disconnected"], json!(["https://gate.example/mcp"]));
     assert!(scene.world.asked().iter().all(|asked| !asked.url.starts_with(evil)));
@@ -571,22 +578,18 @@ fn a_token_that_is_issued_again_after_it_was_refused_is_used() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_server_that_forgot_the_registered_client_gets_a_new_one() {
-    let mut metadata = server_metadata();
-    metadata["client_id_metadata_document_supported"] = json!(false);
-    metadata["registration_endpoint"] = json!(format!("{THIRD}/register"));
-    let (scene, tokens) = connecting(json!({}), resource_metadata(), metadata);
-    let register = |id: &str, method: &str| {
-        let made = json!({ "client_id": id, "client_secret": "s", "token_endpoint_auth_method": method }).to_string();
-        scene.world.answer(&format!("{THIRD}/register"), Ok((201, "application/json", &made)));
+    let (scene, tokens) = registering();
+    let make = |id: &str, method: &str| {
+        register(&scene, &json!({ "client_id": id, "client_secret": "s", "token_endpoint_auth_method": method }));
     };
-    register("one", "client_secret_post");
+    make("one", "client_secret_post");
     assert_eq!(connect(&scene, &tokens, first()).status, 200);
     let sent = scene.world.asked().last().expect("a request").clone();
     assert!(sent.body.contains("client_secret=s") && sent.fields.iter().all(|(name, _)| *name != "authorization"));
     scene.world.pass(60);
     issue(&scene, json!({ "error": "invalid_client" }));
     assert_eq!((scene.call(call(&tokens)).status, scene.reason().as_str()), (200, "not_connected"));
-    register("two", "none");
+    make("two", "none");
     assert_eq!(connect(&scene, &tokens, first()).status, 200);
     let sent = scene.world.asked().last().expect("a request").clone();
     assert!(sent.body.contains("client_id=two") && !sent.body.contains("client_secret"), "{}", sent.body);
@@ -609,8 +612,7 @@ fn a_connection_to_a_resource_that_left_the_configuration_is_listed_and_deleted(
     connect(&scene, &tokens, first());
     let mut renamed = per_user(json!({}), json!({}));
     renamed["resources"][0]["path"] = json!("/other");
-    let gateway = open_with(renamed, &secrets()).expect("right");
-    let later = Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() };
+    let later = other_isolate(&scene, renamed);
     assert_eq!(administrator(&later, "show")["connections"][0]["resource"], "https://gate.example/mcp");
     let disconnect = |resource: &str| {
         let asked = json!({ "action": "disconnect", "subject": "ada", "resource": resource }).to_string();
@@ -668,8 +670,7 @@ fn tokens_that_arrive_after_the_connection_was_ended_are_revoked_and_not_used() 
     let (scene, tokens) = usual();
     connect(&scene, &tokens, first());
     scene.world.pass(60);
-    let gateway = open_with(per_user(json!({}), json!({})), &secrets()).expect("right");
-    let other = Scene { gateway, world: scene.world.clone(), cookies: RefCell::default(), user: scene.user.clone() };
+    let other = other_isolate(&scene, per_user(json!({}), json!({})));
     scene.world.answer_by(move |asked, _| {
         if asked.body.contains("grant_type=refresh_token") {
             administrator(&other, "delete");
