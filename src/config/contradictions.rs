@@ -175,7 +175,8 @@ impl<'a> ConfigurationParts<'a> {
             | Condition::Issuers(_)
             | Condition::Countries(_)
             | Condition::Asns(_)
-            | Condition::Mtls(_) => return None,
+            | Condition::Mtls(_)
+            | Condition::OriginCredential { .. } => return None,
         };
         match source {
             Source::ApiKeys => Some(format!("API keys have no {}; use subjects, scopes or issuers", condition.key())),

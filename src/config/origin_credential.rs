@@ -68,7 +68,7 @@ pub(super) fn read(
         }
     };
     if !read.is_for_all() {
-        note_unexchangeable(document, at, read.kind(), accepts, mistakes);
+        note_unexchangeable(document, at, read.kind().name(), accepts, mistakes);
     }
     Some(Rc::new(read))
 }

@@ -18,6 +18,7 @@ use crate::limits::{RULES, SESSION_SECRETS};
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
+use crate::origin_credential::Kind;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::Policy;
 use crate::policy::limit::{Limit, LimitKey};
@@ -41,9 +42,18 @@ pub(super) fn add_interests(interests: &mut ClaimSelection, policy: &Policy) {
             | Fact::Source
             | Fact::Country
             | Fact::Network
-            | Fact::Certificate => {}
+            | Fact::Certificate
+            | Fact::OriginCredential => {}
         }
     }
+}
+
+/// What the rules of a resource may refer to.
+pub(super) struct Known<'a> {
+    /// The names of its issuers and verifiers, and the prefixes of its API keys.
+    pub sources: &'a [&'a str],
+    /// The kind of its credential for the origin server.
+    pub credential: Option<Kind>,
 }
 
 /// Reads the rules of a resource; `None` if it has none. `raw` is the resource as it was written.
@@ -52,7 +62,7 @@ pub(super) fn read_policy(
     raw: &Value,
     at: &str,
     scopes: &Rc<ScopeHierarchy>,
-    sources: &[&str],
+    known: &Known<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Policy> {
     let labels = read_labels(document.labels.as_ref(), at, mistakes);
@@ -77,7 +87,7 @@ pub(super) fn read_policy(
     let mut ids = std::collections::BTreeSet::new();
     for (index, entry) in entries.iter().enumerate() {
         let at = format!("{at}.rules[{index}]");
-        let rule = read_rule(entry, index, &at, &labels, sources, mistakes);
+        let rule = read_rule(entry, index, &at, &labels, known, mistakes);
         if !ids.insert(rule.id.clone()) {
             mistakes.note(format!("{at}.id"), format_args!("{:?} is the id of another rule too", rule.id));
         }
@@ -89,7 +99,7 @@ pub(super) fn read_policy(
         Some(StepUpListName::Hide) | None => StepUpInLists::Hide,
     };
     let observe = document.rules_mode == Some(ModeName::Observe);
-    let policy = Policy::new(rules, Rc::clone(scopes), observe, step_up, hash(raw, scopes));
+    let policy = Policy::new(rules, Rc::clone(scopes), observe, step_up, hash(raw, scopes, known));
     for (index, earlier) in crate::config::analysis::unreachable(&policy) {
         mistakes.note(
             format!("{at}.rules[{index}]"),
@@ -103,13 +113,15 @@ pub(super) fn read_policy(
 }
 
 /// The first 128 bits of SHA-256 over the configuration of a policy, with its members in order.
-fn hash(raw: &Value, scopes: &ScopeHierarchy) -> String {
+fn hash(raw: &Value, scopes: &ScopeHierarchy, known: &Known<'_>) -> String {
     let part = |name: &str| raw.get(name).cloned().unwrap_or_default();
     let said = json!({
         "labels": part("labels"), "rules": part("rules"), "rules_mode": part("rules_mode"), "scopes": part("scopes"),
         "scope_includes": scopes.to_string(), "step_up_in_lists": part("step_up_in_lists"),
     });
-    Sha256::digest(said.to_string()).get(..16).map(hex).unwrap_or_default()
+    let reads_credential = part("rules").to_string().contains("origin_credentials");
+    let kind = known.credential.filter(|_| reads_credential).map_or("", Kind::name);
+    Sha256::digest(format!("{said}{kind}")).get(..16).map(hex).unwrap_or_default()
 }
 
 type Labels = BTreeMap<String, Vec<Pattern>>;
@@ -139,7 +151,7 @@ fn read_rule(
     index: usize,
     at: &str,
     labels: &Labels,
-    sources: &[&str],
+    known: &Known<'_>,
     mistakes: &mut Mistakes,
 ) -> Rule {
     let id = document.id.clone().unwrap_or_else(|| format!("rule-{}", index + 1));
@@ -184,7 +196,7 @@ fn read_rule(
         id,
         effect,
         targets,
-        when: read_when(document.when.as_ref(), &format!("{at}.when"), sources, mistakes),
+        when: read_when(document.when.as_ref(), &format!("{at}.when"), known, mistakes),
         observe: document.mode == Some(ModeName::Observe),
     }
 }
@@ -208,11 +220,23 @@ fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) 
     entries.filter_map(|(index, text)| mistakes.keep(format!("{at}[{index}]"), Pattern::parse(text))).collect()
 }
 
-fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistakes: &mut Mistakes) -> When {
+fn read_when(document: Option<&WhenDocument>, at: &str, known: &Known<'_>, mistakes: &mut Mistakes) -> When {
     let Some(document) = document else { return When::default() };
     // Destructures every key, so that no key can be added to the document without its condition.
-    let WhenDocument { scopes, roles, groups, claims, subjects, clients, issuers, countries, asns, mtls, arguments } =
-        document;
+    let WhenDocument {
+        scopes,
+        roles,
+        groups,
+        claims,
+        subjects,
+        clients,
+        issuers,
+        countries,
+        asns,
+        mtls,
+        origin_credentials,
+        arguments,
+    } = document;
     let mut conditions = Vec::new();
     let mut texts = |key: &str, list: &Option<Vec<String>>, condition: fn(Vec<String>) -> Condition| {
         let Some(list) = list else { return };
@@ -252,6 +276,13 @@ fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistak
         conditions.push(Condition::Asns(asns.clone()));
     }
     conditions.extend(mtls.map(Condition::Mtls));
+    if let Some(kinds) = origin_credentials {
+        if kinds.is_empty() {
+            mistakes.note(format!("{at}.origin_credentials"), "must not be empty: the rule could never match");
+        }
+        let accepted = kinds.iter().map(|kind| kind.kind()).collect();
+        conditions.push(Condition::OriginCredential { accepted, used: known.credential });
+    }
     for (index, country) in countries.iter().flatten().enumerate() {
         if country == "UK" {
             mistakes.note(format!("{at}.countries[{index}]"), "the United Kingdom is \"GB\" in ISO 3166-1");
@@ -264,7 +295,7 @@ fn read_when(document: Option<&WhenDocument>, at: &str, sources: &[&str], mistak
         }
     }
     for (index, source) in issuers.iter().flatten().enumerate() {
-        if !sources.contains(&source.as_str()) {
+        if !known.sources.contains(&source.as_str()) {
             mistakes.note(
                 format!("{at}.issuers[{index}]"),
                 format_args!("this resource accepts no issuer, verifier or API keys named {source:?}"),

@@ -125,9 +125,15 @@ fn values(definition: &Value) -> Option<String> {
 }
 
 fn kind(property: &Value, schema: &Value) -> String {
-    let named = property["anyOf"][0]["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/"));
-    if let Some(values) = named.and_then(|name| values(&schema["$defs"][name])) {
+    let values = |reference: &Value| {
+        let name = reference["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/"))?;
+        values(&schema["$defs"][name])
+    };
+    if let Some(values) = values(&property["anyOf"][0]) {
         return format!("one of {values}");
+    }
+    if let Some(values) = values(&property["items"]) {
+        return format!("array of {values}");
     }
     let one = |kind: &str| match kind {
         "string" => "string",

@@ -8,6 +8,7 @@ use deserr::Deserr;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::SESSION;
+use crate::origin_credential::Kind;
 
 /// A rule about what callers may do at a resource. `docs/policy.md` explains rules and has a complete example.
 ///
@@ -109,6 +110,11 @@ pub struct WhenDocument {
     /// Whether the caller presented a verified client certificate.
     #[deserr(default)]
     pub mtls: Option<bool>,
+
+    /// The credential that the gateway uses at the origin server of this resource is of one of these kinds. It is the same for
+    /// every caller: with this condition, the same rules can stand at several resources.
+    #[deserr(default)]
+    pub origin_credentials: Option<Vec<OriginCredentialName>>,
 
     /// Tests on top-level arguments of a tool or prompt, by name.
     #[deserr(default)]
@@ -223,6 +229,51 @@ pub enum EffectName {
     #[deserr(rename = "step_up")]
     #[cfg_attr(feature = "schema", schemars(rename = "step_up"))]
     StepUp,
+}
+
+/// A kind of credential for an origin server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[deserr(error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum OriginCredentialName {
+    /// None: the gateway forwards requests without a credential.
+    #[deserr(rename = "none")]
+    #[cfg_attr(feature = "schema", schemars(rename = "none"))]
+    None,
+    /// Fields from Worker secrets.
+    #[deserr(rename = "static")]
+    #[cfg_attr(feature = "schema", schemars(rename = "static"))]
+    Static,
+    /// A token of the gateway itself.
+    #[deserr(rename = "client_credentials")]
+    #[cfg_attr(feature = "schema", schemars(rename = "client_credentials"))]
+    ClientCredentials,
+    /// A token for the caller, in exchange for its own.
+    #[deserr(rename = "token_exchange")]
+    #[cfg_attr(feature = "schema", schemars(rename = "token_exchange"))]
+    TokenExchange,
+    /// A token for the caller, by Enterprise-Managed Authorization.
+    #[deserr(rename = "enterprise")]
+    #[cfg_attr(feature = "schema", schemars(rename = "enterprise"))]
+    Enterprise,
+    /// A token of the caller's own account.
+    #[deserr(rename = "per_user")]
+    #[cfg_attr(feature = "schema", schemars(rename = "per_user"))]
+    PerUser,
+}
+
+impl OriginCredentialName {
+    /// The kind that it names; `None` for `none`.
+    pub(super) fn kind(self) -> Option<Kind> {
+        match self {
+            Self::None => None,
+            Self::Static => Some(Kind::Static),
+            Self::ClientCredentials => Some(Kind::ClientCredentials),
+            Self::TokenExchange => Some(Kind::TokenExchange),
+            Self::Enterprise => Some(Kind::Enterprise),
+            Self::PerUser => Some(Kind::PerUser),
+        }
+    }
 }
 
 /// Whether the gateway enforces rules.

@@ -63,7 +63,7 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
     }
     for resource in &settings.resources {
         let Some(credential) = &resource.credential else { continue };
-        let (path, kind) = (resource.path.as_str(), credential.kind());
+        let (path, kind) = (resource.path.as_str(), credential.kind().name());
         if credential.is_rotating() {
             warnings.push(format!(
                 "resource {path:?} has two secrets in credential.static: the gateway reads every message until one is removed"

@@ -63,6 +63,6 @@ impl CredentialNeed {
 
     /// The text for the log.
     pub(super) fn about(&self) -> String {
-        format!("resource {:?}, {}", self.resource.path.as_str(), self.credential.kind())
+        format!("resource {:?}, {}", self.resource.path.as_str(), self.credential.kind().name())
     }
 }

@@ -71,7 +71,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         let SentCredential { credential, repetition, .. } = sent;
         let now = self.ports.now();
         let has_other = self.gateway.memory.borrow_mut().origin_tokens.refused(&credential, now);
-        let kind = credential.kind();
+        let kind = credential.kind().name();
         let why = match repetition {
             Repetition::Possible(permit) if has_other => {
                 return self.attach(Forwarding { permit: *permit, credential: None, is_repeated: true });
@@ -120,7 +120,7 @@ impl Suspended<AwaitingAnswer> {
         let now = ports.now();
         active.context.origin_ms = Some(now.since(sent));
         if let Some(SentCredential { credential, .. }) = &credential {
-            active.context.audit.note_origin_credential(credential.kind(), credential.age(now));
+            active.context.audit.note_origin_credential(credential.kind().name(), credential.age(now));
         }
         let mut random = [0; NONCE_BYTES];
         if gateway.settings.sessions.is_some() {

@@ -36,6 +36,35 @@ pub enum OriginCredential {
     PerUser(PerUser),
 }
 
+/// A kind of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Fields from Worker secrets.
+    Static,
+    /// A token of the gateway itself.
+    ClientCredentials,
+    /// A token for the caller, in exchange for its own.
+    TokenExchange,
+    /// A token for the caller, by Enterprise-Managed Authorization.
+    Enterprise,
+    /// A token of the caller's own account.
+    PerUser,
+}
+
+impl Kind {
+    /// Its name, as the configuration and the log have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "token_exchange",
+            Self::Enterprise => "enterprise",
+            Self::PerUser => "per_user",
+        }
+    }
+}
+
 /// A field from Worker secrets.
 #[derive(Debug)]
 pub struct StaticField {
@@ -143,15 +172,15 @@ pub struct PerUser {
 }
 
 impl OriginCredential {
-    /// The name of its kind, as the configuration and the log have it.
+    /// Its kind.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Static(_) => "static",
-            Self::ClientCredentials(_) => "client_credentials",
-            Self::TokenExchange(_) => "token_exchange",
-            Self::Enterprise(_) => "enterprise",
-            Self::PerUser(_) => "per_user",
+            Self::Static(_) => Kind::Static,
+            Self::ClientCredentials(_) => Kind::ClientCredentials,
+            Self::TokenExchange(_) => Kind::TokenExchange,
+            Self::Enterprise(_) => Kind::Enterprise,
+            Self::PerUser(_) => Kind::PerUser,
         }
     }
 
@@ -289,9 +318,9 @@ impl AttachedCredential {
         self.resource
     }
 
-    /// The name of its kind.
+    /// Its kind.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         self.credential.kind()
     }
 

@@ -2,6 +2,7 @@
 //! key, what it reads, when it holds and what implies it, and everything else follows from that.
 
 use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
+use crate::origin_credential::Kind;
 use crate::policy::caller::Caller;
 use crate::token::claims::equals_one_of;
 
@@ -28,6 +29,13 @@ pub enum Condition {
     Asns(Vec<u64>),
     /// A client certificate is present (`true`) or absent (`false`).
     Mtls(bool),
+    /// The credential that the gateway uses at the origin server is one of these kinds; `None`: it uses none.
+    OriginCredential {
+        /// The kinds for which the condition holds.
+        accepted: Vec<Option<Kind>>,
+        /// The kind that the configuration gives the resource.
+        used: Option<Kind>,
+    },
 }
 
 /// What a condition reads about a caller.
@@ -53,6 +61,8 @@ pub enum Fact<'a> {
     Network,
     /// Whether it presented a client certificate.
     Certificate,
+    /// The kind of the credential for the origin server: the same for every caller of a resource.
+    OriginCredential,
 }
 
 impl Fact<'_> {
@@ -67,7 +77,7 @@ impl Fact<'_> {
             // The gateway reads both from the platform together.
             Self::Country | Self::Network => Some("place".to_owned()),
             Self::Certificate => Some("certificate".to_owned()),
-            Self::Scopes | Self::Subject | Self::Client | Self::Source => None,
+            Self::Scopes | Self::Subject | Self::Client | Self::Source | Self::OriginCredential => None,
         }
     }
 }
@@ -87,6 +97,7 @@ impl Condition {
             Self::Countries(_) => "countries",
             Self::Asns(_) => "asns",
             Self::Mtls(_) => "mtls",
+            Self::OriginCredential { .. } => "origin_credentials",
         }
     }
 
@@ -104,6 +115,7 @@ impl Condition {
             Self::Countries(_) => Fact::Country,
             Self::Asns(_) => Fact::Network,
             Self::Mtls(_) => Fact::Certificate,
+            Self::OriginCredential { .. } => Fact::OriginCredential,
         }
     }
 
@@ -130,6 +142,7 @@ impl Condition {
             Self::Countries(accepted) => one(accepted, caller.facts.country.as_deref()),
             Self::Asns(accepted) => caller.facts.asn.is_some_and(|asn| accepted.contains(&asn)),
             Self::Mtls(wanted) => *wanted == caller.facts.certificate,
+            Self::OriginCredential { accepted, used } => accepted.contains(used),
         }
     }
 
@@ -150,6 +163,10 @@ impl Condition {
             | (Self::Countries(wide), Self::Countries(narrow)) => within(wide, narrow),
             (Self::Asns(wide), Self::Asns(narrow)) => within(wide, narrow),
             (Self::Mtls(one), Self::Mtls(other)) => one == other,
+            // Not by what is used: rules that stand at several resources must not be mistakes at one of them.
+            (Self::OriginCredential { accepted: wide, .. }, Self::OriginCredential { accepted: narrow, .. }) => {
+                within(wide, narrow)
+            }
             (
                 Self::Scopes(_)
                 | Self::Roles(_)
@@ -160,7 +177,8 @@ impl Condition {
                 | Self::Issuers(_)
                 | Self::Countries(_)
                 | Self::Asns(_)
-                | Self::Mtls(_),
+                | Self::Mtls(_)
+                | Self::OriginCredential { .. },
                 _,
             ) => false,
         }

@@ -124,7 +124,7 @@ fn credential<'a>(settings: &Settings, resource: &'a Resource) -> Option<(&'a st
     let identity = if resource.names_caller { "forward" } else { "none" };
     let own = settings.own_issuer.as_deref().filter(|_| matches!(**credential, OriginCredential::PerUser(_)));
     let redirect_uri = own.map(|own| redirect_uri(own, resource));
-    let mut shown = json!({ "kind": credential.kind(), "token_endpoints": endpoints, "identity": identity });
+    let mut shown = json!({ "kind": credential.kind().name(), "token_endpoints": endpoints, "identity": identity });
     if let (Some(members), Some(url)) = (shown.as_object_mut(), redirect_uri) {
         members.insert("redirect_uri".to_owned(), Value::String(url));
     }

@@ -317,3 +317,53 @@ fn decisions_are_recorded_with_the_credential() {
 }
 
 const AT: &str = "resources[0].credential";
+
+#[wasm_bindgen_test(unsupported = test)]
+fn rules_can_read_the_kind_of_credential() {
+    let rules = json!([
+        { "id": "shared", "effect": "deny", "tools": ["delete_*"],
+          "when": { "origin_credentials": ["static", "client_credentials"] } },
+        { "id": "none", "effect": "deny", "tools": ["read_*"], "when": { "origin_credentials": ["none"] } },
+        { "id": "rest", "effect": "allow" },
+    ]);
+    let with_rules = |mut document: Value| {
+        document["resources"][0]["rules"] = rules.clone();
+        document["decision_log"] = json!({});
+        document
+    };
+    let fixed = with(json!({ "static": [{ "secrets": ["CURRENT"] }] }));
+    let cases = [
+        (fixed, ["shared", "rest"]),
+        (own_token(json!({})), ["shared", "rest"]),
+        (exchange(json!({})), ["rest", "rest"]),
+        (enterprise(), ["rest", "rest"]),
+        (with_resource(json!({})), ["rest", "none"]),
+    ];
+    let mut hashes = std::collections::BTreeSet::new();
+    for (document, expected) in cases {
+        let (world, gateway) = opened(with_rules(document.clone()));
+        for (tool, rule) in ["delete_all", "read_one"].into_iter().zip(expected) {
+            world.call(&gateway, crate::policy::call(lasting(), tool));
+            let line: Value = serde_json::from_str(world.decisions().last().expect("a line")).expect("JSON");
+            assert_eq!(line["rule"], rule, "{tool}: {document}");
+        }
+        hashes.extend(gateway.settings().resources[0].policy.iter().map(|policy| policy.hash.clone()));
+    }
+    assert_eq!(hashes.len(), 5, "a record names the rules that decided: with another kind they decide otherwise");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_rule_about_kinds_that_do_not_exist_is_a_mistake() {
+    for (value, why) in [
+        (json!([]), "resources[0].rules[0].when.origin_credentials: must not be empty: the rule could never match"),
+        (
+            json!(["basic"]),
+            "resources[0].rules[0].when.origin_credentials[0]: must be one of none, static, client_credentials",
+        ),
+    ] {
+        let document =
+            with_resource(json!({ "rules": [{ "effect": "allow", "when": { "origin_credentials": value } }] }));
+        let mistakes = open_with(document, &secrets()).expect_err("wrong");
+        assert!(mistakes.lines()[0].starts_with(why), "{:?}", mistakes.lines());
+    }
+}
