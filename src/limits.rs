@@ -491,8 +491,12 @@ pub const REFUSED_TOKEN_SECONDS: u64 = 10;
 /// Most fields from Worker secrets that one origin server gets.
 pub const STATIC_FIELDS: usize = 8;
 
-/// Milliseconds between looks at a connection that another isolate refreshes.
-pub const CONNECTION_POLL: u32 = 100;
+/// Milliseconds between looks at a connection that another isolate refreshes: at first, and at most. The time between them doubles,
+/// because each look counts toward the requests that one request may send.
+pub const CONNECTION_POLL: (u32, u32) = (100, 1_000);
+
+/// Longest `detail` of a log line that another party wrote a part of, in characters.
+pub const DETAIL_CHARS: usize = 1_024;
 
 /// Seconds for which an isolate uses a user's token for an origin server before it reads the connection again: after this time it
 /// has noticed that the user disconnected.

@@ -111,6 +111,12 @@ impl Seals {
         strict_json::read(&plain).ok()
     }
 
+    /// Whether a value is sealed for this use under the first secret.
+    #[must_use]
+    pub fn is_current(&self, sealed: &str, usage: &str, context: &str) -> bool {
+        self.0.first().is_some_and(|secret| SealKey::of(secret, usage).open(sealed, context).is_some())
+    }
+
     /// A mark over some parts that only this gateway can make.
     #[must_use]
     pub fn mark(&self, usage: &str, parts: &[&[u8]]) -> [u8; 32] {

@@ -27,7 +27,7 @@ impl ConnectLink {
     /// The text in the URL.
     #[must_use]
     pub fn sealed(&self, server: &AuthorizationServer, nonce: &Nonce) -> String {
-        server.seals.seal(self, USAGE, &server.own.identifier, nonce)
+        server.seals.seal(self, USAGE, &context(server), nonce)
     }
 
     /// The URL.
@@ -39,8 +39,13 @@ impl ConnectLink {
     /// Opens the text of a URL, if this gateway made it and it has not expired.
     #[must_use]
     pub fn open(sealed: &str, server: &AuthorizationServer, now: u64) -> Option<Self> {
-        server.seals.open::<Self>(sealed, USAGE, &server.own.identifier).filter(|link| now < link.until)
+        server.seals.open::<Self>(sealed, USAGE, &context(server)).filter(|link| now < link.until)
     }
+}
+
+/// Where links are valid: another identity provider may have other users with the same subjects.
+fn context(server: &AuthorizationServer) -> String {
+    format!("{} {}", server.own.identifier, server.login.identity())
 }
 
 /// The URL of a link with this text.

@@ -403,7 +403,8 @@ impl Refusal {
             }
             Self::OtherUsersLink => {
                 let text = "This link is for another user. If an application of yours did not show it to you a moment ago, another \
-                            person may want to connect your account to theirs: close this page.";
+                            person may want to connect your account to theirs: close this page. If you are logged in as the wrong user, \
+                            log out at your identity provider and delete the cookies of this site, or use a private window.";
                 Disclosure::user(403, ErrorCode::OtherUsersLink, text)
             }
             Self::ConsentStale => Disclosure::user(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::jwks::discovery::{Metadata, MetadataError};
-use crate::limits::{PROVIDER_TIMEOUT, SCOPE_BYTES};
+use crate::limits::{LOG_VALUE_CHARS, PROVIDER_TIMEOUT, SCOPE_BYTES};
 use crate::oauth::challenge::resource_metadata;
 use crate::oauth::client_authentication::{ClientAuthentication, authenticate};
 use crate::oauth::form::Form;
@@ -84,6 +84,18 @@ pub fn unauthenticated(origin: &OriginServer) -> ProviderRequest {
     }
 }
 
+/// A request for a document of an origin server.
+#[must_use]
+pub fn document(origin: &OriginServer, location: &str) -> ProviderRequest {
+    ProviderRequest {
+        url: location.to_owned(),
+        service: origin.service.clone(),
+        fields: vec![("accept", "application/json".to_owned())],
+        body: None,
+        seconds: PROVIDER_TIMEOUT,
+    }
+}
+
 /// The location of the metadata that the challenge of an origin server names.
 ///
 /// # Errors
@@ -131,8 +143,9 @@ pub fn read_resource_metadata(
         Ok(_) => return Err(MetadataError::NotObject),
         Err(error) => return Err(MetadataError::NotJson(error)),
     };
-    if members.get("resource").and_then(Value::as_str) != Some(resource) {
-        return Err(MetadataError::OtherResource);
+    let stated = members.get("resource").and_then(Value::as_str).unwrap_or_default();
+    if stated != resource {
+        return Err(MetadataError::OtherResource(stated.chars().take(LOG_VALUE_CHARS).collect(), resource.to_owned()));
     }
     let named = members.get("authorization_servers").and_then(Value::as_array);
     let issuer = named.and_then(|named| named.first()).and_then(Value::as_str);
@@ -211,12 +224,26 @@ pub fn authorization_url(
     if !scope.is_empty() {
         form.add("scope", scope);
     }
-    form.add("resource", &per_user.resource);
+    name_resource(&mut form, per_user);
     for (name, value) in &per_user.parameters {
         form.add(name, value);
     }
-    let join = if third_party.authorization.contains('?') { '&' } else { '?' };
-    format!("{}{join}{}", third_party.authorization, form.into_text())
+    let form = form.into_text();
+    let Some((endpoint, query)) = third_party.authorization.split_once('?') else {
+        return format!("{}?{form}", third_party.authorization);
+    };
+    // A parameter must not be there twice (RFC 6749 §3.1).
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let ours: Vec<String> = form.split('&').map(name).collect();
+    let theirs = query.split('&').filter(|pair| !pair.is_empty() && !ours.contains(&name(pair)));
+    format!("{endpoint}?{}", theirs.chain([form.as_str()]).collect::<Vec<_>>().join("&"))
+}
+
+/// Names the server that the token is for (RFC 8707), unless the authorization server does not take that.
+fn name_resource(form: &mut Form, per_user: &PerUser) {
+    if per_user.sends_resource {
+        form.add("resource", &per_user.resource);
+    }
 }
 
 /// The request that redeems a code.
@@ -233,7 +260,7 @@ pub fn code_request(
     form.add("code", code);
     form.add("redirect_uri", redirect_uri);
     form.add("code_verifier", verifier);
-    form.add("resource", &per_user.resource);
+    name_resource(&mut form, per_user);
     post(&third_party.token, client, form, assertion, per_user.timeout)
 }
 
@@ -249,7 +276,7 @@ pub fn refresh_request(
     let mut form = Form::default();
     form.add("grant_type", "refresh_token");
     form.add("refresh_token", refresh_token);
-    form.add("resource", &per_user.resource);
+    name_resource(&mut form, per_user);
     post(&third_party.token, client, form, assertion, per_user.timeout)
 }
 

@@ -1,13 +1,12 @@
 //! The part of the configuration document that makes the gateway an authorization server.
 
-use std::collections::BTreeMap;
-
 use deserr::Deserr;
 
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::{ACCESS_TOKEN, GRANT_DAYS, REFRESH_GRACE, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS};
+use crate::config::table::Table;
 
 /// Makes this gateway an OAuth 2.1 authorization server. Users log in at an identity provider that cannot do what MCP
 /// clients expect. Resources name the gateway in `issuers`. `docs/authorization-server.md` is the guide.
@@ -45,7 +44,7 @@ pub struct AuthorizationServerDocument {
     /// scope without a description by its name. Clients can request the scopes named here in addition to those of
     /// resources and rules. Default: none.
     #[deserr(default)]
-    pub scopes: Option<BTreeMap<String, String>>,
+    pub scopes: Option<Table<String>>,
 
     /// Which users may be granted which scopes. If an entry names a scope, itself or by a wildcard over it (`files:*`),
     /// only users whom such an entry names can be granted the scope. Default: every user who may log in can be granted
@@ -207,7 +206,7 @@ pub struct LoginDocument {
     /// Additional parameters of the authorization request at the provider, for example `prompt = "select_account"`.
     /// Default: none.
     #[deserr(default)]
-    pub parameters: Option<BTreeMap<String, String>>,
+    pub parameters: Option<Table<String>>,
 
     /// The claim that becomes `sub`: the provider must never give its value to another person. Default: `sub`; `oid`
     /// for `entra_id`, `id` for `github`.

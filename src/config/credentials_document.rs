@@ -1,8 +1,6 @@
 //! The part of the configuration document that says which credentials the gateway accepts, as an operator writes it:
 //! see [`document`](super::document).
 
-use std::collections::BTreeMap;
-
 use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
@@ -11,6 +9,7 @@ use crate::config::ranges::{
     ANSWER_CACHE, API_KEY_CACHE, LEEWAY, NEGATIVE_ANSWER_CACHE, NEGATIVE_VERIFIER_CACHE, PROOF_WINDOW,
     PROVIDER_TIMEOUT, REVOCATION, VERIFIER_CACHE,
 };
+use crate::config::table::Table;
 
 /// An authorization server whose access tokens the gateway accepts.
 #[derive(Debug, Deserr)]
@@ -39,7 +38,7 @@ pub struct IssuerDocument {
     /// that equals one of the values, or is an array that contains one of them. Numbers and booleans are compared as
     /// JSON writes them. Default: none.
     #[deserr(default)]
-    pub claims: Option<BTreeMap<String, Vec<String>>>,
+    pub claims: Option<Table<Vec<String>>>,
 
     /// Scopes that every accepted token of this issuer has in addition to its own, for providers whose tokens cannot
     /// have your scopes (Google, Cloudflare Access). Default: none.

@@ -1,13 +1,12 @@
 //! The configuration document as an operator writes it. The doc comments of these types are the configuration
 //! reference: `docs/configuration.md` and `docs/portcullis.schema.json` are generated from them.
 
-use std::collections::BTreeMap;
-
 use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::{BODY, IDLE_TIMEOUT, KEEP_ALIVE, REFUSALS, RESPONSE_TIMEOUT, STORED};
+use crate::config::table::Table;
 
 #[cfg(feature = "authorization-server")]
 pub use crate::config::authorization_server_document::AuthorizationServerDocument;
@@ -75,7 +74,7 @@ pub struct Document {
     /// what requires `files:read`. Inclusion is transitive. Independently of this table, `files:*` includes every scope
     /// that begins with `files:`. Default: empty.
     #[deserr(default)]
-    pub scope_includes: Option<BTreeMap<String, Vec<String>>>,
+    pub scope_includes: Option<Table<Vec<String>>>,
 
     /// How the gateway checks DPoP proofs (RFC 9449), at resources that accept them.
     #[deserr(default)]
@@ -264,7 +263,7 @@ pub struct ResourceDocument {
     /// gateway ignores what the origin server states about its own tools (`readOnlyHint`, `destructiveHint`). Default:
     /// none.
     #[deserr(default)]
-    pub labels: Option<BTreeMap<String, Vec<String>>>,
+    pub labels: Option<Table<Vec<String>>>,
 
     /// How lists show tools that need a step-up: `hide` leaves them out until the caller has the scopes, `mark` lists
     /// them with `_meta["portcullis/step-up"]`, which names the scopes. Default: `hide`.
@@ -281,7 +280,7 @@ pub struct ResourceDocument {
     /// `Region = "region"`. The gateway requires that field and argument agree (T13, T15); it forwards other such
     /// fields unread. Default: none.
     #[deserr(default)]
-    pub parameter_fields: Option<BTreeMap<String, String>>,
+    pub parameter_fields: Option<Table<String>>,
 
     /// Fields of the client's requests that the gateway forwards to the origin server, in addition to `Accept`,
     /// `Accept-Language`, `Content-Type`, `User-Agent`, `Last-Event-ID` and the `Mcp-*` fields: for example `X-Tenant-Id`.

@@ -238,7 +238,7 @@ pub(super) fn read_login(
             .scopes
             .clone()
             .unwrap_or_else(|| profile.scopes().iter().map(|scope| (*scope).to_owned()).collect()),
-        parameters: document.parameters.clone().unwrap_or_default().into_iter().collect(),
+        parameters: document.parameters.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect(),
         subject_claim: document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned()),
         groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
         admission,

@@ -33,6 +33,7 @@ mod resource;
 mod rules_document;
 mod stand_ins;
 mod stored;
+mod table;
 mod values;
 mod warnings;
 

@@ -135,9 +135,9 @@ fn read_static(
         let why = if read.iter().any(|other| folded(&other.name) == folded(given)) {
             Some("is there twice")
         } else if is_forwarded {
-            Some("is in forward_fields too: the caller could not be told from the gateway")
+            Some("is in forward_fields too: the server could not tell the caller from the gateway")
         } else {
-            uncredentialed(&name)
+            uncredentialed(&folded(given))
         };
         if let Some(why) = why {
             mistakes.note(format_args!("{at}.field"), format_args!("{why}, got {given:?}"));
@@ -164,7 +164,8 @@ fn read_static(
             if text.is_empty() || !is_plain(text) {
                 mistakes.note(&at, "the secret must be visible ASCII characters, and not empty");
             }
-            if scheme.eq_ignore_ascii_case("Basic") && text.contains(':') {
+            let is_pair = text.contains(':') && !gateway.secrets.are_placeholders();
+            if scheme.eq_ignore_ascii_case("Basic") && is_pair {
                 mistakes.note(&at, "the secret must be base64 of user:password (RFC 7617 §2)");
             }
             let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
@@ -174,7 +175,8 @@ fn read_static(
                     format_args!("the secret must not begin with the scheme {scheme:?}, which the gateway writes"),
                 );
             }
-            if sent.iter().any(|other| other == text) {
+            let is_repeated = entry.secrets.iter().take(index).any(|other| other == secret);
+            if !is_repeated && !gateway.secrets.are_placeholders() && sent.iter().any(|other| other == text) {
                 mistakes.note(&at, "the secret has the same value as the other one");
             }
             sent.push(text.to_owned());
@@ -387,6 +389,9 @@ fn read_per_user(
         mistakes.note(format_args!("{at}.parameters.{name}"), "is set by the gateway itself");
     }
     let timeout = bounded(document.timeout_seconds, PROVIDER_TIMEOUT, &format!("{at}.timeout_seconds"), mistakes);
+    if document.client_id.as_ref().is_some_and(String::is_empty) {
+        mistakes.note(format_args!("{at}.client_id"), "must not be empty");
+    }
     let client = match (&document.client_id, &document.secret) {
         (Some(id), Some(name)) => {
             let at = format!("{at}.secret");
@@ -409,8 +414,15 @@ fn read_per_user(
             "is required with client_id: the client's secret would go to whichever authorization server the origin server names",
         );
     }
+    let sends_resource = document.send_resource.unwrap_or(true);
+    if !sends_resource && target.scopes.is_empty() {
+        mistakes.note(
+            format_args!("{at}.scopes"),
+            "is required with send_resource = false: only the scopes then name the server that the token is for",
+        );
+    }
     let (issuer, scopes) = (document.issuer.clone(), target.scopes);
-    Some(PerUser { issuer, client, scopes, resource: resource?, parameters, timeout })
+    Some(PerUser { issuer, client, scopes, resource: resource?, sends_resource, parameters, timeout })
 }
 
 /// Reads a token type (RFC 8693 §3).

@@ -1,13 +1,12 @@
 //! The tables for credentials toward origin servers, as an operator writes them.
 
-use std::collections::BTreeMap;
-
 use deserr::Deserr;
 
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::PROVIDER_TIMEOUT;
+use crate::config::table::Table;
 
 /// How the gateway authenticates to the origin server of a resource: exactly one of these kinds. `docs/origin-credentials.md`
 /// has a configuration for each.
@@ -230,9 +229,14 @@ pub struct PerUserDocument {
     #[deserr(default)]
     pub resource: Option<String>,
 
+    /// Whether requests contain `resource`. Set it to `false` for an authorization server that refuses the parameter, as Entra ID
+    /// does: it then names the server by the scopes. Default: `true`.
+    #[deserr(default)]
+    pub send_resource: Option<bool>,
+
     /// More parameters of the authorization request, at most 8: for example `access_type = "offline"` for Google. Default: none.
     #[deserr(default)]
-    pub parameters: Option<BTreeMap<String, String>>,
+    pub parameters: Option<Table<String>>,
 
     /// Seconds within which the authorization server must answer, 1 to 30; otherwise the gateway answers 503. Default: 5.
     #[deserr(default)]

@@ -65,7 +65,7 @@ pub(super) fn read_policy(
     known: &Known<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Policy> {
-    let labels = read_labels(document.labels.as_ref(), at, mistakes);
+    let labels = read_labels(document.labels.as_deref(), at, mistakes);
     let Some(entries) = &document.rules else {
         let orphans = [
             ("rules_mode", document.rules_mode.is_some()),

@@ -97,7 +97,7 @@ pub(super) fn read_resource(
     let refusals_per_minute = number("refusals_per_minute", document.refusals_per_minute, ranges::REFUSALS);
     let sources: Vec<&str> = accepts.names().collect();
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
-    let parameters = policy::read_parameters(document.parameter_fields.as_ref(), at, mistakes);
+    let parameters = policy::read_parameters(document.parameter_fields.as_deref(), at, mistakes);
     let forward_fields = read_forward_fields(document, at, mistakes);
     let identity_claims = read_identity_claims(document, at, mistakes);
     let anonymous = read_anonymous(document, at, mistakes);

@@ -1,13 +1,12 @@
 //! The part of the configuration document that says which callers may do what, as an operator writes it: see
 //! [`document`](super::document).
 
-use std::collections::BTreeMap;
-
 use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::SESSION;
+use crate::config::table::Table;
 use crate::origin_credential::Kind;
 
 /// A rule about what callers may do at a resource. `docs/policy.md` explains rules and has a complete example.
@@ -84,7 +83,7 @@ pub struct WhenDocument {
     /// Claims, each with its accepted values: the claim equals one of them, or is an array that contains one of them. A
     /// name that begins with `/` is a JSON Pointer (RFC 6901) into the claims, for example `/realm_access/roles`.
     #[deserr(default)]
-    pub claims: Option<BTreeMap<String, Vec<String>>>,
+    pub claims: Option<Table<Vec<String>>>,
 
     /// The subject is one of these.
     #[deserr(default)]
@@ -118,7 +117,7 @@ pub struct WhenDocument {
 
     /// Tests on top-level arguments of a tool or prompt, by name.
     #[deserr(default)]
-    pub arguments: Option<BTreeMap<String, ArgumentDocument>>,
+    pub arguments: Option<Table<ArgumentDocument>>,
 }
 
 /// A test on one argument. Every part that is given must hold; a missing argument fails every test except

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::oauth::scope::ScopeSet;
+use crate::origin_credential::OriginCredential;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::token::binding::Requirement;
@@ -73,6 +74,20 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
             warnings.push(format!(
                 "resource {path:?} sends the tokens of all its issuers to the token endpoint of credential.{kind}"
             ));
+        }
+        if let OriginCredential::PerUser(per_user) = &**credential {
+            if per_user.issuer.is_none() {
+                warnings.push(format!(
+                    "resource {path:?} has no credential.per_user.issuer: the origin server names the authorization server to which \
+                     users are sent; set issuer unless you trust the origin server with that"
+                ));
+            }
+            if resource.cache_lists {
+                warnings.push(format!(
+                    "resource {path:?} has cache_lists with credential.per_user: a list that the origin server calls public is shown \
+                     to users who have not connected an account, too"
+                ));
+            }
         }
         if credential.is_for_all() && resource.policy.is_none() {
             warnings.push(format!(

@@ -26,7 +26,7 @@ pub enum MetadataError {
     /// The document is that of another issuer (RFC 8414 §3.3).
     OtherIssuer,
     /// The document is that of another resource (RFC 9728 §3.3).
-    OtherResource,
+    OtherResource(String, String),
     /// A member is a URL on a private host.
     PrivateHost(&'static str),
 }
@@ -44,7 +44,11 @@ impl fmt::Display for MetadataError {
             Self::NotObject => f.write_str("the metadata is not a JSON object"),
             Self::NotProtected(member) => write!(f, "{member} must be https"),
             Self::NotUrl(member, error) => write!(f, "{member} {error}"),
-            Self::OtherResource => f.write_str("the metadata is that of another resource"),
+            Self::OtherResource(stated, wanted) => write!(
+                f,
+                "the metadata is that of another resource: it states {stated:?}, and the server is {wanted:?}; if that is another \
+                 name of the same server, set credential.per_user.resource to it"
+            ),
             Self::OtherIssuer => f.write_str("the metadata names another issuer"),
             Self::PrivateHost(member) => write!(f, "{member} is on a private host"),
         }

@@ -127,7 +127,11 @@ pub fn read(document: &ProviderDocument, wanted: Wanted, url: &str, sent: Option
         (1..=TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     };
     let refresh_token = text("refresh_token").filter(is_refresh_token).map(|token| Secret::new(token.to_owned()));
-    let scopes = text("scope").filter(|scope| scope.len() <= SCOPE_BYTES).map(ScopeSet::of_text);
+    let scopes = text("scope").filter(|scope| scope.len() <= SCOPE_BYTES).map(|scope| {
+        // Some servers separate them by commas.
+        let by_commas = !scope.contains(' ') && scope.contains(',');
+        if by_commas { ScopeSet::of_text(&scope.replace(',', " ")) } else { ScopeSet::of_text(scope) }
+    });
     Ok(Issued { token, lifetime, scopes, refresh_token })
 }
 

@@ -32,6 +32,8 @@ pub enum ObtainError {
     OtherIssuer(String),
     /// The authorization server of the origin server was not found.
     Discovery(String),
+    /// The authorization server has no revocation endpoint.
+    NoRevocation,
     /// The authorization server with this issuer identifier does not let the gateway become a client.
     NoClient(String),
     /// The connection could not be read or written.
@@ -93,6 +95,7 @@ impl fmt::Display for ObtainError {
                 write!(f, "the origin server now names another authorization server: {issuer}")
             }
             Self::Discovery(why) => f.write_str(why),
+            Self::NoRevocation => f.write_str("the authorization server has no revocation endpoint"),
             Self::NoClient(issuer) => write!(
                 f,
                 "{issuer}: it takes neither client ID metadata documents nor registrations: set client_id and secret"
@@ -115,6 +118,7 @@ impl Error for ObtainError {
             | Self::NotConnected
             | Self::OtherIssuer(_)
             | Self::Discovery(_)
+            | Self::NoRevocation
             | Self::NoClient(_) => None,
         }
     }
@@ -135,7 +139,21 @@ impl ObtainError {
     /// Whether it says that a refresh token is no longer valid (RFC 6749 §5.2).
     #[must_use]
     pub fn ends_a_grant(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.error == "invalid_grant")
+        // GitHub's and another server's own codes beside that of the RFC.
+        let codes = ["invalid_grant", "bad_refresh_token", "invalid_refresh_token"];
+        matches!(self, Self::Refused(refusal) if codes.contains(&refusal.error.as_str()))
+    }
+
+    /// Whether a token endpoint refused for a reason that does not pass by itself, and that is not about this gateway's credentials:
+    /// if anything helps, it is that the user connects again.
+    #[must_use]
+    pub fn is_lasting_refusal(&self) -> bool {
+        let is_refusal = match self {
+            Self::Refused(_) => !self.refuses_client(),
+            Self::Status(_, status) => (400..500).contains(status),
+            _ => false,
+        };
+        is_refusal && self.meaning(false) == Meaning::Permanent
     }
 
     /// Whether it says that the authorization server does not know the client (RFC 6749 §5.2).
@@ -169,7 +187,9 @@ impl ObtainError {
                 _ => Meaning::Permanent,
             },
             Self::NoUser | Self::NotConnected | Self::OtherIssuer(_) => Meaning::CallerRefused,
-            Self::Answer(..) | Self::Status(..) | Self::NoSubject | Self::NoClient(_) => Meaning::Permanent,
+            Self::Answer(..) | Self::Status(..) | Self::NoSubject | Self::NoRevocation | Self::NoClient(_) => {
+                Meaning::Permanent
+            }
         }
     }
 }

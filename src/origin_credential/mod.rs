@@ -165,6 +165,8 @@ pub struct PerUser {
     pub scopes: ScopeSet,
     /// `resource` (RFC 8707): the URL of the origin server.
     pub resource: String,
+    /// Whether requests contain it.
+    pub sends_resource: bool,
     /// More parameters of the authorization request.
     pub parameters: Vec<(String, String)>,
     /// Seconds within which the authorization server must answer.
@@ -248,13 +250,14 @@ pub struct ObtainedToken {
 }
 
 impl ObtainedToken {
-    /// The token of a connection. It is not used after `ends`, if there is such a time, and read again before long in any case.
+    /// The token of a connection, which was issued at a time. It is not used after `ends`, if there is such a time, and read again
+    /// before long in any case.
     #[must_use]
-    pub fn of_connection(token: &str, now: UnixMillis, ends: Option<UnixMillis>) -> Self {
+    pub fn of_connection(token: &str, issued: UnixMillis, now: UnixMillis, ends: Option<UnixMillis>) -> Self {
         let until = |time: UnixMillis| ends.map_or(time, |ends| ends.min(time));
         Self {
             value: Secret::new(format!("Bearer {token}")),
-            obtained: now,
+            obtained: issued,
             refresh_at: until(now.plus_seconds(CONNECTION_SECONDS * 3 / 4)),
             usable_until: until(now.plus_seconds(CONNECTION_SECONDS)),
         }

@@ -1,6 +1,6 @@
 /** Every configuration in the guides is one that the gateway takes as it stands; commands and links are there. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -29,6 +29,7 @@ const SECRETS = {
   ATLASSIAN_CLIENT_SECRET: "secret",
   CLIENT_SECRET: "secret",
   SERVER_CLIENT_SECRET: "secret",
+  ENTRA_CLIENT_SECRET: "secret",
   GITHUB_CLIENT_SECRET: "secret",
   GOOGLE_CLIENT_SECRET: "secret",
 };
@@ -116,6 +117,18 @@ test(`${here.length} configurations of ${guides.length} guides`, { timeout: 60_0
     }
   } finally {
     await fleet.close();
+  }
+});
+
+test("and the command line takes each of them too", { timeout: 300_000 }, () => {
+  const program = fileURLToPath(new URL("scripts/portcullis.mjs", root));
+  for (const { name, document } of here) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, "check", "--config", "-"], {
+      input: JSON.stringify(document),
+      encoding: "utf8",
+    });
+    // 1: there is something to review.
+    assert.ok(status === 0 || status === 1, `${name}: ${stdout}${stderr}`);
   }
 });
 

@@ -4,6 +4,7 @@ use portcullis::config::{Configuration, Mistakes};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
+use crate::policy::with_rules;
 use crate::support::{Key, TestSecrets, document, document_with, open};
 
 fn mistakes(document: Value) -> Vec<String> {
@@ -326,4 +327,35 @@ fn numbers_have_the_default_and_range_that_their_text_says() {
         }
     }
     assert_eq!(checked, 24);
+}
+
+/// The library that reads the document drops such entries without an error: a rule would have lost a condition.
+#[wasm_bindgen_test(unsupported = test)]
+fn no_entry_of_a_table_is_dropped() {
+    let with = |when: Value| with_rules(json!([{ "effect": "allow", "when": when }]), json!({}));
+    let mut includes = with(json!({}));
+    includes["scope_includes"] = json!({ "admin": "read" });
+    let mut claims = with(json!({}));
+    claims["issuers"][0]["claims"] = json!({ "tid": 7 });
+    let resource = |key: &str, value: Value| {
+        let mut document = with(json!({}));
+        document["resources"][0][key] = value;
+        document
+    };
+    for (document, expected) in [
+        (with(json!({ "claims": { "tid": 7 } })), "resources[0].rules[0].when.claims.tid: must be"),
+        (with(json!({ "claims": { "tid": "7", "ok": ["1"] } })), "resources[0].rules[0].when.claims.tid: must be"),
+        (
+            with(json!({ "arguments": { "a": { "at_mots": 5 } } })),
+            "resources[0].rules[0].when.arguments.a.at_mots: unknown",
+        ),
+        (with(json!({ "arguments": { "a": 5 } })), "resources[0].rules[0].when.arguments.a: must be"),
+        (includes, "scope_includes.admin: must be"),
+        (claims, "issuers[0].claims.tid: must be"),
+        (resource("labels", json!({ "l": "delete_*" })), "resources[0].labels.l: must be"),
+        (resource("parameter_fields", json!({ "a": 5 })), "resources[0].parameter_fields.a: must be"),
+    ] {
+        let mistakes = open(document).expect_err(expected);
+        assert!(mistakes.lines().iter().any(|line| line.starts_with(expected)), "{expected}: {:?}", mistakes.lines());
+    }
 }

@@ -57,6 +57,15 @@ pub struct Login {
     pub admission: Admission,
 }
 
+impl Login {
+    /// What tells this provider from others: a subject names a user of it, and may name another user elsewhere.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        let configured = self.issuer.as_deref().or(self.authorization_endpoint.as_deref());
+        configured.or(self.profile.endpoints().authorization).unwrap_or_default()
+    }
+}
+
 /// Which users may log in.
 #[derive(Debug, Clone)]
 pub struct Admission {

@@ -14,7 +14,7 @@ use crate::authorization_server::state::once::Once;
 use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::authorization_server::third_party::{self, ThirdParty};
 use crate::authorization_server::{connect_page, page};
-use crate::limits::LOGIN_SECONDS;
+use crate::limits::{LOGIN_SECONDS, SCOPE_BYTES};
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::failure::ObtainError;
 use crate::origin_credential::{OriginCredential, PerUser};
@@ -123,9 +123,13 @@ impl<P: Ports> Context<'_, P> {
         let granted = self.scopes_before(&link).await?;
         let scope = requested(per_user, &third_party, &link, &granted);
         let connecting = Connecting {
+            id: vault.id(&link.subject, &link.resource),
             subject: link.subject,
             resource: link.resource,
             issuer: third_party.issuer.clone(),
+            token_endpoint: third_party.token.clone(),
+            names_itself: third_party.names_itself,
+            client: vault.sealed_client(&client, &third_party.issuer),
             scope: scope.clone(),
             begun: self.now(),
         };
@@ -168,7 +172,8 @@ impl<P: Ports> Context<'_, P> {
         let another = resource.path.as_str() != path
             || named.is_some_and(|named| named != connecting.issuer)
             || third_party.issuer != connecting.issuer
-            || named.is_none() && third_party.names_itself;
+            || third_party.token != connecting.token_endpoint
+            || named.is_none() && (third_party.names_itself || connecting.names_itself);
         if another || query.is_repeated("iss") {
             return Ok(Reply::refusal(Refusal::AnswerOfAnother));
         }
@@ -197,7 +202,8 @@ impl<P: Ports> Context<'_, P> {
         (code, verifier): (&str, &str),
     ) -> Result<(), ObtainError> {
         let vault = self.connections();
-        let client = vault.client(resource, third_party, per_user).await?;
+        let client = vault.client_from(&connecting.client, &third_party.issuer, per_user);
+        let client = client.ok_or(ObtainError::NotConnected)?;
         let assertion = vault.assertion(&client, third_party).await?;
         let redirect_uri = third_party::redirect_uri(&self.server.own, resource);
         let at = (client.id.as_str(), &client.authentication);
@@ -205,9 +211,9 @@ impl<P: Ports> Context<'_, P> {
         let request = third_party::code_request(third_party, per_user, at, about, assertion.as_deref());
         let issued = vault.issued(&request, code).await;
         if issued.as_ref().is_err_and(ObtainError::refuses_client) {
-            vault.forget_registration(resource, &third_party.issuer).await?;
+            vault.forget_registration(resource, &third_party.issuer, &client.id).await?;
         }
-        vault.keep(connecting, &client, &issued?).await
+        vault.keep((resource, per_user), connecting, &client, &issued?).await
     }
 }
 
@@ -225,7 +231,10 @@ fn requested(per_user: &PerUser, third_party: &ThirdParty, link: &ConnectLink, g
     let usual = if per_user.scopes.is_empty() { &third_party.scopes } else { &per_user.scopes };
     let more = ScopeSet::of_text(&link.scope);
     let granted = if more.is_empty() { ScopeSet::default() } else { ScopeSet::of_text(granted) };
-    usual.iter().chain(granted.iter()).chain(more.iter()).cloned().collect::<ScopeSet>().to_string()
+    let all = usual.iter().chain(granted.iter()).chain(more.iter()).cloned().collect::<ScopeSet>().to_string();
+    // Too many for a URL: those that were granted before are then asked for when they are needed again.
+    let needed = || usual.iter().chain(more.iter()).cloned().collect::<ScopeSet>().to_string();
+    Some(all).filter(|all| all.len() <= SCOPE_BYTES).unwrap_or_else(needed)
 }
 
 fn host(url: &str) -> String {

@@ -40,6 +40,9 @@ fn registration_name(resource: &Resource, issuer: &str) -> Hash {
     Hash::of(&format!("connect {issuer} {}", resource.identifier))
 }
 
+/// What a registration is sealed for.
+const USAGE: &str = "connection client";
+
 /// Most seconds for which a registration is used: a server may forget clients, and users would then be sent to it in vain.
 const REGISTRATION_SECONDS: u64 = 30 * 86_400;
 
@@ -63,13 +66,14 @@ impl<P: Ports> Vault<'_, P> {
         };
         let name = registration_name(resource, &third_party.issuer);
         let kept = self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Read).await?;
-        let opened = |kept: GatewayRegistration| -> Option<Registered> {
-            self.server.seals.open(&kept.sealed, "connection client", &third_party.issuer)
-        };
-        if let Some(registered) = kept.and_then(opened) {
-            return Ok(of_registered(registered));
+        let opened = |kept: GatewayRegistration| self.registered(&kept.sealed, &third_party.issuer);
+        if let Some(kept) = kept {
+            let unreadable = GatewayRegistrationQuestion::Forget(kept.sealed.clone());
+            if let Some(registered) = opened(kept) {
+                return Ok(of_registered(registered));
+            }
+            self.record::<GatewayRegistration>(name.as_str(), unreadable).await?;
         }
-        self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Forget).await?;
         let made = self.register(resource, endpoint, &third_party.issuer).await?;
         let kept = self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Keep(made)).await?;
         kept.and_then(opened).map(of_registered).ok_or_else(|| ObtainError::NoClient(third_party.issuer.clone()))
@@ -81,10 +85,46 @@ impl<P: Ports> Vault<'_, P> {
         per_user.client.is_none() && client_id != third_party::client_id(self.server, resource)
     }
 
-    /// Forgets the client that this gateway registered: the authorization server does not know it any more.
-    pub(super) async fn forget_registration(&self, resource: &Resource, issuer: &str) -> Result<(), ObtainError> {
+    /// Forgets a client that this gateway registered, if it is still the one that is used: the authorization server does not know it
+    /// any more.
+    pub(super) async fn forget_registration(
+        &self,
+        resource: &Resource,
+        issuer: &str,
+        client_id: &str,
+    ) -> Result<(), ObtainError> {
         let name = registration_name(resource, issuer);
-        self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Forget).await.map(|_| ())
+        let kept = self.record::<GatewayRegistration>(name.as_str(), GatewayRegistrationQuestion::Read).await?;
+        let Some(GatewayRegistration { sealed, .. }) = kept else { return Ok(()) };
+        if self.registered(&sealed, issuer).is_some_and(|registered| registered.client_id != client_id) {
+            return Ok(());
+        }
+        let question = GatewayRegistrationQuestion::Forget(sealed);
+        self.record::<GatewayRegistration>(name.as_str(), question).await.map(|_| ())
+    }
+
+    /// A registration from its sealed form.
+    fn registered(&self, sealed: &str, issuer: &str) -> Option<Registered> {
+        self.server.seals.open(sealed, USAGE, issuer)
+    }
+
+    /// The client with which a user has begun to connect, as the record of that has it: the code is for this client, even if the
+    /// gateway has registered another one since.
+    pub(super) fn sealed_client(&self, client: &ConnectionClient, issuer: &str) -> String {
+        let secret = |secret: &Secret| Some(secret.expose().to_owned());
+        let (client_secret, in_body) = match &client.authentication {
+            ClientAuthentication::SecretBasic(text) => (secret(text), false),
+            ClientAuthentication::SecretPost(text) => (secret(text), true),
+            ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => (None, false),
+        };
+        let registered = Registered { client_id: client.id.clone(), client_secret, in_body };
+        self.server.seals.seal(&registered, USAGE, issuer, &self.nonce())
+    }
+
+    /// The client with which a user has begun to connect. `None` if its secret was removed from the configuration.
+    pub(super) fn client_from(&self, sealed: &str, issuer: &str, per_user: &PerUser) -> Option<ConnectionClient> {
+        let registered = self.registered(sealed, issuer)?;
+        Some(configured_or(registered, per_user))
     }
 
     async fn register(
@@ -115,7 +155,7 @@ impl<P: Ports> Vault<'_, P> {
         let client_secret = text("client_secret").filter(|_| method.as_deref() != Some("none"));
         let in_body = method.as_deref() == Some("client_secret_post");
         let registered = Registered { client_id, client_secret, in_body };
-        let sealed = self.server.seals.seal(&registered, "connection client", issuer, &self.nonce());
+        let sealed = self.server.seals.seal(&registered, USAGE, issuer, &self.nonce());
         Ok(GatewayRegistration { sealed, until })
     }
 
@@ -144,16 +184,18 @@ fn of_registered(registered: Registered) -> ConnectionClient {
     ConnectionClient { id: client_id, authentication }
 }
 
-/// The client that tokens were issued to. A secret of the configuration may have been rotated since.
+/// The client that tokens were issued to.
 pub(super) fn client_of(tokens: &Tokens, per_user: &PerUser) -> ConnectionClient {
+    let (client_id, client_secret) = (tokens.client_id.clone(), tokens.client_secret.clone());
+    configured_or(Registered { client_id, client_secret, in_body: tokens.in_body }, per_user)
+}
+
+/// The client of the configuration, if it has this client id: its secret may have been rotated since.
+fn configured_or(registered: Registered, per_user: &PerUser) -> ConnectionClient {
     match &per_user.client {
-        Some((id, authentication)) if *id == tokens.client_id => {
+        Some((id, authentication)) if *id == registered.client_id => {
             ConnectionClient { id: id.clone(), authentication: authentication.clone() }
         }
-        _ => of_registered(Registered {
-            client_id: tokens.client_id.clone(),
-            client_secret: tokens.client_secret.clone(),
-            in_body: tokens.in_body,
-        }),
+        _ => of_registered(registered),
     }
 }

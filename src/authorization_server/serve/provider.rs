@@ -85,7 +85,8 @@ impl<P: Ports> Context<'_, P> {
                 return Ok(credentials);
             }
             // It was sealed under a secret that was removed: it can never be opened again.
-            self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Forget).await.map_err(records)?;
+            let forget = GatewayRegistrationQuestion::Forget(kept.sealed);
+            self.ask::<GatewayRegistration>(id.as_str(), forget).await.map_err(records)?;
         }
         let made = self.register_there(provider, &issuer).await?;
         // If another isolate registered meanwhile, its registration is kept and used.
@@ -140,14 +141,22 @@ impl<P: Ports> Context<'_, P> {
         })
     }
 
-    /// Deletes the stored registration at the provider; the next login registers again.
-    async fn forget_ours(&self) {
+    /// Deletes the stored registration at the provider, if it is still this one; the next login registers again.
+    async fn forget_ours(&self, ours: &Ours) {
         if self.server.login.client.is_some() {
             return;
         }
         let issuer = self.server.login.issuer.clone().unwrap_or_default();
         let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
-        let _forgotten = self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Forget).await;
+        let Ok(Some(kept)) = self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read).await
+        else {
+            return;
+        };
+        if self.opened(&kept, &issuer).is_some_and(|kept| kept.client_id != ours.client_id) {
+            return;
+        }
+        let forget = GatewayRegistrationQuestion::Forget(kept.sealed);
+        let _forgotten = self.ask::<GatewayRegistration>(id.as_str(), forget).await;
     }
 
     async fn our_assertion(&self, ours: &Ours, provider: &Provider) -> Result<Option<String>, LoginError> {
@@ -178,7 +187,7 @@ impl<P: Ports> Context<'_, P> {
         let answer = self.ports.ask(&request).await;
         let answer = answer.map_err(|error| no_answer(&provider.token, error))?;
         if answer.status == 401 {
-            self.forget_ours().await;
+            self.forget_ours(ours).await;
         }
         let tokens = ProviderTokens::read(&answer)?;
         let mut claims = match &login.issuer {

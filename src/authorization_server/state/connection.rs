@@ -42,6 +42,8 @@ pub enum ConnectionQuestion {
     BeginRefresh(u64, u64),
     /// Ends the turn: the new tokens of this version, sealed, and the new scopes.
     Refreshed(u64, String, String),
+    /// The tokens of this version, sealed under another secret.
+    SealedAgain(u64, String),
     /// Ends the turn without new tokens. The old ones stay.
     NotRefreshed(u64),
     /// The tokens of this version are no longer accepted.
@@ -117,6 +119,9 @@ impl RecordStateMachine for Connection {
             }
             (ConnectionQuestion::Refreshed(version, sealed, scope), Some(it)) if it.version == version => {
                 reply(Some(Self { sealed, scope, version: version + 1, refreshing: 0, ..it }))
+            }
+            (ConnectionQuestion::SealedAgain(version, sealed), Some(it)) if it.version == version => {
+                reply(Some(Self { sealed, ..it }))
             }
             (ConnectionQuestion::NotRefreshed(version), Some(it)) if it.version == version => {
                 reply(Some(Self { refreshing: 0, ..it }))

@@ -27,10 +27,18 @@ pub enum Purpose {
 pub struct Connecting {
     /// Who connects.
     pub subject: String,
+    /// The name of the record of the connection.
+    pub id: String,
     /// The identifier of the resource.
     pub resource: String,
     /// The issuer identifier of the authorization server.
     pub issuer: String,
+    /// Its token endpoint: the code goes to no other.
+    pub token_endpoint: String,
+    /// Whether its answer must have `iss` (RFC 9207).
+    pub names_itself: bool,
+    /// The client with which the user was sent there, sealed.
+    pub client: String,
     /// The requested scopes.
     pub scope: String,
     /// The second at which it began.

@@ -22,8 +22,8 @@ pub enum GatewayRegistrationQuestion {
     Read,
     /// Stores this registration, unless one is stored already.
     Keep(GatewayRegistration),
-    /// Deletes the registration, which is no longer valid.
-    Forget,
+    /// Deletes this sealed registration, which is no longer valid. Another one stays.
+    Forget(String),
 }
 
 impl RecordStateMachine for GatewayRegistration {
@@ -36,7 +36,7 @@ impl RecordStateMachine for GatewayRegistration {
         let kept = match question {
             GatewayRegistrationQuestion::Read => record,
             GatewayRegistrationQuestion::Keep(new) => record.or(Some(new)),
-            GatewayRegistrationQuestion::Forget => None,
+            GatewayRegistrationQuestion::Forget(sealed) => record.filter(|kept| kept.sealed != sealed),
         };
         (kept.clone(), kept)
     }

@@ -142,6 +142,10 @@ impl Secrets for AnySecret {
         let zero = "A".repeat(43);
         Some(format!(r#"{{"kty":"EC","crv":"P-256","x":"{zero}","y":"{zero}","d":"{zero}"}}"#))
     }
+
+    fn are_placeholders(&self) -> bool {
+        true
+    }
 }
 
 /// The index of the resource at `path`, or, without a path, of the first resource with rules.

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod clients;
+mod connection_faults;
 mod connections;
 mod grants;
 mod provider;

@@ -1,5 +1,7 @@
 //! Mistakes in the configuration of credentials for origin servers.
 
+use portcullis::config::{Configuration, Secrets};
+
 use super::*;
 
 /// Each document has a mistake that begins so, after the path of the table.
@@ -32,6 +34,15 @@ fn mistakes_in_static_fields() {
         (of(json!({ "secrets": ["LINES"] })), "@.static[0].secrets[0]: the secret must be visible ASCII"),
         (of(json!({ "field": "Host", "secrets": ["CURRENT"] })), "@.static[0].field: cannot have a credential"),
         (of(json!({ "field": "Mcp-Name", "secrets": ["CURRENT"] })), "@.static[0].field: cannot have a credential"),
+        // Some servers read an underscore as a hyphen.
+        (
+            of(json!({ "field": "mcp_session_id", "secrets": ["CURRENT"] })),
+            "@.static[0].field: cannot have a credential",
+        ),
+        (
+            of(json!({ "field": "X_Portcullis_Subject", "secrets": ["CURRENT"] })),
+            "@.static[0].field: cannot have a credential",
+        ),
         (of(json!({ "field": "x y", "secrets": ["CURRENT"] })), "@.static[0].field: must be the name of a field"),
         (
             of(json!({ "scheme": "Bear er", "secrets": ["CURRENT"] })),
@@ -44,6 +55,49 @@ fn mistakes_in_static_fields() {
         (on("forward_fields", json!(["X-Tenant-Id"]), tenant), "@.static[0].field: is in forward_fields too"),
         (on("body_bytes", json!(9_000_000), rotating), "resources[0].body_bytes: must be at most 8388608"),
         (on("identity_claims", json!(["email"]), one()), "resources[0].identity_claims: must be empty"),
+    ]);
+}
+
+/// What the command line has in place of secrets.
+struct Placeholders;
+
+impl Secrets for Placeholders {
+    fn secret(&self, _: &str) -> Option<String> {
+        Some(Key::P256.private_jwk().to_string())
+    }
+
+    fn are_placeholders(&self) -> bool {
+        true
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn placeholders_of_secrets_are_not_mistakes() {
+    for credential in [
+        json!({ "static": [{ "secrets": ["CURRENT", "NEXT"] }] }),
+        json!({ "static": [{ "scheme": "Basic", "secrets": ["PAIR"] }] }),
+    ] {
+        let mut document = with(credential);
+        document["identity_assertion"] = json!({ "key_secrets": ["ONE", "TWO"] });
+        let read = Configuration::load(document, &Placeholders);
+        assert!(read.is_ok(), "{:?}", read.err().map(|mistakes| mistakes.lines().to_vec()));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_secret_that_is_there_twice_is_one_mistake() {
+    let found = mistakes(with(json!({ "static": [{ "secrets": ["CURRENT", "CURRENT"] }] })));
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn mistakes_in_accounts_of_users_that_are_not_texts_or_empty() {
+    let of = |table: Value| with(json!({ "per_user": table }));
+    assert_mistakes(vec![
+        (of(json!({ "parameters": { "max_age": 3 } })), "@.per_user.parameters.max_age: must be a string, got"),
+        (of(json!({ "parameters": { "a": { "b": "c" } } })), "@.per_user.parameters.a: must be a string, got"),
+        (of(json!({ "client_id": "", "issuer": "https://a.example" })), "@.per_user.client_id: must not be empty"),
+        (of(json!({ "send_resource": false })), "@.per_user.scopes: is required with send_resource = false"),
     ]);
 }
 
