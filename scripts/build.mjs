@@ -7,7 +7,8 @@
 // cargo compiles the Worker, wasm-bindgen writes the JavaScript glue, wasm-opt makes the module smaller, esbuild bundles glue and
 // entry. Only cargo runs if nothing has changed since the last build.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
@@ -68,6 +69,21 @@ function hashOf(files) {
   return hash.digest("hex");
 }
 
+/**
+ * Messages of a panic name files. Without these flags they would name folders of this machine, and the same source would give other
+ * bytes on another one.
+ */
+function withoutPaths() {
+  const sources = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
+  const registries = existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [];
+  const names = [
+    [root.replace(/[\\/]$/, ""), "portcullis"],
+    ...registries.sort().map((path) => [path, "crates"]),
+  ];
+  const flags = names.map(([path, name]) => `--remap-path-prefix=${path}=${name}`);
+  return ["--config", `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(flags)}`];
+}
+
 async function build() {
   await rust();
   const { bindgen } = await wasmBindgen();
@@ -77,7 +93,9 @@ async function build() {
   // Builds only the cdylib: a library for other crates gets no link-time optimization (docs/decisions.md).
   const cargo = ["rustc", "--lib", "--crate-type=cdylib", "--release", "--target=wasm32-unknown-unknown"];
   if (!full && !hasAuthorizationServer()) cargo.push("--no-default-features");
-  await run("cargo", cargo);
+  // First what is missing is fetched: where it is, is among the flags.
+  await run("cargo", ["fetch", "--locked", "--quiet", "--target=wasm32-unknown-unknown"]);
+  await run("cargo", [...withoutPaths(), ...cargo]);
   const folder = full ? "build-full" : "build";
   const inputs = [compiled, "src/worker/entry.js", "scripts/build.mjs", "package-lock.json", "Cargo.lock"];
   const outputs = [`${folder}/index.js`, `${folder}/index_bg.wasm`];
