@@ -2,17 +2,18 @@
 // compared with budget.json.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { ensurePackages } from "./lib/packages.mjs";
 
 await ensurePackages(import.meta.url);
-const { parse: parseToml } = await import("smol-toml");
 const { CANNOT, CONFIG, readOptions, refuse } = await import("./lib/options.mjs");
 const { fail, run, say, UNUSABLE } = await import("./lib/run.mjs");
-const { root } = await import("./lib/tools.mjs");
+const { checkMain } = await import("./lib/integrity.mjs");
+const { ofEnvironment, readSettings, settingsFile } = await import("./lib/settings.mjs");
+const { project, root } = await import("./lib/tools.mjs");
 const { quiet, wrangler } = await import("./lib/wrangler.mjs");
-const { native } = await import("./commands/native.mjs");
+const { runRust } = await import("./commands/rust.mjs");
 
 const DEPLOY = {
   name: "npm run deploy",
@@ -39,7 +40,7 @@ const { values, rest } = readOptions(process.argv.slice(2), DEPLOY);
 const own = rest.find((word) => /^(-[ce]|--(config|env|dry-run)(=|$))/.test(word));
 if (own !== undefined) refuse(DEPLOY, `${own} must be before the --`);
 const environment = values.env ?? process.env.CLOUDFLARE_ENV;
-const file = values.config ? resolve(values.config) : join(root, "wrangler.toml");
+const file = settingsFile(values.config);
 const args = [
   "deploy",
   "--config",
@@ -49,26 +50,16 @@ const args = [
   ...rest,
 ];
 
-/** The settings of the Worker, as the file has them. */
-function settingsOf(text) {
-  try {
-    return text.trimStart().startsWith("{") ? JSON.parse(text) : parseToml(text);
-  } catch (error) {
-    return fail(`${file}: ${error.message}`, UNUSABLE);
-  }
-}
-
 /** Fails on a configuration with which the gateway would refuse every request: its mistakes are those that `check` prints. */
 async function checkDocument() {
-  const { status } = await native([
+  const { status } = await runRust([
     "check",
     ...["--config", file],
     ...(environment ? ["--env", environment] : []),
   ]);
   // With status 1 the gateway works, and `check` has printed what to review.
   if (status > 1) process.exit(status);
-  const settings = settingsOf(readFileSync(file, "utf8"));
-  const own = environment ? settings.env?.[environment] : settings;
+  const own = ofEnvironment(readSettings(file), environment);
   const { stored } = own.vars.PORTCULLIS;
   if (stored === undefined) return own.vars.PORTCULLIS;
   if (!(own.kv_namespaces ?? []).some(({ binding }) => binding === stored.kv))
@@ -100,7 +91,7 @@ async function weigh() {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-deploy-"));
   try {
     await run(wrangler.command, [wrangler.script, ...args, "--outdir", folder], {
-      cwd: root,
+      cwd: project,
       env: quiet,
     });
     const files = readdirSync(folder).filter((name) => /\.(js|mjs|wasm)$/.test(name));
@@ -141,13 +132,14 @@ function weighFull(budget, shown) {
     );
 }
 
+checkMain(ofEnvironment(readSettings(file), environment)?.main ?? readSettings(file).main);
 const document = await checkDocument();
 if (values["dry-run"]) {
   await weigh().catch((error) => fail(error.message));
 } else {
   refuseLocal(document);
   await run(wrangler.command, [wrangler.script, ...args], {
-    cwd: root,
+    cwd: project,
     env: quiet,
     asks: true,
   }).catch((error) => fail(error.message));

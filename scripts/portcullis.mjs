@@ -1,8 +1,14 @@
 #!/usr/bin/env node
 // `npx portcullis`: the command line. Commands that interpret a configuration are Rust, the Worker's own code; commands that ask
 // running servers, or call wrangler, are JavaScript.
+import { help } from "./lib/help.mjs";
 import { ensurePackages } from "./lib/packages.mjs";
 
+const text = help(process.argv.slice(2));
+if (text !== undefined) {
+  process.stdout.write(text);
+  process.exit();
+}
 await ensurePackages(import.meta.url);
 
 const COMMANDS = {
@@ -14,19 +20,28 @@ const COMMANDS = {
   keys: async () => (await import("./commands/keys.mjs")).keys,
   apikey: async () => (await import("./commands/apikey.mjs")).apikey,
   grants: async () => (await import("./commands/grants.mjs")).grants,
+  new: async () => (await import("./commands/new.mjs")).create,
+  start: () => asProgram("./start.mjs"),
+  deploy: () => asProgram("./deploy.mjs"),
+  test: async () => (await import("./commands/test.mjs")).test,
+  diff: async () => (await import("./commands/test.mjs")).diff,
   check: async () => (await import("./commands/check.mjs")).check,
 };
 
-const [first, ...rest] = process.argv.slice(2);
-// `help doctor` means `doctor --help`.
-const [name, args] =
-  first === "help" && Object.hasOwn(COMMANDS, rest[0] ?? "") ? [rest[0], ["--help"]] : [first, rest];
+/** A command that is a program of its own, which reads the arguments itself. */
+async function asProgram(path) {
+  process.argv.splice(2, 1);
+  await import(path);
+  return () => {};
+}
+
+const [name, ...args] = process.argv.slice(2);
 // The reader of a pipe, such as `head`, may close it early.
 process.stdout.on("error", () => process.exit());
 if (Object.hasOwn(COMMANDS, name ?? "")) {
   const command = await COMMANDS[name]();
   await command(args);
 } else {
-  const { native } = await import("./commands/native.mjs");
-  process.exitCode = (await native(process.argv.slice(2))).status;
+  const { runRust } = await import("./commands/rust.mjs");
+  process.exitCode = (await runRust(process.argv.slice(2))).status;
 }

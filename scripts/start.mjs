@@ -1,17 +1,20 @@
 // `npm start`: runs an identity provider, an MCP server, and the gateway between them. This file needs nothing but Node 20: it
 // installs the missing packages, runs scripts/demo/main.mjs under the Node that they contain, and makes sure that no process is
 // left running, however that ends.
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { runGroup } from "./lib/group.mjs";
 import { readOptions } from "./lib/options.mjs";
 import { clearPackages, installation, packagesAreCurrent } from "./lib/packages.mjs";
 import { fail, say } from "./lib/run.mjs";
-import { npmBin, root } from "./lib/tools.mjs";
+import { npmBin, project, root } from "./lib/tools.mjs";
 
 readOptions(process.argv.slice(2), {
   name: "npm start",
   about: "Runs the gateway of wrangler.toml on this machine, and prints commands to try.",
   options: {
+    doctor: {
+      about: "Sends the gateway the requests of MCP clients once it runs, prints what they find, and stops",
+    },
     "authorization-server": {
       about:
         "Runs the gateway of examples/authorization-server/wrangler.toml: it registers clients, asks users for consent, sends them to the identity provider to log in, and issues its own tokens",
@@ -23,8 +26,8 @@ readOptions(process.argv.slice(2), {
     "An edit of that wrangler.toml takes effect while the gateway runs: a line says when, or names the mistakes of the new configuration, in which case the old one stays in effect.",
   ],
   statuses: {
-    0: "Ctrl-C stopped it",
-    1: "a part of it could not be started, or failed",
+    0: "Ctrl-C stopped it, or with --doctor: no client would fail",
+    1: "a part of it could not be started, or failed, or a client would fail",
     2: "the command cannot be used",
   },
 });
@@ -39,7 +42,7 @@ const onStop = () => say("stopping");
 
 /** Runs a program; ends this one where the user stopped it. */
 async function part(command, args, options) {
-  const outcome = await runGroup(command, args, { cwd: root, onStop, ...options });
+  const outcome = await runGroup(command, args, { cwd: project, onStop, ...options });
   if (!outcome.clean) fail("a process that npm start started could not be stopped; `ps` shows it");
   if (outcome.stopped) {
     say("stopped; no process is left running");
@@ -57,10 +60,10 @@ if (!packagesAreCurrent()) {
   if (code !== 0) fail("npm could not install the packages; its output is above");
 }
 
-const bin = join(root, "node_modules", ".bin");
-const { code, error } = await part(npmBin("node"), [join(root, "scripts", "demo", "main.mjs"), ...args], {
+const node = npmBin("node");
+const { code, error } = await part(node, [join(root, "scripts", "demo", "main.mjs"), ...args], {
   ipc: true,
-  env: { PATH: `${bin}:${process.env.PATH}` },
+  env: { PATH: `${dirname(node)}:${process.env.PATH}` },
 });
-if (error) fail(`${npmBin("node")} could not be run: ${error.message}; remove node_modules and try again`);
+if (error) fail(`${node} could not be run: ${error.message}; remove node_modules and try again`);
 process.exit(code ?? 1);

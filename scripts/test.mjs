@@ -5,9 +5,9 @@ import { ensurePackages } from "./lib/packages.mjs";
 
 await ensurePackages(import.meta.url);
 const { readOptions, refuse } = await import("./lib/options.mjs");
-const { ask, fail, say } = await import("./lib/run.mjs");
+const { ask, fail, say, step } = await import("./lib/run.mjs");
 const { watch: watchFor } = await import("./lib/watch.mjs");
-const { npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
+const { hasWasmBindgen, npmBin, root, rust, wasmBindgen } = await import("./lib/tools.mjs");
 
 const FEATURES = ["--features", "portable,schema,command"];
 const node = npmBin("node");
@@ -63,14 +63,14 @@ const PLAIN = /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm;
  * Runs files of tests, two at a time, each in a process of its own. The process ends with its last test, so handles that a test
  * leaves open do not delay the rest.
  */
-async function testFiles(files) {
+async function testFiles(files, minutes = FILE_MINUTES) {
   const waiting = [...files];
   const results = [];
   const args = ["--test-force-exit", `--test-timeout=${TEST_LIMIT}`, "--test-reporter=spec"];
   const work = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const begun = Date.now();
-      const ended = await watchFor(node, [...args, file], { cwd: root, minutes: FILE_MINUTES, held: true });
+      const ended = await watchFor(node, [...args, file], { cwd: root, minutes, held: true });
       const result = counted(ended, NODE);
       say(`${file}: ${words(result)} (${Math.round((Date.now() - begun) / 1000)} s)`);
       results.push(result);
@@ -87,6 +87,12 @@ function build() {
     if (code !== 0) fail("the Worker could not be built");
   });
   return built;
+}
+
+/** Compiles the command line, so that compiling does not count towards the time limit of a test. */
+async function buildCommand() {
+  const { build } = await import("./lib/build.mjs");
+  await build("command").catch((error) => fail(`the command line could not be compiled: ${error.message}`));
 }
 
 const layers = {
@@ -107,7 +113,10 @@ const layers = {
   unit: async () => counted(await watch("cargo", ["test", "--locked", ...FEATURES]), CARGO),
 
   wasm: async () => {
-    const { runner } = await wasmBindgen();
+    const what = "compiling wasm-bindgen, once for this machine";
+    const { runner } = await (hasWasmBindgen()
+      ? wasmBindgen()
+      : step({ number: 1, of: 1, what, expected: 100 }, () => wasmBindgen()));
     const target = ["--target", "wasm32-unknown-unknown", "--test", "gate"];
     const env = {
       CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: runner,
@@ -123,8 +132,7 @@ const layers = {
 
   e2e: async () => {
     await build();
-    // Compiled first, so that compiling does not count towards the time limit of a test.
-    await watch("cargo", ["build", "--locked", "--features", "command", "--bin", "portcullis"]);
+    await buildCommand();
     const folder = join("tests", "e2e");
     const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
     // `npm start` builds the Worker again while other tests would read it, so its test runs after them.
@@ -155,6 +163,19 @@ const layers = {
   doctor: async () => {
     await build();
     return counted(await watch(node, ["tests/doctor/run.mjs"]), PLAIN);
+  },
+
+  package: async () => {
+    const folder = join("tests", "package");
+    const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
+    const sum = { passed: 0, failed: 0, skipped: 0 };
+    for (const result of await testFiles(
+      files.map((name) => join(folder, name)),
+      LAYER_MINUTES,
+    ))
+      for (const what of Object.keys(sum)) sum[what] += result[what];
+    say(`package: ${sum.passed} checks passed, ${sum.failed} failed`);
+    return sum;
   },
 
   deploy: async () => {

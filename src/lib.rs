@@ -73,5 +73,5 @@ pub mod transport;
 pub mod portable;
 
 // Tests bring their own platform, and the JavaScript that the shell imports exists only in a Worker.
-#[cfg(all(target_family = "wasm", not(feature = "portable")))]
+#[cfg(all(target_family = "wasm", not(any(feature = "portable", feature = "command"))))]
 pub mod worker;

@@ -3,27 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fail, failAsJson, UNUSABLE } from "../lib/run.mjs";
-import { native } from "./native.mjs";
+import { takeOption } from "./arguments.mjs";
+import { runRust } from "./rust.mjs";
 
 /** Most pages of one list: a server may never end its list. */
 const PAGES = 1_000;
-
-/** Removes an option from the arguments and returns its values. One without a value stays: the Rust part refuses it. */
-function take(args, name) {
-  const values = [];
-  for (let at = 0; at < args.length; ) {
-    const [word, inline] = args[at].startsWith(`${name}=`)
-      ? [name, args[at].slice(name.length + 1)]
-      : [args[at]];
-    if (word !== name || (inline === undefined && !/^[^-]/.test(args[at + 1] ?? ""))) {
-      at += 1;
-      continue;
-    }
-    const [, next] = args.splice(at, inline === undefined ? 2 : 1);
-    values.push(inline ?? next);
-  }
-  return values;
-}
 
 /** An error with its most frequent cause. */
 function inWords(error) {
@@ -73,14 +57,14 @@ async function lists(url, headers) {
 export async function check(given) {
   const args = [...given];
   if (args.includes("--help") || args.includes("-h")) {
-    process.exitCode = (await native(["check", "--help"])).status;
+    process.exitCode = (await runRust(["check", "--help"])).status;
     return;
   }
   if (args.includes("--json")) failAsJson();
-  const origins = take(args, "--origin");
+  const origins = takeOption(args, "--origin");
   // The option names a variable, not the field itself: other users of the machine can see arguments.
   const headers = Object.fromEntries(
-    take(args, "--origin-header-from").map((name) => {
+    takeOption(args, "--origin-header-from").map((name) => {
       const field = process.env[name] ?? fail(`the environment variable ${name} is not set`, UNUSABLE);
       const [, key, value] =
         field.match(/^([\w-]+):\s*(.*)$/) ??
@@ -102,7 +86,7 @@ export async function check(given) {
       writeFileSync(file, JSON.stringify(found));
       args.push("--list", file);
     }
-    process.exitCode = (await native(["check", ...args])).status;
+    process.exitCode = (await runRust(["check", ...args])).status;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

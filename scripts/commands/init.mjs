@@ -1,13 +1,13 @@
 // `npx portcullis init`: writes the configuration of a gateway for one MCP server, with values from the identity provider's
 // metadata, and prints what to do next. Asks for what the flags do not say.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { isDeepStrictEqual } from "node:util";
+import { applyEdits, modify } from "jsonc-parser";
 import { parse } from "smol-toml";
 import { CANNOT, readOptions, refuse as refuseCall } from "../lib/options.mjs";
 import { fail, printJson, say, UNUSABLE } from "../lib/run.mjs";
-import { root } from "../lib/tools.mjs";
+import { isJson, parseSettings, readSettings, settingsFile } from "../lib/settings.mjs";
 import { ask } from "./doctor/http.mjs";
 import { isUrl, LOCAL } from "./doctor/requests.mjs";
 
@@ -235,10 +235,65 @@ function whole(written, { own, resource, tables }) {
 /** Whether the kept parts of the document are in the new text, and no other document is. */
 function isSame(text, stays) {
   try {
-    return isDeepStrictEqual(whatStays(parse(text).vars.PORTCULLIS), stays);
+    return isDeepStrictEqual(whatStays(parseSettings(text).vars.PORTCULLIS), stays);
   } catch {
     return false;
   }
+}
+
+/** wrangler.toml with the new table: its text, the text of the document, and what `withRoute` says. */
+function inToml(content, { written, needsBindings, host }) {
+  const { rest, kept } = parts(content);
+  const document = whole(written, kept);
+  const { text, ...route } = host ? withRoute(rest, host) : { text: rest.map(({ text }) => text).join("") };
+  const bindings = needsBindings ? `${BINDINGS.trimStart()}\n` : "";
+  return { text: `${text.trimEnd()}\n\n${bindings}${document}`, document, ...route };
+}
+
+/** The same for wrangler.jsonc: everything that is not new stays as it is, with its comments. */
+function inJson(content, { written, needsBindings, host }) {
+  const settings = parseSettings(content);
+  const { PORTCULLIS: document } = parse(written).vars;
+  const formattingOptions = {
+    insertSpaces: !/^\t/m.test(content),
+    tabSize: /^ {4}\S/m.test(content) ? 4 : 2,
+  };
+  let text = content;
+  const set = (path, value, more) => {
+    text = applyEdits(text, modify(text, path, value, { formattingOptions, ...more }));
+  };
+  const add = (path, there, value) => {
+    if (there === undefined) set(path, [value]);
+    else set([...path, there.length], value, { isArrayInsertion: true });
+  };
+  const at = ["vars", "PORTCULLIS"];
+  const old = settings.vars?.PORTCULLIS;
+  if (old === undefined) set(at, document);
+  else {
+    const {
+      resources: [resource],
+      ...own
+    } = document;
+    for (const name of NEW)
+      if (own[name] !== undefined || old[name] !== undefined) set([...at, name], own[name]);
+    if (old.resources === undefined) set([...at, "resources"], [resource]);
+    else
+      for (const name of NEW_IN_RESOURCE)
+        if (resource[name] !== undefined || old.resources[0][name] !== undefined)
+          set([...at, "resources", 0, name], resource[name]);
+  }
+  if (needsBindings) {
+    const { durable_objects, migrations } = parse(BINDINGS);
+    add(["durable_objects", "bindings"], settings.durable_objects?.bindings, durable_objects.bindings[0]);
+    add(["migrations"], settings.migrations, migrations[0]);
+  }
+  const { routes, route } = settings;
+  const all = [routes ?? [], route ?? []].flat().map((one) => one?.pattern ?? one);
+  const hasRoute = all.some((pattern) => pattern === host || `${pattern}`.startsWith(`${host}/`));
+  const line = host !== undefined && all.length === 0;
+  if (line) set(["routes"], [{ pattern: host, custom_domain: true }]);
+  const shown = JSON.stringify(parseSettings(text).vars, undefined, 2);
+  return { text, document: shown, routed: hasRoute || line, line };
 }
 
 /** The rest of wrangler.toml with a route for the host, where it has none; `routed` says whether it has one for the host now. */
@@ -331,14 +386,9 @@ export async function init(args) {
   const written = table({ publicUrl, origin, ...found, path, scopes, server });
   if (values.print) return values.json ? printJson({ table: written }) : process.stdout.write(written);
 
-  const file = resolve(values.config ?? join(root, "wrangler.toml"));
+  const file = settingsFile(values.config);
   const content = existsSync(file) ? readFileSync(file, "utf8") : refuse(`${file} does not exist`);
-  let before;
-  try {
-    before = parse(content).vars?.PORTCULLIS;
-  } catch (error) {
-    refuse(`${file}: ${error.message}`);
-  }
+  const before = readSettings(file).vars?.PORTCULLIS;
   if (before?.stored !== undefined)
     refuse(
       `${file} has its document in KV: use --print, and put the table into the file that you push there`,
@@ -350,28 +400,29 @@ export async function init(args) {
     );
   if ((before?.resources ?? []).length > 1)
     refuse(`${file} has several resources: use --print, and put the new table in by hand`);
-  const { rest, kept: texts } = parts(content);
   const stays = whatStays(before ?? {});
   const kept = [
     ...Object.keys(stays.rest),
     ...Object.keys(stays.resource).map((name) => `resources.${name}`),
   ];
-  const document = whole(written, texts);
-  const bindings =
-    server && !content.includes('class_name = "AuthorizationRecords"') ? `${BINDINGS.trimStart()}\n` : "";
+  const needsBindings = server && !content.includes("AuthorizationRecords");
   const { host } = new URL(publicUrl);
   const here = publicUrl.startsWith("http:");
   const onWorkersDev = /\.workers\.dev$/.test(host);
-  const { text, routed, line } =
-    here || onWorkersDev ? { text: rest.map(({ text }) => text).join("") } : withRoute(rest, host);
-  const after = `${text.trimEnd()}\n\n${bindings}${document}`;
+  const change = { written, needsBindings, host: here || onWorkersDev ? undefined : host };
+  const {
+    text: after,
+    document,
+    routed,
+    line,
+  } = isJson(content) ? inJson(content, change) : inToml(content, change);
   if (!isSame(after, stays))
     refuse(`${file} has its document in a notation that init does not change: --print prints the new table`);
   writeFileSync(file, after);
   if (kept.length > 0 && !values.json) say(`kept unchanged: ${kept.join(", ")}`);
   if (!values.json)
     say(
-      `wrote [vars.PORTCULLIS]${line ? " and the route" : ""} in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
+      `wrote vars.PORTCULLIS${line ? " and the route" : ""} in ${file}, for ${found.profile === "generic" ? "an OpenID provider" : found.profile}`,
     );
   const next = [];
   if (server)

@@ -4,7 +4,7 @@ import { calculateJwkThumbprint } from "jose";
 import { readInput } from "../lib/input.mjs";
 import { CANNOT, CONFIG, ENV, JSON_OUTPUT, readOptions, refuse } from "../lib/options.mjs";
 import { fail, printJson, UNUSABLE } from "../lib/run.mjs";
-import { documentOf } from "./native.mjs";
+import { documentOf } from "./rust.mjs";
 
 export const KEYS = {
   name: "portcullis keys",

@@ -1,14 +1,15 @@
 // `portcullis push` and `portcullis rollback`: the configuration in KV, from where a gateway loads it without a deployment. Each
 // version that was pushed also stays in KV under a key of its own, so that it can be restored.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { CANNOT, ENV, JSON_OUTPUT, readOptions } from "../lib/options.mjs";
 import { fail, printJson, run, say, UNUSABLE } from "../lib/run.mjs";
-import { root } from "../lib/tools.mjs";
+import { ofEnvironment, readSettings, settingsFile } from "../lib/settings.mjs";
+import { project } from "../lib/tools.mjs";
 import { quiet, wrangler } from "../lib/wrangler.mjs";
-import { native, readDocument } from "./native.mjs";
+import { readDocument, runRust } from "./rust.mjs";
 
 const WHERE = {
   env: ENV,
@@ -46,19 +47,10 @@ export const ROLLBACK = {
 /** Number of versions that are kept. */
 const KEPT = 20;
 
-const wranglerToml = (config) => (config ? resolve(config) : join(root, "wrangler.toml"));
-
 /** The KV binding and key where the document is, as wrangler.toml says. */
 async function pointer({ env, config }) {
-  const { parse } = await import("smol-toml");
-  const file = wranglerToml(config);
-  let settings;
-  try {
-    settings = parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    fail(`${file}: ${error.message}`, UNUSABLE);
-  }
-  const own = env ? settings.env?.[env] : settings;
+  const file = settingsFile(config);
+  const own = ofEnvironment(readSettings(file), env);
   const stored = own?.vars?.PORTCULLIS?.stored;
   const place = env ? `env.${env}.vars.PORTCULLIS` : "vars.PORTCULLIS";
   if (typeof stored?.kv !== "string")
@@ -89,13 +81,13 @@ function bindingNames(value) {
 /** The operations on KV, by wrangler's commands. */
 function store({ binding }, { env, config, local, "persist-to": folder }) {
   const where = [
-    ...["--config", wranglerToml(config), "--binding", binding, local ? "--local" : "--remote"],
+    ...["--config", settingsFile(config), "--binding", binding, local ? "--local" : "--remote"],
     ...(env ? ["--env", env] : []),
     ...(folder ? ["--persist-to", resolve(folder)] : []),
   ];
   const ask = (what, args) =>
     run(wrangler.command, [wrangler.script, "kv", "key", what, ...args, ...where], {
-      cwd: root,
+      cwd: project,
       env: quiet,
       quiet: true,
     });
@@ -184,7 +176,7 @@ export async function push(args) {
       UNUSABLE,
     );
   // Checked as it will be in KV, where the size limit differs from that of a variable.
-  const checked = await native(["check", "--json", "--config", "-"], { quiet: true, input: document });
+  const checked = await runRust(["check", "--json", "--config", "-"], { quiet: true, input: document });
   const { findings, bytes, limit } = JSON.parse(checked.stdout);
   if (bytes > limit) fail(`the document in ${file} has ${bytes} bytes; the limit is ${limit}`, UNUSABLE);
   for (const { resource, finding } of findings) say(`${resource ?? file}: ${finding}`, process.stderr);

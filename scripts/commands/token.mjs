@@ -3,11 +3,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
+import { build, VARIANTS } from "../lib/build.mjs";
 import { readInput } from "../lib/input.mjs";
+import { checkBuilt } from "../lib/integrity.mjs";
 import { CANNOT, CONFIG, ENV, JSON_OUTPUT, readOptions } from "../lib/options.mjs";
-import { fail, plain, printJson, runSlowly, say, UNUSABLE } from "../lib/run.mjs";
-import { npmBin, root } from "../lib/tools.mjs";
-import { documentOf } from "./native.mjs";
+import { fail, plain, printJson, step, UNUSABLE } from "../lib/run.mjs";
+import { readSettings } from "../lib/settings.mjs";
+import { isPackage, project, root } from "../lib/tools.mjs";
+import { documentOf } from "./rust.mjs";
 
 export const TOKEN = {
   name: "portcullis token",
@@ -209,7 +212,7 @@ function secretNames(value, key = "") {
 
 /** Values of secrets: those of .dev.vars, and for the rest a generated value that is valid both as a private key and as a text. */
 async function secretsOf(document, notes) {
-  const file = join(root, ".dev.vars");
+  const file = join(project, ".dev.vars");
   const own = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
   const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",
@@ -233,13 +236,25 @@ const DOOR = `export default {
   },
 }`;
 
+/** The settings with which the gateway runs, here as in production. */
+const SETTINGS = readSettings(join(root, "wrangler.toml"));
+
+/** The folder of the Worker with all features: that of the package, or one that is built where it is not current. */
+async function worker() {
+  if (isPackage) {
+    checkBuilt(VARIANTS.full.folder);
+    return join(root, VARIANTS.full.folder);
+  }
+  const work = (at) => build("start", { quiet: true, onCrate: (crate) => at(`compiling ${crate}`) });
+  const isNew = !existsSync(join(root, VARIANTS.start.folder));
+  const about = { number: 1, of: 1, what: "building the Worker, once", expected: 100, to: process.stderr };
+  return (isNew ? step(about, work) : work(() => {})).catch((error) => fail(error.message, UNUSABLE));
+}
+
 /** Starts the gateway with a stub as origin server; lines of its log are appended to `lines`. */
-async function startGate(document, secrets, lines) {
+async function startGate(folder, document, secrets, lines) {
   const { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } = await import("miniflare");
-  const { parse } = await import("smol-toml");
-  const settings = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
-  const compatibilityDate = settings.compatibility_date;
-  const folder = join(root, "build-full");
+  const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags } = SETTINGS;
   const gate = new Miniflare(
     convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),
@@ -260,7 +275,7 @@ async function startGate(document, secrets, lines) {
           ],
           modulesRoot: folder,
           compatibilityDate,
-          compatibilityFlags: settings.compatibility_flags,
+          compatibilityFlags,
           bindings: { PORTCULLIS: document, ...secrets },
           kvNamespaces: (document.api_keys ?? []).map(({ kv }) => kv).filter(Boolean),
           serviceBindings: { NO_ORIGIN: () => Response.json({ jsonrpc: "2.0", id: 1, result: {} }) },
@@ -338,17 +353,12 @@ export async function token(args) {
       `there is no resource ${values.resource}; the resources are ${document.resources.map(({ path }) => path).join(", ")}`,
       UNUSABLE,
     );
-  if (!existsSync(join(root, "build-full", "index_bg.wasm"))) {
-    say("building the Worker (two minutes, once)", process.stderr);
-    await runSlowly("building", npmBin("node"), [join(root, "scripts", "build.mjs"), "--full"]).catch(
-      (error) => fail(error.message, UNUSABLE),
-    );
-  }
+  const folder = await worker();
 
   const [notes, lines] = [[], []];
   const decoded = decode(token);
   const inner = standIn(structuredClone(document), notes);
-  const gate = await startGate(inner, await secretsOf(inner, notes), lines);
+  const gate = await startGate(folder, inner, await secretsOf(inner, notes), lines);
   const found = [];
   try {
     for (const resource of resources)

@@ -1,7 +1,10 @@
 // The configuration that `npm start` runs: that of wrangler.toml, with other ports where its ports are taken.
 import { readFileSync } from "node:fs";
-import { parse } from "smol-toml";
+import { join } from "node:path";
+import { VARIANTS } from "../lib/build.mjs";
 import { choosePort } from "../lib/ports.mjs";
+import { parseSettings } from "../lib/settings.mjs";
+import { isPackage, root } from "../lib/tools.mjs";
 
 /** The identity provider and the MCP server of examples/. `npm start` runs them where wrangler.toml names these URLs. */
 const DEMO_ISSUER = "http://localhost:9100";
@@ -13,7 +16,7 @@ const HOME = ["localhost", "127.0.0.1", "[::1]"];
 export function readSettings(path) {
   let settings;
   try {
-    settings = parse(readFileSync(path, "utf8"));
+    settings = parseSettings(readFileSync(path, "utf8"));
   } catch (error) {
     throw new Error(`${path} cannot be read: ${error.message}`);
   }
@@ -28,7 +31,7 @@ export function readSettings(path) {
     );
   const url = URL.parse(document.public_url);
   if (url?.protocol === "http:" && HOME.includes(url.hostname) && document.development === true)
-    return settings;
+    return withQuickBuild(settings);
   const { public_url, development } = document;
   throw new Error(
     `wrangler.toml configures a gateway that is not on this machine: public_url = ${JSON.stringify(public_url)}, ` +
@@ -37,6 +40,15 @@ export function readSettings(path) {
       "    development = true\n" +
       "  Put the configuration of the deployed gateway under [env.NAME.vars.PORTCULLIS], and deploy it with --env NAME.",
   );
+}
+
+/** The settings with the Worker that is built fast, and contains everything: one for every configuration of this repository. */
+function withQuickBuild(settings) {
+  if (!settings.build?.command?.includes("scripts/build.mjs")) return settings;
+  // The example of the package: nothing is built there.
+  if (isPackage) return { ...settings, main: join(root, VARIANTS.full.folder, "index.js"), build: undefined };
+  const main = join(root, VARIANTS.start.folder, "index.js");
+  return { ...settings, main, build: { command: "node scripts/build.mjs --start", cwd: root } };
 }
 
 function moved(url, port) {

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { say } from "../lib/run.mjs";
-import { root } from "../lib/tools.mjs";
+import { project } from "../lib/tools.mjs";
 import { quiet, wrangler } from "../lib/wrangler.mjs";
 
 /** A first build on a slow machine takes some minutes. */
@@ -47,7 +47,7 @@ export function startGateway({ port, host, folder: place, settings, envFile, onE
     writeFileSync(config, `${JSON.stringify(settings, undefined, 2)}\n`, { mode: 0o600 });
   write(settings);
   const args = ["dev", "--config", config, "--ip", host, "--port", String(port)];
-  args.push("--persist-to", join(root, ".wrangler", "state"));
+  args.push("--persist-to", join(project, ".wrangler", "state"));
   if (envFile) args.push("--env-file", envFile);
   // Any free port, because other programs that are debugged use the default, 9229.
   args.push("--inspector-port", "0", "--show-interactive-dev-session=false");
@@ -59,7 +59,7 @@ export function startGateway({ port, host, folder: place, settings, envFile, onE
     stdio: ["ignore", "pipe", "pipe"],
   });
 
-  const folder = join(root, ".wrangler");
+  const folder = join(project, ".wrangler");
   mkdirSync(folder, { recursive: true });
   const logPath = join(folder, `gateway-${port}.log`);
   const log = createWriteStream(logPath);

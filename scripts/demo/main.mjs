@@ -1,9 +1,13 @@
 // Starts the programs of `npm start`, which runs this file in a process group of its own and kills what is left of the group.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
-import { say } from "../lib/run.mjs";
-import { root, rust, wasmBindgen } from "../lib/tools.mjs";
+import { dirname, join, relative } from "node:path";
+import { build, VARIANTS } from "../lib/build.mjs";
+import { checkMain } from "../lib/integrity.mjs";
+import { say, step } from "../lib/run.mjs";
+import { settingsFile } from "../lib/settings.mjs";
+import { hasWasmBindgen, isPackage, root, rust } from "../lib/tools.mjs";
 import { choosePorts, readSettings } from "./config.mjs";
 import { startGateway } from "./gateway.mjs";
 import { hints, sample } from "./hints.mjs";
@@ -76,16 +80,39 @@ async function rehearse(url, token, { headers, body }) {
 
 const AUTHORIZATION_SERVER = process.argv.includes("--authorization-server");
 
+const DOCTOR = process.argv.includes("--doctor");
+
+/** Builds the Worker, so that wrangler finds it built. */
+async function buildWorker() {
+  await rust();
+  const isNew = !existsSync(join(root, VARIANTS.start.folder));
+  const expected = isNew ? (hasWasmBindgen() ? 100 : 150) : 10;
+  const what = hasWasmBindgen() ? "building the Worker" : "building the Worker, and wasm-bindgen for that";
+  await step({ number: 1, of: 2, what, expected }, (at) =>
+    build("start", { quiet: true, onCrate: (crate) => at(`compiling ${crate}`) }),
+  );
+}
+
+/** Runs `portcullis doctor` for the gateway, and returns its exit status. */
+async function examine(url) {
+  const program = [join(root, "scripts", "portcullis.mjs"), "doctor", url];
+  const child = spawn(process.execPath, program, { stdio: ["ignore", "inherit", "inherit"] });
+  return new Promise((resolve) =>
+    child.once("error", () => resolve(1)).once("exit", (code) => resolve(code ?? 1)),
+  );
+}
+
 async function start() {
-  const folder = AUTHORIZATION_SERVER ? join(root, "examples", "authorization-server") : root;
-  const config = join(folder, "wrangler.toml");
+  const config = AUTHORIZATION_SERVER
+    ? join(root, "examples", "authorization-server", "wrangler.toml")
+    : settingsFile();
+  const folder = dirname(config);
   const seen = readFileSync(config, "utf8");
   const settings = readSettings(config);
+  checkMain(settings.main);
   const document = settings.vars.PORTCULLIS;
   const own = AUTHORIZATION_SERVER ? demoSecrets() : undefined;
-  say("checking the tools of the build: Rust, its wasm target, wasm-bindgen");
-  await rust();
-  await wasmBindgen();
+  if (!isPackage) await buildWorker();
 
   const { port, host, issuer, origin, place } = await choosePorts(document);
   place(document);
@@ -112,9 +139,7 @@ async function start() {
     say(`the MCP server runs at ${server.url}`);
   }
 
-  say(
-    "building and starting the gateway (about two minutes the first time, seconds if the code has not changed)",
-  );
+  say(isPackage ? "starting the gateway" : "step 2 of 2: starting the gateway (about 5 s)");
   let shown = false;
   const early = [];
   /** The warnings that were counted or shown: each is shown once, although every build starts the gateway again. */
@@ -163,6 +188,7 @@ async function start() {
       ),
     );
   }
+  if (DOCTOR) return end(await examine(url));
   process.stdout.write(
     hints({
       url,

@@ -2,9 +2,9 @@
 // would refuse every client that registered before; this file keeps the registrations in .wrangler/.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../lib/tools.mjs";
+import { project } from "../lib/tools.mjs";
 
-const folder = join(root, ".wrangler");
+const folder = join(project, ".wrangler");
 const path = join(folder, "registrations.json");
 
 /** Most registrations that are kept; the oldest are dropped first. */

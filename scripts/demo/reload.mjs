@@ -4,7 +4,7 @@ import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { say } from "../lib/run.mjs";
-import { npmBin, root } from "../lib/tools.mjs";
+import { npmBin, project, root } from "../lib/tools.mjs";
 import { readSettings } from "./config.mjs";
 
 const INTERVAL = 500;
@@ -14,7 +14,7 @@ const SETTLED = 250;
 /** The output of `portcullis check --json` for a file. Another process runs it: the first time, it compiles the command line. */
 function check(path) {
   const args = [join(root, "scripts", "portcullis.mjs"), "check", "--json", "--config", path];
-  const child = spawn(npmBin("node"), args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(npmBin("node"), args, { cwd: project, stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text) => {
     output += text;

@@ -3,9 +3,9 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../lib/tools.mjs";
+import { project } from "../lib/tools.mjs";
 
-const folder = join(root, ".wrangler");
+const folder = join(project, ".wrangler");
 const path = join(folder, "authorization-server.env");
 
 const random = () => randomBytes(32).toString("base64url");

@@ -2,14 +2,15 @@
 // Node 20 and its own modules.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isPackage, npmBin, root } from "./tools.mjs";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const NODE_MAJOR = 24;
 
-/** Whether the npm packages are installed and as new as the lock file. */
+/** Whether the npm packages are installed and as new as the lock file. npm has installed those of a package with it. */
 export function packagesAreCurrent() {
+  if (isPackage) return true;
   const marker = join(root, "node_modules", ".package-lock.json");
   const lock = join(root, "package-lock.json");
   return existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs;
@@ -44,10 +45,10 @@ export async function ensurePackages(entry) {
     }
   }
   if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR) return;
-  const bin = join(root, "node_modules", ".bin");
-  const child = spawn(join(bin, "node"), [fileURLToPath(entry), ...process.argv.slice(2)], {
+  const node = npmBin("node");
+  const child = spawn(node, [fileURLToPath(entry), ...process.argv.slice(2)], {
     stdio: "inherit",
-    env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+    env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },
   });
   // Ctrl-C in a terminal reaches the child directly; the child decides when it ends.
   process.on("SIGINT", () => {});

@@ -1,5 +1,6 @@
 // Runs other programs, prints progress for people, and ends with a message that says what went wrong.
 import { spawn } from "node:child_process";
+import { constants, setPriority } from "node:os";
 
 /** Exit code where the arguments, or the files and servers that they name, cannot be used. */
 export const UNUSABLE = 2;
@@ -36,14 +37,23 @@ export function fail(text, code = 1) {
   process.exit(code);
 }
 
-/** Runs a program to its end; its output is passed on, and with `asks` our input goes to it. Throws where it fails. */
-export function run(command, args, { env = {}, cwd, quiet = false, asks = false } = {}) {
+/**
+ * Runs a program to its end; its output is passed on, and with `asks` our input goes to it. With `quiet` it is returned, and `onLine`
+ * gets the lines of standard error. With `patient` other programs go first. Throws where it fails.
+ */
+export function run(
+  command,
+  args,
+  { env = {}, cwd, quiet = false, asks = false, patient = false, onLine } = {},
+) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
       stdio: quiet ? ["ignore", "pipe", "pipe"] : [asks ? "inherit" : "ignore", "inherit", "inherit"],
     });
+    // Its own programs inherit the priority.
+    if (patient && child.pid) setPriority(child.pid, constants.priority.PRIORITY_LOW);
     // The answer is standard output alone: warnings on standard error are not part of it.
     let answer = "";
     let output = "";
@@ -53,6 +63,7 @@ export function run(command, args, { env = {}, cwd, quiet = false, asks = false 
     });
     child.stderr?.on("data", (data) => {
       output += data;
+      for (const line of onLine ? `${data}`.split("\n") : []) onLine(line);
     });
     child.on("error", (error) => reject(new Error(`${command}: ${error.message}`)));
     child.on("close", (code, signal) => {
@@ -62,22 +73,34 @@ export function run(command, args, { env = {}, cwd, quiet = false, asks = false 
   });
 }
 
-/** Like `run`, but quiet, and prints every 20 seconds that the program still runs. */
-export async function runSlowly(what, command, args, options = {}) {
+/** Seconds between two lines about the progress of a step. */
+const PROGRESS = 10;
+
+/**
+ * Does one step of several, and prints every 10 seconds how long it has taken. `expected` is how many seconds it takes on a machine with
+ * two cores; `work` gets a function that names what is done just now.
+ */
+export async function step({ number, of, what, expected, to }, work) {
+  const name = `step ${number} of ${of}`;
+  say(`${name}: ${what} (about ${expected} s)`, to);
   const begun = Date.now();
+  let now = "";
   const timer = setInterval(() => {
-    say(`  … ${what}: ${Math.round((Date.now() - begun) / 1000)} s`);
-  }, 20_000);
+    const seconds = Math.round((Date.now() - begun) / 1000);
+    say(`${name}: ${seconds} s of about ${expected} s${now && `, ${now}`}`, to);
+  }, PROGRESS * 1000);
   try {
-    return await run(command, args, { ...options, quiet: true });
+    return await work((text) => {
+      now = text;
+    });
   } finally {
     clearInterval(timer);
   }
 }
 
 /** The output of a program, or undefined where it is not installed or fails. */
-export async function ask(command, args) {
-  return run(command, args, { quiet: true }).then(
+export async function ask(command, args, options = {}) {
+  return run(command, args, { ...options, quiet: true }).then(
     (text) => text.trim(),
     () => undefined,
   );

@@ -1,16 +1,38 @@
 // The tools that a build needs besides the npm packages: the wasm target, and wasm-bindgen in the version of the lock file.
 // wasm-bindgen is installed once, into the user's cache, never into the repository or over the user's own tools.
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ask, fail, run, runSlowly, say, UNUSABLE } from "./run.mjs";
+import { ask, fail, run, say, UNUSABLE } from "./run.mjs";
 
 /** The root of the repository. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The path of a program of the npm packages. */
-export const npmBin = (name) => join(root, "node_modules", ".bin", name);
+/** Whether this is the npm package, which has everything prebuilt, and not a clone of the repository. */
+export const isPackage = !existsSync(join(root, "Cargo.toml"));
+
+/** The folder with the user's configuration. */
+export const project = isPackage ? process.cwd() : root;
+
+/** The folders above a folder, and the folder itself. */
+function* above(folder) {
+  for (let here = folder; ; here = dirname(here)) {
+    yield here;
+    if (dirname(here) === here) return;
+  }
+}
+
+/** The path of a program of the npm packages: npm installs those of a package beside the package, or above it. */
+export function npmBin(name) {
+  const paths = [...above(root)].map((folder) => join(folder, "node_modules", ".bin", name));
+  return paths.find((path) => existsSync(path)) ?? paths[0];
+}
+
+/** The folder of an npm package. */
+export const npmFolder = (name) =>
+  dirname(createRequire(join(root, "package.json")).resolve(`${name}/package.json`));
 
 /** The folder of the installed tools. */
 export const cache =
@@ -23,18 +45,30 @@ function locked(crate) {
   return version ?? fail(`Cargo.lock has no version of ${crate}: restore the file`);
 }
 
-async function installed(crate, program, version, why) {
+/** The installations in progress: several builds may need one tool at once. */
+const installing = new Map();
+
+/**
+ * The path of a program of a crate, which is compiled where it is missing. Without optimization that takes less than half of the time,
+ * and what the program writes is the same.
+ */
+async function installed(crate, program, version) {
   const folder = join(cache, `${crate}-${version}`);
   const path = join(folder, "bin", program);
-  if (!existsSync(path)) {
-    say(`compiling ${crate} ${version} (${why}); 2 to 6 minutes, once for this machine`);
-    const args = ["install", crate, "--version", version, "--locked", "--root", folder];
-    await runSlowly(crate, "cargo", args).catch((error) =>
-      fail(`${crate} could not be installed:\n${error.message}`),
-    );
+  if (existsSync(path)) return path;
+  if (!installing.has(crate)) {
+    const args = ["install", crate, "--version", version, "--locked", "--debug", "--quiet", "--root", folder];
+    // What waits for it is compiled at the same time, and takes longer. Information for debuggers would take as long as the rest.
+    const env = { CARGO_PROFILE_DEV_DEBUG: "0", CARGO_INCREMENTAL: "0" };
+    installing.set(crate, run("cargo", args, { quiet: true, patient: true, env }));
   }
+  await installing.get(crate).catch((error) => fail(`${crate} could not be installed:\n${error.message}`));
   return path;
 }
+
+/** Whether wasm-bindgen is there already. */
+export const hasWasmBindgen = () =>
+  existsSync(join(cache, `wasm-bindgen-cli-${locked("wasm-bindgen")}`, "bin", "wasm-bindgen"));
 
 /** Whether a configuration file of cargo, or a flag for rustc, names a linker. */
 function namesLinker() {
@@ -88,11 +122,6 @@ export async function rust() {
 
 /** The paths of wasm-bindgen's programs, which are compiled where they are missing. */
 export async function wasmBindgen() {
-  const bindgen = await installed(
-    "wasm-bindgen-cli",
-    "wasm-bindgen",
-    locked("wasm-bindgen"),
-    "JavaScript glue",
-  );
+  const bindgen = await installed("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"));
   return { bindgen, runner: `${bindgen}-test-runner` };
 }

@@ -1,11 +1,11 @@
 // How wrangler is run, with its requests to other servers switched off.
 import { join } from "node:path";
-import { npmBin, root } from "./tools.mjs";
+import { npmBin, npmFolder } from "./tools.mjs";
 
 /** The Node program and the script that it runs. */
 export const wrangler = {
   command: npmBin("node"),
-  script: join(root, "node_modules", "wrangler", "bin", "wrangler.js"),
+  script: join(npmFolder("wrangler"), "bin", "wrangler.js"),
 };
 
 /** No telemetry, no check for updates, no look-up of the location: wrangler works offline and reports nothing. */

@@ -1,6 +1,6 @@
 /** The look of every command: its --help, and what it prints about arguments that it does not have. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { helpOf, nearest } from "../../scripts/lib/options.mjs";
@@ -9,6 +9,7 @@ import { BIN, ROOT, startProcess } from "./support/processes.mjs";
 /** How a user calls a command, the file that runs, an option with a value, and the command's required arguments. */
 const COMMANDS = [
   ...[
+    ["new", undefined, ["my-gate"]],
     ["init", "--provider"],
     ["check", "--config"],
     ["check", "--list"],
@@ -16,8 +17,10 @@ const COMMANDS = [
     ["check", "--origin-header-from"],
     ["doctor", "--page"],
     ["token", "--from"],
+    ["test", "--junit"],
     ["explain", "--claims"],
     ["replay", "--log"],
+    ["diff", "--log", ["a", "b"]],
     ["keys", "--algorithm"],
     ["apikey", "--prefix"],
     ["grants", "--issuer"],
@@ -86,7 +89,7 @@ describe("each command", { timeout: 400_000 }, () => {
         assert.match(help.stdout, new RegExp(`^ .* ${option} <[A-Z,]+>  `, "m"));
       }
       // `push FILE`, `doctor URL` and others take one argument, `npm test` any number of names.
-      if (!/(doctor|keys|grants|push|npm test --)$/.test(call))
+      if (!/(new|test|doctor|keys|grants|push|npm test --)$/.test(call))
         await isWrong(
           call,
           [...args, ...operands, ...(call.endsWith("replay") ? ["--log", "a"] : []), "more"],
@@ -94,12 +97,40 @@ describe("each command", { timeout: 400_000 }, () => {
         );
     });
 
+  test("the texts of --help are current", async () => {
+    const { runRust } = await import("../../scripts/commands/rust.mjs");
+    const rust = async (...args) => (await runRust(args, { quiet: true })).stdout;
+    const { APIKEY } = await import("../../scripts/commands/apikey.mjs");
+    const { DOCTOR } = await import("../../scripts/commands/doctor/main.mjs");
+    const { GRANTS } = await import("../../scripts/commands/grants.mjs");
+    const { INIT } = await import("../../scripts/commands/init.mjs");
+    const { KEYS } = await import("../../scripts/commands/keys.mjs");
+    const { NEW } = await import("../../scripts/commands/new.mjs");
+    const { PUSH, ROLLBACK } = await import("../../scripts/commands/push.mjs");
+    const { TOKEN } = await import("../../scripts/commands/token.mjs");
+    const texts = { "": await rust("--help") };
+    for (const name of ["check", "test", "explain", "replay", "diff", "document", "completions", "man"])
+      texts[name] = await rust(name, "--help");
+    for (const table of [NEW, INIT, DOCTOR, TOKEN, KEYS, APIKEY, GRANTS, PUSH, ROLLBACK])
+      texts[table.name.split(" ")[1]] = helpOf(table);
+    const file = join(ROOT, "scripts", "help.json");
+    const text = `${JSON.stringify(texts, undefined, 2)}\n`;
+    if (process.env.UPDATE) writeFileSync(file, text);
+    assert.equal(readFileSync(file, "utf8"), text, "UPDATE=1 npm run test:e2e writes scripts/help.json");
+    const [, list] = texts[""].match(/^Commands:\n((?:.+\n)+)/m);
+    const names = [...list.matchAll(/^ {2}(\w+)/gm)]
+      .map(([, name]) => name)
+      .filter((name) => !["help", "start", "deploy"].includes(name));
+    // Those two are programs of their own, which print it themselves.
+    assert.deepEqual(Object.keys(texts).filter(Boolean).sort(), names.sort());
+  });
+
   test("the commands are listed in the order in which a new user needs them", async () => {
     const { stdout } = await run(["scripts/portcullis.mjs", "--help"]);
     const [, list] = stdout.match(/^Commands:\n((?:.+\n)+)/m);
     // The other lines continue a description.
     const names = [...list.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name);
-    assert.deepEqual(names.slice(0, 5), ["init", "check", "doctor", "token", "explain"]);
+    assert.deepEqual(names.slice(0, 5), ["new", "start", "init", "check", "test"]);
     const source = readFileSync(join(ROOT, "docs", "commands.md"), "utf8");
     const rows = [...source.matchAll(/^\| `([a-z]+)[^|]*\|/gm)].map(([, name]) => name);
     assert.deepEqual(

@@ -171,9 +171,9 @@ rules = [
   });
 
   for (const [what, args, why] of [
-    ["a file that is not there", ["--config", "/nowhere.toml"], /\/nowhere\.toml: No such file/],
+    ["a file that is not there", ["--config", "/nowhere.toml"], /\/nowhere\.toml: there is no such file/],
     ["an option that there is not", ["--confg", "x"], /there is no option --confg; did you mean --config\?/],
-    ["a folder", ["--config", tmpdir()], /Is a directory/],
+    ["a folder", ["--config", tmpdir()], /this is a folder/],
     ["an environment that is not there", ["--env", "staging"], /has no \[env\.staging\.vars\.PORTCULLIS\]/],
     ["a server that does not answer", ["--origin", "http://127.0.0.1:1022/mcp"], /is the server running\?/],
   ])

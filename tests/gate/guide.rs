@@ -136,7 +136,7 @@ fn the_commands_print_what_the_guide_says() {
     let (shown, after) = rest.split_once("```").expect("their end");
     let mut printed = String::new();
     for command in shown.lines().filter_map(|line| line.strip_prefix("$ npx portcullis ")) {
-        let output = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        let output = Command::new(env!("CARGO_BIN_EXE_portcullis-command"))
             .args(command.split(' '))
             .current_dir("examples/policy")
             .output()
@@ -158,7 +158,7 @@ fn a_log_with_a_gap_or_a_change_is_found_out() {
     let run = |text: &str| {
         let path = std::env::temp_dir().join(format!("portcullis-{}-{}.log", std::process::id(), text.len()));
         std::fs::write(&path, text).expect("written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-command"));
         let output =
             command.args(["replay", "--log"]).arg(&path).current_dir("examples/policy").output().expect("it runs");
         std::fs::remove_file(&path).expect("removed");
@@ -168,4 +168,28 @@ fn a_log_with_a_gap_or_a_change_is_found_out() {
     assert!(run(&format!("{}\n{}\n", lines[0], lines[2])).ends_with("; 1 gaps\n"));
     assert!(run(&whole.replacen("read_file", "read_fine", 1)).contains("line 1: does not follow"));
     assert!(run(&lines[1..].join("\n")).ends_with("; 0 gaps\n"), "a log may begin in the middle of a run");
+}
+
+#[test]
+fn the_examples_of_the_guide_are_as_expected() {
+    let guide = read(GUIDE);
+    let (_, rest) = guide.split_once("## Examples as tests").expect("the section");
+    let (_, rest) = rest.split_once("```json\n").expect("the examples");
+    let (examples, _) = rest.split_once("```").expect("their end");
+    let path = std::env::temp_dir().join(format!("portcullis-{}-examples.json", std::process::id()));
+    std::fs::write(&path, examples).expect("written");
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_portcullis-command"))
+            .args(args)
+            .arg(&path)
+            .current_dir("examples/policy")
+            .output()
+            .expect("it runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let (status, printed) = run(&["test"]);
+    assert!(status == Some(0) && printed.ends_with("7 passed, 0 failed\n"), "{printed}");
+    let (status, printed) = run(&["diff", "wrangler.toml", "wrangler.toml", "--examples"]);
+    assert!(status == Some(0) && printed.ends_with("7 decisions: 7 the same, 0 changed, 0 unknown\n"), "{printed}");
+    std::fs::remove_file(&path).expect("removed");
 }

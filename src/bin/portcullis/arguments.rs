@@ -22,10 +22,17 @@ Exit status:
 /// The commands, in the order in which a new user needs them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Makes a folder with a gateway of your own
+    #[command(disable_help_flag = true)]
+    New(Elsewhere),
+    /// Runs the gateway on this machine, and prints commands to try
+    #[command(disable_help_flag = true)]
+    Start(Elsewhere),
     /// Writes the configuration for your server and identity provider
     #[command(disable_help_flag = true)]
     Init(Elsewhere),
     Check(CheckArguments),
+    Test(TestArguments),
     /// Sends an MCP endpoint the requests of MCP clients, and says which clients would fail and why
     #[command(disable_help_flag = true)]
     Doctor(Elsewhere),
@@ -34,6 +41,10 @@ pub(crate) enum Command {
     Token(Elsewhere),
     Explain(Box<ExplainArguments>),
     Replay(ReplayArguments),
+    Diff(DiffArguments),
+    /// Checks the configuration, and deploys the gateway to Cloudflare
+    #[command(disable_help_flag = true)]
+    Deploy(Elsewhere),
     /// Makes and shows signing keys, and prints the steps of their rotation
     #[command(disable_help_flag = true)]
     Keys(Elsewhere),
@@ -78,9 +89,9 @@ pub(crate) struct Elsewhere {
 /// The location of the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
-    /// The configuration, in TOML or JSON; - for standard input
-    #[arg(long, value_name = "FILE", default_value = "wrangler.toml")]
-    pub(crate) config: String,
+    /// The configuration, in TOML, JSON or JSONC; - for standard input [default: wrangler.toml or wrangler.jsonc]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
 
     /// The environment of wrangler.toml
     #[arg(long, value_name = "NAME")]
@@ -206,6 +217,65 @@ pub(crate) struct ReplayArguments {
     /// The decision log, one record on each line; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) log: String,
+}
+
+const TEST_NOTE: &str = "\
+A file has the callers, the requests and, by caller and request, the expected decisions: \"allow\", \"deny\",
+\"step_up SCOPES\" (the scopes that the caller lacks) or \"login\" (the caller has no credentials). docs/policy.md has an
+example.
+
+Exit status:
+  0  each decision is as expected
+  1  a decision differs
+  2  the command, the configuration or a file cannot be used";
+
+/// Compares the decisions of the rules with the examples in files
+#[derive(Debug, Args)]
+#[command(after_help = TEST_NOTE)]
+pub(crate) struct TestArguments {
+    /// Files of examples [default: the JSON files in tests/]
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) source: Source,
+
+    /// Also writes the result as JUnit XML (`npx portcullis` only)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<String>,
+}
+
+const DIFF_NOTE: &str = "\
+Exit status:
+  0  each decision is the same
+  1  a decision differs, or cannot be made
+  2  the command, a configuration or a file cannot be used";
+
+/// Prints which decisions differ between two configurations, for the requests of a log or of examples
+#[derive(Debug, Args)]
+#[command(after_help = DIFF_NOTE)]
+pub(crate) struct DiffArguments {
+    /// The configuration before
+    pub(crate) old: String,
+
+    /// The configuration after
+    pub(crate) new: String,
+
+    /// A decision log, one record on each line; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<String>,
+
+    /// A file of examples, as `portcullis test` reads it [default: the JSON files in tests/, without --log]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) examples: Vec<String>,
+
+    /// The environment of both
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+
+    /// Prints JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const DOCUMENT_NOTE: &str = "\

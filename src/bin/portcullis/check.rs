@@ -11,18 +11,19 @@ use portcullis::strict_json;
 use serde_json::{Value, json};
 
 use crate::arguments::CheckArguments;
-use crate::document::{File, read, resource};
+use crate::document::{File, resource};
+use crate::host::Host;
 use crate::outcome::{Report, Unusable};
 
 /// The size limit of one variable on Cloudflare Workers.
 const VARIABLE_BYTES: usize = 5 * 1024;
 const STORED_BYTES: usize = portcullis::limits::STORED_BYTES;
 
-pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
+pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Report, Unusable> {
     if !arguments.origin.is_empty() || !arguments.origin_header_from.is_empty() {
         return Err("this program sends no requests: --origin is an option of `npx portcullis check`".into());
     }
-    let file = File::read(&arguments.source)?;
+    let file = File::read(&arguments.source, host)?;
     if let Ok(DocumentLocation::Stored(stored)) = DocumentLocation::of(file.document.clone()) {
         let text = format!(
             "{}: the document is in KV {:?}, under the key {:?}: name the file that you push there with --config\n",
@@ -36,7 +37,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Report, Unusable> {
     let config = file.config()?.settings;
     let mut known = Vec::new();
     for path in &arguments.list {
-        known.extend(listed(&read(path)?).ok_or_else(|| unlisted(path))?);
+        known.extend(listed(&(host.read)(path)?).ok_or_else(|| unlisted(path))?);
     }
     let looked_at = match &arguments.resource {
         Some(path) => vec![resource(Some(path), &config)?],

@@ -1,40 +1,50 @@
 //! Runs the command that the arguments name.
 
-use std::io::Write as _;
-use std::process::ExitCode;
-
 use clap::FromArgMatches as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Command};
-use crate::outcome::{Unusable, plain};
-use crate::{check, document, explain, look, replay};
+use crate::host::{Host, Printed};
+use crate::outcome::{Report, Unusable, plain};
+use crate::{check, diff, document, examples, explain, look, replay};
 
-pub(crate) fn run() -> ExitCode {
-    let parsed = look::command().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+/// The exit status where there is something to review.
+const REVIEW: u8 = 1;
+/// The exit status where the command or the configuration cannot be used.
+pub(crate) const UNUSABLE: u8 = 2;
+
+pub(crate) fn run(host: &Host<'_>) -> Printed {
+    let words = std::iter::once("portcullis").chain(host.arguments.iter().map(String::as_str));
+    let parsed = look::command().try_get_matches_from(words).and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
-            let Some(why) = look::words(&error) else { error.exit() };
-            if std::env::args().any(|word| word == "--json") {
-                println!("{:#}", json!({ "error": why }));
-            } else {
-                eprintln!("portcullis: {}", plain(&why));
-            }
-            return ExitCode::from(2);
+            return match look::words(&error, host) {
+                Some(why) => unusable(why.into(), host.arguments.iter().any(|word| word == "--json")),
+                None if error.use_stderr() => {
+                    Printed { status: UNUSABLE, stderr: error.to_string(), ..Printed::default() }
+                }
+                None => Printed { stdout: error.to_string(), ..Printed::default() },
+            };
         }
     };
     let (outcome, as_json) = match arguments.command {
-        Command::Check(arguments) => (check::check(&arguments), arguments.source.json),
-        Command::Explain(arguments) => (explain::explain(&arguments), arguments.source.json),
-        Command::Replay(arguments) => (replay::replay(&arguments), arguments.source.json),
-        Command::Document(arguments) => (document::print(&arguments.source), arguments.source.json),
+        Command::Check(arguments) => (check::check(&arguments, host), arguments.source.json),
+        Command::Explain(arguments) => (explain::explain(&arguments, host), arguments.source.json),
+        Command::Replay(arguments) => (replay::replay(&arguments, host), arguments.source.json),
+        Command::Test(arguments) => (examples::test(&arguments, host), arguments.source.json),
+        Command::Diff(arguments) => (diff::diff(&arguments, host), arguments.json),
+        Command::Document(arguments) => (document::print(&arguments.source, host), arguments.source.json),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut look::command(), "portcullis", &mut std::io::stdout());
-            return ExitCode::SUCCESS;
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut look::command(), "portcullis", &mut script);
+            (text(script), false)
         }
-        Command::Man => return man(),
-        Command::Init(_)
+        Command::Man => (man(), false),
+        Command::New(_)
+        | Command::Start(_)
+        | Command::Deploy(_)
+        | Command::Init(_)
         | Command::Doctor(_)
         | Command::Token(_)
         | Command::Push(_)
@@ -48,41 +58,46 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     match outcome {
-        Ok(report) => {
-            if as_json {
-                println!("{:#}", report.json);
-            } else {
-                print!("{}", plain(&report.text));
-            }
-            if report.good { ExitCode::SUCCESS } else { ExitCode::from(1) }
-        }
-        Err(unusable) => {
-            if as_json {
-                println!("{:#}", unusable.json.unwrap_or_else(|| json!({ "error": unusable.why })));
-            } else {
-                eprintln!("portcullis: {}", plain(unusable.why.trim_end()));
-            }
-            ExitCode::from(2)
-        }
+        Ok(report) => Printed {
+            status: if report.good { 0 } else { REVIEW },
+            stdout: if as_json { format!("{:#}\n", report.json) } else { plain(&report.text) },
+            ..Printed::default()
+        },
+        Err(why) => unusable(why, as_json),
     }
 }
 
-fn man() -> ExitCode {
+fn unusable(unusable: Unusable, as_json: bool) -> Printed {
+    let printed = Printed { status: UNUSABLE, ..Printed::default() };
+    if as_json {
+        let json = unusable.json.unwrap_or_else(|| json!({ "error": unusable.why }));
+        return Printed { stdout: format!("{json:#}\n"), ..printed };
+    }
+    Printed { stderr: format!("portcullis: {}\n", plain(unusable.why.trim_end())), ..printed }
+}
+
+/// A report that is text alone.
+fn text(bytes: Vec<u8>) -> Result<Report, Unusable> {
+    let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+    Ok(Report { text, json: Value::Null, good: true })
+}
+
+fn man() -> Result<Report, Unusable> {
     let mut page = Vec::new();
     let root = look::command();
-    let written = clap_mangen::Man::new(root.clone()).render(&mut page).and_then(|()| {
-        root.get_subcommands().filter(|command| !command.is_disable_help_flag_set()).try_for_each(|command| {
-            let named = command.clone().bin_name(format!("portcullis {}", command.get_name()));
-            let man = clap_mangen::Man::new(named);
-            man.render_name_section(&mut page)?;
-            man.render_synopsis_section(&mut page)?;
-            man.render_description_section(&mut page)?;
-            man.render_options_section(&mut page)?;
-            man.render_extra_section(&mut page)
+    clap_mangen::Man::new(root.clone())
+        .render(&mut page)
+        .and_then(|()| {
+            root.get_subcommands().filter(|command| !command.is_disable_help_flag_set()).try_for_each(|command| {
+                let named = command.clone().bin_name(format!("portcullis {}", command.get_name()));
+                let man = clap_mangen::Man::new(named);
+                man.render_name_section(&mut page)?;
+                man.render_synopsis_section(&mut page)?;
+                man.render_description_section(&mut page)?;
+                man.render_options_section(&mut page)?;
+                man.render_extra_section(&mut page)
+            })
         })
-    });
-    match written.and_then(|()| std::io::stdout().write_all(&page)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(2),
-    }
+        .map_err(|error| error.to_string())?;
+    text(page)
 }

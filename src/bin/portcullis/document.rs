@@ -1,8 +1,7 @@
 //! Reads the configuration in a file.
 
-use std::io::{ErrorKind, IsTerminal as _, Read as _};
-use std::time::Duration;
-
+use jsonc_parser::ast::Value as JsonValue;
+use jsonc_parser::{CollectOptions, ParseOptions};
 use portcullis::config::{Configuration, DocumentLocation, Mistakes, Secrets, bindings};
 use portcullis::gateway::version;
 use portcullis::settings::Settings;
@@ -10,6 +9,7 @@ use portcullis::strict_json;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::Source;
+use crate::host::Host;
 use crate::lines::Lines;
 use crate::outcome::{Report, Unusable};
 
@@ -27,15 +27,18 @@ pub(crate) struct File {
 
 impl File {
     /// Reads a file.
-    pub(crate) fn read(source: &Source) -> Result<Self, Unusable> {
-        let name = source.config.clone();
-        let text = read(&name)?;
-        let is_json = name.rsplit('.').next().is_some_and(|end| end.eq_ignore_ascii_case("json"))
-            || text.trim_start().starts_with('{');
+    pub(crate) fn read(source: &Source, host: &Host<'_>) -> Result<Self, Unusable> {
+        let (name, text) = match &source.config {
+            Some(name) => (name.clone(), (host.read)(name)?),
+            None => found(host)?,
+        };
+        let is_json =
+            name.rsplit('.').next().is_some_and(|end| ["json", "jsonc"].contains(&&*end.to_ascii_lowercase()))
+                || text.trim_start().starts_with(['{', '/']);
         if is_json {
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
-            let mut document = strict_json::parse(text.as_bytes()).map_err(|error| format!("{name}: {error}"))?;
-            // A wrangler.json has the document below the same names as wrangler.toml.
+            let mut document = jsonc(&text).map_err(|error| format!("{name}: {error}"))?;
+            // A wrangler.jsonc has the document below the same names as wrangler.toml.
             let below = if document.get("vars").is_some() || document.get("env").is_some() {
                 places(source.env.as_deref())
             } else {
@@ -101,6 +104,54 @@ impl File {
     }
 }
 
+/// The names of the file that wrangler reads.
+const FILES: [&str; 3] = ["wrangler.toml", "wrangler.jsonc", "wrangler.json"];
+
+/// The file that wrangler reads, where no option names one.
+fn found(host: &Host<'_>) -> Result<(String, String), Unusable> {
+    let mut read = FILES.iter().filter_map(|name| Some(((*name).to_owned(), (host.read)(name).ok()?)));
+    match (read.next(), read.next()) {
+        (Some(one), None) => Ok(one),
+        (Some((one, _)), Some((other, _))) => {
+            Err(format!("{one} and {other} are both here: remove one, or name one with --config").into())
+        }
+        // The first name stands for all in the message of the system.
+        (None, _) => Err(match (host.read)("wrangler.toml") {
+            Err(why) => format!("{why}; there is no wrangler.jsonc either: name a file with --config").into(),
+            Ok(_) => "wrangler.toml cannot be read".into(),
+        }),
+    }
+}
+
+/// Parses JSON, or JSON with comments and trailing commas as wrangler reads it. A member that is there twice is an error.
+fn jsonc(text: &str) -> Result<Value, String> {
+    let options = ParseOptions { allow_comments: true, allow_trailing_commas: true, ..ParseOptions::default() };
+    let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &options);
+    let value = parsed.map_err(|error| error.to_string())?.value.ok_or("is empty")?;
+    strict(value)
+}
+
+fn strict(value: JsonValue<'_>) -> Result<Value, String> {
+    match value {
+        JsonValue::Object(object) => {
+            let mut members = Map::new();
+            for property in object.properties {
+                let name = property.name.into_string();
+                let value = strict(property.value)?;
+                if members.insert(name.clone(), value).is_some() {
+                    return Err(format!("the member {name:?} is there twice"));
+                }
+            }
+            Ok(Value::Object(members))
+        }
+        JsonValue::Array(array) => array.elements.into_iter().map(strict).collect::<Result<_, _>>().map(Value::Array),
+        JsonValue::StringLit(text) => Ok(Value::String(text.value.into_owned())),
+        JsonValue::BooleanLit(is) => Ok(Value::Bool(is.value)),
+        JsonValue::NullKeyword(_) => Ok(Value::Null),
+        JsonValue::NumberLit(number) => strict_json::parse(number.value.as_bytes()).map_err(|error| error.to_string()),
+    }
+}
+
 /// The names of the tables above the document.
 fn places(env: Option<&str>) -> Vec<String> {
     let names = match env {
@@ -115,14 +166,14 @@ fn missing(name: &str, below: &[String]) -> String {
 }
 
 /// The configuration for the commands about rules. Their JSON errors have the text alone, without the list of mistakes.
-pub(crate) fn config(source: &Source) -> Result<Settings, Unusable> {
-    let configuration = File::read(source)?.config().map_err(|unusable| Unusable { json: None, ..unusable })?;
+pub(crate) fn config(source: &Source, host: &Host<'_>) -> Result<Settings, Unusable> {
+    let configuration = File::read(source, host)?.config().map_err(|unusable| Unusable { json: None, ..unusable })?;
     Ok(configuration.settings)
 }
 
 /// The document as `push` writes it to KV.
-pub(crate) fn print(source: &Source) -> Result<Report, Unusable> {
-    let file = File::read(source)?;
+pub(crate) fn print(source: &Source, host: &Host<'_>) -> Result<Report, Unusable> {
+    let file = File::read(source, host)?;
     let Configuration { settings, authorization_server } = file.config()?;
     let text = file.document.to_string();
     let bindings: Vec<Value> = bindings(&settings, authorization_server.as_ref())
@@ -161,49 +212,6 @@ pub(crate) fn resource(path: Option<&str>, settings: &Settings) -> Result<usize,
             None => format!("no resource has rules: at {} only scopes limit access", paths.join(", ")).into(),
         }
     })
-}
-
-/// The text of a file, or of standard input where the path is `-`.
-pub(crate) fn read(path: &str) -> Result<String, Unusable> {
-    if path == "-" {
-        return standard_input();
-    }
-    std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}").into())
-}
-
-/// More than a configuration or the decisions of a day have. Larger logs can be named as files.
-const INPUT_BYTES: usize = 64 * 1024 * 1024;
-/// How long to wait before a pipe without data is read again.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// The whole of standard input. Another program that has the same pipe, such as npx, may have set it to the non-blocking
-/// mode, where a read fails until the writer has written.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the rule against sleeping is for the Worker, and this is the command line"
-)]
-fn standard_input() -> Result<String, Unusable> {
-    let mut input = std::io::stdin().lock();
-    if input.is_terminal() {
-        return Err("`-` is standard input, which is a terminal: use a pipe, or name a file".into());
-    }
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 8192]);
-    loop {
-        match input.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => bytes.extend_from_slice(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
-            Err(error) => return Err(format!("standard input cannot be read: {error}").into()),
-        }
-        if bytes.len() > INPUT_BYTES {
-            return Err(format!("standard input has more than {INPUT_BYTES} bytes: name a file").into());
-        }
-    }
-    if bytes.trim_ascii().is_empty() {
-        return Err("standard input is empty; only one option can read it, and only once".into());
-    }
-    String::from_utf8(bytes).map_err(|_| "standard input must be UTF-8".into())
 }
 
 /// Parses a JSON object; `what` names it in an error.

@@ -5,6 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory as _, Error};
 
 use crate::arguments::Arguments;
+use crate::host::Host;
 
 /// The longest line, as in `scripts/lib/options.mjs`.
 const WIDTH: usize = 100;
@@ -20,7 +21,7 @@ pub(crate) fn command() -> Command {
 
 /// What is wrong with the arguments, in words, and where they are listed. `None` where clap's own text is the result: help,
 /// and the version.
-pub(crate) fn words(error: &Error) -> Option<String> {
+pub(crate) fn words(error: &Error, host: &Host<'_>) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => texts.first().cloned(),
@@ -69,10 +70,8 @@ pub(crate) fn words(error: &Error) -> Option<String> {
         ErrorKind::MissingRequiredArgument => format!("{name} is required"),
         _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     };
-    let known = std::env::args().nth(1).filter(|name| command().find_subcommand(name).is_some());
-    // `npx portcullis` names itself.
-    #[expect(clippy::disallowed_methods, reason = "the rule is for the Worker, and this is the command line")]
-    let call = std::env::var("PORTCULLIS_CALL").unwrap_or_else(|_| "portcullis".to_owned());
+    let known = host.arguments.first().filter(|name| command().find_subcommand(name).is_some());
+    let call = &host.call;
     Some(match known {
         Some(name) => format!("{why}\n`{call} {name} --help` prints the arguments"),
         None => format!("{why}\n`{call} --help` prints the commands"),

@@ -1,29 +1,29 @@
-//! `portcullis`, the command line. It interprets a configuration with the code that the Worker runs.
+//! `portcullis`, the command line. It interprets a configuration with the code that the Worker runs. Users run it in Node, as
+//! WebAssembly ([`node`]); for tests it is also a program of its own ([`process`]).
 
-#[cfg(not(target_family = "wasm"))]
 mod arguments;
-#[cfg(not(target_family = "wasm"))]
 mod check;
-#[cfg(not(target_family = "wasm"))]
 mod command;
-#[cfg(not(target_family = "wasm"))]
+mod decide;
+mod diff;
 mod document;
-#[cfg(not(target_family = "wasm"))]
+mod examples;
 mod explain;
-#[cfg(not(target_family = "wasm"))]
+mod host;
 mod lines;
-#[cfg(not(target_family = "wasm"))]
 mod look;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(target_family = "wasm")]
+mod node;
 mod outcome;
 #[cfg(not(target_family = "wasm"))]
+mod process;
 mod replay;
 
 #[cfg(not(target_family = "wasm"))]
 fn main() -> std::process::ExitCode {
-    command::run()
+    process::run()
 }
 
-/// A Worker has no command line, but cargo also builds this program with the tests for WebAssembly.
+/// Node calls [`node::run`].
 #[cfg(target_family = "wasm")]
 fn main() {}

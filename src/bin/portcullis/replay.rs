@@ -4,15 +4,16 @@ use portcullis::observe::replay::{Replay, Replayed};
 use serde_json::{Value, json};
 
 use crate::arguments::ReplayArguments;
-use crate::document::{config, read};
+use crate::document::config;
+use crate::host::Host;
 use crate::outcome::{Report, Unusable};
 
 const NO_DECISIONS: &str = "the log has no decisions: the gateway writes a line with \"event\": \"decision\" for each \
     operation that rules decide, if the configuration has a table [vars.PORTCULLIS.decision_log] (docs/policy.md)\n";
 
-pub(crate) fn replay(options: &ReplayArguments) -> Result<Report, Unusable> {
-    let config = config(&options.source)?;
-    let log = read(&options.log)?;
+pub(crate) fn replay(options: &ReplayArguments, host: &Host<'_>) -> Result<Report, Unusable> {
+    let config = config(&options.source, host)?;
+    let log = (host.read)(&options.log)?;
     let (mut replay, mut text) = (Replay::default(), String::new());
     let (mut same, mut changes, mut unknown) = (0_usize, Vec::<Value>::new(), Vec::<Value>::new());
     for (number, line) in log.lines().enumerate() {

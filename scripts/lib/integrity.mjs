@@ -1,0 +1,37 @@
+// The prebuilt files of the npm package are those that were built: manifest.json has their hashes.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fail, UNUSABLE } from "./run.mjs";
+import { isPackage, root } from "./tools.mjs";
+
+/** Ends the command where a folder of prebuilt files is not what the package says. A clone has no such list. */
+export function checkBuilt(folder) {
+  if (!isPackage) return;
+  const broken = (why) =>
+    fail(`${join(root, folder)} ${why}: remove node_modules/portcullis and run npm install again`, UNUSABLE);
+  let files;
+  try {
+    files = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")).files;
+  } catch (error) {
+    return broken(`cannot be checked (${error.message})`);
+  }
+  const own = Object.entries(files).filter(([path]) => path.startsWith(`${folder}/`));
+  if (own.length < 2) broken("is not in manifest.json");
+  for (const [path, { sha256 }] of own) {
+    let bytes;
+    try {
+      bytes = readFileSync(join(root, path));
+    } catch (error) {
+      return broken(`is incomplete (${error.message})`);
+    }
+    if (createHash("sha256").update(bytes).digest("hex") !== sha256)
+      broken(`is not what was built: the SHA-256 of ${path} differs from manifest.json`);
+  }
+}
+
+/** The same for the Worker that `main` of wrangler's settings names, where it is one of the package. */
+export function checkMain(main) {
+  const folder = `${main}`.match(/(?:^|[\\/])portcullis[\\/](build(?:-full)?)[\\/]index\.js$/)?.[1];
+  if (folder) checkBuilt(folder);
+}
