@@ -80,6 +80,19 @@ async function testFiles(files, minutes = FILE_MINUTES) {
   return results;
 }
 
+/** Runs the files of a folder of tests, and adds up their results. */
+async function testFolder(name, minutes) {
+  const folder = join("tests", name);
+  const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const result of await testFiles(
+    files.map((name) => join(folder, name)),
+    minutes,
+  ))
+    for (const what of Object.keys(sum)) sum[what] += result[what];
+  return sum;
+}
+
 let built;
 /** Builds the Worker with all features, once for all layers that need it. */
 function build() {
@@ -146,11 +159,7 @@ const layers = {
 
   credentials: async () => {
     await build();
-    const folder = join("tests", "credentials");
-    const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
-    const sum = { passed: 0, failed: 0, skipped: 0 };
-    for (const result of await testFiles(files.map((name) => join(folder, name))))
-      for (const what of Object.keys(sum)) sum[what] += result[what];
+    const sum = await testFolder("credentials");
     say(`credentials: ${sum.passed} scenarios passed, ${sum.failed} failed`);
     return sum;
   },
@@ -166,14 +175,7 @@ const layers = {
   },
 
   package: async () => {
-    const folder = join("tests", "package");
-    const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
-    const sum = { passed: 0, failed: 0, skipped: 0 };
-    for (const result of await testFiles(
-      files.map((name) => join(folder, name)),
-      LAYER_MINUTES,
-    ))
-      for (const what of Object.keys(sum)) sum[what] += result[what];
+    const sum = await testFolder("package", LAYER_MINUTES);
     say(`package: ${sum.passed} checks passed, ${sum.failed} failed`);
     return sum;
   },

@@ -49,7 +49,7 @@ const SETTINGS = {
 const toml = (name) => `name = "${name}"
 main = "${SETTINGS.main}"
 compatibility_date = "${SETTINGS.compatibility_date}"
-# Without it a Worker is not told that its caller has gone.
+# Without it a Worker is not notified when its caller leaves.
 compatibility_flags = ["enable_request_signal"]
 workers_dev = false
 preview_urls = false
@@ -90,7 +90,7 @@ const jsonc = (name) => `{
   "name": "${name}",
   "main": "${SETTINGS.main}",
   "compatibility_date": "${SETTINGS.compatibility_date}",
-  // Without it a Worker is not told that its caller has gone.
+  // Without it a Worker is not notified when its caller leaves.
   "compatibility_flags": ["enable_request_signal"],
   "workers_dev": false,
   "preview_urls": false,

@@ -45,6 +45,12 @@ function locked(crate) {
   return version ?? fail(`Cargo.lock has no version of ${crate}: restore the file`);
 }
 
+/** Where a program of a crate is installed. */
+function place(crate, program, version) {
+  const folder = join(cache, `${crate}-${version}`);
+  return { folder, path: join(folder, "bin", program) };
+}
+
 /** The installations in progress: several builds may need one tool at once. */
 const installing = new Map();
 
@@ -53,8 +59,7 @@ const installing = new Map();
  * and what the program writes is the same.
  */
 async function installed(crate, program, version) {
-  const folder = join(cache, `${crate}-${version}`);
-  const path = join(folder, "bin", program);
+  const { folder, path } = place(crate, program, version);
   if (existsSync(path)) return path;
   if (!installing.has(crate)) {
     const args = ["install", crate, "--version", version, "--locked", "--debug", "--quiet", "--root", folder];
@@ -68,7 +73,7 @@ async function installed(crate, program, version) {
 
 /** Whether wasm-bindgen is there already. */
 export const hasWasmBindgen = () =>
-  existsSync(join(cache, `wasm-bindgen-cli-${locked("wasm-bindgen")}`, "bin", "wasm-bindgen"));
+  existsSync(place("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen")).path);
 
 /** Whether a configuration file of cargo, or a flag for rustc, names a linker. */
 function namesLinker() {

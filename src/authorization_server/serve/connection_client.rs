@@ -108,7 +108,7 @@ impl<P: Ports> Vault<'_, P> {
         self.server.seals.open(sealed, USAGE, issuer)
     }
 
-    /// The client with which a user has begun to connect, as the record of that has it: the code is for this client, even if the
+    /// The client with which a user started to connect, as the record of that has it: the code is for this client, even if the
     /// gateway has registered another one since.
     pub(super) fn sealed_client(&self, client: &ConnectionClient, issuer: &str) -> String {
         let secret = |secret: &Secret| Some(secret.expose().to_owned());
@@ -121,7 +121,7 @@ impl<P: Ports> Vault<'_, P> {
         self.server.seals.seal(&registered, USAGE, issuer, &self.nonce())
     }
 
-    /// The client with which a user has begun to connect. `None` if its secret was removed from the configuration.
+    /// The client with which a user started to connect. `None` if its secret was removed from the configuration.
     pub(super) fn client_from(&self, sealed: &str, issuer: &str, per_user: &PerUser) -> Option<ConnectionClient> {
         let registered = self.registered(sealed, issuer)?;
         Some(configured_or(registered, per_user))

@@ -70,7 +70,7 @@ fn a_user_of_another_identity_provider_with_the_same_subject_has_no_account_of_t
     other.call(call(&tokens));
     assert_eq!(scene.reason(), "not_connected");
     assert_eq!((other.browse(Request::get(&link)).status, scene.reason().as_str()), (400, "link_stale"));
-    // What was begun before ends as a connection of the user who began.
+    // What was started before ends as a connection of the user who began.
     come_back(&other, &begun);
     other.call(call(&tokens));
     assert_eq!(scene.reason(), "not_connected");
@@ -178,12 +178,7 @@ fn revoked(scene: &Scene, token: &str) -> bool {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn tokens_that_cannot_be_kept_are_revoked() {
-    let (scene, tokens) = usual();
-    let begun = begin(&scene, &page(&scene, &tokens));
-    scene.world.pass(1);
-    administrator(&scene, "delete");
-    issue(&scene, first());
-    assert_eq!(come_back(&scene, &begun).status, 502);
+    let scene = ended_meanwhile();
     assert!(revoked(&scene, "first-access") && revoked(&scene, "first-refresh"));
 }
 

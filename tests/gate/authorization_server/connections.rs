@@ -114,6 +114,17 @@ pub(super) fn connect(scene: &Scene, tokens: &Value, answer: Value) -> Reply {
     come_back(scene, &begun)
 }
 
+/// A user comes back after an administrator has ended the connection.
+pub(super) fn ended_meanwhile() -> Scene {
+    let (scene, tokens) = usual();
+    let begun = begin(&scene, &page(&scene, &tokens));
+    scene.world.pass(1);
+    administrator(&scene, "delete");
+    issue(&scene, first());
+    assert_eq!(come_back(&scene, &begun).status, 502);
+    scene
+}
+
 pub(super) fn first() -> Value {
     json!({ "access_token": "first-access", "token_type": "Bearer", "expires_in": 60, "refresh_token": "first-refresh" })
 }
@@ -599,12 +610,7 @@ fn a_server_that_forgot_the_registered_client_gets_a_new_one() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_connection_that_was_ended_meanwhile_stays_ended() {
-    let (scene, tokens) = usual();
-    let begun = begin(&scene, &page(&scene, &tokens));
-    scene.world.pass(1);
-    administrator(&scene, "delete");
-    issue(&scene, first());
-    assert_eq!(come_back(&scene, &begun).status, 502);
+    let scene = ended_meanwhile();
     assert!(scene.world.all_records().iter().all(|record| !record.contains("\"issuer\":\"https://auth.tools")));
 }
 
