@@ -25,6 +25,7 @@ const COMMANDS = {
   deploy: () => asProgram("./deploy.mjs"),
   test: async () => (await import("./commands/test.mjs")).test,
   diff: async () => (await import("./commands/test.mjs")).diff,
+  migrate: async () => (await import("./commands/migrate.mjs")).migrate,
   check: async () => (await import("./commands/check.mjs")).check,
 };
 

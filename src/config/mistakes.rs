@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use crate::config::renamed::{RenamedKey, renamed};
 use crate::config::stand_ins::{StandIns, Wanted, pointer};
 use deserr::errors::helpers::did_you_mean;
 use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef};
@@ -124,10 +125,16 @@ impl DeserializeError for Mistakes {
             }
             ErrorKind::UnknownKey { key, accepted } => {
                 all.misshapen.push((pointer(location), key.to_owned()));
-                all.note(
-                    member(&here, key),
-                    format_args!("unknown key; {}known here: {}", did_you_mean(key, accepted), accepted.join(", ")),
-                );
+                let place = member(&here, key);
+                match renamed(if here == ROOT { "" } else { &here }, key) {
+                    Some(RenamedKey { new, .. }) => {
+                        all.note(place, format_args!("is now called {new}: npx portcullis migrate rewrites it"));
+                    }
+                    None => all.note(
+                        place,
+                        format_args!("unknown key; {}known here: {}", did_you_mean(key, accepted), accepted.join(", ")),
+                    ),
+                }
             }
             ErrorKind::UnknownValue { value, accepted } => {
                 all.stand_ins.note(location, &here, Wanted::Name(accepted));

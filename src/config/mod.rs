@@ -29,6 +29,7 @@ mod policy;
 pub mod ranges;
 #[cfg(feature = "schema")]
 pub mod reference;
+pub mod renamed;
 mod resource;
 mod rules_document;
 mod stand_ins;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, Storage, durable_object};
 
-use crate::authorization_server::state::{self, Change};
+use crate::authorization_server::state::{self, Change, FIRST_VERSION, StoredRecord};
 use crate::limits::RECORD_QUESTION_BYTES;
 
 /// A Durable Object that keeps one record and answers requests to it. It writes the changes of a request before the
@@ -21,12 +21,21 @@ pub struct AuthorizationRecords {
 struct Row {
     text: String,
     until: String,
+    /// Release 0.1 had no such column.
+    version: Option<String>,
+}
+
+impl Row {
+    fn record(self) -> StoredRecord {
+        // A version that is no number counts as none, and the record is refused.
+        let version = self.version.map_or(FIRST_VERSION, |version| version.parse().unwrap_or_default());
+        StoredRecord { version, text: self.text }
+    }
 }
 
 #[derive(Deserialize)]
 struct Table {
-    #[serde(rename = "name")]
-    _name: String,
+    sql: String,
 }
 
 impl DurableObject for AuthorizationRecords {
@@ -44,7 +53,9 @@ impl DurableObject for AuthorizationRecords {
         // From here until the write there is no await, so no other request can run in between.
         let row = self.row()?;
         let now = worker::Date::now().as_millis() / 1000;
-        let (answer, change) = match state::answer(row.as_ref().map(|row| row.text.as_str()), &question, now) {
+        let before = row.as_ref().map(|row| row.until.clone());
+        let record = row.map(Row::record);
+        let (answer, change) = match state::answer(record.as_ref(), &question, now) {
             Ok(answered) => answered,
             Err(error) => return Response::error(error.to_string(), 400),
         };
@@ -53,16 +64,13 @@ impl DurableObject for AuthorizationRecords {
             Change::Forget => {
                 self.sql.exec("DELETE FROM record", None)?;
             }
-            Change::Keep(text, until) => {
-                self.sql.exec(
-                    "CREATE TABLE IF NOT EXISTS record \
-                     (one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL, until TEXT NOT NULL)",
-                    None,
-                )?;
+            Change::Keep(record, until) => {
+                self.prepare()?;
                 let until = until.to_string();
-                let moved = row.is_none_or(|row| row.until != until);
-                let values = vec![text.into(), until.as_str().into()];
-                self.sql.exec("INSERT OR REPLACE INTO record (one, text, until) VALUES (1, ?, ?)", values)?;
+                let moved = before.is_none_or(|before| before != until);
+                let values = vec![record.text.into(), until.as_str().into(), record.version.to_string().into()];
+                let insert = "INSERT OR REPLACE INTO record (one, text, until, version) VALUES (1, ?, ?, ?)";
+                self.sql.exec(insert, values)?;
                 if moved {
                     self.wake_at(&until, now).await?;
                 }
@@ -82,15 +90,43 @@ impl DurableObject for AuthorizationRecords {
     }
 }
 
+impl Table {
+    fn has_version(&self) -> bool {
+        self.sql.contains("version")
+    }
+}
+
 impl AuthorizationRecords {
     /// The record, if there is one. This function writes nothing, so that requests for names that do not exist leave
     /// nothing behind.
     fn row(&self) -> Result<Option<Row>> {
-        let tables = self.sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'record'", None)?;
-        if tables.to_array::<Table>()?.is_empty() {
-            return Ok(None);
-        }
-        Ok(self.sql.exec("SELECT text, until FROM record", None)?.to_array::<Row>()?.pop())
+        let query = match self.table()? {
+            None => return Ok(None),
+            Some(table) if table.has_version() => "SELECT text, until, version FROM record",
+            Some(_) => "SELECT text, until, NULL AS version FROM record",
+        };
+        Ok(self.sql.exec(query, None)?.to_array::<Row>()?.pop())
+    }
+
+    /// The table of the record, if there is one.
+    fn table(&self) -> Result<Option<Table>> {
+        let tables = self.sql.exec("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'record'", None)?;
+        Ok(tables.to_array::<Table>()?.pop())
+    }
+
+    /// Makes the table. One of release 0.1 gets the column of the version, in which that release would write the default: the
+    /// version of the records that it writes.
+    fn prepare(&self) -> Result<()> {
+        let statement = match self.table()? {
+            None => {
+                "CREATE TABLE record (one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL, until TEXT NOT NULL, \
+                 version TEXT NOT NULL DEFAULT '1')"
+            }
+            Some(table) if table.has_version() => return Ok(()),
+            Some(_) => "ALTER TABLE record ADD COLUMN version TEXT NOT NULL DEFAULT '1'",
+        };
+        self.sql.exec(statement, None)?;
+        Ok(())
     }
 
     async fn wake_at(&self, until: &str, now: u64) -> Result<()> {

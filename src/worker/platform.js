@@ -169,8 +169,9 @@ export async function consult(namespace, name, query, question, milliseconds) {
   const stub = namespace.get(namespace.idFromName(name));
   const init = question === undefined ? {} : { method: "POST", body: question };
   const answer = await within(milliseconds, stub.fetch(`https://object.invalid/?${query}`, init));
-  if (answer.status !== 200) throw `status ${answer.status}`;
-  return within(milliseconds, answer.text());
+  const text = await within(milliseconds, answer.text());
+  if (answer.status !== 200) throw `${text} (status ${answer.status})`;
+  return text;
 }
 
 /** Whether a rate-limiting binding lets the call pass. */

@@ -26,6 +26,7 @@ const COMMANDS = [
     ["grants", "--issuer"],
     ["push", "--persist-to"],
     ["rollback", "--to"],
+    ["migrate", "--config"],
     ["document", "--env"],
     ["completions", undefined, ["bash"]],
     ["man"],
@@ -109,7 +110,17 @@ describe("each command", { timeout: 400_000 }, () => {
     const { PUSH, ROLLBACK } = await import("../../scripts/commands/push.mjs");
     const { TOKEN } = await import("../../scripts/commands/token.mjs");
     const texts = { "": await rust("--help") };
-    for (const name of ["check", "test", "explain", "replay", "diff", "document", "completions", "man"])
+    for (const name of [
+      "check",
+      "test",
+      "explain",
+      "replay",
+      "diff",
+      "migrate",
+      "document",
+      "completions",
+      "man",
+    ])
       texts[name] = await rust(name, "--help");
     for (const table of [NEW, INIT, DOCTOR, TOKEN, KEYS, APIKEY, GRANTS, PUSH, ROLLBACK])
       texts[table.name.split(" ")[1]] = helpOf(table);

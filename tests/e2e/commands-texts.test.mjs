@@ -5,17 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { REASONS, span } from "../../scripts/commands/token.mjs";
-import { ROOT, startProcess } from "./support/processes.mjs";
+import { portcullis } from "./support/command.mjs";
+import { ROOT } from "./support/processes.mjs";
 
 const PATIENCE = { timeout: 400_000 };
-
-async function portcullis(args, { input = "" } = {}) {
-  const program = startProcess("node", [join(ROOT, "scripts", "portcullis.mjs"), ...args], { stdin: "pipe" });
-  program.stdin.end(input);
-  const { code } = await program.exited;
-  const { stdout, stderr } = program.output;
-  return { code, stdout, stderr };
-}
 
 let folder;
 before(async () => {

@@ -4,27 +4,14 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { portcullis } from "./support/command.mjs";
 import { configFor, startGateway } from "./support/gateway.mjs";
 import { startStaticIssuer } from "./support/issuer.mjs";
 import { startWitness } from "./support/origin.mjs";
-import { ROOT, startProcess } from "./support/processes.mjs";
+import { ROOT } from "./support/processes.mjs";
 import { rememberSecret } from "./support/secrets.mjs";
 
 const PATIENCE = { timeout: 400_000 };
-const ANSI = String.fromCharCode(27);
-
-/** Runs it to its end. No output is ever coloured where there is no terminal. */
-async function portcullis(args, { input = "", env } = {}) {
-  const program = startProcess("node", [join(ROOT, "scripts", "portcullis.mjs"), ...args], {
-    stdin: "pipe",
-    env,
-  });
-  program.stdin.end(input);
-  const { code } = await program.exited;
-  const { stdout, stderr } = program.output;
-  assert.ok(!`${stdout}${stderr}`.includes(ANSI), "colours");
-  return { code, stdout, stderr };
-}
 
 let folder;
 before(async () => {
@@ -313,7 +300,7 @@ describe("explain --anonymous", PATIENCE, () => {
 });
 
 describe("what others say", PATIENCE, () => {
-  const HOSTILE = `a${ANSI}[2Jb\u009bc\u202ed`;
+  const HOSTILE = `a${String.fromCharCode(27)}[2Jb\u009bc\u202ed`;
 
   test("moves no cursor and turns no line around", async () => {
     const example = join(ROOT, "examples", "policy");

@@ -1,5 +1,6 @@
 //! The configuration document: every mistake at once, each with its path and what would be right.
 
+use portcullis::config::renamed::{NewValue, RenamedKey};
 use portcullis::config::{Configuration, Mistakes};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -357,5 +358,27 @@ fn no_entry_of_a_table_is_dropped() {
     ] {
         let mistakes = open(document).expect_err(expected);
         assert!(mistakes.lines().iter().any(|line| line.starts_with(expected)), "{expected}: {:?}", mistakes.lines());
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_renamed_key_is_found_in_its_table_alone() {
+    let key = |table| RenamedKey { table, old: "old", new: "new", value: NewValue::Same };
+    for (table, path) in [
+        ("", ""),
+        ("identity_assertion", "identity_assertion"),
+        ("resources[].rules[]", "resources[0].rules[12]"),
+        ("resources[].credential", "resources[3].credential"),
+    ] {
+        assert!(key(table).is_in(path), "{table} {path}");
+    }
+    for (table, path) in [
+        ("", "resources[0]"),
+        ("resources[].rules[]", "resources[0].rules"),
+        ("resources[].rules", "resources[0].rules[1]"),
+        ("resources[]", "issuers[0]"),
+        ("identity_assertion", "identity_assertions"),
+    ] {
+        assert!(!key(table).is_in(path), "{table} {path}");
     }
 }

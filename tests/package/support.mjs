@@ -5,6 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT, startProcess } from "../e2e/support/processes.mjs";
 
+/** The package of the release before. */
+export const RELEASE = join(ROOT, "tests", "package", "releases", "portcullis-0.1.0.tgz");
+
 const npm = process.platform === "win32" ? "npm.cmd" : "npm";
 
 /** A folder whose programs are those of this machine except Rust's. */

@@ -1,6 +1,8 @@
 //! What the authorization server stores: records, each with a name, each a state machine that answers one question
 //! after another. A Durable Object stores one record and calls [`answer`]; so does a test. Nothing here awaits or reads
 //! a clock.
+//!
+//! Each kind of record has a version of its format. A record of an older version is rewritten when a question changes it.
 
 pub mod client;
 pub mod connection;
@@ -17,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::strict_json::{self, StrictJsonError};
@@ -26,6 +28,9 @@ use crate::strict_json::{self, StrictJsonError};
 pub trait RecordStateMachine: Serialize + DeserializeOwned {
     /// The kind of such records, in their names and in questions to them.
     const KIND: &'static str;
+    /// The steps from one version of the format to the next, the first one first. A change of the format that a Worker of the
+    /// version before would not read, or would read as something else, needs another step here.
+    const MIGRATIONS: &'static [Migration] = &[];
     /// A question.
     type Question: Serialize + DeserializeOwned;
     /// An answer.
@@ -37,7 +42,27 @@ pub trait RecordStateMachine: Serialize + DeserializeOwned {
 
     /// The second from which the record is no longer needed.
     fn until(&self) -> u64;
+
+    /// The version of the format that this Worker writes.
+    fn version() -> usize {
+        FIRST_VERSION + Self::MIGRATIONS.len()
+    }
 }
+
+/// Rewrites a record in the format of the next version.
+pub type Migration = fn(&mut Map<String, Value>);
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The version of its format. Records of Workers that did not store it have version [`FIRST_VERSION`].
+    pub version: usize,
+    /// The record, as JSON.
+    pub text: String,
+}
+
+/// The version of the formats of release 0.1.
+pub const FIRST_VERSION: usize = 1;
 
 /// A question in the form in which it is sent to a record.
 #[derive(Serialize, Deserialize)]
@@ -53,7 +78,7 @@ pub enum Change {
     /// The record stays as it is.
     None,
     /// This is the new record, and the second from which it is no longer needed.
-    Keep(String, u64),
+    Keep(StoredRecord, u64),
     /// The record is deleted.
     Forget,
 }
@@ -81,6 +106,12 @@ pub enum RecordError {
     Kind,
     /// The stored text is not a record of this kind.
     Record(&'static str, StrictJsonError),
+    /// The version of the stored record is none.
+    NoVersion(&'static str),
+    /// The stored record of this kind and version cannot be rewritten in the current format.
+    Migrated(&'static str, usize, serde_json::Error),
+    /// A newer Worker stored the record: the kind, the version of the record, and the newest version that this Worker can read.
+    Newer(&'static str, usize, usize),
     /// The answer or the record cannot be written.
     Written(serde_json::Error),
 }
@@ -92,6 +123,15 @@ impl fmt::Display for RecordError {
             Self::Question(kind, _) => write!(f, "not a question to a {kind} record"),
             Self::Kind => f.write_str("unknown kind of record"),
             Self::Record(kind, _) => write!(f, "the stored text is not a {kind} record"),
+            Self::NoVersion(kind) => write!(f, "the {kind} record has no version"),
+            Self::Migrated(kind, version, _) => {
+                write!(f, "the {kind} record of version {version} cannot be rewritten in the current format")
+            }
+            Self::Newer(kind, version, known) => write!(
+                f,
+                "the {kind} record has version {version}, and this Worker reads versions up to {known}: a newer Worker stored it; \
+                 deploy that release again"
+            ),
             Self::Written(error) => error.fmt(f),
         }
     }
@@ -101,8 +141,8 @@ impl Error for RecordError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::QuestionMalformed(error) | Self::Record(_, error) => Some(error),
-            Self::Question(_, error) | Self::Written(error) => Some(error),
-            Self::Kind => None,
+            Self::Question(_, error) | Self::Migrated(_, _, error) | Self::Written(error) => Some(error),
+            Self::Kind | Self::NoVersion(_) | Self::Newer(..) => None,
         }
     }
 }
@@ -111,7 +151,7 @@ impl Error for RecordError {
 ///
 /// # Errors
 /// [`RecordError`] if the question or the record cannot be read.
-pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String, Change), RecordError> {
+pub fn answer(record: Option<&StoredRecord>, question: &str, now: u64) -> Result<(String, Change), RecordError> {
     let Envelope { kind, question } = strict_json::read(question.as_bytes()).map_err(RecordError::QuestionMalformed)?;
     match kind.as_str() {
         client::Registration::KIND => run::<client::Registration>(record, question, now),
@@ -126,27 +166,48 @@ pub fn answer(record: Option<&str>, question: &str, now: u64) -> Result<(String,
 }
 
 fn run<M: RecordStateMachine>(
-    record: Option<&str>,
+    stored: Option<&StoredRecord>,
     question: Value,
     now: u64,
 ) -> Result<(String, Change), RecordError> {
     let question = serde_json::from_value(question).map_err(|error| RecordError::Question(M::KIND, error))?;
-    let kept: Option<M> = match record {
-        Some(text) => Some(strict_json::read(text.as_bytes()).map_err(|error| RecordError::Record(M::KIND, error))?),
-        None => None,
-    };
+    let kept = stored.map(read::<M>).transpose()?;
+    let text_of = |record: &M| serde_json::to_string(record).map_err(RecordError::Written);
+    let before = kept.as_ref().map(text_of).transpose()?;
     // An expired record counts as absent, whether or not it was deleted already.
     let (answer, next) = M::answer(kept.filter(|kept| now < kept.until()), question, now);
     let change = match next {
-        None if record.is_none() => Change::None,
+        None if stored.is_none() => Change::None,
         None => Change::Forget,
         Some(next) => {
-            let until = next.until();
-            let next = serde_json::to_string(&next).map_err(RecordError::Written)?;
-            if record == Some(next.as_str()) { Change::None } else { Change::Keep(next, until) }
+            let text = text_of(&next)?;
+            // A question that changes nothing leaves an older format as it is.
+            if before.as_ref() == Some(&text) {
+                Change::None
+            } else {
+                Change::Keep(StoredRecord { version: M::version(), text }, next.until())
+            }
         }
     };
     Ok((serde_json::to_string(&answer).map_err(RecordError::Written)?, change))
+}
+
+/// Reads a record of this version or an older one.
+fn read<M: RecordStateMachine>(stored: &StoredRecord) -> Result<M, RecordError> {
+    if stored.version > M::version() {
+        return Err(RecordError::Newer(M::KIND, stored.version, M::version()));
+    }
+    let unreadable = |error| RecordError::Record(M::KIND, error);
+    let steps = stored.version.checked_sub(FIRST_VERSION).and_then(|passed| M::MIGRATIONS.get(passed..));
+    let steps = steps.ok_or(RecordError::NoVersion(M::KIND))?;
+    if steps.is_empty() {
+        return strict_json::read(stored.text.as_bytes()).map_err(unreadable);
+    }
+    let mut record: Map<String, Value> = strict_json::read(stored.text.as_bytes()).map_err(unreadable)?;
+    for step in steps {
+        step(&mut record);
+    }
+    serde_json::from_value(Value::Object(record)).map_err(|error| RecordError::Migrated(M::KIND, stored.version, error))
 }
 
 /// SHA-256 of a value that only its holder should know. Records store it instead of the value.

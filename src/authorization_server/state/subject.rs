@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::RecordStateMachine;
+use super::{Migration, RecordStateMachine};
 use crate::limits::{CONNECTION_LISTED_SECONDS, GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
 
 /// A grant in the list of its subject.
@@ -52,7 +53,6 @@ pub struct UserRecord {
     /// The second until which this number must be remembered.
     epoch_until: u64,
     /// The resources for which the user connected an account, and the second from which each is forgotten.
-    #[serde(default)]
     connections: BTreeMap<String, u64>,
 }
 
@@ -153,6 +153,12 @@ impl UserRecord {
 
 impl RecordStateMachine for UserRecord {
     const KIND: &'static str = "subject";
+    const MIGRATIONS: &'static [Migration] = &[
+        // A record of version 1 has the connections only if the Worker that wrote it knew them.
+        |record| {
+            record.entry("connections").or_insert_with(|| Value::Object(Map::new()));
+        },
+    ];
     type Question = UserQuestion;
     type Answer = UserData;
 

@@ -60,6 +60,7 @@ pub(crate) enum Command {
     /// Writes the configuration that was in effect before to KV again
     #[command(disable_help_flag = true)]
     Rollback(Elsewhere),
+    Migrate(MigrateArguments),
     Document(DocumentArguments),
     /// Writes completions for a shell to standard output
     #[command(after_help = WRITTEN)]
@@ -84,6 +85,31 @@ pub(crate) struct Elsewhere {
     /// See `npx portcullis COMMAND --help`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
+}
+
+const MIGRATE_NOTE: &str = "\
+Only the keys change: comments and everything else in the file stay byte for byte. The documents of all environments are
+rewritten.
+
+Exit status:
+  0  the file has no old keys any more, or had none
+  2  the command or the file cannot be used; nothing was written";
+
+/// Rewrites the keys of a configuration that a release renamed
+#[derive(Debug, Args)]
+#[command(after_help = MIGRATE_NOTE)]
+pub(crate) struct MigrateArguments {
+    /// The configuration, in TOML, JSON or JSONC; - for standard input [default: wrangler.toml or wrangler.jsonc]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+
+    /// Prints the changes, and writes nothing (`npx portcullis` only: this program never writes)
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Prints JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The location of the configuration.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::arguments::{Arguments, Command};
 use crate::host::{Host, Printed};
 use crate::outcome::{Report, Unusable, plain};
-use crate::{check, diff, document, examples, explain, look, replay};
+use crate::{check, diff, document, examples, explain, look, migrate, replay};
 
 /// The exit status where there is something to review.
 const REVIEW: u8 = 1;
@@ -34,6 +34,7 @@ pub(crate) fn run(host: &Host<'_>) -> Printed {
         Command::Replay(arguments) => (replay::replay(&arguments, host), arguments.source.json),
         Command::Test(arguments) => (examples::test(&arguments, host), arguments.source.json),
         Command::Diff(arguments) => (diff::diff(&arguments, host), arguments.json),
+        Command::Migrate(arguments) => (migrate::migrate(&arguments, host), arguments.json),
         Command::Document(arguments) => (document::print(&arguments.source, host), arguments.source.json),
         Command::Completions { shell } => {
             let mut script = Vec::new();

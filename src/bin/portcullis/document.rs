@@ -13,6 +13,38 @@ use crate::host::Host;
 use crate::lines::Lines;
 use crate::outcome::{Report, Unusable};
 
+/// The text of a file.
+pub(crate) struct TextFile {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) is_json: bool,
+}
+
+impl TextFile {
+    /// Reads a file: the one that is named, or the one that wrangler reads.
+    pub(crate) fn read(named: Option<&str>, host: &Host<'_>) -> Result<Self, Unusable> {
+        let (name, text) = match named {
+            Some(name) => (name.to_owned(), (host.read)(name)?),
+            None => found(host)?,
+        };
+        let is_json =
+            name.rsplit('.').next().is_some_and(|end| ["json", "jsonc"].contains(&&*end.to_ascii_lowercase()))
+                || text.trim_start().starts_with(['{', '/']);
+        let text = if is_json { text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned() } else { text };
+        Ok(Self { name, text, is_json })
+    }
+
+    /// Why the text is neither TOML nor JSON.
+    pub(crate) fn syntax_error(&self) -> String {
+        let why = if self.is_json {
+            jsonc(&self.text).err()
+        } else {
+            self.text.parse::<toml::Table>().err().map(|error| error.to_string())
+        };
+        format!("{}: {}", self.name, why.unwrap_or_else(|| "cannot be read".to_owned()))
+    }
+}
+
 /// A file and the document in it.
 pub(crate) struct File {
     name: String,
@@ -28,15 +60,8 @@ pub(crate) struct File {
 impl File {
     /// Reads a file.
     pub(crate) fn read(source: &Source, host: &Host<'_>) -> Result<Self, Unusable> {
-        let (name, text) = match &source.config {
-            Some(name) => (name.clone(), (host.read)(name)?),
-            None => found(host)?,
-        };
-        let is_json =
-            name.rsplit('.').next().is_some_and(|end| ["json", "jsonc"].contains(&&*end.to_ascii_lowercase()))
-                || text.trim_start().starts_with(['{', '/']);
+        let TextFile { name, text, is_json } = TextFile::read(source.config.as_deref(), host)?;
         if is_json {
-            let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
             let mut document = jsonc(&text).map_err(|error| format!("{name}: {error}"))?;
             // A wrangler.jsonc has the document below the same names as wrangler.toml.
             let below = if document.get("vars").is_some() || document.get("env").is_some() {

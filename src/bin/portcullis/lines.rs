@@ -1,5 +1,6 @@
-//! Finds the line and column of a mistake in a file.
+//! Finds values in the text of a file: the line and column of a mistake, and the bytes of keys and values.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use jsonc_parser::ast::Value as JsonValue;
@@ -11,20 +12,28 @@ use toml::de::{DeTable, DeValue};
 /// The text of a file, in which the path of a value finds its line and column.
 pub(crate) struct Lines<'a> {
     text: &'a str,
-    root: Node<'a>,
+    pub(crate) root: Node<'a>,
 }
 
 /// A value and its byte range.
-struct Node<'a> {
-    at: Range<usize>,
-    inner: Inner<'a>,
+pub(crate) struct Node<'a> {
+    pub(crate) at: Range<usize>,
+    pub(crate) inner: Inner<'a>,
 }
 
-enum Inner<'a> {
-    /// Members: name, byte offset of the name, value.
-    Members(Vec<(std::borrow::Cow<'a, str>, usize, Node<'a>)>),
+pub(crate) enum Inner<'a> {
+    Members(Vec<Member<'a>>),
     Items(Vec<Node<'a>>),
-    Value,
+    Text,
+    Other,
+}
+
+/// A member of a table.
+pub(crate) struct Member<'a> {
+    pub(crate) name: Cow<'a, str>,
+    /// The byte range of the name, with its quotes.
+    pub(crate) at: Range<usize>,
+    pub(crate) value: Node<'a>,
 }
 
 impl<'a> Lines<'a> {
@@ -53,9 +62,9 @@ impl<'a> Lines<'a> {
                         rest.strip_prefix(name)
                             .filter(|after| after.is_empty() || after.starts_with('.') || after.starts_with('['))
                     };
-                    let found = members.iter().filter_map(|(name, place, inner)| Some((fits(name)?, place, inner)));
-                    let Some((after, place, inner)) = found.min_by_key(|(after, _, _)| after.len()) else { break };
-                    (node, at) = (inner, *place);
+                    let found = members.iter().filter_map(|member| Some((fits(&member.name)?, member)));
+                    let Some((after, member)) = found.min_by_key(|(after, _)| after.len()) else { break };
+                    (node, at) = (&member.value, member.at.start);
                     rest = after.strip_prefix('.').unwrap_or(after);
                 }
                 Inner::Items(items) => {
@@ -65,9 +74,14 @@ impl<'a> Lines<'a> {
                     (node, at) = (item, item.at.start);
                     rest = after.strip_prefix('.').unwrap_or(after);
                 }
-                Inner::Value => break,
+                Inner::Text | Inner::Other => break,
             }
         }
+        self.place(at)
+    }
+
+    /// The line and column of a byte, counted from 1.
+    pub(crate) fn place(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
@@ -78,15 +92,15 @@ impl<'a> Lines<'a> {
 fn under<'a>(mut root: Node<'a>, below: &[&str]) -> Option<Node<'a>> {
     for name in below {
         let Inner::Members(members) = root.inner else { return None };
-        root = members.into_iter().find(|(known, _, _)| known == name)?.2;
+        root = members.into_iter().find(|member| member.name == *name)?.value;
     }
     Some(root)
 }
 
 fn toml_table(table: DeTable<'_>, at: Range<usize>) -> Node<'_> {
     let members = table.into_iter().map(|(name, value)| {
-        let place = name.span().start;
-        (name.into_inner(), place, toml_value(value))
+        let at = name.span();
+        Member { name: name.into_inner(), at, value: toml_value(value) }
     });
     Node { at, inner: Inner::Members(members.collect()) }
 }
@@ -96,7 +110,8 @@ fn toml_value(value: Spanned<DeValue<'_>>) -> Node<'_> {
     match value.into_inner() {
         DeValue::Table(table) => toml_table(table, at),
         DeValue::Array(items) => Node { at, inner: Inner::Items(items.into_iter().map(toml_value).collect()) },
-        _ => Node { at, inner: Inner::Value },
+        DeValue::String(_) => Node { at, inner: Inner::Text },
+        _ => Node { at, inner: Inner::Other },
     }
 }
 
@@ -106,12 +121,14 @@ fn json(value: JsonValue<'_>) -> Node<'_> {
     match value {
         JsonValue::Object(object) => {
             let members = object.properties.into_iter().map(|property| {
-                let place = property.range.start;
-                (property.name.into_string().into(), place, json(property.value))
+                let at = property.name.range();
+                let name = property.name.into_string().into();
+                Member { name, at: at.start..at.end, value: json(property.value) }
             });
             Node { at, inner: Inner::Members(members.collect()) }
         }
         JsonValue::Array(array) => Node { at, inner: Inner::Items(array.elements.into_iter().map(json).collect()) },
-        _ => Node { at, inner: Inner::Value },
+        JsonValue::StringLit(_) => Node { at, inner: Inner::Text },
+        _ => Node { at, inner: Inner::Other },
     }
 }

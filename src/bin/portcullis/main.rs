@@ -12,6 +12,7 @@ mod explain;
 mod host;
 mod lines;
 mod look;
+mod migrate;
 #[cfg(target_family = "wasm")]
 mod node;
 mod outcome;

@@ -33,7 +33,7 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * gateway gives to change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay;
  * `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as
  * far as it comes in at `port`: `directPort` has none of it. With `https`, a certificate for `localhost` and its key, `port` accepts
- * HTTPS and nothing else, and `directPort` plain HTTP.
+ * HTTPS and nothing else, and `directPort` plain HTTP. `build` is the folder of another Worker than that of the repository.
  */
 export async function startGateway({
   config,
@@ -49,8 +49,9 @@ export async function startGateway({
   persist,
   outbound,
   https,
+  build = `${root}/build-full`,
 }) {
-  if (!existsSync(`${root}/build-full/index_bg.wasm`))
+  if (!existsSync(`${build}/index_bg.wasm`))
     throw new Error("build-full/ is missing: npm run build -- --full makes it");
   const chosen = port ?? (await freePort());
   const url = https ? `https://localhost:${chosen}` : `http://${host}:${chosen}`;
@@ -59,10 +60,10 @@ export async function startGateway({
   for (const secret of Object.values(secrets)) rememberSecret(secret);
   const gateway = {
     modules: [
-      { type: "ESModule", path: `${root}/build-full/index.js` },
-      { type: "CompiledWasm", path: `${root}/build-full/index_bg.wasm` },
+      { type: "ESModule", path: `${build}/index.js` },
+      { type: "CompiledWasm", path: `${build}/index_bg.wasm` },
     ],
-    modulesRoot: `${root}/build-full`,
+    modulesRoot: build,
     compatibilityDate,
     compatibilityFlags,
     bindings: { ...(document === undefined ? {} : { PORTCULLIS: document }), ...vars, ...secrets },

@@ -136,6 +136,7 @@ export async function startLogin({
   ports,
   outbound,
   origin: givenOrigin,
+  build,
 } = {}) {
   const port = ports?.gateway ?? (await freePort());
   const url = changes.public_url ?? `http://127.0.0.1:${port}`;
@@ -174,6 +175,7 @@ export async function startLogin({
     secrets: own,
     persist,
     outbound,
+    build,
     objects: { AUTHORIZATION: { className: "AuthorizationRecords", useSQLite: true } },
     config: {
       public_url: url,

@@ -1,7 +1,7 @@
 //! Accounts that users connect at the authorization servers of origin servers.
 
 use portcullis::authorization_server::state::connection::{Connection, ConnectionQuestion, UNUSED_SECONDS};
-use portcullis::authorization_server::state::{Change, answer, question};
+use portcullis::authorization_server::state::{Change, StoredRecord, answer, question};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
@@ -407,12 +407,12 @@ fn the_record_gives_one_turn_at_a_time_and_forgets_no_newer_tokens() {
         let until = NOON + UNUSED_SECONDS;
         Connection { sealed: sealed.to_owned(), issuer, scope, created, used, version: 0, refreshing: 0, until }
     };
-    let mut kept: Option<String> = None;
+    let mut kept: Option<StoredRecord> = None;
     let mut ask = |asked: ConnectionQuestion, now: u64| {
-        let (text, change) = answer(kept.as_deref(), &question::<Connection>(asked), now).expect("it answers");
+        let (text, change) = answer(kept.as_ref(), &question::<Connection>(asked), now).expect("it answers");
         match change {
             Change::None => {}
-            Change::Keep(text, _) => kept = Some(text),
+            Change::Keep(record, _) => kept = Some(record),
             Change::Forget => kept = None,
         }
         serde_json::from_str::<Value>(&text).expect("JSON")

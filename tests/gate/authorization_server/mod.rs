@@ -6,6 +6,7 @@ mod connection_faults;
 mod connections;
 mod grants;
 mod provider;
+mod records;
 mod tokens;
 
 use std::cell::RefCell;

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use portcullis::authorization_server::state::StoredRecord;
 use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
 use portcullis::gateway::{
@@ -44,7 +45,7 @@ struct State {
     store: HashMap<String, Result<Vec<u8>, PlatformError>>,
     reads: Vec<String>,
     shared: HashMap<String, Vec<u8>>,
-    records: HashMap<String, String>,
+    records: HashMap<String, StoredRecord>,
     records_down: bool,
     record_down: Option<String>,
     guard: ReplayMemory,
@@ -238,12 +239,24 @@ impl World {
 
     /// What all records hold, as they are kept.
     pub fn all_records(&self) -> Vec<String> {
-        self.0.borrow().records.values().cloned().collect()
+        self.0.borrow().records.values().map(|record| record.text.clone()).collect()
     }
 
     /// What a record holds, as it is kept.
     pub fn record(&self, name: &str) -> String {
-        self.0.borrow().records.get(name).cloned().unwrap_or_default()
+        self.0.borrow().records.get(name).map(|record| record.text.clone()).unwrap_or_default()
+    }
+
+    /// The names of the records of a kind, and what each holds.
+    pub fn records_of(&self, kind: &str) -> Vec<(String, StoredRecord)> {
+        let state = self.0.borrow();
+        let own = state.records.iter().filter(|(name, _)| name.split('/').next() == Some(kind));
+        own.map(|(name, record)| (name.clone(), record.clone())).collect()
+    }
+
+    /// Another Worker stored this record.
+    pub fn store_record(&self, name: &str, version: usize, text: &str) {
+        self.0.borrow_mut().records.insert(name.to_owned(), StoredRecord { version, text: text.to_owned() });
     }
 
     /// The guard of used proofs cannot be reached.

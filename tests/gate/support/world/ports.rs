@@ -158,12 +158,12 @@ impl Records for World {
         }
         let now = state.now.seconds();
         let kept = state.records.get(name).cloned();
-        let (answer, change) = authorization_state::answer(kept.as_deref(), question, now)
+        let (answer, change) = authorization_state::answer(kept.as_ref(), question, now)
             .map_err(|error| PlatformError::from(error.to_string()))?;
         match change {
             Change::None => {}
-            Change::Keep(text, _) => {
-                state.records.insert(name.to_owned(), text);
+            Change::Keep(record, _) => {
+                state.records.insert(name.to_owned(), record);
             }
             Change::Forget => {
                 state.records.remove(name);

@@ -1,0 +1,48 @@
+// `portcullis migrate`: rewrites renamed keys of a configuration. The Rust part finds them; this part writes the file.
+import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { fail, failAsJson, printJson, say, UNUSABLE } from "../lib/run.mjs";
+import { runRust } from "./rust.mjs";
+
+/** Puts a text in the place of a file at once: an interrupted command leaves the old file or the new one. */
+function replace(file, text) {
+  const path = realpathSync(file);
+  const { mode } = statSync(path);
+  const bom = readFileSync(path, "utf8").startsWith("\ufeff") && !text.startsWith("\ufeff") ? "\ufeff" : "";
+  const next = `${path}.${process.pid}.new`;
+  try {
+    writeFileSync(next, `${bom}${text}`, { mode });
+    renameSync(next, path);
+  } catch (error) {
+    rmSync(next, { force: true });
+    fail(`${file} cannot be written: ${error.message}`, UNUSABLE);
+  }
+}
+
+export async function migrate(args) {
+  if (args.includes("--help") || args.includes("-h")) {
+    process.exitCode = (await runRust(["migrate", ...args])).status;
+    return;
+  }
+  const asJson = args.includes("--json");
+  if (asJson) failAsJson();
+  const { stdout, status } = await runRust(
+    ["migrate", ...args.filter((word) => word !== "--json"), "--json"],
+    {
+      quiet: true,
+    },
+  );
+  const { error, file, changes, text } = JSON.parse(stdout);
+  if (status !== 0) fail(error, UNUSABLE);
+  const isInput = file === "-";
+  const writes = !isInput && !args.includes("--dry-run") && changes.length > 0;
+  if (writes) replace(file, text);
+  if (asJson) return printJson({ file, changes, written: writes, ...(isInput && { text }) });
+  // The text of a pipe goes on through a pipe.
+  const out = isInput ? process.stderr : process.stdout;
+  for (const { line, column, path, new: name } of changes)
+    out.write(`${file}:${line}:${column}: ${path} is now called ${name}\n`);
+  if (isInput) return process.stdout.write(text);
+  if (changes.length === 0) return say(`${file} has no renamed keys`);
+  const what = changes.length === 1 ? "1 key" : `${changes.length} keys`;
+  say(writes ? `rewrote ${what} in ${file}; npx portcullis check checks the result` : `nothing was written`);
+}
