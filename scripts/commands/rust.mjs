@@ -100,17 +100,20 @@ export async function runRust(args, { quiet = false, input } = {}) {
 
 const source = ({ config, env }) => [...(config ? ["--config", config] : []), ...(env ? ["--env", env] : [])];
 
-/** A valid configuration document as text, with its version; ends the command with the mistakes of an invalid one. */
-export async function readDocument(where) {
+/** A valid configuration document as text, with its version, bindings and secrets; throws the mistakes of an invalid one. */
+export async function loadDocument(where) {
   const { status, stdout, stderr } = await runRust(["document", "--json", ...source(where)], { quiet: true });
   if (status === 0) return JSON.parse(stdout);
   const found = stdout ? JSON.parse(stdout) : { error: stderr.trim() };
-  if (!found.mistakes) return fail(found.error.replace(/^portcullis: /, ""), UNUSABLE);
+  if (!found.mistakes) throw new Error(found.error.replace(/^portcullis: /, ""));
   const lines = found.mistakes.map(
     ({ line, column, path, mistake }) => `${found.file}:${line}:${column}: ${path}: ${mistake}`,
   );
-  return fail(lines.join("\n"), UNUSABLE);
+  throw new Error(lines.join("\n"));
 }
+
+/** The same for a command that ends with the mistakes. */
+export const readDocument = (where) => loadDocument(where).catch((error) => fail(error.message, UNUSABLE));
 
 /** The configuration document as an object. */
 export const documentOf = async (where) => JSON.parse((await readDocument(where)).document);

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { fail, UNUSABLE } from "./run.mjs";
 import { isPackage, root } from "./tools.mjs";
 
-/** Ends the command where a folder of prebuilt files is not what the package says. A clone has no such list. */
-export function checkBuilt(folder) {
-  if (!isPackage) return;
+/** What is wrong with a folder of prebuilt files; undefined where it is what the package says, and in a clone, which has no such list. */
+function damage(folder) {
+  if (!isPackage) return undefined;
   const broken = (why) =>
-    fail(`${join(root, folder)} ${why}: remove node_modules/portcullis and run npm install again`, UNUSABLE);
+    `${join(root, folder)} ${why}: remove node_modules/portcullis and run npm install again`;
   let files;
   try {
     files = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")).files;
@@ -17,7 +17,7 @@ export function checkBuilt(folder) {
     return broken(`cannot be checked (${error.message})`);
   }
   const own = Object.entries(files).filter(([path]) => path.startsWith(`${folder}/`));
-  if (own.length < 2) broken("is not in manifest.json");
+  if (own.length < 2) return broken("is not in manifest.json");
   for (const [path, { sha256 }] of own) {
     let bytes;
     try {
@@ -26,12 +26,21 @@ export function checkBuilt(folder) {
       return broken(`is incomplete (${error.message})`);
     }
     if (createHash("sha256").update(bytes).digest("hex") !== sha256)
-      broken(`is not what was built: the SHA-256 of ${path} differs from manifest.json`);
+      return broken(`is not what was built: the SHA-256 of ${path} differs from manifest.json`);
   }
+  return undefined;
 }
 
-/** The same for the Worker that `main` of wrangler's settings names, where it is one of the package. */
-export function checkMain(main) {
+/** What is wrong with the Worker that `main` of wrangler's configuration names, where it is one of the package. */
+export function damageOfMain(main) {
   const folder = `${main}`.match(/(?:^|[\\/])portcullis[\\/](build(?:-full)?)[\\/]index\.js$/)?.[1];
-  if (folder) checkBuilt(folder);
+  return folder && damage(folder);
 }
+
+const check = (why) => why && fail(why, UNUSABLE);
+
+/** Ends the command where a folder of prebuilt files is not what the package says. */
+export const checkBuilt = (folder) => check(damage(folder));
+
+/** The same for the Worker that `main` names. */
+export const checkMain = (main) => check(damageOfMain(main));

@@ -10,6 +10,7 @@
 //                default    the value where the option is not given
 //                otherwise  what happens where the option is not given, in words
 //                only       the values of the first operand that the option is for
+//                many       the option may be given more than once; its value is then a list
 //   input      what the command reads from standard input
 //   rest       { name, about }: arguments after --, for another program
 //   notes      further paragraphs of --help
@@ -154,7 +155,7 @@ export function readOptions(args, command) {
       process.stdout.write(helpOf(command));
       process.exit(0);
     }
-    if (given.has(name)) wrong(`--${name} is given twice`);
+    if (given.has(name) && !options[name].many) wrong(`--${name} is given twice`);
     given.add(name);
     if (!options[name].value) {
       if (inline !== undefined) wrong(`--${name} takes no value, got ${JSON.stringify(inline)}`);
@@ -165,7 +166,8 @@ export function readOptions(args, command) {
     // A value may begin with a hyphen, as ids of grants do; what looks like an option is none.
     if (next === undefined || (inline === undefined && (/^--/.test(next) || find(next) !== undefined)))
       wrong(`--${name} needs a value: ${shown(name, options[name])}`);
-    values[name] = inline ?? waiting.shift();
+    const text = inline ?? waiting.shift();
+    values[name] = options[name].many ? [...(values[name] ?? []), text] : text;
   }
 
   const known = command.operands ?? [];

@@ -38,12 +38,21 @@ export function parseSettings(text) {
   return settings;
 }
 
-/** The settings in a file; ends the command where there are none. */
-export function readSettings(file) {
+/** The settings in a file; throws where there are none. */
+export function loadSettings(file) {
   try {
     return parseSettings(readFileSync(file, "utf8"));
   } catch (error) {
-    return fail(`${file}: ${error.message}`, UNUSABLE);
+    throw new Error(`${file}: ${error.message}`);
+  }
+}
+
+/** The same for a command that ends where there are none. */
+export function readSettings(file) {
+  try {
+    return loadSettings(file);
+  } catch (error) {
+    return fail(error.message, UNUSABLE);
   }
 }
 

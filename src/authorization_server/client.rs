@@ -114,7 +114,8 @@ pub struct ClientMetadata {
 }
 
 /// Checks that the gateway may fetch a URL that another party names (P8): `https`, with a path, on a public host. It
-/// does not check what the host name resolves to: Workers cannot reach private networks.
+/// does not check what the host name resolves to: Workers cannot reach private networks, and `portcullis serve` lets workerd connect
+/// to public addresses alone for such URLs.
 ///
 /// # Errors
 /// [`ClientUrlError`]: what the URL must be.

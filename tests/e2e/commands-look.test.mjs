@@ -21,6 +21,7 @@ const COMMANDS = [
     ["explain", "--claims"],
     ["replay", "--log"],
     ["diff", "--log", ["a", "b"]],
+    ["serve", "--certificate"],
     ["keys", "--algorithm"],
     ["apikey", "--prefix"],
     ["grants", "--issuer"],
@@ -108,6 +109,7 @@ describe("each command", { timeout: 400_000 }, () => {
     const { KEYS } = await import("../../scripts/commands/keys.mjs");
     const { NEW } = await import("../../scripts/commands/new.mjs");
     const { PUSH, ROLLBACK } = await import("../../scripts/commands/push.mjs");
+    const { SERVE } = await import("../../scripts/commands/serve/main.mjs");
     const { TOKEN } = await import("../../scripts/commands/token.mjs");
     const texts = { "": await rust("--help") };
     for (const name of [
@@ -122,7 +124,7 @@ describe("each command", { timeout: 400_000 }, () => {
       "man",
     ])
       texts[name] = await rust(name, "--help");
-    for (const table of [NEW, INIT, DOCTOR, TOKEN, KEYS, APIKEY, GRANTS, PUSH, ROLLBACK])
+    for (const table of [NEW, INIT, DOCTOR, TOKEN, SERVE, KEYS, APIKEY, GRANTS, PUSH, ROLLBACK])
       texts[table.name.split(" ")[1]] = helpOf(table);
     const file = join(ROOT, "scripts", "help.json");
     const text = `${JSON.stringify(texts, undefined, 2)}\n`;

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, test } from "node:test";
-import { startLogin } from "../e2e/support/login.mjs";
 import { startOrigin } from "../../examples/origin/server.mjs";
+import { startLogin } from "../e2e/support/login.mjs";
 import { freePort } from "../e2e/support/processes.mjs";
 import { RELEASE } from "./support.mjs";
 

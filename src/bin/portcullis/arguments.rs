@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Checks the configuration, and deploys the gateway to Cloudflare
     #[command(disable_help_flag = true)]
     Deploy(Elsewhere),
+    /// Runs the gateway without Cloudflare, in workerd
+    #[command(disable_help_flag = true)]
+    Serve(Elsewhere),
     /// Makes and shows signing keys, and prints the steps of their rotation
     #[command(disable_help_flag = true)]
     Keys(Elsewhere),
@@ -309,7 +312,7 @@ Exit status:
   0  the document was printed
   2  the command or the configuration cannot be used";
 
-/// Prints the document as `push` writes it to KV; with --json also its version and its bindings
+/// Prints the document as `push` writes it to KV; with --json also its version, bindings and secrets
 #[derive(Debug, Args)]
 #[command(after_help = DOCUMENT_NOTE)]
 pub(crate) struct DocumentArguments {

@@ -45,6 +45,7 @@ pub(crate) fn run(host: &Host<'_>) -> Printed {
         Command::New(_)
         | Command::Start(_)
         | Command::Deploy(_)
+        | Command::Serve(_)
         | Command::Init(_)
         | Command::Doctor(_)
         | Command::Token(_)

@@ -1,5 +1,8 @@
 //! Reads the configuration in a file.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use jsonc_parser::ast::Value as JsonValue;
 use jsonc_parser::{CollectOptions, ParseOptions};
 use portcullis::config::{Configuration, DocumentLocation, Mistakes, Secrets, bindings};
@@ -85,9 +88,14 @@ impl File {
 
     /// The configuration in the file. An error if the file only says that the document is in KV.
     pub(crate) fn config(&self) -> Result<Configuration, Unusable> {
+        self.config_with(&AnySecret::default())
+    }
+
+    /// The same; `secrets` notes the names of the secrets that the document names.
+    fn config_with(&self, secrets: &AnySecret) -> Result<Configuration, Unusable> {
         match DocumentLocation::of(self.document.clone()).map_err(|mistakes| self.mistaken(&mistakes))? {
             DocumentLocation::Here(document) => {
-                Configuration::load(document, &AnySecret).map_err(|mistakes| self.mistaken(&mistakes))
+                Configuration::load(document, secrets).map_err(|mistakes| self.mistaken(&mistakes))
             }
             DocumentLocation::Stored(stored) => Err(format!(
                 "{}: the document is in KV {:?}, under the key {:?}: name the file that you push there with --config",
@@ -199,22 +207,30 @@ pub(crate) fn config(source: &Source, host: &Host<'_>) -> Result<Settings, Unusa
 /// The document as `push` writes it to KV.
 pub(crate) fn print(source: &Source, host: &Host<'_>) -> Result<Report, Unusable> {
     let file = File::read(source, host)?;
-    let Configuration { settings, authorization_server } = file.config()?;
+    let secrets = AnySecret::default();
+    let Configuration { settings, authorization_server } = file.config_with(&secrets)?;
     let text = file.document.to_string();
     let bindings: Vec<Value> = bindings(&settings, authorization_server.as_ref())
         .into_iter()
-        .map(|(name, _, at)| json!({ "name": name, "at": at }))
+        .map(|(name, method, at)| json!({ "name": name, "method": method, "at": at }))
         .collect();
-    let json = json!({ "version": version(text.as_bytes()), "document": text, "bindings": bindings });
+    let secrets = secrets.named.into_inner();
+    let json =
+        json!({ "version": version(text.as_bytes()), "document": text, "bindings": bindings, "secrets": secrets });
     Ok(Report { text, json, good: true })
 }
 
 /// A placeholder for every secret. Rules do not depend on secrets, so one value is enough that the configuration accepts
 /// both as a text and as a private key.
-struct AnySecret;
+#[derive(Default)]
+struct AnySecret {
+    /// The names that the document has.
+    named: RefCell<BTreeSet<String>>,
+}
 
 impl Secrets for AnySecret {
-    fn secret(&self, _: &str) -> Option<String> {
+    fn secret(&self, name: &str) -> Option<String> {
+        self.named.borrow_mut().insert(name.to_owned());
         let zero = "A".repeat(43);
         Some(format!(r#"{{"kty":"EC","crv":"P-256","x":"{zero}","y":"{zero}","d":"{zero}"}}"#))
     }

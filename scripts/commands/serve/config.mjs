@@ -1,0 +1,130 @@
+// What `portcullis serve` gives to workerd: its configuration as Cap'n Proto text.
+
+/** The class and the purpose of what a Worker may be bound to here, by the method that the gateway calls. */
+const BINDINGS = {
+  idFromName: (name, { classOf }) => `durableObjectNamespace = ${quoted(classOf(name))}`,
+  get: (name, { kv }) => (kv[name] ? `kvNamespace = ${quoted(`kv ${name}`)}` : undefined),
+};
+
+/** A text in the syntax of Cap'n Proto, whose escapes are those of C. */
+function quoted(text) {
+  const escaped = `${text}`.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+  return `"${escaped.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`)}"`;
+}
+
+const list = (items) => `[${items.join(", ")}]`;
+
+/** The bindings of the document that cannot be here, each with the reason. */
+export function impossible({ bindings, classOf, kv }) {
+  return bindings.flatMap(({ name, method, at }) => {
+    if (method === "idFromName" && classOf(name) === undefined)
+      return [`${at}: no durable_objects binding of wrangler's configuration has the name "${name}"`];
+    if (method === "get" && !kv[name]) return [`${at}: --kv ${name}=FOLDER is required`];
+    if (BINDINGS[method]) return [];
+    const what = {
+      fetch:
+        'a service binding exists only on Cloudflare: set "origin" (or "url") to the https URL of that server instead',
+      limit: "a rate limiting binding exists only on Cloudflare: without it, each process counts for itself",
+      writeDataPoint: "Analytics Engine exists only on Cloudflare: the same lines are in the log",
+      send: "a queue exists only on Cloudflare: the same records are in the log",
+    };
+    return [`${at}: ${what[method] ?? "this binding exists only on Cloudflare"}`];
+  });
+}
+
+/**
+ * The URLs to which the Worker may connect in a private network: those of the configuration. `exact` are those of origin servers;
+ * `origins` those of the others, whose metadata name further paths.
+ */
+export function trusted(document) {
+  const [exact, origins] = [new Set(), new Set()];
+  const visit = (value, key) => {
+    if (typeof value === "string") {
+      const url = URL.parse(value);
+      if (!url || !/^https?:$/.test(url.protocol)) return;
+      if (key === "origin") exact.add(`${url.origin}${url.pathname}`);
+      else origins.add(url.origin);
+    } else if (value !== null && typeof value === "object")
+      for (const [name, inner] of Object.entries(value)) visit(inner, Array.isArray(value) ? key : name);
+  };
+  visit(document);
+  return { exact: [...exact], origins: [...origins] };
+}
+
+/** How the socket is reached: with a certificate by HTTPS, behind a proxy by HTTP, on this machine by HTTP. */
+function socket({ certificate, proxy }) {
+  // Without a proxy the field could only come from the caller, who would choose the address that is counted.
+  const fields = `injectRequestHeaders = [(name = "CF-Connecting-IP"), (name = "X-Forwarded-Proto")]`;
+  if (certificate)
+    return `https = (
+      options = (${fields}),
+      tlsOptions = (keypair = (privateKey = embed "key.pem", certificateChain = embed "certificate.pem"))
+    )`;
+  return `http = (${proxy ? 'forwardedProtoHeader = "X-Forwarded-Proto"' : fields})`;
+}
+
+/**
+ * The configuration. `modules` are the files of the Worker, the entry first; `objects` the Durable Objects, by binding; `kv` the
+ * folders of KV, by binding; `state` the folder of Durable Objects.
+ */
+export function workerdConfig(it) {
+  const { modules, date, flags, secrets, bindings, objects, kv, state, ca, document } = it;
+  const classOf = (name) => objects[name];
+  const bound = new Map(bindings.map(({ name, method }) => [name, BINDINGS[method](name, { classOf, kv })]));
+  // The authorization server fetches documents that strangers name: those must not be in the private network.
+  const guarded = document.authorization_server !== undefined;
+  const tls = `tlsOptions = (trustBrowserCas = true${ca ? ', trustedCertificates = [embed "ca.pem"]' : ""})`;
+  const network = (name, allow) =>
+    `(name = ${quoted(name)}, network = (allow = ${list(allow.map(quoted))}, ${tls}))`;
+  const disk = (name, path, writable) =>
+    `(name = ${quoted(name)}, disk = (path = ${quoted(path)}, writable = ${writable}))`;
+  const classes = [...new Set(Object.values(objects))];
+  const services = [
+    '(name = "gateway", worker = .gateway)',
+    network("everywhere", ["public", "private"]),
+    ...(guarded ? [network("public", ["public"]), '(name = "outbound", worker = .outbound)'] : []),
+    ...(state ? [disk("state", state, true)] : []),
+    ...Object.entries(kv).map(([name, path]) => disk(`kv ${name}`, path, false)),
+  ];
+  const kinds = modules.map((name, at) => {
+    const kind = name.endsWith(".wasm") ? "wasm" : "esModule";
+    return `(name = ${quoted(at === 0 ? "index.js" : `./${name}`)}, ${kind} = embed ${quoted(name)})`;
+  });
+  const own = [
+    '(name = "PORTCULLIS", json = embed "document.json")',
+    ...secrets.map((name) => `(name = ${quoted(name)}, fromEnvironment = ${quoted(name)})`),
+    ...[...bound].map(([name, value]) => `(name = ${quoted(name)}, ${value})`),
+  ];
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    ${services.join(",\n    ")}
+  ],
+  sockets = [(
+    name = "gateway", address = "127.0.0.1:0", service = "gateway",
+    ${socket(it)}
+  )]
+);
+const gateway :Workerd.Worker = (
+  modules = [
+    ${kinds.join(",\n    ")}
+  ],
+  compatibilityDate = ${quoted(date)},
+  compatibilityFlags = ${list(flags.map(quoted))},
+  bindings = [
+    ${own.join(",\n    ")}
+  ],
+  globalOutbound = ${quoted(guarded ? "outbound" : "everywhere")},
+  durableObjectNamespaces = ${list(classes.map((name) => `(className = ${quoted(name)}, uniqueKey = ${quoted(name)}, enableSql = true)`))},
+  durableObjectStorage = ${state ? '(localDisk = "state")' : "(none = void)"}
+);
+const outbound :Workerd.Worker = (
+  modules = [(name = "outbound.js", esModule = embed "outbound.js")],
+  compatibilityDate = ${quoted(date)},
+  compatibilityFlags = ${list(flags.map(quoted))},
+  bindings = [
+    (name = "TRUSTED", json = embed "trusted.json")${guarded ? ',\n    (name = "everywhere", service = "everywhere"),\n    (name = "public", service = "public")' : ""}
+  ]
+);
+`;
+}
