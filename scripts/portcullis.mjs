@@ -21,6 +21,7 @@ const COMMANDS = {
   apikey: async () => (await import("./commands/apikey.mjs")).apikey,
   grants: async () => (await import("./commands/grants.mjs")).grants,
   new: async () => (await import("./commands/new.mjs")).create,
+  build: async () => (await import("./commands/build.mjs")).build,
   serve: async () => (await import("./commands/serve/main.mjs")).serve,
   start: () => asProgram("./start.mjs"),
   deploy: () => asProgram("./deploy.mjs"),

@@ -113,6 +113,7 @@ const layers = {
     commands([
       ["cargo", ["fmt", "--all", "--check"]],
       ["cargo", ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]],
+      ["cargo", ["fmt", "--manifest-path", "examples/compiled-verifier/Cargo.toml", "--check"]],
       ["cargo", ["clippy", "--locked", "--all-targets", ...FEATURES, "--", "--deny", "warnings"]],
       ["cargo", ["clippy", "--locked", "--target", "wasm32-unknown-unknown", "--", "--deny", "warnings"]],
       ["cargo", ["doc", "--locked", "--no-deps", "--lib", ...FEATURES], { RUSTDOCFLAGS: "--deny warnings" }],

@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
-import { ask, run } from "./run.mjs";
+import { join, resolve } from "node:path";
+import { run } from "./run.mjs";
 import { npmBin, root, wasmBindgen } from "./tools.mjs";
 
 /**
@@ -23,6 +23,8 @@ export const VARIANTS = {
     features: ["--features", "command"],
     isCommand: true,
   },
+  // A crate of the user's, which has this one as a dependency.
+  own: { folder: "build", profile: "release", features: [], isSmall: true },
   packed: {
     folder: "build-packed",
     profile: "release",
@@ -86,7 +88,8 @@ async function finishCommand({ folder, isSmall }, glue) {
 
 async function finishModule(isSmall, glue, folder) {
   const module = join(glue, "index_bg.wasm");
-  if (isSmall) await optimize(module, join(folder, "index_bg.wasm"));
+  // The package does not have wasm-opt: a project that builds its Worker installs `binaryen` for a smaller one.
+  if (isSmall && existsSync(npmBin("wasm-opt"))) await optimize(module, join(folder, "index_bg.wasm"));
   else writeFileSync(join(folder, "index_bg.wasm"), readFileSync(module));
 }
 
@@ -94,29 +97,39 @@ async function finishModule(isSmall, glue, folder) {
  * Messages of a panic name files. Without these flags they would name folders of this machine, and the same source would give other
  * bytes on another one.
  */
-function withoutPaths() {
+function withoutPaths(crate) {
   const sources = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
   const registries = existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [];
   const names = [
     [root.replace(/[\\/]$/, ""), "portcullis"],
+    ...(crate === root ? [] : [[crate, "worker"]]),
     ...registries.sort().map((path) => [path, "crates"]),
   ];
   const flags = names.map(([path, name]) => `--remap-path-prefix=${path}=${name}`);
   return ["--config", `target.wasm32-unknown-unknown.rustflags=${JSON.stringify(flags)}`];
 }
 
+/** The target folder of a crate, and the name of its library as a file. */
+async function describe(crate) {
+  const args = ["metadata", "--format-version=1", "--no-deps"];
+  const { target_directory: target, packages } = JSON.parse(
+    await run("cargo", args, { cwd: crate, quiet: true }),
+  );
+  const libraries = packages.flatMap(({ targets }) => targets.filter(({ kind }) => kind.includes("cdylib")));
+  if (libraries.length !== 1)
+    throw new Error(`${crate} must have one library with crate-type = ["cdylib"], has ${libraries.length}`);
+  return { target, library: libraries[0].name.replaceAll("-", "_") };
+}
+
 /**
  * Builds a variant, and returns its folder. `quiet` hides cargo's output; `features` are others than those of the variant. `onCrate` gets the
- * name of each crate that is compiled.
+ * name of each crate that is compiled. `crate` is the folder of another crate, which exports the Worker.
  */
-export async function build(name, { quiet = false, onCrate, ...changes } = {}) {
+export async function build(name, { quiet = false, onCrate, crate = root, ...changes } = {}) {
   const { isCommand = false, profile, features, ...variant } = { ...VARIANTS[name], ...changes };
+  const { target, library } = await describe(crate);
   // Compiled at the same time as what it is for.
-  const tools = wasmBindgen();
-  const metadata = JSON.parse(
-    await ask("cargo", ["metadata", "--format-version=1", "--no-deps"], { cwd: root }),
-  );
-  const target = metadata.target_directory;
+  const tools = wasmBindgen(crate);
   // Builds only the cdylib: a library for other crates gets no link-time optimization (docs/decisions.md).
   const what = isCommand ? ["--bin=portcullis-command"] : ["--lib", "--crate-type=cdylib"];
   const cargo = [
@@ -129,21 +142,23 @@ export async function build(name, { quiet = false, onCrate, ...changes } = {}) {
   ];
   // First what is missing is fetched: where it is, is among the flags.
   await run("cargo", ["fetch", "--locked", "--quiet", "--target=wasm32-unknown-unknown"], {
-    cwd: root,
+    cwd: crate,
     quiet,
   });
   const onLine = (line) => {
     const crate = line.match(/^\s*Compiling ([\w-]+) v/)?.[1];
     if (crate) onCrate?.(crate);
   };
-  await run("cargo", [...withoutPaths(), ...cargo], { cwd: root, quiet, onLine });
+  await run("cargo", [...withoutPaths(crate), ...cargo], { cwd: crate, quiet, onLine });
   const { bindgen } = await tools;
-  const program = isCommand ? "portcullis-command.wasm" : "portcullis.wasm";
+  const program = isCommand ? "portcullis-command.wasm" : `${library}.wasm`;
   const compiled = join(target, "wasm32-unknown-unknown", profile, program);
   const glue = join(target, `glue-${name}`);
-  const folder = join(root, variant.folder);
-  const own = ["src/worker/entry.js", "scripts/lib/build.mjs", "package-lock.json", "Cargo.lock"];
-  const inputs = [compiled, ...own.map((file) => join(root, file))];
+  const folder = resolve(crate, variant.folder);
+  const own = ["src/worker/entry.js", "scripts/lib/build.mjs", "package-lock.json"].map((file) =>
+    join(root, file),
+  );
+  const inputs = [compiled, join(crate, "Cargo.lock"), ...own.filter((file) => existsSync(file))];
   const outputs = ["index.js", "index_bg.wasm"].map((file) => join(folder, file));
   const stamp = join(glue, "stamp");
   const state = () => `${folder} ${hashOf(inputs)} ${hashOf(outputs)}`;

@@ -38,9 +38,9 @@ export const npmFolder = (name) =>
 export const cache =
   process.env.PORTCULLIS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "portcullis");
 
-/** The version of a crate in Cargo.lock. */
-function locked(crate) {
-  const lock = readFileSync(join(root, "Cargo.lock"), "utf8");
+/** The version of a crate in Cargo.lock of a folder. */
+function locked(crate, folder = root) {
+  const lock = readFileSync(join(folder, "Cargo.lock"), "utf8");
   const version = lock.match(new RegExp(`name = "${crate}"\\nversion = "([^"]+)"`))?.[1];
   return version ?? fail(`Cargo.lock has no version of ${crate}: restore the file`);
 }
@@ -125,8 +125,8 @@ export async function rust() {
   );
 }
 
-/** The paths of wasm-bindgen's programs, which are compiled where they are missing. */
-export async function wasmBindgen() {
-  const bindgen = await installed("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"));
+/** The paths of wasm-bindgen's programs, in the version of a crate's lock file. They are compiled where they are missing. */
+export async function wasmBindgen(folder) {
+  const bindgen = await installed("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen", folder));
   return { bindgen, runner: `${bindgen}-test-runner` };
 }

@@ -10,8 +10,8 @@ use crate::token::verified::VerifiedToken;
 use crate::transport::provider::ProviderDocument;
 
 /// Verifies credentials. A verifier never waits: it decides from the evidence, or says which evidence it needs and is
-/// called again with more. A verifier that you write in Rust is returned by `compiled()` in `src/worker/mod.rs`, and
-/// the configuration names it with `compiled = true`.
+/// called again with more. A verifier that you write in Rust is in a crate of your own (`examples/compiled-verifier`), and the
+/// configuration names it with `compiled = true`.
 pub trait TokenVerifier {
     /// Verifies a credential.
     fn verify(&self, credential: &Credential, evidence: &Evidence<'_>) -> Verification;

@@ -1,6 +1,9 @@
 // The entry point of the Worker: the handlers and classes that the Workers runtime calls.
 import * as gate from "portcullis";
 
+/** A Worker with verifiers of its own exports `fetchWithVerifiers` beside the handler that has none. */
+const handle = gate.fetchWithVerifiers ?? gate.fetch;
+
 /** Whether a panic has left the memory of the WebAssembly module inconsistent. No call may use it until it is reset. */
 let broken = false;
 /** How often the module was reset. */
@@ -31,7 +34,7 @@ export default {
   fetch(request, env, context) {
     whole();
     try {
-      return gate.fetch(request, env, context, traced(context));
+      return handle(request, env, context, traced(context));
     } catch (error) {
       examine(error);
       throw error;

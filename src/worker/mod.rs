@@ -35,7 +35,11 @@ enum IsolateGateway {
     Stored(RefCell<StoredGateway>),
 }
 
+/// Makes the verifiers that are compiled in.
+type MakeVerifiers = fn() -> CompiledVerifiers;
+
 thread_local! {
+    static COMPILED: OnceCell<MakeVerifiers> = const { OnceCell::new() };
     static GATE: OnceCell<IsolateGateway> = const { OnceCell::new() };
     static DRIVEN_BY_CORE: OnceCell<bool> = const { OnceCell::new() };
 }
@@ -59,6 +63,24 @@ pub fn fetch(
     context: worker::worker_sys::Context,
     span: JsValue,
 ) -> Result<JsValue, JsValue> {
+    fetch_with(request, env, context, span, CompiledVerifiers::default)
+}
+
+/// The same for a Worker with custom verifiers of its own, which are in a crate of its own: `examples/compiled-verifier` is one. An
+/// entry of the configuration names each with `compiled = true`.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_with(
+    request: &Request,
+    env: worker::Env,
+    context: worker::worker_sys::Context,
+    span: JsValue,
+    verifiers: MakeVerifiers,
+) -> Result<JsValue, JsValue> {
+    COMPILED.with(|known| {
+        known.get_or_init(|| verifiers);
+    });
     let ports = Workers::new(context, env, span);
     match GATE.with(|gate| gate.get_or_init(|| open(&ports)).at(&ports)) {
         ConfigState::Current(gateway) => handle(request, ports, Some(gateway)),
@@ -168,10 +190,9 @@ fn with_stored<T>(work: impl FnOnce(&mut StoredGateway) -> T) -> Option<T> {
     })
 }
 
-/// Custom verifiers for operators who build this Worker themselves: add `.with("name", YourVerifier)` for each, and set
-/// `compiled = true` in the entry of that name in the configuration.
+/// The verifiers that are compiled in.
 fn compiled() -> CompiledVerifiers {
-    CompiledVerifiers::default()
+    COMPILED.with(|known| known.get().map(|make| make()).unwrap_or_default())
 }
 
 fn open(ports: &Workers) -> IsolateGateway {

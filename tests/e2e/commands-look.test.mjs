@@ -29,6 +29,7 @@ const COMMANDS = [
     ["rollback", "--to"],
     ["migrate", "--config"],
     ["document", "--env"],
+    ["build", "--crate"],
     ["completions", undefined, ["bash"]],
     ["man"],
   ].map(([name, ...more]) => [`portcullis ${name}`, ["scripts/portcullis.mjs", name], ...more]),
@@ -109,6 +110,7 @@ describe("each command", { timeout: 400_000 }, () => {
     const { KEYS } = await import("../../scripts/commands/keys.mjs");
     const { NEW } = await import("../../scripts/commands/new.mjs");
     const { PUSH, ROLLBACK } = await import("../../scripts/commands/push.mjs");
+    const { BUILD } = await import("../../scripts/commands/build.mjs");
     const { SERVE } = await import("../../scripts/commands/serve/main.mjs");
     const { TOKEN } = await import("../../scripts/commands/token.mjs");
     const texts = { "": await rust("--help") };
@@ -124,7 +126,7 @@ describe("each command", { timeout: 400_000 }, () => {
       "man",
     ])
       texts[name] = await rust(name, "--help");
-    for (const table of [NEW, INIT, DOCTOR, TOKEN, SERVE, KEYS, APIKEY, GRANTS, PUSH, ROLLBACK])
+    for (const table of [NEW, INIT, DOCTOR, TOKEN, SERVE, BUILD, KEYS, APIKEY, GRANTS, PUSH, ROLLBACK])
       texts[table.name.split(" ")[1]] = helpOf(table);
     const file = join(ROOT, "scripts", "help.json");
     const text = `${JSON.stringify(texts, undefined, 2)}\n`;

@@ -65,6 +65,9 @@ pub(crate) enum Command {
     Rollback(Elsewhere),
     Migrate(MigrateArguments),
     Document(DocumentArguments),
+    /// Builds a Worker with verifiers of your own
+    #[command(disable_help_flag = true)]
+    Build(Elsewhere),
     /// Writes completions for a shell to standard output
     #[command(after_help = WRITTEN)]
     Completions {

@@ -46,6 +46,7 @@ pub(crate) fn run(host: &Host<'_>) -> Printed {
         | Command::Start(_)
         | Command::Deploy(_)
         | Command::Serve(_)
+        | Command::Build(_)
         | Command::Init(_)
         | Command::Doctor(_)
         | Command::Token(_)
