@@ -1,8 +1,10 @@
-// `wrangler deploy`, after checks of the configuration. With --dry-run nothing leaves this machine, and the size of the bundle is
-// compared with budget.json.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+// `wrangler deploy`, after checks of the configuration and after everything that it needs was created. With --dry-run nothing leaves this
+// machine: the plan is printed, and the size of the bundle is compared with budget.json.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { ensurePackages } from "./lib/packages.mjs";
 
@@ -13,13 +15,27 @@ const { checkMain } = await import("./lib/integrity.mjs");
 const { ofEnvironment, readSettings, settingsFile } = await import("./lib/settings.mjs");
 const { project, root } = await import("./lib/tools.mjs");
 const { quiet, wrangler } = await import("./lib/wrangler.mjs");
-const { runRust } = await import("./commands/rust.mjs");
+const { readDocument, runRust } = await import("./commands/rust.mjs");
+const { plan } = await import("./commands/deploy/plan.mjs");
+const { prepare } = await import("./commands/deploy/prepare.mjs");
 
 const DEPLOY = {
   name: "npm run deploy",
-  about: "Checks the configuration, builds the Worker, and deploys it to Cloudflare with wrangler.",
+  about:
+    "Checks the configuration, creates what it needs at Cloudflare after a question for each, and deploys the Worker with wrangler.",
   options: {
-    "dry-run": { about: "Builds and weighs the Worker, and uploads nothing" },
+    "dry-run": { about: "Prints the plan, builds and weighs the Worker, and uploads nothing" },
+    yes: { short: "y", about: "Agrees to every step of the plan, without questions" },
+    document: {
+      value: "FILE",
+      about: "The configuration, where wrangler.toml says that it is in KV: pushed first",
+    },
+    "no-doctor": { about: "Does not send the requests of MCP clients to the deployed gateway" },
+    wait: {
+      value: "SECONDS",
+      about: "How long the deployed gateway may take to answer under its URL",
+      default: "60",
+    },
     env: {
       value: "NAME",
       short: "e",
@@ -28,10 +44,13 @@ const DEPLOY = {
     },
     config: { ...CONFIG, short: "c" },
   },
+  notes: [
+    "The plan has KV namespaces, queues, Durable Object migrations and secrets that are missing. Their ids are written into the file. A secret of the gateway alone is generated; another one is taken from the environment variable of its name, or asked for. A run that was interrupted is completed by the next one.",
+  ],
   rest: { name: "WRANGLER-OPTIONS", about: "Further options of `wrangler deploy`" },
   statuses: {
     0: "the Worker is deployed, or could be",
-    1: "wrangler failed, or the Worker is too large",
+    1: "a step failed, or the Worker is too large, or the doctor found what would stop clients",
     2: CANNOT,
   },
 };
@@ -61,16 +80,84 @@ async function checkDocument() {
   if (status > 1) process.exit(status);
   const own = ofEnvironment(readSettings(file), environment);
   const { stored } = own.vars.PORTCULLIS;
-  if (stored === undefined) return own.vars.PORTCULLIS;
-  if (!(own.kv_namespaces ?? []).some(({ binding }) => binding === stored.kv))
-    fail(
-      `${file} says that the document is in KV "${stored.kv}", and has no such KV binding: the gateway would reject every request`,
-      UNUSABLE,
-    );
+  if (stored === undefined) {
+    if (values.document)
+      refuse(DEPLOY, `--document is for a configuration in KV, and that of ${file} is in the file`);
+    const { bindings, secrets } = await readDocument({ config: file, env: environment });
+    return { document: own.vars.PORTCULLIS, bindings, secrets };
+  }
+  if (values.document) {
+    const found = await readDocument({ config: resolve(values.document), env: environment });
+    return { ...found, document: JSON.parse(found.document), stored: stored.kv };
+  }
   say(
-    "this command does not check the document in KV: npx portcullis push FILE checks a file and writes it there; npx portcullis check --config FILE only checks it",
+    "this command does not check the document in KV: --document FILE checks it, creates what it needs and pushes it; npx portcullis check --config FILE only checks it",
   );
-  return {};
+  return { document: {}, bindings: [], secrets: [], stored: stored.kv };
+}
+
+/** Everything that the deployment needs beside the Worker. */
+function planOf({ document, bindings, secrets, stored }) {
+  const settings = readSettings(file);
+  const own = ofEnvironment(settings, environment);
+  const name = own.name ?? (environment ? `${settings.name}-${environment}` : settings.name);
+  return plan({ settings, own, env: environment, name, document, stored, bindings, secrets });
+}
+
+/** Prints the plan; ends the command where something stands in its way. */
+function announce({ steps, problems }) {
+  if (steps.length > 0) {
+    say("the plan, before the Worker is deployed:");
+    for (const [at, { what }] of steps.entries()) say(`  ${at + 1}. ${what}`);
+  }
+  if (problems.length > 0) fail(problems.join("\n"), UNUSABLE);
+}
+
+/** Runs another command of this one. */
+function command(args) {
+  const script = join(root, "scripts", "portcullis.mjs");
+  return spawnSync(process.execPath, [script, ...args], { stdio: "inherit" }).status ?? 1;
+}
+
+/** Deploys, with the secrets that the Worker does not have yet: a Worker without them would refuse every request. */
+async function upload({ values: secrets, shown }) {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-secrets-"));
+  const path = join(folder, "secrets.json");
+  const names = Object.keys(secrets);
+  // Before the upload: where that fails half-way, the Worker may have them.
+  for (const name of shown) {
+    say(`the secret ${name} was generated. It is shown once: keep it where you keep such secrets.`);
+    process.stdout.write(`${secrets[name]}\n`);
+  }
+  try {
+    if (names.length > 0) writeFileSync(path, JSON.stringify(secrets), { mode: 0o600 });
+    const more = names.length > 0 ? ["--secrets-file", path] : [];
+    await run(wrangler.command, [wrangler.script, ...args, ...more], {
+      cwd: project,
+      env: quiet,
+      asks: true,
+    });
+  } catch (error) {
+    fail(error.message);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Sends the requests of MCP clients to what was deployed. A new domain takes a moment until it answers. */
+async function examine({ public_url: url, resources }) {
+  for (let waited = 0; waited < Number(values.wait); waited += 2) {
+    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) }).catch(
+      () => undefined,
+    );
+    if (answer?.ok) break;
+    await sleep(2_000);
+  }
+  const failed = resources.filter(({ path }) => command(["doctor", `${url}${path}`]) !== 0);
+  if (failed.length > 0)
+    fail(
+      `the Worker is deployed, and clients would not get through: ${failed.map(({ path }) => path).join(", ")}`,
+    );
 }
 
 /** Fails on a document that is for this machine. */
@@ -132,15 +219,29 @@ function weighFull(budget, shown) {
     );
 }
 
-checkMain(ofEnvironment(readSettings(file), environment)?.main ?? readSettings(file).main);
-const document = await checkDocument();
+const checkWorker = () => {
+  const settings = readSettings(file);
+  checkMain(ofEnvironment(settings, environment)?.main ?? settings.main);
+};
+
+if (!/^\d{1,4}$/.test(values.wait))
+  refuse(DEPLOY, `--wait must be a number of seconds, got "${values.wait}"`);
+checkWorker();
+const needed = await checkDocument();
+const planned = planOf(needed);
 if (values["dry-run"]) {
+  announce(planned);
   await weigh().catch((error) => fail(error.message));
 } else {
-  refuseLocal(document);
-  await run(wrangler.command, [wrangler.script, ...args], {
-    cwd: project,
-    env: quiet,
-    asks: true,
-  }).catch((error) => fail(error.message));
+  refuseLocal(needed.document);
+  announce(planned);
+  const secrets = await prepare(planned.steps, { file, env: environment, yes: values.yes });
+  checkWorker();
+  if (values.document) {
+    const own = ["--config", file, ...(environment ? ["--env", environment] : [])];
+    if (command(["push", values.document, ...own]) !== 0)
+      fail("the document could not be pushed: nothing was deployed");
+  }
+  await upload(secrets);
+  if (needed.document.resources && !values["no-doctor"]) await examine(needed.document);
 }

@@ -67,12 +67,6 @@ describe("deploy", { timeout: 400_000 }, () => {
     ],
     ["a mistake in the environment", settings(`${good}${staging}`), ["--env", "staging"], /publicpage/],
     ["a mistake in the environment, by -e", settings(`${good}${staging}`), ["-e", "staging"], /publicpage/],
-    [
-      "a document in KV without a binding",
-      settings('[vars.PORTCULLIS.stored]\nkv = "CONFIGURATION"'),
-      [],
-      /has no such KV binding/,
-    ],
   ])
     for (const dry of [true, false])
       test(`${what}: ${dry ? "the dry run" : "the deployment"} is refused before the build`, async () => {
@@ -97,11 +91,27 @@ describe("deploy", { timeout: 400_000 }, () => {
     assert.match(stdout, /bundle: .* gzipped/);
   });
 
+  test("a document in KV without a binding: the plan has the namespace", async () => {
+    const text = settings('[vars.PORTCULLIS.stored]\nkv = "CONFIGURATION"');
+    const { code, stdout } = await deploy(text, ["--dry-run"]);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /1\. KV namespace "gate-CONFIGURATION" for stored\.kv \(binding "CONFIGURATION"\)/);
+  });
+
+  test("--document is for a configuration in KV alone", async () => {
+    const { code, stderr } = await deploy(settings(good), ["--dry-run", "--document", "gateway.toml"]);
+    assert.equal(code, 2);
+    assert.match(stderr, /--document is for a configuration in KV/);
+  });
+
   test("of a document in KV it is said that it is not checked, and how to check it", async () => {
     const kv = '[[kv_namespaces]]\nbinding = "CONFIGURATION"\nid = "0123456789abcdef0123456789abcdef"';
     const text = settings('[vars.PORTCULLIS.stored]\nkv = "CONFIGURATION"', kv);
     const { code, stdout, stderr } = await deploy(text, ["--dry-run"]);
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /does not check the document in KV: .*npx portcullis check --config FILE/);
+    assert.match(
+      stdout,
+      /does not check the document in KV: --document FILE .*npx portcullis check --config FILE/,
+    );
   });
 });

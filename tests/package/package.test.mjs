@@ -21,6 +21,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startIdentityProvider } from "../../examples/identity-provider/provider.mjs";
 import { BIN, ROOT } from "../e2e/support/processes.mjs";
+import { testDeploy } from "./deploy.mjs";
 import { testServe } from "./serve.mjs";
 import { pack } from "./support.mjs";
 
@@ -525,6 +526,7 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
   });
 
   testServe(() => ({ ...it, folder: installed }));
+  testDeploy(() => ({ ...it, folder: installed }));
 
   test("the same source gives the same bytes again", { timeout: 8 * MINUTES }, () => {
     const source = join(ROOT, "src", "lib.rs");
