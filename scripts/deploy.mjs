@@ -221,7 +221,7 @@ function weighFull(budget, shown) {
 
 const checkWorker = () => {
   const settings = readSettings(file);
-  checkMain(ofEnvironment(settings, environment)?.main ?? settings.main);
+  checkMain(ofEnvironment(settings, environment)?.main ?? settings.main, file);
 };
 
 if (!/^\d{1,4}$/.test(values.wait))

@@ -1,5 +1,6 @@
 // Runs the layers of the test suite: all of them, or those named. Each prints its own count; the last line is the total.
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensurePackages } from "./lib/packages.mjs";
 
@@ -176,7 +177,15 @@ const layers = {
   },
 
   package: async () => {
+    await build();
+    const packed = mkdtempSync(join(tmpdir(), "portcullis-package-"));
+    say("packing and installing, once for all files");
+    const { code } = await watch(node, ["tests/package/prepare.mjs", packed]);
+    if (code !== 0) return { passed: 0, failed: 1 };
+    process.env.PORTCULLIS_PACKED = packed;
     const sum = await testFolder("package", LAYER_MINUTES);
+    delete process.env.PORTCULLIS_PACKED;
+    rmSync(packed, { recursive: true, force: true });
     say(`package: ${sum.passed} checks passed, ${sum.failed} failed`);
     return sum;
   },

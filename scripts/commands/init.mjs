@@ -450,7 +450,7 @@ export async function init(args) {
     // wrangler sets secrets only after its login.
     if (server)
       next.push(
-        "npm run --silent keys | npx wrangler secret put SIGNING_KEY",
+        "npx portcullis keys make | npx wrangler secret put SIGNING_KEY",
         "openssl rand -base64 32 | npx wrangler secret put SEALING_SECRET",
         "npx wrangler secret put LOGIN_SECRET",
       );

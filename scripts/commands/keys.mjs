@@ -43,7 +43,7 @@ async function make({ algorithm, json }) {
   process.stderr.write(`
 A private ${algorithm} key is on standard output. Store it as a Worker secret:
 
-  npm run --silent keys | npx wrangler secret put ASSERTION_KEY
+  npx portcullis keys make | npx wrangler secret put ASSERTION_KEY
 
 and name the secret in wrangler.toml:
 
@@ -52,7 +52,7 @@ and name the secret in wrangler.toml:
 
 For "wrangler dev", put it into .dev.vars, which git ignores:
 
-  echo "ASSERTION_KEY='$(npm run --silent keys 2>/dev/null)'" >> .dev.vars
+  echo "ASSERTION_KEY='$(npx portcullis keys make 2>/dev/null)'" >> .dev.vars
 
 The gateway then publishes the public key at /.well-known/jwks.json.
 `);

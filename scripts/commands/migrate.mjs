@@ -1,6 +1,7 @@
 // `portcullis migrate`: rewrites renamed keys of a configuration. The Rust part finds them; this part writes the file.
 import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fail, failAsJson, printJson, say, UNUSABLE } from "../lib/run.mjs";
+import { takeOption } from "./arguments.mjs";
 import { runRust } from "./rust.mjs";
 
 /** Puts a text in the place of a file at once: an interrupted command leaves the old file or the new one. */
@@ -25,6 +26,10 @@ export async function migrate(args) {
   }
   const asJson = args.includes("--json");
   if (asJson) failAsJson();
+  // The file is written after it was read: a pipe has its text only once.
+  const named = takeOption([...args], "--config").at(-1);
+  if (named !== undefined && named !== "-" && statSync(named, { throwIfNoEntry: false })?.isFile() === false)
+    fail(`${named} is no file: --config - reads standard input`, UNUSABLE);
   const { stdout, status } = await runRust(
     ["migrate", ...args.filter((word) => word !== "--json"), "--json"],
     {

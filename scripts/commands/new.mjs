@@ -1,5 +1,14 @@
 // `npx portcullis new`: makes a folder with a gateway of one's own: configuration, pinned package, tests of the rules, workflow.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { CANNOT, readOptions, refuse } from "../lib/options.mjs";
 import { fail, printJson, say, UNUSABLE } from "../lib/run.mjs";
@@ -23,18 +32,36 @@ export const NEW = {
 
 const version = () => JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version;
 
-/** What package.json of a new project says about this package: its version, or the tarball from which it was installed. */
-function pinned(folder) {
-  for (let here = process.cwd(); ; here = dirname(here)) {
-    const file = join(here, "package.json");
-    if (existsSync(file)) {
-      const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync(file, "utf8"));
-      const [, path] =
-        `${dependencies.portcullis ?? devDependencies.portcullis}`.match(/^file:(.*\.tgz)$/) ?? [];
-      if (path) return `file:${relative(folder, resolve(here, path))}`;
+/** Where npm got this package: a URL, or `file:` and a path; undefined where npm did not note it. */
+function origin() {
+  for (let here = dirname(root); ; here = dirname(here)) {
+    const file = join(here, ".package-lock.json");
+    if (here.endsWith("node_modules") && existsSync(file)) {
+      const { packages = {} } = JSON.parse(readFileSync(file, "utf8"));
+      const own = Object.entries(packages).find(([path]) => resolve(dirname(here), path) === resolve(root));
+      return own && { resolved: own[1].resolved, from: dirname(here) };
     }
-    if (dirname(here) === here) return version();
+    if (dirname(here) === here) return undefined;
   }
+}
+
+/**
+ * What package.json of a new project says about this package: its version, where it is from a registry; otherwise the tarball from
+ * which it was installed, of which the project gets a copy. `copy` is then what is copied.
+ */
+function pinned() {
+  const { resolved = "", from } = origin() ?? {};
+  if (/^https?:/.test(resolved)) return { spec: `^${version()}` };
+  const path = resolved.startsWith("file:") && resolve(from, resolved.slice("file:".length));
+  if (path && existsSync(path) && statSync(path).isFile()) {
+    const name = `vendor/${basename(path)}`;
+    return { spec: `file:${name}`, copy: { path, name } };
+  }
+  // A version number alone would be that of the registry, whoever published it there.
+  return fail(
+    `this package is not from a registry, and its tarball is not found${path ? ` (${path})` : ""}: run \`npm install ./portcullis-${version()}.tgz\` in this folder, then this command again`,
+    UNUSABLE,
+  );
 }
 
 const SETTINGS = {
@@ -180,7 +207,7 @@ A [Portcullis](node_modules/portcullis/docs/start.md) gateway in front of an MCP
 - \`npm test\` checks ${file}, compares the rules with tests/policy.json, and walks the gateway as MCP clients do.
 - \`npx portcullis init\` puts your own server and identity provider into ${file}.
 - \`npm run deploy\` deploys it to Cloudflare.
-- \`npm update portcullis\` upgrades; the changes are in node_modules/portcullis/CHANGELOG.md.
+- \`npm update portcullis\` takes fixes, \`npm install portcullis@latest\` the newest release (node_modules/portcullis/CHANGELOG.md).
 `;
 
 const IGNORED = "node_modules\n.wrangler\n.wrangler-start-*.json\n.dev.vars\n";
@@ -223,20 +250,39 @@ export function create(args) {
       NEW,
       `the name of a Worker has 1 to 63 small letters, digits and hyphens, got ${JSON.stringify(name)}`,
     );
-  if (existsSync(folder) && readdirSync(folder).length > 0)
+  let there;
+  try {
+    there = lstatSync(folder, { throwIfNoEntry: false });
+  } catch (error) {
+    fail(`${folder} cannot be made: ${error.message}`, UNUSABLE);
+  }
+  if (
+    there &&
+    !(statSync(folder, { throwIfNoEntry: false })?.isDirectory() && readdirSync(folder).length === 0)
+  )
     fail(`${folder} is there already, and is not empty: nothing was changed`, UNUSABLE);
   if (!isPackage)
     fail(
       "this is a clone of the repository: `npm pack` makes the package; `npm install ./portcullis-VERSION.tgz` in another folder installs it there",
       UNUSABLE,
     );
-  const files = projectFiles(name, pinned(folder), values);
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
+  const { spec, copy } = pinned();
+  const files = projectFiles(name, spec, values);
+  try {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+    if (copy) {
+      mkdirSync(join(folder, dirname(copy.name)), { recursive: true });
+      copyFileSync(copy.path, join(folder, copy.name));
+    }
+  } catch (error) {
+    fail(`${folder} cannot be made: ${error.message}`, UNUSABLE);
   }
+  const written = [...Object.keys(files), ...(copy ? [copy.name] : [])];
   const next = [`cd ${relative(process.cwd(), folder)}`, "npm install", "npm start"];
-  if (values.json) return printJson({ folder, files: Object.keys(files), next });
-  say(`made ${folder}: ${Object.keys(files).join(", ")}`);
+  if (values.json) return printJson({ folder, files: written, next });
+  say(`made ${folder}: ${written.join(", ")}`);
   process.stdout.write(`\n  Next:\n${next.map((step, at) => `    ${at + 1}. ${step}`).join("\n")}\n`);
 }

@@ -1,7 +1,7 @@
 // `portcullis test` and `portcullis diff`: find the files of examples, and pass them to the Rust part, which decides.
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { failAsJson } from "../lib/run.mjs";
+import { fail, failAsJson, UNUSABLE } from "../lib/run.mjs";
 import { project } from "../lib/tools.mjs";
 import { takeOption } from "./arguments.mjs";
 import { runRust } from "./rust.mjs";
@@ -20,8 +20,11 @@ const VALUES = ["--config", "--env"];
 /** Whether the arguments name a file: a word that is neither an option nor the value of one. */
 const namesFile = (args) => args.some((word, at) => !word.startsWith("-") && !VALUES.includes(args[at - 1]));
 
+/** Text for XML 1.0, which has no way to write most control characters. */
 const escaped = (text) =>
-  `${text}`.replace(/[&<>"\p{Cc}]/gu, (character) => `&#${character.codePointAt(0)};`);
+  `${text}`
+    .replace(/[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu, "\ufffd")
+    .replace(/[&<>"\t\n\r]/g, (character) => `&#${character.codePointAt(0)};`);
 
 /** The result as JUnit XML, which CI systems show. */
 export function junit({ cases, failed }) {
@@ -51,11 +54,21 @@ export async function test(given) {
     return;
   }
   if (args.includes("--json")) failAsJson();
+  const put = (text) => {
+    try {
+      writeFileSync(file, text);
+    } catch (error) {
+      fail(`--junit ${JSON.stringify(file)} cannot be written: ${error.message}`, UNUSABLE);
+    }
+  };
+  // The report of an earlier run is none of this one.
+  put("");
   const { stdout, status } = await runRust(["test", "--json", ...args.filter((word) => word !== "--json")], {
     quiet: true,
   });
   const result = JSON.parse(stdout);
-  if (result.cases) writeFileSync(file, junit(result));
+  if (result.cases) put(junit(result));
+  else rmSync(file, { force: true });
   process.exitCode = (await runRust(["test", ...args])).status ?? status;
 }
 

@@ -109,7 +109,7 @@ async function start() {
   const folder = dirname(config);
   const seen = readFileSync(config, "utf8");
   const settings = readSettings(config);
-  checkMain(settings.main);
+  checkMain(settings.main, config);
   const document = settings.vars.PORTCULLIS;
   const own = AUTHORIZATION_SERVER ? demoSecrets() : undefined;
   if (!isPackage) await buildWorker();

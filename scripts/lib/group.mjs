@@ -25,7 +25,7 @@ async function sweep(group) {
 }
 
 /** Calls `stop` once npm, or the shell that it started, has ended: neither passes every signal on. */
-function whenOrphaned(stop) {
+export function whenOrphaned(stop) {
   const parent = process.ppid;
   const timer = setInterval(() => {
     if (process.ppid !== parent) stop();

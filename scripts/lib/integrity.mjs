@@ -1,27 +1,26 @@
 // The prebuilt files of the npm package are those that were built: manifest.json has their hashes.
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { fail, UNUSABLE } from "./run.mjs";
 import { isPackage, root } from "./tools.mjs";
 
-/** What is wrong with a folder of prebuilt files; undefined where it is what the package says, and in a clone, which has no such list. */
-function damage(folder) {
-  if (!isPackage) return undefined;
+/** What is wrong with a folder of prebuilt files of an installed package; undefined where it is what the package says. */
+function damage(place, folder) {
   const broken = (why) =>
-    `${join(root, folder)} ${why}: remove node_modules/portcullis and run npm install again`;
-  let files;
+    `${join(place, folder)} ${why}: remove ${place.replace(/[\\/]$/, "")} and run npm install again`;
+  let own;
   try {
-    files = JSON.parse(readFileSync(join(root, "manifest.json"), "utf8")).files;
+    const { files } = JSON.parse(readFileSync(join(place, "manifest.json"), "utf8"));
+    own = Object.entries(files).filter(([path, { sha256 }]) => path.startsWith(`${folder}/`) && sha256);
   } catch (error) {
-    return broken(`cannot be checked (${error.message})`);
+    return broken(`cannot be checked: manifest.json is not that of a package (${error.message})`);
   }
-  const own = Object.entries(files).filter(([path]) => path.startsWith(`${folder}/`));
   if (own.length < 2) return broken("is not in manifest.json");
   for (const [path, { sha256 }] of own) {
     let bytes;
     try {
-      bytes = readFileSync(join(root, path));
+      bytes = readFileSync(join(place, path));
     } catch (error) {
       return broken(`is incomplete (${error.message})`);
     }
@@ -31,16 +30,33 @@ function damage(folder) {
   return undefined;
 }
 
-/** What is wrong with the Worker that `main` of wrangler's configuration names, where it is one of the package. */
-export function damageOfMain(main) {
-  const folder = `${main}`.match(/(?:^|[\\/])portcullis[\\/](build(?:-full)?)[\\/]index\.js$/)?.[1];
-  return folder && damage(folder);
+/**
+ * What is wrong with the Worker that `main` of wrangler's configuration file names, where it is one of an installed package; however the
+ * path is written, and whichever copy of the package it is in. A clone has no list of hashes.
+ */
+export function damageOfMain(main, file) {
+  let path;
+  try {
+    path = realpathSync(resolve(dirname(file), `${main}`));
+  } catch {
+    return undefined; // wrangler says what is missing
+  }
+  const [folder, place] = [basename(dirname(path)), dirname(dirname(path))];
+  const isOurs = () => {
+    try {
+      return JSON.parse(readFileSync(join(place, "package.json"), "utf8")).name === "portcullis";
+    } catch {
+      return false;
+    }
+  };
+  if (!/^build(-full)?$/.test(folder) || !isOurs() || existsSync(join(place, "Cargo.toml"))) return undefined;
+  return damage(place, folder);
 }
 
 const check = (why) => why && fail(why, UNUSABLE);
 
-/** Ends the command where a folder of prebuilt files is not what the package says. */
-export const checkBuilt = (folder) => check(damage(folder));
+/** Ends the command where a folder of prebuilt files of this package is not what the package says. */
+export const checkBuilt = (folder) => isPackage && check(damage(root, folder));
 
-/** The same for the Worker that `main` names. */
-export const checkMain = (main) => check(damageOfMain(main));
+/** The same for the Worker that `main` of a configuration file names. */
+export const checkMain = (main, file) => check(damageOfMain(main, file));

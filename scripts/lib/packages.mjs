@@ -54,7 +54,12 @@ export async function ensurePackages(entry) {
   process.on("SIGINT", () => {});
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   const code = await new Promise((resolve) => {
-    child.on("error", () => resolve(1));
+    child.on("error", () => {
+      process.stderr.write(
+        `portcullis: this is Node ${process.versions.node}, and the Node ${NODE_MAJOR} of the npm package \`node\` is not complete: its install script did not run. Use Node ${NODE_MAJOR} or newer, or run \`npm rebuild node\`\n`,
+      );
+      resolve(2);
+    });
     child.on("exit", (status, signal) => resolve(signal ? 1 : status));
   });
   process.exit(code);

@@ -25,7 +25,7 @@ pub struct AuthorizationServerDocument {
     pub path: Option<String>,
 
     /// Names of the Worker secrets that hold signing keys for access tokens: private JWKs, `EC` P-256 or `OKP` Ed25519
-    /// (`npm run keys` makes one). The first key signs, and the gateway publishes all of them. To rotate a key, put the
+    /// (`npx portcullis keys make` makes one). The first key signs, and the gateway publishes all of them. To rotate a key, put the
     /// new one first and remove the old one an hour later.
     pub key_secrets: Vec<String>,
 
@@ -122,7 +122,7 @@ pub struct AuthorizationServerDocument {
     pub grant_days: Option<u64>,
 
     /// The name of the Worker secret, of 32 characters or more, with which an administrator can list, end, export and
-    /// delete the grants of users (`npm run grants`). Default: no administrator can.
+    /// delete the grants of users (`npx portcullis grants`). Default: no administrator can.
     #[deserr(default)]
     pub admin_secret: Option<String>,
 }

@@ -141,7 +141,8 @@ pub(super) fn read_api_keys(document: &ApiKeySetDocument, index: usize, mistakes
         mistakes.note(path, format_args!("must be 2 to 20 lower-case letters and digits, got {prefix:?}"));
     }
     if document.kv.is_none() && document.keys.as_ref().is_none_or(Vec::is_empty) {
-        mistakes.note(format!("{at}.keys"), "must have at least one entry (or set kv): npm run apikey makes one");
+        mistakes
+            .note(format!("{at}.keys"), "must have at least one entry (or set kv): npx portcullis apikey makes one");
     }
     if document.keys.as_ref().is_some_and(|keys| keys.len() > API_KEYS) {
         mistakes.note(format!("{at}.keys"), format_args!("must have at most {API_KEYS} entries; put more into kv"));

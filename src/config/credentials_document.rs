@@ -193,7 +193,7 @@ pub struct IntrospectionDocument {
     pub authentication: Option<ClientAuthenticationName>,
 
     /// The name of the Worker secret that holds the client secret; for `private_key_jwt` the private key, in the form
-    /// that `npm run keys` prints.
+    /// that `npx portcullis keys make` prints.
     pub secret: String,
 
     /// About which tokens the gateway asks: `opaque` for tokens that are not JWTs; `all` for JWTs too, so that the
@@ -239,7 +239,7 @@ pub struct IntrospectionDocument {
     pub timeout_seconds: Option<u64>,
 }
 
-/// A set of API keys with one prefix. A key is `PREFIX_ID_SECRET`; `npm run apikey` makes one and prints it once.
+/// A set of API keys with one prefix. A key is `PREFIX_ID_SECRET`; `npx portcullis apikey` makes one and prints it once.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
@@ -274,7 +274,7 @@ pub struct ApiKeyDocument {
     /// Who has the key, for the log: 1 to 100 characters.
     pub label: String,
 
-    /// The salted hash of the secret, as `npm run apikey` prints it: `hmac-sha256$SALT$DIGEST`.
+    /// The salted hash of the secret, as `npx portcullis apikey` prints it: `hmac-sha256$SALT$DIGEST`.
     pub hash: String,
 
     /// Scopes of the key. Default: none; the key cannot do anything that requires a scope.

@@ -355,7 +355,7 @@ pub struct PublicPathDocument {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct IdentityAssertionDocument {
     /// Names of the Worker secrets that hold signing keys: private JWKs, `EC` P-256 (ES256) or `OKP` Ed25519 (EdDSA)
-    /// (`npm run keys` makes one). The first key signs, and the gateway publishes all of them. To rotate a key, name
+    /// (`npx portcullis keys make` makes one). The first key signs, and the gateway publishes all of them. To rotate a key, name
     /// the new one last, then first, and then remove the old one (`npx portcullis keys rotate` says when).
     pub key_secrets: Vec<String>,
 

@@ -78,7 +78,7 @@ pub struct TokenClientDocument {
     pub authentication: Option<ClientAuthenticationName>,
 
     /// The name of the Worker secret that holds the client secret; for `private_key_jwt` the private key, in the form that
-    /// `npm run keys` prints. Only `token_exchange` can do without: as a public client, or without `client_id`.
+    /// `npx portcullis keys make` prints. Only `token_exchange` can do without: as a public client, or without `client_id`.
     #[deserr(default)]
     pub secret: Option<String>,
 

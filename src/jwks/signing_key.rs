@@ -52,7 +52,7 @@ impl SigningKey {
     /// A description of what is wrong, without the key.
     pub fn parse(text: &str) -> Result<Self, SigningKeyError> {
         let value = strict_json::parse(text.trim().as_bytes()).map_err(SigningKeyError::NotJson)?;
-        // Members besides the parameters, which `npm run keys` and other tools add, are not kept.
+        // Members besides the parameters, which `npx portcullis keys make` and other tools add, are not kept.
         let jwk: JsonWebKey<'static> = serde_json::from_value(value).map_err(|_| SigningKeyError::NotJwk)?;
         if !jwk.is_signing_key() {
             return Err(SigningKeyError::Public);

@@ -117,7 +117,7 @@ impl fmt::Display for ApiKeyRecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expires => f.write_str("must be a time in the form 2027-01-31T00:00:00Z (RFC 3339)"),
-            Self::Hash => f.write_str("must be hmac-sha256$SALT$DIGEST, as `npm run apikey` prints it"),
+            Self::Hash => f.write_str("must be hmac-sha256$SALT$DIGEST, as `npx portcullis apikey` prints it"),
             Self::Id(id) => write!(f, "must be 1 to {API_KEY_ID_CHARS} letters and digits, got {id:?}"),
             Self::Label => f.write_str("must be 1 to 100 characters, none of them a control character"),
             Self::Members => f.write_str("the record is not an API key"),

@@ -1,5 +1,6 @@
 /** `portcullis migrate`: what it rewrites, what it leaves, and what it refuses. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import {
   mkdtempSync,
   readdirSync,
@@ -109,6 +110,30 @@ describe("migrate", () => {
     assert.match(stderr, /-:5:24: /);
   });
 
+  test("names that are written with escapes", async () => {
+    for (const [name, before, after] of [
+      [
+        "escaped.toml",
+        '[vars.PORTCULLIS.identity_assertion]\n"key\\u005fsecret" = "A"\n',
+        'secrets" = ["A"]',
+      ],
+      ["escaped.json", '{"identity_assertion":{"key\\u005fsecret":"A"}}', 'secrets":["A"]'],
+    ]) {
+      const path = put(name, before);
+      const { code, stderr } = await portcullis(["migrate", "--config", path]);
+      assert.equal(code, 0, stderr);
+      assert.ok(text(path).includes(`"key_${after}`), text(path));
+    }
+  });
+
+  test("a pipe by its name is refused, and waits for nothing", async () => {
+    const path = join(folder, "pipe");
+    assert.equal(spawnSync("mkfifo", [path]).status, 0);
+    const { code, stderr } = await portcullis(["migrate", "--config", path]);
+    assert.equal(code, 2);
+    assert.match(stderr, /is no file: --config - reads standard input/);
+  });
+
   test("what cannot be rewritten stays, and the message says why", async () => {
     for (const [name, content, why] of [
       [
@@ -119,6 +144,12 @@ describe("migrate", () => {
       ["number.toml", TOML.replace("'KEY'", "5"), /key_secret: must be a string before it can be rewritten/],
       ["broken.toml", "[vars", /broken\.toml: TOML parse error/],
       ["broken.json", "{", /broken\.json: /],
+      ["twice.json", `{"vars":{},"vars":{"PORTCULLIS":${DOCUMENT}}}`, /the member "vars" is there twice/],
+      [
+        "string.toml",
+        `vars = { PORTCULLIS = '${DOCUMENT}' }`,
+        /vars\.PORTCULLIS: the document is JSON in a string: write it to a file of its own/,
+      ],
       ["missing.toml", undefined, /missing\.toml: there is no such file/],
     ]) {
       const path = content === undefined ? join(folder, name) : put(name, content);

@@ -13,6 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -21,9 +22,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startIdentityProvider } from "../../examples/identity-provider/provider.mjs";
 import { BIN, ROOT } from "../e2e/support/processes.mjs";
-import { testDeploy } from "./deploy.mjs";
-import { testServe } from "./serve.mjs";
-import { pack } from "./support.mjs";
+import { packedOnce, RELEASE } from "./support.mjs";
 
 const MINUTES = 60_000;
 const hash = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
@@ -49,17 +48,8 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
 
   before(
     () => {
-      it = pack();
-      installed = join(it.folder, "installed");
-      mkdirSync(installed);
-      const made = it.run(installed, "npm", [
-        "install",
-        "--prefer-offline",
-        "--no-audit",
-        "--no-fund",
-        it.tarball,
-      ]);
-      assert.equal(made.status, 0, made.stderr);
+      it = packedOnce();
+      installed = it.installed;
       content = join(installed, "node_modules", "portcullis");
     },
     { timeout: 25 * MINUTES },
@@ -76,6 +66,7 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
         "build-full/index_bg.wasm",
         "build-packed/index_bg.wasm",
         "docs/portcullis.schema.json",
+        "docs/portcullis.d.ts",
         "docs/start.md",
         "scripts/portcullis.mjs",
         "manifest.json",
@@ -85,6 +76,14 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
         "CHANGELOG.md",
       ])
         assert.ok(paths().includes(path), path);
+    });
+
+    test("the documents of users name this version", () => {
+      for (const name of ["README.md", "docs/start.md"])
+        assert.ok(readFileSync(join(ROOT, name), "utf8").includes(it.packed.filename), name);
+      const create = JSON.parse(readFileSync(join(ROOT, "create", "package.json"), "utf8"));
+      assert.equal(create.version, it.packed.version);
+      assert.equal(create.dependencies.portcullis, it.packed.version);
     });
 
     test("what only developers need is not", () => {
@@ -169,6 +168,35 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
       assert.deepEqual(readdirSync(join(installed, "taken")), ["mine"]);
     });
 
+    test("what cannot become a folder is refused", () => {
+      writeFileSync(join(installed, "a-file"), "mine");
+      symlinkSync("nowhere", join(installed, "a-link"));
+      for (const name of ["a-file", "a-link"]) {
+        const { status, stderr } = run(["new", name]);
+        assert.equal(status, 2, stderr);
+        assert.match(stderr, /is there already, and is not empty: nothing was changed/);
+      }
+      const { status, stderr } = run(["new", "a-file/inside"]);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, /portcullis: .*inside.*(cannot be made|is there already)/);
+    });
+
+    test("a package of unknown origin is not pinned by a version that anyone may publish", () => {
+      const note = join(installed, "node_modules", ".package-lock.json");
+      renameSync(note, `${note}.away`);
+      try {
+        const { status, stderr } = run(["new", "lost"]);
+        assert.equal(status, 2);
+        assert.match(
+          stderr,
+          /is not from a registry, and its tarball is not found: run `npm install \.\/portcullis-/,
+        );
+        assert.ok(!existsSync(join(installed, "lost")));
+      } finally {
+        renameSync(`${note}.away`, note);
+      }
+    });
+
     test("new makes a project", () => {
       const { status, stdout, stderr } = run(["new", "my-gate"]);
       assert.equal(status, 0, stderr);
@@ -180,10 +208,13 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
         "README.md",
         "package.json",
         "tests",
+        "vendor",
         "wrangler.toml",
       ]);
       const { dependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
-      assert.equal(dependencies.portcullis, `file:../../${it.packed.filename}`);
+      // A copy of the tarball: the folder is complete, wherever it is checked out.
+      assert.equal(dependencies.portcullis, `file:vendor/${it.packed.filename}`);
+      assert.equal(hash(join(project, "vendor", it.packed.filename)), hash(it.tarball));
       assert.ok(readFileSync(join(project, "README.md"), "utf8").trim().split("\n").length <= 10);
     });
 
@@ -191,6 +222,22 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
       assert.equal(run(["new", "with-json", "--jsonc"]).status, 0);
       assert.ok(existsSync(join(installed, "with-json", "wrangler.jsonc")));
     });
+  });
+
+  test("npm create makes a project, too", { timeout: 3 * MINUTES }, () => {
+    const folder = join(it.folder, "created");
+    mkdirSync(folder);
+    const made = it.run(folder, "npm", [
+      ...["install", "--prefer-offline", "--no-audit", "--no-fund", it.tarball, it.createTarball],
+    ]);
+    assert.equal(made.status, 0, made.stderr);
+    const { status, stdout, stderr } = it.run(folder, "npx", ["create-portcullis", "my-gate", "--jsonc"]);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /Next:\n {4}1\. cd my-gate/);
+    assert.ok(existsSync(join(folder, "my-gate", "wrangler.jsonc")));
+    const again = it.run(folder, "npx", ["create-portcullis", "my-gate"]);
+    assert.equal(again.status, 2);
+    assert.match(again.stderr, /is there already, and is not empty/);
   });
 
   describe("a project of one's own", () => {
@@ -297,6 +344,58 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
     });
   });
 
+  describe("an upgrade from the release before", () => {
+    let folder;
+    const run = (args) => it.run(folder, "npx", ["portcullis", ...args]);
+    before(
+      () => {
+        folder = join(it.folder, "upgraded");
+        mkdirSync(folder);
+        const before = it.run(folder, "npm", [
+          "install",
+          "--prefer-offline",
+          "--no-audit",
+          "--no-fund",
+          RELEASE,
+        ]);
+        assert.equal(before.status, 0, before.stderr);
+        const made = run(["new", "gate"]);
+        assert.equal(made.status, 0, made.stderr);
+        renameSync(join(folder, "node_modules"), join(folder, "gate", "node_modules"));
+        folder = join(folder, "gate");
+      },
+      { timeout: 3 * MINUTES },
+    );
+
+    test("its project goes on to work, and migrate rewrites what was renamed", {
+      timeout: 3 * MINUTES,
+    }, () => {
+      const file = join(folder, "wrangler.toml");
+      const text = readFileSync(file, "utf8");
+      assert.equal(run(["--version"]).stdout.trim(), "portcullis 0.1.0");
+      const after = it.run(folder, "npm", [
+        "install",
+        "--prefer-offline",
+        "--no-audit",
+        "--no-fund",
+        it.tarball,
+      ]);
+      assert.equal(after.status, 0, after.stderr);
+      assert.equal(run(["--version"]).stdout.trim(), `portcullis ${it.packed.version}`);
+      for (const args of [["check"], ["test"], ["deploy", "--dry-run"]]) {
+        const { status, stderr } = run(args);
+        assert.equal(status, 0, `${args}: ${stderr}`);
+      }
+      const old = `${text}\n[vars.PORTCULLIS.identity_assertion]\nkey_secret = "KEY" # signs\n`;
+      writeFileSync(file, old);
+      assert.match(run(["check"]).stderr, /key_secret: is now called key_secrets: npx portcullis migrate/);
+      const migrated = run(["migrate"]);
+      assert.equal(migrated.status, 0, migrated.stderr);
+      assert.equal(readFileSync(file, "utf8"), old.replace('key_secret = "KEY"', 'key_secrets = ["KEY"]'));
+      assert.equal(run(["check"]).status, 0);
+    });
+  });
+
   describe("tests of the rules", () => {
     const loosened = (text) =>
       text.replace(
@@ -328,6 +427,48 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
         const { passed, failed, cases } = JSON.parse(portcullis(["test", "--json"]).stdout);
         assert.deepEqual([passed, failed, cases.length], [5, 1, 6]);
       });
+    });
+
+    test("a report has one line for each example, and XML for every name", () => {
+      const forged = "w\\r\\n  ok    ada: add: allow\\u0000\\ufffe<";
+      const change = (text) =>
+        text.replaceAll('"whoami": {', `"${forged}": {`).replaceAll('"whoami": "', `"${forged}": "`);
+      withText("tests/policy.json", change, () => {
+        const { status, stdout } = portcullis(["test", "--junit", "report.xml"]);
+        assert.equal(status, 0, stdout);
+        assert.doesNotMatch(stdout, /^ {2}ok {4}ada: add: allow/m);
+        const xml = readFileSync(join(project, "report.xml"), "utf8");
+        rmSync(join(project, "report.xml"));
+        assert.ok(xml.includes("&#13;&#10;  ok    ada: add: allow\ufffd\ufffd&#60;"), xml);
+        for (const character of ["\0", "\ufffe", "&#0;"]) assert.ok(!xml.includes(character));
+      });
+    });
+
+    test("what no example uses is noted", () => {
+      withText(
+        "tests/policy.json",
+        (text) => text.replace('"requests": {', '"requests": { "unused": { "tool": "x" },'),
+        () => {
+          const { status, stdout } = portcullis(["test"]);
+          assert.equal(status, 0);
+          assert.match(stdout, /^ {2}note {2}no decision is about the request "unused"$/m);
+        },
+      );
+    });
+
+    test("a report that cannot be written, or is of an earlier run", () => {
+      const { status, stderr } = portcullis(["test", "--junit", "no/such/folder.xml"]);
+      assert.equal(status, 2);
+      assert.match(stderr, /--junit "no\/such\/folder\.xml" cannot be written/);
+      writeFileSync(join(project, "report.xml"), "of an earlier run");
+      withText(
+        "tests/policy.json",
+        () => "{",
+        () => {
+          assert.equal(portcullis(["test", "--junit", "report.xml"]).status, 2);
+          assert.ok(!existsSync(join(project, "report.xml")));
+        },
+      );
     });
 
     test("diff lists what a change of rules changes", () => {
@@ -368,6 +509,16 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
         "has a call of two things",
         (text) => text.replace('"tool": "whoami"', '"tool": "whoami", "uri": "a:b"'),
         /only one of tool, prompt and uri/,
+      ],
+      [
+        "has an issuer that is none",
+        (text) => text.replace('"claims": {', '"issuer": "demoo", "claims": {'),
+        /\/mcp accepts no credentials of "demoo"; it accepts those of demo/,
+      ],
+      [
+        "has a method that is none",
+        (text) => text.replace('"tool": "whoami"', '"method": "toools/call"'),
+        /"toools\/call" is no method of MCP, and no rule names it/,
       ],
       [
         "names another resource",
@@ -513,6 +664,48 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
         }
       });
 
+    test("another way to write the path of the Worker changes nothing", { timeout: MINUTES }, () => {
+      const saved = `${worker()}.saved`;
+      copyFileSync(worker(), saved);
+      appendFileSync(worker(), "\0");
+      try {
+        for (const main of [
+          "node_modules/portcullis/./build/index.js",
+          "node_modules//portcullis//build//index.js",
+          "node_modules/portcullis/build-full/../build/index.js",
+          join(project, "node_modules", "portcullis", "build", "index.js"),
+        ])
+          withText(
+            "wrangler.toml",
+            (text) => text.replace("node_modules/portcullis/build/index.js", main),
+            () => {
+              const { status, stderr } = portcullis(["deploy", "--dry-run"]);
+              assert.equal(status, 2, main);
+              assert.match(stderr, /is not what was built/);
+            },
+          );
+      } finally {
+        renameSync(saved, worker());
+      }
+    });
+
+    test("a list of hashes that is none", () => {
+      const list = join(project, "node_modules", "portcullis", "manifest.json");
+      const text = readFileSync(list, "utf8");
+      try {
+        for (const wrong of ["{}", '{"files":null}', "[]", "{"]) {
+          writeFileSync(list, wrong);
+          for (const args of [["check"], ["deploy", "--dry-run"]]) {
+            const { status, stderr } = portcullis(args);
+            assert.equal(status, 2, `${wrong} ${stderr}`);
+            assert.match(stderr, /^portcullis: .*(cannot be checked|is not in manifest\.json)/);
+          }
+        }
+      } finally {
+        writeFileSync(list, text);
+      }
+    });
+
     test("a file that is missing is named", () => {
       renameSync(command(), `${command()}.away`);
       try {
@@ -524,9 +717,6 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
       }
     });
   });
-
-  testServe(() => ({ ...it, folder: installed }));
-  testDeploy(() => ({ ...it, folder: installed }));
 
   test("the same source gives the same bytes again", { timeout: 8 * MINUTES }, () => {
     const source = join(ROOT, "src", "lib.rs");

@@ -1,8 +1,17 @@
 // The npm package as users get it: packed in the repository, installed in an empty folder, on a machine without Rust.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { ROOT, startProcess } from "../e2e/support/processes.mjs";
 
 /** The package of the release before. */
@@ -18,28 +27,58 @@ function withoutRust(folder) {
     for (const name of readdirSync(place))
       if (!/^(cargo|rustc|rustup|rustdoc|wasm-bindgen)/.test(name) && !existsSync(join(bin, name)))
         symlinkSync(join(place, name), join(bin, name));
-  return bin;
 }
 
-/** Packs the repository; `folder` is where everything of these tests is. */
-export function pack() {
-  const folder = mkdtempSync(join(tmpdir(), "portcullis-package-"));
-  const args = ["pack", "--json", "--pack-destination", folder];
-  const { status, stdout, stderr } = spawnSync(npm, args, {
-    cwd: ROOT,
-    encoding: "utf8",
-    maxBuffer: 2 ** 26,
+/** Packs the package and the one of `npm create` into a folder. */
+export function pack(folder) {
+  const packed = ["", "create"].map((place) => {
+    const args = ["pack", "--json", "--pack-destination", folder];
+    const { status, stdout, stderr } = spawnSync(npm, args, {
+      cwd: join(ROOT, place),
+      encoding: "utf8",
+      maxBuffer: 2 ** 26,
+    });
+    if (status !== 0) throw new Error(`npm pack: ${stderr}`);
+    return JSON.parse(stdout.slice(stdout.indexOf("[\n")))[0];
   });
-  if (status !== 0) throw new Error(`npm pack: ${stderr}`);
-  const [packed] = JSON.parse(stdout.slice(stdout.indexOf("[\n")));
-  const path = withoutRust(folder);
+  withoutRust(folder);
+  writeFileSync(join(folder, "packed.json"), JSON.stringify(packed));
+  return folder;
+}
+
+/** Installs the package into `installed` of the folder, as a user would. */
+export function install(folder) {
+  const place = join(folder, "installed");
+  mkdirSync(place);
+  const { tarball, run } = packed(folder);
+  const made = run(place, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", tarball]);
+  if (made.status !== 0) throw new Error(`npm install: ${made.stderr}`);
+  return folder;
+}
+
+/**
+ * What was packed and installed: by the layer of tests, once for all of its files (PORTCULLIS_PACKED), or for this file. `folder` is where
+ * everything of these tests is, and `installed` where the package is installed.
+ */
+export function packedOnce() {
+  const given = process.env.PORTCULLIS_PACKED;
+  const folder = given ?? install(pack(mkdtempSync(join(tmpdir(), "portcullis-package-"))));
+  const close = () => given ?? rmSync(folder, { recursive: true, force: true });
+  return { ...packed(folder), close };
+}
+
+function packed(folder) {
+  const [own, create] = JSON.parse(readFileSync(join(folder, "packed.json"), "utf8"));
+  const path = join(folder, "bin");
   return {
     folder,
-    tarball: join(folder, packed.filename),
-    packed,
+    installed: join(folder, "installed"),
+    tarball: join(folder, own.filename),
+    createTarball: join(folder, create.filename),
+    packed: own,
     /** Runs a program to its end in a folder, without Rust. */
     run(cwd, command, args, { env = {}, input } = {}) {
-      const { status, stdout, stderr, error } = spawnSync(join(path, command), args, {
+      const { status, stdout, stderr, error } = spawnSync(resolve(path, command), args, {
         cwd,
         input: input ?? "",
         encoding: "utf8",
@@ -51,7 +90,7 @@ export function pack() {
     },
     /** The same, while this process goes on to answer requests. */
     async runAside(cwd, command, args) {
-      const program = startProcess(join(path, command), args, {
+      const program = startProcess(resolve(path, command), args, {
         cwd,
         env: { ...bare(), PATH: `${join(cwd, "node_modules", ".bin")}:${path}` },
       });
@@ -60,8 +99,7 @@ export function pack() {
     },
     /** Starts a program that goes on. */
     start: (cwd, command, args, env = {}) =>
-      startProcess(join(path, command), args, { cwd, env: { ...bare(), PATH: path, ...env } }),
-    close: () => rmSync(folder, { recursive: true, force: true }),
+      startProcess(resolve(path, command), args, { cwd, env: { ...bare(), PATH: path, ...env } }),
   };
 }
 

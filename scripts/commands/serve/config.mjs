@@ -32,9 +32,13 @@ export function impossible({ bindings, classOf, kv }) {
   });
 }
 
+/** The keys of the document with URLs of identity providers, of which further URLs are found in their metadata. */
+const PROVIDERS =
+  /^(issuer|metadata_url|jwks_uri|endpoint|(authorization|token|userinfo|revocation)_endpoint)$/;
+
 /**
- * The URLs to which the Worker may connect in a private network: those of the configuration. `exact` are those of origin servers;
- * `origins` those of the others, whose metadata name further paths.
+ * The URLs to which the Worker may connect in a private network: those of origin servers (`exact`), and every URL of the identity
+ * providers of the configuration (`origins`).
  */
 export function trusted(document) {
   const [exact, origins] = [new Set(), new Set()];
@@ -43,11 +47,11 @@ export function trusted(document) {
       const url = URL.parse(value);
       if (!url || !/^https?:$/.test(url.protocol)) return;
       if (key === "origin") exact.add(`${url.origin}${url.pathname}`);
-      else origins.add(url.origin);
+      else if (PROVIDERS.test(key)) origins.add(url.origin);
     } else if (value !== null && typeof value === "object")
       for (const [name, inner] of Object.entries(value)) visit(inner, Array.isArray(value) ? key : name);
   };
-  visit(document);
+  visit(document, "");
   return { exact: [...exact], origins: [...origins] };
 }
 

@@ -10,17 +10,20 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { request } from "node:http";
+import { request as secureRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import workerd from "workerd";
+import { whenOrphaned } from "../../lib/group.mjs";
 import { damageOfMain } from "../../lib/integrity.mjs";
 import { CANNOT, CONFIG, ENV, readOptions, refuse } from "../../lib/options.mjs";
 import { fail, say, UNUSABLE } from "../../lib/run.mjs";
 import { loadSettings, ofEnvironment, settingsFile } from "../../lib/settings.mjs";
-import { npmBin } from "../../lib/tools.mjs";
 import { loadDocument } from "../rust.mjs";
 import { impossible, trusted, workerdConfig } from "./config.mjs";
-import { Processes, sharesPorts } from "./processes.mjs";
+import { isFree, Processes, sharesPorts } from "./processes.mjs";
 
 export const SERVE = {
   name: "portcullis serve",
@@ -44,6 +47,9 @@ export const SERVE = {
       about: "The folder in which each file is a value of this KV binding",
     },
     processes: { value: "N", about: "How many processes share the port", default: "1" },
+    health: {
+      about: "Asks the gateway that runs with the same options for /healthz, and ends with 0 if it answers",
+    },
     "stop-seconds": {
       value: "N",
       about: "Seconds in which requests may finish when the gateway stops",
@@ -52,9 +58,13 @@ export const SERVE = {
   },
   notes: [
     "Secrets are environment variables with the names that the configuration has; a variable NAME_FILE names a file with the value of NAME.",
-    "SIGTERM and Ctrl-C stop the gateway. SIGHUP reads configuration, secrets and certificate again; where they have a mistake, the gateway continues with those that it has.",
+    "SIGTERM and Ctrl-C stop the gateway: send signals to the process whose number it prints, npx does not pass them on. SIGHUP reads configuration, secrets and certificate again; where they have a mistake, the gateway continues with those that it has.",
   ],
-  statuses: { 0: "the gateway was stopped", 1: "it could not run any longer", 2: CANNOT },
+  statuses: {
+    0: "the gateway was stopped, or with --health, it answers",
+    1: "it could not run any longer, or with --health, it does not answer",
+    2: CANNOT,
+  },
 };
 
 function number(name, text, { min, max }) {
@@ -107,46 +117,53 @@ function secretValues(names) {
 }
 
 /** The files of the Worker that wrangler's configuration names: the entry first. */
-function workerFiles(settings, file) {
-  const main = resolve(dirname(file), `${settings.main}`);
+function workerFiles({ main: named, compatibility_date: date, compatibility_flags: flags = [] }, file) {
+  const wrong = (key, what, value) =>
+    new Error(`${file}: ${key} must be ${what}, got ${JSON.stringify(value)}`);
+  if (typeof named !== "string" || named === "") throw wrong("main", "the path of the Worker", named);
+  if (typeof date !== "string" || !/^\d{4}-\d\d-\d\d$/.test(date))
+    throw wrong("compatibility_date", 'a text such as "2026-11-01"', date);
+  if (!Array.isArray(flags) || !flags.every((flag) => typeof flag === "string"))
+    throw wrong("compatibility_flags", "an array of texts", flags);
+  const main = resolve(dirname(file), named);
   if (!existsSync(main))
-    throw new Error(
-      `main = "${settings.main}" in ${file} is not there: npm install, or in a clone npm run build`,
-    );
-  const damage = damageOfMain(settings.main);
+    throw new Error(`main = "${named}" in ${file} is not there: npm install, or in a clone npm run build`);
+  const damage = damageOfMain(named, file);
   if (damage) throw new Error(damage);
   const folder = dirname(main);
   const others = readdirSync(folder).filter((name) => name.endsWith(".wasm"));
-  return { folder, modules: [basename(main), ...others] };
+  return { folder, modules: [basename(main), ...others], date, flags };
 }
 
 const isLoopback = (host) => /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
 
 /** Refuses what would be reachable without HTTPS. */
-function checkTransport({ document, host, certificate, proxy }) {
+function checkTransport(document, { host, certificate, proxy }) {
   if (document.development === true) {
     if (!isLoopback(host) || proxy)
-      fail(
+      throw new Error(
         "the configuration has development = true, which is for this machine only: remove it, or use --host 127.0.0.1 without --proxy",
-        UNUSABLE,
       );
   } else if (!certificate && !proxy)
-    fail(
+    throw new Error(
       "clients reach the gateway by HTTPS: give it --certificate and --key, or --proxy if a proxy in front of it accepts HTTPS",
-      UNUSABLE,
     );
 }
 
 /** Everything that a generation of processes needs, checked. Throws where something is wrong. */
-async function prepare(options) {
+async function prepare(options, base) {
   const { file, env, certificate, key, ca, kv, state, proxy, count } = options;
   const settings = loadSettings(file);
   const own = { ...settings, ...ofEnvironment(settings, env) };
   const { document: text, bindings, secrets } = await loadDocument({ config: file, env });
   const document = JSON.parse(text);
+  checkTransport(document, options);
   const known = Object.fromEntries(
     (own.durable_objects?.bindings ?? []).map(({ name, class_name }) => [name, class_name]),
   );
+  const badClass = Object.values(known).find((name) => !/^[A-Za-z_]\w*$/.test(`${name}`));
+  if (badClass !== undefined)
+    throw new Error(`${file}: class_name must be the name of a class, got ${JSON.stringify(badClass)}`);
   const objects = Object.fromEntries(
     bindings.filter(({ method }) => method === "idFromName").map(({ name }) => [name, known[name]]),
   );
@@ -159,10 +176,10 @@ async function prepare(options) {
     throw new Error(
       "the configuration has Durable Objects, whose records only one process can write: use --processes 1",
     );
-  const { folder: built, modules } = workerFiles(own, file);
+  const { folder: built, modules, date, flags } = workerFiles(own, file);
   const values = secretValues(secrets);
 
-  const folder = mkdtempSync(join(tmpdir(), "portcullis-serve-"));
+  const folder = mkdtempSync(join(base, "generation-"));
   const put = (name, content) => writeFileSync(join(folder, name), content, { mode: 0o600 });
   try {
     for (const name of modules) copyFileSync(join(built, name), join(folder, name));
@@ -174,7 +191,6 @@ async function prepare(options) {
       put("key.pem", readable("key", key));
     }
     if (ca) put("ca.pem", readable("ca", ca));
-    const { compatibility_date: date, compatibility_flags: flags = [] } = own;
     const it = { modules, date, flags, secrets, bindings, objects, kv, ca, document, certificate, proxy };
     put("config.capnp", workerdConfig({ ...it, state: hasObjects ? resolve(state) : undefined }));
   } catch (error) {
@@ -203,7 +219,29 @@ function lock(state) {
   } catch (error) {
     fail(`another process uses ${state}: stop it first, or use another --state (${error.message})`, UNUSABLE);
   }
-  return () => database.close();
+  return database;
+}
+
+/** Asks a gateway that runs on this machine, as its proxy or its clients would: it answers to the host of public_url alone. */
+async function health({ file, env, port, host, certificate }) {
+  const settings = loadSettings(file);
+  const { public_url: url } = ofEnvironment(settings, env)?.vars?.PORTCULLIS ?? {};
+  const { host: name = "" } = URL.parse(`${url}`) ?? {};
+  const headers = { host: name, "x-forwarded-proto": "https" };
+  // The certificate is that of public_url, and this asks the same machine.
+  const options = { host: host.replace(/^(0\.0\.0\.0|::)$/, "127.0.0.1"), port, path: "/healthz", headers };
+  const ask = certificate ? secureRequest : request;
+  const status = await new Promise((resolve) => {
+    const outgoing = ask({ ...options, rejectUnauthorized: false, timeout: 3_000 }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    outgoing.once("error", (error) => resolve(error.message));
+    outgoing.once("timeout", () => outgoing.destroy(new Error("no answer within 3 seconds")));
+    outgoing.end();
+  });
+  if (status !== 200) fail(`the gateway does not answer: ${status}`);
+  say("the gateway answers");
 }
 
 export async function serve(args) {
@@ -213,27 +251,40 @@ export async function serve(args) {
     refuse(SERVE, "--certificate and --key belong together");
   if (certificate && proxy) refuse(SERVE, "--proxy and --certificate exclude each other: who accepts HTTPS?");
   const options = {
-    ...{ env, certificate, key, ca, state, proxy },
+    ...{ env, certificate, key, ca, state, proxy, host },
     file: settingsFile(values.config),
     kv: kvFolders(values.kv ?? []),
     count: number("processes", values.processes, { min: 1, max: 64 }),
   };
   const port = number("port", values.port, { min: 1, max: 65_535 });
   const seconds = number("stop-seconds", values["stop-seconds"], { min: 0, max: 3600 });
+  if (values.health) return health({ ...options, port });
+  // Everything that is written is for this user alone: records, keys, sockets.
+  process.umask(0o077);
   if (options.count > 1 && !sharesPorts)
     fail("several processes can share a port on Linux only: use --processes 1", UNUSABLE);
 
-  const first = await prepare(options).catch((error) => fail(error.message, UNUSABLE));
-  checkTransport({ document: first.document, host, certificate, proxy });
-  const unlock = first.hasObjects ? lock(resolve(state)) : () => {};
+  const place = { port, host };
+  const base = mkdtempSync(join(tmpdir(), "portcullis-serve-"));
+  process.on("exit", () => rmSync(base, { recursive: true, force: true }));
+  const cannot = (error) =>
+    fail(
+      error.code === "EADDRINUSE" ? `port ${port} is taken: --port names another one` : error.message,
+      UNUSABLE,
+    );
+  const first = await prepare(options, base).catch(cannot);
+  // Held until the end: the lock would end with the object.
+  const held = first.hasObjects ? lock(resolve(state)) : undefined;
+  await isFree(place).catch(cannot);
   let prepared = first;
-  const processes = new Processes(npmBin("workerd"), {
+  const processes = new Processes(workerd.default, {
     count: options.count,
-    place: { port, host },
+    folder: base,
+    place,
     seconds,
     alone: first.hasObjects || !sharesPorts,
     async make() {
-      const it = prepared ?? (await prepare(options));
+      const it = prepared ?? (await prepare(options, base));
       prepared = undefined;
       if (it.hasObjects !== first.hasObjects) {
         it.remove();
@@ -252,29 +303,30 @@ export async function serve(args) {
     ending = true;
     if (status === 0) say(`stopping: requests have ${seconds} s to finish`, process.stderr);
     await processes.stop();
-    unlock();
+    held?.close();
     process.exit(status);
   }
   for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => end(0));
+  // npm and npx do not pass signals on: where they end, this ends too.
+  if (process.env.npm_command !== undefined) whenOrphaned(() => end(0));
   let replacing = Promise.resolve();
   process.on("SIGHUP", () => {
     replacing = replacing
       .then(() => processes.replace())
       .then(() => say("configuration, secrets and certificate were read again", process.stderr))
-      .catch((error) => say(`not read again: ${error.message}`, process.stderr));
+      .catch((error) => ending || say(`not read again: ${error.message}`, process.stderr));
   });
   try {
     await processes.replace();
   } catch (error) {
-    unlock();
-    fail(
-      error.code === "EADDRINUSE" ? `port ${port} is taken: --port names another one` : error.message,
-      UNUSABLE,
-    );
+    if (ending) return;
+    await processes.stop();
+    cannot(error);
   }
+  if (ending) return;
   const where = `${certificate ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
   say(
-    `listening on ${where} for ${first.document.public_url}, ${options.count === 1 ? "1 process" : `${options.count} processes`}`,
+    `listening on ${where} for ${first.document.public_url}, ${options.count === 1 ? "1 process" : `${options.count} processes`}; process ${process.pid} takes signals`,
     process.stderr,
   );
 }

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 
 /** Seconds in which a process must begin to accept connections. */
 const START_SECONDS = 30;
@@ -22,13 +23,24 @@ function listen({ port, host }) {
   });
 }
 
-/** Starts a process, and waits until it accepts connections. */
-async function start(workerd, { config, env }, place) {
+/** Fails where any process has the port: a socket that shares ports would take a part of its connections. */
+export async function isFree({ port, host }) {
+  const server = createServer();
+  await new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host }, resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
+}
+
+/** Starts a process, and waits until it accepts connections. `onChild` gets it at once. */
+async function start(workerd, { config, env }, place, onChild) {
   const server = await listen(place);
   const args = ["serve", config, "--socket-fd=gateway=4", "--control-fd=3"];
   const stdio = ["ignore", "inherit", "inherit", "pipe", server._handle.fd];
   const child = spawn(workerd, args, { env, stdio });
   server.close();
+  onChild(child);
   const ended = new Promise((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("exit", (code, signal) => resolve(signal ?? `status ${code}`));
@@ -63,13 +75,31 @@ async function stop({ child, ended }, seconds) {
   clearTimeout(timer);
 }
 
+/** Ends what is left of the command where it ends without its own doing. */
+function startGuard(folder) {
+  const script = fileURLToPath(new URL("guard.sh", import.meta.url));
+  const guard = spawn("/bin/sh", [script, folder], { stdio: ["pipe", "ignore", "inherit"] });
+  guard.stdin.on("error", () => {});
+  guard.on("error", () => {});
+  return {
+    add: (pid) => guard.stdin.write(`+ ${pid}\n`),
+    remove: (pid) => guard.stdin.write(`- ${pid}\n`),
+    end: () => guard.stdin.end(),
+  };
+}
+
 /**
  * Keeps `count` processes running at `place` (port and host). `make` makes a generation: the path of its configuration, its environment,
- * and `remove`. `alone` says that two generations must not run at the same time, because both would write the same records.
+ * and `remove`. `alone` says that two generations must not run at the same time, because both would write the same records. `folder` has
+ * the files of all generations.
  */
 export class Processes {
   #workerd;
   #options;
+  #guard;
+  /** Every process that was started and has not ended. */
+  #children = new Set();
+  /** Those that accept connections, and that are replaced where they end. */
   #running = [];
   #generation;
   #stopping = false;
@@ -79,12 +109,14 @@ export class Processes {
   constructor(workerd, options) {
     this.#workerd = workerd;
     this.#options = options;
+    this.#guard = startGuard(options.folder);
   }
 
   /** Starts a generation in place of the one that runs. Where it cannot run, the one before runs on. */
   async replace() {
     const { make, alone, seconds } = this.#options;
     const next = await make();
+    if (this.#stopping) return next.remove();
     const [before, old] = [this.#running, this.#generation];
     [this.#running, this.#generation] = [[], next];
     if (alone) await Promise.all(before.map((one) => stop(one, seconds)));
@@ -102,12 +134,21 @@ export class Processes {
   }
 
   async #fill() {
-    while (this.#running.length < this.#options.count) await this.#add();
+    while (!this.#stopping && this.#running.length < this.#options.count) await this.#add();
   }
 
   async #add() {
     const generation = this.#generation;
-    const one = await start(this.#workerd, generation, this.#options.place);
+    const one = await start(this.#workerd, generation, this.#options.place, (child) => {
+      this.#children.add(child);
+      this.#guard.add(child.pid);
+      child.once("exit", () => {
+        this.#children.delete(child);
+        this.#guard.remove(child.pid);
+      });
+      // The command ends: this one must not begin to work.
+      if (this.#stopping) child.kill("SIGKILL");
+    });
     this.#running.push(one);
     one.ended.then((how) => {
       if (this.#stopping || !this.#running.includes(one)) return;
@@ -123,12 +164,20 @@ export class Processes {
     if (this.#short >= SHORT_LIVES) return;
     await sleep(1000 * this.#short);
     if (this.#stopping || this.#generation !== generation) return;
-    await this.#add().catch((error) => this.#again(generation, error.message, true));
+    await this.#add().catch((error) => this.#stopping || this.#again(generation, error.message, true));
   }
 
+  /** Ends every process, whatever it is doing. */
   async stop() {
     this.#stopping = true;
-    await Promise.all(this.#running.map((one) => stop(one, this.#options.seconds)));
-    this.#generation?.remove();
+    const limit = Date.now() + this.#options.seconds * 1000;
+    const signal = (name) => {
+      for (const child of this.#children) child.kill(name);
+    };
+    signal("SIGTERM");
+    while (this.#children.size > 0 && Date.now() < limit) await sleep(50);
+    signal("SIGKILL");
+    while (this.#children.size > 0) await sleep(20);
+    this.#guard.end();
   }
 }

@@ -12,6 +12,7 @@ pub mod once;
 pub mod own_client;
 pub mod subject;
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -108,8 +109,6 @@ pub enum RecordError {
     Record(&'static str, StrictJsonError),
     /// The version of the stored record is none.
     NoVersion(&'static str),
-    /// The stored record of this kind and version cannot be rewritten in the current format.
-    Migrated(&'static str, usize, StrictJsonError),
     /// A newer Worker stored the record: the kind, the version of the record, and the newest version that this Worker can read.
     Newer(&'static str, usize, usize),
     /// The answer or the record cannot be written.
@@ -124,9 +123,6 @@ impl fmt::Display for RecordError {
             Self::Kind => f.write_str("unknown kind of record"),
             Self::Record(kind, _) => write!(f, "the stored text is not a {kind} record"),
             Self::NoVersion(kind) => write!(f, "the {kind} record has no version"),
-            Self::Migrated(kind, version, _) => {
-                write!(f, "the {kind} record of version {version} cannot be rewritten in the current format")
-            }
             Self::Newer(kind, version, known) => write!(
                 f,
                 "the {kind} record has version {version}, and this Worker reads versions up to {known}: a newer Worker stored it; \
@@ -140,7 +136,7 @@ impl fmt::Display for RecordError {
 impl Error for RecordError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::QuestionMalformed(error) | Self::Record(_, error) | Self::Migrated(_, _, error) => Some(error),
+            Self::QuestionMalformed(error) | Self::Record(_, error) => Some(error),
             Self::Question(_, error) | Self::Written(error) => Some(error),
             Self::Kind | Self::NoVersion(_) | Self::Newer(..) => None,
         }
@@ -171,49 +167,57 @@ fn run<M: RecordStateMachine>(
     now: u64,
 ) -> Result<(String, Change), RecordError> {
     let question = serde_json::from_value(question).map_err(|error| RecordError::Question(M::KIND, error))?;
-    let kept = stored.map(read::<M>).transpose()?;
-    let text_of = |record: &M| serde_json::to_string(record).map_err(RecordError::Written);
-    let before = kept.as_ref().map(text_of).transpose()?;
+    let text = stored.map(|stored| current(stored, M::KIND, M::MIGRATIONS)).transpose()?;
+    let kept: Option<M> = match &text {
+        Some(text) => Some(strict_json::read(text.as_bytes()).map_err(|error| RecordError::Record(M::KIND, error))?),
+        None => None,
+    };
     // An expired record counts as absent, whether or not it was deleted already.
     let (answer, next) = M::answer(kept.filter(|kept| now < kept.until()), question, now);
     let change = match next {
         None if stored.is_none() => Change::None,
         None => Change::Forget,
         Some(next) => {
-            let text = text_of(&next)?;
+            let until = next.until();
+            let next = serde_json::to_string(&next).map_err(RecordError::Written)?;
             // A question that changes nothing leaves an older format as it is.
-            if before.as_ref() == Some(&text) {
+            if text.is_some_and(|text| is_same(&text, &next)) {
                 Change::None
             } else {
-                Change::Keep(StoredRecord { version: M::version(), text }, next.until())
+                Change::Keep(StoredRecord { version: M::version(), text: next }, until)
             }
         }
     };
     Ok((serde_json::to_string(&answer).map_err(RecordError::Written)?, change))
 }
 
-/// Reads a record of this version or an older one.
-fn read<M: RecordStateMachine>(stored: &StoredRecord) -> Result<M, RecordError> {
-    if stored.version > M::version() {
-        return Err(RecordError::Newer(M::KIND, stored.version, M::version()));
+/// A record as text in the current format. One function for all kinds, because each is a part of the Worker.
+fn current<'a>(
+    stored: &'a StoredRecord,
+    kind: &'static str,
+    migrations: &[Migration],
+) -> Result<Cow<'a, str>, RecordError> {
+    let known = FIRST_VERSION + migrations.len();
+    if stored.version > known {
+        return Err(RecordError::Newer(kind, stored.version, known));
     }
-    let unreadable = |error| RecordError::Record(M::KIND, error);
-    let steps = stored.version.checked_sub(FIRST_VERSION).and_then(|passed| M::MIGRATIONS.get(passed..));
-    let steps = steps.ok_or(RecordError::NoVersion(M::KIND))?;
+    let steps = stored.version.checked_sub(FIRST_VERSION).and_then(|passed| migrations.get(passed..));
+    let steps = steps.ok_or(RecordError::NoVersion(kind))?;
     if steps.is_empty() {
-        return strict_json::read(stored.text.as_bytes()).map_err(unreadable);
+        return Ok(Cow::Borrowed(&stored.text));
     }
-    let text = migrated(&stored.text, steps).map_err(unreadable)?;
-    strict_json::read(text.as_bytes()).map_err(|error| RecordError::Migrated(M::KIND, stored.version, error))
-}
-
-/// A record after these steps. It stays text: another way to read each kind of record would be a part of the Worker.
-fn migrated(text: &str, steps: &[Migration]) -> Result<String, StrictJsonError> {
-    let mut record = strict_json::read(text.as_bytes())?;
+    let read = strict_json::read::<Map<String, Value>>(stored.text.as_bytes());
+    let mut record = read.map_err(|error| RecordError::Record(kind, error))?;
     for step in steps {
         step(&mut record);
     }
-    Ok(Value::Object(record).to_string())
+    Ok(Cow::Owned(Value::Object(record).to_string()))
+}
+
+/// Whether two texts are the same record. A record that was just migrated has its members in another order.
+fn is_same(before: &str, next: &str) -> bool {
+    let read = |text: &str| strict_json::parse(text.as_bytes()).ok();
+    before == next || before.len() == next.len() && read(before) == read(next)
 }
 
 /// SHA-256 of a value that only its holder should know. Records store it instead of the value.

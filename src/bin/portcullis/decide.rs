@@ -3,14 +3,17 @@
 use std::rc::Rc;
 
 use portcullis::mcp::kind::Kind;
+use portcullis::mcp::method::METHODS;
 use portcullis::mcp::operation::Operation;
 use portcullis::oauth::scope::ScopeSet;
 use portcullis::pipeline::record::scopes_for;
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::methods_of;
+use portcullis::policy::pattern::Pattern;
 use portcullis::policy::verdict::{Arguments, Decision, RuleResult, Verdict};
 use portcullis::settings::Settings;
 use portcullis::settings::resource::Resource;
+use portcullis::token::accepted::Verifiers;
 use portcullis::token::claims;
 use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::token::profile::Profile;
@@ -98,6 +101,8 @@ fn step_up<'a>(missing: impl Iterator<Item = &'a portcullis::oauth::scope::Scope
 pub(crate) fn decide(settings: &Settings, index: usize, who: &Who, call: &Call) -> Result<Decided, Unusable> {
     let resource = settings.resources.get(index).ok_or("no resource")?;
     let operation = operation(call)?;
+    known_method(&operation.method, resource)?;
+    known_issuer(who.issuer.as_deref(), resource)?;
     let caller = caller(who, settings, index)?;
     let arguments = call.arguments.as_ref().map_or(Arguments::Unknown, |members| Arguments::Known(Some(members)));
     let by_rules = resource.policy.as_ref().map(|policy| policy.explain(&operation, &caller, arguments));
@@ -117,6 +122,31 @@ fn operation(call: &Call) -> Result<Operation, Unusable> {
         ([], None) => Err("a call needs a method, a tool, a prompt or a uri".into()),
         _ => Err("a call has only one of tool, prompt and uri".into()),
     }
+}
+
+/// An error for a method that neither MCP nor a rule has: it is misspelled, and the decision would say nothing.
+fn known_method(method: &str, resource: &Resource) -> Result<(), Unusable> {
+    let named = |pattern: &Pattern| pattern.as_str() == method;
+    let by_rules =
+        resource.policy.iter().flat_map(|policy| policy.rules()).any(|rule| rule.targets.methods.iter().any(named));
+    if by_rules || method.starts_with("notifications/") || METHODS.iter().any(|known| known.name == method) {
+        return Ok(());
+    }
+    Err(format!("{method:?} is no method of MCP, and no rule names it").into())
+}
+
+/// An error for a name that vouches for no caller of the resource.
+fn known_issuer(named: Option<&str>, resource: &Resource) -> Result<(), Unusable> {
+    let Some(name) = named else { return Ok(()) };
+    let Verifiers { issuers, api_keys, custom } = &resource.accepts;
+    let mut known: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+    known.extend(api_keys.iter().map(|set| set.prefix.as_str()));
+    known.extend(custom.iter().map(|verifier| verifier.name.as_str()));
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let path = resource.path.as_str();
+    Err(format!("{path} accepts no credentials of {name:?}; it accepts those of {}", known.join(", ")).into())
 }
 
 fn caller(who: &Who, settings: &Settings, index: usize) -> Result<Caller, Unusable> {

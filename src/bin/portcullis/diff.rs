@@ -8,7 +8,7 @@ use crate::arguments::{DiffArguments, Source};
 use crate::document::config;
 use crate::examples::cases;
 use crate::host::Host;
-use crate::outcome::{Report, Unusable};
+use crate::outcome::{Report, Unusable, in_line};
 
 /// What was compared.
 #[derive(Default)]
@@ -21,7 +21,7 @@ struct Compared {
 
 impl Compared {
     fn change(&mut self, what: &str, (old, old_by): (&str, &str), (new, new_by): (&str, &str)) {
-        self.text += &format!("{what}: {old} by {old_by} -> {new} by {new_by}\n");
+        self.text += &format!("{}: {old} by {old_by} -> {new} by {new_by}\n", in_line(what));
         self.changes.push(json!({
             "what": what, "old": { "decision": old, "by": old_by }, "new": { "decision": new, "by": new_by },
         }));
@@ -39,7 +39,7 @@ pub(crate) fn diff(options: &DiffArguments, host: &Host<'_>) -> Result<Report, U
     }
     let mut compared = Compared::default();
     for file in &options.examples {
-        for (before, after) in cases(file, &old, host)?.iter().zip(cases(file, &new, host)?) {
+        for (before, after) in cases(file, &old, host)?.cases.iter().zip(cases(file, &new, host)?.cases) {
             if before.decision == after.decision {
                 compared.same += 1;
                 continue;

@@ -37,14 +37,14 @@ impl TextFile {
         Ok(Self { name, text, is_json })
     }
 
-    /// Why the text is neither TOML nor JSON.
-    pub(crate) fn syntax_error(&self) -> String {
-        let why = if self.is_json {
-            jsonc(&self.text).err()
+    /// An error where the text is neither TOML nor JSON in which each member is there once.
+    pub(crate) fn check_syntax(&self) -> Result<(), Unusable> {
+        let checked = if self.is_json {
+            jsonc(&self.text).map(|_| ())
         } else {
-            self.text.parse::<toml::Table>().err().map(|error| error.to_string())
+            self.text.parse::<toml::Table>().map(|_| ()).map_err(|error| error.to_string())
         };
-        format!("{}: {}", self.name, why.unwrap_or_else(|| "cannot be read".to_owned()))
+        checked.map_err(|why| format!("{}: {why}", self.name).into())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::arguments::TestArguments;
 use crate::decide::{Call, Who, decide};
 use crate::document::{config, resource};
 use crate::host::Host;
-use crate::outcome::{Report, Unusable};
+use crate::outcome::{Report, Unusable, in_line};
 
 /// A file of examples: callers, requests, and the decisions that are expected.
 #[derive(Debug, Deserialize)]
@@ -27,6 +27,13 @@ pub(crate) struct Examples {
     /// For editors.
     #[serde(default, rename = "$schema")]
     _schema: Option<String>,
+}
+
+/// The examples of a file.
+pub(crate) struct Examined {
+    pub(crate) cases: Vec<Case>,
+    /// What no example uses.
+    unused: Vec<String>,
 }
 
 /// One example and what the configuration decides.
@@ -61,7 +68,7 @@ fn in_order(expected: &str) -> String {
 }
 
 /// The examples of a file, decided by a configuration.
-pub(crate) fn cases(file: &str, settings: &Settings, host: &Host<'_>) -> Result<Vec<Case>, Unusable> {
+pub(crate) fn cases(file: &str, settings: &Settings, host: &Host<'_>) -> Result<Examined, Unusable> {
     let text = (host.read)(file)?;
     let value = strict_json::parse(text.as_bytes()).map_err(|error| format!("{file}: {error}"))?;
     let examples: Examples = serde_json::from_value(value).map_err(|error| format!("{file}: {error}"))?;
@@ -99,7 +106,19 @@ pub(crate) fn cases(file: &str, settings: &Settings, host: &Host<'_>) -> Result<
             });
         }
     }
-    Ok(cases)
+    let unused = unused(&examples);
+    Ok(Examined { cases, unused })
+}
+
+/// Callers and requests that no decision is about: a line may be missing.
+fn unused(examples: &Examples) -> Vec<String> {
+    let Examples { callers, requests, decisions, .. } = examples;
+    let decided = |request: &&String| decisions.values().any(|requests| requests.contains_key(*request));
+    let without = |what: &str, name: &String| format!("no decision is about the {what} {name:?}");
+    let unused = callers.keys().filter(|caller| decisions.get(*caller).is_none_or(BTreeMap::is_empty));
+    let mut found: Vec<String> = unused.map(|caller| without("caller", caller)).collect();
+    found.extend(requests.keys().filter(|request| !decided(request)).map(|request| without("request", request)));
+    found
 }
 
 fn unknown(file: &str, list: &str, name: &str) -> String {
@@ -116,10 +135,14 @@ pub(crate) fn test(options: &TestArguments, host: &Host<'_>) -> Result<Report, U
     }
     let (mut text, mut list, mut failed) = (String::new(), Vec::new(), 0_usize);
     for file in &options.files {
-        let cases = cases(file, &settings, host)?;
+        let Examined { cases, unused } = cases(file, &settings, host)?;
         text += &format!("{file}\n");
+        for what in unused {
+            text += &format!("  note  {}\n", in_line(&what));
+        }
         for case in &cases {
             let Case { caller, request, expected, decision, by, .. } = case;
+            let (caller, request) = (&in_line(caller), &in_line(request));
             if case.is_met() {
                 text += &format!("  ok    {caller}: {request}: {decision}\n");
             } else {
@@ -127,7 +150,7 @@ pub(crate) fn test(options: &TestArguments, host: &Host<'_>) -> Result<Report, U
                 text += &format!("  FAIL  {caller}: {request}: {decision}, by {by}; expected {expected}\n");
             }
             list.push(json!({
-                "file": case.file, "resource": case.resource, "caller": caller, "request": request,
+                "file": case.file, "resource": case.resource, "caller": case.caller, "request": case.request,
                 "expected": expected, "decision": decision, "by": by, "ok": case.is_met(),
             }));
         }

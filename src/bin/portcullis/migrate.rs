@@ -34,11 +34,15 @@ struct Change {
 
 pub(crate) fn migrate(arguments: &MigrateArguments, host: &Host<'_>) -> Result<Report, Unusable> {
     let file = TextFile::read(arguments.config.as_deref(), host)?;
+    file.check_syntax()?;
     let lines = if file.is_json { Lines::of_json(&file.text, &[]) } else { Lines::of_toml(&file.text, &[]) };
-    // A file with an error of syntax has its message from the reader of documents.
-    let lines = lines.ok_or_else(|| file.syntax_error())?;
+    let lines = lines.ok_or_else(|| format!("{}: cannot be read", file.name))?;
     let mut rewritten = Rewritten::default();
     for (place, document) in documents(&lines.root) {
+        if matches!(document.inner, Inner::Text) {
+            let why = format!("{place}: the document is JSON in a string: write it to a file of its own for --config");
+            rewritten.mistakes.push(why.replace(".:", ":"));
+        }
         rewritten.table(&place, "", document, &file.text);
     }
     let Rewritten { mut edits, changes, mistakes } = rewritten;
@@ -127,8 +131,9 @@ impl Rewritten {
             let value = text.get(member.value.at.clone()).unwrap_or_default();
             self.edits.push(Edit { at: member.value.at.clone(), text: format!("[{value}]") });
         }
-        // The name keeps its quotes.
-        let name = text.get(member.at.clone()).unwrap_or_default().replace(key.old, key.new);
+        // The name keeps its quotes, unless it is written with escapes.
+        let old = text.get(member.at.clone()).unwrap_or_default();
+        let name = if old.contains(key.old) { old.replace(key.old, key.new) } else { format!("{:?}", key.new) };
         self.edits.push(Edit { at: member.at.clone(), text: name });
         self.changes.push(Change { at: member.at.start, path: path.to_owned(), new: key.new });
     }

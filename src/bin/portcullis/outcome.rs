@@ -48,3 +48,8 @@ pub(crate) fn plain(text: &str) -> String {
     }
     shown
 }
+
+/// The same for a text that is a part of a line.
+pub(crate) fn in_line(text: &str) -> String {
+    plain(text).replace('\n', "\\n").replace('\t', "\\t")
+}

@@ -23,7 +23,7 @@ const secret = () => randomBytes(24).toString("base64url");
  */
 export async function startAuthorizationServer({ format = "opaque", ttl = 300, scopes = SCOPES } = {}) {
   const signingKey = await makeKey("RS256");
-  // The secret as `npm run keys` makes it; the server knows the public half by the id that the gateway gives it.
+  // The secret as `npx portcullis keys make` makes it; the server knows the public half by the id that the gateway gives it.
   const clientKey = await makeKey("ES256");
   const kid = await calculateJwkThumbprint(clientKey.jwk);
   const machine = { clientId: "machine", secret: secret() };
