@@ -56,15 +56,18 @@ const DEPLOY = {
 };
 const { values, rest } = readOptions(process.argv.slice(2), DEPLOY);
 // The document that is checked must be the one that is deployed.
-const own = rest.find((word) => /^(-[ce]|--(config|env|dry-run)(=|$))/.test(word));
-if (own !== undefined) refuse(DEPLOY, `${own} must be before the --`);
+const OURS = /^(-[cen]|--(c|e|n|config|env|dry-?run|name|dispatch-?namespace|secrets-?file)(=|$))/i;
+const own = rest.find((word) => OURS.test(word));
+if (own !== undefined)
+  refuse(DEPLOY, `${own} must be before the --, or in the file: what is checked must be what is deployed`);
 const environment = values.env ?? process.env.CLOUDFLARE_ENV;
 const file = settingsFile(values.config);
 const args = [
   "deploy",
   "--config",
   file,
-  ...(values.env === undefined ? [] : ["--env", values.env]),
+  // Always: wrangler would read another one from .env.
+  ...["--env", environment ?? ""],
   ...(values["dry-run"] ? ["--dry-run"] : []),
   ...rest,
 ];
@@ -100,8 +103,17 @@ async function checkDocument() {
 function planOf({ document, bindings, secrets, stored }) {
   const settings = readSettings(file);
   const own = ofEnvironment(settings, environment);
-  const name = own.name ?? (environment ? `${settings.name}-${environment}` : settings.name);
-  return plan({ settings, own, env: environment, name, document, stored, bindings, secrets });
+  const name = own.name ?? (environment && settings.name ? `${settings.name}-${environment}` : settings.name);
+  if (typeof name !== "string" || name === "")
+    fail(`${file} has no name: that of the Worker is required`, UNUSABLE);
+  const other = process.env.WRANGLER_CI_OVERRIDE_NAME;
+  if (other && other !== name)
+    fail(
+      `WRANGLER_CI_OVERRIDE_NAME is "${other}", and the Worker of ${file} is "${name}": they must be the same, or secrets would be those of another Worker`,
+      UNUSABLE,
+    );
+  const account = own.account_id ?? settings.account_id;
+  return { account, ...plan({ settings, own, env: environment, name, document, stored, bindings, secrets }) };
 }
 
 /** Prints the plan; ends the command where something stands in its way. */
@@ -132,16 +144,27 @@ async function upload({ values: secrets, shown }) {
   try {
     if (names.length > 0) writeFileSync(path, JSON.stringify(secrets), { mode: 0o600 });
     const more = names.length > 0 ? ["--secrets-file", path] : [];
-    await run(wrangler.command, [wrangler.script, ...args, ...more], {
+    // wrangler ends with this command, and the file with both.
+    const onChild = (child) => {
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+        process.once(signal, () => {
+          child.kill("SIGKILL");
+          rmSync(folder, { recursive: true, force: true });
+          fail(`ended by ${signal}; whether the Worker was deployed, npx wrangler deployments list says`);
+        });
+    };
+    await run(wrangler.command, ["--no-warnings", wrangler.program, ...args, ...more], {
       cwd: project,
-      env: quiet,
+      env: { ...quiet, CLOUDFLARE_ENV: "" },
       asks: true,
+      onChild,
     });
   } catch (error) {
-    fail(error.message);
-  } finally {
     rmSync(folder, { recursive: true, force: true });
+    const pushed = "\nThe document is in KV already: a Worker that was deployed before loads it.";
+    fail(`${error.message.replace(/ --secrets-file \S+/, "")}${values.document ? pushed : ""}`);
   }
+  rmSync(folder, { recursive: true, force: true });
 }
 
 /** Sends the requests of MCP clients to what was deployed. A new domain takes a moment until it answers. */
@@ -235,7 +258,8 @@ if (values["dry-run"]) {
 } else {
   refuseLocal(needed.document);
   announce(planned);
-  const secrets = await prepare(planned.steps, { file, env: environment, yes: values.yes });
+  const { account, steps } = planned;
+  const secrets = await prepare(steps, { file, env: environment, account, yes: values.yes });
   checkWorker();
   if (values.document) {
     const own = ["--config", file, ...(environment ? ["--env", environment] : [])];

@@ -39,12 +39,12 @@ export function fail(text, code = 1) {
 
 /**
  * Runs a program to its end; its output is passed on, and with `asks` our input goes to it. With `quiet` it is returned, and `onLine`
- * gets the lines of standard error. With `patient` other programs go first. Throws where it fails.
+ * gets the lines of standard error, and `onChild` the process. With `patient` other programs go first. Throws where it fails.
  */
 export function run(
   command,
   args,
-  { env = {}, cwd, quiet = false, asks = false, patient = false, onLine } = {},
+  { env = {}, cwd, quiet = false, asks = false, patient = false, onLine, onChild } = {},
 ) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -52,6 +52,7 @@ export function run(
       env: { ...process.env, ...env },
       stdio: quiet ? ["ignore", "pipe", "pipe"] : [asks ? "inherit" : "ignore", "inherit", "inherit"],
     });
+    onChild?.(child);
     // Its own programs inherit the priority.
     if (patient && child.pid) setPriority(child.pid, constants.priority.PRIORITY_LOW);
     // The answer is standard output alone: warnings on standard error are not part of it.

@@ -47,12 +47,24 @@ function locked(crate, folder = root) {
 
 /** Where a program of a crate is installed. */
 function place(crate, program, version) {
-  const folder = join(cache, `${crate}-${version}`);
+  // Another way to compile it is another folder.
+  const folder = join(cache, `${crate}-${version}-optimized`);
   return { folder, path: join(folder, "bin", program) };
 }
 
 /** The installations in progress: several builds may need one tool at once. */
 const installing = new Map();
+
+/** The crates of wasm-bindgen that do the work: what they save in one run of the tests is more than it takes to optimize them. */
+const OPTIMIZED = [
+  "walrus",
+  "wasmparser",
+  "wasm-encoder",
+  "wasm-bindgen-cli-support",
+  "id-arena",
+  "gimli",
+  "leb128fmt",
+];
 
 /**
  * The path of a program of a crate, which is compiled where it is missing. Without optimization that takes less than half of the time,
@@ -63,6 +75,7 @@ async function installed(crate, program, version) {
   if (existsSync(path)) return path;
   if (!installing.has(crate)) {
     const args = ["install", crate, "--version", version, "--locked", "--debug", "--quiet", "--root", folder];
+    for (const name of OPTIMIZED) args.push("--config", `profile.dev.package.${name}.opt-level=1`);
     // What waits for it is compiled at the same time, and takes longer. Information for debuggers would take as long as the rest.
     const env = { CARGO_PROFILE_DEV_DEBUG: "0", CARGO_INCREMENTAL: "0" };
     installing.set(crate, run("cargo", args, { quiet: true, patient: true, env }));

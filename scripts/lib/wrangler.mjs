@@ -6,6 +6,8 @@ import { npmBin, npmFolder } from "./tools.mjs";
 export const wrangler = {
   command: npmBin("node"),
   script: join(npmFolder("wrangler"), "bin", "wrangler.js"),
+  /** The program that the script starts: a signal to the script would not reach it. */
+  program: join(npmFolder("wrangler"), "wrangler-dist", "cli.js"),
 };
 
 /** No telemetry, no check for updates, no look-up of the location: wrangler works offline and reports nothing. */

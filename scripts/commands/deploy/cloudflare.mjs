@@ -1,5 +1,8 @@
 // What a deployment asks Cloudflare, by wrangler's commands: they use the login, or the token, that wrangler has.
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { project } from "../../lib/tools.mjs";
 import { quiet, wrangler } from "../../lib/wrangler.mjs";
@@ -12,7 +15,16 @@ function ask(args, input) {
   return new Promise((resolve, reject) => {
     const child = spawn(wrangler.command, [wrangler.script, ...args], {
       cwd: project,
-      env: { ...process.env, ...quiet, CI: "true", FORCE_COLOR: "0", NO_COLOR: "1" },
+      // The environment is always an argument, and the output always the answer alone.
+      env: {
+        ...process.env,
+        ...quiet,
+        CI: "true",
+        FORCE_COLOR: "0",
+        NO_COLOR: "1",
+        WRANGLER_LOG: "log",
+        CLOUDFLARE_ENV: "",
+      },
       stdio: ["pipe", "pipe", "pipe"],
       timeout: SECONDS * 1000,
     });
@@ -55,39 +67,52 @@ export function advice(error, permission) {
   return "";
 }
 
-/** The account is that of the file. With --env wrangler would change the titles of namespaces. */
-const account = ({ file }) => ["--config", file];
-const where = ({ file, env }) => ["--config", file, ...(env ? ["--env", env] : [])];
+const where = ({ file, env }) => ["--config", file, "--env", env ?? ""];
+
+/**
+ * Asks about what belongs to the account and not to a Worker. wrangler would put the name of an environment before the titles of its
+ * namespaces, and without the environment take the account of the top level: so it gets a file with the account alone.
+ */
+async function askAccount(args, { account }) {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-account-"));
+  const file = join(folder, "wrangler.json");
+  try {
+    writeFileSync(file, JSON.stringify({ name: "account", ...(account && { account_id: account }) }));
+    return await ask([...args, "--config", file]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 export const cloudflare = {
   /** The id of the KV namespace with a title, if there is one. */
   async findNamespace(place, title) {
-    const all = json(await ask(["kv", "namespace", "list", ...account(place)]));
+    const all = json(await askAccount(["kv", "namespace", "list"], place));
     return all.find((one) => one.title === title)?.id;
   },
   async makeNamespace(place, title) {
-    const printed = await ask(["kv", "namespace", "create", title, ...account(place)]);
+    const printed = await askAccount(["kv", "namespace", "create", title], place);
     const id = printed.match(/\bid"?\s*[=:]\s*"([0-9a-f]{32})"/)?.[1];
     if (id === undefined) throw new Error(`wrangler printed no id of the new KV namespace:\n${printed}`);
     return id;
   },
   async hasQueue(place, name) {
     try {
-      await ask(["queues", "info", name, ...account(place)]);
+      await askAccount(["queues", "info", name], place);
       return true;
     } catch (error) {
       if (/does not exist|not found|\b11000\b/i.test(error.message)) return false;
       throw error;
     }
   },
-  makeQueue: (place, name) => ask(["queues", "create", name, ...account(place)]),
+  makeQueue: (place, name) => askAccount(["queues", "create", name], place),
   /** The names of the secrets that the Worker has; none where there is no such Worker yet. */
   async secrets(place) {
     try {
       const all = json(await ask(["secret", "list", "--format", "json", ...where(place)]));
       return all.map(({ name }) => name);
     } catch (error) {
-      const isMissing = /^Worker ".*" not found/.test(error.message);
+      const isMissing = /^Worker ".*not found/.test(error.message);
       if (isMissing || error.codes?.some((code) => NO_WORKER.includes(code))) return [];
       throw error;
     }

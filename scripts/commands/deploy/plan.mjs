@@ -49,6 +49,49 @@ function secretOf(name, document) {
 /** Whether an id is one that Cloudflare made. */
 const isId = (id) => typeof id === "string" && /^[0-9a-f]{32}$/.test(id) && !/^0+$/.test(id);
 
+/** The Durable Object classes that there are after all migrations: by name, whether each keeps its records in SQLite. */
+function classesOf(migrations) {
+  const classes = new Map();
+  for (const one of migrations) {
+    for (const name of one.new_classes ?? []) classes.set(name, false);
+    for (const name of one.new_sqlite_classes ?? []) classes.set(name, true);
+    for (const { from, to } of one.renamed_classes ?? []) {
+      classes.set(to, classes.get(from) ?? true);
+      classes.delete(from);
+    }
+    // How it keeps its records is known to the Worker that it comes from.
+    for (const { to } of one.transferred_classes ?? []) classes.set(to, true);
+    for (const name of one.deleted_classes ?? []) classes.delete(name);
+  }
+  return classes;
+}
+
+/** The names of all bindings and variables of an environment, by the tables that have them. */
+function namesIn({ vars = {}, env: _, ...own }) {
+  const found = new Map();
+  const visit = (value, table) => {
+    if (Array.isArray(value)) for (const item of value) visit(item, table);
+    else if (value !== null && typeof value === "object") {
+      for (const name of [value.binding, value.name])
+        if (typeof name === "string") found.set(name, [...(found.get(name) ?? []), table]);
+      for (const [key, inner] of Object.entries(value))
+        if (typeof inner === "object") visit(inner, table ? `${table}.${key}` : key);
+    }
+  };
+  visit(own, "");
+  for (const name of Object.keys(vars)) found.set(name, [...(found.get(name) ?? []), "vars"]);
+  return found;
+}
+
+/** The table of wrangler's configuration in which a binding is, by the method that the gateway calls. */
+const TABLES = {
+  get: "kv_namespaces",
+  idFromName: "durable_objects.bindings",
+  writeDataPoint: "analytics_engine_datasets",
+  send: "queues.producers",
+  fetch: "services",
+};
+
 const nextTag = (migrations) => {
   const tags = migrations.map(({ tag }) => tag);
   for (let number = tags.length + 1; ; number += 1) if (!tags.includes(`v${number}`)) return `v${number}`;
@@ -74,6 +117,19 @@ export function plan({ settings, own, env, name, document, stored, bindings, sec
 
   const kv = new Map(bindings.filter(({ method }) => method === "get").map((one) => [one.name, one.at]));
   if (stored) kv.set(stored, "stored.kv");
+  const names = namesIn(own);
+  for (const { name: binding, method, at } of [
+    ...bindings,
+    ...[...kv].map(([name, at]) => ({ name, method: "get", at })),
+  ]) {
+    const other = (names.get(binding) ?? []).find((table) => TABLES[method] && table !== TABLES[method]);
+    if (other !== undefined) problems.push(`${at}: "${binding}" is already a name in ${other}`);
+  }
+  for (const secret of secrets)
+    if (names.has(secret))
+      problems.push(
+        `the secret "${secret}" has a name that ${names.get(secret)[0]} has too: rename one of them`,
+      );
   for (const [binding, at] of kv) {
     const known = listed(["kv_namespaces"]).find((one) => one.binding === binding);
     if (isId(known?.id)) continue;
@@ -89,9 +145,15 @@ export function plan({ settings, own, env, name, document, stored, bindings, sec
     });
   }
 
-  const classes = new Set(settings.migrations?.flatMap((one) => one.new_sqlite_classes ?? []));
+  // An environment has the migrations of the top level unless it has some itself.
+  const migrations = own.migrations ?? settings.migrations ?? [];
+  const classes = classesOf(migrations);
+  const seen = new Set();
   const missing = [];
   for (const { name: binding, method, at } of bindings) {
+    // Several keys may name one binding.
+    if (seen.has(binding)) continue;
+    seen.add(binding);
     if (method === "idFromName") {
       const known = listed(["durable_objects", "bindings"]).find((one) => one.name === binding);
       const wanted = known?.class_name ?? CLASSES[at];
@@ -104,7 +166,12 @@ export function plan({ settings, own, env, name, document, stored, bindings, sec
           name: binding,
           class_name: wanted,
         });
-      if (!known?.script_name && !classes.has(wanted)) missing.push(wanted);
+      if (known?.script_name) continue;
+      if (!classes.has(wanted)) missing.push(wanted);
+      else if (!classes.get(wanted))
+        problems.push(
+          `${at}: the class "${wanted}" was made by new_classes, without SQLite: its records need new_sqlite_classes`,
+        );
     } else if (method === "writeDataPoint") {
       if (!listed(["analytics_engine_datasets"]).some((one) => one.binding === binding))
         write(`data set "${binding}" of Analytics Engine for ${at}`, ["analytics_engine_datasets"], {
@@ -135,15 +202,18 @@ export function plan({ settings, own, env, name, document, stored, bindings, sec
     steps.push({
       kind: "write",
       what: `migration that makes ${missing.map((one) => `"${one}"`).join(" and ")}`,
-      path: ["migrations"],
-      entry: { tag: nextTag(settings.migrations ?? []), new_sqlite_classes: [...new Set(missing)] },
+      path: [...(own.migrations ? below : []), "migrations"],
+      entry: { tag: nextTag(migrations), new_sqlite_classes: [...new Set(missing)] },
     });
 
-  const main = `${own?.main ?? settings.main}`;
-  if (document?.authorization_server && /(^|[\\/])portcullis[\\/]build[\\/]index\.js$/.test(main))
+  const main = `${own.main ?? settings.main}`;
+  // In a clone the build decides what the Worker has.
+  const isBuilt = own.build ?? settings.build;
+  if (document?.authorization_server && !isBuilt && /(^|[\\/])build[\\/]index\.js$/.test(main))
     steps.push({
       kind: "main",
       what: "the Worker with the authorization server (build-full)",
+      path: own.main === undefined ? ["main"] : [...below, "main"],
       from: main,
       to: main.replace(/build([\\/]index\.js)$/, "build-full$1"),
     });

@@ -30,7 +30,15 @@ function paged(list, query) {
  */
 export async function startCloudflareApi() {
   const state = { namespaces: [], values: new Map(), queues: [], scripts: new Map(), domains: [] };
-  const api = { account: ACCOUNT, state, requests: [], unknown: [], forbidden: undefined, broken: undefined };
+  const api = {
+    account: ACCOUNT,
+    state,
+    requests: [],
+    unknown: [],
+    forbidden: undefined,
+    broken: undefined,
+    slow: undefined,
+  };
 
   /** A Worker, as it is uploaded: secrets that the upload does not name stay. */
   async function upload([, name], _body, _query, form) {
@@ -205,10 +213,12 @@ export async function startCloudflareApi() {
       const type = { "content-type": request.headers["content-type"] };
       const form = () => new Response(bytes, { headers: type }).formData();
       const url = new URL(request.url, "http://api");
-      const path = url.pathname.replace("/client/v4", "").replace(`/accounts/${ACCOUNT}`, "");
+      const path = url.pathname.replace("/client/v4", "").replace(`/accounts/${api.account}`, "");
       const line = `${request.method} ${path || "/"}`;
       api.requests.push({ line, authorization: request.headers.authorization, body });
       if (api.broken?.test(line)) return request.socket.destroy();
+      // A request without an answer: the test ends the program that waits for it.
+      if (api.slow?.test(line)) return;
       const answer = api.forbidden?.test(line)
         ? refused(403, 10000, "Authentication error")
         : await answerTo(line, request.method, path, body, url.searchParams, form);
