@@ -72,5 +72,13 @@ say(
 );
 writeFileSync(join(root, "THIRD-PARTY-LICENSES.txt"), licenses(await crates()));
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const made = { version, rustc: await ask("rustc", ["--version"]), files };
+/** The commit that was built; `clean` says that the files were those of the commit. Neither is known outside of a clone. */
+async function source() {
+  const commit = await ask("git", ["rev-parse", "HEAD"], { cwd: root });
+  if (!commit) return undefined;
+  const changes = await ask("git", ["status", "--porcelain", "--untracked-files=no"], { cwd: root });
+  return { commit, clean: changes === "" };
+}
+
+const made = { version, source: await source(), rustc: await ask("rustc", ["--version"]), files };
 writeFileSync(join(root, "manifest.json"), `${JSON.stringify(made, undefined, 2)}\n`);

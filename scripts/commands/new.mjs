@@ -57,7 +57,7 @@ function pinned() {
     const name = `vendor/${basename(path)}`;
     return { spec: `file:${name}`, copy: { path, name } };
   }
-  // A version number alone would be that of the registry, whoever published it there.
+  // A version number alone would be that of the registry, where another party may have published it.
   return fail(
     `this package is not from a registry, and its tarball is not found${path ? ` (${path})` : ""}: run \`npm install ./portcullis-${version()}.tgz\` in this folder, then this command again`,
     UNUSABLE,

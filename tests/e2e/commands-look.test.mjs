@@ -191,7 +191,11 @@ describe("each command", { timeout: 400_000 }, () => {
     test(`${what}: ${args.join(" ")}`, () => isWrong(call, ["scripts/portcullis.mjs", ...args], why));
 
   test("the document that is checked is the one that is deployed", () =>
-    isWrong("npm run deploy --", ["scripts/deploy.mjs", "--", "--env=b"], /--env=b must be before the --$/));
+    isWrong(
+      "npm run deploy --",
+      ["scripts/deploy.mjs", "--", "--env=b"],
+      /--env=b must be before the --, or in the file/,
+    ));
 
   test("a layer of tests that does not exist", () =>
     isWrong("npm test --", ["scripts/test.mjs", "e2"], /there is no layer "e2"$/));

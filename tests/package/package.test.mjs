@@ -96,7 +96,11 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
     });
 
     test("manifest.json has size and SHA-256 of everything that was built", () => {
-      const { version, rustc, files } = JSON.parse(readFileSync(join(content, "manifest.json"), "utf8"));
+      const list = readFileSync(join(content, "manifest.json"), "utf8");
+      const { version, source, rustc, files } = JSON.parse(list);
+      const { stdout: head } = spawnSync("git", ["rev-parse", "HEAD"], { cwd: ROOT, encoding: "utf8" });
+      // An archive of the sources has no commit.
+      assert.equal(source?.commit, head.trim() || undefined);
       assert.equal(version, it.packed.version);
       assert.match(rustc, /^rustc \d/);
       assert.equal(Object.keys(files).length, 6);
@@ -703,6 +707,26 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
         }
       } finally {
         writeFileSync(list, text);
+      }
+    });
+
+    test("a Node that is too old, where npm did not install another one", (context) => {
+      const { stdout: version } = it.run(project, "sh", [
+        "-c",
+        `${join(it.folder, "bin", "node")} --version`,
+      ]);
+      if (Number(version.match(/^v(\d+)/)[1]) >= 24) return context.skip("this Node is new enough");
+      const node = join(project, "node_modules", ".bin", "node");
+      renameSync(node, `${node}.away`);
+      try {
+        const { status, stderr } = portcullis(["check"]);
+        assert.equal(status, 2);
+        assert.match(
+          stderr,
+          /this is Node \d+\.[\d.]+, and the Node 24 of the npm package `node` is not complete/,
+        );
+      } finally {
+        renameSync(`${node}.away`, node);
       }
     });
 

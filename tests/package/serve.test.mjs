@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import { request as secureRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,12 +32,22 @@ async function startServer(answer) {
 
 /** The children of a process, by their program. */
 function childrenOf(pid, program) {
-  const { stdout } = spawnSync("ps", ["-o", "pid=,args=", "--ppid", `${pid}`], { encoding: "utf8" });
-  const lines = stdout
-    .trim()
-    .split("\n")
-    .filter((line) => line.includes(program));
-  return lines.map((line) => Number(line.trim().split(" ")[0]));
+  if (process.platform === "linux") {
+    const own = readdirSync("/proc").filter((name) => {
+      try {
+        const { 1: parent } = readFileSync(`/proc/${name}/stat`, "utf8").match(/^\d+ \(.*\) \S (\d+)/s) ?? [];
+        return Number(parent) === pid && readFileSync(`/proc/${name}/cmdline`, "utf8").includes(program);
+      } catch {
+        return false; // it is no process, or has ended
+      }
+    });
+    return own.map(Number);
+  }
+  const { stdout } = spawnSync("ps", ["-axo", "pid=,ppid=,args="], { encoding: "utf8" });
+  const lines = stdout.split("\n").map((line) => line.trim().split(/\s+/));
+  return lines.flatMap(([own, parent, ...args]) =>
+    Number(parent) === pid && args.join(" ").includes(program) ? [Number(own)] : [],
+  );
 }
 
 const LOGIN = { issuer: "https://login.example", client_id: "gate", secret: "IDP", anyone: true };
@@ -59,7 +69,10 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
   let port;
   let secrets;
   const file = (name) => join(folder, name);
+  /** Without openssl there is no certificate: then all tests but that of HTTPS are those of a gateway behind a proxy. */
+  const hasTls = spawnSync("openssl", ["version"]).status === 0;
   const tls = () => ["--certificate", file("cert.pem"), "--key", file("key.pem")];
+  const front = () => (hasTls ? tls() : ["--proxy"]);
 
   before(async () => {
     it = packedOnce();
@@ -72,7 +85,7 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
       ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
       ...["-keyout", file("key.pem"), "-out", file("cert.pem")],
     ]);
-    assert.equal(made.status, 0, `${made.stderr}`);
+    assert.ok(made.status === 0 || !hasTls, `${made.stderr}`);
     port = await freePort();
     secrets = {
       KEY: place().run(place().folder, "npx", ["portcullis", "keys", "make"]).stdout,
@@ -153,12 +166,14 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
       await program.stop();
     }
   }
-  /** A request by HTTPS. */
+  /** A request by HTTPS, or by the proxy that accepts it. */
   const ask = (path, { method = "GET", headers = {}, body } = {}) =>
     new Promise((resolve, reject) => {
-      const ca = readFileSync(file("cert.pem"));
-      const options = { host: "localhost", port, path, method, headers, ca, agent: false };
-      const outgoing = secureRequest(options, (response) => {
+      const place = { host: "localhost", port, path, method, agent: false };
+      const options = hasTls
+        ? { ...place, headers, ca: readFileSync(file("cert.pem")) }
+        : { ...place, headers: { ...headers, "x-forwarded-proto": "https" } };
+      const outgoing = (hasTls ? secureRequest : request)(options, (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (data) => {
           text += data;
@@ -246,7 +261,9 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
     assert.match(refused(state, { ...secrets, IDP_FILE: "x" }), /IDP and IDP_FILE are both set/);
   });
 
-  test("HTTPS with a certificate of one's own, and an orderly end", async () => {
+  test("HTTPS with a certificate of one's own, and an orderly end", {
+    skip: !hasTls && "no openssl",
+  }, async () => {
     withServer();
     writeFileSync(file("seal"), `${secrets.SEAL}\n`);
     const { SEAL: _, ...rest } = secrets;
@@ -274,7 +291,7 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
 
   test("the records outlive a restart, and have one writer", async () => {
     withServer();
-    const args = [...tls(), "--state", "state"];
+    const args = [...front(), "--state", "state"];
     let id;
     await serving(args, secrets, async () => {
       const { status, text } = await register();
@@ -322,17 +339,20 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
     await serving(["--proxy"], {}, async () => {
       const url = `http://127.0.0.1:${port}/mcp`;
       // fetch does not let its caller set Host.
-      const from = (headers) => {
-        const fields = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-        const asked = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", "{}", ...fields, url];
-        return Number(`${spawnSync("curl", asked).stdout}`);
-      };
+      const from = (headers) =>
+        new Promise((resolve, reject) => {
+          const outgoing = request(url, { method: "POST", headers, agent: false }, (response) => {
+            response.resume();
+            resolve(response.statusCode);
+          });
+          outgoing.once("error", reject).end("{}");
+        });
       const json = { "content-type": "application/json" };
       const host = `localhost:${port}`;
-      assert.equal(from({ host, ...json, "x-forwarded-proto": "https" }), 401);
-      const plain = from({ host, ...json });
+      assert.equal(await from({ host, ...json, "x-forwarded-proto": "https" }), 401);
+      const plain = await from({ host, ...json });
       assert.ok(plain !== 401 && plain >= 300, `${plain}`);
-      const foreign = from({ host: "other.example", ...json, "x-forwarded-proto": "https" });
+      const foreign = await from({ host: "other.example", ...json, "x-forwarded-proto": "https" });
       assert.ok(foreign !== 401 && foreign >= 400, `${foreign}`);
     });
   });
@@ -466,7 +486,7 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
   test("where the command is killed, its processes end and the records are free", async () => {
     withServer();
     const before = leftovers();
-    const args = [...tls(), "--state", "state"];
+    const args = [...front(), "--state", "state"];
     const program = await started(args, secrets);
     await listening(program);
     const children = childrenOf(program.pid, "workerd");
@@ -501,7 +521,7 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
     configure({});
     refused([]);
     withServer();
-    refused([...tls(), "--state", "state"], { KEY: "x" });
+    refused([...front(), "--state", "state"], { KEY: "x" });
     assert.deepEqual(leftovers(), before);
   });
 
@@ -526,8 +546,8 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
       assert.equal(status, 0, stderr);
       assert.match(stdout, /the gateway answers/);
     });
-    await serving(tls(), {}, async () => {
-      assert.equal(health(tls()).status, 0);
+    await serving(front(), {}, async () => {
+      assert.equal(health(front()).status, 0);
     });
   });
 

@@ -265,6 +265,28 @@ export async function serve(args) {
     fail("several processes can share a port on Linux only: use --processes 1", UNUSABLE);
 
   const place = { port, host };
+  let processes;
+  let held;
+  let ending = false;
+  async function end(status) {
+    if (ending) return;
+    ending = true;
+    if (status === 0) say(`stopping: requests have ${seconds} s to finish`, process.stderr);
+    await processes?.stop();
+    held?.close();
+    process.exit(status);
+  }
+  // Before anything is written: a signal must not leave it behind.
+  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => end(0));
+  // npm and npx do not pass signals on: where they end, this ends too.
+  if (process.env.npm_command !== undefined) whenOrphaned(() => end(0));
+  let replacing = Promise.resolve();
+  process.on("SIGHUP", () => {
+    replacing = replacing
+      .then(() => processes?.replace())
+      .then(() => processes && say("configuration, secrets and certificate were read again", process.stderr))
+      .catch((error) => ending || say(`not read again: ${error.message}`, process.stderr));
+  });
   const base = mkdtempSync(join(tmpdir(), "portcullis-serve-"));
   process.on("exit", () => rmSync(base, { recursive: true, force: true }));
   const cannot = (error) =>
@@ -274,10 +296,10 @@ export async function serve(args) {
     );
   const first = await prepare(options, base).catch(cannot);
   // Held until the end: the lock would end with the object.
-  const held = first.hasObjects ? lock(resolve(state)) : undefined;
+  held = first.hasObjects ? lock(resolve(state)) : undefined;
   await isFree(place).catch(cannot);
   let prepared = first;
-  const processes = new Processes(workerd.default, {
+  processes = new Processes(workerd.default, {
     count: options.count,
     folder: base,
     place,
@@ -296,25 +318,6 @@ export async function serve(args) {
       say(`a workerd process ended with ${how}${isLast ? "" : "; starting another one"}`, process.stderr);
       if (isLast) end(1);
     },
-  });
-  let ending = false;
-  async function end(status) {
-    if (ending) return;
-    ending = true;
-    if (status === 0) say(`stopping: requests have ${seconds} s to finish`, process.stderr);
-    await processes.stop();
-    held?.close();
-    process.exit(status);
-  }
-  for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => end(0));
-  // npm and npx do not pass signals on: where they end, this ends too.
-  if (process.env.npm_command !== undefined) whenOrphaned(() => end(0));
-  let replacing = Promise.resolve();
-  process.on("SIGHUP", () => {
-    replacing = replacing
-      .then(() => processes.replace())
-      .then(() => say("configuration, secrets and certificate were read again", process.stderr))
-      .catch((error) => ending || say(`not read again: ${error.message}`, process.stderr));
   });
   try {
     await processes.replace();
