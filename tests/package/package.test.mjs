@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import {
   appendFileSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -711,23 +712,22 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
     });
 
     test("a Node that is too old, where npm did not install another one", (context) => {
-      const { stdout: version } = it.run(project, "sh", [
+      const { stdout: version } = it.run(installed, "sh", [
         "-c",
         `${join(it.folder, "bin", "node")} --version`,
       ]);
       if (Number(version.match(/^v(\d+)/)[1]) >= 24) return context.skip("this Node is new enough");
-      const node = join(project, "node_modules", ".bin", "node");
-      renameSync(node, `${node}.away`);
-      try {
-        const { status, stderr } = portcullis(["check"]);
-        assert.equal(status, 2);
-        assert.match(
-          stderr,
-          /this is Node \d+\.[\d.]+, and the Node 24 of the npm package `node` is not complete/,
-        );
-      } finally {
-        renameSync(`${node}.away`, node);
-      }
+      const alone = join(it.folder, "alone", "node_modules", "portcullis");
+      mkdirSync(alone, { recursive: true });
+      cpSync(join(content, "scripts"), join(alone, "scripts"), { recursive: true });
+      copyFileSync(join(content, "package.json"), join(alone, "package.json"));
+      const command = [join(alone, "scripts", "portcullis.mjs"), "check"];
+      const { status, stderr } = it.run(it.folder, join(it.folder, "bin", "node"), command);
+      assert.equal(status, 2, stderr);
+      assert.match(
+        stderr,
+        /this is Node \d+\.[\d.]+, and the Node 24 of the npm package `node` is not complete/,
+      );
     });
 
     test("a file that is missing is named", () => {
