@@ -1465,7 +1465,7 @@ export interface PolicyCaller {
   mtls?: boolean;
 }
 
-/** What is asked for, in a file of examples. */
+/** A request, in a file of examples. */
 export interface PolicyRequest {
   /** The JSON-RPC method; without it, the one that uses the tool, the prompt or the MCP resource. */
   method?: string;

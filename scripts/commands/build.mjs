@@ -34,7 +34,7 @@ export async function build(args) {
   await rust();
   const speed = values.quick ? { profile: "quick", isSmall: false } : {};
   if (!values.quick && !existsSync(npmBin("wasm-opt")))
-    say("wasm-opt is not installed: npm install --save-dev binaryen makes the Worker a tenth smaller");
+    say("wasm-opt is not installed: npm install --save-dev binaryen makes the Worker smaller");
   const folder = await buildVariant("own", { crate, folder: values.out, ...speed }).catch((error) =>
     fail(`the build failed: ${error.message.split("\n")[0]}`),
   );

@@ -31,13 +31,18 @@ const ALGORITHMS = {
   EdDSA: [{ name: "Ed25519" }, ["kty", "crv", "x", "d"]],
 };
 
-async function make({ algorithm, json }) {
-  const [parameters, members] =
-    ALGORITHMS[algorithm] ??
-    refuse(KEYS, `--algorithm must be ES256 or EdDSA, got ${JSON.stringify(algorithm)}`);
+/** A new private key as a JWK, for one of the algorithms. */
+export async function signingKey(algorithm) {
+  const [parameters, members] = ALGORITHMS[algorithm];
   const { privateKey } = await crypto.subtle.generateKey(parameters, true, ["sign", "verify"]);
   const jwk = await crypto.subtle.exportKey("jwk", privateKey);
-  const key = Object.fromEntries(members.map((name) => [name, jwk[name]]));
+  return Object.fromEntries(members.map((name) => [name, jwk[name]]));
+}
+
+async function make({ algorithm, json }) {
+  if (!Object.hasOwn(ALGORITHMS, algorithm))
+    refuse(KEYS, `--algorithm must be ES256 or EdDSA, got ${JSON.stringify(algorithm)}`);
+  const key = await signingKey(algorithm);
   if (json) return printJson({ private_key: key, public_key: await publicOf(key) });
   process.stdout.write(`${JSON.stringify(key)}\n`);
   process.stderr.write(`

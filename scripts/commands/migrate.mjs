@@ -1,20 +1,16 @@
 // `portcullis migrate`: rewrites renamed keys of a configuration. The Rust part finds them; this part writes the file.
-import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { replaceFile } from "../lib/files.mjs";
 import { fail, failAsJson, printJson, say, UNUSABLE } from "../lib/run.mjs";
 import { takeOption } from "./arguments.mjs";
 import { runRust } from "./rust.mjs";
 
-/** Puts a text in the place of a file at once: an interrupted command leaves the old file or the new one. */
-function replace(file, text) {
-  const path = realpathSync(file);
-  const { mode } = statSync(path);
-  const bom = readFileSync(path, "utf8").startsWith("\ufeff") && !text.startsWith("\ufeff") ? "\ufeff" : "";
-  const next = `${path}.${process.pid}.new`;
+/** Writes the file, with the byte order mark that it had. */
+function write(file, text) {
+  const mark = readFileSync(file, "utf8").startsWith("\ufeff") && !text.startsWith("\ufeff") ? "\ufeff" : "";
   try {
-    writeFileSync(next, `${bom}${text}`, { mode });
-    renameSync(next, path);
+    replaceFile(file, `${mark}${text}`);
   } catch (error) {
-    rmSync(next, { force: true });
     fail(`${file} cannot be written: ${error.message}`, UNUSABLE);
   }
 }
@@ -40,7 +36,7 @@ export async function migrate(args) {
   if (status !== 0) fail(error, UNUSABLE);
   const isInput = file === "-";
   const writes = !isInput && !args.includes("--dry-run") && changes.length > 0;
-  if (writes) replace(file, text);
+  if (writes) write(file, text);
   if (asJson) return printJson({ file, changes, written: writes, ...(isInput && { text }) });
   // The text of a pipe goes on through a pipe.
   const out = isInput ? process.stderr : process.stdout;

@@ -78,11 +78,14 @@ pub fn fetch_with(
     span: JsValue,
     verifiers: MakeVerifiers,
 ) -> Result<JsValue, JsValue> {
-    COMPILED.with(|known| {
-        known.get_or_init(|| verifiers);
-    });
     let ports = Workers::new(context, env, span);
-    match GATE.with(|gate| gate.get_or_init(|| open(&ports)).at(&ports)) {
+    let first = || {
+        COMPILED.with(|known| {
+            known.get_or_init(|| verifiers);
+        });
+        open(&ports)
+    };
+    match GATE.with(|gate| gate.get_or_init(first).at(&ports)) {
         ConfigState::Current(gateway) => handle(request, ports, Some(gateway)),
         ConfigState::ReloadDue(gateway) => {
             let again = ports.clone();

@@ -1,8 +1,11 @@
 /** The plan of a deployment, and the changes of wrangler's configuration, as functions. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { withEntry, withId, withText } from "../../scripts/commands/deploy/edit.mjs";
-import { plan } from "../../scripts/commands/deploy/plan.mjs";
+import { GENERATED, plan } from "../../scripts/commands/deploy/plan.mjs";
+import { ROOT } from "./support/processes.mjs";
 
 const ID = "0123456789abcdef0123456789abcdef";
 const asked = (changes = {}) => {
@@ -86,6 +89,20 @@ describe("the plan", () => {
     const hows = Object.fromEntries(steps.map(({ name, how }) => [name, how]));
     assert.deepEqual(hows, { BOTH: "asked", IDP: "asked", KEY: "key", SEAL: "text", SESSION: "text" });
   });
+});
+
+test("each secret that can be generated is a key of the configuration", () => {
+  const { $defs, ...root } = JSON.parse(readFileSync(join(ROOT, "docs", "portcullis.schema.json"), "utf8"));
+  const target = ({ $ref, anyOf = [] }) => $ref ?? anyOf.find((one) => one.$ref)?.$ref;
+  for (const { at } of GENERATED) {
+    const path = at.source.replace(/^\^|\\|\$$/g, "").split(".");
+    const found = path.reduce((table, name) => {
+      const value = table?.properties?.[name];
+      const ref = value && target(value);
+      return ref ? $defs[ref.split("/").at(-1)] : value;
+    }, root);
+    assert.ok(found, path.join("."));
+  }
 });
 
 describe("changes of the file", () => {

@@ -30,6 +30,12 @@ async function startServer(answer) {
   return { url: `http://127.0.0.1:${server.address().port}`, paths, close };
 }
 
+/** What an MCP server answers to `ping`. */
+function answerPing(_request, response) {
+  response.setHeader("content-type", "application/json");
+  response.end('{"jsonrpc":"2.0","id":1,"result":{}}');
+}
+
 /** The children of a process, by their program. */
 function childrenOf(pid, program) {
   if (process.platform === "linux") {
@@ -358,10 +364,7 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
   });
 
   test("several processes share the port, and one that ends is replaced", async () => {
-    const origin = await startServer((_request, response) => {
-      response.setHeader("content-type", "application/json");
-      response.end('{"jsonrpc":"2.0","id":1,"result":{}}');
-    });
+    const origin = await startServer(answerPing);
     const key = apiKey();
     local(origin.url);
     try {
@@ -409,10 +412,7 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
   });
 
   test("SIGHUP reads the configuration again, and one with a mistake changes nothing", async () => {
-    const origin = await startServer((_request, response) => {
-      response.setHeader("content-type", "application/json");
-      response.end('{"jsonrpc":"2.0","id":1,"result":{}}');
-    });
+    const origin = await startServer(answerPing);
     const key = apiKey();
     local(origin.url);
     try {

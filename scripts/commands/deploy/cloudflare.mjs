@@ -11,7 +11,7 @@ import { quiet, wrangler } from "../../lib/wrangler.mjs";
 const SECONDS = 60;
 
 /** Runs a command of wrangler and returns its output; throws an error with what Cloudflare said. */
-function ask(args, input) {
+function ask(args) {
   return new Promise((resolve, reject) => {
     const child = spawn(wrangler.command, [wrangler.script, ...args], {
       cwd: project,
@@ -25,11 +25,9 @@ function ask(args, input) {
         WRANGLER_LOG: "log",
         CLOUDFLARE_ENV: "",
       },
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
       timeout: SECONDS * 1000,
     });
-    child.stdin.on("error", () => {});
-    child.stdin.end(input ?? "");
     const output = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"])
       child[name].setEncoding("utf8").on("data", (text) => {

@@ -1,5 +1,5 @@
 // Writes entries into wrangler's configuration. Everything else in the file stays byte for byte.
-import { accessSync, constants, realpathSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { applyEdits, findNodeAtLocation, modify, parseTree } from "jsonc-parser";
 import { isJson, parseSettings } from "../../lib/settings.mjs";
@@ -136,14 +136,6 @@ function checked(before, after, path, value) {
 
 /** Throws where the file cannot be written. */
 export const checkWritable = (file) => accessSync(file, constants.W_OK);
-
-/** Puts the text in the place of the file at once: an interrupted command leaves the old file or the new one. A link stays one. */
-export function put(file, text) {
-  const path = realpathSync(file);
-  const next = `${path}.${process.pid}.new`;
-  writeFileSync(next, text, { mode: statSync(path).mode });
-  renameSync(next, path);
-}
 
 /** How a user would write an entry, or a value. */
 export function shown(text, path, entry) {

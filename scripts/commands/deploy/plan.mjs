@@ -10,7 +10,7 @@ const CLASSES = {
  * Secrets that the gateway alone uses, and people who operate it: they can be generated. `kind` is `key` for a private JWK and `text` for
  * random characters; `shown` says that people need the value. All others come from someone else, and are asked for.
  */
-const GENERATED = [
+export const GENERATED = [
   { at: /^identity_assertion\.key_secrets$/, kind: "key" },
   { at: /^authorization_server\.key_secrets$/, kind: "key" },
   { at: /^authorization_server\.secrets$/, kind: "text" },

@@ -6,9 +6,11 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { replaceFile } from "../../lib/files.mjs";
 import { fail, say, UNUSABLE } from "../../lib/run.mjs";
+import { signingKey } from "../keys.mjs";
 import { advice, cloudflare } from "./cloudflare.mjs";
-import { checkWritable, put, shown, withEntry, withId, withText } from "./edit.mjs";
+import { checkWritable, shown, withEntry, withId, withText } from "./edit.mjs";
 
 /** Asks the user, where there is one. Without a terminal every question is an error that says what to do. */
 export function questions({ yes }) {
@@ -62,13 +64,6 @@ function inEnvironment(name) {
   return value;
 }
 
-async function signingKey() {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
-  const { privateKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const { kty, crv, x, y, d } = await crypto.subtle.exportKey("jwk", privateKey);
-  return JSON.stringify({ kty, crv, x, y, d });
-}
-
 const PERMISSIONS = {
   kv: "Workers KV Storage: Edit",
   queue: "Queues: Edit",
@@ -94,6 +89,16 @@ const changeOf = ({ kind, path, entry, binding, isListed, from, to }, id) =>
     main: { path, entry: to, make: (text) => withText(text, path, from, to) },
   })[kind];
 
+/** The text of the file after a change; ends the command where the form of the file does not allow the change. */
+function changed(file, text, { make, path, entry }, hint = "") {
+  const next = make(text);
+  if (next !== undefined) return next;
+  return fail(
+    `${file} has a form that this command does not change. Write this yourself${hint}, then run it again:\n${shown(text, path, entry)}`,
+    UNUSABLE,
+  );
+}
+
 /** Ends the command, before anything is created, where a change of the file could not be made, or a secret is nowhere. */
 async function foresee(steps, { place, ask, secrets }) {
   let text = readFileSync(place.file, "utf8");
@@ -106,16 +111,8 @@ async function foresee(steps, { place, ask, secrets }) {
   for (const step of steps) {
     const wanted = changeOf(step, "0".repeat(32));
     if (!wanted) continue;
-    const next = wanted.make(text);
-    if (next === undefined) {
-      const hint =
-        step.kind === "kv" ? ` (npx wrangler kv namespace create ${step.title} prints the id)` : "";
-      fail(
-        `${place.file} has a form that this command does not change. Write this yourself${hint}, then run it again:\n${shown(text, wanted.path, wanted.entry)}`,
-        UNUSABLE,
-      );
-    }
-    text = next;
+    const hint = step.kind === "kv" ? ` (npx wrangler kv namespace create ${step.title} prints the id)` : "";
+    text = changed(place.file, text, wanted, hint);
   }
   const own = steps.filter(({ kind }) => kind === "secret");
   if (own.length === 0) return;
@@ -134,16 +131,7 @@ async function foresee(steps, { place, ask, secrets }) {
 }
 
 /** Changes the file. */
-function change(file, { make, path, entry }) {
-  const text = readFileSync(file, "utf8");
-  const next = make(text);
-  if (next === undefined)
-    fail(
-      `${file} has a form that this command does not change. Write this yourself, then run it again:\n${shown(text, path, entry)}`,
-      UNUSABLE,
-    );
-  put(file, next);
-}
+const change = (file, wanted) => replaceFile(file, changed(file, readFileSync(file, "utf8"), wanted));
 
 const STEPS = {
   async kv(step, { place, ask }) {
@@ -186,7 +174,8 @@ const STEPS = {
       return true;
     }
     if (!(await ask.agrees(`generate the secret ${name}`))) return false;
-    secrets.values[name] = how === "key" ? await signingKey() : randomBytes(32).toString("base64url");
+    secrets.values[name] =
+      how === "key" ? JSON.stringify(await signingKey("ES256")) : randomBytes(32).toString("base64url");
     if (shown) secrets.shown.push(name);
     return true;
   },

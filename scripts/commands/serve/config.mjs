@@ -1,9 +1,9 @@
 // What `portcullis serve` gives to workerd: its configuration as Cap'n Proto text.
 
-/** The class and the purpose of what a Worker may be bound to here, by the method that the gateway calls. */
+/** What a Worker can be bound to here, by the method that the gateway calls. */
 const BINDINGS = {
-  idFromName: (name, { classOf }) => `durableObjectNamespace = ${quoted(classOf(name))}`,
-  get: (name, { kv }) => (kv[name] ? `kvNamespace = ${quoted(`kv ${name}`)}` : undefined),
+  idFromName: (name, objects) => `durableObjectNamespace = ${quoted(objects[name])}`,
+  get: (name) => `kvNamespace = ${quoted(`kv ${name}`)}`,
 };
 
 /** A text in the syntax of Cap'n Proto, whose escapes are those of C. */
@@ -15,9 +15,9 @@ function quoted(text) {
 const list = (items) => `[${items.join(", ")}]`;
 
 /** The bindings of the document that cannot be here, each with the reason. */
-export function impossible({ bindings, classOf, kv }) {
+export function impossible({ bindings, classes, kv }) {
   return bindings.flatMap(({ name, method, at }) => {
-    if (method === "idFromName" && classOf(name) === undefined)
+    if (method === "idFromName" && classes[name] === undefined)
       return [`${at}: no durable_objects binding of wrangler's configuration has the name "${name}"`];
     if (method === "get" && !kv[name]) return [`${at}: --kv ${name}=FOLDER is required`];
     if (BINDINGS[method]) return [];
@@ -73,8 +73,7 @@ function socket({ certificate, proxy }) {
  */
 export function workerdConfig(it) {
   const { modules, date, flags, secrets, bindings, objects, kv, state, ca, document } = it;
-  const classOf = (name) => objects[name];
-  const bound = new Map(bindings.map(({ name, method }) => [name, BINDINGS[method](name, { classOf, kv })]));
+  const bound = new Map(bindings.map(({ name, method }) => [name, BINDINGS[method](name, objects)]));
   // The authorization server fetches documents that strangers name: those must not be in the private network.
   const guarded = document.authorization_server !== undefined;
   const tls = `tlsOptions = (trustBrowserCas = true${ca ? ', trustedCertificates = [embed "ca.pem"]' : ""})`;

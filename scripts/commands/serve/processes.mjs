@@ -64,7 +64,7 @@ async function start(workerd, { config, env }, place, onChild) {
     child.kill("SIGKILL");
     throw new Error(failure);
   }
-  return { child, begun: Date.now(), ended };
+  return { child, startedAt: Date.now(), ended };
 }
 
 /** Ends a process: it finishes the requests that it has, for so many seconds at most. */
@@ -140,6 +140,8 @@ export class Processes {
   async #add() {
     const generation = this.#generation;
     const one = await start(this.#workerd, generation, this.#options.place, (child) => {
+      // There is none: `start` says why.
+      if (child.pid === undefined) return;
       this.#children.add(child);
       this.#guard.add(child.pid);
       child.once("exit", () => {
@@ -153,7 +155,7 @@ export class Processes {
     one.ended.then((how) => {
       if (this.#stopping || !this.#running.includes(one)) return;
       this.#running = this.#running.filter((other) => other !== one);
-      this.#again(generation, how, Date.now() - one.begun < SHORT_LIFE * 1000);
+      this.#again(generation, how, Date.now() - one.startedAt < SHORT_LIFE * 1000);
     });
   }
 
