@@ -267,6 +267,12 @@ pub const EVENT_LINE_BYTES: usize = 64 * 1024;
 /// Longest session id of an origin server, in bytes.
 pub const SESSION_ID_BYTES: usize = 2048;
 
+/// Longest task id of an origin server, in bytes. The sealed id has to fit into `Mcp-Name`.
+pub const TASK_ID_BYTES: usize = 1024;
+
+/// Longest `requestState` of an origin server, in bytes.
+pub const REQUEST_STATE_BYTES: usize = 256 * 1024;
+
 /// Lifetime of a session in seconds, unless the configuration sets it.
 pub const SESSION_SECONDS: u64 = 24 * 60 * 60;
 

@@ -113,12 +113,12 @@ impl Configuration {
             custom: read_verifiers(document, mistakes),
         };
         let scopes = Rc::new(read_hierarchy(document, mistakes));
-        let asserts_operation = document.identity_assertion.as_ref().and_then(|table| table.operation) == Some(true);
+        let sessions = document.sessions.as_ref().map(|table| policy::read_sessions(table, secrets, mistakes));
         let gateway = resource::ThisGateway {
             public_url: public_url.as_ref(),
             development,
-            asserts_operation,
-            has_assertion: document.identity_assertion.is_some(),
+            assertion: document.identity_assertion.as_ref(),
+            sessions: sessions.as_ref(),
             secrets,
         };
         let resources = read_resources((document, raw), gateway, &verifiers, &scopes, mistakes);
@@ -142,7 +142,6 @@ impl Configuration {
             mistakes.note("dpop", "no resource accepts DPoP: remove the table, or set dpop in a resource");
         }
         let revocation = document.revocation.as_ref().map(|table| credentials::read_revocation(table, mistakes));
-        let sessions = document.sessions.as_ref().map(|table| policy::read_sessions(table, secrets, mistakes));
         let decision_log = document.decision_log.as_ref().map(|table| policy::read_decision_log(table, mistakes));
         let mut interests = ClaimSelection::default();
         resources

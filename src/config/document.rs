@@ -93,8 +93,9 @@ pub struct Document {
     #[deserr(default)]
     pub identity_assertion: Option<IdentityAssertionDocument>,
 
-    /// How the gateway binds sessions of the legacy era to their callers. Without this table the gateway does not seal
-    /// the session ids of origin servers, and the log says so once at start.
+    /// How the gateway binds sessions of the legacy era, task ids, `requestState` and the URIs of Apps to their callers. The
+    /// gateway then reads every message, so `body_bytes` may be at most 8388608. Without this table these ids pass as origin
+    /// servers issue them, and the log says so once at start.
     #[deserr(default)]
     pub sessions: Option<SessionsDocument>,
 
@@ -242,7 +243,7 @@ pub struct ResourceDocument {
     pub keep_alive_seconds: Option<u64>,
 
     /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-    /// if the gateway reads messages: with `rules`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+    /// if the gateway reads messages: with `rules`, `sessions`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
     /// 4194304.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = BODY.default, "minimum" = BODY.least, "maximum" = BODY.most)))]

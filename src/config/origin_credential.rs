@@ -283,7 +283,7 @@ fn read_token_exchange(
     let TokenExchangeDocument { scopes, resource, audience, .. } = document;
     let target = read_target((scopes.as_ref(), resource.as_ref(), audience.as_ref()), at, mistakes);
     let has_actor = document.actor.unwrap_or_default();
-    if has_actor && !gateway.has_assertion {
+    if has_actor && gateway.assertion.is_none() {
         mistakes.note(format_args!("{at}.actor"), "needs identity_assertion, whose key signs the actor's token");
     }
     let profile = match document.profile {

@@ -11,13 +11,14 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::config::document::{PublicPathDocument, RequirementName, ResourceDocument};
+use crate::config::document::{IdentityAssertionDocument, PublicPathDocument, RequirementName, ResourceDocument};
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential;
 use crate::config::policy;
 use crate::config::values::{Secrets, protected_url, read_scopes};
 use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_RESPONSE_TIMEOUT};
 use crate::mcp::method::{METHODS, McpMethod};
+use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::origin_credential::OriginCredential;
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
@@ -33,10 +34,10 @@ use crate::transport::url::HttpUrl;
 pub(super) struct ThisGateway<'a> {
     pub public_url: Option<&'a HttpUrl>,
     pub development: bool,
-    /// Whether identity assertions always name what a request asks for.
-    pub asserts_operation: bool,
-    /// Whether there are identity assertions.
-    pub has_assertion: bool,
+    /// The identity assertions, if there are any.
+    pub assertion: Option<&'a IdentityAssertionDocument>,
+    /// How sessions and state handles are bound to their callers, if they are.
+    pub sessions: Option<&'a Sessions>,
     pub secrets: &'a dyn Secrets,
 }
 
@@ -48,7 +49,8 @@ pub(super) fn read_resource(
     hierarchy: &Rc<ScopeHierarchy>,
     mistakes: &mut Mistakes,
 ) -> Option<Resource> {
-    let ThisGateway { public_url, development, asserts_operation, .. } = gateway;
+    let ThisGateway { public_url, development, sessions, assertion, .. } = gateway;
+    let asserts_operation = assertion.and_then(|table| table.operation) == Some(true);
     let at = &format!("resources[{index}]");
     let before = mistakes.lines().len();
     let path = read_path(&document.path, at, mistakes);
@@ -133,13 +135,14 @@ pub(super) fn read_resource(
         identity_claims,
         anonymous,
         asserts_operation,
+        handles: sessions.cloned(),
         names_caller,
         credential,
     };
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)

@@ -151,18 +151,18 @@ pub struct ArgumentDocument {
     pub present: Option<bool>,
 }
 
-/// How the gateway binds sessions of the legacy era to their callers (L8).
+/// How the gateway binds sessions of the legacy era, task ids, `requestState` and the URIs of Apps to their callers (L8, P7, T30).
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct SessionsDocument {
-    /// Names of 1 to 4 Worker secrets, each of 32 characters or more. Before a client sees a session id, the gateway
+    /// Names of 1 to 4 Worker secrets, each of 32 characters or more. Before a client sees such an id, the gateway
     /// seals it with the first secret, for one issuer, subject, client and resource. It opens ids that were sealed with
     /// any of the secrets. To change a secret, put the new one first, and remove the old one when its sessions have
     /// ended.
     pub secrets: Vec<String>,
 
-    /// Seconds after which a session ends, whatever the origin server says, 60 to 2592000. Default: 86400.
+    /// Seconds after which a session, a task id and a `requestState` end, whatever the origin server says, 60 to 2592000. Default: 86400.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = SESSION.default, "minimum" = SESSION.least, "maximum" = SESSION.most)))]
     pub seconds: Option<u64>,

@@ -57,8 +57,8 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
     }
     if settings.sessions.is_none() {
         warnings.push(
-            "sessions is off: session ids of legacy-era origin servers are not sealed, so any caller with a valid token that \
-             learns one can use it; and servers of 2024-11-05 (HTTP+SSE) cannot be used"
+            "sessions is off: session ids of legacy-era origin servers, task ids and requestState are not sealed, so any caller \
+             with a valid token that learns one can use it; and servers of 2024-11-05 (HTTP+SSE) cannot be used"
                 .to_owned(),
         );
     }

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::forward::handle_sealer::HandleSealer;
 use crate::forward::list_key::list_key;
 use crate::forward::response::ResponseHead;
 use crate::limits::CACHED_LIST_BYTES;
@@ -59,6 +60,8 @@ struct Recipient {
     items: (usize, Rc<RefCell<KnownItems>>),
     /// The key under which the list may be cached.
     keep_as: Option<String>,
+    /// Seals the handles in the answer, if the resource binds them.
+    handles: Option<HandleSealer>,
     /// Whether decoys replaced names: then the answer gets the original names back.
     decoys: bool,
     session: SessionUse,
@@ -147,6 +150,7 @@ impl Recipient {
             paged: calls().any(|call| call.params.cursor.is_some()),
             items: (resource.index, Rc::clone(items)),
             keep_as: list_key(inspected),
+            handles: HandleSealer::of(permit),
             decoys: !permit.decoys().is_empty(),
             session: permit.session().clone(),
             ids: inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect(),
@@ -175,7 +179,9 @@ impl Recipient {
         // Clients do not read the body of these answers.
         let read = good && !matches!(head.status, 202 | 204);
         let readable = head.may_be_event_stream() || head.is_json() || read;
-        let filtered = self.policy.is_some() && (self.lists || stream) && readable || keep_as.is_some();
+        let lists = self.policy.is_some() && (self.lists || stream) || keep_as.is_some();
+        let handles = self.handles.as_ref().is_some_and(|handles| handles.may_hold_handles || stream);
+        let filtered = (lists || handles) && readable || keep_as.is_some();
         let rewritten = good && stream && self.sessions.is_some();
         // A caller that has the id of an event may ask for the events after it, so ids are bound to their callers.
         let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
@@ -205,21 +211,23 @@ impl Recipient {
         if !filtered && !rewritten && !marked {
             return Ok(Some(BodyFilter { restore, ..whole(Inner::Plain(streams)) }));
         }
-        let edits = FilterOptions { paged: self.paged, ..FilterOptions::default() };
+        let edits = FilterOptions { paged: self.paged, handles_only: !lists, reusable: false };
+        let handles = self.handles.as_ref().map(|handles| handles.clone().at(now));
         let kept = keep_as.map(|name| CacheCandidate { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
         let policy = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
-            let lists = filtered.then(|| ListFilter::new(policy, FilterOptions::default()));
+            let edits = FilterOptions { paged: false, ..edits };
+            let lists = filtered.then(|| ListFilter::new(policy, edits).with_handles(handles));
             // A stream that a GET opened may carry any list, and any page of it.
             let lists = lists.map(|it| if stream || self.paged { it } else { it.with_memory(resource, items) });
             let filter = SseFilter::new(lists, endpoint, event_ids);
             let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
             BodyFilter { kept, restore, ids: self.ids, ..whole(inner) }
         } else {
-            let filter = ListFilter::new(policy, edits);
+            let filter = ListFilter::new(policy, edits).with_handles(handles);
             let (resource, items) = self.items;
             // The memory would take each later page for a changed first page.
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
@@ -240,9 +248,12 @@ impl Recipient {
 
     /// The view that this recipient may see of a cached list.
     fn reading(self, list: &CachedList) -> Result<FilteredList, ListError> {
-        let edits = FilterOptions { paged: self.paged, reusable: true };
+        let edits = FilterOptions { paged: self.paged, reusable: true, handles_only: false };
+        // The marks of Apps are the same for all callers, and a list holds no other handles.
+        let handles = self.handles.map(|handles| handles.at(UnixMillis::default()));
         let policy = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
-        let (mut filter, mut out) = (ListFilter::new(policy, edits), Vec::with_capacity(list.body.len()));
+        let (mut filter, mut out) =
+            (ListFilter::new(policy, edits).with_handles(handles), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
         filter.finish(&mut out)?;
         FilteredList::new(out, filter.holes(), filter.policy().depends).ok_or(ListError::NotJson)

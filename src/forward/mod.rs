@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod body_filter;
+mod handle_sealer;
 pub mod identity;
 pub mod list_key;
 pub mod operation;

@@ -182,6 +182,11 @@ pub fn outbound(
             None => fields.remove("last-event-id"),
         }
     }
+    if let Some(name) = permit.handles().original_name()
+        && fields.get("mcp-name").is_some()
+    {
+        fields.set("mcp-name", mirrored(name));
+    }
     if let [first, ..] = permit.decoys() {
         let field = if first.is_method { "mcp-method" } else { "mcp-name" };
         if fields.get(field).is_some() {

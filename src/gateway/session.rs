@@ -4,19 +4,35 @@ use crate::forward::body_filter::ENDPOINT_QUERY;
 use crate::gateway::open::Gateway;
 use crate::mcp::era::Era;
 use crate::mcp::session::{Purpose, Sessions};
-use crate::pipeline::authorize::SessionUse;
+use crate::pipeline::authorize::{CallerState, SessionUse};
+use crate::pipeline::handles::{Handles, Opening};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
 use crate::time::UnixMillis;
+use crate::token::principal::Subject;
 use crate::transport::head::Method;
 
 impl Gateway {
+    /// The caller's state that a request belongs to.
+    pub(super) fn caller_state(&self, inspected: &Inspected, now: UnixMillis) -> Result<CallerState, Rejection> {
+        let (session, last_event) = self.session(inspected, now)?;
+        let Some(sessions) = &inspected.resource().handles else {
+            return Ok(CallerState { session, last_event, ..CallerState::default() });
+        };
+        let caller = inspected.caller();
+        let is_ended = |since| self.is_ended(&caller.subject, since);
+        let holder = caller.subject.holder(&inspected.resource().identifier);
+        let handles = Handles::open(inspected, Opening { sessions, holder, now, is_ended: &is_ended })?;
+        Ok(CallerState { session, last_event, handles })
+    }
+
+    /// Whether the revocation list ends what began at a time.
+    fn is_ended(&self, subject: &Subject, since: u64) -> bool {
+        self.settings.revocation.is_some() && self.memory.borrow().revocations.ends(subject, since)
+    }
+
     /// The caller's session that a request belongs to, if any, and the last event that the caller names in it.
-    pub(super) fn session(
-        &self,
-        inspected: &Inspected,
-        now: UnixMillis,
-    ) -> Result<(SessionUse, Option<String>), Rejection> {
+    fn session(&self, inspected: &Inspected, now: UnixMillis) -> Result<(SessionUse, Option<String>), Rejection> {
         let Some(sessions) = &self.settings.sessions else { return Ok((SessionUse::Unbound, None)) };
         let admitted = inspected.authenticated().request().admitted();
         // In the modern era there are no sessions, and no stream resumes (T27).
@@ -45,7 +61,7 @@ impl Gateway {
         let caller = inspected.caller();
         let holder = caller.subject.holder(&inspected.resource().identifier);
         let opened = sessions.open(sealed, purpose, holder, now).ok_or(Rejection::SessionUnknown)?;
-        if self.settings.revocation.is_some() && self.memory.borrow().revocations.ends(&caller.subject, opened.since) {
+        if self.is_ended(&caller.subject, opened.since) {
             return Err(Rejection::SessionUnknown);
         }
         Ok(match purpose {

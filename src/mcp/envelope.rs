@@ -43,10 +43,16 @@ impl RequestId {
 /// MCP defines codes in that range; a code that the gateway invented there could be taken for one of MCP's.
 #[must_use]
 pub fn error_body(id: &RequestId, code: i32, message: &str, request: &str) -> String {
-    json!({
-        "jsonrpc": "2.0",
-        "id": id.0,
-        "error": { "code": code, "message": message, "data": { "request": request } }
-    })
-    .to_string()
+    error_with(id, (code, message), &json!({ "request": request }))
+}
+
+/// The same for a client that has to declare an extension (T21).
+#[must_use]
+pub fn extension_needed(id: &RequestId, error: (i32, &str), extension: &str, request: &str) -> String {
+    let capabilities = json!({ "extensions": { extension: {} } });
+    error_with(id, error, &json!({ "request": request, "requiredCapabilities": capabilities }))
+}
+
+fn error_with(id: &RequestId, (code, message): (i32, &str), data: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": id.0, "error": { "code": code, "message": message, "data": data } }).to_string()
 }

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::era::{Era, FIRST_MODERN};
+use crate::mcp::method::CALL_TOOL;
 use crate::strict_json;
 
 /// The methods whose result may be `input_required`.
-const MAY_NEED_INPUT: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+const MAY_NEED_INPUT: [&str; 3] = [CALL_TOOL, "prompts/get", "resources/read"];
 
 /// The member of `_meta` in which a client declares what it can do.
-const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(super) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 const INITIALIZE: &str = "initialize";
 
@@ -74,7 +75,7 @@ impl Asked {
             let error = json!({ "code": URL_NEEDED, "message": words, "data": { "elicitations": [elicitation] } });
             return (200, json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string());
         }
-        if self.method == "tools/call" {
+        if self.method == CALL_TOOL {
             let content = json!([{ "type": "text", "text": words }]);
             return result(match era {
                 Era::Modern => json!({ "resultType": "complete", "content": content, "isError": true }),

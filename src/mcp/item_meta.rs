@@ -1,6 +1,9 @@
 //! The `_meta` member of an item of a list, edited in its text: the rest of the item stays as the origin server wrote it.
 
-use crate::mcp::members::{Member, members_but, object_member};
+use std::ops::Range;
+
+use crate::mcp::handle::APP_SCHEME;
+use crate::mcp::members::{Member, members_but, object_member, text_member};
 
 /// An item whose `_meta` has this member. It replaces any member of that name that the origin server wrote.
 pub(super) fn marked(item: Vec<u8>, name: &str, value: &str) -> Option<Vec<u8>> {
@@ -28,4 +31,31 @@ pub(super) fn with_meta(mut item: Vec<u8>, name: &str, value: Option<&str>) -> O
     };
     item.splice(range, text.into_bytes());
     Some(item)
+}
+
+/// An item whose user interface has another URI: `_meta.ui.resourceUri`, or `_meta["ui/resourceUri"]` in earlier drafts of
+/// SEP-1865. `None` if it has none, or none that changes.
+pub fn with_app_uri(item: &[u8], change: impl Fn(&str) -> Option<String>) -> Option<Vec<u8>> {
+    let Member::Object(meta_at, length) = object_member(item, "_meta")? else { return None };
+    let meta = item.get(meta_at..meta_at + length)?;
+    let mut found: Vec<(Range<usize>, String)> = Vec::new();
+    if let Some(Member::Object(at, length)) = object_member(meta, "ui")
+        && let Some((range, uri)) = text_member(meta.get(at..at + length)?, "resourceUri")
+    {
+        found.push((meta_at + at + range.start..meta_at + at + range.end, uri));
+    }
+    if let Some((range, uri)) = text_member(meta, "ui/resourceUri") {
+        found.push((meta_at + range.start..meta_at + range.end, uri));
+    }
+    // From the end, so that the positions before it stay what they are.
+    found.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+    let mut changed = None;
+    for (range, uri) in found {
+        let Some(instead) = Some(&uri).filter(|uri| uri.starts_with(APP_SCHEME)).and_then(|uri| change(uri)) else {
+            continue;
+        };
+        let text = serde_json::to_vec(&instead).ok()?;
+        changed.get_or_insert_with(|| item.to_vec()).splice(range, text);
+    }
+    changed
 }

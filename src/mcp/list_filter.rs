@@ -1,6 +1,7 @@
-//! Filters lists as they stream through the gateway. If the result of a JSON-RPC response is a list of tools, prompts,
-//! resources or resource templates, the filter leaves out the items that an [`ItemPolicy`] drops. It holds one item at
-//! a time; everything else passes unchanged, except for white space between JSON tokens.
+//! Filters messages as they stream through the gateway. If the result of a JSON-RPC response is a list of tools, prompts,
+//! resources or resource templates, the filter leaves out the items that an [`ItemPolicy`] drops; and it rewrites state
+//! handles. It holds one item or handle at a time; everything else passes unchanged, except for white space between JSON
+//! tokens.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,69 +11,10 @@ use crate::mcp::item_meta::{marked, with_meta};
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::{KnownItems, ListComparison};
 use crate::mcp::list_item::{FilterOptions, ItemDecision, ItemPolicy, ListError, OmittedValue};
+use crate::mcp::message_position::{Container, Handle, HandleRewriter, Level, Next, Place, Reading, Use};
 use crate::mcp::method::lists;
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
-
-/// The containers of an item, from the outside to the inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Container {
-    Batch,
-    Message,
-    Result,
-    List(Kind, &'static str),
-}
-
-/// What may come next in the innermost container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// The first member or item, or the end.
-    FirstOrEnd,
-    /// A member or item.
-    Another,
-    /// The colon after the name of a member.
-    Colon,
-    /// The value of a member.
-    Value,
-    /// A comma, or the end.
-    CommaOrEnd,
-}
-
-#[derive(Debug)]
-struct Level {
-    container: Container,
-    next: Next,
-    /// Whether something was written into it.
-    written: bool,
-    /// The members seen so far that a decision depends on.
-    seen: Vec<&'static str>,
-}
-
-/// What happens to the value that is being read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// It passes.
-    Pass,
-    /// It is the name of a member.
-    Name,
-    /// It is an item.
-    Item,
-    /// It is the value of `cacheScope`, which is written at the end of the result.
-    CacheScope,
-    /// It is left out.
-    Leave,
-}
-
-/// A value that is being read. Its end follows from brackets and quotes alone.
-#[derive(Debug)]
-struct Reading {
-    used: Use,
-    depth: usize,
-    in_text: bool,
-    escaped: bool,
-    /// Whether it is a number or a word, which ends where another token begins.
-    bare: bool,
-}
 
 /// Filters one response, or one batch of responses.
 pub struct ListFilter<P> {
@@ -89,9 +31,13 @@ pub struct ListFilter<P> {
     begun: bool,
     size: usize,
     holes: Vec<(usize, OmittedValue)>,
-    /// The index of the resource, and the known items of its lists.
+    /// The index of the resource, and what is known of its lists.
     memory: Option<(usize, Rc<RefCell<KnownItems>>)>,
     following: Option<ListComparison>,
+    /// Rewrites state handles, if there is something to rewrite.
+    handles: Option<Box<dyn HandleRewriter>>,
+    /// The method of the message, if it has one that was read.
+    method: Option<String>,
     /// How many items were left out because their names cannot be read unambiguously.
     unreadable: usize,
 }
@@ -114,8 +60,16 @@ impl<P: ItemPolicy> ListFilter<P> {
             holes: Vec::new(),
             memory: None,
             following: None,
+            handles: None,
+            method: None,
             unreadable: 0,
         }
+    }
+
+    /// The same filter, which rewrites state handles too.
+    #[must_use]
+    pub fn with_handles(self, handles: Option<Box<dyn HandleRewriter>>) -> Self {
+        Self { handles, ..self }
     }
 
     /// The same filter, with the known items of the lists of the resource with this index.
@@ -145,7 +99,7 @@ impl<P: ItemPolicy> ListFilter<P> {
     /// A filter for the next response, with the same policy.
     #[must_use]
     pub fn again(self) -> Self {
-        Self { unreadable: self.unreadable, ..Self::new(self.policy, self.edits) }
+        Self { unreadable: self.unreadable, handles: self.handles, ..Self::new(self.policy, self.edits) }
     }
 
     /// Takes bytes, and writes those that may pass.
@@ -154,7 +108,7 @@ impl<P: ItemPolicy> ListFilter<P> {
     /// [`ListError`]; nothing more may pass after it.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
         self.size += bytes.len();
-        if self.size > LIST_BYTES {
+        if !self.edits.handles_only && self.size > LIST_BYTES {
             return Err(ListError::TooLarge);
         }
         let mut rest = bytes;
@@ -236,7 +190,7 @@ impl<P: ItemPolicy> ListFilter<P> {
             }
             return Ok(());
         };
-        let object = matches!(level.container, Container::Message | Container::Result);
+        let object = level.container.is_object();
         match (level.next, byte) {
             (Next::FirstOrEnd | Next::CommaOrEnd, b'}') if object => {
                 self.leave(byte, out);
@@ -263,27 +217,35 @@ impl<P: ItemPolicy> ListFilter<P> {
 
     /// An element of a batch or of a list begins.
     fn item(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
-        if let Some(Container::List(..)) = self.levels.last().map(|level| level.container) {
+        let container = self.levels.last().map(|level| level.container);
+        if let Some(Container::List(..)) = container {
             return self.read(Use::Item, byte, out);
         }
         self.comma(out);
-        if byte == b'{' {
-            self.enter(Container::Message, byte, out);
-            return Ok(());
+        match (container, byte) {
+            (Some(Container::Batch), b'{') => self.enter(Container::Message, byte, out),
+            (Some(Container::Handles(Place::Contents)), b'{') => {
+                self.enter(Container::Handles(Place::Content), byte, out);
+            }
+            (Some(Container::Handles(Place::TaskIds)), b'"') => return self.read(Use::Handle(Handle::Task), byte, out),
+            _ => return self.read(Use::Pass, byte, out),
         }
-        self.read(Use::Pass, byte, out)
+        Ok(())
     }
 
     /// The value of the member `self.name` begins.
     fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         let Some(level) = self.levels.last_mut() else { return Err(ListError::NotJson) };
         let container = level.container;
+        let lists_matter = !self.edits.handles_only;
         let deciding = || {
             let (others, in_result): (&[&'static str], bool) = match container {
                 Container::Message => (&["result", "id"], false),
-                _ => (&["cacheScope", "ttlMs", "nextCursor"], true),
+                Container::Result => (&["cacheScope", "ttlMs", "nextCursor"], true),
+                Container::Batch | Container::List(..) | Container::Handles(_) => (&[], false),
             };
-            others.iter().copied().chain(lists().map(|list| list.member).filter(move |_| in_result))
+            let items = lists().map(|list| list.member).filter(move |_| in_result);
+            others.iter().copied().chain(items).filter(move |_| lists_matter || !in_result)
         };
         let folded = fold(&self.name);
         if deciding().any(|known| *known != *self.name && fold(known) == folded) {
@@ -308,6 +270,12 @@ impl<P: ItemPolicy> ListFilter<P> {
                 self.enter(Container::Result, byte, out);
                 Ok(())
             }
+            _ if self.enters_handles(container, byte) => {
+                if let Some(place) = Place::of(container, &self.name) {
+                    self.enter(Container::Handles(place), byte, out);
+                }
+                Ok(())
+            }
             (Container::Message, Some("id"), ..) if self.edits.reusable => {
                 self.holes.push((out.len(), OmittedValue::Id));
                 self.read(Use::Leave, byte, out)
@@ -328,17 +296,33 @@ impl<P: ItemPolicy> ListFilter<P> {
             (Container::Result, _, Some(_), _) => Err(ListError::NotList),
             _ => {
                 self.more_pages |= known == Some("nextCursor");
-                self.read(Use::Pass, byte, out)
+                let handle = if self.handles.is_some() { Handle::of(container, &self.name) } else { None };
+                let used = match handle.filter(|_| byte == b'"') {
+                    Some(handle) if self.is_about_own_tasks() => Use::Handle(handle),
+                    _ if container == Container::Message && self.name == "method" && byte == b'"' => Use::Method,
+                    _ => Use::Pass,
+                };
+                self.read(used, byte, out)
             }
         }
     }
 
+    /// Whether the value that begins is an object or an array that may hold handles.
+    fn enters_handles(&self, container: Container, byte: u8) -> bool {
+        let place = if self.handles.is_some() { Place::of(container, &self.name) } else { None };
+        place.is_some_and(|place| byte == if place.is_array() { b'[' } else { b'{' })
+    }
+
+    /// Whether the task ids in the message are those of the server. In the legacy era a server may ask the client about a task
+    /// of the client.
+    fn is_about_own_tasks(&self) -> bool {
+        self.method.as_deref().is_none_or(|method| !method.starts_with("tasks/"))
+    }
+
     fn comma(&mut self, out: &mut Vec<u8>) {
-        if let Some(level) = self.levels.last_mut() {
-            if level.written {
-                out.push(b',');
-            }
-            level.written = true;
+        let Some(level) = self.levels.last_mut() else { return };
+        if std::mem::replace(&mut level.written, true) {
+            out.push(b',');
         }
     }
 
@@ -357,6 +341,9 @@ impl<P: ItemPolicy> ListFilter<P> {
                 out.extend_from_slice(if private { b"\"private\"" } else { &scope });
             }
             (self.kind, self.more_pages) = (None, false);
+        }
+        if self.levels.last().is_some_and(|level| level.container == Container::Message) {
+            self.method = None;
         }
         out.push(byte);
         if let Some(Container::List(..)) = self.levels.pop().map(|level| level.container)
@@ -400,7 +387,7 @@ impl<P: ItemPolicy> ListFilter<P> {
                 b'"' => reading.in_text = true,
                 b'{' | b'[' if !reading.bare => {
                     reading.depth += 1;
-                    if reading.depth > LIST_DEPTH {
+                    if !self.edits.handles_only && reading.depth > LIST_DEPTH {
                         return Err(ListError::NotJson);
                     }
                 }
@@ -425,7 +412,7 @@ impl<P: ItemPolicy> ListFilter<P> {
             Use::Pass if !reading.bare => out.extend_from_slice(bytes),
             Use::Leave if !reading.bare => {}
             // Numbers and words are held until the filter knows that they are valid.
-            Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope => {
+            Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope | Use::Method | Use::Handle(_) => {
                 if self.held.len() + bytes.len() > LIST_ITEM_BYTES {
                     return Err(ListError::TooLarge);
                 }
@@ -447,6 +434,19 @@ impl<P: ItemPolicy> ListFilter<P> {
                 }
             }
             Use::Pass | Use::Leave => {}
+            Use::Method | Use::Handle(_) => {
+                // If it is not text, no reader finds a known method or a handle in it.
+                let text = crate::strict_json::parse(&self.held).unwrap_or_default();
+                let text = text.as_str().unwrap_or_default();
+                match (reading.used, &mut self.handles) {
+                    (Use::Handle(handle), Some(handles)) => {
+                        self.held =
+                            handles.rewrite(handle, text).map_or(std::mem::take(&mut self.held), |it| quoted(&it));
+                    }
+                    _ => self.method = Some(text.to_owned()),
+                }
+                out.extend_from_slice(&self.held);
+            }
             Use::CacheScope => {
                 crate::strict_json::parse(&self.held).map_err(|_| ListError::NotJson)?;
                 self.cache_scope = Some(std::mem::take(&mut self.held));
@@ -486,8 +486,11 @@ impl<P: ItemPolicy> ListFilter<P> {
             self.unreadable += 1;
             return;
         }
+        let changed = changed.flatten();
+        let item = changed.as_deref().unwrap_or(item);
+        let marked = self.handles.as_mut().and_then(|handles| handles.item(kind, name, item));
         self.comma(out);
-        out.extend_from_slice(changed.flatten().as_deref().unwrap_or(item));
+        out.extend_from_slice(marked.as_deref().unwrap_or(item));
     }
 }
 

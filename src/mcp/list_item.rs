@@ -68,6 +68,8 @@ impl fmt::Display for ListError {
 /// Options for one response.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FilterOptions {
+    /// The response holds no list: only state handles are rewritten in it.
+    pub handles_only: bool,
     /// The request asked for a later page.
     pub paged: bool,
     /// The values of `id` and `ttlMs` are left out, because each reader gets its own: [`holes`](crate::mcp::list_filter::ListFilter::holes).

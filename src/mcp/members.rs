@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -224,4 +225,14 @@ pub fn members_but(object: &[u8], name: &str) -> Option<Vec<String>> {
         BTreeMap::deserialize(&mut serde_json::Deserializer::from_slice(object)).ok()?;
     let kept = members.into_iter().filter(|(other, _)| other != name);
     kept.map(|(other, raw)| Some(format!("{}:{}", serde_json::to_string(&other).ok()?, raw.get()))).collect()
+}
+
+/// Finds the member `name` of `object`, with its quotes, if it is a string; and its text.
+#[must_use]
+pub fn text_member(object: &[u8], name: &str) -> Option<(Range<usize>, String)> {
+    let members: BTreeMap<String, &RawValue> =
+        BTreeMap::deserialize(&mut serde_json::Deserializer::from_slice(object)).ok()?;
+    let raw = members.get(name)?;
+    let at = raw.get().as_ptr().addr().checked_sub(object.as_ptr().addr())?;
+    Some((at..at + raw.get().len(), strict_json::part(raw.get())?))
 }

@@ -16,6 +16,7 @@ use crate::mcp::kind::Kind;
 use crate::mcp::members::{ArgumentsSeed, Shallow, members, scalars, seed, skip_items};
 use crate::mcp::method::{METHODS, McpMethod, Target};
 use crate::mcp::operation::Operation;
+use crate::mcp::rewrite::RELATED_TASK;
 use crate::strict_json;
 
 /// A message from a client.
@@ -62,6 +63,14 @@ pub struct Params {
     pub version: Option<String>,
     /// The URIs in `notifications.resourceSubscriptions` of `subscriptions/listen`.
     pub subscriptions: Vec<String>,
+    /// The task ids in `notifications.taskIds` of `subscriptions/listen`.
+    pub watched_tasks: Vec<String>,
+    /// `taskId`, if it is a string.
+    pub task: Option<String>,
+    /// `requestState`
+    pub state: Option<String>,
+    /// `_meta["io.modelcontextprotocol/related-task"].taskId` (MCP 2025-11-25).
+    pub related_task: Option<String>,
     /// Whether `inputResponses` or `requestState` is present: then the response belongs to this exchange only (T31).
     pub continues: bool,
     /// Whether there is a member other than `cursor` and `_meta`.
@@ -142,7 +151,7 @@ impl Call {
             None => Err(Malformed::Params(missing)),
         };
         match self.known().map_or(Target::None, |known| known.target) {
-            Target::None => Ok(vec![Operation::plain(method)]),
+            Target::None | Target::Task => Ok(vec![Operation::plain(method)]),
             Target::Name(kind) => named(kind, &self.params.name, "params.name must be a string"),
             Target::Uri => named(Kind::Resource, &self.params.uri, "params.uri must be a string"),
             Target::OptionalUri => Ok(vec![match &self.params.uri {
@@ -171,7 +180,11 @@ impl Call {
     #[must_use]
     pub fn mirrored_name(&self) -> Option<&str> {
         let known = self.known().filter(|known| known.is_mirrored)?;
-        if known.target == Target::Uri { self.params.uri.as_deref() } else { self.params.name.as_deref() }
+        match known.target {
+            Target::Uri => self.params.uri.as_deref(),
+            Target::Task => self.params.task.as_deref(),
+            _ => self.params.name.as_deref(),
+        }
     }
 }
 
@@ -315,8 +328,8 @@ struct ParamsVisitor;
 seed!(ParamsVisitor, Result<Params, &'static str>);
 
 /// The members of `params` that are read.
-const READ_PARAMS: [&str; 9] =
-    ["name", "uri", "cursor", "arguments", "ref", "_meta", "notifications", "inputResponses", "requestState"];
+const READ_PARAMS: [&str; 10] =
+    ["name", "uri", "cursor", "arguments", "ref", "_meta", "notifications", "inputResponses", "requestState", "taskId"];
 
 /// Rejects a member whose name differs only in letter case from a known one: some readers take both for the same
 /// member, and the last one wins.
@@ -346,9 +359,9 @@ impl<'de> Visitor<'de> for ParamsVisitor {
         members(map, |name, map| {
             params.others |= !matches!(name, "cursor" | "_meta");
             let levels = match name {
-                "name" | "uri" | "cursor" => 0,
-                "ref" | "_meta" => 1,
-                "notifications" => 2,
+                "name" | "uri" | "cursor" | "taskId" | "requestState" => 0,
+                "ref" => 1,
+                "_meta" | "notifications" => 2,
                 "arguments" => {
                     let arguments = map.next_value_seed(ArgumentsSeed)?;
                     (params.arguments, params.unreadable) = (arguments.known, arguments.unreadable);
@@ -358,7 +371,7 @@ impl<'de> Visitor<'de> for ParamsVisitor {
                     return Ok(());
                 }
                 _ => {
-                    params.continues |= matches!(name, "inputResponses" | "requestState");
+                    params.continues |= name == "inputResponses";
                     refuse_other_case(name, &READ_PARAMS)?;
                     return map.next_value::<IgnoredAny>().map(|_| ());
                 }
@@ -382,25 +395,41 @@ impl Params {
             ("name", Value::String(text)) => self.name = Some(text),
             ("uri", Value::String(text)) => self.uri = Some(text),
             ("cursor", Value::String(text)) => self.cursor = Some(text),
+            ("taskId", Value::String(text)) => self.task = Some(text),
+            // Methods that the gateway does not know may use this name for something else.
+            ("taskId", _) => {}
+            ("requestState", state) => {
+                self.continues = true;
+                self.state = match state {
+                    Value::String(text) => Some(text),
+                    Value::Null => None,
+                    _ => return Err("params.requestState must be a string"),
+                };
+            }
             ("name" | "uri" | "cursor", _) => return Err("params.name, uri and cursor must be strings"),
             ("ref", Value::Object(members)) => {
                 own_letters(&members, &["type", "name", "uri"])?;
                 self.reference = Some(members);
             }
-            ("_meta", Value::Object(members)) => match members.get("io.modelcontextprotocol/protocolVersion") {
-                None => {}
-                Some(Value::String(version)) => self.version = Some(version.clone()),
-                Some(_) => return Err("the protocol version in params._meta must be a string"),
-            },
+            ("_meta", Value::Object(members)) => {
+                let task = members.get(RELATED_TASK).and_then(|task| task.get("taskId"));
+                self.related_task = task.and_then(Value::as_str).map(str::to_owned);
+                match members.get("io.modelcontextprotocol/protocolVersion") {
+                    None => {}
+                    Some(Value::String(version)) => self.version = Some(version.clone()),
+                    Some(_) => return Err("the protocol version in params._meta must be a string"),
+                }
+            }
             ("notifications", Value::Object(members)) => {
-                const WHAT: &str = "params.notifications.resourceSubscriptions must be an array of strings";
-                own_letters(&members, &["resourceSubscriptions"])?;
-                let uris = match members.get("resourceSubscriptions") {
-                    None | Some(Value::Null) => return Ok(()),
-                    Some(Value::Array(uris)) => uris.iter().map(|uri| uri.as_str().map(str::to_owned)),
-                    Some(_) => return Err(WHAT),
+                const WHAT: &str = "params.notifications.resourceSubscriptions and taskIds must be arrays of strings";
+                own_letters(&members, &["resourceSubscriptions", "taskIds"])?;
+                let texts = |name| match members.get(name) {
+                    None | Some(Value::Null) => Some(Vec::new()),
+                    Some(Value::Array(texts)) => texts.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+                    Some(_) => None,
                 };
-                self.subscriptions = uris.collect::<Option<_>>().ok_or(WHAT)?;
+                self.subscriptions = texts("resourceSubscriptions").ok_or(WHAT)?;
+                self.watched_tasks = texts("taskIds").ok_or(WHAT)?;
             }
             _ => return Err(NO_OBJECTS),
         }

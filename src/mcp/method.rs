@@ -34,8 +34,10 @@ pub enum Target {
     OptionalUri,
     /// `params.ref`: a prompt or a resource.
     Reference,
-    /// The resources in `params.notifications`; the method subscribes to each of them.
+    /// The resources and tasks in `params.notifications`; the method subscribes to each of them.
     Subscriptions,
+    /// `params.taskId`: the tool that began the task, if the gateway knows it.
+    Task,
 }
 
 /// A list in a result.
@@ -73,13 +75,22 @@ const fn mirrored(name: &'static str, target: Target) -> McpMethod {
     McpMethod { is_mirrored: true, ..on(name, target) }
 }
 
+/// The method that calls a tool.
+pub const CALL_TOOL: &str = "tools/call";
+/// The method that asks for the state of a task.
+pub const GET_TASK: &str = "tasks/get";
+/// The method that waits for the result of a task, up to 2025-11-25.
+pub const TASK_RESULT: &str = "tasks/result";
+/// The method that lists tasks, up to 2025-11-25.
+pub const LIST_TASKS: &str = "tasks/list";
+
 /// All methods that the gateway knows. Rules treat any other method as one without a target.
-pub const METHODS: [McpMethod; 19] = [
+pub const METHODS: [McpMethod; 24] = [
     probe("initialize"),
     probe("server/discover"),
     protocol("ping"),
     protocol("logging/setLevel"),
-    mirrored("tools/call", Target::Name(Kind::Tool)),
+    mirrored(CALL_TOOL, Target::Name(Kind::Tool)),
     list("tools/list", "tools", "name", Kind::Tool),
     mirrored("prompts/get", Target::Name(Kind::Prompt)),
     list("prompts/list", "prompts", "name", Kind::Prompt),
@@ -90,6 +101,11 @@ pub const METHODS: [McpMethod; 19] = [
     list("resources/templates/list", "resourceTemplates", "uriTemplate", Kind::Resource),
     on("completion/complete", Target::Reference),
     McpMethod { is_protocol: true, ..on("subscriptions/listen", Target::Subscriptions) },
+    mirrored(GET_TASK, Target::Task),
+    mirrored("tasks/update", Target::Task),
+    mirrored("tasks/cancel", Target::Task),
+    on(TASK_RESULT, Target::Task),
+    row(LIST_TASKS),
     protocol("notifications/initialized"),
     protocol("notifications/cancelled"),
     protocol("notifications/progress"),
@@ -122,7 +138,7 @@ impl McpMethod {
             Target::Name(own) => own == kind,
             Target::Uri | Target::OptionalUri => kind == Kind::Resource,
             Target::Reference => matches!(kind, Kind::Prompt | Kind::Resource),
-            Target::None | Target::Subscriptions => false,
+            Target::None | Target::Subscriptions | Target::Task => false,
         }
     }
 }

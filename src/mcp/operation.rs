@@ -14,13 +14,15 @@ pub struct Operation {
     pub method: String,
     /// What the method acts on, if that has a name.
     pub target: Option<(Kind, String)>,
+    /// The tool whose rules apply too: the one that began a task, or that declares the resource of an App.
+    pub follows: Option<String>,
 }
 
 impl Operation {
     /// A method without a target.
     #[must_use]
     pub fn plain(method: &str) -> Self {
-        Self { method: method.to_owned(), target: None }
+        Self { method: method.to_owned(), target: None, follows: None }
     }
 
     /// A request without a message: clients of the legacy era open streams and end sessions this way. Rules
@@ -33,7 +35,25 @@ impl Operation {
     /// A method with a target.
     #[must_use]
     pub fn on(method: &str, kind: Kind, name: &str) -> Self {
-        Self { method: method.to_owned(), target: Some((kind, name.to_owned())) }
+        Self { target: Some((kind, name.to_owned())), ..Self::plain(method) }
+    }
+
+    /// The same operation, to which the rules of a tool apply too.
+    #[must_use]
+    pub fn following(self, tool: &str) -> Self {
+        Self { follows: Some(tool.to_owned()), ..self }
+    }
+
+    /// The same operation on another reading of its URI.
+    #[must_use]
+    pub fn read_as(&self, uri: &str) -> Self {
+        Self { target: Some((Kind::Resource, uri.to_owned())), ..self.clone() }
+    }
+
+    /// Whether it is about a task: then only the rules of the tool that began it permit it.
+    #[must_use]
+    pub fn is_of_task(&self) -> bool {
+        self.target.is_none() && self.follows.is_some()
     }
 
     /// The name of its target.

@@ -25,8 +25,9 @@ const MARK_BYTES: usize = 16;
 #[derive(Clone)]
 pub struct SessionKey {
     seal: Key,
-    /// The key that authenticates event ids, which are many and not secret.
-    mark: [u8; 32],
+    /// The key that authenticates event ids and URIs of Apps, which are many and not secret, and makes the nonces of state
+    /// handles.
+    pub(super) mark: [u8; 32],
 }
 
 impl SessionKey {
@@ -90,8 +91,8 @@ pub struct Holder<'a> {
 
 impl Holder<'_> {
     /// Everything that must be the same for a text to open, each part preceded by its length.
-    fn bytes(&self, purpose: Purpose) -> Vec<u8> {
-        let mut bytes = vec![purpose.byte(), u8::from(self.client.is_some())];
+    pub(super) fn bytes(&self, purpose: u8) -> Vec<u8> {
+        let mut bytes = vec![purpose, u8::from(self.client.is_some())];
         for part in [self.issuer, self.subject, self.client.unwrap_or_default(), self.resource] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
@@ -123,10 +124,20 @@ impl Sessions {
         if value.len() > SESSION_ID_BYTES {
             return None;
         }
+        self.sealed(value.as_bytes(), &holder.bytes(purpose.byte()), nonce, now)
+    }
+
+    /// Seals bytes, with the time. Only the same `context` opens them.
+    pub(super) fn sealed(
+        &self,
+        value: &[u8],
+        context: &[u8],
+        nonce: &[u8; NONCE_BYTES],
+        now: UnixMillis,
+    ) -> Option<String> {
         let key = self.keys.first()?;
-        let plain = [now.seconds().to_be_bytes().as_slice(), value.as_bytes()].concat();
-        let aad = holder.bytes(purpose);
-        let payload = Payload { msg: &plain, aad: &aad };
+        let plain = [now.seconds().to_be_bytes().as_slice(), value].concat();
+        let payload = Payload { msg: &plain, aad: context };
         let sealed = XChaCha20Poly1305::new(&key.seal).encrypt(&XNonce::from(*nonce), payload).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
@@ -160,24 +171,27 @@ impl Sessions {
         if sealed.len() > 2 * SESSION_ID_BYTES + 128 {
             return None;
         }
+        let (value, since) = self.opened(sealed, &holder.bytes(purpose.byte()), now)?;
+        Some(Opened { value: String::from_utf8(value).ok()?, since })
+    }
+
+    /// What was sealed in this context and has not expired, and when it was sealed.
+    pub(super) fn opened(&self, sealed: &str, context: &[u8], now: UnixMillis) -> Option<(Vec<u8>, u64)> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
-        let aad = holder.bytes(purpose);
         let plain = self.keys.iter().find_map(|key| {
-            let payload = Payload { msg: sealed, aad: &aad };
+            let payload = Payload { msg: sealed, aad: context };
             XChaCha20Poly1305::new(&key.seal).decrypt(&XNonce::from(*nonce), payload).ok()
         })?;
         let (since, value) = plain.split_first_chunk::<8>()?;
         let since = u64::from_be_bytes(*since);
-        let lives = now.seconds() < since.saturating_add(self.seconds);
-        let value = String::from_utf8(value.to_vec()).ok()?;
-        lives.then_some(Opened { value, since })
+        (now.seconds() < since.saturating_add(self.seconds)).then(|| (value.to_vec(), since))
     }
 }
 
 fn event_mac(key: &SessionKey, id: &str, holder: Holder<'_>, session: Option<&str>) -> Option<Hmac<Sha256>> {
     let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&key.mark).ok()?;
-    mac.update(&holder.bytes(Purpose::Session));
+    mac.update(&holder.bytes(Purpose::Session.byte()));
     mac.update(&[u8::from(session.is_some())]);
     for part in [session.unwrap_or_default(), id] {
         mac.update(&(part.len() as u64).to_be_bytes());

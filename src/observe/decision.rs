@@ -64,6 +64,8 @@ struct Line<'a> {
     target: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<String>,
     verdict: &'static str,
     rule: &'a str,
     enforced: bool,
@@ -147,6 +149,7 @@ impl Chain {
             mcp_method: bounded(&record.operation.method),
             target: record.operation.target.as_ref().map(|(kind, _)| kind.as_str()),
             name: record.operation.name().map(bounded),
+            tool: record.operation.follows.as_deref().map(bounded),
             verdict: decision.verdict.as_str(),
             rule: &record.by,
             enforced: !record.observed,

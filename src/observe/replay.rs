@@ -163,6 +163,7 @@ fn decide(line: &Map<String, Value>, settings: &Settings) -> Replayed {
     let operation = Operation {
         method: said(line, "mcp_method"),
         target: line.get("target").and_then(Value::as_str).and_then(kind).map(|kind| (kind, said(line, "name"))),
+        follows: line.get("tool").and_then(Value::as_str).map(str::to_owned),
     };
     let what = operation.name().map_or_else(|| operation.method.clone(), |name| format!("{} {name}", operation.method));
     let changed = |now: (String, String)| {
@@ -178,7 +179,8 @@ fn decide(line: &Map<String, Value>, settings: &Settings) -> Replayed {
         return Replayed::Same;
     }
     let is_cut = |text: &str| text.chars().count() >= LOG_VALUE_CHARS;
-    if is_cut(&operation.method) || operation.name().is_some_and(is_cut) {
+    let names = [operation.name(), operation.follows.as_deref()];
+    if is_cut(&operation.method) || names.into_iter().flatten().any(is_cut) {
         return Replayed::Unknown("the record has only the beginning of the name".to_owned());
     }
     let (caller, is_named) = caller(line, settings);

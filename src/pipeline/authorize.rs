@@ -1,38 +1,46 @@
 //! The fifth stage: what the caller may do.
 
-use crate::token::principal::IdentityClaim;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::mcp::message::{Call, Malformed, Message, Params};
+use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
+use crate::mcp::rewrite::rewritten;
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::context::RequestContext;
+use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
+use crate::pipeline::misread::Misread;
 use crate::pipeline::record::{DecisionRecord, scopes_for};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
-use crate::policy::caller::Caller;
-use crate::policy::decide::Policy;
 use crate::policy::decoy::Decoy;
-use crate::policy::pattern::fold;
-use crate::policy::verdict::{Arguments, DecidedBy, Decision, Verdict};
+use crate::policy::verdict::{Arguments, DecidedBy, Verdict};
 use crate::settings::Settings;
 use crate::settings::resource::OriginServer;
 use crate::strict_json;
-use crate::token::principal::Principal;
+use crate::token::principal::{IdentityClaim, Principal};
 use crate::transport::head::Method;
 
 /// Proof that a request may be forwarded. Only this module makes it.
 #[derive(Debug)]
 pub struct Permit {
     request: Permitted,
-    session: SessionUse,
-    last_event: Option<String>,
+    state: CallerState,
     stand_in: StandIn,
+}
+
+/// What the gateway keeps for a caller outside of itself, and this request brought back.
+#[derive(Debug, Default)]
+pub struct CallerState {
+    /// The session that the request belongs to.
+    pub session: SessionUse,
+    /// The origin server's id of the last event that the caller received, if the gateway binds event ids to their callers.
+    pub last_event: Option<String>,
+    /// Its task ids, `requestState` and URIs of Apps.
+    pub handles: Handles,
 }
 
 /// What the gateway sends instead of the caller's message.
@@ -180,13 +188,35 @@ impl Permit {
     /// [`Rejection::Internal`] if the message with a decoy cannot be made.
     pub fn message(&self) -> Result<Option<Vec<u8>>, Rejection> {
         match &self.stand_in {
-            StandIn::Nothing => Ok(None),
             StandIn::Refusal(_, message) => Ok(Some(message.clone())),
-            StandIn::Decoys(decoys) => {
-                let message = self.inspected().and_then(|inspected| Decoy::message(decoys, inspected.body()));
-                message.map(Some).ok_or(Rejection::Internal("no message for a decoy"))
+            StandIn::Nothing if self.state.handles.is_empty() => Ok(None),
+            StandIn::Nothing | StandIn::Decoys(_) => {
+                let message = self.inspected().and_then(|inspected| self.rewritten(inspected.body()));
+                message.map(Some).ok_or(Rejection::Internal("a decoy or a handle replaces nothing"))
             }
         }
+    }
+
+    /// A body with the origin server's handles, and with the decoys. `None` if one of the decoys replaces nothing, because the
+    /// hidden name would then reach the origin server.
+    fn rewritten(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let (decoys, handles) = (self.decoys(), &self.state.handles);
+        let mut used = vec![false; decoys.len()];
+        let body = rewritten(body, &mut |at, member, given| {
+            let original = handles.original(at, member, given);
+            let found = Decoy::replacing(decoys, at, member, original.unwrap_or(given));
+            for (index, _) in &found {
+                used.get_mut(*index).into_iter().for_each(|used| *used = true);
+            }
+            found.first().map(|(_, decoy)| decoy.name.as_str()).or(original).map(str::to_owned)
+        })?;
+        used.into_iter().all(|used| used).then_some(body)
+    }
+
+    /// The handles of the request.
+    #[must_use]
+    pub fn handles(&self) -> &Handles {
+        &self.state.handles
     }
 
     /// Why the gateway sends a message without effect instead of the caller's, if it does.
@@ -202,13 +232,13 @@ impl Permit {
     /// callers.
     #[must_use]
     pub fn last_event(&self) -> Option<&str> {
-        self.last_event.as_deref()
+        self.state.last_event.as_deref()
     }
 
     /// The session that it belongs to.
     #[must_use]
     pub fn session(&self) -> &SessionUse {
-        &self.session
+        &self.state.session
     }
 
     /// The origin server that the request goes to, the part of the path that is appended to its URL, and the largest
@@ -269,12 +299,12 @@ impl Permit {
 /// the origin server's error for it is the answer.
 ///
 /// # Errors
-/// [`Rejection::InsufficientScope`] with all missing scopes at once (R9), [`Rejection::NotPermitted`] if for this caller
-/// there is no such item, [`Rejection::Forbidden`] if the request has no message and the rules deny it, or
+/// [`Rejection::InsufficientScope`] with all missing scopes at once (R9), [`Rejection::NotPermitted`] or
+/// [`Rejection::TaskUnknown`] if for this caller there is no such item, [`Rejection::Forbidden`] if the request has no message and the rules deny it, or
 /// [`Rejection::MalformedMessage`] if the gateway cannot read an argument that a rule tests.
 pub fn authorize(
     inspected: Inspected,
-    (session, last_event): (SessionUse, Option<String>),
+    state: CallerState,
     settings: &Settings,
     templates: &dyn Fn() -> Vec<String>,
     context: &mut RequestContext,
@@ -292,12 +322,17 @@ pub fn authorize(
         let without_message = Asked { operation: Operation::without_message(), at: 0, call: None };
         let operations = match inspected.messages() {
             None => vec![without_message],
-            Some(messages) => asked(messages)?,
+            Some(messages) => asked(messages, &state.handles)?,
         };
         let mut misread = Misread::new(policy, inspected.messages().unwrap_or_default());
-        let apart = matches!(session, SessionUse::Endpoint(_));
+        let apart = matches!(state.session, SessionUse::Endpoint(_));
         for Asked { operation, at, call } in operations {
-            let known = Arguments::Known(call.and_then(|call| call.params.arguments.as_ref()));
+            // A task began with arguments that are not at hand any more.
+            let known = if operation.is_of_task() {
+                Arguments::Unknown
+            } else {
+                Arguments::Known(call.and_then(|call| call.params.arguments.as_ref()))
+            };
             let is_misread = misread.is_tested(&operation, at, &caller);
             let decision = policy.decide(&operation, &caller, if is_misread { Arguments::Unknown } else { known });
             if is_misread && decision.verdict != Verdict::Deny {
@@ -309,7 +344,9 @@ pub fn authorize(
                 DecidedBy::Rule(_) | DecidedBy::Protocol => LimitedTool::Itself,
                 DecidedBy::Default | DecidedBy::InvalidName => LimitedTool::Unknown,
             };
-            let stand_in = if verdict == Verdict::Deny && !policy.observe && !is_anonymous {
+            // A task that does not exist for a caller needs no stand-in: only the gateway issues the ids of those that do.
+            let hides = verdict == Verdict::Deny && !policy.observe && !is_anonymous && !operation.is_of_task();
+            let stand_in = if hides {
                 let find = |arguments| policy.decoy((&operation, denied_by), &caller, arguments, templates);
                 misread.stand_in(&find, (known, is_misread), at, &caller)?
             } else {
@@ -326,6 +363,9 @@ pub fn authorize(
                 Verdict::Allow => {}
                 Verdict::StepUp { scopes, .. } => needed = needed.iter().chain(scopes.iter()).cloned().collect(),
                 Verdict::Deny if operation.method.is_empty() => refusal = Some(Rejection::Forbidden),
+                Verdict::Deny if operation.is_of_task() => {
+                    refusal = refusal.or(Some(Rejection::TaskUnknown { declared: true }));
+                }
                 Verdict::Deny => {
                     let target = operation.target.as_ref().map(|(kind, _)| *kind);
                     refusal = refusal.or(Some(Rejection::NotPermitted { target, era, apart }));
@@ -341,7 +381,7 @@ pub fn authorize(
             (refusal, needed) = (None, of_resource.clone());
         }
     } else if let Some(messages) = inspected.messages() {
-        let asked = asked(messages)?.into_iter();
+        let asked = asked(messages, &state.handles)?.into_iter();
         calls.extend(asked.map(|asked| LimitedCall { operation: Some(asked.operation), tool: LimitedTool::Itself }));
     }
     // A rejection for a name that does not exist may challenge only for the scopes that every request needs.
@@ -353,12 +393,12 @@ pub fn authorize(
         return Err(Rejection::NoCredentials(MissingCredentials::Field));
     }
     if let Some(refusal) = refusal {
-        let apart = matches!(session, SessionUse::Endpoint(_));
+        let apart = matches!(state.session, SessionUse::Endpoint(_));
         let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };
         context.audit.note_stand_in(refusal.clone());
         let stand_in = StandIn::Refusal(Box::new(refusal), instead);
         let request = Permitted::Resource(Box::new(inspected));
-        return Ok(Authorized { permit: Permit { request, session, last_event, stand_in }, calls: Vec::new() });
+        return Ok(Authorized { permit: Permit { request, state, stand_in }, calls: Vec::new() });
     }
     if !decoys.is_empty() {
         let era = inspected.authenticated().request().admitted().era();
@@ -368,7 +408,7 @@ pub fn authorize(
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });
     }
     let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
-    let permit = Permit { request: Permitted::Resource(Box::new(inspected)), session, last_event, stand_in };
+    let permit = Permit { request: Permitted::Resource(Box::new(inspected)), state, stand_in };
     Ok(Authorized { permit, calls })
 }
 
@@ -398,97 +438,23 @@ struct Asked<'a> {
 }
 
 /// The operations of messages.
-fn asked(messages: &[Message]) -> Result<Vec<Asked<'_>>, Rejection> {
+fn asked<'a>(messages: &'a [Message], handles: &Handles) -> Result<Vec<Asked<'a>>, Rejection> {
     let mut all = Vec::new();
     for (at, message) in messages.iter().enumerate() {
         let Some(call) = message.call() else { continue };
         let operations = call.operations().map_err(|_| Rejection::Internal("an operation without its name"))?;
+        let operations = handles.operations(at, call, operations);
         all.extend(operations.into_iter().map(|operation| Asked { operation, at, call: Some(call) }));
     }
     Ok(all)
-}
-
-/// Arguments by folded name: the name as it was sent, and whether the gateway can read the argument.
-type ByFoldedName<'a> = BTreeMap<String, Vec<(&'a str, bool)>>;
-
-/// Arguments that the gateway and the origin server may read differently: those that the gateway cannot read, and those
-/// whose names differ only in case from a name that a rule tests.
-struct Misread<'a> {
-    policy: &'a Policy,
-    messages: &'a [Message],
-    /// The arguments of one message: its index, and their names.
-    names: Option<(usize, ByFoldedName<'a>)>,
-}
-
-impl<'a> Misread<'a> {
-    fn new(policy: &'a Policy, messages: &'a [Message]) -> Self {
-        // A policy that is only observed rejects nothing.
-        let messages = if policy.observe || !policy.tests_arguments() { &[] } else { messages };
-        Self { policy, messages, names: None }
-    }
-
-    /// Whether a rule tests one of them.
-    fn is_tested(&mut self, operation: &Operation, at: usize, caller: &Caller) -> bool {
-        let Some(call) = self.messages.get(at).and_then(Message::call) else { return false };
-        let tested = self.policy.tested_arguments(operation, caller);
-        if tested.is_empty() {
-            return false;
-        }
-        let (_, names) = match self.names.take() {
-            Some(names) if names.0 == at => self.names.insert(names),
-            _ => self.names.insert((at, by_folded_name(&call.params))),
-        };
-        // If a name differs only in case from the tested one, another parser may take it for the tested one.
-        let misread = |(name, readable): &(&str, bool)| !readable || !tested.contains(name);
-        tested.iter().any(|name| names.get(&fold(name)).is_some_and(|found| found.iter().any(misread)))
-    }
-}
-
-/// Finds the decoy for a hidden name that is called with these arguments.
-type Find<'a> = dyn Fn(Arguments<'a>) -> Option<(Decoy, Operation, Decision)> + 'a;
-
-impl Misread<'_> {
-    /// The decoy for a hidden name. Its arguments are tested like those of a name that does not exist.
-    fn stand_in<'b>(
-        &mut self,
-        find: &Find<'b>,
-        (known, is_misread): (Arguments<'b>, bool),
-        at: usize,
-        caller: &Caller,
-    ) -> Result<Option<(Decoy, Decision)>, Rejection> {
-        let with = |is_misread| find(if is_misread { Arguments::Unknown } else { known });
-        let mut found = with(is_misread);
-        let Some((_, instead, _)) = &found else { return Ok(None) };
-        let is_tested = self.is_tested(instead, at, caller);
-        if is_tested != is_misread {
-            found = with(is_tested);
-        }
-        let found = found.map(|(decoy, _, decision)| (decoy, decision));
-        let passes = found.as_ref().is_some_and(|(_, decision)| decision.verdict != Verdict::Deny);
-        if is_tested && passes { Err(self.rejection(at)) } else { Ok(found) }
-    }
-
-    fn rejection(&self, at: usize) -> Rejection {
-        let error = Malformed::Params("an argument that a rule tests cannot be read");
-        let id = self.messages.get(at).map(Message::id).unwrap_or_default();
-        Rejection::MalformedMessage { error, id: Box::new(id) }
-    }
-}
-
-fn by_folded_name(params: &Params) -> ByFoldedName<'_> {
-    let known = params.arguments.iter().flat_map(Map::keys).map(|name| (name.as_str(), true));
-    let mut names = ByFoldedName::new();
-    for (name, readable) in known.chain(params.unreadable.iter().map(|name| (name.as_str(), false))) {
-        names.entry(fold(name)).or_default().push((name, readable));
-    }
-    names
 }
 
 /// Permits a request for a path that the configuration makes public.
 #[must_use]
 pub fn permit_public(request: PublicRequest) -> Permit {
     let request = Permitted::Public(Box::new(request));
-    Permit { request, session: SessionUse::None, last_event: None, stand_in: StandIn::Nothing }
+    let state = CallerState { session: SessionUse::None, ..CallerState::default() };
+    Permit { request, state, stand_in: StandIn::Nothing }
 }
 
 /// Whether one of the messages is a request by which clients detect the era; `None` if the gateway did not read the

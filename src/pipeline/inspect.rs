@@ -7,6 +7,7 @@ use crate::mcp::agreement;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
+use crate::mcp::method::{McpMethod, Target};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::authenticate::Authenticated;
@@ -99,7 +100,10 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
     // What a caller without credentials writes is not for the log, before it is known to be an open method.
     if admitted.era() == Era::Modern && post && !authenticated.is_anonymous() {
         let fields = &admitted.head().fields;
-        context.audit.note_operation(fields.get("mcp-method"), fields.get("mcp-name"));
+        let method = fields.get("mcp-method");
+        // The id of a task is a state handle, and not for the log.
+        let is_task = method.and_then(McpMethod::find).is_some_and(|known| known.target == Target::Task);
+        context.audit.note_operation(method, fields.get("mcp-name").filter(|_| !is_task));
     }
     if !authenticated.is_anonymous() && (!post || !resource.reads_messages()) {
         return Inspection::Done(Box::new(Inspected {

@@ -4,6 +4,7 @@
 use crate::limits::{IDENTITY_BYTES, OBTAIN_RETRY};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::handle::TASKS_EXTENSION;
 use crate::mcp::kind::Kind;
 use crate::mcp::list_item::ListError;
 use crate::mcp::message::Malformed;
@@ -20,6 +21,8 @@ use crate::transport::path::AmbiguousPath;
 
 /// `HeaderMismatch` of MCP 2026-07-28.
 const HEADER_MISMATCH: i32 = -32020;
+/// `MissingRequiredClientCapability` of MCP 2026-07-28.
+const MISSING_CAPABILITY: i32 = -32021;
 /// JSON-RPC 2.0 §5.1.
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -153,6 +156,13 @@ pub enum Rejection {
         /// legacy server.
         probe: bool,
     },
+    /// A `requestState` that was not issued to this caller for this request, or has expired (T30).
+    StateUnknown,
+    /// For this caller there is no such task.
+    TaskUnknown {
+        /// Whether the client declares that it knows tasks. The answer to one that does not is another one (SEP-2663).
+        declared: bool,
+    },
     /// The session does not exist, belongs to another caller, or has ended (L5, L8).
     SessionUnknown,
     /// The access token is not accepted.
@@ -260,6 +270,8 @@ pub struct Disclosure {
     pub retry_after: Option<u64>,
     /// `Allow`.
     pub allow: Option<&'static str>,
+    /// The extension that the client has to declare (T21).
+    pub extension: Option<&'static str>,
 }
 
 /// Whether the answer to a rejected request has a challenge.
@@ -319,6 +331,8 @@ impl Rejection {
             Self::Proof(error) => error.reason(),
             Self::RateLimited { .. } => "rate_limited",
             Self::SessionUnknown => "session_unknown",
+            Self::StateUnknown => "state_unknown",
+            Self::TaskUnknown { .. } => "task_unknown",
             Self::Token(error) => error.reason(),
             Self::TokenInQuery => "token_in_query",
             Self::Unavailable { dependency, .. } => dependency.reason(),
@@ -385,13 +399,30 @@ impl Rejection {
         Disclosure { code, ..Disclosure::plain(if apart { 404 } else { status }, message) }
     }
 
+    /// The error that servers return for tasks that they do not have, and for clients that do not declare tasks (SEP-2663).
+    fn absent_task(declared: bool) -> Disclosure {
+        if declared {
+            return Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, "Unknown task.") };
+        }
+        Disclosure {
+            code: MISSING_CAPABILITY,
+            extension: Some(TASKS_EXTENSION),
+            ..Disclosure::plain(400, "The client has to declare the extension for tasks.")
+        }
+    }
+
     /// Whether rules, scopes or sessions are the reason for the rejection of a known caller's request: the gateway
     /// counts such rejections for each caller.
     #[must_use]
     pub fn is_of_policy(&self) -> bool {
         matches!(
             self,
-            Self::NotPermitted { .. } | Self::Forbidden | Self::InsufficientScope { .. } | Self::SessionUnknown
+            Self::NotPermitted { .. }
+                | Self::Forbidden
+                | Self::InsufficientScope { .. }
+                | Self::SessionUnknown
+                | Self::StateUnknown
+                | Self::TaskUnknown { .. }
         )
     }
 
@@ -429,6 +460,11 @@ impl Rejection {
                 ..Disclosure::plain(if *probe { 503 } else { 429 }, "Too many requests.")
             },
             Self::SessionUnknown => Disclosure::plain(404, "There is no such session."),
+            Self::StateUnknown => Disclosure {
+                code: INVALID_PARAMS,
+                ..Disclosure::plain(200, "Unknown or expired requestState: begin the request again.")
+            },
+            Self::TaskUnknown { declared } => Self::absent_task(*declared),
             Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),
             Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
             Self::MalformedField => Disclosure {
@@ -509,7 +545,7 @@ impl Rejection {
 impl Disclosure {
     fn plain(status: u16, message: &'static str) -> Self {
         let code = i32::from(status);
-        Self { status, code, message, challenge: ChallengeKind::No, retry_after: None, allow: None }
+        Self { status, code, message, challenge: ChallengeKind::No, retry_after: None, allow: None, extension: None }
     }
 
     fn bearer(status: u16, error: BearerError, message: &'static str) -> Self {

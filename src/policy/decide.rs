@@ -136,7 +136,7 @@ impl Policy {
         let Some(readings) = readings(uri) else {
             return Decision { verdict: Verdict::Deny, by: DecidedBy::InvalidName, ..said };
         };
-        let others = readings.iter().map(|reading| decide(&Operation::on(&operation.method, Kind::Resource, reading)));
+        let others = readings.iter().map(|reading| decide(&operation.read_as(reading)));
         others.fold(said, |strictest, other| {
             let (depends, on_arguments) = (
                 strictest.depends_on_caller || other.depends_on_caller,

@@ -6,18 +6,15 @@
 //! answer. The stand-in contains the requested name, so every isolate can restore it: in the legacy era, an answer may
 //! come over another stream, from another isolate.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use base16ct::lower::encode_string as hex;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::mcp::kind::Kind;
 use crate::mcp::operation::{Operation, STAND_IN_MARK};
+use crate::mcp::rewrite::Member;
 use crate::policy::pattern::{Pattern, fold};
-use crate::strict_json;
 
 const MARK_END: char = '-';
 
@@ -106,18 +103,16 @@ impl Decoy {
         Some(Self::of(hidden, before.len() + from..before.len() + end, is_method))
     }
 
-    /// A body in which each of `decoys` replaces the text that it stands in for. `None` if one of them replaces
-    /// nothing, because the hidden name would then reach the origin server.
+    /// The decoy among `decoys` that replaces a member of the message with this index, and its index.
     #[must_use]
-    pub fn message(decoys: &[Self], body: &[u8]) -> Option<Vec<u8>> {
-        let body = std::str::from_utf8(body).ok()?;
-        if body.trim_start().starts_with('[') {
-            let messages: Vec<&RawValue> = strict_json::part(body)?;
-            let messages = messages.into_iter().enumerate().map(|(at, raw)| StandIns::of(decoys, at).message(raw));
-            serde_json::to_vec(&messages.collect::<Option<Vec<_>>>()?).ok()
-        } else {
-            serde_json::to_vec(&StandIns::of(decoys, 0).message(strict_json::part(body)?)?).ok()
-        }
+    pub fn replacing<'a>(decoys: &'a [Self], at: usize, member: Member, text: &str) -> Vec<(usize, &'a Self)> {
+        let is_here = |decoy: &Self| match member {
+            Member::Method => decoy.is_method,
+            Member::Name | Member::Uri => !decoy.is_method,
+            Member::Task | Member::State | Member::RelatedTask => false,
+        };
+        let fits = |decoy: &Self| decoy.at == at && is_here(decoy) && decoy.hidden == text;
+        decoys.iter().enumerate().filter(|(_, decoy)| fits(decoy)).collect()
     }
 }
 
@@ -157,69 +152,6 @@ fn last_value(template: &str, uri: &str) -> Option<Range<usize>> {
         (at, rest) = (at + length, after);
     }
     (uri.get(at..)? == rest).then_some(found).flatten()
-}
-
-/// The members of an object, with their values as raw JSON.
-type Members = BTreeMap<String, Box<RawValue>>;
-
-/// The stand-ins for one message, and whether each replaced something.
-struct StandIns<'a>(Vec<(&'a Decoy, Cell<bool>)>);
-
-impl<'a> StandIns<'a> {
-    fn of(decoys: &'a [Decoy], at: usize) -> Self {
-        Self(decoys.iter().filter(|decoy| decoy.at == at).map(|decoy| (decoy, Cell::new(false))).collect())
-    }
-
-    fn message(&self, message: &RawValue) -> Option<Members> {
-        let mut message: Members = strict_json::part(message.get())?;
-        self.replace(true, &mut message, "method");
-        within(&mut message, "params", |params| {
-            self.replace(false, params, "name");
-            self.replace(false, params, "uri");
-            within(params, "ref", |reference| {
-                self.replace(false, reference, "name");
-                self.replace(false, reference, "uri");
-            });
-            within(params, "notifications", |notifications| {
-                let Some(uris) = notifications.get_mut("resourceSubscriptions") else { return };
-                let Some(texts) = strict_json::part::<Vec<String>>(uris.get()) else { return };
-                let replaced: Vec<&str> =
-                    texts.iter().map(|text| self.found(false, text).unwrap_or(text.as_str())).collect();
-                if let Ok(raw) = serde_json::value::to_raw_value(&replaced) {
-                    *uris = raw;
-                }
-            });
-        });
-        self.0.iter().all(|(_, used)| used.get()).then_some(message)
-    }
-
-    fn replace(&self, is_method: bool, members: &mut Members, name: &str) {
-        let Some(raw) = members.get_mut(name) else { return };
-        let Some(text) = strict_json::part::<String>(raw.get()) else { return };
-        if let Some(instead) = self.found(is_method, &text)
-            && let Ok(changed) = serde_json::value::to_raw_value(instead)
-        {
-            *raw = changed;
-        }
-    }
-
-    fn found(&self, is_method: bool, text: &str) -> Option<&'a str> {
-        let mut all = self.0.iter().filter(|(decoy, _)| decoy.is_method == is_method && decoy.hidden == text);
-        let (decoy, used) = all.next()?;
-        used.set(true);
-        all.for_each(|(_, used)| used.set(true));
-        Some(&decoy.name)
-    }
-}
-
-/// Changes the members of a member that is an object.
-fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) {
-    let Some(raw) = members.get_mut(name) else { return };
-    let Some(mut inner) = strict_json::part::<Members>(raw.get()) else { return };
-    change(&mut inner);
-    if let Ok(changed) = serde_json::value::to_raw_value(&inner) {
-        *raw = changed;
-    }
 }
 
 /// Restores the requested names in an answer, whatever chunks it arrives in.

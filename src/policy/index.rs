@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::mcp::kind::Kind;
+use crate::mcp::method::CALL_TOOL;
 use crate::mcp::operation::Operation;
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::rule::Rule;
@@ -74,6 +75,12 @@ impl Index {
             && let Some(names) = self.names.get(kind)
         {
             names.find(&fold(name), &mut found);
+        }
+        if let Some(tool) = &operation.follows {
+            self.methods.find(CALL_TOOL, &mut found);
+            if let Some(names) = self.names.get(&Kind::Tool) {
+                names.find(&fold(tool), &mut found);
+            }
         }
         found.sort_unstable();
         found.dedup();

@@ -27,7 +27,7 @@ impl Policy {
             return vec![Possible { verdict: Verdict::Deny, by: DecidedBy::InvalidName, open: None }];
         };
         for reading in readings {
-            let others = of(&Operation::on(&operation.method, Kind::Resource, &reading));
+            let others = of(&operation.read_as(&reading));
             let mut stricter: Vec<Possible> = Vec::new();
             for one in &all {
                 for other in &others {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use crate::mcp::kind::Kind;
+use crate::mcp::method::CALL_TOOL;
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
@@ -143,9 +144,12 @@ impl Targets {
                 patterns.iter().any(|pattern| pattern.matches(name))
             }
         };
+        // What permits the method permits the tasks of all tools: only the rules of the tool itself permit its tasks.
+        let by_method = loosely || !operation.is_of_task();
         self.is_everything()
-            || fits(&self.methods, &operation.method)
+            || by_method && fits(&self.methods, &operation.method)
             || operation.target.as_ref().is_some_and(|(kind, name)| fits(self.of(*kind), name))
+            || operation.follows.as_ref().is_some_and(|tool| fits(&self.methods, CALL_TOOL) || fits(&self.tools, tool))
     }
 }
 

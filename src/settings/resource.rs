@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::mcp::method::McpMethod;
+use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::origin_credential::OriginCredential;
 use crate::policy::decide::Policy;
@@ -60,6 +61,8 @@ pub struct Resource {
     pub anonymous: Vec<&'static McpMethod>,
     /// Whether the identity assertion always names what a request asks for.
     pub asserts_operation: bool,
+    /// How task ids, `requestState` and URIs of Apps are bound to their callers; `None` if they are not.
+    pub handles: Option<Sessions>,
     /// Whether the origin server learns who calls.
     pub names_caller: bool,
     /// How the gateway authenticates to the origin server, if it does.
@@ -93,6 +96,7 @@ impl Resource {
         self.policy.is_some()
             || self.cache_lists
             || self.asserts_operation
+            || self.handles.is_some()
             // So that a request can be repeated with the other value.
             || self.credential.as_ref().is_some_and(|credential| credential.is_rotating())
             || !self.parameters.is_empty()

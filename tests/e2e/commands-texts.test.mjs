@@ -149,7 +149,8 @@ describe("token", PATIENCE, () => {
       "origin_unauthorized",
       "origin_unreachable",
     ],
-    ...["rate_limited", "session_unknown", "token_in_query", "unsupported_media_type", "url_too_long"],
+    ...["rate_limited", "session_unknown", "state_unknown", "task_unknown", "token_in_query"],
+    ...["unsupported_media_type", "url_too_long"],
   ];
 
   test("has a sentence for each reason of the Worker", async () => {

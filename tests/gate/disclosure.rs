@@ -112,6 +112,9 @@ fn all() -> Vec<Rejection> {
         Rejection::RateLimited { retry_after: 7, probe: false },
         Rejection::RateLimited { retry_after: 7, probe: true },
         Rejection::SessionUnknown,
+        Rejection::StateUnknown,
+        Rejection::TaskUnknown { declared: true },
+        Rejection::TaskUnknown { declared: false },
         Rejection::TokenInQuery,
         Rejection::UnsupportedMediaType,
         Rejection::UrlTooLong,
@@ -177,7 +180,8 @@ fn every_refusal_says_what_it_said() {
 #[wasm_bindgen_test(unsupported = test)]
 fn reason_codes_are_distinct() {
     // The same reason may be said in different words, by what was asked for, or when.
-    let several = |reason: &&str| matches!(*reason, "malformed_message" | "not_permitted" | "rate_limited");
+    let several =
+        |reason: &&str| matches!(*reason, "malformed_message" | "not_permitted" | "rate_limited" | "task_unknown");
     let mut reasons: Vec<&str> = all().iter().map(Rejection::reason).filter(|reason| !several(reason)).collect();
     reasons.sort_unstable();
     let count = reasons.len();

@@ -34,6 +34,7 @@ mod face;
 mod gateway;
 #[cfg(not(target_family = "wasm"))]
 mod guide;
+mod handles;
 mod hidden;
 mod hostile;
 mod introspection;

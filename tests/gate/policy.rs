@@ -32,8 +32,11 @@ pub fn message(claims: Claims, method: &str, params: Value) -> Request {
 
 /// The same in the modern era, with its fields.
 pub fn modern(claims: Claims, method: &str, mut params: Value) -> Request {
-    params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28" });
-    let name = params["name"].as_str().or(params["uri"].as_str()).map(str::to_owned);
+    if !params["_meta"].is_object() {
+        params["_meta"] = json!({});
+    }
+    params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+    let name = params["name"].as_str().or(params["uri"].as_str()).or(params["taskId"].as_str()).map(str::to_owned);
     let request =
         message(claims, method, params).field("mcp-protocol-version", "2026-07-28").field("mcp-method", method);
     name.map_or(request.clone(), |name| request.field("mcp-name", &name))

@@ -194,7 +194,7 @@ fn ids_of_events_are_their_callers_own() {
         "id: 17\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\n\ndata:{}}\n\n: ping\n\nid\ndata: x\n\nid: 18\ndata:\n\n";
     let reads = |chunk: usize| {
         world.origin_body(stream.as_bytes(), chunk);
-        let request = message(Claims::good(), "tools/call", json!({ "name": "t" })).field("mcp-session-id", &session);
+        let request = message(Claims::good(), "ping", json!({})).field("mcp-session-id", &session);
         world.call(&gateway, request).body
     };
     let body = reads(1_000);

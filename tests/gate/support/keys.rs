@@ -78,6 +78,7 @@ impl Key {
 }
 
 /// The claims of a token that is good, to be spoiled.
+#[derive(Clone)]
 pub struct Claims(pub Value);
 
 impl Claims {

@@ -1,0 +1,190 @@
+//! State handles (P7): ids of tasks (SEP-2663) and `requestState` (SEP-2322), sealed for one caller as sessions are, and the
+//! URIs of the user interfaces of Apps (SEP-1865), marked with the tool that declares them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac as _};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::limits::{NAME_BYTES, REQUEST_STATE_BYTES, TASK_ID_BYTES, URI_BYTES};
+use crate::mcp::input_needed::CAPABILITIES;
+use crate::mcp::session::{Holder, NONCE_BYTES, SessionKey, Sessions};
+use crate::strict_json;
+use crate::time::UnixMillis;
+
+/// The extension that a client declares if it knows tasks (SEP-2663).
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+/// The scheme of the user interfaces of Apps.
+pub const APP_SCHEME: &str = "ui://";
+
+/// The query parameter that names the tool which declares the user interface of an App.
+const APP_TOOL: &str = "portcullis-tool=";
+
+/// What a text is sealed for, beside the purposes of sessions: a task id.
+const TASK: u8 = b't';
+/// A `requestState`.
+const STATE: u8 = b'r';
+
+/// Length in bytes of the mark of a URI: 128 bits.
+const MARK_BYTES: usize = 16;
+
+/// A task id that was sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedTask {
+    /// The id of the origin server.
+    pub id: String,
+    /// The tool that began the task.
+    pub tool: String,
+    /// When the id was sealed, in seconds since the epoch.
+    pub since: u64,
+}
+
+/// The request that a `requestState` belongs to. The client sends the request again, with the state and what the server asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OriginalRequest {
+    /// The method.
+    pub method: String,
+    /// The name or URI of what it acts on.
+    pub name: String,
+    /// The arguments, as they were sent.
+    pub arguments: Option<Vec<u8>>,
+}
+
+impl OriginalRequest {
+    /// Everything that must be the same in the request that brings the state back, each part preceded by its length.
+    fn bytes(&self, holder: Holder<'_>) -> Vec<u8> {
+        let mut bytes = holder.bytes(STATE);
+        let arguments = self.arguments.as_deref().map(canonical).unwrap_or_default();
+        for part in [self.method.as_bytes(), self.name.as_bytes(), &Sha256::digest(arguments)] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        bytes
+    }
+}
+
+/// JSON with sorted members and without white space: clients may write equal arguments differently.
+fn canonical(arguments: &[u8]) -> Vec<u8> {
+    let sorted = strict_json::parse(arguments).ok().and_then(|value| serde_json::to_vec(&value).ok());
+    sorted.unwrap_or_else(|| arguments.to_vec())
+}
+
+impl Sessions {
+    /// Seals the id of a task for its caller and the tool that began it. `None` if the id is longer than [`TASK_ID_BYTES`].
+    #[must_use]
+    pub fn seal_task(&self, id: &str, tool: &str, holder: Holder<'_>, now: UnixMillis) -> Option<String> {
+        if id.len() > TASK_ID_BYTES || tool.len() > NAME_BYTES {
+            return None;
+        }
+        let length = u16::try_from(tool.len()).ok()?.to_be_bytes();
+        let plain = [length.as_slice(), tool.as_bytes(), id.as_bytes()].concat();
+        self.handle(&plain, &holder.bytes(TASK), now)
+    }
+
+    /// The task whose id was sealed for this caller, unless the id has expired.
+    #[must_use]
+    pub fn open_task(&self, sealed: &str, holder: Holder<'_>, now: UnixMillis) -> Option<OpenedTask> {
+        if sealed.len() > 2 * (TASK_ID_BYTES + NAME_BYTES) + 128 {
+            return None;
+        }
+        let (plain, since) = self.opened(sealed, &holder.bytes(TASK), now)?;
+        let (length, rest) = plain.split_first_chunk::<2>()?;
+        let (tool, id) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        Some(OpenedTask { id: text(id)?, tool: text(tool)?, since })
+    }
+
+    /// Seals a `requestState` for its caller and the request that it belongs to. `None` if it is longer than
+    /// [`REQUEST_STATE_BYTES`].
+    #[must_use]
+    pub fn seal_state(
+        &self,
+        state: &str,
+        request: &OriginalRequest,
+        holder: Holder<'_>,
+        now: UnixMillis,
+    ) -> Option<String> {
+        if state.len() > REQUEST_STATE_BYTES {
+            return None;
+        }
+        self.handle(state.as_bytes(), &request.bytes(holder), now)
+    }
+
+    /// The `requestState` that was sealed for this caller and request, unless it has expired, and when it was sealed.
+    #[must_use]
+    pub fn open_state(
+        &self,
+        sealed: &str,
+        request: &OriginalRequest,
+        holder: Holder<'_>,
+        now: UnixMillis,
+    ) -> Option<(String, u64)> {
+        if sealed.len() > 2 * REQUEST_STATE_BYTES {
+            return None;
+        }
+        let (state, since) = self.opened(sealed, &request.bytes(holder), now)?;
+        Some((String::from_utf8(state).ok()?, since))
+    }
+
+    /// Seals with a nonce that depends on everything that is sealed, so that one answer can hold any number of handles:
+    /// the same nonce occurs again only for the same text.
+    fn handle(&self, plain: &[u8], context: &[u8], now: UnixMillis) -> Option<String> {
+        let now_bytes = now.seconds().to_be_bytes();
+        let mac = mac(self.keys.first()?, &[b"handle", &now_bytes, context, plain])?;
+        self.sealed(plain, context, mac.first_chunk::<NONCE_BYTES>()?, now)
+    }
+
+    /// A URI with the tool that declares it. The mark says that this gateway saw the declaration at this resource; it is the
+    /// same for all callers, and permits nothing. `None` for a URI that cannot have a query.
+    #[must_use]
+    pub fn mark_app(&self, uri: &str, tool: &str, resource: &str) -> Option<String> {
+        if uri.len() > URI_BYTES || uri.contains('#') {
+            return None;
+        }
+        let mark = app_mark(self.keys.first()?, uri, tool, resource)?;
+        let value = [mark.as_slice(), tool.as_bytes()].concat();
+        let separator = if uri.contains('?') { '&' } else { '?' };
+        Some(format!("{uri}{separator}{APP_TOOL}{}", URL_SAFE_NO_PAD.encode(value)))
+    }
+
+    /// The URI without its mark, and the tool that declares it, if this gateway marked it.
+    #[must_use]
+    pub fn app_of<'a>(&self, marked: &'a str, resource: &str) -> Option<(&'a str, String)> {
+        let (uri, value) = marked.rsplit_once(APP_TOOL)?;
+        let uri = uri.strip_suffix(['?', '&'])?;
+        let value = URL_SAFE_NO_PAD.decode(value).ok()?;
+        let (mark, tool) = value.split_at_checked(MARK_BYTES)?;
+        let tool = String::from_utf8(tool.to_vec()).ok()?;
+        let fits = |key: &SessionKey| {
+            // Compares every byte, so that the time does not depend on where they differ.
+            app_mark(key, uri, &tool, resource)
+                .is_some_and(|own| own.iter().zip(mark).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0)
+        };
+        self.keys.iter().any(fits).then_some((uri, tool))
+    }
+}
+
+fn app_mark(key: &SessionKey, uri: &str, tool: &str, resource: &str) -> Option<[u8; MARK_BYTES]> {
+    let mac = mac(key, &[b"app", resource.as_bytes(), tool.as_bytes(), uri.as_bytes()])?;
+    mac.first_chunk::<MARK_BYTES>().copied()
+}
+
+/// HMAC-SHA-256 over parts, each preceded by its length.
+fn mac(key: &SessionKey, parts: &[&[u8]]) -> Option<[u8; 32]> {
+    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&key.mark).ok()?;
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    Some(mac.finalize().into_bytes().into())
+}
+
+/// Whether the client of a request declares that it knows tasks.
+#[must_use]
+pub fn declares_tasks(body: &[u8]) -> bool {
+    let Ok(message) = strict_json::parse(body) else { return false };
+    let declared = || message.get("params")?.get("_meta")?.get(CAPABILITIES)?.get("extensions")?.get(TASKS_EXTENSION);
+    declared().is_some_and(Value::is_object)
+}

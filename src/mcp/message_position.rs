@@ -1,0 +1,158 @@
+//! Where in a message a filter is, and where messages of servers hold state handles.
+
+use crate::mcp::kind::Kind;
+use crate::mcp::rewrite::RELATED_TASK;
+
+/// The containers of an item or a handle, from the outside to the inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    Batch,
+    Message,
+    Result,
+    List(Kind, &'static str),
+    /// An object or array that may hold handles.
+    Handles(Place),
+}
+
+impl Container {
+    pub(super) fn is_object(self) -> bool {
+        match self {
+            Self::Message | Self::Result => true,
+            Self::Batch | Self::List(..) => false,
+            Self::Handles(place) => !place.is_array(),
+        }
+    }
+}
+
+/// An object or array, besides a result, that may hold handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `params` of a notification or a request.
+    Params,
+    /// `task` in a result (MCP 2025-11-25).
+    Task,
+    /// `_meta`
+    Meta,
+    /// The member [`RELATED_TASK`] of `_meta`.
+    RelatedTask,
+    /// `params.notifications`
+    Notifications,
+    /// `params.notifications.taskIds`
+    TaskIds,
+    /// `result.contents`
+    Contents,
+    /// An item of `result.contents`.
+    Content,
+}
+
+impl Place {
+    /// What the member of a container is, if it may hold handles.
+    pub(super) fn of(container: Container, member: &str) -> Option<Self> {
+        match (container, member) {
+            (Container::Message, "params") => Some(Self::Params),
+            (Container::Result, "task") => Some(Self::Task),
+            (Container::Result, "contents") => Some(Self::Contents),
+            (Container::Result | Container::Handles(Self::Params), "_meta") => Some(Self::Meta),
+            (Container::Handles(Self::Params), "notifications") => Some(Self::Notifications),
+            (Container::Handles(Self::Notifications), "taskIds") => Some(Self::TaskIds),
+            (Container::Handles(Self::Meta), RELATED_TASK) => Some(Self::RelatedTask),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_array(self) -> bool {
+        match self {
+            Self::TaskIds | Self::Contents => true,
+            Self::Params | Self::Task | Self::Meta | Self::RelatedTask | Self::Notifications | Self::Content => false,
+        }
+    }
+}
+
+/// A state handle in a message of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handle {
+    /// The id of a task.
+    Task,
+    /// A `requestState`.
+    State,
+    /// The URI of a resource that was read, or that has changed.
+    Uri,
+}
+
+impl Handle {
+    /// What the member of a container is, if it is a handle.
+    pub(super) fn of(container: Container, member: &str) -> Option<Self> {
+        match (container, member) {
+            (Container::Result | Container::Handles(Place::Params | Place::Task | Place::RelatedTask), "taskId") => {
+                Some(Self::Task)
+            }
+            (Container::Result, "requestState") => Some(Self::State),
+            (Container::Handles(Place::Content | Place::Params), "uri") => Some(Self::Uri),
+            _ => None,
+        }
+    }
+}
+
+/// Rewrites state handles for the caller who gets the message.
+pub trait HandleRewriter {
+    /// The handle for the caller; `None` if it stays as it is.
+    fn rewrite(&mut self, handle: Handle, text: &str) -> Option<String>;
+
+    /// An item of a list with rewritten handles; `None` if it has none.
+    fn item(&mut self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// What may come next in the innermost container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The first member or item, or the end.
+    FirstOrEnd,
+    /// A member or item.
+    Another,
+    /// The colon after the name of a member.
+    Colon,
+    /// The value of a member.
+    Value,
+    /// A comma, or the end.
+    CommaOrEnd,
+}
+
+#[derive(Debug)]
+pub(super) struct Level {
+    pub(super) container: Container,
+    pub(super) next: Next,
+    /// Whether something was written into it.
+    pub(super) written: bool,
+    /// The members seen so far that a decision depends on.
+    pub(super) seen: Vec<&'static str>,
+}
+
+/// What happens to the value that is being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It passes.
+    Pass,
+    /// It is the name of a member.
+    Name,
+    /// It is an item.
+    Item,
+    /// It is the value of `cacheScope`, which is written at the end of the result.
+    CacheScope,
+    /// It is the method of the message.
+    Method,
+    /// It is a state handle.
+    Handle(Handle),
+    /// It is left out.
+    Leave,
+}
+
+/// A value that is being read. Its end follows from brackets and quotes alone.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) used: Use,
+    pub(super) depth: usize,
+    pub(super) in_text: bool,
+    pub(super) escaped: bool,
+    /// Whether it is a number or a word, which ends where another token begins.
+    pub(super) bare: bool,
+}

@@ -1,0 +1,122 @@
+//! Replaces names, URIs and state handles in the body of a request, and leaves everything else as the client wrote it.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::strict_json;
+
+/// The member of `_meta` that names the task which a message belongs to (MCP 2025-11-25).
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
+/// A member of a message whose text can be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member {
+    /// `method`
+    Method,
+    /// `params.name`, or that of `params.ref`.
+    Name,
+    /// `params.uri`, that of `params.ref`, or one of `params.notifications.resourceSubscriptions`.
+    Uri,
+    /// `params.taskId`, or one of `params.notifications.taskIds`.
+    Task,
+    /// `params.requestState`
+    State,
+    /// `taskId` in the member [`RELATED_TASK`] of the `_meta` of params or of a result.
+    RelatedTask,
+}
+
+/// The members of an object, with their values as raw JSON.
+type Members = BTreeMap<String, Box<RawValue>>;
+
+/// Gives the new text for a member of a message: the index of the message in the batch, the member, and its text; `None` leaves
+/// the text as it is.
+pub type Replace<'a> = dyn FnMut(usize, Member, &str) -> Option<String> + 'a;
+
+/// The body with new texts. `None` if it is no message and no batch of messages.
+#[must_use]
+pub fn rewritten(body: &[u8], replace: &mut Replace<'_>) -> Option<Vec<u8>> {
+    let body = std::str::from_utf8(body).ok()?;
+    if body.trim_start().starts_with('[') {
+        let messages: Vec<&RawValue> = strict_json::part(body)?;
+        let messages = messages.into_iter().enumerate().map(|(at, raw)| message(at, raw, replace));
+        serde_json::to_vec(&messages.collect::<Option<Vec<_>>>()?).ok()
+    } else {
+        serde_json::to_vec(&message(0, strict_json::part(body)?, replace)?).ok()
+    }
+}
+
+/// The task that a response of a client belongs to (MCP 2025-11-25), as it is in `body`.
+#[must_use]
+pub fn related_tasks(body: &[u8]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    // Most responses belong to no task.
+    if body.windows(RELATED_TASK.len()).any(|part| part == RELATED_TASK.as_bytes()) {
+        let mut note = |at, member, text: &str| {
+            if member == Member::RelatedTask {
+                found.push((at, text.to_owned()));
+            }
+            None
+        };
+        let _ = rewritten(body, &mut note);
+    }
+    found
+}
+
+fn message(at: usize, message: &RawValue, replace: &mut Replace<'_>) -> Option<Members> {
+    let mut message: Members = strict_json::part(message.get())?;
+    let mut replace = |member, text: &str| replace(at, member, text);
+    one(&mut message, "method", Member::Method, &mut replace);
+    within(&mut message, "params", |params| {
+        one(params, "name", Member::Name, &mut replace);
+        one(params, "uri", Member::Uri, &mut replace);
+        one(params, "taskId", Member::Task, &mut replace);
+        one(params, "requestState", Member::State, &mut replace);
+        within(params, "ref", |reference| {
+            one(reference, "name", Member::Name, &mut replace);
+            one(reference, "uri", Member::Uri, &mut replace);
+        });
+        within(params, "notifications", |notifications| {
+            all(notifications, "resourceSubscriptions", Member::Uri, &mut replace);
+            all(notifications, "taskIds", Member::Task, &mut replace);
+        });
+        related(params, &mut replace);
+    });
+    within(&mut message, "result", |result| related(result, &mut replace));
+    Some(message)
+}
+
+fn related(members: &mut Members, replace: &mut dyn FnMut(Member, &str) -> Option<String>) {
+    within(members, "_meta", |meta| {
+        within(meta, RELATED_TASK, |task| one(task, "taskId", Member::RelatedTask, replace));
+    });
+}
+
+fn one(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Option<String>) {
+    let Some(raw) = members.get_mut(name) else { return };
+    let Some(text) = strict_json::part::<String>(raw.get()) else { return };
+    if let Some(instead) = replace(member, &text)
+        && let Ok(changed) = serde_json::value::to_raw_value(&instead)
+    {
+        *raw = changed;
+    }
+}
+
+fn all(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Option<String>) {
+    let Some(raw) = members.get_mut(name) else { return };
+    let Some(texts) = strict_json::part::<Vec<String>>(raw.get()) else { return };
+    let replaced: Vec<String> = texts.into_iter().map(|text| replace(member, &text).unwrap_or(text)).collect();
+    if let Ok(changed) = serde_json::value::to_raw_value(&replaced) {
+        *raw = changed;
+    }
+}
+
+/// Changes the members of a member that is an object.
+fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) {
+    let Some(raw) = members.get_mut(name) else { return };
+    let Some(mut inner) = strict_json::part::<Members>(raw.get()) else { return };
+    change(&mut inner);
+    if let Ok(changed) = serde_json::value::to_raw_value(&inner) {
+        *raw = changed;
+    }
+}

@@ -1,0 +1,192 @@
+//! The state handles of a request: task ids, `requestState` and the URIs of Apps. The caller has them sealed or marked, and the
+//! origin server gets its own.
+
+use crate::mcp::era::Era;
+use crate::mcp::handle::{OriginalRequest, declares_tasks};
+use crate::mcp::message::{Call, Message};
+use crate::mcp::method::{GET_TASK, LIST_TASKS, TASK_RESULT, Target};
+use crate::mcp::operation::Operation;
+use crate::mcp::rewrite::{Member, related_tasks};
+use crate::mcp::session::{Holder, Sessions};
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::rejection::Rejection;
+use crate::time::UnixMillis;
+
+/// A handle of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OpenedHandle {
+    /// The index of its message in the batch.
+    at: usize,
+    member: Member,
+    /// The handle as the caller has it.
+    given: String,
+    /// The handle as the origin server has it.
+    original: String,
+    /// The tool that it belongs to.
+    tool: Option<String>,
+}
+
+/// The handles of a request, opened for its caller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handles(Vec<OpenedHandle>);
+
+/// What handles are opened with.
+#[derive(Clone, Copy)]
+pub struct Opening<'a> {
+    /// The keys.
+    pub sessions: &'a Sessions,
+    /// The caller and the resource.
+    pub holder: Holder<'a>,
+    /// The time.
+    pub now: UnixMillis,
+    /// Whether the revocation list ends what began at a time, in seconds since the epoch.
+    pub is_ended: &'a dyn Fn(u64) -> bool,
+}
+
+impl Handles {
+    /// Opens the handles of a request.
+    ///
+    /// # Errors
+    /// [`Rejection::TaskUnknown`] and [`Rejection::StateUnknown`] if a handle was not issued to this caller at this resource, or
+    /// for another request, or has expired; [`Rejection::NotPermitted`] for methods that no sealed id fits.
+    pub fn open(inspected: &Inspected, opening: Opening<'_>) -> Result<Self, Rejection> {
+        let era = inspected.authenticated().request().admitted().era();
+        let mut all = Self::default();
+        for (at, message) in inspected.messages().unwrap_or_default().iter().enumerate() {
+            if let Some(call) = message.call() {
+                all.of_call(at, call, (inspected, era), opening)?;
+            }
+        }
+        let responses = inspected.messages().unwrap_or_default().contains(&Message::Response);
+        for (at, id) in if responses { related_tasks(inspected.body()) } else { Vec::new() } {
+            all.related(at, &id, opening);
+        }
+        Ok(all)
+    }
+
+    fn of_call(
+        &mut self,
+        at: usize,
+        call: &Call,
+        (inspected, era): (&Inspected, Era),
+        opening: Opening<'_>,
+    ) -> Result<(), Rejection> {
+        let Opening { sessions, holder, now, is_ended } = opening;
+        // A list holds the tasks of all callers, unless the server knows who calls; and in the modern era there is no such method.
+        let is_foreign = call.method == LIST_TASKS || call.method == TASK_RESULT && era == Era::Modern;
+        if is_foreign {
+            return Err(Rejection::NotPermitted { target: None, era, apart: false });
+        }
+        let target = call.known().map_or(Target::None, |known| known.target);
+        let unknown = || Rejection::TaskUnknown { declared: era == Era::Legacy || declares_tasks(inspected.body()) };
+        let own = call.params.task.iter().filter(|_| target == Target::Task);
+        if target == Target::Task && call.params.task.is_none() {
+            return Err(unknown());
+        }
+        for given in own.chain(&call.params.watched_tasks) {
+            let task = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since));
+            let task = task.ok_or_else(unknown)?;
+            self.add((at, Member::Task), given, task.id, Some(task.tool));
+        }
+        if let Some(given) = &call.params.state {
+            let request = original_request(call, inspected.body());
+            let state = sessions.open_state(given, &request, holder, now);
+            let (state, _) = state.filter(|(_, since)| !is_ended(*since)).ok_or(Rejection::StateUnknown)?;
+            self.add((at, Member::State), given, state, None);
+        }
+        if let Some(id) = &call.params.related_task {
+            self.related(at, id, opening);
+        }
+        for given in call.params.uri.iter().chain(&call.params.subscriptions) {
+            if let Some((uri, tool)) = sessions.app_of(given, holder.resource) {
+                self.add((at, Member::Uri), given, uri.to_owned(), Some(tool));
+            }
+        }
+        Ok(())
+    }
+
+    /// A message that belongs to a task. It decides nothing, and the task may be one of the client.
+    fn related(&mut self, at: usize, given: &str, Opening { sessions, holder, now, .. }: Opening<'_>) {
+        if let Some(task) = sessions.open_task(given, holder, now) {
+            self.add((at, Member::RelatedTask), given, task.id, Some(task.tool));
+        }
+    }
+
+    fn add(&mut self, (at, member): (usize, Member), given: &str, original: String, tool: Option<String>) {
+        self.0.push(OpenedHandle { at, member, given: given.to_owned(), original, tool });
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn find(&self, at: usize, member: Member, given: &str) -> Option<&OpenedHandle> {
+        self.0.iter().find(|handle| handle.at == at && handle.member == member && handle.given == given)
+    }
+
+    /// What the origin server has for a text in a member of a message.
+    #[must_use]
+    pub fn original(&self, at: usize, member: Member, given: &str) -> Option<&str> {
+        self.find(at, member, given).map(|handle| handle.original.as_str())
+    }
+
+    /// What the caller has for a handle of the origin server.
+    #[must_use]
+    pub fn given(&self, member: Member, original: &str) -> Option<&str> {
+        // The id of a task is the same, whatever member holds it.
+        let task = |member| matches!(member, Member::Task | Member::RelatedTask);
+        let fits = |handle: &&OpenedHandle| {
+            handle.original == original && (handle.member == member || task(handle.member) && task(member))
+        };
+        self.0.iter().find(fits).map(|handle| handle.given.as_str())
+    }
+
+    /// What `Mcp-Name` mirrors: the task id or URI of the origin server.
+    #[must_use]
+    pub fn original_name(&self) -> Option<&str> {
+        let named = |handle: &&OpenedHandle| matches!(handle.member, Member::Task | Member::Uri);
+        self.0.iter().find(named).map(|handle| handle.original.as_str())
+    }
+
+    /// The tool that the handles of the task methods belong to.
+    #[must_use]
+    pub fn tool_of_task(&self) -> Option<&str> {
+        self.0.iter().find(|handle| handle.member == Member::Task)?.tool.as_deref()
+    }
+
+    /// The operations of a message, with the tools that they belong to, and with the URIs that the origin server has.
+    #[must_use]
+    pub fn operations(&self, at: usize, call: &Call, operations: Vec<Operation>) -> Vec<Operation> {
+        if self.is_empty() {
+            return operations;
+        }
+        let tasks = self.0.iter().filter(|handle| handle.at == at && handle.member == Member::Task);
+        let mut tools = tasks.filter_map(|handle| handle.tool.as_deref());
+        if call.known().is_some_and(|known| known.target == Target::Task) {
+            return tools.map(|tool| Operation::plain(&call.method).following(tool)).collect();
+        }
+        let with_tool = |operation: Operation| {
+            let handle = operation.name().and_then(|uri| self.find(at, Member::Uri, uri));
+            let Some((handle, tool)) = handle.and_then(|handle| Some((handle, handle.tool.as_deref()?))) else {
+                return operation;
+            };
+            operation.read_as(&handle.original).following(tool)
+        };
+        let mut all: Vec<Operation> = operations.into_iter().map(with_tool).collect();
+        all.extend(tools.by_ref().map(|tool| Operation::plain(GET_TASK).following(tool)));
+        all
+    }
+}
+
+/// The request that a `requestState` belongs to.
+#[must_use]
+pub fn original_request(call: &Call, body: &[u8]) -> OriginalRequest {
+    let operations = call.operations().unwrap_or_default();
+    OriginalRequest {
+        method: call.method.clone(),
+        name: operations.first().and_then(Operation::name).unwrap_or_default().to_owned(),
+        arguments: call.params.arguments.as_ref().and_then(|_| crate::mcp::message::arguments(body)),
+    }
+}
