@@ -3,6 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { createRequestStateCodec, McpServer } from "@modelcontextprotocol/server";
+import { registerApps } from "./apps.mjs";
 import { registerDemoTools } from "./demo-tools.mjs";
 import { registerFixtures } from "./fixtures.mjs";
 import { registerInputFixtures } from "./input-fixtures.mjs";
@@ -16,14 +17,18 @@ const requestState = createRequestStateCodec({
 
 /**
  * `changes` publishes changes of lists and resources: over the subscription streams of the modern era, or to
- * the client of a legacy session.
+ * the client of a legacy session. `tasks` and `apps` add the tools that need these extensions.
  */
-export function createMcpServer({ changes, countdowns, legacy = false }) {
+export function createMcpServer({ changes, countdowns, tasks, apps = false, legacy = false }) {
   const mcp = new McpServer(
     { name: "portcullis-example-origin", version: "1.0.0" },
     {
       instructions: "An example server. The tool `whoami` says who calls.",
-      capabilities: { logging: {}, resources: { subscribe: true, listChanged: true } },
+      capabilities: {
+        logging: {},
+        resources: { subscribe: true, listChanged: true },
+        ...(tasks && !legacy && { extensions: tasks.extensions }),
+      },
       requestState: { verify: requestState.verify },
     },
   );
@@ -31,6 +36,8 @@ export function createMcpServer({ changes, countdowns, legacy = false }) {
   registerDemoTools(mcp, { countdowns });
   registerFixtures(mcp, { changes });
   registerInputFixtures(mcp, { mint: requestState.mint });
+  tasks?.register(mcp);
+  if (apps) registerApps(mcp);
   if (legacy) acceptSubscriptions(mcp, changes);
   return mcp;
 }

@@ -19,6 +19,7 @@ import {
 import { createMcpServer } from "./mcp.mjs";
 import { refuse } from "./refuse.mjs";
 import { createLegacySessions } from "./sessions.mjs";
+import { createTasks } from "./tasks.mjs";
 
 const PATH = "/mcp";
 
@@ -26,16 +27,20 @@ const PATH = "/mcp";
  * Starts an origin server on its own port.
  *
  * `onRequest` gets every request as it arrived, before any check: tests use it to see what the gateway forwarded.
+ * `extensions` adds tools that run as tasks, and one with a user interface.
  * `countdowns` lists the runs of the tool `countdown` with their outcome.
  */
-export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = {}) {
+export async function startOrigin({ port = 0, host = "127.0.0.1", extensions = false, onRequest } = {}) {
   const countdowns = [];
+  const more = extensions ? { tasks: createTasks(), apps: true } : {};
 
-  const modern = createMcpHandler(() => createMcpServer({ changes: modern.notify, countdowns }), {
+  const modern = createMcpHandler(() => createMcpServer({ changes: modern.notify, countdowns, ...more }), {
     legacy: "reject",
   });
   const serveModern = toNodeHandler(modern);
-  const legacy = createLegacySessions((changes) => createMcpServer({ changes, countdowns, legacy: true }));
+  const legacy = createLegacySessions((changes) =>
+    createMcpServer({ changes, countdowns, ...more, legacy: true }),
+  );
 
   // Against DNS rebinding: without these checks a web page could reach this server through a name that resolves to loopback.
   const hostnames = [...localhostAllowedHostnames(), host];
@@ -66,7 +71,8 @@ export async function startOrigin({ port = 0, host = "127.0.0.1", onRequest } = 
         return refuse(res, 400, -32700, "Parse error: the body is not JSON");
       }
     }
-    await (eraOf(req, body) === "legacy" ? legacy.serve(req, res, body) : serveModern(req, res, body));
+    if (eraOf(req, body) === "legacy") return legacy.serve(req, res, body);
+    await (more.tasks?.handles(body) ? more.tasks.serve(req, res, body) : serveModern(req, res, body));
   }
 
   const server = createServer((req, res) => {

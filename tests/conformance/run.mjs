@@ -16,6 +16,10 @@ import { runSuite } from "./suite.mjs";
 
 // Written down here as well, so that a suite that shrinks is noticed.
 const EXPECTED = { "2026-07-28": 37, "2025-11-25": 30 };
+const EXPECTED_TASKS = 9;
+// A scenario of the suite that checks nothing yet: it says itself that it waits for another channel. The tests in
+// tests/e2e/tasks.test.mjs look at what it is about.
+const NOTHING_IN_IT = "tasks-status-notifications";
 const START_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 10_000;
 const PROGRESS_EVERY = 10;
@@ -51,6 +55,20 @@ async function runRevision(revision, expected) {
       ? undefined
       : `${outcome.scenarios.length} scored scenarios, expected ${expected}`;
   tell(revision, outcome, complaint);
+  if (outcome.tasks.length > 0) tellTasks(outcome.tasks);
+}
+
+function tellTasks(all) {
+  const scenarios = all.filter(({ name }) => name !== NOTHING_IN_IT);
+  const empty = all.find(({ name }) => name === NOTHING_IN_IT);
+  const complaint =
+    scenarios.length !== EXPECTED_TASKS
+      ? `${scenarios.length} scenarios for tasks, expected ${EXPECTED_TASKS}`
+      : empty?.failures[0]?.id === "nothing-checked"
+        ? undefined
+        : `${NOTHING_IN_IT} checks something by now: count it`;
+  tell("tasks", { scenarios }, complaint);
+  console.log(`  not counted: ${NOTHING_IN_IT}, in which the suite checks nothing`);
 }
 
 function tell(what, { scenarios, trouble }, complaint) {

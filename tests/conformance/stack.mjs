@@ -17,7 +17,7 @@ export async function startStack({ direct = false } = {}) {
   };
 
   try {
-    const origin = keep(await startOrigin());
+    const origin = keep(await startOrigin({ extensions: true }));
     if (direct) return { url: origin.url, logs: () => "", close };
 
     // Loaded late, so that the origin can be tested where the gateway was not built.

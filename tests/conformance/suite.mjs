@@ -23,11 +23,9 @@ export async function runSuite({ revision, url, results, onProgress }) {
 
   const trouble = await runProcess({ revision, url, directory, onProgress });
   const written = await readResults(directory);
-  const scored = await scoredScenarios(revision);
-  return {
-    scenarios: scored.map((name) => ({ name, failures: failuresOf(written.get(name)) })),
-    trouble,
-  };
+  const { scored, tasks } = await requiredScenarios(revision);
+  const read = (names) => names.map((name) => ({ name, failures: failuresOf(written.get(name)) }));
+  return { scenarios: read(scored), tasks: read(tasks), trouble };
 }
 
 function runProcess({ revision, url, directory, onProgress }) {
@@ -88,10 +86,13 @@ export function failuresOf(checks) {
   return failed.map(({ id, errorMessage, description }) => ({ id, message: errorMessage ?? description }));
 }
 
-// The list is data of the suite's package. It also runs scenarios that count for nobody, and names them in a
-// list of its own in the same file.
-async function scoredScenarios(revision) {
+// The lists are data of the suite's package. It also runs scenarios that do not count for the revision, and names them in a list of
+// its own in the same file. Those for tasks count here: the gateway changes what they look at.
+async function requiredScenarios(revision) {
   const yaml = await readFile(join(suite, "requirements", `${revision}.yaml`), "utf8");
   const [, list] = yaml.match(/^server:\n((?: +- .+\n|\n| *#.*\n)*)/m) ?? [undefined, ""];
-  return [...list.matchAll(/^ +- (\S+)/gm)].map(([, name]) => name);
+  return {
+    scored: [...list.matchAll(/^ +- (\S+)/gm)].map(([, name]) => name),
+    tasks: [...yaml.matchAll(/^ +- scenario: (tasks-\S+)/gm)].map(([, name]) => name),
+  };
 }
