@@ -270,6 +270,12 @@ pub const SESSION_ID_BYTES: usize = 2048;
 /// Longest task id of an origin server, in bytes. The sealed id has to fit into `Mcp-Name`.
 pub const TASK_ID_BYTES: usize = 1024;
 
+/// Most callers whose sealed task ids an isolate keeps for streams on which no request says which tool began a task.
+pub const KNOWN_TASK_CALLERS: usize = 512;
+
+/// Most bytes of ids that it keeps for one caller: about 40 tasks.
+pub const KNOWN_TASK_BYTES_OF_ONE_CALLER: usize = 8 * 1024;
+
 /// Longest `requestState` of an origin server, in bytes.
 pub const REQUEST_STATE_BYTES: usize = 256 * 1024;
 

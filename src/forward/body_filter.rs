@@ -12,6 +12,7 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::KnownItems;
+use crate::mcp::known_tasks::KnownTasks;
 use crate::mcp::list_cache::{CachedList, FilteredList};
 use crate::mcp::list_filter::ListFilter;
 use crate::mcp::list_item::{FilterOptions, ItemDecision, ItemPolicy, ListError};
@@ -35,6 +36,15 @@ const STEP_UP: &str = "portcullis/step-up";
 
 /// The query parameter with the sealed address for messages, in the transport of 2024-11-05.
 pub const ENDPOINT_QUERY: &str = "portcullis-endpoint";
+
+/// What an isolate remembers of the answers of origin servers.
+#[derive(Debug, Default)]
+pub struct AnswerMemory {
+    /// The items of lists, as the origin servers last sent them.
+    pub items: Rc<RefCell<KnownItems>>,
+    /// The task ids that were sealed last.
+    pub tasks: Rc<RefCell<KnownTasks>>,
+}
 
 /// What the gateway knows about an answer before it arrives.
 #[derive(Debug)]
@@ -78,8 +88,8 @@ impl ResponseTransform {
 
     /// The transform for the answer to a permitted request.
     #[must_use]
-    pub fn of(permit: &Permit, settings: &Settings, items: &Rc<RefCell<KnownItems>>) -> Self {
-        Self { to: Recipient::of(permit, settings, items) }
+    pub fn of(permit: &Permit, settings: &Settings, memory: &AnswerMemory) -> Self {
+        Self { to: Recipient::of(permit, settings, memory) }
     }
 
     /// The view that the recipient may see of a cached list.
@@ -131,7 +141,7 @@ impl ResponseTransform {
 }
 
 impl Recipient {
-    fn of(permit: &Permit, settings: &Settings, items: &Rc<RefCell<KnownItems>>) -> Option<Self> {
+    fn of(permit: &Permit, settings: &Settings, memory: &AnswerMemory) -> Option<Self> {
         let inspected = permit.inspected()?;
         let resource = inspected.resource();
         let admitted = permit.admitted();
@@ -148,9 +158,9 @@ impl Recipient {
             method: admitted.head().method,
             lists: calls().any(is_list),
             paged: calls().any(|call| call.params.cursor.is_some()),
-            items: (resource.index, Rc::clone(items)),
+            items: (resource.index, Rc::clone(&memory.items)),
             keep_as: list_key(inspected),
-            handles: HandleSealer::of(permit),
+            handles: HandleSealer::of(permit, &memory.tasks),
             decoys: !permit.decoys().is_empty(),
             session: permit.session().clone(),
             ids: inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect(),

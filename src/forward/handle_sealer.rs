@@ -1,10 +1,12 @@
 //! Seals the state handles in the answer of an origin server for the caller who gets it.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::mcp::handle::{APP_SCHEME, OriginalRequest};
 use crate::mcp::item_meta::with_app_uri;
 use crate::mcp::kind::Kind;
+use crate::mcp::known_tasks::KnownTasks;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::message_position::{Handle, HandleRewriter};
 use crate::mcp::method::{CALL_TOOL, Target};
@@ -32,12 +34,14 @@ pub(super) struct HandleSealer {
     marks_apps: bool,
     /// Whether the answer may hold task ids or a `requestState`.
     pub(super) may_hold_handles: bool,
+    /// The ids that this isolate sealed last.
+    known: Rc<RefCell<KnownTasks>>,
     now: UnixMillis,
 }
 
 impl HandleSealer {
     /// The sealer for the answer to a permitted request; `None` if the resource does not bind handles.
-    pub(super) fn of(permit: &Permit) -> Option<Self> {
+    pub(super) fn of(permit: &Permit, known: &Rc<RefCell<KnownTasks>>) -> Option<Self> {
         let inspected = permit.inspected()?;
         let resource = inspected.resource();
         let sessions = resource.handles.as_ref()?;
@@ -60,8 +64,23 @@ impl HandleSealer {
             handles,
             marks_apps: resource.policy.as_ref().is_some_and(|policy| !policy.observe),
             may_hold_handles: calls().any(may_hold_handles),
+            known: Rc::clone(known),
             now: UnixMillis::default(),
         })
+    }
+
+    /// The id of a task for the caller: the one that the request brought, or a new one for the tool of the request, or the one that
+    /// the caller got last. `None` if none is known.
+    fn task(&self, id: &str) -> Option<String> {
+        let holder = self.subject.holder(&self.identifier);
+        let mut known = self.known.borrow_mut();
+        let sealed = match (self.handles.given(Member::Task, id), &self.tool) {
+            (Some(given), _) => given.to_owned(),
+            (None, Some(tool)) => self.sessions.seal_task(id, tool, holder, self.now)?,
+            (None, None) => return known.get(id, holder).map(str::to_owned),
+        };
+        known.keep(id, &sealed, holder);
+        Some(sealed)
     }
 
     /// The sealer at the time of the answer.
@@ -82,10 +101,7 @@ impl HandleRewriter for HandleSealer {
     fn rewrite(&mut self, handle: Handle, text: &str) -> Option<String> {
         let holder = self.subject.holder(&self.identifier);
         match handle {
-            Handle::Task => match self.handles.given(Member::Task, text) {
-                Some(given) => Some(given.to_owned()),
-                None => self.sessions.seal_task(text, self.tool.as_deref()?, holder, self.now),
-            },
+            Handle::Task => self.task(text),
             Handle::State => self.sessions.seal_state(text, &self.request, holder, self.now),
             Handle::Uri => self.handles.given(Member::Uri, text).map(str::to_owned),
         }

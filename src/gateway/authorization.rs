@@ -61,7 +61,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
         let checked = gateway.memory.borrow().counters.borrow_mut().of_refusals(is_anonymous).check(&name, rate, now);
         checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
         let templates = (inspected.resource().index, "resourceTemplates");
-        let templates = || gateway.items.borrow().names(templates);
+        let templates = || gateway.answers.items.borrow().names(templates);
         let authorized = gateway
             .caller_state(&inspected, now)
             .and_then(|state| authorize::authorize(inspected, state, &gateway.settings, &templates, &mut self.context));

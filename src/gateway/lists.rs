@@ -30,7 +30,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     }
 
     fn read_list(self, permit: &Permit, key: &str, list: &CachedList) -> Action {
-        let reading = ResponseTransform::of(permit, &self.gateway.settings, &self.gateway.items).read(list);
+        let reading = ResponseTransform::of(permit, &self.gateway.settings, &self.gateway.answers).read(list);
         let reading = match reading.map_err(Rejection::OriginMalformed) {
             Ok(reading) => Rc::new(reading),
             Err(rejection) => return self.refuse(rejection),

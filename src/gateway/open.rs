@@ -7,9 +7,9 @@ use std::rc::Rc;
 use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::{self, Configuration, Mistakes, Secrets};
+use crate::forward::body_filter::AnswerMemory;
 use crate::gateway::issuer_state::IssuerStates;
 use crate::gateway::remembered::RememberedDecisions;
-use crate::mcp::known_items::KnownItems;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
 use crate::observe::metrics::Metrics;
@@ -41,8 +41,8 @@ pub struct Gateway {
     pub(super) remembered: RefCell<RememberedDecisions>,
     /// Cached public lists.
     pub(super) lists: RefCell<ListCache<Caller>>,
-    /// The items of lists, as the origin servers last sent them.
-    pub(super) items: Rc<RefCell<KnownItems>>,
+    /// What it remembers of the answers of origin servers.
+    pub(super) answers: AnswerMemory,
     /// The chain of decision log lines.
     pub(super) chain: Rc<RefCell<Chain>>,
     /// The gateway's own authorization server and its memory, if the configuration has one.
@@ -85,7 +85,7 @@ impl Gateway {
             memory: RefCell::new(memory),
             remembered: RefCell::new(RememberedDecisions::new(halves(&salt).0)),
             lists: RefCell::default(),
-            items: Rc::default(),
+            answers: AnswerMemory::default(),
             chain: Rc::new(RefCell::new(Chain::begin(&salt))),
             authorization_server,
             metrics: RefCell::default(),

@@ -46,7 +46,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
 
     fn send(self, forwarding: Forwarding, assertion: Option<&str>) -> Action {
         let Forwarding { permit, credential, is_repeated } = forwarding;
-        let transform = Box::new(ResponseTransform::of(&permit, &self.gateway.settings, &self.gateway.items));
+        let transform = Box::new(ResponseTransform::of(&permit, &self.gateway.settings, &self.gateway.answers));
         let attached = credential.as_ref().map(|(attached, _)| attached);
         let request = match outbound(&permit, assertion, attached, &self.context) {
             Ok(request) => request,

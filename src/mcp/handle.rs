@@ -22,9 +22,7 @@ pub const APP_SCHEME: &str = "ui://";
 /// The query parameter that names the tool which declares the user interface of an App.
 const APP_TOOL: &str = "portcullis-tool=";
 
-/// What a text is sealed for, beside the purposes of sessions: a task id.
-const TASK: u8 = b't';
-/// A `requestState`.
+/// What a `requestState` is sealed for.
 const STATE: u8 = b'r';
 
 /// Length in bytes of the mark of a URI: 128 bits.
@@ -80,7 +78,7 @@ impl Sessions {
         }
         let length = u16::try_from(tool.len()).ok()?.to_be_bytes();
         let plain = [length.as_slice(), tool.as_bytes(), id.as_bytes()].concat();
-        self.handle(&plain, &holder.bytes(TASK), now)
+        self.handle(&plain, &holder.of_tasks(), now)
     }
 
     /// The task whose id was sealed for this caller, unless the id has expired.
@@ -89,7 +87,7 @@ impl Sessions {
         if sealed.len() > 2 * (TASK_ID_BYTES + NAME_BYTES) + 128 {
             return None;
         }
-        let (plain, since) = self.opened(sealed, &holder.bytes(TASK), now)?;
+        let (plain, since) = self.opened(sealed, &holder.of_tasks(), now)?;
         let (length, rest) = plain.split_first_chunk::<2>()?;
         let (tool, id) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();

@@ -9,6 +9,7 @@ pub mod input_needed;
 pub mod item_meta;
 pub mod kind;
 pub mod known_items;
+pub mod known_tasks;
 pub mod list_cache;
 pub mod list_filter;
 pub mod list_item;

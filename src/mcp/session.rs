@@ -90,6 +90,11 @@ pub struct Holder<'a> {
 }
 
 impl Holder<'_> {
+    /// What the ids of tasks are sealed for.
+    pub(super) fn of_tasks(&self) -> Vec<u8> {
+        self.bytes(b't')
+    }
+
     /// Everything that must be the same for a text to open, each part preceded by its length.
     pub(super) fn bytes(&self, purpose: u8) -> Vec<u8> {
         let mut bytes = vec![purpose, u8::from(self.client.is_some())];

@@ -339,6 +339,60 @@ fn handles_are_sealed_in_event_streams_too() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_stream_that_a_client_opened_names_the_tasks_that_this_isolate_sealed() {
+    let gateway = gate();
+    let world = World::new();
+    let begin = |claims: Claims| {
+        answers(&world, json!({ "task": { "taskId": "t-1", "status": "working" } }));
+        let reply = world.call(&gateway, message(claims, "tools/call", json!({ "name": "slow", "task": {} })));
+        reply.json()["result"]["task"]["taskId"].as_str().expect("a task").to_owned()
+    };
+    let listen = |claims: Claims| {
+        let asked = json!({ "method": "elicitation/create", "params": { "message": "?", "_meta": { RELATED: { "taskId": "t-1" } } }, "jsonrpc": "2.0", "id": 0 });
+        let status = json!({ "jsonrpc": "2.0", "method": "notifications/tasks/status", "params": { "taskId": "t-1" } });
+        world.origin(Ok((200, EVENTS)));
+        world.origin_body(format!("event: message\ndata: {asked}\n\ndata: {status}\n\n").as_bytes(), 7);
+        let request = Request::get("/mcp").bearer(&token(&claims)).field("accept", "text/event-stream");
+        world.call(&gateway, request.field("mcp-protocol-version", "2025-11-25")).body
+    };
+    assert_eq!(listen(Claims::good()).matches("\"t-1\"").count(), 2, "unknown so far, and of no use to the client");
+    let id = begin(Claims::good());
+    let read = listen(Claims::good());
+    assert_eq!((read.matches(&id).count(), read.matches("\"t-1\"").count()), (2, 0), "{read}");
+    // Another caller does not get the id, and begins a task of its own.
+    assert_eq!(listen(Claims::good().with("sub", json!("eve"))).matches(&id).count(), 0);
+    let of_eve = begin(Claims::good().with("sub", json!("eve")));
+    assert_ne!(of_eve, id);
+    assert_eq!(listen(Claims::good()).matches(&id).count(), 2);
+}
+
+#[test]
+fn what_an_isolate_knows_of_tasks_is_bounded() {
+    use portcullis::mcp::known_tasks::KnownTasks;
+    use portcullis::mcp::session::Holder;
+    let mut known = KnownTasks::default();
+    let of = |subject: &str, work: &mut dyn FnMut(Holder<'_>)| {
+        work(Holder { issuer: "i", subject, client: None, resource: "r" });
+    };
+    of("ada", &mut |holder| known.keep("t-1", "sealed", holder));
+    for task in 0..1_000 {
+        of("eve", &mut |holder| known.keep(&format!("task {task}"), &"s".repeat(200), holder));
+    }
+    of("ada", &mut |holder| {
+        assert_eq!(known.get("t-1", holder), Some("sealed"), "one caller does not push out another")
+    });
+    of("eve", &mut |holder| {
+        assert_eq!(known.get("task 0", holder), None);
+        assert!(known.get("task 999", holder).is_some());
+    });
+    assert!(known.size().1 < 9_000);
+    for caller in 0..2_000 {
+        of(&caller.to_string(), &mut |holder| known.keep("t", "s", holder));
+    }
+    assert_eq!(known.size().0, portcullis::limits::KNOWN_TASK_CALLERS);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn subscriptions_to_tasks_are_translated_and_judged() {
     let world = World::new();
     let gateway = gate_with(json!([{ "effect": "allow", "tools": ["slow"] }]), json!({}));
