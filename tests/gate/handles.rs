@@ -379,7 +379,7 @@ fn what_an_isolate_knows_of_tasks_is_bounded() {
         of("eve", &mut |holder| known.keep(&format!("task {task}"), &"s".repeat(200), holder));
     }
     of("ada", &mut |holder| {
-        assert_eq!(known.get("t-1", holder), Some("sealed"), "one caller does not push out another")
+        assert_eq!(known.get("t-1", holder), Some("sealed"), "one caller does not push out another");
     });
     of("eve", &mut |holder| {
         assert_eq!(known.get("task 0", holder), None);
