@@ -216,7 +216,7 @@ export interface AuthorizationServerDocument {
    * isolate counts for itself, with a limit of 20 a minute for each address.
    */
   registration_limit_binding?: string;
-  scopes?: Table31;
+  scopes?: Table21;
   /**
    * Names of the Worker secrets, each of 32 characters or more, that seal cookies and mark codes and refresh tokens.
    * The first secret seals and marks, and all of them open and verify, so that a secret is rotated like a key. When
@@ -359,7 +359,7 @@ export interface LoginDocument {
    * 8414 §3.
    */
   metadata_url?: string;
-  parameters?: Table3;
+  parameters?: Table2;
   /**
    * The provider, whose particular rules then need no configuration: `generic`, `auth0`, `entra_id`, `github`,
    * `google`, `keycloak` or `okta`. Default: `generic`.
@@ -405,7 +405,7 @@ export interface LoginDocument {
  * Additional parameters of the authorization request at the provider, for example `prompt = "select_account"`.
  * Default: none.
  */
-export interface Table3 {
+export interface Table2 {
   [k: string]: string;
 }
 /**
@@ -413,7 +413,7 @@ export interface Table3 {
  * scope without a description by its name. Clients can request the scopes named here in addition to those of
  * resources and rules. Default: none.
  */
-export interface Table31 {
+export interface Table21 {
   [k: string]: string;
 }
 /**
@@ -699,7 +699,7 @@ export interface ResourceDocument {
   audiences?: string[];
   /**
    * The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-   * if the gateway reads messages: with `rules`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+   * if the gateway reads messages: with `rules`, `sessions`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
    * 4194304.
    */
   body_bytes?: number;
@@ -779,7 +779,7 @@ export interface ResourceDocument {
    * development. Optional with `service`.
    */
   origin?: string;
-  parameter_fields?: Table33;
+  parameter_fields?: Table23;
   /**
    * The path of the endpoint, for example `/mcp`. A request goes to the resource with the longest path that the
    * request's path equals or lies under, by whole segments: `/mcp` gets `/mcp` and `/mcp/x`, but not `/mcpx`. The
@@ -820,6 +820,11 @@ export interface ResourceDocument {
    */
   scopes?: string[];
   /**
+   * Several MCP servers behind this one resource, instead of `origin`: clients see the tools, prompts and resources of all of
+   * them under names of their own. Needs `sessions`. At most 40. Guide: `docs/federation.md`. Default: none.
+   */
+  servers?: ServerDocument[];
+  /**
    * The name of a service binding through which the gateway reaches the origin server, instead of over the network.
    */
   service?: string;
@@ -828,6 +833,11 @@ export interface ResourceDocument {
    * them with `_meta["portcullis/step-up"]`, which names the scopes. Default: `hide`.
    */
   step_up_in_lists?: "hide" | "mark";
+  /**
+   * Whether a list that lacks one of the `servers` is refused with 502. Otherwise the list names the servers that are left
+   * out, in `_meta["portcullis/left-out"]`. Default: `false`.
+   */
+  strict_servers?: boolean;
   /**
    * Names of the verifiers that this resource accepts. Default: none.
    */
@@ -1008,7 +1018,7 @@ export interface PerUserDocument {
    * origin server names in its own metadata (RFC 9728).
    */
   issuer?: string;
-  parameters?: Table32;
+  parameters?: Table22;
   /**
    * `resource` of the requests (RFC 8707). Default: `origin`.
    */
@@ -1035,7 +1045,7 @@ export interface PerUserDocument {
 /**
  * More parameters of the authorization request, at most 8: for example `access_type = "offline"` for Google. Default: none.
  */
-export interface Table32 {
+export interface Table22 {
   [k: string]: string;
 }
 /**
@@ -1168,7 +1178,7 @@ export interface LimitDocument {
  * `Region = "region"`. The gateway requires that field and argument agree (T13, T15); it forwards other such
  * fields unread. Default: none.
  */
-export interface Table33 {
+export interface Table23 {
   [k: string]: string;
 }
 /**
@@ -1226,7 +1236,7 @@ export interface RuleDocument {
  * Conditions that must also hold. Default: none.
  */
 export interface WhenDocument {
-  arguments?: Table2;
+  arguments?: Table3;
   /**
    * The caller's network as Cloudflare reports it: autonomous system numbers.
    */
@@ -1274,7 +1284,7 @@ export interface WhenDocument {
 /**
  * Tests on top-level arguments of a tool or prompt, by name.
  */
-export interface Table2 {
+export interface Table3 {
   [k: string]: ArgumentDocument;
 }
 /**
@@ -1315,6 +1325,60 @@ export interface Table4 {
   [k: string]: string[];
 }
 /**
+ * One of several servers behind a resource.
+ */
+export interface ServerDocument {
+  aliases?: Table24;
+  credential?: OriginCredentialDocument1;
+  /**
+   * Patterns for the server's own names of tools and prompts, and for its URIs, that clients do not see and cannot use. Default:
+   * none.
+   */
+  hidden?: string[];
+  /**
+   * Whether this server learns who calls, as `identity` of a resource. Default: as there.
+   */
+  identity?: "forward" | "none";
+  /**
+   * The name of the server, 1 to 32 characters: lower-case letters, digits and `-`, beginning with a letter. It is in the URIs of
+   * its resources, in logs and in decisions.
+   */
+  name: string;
+  /**
+   * The URL of the MCP server. Must be `https`, except loopback in development. Optional with `service`.
+   */
+  origin?: string;
+  /**
+   * What the names of its tools and prompts begin with, 1 to 40 characters of `A-Z a-z 0-9 _ - . /`. No prefix may begin with
+   * that of another server. Default: the name and `_`.
+   */
+  prefix?: string;
+  /**
+   * The name of a service binding through which the gateway reaches the server.
+   */
+  service?: string;
+}
+/**
+ * Other names for tools: `{ create_issue = "new_issue" }` has clients see `new_issue` in place of the prefix and
+ * `create_issue`. No alias may begin with a prefix, or occur twice. Default: none.
+ */
+export interface Table24 {
+  [k: string]: string;
+}
+/**
+ * How the gateway authenticates to this server. `per_user` is not possible here. Default: the gateway does not authenticate.
+ */
+export interface OriginCredentialDocument1 {
+  client_credentials?: ClientCredentialsDocument;
+  enterprise?: EnterpriseDocument;
+  per_user?: PerUserDocument;
+  /**
+   * Fields from Worker secrets, at most 8. Every caller of the resource acts with the rights of this one credential.
+   */
+  static?: StaticFieldDocument[];
+  token_exchange?: TokenExchangeDocument;
+}
+/**
  * The gateway's own list of revoked credentials. Default: none.
  */
 export interface RevocationTable {
@@ -1343,16 +1407,17 @@ export interface Table5 {
   [k: string]: string[];
 }
 /**
- * How the gateway binds sessions of the legacy era to their callers. Without this table the gateway does not seal
- * the session ids of origin servers, and the log says so once at start.
+ * How the gateway binds sessions of the legacy era, task ids, `requestState` and the URIs of Apps to their callers. The
+ * gateway then reads every message, so `body_bytes` may be at most 8388608. Without this table these ids pass as origin
+ * servers issue them, and the log says so once at start.
  */
 export interface SessionsDocument {
   /**
-   * Seconds after which a session ends, whatever the origin server says, 60 to 2592000. Default: 86400.
+   * Seconds after which a session, a task id and a `requestState` end, whatever the origin server says, 60 to 2592000. Default: 86400.
    */
   seconds?: number;
   /**
-   * Names of 1 to 4 Worker secrets, each of 32 characters or more. Before a client sees a session id, the gateway
+   * Names of 1 to 4 Worker secrets, each of 32 characters or more. Before a client sees such an id, the gateway
    * seals it with the first secret, for one issuer, subject, client and resource. It opens ids that were sealed with
    * any of the secrets. To change a secret, put the new one first, and remove the old one when its sessions have
    * ended.

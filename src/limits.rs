@@ -270,6 +270,30 @@ pub const SESSION_ID_BYTES: usize = 2048;
 /// Longest task id of an origin server, in bytes. The sealed id has to fit into `Mcp-Name`.
 pub const TASK_ID_BYTES: usize = 1024;
 
+/// Most servers behind one resource: a request for a list asks each of them, and the free plan of Workers has 50 subrequests.
+pub const SERVERS: usize = 40;
+
+/// Most of these servers that are asked at the same time: a Worker has 6 connections that wait for response fields.
+pub const SERVERS_AT_ONCE: usize = 6;
+
+/// Longest name of such a server, in bytes: it is a part of the names that clients see.
+pub const SERVER_NAME_BYTES: usize = 32;
+
+/// Longest name of a tool of such a server as clients see it, in bytes (SEP-986).
+pub const ADVERTISED_NAME_BYTES: usize = 128;
+
+/// Seconds that each of several servers has for a list.
+pub const SERVER_LIST_SECONDS: u64 = 5;
+
+/// Seconds after which a list is answered without the servers that are still to be asked.
+pub const SERVERS_LIST_SECONDS: u64 = 15;
+
+/// Largest list of one of several servers, in bytes; all of them together have at most [`LIST_BYTES`].
+pub const SERVER_LIST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Longest cursor of one server, in bytes.
+pub const CURSOR_BYTES: usize = 4 * 1024;
+
 /// Most callers whose sealed task ids an isolate keeps for streams on which no request says which tool began a task.
 pub const KNOWN_TASK_CALLERS: usize = 512;
 

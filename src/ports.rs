@@ -196,6 +196,12 @@ pub trait Transport {
         ended: Box<dyn Fn(FilterResult)>,
     ) -> Result<Self::ResponseBody, FilterFailure>;
 
+    /// Reads the whole body of an answer.
+    ///
+    /// # Errors
+    /// [`OriginFailure`] if it breaks off or is longer than `limit`.
+    async fn whole(&self, body: Self::ResponseBody, limit: u64) -> Result<Vec<u8>, OriginFailure>;
+
     /// Ends the body of an answer that is not forwarded, so that its connection is free.
     fn discard(&self, body: Self::ResponseBody);
 

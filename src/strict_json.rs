@@ -53,6 +53,19 @@ pub fn fold(name: &str) -> String {
     name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
+/// Whether a number is a whole one beyond 2^53 - 1: some servers read all of its digits, and others the nearest double, so that
+/// different numbers would have one canonical form (RFC 8785 §3.1, RFC 7493 §2.2).
+#[must_use]
+pub fn has_large_integer(value: &Value) -> bool {
+    const LARGEST: f64 = 9_007_199_254_740_991.0;
+    match value {
+        Value::Number(number) => number.as_f64().is_none_or(|number| number.abs() > LARGEST),
+        Value::Array(items) => items.iter().any(has_large_integer),
+        Value::Object(members) => members.values().any(has_large_integer),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
 /// Reads a part of a document from its text there, for changes that leave the rest of the document as it is. No
 /// decision depends on the result, so it accepts what [`parse`] rejects; of repeated members it takes the last, as
 /// common parsers do.

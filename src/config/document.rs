@@ -3,6 +3,7 @@
 
 use deserr::Deserr;
 
+use crate::config::federation_document::ServerDocument;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::{BODY, IDLE_TIMEOUT, KEEP_ALIVE, REFUSALS, RESPONSE_TIMEOUT, STORED};
@@ -172,6 +173,16 @@ pub struct ResourceDocument {
     /// The name of a service binding through which the gateway reaches the origin server, instead of over the network.
     #[deserr(default)]
     pub service: Option<String>,
+
+    /// Several MCP servers behind this one resource, instead of `origin`: clients see the tools, prompts and resources of all of
+    /// them under names of their own. Needs `sessions`. At most 40. Guide: `docs/federation.md`. Default: none.
+    #[deserr(default)]
+    pub servers: Option<Vec<ServerDocument>>,
+
+    /// Whether a list that lacks one of the `servers` is refused with 502. Otherwise the list names the servers that are left
+    /// out, in `_meta["portcullis/left-out"]`. Default: `false`.
+    #[deserr(default)]
+    pub strict_servers: Option<bool>,
 
     /// Names of the issuers whose tokens this resource accepts. A resource must accept at least one kind of credential:
     /// from `issuers`, `api_keys` or `verifiers`. Default: none.

@@ -17,6 +17,8 @@ mod contradictions;
 mod credentials;
 mod credentials_document;
 pub mod document;
+mod federation;
+mod federation_document;
 mod issuer;
 #[cfg(feature = "authorization-server")]
 mod login_reading;

@@ -25,15 +25,40 @@ use crate::token::accepted::Verifiers;
 use crate::transport::cors::uncredentialed;
 use crate::transport::head::is_plain;
 
-/// Reads the credential for the origin server of a resource.
+/// What the configuration says of one origin server, besides its limits.
+#[derive(Clone, Copy)]
+pub(super) struct OriginPart<'a> {
+    pub origin: Option<&'a str>,
+    pub service: Option<&'a str>,
+    pub credential: Option<&'a OriginCredentialDocument>,
+    pub identity: Option<IdentityName>,
+    /// The resource that the server is behind.
+    pub resource: &'a ResourceDocument,
+}
+
+impl<'a> OriginPart<'a> {
+    /// The one origin server of a resource.
+    pub(super) fn of(resource: &'a ResourceDocument) -> Self {
+        Self {
+            origin: resource.origin.as_deref(),
+            service: resource.service.as_deref(),
+            credential: resource.credential.as_ref(),
+            identity: resource.identity,
+            resource,
+        }
+    }
+}
+
+/// Reads the credential for an origin server.
 pub(super) fn read(
-    document: &ResourceDocument,
+    part: OriginPart<'_>,
     at: &str,
     gateway: ThisGateway<'_>,
     accepts: &Verifiers,
     mistakes: &mut Mistakes,
 ) -> Option<Rc<OriginCredential>> {
-    let table = document.credential.as_ref()?;
+    let document = part.resource;
+    let table = part.credential?;
     let place = format!("{at}.credential");
     let OriginCredentialDocument { fixed, client_credentials, token_exchange, enterprise, per_user } = table;
     let read = match (fixed, client_credentials, token_exchange, enterprise, per_user) {
@@ -51,12 +76,12 @@ pub(super) fn read(
         }
         (None, None, None, Some(table), None) => {
             let place = format!("{place}.enterprise");
-            let origin = document.origin.as_deref();
+            let origin = part.origin;
             OriginCredential::Enterprise(read_enterprise(table, origin, &place, gateway, mistakes)?)
         }
         (None, None, None, None, Some(table)) => {
             let place = format!("{place}.per_user");
-            let origin = document.origin.as_deref();
+            let origin = part.origin;
             OriginCredential::PerUser(read_per_user(table, origin, &place, gateway, mistakes)?)
         }
         _ => {
@@ -97,14 +122,14 @@ fn note_unexchangeable(
 /// Whether the origin server learns who calls. By default one that gets a credential of the gateway does not, because its
 /// operator may be another party; behind a service binding it is the operator's own.
 pub(super) fn names_caller(
-    document: &ResourceDocument,
+    part: OriginPart<'_>,
     at: &str,
     credential: Option<&OriginCredential>,
     mistakes: &mut Mistakes,
 ) -> bool {
-    let is_own = document.service.is_some() || credential.is_none_or(OriginCredential::is_exchanged);
-    let names = document.identity.map_or(is_own, |identity| identity == IdentityName::Forward);
-    let claims = document.identity_claims.as_ref().is_some_and(|claims| !claims.is_empty());
+    let is_own = part.service.is_some() || credential.is_none_or(OriginCredential::is_exchanged);
+    let names = part.identity.map_or(is_own, |identity| identity == IdentityName::Forward);
+    let claims = part.resource.identity_claims.as_ref().is_some_and(|claims| !claims.is_empty());
     if claims && !names {
         mistakes.note(
             format_args!("{at}.identity_claims"),

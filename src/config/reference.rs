@@ -57,6 +57,7 @@ pub fn markdown(schema: &Value) -> String {
         ("IssuerDocument", "`[[vars.PORTCULLIS.issuers]]`"),
         ("IntrospectionDocument", "`[vars.PORTCULLIS.issuers.introspection]`"),
         ("OriginCredentialDocument", "`[vars.PORTCULLIS.resources.credential]`"),
+        ("ServerDocument", "`[[vars.PORTCULLIS.resources.servers]]`"),
         ("StaticFieldDocument", "`[[vars.PORTCULLIS.resources.credential.static]]`"),
         ("ClientCredentialsDocument", "`[vars.PORTCULLIS.resources.credential.client_credentials]`"),
         ("TokenExchangeDocument", "`[vars.PORTCULLIS.resources.credential.token_exchange]`"),

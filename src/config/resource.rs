@@ -12,8 +12,9 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::config::document::{IdentityAssertionDocument, PublicPathDocument, RequirementName, ResourceDocument};
+use crate::config::federation;
 use crate::config::mistakes::Mistakes;
-use crate::config::origin_credential;
+use crate::config::origin_credential::{self, OriginPart};
 use crate::config::policy;
 use crate::config::values::{Secrets, protected_url, read_scopes};
 use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_RESPONSE_TIMEOUT};
@@ -63,8 +64,6 @@ pub(super) fn read_resource(
     let keep_alive = document
         .keep_alive_seconds
         .map(|_| number("keep_alive_seconds", document.keep_alive_seconds, ranges::KEEP_ALIVE));
-    let origin =
-        read_origin(document.origin.as_deref(), document.service.as_deref(), &document.path, at, development, mistakes);
     let identifier = public_url.zip(path.as_ref()).map(|(public_url, path)| format!("{public_url}{path}"));
     let accepts = read_accepted(document, at, accepted, identifier.as_deref(), mistakes);
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
@@ -103,14 +102,18 @@ pub(super) fn read_resource(
     let forward_fields = read_forward_fields(document, at, mistakes);
     let identity_claims = read_identity_claims(document, at, mistakes);
     let anonymous = read_anonymous(document, at, mistakes);
-    let credential = origin_credential::read(document, at, gateway, &accepts, mistakes);
+    let part = OriginPart::of(document);
+    let credential = origin_credential::read(part, at, gateway, &accepts, mistakes);
     let known = policy::Known { sources: &sources, credential: credential.as_deref().map(OriginCredential::kind) };
-    let policy = policy::read_policy(document, raw, at, hierarchy, &known, mistakes).map(Rc::new);
-    let names_caller = origin_credential::names_caller(document, at, credential.as_deref(), mistakes);
+    let policy = policy::read_policy(document, raw, at, hierarchy, &known, mistakes);
+    let policy = policy.map(|policy| Rc::new(policy.with_marked_apps(sessions.is_some())));
+    let names_caller = origin_credential::names_caller(part, at, credential.as_deref(), mistakes);
+    let origin = federation::first_origin(part, at, development, mistakes);
     let (path, (url, service)) = (path?, origin?);
     let identifier = identifier?;
-    let resource = Resource {
+    let mut resource = Resource {
         index,
+        federation: None,
         audiences: document.audiences.clone().unwrap_or_else(|| vec![identifier.clone()]),
         identifier,
         path,
@@ -124,9 +127,9 @@ pub(super) fn read_resource(
         documentation: document.documentation.clone(),
         body_bytes,
         // A list that was made for another caller is not for a caller that gets no credential.
-        cache_lists: document
-            .cache_lists
-            .unwrap_or(policy.is_some() && credential.as_ref().is_none_or(|it| it.is_for_all())),
+        cache_lists: document.cache_lists.unwrap_or(
+            policy.is_some() && document.servers.is_none() && credential.as_ref().is_none_or(|it| it.is_for_all()),
+        ),
         policy,
         limits,
         refusals_per_minute,
@@ -139,6 +142,7 @@ pub(super) fn read_resource(
         names_caller,
         credential,
     };
+    resource.federation = federation::read(document, &resource, at, gateway, mistakes).map(Rc::new);
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
@@ -410,7 +414,7 @@ fn read_path(text: &str, at: &str, mistakes: &mut Mistakes) -> Option<CanonicalP
     Some(path)
 }
 
-fn read_origin(
+pub(super) fn read_origin(
     origin: Option<&str>,
     service: Option<&str>,
     path: &str,

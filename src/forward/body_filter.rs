@@ -20,13 +20,14 @@ use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter, error_event};
-use crate::pipeline::authorize::{Permit, SessionUse};
+use crate::pipeline::permit::{Permit, SessionUse};
 use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Policy, methods_of};
 use crate::policy::decoy::NameRestorer;
 use crate::policy::verdict::{Arguments, StepUpInLists, Verdict};
 use crate::settings::Settings;
+use crate::settings::federation::Server;
 use crate::time::UnixMillis;
 use crate::transport::head::Method;
 use crate::transport::url::HttpUrl;
@@ -70,7 +71,9 @@ struct Recipient {
     items: (usize, Rc<RefCell<KnownItems>>),
     /// The key under which the list may be cached.
     keep_as: Option<String>,
-    /// Seals the handles in the answer, if the resource binds them.
+    /// The server that answers, if the resource has several.
+    server: Option<Rc<Server>>,
+    /// Seals the handles in the answer, and renames its items, if there is something to seal or to rename.
     handles: Option<HandleSealer>,
     /// Whether decoys replaced names: then the answer gets the original names back.
     decoys: bool,
@@ -143,7 +146,7 @@ impl ResponseTransform {
 impl Recipient {
     fn of(permit: &Permit, settings: &Settings, memory: &AnswerMemory) -> Option<Self> {
         let inspected = permit.inspected()?;
-        let resource = inspected.resource();
+        let resource = permit.resource()?;
         let admitted = permit.admitted();
         let calls = || inspected.messages().unwrap_or_default().iter().filter_map(Message::call);
         let is_list = |call: &Call| call.is_list();
@@ -160,6 +163,7 @@ impl Recipient {
             paged: calls().any(|call| call.params.cursor.is_some()),
             items: (resource.index, Rc::clone(&memory.items)),
             keep_as: list_key(inspected),
+            server: permit.server().cloned(),
             handles: HandleSealer::of(permit, &memory.tasks),
             decoys: !permit.decoys().is_empty(),
             session: permit.session().clone(),
@@ -189,9 +193,13 @@ impl Recipient {
         // Clients do not read the body of these answers.
         let read = good && !matches!(head.status, 202 | 204);
         let readable = head.may_be_event_stream() || head.is_json() || read;
-        let lists = self.policy.is_some() && (self.lists || stream) || keep_as.is_some();
-        let handles = self.handles.as_ref().is_some_and(|handles| handles.may_hold_handles || stream);
-        let filtered = (lists || handles) && readable || keep_as.is_some();
+        let marks = self.handles.as_ref().is_some_and(|handles| handles.marks_apps);
+        let decides = self.policy.is_some() || self.server.is_some() || marks;
+        let lists = decides && (self.lists || stream) && readable || keep_as.is_some();
+        // Where only handles are rewritten, an answer that holds none for any reader passes as it is.
+        let holds = self.handles.as_ref().is_some_and(|handles| handles.may_hold_handles || stream);
+        let handles = holds && (head.may_be_event_stream() || head.is_json()) && head.is_readable().is_ok();
+        let filtered = lists || handles;
         let rewritten = good && stream && self.sessions.is_some();
         // A caller that has the id of an event may ask for the events after it, so ids are bound to their callers.
         let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
@@ -213,6 +221,7 @@ impl Recipient {
             inner,
             kept: None,
             restore: None,
+            waits: true,
             may_be_empty: true,
             begun: false,
             ids: Vec::new(),
@@ -226,7 +235,7 @@ impl Recipient {
         let kept = keep_as.map(|name| CacheCandidate { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
-        let policy = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
+        let policy = PolicyOfItems { policy: self.policy, server: self.server, caller: self.caller, depends: false };
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
             let edits = FilterOptions { paged: false, ..edits };
@@ -242,7 +251,8 @@ impl Recipient {
             // The memory would take each later page for a changed first page.
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
             let inner = Inner::Json(Box::new(filter));
-            BodyFilter { kept, restore, may_be_empty: head.status != 200, ..whole(inner) }
+            let may_be_empty = head.status != 200 || !lists;
+            BodyFilter { kept, restore, may_be_empty, waits: lists || !streams, ..whole(inner) }
         }))
     }
 
@@ -261,7 +271,7 @@ impl Recipient {
         let edits = FilterOptions { paged: self.paged, reusable: true, handles_only: false };
         // The marks of Apps are the same for all callers, and a list holds no other handles.
         let handles = self.handles.map(|handles| handles.at(UnixMillis::default()));
-        let policy = PolicyOfItems { policy: self.policy, caller: self.caller, depends: false };
+        let policy = PolicyOfItems { policy: self.policy, server: self.server, caller: self.caller, depends: false };
         let (mut filter, mut out) =
             (ListFilter::new(policy, edits).with_handles(handles), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
@@ -310,15 +320,21 @@ fn resolve(origin: &HttpUrl, said: &str) -> Option<String> {
 /// Decides about the items of lists as the policy would decide about their use.
 struct PolicyOfItems {
     policy: Option<Rc<Policy>>,
+    server: Option<Rc<Server>>,
     caller: Caller,
     depends: bool,
 }
 
 impl ItemPolicy for PolicyOfItems {
     fn decide(&mut self, kind: Kind, name: &str) -> ItemDecision {
+        let advertised = match &self.server {
+            None => Some(name.to_owned()),
+            Some(server) => server.names.advertised(kind, name),
+        };
+        let Some(name) = advertised else { return ItemDecision::Drop };
         let Some(policy) = &self.policy else { return ItemDecision::Keep };
         let method = methods_of(kind).next().unwrap_or_default();
-        let decision = policy.decide(&Operation::on(method, kind, name), &self.caller, Arguments::Unknown);
+        let decision = policy.decide(&Operation::on(method, kind, &name), &self.caller, Arguments::Unknown);
         self.depends |= decision.depends_on_caller;
         match (decision.verdict, policy.step_up_in_lists) {
             (Verdict::Allow, _) => ItemDecision::Keep,
@@ -345,6 +361,8 @@ pub struct BodyFilter {
     inner: Inner,
     kept: Option<CacheCandidate>,
     restore: Option<NameRestorer>,
+    /// Whether the beginning of a JSON body may be held back.
+    waits: bool,
     /// Whether an answer with this status may have an empty body.
     may_be_empty: bool,
     begun: bool,
@@ -396,7 +414,11 @@ impl BodyFilter {
     /// Whether the gateway may hold back the beginning of the body until it is filtered.
     #[must_use]
     pub fn can_wait(&self) -> bool {
-        matches!(self.inner, Inner::Json(_) | Inner::Plain(false))
+        match self.inner {
+            Inner::Json(_) => self.waits,
+            Inner::Plain(streams) => !streams,
+            Inner::Events(_) => false,
+        }
     }
 
     /// Takes a part of the body, and returns what to forward instead. If an event stream cannot be filtered any

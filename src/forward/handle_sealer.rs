@@ -3,35 +3,39 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::mcp::handle::{APP_SCHEME, OriginalRequest};
-use crate::mcp::item_meta::with_app_uri;
+use crate::mcp::handle::OriginalRequest;
+use crate::mcp::item_meta::{may_have_app, with_app_uri};
 use crate::mcp::kind::Kind;
 use crate::mcp::known_tasks::KnownTasks;
+use crate::mcp::members::text_member;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::message_position::{Handle, HandleRewriter};
 use crate::mcp::method::{CALL_TOOL, Target};
 use crate::mcp::rewrite::Member;
 use crate::mcp::session::Sessions;
-use crate::pipeline::authorize::Permit;
 use crate::pipeline::handles::{Handles, original_request};
+use crate::pipeline::permit::Permit;
+use crate::settings::federation::Server;
 use crate::time::UnixMillis;
 use crate::token::principal::{Principal, Subject};
 
 /// Seals the handles of one answer.
 #[derive(Debug, Clone)]
 pub(super) struct HandleSealer {
-    sessions: Sessions,
+    sessions: Option<Sessions>,
+    /// The server that answers, if the resource has several.
+    server: Option<Rc<Server>>,
     subject: Rc<Subject>,
     /// The identifier of the resource.
     identifier: String,
     /// The handles that the request brought: the answer has the same ones.
     handles: Handles,
-    /// The tool that begins the tasks of the answer.
+    /// The tool that was called: the answer may begin a task of it.
     tool: Option<String>,
     /// The request that a `requestState` in the answer belongs to.
     request: OriginalRequest,
     /// Whether rules decide about resources, so that the URIs of Apps are marked.
-    marks_apps: bool,
+    pub(super) marks_apps: bool,
     /// Whether the answer may hold task ids or a `requestState`.
     pub(super) may_hold_handles: bool,
     /// The ids that this isolate sealed last.
@@ -40,11 +44,14 @@ pub(super) struct HandleSealer {
 }
 
 impl HandleSealer {
-    /// The sealer for the answer to a permitted request; `None` if the resource does not bind handles.
+    /// The sealer for the answer to a permitted request; `None` if the resource does not bind handles and has one server.
     pub(super) fn of(permit: &Permit, known: &Rc<RefCell<KnownTasks>>) -> Option<Self> {
         let inspected = permit.inspected()?;
         let resource = inspected.resource();
-        let sessions = resource.handles.as_ref()?;
+        let (sessions, server) = (resource.handles.clone(), permit.server().cloned());
+        if sessions.is_none() && server.is_none() {
+            return None;
+        }
         let subject = match permit.principal() {
             Principal::Subject(subject) => Rc::clone(subject),
             Principal::Anonymous => Rc::new(Subject::anonymous()),
@@ -56,27 +63,29 @@ impl HandleSealer {
         let only = if let [message] = messages { message.call() } else { None };
         let called = only.filter(|call| call.method == CALL_TOOL).and_then(|call| call.params.name.clone());
         Some(Self {
-            sessions: sessions.clone(),
+            sessions,
+            server,
             subject,
             identifier: resource.identifier.clone(),
-            tool: called.or_else(|| handles.tool_of_task().map(str::to_owned)),
+            tool: called,
             request: only.map(|call| original_request(call, inspected.body())).unwrap_or_default(),
             handles,
-            marks_apps: resource.policy.as_ref().is_some_and(|policy| !policy.observe),
+            marks_apps: resource.policy.is_some(),
             may_hold_handles: calls().any(may_hold_handles),
             known: Rc::clone(known),
             now: UnixMillis::default(),
         })
     }
 
-    /// The id of a task for the caller: the one that the request brought, or a new one for the tool of the request, or the one that
-    /// the caller got last. `None` if none is known.
-    fn task(&self, id: &str) -> Option<String> {
+    /// The id of a task for the caller: the one that the request brought, or a new one if the answer may begin a task, or the one
+    /// that the caller got last. `None` if none is known. Only the result of a call begins a task: whatever else names one, the
+    /// caller may not be the one who began it.
+    fn task(&self, id: &str, may_begin: bool) -> Option<String> {
         let holder = self.subject.holder(&self.identifier);
         let mut known = self.known.borrow_mut();
-        let sealed = match (self.handles.given(Member::Task, id), &self.tool) {
+        let sealed = match (self.handles.given(Member::Task, id), self.tool.as_ref().filter(|_| may_begin)) {
             (Some(given), _) => given.to_owned(),
-            (None, Some(tool)) => self.sessions.seal_task(id, tool, holder, self.now)?,
+            (None, Some(tool)) => self.sessions.as_ref()?.seal_task(id, tool, holder, self.now)?,
             (None, None) => return known.get(id, holder).map(str::to_owned),
         };
         known.keep(id, &sealed, holder);
@@ -101,17 +110,44 @@ impl HandleRewriter for HandleSealer {
     fn rewrite(&mut self, handle: Handle, text: &str) -> Option<String> {
         let holder = self.subject.holder(&self.identifier);
         match handle {
-            Handle::Task => self.task(text),
-            Handle::State => self.sessions.seal_state(text, &self.request, holder, self.now),
-            Handle::Uri => self.handles.given(Member::Uri, text).map(str::to_owned),
+            Handle::Task => self.task(text, true),
+            Handle::KnownTask => self.task(text, false),
+            // On a stream that answers no request, no state can be told from another one.
+            Handle::State if self.request.method.is_empty() => None,
+            Handle::State => self.sessions.as_ref()?.seal_state(text, &self.request, holder, self.now),
+            Handle::Uri => {
+                let advertised = self.server.as_ref().and_then(|it| it.names.advertised(Kind::Resource, text));
+                let given = self.handles.given(Member::Uri, advertised.as_deref().unwrap_or(text));
+                given.map(str::to_owned).or(advertised)
+            }
         }
     }
 
     fn item(&mut self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>> {
-        let begins = |part: &[u8]| part == APP_SCHEME.as_bytes();
-        if kind != Kind::Tool || !self.marks_apps || !item.windows(APP_SCHEME.len()).any(begins) {
-            return None;
+        let advertised = self.server.as_ref().and_then(|server| server.names.advertised(kind, name));
+        let renamed = advertised.as_deref().and_then(|advertised| renamed(item, kind, advertised));
+        let has_interface = kind == Kind::Tool && may_have_app(item);
+        if !has_interface || !self.marks_apps && self.server.is_none() {
+            return renamed;
         }
-        with_app_uri(item, |uri| self.sessions.mark_app(uri, name, &self.identifier))
+        let tool = advertised.as_deref().unwrap_or(name);
+        let marked = with_app_uri(renamed.as_deref().unwrap_or(item), |uri| {
+            let uri = self
+                .server
+                .as_ref()
+                .map_or_else(|| Some(uri.to_owned()), |server| server.names.advertised(Kind::Resource, uri))?;
+            let sessions = self.sessions.as_ref().filter(|_| self.marks_apps);
+            sessions.map_or(Some(uri.clone()), |sessions| sessions.mark_app(&uri, tool, &self.identifier))
+        });
+        marked.or(renamed)
     }
+}
+
+/// An item with another name or URI.
+fn renamed(item: &[u8], kind: Kind, name: &str) -> Option<Vec<u8>> {
+    let keys: &[&str] = if kind == Kind::Resource { &["uri", "uriTemplate"] } else { &["name"] };
+    let (range, _) = keys.iter().find_map(|key| text_member(item, key))?;
+    let mut renamed = item.to_vec();
+    renamed.splice(range, serde_json::to_vec(name).ok()?);
+    Some(renamed)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::limits::IDENTITY_BYTES;
-use crate::pipeline::authorize::Permit;
+use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::token::principal::Principal;
 use crate::transport::head::Fields;

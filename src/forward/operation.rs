@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::mcp::message::{self, Call, Message};
 use crate::mcp::method::Target;
-use crate::pipeline::authorize::Permit;
+use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::strict_json;
 
@@ -55,25 +55,13 @@ fn has_arguments(call: &Call) -> bool {
     matches!(call.known().map(|known| known.target), Some(Target::Name(_)))
 }
 
-/// Whether a number is a whole one beyond 2^53 - 1: some servers read all of its digits, and others the nearest double, so that
-/// different numbers would have one canonical form (RFC 8785 §3.1, RFC 7493 §2.2).
-fn has_large_integer(value: &Value) -> bool {
-    const LARGEST: f64 = 9_007_199_254_740_991.0;
-    match value {
-        Value::Number(number) => number.as_f64().is_none_or(|number| number.abs() > LARGEST),
-        Value::Array(items) => items.iter().any(has_large_integer),
-        Value::Object(members) => members.values().any(has_large_integer),
-        Value::Null | Value::Bool(_) | Value::String(_) => false,
-    }
-}
-
 /// SHA-256 of the arguments in canonical form (RFC 8785), of `{}` if there are none. `None` if they have no canonical form,
 /// because a member is repeated, they are nested too deeply, or a number is too large.
 fn arguments_digest(body: &[u8], canonical: &Canonical<'_>) -> Option<String> {
     let canonical = match message::arguments(body) {
         Some(arguments) => {
             let value = strict_json::parse(&arguments).ok()?;
-            if has_large_integer(&value) {
+            if strict_json::has_large_integer(&value) {
                 return None;
             }
             canonical(std::str::from_utf8(&arguments).ok()?)?

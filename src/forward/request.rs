@@ -4,8 +4,8 @@ use crate::forward::identity::identify;
 use crate::mcp::agreement::mirrored;
 use crate::mcp::era::Era;
 use crate::origin_credential::AttachedCredential;
-use crate::pipeline::authorize::{Permit, SessionUse};
 use crate::pipeline::context::RequestContext;
+use crate::pipeline::permit::{Permit, SessionUse};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::JSON;
 use crate::token::principal::Principal;
@@ -130,6 +130,9 @@ pub fn outbound(
     credential: Option<&AttachedCredential>,
     context: &RequestContext,
 ) -> Result<OutboundRequest, Rejection> {
+    if permit.resource().is_some_and(|resource| resource.federation.is_some()) {
+        return Err(Rejection::Internal("none of several servers was chosen"));
+    }
     let (origin, below, body_bytes) = permit.destination();
     let admitted = permit.admitted();
     let inbound = &admitted.head().fields;
@@ -152,7 +155,7 @@ pub fn outbound(
         identify(&mut fields, permit, assertion)?;
     }
     if let Some(credential) = credential {
-        let resource = permit.inspected().map(|inspected| inspected.resource().index);
+        let resource = permit.resource().map(|resource| resource.index);
         if resource != Some(credential.resource()) {
             return Err(Rejection::Internal("a credential of another origin server"));
         }
@@ -182,16 +185,22 @@ pub fn outbound(
             None => fields.remove("last-event-id"),
         }
     }
-    if let Some(name) = permit.handles().original_name()
+    if let Some(name) = permit.changed_name()
         && fields.get("mcp-name").is_some()
     {
-        fields.set("mcp-name", mirrored(name));
+        fields.set("mcp-name", mirrored(&name));
     }
-    if let [first, ..] = permit.decoys() {
-        let field = if first.is_method { "mcp-method" } else { "mcp-name" };
-        if fields.get(field).is_some() {
-            fields.set(field, mirrored(&first.name));
-        }
+    if let Some(method) = permit.decoys().iter().find(|decoy| decoy.is_method)
+        && fields.get("mcp-method").is_some()
+    {
+        fields.set("mcp-method", mirrored(&method.name));
+    }
+    // In the legacy era no requirement makes these fields agree with the body, and some servers trust them (T18).
+    if admitted.era() == Era::Legacy
+        && fields.get("mcp-method").is_some_and(|method| method.trim().to_ascii_lowercase().starts_with("tasks/"))
+    {
+        fields.remove("mcp-method");
+        fields.remove("mcp-name");
     }
     if permit.refusal().is_some() {
         fields.remove("mcp-method");

@@ -60,7 +60,7 @@ impl ResponseHead {
     /// # Errors
     /// [`ListError`] if the body has a content coding, or some clients would decode or interpret it differently.
     pub fn is_readable(&self) -> Result<(), ListError> {
-        if self.fields.get("content-encoding").is_some() {
+        if self.fields.get("content-encoding").is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
             return Err(ListError::Coded);
         }
         if !self.may_be_event_stream() {

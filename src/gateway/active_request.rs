@@ -6,18 +6,21 @@ use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
 use crate::gateway::credential_need::CredentialNeed;
+use crate::gateway::gathering::Gathering;
 use crate::gateway::open::Gateway;
 use crate::gateway::remembered::Remembered;
 use crate::limits::NEEDS;
 use crate::origin_credential::AttachedCredential;
 use crate::pipeline::authenticate::{Authenticated, Authenticating};
-use crate::pipeline::authorize::{Authorized, Permit};
+use crate::pipeline::authorize::Authorized;
 use crate::pipeline::context::RequestContext;
+use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
 use crate::policy::counters::RateLimitCheck;
 use crate::ports::Ports;
+use crate::settings::federation::Server;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
 use crate::token::issuer::Issuer;
@@ -35,7 +38,7 @@ pub struct ActiveRequest<'a, P> {
     /// suspended has none: then its decision depends on more than its head.
     pub(super) fingerprint: Option<(HeadFingerprint, usize)>,
     /// How often it may still be suspended.
-    waits: usize,
+    pub(super) waits: usize,
 }
 
 /// A suspended request, in the stage that it has reached.
@@ -76,10 +79,19 @@ pub enum Action {
     CheckRateLimits(Vec<RateLimitCheck>, Suspended<Box<Authorized>>),
     /// Look for a list in the data-center (colo) cache, under this key.
     RecallList(String, Suspended<Permit>),
+    /// Ask several servers, each with a part of the request.
+    Gather(Vec<ServerPart>, Suspended<Box<Gathering>>),
     /// Have the authorization server answer.
     AskAuthorizationServer(Box<EndpointRequest>, Suspended<()>),
     /// Read the body for the id that the rejection names.
     PeekBody(Suspended<Rejection>),
+}
+
+/// A part of a request, for one of the servers.
+#[derive(Debug)]
+pub struct ServerPart {
+    pub(super) server: Rc<Server>,
+    pub(super) action: Action,
 }
 
 /// The stage of a request whose signature is being checked.

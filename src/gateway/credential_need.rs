@@ -7,7 +7,7 @@ use crate::mcp::era::Era;
 use crate::oauth::bearer::BearerToken;
 use crate::oauth::challenge::insufficient_scope;
 use crate::origin_credential::{AttachedCredential, Holder, OriginCredential, UsedCredential};
-use crate::pipeline::authorize::Permit;
+use crate::pipeline::permit::Permit;
 use crate::settings::resource::Resource;
 use crate::time::UnixMillis;
 use crate::token::principal::Principal;
@@ -29,7 +29,7 @@ impl CredentialNeed {
     /// What a permitted request needs for its origin server, if it needs a credential.
     pub(super) fn of(permit: &Permit) -> Option<Self> {
         let inspected = permit.inspected()?;
-        let resource = Rc::clone(inspected.resource());
+        let resource = Rc::clone(permit.resource()?);
         let credential = Rc::clone(resource.credential.as_ref()?);
         let authenticated = inspected.authenticated();
         let subject = authenticated.recognized().zip(authenticated.subject_token());

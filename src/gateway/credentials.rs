@@ -27,7 +27,7 @@ use crate::origin_credential::{
     AttachedCredential, ClientCredentials, Enterprise, ObtainedToken, OriginCredential, PerUser, TokenEndpoint,
     TokenExchange, UsedCredential, request,
 };
-use crate::pipeline::authorize::Permit;
+use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::{ConnectionNeeded, Rejection};
 use crate::platform_error::PlatformError;
 use crate::ports::Ports;

@@ -2,19 +2,25 @@
 
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
-use crate::gateway::active_request::{Action, ActiveRequest, Received, Suspended};
+use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
+use crate::gateway::concurrently::{Work, before, concurrently};
 use crate::gateway::credentials::obtain;
+use crate::gateway::gathering::{PartAnswer, WholeAnswer};
 use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
-use crate::limits::PEEK_BYTES;
+use crate::limits::{
+    LIST_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVER_LIST_SECONDS, SERVERS_AT_ONCE, SERVERS_LIST_SECONDS,
+};
 use crate::observe::event::gateway_line;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
 use crate::platform_error::PlatformError;
 use crate::policy::counters::RateLimitCheck;
 use crate::ports::Ports;
+use crate::settings::federation::Server;
 use crate::transport::head::Head;
+use std::cell::Cell;
 use std::rc::Rc;
 
 #[cfg(feature = "authorization-server")]
@@ -117,6 +123,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 let found = ports.recall(&key).await;
                 request.list_recalled(gateway, ports, (key, found))
             }
+            Action::Gather(of_each, request) => {
+                let answers = gather(gateway, ports, of_each, body).await;
+                request.gathered(gateway, ports, &answers)
+            }
             Action::AskAuthorizationServer(endpoint, request) => {
                 ask_authorization_server(gateway, ports, &endpoint, request, body).await
             }
@@ -176,6 +186,46 @@ fn keep<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, kept: Cach
             work.keep(&name, &text, list.until.saturating_sub(now.0) / 1000).await;
         }
     }));
+}
+
+/// Performs the parts of a request, some at a time. A server that does not answer in time has no answer.
+async fn gather<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    of_each: Vec<ServerPart>,
+    body: &P::RequestBody,
+) -> Vec<PartAnswer> {
+    let left = Cell::new(LIST_BYTES as u64);
+    let servers: Vec<Rc<Server>> = of_each.iter().map(|part| Rc::clone(&part.server)).collect();
+    let sleep = |seconds: u64| -> Work<'_, ()> {
+        Box::pin(ports.sleep(u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX)))
+    };
+    let mut work: Vec<Work<'_, WholeAnswer>> = Vec::new();
+    for part in of_each {
+        let left = &left;
+        work.push(Box::pin(async move {
+            let answer: Work<'_, _> = Box::pin(answer_of(gateway, ports, part.action, body, left));
+            before(sleep(SERVER_LIST_SECONDS), answer).await.unwrap_or(Err("it did not answer in time"))
+        }));
+    }
+    let answers = concurrently(work, SERVERS_AT_ONCE, sleep(SERVERS_LIST_SECONDS)).await;
+    let answers = answers.into_iter().map(|answer| answer.unwrap_or(Err("there was no time left to ask it")));
+    servers.into_iter().zip(answers).collect()
+}
+
+async fn answer_of<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    action: Action,
+    body: &P::RequestBody,
+    left: &Cell<u64>,
+) -> WholeAnswer {
+    // The reason is in the log already.
+    let Served::Origin(head, answer) = drive(gateway, ports, action, body).await else { return Err("") };
+    let bytes = ports.whole(answer, SERVER_LIST_BYTES.min(left.get())).await;
+    let bytes = bytes.map_err(|_| "its answer broke off, or is too large")?;
+    left.set(left.get().saturating_sub(bytes.len() as u64));
+    Ok((head, bytes))
 }
 
 /// Asks each binding whether the request is within its limit, until one says that it is not.

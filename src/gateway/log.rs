@@ -1,7 +1,7 @@
 //! What the gateway records at the end of a request: decisions, counters, the data point, the trace and the log line.
 
 use crate::gateway::open::Gateway;
-use crate::observe::event::{Outcome, request_line};
+use crate::observe::event::{Outcome, gateway_line, request_line};
 use crate::observe::point::Point;
 use crate::observe::span::Span;
 use crate::pipeline::context::RequestContext;
@@ -29,6 +29,13 @@ pub(super) fn write<P: Ports>(
 ) {
     let settings = &gateway.settings;
     let now = ports.now();
+    if let Some(server) = &context.of_server {
+        if let Outcome::Deny(rejection) = outcome {
+            let detail = rejection.detail().map_or_else(String::new, |detail| format!(": {detail}"));
+            left_out(ports, context, server, &format!("{}{detail}", rejection.reason()));
+        }
+        return;
+    }
     if let Some(log) = &settings.decision_log {
         let mut chain = gateway.chain.borrow_mut();
         for record in &context.audit.entries().decisions {
@@ -50,6 +57,12 @@ pub(super) fn write<P: Ports>(
         return;
     }
     ports.line(&request_line(context, outcome, status, now));
+}
+
+/// Writes down that an answer lacks one of several servers.
+pub(super) fn left_out<P: Ports>(ports: &P, context: &RequestContext, server: &str, why: &str) {
+    let detail = format!("request {}: server {server:?}: {why}", context.request_id);
+    ports.line(&gateway_line("warn", "server_left_out", &detail, ports.now()));
 }
 
 /// Writes down that a request was forwarded; as a refusal, where the origin server got something else than the caller asked for.

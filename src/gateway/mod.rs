@@ -18,9 +18,12 @@
 mod active_request;
 mod authentication;
 mod authorization;
+mod concurrently;
 mod credential_need;
 mod credentials;
 mod drive;
+mod federation;
+mod gathering;
 mod issuer_state;
 mod keys;
 mod lists;
@@ -41,8 +44,9 @@ use crate::gateway::lists::cacheable_list;
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::admit::admit;
 use crate::pipeline::authenticate::{Authenticated, Beginning};
-use crate::pipeline::authorize::{Permit, permit_public};
+use crate::pipeline::authorize::permit_public;
 use crate::pipeline::inspect::{self, Inspected, Inspection};
+use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::{Routed, route};
 use crate::ports::{OriginFailure, Ports};
@@ -107,6 +111,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
 
     /// After stage 5: the request is permitted. Stage 6; stage 7 continues with the origin server's answer.
     fn permitted(self, permit: Permit) -> Action {
+        if let Some(federation) = permit.resource().and_then(|resource| resource.federation.clone()) {
+            return self.federate(permit, &federation);
+        }
         match cacheable_list(&permit) {
             Some(list) => self.answer_list(permit, list),
             None => self.forward(permit),

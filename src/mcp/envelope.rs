@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::mcp::era::FIRST_MODERN;
+
 /// A JSON-RPC id (string or number); it is `null` in JSON if the id could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestId(Option<Value>);
@@ -46,11 +48,29 @@ pub fn error_body(id: &RequestId, code: i32, message: &str, request: &str) -> St
     error_with(id, (code, message), &json!({ "request": request }))
 }
 
-/// The same for a client that has to declare an extension (T21).
+/// What a JSON-RPC error says besides code and message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorData {
+    /// Only the id of the request in the log.
+    None,
+    /// The extension that the client has to declare (T21).
+    RequiredExtension(&'static str),
+    /// The versions of MCP that are supported (T28).
+    SupportedVersions,
+}
+
+/// The body of a rejection that says more.
 #[must_use]
-pub fn extension_needed(id: &RequestId, error: (i32, &str), extension: &str, request: &str) -> String {
-    let capabilities = json!({ "extensions": { extension: {} } });
-    error_with(id, error, &json!({ "request": request, "requiredCapabilities": capabilities }))
+pub fn error_body_with(id: &RequestId, error: (i32, &str), data: ErrorData, request: &str) -> String {
+    let data = match data {
+        ErrorData::None => json!({ "request": request }),
+        ErrorData::RequiredExtension(extension) => {
+            let capabilities = json!({ "extensions": { extension: {} } });
+            json!({ "request": request, "requiredCapabilities": capabilities })
+        }
+        ErrorData::SupportedVersions => json!({ "request": request, "supported": [FIRST_MODERN] }),
+    };
+    error_with(id, error, &data)
 }
 
 fn error_with(id: &RequestId, (code, message): (i32, &str), data: &Value) -> String {

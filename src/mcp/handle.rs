@@ -24,6 +24,8 @@ const APP_TOOL: &str = "portcullis-tool=";
 
 /// What a `requestState` is sealed for.
 const STATE: u8 = b'r';
+/// What a cursor is sealed for.
+const CURSOR: u8 = b'c';
 
 /// Length in bytes of the mark of a URI: 128 bits.
 const MARK_BYTES: usize = 16;
@@ -63,9 +65,11 @@ impl OriginalRequest {
     }
 }
 
-/// JSON with sorted members and without white space: clients may write equal arguments differently.
+/// JSON with sorted members and without white space: clients may write equal arguments differently. Numbers of which some readers
+/// read more digits than this one stay as they are written.
 fn canonical(arguments: &[u8]) -> Vec<u8> {
-    let sorted = strict_json::parse(arguments).ok().and_then(|value| serde_json::to_vec(&value).ok());
+    let value = strict_json::parse(arguments).ok().filter(|value| !strict_json::has_large_integer(value));
+    let sorted = value.and_then(|value| serde_json::to_vec(&value).ok());
     sorted.unwrap_or_else(|| arguments.to_vec())
 }
 
@@ -126,6 +130,22 @@ impl Sessions {
         Some((String::from_utf8(state).ok()?, since))
     }
 
+    /// Seals the cursor of a list of several servers for its caller, the method and the configuration of the servers.
+    #[must_use]
+    pub fn seal_cursor(&self, cursor: &str, list: (&str, &str), holder: Holder<'_>, now: UnixMillis) -> Option<String> {
+        self.handle(cursor.as_bytes(), &cursor_context(list, holder), now)
+    }
+
+    /// The cursor that was sealed for this caller and list, unless it has expired.
+    #[must_use]
+    pub fn open_cursor(&self, sealed: &str, list: (&str, &str), holder: Holder<'_>, now: UnixMillis) -> Option<String> {
+        if sealed.len() > 2 * REQUEST_STATE_BYTES {
+            return None;
+        }
+        let (cursor, _) = self.opened(sealed, &cursor_context(list, holder), now)?;
+        String::from_utf8(cursor).ok()
+    }
+
     /// Seals with a nonce that depends on everything that is sealed, so that one answer can hold any number of handles:
     /// the same nonce occurs again only for the same text.
     fn handle(&self, plain: &[u8], context: &[u8], now: UnixMillis) -> Option<String> {
@@ -164,6 +184,16 @@ impl Sessions {
     }
 }
 
+/// What a cursor is for: the method and what identifies the servers.
+fn cursor_context((method, servers): (&str, &str), holder: Holder<'_>) -> Vec<u8> {
+    let mut bytes = holder.bytes(CURSOR);
+    for part in [method, servers] {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
 fn app_mark(key: &SessionKey, uri: &str, tool: &str, resource: &str) -> Option<[u8; MARK_BYTES]> {
     let mac = mac(key, &[b"app", resource.as_bytes(), tool.as_bytes(), uri.as_bytes()])?;
     mac.first_chunk::<MARK_BYTES>().copied()
@@ -182,7 +212,7 @@ fn mac(key: &SessionKey, parts: &[&[u8]]) -> Option<[u8; 32]> {
 /// Whether the client of a request declares that it knows tasks.
 #[must_use]
 pub fn declares_tasks(body: &[u8]) -> bool {
-    let Ok(message) = strict_json::parse(body) else { return false };
+    let Some(message) = std::str::from_utf8(body).ok().and_then(strict_json::part::<Value>) else { return false };
     let declared = || message.get("params")?.get("_meta")?.get(CAPABILITIES)?.get("extensions")?.get(TASKS_EXTENSION);
     declared().is_some_and(Value::is_object)
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::era::{Era, FIRST_MODERN};
-use crate::mcp::method::CALL_TOOL;
+use crate::mcp::method::{CALL_TOOL, DISCOVER};
 use crate::strict_json;
 
 /// The methods whose result may be `input_required`.
@@ -14,8 +14,6 @@ const MAY_NEED_INPUT: [&str; 3] = [CALL_TOOL, "prompts/get", "resources/read"];
 pub(super) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 const INITIALIZE: &str = "initialize";
-
-const DISCOVER: &str = "server/discover";
 
 /// `URLElicitationRequiredError` of MCP 2025-11-25. It does not exist in the modern era.
 const URL_NEEDED: i32 = -32042;

@@ -33,8 +33,16 @@ pub(super) fn with_meta(mut item: Vec<u8>, name: &str, value: Option<&str>) -> O
     Some(item)
 }
 
-/// An item whose user interface has another URI: `_meta.ui.resourceUri`, or `_meta["ui/resourceUri"]` in earlier drafts of
-/// SEP-1865. `None` if it has none, or none that changes.
+/// The members of `_meta` that have the URI of a user interface: in earlier drafts of SEP-1865, and before it.
+const APP_MEMBERS: [&str; 2] = ["ui/resourceUri", "openai/outputTemplate"];
+
+/// Whether an item may declare a user interface. Some servers write `/` as `\\/`.
+#[must_use]
+pub fn may_have_app(item: &[u8]) -> bool {
+    ["resourceUri", "outputTemplate"].iter().any(|name| item.windows(name.len()).any(|part| part == name.as_bytes()))
+}
+
+/// An item whose user interface has another URI: `_meta.ui.resourceUri`, or one of the members from before it. `None` if it has none, or none that changes.
 pub fn with_app_uri(item: &[u8], change: impl Fn(&str) -> Option<String>) -> Option<Vec<u8>> {
     let Member::Object(meta_at, length) = object_member(item, "_meta")? else { return None };
     let meta = item.get(meta_at..meta_at + length)?;
@@ -44,7 +52,7 @@ pub fn with_app_uri(item: &[u8], change: impl Fn(&str) -> Option<String>) -> Opt
     {
         found.push((meta_at + at + range.start..meta_at + at + range.end, uri));
     }
-    if let Some((range, uri)) = text_member(meta, "ui/resourceUri") {
+    for (range, uri) in APP_MEMBERS.iter().filter_map(|name| text_member(meta, name)) {
         found.push((meta_at + range.start..meta_at + range.end, uri));
     }
     // From the end, so that the positions before it stay what they are.

@@ -29,6 +29,8 @@ pub struct ListFilter<P> {
     more_pages: bool,
     kind: Option<Kind>,
     begun: bool,
+    /// Whether the rest passes as it is: it is no message, so no reader finds a handle in it.
+    unread: bool,
     size: usize,
     holes: Vec<(usize, OmittedValue)>,
     /// The index of the resource, and what is known of its lists.
@@ -56,6 +58,7 @@ impl<P: ItemPolicy> ListFilter<P> {
             more_pages: false,
             kind: None,
             begun: false,
+            unread: false,
             size: 0,
             holes: Vec::new(),
             memory: None,
@@ -76,6 +79,12 @@ impl<P: ItemPolicy> ListFilter<P> {
     #[must_use]
     pub fn with_memory(self, resource: usize, memory: Rc<RefCell<KnownItems>>) -> Self {
         Self { memory: Some((resource, memory)), ..self }
+    }
+
+    /// Whether it only rewrites handles.
+    #[must_use]
+    pub fn is_lenient(&self) -> bool {
+        self.edits.handles_only
     }
 
     /// The values that were left out, and where they belong: bytes from the beginning of the output, if all output went
@@ -107,12 +116,16 @@ impl<P: ItemPolicy> ListFilter<P> {
     /// # Errors
     /// [`ListError`]; nothing more may pass after it.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
+        if self.unread {
+            out.extend_from_slice(bytes);
+            return Ok(());
+        }
         self.size += bytes.len();
         if !self.edits.handles_only && self.size > LIST_BYTES {
             return Err(ListError::TooLarge);
         }
         let mut rest = bytes;
-        while let Some(&byte) = rest.first() {
+        while let Some(&byte) = rest.first().filter(|_| !self.unread) {
             if let Some(after) = self.foreseen(rest, out) {
                 rest = after;
                 continue;
@@ -126,6 +139,7 @@ impl<P: ItemPolicy> ListFilter<P> {
                 rest = after;
             }
         }
+        out.extend_from_slice(if self.unread { rest } else { &[] });
         Ok(())
     }
 
@@ -165,7 +179,8 @@ impl<P: ItemPolicy> ListFilter<P> {
         if self.reading.as_ref().is_some_and(|reading| reading.bare) {
             self.value_ended(out)?;
         }
-        if self.begun && self.levels.is_empty() && self.reading.is_none() { Ok(()) } else { Err(ListError::NotJson) }
+        let is_whole = self.begun && self.levels.is_empty() && self.reading.is_none();
+        if is_whole || self.unread { Ok(()) } else { Err(ListError::NotJson) }
     }
 
     fn byte(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
@@ -176,14 +191,24 @@ impl<P: ItemPolicy> ListFilter<P> {
             self.value_ended(out)?;
         }
         if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            // Some servers send white space first, so that no proxy closes the connection as idle.
+            out.extend((self.edits.handles_only && !self.begun).then_some(byte));
             return Ok(());
         }
         let Some(level) = self.levels.last_mut() else {
             if self.begun {
                 return Err(ListError::NotJson);
             }
+            if self.edits.handles_only && matches!(byte, 0xef | 0xbb | 0xbf) {
+                out.push(byte);
+                return Ok(());
+            }
             self.begun = true;
             match byte {
+                _ if self.edits.handles_only && !matches!(byte, b'{' | b'[') => {
+                    self.unread = true;
+                    out.push(byte);
+                }
                 b'{' => self.enter(Container::Message, byte, out),
                 b'[' => self.enter(Container::Batch, byte, out),
                 _ => return Err(ListError::NotJson),
@@ -224,10 +249,12 @@ impl<P: ItemPolicy> ListFilter<P> {
         self.comma(out);
         match (container, byte) {
             (Some(Container::Batch), b'{') => self.enter(Container::Message, byte, out),
-            (Some(Container::Handles(Place::Contents)), b'{') => {
-                self.enter(Container::Handles(Place::Content), byte, out);
+            (Some(Container::Handles(Place::TaskIds)), b'"') => {
+                return self.read(Use::Handle(Handle::KnownTask), byte, out);
             }
-            (Some(Container::Handles(Place::TaskIds)), b'"') => return self.read(Use::Handle(Handle::Task), byte, out),
+            (Some(Container::Handles(place)), b'{') if let Some(item) = place.item() => {
+                self.enter(Container::Handles(item), byte, out);
+            }
             _ => return self.read(Use::Pass, byte, out),
         }
         Ok(())
@@ -248,12 +275,12 @@ impl<P: ItemPolicy> ListFilter<P> {
             others.iter().copied().chain(items).filter(move |_| lists_matter || !in_result)
         };
         let folded = fold(&self.name);
-        if deciding().any(|known| *known != *self.name && fold(known) == folded) {
+        if lists_matter && deciding().any(|known| *known != *self.name && fold(known) == folded) {
             return Err(ListError::Repeated);
         }
         let known = deciding().find(|known| **known == *self.name);
         if let Some(known) = known {
-            if level.seen.contains(&known) {
+            if lists_matter && level.seen.contains(&known) {
                 return Err(ListError::Repeated);
             }
             level.seen.push(known);
@@ -265,15 +292,14 @@ impl<P: ItemPolicy> ListFilter<P> {
         self.comma(out);
         out.extend_from_slice(&quoted(&self.name));
         out.push(b':');
+        let place = self.handles.as_ref().and_then(|_| Place::begun(container, &self.name, byte));
+        if let Some(place) = place {
+            self.enter(Container::Handles(place), byte, out);
+            return Ok(());
+        }
         match (container, known, list, byte) {
             (Container::Message, Some("result"), _, b'{') => {
                 self.enter(Container::Result, byte, out);
-                Ok(())
-            }
-            _ if self.enters_handles(container, byte) => {
-                if let Some(place) = Place::of(container, &self.name) {
-                    self.enter(Container::Handles(place), byte, out);
-                }
                 Ok(())
             }
             (Container::Message, Some("id"), ..) if self.edits.reusable => {
@@ -305,12 +331,6 @@ impl<P: ItemPolicy> ListFilter<P> {
                 self.read(used, byte, out)
             }
         }
-    }
-
-    /// Whether the value that begins is an object or an array that may hold handles.
-    fn enters_handles(&self, container: Container, byte: u8) -> bool {
-        let place = if self.handles.is_some() { Place::of(container, &self.name) } else { None };
-        place.is_some_and(|place| byte == if place.is_array() { b'[' } else { b'{' })
     }
 
     /// Whether the task ids in the message are those of the server. In the legacy era a server may ask the client about a task
@@ -413,10 +433,16 @@ impl<P: ItemPolicy> ListFilter<P> {
             Use::Leave if !reading.bare => {}
             // Numbers and words are held until the filter knows that they are valid.
             Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope | Use::Method | Use::Handle(_) => {
-                if self.held.len() + bytes.len() > LIST_ITEM_BYTES {
-                    return Err(ListError::TooLarge);
-                }
                 self.held.extend_from_slice(bytes);
+                match &mut self.reading {
+                    _ if self.held.len() <= LIST_ITEM_BYTES => {}
+                    // No handle is as large as that.
+                    Some(Reading { used: used @ Use::Handle(_), .. }) => {
+                        *used = Use::Pass;
+                        out.append(&mut self.held);
+                    }
+                    _ => return Err(ListError::TooLarge),
+                }
             }
         }
         Ok(())
@@ -428,7 +454,9 @@ impl<P: ItemPolicy> ListFilter<P> {
         level.next = Next::CommaOrEnd;
         match reading.used {
             Use::Pass | Use::Leave if reading.bare => {
-                crate::strict_json::parse(&self.held).map_err(|_| ListError::NotJson)?;
+                if !self.edits.handles_only {
+                    crate::strict_json::parse(&self.held).map_err(|_| ListError::NotJson)?;
+                }
                 if reading.used == Use::Pass {
                     out.extend_from_slice(&self.held);
                 }
@@ -436,14 +464,13 @@ impl<P: ItemPolicy> ListFilter<P> {
             Use::Pass | Use::Leave => {}
             Use::Method | Use::Handle(_) => {
                 // If it is not text, no reader finds a known method or a handle in it.
-                let text = crate::strict_json::parse(&self.held).unwrap_or_default();
-                let text = text.as_str().unwrap_or_default();
-                match (reading.used, &mut self.handles) {
-                    (Use::Handle(handle), Some(handles)) => {
-                        self.held =
-                            handles.rewrite(handle, text).map_or(std::mem::take(&mut self.held), |it| quoted(&it));
-                    }
-                    _ => self.method = Some(text.to_owned()),
+                let text = crate::strict_json::parse(&self.held).ok();
+                let text = text.as_ref().and_then(serde_json::Value::as_str);
+                if let (Use::Handle(handle), Some(text), Some(handles)) = (reading.used, text, &mut self.handles) {
+                    let rewritten = handles.rewrite(handle, text).map(|text| quoted(&text));
+                    self.held = rewritten.unwrap_or(std::mem::take(&mut self.held));
+                } else if reading.used == Use::Method {
+                    self.method = text.map(str::to_owned);
                 }
                 out.extend_from_slice(&self.held);
             }

@@ -41,17 +41,29 @@ pub(super) enum Place {
     TaskIds,
     /// `result.contents`
     Contents,
-    /// An item of `result.contents`.
+    /// An item of `result.contents`, or the resource in a block.
     Content,
+    /// `result.content`: blocks.
+    Blocks,
+    /// A block of content: a link to a resource, for example.
+    Block,
+    /// `result.messages`: the messages of a prompt.
+    Messages,
+    /// A message of a prompt.
+    PromptMessage,
 }
 
 impl Place {
     /// What the member of a container is, if it may hold handles.
-    pub(super) fn of(container: Container, member: &str) -> Option<Self> {
+    fn of(container: Container, member: &str) -> Option<Self> {
         match (container, member) {
             (Container::Message, "params") => Some(Self::Params),
             (Container::Result, "task") => Some(Self::Task),
             (Container::Result, "contents") => Some(Self::Contents),
+            (Container::Result, "content") => Some(Self::Blocks),
+            (Container::Result, "messages") => Some(Self::Messages),
+            (Container::Handles(Self::PromptMessage), "content") => Some(Self::Block),
+            (Container::Handles(Self::Block), "resource") => Some(Self::Content),
             (Container::Result | Container::Handles(Self::Params), "_meta") => Some(Self::Meta),
             (Container::Handles(Self::Params), "notifications") => Some(Self::Notifications),
             (Container::Handles(Self::Notifications), "taskIds") => Some(Self::TaskIds),
@@ -60,10 +72,32 @@ impl Place {
         }
     }
 
+    /// What the value is that begins with this byte, if it may hold handles.
+    pub(super) fn begun(container: Container, member: &str, byte: u8) -> Option<Self> {
+        Self::of(container, member).filter(|place| byte == if place.is_array() { b'[' } else { b'{' })
+    }
+
     pub(super) fn is_array(self) -> bool {
         match self {
-            Self::TaskIds | Self::Contents => true,
-            Self::Params | Self::Task | Self::Meta | Self::RelatedTask | Self::Notifications | Self::Content => false,
+            Self::TaskIds | Self::Contents | Self::Blocks | Self::Messages => true,
+            Self::Params
+            | Self::Task
+            | Self::Meta
+            | Self::RelatedTask
+            | Self::Notifications
+            | Self::Content
+            | Self::Block
+            | Self::PromptMessage => false,
+        }
+    }
+
+    /// What the objects in an array are.
+    pub(super) fn item(self) -> Option<Self> {
+        match self {
+            Self::Contents => Some(Self::Content),
+            Self::Blocks => Some(Self::Block),
+            Self::Messages => Some(Self::PromptMessage),
+            _ => None,
         }
     }
 }
@@ -71,8 +105,10 @@ impl Place {
 /// A state handle in a message of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handle {
-    /// The id of a task.
+    /// The id of a task in a result: of one that may be new.
     Task,
+    /// The id of a task that the message is about.
+    KnownTask,
     /// A `requestState`.
     State,
     /// The URI of a resource that was read, or that has changed.
@@ -83,11 +119,10 @@ impl Handle {
     /// What the member of a container is, if it is a handle.
     pub(super) fn of(container: Container, member: &str) -> Option<Self> {
         match (container, member) {
-            (Container::Result | Container::Handles(Place::Params | Place::Task | Place::RelatedTask), "taskId") => {
-                Some(Self::Task)
-            }
+            (Container::Result | Container::Handles(Place::Task), "taskId") => Some(Self::Task),
+            (Container::Handles(Place::Params | Place::RelatedTask), "taskId") => Some(Self::KnownTask),
             (Container::Result, "requestState") => Some(Self::State),
-            (Container::Handles(Place::Content | Place::Params), "uri") => Some(Self::Uri),
+            (Container::Handles(Place::Content | Place::Block | Place::Params), "uri") => Some(Self::Uri),
             _ => None,
         }
     }

@@ -77,6 +77,8 @@ const fn mirrored(name: &'static str, target: Target) -> McpMethod {
 
 /// The method that calls a tool.
 pub const CALL_TOOL: &str = "tools/call";
+/// The method by which a client of the modern era asks what a server can do.
+pub const DISCOVER: &str = "server/discover";
 /// The method that asks for the state of a task.
 pub const GET_TASK: &str = "tasks/get";
 /// The method that waits for the result of a task, up to 2025-11-25.
@@ -87,7 +89,7 @@ pub const LIST_TASKS: &str = "tasks/list";
 /// All methods that the gateway knows. Rules treat any other method as one without a target.
 pub const METHODS: [McpMethod; 24] = [
     probe("initialize"),
-    probe("server/discover"),
+    probe(DISCOVER),
     protocol("ping"),
     protocol("logging/setLevel"),
     mirrored(CALL_TOOL, Target::Name(Kind::Tool)),

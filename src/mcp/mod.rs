@@ -14,6 +14,7 @@ pub mod list_cache;
 pub mod list_filter;
 pub mod list_item;
 pub mod members;
+pub mod merge;
 pub mod message;
 pub mod message_position;
 pub mod method;

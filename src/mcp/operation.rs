@@ -50,6 +50,13 @@ impl Operation {
         Self { target: Some((Kind::Resource, uri.to_owned())), ..self.clone() }
     }
 
+    /// Whether it is about the user interface of an App, and no mark says which tool declares it.
+    #[must_use]
+    pub fn is_of_unmarked_app(&self) -> bool {
+        let Some((Kind::Resource, uri)) = &self.target else { return false };
+        self.follows.is_none() && uri.get(..3).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ui:"))
+    }
+
     /// Whether it is about a task: then only the rules of the tool that began it permit it.
     #[must_use]
     pub fn is_of_task(&self) -> bool {

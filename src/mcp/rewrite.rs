@@ -9,6 +9,9 @@ use crate::strict_json;
 /// The member of `_meta` that names the task which a message belongs to (MCP 2025-11-25).
 pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
+/// The end of that name as it is in a body: some clients write `/` as `\/`.
+const END_OF_NAME: &[u8] = b"related-task";
+
 /// A member of a message whose text can be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member {
@@ -22,6 +25,8 @@ pub enum Member {
     Task,
     /// `params.requestState`
     State,
+    /// `params.cursor`
+    Cursor,
     /// `taskId` in the member [`RELATED_TASK`] of the `_meta` of params or of a result.
     RelatedTask,
 }
@@ -51,7 +56,7 @@ pub fn rewritten(body: &[u8], replace: &mut Replace<'_>) -> Option<Vec<u8>> {
 pub fn related_tasks(body: &[u8]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     // Most responses belong to no task.
-    if body.windows(RELATED_TASK.len()).any(|part| part == RELATED_TASK.as_bytes()) {
+    if body.windows(END_OF_NAME.len()).any(|part| part == END_OF_NAME) {
         let mut note = |at, member, text: &str| {
             if member == Member::RelatedTask {
                 found.push((at, text.to_owned()));
@@ -72,6 +77,7 @@ fn message(at: usize, message: &RawValue, replace: &mut Replace<'_>) -> Option<M
         one(params, "uri", Member::Uri, &mut replace);
         one(params, "taskId", Member::Task, &mut replace);
         one(params, "requestState", Member::State, &mut replace);
+        one(params, "cursor", Member::Cursor, &mut replace);
         within(params, "ref", |reference| {
             one(reference, "name", Member::Name, &mut replace);
             one(reference, "uri", Member::Uri, &mut replace);

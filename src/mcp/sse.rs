@@ -20,6 +20,8 @@ pub struct SseFilter<J> {
     id: Option<Rewrite>,
     /// The id in the log of a request whose stream goes on after an event that cannot be filtered.
     skips: Option<String>,
+    /// Whether only handles are rewritten in messages: an event that is no message passes as it is.
+    is_lenient: bool,
     /// Why an event was left out.
     unfit: Option<ListError>,
     line: Line,
@@ -57,6 +59,8 @@ struct Event {
     /// Its output so far. It is held until the event ends, so that an event that breaks off is not sent at all; a large
     /// event is sent in parts.
     held: Vec<u8>,
+    /// Where its data begins in that output.
+    data_at: usize,
     /// Whether a part of it was sent.
     begun: bool,
     /// Its data as it arrived, unless a part of it was sent or it is too large to look for its id.
@@ -106,6 +110,7 @@ impl<J: ItemPolicy> SseFilter<J> {
     /// A filter at the beginning of a stream. `lists` filters the lists in it, if there is something to filter.
     pub fn new(lists: Option<ListFilter<J>>, endpoint: Option<Rewrite>, id: Option<Rewrite>) -> Self {
         Self {
+            is_lenient: lists.as_ref().is_some_and(ListFilter::is_lenient),
             json: lists,
             skips: None,
             unfit: None,
@@ -150,12 +155,21 @@ impl<J: ItemPolicy> SseFilter<J> {
     /// [`ListError`]; nothing more may pass after it. What was written before consists of whole events, unless a part
     /// of the last event was sent already.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
             if self.event.held.len() > LIST_HEAD_BYTES {
                 out.append(&mut self.event.held);
                 self.event.begun = true;
                 self.event.raw = Raw::TooMuch;
             }
+            let run = self.run(rest);
+            if !run.is_empty() {
+                self.after_cr = false;
+                self.json(run)?;
+                rest = rest.get(run.len()..).unwrap_or_default();
+                continue;
+            }
+            rest = after;
             if let Some(seen) = self.bom {
                 if BOM.get(seen) == Some(&byte) {
                     self.bom = Some(seen + 1).filter(|seen| *seen < BOM.len());
@@ -177,6 +191,26 @@ impl<J: ItemPolicy> SseFilter<J> {
             }
         }
         Ok(())
+    }
+
+    /// The bytes up to the end of the line, if they are data of JSON of which nothing has to be kept.
+    fn run<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let is_within = matches!(self.line, Line::Data { first: false }) && self.event.data == Data::Json;
+        if !is_within || self.bom.is_some() || self.keeps_raw() {
+            return &[];
+        }
+        // A part of it, so that not more than that is held.
+        let bytes = bytes.get(..LIST_HEAD_BYTES).unwrap_or(bytes);
+        let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.len());
+        bytes.get(..end).unwrap_or_default()
+    }
+
+    /// Whether the data of an event is kept as it arrived, in case it cannot be filtered.
+    fn keeps_raw(&self) -> bool {
+        (self.skips.is_some() || self.is_lenient)
+            && self.json.is_some()
+            && !self.event.begun
+            && matches!(self.event.raw, Raw::Kept(_))
     }
 
     fn byte(&mut self, byte: u8) -> Result<(), ListError> {
@@ -222,13 +256,17 @@ impl<J: ItemPolicy> SseFilter<J> {
     }
 
     fn data(&mut self, byte: u8) -> Result<(), ListError> {
-        if self.skips.is_some() && self.json.is_some() && !self.event.begun {
+        if self.keeps_raw() {
             match &mut self.event.raw {
                 Raw::Kept(raw) if raw.len() <= LIST_HEAD_BYTES => raw.push(byte),
                 raw => *raw = Raw::TooMuch,
             }
         }
         match self.filtered_data(byte) {
+            Err(_) if self.can_pass() && self.event.data == Data::Json => {
+                self.pass_unread();
+                Ok(())
+            }
             Err(unfit) if self.can_skip() && self.event.data == Data::Json => {
                 self.unfit = Some(unfit);
                 self.json = self.json.take().map(ListFilter::again);
@@ -238,6 +276,26 @@ impl<J: ItemPolicy> SseFilter<J> {
             }
             other => other,
         }
+    }
+
+    /// Whether an event that is no message can pass as it arrived: no reader finds a handle in it.
+    fn can_pass(&self) -> bool {
+        self.is_lenient && !self.event.begun && matches!(self.event.raw, Raw::Kept(_))
+    }
+
+    /// Lets the event pass as it arrived.
+    fn pass_unread(&mut self) {
+        self.json = self.json.take().map(ListFilter::again);
+        let Raw::Kept(raw) = std::mem::replace(&mut self.event.raw, Raw::TooMuch) else { return };
+        self.event.held.truncate(self.event.data_at);
+        self.event.held.extend_from_slice(b"data: ");
+        for byte in raw {
+            match byte {
+                b'\n' => self.event.held.extend_from_slice(b"\ndata: "),
+                _ => self.event.held.push(byte),
+            }
+        }
+        self.event.data = Data::Raw;
     }
 
     /// Whether an event can be left out: no part of it was sent, and the filter still has its data, to look for its id.
@@ -250,6 +308,7 @@ impl<J: ItemPolicy> SseFilter<J> {
             Data::Skipped => {}
             Data::None if matches!(byte, b' ' | b'\t') => {}
             Data::None if matches!(byte, b'{' | b'[') => {
+                self.event.data_at = self.event.held.len();
                 self.event.held.extend_from_slice(b"data: ");
                 if self.json.is_some() {
                     self.event.data = Data::Json;
@@ -318,8 +377,16 @@ impl<J: ItemPolicy> SseFilter<J> {
     }
 
     fn end_event(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
+        if self.event.data == Data::Json && self.can_pass() {
+            let mut json = self.json.take().ok_or(ListError::NotJson)?;
+            let whole = json.finish(&mut Vec::new());
+            self.json = Some(json);
+            if whole.is_err() {
+                self.pass_unread();
+            }
+        }
         let can_skip = self.can_skip();
-        let Event { data, fields, name, has_data, mut held, begun, raw } = std::mem::take(&mut self.event);
+        let Event { data, fields, name, has_data, mut held, begun, raw, .. } = std::mem::take(&mut self.event);
         let mut data = data;
         if can_skip && data == Data::Json {
             let mut json = self.json.take().ok_or(ListError::NotJson)?;

@@ -66,6 +66,10 @@ struct Line<'a> {
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<String>,
     verdict: &'static str,
     rule: &'a str,
     enforced: bool,
@@ -150,6 +154,8 @@ impl Chain {
             target: record.operation.target.as_ref().map(|(kind, _)| kind.as_str()),
             name: record.operation.name().map(bounded),
             tool: record.operation.follows.as_deref().map(bounded),
+            server: record.server.as_ref().map(|(server, _)| server.as_str()),
+            original: record.server.as_ref().and_then(|(_, original)| original.as_deref()).map(bounded),
             verdict: decision.verdict.as_str(),
             rule: &record.by,
             enforced: !record.observed,

@@ -49,6 +49,8 @@ pub struct RequestContext {
     pub authentication_ms: u64,
     /// Milliseconds until the response fields of the origin server arrived.
     pub origin_ms: Option<u64>,
+    /// The server that this part of the request is for, if its resource has several: only the whole request has a line in the log.
+    pub of_server: Option<String>,
     /// What the log contains about it.
     pub audit: AuditRecord,
 }
@@ -70,6 +72,7 @@ impl RequestContext {
             is_authenticated: false,
             authentication_ms: 0,
             origin_ms: None,
+            of_server: None,
             audit: AuditRecord::default(),
         }
     }

@@ -54,7 +54,7 @@ impl Handles {
         let mut all = Self::default();
         for (at, message) in inspected.messages().unwrap_or_default().iter().enumerate() {
             if let Some(call) = message.call() {
-                all.of_call(at, call, (inspected, era), opening)?;
+                all.of_call(at, (call, matches!(message, Message::Request { .. })), (inspected, era), opening)?;
             }
         }
         let responses = inspected.messages().unwrap_or_default().contains(&Message::Response);
@@ -67,37 +67,53 @@ impl Handles {
     fn of_call(
         &mut self,
         at: usize,
-        call: &Call,
+        (call, is_request): (&Call, bool),
         (inspected, era): (&Inspected, Era),
         opening: Opening<'_>,
     ) -> Result<(), Rejection> {
         let Opening { sessions, holder, now, is_ended } = opening;
-        // A list holds the tasks of all callers, unless the server knows who calls; and in the modern era there is no such method.
-        let is_foreign = call.method == LIST_TASKS || call.method == TASK_RESULT && era == Era::Modern;
+        let target = call.known().map_or(Target::None, |known| known.target);
+        // A list holds the tasks of all callers, unless the server knows who calls; in the modern era there is no `tasks/result`; and no
+        // sealed id fits a method that the gateway does not know.
+        let is_foreign = call.method == LIST_TASKS
+            || call.method == TASK_RESULT && era == Era::Modern
+            || call.known().is_none() && call.method.starts_with("tasks/");
         if is_foreign {
             return Err(Rejection::NotPermitted { target: None, era, apart: false });
         }
-        let target = call.known().map_or(Target::None, |known| known.target);
         let unknown = || Rejection::TaskUnknown { declared: era == Era::Legacy || declares_tasks(inspected.body()) };
-        let own = call.params.task.iter().filter(|_| target == Target::Task);
-        if target == Target::Task && call.params.task.is_none() {
-            return Err(unknown());
-        }
-        for given in own.chain(&call.params.watched_tasks) {
-            let task = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since));
-            let task = task.ok_or_else(unknown)?;
+        let open = |given: &String| {
+            sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since)).ok_or_else(unknown)
+        };
+        let params = &call.params;
+        let named: Vec<&String> = match target {
+            Target::Task => vec![params.task.as_ref().ok_or_else(unknown)?],
+            Target::Subscriptions => params.watched_tasks.iter().collect(),
+            _ => Vec::new(),
+        };
+        for given in named {
+            let task = open(given)?;
             self.add((at, Member::Task), given, task.id, Some(task.tool));
         }
-        if let Some(given) = &call.params.state {
+        // In a notification it may be a task of the client.
+        if let Some(given) = params.related_task.as_ref().filter(|_| is_request) {
+            let task = open(given)?;
+            self.add((at, Member::RelatedTask), given, task.id, Some(task.tool));
+        } else if let Some(given) = &params.related_task {
+            self.related(at, given, opening);
+        }
+        if let Some(given) = &params.state {
             let request = original_request(call, inspected.body());
             let state = sessions.open_state(given, &request, holder, now);
             let (state, _) = state.filter(|(_, since)| !is_ended(*since)).ok_or(Rejection::StateUnknown)?;
             self.add((at, Member::State), given, state, None);
         }
-        if let Some(id) = &call.params.related_task {
-            self.related(at, id, opening);
-        }
-        for given in call.params.uri.iter().chain(&call.params.subscriptions) {
+        let uris: Vec<&String> = match target {
+            Target::Uri | Target::OptionalUri => params.uri.iter().collect(),
+            Target::Subscriptions => params.subscriptions.iter().collect(),
+            _ => Vec::new(),
+        };
+        for given in uris {
             if let Some((uri, tool)) = sessions.app_of(given, holder.resource) {
                 self.add((at, Member::Uri), given, uri.to_owned(), Some(tool));
             }
@@ -106,8 +122,8 @@ impl Handles {
     }
 
     /// A message that belongs to a task. It decides nothing, and the task may be one of the client.
-    fn related(&mut self, at: usize, given: &str, Opening { sessions, holder, now, .. }: Opening<'_>) {
-        if let Some(task) = sessions.open_task(given, holder, now) {
+    fn related(&mut self, at: usize, given: &str, Opening { sessions, holder, now, is_ended }: Opening<'_>) {
+        if let Some(task) = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since)) {
             self.add((at, Member::RelatedTask), given, task.id, Some(task.tool));
         }
     }
@@ -141,13 +157,6 @@ impl Handles {
             handle.original == original && (handle.member == member || task(handle.member) && task(member))
         };
         self.0.iter().find(fits).map(|handle| handle.given.as_str())
-    }
-
-    /// What `Mcp-Name` mirrors: the task id or URI of the origin server.
-    #[must_use]
-    pub fn original_name(&self) -> Option<&str> {
-        let named = |handle: &&OpenedHandle| matches!(handle.member, Member::Task | Member::Uri);
-        self.0.iter().find(named).map(|handle| handle.original.as_str())
     }
 
     /// The tool that the handles of the task methods belong to.
@@ -186,7 +195,12 @@ pub fn original_request(call: &Call, body: &[u8]) -> OriginalRequest {
     let operations = call.operations().unwrap_or_default();
     OriginalRequest {
         method: call.method.clone(),
-        name: operations.first().and_then(Operation::name).unwrap_or_default().to_owned(),
+        name: operations
+            .first()
+            .and_then(Operation::name)
+            .or(call.params.task.as_deref())
+            .unwrap_or_default()
+            .to_owned(),
         arguments: call.params.arguments.as_ref().and_then(|_| crate::mcp::message::arguments(body)),
     }
 }

@@ -12,7 +12,7 @@
 //!   ([`Principal`](crate::token::principal::Principal)).
 //! - [`Inspected`](inspect::Inspected), made by [`inspect`]: what the request asks for is known, as far as the
 //!   configuration requires that.
-//! - [`Permit`](authorize::Permit), made by [`authorize`]: the caller may do that.
+//! - [`Permit`](permit::Permit), made by [`authorize`]: the caller may do that.
 //! - [`OutboundRequest`](crate::forward::request::OutboundRequest), made by [`crate::forward::request`]: the request
 //!   contains nothing that the origin server must not see.
 //!
@@ -28,6 +28,7 @@ pub mod context;
 pub mod handles;
 pub mod inspect;
 mod misread;
+pub mod permit;
 pub mod recognized;
 pub mod record;
 pub mod rejection;

@@ -18,6 +18,8 @@ pub struct DecisionRecord {
     pub resource: String,
     /// The operation that the caller asked for.
     pub operation: Operation,
+    /// The server that has the item, if the resource has several, and the server's name of the item.
+    pub server: Option<(String, Option<String>)>,
     /// The decision.
     pub decision: Decision,
     /// The name of the rule that decided; `(default)`, `(protocol)` or `(unsound name)` if no rule did.
@@ -63,6 +65,7 @@ impl DecisionRecord {
             policy: policy.hash.clone(),
             resource: resource.path.as_str().to_owned(),
             operation: operation.clone(),
+            server: resource.federation.as_ref().and_then(|federation| federation.server_of(operation)),
             by: policy.name(decision.by).to_owned(),
             would_by: decision.would.as_ref().map(|(rule, _)| policy.rules_id(*rule).to_owned()),
             decision,

@@ -2,7 +2,7 @@
 //! [`Rejection::disclose`] is the only place that decides what a caller learns. The reason itself goes only to the log.
 
 use crate::limits::{IDENTITY_BYTES, OBTAIN_RETRY};
-use crate::mcp::envelope::RequestId;
+use crate::mcp::envelope::{ErrorData, RequestId};
 use crate::mcp::era::Era;
 use crate::mcp::handle::TASKS_EXTENSION;
 use crate::mcp::kind::Kind;
@@ -23,6 +23,8 @@ use crate::transport::path::AmbiguousPath;
 const HEADER_MISMATCH: i32 = -32020;
 /// `MissingRequiredClientCapability` of MCP 2026-07-28.
 const MISSING_CAPABILITY: i32 = -32021;
+/// `UnsupportedProtocolVersion` of MCP 2026-07-28.
+const UNSUPPORTED_VERSION: i32 = -32022;
 /// JSON-RPC 2.0 §5.1.
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -156,6 +158,12 @@ pub enum Rejection {
         /// legacy server.
         probe: bool,
     },
+    /// A cursor that was not issued to this caller for this list, or has expired, or is from before a change of the servers.
+    CursorUnknown,
+    /// The resource has several servers, and is for clients of the modern era.
+    LegacyClient,
+    /// A list of several servers lacks one of them, and the configuration is strict.
+    ServersLeftOut(Vec<String>),
     /// A `requestState` that was not issued to this caller for this request, or has expired (T30).
     StateUnknown,
     /// For this caller there is no such task.
@@ -270,8 +278,8 @@ pub struct Disclosure {
     pub retry_after: Option<u64>,
     /// `Allow`.
     pub allow: Option<&'static str>,
-    /// The extension that the client has to declare (T21).
-    pub extension: Option<&'static str>,
+    /// What the JSON-RPC error says besides that.
+    pub data: ErrorData,
 }
 
 /// Whether the answer to a rejected request has a challenge.
@@ -331,6 +339,9 @@ impl Rejection {
             Self::Proof(error) => error.reason(),
             Self::RateLimited { .. } => "rate_limited",
             Self::SessionUnknown => "session_unknown",
+            Self::CursorUnknown => "cursor_unknown",
+            Self::LegacyClient => "legacy_client",
+            Self::ServersLeftOut(_) => "servers_left_out",
             Self::StateUnknown => "state_unknown",
             Self::TaskUnknown { .. } => "task_unknown",
             Self::Token(error) => error.reason(),
@@ -347,6 +358,7 @@ impl Rejection {
         match self {
             Self::AmbiguousPath(error) => Some(format!("the path {error}")),
             Self::FieldsDisagree { field, .. } => Some(field.clone()),
+            Self::ServersLeftOut(names) => Some(names.join(", ")),
             Self::IdentityTooLarge { bytes } => {
                 Some(format!("identity_claims have {bytes} bytes, at most {IDENTITY_BYTES}"))
             }
@@ -399,15 +411,24 @@ impl Rejection {
         Disclosure { code, ..Disclosure::plain(if apart { 404 } else { status }, message) }
     }
 
-    /// The error that servers return for tasks that they do not have, and for clients that do not declare tasks (SEP-2663).
-    fn absent_task(declared: bool) -> Disclosure {
-        if declared {
-            return Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, "Unknown task.") };
-        }
-        Disclosure {
-            code: MISSING_CAPABILITY,
-            extension: Some(TASKS_EXTENSION),
-            ..Disclosure::plain(400, "The client has to declare the extension for tasks.")
+    /// The errors that servers return for state handles that they did not issue, for clients that do not declare tasks (SEP-2663), and
+    /// for clients of another era (T28).
+    fn of_handle(&self) -> Disclosure {
+        let unknown = |message| Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, message) };
+        match self {
+            Self::StateUnknown => unknown("Unknown or expired requestState: begin the request again."),
+            Self::CursorUnknown => unknown("Unknown or expired cursor: begin the list again."),
+            Self::LegacyClient => Disclosure {
+                code: UNSUPPORTED_VERSION,
+                data: ErrorData::SupportedVersions,
+                ..Disclosure::plain(400, "This resource is for clients of MCP 2026-07-28.")
+            },
+            Self::TaskUnknown { declared: false } => Disclosure {
+                code: MISSING_CAPABILITY,
+                data: ErrorData::RequiredExtension(TASKS_EXTENSION),
+                ..Disclosure::plain(400, "The client has to declare the extension for tasks.")
+            },
+            _ => unknown("Unknown task."),
         }
     }
 
@@ -421,6 +442,7 @@ impl Rejection {
                 | Self::Forbidden
                 | Self::InsufficientScope { .. }
                 | Self::SessionUnknown
+                | Self::CursorUnknown
                 | Self::StateUnknown
                 | Self::TaskUnknown { .. }
         )
@@ -460,11 +482,9 @@ impl Rejection {
                 ..Disclosure::plain(if *probe { 503 } else { 429 }, "Too many requests.")
             },
             Self::SessionUnknown => Disclosure::plain(404, "There is no such session."),
-            Self::StateUnknown => Disclosure {
-                code: INVALID_PARAMS,
-                ..Disclosure::plain(200, "Unknown or expired requestState: begin the request again.")
-            },
-            Self::TaskUnknown { declared } => Self::absent_task(*declared),
+            Self::StateUnknown | Self::CursorUnknown | Self::TaskUnknown { .. } | Self::LegacyClient => {
+                self.of_handle()
+            }
             Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),
             Self::BodyCutShort => Disclosure::plain(400, "The request body ended before it was complete."),
             Self::MalformedField => Disclosure {
@@ -534,6 +554,7 @@ impl Rejection {
                 Disclosure::plain(504, "The server behind the gateway did not answer in time.")
             }
             Self::OriginFailed { .. }
+            | Self::ServersLeftOut(_)
             | Self::OriginMalformed(_)
             | Self::OriginRedirected { .. }
             | Self::OriginUnauthorized(_)
@@ -545,7 +566,15 @@ impl Rejection {
 impl Disclosure {
     fn plain(status: u16, message: &'static str) -> Self {
         let code = i32::from(status);
-        Self { status, code, message, challenge: ChallengeKind::No, retry_after: None, allow: None, extension: None }
+        Self {
+            status,
+            code,
+            message,
+            challenge: ChallengeKind::No,
+            retry_after: None,
+            allow: None,
+            data: ErrorData::None,
+        }
     }
 
     fn bearer(status: u16, error: BearerError, message: &'static str) -> Self {

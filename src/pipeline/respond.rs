@@ -1,6 +1,6 @@
 //! The gateway's own answers, and the fields that it adds to the answers of origin servers.
 
-use crate::mcp::envelope::{RequestId, error_body, extension_needed};
+use crate::mcp::envelope::{RequestId, error_body_with};
 use crate::mcp::input_needed::Asked;
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
@@ -57,11 +57,9 @@ pub fn refusal(rejection: &Rejection, id: &RequestId, context: &RequestContext, 
         Some(settings) => complete(&mut fields, context, settings),
         None => fields.set("x-request-id", context.request_id.as_str()),
     }
-    let error = (disclosure.code, disclosure.message);
-    let body = match (context.method, disclosure.extension) {
-        (Method::Head, _) => String::new(),
-        (_, Some(extension)) => extension_needed(id, error, extension, &context.request_id),
-        (_, None) => error_body(id, error.0, error.1, &context.request_id),
+    let body = match context.method {
+        Method::Head => String::new(),
+        _ => error_body_with(id, (disclosure.code, disclosure.message), disclosure.data, &context.request_id),
     };
     let status = if disclosure.status == 200 && !id.is_known() { NOTIFICATION_REFUSED } else { disclosure.status };
     Answer { status, fields, body }

@@ -24,6 +24,9 @@ pub struct Policy {
     pub observe: bool,
     /// How lists show items that need a step-up.
     pub step_up_in_lists: StepUpInLists,
+    /// Whether the URIs of user interfaces of Apps are marked with their tools: then a rule permits one without a mark only if it
+    /// names such URIs.
+    pub marks_apps: bool,
     /// Identifies this policy in decisions: the beginning of the SHA-256 digest of its configuration.
     pub hash: String,
 }
@@ -38,7 +41,20 @@ impl Policy {
         step_up_in_lists: StepUpInLists,
         hash: String,
     ) -> Self {
-        Self { index: Index::of(&rules), rules, scopes, observe, step_up_in_lists, hash }
+        Self { index: Index::of(&rules), rules, scopes, observe, step_up_in_lists, marks_apps: false, hash }
+    }
+
+    /// The same policy where the URIs of Apps are marked, or not.
+    #[must_use]
+    pub fn with_marked_apps(self, marks_apps: bool) -> Self {
+        Self { marks_apps, ..self }
+    }
+
+    /// Whether a rule is about an operation.
+    pub(super) fn is_about(&self, rule: &Rule, operation: &Operation) -> bool {
+        let permits = rule.effect != Effect::Deny;
+        rule.targets.fit(operation, rule.effect != Effect::Allow)
+            && !(permits && self.marks_apps && operation.is_of_unmarked_app() && !rule.targets.name_apps())
     }
 
     /// The rules in order.
@@ -80,7 +96,7 @@ impl Policy {
         let rules = rules.filter(|rule| {
             !rule.observe
                 && !rule.when.arguments.is_empty()
-                && rule.targets.fit(operation, rule.effect != Effect::Allow)
+                && self.is_about(rule, operation)
                 && rule.when.fails_for(caller, &self.scopes).is_none()
         });
         rules.flat_map(|rule| rule.when.arguments.iter().map(|(name, _)| name.as_str())).collect()
@@ -188,7 +204,7 @@ impl Policy {
         let mut taken: Vec<&When> = Vec::new();
         for &index in candidates {
             let Some(rule) = self.rules.get(index) else { continue };
-            if !rule.targets.fit(operation, rule.effect != Effect::Allow) {
+            if !self.is_about(rule, operation) {
                 think(index, RuleResult::OtherTarget);
                 continue;
             }

@@ -109,7 +109,7 @@ impl Decoy {
         let is_here = |decoy: &Self| match member {
             Member::Method => decoy.is_method,
             Member::Name | Member::Uri => !decoy.is_method,
-            Member::Task | Member::State | Member::RelatedTask => false,
+            Member::Task | Member::State | Member::RelatedTask | Member::Cursor => false,
         };
         let fits = |decoy: &Self| decoy.at == at && is_here(decoy) && decoy.hidden == text;
         decoys.iter().enumerate().filter(|(_, decoy)| fits(decoy)).collect()

@@ -10,6 +10,7 @@ pub mod limit;
 pub mod pattern;
 mod possible;
 pub mod rule;
+pub mod server_names;
 mod stand_in;
 mod uri;
 pub mod verdict;

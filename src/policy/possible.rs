@@ -5,7 +5,6 @@ use crate::mcp::operation::Operation;
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::Policy;
-use crate::policy::rule::Effect;
 use crate::policy::uri::readings;
 use crate::policy::verdict::{DecidedBy, Possible, Verdict};
 
@@ -63,7 +62,7 @@ impl Policy {
             let (known, unknown): (Vec<&Condition>, Vec<&Condition>) =
                 rule.when.conditions.iter().partition(|condition| is_known(condition.reads()));
             if rule.observe
-                || !rule.targets.fit(operation, rule.effect != Effect::Allow)
+                || !self.is_about(rule, operation)
                 || known.iter().any(|condition| !condition.holds(caller, &self.scopes))
             {
                 continue;

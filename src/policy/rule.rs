@@ -105,6 +105,12 @@ impl Targets {
         [&self.methods, &self.tools, &self.prompts, &self.resources].into_iter().all(Vec::is_empty)
     }
 
+    /// Whether a pattern names the URIs of user interfaces of Apps.
+    #[must_use]
+    pub fn name_apps(&self) -> bool {
+        self.resources.iter().any(|pattern| pattern.as_str().to_ascii_lowercase().starts_with("ui:"))
+    }
+
     /// The patterns that match the name of an operation or, if it has no name, its method, in any letter case. For an
     /// operation with a name, an entry `None` says that a pattern for methods matches or that the rule applies to
     /// everything; for one without a name, only the latter.

@@ -32,7 +32,7 @@ impl Policy {
             self.index.candidates(operation).into_iter().filter_map(|index| self.rules.get(index)).filter(|rule| {
                 !rule.observe
                     && rule.effect != Effect::Deny
-                    && rule.targets.fit(operation, rule.effect != Effect::Allow)
+                    && self.is_about(rule, operation)
                     && rule.when.fails_for(caller, &self.scopes).is_none()
                     && match arguments {
                         Arguments::Known(arguments) => rule.when.fails_with(arguments).is_none(),

@@ -2,6 +2,7 @@
 //!
 //! The settings of a verifier, a policy or sessions are in the room that uses them; this module combines them.
 
+pub mod federation;
 pub mod resource;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use crate::oauth::scope::{Scope, ScopeSet};
 use crate::origin_credential::OriginCredential;
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
+use crate::settings::federation::Federation;
 use crate::token::accepted::Verifiers;
 use crate::token::binding::{Requirement, Requirements};
 use crate::token::principal::IdentityClaim;
@@ -23,8 +24,11 @@ pub struct Resource {
     pub path: CanonicalPath,
     /// The resource identifier: what clients name in `resource` and tokens in `aud`.
     pub identifier: String,
-    /// The origin server that its requests go to.
+    /// The origin server that its requests go to; that of the first server if there are several, and then nothing is forwarded
+    /// before one of them is chosen.
     pub origin: OriginServer,
+    /// The servers behind it, if there are several.
+    pub federation: Option<Rc<Federation>>,
     /// The verifiers of the credentials that it accepts.
     pub accepts: Verifiers,
     /// Whether it accepts or requires tokens that are bound to a DPoP key.
@@ -97,6 +101,7 @@ impl Resource {
             || self.cache_lists
             || self.asserts_operation
             || self.handles.is_some()
+            || self.federation.is_some()
             // So that a request can be repeated with the other value.
             || self.credential.as_ref().is_some_and(|credential| credential.is_rotating())
             || !self.parameters.is_empty()

@@ -236,6 +236,14 @@ export async function begin(body, bytes) {
   }
 }
 
+/** A whole body of at most `bytes`. Throws a word if it is longer, or as {@link begin} does. A filter may have it in one piece. */
+export async function entire(body, bytes) {
+  const [read, rest] = body instanceof Uint8Array ? [body, null] : await begin(body, bytes);
+  if (rest === null && read.byteLength <= bytes) return read;
+  discard(rest);
+  throw "too large";
+}
+
 /** Ends a body that is not needed. */
 export function discard(body) {
   body?.abandon?.();

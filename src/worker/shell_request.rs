@@ -72,6 +72,7 @@ impl ShellRequest {
             | Action::UseProofOnce(..)
             | Action::CheckRateLimits(..)
             | Action::RecallList(..)
+            | Action::Gather(..)
             | Action::AskAuthorizationServer(..)
             | Action::PeekBody(_)) => Ok(self.drive(action)),
         }

@@ -149,7 +149,8 @@ describe("token", PATIENCE, () => {
       "origin_unauthorized",
       "origin_unreachable",
     ],
-    ...["rate_limited", "session_unknown", "state_unknown", "task_unknown", "token_in_query"],
+    ...["cursor_unknown", "legacy_client", "rate_limited", "servers_left_out", "session_unknown"],
+    ...["state_unknown", "task_unknown", "token_in_query"],
     ...["unsupported_media_type", "url_too_long"],
   ];
 

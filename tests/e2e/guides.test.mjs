@@ -14,6 +14,7 @@ const KEY = JSON.stringify(
 );
 const SECRETS = {
   INTROSPECTION_SECRET: "secret",
+  ISSUES_KEY: "secret",
   DPOP_NONCES: "0123456789abcdef0123456789abcdef",
   SESSION_SECRET: "0123456789abcdef0123456789abcdef",
   SIGNING_KEY: KEY,

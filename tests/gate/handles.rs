@@ -323,19 +323,21 @@ fn handles_are_sealed_in_event_streams_too() {
         let status = json!({ "jsonrpc": "2.0", "params": { "taskId": "t-1", "status": "working" }, "method": "notifications/tasks/status" });
         let asked =
             json!({ "jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": { "taskId": "of-the-client" } });
-        let stream = format!("data: {progress}\n\ndata: {asked}\n\ndata: {status}\n\ndata: {created}\n\n");
+        let stream =
+            format!("event: message\ndata: {created}\n\ndata: {progress}\n\ndata: {asked}\n\ndata: {status}\n\n");
         world.origin_body(stream.as_bytes(), chunk);
         let reply = world.call(&gateway, message(Claims::good(), "tools/call", json!({ "name": "slow", "task": {} })));
-        let events = reply.body.split("\n\n").filter_map(|event| event.strip_prefix("data: ").map(str::to_owned));
+        let events =
+            reply.body.split("\n\n").filter_map(|event| event.split_once("data: ").map(|(_, data)| data.to_owned()));
         events.map(|event| serde_json::from_str::<Value>(&event).expect("JSON")).collect::<Vec<_>>()
     };
     let events = read(1_000);
     assert_eq!(read(1), events, "wherever it is cut");
-    let id = events[3]["result"]["task"]["taskId"].clone();
+    let id = events[0]["result"]["task"]["taskId"].clone();
     assert!(id.as_str().expect("text").len() > 40);
-    assert_eq!(events[0]["params"]["_meta"][RELATED]["taskId"], id);
-    assert_eq!(events[1]["params"]["taskId"], json!("of-the-client"), "a server asks for a task of the client");
-    assert_eq!(events[2]["params"]["taskId"], id);
+    assert_eq!(events[1]["params"]["_meta"][RELATED]["taskId"], id);
+    assert_eq!(events[2]["params"]["taskId"], json!("of-the-client"), "a server asks for a task of the client");
+    assert_eq!(events[3]["params"]["taskId"], id);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -566,4 +568,216 @@ fn revocation_ends_tasks() {
     world.put("KV", "revocations", Ok(&revoked.to_string()));
     world.pass(60);
     assert_eq!(error(&world.call(&gateway, get(fresh(), &id))), (200, json!(-32602)));
+}
+
+/// The answer to a call of `tool`, as an event stream with these messages.
+fn streamed(world: &World, gateway: &Rc<Gateway>, request: Request, messages: &[Value]) -> String {
+    let text: String = messages.iter().map(|message| format!("data: {message}\n\n")).collect();
+    world.origin(Ok((200, EVENTS)));
+    world.origin_body(text.as_bytes(), 11);
+    world.call(gateway, request).body
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn only_the_result_of_a_call_makes_a_handle() {
+    let gateway = gate();
+    let world = World::new();
+    let status = json!({ "jsonrpc": "2.0", "method": "notifications/tasks/status", "params": { "taskId": "of-ada" } });
+    let eve = || Claims::good().with("sub", json!("eve"));
+    // A server that broadcasts the status of tasks, or that repeats what the caller sent.
+    let call = message(eve(), "tools/call", json!({ "name": "greet" }));
+    let echoed =
+        json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [], "_meta": { RELATED: { "taskId": "of-ada" } } } });
+    let body = streamed(&world, &gateway, call, &[status.clone(), echoed]);
+    assert_eq!(body.matches("\"of-ada\"").count(), 2, "{body}");
+    let own = begin(&world, &gateway, eve(), "greet");
+    let listen = modern(eve(), "subscriptions/listen", json!({ "notifications": { "taskIds": [own] } }));
+    let other = json!({ "jsonrpc": "2.0", "method": "notifications/tasks", "params": { "taskId": "of-ada" } });
+    assert!(streamed(&world, &gateway, listen, &[other]).contains("\"of-ada\""));
+    answers(&world, json!({ "taskId": "of-ada", "status": "working" }));
+    assert_eq!(world.call(&gateway, get(eve(), &own)).json()["result"]["taskId"], json!("of-ada"));
+    // A batch belongs to a revision without tasks: the tool of one message is not that of another.
+    let batch = json!([
+        { "jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": { "taskId": own } },
+        { "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "danger" } },
+    ]);
+    let answer = json!([{ "jsonrpc": "2.0", "id": 2, "result": { "task": { "taskId": "of-danger" } } }]);
+    world.origin(Ok((200, JSON)));
+    world.origin_body(answer.to_string().as_bytes(), 7);
+    let request = Request::post("/mcp").bearer(&token(&eve())).body(batch.to_string().as_bytes());
+    assert!(world.call(&gateway, request).body.contains("\"of-danger\""));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn raw_ids_do_not_reach_the_server_in_requests() {
+    let gateway = gate();
+    let refused = |request: Request| {
+        let world = World::new();
+        let reply = world.call(&gateway, request);
+        assert!(world.sent().is_empty(), "{}", reply.body);
+        error(&reply)
+    };
+    let related = json!({ "name": "echo", "_meta": { RELATED: { "taskId": "of-ada" } } });
+    assert_eq!(refused(message(Claims::good(), "tools/call", related)), (200, json!(-32602)));
+    assert_eq!(refused(message(Claims::good(), "tasks/delete", json!({ "taskId": "t-1" }))), (200, json!(-32601)));
+    // A client reports the status of a task of its own.
+    let world = World::new();
+    world.call(&gateway, message(Claims::good(), "notifications/tasks/status", json!({ "taskId": "of-the-client" })));
+    assert_eq!(world.sent().len(), 1);
+    let world = World::new();
+    let request =
+        message(Claims::good(), "ping", json!({})).field("mcp-method", "Tasks/Cancel").field("mcp-name", "t-1");
+    world.call(&gateway, request);
+    let sent = world.sent().pop().expect("forwarded");
+    assert_eq!((sent.fields.get("mcp-method"), sent.fields.get("mcp-name")), (None, None));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_mirrored_name_stays_that_of_the_method() {
+    let gateway = gate_with(json!([{ "effect": "allow" }]), json!({}));
+    let world = World::new();
+    let id = begin(&world, &gateway, Claims::good(), "slow");
+    answers(&world, json!({ "tools": [app("ui://charts/a.html")] }));
+    let tools = world.call(&gateway, modern(Claims::good(), "tools/list", json!({}))).json();
+    let marked = tools["result"]["tools"][0]["_meta"]["ui"]["resourceUri"].clone();
+    for (method, params) in [
+        (
+            "resources/read",
+            json!({ "uri": "file:///a", "notifications": { "resourceSubscriptions": [marked], "taskIds": [id] } }),
+        ),
+        ("tools/call", json!({ "name": "other", "uri": marked, "taskId": id })),
+    ] {
+        answers(&world, json!({}));
+        world.call(&gateway, modern(Claims::good(), method, params.clone()));
+        let sent = world.sent().pop().expect("forwarded");
+        let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+        let name = params["uri"].as_str().filter(|_| method == "resources/read").or(params["name"].as_str());
+        assert_eq!(sent.fields.get("mcp-name"), name);
+        assert_eq!(body["params"]["uri"], params["uri"], "and no other member is opened");
+        assert_eq!(body["params"]["taskId"], params["taskId"]);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_user_interface_without_a_mark_needs_a_rule_that_names_it() {
+    let read = |rules: Value, uri: &str| {
+        let world = World::new();
+        world.call(&gate_with(rules, json!({})), modern(Claims::good(), "resources/read", json!({ "uri": uri })));
+        world.sent().iter().any(|sent| String::from_utf8_lossy(&sent.body).contains("chart"))
+    };
+    let everything = || json!([{ "effect": "deny", "tools": ["chart"] }, { "effect": "allow" }]);
+    assert!(!read(everything(), "ui://chart/v.html") && !read(everything(), "UI://chart/v.html"));
+    assert!(!read(json!([{ "effect": "allow", "resources": ["*"] }]), "ui://chart/v.html"));
+    assert!(!read(json!([{ "effect": "allow", "methods": ["resources/read"] }]), "ui://chart/v.html"));
+    assert!(read(json!([{ "effect": "allow", "resources": ["ui://chart/*"] }]), "ui://chart/v.html"));
+    assert!(read(everything(), "file:///chart"));
+    // Without sessions there are no marks.
+    let world = World::new();
+    let gateway = crate::policy::gate(json!([{ "effect": "allow" }]));
+    world.call(&gateway, modern(Claims::good(), "resources/read", json!({ "uri": "ui://chart/v.html" })));
+    assert_eq!(world.sent().len(), 1);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn marks_are_made_however_a_server_writes_its_tools() {
+    let rules = json!([{ "effect": "allow", "tools": ["*"] }]);
+    let listed = |gateway: &Rc<Gateway>, item: &str| {
+        let world = World::new();
+        world.origin(Ok((200, JSON)));
+        world.origin_body(format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{item}]}}}}"#).as_bytes(), 13);
+        world.call(gateway, modern(Claims::good(), "tools/list", json!({}))).body
+    };
+    let gateway = gate_with(rules.clone(), json!({}));
+    for item in [
+        r#"{"name":"chart","_meta":{"ui":{"resourceUri":"ui:\/\/chart\/v.html"}}}"#,
+        r#"{"name":"chart","_meta":{"openai/outputTemplate":"ui://chart/v.html"}}"#,
+        r#"{"name":"chart","_meta":{"ui/resourceUri":"ui://chart/v.html?v=1"}}"#,
+    ] {
+        assert!(listed(&gateway, item).contains("portcullis-tool="), "{item}");
+    }
+    // Also where the rules only observe, so that the log says what they would decide.
+    let mut document = with_rules(rules, json!({ "rules_mode": "observe" }));
+    document["sessions"] = json!({ "secrets": ["NEW"] });
+    let known = TestSecrets(vec![("NEW", SECRET.to_owned())]);
+    let gateway = open_with(document, &known).expect("the document is right");
+    assert!(
+        listed(&gateway, r#"{"name":"chart","_meta":{"ui":{"resourceUri":"ui://chart/v.html"}}}"#)
+            .contains("portcullis-tool=")
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_no_message_passes_as_it_is() {
+    let gateway = gate();
+    let call = || modern(Claims::good(), "tools/call", json!({ "name": "x" }));
+    let passes = |status: u16, fields: &[(&'static str, &str)], body: &str| {
+        for chunk in [1, 1_000] {
+            let world = World::new();
+            world.origin(Ok((status, fields)));
+            world.origin_body(body.as_bytes(), chunk);
+            let reply = world.call(&gateway, call());
+            assert_eq!((reply.status, reply.body.as_str()), (status, body));
+        }
+    };
+    passes(404, JSON, "\"Session not found\"");
+    passes(404, JSON, "Session not found");
+    passes(400, JSON, "null");
+    passes(200, JSON, "");
+    passes(200, &[("content-type", "text/plain")], "hello {");
+    passes(200, &[("content-type", "application/json"), ("content-encoding", "deflate")], "x");
+    passes(200, JSON, "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"a\":NaN,\"b\":1e999},\"ID\":8,\"id\":7}");
+    passes(200, JSON, "  \n {\"result\":{}}");
+    passes(200, EVENTS, "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\ndata: [DONE]\n\n");
+    passes(200, EVENTS, "event: x\nid: 1\ndata: {not json}\n\ndata: {\"result\":{}}\n\n");
+    passes(200, EVENTS, "event: x\ndata: {\"a\":\ndata: 1\n\ndata: {\"cut\n\ndata: {\"result\":{}}\n\n");
+    let large = format!("data: {{\"result\":{{\"content\":\"{}\"}}}}\n\n", "x".repeat(300_000));
+    passes(200, EVENTS, &large);
+    // A handle behind a byte order mark is sealed nevertheless.
+    let world = World::new();
+    world.origin(Ok((200, JSON)));
+    world.origin_body("\u{feff}{\"id\":7,\"result\":{\"taskId\":\"t-1\"}}".as_bytes(), 5);
+    assert!(!world.call(&gateway, call()).body.contains("t-1"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn handles_that_cannot_be_sealed_pass_and_open_nothing() {
+    let gateway = gate();
+    let result = |text: &str| {
+        let world = World::new();
+        world.origin(Ok((200, JSON)));
+        world.origin_body(format!("{{\"id\":7,\"result\":{text}}}").as_bytes(), 100_000);
+        world.call(&gateway, modern(Claims::good(), "tools/call", json!({ "name": "x" }))).body
+    };
+    for text in [
+        format!("{{\"taskId\":\"{}\"}}", "t".repeat(1_025)),
+        format!("{{\"requestState\":\"{}\"}}", "s".repeat(300_000)),
+        format!("{{\"requestState\":\"{}\"}}", "s".repeat(3_000_000)),
+        "{\"taskId\":\"a\\ud800b\"}".to_owned(),
+        "{\"taskId\":7,\"requestState\":null}".to_owned(),
+    ] {
+        assert!(result(&text).contains(&text), "{}", &text[..30]);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_state_is_bound_to_every_digit_and_to_the_task() {
+    let gateway = gate();
+    let world = World::new();
+    let with = |number: &str, state: Option<&str>| {
+        let text = format!(r#"{{"name":"pay","arguments":{{"n":{number}}}}}"#);
+        let mut params: Value = serde_json::from_str(&text.replace(number, "0")).expect("JSON");
+        if let Some(state) = state {
+            params["requestState"] = json!(state);
+        }
+        let request = modern(Claims::good(), "tools/call", params);
+        let body =
+            String::from_utf8(request.body.clone()).expect("text").replace("\"n\":0", &format!("\"n\":{number}"));
+        request.body(body.as_bytes())
+    };
+    answers(&world, serde_json::from_str(ASKS).expect("JSON"));
+    let state = world.call(&gateway, with("100000000000000000000001", None)).json()["result"]["requestState"].clone();
+    let state = state.as_str().expect("a state");
+    assert_eq!(error(&world.call(&gateway, with("100000000000000000000002", Some(state)))), (200, json!(-32602)));
+    answers(&world, json!({}));
+    assert_eq!(world.call(&gateway, with("100000000000000000000001", Some(state))).json()["error"], json!(null));
 }

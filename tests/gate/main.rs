@@ -31,6 +31,7 @@ mod disclosure;
 mod documents;
 mod drivers;
 mod face;
+mod federation;
 mod gateway;
 #[cfg(not(target_family = "wasm"))]
 mod guide;

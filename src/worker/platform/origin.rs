@@ -26,6 +26,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     async fn begin(body: &JsValue, bytes: f64) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    async fn entire(body: &JsValue, bytes: f64) -> Result<JsValue, JsValue>;
+
     // With `catch`, because a function that needs no glue would be a second import of the same module.
     #[wasm_bindgen(catch, js_name = discard)]
     fn discard_body(body: &JsValue) -> Result<(), JsValue>;
@@ -292,6 +295,11 @@ impl Transport for Workers {
             drop(step);
         }));
         Ok(filtered.get(0))
+    }
+
+    async fn whole(&self, body: JsValue, limit: u64) -> Result<Vec<u8>, OriginFailure> {
+        let bytes = entire(&body, limit as f64).await.map_err(|word| failed(&word))?;
+        Ok(Uint8Array::new(&bytes).to_vec())
     }
 
     fn discard(&self, body: JsValue) {

@@ -13,11 +13,13 @@ const { compatibility_date: compatibilityDate, compatibility_flags: compatibilit
 
 /** The smallest configuration of one resource; `changes` replaces or adds keys. */
 export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
+  // A resource has one origin server or several servers.
+  const behind = resource.servers ? {} : { origin };
   return {
     public_url: url,
     development: true,
     issuers: [{ name: "idp", issuer }],
-    resources: [{ path: "/mcp", origin, issuers: ["idp"], scopes: ["mcp:tools"], ...resource }],
+    resources: [{ path: "/mcp", ...behind, issuers: ["idp"], scopes: ["mcp:tools"], ...resource }],
     ...changes,
   };
 }

@@ -53,6 +53,7 @@ struct State {
     slept: u64,
     checks: Vec<(SignatureCheck, Result<bool, PlatformError>)>,
     /// What the origin server answers to a request, if that depends on the request.
+    serve_by: Option<Rc<dyn Fn(&Sent) -> Option<(u16, &'static str, String)>>>,
     origin_by: Option<Rc<dyn Fn(&Sent) -> u16>>,
     /// What is answered to questions, if that depends on the question.
     answer_by: Option<Rc<dyn Fn(&Asked, usize) -> (u16, String)>>,
@@ -209,6 +210,11 @@ impl World {
     /// The status of what the origin server answers from now on.
     pub fn origin_by(&self, answer: impl Fn(&Sent) -> u16 + 'static) {
         self.0.borrow_mut().origin_by = Some(Rc::new(answer));
+    }
+
+    /// What origin servers answer from now on: status, media type and body; `None` if a server never answers.
+    pub fn serve_by(&self, serve: impl Fn(&Sent) -> Option<(u16, &'static str, String)> + 'static) {
+        self.0.borrow_mut().serve_by = Some(Rc::new(serve));
     }
 
     /// Questions so far.

@@ -1,0 +1,212 @@
+//! Reads several servers behind one resource.
+
+use std::rc::Rc;
+
+use base16ct::lower::encode_string as hex;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::document::ResourceDocument;
+use crate::config::federation_document::ServerDocument;
+use crate::config::mistakes::Mistakes;
+use crate::config::origin_credential::{self, OriginPart};
+use crate::config::resource::{ThisGateway, read_origin};
+use crate::limits::{ADVERTISED_NAME_BYTES, SERVER_NAME_BYTES, SERVERS};
+use crate::policy::pattern::Pattern;
+use crate::policy::server_names::ServerNames;
+use crate::settings::federation::{Federation, Server};
+use crate::settings::resource::{OriginServer, Resource};
+use crate::transport::url::HttpUrl;
+
+/// Longest prefix in bytes.
+const PREFIX_BYTES: usize = 40;
+
+/// Reads where the requests of a resource go to: to its origin server, or to the first of several.
+pub(super) fn first_origin(
+    part: OriginPart<'_>,
+    at: &str,
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Option<(HttpUrl, Option<String>)> {
+    let path = &part.resource.path;
+    let Some(entries) = &part.resource.servers else {
+        return read_origin(part.origin, part.service, path, at, development, mistakes);
+    };
+    if entries.is_empty() || entries.len() > SERVERS {
+        mistakes.note(format_args!("{at}.servers"), format_args!("must have 1 to {SERVERS} entries"));
+    }
+    let first = entries.first()?;
+    let at = format!("{at}.servers[0]");
+    read_origin(first.origin.as_deref(), first.service.as_deref(), path, &at, development, mistakes)
+}
+
+/// Reads the servers of a resource, if it has several.
+pub(super) fn read(
+    document: &ResourceDocument,
+    resource: &Resource,
+    at: &str,
+    gateway: ThisGateway<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Federation> {
+    let entries = document.servers.as_ref()?;
+    let of_each = [
+        ("origin", document.origin.is_some()),
+        ("service", document.service.is_some()),
+        ("credential", document.credential.is_some()),
+        ("identity", document.identity.is_some()),
+    ];
+    for (key, _) in of_each.into_iter().filter(|(_, is_set)| *is_set) {
+        mistakes.note(format_args!("{at}.{key}"), "must not be set beside servers: set it in each server");
+    }
+    if document.cache_lists == Some(true) {
+        mistakes.note(format_args!("{at}.cache_lists"), "is not possible with servers");
+    }
+    if document.anonymous.as_ref().is_some_and(|methods| !methods.is_empty()) {
+        mistakes.note(format_args!("{at}.anonymous"), "must be empty with servers");
+    }
+    if gateway.sessions.is_none() {
+        mistakes.note(
+            format_args!("{at}.servers"),
+            "needs sessions: the cursors of merged lists are sealed with its secrets",
+        );
+    }
+    let mut servers: Vec<Rc<Server>> = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        let at = format!("{at}.servers[{number}]");
+        let names = read_names(entry, &at, &servers, mistakes);
+        let of_server = of_server(entry, (document, resource), number, &at, gateway, mistakes);
+        if let (Some(names), Some(resource)) = (names, of_server) {
+            servers.push(Rc::new(Server { names, resource: Rc::new(resource) }));
+        }
+    }
+    note_shared_names(&servers, at, mistakes);
+    let hash = hash(&servers);
+    Some(Federation { servers, strict: document.strict_servers.unwrap_or(false), hash })
+}
+
+/// The resource as it is forwarded to one server.
+fn of_server(
+    entry: &ServerDocument,
+    (document, resource): (&ResourceDocument, &Resource),
+    number: usize,
+    at: &str,
+    gateway: ThisGateway<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Resource> {
+    let part = OriginPart {
+        origin: entry.origin.as_deref(),
+        service: entry.service.as_deref(),
+        credential: entry.credential.as_ref(),
+        identity: entry.identity,
+        resource: document,
+    };
+    if entry.credential.as_ref().is_some_and(|credential| credential.per_user.is_some()) {
+        mistakes.note(format_args!("{at}.credential.per_user"), "is not possible for one of several servers");
+        return None;
+    }
+    let credential = origin_credential::read(part, at, gateway, &resource.accepts, mistakes);
+    let names_caller = origin_credential::names_caller(part, at, credential.as_deref(), mistakes);
+    // The first one was read with the resource.
+    let (url, service) = match number {
+        0 => (resource.origin.url.clone(), resource.origin.service.clone()),
+        _ => read_origin(part.origin, part.service, &document.path, at, gateway.development, mistakes)?,
+    };
+    Some(Resource {
+        // Beyond the indexes of all resources, so that what is remembered of one server is never taken for that of another.
+        index: (resource.index + 1) * 1_000 + number,
+        origin: OriginServer { url, service, ..resource.origin.clone() },
+        federation: None,
+        credential,
+        names_caller,
+        ..resource.clone()
+    })
+}
+
+fn read_names(entry: &ServerDocument, at: &str, others: &[Rc<Server>], mistakes: &mut Mistakes) -> Option<ServerNames> {
+    let before = mistakes.lines().len();
+    let name = &entry.name;
+    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !begins || name.len() > SERVER_NAME_BYTES || !name.bytes().all(fits) {
+        mistakes.note(
+            format_args!("{at}.name"),
+            format_args!("must be 1 to {SERVER_NAME_BYTES} lower-case letters, digits and -, beginning with a letter, got {name:?}"),
+        );
+    }
+    if others.iter().any(|other| other.names.server == *name) {
+        mistakes.note(format_args!("{at}.name"), format_args!("is there twice: {name:?}"));
+    }
+    let prefix = entry.prefix.clone().unwrap_or_else(|| format!("{name}_"));
+    if prefix.is_empty() || prefix.len() > PREFIX_BYTES || !prefix.bytes().all(is_of_name) {
+        mistakes.note(
+            format_args!("{at}.prefix"),
+            format_args!("must be 1 to {PREFIX_BYTES} characters of A-Z a-z 0-9 _ - . /, got {prefix:?}"),
+        );
+    }
+    let mut aliases = Vec::new();
+    for (original, alias) in entry.aliases.iter().flat_map(|table| table.iter()) {
+        if alias.is_empty() || alias.len() > ADVERTISED_NAME_BYTES || !alias.bytes().all(is_of_name) {
+            mistakes.note(
+                format_args!("{at}.aliases.{original}"),
+                format_args!(
+                    "must be 1 to {ADVERTISED_NAME_BYTES} characters of A-Z a-z 0-9 _ - . / (SEP-986), got {alias:?}"
+                ),
+            );
+        }
+        aliases.push((original.clone(), alias.clone()));
+    }
+    let mut hidden = Vec::new();
+    for (number, pattern) in entry.hidden.iter().flatten().enumerate() {
+        match Pattern::parse(pattern) {
+            Ok(pattern) => hidden.push(pattern),
+            Err(error) => mistakes.note(format_args!("{at}.hidden[{number}]"), error),
+        }
+    }
+    (mistakes.lines().len() == before).then(|| ServerNames { server: name.clone(), prefix, aliases, hidden })
+}
+
+/// A character of a tool's name (SEP-986).
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/')
+}
+
+/// Notes names that could belong to two servers: then a permission for one of them could move to the other.
+fn note_shared_names(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) {
+    for (number, server) in servers.iter().enumerate() {
+        let at = format!("{at}.servers[{number}]");
+        let ServerNames { prefix, aliases, .. } = &server.names;
+        let others = servers.iter().enumerate().filter(|(other, _)| *other != number);
+        for (_, other) in others.filter(|(_, other)| prefix.starts_with(&other.names.prefix)) {
+            let (theirs, name) = (&other.names.prefix, &other.names.server);
+            mistakes.note(
+                format_args!("{at}.prefix"),
+                format_args!("must not begin with the prefix {theirs:?} of the server {name:?}, got {prefix:?}"),
+            );
+        }
+        for (original, alias) in aliases {
+            let key = format!("{at}.aliases.{original}");
+            if let Some(owner) = servers.iter().find(|other| alias.starts_with(&other.names.prefix)) {
+                let (prefix, name) = (&owner.names.prefix, &owner.names.server);
+                mistakes.note(
+                    &key,
+                    format_args!("must not begin with the prefix {prefix:?} of the server {name:?}, got {alias:?}"),
+                );
+            }
+            let all = servers.iter().flat_map(|other| &other.names.aliases);
+            if all.filter(|(_, other)| other == alias).count() > 1 {
+                mistakes.note(&key, format_args!("is there twice: {alias:?}"));
+            }
+        }
+    }
+}
+
+/// Identifies servers and their names.
+fn hash(servers: &[Rc<Server>]) -> String {
+    let mut hash = Sha256::new();
+    for server in servers {
+        let hidden: Vec<&str> = server.names.hidden.iter().map(Pattern::as_str).collect();
+        let names = &server.names;
+        hash.update(format!("{:?}{:?}{:?}{hidden:?}", names.server, names.prefix, names.aliases));
+        hash.update(server.resource.origin.url.to_string());
+    }
+    hex(&hash.finalize())
+}

@@ -1,0 +1,48 @@
+//! The table for one of several servers behind a resource, as an operator writes it.
+
+use deserr::Deserr;
+
+use crate::config::mistakes::Mistakes;
+use crate::config::origin_credential_document::{IdentityName, OriginCredentialDocument};
+use crate::config::table::Table;
+
+/// One of several servers behind a resource.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct ServerDocument {
+    /// The name of the server, 1 to 32 characters: lower-case letters, digits and `-`, beginning with a letter. It is in the URIs of
+    /// its resources, in logs and in decisions.
+    pub name: String,
+
+    /// The URL of the MCP server. Must be `https`, except loopback in development. Optional with `service`.
+    #[deserr(default)]
+    pub origin: Option<String>,
+
+    /// The name of a service binding through which the gateway reaches the server.
+    #[deserr(default)]
+    pub service: Option<String>,
+
+    /// How the gateway authenticates to this server. `per_user` is not possible here. Default: the gateway does not authenticate.
+    #[deserr(default)]
+    pub credential: Option<OriginCredentialDocument>,
+
+    /// Whether this server learns who calls, as `identity` of a resource. Default: as there.
+    #[deserr(default)]
+    pub identity: Option<IdentityName>,
+
+    /// What the names of its tools and prompts begin with, 1 to 40 characters of `A-Z a-z 0-9 _ - . /`. No prefix may begin with
+    /// that of another server. Default: the name and `_`.
+    #[deserr(default)]
+    pub prefix: Option<String>,
+
+    /// Other names for tools: `{ create_issue = "new_issue" }` has clients see `new_issue` in place of the prefix and
+    /// `create_issue`. No alias may begin with a prefix, or occur twice. Default: none.
+    #[deserr(default)]
+    pub aliases: Option<Table<String>>,
+
+    /// Patterns for the server's own names of tools and prompts, and for its URIs, that clients do not see and cannot use. Default:
+    /// none.
+    #[deserr(default)]
+    pub hidden: Option<Vec<String>>,
+}

@@ -1,0 +1,148 @@
+//! What a request to several servers waits for, and how their answers become one.
+
+use std::rc::Rc;
+
+use crate::forward::response::ResponseHead;
+use crate::mcp::envelope::RequestId;
+use crate::mcp::merge::{MergedDiscovery, MergedList, ServerAnswer, Unmerged, response_in_events};
+use crate::mcp::message::Call;
+use crate::mcp::method::List;
+use crate::mcp::session::Sessions;
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::rejection::Rejection;
+use crate::settings::federation::{Federation, Server};
+use crate::strict_json;
+use crate::time::UnixMillis;
+use crate::token::principal::{Principal, Subject};
+
+/// The code with which a server says that it does not have a method: its list is empty then.
+const METHOD_NOT_FOUND: i64 = -32601;
+
+/// Servers that are asked, each with its own cursor.
+pub(super) type AskedServers = Vec<(Rc<Server>, Option<String>)>;
+
+/// The head and the body of an answer, or why there is none that can be used; empty if the log has the reason.
+pub(super) type WholeAnswer = Result<(ResponseHead, Vec<u8>), &'static str>;
+
+/// A request that waits for the answers of several servers.
+#[derive(Debug)]
+pub struct Gathering {
+    federation: Rc<Federation>,
+    what: Gathered,
+    id: RequestId,
+    method: String,
+    /// The name of the resource.
+    name: String,
+    /// What seals the cursors, and for whom.
+    sessions: Sessions,
+    subject: Rc<Subject>,
+    identifier: String,
+}
+
+/// What the servers are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Gathered {
+    List(List),
+    Discovery,
+}
+
+/// A server that is left out, and why; empty if the log has the reason.
+pub(super) type LeftOut = (String, String);
+
+/// The answer of one server.
+pub(super) type PartAnswer = (Rc<Server>, WholeAnswer);
+
+impl Gathering {
+    /// A request for what several servers have.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if there are no secrets for cursors.
+    pub(super) fn of(
+        inspected: &Inspected,
+        federation: &Rc<Federation>,
+        (what, id, call): (Gathered, &RequestId, &Call),
+    ) -> Result<Self, Rejection> {
+        let resource = inspected.resource();
+        let subject = match inspected.authenticated().principal() {
+            Principal::Subject(subject) => Rc::clone(subject),
+            Principal::Anonymous => Rc::new(Subject::anonymous()),
+        };
+        Ok(Self {
+            federation: Rc::clone(federation),
+            what,
+            id: id.clone(),
+            method: call.method.clone(),
+            name: resource.name.clone().unwrap_or_else(|| "portcullis".to_owned()),
+            sessions: resource.handles.clone().ok_or(Rejection::Internal("there are no secrets for cursors"))?,
+            subject,
+            identifier: resource.identifier.clone(),
+        })
+    }
+
+    /// The servers that are asked, with their cursors: on the first page all of them, later those that have more.
+    pub(super) fn servers(&self, call: &Call, now: UnixMillis) -> Result<AskedServers, Rejection> {
+        let Some(sealed) = &call.params.cursor else {
+            return Ok(self.federation.servers.iter().map(|server| (Rc::clone(server), None)).collect());
+        };
+        let holder = self.subject.holder(&self.identifier);
+        let cursors = self.sessions.open_cursor(sealed, (&self.method, &self.federation.hash), holder, now);
+        let cursors: Vec<(String, String)> =
+            cursors.and_then(|text| strict_json::part(&text)).ok_or(Rejection::CursorUnknown)?;
+        let server = |name: &str| self.federation.servers.iter().find(|server| server.names.server == name).cloned();
+        let asked: Option<Vec<_>> =
+            cursors.into_iter().map(|(name, cursor)| Some((server(&name)?, Some(cursor)))).collect();
+        asked.ok_or(Rejection::CursorUnknown)
+    }
+
+    /// The merged answer, and the servers that are left out. The answer is [`Rejection::ServersLeftOut`] if servers are missing, and the
+    /// configuration is strict or no server is left.
+    pub(super) fn merged(&self, answers: &[PartAnswer], now: UnixMillis) -> (Result<String, Rejection>, Vec<LeftOut>) {
+        let mut why = Vec::new();
+        let merged = self.merge(answers, &mut why, now);
+        (merged, why)
+    }
+
+    fn merge(&self, answers: &[PartAnswer], why: &mut Vec<LeftOut>, now: UnixMillis) -> Result<String, Rejection> {
+        let mut list = MergedList::default();
+        let mut discovery = MergedDiscovery::default();
+        let mut left_out = Vec::new();
+        for (server, answer) in answers {
+            let server = server.names.server.as_str();
+            let message = answer.as_ref().ok().and_then(|(head, body)| message(head, body, &self.id));
+            let added = match (message, self.what) {
+                (None, _) => Err(Unmerged::Malformed),
+                (Some(message), Gathered::List(of)) => list.add(&ServerAnswer { server, message }, of, &self.id),
+                (Some(message), Gathered::Discovery) => discovery.add(&ServerAnswer { server, message }, &self.id),
+            };
+            let is_empty = matches!((&added, self.what), (Err(Unmerged::Refused(METHOD_NOT_FOUND)), Gathered::List(_)));
+            if let Err(error) = added
+                && !is_empty
+            {
+                left_out.push(server.to_owned());
+                let reason = match (answer, error) {
+                    (Err(reason), _) => (*reason).to_owned(),
+                    (Ok(_), Unmerged::Refused(code)) => format!("it answered with the error {code}"),
+                    (Ok((head, _)), Unmerged::Malformed) => {
+                        format!("its answer, with status {}, is not what it was asked for", head.status)
+                    }
+                };
+                why.push((server.to_owned(), reason));
+            }
+        }
+        if !left_out.is_empty() && (self.federation.strict || left_out.len() == answers.len()) {
+            return Err(Rejection::ServersLeftOut(left_out));
+        }
+        let Gathered::List(of) = self.what else { return Ok(discovery.response(&self.id, &self.name, &left_out)) };
+        let more = serde_json::to_string(&list.more).unwrap_or_default();
+        let holder = self.subject.holder(&self.identifier);
+        let context = (self.method.as_str(), self.federation.hash.as_str());
+        let cursor = if list.more.is_empty() { None } else { self.sessions.seal_cursor(&more, context, holder, now) };
+        Ok(list.response(of, &self.id, cursor.as_deref(), &left_out))
+    }
+}
+
+/// The response in the answer of a server.
+fn message(head: &ResponseHead, body: &[u8], id: &RequestId) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    if head.is_event_stream() { response_in_events(text, id) } else { Some(text.to_owned()) }
+}

@@ -1,0 +1,204 @@
+//! Merges the answers of several servers to the same request: pages of a list, or what they say of themselves.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::limits::CURSOR_BYTES;
+use crate::mcp::envelope::RequestId;
+use crate::mcp::era::FIRST_MODERN;
+use crate::mcp::method::List;
+use crate::strict_json;
+
+/// The member of `_meta` that names the servers whose items are missing.
+const LEFT_OUT: &str = "portcullis/left-out";
+
+/// What one server answered: its name, and the whole message.
+#[derive(Debug)]
+pub struct ServerAnswer<'a> {
+    /// The name of the server.
+    pub server: &'a str,
+    /// Its response.
+    pub message: String,
+}
+
+/// Why the answer of a server cannot be merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmerged {
+    /// It is not a response to the request.
+    Malformed,
+    /// It is a JSON-RPC error with this code.
+    Refused(i64),
+}
+
+/// Several pages as one.
+#[derive(Debug, Default)]
+pub struct MergedList {
+    items: Vec<Box<RawValue>>,
+    /// The servers that have more, and their cursors.
+    pub more: Vec<(String, String)>,
+    ttl: Option<u64>,
+    is_public: bool,
+    parts: usize,
+}
+
+/// The members of a result, as raw JSON.
+type Members = BTreeMap<String, Box<RawValue>>;
+
+/// The result in a response to a request with this id.
+fn result(message: &str, id: &RequestId) -> Result<Members, Unmerged> {
+    let mut members: Members = strict_json::part(message).ok_or(Unmerged::Malformed)?;
+    let answered = members.get("id").and_then(|raw| strict_json::part::<Value>(raw.get()));
+    if answered.as_ref().and_then(RequestId::read).as_ref() != Some(id) {
+        return Err(Unmerged::Malformed);
+    }
+    if let Some(error) = members.get("error") {
+        let error: Option<Value> = strict_json::part(error.get());
+        let code = error.and_then(|error| error.get("code")?.as_i64());
+        return Err(code.map_or(Unmerged::Malformed, Unmerged::Refused));
+    }
+    let result = members.remove("result").ok_or(Unmerged::Malformed)?;
+    strict_json::part(result.get()).ok_or(Unmerged::Malformed)
+}
+
+fn text(result: &Members, name: &str) -> Option<String> {
+    strict_json::part(result.get(name)?.get())
+}
+
+impl MergedList {
+    /// Adds the page of a server.
+    ///
+    /// # Errors
+    /// [`Unmerged`] if the answer has no such list.
+    pub fn add(&mut self, answer: &ServerAnswer<'_>, list: List, id: &RequestId) -> Result<(), Unmerged> {
+        let result = result(&answer.message, id)?;
+        let items = result.get(list.member).and_then(|raw| strict_json::part::<Vec<Box<RawValue>>>(raw.get()));
+        let items = items.ok_or(Unmerged::Malformed)?;
+        let cursor = text(&result, "nextCursor");
+        if cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_BYTES) {
+            return Err(Unmerged::Malformed);
+        }
+        let ttl = result.get("ttlMs").and_then(|raw| strict_json::part::<u64>(raw.get())).unwrap_or(0);
+        let is_public = text(&result, "cacheScope").as_deref() == Some("public");
+        self.is_public = is_public && (self.is_public || self.parts == 0);
+        self.ttl = Some(self.ttl.map_or(ttl, |known| known.min(ttl)));
+        self.parts += 1;
+        self.items.extend(items);
+        self.more.extend(cursor.map(|cursor| (answer.server.to_owned(), cursor)));
+        Ok(())
+    }
+
+    /// The response, with the sealed cursor of the next page if there is one. A list that lacks a server must not be kept.
+    #[must_use]
+    pub fn response(&self, list: List, id: &RequestId, cursor: Option<&str>, left_out: &[String]) -> String {
+        let mut result = Map::new();
+        result.insert("resultType".to_owned(), json!("complete"));
+        if let Some(cursor) = cursor {
+            result.insert("nextCursor".to_owned(), json!(cursor));
+        }
+        let ttl = if left_out.is_empty() { self.ttl.unwrap_or(0) } else { 0 };
+        result.insert("ttlMs".to_owned(), json!(ttl));
+        // The cursors of the pages are for one caller, and all pages of a list have one scope (T31).
+        let scope = if self.is_public && cursor.is_none() && left_out.is_empty() { "public" } else { "private" };
+        result.insert("cacheScope".to_owned(), json!(scope));
+        if !left_out.is_empty() {
+            result.insert("_meta".to_owned(), json!({ LEFT_OUT: left_out }));
+        }
+        let rest = Value::Object(result).to_string();
+        let items: Vec<&str> = self.items.iter().map(|item| item.get()).collect();
+        let rest = rest.strip_prefix('{').unwrap_or_default();
+        let (id, member, items) = (id.to_json(), list.member, items.join(","));
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"{member}\":[{items}],{rest}}}")
+    }
+}
+
+/// What several servers say of themselves, as one.
+#[derive(Debug, Default)]
+pub struct MergedDiscovery {
+    capabilities: Map<String, Value>,
+    extensions: Map<String, Value>,
+    instructions: Vec<String>,
+    ttl: Option<u64>,
+}
+
+/// Capabilities that the gateway offers for several servers: what needs a stream to all of them is missing.
+const OFFERED: [&str; 4] = ["tools", "prompts", "resources", "completions"];
+
+/// Extensions whose messages the gateway maps to the servers: tasks, and the user interfaces of Apps.
+const OFFERED_EXTENSIONS: [&str; 2] = ["io.modelcontextprotocol/tasks", "io.modelcontextprotocol/ui"];
+
+impl MergedDiscovery {
+    /// Adds what a server says. A capability or an extension is offered if one of the servers has it, because each of their items
+    /// is reached by its own name.
+    ///
+    /// # Errors
+    /// [`Unmerged`] if the answer is no such result, or the server does not speak the modern era.
+    pub fn add(&mut self, answer: &ServerAnswer<'_>, id: &RequestId) -> Result<(), Unmerged> {
+        let result = result(&answer.message, id)?;
+        let value = |name| result.get(name).and_then(|raw| strict_json::parse(raw.get().as_bytes()).ok());
+        let versions = value("supportedVersions").ok_or(Unmerged::Malformed)?;
+        let is_modern = versions.as_array().is_some_and(|versions| versions.iter().any(|it| it == FIRST_MODERN));
+        let capabilities = value("capabilities").filter(Value::is_object).ok_or(Unmerged::Malformed)?;
+        if !is_modern {
+            return Err(Unmerged::Malformed);
+        }
+        for name in OFFERED.into_iter().filter(|name| capabilities.get(name).is_some()) {
+            self.capabilities.insert(name.to_owned(), json!({}));
+        }
+        let theirs = capabilities.get("extensions").and_then(Value::as_object);
+        for (name, value) in theirs.into_iter().flatten() {
+            if OFFERED_EXTENSIONS.contains(&name.as_str()) {
+                self.extensions.insert(name.clone(), value.clone());
+            }
+        }
+        if let Some(Value::String(instructions)) = value("instructions") {
+            self.instructions.push(format!("{}: {instructions}", answer.server));
+        }
+        let ttl = value("ttlMs").and_then(|ttl| ttl.as_u64()).unwrap_or(0);
+        self.ttl = Some(self.ttl.map_or(ttl, |known| known.min(ttl)));
+        Ok(())
+    }
+
+    /// The response.
+    #[must_use]
+    pub fn response(mut self, id: &RequestId, name: &str, left_out: &[String]) -> String {
+        if !self.extensions.is_empty() {
+            self.capabilities.insert("extensions".to_owned(), Value::Object(self.extensions));
+        }
+        let ttl = if left_out.is_empty() { self.ttl.unwrap_or(0) } else { 0 };
+        let mut meta = Map::new();
+        let info = json!({ "name": name, "version": env!("CARGO_PKG_VERSION") });
+        meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), info);
+        if !left_out.is_empty() {
+            meta.insert(LEFT_OUT.to_owned(), json!(left_out));
+        }
+        let mut result = Map::new();
+        let mut insert = |name: &str, value: Value| result.insert(name.to_owned(), value);
+        insert("resultType", json!("complete"));
+        insert("supportedVersions", json!([FIRST_MODERN]));
+        insert("capabilities", Value::Object(self.capabilities));
+        insert("ttlMs", json!(ttl));
+        insert("cacheScope", json!("private"));
+        insert("_meta", Value::Object(meta));
+        if !self.instructions.is_empty() {
+            insert("instructions", json!(self.instructions.join("\n\n")));
+        }
+        let id: Value = strict_json::parse(id.to_json().as_bytes()).unwrap_or_default();
+        json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string()
+    }
+}
+
+/// The response with this id in an event stream, whose other messages are notifications.
+#[must_use]
+pub fn response_in_events(events: &str, id: &RequestId) -> Option<String> {
+    let lines = events.replace("\r\n", "\n").replace('\r', "\n");
+    lines.split("\n\n").find_map(|event| {
+        let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+        let data = data.join("\n");
+        let members: Members = strict_json::part(&data)?;
+        let answered: Value = strict_json::part(members.get("id")?.get())?;
+        let is_response = members.contains_key("result") || members.contains_key("error");
+        (is_response && RequestId::read(&answered).as_ref() == Some(id)).then_some(data)
+    })
+}

@@ -1,0 +1,325 @@
+//! The proof that a request may be forwarded, and what is forwarded of it.
+
+use std::rc::Rc;
+
+use crate::mcp::kind::Kind;
+use crate::mcp::message::{Call, Message};
+use crate::mcp::method::Target;
+use crate::mcp::rewrite::{Member, rewritten};
+use crate::pipeline::admit::Admitted;
+use crate::pipeline::handles::Handles;
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::rejection::Rejection;
+use crate::pipeline::route::PublicRequest;
+use crate::policy::decoy::Decoy;
+use crate::settings::federation::Server;
+use crate::settings::resource::{OriginServer, Resource};
+use crate::token::principal::{IdentityClaim, Principal};
+use crate::transport::head::Method;
+
+/// Proof that a request may be forwarded. Only [`authorize`](crate::pipeline::authorize) makes it.
+#[derive(Debug)]
+pub struct Permit {
+    request: Permitted,
+    state: CallerState,
+    stand_in: StandIn,
+    /// Which of several servers it is for.
+    part: Option<Part>,
+}
+
+/// The part of a request to a resource of several servers that is for one of them.
+#[derive(Debug)]
+struct Part {
+    server: Rc<Server>,
+    /// The server's own cursor.
+    cursor: Option<String>,
+}
+
+/// What the gateway keeps for a caller outside of itself, and this request brought back.
+#[derive(Debug, Default)]
+pub struct CallerState {
+    /// The session that the request belongs to.
+    pub session: SessionUse,
+    /// The origin server's id of the last event that the caller received, if the gateway binds event ids to their callers.
+    pub last_event: Option<String>,
+    /// Its task ids, `requestState` and URIs of Apps.
+    pub handles: Handles,
+}
+
+/// What the gateway sends instead of the caller's message.
+#[derive(Debug)]
+pub(super) enum StandIn {
+    /// Nothing: the message is forwarded as it is.
+    Nothing,
+    /// Decoys: names and methods that certainly do not exist, each in place of one that is hidden from the caller, and
+    /// the message with them.
+    Decoys(Vec<Decoy>),
+    /// A rejection, and a message without effect in place of each rejected message.
+    Refusal(Box<Rejection>, Vec<u8>),
+}
+
+#[derive(Debug)]
+enum Permitted {
+    Public(Box<PublicRequest>),
+    Resource(Rc<Inspected>),
+}
+
+/// The session that a request belongs to, if the gateway binds sessions to their callers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SessionUse {
+    /// The gateway does not bind sessions: it forwards the caller's session id.
+    #[default]
+    Unbound,
+    /// The request belongs to no session.
+    None,
+    /// The session id of the origin server, and the sealed id that the caller has.
+    Id {
+        /// The origin server's id.
+        id: String,
+        /// The caller's id.
+        sealed: String,
+    },
+    /// Path and query, at the origin server, for messages of a session in the transport of 2024-11-05.
+    Endpoint(String),
+}
+
+impl SessionUse {
+    /// The session id of the origin server, if there is one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Id { id, .. } => Some(id),
+            Self::Unbound | Self::None | Self::Endpoint(_) => None,
+        }
+    }
+}
+
+impl Permit {
+    /// The permit for a request to a resource.
+    pub(super) fn of_resource(inspected: Inspected, state: CallerState, stand_in: StandIn) -> Self {
+        Self { request: Permitted::Resource(Rc::new(inspected)), state, stand_in, part: None }
+    }
+
+    /// The permit for a request to a public path.
+    pub(super) fn of_public(request: PublicRequest) -> Self {
+        let state = CallerState { session: SessionUse::None, ..CallerState::default() };
+        Self { request: Permitted::Public(Box::new(request)), state, stand_in: StandIn::Nothing, part: None }
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn admitted(&self) -> &Admitted {
+        match &self.request {
+            Permitted::Public(request) => request.admitted(),
+            Permitted::Resource(inspected) => inspected.authenticated().request().admitted(),
+        }
+    }
+
+    /// The caller.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        match &self.request {
+            Permitted::Public(_) => &Principal::Anonymous,
+            Permitted::Resource(inspected) => inspected.authenticated().principal(),
+        }
+    }
+
+    /// The request to a resource, as it was inspected; `None` for a public path.
+    #[must_use]
+    pub fn inspected(&self) -> Option<&Inspected> {
+        match &self.request {
+            Permitted::Public(_) => None,
+            Permitted::Resource(inspected) => Some(inspected),
+        }
+    }
+
+    /// The decoys that replace names which are hidden from the caller.
+    #[must_use]
+    pub fn decoys(&self) -> &[Decoy] {
+        match &self.stand_in {
+            StandIn::Decoys(decoys) => decoys,
+            StandIn::Nothing | StandIn::Refusal(..) => &[],
+        }
+    }
+
+    /// The message that is sent instead of the caller's, if there is one. It is made here, so that a request that a limit
+    /// rejects does not pay for it.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if the message with a decoy cannot be made.
+    pub fn message(&self) -> Result<Option<Vec<u8>>, Rejection> {
+        match &self.stand_in {
+            StandIn::Refusal(_, message) => Ok(Some(message.clone())),
+            StandIn::Nothing if self.state.handles.is_empty() && self.part.is_none() => Ok(None),
+            StandIn::Nothing | StandIn::Decoys(_) => {
+                let message = self.inspected().and_then(|inspected| self.rewritten(inspected.body()));
+                message.map(Some).ok_or(Rejection::Internal("a decoy or a handle replaces nothing"))
+            }
+        }
+    }
+
+    /// A body with the origin server's handles, and with the decoys. `None` if one of the decoys replaces nothing, because the
+    /// hidden name would then reach the origin server.
+    fn rewritten(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let (decoys, handles) = (self.decoys(), &self.state.handles);
+        let mut used = vec![false; decoys.len()];
+        let kind = self.kind_of_names();
+        let body = rewritten(body, &mut |at, member, given| {
+            let original = handles.original(at, member, given);
+            let found = Decoy::replacing(decoys, at, member, original.unwrap_or(given));
+            for (index, _) in &found {
+                used.get_mut(*index).into_iter().for_each(|used| *used = true);
+            }
+            let changed = found.first().map(|(_, decoy)| decoy.name.as_str()).or(original);
+            let Some(part) = &self.part else { return changed.map(str::to_owned) };
+            part.text(member, kind, changed.unwrap_or(given)).or_else(|| changed.map(str::to_owned))
+        })?;
+        used.into_iter().all(|used| used).then_some(body)
+    }
+
+    /// The kind of item that `params.name` or `params.ref.name` refers to.
+    fn kind_of_names(&self) -> Kind {
+        let messages = self.inspected().and_then(Inspected::messages).unwrap_or_default();
+        let call = messages.first().and_then(Message::call);
+        match call.and_then(Call::known).map(|known| known.target) {
+            Some(Target::Name(kind)) => kind,
+            _ => Kind::Prompt,
+        }
+    }
+
+    /// What `Mcp-Name` mirrors for the origin server, if that is not what the caller sent.
+    #[must_use]
+    pub fn changed_name(&self) -> Option<String> {
+        let call = self.inspected()?.messages()?.first()?.call()?;
+        let decoy = self.decoys().iter().find(|decoy| !decoy.is_method).map(|decoy| decoy.name.as_str());
+        // A field that mirrors nothing could have the hidden name nevertheless.
+        let Some(given) = call.mirrored_name() else { return decoy.map(str::to_owned) };
+        let member = match call.known()?.target {
+            Target::Task => Member::Task,
+            Target::Uri => Member::Uri,
+            _ => Member::Name,
+        };
+        let changed = decoy.or_else(|| self.state.handles.original(0, member, given));
+        let Some(part) = &self.part else { return changed.map(str::to_owned) };
+        part.text(member, self.kind_of_names(), changed.unwrap_or(given)).or_else(|| changed.map(str::to_owned))
+    }
+
+    /// The same permit, for one of several servers.
+    #[must_use]
+    pub fn for_server(self, server: Rc<Server>) -> Self {
+        Self { part: Some(Part { server, cursor: None }), ..self }
+    }
+
+    /// The parts of a request for lists, each for one of several servers, with the server's own cursor.
+    #[must_use]
+    pub fn parts(&self, servers: Vec<(Rc<Server>, Option<String>)>) -> Vec<Self> {
+        let Permitted::Resource(inspected) = &self.request else { return Vec::new() };
+        let part = |(server, cursor)| Self {
+            request: Permitted::Resource(Rc::clone(inspected)),
+            state: CallerState::default(),
+            stand_in: StandIn::Nothing,
+            part: Some(Part { server, cursor }),
+        };
+        servers.into_iter().map(part).collect()
+    }
+
+    /// The server that it is for, if its resource has several.
+    #[must_use]
+    pub fn server(&self) -> Option<&Rc<Server>> {
+        self.part.as_ref().map(|part| &part.server)
+    }
+
+    /// The resource as it is forwarded: that of the server, if there are several. `None` for a public path.
+    #[must_use]
+    pub fn resource(&self) -> Option<&Rc<Resource>> {
+        match (&self.part, &self.request) {
+            (Some(part), _) => Some(&part.server.resource),
+            (None, Permitted::Resource(inspected)) => Some(inspected.resource()),
+            (None, Permitted::Public(_)) => None,
+        }
+    }
+
+    /// The handles of the request.
+    #[must_use]
+    pub fn handles(&self) -> &Handles {
+        &self.state.handles
+    }
+
+    /// Why the gateway sends a message without effect instead of the caller's, if it does.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Rejection> {
+        match &self.stand_in {
+            StandIn::Refusal(rejection, _) => Some(rejection),
+            StandIn::Nothing | StandIn::Decoys(_) => None,
+        }
+    }
+
+    /// The origin server's id of the last event that the caller received, if the gateway binds event ids to their
+    /// callers.
+    #[must_use]
+    pub fn last_event(&self) -> Option<&str> {
+        self.state.last_event.as_deref()
+    }
+
+    /// The session that it belongs to.
+    #[must_use]
+    pub fn session(&self) -> &SessionUse {
+        &self.state.session
+    }
+
+    /// The origin server that the request goes to, the part of the path that is appended to its URL, and the largest
+    /// body that the request may have.
+    #[must_use]
+    pub fn destination(&self) -> (&OriginServer, &str, u64) {
+        match (&self.request, self.resource()) {
+            (Permitted::Resource(inspected), Some(resource)) => {
+                (&resource.origin, inspected.authenticated().request().below(), resource.body_bytes)
+            }
+            (Permitted::Resource(inspected), None) => (&inspected.resource().origin, "", 0),
+            (Permitted::Public(request), _) => (&request.path().origin, "", 0),
+        }
+    }
+
+    /// Whether the origin server learns who calls.
+    #[must_use]
+    pub fn names_caller(&self) -> bool {
+        self.resource().is_none_or(|resource| resource.names_caller)
+    }
+
+    /// Whether the request can be sent more than once: it has no message, or the gateway has read it whole.
+    #[must_use]
+    pub fn can_be_repeated(&self) -> bool {
+        self.admitted().head().method != Method::Post
+            || self.inspected().is_some_and(|inspected| inspected.messages().is_some())
+    }
+
+    /// The claims of the caller that the origin server gets.
+    #[must_use]
+    pub fn identity_claims(&self) -> &[IdentityClaim] {
+        match &self.request {
+            Permitted::Public(_) => &[],
+            Permitted::Resource(inspected) => &inspected.authenticated().request().resource().identity_claims,
+        }
+    }
+
+    /// The fields of the client that the resource forwards in addition to those that are always forwarded.
+    #[must_use]
+    pub fn forward_fields(&self) -> &[String] {
+        match &self.request {
+            Permitted::Public(_) => &[],
+            Permitted::Resource(inspected) => &inspected.authenticated().request().resource().forward_fields,
+        }
+    }
+}
+
+impl Part {
+    /// What the server has for a text in a member of the message; `None` if it is the same.
+    fn text(&self, member: Member, kind: Kind, text: &str) -> Option<String> {
+        match member {
+            Member::Name => self.server.names.original(kind, text),
+            Member::Uri => self.server.names.original(Kind::Resource, text),
+            Member::Cursor => self.cursor.clone(),
+            Member::Method | Member::Task | Member::State | Member::RelatedTask => None,
+        }
+    }
+}

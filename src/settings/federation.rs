@@ -1,0 +1,49 @@
+//! A resource of several servers behind one URL.
+
+use std::rc::Rc;
+
+use crate::mcp::kind::Kind;
+use crate::mcp::operation::Operation;
+use crate::policy::server_names::ServerNames;
+use crate::settings::resource::Resource;
+
+/// The servers of a resource.
+#[derive(Debug, Clone)]
+pub struct Federation {
+    /// The servers, in the order in which lists have them.
+    pub servers: Vec<Rc<Server>>,
+    /// Whether a list without one of the servers is refused. Otherwise it names the servers that are left out.
+    pub strict: bool,
+    /// Identifies the servers and their names: cursors of another configuration do not open.
+    pub hash: String,
+}
+
+/// One of the servers.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its names.
+    pub names: ServerNames,
+    /// The resource as it is forwarded to this server: with its origin server and credential.
+    pub resource: Rc<Resource>,
+}
+
+impl Federation {
+    /// The name of the server that an operation is for, and the server's name of its target.
+    #[must_use]
+    pub fn server_of(&self, operation: &Operation) -> Option<(String, Option<String>)> {
+        let (kind, name) = match (&operation.target, &operation.follows) {
+            (Some((kind, name)), _) => (*kind, name),
+            (None, Some(tool)) => (Kind::Tool, tool),
+            (None, None) => return None,
+        };
+        let server = self.owner(kind, name)?;
+        let original = operation.target.as_ref().and_then(|_| server.names.original(kind, name));
+        Some((server.names.server.clone(), original))
+    }
+
+    /// The server that has an item, by the name that clients see.
+    #[must_use]
+    pub fn owner(&self, kind: Kind, advertised: &str) -> Option<&Rc<Server>> {
+        self.servers.iter().find(|server| server.names.original(kind, advertised).is_some())
+    }
+}
