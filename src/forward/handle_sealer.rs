@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::mcp::era::Era;
 use crate::mcp::handle::OriginalRequest;
 use crate::mcp::item_meta::{may_have_app, with_app_uri};
 use crate::mcp::kind::Kind;
@@ -62,16 +63,19 @@ impl HandleSealer {
         // A batch belongs to a revision without tasks and `requestState`, and its answers have any order.
         let only = if let [message] = messages { message.call() } else { None };
         let called = only.filter(|call| call.method == CALL_TOOL).and_then(|call| call.params.name.clone());
+        let era = permit.admitted().era();
+        let may_hold_handles =
+            !handles.is_empty() || server.is_some() || calls().any(|call| may_hold_handles(call, era));
         Some(Self {
             sessions,
-            server,
             subject,
             identifier: resource.identifier.clone(),
             tool: called,
             request: only.map(|call| original_request(call, inspected.body())).unwrap_or_default(),
             handles,
+            server,
             marks_apps: resource.policy.is_some(),
-            may_hold_handles: calls().any(may_hold_handles),
+            may_hold_handles,
             known: Rc::clone(known),
             now: UnixMillis::default(),
         })
@@ -98,12 +102,16 @@ impl HandleSealer {
     }
 }
 
-/// Whether the answer to a request may hold task ids or a `requestState`.
-fn may_hold_handles(call: &Call) -> bool {
-    call.known().is_none_or(|known| match known.target {
-        Target::Name(_) | Target::Uri | Target::Task | Target::Subscriptions => true,
-        Target::None | Target::OptionalUri | Target::Reference => false,
-    })
+/// Whether the answer to a request may hold task ids or a `requestState`. In the legacy era there is no `requestState`, and only what a
+/// client asks for as a task becomes one: most answers need not be read.
+fn may_hold_handles(call: &Call, era: Era) -> bool {
+    let target = call.known().map(|known| known.target);
+    match (era, target) {
+        (_, Some(Target::Task)) => true,
+        (Era::Legacy, _) => call.params.may_be_task,
+        (Era::Modern, None | Some(Target::Name(_) | Target::Uri | Target::Subscriptions)) => true,
+        (Era::Modern, Some(Target::None | Target::OptionalUri | Target::Reference)) => false,
+    }
 }
 
 impl HandleRewriter for HandleSealer {

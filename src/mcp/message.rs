@@ -67,6 +67,8 @@ pub struct Params {
     pub watched_tasks: Vec<String>,
     /// `taskId`, if it is a string.
     pub task: Option<String>,
+    /// Whether `task` is present: then the result may be a task (MCP 2025-11-25).
+    pub may_be_task: bool,
     /// `requestState`
     pub state: Option<String>,
     /// `_meta["io.modelcontextprotocol/related-task"].taskId` (MCP 2025-11-25).
@@ -372,6 +374,7 @@ impl<'de> Visitor<'de> for ParamsVisitor {
                 }
                 _ => {
                     params.continues |= name == "inputResponses";
+                    params.may_be_task |= name == "task";
                     refuse_other_case(name, &READ_PARAMS)?;
                     return map.next_value::<IgnoredAny>().map(|_| ());
                 }

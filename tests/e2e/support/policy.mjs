@@ -11,7 +11,7 @@ export function legacy(method, params, { id = 7, ...fields } = {}) {
 
 /** A message of the modern era, its fields in agreement with its body; `fields` changes them, `undefined` leaves out. */
 export function modern(method, params = {}, { id = 7, ...fields } = {}) {
-  const name = ["tools/call", "prompts/get"].includes(method) ? params.name : params.uri;
+  const name = ["tools/call", "prompts/get"].includes(method) ? params.name : (params.taskId ?? params.uri);
   const mirrored = { ...MODERN, "Mcp-Method": method, "Mcp-Name": mirror(name), ...fields };
   const body = { jsonrpc: "2.0", id, method, params: { ...params, _meta: { [VERSION]: "2026-07-28" } } };
   return {
