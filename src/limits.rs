@@ -285,11 +285,17 @@ pub const ADVERTISED_NAME_BYTES: usize = 128;
 /// Seconds that each of several servers has for a list.
 pub const SERVER_LIST_SECONDS: u64 = 5;
 
-/// Seconds after which a list is answered without the servers that are still to be asked.
-pub const SERVERS_LIST_SECONDS: u64 = 15;
+/// Seconds after which a list is answered without the servers that are still to be asked: enough for all of them if none answers.
+pub const SERVERS_LIST_SECONDS: u64 = 40;
 
-/// Largest list of one of several servers, in bytes; all of them together have at most [`LIST_BYTES`].
-pub const SERVER_LIST_BYTES: u64 = 4 * 1024 * 1024;
+/// Seconds for which a server that did not answer in time is left out without being asked.
+pub const SERVER_REST_SECONDS: u64 = 15;
+
+/// Largest list of one of several servers, in bytes.
+pub const SERVER_LIST_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Largest lists of all of them together, in bytes: the memory of the isolate holds them three times, beside what is still arriving.
+pub const SERVERS_LIST_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Longest cursor of one server, in bytes.
 pub const CURSOR_BYTES: usize = 4 * 1024;

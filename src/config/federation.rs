@@ -11,7 +11,7 @@ use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
 use crate::config::resource::{ThisGateway, read_origin};
 use crate::limits::{ADVERTISED_NAME_BYTES, SERVER_NAME_BYTES, SERVERS};
-use crate::policy::pattern::Pattern;
+use crate::policy::pattern::{Pattern, fold};
 use crate::policy::server_names::ServerNames;
 use crate::settings::federation::{Federation, Server};
 use crate::settings::resource::{OriginServer, Resource};
@@ -75,7 +75,8 @@ pub(super) fn read(
         let names = read_names(entry, &at, &servers, mistakes);
         let of_server = of_server(entry, (document, resource), number, &at, gateway, mistakes);
         if let (Some(names), Some(resource)) = (names, of_server) {
-            servers.push(Rc::new(Server { names, resource: Rc::new(resource) }));
+            let fingerprint = fingerprint(&names.server, &resource.origin);
+            servers.push(Rc::new(Server { names: Rc::new(names), fingerprint, resource: Rc::new(resource) }));
         }
     }
     note_shared_names(&servers, at, mistakes);
@@ -173,9 +174,9 @@ fn is_of_name(byte: u8) -> bool {
 fn note_shared_names(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) {
     for (number, server) in servers.iter().enumerate() {
         let at = format!("{at}.servers[{number}]");
-        let ServerNames { prefix, aliases, .. } = &server.names;
+        let ServerNames { prefix, aliases, .. } = &*server.names;
         let others = servers.iter().enumerate().filter(|(other, _)| *other != number);
-        for (_, other) in others.filter(|(_, other)| prefix.starts_with(&other.names.prefix)) {
+        for (_, other) in others.filter(|(_, other)| fold(prefix).starts_with(&fold(&other.names.prefix))) {
             let (theirs, name) = (&other.names.prefix, &other.names.server);
             mistakes.note(
                 format_args!("{at}.prefix"),
@@ -184,7 +185,7 @@ fn note_shared_names(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) 
         }
         for (original, alias) in aliases {
             let key = format!("{at}.aliases.{original}");
-            if let Some(owner) = servers.iter().find(|other| alias.starts_with(&other.names.prefix)) {
+            if let Some(owner) = servers.iter().find(|other| fold(alias).starts_with(&fold(&other.names.prefix))) {
                 let (prefix, name) = (&owner.names.prefix, &owner.names.server);
                 mistakes.note(
                     &key,
@@ -192,7 +193,7 @@ fn note_shared_names(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) 
                 );
             }
             let all = servers.iter().flat_map(|other| &other.names.aliases);
-            if all.filter(|(_, other)| other == alias).count() > 1 {
+            if all.filter(|(_, other)| fold(other) == fold(alias)).count() > 1 {
                 mistakes.note(&key, format_args!("is there twice: {alias:?}"));
             }
         }
@@ -205,8 +206,13 @@ fn hash(servers: &[Rc<Server>]) -> String {
     for server in servers {
         let hidden: Vec<&str> = server.names.hidden.iter().map(Pattern::as_str).collect();
         let names = &server.names;
-        hash.update(format!("{:?}{:?}{:?}{hidden:?}", names.server, names.prefix, names.aliases));
-        hash.update(server.resource.origin.url.to_string());
+        hash.update(format!("{:?}{:?}{hidden:?}{}", names.prefix, names.aliases, server.fingerprint));
     }
     hex(&hash.finalize())
+}
+
+/// Identifies a server: its name and where it is.
+fn fingerprint(name: &str, origin: &OriginServer) -> String {
+    let digest = Sha256::digest(format!("{name:?}{:?}{:?}", origin.url.to_string(), origin.service));
+    digest.get(..8).map(hex).unwrap_or_default()
 }

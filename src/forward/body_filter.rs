@@ -165,7 +165,7 @@ impl Recipient {
             keep_as: list_key(inspected),
             server: permit.server().cloned(),
             handles: HandleSealer::of(permit, &memory.tasks),
-            decoys: !permit.decoys().is_empty(),
+            decoys: permit.stands_in(),
             session: permit.session().clone(),
             ids: inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect(),
         })
@@ -208,7 +208,8 @@ impl Recipient {
         // A notification has no response that could contain the name of a decoy. A stream that a GET opened may carry
         // the response to any request with a decoy.
         let answers = self.decoys && !self.ids.is_empty();
-        let restore = (answers || stream && self.policy.is_some()).then(NameRestorer::default);
+        let restore = (answers || stream && self.policy.is_some())
+            .then(|| NameRestorer::of(self.server.as_ref().map(|server| Rc::clone(&server.names))));
         if !filtered && !rewritten && !marked && restore.is_none() {
             return Ok(None);
         }
@@ -232,6 +233,8 @@ impl Recipient {
         }
         let edits = FilterOptions { paged: self.paged, handles_only: !lists, reusable: false };
         let handles = self.handles.as_ref().map(|handles| handles.clone().at(now));
+        // The stream that a GET opened answers requests that were sent elsewhere, and a batch has several ids.
+        let expected = if let [only] = self.ids.as_slice() { Some(only.clone()).filter(|_| !stream) } else { None };
         let kept = keep_as.map(|name| CacheCandidate { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
@@ -239,14 +242,14 @@ impl Recipient {
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
             let edits = FilterOptions { paged: false, ..edits };
-            let lists = filtered.then(|| ListFilter::new(policy, edits).with_handles(handles));
+            let lists = filtered.then(|| ListFilter::new(policy, edits).with_handles(handles, expected));
             // A stream that a GET opened may carry any list, and any page of it.
             let lists = lists.map(|it| if stream || self.paged { it } else { it.with_memory(resource, items) });
             let filter = SseFilter::new(lists, endpoint, event_ids);
             let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
             BodyFilter { kept, restore, ids: self.ids, ..whole(inner) }
         } else {
-            let filter = ListFilter::new(policy, edits).with_handles(handles);
+            let filter = ListFilter::new(policy, edits).with_handles(handles, expected);
             let (resource, items) = self.items;
             // The memory would take each later page for a changed first page.
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
@@ -273,7 +276,7 @@ impl Recipient {
         let handles = self.handles.map(|handles| handles.at(UnixMillis::default()));
         let policy = PolicyOfItems { policy: self.policy, server: self.server, caller: self.caller, depends: false };
         let (mut filter, mut out) =
-            (ListFilter::new(policy, edits).with_handles(handles), Vec::with_capacity(list.body.len()));
+            (ListFilter::new(policy, edits).with_handles(handles, None), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
         filter.finish(&mut out)?;
         FilteredList::new(out, filter.holes(), filter.policy().depends).ok_or(ListError::NotJson)
@@ -462,7 +465,12 @@ impl BodyFilter {
             // An event that is not complete at the end of a stream is no event: clients ignore it.
             Inner::Events(_) | Inner::Plain(_) => {}
             Inner::Json(_) if self.may_be_empty && !self.begun => {}
-            Inner::Json(filter) => filter.finish(&mut out)?,
+            Inner::Json(filter) => {
+                filter.finish(&mut out)?;
+                if filter.is_foreign() {
+                    return Err(ListError::Foreign);
+                }
+            }
         }
         Ok(self.restored(out, true))
     }

@@ -14,7 +14,7 @@ use crate::mcp::message_position::{Handle, HandleRewriter};
 use crate::mcp::method::{CALL_TOOL, Target};
 use crate::mcp::rewrite::Member;
 use crate::mcp::session::Sessions;
-use crate::pipeline::handles::{Handles, original_request};
+use crate::pipeline::handles::{Handles, original_request, tool_at};
 use crate::pipeline::permit::Permit;
 use crate::settings::federation::Server;
 use crate::time::UnixMillis;
@@ -29,6 +29,10 @@ pub(super) struct HandleSealer {
     subject: Rc<Subject>,
     /// The identifier of the resource.
     identifier: String,
+    /// The resource and the server: the ids of one server are not those of another.
+    place: String,
+    /// Ids that are sealed in the message that is being read.
+    issued: Vec<(String, String)>,
     /// The handles that the request brought: the answer has the same ones.
     handles: Handles,
     /// The tool that was called: the answer may begin a task of it.
@@ -69,9 +73,14 @@ impl HandleSealer {
         Some(Self {
             sessions,
             subject,
+            place: server.as_ref().map_or_else(
+                || resource.identifier.clone(),
+                |server| format!("{} {}", resource.identifier, server.fingerprint),
+            ),
+            issued: Vec::new(),
             identifier: resource.identifier.clone(),
             tool: called,
-            request: only.map(|call| original_request(call, inspected.body())).unwrap_or_default(),
+            request: only.map(|call| original_request(call, inspected)).unwrap_or_default(),
             handles,
             server,
             marks_apps: resource.policy.is_some(),
@@ -84,15 +93,19 @@ impl HandleSealer {
     /// The id of a task for the caller: the one that the request brought, or a new one if the answer may begin a task, or the one
     /// that the caller got last. `None` if none is known. Only the result of a call begins a task: whatever else names one, the
     /// caller may not be the one who began it.
-    fn task(&self, id: &str, may_begin: bool) -> Option<String> {
+    fn task(&mut self, id: &str, may_begin: bool) -> Option<String> {
         let holder = self.subject.holder(&self.identifier);
-        let mut known = self.known.borrow_mut();
+        let here = self.subject.holder(&self.place);
+        let known = self.known.borrow();
         let sealed = match (self.handles.given(Member::Task, id), self.tool.as_ref().filter(|_| may_begin)) {
             (Some(given), _) => given.to_owned(),
-            (None, Some(tool)) => self.sessions.as_ref()?.seal_task(id, tool, holder, self.now)?,
-            (None, None) => return known.get(id, holder).map(str::to_owned),
+            (None, Some(tool)) => {
+                self.sessions.as_ref()?.seal_task(id, &tool_at(tool, self.server.as_deref()), holder, self.now)?
+            }
+            (None, None) => return known.get(id, here).map(str::to_owned),
         };
-        known.keep(id, &sealed, holder);
+        drop(known);
+        self.issued.push((id.to_owned(), sealed.clone()));
         Some(sealed)
     }
 
@@ -106,11 +119,12 @@ impl HandleSealer {
 /// client asks for as a task becomes one: most answers need not be read.
 fn may_hold_handles(call: &Call, era: Era) -> bool {
     let target = call.known().map(|known| known.target);
-    match (era, target) {
-        (_, Some(Target::Task)) => true,
-        (Era::Legacy, _) => call.params.may_be_task,
-        (Era::Modern, None | Some(Target::Name(_) | Target::Uri | Target::Subscriptions)) => true,
-        (Era::Modern, Some(Target::None | Target::OptionalUri | Target::Reference)) => false,
+    match (target, era) {
+        (Some(Target::Task), _) | (None | Some(Target::Name(_) | Target::Uri | Target::Subscriptions), Era::Modern) => {
+            true
+        }
+        (Some(Target::None | Target::OptionalUri | Target::Reference), Era::Modern) => false,
+        (_, Era::Legacy) => call.params.may_be_task,
     }
 }
 
@@ -128,6 +142,14 @@ impl HandleRewriter for HandleSealer {
                 let given = self.handles.given(Member::Uri, advertised.as_deref().unwrap_or(text));
                 given.map(str::to_owned).or(advertised)
             }
+        }
+    }
+
+    fn ended(&mut self, is_own: bool) {
+        let here = self.subject.holder(&self.place);
+        let mut known = self.known.borrow_mut();
+        for (id, sealed) in self.issued.drain(..).filter(|_| is_own) {
+            known.keep(&id, &sealed, here);
         }
     }
 

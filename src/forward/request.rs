@@ -185,10 +185,11 @@ pub fn outbound(
             None => fields.remove("last-event-id"),
         }
     }
-    if let Some(name) = permit.changed_name()
-        && fields.get("mcp-name").is_some()
-    {
-        fields.set("mcp-name", mirrored(&name));
+    match permit.changed_name() {
+        Some(name) if fields.get("mcp-name").is_some() => fields.set("mcp-name", mirrored(&name)),
+        // A field that mirrors nothing could name an item of another server.
+        None if permit.server().is_some() => fields.remove("mcp-name"),
+        _ => {}
     }
     if let Some(method) = permit.decoys().iter().find(|decoy| decoy.is_method)
         && fields.get("mcp-method").is_some()

@@ -10,7 +10,7 @@ use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
 use crate::limits::{
-    LIST_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVER_LIST_SECONDS, SERVERS_AT_ONCE, SERVERS_LIST_SECONDS,
+    PEEK_BYTES, SERVER_LIST_BYTES, SERVER_LIST_SECONDS, SERVERS_AT_ONCE, SERVERS_LIST_BYTES, SERVERS_LIST_SECONDS,
 };
 use crate::observe::event::gateway_line;
 use crate::pipeline::respond::Answer;
@@ -125,7 +125,7 @@ pub async fn drive<P: Ports + Clone + 'static>(
             }
             Action::Gather(of_each, request) => {
                 let answers = gather(gateway, ports, of_each, body).await;
-                request.gathered(gateway, ports, &answers)
+                request.gathered(gateway, ports, answers)
             }
             Action::AskAuthorizationServer(endpoint, request) => {
                 ask_authorization_server(gateway, ports, &endpoint, request, body).await
@@ -195,7 +195,7 @@ async fn gather<P: Ports + Clone + 'static>(
     of_each: Vec<ServerPart>,
     body: &P::RequestBody,
 ) -> Vec<PartAnswer> {
-    let left = Cell::new(LIST_BYTES as u64);
+    let left = Cell::new(SERVERS_LIST_BYTES);
     let servers: Vec<Rc<Server>> = of_each.iter().map(|part| Rc::clone(&part.server)).collect();
     let sleep = |seconds: u64| -> Work<'_, ()> {
         Box::pin(ports.sleep(u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX)))
@@ -205,7 +205,9 @@ async fn gather<P: Ports + Clone + 'static>(
         let left = &left;
         work.push(Box::pin(async move {
             let answer: Work<'_, _> = Box::pin(answer_of(gateway, ports, part.action, body, left));
-            before(sleep(SERVER_LIST_SECONDS), answer).await.unwrap_or(Err("it did not answer in time"))
+            let answer = before(sleep(SERVER_LIST_SECONDS), answer).await;
+            gateway.note_in_time(&part.server, answer.is_some(), ports.now());
+            answer.unwrap_or(Err("it did not answer in time"))
         }));
     }
     let answers = concurrently(work, SERVERS_AT_ONCE, sleep(SERVERS_LIST_SECONDS)).await;
@@ -222,9 +224,10 @@ async fn answer_of<P: Ports + Clone + 'static>(
 ) -> WholeAnswer {
     // The reason is in the log already.
     let Served::Origin(head, answer) = drive(gateway, ports, action, body).await else { return Err("") };
-    let bytes = ports.whole(answer, SERVER_LIST_BYTES.min(left.get())).await;
+    let bytes = ports.whole(answer, SERVER_LIST_BYTES).await;
     let bytes = bytes.map_err(|_| "its answer broke off, or is too large")?;
-    left.set(left.get().saturating_sub(bytes.len() as u64));
+    let rest = left.get().checked_sub(bytes.len() as u64);
+    left.set(rest.ok_or("the answers of all servers are too large together")?);
     Ok((head, bytes))
 }
 

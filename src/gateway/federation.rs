@@ -6,16 +6,17 @@ use crate::gateway::active_request::{Action, ActiveRequest, ServerPart, Suspende
 use crate::gateway::gathering::{AskedServers, Gathered, Gathering, PartAnswer};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
-use crate::limits::NEEDS;
+use crate::limits::{NEEDS, SERVER_REST_SECONDS};
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::message::Message;
-use crate::mcp::method::DISCOVER;
+use crate::mcp::method::{DISCOVER, Target};
 use crate::mcp::operation::Operation;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::ports::Ports;
 use crate::settings::federation::{Federation, Server};
+use crate::time::UnixMillis;
 use crate::transport::head::{Fields, Method};
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
@@ -49,6 +50,10 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             _ => return Err(Rejection::Internal("no single message")),
         };
         let absent = |target| Rejection::NotPermitted { target, era, apart: false };
+        // The modern era has no such methods, and the server would get fields that disagree with the body.
+        if call.known().is_some_and(|known| known.target == Target::OptionalUri) {
+            return Err(absent(None));
+        }
         let operations = call.operations().map_err(|_| Rejection::Internal("an operation without its name"))?;
         let operations = permit.handles().operations(0, call, operations);
         if let [operation] = operations.as_slice()
@@ -68,6 +73,10 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     }
 
     fn gather(self, permit: &Permit, gathering: Box<Gathering>, servers: AskedServers) -> Action {
+        let now = self.ports.now();
+        let (servers, resting): (AskedServers, AskedServers) =
+            servers.into_iter().partition(|(server, _)| !self.gateway.rests(server, now));
+        let resting = resting.into_iter().map(|(server, _)| server).collect();
         let names: Vec<Rc<Server>> = servers.iter().map(|(server, _)| Rc::clone(server)).collect();
         let of_each = permit.parts(servers).into_iter().zip(names).map(|(part, server)| {
             let mut context = self.context.clone();
@@ -78,7 +87,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             ServerPart { action: active.forward(part), server }
         });
         let of_each = of_each.collect();
-        self.wait(gathering, |waiting| Action::Gather(of_each, waiting))
+        self.wait(Box::new(gathering.without(resting)), |waiting| Action::Gather(of_each, waiting))
     }
 }
 
@@ -106,7 +115,7 @@ impl Suspended<Box<Gathering>> {
         self,
         gateway: &Rc<Gateway>,
         ports: &P,
-        answers: &[PartAnswer],
+        answers: Vec<PartAnswer>,
     ) -> Action {
         let (active, gathering) = self.resume(gateway, ports);
         let (merged, left_out) = gathering.merged(answers, ports.now());
@@ -120,6 +129,23 @@ impl Suspended<Box<Gathering>> {
                 active.answer(200, fields, body, "merged")
             }
             Err(rejection) => active.refuse(rejection),
+        }
+    }
+}
+
+impl Gateway {
+    /// Whether a server did not answer in time a moment ago, so that it is not asked.
+    fn rests(&self, server: &Server, now: UnixMillis) -> bool {
+        self.resting.borrow().get(&server.resource.index).is_some_and(|until| now < *until)
+    }
+
+    /// Notes whether a server answered in time.
+    pub(super) fn note_in_time(&self, server: &Server, in_time: bool, now: UnixMillis) {
+        let mut resting = self.resting.borrow_mut();
+        if in_time {
+            resting.remove(&server.resource.index);
+        } else {
+            resting.insert(server.resource.index, now.plus_seconds(SERVER_REST_SECONDS));
         }
     }
 }

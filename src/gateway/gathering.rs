@@ -33,6 +33,8 @@ pub struct Gathering {
     method: String,
     /// The name of the resource.
     name: String,
+    /// Servers that are not asked.
+    resting: Vec<Rc<Server>>,
     /// What seals the cursors, and for whom.
     sessions: Sessions,
     subject: Rc<Subject>,
@@ -72,11 +74,18 @@ impl Gathering {
             what,
             id: id.clone(),
             method: call.method.clone(),
+            resting: Vec::new(),
             name: resource.name.clone().unwrap_or_else(|| "portcullis".to_owned()),
             sessions: resource.handles.clone().ok_or(Rejection::Internal("there are no secrets for cursors"))?,
             subject,
             identifier: resource.identifier.clone(),
         })
+    }
+
+    /// The same, without servers that are not asked.
+    #[must_use]
+    pub(super) fn without(self, resting: Vec<Rc<Server>>) -> Self {
+        Self { resting, ..self }
     }
 
     /// The servers that are asked, with their cursors: on the first page all of them, later those that have more.
@@ -96,19 +105,31 @@ impl Gathering {
 
     /// The merged answer, and the servers that are left out. The answer is [`Rejection::ServersLeftOut`] if servers are missing, and the
     /// configuration is strict or no server is left.
-    pub(super) fn merged(&self, answers: &[PartAnswer], now: UnixMillis) -> (Result<String, Rejection>, Vec<LeftOut>) {
+    pub(super) fn merged(
+        &self,
+        answers: Vec<PartAnswer>,
+        now: UnixMillis,
+    ) -> (Result<String, Rejection>, Vec<LeftOut>) {
         let mut why = Vec::new();
         let merged = self.merge(answers, &mut why, now);
         (merged, why)
     }
 
-    fn merge(&self, answers: &[PartAnswer], why: &mut Vec<LeftOut>, now: UnixMillis) -> Result<String, Rejection> {
+    fn merge(&self, answers: Vec<PartAnswer>, why: &mut Vec<LeftOut>, now: UnixMillis) -> Result<String, Rejection> {
         let mut list = MergedList::default();
         let mut discovery = MergedDiscovery::default();
         let mut left_out = Vec::new();
+        let count = answers.len() + self.resting.len();
+        for server in &self.resting {
+            left_out.push(server.names.server.clone());
+            why.push((server.names.server.clone(), "it did not answer in time a moment ago".to_owned()));
+        }
         for (server, answer) in answers {
             let server = server.names.server.as_str();
-            let message = answer.as_ref().ok().and_then(|(head, body)| message(head, body, &self.id));
+            let (status, message) = match answer {
+                Ok((head, body)) => (Ok(head.status), message(&head, body, &self.id)),
+                Err(why) => (Err(why), None),
+            };
             let added = match (message, self.what) {
                 (None, _) => Err(Unmerged::Malformed),
                 (Some(message), Gathered::List(of)) => list.add(&ServerAnswer { server, message }, of, &self.id),
@@ -119,17 +140,17 @@ impl Gathering {
                 && !is_empty
             {
                 left_out.push(server.to_owned());
-                let reason = match (answer, error) {
-                    (Err(reason), _) => (*reason).to_owned(),
+                let reason = match (status, error) {
+                    (Err(reason), _) => reason.to_owned(),
                     (Ok(_), Unmerged::Refused(code)) => format!("it answered with the error {code}"),
-                    (Ok((head, _)), Unmerged::Malformed) => {
-                        format!("its answer, with status {}, is not what it was asked for", head.status)
+                    (Ok(status), Unmerged::Malformed) => {
+                        format!("its answer, with status {status}, is not what it was asked for")
                     }
                 };
                 why.push((server.to_owned(), reason));
             }
         }
-        if !left_out.is_empty() && (self.federation.strict || left_out.len() == answers.len()) {
+        if !left_out.is_empty() && (self.federation.strict || left_out.len() == count) {
             return Err(Rejection::ServersLeftOut(left_out));
         }
         let Gathered::List(of) = self.what else { return Ok(discovery.response(&self.id, &self.name, &left_out)) };
@@ -142,7 +163,7 @@ impl Gathering {
 }
 
 /// The response in the answer of a server.
-fn message(head: &ResponseHead, body: &[u8], id: &RequestId) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?;
-    if head.is_event_stream() { response_in_events(text, id) } else { Some(text.to_owned()) }
+fn message(head: &ResponseHead, body: Vec<u8>, id: &RequestId) -> Option<String> {
+    let text = String::from_utf8(body).ok()?;
+    if head.is_event_stream() { response_in_events(&text, id) } else { Some(text) }
 }

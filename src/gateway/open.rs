@@ -41,6 +41,8 @@ pub struct Gateway {
     pub(super) remembered: RefCell<RememberedDecisions>,
     /// Cached public lists.
     pub(super) lists: RefCell<ListCache<Caller>>,
+    /// Servers of federations that did not answer in time, by the index of their resource, and until when they are not asked.
+    pub(super) resting: RefCell<BTreeMap<usize, UnixMillis>>,
     /// What it remembers of the answers of origin servers.
     pub(super) answers: AnswerMemory,
     /// The chain of decision log lines.
@@ -85,6 +87,7 @@ impl Gateway {
             memory: RefCell::new(memory),
             remembered: RefCell::new(RememberedDecisions::new(halves(&salt).0)),
             lists: RefCell::default(),
+            resting: RefCell::default(),
             answers: AnswerMemory::default(),
             chain: Rc::new(RefCell::new(Chain::begin(&salt))),
             authorization_server,

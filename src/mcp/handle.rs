@@ -50,6 +50,8 @@ pub struct OriginalRequest {
     pub name: String,
     /// The arguments, as they were sent.
     pub arguments: Option<Vec<u8>>,
+    /// What identifies the server, if the resource has several.
+    pub server: Option<String>,
 }
 
 impl OriginalRequest {
@@ -57,7 +59,8 @@ impl OriginalRequest {
     fn bytes(&self, holder: Holder<'_>) -> Vec<u8> {
         let mut bytes = holder.bytes(STATE);
         let arguments = self.arguments.as_deref().map(canonical).unwrap_or_default();
-        for part in [self.method.as_bytes(), self.name.as_bytes(), &Sha256::digest(arguments)] {
+        let server = self.server.as_deref().unwrap_or_default();
+        for part in [self.method.as_bytes(), self.name.as_bytes(), &Sha256::digest(arguments), server.as_bytes()] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }

@@ -7,11 +7,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::limits::{LIST_BYTES, LIST_DEPTH, LIST_ITEM_BYTES};
+use crate::mcp::envelope::RequestId;
 use crate::mcp::item_meta::{marked, with_meta};
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::{KnownItems, ListComparison};
 use crate::mcp::list_item::{FilterOptions, ItemDecision, ItemPolicy, ListError, OmittedValue};
-use crate::mcp::message_position::{Container, Handle, HandleRewriter, Level, Next, Place, Reading, Use};
+use crate::mcp::message_position::{Answered, Container, Handle, HandleRewriter, Level, Next, Place, Reading, Use};
 use crate::mcp::method::lists;
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
@@ -40,6 +41,8 @@ pub struct ListFilter<P> {
     handles: Option<Box<dyn HandleRewriter>>,
     /// The method of the message, if it has one that was read.
     method: Option<String>,
+    /// Which request the message answers.
+    answered: Answered,
     /// How many items were left out because their names cannot be read unambiguously.
     unreadable: usize,
 }
@@ -65,14 +68,22 @@ impl<P: ItemPolicy> ListFilter<P> {
             following: None,
             handles: None,
             method: None,
+            answered: Answered::default(),
             unreadable: 0,
         }
     }
 
-    /// The same filter, which rewrites state handles too.
+    /// The same filter, which rewrites state handles too. `expected` is the id of the only request that the messages may answer.
     #[must_use]
-    pub fn with_handles(self, handles: Option<Box<dyn HandleRewriter>>) -> Self {
-        Self { handles, ..self }
+    pub fn with_handles(self, handles: Option<Box<dyn HandleRewriter>>, expected: Option<RequestId>) -> Self {
+        let expected = expected.filter(|_| handles.is_some());
+        Self { handles, answered: Answered::only(expected), ..self }
+    }
+
+    /// Whether the message answers another request: its handles are not the caller's.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.answered.is_foreign()
     }
 
     /// The same filter, with the known items of the lists of the resource with this index.
@@ -108,7 +119,8 @@ impl<P: ItemPolicy> ListFilter<P> {
     /// A filter for the next response, with the same policy.
     #[must_use]
     pub fn again(self) -> Self {
-        Self { unreadable: self.unreadable, handles: self.handles, ..Self::new(self.policy, self.edits) }
+        let (unreadable, handles) = (self.unreadable, self.handles);
+        Self { unreadable, ..Self::new(self.policy, self.edits).with_handles(handles, self.answered.expected) }
     }
 
     /// Takes bytes, and writes those that may pass.
@@ -178,6 +190,10 @@ impl<P: ItemPolicy> ListFilter<P> {
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         if self.reading.as_ref().is_some_and(|reading| reading.bare) {
             self.value_ended(out)?;
+        }
+        let is_own = !self.is_foreign();
+        if let Some(handles) = &mut self.handles {
+            handles.ended(is_own);
         }
         let is_whole = self.begun && self.levels.is_empty() && self.reading.is_none();
         if is_whole || self.unread { Ok(()) } else { Err(ListError::NotJson) }
@@ -299,6 +315,7 @@ impl<P: ItemPolicy> ListFilter<P> {
         }
         match (container, known, list, byte) {
             (Container::Message, Some("result"), _, b'{') => {
+                self.answered.has_result = true;
                 self.enter(Container::Result, byte, out);
                 Ok(())
             }
@@ -323,7 +340,9 @@ impl<P: ItemPolicy> ListFilter<P> {
             _ => {
                 self.more_pages |= known == Some("nextCursor");
                 let handle = if self.handles.is_some() { Handle::of(container, &self.name) } else { None };
+                self.answered.has_result |= container == Container::Message && known == Some("result");
                 let used = match handle.filter(|_| byte == b'"') {
+                    _ if container == Container::Message && known == Some("id") && self.handles.is_some() => Use::Id,
                     Some(handle) if self.is_about_own_tasks() => Use::Handle(handle),
                     _ if container == Container::Message && self.name == "method" && byte == b'"' => Use::Method,
                     _ => Use::Pass,
@@ -363,7 +382,7 @@ impl<P: ItemPolicy> ListFilter<P> {
             (self.kind, self.more_pages) = (None, false);
         }
         if self.levels.last().is_some_and(|level| level.container == Container::Message) {
-            self.method = None;
+            self.answered.is_request |= self.method.take().is_some();
         }
         out.push(byte);
         if let Some(Container::List(..)) = self.levels.pop().map(|level| level.container)
@@ -432,7 +451,14 @@ impl<P: ItemPolicy> ListFilter<P> {
             Use::Pass if !reading.bare => out.extend_from_slice(bytes),
             Use::Leave if !reading.bare => {}
             // Numbers and words are held until the filter knows that they are valid.
-            Use::Pass | Use::Leave | Use::Name | Use::Item | Use::CacheScope | Use::Method | Use::Handle(_) => {
+            Use::Pass
+            | Use::Leave
+            | Use::Name
+            | Use::Item
+            | Use::CacheScope
+            | Use::Method
+            | Use::Id
+            | Use::Handle(_) => {
                 self.held.extend_from_slice(bytes);
                 match &mut self.reading {
                     _ if self.held.len() <= LIST_ITEM_BYTES => {}
@@ -466,12 +492,18 @@ impl<P: ItemPolicy> ListFilter<P> {
                 // If it is not text, no reader finds a known method or a handle in it.
                 let text = crate::strict_json::parse(&self.held).ok();
                 let text = text.as_ref().and_then(serde_json::Value::as_str);
-                if let (Use::Handle(handle), Some(text), Some(handles)) = (reading.used, text, &mut self.handles) {
+                let is_foreign = self.answered.is_of_other() && self.method.is_none();
+                let handles = self.handles.as_mut().filter(|_| !is_foreign);
+                if let (Use::Handle(handle), Some(text), Some(handles)) = (reading.used, text, handles) {
                     let rewritten = handles.rewrite(handle, text).map(|text| quoted(&text));
                     self.held = rewritten.unwrap_or(std::mem::take(&mut self.held));
                 } else if reading.used == Use::Method {
                     self.method = text.map(str::to_owned);
                 }
+                out.extend_from_slice(&self.held);
+            }
+            Use::Id => {
+                self.answered.read(&self.held);
                 out.extend_from_slice(&self.held);
             }
             Use::CacheScope => {

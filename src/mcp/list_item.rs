@@ -46,6 +46,8 @@ pub enum ListError {
     Charset,
     /// The media type is not that of an event stream, but some clients take it for one.
     MediaType,
+    /// The response is one to another request.
+    Foreign,
     /// An `endpoint` event of the transport of 2024-11-05 refers to another server.
     Endpoint,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for ListError {
             Self::Coded => "a content coding that the gateway does not decode",
             Self::Charset => "an event stream in a charset other than UTF-8",
             Self::MediaType => "a media type that only begins like text/event-stream",
+            Self::Foreign => "a response to another request",
             Self::Endpoint => "an endpoint event that leads to another server",
         })
     }

@@ -43,12 +43,12 @@ pub struct MergedList {
     parts: usize,
 }
 
-/// The members of a result, as raw JSON.
-type Members = BTreeMap<String, Box<RawValue>>;
+/// The members of an object, as raw JSON.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The result in a response to a request with this id.
-fn result(message: &str, id: &RequestId) -> Result<Members, Unmerged> {
-    let mut members: Members = strict_json::part(message).ok_or(Unmerged::Malformed)?;
+fn result<'a>(message: &'a str, id: &RequestId) -> Result<Members<'a>, Unmerged> {
+    let mut members: Members<'a> = strict_json::part(message).ok_or(Unmerged::Malformed)?;
     let answered = members.get("id").and_then(|raw| strict_json::part::<Value>(raw.get()));
     if answered.as_ref().and_then(RequestId::read).as_ref() != Some(id) {
         return Err(Unmerged::Malformed);
@@ -62,7 +62,7 @@ fn result(message: &str, id: &RequestId) -> Result<Members, Unmerged> {
     strict_json::part(result.get()).ok_or(Unmerged::Malformed)
 }
 
-fn text(result: &Members, name: &str) -> Option<String> {
+fn text(result: &Members<'_>, name: &str) -> Option<String> {
     strict_json::part(result.get(name)?.get())
 }
 
@@ -76,6 +76,10 @@ impl MergedList {
         let items = result.get(list.member).and_then(|raw| strict_json::part::<Vec<Box<RawValue>>>(raw.get()));
         let items = items.ok_or(Unmerged::Malformed)?;
         let cursor = text(&result, "nextCursor");
+        let has_cursor = result.get("nextCursor").is_some_and(|raw| raw.get() != "null");
+        if has_cursor && cursor.is_none() {
+            return Err(Unmerged::Malformed);
+        }
         if cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_BYTES) {
             return Err(Unmerged::Malformed);
         }
@@ -106,10 +110,18 @@ impl MergedList {
             result.insert("_meta".to_owned(), json!({ LEFT_OUT: left_out }));
         }
         let rest = Value::Object(result).to_string();
-        let items: Vec<&str> = self.items.iter().map(|item| item.get()).collect();
         let rest = rest.strip_prefix('{').unwrap_or_default();
-        let (id, member, items) = (id.to_json(), list.member, items.join(","));
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"{member}\":[{items}],{rest}}}")
+        let bytes: usize = self.items.iter().map(|item| item.get().len() + 1).sum();
+        let mut text = String::with_capacity(bytes + rest.len() + 128);
+        text.push_str(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"{}\":[", id.to_json(), list.member));
+        for (at, item) in self.items.iter().enumerate() {
+            text.push_str(if at == 0 { "" } else { "," });
+            text.push_str(item.get());
+        }
+        text.push_str("],");
+        text.push_str(rest);
+        text.push('}');
+        text
     }
 }
 
@@ -196,7 +208,7 @@ pub fn response_in_events(events: &str, id: &RequestId) -> Option<String> {
     lines.split("\n\n").find_map(|event| {
         let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).collect();
         let data = data.join("\n");
-        let members: Members = strict_json::part(&data)?;
+        let members: Members<'_> = strict_json::part(&data)?;
         let answered: Value = strict_json::part(members.get("id")?.get())?;
         let is_response = members.contains_key("result") || members.contains_key("error");
         (is_response && RequestId::read(&answered).as_ref() == Some(id)).then_some(data)

@@ -1,5 +1,6 @@
 //! Where in a message a filter is, and where messages of servers hold state handles.
 
+use crate::mcp::envelope::RequestId;
 use crate::mcp::kind::Kind;
 use crate::mcp::rewrite::RELATED_TASK;
 
@@ -133,6 +134,9 @@ pub trait HandleRewriter {
     /// The handle for the caller; `None` if it stays as it is.
     fn rewrite(&mut self, handle: Handle, text: &str) -> Option<String>;
 
+    /// The message has ended; `is_own` says that it answers the caller's request, or no request.
+    fn ended(&mut self, is_own: bool);
+
     /// An item of a list with rewritten handles; `None` if it has none.
     fn item(&mut self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>>;
 }
@@ -175,6 +179,8 @@ pub(super) enum Use {
     CacheScope,
     /// It is the method of the message.
     Method,
+    /// It is the id of the message.
+    Id,
     /// It is a state handle.
     Handle(Handle),
     /// It is left out.
@@ -190,4 +196,40 @@ pub(super) struct Reading {
     pub(super) escaped: bool,
     /// Whether it is a number or a word, which ends where another token begins.
     pub(super) bare: bool,
+}
+
+/// Which request a message answers.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    /// The id of the only request that it may answer, if there is only one.
+    pub(super) expected: Option<RequestId>,
+    /// The id of the message, if it can be read.
+    id: Option<RequestId>,
+    pub(super) has_result: bool,
+    /// Whether it is a request or a notification.
+    pub(super) is_request: bool,
+}
+
+impl Answered {
+    /// What the messages of a stream may answer.
+    pub(super) fn only(expected: Option<RequestId>) -> Self {
+        Self { expected, ..Self::default() }
+    }
+
+    /// Reads the id of the message.
+    pub(super) fn read(&mut self, id: &[u8]) {
+        let id = crate::strict_json::parse(id).ok().as_ref().and_then(RequestId::read);
+        self.id = id.or(self.id.take());
+    }
+
+    /// Whether it has the id of another request.
+    pub(super) fn is_of_other(&self) -> bool {
+        self.expected.is_some() && self.id.is_some() && self.id != self.expected
+    }
+
+    /// Whether it answers another request, or is a result of none.
+    pub(super) fn is_foreign(&self) -> bool {
+        let answers_none = self.expected.is_some() && self.has_result && self.id.is_none();
+        !self.is_request && (self.is_of_other() || answers_none)
+    }
 }

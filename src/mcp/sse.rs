@@ -385,6 +385,15 @@ impl<J: ItemPolicy> SseFilter<J> {
                 self.pass_unread();
             }
         }
+        if self.event.data == Data::Json && !self.event.begun && self.json.as_ref().is_some_and(ListFilter::is_foreign)
+        {
+            // Clients ignore it, and nobody else may have its handles.
+            let mut json = self.json.take().ok_or(ListError::NotJson)?;
+            let _ended = json.finish(&mut Vec::new());
+            self.json = Some(json.again());
+            self.event = Event::default();
+            return Ok(());
+        }
         let can_skip = self.can_skip();
         let Event { data, fields, name, has_data, mut held, begun, raw, .. } = std::mem::take(&mut self.event);
         let mut data = data;

@@ -131,7 +131,10 @@ pub fn authorize(
                 DecidedBy::Default | DecidedBy::InvalidName => LimitedTool::Unknown,
             };
             // A task that does not exist for a caller needs no stand-in: only the gateway issues the ids of those that do.
+            let is_alias = |name: &str| resource.federation.as_ref().is_some_and(|servers| servers.is_alias(name));
             let hides = verdict == Verdict::Deny && !policy.observe && !is_anonymous && !operation.is_of_task();
+            // Under no other name would a server say that it does not have the item.
+            let hides = hides && !operation.name().is_some_and(is_alias);
             let stand_in = if hides {
                 let find = |arguments| policy.decoy((&operation, denied_by), &caller, arguments, templates);
                 misread.stand_in(&find, (known, is_misread), at, &caller)?

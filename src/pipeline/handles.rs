@@ -2,7 +2,7 @@
 //! origin server gets its own.
 
 use crate::mcp::era::Era;
-use crate::mcp::handle::{OriginalRequest, declares_tasks};
+use crate::mcp::handle::{OpenedTask, OriginalRequest, declares_tasks};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::method::{GET_TASK, LIST_TASKS, TASK_RESULT, Target};
 use crate::mcp::operation::Operation;
@@ -10,6 +10,7 @@ use crate::mcp::rewrite::{Member, related_tasks};
 use crate::mcp::session::{Holder, Sessions};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
+use crate::settings::federation::{Federation, Server};
 use crate::time::UnixMillis;
 
 /// A handle of a request.
@@ -59,7 +60,7 @@ impl Handles {
         }
         let responses = inspected.messages().unwrap_or_default().contains(&Message::Response);
         for (at, id) in if responses { related_tasks(inspected.body()) } else { Vec::new() } {
-            all.related(at, &id, opening);
+            all.related(at, &id, inspected.resource().federation.as_deref(), opening);
         }
         Ok(all)
     }
@@ -82,8 +83,10 @@ impl Handles {
             return Err(Rejection::NotPermitted { target: None, era, apart: false });
         }
         let unknown = || Rejection::TaskUnknown { declared: era == Era::Legacy || declares_tasks(inspected.body()) };
+        let federation = inspected.resource().federation.as_deref();
         let open = |given: &String| {
-            sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since)).ok_or_else(unknown)
+            let task = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since));
+            task.and_then(|task| of_its_server(task, federation)).ok_or_else(unknown)
         };
         let params = &call.params;
         let named: Vec<&String> = match target {
@@ -100,10 +103,10 @@ impl Handles {
             let task = open(given)?;
             self.add((at, Member::RelatedTask), given, task.id, Some(task.tool));
         } else if let Some(given) = &params.related_task {
-            self.related(at, given, opening);
+            self.related(at, given, federation, opening);
         }
         if let Some(given) = &params.state {
-            let request = original_request(call, inspected.body());
+            let request = original_request(call, inspected);
             let state = sessions.open_state(given, &request, holder, now);
             let (state, _) = state.filter(|(_, since)| !is_ended(*since)).ok_or(Rejection::StateUnknown)?;
             self.add((at, Member::State), given, state, None);
@@ -122,8 +125,10 @@ impl Handles {
     }
 
     /// A message that belongs to a task. It decides nothing, and the task may be one of the client.
-    fn related(&mut self, at: usize, given: &str, Opening { sessions, holder, now, is_ended }: Opening<'_>) {
-        if let Some(task) = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since)) {
+    fn related(&mut self, at: usize, given: &str, federation: Option<&Federation>, opening: Opening<'_>) {
+        let Opening { sessions, holder, now, is_ended } = opening;
+        let task = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since));
+        if let Some(task) = task.and_then(|task| of_its_server(task, federation)) {
             self.add((at, Member::RelatedTask), given, task.id, Some(task.tool));
         }
     }
@@ -146,6 +151,12 @@ impl Handles {
     #[must_use]
     pub fn original(&self, at: usize, member: Member, given: &str) -> Option<&str> {
         self.find(at, member, given).map(|handle| handle.original.as_str())
+    }
+
+    /// The tool that a handle belongs to.
+    #[must_use]
+    pub fn tool(&self, at: usize, member: Member, given: &str) -> Option<&str> {
+        self.find(at, member, given)?.tool.as_deref()
     }
 
     /// What the caller has for a handle of the origin server.
@@ -189,10 +200,35 @@ impl Handles {
     }
 }
 
+/// What separates the name of a tool from what identifies its server, in a sealed task id.
+const OF_SERVER: char = '\0';
+
+/// The name of a tool as it is sealed, with what identifies its server if the resource has several.
+#[must_use]
+pub fn tool_at(tool: &str, server: Option<&Server>) -> String {
+    server.map_or_else(|| tool.to_owned(), |server| format!("{tool}{OF_SERVER}{}", server.fingerprint))
+}
+
+/// A task at the server that began it; `None` if the tool belongs to another server by now.
+fn of_its_server(task: OpenedTask, federation: Option<&Federation>) -> Option<OpenedTask> {
+    let (tool, server) = match task.tool.split_once(OF_SERVER) {
+        Some((tool, server)) => (tool.to_owned(), Some(server.to_owned())),
+        None => (task.tool.clone(), None),
+    };
+    let owner = federation.and_then(|federation| federation.fingerprint(&tool)).map(str::to_owned);
+    (owner == server).then_some(OpenedTask { tool, ..task })
+}
+
 /// The request that a `requestState` belongs to.
 #[must_use]
-pub fn original_request(call: &Call, body: &[u8]) -> OriginalRequest {
+pub fn original_request(call: &Call, inspected: &Inspected) -> OriginalRequest {
+    let body = inspected.body();
     let operations = call.operations().unwrap_or_default();
+    let federation = inspected.resource().federation.as_deref();
+    let server = operations.first().zip(federation).and_then(|(operation, federation)| {
+        let (kind, name) = operation.target.as_ref()?;
+        Some(federation.owner(*kind, name)?.fingerprint.clone())
+    });
     OriginalRequest {
         method: call.method.clone(),
         name: operations
@@ -201,6 +237,7 @@ pub fn original_request(call: &Call, body: &[u8]) -> OriginalRequest {
             .or(call.params.task.as_deref())
             .unwrap_or_default()
             .to_owned(),
+        server,
         arguments: call.params.arguments.as_ref().and_then(|_| crate::mcp::message::arguments(body)),
     }
 }

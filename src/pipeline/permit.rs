@@ -172,6 +172,11 @@ impl Permit {
             }
             let changed = found.first().map(|(_, decoy)| decoy.name.as_str()).or(original);
             let Some(part) = &self.part else { return changed.map(str::to_owned) };
+            // A server gets its own tasks only.
+            let has_tool = |tool: &str| part.server.names.original(Kind::Tool, tool).is_some();
+            if member == Member::RelatedTask && !handles.tool(at, member, given).is_some_and(has_tool) {
+                return None;
+            }
             part.text(member, kind, changed.unwrap_or(given)).or_else(|| changed.map(str::to_owned))
         })?;
         used.into_iter().all(|used| used).then_some(body)
@@ -227,6 +232,17 @@ impl Permit {
     #[must_use]
     pub fn server(&self) -> Option<&Rc<Server>> {
         self.part.as_ref().map(|part| &part.server)
+    }
+
+    /// Whether something that the caller does not see is replaced in the message: then the answer gets the name back.
+    #[must_use]
+    pub fn stands_in(&self) -> bool {
+        let Some(part) = &self.part else { return !self.decoys().is_empty() };
+        let call = self.inspected().and_then(|inspected| inspected.messages()?.first()?.call());
+        let operations = call.map(|call| call.operations().unwrap_or_default()).unwrap_or_default();
+        let targets = operations.iter().filter_map(|operation| operation.target.as_ref());
+        let is_hidden = |(kind, name): &(Kind, String)| part.server.names.original(*kind, name).is_none();
+        !self.decoys().is_empty() || targets.into_iter().any(is_hidden)
     }
 
     /// The resource as it is forwarded: that of the server, if there are several. `None` for a public path.
@@ -313,11 +329,17 @@ impl Permit {
 }
 
 impl Part {
+    /// The server's name of an item, or what stands in for one that clients do not see.
+    fn named(&self, kind: Kind, name: &str) -> Option<String> {
+        let names = &self.server.names;
+        names.original(kind, name).or_else(|| names.stand_in(kind, name))
+    }
+
     /// What the server has for a text in a member of the message; `None` if it is the same.
     fn text(&self, member: Member, kind: Kind, text: &str) -> Option<String> {
         match member {
-            Member::Name => self.server.names.original(kind, text),
-            Member::Uri => self.server.names.original(Kind::Resource, text),
+            Member::Name => self.named(kind, text),
+            Member::Uri => self.named(Kind::Resource, text),
             Member::Cursor => self.cursor.clone(),
             Member::Method | Member::Task | Member::State | Member::RelatedTask => None,
         }

@@ -8,6 +8,8 @@
 
 use std::ops::Range;
 
+use std::rc::Rc;
+
 use base16ct::lower::encode_string as hex;
 use serde_json::Value;
 
@@ -15,6 +17,7 @@ use crate::mcp::kind::Kind;
 use crate::mcp::operation::{Operation, STAND_IN_MARK};
 use crate::mcp::rewrite::Member;
 use crate::policy::pattern::{Pattern, fold};
+use crate::policy::server_names::ServerNames;
 
 const MARK_END: char = '-';
 
@@ -67,7 +70,7 @@ impl Decoy {
     fn of(hidden: &str, part: Range<usize>, is_method: bool) -> Self {
         let text = |range: Range<usize>| hidden.get(range).unwrap_or_default();
         let (before, inside, after) = (text(0..part.start), text(part.clone()), text(part.end..hidden.len()));
-        let name = format!("{before}{STAND_IN_MARK}{}{MARK_END}{after}", hex(inside.as_bytes()));
+        let name = format!("{before}{}{after}", marked(inside));
         Self { hidden: hidden.to_owned(), name, is_method, at: 0 }
     }
 
@@ -116,6 +119,12 @@ impl Decoy {
     }
 }
 
+/// A mark that contains a text.
+#[must_use]
+pub fn marked(text: &str) -> String {
+    format!("{STAND_IN_MARK}{}{MARK_END}", hex(text.as_bytes()))
+}
+
 /// Number of segments, counted from the end of a URI, at which the replaced part may begin.
 const SEGMENTS: usize = 8;
 
@@ -157,11 +166,26 @@ fn last_value(template: &str, uri: &str) -> Option<Range<usize>> {
 /// Restores the requested names in an answer, whatever chunks it arrives in.
 #[derive(Debug, Default)]
 pub struct NameRestorer {
+    /// The names of the server that answers, if the resource has several: it knows its items by its own names.
+    names: Option<Rc<ServerNames>>,
     /// The beginning of a mark, or a mark and the digits after it.
     held: Vec<u8>,
 }
 
 impl NameRestorer {
+    /// A restorer for the answer of one of several servers, or of the only one.
+    #[must_use]
+    pub fn of(names: Option<Rc<ServerNames>>) -> Self {
+        Self { names, held: Vec::new() }
+    }
+
+    /// The name as the server would write it.
+    fn own(&self, name: String) -> String {
+        let Some(names) = &self.names else { return name };
+        let kinds = [Kind::Tool, Kind::Resource];
+        kinds.into_iter().find_map(|kind| names.original(kind, &name)).unwrap_or(name)
+    }
+
     /// Takes bytes, and writes those that may be sent.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
@@ -186,7 +210,7 @@ impl NameRestorer {
             b'0'..=b'9' | b'a'..=b'f' if self.held.len() < 32 * 1024 => self.held.push(byte),
             b'-' => {
                 let name = self.held.get(mark.len()..).and_then(decoded);
-                if let Some(name) = name {
+                if let Some(name) = name.map(|name| self.own(name)) {
                     out.extend_from_slice(inside_quotes(&name).as_bytes());
                 } else {
                     out.append(&mut self.held);

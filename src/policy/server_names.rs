@@ -4,7 +4,10 @@
 use crate::limits::{ADVERTISED_NAME_BYTES, NAME_BYTES, URI_BYTES};
 use crate::mcp::handle::APP_SCHEME;
 use crate::mcp::kind::Kind;
-use crate::policy::pattern::Pattern;
+use crate::mcp::operation::Operation;
+use crate::policy::decoy::marked;
+use crate::policy::pattern::{Pattern, fold};
+use crate::policy::uri::readings;
 
 /// Maps the names of one server.
 #[derive(Debug, Clone)]
@@ -20,17 +23,21 @@ pub struct ServerNames {
 }
 
 impl ServerNames {
-    /// The name for clients; `None` if they do not see the item, or its name would be too long.
+    /// The name for clients; `None` if they do not see the item, or two readers could read its name differently, or the name would
+    /// be too long.
     #[must_use]
     pub fn advertised(&self, kind: Kind, original: &str) -> Option<String> {
-        if self.hidden.iter().any(|pattern| pattern.matches(original)) {
+        if !self.shows(kind, original) {
             return None;
         }
         let (name, most) = match kind {
-            Kind::Tool => (self.alias_of(original), ADVERTISED_NAME_BYTES),
+            Kind::Tool => (self.alias_of(original).map(str::to_owned), ADVERTISED_NAME_BYTES),
             Kind::Prompt => (None, NAME_BYTES),
-            Kind::Resource => (Some(self.uri(original)), URI_BYTES),
+            Kind::Resource => (Some(self.uri(original)?), URI_BYTES),
         };
+        if name.is_none() && kind == Kind::Tool && self.is_aliased(original) {
+            return None;
+        }
         let name = name.unwrap_or_else(|| format!("{}{original}", self.prefix));
         (name.len() <= most).then_some(name)
     }
@@ -39,46 +46,87 @@ impl ServerNames {
     #[must_use]
     pub fn original(&self, kind: Kind, advertised: &str) -> Option<String> {
         let original = match kind {
-            Kind::Tool => {
-                let aliased = self.aliases.iter().find(|(_, alias)| alias == advertised);
-                let aliased = aliased.map(|(original, _)| original.as_str());
-                aliased.or_else(|| advertised.strip_prefix(&self.prefix).filter(|it| self.alias_of(it).is_none()))?
-            }
-            Kind::Prompt => advertised.strip_prefix(&self.prefix)?,
-            Kind::Resource => return self.original_uri(advertised).filter(|uri| !self.hides(uri)),
+            Kind::Tool => match self.aliases.iter().find(|(_, alias)| alias == advertised) {
+                Some((original, _)) => original.clone(),
+                None => self.behind(kind, advertised).filter(|it| !self.is_aliased(it))?,
+            },
+            Kind::Prompt | Kind::Resource => self.behind(kind, advertised)?,
         };
-        (!original.is_empty() && !self.hides(original)).then(|| original.to_owned())
+        self.shows(kind, &original).then_some(original)
     }
 
-    fn hides(&self, original: &str) -> bool {
-        self.hidden.iter().any(|pattern| pattern.matches(original))
+    /// What the server gets in place of an item that clients do not see, so that the answer is that for an item which the server does
+    /// not have. `None` if the name does not say that it is this server's.
+    #[must_use]
+    pub fn stand_in(&self, kind: Kind, advertised: &str) -> Option<String> {
+        let original = self.behind(kind, advertised).filter(|original| is_valid(kind, original))?;
+        let (scheme, rest) = match original.split_once("://") {
+            Some((scheme, rest)) if kind == Kind::Resource => (format!("{scheme}://"), rest),
+            _ => (String::new(), original.as_str()),
+        };
+        Some(format!("{scheme}{}", marked(rest)))
     }
 
-    fn alias_of(&self, original: &str) -> Option<String> {
-        self.aliases.iter().find(|(known, _)| known == original).map(|(_, alias)| alias.clone())
+    /// Whether the name is an alias of one of this server's tools.
+    #[must_use]
+    pub fn is_alias(&self, name: &str) -> bool {
+        self.aliases.iter().any(|(_, alias)| fold(alias) == fold(name))
+    }
+
+    /// What follows the prefix, or the name of the server in a URI.
+    fn behind(&self, kind: Kind, advertised: &str) -> Option<String> {
+        match kind {
+            Kind::Tool | Kind::Prompt => advertised.strip_prefix(&self.prefix).map(str::to_owned),
+            Kind::Resource => self.original_uri(advertised),
+        }
+    }
+
+    /// Whether clients see an item. Servers may ignore letter case, and read a URI as another one.
+    fn shows(&self, kind: Kind, original: &str) -> bool {
+        let hides = |name: &str| {
+            let folded = fold(name);
+            self.hidden.iter().any(|pattern| pattern.matches(name) || pattern.matches_folded(&folded))
+        };
+        if !is_valid(kind, original) || hides(original) {
+            return false;
+        }
+        kind != Kind::Resource || readings(original).is_some_and(|all| !all.iter().any(|reading| hides(reading)))
+    }
+
+    fn alias_of(&self, original: &str) -> Option<&str> {
+        self.aliases.iter().find(|(known, _)| known == original).map(|(_, alias)| alias.as_str())
+    }
+
+    /// Whether a server that ignores letter case takes the name for one that has an alias.
+    fn is_aliased(&self, original: &str) -> bool {
+        self.aliases.iter().any(|(known, _)| fold(known) == fold(original))
     }
 
     /// A URI with the name of the server in its scheme. Hosts of Apps know user interfaces by their scheme, so there the name is
     /// in the path.
-    fn uri(&self, original: &str) -> String {
+    fn uri(&self, original: &str) -> Option<String> {
         match original.strip_prefix(APP_SCHEME) {
-            Some(rest) => format!("{APP_SCHEME}{}/{rest}", self.server),
-            None => format!("{}+{original}", self.server),
+            Some(rest) => Some(format!("{APP_SCHEME}{}/{rest}", self.server)),
+            None => (!is_of_app(original)).then(|| format!("{}+{original}", self.server)),
         }
     }
 
     fn original_uri(&self, advertised: &str) -> Option<String> {
-        match advertised.strip_prefix(APP_SCHEME) {
-            Some(rest) => {
-                let rest = rest.strip_prefix(self.server.as_str())?.strip_prefix('/')?;
-                Some(format!("{APP_SCHEME}{rest}"))
-            }
-            // A user interface has one URI only.
-            None => advertised
-                .strip_prefix(self.server.as_str())?
-                .strip_prefix('+')
-                .filter(|uri| !uri.is_empty() && !uri.starts_with(APP_SCHEME))
-                .map(str::to_owned),
+        if let Some(rest) = advertised.strip_prefix(APP_SCHEME) {
+            let rest = rest.strip_prefix(self.server.as_str())?.strip_prefix('/')?;
+            return Some(format!("{APP_SCHEME}{rest}"));
         }
+        // A user interface has one URI only.
+        let uri = advertised.strip_prefix(self.server.as_str())?.strip_prefix('+')?;
+        (!is_of_app(uri)).then(|| uri.to_owned())
     }
+}
+
+fn is_valid(kind: Kind, name: &str) -> bool {
+    !name.is_empty() && Operation::on("", kind, name).has_valid_name()
+}
+
+/// Whether some reader takes a URI for that of a user interface.
+fn is_of_app(uri: &str) -> bool {
+    uri.get(..3).is_some_and(|scheme| scheme.eq_ignore_ascii_case("ui:"))
 }

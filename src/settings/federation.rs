@@ -22,7 +22,9 @@ pub struct Federation {
 #[derive(Debug, Clone)]
 pub struct Server {
     /// Its names.
-    pub names: ServerNames,
+    pub names: Rc<ServerNames>,
+    /// Identifies the server: what belongs to it does not open at another one, whatever their names become.
+    pub fingerprint: String,
     /// The resource as it is forwarded to this server: with its origin server and credential.
     pub resource: Rc<Resource>,
 }
@@ -41,9 +43,24 @@ impl Federation {
         Some((server.names.server.clone(), original))
     }
 
-    /// The server that has an item, by the name that clients see.
+    /// The server that has an item, by the name that clients see; also of one that they do not see, if its name says whose it is.
     #[must_use]
     pub fn owner(&self, kind: Kind, advertised: &str) -> Option<&Rc<Server>> {
-        self.servers.iter().find(|server| server.names.original(kind, advertised).is_some())
+        let has = |server: &&Rc<Server>| {
+            server.names.original(kind, advertised).or_else(|| server.names.stand_in(kind, advertised)).is_some()
+        };
+        self.servers.iter().find(has)
+    }
+
+    /// The fingerprint of the server that has a tool.
+    #[must_use]
+    pub fn fingerprint(&self, tool: &str) -> Option<&str> {
+        self.owner(Kind::Tool, tool).map(|server| server.fingerprint.as_str())
+    }
+
+    /// Whether a name is an alias: an item that does not exist under it has no server that could say so.
+    #[must_use]
+    pub fn is_alias(&self, name: &str) -> bool {
+        self.servers.iter().any(|server| server.names.is_alias(name))
     }
 }

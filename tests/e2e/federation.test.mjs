@@ -88,7 +88,11 @@ describe("several servers behind one resource", PATIENCE, () => {
       assert.equal(who.structuredContent.subject, "ada");
       await assert.rejects(
         client.callTool({ name: "three_countdown", arguments: { n: 1, ms: 1 } }),
-        /Unknown tool/,
+        /Tool countdown not found/,
+      );
+      await assert.rejects(
+        client.callTool({ name: "three_nothing", arguments: {} }),
+        /Tool nothing not found/,
       );
       const asked = await client.callTool({
         name: "one_test_input_required_result_elicitation",

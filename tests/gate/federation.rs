@@ -127,11 +127,11 @@ fn a_call_goes_to_its_owner_under_its_own_name() {
         let sent = sent.map(|sent| {
             assert_eq!(sent.fields.get("mcp-name"), body(&sent)["params"]["name"].as_str());
             assert_eq!(body(&sent)["params"]["arguments"], json!({ "name": "files_read" }));
-            (host(&sent).to_owned(), body(&sent)["params"]["name"].as_str().expect("a name").to_owned())
+            format!("{} {}", host(&sent), body(&sent)["params"]["name"].as_str().expect("a name"))
         });
         (reply, sent)
     };
-    let owner = |name: &str| call(name).1.map(|(host, name)| format!("{host} {name}"));
+    let owner = |name: &str| call(name).1;
     assert_eq!(owner("files_read").as_deref(), Some("files read"));
     assert_eq!(owner("new_issue").as_deref(), Some("issues create"));
     assert_eq!(owner("m.add").as_deref(), Some("memo add"));
@@ -139,10 +139,23 @@ fn a_call_goes_to_its_owner_under_its_own_name() {
     let content = call("files_read").0.json()["result"]["content"].clone();
     assert_eq!(content[1]["uri"], json!("files+file:///made"));
     assert_eq!(content[2]["resource"], json!({ "uri": "files+file:///inner", "text": "file:///kept" }));
-    for absent in ["read", "issues_create", "issues_debug_dump", "memo_add", "Files_read", "files_", "m.", "nothing"] {
+    for absent in ["read", "memo_add", "Files_read", "files_", "m.", "nothing", "files_ read"] {
         let (reply, sent) = call(absent);
         assert!(sent.is_none(), "{absent}");
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (200, &json!(-32602)), "{absent}");
+    }
+    // What clients do not see answers as the server answers for what it does not have.
+    for hidden in ["issues_create", "issues_debug_dump", "issues_DEBUG_dump", "issues_CREATE"] {
+        let (reply, sent) = call(hidden);
+        let (server, name) = sent
+            .map(|sent| sent.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two"))
+            .expect("sent");
+        assert!(server == "issues" && name.starts_with("portcullis-hidden-"), "{name}");
+        assert!(
+            reply.body.contains(hidden.trim_start_matches("issues_")) && !reply.body.contains("portcullis-hidden"),
+            "{}",
+            reply.body
+        );
     }
     let read = ask(&world, &gateway, "resources/read", json!({ "uri": "issues+file:///a" }));
     assert_eq!(read.json()["result"]["contents"][0]["uri"], json!("issues+file:///a"));
@@ -476,4 +489,135 @@ fn names_that_could_change_their_owner_are_refused() {
     let mut without = document(servers(), json!({}));
     without.as_object_mut().expect("an object").remove("sessions");
     assert!(opened(without).err().unwrap_or_default().contains("needs sessions"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_spelling_gets_around_rules_and_hidden_items() {
+    let mut servers = servers();
+    servers[0]["hidden"] = json!(["file:///secret/*", "admin_*"]);
+    let reaches = |rules: Value, method: &str, params: Value| {
+        let gateway = opened(document(servers.clone(), json!({ "rules": rules }))).expect("the document is right");
+        let world = world();
+        ask(&world, &gateway, method, params);
+        let sent = world.sent().pop();
+        sent.is_some_and(|sent| !String::from_utf8_lossy(&sent.body).contains("portcullis-hidden-"))
+    };
+    let everything = || json!([{ "effect": "allow", "tools": ["*"], "resources": ["*"] }]);
+    let read = |rules: Value, uri: &str| reaches(rules, "resources/read", json!({ "uri": uri }));
+    assert!(read(everything(), "files+file:///a"));
+    for uri in [
+        "files+ file:///a",
+        "files+\tfile:///a",
+        "files+UI://x/y",
+        "files+ui:/x",
+        "files+ ui://x",
+        "files+",
+        "files+file:///a ",
+        "files+file:///secret/a",
+        "files+file:///x/../secret/a",
+        "files+file:///%73ecret/a",
+        "files+file:///SECRET/a",
+        "files+FILE:///secret/a",
+        "files+file:////secret/a",
+        "ui://files/x/y",
+    ] {
+        assert!(!read(everything(), uri), "{uri}");
+    }
+    let denied = || json!([{ "effect": "deny", "resources": ["files+file:///a"], "tools": ["files_drop"] }, { "effect": "allow", "tools": ["*"], "resources": ["*"] }]);
+    for uri in ["files+file:///a", "files+ file:///a", "files+FILE:///a", "files+file:///./a"] {
+        assert!(!read(denied(), uri), "{uri}");
+    }
+    for name in ["files_drop", "files_ drop", "files_DROP", "files_ADMIN_x", "files_admin_x", "issues_CREATE"] {
+        assert!(!reaches(denied(), "tools/call", json!({ "name": name })), "{name}");
+    }
+    assert!(reaches(denied(), "tools/call", json!({ "name": "files_read" })));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn tasks_and_states_stay_at_their_server_when_names_move() {
+    let of = |x: &str, y: &str| {
+        opened(document(
+            json!([
+                { "name": "a", "origin": "https://a.example/mcp", "prefix": x },
+                { "name": "b", "origin": "https://b.example/mcp", "prefix": y },
+            ]),
+            json!({}),
+        ))
+        .expect("the document is right")
+    };
+    let world = World::new();
+    world.serve_by(|sent| match body(sent)["params"]["name"].as_str() {
+        Some("ask") => {
+            response(sent, &json!({ "resultType": "input_required", "inputRequests": {}, "requestState": "s" }))
+        }
+        _ => response(sent, &json!({ "resultType": "task", "taskId": "t-1", "status": "working" })),
+    });
+    let before = of("x_", "y_");
+    let task = ask(&world, &before, "tools/call", json!({ "name": "x_run" })).json()["result"]["taskId"].clone();
+    let state = ask(&world, &before, "tools/call", json!({ "name": "x_ask" })).json()["result"]["requestState"].clone();
+    let declared = json!({ "io.modelcontextprotocol/clientCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } } });
+    for (gateway, reaches) in [(of("x_", "y_"), true), (of("y_", "x_"), false)] {
+        let sent = world.sent().len();
+        ask(&world, &gateway, "tasks/get", json!({ "taskId": task, "_meta": declared }));
+        ask(&world, &gateway, "tools/call", json!({ "name": "x_ask", "requestState": state }));
+        assert_eq!(world.sent().len() - sent, if reaches { 2 } else { 0 });
+    }
+    // A task of one server is not for another one, in `_meta` neither.
+    let related = json!({ "name": "y_run", "_meta": { "io.modelcontextprotocol/related-task": { "taskId": task } } });
+    ask(&world, &before, "tools/call", related);
+    let sent = world.sent().pop().expect("forwarded");
+    assert!(host(&sent) == "b" && !String::from_utf8_lossy(&sent.body).contains("t-1"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn ids_of_one_server_are_not_those_of_another() {
+    let (gateway, world) = (gate(json!({})), World::new());
+    world.serve_by(|sent| {
+        let asked = body(sent);
+        if host(sent) == "files" {
+            return response(sent, &json!({ "resultType": "task", "taskId": "task-1", "status": "working" }));
+        }
+        let status = json!({ "jsonrpc": "2.0", "method": "notifications/tasks", "params": { "taskId": "task-1", "status": "completed" } });
+        let done = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "content": [] } });
+        Some((200, "text/event-stream", format!("data: {status}\n\ndata: {done}\n\n")))
+    });
+    let id = ask(&world, &gateway, "tools/call", json!({ "name": "files_t" })).json()["result"]["taskId"]
+        .as_str()
+        .expect("a task")
+        .to_owned();
+    let read = ask(&world, &gateway, "tools/call", json!({ "name": "m.t" })).body;
+    assert!(read.contains("\"task-1\"") && !read.contains(&id), "{read}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_server_that_hangs_rests_for_a_while() {
+    let (gateway, world) = (gate(json!({})), with_second(|_| None));
+    ask(&world, &gateway, "tools/list", json!({}));
+    let asked = |world: &World| world.sent().iter().filter(|sent| host(sent) == "issues").count();
+    assert_eq!(asked(&world), 1);
+    let reply = ask(&world, &gateway, "tools/list", json!({}));
+    assert_eq!((asked(&world), &reply.json()["result"]["_meta"]["portcullis/left-out"]), (1, &json!(["issues"])));
+    // Calls are not lists: they wait as long as the configuration says.
+    world.pass(16);
+    ask(&world, &gateway, "tools/list", json!({}));
+    assert_eq!(asked(&world), 2);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lists_are_bounded_together() {
+    let servers: Vec<Value> = (10..30)
+        .map(|at| json!({ "name": format!("s{at}"), "origin": format!("https://s{at}.example/mcp") }))
+        .collect();
+    let gateway = opened(document(json!(servers), json!({}))).expect("the document is right");
+    let world = World::new();
+    world.serve_by(|sent| response(sent, &json!({ "tools": [{ "name": "t", "x": "y".repeat(900_000) }] })));
+    let reply = ask(&world, &gateway, "tools/list", json!({}));
+    assert_eq!(names(&reply, "tools", "name").len(), 9);
+    assert!(reply.body.len() < 8 * 1024 * 1024 + 4_096);
+    assert!(
+        world
+            .lines()
+            .iter()
+            .any(|line| line["detail"].as_str().is_some_and(|text| text.contains("too large together")))
+    );
 }

@@ -726,11 +726,11 @@ fn what_is_no_message_passes_as_it_is() {
     passes(200, &[("content-type", "text/plain")], "hello {");
     passes(200, &[("content-type", "application/json"), ("content-encoding", "deflate")], "x");
     passes(200, JSON, "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"a\":NaN,\"b\":1e999},\"ID\":8,\"id\":7}");
-    passes(200, JSON, "  \n {\"result\":{}}");
+    passes(200, JSON, "  \n {\"id\":7,\"result\":{}}");
     passes(200, EVENTS, "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\ndata: [DONE]\n\n");
-    passes(200, EVENTS, "event: x\nid: 1\ndata: {not json}\n\ndata: {\"result\":{}}\n\n");
-    passes(200, EVENTS, "event: x\ndata: {\"a\":\ndata: 1\n\ndata: {\"cut\n\ndata: {\"result\":{}}\n\n");
-    let large = format!("data: {{\"result\":{{\"content\":\"{}\"}}}}\n\n", "x".repeat(300_000));
+    passes(200, EVENTS, "event: x\nid: 1\ndata: {not json}\n\ndata: {\"id\":7,\"result\":{}}\n\n");
+    passes(200, EVENTS, "event: x\ndata: {\"a\":\ndata: 1\n\ndata: {\"cut\n\ndata: {\"id\":7,\"result\":{}}\n\n");
+    let large = format!("data: {{\"id\":7,\"result\":{{\"content\":\"{}\"}}}}\n\n", "x".repeat(300_000));
     passes(200, EVENTS, &large);
     // A handle behind a byte order mark is sealed nevertheless.
     let world = World::new();
@@ -780,4 +780,33 @@ fn a_state_is_bound_to_every_digit_and_to_the_task() {
     assert_eq!(error(&world.call(&gateway, with("100000000000000000000002", Some(state)))), (200, json!(-32602)));
     answers(&world, json!({}));
     assert_eq!(world.call(&gateway, with("100000000000000000000001", Some(state))).json()["error"], json!(null));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_response_to_another_request_gives_no_handle() {
+    let gateway = gate();
+    let world = World::new();
+    let foreign = [
+        json!({ "id": 99, "jsonrpc": "2.0", "result": { "resultType": "task", "taskId": "of-ada" } }),
+        json!({ "jsonrpc": "2.0", "result": { "resultType": "task", "taskId": "of-ada" } }),
+    ];
+    let own = json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [] } });
+    for message in foreign {
+        let call = modern(Claims::good(), "tools/call", json!({ "name": "greet" }));
+        let events = streamed(&world, &gateway, call, &[message.clone(), own.clone()]);
+        let read: Vec<&str> = events.split("\n\n").filter(|event| !event.is_empty()).collect();
+        assert_eq!(read.len(), 1, "it is left out: {events}");
+        world.origin(Ok((200, JSON)));
+        world.origin_body(message.to_string().as_bytes(), 5);
+        let reply = world.call(&gateway, modern(Claims::good(), "tools/call", json!({ "name": "greet" })));
+        assert!(reply.status == 502 && !reply.body.contains("taskId"), "{}", reply.body);
+        // Nor does the isolate take it for a task of this caller.
+        let status = json!({ "jsonrpc": "2.0", "method": "notifications/tasks", "params": { "taskId": "of-ada" } });
+        let call = modern(Claims::good(), "tools/call", json!({ "name": "greet" }));
+        assert!(streamed(&world, &gateway, call, &[status, own.clone()]).contains("\"of-ada\""));
+    }
+    // A server's own request has an id of its own.
+    let asked = json!({ "jsonrpc": "2.0", "id": 0, "method": "elicitation/create", "params": { "message": "?" } });
+    let call = message(Claims::good(), "tools/call", json!({ "name": "greet", "task": {} }));
+    assert!(streamed(&world, &gateway, call, &[asked, own]).contains("elicitation/create"));
 }
