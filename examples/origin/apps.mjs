@@ -10,7 +10,7 @@ const URI = "ui://chart/view.html";
 const CSP = { connectDomains: ["https://data.example"], resourceDomains: [] };
 const PAGE = "<!doctype html><title>Chart</title><p>A chart</p>";
 
-export function registerApps(mcp) {
+export function register(mcp) {
   registerAppTool(
     mcp,
     "chart",

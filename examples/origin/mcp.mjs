@@ -3,7 +3,6 @@
 
 import { randomBytes } from "node:crypto";
 import { createRequestStateCodec, McpServer } from "@modelcontextprotocol/server";
-import { registerApps } from "./apps.mjs";
 import { registerDemoTools } from "./demo-tools.mjs";
 import { registerFixtures } from "./fixtures.mjs";
 import { registerInputFixtures } from "./input-fixtures.mjs";
@@ -19,7 +18,7 @@ const requestState = createRequestStateCodec({
  * `changes` publishes changes of lists and resources: over the subscription streams of the modern era, or to
  * the client of a legacy session. `tasks` and `apps` add the tools that need these extensions.
  */
-export function createMcpServer({ changes, countdowns, tasks, apps = false, legacy = false }) {
+export function createMcpServer({ changes, countdowns, tasks, apps, legacy = false }) {
   const mcp = new McpServer(
     { name: "portcullis-example-origin", version: "1.0.0" },
     {
@@ -37,7 +36,7 @@ export function createMcpServer({ changes, countdowns, tasks, apps = false, lega
   registerFixtures(mcp, { changes });
   registerInputFixtures(mcp, { mint: requestState.mint });
   tasks?.register(mcp);
-  if (apps) registerApps(mcp);
+  apps?.register(mcp);
   if (legacy) acceptSubscriptions(mcp, changes);
   return mcp;
 }

@@ -32,7 +32,8 @@ const PATH = "/mcp";
  */
 export async function startOrigin({ port = 0, host = "127.0.0.1", extensions = false, onRequest } = {}) {
   const countdowns = [];
-  const more = extensions ? { tasks: createTasks(), apps: true } : {};
+  // The package for Apps is needed only for them.
+  const more = extensions ? { tasks: createTasks(), apps: await import("./apps.mjs") } : {};
 
   const modern = createMcpHandler(() => createMcpServer({ changes: modern.notify, countdowns, ...more }), {
     legacy: "reject",

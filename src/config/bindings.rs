@@ -28,13 +28,14 @@ pub fn bindings<'a>(
     }
     add(settings.revocation.as_ref().map(|revocation| &revocation.kv), "get", "revocation.kv".to_owned());
     for (index, resource) in settings.resources.iter().enumerate() {
-        let Some(federation) = &resource.federation else {
-            add(resource.origin.service.as_ref(), "fetch", format!("resources[{index}].service"));
-            continue;
-        };
-        for (number, server) in federation.servers.iter().enumerate() {
-            let service = server.resource.origin.service.as_ref();
-            add(service, "fetch", format!("resources[{index}].servers[{number}].service"));
+        match &resource.federation {
+            None => add(resource.origin.service.as_ref(), "fetch", format!("resources[{index}].service")),
+            Some(federation) => {
+                for (number, server) in federation.servers.iter().enumerate() {
+                    let service = server.resource.origin.service.as_ref();
+                    add(service, "fetch", format!("resources[{index}].servers[{number}].service"));
+                }
+            }
         }
         for (limit, at) in resource.limits.iter().zip(0..) {
             add(limit.binding.as_ref(), "limit", format!("resources[{index}].limits[{at}].binding"));

@@ -24,7 +24,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     pub(super) fn federate(self, permit: Permit, federation: &Rc<Federation>) -> Action {
         match self.choose(&permit, federation) {
             Ok(Choice::One(server)) => self.forward(permit.for_server(server)),
-            Ok(Choice::All(gathering, servers)) => self.gather(&permit, gathering, servers),
+            Ok(Choice::All(gathering, servers)) => self.gather(&permit, *gathering, servers),
             Ok(Choice::Nothing) => self.answer(202, Fields::new(), String::new(), "notification"),
             Err(rejection) => self.refuse(rejection),
         }
@@ -72,7 +72,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         Ok(Choice::All(Box::new(gathering), servers))
     }
 
-    fn gather(self, permit: &Permit, gathering: Box<Gathering>, servers: AskedServers) -> Action {
+    fn gather(self, permit: &Permit, gathering: Gathering, servers: AskedServers) -> Action {
         let now = self.ports.now();
         let (servers, resting): (AskedServers, AskedServers) =
             servers.into_iter().partition(|(server, _)| !self.gateway.rests(server, now));

@@ -621,3 +621,19 @@ fn lists_are_bounded_together() {
             .any(|line| line["detail"].as_str().is_some_and(|text| text.contains("too large together")))
     );
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn bindings_of_all_servers_and_limits_are_listed() {
+    let servers =
+        json!([{ "name": "a", "service": "A" }, { "name": "b", "service": "B", "origin": "https://b.example/mcp" }]);
+    let limits = json!([{ "by": ["subject"], "requests": 10, "seconds": 60, "binding": "LIMIT" }]);
+    let gateway = opened(document(servers, json!({ "limits": limits }))).expect("the document is right");
+    let bindings: Vec<String> = gateway.bindings().into_iter().map(|(name, _, at)| format!("{name} {at}")).collect();
+    for expected in [
+        "A resources[0].servers[0].service",
+        "B resources[0].servers[1].service",
+        "LIMIT resources[0].limits[0].binding",
+    ] {
+        assert!(bindings.iter().any(|binding| binding == expected), "{expected}: {bindings:?}");
+    }
+}
