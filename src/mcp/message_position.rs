@@ -40,6 +40,8 @@ pub(super) enum Place {
     Notifications,
     /// `params.notifications.taskIds`
     TaskIds,
+    /// `result.result`: what the tool of a task returned (SEP-2663).
+    Inner,
     /// `result.contents`
     Contents,
     /// An item of `result.contents`, or the resource in a block.
@@ -60,8 +62,9 @@ impl Place {
         match (container, member) {
             (Container::Message, "params") => Some(Self::Params),
             (Container::Result, "task") => Some(Self::Task),
+            (Container::Result, "result") => Some(Self::Inner),
             (Container::Result, "contents") => Some(Self::Contents),
-            (Container::Result, "content") => Some(Self::Blocks),
+            (Container::Result | Container::Handles(Self::Inner), "content") => Some(Self::Blocks),
             (Container::Result, "messages") => Some(Self::Messages),
             (Container::Handles(Self::PromptMessage), "content") => Some(Self::Block),
             (Container::Handles(Self::Block), "resource") => Some(Self::Content),
@@ -82,6 +85,7 @@ impl Place {
         match self {
             Self::TaskIds | Self::Contents | Self::Blocks | Self::Messages => true,
             Self::Params
+            | Self::Inner
             | Self::Task
             | Self::Meta
             | Self::RelatedTask

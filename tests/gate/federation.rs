@@ -384,7 +384,12 @@ fn tasks_and_states_lead_back_to_their_server() {
             response(sent, &json!({ "resultType": "input_required", "inputRequests": {}, "requestState": "s:1" }))
         }
         Some("tools/call") => response(sent, &json!({ "resultType": "task", "taskId": "t-1", "status": "working" })),
-        _ => response(sent, &json!({ "resultType": "complete", "taskId": "t-1", "status": "working" })),
+        _ => response(
+            sent,
+            &json!({ "resultType": "complete", "taskId": "t-1", "status": "completed", "result": {
+            "taskId": "t-1", "content": [{ "type": "resource_link", "uri": "file:///made", "name": "made" }]
+        } }),
+        ),
     });
     let state =
         ask(&world, &gateway, "tools/call", json!({ "name": "new_issue" })).json()["result"]["requestState"].clone();
@@ -397,6 +402,8 @@ fn tasks_and_states_lead_back_to_their_server() {
     let sent = world.sent().pop().expect("forwarded");
     assert_eq!((host(&sent), sent.fields.get("mcp-name")), ("issues", Some("t-1")));
     assert_eq!(reply.json()["result"]["taskId"], json!(id));
+    let inner = &reply.json()["result"]["result"];
+    assert_eq!((&inner["content"][0]["uri"], &inner["taskId"]), (&json!("issues+file:///made"), &json!("t-1")));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
