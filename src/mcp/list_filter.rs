@@ -118,7 +118,11 @@ impl<P: ItemPolicy> ListFilter<P> {
 
     /// A filter for the next response, with the same policy.
     #[must_use]
-    pub fn again(self) -> Self {
+    pub fn again(mut self) -> Self {
+        // What the last message named and did not end with is not the caller's.
+        if let Some(handles) = &mut self.handles {
+            handles.ended(false);
+        }
         let (unreadable, handles) = (self.unreadable, self.handles);
         Self { unreadable, ..Self::new(self.policy, self.edits).with_handles(handles, self.answered.expected) }
     }
@@ -191,11 +195,11 @@ impl<P: ItemPolicy> ListFilter<P> {
         if self.reading.as_ref().is_some_and(|reading| reading.bare) {
             self.value_ended(out)?;
         }
-        let is_own = !self.is_foreign();
+        let is_whole = self.begun && self.levels.is_empty() && self.reading.is_none();
+        let is_own = is_whole && !self.is_foreign();
         if let Some(handles) = &mut self.handles {
             handles.ended(is_own);
         }
-        let is_whole = self.begun && self.levels.is_empty() && self.reading.is_none();
         if is_whole || self.unread { Ok(()) } else { Err(ListError::NotJson) }
     }
 
@@ -308,7 +312,7 @@ impl<P: ItemPolicy> ListFilter<P> {
         self.comma(out);
         out.extend_from_slice(&quoted(&self.name));
         out.push(b':');
-        let place = self.handles.as_ref().and_then(|_| Place::begun(container, &self.name, byte));
+        let place = self.handles.as_ref().and_then(|_| Place::opened_by(container, &self.name, byte));
         if let Some(place) = place {
             self.enter(Container::Handles(place), byte, out);
             return Ok(());

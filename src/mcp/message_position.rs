@@ -77,7 +77,7 @@ impl Place {
     }
 
     /// What the value is that begins with this byte, if it may hold handles.
-    pub(super) fn begun(container: Container, member: &str, byte: u8) -> Option<Self> {
+    pub(super) fn opened_by(container: Container, member: &str, byte: u8) -> Option<Self> {
         Self::of(container, member).filter(|place| byte == if place.is_array() { b'[' } else { b'{' })
     }
 

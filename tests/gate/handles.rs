@@ -166,7 +166,7 @@ fn methods_that_no_sealed_id_fits_are_closed() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn tasks_follow_the_rules_of_the_tool_that_began_them() {
-    let begun = |rules: Value, claims: Claims| {
+    let after = |rules: Value, claims: Claims| {
         let world = World::new();
         let gateway = gate_with(json!([{ "effect": "allow" }]), json!({}));
         let id = begin(&world, &gateway, claims.clone(), "pay");
@@ -176,7 +176,7 @@ fn tasks_follow_the_rules_of_the_tool_that_began_them() {
         let decision: Value = serde_json::from_str(&world.decisions().pop().unwrap_or_default()).unwrap_or_default();
         (world.sent().len() > before, reply, decision)
     };
-    let allowed = |rules: Value| begun(rules, Claims::good()).0;
+    let allowed = |rules: Value| after(rules, Claims::good()).0;
     assert!(allowed(json!([{ "effect": "allow", "tools": ["pay"] }])));
     assert!(allowed(json!([{ "effect": "allow", "methods": ["tools/call"] }])));
     assert!(allowed(json!([{ "effect": "allow" }])));
@@ -188,7 +188,7 @@ fn tasks_follow_the_rules_of_the_tool_that_began_them() {
     assert!(!allowed(json!([{ "effect": "deny", "methods": ["tasks/get"] }, { "effect": "allow" }])));
     assert!(!allowed(json!([{ "effect": "deny", "tools": ["PAY"] }, { "effect": "allow" }])));
     assert!(!allowed(json!([{ "effect": "allow", "tools": ["read"] }])));
-    let (_, reply, decision) = begun(json!([{ "effect": "allow", "tools": ["read"] }]), Claims::good());
+    let (_, reply, decision) = after(json!([{ "effect": "allow", "tools": ["read"] }]), Claims::good());
     assert_eq!(error(&reply), (200, json!(-32602)), "like a task that does not exist");
     assert_eq!(decision["mcp_method"], json!("tasks/get"));
     assert_eq!(
@@ -196,10 +196,10 @@ fn tasks_follow_the_rules_of_the_tool_that_began_them() {
         (&json!("pay"), &json!(null), &json!("deny"))
     );
     let step_up = json!([{ "effect": "step_up", "scopes": ["money"], "tools": ["pay"] }]);
-    let (_, reply, _) = begun(step_up.clone(), Claims::good());
+    let (_, reply, _) = after(step_up.clone(), Claims::good());
     assert_eq!(reply.status, 403);
     assert!(reply.field("www-authenticate").contains("money"));
-    assert!(begun(step_up, scope("mcp:tools money")).0);
+    assert!(after(step_up, scope("mcp:tools money")).0);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -809,4 +809,19 @@ fn a_response_to_another_request_gives_no_handle() {
     let asked = json!({ "jsonrpc": "2.0", "id": 0, "method": "elicitation/create", "params": { "message": "?" } });
     let call = message(Claims::good(), "tools/call", json!({ "name": "greet", "task": {} }));
     assert!(streamed(&world, &gateway, call, &[asked, own]).contains("elicitation/create"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_a_broken_message_names_is_no_task_of_the_caller() {
+    let gateway = gate();
+    let world = World::new();
+    let own = json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [] } });
+    let status = json!({ "jsonrpc": "2.0", "method": "notifications/tasks", "params": { "taskId": "of-ada" } });
+    for broken in ["{\"result\":{\"taskId\":\"of-ada\"},\"id\":99", "{\"result\":{\"taskId\":\"of-ada\"} x"] {
+        let text = format!("data: {broken}\n\ndata: {own}\n\ndata: {status}\n\n");
+        world.origin(Ok((200, EVENTS)));
+        world.origin_body(text.as_bytes(), 11);
+        let reply = world.call(&gateway, modern(Claims::good(), "tools/call", json!({ "name": "greet" })));
+        assert_eq!(reply.body.matches("\"of-ada\"").count(), 2, "{}", reply.body);
+    }
 }
