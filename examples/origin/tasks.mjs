@@ -1,7 +1,7 @@
 // Tasks (SEP-2663) for the origin. The server package does not have them yet, so this module answers their requests itself, before
 // the package sees them. A client that does not declare the extension gets the tools without tasks, from the package.
 //
-// This server does not bind tasks to users: whoever has an id may use it. The gateway gives each user an id that only that user can use.
+// This server does not bind tasks to users: any caller who has an id may use it. The gateway gives each user an id that only that user can use.
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";

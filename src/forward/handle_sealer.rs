@@ -18,7 +18,7 @@ use crate::pipeline::handles::{Handles, original_request, tool_at};
 use crate::pipeline::permit::Permit;
 use crate::settings::federation::Server;
 use crate::time::UnixMillis;
-use crate::token::principal::{Principal, Subject};
+use crate::token::principal::Subject;
 
 /// Seals the handles of one answer.
 #[derive(Debug, Clone)]
@@ -57,10 +57,6 @@ impl HandleSealer {
         if sessions.is_none() && server.is_none() {
             return None;
         }
-        let subject = match permit.principal() {
-            Principal::Subject(subject) => Rc::clone(subject),
-            Principal::Anonymous => Rc::new(Subject::anonymous()),
-        };
         let messages = inspected.messages().unwrap_or_default();
         let calls = || messages.iter().filter_map(Message::call);
         let handles = permit.handles().clone();
@@ -72,7 +68,7 @@ impl HandleSealer {
             !handles.is_empty() || server.is_some() || calls().any(|call| may_hold_handles(call, era));
         Some(Self {
             sessions,
-            subject,
+            subject: inspected.subject(),
             place: server.as_ref().map_or_else(
                 || resource.identifier.clone(),
                 |server| format!("{} {}", resource.identifier, server.fingerprint),

@@ -13,7 +13,7 @@ use crate::pipeline::rejection::Rejection;
 use crate::settings::federation::{Federation, Server};
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::principal::{Principal, Subject};
+use crate::token::principal::Subject;
 
 /// The code with which a server says that it does not have a method: its list is empty then.
 const METHOD_NOT_FOUND: i64 = -32601;
@@ -65,10 +65,6 @@ impl Gathering {
         (what, id, call): (Gathered, &RequestId, &Call),
     ) -> Result<Self, Rejection> {
         let resource = inspected.resource();
-        let subject = match inspected.authenticated().principal() {
-            Principal::Subject(subject) => Rc::clone(subject),
-            Principal::Anonymous => Rc::new(Subject::anonymous()),
-        };
         Ok(Self {
             federation: Rc::clone(federation),
             what,
@@ -77,7 +73,7 @@ impl Gathering {
             resting: Vec::new(),
             name: resource.name.clone().unwrap_or_else(|| "portcullis".to_owned()),
             sessions: resource.handles.clone().ok_or(Rejection::Internal("there are no secrets for cursors"))?,
-            subject,
+            subject: inspected.subject(),
             identifier: resource.identifier.clone(),
         })
     }

@@ -3,13 +3,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac as _};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::limits::{NAME_BYTES, REQUEST_STATE_BYTES, TASK_ID_BYTES, URI_BYTES};
 use crate::mcp::input_needed::CAPABILITIES;
-use crate::mcp::session::{Holder, NONCE_BYTES, SessionKey, Sessions};
+use crate::mcp::session::{Holder, NONCE_BYTES, SessionKey, Sessions, append_parts};
+use crate::seal::mac;
 use crate::strict_json;
 use crate::time::UnixMillis;
 
@@ -60,10 +60,8 @@ impl OriginalRequest {
         let mut bytes = holder.bytes(STATE);
         let arguments = self.arguments.as_deref().map(canonical).unwrap_or_default();
         let server = self.server.as_deref().unwrap_or_default();
-        for part in [self.method.as_bytes(), self.name.as_bytes(), &Sha256::digest(arguments), server.as_bytes()] {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part);
-        }
+        let digest = Sha256::digest(arguments);
+        append_parts(&mut bytes, &[self.method.as_bytes(), self.name.as_bytes(), &digest, server.as_bytes()]);
         bytes
     }
 }
@@ -153,7 +151,7 @@ impl Sessions {
     /// the same nonce occurs again only for the same text.
     fn handle(&self, plain: &[u8], context: &[u8], now: UnixMillis) -> Option<String> {
         let now_bytes = now.seconds().to_be_bytes();
-        let mac = mac(self.keys.first()?, &[b"handle", &now_bytes, context, plain])?;
+        let mac = mac(&self.keys.first()?.mark, &[b"handle", &now_bytes, context, plain]);
         self.sealed(plain, context, mac.first_chunk::<NONCE_BYTES>()?, now)
     }
 
@@ -190,26 +188,13 @@ impl Sessions {
 /// What a cursor is for: the method and what identifies the servers.
 fn cursor_context((method, servers): (&str, &str), holder: Holder<'_>) -> Vec<u8> {
     let mut bytes = holder.bytes(CURSOR);
-    for part in [method, servers] {
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
+    append_parts(&mut bytes, &[method.as_bytes(), servers.as_bytes()]);
     bytes
 }
 
 fn app_mark(key: &SessionKey, uri: &str, tool: &str, resource: &str) -> Option<[u8; MARK_BYTES]> {
-    let mac = mac(key, &[b"app", resource.as_bytes(), tool.as_bytes(), uri.as_bytes()])?;
+    let mac = mac(&key.mark, &[b"app", resource.as_bytes(), tool.as_bytes(), uri.as_bytes()]);
     mac.first_chunk::<MARK_BYTES>().copied()
-}
-
-/// HMAC-SHA-256 over parts, each preceded by its length.
-fn mac(key: &SessionKey, parts: &[&[u8]]) -> Option<[u8; 32]> {
-    let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&key.mark).ok()?;
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    Some(mac.finalize().into_bytes().into())
 }
 
 /// Whether the client of a request declares that it knows tasks.

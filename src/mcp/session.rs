@@ -98,11 +98,17 @@ impl Holder<'_> {
     /// Everything that must be the same for a text to open, each part preceded by its length.
     pub(super) fn bytes(&self, purpose: u8) -> Vec<u8> {
         let mut bytes = vec![purpose, u8::from(self.client.is_some())];
-        for part in [self.issuer, self.subject, self.client.unwrap_or_default(), self.resource] {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        }
+        let parts = [self.issuer, self.subject, self.client.unwrap_or_default(), self.resource];
+        append_parts(&mut bytes, &parts.map(str::as_bytes));
         bytes
+    }
+}
+
+/// Appends parts, each preceded by its length.
+pub(super) fn append_parts(bytes: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
     }
 }
 

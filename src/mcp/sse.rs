@@ -387,7 +387,7 @@ impl<J: ItemPolicy> SseFilter<J> {
         }
         if self.event.data == Data::Json && !self.event.begun && self.json.as_ref().is_some_and(ListFilter::is_foreign)
         {
-            // Clients ignore it, and nobody else may have its handles.
+            // Clients ignore it, and its handles are not for this caller.
             let mut json = self.json.take().ok_or(ListError::NotJson)?;
             let _ended = json.finish(&mut Vec::new());
             self.json = Some(json.again());

@@ -44,6 +44,14 @@ pub struct Opening<'a> {
     pub is_ended: &'a dyn Fn(u64) -> bool,
 }
 
+impl Opening<'_> {
+    /// The task whose id was sealed for the caller, if it is still that of the server that began it.
+    fn task(&self, given: &str, federation: Option<&Federation>) -> Option<OpenedTask> {
+        let task = self.sessions.open_task(given, self.holder, self.now)?;
+        Some(task).filter(|task| !(self.is_ended)(task.since)).and_then(|task| of_its_server(task, federation))
+    }
+}
+
 impl Handles {
     /// Opens the handles of a request.
     ///
@@ -84,10 +92,7 @@ impl Handles {
         }
         let unknown = || Rejection::TaskUnknown { declared: era == Era::Legacy || declares_tasks(inspected.body()) };
         let federation = inspected.resource().federation.as_deref();
-        let open = |given: &String| {
-            let task = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since));
-            task.and_then(|task| of_its_server(task, federation)).ok_or_else(unknown)
-        };
+        let open = |given: &String| opening.task(given, federation).ok_or_else(unknown);
         let params = &call.params;
         let named: Vec<&String> = match target {
             Target::Task => vec![params.task.as_ref().ok_or_else(unknown)?],
@@ -126,9 +131,7 @@ impl Handles {
 
     /// A message that belongs to a task. It decides nothing, and the task may be one of the client.
     fn related(&mut self, at: usize, given: &str, federation: Option<&Federation>, opening: Opening<'_>) {
-        let Opening { sessions, holder, now, is_ended } = opening;
-        let task = sessions.open_task(given, holder, now).filter(|task| !is_ended(task.since));
-        if let Some(task) = task.and_then(|task| of_its_server(task, federation)) {
+        if let Some(task) = opening.task(given, federation) {
             self.add((at, Member::RelatedTask), given, task.id, Some(task.tool));
         }
     }
@@ -168,12 +171,6 @@ impl Handles {
             handle.original == original && (handle.member == member || task(handle.member) && task(member))
         };
         self.0.iter().find(fits).map(|handle| handle.given.as_str())
-    }
-
-    /// The tool that the handles of the task methods belong to.
-    #[must_use]
-    pub fn tool_of_task(&self) -> Option<&str> {
-        self.0.iter().find(|handle| handle.member == Member::Task)?.tool.as_deref()
     }
 
     /// The operations of a message, with the tools that they belong to, and with the URIs that the origin server has.

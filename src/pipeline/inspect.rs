@@ -61,6 +61,12 @@ impl Inspected {
         self.authenticated.request().resource()
     }
 
+    /// The subject of the caller.
+    #[must_use]
+    pub fn subject(&self) -> Rc<Subject> {
+        subject(&self.authenticated)
+    }
+
     /// The caller, in the form that conditions use.
     #[must_use]
     pub fn caller(&self) -> Caller {
@@ -70,12 +76,16 @@ impl Inspected {
 
 fn caller(authenticated: &Authenticated) -> Caller {
     Caller {
-        subject: match authenticated.principal() {
-            Principal::Subject(subject) => Rc::clone(subject),
-            Principal::Anonymous => Rc::new(Subject::anonymous()),
-        },
+        subject: subject(authenticated),
         source: authenticated.source().map(Rc::from),
         facts: authenticated.request().admitted().head().facts(),
+    }
+}
+
+fn subject(authenticated: &Authenticated) -> Rc<Subject> {
+    match authenticated.principal() {
+        Principal::Subject(subject) => Rc::clone(subject),
+        Principal::Anonymous => Rc::new(Subject::anonymous()),
     }
 }
 

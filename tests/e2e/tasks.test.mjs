@@ -1,4 +1,4 @@
-/** Tasks, `requestState` and Apps belong to whoever began them: on real origin servers of both eras, and with real clients. */
+/** Tasks, `requestState` and Apps belong to the caller who began them: on real origin servers of both eras, and with real clients. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -116,11 +116,11 @@ describe("tasks of the modern era, through the gateway", PATIENCE, () => {
   test("no other user, client or guess reaches a task", () =>
     withOrigin({}, async (scene) => {
       const token = await scene.token();
-      const begun = await scene.post({
+      const created = await scene.post({
         token,
         ...declared("tools/call", { name: "slow_compute", arguments: { seconds: 60 } }),
       });
-      const taskId = remember(begun.json().result.taskId);
+      const taskId = remember(created.json().result.taskId);
       const of = async (request, changes = {}) =>
         outcome(await scene.post({ token: await scene.token({ claims: changes }), ...request }));
       for (const method of ["tasks/get", "tasks/update", "tasks/cancel"]) {
@@ -149,11 +149,11 @@ describe("tasks of the modern era, through the gateway", PATIENCE, () => {
   test("a subscription to tasks tells of them by the ids of the caller", () =>
     withOrigin({}, async (scene) => {
       const token = await scene.token();
-      const begun = await scene.post({
+      const created = await scene.post({
         token,
         ...declared("tools/call", { name: "confirm_delete", arguments: { filename: "f" } }),
       });
-      const taskId = remember(begun.json().result.taskId);
+      const taskId = remember(created.json().result.taskId);
       const listen = (ids, as) =>
         fetch(scene.resourceUrl, {
           method: "POST",
@@ -211,11 +211,11 @@ describe("tasks of the modern era, through the gateway", PATIENCE, () => {
       async (scene) => {
         const as = async (roles, request) =>
           scene.post({ token: await scene.token({ claims: { roles } }), ...request });
-        const begun = await as(
+        const created = await as(
           ["worker"],
           declared("tools/call", { name: "slow_compute", arguments: { seconds: 0 } }),
         );
-        const taskId = remember(begun.json().result.taskId);
+        const taskId = remember(created.json().result.taskId);
         assert.equal(outcome(await as(["worker"], declared("tasks/get", { taskId }))), PASSED);
         // The same user without the role: the policy of today decides.
         assert.equal(outcome(await as([], declared("tasks/get", { taskId }))), UNKNOWN_TASK);

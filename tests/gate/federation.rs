@@ -275,7 +275,7 @@ fn a_server_that_fails_is_left_out_and_takes_no_other_with_it() {
         assert_eq!(
             (&result["ttlMs"], &result["cacheScope"]),
             (&json!(0), &json!("private")),
-            "{what}: nobody keeps it"
+            "{what}: no client keeps it"
         );
         let strict = ask(&world, &gate(json!({ "strict_servers": true })), "tools/list", json!({}));
         assert_eq!(strict.status, 502, "{what}");
@@ -393,10 +393,10 @@ fn tasks_and_states_lead_back_to_their_server() {
     });
     let state =
         ask(&world, &gateway, "tools/call", json!({ "name": "new_issue" })).json()["result"]["requestState"].clone();
-    let begun = ask(&world, &gateway, "tools/call", json!({ "name": "new_issue", "requestState": state }));
+    let created = ask(&world, &gateway, "tools/call", json!({ "name": "new_issue", "requestState": state }));
     let sent = world.sent().pop().expect("forwarded");
     assert_eq!((host(&sent), &body(&sent)["params"]["requestState"]), ("issues", &json!("s:1")));
-    let id = begun.json()["result"]["taskId"].as_str().expect("a task").to_owned();
+    let id = created.json()["result"]["taskId"].as_str().expect("a task").to_owned();
     let declared = json!({ "io.modelcontextprotocol/clientCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } } });
     let reply = ask(&world, &gateway, "tasks/get", json!({ "taskId": id, "_meta": declared }));
     let sent = world.sent().pop().expect("forwarded");
