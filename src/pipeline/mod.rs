@@ -25,6 +25,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod authorize;
 pub mod context;
+pub mod disclosure;
 pub mod handles;
 pub mod inspect;
 mod misread;
