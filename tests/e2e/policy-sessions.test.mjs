@@ -10,9 +10,8 @@ import { startOldSse } from "./support/old-sse.mjs";
 import { call, legacy, shape } from "./support/policy.mjs";
 import { freePort, startProcess, within } from "./support/processes.mjs";
 import { noPython, python, startPythonOrigin } from "./support/python.mjs";
-import { startRecorder } from "./support/recorder.mjs";
 import { assertRefused } from "./support/refusal.mjs";
-import { LEGACY, startScene } from "./support/scene.mjs";
+import { LEGACY, startScene, withReal } from "./support/scene.mjs";
 import { seal, unseal } from "./support/seal.mjs";
 import { remember } from "./support/secrets.mjs";
 
@@ -47,19 +46,6 @@ const inSession = (id, request) => ({
   ...request,
   fields: { ...request.fields, ...ACCEPT, "Mcp-Session-Id": id },
 });
-
-async function withReal(start, options, work) {
-  const real = await start();
-  const recorder = await startRecorder(real.url);
-  const scene = await startScene({ ...options, origin: recorder.url });
-  try {
-    await work(scene, recorder);
-  } finally {
-    await scene.close();
-    await recorder.close();
-    await real.close();
-  }
-}
 
 for (const [name, start, tool, skip = false] of [
   ["server-everything", startEverything, { name: "get-sum", arguments: { a: 19, b: 23 } }],

@@ -11,8 +11,7 @@ import { CallToolResultSchema, ElicitRequestSchema } from "@modelcontextprotocol
 import { startOrigin } from "../../examples/origin/server.mjs";
 import { mirror, modern, outcome, PASSED } from "./support/policy.mjs";
 import { freePort, ROOT, startProcess, within } from "./support/processes.mjs";
-import { startRecorder } from "./support/recorder.mjs";
-import { startScene } from "./support/scene.mjs";
+import { withReal } from "./support/scene.mjs";
 import { remember } from "./support/secrets.mjs";
 
 const PATIENCE = { timeout: 120_000 };
@@ -25,24 +24,17 @@ const FRAMING = {
 };
 const UNKNOWN_TASK = "200 -32602 Unknown task.";
 
-/** A real origin server behind a gateway that seals; `seen` has what reached the server. */
-async function withOrigin(options, work, start = () => startOrigin({ extensions: true })) {
-  const origin = await start();
-  const recorder = await startRecorder(origin.url);
-  const scene = await startScene({
-    secrets: { SEAL: "a secret that seals".padEnd(40, ".") },
-    origin: recorder.url,
-    changes: () => ({ sessions: { secrets: ["SEAL"] } }),
-    ...options,
-  });
-  try {
-    await work(scene, recorder);
-  } finally {
-    await scene.close();
-    await recorder.close();
-    await origin.close();
-  }
-}
+/** A real origin server behind a gateway that seals. */
+const withOrigin = (options, work, start = () => startOrigin({ extensions: true })) =>
+  withReal(
+    start,
+    {
+      secrets: { SEAL: "a secret that seals".padEnd(40, ".") },
+      changes: () => ({ sessions: { secrets: ["SEAL"] } }),
+      ...options,
+    },
+    work,
+  );
 
 /** A message of the modern era of a client that knows tasks. */
 function declared(method, params, more = {}) {

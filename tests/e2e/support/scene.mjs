@@ -4,6 +4,7 @@ import { configFor, startGateway } from "./gateway.mjs";
 import { send } from "./http.mjs";
 import { startStaticIssuer } from "./issuer.mjs";
 import { startWitness } from "./origin.mjs";
+import { startRecorder } from "./recorder.mjs";
 
 export const CALL = { jsonrpc: "2.0", id: 7, method: "tools/call", params: { name: "add", arguments: {} } };
 export const MODERN = { "MCP-Protocol-Version": "2026-07-28" };
@@ -71,3 +72,17 @@ export const withScene = (options, work) => async () => {
     await scene.close();
   }
 };
+
+/** Runs `work` with a scene whose origin server is real, and with the recorder before that server. */
+export async function withReal(start, options, work) {
+  const real = await start();
+  const recorder = await startRecorder(real.url);
+  const scene = await startScene({ ...options, origin: recorder.url });
+  try {
+    await work(scene, recorder);
+  } finally {
+    await scene.close();
+    await recorder.close();
+    await real.close();
+  }
+}
