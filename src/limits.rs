@@ -297,6 +297,36 @@ pub const SERVER_LIST_BYTES: u64 = 2 * 1024 * 1024;
 /// Largest lists of all of them together, in bytes: the memory of the isolate holds them three times, beside what is still arriving.
 pub const SERVERS_LIST_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Seconds that one of several servers has for each message with which the gateway opens a session there.
+pub const OPENING_SECONDS: u64 = 10;
+
+/// Largest answer to such a message, in bytes.
+pub const OPENING_BYTES: u64 = 256 * 1024;
+
+/// Seconds for which an isolate remembers which eras a server has.
+pub const KNOWN_ERA_SECONDS: u64 = 600;
+
+/// Most callers whose sessions at servers an isolate keeps.
+pub const CONVERSING_CALLERS: usize = 512;
+
+/// Most sessions at servers that it keeps for one caller: those of several clients of the caller.
+pub const CONVERSATIONS_OF_ONE_CALLER: usize = 256;
+
+/// Longest session with several servers, in bytes, before it is sealed. It has to fit into a header field.
+pub const COMBINED_SESSION_BYTES: usize = 6 * 1024;
+
+/// Largest `capabilities` of a client of the legacy era that servers get, in bytes of JSON.
+pub const CLIENT_CAPABILITIES_BYTES: usize = 1024;
+
+/// Longest name, title or version of a client that servers get, in bytes.
+pub const CLIENT_TEXT_BYTES: usize = 128;
+
+/// Longest id of a server's request to a client, in bytes of JSON.
+pub const SERVER_REQUEST_ID_BYTES: usize = 512;
+
+/// Largest request of a server to a client, in bytes, if the server is one of several: it is held until its id is known.
+pub const SERVER_REQUEST_BYTES: usize = 4 * 1024 * 1024;
+
 /// Longest cursor of one server, in bytes.
 pub const CURSOR_BYTES: usize = 4 * 1024;
 

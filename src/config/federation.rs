@@ -6,11 +6,12 @@ use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::document::ResourceDocument;
-use crate::config::federation_document::ServerDocument;
+use crate::config::federation_document::{EraName, ServerDocument};
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
 use crate::config::resource::{ThisGateway, read_origin};
 use crate::limits::{ADVERTISED_NAME_BYTES, SERVER_NAME_BYTES, SERVERS};
+use crate::mcp::era::Era;
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::server_names::ServerNames;
 use crate::settings::federation::{Federation, Server};
@@ -76,7 +77,11 @@ pub(super) fn read(
         let of_server = of_server(entry, (document, resource), number, &at, gateway, mistakes);
         if let (Some(names), Some(resource)) = (names, of_server) {
             let fingerprint = fingerprint(&names.server, &resource.origin);
-            servers.push(Rc::new(Server { names: Rc::new(names), fingerprint, resource: Rc::new(resource) }));
+            let era = entry.era.map(|era| match era {
+                EraName::Modern => Era::Modern,
+                EraName::Legacy => Era::Legacy,
+            });
+            servers.push(Rc::new(Server { names: Rc::new(names), fingerprint, resource: Rc::new(resource), era }));
         }
     }
     note_shared_names(&servers, at, mistakes);

@@ -6,6 +6,17 @@ use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential_document::{IdentityName, OriginCredentialDocument};
 use crate::config::table::Table;
 
+/// An era of MCP.
+#[derive(Debug, Clone, Copy, Deserr)]
+#[deserr(rename_all = lowercase, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "lowercase"))]
+pub enum EraName {
+    /// 2026-07-28.
+    Modern,
+    /// Up to 2025-11-25.
+    Legacy,
+}
+
 /// One of several servers behind a resource.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]
@@ -30,6 +41,11 @@ pub struct ServerDocument {
     /// Whether this server learns who calls, as `identity` of a resource. Default: as there.
     #[deserr(default)]
     pub identity: Option<IdentityName>,
+
+    /// The era of MCP in which the gateway talks with this server: `modern` (2026-07-28) or `legacy` (up to 2025-11-25). Default: the
+    /// gateway asks the server, and prefers the era of the client if the server has both.
+    #[deserr(default)]
+    pub era: Option<EraName>,
 
     /// What the names of its tools and prompts begin with, 1 to 40 characters of `A-Z a-z 0-9 _ - . /`. No prefix may begin with
     /// that of another server. Default: the name and `_`.

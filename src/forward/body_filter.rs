@@ -7,7 +7,9 @@ use std::rc::Rc;
 use crate::forward::handle_sealer::HandleSealer;
 use crate::forward::list_key::list_key;
 use crate::forward::response::ResponseHead;
+use crate::forward::server_messages::MessagesOfServer;
 use crate::limits::CACHED_LIST_BYTES;
+use crate::mcp::conversation::Conversation;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -15,8 +17,9 @@ use crate::mcp::known_items::KnownItems;
 use crate::mcp::known_tasks::KnownTasks;
 use crate::mcp::list_cache::{CachedList, FilteredList};
 use crate::mcp::list_filter::ListFilter;
-use crate::mcp::list_item::{FilterOptions, ItemDecision, ItemPolicy, ListError};
+use crate::mcp::list_item::{Bridge, FilterOptions, ItemDecision, ItemPolicy, ListError};
 use crate::mcp::message::{Call, Message};
+use crate::mcp::method::Target;
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter, error_event};
@@ -78,6 +81,12 @@ struct Recipient {
     /// Whether decoys replaced names: then the answer gets the original names back.
     decoys: bool,
     session: SessionUse,
+    /// The era in which the gateway talks with the server, if the resource has several.
+    server_era: Option<Era>,
+    /// What changes in a result for a caller of the other era.
+    bridge: Bridge,
+    /// What the caller gets of the server's requests and notifications.
+    messages: Option<MessagesOfServer>,
     /// The ids of the requests that the answer responds to.
     ids: Vec<RequestId>,
 }
@@ -117,12 +126,14 @@ impl ResponseTransform {
         now: UnixMillis,
     ) -> Result<Option<BodyFilter>, Rejection> {
         let Some(mut to) = self.to else { return Ok(None) };
+        to.bridge_status(head)?;
         if let Some(sessions) = &to.sessions {
             let id = head.fields.get("mcp-session-id").map(str::to_owned);
             head.fields.remove("mcp-session-id");
             // The caller has only marked event ids: the origin server's own id must not reach it.
             head.fields.remove("last-event-id");
-            if let (Some(id), Era::Legacy) = (id, to.era) {
+            // A client has one session with several servers.
+            if let (Some(id), Era::Legacy, None) = (id, to.era, &to.server) {
                 let holder = to.caller.subject.holder(&to.identifier);
                 let sealed = match &to.session {
                     // If the origin server repeats the id, the age of the session does not change.
@@ -167,8 +178,25 @@ impl Recipient {
             handles: HandleSealer::of(permit, &memory.tasks),
             decoys: permit.stands_in(),
             session: permit.session().clone(),
+            server_era: permit.conversation().map(Conversation::era),
+            bridge: bridge(permit),
+            messages: MessagesOfServer::of(permit),
             ids: inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect(),
         })
+    }
+
+    /// Makes the status one of the era of the client. Clients of the legacy era read an error only in an answer with status 200; and to
+    /// clients of either era, 404 and 400 of a server that has lost its session would say something about the gateway.
+    fn bridge_status(&self, head: &mut ResponseHead) -> Result<(), Rejection> {
+        match (self.server_era, self.era, head.status) {
+            (Some(Era::Modern), Era::Legacy, 400 | 404) if head.is_json() => head.status = 200,
+            (Some(Era::Legacy), _, status @ (400 | 404)) => return Err(Rejection::OriginFailed { status }),
+            (Some(Era::Legacy), Era::Modern, status @ 400..=499) if status != 403 && status != 429 => {
+                return Err(Rejection::OriginFailed { status });
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn filter(
@@ -231,7 +259,7 @@ impl Recipient {
         if !filtered && !rewritten && !marked {
             return Ok(Some(BodyFilter { restore, ..whole(Inner::Plain(streams)) }));
         }
-        let edits = FilterOptions { paged: self.paged, handles_only: !lists, reusable: false };
+        let edits = FilterOptions { paged: self.paged, handles_only: !lists, reusable: false, bridge: self.bridge };
         let handles = self.handles.as_ref().map(|handles| handles.clone().at(now));
         // The stream that a GET opened answers requests that were sent elsewhere, and a batch has several ids.
         let expected = if let [only] = self.ids.as_slice() { Some(only.clone()).filter(|_| !stream) } else { None };
@@ -245,7 +273,8 @@ impl Recipient {
             let lists = filtered.then(|| ListFilter::new(policy, edits).with_handles(handles, expected));
             // A stream that a GET opened may carry any list, and any page of it.
             let lists = lists.map(|it| if stream || self.paged { it } else { it.with_memory(resource, items) });
-            let filter = SseFilter::new(lists, endpoint, event_ids);
+            let messages = self.messages.map(|messages| messages.at(now));
+            let filter = SseFilter::new(lists, endpoint, event_ids).with_messages(messages);
             let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
             BodyFilter { kept, restore, ids: self.ids, ..whole(inner) }
         } else {
@@ -263,15 +292,17 @@ impl Recipient {
     fn mark_events(&self) -> Option<Rewrite> {
         let (sessions, caller) = (self.sessions.clone()?, self.caller.clone());
         let (identifier, session) = (self.identifier.clone(), self.session.clone());
+        // Of several servers, the one that sent the event has to be found again.
+        let server = self.server.as_ref().map_or_else(String::new, |server| format!("{} ", server.fingerprint));
         Some(Box::new(move |id| {
             let holder = caller.subject.holder(&identifier);
-            sessions.mark_event(id, holder, session.id())
+            sessions.mark_event(&format!("{server}{id}"), holder, session.id())
         }))
     }
 
     /// The view that this recipient may see of a cached list.
     fn reading(self, list: &CachedList) -> Result<FilteredList, ListError> {
-        let edits = FilterOptions { paged: self.paged, reusable: true, handles_only: false };
+        let edits = FilterOptions { paged: self.paged, reusable: true, handles_only: false, bridge: Bridge::Nothing };
         // The marks of Apps are the same for all callers, and a list holds no other handles.
         let handles = self.handles.map(|handles| handles.at(UnixMillis::default()));
         let policy = PolicyOfItems { policy: self.policy, server: self.server, caller: self.caller, depends: false };
@@ -293,6 +324,18 @@ impl Recipient {
             let sealed = sessions.seal(&target, Purpose::Endpoint, holder, &random, now)?;
             Some(format!("{path}?{ENDPOINT_QUERY}={sealed}"))
         }))
+    }
+}
+
+/// What changes in the results of a server for a caller of the other era.
+fn bridge(permit: &Permit) -> Bridge {
+    match (permit.conversation().map(Conversation::era), permit.admitted().era()) {
+        (Some(Era::Legacy), Era::Modern) => {
+            let reads = |call: &Call| call.known().is_some_and(|known| known.target == Target::Uri);
+            Bridge::ToModern { cacheable: permit.call().is_some_and(reads) }
+        }
+        (Some(Era::Modern), Era::Legacy) => Bridge::ToLegacy,
+        _ => Bridge::Nothing,
     }
 }
 

@@ -8,3 +8,4 @@ pub mod list_key;
 pub mod operation;
 pub mod request;
 pub mod response;
+mod server_messages;

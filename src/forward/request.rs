@@ -2,7 +2,9 @@
 
 use crate::forward::identity::identify;
 use crate::mcp::agreement::mirrored;
-use crate::mcp::era::Era;
+use crate::mcp::conversation::{Conversation, Opening, ServerSession};
+use crate::mcp::era::{Era, FIRST_MODERN};
+use crate::mcp::method::{DISCOVER, INITIALIZE};
 use crate::origin_credential::AttachedCredential;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::permit::{Permit, SessionUse};
@@ -26,6 +28,9 @@ const ALLOWED: [&str; 9] = [
     "mcp-session-id",
     "user-agent",
 ];
+
+/// The media types that a client of Streamable HTTP accepts.
+const ACCEPTED: &str = "application/json, text/event-stream";
 
 /// Whether the gateway forwards a field of the client to the origin server; `more` are the fields that the resource names.
 #[must_use]
@@ -133,7 +138,96 @@ pub fn outbound(
     if permit.resource().is_some_and(|resource| resource.federation.is_some()) {
         return Err(Rejection::Internal("none of several servers was chosen"));
     }
-    let (origin, below, body_bytes) = permit.destination();
+    let (origin, below, _) = permit.destination();
+    let admitted = permit.admitted();
+    let mut fields = common_fields(permit, assertion, credential, context)?;
+    let query = admitted.query().map_or_else(String::new, |query| format!("?{query}"));
+    let base = origin.url.to_string();
+    let base = if below.is_empty() { base.as_str() } else { base.trim_end_matches('/') };
+    let mut url = format!("{base}{below}{query}");
+    match permit.session() {
+        SessionUse::Unbound => {}
+        SessionUse::None => fields.remove("mcp-session-id"),
+        SessionUse::Id { id, .. } => fields.set("mcp-session-id", id.as_str()),
+        SessionUse::Endpoint(target) => {
+            fields.remove("mcp-session-id");
+            url = format!("{}{target}", origin.url.web_origin());
+        }
+    }
+    // In the modern era no stream resumes (T27), and a caller without credentials has opened none.
+    if admitted.era() == Era::Modern || *permit.principal() == Principal::Anonymous {
+        fields.remove("last-event-id");
+    } else if *permit.session() != SessionUse::Unbound {
+        match permit.last_event() {
+            Some(id) => fields.set("last-event-id", id),
+            None => fields.remove("last-event-id"),
+        }
+    }
+    mirror(&mut fields, permit);
+    if let Some(conversation) = permit.conversation() {
+        converse(&mut fields, permit, conversation);
+    }
+    Ok(completed(permit, url, fields, context, permit.message()?))
+}
+
+/// Makes a request with which the gateway opens a conversation with one of several servers. `message` is what it is, and its body.
+///
+/// # Errors
+/// As [`outbound`].
+pub fn opening(
+    permit: &Permit,
+    assertion: Option<&str>,
+    credential: Option<&AttachedCredential>,
+    (context, (what, message)): (&RequestContext, (Opening<'_>, Vec<u8>)),
+) -> Result<OutboundRequest, Rejection> {
+    let (origin, ..) = permit.destination();
+    let mut fields = common_fields(permit, assertion, credential, context)?;
+    forget_message(&mut fields);
+    fields.set("content-type", JSON);
+    fields.set("accept", ACCEPTED);
+    match what {
+        Opening::Discover => {
+            fields.set("mcp-protocol-version", FIRST_MODERN);
+            fields.set("mcp-method", DISCOVER);
+        }
+        Opening::Initialize => {}
+        Opening::Initialized(session) => in_session(&mut fields, session),
+    }
+    let request = completed(permit, origin.url.to_string(), fields, context, Some(message));
+    Ok(OutboundRequest { method: Method::Post, ..request })
+}
+
+fn completed(
+    permit: &Permit,
+    url: String,
+    fields: Fields,
+    context: &RequestContext,
+    body: Option<Vec<u8>>,
+) -> OutboundRequest {
+    let (origin, _, body_bytes) = permit.destination();
+    let admitted = permit.admitted();
+    OutboundRequest {
+        body,
+        method: admitted.head().method,
+        url,
+        fields,
+        service: origin.service.clone(),
+        body_bytes,
+        response_timeout: origin.response_timeout,
+        idle_timeout: origin.idle_timeout,
+        keep_alive: origin.keep_alive,
+        era: admitted.era(),
+        request_id: context.request_id.clone(),
+    }
+}
+
+/// The fields of the client that are forwarded, and those that the gateway adds to every request.
+fn common_fields(
+    permit: &Permit,
+    assertion: Option<&str>,
+    credential: Option<&AttachedCredential>,
+    context: &RequestContext,
+) -> Result<Fields, Rejection> {
     let admitted = permit.admitted();
     let inbound = &admitted.head().fields;
     let mut fields: Fields = inbound
@@ -163,28 +257,11 @@ pub fn outbound(
             fields.set(name.to_owned(), value);
         }
     }
-    let query = admitted.query().map_or_else(String::new, |query| format!("?{query}"));
-    let base = origin.url.to_string();
-    let base = if below.is_empty() { base.as_str() } else { base.trim_end_matches('/') };
-    let mut url = format!("{base}{below}{query}");
-    match permit.session() {
-        SessionUse::Unbound => {}
-        SessionUse::None => fields.remove("mcp-session-id"),
-        SessionUse::Id { id, .. } => fields.set("mcp-session-id", id.as_str()),
-        SessionUse::Endpoint(target) => {
-            fields.remove("mcp-session-id");
-            url = format!("{}{target}", origin.url.web_origin());
-        }
-    }
-    // In the modern era no stream resumes (T27), and a caller without credentials has opened none.
-    if admitted.era() == Era::Modern || *permit.principal() == Principal::Anonymous {
-        fields.remove("last-event-id");
-    } else if *permit.session() != SessionUse::Unbound {
-        match permit.last_event() {
-            Some(id) => fields.set("last-event-id", id),
-            None => fields.remove("last-event-id"),
-        }
-    }
+    Ok(fields)
+}
+
+/// Makes the fields that mirror the message agree with what is sent.
+fn mirror(fields: &mut Fields, permit: &Permit) {
     match permit.changed_name() {
         Some(name) if fields.get("mcp-name").is_some() => fields.set("mcp-name", mirrored(&name)),
         // A field that mirrors nothing could name an item of another server.
@@ -197,7 +274,7 @@ pub fn outbound(
         fields.set("mcp-method", mirrored(&method.name));
     }
     // In the legacy era no requirement makes these fields agree with the body, and some servers trust them (T18).
-    if admitted.era() == Era::Legacy
+    if permit.admitted().era() == Era::Legacy
         && fields.get("mcp-method").is_some_and(|method| method.trim().to_ascii_lowercase().starts_with("tasks/"))
     {
         fields.remove("mcp-method");
@@ -207,17 +284,49 @@ pub fn outbound(
         fields.remove("mcp-method");
         fields.remove("mcp-name");
     }
-    Ok(OutboundRequest {
-        body: permit.message()?,
-        method: admitted.head().method,
-        url,
-        fields,
-        service: origin.service.clone(),
-        body_bytes,
-        response_timeout: origin.response_timeout,
-        idle_timeout: origin.idle_timeout,
-        keep_alive: origin.keep_alive,
-        era: admitted.era(),
-        request_id: context.request_id.clone(),
-    })
+}
+
+/// Makes the fields those of the era and the session in which the gateway talks with one of several servers.
+fn converse(fields: &mut Fields, permit: &Permit, conversation: &Conversation) {
+    match conversation {
+        Conversation::Modern if permit.admitted().era() == Era::Modern => {}
+        Conversation::Modern => {
+            forget_message(fields);
+            fields.set("accept", ACCEPTED);
+            fields.set("mcp-protocol-version", FIRST_MODERN);
+            let Some(call) = permit.call() else { return };
+            let decoy = permit.decoys().iter().find(|decoy| decoy.is_method).map(|decoy| decoy.name.as_str());
+            let method = decoy.unwrap_or(if call.method == INITIALIZE { DISCOVER } else { &call.method });
+            fields.set("mcp-method", mirrored(method));
+            if let Some(name) = permit.changed_name().as_deref().or(call.mirrored_name()) {
+                fields.set("mcp-name", mirrored(name));
+            }
+        }
+        Conversation::Legacy(session) => {
+            let last_event = fields.get("last-event-id").map(str::to_owned);
+            forget_message(fields);
+            in_session(fields, session);
+            if let Some(id) = last_event {
+                fields.set("last-event-id", id);
+            }
+        }
+    }
+}
+
+/// Removes the fields that belong to the conversation with the client.
+fn forget_message(fields: &mut Fields) {
+    let parameters: Vec<String> =
+        fields.iter().map(|(name, _)| name.to_owned()).filter(|name| is_parameter(name)).collect();
+    let others = ["mcp-method", "mcp-name", "mcp-protocol-version", "mcp-session-id", "last-event-id"];
+    for name in others.into_iter().chain(parameters.iter().map(String::as_str)) {
+        fields.remove(name);
+    }
+}
+
+/// Sets the fields of a session of the legacy era.
+fn in_session(fields: &mut Fields, session: &ServerSession) {
+    fields.set("mcp-protocol-version", session.version.as_str());
+    if let Some(id) = &session.id {
+        fields.set("mcp-session-id", id.as_str());
+    }
 }

@@ -63,6 +63,8 @@ pub enum Action {
     ObtainCredential(Suspended<Forwarding>),
     /// Sign an identity assertion.
     SignAssertion(Suspended<SigningAssertion>),
+    /// Find out how to talk with one of several servers, and open a session there if it needs one.
+    Converse(Suspended<Conversing>),
     /// Send the request to its origin server.
     Send(OutboundRequest, Suspended<AwaitingAnswer>),
     /// Fetch the keys of an issuer.
@@ -126,6 +128,13 @@ pub struct SigningAssertion {
     pub(super) forwarding: Forwarding,
 }
 
+/// The stage of a request to one of several servers, before it is known how the gateway talks with it.
+#[derive(Debug)]
+pub struct Conversing {
+    pub(super) forwarding: Forwarding,
+    pub(super) assertion: Option<String>,
+}
+
 /// The credential that a request was sent with.
 #[derive(Debug)]
 pub(super) struct SentCredential {
@@ -152,6 +161,8 @@ pub struct AwaitingAnswer {
     pub(super) sent: UnixMillis,
     pub(super) remembered: Option<Remembered>,
     pub(super) credential: Option<SentCredential>,
+    /// The permit to send the request once more if the server has forgotten its session.
+    pub(super) again: Option<Box<Permit>>,
 }
 
 impl AwaitingAnswer {

@@ -4,6 +4,7 @@ use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
 use crate::gateway::concurrently::{Work, before, concurrently};
+use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
 use crate::gateway::gathering::{PartAnswer, WholeAnswer};
 use crate::gateway::keys::{await_keys, fetch_keys};
@@ -74,6 +75,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
                     None => Err("there is no key".into()),
                 };
                 request.assertion_signed(gateway, ports, signature)
+            }
+            Action::Converse(request) => {
+                let opened = open(gateway, ports, (request.stage(), request.context()), body).await;
+                request.opened(gateway, ports, opened)
             }
             Action::Send(outbound, request) => {
                 let answer = ports.send(outbound, body).await;
@@ -222,8 +227,16 @@ async fn answer_of<P: Ports + Clone + 'static>(
     body: &P::RequestBody,
     left: &Cell<u64>,
 ) -> WholeAnswer {
-    // The reason is in the log already.
-    let Served::Origin(head, answer) = drive(gateway, ports, action, body).await else { return Err("") };
+    let (head, answer) = match drive(gateway, ports, action, body).await {
+        Served::Origin(head, answer) => (head, answer),
+        // What a server of the legacy era said when the gateway opened a session there.
+        Served::Own(answer) if answer.status == 200 => {
+            let head = ResponseHead { status: answer.status, fields: answer.fields };
+            return Ok((head, answer.body.into_bytes()));
+        }
+        // The reason is in the log already.
+        Served::Own(_) => return Err(""),
+    };
     let bytes = ports.whole(answer, SERVER_LIST_BYTES).await;
     let bytes = bytes.map_err(|_| "its answer broke off, or is too large")?;
     let rest = left.get().checked_sub(bytes.len() as u64);

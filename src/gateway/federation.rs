@@ -2,16 +2,21 @@
 
 use std::rc::Rc;
 
+use base16ct::lower::encode_string as hex;
+
 use crate::gateway::active_request::{Action, ActiveRequest, ServerPart, Suspended};
 use crate::gateway::gathering::{AskedServers, Gathered, Gathering, PartAnswer};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::limits::{NEEDS, SERVER_REST_SECONDS};
-use crate::mcp::era::Era;
+use crate::mcp::conversation::{ClientIntroduction, ClientSide};
+use crate::mcp::envelope::{RequestId, empty_result};
+use crate::mcp::era::{Era, FIRST_MODERN};
 use crate::mcp::kind::Kind;
-use crate::mcp::message::Message;
-use crate::mcp::method::{DISCOVER, Target};
+use crate::mcp::message::{Call, Malformed, Message};
+use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE, PING, ROOTS_CHANGED, SET_LEVEL, Target};
 use crate::mcp::operation::Operation;
+use crate::mcp::session::NONCE_BYTES;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::ports::Ports;
@@ -20,38 +25,100 @@ use crate::time::UnixMillis;
 use crate::transport::head::{Fields, Method};
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
-    /// Sends a permitted request to the server that has what it names, or asks all servers for their lists.
+    /// Sends a permitted request to the server that has what it names, or to all servers that it concerns.
     pub(super) fn federate(self, permit: Permit, federation: &Rc<Federation>) -> Action {
-        match self.choose(&permit, federation) {
-            Ok(Choice::One(server)) => self.forward(permit.for_server(server)),
-            Ok(Choice::All(gathering, servers)) => self.gather(&permit, *gathering, servers),
-            Ok(Choice::Nothing) => self.answer(202, Fields::new(), String::new(), "notification"),
+        let client = self.client(&permit);
+        match self.choose(&permit, federation, client.as_ref()) {
+            Ok(Choice::One(server)) => self.forward(permit.for_server(server, client.map(|(_, client)| client))),
+            Ok(Choice::All(gathering, servers)) => {
+                self.gather(&permit, *gathering, servers, client.as_ref().map(|(_, client)| client))
+            }
+            Ok(Choice::Here(status, body)) => self.answer_here(status, body),
             Err(rejection) => self.refuse(rejection),
         }
     }
 
-    fn choose(&self, permit: &Permit, federation: &Rc<Federation>) -> Result<Choice, Rejection> {
-        let admitted = permit.admitted();
-        if admitted.head().method != Method::Post {
-            return Err(Rejection::MethodNotAllowed { allow: "POST" });
+    fn answer_here(self, status: u16, body: String) -> Action {
+        let mut fields = Fields::new();
+        if !body.is_empty() {
+            fields.set("content-type", "application/json");
         }
+        self.answer(status, fields, body, if status == 202 { "notification" } else { "merged" })
+    }
+
+    /// The client and the key of its session, if it has one or opens one.
+    fn client(&self, permit: &Permit) -> Option<(String, Rc<ClientSide>)> {
+        let inspected = permit.inspected().filter(|_| permit.admitted().era() == Era::Legacy)?;
+        let subject = inspected.subject();
+        let holder = subject.holder(&inspected.resource().identifier);
+        let (key, introduction, sessions) = match permit.combined() {
+            Some(session) => (session.key.clone(), session.client.clone(), session.servers.clone()),
+            None if permit.call().is_some_and(|call| call.method == INITIALIZE) => {
+                let mut random = [0; 16];
+                self.ports.fill(&mut random);
+                (hex(&random), ClientIntroduction::in_params(inspected.body())?, Vec::new())
+            }
+            None => return None,
+        };
+        let client = ClientSide::with_session(&key, introduction, sessions, holder);
+        Some((key, Rc::new(client)))
+    }
+
+    fn choose(
+        &self,
+        permit: &Permit,
+        federation: &Rc<Federation>,
+        client: Option<&(String, Rc<ClientSide>)>,
+    ) -> Result<Choice, Rejection> {
+        let admitted = permit.admitted();
         let era = admitted.era();
         let inspected = permit.inspected().ok_or(Rejection::Internal("a public path has no servers"))?;
-        let request = inspected.authenticated().request();
-        if !request.below().is_empty() {
+        if !inspected.authenticated().request().below().is_empty() {
             return Err(Rejection::NotFound);
         }
-        if era == Era::Legacy {
-            return Err(Rejection::LegacyClient);
+        let all = |what, id: &RequestId, call: &Call, servers| {
+            let gathering = Gathering::of(inspected, federation, (what, id, call), client)?;
+            Ok(Choice::All(Box::new(gathering), servers))
+        };
+        match (admitted.head().method, era) {
+            (Method::Post, _) => {}
+            (Method::Get, Era::Legacy) => {
+                let server = permit.server_of_last_event().map(|it| federation.with_fingerprint(it).cloned());
+                let allowed = Rejection::MethodNotAllowed { allow: "POST, DELETE" };
+                return server.ok_or(allowed)?.map(Choice::One).ok_or(Rejection::SessionUnknown);
+            }
+            (Method::Delete, Era::Legacy) if client.is_some() => {
+                let servers = self.with_sessions(federation, client);
+                return all(Gathered::Ending, &RequestId::unknown(), &Call::default(), servers);
+            }
+            (_, Era::Legacy) => return Err(Rejection::MethodNotAllowed { allow: "POST, DELETE" }),
+            (_, Era::Modern) => return Err(Rejection::MethodNotAllowed { allow: "POST" }),
         }
         let (id, call) = match inspected.messages() {
             Some([Message::Request { id, call }]) => (id, call),
-            Some([Message::Notification(_)]) => return Ok(Choice::Nothing),
-            _ => return Err(Rejection::Internal("no single message")),
+            Some([Message::Notification(call)]) => {
+                let servers = match call.method.as_str() {
+                    CANCELLED | ROOTS_CHANGED => self.with_sessions(federation, client),
+                    // The gateway ends each initialization itself, and in the modern era a client cancels by leaving.
+                    _ => Vec::new(),
+                };
+                if servers.is_empty() {
+                    return Ok(Choice::Here(202, String::new()));
+                }
+                return all(Gathered::Notice, &RequestId::unknown(), call, servers);
+            }
+            Some([Message::Response(id)]) => return waiting(permit, federation, id),
+            _ => {
+                let error = Malformed::Message("a resource of several servers takes one message at a time");
+                return Err(Rejection::MalformedMessage { error, id: Box::default() });
+            }
         };
+        if era == Era::Modern && call.params.version.as_deref() != Some(FIRST_MODERN) {
+            return Err(Rejection::VersionUnsupported);
+        }
         let absent = |target| Rejection::NotPermitted { target, era, apart: false };
         // The modern era has no such methods, and the server would get fields that disagree with the body.
-        if call.known().is_some_and(|known| known.target == Target::OptionalUri) {
+        if era == Era::Modern && call.known().is_some_and(|known| known.target == Target::OptionalUri) {
             return Err(absent(None));
         }
         let operations = call.operations().map_err(|_| Rejection::Internal("an operation without its name"))?;
@@ -62,23 +129,42 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             let server = federation.owner(kind, name).ok_or_else(|| absent(Some(kind)))?;
             return Ok(Choice::One(Rc::clone(server)));
         }
-        let what = match call.known().and_then(|known| known.list) {
-            Some(list) => Gathered::List(list),
-            None if call.method == DISCOVER => Gathered::Discovery,
-            None => return Err(absent(None)),
+        let what = match (call.known().and_then(|known| known.list), call.method.as_str(), era) {
+            (Some(list), ..) => Gathered::List(list),
+            (None, DISCOVER, Era::Modern) => Gathered::Discovery,
+            (None, INITIALIZE, Era::Legacy) => Gathered::Introduction,
+            (None, SET_LEVEL, Era::Legacy) => Gathered::Level,
+            (None, PING, Era::Legacy) => return Ok(Choice::Here(200, empty_result(id))),
+            _ => return Err(absent(None)),
         };
-        let gathering = Gathering::of(inspected, federation, (what, id, call))?;
+        let gathering = Gathering::of(inspected, federation, (what, id, call), client)?;
         let servers = gathering.servers(call, self.ports.now())?;
         Ok(Choice::All(Box::new(gathering), servers))
     }
 
-    fn gather(self, permit: &Permit, gathering: Gathering, servers: AskedServers) -> Action {
+    /// The servers at which the client has a session.
+    fn with_sessions(&self, federation: &Federation, client: Option<&(String, Rc<ClientSide>)>) -> AskedServers {
+        let Some((_, client)) = client else { return Vec::new() };
+        let known = self.gateway.known_servers.borrow();
+        let has_session = |server: &&Rc<Server>| {
+            known.session(client.key, server).or_else(|| client.session(&server.fingerprint)).is_some()
+        };
+        federation.servers.iter().filter(has_session).map(|server| (Rc::clone(server), None)).collect()
+    }
+
+    fn gather(
+        self,
+        permit: &Permit,
+        gathering: Gathering,
+        servers: AskedServers,
+        client: Option<&Rc<ClientSide>>,
+    ) -> Action {
         let now = self.ports.now();
         let (servers, resting): (AskedServers, AskedServers) =
             servers.into_iter().partition(|(server, _)| !self.gateway.rests(server, now));
         let resting = resting.into_iter().map(|(server, _)| server).collect();
         let names: Vec<Rc<Server>> = servers.iter().map(|(server, _)| Rc::clone(server)).collect();
-        let of_each = permit.parts(servers).into_iter().zip(names).map(|(part, server)| {
+        let of_each = permit.parts(servers, client).into_iter().zip(names).map(|(part, server)| {
             let mut context = self.context.clone();
             context.resource = Some(Rc::clone(&server.resource));
             context.of_server = Some(server.names.server.clone());
@@ -95,8 +181,17 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
 enum Choice {
     One(Rc<Server>),
     All(Box<Gathering>, AskedServers),
-    /// A notification, which no server needs.
-    Nothing,
+    /// Nowhere: the gateway answers with this status and body.
+    Here(u16, String),
+}
+
+/// The server that waits for a response of the client.
+fn waiting(permit: &Permit, federation: &Federation, id: &RequestId) -> Result<Choice, Rejection> {
+    let server = permit.answered().and_then(|request| federation.with_fingerprint(&request.server));
+    server.map(|server| Choice::One(Rc::clone(server))).ok_or_else(|| Rejection::MalformedMessage {
+        error: Malformed::Message("no server waits for this response"),
+        id: Box::new(id.clone()),
+    })
 }
 
 /// What an operation names, in a way that says which server has it.
@@ -122,14 +217,31 @@ impl Suspended<Box<Gathering>> {
         for (server, why) in left_out.iter().filter(|(_, why)| !why.is_empty()) {
             log::left_out(ports, &active.context, server, why);
         }
-        match merged {
-            Ok(body) => {
-                let mut fields = Fields::new();
-                fields.set("content-type", "application/json");
-                active.answer(200, fields, body, "merged")
-            }
-            Err(rejection) => active.refuse(rejection),
+        let (status, body) = match merged {
+            Ok(merged) => merged,
+            Err(rejection) => return active.refuse(rejection),
+        };
+        let mut fields = Fields::new();
+        if !body.is_empty() {
+            fields.set("content-type", "application/json");
         }
+        let mut random = [0; NONCE_BYTES];
+        ports.fill(&mut random);
+        let sealed = {
+            let mut known = gateway.known_servers.borrow_mut();
+            if gathering.is_end()
+                && let Some(key) = gathering.client_key()
+            {
+                known.forget(key);
+            }
+            gathering.session(|key, server| known.session(key, server).cloned(), &random, ports.now())
+        };
+        match sealed {
+            Ok(Some(sealed)) => fields.set("mcp-session-id", sealed),
+            Ok(None) => {}
+            Err(rejection) => return active.refuse(rejection),
+        }
+        active.answer(status, fields, body, if status == 202 { "notification" } else { "merged" })
     }
 }
 

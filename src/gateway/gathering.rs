@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use crate::forward::response::ResponseHead;
-use crate::mcp::envelope::RequestId;
+use crate::mcp::combined_session::CombinedSession;
+use crate::mcp::conversation::{ClientKey, ClientSide, ServerSession};
+use crate::mcp::envelope::{RequestId, empty_result};
+use crate::mcp::era::Era;
 use crate::mcp::merge::{MergedDiscovery, MergedList, ServerAnswer, Unmerged, response_in_events};
 use crate::mcp::message::Call;
 use crate::mcp::method::List;
-use crate::mcp::session::Sessions;
+use crate::mcp::session::{NONCE_BYTES, Sessions};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
 use crate::settings::federation::{Federation, Server};
@@ -39,13 +42,25 @@ pub struct Gathering {
     sessions: Sessions,
     subject: Rc<Subject>,
     identifier: String,
+    era: Era,
+    /// The client and the key of its session, if it has one or opens one.
+    client: Option<(String, Rc<ClientSide>)>,
 }
 
 /// What the servers are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Gathered {
     List(List),
+    /// What they say of themselves, to a client of the modern era.
     Discovery,
+    /// The same, to one of the legacy era.
+    Introduction,
+    /// To take the level of log messages.
+    Level,
+    /// To end the client's session.
+    Ending,
+    /// To take a notification.
+    Notice,
 }
 
 /// A server that is left out, and why; empty if the log has the reason.
@@ -63,6 +78,7 @@ impl Gathering {
         inspected: &Inspected,
         federation: &Rc<Federation>,
         (what, id, call): (Gathered, &RequestId, &Call),
+        client: Option<&(String, Rc<ClientSide>)>,
     ) -> Result<Self, Rejection> {
         let resource = inspected.resource();
         Ok(Self {
@@ -75,6 +91,8 @@ impl Gathering {
             sessions: resource.handles.clone().ok_or(Rejection::Internal("there are no secrets for cursors"))?,
             subject: inspected.subject(),
             identifier: resource.identifier.clone(),
+            era: inspected.authenticated().request().admitted().era(),
+            client: client.cloned(),
         })
     }
 
@@ -105,10 +123,44 @@ impl Gathering {
         &self,
         answers: Vec<PartAnswer>,
         now: UnixMillis,
-    ) -> (Result<String, Rejection>, Vec<LeftOut>) {
+    ) -> (Result<(u16, String), Rejection>, Vec<LeftOut>) {
         let mut why = Vec::new();
-        let merged = self.merge(answers, &mut why, now);
+        let merged = match self.what {
+            // Servers that do not take it change nothing for the client.
+            Gathered::Notice => Ok((202, String::new())),
+            Gathered::Ending => Ok((200, String::new())),
+            Gathered::Level => Ok((200, empty_result(&self.id))),
+            Gathered::List(_) | Gathered::Discovery | Gathered::Introduction => {
+                self.merge(answers, &mut why, now).map(|body| (200, body))
+            }
+        };
         (merged, why)
+    }
+
+    /// Whether the client ends its session.
+    pub(super) fn is_end(&self) -> bool {
+        matches!(self.what, Gathered::Ending)
+    }
+
+    /// What identifies the client in the memory of the isolate.
+    pub(super) fn client_key(&self) -> Option<ClientKey> {
+        self.client.as_ref().map(|(_, client)| client.key)
+    }
+
+    /// The session that the client gets, if it opens one: with the sessions that the gateway opened for it.
+    pub(super) fn session(
+        &self,
+        opened: impl Fn(ClientKey, &Server) -> Option<ServerSession>,
+        random: &[u8; NONCE_BYTES],
+        now: UnixMillis,
+    ) -> Result<Option<String>, Rejection> {
+        let (Gathered::Introduction, Some((key, client))) = (self.what, &self.client) else { return Ok(None) };
+        let servers = self.federation.servers.iter();
+        let servers = servers.filter_map(|it| Some((it.fingerprint.clone(), opened(client.key, it)?))).collect();
+        let session = CombinedSession { key: key.clone(), client: client.introduction.clone(), servers };
+        let holder = self.subject.holder(&self.identifier);
+        let sealed = self.sessions.seal_combined(session, holder, random, now);
+        sealed.map(Some).ok_or(Rejection::Internal("the session with several servers is too long"))
     }
 
     fn merge(&self, answers: Vec<PartAnswer>, why: &mut Vec<LeftOut>, now: UnixMillis) -> Result<String, Rejection> {
@@ -129,7 +181,7 @@ impl Gathering {
             let added = match (message, self.what) {
                 (None, _) => Err(Unmerged::Malformed),
                 (Some(message), Gathered::List(of)) => list.add(&ServerAnswer { server, message }, of, &self.id),
-                (Some(message), Gathered::Discovery) => discovery.add(&ServerAnswer { server, message }, &self.id),
+                (Some(message), _) => discovery.add(&ServerAnswer { server, message }, self.era, &self.id),
             };
             let is_empty = matches!((&added, self.what), (Err(Unmerged::Refused(METHOD_NOT_FOUND)), Gathered::List(_)));
             if let Err(error) = added
@@ -149,17 +201,20 @@ impl Gathering {
         if !left_out.is_empty() && (self.federation.strict || left_out.len() == count) {
             return Err(Rejection::ServersLeftOut(left_out));
         }
-        let Gathered::List(of) = self.what else { return Ok(discovery.response(&self.id, &self.name, &left_out)) };
+        let Gathered::List(of) = self.what else {
+            let version = self.client.as_ref().map(|(_, client)| client.introduction.version.as_str());
+            return Ok(discovery.response(&self.id, (&self.name, version), &left_out));
+        };
         let more = serde_json::to_string(&list.more).unwrap_or_default();
         let holder = self.subject.holder(&self.identifier);
         let context = (self.method.as_str(), self.federation.hash.as_str());
         let cursor = if list.more.is_empty() { None } else { self.sessions.seal_cursor(&more, context, holder, now) };
-        Ok(list.response(of, &self.id, cursor.as_deref(), &left_out))
+        Ok(list.response((of, self.era), &self.id, cursor.as_deref(), &left_out))
     }
 }
 
 /// The response in the answer of a server.
-fn message(head: &ResponseHead, body: Vec<u8>, id: &RequestId) -> Option<String> {
+pub(super) fn message(head: &ResponseHead, body: Vec<u8>, id: &RequestId) -> Option<String> {
     let text = String::from_utf8(body).ok()?;
     if head.is_event_stream() { response_in_events(&text, id) } else { Some(text) }
 }

@@ -19,6 +19,7 @@ mod active_request;
 mod authentication;
 mod authorization;
 mod concurrently;
+mod conversations;
 mod credential_need;
 mod credentials;
 mod drive;
@@ -26,6 +27,7 @@ mod federation;
 mod gathering;
 mod issuer_state;
 mod keys;
+mod known_servers;
 mod lists;
 mod log;
 mod lookups;
@@ -53,7 +55,8 @@ use crate::ports::{OriginFailure, Ports};
 use crate::transport::head::Head;
 
 pub use active_request::{
-    Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Forwarding, Received, SigningAssertion, Suspended,
+    Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Conversing, Forwarding, Received, SigningAssertion,
+    Suspended,
 };
 pub use drive::{Served, drive, filter_body, serve};
 pub use keys::KeySource;

@@ -9,6 +9,7 @@ use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::{self, Configuration, Mistakes, Secrets};
 use crate::forward::body_filter::AnswerMemory;
 use crate::gateway::issuer_state::IssuerStates;
+use crate::gateway::known_servers::KnownServers;
 use crate::gateway::remembered::RememberedDecisions;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub(super) lists: RefCell<ListCache<Caller>>,
     /// Servers of federations that did not answer in time, by the index of their resource, and until when they are not asked.
     pub(super) resting: RefCell<BTreeMap<usize, UnixMillis>>,
+    /// What it knows of the eras of servers and of sessions there, at resources of several servers.
+    pub(super) known_servers: RefCell<KnownServers>,
     /// What it remembers of the answers of origin servers.
     pub(super) answers: AnswerMemory,
     /// The chain of decision log lines.
@@ -88,6 +91,7 @@ impl Gateway {
             remembered: RefCell::new(RememberedDecisions::new(halves(&salt).0)),
             lists: RefCell::default(),
             resting: RefCell::default(),
+            known_servers: RefCell::default(),
             answers: AnswerMemory::default(),
             chain: Rc::new(RefCell::new(Chain::begin(&salt))),
             authorization_server,

@@ -80,8 +80,13 @@ impl RememberedDecision {
         let credential = self.credential.clone();
         let credential =
             credential.map(|(credential, need)| SentCredential { credential, need, repetition: Repetition::Streamed });
-        let stage =
-            AwaitingAnswer { transform: Box::new(ResponseTransform::nothing()), sent, remembered: None, credential };
+        let stage = AwaitingAnswer {
+            transform: Box::new(ResponseTransform::nothing()),
+            sent,
+            remembered: None,
+            credential,
+            again: None,
+        };
         Suspended::repeated(self.context.again(request_id, trace, sent), stage)
     }
 }

@@ -7,13 +7,15 @@ use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::forward::{assertion, identity, operation};
 use crate::gateway::active_request::{
-    Action, ActiveRequest, AwaitingAnswer, Forwarding, Received, Repetition, SentCredential, SigningAssertion,
-    Suspended,
+    Action, ActiveRequest, AwaitingAnswer, Conversing, Forwarding, Received, Repetition, SentCredential,
+    SigningAssertion, Suspended,
 };
+use crate::gateway::conversations::Opened;
 use crate::gateway::credentials::not_connected;
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key;
+use crate::mcp::conversation::Conversation;
 use crate::mcp::session::NONCE_BYTES;
 use crate::pipeline::rejection::{CredentialRefusal, Rejection};
 use crate::pipeline::respond;
@@ -44,7 +46,18 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         }
     }
 
-    fn send(self, forwarding: Forwarding, assertion: Option<&str>) -> Action {
+    /// Sends the request. If it is for one of several servers, the gateway has to know first how it talks with that server.
+    pub(super) fn send(self, forwarding: Forwarding, assertion: Option<&str>) -> Action {
+        if forwarding.permit.server().is_some() && forwarding.permit.conversation().is_none() {
+            let now = self.ports.now();
+            // The session that is known may be the one that the server has forgotten.
+            let known = if forwarding.is_repeated { None } else { self.gateway.conversation(&forwarding.permit, now) };
+            let conversing = Conversing { forwarding, assertion: assertion.map(str::to_owned) };
+            return match known {
+                Some(conversation) => self.converse(conversing, Opened::known(conversation)),
+                None => self.wait(conversing, Action::Converse),
+            };
+        }
         let Forwarding { permit, credential, is_repeated } = forwarding;
         let transform = Box::new(ResponseTransform::of(&permit, &self.gateway.settings, &self.gateway.answers));
         let attached = credential.as_ref().map(|(attached, _)| attached);
@@ -53,6 +66,8 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             Err(rejection) => return self.refuse(rejection),
         };
         let remembered = self.remember(&permit, credential.as_ref(), &request);
+        let has_session = matches!(permit.conversation(), Some(Conversation::Legacy(session)) if session.id.is_some());
+        let again = if has_session && !is_repeated { permit.again().map(Box::new) } else { None };
         let credential = credential.map(|(credential, need)| {
             let repetition = match (is_repeated, permit.can_be_repeated()) {
                 (true, _) => Repetition::Done,
@@ -61,13 +76,13 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             };
             SentCredential { credential, need, repetition }
         });
-        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered, credential };
+        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered, credential, again };
         self.wait(stage, |waiting| Action::Send(request, waiting))
     }
 
     /// After the origin server refused the credential of a request: sends the request again with another credential, if there
     /// is one and the request can be repeated.
-    fn refused_by_origin(self, sent: SentCredential) -> Action {
+    pub(super) fn refused_by_origin(self, sent: SentCredential) -> Action {
         let SentCredential { credential, repetition, .. } = sent;
         let now = self.ports.now();
         let has_other = self.gateway.memory.borrow_mut().origin_tokens.refused(&credential, now);
@@ -116,7 +131,7 @@ impl Suspended<AwaitingAnswer> {
         ports: &P,
         answer: Result<(ResponseHead, B), OriginFailure>,
     ) -> Received<B> {
-        let (mut active, AwaitingAnswer { transform, sent, credential, .. }) = self.resume(gateway, ports);
+        let (mut active, AwaitingAnswer { transform, sent, credential, again, .. }) = self.resume(gateway, ports);
         let now = ports.now();
         active.context.origin_ms = Some(now.since(sent));
         if let Some(SentCredential { credential, .. }) = &credential {
@@ -129,6 +144,14 @@ impl Suspended<AwaitingAnswer> {
         if let Some(resource) = &active.context.resource {
             gateway.note_server(resource, &answer);
         }
+        let answer = match (again, answer) {
+            // The server does not know the session any more. It may have begun to answer 400 instead of 404 (L5).
+            (Some(permit), Ok((head, body))) if matches!(head.status, 400 | 404) => {
+                let forwarding = Forwarding { permit: *permit, credential: None, is_repeated: true };
+                return Received::Again(active.attach(forwarding), body);
+            }
+            (_, answer) => answer,
+        };
         let answer = match (credential, answer) {
             (Some(sent), Ok((head, body))) if head.status == 401 => {
                 return Received::Again(active.refused_by_origin(sent), body);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::mcp::era::FIRST_MODERN;
+use crate::mcp::era::supported_versions;
 
 /// A JSON-RPC id (string or number); it is `null` in JSON if the id could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,6 +39,12 @@ impl RequestId {
     }
 }
 
+/// The response to a request with a result that says nothing.
+#[must_use]
+pub fn empty_result(id: &RequestId) -> String {
+    json!({ "jsonrpc": "2.0", "id": id.0, "result": {} }).to_string()
+}
+
 /// The body of a rejection: a JSON-RPC error response (T32), with the id of the request if that is known.
 ///
 /// `code` is the code that MCP defines for the error, or else the HTTP status. JSON-RPC reserves -32768..-32000, and
@@ -68,7 +74,7 @@ pub fn error_body_with(id: &RequestId, error: (i32, &str), data: ErrorData, requ
             let capabilities = json!({ "extensions": { extension: {} } });
             json!({ "request": request, "requiredCapabilities": capabilities })
         }
-        ErrorData::SupportedVersions => json!({ "request": request, "supported": [FIRST_MODERN] }),
+        ErrorData::SupportedVersions => json!({ "request": request, "supported": supported_versions() }),
     };
     error_with(id, error, &data)
 }

@@ -4,6 +4,15 @@
 /// The first revision of the modern era.
 pub const FIRST_MODERN: &str = "2026-07-28";
 
+/// The revisions of the legacy era, the latest first.
+pub const LEGACY_VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// The revisions that a resource of several servers supports.
+#[must_use]
+pub fn supported_versions() -> Vec<&'static str> {
+    std::iter::once(FIRST_MODERN).chain(LEGACY_VERSIONS).collect()
+}
+
 /// The two ways to use MCP over HTTP. They differ in what a disconnect means (T25, L7) and in which header fields the
 /// gateway may trust (T18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -149,7 +149,7 @@ impl Sessions {
 
     /// Seals with a nonce that depends on everything that is sealed, so that one answer can hold any number of handles:
     /// the same nonce occurs again only for the same text.
-    fn handle(&self, plain: &[u8], context: &[u8], now: UnixMillis) -> Option<String> {
+    pub(super) fn handle(&self, plain: &[u8], context: &[u8], now: UnixMillis) -> Option<String> {
         let now_bytes = now.seconds().to_be_bytes();
         let mac = mac(&self.keys.first()?.mark, &[b"handle", &now_bytes, context, plain]);
         self.sealed(plain, context, mac.first_chunk::<NONCE_BYTES>()?, now)

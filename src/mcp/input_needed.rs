@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::era::{Era, FIRST_MODERN};
-use crate::mcp::method::{CALL_TOOL, DISCOVER};
+use crate::mcp::method::{CALL_TOOL, DISCOVER, INITIALIZE};
 use crate::strict_json;
 
 /// The methods whose result may be `input_required`.
@@ -12,8 +12,6 @@ const MAY_NEED_INPUT: [&str; 3] = [CALL_TOOL, "prompts/get", "resources/read"];
 
 /// The member of `_meta` in which a client declares what it can do.
 pub(super) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-
-const INITIALIZE: &str = "initialize";
 
 /// `URLElicitationRequiredError` of MCP 2025-11-25. It does not exist in the modern era.
 const URL_NEEDED: i32 = -32042;

@@ -11,11 +11,14 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::item_meta::{marked, with_meta};
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::{KnownItems, ListComparison};
-use crate::mcp::list_item::{FilterOptions, ItemDecision, ItemPolicy, ListError, OmittedValue};
+use crate::mcp::list_item::{Bridge, FilterOptions, ItemDecision, ItemPolicy, ListError, OmittedValue};
 use crate::mcp::message_position::{Answered, Container, Handle, HandleRewriter, Level, Next, Place, Reading, Use};
 use crate::mcp::method::lists;
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
+
+/// The type of a result that asks for input (SEP-2322).
+const INPUT_REQUIRED: &str = "input_required";
 
 /// Filters one response, or one batch of responses.
 pub struct ListFilter<P> {
@@ -90,6 +93,12 @@ impl<P: ItemPolicy> ListFilter<P> {
     #[must_use]
     pub fn with_memory(self, resource: usize, memory: Rc<RefCell<KnownItems>>) -> Self {
         Self { memory: Some((resource, memory)), ..self }
+    }
+
+    /// Whether the message is a request or a notification, as far as it was read.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        self.method.is_some() || self.answered.is_request
     }
 
     /// Whether it only rewrites handles.
@@ -294,6 +303,9 @@ impl<P: ItemPolicy> ListFilter<P> {
             let items = lists().map(|list| list.member).filter(move |_| in_result);
             others.iter().copied().chain(items).filter(move |_| lists_matter || !in_result)
         };
+        if container == Container::Result && self.edits.bridge.replaces(&self.name) {
+            return self.read(Use::Leave, byte, out);
+        }
         let folded = fold(&self.name);
         if lists_matter && deciding().any(|known| *known != *self.name && fold(known) == folded) {
             return Err(ListError::Repeated);
@@ -321,6 +333,11 @@ impl<P: ItemPolicy> ListFilter<P> {
             (Container::Message, Some("result"), _, b'{') => {
                 self.answered.has_result = true;
                 self.enter(Container::Result, byte, out);
+                let added = self.edits.bridge.added();
+                out.extend_from_slice(added.as_bytes());
+                if let Some(level) = self.levels.last_mut() {
+                    level.written = !added.is_empty();
+                }
                 Ok(())
             }
             (Container::Message, Some("id"), ..) if self.edits.reusable => {
@@ -349,6 +366,12 @@ impl<P: ItemPolicy> ListFilter<P> {
                     _ if container == Container::Message && known == Some("id") && self.handles.is_some() => Use::Id,
                     Some(handle) if self.is_about_own_tasks() => Use::Handle(handle),
                     _ if container == Container::Message && self.name == "method" && byte == b'"' => Use::Method,
+                    _ if container == Container::Result
+                        && self.edits.bridge == Bridge::ToLegacy
+                        && self.name == "resultType" =>
+                    {
+                        Use::ResultType
+                    }
                     _ => Use::Pass,
                 };
                 self.read(used, byte, out)
@@ -462,6 +485,7 @@ impl<P: ItemPolicy> ListFilter<P> {
             | Use::CacheScope
             | Use::Method
             | Use::Id
+            | Use::ResultType
             | Use::Handle(_) => {
                 self.held.extend_from_slice(bytes);
                 match &mut self.reading {
@@ -503,6 +527,13 @@ impl<P: ItemPolicy> ListFilter<P> {
                     self.held = rewritten.unwrap_or(std::mem::take(&mut self.held));
                 } else if reading.used == Use::Method {
                     self.method = text.map(str::to_owned);
+                }
+                out.extend_from_slice(&self.held);
+            }
+            Use::ResultType => {
+                let said = crate::strict_json::parse(&self.held).map_err(|_| ListError::NotJson)?;
+                if said == INPUT_REQUIRED {
+                    return Err(ListError::NeedsInput);
                 }
                 out.extend_from_slice(&self.held);
             }

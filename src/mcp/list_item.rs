@@ -48,6 +48,8 @@ pub enum ListError {
     MediaType,
     /// The response is one to another request.
     Foreign,
+    /// The result asks for input in a form that the revision of the client does not have.
+    NeedsInput,
     /// An `endpoint` event of the transport of 2024-11-05 refers to another server.
     Endpoint,
 }
@@ -63,14 +65,50 @@ impl fmt::Display for ListError {
             Self::Charset => "an event stream in a charset other than UTF-8",
             Self::MediaType => "a media type that only begins like text/event-stream",
             Self::Foreign => "a response to another request",
+            Self::NeedsInput => "it asks for input, which a client of the legacy era cannot give in this form",
             Self::Endpoint => "an endpoint event that leads to another server",
         })
+    }
+}
+
+/// What changes in a result because the server has the other era than the client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bridge {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A result of the legacy era gets the members that every result of the modern era has.
+    ToModern {
+        /// Whether a client may keep such results: then it learns that it may not keep this one.
+        cacheable: bool,
+    },
+    /// A result of the modern era must not ask for input.
+    ToLegacy,
+}
+
+impl Bridge {
+    /// The members that a result gets.
+    #[must_use]
+    pub fn added(self) -> &'static str {
+        match self {
+            Self::Nothing | Self::ToLegacy => "",
+            Self::ToModern { cacheable: false } => r#""resultType":"complete""#,
+            Self::ToModern { cacheable: true } => r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#,
+        }
+    }
+
+    /// Whether a member of a result is left out, because the result gets its own.
+    #[must_use]
+    pub fn replaces(self, member: &str) -> bool {
+        matches!(self, Self::ToModern { .. }) && matches!(member, "resultType" | "ttlMs" | "cacheScope")
     }
 }
 
 /// Options for one response.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FilterOptions {
+    /// What changes in a result for a client of the other era.
+    pub bridge: Bridge,
     /// The response holds no list: only state handles are rewritten in it.
     pub handles_only: bool,
     /// The request asked for a later page.

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::CURSOR_BYTES;
 use crate::mcp::envelope::RequestId;
-use crate::mcp::era::FIRST_MODERN;
+use crate::mcp::era::{Era, FIRST_MODERN};
+use crate::mcp::handle::TASKS_EXTENSION;
 use crate::mcp::method::List;
 use crate::strict_json;
 
@@ -95,17 +96,25 @@ impl MergedList {
 
     /// The response, with the sealed cursor of the next page if there is one. A list that lacks a server must not be kept.
     #[must_use]
-    pub fn response(&self, list: List, id: &RequestId, cursor: Option<&str>, left_out: &[String]) -> String {
+    pub fn response(
+        &self,
+        (list, era): (List, Era),
+        id: &RequestId,
+        cursor: Option<&str>,
+        left_out: &[String],
+    ) -> String {
         let mut result = Map::new();
-        result.insert("resultType".to_owned(), json!("complete"));
         if let Some(cursor) = cursor {
             result.insert("nextCursor".to_owned(), json!(cursor));
         }
         let ttl = if left_out.is_empty() { self.ttl.unwrap_or(0) } else { 0 };
-        result.insert("ttlMs".to_owned(), json!(ttl));
         // The cursors of the pages are for one caller, and all pages of a list have one scope (T31).
         let scope = if self.is_public && cursor.is_none() && left_out.is_empty() { "public" } else { "private" };
-        result.insert("cacheScope".to_owned(), json!(scope));
+        if era == Era::Modern {
+            result.insert("resultType".to_owned(), json!("complete"));
+            result.insert("ttlMs".to_owned(), json!(ttl));
+            result.insert("cacheScope".to_owned(), json!(scope));
+        }
         if !left_out.is_empty() {
             result.insert("_meta".to_owned(), json!({ LEFT_OUT: left_out }));
         }
@@ -118,7 +127,7 @@ impl MergedList {
             text.push_str(if at == 0 { "" } else { "," });
             text.push_str(item.get());
         }
-        text.push_str("],");
+        text.push_str(if rest == "}" { "]" } else { "]," });
         text.push_str(rest);
         text.push('}');
         text
@@ -137,30 +146,49 @@ pub struct MergedDiscovery {
 /// Capabilities that the gateway offers for several servers: what needs a stream to all of them is missing.
 const OFFERED: [&str; 4] = ["tools", "prompts", "resources", "completions"];
 
+/// The same, for clients of the legacy era only: a server of that era takes the level of log messages.
+const OFFERED_TO_LEGACY: &str = "logging";
+
+/// The tasks of MCP 2025-11-25.
+const TASKS: &str = "tasks";
+
 /// Extensions whose messages the gateway maps to the servers: tasks, and the user interfaces of Apps.
-const OFFERED_EXTENSIONS: [&str; 2] = ["io.modelcontextprotocol/tasks", "io.modelcontextprotocol/ui"];
+const OFFERED_EXTENSIONS: [&str; 2] = [TASKS_EXTENSION, "io.modelcontextprotocol/ui"];
 
 impl MergedDiscovery {
     /// Adds what a server says. A capability or an extension is offered if one of the servers has it, because each of their items
-    /// is reached by its own name.
+    /// is reached by its own name. Tasks are offered only if server and client have the same era.
     ///
     /// # Errors
-    /// [`Unmerged`] if the answer is no such result, or the server does not speak the modern era.
-    pub fn add(&mut self, answer: &ServerAnswer<'_>, id: &RequestId) -> Result<(), Unmerged> {
+    /// [`Unmerged`] if the answer is no such result.
+    pub fn add(&mut self, answer: &ServerAnswer<'_>, client: Era, id: &RequestId) -> Result<(), Unmerged> {
         let result = result(&answer.message, id)?;
         let value = |name| result.get(name).and_then(|raw| strict_json::parse(raw.get().as_bytes()).ok());
-        let versions = value("supportedVersions").ok_or(Unmerged::Malformed)?;
-        let is_modern = versions.as_array().is_some_and(|versions| versions.iter().any(|it| it == FIRST_MODERN));
+        let versions = value("supportedVersions");
+        let is_modern =
+            versions.as_ref().and_then(Value::as_array).is_some_and(|all| all.iter().any(|it| it == FIRST_MODERN));
         let capabilities = value("capabilities").filter(Value::is_object).ok_or(Unmerged::Malformed)?;
-        if !is_modern {
+        if !is_modern && !value("protocolVersion").is_some_and(|version| version.is_string()) {
             return Err(Unmerged::Malformed);
         }
         for name in OFFERED.into_iter().filter(|name| capabilities.get(name).is_some()) {
             self.capabilities.insert(name.to_owned(), json!({}));
         }
+        if client == Era::Legacy && !is_modern {
+            if capabilities.get(OFFERED_TO_LEGACY).is_some() {
+                self.capabilities.insert(OFFERED_TO_LEGACY.to_owned(), json!({}));
+            }
+            if let Some(Value::Object(tasks)) = capabilities.get(TASKS) {
+                let mut tasks = tasks.clone();
+                // A list would hold the tasks of all callers.
+                tasks.remove("list");
+                self.capabilities.insert(TASKS.to_owned(), Value::Object(tasks));
+            }
+        }
         let theirs = capabilities.get("extensions").and_then(Value::as_object);
         for (name, value) in theirs.into_iter().flatten() {
-            if OFFERED_EXTENSIONS.contains(&name.as_str()) {
+            let has_tasks = client == Era::Modern && is_modern;
+            if OFFERED_EXTENSIONS.contains(&name.as_str()) && (has_tasks || name != TASKS_EXTENSION) {
                 self.extensions.insert(name.clone(), value.clone());
             }
         }
@@ -172,27 +200,34 @@ impl MergedDiscovery {
         Ok(())
     }
 
-    /// The response.
+    /// The response: of the legacy era if there is a version of it, and of the modern era otherwise.
     #[must_use]
-    pub fn response(mut self, id: &RequestId, name: &str, left_out: &[String]) -> String {
+    pub fn response(mut self, id: &RequestId, (name, legacy): (&str, Option<&str>), left_out: &[String]) -> String {
         if !self.extensions.is_empty() {
             self.capabilities.insert("extensions".to_owned(), Value::Object(self.extensions));
         }
         let ttl = if left_out.is_empty() { self.ttl.unwrap_or(0) } else { 0 };
         let mut meta = Map::new();
         let info = json!({ "name": name, "version": env!("CARGO_PKG_VERSION") });
-        meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), info);
         if !left_out.is_empty() {
             meta.insert(LEFT_OUT.to_owned(), json!(left_out));
         }
         let mut result = Map::new();
         let mut insert = |name: &str, value: Value| result.insert(name.to_owned(), value);
-        insert("resultType", json!("complete"));
-        insert("supportedVersions", json!([FIRST_MODERN]));
         insert("capabilities", Value::Object(self.capabilities));
-        insert("ttlMs", json!(ttl));
-        insert("cacheScope", json!("private"));
-        insert("_meta", Value::Object(meta));
+        if let Some(version) = legacy {
+            insert("protocolVersion", json!(version));
+            insert("serverInfo", info);
+        } else {
+            meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), info);
+            insert("resultType", json!("complete"));
+            insert("supportedVersions", json!([FIRST_MODERN]));
+            insert("ttlMs", json!(ttl));
+            insert("cacheScope", json!("private"));
+        }
+        if !meta.is_empty() {
+            insert("_meta", Value::Object(meta));
+        }
         if !self.instructions.is_empty() {
             insert("instructions", json!(self.instructions.join("\n\n")));
         }

@@ -31,8 +31,8 @@ pub enum Message {
     },
     /// A notification, which expects no response.
     Notification(Call),
-    /// A response to a request from the server (legacy era only).
-    Response,
+    /// A response to a request from the server (legacy era only), with the id of that request.
+    Response(RequestId),
 }
 
 /// A method, and what the gateway reads of its parameters.
@@ -196,7 +196,7 @@ impl Message {
     pub fn call(&self) -> Option<&Call> {
         match self {
             Self::Request { call, .. } | Self::Notification(call) => Some(call),
-            Self::Response => None,
+            Self::Response(_) => None,
         }
     }
 
@@ -250,7 +250,7 @@ impl Raw {
             }
             (None, false) => return wrong(Malformed::Message("method is missing")),
             (None, true) if self.id.is_none() => return wrong(Malformed::Message("a response must have an id")),
-            (None, true) => return Ok(Message::Response),
+            (None, true) => return Ok(Message::Response(shown)),
             (Some(Value::String(method)), false) if is_method(&method) => method,
             (Some(_), false) => {
                 return wrong(Malformed::Message(

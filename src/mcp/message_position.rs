@@ -187,6 +187,8 @@ pub(super) enum Use {
     Id,
     /// It is a state handle.
     Handle(Handle),
+    /// It is the type of a result.
+    ResultType,
     /// It is left out.
     Leave,
 }

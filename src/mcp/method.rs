@@ -77,6 +77,18 @@ const fn mirrored(name: &'static str, target: Target) -> McpMethod {
 
 /// The method that calls a tool.
 pub const CALL_TOOL: &str = "tools/call";
+/// The method that opens a session in the legacy era.
+pub const INITIALIZE: &str = "initialize";
+/// The method that sets the least level of log messages, up to 2025-11-25.
+pub const SET_LEVEL: &str = "logging/setLevel";
+/// The notification that ends an initialization.
+pub const INITIALIZED: &str = "notifications/initialized";
+/// The notification that a request is not needed any more.
+pub const CANCELLED: &str = "notifications/cancelled";
+/// The notification that the roots of a client have changed, up to 2025-11-25.
+pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
+/// The method that asks whether the other side is still there, up to 2025-11-25.
+pub const PING: &str = "ping";
 /// The method by which a client of the modern era asks what a server can do.
 pub const DISCOVER: &str = "server/discover";
 /// The method that asks for the state of a task.
@@ -88,10 +100,10 @@ pub const LIST_TASKS: &str = "tasks/list";
 
 /// All methods that the gateway knows. Rules treat any other method as one without a target.
 pub const METHODS: [McpMethod; 24] = [
-    probe("initialize"),
+    probe(INITIALIZE),
     probe(DISCOVER),
-    protocol("ping"),
-    protocol("logging/setLevel"),
+    protocol(PING),
+    protocol(SET_LEVEL),
     mirrored(CALL_TOOL, Target::Name(Kind::Tool)),
     list("tools/list", "tools", "name", Kind::Tool),
     mirrored("prompts/get", Target::Name(Kind::Prompt)),
@@ -108,10 +120,10 @@ pub const METHODS: [McpMethod; 24] = [
     mirrored("tasks/cancel", Target::Task),
     on(TASK_RESULT, Target::Task),
     row(LIST_TASKS),
-    protocol("notifications/initialized"),
-    protocol("notifications/cancelled"),
+    protocol(INITIALIZED),
+    protocol(CANCELLED),
     protocol("notifications/progress"),
-    protocol("notifications/roots/list_changed"),
+    protocol(ROOTS_CHANGED),
 ];
 
 impl McpMethod {
@@ -130,7 +142,7 @@ impl McpMethod {
     /// Whether a resource may open it to callers without credentials: it acts on no item, and changes nothing.
     #[must_use]
     pub fn may_be_anonymous(&self) -> bool {
-        self.is_probe || self.list.is_some() || self.name == "ping"
+        self.is_probe || self.list.is_some() || self.name == PING
     }
 
     /// Whether its target can be of this kind.

@@ -2,6 +2,8 @@
 //! event streams, sessions.
 
 pub mod agreement;
+pub mod combined_session;
+pub mod conversation;
 pub mod envelope;
 pub mod era;
 pub mod handle;

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
+use crate::mcp::conversation::is_modern_meta;
+use crate::mcp::method::{DISCOVER, INITIALIZE};
 use crate::strict_json;
 
 /// The member of `_meta` that names the task which a message belongs to (MCP 2025-11-25).
@@ -38,17 +42,77 @@ type Members = BTreeMap<String, Box<RawValue>>;
 /// the text as it is.
 pub type Replace<'a> = dyn FnMut(usize, Member, &str) -> Option<String> + 'a;
 
+/// What else changes in a message, because the server has the other era than the client, or is one of several.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Translation {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A request of the legacy era becomes one of the modern era, with these members of `_meta`. `initialize` becomes
+    /// `server/discover`.
+    ToModern(Map<String, Value>),
+    /// A request of the modern era becomes one of the legacy era.
+    ToLegacy,
+    /// A response to a server's request gets the id that the server knows, in JSON.
+    Answering(String),
+}
+
 /// The body with new texts. `None` if it is no message and no batch of messages.
 #[must_use]
 pub fn rewritten(body: &[u8], replace: &mut Replace<'_>) -> Option<Vec<u8>> {
+    translated(body, &Translation::Nothing, replace)
+}
+
+/// The body with new texts, translated for a server. `None` if it is no message and no batch of messages.
+#[must_use]
+pub fn translated(body: &[u8], translation: &Translation, replace: &mut Replace<'_>) -> Option<Vec<u8>> {
     let body = std::str::from_utf8(body).ok()?;
+    let mut one = |(at, raw): (usize, &RawValue)| {
+        let mut message = message(at, raw, replace)?;
+        translate(&mut message, translation)?;
+        Some(message)
+    };
     if body.trim_start().starts_with('[') {
         let messages: Vec<&RawValue> = strict_json::part(body)?;
-        let messages = messages.into_iter().enumerate().map(|(at, raw)| message(at, raw, replace));
+        let messages = messages.into_iter().enumerate().map(one);
         serde_json::to_vec(&messages.collect::<Option<Vec<_>>>()?).ok()
     } else {
-        serde_json::to_vec(&message(0, strict_json::part(body)?, replace)?).ok()
+        serde_json::to_vec(&one((0, strict_json::part(body)?))?).ok()
     }
+}
+
+fn raw<T: Serialize + ?Sized>(value: &T) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).ok()
+}
+
+fn translate(message: &mut Members, translation: &Translation) -> Option<()> {
+    match translation {
+        Translation::Nothing => {}
+        Translation::ToModern(meta) => {
+            let method: Option<String> = message.get("method").and_then(|raw| strict_json::part(raw.get()));
+            if method.as_deref() == Some(INITIALIZE) {
+                message.insert("method".to_owned(), raw(DISCOVER)?);
+                message.remove("params");
+            }
+            let no_members = || RawValue::from_string("{}".to_owned()).ok();
+            let params = message.remove("params").or_else(no_members)?;
+            let mut params: Members = strict_json::part(params.get())?;
+            let known = params.remove("_meta").or_else(no_members)?;
+            let mut known: Members = strict_json::part(known.get())?;
+            for (name, value) in meta {
+                known.insert(name.clone(), raw(value)?);
+            }
+            params.insert("_meta".to_owned(), raw(&known)?);
+            message.insert("params".to_owned(), raw(&params)?);
+        }
+        Translation::ToLegacy => within(message, "params", |params| {
+            within(params, "_meta", |meta| meta.retain(|name, _| !is_modern_meta(name)));
+        }),
+        Translation::Answering(id) => {
+            message.insert("id".to_owned(), RawValue::from_string(id.clone()).ok()?);
+        }
+    }
+    Some(())
 }
 
 /// The task that a response of a client belongs to (MCP 2025-11-25), as it is in `body`.

@@ -11,7 +11,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::limits::SESSION_ID_BYTES;
+use crate::limits::{COMBINED_SESSION_BYTES, SESSION_ID_BYTES};
 use crate::time::UnixMillis;
 
 /// Number of random bytes that sealing needs. With this many, collisions of random nonces are negligible
@@ -65,6 +65,8 @@ pub enum Purpose {
     Session,
     /// The address for the messages of a session in the transport of 2024-11-05.
     Endpoint,
+    /// A session with several servers.
+    Combined,
 }
 
 impl Purpose {
@@ -72,6 +74,15 @@ impl Purpose {
         match self {
             Self::Session => b's',
             Self::Endpoint => b'e',
+            Self::Combined => b'm',
+        }
+    }
+
+    /// The most bytes that a text may have.
+    fn most(self) -> usize {
+        match self {
+            Self::Session | Self::Endpoint => SESSION_ID_BYTES,
+            Self::Combined => COMBINED_SESSION_BYTES,
         }
     }
 }
@@ -122,7 +133,7 @@ pub struct Opened {
 }
 
 impl Sessions {
-    /// Seals a text from the origin server for one caller. `None` if it is longer than [`SESSION_ID_BYTES`].
+    /// Seals a text from the origin server for one caller. `None` if it is longer than its purpose allows.
     #[must_use]
     pub fn seal(
         &self,
@@ -132,7 +143,7 @@ impl Sessions {
         nonce: &[u8; NONCE_BYTES],
         now: UnixMillis,
     ) -> Option<String> {
-        if value.len() > SESSION_ID_BYTES {
+        if value.len() > purpose.most() {
             return None;
         }
         self.sealed(value.as_bytes(), &holder.bytes(purpose.byte()), nonce, now)
@@ -179,7 +190,7 @@ impl Sessions {
     /// open.
     #[must_use]
     pub fn open(&self, sealed: &str, purpose: Purpose, holder: Holder<'_>, now: UnixMillis) -> Option<Opened> {
-        if sealed.len() > 2 * SESSION_ID_BYTES + 128 {
+        if sealed.len() > 2 * purpose.most() + 128 {
             return None;
         }
         let (value, since) = self.opened(sealed, &holder.bytes(purpose.byte()), now)?;

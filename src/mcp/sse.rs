@@ -1,7 +1,7 @@
 //! Event streams (HTML §9.2), whose lists are filtered as they stream through the gateway. Lines may end in CR, LF or
 //! both, and chunks may end anywhere; the output has LF.
 
-use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES};
+use crate::limits::{EVENT_LINE_BYTES, LIST_HEAD_BYTES, SERVER_REQUEST_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::list_filter::ListFilter;
 use crate::mcp::list_item::{ItemPolicy, ListError};
@@ -9,6 +9,23 @@ use crate::mcp::outline::answered_id;
 
 /// Rewrites a text of an event: the address in an `endpoint` event (2024-11-05), or the id of an event.
 pub type Rewrite = Box<dyn Fn(&str) -> Option<String>>;
+
+/// What a client gets of a request or a notification of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerMessage {
+    /// The message as it is.
+    Pass,
+    /// Nothing.
+    Drop,
+    /// This message.
+    Instead(Vec<u8>),
+}
+
+/// Decides about the requests and notifications of a server.
+pub trait ServerMessages {
+    /// What the client gets of a message.
+    fn message(&self, text: &[u8]) -> ServerMessage;
+}
 
 /// Filters an event stream.
 pub struct SseFilter<J> {
@@ -18,6 +35,8 @@ pub struct SseFilter<J> {
     endpoint: Option<Rewrite>,
     /// Rewrites the ids of events.
     id: Option<Rewrite>,
+    /// Decides about requests and notifications; `None` if all of them pass.
+    messages: Option<Box<dyn ServerMessages>>,
     /// The id in the log of a request whose stream goes on after an event that cannot be filtered.
     skips: Option<String>,
     /// Whether only handles are rewritten in messages: an event that is no message passes as it is.
@@ -104,6 +123,9 @@ pub fn error_event(id: &RequestId, request: &str) -> String {
     format!("event: message\ndata: {}\n\n", error_body(id, UNFIT.0, UNFIT.1, request))
 }
 
+/// What precedes the data of an event in the output.
+const DATA: &[u8] = b"data: ";
+
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 impl<J: ItemPolicy> SseFilter<J> {
@@ -116,6 +138,7 @@ impl<J: ItemPolicy> SseFilter<J> {
             unfit: None,
             endpoint,
             id,
+            messages: None,
             line: Line::Start,
             after_cr: false,
             bom: Some(0),
@@ -129,6 +152,17 @@ impl<J: ItemPolicy> SseFilter<J> {
     #[must_use]
     pub fn skipping_unfit(self, request: &str) -> Self {
         Self { skips: Some(request.to_owned()), ..self }
+    }
+
+    /// The same filter, which decides about requests and notifications.
+    #[must_use]
+    pub fn with_messages(self, messages: Option<Box<dyn ServerMessages>>) -> Self {
+        Self { messages, ..self }
+    }
+
+    /// Whether the event has to be held although it is large: the client does not get it as it is.
+    fn holds(&self) -> bool {
+        self.messages.is_some() && self.json.as_ref().is_some_and(ListFilter::is_request)
     }
 
     /// Why an event was left out, if one was.
@@ -157,7 +191,10 @@ impl<J: ItemPolicy> SseFilter<J> {
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
-            if self.event.held.len() > LIST_HEAD_BYTES {
+            if self.event.held.len() > SERVER_REQUEST_BYTES {
+                return Err(ListError::TooLarge);
+            }
+            if self.event.held.len() > LIST_HEAD_BYTES && !self.holds() {
                 out.append(&mut self.event.held);
                 self.event.begun = true;
                 self.event.raw = Raw::TooMuch;
@@ -288,7 +325,7 @@ impl<J: ItemPolicy> SseFilter<J> {
         self.json = self.json.take().map(ListFilter::again);
         let Raw::Kept(raw) = std::mem::replace(&mut self.event.raw, Raw::TooMuch) else { return };
         self.event.held.truncate(self.event.data_at);
-        self.event.held.extend_from_slice(b"data: ");
+        self.event.held.extend_from_slice(DATA);
         for byte in raw {
             match byte {
                 b'\n' => self.event.held.extend_from_slice(b"\ndata: "),
@@ -309,7 +346,7 @@ impl<J: ItemPolicy> SseFilter<J> {
             Data::None if matches!(byte, b' ' | b'\t') => {}
             Data::None if matches!(byte, b'{' | b'[') => {
                 self.event.data_at = self.event.held.len();
-                self.event.held.extend_from_slice(b"data: ");
+                self.event.held.extend_from_slice(DATA);
                 if self.json.is_some() {
                     self.event.data = Data::Json;
                     self.json(&[byte])?;
@@ -376,6 +413,25 @@ impl<J: ItemPolicy> SseFilter<J> {
         ended
     }
 
+    fn is_foreign(&self) -> bool {
+        self.json.as_ref().is_some_and(ListFilter::is_foreign)
+    }
+
+    /// Puts in place of a request or notification what the client gets of it. Whether that is nothing.
+    fn is_dropped(&mut self) -> bool {
+        let Some(messages) = self.messages.as_ref().filter(|_| self.holds()) else { return false };
+        let begin = self.event.data_at + DATA.len();
+        match messages.message(self.event.held.get(begin..).unwrap_or_default()) {
+            ServerMessage::Pass => false,
+            ServerMessage::Drop => true,
+            ServerMessage::Instead(text) => {
+                self.event.held.truncate(begin);
+                self.event.held.extend_from_slice(&text);
+                false
+            }
+        }
+    }
+
     fn end_event(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         if self.event.data == Data::Json && self.can_pass() {
             let mut json = self.json.take().ok_or(ListError::NotJson)?;
@@ -385,8 +441,7 @@ impl<J: ItemPolicy> SseFilter<J> {
                 self.pass_unread();
             }
         }
-        if self.event.data == Data::Json && !self.event.begun && self.json.as_ref().is_some_and(ListFilter::is_foreign)
-        {
+        if self.event.data == Data::Json && !self.event.begun && (self.is_dropped() || self.is_foreign()) {
             // Clients ignore it, and its handles are not for this caller.
             let mut json = self.json.take().ok_or(ListError::NotJson)?;
             let _ended = json.finish(&mut Vec::new());
@@ -452,7 +507,7 @@ impl<J: ItemPolicy> SseFilter<J> {
                     _ => text,
                 };
                 for line in text.split('\n') {
-                    held.extend_from_slice(b"data: ");
+                    held.extend_from_slice(DATA);
                     held.extend_from_slice(line.as_bytes());
                     held.push(b'\n');
                 }

@@ -207,7 +207,7 @@ fn refused(messages: &[Message]) -> Option<Vec<u8>> {
             Some(json!({ "jsonrpc": "2.0", "id": id, "method": REFUSED_METHOD }))
         }
         Message::Notification(_) => Some(json!({ "jsonrpc": "2.0", "method": REFUSED_NOTIFICATION })),
-        Message::Response => None,
+        Message::Response(_) => None,
     };
     let all: Vec<Value> = messages.iter().filter_map(instead).collect();
     match all.as_slice() {

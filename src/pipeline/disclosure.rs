@@ -5,6 +5,7 @@ use crate::mcp::envelope::ErrorData;
 use crate::mcp::era::Era;
 use crate::mcp::handle::TASKS_EXTENSION;
 use crate::mcp::kind::Kind;
+use crate::mcp::list_item::ListError;
 use crate::mcp::message::Malformed;
 use crate::mcp::sse::UNFIT;
 use crate::oauth::challenge::BearerError;
@@ -20,6 +21,8 @@ const MISSING_CAPABILITY: i32 = -32021;
 /// `UnsupportedProtocolVersion` of MCP 2026-07-28.
 const UNSUPPORTED_VERSION: i32 = -32022;
 /// JSON-RPC 2.0 §5.1.
+/// Not Implemented, as a status of HTTP: MCP has no code for it.
+const NOT_IMPLEMENTED: i32 = 501;
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
@@ -73,16 +76,16 @@ impl Rejection {
     }
 
     /// The errors that servers return for state handles that they did not issue, for clients that do not declare tasks (SEP-2663), and
-    /// for clients of another era (T28).
+    /// for clients of an unknown revision (T28).
     fn of_handle(&self) -> Disclosure {
         let unknown = |message| Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, message) };
         match self {
             Self::StateUnknown => unknown("Unknown or expired requestState: begin the request again."),
             Self::CursorUnknown => unknown("Unknown or expired cursor: begin the list again."),
-            Self::LegacyClient => Disclosure {
+            Self::VersionUnsupported => Disclosure {
                 code: UNSUPPORTED_VERSION,
                 data: ErrorData::SupportedVersions,
-                ..Disclosure::plain(400, "This resource is for clients of MCP 2026-07-28.")
+                ..Disclosure::plain(400, "This revision of MCP is not supported.")
             },
             Self::TaskUnknown { declared: false } => Disclosure {
                 code: MISSING_CAPABILITY,
@@ -118,7 +121,7 @@ impl Rejection {
                 ..Disclosure::plain(if *probe { 503 } else { 429 }, "Too many requests.")
             },
             Self::SessionUnknown => Disclosure::plain(404, "There is no such session."),
-            Self::StateUnknown | Self::CursorUnknown | Self::TaskUnknown { .. } | Self::LegacyClient => {
+            Self::StateUnknown | Self::CursorUnknown | Self::TaskUnknown { .. } | Self::VersionUnsupported => {
                 self.of_handle()
             }
             Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),
@@ -189,6 +192,10 @@ impl Rejection {
             Self::OriginTimeout { .. } => {
                 Disclosure::plain(504, "The server behind the gateway did not answer in time.")
             }
+            Self::OriginMalformed(ListError::NeedsInput) => Disclosure {
+                code: NOT_IMPLEMENTED,
+                ..Disclosure::plain(200, "The server asks for input in a form that this revision of MCP does not have.")
+            },
             Self::OriginFailed { .. }
             | Self::ServersLeftOut(_)
             | Self::OriginMalformed(_)

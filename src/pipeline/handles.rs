@@ -66,7 +66,8 @@ impl Handles {
                 all.of_call(at, (call, matches!(message, Message::Request { .. })), (inspected, era), opening)?;
             }
         }
-        let responses = inspected.messages().unwrap_or_default().contains(&Message::Response);
+        let mut messages = inspected.messages().unwrap_or_default().iter();
+        let responses = messages.any(|message| matches!(message, Message::Response(_)));
         for (at, id) in if responses { related_tasks(inspected.body()) } else { Vec::new() } {
             all.related(at, &id, inspected.resource().federation.as_deref(), opening);
         }

@@ -185,7 +185,7 @@ fn read_messages(
     for message in &messages {
         let id = message.id();
         if era == Era::Modern {
-            if *message == Message::Response {
+            if matches!(message, Message::Response(_)) {
                 return Err(malformed((Malformed::Message("a client must not send responses in this revision"), id)));
             }
             if let Message::Request { call, .. } = message

@@ -2,10 +2,14 @@
 
 use std::rc::Rc;
 
+use crate::mcp::combined_session::{CombinedSession, ServerRequest};
+use crate::mcp::conversation::{ClientSide, Conversation};
+use crate::mcp::envelope::RequestId;
+use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::method::Target;
-use crate::mcp::rewrite::{Member, rewritten};
+use crate::mcp::rewrite::{Member, Translation, translated};
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
@@ -24,22 +28,32 @@ pub struct Permit {
     state: CallerState,
     stand_in: StandIn,
     /// Which of several servers it is for.
-    part: Option<Part>,
+    part: Option<Box<Part>>,
 }
 
 /// The part of a request to a resource of several servers that is for one of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Part {
     server: Rc<Server>,
     /// The server's own cursor.
     cursor: Option<String>,
+    /// The client, if it has or opens a session.
+    client: Option<Rc<ClientSide>>,
+    /// How the gateway talks with the server, once it is known.
+    conversation: Option<Conversation>,
+    /// The id, in JSON, that the server gave to its request, if this is the response to it.
+    answered: Option<String>,
 }
 
 /// What the gateway keeps for a caller outside of itself, and this request brought back.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CallerState {
     /// The session that the request belongs to.
     pub session: SessionUse,
+    /// The same, with several servers.
+    pub combined: Option<Rc<CombinedSession>>,
+    /// The server's request that this is the response to, at a resource of several servers.
+    pub answered: Option<Box<ServerRequest>>,
     /// The origin server's id of the last event that the caller received, if the gateway binds event ids to their callers.
     pub last_event: Option<String>,
     /// Its task ids, `requestState` and URIs of Apps.
@@ -47,7 +61,7 @@ pub struct CallerState {
 }
 
 /// What the gateway sends instead of the caller's message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum StandIn {
     /// Nothing: the message is forwarded as it is.
     Nothing,
@@ -151,6 +165,7 @@ impl Permit {
         match &self.stand_in {
             StandIn::Refusal(_, message) => Ok(Some(message.clone())),
             StandIn::Nothing if self.state.handles.is_empty() && self.part.is_none() => Ok(None),
+            StandIn::Nothing if self.inspected().is_none_or(|inspected| inspected.messages().is_none()) => Ok(None),
             StandIn::Nothing | StandIn::Decoys(_) => {
                 let message = self.inspected().and_then(|inspected| self.rewritten(inspected.body()));
                 message.map(Some).ok_or(Rejection::Internal("a decoy or a handle replaces nothing"))
@@ -164,7 +179,7 @@ impl Permit {
         let (decoys, handles) = (self.decoys(), &self.state.handles);
         let mut used = vec![false; decoys.len()];
         let kind = self.kind_of_names();
-        let body = rewritten(body, &mut |at, member, given| {
+        let body = translated(body, &self.translation(), &mut |at, member, given| {
             let original = handles.original(at, member, given);
             let found = Decoy::replacing(decoys, at, member, original.unwrap_or(given));
             for (index, _) in &found {
@@ -195,7 +210,7 @@ impl Permit {
     /// What `Mcp-Name` mirrors for the origin server, if that is not what the caller sent.
     #[must_use]
     pub fn changed_name(&self) -> Option<String> {
-        let call = self.inspected()?.messages()?.first()?.call()?;
+        let call = self.call()?;
         let decoy = self.decoys().iter().find(|decoy| !decoy.is_method).map(|decoy| decoy.name.as_str());
         // A field that mirrors nothing could have the hidden name nevertheless.
         let Some(given) = call.mirrored_name() else { return decoy.map(str::to_owned) };
@@ -209,23 +224,108 @@ impl Permit {
         part.text(member, self.kind_of_names(), changed.unwrap_or(given)).or_else(|| changed.map(str::to_owned))
     }
 
-    /// The same permit, for one of several servers.
+    /// The same permit, for one of several servers. If this is the response to a request of the server, it goes into the session in
+    /// which the server asked.
     #[must_use]
-    pub fn for_server(self, server: Rc<Server>) -> Self {
-        Self { part: Some(Part { server, cursor: None }), ..self }
+    pub fn for_server(self, server: Rc<Server>, client: Option<Rc<ClientSide>>) -> Self {
+        let answered = self.state.answered.as_ref();
+        let conversation = answered.map(|request| Conversation::Legacy(request.session.clone()));
+        let answered = answered.map(|request| request.id.clone());
+        Self { part: Some(Box::new(Part { server, cursor: None, client, conversation, answered })), ..self }
     }
 
-    /// The parts of a request for lists, each for one of several servers, with the server's own cursor.
+    /// The parts of a request for several servers, each with the server's own cursor.
     #[must_use]
-    pub fn parts(&self, servers: Vec<(Rc<Server>, Option<String>)>) -> Vec<Self> {
+    pub fn parts(&self, servers: Vec<(Rc<Server>, Option<String>)>, client: Option<&Rc<ClientSide>>) -> Vec<Self> {
         let Permitted::Resource(inspected) = &self.request else { return Vec::new() };
-        let part = |(server, cursor)| Self {
-            request: Permitted::Resource(Rc::clone(inspected)),
-            state: CallerState::default(),
-            stand_in: StandIn::Nothing,
-            part: Some(Part { server, cursor }),
+        let part = |(server, cursor)| {
+            let client = client.cloned();
+            Self {
+                request: Permitted::Resource(Rc::clone(inspected)),
+                state: CallerState { session: SessionUse::None, ..CallerState::default() },
+                stand_in: StandIn::Nothing,
+                part: Some(Box::new(Part { server, cursor, client, conversation: None, answered: None })),
+            }
         };
         servers.into_iter().map(part).collect()
+    }
+
+    /// The same permit, to send the request once more, in another session.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let Permitted::Resource(inspected) = &self.request else { return None };
+        let part = self.part.clone().filter(|part| part.answered.is_none())?;
+        Some(Self {
+            request: Permitted::Resource(Rc::clone(inspected)),
+            state: self.state.clone(),
+            stand_in: self.stand_in.clone(),
+            part: Some(Box::new(Part { conversation: None, ..*part })),
+        })
+    }
+
+    /// The client that the gateway talks with one of several servers for.
+    #[must_use]
+    pub fn client(&self) -> Option<Rc<ClientSide>> {
+        let known = self.part.as_ref()?.client.clone();
+        known.or_else(|| {
+            let inspected = self.inspected()?;
+            let caller = inspected.subject();
+            let holder = caller.holder(&inspected.resource().identifier);
+            Some(Rc::new(ClientSide::without_session(self.admitted().era(), inspected.body(), holder)))
+        })
+    }
+
+    /// How the gateway talks with one of several servers, once it is known.
+    #[must_use]
+    pub fn conversation(&self) -> Option<&Conversation> {
+        self.part.as_ref()?.conversation.as_ref()
+    }
+
+    /// The same permit, with how the gateway talks with its server.
+    #[must_use]
+    pub fn conversing(mut self, conversation: Conversation) -> Self {
+        if let Some(part) = &mut self.part {
+            part.conversation = Some(conversation);
+        }
+        self
+    }
+
+    /// What changes in the message for a server of the other era.
+    fn translation(&self) -> Translation {
+        let Some(part) = &self.part else { return Translation::Nothing };
+        match (self.admitted().era(), part.conversation.as_ref().map(Conversation::era), &part.answered) {
+            (_, _, Some(id)) => Translation::Answering(id.clone()),
+            (Era::Legacy, Some(Era::Modern), None) => {
+                Translation::ToModern(self.client().map(|client| client.introduction.meta()).unwrap_or_default())
+            }
+            (Era::Modern, Some(Era::Legacy), None) => Translation::ToLegacy,
+            _ => Translation::Nothing,
+        }
+    }
+
+    /// The id of the only message, if it is a request.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        let messages = self.inspected().and_then(Inspected::messages).unwrap_or_default();
+        messages.first().map(Message::id).unwrap_or_default()
+    }
+
+    /// The only message, if it is one that requests something.
+    #[must_use]
+    pub fn call(&self) -> Option<&Call> {
+        self.inspected()?.messages()?.first()?.call()
+    }
+
+    /// The session with several servers that the client brought.
+    #[must_use]
+    pub fn combined(&self) -> Option<&Rc<CombinedSession>> {
+        self.state.combined.as_ref()
+    }
+
+    /// The server's request that this is the response to.
+    #[must_use]
+    pub fn answered(&self) -> Option<&ServerRequest> {
+        self.state.answered.as_deref()
     }
 
     /// The server that it is for, if its resource has several.
@@ -238,8 +338,7 @@ impl Permit {
     #[must_use]
     pub fn stands_in(&self) -> bool {
         let Some(part) = &self.part else { return !self.decoys().is_empty() };
-        let call = self.inspected().and_then(|inspected| inspected.messages()?.first()?.call());
-        let operations = call.map(|call| call.operations().unwrap_or_default()).unwrap_or_default();
+        let operations = self.call().map(|call| call.operations().unwrap_or_default()).unwrap_or_default();
         let targets = operations.iter().filter_map(|operation| operation.target.as_ref());
         let is_hidden = |(kind, name): &(Kind, String)| part.server.names.original(*kind, name).is_none();
         !self.decoys().is_empty() || targets.into_iter().any(is_hidden)
@@ -274,7 +373,15 @@ impl Permit {
     /// callers.
     #[must_use]
     pub fn last_event(&self) -> Option<&str> {
-        self.state.last_event.as_deref()
+        let event = self.state.last_event.as_deref()?;
+        // Of several servers, the one that sent the event is named before its id.
+        if self.part.is_some() { event.split_once(' ').map(|(_, id)| id) } else { Some(event) }
+    }
+
+    /// What identifies the server, of several, that sent the last event that the caller received.
+    #[must_use]
+    pub fn server_of_last_event(&self) -> Option<&str> {
+        self.state.last_event.as_deref()?.split_once(' ').map(|(server, _)| server)
     }
 
     /// The session that it belongs to.

@@ -144,8 +144,8 @@ pub enum Rejection {
     },
     /// A cursor that was not issued to this caller for this list, or has expired, or is from before a change of the servers.
     CursorUnknown,
-    /// The resource has several servers, and is for clients of the modern era.
-    LegacyClient,
+    /// The resource has several servers, and the client uses a revision of the modern era that the gateway does not know (T28).
+    VersionUnsupported,
     /// A list of several servers lacks one of them, and the configuration is strict.
     ServersLeftOut(Vec<String>),
     /// A `requestState` that was not issued to this caller for this request, or has expired (T30).
@@ -294,7 +294,7 @@ impl Rejection {
             Self::RateLimited { .. } => "rate_limited",
             Self::SessionUnknown => "session_unknown",
             Self::CursorUnknown => "cursor_unknown",
-            Self::LegacyClient => "legacy_client",
+            Self::VersionUnsupported => "version_unsupported",
             Self::ServersLeftOut(_) => "servers_left_out",
             Self::StateUnknown => "state_unknown",
             Self::TaskUnknown { .. } => "task_unknown",

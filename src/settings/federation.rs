@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::operation::Operation;
 use crate::policy::server_names::ServerNames;
@@ -27,6 +28,8 @@ pub struct Server {
     pub fingerprint: String,
     /// The resource as it is forwarded to this server: with its origin server and credential.
     pub resource: Rc<Resource>,
+    /// The era that it has; `None` if the gateway finds it out.
+    pub era: Option<Era>,
 }
 
 impl Federation {
@@ -50,6 +53,12 @@ impl Federation {
             server.names.original(kind, advertised).or_else(|| server.names.stand_in(kind, advertised)).is_some()
         };
         self.servers.iter().find(has)
+    }
+
+    /// The server with this fingerprint.
+    #[must_use]
+    pub fn with_fingerprint(&self, fingerprint: &str) -> Option<&Rc<Server>> {
+        self.servers.iter().find(|server| server.fingerprint == fingerprint)
     }
 
     /// The fingerprint of the server that has a tool.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::mcp::method::McpMethod;
+use crate::mcp::method::{INITIALIZE, INITIALIZED, McpMethod};
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::origin_credential::OriginCredential;
@@ -91,7 +91,7 @@ impl Resource {
     #[must_use]
     pub fn is_open(&self, method: &str) -> bool {
         let is_listed = |name: &str| self.anonymous.iter().any(|open| open.name == name);
-        is_listed(method) || method == "notifications/initialized" && is_listed("initialize")
+        is_listed(method) || method == INITIALIZED && is_listed(INITIALIZE)
     }
 
     /// Whether the gateway has to read the messages of its requests.

@@ -149,7 +149,7 @@ describe("token", PATIENCE, () => {
       "origin_unauthorized",
       "origin_unreachable",
     ],
-    ...["cursor_unknown", "legacy_client", "rate_limited", "servers_left_out", "session_unknown"],
+    ...["cursor_unknown", "version_unsupported", "rate_limited", "servers_left_out", "session_unknown"],
     ...["state_unknown", "task_unknown", "token_in_query"],
     ...["unsupported_media_type", "url_too_long"],
   ];

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { getToolUiResourceUri } from "@modelcontextprotocol/ext-apps/app-bridge";
 import { startOrigin } from "../../examples/origin/server.mjs";
-import { legacy, modern } from "./support/policy.mjs";
+import { modern } from "./support/policy.mjs";
 import { startRecorder } from "./support/recorder.mjs";
 import { startScene } from "./support/scene.mjs";
 
@@ -186,17 +186,5 @@ describe("several servers behind one resource", PATIENCE, () => {
     withServers({ broken: true, resource: { strict_servers: true } }, async (scene) => {
       const answer = await scene.post(asked("tools/list"));
       assert.equal(answer.status, 502);
-    }));
-
-  test("clients of the legacy era learn which versions there are", () =>
-    withServers({}, async (scene) => {
-      const answer = await scene.post(
-        legacy("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: {} }),
-      );
-      assert.equal(answer.status, 400);
-      assert.deepEqual(
-        [answer.json().error.code, answer.json().error.data.supported],
-        [-32022, ["2026-07-28"]],
-      );
     }));
 });

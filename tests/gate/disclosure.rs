@@ -113,7 +113,7 @@ fn all() -> Vec<Rejection> {
         Rejection::RateLimited { retry_after: 7, probe: true },
         Rejection::SessionUnknown,
         Rejection::CursorUnknown,
-        Rejection::LegacyClient,
+        Rejection::VersionUnsupported,
         Rejection::ServersLeftOut(vec!["files".to_owned()]),
         Rejection::StateUnknown,
         Rejection::TaskUnknown { declared: true },

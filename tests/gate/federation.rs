@@ -6,7 +6,7 @@ use portcullis::gateway::Gateway;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::policy::{message, modern};
+use crate::policy::modern;
 use crate::support::world::Sent;
 use crate::support::{Claims, Reply, Request, TestSecrets, World, document_with, open_with, token};
 
@@ -14,9 +14,9 @@ const SECRET: &str = "new-0123456789abcdef0123456789abcdef";
 
 fn servers() -> Value {
     json!([
-        { "name": "files", "origin": "https://files.example/mcp" },
-        { "name": "issues", "origin": "https://issues.example/mcp", "aliases": { "create": "new_issue" }, "hidden": ["debug_*"] },
-        { "name": "memo", "origin": "https://memo.example/mcp", "prefix": "m." },
+        { "name": "files", "origin": "https://files.example/mcp", "era": "modern" },
+        { "name": "issues", "origin": "https://issues.example/mcp", "era": "modern", "aliases": { "create": "new_issue" }, "hidden": ["debug_*"] },
+        { "name": "memo", "origin": "https://memo.example/mcp", "era": "modern", "prefix": "m." },
     ])
 }
 
@@ -292,7 +292,7 @@ fn a_server_that_fails_is_left_out_and_takes_no_other_with_it() {
 #[wasm_bindgen_test(unsupported = test)]
 fn forty_servers_of_which_some_hang_and_some_answer_garbage() {
     let servers: Vec<Value> = (0..40)
-        .map(|at| json!({ "name": format!("s{at:02}"), "origin": format!("https://s{at:02}.example/mcp") }))
+        .map(|at| json!({ "name": format!("s{at:02}"), "era": "modern", "origin": format!("https://s{at:02}.example/mcp") }))
         .collect();
     let gateway = opened(document(json!(servers), json!({}))).expect("the document is right");
     let world = World::new();
@@ -407,16 +407,26 @@ fn tasks_and_states_lead_back_to_their_server() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn clients_of_the_legacy_era_learn_which_versions_there_are() {
+fn clients_of_an_unknown_revision_learn_which_versions_there_are() {
     let (gateway, world) = (gate(json!({})), world());
-    let reply = world.call(&gateway, message(Claims::good(), "initialize", json!({})));
-    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32022)));
-    assert_eq!(reply.json()["error"]["data"]["supported"], json!(["2026-07-28"]));
+    let mut asked = modern(Claims::good(), "tools/list", json!({}));
+    let body = String::from_utf8(asked.body.clone()).expect("text").replace("2026-07-28", "2027-01-01");
+    asked = asked.field("mcp-protocol-version", "2027-01-01").body(body.as_bytes());
+    let reply = world.call(&gateway, asked);
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32022)), "{}", reply.body);
+    let supported = &reply.json()["error"]["data"]["supported"];
+    assert_eq!((&supported[0], &supported[1]), (&json!("2026-07-28"), &json!("2025-11-25")));
+    assert!(world.sent().is_empty());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_a_resource_of_several_servers_does_not_have() {
+    let (gateway, world) = (gate(json!({})), world());
     let get = Request::get("/mcp").bearer(&token(&Claims::good()));
     assert_eq!(world.call(&gateway, get).status, 405);
     let below = Request::post("/mcp/x").bearer(&token(&Claims::good())).modern().body(b"{}");
     assert!(world.call(&gateway, below).status >= 400);
-    for method in ["subscriptions/listen", "foo/bar", "ping"] {
+    for method in ["subscriptions/listen", "foo/bar", "ping", "initialize", "logging/setLevel"] {
         let reply = ask(&world, &gateway, method, json!({ "notifications": {} }));
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (404, &json!(-32601)), "{method}");
     }
@@ -431,9 +441,9 @@ fn no_server_sees_the_credential_of_another() {
         ("KEY_B", "secret-of-b".to_owned()),
     ]);
     let servers = json!([
-        { "name": "a", "origin": "https://a.example/mcp", "credential": { "static": [{ "secrets": ["KEY_A"] }] } },
-        { "name": "b", "origin": "https://b.example/mcp", "credential": { "static": [{ "field": "X-Key", "secrets": ["KEY_B"] }] }, "identity": "forward" },
-        { "name": "c", "origin": "https://c.example/mcp" },
+        { "name": "a", "era": "modern", "origin": "https://a.example/mcp", "credential": { "static": [{ "secrets": ["KEY_A"] }] } },
+        { "name": "b", "era": "modern", "origin": "https://b.example/mcp", "credential": { "static": [{ "field": "X-Key", "secrets": ["KEY_B"] }] }, "identity": "forward" },
+        { "name": "c", "era": "modern", "origin": "https://c.example/mcp" },
     ]);
     let gateway = open_with(document(servers, json!({})), &known).map_err(|it| it.lines().join("\n")).expect("right");
     let world = World::new();
@@ -545,8 +555,8 @@ fn tasks_and_states_stay_at_their_server_when_names_move() {
     let of = |x: &str, y: &str| {
         opened(document(
             json!([
-                { "name": "a", "origin": "https://a.example/mcp", "prefix": x },
-                { "name": "b", "origin": "https://b.example/mcp", "prefix": y },
+                { "name": "a", "era": "modern", "origin": "https://a.example/mcp", "prefix": x },
+                { "name": "b", "era": "modern", "origin": "https://b.example/mcp", "prefix": y },
             ]),
             json!({}),
         ))
@@ -613,7 +623,7 @@ fn a_server_that_hangs_rests_for_a_while() {
 #[wasm_bindgen_test(unsupported = test)]
 fn lists_are_bounded_together() {
     let servers: Vec<Value> = (10..30)
-        .map(|at| json!({ "name": format!("s{at}"), "origin": format!("https://s{at}.example/mcp") }))
+        .map(|at| json!({ "name": format!("s{at}"), "era": "modern", "origin": format!("https://s{at}.example/mcp") }))
         .collect();
     let gateway = opened(document(json!(servers), json!({}))).expect("the document is right");
     let world = World::new();

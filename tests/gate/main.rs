@@ -30,6 +30,7 @@ mod disclosure;
 #[cfg(not(target_family = "wasm"))]
 mod documents;
 mod drivers;
+mod eras;
 mod face;
 mod federation;
 mod gateway;

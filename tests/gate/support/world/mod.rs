@@ -53,7 +53,7 @@ struct State {
     slept: u64,
     checks: Vec<(SignatureCheck, Result<bool, PlatformError>)>,
     /// What the origin server answers to a request, if that depends on the request.
-    serve_by: Option<Rc<dyn Fn(&Sent) -> Option<(u16, &'static str, String)>>>,
+    serve_by: Option<Rc<dyn Fn(&Sent) -> Option<ServerAnswer>>>,
     origin_by: Option<Rc<dyn Fn(&Sent) -> u16>>,
     /// What is answered to questions, if that depends on the question.
     answer_by: Option<Rc<dyn Fn(&Asked, usize) -> (u16, String)>>,
@@ -88,6 +88,9 @@ impl Asked {
         self.fields.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
 }
+
+/// What a server answers: status, fields and body.
+pub type ServerAnswer = (u16, Vec<(&'static str, String)>, String);
 
 /// What reached the origin server.
 #[derive(Debug, Clone)]
@@ -214,6 +217,14 @@ impl World {
 
     /// What origin servers answer from now on: status, media type and body; `None` if a server never answers.
     pub fn serve_by(&self, serve: impl Fn(&Sent) -> Option<(u16, &'static str, String)> + 'static) {
+        self.serve_with(move |sent| {
+            let (status, media_type, body) = serve(sent)?;
+            Some((status, vec![("content-type", media_type.to_owned())], body))
+        });
+    }
+
+    /// The same, with all fields.
+    pub fn serve_with(&self, serve: impl Fn(&Sent) -> Option<ServerAnswer> + 'static) {
         self.0.borrow_mut().serve_by = Some(Rc::new(serve));
     }
 

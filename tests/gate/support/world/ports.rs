@@ -218,8 +218,8 @@ impl Transport for World {
         let Some(serve) = serve else { return self.sent_to_origin(Sent::of(&request, body)) };
         let sent = Sent::of(&request, body);
         self.0.borrow_mut().sent.push(sent.clone());
-        let Some((status, content_type, body)) = serve(&sent) else { return std::future::pending().await };
-        let fields = [("content-type", content_type)].into_iter().collect();
+        let Some((status, fields, body)) = serve(&sent) else { return std::future::pending().await };
+        let fields = fields.into_iter().collect();
         Ok((ResponseHead { status, fields }, body.into_bytes()))
     }
 

@@ -1,0 +1,251 @@
+//! How the gateway talks with each of several servers: it finds out which era a server has, and opens sessions at servers of the
+//! legacy era for each client.
+
+use std::rc::Rc;
+
+use crate::forward::request::{OutboundRequest, opening};
+use crate::forward::response::{ResponseHead, check_answer};
+use crate::gateway::active_request::{Action, ActiveRequest, Conversing, Repetition, SentCredential, Suspended};
+use crate::gateway::concurrently::{Work, before};
+use crate::gateway::gathering::message;
+use crate::gateway::open::Gateway;
+use crate::limits::{OPENING_BYTES, OPENING_SECONDS};
+use crate::mcp::conversation::{
+    ClientSide, Conversation, Discovered, Opening, ServerIntroduction, ServerSession, discovered, introduced, own_id,
+};
+use crate::mcp::era::Era;
+use crate::mcp::method::{DISCOVER, INITIALIZE, SET_LEVEL};
+use crate::pipeline::context::RequestContext;
+use crate::pipeline::permit::Permit;
+use crate::pipeline::rejection::Rejection;
+use crate::ports::{OriginFailure, Ports};
+use crate::time::UnixMillis;
+use crate::transport::head::Fields;
+
+/// How the gateway can talk with a server from now on.
+#[derive(Debug)]
+pub struct Opened {
+    conversation: Conversation,
+    /// What a server of the legacy era said of itself.
+    introduction: Option<ServerIntroduction>,
+}
+
+impl Opened {
+    /// What was known before.
+    pub(super) fn known(conversation: Conversation) -> Self {
+        Self { conversation, introduction: None }
+    }
+}
+
+/// Why the gateway cannot talk with a server.
+#[derive(Debug)]
+pub enum NotOpened {
+    /// The server asks for another credential.
+    Unauthorized,
+    /// It failed.
+    Failed(OriginFailure),
+    /// Another reason.
+    Rejected(Rejection),
+}
+
+impl Gateway {
+    /// How the gateway talks with the server of a permit, if nothing has to be asked for that. What a client asks when it begins opens
+    /// a session.
+    pub(super) fn conversation(&self, permit: &Permit, now: UnixMillis) -> Option<Conversation> {
+        let server = permit.server()?;
+        let known_servers = self.known_servers.borrow();
+        // Most requests need no more than that.
+        if permit.admitted().era() == Era::Modern && known_servers.has(server, Era::Modern, now) == Some(true) {
+            return Some(Conversation::Modern);
+        }
+        let known = known_servers.conversation(&*permit.client()?, server, now)?;
+        let begins = permit.call().is_some_and(|call| matches!(call.method.as_str(), DISCOVER | INITIALIZE));
+        Some(known).filter(|known| *known == Conversation::Modern || !begins)
+    }
+}
+
+impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
+    /// After it is known how the gateway talks with the server: sends the request, or answers for a server that does not need it.
+    pub(super) fn converse(self, conversing: Conversing, opened: Opened) -> Action {
+        let Conversing { mut forwarding, assertion } = conversing;
+        let Opened { conversation, introduction } = opened;
+        let method = forwarding.permit.call().map(|call| call.method.clone()).unwrap_or_default();
+        let result = match (&conversation, introduction) {
+            (Conversation::Legacy(_), Some(introduction)) if matches!(method.as_str(), DISCOVER | INITIALIZE) => {
+                Some(introduction.result)
+            }
+            // In the modern era each request says which log messages its client wants.
+            (Conversation::Modern, _) if method == SET_LEVEL => Some("{}".to_owned()),
+            _ => None,
+        };
+        if let Some(result) = result {
+            let id = forwarding.permit.request_id().to_json();
+            let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
+            let mut fields = Fields::new();
+            fields.set("content-type", "application/json");
+            return self.answer(200, fields, body, "merged");
+        }
+        forwarding.permit = forwarding.permit.conversing(conversation);
+        self.send(forwarding, assertion.as_deref())
+    }
+}
+
+impl Suspended<Conversing> {
+    /// Continues with how the gateway talks with the server.
+    #[must_use]
+    pub fn opened<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        opened: Result<Opened, NotOpened>,
+    ) -> Action {
+        let (active, conversing) = self.resume(gateway, ports);
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(NotOpened::Failed(failure)) => {
+                let rejection = active.failed(failure);
+                return active.refuse(rejection);
+            }
+            Err(NotOpened::Rejected(rejection)) => return active.refuse(rejection),
+            Err(NotOpened::Unauthorized) => {
+                let forwarding = conversing.forwarding;
+                let Some((credential, need)) = forwarding.credential else {
+                    return active.refuse(Rejection::OriginUnauthorized(None));
+                };
+                let permit = Box::new(forwarding.permit);
+                let repetition = if forwarding.is_repeated { Repetition::Done } else { Repetition::Possible(permit) };
+                return active.refused_by_origin(SentCredential { credential, need, repetition });
+            }
+        };
+        let permit = &conversing.forwarding.permit;
+        if let (Conversation::Legacy(session), Some(server), Some(client)) =
+            (&opened.conversation, permit.server(), permit.client())
+        {
+            gateway.known_servers.borrow_mut().keep(client.key, server, session.clone());
+        }
+        active.converse(conversing, opened)
+    }
+}
+
+/// Finds out how the gateway can talk with the server of a request: asks for the era of its client first, and then for the other.
+///
+/// # Errors
+/// [`NotOpened`] if the server has neither, or failed.
+pub(super) async fn open<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    (conversing, context): (&Conversing, &RequestContext),
+    body: &P::RequestBody,
+) -> Result<Opened, NotOpened> {
+    let permit = &conversing.forwarding.permit;
+    let (Some(server), Some(client)) = (permit.server(), permit.client()) else {
+        return Err(NotOpened::Rejected(Rejection::Internal("there is no server to talk with")));
+    };
+    let eras = match client.era {
+        Era::Modern => [Era::Modern, Era::Legacy],
+        Era::Legacy => [Era::Legacy, Era::Modern],
+    };
+    let mut status = None;
+    for era in eras {
+        let now = ports.now();
+        let has = gateway.known_servers.borrow().has(server, era, now);
+        if has == Some(false) {
+            continue;
+        }
+        let asking = Asking { ports, conversing, client: &client, context, body };
+        let opened = match era {
+            Era::Modern if has == Some(true) => Ok(Opened { conversation: Conversation::Modern, introduction: None }),
+            Era::Modern => asking.for_modern().await,
+            Era::Legacy => asking.for_session().await,
+        };
+        match opened {
+            Ok(opened) => {
+                gateway.known_servers.borrow_mut().note(server, era, true, now);
+                return Ok(opened);
+            }
+            Err(Unopened::NotThere(answered)) => {
+                status = Some(answered);
+                // Only what a server without the era answers shows that it does not have it.
+                gateway.known_servers.borrow_mut().note(server, era, false, now);
+            }
+            Err(Unopened::Failed(why)) => return Err(why),
+        }
+    }
+    // It may have one of them later.
+    gateway.known_servers.borrow_mut().forget_eras(server);
+    Err(NotOpened::Rejected(Rejection::OriginFailed { status: status.unwrap_or(502) }))
+}
+
+enum Unopened {
+    /// The server does not have this era: it answered with this status.
+    NotThere(u16),
+    Failed(NotOpened),
+}
+
+impl From<Rejection> for Unopened {
+    fn from(rejection: Rejection) -> Self {
+        Self::Failed(NotOpened::Rejected(rejection))
+    }
+}
+
+/// What the gateway asks a server with.
+struct Asking<'a, P: Ports> {
+    ports: &'a P,
+    conversing: &'a Conversing,
+    client: &'a ClientSide,
+    context: &'a RequestContext,
+    body: &'a P::RequestBody,
+}
+
+impl<P: Ports> Asking<'_, P> {
+    async fn for_modern(&self) -> Result<Opened, Unopened> {
+        let (head, text) = self.ask(Opening::Discover).await?;
+        match discovered(text.as_deref()) {
+            Discovered::Modern => Ok(Opened { conversation: Conversation::Modern, introduction: None }),
+            Discovered::NotModern => Err(Unopened::NotThere(head.status)),
+        }
+    }
+
+    async fn for_session(&self) -> Result<Opened, Unopened> {
+        let (head, text) = self.ask(Opening::Initialize).await?;
+        let Some(introduction) = text.as_deref().and_then(introduced) else {
+            return Err(Unopened::NotThere(head.status));
+        };
+        let session = ServerSession::opened(head.fields.get("mcp-session-id"), &introduction.version);
+        let session = session.ok_or(Rejection::Internal("no request can carry the server's session id"))?;
+        let (head, _) = self.ask(Opening::Initialized(&session)).await?;
+        if !(200..300).contains(&head.status) {
+            return Err(Rejection::OriginFailed { status: head.status }.into());
+        }
+        Ok(Opened { conversation: Conversation::Legacy(session), introduction: Some(introduction) })
+    }
+
+    /// The head of the server's answer, and its message. An answer that says nothing about eras is a failure.
+    async fn ask(&self, what: Opening<'_>) -> Result<(ResponseHead, Option<String>), Unopened> {
+        let forwarding = &self.conversing.forwarding;
+        let credential = forwarding.credential.as_ref().map(|(attached, _)| attached);
+        let message = (what, self.client.introduction.message(what));
+        let request =
+            opening(&forwarding.permit, self.conversing.assertion.as_deref(), credential, (self.context, message))?;
+        let milliseconds = u32::try_from(OPENING_SECONDS * 1000).unwrap_or(u32::MAX);
+        let answer: Work<'_, _> = Box::pin(self.exchange(request));
+        let answer = before(Box::pin(self.ports.sleep(milliseconds)), answer).await;
+        answer.unwrap_or(Err(Unopened::Failed(NotOpened::Failed(OriginFailure::Timeout { streamed: false }))))
+    }
+
+    async fn exchange(&self, request: OutboundRequest) -> Result<(ResponseHead, Option<String>), Unopened> {
+        let failed = |failure| Unopened::Failed(NotOpened::Failed(failure));
+        let (head, body) = self.ports.send(request, self.body).await.map_err(failed)?;
+        if matches!(head.status, 401 | 403 | 429) || !(200..500).contains(&head.status) {
+            self.ports.discard(body);
+            if head.status == 401 {
+                return Err(Unopened::Failed(NotOpened::Unauthorized));
+            }
+            let status = head.status;
+            return Err(check_answer(head).err().unwrap_or(Rejection::OriginFailed { status }).into());
+        }
+        let text = self.ports.whole(body, OPENING_BYTES).await.map_err(failed)?;
+        let text = message(&head, text, &own_id());
+        Ok((head, text))
+    }
+}
