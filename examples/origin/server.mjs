@@ -28,9 +28,16 @@ const PATH = "/mcp";
  *
  * `onRequest` gets every request as it arrived, before any check: tests use it to see what the gateway forwarded.
  * `extensions` adds tools that run as tasks, and one with a user interface.
+ * `onlyModern` leaves out the legacy era.
  * `countdowns` lists the runs of the tool `countdown` with their outcome.
  */
-export async function startOrigin({ port = 0, host = "127.0.0.1", extensions = false, onRequest } = {}) {
+export async function startOrigin({
+  port = 0,
+  host = "127.0.0.1",
+  extensions = false,
+  onlyModern = false,
+  onRequest,
+} = {}) {
   const countdowns = [];
   // The package for Apps is needed only for them.
   const more = extensions ? { tasks: createTasks(), apps: await import("./apps.mjs") } : {};
@@ -72,7 +79,7 @@ export async function startOrigin({ port = 0, host = "127.0.0.1", extensions = f
         return refuse(res, 400, -32700, "Parse error: the body is not JSON");
       }
     }
-    if (eraOf(req, body) === "legacy") return legacy.serve(req, res, body);
+    if (eraOf(req, body) === "legacy" && !onlyModern) return legacy.serve(req, res, body);
     await (more.tasks?.handles(body) ? more.tasks.serve(req, res, body) : serveModern(req, res, body));
   }
 

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use crate::forward::handle_sealer::HandleSealer;
 use crate::forward::list_key::list_key;
 use crate::forward::response::ResponseHead;
-use crate::forward::server_messages::MessagesOfServer;
+use crate::forward::server_messages::{MessagesOfServer, is_listening};
 use crate::limits::CACHED_LIST_BYTES;
-use crate::mcp::conversation::Conversation;
+use crate::mcp::conversation::{Conversation, own_id};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -181,7 +181,12 @@ impl Recipient {
             server_era: permit.conversation().map(Conversation::era),
             bridge: bridge(permit),
             messages: MessagesOfServer::of(permit),
-            ids: inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect(),
+            // The stream of one server may end before those of the others: the client does not get its response.
+            ids: if is_listening(permit) {
+                vec![own_id()]
+            } else {
+                inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect()
+            },
         })
     }
 

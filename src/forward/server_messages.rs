@@ -10,7 +10,7 @@ use crate::mcp::combined_session::ServerRequest;
 use crate::mcp::conversation::{Conversation, ServerSession, asks_for_log};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
-use crate::mcp::method::CANCELLED;
+use crate::mcp::method::{CANCELLED, LISTEN, LISTEN_ACKNOWLEDGED};
 use crate::mcp::session::Sessions;
 use crate::mcp::sse::{ServerMessage, ServerMessages};
 use crate::pipeline::permit::Permit;
@@ -45,7 +45,8 @@ impl MessagesOfServer {
         let (server, inspected) = (permit.server()?, permit.inspected()?);
         let client = permit.admitted().era();
         let session = match permit.conversation()? {
-            Conversation::Modern if client == Era::Modern => return None,
+            // The gateway acknowledged the request already.
+            Conversation::Modern if client == Era::Modern && !is_listening(permit) => return None,
             Conversation::Modern => None,
             Conversation::Legacy(session) => Some(session.clone()),
         };
@@ -92,6 +93,11 @@ impl MessagesOfServer {
     }
 }
 
+/// Whether the request opens a stream of notifications.
+pub(super) fn is_listening(permit: &Permit) -> bool {
+    permit.server().is_some() && permit.call().is_some_and(|call| call.method == LISTEN)
+}
+
 impl ServerMessages for MessagesOfServer {
     fn message(&self, text: &[u8]) -> ServerMessage {
         let members: Option<BTreeMap<String, Box<RawValue>>> =
@@ -102,6 +108,13 @@ impl ServerMessages for MessagesOfServer {
         match self.client {
             // A message whose way back is not known would leave the server without an answer either way.
             Era::Legacy => self.for_legacy(&method, members).unwrap_or(ServerMessage::Drop),
+            Era::Modern if self.session.is_none() => {
+                if method == LISTEN_ACKNOWLEDGED {
+                    ServerMessage::Drop
+                } else {
+                    ServerMessage::Pass
+                }
+            }
             Era::Modern if members.contains_key("id") => ServerMessage::Drop,
             Era::Modern if method == OF_REQUEST || method == LOG && self.wants_log => ServerMessage::Pass,
             Era::Modern => ServerMessage::Drop,

@@ -83,10 +83,21 @@ pub enum Action {
     RecallList(String, Suspended<Permit>),
     /// Ask several servers, each with a part of the request.
     Gather(Vec<ServerPart>, Suspended<Box<Gathering>>),
+    /// Open a stream at several servers, and send their events as one stream.
+    Listen(Vec<ServerPart>, Suspended<Listening>),
     /// Have the authorization server answer.
     AskAuthorizationServer(Box<EndpointRequest>, Suspended<()>),
     /// Read the body for the id that the rejection names.
     PeekBody(Suspended<Rejection>),
+}
+
+/// The stage of a request for a stream of several servers.
+#[derive(Debug)]
+pub struct Listening {
+    /// What the stream begins with.
+    pub(super) first: String,
+    /// Whether there is a stream although no server opened one.
+    pub(super) may_be_empty: bool,
 }
 
 /// A part of a request, for one of the servers.

@@ -14,7 +14,7 @@ use crate::mcp::conversation::{
     ClientSide, Conversation, Discovered, Opening, ServerIntroduction, ServerSession, discovered, introduced, own_id,
 };
 use crate::mcp::era::Era;
-use crate::mcp::method::{DISCOVER, INITIALIZE, SET_LEVEL};
+use crate::mcp::method::{DISCOVER, INITIALIZE, LISTEN, SET_LEVEL};
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
@@ -74,8 +74,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             (Conversation::Legacy(_), Some(introduction)) if matches!(method.as_str(), DISCOVER | INITIALIZE) => {
                 Some(introduction.result)
             }
-            // In the modern era each request says which log messages its client wants.
+            // In the modern era each request says which log messages its client wants, and in the legacy era there is no such stream.
             (Conversation::Modern, _) if method == SET_LEVEL => Some("{}".to_owned()),
+            (Conversation::Legacy(_), _) if method == LISTEN => Some("{}".to_owned()),
             _ => None,
         };
         if let Some(result) = result {

@@ -132,6 +132,13 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 let answers = gather(gateway, ports, of_each, body).await;
                 request.gathered(gateway, ports, answers)
             }
+            Action::Listen(of_each, request) => {
+                let bodies = streams(gateway, ports, of_each, body).await;
+                match request.listening(gateway, ports, bodies.len()) {
+                    Ok((head, first)) => return Served::Origin(head, ports.joined(first.into_bytes(), bodies)),
+                    Err(action) => *action,
+                }
+            }
             Action::AskAuthorizationServer(endpoint, request) => {
                 ask_authorization_server(gateway, ports, &endpoint, request, body).await
             }
@@ -218,6 +225,36 @@ async fn gather<P: Ports + Clone + 'static>(
     let answers = concurrently(work, SERVERS_AT_ONCE, sleep(SERVERS_LIST_SECONDS)).await;
     let answers = answers.into_iter().map(|answer| answer.unwrap_or(Err("there was no time left to ask it")));
     servers.into_iter().zip(answers).collect()
+}
+
+/// The event streams that servers opened. A server that did not is left out.
+async fn streams<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    of_each: Vec<ServerPart>,
+    body: &P::RequestBody,
+) -> Vec<P::ResponseBody> {
+    let sleep = |seconds: u64| -> Work<'_, ()> {
+        Box::pin(ports.sleep(u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX)))
+    };
+    let mut work: Vec<Work<'_, Option<P::ResponseBody>>> = Vec::new();
+    for part in of_each {
+        work.push(Box::pin(async move {
+            let served: Work<'_, _> = Box::pin(drive(gateway, ports, part.action, body));
+            let served = before(sleep(SERVER_LIST_SECONDS), served).await;
+            gateway.note_in_time(&part.server, served.is_some(), ports.now());
+            match served? {
+                Served::Origin(head, answer) if head.status == 200 && head.is_event_stream() => Some(answer),
+                Served::Origin(_, answer) => {
+                    ports.discard(answer);
+                    None
+                }
+                Served::Own(_) => None,
+            }
+        }));
+    }
+    let opened = concurrently(work, SERVERS_AT_ONCE, sleep(SERVERS_LIST_SECONDS)).await;
+    opened.into_iter().filter_map(Option::flatten).collect()
 }
 
 async fn answer_of<P: Ports + Clone + 'static>(

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use base16ct::lower::encode_string as hex;
 
-use crate::gateway::active_request::{Action, ActiveRequest, ServerPart, Suspended};
+use crate::forward::response::ResponseHead;
+use crate::gateway::active_request::{Action, ActiveRequest, Listening, ServerPart, Suspended};
 use crate::gateway::gathering::{AskedServers, Gathered, Gathering, PartAnswer};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
@@ -13,12 +14,15 @@ use crate::mcp::conversation::{ClientIntroduction, ClientSide};
 use crate::mcp::envelope::{RequestId, empty_result};
 use crate::mcp::era::{Era, FIRST_MODERN};
 use crate::mcp::kind::Kind;
+use crate::mcp::listen::Asked;
 use crate::mcp::message::{Call, Malformed, Message};
-use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE, PING, ROOTS_CHANGED, SET_LEVEL, Target};
+use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE, LISTEN, PING, ROOTS_CHANGED, SET_LEVEL, Target};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::NONCE_BYTES;
+use crate::pipeline::inspect::Inspected;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
+use crate::pipeline::respond;
 use crate::ports::Ports;
 use crate::settings::federation::{Federation, Server};
 use crate::time::UnixMillis;
@@ -32,6 +36,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             Ok(Choice::One(server)) => self.forward(permit.for_server(server, client.map(|(_, client)| client))),
             Ok(Choice::All(gathering, servers)) => {
                 self.gather(&permit, *gathering, servers, client.as_ref().map(|(_, client)| client))
+            }
+            Ok(Choice::Streams(listening, servers)) => {
+                self.listen(&permit, listening, servers, client.as_ref().map(|(_, client)| client))
             }
             Ok(Choice::Here(status, body)) => self.answer_here(status, body),
             Err(rejection) => self.refuse(rejection),
@@ -83,9 +90,12 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         match (admitted.head().method, era) {
             (Method::Post, _) => {}
             (Method::Get, Era::Legacy) => {
-                let server = permit.server_of_last_event().map(|it| federation.with_fingerprint(it).cloned());
-                let allowed = Rejection::MethodNotAllowed { allow: "POST, DELETE" };
-                return server.ok_or(allowed)?.map(Choice::One).ok_or(Rejection::SessionUnknown);
+                let Some(server) = permit.server_of_last_event() else {
+                    let listening = Listening { first: String::new(), may_be_empty: false };
+                    return Ok(Choice::Streams(listening, self.with_sessions(federation, client)));
+                };
+                let server = federation.with_fingerprint(server).cloned();
+                return server.map(Choice::One).ok_or(Rejection::SessionUnknown);
             }
             (Method::Delete, Era::Legacy) if client.is_some() => {
                 let servers = self.with_sessions(federation, client);
@@ -129,6 +139,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             let server = federation.owner(kind, name).ok_or_else(|| absent(Some(kind)))?;
             return Ok(Choice::One(Rc::clone(server)));
         }
+        if (call.method.as_str(), era) == (LISTEN, Era::Modern) {
+            return listening(inspected, federation, (id, &operations));
+        }
         let what = match (call.known().and_then(|known| known.list), call.method.as_str(), era) {
             (Some(list), ..) => Gathered::List(list),
             (None, DISCOVER, Era::Modern) => Gathered::Discovery,
@@ -159,10 +172,33 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         servers: AskedServers,
         client: Option<&Rc<ClientSide>>,
     ) -> Action {
-        let now = self.ports.now();
-        let (servers, resting): (AskedServers, AskedServers) =
-            servers.into_iter().partition(|(server, _)| !self.gateway.rests(server, now));
+        let (servers, resting) = self.awake(servers);
+        let of_each = self.parts(permit, servers, client);
         let resting = resting.into_iter().map(|(server, _)| server).collect();
+        self.wait(Box::new(gathering.without(resting)), |waiting| Action::Gather(of_each, waiting))
+    }
+
+    /// Opens a stream at each of the servers.
+    fn listen(
+        self,
+        permit: &Permit,
+        listening: Listening,
+        servers: AskedServers,
+        client: Option<&Rc<ClientSide>>,
+    ) -> Action {
+        let (servers, _) = self.awake(servers);
+        let of_each = self.parts(permit, servers, client);
+        self.wait(listening, |waiting| Action::Listen(of_each, waiting))
+    }
+
+    /// The servers that are asked, and those that rest.
+    fn awake(&self, servers: AskedServers) -> (AskedServers, AskedServers) {
+        let now = self.ports.now();
+        servers.into_iter().partition(|(server, _)| !self.gateway.rests(server, now))
+    }
+
+    /// The parts of a request, one for each server.
+    fn parts(&self, permit: &Permit, servers: AskedServers, client: Option<&Rc<ClientSide>>) -> Vec<ServerPart> {
         let names: Vec<Rc<Server>> = servers.iter().map(|(server, _)| Rc::clone(server)).collect();
         let of_each = permit.parts(servers, client).into_iter().zip(names).map(|(part, server)| {
             let mut context = self.context.clone();
@@ -172,8 +208,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
                 ActiveRequest { gateway: self.gateway, ports: self.ports, context, fingerprint: None, waits: NEEDS };
             ServerPart { action: active.forward(part), server }
         });
-        let of_each = of_each.collect();
-        self.wait(Box::new(gathering.without(resting)), |waiting| Action::Gather(of_each, waiting))
+        of_each.collect()
     }
 }
 
@@ -181,8 +216,29 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
 enum Choice {
     One(Rc<Server>),
     All(Box<Gathering>, AskedServers),
+    /// A stream of each of these servers.
+    Streams(Listening, AskedServers),
     /// Nowhere: the gateway answers with this status and body.
     Here(u16, String),
+}
+
+/// The servers whose notifications a client of the modern era asks for.
+fn listening(
+    inspected: &Inspected,
+    federation: &Federation,
+    (id, operations): (&RequestId, &[Operation]),
+) -> Result<Choice, Rejection> {
+    let asked = Asked::read(inspected.body()).ok_or_else(|| Rejection::MalformedMessage {
+        error: Malformed::Params("params.notifications must be an object"),
+        id: Box::new(id.clone()),
+    })?;
+    let owners: Vec<&Rc<Server>> =
+        operations.iter().filter_map(named).filter_map(|(kind, name)| federation.owner(kind, name)).collect();
+    let is_asked = |server: &&Rc<Server>| asked.concerns_all() || owners.iter().any(|owner| Rc::ptr_eq(owner, server));
+    let servers: AskedServers =
+        federation.servers.iter().filter(is_asked).map(|server| (Rc::clone(server), None)).collect();
+    let listening = Listening { first: asked.acknowledgment(id), may_be_empty: true };
+    Ok(Choice::Streams(listening, servers))
 }
 
 /// The server that waits for a response of the client.
@@ -242,6 +298,31 @@ impl Suspended<Box<Gathering>> {
             Err(rejection) => return active.refuse(rejection),
         }
         active.answer(status, fields, body, if status == 202 { "notification" } else { "merged" })
+    }
+}
+
+impl Suspended<Listening> {
+    /// Continues when each server opened its stream, or did not: with the head of the stream for the client, and what it begins with.
+    ///
+    /// # Errors
+    /// The next action, if there is no stream.
+    pub fn listening<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        opened: usize,
+    ) -> Result<(ResponseHead, String), Box<Action>> {
+        let (active, Listening { first, may_be_empty }) = self.resume(gateway, ports);
+        if opened == 0 && !may_be_empty {
+            return Err(Box::new(active.refuse(Rejection::MethodNotAllowed { allow: "POST, DELETE" })));
+        }
+        let mut fields = Fields::new();
+        fields.set("content-type", "text/event-stream");
+        fields.set("cache-control", "no-store");
+        fields.set("x-content-type-options", "nosniff");
+        respond::complete(&mut fields, &active.context, &gateway.settings);
+        log::write_forwarded(gateway, ports, &active.context, 200);
+        Ok((ResponseHead { status: 200, fields }, first))
     }
 }
 

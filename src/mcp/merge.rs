@@ -143,8 +143,12 @@ pub struct MergedDiscovery {
     ttl: Option<u64>,
 }
 
-/// Capabilities that the gateway offers for several servers: what needs a stream to all of them is missing.
+/// Capabilities that the gateway offers for several servers.
 const OFFERED: [&str; 4] = ["tools", "prompts", "resources", "completions"];
+
+/// What a capability says about notifications. The gateway offers them if the server has the era of the client: they arrive on streams
+/// that only that era has.
+const NOTIFIES: [&str; 2] = ["listChanged", "subscribe"];
 
 /// The same, for clients of the legacy era only: a server of that era takes the level of log messages.
 const OFFERED_TO_LEGACY: &str = "logging";
@@ -171,8 +175,12 @@ impl MergedDiscovery {
         if !is_modern && !value("protocolVersion").is_some_and(|version| version.is_string()) {
             return Err(Unmerged::Malformed);
         }
-        for name in OFFERED.into_iter().filter(|name| capabilities.get(name).is_some()) {
-            self.capabilities.insert(name.to_owned(), json!({}));
+        let notifies = (client == Era::Modern) == is_modern;
+        for (name, theirs) in OFFERED.into_iter().filter_map(|name| Some((name, capabilities.get(name)?))) {
+            let ours = self.capabilities.entry(name).or_insert_with(|| json!({}));
+            for what in NOTIFIES.into_iter().filter(|what| notifies && theirs.get(what) == Some(&Value::Bool(true))) {
+                ours[what] = json!(true);
+            }
         }
         if client == Era::Legacy && !is_modern {
             if capabilities.get(OFFERED_TO_LEGACY).is_some() {

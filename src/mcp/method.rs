@@ -81,6 +81,10 @@ pub const CALL_TOOL: &str = "tools/call";
 pub const INITIALIZE: &str = "initialize";
 /// The method that sets the least level of log messages, up to 2025-11-25.
 pub const SET_LEVEL: &str = "logging/setLevel";
+/// The method that opens a stream of notifications in the modern era.
+pub const LISTEN: &str = "subscriptions/listen";
+/// The notification with which a server acknowledges it.
+pub const LISTEN_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// The notification that ends an initialization.
 pub const INITIALIZED: &str = "notifications/initialized";
 /// The notification that a request is not needed any more.
@@ -114,7 +118,7 @@ pub const METHODS: [McpMethod; 24] = [
     list("resources/list", "resources", "uri", Kind::Resource),
     list("resources/templates/list", "resourceTemplates", "uriTemplate", Kind::Resource),
     on("completion/complete", Target::Reference),
-    McpMethod { is_protocol: true, ..on("subscriptions/listen", Target::Subscriptions) },
+    McpMethod { is_protocol: true, ..on(LISTEN, Target::Subscriptions) },
     mirrored(GET_TASK, Target::Task),
     mirrored("tasks/update", Target::Task),
     mirrored("tasks/cancel", Target::Task),

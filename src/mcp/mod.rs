@@ -15,6 +15,7 @@ pub mod known_tasks;
 pub mod list_cache;
 pub mod list_filter;
 pub mod list_item;
+pub mod listen;
 pub mod members;
 pub mod merge;
 pub mod message;

@@ -38,9 +38,25 @@ pub enum Member {
 /// The members of an object, with their values as raw JSON.
 type Members = BTreeMap<String, Box<RawValue>>;
 
-/// Gives the new text for a member of a message: the index of the message in the batch, the member, and its text; `None` leaves
-/// the text as it is.
-pub type Replace<'a> = dyn FnMut(usize, Member, &str) -> Option<String> + 'a;
+/// What becomes of a text in a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replacement {
+    /// It stays.
+    Keep,
+    /// It becomes this text.
+    Text(String),
+    /// It is left out, if it is one of several in an array. Otherwise it stays.
+    Remove,
+}
+
+impl From<Option<String>> for Replacement {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::Keep, Self::Text)
+    }
+}
+
+/// Decides about a text in a message: the index of the message in the batch, the member, and its text.
+pub type Replace<'a> = dyn FnMut(usize, Member, &str) -> Replacement + 'a;
 
 /// What else changes in a message, because the server has the other era than the client, or is one of several.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -125,7 +141,7 @@ pub fn related_tasks(body: &[u8]) -> Vec<(usize, String)> {
             if member == Member::RelatedTask {
                 found.push((at, text.to_owned()));
             }
-            None
+            Replacement::Keep
         };
         let _ = rewritten(body, &mut note);
     }
@@ -156,26 +172,31 @@ fn message(at: usize, message: &RawValue, replace: &mut Replace<'_>) -> Option<M
     Some(message)
 }
 
-fn related(members: &mut Members, replace: &mut dyn FnMut(Member, &str) -> Option<String>) {
+fn related(members: &mut Members, replace: &mut dyn FnMut(Member, &str) -> Replacement) {
     within(members, "_meta", |meta| {
         within(meta, RELATED_TASK, |task| one(task, "taskId", Member::RelatedTask, replace));
     });
 }
 
-fn one(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Option<String>) {
+fn one(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Replacement) {
     let Some(raw) = members.get_mut(name) else { return };
     let Some(text) = strict_json::part::<String>(raw.get()) else { return };
-    if let Some(instead) = replace(member, &text)
+    if let Replacement::Text(instead) = replace(member, &text)
         && let Ok(changed) = serde_json::value::to_raw_value(&instead)
     {
         *raw = changed;
     }
 }
 
-fn all(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Option<String>) {
+fn all(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Replacement) {
     let Some(raw) = members.get_mut(name) else { return };
     let Some(texts) = strict_json::part::<Vec<String>>(raw.get()) else { return };
-    let replaced: Vec<String> = texts.into_iter().map(|text| replace(member, &text).unwrap_or(text)).collect();
+    let replaced = texts.into_iter().filter_map(|text| match replace(member, &text) {
+        Replacement::Keep => Some(text),
+        Replacement::Text(instead) => Some(instead),
+        Replacement::Remove => None,
+    });
+    let replaced: Vec<String> = replaced.collect();
     if let Ok(changed) = serde_json::value::to_raw_value(&replaced) {
         *raw = changed;
     }

@@ -8,8 +8,8 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::message::{Call, Message};
-use crate::mcp::method::Target;
-use crate::mcp::rewrite::{Member, Translation, translated};
+use crate::mcp::method::{LISTEN, Target};
+use crate::mcp::rewrite::{Member, Replacement, Translation, translated};
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
@@ -179,22 +179,32 @@ impl Permit {
         let (decoys, handles) = (self.decoys(), &self.state.handles);
         let mut used = vec![false; decoys.len()];
         let kind = self.kind_of_names();
+        let is_listening = self.part.is_some() && self.call().is_some_and(|call| call.method == LISTEN);
         let body = translated(body, &self.translation(), &mut |at, member, given| {
             let original = handles.original(at, member, given);
             let found = Decoy::replacing(decoys, at, member, original.unwrap_or(given));
             for (index, _) in &found {
                 used.get_mut(*index).into_iter().for_each(|used| *used = true);
             }
-            let changed = found.first().map(|(_, decoy)| decoy.name.as_str()).or(original);
-            let Some(part) = &self.part else { return changed.map(str::to_owned) };
-            // A server gets its own tasks only.
-            let has_tool = |tool: &str| part.server.names.original(Kind::Tool, tool).is_some();
-            if member == Member::RelatedTask && !handles.tool(at, member, given).is_some_and(has_tool) {
-                return None;
+            // There are no news of what the caller does not see.
+            if is_listening && !found.is_empty() {
+                return Replacement::Remove;
             }
-            part.text(member, kind, changed.unwrap_or(given)).or_else(|| changed.map(str::to_owned))
+            let changed = found.first().map(|(_, decoy)| decoy.name.as_str()).or(original);
+            let Some(part) = &self.part else { return changed.map(str::to_owned).into() };
+            // A server gets its own tasks and resources only.
+            let has_tool = |tool: &str| part.server.names.original(Kind::Tool, tool).is_some();
+            let is_task = matches!(member, Member::Task | Member::RelatedTask);
+            if is_task && !handles.tool(at, member, given).is_some_and(has_tool) {
+                return Replacement::Remove;
+            }
+            let named = part.text(member, kind, changed.unwrap_or(given));
+            if named.is_none() && member == Member::Uri {
+                return Replacement::Remove;
+            }
+            named.or_else(|| changed.map(str::to_owned)).into()
         })?;
-        used.into_iter().all(|used| used).then_some(body)
+        (is_listening || used.into_iter().all(|used| used)).then_some(body)
     }
 
     /// The kind of item that `params.name` or `params.ref.name` refers to.
@@ -242,8 +252,12 @@ impl Permit {
             let client = client.cloned();
             Self {
                 request: Permitted::Resource(Rc::clone(inspected)),
-                state: CallerState { session: SessionUse::None, ..CallerState::default() },
-                stand_in: StandIn::Nothing,
+                state: CallerState {
+                    session: self.state.session.clone(),
+                    handles: self.state.handles.clone(),
+                    ..CallerState::default()
+                },
+                stand_in: self.stand_in.clone(),
                 part: Some(Box::new(Part { server, cursor, client, conversation: None, answered: None })),
             }
         };

@@ -261,6 +261,68 @@ export function through(first, rest, step) {
   return [readable, carry(first, rest, writable.getWriter(), step)];
 }
 
+/** Most bytes of an event that is held until it is whole: the core lets no larger one pass. */
+const EVENT_BYTES = 8 * 1024 * 1024;
+
+/**
+ * An event stream that begins with `first` and has the events of all `bodies`, each of them whole, and a promise that settles when it
+ * has ended: when all of them have, or when the client has left.
+ */
+export function joined(first, bodies) {
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  return [readable, join(first, bodies, writer)];
+}
+
+async function join(first, bodies, writer) {
+  const readers = bodies.map((body) => body.getReader());
+  const leave = () => {
+    for (const reader of readers) reader.cancel(UNFIT).catch(() => {});
+  };
+  writer.closed.catch(leave);
+  try {
+    if (first.byteLength > 0) await writer.write(first);
+    await Promise.all(readers.map((reader) => passEvents(reader, writer)));
+    await writer.close();
+  } catch (error) {
+    leave();
+    await writer.abort(error).catch(() => {});
+  }
+}
+
+/** Writes the events of a stream, as soon as each is whole. A stream that breaks off ends there, and takes no other with it. */
+async function passEvents(reader, writer) {
+  let held = new Uint8Array();
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => ({ done: true }));
+    if (done) return;
+    held = held.byteLength === 0 ? value : concatenated(held, value);
+    const end = endOfEvents(held);
+    if (end > 0) {
+      const events = held.slice(0, end);
+      held = held.slice(end);
+      await writer.write(events);
+    } else if (held.byteLength > EVENT_BYTES) {
+      return void reader.cancel(UNFIT).catch(() => {});
+    }
+  }
+}
+
+function concatenated(one, other) {
+  const both = new Uint8Array(one.byteLength + other.byteLength);
+  both.set(one);
+  both.set(other, one.byteLength);
+  return both;
+}
+
+/** Where the last whole event ends: after an empty line. The core writes lines that end in LF. */
+function endOfEvents(bytes) {
+  for (let at = bytes.byteLength - 1; at > 0; at--) {
+    if (bytes[at] === 10 && bytes[at - 1] === 10) return at + 1;
+  }
+  return 0;
+}
+
 // `retryable` makes the platform treat this as a lost connection, so that it writes no error of its own to the log.
 const UNFIT = Object.assign(new Error("unfit"), { retryable: true });
 

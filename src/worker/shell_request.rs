@@ -73,6 +73,7 @@ impl ShellRequest {
             | Action::CheckRateLimits(..)
             | Action::RecallList(..)
             | Action::Gather(..)
+            | Action::Listen(..)
             | Action::Converse(_)
             | Action::AskAuthorizationServer(..)
             | Action::PeekBody(_)) => Ok(self.drive(action)),

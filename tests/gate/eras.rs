@@ -123,6 +123,10 @@ fn legacy(state: &RefCell<Servers>, sent: &Sent) -> Option<ServerAnswer> {
             &json!({ "content": [{ "type": "text", "text": format!("{session} {}", asked["params"]["name"]) }], "resultType": "odd" }),
         ),
         "logging/setLevel" => result(sent, &json!({})),
+        "" if sent.method == "GET" && sent.fields.get("last-event-id").is_none() => events(&[
+            json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }),
+            json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": { "uri": "file:///a" } }),
+        ]),
         _ if asked["id"].is_null() || asked.get("result").is_some() => json_answer(202, None, &Value::Null),
         _ => error(sent, 200, -32601, &json!(null)),
     }
@@ -148,6 +152,20 @@ fn modern_server(sent: &Sent) -> Option<ServerAnswer> {
                 "instructions": format!("Use {}.", host(sent)), "ttlMs": 5, "cacheScope": "public",
             }),
         ),
+        "subscriptions/listen" => {
+            let meta = json!({ "io.modelcontextprotocol/subscriptionId": asked["id"] });
+            let notify = |what: &str, params: Value| {
+                let mut params = params;
+                params["_meta"] = meta.clone();
+                json!({ "jsonrpc": "2.0", "method": format!("notifications/{what}"), "params": params })
+            };
+            events(&[
+                notify("subscriptions/acknowledged", json!({ "notifications": { "toolsListChanged": true } })),
+                notify("tools/list_changed", json!({})),
+                notify("resources/updated", json!({ "uri": "file:///a" })),
+                json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "resultType": "complete" } }),
+            ])
+        }
         "tools/list" => result(
             sent,
             &json!({ "resultType": "complete", "tools": [{ "name": "ask" }, { "name": "run" }], "ttlMs": 60000, "cacheScope": "public" }),
@@ -275,7 +293,7 @@ fn a_client_of_the_legacy_era_reaches_servers_of_both() {
     let (session, said) = connect(&world, &gateway);
     assert_eq!(said["protocolVersion"], json!("2025-06-18"));
     let tasks = json!({ "requests": { "tools": { "call": {} } } });
-    assert_eq!(said["capabilities"], json!({ "tools": {}, "logging": {}, "tasks": tasks }));
+    assert_eq!(said["capabilities"], json!({ "tools": { "listChanged": true }, "logging": {}, "tasks": tasks }));
     assert_eq!(said["instructions"], json!("old: Use old.\n\nnew: Use new.\n\nboth: Use both."));
     let first = [
         "old initialize",
@@ -481,4 +499,43 @@ fn sessions_of_servers_are_bounded() {
     assert_eq!(call("ada", "first"), first, "one caller does not cost another one its sessions");
     assert_eq!(call("eve", "client 299"), "old-301 \"run\"");
     assert_eq!(call("eve", "client 0"), "old-302 \"run\"", "the oldest one was forgotten");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn one_stream_has_the_notifications_of_all_servers() {
+    let (gateway, (world, _), mut seen) = (gate(json!({})), world(), 0);
+    let (session, _) = connect(&world, &gateway);
+    asked(&world, &mut seen);
+    let get = || Request::get("/mcp").bearer(&token(&Claims::good())).field("accept", "text/event-stream");
+    let stream = world.call(&gateway, get().field("mcp-session-id", &session));
+    assert_eq!((stream.status, stream.field("content-type")), (200, "text/event-stream"), "{}", stream.body);
+    let all = messages(&stream);
+    let what: Vec<String> = all.iter().map(|it| format!("{} {}", it["method"], it["params"]["uri"])).collect();
+    let changed = r#""notifications/tools/list_changed" null"#;
+    let updated = |server: &str| format!(r#""notifications/resources/updated" "{server}+file:///a""#);
+    assert_eq!(what, [changed, &updated("old"), changed, &updated("both")], "servers of the era of the client");
+    assert_eq!(asked(&world, &mut seen), ["old -", "both -"]);
+    assert!(stream.body.lines().filter_map(|it| it.strip_prefix("id: ")).all(|id| id.contains('.')), "marked ids");
+    assert_eq!(world.call(&gateway, get()).status, 405, "without a session there is nothing to listen to");
+
+    let listen =
+        |notifications: Value| ask(&world, &gateway, "subscriptions/listen", json!({ "notifications": notifications }));
+    let lists = json!({ "toolsListChanged": true, "resourceSubscriptions": ["new+file:///a", "both+file:///b"] });
+    let stream = listen(lists.clone());
+    let all = messages(&stream);
+    assert_eq!(all[0]["method"], json!("notifications/subscriptions/acknowledged"), "{}", stream.body);
+    assert_eq!((&all[0]["params"]["notifications"], &all[0]["id"]), (&lists, &Value::Null));
+    let subscription = |it: &Value| it["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone();
+    assert!(all.iter().all(|it| subscription(it) == json!(7)), "{all:?}");
+    assert_eq!(all.len(), 5, "one acknowledgment, no response: {all:?}");
+    assert_eq!(all[2]["params"]["uri"], json!("new+file:///a"));
+    let sent: Vec<Sent> =
+        world.sent().into_iter().filter(|sent| body(sent)["method"] == "subscriptions/listen").collect();
+    let uris: Vec<Value> =
+        sent.iter().map(|sent| body(sent)["params"]["notifications"]["resourceSubscriptions"].clone()).collect();
+    assert_eq!(uris, [json!(["file:///a"]), json!(["file:///b"])], "each server learns of its own resources");
+    asked(&world, &mut seen);
+    listen(json!({ "resourceSubscriptions": ["both+file:///b"] }));
+    assert_eq!(asked(&world, &mut seen), ["both subscriptions/listen"], "only whom it concerns");
+    assert_eq!(messages(&listen(json!({ "resourceSubscriptions": ["none+file:///b"] }))).len(), 1);
 }

@@ -213,8 +213,8 @@ fn what_servers_say_of_themselves_is_joined() {
     assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
     assert_eq!(
         result["capabilities"],
-        json!({ "tools": {}, "resources": {} }),
-        "nothing that needs a stream to all servers"
+        json!({ "tools": { "listChanged": true }, "resources": { "subscribe": true } }),
+        "and no capability that the gateway does not know"
     );
     assert_eq!(result["instructions"], json!("files: Use files.\n\nissues: Use issues.\n\nmemo: Use memo."));
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(5000), &json!("private")));
@@ -426,7 +426,7 @@ fn what_a_resource_of_several_servers_does_not_have() {
     assert_eq!(world.call(&gateway, get).status, 405);
     let below = Request::post("/mcp/x").bearer(&token(&Claims::good())).modern().body(b"{}");
     assert!(world.call(&gateway, below).status >= 400);
-    for method in ["subscriptions/listen", "foo/bar", "ping", "initialize", "logging/setLevel"] {
+    for method in ["foo/bar", "ping", "initialize", "logging/setLevel"] {
         let reply = ask(&world, &gateway, method, json!({ "notifications": {} }));
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (404, &json!(-32601)), "{method}");
     }

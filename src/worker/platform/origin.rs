@@ -33,6 +33,8 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = discard)]
     fn discard_body(body: &JsValue) -> Result<(), JsValue>;
 
+    fn joined(first: Uint8Array, bodies: Array) -> Array;
+
     fn through(first: Uint8Array, rest: &JsValue, step: &Closure<dyn FnMut(JsValue) -> JsValue>) -> Array;
 }
 
@@ -300,6 +302,15 @@ impl Transport for Workers {
     async fn whole(&self, body: JsValue, limit: u64) -> Result<Vec<u8>, OriginFailure> {
         let bytes = entire(&body, limit as f64).await.map_err(|word| failed(&word))?;
         Ok(Uint8Array::new(&bytes).to_vec())
+    }
+
+    fn joined(&self, first: Vec<u8>, bodies: Vec<JsValue>) -> JsValue {
+        let parts = joined(Uint8Array::from(first.as_slice()), bodies.into_iter().collect());
+        let done: Promise = parts.get(1).unchecked_into();
+        self.spawn(Box::pin(async move {
+            let _ended = JsFuture::from(done).await;
+        }));
+        parts.get(0)
     }
 
     fn discard(&self, body: JsValue) {

@@ -257,6 +257,10 @@ impl Transport for World {
         if body.len() as u64 > limit { Err(OriginFailure::Unreachable { streamed: false }) } else { Ok(body) }
     }
 
+    fn joined(&self, first: Vec<u8>, bodies: Vec<Vec<u8>>) -> Vec<u8> {
+        std::iter::once(first).chain(bodies).collect::<Vec<_>>().concat()
+    }
+
     fn discard(&self, _body: Vec<u8>) {}
 
     async fn peek(&self, body: &Vec<u8>, limit: usize) -> Option<Vec<u8>> {
