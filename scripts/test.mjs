@@ -173,6 +173,13 @@ const layers = {
     return sum;
   },
 
+  federation: async () => {
+    await build();
+    const sum = await testFolder("federation");
+    say(`federation: ${sum.passed} scenarios passed, ${sum.failed} failed`);
+    return sum;
+  },
+
   conformance: async () => {
     await build();
     return counted(await watch(node, ["tests/conformance/run.mjs"]), PLAIN);

@@ -164,6 +164,9 @@ pub fn outbound(
         }
     }
     mirror(&mut fields, permit);
+    if permit.is_gathered() && admitted.head().method == Method::Post {
+        fields.set("accept", ACCEPTED);
+    }
     if let Some(conversation) = permit.conversation() {
         converse(&mut fields, permit, conversation);
     }

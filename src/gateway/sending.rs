@@ -147,6 +147,10 @@ impl Suspended<AwaitingAnswer> {
         let answer = match (again, answer) {
             // The server does not know the session any more. It may have begun to answer 400 instead of 404 (L5).
             (Some(permit), Ok((head, body))) if matches!(head.status, 400 | 404) => {
+                if let Some(server) = permit.server() {
+                    // Perhaps it does not have the era any more.
+                    gateway.known_servers.borrow_mut().forget_eras(server);
+                }
                 let forwarding = Forwarding { permit: *permit, credential: None, is_repeated: true };
                 return Received::Again(active.attach(forwarding), body);
             }

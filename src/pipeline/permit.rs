@@ -43,6 +43,8 @@ struct Part {
     conversation: Option<Conversation>,
     /// The id, in JSON, that the server gave to its request, if this is the response to it.
     answered: Option<String>,
+    /// Whether it is one of several, and the gateway reads the answers.
+    is_gathered: bool,
 }
 
 /// What the gateway keeps for a caller outside of itself, and this request brought back.
@@ -241,7 +243,10 @@ impl Permit {
         let answered = self.state.answered.as_ref();
         let conversation = answered.map(|request| Conversation::Legacy(request.session.clone()));
         let answered = answered.map(|request| request.id.clone());
-        Self { part: Some(Box::new(Part { server, cursor: None, client, conversation, answered })), ..self }
+        Self {
+            part: Some(Box::new(Part { server, cursor: None, client, conversation, answered, is_gathered: false })),
+            ..self
+        }
     }
 
     /// The parts of a request for several servers, each with the server's own cursor.
@@ -258,7 +263,14 @@ impl Permit {
                     ..CallerState::default()
                 },
                 stand_in: self.stand_in.clone(),
-                part: Some(Box::new(Part { server, cursor, client, conversation: None, answered: None })),
+                part: Some(Box::new(Part {
+                    server,
+                    cursor,
+                    client,
+                    conversation: None,
+                    answered: None,
+                    is_gathered: true,
+                })),
             }
         };
         servers.into_iter().map(part).collect()
@@ -287,6 +299,12 @@ impl Permit {
             let holder = caller.holder(&inspected.resource().identifier);
             Some(Rc::new(ClientSide::without_session(self.admitted().era(), inspected.body(), holder)))
         })
+    }
+
+    /// Whether it is one part of several, whose answers the gateway reads.
+    #[must_use]
+    pub fn is_gathered(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.is_gathered)
     }
 
     /// How the gateway talks with one of several servers, once it is known.

@@ -268,7 +268,7 @@ const EVENT_BYTES = 8 * 1024 * 1024;
  * An event stream that begins with `first` and has the events of all `bodies`, each of them whole, and a promise that settles when it
  * has ended: when all of them have, or when the client has left.
  */
-export function joined(first, bodies) {
+export function eventsOfAll(first, bodies) {
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
   return [readable, join(first, bodies, writer)];
@@ -296,7 +296,7 @@ async function passEvents(reader, writer) {
   for (;;) {
     const { done, value } = await reader.read().catch(() => ({ done: true }));
     if (done) return;
-    held = held.byteLength === 0 ? value : concatenated(held, value);
+    held = held.byteLength === 0 ? value : joined([held, value], held.byteLength + value.byteLength);
     const end = endOfEvents(held);
     if (end > 0) {
       const events = held.slice(0, end);
@@ -306,13 +306,6 @@ async function passEvents(reader, writer) {
       return void reader.cancel(UNFIT).catch(() => {});
     }
   }
-}
-
-function concatenated(one, other) {
-  const both = new Uint8Array(one.byteLength + other.byteLength);
-  both.set(one);
-  both.set(other, one.byteLength);
-  return both;
 }
 
 /** Where the last whole event ends: after an empty line. The core writes lines that end in LF. */

@@ -33,7 +33,8 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = discard)]
     fn discard_body(body: &JsValue) -> Result<(), JsValue>;
 
-    fn joined(first: Uint8Array, bodies: Array) -> Array;
+    #[wasm_bindgen(catch, js_name = eventsOfAll)]
+    fn events_of_all(first: Uint8Array, bodies: Array) -> Result<Array, JsValue>;
 
     fn through(first: Uint8Array, rest: &JsValue, step: &Closure<dyn FnMut(JsValue) -> JsValue>) -> Array;
 }
@@ -305,7 +306,8 @@ impl Transport for Workers {
     }
 
     fn joined(&self, first: Vec<u8>, bodies: Vec<JsValue>) -> JsValue {
-        let parts = joined(Uint8Array::from(first.as_slice()), bodies.into_iter().collect());
+        let parts = events_of_all(Uint8Array::from(first.as_slice()), bodies.into_iter().collect());
+        let Ok(parts) = parts else { return JsValue::NULL };
         let done: Promise = parts.get(1).unchecked_into();
         self.spawn(Box::pin(async move {
             let _ended = JsFuture::from(done).await;
