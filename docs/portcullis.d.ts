@@ -1330,6 +1330,12 @@ export interface Table4 {
 export interface ServerDocument {
   aliases?: Table24;
   credential?: OriginCredentialDocument1;
+  descriptions?: Table25;
+  /**
+   * The era of MCP in which the gateway talks with this server: `modern` (2026-07-28) or `legacy` (up to 2025-11-25). Default: the
+   * gateway asks the server, and prefers the era of the client if the server has both.
+   */
+  era?: "modern" | "legacy";
   /**
    * Patterns for the server's own names of tools and prompts, and for its URIs, that clients do not see and cannot use. Default:
    * none.
@@ -1339,6 +1345,11 @@ export interface ServerDocument {
    * Whether this server learns who calls, as `identity` of a resource. Default: as there.
    */
   identity?: "forward" | "none";
+  /**
+   * What URIs and URI templates begin with that clients see as they are, without the name of the server: `["docs://"]`. Each begins
+   * with a scheme and `:`, other than `ui:`. No entry may begin with that of another server. Default: none.
+   */
+  keep_uris?: string[];
   /**
    * The name of the server, 1 to 32 characters: lower-case letters, digits and `-`, beginning with a letter. It is in the URIs of
    * its resources, in logs and in decisions.
@@ -1353,6 +1364,7 @@ export interface ServerDocument {
    * that of another server. Default: the name and `_`.
    */
   prefix?: string;
+  prompt_aliases?: Table26;
   /**
    * The name of a service binding through which the gateway reaches the server.
    */
@@ -1377,6 +1389,19 @@ export interface OriginCredentialDocument1 {
    */
   static?: StaticFieldDocument[];
   token_exchange?: TokenExchangeDocument;
+}
+/**
+ * Descriptions of tools that clients see in place of the server's own, by the server's name of the tool, 1 to 1024 characters
+ * each: long ones cost every model that reads them. Default: none.
+ */
+export interface Table25 {
+  [k: string]: string;
+}
+/**
+ * The same for prompts. Default: none.
+ */
+export interface Table26 {
+  [k: string]: string;
 }
 /**
  * The gateway's own list of revoked credentials. Default: none.

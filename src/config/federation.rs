@@ -10,13 +10,18 @@ use crate::config::federation_document::{EraName, ServerDocument};
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
 use crate::config::resource::{ThisGateway, read_origin};
+use crate::config::table::Table;
 use crate::limits::{ADVERTISED_NAME_BYTES, SERVER_NAME_BYTES, SERVERS};
 use crate::mcp::era::Era;
+use crate::mcp::kind::Kind;
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::server_names::ServerNames;
 use crate::settings::federation::{Federation, Server};
 use crate::settings::resource::{OriginServer, Resource};
 use crate::transport::url::HttpUrl;
+
+/// Longest description of a tool in characters.
+const DESCRIPTION_CHARS: usize = 1024;
 
 /// Longest prefix in bytes.
 const PREFIX_BYTES: usize = 40;
@@ -148,17 +153,17 @@ fn read_names(entry: &ServerDocument, at: &str, others: &[Rc<Server>], mistakes:
             format_args!("must be 1 to {PREFIX_BYTES} characters of A-Z a-z 0-9 _ - . /, got {prefix:?}"),
         );
     }
-    let mut aliases = Vec::new();
-    for (original, alias) in entry.aliases.iter().flat_map(|table| table.iter()) {
-        if alias.is_empty() || alias.len() > ADVERTISED_NAME_BYTES || !alias.bytes().all(is_of_name) {
+    let aliases = read_aliases(entry.aliases.as_ref(), &format!("{at}.aliases"), mistakes);
+    let prompt_aliases = read_aliases(entry.prompt_aliases.as_ref(), &format!("{at}.prompt_aliases"), mistakes);
+    let descriptions = read_descriptions(entry.descriptions.as_ref(), &format!("{at}.descriptions"), mistakes);
+    let kept_uris = entry.keep_uris.clone().unwrap_or_default();
+    for (number, begin) in kept_uris.iter().enumerate() {
+        if !is_begin_of_uri(begin) {
             mistakes.note(
-                format_args!("{at}.aliases.{original}"),
-                format_args!(
-                    "must be 1 to {ADVERTISED_NAME_BYTES} characters of A-Z a-z 0-9 _ - . / (SEP-986), got {alias:?}"
-                ),
+                format_args!("{at}.keep_uris[{number}]"),
+                format_args!("must begin with a scheme in lower case and \":\", not with \"ui:\", got {begin:?}"),
             );
         }
-        aliases.push((original.clone(), alias.clone()));
     }
     let mut hidden = Vec::new();
     for (number, pattern) in entry.hidden.iter().flatten().enumerate() {
@@ -167,7 +172,51 @@ fn read_names(entry: &ServerDocument, at: &str, others: &[Rc<Server>], mistakes:
             Err(error) => mistakes.note(format_args!("{at}.hidden[{number}]"), error),
         }
     }
-    (mistakes.lines().len() == before).then(|| ServerNames { server: name.clone(), prefix, aliases, hidden })
+    (mistakes.lines().len() == before).then(|| ServerNames {
+        server: name.clone(),
+        prefix,
+        aliases,
+        prompt_aliases,
+        descriptions,
+        kept_uris,
+        hidden,
+    })
+}
+
+fn read_aliases(table: Option<&Table<String>>, at: &str, mistakes: &mut Mistakes) -> Vec<(String, String)> {
+    let mut aliases = Vec::new();
+    for (original, alias) in table.iter().flat_map(|table| table.iter()) {
+        if alias.is_empty() || alias.len() > ADVERTISED_NAME_BYTES || !alias.bytes().all(is_of_name) {
+            mistakes.note(
+                format_args!("{at}.{original}"),
+                format_args!(
+                    "must be 1 to {ADVERTISED_NAME_BYTES} characters of A-Z a-z 0-9 _ - . / (SEP-986), got {alias:?}"
+                ),
+            );
+        }
+        aliases.push((original.clone(), alias.clone()));
+    }
+    aliases
+}
+
+fn read_descriptions(table: Option<&Table<String>>, at: &str, mistakes: &mut Mistakes) -> Vec<(String, String)> {
+    let mut descriptions = Vec::new();
+    for (tool, text) in table.iter().flat_map(|table| table.iter()) {
+        if text.is_empty() || text.chars().count() > DESCRIPTION_CHARS {
+            let got = text.chars().count();
+            let what = format_args!("must be 1 to {DESCRIPTION_CHARS} characters, got {got}");
+            mistakes.note(format_args!("{at}.{tool}"), what);
+        }
+        descriptions.push((tool.clone(), text.clone()));
+    }
+    descriptions
+}
+
+/// Whether URIs can begin with a text: it has a scheme, and is not that of a user interface.
+fn is_begin_of_uri(begin: &str) -> bool {
+    let Some((scheme, _)) = begin.split_once(':') else { return false };
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.');
+    scheme != "ui" && scheme.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase()) && scheme.bytes().all(fits)
 }
 
 /// A character of a tool's name (SEP-986).
@@ -179,7 +228,7 @@ fn is_of_name(byte: u8) -> bool {
 fn note_shared_names(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) {
     for (number, server) in servers.iter().enumerate() {
         let at = format!("{at}.servers[{number}]");
-        let ServerNames { prefix, aliases, .. } = &*server.names;
+        let ServerNames { prefix, kept_uris, .. } = &*server.names;
         let others = servers.iter().enumerate().filter(|(other, _)| *other != number);
         for (_, other) in others.filter(|(_, other)| fold(prefix).starts_with(&fold(&other.names.prefix))) {
             let (theirs, name) = (&other.names.prefix, &other.names.server);
@@ -188,19 +237,38 @@ fn note_shared_names(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) 
                 format_args!("must not begin with the prefix {theirs:?} of the server {name:?}, got {prefix:?}"),
             );
         }
-        for (original, alias) in aliases {
-            let key = format!("{at}.aliases.{original}");
-            if let Some(owner) = servers.iter().find(|other| fold(alias).starts_with(&fold(&other.names.prefix))) {
-                let (prefix, name) = (&owner.names.prefix, &owner.names.server);
-                mistakes.note(
-                    &key,
-                    format_args!("must not begin with the prefix {prefix:?} of the server {name:?}, got {alias:?}"),
-                );
+        for (kind, table) in [(Kind::Tool, "aliases"), (Kind::Prompt, "prompt_aliases")] {
+            note_shared_aliases(servers, server, kind, &format!("{at}.{table}"), mistakes);
+        }
+        for (place, begin) in kept_uris.iter().enumerate() {
+            let key = format!("{at}.keep_uris[{place}]");
+            let mapped = servers.iter().find(|other| begin.starts_with(&format!("{}+", other.names.server)));
+            if let Some(other) = mapped {
+                let name = &other.names.server;
+                mistakes.note(&key, format_args!("must not begin as the URIs of the server {name:?}, got {begin:?}"));
             }
-            let all = servers.iter().flat_map(|other| &other.names.aliases);
-            if all.filter(|(_, other)| fold(other) == fold(alias)).count() > 1 {
-                mistakes.note(&key, format_args!("is there twice: {alias:?}"));
+            let others = servers.iter().enumerate().filter(|(other, _)| *other != number);
+            let theirs = others.flat_map(|(_, other)| &other.names.kept_uris).find(|theirs| begin.starts_with(*theirs));
+            if let Some(theirs) = theirs {
+                mistakes.note(&key, format_args!("must not begin with {theirs:?} of another server, got {begin:?}"));
             }
+        }
+    }
+}
+
+fn note_shared_aliases(servers: &[Rc<Server>], server: &Server, kind: Kind, at: &str, mistakes: &mut Mistakes) {
+    for (original, alias) in server.names.aliases(kind) {
+        let key = format!("{at}.{original}");
+        if let Some(owner) = servers.iter().find(|other| fold(alias).starts_with(&fold(&other.names.prefix))) {
+            let (prefix, name) = (&owner.names.prefix, &owner.names.server);
+            mistakes.note(
+                &key,
+                format_args!("must not begin with the prefix {prefix:?} of the server {name:?}, got {alias:?}"),
+            );
+        }
+        let all = servers.iter().flat_map(|other| other.names.aliases(kind));
+        if all.filter(|(_, other)| fold(other) == fold(alias)).count() > 1 {
+            mistakes.note(&key, format_args!("is there twice: {alias:?}"));
         }
     }
 }
@@ -211,7 +279,8 @@ fn hash(servers: &[Rc<Server>]) -> String {
     for server in servers {
         let hidden: Vec<&str> = server.names.hidden.iter().map(Pattern::as_str).collect();
         let names = &server.names;
-        hash.update(format!("{:?}{:?}{hidden:?}{}", names.prefix, names.aliases, server.fingerprint));
+        let renamed = format!("{:?}{:?}{:?}", names.aliases, names.prompt_aliases, names.kept_uris);
+        hash.update(format!("{:?}{renamed}{hidden:?}{}", names.prefix, server.fingerprint));
     }
     hex(&hash.finalize())
 }

@@ -57,6 +57,20 @@ pub struct ServerDocument {
     #[deserr(default)]
     pub aliases: Option<Table<String>>,
 
+    /// The same for prompts. Default: none.
+    #[deserr(default)]
+    pub prompt_aliases: Option<Table<String>>,
+
+    /// Descriptions of tools that clients see in place of the server's own, by the server's name of the tool, 1 to 1024 characters
+    /// each: long ones cost every model that reads them. Default: none.
+    #[deserr(default)]
+    pub descriptions: Option<Table<String>>,
+
+    /// What URIs and URI templates begin with that clients see as they are, without the name of the server: `["docs://"]`. Each begins
+    /// with a scheme and `:`, other than `ui:`. No entry may begin with that of another server. Default: none.
+    #[deserr(default)]
+    pub keep_uris: Option<Vec<String>>,
+
     /// Patterns for the server's own names of tools and prompts, and for its URIs, that clients do not see and cannot use. Default:
     /// none.
     #[deserr(default)]

@@ -151,7 +151,10 @@ impl HandleRewriter for HandleSealer {
 
     fn item(&mut self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>> {
         let advertised = self.server.as_ref().and_then(|server| server.names.advertised(kind, name));
-        let renamed = advertised.as_deref().and_then(|advertised| renamed(item, kind, advertised));
+        let described = self.server.as_ref().and_then(|server| server.names.description(kind, name));
+        let described = described.and_then(|text| described_as(item, text));
+        let named = described.as_deref().unwrap_or(item);
+        let renamed = advertised.as_deref().and_then(|advertised| renamed(named, kind, advertised)).or(described);
         let has_interface = kind == Kind::Tool && may_have_app(item);
         if !has_interface || !self.marks_apps && self.server.is_none() {
             return renamed;
@@ -167,6 +170,19 @@ impl HandleRewriter for HandleSealer {
         });
         marked.or(renamed)
     }
+}
+
+/// An item with another description.
+fn described_as(item: &[u8], text: &str) -> Option<Vec<u8>> {
+    let text = serde_json::to_vec(text).ok()?;
+    let mut described = item.to_vec();
+    if let Some((range, _)) = text_member(item, "description") {
+        described.splice(range, text);
+    } else {
+        let begin = item.iter().position(|byte| *byte == b'{')? + 1;
+        described.splice(begin..begin, [b"\"description\":", text.as_slice(), b","].concat());
+    }
+    Some(described)
 }
 
 /// An item with another name or URI.

@@ -10,9 +10,9 @@ use crate::gateway::gathering::{AskedServers, Gathered, Gathering, PartAnswer};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::limits::{NEEDS, SERVER_REST_SECONDS};
-use crate::mcp::conversation::{ClientIntroduction, ClientSide};
+use crate::mcp::conversation::{ClientIntroduction, ClientSide, declares_capabilities};
 use crate::mcp::envelope::{RequestId, empty_result};
-use crate::mcp::era::{Era, FIRST_MODERN};
+use crate::mcp::era::{Era, FIRST_MODERN, LEGACY_VERSIONS};
 use crate::mcp::kind::Kind;
 use crate::mcp::listen::Asked;
 use crate::mcp::message::{Call, Malformed, Message};
@@ -83,6 +83,10 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         if !inspected.authenticated().request().below().is_empty() {
             return Err(Rejection::NotFound);
         }
+        let version = admitted.head().fields.get("mcp-protocol-version").map(str::trim);
+        if era == Era::Legacy && version.is_some_and(|version| !LEGACY_VERSIONS.contains(&version)) {
+            return Err(Rejection::VersionUnsupported);
+        }
         let all = |what, id: &RequestId, call: &Call, servers| {
             let gathering = Gathering::of(inspected, federation, (what, id, call), client)?;
             Ok(Choice::All(Box::new(gathering), servers))
@@ -150,6 +154,11 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             (None, PING, Era::Legacy) => return Ok(Choice::Here(200, empty_result(id))),
             _ => return Err(absent(None)),
         };
+        // Each server would refuse it (T20).
+        if era == Era::Modern && !declares_capabilities(inspected.body()) {
+            let error = Malformed::Params("the capabilities of the client in params._meta are missing");
+            return Err(Rejection::MalformedMessage { error, id: Box::new(id.clone()) });
+        }
         let gathering = Gathering::of(inspected, federation, (what, id, call), client)?;
         let servers = gathering.servers(call, self.ports.now())?;
         Ok(Choice::All(Box::new(gathering), servers))

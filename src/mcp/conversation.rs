@@ -242,6 +242,14 @@ pub fn is_modern_meta(name: &str) -> bool {
     [VERSION, CLIENT_INFO, CAPABILITIES, LOG_LEVEL].contains(&name)
 }
 
+/// Whether a request of the modern era has the capabilities of its client, as every one must.
+#[must_use]
+pub fn declares_capabilities(body: &[u8]) -> bool {
+    let message: Option<Value> = std::str::from_utf8(body).ok().and_then(strict_json::part);
+    let said = message.as_ref().and_then(|message| message.get("params")?.get("_meta")?.get(CAPABILITIES));
+    said.is_some_and(Value::is_object)
+}
+
 /// Whether a request of the modern era asks for log messages.
 #[must_use]
 pub fn asks_for_log(body: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::CURSOR_BYTES;
 use crate::mcp::envelope::RequestId;
-use crate::mcp::era::{Era, FIRST_MODERN};
+use crate::mcp::era::{Era, FIRST_MODERN, supported_versions};
 use crate::mcp::handle::TASKS_EXTENSION;
 use crate::mcp::method::List;
 use crate::strict_json;
@@ -229,7 +229,7 @@ impl MergedDiscovery {
         } else {
             meta.insert("io.modelcontextprotocol/serverInfo".to_owned(), info);
             insert("resultType", json!("complete"));
-            insert("supportedVersions", json!([FIRST_MODERN]));
+            insert("supportedVersions", json!(supported_versions()));
             insert("ttlMs", json!(ttl));
             insert("cacheScope", json!("private"));
         }

@@ -18,6 +18,12 @@ pub struct ServerNames {
     pub prefix: String,
     /// Names of tools that replace the ones with the prefix: the server's name, and the new one.
     pub aliases: Vec<(String, String)>,
+    /// The same for prompts.
+    pub prompt_aliases: Vec<(String, String)>,
+    /// Descriptions that clients see in place of the server's own: the server's name of the tool, and the text.
+    pub descriptions: Vec<(String, String)>,
+    /// What URIs begin with that clients see as they are: no URI of another server does.
+    pub kept_uris: Vec<String>,
     /// The server's names of what clients do not see.
     pub hidden: Vec<Pattern>,
 }
@@ -30,12 +36,13 @@ impl ServerNames {
         if !self.shows(kind, original) {
             return None;
         }
+        let alias = self.alias_of(kind, original).map(str::to_owned);
         let (name, most) = match kind {
-            Kind::Tool => (self.alias_of(original).map(str::to_owned), ADVERTISED_NAME_BYTES),
-            Kind::Prompt => (None, NAME_BYTES),
+            Kind::Tool => (alias, ADVERTISED_NAME_BYTES),
+            Kind::Prompt => (alias, NAME_BYTES),
             Kind::Resource => (Some(self.uri(original)?), URI_BYTES),
         };
-        if name.is_none() && kind == Kind::Tool && self.is_aliased(original) {
+        if name.is_none() && self.is_aliased(kind, original) {
             return None;
         }
         let name = name.unwrap_or_else(|| format!("{}{original}", self.prefix));
@@ -46,11 +53,11 @@ impl ServerNames {
     #[must_use]
     pub fn original(&self, kind: Kind, advertised: &str) -> Option<String> {
         let original = match kind {
-            Kind::Tool => match self.aliases.iter().find(|(_, alias)| alias == advertised) {
+            Kind::Tool | Kind::Prompt => match self.aliases(kind).iter().find(|(_, alias)| alias == advertised) {
                 Some((original, _)) => original.clone(),
-                None => self.behind(kind, advertised).filter(|it| !self.is_aliased(it))?,
+                None => self.behind(kind, advertised).filter(|it| !self.is_aliased(kind, it))?,
             },
-            Kind::Prompt | Kind::Resource => self.behind(kind, advertised)?,
+            Kind::Resource => self.behind(kind, advertised)?,
         };
         self.shows(kind, &original).then_some(original)
     }
@@ -67,10 +74,32 @@ impl ServerNames {
         Some(format!("{scheme}{}", marked(rest)))
     }
 
-    /// Whether the name is an alias of one of this server's tools.
+    /// Whether the name is an alias of one of this server's tools or prompts.
     #[must_use]
     pub fn is_alias(&self, name: &str) -> bool {
-        self.aliases.iter().any(|(_, alias)| fold(alias) == fold(name))
+        self.aliases.iter().chain(&self.prompt_aliases).any(|(_, alias)| fold(alias) == fold(name))
+    }
+
+    /// The description that clients see in place of the server's own.
+    #[must_use]
+    pub fn description(&self, kind: Kind, original: &str) -> Option<&str> {
+        let all = self.descriptions.iter().filter(|_| kind == Kind::Tool);
+        all.filter(|(tool, _)| tool == original).map(|(_, text)| text.as_str()).next()
+    }
+
+    /// The aliases of its items of a kind.
+    #[must_use]
+    pub fn aliases(&self, kind: Kind) -> &[(String, String)] {
+        match kind {
+            Kind::Tool => &self.aliases,
+            Kind::Prompt => &self.prompt_aliases,
+            Kind::Resource => &[],
+        }
+    }
+
+    /// Whether clients see a URI as it is.
+    fn keeps(&self, uri: &str) -> bool {
+        self.kept_uris.iter().any(|begin| uri.starts_with(begin))
     }
 
     /// What follows the prefix, or the name of the server in a URI.
@@ -93,13 +122,13 @@ impl ServerNames {
         kind != Kind::Resource || readings(original).is_some_and(|all| !all.iter().any(|reading| hides(reading)))
     }
 
-    fn alias_of(&self, original: &str) -> Option<&str> {
-        self.aliases.iter().find(|(known, _)| known == original).map(|(_, alias)| alias.as_str())
+    fn alias_of(&self, kind: Kind, original: &str) -> Option<&str> {
+        self.aliases(kind).iter().find(|(known, _)| known == original).map(|(_, alias)| alias.as_str())
     }
 
     /// Whether a server that ignores letter case takes the name for one that has an alias.
-    fn is_aliased(&self, original: &str) -> bool {
-        self.aliases.iter().any(|(known, _)| fold(known) == fold(original))
+    fn is_aliased(&self, kind: Kind, original: &str) -> bool {
+        self.aliases(kind).iter().any(|(known, _)| fold(known) == fold(original))
     }
 
     /// A URI with the name of the server in its scheme. Hosts of Apps know user interfaces by their scheme, so there the name is
@@ -107,6 +136,7 @@ impl ServerNames {
     fn uri(&self, original: &str) -> Option<String> {
         match original.strip_prefix(APP_SCHEME) {
             Some(rest) => Some(format!("{APP_SCHEME}{}/{rest}", self.server)),
+            None if self.keeps(original) => Some(original.to_owned()),
             None => (!is_of_app(original)).then(|| format!("{}+{original}", self.server)),
         }
     }
@@ -116,9 +146,12 @@ impl ServerNames {
             let rest = rest.strip_prefix(self.server.as_str())?.strip_prefix('/')?;
             return Some(format!("{APP_SCHEME}{rest}"));
         }
-        // A user interface has one URI only.
+        if self.keeps(advertised) {
+            return Some(advertised.to_owned());
+        }
+        // A resource has one URI only.
         let uri = advertised.strip_prefix(self.server.as_str())?.strip_prefix('+')?;
-        (!is_of_app(uri)).then(|| uri.to_owned())
+        (!is_of_app(uri) && !self.keeps(uri)).then(|| uri.to_owned())
     }
 }
 

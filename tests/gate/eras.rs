@@ -201,7 +201,10 @@ fn world() -> (World, Rc<RefCell<Servers>>) {
     (world, state)
 }
 
-fn ask(world: &World, gateway: &Rc<Gateway>, method: &str, params: Value) -> Reply {
+fn ask(world: &World, gateway: &Rc<Gateway>, method: &str, mut params: Value) -> Reply {
+    if params["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_null() {
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    }
     world.call(gateway, modern(Claims::good(), method, params))
 }
 
@@ -538,4 +541,18 @@ fn one_stream_has_the_notifications_of_all_servers() {
     listen(json!({ "resourceSubscriptions": ["both+file:///b"] }));
     assert_eq!(asked(&world, &mut seen), ["both subscriptions/listen"], "only whom it concerns");
     assert_eq!(messages(&listen(json!({ "resourceSubscriptions": ["none+file:///b"] }))).len(), 1);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_every_server_would_refuse_reaches_none() {
+    let (gateway, (world, _)) = (gate(json!({})), world());
+    let without = modern(Claims::good(), "tools/list", json!({}));
+    let reply = world.call(&gateway, without);
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32602)), "no capabilities (T20)");
+    for version in ["2024-01-01", "latest", "2025-11-26"] {
+        let unknown = message(Claims::good(), "tools/list", json!({})).field("mcp-protocol-version", version);
+        let reply = world.call(&gateway, unknown);
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32022)), "{version}");
+    }
+    assert!(world.sent().is_empty());
 }

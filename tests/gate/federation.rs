@@ -89,7 +89,10 @@ fn world() -> World {
     world
 }
 
-fn ask(world: &World, gateway: &Rc<Gateway>, method: &str, params: Value) -> Reply {
+fn ask(world: &World, gateway: &Rc<Gateway>, method: &str, mut params: Value) -> Reply {
+    if params["_meta"]["io.modelcontextprotocol/clientCapabilities"].is_null() {
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    }
     world.call(gateway, modern(Claims::good(), method, params))
 }
 
@@ -210,7 +213,7 @@ fn rules_and_decisions_know_both_names() {
 fn what_servers_say_of_themselves_is_joined() {
     let (gateway, world) = (gate(json!({ "name": "All tools" })), world());
     let result = ask(&world, &gateway, "server/discover", json!({})).json()["result"].clone();
-    assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
+    assert_eq!(result["supportedVersions"][0], json!("2026-07-28"));
     assert_eq!(
         result["capabilities"],
         json!({ "tools": { "listChanged": true }, "resources": { "subscribe": true } }),
@@ -343,7 +346,8 @@ fn pages_have_sealed_cursors_without_state() {
     // Another caller, another list, a cut one, an old one and one from before a change of the servers.
     let refused = |gateway: &Rc<Gateway>, claims: Claims, method: &str, cursor: &str| {
         let before = world.sent().len();
-        let reply = world.call(gateway, modern(claims, method, json!({ "cursor": cursor })));
+        let meta = json!({ "io.modelcontextprotocol/clientCapabilities": {} });
+        let reply = world.call(gateway, modern(claims, method, json!({ "cursor": cursor, "_meta": meta })));
         assert_eq!((reply.status, &reply.json()["error"]["code"], world.sent().len()), (200, &json!(-32602), before));
     };
     refused(&gateway, Claims::good().with("sub", json!("eve")), "tools/list", &cursor);
@@ -492,6 +496,18 @@ fn names_that_could_change_their_owner_are_refused() {
     );
     refused(json!([server("a", json!({ "aliases": { "t": "n", "u": "n" } }))]), "is there twice: \"n\"");
     refused(json!([server("a", json!({ "aliases": { "t": "a b" } }))]), "SEP-986");
+    let prompts = json!({ "prompt_aliases": { "p": "b_p" } });
+    refused(json!([server("a", prompts), server("b", json!({}))]), "prompt_aliases.p: must not begin with");
+    for wrong in ["", "file", "File:///", "ui://x/", ":x"] {
+        refused(json!([server("a", json!({ "keep_uris": [wrong] }))]), "keep_uris[0]: must begin with a scheme");
+    }
+    let (one, other) = (json!({ "keep_uris": ["docs://a"] }), json!({ "keep_uris": ["docs://ab"] }));
+    refused(json!([server("a", one), server("b", other)]), "must not begin with \"docs://a\" of another server");
+    refused(
+        json!([server("a", json!({ "keep_uris": ["b+file:///"] })), server("b", json!({}))]),
+        "must not begin as the URIs of the server \"b\"",
+    );
+    refused(json!([server("a", json!({ "descriptions": { "t": "" } }))]), "descriptions.t: must be 1 to 1024");
     refused(json!([server("A", json!({}))]), "lower-case letters");
     refused(json!([server("a", json!({ "prefix": "" }))]), "prefix");
     refused(json!([]), "must have 1 to 40 entries");
@@ -506,6 +522,34 @@ fn names_that_could_change_their_owner_are_refused() {
     let mut without = document(servers(), json!({}));
     without.as_object_mut().expect("an object").remove("sessions");
     assert!(opened(without).err().unwrap_or_default().contains("needs sessions"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_can_stay_as_they_are() {
+    let servers = json!([
+        { "name": "a", "era": "modern", "origin": "https://files.example/mcp", "prompt_aliases": { "sum": "summary" },
+          "keep_uris": ["file:///"], "descriptions": { "read": "Reads." } },
+        { "name": "b", "era": "modern", "origin": "https://memo.example/mcp", "keep_uris": ["memo:"] },
+    ]);
+    let (gateway, world) = (opened(document(servers, json!({}))).expect("it is right"), world());
+    assert_eq!(names(&ask(&world, &gateway, "prompts/list", json!({})), "prompts", "name"), ["summary"]);
+    let uris = names(&ask(&world, &gateway, "resources/list", json!({})), "resources", "uri");
+    assert_eq!(uris, ["file:///a", "ui://a/x/y", "b+file:///a", "ui://b/x/y"]);
+    let listed = ask(&world, &gateway, "tools/list", json!({})).json()["result"]["tools"].clone();
+    assert_eq!((&listed[0]["description"], &listed[1]["description"]), (&json!("Reads."), &Value::Null));
+    let host_of = |method: &str, params: Value| {
+        let before = world.sent().len();
+        ask(&world, &gateway, method, params);
+        world.sent().get(before).map(|sent| format!("{} {}", host(sent), sent.fields.get("mcp-name").unwrap_or("-")))
+    };
+    assert_eq!(host_of("prompts/get", json!({ "name": "summary" })).as_deref(), Some("files sum"));
+    assert_eq!(host_of("resources/read", json!({ "uri": "file:///a" })).as_deref(), Some("files file:///a"));
+    assert_eq!(host_of("resources/read", json!({ "uri": "b+file:///a" })).as_deref(), Some("memo file:///a"));
+    for absent in ["a+file:///a", "FILE:///a", "b+memo:x"] {
+        assert_eq!(host_of("resources/read", json!({ "uri": absent })), None, "{absent} has one name only");
+    }
+    let hidden = host_of("prompts/get", json!({ "name": "a_sum" })).expect("it is sent");
+    assert!(hidden.starts_with("files ") && hidden != "files sum", "{hidden}");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
