@@ -310,7 +310,13 @@ pub const KNOWN_ERA_SECONDS: u64 = 600;
 pub const CONVERSING_CALLERS: usize = 512;
 
 /// Most sessions at servers that it keeps for one caller: those of several clients of the caller.
-pub const CONVERSATIONS_OF_ONE_CALLER: usize = 256;
+pub const CONVERSATIONS_OF_ONE_CALLER: usize = 128;
+
+/// Longest session id of one of several servers, in bytes.
+pub const SERVER_SESSION_BYTES: usize = 512;
+
+/// Most sessions that clients ended and that an isolate remembers as ended.
+pub const ENDED_SESSIONS: usize = 1_024;
 
 /// Longest session with several servers, in bytes, before it is sealed. It has to fit into a header field.
 pub const COMBINED_SESSION_BYTES: usize = 6 * 1024;

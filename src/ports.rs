@@ -202,8 +202,9 @@ pub trait Transport {
     /// [`OriginFailure`] if it breaks off or is longer than `limit`.
     async fn whole(&self, body: Self::ResponseBody, limit: u64) -> Result<Vec<u8>, OriginFailure>;
 
-    /// One event stream with the events of several, which ends when all of them have ended. It begins with `first`.
-    fn joined(&self, first: Vec<u8>, bodies: Vec<Self::ResponseBody>) -> Self::ResponseBody;
+    /// One event stream with the events of several, which begins and ends with these bytes. When one of them ends, after some time in
+    /// which it was open, all of them do: the client opens a new stream then.
+    fn joined(&self, ends: [Vec<u8>; 2], bodies: Vec<Self::ResponseBody>) -> Self::ResponseBody;
 
     /// Ends the body of an answer that is not forwarded, so that its connection is free.
     fn discard(&self, body: Self::ResponseBody);

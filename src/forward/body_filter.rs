@@ -9,7 +9,7 @@ use crate::forward::list_key::list_key;
 use crate::forward::response::ResponseHead;
 use crate::forward::server_messages::{MessagesOfServer, is_listening};
 use crate::limits::CACHED_LIST_BYTES;
-use crate::mcp::conversation::{Conversation, own_id};
+use crate::mcp::conversation::Conversation;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -17,13 +17,13 @@ use crate::mcp::known_items::KnownItems;
 use crate::mcp::known_tasks::KnownTasks;
 use crate::mcp::list_cache::{CachedList, FilteredList};
 use crate::mcp::list_filter::ListFilter;
-use crate::mcp::list_item::{Bridge, FilterOptions, ItemDecision, ItemPolicy, ListError};
+use crate::mcp::list_item::{Bridge, FilterOptions, Ids, ItemDecision, ItemPolicy, ListError};
 use crate::mcp::message::{Call, Message};
 use crate::mcp::method::Target;
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter, error_event};
-use crate::pipeline::permit::{Permit, SessionUse};
+use crate::pipeline::permit::{EventOfServer, Permit, SessionUse};
 use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Policy, methods_of};
@@ -57,6 +57,15 @@ pub struct ResponseTransform {
     to: Option<Recipient>,
 }
 
+/// Whose stream an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StreamOf {
+    /// It answers a request, or goes on to do so.
+    One,
+    /// It is a part of the stream with the notifications of all servers.
+    All,
+}
+
 #[derive(Debug)]
 struct Recipient {
     caller: Caller,
@@ -85,6 +94,8 @@ struct Recipient {
     server_era: Option<Era>,
     /// What changes in a result for a caller of the other era.
     bridge: Bridge,
+    /// Whether the request opens a stream of notifications at one of several servers.
+    stream_of: StreamOf,
     /// What the caller gets of the server's requests and notifications.
     messages: Option<MessagesOfServer>,
     /// The ids of the requests that the answer responds to.
@@ -180,10 +191,15 @@ impl Recipient {
             session: permit.session().clone(),
             server_era: permit.conversation().map(Conversation::era),
             bridge: bridge(permit),
+            stream_of: if permit.is_gathered() && (admitted.head().method == Method::Get || is_listening(permit)) {
+                StreamOf::All
+            } else {
+                StreamOf::One
+            },
             messages: MessagesOfServer::of(permit),
-            // The stream of one server may end before those of the others: the client does not get its response.
+            // A stream of all servers answers nothing itself.
             ids: if is_listening(permit) {
-                vec![own_id()]
+                Vec::new()
             } else {
                 inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect()
             },
@@ -195,13 +211,33 @@ impl Recipient {
     fn bridge_status(&self, head: &mut ResponseHead) -> Result<(), Rejection> {
         match (self.server_era, self.era, head.status) {
             (Some(Era::Modern), Era::Legacy, 400 | 404) if head.is_json() => head.status = 200,
-            (Some(Era::Legacy), _, status @ (400 | 404)) => return Err(Rejection::OriginFailed { status }),
-            (Some(Era::Legacy), Era::Modern, status @ 400..=499) if status != 403 && status != 429 => {
+            (Some(Era::Modern), Era::Modern, 400 | 404) if head.is_json() => {}
+            // 405 to a stream or to the end of a session is an answer.
+            (Some(_), _, 405) if self.method != Method::Post => {}
+            (Some(_), _, status @ 400..=499) if status != 403 && status != 429 => {
                 return Err(Rejection::OriginFailed { status });
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Checks that the gateway can read an answer of one of several servers: nothing else passes.
+    fn check_of_server(&self, head: &ResponseHead) -> Result<(), ListError> {
+        if self.server.is_none() || self.method == Method::Delete || head.status == 202 {
+            return Ok(());
+        }
+        head.is_readable()?;
+        if head.is_json() || head.is_event_stream() { Ok(()) } else { Err(ListError::MediaType) }
+    }
+
+    /// Which responses of one of several servers pass.
+    fn ids(&self) -> Ids {
+        match (&self.server, self.stream_of) {
+            (None, _) => Ids::AsTheyAre,
+            (Some(_), StreamOf::One) => Ids::Mapped,
+            (Some(_), StreamOf::All) => Ids::NoResponses,
+        }
     }
 
     fn filter(
@@ -219,6 +255,7 @@ impl Recipient {
         if matches!(head.status, 204 | 205 | 304) {
             return Ok(None);
         }
+        self.check_of_server(head)?;
         // Neither status nor media type alone exempts an answer: some clients read a list in an answer with an error
         // status or another media type, and any answer may contain the name of a decoy.
         let good = (200..300).contains(&head.status);
@@ -264,7 +301,13 @@ impl Recipient {
         if !filtered && !rewritten && !marked {
             return Ok(Some(BodyFilter { restore, ..whole(Inner::Plain(streams)) }));
         }
-        let edits = FilterOptions { paged: self.paged, handles_only: !lists, reusable: false, bridge: self.bridge };
+        let edits = FilterOptions {
+            paged: self.paged,
+            handles_only: !lists,
+            reusable: false,
+            bridge: self.bridge,
+            ids: self.ids(),
+        };
         let handles = self.handles.as_ref().map(|handles| handles.clone().at(now));
         // The stream that a GET opened answers requests that were sent elsewhere, and a batch has several ids.
         let expected = if let [only] = self.ids.as_slice() { Some(only.clone()).filter(|_| !stream) } else { None };
@@ -298,7 +341,9 @@ impl Recipient {
         let (sessions, caller) = (self.sessions.clone()?, self.caller.clone());
         let (identifier, session) = (self.identifier.clone(), self.session.clone());
         // Of several servers, the one that sent the event has to be found again.
-        let server = self.server.as_ref().map_or_else(String::new, |server| format!("{} ", server.fingerprint));
+        let server = self.server.as_ref().map_or_else(String::new, |server| {
+            EventOfServer::prefix(&server.fingerprint, self.stream_of == StreamOf::All)
+        });
         Some(Box::new(move |id| {
             let holder = caller.subject.holder(&identifier);
             sessions.mark_event(&format!("{server}{id}"), holder, session.id())
@@ -307,7 +352,8 @@ impl Recipient {
 
     /// The view that this recipient may see of a cached list.
     fn reading(self, list: &CachedList) -> Result<FilteredList, ListError> {
-        let edits = FilterOptions { paged: self.paged, reusable: true, handles_only: false, bridge: Bridge::Nothing };
+        let edits =
+            FilterOptions { paged: self.paged, reusable: true, handles_only: false, ..FilterOptions::default() };
         // The marks of Apps are the same for all callers, and a list holds no other handles.
         let handles = self.handles.map(|handles| handles.at(UnixMillis::default()));
         let policy = PolicyOfItems { policy: self.policy, server: self.server, caller: self.caller, depends: false };
@@ -488,9 +534,7 @@ impl BodyFilter {
         match &mut self.inner {
             Inner::Events(filter) => {
                 if let Err(unfit) = filter.push(bytes, &mut out) {
-                    if filter.is_within_event() {
-                        out.extend_from_slice(b"\n\n");
-                    }
+                    out.extend_from_slice(filter.broken_off());
                     for id in &self.ids {
                         out.extend_from_slice(error_event(id, &self.request).as_bytes());
                     }
@@ -511,11 +555,12 @@ impl BodyFilter {
         let mut out = Vec::new();
         match &mut self.inner {
             // An event that is not complete at the end of a stream is no event: clients ignore it.
+            Inner::Events(filter) if filter.is_strict() => out.extend_from_slice(filter.broken_off()),
             Inner::Events(_) | Inner::Plain(_) => {}
             Inner::Json(_) if self.may_be_empty && !self.begun => {}
             Inner::Json(filter) => {
                 filter.finish(&mut out)?;
-                if filter.is_foreign() {
+                if filter.is_foreign() || filter.is_strict() && filter.is_request() {
                     return Err(ListError::Foreign);
                 }
             }

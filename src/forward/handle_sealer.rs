@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::mcp::combined_session::{AtServer, ClientName};
 use crate::mcp::era::Era;
 use crate::mcp::handle::OriginalRequest;
 use crate::mcp::item_meta::{may_have_app, with_app_uri};
@@ -17,8 +18,12 @@ use crate::mcp::session::Sessions;
 use crate::pipeline::handles::{Handles, original_request, tool_at};
 use crate::pipeline::permit::Permit;
 use crate::settings::federation::Server;
+use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::principal::Subject;
+
+/// The URI of a resource that clients do not see.
+const UNAVAILABLE: &str = "unavailable:";
 
 /// Seals the handles of one answer.
 #[derive(Debug, Clone)]
@@ -134,7 +139,11 @@ impl HandleRewriter for HandleSealer {
             Handle::State if self.request.method.is_empty() => None,
             Handle::State => self.sessions.as_ref()?.seal_state(text, &self.request, holder, self.now),
             Handle::Uri => {
-                let advertised = self.server.as_ref().and_then(|it| it.names.advertised(Kind::Resource, text));
+                let advertised = self.server.as_ref().map(|server| {
+                    // What clients do not see of this server must not be taken for what another one has.
+                    let hidden = || format!("{}+{UNAVAILABLE}", server.names.server);
+                    server.names.advertised(Kind::Resource, text).unwrap_or_else(hidden)
+                });
                 let given = self.handles.given(Member::Uri, advertised.as_deref().unwrap_or(text));
                 given.map(str::to_owned).or(advertised)
             }
@@ -147,6 +156,14 @@ impl HandleRewriter for HandleSealer {
         for (id, sealed) in self.issued.drain(..).filter(|_| is_own) {
             known.keep(&id, &sealed, here);
         }
+    }
+
+    fn id(&self, json: &str) -> Option<String> {
+        let server = self.server.as_ref()?;
+        let sealed: String = strict_json::part(json)?;
+        let holder = self.subject.holder(&self.identifier);
+        let at = AtServer { holder, server: &server.fingerprint };
+        self.sessions.as_ref()?.open_name(ClientName::Id, &sealed, at)
     }
 
     fn item(&mut self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>> {

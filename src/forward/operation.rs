@@ -30,6 +30,13 @@ pub fn claims(permit: &Permit, canonical: &Canonical<'_>) -> Result<Map<String, 
     Ok(claims.unwrap_or_default())
 }
 
+/// The claims about a message that the gateway sends itself.
+#[must_use]
+pub fn own_claims(body: &[u8], canonical: &Canonical<'_>) -> Map<String, Value> {
+    let messages = message::parse(body, false).ok();
+    messages.and_then(|messages| of_messages(&messages, body, canonical)).unwrap_or_default()
+}
+
 fn of_messages(messages: &[Message], body: &[u8], canonical: &Canonical<'_>) -> Option<Map<String, Value>> {
     let [message] = messages else { return None };
     // Also a batch of one message is a batch.

@@ -1,5 +1,7 @@
 //! The request that the gateway sends to the origin server.
 
+use serde_json::Value;
+
 use crate::forward::identity::identify;
 use crate::mcp::agreement::mirrored;
 use crate::mcp::conversation::{Conversation, Opening, ServerSession};
@@ -303,6 +305,17 @@ fn converse(fields: &mut Fields, permit: &Permit, conversation: &Conversation) {
             fields.set("mcp-method", mirrored(method));
             if let Some(name) = permit.changed_name().as_deref().or(call.mirrored_name()) {
                 fields.set("mcp-name", mirrored(name));
+            }
+            // A client of the legacy era does not know these fields.
+            let parameters = permit.resource().map(|resource| resource.parameters.as_slice()).unwrap_or_default();
+            for (field, argument) in parameters {
+                let value = call.params.arguments.as_ref().and_then(|arguments| arguments.get(argument));
+                let text = match value {
+                    Some(Value::String(text)) => text.clone(),
+                    Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
+                    _ => continue,
+                };
+                fields.set(field.clone(), mirrored(&text));
             }
         }
         Conversation::Legacy(session) => {

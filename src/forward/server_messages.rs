@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::mcp::combined_session::ServerRequest;
+use crate::mcp::combined_session::{AtServer, ClientName, ServerRequest};
 use crate::mcp::conversation::{Conversation, ServerSession, asks_for_log};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
@@ -18,10 +18,13 @@ use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::principal::Subject;
 
-/// Notifications about a request, which a client of the modern era gets on the stream that answers it.
-const OF_REQUEST: &str = "notifications/progress";
+/// Reports on a request, which a client gets on the stream that answers it.
+const PROGRESS: &str = "notifications/progress";
 /// Log messages.
 const LOG: &str = "notifications/message";
+
+/// The members of a message or its params.
+type Members = BTreeMap<String, Box<RawValue>>;
 
 /// Changes the messages of one server for one client.
 #[derive(Debug, Clone)]
@@ -40,13 +43,11 @@ pub(super) struct MessagesOfServer {
 }
 
 impl MessagesOfServer {
-    /// For the answer to a permitted request; `None` if the resource has one server, or all messages pass as they are.
+    /// For the answer to a permitted request; `None` if the resource has one server.
     pub(super) fn of(permit: &Permit) -> Option<Self> {
         let (server, inspected) = (permit.server()?, permit.inspected()?);
         let client = permit.admitted().era();
         let session = match permit.conversation()? {
-            // The gateway acknowledged the request already.
-            Conversation::Modern if client == Era::Modern && !is_listening(permit) => return None,
             Conversation::Modern => None,
             Conversation::Legacy(session) => Some(session.clone()),
         };
@@ -76,48 +77,63 @@ impl MessagesOfServer {
         serde_json::to_string(&sealed).ok()
     }
 
-    fn for_legacy(&self, method: &str, mut members: BTreeMap<String, Box<RawValue>>) -> Option<ServerMessage> {
-        let instead = |text: String| RawValue::from_string(text).ok();
-        if let Some(id) = members.get("id") {
-            let id = instead(self.sealed(id.get())?)?;
-            members.insert("id".to_owned(), id);
-        } else if method == CANCELLED {
-            let mut params: BTreeMap<String, Box<RawValue>> = strict_json::part(members.get("params")?.get())?;
-            let id = instead(self.sealed(params.get("requestId")?.get())?)?;
-            params.insert("requestId".to_owned(), id);
-            members.insert("params".to_owned(), instead(serde_json::to_string(&params).ok()?)?);
-        } else {
-            return Some(ServerMessage::Pass);
-        }
+    /// The token that the client gave a request, for the one that the server got.
+    fn progress_token(&self, json: &str) -> Option<String> {
+        let sealed: String = strict_json::part(json)?;
+        let at = AtServer { holder: self.subject.holder(&self.identifier), server: &self.server };
+        self.sessions.open_name(ClientName::ProgressToken, &sealed, at)
+    }
+
+    /// The message with another value for a member of `params`.
+    fn with_param(mut members: Members, name: &str, value: impl Fn(&str) -> Option<String>) -> Option<ServerMessage> {
+        let mut params: Members = strict_json::part(members.get("params")?.get())?;
+        let instead = RawValue::from_string(value(params.get(name)?.get())?).ok()?;
+        params.insert(name.to_owned(), instead);
+        let params = RawValue::from_string(serde_json::to_string(&params).ok()?).ok()?;
+        members.insert("params".to_owned(), params);
         serde_json::to_vec(&members).ok().map(ServerMessage::Instead)
+    }
+
+    /// What the client gets of a request; `None` if it gets nothing.
+    fn request(&self, mut members: Members) -> Option<ServerMessage> {
+        // In the modern era there are no such requests.
+        if self.client == Era::Modern {
+            return None;
+        }
+        let id = self.sealed(members.get("id")?.get())?;
+        members.insert("id".to_owned(), RawValue::from_string(id).ok()?);
+        serde_json::to_vec(&members).ok().map(ServerMessage::Instead)
+    }
+
+    /// What the client gets of a notification; `None` if it gets nothing.
+    fn notification(&self, method: &str, members: Members) -> Option<ServerMessage> {
+        // A server could report on the request of another one.
+        if method == PROGRESS {
+            return Self::with_param(members, "progressToken", |token| self.progress_token(token));
+        }
+        match (self.client, &self.session) {
+            (Era::Legacy, _) if method == CANCELLED => Self::with_param(members, "requestId", |id| self.sealed(id)),
+            (Era::Legacy, _) => Some(ServerMessage::Pass),
+            // The gateway acknowledged the request already.
+            (Era::Modern, None) => (method != LISTEN_ACKNOWLEDGED).then_some(ServerMessage::Pass),
+            (Era::Modern, Some(_)) => (method == LOG && self.wants_log).then_some(ServerMessage::Pass),
+        }
+    }
+}
+
+impl ServerMessages for MessagesOfServer {
+    fn message(&self, text: &[u8]) -> ServerMessage {
+        let read = || {
+            let members: Members = strict_json::part(std::str::from_utf8(text).ok()?)?;
+            let method: String = strict_json::part(members.get("method")?.get())?;
+            // A message whose way back is not known would leave the server without an answer either way.
+            if members.contains_key("id") { self.request(members) } else { self.notification(&method, members) }
+        };
+        read().unwrap_or(ServerMessage::Drop)
     }
 }
 
 /// Whether the request opens a stream of notifications.
 pub(super) fn is_listening(permit: &Permit) -> bool {
     permit.server().is_some() && permit.call().is_some_and(|call| call.method == LISTEN)
-}
-
-impl ServerMessages for MessagesOfServer {
-    fn message(&self, text: &[u8]) -> ServerMessage {
-        let members: Option<BTreeMap<String, Box<RawValue>>> =
-            std::str::from_utf8(text).ok().and_then(strict_json::part);
-        let Some(members) = members else { return ServerMessage::Drop };
-        let method: Option<String> = members.get("method").and_then(|raw| strict_json::part(raw.get()));
-        let Some(method) = method else { return ServerMessage::Drop };
-        match self.client {
-            // A message whose way back is not known would leave the server without an answer either way.
-            Era::Legacy => self.for_legacy(&method, members).unwrap_or(ServerMessage::Drop),
-            Era::Modern if self.session.is_none() => {
-                if method == LISTEN_ACKNOWLEDGED {
-                    ServerMessage::Drop
-                } else {
-                    ServerMessage::Pass
-                }
-            }
-            Era::Modern if members.contains_key("id") => ServerMessage::Drop,
-            Era::Modern if method == OF_REQUEST || method == LOG && self.wants_log => ServerMessage::Pass,
-            Era::Modern => ServerMessage::Drop,
-        }
-    }
 }

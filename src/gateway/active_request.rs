@@ -10,6 +10,7 @@ use crate::gateway::gathering::Gathering;
 use crate::gateway::open::Gateway;
 use crate::gateway::remembered::Remembered;
 use crate::limits::NEEDS;
+use crate::mcp::envelope::RequestId;
 use crate::origin_credential::AttachedCredential;
 use crate::pipeline::authenticate::{Authenticated, Authenticating};
 use crate::pipeline::authorize::Authorized;
@@ -96,8 +97,8 @@ pub enum Action {
 pub struct Listening {
     /// What the stream begins with.
     pub(super) first: String,
-    /// Whether there is a stream although no server opened one.
-    pub(super) may_be_empty: bool,
+    /// The id of the `subscriptions/listen` that opens it; `None` in the legacy era, which has no such request.
+    pub(super) id: Option<RequestId>,
 }
 
 /// A part of a request, for one of the servers.
@@ -143,7 +144,6 @@ pub struct SigningAssertion {
 #[derive(Debug)]
 pub struct Conversing {
     pub(super) forwarding: Forwarding,
-    pub(super) assertion: Option<String>,
 }
 
 /// The credential that a request was sent with.
@@ -195,6 +195,15 @@ pub enum Received<B> {
     Refused(Action),
     /// It does not forward the answer, and goes on with the request. The body must be discarded.
     Again(Action, B),
+    /// It has to read the whole body first: whether the server refused the request, or does not know its session any more.
+    Doubtful(Suspended<Doubted>, B),
+}
+
+/// The stage of a request after an answer which may say that the server has forgotten the session.
+#[derive(Debug)]
+pub struct Doubted {
+    pub(super) permit: Box<Permit>,
+    pub(super) status: u16,
 }
 
 impl<'a, P: Ports> ActiveRequest<'a, P> {

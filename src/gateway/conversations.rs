@@ -1,17 +1,21 @@
 //! How the gateway talks with each of several servers: it finds out which era a server has, and opens sessions at servers of the
 //! legacy era for each client.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::forward::request::{OutboundRequest, opening};
 use crate::forward::response::{ResponseHead, check_answer};
+use crate::forward::{assertion, identity, operation};
 use crate::gateway::active_request::{Action, ActiveRequest, Conversing, Repetition, SentCredential, Suspended};
 use crate::gateway::concurrently::{Work, before};
 use crate::gateway::gathering::message;
 use crate::gateway::open::Gateway;
+use crate::jwks::signing_key;
 use crate::limits::{OPENING_BYTES, OPENING_SECONDS};
 use crate::mcp::conversation::{
-    ClientSide, Conversation, Discovered, Opening, ServerIntroduction, ServerSession, discovered, introduced, own_id,
+    ClientIntroduction, ClientSide, Conversation, Discovered, Opening, ServerIntroduction, ServerSession, discovered,
+    introduced, is_not_legacy, own_id,
 };
 use crate::mcp::era::Era;
 use crate::mcp::method::{DISCOVER, INITIALIZE, LISTEN, SET_LEVEL};
@@ -20,6 +24,7 @@ use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::ports::{OriginFailure, Ports};
 use crate::time::UnixMillis;
+use crate::token::principal::Principal;
 use crate::transport::head::Fields;
 
 /// How the gateway can talk with a server from now on.
@@ -67,7 +72,7 @@ impl Gateway {
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// After it is known how the gateway talks with the server: sends the request, or answers for a server that does not need it.
     pub(super) fn converse(self, conversing: Conversing, opened: Opened) -> Action {
-        let Conversing { mut forwarding, assertion } = conversing;
+        let Conversing { mut forwarding } = conversing;
         let Opened { conversation, introduction } = opened;
         let method = forwarding.permit.call().map(|call| call.method.clone()).unwrap_or_default();
         let result = match (&conversation, introduction) {
@@ -87,7 +92,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             return self.answer(200, fields, body, "merged");
         }
         forwarding.permit = forwarding.permit.conversing(conversation);
-        self.send(forwarding, assertion.as_deref())
+        self.assert(forwarding)
     }
 }
 
@@ -153,7 +158,7 @@ pub(super) async fn open<P: Ports>(
         if has == Some(false) {
             continue;
         }
-        let asking = Asking { ports, conversing, client: &client, context, body };
+        let asking = Asking { gateway, ports, conversing, client: &client, context, body, asked: Cell::new(0) };
         let opened = match era {
             Era::Modern if has == Some(true) => Ok(Opened { conversation: Conversation::Modern, introduction: None }),
             Era::Modern => asking.for_modern().await,
@@ -164,10 +169,11 @@ pub(super) async fn open<P: Ports>(
                 gateway.known_servers.borrow_mut().note(server, era, true, now);
                 return Ok(opened);
             }
-            Err(Unopened::NotThere(answered)) => {
+            Err(Unopened::NotThere { status: answered, is_certain }) => {
                 status = Some(answered);
-                // Only what a server without the era answers shows that it does not have it.
-                gateway.known_servers.borrow_mut().note(server, era, false, now);
+                if is_certain {
+                    gateway.known_servers.borrow_mut().note(server, era, false, now);
+                }
             }
             Err(Unopened::Failed(why)) => return Err(why),
         }
@@ -178,8 +184,13 @@ pub(super) async fn open<P: Ports>(
 }
 
 enum Unopened {
-    /// The server does not have this era: it answered with this status.
-    NotThere(u16),
+    /// The server does not have this era, or refused the message.
+    NotThere {
+        /// The status of its answer.
+        status: u16,
+        /// Whether the answer says that it does not have the era.
+        is_certain: bool,
+    },
     Failed(NotOpened),
 }
 
@@ -191,11 +202,14 @@ impl From<Rejection> for Unopened {
 
 /// What the gateway asks a server with.
 struct Asking<'a, P: Ports> {
+    gateway: &'a Gateway,
     ports: &'a P,
     conversing: &'a Conversing,
     client: &'a ClientSide,
     context: &'a RequestContext,
     body: &'a P::RequestBody,
+    /// How many messages were sent.
+    asked: Cell<usize>,
 }
 
 impl<P: Ports> Asking<'_, P> {
@@ -203,14 +217,16 @@ impl<P: Ports> Asking<'_, P> {
         let (head, text) = self.ask(Opening::Discover).await?;
         match discovered(text.as_deref()) {
             Discovered::Modern => Ok(Opened { conversation: Conversation::Modern, introduction: None }),
-            Discovered::NotModern => Err(Unopened::NotThere(head.status)),
+            Discovered::NotModern => Err(Unopened::NotThere { status: head.status, is_certain: true }),
         }
     }
 
     async fn for_session(&self) -> Result<Opened, Unopened> {
         let (head, text) = self.ask(Opening::Initialize).await?;
         let Some(introduction) = text.as_deref().and_then(introduced) else {
-            return Err(Unopened::NotThere(head.status));
+            // Perhaps the server only refused what this client says of itself: others have no such fault.
+            let is_certain = is_not_legacy(text.as_deref()) || !self.is_legacy_for_gateway().await?;
+            return Err(Unopened::NotThere { status: head.status, is_certain });
         };
         let session = ServerSession::opened(head.fields.get("mcp-session-id"), &introduction.version);
         let session = session.ok_or(Rejection::Internal("no request can carry the server's session id"))?;
@@ -221,17 +237,47 @@ impl<P: Ports> Asking<'_, P> {
         Ok(Opened { conversation: Conversation::Legacy(session), introduction: Some(introduction) })
     }
 
+    /// Whether the server opens a session for the gateway itself.
+    async fn is_legacy_for_gateway(&self) -> Result<bool, Unopened> {
+        let introduction = ClientIntroduction::of_gateway();
+        let client = ClientSide { introduction, ..self.client.clone() };
+        let own = Asking { client: &client, asked: Cell::new(self.asked.get()), ..*self };
+        let (_, text) = own.ask(Opening::Initialize).await?;
+        self.asked.set(own.asked.get());
+        Ok(text.as_deref().and_then(introduced).is_some())
+    }
+
     /// The head of the server's answer, and its message. An answer that says nothing about eras is a failure.
     async fn ask(&self, what: Opening<'_>) -> Result<(ResponseHead, Option<String>), Unopened> {
         let forwarding = &self.conversing.forwarding;
         let credential = forwarding.credential.as_ref().map(|(attached, _)| attached);
-        let message = (what, self.client.introduction.message(what));
-        let request =
-            opening(&forwarding.permit, self.conversing.assertion.as_deref(), credential, (self.context, message))?;
+        let message = self.client.introduction.message(what);
+        let assertion = self.assertion(&message).await?;
+        let message = (what, message);
+        let request = opening(&forwarding.permit, assertion.as_deref(), credential, (self.context, message))?;
         let milliseconds = u32::try_from(OPENING_SECONDS * 1000).unwrap_or(u32::MAX);
         let answer: Work<'_, _> = Box::pin(self.exchange(request));
         let answer = before(Box::pin(self.ports.sleep(milliseconds)), answer).await;
         answer.unwrap_or(Err(Unopened::Failed(NotOpened::Failed(OriginFailure::Timeout { streamed: false }))))
+    }
+
+    /// The identity assertion for a message, if one is configured and the server may learn who calls.
+    async fn assertion(&self, message: &[u8]) -> Result<Option<String>, Rejection> {
+        let permit = &self.conversing.forwarding.permit;
+        let settings = &self.gateway.settings;
+        let key = settings.assertion_keys.first().filter(|_| permit.names_caller());
+        let (Some(key), Principal::Subject(subject)) = (key, permit.principal()) else { return Ok(None) };
+        // A server may accept each `jti` once.
+        let asked = self.asked.get() + 1;
+        self.asked.set(asked);
+        let id = format!("{}.o{asked}", self.context.request_id);
+        let claims = operation::own_claims(message, &|text| self.ports.canonical_json(text));
+        let about = (id.as_str(), identity::claims(permit), claims);
+        let (origin, ..) = permit.destination();
+        let input = assertion::signing_input(settings, key, subject, origin, about, self.ports.now());
+        let signature = self.ports.sign(key, input.as_bytes()).await;
+        let signature = signature.map_err(|_| Rejection::Internal("the identity assertion could not be signed"))?;
+        Ok(Some(signing_key::assemble(&input, &signature)))
     }
 
     async fn exchange(&self, request: OutboundRequest) -> Result<(ResponseHead, Option<String>), Unopened> {

@@ -11,7 +11,8 @@ use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
 use crate::limits::{
-    PEEK_BYTES, SERVER_LIST_BYTES, SERVER_LIST_SECONDS, SERVERS_AT_ONCE, SERVERS_LIST_BYTES, SERVERS_LIST_SECONDS,
+    OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVER_LIST_SECONDS, SERVERS_AT_ONCE, SERVERS_LIST_BYTES,
+    SERVERS_LIST_SECONDS,
 };
 use crate::observe::event::gateway_line;
 use crate::pipeline::respond::Answer;
@@ -82,19 +83,9 @@ pub async fn drive<P: Ports + Clone + 'static>(
             }
             Action::Send(outbound, request) => {
                 let answer = ports.send(outbound, body).await;
-                match request.answered(gateway, ports, answer) {
-                    Received::Refused(action) => action,
-                    Received::Again(action, answer) => {
-                        ports.discard(answer);
-                        action
-                    }
-                    Received::Passed(head, answer) => return Served::Origin(head, answer),
-                    Received::Filter(filter, request, answer) => {
-                        match filter_body(gateway, ports, filter, request, answer).await {
-                            Ok((head, answer)) => return Served::Origin(head, answer),
-                            Err(action) => *action,
-                        }
-                    }
+                match pass_on(gateway, ports, request.answered(gateway, ports, answer)).await {
+                    Ok(served) => return served,
+                    Err(action) => *action,
                 }
             }
             Action::FetchKeys(issuer, request) => {
@@ -135,7 +126,9 @@ pub async fn drive<P: Ports + Clone + 'static>(
             Action::Listen(of_each, request) => {
                 let bodies = streams(gateway, ports, of_each, body).await;
                 match request.listening(gateway, ports, bodies.len()) {
-                    Ok((head, first)) => return Served::Origin(head, ports.joined(first.into_bytes(), bodies)),
+                    Ok((head, ends)) => {
+                        return Served::Origin(head, ports.joined(ends.map(String::into_bytes), bodies));
+                    }
                     Err(action) => *action,
                 }
             }
@@ -147,6 +140,33 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 request.peeked(gateway, ports, text.as_deref())
             }
         };
+    }
+}
+
+/// Forwards the answer of an origin server.
+///
+/// # Errors
+/// The next action, if the answer is not forwarded.
+async fn pass_on<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    received: Received<P::ResponseBody>,
+) -> Result<Served<P::ResponseBody>, Box<Action>> {
+    match received {
+        Received::Refused(action) => Err(Box::new(action)),
+        Received::Again(action, answer) => {
+            ports.discard(answer);
+            Err(Box::new(action))
+        }
+        Received::Doubtful(request, answer) => {
+            let text = ports.whole(answer, OPENING_BYTES).await;
+            Err(Box::new(request.read(gateway, ports, text)))
+        }
+        Received::Passed(head, answer) => Ok(Served::Origin(head, answer)),
+        Received::Filter(filter, request, answer) => {
+            let (head, answer) = filter_body(gateway, ports, filter, request, answer).await?;
+            Ok(Served::Origin(head, answer))
+        }
     }
 }
 
@@ -241,9 +261,7 @@ async fn streams<P: Ports + Clone + 'static>(
     for part in of_each {
         work.push(Box::pin(async move {
             let served: Work<'_, _> = Box::pin(drive(gateway, ports, part.action, body));
-            let served = before(sleep(SERVER_LIST_SECONDS), served).await;
-            gateway.note_in_time(&part.server, served.is_some(), ports.now());
-            match served? {
+            match before(sleep(SERVER_LIST_SECONDS), served).await? {
                 Served::Origin(head, answer) if head.status == 200 && head.is_event_stream() => Some(answer),
                 Served::Origin(_, answer) => {
                     ports.discard(answer);

@@ -9,12 +9,12 @@ use crate::gateway::active_request::{Action, ActiveRequest, Listening, ServerPar
 use crate::gateway::gathering::{AskedServers, Gathered, Gathering, PartAnswer};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
-use crate::limits::{NEEDS, SERVER_REST_SECONDS};
-use crate::mcp::conversation::{ClientIntroduction, ClientSide, declares_capabilities};
+use crate::limits::{NEEDS, SERVER_REQUEST_ID_BYTES, SERVER_REST_SECONDS};
+use crate::mcp::conversation::{ClientIntroduction, ClientSide, declares_capabilities, is_level};
 use crate::mcp::envelope::{RequestId, empty_result};
 use crate::mcp::era::{Era, FIRST_MODERN, LEGACY_VERSIONS};
 use crate::mcp::kind::Kind;
-use crate::mcp::listen::Asked;
+use crate::mcp::listen::{Asked, ended, nothing_acknowledged};
 use crate::mcp::message::{Call, Malformed, Message};
 use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE, LISTEN, PING, ROOTS_CHANGED, SET_LEVEL, Target};
 use crate::mcp::operation::Operation;
@@ -32,20 +32,32 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Sends a permitted request to the server that has what it names, or to all servers that it concerns.
     pub(super) fn federate(self, permit: Permit, federation: &Rc<Federation>) -> Action {
         let client = self.client(&permit);
+        let is_ended = |key| self.gateway.known_servers.borrow().is_ended(key);
+        if client.as_ref().is_some_and(|(_, client)| is_ended(client.key)) {
+            return self.refuse(Rejection::SessionUnknown);
+        }
+        let salt = if client.is_some() { String::new() } else { self.salt() };
         match self.choose(&permit, federation, client.as_ref()) {
-            Ok(Choice::One(server)) => self.forward(permit.for_server(server, client.map(|(_, client)| client))),
+            Ok(Choice::One(server)) => self.forward(permit.for_server(server, client.map(|(_, client)| client), salt)),
             Ok(Choice::All(gathering, servers)) => {
-                self.gather(&permit, *gathering, servers, client.as_ref().map(|(_, client)| client))
+                self.gather(&permit, *gathering, servers, (client.as_ref().map(|(_, client)| client), &salt))
             }
             Ok(Choice::Streams(listening, servers)) => {
-                self.listen(&permit, listening, servers, client.as_ref().map(|(_, client)| client))
+                self.listen(&permit, listening, servers, (client.as_ref().map(|(_, client)| client), &salt))
             }
             Ok(Choice::Here(status, body)) => self.answer_here(status, body),
             Err(rejection) => self.refuse(rejection),
         }
     }
 
-    fn answer_here(self, status: u16, body: String) -> Action {
+    /// What makes the ids of requests different that share a session at a server.
+    fn salt(&self) -> String {
+        let mut random = [0; 8];
+        self.ports.fill(&mut random);
+        hex(&random)
+    }
+
+    pub(super) fn answer_here(self, status: u16, body: String) -> Action {
         let mut fields = Fields::new();
         if !body.is_empty() {
             fields.set("content-type", "application/json");
@@ -84,8 +96,8 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             return Err(Rejection::NotFound);
         }
         let version = admitted.head().fields.get("mcp-protocol-version").map(str::trim);
-        if era == Era::Legacy && version.is_some_and(|version| !LEGACY_VERSIONS.contains(&version)) {
-            return Err(Rejection::VersionUnsupported);
+        if let Some(version) = version.filter(|version| era == Era::Legacy && !LEGACY_VERSIONS.contains(version)) {
+            return Err(unsupported(version));
         }
         let all = |what, id: &RequestId, call: &Call, servers| {
             let gathering = Gathering::of(inspected, federation, (what, id, call), client)?;
@@ -94,12 +106,17 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         match (admitted.head().method, era) {
             (Method::Post, _) => {}
             (Method::Get, Era::Legacy) => {
-                let Some(server) = permit.server_of_last_event() else {
-                    let listening = Listening { first: String::new(), may_be_empty: false };
-                    return Ok(Choice::Streams(listening, self.with_sessions(federation, client)));
+                let event = permit.event_of_server();
+                let server = event.map(|event| federation.with_fingerprint(event.server).cloned());
+                return match (event, server) {
+                    // A stream that answered one request.
+                    (Some(event), Some(Some(server))) if !event.is_shared => Ok(Choice::One(server)),
+                    (Some(_), Some(None)) => Err(Rejection::SessionUnknown),
+                    _ => {
+                        let listening = Listening { first: String::new(), id: None };
+                        Ok(Choice::Streams(listening, self.with_sessions(federation, client)))
+                    }
                 };
-                let server = federation.with_fingerprint(server).cloned();
-                return server.map(Choice::One).ok_or(Rejection::SessionUnknown);
             }
             (Method::Delete, Era::Legacy) if client.is_some() => {
                 let servers = self.with_sessions(federation, client);
@@ -127,8 +144,12 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
                 return Err(Rejection::MalformedMessage { error, id: Box::default() });
             }
         };
-        if era == Era::Modern && call.params.version.as_deref() != Some(FIRST_MODERN) {
-            return Err(Rejection::VersionUnsupported);
+        if let Some(version) = version.filter(|version| era == Era::Modern && *version != FIRST_MODERN) {
+            return Err(unsupported(version));
+        }
+        if id.to_json().len() > SERVER_REQUEST_ID_BYTES {
+            let error = Malformed::Message("the id is too long");
+            return Err(Rejection::MalformedMessage { error, id: Box::default() });
         }
         let absent = |target| Rejection::NotPermitted { target, era, apart: false };
         // The modern era has no such methods, and the server would get fields that disagree with the body.
@@ -149,8 +170,12 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         let what = match (call.known().and_then(|known| known.list), call.method.as_str(), era) {
             (Some(list), ..) => Gathered::List(list),
             (None, DISCOVER, Era::Modern) => Gathered::Discovery,
-            (None, INITIALIZE, Era::Legacy) => Gathered::Introduction,
-            (None, SET_LEVEL, Era::Legacy) => Gathered::Level,
+            (None, INITIALIZE, Era::Legacy) if client.is_some() => Gathered::Introduction,
+            (None, SET_LEVEL, Era::Legacy) if is_level(inspected.body()) => Gathered::Level,
+            (None, INITIALIZE | SET_LEVEL, Era::Legacy) => {
+                let error = Malformed::Params("params do not fit the method");
+                return Err(Rejection::MalformedMessage { error, id: Box::new(id.clone()) });
+            }
             (None, PING, Era::Legacy) => return Ok(Choice::Here(200, empty_result(id))),
             _ => return Err(absent(None)),
         };
@@ -174,13 +199,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         federation.servers.iter().filter(has_session).map(|server| (Rc::clone(server), None)).collect()
     }
 
-    fn gather(
-        self,
-        permit: &Permit,
-        gathering: Gathering,
-        servers: AskedServers,
-        client: Option<&Rc<ClientSide>>,
-    ) -> Action {
+    fn gather(self, permit: &Permit, gathering: Gathering, servers: AskedServers, client: ForClient<'_>) -> Action {
         let (servers, resting) = self.awake(servers);
         let of_each = self.parts(permit, servers, client);
         let resting = resting.into_iter().map(|(server, _)| server).collect();
@@ -188,13 +207,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     }
 
     /// Opens a stream at each of the servers.
-    fn listen(
-        self,
-        permit: &Permit,
-        listening: Listening,
-        servers: AskedServers,
-        client: Option<&Rc<ClientSide>>,
-    ) -> Action {
+    fn listen(self, permit: &Permit, listening: Listening, servers: AskedServers, client: ForClient<'_>) -> Action {
         let (servers, _) = self.awake(servers);
         let of_each = self.parts(permit, servers, client);
         self.wait(listening, |waiting| Action::Listen(of_each, waiting))
@@ -207,9 +220,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     }
 
     /// The parts of a request, one for each server.
-    fn parts(&self, permit: &Permit, servers: AskedServers, client: Option<&Rc<ClientSide>>) -> Vec<ServerPart> {
+    fn parts(&self, permit: &Permit, servers: AskedServers, (client, salt): ForClient<'_>) -> Vec<ServerPart> {
         let names: Vec<Rc<Server>> = servers.iter().map(|(server, _)| Rc::clone(server)).collect();
-        let of_each = permit.parts(servers, client).into_iter().zip(names).map(|(part, server)| {
+        let of_each = permit.parts(servers, client, salt).into_iter().zip(names).map(|(part, server)| {
             let mut context = self.context.clone();
             context.resource = Some(Rc::clone(&server.resource));
             context.of_server = Some(server.names.server.clone());
@@ -221,6 +234,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     }
 }
 
+/// The client, if it has a session or opens one, and what makes the ids of its requests different.
+type ForClient<'a> = (Option<&'a Rc<ClientSide>>, &'a str);
+
 /// Where a request goes.
 enum Choice {
     One(Rc<Server>),
@@ -229,6 +245,13 @@ enum Choice {
     Streams(Listening, AskedServers),
     /// Nowhere: the gateway answers with this status and body.
     Here(u16, String),
+}
+
+/// The rejection of a version. The client gets it back if it looks like one.
+fn unsupported(version: &str) -> Rejection {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let looks_right = version.len() <= 32 && version.bytes().all(fits);
+    Rejection::VersionUnsupported(if looks_right { version.to_owned() } else { String::new() })
 }
 
 /// The servers whose notifications a client of the modern era asks for.
@@ -246,7 +269,7 @@ fn listening(
     let is_asked = |server: &&Rc<Server>| asked.concerns_all() || owners.iter().any(|owner| Rc::ptr_eq(owner, server));
     let servers: AskedServers =
         federation.servers.iter().filter(is_asked).map(|server| (Rc::clone(server), None)).collect();
-    let listening = Listening { first: asked.acknowledgment(id), may_be_empty: true };
+    let listening = Listening { first: asked.acknowledgment(id), id: Some(id.clone()) };
     Ok(Choice::Streams(listening, servers))
 }
 
@@ -297,7 +320,7 @@ impl Suspended<Box<Gathering>> {
             if gathering.is_end()
                 && let Some(key) = gathering.client_key()
             {
-                known.forget(key);
+                known.end(key);
             }
             gathering.session(|key, server| known.session(key, server).cloned(), &random, ports.now())
         };
@@ -311,7 +334,8 @@ impl Suspended<Box<Gathering>> {
 }
 
 impl Suspended<Listening> {
-    /// Continues when each server opened its stream, or did not: with the head of the stream for the client, and what it begins with.
+    /// Continues when each server opened its stream, or did not: with the head of the stream for the client, and what it begins and ends
+    /// with.
     ///
     /// # Errors
     /// The next action, if there is no stream.
@@ -320,18 +344,20 @@ impl Suspended<Listening> {
         gateway: &Rc<Gateway>,
         ports: &P,
         opened: usize,
-    ) -> Result<(ResponseHead, String), Box<Action>> {
-        let (active, Listening { first, may_be_empty }) = self.resume(gateway, ports);
-        if opened == 0 && !may_be_empty {
-            return Err(Box::new(active.refuse(Rejection::MethodNotAllowed { allow: "POST, DELETE" })));
-        }
+    ) -> Result<(ResponseHead, [String; 2]), Box<Action>> {
+        let (active, Listening { first, id }) = self.resume(gateway, ports);
+        let ends = match (opened, id) {
+            (0, None) => return Err(Box::new(active.refuse(Rejection::MethodNotAllowed { allow: "POST, DELETE" }))),
+            (0, Some(id)) => [nothing_acknowledged(&id), ended(&id)],
+            (_, id) => [first, id.as_ref().map(ended).unwrap_or_default()],
+        };
         let mut fields = Fields::new();
         fields.set("content-type", "text/event-stream");
         fields.set("cache-control", "no-store");
         fields.set("x-content-type-options", "nosniff");
         respond::complete(&mut fields, &active.context, &gateway.settings);
         log::write_forwarded(gateway, ports, &active.context, 200);
-        Ok((ResponseHead { status: 200, fields }, first))
+        Ok((ResponseHead { status: 200, fields }, ends))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::limits::{CONVERSATIONS_OF_ONE_CALLER, CONVERSING_CALLERS, KNOWN_ERA_SECONDS};
+use crate::limits::{CONVERSATIONS_OF_ONE_CALLER, CONVERSING_CALLERS, ENDED_SESSIONS, KNOWN_ERA_SECONDS};
 use crate::mcp::conversation::{ClientKey, ClientSide, Conversation, ServerSession};
 use crate::mcp::era::Era;
 use crate::settings::federation::Server;
@@ -16,6 +16,8 @@ pub(super) struct KnownServers {
     callers: HashMap<[u8; 32], VecDeque<KnownSession>>,
     /// The callers, the one that was added first in front.
     order: VecDeque<[u8; 32]>,
+    /// Sessions with several servers that their clients ended.
+    ended: VecDeque<ClientKey>,
 }
 
 /// Which eras a server has; `None` if that is not known.
@@ -91,8 +93,17 @@ impl KnownServers {
         }
     }
 
+    /// Whether the client ended the session, as far as this isolate knows.
+    pub(super) fn is_ended(&self, key: ClientKey) -> bool {
+        self.ended.contains(&key)
+    }
+
     /// Forgets the sessions of a client that ended its own.
-    pub(super) fn forget(&mut self, key: ClientKey) {
+    pub(super) fn end(&mut self, key: ClientKey) {
+        if self.ended.len() >= ENDED_SESSIONS {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(key);
         if let Some(known) = self.callers.get_mut(&key.caller) {
             known.retain(|known| known.client != key.client);
         }
@@ -112,10 +123,8 @@ impl KnownServers {
             (Some(true), _) if client.era == Era::Modern => Some(Conversation::Modern),
             (Some(false), Some(true)) if other == Era::Modern => Some(Conversation::Modern),
             (Some(true), _) | (Some(false), Some(true)) => legacy(),
-            // Another isolate opened the session.
-            (None, _) if client.era == Era::Legacy => {
-                client.session(&server.fingerprint).map(|session| Conversation::Legacy(session.clone()))
-            }
+            // The session was opened when it was known.
+            (None, _) if client.era == Era::Legacy => legacy(),
             _ => None,
         }
     }

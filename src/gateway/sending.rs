@@ -7,7 +7,7 @@ use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::forward::{assertion, identity, operation};
 use crate::gateway::active_request::{
-    Action, ActiveRequest, AwaitingAnswer, Conversing, Forwarding, Received, Repetition, SentCredential,
+    Action, ActiveRequest, AwaitingAnswer, Conversing, Doubted, Forwarding, Received, Repetition, SentCredential,
     SigningAssertion, Suspended,
 };
 use crate::gateway::conversations::Opened;
@@ -16,6 +16,7 @@ use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key;
 use crate::mcp::conversation::Conversation;
+use crate::mcp::era::Era;
 use crate::mcp::session::NONCE_BYTES;
 use crate::pipeline::rejection::{CredentialRefusal, Rejection};
 use crate::pipeline::respond;
@@ -24,8 +25,19 @@ use crate::ports::{FilterFailure, OriginFailure, Ports};
 use crate::token::principal::Principal;
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
-    /// Adds an identity assertion, if one is configured and the origin server may learn who calls.
+    /// Adds an identity assertion, if one is configured and the origin server may learn who calls. If the request is for one of several
+    /// servers, the gateway has to know first how it talks with that server.
     pub(super) fn assert(self, forwarding: Forwarding) -> Action {
+        if forwarding.permit.server().is_some() && forwarding.permit.conversation().is_none() {
+            let now = self.ports.now();
+            // The session that is known may be the one that the server has forgotten.
+            let known = if forwarding.is_repeated { None } else { self.gateway.conversation(&forwarding.permit, now) };
+            let conversing = Conversing { forwarding };
+            return match known {
+                Some(conversation) => self.converse(conversing, Opened::known(conversation)),
+                None => self.wait(conversing, Action::Converse),
+            };
+        }
         let settings = &self.gateway.settings;
         let permit = &forwarding.permit;
         match (settings.assertion_keys.first().filter(|_| permit.names_caller()), permit.principal()) {
@@ -46,18 +58,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         }
     }
 
-    /// Sends the request. If it is for one of several servers, the gateway has to know first how it talks with that server.
-    pub(super) fn send(self, forwarding: Forwarding, assertion: Option<&str>) -> Action {
-        if forwarding.permit.server().is_some() && forwarding.permit.conversation().is_none() {
-            let now = self.ports.now();
-            // The session that is known may be the one that the server has forgotten.
-            let known = if forwarding.is_repeated { None } else { self.gateway.conversation(&forwarding.permit, now) };
-            let conversing = Conversing { forwarding, assertion: assertion.map(str::to_owned) };
-            return match known {
-                Some(conversation) => self.converse(conversing, Opened::known(conversation)),
-                None => self.wait(conversing, Action::Converse),
-            };
-        }
+    fn send(self, forwarding: Forwarding, assertion: Option<&str>) -> Action {
         let Forwarding { permit, credential, is_repeated } = forwarding;
         let transform = Box::new(ResponseTransform::of(&permit, &self.gateway.settings, &self.gateway.answers));
         let attached = credential.as_ref().map(|(attached, _)| attached);
@@ -67,7 +68,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         };
         let remembered = self.remember(&permit, credential.as_ref(), &request);
         let has_session = matches!(permit.conversation(), Some(Conversation::Legacy(session)) if session.id.is_some());
-        let again = if has_session && !is_repeated { permit.again().map(Box::new) } else { None };
+        // A notification is for the session that it names.
+        let may_repeat = has_session && !is_repeated && permit.request_id().is_known();
+        let again = if may_repeat { permit.again().map(Box::new) } else { None };
         let credential = credential.map(|(credential, need)| {
             let repetition = match (is_repeated, permit.can_be_repeated()) {
                 (true, _) => Repetition::Done,
@@ -145,14 +148,9 @@ impl Suspended<AwaitingAnswer> {
             gateway.note_server(resource, &answer);
         }
         let answer = match (again, answer) {
-            // The server does not know the session any more. It may have begun to answer 400 instead of 404 (L5).
+            // Perhaps the server does not know the session any more (L5); some answer 400 then.
             (Some(permit), Ok((head, body))) if matches!(head.status, 400 | 404) => {
-                if let Some(server) = permit.server() {
-                    // Perhaps it does not have the era any more.
-                    gateway.known_servers.borrow_mut().forget_eras(server);
-                }
-                let forwarding = Forwarding { permit: *permit, credential: None, is_repeated: true };
-                return Received::Again(active.attach(forwarding), body);
+                return Received::Doubtful(active.hold(Doubted { permit, status: head.status }), body);
             }
             (_, answer) => answer,
         };
@@ -181,6 +179,30 @@ impl Suspended<AwaitingAnswer> {
             Ok((head, Some(filter), body)) => Received::Filter(filter, active.hold(head), body),
             Err(rejection) => Received::Refused(active.refuse(rejection)),
         }
+    }
+}
+
+impl Suspended<Doubted> {
+    /// Continues with the body. If the server answered the request with an error, that is the answer; otherwise the gateway opens
+    /// another session and sends the request again, which the server has not taken.
+    #[must_use]
+    pub fn read<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        body: Result<Vec<u8>, OriginFailure>,
+    ) -> Action {
+        let (active, Doubted { permit, status }) = self.resume(gateway, ports);
+        let error = body.ok().and_then(|body| permit.error_in(&body, status));
+        if let Some(error) = error {
+            let status = if permit.admitted().era() == Era::Modern { status } else { 200 };
+            return active.answer_here(status, error);
+        }
+        if let Some(server) = permit.server() {
+            // Perhaps it does not have the era any more.
+            gateway.known_servers.borrow_mut().forget_eras(server);
+        }
+        active.attach(Forwarding { permit: *permit, credential: None, is_repeated: true })
     }
 }
 

@@ -8,15 +8,53 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{COMBINED_SESSION_BYTES, SERVER_REQUEST_ID_BYTES};
 use crate::mcp::conversation::{ClientIntroduction, ServerSession};
 use crate::mcp::envelope::RequestId;
-use crate::mcp::session::{Holder, NONCE_BYTES, Opened, Purpose, Sessions};
+use crate::mcp::session::{Holder, NONCE_BYTES, Opened, Purpose, Sessions, append_parts};
 use crate::strict_json;
 use crate::time::UnixMillis;
 
 /// What a request id is sealed for.
 const SERVER_REQUEST: u8 = b'q';
 
+/// The time of what does not expire.
+const ALWAYS: UnixMillis = UnixMillis(u64::MAX);
+
 /// The longest time within which the same id is sealed as the same text, in seconds, so that a server can cancel its request.
 const SAME_TEXT_SECONDS: u64 = 3_600;
+
+/// What a client names that a server, of several, gets sealed: no other server can name it to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientName {
+    /// The id of a request.
+    Id,
+    /// The token of a request with which the server reports progress.
+    ProgressToken,
+}
+
+impl ClientName {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Id => b'i',
+            Self::ProgressToken => b'p',
+        }
+    }
+}
+
+/// The server that a name is sealed for.
+#[derive(Debug, Clone, Copy)]
+pub struct AtServer<'a> {
+    /// The caller and the resource.
+    pub holder: Holder<'a>,
+    /// What identifies the server.
+    pub server: &'a str,
+}
+
+impl AtServer<'_> {
+    fn bytes(&self, name: ClientName) -> Vec<u8> {
+        let mut bytes = self.holder.bytes(name.byte());
+        append_parts(&mut bytes, &[self.server.as_bytes()]);
+        bytes
+    }
+}
 
 /// A session with several servers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +105,27 @@ impl Sessions {
     pub fn open_combined(&self, sealed: &str, holder: Holder<'_>, now: UnixMillis) -> Option<(CombinedSession, u64)> {
         let Opened { value, since } = self.open(sealed, Purpose::Combined, holder, now)?;
         Some((strict_json::part(&value)?, since))
+    }
+
+    /// Seals a name of the client, in JSON, for a server. Clients that share a session there need different `salt`, because they may
+    /// give their requests the same ids. The text does not expire: a client may cancel its request at any time.
+    #[must_use]
+    pub fn seal_name(&self, name: ClientName, json: &str, salt: &str, at: AtServer<'_>) -> Option<String> {
+        if json.len() > SERVER_REQUEST_ID_BYTES || salt.contains(' ') {
+            return None;
+        }
+        self.handle(format!("{salt} {json}").as_bytes(), &at.bytes(name), ALWAYS)
+    }
+
+    /// The name of the client, in JSON, that was sealed for the server.
+    #[must_use]
+    pub fn open_name(&self, name: ClientName, sealed: &str, at: AtServer<'_>) -> Option<String> {
+        if sealed.len() > 4 * SERVER_REQUEST_ID_BYTES {
+            return None;
+        }
+        let (plain, _) = self.opened(sealed, &at.bytes(name), UnixMillis::default())?;
+        let text = String::from_utf8(plain).ok()?;
+        text.split_once(' ').map(|(_, json)| json.to_owned())
     }
 
     /// Seals the id of a server's request to the client.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::limits::{CLIENT_CAPABILITIES_BYTES, CLIENT_TEXT_BYTES, SESSION_ID_BYTES};
+use crate::limits::{CLIENT_CAPABILITIES_BYTES, CLIENT_TEXT_BYTES, SERVER_SESSION_BYTES};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::{Era, FIRST_MODERN, LEGACY_VERSIONS};
 use crate::mcp::input_needed::CAPABILITIES;
@@ -23,6 +23,11 @@ const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// What the key of a caller is made for.
 const CONVERSATION: u8 = b'v';
+
+/// The code with which a server says that it does not have a method.
+const METHOD_NOT_FOUND: i64 = -32601;
+/// The code with which a server says that it does not have the version of a request (T28).
+pub const UNSUPPORTED_VERSION: i64 = -32022;
 
 /// The id of the gateway's own requests.
 const OWN_ID: &str = "portcullis";
@@ -76,7 +81,8 @@ impl ClientSide {
     #[must_use]
     pub fn without_session(era: Era, body: &[u8], holder: Holder<'_>) -> Self {
         let introduction = ClientIntroduction::in_meta(body);
-        let key = ClientKey::of(holder, &[era.as_str(), &introduction.info]);
+        // One session for all of them: they have no capabilities, and the ids of their requests are different for a server.
+        let key = ClientKey::of(holder, &[era.as_str()]);
         Self { era, key, introduction, sessions: Vec::new() }
     }
 
@@ -163,7 +169,11 @@ impl ClientIntroduction {
         let params = message.get("params")?;
         let asked = params.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
         let version = LEGACY_VERSIONS.iter().find(|known| **known == asked).unwrap_or(&LEGACY_VERSIONS[0]);
-        let capabilities = params.get("capabilities").filter(|it| it.is_object()).map(Value::to_string);
+        // A capability that is no object is none: servers would refuse the whole request, and it has to be this client that is at fault.
+        let capabilities = params.get("capabilities").and_then(Value::as_object).map(|all| {
+            let all: Map<String, Value> = all.clone().into_iter().filter(|(_, value)| value.is_object()).collect();
+            Value::Object(all).to_string()
+        });
         Some(Self {
             version: (*version).to_owned(),
             info: info(params.get("clientInfo")),
@@ -180,13 +190,19 @@ impl ClientIntroduction {
         Self { version: LEGACY_VERSIONS[0].to_owned(), info: info(said), capabilities: no_members() }
     }
 
+    /// The introduction of the gateway itself: what a server refuses of it, it refuses of every client.
+    #[must_use]
+    pub fn of_gateway() -> Self {
+        Self { version: LEGACY_VERSIONS[0].to_owned(), info: info(None), capabilities: no_members() }
+    }
+
     /// The body of a message that opens a conversation.
     #[must_use]
     pub fn message(&self, opening: Opening<'_>) -> Vec<u8> {
         let json = |text: &str| strict_json::parse(text.as_bytes()).unwrap_or_else(|_| json!({}));
         let message = match opening {
             Opening::Discover => {
-                json!({ "jsonrpc": "2.0", "id": OWN_ID, "method": DISCOVER, "params": { "_meta": self.meta() } })
+                json!({ "jsonrpc": "2.0", "id": OWN_ID, "method": DISCOVER, "params": { "_meta": Self::of_gateway().meta() } })
             }
             Opening::Initialize => json!({
                 "jsonrpc": "2.0", "id": OWN_ID, "method": INITIALIZE,
@@ -242,6 +258,17 @@ pub fn is_modern_meta(name: &str) -> bool {
     [VERSION, CLIENT_INFO, CAPABILITIES, LOG_LEVEL].contains(&name)
 }
 
+/// The levels of log messages (RFC 5424), up to 2025-11-25.
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+/// Whether a request names a level of log messages.
+#[must_use]
+pub fn is_level(body: &[u8]) -> bool {
+    let message: Option<Value> = std::str::from_utf8(body).ok().and_then(strict_json::part);
+    let level = message.as_ref().and_then(|message| message.get("params")?.get("level")?.as_str());
+    level.is_some_and(|level| LEVELS.contains(&level))
+}
+
 /// Whether a request of the modern era has the capabilities of its client, as every one must.
 #[must_use]
 pub fn declares_capabilities(body: &[u8]) -> bool {
@@ -270,6 +297,19 @@ pub fn discovered(message: Option<&str>) -> Discovered {
     if is_modern { Discovered::Modern } else { Discovered::NotModern }
 }
 
+/// Whether a server says that it does not have a method, or the version of the request.
+fn has_no_method(message: &Value) -> bool {
+    let code = message.get("error").and_then(|error| error.get("code")).and_then(Value::as_i64);
+    code.is_some_and(|code| [METHOD_NOT_FOUND, UNSUPPORTED_VERSION].contains(&code))
+}
+
+/// Whether the answer to the gateway's own `initialize` says that the server does not have the legacy era.
+#[must_use]
+pub fn is_not_legacy(message: Option<&str>) -> bool {
+    let message: Option<Value> = message.and_then(strict_json::part);
+    message.as_ref().is_some_and(has_no_method)
+}
+
 /// What the answer to the gateway's own `initialize` says; `None` if it is not one of the legacy era.
 #[must_use]
 pub fn introduced(message: &str) -> Option<ServerIntroduction> {
@@ -285,7 +325,7 @@ impl ServerSession {
     /// The session that a server opened. `None` if no request could carry its id.
     #[must_use]
     pub fn opened(id: Option<&str>, version: &str) -> Option<Self> {
-        let fits = |id: &str| id.len() <= SESSION_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = |id: &str| id.len() <= SERVER_SESSION_BYTES && id.bytes().all(|byte| byte.is_ascii_graphic());
         if !id.is_none_or(fits) {
             return None;
         }

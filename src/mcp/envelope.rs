@@ -55,14 +55,14 @@ pub fn error_body(id: &RequestId, code: i32, message: &str, request: &str) -> St
 }
 
 /// What a JSON-RPC error says besides code and message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ErrorData {
     /// Only the id of the request in the log.
     None,
     /// The extension that the client has to declare (T21).
     RequiredExtension(&'static str),
-    /// The versions of MCP that are supported (T28).
-    SupportedVersions,
+    /// The versions of MCP that are supported (T28), and the one that the client asked for.
+    SupportedVersions(String),
 }
 
 /// The body of a rejection that says more.
@@ -74,7 +74,9 @@ pub fn error_body_with(id: &RequestId, error: (i32, &str), data: ErrorData, requ
             let capabilities = json!({ "extensions": { extension: {} } });
             json!({ "request": request, "requiredCapabilities": capabilities })
         }
-        ErrorData::SupportedVersions => json!({ "request": request, "supported": supported_versions() }),
+        ErrorData::SupportedVersions(requested) => {
+            json!({ "request": request, "supported": supported_versions(), "requested": requested })
+        }
     };
     error_with(id, error, &data)
 }

@@ -11,8 +11,10 @@ use crate::mcp::envelope::RequestId;
 use crate::mcp::item_meta::{marked, with_meta};
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::{KnownItems, ListComparison};
-use crate::mcp::list_item::{Bridge, FilterOptions, ItemDecision, ItemPolicy, ListError, OmittedValue};
-use crate::mcp::message_position::{Answered, Container, Handle, HandleRewriter, Level, Next, Place, Reading, Use};
+use crate::mcp::list_item::{Bridge, FilterOptions, Ids, ItemDecision, ItemPolicy, ListError, OmittedValue};
+use crate::mcp::message_position::{
+    Answered, Container, Handle, HandleRewriter, Level, Next, Place, Reading, Response, Use,
+};
 use crate::mcp::method::lists;
 use crate::mcp::outline::certain_text;
 use crate::strict_json::fold;
@@ -104,7 +106,13 @@ impl<P: ItemPolicy> ListFilter<P> {
     /// Whether it only rewrites handles.
     #[must_use]
     pub fn is_lenient(&self) -> bool {
-        self.edits.handles_only
+        self.edits.handles_only && !self.is_strict()
+    }
+
+    /// Whether only certain responses pass: then no reader may find another one in a message.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.edits.ids != Ids::AsTheyAre
     }
 
     /// The values that were left out, and where they belong: bytes from the beginning of the output, if all output went
@@ -234,7 +242,8 @@ impl<P: ItemPolicy> ListFilter<P> {
             }
             self.begun = true;
             match byte {
-                _ if self.edits.handles_only && !matches!(byte, b'{' | b'[') => {
+                b'[' if self.is_strict() => return Err(ListError::Foreign),
+                _ if self.is_lenient() && !matches!(byte, b'{' | b'[') => {
                     self.unread = true;
                     out.push(byte);
                 }
@@ -291,11 +300,14 @@ impl<P: ItemPolicy> ListFilter<P> {
 
     /// The value of the member `self.name` begins.
     fn member(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
+        let maps_ids = self.is_strict();
         let Some(level) = self.levels.last_mut() else { return Err(ListError::NotJson) };
         let container = level.container;
         let lists_matter = !self.edits.handles_only;
+        let is_strict = lists_matter || maps_ids && container == Container::Message;
         let deciding = || {
             let (others, in_result): (&[&'static str], bool) = match container {
+                Container::Message if maps_ids => (&["result", "id", "method", "error", "params"], false),
                 Container::Message => (&["result", "id"], false),
                 Container::Result => (&["cacheScope", "ttlMs", "nextCursor"], true),
                 Container::Batch | Container::List(..) | Container::Handles(_) => (&[], false),
@@ -307,12 +319,12 @@ impl<P: ItemPolicy> ListFilter<P> {
             return self.read(Use::Leave, byte, out);
         }
         let folded = fold(&self.name);
-        if lists_matter && deciding().any(|known| *known != *self.name && fold(known) == folded) {
+        if is_strict && deciding().any(|known| *known != *self.name && fold(known) == folded) {
             return Err(ListError::Repeated);
         }
         let known = deciding().find(|known| **known == *self.name);
         if let Some(known) = known {
-            if lists_matter && level.seen.contains(&known) {
+            if is_strict && level.seen.contains(&known) {
                 return Err(ListError::Repeated);
             }
             level.seen.push(known);
@@ -409,7 +421,16 @@ impl<P: ItemPolicy> ListFilter<P> {
             (self.kind, self.more_pages) = (None, false);
         }
         if self.levels.last().is_some_and(|level| level.container == Container::Message) {
-            self.answered.is_request |= self.method.take().is_some();
+            let is_request = self.method.take().is_some();
+            self.answered.is_request |= is_request;
+            let passes = match self.edits.ids {
+                Ids::AsTheyAre => true,
+                Ids::Mapped => is_request || self.answered.response == Response::Mapped,
+                Ids::NoResponses => is_request,
+            };
+            if !passes {
+                self.answered.response = Response::Refused;
+            }
         }
         out.push(byte);
         if let Some(Container::List(..)) = self.levels.pop().map(|level| level.container)
@@ -538,6 +559,13 @@ impl<P: ItemPolicy> ListFilter<P> {
                 out.extend_from_slice(&self.held);
             }
             Use::Id => {
+                // The id of a server's own request is another matter. If its method comes after it, that is known at the end.
+                let handles = self.handles.as_ref().filter(|_| self.edits.ids == Ids::Mapped && self.method.is_none());
+                let json = std::str::from_utf8(&self.held).ok();
+                if let Some(id) = handles.zip(json).and_then(|(handles, json)| handles.id(json)) {
+                    self.held = id.into_bytes();
+                    self.answered.response = Response::Mapped;
+                }
                 self.answered.read(&self.held);
                 out.extend_from_slice(&self.held);
             }

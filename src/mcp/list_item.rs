@@ -104,11 +104,26 @@ impl Bridge {
     }
 }
 
+/// What may answer a request of the client, and under which id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ids {
+    /// Every response passes.
+    #[default]
+    AsTheyAre,
+    /// A response passes if the server got its id, sealed, and it gets the client's id back. No server can answer what another one was
+    /// asked.
+    Mapped,
+    /// No response passes.
+    NoResponses,
+}
+
 /// Options for one response.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FilterOptions {
     /// What changes in a result for a client of the other era.
     pub bridge: Bridge,
+    /// Which responses pass.
+    pub ids: Ids,
     /// The response holds no list: only state handles are rewritten in it.
     pub handles_only: bool,
     /// The request asked for a later page.

@@ -41,9 +41,33 @@ impl Asked {
     /// The event that acknowledges the request.
     #[must_use]
     pub fn acknowledgment(&self, id: &RequestId) -> String {
-        let id: Value = strict_json::parse(id.to_json().as_bytes()).unwrap_or_default();
-        let params = json!({ "notifications": self.0, "_meta": { SUBSCRIPTION: id } });
-        let message = json!({ "jsonrpc": "2.0", "method": LISTEN_ACKNOWLEDGED, "params": params });
-        format!("event: message\ndata: {message}\n\n")
+        acknowledgment(&self.0, id)
     }
+}
+
+fn acknowledgment(asked: &Map<String, Value>, id: &RequestId) -> String {
+    let params = json!({ "notifications": asked, "_meta": { SUBSCRIPTION: json_of(id) } });
+    event(&json!({ "jsonrpc": "2.0", "method": LISTEN_ACKNOWLEDGED, "params": params }))
+}
+
+/// The event that acknowledges that there will be no notifications.
+#[must_use]
+pub fn nothing_acknowledged(id: &RequestId) -> String {
+    acknowledgment(&Map::new(), id)
+}
+
+/// The event that ends the stream.
+#[must_use]
+pub fn ended(id: &RequestId) -> String {
+    let id = json_of(id);
+    let result = json!({ "resultType": "complete", "_meta": { SUBSCRIPTION: id } });
+    event(&json!({ "jsonrpc": "2.0", "id": id, "result": result }))
+}
+
+fn json_of(id: &RequestId) -> Value {
+    strict_json::parse(id.to_json().as_bytes()).unwrap_or_default()
+}
+
+fn event(message: &Value) -> String {
+    format!("event: message\ndata: {message}\n\n")
 }

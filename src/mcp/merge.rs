@@ -15,6 +15,9 @@ use crate::strict_json;
 /// The member of `_meta` that names the servers whose items are missing.
 const LEFT_OUT: &str = "portcullis/left-out";
 
+/// Most characters of the instructions of one server.
+const INSTRUCTIONS_CHARS: usize = 8 * 1024;
+
 /// What one server answered: its name, and the whole message.
 #[derive(Debug)]
 pub struct ServerAnswer<'a> {
@@ -201,7 +204,10 @@ impl MergedDiscovery {
             }
         }
         if let Some(Value::String(instructions)) = value("instructions") {
-            self.instructions.push(format!("{}: {instructions}", answer.server));
+            // Without empty lines, which begin what the next server says.
+            let lines: Vec<&str> = instructions.lines().filter(|line| !line.trim().is_empty()).collect();
+            let lines: String = lines.join("\n").chars().take(INSTRUCTIONS_CHARS).collect();
+            self.instructions.push(format!("{}: {lines}", answer.server));
         }
         let ttl = value("ttlMs").and_then(|ttl| ttl.as_u64()).unwrap_or(0);
         self.ttl = Some(self.ttl.map_or(ttl, |known| known.min(ttl)));

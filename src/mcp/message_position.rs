@@ -141,6 +141,9 @@ pub trait HandleRewriter {
     /// The message has ended; `is_own` says that it answers the caller's request, or no request.
     fn ended(&mut self, is_own: bool);
 
+    /// The id of the client, in JSON, for one in the response of a server that got it sealed.
+    fn id(&self, json: &str) -> Option<String>;
+
     /// An item of a list with rewritten handles; `None` if it has none.
     fn item(&mut self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>>;
 }
@@ -214,6 +217,20 @@ pub(super) struct Answered {
     pub(super) has_result: bool,
     /// Whether it is a request or a notification.
     pub(super) is_request: bool,
+    /// What the filter knows of the id besides.
+    pub(super) response: Response,
+}
+
+/// What a filter that maps ids knows of a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Response {
+    /// Nothing yet.
+    #[default]
+    Unknown,
+    /// It has an id that the server got.
+    Mapped,
+    /// It must not pass.
+    Refused,
 }
 
 impl Answered {
@@ -236,6 +253,6 @@ impl Answered {
     /// Whether it answers another request, or is a result of none.
     pub(super) fn is_foreign(&self) -> bool {
         let answers_none = self.expected.is_some() && self.has_result && self.id.is_none();
-        !self.is_request && (self.is_of_other() || answers_none)
+        self.response == Response::Refused || !self.is_request && (self.is_of_other() || answers_none)
     }
 }

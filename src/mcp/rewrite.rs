@@ -6,12 +6,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::mcp::combined_session::ClientName;
 use crate::mcp::conversation::is_modern_meta;
-use crate::mcp::method::{DISCOVER, INITIALIZE};
+use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE};
 use crate::strict_json;
 
 /// The member of `_meta` that names the task which a message belongs to (MCP 2025-11-25).
 pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
+/// What the names begin with that MCP reserves for members of `_meta`.
+const RESERVED: &str = "io.modelcontextprotocol/";
 
 /// The end of that name as it is in a body: some clients write `/` as `\/`.
 const END_OF_NAME: &[u8] = b"related-task";
@@ -58,6 +62,20 @@ impl From<Option<String>> for Replacement {
 /// Decides about a text in a message: the index of the message in the batch, the member, and its text.
 pub type Replace<'a> = dyn FnMut(usize, Member, &str) -> Replacement + 'a;
 
+/// Gives the text that a server gets for a name of the client, in JSON; `None` if there is none, and then nothing is sent.
+pub type SealName<'a> = dyn Fn(ClientName, &str) -> Option<String> + 'a;
+
+/// What changes in a message besides texts.
+#[derive(Default)]
+pub struct Edits<'a> {
+    /// What changes because of the era of the server.
+    pub translation: Translation,
+    /// Seals the names that the client gave, if the server is one of several.
+    pub seal: Option<&'a SealName<'a>>,
+    /// Whether a notification goes to servers that it may not be about: then they do not learn the reason in it.
+    pub is_shared: bool,
+}
+
 /// What else changes in a message, because the server has the other era than the client, or is one of several.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Translation {
@@ -76,16 +94,19 @@ pub enum Translation {
 /// The body with new texts. `None` if it is no message and no batch of messages.
 #[must_use]
 pub fn rewritten(body: &[u8], replace: &mut Replace<'_>) -> Option<Vec<u8>> {
-    translated(body, &Translation::Nothing, replace)
+    edited(body, &Edits::default(), replace)
 }
 
-/// The body with new texts, translated for a server. `None` if it is no message and no batch of messages.
+/// The body with new texts, edited for a server. `None` if it is no message and no batch of messages.
 #[must_use]
-pub fn translated(body: &[u8], translation: &Translation, replace: &mut Replace<'_>) -> Option<Vec<u8>> {
+pub fn edited(body: &[u8], edits: &Edits<'_>, replace: &mut Replace<'_>) -> Option<Vec<u8>> {
     let body = std::str::from_utf8(body).ok()?;
     let mut one = |(at, raw): (usize, &RawValue)| {
         let mut message = message(at, raw, replace)?;
-        translate(&mut message, translation)?;
+        translate(&mut message, &edits.translation)?;
+        if let Some(seal) = edits.seal {
+            seal_names(&mut message, seal, edits.is_shared)?;
+        }
         Some(message)
     };
     if body.trim_start().starts_with('[') {
@@ -99,6 +120,40 @@ pub fn translated(body: &[u8], translation: &Translation, replace: &mut Replace<
 
 fn raw<T: Serialize + ?Sized>(value: &T) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(value).ok()
+}
+
+fn seal_names(message: &mut Members, seal: &SealName<'_>, is_shared: bool) -> Option<()> {
+    let method: Option<String> = message.get("method").and_then(|raw| strict_json::part(raw.get()));
+    // A response keeps the id that the server gave to its request.
+    if method.is_none() {
+        return Some(());
+    }
+    if let Some(id) = message.get_mut("id") {
+        *id = raw(&seal(ClientName::Id, id.get())?)?;
+    }
+    let mut sealed = Some(());
+    within(message, "params", |params| {
+        within(params, "_meta", |meta| {
+            if let Some(token) = meta.get_mut("progressToken") {
+                match seal(ClientName::ProgressToken, token.get()).as_ref().and_then(raw) {
+                    Some(text) => *token = text,
+                    None => sealed = None,
+                }
+            }
+        });
+        if method.as_deref() == Some(CANCELLED) {
+            if is_shared {
+                params.remove("reason");
+            }
+            if let Some(id) = params.get_mut("requestId") {
+                match seal(ClientName::Id, id.get()).as_ref().and_then(raw) {
+                    Some(text) => *id = text,
+                    None => sealed = None,
+                }
+            }
+        }
+    });
+    sealed
 }
 
 fn translate(message: &mut Members, translation: &Translation) -> Option<()> {
@@ -115,6 +170,11 @@ fn translate(message: &mut Members, translation: &Translation) -> Option<()> {
             let mut params: Members = strict_json::part(params.get())?;
             let known = params.remove("_meta").or_else(no_members)?;
             let mut known: Members = strict_json::part(known.get())?;
+            // The legacy era has none of these, and the server would believe them.
+            known.retain(|name, _| !name.starts_with(RESERVED));
+            for not_theirs in ["inputResponses", "requestState", "task"] {
+                params.remove(not_theirs);
+            }
             for (name, value) in meta {
                 known.insert(name.clone(), raw(value)?);
             }

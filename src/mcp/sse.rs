@@ -177,10 +177,20 @@ impl<J: ItemPolicy> SseFilter<J> {
         self.json.as_ref().map_or(0, ListFilter::unreadable)
     }
 
-    /// Whether a part of an event was sent, but not its end.
+    /// Whether only certain responses pass.
     #[must_use]
-    pub fn is_within_event(&self) -> bool {
-        self.event.begun
+    pub fn is_strict(&self) -> bool {
+        self.json.as_ref().is_some_and(ListFilter::is_strict)
+    }
+
+    /// What ends an event of which a part was sent, so that no client reads it as a message; empty if there is none.
+    #[must_use]
+    pub fn broken_off(&self) -> &'static [u8] {
+        match (self.event.begun, self.is_strict()) {
+            (false, _) => b"",
+            (true, false) => b"\n\n",
+            (true, true) => b"\ndata: broken off\n\n",
+        }
     }
 
     /// Takes bytes, and writes those that may pass.
@@ -382,6 +392,10 @@ impl<J: ItemPolicy> SseFilter<J> {
                     let rest = line.strip_prefix(name)?;
                     Some(String::from_utf8_lossy(rest.strip_prefix(b" ").unwrap_or(rest)).into_owned())
                 };
+                // It would be for the streams of all servers.
+                if self.messages.is_some() && line.starts_with(b"retry:") {
+                    return Ok(());
+                }
                 if let Some(name) = value(b"event:") {
                     self.event.name = Some(name);
                 }
@@ -433,6 +447,10 @@ impl<J: ItemPolicy> SseFilter<J> {
     }
 
     fn end_event(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
+        // A part of it was sent, so that the client must not get its end.
+        if self.is_strict() && self.event.begun && (self.is_foreign() || self.holds()) {
+            return Err(ListError::Foreign);
+        }
         if self.event.data == Data::Json && self.can_pass() {
             let mut json = self.json.take().ok_or(ListError::NotJson)?;
             let whole = json.finish(&mut Vec::new());
@@ -467,7 +485,8 @@ impl<J: ItemPolicy> SseFilter<J> {
         match data {
             Data::Skipped => {
                 let id = if let Raw::Kept(raw) = raw { answered_id(&raw) } else { RequestId::unknown() };
-                let Some((id, request)) = id.is_known().then_some(id).zip(self.skips.as_ref()) else { return Ok(()) };
+                let answers = id.is_known() && !self.is_strict();
+                let Some((id, request)) = answers.then_some(id).zip(self.skips.as_ref()) else { return Ok(()) };
                 held.extend_from_slice(error_event(&id, request).as_bytes());
                 out.append(&mut held);
                 return Ok(());

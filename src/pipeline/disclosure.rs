@@ -82,9 +82,9 @@ impl Rejection {
         match self {
             Self::StateUnknown => unknown("Unknown or expired requestState: begin the request again."),
             Self::CursorUnknown => unknown("Unknown or expired cursor: begin the list again."),
-            Self::VersionUnsupported => Disclosure {
+            Self::VersionUnsupported(version) => Disclosure {
                 code: UNSUPPORTED_VERSION,
-                data: ErrorData::SupportedVersions,
+                data: ErrorData::SupportedVersions(version.clone()),
                 ..Disclosure::plain(400, "This revision of MCP is not supported.")
             },
             Self::TaskUnknown { declared: false } => Disclosure {
@@ -121,7 +121,7 @@ impl Rejection {
                 ..Disclosure::plain(if *probe { 503 } else { 429 }, "Too many requests.")
             },
             Self::SessionUnknown => Disclosure::plain(404, "There is no such session."),
-            Self::StateUnknown | Self::CursorUnknown | Self::TaskUnknown { .. } | Self::VersionUnsupported => {
+            Self::StateUnknown | Self::CursorUnknown | Self::TaskUnknown { .. } | Self::VersionUnsupported(_) => {
                 self.of_handle()
             }
             Self::NotFound | Self::AmbiguousPath(_) => Disclosure::plain(404, "Nothing is at this path."),

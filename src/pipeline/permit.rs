@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::mcp::combined_session::{CombinedSession, ServerRequest};
-use crate::mcp::conversation::{ClientSide, Conversation};
+use crate::mcp::combined_session::{AtServer, ClientName, CombinedSession, ServerRequest};
+use crate::mcp::conversation::{ClientSide, Conversation, UNSUPPORTED_VERSION};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::method::{LISTEN, Target};
-use crate::mcp::rewrite::{Member, Replacement, Translation, translated};
+use crate::mcp::rewrite::{Edits, Member, Replacement, SealName, Translation, edited};
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
@@ -18,6 +18,7 @@ use crate::pipeline::route::PublicRequest;
 use crate::policy::decoy::Decoy;
 use crate::settings::federation::Server;
 use crate::settings::resource::{OriginServer, Resource};
+use crate::strict_json;
 use crate::token::principal::{IdentityClaim, Principal};
 use crate::transport::head::Method;
 
@@ -45,6 +46,8 @@ struct Part {
     answered: Option<String>,
     /// Whether it is one of several, and the gateway reads the answers.
     is_gathered: bool,
+    /// What makes the ids of requests different that share a session at the server.
+    salt: String,
 }
 
 /// What the gateway keeps for a caller outside of itself, and this request brought back.
@@ -78,6 +81,34 @@ pub(super) enum StandIn {
 enum Permitted {
     Public(Box<PublicRequest>),
     Resource(Rc<Inspected>),
+}
+
+/// The id of an event of one of several servers, as it is marked for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventOfServer<'a> {
+    /// What identifies the server.
+    pub server: &'a str,
+    /// Whether it was on the stream of all servers, and not on one that answers a request.
+    pub is_shared: bool,
+    /// The id that the server gave it.
+    pub id: &'a str,
+}
+
+impl<'a> EventOfServer<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let (server, rest) = text.split_once(' ')?;
+        let (stream, id) = rest.split_once(' ')?;
+        Some(Self { server, is_shared: stream == Self::SHARED, id })
+    }
+
+    /// The stream of all servers, in the text.
+    const SHARED: &'static str = "all";
+
+    /// What precedes the server's id of an event.
+    #[must_use]
+    pub fn prefix(server: &str, is_shared: bool) -> String {
+        format!("{server} {} ", if is_shared { Self::SHARED } else { "one" })
+    }
 }
 
 /// The session that a request belongs to, if the gateway binds sessions to their callers.
@@ -182,7 +213,14 @@ impl Permit {
         let mut used = vec![false; decoys.len()];
         let kind = self.kind_of_names();
         let is_listening = self.part.is_some() && self.call().is_some_and(|call| call.method == LISTEN);
-        let body = translated(body, &self.translation(), &mut |at, member, given| {
+        let seal = |name: ClientName, json: &str| self.sealed_name(name, json);
+        let seals = self.part.is_some() && !is_listening;
+        let edits = Edits {
+            translation: self.translation(),
+            seal: seals.then_some(&seal as &SealName<'_>),
+            is_shared: self.is_gathered(),
+        };
+        let body = edited(body, &edits, &mut |at, member, given| {
             let original = handles.original(at, member, given);
             let found = Decoy::replacing(decoys, at, member, original.unwrap_or(given));
             for (index, _) in &found {
@@ -207,6 +245,34 @@ impl Permit {
             named.or_else(|| changed.map(str::to_owned)).into()
         })?;
         (is_listening || used.into_iter().all(|used| used)).then_some(body)
+    }
+
+    /// What the server, of several, gets for a name that the client gave.
+    fn sealed_name(&self, name: ClientName, json: &str) -> Option<String> {
+        let (part, inspected) = (self.part.as_ref()?, self.inspected()?);
+        let subject = inspected.subject();
+        let holder = subject.holder(&inspected.resource().identifier);
+        let at = AtServer { holder, server: &part.server.fingerprint };
+        inspected.resource().handles.as_ref()?.seal_name(name, json, &part.salt, at)
+    }
+
+    /// The error with which the server, of several, answered the request, with the id of the client. `None` if the body is something
+    /// else.
+    #[must_use]
+    pub fn error_in(&self, body: &[u8], status: u16) -> Option<String> {
+        let mut message = strict_json::parse(body).ok()?;
+        let code = message.get("error")?.get("code")?.as_i64()?;
+        // With 404 a server says that it does not know the session (L5), unless the code says what it does not know; and it may have
+        // lost an era.
+        if status == 404 && ![-32601, -32602].contains(&code) || code == UNSUPPORTED_VERSION {
+            return None;
+        }
+        let own = self.sealed_name(ClientName::Id, &self.request_id().to_json())?;
+        if message.get("id")?.as_str()? != own {
+            return None;
+        }
+        *message.get_mut("id")? = strict_json::parse(self.request_id().to_json().as_bytes()).ok()?;
+        Some(message.to_string())
     }
 
     /// The kind of item that `params.name` or `params.ref.name` refers to.
@@ -239,19 +305,32 @@ impl Permit {
     /// The same permit, for one of several servers. If this is the response to a request of the server, it goes into the session in
     /// which the server asked.
     #[must_use]
-    pub fn for_server(self, server: Rc<Server>, client: Option<Rc<ClientSide>>) -> Self {
+    pub fn for_server(self, server: Rc<Server>, client: Option<Rc<ClientSide>>, salt: String) -> Self {
         let answered = self.state.answered.as_ref();
         let conversation = answered.map(|request| Conversation::Legacy(request.session.clone()));
         let answered = answered.map(|request| request.id.clone());
         Self {
-            part: Some(Box::new(Part { server, cursor: None, client, conversation, answered, is_gathered: false })),
+            part: Some(Box::new(Part {
+                server,
+                cursor: None,
+                client,
+                conversation,
+                answered,
+                is_gathered: false,
+                salt,
+            })),
             ..self
         }
     }
 
     /// The parts of a request for several servers, each with the server's own cursor.
     #[must_use]
-    pub fn parts(&self, servers: Vec<(Rc<Server>, Option<String>)>, client: Option<&Rc<ClientSide>>) -> Vec<Self> {
+    pub fn parts(
+        &self,
+        servers: Vec<(Rc<Server>, Option<String>)>,
+        client: Option<&Rc<ClientSide>>,
+        salt: &str,
+    ) -> Vec<Self> {
         let Permitted::Resource(inspected) = &self.request else { return Vec::new() };
         let part = |(server, cursor)| {
             let client = client.cloned();
@@ -260,6 +339,7 @@ impl Permit {
                 state: CallerState {
                     session: self.state.session.clone(),
                     handles: self.state.handles.clone(),
+                    last_event: self.state.last_event.clone(),
                     ..CallerState::default()
                 },
                 stand_in: self.stand_in.clone(),
@@ -270,6 +350,7 @@ impl Permit {
                     conversation: None,
                     answered: None,
                     is_gathered: true,
+                    salt: salt.to_owned(),
                 })),
             }
         };
@@ -406,14 +487,15 @@ impl Permit {
     #[must_use]
     pub fn last_event(&self) -> Option<&str> {
         let event = self.state.last_event.as_deref()?;
-        // Of several servers, the one that sent the event is named before its id.
-        if self.part.is_some() { event.split_once(' ').map(|(_, id)| id) } else { Some(event) }
+        let Some(part) = &self.part else { return Some(event) };
+        let event = EventOfServer::read(event)?;
+        (event.server == part.server.fingerprint).then_some(event.id)
     }
 
-    /// What identifies the server, of several, that sent the last event that the caller received.
+    /// The server, of several, that sent the last event that the caller received.
     #[must_use]
-    pub fn server_of_last_event(&self) -> Option<&str> {
-        self.state.last_event.as_deref()?.split_once(' ').map(|(server, _)| server)
+    pub fn event_of_server(&self) -> Option<EventOfServer<'_>> {
+        EventOfServer::read(self.state.last_event.as_deref()?)
     }
 
     /// The session that it belongs to.

@@ -145,7 +145,7 @@ pub enum Rejection {
     /// A cursor that was not issued to this caller for this list, or has expired, or is from before a change of the servers.
     CursorUnknown,
     /// The resource has several servers, and the client uses a revision of the modern era that the gateway does not know (T28).
-    VersionUnsupported,
+    VersionUnsupported(String),
     /// A list of several servers lacks one of them, and the configuration is strict.
     ServersLeftOut(Vec<String>),
     /// A `requestState` that was not issued to this caller for this request, or has expired (T30).
@@ -294,7 +294,7 @@ impl Rejection {
             Self::RateLimited { .. } => "rate_limited",
             Self::SessionUnknown => "session_unknown",
             Self::CursorUnknown => "cursor_unknown",
-            Self::VersionUnsupported => "version_unsupported",
+            Self::VersionUnsupported(_) => "version_unsupported",
             Self::ServersLeftOut(_) => "servers_left_out",
             Self::StateUnknown => "state_unknown",
             Self::TaskUnknown { .. } => "task_unknown",
@@ -313,6 +313,7 @@ impl Rejection {
             Self::AmbiguousPath(error) => Some(format!("the path {error}")),
             Self::FieldsDisagree { field, .. } => Some(field.clone()),
             Self::ServersLeftOut(names) => Some(names.join(", ")),
+            Self::VersionUnsupported(version) => Some(version.clone()),
             Self::IdentityTooLarge { bytes } => {
                 Some(format!("identity_claims have {bytes} bytes, at most {IDENTITY_BYTES}"))
             }

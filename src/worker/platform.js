@@ -261,28 +261,36 @@ export function through(first, rest, step) {
   return [readable, carry(first, rest, writable.getWriter(), step)];
 }
 
-/** Most bytes of an event that is held until it is whole: the core lets no larger one pass. */
-const EVENT_BYTES = 8 * 1024 * 1024;
+/** Most bytes of an event that is held until it is whole. A stream with a larger one ends. */
+const EVENT_BYTES = 1024 * 1024;
+/** Milliseconds after which the end of one stream ends all of them, so that the client opens them again. */
+const SETTLED = 10_000;
 
 /**
- * An event stream that begins with `first` and has the events of all `bodies`, each of them whole, and a promise that settles when it
- * has ended: when all of them have, or when the client has left.
+ * An event stream that begins with `first`, has the events of all `bodies`, each of them whole, and ends with `last`; and a promise
+ * that settles when it has ended: when all of them have, when one of them has after some time, or when the client has left.
  */
-export function eventsOfAll(first, bodies) {
+export function eventsOfAll(first, last, bodies) {
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
-  return [readable, join(first, bodies, writer)];
+  return [readable, join(first, last, bodies, writer)];
 }
 
-async function join(first, bodies, writer) {
+async function join(first, last, bodies, writer) {
   const readers = bodies.map((body) => body.getReader());
   const leave = () => {
     for (const reader of readers) reader.cancel(UNFIT).catch(() => {});
   };
   writer.closed.catch(leave);
+  const opened = Date.now();
+  const pass = async (reader) => {
+    await passEvents(reader, writer);
+    if (Date.now() - opened >= SETTLED) leave();
+  };
   try {
     if (first.byteLength > 0) await writer.write(first);
-    await Promise.all(readers.map((reader) => passEvents(reader, writer)));
+    await Promise.all(readers.map(pass));
+    if (last.byteLength > 0) await writer.write(last);
     await writer.close();
   } catch (error) {
     leave();
@@ -292,26 +300,34 @@ async function join(first, bodies, writer) {
 
 /** Writes the events of a stream, as soon as each is whole. A stream that breaks off ends there, and takes no other with it. */
 async function passEvents(reader, writer) {
-  let held = new Uint8Array();
+  let held = [];
+  let size = 0;
+  let tail = 0;
   for (;;) {
     const { done, value } = await reader.read().catch(() => ({ done: true }));
     if (done) return;
-    held = held.byteLength === 0 ? value : joined([held, value], held.byteLength + value.byteLength);
-    const end = endOfEvents(held);
-    if (end > 0) {
-      const events = held.slice(0, end);
-      held = held.slice(end);
-      await writer.write(events);
-    } else if (held.byteLength > EVENT_BYTES) {
-      return void reader.cancel(UNFIT).catch(() => {});
+    const end = endOfEvents(value, tail);
+    tail = value.at(-1);
+    if (end === 0) {
+      held.push(value);
+      size += value.byteLength;
+      if (size > EVENT_BYTES) return void reader.cancel(UNFIT).catch(() => {});
+      continue;
     }
+    held.push(value.subarray(0, end));
+    await writer.write(joined(held, size + end));
+    held = end < value.byteLength ? [value.subarray(end)] : [];
+    size = value.byteLength - end;
   }
 }
 
-/** Where the last whole event ends: after an empty line. The core writes lines that end in LF. */
-function endOfEvents(bytes) {
-  for (let at = bytes.byteLength - 1; at > 0; at--) {
-    if (bytes[at] === 10 && bytes[at - 1] === 10) return at + 1;
+/**
+ * Where the last whole event ends in a chunk: after an empty line. `before` is the last byte of the chunk before it. The core writes
+ * lines that end in LF.
+ */
+function endOfEvents(bytes, before) {
+  for (let at = bytes.byteLength - 1; at >= 0; at--) {
+    if (bytes[at] === 10 && (at === 0 ? before : bytes[at - 1]) === 10) return at + 1;
   }
   return 0;
 }

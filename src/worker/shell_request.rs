@@ -14,6 +14,7 @@ use crate::gateway::{
     Action, AwaitingAnswer, CheckingSignature, Gateway, Received, Remembered, RememberedDecision, Served,
     SigningAssertion, Suspended, drive, filter_body,
 };
+use crate::limits::OPENING_BYTES;
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::respond::Answer;
 use crate::ports::{OriginFailure, Transport as _};
@@ -107,6 +108,12 @@ impl ShellRequest {
                 self.ports.discard(body);
                 self.perform(action)
             }
+            Received::Doubtful(request, body) => Ok(future_to_promise(async move {
+                let text = self.ports.whole(body, OPENING_BYTES).await;
+                let action = request.read(&self.gateway, &self.ports, text);
+                self.perform(action)
+            })
+            .into()),
         }
     }
 

@@ -113,7 +113,7 @@ fn all() -> Vec<Rejection> {
         Rejection::RateLimited { retry_after: 7, probe: true },
         Rejection::SessionUnknown,
         Rejection::CursorUnknown,
-        Rejection::VersionUnsupported,
+        Rejection::VersionUnsupported("2027-01-01".to_owned()),
         Rejection::ServersLeftOut(vec!["files".to_owned()]),
         Rejection::StateUnknown,
         Rejection::TaskUnknown { declared: true },

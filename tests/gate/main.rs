@@ -61,6 +61,7 @@ mod replay;
 #[cfg(not(target_family = "wasm"))]
 mod rooms;
 mod scopes;
+mod server_answers;
 mod sessions;
 mod signatures;
 mod stored;

@@ -34,7 +34,7 @@ extern "C" {
     fn discard_body(body: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = eventsOfAll)]
-    fn events_of_all(first: Uint8Array, bodies: Array) -> Result<Array, JsValue>;
+    fn events_of_all(first: Uint8Array, last: Uint8Array, bodies: Array) -> Result<Array, JsValue>;
 
     fn through(first: Uint8Array, rest: &JsValue, step: &Closure<dyn FnMut(JsValue) -> JsValue>) -> Array;
 }
@@ -305,8 +305,9 @@ impl Transport for Workers {
         Ok(Uint8Array::new(&bytes).to_vec())
     }
 
-    fn joined(&self, first: Vec<u8>, bodies: Vec<JsValue>) -> JsValue {
-        let parts = events_of_all(Uint8Array::from(first.as_slice()), bodies.into_iter().collect());
+    fn joined(&self, ends: [Vec<u8>; 2], bodies: Vec<JsValue>) -> JsValue {
+        let [first, last] = ends.map(|bytes| Uint8Array::from(bytes.as_slice()));
+        let parts = events_of_all(first, last, bodies.into_iter().collect());
         let Ok(parts) = parts else { return JsValue::NULL };
         let done: Promise = parts.get(1).unchecked_into();
         self.spawn(Box::pin(async move {

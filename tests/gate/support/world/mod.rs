@@ -434,6 +434,9 @@ impl World {
             Received::Passed(head, answer) => Served::Origin(head, answer),
             Received::Filter(..) => panic!("nothing of a repeated request is filtered"),
             Received::Refused(action) | Received::Again(action, _) => block_on(drive(gateway, self, action, body)),
+            Received::Doubtful(request, answer) => {
+                block_on(drive(gateway, self, request.read(gateway, self, Ok(answer)), body))
+            }
         }
     }
 
@@ -478,6 +481,7 @@ impl World {
                                 }
                             }
                             Received::Refused(action) | Received::Again(action, _) => action,
+                            Received::Doubtful(request, answer) => request.read(gateway, self, Ok(answer)),
                         }
                     }
                     other => return block_on(drive(gateway, self, other, &body)),

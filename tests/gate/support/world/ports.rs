@@ -257,8 +257,8 @@ impl Transport for World {
         if body.len() as u64 > limit { Err(OriginFailure::Unreachable { streamed: false }) } else { Ok(body) }
     }
 
-    fn joined(&self, first: Vec<u8>, bodies: Vec<Vec<u8>>) -> Vec<u8> {
-        std::iter::once(first).chain(bodies).collect::<Vec<_>>().concat()
+    fn joined(&self, [first, last]: [Vec<u8>; 2], bodies: Vec<Vec<u8>>) -> Vec<u8> {
+        std::iter::once(first).chain(bodies).chain([last]).collect::<Vec<_>>().concat()
     }
 
     fn discard(&self, _body: Vec<u8>) {}
