@@ -27,6 +27,12 @@ export const MANY_RULES = "portcullis:manyRules";
 export const RESOURCES = "portcullis:resources";
 export const LIST_FILTER = "portcullis:listFilter";
 export const LIST_CACHE = "portcullis:listCache";
+/** The same, sealing what belongs to a caller, with one server and with several. */
+export const SEALED = "portcullis:sealed";
+export const FEDERATED = "portcullis:federated";
+export const MANY_SERVERS = "portcullis:manyServers";
+export const LIST_ONE = "portcullis:listOne";
+export const LIST_MERGED = "portcullis:listMerged";
 export const FEW_TOKENS = `${PLAIN}#10`;
 export const MANY_TOKENS = `${PLAIN}#5000`;
 
@@ -98,6 +104,18 @@ export const CASES = [
     name: "credential",
     title: "tools/call, with a credential for the origin server",
     contestants: [FLOOR, PLAIN, STATIC, EXCHANGE, OWN, PER_USER],
+  },
+  {
+    name: "federated",
+    title: "tools/call, to one of several servers",
+    contestants: [PLAIN, SEALED, FEDERATED, MANY_SERVERS],
+  },
+  {
+    name: "federated_list",
+    title: "tools/list of 400 tools that a cache may serve, of one server and of ten",
+    request: LIST,
+    share: 0.5,
+    contestants: [LIST_ONE, LIST_MERGED],
   },
   {
     name: "growth_rules",

@@ -13,6 +13,10 @@ const HAVE_CREDENTIALS = ["portcullis:static", "portcullis:exchange", "portculli
 const ISSUE_TOKENS = ["workers-oauth-provider", "portcullis:own", "portcullis:perUser"];
 const FILTER = ["json-filter", "portcullis:listFilter", "portcullis:listCache"];
 
+/** Contestants with several servers, which get the ids of requests sealed; and those whose list has the tools of ten, or as many. */
+const HAVE_SERVERS = ["portcullis:federated", "portcullis:manyServers"];
+const LONG_LISTS = { "portcullis:listOne": 1, "portcullis:listMerged": 10 };
+
 /** The fields of Portcullis's 401. jose-401 must have them too, because both are compared. */
 const REFUSAL_FIELDS = [
   "cache-control",
@@ -101,12 +105,15 @@ function assertSigned(name, assertion) {
 /** Asserts that the origin server got the request once, with the body as the client sent it and without the token. */
 function assertForwarded(name, request, { fields, body }, token) {
   assert.equal(fields["mcp-method"], request.fields["mcp-method"]);
-  assert.equal(
-    Number(fields["content-length"]),
-    Buffer.byteLength(request.body),
-    `${name}: length of the body`,
-  );
-  assert.equal(body, request.body, `${name} changed the body`);
+  if (HAVE_SERVERS.includes(name)) {
+    const [sent, asked] = [body, request.body].map((text) => JSON.parse(text));
+    assert.notEqual(sent.id, asked.id);
+    assert.deepEqual({ ...sent, id: asked.id }, asked, `${name} changed the body`);
+  } else {
+    const length = Buffer.byteLength(request.body);
+    assert.equal(Number(fields["content-length"]), length, `${name}: length of the body`);
+    assert.equal(body, request.body, `${name} changed the body`);
+  }
   if (!name.startsWith("floor")) {
     assert.notEqual(fields.authorization, `Bearer ${token}`, `${name} forwarded the token`);
     assert.equal(fields.authorization !== undefined, HAVE_CREDENTIALS.includes(name));
@@ -132,6 +139,11 @@ export async function check(instance, { request, status }, token, setting, alg) 
   const expect = { status, bytes: Buffer.byteLength(answer.body) };
   if (status !== 200) return expect;
 
+  if (LONG_LISTS[name] !== undefined) {
+    assert.equal(JSON.parse(answer.body).result.tools.length, 400);
+    assert.equal(await arrived(), LONG_LISTS[name]);
+    return expect;
+  }
   if (request === LIST && FILTER.includes(name)) assertFiltered(answer);
   else assert.equal(answer.body, rightBody(name, request), `${name} changed the answer`);
   assert.equal(await arrived(), 1);

@@ -8,7 +8,14 @@ export const prepare = (contestant) => contestant;
 /** Real addresses, because Miniflare fetches from no others. */
 export const places = ({ world }) => {
   const url = (path) => `http://127.0.0.1:${world}${path}`;
-  return { jwksUri: url("/jwks"), origin: url("/mcp"), publicOrigin: url("/public"), development: true };
+  return {
+    jwksUri: url("/jwks"),
+    origin: url("/mcp"),
+    publicOrigin: url("/public"),
+    longOrigin: url("/long"),
+    shortOrigin: url("/short"),
+    development: true,
+  };
 };
 
 export async function start(contestant) {

@@ -8,6 +8,9 @@ export const JWKS_URI = `${ISSUER}/jwks`;
 export const ORIGIN = "https://tools.example/mcp";
 /** The same server with lists that a cache may serve to any client. */
 export const PUBLIC_ORIGIN = "https://tools.example/public";
+/** The same server with a list of 400 tools that a cache may serve, and one of several servers with 40 each. */
+export const LONG_ORIGIN = "https://tools.example/long";
+export const SHORT_ORIGIN = "https://tools.example/short";
 /** The token endpoint for the origin server. */
 export const TOKENS = "https://tokens.example/token";
 /** The token endpoint of the identity provider. */

@@ -1,7 +1,17 @@
 // The servers that the contestants call, in a process of their own: the MCP server, the identity provider's documents, and the
 // platform's stores. The answers are fixed and cost as little as possible.
 import { createServer } from "node:http";
-import { ISSUER, JWKS_URI, LOGINS, ORIGIN, PUBLIC_ORIGIN, THIRD, TOKENS } from "./names.mjs";
+import {
+  ISSUER,
+  JWKS_URI,
+  LOGINS,
+  LONG_ORIGIN,
+  ORIGIN,
+  PUBLIC_ORIGIN,
+  SHORT_ORIGIN,
+  THIRD,
+  TOKENS,
+} from "./names.mjs";
 import { ANSWERS } from "./requests.mjs";
 import { asked, cache, kv } from "./stores.mjs";
 
@@ -38,11 +48,25 @@ function answer(request, response, body) {
   count += 1;
   last = { fields: request.headers, body };
   const { "mcp-method": method, "mcp-name": name } = request.headers;
-  if (method === "tools/list")
-    return fixed(response, request.url === path(PUBLIC_ORIGIN) ? ANSWERS.publicList : ANSWERS.list);
+  if (method === "tools/list") return fixed(response, withId(listAt(request.url), body));
   if (name === "read_2") return stream(response);
-  if (request.url.startsWith(path(ORIGIN))) return fixed(response, ANSWERS.call);
+  if (request.url.startsWith(path(ORIGIN))) return fixed(response, withId(ANSWERS.call, body));
+  if (request.url.startsWith(path(SHORT_ORIGIN))) return fixed(response, withId(ANSWERS.call, body));
   response.writeHead(404).end();
+}
+
+function listAt(url) {
+  if (url === path(PUBLIC_ORIGIN)) return ANSWERS.publicList;
+  if (url === path(LONG_ORIGIN)) return ANSWERS.longList;
+  return url.startsWith(path(SHORT_ORIGIN)) ? ANSWERS.shortList : ANSWERS.list;
+}
+
+/** The answer with the id of the request, where that is not the one that the clients of the bench send. */
+function withId(answer, body) {
+  const id = Buffer.concat(body)
+    .toString("latin1")
+    .match(/"id":("[^"]+")/)?.[1];
+  return id === undefined ? answer : answer.replace('"id":1', `"id":${id}`);
 }
 
 const world = createServer((request, response) => {

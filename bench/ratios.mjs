@@ -1,6 +1,7 @@
 // The ratios of results.json, in their order: the target of each, and how it comes from what was measured.
 import {
   EXCHANGE,
+  FEDERATED,
   FEW_TOKENS,
   FLOOR,
   FLOOR_PUBLIC,
@@ -10,7 +11,10 @@ import {
   JSON_FILTER,
   LIST_CACHE,
   LIST_FILTER,
+  LIST_MERGED,
+  LIST_ONE,
   MANY_RULES,
+  MANY_SERVERS,
   MANY_TOKENS,
   OWN,
   PER_USER,
@@ -18,6 +22,7 @@ import {
   PROVIDER,
   RESOURCES,
   RULES,
+  SEALED,
   STATIC,
 } from "./cases.mjs";
 import { ALGORITHMS } from "./names.mjs";
@@ -72,6 +77,9 @@ export const RATIOS = [
   { key: "credential_static_vs_plain", target: 1.05, of: cpu("credential", STATIC, PLAIN) },
   { key: "credential_exchange_vs_plain", target: 1.05, of: cpu("credential", EXCHANGE, PLAIN) },
   { key: "credential_per_user_vs_plain", target: 1.05, of: cpu("credential", PER_USER, OWN) },
+  { key: "federated_call_vs_plain", target: 1.05, of: cpu("federated", FEDERATED, SEALED) },
+  { key: "federated_list_vs_one", target: 1.5, of: cpu("federated_list", LIST_MERGED, LIST_ONE) },
+  { key: "growth_servers", target: 1.05, of: cpu("federated", MANY_SERVERS, FEDERATED) },
   { key: "growth_rules", target: 1.05, of: cpu("growth_rules", MANY_RULES, RULES) },
   { key: "growth_resources", target: 1.05, of: cpu("growth_resources", RESOURCES, PLAIN) },
   { key: "growth_cached_tokens", target: 1.05, of: cpu("growth_cached_tokens", MANY_TOKENS, FEW_TOKENS) },

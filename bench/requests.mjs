@@ -50,8 +50,8 @@ const tool = (_, at) => ({
   description: filler(60),
   inputSchema: { type: "object", properties: { text: { type: "string" } }, required: ["text"] },
 });
-const tools = Array.from({ length: TOOLS }, tool);
-const list = (cacheScope) => result({ tools, ttlMs: 300_000, cacheScope });
+const tools = (count) => Array.from({ length: count }, tool);
+const list = (cacheScope, count = TOOLS) => result({ tools: tools(count), ttlMs: 86_400_000, cacheScope });
 
 const event = (_, at) => {
   const note = {
@@ -76,4 +76,7 @@ export const ANSWERS = {
   events: Array.from({ length: EVENTS }, event),
   list: list("private"),
   publicList: list("public"),
+  /** The list of each of several servers, and one as long as those of ten of them. */
+  shortList: list("public", 40),
+  longList: list("public", 400),
 };

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import workerd from "workerd";
 import { LINE_BY_LINE, readCollection } from "./collections.mjs";
-import { JWKS_URI, ORIGIN, PUBLIC_ORIGIN } from "./names.mjs";
+import { JWKS_URI, LONG_ORIGIN, ORIGIN, PUBLIC_ORIGIN, SHORT_ORIGIN } from "./names.mjs";
 import { alone, figures } from "./processes.mjs";
 import { compatibility } from "./settings.mjs";
 
@@ -112,7 +112,13 @@ export function prepare(given, ports, folder, view = "plain") {
 }
 
 /** The URLs of the key set and of the origin server, as in a deployment. */
-export const places = () => ({ jwksUri: JWKS_URI, origin: ORIGIN, publicOrigin: PUBLIC_ORIGIN });
+export const places = () => ({
+  jwksUri: JWKS_URI,
+  origin: ORIGIN,
+  publicOrigin: PUBLIC_ORIGIN,
+  longOrigin: LONG_ORIGIN,
+  shortOrigin: SHORT_ORIGIN,
+});
 
 /** Milliseconds until a line that workerd has written has certainly been read. */
 const UNTIL_READ = 200;

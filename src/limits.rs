@@ -297,6 +297,11 @@ pub const SERVER_LIST_BYTES: u64 = 2 * 1024 * 1024;
 /// Largest lists of all of them together, in bytes: the memory of the isolate holds them three times, beside what is still arriving.
 pub const SERVERS_LIST_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Most merged lists that an isolate keeps, and most bytes of them.
+pub const MERGED_LISTS: usize = 64;
+/// See [`MERGED_LISTS`].
+pub const MERGED_LISTS_BYTES: usize = 4 * 1024 * 1024;
+
 /// Seconds that one of several servers has for each message with which the gateway opens a session there.
 pub const OPENING_SECONDS: u64 = 10;
 

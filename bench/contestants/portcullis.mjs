@@ -73,6 +73,20 @@ const own = (places, resource = {}) =>
   });
 const perUser = { per_user: { issuer: THIRD, client_id: "gate", scopes: ["tools"] } };
 
+/** Sealed sessions and state, as a resource of several servers needs them. */
+const sealed = { sessions: { secrets: [CLIENT_SECRET] } };
+
+/** Several servers of the modern era; the first has the tool that is called under its own name. */
+const federation = (count, { shortOrigin }) => ({
+  origin: undefined,
+  servers: Array.from({ length: count }, (_, at) => ({
+    name: `server-${at}`,
+    origin: `${shortOrigin}-${at}`,
+    era: "modern",
+    ...(at === 0 && { aliases: { read_0: "read_0" } }),
+  })),
+});
+
 /** The documents by name, for the URLs of `places`. */
 const DOCUMENTS = {
   plain: (places) => document(places),
@@ -86,6 +100,13 @@ const DOCUMENTS = {
   manyRules: (places) => document(places, { ...rules(10_000), ...assertion }),
   listFilter: (places) => document(places, { resource: rules(10).resource }),
   listCache: (places) => document({ ...places, origin: places.publicOrigin }, keeping),
+  sealed: (places) => document(places, sealed),
+  federated: (places) => document(places, { ...sealed, resource: federation(2, places) }),
+  manyServers: (places) => document(places, { ...sealed, resource: federation(40, places) }),
+  listOne: (places) =>
+    document({ ...places, origin: places.longOrigin }, { ...sealed, resource: { cache_lists: true } }),
+  listMerged: (places) =>
+    document(places, { ...sealed, resource: { ...federation(10, places), cache_lists: true } }),
   resources: (places) => document(places, { resources: resources(99, places) }),
 };
 

@@ -63,9 +63,6 @@ pub(super) fn read(
     for (key, _) in of_each.into_iter().filter(|(_, is_set)| *is_set) {
         mistakes.note(format_args!("{at}.{key}"), "must not be set beside servers: set it in each server");
     }
-    if document.cache_lists == Some(true) {
-        mistakes.note(format_args!("{at}.cache_lists"), "is not possible with servers");
-    }
     if document.anonymous.as_ref().is_some_and(|methods| !methods.is_empty()) {
         mistakes.note(format_args!("{at}.anonymous"), "must be empty with servers");
     }
@@ -115,6 +112,9 @@ fn of_server(
         return None;
     }
     let credential = origin_credential::read(part, at, gateway, &resource.accepts, mistakes);
+    // A list that was made for another caller is not for a caller that gets no credential.
+    let is_for_all = credential.as_ref().is_none_or(|it| it.is_for_all());
+    let cache_lists = document.cache_lists.unwrap_or(resource.policy.is_some() && is_for_all);
     let names_caller = origin_credential::names_caller(part, at, credential.as_deref(), mistakes);
     // The first one was read with the resource.
     let (url, service) = match number {
@@ -126,6 +126,7 @@ fn of_server(
         index: (resource.index + 1) * 1_000 + number,
         origin: OriginServer { url, service, ..resource.origin.clone() },
         federation: None,
+        cache_lists,
         credential,
         names_caller,
         ..resource.clone()

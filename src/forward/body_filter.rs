@@ -184,7 +184,7 @@ impl Recipient {
             lists: calls().any(is_list),
             paged: calls().any(|call| call.params.cursor.is_some()),
             items: (resource.index, Rc::clone(&memory.items)),
-            keep_as: list_key(inspected),
+            keep_as: list_key(permit),
             server: permit.server().cloned(),
             handles: HandleSealer::of(permit, &memory.tasks),
             decoys: permit.stands_in(),

@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256};
 use crate::forward::request::is_forwarded;
 use crate::mcp::era::Era;
 use crate::mcp::message::Message;
-use crate::pipeline::inspect::Inspected;
+use crate::pipeline::permit::Permit;
 
 /// The cache key of the list that a request asks for; `None` if it does not ask for a list that may be cached. The key
 /// depends on everything in the request that the origin server may use, except the caller.
 #[must_use]
-pub fn list_key(inspected: &Inspected) -> Option<String> {
-    let resource = inspected.resource();
+pub fn list_key(permit: &Permit) -> Option<String> {
+    let (inspected, resource) = (permit.inspected()?, permit.resource()?);
     let admitted = inspected.authenticated().request().admitted();
     let [Message::Request { call, .. }] = inspected.messages()? else { return None };
     if !resource.cache_lists
@@ -42,7 +42,8 @@ pub fn list_key(inspected: &Inspected) -> Option<String> {
         resource.origin.service.as_deref().unwrap_or_default(),
         call.params.version.as_deref().unwrap_or_default(),
         &call.method,
-        call.params.cursor.as_deref().unwrap_or("\0"),
+        permit.cursor().unwrap_or("\0"),
+        permit.server().map_or("\0", |server| server.fingerprint.as_str()),
     ] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);

@@ -56,9 +56,10 @@ impl MessagesOfServer {
             subject: inspected.subject(),
             identifier: inspected.resource().identifier.clone(),
             server: server.fingerprint.clone(),
-            session,
             client,
-            wants_log: asks_for_log(inspected.body()),
+            // Servers of the modern era know that themselves.
+            wants_log: client == Era::Modern && session.is_some() && asks_for_log(inspected.body()),
+            session,
             now: UnixMillis::default(),
         })
     }

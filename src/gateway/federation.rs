@@ -7,6 +7,7 @@ use base16ct::lower::encode_string as hex;
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Listening, ServerPart, Suspended};
 use crate::gateway::gathering::{AskedServers, Gathered, Gathering, PartAnswer};
+use crate::gateway::lists::cacheable_list;
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::limits::{NEEDS, SERVER_REQUEST_ID_BYTES, SERVER_REST_SECONDS};
@@ -14,6 +15,7 @@ use crate::mcp::conversation::{ClientIntroduction, ClientSide, declares_capabili
 use crate::mcp::envelope::{RequestId, empty_result};
 use crate::mcp::era::{Era, FIRST_MODERN, LEGACY_VERSIONS};
 use crate::mcp::kind::Kind;
+use crate::mcp::list_cache::CacheLookup;
 use crate::mcp::listen::{Asked, ended, nothing_acknowledged};
 use crate::mcp::message::{Call, Malformed, Message};
 use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE, LISTEN, PING, ROOTS_CHANGED, SET_LEVEL, Target};
@@ -200,10 +202,36 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     }
 
     fn gather(self, permit: &Permit, gathering: Gathering, servers: AskedServers, client: ForClient<'_>) -> Action {
+        if let Some((status, body)) = self.known_list(permit, &gathering, &servers, client) {
+            return self.answer_here(status, body);
+        }
         let (servers, resting) = self.awake(servers);
         let of_each = self.parts(permit, servers, client);
         let resting = resting.into_iter().map(|(server, _)| server).collect();
         self.wait(Box::new(gathering.without(resting)), |waiting| Action::Gather(of_each, waiting))
+    }
+
+    /// The merged list, if the list of each server is in memory as this caller may see it.
+    fn known_list(
+        &self,
+        permit: &Permit,
+        gathering: &Gathering,
+        servers: &AskedServers,
+        (client, salt): ForClient<'_>,
+    ) -> Option<(u16, String)> {
+        // Later pages, and lists of some of the servers, are merged anew.
+        if servers.iter().any(|(_, cursor)| cursor.is_some()) {
+            return None;
+        }
+        let now = self.ports.now();
+        let lists = self.gateway.lists.borrow();
+        let mut known = Vec::with_capacity(servers.len());
+        for part in permit.parts(servers.clone(), client, salt) {
+            let (key, caller) = cacheable_list(&part)?;
+            let CacheLookup::FilteredList(list, until) = lists.get(&key, &caller, now) else { return None };
+            known.push((list, until.saturating_sub(now.0)));
+        }
+        gathering.known(&mut self.gateway.merged.borrow_mut(), &known)
     }
 
     /// Opens a stream at each of the servers.
@@ -228,7 +256,11 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             context.of_server = Some(server.names.server.clone());
             let active =
                 ActiveRequest { gateway: self.gateway, ports: self.ports, context, fingerprint: None, waits: NEEDS };
-            ServerPart { action: active.forward(part), server }
+            let action = match cacheable_list(&part) {
+                Some(list) => active.answer_list(part, list),
+                None => active.forward(part),
+            };
+            ServerPart { server, action }
         });
         of_each.collect()
     }

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use crate::forward::response::ResponseHead;
+use crate::gateway::merged_lists::MergedLists;
 use crate::mcp::combined_session::CombinedSession;
 use crate::mcp::conversation::{ClientKey, ClientSide, ServerSession};
 use crate::mcp::envelope::{RequestId, empty_result};
 use crate::mcp::era::Era;
+use crate::mcp::list_cache::FilteredList;
 use crate::mcp::merge::{MergedDiscovery, MergedList, ServerAnswer, Unmerged, response_in_events};
 use crate::mcp::message::Call;
 use crate::mcp::method::List;
@@ -137,6 +139,27 @@ impl Gathering {
         (merged, why)
     }
 
+    /// The merged list, if each server's part is in memory: `known` has the parts, and the milliseconds that are left of each.
+    pub(super) fn known(&self, memory: &mut MergedLists, known: &[(Rc<FilteredList>, u64)]) -> Option<(u16, String)> {
+        let Gathered::List(of) = self.what else { return None };
+        let ttl = known.iter().map(|(_, ttl)| *ttl).min()?;
+        let parts = || known.iter().map(|(part, _)| part);
+        if let Some(text) = memory.get(parts()) {
+            return Some((200, text.response((of, self.era), &self.id, (None, Some(ttl)), &[])));
+        }
+        let mut list = MergedList::default();
+        for (server, (part, ttl)) in self.federation.servers.iter().zip(known) {
+            let message = part.response(&self.id, *ttl);
+            list.add(&ServerAnswer { server: &server.names.server, message }, of, &self.id).ok()?;
+        }
+        // Cursors are sealed anew for each response.
+        if !list.more.is_empty() {
+            return None;
+        }
+        let text = memory.keep(parts(), list.text());
+        Some((200, text.response((of, self.era), &self.id, (None, Some(ttl)), &[])))
+    }
+
     /// Whether the client ends its session.
     pub(super) fn is_end(&self) -> bool {
         matches!(self.what, Gathered::Ending)
@@ -209,7 +232,7 @@ impl Gathering {
         let holder = self.subject.holder(&self.identifier);
         let context = (self.method.as_str(), self.federation.hash.as_str());
         let cursor = if list.more.is_empty() { None } else { self.sessions.seal_cursor(&more, context, holder, now) };
-        Ok(list.response((of, self.era), &self.id, cursor.as_deref(), &left_out))
+        Ok(list.text().response((of, self.era), &self.id, (cursor.as_deref(), None), &left_out))
     }
 }
 

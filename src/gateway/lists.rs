@@ -81,5 +81,5 @@ impl Gateway {
 /// that may be cached.
 pub(super) fn cacheable_list(permit: &Permit) -> Option<(String, Caller)> {
     let inspected = permit.inspected()?;
-    Some((list_key(inspected)?, inspected.caller()))
+    Some((list_key(permit)?, inspected.caller()))
 }

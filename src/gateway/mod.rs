@@ -31,6 +31,7 @@ mod known_servers;
 mod lists;
 mod log;
 mod lookups;
+mod merged_lists;
 mod open;
 mod publish;
 mod refusal;

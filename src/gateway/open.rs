@@ -10,6 +10,7 @@ use crate::config::{self, Configuration, Mistakes, Secrets};
 use crate::forward::body_filter::AnswerMemory;
 use crate::gateway::issuer_state::IssuerStates;
 use crate::gateway::known_servers::KnownServers;
+use crate::gateway::merged_lists::MergedLists;
 use crate::gateway::remembered::RememberedDecisions;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub(super) remembered: RefCell<RememberedDecisions>,
     /// Cached public lists.
     pub(super) lists: RefCell<ListCache<Caller>>,
+    /// Lists of several servers as one.
+    pub(super) merged: RefCell<MergedLists>,
     /// Servers of federations that did not answer in time, by the index of their resource, and until when they are not asked.
     pub(super) resting: RefCell<BTreeMap<usize, UnixMillis>>,
     /// What it knows of the eras of servers and of sessions there, at resources of several servers.
@@ -90,6 +93,7 @@ impl Gateway {
             memory: RefCell::new(memory),
             remembered: RefCell::new(RememberedDecisions::new(halves(&salt).0)),
             lists: RefCell::default(),
+            merged: RefCell::default(),
             resting: RefCell::default(),
             known_servers: RefCell::default(),
             answers: AnswerMemory::default(),

@@ -97,20 +97,49 @@ impl MergedList {
         Ok(())
     }
 
-    /// The response, with the sealed cursor of the next page if there is one. A list that lacks a server must not be kept.
+    /// The items, as they are in a response.
+    #[must_use]
+    pub fn text(&self) -> MergedText {
+        let bytes: usize = self.items.iter().map(|item| item.get().len() + 1).sum();
+        let mut items = String::with_capacity(bytes);
+        for (at, item) in self.items.iter().enumerate() {
+            items.push_str(if at == 0 { "" } else { "," });
+            items.push_str(item.get());
+        }
+        MergedText { items, is_public: self.is_public, ttl: self.ttl.unwrap_or(0) }
+    }
+}
+
+/// Several pages as one, as the gateway keeps it for later requests.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MergedText {
+    items: String,
+    is_public: bool,
+    ttl: u64,
+}
+
+impl MergedText {
+    /// How many bytes the items have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The response, with the sealed cursor of the next page if there is one. A list that lacks a server must not be kept. `ttl` are the
+    /// milliseconds that are left of those that the servers named, if they are fewer by now.
     #[must_use]
     pub fn response(
         &self,
         (list, era): (List, Era),
         id: &RequestId,
-        cursor: Option<&str>,
+        (cursor, ttl): (Option<&str>, Option<u64>),
         left_out: &[String],
     ) -> String {
         let mut result = Map::new();
         if let Some(cursor) = cursor {
             result.insert("nextCursor".to_owned(), json!(cursor));
         }
-        let ttl = if left_out.is_empty() { self.ttl.unwrap_or(0) } else { 0 };
+        let ttl = if left_out.is_empty() { ttl.unwrap_or(self.ttl) } else { 0 };
         // The cursors of the pages are for one caller, and all pages of a list have one scope (T31).
         let scope = if self.is_public && cursor.is_none() && left_out.is_empty() { "public" } else { "private" };
         if era == Era::Modern {
@@ -123,13 +152,9 @@ impl MergedList {
         }
         let rest = Value::Object(result).to_string();
         let rest = rest.strip_prefix('{').unwrap_or_default();
-        let bytes: usize = self.items.iter().map(|item| item.get().len() + 1).sum();
-        let mut text = String::with_capacity(bytes + rest.len() + 128);
+        let mut text = String::with_capacity(self.items.len() + rest.len() + 128);
         text.push_str(&format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"{}\":[", id.to_json(), list.member));
-        for (at, item) in self.items.iter().enumerate() {
-            text.push_str(if at == 0 { "" } else { "," });
-            text.push_str(item.get());
-        }
+        text.push_str(&self.items);
         text.push_str(if rest == "}" { "]" } else { "]," });
         text.push_str(rest);
         text.push('}');

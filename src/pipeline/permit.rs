@@ -382,6 +382,15 @@ impl Permit {
         })
     }
 
+    /// The cursor that the server gets.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        match &self.part {
+            Some(part) => part.cursor.as_deref(),
+            None => self.call()?.params.cursor.as_deref(),
+        }
+    }
+
     /// Whether it is one part of several, whose answers the gateway reads.
     #[must_use]
     pub fn is_gathered(&self) -> bool {

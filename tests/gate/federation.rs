@@ -363,6 +363,40 @@ fn pages_have_sealed_cursors_without_state() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn public_lists_of_servers_are_kept_for_as_long_as_each_says() {
+    let rules = json!([
+        { "effect": "deny", "tools": ["*_write"], "when": { "roles": ["guest"] } },
+        { "effect": "allow", "tools": ["*"] },
+    ]);
+    let (gateway, world) = (gate(json!({ "cache_lists": true, "rules": rules })), world());
+    let listed = |claims: Claims| {
+        let meta = json!({ "io.modelcontextprotocol/clientCapabilities": {} });
+        let reply = world.call(&gateway, modern(claims, "tools/list", json!({ "_meta": meta })));
+        let names = names(&reply, "tools", "name");
+        (names, reply.json()["result"]["ttlMs"].as_u64(), reply.json()["id"].clone())
+    };
+    let all = ["files_read", "files_write", "new_issue", "issues_close", "m.add"];
+    let first = listed(Claims::good());
+    assert_eq!((first.0.as_slice(), first.1), (all.map(str::to_owned).as_slice(), Some(4_000)));
+    assert_eq!(world.sent().len(), 3);
+    world.pass(1);
+    let again = listed(Claims::good());
+    assert_eq!((again.0, again.1, again.2), (first.0, Some(3_000), json!(7)), "what is left of the smallest");
+    for _ in 0..2 {
+        let guest = listed(Claims::good().with("sub", json!("eve")).with("roles", json!(["guest"]))).0;
+        assert_eq!(guest, ["files_read", "new_issue", "issues_close", "m.add"], "filtered for each caller");
+        let merged = listed(Claims::good());
+        assert_eq!((merged.0.as_slice(), merged.1), (all.map(str::to_owned).as_slice(), Some(3_000)));
+    }
+    assert_eq!(world.sent().len(), 3, "no server was asked again");
+    // `memo` and `files` call their lists fresh for 4 and 5 seconds, `issues` for 6.
+    world.pass(4);
+    listed(Claims::good());
+    let asked: Vec<String> = world.sent()[3..].iter().map(|sent| host(sent).to_owned()).collect();
+    assert_eq!(asked, ["files", "memo"]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn lists_may_come_as_event_streams() {
     let world = World::new();
     world.serve_by(|sent| {
@@ -517,7 +551,6 @@ fn names_that_could_change_their_owner_are_refused() {
         assert!(mistakes.contains(says), "{says}: {mistakes}");
     };
     beside(json!({ "origin": "https://x.example/mcp" }), "resources[0].origin: must not be set beside servers");
-    beside(json!({ "cache_lists": true }), "is not possible with servers");
     beside(json!({ "anonymous": ["tools/list"] }), "must be empty with servers");
     let mut without = document(servers(), json!({}));
     without.as_object_mut().expect("an object").remove("sessions");
