@@ -842,6 +842,11 @@ export interface ResourceDocument {
    * Names of the verifiers that this resource accepts. Default: none.
    */
   verifiers?: string[];
+  /**
+   * How `tools/list` shows the tools of `servers`: `all` with their definitions; `names` without schemas; `search` as two tools,
+   * `search_tools` and `call_tool`, which find tools and call them. Default: `all`.
+   */
+  view?: "all" | "names" | "search";
 }
 /**
  * How the gateway authenticates to the origin server. The caller's own token never reaches it. Default: the gateway does

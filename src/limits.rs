@@ -297,6 +297,14 @@ pub const SERVER_LIST_BYTES: u64 = 2 * 1024 * 1024;
 /// Largest lists of all of them together, in bytes: the memory of the isolate holds them three times, beside what is still arriving.
 pub const SERVERS_LIST_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Longest query for tools, in bytes.
+pub const TOOL_QUERY_BYTES: usize = 1024;
+
+/// Tools in the result of a search, unless the client asks for another number.
+pub const TOOLS_FOUND: usize = 10;
+/// Most tools in the result of a search.
+pub const TOOLS_FOUND_MAX: usize = 50;
+
 /// Most merged lists that an isolate keeps, and most bytes of them.
 pub const MERGED_LISTS: usize = 64;
 /// See [`MERGED_LISTS`].

@@ -83,7 +83,8 @@ export async function check(given) {
         rmSync(folder, { recursive: true, force: true });
         return fail(`the lists of ${url} cannot be read: ${inWords(error)}`, UNUSABLE);
       });
-      writeFileSync(file, JSON.stringify(found));
+      // Servers behind one resource have names of their own, by which the Rust part knows them.
+      writeFileSync(file, JSON.stringify({ origin: url, ...found }));
       args.push("--list", file);
     }
     process.exitCode = (await runRust(["check", ...args])).status;

@@ -3,7 +3,7 @@
 
 use deserr::Deserr;
 
-use crate::config::federation_document::ServerDocument;
+use crate::config::federation_document::{ServerDocument, ViewName};
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::{BODY, IDLE_TIMEOUT, KEEP_ALIVE, REFUSALS, RESPONSE_TIMEOUT, STORED};
@@ -183,6 +183,11 @@ pub struct ResourceDocument {
     /// out, in `_meta["portcullis/left-out"]`. Default: `false`.
     #[deserr(default)]
     pub strict_servers: Option<bool>,
+
+    /// How `tools/list` shows the tools of `servers`: `all` with their definitions; `names` without schemas; `search` as two tools,
+    /// `search_tools` and `call_tool`, which find tools and call them. Default: `all`.
+    #[deserr(default)]
+    pub view: Option<ViewName>,
 
     /// Names of the issuers whose tokens this resource accepts. A resource must accept at least one kind of credential:
     /// from `issuers`, `api_keys` or `verifiers`. Default: none.

@@ -6,7 +6,7 @@ use base16ct::lower::encode_string as hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::document::ResourceDocument;
-use crate::config::federation_document::{EraName, ServerDocument};
+use crate::config::federation_document::{EraName, ServerDocument, ViewName};
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
 use crate::config::resource::{ThisGateway, read_origin};
@@ -14,6 +14,7 @@ use crate::config::table::Table;
 use crate::limits::{ADVERTISED_NAME_BYTES, SERVER_NAME_BYTES, SERVERS};
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
+use crate::mcp::tool_view::{CALL_FOUND_TOOL, SEARCH_TOOLS, View};
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::server_names::ServerNames;
 use crate::settings::federation::{Federation, Server};
@@ -53,7 +54,12 @@ pub(super) fn read(
     gateway: ThisGateway<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Federation> {
-    let entries = document.servers.as_ref()?;
+    let Some(entries) = document.servers.as_ref() else {
+        if document.view.is_some() {
+            mistakes.note(format_args!("{at}.view"), "is possible only with servers");
+        }
+        return None;
+    };
     let of_each = [
         ("origin", document.origin.is_some()),
         ("service", document.service.is_some()),
@@ -88,7 +94,15 @@ pub(super) fn read(
     }
     note_shared_names(&servers, at, mistakes);
     let hash = hash(&servers);
-    Some(Federation { servers, strict: document.strict_servers.unwrap_or(false), hash })
+    let view = match document.view {
+        None | Some(ViewName::All) => View::All,
+        Some(ViewName::Names) => View::Names,
+        Some(ViewName::Search) => View::Search,
+    };
+    if view == View::Search {
+        note_names_of_view(&servers, at, mistakes);
+    }
+    Some(Federation { servers, strict: document.strict_servers.unwrap_or(false), view, hash })
 }
 
 /// The resource as it is forwarded to one server.
@@ -253,6 +267,19 @@ fn note_shared_names(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) 
             if let Some(theirs) = theirs {
                 mistakes.note(&key, format_args!("must not begin with {theirs:?} of another server, got {begin:?}"));
             }
+        }
+    }
+}
+
+/// Notes names that could be those of the two tools of a view.
+fn note_names_of_view(servers: &[Rc<Server>], at: &str, mistakes: &mut Mistakes) {
+    for name in [SEARCH_TOOLS, CALL_FOUND_TOOL] {
+        let takes = |server: &&Rc<Server>| {
+            name.starts_with(&fold(&server.names.prefix)) || server.names.aliases.iter().any(|(_, it)| fold(it) == name)
+        };
+        if let Some(server) = servers.iter().find(takes) {
+            let server = &server.names.server;
+            mistakes.note(format_args!("{at}.view"), format_args!("the server {server:?} could have a tool {name:?}"));
         }
     }
 }

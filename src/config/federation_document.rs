@@ -17,6 +17,19 @@ pub enum EraName {
     Legacy,
 }
 
+/// How the tools of several servers are shown.
+#[derive(Debug, Clone, Copy, Deserr)]
+#[deserr(rename_all = lowercase, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "lowercase"))]
+pub enum ViewName {
+    /// With their definitions.
+    All,
+    /// Without schemas.
+    Names,
+    /// As two tools that search for tools and call them.
+    Search,
+}
+
 /// One of several servers behind a resource.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]

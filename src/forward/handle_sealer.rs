@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use crate::mcp::combined_session::{AtServer, ClientName};
 use crate::mcp::era::Era;
-use crate::mcp::handle::OriginalRequest;
 use crate::mcp::item_meta::{may_have_app, with_app_uri};
 use crate::mcp::kind::Kind;
 use crate::mcp::known_tasks::KnownTasks;
@@ -15,12 +14,13 @@ use crate::mcp::message_position::{Handle, HandleRewriter};
 use crate::mcp::method::{CALL_TOOL, Target};
 use crate::mcp::rewrite::Member;
 use crate::mcp::session::Sessions;
+use crate::mcp::tool_view::{View, without_schemas};
 use crate::pipeline::handles::{Handles, original_request, tool_at};
+use crate::pipeline::inspect::Inspected;
 use crate::pipeline::permit::Permit;
 use crate::settings::federation::Server;
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::principal::Subject;
 
 /// The URI of a resource that clients do not see.
 const UNAVAILABLE: &str = "unavailable:";
@@ -28,22 +28,16 @@ const UNAVAILABLE: &str = "unavailable:";
 /// Seals the handles of one answer.
 #[derive(Debug, Clone)]
 pub(super) struct HandleSealer {
-    sessions: Option<Sessions>,
+    /// The request.
+    inspected: Rc<Inspected>,
     /// The server that answers, if the resource has several.
     server: Option<Rc<Server>>,
-    subject: Rc<Subject>,
-    /// The identifier of the resource.
-    identifier: String,
-    /// The resource and the server: the ids of one server are not those of another.
-    place: String,
+    /// The id of the request that this server got, if it is not sealed.
+    own_id: String,
     /// Ids that are sealed in the message that is being read.
     issued: Vec<(String, String)>,
     /// The handles that the request brought: the answer has the same ones.
     handles: Handles,
-    /// The tool that was called: the answer may begin a task of it.
-    tool: Option<String>,
-    /// The request that a `requestState` in the answer belongs to.
-    request: OriginalRequest,
     /// Whether rules decide about resources, so that the URIs of Apps are marked.
     pub(super) marks_apps: bool,
     /// Whether the answer may hold task ids or a `requestState`.
@@ -56,34 +50,24 @@ pub(super) struct HandleSealer {
 impl HandleSealer {
     /// The sealer for the answer to a permitted request; `None` if the resource does not bind handles and has one server.
     pub(super) fn of(permit: &Permit, known: &Rc<RefCell<KnownTasks>>) -> Option<Self> {
-        let inspected = permit.inspected()?;
+        let inspected = permit.shared_inspected()?;
         let resource = inspected.resource();
-        let (sessions, server) = (resource.handles.clone(), permit.server().cloned());
-        if sessions.is_none() && server.is_none() {
+        let server = permit.server().cloned();
+        if resource.handles.is_none() && server.is_none() {
             return None;
         }
         let messages = inspected.messages().unwrap_or_default();
-        let calls = || messages.iter().filter_map(Message::call);
         let handles = permit.handles().clone();
-        // A batch belongs to a revision without tasks and `requestState`, and its answers have any order.
-        let only = if let [message] = messages { message.call() } else { None };
-        let called = only.filter(|call| call.method == CALL_TOOL).and_then(|call| call.params.name.clone());
         let era = permit.admitted().era();
+        let may_hold = |call| may_hold_handles(call, era);
         let may_hold_handles =
-            !handles.is_empty() || server.is_some() || calls().any(|call| may_hold_handles(call, era));
+            !handles.is_empty() || server.is_some() || messages.iter().filter_map(Message::call).any(may_hold);
         Some(Self {
-            sessions,
-            subject: inspected.subject(),
-            place: server.as_ref().map_or_else(
-                || resource.identifier.clone(),
-                |server| format!("{} {}", resource.identifier, server.fingerprint),
-            ),
-            issued: Vec::new(),
-            identifier: resource.identifier.clone(),
-            tool: called,
-            request: only.map(|call| original_request(call, inspected)).unwrap_or_default(),
-            handles,
+            inspected: Rc::clone(inspected),
             server,
+            own_id: permit.salt().to_owned(),
+            issued: Vec::new(),
+            handles,
             marks_apps: resource.policy.is_some(),
             may_hold_handles,
             known: Rc::clone(known),
@@ -91,23 +75,49 @@ impl HandleSealer {
         })
     }
 
+    fn sessions(&self) -> Option<&Sessions> {
+        self.inspected.resource().handles.as_ref()
+    }
+
+    /// The identifier of the resource.
+    fn identifier(&self) -> &str {
+        &self.inspected.resource().identifier
+    }
+
+    /// The only call of the request. A batch belongs to a revision without tasks and `requestState`, and its answers have any order.
+    fn only(&self) -> Option<&Call> {
+        if let [message] = self.inspected.messages()? { message.call() } else { None }
+    }
+
+    /// The resource and the server: the ids of one server are not those of another.
+    fn place(&self) -> String {
+        let server = self.server.as_ref().map(|server| format!(" {}", server.fingerprint));
+        format!("{}{}", self.identifier(), server.unwrap_or_default())
+    }
+
     /// The id of a task for the caller: the one that the request brought, or a new one if the answer may begin a task, or the one
     /// that the caller got last. `None` if none is known. Only the result of a call begins a task: whatever else names one, the
     /// caller may not be the one who began it.
     fn task(&mut self, id: &str, may_begin: bool) -> Option<String> {
-        let holder = self.subject.holder(&self.identifier);
-        let here = self.subject.holder(&self.place);
-        let known = self.known.borrow();
-        let sealed = match (self.handles.given(Member::Task, id), self.tool.as_ref().filter(|_| may_begin)) {
-            (Some(given), _) => given.to_owned(),
-            (None, Some(tool)) => {
-                self.sessions.as_ref()?.seal_task(id, &tool_at(tool, self.server.as_deref()), holder, self.now)?
-            }
-            (None, None) => return known.get(id, here).map(str::to_owned),
-        };
-        drop(known);
+        let sealed = self.sealed_task(id, may_begin)?;
         self.issued.push((id.to_owned(), sealed.clone()));
         Some(sealed)
+    }
+
+    fn sealed_task(&self, id: &str, may_begin: bool) -> Option<String> {
+        let subject = self.inspected.subject();
+        let called = self.only().filter(|call| call.method == CALL_TOOL).and_then(|call| call.params.name.as_deref());
+        match (self.handles.given(Member::Task, id), called.filter(|_| may_begin)) {
+            (Some(given), _) => Some(given.to_owned()),
+            (None, Some(tool)) => {
+                let tool = tool_at(tool, self.server.as_deref());
+                self.sessions()?.seal_task(id, &tool, subject.holder(self.identifier()), self.now)
+            }
+            (None, None) => {
+                let place = self.place();
+                self.known.borrow().get(id, subject.holder(&place)).map(str::to_owned)
+            }
+        }
     }
 
     /// The sealer at the time of the answer.
@@ -131,13 +141,22 @@ fn may_hold_handles(call: &Call, era: Era) -> bool {
 
 impl HandleRewriter for HandleSealer {
     fn rewrite(&mut self, handle: Handle, text: &str) -> Option<String> {
-        let holder = self.subject.holder(&self.identifier);
         match handle {
             Handle::Task => self.task(text, true),
-            Handle::KnownTask => self.task(text, false),
-            // On a stream that answers no request, no state can be told from another one.
-            Handle::State if self.request.method.is_empty() => None,
-            Handle::State => self.sessions.as_ref()?.seal_state(text, &self.request, holder, self.now),
+            Handle::KnownTask => {
+                // What the caller knows already is not issued anew.
+                let sealed = self.sealed_task(text, false)?;
+                if self.handles.given(Member::Task, text).is_some() {
+                    self.issued.push((text.to_owned(), sealed.clone()));
+                }
+                Some(sealed)
+            }
+            Handle::State => {
+                // On a stream that answers no request, no state can be told from another one.
+                let request = original_request(self.only()?, &self.inspected);
+                let subject = self.inspected.subject();
+                self.sessions()?.seal_state(text, &request, subject.holder(self.identifier()), self.now)
+            }
             Handle::Uri => {
                 let advertised = self.server.as_ref().map(|server| {
                     // What clients do not see of this server must not be taken for what another one has.
@@ -151,22 +170,42 @@ impl HandleRewriter for HandleSealer {
     }
 
     fn ended(&mut self, is_own: bool) {
-        let here = self.subject.holder(&self.place);
+        let issued = std::mem::take(&mut self.issued);
+        if issued.is_empty() || !is_own {
+            return;
+        }
+        let (subject, place) = (self.inspected.subject(), self.place());
         let mut known = self.known.borrow_mut();
-        for (id, sealed) in self.issued.drain(..).filter(|_| is_own) {
-            known.keep(&id, &sealed, here);
+        for (id, sealed) in issued {
+            known.keep(&id, &sealed, subject.holder(&place));
         }
     }
 
     fn id(&self, json: &str) -> Option<String> {
         let server = self.server.as_ref()?;
-        let sealed: String = strict_json::part(json)?;
-        let holder = self.subject.holder(&self.identifier);
-        let at = AtServer { holder, server: &server.fingerprint };
-        self.sessions.as_ref()?.open_name(ClientName::Id, &sealed, at)
+        let text: String = strict_json::part(json)?;
+        if !self.own_id.is_empty() {
+            let id = self.inspected.messages()?.first()?.id();
+            return (text == self.own_id).then(|| id.to_json());
+        }
+        let subject = self.inspected.subject();
+        let at = AtServer { holder: subject.holder(self.identifier()), server: &server.fingerprint };
+        self.sessions()?.open_name(ClientName::Id, &text, at)
     }
 
     fn item(&mut self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>> {
+        let changed = self.changed(kind, name, item);
+        let view = self.inspected.resource().federation.as_ref().map(|federation| federation.view);
+        if kind != Kind::Tool || view != Some(View::Names) {
+            return changed;
+        }
+        without_schemas(changed.as_deref().unwrap_or(item)).or(changed)
+    }
+}
+
+impl HandleSealer {
+    /// An item with the names and URIs that clients see; `None` if it stays as it is.
+    fn changed(&self, kind: Kind, name: &str, item: &[u8]) -> Option<Vec<u8>> {
         let advertised = self.server.as_ref().and_then(|server| server.names.advertised(kind, name));
         let described = self.server.as_ref().and_then(|server| server.names.description(kind, name));
         let described = described.and_then(|text| described_as(item, text));
@@ -182,8 +221,8 @@ impl HandleRewriter for HandleSealer {
                 .server
                 .as_ref()
                 .map_or_else(|| Some(uri.to_owned()), |server| server.names.advertised(Kind::Resource, uri))?;
-            let sessions = self.sessions.as_ref().filter(|_| self.marks_apps);
-            sessions.map_or(Some(uri.clone()), |sessions| sessions.mark_app(&uri, tool, &self.identifier))
+            let sessions = self.sessions().filter(|_| self.marks_apps);
+            sessions.map_or(Some(uri.clone()), |sessions| sessions.mark_app(&uri, tool, self.identifier()))
         });
         marked.or(renamed)
     }

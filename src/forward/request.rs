@@ -267,6 +267,13 @@ fn common_fields(
 
 /// Makes the fields that mirror the message agree with what is sent.
 fn mirror(fields: &mut Fields, permit: &Permit) {
+    // The client called a tool that searches, and the servers are asked for their lists.
+    if permit.is_gathered()
+        && fields.get("mcp-method").is_some()
+        && let Some(call) = permit.call()
+    {
+        fields.set("mcp-method", mirrored(&call.method));
+    }
     match permit.changed_name() {
         Some(name) if fields.get("mcp-name").is_some() => fields.set("mcp-name", mirrored(&name)),
         // A field that mirrors nothing could name an item of another server.

@@ -7,16 +7,16 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::mcp::combined_session::{AtServer, ClientName, ServerRequest};
-use crate::mcp::conversation::{Conversation, ServerSession, asks_for_log};
+use crate::mcp::conversation::{Conversation, ServerSession, asks_for_log, progress_token};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::method::{CANCELLED, LISTEN, LISTEN_ACKNOWLEDGED};
-use crate::mcp::session::Sessions;
 use crate::mcp::sse::{ServerMessage, ServerMessages};
-use crate::pipeline::permit::Permit;
+use crate::pipeline::inspect::Inspected;
+use crate::pipeline::permit::{PROGRESS_MARK, Permit};
+use crate::settings::federation::Server;
 use crate::strict_json;
 use crate::time::UnixMillis;
-use crate::token::principal::Subject;
 
 /// Reports on a request, which a client gets on the stream that answers it.
 const PROGRESS: &str = "notifications/progress";
@@ -29,37 +29,30 @@ type Members = BTreeMap<String, Box<RawValue>>;
 /// Changes the messages of one server for one client.
 #[derive(Debug, Clone)]
 pub(super) struct MessagesOfServer {
-    sessions: Sessions,
-    subject: Rc<Subject>,
-    /// The identifier of the resource.
-    identifier: String,
-    /// What identifies the server.
-    server: String,
+    /// The request.
+    inspected: Rc<Inspected>,
+    server: Rc<Server>,
     /// The session of the legacy era in which the server answers, if it does.
     session: Option<ServerSession>,
     client: Era,
-    wants_log: bool,
+    /// The id of the request that the server got, if it is not sealed.
+    own_id: String,
     now: UnixMillis,
 }
 
 impl MessagesOfServer {
     /// For the answer to a permitted request; `None` if the resource has one server.
     pub(super) fn of(permit: &Permit) -> Option<Self> {
-        let (server, inspected) = (permit.server()?, permit.inspected()?);
-        let client = permit.admitted().era();
         let session = match permit.conversation()? {
             Conversation::Modern => None,
             Conversation::Legacy(session) => Some(session.clone()),
         };
         Some(Self {
-            sessions: inspected.resource().handles.clone()?,
-            subject: inspected.subject(),
-            identifier: inspected.resource().identifier.clone(),
-            server: server.fingerprint.clone(),
-            client,
-            // Servers of the modern era know that themselves.
-            wants_log: client == Era::Modern && session.is_some() && asks_for_log(inspected.body()),
+            inspected: Rc::clone(permit.shared_inspected()?),
+            server: Rc::clone(permit.server()?),
             session,
+            client: permit.admitted().era(),
+            own_id: permit.salt().to_owned(),
             now: UnixMillis::default(),
         })
     }
@@ -73,16 +66,23 @@ impl MessagesOfServer {
     fn sealed(&self, id: &str) -> Option<String> {
         let read: Value = strict_json::part(id)?;
         let id = RequestId::read(&read)?.to_json();
-        let request = ServerRequest { server: self.server.clone(), session: self.session.clone()?, id };
-        let sealed = self.sessions.seal_request(&request, self.subject.holder(&self.identifier), self.now)?;
+        let request = ServerRequest { server: self.server.fingerprint.clone(), session: self.session.clone()?, id };
+        let (resource, subject) = (self.inspected.resource(), self.inspected.subject());
+        let holder = subject.holder(&resource.identifier);
+        let sealed = resource.handles.as_ref()?.seal_request(&request, holder, self.now)?;
         serde_json::to_string(&sealed).ok()
     }
 
     /// The token that the client gave a request, for the one that the server got.
     fn progress_token(&self, json: &str) -> Option<String> {
-        let sealed: String = strict_json::part(json)?;
-        let at = AtServer { holder: self.subject.holder(&self.identifier), server: &self.server };
-        self.sessions.open_name(ClientName::ProgressToken, &sealed, at)
+        let text: String = strict_json::part(json)?;
+        if !self.own_id.is_empty() {
+            let is_own = text.strip_prefix(PROGRESS_MARK) == Some(self.own_id.as_str());
+            return progress_token(self.inspected.body()).filter(|_| is_own);
+        }
+        let (resource, subject) = (self.inspected.resource(), self.inspected.subject());
+        let at = AtServer { holder: subject.holder(&resource.identifier), server: &self.server.fingerprint };
+        resource.handles.as_ref()?.open_name(ClientName::ProgressToken, &text, at)
     }
 
     /// The message with another value for a member of `params`.
@@ -117,7 +117,10 @@ impl MessagesOfServer {
             (Era::Legacy, _) => Some(ServerMessage::Pass),
             // The gateway acknowledged the request already.
             (Era::Modern, None) => (method != LISTEN_ACKNOWLEDGED).then_some(ServerMessage::Pass),
-            (Era::Modern, Some(_)) => (method == LOG && self.wants_log).then_some(ServerMessage::Pass),
+            (Era::Modern, Some(_)) => {
+                let wanted = method == LOG && asks_for_log(self.inspected.body());
+                wanted.then_some(ServerMessage::Pass)
+            }
         }
     }
 }

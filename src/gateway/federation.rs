@@ -21,6 +21,7 @@ use crate::mcp::message::{Call, Malformed, Message};
 use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE, LISTEN, PING, ROOTS_CHANGED, SET_LEVEL, Target};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::NONCE_BYTES;
+use crate::mcp::tool_view::{View, listing};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
@@ -52,9 +53,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         }
     }
 
-    /// What makes the ids of requests different that share a session at a server.
+    /// An id that no other server can guess, for the requests of a client without a session.
     fn salt(&self) -> String {
-        let mut random = [0; 8];
+        let mut random = [0; 16];
         self.ports.fill(&mut random);
         hex(&random)
     }
@@ -166,6 +167,10 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             let server = federation.owner(kind, name).ok_or_else(|| absent(Some(kind)))?;
             return Ok(Choice::One(Rc::clone(server)));
         }
+        let is_list_of_tools = call.known().and_then(|known| known.list).is_some_and(|list| list.kind == Kind::Tool);
+        if is_list_of_tools && federation.view == View::Search && inspected.search().is_none() {
+            return Ok(Choice::Here(200, listing(id, era)));
+        }
         if (call.method.as_str(), era) == (LISTEN, Era::Modern) {
             return listening(inspected, federation, (id, &operations));
         }
@@ -266,7 +271,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     }
 }
 
-/// The client, if it has a session or opens one, and what makes the ids of its requests different.
+/// The client, if it has a session or opens one, and otherwise the id of its request for servers.
 type ForClient<'a> = (Option<&'a Rc<ClientSide>>, &'a str);
 
 /// Where a request goes.

@@ -13,6 +13,7 @@ use crate::mcp::merge::{MergedDiscovery, MergedList, ServerAnswer, Unmerged, res
 use crate::mcp::message::Call;
 use crate::mcp::method::List;
 use crate::mcp::session::{NONCE_BYTES, Sessions};
+use crate::mcp::tool_view::ToolSearch;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
 use crate::settings::federation::{Federation, Server};
@@ -45,6 +46,8 @@ pub struct Gathering {
     subject: Rc<Subject>,
     identifier: String,
     era: Era,
+    /// What the client searches for in the list, if it does.
+    search: Option<ToolSearch>,
     /// The client and the key of its session, if it has one or opens one.
     client: Option<(String, Rc<ClientSide>)>,
 }
@@ -94,6 +97,7 @@ impl Gathering {
             subject: inspected.subject(),
             identifier: resource.identifier.clone(),
             era: inspected.authenticated().request().admitted().era(),
+            search: inspected.search().cloned(),
             client: client.cloned(),
         })
     }
@@ -142,6 +146,9 @@ impl Gathering {
     /// The merged list, if each server's part is in memory: `known` has the parts, and the milliseconds that are left of each.
     pub(super) fn known(&self, memory: &mut MergedLists, known: &[(Rc<FilteredList>, u64)]) -> Option<(u16, String)> {
         let Gathered::List(of) = self.what else { return None };
+        if self.search.is_some() {
+            return None;
+        }
         let ttl = known.iter().map(|(_, ttl)| *ttl).min()?;
         let parts = || known.iter().map(|(part, _)| part);
         if let Some(text) = memory.get(parts()) {
@@ -228,6 +235,9 @@ impl Gathering {
             let version = self.client.as_ref().map(|(_, client)| client.introduction.version.as_str());
             return Ok(discovery.response(&self.id, (&self.name, version), &left_out));
         };
+        if let Some(search) = &self.search {
+            return Ok(search.result(&list.items(), (&self.id, self.era), &left_out));
+        }
         let more = serde_json::to_string(&list.more).unwrap_or_default();
         let holder = self.subject.holder(&self.identifier);
         let context = (self.method.as_str(), self.federation.hash.as_str());

@@ -107,14 +107,14 @@ impl Sessions {
         Some((strict_json::part(&value)?, since))
     }
 
-    /// Seals a name of the client, in JSON, for a server. Clients that share a session there need different `salt`, because they may
-    /// give their requests the same ids. The text does not expire: a client may cancel its request at any time.
+    /// Seals a name of a client with a session, in JSON, for a server. The text does not expire: a client may cancel its request at any
+    /// time.
     #[must_use]
-    pub fn seal_name(&self, name: ClientName, json: &str, salt: &str, at: AtServer<'_>) -> Option<String> {
-        if json.len() > SERVER_REQUEST_ID_BYTES || salt.contains(' ') {
+    pub fn seal_name(&self, name: ClientName, json: &str, at: AtServer<'_>) -> Option<String> {
+        if json.len() > SERVER_REQUEST_ID_BYTES {
             return None;
         }
-        self.handle(format!("{salt} {json}").as_bytes(), &at.bytes(name), ALWAYS)
+        self.handle(json.as_bytes(), &at.bytes(name), ALWAYS)
     }
 
     /// The name of the client, in JSON, that was sealed for the server.
@@ -124,8 +124,7 @@ impl Sessions {
             return None;
         }
         let (plain, _) = self.opened(sealed, &at.bytes(name), UnixMillis::default())?;
-        let text = String::from_utf8(plain).ok()?;
-        text.split_once(' ').map(|(_, json)| json.to_owned())
+        String::from_utf8(plain).ok()
     }
 
     /// Seals the id of a server's request to the client.

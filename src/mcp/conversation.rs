@@ -277,6 +277,13 @@ pub fn declares_capabilities(body: &[u8]) -> bool {
     said.is_some_and(Value::is_object)
 }
 
+/// The token with which the client wants reports on its request, in JSON.
+#[must_use]
+pub fn progress_token(body: &[u8]) -> Option<String> {
+    let message: Value = std::str::from_utf8(body).ok().and_then(strict_json::part)?;
+    message.get("params")?.get("_meta")?.get("progressToken").map(Value::to_string)
+}
+
 /// Whether a request of the modern era asks for log messages.
 #[must_use]
 pub fn asks_for_log(body: &[u8]) -> bool {

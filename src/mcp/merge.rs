@@ -13,7 +13,7 @@ use crate::mcp::method::List;
 use crate::strict_json;
 
 /// The member of `_meta` that names the servers whose items are missing.
-const LEFT_OUT: &str = "portcullis/left-out";
+pub const LEFT_OUT: &str = "portcullis/left-out";
 
 /// Most characters of the instructions of one server.
 const INSTRUCTIONS_CHARS: usize = 8 * 1024;
@@ -95,6 +95,12 @@ impl MergedList {
         self.items.extend(items);
         self.more.extend(cursor.map(|cursor| (answer.server.to_owned(), cursor)));
         Ok(())
+    }
+
+    /// The items.
+    #[must_use]
+    pub fn items(&self) -> Vec<&str> {
+        self.items.iter().map(|item| item.get()).collect()
     }
 
     /// The items, as they are in a response.

@@ -26,3 +26,5 @@ pub mod outline;
 pub mod rewrite;
 pub mod session;
 pub mod sse;
+pub mod tool_search;
+pub mod tool_view;

@@ -1,6 +1,7 @@
 //! Replaces names, URIs and state handles in the body of a request, and leaves everything else as the client wrote it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -101,20 +102,23 @@ pub fn rewritten(body: &[u8], replace: &mut Replace<'_>) -> Option<Vec<u8>> {
 #[must_use]
 pub fn edited(body: &[u8], edits: &Edits<'_>, replace: &mut Replace<'_>) -> Option<Vec<u8>> {
     let body = std::str::from_utf8(body).ok()?;
-    let mut one = |(at, raw): (usize, &RawValue)| {
-        let mut message = message(at, raw, replace)?;
-        translate(&mut message, &edits.translation)?;
-        if let Some(seal) = edits.seal {
-            seal_names(&mut message, seal, edits.is_shared)?;
-        }
-        Some(message)
-    };
+    let mut splices = Splices { body, all: Vec::new() };
     if body.trim_start().starts_with('[') {
         let messages: Vec<&RawValue> = strict_json::part(body)?;
-        let messages = messages.into_iter().enumerate().map(one);
-        serde_json::to_vec(&messages.collect::<Option<Vec<_>>>()?).ok()
-    } else {
-        serde_json::to_vec(&one((0, strict_json::part(body)?))?).ok()
+        for (at, message) in messages.into_iter().enumerate() {
+            splices.message(at, message, edits, replace)?;
+        }
+        return splices.applied().map(String::into_bytes);
+    }
+    splices.message(0, strict_json::part(body)?, edits, replace)?;
+    let text = splices.applied()?;
+    match &edits.translation {
+        Translation::Nothing | Translation::Answering(_) => Some(text.into_bytes()),
+        translation @ (Translation::ToModern(_) | Translation::ToLegacy) => {
+            let mut message: Members = strict_json::part(&text)?;
+            translate(&mut message, translation)?;
+            serde_json::to_vec(&message).ok()
+        }
     }
 }
 
@@ -122,43 +126,136 @@ fn raw<T: Serialize + ?Sized>(value: &T) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(value).ok()
 }
 
-fn seal_names(message: &mut Members, seal: &SealName<'_>, is_shared: bool) -> Option<()> {
-    let method: Option<String> = message.get("method").and_then(|raw| strict_json::part(raw.get()));
-    // A response keeps the id that the server gave to its request.
-    if method.is_none() {
-        return Some(());
+/// The members of an object, with their values as they are in the body.
+type Parts<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The members of a member that is an object; none if it is something else.
+fn inner<'a>(parts: &Parts<'a>, name: &str) -> Parts<'a> {
+    parts.get(name).and_then(|raw| strict_json::part(raw.get())).unwrap_or_default()
+}
+
+/// Values of a body, and what replaces them: everything else stays as the client wrote it.
+struct Splices<'a> {
+    body: &'a str,
+    all: Vec<(Range<usize>, String)>,
+}
+
+impl<'a> Splices<'a> {
+    /// Replaces a value of the body with JSON.
+    fn put(&mut self, raw: &RawValue, json: String) -> Option<()> {
+        let at = raw.get().as_ptr().addr().checked_sub(self.body.as_ptr().addr())?;
+        self.all.push((at..at + raw.get().len(), json));
+        Some(())
     }
-    if let Some(id) = message.get_mut("id") {
-        *id = raw(&seal(ClientName::Id, id.get())?)?;
-    }
-    let mut sealed = Some(());
-    within(message, "params", |params| {
-        within(params, "_meta", |meta| {
-            if let Some(token) = meta.get_mut("progressToken") {
-                match seal(ClientName::ProgressToken, token.get()).as_ref().and_then(raw) {
-                    Some(text) => *token = text,
-                    None => sealed = None,
-                }
-            }
-        });
-        if method.as_deref() == Some(CANCELLED) {
-            if is_shared {
-                params.remove("reason");
-            }
-            if let Some(id) = params.get_mut("requestId") {
-                match seal(ClientName::Id, id.get()).as_ref().and_then(raw) {
-                    Some(text) => *id = text,
-                    None => sealed = None,
-                }
-            }
+
+    fn message(
+        &mut self,
+        at: usize,
+        message: &'a RawValue,
+        edits: &Edits<'_>,
+        replace: &mut Replace<'_>,
+    ) -> Option<()> {
+        let message: Parts<'a> = strict_json::part(message.get())?;
+        let params = inner(&message, "params");
+        let meta = inner(&params, "_meta");
+        let mut replace = |member, text: &str| replace(at, member, text);
+        self.text(&message, "method", Member::Method, &mut replace)?;
+        self.text(&params, "name", Member::Name, &mut replace)?;
+        self.text(&params, "uri", Member::Uri, &mut replace)?;
+        self.text(&params, "taskId", Member::Task, &mut replace)?;
+        self.text(&params, "requestState", Member::State, &mut replace)?;
+        self.text(&params, "cursor", Member::Cursor, &mut replace)?;
+        let reference = inner(&params, "ref");
+        self.text(&reference, "name", Member::Name, &mut replace)?;
+        self.text(&reference, "uri", Member::Uri, &mut replace)?;
+        let notifications = inner(&params, "notifications");
+        self.texts(&notifications, "resourceSubscriptions", Member::Uri, &mut replace)?;
+        self.texts(&notifications, "taskIds", Member::Task, &mut replace)?;
+        for meta in [&meta, &inner(&inner(&message, "result"), "_meta")] {
+            self.text(&inner(meta, RELATED_TASK), "taskId", Member::RelatedTask, &mut replace)?;
         }
-    });
-    sealed
+        if let (Translation::Answering(id), Some(raw)) = (&edits.translation, message.get("id")) {
+            self.put(raw, id.clone())?;
+        }
+        edits.seal.map_or(Some(()), |seal| self.seal_names((&message, &params, &meta), seal, edits.is_shared))
+    }
+
+    /// Replaces the names that the client gave with what the server gets.
+    fn seal_names(
+        &mut self,
+        (message, params, meta): (&Parts<'a>, &Parts<'a>, &Parts<'a>),
+        seal: &SealName<'_>,
+        is_shared: bool,
+    ) -> Option<()> {
+        let method: Option<String> = message.get("method").and_then(|raw| strict_json::part(raw.get()));
+        // A response keeps the id that the server gave to its request.
+        let Some(method) = method else { return Some(()) };
+        let is_cancelled = method == CANCELLED;
+        let named = [
+            (message.get("id"), ClientName::Id),
+            (meta.get("progressToken"), ClientName::ProgressToken),
+            (params.get("requestId").filter(|_| is_cancelled), ClientName::Id),
+        ];
+        for (raw, name) in named.into_iter().filter_map(|(raw, name)| Some((raw?, name))) {
+            self.put(raw, serde_json::to_string(&seal(name, raw.get())?).ok()?)?;
+        }
+        if let Some(reason) = params.get("reason").filter(|_| is_cancelled && is_shared) {
+            self.put(reason, "\"\"".to_owned())?;
+        }
+        Some(())
+    }
+
+    fn text(
+        &mut self,
+        parts: &Parts<'a>,
+        name: &str,
+        member: Member,
+        replace: &mut dyn FnMut(Member, &str) -> Replacement,
+    ) -> Option<()> {
+        let Some(raw) = parts.get(name) else { return Some(()) };
+        let Some(text) = strict_json::part::<String>(raw.get()) else { return Some(()) };
+        match replace(member, &text) {
+            Replacement::Text(instead) => self.put(raw, serde_json::to_string(&instead).ok()?),
+            Replacement::Keep | Replacement::Remove => Some(()),
+        }
+    }
+
+    fn texts(
+        &mut self,
+        parts: &Parts<'a>,
+        name: &str,
+        member: Member,
+        replace: &mut dyn FnMut(Member, &str) -> Replacement,
+    ) -> Option<()> {
+        let Some(raw) = parts.get(name) else { return Some(()) };
+        let Some(texts) = strict_json::part::<Vec<String>>(raw.get()) else { return Some(()) };
+        let replaced = texts.into_iter().filter_map(|text| match replace(member, &text) {
+            Replacement::Keep => Some(text),
+            Replacement::Text(instead) => Some(instead),
+            Replacement::Remove => None,
+        });
+        self.put(raw, serde_json::to_string(&replaced.collect::<Vec<String>>()).ok()?)
+    }
+
+    /// The body with the new values.
+    fn applied(mut self) -> Option<String> {
+        self.all.sort_by_key(|(range, _)| range.start);
+        let added: usize = self.all.iter().map(|(_, text)| text.len()).sum();
+        let mut out = String::with_capacity(self.body.len() + added);
+        let mut at = 0;
+        for (range, text) in &self.all {
+            out.push_str(self.body.get(at..range.start)?);
+            out.push_str(text);
+            at = range.end;
+        }
+        out.push_str(self.body.get(at..)?);
+        Some(out)
+    }
 }
 
 fn translate(message: &mut Members, translation: &Translation) -> Option<()> {
     match translation {
-        Translation::Nothing => {}
+        Translation::Nothing | Translation::Answering(_) => {}
         Translation::ToModern(meta) => {
             let method: Option<String> = message.get("method").and_then(|raw| strict_json::part(raw.get()));
             if method.as_deref() == Some(INITIALIZE) {
@@ -184,9 +281,6 @@ fn translate(message: &mut Members, translation: &Translation) -> Option<()> {
         Translation::ToLegacy => within(message, "params", |params| {
             within(params, "_meta", |meta| meta.retain(|name, _| !is_modern_meta(name)));
         }),
-        Translation::Answering(id) => {
-            message.insert("id".to_owned(), RawValue::from_string(id.clone()).ok()?);
-        }
     }
     Some(())
 }
@@ -206,60 +300,6 @@ pub fn related_tasks(body: &[u8]) -> Vec<(usize, String)> {
         let _ = rewritten(body, &mut note);
     }
     found
-}
-
-fn message(at: usize, message: &RawValue, replace: &mut Replace<'_>) -> Option<Members> {
-    let mut message: Members = strict_json::part(message.get())?;
-    let mut replace = |member, text: &str| replace(at, member, text);
-    one(&mut message, "method", Member::Method, &mut replace);
-    within(&mut message, "params", |params| {
-        one(params, "name", Member::Name, &mut replace);
-        one(params, "uri", Member::Uri, &mut replace);
-        one(params, "taskId", Member::Task, &mut replace);
-        one(params, "requestState", Member::State, &mut replace);
-        one(params, "cursor", Member::Cursor, &mut replace);
-        within(params, "ref", |reference| {
-            one(reference, "name", Member::Name, &mut replace);
-            one(reference, "uri", Member::Uri, &mut replace);
-        });
-        within(params, "notifications", |notifications| {
-            all(notifications, "resourceSubscriptions", Member::Uri, &mut replace);
-            all(notifications, "taskIds", Member::Task, &mut replace);
-        });
-        related(params, &mut replace);
-    });
-    within(&mut message, "result", |result| related(result, &mut replace));
-    Some(message)
-}
-
-fn related(members: &mut Members, replace: &mut dyn FnMut(Member, &str) -> Replacement) {
-    within(members, "_meta", |meta| {
-        within(meta, RELATED_TASK, |task| one(task, "taskId", Member::RelatedTask, replace));
-    });
-}
-
-fn one(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Replacement) {
-    let Some(raw) = members.get_mut(name) else { return };
-    let Some(text) = strict_json::part::<String>(raw.get()) else { return };
-    if let Replacement::Text(instead) = replace(member, &text)
-        && let Ok(changed) = serde_json::value::to_raw_value(&instead)
-    {
-        *raw = changed;
-    }
-}
-
-fn all(members: &mut Members, name: &str, member: Member, replace: &mut dyn FnMut(Member, &str) -> Replacement) {
-    let Some(raw) = members.get_mut(name) else { return };
-    let Some(texts) = strict_json::part::<Vec<String>>(raw.get()) else { return };
-    let replaced = texts.into_iter().filter_map(|text| match replace(member, &text) {
-        Replacement::Keep => Some(text),
-        Replacement::Text(instead) => Some(instead),
-        Replacement::Remove => None,
-    });
-    let replaced: Vec<String> = replaced.collect();
-    if let Ok(changed) = serde_json::value::to_raw_value(&replaced) {
-        *raw = changed;
-    }
 }
 
 /// Changes the members of a member that is an object.

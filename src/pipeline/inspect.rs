@@ -7,8 +7,9 @@ use crate::mcp::agreement;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
-use crate::mcp::method::{McpMethod, Target};
+use crate::mcp::method::{CALL_TOOL, McpMethod, Target};
 use crate::mcp::operation::Operation;
+use crate::mcp::tool_view::{self, SEARCH_TOOLS, ToolSearch, Unwrapped, View};
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::context::RequestContext;
@@ -27,9 +28,17 @@ pub struct Inspected {
     messages: Option<Vec<Message>>,
     arguments: Option<Vec<u8>>,
     body: Vec<u8>,
+    /// What it searches for among the tools of several servers, if it does.
+    search: Option<ToolSearch>,
 }
 
 impl Inspected {
+    /// What it searches for among the tools of several servers: then its message asks for the list of tools.
+    #[must_use]
+    pub fn search(&self) -> Option<&ToolSearch> {
+        self.search.as_ref()
+    }
+
     /// The request and its caller.
     #[must_use]
     pub fn authenticated(&self) -> &Authenticated {
@@ -121,6 +130,7 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
             messages: None,
             arguments: None,
             body: Vec::new(),
+            search: None,
         }));
     }
     Inspection::NeedBody(Box::new(authenticated))
@@ -181,7 +191,7 @@ fn read_messages(
     let batches =
         era == Era::Legacy && fields.get("mcp-protocol-version").is_none_or(|version| version == "2025-03-26");
     let malformed = |(error, id): (Malformed, RequestId)| Rejection::MalformedMessage { error, id: Box::new(id) };
-    let messages = message::parse(&body, batches).map_err(malformed)?;
+    let mut messages = message::parse(&body, batches).map_err(malformed)?;
     for message in &messages {
         let id = message.id();
         if era == Era::Modern {
@@ -199,14 +209,33 @@ fn read_messages(
         let Some(call) = message.call() else { continue };
         call.operations().map_err(|error| malformed((error, id)))?;
     }
+    let mut body = body;
+    let mut search = None;
+    let is_search = resource.federation.as_ref().is_some_and(|federation| federation.view == View::Search);
+    // What such a call asks for is what rules, limits and the log see.
+    if let ([message @ Message::Request { call, .. }], true) = (messages.as_slice(), is_search) {
+        let id = message.id();
+        let unwrapped = tool_view::unwrapped(call, &body).map_err(|error| malformed((error, id)))?;
+        body = match unwrapped {
+            None => body,
+            Some(Unwrapped::Call(inner)) => inner,
+            Some(Unwrapped::Search(list, wanted)) => {
+                search = Some(wanted);
+                list
+            }
+        };
+        messages = message::parse(&body, false).map_err(malformed)?;
+    }
     if !authenticated.is_anonymous()
         && let [message] = messages.as_slice()
         && let Some(call) = message.call()
     {
         let operations = call.operations().unwrap_or_default();
         let name = operations.first().and_then(Operation::name);
-        context.audit.note_operation(Some(&call.method), name);
+        let (method, name) =
+            if search.is_some() { (CALL_TOOL, Some(SEARCH_TOOLS)) } else { (call.method.as_str(), name) };
+        context.audit.note_operation(Some(method), name);
     }
     let arguments = settings.decision_log.is_some().then(|| message::arguments(&body)).flatten();
-    Ok(Inspected { messages: Some(messages), arguments, authenticated, body })
+    Ok(Inspected { messages: Some(messages), arguments, authenticated, body, search })
 }

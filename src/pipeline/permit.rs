@@ -46,9 +46,13 @@ struct Part {
     answered: Option<String>,
     /// Whether it is one of several, and the gateway reads the answers.
     is_gathered: bool,
-    /// What makes the ids of requests different that share a session at the server.
+    /// The id of the request that the server gets, if the client has no session; empty otherwise, and then the id of the client is
+    /// sealed.
     salt: String,
 }
+
+/// What the progress token of a request begins with that has such an id.
+pub const PROGRESS_MARK: &str = "p";
 
 /// What the gateway keeps for a caller outside of itself, and this request brought back.
 #[derive(Debug, Clone, Default)]
@@ -180,6 +184,15 @@ impl Permit {
         }
     }
 
+    /// The same, to be kept.
+    #[must_use]
+    pub fn shared_inspected(&self) -> Option<&Rc<Inspected>> {
+        match &self.request {
+            Permitted::Public(_) => None,
+            Permitted::Resource(inspected) => Some(inspected),
+        }
+    }
+
     /// The decoys that replace names which are hidden from the caller.
     #[must_use]
     pub fn decoys(&self) -> &[Decoy] {
@@ -250,10 +263,15 @@ impl Permit {
     /// What the server, of several, gets for a name that the client gave.
     fn sealed_name(&self, name: ClientName, json: &str) -> Option<String> {
         let (part, inspected) = (self.part.as_ref()?, self.inspected()?);
+        // Only a client with a session cancels in another request, or resumes a stream: other ids need not be opened again.
+        if !part.salt.is_empty() {
+            let mark = if name == ClientName::Id { "" } else { PROGRESS_MARK };
+            return Some(format!("{mark}{}", part.salt));
+        }
         let subject = inspected.subject();
         let holder = subject.holder(&inspected.resource().identifier);
         let at = AtServer { holder, server: &part.server.fingerprint };
-        inspected.resource().handles.as_ref()?.seal_name(name, json, &part.salt, at)
+        inspected.resource().handles.as_ref()?.seal_name(name, json, at)
     }
 
     /// The error with which the server, of several, answered the request, with the id of the client. `None` if the body is something
@@ -389,6 +407,12 @@ impl Permit {
             Some(part) => part.cursor.as_deref(),
             None => self.call()?.params.cursor.as_deref(),
         }
+    }
+
+    /// The id of the request that one of several servers gets, if the client has no session; empty otherwise.
+    #[must_use]
+    pub fn salt(&self) -> &str {
+        self.part.as_ref().map_or("", |part| part.salt.as_str())
     }
 
     /// Whether it is one part of several, whose answers the gateway reads.

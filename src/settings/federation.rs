@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::operation::Operation;
+use crate::mcp::tool_view::View;
 use crate::policy::server_names::ServerNames;
 use crate::settings::resource::Resource;
 
@@ -15,6 +16,8 @@ pub struct Federation {
     pub servers: Vec<Rc<Server>>,
     /// Whether a list without one of the servers is refused. Otherwise it names the servers that are left out.
     pub strict: bool,
+    /// How tools are shown.
+    pub view: View,
     /// Identifies the servers and their names: cursors of another configuration do not open.
     pub hash: String,
 }

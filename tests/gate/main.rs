@@ -67,4 +67,5 @@ mod signatures;
 mod stored;
 mod support;
 mod tokens;
+mod tool_views;
 mod transport;

@@ -172,7 +172,7 @@ fn clients_that_share_a_session_have_ids_of_their_own() {
     let sent = world.sent();
     let cancelled: Vec<Value> = sent.iter().map(body).filter(|it| it["method"] == "notifications/cancelled").collect();
     assert_eq!(cancelled.len(), 2);
-    assert_eq!(cancelled[0]["params"], json!({ "requestId": id }));
+    assert_eq!(cancelled[0]["params"], json!({ "requestId": id, "reason": "" }));
     assert_ne!(cancelled[1]["params"]["requestId"], id, "another server has another id");
 }
 

@@ -1,11 +1,14 @@
 //! `portcullis check`.
 
+use std::rc::Rc;
+
 use portcullis::authorization_server::third_party::redirect_uri;
 use portcullis::config::analysis::{self, useless_scopes};
 use portcullis::config::{DocumentLocation, warnings};
 use portcullis::mcp::kind::Kind;
 use portcullis::origin_credential::OriginCredential;
 use portcullis::settings::Settings;
+use portcullis::settings::federation::Server;
 use portcullis::settings::resource::Resource;
 use portcullis::strict_json;
 use serde_json::{Value, json};
@@ -35,10 +38,11 @@ pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Repor
         return Ok(Report { text, json, good: true });
     }
     let config = file.config()?.settings;
-    let mut known = Vec::new();
+    let mut lists = Vec::new();
     for path in &arguments.list {
-        known.extend(listed(&(host.read)(path)?).ok_or_else(|| unlisted(path))?);
+        lists.push(listed(&(host.read)(path)?).ok_or_else(|| unlisted(path))?);
     }
+    let count: usize = lists.iter().map(|list| list.items.len()).sum();
     let looked_at = match &arguments.resource {
         Some(path) => vec![resource(Some(path), &config)?],
         None => (0..config.resources.len()).collect(),
@@ -53,6 +57,7 @@ pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Repor
     for &index in &looked_at {
         let Some(resource) = config.resources.get(index) else { continue };
         let path = resource.path.as_str();
+        let known: Vec<(Kind, String)> = lists.iter().flat_map(|list| list.as_clients_see(resource)).collect();
         let found = resource.policy.as_ref().map(|policy| analysis::check(policy, &known)).unwrap_or_default();
         for finding in &found {
             find(&mut text, Some(path), finding.to_string());
@@ -74,10 +79,9 @@ pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Repor
     }
     for (path, rules, found) in &resources {
         let rules = rules.map_or("no rules".to_owned(), |rules| format!("{rules} rules"));
-        text.push_str(&format!("{path}: {rules}, {} listed, {found} findings\n", known.len()));
+        text.push_str(&format!("{path}: {rules}, {count} listed, {found} findings\n"));
     }
-    let credentials: Vec<(&str, Value)> =
-        looked_at.iter().filter_map(|&index| credential(&config, config.resources.get(index)?)).collect();
+    let credentials = credentials(&config, &looked_at);
     for (path, it) in &credentials {
         let from = it["token_endpoints"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
         let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", then ")) };
@@ -110,11 +114,32 @@ pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Repor
         "limit": limit,
         "findings": findings,
         "warnings": warnings(&config),
-        "listed": known.len(),
+        "listed": count,
         "resources": resources,
         "credentials": credentials.iter().map(|(path, it)| json!({ "path": path, "credential": it })).collect::<Vec<_>>(),
     });
     Ok(Report { text, json, good })
+}
+
+/// What resources send their origin servers to authenticate, each with the words for where that is.
+fn credentials(settings: &Settings, looked_at: &[usize]) -> Vec<(String, Value)> {
+    let servers = looked_at.iter().filter_map(|&index| settings.resources.get(index)).flat_map(servers_of);
+    let found = servers.filter_map(|(server, resource)| {
+        let (path, credential) = credential(settings, resource)?;
+        Some((server.map_or_else(|| path.to_owned(), |server| format!("{path}, server {server:?}")), credential))
+    });
+    found.collect()
+}
+
+/// A resource as it is forwarded to each of its servers, with the name of the server if there are several.
+fn servers_of(resource: &Rc<Resource>) -> Vec<(Option<&str>, &Rc<Resource>)> {
+    match &resource.federation {
+        None => vec![(None, resource)],
+        Some(federation) => {
+            let servers = federation.servers.iter();
+            servers.map(|server| (Some(server.names.server.as_str()), &server.resource)).collect()
+        }
+    }
 }
 
 /// What a resource sends its origin server to authenticate, if it does: the kind, where it comes from, and whether the origin
@@ -139,10 +164,33 @@ fn unlisted(path: &str) -> String {
     )
 }
 
-/// The items in an answer to a list method. The text is the whole message, or only its result.
-fn listed(text: &str) -> Option<Vec<(Kind, String)>> {
+/// The items in an answer to a list method, and the URL of the server that gave it, if that is known.
+struct Listed {
+    origin: Option<String>,
+    items: Vec<(Kind, String)>,
+}
+
+impl Listed {
+    /// The items under the names that clients of a resource see: a server of several has names of its own.
+    fn as_clients_see(&self, resource: &Resource) -> Vec<(Kind, String)> {
+        let servers = resource.federation.iter().flat_map(|federation| &federation.servers);
+        let is_at = |origin: &str, server: &Server| server.resource.origin.url.to_string() == origin;
+        let mut servers = servers.filter(|server| self.origin.as_deref().is_some_and(|origin| is_at(origin, server)));
+        match servers.next() {
+            None => self.items.clone(),
+            Some(server) => {
+                let seen = |(kind, name): &(Kind, String)| Some((*kind, server.names.advertised(*kind, name)?));
+                self.items.iter().filter_map(seen).collect()
+            }
+        }
+    }
+}
+
+/// Reads an answer to a list method. The text is the whole message, or only its result.
+fn listed(text: &str) -> Option<Listed> {
     let answer = strict_json::parse(text.as_bytes()).ok()?;
     let result = answer.get("result").unwrap_or(&answer);
+    let origin = answer.get("origin").and_then(Value::as_str).map(str::to_owned);
     let lists = [
         ("tools", "name", Kind::Tool),
         ("prompts", "name", Kind::Prompt),
@@ -157,5 +205,5 @@ fn listed(text: &str) -> Option<Vec<(Kind, String)>> {
     let named = found.into_iter().flat_map(|(items, key, kind)| {
         items.iter().filter_map(move |item| Some((kind, item.get(key)?.as_str()?.to_owned())))
     });
-    Some(named.collect())
+    Some(Listed { origin, items: named.collect() })
 }

@@ -35,6 +35,16 @@ pub(crate) fn explain(options: &ExplainArguments, host: &Host<'_>) -> Result<Rep
         Verdict::StepUp { missing, .. } => format!("step_up: 403, the caller lacks the scopes: {missing}"),
     };
     text += &format!("{}{name} at {}: {outcome}\n", operation.method, resource.path.as_str());
+    let server = resource.federation.as_ref().map(|federation| federation.server_of(operation));
+    match &server {
+        Some(Some((server, Some(original)))) => {
+            text += &format!("at the server {server:?}, which calls it {original:?}\n");
+        }
+        Some(Some((server, None))) => text += &format!("the server {server:?} shows clients no such item\n"),
+        Some(None) if operation.target.is_some() => text += "no server has such a name\n",
+        Some(None) | None => {}
+    }
+    let (server, original) = server.flatten().unzip();
     let observed = if policy.observe { " (observed, not enforced)" } else { "" };
     text += &format!("by {}, policy {}{observed}\n", policy.name(decision.by), policy.hash);
     if let Some((rule, verdict)) = &decision.would {
@@ -58,6 +68,8 @@ pub(crate) fn explain(options: &ExplainArguments, host: &Host<'_>) -> Result<Rep
         "resource": resource.path.as_str(),
         "method": operation.method,
         "name": operation.name(),
+        "server": server,
+        "original": original.flatten(),
         "verdict": decision.verdict.as_str(),
         "by": policy.name(decision.by),
         "policy": policy.hash,
