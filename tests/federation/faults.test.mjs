@@ -17,7 +17,7 @@ import {
 
 const PATIENCE = { timeout: 120_000 };
 
-/** A server of either era that does as it is told: `answer(message, request)` gives a status, fields and a body, or nothing at all. */
+/** A server of either era that the test scripts: `answer(message, request)` gives a status, fields and a body, or nothing at all. */
 async function startServer(answer) {
   const requests = [];
   const server = createServer(async (req, res) => {
@@ -72,7 +72,7 @@ function legacyServer(call, { sessions = new Set() } = {}) {
   };
 }
 
-/** Runs `work` with a federation of a real server and of one that does as it is told. */
+/** Runs `work` with a federation of a real server and of one that the test scripts. */
 async function withServer(answer, work, options = {}) {
   const server = await startServer(answer);
   const scene = await startFederation({
