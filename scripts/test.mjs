@@ -217,7 +217,7 @@ const TEST = {
     { name: "LAYER", many: true, about: `${Object.keys(layers).join(", ")}; all of them without a name` },
   ],
   notes: [
-    "docs/testing.md says what each layer is. All of them take about 25 minutes once everything is compiled, and 6 GB of disk.",
+    "docs/testing.md says what each layer is. All of them take about half an hour once everything is compiled, and 6 GB of disk.",
   ],
   statuses: { 0: "every test passed", 1: "a test failed", 2: "the command cannot be used" },
 };

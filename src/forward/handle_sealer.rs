@@ -152,7 +152,7 @@ impl HandleRewriter for HandleSealer {
                 Some(sealed)
             }
             Handle::State => {
-                // On a stream that answers no request, no state can be told from another one.
+                // On a stream that answers no request, it is not known which request a state belongs to.
                 let request = original_request(self.only()?, &self.inspected);
                 let subject = self.inspected.subject();
                 self.sessions()?.seal_state(text, &request, subject.holder(self.identifier()), self.now)

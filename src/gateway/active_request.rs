@@ -65,7 +65,7 @@ pub enum Action {
     /// Sign an identity assertion.
     SignAssertion(Suspended<SigningAssertion>),
     /// Find out how to talk with one of several servers, and open a session there if it needs one.
-    Converse(Suspended<Conversing>),
+    Converse(Suspended<Forwarding>),
     /// Send the request to its origin server.
     Send(OutboundRequest, Suspended<AwaitingAnswer>),
     /// Fetch the keys of an issuer.
@@ -137,12 +137,6 @@ impl Forwarding {
 #[derive(Debug)]
 pub struct SigningAssertion {
     pub(super) input: String,
-    pub(super) forwarding: Forwarding,
-}
-
-/// The stage of a request to one of several servers, before it is known how the gateway talks with it.
-#[derive(Debug)]
-pub struct Conversing {
     pub(super) forwarding: Forwarding,
 }
 

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use crate::forward::request::{OutboundRequest, opening};
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::forward::{assertion, identity, operation};
-use crate::gateway::active_request::{Action, ActiveRequest, Conversing, Repetition, SentCredential, Suspended};
+use crate::gateway::active_request::{Action, ActiveRequest, Forwarding, Repetition, SentCredential, Suspended};
 use crate::gateway::concurrently::{Work, before};
 use crate::gateway::gathering::message;
 use crate::gateway::open::Gateway;
 use crate::jwks::signing_key;
 use crate::limits::{OPENING_BYTES, OPENING_SECONDS};
 use crate::mcp::conversation::{
-    ClientIntroduction, ClientSide, Conversation, Discovered, Opening, ServerIntroduction, ServerSession, discovered,
-    introduced, is_not_legacy, own_id,
+    ClientIntroduction, ClientSide, Conversation, Opening, ServerIntroduction, ServerSession, introduced, is_modern,
+    is_not_legacy, own_id,
 };
 use crate::mcp::era::Era;
 use crate::mcp::method::{DISCOVER, INITIALIZE, LISTEN, SET_LEVEL};
@@ -25,7 +25,6 @@ use crate::pipeline::rejection::Rejection;
 use crate::ports::{OriginFailure, Ports};
 use crate::time::UnixMillis;
 use crate::token::principal::Principal;
-use crate::transport::head::Fields;
 
 /// How the gateway can talk with a server from now on.
 #[derive(Debug)]
@@ -71,8 +70,7 @@ impl Gateway {
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// After it is known how the gateway talks with the server: sends the request, or answers for a server that does not need it.
-    pub(super) fn converse(self, conversing: Conversing, opened: Opened) -> Action {
-        let Conversing { mut forwarding } = conversing;
+    pub(super) fn converse(self, mut forwarding: Forwarding, opened: Opened) -> Action {
         let Opened { conversation, introduction } = opened;
         let method = forwarding.permit.call().map(|call| call.method.clone()).unwrap_or_default();
         let result = match (&conversation, introduction) {
@@ -86,17 +84,14 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         };
         if let Some(result) = result {
             let id = forwarding.permit.request_id().to_json();
-            let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
-            let mut fields = Fields::new();
-            fields.set("content-type", "application/json");
-            return self.answer(200, fields, body, "merged");
+            return self.answer_here(200, format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}"));
         }
         forwarding.permit = forwarding.permit.conversing(conversation);
         self.assert(forwarding)
     }
 }
 
-impl Suspended<Conversing> {
+impl Suspended<Forwarding> {
     /// Continues with how the gateway talks with the server.
     #[must_use]
     pub fn opened<P: Ports + Clone + 'static>(
@@ -105,7 +100,7 @@ impl Suspended<Conversing> {
         ports: &P,
         opened: Result<Opened, NotOpened>,
     ) -> Action {
-        let (active, conversing) = self.resume(gateway, ports);
+        let (active, forwarding) = self.resume(gateway, ports);
         let opened = match opened {
             Ok(opened) => opened,
             Err(NotOpened::Failed(failure)) => {
@@ -114,7 +109,6 @@ impl Suspended<Conversing> {
             }
             Err(NotOpened::Rejected(rejection)) => return active.refuse(rejection),
             Err(NotOpened::Unauthorized) => {
-                let forwarding = conversing.forwarding;
                 let Some((credential, need)) = forwarding.credential else {
                     return active.refuse(Rejection::OriginUnauthorized(None));
                 };
@@ -123,13 +117,13 @@ impl Suspended<Conversing> {
                 return active.refused_by_origin(SentCredential { credential, need, repetition });
             }
         };
-        let permit = &conversing.forwarding.permit;
+        let permit = &forwarding.permit;
         if let (Conversation::Legacy(session), Some(server), Some(client)) =
             (&opened.conversation, permit.server(), permit.client())
         {
             gateway.known_servers.borrow_mut().keep(client.key, server, session.clone());
         }
-        active.converse(conversing, opened)
+        active.converse(forwarding, opened)
     }
 }
 
@@ -140,10 +134,10 @@ impl Suspended<Conversing> {
 pub(super) async fn open<P: Ports>(
     gateway: &Gateway,
     ports: &P,
-    (conversing, context): (&Conversing, &RequestContext),
+    (forwarding, context): (&Forwarding, &RequestContext),
     body: &P::RequestBody,
 ) -> Result<Opened, NotOpened> {
-    let permit = &conversing.forwarding.permit;
+    let permit = &forwarding.permit;
     let (Some(server), Some(client)) = (permit.server(), permit.client()) else {
         return Err(NotOpened::Rejected(Rejection::Internal("there is no server to talk with")));
     };
@@ -158,9 +152,9 @@ pub(super) async fn open<P: Ports>(
         if has == Some(false) {
             continue;
         }
-        let asking = Asking { gateway, ports, conversing, client: &client, context, body, asked: Cell::new(0) };
+        let asking = Asking { gateway, ports, forwarding, client: &client, context, body, asked: Cell::new(0) };
         let opened = match era {
-            Era::Modern if has == Some(true) => Ok(Opened { conversation: Conversation::Modern, introduction: None }),
+            Era::Modern if has == Some(true) => Ok(Opened::known(Conversation::Modern)),
             Era::Modern => asking.for_modern().await,
             Era::Legacy => asking.for_session().await,
         };
@@ -204,7 +198,7 @@ impl From<Rejection> for Unopened {
 struct Asking<'a, P: Ports> {
     gateway: &'a Gateway,
     ports: &'a P,
-    conversing: &'a Conversing,
+    forwarding: &'a Forwarding,
     client: &'a ClientSide,
     context: &'a RequestContext,
     body: &'a P::RequestBody,
@@ -215,10 +209,10 @@ struct Asking<'a, P: Ports> {
 impl<P: Ports> Asking<'_, P> {
     async fn for_modern(&self) -> Result<Opened, Unopened> {
         let (head, text) = self.ask(Opening::Discover).await?;
-        match discovered(text.as_deref()) {
-            Discovered::Modern => Ok(Opened { conversation: Conversation::Modern, introduction: None }),
-            Discovered::NotModern => Err(Unopened::NotThere { status: head.status, is_certain: true }),
+        if is_modern(text.as_deref()) {
+            return Ok(Opened::known(Conversation::Modern));
         }
+        Err(Unopened::NotThere { status: head.status, is_certain: true })
     }
 
     async fn for_session(&self) -> Result<Opened, Unopened> {
@@ -249,7 +243,7 @@ impl<P: Ports> Asking<'_, P> {
 
     /// The head of the server's answer, and its message. An answer that says nothing about eras is a failure.
     async fn ask(&self, what: Opening<'_>) -> Result<(ResponseHead, Option<String>), Unopened> {
-        let forwarding = &self.conversing.forwarding;
+        let forwarding = self.forwarding;
         let credential = forwarding.credential.as_ref().map(|(attached, _)| attached);
         let message = self.client.introduction.message(what);
         let assertion = self.assertion(&message).await?;
@@ -263,7 +257,7 @@ impl<P: Ports> Asking<'_, P> {
 
     /// The identity assertion for a message, if one is configured and the server may learn who calls.
     async fn assertion(&self, message: &[u8]) -> Result<Option<String>, Rejection> {
-        let permit = &self.conversing.forwarding.permit;
+        let permit = &self.forwarding.permit;
         let settings = &self.gateway.settings;
         let key = settings.assertion_keys.first().filter(|_| permit.names_caller());
         let (Some(key), Principal::Subject(subject)) = (key, permit.principal()) else { return Ok(None) };

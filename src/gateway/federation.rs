@@ -225,7 +225,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         (client, salt): ForClient<'_>,
     ) -> Option<(u16, String)> {
         // Later pages, and lists of some of the servers, are merged anew.
-        if servers.iter().any(|(_, cursor)| cursor.is_some()) {
+        let may_be_known =
+            |(server, cursor): &(Rc<Server>, Option<String>)| server.resource.cache_lists && cursor.is_none();
+        if !gathering.is_list() || !servers.iter().all(may_be_known) {
             return None;
         }
         let now = self.ports.now();

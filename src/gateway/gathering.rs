@@ -146,9 +146,6 @@ impl Gathering {
     /// The merged list, if each server's part is in memory: `known` has the parts, and the milliseconds that are left of each.
     pub(super) fn known(&self, memory: &mut MergedLists, known: &[(Rc<FilteredList>, u64)]) -> Option<(u16, String)> {
         let Gathered::List(of) = self.what else { return None };
-        if self.search.is_some() {
-            return None;
-        }
         let ttl = known.iter().map(|(_, ttl)| *ttl).min()?;
         let parts = || known.iter().map(|(part, _)| part);
         if let Some(text) = memory.get(parts()) {
@@ -165,6 +162,11 @@ impl Gathering {
         }
         let text = memory.keep(parts(), list.text());
         Some((200, text.response((of, self.era), &self.id, (None, Some(ttl)), &[])))
+    }
+
+    /// Whether the answer is a list as the servers have it.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.what, Gathered::List(_)) && self.search.is_none()
     }
 
     /// Whether the client ends its session.

@@ -56,8 +56,8 @@ use crate::ports::{OriginFailure, Ports};
 use crate::transport::head::Head;
 
 pub use active_request::{
-    Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Conversing, Doubted, Forwarding, Received,
-    SigningAssertion, Suspended,
+    Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Doubted, Forwarding, Received, SigningAssertion,
+    Suspended,
 };
 pub use drive::{Served, drive, filter_body, serve};
 pub use keys::KeySource;

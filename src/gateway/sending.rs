@@ -7,8 +7,8 @@ use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::forward::{assertion, identity, operation};
 use crate::gateway::active_request::{
-    Action, ActiveRequest, AwaitingAnswer, Conversing, Doubted, Forwarding, Received, Repetition, SentCredential,
-    SigningAssertion, Suspended,
+    Action, ActiveRequest, AwaitingAnswer, Doubted, Forwarding, Received, Repetition, SentCredential, SigningAssertion,
+    Suspended,
 };
 use crate::gateway::conversations::Opened;
 use crate::gateway::credentials::not_connected;
@@ -32,10 +32,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             let now = self.ports.now();
             // The session that is known may be the one that the server has forgotten.
             let known = if forwarding.is_repeated { None } else { self.gateway.conversation(&forwarding.permit, now) };
-            let conversing = Conversing { forwarding };
             return match known {
-                Some(conversation) => self.converse(conversing, Opened::known(conversation)),
-                None => self.wait(conversing, Action::Converse),
+                Some(conversation) => self.converse(forwarding, Opened::known(conversation)),
+                None => self.wait(forwarding, Action::Converse),
             };
         }
         let settings = &self.gateway.settings;

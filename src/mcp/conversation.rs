@@ -143,15 +143,6 @@ pub enum Opening<'a> {
     Initialized(&'a ServerSession),
 }
 
-/// What a server answered to `server/discover`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Discovered {
-    /// It has the modern era.
-    Modern,
-    /// It does not have it.
-    NotModern,
-}
-
 /// What a server of the legacy era says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerIntroduction {
@@ -291,17 +282,16 @@ pub fn asks_for_log(body: &[u8]) -> bool {
     message.as_ref().and_then(|message| message.get("params")?.get("_meta")?.get(LOG_LEVEL)).is_some()
 }
 
-/// What the answer to the gateway's own `server/discover` says.
+/// Whether the answer to the gateway's own `server/discover` says that the server has the modern era.
 #[must_use]
-pub fn discovered(message: Option<&str>) -> Discovered {
+pub fn is_modern(message: Option<&str>) -> bool {
     let message: Option<Value> = message.and_then(strict_json::part);
     let versions = message.as_ref().and_then(|message| {
         let of_result = message.get("result").and_then(|result| result.get("supportedVersions"));
         // A server that has another revision of the modern era only says so in the error (T28).
         of_result.or_else(|| message.get("error")?.get("data")?.get("supported"))?.as_array()
     });
-    let is_modern = versions.is_some_and(|versions| versions.iter().any(|version| version == FIRST_MODERN));
-    if is_modern { Discovered::Modern } else { Discovered::NotModern }
+    versions.is_some_and(|versions| versions.iter().any(|version| version == FIRST_MODERN))
 }
 
 /// Whether a server says that it does not have a method, or the version of the request.

@@ -1,7 +1,7 @@
 /** MCP servers of other kinds that check their tokens themselves: PyPI `fastmcp`, and another Portcullis with its authorization server. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { decodeJwt } from "jose";
 import { homeWithoutBrowser } from "../e2e/support/clients/no-browser.mjs";
 import { startLogin } from "../e2e/support/login.mjs";
 import { BIN, freePort, startProcess } from "../e2e/support/processes.mjs";
-import { noPython, python } from "../e2e/support/python.mjs";
+import { noPython, startFastMcp } from "../e2e/support/python.mjs";
 import { remember } from "../e2e/support/secrets.mjs";
 import { Browser, linkIn, startConnecting } from "./support/connecting.mjs";
 import { startCredentialScene } from "./support/scene.mjs";
@@ -33,23 +33,7 @@ server.run(transport="http", host="127.0.0.1", port=port)
 `;
 
 /** Starts a `fastmcp` server that accepts the tokens of this issuer for its own URL. */
-async function startFastMcp({ issuer, jwksUri }, port) {
-  const folder = await mkdtemp(join(tmpdir(), "portcullis-fastmcp-"));
-  const script = join(folder, "server.py");
-  await writeFile(script, FASTMCP);
-  const args = [script, String(port), issuer, jwksUri];
-  const server = startProcess(await python(["fastmcp==4.2.3"]), args);
-  const close = async () => {
-    await server.stop();
-    await rm(folder, { recursive: true, force: true });
-  };
-  const isUp = ({ stderr, stdout }) => `${stderr}${stdout}`.includes(`http://127.0.0.1:${port}`);
-  await server.until("the fastmcp server", isUp, 60_000).catch(async (error) => {
-    await close();
-    throw error;
-  });
-  return { close };
-}
+const startChecking = ({ issuer, jwksUri }, port) => startFastMcp(FASTMCP, { port, args: [issuer, jwksUri] });
 
 for (const [kind, credential, sub] of [
   [
@@ -70,7 +54,7 @@ for (const [kind, credential, sub] of [
       credential: (scene) => credential(scene, url),
       resource: { origin: url },
     });
-    const server = await startFastMcp(scene.service, port);
+    const server = await startChecking(scene.service, port);
     try {
       for (const era of ["modern", "legacy"]) {
         const client = await scene.connect(await scene.token("ada"), era === "modern" ? "modern" : "legacy");

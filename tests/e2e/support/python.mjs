@@ -3,7 +3,8 @@
 // Python at all they are skipped, and the run says so.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cache } from "../../../scripts/lib/tools.mjs";
 import { freePort, startProcess, within } from "./processes.mjs";
@@ -97,4 +98,23 @@ export async function startPythonOrigin({ source = SERVER, path = "/mcp" } = {})
     throw error;
   }
   return { url: `http://127.0.0.1:${port}${path}`, port, close };
+}
+
+/** Starts a server of PyPI `fastmcp` whose program gets its port and these arguments. */
+export async function startFastMcp(source, { port, args = [] } = {}) {
+  const at = port ?? (await freePort());
+  const folder = await mkdtemp(join(tmpdir(), "portcullis-fastmcp-"));
+  const script = join(folder, "server.py");
+  await writeFile(script, source);
+  const server = startProcess(await python(["fastmcp==4.2.3"]), [script, String(at), ...args]);
+  const close = async () => {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  const isUp = ({ stderr, stdout }) => `${stderr}${stdout}`.includes(`http://127.0.0.1:${at}`);
+  await server.until("the fastmcp server", isUp, 60_000).catch(async (error) => {
+    await close();
+    throw error;
+  });
+  return { url: `http://127.0.0.1:${at}/mcp`, close };
 }

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startOrigin } from "../../../examples/origin/server.mjs";
 import { startEverything } from "../../e2e/support/everything.mjs";
-import { freePort, ROOT, startProcess } from "../../e2e/support/processes.mjs";
-import { noPython, python, startPythonOrigin } from "../../e2e/support/python.mjs";
+import { ROOT } from "../../e2e/support/processes.mjs";
+import { noPython, startFastMcp, startPythonOrigin } from "../../e2e/support/python.mjs";
 import { startRecorder } from "../../e2e/support/recorder.mjs";
 import { startStdio } from "./stdio.mjs";
 
@@ -59,25 +59,6 @@ def summarize(text: str) -> str:
 server.run(transport="http", host="127.0.0.1", port=int(sys.argv[1]))
 `;
 
-/** PyPI `fastmcp`. */
-async function startFast() {
-  const port = await freePort();
-  const folder = await mkdtemp(join(tmpdir(), "portcullis-fast-"));
-  const script = join(folder, "server.py");
-  await writeFile(script, FASTMCP);
-  const server = startProcess(await python(["fastmcp==4.2.3"]), [script, String(port)]);
-  const close = async () => {
-    await server.stop();
-    await rm(folder, { recursive: true, force: true });
-  };
-  const isUp = ({ stderr, stdout }) => `${stderr}${stdout}`.includes(`http://127.0.0.1:${port}`);
-  await server.until("the fastmcp server", isUp, 60_000).catch(async (error) => {
-    await close();
-    throw error;
-  });
-  return { url: `http://127.0.0.1:${port}/mcp`, close };
-}
-
 /**
  * The servers, by their name in the configuration: how they start, which eras they have, and a tool with arguments and with what its
  * text is.
@@ -122,7 +103,7 @@ export const SERVERS = {
           tool: { name: "add", arguments: { a: 19, b: 23 }, expected: /^42$/ },
         },
         fast: {
-          start: startFast,
+          start: () => startFastMcp(FASTMCP),
           eras: ["modern", "legacy"],
           tool: { name: "multiply", arguments: { a: 6, b: 7 }, expected: /^42$/ },
         },
