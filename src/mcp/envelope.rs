@@ -35,7 +35,8 @@ impl RequestId {
     /// The id as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.0.as_ref().map_or_else(|| "null".to_owned(), Value::to_string)
+        let json = self.0.as_ref().and_then(|id| serde_json::to_string(id).ok());
+        json.unwrap_or_else(|| "null".to_owned())
     }
 }
 

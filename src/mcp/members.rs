@@ -32,7 +32,7 @@ pub(super) fn members<'de, A: MapAccess<'de>>(
     mut member: impl FnMut(&str, &mut A) -> Result<(), A::Error>,
 ) -> Result<(), A::Error> {
     let mut seen = Vec::with_capacity(8);
-    while let Some(name) = map.next_key_seed(Name)? {
+    while let Some(name) = map.next_key_seed(MemberName)? {
         member(&name, &mut map)?;
         seen.push(name);
     }
@@ -46,11 +46,11 @@ fn repeated(mut seen: Vec<Cow<'_, str>>) -> bool {
 }
 
 /// The name of a member, borrowed from the text if it has no escapes.
-struct Name;
+pub(super) struct MemberName;
 
-seed!(Name, Cow<'de, str>);
+seed!(MemberName, Cow<'de, str>);
 
-impl<'de> Visitor<'de> for Name {
+impl<'de> Visitor<'de> for MemberName {
     type Value = Cow<'de, str>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")

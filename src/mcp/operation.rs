@@ -87,14 +87,16 @@ impl Operation {
     /// may be longer than other names, because it holds the name in hexadecimal digits.
     #[must_use]
     pub fn has_valid_name(&self) -> bool {
-        if has_invisible(&self.method) {
-            return false;
-        }
-        let Some((kind, name)) = &self.target else { return true };
-        let most = if *kind == Kind::Resource { URI_BYTES } else { NAME_BYTES };
-        let most = if name.contains(STAND_IN_MARK) { 2 * most + 64 } else { most };
-        (1..=most).contains(&name.len()) && name.trim() == name && !has_invisible(name)
+        !has_invisible(&self.method) && self.target.as_ref().is_none_or(|(kind, name)| is_valid_name(*kind, name))
     }
+}
+
+/// Whether all readers agree what a name is.
+#[must_use]
+pub fn is_valid_name(kind: Kind, name: &str) -> bool {
+    let most = if kind == Kind::Resource { URI_BYTES } else { NAME_BYTES };
+    let most = if name.contains(STAND_IN_MARK) { 2 * most + 64 } else { most };
+    (1..=most).contains(&name.len()) && name.trim() == name && !has_invisible(name)
 }
 
 /// Whether a text has a character that [`is_invisible`].

@@ -1,14 +1,17 @@
 //! Replaces names, URIs and state handles in the body of a request, and leaves everything else as the client wrote it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
 use serde::Serialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::mcp::combined_session::ClientName;
 use crate::mcp::conversation::is_modern_meta;
+use crate::mcp::members::{MemberName, scalars, seed, skip_items};
 use crate::mcp::method::{CANCELLED, DISCOVER, INITIALIZE};
 use crate::strict_json;
 
@@ -106,11 +109,11 @@ pub fn edited(body: &[u8], edits: &Edits<'_>, replace: &mut Replace<'_>) -> Opti
     if body.trim_start().starts_with('[') {
         let messages: Vec<&RawValue> = strict_json::part(body)?;
         for (at, message) in messages.into_iter().enumerate() {
-            splices.message(at, message, edits, replace)?;
+            splices.message(at, message.get(), edits, replace)?;
         }
         return splices.applied().map(String::into_bytes);
     }
-    splices.message(0, strict_json::part(body)?, edits, replace)?;
+    splices.message(0, body, edits, replace)?;
     let text = splices.applied()?;
     match &edits.translation {
         Translation::Nothing | Translation::Answering(_) => Some(text.into_bytes()),
@@ -126,12 +129,128 @@ fn raw<T: Serialize + ?Sized>(value: &T) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(value).ok()
 }
 
-/// The members of an object, with their values as they are in the body.
-type Parts<'a> = BTreeMap<String, &'a RawValue>;
+/// An object in a message, of which the gateway can replace members.
+#[derive(Debug, Clone, Copy)]
+enum Object {
+    Message,
+    Params,
+    /// `_meta` of params.
+    Meta,
+    /// `params.ref`
+    Reference,
+    /// `params.notifications`
+    Notifications,
+    /// The result of a response.
+    Answer,
+    /// `_meta` of a result.
+    AnswerMeta,
+    /// The member [`RELATED_TASK`] of one of the two.
+    RelatedTask,
+}
 
-/// The members of a member that is an object; none if it is something else.
-fn inner<'a>(parts: &Parts<'a>, name: &str) -> Parts<'a> {
-    parts.get(name).and_then(|raw| strict_json::part(raw.get())).unwrap_or_default()
+/// What a member of such an object is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Another object.
+    Object(Object),
+    /// The same, where a message may have something else.
+    MaybeObject(Object),
+    Text(Member),
+    /// An array of texts.
+    Texts(Member),
+    /// A name that the client gave.
+    Name(ClientName),
+    /// `params.requestId` of a cancellation.
+    Cancelled,
+    /// `params.reason` of a cancellation.
+    Reason,
+}
+
+impl Object {
+    fn member(self, name: &str) -> Option<Place> {
+        Some(match (self, name) {
+            (Self::Message, "id") => Place::Name(ClientName::Id),
+            (Self::Message, "method") => Place::Text(Member::Method),
+            (Self::Message, "params") => Place::Object(Self::Params),
+            (Self::Message, "result") => Place::MaybeObject(Self::Answer),
+            (Self::Params, "_meta") => Place::Object(Self::Meta),
+            (Self::Params, "ref") => Place::Object(Self::Reference),
+            (Self::Params, "notifications") => Place::Object(Self::Notifications),
+            (Self::Params | Self::Reference, "name") => Place::Text(Member::Name),
+            (Self::Params | Self::Reference, "uri") => Place::Text(Member::Uri),
+            (Self::Params, "taskId") => Place::Text(Member::Task),
+            (Self::Params, "requestState") => Place::Text(Member::State),
+            (Self::Params, "cursor") => Place::Text(Member::Cursor),
+            (Self::Params, "requestId") => Place::Cancelled,
+            (Self::Params, "reason") => Place::Reason,
+            (Self::Notifications, "resourceSubscriptions") => Place::Texts(Member::Uri),
+            (Self::Notifications, "taskIds") => Place::Texts(Member::Task),
+            (Self::Meta, "progressToken") => Place::Name(ClientName::ProgressToken),
+            (Self::Answer, "_meta") => Place::MaybeObject(Self::AnswerMeta),
+            (Self::Meta | Self::AnswerMeta, RELATED_TASK) => Place::MaybeObject(Self::RelatedTask),
+            (Self::RelatedTask, "taskId") => Place::Text(Member::RelatedTask),
+            _ => return None,
+        })
+    }
+}
+
+/// The values of a message that the gateway can replace, as they are in the body.
+type Values<'a> = Vec<(Place, &'a RawValue)>;
+
+/// Reads the values of an object, in one pass over the text.
+struct ReadValues<'v, 'a> {
+    object: Object,
+    found: &'v mut Values<'a>,
+}
+
+impl<'a> ReadValues<'_, 'a> {
+    fn read(self, text: &'a str) -> Option<()> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        self.deserialize(&mut reader).ok()?;
+        reader.end().ok()
+    }
+}
+
+seed!(ReadValues<'_, 'de>, ());
+
+impl<'a> Visitor<'a> for ReadValues<'_, 'a> {
+    type Value = ();
+    scalars!(());
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(MemberName)? {
+            match self.object.member(&name) {
+                Some(Place::Object(object)) => map.next_value_seed(ReadValues { object, found: &mut *self.found })?,
+                Some(place) => self.found.push((place, map.next_value()?)),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'a>>(self, sequence: A) -> Result<(), A::Error> {
+        skip_items(sequence)
+    }
+}
+
+/// The values of a message that the gateway can replace.
+fn values(message: &str) -> Option<Values<'_>> {
+    let mut found = Vec::with_capacity(8);
+    ReadValues { object: Object::Message, found: &mut found }.read(message)?;
+    // Objects that few messages have are read once more.
+    let mut at = 0;
+    while let Some((place, raw)) = found.get(at).copied() {
+        if let Place::MaybeObject(object) = place
+            && raw.get().starts_with('{')
+        {
+            ReadValues { object, found: &mut found }.read(raw.get())?;
+        }
+        at += 1;
+    }
+    Some(found)
 }
 
 /// Values of a body, and what replaces them: everything else stays as the client wrote it.
@@ -148,93 +267,51 @@ impl<'a> Splices<'a> {
         Some(())
     }
 
-    fn message(
-        &mut self,
-        at: usize,
-        message: &'a RawValue,
-        edits: &Edits<'_>,
-        replace: &mut Replace<'_>,
-    ) -> Option<()> {
-        let message: Parts<'a> = strict_json::part(message.get())?;
-        let params = inner(&message, "params");
-        let meta = inner(&params, "_meta");
-        let mut replace = |member, text: &str| replace(at, member, text);
-        self.text(&message, "method", Member::Method, &mut replace)?;
-        self.text(&params, "name", Member::Name, &mut replace)?;
-        self.text(&params, "uri", Member::Uri, &mut replace)?;
-        self.text(&params, "taskId", Member::Task, &mut replace)?;
-        self.text(&params, "requestState", Member::State, &mut replace)?;
-        self.text(&params, "cursor", Member::Cursor, &mut replace)?;
-        let reference = inner(&params, "ref");
-        self.text(&reference, "name", Member::Name, &mut replace)?;
-        self.text(&reference, "uri", Member::Uri, &mut replace)?;
-        let notifications = inner(&params, "notifications");
-        self.texts(&notifications, "resourceSubscriptions", Member::Uri, &mut replace)?;
-        self.texts(&notifications, "taskIds", Member::Task, &mut replace)?;
-        for meta in [&meta, &inner(&inner(&message, "result"), "_meta")] {
-            self.text(&inner(meta, RELATED_TASK), "taskId", Member::RelatedTask, &mut replace)?;
-        }
-        if let (Translation::Answering(id), Some(raw)) = (&edits.translation, message.get("id")) {
-            self.put(raw, id.clone())?;
-        }
-        edits.seal.map_or(Some(()), |seal| self.seal_names((&message, &params, &meta), seal, edits.is_shared))
-    }
-
-    /// Replaces the names that the client gave with what the server gets.
-    fn seal_names(
-        &mut self,
-        (message, params, meta): (&Parts<'a>, &Parts<'a>, &Parts<'a>),
-        seal: &SealName<'_>,
-        is_shared: bool,
-    ) -> Option<()> {
-        let method: Option<String> = message.get("method").and_then(|raw| strict_json::part(raw.get()));
+    fn message(&mut self, at: usize, message: &'a str, edits: &Edits<'_>, replace: &mut Replace<'_>) -> Option<()> {
+        let values = values(message)?;
+        let method = values.iter().find(|(place, _)| matches!(place, Place::Text(Member::Method)));
+        let method: Option<String> = method.and_then(|(_, raw)| strict_json::part(raw.get()));
+        let is_cancelled = method.as_deref() == Some(CANCELLED);
         // A response keeps the id that the server gave to its request.
-        let Some(method) = method else { return Some(()) };
-        let is_cancelled = method == CANCELLED;
-        let named = [
-            (message.get("id"), ClientName::Id),
-            (meta.get("progressToken"), ClientName::ProgressToken),
-            (params.get("requestId").filter(|_| is_cancelled), ClientName::Id),
-        ];
-        for (raw, name) in named.into_iter().filter_map(|(raw, name)| Some((raw?, name))) {
-            self.put(raw, serde_json::to_string(&seal(name, raw.get())?).ok()?)?;
-        }
-        if let Some(reason) = params.get("reason").filter(|_| is_cancelled && is_shared) {
-            self.put(reason, "\"\"".to_owned())?;
+        let seal = edits.seal.filter(|_| method.is_some());
+        for (place, raw) in values {
+            match place {
+                Place::Object(_) | Place::MaybeObject(_) => {}
+                Place::Text(member) => {
+                    let Some(text) = strict_json::part::<String>(raw.get()) else { continue };
+                    if let Replacement::Text(instead) = replace(at, member, &text) {
+                        self.put(raw, serde_json::to_string(&instead).ok()?)?;
+                    }
+                }
+                Place::Texts(member) => {
+                    let Some(texts) = strict_json::part::<Vec<String>>(raw.get()) else { continue };
+                    let replaced = texts.into_iter().filter_map(|text| match replace(at, member, &text) {
+                        Replacement::Keep => Some(text),
+                        Replacement::Text(instead) => Some(instead),
+                        Replacement::Remove => None,
+                    });
+                    self.put(raw, serde_json::to_string(&replaced.collect::<Vec<String>>()).ok()?)?;
+                }
+                Place::Name(name) => match (&edits.translation, name, seal) {
+                    (Translation::Answering(id), ClientName::Id, _) => self.put(raw, id.clone())?,
+                    (_, name, Some(seal)) => self.seal(raw, name, seal)?,
+                    _ => {}
+                },
+                Place::Cancelled if is_cancelled => {
+                    seal.map_or(Some(()), |seal| self.seal(raw, ClientName::Id, seal))?;
+                }
+                Place::Reason if is_cancelled && edits.is_shared && seal.is_some() => {
+                    self.put(raw, "\"\"".to_owned())?;
+                }
+                Place::Cancelled | Place::Reason => {}
+            }
         }
         Some(())
     }
 
-    fn text(
-        &mut self,
-        parts: &Parts<'a>,
-        name: &str,
-        member: Member,
-        replace: &mut dyn FnMut(Member, &str) -> Replacement,
-    ) -> Option<()> {
-        let Some(raw) = parts.get(name) else { return Some(()) };
-        let Some(text) = strict_json::part::<String>(raw.get()) else { return Some(()) };
-        match replace(member, &text) {
-            Replacement::Text(instead) => self.put(raw, serde_json::to_string(&instead).ok()?),
-            Replacement::Keep | Replacement::Remove => Some(()),
-        }
-    }
-
-    fn texts(
-        &mut self,
-        parts: &Parts<'a>,
-        name: &str,
-        member: Member,
-        replace: &mut dyn FnMut(Member, &str) -> Replacement,
-    ) -> Option<()> {
-        let Some(raw) = parts.get(name) else { return Some(()) };
-        let Some(texts) = strict_json::part::<Vec<String>>(raw.get()) else { return Some(()) };
-        let replaced = texts.into_iter().filter_map(|text| match replace(member, &text) {
-            Replacement::Keep => Some(text),
-            Replacement::Text(instead) => Some(instead),
-            Replacement::Remove => None,
-        });
-        self.put(raw, serde_json::to_string(&replaced.collect::<Vec<String>>()).ok()?)
+    /// Replaces a name that the client gave with what the server gets.
+    fn seal(&mut self, raw: &RawValue, name: ClientName, seal: &SealName<'_>) -> Option<()> {
+        self.put(raw, serde_json::to_string(&seal(name, raw.get())?).ok()?)
     }
 
     /// The body with the new values.

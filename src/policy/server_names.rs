@@ -4,7 +4,7 @@
 use crate::limits::{ADVERTISED_NAME_BYTES, NAME_BYTES, URI_BYTES};
 use crate::mcp::handle::APP_SCHEME;
 use crate::mcp::kind::Kind;
-use crate::mcp::operation::Operation;
+use crate::mcp::operation::is_valid_name;
 use crate::policy::decoy::marked;
 use crate::policy::pattern::{Pattern, fold};
 use crate::policy::uri::readings;
@@ -66,7 +66,7 @@ impl ServerNames {
     /// not have. `None` if the name does not say that it is this server's.
     #[must_use]
     pub fn stand_in(&self, kind: Kind, advertised: &str) -> Option<String> {
-        let original = self.behind(kind, advertised).filter(|original| is_valid(kind, original))?;
+        let original = self.behind(kind, advertised).filter(|original| is_valid_name(kind, original))?;
         let (scheme, rest) = match original.split_once("://") {
             Some((scheme, rest)) if kind == Kind::Resource => (format!("{scheme}://"), rest),
             _ => (String::new(), original.as_str()),
@@ -113,10 +113,13 @@ impl ServerNames {
     /// Whether clients see an item. Servers may ignore letter case, and read a URI as another one.
     fn shows(&self, kind: Kind, original: &str) -> bool {
         let hides = |name: &str| {
+            if self.hidden.is_empty() {
+                return false;
+            }
             let folded = fold(name);
             self.hidden.iter().any(|pattern| pattern.matches(name) || pattern.matches_folded(&folded))
         };
-        if !is_valid(kind, original) || hides(original) {
+        if !is_valid_name(kind, original) || hides(original) {
             return false;
         }
         kind != Kind::Resource || readings(original).is_some_and(|all| !all.iter().any(|reading| hides(reading)))
@@ -153,10 +156,6 @@ impl ServerNames {
         let uri = advertised.strip_prefix(self.server.as_str())?.strip_prefix('+')?;
         (!is_of_app(uri) && !self.keeps(uri)).then(|| uri.to_owned())
     }
-}
-
-fn is_valid(kind: Kind, name: &str) -> bool {
-    !name.is_empty() && Operation::on("", kind, name).has_valid_name()
 }
 
 /// Whether some reader takes a URI for that of a user interface.

@@ -209,7 +209,8 @@ export class Exchange {
    * (legacy era) it continues even if the client disconnects, because the client may reconnect for the response.
    */
   forward(plan, fields, instead, sending) {
-    const work = this.sendPlan(plan, toHeaders(fields), instead).then(
+    // `instead` is a view of WebAssembly's memory.
+    const work = this.sendPlan(plan, toHeaders(fields), instead?.slice()).then(
       guarded((answer) => sending.answered(...this.received(plan, answer))),
       guarded((word) => sending.failed(word)),
     );

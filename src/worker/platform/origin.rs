@@ -91,12 +91,12 @@ extern "C" {
         this: &Exchange,
         plan: &Plan,
         fields: &str,
-        instead: Option<Vec<u8>>,
+        instead: Option<&[u8]>,
         sending: AwaitingOriginAnswer,
     ) -> JsValue;
 
     #[wasm_bindgen(method, catch)]
-    async fn send(this: &Exchange, plan: &Plan, fields: &str, instead: Option<Vec<u8>>) -> Result<JsValue, JsValue>;
+    async fn send(this: &Exchange, plan: &Plan, fields: &str, instead: Option<&[u8]>) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, catch)]
     async fn message(this: &Exchange, bytes: f64, seconds: f64) -> Result<JsValue, JsValue>;
@@ -159,8 +159,7 @@ impl Inbound {
         request: OutboundRequest,
         sending: AwaitingOriginAnswer,
     ) -> JsValue {
-        let instead = request.body().map(<[u8]>::to_vec);
-        self.0.forward(&plan_of(&request, fetcher), &write_fields(request.fields()), instead, sending)
+        self.0.forward(&plan_of(&request, fetcher), &write_fields(request.fields()), request.body(), sending)
     }
 }
 
@@ -229,8 +228,7 @@ impl Transport for Workers {
         body: &Rc<Inbound>,
     ) -> Result<(ResponseHead, JsValue), OriginFailure> {
         let fetcher = self.fetcher(request.service()).map_err(|error| self.without_binding(&error))?;
-        let instead = request.body().map(<[u8]>::to_vec);
-        let answer = body.0.send(&plan_of(&request, &fetcher), &write_fields(request.fields()), instead).await;
+        let answer = body.0.send(&plan_of(&request, &fetcher), &write_fields(request.fields()), request.body()).await;
         let parts: Array = answer.map_err(|failure| failed(&failure))?.unchecked_into();
         self.watch(parts.get(3), request.request_id().to_owned());
         let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
