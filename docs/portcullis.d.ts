@@ -771,6 +771,11 @@ export interface ResourceDocument {
    */
   limits?: LimitDocument[];
   /**
+   * Seconds that each of the `servers` has to answer a list or to open a stream, 1 to 30. What takes longer is left out, and all
+   * of them together have 40 seconds. Default: 5.
+   */
+  list_timeout_seconds?: number;
+  /**
    * `resource_name` in the metadata: a name for people.
    */
   name?: string;

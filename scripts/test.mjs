@@ -34,10 +34,22 @@ function count(output, pattern) {
   return sum;
 }
 
+/** What runners said of failed tests, which is repeated at the end: a log that is cut has its end. */
+const failures = [];
+/** Lines that are repeated of a failed runner. */
+const FAILURE_LINES = 60;
+/** What a runner's account of its failures begins with: that of Node's, of cargo's. */
+const ACCOUNT = /^(?:✖ failing tests:|failures:)$/m;
+
 /** The result of a layer whose runner counts. A layer that ran no test, or failed without naming one, counts as a failure. */
 function counted({ code, output }, pattern) {
   const sum = count(output, pattern);
   if (sum.passed === 0 || (code !== 0 && sum.failed === 0)) sum.failed += 1;
+  if (sum.failed > 0) {
+    const at = output.search(ACCOUNT);
+    const lines = output.slice(Math.max(at, 0)).trimEnd().split("\n");
+    failures.push((at < 0 ? lines.slice(-FAILURE_LINES) : lines.slice(0, FAILURE_LINES)).join("\n"));
+  }
   return sum;
 }
 
@@ -234,6 +246,7 @@ for (const name of names) {
   const result = await layers[name]();
   results[name] = { ...result, seconds: Math.round((Date.now() - begun) / 1000) };
 }
+if (failures.length > 0) say(`--- failed ---\n${failures.join("\n\n")}`);
 say("--- total ---");
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const [name, result] of Object.entries(results)) {

@@ -282,14 +282,19 @@ pub const SERVER_NAME_BYTES: usize = 32;
 /// Longest name of a tool of such a server as clients see it, in bytes (SEP-986).
 pub const ADVERTISED_NAME_BYTES: usize = 128;
 
-/// Seconds that each of several servers has for a list.
+/// Seconds that each of several servers has for a list, unless the configuration says otherwise, and at most.
 pub const SERVER_LIST_SECONDS: u64 = 5;
+/// See [`SERVER_LIST_SECONDS`].
+pub const SERVER_LIST_SECONDS_MAX: u64 = 30;
 
 /// Seconds after which a list is answered without the servers that are still to be asked: enough for all of them if none answers.
 pub const SERVERS_LIST_SECONDS: u64 = 40;
 
-/// Seconds for which a server that did not answer in time is left out without being asked.
+/// Seconds for which a server that did not answer a caller in time is not asked for that caller.
 pub const SERVER_REST_SECONDS: u64 = 15;
+
+/// Callers that a server did not answer in time, within those seconds, after which it is not asked for anyone.
+pub const SERVER_LATE_CALLERS: usize = 3;
 
 /// Largest list of one of several servers, in bytes.
 pub const SERVER_LIST_BYTES: u64 = 2 * 1024 * 1024;

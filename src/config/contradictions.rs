@@ -10,9 +10,12 @@ use crate::authorization_server::login::carried_as;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::document::Document;
 use crate::config::mistakes::Mistakes;
+use crate::mcp::kind::Kind;
+use crate::mcp::tool_view::{CALL_FOUND_TOOL, SEARCH_TOOLS, View};
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::origin_credential::OriginCredential;
 use crate::policy::condition::Condition;
+use crate::policy::pattern::Pattern;
 use crate::settings::resource::{PublicPath, Resource};
 use crate::token::accepted::Verifiers;
 use crate::token::issuer::{Issuer, IssuerKeys};
@@ -42,6 +45,7 @@ impl<'a> ConfigurationParts<'a> {
         self.note_metrics_path(mistakes);
         self.note_scopes_of_issuers(mistakes);
         self.note_rules(mistakes);
+        self.note_names(mistakes);
         self.note_connections(mistakes);
         if let Some(server) = self.server {
             self.note_own_scopes(server, mistakes);
@@ -142,6 +146,43 @@ impl<'a> ConfigurationParts<'a> {
                             format_args!("can never match: {first}"),
                         );
                     }
+                }
+            }
+        }
+    }
+
+    /// Notes patterns of rules and limits that match the name of no tool and no prompt of several servers. A rule that denies a tool by
+    /// the server's own name would never deny.
+    fn note_names(&self, mistakes: &mut Mistakes) {
+        for (at, resource) in self.resources.iter().enumerate() {
+            let Some(federation) = &resource.federation else { continue };
+            let mut note = |key: String, kind: Kind, pattern: &Pattern| {
+                if federation.servers.iter().any(|server| server.names.may_match(kind, pattern)) {
+                    return;
+                }
+                let name = pattern.as_str();
+                let of_view = federation.view == View::Search && [SEARCH_TOOLS, CALL_FOUND_TOOL].contains(&name);
+                if of_view {
+                    let why = format_args!("can never match {name:?}: what decides is the tool that is called");
+                    return mistakes.note(key, why);
+                }
+                let prefixes: Vec<&str> = federation.servers.iter().map(|it| it.names.prefix.as_str()).collect();
+                let why = format!(
+                    "can never match {name:?}: clients see names that begin with {} or are aliases",
+                    prefixes.join(", ")
+                );
+                mistakes.note(key, why);
+            };
+            for (index, rule) in resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate()) {
+                for (kind, key) in [(Kind::Tool, "tools"), (Kind::Prompt, "prompts")] {
+                    for pattern in rule.targets.of(kind) {
+                        note(format!("resources[{at}].rules[{index}].{key}"), kind, pattern);
+                    }
+                }
+            }
+            for (index, limit) in resource.limits.iter().enumerate() {
+                for pattern in limit.tools.iter().flatten() {
+                    note(format!("resources[{at}].limits[{index}].tools"), Kind::Tool, pattern);
                 }
             }
         }

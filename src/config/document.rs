@@ -6,7 +6,7 @@ use deserr::Deserr;
 use crate::config::federation_document::{ServerDocument, ViewName};
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
-use crate::config::ranges::{BODY, IDLE_TIMEOUT, KEEP_ALIVE, REFUSALS, RESPONSE_TIMEOUT, STORED};
+use crate::config::ranges::{BODY, IDLE_TIMEOUT, KEEP_ALIVE, LIST_TIMEOUT, REFUSALS, RESPONSE_TIMEOUT, STORED};
 use crate::config::table::Table;
 
 #[cfg(feature = "authorization-server")]
@@ -183,6 +183,12 @@ pub struct ResourceDocument {
     /// out, in `_meta["portcullis/left-out"]`. Default: `false`.
     #[deserr(default)]
     pub strict_servers: Option<bool>,
+
+    /// Seconds that each of the `servers` has to answer a list or to open a stream, 1 to 30. What takes longer is left out, and all
+    /// of them together have 40 seconds. Default: 5.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = LIST_TIMEOUT.default, "minimum" = LIST_TIMEOUT.least, "maximum" = LIST_TIMEOUT.most)))]
+    pub list_timeout_seconds: Option<u64>,
 
     /// How `tools/list` shows the tools of `servers`: `all` with their definitions; `names` without schemas; `search` as two tools,
     /// `search_tools` and `call_tool`, which find tools and call them. Default: `all`.

@@ -9,8 +9,10 @@ use crate::config::document::ResourceDocument;
 use crate::config::federation_document::{EraName, ServerDocument, ViewName};
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
+use crate::config::ranges;
 use crate::config::resource::{ThisGateway, read_origin};
 use crate::config::table::Table;
+use crate::config::values::bounded;
 use crate::limits::{ADVERTISED_NAME_BYTES, SERVER_NAME_BYTES, SERVERS};
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -55,8 +57,15 @@ pub(super) fn read(
     mistakes: &mut Mistakes,
 ) -> Option<Federation> {
     let Some(entries) = document.servers.as_ref() else {
-        if document.view.is_some() {
-            mistakes.note(format_args!("{at}.view"), "is possible only with servers");
+        let of_servers = [
+            ("view", document.view.is_some()),
+            ("strict_servers", document.strict_servers.is_some()),
+            ("list_timeout_seconds", document.list_timeout_seconds.is_some()),
+        ];
+        for (key, is_set) in of_servers {
+            if is_set {
+                mistakes.note(format_args!("{at}.{key}"), "is possible only with servers");
+            }
         }
         return None;
     };
@@ -102,7 +111,9 @@ pub(super) fn read(
     if view == View::Search {
         note_names_of_view(&servers, at, mistakes);
     }
-    Some(Federation { servers, strict: document.strict_servers.unwrap_or(false), view, hash })
+    let key = format!("{at}.list_timeout_seconds");
+    let list_seconds = bounded(document.list_timeout_seconds, ranges::LIST_TIMEOUT, &key, mistakes);
+    Some(Federation { servers, strict: document.strict_servers.unwrap_or(false), view, list_seconds, hash })
 }
 
 /// The resource as it is forwarded to one server.

@@ -42,6 +42,8 @@ pub const STORED: Range = range(limits::STORED_SECONDS, limits::STORED_SECONDS, 
 pub const RESPONSE_TIMEOUT: Range = range(limits::ORIGIN_RESPONSE_TIMEOUT, 1, limits::ORIGIN_TIMEOUT_MAX);
 /// `resources[].idle_timeout_seconds`; the default is no limit.
 pub const IDLE_TIMEOUT: Range = range(300, 1, limits::ORIGIN_TIMEOUT_MAX);
+/// `resources[].list_timeout_seconds`
+pub const LIST_TIMEOUT: Range = range(limits::SERVER_LIST_SECONDS, 1, limits::SERVER_LIST_SECONDS_MAX);
 /// `resources[].keep_alive_seconds`; the default is no comment.
 pub const KEEP_ALIVE: Range = range(25, 1, 300);
 /// `resources[].body_bytes`

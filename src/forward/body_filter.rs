@@ -428,7 +428,10 @@ impl ItemPolicy for PolicyOfItems {
             None => Some(name.to_owned()),
             Some(server) => server.names.advertised(kind, name),
         };
-        let Some(name) = advertised else { return ItemDecision::Drop };
+        let Some(name) = advertised else {
+            let is_shown = self.server.as_ref().is_some_and(|server| server.names.shows(kind, name));
+            return if is_shown { ItemDecision::Unusable } else { ItemDecision::Drop };
+        };
         let Some(policy) = &self.policy else { return ItemDecision::Keep };
         let method = methods_of(kind).next().unwrap_or_default();
         let decision = policy.decide(&Operation::on(method, kind, &name), &self.caller, Arguments::Unknown);

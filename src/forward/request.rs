@@ -7,6 +7,7 @@ use crate::mcp::agreement::mirrored;
 use crate::mcp::conversation::{Conversation, Opening, ServerSession};
 use crate::mcp::era::{Era, FIRST_MODERN};
 use crate::mcp::method::{DISCOVER, INITIALIZE};
+use crate::mcp::tool_view::View;
 use crate::origin_credential::AttachedCredential;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::permit::{Permit, SessionUse};
@@ -301,7 +302,13 @@ fn mirror(fields: &mut Fields, permit: &Permit) {
 /// Makes the fields those of the era and the session in which the gateway talks with one of several servers.
 fn converse(fields: &mut Fields, permit: &Permit, conversation: &Conversation) {
     match conversation {
-        Conversation::Modern if permit.admitted().era() == Era::Modern => {}
+        Conversation::Modern if permit.admitted().era() == Era::Modern => {
+            let federation = permit.inspected().and_then(|inspected| inspected.resource().federation.as_ref());
+            if federation.is_some_and(|federation| federation.view != View::All) {
+                forget_parameters(fields);
+                set_parameters(fields, permit);
+            }
+        }
         Conversation::Modern => {
             forget_message(fields);
             fields.set("accept", ACCEPTED);
@@ -314,16 +321,7 @@ fn converse(fields: &mut Fields, permit: &Permit, conversation: &Conversation) {
                 fields.set("mcp-name", mirrored(name));
             }
             // A client of the legacy era does not know these fields.
-            let parameters = permit.resource().map(|resource| resource.parameters.as_slice()).unwrap_or_default();
-            for (field, argument) in parameters {
-                let value = call.params.arguments.as_ref().and_then(|arguments| arguments.get(argument));
-                let text = match value {
-                    Some(Value::String(text)) => text.clone(),
-                    Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
-                    _ => continue,
-                };
-                fields.set(field.clone(), mirrored(&text));
-            }
+            set_parameters(fields, permit);
         }
         Conversation::Legacy(session) => {
             let last_event = fields.get("last-event-id").map(str::to_owned);
@@ -336,12 +334,33 @@ fn converse(fields: &mut Fields, permit: &Permit, conversation: &Conversation) {
     }
 }
 
-/// Removes the fields that belong to the conversation with the client.
-fn forget_message(fields: &mut Fields) {
+/// Makes the fields that mirror arguments (T15) from the arguments.
+fn set_parameters(fields: &mut Fields, permit: &Permit) {
+    let Some(call) = permit.call() else { return };
+    let parameters = permit.resource().map(|resource| resource.parameters.as_slice()).unwrap_or_default();
+    for (field, argument) in parameters {
+        let value = call.params.arguments.as_ref().and_then(|arguments| arguments.get(argument));
+        let text = match value {
+            Some(Value::String(text)) => text.clone(),
+            Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
+            _ => continue,
+        };
+        fields.set(field.clone(), mirrored(&text));
+    }
+}
+
+fn forget_parameters(fields: &mut Fields) {
     let parameters: Vec<String> =
         fields.iter().map(|(name, _)| name.to_owned()).filter(|name| is_parameter(name)).collect();
-    let others = ["mcp-method", "mcp-name", "mcp-protocol-version", "mcp-session-id", "last-event-id"];
-    for name in others.into_iter().chain(parameters.iter().map(String::as_str)) {
+    for name in parameters {
+        fields.remove(&name);
+    }
+}
+
+/// Removes the fields that belong to the conversation with the client.
+fn forget_message(fields: &mut Fields) {
+    forget_parameters(fields);
+    for name in ["mcp-method", "mcp-name", "mcp-protocol-version", "mcp-session-id", "last-event-id"] {
         fields.remove(name);
     }
 }

@@ -105,6 +105,10 @@ pub struct Listening {
 #[derive(Debug)]
 pub struct ServerPart {
     pub(super) server: Rc<Server>,
+    /// Identifies the caller.
+    pub(super) caller: [u8; 32],
+    /// Seconds until the server is left out.
+    pub(super) seconds: u64,
     pub(super) action: Action,
 }
 

@@ -11,8 +11,7 @@ use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
 use crate::limits::{
-    OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVER_LIST_SECONDS, SERVERS_AT_ONCE, SERVERS_LIST_BYTES,
-    SERVERS_LIST_SECONDS,
+    OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVERS_AT_ONCE, SERVERS_LIST_BYTES, SERVERS_LIST_SECONDS,
 };
 use crate::observe::event::gateway_line;
 use crate::pipeline::respond::Answer;
@@ -200,7 +199,10 @@ fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, en
         say("warn", "list_malformed", &format!("request {request}: an event was left out: {unfit}"));
     }
     if end.unreadable > 0 {
-        let detail = format!("request {request}: {} left out: names that cannot be read for certain", end.unreadable);
+        let detail = format!(
+            "request {request}: {} left out: names that cannot be read for certain, or are too long with their prefix",
+            end.unreadable
+        );
         say("warn", "list_items_dropped", &detail);
     }
     if let Some(kept) = end.kept {
@@ -237,8 +239,8 @@ async fn gather<P: Ports + Clone + 'static>(
         let left = &left;
         work.push(Box::pin(async move {
             let answer: Work<'_, _> = Box::pin(answer_of(gateway, ports, part.action, body, left));
-            let answer = before(sleep(SERVER_LIST_SECONDS), answer).await;
-            gateway.note_in_time(&part.server, answer.is_some(), ports.now());
+            let answer = before(sleep(part.seconds), answer).await;
+            gateway.resting.borrow_mut().note(&part.server, &part.caller, answer.is_some(), ports.now());
             answer.unwrap_or(Err("it did not answer in time"))
         }));
     }
@@ -261,7 +263,7 @@ async fn streams<P: Ports + Clone + 'static>(
     for part in of_each {
         work.push(Box::pin(async move {
             let served: Work<'_, _> = Box::pin(drive(gateway, ports, part.action, body));
-            match before(sleep(SERVER_LIST_SECONDS), served).await? {
+            match before(sleep(part.seconds), served).await? {
                 Served::Origin(head, answer) if head.status == 200 && head.is_event_stream() => Some(answer),
                 Served::Origin(_, answer) => {
                     ports.discard(answer);

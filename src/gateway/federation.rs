@@ -6,12 +6,12 @@ use base16ct::lower::encode_string as hex;
 
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Listening, ServerPart, Suspended};
-use crate::gateway::gathering::{AskedServers, Gathered, Gathering, PartAnswer};
+use crate::gateway::gathering::{AskedServers, Gathered, Gathering, KnownPart, PartAnswer};
 use crate::gateway::lists::cacheable_list;
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
-use crate::limits::{NEEDS, SERVER_REQUEST_ID_BYTES, SERVER_REST_SECONDS};
-use crate::mcp::conversation::{ClientIntroduction, ClientSide, declares_capabilities, is_level};
+use crate::limits::{NEEDS, SERVER_LIST_SECONDS, SERVER_REQUEST_ID_BYTES};
+use crate::mcp::conversation::{ClientIntroduction, ClientKey, ClientSide, declares_capabilities, is_level};
 use crate::mcp::envelope::{RequestId, empty_result};
 use crate::mcp::era::{Era, FIRST_MODERN, LEGACY_VERSIONS};
 use crate::mcp::kind::Kind;
@@ -28,7 +28,6 @@ use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond;
 use crate::ports::Ports;
 use crate::settings::federation::{Federation, Server};
-use crate::time::UnixMillis;
 use crate::transport::head::{Fields, Method};
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
@@ -102,32 +101,13 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         if let Some(version) = version.filter(|version| era == Era::Legacy && !LEGACY_VERSIONS.contains(version)) {
             return Err(unsupported(version));
         }
+        if admitted.head().method != Method::Post {
+            return self.choose_without_message(permit, federation, client);
+        }
         let all = |what, id: &RequestId, call: &Call, servers| {
             let gathering = Gathering::of(inspected, federation, (what, id, call), client)?;
             Ok(Choice::All(Box::new(gathering), servers))
         };
-        match (admitted.head().method, era) {
-            (Method::Post, _) => {}
-            (Method::Get, Era::Legacy) => {
-                let event = permit.event_of_server();
-                let server = event.map(|event| federation.with_fingerprint(event.server).cloned());
-                return match (event, server) {
-                    // A stream that answered one request.
-                    (Some(event), Some(Some(server))) if !event.is_shared => Ok(Choice::One(server)),
-                    (Some(_), Some(None)) => Err(Rejection::SessionUnknown),
-                    _ => {
-                        let listening = Listening { first: String::new(), id: None };
-                        Ok(Choice::Streams(listening, self.with_sessions(federation, client)))
-                    }
-                };
-            }
-            (Method::Delete, Era::Legacy) if client.is_some() => {
-                let servers = self.with_sessions(federation, client);
-                return all(Gathered::Ending, &RequestId::unknown(), &Call::default(), servers);
-            }
-            (_, Era::Legacy) => return Err(Rejection::MethodNotAllowed { allow: "POST, DELETE" }),
-            (_, Era::Modern) => return Err(Rejection::MethodNotAllowed { allow: "POST" }),
-        }
         let (id, call) = match inspected.messages() {
             Some([Message::Request { id, call }]) => (id, call),
             Some([Message::Notification(call)]) => {
@@ -167,6 +147,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             let server = federation.owner(kind, name).ok_or_else(|| absent(Some(kind)))?;
             return Ok(Choice::One(Rc::clone(server)));
         }
+        if let Some(refused) = inspected.search().and_then(|search| search.refused(id, era)) {
+            return Ok(Choice::Here(200, refused));
+        }
         let is_list_of_tools = call.known().and_then(|known| known.list).is_some_and(|list| list.kind == Kind::Tool);
         if is_list_of_tools && federation.view == View::Search && inspected.search().is_none() {
             return Ok(Choice::Here(200, listing(id, era)));
@@ -192,8 +175,41 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             return Err(Rejection::MalformedMessage { error, id: Box::new(id.clone()) });
         }
         let gathering = Gathering::of(inspected, federation, (what, id, call), client)?;
-        let servers = gathering.servers(call, self.ports.now())?;
+        let servers = gathering.servers(call, &open_servers(inspected, federation), self.ports.now())?;
         Ok(Choice::All(Box::new(gathering), servers))
+    }
+
+    /// The same for a request that has no message.
+    fn choose_without_message(
+        &self,
+        permit: &Permit,
+        federation: &Rc<Federation>,
+        client: Option<&(String, Rc<ClientSide>)>,
+    ) -> Result<Choice, Rejection> {
+        let admitted = permit.admitted();
+        let inspected = permit.inspected().ok_or(Rejection::Internal("a public path has no servers"))?;
+        match (admitted.head().method, admitted.era()) {
+            (Method::Get, Era::Legacy) => {
+                let event = permit.event_of_server();
+                let server = event.map(|event| federation.with_fingerprint(event.server).cloned());
+                match (event, server) {
+                    // A stream that answered one request.
+                    (Some(event), Some(Some(server))) if !event.is_shared => Ok(Choice::One(server)),
+                    (Some(_), Some(None)) => Err(Rejection::SessionUnknown),
+                    _ => {
+                        let listening = Listening { first: String::new(), id: None };
+                        Ok(Choice::Streams(listening, self.with_sessions(federation, client)))
+                    }
+                }
+            }
+            (Method::Delete, Era::Legacy) if client.is_some() => {
+                let servers = self.with_sessions(federation, client);
+                let what = (Gathered::Ending, &RequestId::unknown(), &Call::default());
+                Ok(Choice::All(Box::new(Gathering::of(inspected, federation, what, client)?), servers))
+            }
+            (_, Era::Legacy) => Err(Rejection::MethodNotAllowed { allow: "POST, DELETE" }),
+            (_, Era::Modern) => Err(Rejection::MethodNotAllowed { allow: "POST" }),
+        }
     }
 
     /// The servers at which the client has a session.
@@ -210,7 +226,16 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         if let Some((status, body)) = self.known_list(permit, &gathering, &servers, client) {
             return self.answer_here(status, body);
         }
-        let (servers, resting) = self.awake(servers);
+        let is_kept = |server: &(Rc<Server>, Option<String>)| {
+            let part = permit.parts(vec![server.clone()], client.0, client.1);
+            part.first().and_then(cacheable_list).is_some_and(|(key, caller)| {
+                let known = self.gateway.lists.borrow().get(&key, &caller, self.ports.now());
+                matches!(known, CacheLookup::FilteredList(..) | CacheLookup::List(_))
+            })
+        };
+        let caller = caller_key(permit);
+        let (servers, resting): (AskedServers, AskedServers) =
+            servers.into_iter().partition(|server| !self.rests(&server.0, &caller) || is_kept(server));
         let of_each = self.parts(permit, servers, client);
         let resting = resting.into_iter().map(|(server, _)| server).collect();
         self.wait(Box::new(gathering.without(resting)), |waiting| Action::Gather(of_each, waiting))
@@ -233,29 +258,32 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
         let now = self.ports.now();
         let lists = self.gateway.lists.borrow();
         let mut known = Vec::with_capacity(servers.len());
-        for part in permit.parts(servers.clone(), client, salt) {
+        for (part, (server, _)) in permit.parts(servers.clone(), client, salt).into_iter().zip(servers) {
             let (key, caller) = cacheable_list(&part)?;
             let CacheLookup::FilteredList(list, until) = lists.get(&key, &caller, now) else { return None };
-            known.push((list, until.saturating_sub(now.0)));
+            known.push(KnownPart { server: Rc::clone(server), list, ttl: until.saturating_sub(now.0) });
         }
         gathering.known(&mut self.gateway.merged.borrow_mut(), &known)
     }
 
     /// Opens a stream at each of the servers.
     fn listen(self, permit: &Permit, listening: Listening, servers: AskedServers, client: ForClient<'_>) -> Action {
-        let (servers, _) = self.awake(servers);
+        let caller = caller_key(permit);
+        let servers = servers.into_iter().filter(|(server, _)| !self.rests(server, &caller)).collect();
         let of_each = self.parts(permit, servers, client);
         self.wait(listening, |waiting| Action::Listen(of_each, waiting))
     }
 
-    /// The servers that are asked, and those that rest.
-    fn awake(&self, servers: AskedServers) -> (AskedServers, AskedServers) {
-        let now = self.ports.now();
-        servers.into_iter().partition(|(server, _)| !self.gateway.rests(server, now))
+    /// Whether a server did not answer the caller in time a moment ago, so that it is not asked.
+    fn rests(&self, server: &Server, caller: &[u8; 32]) -> bool {
+        self.gateway.resting.borrow().rests(server, caller, self.ports.now())
     }
 
     /// The parts of a request, one for each server.
     fn parts(&self, permit: &Permit, servers: AskedServers, (client, salt): ForClient<'_>) -> Vec<ServerPart> {
+        let caller = caller_key(permit);
+        let federation = permit.inspected().and_then(|inspected| inspected.resource().federation.as_ref());
+        let seconds = federation.map_or(SERVER_LIST_SECONDS, |federation| federation.list_seconds);
         let names: Vec<Rc<Server>> = servers.iter().map(|(server, _)| Rc::clone(server)).collect();
         let of_each = permit.parts(servers, client, salt).into_iter().zip(names).map(|(part, server)| {
             let mut context = self.context.clone();
@@ -267,7 +295,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
                 Some(list) => active.answer_list(part, list),
                 None => active.forward(part),
             };
-            ServerPart { server, action }
+            ServerPart { server, caller, seconds, action }
         });
         of_each.collect()
     }
@@ -306,8 +334,8 @@ fn listening(
     let owners: Vec<&Rc<Server>> =
         operations.iter().filter_map(named).filter_map(|(kind, name)| federation.owner(kind, name)).collect();
     let is_asked = |server: &&Rc<Server>| asked.concerns_all() || owners.iter().any(|owner| Rc::ptr_eq(owner, server));
-    let servers: AskedServers =
-        federation.servers.iter().filter(is_asked).map(|server| (Rc::clone(server), None)).collect();
+    let open = open_servers(inspected, federation);
+    let servers: AskedServers = open.iter().filter(is_asked).map(|server| (Rc::clone(server), None)).collect();
     let listening = Listening { first: asked.acknowledgment(id), id: Some(id.clone()) };
     Ok(Choice::Streams(listening, servers))
 }
@@ -319,6 +347,21 @@ fn waiting(permit: &Permit, federation: &Federation, id: &RequestId) -> Result<C
         error: Malformed::Message("no server waits for this response"),
         id: Box::new(id.clone()),
     })
+}
+
+/// Identifies the caller among those of the servers.
+fn caller_key(permit: &Permit) -> [u8; 32] {
+    let Some(inspected) = permit.inspected() else { return [0; 32] };
+    let subject = inspected.subject();
+    ClientKey::caller(subject.holder(&inspected.resource().identifier))
+}
+
+/// The servers that may have something for the caller. The others are not asked, and nothing says that they exist.
+fn open_servers(inspected: &Inspected, federation: &Federation) -> Vec<Rc<Server>> {
+    let policy = inspected.resource().policy.as_ref();
+    let caller = inspected.caller();
+    let is_open = |server: &&Rc<Server>| policy.is_none_or(|policy| policy.may_permit(&server.names, &caller));
+    federation.servers.iter().filter(is_open).cloned().collect()
 }
 
 /// What an operation names, in a way that says which server has it.
@@ -397,22 +440,5 @@ impl Suspended<Listening> {
         respond::complete(&mut fields, &active.context, &gateway.settings);
         log::write_forwarded(gateway, ports, &active.context, 200);
         Ok((ResponseHead { status: 200, fields }, ends))
-    }
-}
-
-impl Gateway {
-    /// Whether a server did not answer in time a moment ago, so that it is not asked.
-    fn rests(&self, server: &Server, now: UnixMillis) -> bool {
-        self.resting.borrow().get(&server.resource.index).is_some_and(|until| now < *until)
-    }
-
-    /// Notes whether a server answered in time.
-    pub(super) fn note_in_time(&self, server: &Server, in_time: bool, now: UnixMillis) {
-        let mut resting = self.resting.borrow_mut();
-        if in_time {
-            resting.remove(&server.resource.index);
-        } else {
-            resting.insert(server.resource.index, now.plus_seconds(SERVER_REST_SECONDS));
-        }
     }
 }

@@ -52,6 +52,14 @@ pub struct Gathering {
     client: Option<(String, Rc<ClientSide>)>,
 }
 
+/// The list of one server in memory, as the caller may see it.
+pub(super) struct KnownPart {
+    pub(super) server: Rc<Server>,
+    pub(super) list: Rc<FilteredList>,
+    /// The milliseconds that are left of it.
+    pub(super) ttl: u64,
+}
+
 /// What the servers are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Gathered {
@@ -108,19 +116,19 @@ impl Gathering {
         Self { resting, ..self }
     }
 
-    /// The servers that are asked, with their cursors: on the first page all of them, later those that have more.
-    pub(super) fn servers(&self, call: &Call, now: UnixMillis) -> Result<AskedServers, Rejection> {
+    /// The servers that are asked, with their cursors: on the first page all that may have something for the caller, later those of them
+    /// that have more.
+    pub(super) fn servers(&self, call: &Call, open: &[Rc<Server>], now: UnixMillis) -> Result<AskedServers, Rejection> {
         let Some(sealed) = &call.params.cursor else {
-            return Ok(self.federation.servers.iter().map(|server| (Rc::clone(server), None)).collect());
+            return Ok(open.iter().map(|server| (Rc::clone(server), None)).collect());
         };
         let holder = self.subject.holder(&self.identifier);
         let cursors = self.sessions.open_cursor(sealed, (&self.method, &self.federation.hash), holder, now);
         let cursors: Vec<(String, String)> =
             cursors.and_then(|text| strict_json::part(&text)).ok_or(Rejection::CursorUnknown)?;
-        let server = |name: &str| self.federation.servers.iter().find(|server| server.names.server == name).cloned();
-        let asked: Option<Vec<_>> =
-            cursors.into_iter().map(|(name, cursor)| Some((server(&name)?, Some(cursor)))).collect();
-        asked.ok_or(Rejection::CursorUnknown)
+        let server = |name: &str| open.iter().find(|server| server.names.server == name).cloned();
+        let asked = cursors.into_iter().filter_map(|(name, cursor)| Some((server(&name)?, Some(cursor))));
+        Ok(asked.collect())
     }
 
     /// The merged answer, and the servers that are left out. The answer is [`Rejection::ServersLeftOut`] if servers are missing, and the
@@ -144,15 +152,15 @@ impl Gathering {
     }
 
     /// The merged list, if each server's part is in memory: `known` has the parts, and the milliseconds that are left of each.
-    pub(super) fn known(&self, memory: &mut MergedLists, known: &[(Rc<FilteredList>, u64)]) -> Option<(u16, String)> {
+    pub(super) fn known(&self, memory: &mut MergedLists, known: &[KnownPart]) -> Option<(u16, String)> {
         let Gathered::List(of) = self.what else { return None };
-        let ttl = known.iter().map(|(_, ttl)| *ttl).min()?;
-        let parts = || known.iter().map(|(part, _)| part);
+        let ttl = known.iter().map(|part| part.ttl).min()?;
+        let parts = || known.iter().map(|part| &part.list);
         if let Some(text) = memory.get(parts()) {
             return Some((200, text.response((of, self.era), &self.id, (None, Some(ttl)), &[])));
         }
         let mut list = MergedList::default();
-        for (server, (part, ttl)) in self.federation.servers.iter().zip(known) {
+        for KnownPart { server, list: part, ttl } in known {
             let message = part.response(&self.id, *ttl);
             list.add(&ServerAnswer { server: &server.names.server, message }, of, &self.id).ok()?;
         }

@@ -10,18 +10,36 @@ use crate::mcp::merge::MergedText;
 /// The merged lists, the one that was kept first in front.
 #[derive(Debug, Default)]
 pub(super) struct MergedLists {
-    kept: VecDeque<(Vec<Rc<FilteredList>>, Rc<MergedText>)>,
+    kept: VecDeque<Kept>,
     bytes: usize,
 }
 
+#[derive(Debug)]
+struct Kept {
+    parts: Vec<Rc<FilteredList>>,
+    text: Rc<MergedText>,
+}
+
+impl Kept {
+    /// Its bytes: those of its parts too, which it keeps alive.
+    fn size(&self) -> usize {
+        self.text.size() + self.parts.iter().map(|part| part.size()).sum::<usize>()
+    }
+}
+
 impl MergedLists {
+    /// How many bytes they keep in memory, with their parts.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The list that was merged from these.
     pub(super) fn get<'a>(&self, parts: impl Iterator<Item = &'a Rc<FilteredList>> + Clone) -> Option<Rc<MergedText>> {
         let same = |known: &[Rc<FilteredList>]| {
             known.len() == parts.clone().count()
                 && known.iter().zip(parts.clone()).all(|(one, other)| Rc::ptr_eq(one, other))
         };
-        self.kept.iter().find(|(known, _)| same(known)).map(|(_, text)| Rc::clone(text))
+        self.kept.iter().find(|kept| same(&kept.parts)).map(|kept| Rc::clone(&kept.text))
     }
 
     /// Keeps the list that was merged from these.
@@ -31,10 +49,11 @@ impl MergedLists {
         text: MergedText,
     ) -> Rc<MergedText> {
         let text = Rc::new(text);
-        self.bytes += text.size();
-        self.kept.push_back((parts.cloned().collect(), Rc::clone(&text)));
+        let kept = Kept { parts: parts.cloned().collect(), text: Rc::clone(&text) };
+        self.bytes += kept.size();
+        self.kept.push_back(kept);
         while self.kept.len() > MERGED_LISTS || self.bytes > MERGED_LISTS_BYTES {
-            let Some((_, first)) = self.kept.pop_front() else { break };
+            let Some(first) = self.kept.pop_front() else { break };
             self.bytes -= first.size();
         }
         text

@@ -36,6 +36,7 @@ mod open;
 mod publish;
 mod refusal;
 mod remembered;
+mod resting;
 mod sending;
 mod session;
 mod stored;

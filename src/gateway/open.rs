@@ -12,6 +12,7 @@ use crate::gateway::issuer_state::IssuerStates;
 use crate::gateway::known_servers::KnownServers;
 use crate::gateway::merged_lists::MergedLists;
 use crate::gateway::remembered::RememberedDecisions;
+use crate::gateway::resting::Resting;
 use crate::mcp::list_cache::ListCache;
 use crate::observe::decision::Chain;
 use crate::observe::metrics::Metrics;
@@ -46,7 +47,7 @@ pub struct Gateway {
     /// Lists of several servers as one.
     pub(super) merged: RefCell<MergedLists>,
     /// Servers of federations that did not answer in time, by the index of their resource, and until when they are not asked.
-    pub(super) resting: RefCell<BTreeMap<usize, UnixMillis>>,
+    pub(super) resting: RefCell<Resting>,
     /// What it knows of the eras of servers and of sessions there, at resources of several servers.
     pub(super) known_servers: RefCell<KnownServers>,
     /// What it remembers of the answers of origin servers.
@@ -158,6 +159,12 @@ impl Gateway {
     #[must_use]
     pub fn bindings(&self) -> Vec<(&str, &'static str, String)> {
         config::bindings(&self.settings, self.authorization_server.as_ref().map(|(server, _)| server))
+    }
+
+    /// How many bytes merged lists keep in memory.
+    #[must_use]
+    pub fn merged_lists_bytes(&self) -> usize {
+        self.merged.borrow().bytes()
     }
 
     /// The cache hits and misses for credentials, and the entries and bytes of the cache.

@@ -108,7 +108,13 @@ impl ClientKey {
     fn of(holder: Holder<'_>, client: &[&str]) -> Self {
         let mut parts = Vec::new();
         append_parts(&mut parts, &client.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
-        Self { caller: Sha256::digest(holder.bytes(CONVERSATION)).into(), client: Sha256::digest(parts).into() }
+        Self { caller: Self::caller(holder), client: Sha256::digest(parts).into() }
+    }
+
+    /// Identifies the caller alone.
+    #[must_use]
+    pub fn caller(holder: Holder<'_>) -> [u8; 32] {
+        Sha256::digest(holder.bytes(CONVERSATION)).into()
     }
 }
 

@@ -12,6 +12,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tool, Self::Prompt, Self::Resource];
+
     /// Its name in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::{
-    CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, UNCACHED_LIST_SECONDS,
+    CACHED_LIST_BYTES, CACHED_LIST_READINGS, CACHED_LIST_SECONDS, CACHED_LISTS_BYTES, CURSOR_BYTES,
+    UNCACHED_LIST_SECONDS,
 };
 use crate::mcp::envelope::RequestId;
 use crate::mcp::list_item::OmittedValue;
+use crate::mcp::method::METHODS;
 use crate::strict_json;
 use crate::time::UnixMillis;
 
@@ -36,6 +38,17 @@ impl CachedList {
             return None;
         }
         let result = response.get("result")?;
+        // Whatever does not fit would stay so until it expires.
+        let is_complete = result.get("resultType").is_none_or(|kind| kind == "complete");
+        let has_cursor = result.get("nextCursor").is_none_or(|cursor| match cursor {
+            Value::Null => true,
+            cursor => cursor.as_str().is_some_and(|cursor| cursor.len() <= CURSOR_BYTES),
+        });
+        let mut lists = METHODS.iter().filter_map(|method| method.list);
+        let has_items = lists.any(|list| result.get(list.member).is_some_and(Value::is_array));
+        if !is_complete || !has_cursor || !has_items {
+            return None;
+        }
         if result.get("cacheScope").and_then(Value::as_str) != Some("public") {
             return None;
         }
@@ -67,6 +80,12 @@ impl FilteredList {
     #[must_use]
     pub fn new(text: Vec<u8>, holes: &[(usize, OmittedValue)], depends_on_caller: bool) -> Option<Self> {
         Some(Self { text: String::from_utf8(text).ok()?, holes: holes.to_vec(), depends_on_caller })
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.text.len() + 1024
     }
 
     /// The response to a request with this id, `ttl` milliseconds before the list expires.
@@ -139,7 +158,7 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
     pub fn keep(&mut self, name: String, list: Option<CachedList>, now: UnixMillis) -> Option<Rc<CachedList>> {
         let size = list.as_ref().map_or(0, |list| list.body.len()) + name.len() + 128;
         if let Some(old) = self.lists.remove(&name) {
-            let readings: usize = old.readings.iter().map(|(_, reading)| Self::reading_size(reading)).sum();
+            let readings: usize = old.readings.iter().map(|(_, reading)| reading.size()).sum();
             let list = old.list.map_or(0, |list| list.body.len()) + name.len() + 128;
             self.bytes = self.bytes.saturating_sub(readings + list);
         }
@@ -153,7 +172,7 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
 
     /// Stores what a reader may see of a stored list.
     pub fn keep_reading(&mut self, name: &str, caller: &Reader, reading: &Rc<FilteredList>) {
-        let size = Self::reading_size(reading);
+        let size = reading.size();
         // A reading that does not fit beside the existing entries is made again for each request.
         if self.bytes + size > CACHED_LISTS_BYTES {
             return;
@@ -161,14 +180,10 @@ impl<Reader: PartialEq + Clone> ListCache<Reader> {
         let Some(kept) = self.lists.get_mut(name) else { return };
         if kept.readings.len() >= CACHED_LIST_READINGS {
             let (_, oldest) = kept.readings.remove(0);
-            self.bytes = self.bytes.saturating_sub(Self::reading_size(&oldest));
+            self.bytes = self.bytes.saturating_sub(oldest.size());
         }
         kept.readings.push((caller.clone(), Rc::clone(reading)));
         self.bytes += size;
-    }
-
-    fn reading_size(reading: &FilteredList) -> usize {
-        reading.text.len() + 1024
     }
 
     /// Removes all lists if a new one does not fit; the gateway gets them again when a client asks for them.

@@ -600,6 +600,10 @@ impl<P: ItemPolicy> ListFilter<P> {
     fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) {
         let changed = match self.policy.decide(kind, name) {
             ItemDecision::Drop => return,
+            ItemDecision::Unusable => {
+                self.unreadable += 1;
+                return;
+            }
             // A mark that the origin server wrote would pass for one of the gateway's.
             ItemDecision::Keep => self.policy.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
             ItemDecision::Mark(name, value) => Some(marked(item.to_vec(), name, &value)),

@@ -11,6 +11,8 @@ pub enum ItemDecision {
     Keep,
     /// The item is left out.
     Drop,
+    /// The item is left out, and the log says so: clients cannot use its name.
+    Unusable,
     /// The item stays, with this member of its `_meta`: a name, and its value in JSON.
     Mark(&'static str, String),
 }

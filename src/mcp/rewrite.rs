@@ -276,7 +276,6 @@ impl<'a> Splices<'a> {
         let seal = edits.seal.filter(|_| method.is_some());
         for (place, raw) in values {
             match place {
-                Place::Object(_) | Place::MaybeObject(_) => {}
                 Place::Text(member) => {
                     let Some(text) = strict_json::part::<String>(raw.get()) else { continue };
                     if let Replacement::Text(instead) = replace(at, member, &text) {
@@ -303,7 +302,7 @@ impl<'a> Splices<'a> {
                 Place::Reason if is_cancelled && edits.is_shared && seal.is_some() => {
                     self.put(raw, "\"\"".to_owned())?;
                 }
-                Place::Cancelled | Place::Reason => {}
+                Place::Object(_) | Place::MaybeObject(_) | Place::Cancelled | Place::Reason => {}
             }
         }
         Some(())

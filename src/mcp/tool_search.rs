@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::strict_json;
 
 /// How much an occurrence in each field counts.
-const WEIGHTS: [(&str, f64); 3] = [("name", 3.0), ("title", 2.0), ("description", 1.0)];
+const WEIGHTS: [(&str, f64); 3] = [("name", 3.0), ("title", TITLE), ("description", 1.0)];
+const TITLE: f64 = 2.0;
 
 /// How soon more occurrences of a word stop to count.
 const SATURATION: f64 = 1.2;
@@ -44,12 +45,19 @@ struct Counted {
 }
 
 impl Counted {
+    /// Reads a tool only as far as needed: what its schemas are does not matter.
     fn of(tool: &str) -> Self {
-        let tool: Option<BTreeMap<String, Value>> = strict_json::part(tool);
+        type Members<'a> = BTreeMap<String, &'a RawValue>;
+        let tool: Members<'_> = strict_json::part(tool).unwrap_or_default();
+        let annotations: Members<'_> =
+            tool.get("annotations").and_then(|raw| strict_json::part(raw.get())).unwrap_or_default();
         let mut counted = Self { words: BTreeMap::new(), length: 0.0 };
-        for (field, weight) in WEIGHTS {
-            let text = tool.as_ref().and_then(|tool| tool.get(field)?.as_str()).unwrap_or_default();
-            for word in words(text) {
+        let fields = WEIGHTS.iter().map(|(field, weight)| (tool.get(*field), weight));
+        for (raw, weight) in fields.chain([(annotations.get("title"), &TITLE)]) {
+            let Some(raw) = raw.map(|raw| raw.get()) else { continue };
+            // A text that is no text of Unicode is searched as it is written.
+            let text = strict_json::part::<String>(raw);
+            for word in words(text.as_deref().unwrap_or(raw)) {
                 *counted.words.entry(word).or_default() += weight;
                 counted.length += weight;
             }
@@ -69,11 +77,20 @@ fn as_f64(count: usize) -> f64 {
     count as f64
 }
 
+/// Whether texts have no white space between words of such characters: each counts as a word.
+fn is_word(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
 /// The words of a text in lower case, without the `s` of a plural. `createIssue` and `create_issue` have the same words.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let mut separated = String::with_capacity(text.len() + 8);
     let mut after_lower = false;
     for c in text.chars() {
+        if is_word(c) {
+            separated.extend([' ', c, ' ']);
+            continue;
+        }
         if after_lower && c.is_uppercase() {
             separated.push(' ');
         }

@@ -9,7 +9,7 @@ use crate::limits::{TOOL_QUERY_BYTES, TOOLS_FOUND, TOOLS_FOUND_MAX};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::merge::LEFT_OUT;
-use crate::mcp::message::{Call, Malformed};
+use crate::mcp::message::Call;
 use crate::mcp::method::CALL_TOOL;
 use crate::mcp::tool_search::ranked;
 use crate::strict_json;
@@ -31,11 +31,18 @@ pub const SEARCH_TOOLS: &str = "search_tools";
 /// The tool that calls a tool that was found.
 pub const CALL_FOUND_TOOL: &str = "call_tool";
 
-/// What a client searches for.
+/// What the gateway answers itself, of what a client asks the two tools for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolSearch {
-    query: String,
-    limit: usize,
+pub enum ToolSearch {
+    /// A search for tools.
+    For {
+        /// What it searches for.
+        query: String,
+        /// Most tools that it gets.
+        limit: usize,
+    },
+    /// A call of one of the two tools, by its name, with arguments that do not fit, and what would fit.
+    Wrong(&'static str, &'static str),
 }
 
 /// What a call of one of the two tools asks for.
@@ -43,7 +50,7 @@ pub struct ToolSearch {
 pub enum Unwrapped {
     /// A call of a tool: the message with the name and the arguments of that tool.
     Call(Vec<u8>),
-    /// A search: the message that asks for the list of tools.
+    /// What the gateway answers itself: the message that asks for the list of tools.
     Search(Vec<u8>, ToolSearch),
 }
 
@@ -55,21 +62,27 @@ fn raw(value: &Value) -> Option<Box<RawValue>> {
 }
 
 /// What a call asks for, if it is one of the two tools.
-///
-/// # Errors
-/// [`Malformed::Params`] if its arguments do not fit.
-pub fn unwrapped(call: &Call, body: &[u8]) -> Result<Option<Unwrapped>, Malformed> {
-    let name = call.params.name.as_deref().filter(|_| call.method == CALL_TOOL);
-    let unwrapped = match name {
-        Some(SEARCH_TOOLS) => {
-            search(body).ok_or(Malformed::Params("search_tools needs a query, and a limit of 1 to 50"))
+#[must_use]
+pub fn unwrapped(call: &Call, body: &[u8]) -> Option<Unwrapped> {
+    let (read, why) = match call.params.name.as_deref().filter(|_| call.method == CALL_TOOL)? {
+        SEARCH_TOOLS => {
+            (search(body), ToolSearch::Wrong(SEARCH_TOOLS, "search_tools takes a query, and a limit of 1 to 50."))
         }
-        Some(CALL_FOUND_TOOL) => {
-            inner_call(body).ok_or(Malformed::Params("call_tool needs a name, and arguments that are an object"))
-        }
-        _ => return Ok(None),
+        CALL_FOUND_TOOL => (
+            inner_call(body),
+            ToolSearch::Wrong(CALL_FOUND_TOOL, "call_tool takes a name, and arguments that are an object."),
+        ),
+        _ => return None,
     };
-    unwrapped.map(Some)
+    read.or_else(|| list_instead(body, why))
+}
+
+/// The message that asks for the list of tools.
+fn list_instead(body: &[u8], search: ToolSearch) -> Option<Unwrapped> {
+    let (mut message, params) = message_and_params(body)?;
+    message.insert("method".to_owned(), raw(&json!("tools/list"))?);
+    let meta: Members = params.into_iter().filter(|(name, _)| name == "_meta").collect();
+    Some(Unwrapped::Search(with_params(message, &meta)?, search))
 }
 
 fn message_and_params(body: &[u8]) -> Option<(Members, Members)> {
@@ -90,6 +103,7 @@ fn inner_call(body: &[u8]) -> Option<Unwrapped> {
     strict_json::part::<String>(name.get())?;
     let inner = match arguments.remove("arguments") {
         Some(inner) if inner.get().starts_with('{') => inner,
+        Some(inner) if inner.get() == "null" => raw(&json!({}))?,
         None => raw(&json!({}))?,
         Some(_) => return None,
     };
@@ -102,20 +116,21 @@ fn inner_call(body: &[u8]) -> Option<Unwrapped> {
 }
 
 fn search(body: &[u8]) -> Option<Unwrapped> {
-    let (mut message, params) = message_and_params(body)?;
+    let (_, params) = message_and_params(body)?;
     let arguments: BTreeMap<String, Value> = strict_json::part(params.get("arguments")?.get())?;
     let query = arguments.get("query")?.as_str().filter(|query| query.len() <= TOOL_QUERY_BYTES)?.to_owned();
     let limit = match arguments.get("limit") {
         None | Some(Value::Null) => TOOLS_FOUND,
-        Some(limit) => usize::try_from(limit.as_u64()?).ok().filter(|it| (1..=TOOLS_FOUND_MAX).contains(it))?,
+        // In JSON Schema 10.0 is an integer.
+        Some(limit) => {
+            let limit = limit.to_string().trim_end_matches(".0").parse().ok()?;
+            Some(limit).filter(|limit| (1..=TOOLS_FOUND_MAX).contains(limit))?
+        }
     };
     if arguments.keys().any(|name| !matches!(name.as_str(), "query" | "limit")) {
         return None;
     }
-    message.insert("method".to_owned(), raw(&json!("tools/list"))?);
-    let meta: Members = params.into_iter().filter(|(name, _)| name == "_meta").collect();
-    let message = with_params(message, &meta)?;
-    Some(Unwrapped::Search(message, ToolSearch { query, limit }))
+    list_instead(body, ToolSearch::For { query, limit })
 }
 
 /// A response with this result.
@@ -168,11 +183,31 @@ pub fn listing(id: &RequestId, era: Era) -> String {
 }
 
 impl ToolSearch {
+    /// The tool that is called.
+    #[must_use]
+    pub fn tool(&self) -> &'static str {
+        match self {
+            Self::For { .. } => SEARCH_TOOLS,
+            Self::Wrong(tool, _) => tool,
+        }
+    }
+
+    /// The result of a call with arguments that do not fit: what would fit, for the model to read.
+    #[must_use]
+    pub fn refused(&self, id: &RequestId, era: Era) -> Option<String> {
+        let Self::Wrong(_, why) = self else { return None };
+        let mut result = Map::new();
+        result.insert("content".to_owned(), json!([{ "type": "text", "text": why }]));
+        result.insert("isError".to_owned(), json!(true));
+        Some(response(id, era, result, false))
+    }
+
     /// The result: the tools that fit best, as JSON in a text.
     #[must_use]
     pub fn result(&self, tools: &[&str], (id, era): (&RequestId, Era), left_out: &[String]) -> String {
-        let found = ranked(tools, &self.query);
-        let shown: Vec<&str> = found.iter().take(self.limit).filter_map(|at| tools.get(*at).copied()).collect();
+        let Self::For { query, limit } = self else { return String::new() };
+        let found = ranked(tools, query);
+        let shown: Vec<&str> = found.iter().take(*limit).filter_map(|at| tools.get(*at).copied()).collect();
         let text = format!("{{\"tools\":[{}],\"found\":{}}}", shown.join(","), found.len());
         let mut result = Map::new();
         result.insert("content".to_owned(), json!([{ "type": "text", "text": text }]));

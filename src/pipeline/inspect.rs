@@ -9,7 +9,7 @@ use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
 use crate::mcp::method::{CALL_TOOL, McpMethod, Target};
 use crate::mcp::operation::Operation;
-use crate::mcp::tool_view::{self, SEARCH_TOOLS, ToolSearch, Unwrapped, View};
+use crate::mcp::tool_view::{self, ToolSearch, Unwrapped, View};
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::authenticate::Authenticated;
 use crate::pipeline::context::RequestContext;
@@ -203,7 +203,10 @@ fn read_messages(
             {
                 return Err(malformed((Malformed::Params("the protocol version in params._meta is missing"), id)));
             }
-            agreement::hold(fields, message, &resource.parameters)
+            // Where clients do not see the schemas, the gateway makes these fields.
+            let makes_parameters = resource.federation.as_ref().is_some_and(|it| it.view != View::All);
+            let parameters = if makes_parameters { &[] } else { resource.parameters.as_slice() };
+            agreement::hold(fields, message, parameters)
                 .map_err(|mismatch| Rejection::FieldsDisagree { field: mismatch.0, id: Box::new(id.clone()) })?;
         }
         let Some(call) = message.call() else { continue };
@@ -213,10 +216,8 @@ fn read_messages(
     let mut search = None;
     let is_search = resource.federation.as_ref().is_some_and(|federation| federation.view == View::Search);
     // What such a call asks for is what rules, limits and the log see.
-    if let ([message @ Message::Request { call, .. }], true) = (messages.as_slice(), is_search) {
-        let id = message.id();
-        let unwrapped = tool_view::unwrapped(call, &body).map_err(|error| malformed((error, id)))?;
-        body = match unwrapped {
+    if let ([Message::Request { call, .. }], true) = (messages.as_slice(), is_search) {
+        body = match tool_view::unwrapped(call, &body) {
             None => body,
             Some(Unwrapped::Call(inner)) => inner,
             Some(Unwrapped::Search(list, wanted)) => {
@@ -232,8 +233,10 @@ fn read_messages(
     {
         let operations = call.operations().unwrap_or_default();
         let name = operations.first().and_then(Operation::name);
-        let (method, name) =
-            if search.is_some() { (CALL_TOOL, Some(SEARCH_TOOLS)) } else { (call.method.as_str(), name) };
+        let (method, name) = match &search {
+            Some(search) => (CALL_TOOL, Some(search.tool())),
+            None => (call.method.as_str(), name),
+        };
         context.audit.note_operation(Some(method), name);
     }
     let arguments = settings.decision_log.is_some().then(|| message::arguments(&body)).flatten();

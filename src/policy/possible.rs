@@ -4,11 +4,46 @@ use crate::mcp::kind::Kind;
 use crate::mcp::operation::Operation;
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
-use crate::policy::decide::Policy;
+use crate::policy::decide::{Policy, methods_of};
+use crate::policy::rule::Effect;
+use crate::policy::server_names::ServerNames;
 use crate::policy::uri::readings;
 use crate::policy::verdict::{DecidedBy, Possible, Verdict};
 
 impl Policy {
+    /// Whether the rules may permit a caller anything of one of several servers. May say so although they do not.
+    #[must_use]
+    pub fn may_permit(&self, names: &ServerNames, caller: &Caller) -> bool {
+        if self.observe {
+            return true;
+        }
+        // The kinds of items that earlier rules deny altogether.
+        let mut closed: Vec<Kind> = Vec::new();
+        let rules = self.rules.iter().filter(|rule| !rule.observe);
+        for rule in rules.filter(|rule| rule.when.fails_for(caller, &self.scopes).is_none()) {
+            let targets = &rule.targets;
+            match rule.effect {
+                Effect::Deny if rule.when.arguments.is_empty() => {
+                    let is_denied =
+                        |kind: &Kind| targets.is_everything() || names.are_all_matched(*kind, targets.of(*kind));
+                    closed.extend(Kind::ALL.into_iter().filter(is_denied));
+                }
+                Effect::Deny => {}
+                Effect::Allow | Effect::StepUp(_) => {
+                    let opens = |kind: Kind| {
+                        targets.is_everything()
+                            || methods_of(kind).any(|method| targets.is_about_method(method))
+                            || targets.of(kind).iter().any(|pattern| names.may_match(kind, pattern))
+                    };
+                    if Kind::ALL.into_iter().any(|kind| !closed.contains(&kind) && opens(kind)) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
     /// All verdicts that are possible if neither the arguments of an operation nor some facts about the caller are
     /// known. Each has the rule that decides, and what would have to be known to tell. There is one entry if nothing is
     /// open.

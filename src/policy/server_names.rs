@@ -80,6 +80,34 @@ impl ServerNames {
         self.aliases.iter().chain(&self.prompt_aliases).any(|(_, alias)| fold(alias) == fold(name))
     }
 
+    /// Whether clients may see a name of this server that matches a pattern. May say so although they do not.
+    #[must_use]
+    pub fn may_match(&self, kind: Kind, pattern: &Pattern) -> bool {
+        let (head, is_whole) = pattern.head();
+        let fits = |begin: String| head.starts_with(&begin) || !is_whole && begin.starts_with(head);
+        self.begins(kind).into_iter().any(|begin| fits(fold(&begin)))
+            || self.aliases(kind).iter().any(|(_, alias)| pattern.matches_folded(&fold(alias)))
+    }
+
+    /// Whether patterns match all names that clients may see of this server. May say no although they do.
+    #[must_use]
+    pub fn are_all_matched(&self, kind: Kind, patterns: &[Pattern]) -> bool {
+        let covers = |begin: &String| patterns.iter().any(|it| it.as_str().ends_with('*') && it.matches(begin));
+        let matches = |(_, alias): &(String, String)| patterns.iter().any(|pattern| pattern.matches(alias));
+        self.begins(kind).iter().all(covers) && self.aliases(kind).iter().all(matches)
+    }
+
+    /// What the names begin with that clients see, besides aliases.
+    fn begins(&self, kind: Kind) -> Vec<String> {
+        match kind {
+            Kind::Tool | Kind::Prompt => vec![self.prefix.clone()],
+            Kind::Resource => {
+                let mapped = [format!("{}+", self.server), format!("{APP_SCHEME}{}/", self.server)];
+                mapped.into_iter().chain(self.kept_uris.iter().cloned()).collect()
+            }
+        }
+    }
+
     /// The description that clients see in place of the server's own.
     #[must_use]
     pub fn description(&self, kind: Kind, original: &str) -> Option<&str> {
@@ -111,7 +139,8 @@ impl ServerNames {
     }
 
     /// Whether clients see an item. Servers may ignore letter case, and read a URI as another one.
-    fn shows(&self, kind: Kind, original: &str) -> bool {
+    #[must_use]
+    pub fn shows(&self, kind: Kind, original: &str) -> bool {
         let hides = |name: &str| {
             if self.hidden.is_empty() {
                 return false;

@@ -18,6 +18,8 @@ pub struct Federation {
     pub strict: bool,
     /// How tools are shown.
     pub view: View,
+    /// Seconds that each server has for a list.
+    pub list_seconds: u64,
     /// Identifies the servers and their names: cursors of another configuration do not open.
     pub hash: String,
 }

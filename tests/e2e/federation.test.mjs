@@ -31,7 +31,8 @@ async function withServers(options, work) {
     servers.push({ name: "broken", origin: `http://127.0.0.1:${broken.address().port}/mcp` });
   const scene = await startScene({
     secrets: SECRETS,
-    resource: { servers, ...options.resource },
+    // On a busy machine a server may need longer than the default; one that hangs takes all of it.
+    resource: { servers, list_timeout_seconds: options.hangs ? 5 : 30, ...options.resource },
     changes: () => ({ sessions: { secrets: ["SEAL"] }, decision_log: {} }),
   });
   try {

@@ -684,20 +684,6 @@ fn ids_of_one_server_are_not_those_of_another() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_server_that_hangs_rests_for_a_while() {
-    let (gateway, world) = (gate(json!({})), with_second(|_| None));
-    ask(&world, &gateway, "tools/list", json!({}));
-    let asked = |world: &World| world.sent().iter().filter(|sent| host(sent) == "issues").count();
-    assert_eq!(asked(&world), 1);
-    let reply = ask(&world, &gateway, "tools/list", json!({}));
-    assert_eq!((asked(&world), &reply.json()["result"]["_meta"]["portcullis/left-out"]), (1, &json!(["issues"])));
-    // Calls are not lists: they wait as long as the configuration says.
-    world.pass(16);
-    ask(&world, &gateway, "tools/list", json!({}));
-    assert_eq!(asked(&world), 2);
-}
-
-#[wasm_bindgen_test(unsupported = test)]
 fn lists_are_bounded_together() {
     let servers: Vec<Value> = (10..30)
         .map(|at| json!({ "name": format!("s{at}"), "era": "modern", "origin": format!("https://s{at}.example/mcp") }))

@@ -32,6 +32,7 @@ mod documents;
 mod drivers;
 mod eras;
 mod face;
+mod federated_lists;
 mod federation;
 mod gateway;
 #[cfg(not(target_family = "wasm"))]

@@ -74,6 +74,13 @@ fn found(reply: &Reply) -> Vec<String> {
     tools.map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
 }
 
+/// What a model reads after a call with arguments that do not fit.
+fn wrong_arguments(reply: &Reply) -> String {
+    let result = &reply.json()["result"];
+    assert_eq!((reply.status, &result["isError"]), (200, &json!(true)), "{}", reply.body);
+    result["content"][0]["text"].as_str().expect("a text").to_owned()
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn names_come_without_schemas() {
     let (gateway, world) = (gate("names", json!({})), world());
@@ -119,14 +126,20 @@ fn two_tools_find_and_call_all_others() {
         json!({ "name": "files_read_file", "arguments": [] }),
         json!({ "name": "a", "x": 1 }),
     ] {
-        let reply = call(wrong.clone());
-        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32602)), "{wrong}");
+        assert_eq!(wrong_arguments(&call(wrong.clone())), "call_tool takes a name, and arguments that are an object.");
     }
-    for wrong in
-        [json!({}), json!({ "query": 1 }), json!({ "query": "x", "limit": 51 }), json!({ "query": "x".repeat(2_000) })]
-    {
-        assert_eq!(search(wrong.clone()).json()["error"]["code"], json!(-32602), "{wrong}");
+    for wrong in [
+        json!({}),
+        json!({ "query": 1 }),
+        json!({ "query": "x", "limit": 51 }),
+        json!({ "query": "x", "limit": "5" }),
+        json!({ "query": "x".repeat(2_000) }),
+    ] {
+        assert_eq!(wrong_arguments(&search(wrong.clone())), "search_tools takes a query, and a limit of 1 to 50.");
     }
+    assert_eq!(found(&search(json!({ "query": "read file", "limit": 1.0 }))).len(), 1, "an integer of JSON Schema");
+    let reply = call(json!({ "name": "files_read_file", "arguments": null }));
+    assert_eq!(reply.json()["result"]["content"][0]["text"], json!("read_file"));
     // What is inside is no such tool again.
     let nested = call(json!({ "name": "call_tool", "arguments": { "name": "files_read_file" } }));
     assert!(nested.json()["error"].is_object(), "{}", nested.body);
@@ -167,9 +180,12 @@ fn a_view_needs_servers_and_names_of_its_own() {
     let servers = |prefix: &str| json!([{ "name": "a", "origin": "https://a.example/mcp", "prefix": prefix }]);
     refused(json!({ "view": "search", "servers": servers("search_") }), "could have a tool \"search_tools\"");
     refused(json!({ "view": "all of them" }), "view");
-    let mut alone = json!({ "view": "names", "origin": "https://a.example/mcp" });
-    alone["servers"] = Value::Null;
-    refused(alone, "is possible only with servers");
+    for key in [json!({ "view": "names" }), json!({ "strict_servers": true })] {
+        let mut alone = key;
+        alone["origin"] = json!("https://a.example/mcp");
+        alone["servers"] = Value::Null;
+        refused(alone, "is possible only with servers");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -188,4 +204,58 @@ fn the_best_tool_comes_first() {
     assert!(ranked(&tools, "").is_empty());
     assert!(ranked(&[], "mail").is_empty());
     assert!(ranked(&["not JSON"], "mail").is_empty());
+    // What is not searched may have any form.
+    let deep = format!("{{\"name\":\"deep\",\"inputSchema\":{}1e999{}}}", "[".repeat(300), "]".repeat(300));
+    let broken = r#"{"name":"broken","description":"a \ud800 half"}"#;
+    let titled = r#"{"name":"x","annotations":{"title":"Pays an invoice"}}"#;
+    let chinese = r#"{"name":"读取文件的内容"}"#;
+    let odd = [deep.as_str(), broken, titled, chinese];
+    for (query, at) in [("deep", 0), ("half", 1), ("invoice", 2), ("文件", 3), ("读取", 3)] {
+        assert_eq!(ranked(&odd, query), [at], "{query}");
+    }
+}
+
+/// The gateway makes the fields that mirror arguments: clients do not see the schemas that ask for them, and what a client sends
+/// need not agree with the arguments of the tool that is called.
+#[wasm_bindgen_test(unsupported = test)]
+fn the_gateway_makes_the_fields_that_mirror_arguments() {
+    let parameters = json!({ "parameter_fields": { "Region": "region", "Name": "name" } });
+    let inner = json!({ "region": "eu", "name": "victim" });
+    let called = json!({ "name": "files_read_file", "arguments": inner });
+    let cases = [("search", json!({ "name": "call_tool", "arguments": called })), ("names", called.clone())];
+    for (view, params) in cases {
+        for sent in [&[][..], &[("mcp-param-name", "files_read_file"), ("mcp-param-other", "x")]] {
+            let (gateway, world) = (gate(view, parameters.clone()), world());
+            let mut params = params.clone();
+            params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+            let mut request = modern(Claims::good(), "tools/call", params);
+            for (name, value) in sent {
+                request.head.fields.set((*name).to_owned(), *value);
+            }
+            let reply = world.call(&gateway, request);
+            assert_eq!(reply.status, 200, "{view}: {}", reply.body);
+            let got = world.sent().pop().expect("a request").fields;
+            let of_server = ["mcp-param-region", "mcp-param-name", "mcp-param-other"].map(|name| got.get(name));
+            assert_eq!(of_server, [Some("eu"), Some("victim"), None], "{view}");
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_that_no_client_sees_are_mistakes() {
+    let refused = |resource: Value, says: &str| {
+        let mistakes = opened(resource).err().unwrap_or_default();
+        assert!(mistakes.contains(says), "{says}: {mistakes}");
+    };
+    let rule = |name: &str| json!([{ "effect": "deny", "tools": [name] }, { "effect": "allow", "tools": ["*"] }]);
+    let says =
+        "resources[0].rules[0].tools: can never match \"read_file\": clients see names that begin with files_, issues_";
+    refused(json!({ "rules": rule("read_file") }), says);
+    refused(json!({ "rules": rule("read_*") }), "can never match \"read_*\"");
+    refused(json!({ "rules": rule("search_tools"), "view": "search" }), "what decides is the tool that is called");
+    let limits = json!([{ "by": ["subject"], "requests": 5, "seconds": 60, "tools": ["call_tool"] }]);
+    refused(json!({ "limits": limits, "view": "search" }), "resources[0].limits[0].tools: can never match");
+    for good in ["files_read_file", "FILES_*", "*_read", "f*"] {
+        assert!(opened(json!({ "rules": rule(good) })).is_ok(), "{good}");
+    }
 }

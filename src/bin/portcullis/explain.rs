@@ -1,6 +1,9 @@
 //! `portcullis explain`.
 
+use portcullis::mcp::operation::Operation;
+use portcullis::mcp::tool_view::{CALL_FOUND_TOOL, SEARCH_TOOLS, View};
 use portcullis::policy::verdict::{RuleResult, Verdict};
+use portcullis::settings::resource::Resource;
 use serde_json::{Value, json};
 
 use crate::arguments::ExplainArguments;
@@ -41,6 +44,9 @@ pub(crate) fn explain(options: &ExplainArguments, host: &Host<'_>) -> Result<Rep
             text += &format!("at the server {server:?}, which calls it {original:?}\n");
         }
         Some(Some((server, None))) => text += &format!("the server {server:?} shows clients no such item\n"),
+        Some(None) if is_of_view(resource, operation) => {
+            text += "this is a tool of the gateway, and rules have no effect on it: they decide about the tool that it calls or finds\n";
+        }
         Some(None) if operation.target.is_some() => text += "no server has such a name\n",
         Some(None) | None => {}
     }
@@ -124,4 +130,10 @@ fn call(options: &ExplainArguments) -> Result<Call, Unusable> {
         uri: options.uri.clone(),
         arguments: options.arguments.as_deref().map(|text| object(text, "--arguments")).transpose()?,
     })
+}
+
+/// Whether an operation calls one of the two tools of the gateway that find and call the tools of several servers.
+fn is_of_view(resource: &Resource, operation: &Operation) -> bool {
+    let searches = resource.federation.as_ref().is_some_and(|federation| federation.view == View::Search);
+    searches && operation.tool().is_some_and(|tool| [SEARCH_TOOLS, CALL_FOUND_TOOL].contains(&tool))
 }
