@@ -2,7 +2,7 @@
 //
 // `tokens` is `repeat` (one token for all requests, or as many in turn as the contestant's name says after `#`), `fresh` (each
 // token once), `forged` (each token once, signed with a key of another issuer) or `none`. `share` is the part of the usual number
-// of requests that is sent, for cases whose requests cost more.
+// of requests that is sent, for cases whose requests cost more. `sittings` is how often the contestants are started anew.
 import { ALGORITHMS } from "./names.mjs";
 import { CALL, LIST, STREAM } from "./requests.mjs";
 
@@ -108,6 +108,8 @@ export const CASES = [
   {
     name: "federated",
     title: "tools/call, to one of several servers",
+    // What is compared differs by little.
+    sittings: 8,
     contestants: [PLAIN, SEALED, FEDERATED, MANY_SERVERS],
   },
   {
@@ -138,6 +140,7 @@ export const CASES = [
   status: 200,
   algorithms: [ALGORITHMS[0]],
   share: 1,
+  sittings: 1,
   ...one,
 }));
 

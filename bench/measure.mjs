@@ -32,8 +32,30 @@ export function serve(setting, one, { request, connections, count, rate }) {
   return setting.load(job);
 }
 
-/** Measures a case with one algorithm: µs of CPU, requests a second and subrequests of each contestant, by round. */
-export async function measure(setting, chosen, alg, { rounds, requests, warmup, connections }) {
+/**
+ * Measures a case with one algorithm: µs of CPU, requests a second and subrequests of each contestant, by round. Two processes that
+ * do the same differ by some percent for as long as they run, so a case whose contestants differ by less has several sittings, each
+ * with new processes.
+ */
+export async function measure(setting, chosen, alg, size) {
+  const sittings = Math.min(chosen.sittings, size.rounds);
+  const rows = new Map();
+  let missing = [];
+  for (let sitting = 0; sitting < sittings; sitting += 1) {
+    const rounds = Math.floor((size.rounds + sitting) / sittings);
+    const measured = await sit(setting, chosen, alg, { ...size, rounds });
+    missing = measured.missing;
+    for (const { name, ...figures } of measured.rows) {
+      const row = rows.get(name) ?? { name, cpu: [], perSecond: [], subrequests: [] };
+      for (const [figure, values] of Object.entries(figures)) row[figure].push(...values);
+      rows.set(name, row);
+    }
+  }
+  return { name: chosen.name, title: chosen.title, alg, rows: [...rows.values()], missing };
+}
+
+/** The rounds of one sitting. */
+async function sit(setting, chosen, alg, { rounds, requests, warmup, connections }) {
   const half = Math.ceil((requests * chosen.share) / 2);
   const { entered, missing } = await enterAll(setting, chosen, alg, warmup + 2 * half * rounds);
   const rows = entered.map(({ name }) => ({ name, cpu: [], perSecond: [], subrequests: [] }));
@@ -64,5 +86,5 @@ export async function measure(setting, chosen, alg, { rounds, requests, warmup, 
   } finally {
     for (const one of entered) await one.stop();
   }
-  return { name: chosen.name, title: chosen.title, alg, rows, missing };
+  return { rows, missing };
 }

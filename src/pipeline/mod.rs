@@ -29,6 +29,7 @@ pub mod disclosure;
 pub mod handles;
 pub mod inspect;
 mod misread;
+mod part;
 pub mod permit;
 pub mod recognized;
 pub mod record;

@@ -13,6 +13,7 @@ use crate::mcp::rewrite::{Edits, Member, Replacement, SealName, Translation, edi
 use crate::pipeline::admit::Admitted;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
+use crate::pipeline::part::Part;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
 use crate::policy::decoy::Decoy;
@@ -30,25 +31,6 @@ pub struct Permit {
     stand_in: StandIn,
     /// Which of several servers it is for.
     part: Option<Box<Part>>,
-}
-
-/// The part of a request to a resource of several servers that is for one of them.
-#[derive(Debug, Clone)]
-struct Part {
-    server: Rc<Server>,
-    /// The server's own cursor.
-    cursor: Option<String>,
-    /// The client, if it has or opens a session.
-    client: Option<Rc<ClientSide>>,
-    /// How the gateway talks with the server, once it is known.
-    conversation: Option<Conversation>,
-    /// The id, in JSON, that the server gave to its request, if this is the response to it.
-    answered: Option<String>,
-    /// Whether it is one of several, and the gateway reads the answers.
-    is_gathered: bool,
-    /// The id of the request that the server gets, if the client has no session; empty otherwise, and then the id of the client is
-    /// sealed.
-    salt: String,
 }
 
 /// What the progress token of a request begins with that has such an id.
@@ -327,6 +309,8 @@ impl Permit {
         let answered = self.state.answered.as_ref();
         let conversation = answered.map(|request| Conversation::Legacy(request.session.clone()));
         let answered = answered.map(|request| request.id.clone());
+        let operations = self.call().map(|call| call.operations().unwrap_or_default()).unwrap_or_default();
+        let item = operations.first().and_then(|operation| Part::item(&server, operation));
         Self {
             part: Some(Box::new(Part {
                 server,
@@ -336,6 +320,7 @@ impl Permit {
                 answered,
                 is_gathered: false,
                 salt,
+                item,
             })),
             ..self
         }
@@ -369,6 +354,7 @@ impl Permit {
                     answered: None,
                     is_gathered: true,
                     salt: salt.to_owned(),
+                    item: None,
                 })),
             }
         };
@@ -483,11 +469,7 @@ impl Permit {
     /// Whether something that the caller does not see is replaced in the message: then the answer gets the name back.
     #[must_use]
     pub fn stands_in(&self) -> bool {
-        let Some(part) = &self.part else { return !self.decoys().is_empty() };
-        let operations = self.call().map(|call| call.operations().unwrap_or_default()).unwrap_or_default();
-        let targets = operations.iter().filter_map(|operation| operation.target.as_ref());
-        let is_hidden = |(kind, name): &(Kind, String)| part.server.names.original(*kind, name).is_none();
-        !self.decoys().is_empty() || targets.into_iter().any(is_hidden)
+        !self.decoys().is_empty() || self.part.as_ref().is_some_and(|part| part.names_hidden())
     }
 
     /// The resource as it is forwarded: that of the server, if there are several. `None` for a public path.
@@ -578,24 +560,6 @@ impl Permit {
         match &self.request {
             Permitted::Public(_) => &[],
             Permitted::Resource(inspected) => &inspected.authenticated().request().resource().forward_fields,
-        }
-    }
-}
-
-impl Part {
-    /// The server's name of an item, or what stands in for one that clients do not see.
-    fn named(&self, kind: Kind, name: &str) -> Option<String> {
-        let names = &self.server.names;
-        names.original(kind, name).or_else(|| names.stand_in(kind, name))
-    }
-
-    /// What the server has for a text in a member of the message; `None` if it is the same.
-    fn text(&self, member: Member, kind: Kind, text: &str) -> Option<String> {
-        match member {
-            Member::Name => self.named(kind, text),
-            Member::Uri => self.named(Kind::Resource, text),
-            Member::Cursor => self.cursor.clone(),
-            Member::Method | Member::Task | Member::State | Member::RelatedTask => None,
         }
     }
 }
