@@ -26,6 +26,8 @@ export const PER_USER = "portcullis:perUser";
 export const MANY_RULES = "portcullis:manyRules";
 export const RESOURCES = "portcullis:resources";
 export const LIST_FILTER = "portcullis:listFilter";
+/** The same with the definitions of all tools. */
+export const LIST_LOCKED = "portcullis:listLocked";
 export const LIST_CACHE = "portcullis:listCache";
 /** The same, sealing what belongs to a caller, with one server and with several. */
 export const SEALED = "portcullis:sealed";
@@ -92,6 +94,14 @@ export const CASES = [
     request: LIST,
     share: 0.5,
     contestants: [FLOOR, JOSE, JSON_FILTER, PLAIN, LIST_FILTER],
+  },
+  {
+    name: "lock",
+    title: "tools/list of 200 tools, held to a lock",
+    request: LIST,
+    share: 0.5,
+    sittings: 8,
+    contestants: [LIST_FILTER, LIST_LOCKED],
   },
   {
     name: "list_cached",

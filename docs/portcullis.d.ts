@@ -775,6 +775,13 @@ export interface ResourceDocument {
    * of them together have 40 seconds. Default: 5.
    */
   list_timeout_seconds?: number;
+  lock?: LockDocument;
+  /**
+   * Those definitions. Commands take them from `portcullis.lock.json` beside the configuration. Default: none.
+   */
+  locked?: {
+    [k: string]: unknown;
+  };
   /**
    * `resource_name` in the metadata: a name for people.
    */
@@ -1182,6 +1189,27 @@ export interface LimitDocument {
    * Tools whose calls count, by name as in rules; other requests do not count. Default: every POST counts.
    */
   tools?: string[];
+}
+/**
+ * How the gateway holds tools, prompts and resource templates to the definitions that were reviewed, which
+ * `npx portcullis lock` writes into `portcullis.lock.json`. Guide: `docs/trust.md`. Default: it does not.
+ */
+export interface LockDocument {
+  /**
+   * `enforce` hides items that differ from their definitions in the lock, and refuses their use; `observe` only says in the log
+   * what differs. Default: `enforce`.
+   */
+  mode?: "enforce" | "observe";
+  /**
+   * What a caller learns who uses such an item: `absent`, that it does not exist; `reason`, that its definition is not the one that
+   * was reviewed. Default: `absent`.
+   */
+  refusal?: "absent" | "reason";
+  /**
+   * Items that are not in the lock: `closed` hides and refuses them; `observe` lets them pass, and the log names them. Default:
+   * `closed`.
+   */
+  unlocked?: "closed" | "observe";
 }
 /**
  * Which argument each `Mcp-Param-*` field mirrors, as `x-mcp-header` in the input schemas of your tools says:

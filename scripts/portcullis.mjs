@@ -29,6 +29,7 @@ const COMMANDS = {
   diff: async () => (await import("./commands/test.mjs")).diff,
   migrate: async () => (await import("./commands/migrate.mjs")).migrate,
   check: async () => (await import("./commands/check.mjs")).check,
+  lock: async () => (await import("./commands/lock.mjs")).lock,
 };
 
 /** A command that is a program of its own, which reads the arguments itself. */

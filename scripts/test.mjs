@@ -192,6 +192,14 @@ const layers = {
     return sum;
   },
 
+  trust: async () => {
+    await build();
+    await buildCommand();
+    const sum = await testFolder("trust");
+    say(`trust: ${sum.passed} scenarios passed, ${sum.failed} failed`);
+    return sum;
+  },
+
   conformance: async () => {
     await build();
     return counted(await watch(node, ["tests/conformance/run.mjs"]), PLAIN);

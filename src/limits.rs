@@ -609,3 +609,12 @@ pub const CONNECT_LINK_SECONDS: u64 = 900;
 
 /// Most parameters that are added to an authorization request at an authorization server of an origin server.
 pub const CONNECT_PARAMETERS: usize = 8;
+
+/// Most bytes of items that fit their locks, which an isolate keeps to recognize them.
+pub const LOCK_KNOWN_BYTES: usize = 2 * 1024 * 1024;
+
+/// Most items that do not fit their locks, which an isolate keeps.
+pub const LOCK_CHANGES: usize = 1_024;
+
+/// Most lines in the log for the items of one list that do not fit their locks.
+pub const LOCK_LINES: usize = 20;

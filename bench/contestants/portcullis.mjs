@@ -1,5 +1,6 @@
 // Portcullis as it is built, in the configurations that are measured: the documents of docs/configuration.md.
 import { GATE, ISSUER, REDIRECT, SCOPE, THIRD, TOKENS } from "../names.mjs";
+import { ANSWERS } from "../requests.mjs";
 
 const ASSERTION_KEY = "ASSERTION_KEY";
 const CLIENT_SECRET = "CLIENT_SECRET";
@@ -41,6 +42,13 @@ const rules = (count) => ({
     ],
   },
 });
+
+/** The definitions of the tools of the origin server, as a lock has them; the gateway does not read the digests. */
+const locked = () => {
+  const { tools } = JSON.parse(ANSWERS.list).result;
+  const entries = tools.map((definition) => [definition.name, { digest: "sha256-", definition }]);
+  return { tools: Object.fromEntries(entries) };
+};
 
 /** The same, with lists kept as long as their origin server says. */
 const keeping = { resource: { ...rules(10).resource, cache_lists: true } };
@@ -99,6 +107,8 @@ const DOCUMENTS = {
   rules: (places) => document(places, { ...rules(10), ...assertion }),
   manyRules: (places) => document(places, { ...rules(10_000), ...assertion }),
   listFilter: (places) => document(places, { resource: rules(10).resource }),
+  listLocked: (places) =>
+    document(places, { resource: { ...rules(10).resource, lock: {}, locked: locked() } }),
   listCache: (places) => document({ ...places, origin: places.publicOrigin }, keeping),
   sealed: (places) => document(places, sealed),
   federated: (places) => document(places, { ...sealed, resource: federation(2, places) }),

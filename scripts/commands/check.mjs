@@ -1,94 +1,13 @@
-// `portcullis check`: asks running MCP servers for their lists, and passes those to the Rust part.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fail, failAsJson, UNUSABLE } from "../lib/run.mjs";
-import { takeOption } from "./arguments.mjs";
+// `portcullis check`: asks running MCP servers for their lists, and passes those to the Rust part, which does everything else.
+import { failAsJson } from "../lib/run.mjs";
+import { withLists } from "./lists.mjs";
 import { runRust } from "./rust.mjs";
 
-/** Most pages of one list: a server may never end its list. */
-const PAGES = 1_000;
-
-/** An error with its most frequent cause. */
-function inWords(error) {
-  if (error.message.endsWith("fetch failed"))
-    return `no HTTP server answers at this URL; is the server running? (${error.message})`;
-  if (/not found|\b404\b/i.test(error.message))
-    return `the server has no MCP endpoint at this path (${error.message})`;
-  return error.message;
-}
-
-/** All lists of a server, read page by page. */
-async function lists(url, headers) {
-  const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
-  const client = new Client(
-    { name: "portcullis-check", version: "1" },
-    { versionNegotiation: { mode: "auto" } },
-  );
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
-  const has = client.getServerCapabilities() ?? {};
-  const kinds = [
-    ["tools", has.tools, (params) => client.listTools(params)],
-    ["prompts", has.prompts, (params) => client.listPrompts(params)],
-    ["resources", has.resources, (params) => client.listResources(params)],
-    ["resourceTemplates", has.resources, (params) => client.listResourceTemplates(params)],
-  ];
-  const all = {};
-  for (const [name, there, list] of kinds) {
-    if (!there) continue;
-    all[name] = [];
-    let cursor;
-    let pages = 0;
-    do {
-      pages += 1;
-      const page = await list(cursor === undefined ? {} : { cursor });
-      all[name].push(...page[name]);
-      cursor = page.nextCursor;
-    } while (cursor !== undefined && pages < PAGES);
-  }
-  await client.close();
-  return all;
-}
-
-/**
- * `--origin URL` asks a running server, with the header field in the environment variable that `--origin-header-from` names. The
- * Rust part does everything else.
- */
-export async function check(given) {
-  const args = [...given];
+export async function check(args) {
   if (args.includes("--help") || args.includes("-h")) {
     process.exitCode = (await runRust(["check", "--help"])).status;
     return;
   }
   if (args.includes("--json")) failAsJson();
-  const origins = takeOption(args, "--origin");
-  // The option names a variable, not the field itself: other users of the machine can see arguments.
-  const headers = Object.fromEntries(
-    takeOption(args, "--origin-header-from").map((name) => {
-      const field = process.env[name] ?? fail(`the environment variable ${name} is not set`, UNUSABLE);
-      const [, key, value] =
-        field.match(/^([\w-]+):\s*(.*)$/) ??
-        fail(
-          `the environment variable ${name} must have a header field, for example "Authorization: Bearer …"`,
-          UNUSABLE,
-        );
-      return [key, value];
-    }),
-  );
-  const folder = mkdtempSync(join(tmpdir(), "portcullis-"));
-  try {
-    for (const [at, url] of origins.entries()) {
-      const file = join(folder, `list-${at}.json`);
-      const found = await lists(url, headers).catch((error) => {
-        rmSync(folder, { recursive: true, force: true });
-        return fail(`the lists of ${url} cannot be read: ${inWords(error)}`, UNUSABLE);
-      });
-      // Servers behind one resource have names of their own, by which the Rust part knows them.
-      writeFileSync(file, JSON.stringify({ origin: url, ...found }));
-      args.push("--list", file);
-    }
-    process.exitCode = (await runRust(["check", ...args])).status;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  process.exitCode = await withLists(args, async (args) => (await runRust(["check", ...args])).status);
 }

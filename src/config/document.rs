@@ -4,6 +4,7 @@
 use deserr::Deserr;
 
 use crate::config::federation_document::{ServerDocument, ViewName};
+use crate::config::lock_document::LockDocument;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::{BODY, IDLE_TIMEOUT, KEEP_ALIVE, LIST_TIMEOUT, REFUSALS, RESPONSE_TIMEOUT, STORED};
@@ -292,6 +293,16 @@ pub struct ResourceDocument {
     /// them with `_meta["portcullis/step-up"]`, which names the scopes. Default: `hide`.
     #[deserr(default)]
     pub step_up_in_lists: Option<StepUpListName>,
+
+    /// How the gateway holds tools, prompts and resource templates to the definitions that were reviewed, which
+    /// `npx portcullis lock` writes into `portcullis.lock.json`. Guide: `docs/trust.md`. Default: it does not.
+    #[deserr(default)]
+    pub lock: Option<LockDocument>,
+
+    /// Those definitions. Commands take them from `portcullis.lock.json` beside the configuration. Default: none.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
+    pub locked: Option<serde_json::Value>,
 
     /// Caches lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says
     /// (`ttlMs`, at most one day), in memory and in the data-center (colo) cache. Each reader gets them filtered.

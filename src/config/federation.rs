@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::document::ResourceDocument;
 use crate::config::federation_document::{EraName, ServerDocument, ViewName};
+use crate::config::lock;
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
 use crate::config::ranges;
@@ -116,6 +117,11 @@ pub(super) fn read(
     Some(Federation { servers, strict: document.strict_servers.unwrap_or(false), view, list_seconds, hash })
 }
 
+/// The place of a resource, by that of one of its servers.
+fn at_resource(at: &str) -> &str {
+    at.split_once(".servers").map_or(at, |(at, _)| at)
+}
+
 /// The resource as it is forwarded to one server.
 fn of_server(
     entry: &ServerDocument,
@@ -147,6 +153,7 @@ fn of_server(
         _ => read_origin(part.origin, part.service, &document.path, at, gateway.development, mistakes)?,
     };
     Some(Resource {
+        lock: lock::read(document, Some(&entry.name), at_resource(at), mistakes).map(Rc::new),
         // Beyond the indexes of all resources, so that what is remembered of one server is never taken for that of another.
         index: (resource.index + 1) * 1_000 + number,
         origin: OriginServer { url, service, ..resource.origin.clone() },

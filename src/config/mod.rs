@@ -20,6 +20,8 @@ pub mod document;
 mod federation;
 mod federation_document;
 mod issuer;
+mod lock;
+mod lock_document;
 #[cfg(feature = "authorization-server")]
 mod login_reading;
 mod mistakes;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::config::document::{IdentityAssertionDocument, PublicPathDocument, RequirementName, ResourceDocument};
 use crate::config::federation;
+use crate::config::lock;
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
 use crate::config::policy;
@@ -139,6 +140,7 @@ pub(super) fn read_resource(
         anonymous,
         asserts_operation,
         handles: sessions.cloned(),
+        lock: lock::of_resource(document, at, mistakes).map(Rc::new),
         names_caller,
         credential,
     };
@@ -146,7 +148,7 @@ pub(super) fn read_resource(
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, lock, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)

@@ -28,6 +28,7 @@ use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
 use crate::policy::decide::{Policy, methods_of};
 use crate::policy::decoy::NameRestorer;
+use crate::policy::lock::{KnownDefinitions, Lock};
 use crate::policy::verdict::{Arguments, StepUpInLists, Verdict};
 use crate::settings::Settings;
 use crate::settings::federation::Server;
@@ -48,6 +49,8 @@ pub struct AnswerMemory {
     pub items: Rc<RefCell<KnownItems>>,
     /// The task ids that were sealed last.
     pub tasks: Rc<RefCell<KnownTasks>>,
+    /// The items that fit their locks, and those that do not.
+    pub definitions: Rc<RefCell<KnownDefinitions>>,
 }
 
 /// What the gateway knows about an answer before it arrives.
@@ -70,6 +73,7 @@ enum StreamOf {
 struct Recipient {
     caller: Caller,
     policy: Option<Rc<Policy>>,
+    lock: Option<LockOfItems>,
     sessions: Option<Sessions>,
     identifier: String,
     path: String,
@@ -175,6 +179,7 @@ impl Recipient {
         Some(Self {
             caller: inspected.caller(),
             policy: resource.policy.as_ref().filter(|policy| !policy.observe).cloned(),
+            lock: LockOfItems::of(permit, &memory.definitions),
             sessions: settings.sessions.clone(),
             identifier: resource.identifier.clone(),
             path: resource.path.as_str().to_owned(),
@@ -264,7 +269,7 @@ impl Recipient {
         let read = good && !matches!(head.status, 202 | 204);
         let readable = head.may_be_event_stream() || head.is_json() || read;
         let marks = self.handles.as_ref().is_some_and(|handles| handles.marks_apps);
-        let decides = self.policy.is_some() || self.server.is_some() || marks;
+        let decides = self.policy.is_some() || self.server.is_some() || self.lock.is_some() || marks;
         let lists = decides && (self.lists || stream) && readable || keep_as.is_some();
         // Where only handles are rewritten, an answer that holds none for any reader passes as it is.
         let holds = self.handles.as_ref().is_some_and(|handles| handles.may_hold_handles || stream);
@@ -314,7 +319,13 @@ impl Recipient {
         let kept = keep_as.map(|name| CacheCandidate { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
-        let policy = PolicyOfItems { policy: self.policy, server: self.server, caller: self.caller, depends: false };
+        let policy = PolicyOfItems {
+            policy: self.policy,
+            lock: self.lock,
+            server: self.server,
+            caller: self.caller,
+            depends: false,
+        };
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
             let edits = FilterOptions { paged: false, ..edits };
@@ -356,7 +367,13 @@ impl Recipient {
             FilterOptions { paged: self.paged, reusable: true, handles_only: false, ..FilterOptions::default() };
         // The marks of Apps are the same for all callers, and a list holds no other handles.
         let handles = self.handles.map(|handles| handles.at(UnixMillis::default()));
-        let policy = PolicyOfItems { policy: self.policy, server: self.server, caller: self.caller, depends: false };
+        let policy = PolicyOfItems {
+            policy: self.policy,
+            lock: self.lock,
+            server: self.server,
+            caller: self.caller,
+            depends: false,
+        };
         let (mut filter, mut out) =
             (ListFilter::new(policy, edits).with_handles(handles, None), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
@@ -414,9 +431,35 @@ fn resolve(origin: &HttpUrl, said: &str) -> Option<String> {
     (target.starts_with('/') && !strange).then_some(target)
 }
 
+/// Holds the items of a server to the definitions that were reviewed.
+#[derive(Debug)]
+struct LockOfItems {
+    lock: Rc<Lock>,
+    resource: usize,
+    /// The resource and the server, in the log.
+    place: String,
+    known: Rc<RefCell<KnownDefinitions>>,
+}
+
+impl LockOfItems {
+    fn of(permit: &Permit, known: &Rc<RefCell<KnownDefinitions>>) -> Option<Self> {
+        let resource = permit.resource()?;
+        let lock = Rc::clone(resource.lock.as_ref()?);
+        let server = permit.server().map(|server| format!(", server {:?}", server.names.server));
+        let place = format!("{}{}", resource.path.as_str(), server.unwrap_or_default());
+        Some(Self { lock, resource: resource.index, place, known: Rc::clone(known) })
+    }
+
+    fn shows(&self, kind: Kind, name: &str, item: &[u8]) -> bool {
+        let of = (&*self.lock, self.resource, self.place.as_str());
+        self.known.borrow_mut().shows(of, (kind, name), item)
+    }
+}
+
 /// Decides about the items of lists as the policy would decide about their use.
 struct PolicyOfItems {
     policy: Option<Rc<Policy>>,
+    lock: Option<LockOfItems>,
     server: Option<Rc<Server>>,
     caller: Caller,
     depends: bool,
@@ -444,6 +487,14 @@ impl ItemPolicy for PolicyOfItems {
             }
             (Verdict::StepUp { .. }, StepUpInLists::Hide) | (Verdict::Deny, _) => ItemDecision::Drop,
         }
+    }
+
+    fn lock_state(&self) -> u64 {
+        self.lock.as_ref().map_or(0, |lock| lock.known.borrow().state())
+    }
+
+    fn shows(&mut self, kind: Kind, name: &str, item: &[u8]) -> bool {
+        self.lock.as_ref().is_none_or(|lock| lock.shows(kind, name, item))
     }
 
     fn mark(&self) -> Option<&'static str> {

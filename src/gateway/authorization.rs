@@ -63,9 +63,11 @@ impl<P: Ports> ActiveRequest<'_, P> {
         checked.map_err(|retry_after| too_often(&inspected, retry_after))?;
         let templates = (inspected.resource().index, "resourceTemplates");
         let templates = || gateway.answers.items.borrow().names(templates);
-        let authorized = gateway
-            .caller_state(&inspected, now)
-            .and_then(|state| authorize::authorize(inspected, state, &gateway.settings, &templates, &mut self.context));
+        let authorized = gateway.caller_state(&inspected, now).and_then(|state| {
+            let definitions = gateway.answers.definitions.borrow();
+            let known: (&dyn Fn() -> Vec<String>, _) = (&templates, &*definitions);
+            authorize::authorize(inspected, state, &gateway.settings, known, &mut self.context)
+        });
         let refused = match &authorized {
             Ok(authorized) => authorized.permit().refusal().is_some(),
             Err(rejection) => rejection.is_of_policy(),

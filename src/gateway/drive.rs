@@ -205,6 +205,9 @@ fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, en
         );
         say("warn", "list_items_dropped", &detail);
     }
+    for (reason, text) in gateway.answers.definitions.borrow_mut().take_lines() {
+        say("warn", reason, &text);
+    }
     if let Some(kept) = end.kept {
         keep(gateway, ports, kept);
     }

@@ -8,6 +8,7 @@ use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;
 use crate::mcp::list_cache::{CacheLookup, CachedList, FilteredList};
 use crate::mcp::message::Message;
+use crate::observe::event::gateway_line;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
@@ -35,6 +36,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             Ok(reading) => Rc::new(reading),
             Err(rejection) => return self.refuse(rejection),
         };
+        for (reason, text) in self.gateway.answers.definitions.borrow_mut().take_lines() {
+            self.ports.line(&gateway_line("warn", reason, &text, self.ports.now()));
+        }
         if let Some(caller) = permit.inspected().map(Inspected::caller) {
             self.gateway.lists.borrow_mut().keep_reading(key, &caller, &reading);
         }

@@ -2,7 +2,7 @@
 //! equal the expected next item, the gateway does not have to parse that item, because it knows where it ends and what
 //! its name is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -26,6 +26,8 @@ pub struct Items {
 struct Item {
     bytes: Vec<u8>,
     name: String,
+    /// The state of the lock with which it was found to fit; zero if it was not.
+    fits: Cell<u64>,
 }
 
 /// The items of lists, by list.
@@ -104,6 +106,12 @@ impl ExpectedItem {
     pub fn name(&self) -> &str {
         &self.0.name
     }
+
+    /// The state of the lock with which it was found to fit; zero if it was not.
+    #[must_use]
+    pub fn fits(&self) -> &Cell<u64> {
+        &self.0.fits
+    }
 }
 
 impl ListComparison {
@@ -141,7 +149,7 @@ impl ListComparison {
         }
         if self.has_room(bytes, name) {
             self.differs = true;
-            self.take(Rc::new(Item { bytes: bytes.to_vec(), name: name.to_owned() }));
+            self.take(Rc::new(Item { bytes: bytes.to_vec(), name: name.to_owned(), fits: Cell::default() }));
         }
     }
 

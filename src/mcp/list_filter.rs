@@ -3,7 +3,7 @@
 //! handles. It holds one item or handle at a time; everything else passes unchanged, except for white space between JSON
 //! tokens.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::limits::{LIST_BYTES, LIST_DEPTH, LIST_ITEM_BYTES};
@@ -186,7 +186,7 @@ impl<P: ItemPolicy> ListFilter<P> {
         };
         let item = following.foresee(bytes)?;
         level.next = Next::CommaOrEnd;
-        self.pass_on(kind, item.name(), item.bytes(), out);
+        self.pass_on((kind, item.name(), item.bytes()), Some(item.fits()), out);
         bytes.get(item.bytes().len()..)
     }
 
@@ -590,14 +590,14 @@ impl<P: ItemPolicy> ListFilter<P> {
                 if let Some(following) = &mut self.following {
                     following.learn(&item, &name);
                 }
-                self.pass_on(kind, &name, &item, out);
+                self.pass_on((kind, &name, &item), None, out);
             }
         }
         Ok(())
     }
 
     /// Writes an item if the policy keeps it.
-    fn pass_on(&mut self, kind: Kind, name: &str, item: &[u8], out: &mut Vec<u8>) {
+    fn pass_on(&mut self, (kind, name, item): (Kind, &str, &[u8]), fits: Option<&Cell<u64>>, out: &mut Vec<u8>) {
         let changed = match self.policy.decide(kind, name) {
             ItemDecision::Drop => return,
             ItemDecision::Unusable => {
@@ -608,6 +608,15 @@ impl<P: ItemPolicy> ListFilter<P> {
             ItemDecision::Keep => self.policy.mark().map(|mark| with_meta(item.to_vec(), mark, None)),
             ItemDecision::Mark(name, value) => Some(marked(item.to_vec(), name, &value)),
         };
+        let lock = self.policy.lock_state();
+        if lock != 0 && fits.is_none_or(|fits| fits.get() != lock) {
+            if !self.policy.shows(kind, name, item) {
+                return;
+            }
+            if let Some(fits) = fits {
+                fits.set(self.policy.lock_state());
+            }
+        }
         if changed == Some(None) {
             self.unreadable += 1;
             return;

@@ -22,6 +22,16 @@ pub trait ItemPolicy {
     /// Decides about the item with this name or URI.
     fn decide(&mut self, kind: Kind, name: &str) -> ItemDecision;
 
+    /// The state of the lock that items are held to, which changes when one of them no longer fits; zero if there is none.
+    fn lock_state(&self) -> u64 {
+        0
+    }
+
+    /// Whether an item that stays may be shown as it is.
+    fn shows(&mut self, _kind: Kind, _name: &str, _item: &[u8]) -> bool {
+        true
+    }
+
     /// The member of `_meta` with which it marks items, if it marks any.
     fn mark(&self) -> Option<&'static str> {
         None

@@ -4,6 +4,7 @@
 pub mod agreement;
 pub mod combined_session;
 pub mod conversation;
+pub mod definition;
 pub mod envelope;
 pub mod era;
 pub mod handle;

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use crate::mcp::definition::Defined;
+use crate::mcp::era::Era;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::MissingCredentials;
@@ -15,8 +17,10 @@ use crate::pipeline::permit::{CallerState, Permit, SessionUse, StandIn};
 use crate::pipeline::record::{DecisionRecord, scopes_for};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
+use crate::policy::lock::{KnownDefinitions, Lock};
 use crate::policy::verdict::{Arguments, DecidedBy, Verdict};
 use crate::settings::Settings;
+use crate::settings::resource::Resource;
 use crate::strict_json;
 
 /// The method that replaces the method of a rejected request: no server has it.
@@ -92,7 +96,7 @@ pub fn authorize(
     inspected: Inspected,
     state: CallerState,
     settings: &Settings,
-    templates: &dyn Fn() -> Vec<String>,
+    (templates, definitions): (&dyn Fn() -> Vec<String>, &KnownDefinitions),
     context: &mut RequestContext,
 ) -> Result<Authorized, Rejection> {
     let resource = Rc::clone(inspected.resource());
@@ -101,17 +105,16 @@ pub fn authorize(
     let of_resource = scopes_for(&resource, &caller);
     let mut needed = of_resource.clone();
     let mut refusal = None;
-    let mut decoys = Vec::new();
-    let mut calls = Vec::new();
+    let (mut decoys, mut calls) = (Vec::new(), Vec::new());
+    let mut unlocked = None;
+    let (era, apart) = (inspected.era(), matches!(state.session, SessionUse::Endpoint(_)));
     if let Some(policy) = &resource.policy {
-        let era = inspected.authenticated().request().admitted().era();
         let without_message = Asked { operation: Operation::without_message(), at: 0, call: None };
         let operations = match inspected.messages() {
             None => vec![without_message],
             Some(messages) => asked(messages, &state.handles)?,
         };
         let mut misread = Misread::new(policy, inspected.messages().unwrap_or_default());
-        let apart = matches!(state.session, SessionUse::Endpoint(_));
         for Asked { operation, at, call } in operations {
             // A task began with arguments that are not at hand any more.
             let known = if operation.is_of_task() {
@@ -120,21 +123,23 @@ pub fn authorize(
                 Arguments::Known(call.and_then(|call| call.params.arguments.as_ref()))
             };
             let is_misread = misread.is_tested(&operation, at, &caller);
-            let decision = policy.decide(&operation, &caller, if is_misread { Arguments::Unknown } else { known });
+            let mut decision = policy.decide(&operation, &caller, if is_misread { Arguments::Unknown } else { known });
             if is_misread && decision.verdict != Verdict::Deny {
                 return Err(misread.rejection(at));
             }
             let denied_by = call.filter(|call| call.method == operation.method).map(|_| decision.by);
+            let held = not_as_locked(&resource, &operation, definitions, (era, apart));
+            if let Some(rejection) = held.filter(|_| decision.verdict != Verdict::Deny || policy.observe) {
+                (decision.verdict, decision.by) = (Verdict::Deny, DecidedBy::Lock);
+                unlocked = unlocked.or(Some(rejection));
+            }
             let mut verdict = decision.verdict.clone();
             let mut tool = match decision.by {
                 DecidedBy::Rule(_) | DecidedBy::Protocol => LimitedTool::Itself,
-                DecidedBy::Default | DecidedBy::InvalidName => LimitedTool::Unknown,
+                DecidedBy::Default | DecidedBy::InvalidName | DecidedBy::Lock => LimitedTool::Unknown,
             };
-            // A task that does not exist for a caller needs no stand-in: only the gateway issues the ids of those that do.
-            let is_alias = |name: &str| resource.federation.as_ref().is_some_and(|servers| servers.is_alias(name));
-            let hides = verdict == Verdict::Deny && !policy.observe && !is_anonymous && !operation.is_of_task();
-            // Under no other name would a server say that it does not have the item.
-            let hides = hides && !operation.name().is_some_and(is_alias);
+            let is_denied = decision.verdict == Verdict::Deny && !policy.observe && !is_anonymous;
+            let hides = is_denied && needs_stand_in(&resource, &operation);
             let stand_in = if hides {
                 let find = |arguments| policy.decoy((&operation, denied_by), &caller, arguments, templates);
                 misread.stand_in(&find, (known, is_misread), at, &caller)?
@@ -170,9 +175,12 @@ pub fn authorize(
             (refusal, needed) = (None, of_resource.clone());
         }
     } else if let Some(messages) = inspected.messages() {
-        let asked = asked(messages, &state.handles)?.into_iter();
-        calls.extend(asked.map(|asked| LimitedCall { operation: Some(asked.operation), tool: LimitedTool::Itself }));
+        for Asked { operation, .. } in asked(messages, &state.handles)? {
+            unlocked = unlocked.or_else(|| not_as_locked(&resource, &operation, definitions, (era, apart)));
+            calls.push(LimitedCall { operation: Some(operation), tool: LimitedTool::Itself });
+        }
     }
+    let refusal = unlocked.or(refusal);
     // A rejection for a name that does not exist may challenge only for the scopes that every request needs.
     let needed = if refusal.is_some() { of_resource } else { needed };
     let missing = settings.scopes.missing(&caller.subject.scopes, &needed);
@@ -182,14 +190,12 @@ pub fn authorize(
         return Err(Rejection::NoCredentials(MissingCredentials::Field));
     }
     if let Some(refusal) = refusal {
-        let apart = matches!(state.session, SessionUse::Endpoint(_));
         let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };
         context.audit.note_stand_in(refusal.clone());
         let stand_in = StandIn::Refusal(Box::new(refusal), instead);
         return Ok(Authorized { permit: Permit::of_resource(inspected, state, stand_in), calls: Vec::new() });
     }
     if !decoys.is_empty() {
-        let era = inspected.authenticated().request().admitted().era();
         context.audit.note_stand_in(Rejection::NotPermitted { target: None, era, apart: false });
     }
     if calls.is_empty() {
@@ -197,6 +203,42 @@ pub fn authorize(
     }
     let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
     Ok(Authorized { permit: Permit::of_resource(inspected, state, stand_in), calls })
+}
+
+/// Whether something has to stand in for a denied operation, so that its server answers as for an item that it does not have.
+fn needs_stand_in(resource: &Resource, operation: &Operation) -> bool {
+    // Under no other name would a server say that it does not have the item.
+    let is_alias = |name: &str| resource.federation.as_ref().is_some_and(|servers| servers.is_alias(name));
+    // Where only what was reviewed exists, the gateway itself answers for all other names.
+    let is_closed = locked_item(resource, operation).is_some_and(|(lock, ..)| lock.closes());
+    // A task that does not exist for a caller needs none: only the gateway issues the ids of those that do.
+    !operation.is_of_task() && !operation.name().is_some_and(is_alias) && !is_closed
+}
+
+/// The lock of the server that an operation is for, the index of the server's resource, and the server's name of the item.
+fn locked_item<'a>(resource: &'a Resource, operation: &Operation) -> Option<(&'a Lock, usize, Defined, String)> {
+    let (kind, name) = operation.target.as_ref()?;
+    let of = Defined::of_target(*kind)?;
+    let Some(federation) = &resource.federation else {
+        return Some((resource.lock.as_deref()?, resource.index, of, name.clone()));
+    };
+    let server = federation.owner(*kind, name)?;
+    let original = server.names.original(*kind, name)?;
+    Some((server.resource.lock.as_deref()?, server.resource.index, of, original))
+}
+
+/// Why an operation is refused whose item is not as the lock of its server says.
+fn not_as_locked(
+    resource: &Resource,
+    operation: &Operation,
+    definitions: &KnownDefinitions,
+    (era, apart): (Era, bool),
+) -> Option<Rejection> {
+    let (kind, _) = operation.target.as_ref()?;
+    let (lock, index, of, name) = locked_item(resource, operation)?;
+    let (why, is_seen) = definitions.refuses(lock, index, (of, &name))?;
+    // To a caller, an item that was not reviewed is there only if its server has it.
+    Some(Rejection::NotAsLocked { kind: *kind, why, says_why: lock.says_why && is_seen, era, apart })
 }
 
 /// Messages without effect, in place of these messages.

@@ -11,6 +11,7 @@ use crate::mcp::sse::UNFIT;
 use crate::oauth::challenge::BearerError;
 use crate::origin_credential::failure::Meaning;
 use crate::pipeline::rejection::Rejection;
+use crate::policy::lock::Unlocked;
 use crate::token::binding::proof::ProofError;
 use crate::token::error::TokenError;
 
@@ -29,6 +30,8 @@ const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 /// MCP up to 2025-11-25; later revisions use [`INVALID_PARAMS`].
 const RESOURCE_NOT_FOUND: i32 = -32002;
+const CHANGED: &str = "This is not offered: its definition is not the one that was reviewed.";
+const NOT_REVIEWED: &str = "This is not offered: its definition was not reviewed.";
 
 /// What a caller learns about a rejection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +99,22 @@ impl Rejection {
         }
     }
 
+    /// What the caller learns of an item that does not exist for it, or whose definition is not the one that was reviewed.
+    fn of_item(&self) -> Disclosure {
+        match self {
+            Self::NotAsLocked { kind, why, says_why, era, apart } => {
+                let absent = Self::absent(Some(*kind), *era, *apart);
+                match (says_why, why) {
+                    (false, _) => absent,
+                    (true, Unlocked::Changed) => Disclosure { message: CHANGED, ..absent },
+                    (true, Unlocked::Unknown) => Disclosure { message: NOT_REVIEWED, ..absent },
+                }
+            }
+            Self::NotPermitted { target, era, apart } => Self::absent(*target, *era, *apart),
+            _ => Self::absent(None, Era::Modern, false),
+        }
+    }
+
     /// What the caller learns. A 4xx status other than 401 and 403 makes clients take the gateway for a legacy server
     /// (rules for detecting the era). The gateway avoids such a status for the requests by which clients
     /// detect the era (see `probe`).
@@ -103,7 +122,7 @@ impl Rejection {
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
-            Self::NotPermitted { target, era, apart } => Self::absent(*target, *era, *apart),
+            Self::NotPermitted { .. } | Self::NotAsLocked { .. } => self.of_item(),
             Self::FieldsDisagree { .. } => Disclosure {
                 code: HEADER_MISMATCH,
                 ..Disclosure::plain(400, "The Mcp-* header fields do not match the body, or a required one is missing.")

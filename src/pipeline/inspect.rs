@@ -64,6 +64,12 @@ impl Inspected {
         &self.body
     }
 
+    /// The era of the client.
+    #[must_use]
+    pub fn era(&self) -> Era {
+        self.authenticated.request().admitted().era()
+    }
+
     /// The resource.
     #[must_use]
     pub fn resource(&self) -> &Rc<Resource> {

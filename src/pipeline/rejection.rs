@@ -11,6 +11,7 @@ use crate::mcp::message::Malformed;
 use crate::oauth::bearer::MissingCredentials;
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::failure::Meaning;
+use crate::policy::lock::Unlocked;
 use crate::token::binding::BindingError;
 use crate::token::binding::proof::ProofError;
 use crate::token::error::TokenError;
@@ -28,6 +29,19 @@ pub enum Rejection {
         era: Era,
         /// Whether responses arrive on another connection than their requests (transport of 2024-11-05): then clients
         /// read only the status of the answer to the POST.
+        apart: bool,
+    },
+    /// The definition of an item is not the one that was reviewed.
+    NotAsLocked {
+        /// The kind of the item.
+        kind: Kind,
+        /// What is not as it was.
+        why: Unlocked,
+        /// Whether the caller learns that. Otherwise the item does not exist.
+        says_why: bool,
+        /// As in [`Self::NotPermitted`].
+        era: Era,
+        /// As in [`Self::NotPermitted`].
         apart: bool,
     },
     /// The path has no single meaning.
@@ -259,6 +273,7 @@ impl Rejection {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotPermitted { .. } => "not_permitted",
+            Self::NotAsLocked { why, .. } => why.reason(),
             Self::AmbiguousPath(_) => "ambiguous_path",
             Self::BodyCutShort => "body_cut_short",
             Self::BodyTooLarge { .. } => "body_too_large",
@@ -359,6 +374,7 @@ impl Rejection {
         matches!(
             self,
             Self::NotPermitted { .. }
+                | Self::NotAsLocked { .. }
                 | Self::Forbidden
                 | Self::InsufficientScope { .. }
                 | Self::SessionUnknown

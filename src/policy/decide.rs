@@ -121,6 +121,7 @@ impl Policy {
             DecidedBy::Protocol => "(protocol)",
             DecidedBy::Default => "(default)",
             DecidedBy::InvalidName => "(unsound name)",
+            DecidedBy::Lock => "(lock)",
         }
     }
 

@@ -7,6 +7,7 @@ pub mod decide;
 pub mod decoy;
 mod index;
 pub mod limit;
+pub mod lock;
 pub mod pattern;
 mod possible;
 pub mod rule;

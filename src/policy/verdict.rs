@@ -72,6 +72,8 @@ pub enum DecidedBy {
     Default,
     /// The name is invalid: two readers could read it differently.
     InvalidName,
+    /// The definition of the item is not the one that was reviewed.
+    Lock,
 }
 
 /// A decision and its reason.

@@ -8,6 +8,7 @@ use crate::oauth::scope::{Scope, ScopeSet};
 use crate::origin_credential::OriginCredential;
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
+use crate::policy::lock::Lock;
 use crate::settings::federation::Federation;
 use crate::token::accepted::Verifiers;
 use crate::token::binding::{Requirement, Requirements};
@@ -67,6 +68,8 @@ pub struct Resource {
     pub asserts_operation: bool,
     /// How task ids, `requestState` and URIs of Apps are bound to their callers; `None` if they are not.
     pub handles: Option<Sessions>,
+    /// The definitions to which the origin server's items are held, if they are.
+    pub lock: Option<Rc<Lock>>,
     /// Whether the origin server learns who calls.
     pub names_caller: bool,
     /// How the gateway authenticates to the origin server, if it does.
@@ -102,6 +105,7 @@ impl Resource {
             || self.asserts_operation
             || self.handles.is_some()
             || self.federation.is_some()
+            || self.lock.is_some()
             // So that a request can be repeated with the other value.
             || self.credential.as_ref().is_some_and(|credential| credential.is_rotating())
             || !self.parameters.is_empty()

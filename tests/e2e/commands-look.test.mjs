@@ -117,6 +117,7 @@ describe("each command", { timeout: 400_000 }, () => {
     for (const name of [
       "check",
       "test",
+      "lock",
       "explain",
       "replay",
       "diff",

@@ -134,6 +134,7 @@ describe("token", PATIENCE, () => {
   /** Reasons of requests that have a mistake, or of what follows the credential: this command has no such request. */
   const ELSEWHERE = [
     ...["ambiguous_path", "body_cut_short", "body_too_large", "caller_gone", "fields_disagree"],
+    ...["definition_changed", "definition_not_locked"],
     ...["foreign_host", "foreign_origin", "https_required", "malformed_content_length", "malformed_field"],
     ...["malformed_message", "method_not_allowed", "not_connected", "not_found", "not_permitted"],
     ...[
@@ -155,7 +156,7 @@ describe("token", PATIENCE, () => {
   ];
 
   test("has a sentence for each reason of the Worker", async () => {
-    const sources = ["pipeline/rejection.rs", "token/error.rs", "token/binding/proof.rs"];
+    const sources = ["pipeline/rejection.rs", "policy/lock.rs", "token/error.rs", "token/binding/proof.rs"];
     const found = [];
     for (const source of sources) {
       const text = await readFile(join(ROOT, "src", source), "utf8");

@@ -75,7 +75,14 @@ function whole(part) {
   };
   const demo = own ? without : PORTCULLIS;
   const issuers = own && { issuers: ["portcullis"] };
-  return { ...demo, ...own, ...rest, resources: [{ ...demo.resources[0], ...issuers, ...resource }] };
+  // Commands put the definitions of portcullis.lock.json into the document.
+  const locked = resource?.lock && { locked: {} };
+  return {
+    ...demo,
+    ...own,
+    ...rest,
+    resources: [{ ...demo.resources[0], ...issuers, ...resource, ...locked }],
+  };
 }
 
 const guides = ["README.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].filter(

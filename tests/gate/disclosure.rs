@@ -13,6 +13,7 @@ use portcullis::origin_credential::failure::Meaning;
 use portcullis::pipeline::context::RequestContext;
 use portcullis::pipeline::rejection::{ConnectionNeeded, Dependency, Rejection};
 use portcullis::pipeline::respond::refusal;
+use portcullis::policy::lock::Unlocked;
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::ProofError;
 use portcullis::token::error::TokenError;
@@ -60,12 +61,11 @@ fn tokens() -> Vec<TokenError> {
     ]
 }
 
-fn all() -> Vec<Rejection> {
-    let mut all = vec![
-        Rejection::AmbiguousPath(CanonicalPath::parse("//").expect_err("ambiguous")),
-        Rejection::BodyCutShort,
-        Rejection::BodyTooLarge { limit: Some(1) },
-        Rejection::ClientDisconnected,
+/// Of items that do not exist for a caller, or are not as they were reviewed.
+fn items() -> Vec<Rejection> {
+    let changed =
+        |why| Rejection::NotAsLocked { kind: Kind::Tool, why, says_why: true, era: Era::Modern, apart: false };
+    vec![
         Rejection::NotPermitted { target: Some(Kind::Tool), era: Era::Legacy, apart: false },
         Rejection::NotPermitted { target: Some(Kind::Prompt), era: Era::Modern, apart: false },
         Rejection::NotPermitted { target: Some(Kind::Resource), era: Era::Legacy, apart: false },
@@ -73,6 +73,17 @@ fn all() -> Vec<Rejection> {
         Rejection::NotPermitted { target: None, era: Era::Legacy, apart: false },
         Rejection::NotPermitted { target: None, era: Era::Modern, apart: false },
         Rejection::NotPermitted { target: Some(Kind::Tool), era: Era::Legacy, apart: true },
+        changed(Unlocked::Changed),
+        changed(Unlocked::Unknown),
+    ]
+}
+
+fn all() -> Vec<Rejection> {
+    let mut all = vec![
+        Rejection::AmbiguousPath(CanonicalPath::parse("//").expect_err("ambiguous")),
+        Rejection::BodyCutShort,
+        Rejection::BodyTooLarge { limit: Some(1) },
+        Rejection::ClientDisconnected,
         Rejection::FieldsDisagree { field: "mcp-name".to_owned(), id: Box::default() },
         Rejection::FieldsTooLarge,
         Rejection::Forbidden,
@@ -122,6 +133,7 @@ fn all() -> Vec<Rejection> {
         Rejection::UnsupportedMediaType,
         Rejection::UrlTooLong,
     ];
+    all.extend(items());
     all.extend(tokens().into_iter().map(Rejection::Token));
     all.extend(
         [

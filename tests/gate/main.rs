@@ -46,6 +46,7 @@ mod limits;
 mod list_events;
 mod list_memory;
 mod lists;
+mod lock;
 mod messages;
 mod metrics;
 mod observation;

@@ -39,6 +39,7 @@ pub(crate) enum Command {
     /// Decodes a token, and verifies it in the Worker itself, under a configuration
     #[command(disable_help_flag = true)]
     Token(Elsewhere),
+    Lock(LockArguments),
     Explain(Box<ExplainArguments>),
     Replay(ReplayArguments),
     Diff(DiffArguments),
@@ -165,6 +166,51 @@ pub(crate) struct CheckArguments {
     /// The environment variable with a header field for that server, for example "Authorization: Bearer …"
     #[arg(long, value_name = "VARIABLE")]
     pub(crate) origin_header_from: Vec<String>,
+}
+
+const LOCK_NOTE: &str = "\
+The lock file is portcullis.lock.json, in the folder of the configuration. Where there is none, it is written. Otherwise nothing is
+written without --update, which asks for each change, or --yes. `check`, `push` and `serve` read it for the resources that have `lock`.
+
+Exit status:
+  0  the lock is as the server says, or it was written without a warning
+  1  something differs and was not accepted, or there are warnings to review
+  2  the command or the configuration cannot be used";
+
+/// Writes the definitions of a server's tools, prompts and resource templates into portcullis.lock.json, and says what changed
+#[derive(Debug, Args)]
+#[command(after_help = LOCK_NOTE)]
+pub(crate) struct LockArguments {
+    #[command(flatten)]
+    pub(crate) source: Source,
+
+    /// The path of the resource [default: the only one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) resource: Option<String>,
+
+    /// The name of the server, of several [default: the one at the URL]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+
+    /// A file with an answer to tools/list, prompts/list or resources/templates/list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Vec<String>,
+
+    /// Reads the lists of the running MCP server at this URL (`npx portcullis` only)
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Vec<String>,
+
+    /// The environment variable with a header field for that server, for example "Authorization: Bearer …"
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) origin_header_from: Vec<String>,
+
+    /// Asks for each change whether the lock takes it (`npx portcullis` only)
+    #[arg(long)]
+    pub(crate) update: bool,
+
+    /// Takes all changes without a question (`npx portcullis` only)
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 const EXPLAIN_NOTE: &str = "\

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::arguments::{Arguments, Command};
 use crate::host::{Host, Printed};
 use crate::outcome::{Report, Unusable, plain};
-use crate::{check, diff, document, examples, explain, look, migrate, replay};
+use crate::{check, diff, document, examples, explain, lock, look, migrate, replay};
 
 /// The exit status where there is something to review.
 const REVIEW: u8 = 1;
@@ -30,6 +30,7 @@ pub(crate) fn run(host: &Host<'_>) -> Printed {
     };
     let (outcome, as_json) = match arguments.command {
         Command::Check(arguments) => (check::check(&arguments, host), arguments.source.json),
+        Command::Lock(arguments) => (lock::lock(&arguments, host), arguments.source.json),
         Command::Explain(arguments) => (explain::explain(&arguments, host), arguments.source.json),
         Command::Replay(arguments) => (replay::replay(&arguments, host), arguments.source.json),
         Command::Test(arguments) => (examples::test(&arguments, host), arguments.source.json),

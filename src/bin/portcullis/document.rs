@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::arguments::Source;
 use crate::host::Host;
 use crate::lines::Lines;
+use crate::lock;
 use crate::outcome::{Report, Unusable};
 
 /// The text of a file.
@@ -75,6 +76,7 @@ impl File {
             for step in &below {
                 document = document.get_mut(step).map(Value::take).ok_or_else(|| missing(&name, &below))?;
             }
+            lock::merge(&mut document, &name, host)?;
             return Ok(Self { name, text, alone: below.is_empty(), json: true, below, document });
         }
         let table: toml::Table = text.parse().map_err(|error| format!("{name}: {error}"))?;
@@ -82,7 +84,8 @@ impl File {
         let (first, rest) = below.split_first().ok_or("the document has no path")?;
         let found = rest.iter().try_fold(table.get(first), |value, name| Some(value?.get(name))).flatten();
         let found = found.ok_or_else(|| missing(&name, &below))?;
-        let document = serde_json::to_value(found).map_err(|error| format!("{name}: {error}"))?;
+        let mut document = serde_json::to_value(found).map_err(|error| format!("{name}: {error}"))?;
+        lock::merge(&mut document, &name, host)?;
         Ok(Self { name, text, below, json: false, alone: false, document })
     }
 
@@ -91,7 +94,13 @@ impl File {
         self.config_with(&AnySecret::default())
     }
 
-    /// The same; `secrets` notes the names of the secrets that the document names.
+    /// The same without locks.
+    pub(crate) fn config_without_lock(&self) -> Result<Configuration, Unusable> {
+        let document = lock::without(self.document.clone());
+        Self { document, name: self.name.clone(), text: self.text.clone(), below: self.below.clone(), ..*self }.config()
+    }
+
+    /// The same as `config`; `secrets` notes the names of the secrets that the document names.
     fn config_with(&self, secrets: &AnySecret) -> Result<Configuration, Unusable> {
         match DocumentLocation::of(self.document.clone()).map_err(|mistakes| self.mistaken(&mistakes))? {
             DocumentLocation::Here(document) => {

@@ -11,6 +11,7 @@ mod examples;
 mod explain;
 mod host;
 mod lines;
+mod lock;
 mod look;
 mod migrate;
 #[cfg(target_family = "wasm")]
@@ -19,6 +20,7 @@ mod outcome;
 #[cfg(not(target_family = "wasm"))]
 mod process;
 mod replay;
+mod review;
 
 #[cfg(not(target_family = "wasm"))]
 fn main() -> std::process::ExitCode {
