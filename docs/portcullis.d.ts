@@ -699,7 +699,7 @@ export interface ResourceDocument {
   audiences?: string[];
   /**
    * The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-   * if the gateway reads messages: with `rules`, `sessions`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+   * if the gateway reads messages: with `rules`, `sessions`, `lock`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
    * 4194304.
    */
   body_bytes?: number;

@@ -613,8 +613,10 @@ pub const CONNECT_PARAMETERS: usize = 8;
 /// Most bytes of items that fit their locks, which an isolate keeps to recognize them.
 pub const LOCK_KNOWN_BYTES: usize = 2 * 1024 * 1024;
 
-/// Most items that do not fit their locks, which an isolate keeps.
+/// Most items that are in no lock, and most bytes of their names, which an isolate keeps, so that the log has each once.
 pub const LOCK_CHANGES: usize = 1_024;
+/// See [`LOCK_CHANGES`].
+pub const LOCK_UNKNOWN_BYTES: usize = 256 * 1024;
 
-/// Most lines in the log for the items of one list that do not fit their locks.
+/// Most lines of each kind in the log for the items of one list that do not fit their locks.
 pub const LOCK_LINES: usize = 20;

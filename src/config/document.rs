@@ -266,7 +266,7 @@ pub struct ResourceDocument {
     pub keep_alive_seconds: Option<u64>,
 
     /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-    /// if the gateway reads messages: with `rules`, `sessions`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+    /// if the gateway reads messages: with `rules`, `sessions`, `lock`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
     /// 4194304.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = BODY.default, "minimum" = BODY.least, "maximum" = BODY.most)))]

@@ -270,7 +270,9 @@ impl Recipient {
         let readable = head.may_be_event_stream() || head.is_json() || read;
         let marks = self.handles.as_ref().is_some_and(|handles| handles.marks_apps);
         let decides = self.policy.is_some() || self.server.is_some() || self.lock.is_some() || marks;
-        let lists = decides && (self.lists || stream) && readable || keep_as.is_some();
+        // An answer to anything may hold a list that a client takes for the one that it asked for elsewhere.
+        let may_be_list = self.lists || stream || self.lock.is_some();
+        let lists = decides && may_be_list && readable || keep_as.is_some();
         // Where only handles are rewritten, an answer that holds none for any reader passes as it is.
         let holds = self.handles.as_ref().is_some_and(|handles| handles.may_hold_handles || stream);
         let handles = holds && (head.may_be_event_stream() || head.is_json()) && head.is_readable().is_ok();
@@ -342,7 +344,7 @@ impl Recipient {
             // The memory would take each later page for a changed first page.
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
             let inner = Inner::Json(Box::new(filter));
-            let may_be_empty = head.status != 200 || !lists;
+            let may_be_empty = head.status != 200 || !self.lists;
             BodyFilter { kept, restore, may_be_empty, waits: lists || !streams, ..whole(inner) }
         }))
     }

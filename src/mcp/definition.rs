@@ -16,14 +16,11 @@ pub enum Defined {
     Template,
 }
 
-/// Members of `_meta` that say which user interface a tool of Apps has.
-const OF_APPS: [&str; 2] = ["ui", "ui/resourceUri"];
-
 /// Most differences that a text names.
 const NAMED: usize = 5;
 
 /// Most characters of a value in such a text.
-const SHOWN_CHARS: usize = 100;
+const SHOWN_CHARS: usize = 300;
 
 /// Characters before the first difference of two texts that are shown.
 const BEFORE: usize = 20;
@@ -91,30 +88,23 @@ impl Defined {
         }
     }
 
-    /// The definition of an item: these members, and which user interface of Apps it has. Some readers ignore letter case, so a member
-    /// that is one of these in another letter case belongs to it.
+    /// The definition of an item: these members and `_meta`. Some readers ignore letter case, so a member that is one of these in another
+    /// letter case belongs to it.
     #[must_use]
     pub fn definition(self, item: &Map<String, Value>) -> Map<String, Value> {
-        let is_meta = |name: &str| fold(name) == "_meta";
         let is_own = |name: &str| {
-            self.members().contains(&name) || self.members().iter().any(|member| fold(member) == fold(name))
+            let folded = fold(name);
+            folded == "_meta" || self.members().iter().any(|member| member.eq_ignore_ascii_case(&folded))
         };
-        let mut definition: Map<String, Value> =
-            item.iter().filter(|(name, _)| is_own(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
-        for (name, value) in item.iter().filter(|(name, _)| is_meta(name)) {
-            let of_apps: Map<String, Value> = value
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(name, _)| OF_APPS.contains(&fold(name).as_str()) || OF_APPS.contains(&name.as_str()))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            if !of_apps.is_empty() {
-                definition.insert(name.clone(), Value::Object(of_apps));
-            }
-        }
-        definition
+        let own = item.iter().filter(|(name, _)| is_own(name));
+        own.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
+}
+
+/// Whether two definitions are the same.
+#[must_use]
+pub fn is_same(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    one.len() == other.len() && one.iter().all(|(name, value)| other.get(name).is_some_and(|other| same(value, other)))
 }
 
 /// Whether two values are the same: as their canonical forms are (RFC 8785), except that integers are compared with all digits.
@@ -125,10 +115,7 @@ pub fn same(one: &Value, other: &Value) -> bool {
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
         }
-        (Value::Object(one), Value::Object(other)) => {
-            one.len() == other.len()
-                && one.iter().all(|(name, value)| other.get(name).is_some_and(|other| same(value, other)))
-        }
+        (Value::Object(one), Value::Object(other)) => is_same(one, other),
         _ => one == other,
     }
 }
@@ -145,56 +132,81 @@ fn same_number(one: &Number, other: &Number) -> bool {
 /// written as escapes.
 #[must_use]
 pub fn differences(before: &Map<String, Value>, now: &Map<String, Value>) -> Option<String> {
-    let mut found = Vec::new();
+    let mut found = Found::default();
     of_members("", before, now, &mut found);
-    let more = found.len().saturating_sub(NAMED);
-    found.truncate(NAMED);
+    let Found { mut texts, more } = found;
     if more > 0 {
-        found.push(format!("and {more} more"));
+        texts.push(format!("and {more} more"));
     }
-    (!found.is_empty()).then(|| found.join("; "))
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
-fn of_members(at: &str, before: &Map<String, Value>, now: &Map<String, Value>, found: &mut Vec<String>) {
-    let path = |name: &str| if at.is_empty() { shown(name) } else { format!("{at}.{}", shown(name)) };
+/// The first differences, and how many more there are.
+#[derive(Default)]
+struct Found {
+    texts: Vec<String>,
+    more: usize,
+}
+
+impl Found {
+    fn push(&mut self, text: impl FnOnce() -> String) {
+        if self.texts.len() < NAMED {
+            self.texts.push(text());
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// The place of a member.
+fn path(at: &str, name: &str) -> String {
+    if at.is_empty() { shown(name) } else { format!("{at}.{}", shown(name)) }
+}
+
+fn of_members(at: &str, before: &Map<String, Value>, now: &Map<String, Value>, found: &mut Found) {
     for (name, old) in before {
         match now.get(name) {
-            None => found.push(format!("{} is gone", path(name))),
-            Some(new) => of_values(&path(name), old, new, found),
+            None => found.push(|| format!("{} is gone", path(at, name))),
+            Some(new) if same(old, new) => {}
+            Some(new) => of_values(&path(at, name), old, new, found),
         }
     }
     for (name, new) in now.iter().filter(|(name, _)| !before.contains_key(*name)) {
-        found.push(format!("{} is new: {}", path(name), shown(&new.to_string())));
+        found.push(|| format!("{} is new: {}", path(at, name), shown(&new.to_string())));
     }
 }
 
-fn of_values(at: &str, before: &Value, now: &Value, found: &mut Vec<String>) {
+fn of_values(at: &str, before: &Value, now: &Value, found: &mut Found) {
     match (before, now) {
         _ if same(before, now) => {}
         (Value::Object(before), Value::Object(now)) => of_members(at, before, now, found),
         (Value::Array(before), Value::Array(now)) if before.len() == now.len() => {
-            for (index, (old, new)) in before.iter().zip(now).enumerate() {
+            for (index, (old, new)) in before.iter().zip(now).enumerate().filter(|(_, (old, new))| !same(old, new)) {
                 of_values(&format!("{at}[{index}]"), old, new, found);
             }
         }
-        (Value::String(before), Value::String(now)) => {
-            let same = before.chars().zip(now.chars()).take_while(|(one, other)| one == other).count();
-            let part = |text: &str| {
-                let begin = same.saturating_sub(BEFORE);
-                let mark = if begin > 0 { "…" } else { "" };
-                let rest: String = text.chars().skip(begin).take(SHOWN_CHARS).collect();
-                let end = if text.chars().count() > begin + SHOWN_CHARS { "…" } else { "" };
-                format!("{mark}{rest:?}{end}")
-            };
-            found.push(format!("{at} was {} and is {}", part(before), part(now)));
-        }
-        _ => found.push(format!("{at} was {} and is {}", shown(&before.to_string()), shown(&now.to_string()))),
+        (Value::String(before), Value::String(now)) => found.push(|| of_texts(at, before, now)),
+        _ => found.push(|| format!("{at} was {} and is {}", shown(&before.to_string()), shown(&now.to_string()))),
     }
+}
+
+/// The parts of two texts from their first difference on.
+fn of_texts(at: &str, before: &str, now: &str) -> String {
+    let same = before.chars().zip(now.chars()).take_while(|(one, other)| one == other).count();
+    let part = |text: &str| {
+        let begin = same.saturating_sub(BEFORE);
+        let mark = if begin > 0 { "…" } else { "" };
+        let rest: String = text.chars().skip(begin).take(SHOWN_CHARS).collect();
+        let count = text.chars().count();
+        let end = if count > begin + SHOWN_CHARS { format!("… ({count} characters)") } else { String::new() };
+        format!("{mark}{rest:?}{end}")
+    };
+    format!("{at} was {} and is {}", part(before), part(now))
 }
 
 /// A text with escapes for what cannot be seen, cut if it is long.
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
-    let end = if text.chars().count() > SHOWN_CHARS { "…" } else { "" };
+    let end = if text.chars().nth(SHOWN_CHARS).is_some() { "…" } else { "" };
     format!("{}{end}", cut.replace("\\\"", "\""))
 }

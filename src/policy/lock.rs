@@ -1,12 +1,14 @@
 //! The definitions of items that were reviewed: an item that differs from its own is not shown, and cannot be used.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
-use crate::limits::{LOCK_CHANGES, LOCK_KNOWN_BYTES, LOCK_LINES};
-use crate::mcp::definition::{Defined, differences};
+use crate::limits::{LOCK_CHANGES, LOCK_KNOWN_BYTES, LOCK_LINES, LOCK_UNKNOWN_BYTES};
+use crate::mcp::definition::{Defined, differences, is_same};
 use crate::mcp::kind::Kind;
+use crate::mcp::operation::is_valid_name;
 use crate::strict_json;
 
 /// The lock of one origin server.
@@ -59,14 +61,6 @@ impl Lock {
     fn enforces(&self, why: Unlocked) -> bool {
         !(self.observe || self.opens_others && why == Unlocked::Unknown)
     }
-
-    /// Why an item does not fit, with a text for a person; `None` if it fits.
-    fn unfit(&self, of: Defined, name: &str, item: &Map<String, Value>) -> Option<(Unlocked, String)> {
-        let Some(reviewed) = self.items.get(&(of, name.to_owned())) else {
-            return Some((Unlocked::Unknown, "it is not in the lock".to_owned()));
-        };
-        differences(reviewed, &of.definition(item)).map(|text| (Unlocked::Changed, text))
-    }
 }
 
 /// Estimated bytes that an item takes besides its text and its name.
@@ -75,14 +69,27 @@ const OVERHEAD: usize = 64;
 /// An item of an origin server: the index of its resource, its kind, and the server's name of it.
 type Id = (usize, Defined, String);
 
+/// An item that does not fit.
+#[derive(Debug)]
+struct Change {
+    /// The digest of what it is now.
+    digest: [u8; 32],
+    /// Whether the log has it.
+    is_logged: bool,
+}
+
 /// What an isolate knows of the items that origin servers showed.
 #[derive(Debug, Default)]
 pub struct KnownDefinitions {
     /// Items that fit, as they came: most lists do not change.
     fitting: HashMap<(usize, Kind), HashMap<String, Vec<u8>>>,
     bytes: usize,
-    /// Items that do not fit, and how.
-    unfit: HashMap<Id, (Unlocked, String)>,
+    /// Items of locks that do not fit.
+    changed: HashMap<Id, Change>,
+    /// Items that are in no lock.
+    unknown: HashSet<Id>,
+    /// About how many bytes their names have.
+    unknown_bytes: usize,
     /// Reasons and texts for the log.
     lines: Vec<(&'static str, String)>,
     /// How many more there were.
@@ -105,6 +112,10 @@ impl KnownDefinitions {
         (kind, name): (Kind, &str),
         item: &[u8],
     ) -> bool {
+        // No client needs an item that two readers could name differently.
+        if !is_valid_name(kind, name) {
+            return lock.observe;
+        }
         let fitting = self.fitting.get(&(resource, kind));
         if fitting.and_then(|fitting| fitting.get(name)).is_some_and(|known| known == item) {
             return true;
@@ -115,14 +126,22 @@ impl KnownDefinitions {
         }
         let Ok(Value::Object(members)) = strict_json::parse(item) else {
             let of = Defined::of_target(kind).unwrap_or(Defined::Template);
-            let why = (Unlocked::Changed, "it cannot be read for certain".to_owned());
-            return self.note((lock, resource, place), (of, name), why);
+            let why = if lock.has(of, name) { Unlocked::Changed } else { Unlocked::Unknown };
+            let text = || "it cannot be read for certain".to_owned();
+            return self.note((lock, resource, place), (of, name), why, (item, &text));
         };
         let Some(of) = Defined::of(kind, &members) else { return true };
-        if let Some(why) = lock.unfit(of, name, &members) {
-            return self.note((lock, resource, place), (of, name), why);
+        let definition = of.definition(&members);
+        let Some(reviewed) = lock.items.get(&(of, name.to_owned())) else {
+            let text = || "it is not in the lock".to_owned();
+            return self.note((lock, resource, place), (of, name), Unlocked::Unknown, (item, &text));
+        };
+        if !is_same(reviewed, &definition) {
+            let now = Value::Object(definition.clone()).to_string();
+            let text = || differences(reviewed, &definition).unwrap_or_default();
+            return self.note((lock, resource, place), (of, name), Unlocked::Changed, (now.as_bytes(), &text));
         }
-        self.unfit.remove(&(resource, of, name.to_owned()));
+        self.changed.remove(&(resource, of, name.to_owned()));
         self.recognize((resource, kind), name, item);
         true
     }
@@ -138,29 +157,47 @@ impl KnownDefinitions {
         self.fitting.entry(list).or_default().insert(name.to_owned(), item.to_vec());
     }
 
-    /// Notes an item that does not fit, for the log once for each change. Whether clients may see it nevertheless.
+    /// Notes an item that does not fit, for the log once for each change: `now` is what it is, and `text` says what differs. Whether
+    /// clients may see it nevertheless.
     fn note(
         &mut self,
         (lock, resource, place): (&Lock, usize, &str),
         (of, name): (Defined, &str),
-        (why, text): (Unlocked, String),
+        why: Unlocked,
+        (now, text): (&[u8], &dyn Fn() -> String),
     ) -> bool {
         let enforced = lock.enforces(why);
         let id = (resource, of, name.to_owned());
-        let known = self.unfit.get(&id).is_some_and(|(_, known)| *known == text);
-        if !known {
-            self.changes += 1;
+        let has_room = self.lines.iter().filter(|(reason, _)| *reason == why.reason()).count() < LOCK_LINES;
+        let is_new = match why {
+            Unlocked::Changed => {
+                let digest: [u8; 32] = Sha256::digest(now).into();
+                let known = self.changed.get(&id).filter(|known| known.digest == digest);
+                let is_logged = known.is_some_and(|known| known.is_logged);
+                self.changes += u64::from(known.is_none());
+                self.changed.insert(id, Change { digest, is_logged: is_logged || has_room });
+                !is_logged
+            }
+            Unlocked::Unknown => {
+                let size = name.len() + OVERHEAD;
+                if self.unknown.len() >= LOCK_CHANGES || self.unknown_bytes + size > LOCK_UNKNOWN_BYTES {
+                    self.unknown.clear();
+                    self.unknown_bytes = 0;
+                }
+                let is_new = self.unknown.insert(id);
+                if is_new {
+                    self.changes += 1;
+                    self.unknown_bytes += size;
+                }
+                is_new
+            }
+        };
+        if is_new && has_room {
+            let (what, text) = (of.as_str(), text());
             let observed = if enforced { "" } else { " (observed, not enforced)" };
-            if self.lines.len() < LOCK_LINES {
-                let what = of.as_str();
-                self.lines.push((why.reason(), format!("{place}: {what} {name:?}: {text}{observed}")));
-            } else {
-                self.dropped += 1;
-            }
-            if self.unfit.len() >= LOCK_CHANGES {
-                self.unfit.clear();
-            }
-            self.unfit.insert(id, (why, text));
+            self.lines.push((why.reason(), format!("{place}: {what} {name:?}: {text}{observed}")));
+        } else if is_new {
+            self.dropped += 1;
         }
         !enforced
     }
@@ -169,9 +206,13 @@ impl KnownDefinitions {
     /// there.
     #[must_use]
     pub fn refuses(&self, lock: &Lock, resource: usize, (of, name): (Defined, &str)) -> Option<(Unlocked, bool)> {
-        let seen = self.unfit.get(&(resource, of, name.to_owned())).map(|(why, _)| *why);
-        let why = if lock.has(of, name) { seen } else { Some(Unlocked::Unknown) };
-        why.filter(|why| lock.enforces(*why)).map(|why| (why, seen.is_some()))
+        let id = (resource, of, name.to_owned());
+        let why = if lock.has(of, name) {
+            self.changed.contains_key(&id).then_some((Unlocked::Changed, true))
+        } else {
+            Some((Unlocked::Unknown, self.unknown.contains(&id)))
+        };
+        why.filter(|(why, _)| lock.enforces(*why))
     }
 
     /// What is to be logged: reason codes, and texts.
@@ -179,7 +220,8 @@ impl KnownDefinitions {
         let mut lines = std::mem::take(&mut self.lines);
         let dropped = std::mem::take(&mut self.dropped);
         if dropped > 0 {
-            lines.push((Unlocked::Changed.reason(), format!("{dropped} more items differ from their locks")));
+            let text = format!("{dropped} more items differ from their locks, or are in none");
+            lines.push((Unlocked::Unknown.reason(), text));
         }
         lines
     }

@@ -159,7 +159,7 @@ describe("the command", PATIENCE, () => {
     try {
       const printed = await here.lock("--origin", changing.url);
       assert.equal(printed.code, 1);
-      assert.match(printed.stdout, /tool add: changed: title .*Another title/);
+      assert.match(printed.stdout, /tool "add": changed: title .*Another title/);
       assert.match(printed.stdout, /1 changes are not in the lock/);
       assert.equal(await readFile(here.file, "utf8"), first);
       const asked = await here.lock("--origin", changing.url, "--update");
@@ -261,6 +261,26 @@ describe("the command", PATIENCE, () => {
         `${expected}:\n${stdout}`,
       );
     assert.equal(warnings.length, 6, stdout);
+    assert.equal((await here.lock("--list", list)).code, 0, "what is in the lock was reviewed");
+  });
+
+  test("what a client does not know, and large integers, are in the lock as the server has them", async () => {
+    const here = await place({ origin: changing.url });
+    changing.change = (item, list) => {
+      if (list === "tools" && item.name === "add") item.inputSchema.properties.a.maximum = "LARGE";
+      if (list === "prompts") for (const it of item.arguments ?? []) it.title = "A title";
+    };
+    changing.edit = (text) => text.replaceAll('"LARGE"', "9223372036854775807");
+    try {
+      await here.lock("--origin", changing.url);
+      assert.match(await readFile(here.file, "utf8"), /"maximum": 9223372036854775807/);
+      assert.match(await readFile(here.file, "utf8"), /"title": "A title"/);
+      const again = await here.lock("--origin", changing.url);
+      assert.match(again.stdout, /is as the server says/);
+    } finally {
+      changing.change = () => {};
+      changing.edit = undefined;
+    }
   });
 
   test("what cannot be used is said", async () => {

@@ -211,6 +211,10 @@ pub(crate) struct LockArguments {
     /// Takes all changes without a question (`npx portcullis` only)
     #[arg(long)]
     pub(crate) yes: bool,
+
+    /// The numbers of the changes that the text of the lock file in the report has [default: all]
+    #[arg(long, value_name = "NUMBERS", hide = true)]
+    pub(crate) accept: Option<String>,
 }
 
 const EXPLAIN_NOTE: &str = "\

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::arguments::CheckArguments;
 use crate::document::{File, resource};
 use crate::host::Host;
+use crate::lock;
 use crate::outcome::{Report, Unusable};
 
 /// The size limit of one variable on Cloudflare Workers.
@@ -73,6 +74,9 @@ pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Repor
     if size > limit {
         let remedy = if file.alone { "a gateway reads no more from KV" } else { "put it into KV: docs/operations.md" };
         find(&mut text, None, format!("too large: the document has {size} bytes, the limit is {limit}; {remedy}"));
+    }
+    if let Some(why) = lock::unloaded(&file) {
+        find(&mut text, None, why.to_owned());
     }
     for warning in warnings(&config) {
         text.push_str(&format!("note: {warning}\n"));
@@ -189,7 +193,8 @@ impl Listed {
 /// Reads an answer to a list method. The text is the whole message, or only its result.
 fn listed(text: &str) -> Option<Listed> {
     let answer = strict_json::parse(text.as_bytes()).ok()?;
-    let result = answer.get("result").unwrap_or(&answer);
+    let message = answer.get("answer").unwrap_or(&answer);
+    let result = message.get("result").unwrap_or(message);
     let origin = answer.get("origin").and_then(Value::as_str).map(str::to_owned);
     let lists = [
         ("tools", "name", Kind::Tool),

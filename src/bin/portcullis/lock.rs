@@ -24,6 +24,9 @@ const VERSION: u64 = 1;
 /// Definitions by kind and name.
 type Items = BTreeMap<(Defined, String), Map<String, Value>>;
 
+/// An item, and its definition.
+type Item = ((Defined, String), Map<String, Value>);
+
 /// The digest of a definition: SHA-256 of its canonical form (RFC 8785).
 fn digest(definition: &Map<String, Value>) -> Result<String, Unusable> {
     let canonical = serde_json_canonicalizer::to_string(definition);
@@ -39,23 +42,30 @@ pub(crate) fn lock(arguments: &LockArguments, host: &Host<'_>) -> Result<Report,
     let file = File::read(&arguments.source, host)?;
     let config = file.config_without_lock()?.settings;
     let mut items = Items::new();
-    let mut origin = None;
+    let (mut origin, mut twice) = (None, Vec::new());
     for path in &arguments.list {
         let listed = object(&(host.read)(path)?, path)?;
         origin = origin.or_else(|| listed.get("origin").and_then(Value::as_str).map(str::to_owned));
-        items.extend(listed_items(&listed)?);
+        let answer = listed.get("answer").and_then(Value::as_object).unwrap_or(&listed);
+        let result = answer.get("result").and_then(Value::as_object).unwrap_or(answer);
+        for (id, definition) in listed_items(result)? {
+            if items.insert(id.clone(), definition).is_some() {
+                twice.push(format!("{} {:?}: is there twice; the lock has the last one", id.0.as_str(), id.1));
+            }
+        }
     }
     let (path, server) = place(arguments, &config, origin.as_deref())?;
     let name = lock_file(file.name());
     let known = read(&name, host)?;
     let before = known.as_ref().and_then(|lock| entries(lock, &path, server.as_deref()));
-    let before = before.map(read_entries).transpose()?.unwrap_or_default();
+    let before = before.map(read_entries).transpose()?;
+    let known_items = before.clone().unwrap_or_default();
     let mut text = String::new();
-    let mut changes = Vec::new();
+    let (mut changes, mut reviewed) = (Vec::new(), Vec::new());
     let places: Vec<&(Defined, String)> =
-        before.keys().chain(items.keys().filter(|id| !before.contains_key(*id))).collect();
+        known_items.keys().chain(items.keys().filter(|id| !known_items.contains_key(*id))).collect();
     for id @ (of, item) in places {
-        let (old, new) = (before.get(id), items.get(id));
+        let (old, new) = (known_items.get(id), items.get(id));
         let what = match (old, new) {
             (Some(old), Some(new)) => match differences(old, new) {
                 Some(what) => format!("changed: {what}"),
@@ -68,13 +78,16 @@ pub(crate) fn lock(arguments: &LockArguments, host: &Host<'_>) -> Result<Report,
             Some(new) => json!({ "digest": digest(new)?, "definition": new }),
             None => Value::Null,
         };
-        let what = format!("{} {item}: {what}", of.as_str());
+        let what = format!("{} {item:?}: {what}", of.as_str());
         changes.push(json!({ "list": of.list(), "name": item, "entry": entry, "change": what }));
+        if new.is_some() {
+            reviewed.push(id.clone());
+        }
         text.push_str(&what);
         text.push('\n');
     }
     let others = known.as_ref().map(|lock| names_in(lock, &path, server.as_deref())).unwrap_or_default();
-    let warnings = review::warnings(&items, &others);
+    let warnings: Vec<String> = twice.into_iter().chain(review::warnings(&items, &reviewed, &others)).collect();
     for warning in &warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
@@ -83,20 +96,67 @@ pub(crate) fn lock(arguments: &LockArguments, host: &Host<'_>) -> Result<Report,
     let good = changes.is_empty() && warnings.is_empty();
     let json = json!({
         "file": name, "resource": path, "server": server, "items": items.len(), "changes": changes, "warnings": warnings,
-        "version": VERSION,
+        "is_new": before.is_none(),
+        "text": next(known, (&path, server.as_deref()), &changes, arguments.accept.as_deref(), &config)?,
     });
     Ok(Report { text, json, good })
 }
 
+/// The text of the lock file with the accepted changes: all of them, or those with these numbers. What the configuration no longer has of
+/// the resource leaves it.
+fn next(
+    lock: Option<Map<String, Value>>,
+    (path, server): (&str, Option<&str>),
+    changes: &[Value],
+    accepted: Option<&str>,
+    config: &Settings,
+) -> Result<String, Unusable> {
+    let mut lock = lock.unwrap_or_else(|| Map::from_iter([("version".to_owned(), json!(VERSION))]));
+    let resources = table(&mut lock, "resources")?;
+    let resource = table(resources, path)?;
+    let known = config.resources.iter().find(|known| known.path.as_str() == path);
+    match known.and_then(|known| known.federation.as_ref()) {
+        None => drop(resource.remove("servers")),
+        Some(federation) => {
+            resource.retain(|name, _| name == "servers");
+            let has = |name: &str| federation.servers.iter().any(|server| server.names.server == name);
+            table(resource, "servers")?.retain(|name, _| has(name));
+        }
+    }
+    let place = match server {
+        None => resource,
+        Some(server) => table(table(resource, "servers")?, server)?,
+    };
+    let accepted: Option<Vec<&str>> = accepted.map(|numbers| numbers.split(',').collect());
+    for (number, change) in changes.iter().enumerate() {
+        if accepted.as_ref().is_some_and(|accepted| !accepted.contains(&number.to_string().as_str())) {
+            continue;
+        }
+        let text = |key: &str| change.get(key).and_then(Value::as_str).unwrap_or_default();
+        let entries = table(place, text("list"))?;
+        match change.get("entry") {
+            None | Some(Value::Null) => drop(entries.remove(text("name"))),
+            Some(entry) => drop(entries.insert(text("name").to_owned(), entry.clone())),
+        }
+    }
+    Ok(format!("{:#}\n", Value::Object(lock)))
+}
+
+/// The table of that name in another one, which is made where there is none.
+fn table<'a>(within: &'a mut Map<String, Value>, name: &str) -> Result<&'a mut Map<String, Value>, Unusable> {
+    let entry = within.entry(name).or_insert_with(|| json!({}));
+    entry.as_object_mut().ok_or_else(|| format!("{LOCK_FILE}: {name} must be a table").into())
+}
+
 /// The items in the lists of a server, with their definitions.
-fn listed_items(listed: &Map<String, Value>) -> Result<Items, Unusable> {
-    let mut items = Items::new();
+fn listed_items(listed: &Map<String, Value>) -> Result<Vec<Item>, Unusable> {
+    let mut items = Vec::new();
     for of in Defined::ALL {
         for item in listed.get(of.list()).and_then(Value::as_array).into_iter().flatten() {
             let item = item.as_object().ok_or_else(|| format!("an item of {} is no object", of.list()))?;
             let name = item.get(of.key()).and_then(Value::as_str);
             let name = name.ok_or_else(|| format!("an item of {} has no {}", of.list(), of.key()))?;
-            items.insert((of, name.to_owned()), of.definition(item));
+            items.push(((of, name.to_owned()), of.definition(item)));
         }
     }
     Ok(items)
@@ -148,8 +208,12 @@ fn lock_file(config: &str) -> String {
 
 /// Reads a lock file, if there is one. Each digest has to be that of its definition.
 fn read(name: &str, host: &Host<'_>) -> Result<Option<Map<String, Value>>, Unusable> {
-    let Ok(text) = (host.read)(name) else { return Ok(None) };
-    let lock = object(&text, name)?;
+    let text = match (host.read)(name) {
+        Ok(text) => text,
+        Err(why) if why.contains("no such file") || why.contains("No such file") => return Ok(None),
+        Err(why) => return Err(why.into()),
+    };
+    let lock = object(text.strip_prefix('\u{feff}').unwrap_or(&text), name)?;
     if lock.get("version").and_then(Value::as_u64) != Some(VERSION) {
         return Err(format!("{name}: version must be {VERSION}: another release wrote this file").into());
     }
@@ -239,4 +303,15 @@ pub(crate) fn without(mut document: Value) -> Value {
         }
     }
     document
+}
+
+/// Why a Worker could not load the lock of a configuration, if it could not: wrangler puts the document as it is into a variable.
+pub(crate) fn unloaded(file: &File) -> Option<&'static str> {
+    let is_of_wrangler = file.name().rsplit(['/', '\\']).next().is_some_and(|name| name.starts_with("wrangler."));
+    let resources = file.document.get("resources").and_then(Value::as_array);
+    let has_lock = resources.into_iter().flatten().any(|resource| resource.get("lock").is_some());
+    (is_of_wrangler && has_lock).then_some(
+        "a Worker cannot load the definitions of a lock from this file: put the document into a file of its own and push it into KV, or \
+         run npx portcullis serve (docs/trust.md)",
+    )
 }

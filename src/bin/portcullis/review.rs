@@ -28,29 +28,28 @@ pub(crate) const PHRASES: [&str; 14] = [
 /// Most characters of a text that a warning shows.
 const SHOWN_CHARS: usize = 60;
 
-/// The warnings about the items of a server; `others` are the tools of the other servers behind the same resource.
+/// The warnings about those items of a server that are new or changed; `others` are the tools of the other servers behind the same resource.
 pub(crate) fn warnings(
     items: &BTreeMap<(Defined, String), Map<String, Value>>,
+    reviewed: &[(Defined, String)],
     others: &[(String, String)],
 ) -> Vec<String> {
     let mut found = Vec::new();
-    for ((of, name), definition) in items {
+    for ((of, name), definition) in items.iter().filter(|(id, _)| reviewed.contains(id)) {
         let what = format!("{} {name:?}", of.as_str());
         let whole = Value::Object(definition.clone());
         let mut texts = Vec::new();
         texts_of("", &whole, &mut texts);
         for (at, text) in &texts {
-            if let Some(c) = text.chars().find(|c| is_invisible(*c) && !matches!(c, '\n' | '\t' | '\r')) {
+            if let Some(c) = hidden(text) {
                 found.push(format!("{what}: {at} has the invisible character U+{:04X}", u32::from(c)));
             }
-            let lower = text.to_lowercase();
+            let lower = text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
             if let Some(phrase) = PHRASES.iter().find(|phrase| lower.contains(**phrase)) {
                 found.push(format!("{what}: {at} speaks to the model: {phrase:?}"));
             }
-            if let Some(begin) = lower.find("http://").or_else(|| lower.find("https://")) {
-                let url: String = text.chars().skip(lower.get(..begin).map_or(0, |it| it.chars().count())).collect();
-                let url: String = url.split_whitespace().next().unwrap_or_default().chars().take(SHOWN_CHARS).collect();
-                found.push(format!("{what}: {at} has a URL: {url}"));
+            for url in lower.split_whitespace().filter_map(url) {
+                found.push(format!("{what}: {at} has a URL: {}", url.chars().take(SHOWN_CHARS).collect::<String>()));
             }
         }
         if *of == Defined::Tool && takes_anything(definition.get("inputSchema")) {
@@ -70,6 +69,24 @@ pub(crate) fn warnings(
         }
     }
     found
+}
+
+/// The first invisible character of a text, besides those that lay it out, and that choose the form of a symbol.
+fn hidden(text: &str) -> Option<char> {
+    let mut before = ' ';
+    for c in text.chars() {
+        let is_form = matches!(c, '\u{fe0f}' | '\u{200d}') && u32::from(before) > 0x2000;
+        if is_invisible(c) && !is_form && !matches!(c, '\n' | '\t' | '\r') {
+            return Some(c);
+        }
+        before = c;
+    }
+    None
+}
+
+/// The URL in a word, if it has one.
+fn url(word: &str) -> Option<&str> {
+    ["http://", "https://", "www."].iter().find_map(|begin| word.find(begin)).and_then(|at| word.get(at..))
 }
 
 /// All texts in a value, the names of members among them, each with its place.
@@ -99,14 +116,14 @@ fn texts_of<'a>(at: &str, value: &'a Value, found: &mut Vec<(String, &'a str)>) 
 /// Whether a schema for arguments holds them to nothing.
 fn takes_anything(schema: Option<&Value>) -> bool {
     let Some(Value::Object(schema)) = schema else { return true };
-    let is_closed = matches!(schema.get("additionalProperties"), Some(Value::Bool(false) | Value::Object(_)));
-    let says = ["properties", "allOf", "anyOf", "oneOf", "$ref"];
-    let says_something = says.iter().any(|name| match schema.get(*name) {
+    let is_closed = match schema.get("additionalProperties") {
         Some(Value::Object(members)) => !members.is_empty(),
-        Some(_) => true,
+        Some(open) => *open == Value::Bool(false),
         None => false,
-    });
-    !is_closed && !says_something
+    };
+    // Many servers declare tools without arguments with empty properties.
+    let says = ["properties", "allOf", "anyOf", "oneOf", "$ref"];
+    !is_closed && !says.iter().any(|name| schema.contains_key(*name))
 }
 
 /// A name as it looks: without separators and case, and with letters that look alike made the same.

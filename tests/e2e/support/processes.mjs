@@ -18,11 +18,11 @@ const isFree = (port) =>
 
 /**
  * A port of 127.0.0.1 that nobody listens on just now, below those that the system gives to whoever asks for any: one of
- * these may be somebody's before it is used.
+ * these may be somebody's before it is used. Fetch refuses some ports of services that are not HTTP, the last of them 10080.
  */
 export async function freePort() {
   for (;;) {
-    const port = randomInt(10_000, 32_000);
+    const port = randomInt(10_081, 32_000);
     if (await isFree(port)) return port;
   }
 }

@@ -3,7 +3,7 @@ import { buffer } from "node:stream/consumers";
 
 /**
  * Stands before an origin server and changes what its lists have: `change(item, list)` gets each tool, prompt and resource template,
- * and may change it.
+ * and may change it; `edit(text)` may change what is sent.
  */
 export async function startChanging(target, change = () => {}) {
   const { host } = new URL(target);
@@ -27,7 +27,8 @@ export async function startChanging(target, change = () => {}) {
         // The stream of a GET has no end.
         if (incoming.method === "GET") return response.pipe(answer);
         const text = await buffer(response).catch(() => undefined);
-        answer.end(text && changed(text.toString("utf8"), proxy.change));
+        const next = text && changed(text.toString("utf8"), proxy.change);
+        answer.end(next && (proxy.edit?.(next) ?? next));
       },
     );
     outgoing.on("error", () => answer.destroy());
