@@ -321,13 +321,7 @@ impl Recipient {
         let kept = keep_as.map(|name| CacheCandidate { name, body: Vec::new() });
         let endpoint = if stream { self.rewrite(random, now) } else { None };
         let event_ids = if marked { self.mark_events() } else { None };
-        let policy = PolicyOfItems {
-            policy: self.policy,
-            lock: self.lock,
-            server: self.server,
-            caller: self.caller,
-            depends: false,
-        };
+        let policy = PolicyOfItems::of((self.policy, self.lock), self.server, self.caller);
         Ok(Some(if head.is_event_stream() {
             let (resource, items) = self.items;
             let edits = FilterOptions { paged: false, ..edits };
@@ -369,13 +363,7 @@ impl Recipient {
             FilterOptions { paged: self.paged, reusable: true, handles_only: false, ..FilterOptions::default() };
         // The marks of Apps are the same for all callers, and a list holds no other handles.
         let handles = self.handles.map(|handles| handles.at(UnixMillis::default()));
-        let policy = PolicyOfItems {
-            policy: self.policy,
-            lock: self.lock,
-            server: self.server,
-            caller: self.caller,
-            depends: false,
-        };
+        let policy = PolicyOfItems::of((self.policy, self.lock), self.server, self.caller);
         let (mut filter, mut out) =
             (ListFilter::new(policy, edits).with_handles(handles, None), Vec::with_capacity(list.body.len()));
         filter.push(list.body.as_bytes(), &mut out)?;
@@ -465,6 +453,16 @@ struct PolicyOfItems {
     server: Option<Rc<Server>>,
     caller: Caller,
     depends: bool,
+}
+
+impl PolicyOfItems {
+    fn of(
+        (policy, lock): (Option<Rc<Policy>>, Option<LockOfItems>),
+        server: Option<Rc<Server>>,
+        caller: Caller,
+    ) -> Self {
+        Self { policy, lock, server, caller, depends: false }
+    }
 }
 
 impl ItemPolicy for PolicyOfItems {

@@ -17,8 +17,8 @@ const isFree = (port) =>
   });
 
 /**
- * A port of 127.0.0.1 that nobody listens on just now, below those that the system gives to whoever asks for any: one of
- * these may be somebody's before it is used. Fetch refuses some ports of services that are not HTTP, the last of them 10080.
+ * A port of 127.0.0.1 that no process listens on just now, below those that the system gives to processes that ask for any: one of
+ * these may be taken before it is used. Fetch refuses some ports of services that are not HTTP, the last of them 10080.
  */
 export async function freePort() {
   for (;;) {
