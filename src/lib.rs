@@ -23,6 +23,7 @@
 //! pipeline              the stages from a request to a permit; every reason for a rejection
 //! resource              the documents that the gateway publishes
 //! settings              the typed values that a configuration stands for
+//! content               guards and bounds: what calls and results contain
 //! policy                rules and limits
 //! origin_credential     what origin servers get in place of the caller's token, and how the gateway obtains it
 //! token                 credentials and what verifies them
@@ -46,6 +47,7 @@
 
 pub mod authorization_server;
 pub mod config;
+pub mod content;
 pub mod forward;
 pub mod gateway;
 pub mod jwks;

@@ -620,3 +620,31 @@ pub const LOCK_UNKNOWN_BYTES: usize = 256 * 1024;
 
 /// Most lines of each kind in the log for the items of one list that do not fit their locks.
 pub const LOCK_LINES: usize = 20;
+
+/// Bytes of one text that a guard holds at a time.
+pub const GUARD_WINDOW_BYTES: usize = 64 * 1024;
+
+/// Bytes at the end of such a part that are looked at again with the next one: what is longer may be missed in a text that is larger than
+/// one part.
+pub const GUARD_OVERLAP_BYTES: usize = 16 * 1024;
+
+/// Deepest nesting of a message that guards and bounds read.
+pub const CONTENT_DEPTH: usize = 512;
+
+/// Most bytes of a result that the gateway holds until it has read it whole, if no bound for it says otherwise.
+pub const HELD_RESULT_BYTES: usize = 1024 * 1024;
+
+/// The same, as a bound may say.
+pub const HELD_RESULT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Most guards of a resource.
+pub const GUARDS: usize = 32;
+
+/// Most entries of the bounds of a resource.
+pub const BOUNDS: usize = 64;
+
+/// Seconds after which a call no longer counts as one that runs, if nothing has said that it ended.
+pub const IN_FLIGHT_SECONDS: u64 = 600;
+
+/// Bytes of a result that the gateway reads after it has become too large to pass, to answer with an error in its place.
+pub const SKIPPED_RESULT_BYTES: usize = 4 * 1024 * 1024;

@@ -144,10 +144,11 @@ impl Configuration {
         let revocation = document.revocation.as_ref().map(|table| credentials::read_revocation(table, mistakes));
         let decision_log = document.decision_log.as_ref().map(|table| policy::read_decision_log(table, mistakes));
         let mut interests = ClaimSelection::default();
-        resources
-            .iter()
-            .filter_map(|resource| resource.policy.as_ref())
-            .for_each(|policy| policy::add_interests(&mut interests, policy));
+        for resource in &resources {
+            let of_rules = resource.policy.iter().flat_map(|policy| policy.facts());
+            let of_guards = resource.content.iter().flat_map(|content| content.guards.facts());
+            policy::add_interests(&mut interests, of_rules.chain(of_guards));
+        }
         let identity = resources.iter().flat_map(|resource| &resource.identity_claims);
         identity.for_each(|claim| claim.source.add_interests(&mut interests));
         let assertion_keys = document.identity_assertion.as_ref().map_or_else(Vec::new, |table| {

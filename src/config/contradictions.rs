@@ -130,19 +130,23 @@ impl<'a> ConfigurationParts<'a> {
     fn note_rules(&self, mistakes: &mut Mistakes) {
         for (at, resource) in self.resources.iter().enumerate() {
             let sources = Self::sources(resource);
-            for (index, rule) in resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate()) {
-                let named = rule.when.conditions.iter().find_map(|condition| match condition {
+            let rules = resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate());
+            let guards = resource.content.iter().flat_map(|content| content.guards.iter().enumerate());
+            let rules = rules.map(|(index, rule)| (format!("rules[{index}]"), &rule.when));
+            let guards = guards.map(|(index, guard)| (format!("guards[{index}]"), &guard.when));
+            for (key, when) in rules.chain(guards) {
+                let named = when.conditions.iter().find_map(|condition| match condition {
                     Condition::Issuers(names) => Some(names),
                     _ => None,
                 });
                 let of = |(name, _): &&(&str, Source)| named.is_none_or(|named| named.iter().any(|it| it == name));
                 let asked: Vec<_> = sources.iter().filter(of).collect();
-                for condition in &rule.when.conditions {
+                for condition in &when.conditions {
                     let why: Vec<String> =
                         asked.iter().filter_map(|(_, source)| self.never(condition, *source)).collect();
                     if let (Some(first), true) = (why.first(), why.len() == asked.len()) {
                         mistakes.note(
-                            format!("resources[{at}].rules[{index}].when.{}", condition.key()),
+                            format!("resources[{at}].{key}.when.{}", condition.key()),
                             format_args!("can never match: {first}"),
                         );
                     }
@@ -173,10 +177,17 @@ impl<'a> ConfigurationParts<'a> {
                 );
                 mistakes.note(key, why);
             };
-            for (index, rule) in resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate()) {
+            let rules = resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate());
+            let rules = rules.map(|(index, rule)| (format!("rules[{index}]"), &rule.targets));
+            let content = resource.content.iter();
+            let guards = content.clone().flat_map(|content| content.guards.iter().enumerate());
+            let guards = guards.map(|(index, guard)| (format!("guards[{index}]"), &guard.targets));
+            let bounds = content.flat_map(|content| content.bounds.iter().enumerate());
+            let bounds = bounds.map(|(index, bound)| (format!("bounds[{index}]"), &bound.targets));
+            for (owner, targets) in rules.chain(guards).chain(bounds) {
                 for (kind, key) in [(Kind::Tool, "tools"), (Kind::Prompt, "prompts")] {
-                    for pattern in rule.targets.of(kind) {
-                        note(format!("resources[{at}].rules[{index}].{key}"), kind, pattern);
+                    for pattern in targets.of(kind) {
+                        note(format!("resources[{at}].{owner}.{key}"), kind, pattern);
                     }
                 }
             }

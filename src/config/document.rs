@@ -3,6 +3,7 @@
 
 use deserr::Deserr;
 
+use crate::config::content_document::{BoundDocument, GuardDocument};
 use crate::config::federation_document::{ServerDocument, ViewName};
 use crate::config::lock_document::LockDocument;
 use crate::config::mistakes::Mistakes;
@@ -266,7 +267,7 @@ pub struct ResourceDocument {
     pub keep_alive_seconds: Option<u64>,
 
     /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-    /// if the gateway reads messages: with `rules`, `sessions`, `lock`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+    /// if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
     /// 4194304.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = BODY.default, "minimum" = BODY.least, "maximum" = BODY.most)))]
@@ -303,6 +304,15 @@ pub struct ResourceDocument {
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub locked: Option<serde_json::Value>,
+
+    /// Guards, which look for credentials and personal data in calls and results. Guide: `docs/trust.md`. Default: none.
+    #[deserr(default)]
+    pub guards: Option<Vec<GuardDocument>>,
+
+    /// Bounds by tool: how large calls and results may be, how long they may take, and whether they have to fit the schemas of the tool.
+    /// Guide: `docs/trust.md`. Default: none.
+    #[deserr(default)]
+    pub bounds: Option<Vec<BoundDocument>>,
 
     /// Caches lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says
     /// (`ttlMs`, at most one day), in memory and in the data-center (colo) cache. Each reader gets them filtered.

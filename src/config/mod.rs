@@ -13,6 +13,8 @@ mod bindings;
 #[cfg(feature = "authorization-server")]
 mod client_reading;
 mod configuration;
+mod content;
+mod content_document;
 mod contradictions;
 mod credentials;
 mod credentials_document;

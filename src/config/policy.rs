@@ -28,9 +28,9 @@ use crate::policy::verdict::StepUpInLists;
 use crate::settings::DecisionLog;
 use crate::token::principal::ClaimSelection;
 
-/// Adds what the rules of a resource read from tokens.
-pub(super) fn add_interests(interests: &mut ClaimSelection, policy: &Policy) {
-    for fact in policy.facts() {
+/// Adds what rules and guards read from tokens.
+pub(super) fn add_interests<'a>(interests: &mut ClaimSelection, facts: impl Iterator<Item = Fact<'a>>) {
+    for fact in facts {
         match fact {
             Fact::Roles => interests.roles = true,
             Fact::Groups => interests.groups = true,
@@ -62,14 +62,13 @@ pub(super) fn read_policy(
     raw: &Value,
     at: &str,
     scopes: &Rc<ScopeHierarchy>,
-    known: &Known<'_>,
+    (labels, known): (&Labels, &Known<'_>),
     mistakes: &mut Mistakes,
 ) -> Option<Policy> {
-    let labels = read_labels(document.labels.as_deref(), at, mistakes);
     let Some(entries) = &document.rules else {
         let orphans = [
             ("rules_mode", document.rules_mode.is_some()),
-            ("labels", document.labels.is_some()),
+            ("labels", document.labels.is_some() && document.guards.is_none() && document.bounds.is_none()),
             ("step_up_in_lists", document.step_up_in_lists.is_some()),
         ];
         for (key, _) in orphans.into_iter().filter(|(_, given)| *given) {
@@ -87,13 +86,12 @@ pub(super) fn read_policy(
     let mut ids = std::collections::BTreeSet::new();
     for (index, entry) in entries.iter().enumerate() {
         let at = format!("{at}.rules[{index}]");
-        let rule = read_rule(entry, index, &at, &labels, known, mistakes);
+        let rule = read_rule(entry, index, &at, labels, known, mistakes);
         if !ids.insert(rule.id.clone()) {
             mistakes.note(format!("{at}.id"), format_args!("{:?} is the id of another rule too", rule.id));
         }
         rules.push(rule);
     }
-    note_unused_labels(&labels, entries, at, mistakes);
     let step_up = match document.step_up_in_lists {
         Some(StepUpListName::Mark) => StepUpInLists::Mark,
         Some(StepUpListName::Hide) | None => StepUpInLists::Hide,
@@ -124,9 +122,9 @@ fn hash(raw: &Value, scopes: &ScopeHierarchy, known: &Known<'_>) -> String {
     Sha256::digest(format!("{said}{kind}")).get(..16).map(hex).unwrap_or_default()
 }
 
-type Labels = BTreeMap<String, Vec<Pattern>>;
+pub(super) type Labels = BTreeMap<String, Vec<Pattern>>;
 
-fn read_labels(document: Option<&BTreeMap<String, Vec<String>>>, at: &str, mistakes: &mut Mistakes) -> Labels {
+pub(super) fn read_labels(document: Option<&BTreeMap<String, Vec<String>>>, at: &str, mistakes: &mut Mistakes) -> Labels {
     let mut labels = Labels::new();
     for (name, patterns) in document.into_iter().flatten() {
         let at = format!("{at}.labels.{name}");
@@ -138,11 +136,17 @@ fn read_labels(document: Option<&BTreeMap<String, Vec<String>>>, at: &str, mista
     labels
 }
 
-fn note_unused_labels(labels: &Labels, rules: &[RuleDocument], at: &str, mistakes: &mut Mistakes) {
-    for name in labels.keys() {
-        if !rules.iter().any(|rule| rule.labels.iter().flatten().any(|used| used == name)) {
-            mistakes.note(format!("{at}.labels.{name}"), "no rule uses this label: remove it, or name it in a rule");
-        }
+/// Notes labels that are not used.
+pub(super) fn note_unused_labels(document: &ResourceDocument, at: &str, mistakes: &mut Mistakes) {
+    let of_rules = document.rules.iter().flatten().flat_map(|rule| rule.labels.iter().flatten());
+    let of_guards = document.guards.iter().flatten().flat_map(|guard| guard.labels.iter().flatten());
+    let of_bounds = document.bounds.iter().flatten().flat_map(|bound| bound.labels.iter().flatten());
+    let used: Vec<&String> = of_rules.chain(of_guards).chain(of_bounds).collect();
+    let is_used = |name: &String| used.contains(&name);
+    // Where nothing can use them, they are noted as a whole.
+    let has_users = document.rules.is_some() || document.guards.is_some() || document.bounds.is_some();
+    for name in document.labels.iter().flat_map(|labels| labels.keys()).filter(|name| has_users && !is_used(name)) {
+        mistakes.note(format!("{at}.labels.{name}"), "no rule uses this label: remove it, or name it in a rule");
     }
 }
 
@@ -173,15 +177,37 @@ fn read_rule(
         EffectName::Allow => Effect::Allow,
         EffectName::Deny => Effect::Deny,
     };
+    let RuleDocument { methods, tools, labels: named, prompts, resources, .. } = document;
+    let lists = TargetLists { methods, tools, labels: named, prompts, resources };
+    Rule {
+        id,
+        effect,
+        targets: read_targets(&lists, at, labels, mistakes),
+        when: read_when(document.when.as_ref(), &format!("{at}.when"), known, mistakes),
+        observe: document.mode == Some(ModeName::Observe),
+    }
+}
+
+/// What names the targets of a rule, a guard or bounds.
+pub(super) struct TargetLists<'a> {
+    pub methods: &'a Option<Vec<String>>,
+    pub tools: &'a Option<Vec<String>>,
+    pub labels: &'a Option<Vec<String>>,
+    pub prompts: &'a Option<Vec<String>>,
+    pub resources: &'a Option<Vec<String>>,
+}
+
+/// Reads targets.
+pub(super) fn read_targets(lists: &TargetLists<'_>, at: &str, labels: &Labels, mistakes: &mut Mistakes) -> Targets {
     let mut patterns =
         |key: &str, list: &Option<Vec<String>>| read_patterns(list.as_ref(), &format!("{at}.{key}"), mistakes);
     let mut targets = Targets {
-        methods: patterns("methods", &document.methods),
-        tools: patterns("tools", &document.tools),
-        prompts: patterns("prompts", &document.prompts),
-        resources: patterns("resources", &document.resources),
+        methods: patterns("methods", lists.methods),
+        tools: patterns("tools", lists.tools),
+        prompts: patterns("prompts", lists.prompts),
+        resources: patterns("resources", lists.resources),
     };
-    for (index, label) in document.labels.iter().flatten().enumerate() {
+    for (index, label) in lists.labels.iter().flatten().enumerate() {
         if let Some(patterns) = labels.get(label) {
             targets.tools.extend(patterns.iter().cloned());
         } else {
@@ -189,16 +215,10 @@ fn read_rule(
             mistakes.note(path, format_args!("labels of this resource does not define {label:?}"));
         }
     }
-    if document.labels.as_ref().is_some_and(Vec::is_empty) {
-        mistakes.note(format!("{at}.labels"), "must not be empty: a rule without targets matches everything");
+    if lists.labels.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.note(format!("{at}.labels"), "must not be empty: without targets, everything matches");
     }
-    Rule {
-        id,
-        effect,
-        targets,
-        when: read_when(document.when.as_ref(), &format!("{at}.when"), known, mistakes),
-        observe: document.mode == Some(ModeName::Observe),
-    }
+    targets
 }
 
 fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) -> Vec<Pattern> {
@@ -220,7 +240,7 @@ fn read_patterns(list: Option<&Vec<String>>, at: &str, mistakes: &mut Mistakes) 
     entries.filter_map(|(index, text)| mistakes.keep(format!("{at}[{index}]"), Pattern::parse(text))).collect()
 }
 
-fn read_when(document: Option<&WhenDocument>, at: &str, known: &Known<'_>, mistakes: &mut Mistakes) -> When {
+pub(super) fn read_when(document: Option<&WhenDocument>, at: &str, known: &Known<'_>, mistakes: &mut Mistakes) -> When {
     let Some(document) = document else { return When::default() };
     // Destructures every key, so that no key can be added to the document without its condition.
     let WhenDocument {

@@ -51,6 +51,18 @@ pub const BODY: Range = range(limits::BODY_BYTES, 1, limits::BODY_BYTES_MAX);
 /// `resources[].refusals_per_minute`
 pub const REFUSALS: Range =
     range(limits::REFUSALS_PER_MINUTE, limits::REFUSALS_PER_MINUTE_RANGE.0, limits::REFUSALS_PER_MINUTE_RANGE.1);
+/// `resources[].bounds[].request_bytes`; the default is no bound of its own. The same for the others.
+pub const BOUND_REQUEST_BYTES: Range = range(limits::INSPECTED_BYTES, 1, limits::INSPECTED_BYTES);
+/// `resources[].bounds[].response_bytes`
+pub const BOUND_RESPONSE_BYTES: Range = range(limits::HELD_RESULT_BYTES_MAX, 1, limits::HELD_RESULT_BYTES_MAX);
+/// `resources[].bounds[].depth`
+pub const BOUND_DEPTH: Range = range(100, 1, 100);
+/// `resources[].bounds[].items`
+pub const BOUND_ITEMS: Range = range(1_000_000, 1, 1_000_000);
+/// `resources[].bounds[].seconds`
+pub const BOUND_SECONDS: Range = range(limits::ORIGIN_TIMEOUT_MAX, 1, limits::ORIGIN_TIMEOUT_MAX);
+/// `resources[].bounds[].in_flight`
+pub const BOUND_IN_FLIGHT: Range = range(1_000, 1, 1_000);
 /// `sessions.seconds`
 pub const SESSION: Range =
     range(limits::SESSION_SECONDS, limits::SESSION_SECONDS_RANGE.0, limits::SESSION_SECONDS_RANGE.1);

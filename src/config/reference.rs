@@ -75,6 +75,8 @@ pub fn markdown(schema: &Value) -> String {
         ("WhenDocument", "`[vars.PORTCULLIS.resources.rules.when]`"),
         ("ArgumentDocument", "`[vars.PORTCULLIS.resources.rules.when.arguments.NAME]`"),
         ("LimitDocument", "`[[vars.PORTCULLIS.resources.limits]]`"),
+        ("GuardDocument", "`[[vars.PORTCULLIS.resources.guards]]`"),
+        ("BoundDocument", "`[[vars.PORTCULLIS.resources.bounds]]`"),
         ("PublicPathDocument", "`[[vars.PORTCULLIS.public_paths]]`"),
         ("AuthorizationServerDocument", "`[vars.PORTCULLIS.authorization_server]`"),
         ("LoginDocument", "`[vars.PORTCULLIS.authorization_server.login]`"),

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::config::document::{IdentityAssertionDocument, PublicPathDocument, RequirementName, ResourceDocument};
+use crate::config::content;
 use crate::config::federation;
 use crate::config::lock;
 use crate::config::mistakes::Mistakes;
@@ -106,7 +107,10 @@ pub(super) fn read_resource(
     let part = OriginPart::of(document);
     let credential = origin_credential::read(part, at, gateway, &accepts, mistakes);
     let known = policy::Known { sources: &sources, credential: credential.as_deref().map(OriginCredential::kind) };
-    let policy = policy::read_policy(document, raw, at, hierarchy, &known, mistakes);
+    let labels = policy::read_labels(document.labels.as_deref(), at, mistakes);
+    policy::note_unused_labels(document, at, mistakes);
+    let policy = policy::read_policy(document, raw, at, hierarchy, (&labels, &known), mistakes);
+    let content = content::read(document, at, (&labels, &known), mistakes);
     let policy = policy.map(|policy| Rc::new(policy.with_marked_apps(sessions.is_some())));
     let names_caller = origin_credential::names_caller(part, at, credential.as_deref(), mistakes);
     let origin = federation::first_origin(part, at, development, mistakes);
@@ -141,6 +145,7 @@ pub(super) fn read_resource(
         asserts_operation,
         handles: sessions.cloned(),
         lock: lock::of_resource(document, at, mistakes).map(Rc::new),
+        content: content.map(Rc::new),
         names_caller,
         credential,
     };
@@ -148,7 +153,7 @@ pub(super) fn read_resource(
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, lock, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, lock, guards, bounds, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)

@@ -4,12 +4,19 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::content::Content;
+use crate::content::bound::Bounds;
+use crate::content::filter::{ContentFilter, Noted, ResultCheck, SchemaCheck, Shape};
+use crate::content::guard::Direction;
+use crate::content::in_flight::Running;
+use crate::content::schema::result_to_check;
 use crate::forward::handle_sealer::HandleSealer;
 use crate::forward::list_key::list_key;
 use crate::forward::response::ResponseHead;
 use crate::forward::server_messages::{MessagesOfServer, is_listening};
 use crate::limits::CACHED_LIST_BYTES;
 use crate::mcp::conversation::Conversation;
+use crate::mcp::definition::Defined;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -19,7 +26,7 @@ use crate::mcp::list_cache::{CachedList, FilteredList};
 use crate::mcp::list_filter::ListFilter;
 use crate::mcp::list_item::{Bridge, FilterOptions, Ids, ItemDecision, ItemPolicy, ListError};
 use crate::mcp::message::{Call, Message};
-use crate::mcp::method::Target;
+use crate::mcp::method::{CALL_TOOL, Target};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter, error_event};
@@ -104,6 +111,10 @@ struct Recipient {
     messages: Option<MessagesOfServer>,
     /// The ids of the requests that the answer responds to.
     ids: Vec<RequestId>,
+    /// The guards and bounds for it.
+    check: Option<ResultCheck>,
+    /// The place of the call among those that run.
+    running: Option<Rc<Running>>,
 }
 
 impl ResponseTransform {
@@ -208,6 +219,8 @@ impl Recipient {
             } else {
                 inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect()
             },
+            check: result_check(permit, settings),
+            running: permit.place_among_running().cloned(),
         })
     }
 
@@ -246,7 +259,7 @@ impl Recipient {
     }
 
     fn filter(
-        self,
+        mut self,
         head: &ResponseHead,
         random: [u8; NONCE_BYTES],
         request: &str,
@@ -287,7 +300,9 @@ impl Recipient {
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some())
             .then(|| NameRestorer::of(self.server.as_ref().map(|server| Rc::clone(&server.names))));
-        if !filtered && !rewritten && !marked && restore.is_none() {
+        let content = self.check.take().filter(|_| head.status != 202).map(|check| content_filter(check, head, stream, request));
+        let running = self.running.take();
+        if !filtered && !rewritten && !marked && restore.is_none() && content.is_none() && running.is_none() {
             return Ok(None);
         }
         head.is_readable()?;
@@ -304,9 +319,12 @@ impl Recipient {
             begun: false,
             ids: Vec::new(),
             request: request.to_owned(),
+            content: None,
+            running,
         };
         if !filtered && !rewritten && !marked {
-            return Ok(Some(BodyFilter { restore, ..whole(Inner::Plain(streams)) }));
+            let ids = if head.is_event_stream() { self.ids } else { Vec::new() };
+            return Ok(Some(BodyFilter { restore, content, ids, ..whole(Inner::Plain(streams)) }));
         }
         let edits = FilterOptions {
             paged: self.paged,
@@ -331,7 +349,7 @@ impl Recipient {
             let messages = self.messages.map(|messages| messages.at(now));
             let filter = SseFilter::new(lists, endpoint, event_ids).with_messages(messages);
             let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
-            BodyFilter { kept, restore, ids: self.ids, ..whole(inner) }
+            BodyFilter { kept, restore, content, ids: self.ids, ..whole(inner) }
         } else {
             let filter = ListFilter::new(policy, edits).with_handles(handles, expected);
             let (resource, items) = self.items;
@@ -339,7 +357,7 @@ impl Recipient {
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
             let inner = Inner::Json(Box::new(filter));
             let may_be_empty = head.status != 200 || !self.lists;
-            BodyFilter { kept, restore, may_be_empty, waits: lists || !streams, ..whole(inner) }
+            BodyFilter { kept, restore, content, may_be_empty, waits: lists || !streams, ..whole(inner) }
         }))
     }
 
@@ -383,6 +401,59 @@ impl Recipient {
             Some(format!("{path}?{ENDPOINT_QUERY}={sealed}"))
         }))
     }
+}
+
+/// The guards and bounds for the answer to a permitted request.
+fn result_check(permit: &Permit, settings: &Settings) -> Option<ResultCheck> {
+    let inspected = permit.inspected()?;
+    let content = inspected.resource().content.as_ref()?;
+    let messages = inspected.messages().unwrap_or_default();
+    let calls: Vec<&Call> = messages.iter().filter_map(Message::call).collect();
+    // A stream that a GET opened carries responses to requests that were sent elsewhere.
+    let is_stream = permit.admitted().head().method == Method::Get || is_listening(permit);
+    let operations: Vec<Operation> = if is_stream { Vec::new() } else { permit.operations() };
+    let known = Some(operations.as_slice()).filter(|_| !is_stream);
+    let caller = (&inspected.caller(), &*settings.scopes);
+    let looking = content.guards.looking(Direction::Results, known, caller);
+    let bounds = Bounds::strictest(&content.bounds, known);
+    let only = if let [only] = calls.as_slice() { Some(*only).filter(|call| call.method == CALL_TOOL) } else { None };
+    let schema = only.filter(|_| bounds.schema.is_some() && !is_stream).and_then(|_| schema_check(permit, Rc::clone(content)));
+    if looking.is_none() && !bounds.holds_results() && schema.is_none() {
+        return None;
+    }
+    Some(ResultCheck {
+        looking,
+        bounds,
+        schema,
+        ids: messages.iter().map(Message::id).filter(RequestId::is_known).collect(),
+        is_tool: only.is_some(),
+        era: permit.admitted().era(),
+        request: String::new(),
+    })
+}
+
+/// Checks the result of a call of a tool with the tool's output schema, as it is in the lock.
+fn schema_check(permit: &Permit, content: Rc<Content>) -> Option<SchemaCheck> {
+    let (resource, name) = (Rc::clone(permit.resource()?), permit.original_name()?);
+    let lock = Rc::clone(resource.lock.as_ref()?);
+    let key = (Defined::Tool, name);
+    lock.items.get(&key).filter(|definition| definition.contains_key("outputSchema"))?;
+    Some(Box::new(move |message| {
+        let structured = result_to_check(message)?;
+        let tool = (resource.index, key.1.as_str(), lock.items.get(&key)?);
+        content.schemas.misfit(tool, Direction::Results, &structured)
+    }))
+}
+
+/// Holds the body of an answer to guards and bounds.
+fn content_filter(check: ResultCheck, head: &ResponseHead, stream: bool, request: &str) -> Box<ContentFilter> {
+    let is_read = head.is_json() || stream || (200..300).contains(&head.status);
+    let shape = match (head.may_be_event_stream(), is_read) {
+        (true, _) => Shape::Events,
+        (false, true) => Shape::Json,
+        (false, false) => Shape::Text,
+    };
+    Box::new(ContentFilter::new(ResultCheck { request: request.to_owned(), ..check }, shape))
 }
 
 /// What changes in the results of a server for a caller of the other era.
@@ -521,6 +592,10 @@ pub struct BodyFilter {
     ids: Vec<RequestId>,
     /// The id of the request in the log.
     request: String,
+    /// Holds what passes to guards and bounds.
+    content: Option<Box<ContentFilter>>,
+    /// The place of the call among those that run: it ends with the filter.
+    running: Option<Rc<Running>>,
 }
 
 /// The part of a body that the gateway forwards.
@@ -543,6 +618,16 @@ pub struct FilterResult {
     pub unfit: Option<ListError>,
     /// Why the gateway left out an event.
     pub skipped: Option<ListError>,
+    /// What guards and bounds did.
+    pub noted: Vec<Noted>,
+}
+
+impl FilterResult {
+    /// What guards and bounds did in a stream that goes on.
+    #[must_use]
+    pub fn noted(noted: Vec<Noted>) -> Self {
+        Self { noted, ..Self::default() }
+    }
 }
 
 /// An unfiltered body that the gateway caches if the list turns out to be public.
@@ -579,6 +664,30 @@ impl BodyFilter {
     /// # Errors
     /// [`ListError`]: then no more of the body may be forwarded.
     pub fn push(&mut self, bytes: &[u8]) -> Result<FilteredPart, ListError> {
+        let part = self.push_to_inner(bytes)?;
+        let Some(content) = &mut self.content else { return Ok(part) };
+        let mut out = Vec::new();
+        match part {
+            FilteredPart::More(bytes) => match content.push(&bytes, &mut out) {
+                Ok(()) => Ok(FilteredPart::More(out)),
+                Err(unfit) if content.is_of_events() => {
+                    out.extend_from_slice(content.broken_off());
+                    for id in &self.ids {
+                        out.extend_from_slice(error_event(id, &self.request).as_bytes());
+                    }
+                    Ok(FilteredPart::Last(out, unfit))
+                }
+                Err(unfit) => Err(unfit),
+            },
+            // What ends the stream is the gateway's own.
+            FilteredPart::Last(bytes, unfit) => {
+                let _passed = content.push(&bytes, &mut out);
+                Ok(FilteredPart::Last(out, unfit))
+            }
+        }
+    }
+
+    fn push_to_inner(&mut self, bytes: &[u8]) -> Result<FilteredPart, ListError> {
         let mut out = Vec::with_capacity(bytes.len());
         self.begun |= !bytes.is_empty();
         if let Some(kept) = &mut self.kept {
@@ -619,7 +728,17 @@ impl BodyFilter {
                 }
             }
         }
-        Ok(self.restored(out, true))
+        let rest = self.restored(out, true);
+        let Some(content) = &mut self.content else { return Ok(rest) };
+        let mut out = Vec::new();
+        content.push(&rest, &mut out)?;
+        content.finish(&mut out)?;
+        Ok(out)
+    }
+
+    /// What guards and bounds did since the last call, for the log.
+    pub fn take_noted(&mut self) -> Vec<Noted> {
+        self.content.as_mut().map(|content| content.take_noted()).unwrap_or_default()
     }
 
     fn restored(&mut self, bytes: Vec<u8>, last: bool) -> Vec<u8> {
@@ -643,7 +762,8 @@ impl BodyFilter {
         };
         let skipped = if let Inner::Events(filter) = &self.inner { filter.unfit() } else { None };
         let whole = unfit.is_none() && skipped.is_none() && unreadable == 0;
-        FilterResult { kept: self.kept.take().filter(|_| whole), unreadable, unfit, skipped }
+        self.running = None;
+        FilterResult { kept: self.kept.take().filter(|_| whole), unreadable, unfit, skipped, noted: self.take_noted() }
     }
 }
 

@@ -51,6 +51,7 @@ pub struct OutboundRequest {
     body_bytes: u64,
     response_timeout: u64,
     idle_timeout: Option<u64>,
+    total_timeout: Option<u64>,
     keep_alive: Option<u64>,
     era: Era,
     request_id: String,
@@ -104,6 +105,12 @@ impl OutboundRequest {
     #[must_use]
     pub fn idle_timeout(&self) -> Option<u64> {
         self.idle_timeout
+    }
+
+    /// Seconds until the response has to be complete; `None` if there is no such limit.
+    #[must_use]
+    pub fn total_timeout(&self) -> Option<u64> {
+        self.total_timeout
     }
 
     /// Seconds of silence after which the client gets a comment in an event stream; `None` if it gets none.
@@ -166,6 +173,9 @@ pub fn outbound(
             None => fields.remove("last-event-id"),
         }
     }
+    for (name, value) in permit.masked_fields() {
+        fields.set(name.clone(), value.clone());
+    }
     mirror(&mut fields, permit);
     if permit.is_gathered() && admitted.head().method == Method::Post {
         fields.set("accept", ACCEPTED);
@@ -219,8 +229,9 @@ fn completed(
         fields,
         service: origin.service.clone(),
         body_bytes,
-        response_timeout: origin.response_timeout,
+        response_timeout: permit.bounds().seconds.map_or(origin.response_timeout, |most| most.min(origin.response_timeout)),
         idle_timeout: origin.idle_timeout,
+        total_timeout: permit.bounds().seconds,
         keep_alive: origin.keep_alive,
         era: admitted.era(),
         request_id: context.request_id.clone(),

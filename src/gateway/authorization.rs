@@ -19,6 +19,7 @@ use crate::policy::counters::{CounterName, Rate, RateLimitCheck};
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::fold;
 use crate::ports::Ports;
+use crate::time::UnixMillis;
 use crate::token::principal::{Principal, Subject};
 use crate::transport::head::Method;
 
@@ -77,6 +78,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
             let _ = gateway.memory.borrow().counters.borrow_mut().of_refusals(is_anonymous).count(&name, rate, now);
         }
         let authorized = authorized?;
+        let authorized = self.begun(authorized, now)?;
         let mut checks = Vec::new();
         let mut here = Vec::new();
         for (limit, counter) in gateway.limited(&authorized) {
@@ -98,6 +100,26 @@ impl<P: Ports> ActiveRequest<'_, P> {
         })
     }
 }
+
+impl<P: Ports> ActiveRequest<'_, P> {
+    /// Counts a call among those of its caller that run, if there is a bound for them.
+    fn begun(&self, authorized: Authorized, now: UnixMillis) -> Result<Authorized, Rejection> {
+        let bounds = *authorized.permit().bounds();
+        let (Some(most), Some(inspected)) = (bounds.in_flight, authorized.permit().inspected()) else {
+            return Ok(authorized);
+        };
+        // Calls with the same bound count together.
+        let path = inspected.resource().path.as_str();
+        let key = self.gateway.counter(&format!("in flight {most}"), path, &identity(&counted(inspected)));
+        match self.gateway.in_flight.begin(&key, most, bounds.seconds, now) {
+            Some(running) => Ok(authorized.running(running)),
+            None => Err(authorized_too_often(&authorized, IN_FLIGHT_RETRY)),
+        }
+    }
+}
+
+/// Seconds after which a caller may try again that has too many calls at the same time.
+const IN_FLIGHT_RETRY: u64 = 1;
 
 impl Suspended<Box<Authorized>> {
     /// Continues with the answers of the bindings: whether the request is within their limits. If a binding failed,

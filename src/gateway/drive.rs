@@ -1,5 +1,6 @@
 //! The driver: it performs actions through the ports. The only awaits of this room are here and in what it calls.
 
+use crate::content::guard::Direction;
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
@@ -8,12 +9,14 @@ use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
 use crate::gateway::gathering::{PartAnswer, WholeAnswer};
 use crate::gateway::keys::{await_keys, fetch_keys};
+use crate::gateway::log::write_noted;
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
 use crate::limits::{
     OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVERS_AT_ONCE, SERVERS_LIST_BYTES, SERVERS_LIST_SECONDS,
 };
 use crate::observe::event::gateway_line;
+use crate::pipeline::context::RequestContext;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
 use crate::platform_error::PlatformError;
@@ -181,8 +184,8 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
     answer: P::ResponseBody,
 ) -> Result<(ResponseHead, P::ResponseBody), Box<Action>> {
     let (keeping, keeper) = (Rc::clone(gateway), ports.clone());
-    let request_id = request.context().request_id.clone();
-    let ended = move |end| filter_ended(&keeping, &keeper, end, &request_id);
+    let context = request.context().clone();
+    let ended = move |end| filter_ended(&keeping, &keeper, end, &context);
     match ports.filtered(answer, filter, Box::new(ended)).await {
         Ok(body) => Ok((request.passed(gateway, ports), body)),
         Err(why) => Err(Box::new(request.unfit(gateway, ports, why))),
@@ -190,7 +193,16 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
 }
 
 /// Caches a list that passed the filter completely, and logs what the filter rejected or left out.
-fn filter_ended<P: Ports + Clone + 'static>(gateway: &Rc<Gateway>, ports: &P, end: FilterResult, request: &str) {
+fn filter_ended<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    end: FilterResult,
+    context: &RequestContext,
+) {
+    let request = context.request_id.as_str();
+    for noted in &end.noted {
+        write_noted(gateway, ports, noted, Direction::Results, context);
+    }
     let say = |level, reason, detail: &str| ports.line(&gateway_line(level, reason, detail, ports.now()));
     if let Some(unfit) = end.unfit {
         say("error", "list_malformed", &format!("request {request}: broken off: {unfit}"));

@@ -1,5 +1,7 @@
 //! What the gateway records at the end of a request: decisions, counters, the data point, the trace and the log line.
 
+use crate::content::filter::Noted;
+use crate::content::guard::Direction;
 use crate::gateway::open::Gateway;
 use crate::observe::event::{Outcome, gateway_line, request_line};
 use crate::observe::point::Point;
@@ -42,6 +44,9 @@ pub(super) fn write<P: Ports>(
             ports.decided(log, &chain.line(record, context, settings, now));
         }
     }
+    let entries = context.audit.entries();
+    let noted = Noted { found: entries.found.clone(), fault: entries.observed.clone(), is_held_back: false };
+    write_noted(gateway, ports, &noted, Direction::Arguments, context);
     if settings.metrics.is_some() {
         gateway.metrics.borrow_mut().count(context, outcome);
     }
@@ -57,6 +62,32 @@ pub(super) fn write<P: Ports>(
         return;
     }
     ports.line(&request_line(context, outcome, status, now));
+}
+
+/// Writes down what guards and bounds did. It has forms, counts and places, and never what they found there.
+pub(super) fn write_noted<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    noted: &Noted,
+    direction: Direction,
+    context: &RequestContext,
+) {
+    let now = ports.now();
+    let request = context.request_id.as_str();
+    for found in &noted.found {
+        let (guard, action, on) = (&found.guard, found.action.as_str(), direction.as_str());
+        let detail = format!("request {request}: guard {guard:?}, {action} in {on}: {}", found.forms_as_text());
+        ports.line(&gateway_line("warn", "guard_found", &detail, now));
+        if let Some(log) = &gateway.settings.decision_log {
+            let line = gateway.chain.borrow_mut().guard_line(found, context, now);
+            ports.decided(log, &line);
+        }
+    }
+    if let Some(fault) = &noted.fault {
+        let observed = if noted.is_held_back { "" } else { " (observed, not enforced)" };
+        let detail = format!("request {request}: {}{observed}", fault.detail(direction));
+        ports.line(&gateway_line("warn", fault.reason(), &detail, now));
+    }
 }
 
 /// Writes down that an answer lacks one of several servers.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::settings::AuthorizationServer;
+use crate::content::in_flight::InFlight;
 use crate::config::{self, Configuration, Mistakes, Secrets};
 use crate::forward::body_filter::AnswerMemory;
 use crate::gateway::issuer_state::IssuerStates;
@@ -52,6 +53,8 @@ pub struct Gateway {
     pub(super) known_servers: RefCell<KnownServers>,
     /// What it remembers of the answers of origin servers.
     pub(super) answers: AnswerMemory,
+    /// The calls that run, for bounds.
+    pub(super) in_flight: InFlight,
     /// The chain of decision log lines.
     pub(super) chain: Rc<RefCell<Chain>>,
     /// The gateway's own authorization server and its memory, if the configuration has one.
@@ -98,6 +101,7 @@ impl Gateway {
             resting: RefCell::default(),
             known_servers: RefCell::default(),
             answers: AnswerMemory::default(),
+            in_flight: InFlight::default(),
             chain: Rc::new(RefCell::new(Chain::begin(&salt))),
             authorization_server,
             metrics: RefCell::default(),
@@ -120,6 +124,7 @@ impl Gateway {
     ) -> Result<Self, Mistakes> {
         let mut next = Self::open(document, secrets, self.salt, compiled)?;
         next.chain = Rc::clone(&self.chain);
+        next.in_flight = self.in_flight.clone();
         {
             let (memory, known) = (next.memory.get_mut(), self.memory.borrow());
             memory.proofs = Rc::clone(&known.proofs);

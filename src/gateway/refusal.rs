@@ -40,6 +40,11 @@ impl<P: Ports> ActiveRequest<'_, P> {
             log::write(self.gateway, self.ports, &self.context, &Outcome::Deny(rejection), answer.status);
             return Action::Answer(answer);
         }
+        if let Rejection::HeldBack(held) = rejection {
+            let answer = respond::held_back(held, &self.context, &self.gateway.settings);
+            log::write(self.gateway, self.ports, &self.context, &Outcome::Deny(rejection), answer.status);
+            return Action::Answer(answer);
+        }
         let read = || body.map_or_else(RequestId::unknown, message::id_of);
         let id = rejection.id().cloned().unwrap_or_else(read);
         let answer = respond::refusal(rejection, &id, &self.context, Some(&self.gateway.settings));

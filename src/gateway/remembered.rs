@@ -258,6 +258,8 @@ impl Gateway {
         let depends_on_more = inspected.messages().is_some()
             || self.settings.sessions.is_some()
             || resource.policy.is_some()
+            || resource.lock.is_some()
+            || resource.content.is_some()
             || !resource.limits.is_empty()
             || resource.dpop != Requirement::Off
             || resource.certificate_bound != Requirement::Off

@@ -2,12 +2,15 @@
 //! operation again under other rules. The hash of the line before it is part of each line, so that a gap is detectable.
 //! No line contains a token, an argument or the name of a subject.
 
+use std::collections::BTreeMap;
+
 use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::content::report::Found;
 use crate::limits::{DATA_POINT_BYTES, LOG_VALUE_CHARS};
 use crate::mcp::kind::Kind;
 use crate::pipeline::context::RequestContext;
@@ -182,10 +185,7 @@ impl Chain {
             prev: &self.last,
         };
         let text = serde_json::to_string(&line).unwrap_or_default();
-        let hash = hex(&Sha256::digest(&text));
-        let json = sealed(&text, &hash);
-        self.seq += 1;
-        self.last = hash;
+        let json = self.chained(&text);
         DecisionLine {
             json,
             verdict: decision.verdict.as_str(),
@@ -195,6 +195,76 @@ impl Chain {
             name: record.operation.name().map(bounded).unwrap_or_default(),
             subject: context.audit.entries().subject.clone().unwrap_or_default(),
         }
+    }
+}
+
+#[derive(Serialize)]
+struct GuardLine<'a> {
+    v: u8,
+    event: &'static str,
+    time: String,
+    request_id: &'a str,
+    resource: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    guard: &'a str,
+    action: &'static str,
+    on: &'static str,
+    found: &'a BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    run: &'a str,
+    seq: u64,
+    prev: &'a str,
+}
+
+impl Chain {
+    /// The next line, about what a guard found: of which forms it was, how often, and what the guard did.
+    pub fn guard_line(&mut self, found: &Found, context: &RequestContext, now: UnixMillis) -> DecisionLine {
+        let entries = context.audit.entries();
+        let resource = context.resource.as_ref().map(|resource| resource.path.as_str()).unwrap_or_default();
+        let line = GuardLine {
+            v: VERSION,
+            event: "guard",
+            time: now.to_rfc3339(),
+            request_id: &context.request_id,
+            resource,
+            mcp_method: entries.mcp_method.as_deref(),
+            name: entries.mcp_name.as_deref(),
+            guard: &found.guard,
+            action: found.action.as_str(),
+            on: found.direction.as_str(),
+            found: &found.forms,
+            client: entries.client.as_deref(),
+            subject: entries.subject.as_deref(),
+            run: &self.run,
+            seq: self.seq,
+            prev: &self.last,
+        };
+        let text = serde_json::to_string(&line).unwrap_or_default();
+        let json = self.chained(&text);
+        DecisionLine {
+            json,
+            verdict: found.action.as_str(),
+            by: found.guard.clone(),
+            resource: resource.to_owned(),
+            method: entries.mcp_method.clone().unwrap_or_default(),
+            name: entries.mcp_name.clone().unwrap_or_default(),
+            subject: entries.subject.clone().unwrap_or_default(),
+        }
+    }
+
+    /// A line with its hash, which the next one has.
+    fn chained(&mut self, text: &str) -> String {
+        let hash = hex(&Sha256::digest(text));
+        let json = sealed(text, &hash);
+        self.seq += 1;
+        self.last = hash;
+        json
     }
 }
 

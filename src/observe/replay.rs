@@ -62,8 +62,14 @@ impl Replay {
             return Replayed::Other;
         };
         let Ok(Value::Object(line)) = strict_json::parse(text.as_bytes()) else { return Replayed::Other };
-        if line.get("event").and_then(Value::as_str) != Some("decision") {
-            return Replayed::Other;
+        match line.get("event").and_then(Value::as_str) {
+            Some("decision") => {}
+            // It is a line of the same chain.
+            Some("guard") => {
+                self.hold(number, text, &line);
+                return Replayed::Other;
+            }
+            _ => return Replayed::Other,
         }
         if line.get("v").and_then(Value::as_u64) != Some(u64::from(VERSION)) {
             return Replayed::Unknown("the line has another version of the fields".to_owned());

@@ -5,6 +5,8 @@ use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use crate::content::fault::Fault;
+use crate::content::report::Found;
 use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
 use crate::pipeline::record::DecisionRecord;
@@ -27,6 +29,10 @@ pub struct AuditEntries {
     pub mcp_method: Option<String>,
     /// The name of the tool, prompt or resource that the caller named.
     pub mcp_name: Option<String>,
+    /// What guards found in the arguments.
+    pub found: Vec<Found>,
+    /// What did not fit, but passed, because that is only observed.
+    pub observed: Option<Fault>,
     /// The decisions of the rules.
     pub decisions: Vec<DecisionRecord>,
     /// Why the gateway sent the origin server something other than what the caller asked for.
@@ -100,6 +106,11 @@ impl AuditRecord {
         self.0.client = subject.client.as_deref().map(bounded);
         self.0.subject = pseudonym(subject, pseudonym_key);
         self.0.subject_is_client = subject.client.as_ref() == Some(&subject.subject);
+    }
+
+    /// Records what guards found in the arguments, and what did not fit but passed.
+    pub fn note_content(&mut self, found: Vec<Found>, observed: Option<Fault>) {
+        (self.0.found, self.0.observed) = (found, observed);
     }
 
     /// Records the decision of the rules about an operation.

@@ -4,12 +4,14 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use crate::content::in_flight::Running;
 use crate::mcp::definition::Defined;
 use crate::mcp::era::Era;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::context::RequestContext;
+use crate::pipeline::examine::examine;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::misread::Misread;
@@ -42,6 +44,8 @@ pub struct LimitedCall {
     pub operation: Option<Operation>,
     /// The tool that the call counts for.
     pub tool: LimitedTool,
+    /// The index of its message in a batch.
+    pub at: usize,
 }
 
 /// The tool that a call counts for.
@@ -67,6 +71,12 @@ impl Authorized {
     #[must_use]
     pub fn calls(&self) -> &[LimitedCall] {
         &self.calls
+    }
+
+    /// The same, as a call that runs until the permit is dropped, and all that is made from it.
+    #[must_use]
+    pub fn running(self, running: Running) -> Self {
+        Self { permit: self.permit.running(running), ..self }
     }
 
     /// The permit. Call this after the limits of the resource were counted.
@@ -169,15 +179,15 @@ pub fn authorize(
             context
                 .audit
                 .note_decision(DecisionRecord::new(policy, &resource, &operation, &caller, decision, arguments));
-            calls.push(LimitedCall { operation: Some(operation), tool });
+            calls.push(LimitedCall { operation: Some(operation), tool, at });
         }
         if policy.observe {
             (refusal, needed) = (None, of_resource.clone());
         }
     } else if let Some(messages) = inspected.messages() {
-        for Asked { operation, .. } in asked(messages, &state.handles)? {
+        for Asked { operation, at, .. } in asked(messages, &state.handles)? {
             unlocked = unlocked.or_else(|| not_as_locked(&resource, &operation, definitions, (era, apart)));
-            calls.push(LimitedCall { operation: Some(operation), tool: LimitedTool::Itself });
+            calls.push(LimitedCall { operation: Some(operation), tool: LimitedTool::Itself, at });
         }
     }
     let refusal = unlocked.or(refusal);
@@ -199,10 +209,39 @@ pub fn authorize(
         context.audit.note_stand_in(Rejection::NotPermitted { target: None, era, apart: false });
     }
     if calls.is_empty() {
-        calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself });
+        calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself, at: 0 });
     }
     let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
-    Ok(Authorized { permit: Permit::of_resource(inspected, state, stand_in), calls })
+    examined(inspected, state, (stand_in, calls), settings, context)
+}
+
+/// Examines what a permitted request contains, and makes the permit for it.
+fn examined(
+    inspected: Inspected,
+    state: CallerState,
+    (stand_in, calls): (StandIn, Vec<LimitedCall>),
+    settings: &Settings,
+    context: &mut RequestContext,
+) -> Result<Authorized, Rejection> {
+    let (examined, changed) = match examine(&inspected, &calls, settings) {
+        Ok(passed) => passed,
+        Err(refusal) => {
+            if let Rejection::HeldBack(held) = &refusal {
+                context.audit.note_content(held.found.clone(), None);
+            }
+            let apart = matches!(state.session, SessionUse::Endpoint(_));
+            let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };
+            context.audit.note_stand_in(refusal.clone());
+            let stand_in = StandIn::Refusal(Box::new(refusal), instead);
+            return Ok(Authorized { permit: Permit::of_resource(inspected, state, stand_in), calls: Vec::new() });
+        }
+    };
+    context.audit.note_content(changed.found, changed.observed);
+    let permit = match changed.body {
+        None => Permit::of_resource(inspected, state, stand_in),
+        Some(body) => Permit::of_resource(inspected.with_masks(body)?, state, stand_in),
+    };
+    Ok(Authorized { permit: permit.examined(examined), calls })
 }
 
 /// Whether something has to stand in for a denied operation, so that its server answers as for an item that it does not have.
@@ -216,7 +255,7 @@ fn needs_stand_in(resource: &Resource, operation: &Operation) -> bool {
 }
 
 /// The lock of the server that an operation is for, the index of the server's resource, and the server's name of the item.
-fn locked_item<'a>(resource: &'a Resource, operation: &Operation) -> Option<(&'a Lock, usize, Defined, String)> {
+pub(super) fn locked_item<'a>(resource: &'a Resource, operation: &Operation) -> Option<(&'a Lock, usize, Defined, String)> {
     let (kind, name) = operation.target.as_ref()?;
     let of = Defined::of_target(*kind)?;
     let Some(federation) = &resource.federation else {

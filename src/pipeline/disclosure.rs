@@ -27,7 +27,7 @@ const NOT_IMPLEMENTED: i32 = 501;
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
-const INVALID_PARAMS: i32 = -32602;
+pub(super) const INVALID_PARAMS: i32 = -32602;
 /// MCP up to 2025-11-25; later revisions use [`INVALID_PARAMS`].
 const RESOURCE_NOT_FOUND: i32 = -32002;
 const CHANGED: &str = "This is not offered: its definition is not the one that was reviewed.";
@@ -123,6 +123,10 @@ impl Rejection {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
             Self::NotPermitted { .. } | Self::NotAsLocked { .. } => self.of_item(),
+            // The answer has its own words.
+            Self::HeldBack(_) => {
+                Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, "The gateway did not forward this call.") }
+            }
             Self::FieldsDisagree { .. } => Disclosure {
                 code: HEADER_MISMATCH,
                 ..Disclosure::plain(400, "The Mcp-* header fields do not match the body, or a required one is missing.")

@@ -30,9 +30,27 @@ pub struct Inspected {
     body: Vec<u8>,
     /// What it searches for among the tools of several servers, if it does.
     search: Option<ToolSearch>,
+    /// Whether guards masked something in the body.
+    has_masks: bool,
 }
 
 impl Inspected {
+    /// The same request with another body, in which guards masked something.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if the body is no message any more.
+    pub(super) fn with_masks(self, body: Vec<u8>) -> Result<Self, Rejection> {
+        let is_batch = self.messages.as_ref().is_some_and(|messages| messages.len() > 1) || body.first() == Some(&b'[');
+        let messages = message::parse(&body, is_batch).map_err(|_| Rejection::Internal("a mask broke a message"))?;
+        Ok(Self { messages: Some(messages), body, has_masks: true, ..self })
+    }
+
+    /// Whether the body is another one than the client sent, because guards masked something in it.
+    #[must_use]
+    pub fn has_masks(&self) -> bool {
+        self.has_masks
+    }
+
     /// What it searches for among the tools of several servers: then its message asks for the list of tools.
     #[must_use]
     pub fn search(&self) -> Option<&ToolSearch> {
@@ -137,6 +155,7 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
             arguments: None,
             body: Vec::new(),
             search: None,
+            has_masks: false,
         }));
     }
     Inspection::NeedBody(Box::new(authenticated))
@@ -246,5 +265,5 @@ fn read_messages(
         context.audit.note_operation(Some(method), name);
     }
     let arguments = settings.decision_log.is_some().then(|| message::arguments(&body)).flatten();
-    Ok(Inspected { messages: Some(messages), arguments, authenticated, body, search })
+    Ok(Inspected { messages: Some(messages), arguments, authenticated, body, search, has_masks: false })
 }

@@ -26,6 +26,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod context;
 pub mod disclosure;
+pub mod examine;
 pub mod handles;
 pub mod inspect;
 mod misread;

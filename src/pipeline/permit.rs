@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use crate::content::bound::Bounds;
+use crate::content::in_flight::Running;
 use crate::mcp::combined_session::{AtServer, ClientName, CombinedSession, ServerRequest};
 use crate::mcp::conversation::{ClientSide, Conversation, UNSUPPORTED_VERSION};
 use crate::mcp::envelope::RequestId;
@@ -9,8 +11,10 @@ use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::method::{LISTEN, Target};
+use crate::mcp::operation::Operation;
 use crate::mcp::rewrite::{Edits, Member, Replacement, SealName, Translation, edited};
 use crate::pipeline::admit::Admitted;
+use crate::pipeline::examine::Examined;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::part::Part;
@@ -31,6 +35,8 @@ pub struct Permit {
     stand_in: StandIn,
     /// Which of several servers it is for.
     part: Option<Box<Part>>,
+    /// What guards and bounds say about it.
+    examined: Examined,
 }
 
 /// What the progress token of a request begins with that has such an id.
@@ -130,13 +136,48 @@ impl SessionUse {
 impl Permit {
     /// The permit for a request to a resource.
     pub(super) fn of_resource(inspected: Inspected, state: CallerState, stand_in: StandIn) -> Self {
-        Self { request: Permitted::Resource(Rc::new(inspected)), state, stand_in, part: None }
+        Self { request: Permitted::Resource(Rc::new(inspected)), state, stand_in, part: None, examined: Examined::default() }
     }
 
     /// The permit for a request to a public path.
     pub(super) fn of_public(request: PublicRequest) -> Self {
         let state = CallerState { session: SessionUse::None, ..CallerState::default() };
-        Self { request: Permitted::Public(Box::new(request)), state, stand_in: StandIn::Nothing, part: None }
+        Self {
+            request: Permitted::Public(Box::new(request)),
+            state,
+            stand_in: StandIn::Nothing,
+            part: None,
+            examined: Examined::default(),
+        }
+    }
+
+    /// The same permit, with what guards and bounds say about it.
+    pub(super) fn examined(self, examined: Examined) -> Self {
+        Self { examined, ..self }
+    }
+
+    /// The same permit, as a call that runs.
+    pub(super) fn running(mut self, running: Running) -> Self {
+        self.examined.running = Some(Rc::new(running));
+        self
+    }
+
+    /// Its bounds.
+    #[must_use]
+    pub fn bounds(&self) -> &Bounds {
+        &self.examined.bounds
+    }
+
+    /// Its place among the calls that run, if they are counted.
+    #[must_use]
+    pub fn place_among_running(&self) -> Option<&Rc<Running>> {
+        self.examined.running.as_ref()
+    }
+
+    /// Fields that mirror arguments in which something was masked.
+    #[must_use]
+    pub fn masked_fields(&self) -> &[(String, String)] {
+        &self.examined.fields
     }
 
     /// The request.
@@ -192,7 +233,9 @@ impl Permit {
     pub fn message(&self) -> Result<Option<Vec<u8>>, Rejection> {
         match &self.stand_in {
             StandIn::Refusal(_, message) => Ok(Some(message.clone())),
-            StandIn::Nothing if self.state.handles.is_empty() && self.part.is_none() => Ok(None),
+            StandIn::Nothing if self.state.handles.is_empty() && self.part.is_none() => {
+                Ok(self.inspected().filter(|inspected| inspected.has_masks()).map(|inspected| inspected.body().to_vec()))
+            }
             StandIn::Nothing if self.inspected().is_none_or(|inspected| inspected.messages().is_none()) => Ok(None),
             StandIn::Nothing | StandIn::Decoys(_) => {
                 let message = self.inspected().and_then(|inspected| self.rewritten(inspected.body()));
@@ -356,6 +399,7 @@ impl Permit {
                     salt: salt.to_owned(),
                     item: None,
                 })),
+                examined: self.examined.clone(),
             }
         };
         servers.into_iter().map(part).collect()
@@ -371,6 +415,7 @@ impl Permit {
             state: self.state.clone(),
             stand_in: self.stand_in.clone(),
             part: Some(Box::new(Part { conversation: None, ..*part })),
+            examined: self.examined.clone(),
         })
     }
 
@@ -432,6 +477,28 @@ impl Permit {
             }
             (Era::Modern, Some(Era::Legacy), None) => Translation::ToLegacy,
             _ => Translation::Nothing,
+        }
+    }
+
+    /// What it asks for, with the names that clients see.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        let messages = self.inspected().and_then(Inspected::messages).unwrap_or_default();
+        let of_call = |(at, call): (usize, &Call)| {
+            self.state.handles.operations(at, call, call.operations().unwrap_or_default())
+        };
+        let calls = messages.iter().enumerate().filter_map(|(at, message)| Some((at, message.call()?)));
+        calls.flat_map(of_call).collect()
+    }
+
+    /// The origin server's name of the item that its only call is about.
+    #[must_use]
+    pub fn original_name(&self) -> Option<String> {
+        let operations = self.operations();
+        let (kind, name) = operations.first()?.target.as_ref()?;
+        match &self.part {
+            None => Some(name.clone()),
+            Some(part) => part.server.names.original(*kind, name),
         }
     }
 

@@ -2,6 +2,7 @@
 //! [`Rejection::disclose`] (in `disclosure.rs`) is the only place that decides what a caller learns. The reason itself goes only to
 //! the log.
 
+use crate::content::guard::Direction;
 use crate::limits::IDENTITY_BYTES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
@@ -11,6 +12,7 @@ use crate::mcp::message::Malformed;
 use crate::oauth::bearer::MissingCredentials;
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::failure::Meaning;
+use crate::pipeline::examine::HeldBack;
 use crate::policy::lock::Unlocked;
 use crate::token::binding::BindingError;
 use crate::token::binding::proof::ProofError;
@@ -44,6 +46,8 @@ pub enum Rejection {
         /// As in [`Self::NotPermitted`].
         apart: bool,
     },
+    /// What the call contains does not pass: a guard denies it, or it exceeds a bound.
+    HeldBack(Box<HeldBack>),
     /// The path has no single meaning.
     AmbiguousPath(AmbiguousPath),
     /// The request's body ended before it was complete.
@@ -274,6 +278,7 @@ impl Rejection {
         match self {
             Self::NotPermitted { .. } => "not_permitted",
             Self::NotAsLocked { why, .. } => why.reason(),
+            Self::HeldBack(held) => held.fault.reason(),
             Self::AmbiguousPath(_) => "ambiguous_path",
             Self::BodyCutShort => "body_cut_short",
             Self::BodyTooLarge { .. } => "body_too_large",
@@ -325,6 +330,7 @@ impl Rejection {
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         match self {
+            Self::HeldBack(held) => Some(held.fault.detail(Direction::Arguments)),
             Self::AmbiguousPath(error) => Some(format!("the path {error}")),
             Self::FieldsDisagree { field, .. } => Some(field.clone()),
             Self::ServersLeftOut(names) => Some(names.join(", ")),
@@ -375,6 +381,7 @@ impl Rejection {
             self,
             Self::NotPermitted { .. }
                 | Self::NotAsLocked { .. }
+                | Self::HeldBack(_)
                 | Self::Forbidden
                 | Self::InsufficientScope { .. }
                 | Self::SessionUnknown
@@ -389,6 +396,7 @@ impl Rejection {
     pub fn id(&self) -> Option<&RequestId> {
         match self {
             Self::FieldsDisagree { id, .. } | Self::MalformedMessage { id, .. } => Some(id),
+            Self::HeldBack(held) => Some(&held.id),
             _ => None,
         }
     }

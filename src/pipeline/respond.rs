@@ -1,12 +1,15 @@
 //! The gateway's own answers, and the fields that it adds to the answers of origin servers.
 
-use crate::mcp::envelope::{RequestId, error_body_with};
+use crate::content::filter::refused_call;
+use crate::content::guard::Direction;
+use crate::mcp::envelope::{ErrorData, RequestId, error_body_with};
 use crate::mcp::input_needed::Asked;
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
 use crate::pipeline::context::{Readers, RequestContext};
-use crate::pipeline::disclosure::{ChallengeKind, Disclosure};
+use crate::pipeline::disclosure::{ChallengeKind, Disclosure, INVALID_PARAMS};
+use crate::pipeline::examine::HeldBack;
 use crate::pipeline::rejection::{ConnectionNeeded, Rejection};
 use crate::resource::document::metadata_url;
 use crate::settings::Settings;
@@ -80,6 +83,21 @@ pub fn connection_needed(
     fields.set("content-type", "application/json");
     let body = if context.method == Method::Head { String::new() } else { body };
     own(status, fields, body, context, settings)
+}
+
+/// The answer for a call that does not pass because of what it contains: the result of a tool that failed, so that a model reads why, or
+/// an error.
+#[must_use]
+pub fn held_back(held: &HeldBack, context: &RequestContext, settings: &Settings) -> Answer {
+    let words = held.fault.words(Direction::Arguments);
+    let body = if held.is_tool {
+        refused_call(&held.id, held.era, &words)
+    } else {
+        error_body_with(&held.id, (INVALID_PARAMS, &words), ErrorData::None, &context.request_id)
+    };
+    let mut fields = Fields::new();
+    fields.set("content-type", "application/json");
+    own(if held.id.is_known() { 200 } else { NOTIFICATION_REFUSED }, fields, body, context, settings)
 }
 
 /// The challenges of a rejection (R4 to R9): if the resource is known, one for each scheme that it accepts. `Bearer`

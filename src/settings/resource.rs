@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::content::Content;
 use crate::mcp::method::{INITIALIZE, INITIALIZED, McpMethod};
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeSet};
@@ -70,6 +71,8 @@ pub struct Resource {
     pub handles: Option<Sessions>,
     /// The definitions to which the origin server's items are held, if they are.
     pub lock: Option<Rc<Lock>>,
+    /// The guards and bounds for its calls and results, if it has any.
+    pub content: Option<Rc<Content>>,
     /// Whether the origin server learns who calls.
     pub names_caller: bool,
     /// How the gateway authenticates to the origin server, if it does.
@@ -106,6 +109,7 @@ impl Resource {
             || self.handles.is_some()
             || self.federation.is_some()
             || self.lock.is_some()
+            || self.content.is_some()
             // So that a request can be repeated with the other value.
             || self.credential.as_ref().is_some_and(|credential| credential.is_rotating())
             || !self.parameters.is_empty()

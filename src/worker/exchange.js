@@ -168,6 +168,8 @@ export class Exchange {
   #upload;
   /** Aborts the request to the origin server when the client disconnects. */
   #leave;
+  /** When the request was sent. */
+  #sent;
 
   constructor(request, context, keep) {
     this.#request = request;
@@ -306,6 +308,7 @@ export class Exchange {
    * holds nothing. Therefore a time limit only needs to answer; the platform discards the rest.
    */
   sendPlan(plan, headers, instead, announced = this.#request.headers.get("content-length") > 0) {
+    this.#sent = Date.now();
     return new Promise((resolve, reject) => {
       let over = false;
       let waitsFor = "timeout";
@@ -366,7 +369,8 @@ export class Exchange {
 
   /** Status, fields and body of an answer, and a promise of a word that says how the body ended, if the gateway sees that. */
   received({ fetcher, method, limits, cancel }, answer) {
-    const [, , idleSeconds, keepAliveSeconds] = limits;
+    const [, , idleSeconds, keepAliveSeconds, totalSeconds] = limits;
+    const left = totalSeconds > 0 ? Math.max(1, this.#sent + totalSeconds * 1000 - Date.now()) : 0;
     const { status, headers } = answer;
     let { body } = answer;
     // The platform holds answers of the network to their Content-Length, but not those of a service binding.
@@ -375,19 +379,19 @@ export class Exchange {
     return [
       status,
       lines(headers),
-      ...this.#carried({ body, headers }, idleSeconds, keepAliveSeconds, cancel),
+      ...this.#carried({ body, headers }, { idle: idleSeconds, keepAliveSeconds, left }, cancel),
     ];
   }
 
   /** The body that the client gets, and a promise of a word that says how it ended, if the gateway sees that. */
-  #carried({ body, headers }, idle, keepAliveSeconds, cancel) {
+  #carried({ body, headers }, { idle, keepAliveSeconds, left }, cancel) {
     if (body === null) return [null, undefined];
     const isStream = isEventStream(headers);
     const keepAlive = isStream ? keepAliveSeconds : 0;
     // The platform itself forwards a body without CPU time, and ends it when the client disconnects. That is enough for a body
     // without an idle limit, unless it is an event stream that must not end with its client (legacy era): its server may still
     // be at work.
-    if (idle === 0 && keepAlive === 0 && (cancel || !isStream)) {
+    if (idle === 0 && keepAlive === 0 && left === 0 && (cancel || !isStream)) {
       // A filter that reads the body must itself end it when the client disconnects.
       body.whenGone = (work) => whenGone(this.#request, work);
       // To read a small body in one piece costs a filter less than its chunks.
@@ -397,7 +401,7 @@ export class Exchange {
     }
     const { readable, writable } = new IdentityTransformStream();
     const way = { cancel, abandoned: false };
-    const ended = pump(body, writable, idle, keepAlive, way);
+    const ended = pump(body, writable, { idle, keepAlive, left }, way);
     if (cancel) {
       // A reader may hold back what it has read, so the next write, which would detect the disconnect, can be far away.
       const done = whenGone(this.#request, () => way.stop("gone"));
@@ -453,9 +457,9 @@ function tailOf(tail, chunk) {
 
 /**
  * Forwards a body chunk by chunk, and ends it if no chunk arrives for `idle` seconds (0: no limit). If the body is silent for
- * `keepAlive` seconds (0: never) between two events, it writes a comment. Resolves to a word that says how the body ended.
+ * `keepAlive` seconds (0: never) between two events, it writes a comment. It ends the body after `left` milliseconds (0: no limit). Resolves to a word that says how the body ended.
  */
-async function pump(body, writable, idle, keepAlive, way) {
+async function pump(body, writable, { idle, keepAlive, left }, way) {
   const reader = body.getReader();
   const writer = writable.getWriter();
   let cut;
@@ -465,6 +469,7 @@ async function pump(body, writable, idle, keepAlive, way) {
   };
   way.stop = stop;
   const limit = idle > 0 ? new Limit(idle, () => stop("idle")) : undefined;
+  const end = left > 0 ? setTimeout(() => stop("late"), left) : undefined;
   let gone = false;
   let tail = "";
   let writing = false;
@@ -498,6 +503,7 @@ async function pump(body, writable, idle, keepAlive, way) {
     await writer.abort(error).catch(() => {});
     return cut;
   } finally {
+    clearTimeout(end);
     limit?.stop();
     silence?.stop();
   }

@@ -229,8 +229,8 @@ export async function begin(body, bytes) {
     if (gone) throw "gone";
     reader.releaseLock();
     return [read.bytes, read.complete ? null : body];
-  } catch {
-    throw gone ? "gone" : "unreachable";
+  } catch (error) {
+    throw gone ? "gone" : error === "late" ? "timeout" : "unreachable";
   } finally {
     listening?.();
   }

@@ -19,6 +19,7 @@ mod assertion;
 mod attacks;
 mod authorization_server;
 mod binding;
+mod bounds;
 mod cache;
 mod conditions;
 mod configuration;
@@ -37,6 +38,7 @@ mod federation;
 mod gateway;
 #[cfg(not(target_family = "wasm"))]
 mod guide;
+mod guards;
 mod handles;
 mod hidden;
 mod hostile;

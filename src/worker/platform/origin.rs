@@ -121,9 +121,11 @@ impl Workers {
             let reason = match how.as_str() {
                 "lost" => "origin_stream_lost",
                 "idle" => "origin_stream_idle",
+                "late" => "bound_exceeded",
                 _ => return,
             };
-            let detail = format!("request {request_id}");
+            let why = if how == "late" { ": results: not complete in time" } else { "" };
+            let detail = format!("request {request_id}{why}");
             ports.line(&gateway_line("warn", reason, &detail, ports.now()));
         });
     }
@@ -207,14 +209,15 @@ pub(in crate::worker) fn repeat(request: &Request, ports: &Workers, recalled: &R
     (!response.is_undefined()).then_some(response)
 }
 
-/// The largest body in bytes; then seconds until the response fields, of silence in the answer, and of silence before a
-/// comment in an event stream; the last two are zero if there is no limit and no comment.
-fn limits(request: &OutboundRequest) -> [f64; 4] {
+/// The largest body in bytes; then seconds until the response fields, of silence in the answer, of silence before a comment in
+/// an event stream, and until the answer is complete; the last three are zero if there is no limit and no comment.
+fn limits(request: &OutboundRequest) -> [f64; 5] {
     [
         request.body_bytes() as f64,
         request.response_timeout() as f64,
         request.idle_timeout().unwrap_or_default() as f64,
         request.keep_alive().unwrap_or_default() as f64,
+        request.total_timeout().unwrap_or_default() as f64,
     ]
 }
 
@@ -266,11 +269,17 @@ impl Transport for Workers {
         // are the last bytes; or null if the body must be aborted.
         let step = Closure::new(move |part: JsValue| {
             let bytes = |bytes: Vec<u8>| Uint8Array::from(bytes.as_slice());
-            let out = if part.is_null() {
+            let is_end = part.is_null();
+            let out = if is_end {
                 filter.finish().map(FilteredPart::More)
             } else {
                 filter.push(&Uint8Array::new(&part).to_vec())
             };
+            // A stream may go on for hours.
+            let noted = filter.take_noted();
+            if !noted.is_empty() {
+                ended(FilterResult::noted(noted));
+            }
             match out {
                 Ok(FilteredPart::More(out)) => {
                     if part.is_null() {

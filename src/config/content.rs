@@ -1,0 +1,169 @@
+//! Reads the guards and bounds of a resource.
+
+use std::collections::BTreeSet;
+
+use crate::config::content_document::{BoundDocument, CategoryName, DirectionName, GuardActionName, GuardDocument};
+use crate::config::document::ResourceDocument;
+use crate::config::mistakes::Mistakes;
+use crate::config::policy::{Known, Labels, TargetLists, read_targets, read_when};
+use crate::config::ranges::{self, Range};
+use crate::config::rules_document::ModeName;
+use crate::config::values::{bounded, is_name};
+use crate::content::Content;
+use crate::content::bound::{Bound, Bounds, SchemaMode};
+use crate::content::finder::Category;
+use crate::content::guard::{Action, Direction, Guard};
+use crate::limits::{BOUNDS, GUARDS};
+
+/// Reads the guards and bounds of a resource; `None` if it has none.
+pub(super) fn read(
+    document: &ResourceDocument,
+    at: &str,
+    (labels, known): (&Labels, &Known<'_>),
+    mistakes: &mut Mistakes,
+) -> Option<Content> {
+    let (guards, bounds) = (document.guards.as_deref(), document.bounds.as_deref());
+    let lists = [("guards", guards.map(<[_]>::len), GUARDS), ("bounds", bounds.map(<[_]>::len), BOUNDS)];
+    for (key, length, most) in lists {
+        if length.is_some_and(|length| length == 0 || length > most) {
+            mistakes.note(format!("{at}.{key}"), format_args!("must have 1 to {most} entries; remove the key to have none"));
+        }
+    }
+    let mut ids = BTreeSet::new();
+    let mut read_guards = Vec::new();
+    for (index, entry) in guards.into_iter().flatten().enumerate() {
+        let at = format!("{at}.guards[{index}]");
+        let guard = read_guard(entry, index, &at, (labels, known), mistakes);
+        if !ids.insert(guard.id.clone()) {
+            mistakes.note(format!("{at}.id"), format_args!("{:?} is the id of another guard too", guard.id));
+        }
+        read_guards.push(guard);
+    }
+    let mut read_bounds = Vec::new();
+    for (index, entry) in bounds.into_iter().flatten().enumerate() {
+        let at = format!("{at}.bounds[{index}]");
+        read_bounds.push(read_bound(entry, document.lock.is_some(), &at, labels, mistakes));
+    }
+    (guards.is_some() || bounds.is_some()).then(|| Content::new(read_guards, read_bounds))
+}
+
+fn read_guard(
+    document: &GuardDocument,
+    index: usize,
+    at: &str,
+    (labels, known): (&Labels, &Known<'_>),
+    mistakes: &mut Mistakes,
+) -> Guard {
+    let GuardDocument { id, find, action, on, methods, tools, labels: named, prompts, resources, when } = document;
+    let id = id.clone().unwrap_or_else(|| format!("guard-{}", index + 1));
+    if !is_name(&id) {
+        mistakes.note(format!("{at}.id"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {id:?}"));
+    }
+    if find.is_empty() {
+        mistakes.note(format!("{at}.find"), "must name at least one of credentials, cards, iban, email");
+    }
+    if on.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.note(format!("{at}.on"), "must not be empty: remove the key to look at arguments and results");
+    }
+    let lists = TargetLists { methods, tools, labels: named, prompts, resources };
+    let targets = read_targets(&lists, at, labels, mistakes);
+    let when = read_when(when.as_ref(), &format!("{at}.when"), known, mistakes);
+    if !when.arguments.is_empty() {
+        mistakes.note(format!("{at}.when.arguments"), "is not possible: a guard looks at the whole call");
+    }
+    let both = [DirectionName::Arguments, DirectionName::Results];
+    Guard {
+        id,
+        finds: find.iter().map(|category| Category::from(*category)).collect(),
+        action: Action::from(*action),
+        on: on.as_deref().unwrap_or(&both).iter().map(|direction| Direction::from(*direction)).collect(),
+        targets,
+        when,
+    }
+}
+
+fn read_bound(document: &BoundDocument, has_lock: bool, at: &str, labels: &Labels, mistakes: &mut Mistakes) -> Bound {
+    let BoundDocument {
+        methods,
+        tools,
+        labels: named,
+        prompts,
+        resources,
+        request_bytes,
+        response_bytes,
+        depth,
+        items,
+        seconds,
+        in_flight,
+        schema,
+    } = document;
+    let lists = TargetLists { methods, tools, labels: named, prompts, resources };
+    let targets = read_targets(&lists, at, labels, mistakes);
+    let mut number = |key: &str, value: &Option<u64>, range: Range| {
+        value.map(|_| bounded(*value, range, &format!("{at}.{key}"), mistakes))
+    };
+    let bounds = Bounds {
+        request_bytes: number("request_bytes", request_bytes, ranges::BOUND_REQUEST_BYTES),
+        response_bytes: number("response_bytes", response_bytes, ranges::BOUND_RESPONSE_BYTES),
+        depth: number("depth", depth, ranges::BOUND_DEPTH),
+        items: number("items", items, ranges::BOUND_ITEMS),
+        seconds: number("seconds", seconds, ranges::BOUND_SECONDS),
+        in_flight: number("in_flight", in_flight, ranges::BOUND_IN_FLIGHT),
+        schema: schema.map(SchemaMode::from),
+    };
+    if bounds == Bounds::default() {
+        mistakes.note(
+            at,
+            "bounds nothing: set request_bytes, response_bytes, depth, items, seconds, in_flight or schema",
+        );
+    }
+    if bounds.schema.is_some() && !has_lock {
+        mistakes.note(format!("{at}.schema"), "needs lock: the schemas are those of the definitions that were reviewed");
+    }
+    if bounds.schema.is_some() && !cfg!(feature = "schemas") {
+        mistakes.note(
+            format!("{at}.schema"),
+            "this Worker was built without schema checks: docs/trust.md says how to include them",
+        );
+    }
+    Bound { targets, bounds }
+}
+
+impl From<CategoryName> for Category {
+    fn from(name: CategoryName) -> Self {
+        match name {
+            CategoryName::Credentials => Self::Credentials,
+            CategoryName::Cards => Self::Cards,
+            CategoryName::Iban => Self::Iban,
+            CategoryName::Email => Self::Email,
+        }
+    }
+}
+
+impl From<GuardActionName> for Action {
+    fn from(name: GuardActionName) -> Self {
+        match name {
+            GuardActionName::Mask => Self::Mask,
+            GuardActionName::Deny => Self::Deny,
+            GuardActionName::Observe => Self::Observe,
+        }
+    }
+}
+
+impl From<DirectionName> for Direction {
+    fn from(name: DirectionName) -> Self {
+        match name {
+            DirectionName::Arguments => Self::Arguments,
+            DirectionName::Results => Self::Results,
+        }
+    }
+}
+
+impl From<ModeName> for SchemaMode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Enforce => Self::Enforce,
+            ModeName::Observe => Self::Observe,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Card numbers (ISO/IEC 7812), IBANs (ISO 13616) and e-mail addresses, by their form and their check digits.
+
+use crate::content::alphabet::is_word;
+
+/// Digits of a card number.
+const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+
+/// Whether digits are a card number: the first digits are those of an issuer of payment cards, and the check digit is right (Luhn).
+#[must_use]
+pub fn is_card(digits: &[u8]) -> bool {
+    let begins = match digits {
+        [b'4' | b'6', ..] | [b'3', b'0' | b'4'..=b'9', ..] | [b'5', ..] | [b'2', b'2'..=b'7', ..] => true,
+        _ => false,
+    };
+    if !begins || !CARD_DIGITS.contains(&digits.len()) {
+        return false;
+    }
+    // Of one digit, Luhn is always right about zero.
+    let is_varied = digits.iter().any(|digit| Some(digit) != digits.first());
+    let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, digit)| {
+            let digit = u32::from(digit.saturating_sub(b'0'));
+            if at % 2 == 1 { doubled(digit) } else { digit }
+        })
+        .sum();
+    is_varied && sum % 10 == 0
+}
+
+/// The groups in which card numbers are written: of four digits, or as American Express does.
+const GROUPS: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 4, 4, 4, 3], &[4, 6, 4]];
+
+/// Where a card number ends that begins at the beginning of a text: digits, or groups of digits with one space or hyphen between them.
+#[must_use]
+pub fn card_ends_at(text: &[u8]) -> Option<usize> {
+    let mut digits: Vec<u8> = Vec::new();
+    let mut groups = vec![0];
+    let mut at = 0;
+    let mut separator = None;
+    while let Some(&byte) = text.get(at) {
+        if byte.is_ascii_digit() {
+            digits.push(byte);
+            *groups.last_mut()? += 1;
+            if digits.len() > *CARD_DIGITS.end() {
+                return None;
+            }
+        } else {
+            let continues = matches!(byte, b' ' | b'-')
+                && separator.is_none_or(|used| used == byte)
+                && text.get(at + 1).is_some_and(u8::is_ascii_digit)
+                && groups.len() < 5
+                && groups.last().is_some_and(|digits| *digits >= 4);
+            if !continues {
+                break;
+            }
+            separator = Some(byte);
+            groups.push(0);
+        }
+        at += 1;
+    }
+    if text.get(at).is_some_and(|byte| is_word(*byte)) {
+        return None;
+    }
+    let is_grouped = groups.len() == 1 || GROUPS.contains(&groups.as_slice());
+    (is_grouped && is_card(&digits)).then_some(at)
+}
+
+/// Countries and how long their IBANs are (ISO 13616, the registry of SWIFT).
+const IBAN_LENGTHS: &str = "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 \
+EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 \
+LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 \
+SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30";
+
+fn iban_length(country: &[u8]) -> Option<usize> {
+    let country = std::str::from_utf8(country).ok()?.to_ascii_uppercase();
+    IBAN_LENGTHS.split(' ').find_map(|entry| entry.strip_prefix(country.as_str())?.parse().ok())
+}
+
+/// Where an IBAN ends that begins at the beginning of a text; spaces between groups of four are allowed. Its check digits have to be right.
+#[must_use]
+pub fn iban_ends_at(text: &[u8]) -> Option<usize> {
+    let [first, second, third, fourth, ..] = text else { return None };
+    if ![first, second].into_iter().all(u8::is_ascii_alphabetic) || ![third, fourth].into_iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let length = iban_length(&[*first, *second])?;
+    let mut letters = Vec::with_capacity(length);
+    let mut at = 0;
+    while letters.len() < length {
+        match text.get(at) {
+            Some(byte) if byte.is_ascii_alphanumeric() => letters.push(byte.to_ascii_uppercase()),
+            Some(b' ') if letters.len() % 4 == 0 && text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric) => {}
+            _ => return None,
+        }
+        at += 1;
+    }
+    if text.get(at).is_some_and(|byte| is_word(*byte)) {
+        return None;
+    }
+    // ISO 7064, modulo 97: letters count from 10, and the first four characters come last.
+    let (head, tail) = letters.split_at_checked(4)?;
+    let rest = tail.iter().chain(head).fold(0_u32, |rest, byte| match byte {
+        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
+        _ => (rest * 100 + u32::from(byte.saturating_sub(b'A')) + 10) % 97,
+    });
+    (rest == 1).then_some(at)
+}
+
+/// The most characters before and after the `@` of an address (RFC 5321 §4.5.3.1).
+const LOCAL_CHARS: usize = 64;
+const DOMAIN_CHARS: usize = 253;
+
+/// Where an e-mail address begins and ends that has its `@` at `at`; `from` is where the text begins that may still change.
+#[must_use]
+pub fn email_around(text: &[u8], at: usize, from: usize) -> Option<(usize, usize)> {
+    let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b"._%+-'".contains(&byte);
+    let before = text.get(from..at)?;
+    let local = before.iter().rev().take(LOCAL_CHARS).take_while(|byte| is_local(**byte)).count();
+    let begins = before.get(before.len() - local..)?.iter().take_while(|byte| !is_word(**byte)).count();
+    let local = local - begins;
+    let after = text.get(at + 1..)?;
+    let is_domain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let length = after.iter().take(DOMAIN_CHARS).take_while(|byte| is_domain(**byte)).count();
+    let domain = after.get(..length)?;
+    let end = domain.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
+    let mut labels = domain.get(..end)?.split(|byte| *byte == b'.').rev();
+    let last = labels.next()?;
+    let is_address = local > 0
+        && last.len() >= 2
+        && (last.iter().all(u8::is_ascii_alphabetic) || last.starts_with(b"xn--"))
+        && labels.clone().next().is_some()
+        && labels.all(|label| !label.is_empty());
+    is_address.then_some((at - local, at + 1 + end))
+}

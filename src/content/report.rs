@@ -1,0 +1,69 @@
+//! What guards found in a message. It never contains what they found, only of which form it was, and how often.
+
+use std::collections::BTreeMap;
+
+use crate::content::finder::Category;
+use crate::content::guard::{Action, Direction, Guard};
+
+/// What one guard found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The id of the guard.
+    pub guard: String,
+    /// What it did.
+    pub action: Action,
+    /// Where it found it.
+    pub direction: Direction,
+    /// How often it found each form.
+    pub forms: BTreeMap<&'static str, u64>,
+}
+
+impl Found {
+    /// The forms and how often each was found, as text.
+    #[must_use]
+    pub fn forms_as_text(&self) -> String {
+        let forms: Vec<String> = self.forms.iter().map(|(form, count)| format!("{form} {count}")).collect();
+        forms.join(", ")
+    }
+}
+
+/// What guards found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    found: Vec<Found>,
+    denied: Option<Category>,
+}
+
+impl Report {
+    /// Notes that a guard found something.
+    pub(super) fn note(&mut self, guard: &Guard, direction: Direction, (category, form): (Category, &'static str)) {
+        if guard.action == Action::Deny {
+            self.denied.get_or_insert(category);
+        }
+        let known = self.found.iter_mut().find(|found| found.guard == guard.id);
+        let forms = match known {
+            Some(found) => &mut found.forms,
+            None => {
+                let (guard, action) = (guard.id.clone(), guard.action);
+                self.found.push(Found { guard, action, direction, forms: BTreeMap::new() });
+                match self.found.last_mut() {
+                    Some(found) => &mut found.forms,
+                    None => return,
+                }
+            }
+        };
+        *forms.entry(form).or_default() += 1;
+    }
+
+    /// What a guard denies that was found.
+    #[must_use]
+    pub fn denied(&self) -> Option<Category> {
+        self.denied
+    }
+
+    /// What each guard found.
+    #[must_use]
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+}
