@@ -28,6 +28,9 @@ export const RESOURCES = "portcullis:resources";
 export const LIST_FILTER = "portcullis:listFilter";
 /** The same with the definitions of all tools. */
 export const LIST_LOCKED = "portcullis:listLocked";
+/** Calls with a lock, and with schema checks and masks besides. */
+export const CALL_LOCKED = "portcullis:callLocked";
+export const CALL_GUARDED = "portcullis:callGuarded";
 export const LIST_CACHE = "portcullis:listCache";
 /** The same, sealing what belongs to a caller, with one server and with several. */
 export const SEALED = "portcullis:sealed";
@@ -102,6 +105,12 @@ export const CASES = [
     share: 0.5,
     sittings: 8,
     contestants: [LIST_FILTER, LIST_LOCKED],
+  },
+  {
+    name: "guards",
+    title: "tools/call, with schema checks and masks",
+    sittings: 8,
+    contestants: [CALL_LOCKED, CALL_GUARDED],
   },
   {
     name: "list_cached",

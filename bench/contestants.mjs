@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { exportJWK, generateKeyPair } from "jose";
-import { ISSUES_TOKENS, portcullisBindings, RECORDS } from "./contestants/portcullis.mjs";
+import { ISSUES_TOKENS, NEED_ALL, portcullisBindings, RECORDS } from "./contestants/portcullis.mjs";
 import { compatibility } from "./settings.mjs";
 
 /** The contestants in JavaScript, each with a file of its name. */
@@ -34,8 +34,8 @@ export async function makeContestants(buildFolder) {
   const built = (folder) =>
     Object.fromEntries(["index.js", "index_bg.wasm"].map((name) => [name, readFileSync(join(folder, name))]));
   const portcullis = built(buildFolder);
-  const full = `${buildFolder}-full`;
-  const issuing = existsSync(full) ? built(full) : undefined;
+  const folder = `${buildFolder}-full`;
+  const full = existsSync(folder) ? built(folder) : undefined;
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   const assertionKey = { ...(await exportJWK(privateKey)), kid: "assertion", alg: "ES256" };
   const secrets = { "jose-full": { ASSERTION_KEY: JSON.stringify(assertionKey) } };
@@ -50,7 +50,7 @@ export async function makeContestants(buildFolder) {
       if (who === "portcullis") {
         const bindings = portcullisBindings(kind, places, assertionKey);
         const issues = ISSUES_TOKENS.includes(kind);
-        const modules = issues ? issuing : portcullis;
+        const modules = NEED_ALL.includes(kind) ? full : portcullis;
         const records = issues ? { [RECORDS]: "AuthorizationRecords" } : {};
         return modules && { name, modules, bindings, records, flags: compatibility.flags };
       }

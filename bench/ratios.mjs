@@ -1,5 +1,7 @@
 // The ratios of results.json, in their order: the target of each, and how it comes from what was measured.
 import {
+  CALL_GUARDED,
+  CALL_LOCKED,
   EXCHANGE,
   FEDERATED,
   FEW_TOKENS,
@@ -82,6 +84,7 @@ export const RATIOS = [
   { key: "federated_list_vs_one", target: 1.5, of: cpu("federated_list", LIST_MERGED, LIST_ONE) },
   { key: "growth_servers", target: 1.05, of: cpu("federated", MANY_SERVERS, FEDERATED) },
   { key: "lock_vs_filter", target: 1.05, of: cpu("lock", LIST_LOCKED, LIST_FILTER) },
+  { key: "guards_vs_plain", target: 1.15, of: cpu("guards", CALL_GUARDED, CALL_LOCKED) },
   { key: "growth_rules", target: 1.05, of: cpu("growth_rules", MANY_RULES, RULES) },
   { key: "growth_resources", target: 1.05, of: cpu("growth_resources", RESOURCES, PLAIN) },
   { key: "growth_cached_tokens", target: 1.05, of: cpu("growth_cached_tokens", MANY_TOKENS, FEW_TOKENS) },

@@ -15,12 +15,13 @@ const { values } = readOptions(process.argv.slice(2), {
   about: "Builds the Worker into build/.",
   options: {
     full: { about: "Builds a Worker with all features into build-full/, for tests" },
+    schemas: { about: "Includes schema checks (docs/trust.md)" },
     start: {
       about: "Builds a Worker with all features into build-start/, fast and not small, for npm start",
     },
   },
   notes: [
-    "The Worker contains the authorization server only where wrangler.toml has a binding for its records.",
+    "The Worker contains the authorization server only where wrangler.toml has a binding for its records, and schema checks only with --schemas.",
   ],
   statuses: { 0: "the Worker was built", 1: "the build failed", 2: "the command cannot be used" },
 });
@@ -40,7 +41,14 @@ say(
     ? "building the Worker (seconds if it was built before)"
     : "building the Worker (about two minutes the first time, about one minute after that)",
 );
-const own = () => build("worker", hasAuthorizationServer() ? { features: [] } : {});
+const own = () => {
+  const named = [hasAuthorizationServer() && "authorization-server", values.schemas && "schemas"].filter(
+    Boolean,
+  );
+  return build("worker", {
+    features: ["--no-default-features", ...named.flatMap((one) => ["--features", one])],
+  });
+};
 await (values.start ? build("start") : values.full ? build("full") : own()).catch((error) =>
   fail(`the build failed: ${error.message.split("\n")[0]}`),
 );

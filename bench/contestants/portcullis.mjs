@@ -8,6 +8,8 @@ const CLIENT_SECRET = "CLIENT_SECRET";
 export const RECORDS = "AUTHORIZATION";
 /** Configurations in which the gateway is the authorization server. Their Worker is the larger one, with Durable Objects. */
 export const ISSUES_TOKENS = ["own", "perUser"];
+/** Configurations that need the Worker with all features. */
+export const NEED_ALL = [...ISSUES_TOKENS, "callLocked", "callGuarded"];
 
 /**
  * Who passes has no line in the log, because most others write none at all. What is refused has one. `logged` has what a document
@@ -48,6 +50,13 @@ const locked = () => {
   const { tools } = JSON.parse(ANSWERS.list).result;
   const entries = tools.map((definition) => [definition.name, { digest: "sha256-", definition }]);
   return { tools: Object.fromEntries(entries) };
+};
+
+/** A lock, and with it the check of arguments and masks for all that guards find, in both directions. */
+const trusted = (more) => ({ resource: { lock: {}, locked: locked(), ...more } });
+const guarded = {
+  bounds: [{ schema: "enforce" }],
+  guards: [{ find: ["credentials", "cards", "iban", "email"], action: "mask" }],
 };
 
 /** The same, with lists kept as long as their origin server says. */
@@ -109,6 +118,8 @@ const DOCUMENTS = {
   listFilter: (places) => document(places, { resource: rules(10).resource }),
   listLocked: (places) =>
     document(places, { resource: { ...rules(10).resource, lock: {}, locked: locked() } }),
+  callLocked: (places) => document(places, trusted()),
+  callGuarded: (places) => document(places, trusted(guarded)),
   listCache: (places) => document({ ...places, origin: places.publicOrigin }, keeping),
   sealed: (places) => document(places, sealed),
   federated: (places) => document(places, { ...sealed, resource: federation(2, places) }),

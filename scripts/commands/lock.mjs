@@ -6,7 +6,7 @@ import { isatty } from "node:tty";
 import { replaceFile } from "../lib/files.mjs";
 import { fail, failAsJson, printJson, say, UNUSABLE } from "../lib/run.mjs";
 import { withLists } from "./lists.mjs";
-import { runRust } from "./rust.mjs";
+import { errorOf, runRust } from "./rust.mjs";
 
 function write(file, text) {
   try {
@@ -48,7 +48,8 @@ export async function lock(args) {
       const ask = async (...more) => {
         const { stdout } = await runRust(["lock", ...rest, "--json", ...more], { quiet: true });
         const found = JSON.parse(stdout);
-        return found.error === undefined ? found : fail(found.error, UNUSABLE);
+        const error = errorOf(found);
+        return error === undefined ? found : fail(error, UNUSABLE);
       };
       const { text: _, ...found } = await ask();
       const { file, changes, warnings, is_new: isNew } = found;

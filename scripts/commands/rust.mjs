@@ -105,11 +105,16 @@ export async function loadDocument(where) {
   const { status, stdout, stderr } = await runRust(["document", "--json", ...source(where)], { quiet: true });
   if (status === 0) return JSON.parse(stdout);
   const found = stdout ? JSON.parse(stdout) : { error: stderr.trim() };
-  if (!found.mistakes) throw new Error(found.error.replace(/^portcullis: /, ""));
-  const lines = found.mistakes.map(
-    ({ line, column, path, mistake }) => `${found.file}:${line}:${column}: ${path}: ${mistake}`,
+  throw new Error(errorOf(found));
+}
+
+/** The error of a command in Rust, from its JSON: each mistake of a configuration with its place. Undefined if there is none. */
+export function errorOf({ error, file, mistakes }) {
+  if (!mistakes) return error?.replace(/^portcullis: /, "");
+  const lines = mistakes.map(
+    ({ line, column, path, mistake }) => `${file}:${line}:${column}: ${path}: ${mistake}`,
   );
-  throw new Error(lines.join("\n"));
+  return lines.join("\n");
 }
 
 /** The same for a command that ends with the mistakes. */

@@ -26,7 +26,10 @@ pub(super) fn read(
     let lists = [("guards", guards.map(<[_]>::len), GUARDS), ("bounds", bounds.map(<[_]>::len), BOUNDS)];
     for (key, length, most) in lists {
         if length.is_some_and(|length| length == 0 || length > most) {
-            mistakes.note(format!("{at}.{key}"), format_args!("must have 1 to {most} entries; remove the key to have none"));
+            mistakes.note(
+                format!("{at}.{key}"),
+                format_args!("must have 1 to {most} entries; remove the key to have none"),
+            );
         }
     }
     let mut ids = BTreeSet::new();
@@ -93,7 +96,7 @@ fn read_bound(document: &BoundDocument, has_lock: bool, at: &str, labels: &Label
         response_bytes,
         depth,
         items,
-        seconds,
+        answer_seconds,
         in_flight,
         schema,
     } = document;
@@ -107,18 +110,19 @@ fn read_bound(document: &BoundDocument, has_lock: bool, at: &str, labels: &Label
         response_bytes: number("response_bytes", response_bytes, ranges::BOUND_RESPONSE_BYTES),
         depth: number("depth", depth, ranges::BOUND_DEPTH),
         items: number("items", items, ranges::BOUND_ITEMS),
-        seconds: number("seconds", seconds, ranges::BOUND_SECONDS),
+        seconds: number("answer_seconds", answer_seconds, ranges::BOUND_SECONDS),
         in_flight: number("in_flight", in_flight, ranges::BOUND_IN_FLIGHT),
         schema: schema.map(SchemaMode::from),
     };
     if bounds == Bounds::default() {
         mistakes.note(
             at,
-            "bounds nothing: set request_bytes, response_bytes, depth, items, seconds, in_flight or schema",
+            "bounds nothing: set request_bytes, response_bytes, depth, items, answer_seconds, in_flight or schema",
         );
     }
     if bounds.schema.is_some() && !has_lock {
-        mistakes.note(format!("{at}.schema"), "needs lock: the schemas are those of the definitions that were reviewed");
+        mistakes
+            .note(format!("{at}.schema"), "needs lock: the schemas are those of the definitions that were reviewed");
     }
     if bounds.schema.is_some() && !cfg!(feature = "schemas") {
         mistakes.note(

@@ -109,7 +109,7 @@ pub struct BoundDocument {
     /// Default: no bound but `response_timeout_seconds`.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("minimum" = BOUND_SECONDS.least, "maximum" = BOUND_SECONDS.most)))]
-    pub seconds: Option<u64>,
+    pub answer_seconds: Option<u64>,
 
     /// Most such calls of one caller at the same time, in each isolate, 1 to 1000. One more gets 429. Default: no bound.
     #[deserr(default)]

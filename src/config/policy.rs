@@ -124,7 +124,11 @@ fn hash(raw: &Value, scopes: &ScopeHierarchy, known: &Known<'_>) -> String {
 
 pub(super) type Labels = BTreeMap<String, Vec<Pattern>>;
 
-pub(super) fn read_labels(document: Option<&BTreeMap<String, Vec<String>>>, at: &str, mistakes: &mut Mistakes) -> Labels {
+pub(super) fn read_labels(
+    document: Option<&BTreeMap<String, Vec<String>>>,
+    at: &str,
+    mistakes: &mut Mistakes,
+) -> Labels {
     let mut labels = Labels::new();
     for (name, patterns) in document.into_iter().flatten() {
         let at = format!("{at}.labels.{name}");

@@ -59,7 +59,7 @@ pub const BOUND_RESPONSE_BYTES: Range = range(limits::HELD_RESULT_BYTES_MAX, 1, 
 pub const BOUND_DEPTH: Range = range(100, 1, 100);
 /// `resources[].bounds[].items`
 pub const BOUND_ITEMS: Range = range(1_000_000, 1, 1_000_000);
-/// `resources[].bounds[].seconds`
+/// `resources[].bounds[].answer_seconds`
 pub const BOUND_SECONDS: Range = range(limits::ORIGIN_TIMEOUT_MAX, 1, limits::ORIGIN_TIMEOUT_MAX);
 /// `resources[].bounds[].in_flight`
 pub const BOUND_IN_FLIGHT: Range = range(1_000, 1, 1_000);

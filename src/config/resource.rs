@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::config::document::{IdentityAssertionDocument, PublicPathDocument, RequirementName, ResourceDocument};
 use crate::config::content;
+use crate::config::document::{IdentityAssertionDocument, PublicPathDocument, RequirementName, ResourceDocument};
 use crate::config::federation;
 use crate::config::lock;
 use crate::config::mistakes::Mistakes;
@@ -78,20 +78,7 @@ pub(super) fn read_resource(
     if let Some(Err(error)) = document.scope_prefix.as_deref().map(Scope::parse) {
         mistakes.note(format!("{at}.scope_prefix"), error);
     }
-    for (index, audience) in document.audiences.iter().flatten().enumerate() {
-        if audience.is_empty() || audience.contains('*') {
-            mistakes.note(
-                format!("{at}.audiences[{index}]"),
-                format_args!("must be one complete value of aud: wildcards are not supported, got {audience:?}"),
-            );
-        }
-    }
-    if document.audiences.as_ref().is_some_and(Vec::is_empty) {
-        mistakes.note(
-            format!("{at}.audiences"),
-            "must name at least one audience; remove the key to accept the resource identifier",
-        );
-    }
+    note_audiences(document, at, mistakes);
     if let Some(page) = &document.documentation {
         protected_url(page, &format!("{at}.documentation"), development, mistakes);
     }
@@ -157,6 +144,24 @@ pub(super) fn read_resource(
         );
     }
     (mistakes.lines().len() == before).then_some(resource)
+}
+
+/// Notes audiences that no token can have, and a list of none.
+fn note_audiences(document: &ResourceDocument, at: &str, mistakes: &mut Mistakes) {
+    for (index, audience) in document.audiences.iter().flatten().enumerate() {
+        if audience.is_empty() || audience.contains('*') {
+            mistakes.note(
+                format!("{at}.audiences[{index}]"),
+                format_args!("must be one complete value of aud: wildcards are not supported, got {audience:?}"),
+            );
+        }
+    }
+    if document.audiences.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.note(
+            format!("{at}.audiences"),
+            "must name at least one audience; remove the key to accept the resource identifier",
+        );
+    }
 }
 
 /// Reads the fields of the client that a resource forwards.

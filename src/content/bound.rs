@@ -52,8 +52,9 @@ impl Bounds {
     /// The strictest of all bounds for a message that belongs to one of these operations; `None` if it is not known to which.
     #[must_use]
     pub fn strictest(all: &[Bound], operations: Option<&[Operation]>) -> Self {
-        let is_about =
-            |bound: &&Bound| operations.is_none_or(|them| them.iter().any(|operation| is_about(&bound.targets, operation)));
+        let is_about = |bound: &&Bound| {
+            operations.is_none_or(|them| them.iter().any(|operation| is_about(&bound.targets, operation)))
+        };
         all.iter().filter(is_about).fold(Self::default(), |sum, bound| sum.with(&bound.bounds))
     }
 

@@ -1,10 +1,12 @@
 //! Credentials of known forms: a prefix that nothing else has, and what follows it.
 //!
 //! Prefixes and lengths are facts from the default rules of gitleaks 8 (`config/gitleaks.toml`), from the detectors of
-//! TruffleHog 3, and from the documentation of the services. Forms without a prefix of their own, as passwords have none,
+//! `TruffleHog` 3, and from the documentation of the services. Forms without a prefix of their own, as passwords have none,
 //! cannot be found without false alarms and are not here.
 
-use crate::content::alphabet::Alphabet::{self, Alphanumeric, Base32, Base64Url, Bech32, Capitals, Hex, Letters, Token};
+use crate::content::alphabet::Alphabet::{
+    self, Alphanumeric, Base32, Base64Url, Bech32, Capitals, Hex, Letters, Token,
+};
 
 /// A form of credentials.
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +140,8 @@ pub fn ends_at(form: &Form, text: &[u8]) -> Option<usize> {
         return None;
     }
     let found = rest.get(..run)?;
-    let has_mark = form.within.is_empty() || found.windows(form.within.len()).any(|part| part == form.within.as_bytes());
+    let has_mark =
+        form.within.is_empty() || found.windows(form.within.len()).any(|part| part == form.within.as_bytes());
     has_mark.then_some(form.prefix.len() + run)
 }
 

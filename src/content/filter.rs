@@ -302,7 +302,11 @@ impl ContentFilter {
                 self.after_cr = byte == b'\r';
                 if is_second {
                     // It belongs to the same line end. If that ended an event, it has passed.
-                    if self.held.is_empty() { out.push(byte) } else { self.held.push(byte) };
+                    if self.held.is_empty() {
+                        out.push(byte);
+                    } else {
+                        self.held.push(byte);
+                    }
                 } else {
                     self.line_ended(byte, out)?;
                 }

@@ -63,6 +63,10 @@ const DIGIT: u8 = 2;
 const LETTER: u8 = 4;
 const AT: u8 = 8;
 const DASH: u8 = 16;
+/// A character of a word.
+const WORD: u8 = 32;
+/// With these something may begin.
+const BEGINS: u8 = CREDENTIAL | DIGIT | LETTER | AT | DASH;
 
 /// Finds what belongs to certain categories.
 #[derive(Debug, Clone)]
@@ -96,6 +100,9 @@ impl Finder {
                 Category::Email => mark(b'@', AT),
             }
         }
+        for (byte, mark) in (0..=u8::MAX).zip(&mut marks) {
+            *mark |= if is_word(byte) { WORD } else { 0 };
+        }
         Self { marks, forms }
     }
 
@@ -105,16 +112,22 @@ impl Finder {
         let mut found: Vec<Match> = Vec::new();
         let mut at = 0;
         let mut from = 0;
-        while let Some(step) = text.get(at..).and_then(|rest| rest.iter().position(|byte| self.mark(*byte) != 0)) {
-            at += step;
-            let previous = at.checked_sub(1).and_then(|at| text.get(at).copied()).or(before);
-            match self.begins(text, at, from, previous) {
-                Some(here) => {
-                    // An address begins before its @, and may take the place of something shorter.
-                    (at, from) = (here.end.max(at + 1), here.end);
-                    found.push(here);
-                }
-                None => at += 1,
+        let mut previous = before;
+        while let Some(&byte) = text.get(at) {
+            let mark = self.mark(byte);
+            // Within a word, nothing begins but what has a mark of its own.
+            let is_inner = mark & (AT | DASH) == 0 && previous.is_some_and(|previous| self.mark(previous) & WORD != 0);
+            if mark & BEGINS != 0
+                && !is_inner
+                && let Some(here) = self.begins(text, at, from, previous)
+            {
+                // An address begins before its @, and may take the place of something shorter.
+                (at, from) = (here.end.max(at + 1), here.end);
+                previous = text.get(at - 1).copied();
+                found.push(here);
+            } else {
+                previous = Some(byte);
+                at += 1;
             }
         }
         found
@@ -146,9 +159,6 @@ impl Finder {
                 None => (rest.len(), Some(GoesOn::UntilPemEnds)),
             };
             return here(Category::Credentials, "private_key", length, goes_on);
-        }
-        if previous.is_some_and(is_word) {
-            return None;
         }
         if mark & CREDENTIAL != 0 {
             for form in self.forms.get(usize::from(first))? {

@@ -145,7 +145,8 @@ impl Guards {
         if categories.is_empty() {
             return None;
         }
-        let which: usize = Category::ALL.iter().enumerate().map(|(at, one)| usize::from(categories.contains(one)) << at).sum();
+        let which: usize =
+            Category::ALL.iter().enumerate().map(|(at, one)| usize::from(categories.contains(one)) << at).sum();
         let finder = self.finders.get(which)?.get_or_init(|| Rc::new(Finder::new(&categories)));
         Some(Looking { finder: Rc::clone(finder), guards, direction })
     }

@@ -3,6 +3,7 @@
 pub mod alphabet;
 pub mod bound;
 pub mod credentials;
+pub mod examined;
 pub mod fault;
 pub mod filter;
 pub mod finder;

@@ -8,10 +8,7 @@ const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Whether digits are a card number: the first digits are those of an issuer of payment cards, and the check digit is right (Luhn).
 #[must_use]
 pub fn is_card(digits: &[u8]) -> bool {
-    let begins = match digits {
-        [b'4' | b'6', ..] | [b'3', b'0' | b'4'..=b'9', ..] | [b'5', ..] | [b'2', b'2'..=b'7', ..] => true,
-        _ => false,
-    };
+    let begins = matches!(digits, [b'4'..=b'6', ..] | [b'3', b'0' | b'4'..=b'9', ..] | [b'2', b'2'..=b'7', ..]);
     if !begins || !CARD_DIGITS.contains(&digits.len()) {
         return false;
     }
@@ -27,7 +24,7 @@ pub fn is_card(digits: &[u8]) -> bool {
             if at % 2 == 1 { doubled(digit) } else { digit }
         })
         .sum();
-    is_varied && sum % 10 == 0
+    is_varied && sum.is_multiple_of(10)
 }
 
 /// The groups in which card numbers are written: of four digits, or as American Express does.
@@ -83,7 +80,8 @@ fn iban_length(country: &[u8]) -> Option<usize> {
 #[must_use]
 pub fn iban_ends_at(text: &[u8]) -> Option<usize> {
     let [first, second, third, fourth, ..] = text else { return None };
-    if ![first, second].into_iter().all(u8::is_ascii_alphabetic) || ![third, fourth].into_iter().all(u8::is_ascii_digit) {
+    if ![first, second].into_iter().all(u8::is_ascii_alphabetic) || ![third, fourth].into_iter().all(u8::is_ascii_digit)
+    {
         return None;
     }
     let length = iban_length(&[*first, *second])?;

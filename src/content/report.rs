@@ -40,19 +40,14 @@ impl Report {
         if guard.action == Action::Deny {
             self.denied.get_or_insert(category);
         }
-        let known = self.found.iter_mut().find(|found| found.guard == guard.id);
-        let forms = match known {
-            Some(found) => &mut found.forms,
-            None => {
-                let (guard, action) = (guard.id.clone(), guard.action);
-                self.found.push(Found { guard, action, direction, forms: BTreeMap::new() });
-                match self.found.last_mut() {
-                    Some(found) => &mut found.forms,
-                    None => return,
-                }
-            }
-        };
-        *forms.entry(form).or_default() += 1;
+        let at = self.found.iter().position(|found| found.guard == guard.id).unwrap_or_else(|| {
+            let (guard, action) = (guard.id.clone(), guard.action);
+            self.found.push(Found { guard, action, direction, forms: BTreeMap::new() });
+            self.found.len() - 1
+        });
+        if let Some(found) = self.found.get_mut(at) {
+            *found.forms.entry(form).or_default() += 1;
+        }
     }
 
     /// What a guard denies that was found.

@@ -20,7 +20,15 @@ const OWN_MEMBERS: [&str; 3] = ["id", "jsonrpc", "method"];
 
 /// The same, of `result`, `params` and `error`.
 const OWN_INNER_MEMBERS: [&str; 9] = [
-    "requestState", "nextCursor", "cursor", "resultType", "progressToken", "requestId", "taskId", "protocolVersion", "elicitationId",
+    "requestState",
+    "nextCursor",
+    "cursor",
+    "resultType",
+    "progressToken",
+    "requestId",
+    "taskId",
+    "protocolVersion",
+    "elicitationId",
 ];
 
 /// Members of the `params` of a request that have what a caller wrote.
@@ -45,9 +53,15 @@ struct Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Between,
-    Text { is_name: bool, is_looked_at: bool },
+    Text {
+        is_name: bool,
+        is_looked_at: bool,
+    },
     /// After a backslash: the characters of the escape so far.
-    Escape { is_name: bool, is_looked_at: bool },
+    Escape {
+        is_name: bool,
+        is_looked_at: bool,
+    },
     Number,
     /// The rest of a number that is too long to be one of interest.
     LongNumber,
@@ -159,10 +173,13 @@ impl Scanner {
         let depth = self.levels.len().saturating_sub(self.base());
         let is_own = |names: &[&str], key: &[u8]| names.iter().any(|name| name.as_bytes() == key);
         match self.direction {
-            Direction::Arguments => self.is_of_caller() && depth >= if self.key(0) == b"params" { 2 + usize::from(is_name) } else { 1 },
+            Direction::Arguments => {
+                self.is_of_caller() && depth >= if self.key(0) == b"params" { 2 + usize::from(is_name) } else { 1 }
+            }
             Direction::Results if is_name => depth > 2,
             Direction::Results => {
-                !(depth == 1 && is_own(&OWN_MEMBERS, self.key(0)) || depth == 2 && is_own(&OWN_INNER_MEMBERS, self.key(1)))
+                !(depth == 1 && is_own(&OWN_MEMBERS, self.key(0))
+                    || depth == 2 && is_own(&OWN_INNER_MEMBERS, self.key(1)))
             }
         }
     }
@@ -252,7 +269,8 @@ impl Scanner {
     }
 
     fn between(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
-        let is_id = self.direction == Direction::Results && self.levels.len() == 1 && self.base() == 0 && self.key(0) == b"id";
+        let is_id =
+            self.direction == Direction::Results && self.levels.len() == 1 && self.base() == 0 && self.key(0) == b"id";
         match byte {
             b'{' | b'[' => {
                 self.counted();
@@ -415,7 +433,8 @@ impl Scanner {
         let Self { looking, report, number, .. } = self;
         let digits = std::mem::take(number);
         let looks_for_cards = looking.as_ref().filter(|looking| {
-            looking.guards.iter().any(|guard| guard.finds.contains(&Category::Cards)) && digits.iter().all(u8::is_ascii_digit)
+            looking.guards.iter().any(|guard| guard.finds.contains(&Category::Cards))
+                && digits.iter().all(u8::is_ascii_digit)
         });
         let mask = looks_for_cards
             .filter(|_| is_card(&digits))

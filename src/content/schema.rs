@@ -12,12 +12,6 @@ use crate::content::guard::Direction;
 /// Most bytes of schemas, as text, that an isolate keeps compiled.
 const COMPILED_BYTES: usize = 1024 * 1024;
 
-/// Most misfits that a text names.
-const NAMED: usize = 5;
-
-/// Most characters of the place of a misfit that a text has.
-const PLACE_CHARS: usize = 200;
-
 /// A schema, compiled; `None` if it cannot be.
 type Compiled = Option<Rc<Validator>>;
 
@@ -95,11 +89,29 @@ pub fn why_unusable(schema: &Value) -> Option<String> {
     Validator::compile(schema).err()
 }
 
-/// The schemas of a tool that cannot be used, and why.
+/// What of the schemas of a tool cannot be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unchecked {
+    /// This schema, and why: calls of the tool are refused.
+    Schema(&'static str, String),
+    /// The pattern at this place: the rest of the schema is checked.
+    Pattern(String),
+}
+
+/// What of the schemas of a tool cannot be checked.
 #[must_use]
-pub fn unusable(definition: &Map<String, Value>) -> Vec<(&'static str, String)> {
-    let each = [Direction::Arguments, Direction::Results].into_iter().map(member);
-    each.filter_map(|member| Some((member, why_unusable(definition.get(member)?)?))).collect()
+pub fn unchecked(definition: &Map<String, Value>) -> Vec<Unchecked> {
+    let mut all = Vec::new();
+    for member in [Direction::Arguments, Direction::Results].map(member) {
+        let Some(schema) = definition.get(member) else { continue };
+        match Validator::compile(schema) {
+            Err(why) => all.push(Unchecked::Schema(member, why)),
+            Ok(validator) => {
+                all.extend(validator.unchecked().iter().map(|place| Unchecked::Pattern(format!("{member}{place}"))));
+            }
+        }
+    }
+    all
 }
 
 #[cfg(feature = "schemas")]
@@ -109,7 +121,11 @@ mod validator {
     use boon::{CompileError, Compiler, Draft, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
     use serde_json::Value;
 
-    use super::{NAMED, PLACE_CHARS};
+    /// Most misfits that a text names.
+    const NAMED: usize = 5;
+
+    /// Most characters of the place of a misfit that a text has.
+    const PLACE_CHARS: usize = 200;
 
     /// The name under which a schema is compiled. It leads nowhere.
     const NAME: &str = "mem:///schema";
@@ -127,16 +143,39 @@ mod validator {
     pub(super) struct Validator {
         schemas: Schemas,
         index: SchemaIndex,
+        /// Where patterns are that are not checked.
+        unchecked: Vec<String>,
     }
+
+    /// Most times that a schema is compiled without the patterns that were refused before.
+    const ATTEMPTS: usize = 16;
 
     impl Validator {
         pub(super) fn compile(schema: &Value) -> Result<Self, String> {
-            let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
-            compiler.set_default_draft(Draft::V2020_12);
-            compiler.use_loader(Box::new(NoOtherDocuments));
-            let compiled = compiler.add_resource(NAME, schema.clone()).and_then(|()| compiler.compile(NAME, &mut schemas));
-            let index = compiled.map_err(|error| why(&error))?;
-            Ok(Self { schemas, index })
+            let (mut schema, mut unchecked) = (schema.clone(), Vec::new());
+            for _ in 0..ATTEMPTS {
+                let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
+                compiler.set_default_draft(Draft::V2020_12);
+                compiler.use_loader(Box::new(NoOtherDocuments));
+                compiler.add_resource(NAME, schema.clone()).map_err(|error| why(&error))?;
+                let error = match compiler.compile(NAME, &mut schemas) {
+                    Ok(index) => return Ok(Self { schemas, index, unchecked }),
+                    Err(error) => error,
+                };
+                // Schemas that libraries make of types have patterns with lookahead, for e-mail addresses for example.
+                let refused = refused_patterns(&error);
+                let removed: Vec<String> = refused.into_iter().filter(|place| remove(&mut schema, place)).collect();
+                if removed.is_empty() {
+                    return Err(why(&error));
+                }
+                unchecked.extend(removed);
+            }
+            Err("it has too many patterns that take more than linear time".to_owned())
+        }
+
+        /// Where patterns are that are not checked, because they would take more than linear time.
+        pub(super) fn unchecked(&self) -> &[String] {
+            &self.unchecked
         }
 
         /// What of a value does not fit: places and keywords, and no values.
@@ -149,6 +188,33 @@ mod validator {
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             Some(format!("{}{more}", named.join("; ")))
         }
+    }
+
+    /// Where values of `pattern` are that cannot be compiled, as JSON Pointers.
+    fn refused_patterns(error: &CompileError) -> Vec<String> {
+        let CompileError::ValidationError { src, .. } = error else { return Vec::new() };
+        let mut places = Vec::new();
+        collect_patterns(src, &mut places);
+        places
+    }
+
+    fn collect_patterns(error: &ValidationError<'_, '_>, into: &mut Vec<String>) {
+        if matches!(&error.kind, ErrorKind::Format { want: "regex", .. }) {
+            let place = error.instance_location.to_string();
+            if place.ends_with("/pattern") {
+                into.push(place);
+            }
+        }
+        for cause in &error.causes {
+            collect_patterns(cause, into);
+        }
+    }
+
+    /// Removes a member that holds a text.
+    fn remove(schema: &mut Value, place: &str) -> bool {
+        let Some((parent, name)) = place.rsplit_once('/') else { return false };
+        let parent = schema.pointer_mut(parent).and_then(Value::as_object_mut);
+        parent.is_some_and(|members| members.get(name).is_some_and(Value::is_string) && members.remove(name).is_some())
     }
 
     fn why(error: &CompileError) -> String {
@@ -186,7 +252,7 @@ mod validator {
             ErrorKind::Type { .. } => kind.to_string(),
             ErrorKind::Required { want } => format!("lacks {}", quoted(want.iter().copied())),
             ErrorKind::AdditionalProperties { got } => {
-                format!("must not have {}", quoted(got.iter().map(|name| name.as_ref())))
+                format!("must not have {}", quoted(got.iter().map(AsRef::as_ref)))
             }
             ErrorKind::Enum { want } if want.len() <= 20 => {
                 let values: Vec<String> = want.iter().map(ToString::to_string).collect();
@@ -220,16 +286,20 @@ mod validator {
 mod validator {
     use serde_json::Value;
 
-    /// No schema can be compiled in this Worker.
-    pub(super) struct Validator;
+    /// No schema can be compiled in this Worker, so there is none.
+    pub(super) enum Validator {}
 
     impl Validator {
         pub(super) fn compile(_: &Value) -> Result<Self, String> {
             Err("this Worker is built without schema checks".to_owned())
         }
 
+        pub(super) fn unchecked(&self) -> &[String] {
+            match *self {}
+        }
+
         pub(super) fn misfits(&self, _: &Value) -> Option<String> {
-            Some("this Worker is built without schema checks".to_owned())
+            match *self {}
         }
     }
 }

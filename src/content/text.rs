@@ -19,6 +19,7 @@ pub fn masked(text: &str, finder: &Finder, mask: &mut dyn FnMut(&Match) -> Optio
 #[derive(Debug, Default)]
 pub(super) struct Window {
     raw: Vec<u8>,
+    /// What it stands for; empty as long as that is the same.
     text: Vec<u8>,
     /// Where escapes stand: the beginning and the end of what they stand for, and where they end as they are written.
     escapes: Vec<(usize, usize, usize)>,
@@ -40,11 +41,16 @@ impl Window {
     /// Takes characters that stand for themselves.
     pub(super) fn plain(&mut self, bytes: &[u8]) {
         self.raw.extend_from_slice(bytes);
-        self.text.extend_from_slice(bytes);
+        if !self.escapes.is_empty() {
+            self.text.extend_from_slice(bytes);
+        }
     }
 
     /// Takes an escape, and what it stands for.
     pub(super) fn escape(&mut self, raw: &[u8], stands_for: &str) {
+        if self.escapes.is_empty() {
+            self.text.clone_from(&self.raw);
+        }
         let begins = self.text.len();
         self.raw.extend_from_slice(raw);
         self.text.extend_from_slice(stands_for.as_bytes());
@@ -68,7 +74,7 @@ impl Window {
 
     fn drop_to(&mut self, at: usize) {
         let (raw, at) = self.raw_at(at);
-        if let Some(last) = at.checked_sub(1).and_then(|last| self.text.get(last)) {
+        if let Some(last) = at.checked_sub(1).and_then(|last| self.text().get(last)) {
             self.before = Some(*last);
         }
         self.raw.drain(..raw.min(self.raw.len()));
@@ -80,6 +86,14 @@ impl Window {
             }
             stays
         });
+        if self.escapes.is_empty() {
+            self.text.clear();
+        }
+    }
+
+    /// What it stands for.
+    fn text(&self) -> &[u8] {
+        if self.escapes.is_empty() { &self.raw } else { &self.text }
     }
 
     /// Lets pass what may pass: all of it at the end of the text, and otherwise what no later character can change. `mask` says what stands
@@ -94,8 +108,9 @@ impl Window {
         if !self.is_past_masked(is_end) {
             return;
         }
-        let found = finder.find(&self.text, self.before);
-        let limit = if is_end { self.text.len() } else { self.text.len().saturating_sub(GUARD_OVERLAP_BYTES) };
+        let found = finder.find(self.text(), self.before);
+        let length = self.text().len();
+        let limit = if is_end { length } else { length.saturating_sub(GUARD_OVERLAP_BYTES) };
         let mut passed = 0;
         for found in found.iter().take_while(|found| found.start < limit) {
             let Some(instead) = mask(found) else { continue };
@@ -120,25 +135,21 @@ impl Window {
         let ends = match self.goes_on {
             None => return true,
             Some(GoesOn::While(alphabet)) => {
-                Some(alphabet.run(&self.text)).filter(|run| is_end || *run < self.text.len())
+                Some(alphabet.run(self.text())).filter(|run| is_end || *run < self.text().len())
             }
-            Some(GoesOn::UntilPemEnds) => pem_ends(&self.text).filter(|ends| is_end || *ends < self.text.len()),
+            Some(GoesOn::UntilPemEnds) => pem_ends(self.text()).filter(|ends| is_end || *ends < self.text().len()),
         };
-        match ends {
-            Some(ends) => {
-                self.drop_to(ends);
-                self.goes_on = None;
-                true
-            }
-            None => {
-                let kept = match self.goes_on {
-                    Some(GoesOn::UntilPemEnds) if !is_end => PEM_TAIL_BYTES,
-                    _ => 0,
-                };
-                self.drop_to(self.text.len().saturating_sub(kept));
-                false
-            }
+        if let Some(ends) = ends {
+            self.drop_to(ends);
+            self.goes_on = None;
+            return true;
         }
+        let kept = match self.goes_on {
+            Some(GoesOn::UntilPemEnds) if !is_end => PEM_TAIL_BYTES,
+            _ => 0,
+        };
+        self.drop_to(self.text().len().saturating_sub(kept));
+        false
     }
 
     fn copy(&self, from: usize, to: usize, out: &mut Vec<u8>) {

@@ -29,7 +29,7 @@ use crate::mcp::message::{Call, Message};
 use crate::mcp::method::{CALL_TOOL, Target};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
-use crate::mcp::sse::{Rewrite, SseFilter, error_event};
+use crate::mcp::sse::{Rewrite, SseFilter, error_event, late_event};
 use crate::pipeline::permit::{EventOfServer, Permit, SessionUse};
 use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
@@ -115,6 +115,8 @@ struct Recipient {
     check: Option<ResultCheck>,
     /// The place of the call among those that run.
     running: Option<Rc<Running>>,
+    /// Whether the answer has to be complete in time.
+    is_timed: bool,
 }
 
 impl ResponseTransform {
@@ -221,6 +223,7 @@ impl Recipient {
             },
             check: result_check(permit, settings),
             running: permit.place_among_running().cloned(),
+            is_timed: permit.bounds().seconds.is_some(),
         })
     }
 
@@ -300,9 +303,18 @@ impl Recipient {
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some())
             .then(|| NameRestorer::of(self.server.as_ref().map(|server| Rc::clone(&server.names))));
-        let content = self.check.take().filter(|_| head.status != 202).map(|check| content_filter(check, head, stream, request));
+        let content =
+            self.check.take().filter(|_| head.status != 202).map(|check| content_filter(check, head, stream, request));
         let running = self.running.take();
-        if !filtered && !rewritten && !marked && restore.is_none() && content.is_none() && running.is_none() {
+        let is_timed = self.is_timed && head.is_event_stream();
+        if !filtered
+            && !rewritten
+            && !marked
+            && restore.is_none()
+            && content.is_none()
+            && running.is_none()
+            && !is_timed
+        {
             return Ok(None);
         }
         head.is_readable()?;
@@ -324,7 +336,7 @@ impl Recipient {
         };
         if !filtered && !rewritten && !marked {
             let ids = if head.is_event_stream() { self.ids } else { Vec::new() };
-            return Ok(Some(BodyFilter { restore, content, ids, ..whole(Inner::Plain(streams)) }));
+            return Ok(Some(BodyFilter { restore, ids, content, ..whole(Inner::Plain(streams)) }));
         }
         let edits = FilterOptions {
             paged: self.paged,
@@ -349,7 +361,7 @@ impl Recipient {
             let messages = self.messages.map(|messages| messages.at(now));
             let filter = SseFilter::new(lists, endpoint, event_ids).with_messages(messages);
             let inner = Inner::Events(Box::new(if stream { filter.skipping_unfit(request) } else { filter }));
-            BodyFilter { kept, restore, content, ids: self.ids, ..whole(inner) }
+            BodyFilter { kept, restore, ids: self.ids, content, ..whole(inner) }
         } else {
             let filter = ListFilter::new(policy, edits).with_handles(handles, expected);
             let (resource, items) = self.items;
@@ -357,7 +369,7 @@ impl Recipient {
             let filter = if self.paged { filter } else { filter.with_memory(resource, items) };
             let inner = Inner::Json(Box::new(filter));
             let may_be_empty = head.status != 200 || !self.lists;
-            BodyFilter { kept, restore, content, may_be_empty, waits: lists || !streams, ..whole(inner) }
+            BodyFilter { kept, restore, waits: lists || !streams, may_be_empty, content, ..whole(inner) }
         }))
     }
 
@@ -417,7 +429,8 @@ fn result_check(permit: &Permit, settings: &Settings) -> Option<ResultCheck> {
     let looking = content.guards.looking(Direction::Results, known, caller);
     let bounds = Bounds::strictest(&content.bounds, known);
     let only = if let [only] = calls.as_slice() { Some(*only).filter(|call| call.method == CALL_TOOL) } else { None };
-    let schema = only.filter(|_| bounds.schema.is_some() && !is_stream).and_then(|_| schema_check(permit, Rc::clone(content)));
+    let schema =
+        only.filter(|_| bounds.schema.is_some() && !is_stream).and_then(|_| schema_check(permit, Rc::clone(content)));
     if looking.is_none() && !bounds.holds_results() && schema.is_none() {
         return None;
     }
@@ -685,6 +698,22 @@ impl BodyFilter {
                 Ok(FilteredPart::Last(out, unfit))
             }
         }
+    }
+
+    /// Ends an event stream that is not complete in time: the client learns that, for each request that the stream responds to. `None` if
+    /// the body is no event stream.
+    pub fn late(&mut self) -> Option<Vec<u8>> {
+        if self.ids.is_empty() {
+            return None;
+        }
+        let mut out = match (&self.content, &self.inner) {
+            (Some(content), _) => content.broken_off().to_vec(),
+            (None, Inner::Events(filter)) => filter.broken_off().to_vec(),
+            // Where the last event ended is not known: the empty line ends it.
+            (None, Inner::Json(_) | Inner::Plain(_)) => b"\n\n".to_vec(),
+        };
+        out.extend(self.ids.iter().flat_map(|id| late_event(id, &self.request).into_bytes()));
+        Some(out)
     }
 
     fn push_to_inner(&mut self, bytes: &[u8]) -> Result<FilteredPart, ListError> {

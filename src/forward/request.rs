@@ -229,7 +229,10 @@ fn completed(
         fields,
         service: origin.service.clone(),
         body_bytes,
-        response_timeout: permit.bounds().seconds.map_or(origin.response_timeout, |most| most.min(origin.response_timeout)),
+        response_timeout: permit
+            .bounds()
+            .seconds
+            .map_or(origin.response_timeout, |most| most.min(origin.response_timeout)),
         idle_timeout: origin.idle_timeout,
         total_timeout: permit.bounds().seconds,
         keep_alive: origin.keep_alive,

@@ -10,8 +10,9 @@ use sha2::Sha256;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;
 use crate::mcp::operation::Operation;
-use crate::pipeline::authorize::{self, Authorized, LimitedTool};
+use crate::pipeline::authorize::{self, Authorized};
 use crate::pipeline::inspect::Inspected;
+use crate::pipeline::limited_call::LimitedTool;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::policy::caller::Caller;
@@ -104,7 +105,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
 impl<P: Ports> ActiveRequest<'_, P> {
     /// Counts a call among those of its caller that run, if there is a bound for them.
     fn begun(&self, authorized: Authorized, now: UnixMillis) -> Result<Authorized, Rejection> {
-        let bounds = *authorized.permit().bounds();
+        let bounds = authorized.permit().bounds();
         let (Some(most), Some(inspected)) = (bounds.in_flight, authorized.permit().inspected()) else {
             return Ok(authorized);
         };

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::settings::AuthorizationServer;
-use crate::content::in_flight::InFlight;
 use crate::config::{self, Configuration, Mistakes, Secrets};
+use crate::content::in_flight::InFlight;
 use crate::forward::body_filter::AnswerMemory;
 use crate::gateway::issuer_state::IssuerStates;
 use crate::gateway::known_servers::KnownServers;

@@ -123,6 +123,16 @@ pub fn error_event(id: &RequestId, request: &str) -> String {
     format!("event: message\ndata: {}\n\n", error_body(id, UNFIT.0, UNFIT.1, request))
 }
 
+/// The code and message of the error for a response that is not complete in time. The code is the status that it would have had before
+/// its beginning: 504.
+const LATE: (i32, &str) = (504, "The server behind the gateway did not answer in time.");
+
+/// An event that answers a request with the error for a response that is not complete in time.
+#[must_use]
+pub fn late_event(id: &RequestId, request: &str) -> String {
+    format!("event: message\ndata: {}\n\n", error_body(id, LATE.0, LATE.1, request))
+}
+
 /// What precedes the data of an event in the output.
 const DATA: &[u8] = b"data: ";
 

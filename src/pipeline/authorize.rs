@@ -5,7 +5,6 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use crate::content::in_flight::Running;
-use crate::mcp::definition::Defined;
 use crate::mcp::era::Era;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
@@ -14,12 +13,13 @@ use crate::pipeline::context::RequestContext;
 use crate::pipeline::examine::examine;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
+use crate::pipeline::limited_call::{LimitedCall, LimitedTool};
 use crate::pipeline::misread::Misread;
 use crate::pipeline::permit::{CallerState, Permit, SessionUse, StandIn};
 use crate::pipeline::record::{DecisionRecord, scopes_for};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
-use crate::policy::lock::{KnownDefinitions, Lock};
+use crate::policy::lock::KnownDefinitions;
 use crate::policy::verdict::{Arguments, DecidedBy, Verdict};
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
@@ -35,29 +35,6 @@ const REFUSED_NOTIFICATION: &str = "notifications/portcullis-refused";
 pub struct Authorized {
     permit: Permit,
     calls: Vec<LimitedCall>,
-}
-
-/// A permitted operation, as rate limits count it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitedCall {
-    /// What the caller asked for; `None` if the gateway did not read the message.
-    pub operation: Option<Operation>,
-    /// The tool that the call counts for.
-    pub tool: LimitedTool,
-    /// The index of its message in a batch.
-    pub at: usize,
-}
-
-/// The tool that a call counts for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LimitedTool {
-    /// The tool that the operation names, if any.
-    Itself,
-    /// A hidden name, which a decoy replaces. It counts as a name that does not exist, and never as the tool.
-    StandIn,
-    /// A name that no rule permits, under a policy that is only observed. All such names of a caller are counted
-    /// together.
-    Unknown,
 }
 
 impl Authorized {
@@ -237,11 +214,13 @@ fn examined(
         }
     };
     context.audit.note_content(changed.found, changed.observed);
-    let permit = match changed.body {
-        None => Permit::of_resource(inspected, state, stand_in),
-        Some(body) => Permit::of_resource(inspected.with_masks(body)?, state, stand_in),
+    let is_examined = inspected.resource().content.is_some();
+    let inspected = match changed.body {
+        None => inspected,
+        Some(body) => inspected.with_masks(body)?,
     };
-    Ok(Authorized { permit: permit.examined(examined), calls })
+    let permit = Permit::of_resource(inspected, state, stand_in);
+    Ok(Authorized { permit: if is_examined { permit.examined(examined) } else { permit }, calls })
 }
 
 /// Whether something has to stand in for a denied operation, so that its server answers as for an item that it does not have.
@@ -249,21 +228,9 @@ fn needs_stand_in(resource: &Resource, operation: &Operation) -> bool {
     // Under no other name would a server say that it does not have the item.
     let is_alias = |name: &str| resource.federation.as_ref().is_some_and(|servers| servers.is_alias(name));
     // Where only what was reviewed exists, the gateway itself answers for all other names.
-    let is_closed = locked_item(resource, operation).is_some_and(|(lock, ..)| lock.closes());
+    let is_closed = resource.locked_item(operation).is_some_and(|(lock, ..)| lock.closes());
     // A task that does not exist for a caller needs none: only the gateway issues the ids of those that do.
     !operation.is_of_task() && !operation.name().is_some_and(is_alias) && !is_closed
-}
-
-/// The lock of the server that an operation is for, the index of the server's resource, and the server's name of the item.
-pub(super) fn locked_item<'a>(resource: &'a Resource, operation: &Operation) -> Option<(&'a Lock, usize, Defined, String)> {
-    let (kind, name) = operation.target.as_ref()?;
-    let of = Defined::of_target(*kind)?;
-    let Some(federation) = &resource.federation else {
-        return Some((resource.lock.as_deref()?, resource.index, of, name.clone()));
-    };
-    let server = federation.owner(*kind, name)?;
-    let original = server.names.original(*kind, name)?;
-    Some((server.resource.lock.as_deref()?, server.resource.index, of, original))
 }
 
 /// Why an operation is refused whose item is not as the lock of its server says.
@@ -274,7 +241,7 @@ fn not_as_locked(
     (era, apart): (Era, bool),
 ) -> Option<Rejection> {
     let (kind, _) = operation.target.as_ref()?;
-    let (lock, index, of, name) = locked_item(resource, operation)?;
+    let (lock, index, of, name) = resource.locked_item(operation)?;
     let (why, is_seen) = definitions.refuses(lock, index, (of, &name))?;
     // To a caller, an item that was not reviewed is there only if its server has it.
     Some(Rejection::NotAsLocked { kind: *kind, why, says_why: lock.says_why && is_seen, era, apart })

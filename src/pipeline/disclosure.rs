@@ -99,7 +99,8 @@ impl Rejection {
         }
     }
 
-    /// What the caller learns of an item that does not exist for it, or whose definition is not the one that was reviewed.
+    /// What the caller learns of an item that does not exist for it, whose definition is not the one that was reviewed, or whose call a
+    /// guard or a bound holds back.
     fn of_item(&self) -> Disclosure {
         match self {
             Self::NotAsLocked { kind, why, says_why, era, apart } => {
@@ -111,6 +112,10 @@ impl Rejection {
                 }
             }
             Self::NotPermitted { target, era, apart } => Self::absent(*target, *era, *apart),
+            // The answer has its own words.
+            Self::HeldBack(_) => {
+                Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, "The gateway did not forward this call.") }
+            }
             _ => Self::absent(None, Era::Modern, false),
         }
     }
@@ -122,11 +127,7 @@ impl Rejection {
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
-            Self::NotPermitted { .. } | Self::NotAsLocked { .. } => self.of_item(),
-            // The answer has its own words.
-            Self::HeldBack(_) => {
-                Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, "The gateway did not forward this call.") }
-            }
+            Self::NotPermitted { .. } | Self::NotAsLocked { .. } | Self::HeldBack(_) => self.of_item(),
             Self::FieldsDisagree { .. } => Disclosure {
                 code: HEADER_MISMATCH,
                 ..Disclosure::plain(400, "The Mcp-* header fields do not match the body, or a required one is missing.")

@@ -1,58 +1,28 @@
 //! The second half of the fifth stage: what a permitted call contains.
 
-use std::rc::Rc;
-
 use serde_json::Value;
 
 use crate::content::Content;
 use crate::content::bound::Bounds;
+use crate::content::examined::{Examined, HeldBack};
 use crate::content::fault::Fault;
 use crate::content::guard::{Direction, Looking};
-use crate::content::in_flight::Running;
 use crate::content::report::{Found, Report};
 use crate::content::scanner::{Scanner, noted};
 use crate::content::schema::arguments_to_check;
 use crate::content::text::masked;
 use crate::mcp::agreement::{decode, mirrored};
 use crate::mcp::definition::Defined;
-use crate::mcp::envelope::RequestId;
-use crate::mcp::era::Era;
 use crate::mcp::message::{self, Message};
 use crate::mcp::method::CALL_TOOL;
 use crate::mcp::operation::Operation;
-use crate::pipeline::authorize::{LimitedCall, LimitedTool, locked_item};
 use crate::pipeline::inspect::Inspected;
+use crate::pipeline::limited_call::{LimitedCall, LimitedTool};
 use crate::pipeline::rejection::Rejection;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::strict_json;
 use crate::transport::cors::is_parameter;
-
-/// What guards and bounds say about a permitted call.
-#[derive(Debug, Clone, Default)]
-pub struct Examined {
-    /// Its bounds.
-    pub bounds: Bounds,
-    /// Fields that mirror arguments in which something was masked, with what they mirror now.
-    pub fields: Vec<(String, String)>,
-    /// The place of the call among those that run, if they are counted.
-    pub running: Option<Rc<Running>>,
-}
-
-/// A call that does not pass because of what it contains.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldBack {
-    /// Why.
-    pub fault: Fault,
-    /// The id of the request.
-    pub id: RequestId,
-    /// Whether it calls a tool, so that the answer is a result that a model reads.
-    pub is_tool: bool,
-    /// The era of the client.
-    pub era: Era,
-    /// What guards found.
-    pub found: Vec<Found>,
-}
 
 /// What a call contains that guards have changed.
 #[derive(Debug, Default)]
@@ -140,9 +110,8 @@ fn mirrors(inspected: &Inspected, looking: Option<&Looking>, report: &mut Report
         let Ok(text) = decode(value) else { continue };
         // What the message has too was counted there.
         let mut of_field = Report::default();
-        let with_masks = masked(&text, looking.finder(), &mut |found| {
-            noted(looking, &mut of_field, (found.category, found.form))
-        });
+        let with_masks =
+            masked(&text, looking.finder(), &mut |found| noted(looking, &mut of_field, (found.category, found.form)));
         if report.found().is_empty() && !of_field.found().is_empty() {
             *report = of_field;
         }
@@ -163,8 +132,10 @@ fn misfit(
 ) -> Option<Fault> {
     let whole = if messages.len() > 1 { strict_json::parse(body).ok() } else { None };
     for call in calls.iter().filter(|call| call.tool == LimitedTool::Itself) {
-        let Some(operation) = call.operation.as_ref().filter(|operation| operation.method == CALL_TOOL) else { continue };
-        let Some((lock, index, of @ Defined::Tool, name)) = locked_item(resource, operation) else { continue };
+        let Some(operation) = call.operation.as_ref().filter(|operation| operation.method == CALL_TOOL) else {
+            continue;
+        };
+        let Some((lock, index, of @ Defined::Tool, name)) = resource.locked_item(operation) else { continue };
         let Some(definition) = lock.items.get(&(of, name.clone())) else { continue };
         let arguments = match &whole {
             None => arguments_to_check(message::arguments(body).as_deref()),

@@ -29,6 +29,7 @@ pub mod disclosure;
 pub mod examine;
 pub mod handles;
 pub mod inspect;
+pub mod limited_call;
 mod misread;
 mod part;
 pub mod permit;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::content::bound::Bounds;
+use crate::content::examined::Examined;
 use crate::content::in_flight::Running;
 use crate::mcp::combined_session::{AtServer, ClientName, CombinedSession, ServerRequest};
 use crate::mcp::conversation::{ClientSide, Conversation, UNSUPPORTED_VERSION};
@@ -14,7 +15,6 @@ use crate::mcp::method::{LISTEN, Target};
 use crate::mcp::operation::Operation;
 use crate::mcp::rewrite::{Edits, Member, Replacement, SealName, Translation, edited};
 use crate::pipeline::admit::Admitted;
-use crate::pipeline::examine::Examined;
 use crate::pipeline::handles::Handles;
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::part::Part;
@@ -35,8 +35,8 @@ pub struct Permit {
     stand_in: StandIn,
     /// Which of several servers it is for.
     part: Option<Box<Part>>,
-    /// What guards and bounds say about it.
-    examined: Examined,
+    /// What guards and bounds say about it, if there are any.
+    examined: Option<Box<Examined>>,
 }
 
 /// What the progress token of a request begins with that has such an id.
@@ -136,7 +136,7 @@ impl SessionUse {
 impl Permit {
     /// The permit for a request to a resource.
     pub(super) fn of_resource(inspected: Inspected, state: CallerState, stand_in: StandIn) -> Self {
-        Self { request: Permitted::Resource(Rc::new(inspected)), state, stand_in, part: None, examined: Examined::default() }
+        Self { request: Permitted::Resource(Rc::new(inspected)), state, stand_in, part: None, examined: None }
     }
 
     /// The permit for a request to a public path.
@@ -147,37 +147,37 @@ impl Permit {
             state,
             stand_in: StandIn::Nothing,
             part: None,
-            examined: Examined::default(),
+            examined: None,
         }
     }
 
     /// The same permit, with what guards and bounds say about it.
     pub(super) fn examined(self, examined: Examined) -> Self {
-        Self { examined, ..self }
+        Self { examined: Some(Box::new(examined)), ..self }
     }
 
     /// The same permit, as a call that runs.
     pub(super) fn running(mut self, running: Running) -> Self {
-        self.examined.running = Some(Rc::new(running));
+        self.examined.get_or_insert_default().running = Some(Rc::new(running));
         self
     }
 
     /// Its bounds.
     #[must_use]
-    pub fn bounds(&self) -> &Bounds {
-        &self.examined.bounds
+    pub fn bounds(&self) -> Bounds {
+        self.examined.as_ref().map(|examined| examined.bounds).unwrap_or_default()
     }
 
     /// Its place among the calls that run, if they are counted.
     #[must_use]
     pub fn place_among_running(&self) -> Option<&Rc<Running>> {
-        self.examined.running.as_ref()
+        self.examined.as_ref()?.running.as_ref()
     }
 
     /// Fields that mirror arguments in which something was masked.
     #[must_use]
     pub fn masked_fields(&self) -> &[(String, String)] {
-        &self.examined.fields
+        self.examined.as_ref().map(|examined| examined.fields.as_slice()).unwrap_or_default()
     }
 
     /// The request.
@@ -233,9 +233,10 @@ impl Permit {
     pub fn message(&self) -> Result<Option<Vec<u8>>, Rejection> {
         match &self.stand_in {
             StandIn::Refusal(_, message) => Ok(Some(message.clone())),
-            StandIn::Nothing if self.state.handles.is_empty() && self.part.is_none() => {
-                Ok(self.inspected().filter(|inspected| inspected.has_masks()).map(|inspected| inspected.body().to_vec()))
-            }
+            StandIn::Nothing if self.state.handles.is_empty() && self.part.is_none() => Ok(self
+                .inspected()
+                .filter(|inspected| inspected.has_masks())
+                .map(|inspected| inspected.body().to_vec())),
             StandIn::Nothing if self.inspected().is_none_or(|inspected| inspected.messages().is_none()) => Ok(None),
             StandIn::Nothing | StandIn::Decoys(_) => {
                 let message = self.inspected().and_then(|inspected| self.rewritten(inspected.body()));
@@ -484,9 +485,8 @@ impl Permit {
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         let messages = self.inspected().and_then(Inspected::messages).unwrap_or_default();
-        let of_call = |(at, call): (usize, &Call)| {
-            self.state.handles.operations(at, call, call.operations().unwrap_or_default())
-        };
+        let of_call =
+            |(at, call): (usize, &Call)| self.state.handles.operations(at, call, call.operations().unwrap_or_default());
         let calls = messages.iter().enumerate().filter_map(|(at, message)| Some((at, message.call()?)));
         calls.flat_map(of_call).collect()
     }

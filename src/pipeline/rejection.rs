@@ -2,6 +2,7 @@
 //! [`Rejection::disclose`] (in `disclosure.rs`) is the only place that decides what a caller learns. The reason itself goes only to
 //! the log.
 
+use crate::content::examined::HeldBack;
 use crate::content::guard::Direction;
 use crate::limits::IDENTITY_BYTES;
 use crate::mcp::envelope::RequestId;
@@ -12,7 +13,6 @@ use crate::mcp::message::Malformed;
 use crate::oauth::bearer::MissingCredentials;
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::failure::Meaning;
-use crate::pipeline::examine::HeldBack;
 use crate::policy::lock::Unlocked;
 use crate::token::binding::BindingError;
 use crate::token::binding::proof::ProofError;

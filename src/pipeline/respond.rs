@@ -1,5 +1,6 @@
 //! The gateway's own answers, and the fields that it adds to the answers of origin servers.
 
+use crate::content::examined::HeldBack;
 use crate::content::filter::refused_call;
 use crate::content::guard::Direction;
 use crate::mcp::envelope::{ErrorData, RequestId, error_body_with};
@@ -9,7 +10,6 @@ use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
 use crate::pipeline::context::{Readers, RequestContext};
 use crate::pipeline::disclosure::{ChallengeKind, Disclosure, INVALID_PARAMS};
-use crate::pipeline::examine::HeldBack;
 use crate::pipeline::rejection::{ConnectionNeeded, Rejection};
 use crate::resource::document::metadata_url;
 use crate::settings::Settings;

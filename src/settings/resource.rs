@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use crate::content::Content;
+use crate::mcp::definition::Defined;
 use crate::mcp::method::{INITIALIZE, INITIALIZED, McpMethod};
+use crate::mcp::operation::Operation;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::origin_credential::OriginCredential;
@@ -98,6 +100,19 @@ impl Resource {
     pub fn is_open(&self, method: &str) -> bool {
         let is_listed = |name: &str| self.anonymous.iter().any(|open| open.name == name);
         is_listed(method) || method == INITIALIZED && is_listed(INITIALIZE)
+    }
+
+    /// The lock of the server that an operation is for, the index of the server's resource, and the server's name of the item.
+    #[must_use]
+    pub fn locked_item(&self, operation: &Operation) -> Option<(&Lock, usize, Defined, String)> {
+        let (kind, name) = operation.target.as_ref()?;
+        let of = Defined::of_target(*kind)?;
+        let Some(federation) = &self.federation else {
+            return Some((self.lock.as_deref()?, self.index, of, name.clone()));
+        };
+        let server = federation.owner(*kind, name)?;
+        let original = server.names.original(*kind, name)?;
+        Some((server.resource.lock.as_deref()?, server.resource.index, of, original))
     }
 
     /// Whether the gateway has to read the messages of its requests.

@@ -409,6 +409,8 @@ export class Exchange {
     }
     // Without `waitUntil` the platform finishes the request when the response begins, and the gateway never sees how it ends.
     this.#context.waitUntil(ended);
+    // The reason of an abort does not cross the stream.
+    readable.isLate = () => way.isLate === true;
     readable.abandon = () => {
       way.abandoned = true;
     };
@@ -469,7 +471,13 @@ async function pump(body, writable, { idle, keepAlive, left }, way) {
   };
   way.stop = stop;
   const limit = idle > 0 ? new Limit(idle, () => stop("idle")) : undefined;
-  const end = left > 0 ? setTimeout(() => stop("late"), left) : undefined;
+  const end =
+    left > 0
+      ? setTimeout(() => {
+          way.isLate = true;
+          stop("late");
+        }, left)
+      : undefined;
   let gone = false;
   let tail = "";
   let writing = false;

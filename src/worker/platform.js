@@ -229,8 +229,9 @@ export async function begin(body, bytes) {
     if (gone) throw "gone";
     reader.releaseLock();
     return [read.bytes, read.complete ? null : body];
-  } catch (error) {
-    throw gone ? "gone" : error === "late" ? "timeout" : "unreachable";
+  } catch {
+    if (body.isLate?.()) throw "timeout";
+    throw gone ? "gone" : "unreachable";
   } finally {
     listening?.();
   }
@@ -252,7 +253,7 @@ export function discard(body) {
 
 /**
  * A body that begins with `first` and continues with the result of `step` for each chunk of `rest`, and a promise that settles when
- * `step` is no longer needed. If `step` returns an array, the body ends with the chunk in it; if it returns null, the body is
+ * `step` is no longer needed. It gets `null` at the end, and a word if the rest does not arrive in time. If `step` returns an array, the body ends with the chunk in it; if it returns null, the body is
  * aborted.
  */
 export function through(first, rest, step) {
@@ -360,6 +361,13 @@ async function carry(first, rest, writer, step) {
       return await writer.close();
     }
   } catch (error) {
+    // What the client gets in place of a response that is not complete in time.
+    const end = rest.isLate?.() ? step("late") : null;
+    if (end !== null)
+      return await writer.write(end).then(
+        () => writer.close(),
+        () => {},
+      );
     // One side closed the body, or `step` aborted it: close both sides, even where the origin server's response would continue
     // without its client.
     if (error === UNFIT) rest.abandon?.();

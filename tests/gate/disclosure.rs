@@ -1,6 +1,9 @@
 //! Every refusal as a caller sees it, byte for byte: nothing more may be learned from one without somebody reading
 //! the change to `vectors/disclosure.txt`. `UPDATE=1 cargo test` writes it.
 
+use portcullis::content::examined::HeldBack;
+use portcullis::content::fault::Fault;
+use portcullis::content::finder::Category;
 use portcullis::jwks::key_set::NoKey;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::era::Era;
@@ -61,6 +64,11 @@ fn tokens() -> Vec<TokenError> {
     ]
 }
 
+fn held_back(fault: Fault) -> Rejection {
+    let (id, found) = (RequestId::unknown(), Vec::new());
+    Rejection::HeldBack(Box::new(HeldBack { fault, id, is_tool: true, era: Era::Modern, found }))
+}
+
 /// Of items that do not exist for a caller, or are not as they were reviewed.
 fn items() -> Vec<Rejection> {
     let changed =
@@ -75,6 +83,9 @@ fn items() -> Vec<Rejection> {
         Rejection::NotPermitted { target: Some(Kind::Tool), era: Era::Legacy, apart: true },
         changed(Unlocked::Changed),
         changed(Unlocked::Unknown),
+        held_back(Fault::Found(Category::Cards)),
+        held_back(Fault::TooLarge(1)),
+        held_back(Fault::NoSchema),
     ]
 }
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::policy::{message, modern};
-use crate::support::world::Sent;
 use crate::support::keys::token as sign;
+use crate::support::world::Sent;
 use crate::support::{Claims, Reply, Request, TestSecrets, World, document_with, open_with};
 
 const SECRET: &str = "new-0123456789abcdef0123456789abcdef";
@@ -31,12 +31,21 @@ const CARD: &str = "4111 1111 1111 1111";
 const IBAN: &str = "DE89 3704 0044 0532 0130 00";
 
 pub fn opened(resource: Value) -> Result<Rc<Gateway>, String> {
+    opened_as(resource, json!({}))
+}
+
+pub fn opened_with_sessions(resource: Value) -> Result<Rc<Gateway>, String> {
+    opened_as(resource, json!({ "sessions": { "secrets": ["NEW"] } }))
+}
+
+fn opened_as(resource: Value, mut document: Value) -> Result<Rc<Gateway>, String> {
     let mut all =
         json!({ "path": "/mcp", "origin": "https://mail.example/mcp", "issuers": ["idp"], "scopes": ["mcp:tools"] });
     for (key, value) in resource.as_object().expect("an object") {
         all[key] = value.clone();
     }
-    let document = json!({ "resources": [all], "decision_log": { "console": true } });
+    document["resources"] = json!([all]);
+    document["decision_log"] = json!({ "console": true });
     let known = TestSecrets(vec![("NEW", SECRET.to_owned())]);
     open_with(document_with(document), &known).map_err(|mistakes| mistakes.lines().join("\n"))
 }
@@ -84,7 +93,8 @@ fn field<'a>(sent: &'a Sent, name: &str) -> &'a str {
 }
 
 fn example(alphabet: Alphabet, length: usize) -> String {
-    let all: Vec<char> = (b'0'..=b'z').map(char::from).filter(|c| alphabet.has(*c as u8) && c.is_ascii_alphanumeric()).collect();
+    let all: Vec<char> =
+        (b'0'..=b'z').map(char::from).filter(|c| alphabet.has(*c as u8) && c.is_ascii_alphanumeric()).collect();
     (0..length).map(|at| all[(at * 7 + 3) % all.len()]).collect()
 }
 
@@ -130,21 +140,48 @@ fn keys_and_tokens_with_a_structure_are_found() {
 #[wasm_bindgen_test(unsupported = test)]
 fn numbers_are_found_by_their_check_digits() {
     let cards = [Category::Cards];
-    for card in ["4111111111111111", "4111 1111 1111 1111", "5555-5555-5555-4444", "378282246310005", "3782 822463 10005", "6011111111111117"] {
+    for card in [
+        "4111111111111111",
+        "4111 1111 1111 1111",
+        "5555-5555-5555-4444",
+        "378282246310005",
+        "3782 822463 10005",
+        "6011111111111117",
+    ] {
         assert_eq!(found(&cards, &format!("pay {card}.")), [format!("card_number: {card}")]);
     }
     for other in [
-        "4111111111111112", "1111111111111117", "41111111111111111111111", "0000000000000000", "4111 11111111 1111",
-        "x4111111111111111", "4111111111111111a", "1.4111111111111111", "1234-4111-1111-1111-1111", "4111-1111 1111 1111",
+        "4111111111111112",
+        "1111111111111117",
+        "41111111111111111111111",
+        "0000000000000000",
+        "4111 11111111 1111",
+        "x4111111111111111",
+        "4111111111111111a",
+        "1.4111111111111111",
+        "1234-4111-1111-1111-1111",
+        "4111-1111 1111 1111",
         "1764500000000000000",
     ] {
         assert!(found(&cards, other).is_empty(), "{other}");
     }
     let ibans = [Category::Iban];
-    for iban in ["DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "GB29NWBK60161331926819", "NO9386011117947", "gb29nwbk60161331926819"] {
+    for iban in [
+        "DE89370400440532013000",
+        "DE89 3704 0044 0532 0130 00",
+        "GB29NWBK60161331926819",
+        "NO9386011117947",
+        "gb29nwbk60161331926819",
+    ] {
         assert_eq!(found(&ibans, &format!("to {iban}, today")), [format!("iban: {iban}")]);
     }
-    for other in ["DE88370400440532013000", "XX89370400440532013000", "DE8937040044053201300", "DE893704004405320130001", "ADE89370400440532013000"] {
+    for other in [
+        "DE88370400440532013000",
+        "XX89370400440532013000",
+        "DE8937040044053201300",
+        "DE893704004405320130001",
+        "ADE89370400440532013000",
+    ] {
         assert!(found(&ibans, other).is_empty(), "{other}");
     }
     let email = [Category::Email];
@@ -165,13 +202,19 @@ fn what_is_found_in_results_is_masked() {
     let gateway = gate(json!([{ "id": "all", "find": ["credentials", "cards", "iban", "email"], "action": "mask" }]));
     let world = saying(&format!("key {}, card {CARD}, account {IBAN}, from a@b.example", token()));
     let reply = call(&world, &gateway, "read", json!({}));
-    assert_eq!(text(&reply), "key [masked github_token], card [masked card_number], account [masked iban], from [masked email]");
+    assert_eq!(
+        text(&reply),
+        "key [masked github_token], card [masked card_number], account [masked iban], from [masked email]"
+    );
     let [line] = logged(&world, "guard_found").try_into().expect("one line");
     assert!(line.ends_with("guard \"all\", mask in results: card_number 1, email 1, github_token 1, iban 1"), "{line}");
     let decided: Value = serde_json::from_str(&world.decisions().pop().expect("a line")).expect("JSON");
     assert_eq!(decided["event"], "guard");
     assert_eq!(decided["found"], json!({ "card_number": 1, "email": 1, "github_token": 1, "iban": 1 }));
-    assert_eq!((&decided["guard"], &decided["action"], &decided["on"]), (&json!("all"), &json!("mask"), &json!("results")));
+    assert_eq!(
+        (&decided["guard"], &decided["action"], &decided["on"]),
+        (&json!("all"), &json!("mask"), &json!("results"))
+    );
     for line in world.lines().iter().map(ToString::to_string).chain(world.decisions()) {
         assert!(!line.contains(&token()) && !line.contains("1111") && !line.contains("a@b"), "{line}");
     }
@@ -182,14 +225,21 @@ fn structured_results_numbers_and_names_of_members_are_looked_at() {
     let gateway = gate(json!([{ "find": ["credentials", "cards", "email"], "action": "mask", "on": ["results"] }]));
     let world = world("application/json", |asked| {
         let structured = json!({ "card": 4_111_111_111_111_111_u64, "id": 4_111_111_111_111_112_u64, "a@b.example": [{ "deep": token() }] });
-        result(asked, &json!({ "content": [], "structuredContent": structured, "nextCursor": "c@d.example", "requestState": token() }))
+        result(
+            asked,
+            &json!({ "content": [], "structuredContent": structured, "nextCursor": "c@d.example", "requestState": token() }),
+        )
     });
     let reply = call(&world, &gateway, "read", json!({}));
     let result = &reply.json()["result"];
     assert_eq!(result["structuredContent"]["card"], "[masked card_number]");
     assert_eq!(result["structuredContent"]["id"], 4_111_111_111_111_112_u64);
     assert_eq!(result["structuredContent"]["[masked email]"][0]["deep"], "[masked github_token]");
-    assert_eq!((&result["nextCursor"], &result["requestState"]), (&json!("c@d.example"), &json!(token())), "these have to come back as they are");
+    assert_eq!(
+        (&result["nextCursor"], &result["requestState"]),
+        (&json!("c@d.example"), &json!(token())),
+        "these have to come back as they are"
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -201,7 +251,10 @@ fn masks_do_not_depend_on_how_a_text_is_written_or_where_it_is_cut() {
     let cases = [
         (token(), "[masked github_token]".to_owned()),
         (escaped, "[masked github_token]".to_owned()),
-        (format!("\\ud83d\\ude00 {} \\ud800 \\\"a\\\\", token()), "\\ud83d\\ude00 [masked github_token] \\ud800 \\\"a\\\\".to_owned()),
+        (
+            format!("\\ud83d\\ude00 {} \\ud800 \\\"a\\\\", token()),
+            "\\ud83d\\ude00 [masked github_token] \\ud800 \\\"a\\\\".to_owned(),
+        ),
         (format!("{far}{}{far}", token()), format!("{far}[masked github_token]{far}")),
         (format!("{far}{long} {far}"), format!("{far}[masked private_key] {far}")),
         (format!("{far}{jwt} {far}"), format!("{far}[masked jwt] {far}")),
@@ -214,16 +267,28 @@ fn masks_do_not_depend_on_how_a_text_is_written_or_where_it_is_cut() {
                 continue;
             }
             for shape in [Shape::Json, Shape::Events] {
-                let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":\"a@b.example\",\"result\":{{\"content\":[{{\"text\":\"{written}\"}}]}}}}");
+                let body = format!(
+                    "{{\"jsonrpc\":\"2.0\",\"id\":\"a@b.example\",\"result\":{{\"content\":[{{\"text\":\"{written}\"}}]}}}}"
+                );
                 let wanted = body.replace(&written, &masked);
                 let (body, wanted) = match shape {
-                    Shape::Events => (format!(": ping\n\nid: 1\nevent: message\ndata: {body}\n\n"), format!(": ping\n\nid: 1\nevent: message\ndata: {wanted}\n\n")),
+                    Shape::Events => (
+                        format!(": ping\n\nid: 1\nevent: message\ndata: {body}\n\n"),
+                        format!(": ping\n\nid: 1\nevent: message\ndata: {wanted}\n\n"),
+                    ),
                     _ => (body, wanted),
                 };
                 let out = filtered(&["credentials"], "mask", shape, &body, chunk);
                 let at = out.bytes().zip(wanted.bytes()).position(|(one, other)| one != other);
-                let near = |text: &str| text.get(at.unwrap_or(0).saturating_sub(30)..).map(|rest| rest.chars().take(80).collect::<String>());
-                assert!(out == wanted, "{shape:?} in parts of {chunk}, at {at:?}: {:?} and not {:?}", near(&out), near(&wanted));
+                let near = |text: &str| {
+                    text.get(at.unwrap_or(0).saturating_sub(30)..).map(|rest| rest.chars().take(80).collect::<String>())
+                };
+                assert!(
+                    out == wanted,
+                    "{shape:?} in parts of {chunk}, at {at:?}: {:?} and not {:?}",
+                    near(&out),
+                    near(&wanted)
+                );
             }
         }
     }
@@ -266,7 +331,10 @@ fn a_result_that_a_guard_denies_does_not_pass() {
     assert_eq!(reply.json()["id"], json!(7), "{}", reply.body);
     assert!(logged(&world, "guard_denied")[0].ends_with("results: they contain a credential"));
     let modern = world.call(&gateway, modern(Claims::good(), "tools/call", json!({ "name": "read", "arguments": {} })));
-    assert_eq!((&modern.json()["result"]["resultType"], &modern.json()["result"]["isError"]), (&json!("complete"), &json!(true)));
+    assert_eq!(
+        (&modern.json()["result"]["resultType"], &modern.json()["result"]["isError"]),
+        (&json!("complete"), &json!(true))
+    );
     let prompt = world.call(&gateway, message(Claims::good(), "prompts/get", json!({ "name": "p" })));
     assert_eq!(prompt.json()["error"]["code"], json!(403));
     assert!(!prompt.body.contains(&token()));
@@ -276,7 +344,8 @@ fn a_result_that_a_guard_denies_does_not_pass() {
 fn events_that_a_guard_denies_are_replaced_and_others_pass() {
     let gateway = gate(json!([{ "find": ["credentials"], "action": "deny" }]));
     let world = world("text/event-stream", |asked| {
-        let log = |text: &str| json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "data": text } });
+        let log =
+            |text: &str| json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "data": text } });
         format!(
             "event: message\ndata: {}\n\nid: 4\ndata: {}\n\n: comment\n\ndata: {}\n\n",
             log("all is well"),
@@ -309,9 +378,14 @@ fn arguments_are_masked_before_they_are_forwarded() {
         json!({ "text": "use [masked github_token]", "list": [{ "to": "[masked email]" }], "n": 1 })
     );
     assert_eq!(body["params"]["name"], "send@x.example", "only what a caller passes to the tool is looked at");
-    assert_eq!((field(&sent, "mcp-param-text"), field(&sent, "mcp-param-plain")), ("use [masked github_token]", "as it is"));
+    assert_eq!(
+        (field(&sent, "mcp-param-text"), field(&sent, "mcp-param-plain")),
+        ("use [masked github_token]", "as it is")
+    );
     assert_eq!(field(&sent, "mcp-name"), "send@x.example");
-    assert!(logged(&world, "guard_found")[0].ends_with("guard \"guard-1\", mask in arguments: email 1, github_token 1"));
+    assert!(
+        logged(&world, "guard_found")[0].ends_with("guard \"guard-1\", mask in arguments: email 1, github_token 1")
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -323,12 +397,17 @@ fn arguments_that_a_guard_denies_are_not_forwarded() {
         assert_eq!(text(&reply), "The gateway did not forward this call. Its arguments contain a card number.");
         assert_eq!((reply.status, &reply.json()["result"]["isError"]), (200, &json!(true)));
     }
-    let prompt = world.call(&gateway, message(Claims::good(), "prompts/get", json!({ "name": "p", "arguments": { "a": CARD } })));
+    let prompt = world
+        .call(&gateway, message(Claims::good(), "prompts/get", json!({ "name": "p", "arguments": { "a": CARD } })));
     assert_eq!((prompt.status, &prompt.json()["error"]["code"]), (200, &json!(-32602)));
-    let field = modern(Claims::good(), "tools/call", json!({ "name": "pay", "arguments": {} })).field("mcp-param-card", CARD);
+    let field =
+        modern(Claims::good(), "tools/call", json!({ "name": "pay", "arguments": {} })).field("mcp-param-card", CARD);
     assert_eq!(world.call(&gateway, field).json()["result"]["isError"], json!(true), "a field is forwarded too");
     let answers = json!({ "name": "pay", "arguments": {}, "inputResponses": { "q": { "content": { "card": CARD } } } });
-    assert_eq!(world.call(&gateway, modern(Claims::good(), "tools/call", answers)).json()["result"]["isError"], json!(true));
+    assert_eq!(
+        world.call(&gateway, modern(Claims::good(), "tools/call", answers)).json()["result"]["isError"],
+        json!(true)
+    );
     let response = json!({ "jsonrpc": "2.0", "id": 1, "result": { "action": "accept", "content": { "card": CARD } } });
     let response = Request::post("/mcp").bearer(&sign(&Claims::good())).body(response.to_string().as_bytes());
     assert_eq!(world.call(&gateway, response).status, 403, "the answer to a question of the server");
@@ -370,7 +449,9 @@ fn targets_and_conditions_choose_the_calls() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_protocol_itself_is_not_looked_at() {
     let gateway = gate(json!([{ "find": ["email"], "action": "mask" }]));
-    let world = world("application/json", |asked| result(asked, &json!({ "tools": [{ "name": "a", "description": "mail a@b.example" }] })));
+    let world = world("application/json", |asked| {
+        result(asked, &json!({ "tools": [{ "name": "a", "description": "mail a@b.example" }] }))
+    });
     let list = world.call(&gateway, message(Claims::good(), "tools/list", json!({})));
     assert!(list.body.contains("a@b.example"));
     let named = gate(json!([{ "find": ["email"], "action": "mask", "methods": ["tools/list"] }]));
@@ -383,7 +464,8 @@ fn streams_that_a_client_opens_have_all_guards() {
     let gateway = gate(json!([{ "find": ["email"], "action": "mask", "tools": ["one"] }]));
     for _ in 0..3 {
         let world = World::new();
-        let event = json!({ "jsonrpc": "2.0", "id": 3, "result": { "content": [{ "type": "text", "text": "a@b.example" }] } });
+        let event =
+            json!({ "jsonrpc": "2.0", "id": 3, "result": { "content": [{ "type": "text", "text": "a@b.example" }] } });
         let event = format!("data: {event}\n\n");
         world.serve_by(move |_| Some((200, "text/event-stream", event.clone())));
         let request = Request::get("/mcp").bearer(&sign(&Claims::good())).field("accept", "text/event-stream");
@@ -408,15 +490,27 @@ fn answers_that_are_no_json_are_looked_at_or_do_not_pass() {
     assert_eq!(answer(200, "application/json", "a@b.example".to_owned()).status, 502);
     assert_eq!(answer(200, "application/json", "{\"a\":\"a@b.exam".to_owned()).status, 502, "cut short");
     assert_eq!(answer(200, "application/json", "[".repeat(600)).status, 502, "too deep");
-    let events = answer(200, "text/event-stream", "data: {\"a\":\ndata: \"a@b.example\"}\r\rdata: {\"b\":\"c@d.example\"}\r\n\r\n".to_owned());
+    let events = answer(
+        200,
+        "text/event-stream",
+        "data: {\"a\":\ndata: \"a@b.example\"}\r\rdata: {\"b\":\"c@d.example\"}\r\n\r\n".to_owned(),
+    );
     assert_eq!(events.body.matches("[masked email]").count(), 2, "{}", events.body);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_batch_is_looked_at_as_a_whole() {
-    let gateway = gate(json!([{ "find": ["email"], "action": "deny", "on": ["arguments"] }, { "id": "m", "find": ["cards"], "action": "mask" }]));
+    let gateway = gate(
+        json!([{ "find": ["email"], "action": "deny", "on": ["arguments"] }, { "id": "m", "find": ["cards"], "action": "mask" }]),
+    );
     let world = World::new();
-    world.serve_by(|_| Some((200, "application/json", json!([{ "jsonrpc": "2.0", "id": 1, "result": { "content": [{ "text": CARD }] } }]).to_string())));
+    world.serve_by(|_| {
+        Some((
+            200,
+            "application/json",
+            json!([{ "jsonrpc": "2.0", "id": 1, "result": { "content": [{ "text": CARD }] } }]).to_string(),
+        ))
+    });
     let batch = |second: &str| {
         let of = |id: u64, text: &str| json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": "a", "arguments": { "t": text } } });
         let body = json!([of(1, "x"), of(2, second)]).to_string();
@@ -439,7 +533,10 @@ fn wrong_guards_are_mistakes() {
     refused(json!([{ "find": ["email"], "action": "hide" }]), "guards[0].action");
     refused(json!([{ "find": ["email"], "action": "mask", "on": [] }]), "guards[0].on: must not be empty");
     refused(json!([{ "find": ["email"], "action": "mask", "tools": [] }]), "guards[0].tools: must not be empty");
-    refused(json!([{ "find": ["email"], "action": "mask", "labels": ["x"] }]), "guards[0].labels[0]: labels of this resource does not define");
+    refused(
+        json!([{ "find": ["email"], "action": "mask", "labels": ["x"] }]),
+        "guards[0].labels[0]: labels of this resource does not define",
+    );
     refused(
         json!([{ "find": ["email"], "action": "mask", "when": { "arguments": { "a": { "is": true } } } }]),
         "guards[0].when.arguments: is not possible",
@@ -448,6 +545,9 @@ fn wrong_guards_are_mistakes() {
         json!([{ "id": "a", "find": ["email"], "action": "mask" }, { "id": "a", "find": ["email"], "action": "mask" }]),
         "guards[1].id: \"a\" is the id of another guard too",
     );
-    refused(json!([{ "find": ["email"], "action": "mask", "when": { "issuers": ["x"] } }]), "guards[0].when.issuers[0]");
+    refused(
+        json!([{ "find": ["email"], "action": "mask", "when": { "issuers": ["x"] } }]),
+        "guards[0].when.issuers[0]",
+    );
     assert!(Guards::default().iter().next().is_none());
 }

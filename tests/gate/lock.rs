@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use crate::policy::{message, modern};
+use crate::support::keys::token;
 use crate::support::world::Sent;
-use crate::support::{Claims, Reply, TestSecrets, World, document_with, open_with};
+use crate::support::{Claims, Reply, Request, TestSecrets, World, document_with, open_with};
 
 const SECRET: &str = "new-0123456789abcdef0123456789abcdef";
 
@@ -402,4 +403,23 @@ fn a_second_change_behind_the_first_is_logged_too() {
         assert!(server.tools(&gateway).is_empty());
     }
     assert_eq!(server.logged().len(), 2);
+}
+
+/// A stream that a GET opened may carry a list, also where the gateway has seen the same head before.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_repeated_get_is_held_to_the_lock() {
+    let document = json!({ "resources": [{
+        "path": "/mcp", "origin": "https://mail.example/mcp", "issuers": ["idp"], "scopes": ["mcp:tools"],
+        "lock": {}, "locked": locked(),
+    }] });
+    let gateway = open_with(document_with(document), &TestSecrets(Vec::new())).map_err(|it| it.lines().join("\n"));
+    let gateway = gateway.expect("the document is right");
+    let world = World::new();
+    let list = json!({ "jsonrpc": "2.0", "id": 8, "result": { "tools": [{ "name": "wipe" }] } });
+    world.serve_by(move |_| Some((200, "text/event-stream", format!("data: {list}\n\n"))));
+    for _ in 0..4 {
+        let request = Request::get("/mcp").bearer(&token(&Claims::good())).field("accept", "text/event-stream");
+        let reply = world.call_remembering(&gateway, request);
+        assert!(reply.status == 200 && !reply.body.contains("wipe"), "{}", reply.body);
+    }
 }

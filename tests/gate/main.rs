@@ -36,9 +36,9 @@ mod face;
 mod federated_lists;
 mod federation;
 mod gateway;
+mod guards;
 #[cfg(not(target_family = "wasm"))]
 mod guide;
-mod guards;
 mod handles;
 mod hidden;
 mod hostile;

@@ -1,64 +1,22 @@
 /** Locks: written by the command from real servers, and held by the gateway against servers that change. */
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { portcullis } from "../e2e/support/command.mjs";
-import { startScene } from "../e2e/support/scene.mjs";
 import { CLIENTS, textOf } from "../federation/support/scene.mjs";
 import { SERVERS } from "../federation/support/servers.mjs";
 import { startChanging } from "./support/changing.mjs";
+import { gate, lines, startPlaces } from "./support/place.mjs";
 
 const PATIENCE = { timeout: 240_000 };
-const SECRETS = { SEAL: "a secret that seals".padEnd(40, ".") };
-
-let folder;
+let places;
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "portcullis-trust-"));
+  places = await startPlaces();
 });
-after(() => rm(folder, { recursive: true, force: true }));
+after(() => places.close());
 
-let made = 0;
-/** A folder with a configuration for a resource, and the commands in it. */
-async function place(resource) {
-  made += 1;
-  const home = join(folder, `${made}`);
-  await mkdir(home);
-  const config = join(home, "gate.json");
-  const document = {
-    public_url: "http://localhost:8787",
-    development: true,
-    issuers: [{ name: "idp", issuer: "http://127.0.0.1:1" }],
-    sessions: { secrets: ["SEAL"] },
-    resources: [{ path: "/mcp", issuers: ["idp"], scopes: ["mcp:tools"], lock: {}, ...resource }],
-  };
-  await writeFile(config, JSON.stringify(document));
-  const file = join(home, "portcullis.lock.json");
-  return {
-    config,
-    file,
-    lock: (...args) => portcullis(["lock", "--config", config, ...args]),
-    check: () => portcullis(["check", "--config", config]),
-    read: async () => JSON.parse(await readFile(file, "utf8")),
-    /** The definitions, as `push` and `serve` put them into the document. */
-    locked: async () => {
-      const { stdout, stderr } = await portcullis(["document", "--config", config, "--json"]);
-      assert.equal(stderr, "");
-      return JSON.parse(JSON.parse(stdout).document).resources[0].locked;
-    },
-  };
-}
-
-/** A gateway in front of a server, with a lock. */
-const gate = (url, locked, lock = {}) =>
-  startScene({
-    secrets: SECRETS,
-    resource: { origin: url, lock, locked },
-    changes: () => ({ sessions: { secrets: ["SEAL"] }, decision_log: {} }),
-  });
-
-const lines = (scene, reason) => scene.gateway.logs.filter((line) => line.includes(`"reason":"${reason}"`));
+const place = (resource) => places.make(resource);
 
 for (const [name, described] of Object.entries(SERVERS)) {
   describe(`a lock for the server ${name}`, PATIENCE, () => {
@@ -129,6 +87,13 @@ describe("the command", PATIENCE, () => {
   after(async () => {
     await changing.close();
     await server.close();
+  });
+
+  test("says which mistakes the configuration has", async () => {
+    const here = await place({ origin: changing.url, scopes: ["mcp:tools", 5] });
+    const { code, stdout, stderr } = await here.lock("--origin", changing.url);
+    assert.equal(code, 2, stdout);
+    assert.match(stderr, /gate\.json:1:\d+: resources\[0\]\.scopes\[1\]: must be a string, got 5/);
   });
 
   test("writes what a person reviews, and the same again", async () => {
@@ -243,7 +208,7 @@ describe("the command", PATIENCE, () => {
       },
     ];
     const here = await place({ origin: changing.url });
-    const list = join(folder, "list.json");
+    const list = join(dirname(here.file), "list.json");
     await writeFile(list, JSON.stringify({ tools }));
     const { code, stdout } = await here.lock("--list", list);
     assert.equal(code, 1);

@@ -209,10 +209,15 @@ export function plan({ settings, own, env, name, document, stored, bindings, sec
   const main = `${own.main ?? settings.main}`;
   // In a clone the build decides what the Worker has.
   const isBuilt = own.build ?? settings.build;
-  if (document?.authorization_server && !isBuilt && /(^|[\\/])build[\\/]index\.js$/.test(main))
+  const checksSchemas = document?.resources?.some(({ bounds }) => bounds?.some?.(({ schema }) => schema));
+  const parts = [
+    document?.authorization_server && "the authorization server",
+    checksSchemas && "schema checks",
+  ].filter(Boolean);
+  if (parts.length > 0 && !isBuilt && /(^|[\\/])build[\\/]index\.js$/.test(main))
     steps.push({
       kind: "main",
-      what: "the Worker with the authorization server (build-full)",
+      what: `the Worker with ${parts.join(" and ")} (build-full)`,
       path: own.main === undefined ? ["main"] : [...below, "main"],
       from: main,
       to: main.replace(/build([\\/]index\.js)$/, "build-full$1"),

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use portcullis::authorization_server::third_party::redirect_uri;
 use portcullis::config::analysis::{self, useless_scopes};
 use portcullis::config::{DocumentLocation, warnings};
+use portcullis::content::schema::{Unchecked, unchecked};
+use portcullis::mcp::definition::Defined;
 use portcullis::mcp::kind::Kind;
 use portcullis::origin_credential::OriginCredential;
 use portcullis::settings::Settings;
@@ -22,6 +24,38 @@ use crate::outcome::{Report, Unusable};
 /// The size limit of one variable on Cloudflare Workers.
 const VARIABLE_BYTES: usize = 5 * 1024;
 const STORED_BYTES: usize = portcullis::limits::STORED_BYTES;
+
+/// What of the schemas of tools cannot be checked, where calls are held to them.
+fn unchecked_schemas(resource: &Resource) -> Vec<(String, Unchecked)> {
+    let checks =
+        resource.content.as_ref().is_some_and(|content| content.bounds.iter().any(|it| it.bounds.schema.is_some()));
+    if !checks {
+        return Vec::new();
+    }
+    let servers = resource.federation.iter().flat_map(|federation| &federation.servers);
+    let locks = resource.lock.iter().chain(servers.filter_map(|server| server.resource.lock.as_ref()));
+    let tools = locks.flat_map(|lock| &lock.items).filter(|((of, _), _)| *of == Defined::Tool);
+    let of_each = |((_, name), definition): (&(Defined, String), &_)| {
+        unchecked(definition).into_iter().map(|what| (name.clone(), what)).collect::<Vec<_>>()
+    };
+    tools.flat_map(of_each).collect()
+}
+
+/// What calls cannot be held to, as findings, and notes about what is not checked.
+fn schema_findings(resource: &Resource) -> (Vec<String>, String) {
+    let (mut unusable, mut notes) = (Vec::new(), String::new());
+    for (tool, what) in unchecked_schemas(resource) {
+        match what {
+            Unchecked::Schema(member, why) => {
+                unusable.push(format!("tool {tool:?}: its {member} cannot be used, and every call is refused: {why}"));
+            }
+            Unchecked::Pattern(place) => notes.push_str(&format!(
+                "note: tool {tool:?}: {place} is not checked: it would take more than linear time\n"
+            )),
+        }
+    }
+    (unusable, notes)
+}
 
 pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Report, Unusable> {
     if !arguments.origin.is_empty() || !arguments.origin_header_from.is_empty() {
@@ -78,6 +112,14 @@ pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Repor
     if let Some(why) = lock::unloaded(&file) {
         find(&mut text, None, why.to_owned());
     }
+    for &index in &looked_at {
+        let Some(resource) = config.resources.get(index) else { continue };
+        let (unusable, notes) = schema_findings(resource);
+        for finding in unusable {
+            find(&mut text, Some(resource.path.as_str()), finding);
+        }
+        text.push_str(&notes);
+    }
     for warning in warnings(&config) {
         text.push_str(&format!("note: {warning}\n"));
     }
@@ -86,16 +128,7 @@ pub(crate) fn check(arguments: &CheckArguments, host: &Host<'_>) -> Result<Repor
         text.push_str(&format!("{path}: {rules}, {count} listed, {found} findings\n"));
     }
     let credentials = credentials(&config, &looked_at);
-    for (path, it) in &credentials {
-        let from = it["token_endpoints"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-        let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", then ")) };
-        let identity = it["identity"].as_str().unwrap_or_default();
-        let kind = it["kind"].as_str().unwrap_or_default();
-        text.push_str(&format!("{path}: the origin server gets credential.{kind}{from}; identity {identity}\n"));
-        if let Some(url) = it["redirect_uri"].as_str() {
-            text.push_str(&format!("{path}: redirect URI of the gateway's client there: {url}\n"));
-        }
-    }
+    text.push_str(&credentials_as_text(&credentials));
     let holds = if file.alone {
         format!("a gateway reads at most {limit} from KV")
     } else {
@@ -133,6 +166,22 @@ fn credentials(settings: &Settings, looked_at: &[usize]) -> Vec<(String, Value)>
         Some((server.map_or_else(|| path.to_owned(), |server| format!("{path}, server {server:?}")), credential))
     });
     found.collect()
+}
+
+/// The same, for people.
+fn credentials_as_text(credentials: &[(String, Value)]) -> String {
+    let mut text = String::new();
+    for (path, it) in credentials {
+        let from = it["token_endpoints"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", then ")) };
+        let identity = it["identity"].as_str().unwrap_or_default();
+        let kind = it["kind"].as_str().unwrap_or_default();
+        text.push_str(&format!("{path}: the origin server gets credential.{kind}{from}; identity {identity}\n"));
+        if let Some(url) = it["redirect_uri"].as_str() {
+            text.push_str(&format!("{path}: redirect URI of the gateway's client there: {url}\n"));
+        }
+    }
+    text
 }
 
 /// A resource as it is forwarded to each of its servers, with the name of the server if there are several.

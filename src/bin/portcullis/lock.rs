@@ -294,13 +294,24 @@ pub(crate) fn merge(document: &mut Value, config: &str, host: &Host<'_>) -> Resu
     Ok(())
 }
 
-/// The document without its locks, for a command that writes them.
+/// The document with empty locks, for a command that writes them.
 pub(crate) fn without(mut document: Value) -> Value {
     for resource in document.get_mut("resources").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(resource) = resource.as_object_mut() {
-            resource.remove("lock");
-            resource.remove("locked");
+        let Some(resource) = resource.as_object_mut() else { continue };
+        resource.remove("locked");
+        if !resource.contains_key("lock") {
+            continue;
         }
+        let servers = resource.get("servers").and_then(Value::as_array);
+        let names = servers.map(|all| all.iter().filter_map(|server| server.get("name")?.as_str()).collect::<Vec<_>>());
+        let empty = match names {
+            None => json!({}),
+            Some(names) => {
+                let each: Map<String, Value> = names.into_iter().map(|name| (name.to_owned(), json!({}))).collect();
+                json!({ "servers": each })
+            }
+        };
+        resource.insert("locked".to_owned(), empty);
     }
     document
 }

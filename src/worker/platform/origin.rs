@@ -270,6 +270,10 @@ impl Transport for Workers {
         let step = Closure::new(move |part: JsValue| {
             let bytes = |bytes: Vec<u8>| Uint8Array::from(bytes.as_slice());
             let is_end = part.is_null();
+            // The body is not complete in time.
+            if part.as_string().is_some() {
+                return filter.late().map_or(JsValue::NULL, |out| Uint8Array::from(out.as_slice()).into());
+            }
             let out = if is_end {
                 filter.finish().map(FilteredPart::More)
             } else {

@@ -101,6 +101,8 @@ pub struct Sent {
     pub service: Option<String>,
     pub cancel_on_disconnect: bool,
     pub body: Vec<u8>,
+    pub response_timeout: u64,
+    pub total_timeout: Option<u64>,
 }
 
 /// What the caller got.
@@ -119,6 +121,8 @@ impl Sent {
             fields: request.fields().clone(),
             service: request.service().map(str::to_owned),
             cancel_on_disconnect: request.cancel_on_disconnect(),
+            response_timeout: request.response_timeout(),
+            total_timeout: request.total_timeout(),
             body: match request.body() {
                 Some(instead) => instead.to_vec(),
                 None if request.body_bytes() == 0 => Vec::new(),
