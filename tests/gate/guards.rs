@@ -462,16 +462,17 @@ fn the_protocol_itself_is_not_looked_at() {
 #[wasm_bindgen_test(unsupported = test)]
 fn streams_that_a_client_opens_have_all_guards() {
     let gateway = gate(json!([{ "find": ["email"], "action": "mask", "tools": ["one"] }]));
-    for _ in 0..3 {
-        let world = World::new();
+    let request = Request::get("/mcp").bearer(&sign(&Claims::good())).field("accept", "text/event-stream");
+    let world = World::new();
+    for _ in 0..4 {
         let event =
             json!({ "jsonrpc": "2.0", "id": 3, "result": { "content": [{ "type": "text", "text": "a@b.example" }] } });
         let event = format!("data: {event}\n\n");
         world.serve_by(move |_| Some((200, "text/event-stream", event.clone())));
-        let request = Request::get("/mcp").bearer(&sign(&Claims::good())).field("accept", "text/event-stream");
-        let reply = world.call_remembering(&gateway, request);
+        let reply = world.call_remembering(&gateway, request.clone());
         assert!(reply.body.contains("[masked email]"), "also where the head was seen before: {}", reply.body);
     }
+    assert_eq!(world.recalled(), 0, "what is recalled is not filtered");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -417,9 +417,10 @@ fn a_repeated_get_is_held_to_the_lock() {
     let world = World::new();
     let list = json!({ "jsonrpc": "2.0", "id": 8, "result": { "tools": [{ "name": "wipe" }] } });
     world.serve_by(move |_| Some((200, "text/event-stream", format!("data: {list}\n\n"))));
+    let request = Request::get("/mcp").bearer(&token(&Claims::good())).field("accept", "text/event-stream");
     for _ in 0..4 {
-        let request = Request::get("/mcp").bearer(&token(&Claims::good())).field("accept", "text/event-stream");
-        let reply = world.call_remembering(&gateway, request);
+        let reply = world.call_remembering(&gateway, request.clone());
         assert!(reply.status == 200 && !reply.body.contains("wipe"), "{}", reply.body);
     }
+    assert_eq!(world.recalled(), 0, "what is recalled is not filtered");
 }
