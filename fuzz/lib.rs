@@ -1,13 +1,15 @@
 //! What the fuzz targets share: a gateway that takes every kind of credential, and no caller whom it knows.
 
 use portcullis::config::Secrets;
+use portcullis::content::finder::Category;
+use portcullis::content::guard::{Action, Direction, Guard, Guards, Looking};
 use portcullis::gateway::Gateway;
 use portcullis::jwks::freshness::KeyState;
 use portcullis::jwks::key_set::KeySet;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::list_item::{ItemDecision, ItemPolicy};
-use portcullis::oauth::scope::ScopeSet;
+use portcullis::oauth::scope::{ScopeHierarchy, ScopeSet};
 use portcullis::pipeline::admit::admit;
 use portcullis::pipeline::authenticate::{self, Authentication, Beginning};
 use portcullis::pipeline::context::RequestContext;
@@ -15,11 +17,14 @@ use portcullis::pipeline::rejection::Rejection;
 use portcullis::pipeline::respond::refusal;
 use portcullis::pipeline::route::{Routed, route};
 use portcullis::pipeline::verification::{IsolateMemory, VerificationContext};
+use portcullis::policy::caller::Caller;
+use portcullis::policy::rule::{Targets, When};
 use portcullis::settings::Settings;
 use portcullis::time::UnixMillis;
 use portcullis::token::compiled::CompiledVerifiers;
 use portcullis::token::issuer::IssuerKeys;
 use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
+use portcullis::transport::connection::ConnectionFacts;
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 
@@ -152,4 +157,20 @@ pub fn shows_x(text: &[u8]) -> bool {
             items.into_iter().any(|item| item[key].as_str().is_some_and(|name| name.starts_with('x')))
         })
     })
+}
+
+/// A guard that looks for everything in results.
+pub fn looking(action: Action) -> Looking {
+    let guard = Guard {
+        id: "all".to_owned(),
+        finds: Category::ALL.to_vec(),
+        action,
+        on: vec![Direction::Results],
+        targets: Targets::default(),
+        when: When::default(),
+    };
+    let subject = Subject::anonymous();
+    let caller = Caller { subject: subject.into(), source: None, facts: ConnectionFacts::default() };
+    let guards = Guards::new(vec![guard]);
+    guards.looking(Direction::Results, None, (&caller, &ScopeHierarchy::default())).expect("one guard")
 }

@@ -643,6 +643,9 @@ pub const GUARDS: usize = 32;
 /// Most entries of the bounds of a resource.
 pub const BOUNDS: usize = 64;
 
+/// Most budgets of a resource: each is one more object that a call waits for.
+pub const BUDGETS: usize = 8;
+
 /// Seconds after which a call no longer counts as one that runs, if nothing has said that it ended.
 pub const IN_FLIGHT_SECONDS: u64 = 600;
 

@@ -13,6 +13,7 @@ use crate::observe::decision::DecisionLine;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
 use crate::platform_error::PlatformError;
+use crate::policy::budget::Spent;
 use crate::settings::DecisionLog;
 use crate::time::UnixMillis;
 use crate::token::binding::proof::SingleUse;
@@ -102,6 +103,22 @@ pub trait ReplayGuard {
     /// # Errors
     /// [`PlatformError`] if the guard did not say whether the proof was used before.
     async fn use_once(&self, binding: &str, single: &SingleUse) -> Result<Use, PlatformError>;
+}
+
+/// Counts, for all isolates, the calls of a day.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait DayBudgets {
+    /// Counts one more call of a day, through the object of that counter behind that binding, if the day has more than were counted.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if the object did not say whether the call is counted.
+    async fn spend(&self, binding: &str, counter: &str, day: u64, most: u64) -> Result<Spent, PlatformError>;
+
+    /// Counts one call less.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if the object did not answer.
+    async fn give_back(&self, binding: &str, counter: &str, day: u64) -> Result<(), PlatformError>;
 }
 
 /// Keeps the records of the authorization server, each in an object of its own that answers one request after another.
@@ -258,6 +275,7 @@ pub trait Ports:
     + Store
     + SharedCache
     + ReplayGuard
+    + DayBudgets
     + Records
     + Limiter
     + Timer
@@ -276,6 +294,7 @@ impl<P> Ports for P where
         + Store
         + SharedCache
         + ReplayGuard
+        + DayBudgets
         + Records
         + Limiter
         + Timer

@@ -37,6 +37,9 @@ pub fn bindings<'a>(
                 }
             }
         }
+        for (budget, at) in resource.budgets.iter().zip(0..) {
+            add(Some(&budget.binding), "idFromName", format!("resources[{index}].budgets[{at}].binding"));
+        }
         for (limit, at) in resource.limits.iter().zip(0..) {
             add(limit.binding.as_ref(), "limit", format!("resources[{index}].limits[{at}].binding"));
         }

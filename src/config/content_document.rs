@@ -7,7 +7,7 @@ use crate::config::mistakes::Mistakes;
 use crate::config::ranges::{
     BOUND_DEPTH, BOUND_IN_FLIGHT, BOUND_ITEMS, BOUND_REQUEST_BYTES, BOUND_RESPONSE_BYTES, BOUND_SECONDS,
 };
-use crate::config::rules_document::{ModeName, WhenDocument};
+use crate::config::rules_document::{LimitKeyName, ModeName, WhenDocument};
 
 /// A guard: it looks for credentials and personal data in calls and results. All guards whose targets and conditions fit a call look at
 /// it. Guide: `docs/trust.md`.
@@ -121,6 +121,31 @@ pub struct BoundDocument {
     /// (`docs/trust.md`). The gateway holds results, as with `depth`. Default: it does not.
     #[deserr(default)]
     pub schema: Option<ModeName>,
+}
+
+/// A budget of calls in a day (UTC). A Durable Object counts them, exactly and for all isolates. A call beyond the budget is refused, and so is
+/// every call while the object cannot be reached. Each such call waits for the object, about 5 ms in the same region.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct BudgetDocument {
+    /// What counts together: any of `subject`, `client`, `tool`. If empty, all calls count together.
+    pub by: Vec<LimitKeyName>,
+
+    /// Calls that a day has, 1 to 1000000000.
+    pub calls: u64,
+
+    /// The name of a Durable Object binding with the class `DayBudget`.
+    pub binding: String,
+
+    /// Tools whose calls count, as in rules. Default: all tools.
+    #[deserr(default)]
+    pub tools: Option<Vec<String>>,
+
+    /// The log has a line (`budget_warning`) when so many calls of a day are made. Default: no line.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = 1, "maximum" = 1_000_000_000)))]
+    pub warn_at: Option<u64>,
 }
 
 /// What a guard looks for.

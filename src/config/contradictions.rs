@@ -191,6 +191,11 @@ impl<'a> ConfigurationParts<'a> {
                     }
                 }
             }
+            for (index, budget) in resource.budgets.iter().enumerate() {
+                for pattern in budget.limit.tools.iter().flatten() {
+                    note(format!("resources[{at}].budgets[{index}].tools"), Kind::Tool, pattern);
+                }
+            }
             for (index, limit) in resource.limits.iter().enumerate() {
                 for pattern in limit.tools.iter().flatten() {
                     note(format!("resources[{at}].limits[{index}].tools"), Kind::Tool, pattern);

@@ -3,7 +3,7 @@
 
 use deserr::Deserr;
 
-use crate::config::content_document::{BoundDocument, GuardDocument};
+use crate::config::content_document::{BoundDocument, BudgetDocument, GuardDocument};
 use crate::config::federation_document::{ServerDocument, ViewName};
 use crate::config::lock_document::LockDocument;
 use crate::config::mistakes::Mistakes;
@@ -267,7 +267,7 @@ pub struct ResourceDocument {
     pub keep_alive_seconds: Option<u64>,
 
     /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-    /// if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+    /// if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `budgets`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
     /// 4194304.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = BODY.default, "minimum" = BODY.least, "maximum" = BODY.most)))]
@@ -365,6 +365,11 @@ pub struct ResourceDocument {
     /// (`anonymous`) count by their network address, an IPv6 address by its first 64 bits. Default: unlimited.
     #[deserr(default)]
     pub limits: Option<Vec<LimitDocument>>,
+
+    /// Budgets: how many calls of tools a caller, a client or a tool has in a day, counted exactly for all isolates. Guide:
+    /// `docs/trust.md`. Default: none.
+    #[deserr(default)]
+    pub budgets: Option<Vec<BudgetDocument>>,
 
     /// How many requests of one caller the rules, missing scopes or the check of its session may reject in a minute, in
     /// one isolate, 10 to 1000000. Beyond this number, all requests of the caller to this resource get 429 until the

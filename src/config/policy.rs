@@ -7,6 +7,7 @@ use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::config::content_document::BudgetDocument;
 use crate::config::document::{
     ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, ResourceDocument,
     RuleDocument, SessionsDocument, StepUpListName, WhenDocument,
@@ -14,11 +15,12 @@ use crate::config::document::{
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
 use crate::config::values::{Secrets, bounded, is_name, read_long_secret, read_scopes};
-use crate::limits::{RULES, SESSION_SECRETS};
+use crate::limits::{BUDGETS, RULES, SESSION_SECRETS};
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
 use crate::origin_credential::Kind;
+use crate::policy::budget::Budget;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::Policy;
 use crate::policy::limit::{Limit, LimitKey};
@@ -410,6 +412,41 @@ pub(super) fn read_limits(documents: Option<&Vec<LimitDocument>>, at: &str, mist
         limits.push(Rc::new(limit));
     }
     limits
+}
+
+/// Most calls of a budget.
+const BUDGET_CALLS: u64 = 1_000_000_000;
+
+/// Reads the budgets of a resource.
+pub(super) fn read_budgets(documents: Option<&[BudgetDocument]>, at: &str, mistakes: &mut Mistakes) -> Vec<Rc<Budget>> {
+    if documents.is_some_and(|all| all.is_empty() || all.len() > BUDGETS) {
+        mistakes.note(format!("{at}.budgets"), format_args!("must have 1 to {BUDGETS} entries"));
+    }
+    let mut budgets: Vec<Rc<Budget>> = Vec::new();
+    for (index, document) in documents.into_iter().flatten().enumerate() {
+        let at = format!("{at}.budgets[{index}]");
+        let BudgetDocument { by, calls, binding, tools, warn_at } = document;
+        if !(1..=BUDGET_CALLS).contains(calls) {
+            mistakes.note(format!("{at}.calls"), format_args!("must be 1 to {BUDGET_CALLS}, got {calls}"));
+        }
+        if warn_at.is_some_and(|warn_at| warn_at == 0 || warn_at > *calls) {
+            mistakes.note(format!("{at}.warn_at"), format_args!("must be 1 to calls, which is {calls}"));
+        }
+        if binding.is_empty() {
+            mistakes.note(format!("{at}.binding"), "must be the name of a Durable Object binding");
+        }
+        let mut by: Vec<LimitKey> = by.iter().map(|key| LimitKey::from(*key)).collect();
+        by.sort_unstable();
+        by.dedup();
+        let every = vec!["*".to_owned()];
+        let patterns = read_patterns(Some(tools.as_ref().unwrap_or(&every)), &format!("{at}.tools"), mistakes);
+        let limit = Limit { by, requests: *calls, seconds: Budget::SECONDS, tools: Some(patterns), binding: None };
+        if let Some(same) = budgets.iter().position(|other| other.limit.terms() == limit.terms()) {
+            mistakes.note(&at, format_args!("counts the same as budgets[{same}]: remove one of them"));
+        }
+        budgets.push(Rc::new(Budget { limit: Rc::new(limit), binding: binding.clone(), warn_at: *warn_at }));
+    }
+    budgets
 }
 
 impl From<LimitKeyName> for LimitKey {

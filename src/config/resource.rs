@@ -87,6 +87,7 @@ pub(super) fn read_resource(
     let refusals_per_minute = number("refusals_per_minute", document.refusals_per_minute, ranges::REFUSALS);
     let sources: Vec<&str> = accepts.names().collect();
     let limits = policy::read_limits(document.limits.as_ref(), at, mistakes);
+    let budgets = policy::read_budgets(document.budgets.as_deref(), at, mistakes);
     let parameters = policy::read_parameters(document.parameter_fields.as_deref(), at, mistakes);
     let forward_fields = read_forward_fields(document, at, mistakes);
     let identity_claims = read_identity_claims(document, at, mistakes);
@@ -124,6 +125,7 @@ pub(super) fn read_resource(
         ),
         policy,
         limits,
+        budgets,
         refusals_per_minute,
         parameters,
         forward_fields,
@@ -140,7 +142,7 @@ pub(super) fn read_resource(
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, lock, guards, bounds, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, lock, guards, bounds, budgets, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)

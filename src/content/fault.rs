@@ -22,6 +22,10 @@ pub enum Fault {
     NoSchema,
     /// A guard denies, and the message cannot be read.
     Unreadable,
+    /// The budget of so many calls in a day is spent.
+    BudgetSpent(u64),
+    /// It is not known whether a budget has a call left; why, for the log.
+    BudgetUnknown(String),
 }
 
 impl Fault {
@@ -40,6 +44,8 @@ impl Fault {
             Self::Found(_) | Self::Unreadable => "guard_denied",
             Self::TooLarge(_) | Self::TooDeep(_) | Self::TooMany(_) => "bound_exceeded",
             Self::Misfit(_) | Self::NoSchema => "schema_mismatch",
+            Self::BudgetSpent(_) => "budget_spent",
+            Self::BudgetUnknown(_) => "budget_unavailable",
         }
     }
 
@@ -62,6 +68,8 @@ impl Fault {
             Self::TooMany(most) => format!("more than {most} members and elements"),
             Self::Misfit(what) => format!("they do not fit the tool's {whose} schema: {what}"),
             Self::NoSchema => format!("the tool's {whose} schema cannot be used"),
+            Self::BudgetSpent(most) => format!("more than {most} calls in a day"),
+            Self::BudgetUnknown(why) => why.clone(),
         }
     }
 
@@ -84,6 +92,10 @@ impl Fault {
             }
             Self::Misfit(what) => format!("Its arguments do not fit the input schema of the tool: {what}."),
             Self::NoSchema => "The input schema of the tool cannot be used.".to_owned(),
+            Self::BudgetSpent(most) => {
+                format!("The budget of {most} calls for today is spent. The next day begins at 00:00 UTC.")
+            }
+            Self::BudgetUnknown(_) => "The gateway cannot count it at the moment. Try again.".to_owned(),
         };
         format!("{begin} {why}")
     }

@@ -112,6 +112,13 @@ struct Recipient {
     /// The ids of the requests that the answer responds to.
     ids: Vec<RequestId>,
     /// The guards and bounds for it.
+    content: ContentOfAnswer,
+}
+
+/// What guards and bounds say about an answer.
+#[derive(Debug)]
+struct ContentOfAnswer {
+    /// What applies to its messages.
     check: Option<ResultCheck>,
     /// The place of the call among those that run.
     running: Option<Rc<Running>>,
@@ -221,9 +228,11 @@ impl Recipient {
             } else {
                 inspected.messages().unwrap_or_default().iter().map(Message::id).filter(RequestId::is_known).collect()
             },
-            check: result_check(permit, settings),
-            running: permit.place_among_running().cloned(),
-            is_timed: permit.bounds().seconds.is_some(),
+            content: ContentOfAnswer {
+                check: result_check(permit, settings),
+                running: permit.place_among_running().cloned(),
+                is_timed: permit.bounds().seconds.is_some(),
+            },
         })
     }
 
@@ -303,10 +312,14 @@ impl Recipient {
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some())
             .then(|| NameRestorer::of(self.server.as_ref().map(|server| Rc::clone(&server.names))));
-        let content =
-            self.check.take().filter(|_| head.status != 202).map(|check| content_filter(check, head, stream, request));
-        let running = self.running.take();
-        let is_timed = self.is_timed && head.is_event_stream();
+        let content = self
+            .content
+            .check
+            .take()
+            .filter(|_| head.status != 202)
+            .map(|check| content_filter(check, head, stream, request));
+        let running = self.content.running.take();
+        let is_timed = self.content.is_timed && head.is_event_stream();
         if !filtered
             && !rewritten
             && !marked

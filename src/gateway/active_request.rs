@@ -19,6 +19,7 @@ use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
+use crate::policy::budget::BudgetCheck;
 use crate::policy::counters::RateLimitCheck;
 use crate::ports::Ports;
 use crate::settings::federation::Server;
@@ -80,6 +81,8 @@ pub enum Action {
     UseProofOnce(SingleUse, Suspended<Box<Authenticating>>),
     /// Ask the rate limiting bindings.
     CheckRateLimits(Vec<RateLimitCheck>, Suspended<Box<Authorized>>),
+    /// Count a call in the budgets of its day.
+    CountBudgets(Vec<BudgetCheck>, Suspended<Box<Authorized>>),
     /// Look for a list in the data-center (colo) cache, under this key.
     RecallList(String, Suspended<Permit>),
     /// Ask several servers, each with a part of the request.

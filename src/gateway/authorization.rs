@@ -13,8 +13,8 @@ use crate::mcp::operation::Operation;
 use crate::pipeline::authorize::{self, Authorized};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::limited_call::LimitedTool;
-use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
+use crate::policy::budget::BudgetCheck;
 use crate::policy::caller::Caller;
 use crate::policy::counters::{CounterName, Rate, RateLimitCheck};
 use crate::policy::limit::{Limit, LimitKey};
@@ -27,7 +27,7 @@ use crate::transport::head::Method;
 /// The state of counting the limits of a resource.
 pub(super) enum LimitCheck {
     /// All limits are counted: the request is within them.
-    Within(Permit),
+    Within(Box<Authorized>),
     /// The limits of this isolate are checked; those of rate limiting bindings still have to be.
     Checks(Vec<RateLimitCheck>, Box<Authorized>),
 }
@@ -95,7 +95,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
         let counted = if checks.is_empty() { counters.count_all(&here, now) } else { counters.check_all(&here, now) };
         counted.map_err(|(_, after)| authorized_too_often(&authorized, after))?;
         Ok(if checks.is_empty() {
-            LimitCheck::Within(authorized.within_limits())
+            LimitCheck::Within(Box::new(authorized))
         } else {
             LimitCheck::Checks(checks, Box::new(authorized))
         })
@@ -150,7 +150,7 @@ impl Suspended<Box<Authorized>> {
         let counted = memory.counters.borrow_mut().of_resources(is_anonymous).count_all(&here, ports.now());
         drop(memory);
         match counted {
-            Ok(()) => active.permitted(authorized.within_limits()),
+            Ok(()) => active.within_limits(*authorized),
             Err((_, after)) => active.refuse(authorized_too_often(&authorized, after)),
         }
     }
@@ -166,10 +166,28 @@ impl Gateway {
 
     /// The limits that count a request, and the names of its counters.
     fn limited(&self, authorized: &Authorized) -> Vec<(Rc<Limit>, CounterName)> {
+        let limits = authorized.permit().inspected().map(|inspected| inspected.resource().limits.as_slice());
+        self.counters(authorized, limits.unwrap_or_default())
+    }
+
+    /// The budgets that count a request.
+    pub(super) fn budgeted(&self, authorized: &Authorized, day: u64) -> Vec<BudgetCheck> {
+        let Some(inspected) = authorized.permit().inspected() else { return Vec::new() };
+        let mut checks = Vec::new();
+        for budget in &inspected.resource().budgets {
+            for (_, name) in self.counters(authorized, std::slice::from_ref(&budget.limit)) {
+                checks.push(BudgetCheck { budget: Rc::clone(budget), counter: name.key, day });
+            }
+        }
+        checks
+    }
+
+    /// The limits that count a request, and the names of its counters.
+    fn counters(&self, authorized: &Authorized, limits: &[Rc<Limit>]) -> Vec<(Rc<Limit>, CounterName)> {
         let Some(inspected) = authorized.permit().inspected() else { return Vec::new() };
         let resource = inspected.resource();
         let post = authorized.permit().admitted().head().method == Method::Post;
-        if !post || resource.limits.is_empty() {
+        if !post || limits.is_empty() {
             return Vec::new();
         }
         let caller = counted(inspected);
@@ -178,7 +196,7 @@ impl Gateway {
         let of_caller = identity(&caller);
         let owner = self.counter("caller", path, &of_caller);
         let mut limited = Vec::new();
-        for limit in &resource.limits {
+        for limit in limits {
             let terms = limit.terms();
             let shared = || self.counter(&format!("other tools {terms}"), path, &of_caller);
             for call in authorized.calls().iter().filter(|call| limit.counts(call.operation.as_ref())) {

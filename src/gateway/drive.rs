@@ -4,6 +4,7 @@ use crate::content::guard::Direction;
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
+use crate::gateway::budgets;
 use crate::gateway::concurrently::{Work, before, concurrently};
 use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
@@ -116,6 +117,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
             Action::CheckRateLimits(checks, request) => {
                 let checks = check_rate_limits(ports, checks).await;
                 request.rate_limits_checked(gateway, ports, &checks)
+            }
+            Action::CountBudgets(checks, request) => {
+                let answered = budgets::count(ports, checks).await;
+                request.budgets_counted(gateway, ports, &answered)
             }
             Action::RecallList(key, request) => {
                 let found = ports.recall(&key).await;

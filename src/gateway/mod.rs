@@ -18,6 +18,7 @@
 mod active_request;
 mod authentication;
 mod authorization;
+mod budgets;
 mod concurrently;
 mod conversations;
 mod credential_need;
@@ -106,7 +107,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// After stage 4: it is known what the request asks for. Stage 5.
     fn inspected(mut self, inspected: Inspected) -> Action {
         match self.authorize(inspected) {
-            Ok(LimitCheck::Within(permit)) => self.permitted(permit),
+            Ok(LimitCheck::Within(authorized)) => self.within_limits(*authorized),
             Ok(LimitCheck::Checks(checks, authorized)) => {
                 self.wait(authorized, |waiting| Action::CheckRateLimits(checks, waiting))
             }

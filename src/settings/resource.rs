@@ -9,6 +9,7 @@ use crate::mcp::operation::Operation;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::origin_credential::OriginCredential;
+use crate::policy::budget::Budget;
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
 use crate::policy::lock::Lock;
@@ -57,6 +58,8 @@ pub struct Resource {
     pub cache_lists: bool,
     /// The rate limits of callers.
     pub limits: Vec<Rc<Limit>>,
+    /// The budgets of a day.
+    pub budgets: Vec<Rc<Budget>>,
     /// How many requests of one caller the policy may reject in a minute.
     pub refusals_per_minute: u64,
     /// Fields that mirror an argument, and the name of the argument.
@@ -129,6 +132,7 @@ impl Resource {
             || self.credential.as_ref().is_some_and(|credential| credential.is_rotating())
             || !self.parameters.is_empty()
             || self.limits.iter().any(|limit| limit.asks_for_tools())
+            || !self.budgets.is_empty()
     }
 }
 

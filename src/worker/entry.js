@@ -81,5 +81,8 @@ const object = (make) =>
 /** The record of used DPoP proofs that all isolates share. */
 export const ReplayGuard = object((state, env) => new gate.ReplayGuard(state, env));
 
+/** The counters of budgets that all isolates share. */
+export const DayBudget = object((state, env) => new gate.DayBudget(state, env));
+
 /** The records of the authorization server, in a Worker that has it. */
 export const AuthorizationRecords = object((state, env) => new gate.AuthorizationRecords(state, env));

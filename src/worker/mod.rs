@@ -3,6 +3,7 @@
 
 #[cfg(feature = "authorization-server")]
 mod authorization_records;
+mod day_budget;
 mod platform;
 mod replay_guard;
 mod settings;

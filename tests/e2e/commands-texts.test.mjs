@@ -134,7 +134,17 @@ describe("token", PATIENCE, () => {
   /** Reasons of requests that have a mistake, or of what follows the credential: this command has no such request. */
   const ELSEWHERE = [
     ...["ambiguous_path", "body_cut_short", "body_too_large", "caller_gone", "fields_disagree"],
-    ...["definition_changed", "definition_not_locked", "guard_denied", "bound_exceeded", "schema_mismatch"],
+    ...[
+      "definition_changed",
+      "definition_not_locked",
+      "guard_denied",
+      "bound_exceeded",
+      "schema_mismatch",
+      "budget_spent",
+      "budget_unavailable",
+      "budget_spent",
+      "budget_unavailable",
+    ],
     ...["foreign_host", "foreign_origin", "https_required", "malformed_content_length", "malformed_field"],
     ...["malformed_message", "method_not_allowed", "not_connected", "not_found", "not_permitted"],
     ...[

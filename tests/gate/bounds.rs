@@ -336,3 +336,76 @@ fn wrong_bounds_are_mistakes() {
     refused(json!([{ "schema": "enforce" }]), "bounds[0].schema: needs lock");
     refused(json!([{ "bytes": 1 }]), "bounds[0].bytes: unknown key");
 }
+
+fn with_budgets(budgets: Value) -> Rc<Gateway> {
+    opened(json!({ "budgets": budgets })).expect("the document is right")
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_day_has_so_many_calls() {
+    let gateway = with_budgets(json!([{ "by": ["subject"], "calls": 3, "warn_at": 2, "binding": "BUDGETS" }]));
+    let world = giving(json!({ "content": [] }));
+    let of = |subject: &str, tool: &str| {
+        let claims = Claims::good().with("sub", json!(subject));
+        world.call(&gateway, message(claims, "tools/call", json!({ "name": tool, "arguments": {} })))
+    };
+    for tool in ["a", "b", "a"] {
+        assert_eq!(refusal(&of("alice", tool)), "");
+    }
+    let spent = "The gateway did not forward this call. The budget of 3 calls for today is spent. The next day begins at 00:00 UTC.";
+    let reply = of("alice", "a");
+    assert_eq!((reply.status, refusal(&reply)), (200, spent.to_owned()));
+    assert_eq!(refusal(&of("bob", "a")), "", "another caller");
+    assert_eq!(logged(&world, "budget_warning").len(), 1);
+    assert!(logged(&world, "budget_spent").contains(&"arguments: more than 3 calls in a day".to_owned()));
+    let list = world.call(&gateway, message(Claims::good().with("sub", json!("alice")), "tools/list", json!({})));
+    assert_eq!(list.status, 200, "only calls count");
+    world.pass(86_400);
+    assert_eq!(refusal(&of("alice", "a")), "", "a new day");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_not_forwarded_costs_nothing() {
+    let gateway = opened(json!({
+        "rules": [{ "effect": "allow", "tools": ["a", "b"] }],
+        "guards": [{ "find": ["cards"], "action": "deny" }],
+        "budgets": [
+            { "by": ["subject"], "calls": 2, "binding": "BUDGETS" },
+            { "by": ["subject", "tool"], "tools": ["b"], "calls": 1, "binding": "BUDGETS" },
+        ],
+    }))
+    .expect("the document is right");
+    let world = giving(json!({ "content": [] }));
+    for _ in 0..5 {
+        assert!(!refusal(&call(&world, &gateway, "a", json!({ "n": 4_111_111_111_111_111_u64 }))).is_empty());
+        assert!(call(&world, &gateway, "hidden", json!({})).json()["error"].is_object());
+    }
+    assert_eq!(refusal(&call(&world, &gateway, "b", json!({}))), "");
+    assert!(refusal(&call(&world, &gateway, "b", json!({}))).contains("budget of 1 calls"));
+    assert!(refusal(&call(&world, &gateway, "B", json!({}))).is_empty(), "the server does not have this tool");
+    assert_eq!(refusal(&call(&world, &gateway, "a", json!({}))), "", "the first budget got the call back");
+    assert!(refusal(&call(&world, &gateway, "a", json!({}))).contains("budget of 2 calls"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_cannot_be_counted_does_not_pass() {
+    let gateway = with_budgets(json!([{ "by": [], "calls": 3, "binding": "DOWN" }]));
+    let world = giving(json!({ "content": [] }));
+    let said = refusal(&call(&world, &gateway, "a", json!({})));
+    assert_eq!(said, "The gateway did not forward this call. The gateway cannot count it at the moment. Try again.");
+    assert!(world.sent().is_empty());
+    assert_eq!(logged(&world, "budget_unavailable"), ["arguments: the object is gone"]);
+
+    let refused = |budgets: Value, says: &str| {
+        let mistakes = opened(json!({ "budgets": budgets })).err().unwrap_or_default();
+        assert!(mistakes.contains(says), "{says}: {mistakes}");
+    };
+    refused(json!([]), "resources[0].budgets: must have 1 to 8 entries");
+    refused(json!([{ "by": [], "calls": 0, "binding": "B" }]), "budgets[0].calls: must be 1 to 1000000000, got 0");
+    refused(json!([{ "by": [], "calls": 5, "binding": "B", "warn_at": 6 }]), "budgets[0].warn_at: must be 1 to calls");
+    refused(json!([{ "by": [], "calls": 5, "binding": "" }]), "budgets[0].binding: must be the name");
+    refused(
+        json!([{ "by": ["tool"], "calls": 5, "binding": "B" }, { "by": ["tool"], "calls": 5, "binding": "C" }]),
+        "budgets[1]: counts the same as budgets[0]",
+    );
+}

@@ -36,6 +36,8 @@ mod face;
 mod federated_lists;
 mod federation;
 mod gateway;
+#[cfg(not(target_family = "wasm"))]
+mod guard_properties;
 mod guards;
 #[cfg(not(target_family = "wasm"))]
 mod guide;

@@ -4,7 +4,9 @@
 const CLASSES = {
   "authorization_server.binding": "AuthorizationRecords",
   "dpop.replay_binding": "ReplayGuard",
+  "resources[].budgets[].binding": "DayBudget",
 };
+const classOf = (at) => CLASSES[at.replaceAll(/\[\d+\]/g, "[]")];
 
 /**
  * Secrets that the gateway alone uses, and people who operate it: they can be generated. `kind` is `key` for a private JWK and `text` for
@@ -156,10 +158,10 @@ export function plan({ settings, own, env, name, document, stored, bindings, sec
     seen.add(binding);
     if (method === "idFromName") {
       const known = listed(["durable_objects", "bindings"]).find((one) => one.name === binding);
-      const wanted = known?.class_name ?? CLASSES[at];
-      if (known && known.class_name !== CLASSES[at])
+      const wanted = known?.class_name ?? classOf(at);
+      if (known && known.class_name !== classOf(at))
         problems.push(
-          `${at}: the Durable Object binding "${binding}" must have class_name = "${CLASSES[at]}"`,
+          `${at}: the Durable Object binding "${binding}" must have class_name = "${classOf(at)}"`,
         );
       if (!known)
         write(`Durable Object binding "${binding}" for ${at}`, ["durable_objects", "bindings"], {

@@ -7,7 +7,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::limits::{KV_EDGE_SECONDS, RECORD_MILLISECONDS, STORE_MILLISECONDS};
 use crate::platform_error::PlatformError;
-use crate::ports::{Limiter, Records, ReplayGuard, SharedCache, Store};
+use crate::policy::budget::Spent;
+use crate::ports::{DayBudgets, Limiter, Records, ReplayGuard, SharedCache, Store};
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
 use crate::worker::platform::{Workers, described};
@@ -72,6 +73,25 @@ impl ReplayGuard for Workers {
         let word = consult(&namespace, &single.jkt, &query, None, STORE_MILLISECONDS).await;
         let word = word.map_err(|error| described(&error))?.as_string();
         word.as_deref().and_then(Use::parse).ok_or_else(|| "the replay guard returned an unknown word".into())
+    }
+}
+
+impl DayBudgets for Workers {
+    async fn spend(&self, binding: &str, counter: &str, day: u64, most: u64) -> Result<Spent, PlatformError> {
+        let word = self.ask_budget(binding, counter, &format!("day={day}&most={most}")).await?;
+        Spent::parse(&word).ok_or_else(|| "the budget returned an unknown word".into())
+    }
+
+    async fn give_back(&self, binding: &str, counter: &str, day: u64) -> Result<(), PlatformError> {
+        self.ask_budget(binding, counter, &format!("day={day}")).await.map(drop)
+    }
+}
+
+impl Workers {
+    async fn ask_budget(&self, binding: &str, counter: &str, query: &str) -> Result<String, PlatformError> {
+        let namespace = self.binding(binding, "idFromName")?;
+        let word = consult(&namespace, counter, query, None, STORE_MILLISECONDS).await;
+        word.map_err(|error| described(&error))?.as_string().ok_or_else(|| "the answer is not text".into())
     }
 }
 

@@ -50,6 +50,7 @@ struct State {
     record_down: Option<String>,
     guard: ReplayMemory,
     guard_down: bool,
+    budgets: HashMap<(String, u64), u64>,
     slept: u64,
     checks: Vec<(SignatureCheck, Result<bool, PlatformError>)>,
     /// What the origin server answers to a request, if that depends on the request.

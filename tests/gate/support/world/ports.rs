@@ -10,10 +10,11 @@ use portcullis::observe::decision::DecisionLine;
 use portcullis::observe::point::Point;
 use portcullis::observe::span::Span;
 use portcullis::platform_error::PlatformError;
+use portcullis::policy::budget::Spent;
 use portcullis::portable;
 use portcullis::ports::{
-    Background, CanonicalJson, Clock, EventSink, Fetch, FilterFailure, Limiter, OriginFailure, Random, Records,
-    ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
+    Background, CanonicalJson, Clock, DayBudgets, EventSink, Fetch, FilterFailure, Limiter, OriginFailure, Random,
+    Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
 };
 use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
@@ -198,6 +199,26 @@ impl ReplayGuard for World {
         let mut state = self.0.borrow_mut();
         let now = state.now;
         if state.guard_down { Err("no guard".into()) } else { Ok(state.guard.use_once(single, now)) }
+    }
+}
+
+impl DayBudgets for World {
+    async fn spend(&self, binding: &str, counter: &str, day: u64, most: u64) -> Result<Spent, PlatformError> {
+        let mut state = self.0.borrow_mut();
+        if binding == "DOWN" {
+            return Err("the object is gone".into());
+        }
+        let count = state.budgets.entry((counter.to_owned(), day)).or_default();
+        let spent = Spent::of(*count, most);
+        if let Spent::Counted(number) = spent {
+            *count = number;
+        }
+        Ok(spent)
+    }
+
+    async fn give_back(&self, _binding: &str, counter: &str, day: u64) -> Result<(), PlatformError> {
+        *self.0.borrow_mut().budgets.entry((counter.to_owned(), day)).or_default() -= 1;
+        Ok(())
     }
 }
 
