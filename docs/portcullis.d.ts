@@ -5,6 +5,14 @@
  */
 export type LimitKeyName = "subject" | "client" | "tool";
 /**
+ * What a guard looks for.
+ */
+export type CategoryName = "credentials" | "cards" | "iban" | "email";
+/**
+ * Where a guard looks.
+ */
+export type DirectionName = "arguments" | "results";
+/**
  * A kind of credential for an origin server.
  */
 export type OriginCredentialName =
@@ -699,10 +707,20 @@ export interface ResourceDocument {
   audiences?: string[];
   /**
    * The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-   * if the gateway reads messages: with `rules`, `sessions`, `lock`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+   * if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `budgets`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
    * 4194304.
    */
   body_bytes?: number;
+  /**
+   * Bounds by tool: how large calls and results may be, how long they may take, and whether they have to fit the schemas of the tool.
+   * Guide: `docs/trust.md`. Default: none.
+   */
+  bounds?: BoundDocument[];
+  /**
+   * Budgets: how many calls of tools a caller, a client or a tool has in a day, counted exactly for all isolates. Guide:
+   * `docs/trust.md`. Default: none.
+   */
+  budgets?: BudgetDocument[];
   /**
    * Caches lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says
    * (`ttlMs`, at most one day), in memory and in the data-center (colo) cache. Each reader gets them filtered.
@@ -734,6 +752,10 @@ export interface ResourceDocument {
    */
   forward_fields?: string[];
   /**
+   * Guards, which look for credentials and personal data in calls and results. Guide: `docs/trust.md`. Default: none.
+   */
+  guards?: GuardDocument[];
+  /**
    * Whether the origin server learns who calls: `forward` sends the `x-portcullis-*` fields and the identity assertion,
    * `none` sends neither. Default: `forward`; with `credential.static`, `credential.client_credentials` or `credential.per_user` it is
    * `none`, so that names of users do not reach another party, unless `service` is set. Set `forward` for a server of your own.
@@ -764,7 +786,7 @@ export interface ResourceDocument {
    * handles each event itself, as with `idle_timeout_seconds`. Default: no comments.
    */
   keep_alive_seconds?: number;
-  labels?: Table1;
+  labels?: Table4;
   /**
    * Rate limits of callers. The gateway counts only requests that the rules permit. Callers without credentials
    * (`anonymous`) count by their network address, an IPv6 address by its first 64 bits. Default: unlimited.
@@ -859,6 +881,92 @@ export interface ResourceDocument {
    * `search_tools` and `call_tool`, which find tools and call them. Default: `all`.
    */
   view?: "all" | "names" | "search";
+}
+/**
+ * Bounds for the calls of some tools. If several fit a call, the strictest of each counts. Guide: `docs/trust.md`.
+ */
+export interface BoundDocument {
+  /**
+   * Seconds until the answer has to be complete, 1 to 3600. An answer that has not begun by then is 504, one that has begun breaks off.
+   * Default: no bound but `response_timeout_seconds`.
+   */
+  answer_seconds?: number;
+  /**
+   * Deepest nesting of the arguments, and of the result, 1 to 100. An object or array without others in it has the depth 1. The gateway
+   * holds results, of at most 1 MB or `response_bytes`. Default: no bound.
+   */
+  depth?: number;
+  /**
+   * Most such calls of one caller at the same time, in each isolate, 1 to 1000. One more gets 429. Default: no bound.
+   */
+  in_flight?: number;
+  /**
+   * Most members and elements, at all levels, of the arguments, and of the result, 1 to 1000000. The gateway holds results, as with
+   * `depth`. Default: no bound.
+   */
+  items?: number;
+  /**
+   * Targets: the tools that `labels` of the resource lists under these labels.
+   */
+  labels?: string[];
+  /**
+   * Targets: JSON-RPC methods. Default: those that the other targets imply.
+   */
+  methods?: string[];
+  /**
+   * Targets: names of prompts.
+   */
+  prompts?: string[];
+  /**
+   * Most bytes of the message with the call, 1 to 8388608. Default: `body_bytes` of the resource.
+   */
+  request_bytes?: number;
+  /**
+   * Targets: URIs of MCP resources.
+   */
+  resources?: string[];
+  /**
+   * Most bytes of the message with the result, 1 to 4194304. The gateway holds a result up to this size until it is complete, and a
+   * larger one does not pass at all. Default: no bound.
+   */
+  response_bytes?: number;
+  /**
+   * Holds the arguments of a tool to its `inputSchema`, and structured results to its `outputSchema`, as they are in the lock: `enforce`,
+   * or `observe`, which only says in the log what does not fit. Needs `lock`, and a Worker that is built with schema checks
+   * (`docs/trust.md`). The gateway holds results, as with `depth`. Default: it does not.
+   */
+  schema?: "enforce" | "observe";
+  /**
+   * Targets: names of tools, as in rules. Without any target, the bounds are for every call but the messages of the protocol itself.
+   */
+  tools?: string[];
+}
+/**
+ * A budget of calls in a day (UTC). A Durable Object counts them, exactly and for all isolates. A call beyond the budget is refused, and so is
+ * every call while the object cannot be reached. Each such call waits for the object, about 5 ms in the same region.
+ */
+export interface BudgetDocument {
+  /**
+   * The name of a Durable Object binding with the class `DayBudget`.
+   */
+  binding: string;
+  /**
+   * What counts together: any of `subject`, `client`, `tool`. If empty, all calls count together.
+   */
+  by: LimitKeyName[];
+  /**
+   * Calls that a day has, 1 to 1000000000.
+   */
+  calls: number;
+  /**
+   * Tools whose calls count, as in rules. Default: all tools.
+   */
+  tools?: string[];
+  /**
+   * The log has a line (`budget_warning`) when so many calls of a day are made, 1 to 1000000000 and at most
+   * `calls`. Default: no line.
+   */
+  warn_at?: number;
 }
 /**
  * How the gateway authenticates to the origin server. The caller's own token never reaches it. Default: the gateway does
@@ -1156,11 +1264,149 @@ export interface TokenClientDocument3 {
   token_endpoint: string;
 }
 /**
+ * A guard: it looks for credentials and personal data in calls and results. All guards whose targets and conditions fit a call look at
+ * it. Guide: `docs/trust.md`.
+ */
+export interface GuardDocument {
+  /**
+   * What it does with what it finds: `mask` puts `[masked FORM]` in its place; `deny` does not let the message pass; `observe` does
+   * nothing. The log names the form in all cases.
+   */
+  action: "mask" | "deny" | "observe";
+  /**
+   * What it looks for: `credentials` of known forms, `cards` (numbers of payment cards with a right check digit), `iban` (with right
+   * check digits), `email`.
+   */
+  find: CategoryName[];
+  /**
+   * The name of the guard in the log: 1 to 64 letters, digits, `-`, `_`, `.`. Default: `guard-N`, counted from 1.
+   */
+  id?: string;
+  /**
+   * Targets: the tools that `labels` of the resource lists under these labels.
+   */
+  labels?: string[];
+  /**
+   * Targets: JSON-RPC methods, for example `tools/call`. Default: those that the other targets imply.
+   */
+  methods?: string[];
+  /**
+   * Where it looks: in `arguments` (and in what a client answers to questions of the server), in `results` (and in everything else
+   * that a server sends with them). Default: both.
+   */
+  on?: DirectionName[];
+  /**
+   * Targets: names of prompts.
+   */
+  prompts?: string[];
+  /**
+   * Targets: URIs of MCP resources.
+   */
+  resources?: string[];
+  /**
+   * Targets: names of tools, as in rules. Without any target, the guard looks at every call but the messages of the protocol itself.
+   */
+  tools?: string[];
+  when?: WhenDocument;
+}
+/**
+ * Conditions on the caller that must also hold, as in rules, but none on `arguments`. Default: none.
+ */
+export interface WhenDocument {
+  arguments?: Table3;
+  /**
+   * The caller's network as Cloudflare reports it: autonomous system numbers.
+   */
+  asns?: number[];
+  claims?: Table1;
+  /**
+   * The client is one of these.
+   */
+  clients?: string[];
+  /**
+   * The caller's country as Cloudflare reports it: ISO 3166-1 alpha-2, for example `DE`. If the country is unknown,
+   * the rule does not match.
+   */
+  countries?: string[];
+  /**
+   * The caller is in one of these groups: values of the claims from which the issuer's profile reads groups.
+   */
+  groups?: string[];
+  /**
+   * The credential comes from one of these issuers or verifiers, or from an API key set with one of these prefixes.
+   */
+  issuers?: string[];
+  /**
+   * Whether the caller presented a verified client certificate.
+   */
+  mtls?: boolean;
+  /**
+   * The credential that the gateway uses at the origin server of this resource is of one of these kinds. It is the same for
+   * every caller: with this condition, the same rules can stand at several resources.
+   */
+  origin_credentials?: OriginCredentialName[];
+  /**
+   * The caller has one of these roles: values of the claims from which the issuer's profile reads roles.
+   */
+  roles?: string[];
+  /**
+   * The caller has all of these scopes, directly or through the scope hierarchy (`scope_includes`).
+   */
+  scopes?: string[];
+  /**
+   * The subject is one of these.
+   */
+  subjects?: string[];
+}
+/**
+ * Tests on top-level arguments of a tool or prompt, by name.
+ */
+export interface Table3 {
+  [k: string]: ArgumentDocument;
+}
+/**
+ * A test on one argument. Every part that is given must hold; a missing argument fails every test except
+ * `present = false`.
+ */
+export interface ArgumentDocument {
+  /**
+   * The argument is a number that is not less than this one.
+   */
+  at_least?: number;
+  /**
+   * The argument is a number that is not greater than this one.
+   */
+  at_most?: number;
+  /**
+   * The argument is this boolean.
+   */
+  is?: boolean;
+  /**
+   * The argument is a string that matches this pattern: `*` matches any characters.
+   */
+  like?: string;
+  /**
+   * The argument is one of these strings.
+   */
+  one_of?: string[];
+  /**
+   * Whether the argument is present and not `null`.
+   */
+  present?: boolean;
+}
+/**
+ * Claims, each with its accepted values: the claim equals one of them, or is an array that contains one of them. A
+ * name that begins with `/` is a JSON Pointer (RFC 6901) into the claims, for example `/realm_access/roles`.
+ */
+export interface Table1 {
+  [k: string]: string[];
+}
+/**
  * Labels for tools that you have reviewed: `destructive = ["delete_*", "drop_table"]`. Rules refer to them. The
  * gateway ignores what the origin server states about its own tools (`readOnlyHint`, `destructiveHint`). Default:
  * none.
  */
-export interface Table1 {
+export interface Table4 {
   [k: string]: string[];
 }
 /**
@@ -1268,18 +1514,18 @@ export interface RuleDocument {
    * itself.
    */
   tools?: string[];
-  when?: WhenDocument;
+  when?: WhenDocument1;
 }
 /**
  * Conditions that must also hold. Default: none.
  */
-export interface WhenDocument {
+export interface WhenDocument1 {
   arguments?: Table3;
   /**
    * The caller's network as Cloudflare reports it: autonomous system numbers.
    */
   asns?: number[];
-  claims?: Table4;
+  claims?: Table1;
   /**
    * The client is one of these.
    */
@@ -1318,49 +1564,6 @@ export interface WhenDocument {
    * The subject is one of these.
    */
   subjects?: string[];
-}
-/**
- * Tests on top-level arguments of a tool or prompt, by name.
- */
-export interface Table3 {
-  [k: string]: ArgumentDocument;
-}
-/**
- * A test on one argument. Every part that is given must hold; a missing argument fails every test except
- * `present = false`.
- */
-export interface ArgumentDocument {
-  /**
-   * The argument is a number that is not less than this one.
-   */
-  at_least?: number;
-  /**
-   * The argument is a number that is not greater than this one.
-   */
-  at_most?: number;
-  /**
-   * The argument is this boolean.
-   */
-  is?: boolean;
-  /**
-   * The argument is a string that matches this pattern: `*` matches any characters.
-   */
-  like?: string;
-  /**
-   * The argument is one of these strings.
-   */
-  one_of?: string[];
-  /**
-   * Whether the argument is present and not `null`.
-   */
-  present?: boolean;
-}
-/**
- * Claims, each with its accepted values: the claim equals one of them, or is an array that contains one of them. A
- * name that begins with `/` is a JSON Pointer (RFC 6901) into the claims, for example `/realm_access/roles`.
- */
-export interface Table4 {
-  [k: string]: string[];
 }
 /**
  * One of several servers behind a resource.

@@ -142,7 +142,8 @@ pub struct BudgetDocument {
     #[deserr(default)]
     pub tools: Option<Vec<String>>,
 
-    /// The log has a line (`budget_warning`) when so many calls of a day are made. Default: no line.
+    /// The log has a line (`budget_warning`) when so many calls of a day are made, 1 to 1000000000 and at most
+    /// `calls`. Default: no line.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("minimum" = 1, "maximum" = 1_000_000_000)))]
     pub warn_at: Option<u64>,

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use crate::content::examined::HeldBack;
 use crate::content::fault::Fault;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
+use crate::gateway::log;
 use crate::gateway::open::Gateway;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::method::CALL_TOOL;
-use crate::observe::event::gateway_line;
 use crate::pipeline::authorize::Authorized;
 use crate::pipeline::rejection::Rejection;
 use crate::platform_error::PlatformError;
-use crate::policy::budget::{Budget, BudgetCheck, Spent, day};
+use crate::policy::budget::{BudgetCheck, Spent, day};
 use crate::ports::Ports;
 
 /// What counters said: a check, and the answer.
@@ -67,7 +67,7 @@ impl Suspended<Box<Authorized>> {
             let fault = match answer {
                 Ok(Spent::Counted(number)) => {
                     if budget.warn_at == Some(*number) {
-                        warn(&active, budget, *number);
+                        log::write_budget(ports, &active.context, (*number, budget.limit.requests));
                     }
                     continue;
                 }
@@ -78,16 +78,6 @@ impl Suspended<Box<Authorized>> {
         }
         active.permitted(authorized.within_limits())
     }
-}
-
-/// Writes down that much of a budget is spent.
-fn warn<P: Ports>(active: &ActiveRequest<'_, P>, budget: &Budget, number: u64) {
-    let resource = active.context.resource.as_ref().map(|resource| resource.path.as_str()).unwrap_or_default();
-    let entries = active.context.audit.entries();
-    let who = entries.subject.as_deref().or(entries.client.as_deref()).unwrap_or_default();
-    let most = budget.limit.requests;
-    let detail = format!("{resource}: {number} of {most} calls of a day are made; the last one by {who:?}");
-    active.ports.line(&gateway_line("warn", "budget_warning", &detail, active.ports.now()));
 }
 
 fn held_back(authorized: &Authorized, fault: Fault) -> Rejection {

@@ -90,6 +90,15 @@ pub(super) fn write_noted<P: Ports>(
     }
 }
 
+/// Writes down how many calls of a budget are made.
+pub(super) fn write_budget<P: Ports>(ports: &P, context: &RequestContext, (number, most): (u64, u64)) {
+    let resource = context.resource.as_ref().map(|resource| resource.path.as_str()).unwrap_or_default();
+    let entries = context.audit.entries();
+    let who = entries.subject.as_deref().or(entries.client.as_deref()).unwrap_or_default();
+    let detail = format!("{resource}: {number} of {most} calls of a day are made; the last one by {who:?}");
+    ports.line(&gateway_line("warn", "budget_warning", &detail, ports.now()));
+}
+
 /// Writes down that an answer lacks one of several servers.
 pub(super) fn left_out<P: Ports>(ports: &P, context: &RequestContext, server: &str, why: &str) {
     let detail = format!("request {}: server {server:?}: {why}", context.request_id);
