@@ -897,7 +897,8 @@ export interface BoundDocument {
    */
   depth?: number;
   /**
-   * Most such calls of one caller at the same time, in each isolate, 1 to 1000. One more gets 429. Default: no bound.
+   * Most such calls of one caller at the same time, in each isolate, 1 to 1000. One more gets 429. Needs `answer_seconds`. Default: no
+   * bound.
    */
   in_flight?: number;
   /**

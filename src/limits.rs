@@ -646,7 +646,7 @@ pub const BOUNDS: usize = 64;
 /// Most budgets of a resource: each is one more object that a call waits for.
 pub const BUDGETS: usize = 8;
 
-/// Seconds after which a call no longer counts as one that runs, if nothing has said that it ended.
+/// Seconds after which a call no longer counts as one that runs, if it has no bound for that and nothing has said that it ended.
 pub const IN_FLIGHT_SECONDS: u64 = 600;
 
 /// Bytes of a result that the gateway reads after it has become too large to pass, to answer with an error in its place.

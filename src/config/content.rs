@@ -120,6 +120,12 @@ fn read_bound(document: &BoundDocument, has_lock: bool, at: &str, labels: &Label
             "bounds nothing: set request_bytes, response_bytes, depth, items, answer_seconds, in_flight or schema",
         );
     }
+    if bounds.in_flight.is_some() && bounds.seconds.is_none() {
+        mistakes.note(
+            format!("{at}.in_flight"),
+            "needs answer_seconds: a call whose end the platform does not report counts until then",
+        );
+    }
     if bounds.schema.is_some() && !has_lock {
         mistakes
             .note(format!("{at}.schema"), "needs lock: the schemas are those of the definitions that were reviewed");

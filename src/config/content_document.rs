@@ -111,7 +111,8 @@ pub struct BoundDocument {
     #[cfg_attr(feature = "schema", schemars(extend("minimum" = BOUND_SECONDS.least, "maximum" = BOUND_SECONDS.most)))]
     pub answer_seconds: Option<u64>,
 
-    /// Most such calls of one caller at the same time, in each isolate, 1 to 1000. One more gets 429. Default: no bound.
+    /// Most such calls of one caller at the same time, in each isolate, 1 to 1000. One more gets 429. Needs `answer_seconds`. Default: no
+    /// bound.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("minimum" = BOUND_IN_FLIGHT.least, "maximum" = BOUND_IN_FLIGHT.most)))]
     pub in_flight: Option<u64>,

@@ -40,15 +40,28 @@ impl Alphabet {
         }
     }
 
-    /// How many characters at the beginning of a text belong to it.
+    /// How many characters at the beginning of a text belong to it, of the first `most`.
     #[must_use]
-    pub fn run(self, text: &[u8]) -> usize {
-        text.iter().take_while(|byte| self.has(**byte)).count()
+    pub fn run(self, text: &[u8], most: usize) -> usize {
+        text.iter().take(most).take_while(|byte| self.has(**byte)).count()
     }
 }
 
 /// Whether a character is a part of a word, so that what follows it does not begin one.
 #[must_use]
 pub fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+    byte.is_ascii_alphanumeric()
+}
+
+/// How many characters at the end of a text are an escape: of JSON within the text (`\n`, `\u003d`), or of a URL (`%3D`). What follows
+/// them begins a word.
+#[must_use]
+pub fn escape_before(text: &[u8]) -> usize {
+    let is_hex = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
+    match text {
+        [.., b'\\', b'n' | b't' | b'r' | b'b' | b'f'] => 2,
+        [.., b'\\', b'u', one, two, three, four] if is_hex(&[*one, *two, *three, *four]) => 6,
+        [.., b'%', one, two] if is_hex(&[*one, *two]) => 3,
+        _ => 0,
+    }
 }

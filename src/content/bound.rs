@@ -58,6 +58,17 @@ impl Bounds {
         all.iter().filter(is_about).fold(Self::default(), |sum, bound| sum.with(&bound.bounds))
     }
 
+    /// How many calls at the same time each bound permits for these operations, by the index of the bound, and how many of them are such
+    /// calls.
+    #[must_use]
+    pub fn at_once(all: &[Bound], operations: &[Operation]) -> Vec<(usize, u64, usize)> {
+        let of_each = all.iter().enumerate().filter_map(|(index, bound)| {
+            let count = operations.iter().filter(|operation| is_about(&bound.targets, operation)).count();
+            bound.bounds.in_flight.filter(|_| count > 0).map(|most| (index, most, count))
+        });
+        of_each.collect()
+    }
+
     fn with(self, other: &Self) -> Self {
         let Self { request_bytes, response_bytes, depth, items, seconds, in_flight, schema } = *other;
         Self {

@@ -135,8 +135,18 @@ pub const FORMS: &[Form] = &[
 #[must_use]
 pub fn ends_at(form: &Form, text: &[u8]) -> Option<usize> {
     let rest = text.strip_prefix(form.prefix.as_bytes())?;
-    let run = form.alphabet.run(rest);
-    if run < form.least || form.most != 0 && run > form.most {
+    let most = if form.most == 0 { rest.len() } else { form.most };
+    let mut run = form.alphabet.run(rest, most.saturating_add(1));
+    if run > most {
+        // A mark at the end of a sentence does not belong to it.
+        let ends_sentence = matches!(rest.get(most), Some(b'.' | b'-' | b'_'))
+            && !rest.get(most + 1).is_some_and(u8::is_ascii_alphanumeric);
+        if !ends_sentence {
+            return None;
+        }
+        run = most;
+    }
+    if run < form.least {
         return None;
     }
     let found = rest.get(..run)?;
@@ -177,15 +187,35 @@ pub fn pem_ends(text: &[u8]) -> Option<usize> {
 /// Least characters of each part of a JSON Web Token, so that no other text with two dots is taken for one.
 const JWT_LEAST: [usize; 3] = [17, 17, 10];
 
-/// Where a JSON Web Token (RFC 7519) ends that begins at the beginning of a text; `None` if none does. Its header and claims are JSON
-/// objects, so both begin with `eyJ`.
+/// Runs of the alphabet of tokens in a text, each looked at once: a token begins at every place of a run only at the cost of one.
+#[derive(Debug, Default)]
+pub struct Runs {
+    known: [(usize, usize); 3],
+}
+
+impl Runs {
+    /// Where a run ends that goes on at `at`; `which` of the three parts of a token it is.
+    fn end(&mut self, text: &[u8], at: usize, which: usize) -> Option<usize> {
+        let known = self.known.get_mut(which)?;
+        if !(known.0..known.1).contains(&at) {
+            *known = (at, at + Base64Url.run(text.get(at..)?, usize::MAX));
+        }
+        Some(known.1)
+    }
+}
+
+/// Where a JSON Web Token (RFC 7519) ends that begins at `from`; `None` if none does. Its header and claims are JSON objects, so both begin
+/// with `eyJ`.
 #[must_use]
-pub fn jwt_ends_at(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
+pub fn jwt_ends_at(text: &[u8], from: usize, runs: &mut Runs) -> Option<usize> {
+    let mut at = from;
     for (index, least) in JWT_LEAST.into_iter().enumerate() {
         let part = text.get(at..)?;
-        let run = Base64Url.run(part);
-        if run < least || index < 2 && !part.starts_with(b"eyJ") {
+        if index < 2 && !part.starts_with(b"eyJ") {
+            return None;
+        }
+        let run = runs.end(text, at, index)? - at;
+        if run < least {
             return None;
         }
         at += run;

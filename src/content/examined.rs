@@ -16,8 +16,10 @@ pub struct Examined {
     pub bounds: Bounds,
     /// Fields that mirror arguments in which something was masked, with what they mirror now.
     pub fields: Vec<(String, String)>,
-    /// The place of the call among those that run, if they are counted.
-    pub running: Option<Rc<Running>>,
+    /// How many calls at the same time there may be: by the index of the bound, how many, and how many calls these are.
+    pub at_once: Vec<(usize, u64, usize)>,
+    /// The places of the calls among those that run, if they are counted.
+    pub running: Vec<Rc<Running>>,
 }
 
 /// A call that does not pass because of what it contains.

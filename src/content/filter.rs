@@ -100,7 +100,11 @@ pub struct ContentFilter {
     line: Line,
     after_cr: bool,
     bom: Option<usize>,
+    /// Whether an event or a line has begun.
+    is_open: bool,
     data: Data,
+    /// A line of data that is no message, so far.
+    text_line: Vec<u8>,
     noted: Vec<Noted>,
 }
 
@@ -123,7 +127,9 @@ impl ContentFilter {
             line: Line::Name(Vec::new()),
             after_cr: false,
             bom: Some(0),
+            is_open: false,
             data: Data::None,
+            text_line: Vec::new(),
             noted: Vec::new(),
         }
     }
@@ -156,7 +162,7 @@ impl ContentFilter {
     /// What ends an event of which a part was sent.
     #[must_use]
     pub fn broken_off(&self) -> &'static [u8] {
-        if self.shape == Shape::Events && !self.holds() && self.data != Data::None { b"\n\n" } else { b"" }
+        if self.shape == Shape::Events && !self.holds() && self.is_open { b"\n\n" } else { b"" }
     }
 
     /// Takes a part of the body, and writes what passes.
@@ -182,6 +188,11 @@ impl ContentFilter {
             if self.bytes > self.most_bytes() + SKIPPED_RESULT_BYTES as u64 {
                 return Err(ListError::TooLarge);
             }
+        }
+        // Lines of an event that are no data of a message count too.
+        let most = usize::try_from(self.most_bytes()).unwrap_or(usize::MAX);
+        if self.holds() && self.held.len() > most.saturating_add(EVENT_LINE_BYTES) {
+            return Err(ListError::TooLarge);
         }
         if !self.holds() {
             out.append(&mut self.held);
@@ -223,7 +234,7 @@ impl ContentFilter {
         match &check.looking {
             Some(looking) => {
                 let mut mask = |found: &Match| noted(looking, report, (found.category, found.form));
-                window.pass(&looking.finder, is_end, &mut mask, held);
+                window.pass(&looking.finders, is_end, &mut mask, held);
             }
             None => window.pass_all(held),
         }
@@ -313,6 +324,7 @@ impl ContentFilter {
                 continue;
             }
             self.after_cr = false;
+            self.is_open = true;
             let run = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
             let (part, left) = rest.split_at(run);
             rest = self.of_line(part)?.map_or(left, |used| rest.get(used..).unwrap_or_default());
@@ -365,7 +377,11 @@ impl ContentFilter {
                 }
                 match self.data {
                     Data::Json => self.message(value)?,
-                    Data::None | Data::Other => self.held.extend_from_slice(value),
+                    Data::None => self.held.extend_from_slice(value),
+                    Data::Other if self.text_line.len() + value.len() > EVENT_LINE_BYTES => {
+                        return Err(ListError::TooLarge);
+                    }
+                    Data::Other => self.text_line.extend_from_slice(value),
                 }
                 Ok(None)
             }
@@ -377,8 +393,10 @@ impl ContentFilter {
         if let Line::Name(name) = &mut self.line {
             self.held.append(name);
         }
-        if self.data == Data::Json {
-            self.scanner.line_ended(&mut self.held)?;
+        match self.data {
+            Data::Json => self.scanner.line_ended(&mut self.held)?,
+            Data::Other => self.pass_line(),
+            Data::None => {}
         }
         self.line = Line::Name(Vec::new());
         self.held.push(end);
@@ -392,16 +410,39 @@ impl ContentFilter {
             }
             let _used = self.scanner.take();
         }
-        (self.data, self.bytes) = (Data::None, 0);
+        (self.data, self.bytes, self.is_open) = (Data::None, 0, false);
         out.append(&mut self.held);
         Ok(())
     }
 
+    /// Lets a line of data pass that is no message. Readers may take it for a text nevertheless.
+    fn pass_line(&mut self) {
+        let line = std::mem::take(&mut self.text_line);
+        self.window.begin();
+        self.window.plain(&line);
+        self.pass_text(true);
+        let fault = self.report.denied().map(Fault::Found);
+        let report = std::mem::take(&mut self.report);
+        self.note(&report, fault.clone(), fault.is_some());
+        if fault.is_some() {
+            self.held.clear();
+        }
+    }
+
     /// The event in place of one that does not pass; nothing in place of a request or a notification.
     fn instead_of_event(&self, fault: &Fault) -> Vec<u8> {
+        // A batch answers some of the requests, and so may a response whose id cannot be read.
+        if self.scanner.answers_unknown() {
+            let all = self.check.ids.iter();
+            return all.map(|id| self.event(id, fault)).collect::<String>().into_bytes();
+        }
         let id = strict_json::parse(self.scanner.answered()).ok();
-        let answers = |id: RequestId| format!("event: message\ndata: {}\n\n", self.instead(&id, fault)).into_bytes();
+        let answers = |id: RequestId| self.event(&id, fault).into_bytes();
         id.as_ref().and_then(RequestId::read).map(answers).unwrap_or_default()
+    }
+
+    fn event(&self, id: &RequestId, fault: &Fault) -> String {
+        format!("event: message\ndata: {}\n\n", self.instead(id, fault))
     }
 }
 

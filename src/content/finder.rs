@@ -1,6 +1,6 @@
 //! Finds secrets and personal data of known forms in a text.
 
-use crate::content::alphabet::{Alphabet, is_word};
+use crate::content::alphabet::{Alphabet, escape_before, is_word};
 use crate::content::credentials::{self, FORMS, Form};
 use crate::content::numbers::{card_ends_at, email_around, iban_ends_at};
 
@@ -112,14 +112,18 @@ impl Finder {
         let mut found: Vec<Match> = Vec::new();
         let mut at = 0;
         let mut from = 0;
+        let mut runs = credentials::Runs::default();
         let mut previous = before;
         while let Some(&byte) = text.get(at) {
             let mark = self.mark(byte);
             // Within a word, nothing begins but what has a mark of its own.
-            let is_inner = mark & (AT | DASH) == 0 && previous.is_some_and(|previous| self.mark(previous) & WORD != 0);
+            let is_inner = mark & BEGINS != 0
+                && mark & (AT | DASH) == 0
+                && previous.is_some_and(|previous| self.mark(previous) & WORD != 0)
+                && escape_before(text.get(..at).unwrap_or_default()) == 0;
             if mark & BEGINS != 0
                 && !is_inner
-                && let Some(here) = self.begins(text, at, from, previous)
+                && let Some(here) = self.begins(text, (at, from), previous, &mut runs)
             {
                 // An address begins before its @, and may take the place of something shorter.
                 (at, from) = (here.end.max(at + 1), here.end);
@@ -137,7 +141,13 @@ impl Finder {
         self.marks.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
-    fn begins(&self, text: &[u8], at: usize, from: usize, previous: Option<u8>) -> Option<Match> {
+    fn begins(
+        &self,
+        text: &[u8],
+        (at, from): (usize, usize),
+        previous: Option<u8>,
+        runs: &mut credentials::Runs,
+    ) -> Option<Match> {
         let rest = text.get(at..)?;
         let first = *rest.first()?;
         let mark = self.mark(first);
@@ -167,8 +177,8 @@ impl Finder {
                     return here(Category::Credentials, form.name, length, goes_on);
                 }
             }
-            if let Some(length) = credentials::jwt_ends_at(rest) {
-                return here(Category::Credentials, "jwt", length, Some(GoesOn::While(Alphabet::Token)));
+            if let Some(end) = credentials::jwt_ends_at(text, at, runs) {
+                return here(Category::Credentials, "jwt", end - at, Some(GoesOn::While(Alphabet::Token)));
             }
         }
         // A part of a longer number is no card number.

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::content::finder::{Category, Finder};
+use crate::mcp::method::{McpMethod, Target};
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeHierarchy;
 use crate::policy::caller::Caller;
@@ -70,6 +71,14 @@ pub struct Guard {
     pub when: When,
 }
 
+/// The operations of a message, if it is known to which tools they belong: a task whose id the gateway did not seal may be of any.
+#[must_use]
+pub fn known(operations: &[Operation]) -> Option<&[Operation]> {
+    let is_task = |method: &str| McpMethod::find(method).is_some_and(|known| known.target == Target::Task);
+    let is_unknown = |operation: &Operation| is_task(&operation.method) && operation.follows.is_none();
+    if operations.iter().any(is_unknown) { None } else { Some(operations) }
+}
+
 /// Whether something with these targets is about an operation. Without targets, that is everything but the messages of the protocol
 /// itself. Letter case does not count, because some servers ignore it: a caller must not evade a guard or a bound by changing it.
 #[must_use]
@@ -89,7 +98,8 @@ pub struct Guards {
 /// The guards that look at a message in one direction.
 #[derive(Debug, Clone)]
 pub struct Looking {
-    pub(super) finder: Rc<Finder>,
+    /// What finds the categories: those that guards treat alike together, and others apart, so that none hides another.
+    pub(super) finders: Vec<Rc<Finder>>,
     pub(super) guards: Vec<Rc<Guard>>,
     pub(super) direction: Direction,
 }
@@ -97,8 +107,8 @@ pub struct Looking {
 impl Looking {
     /// What they look with.
     #[must_use]
-    pub fn finder(&self) -> &Finder {
-        &self.finder
+    pub fn finders(&self) -> &[Rc<Finder>] {
+        &self.finders
     }
 
     /// Whether one of them does not let a message pass in which it finds something.
@@ -145,9 +155,24 @@ impl Guards {
         if categories.is_empty() {
             return None;
         }
+        let mut groups: Vec<(Vec<Action>, Vec<Category>)> = Vec::new();
+        for category in categories {
+            let finds = guards.iter().filter(|guard| guard.finds.contains(&category));
+            let mut actions: Vec<Action> = finds.map(|guard| guard.action).collect();
+            actions.sort_unstable();
+            actions.dedup();
+            match groups.iter_mut().find(|(known, _)| *known == actions) {
+                Some((_, group)) => group.push(category),
+                None => groups.push((actions, vec![category])),
+            }
+        }
+        let finders: Option<Vec<_>> = groups.iter().map(|(_, group)| self.finder(group)).collect();
+        Some(Looking { finders: finders?, guards, direction })
+    }
+
+    fn finder(&self, categories: &[Category]) -> Option<Rc<Finder>> {
         let which: usize =
             Category::ALL.iter().enumerate().map(|(at, one)| usize::from(categories.contains(one)) << at).sum();
-        let finder = self.finders.get(which)?.get_or_init(|| Rc::new(Finder::new(&categories)));
-        Some(Looking { finder: Rc::clone(finder), guards, direction })
+        self.finders.get(which).map(|finder| Rc::clone(finder.get_or_init(|| Rc::new(Finder::new(categories)))))
     }
 }

@@ -1,6 +1,6 @@
 //! Card numbers (ISO/IEC 7812), IBANs (ISO 13616) and e-mail addresses, by their form and their check digits.
 
-use crate::content::alphabet::is_word;
+use crate::content::alphabet::{escape_before, is_word};
 
 /// Digits of a card number.
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
@@ -30,39 +30,53 @@ pub fn is_card(digits: &[u8]) -> bool {
 /// The groups in which card numbers are written: of four digits, or as American Express does.
 const GROUPS: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 4, 4, 4, 3], &[4, 6, 4]];
 
-/// Where a card number ends that begins at the beginning of a text: digits, or groups of digits with one space or hyphen between them.
+/// How long a space or hyphen at the beginning of a text is.
+fn separator(text: &[u8]) -> Option<(&[u8], usize)> {
+    match text {
+        [b' ' | b'-', ..] => Some((text.get(..1)?, 1)),
+        // A space that does not break (U+00A0).
+        [0xc2, 0xa0, ..] => Some((text.get(..2)?, 2)),
+        _ => None,
+    }
+}
+
+/// Where a card number ends that begins at the beginning of a text: digits, or groups of digits with one space or hyphen between them. What
+/// follows it may be digits too, after a space.
 #[must_use]
 pub fn card_ends_at(text: &[u8]) -> Option<usize> {
     let mut digits: Vec<u8> = Vec::new();
-    let mut groups = vec![0];
+    // How many digits each group has, and where it ends.
+    let mut groups: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
-    let mut separator = None;
-    while let Some(&byte) = text.get(at) {
-        if byte.is_ascii_digit() {
-            digits.push(byte);
-            *groups.last_mut()? += 1;
-            if digits.len() > *CARD_DIGITS.end() {
-                return None;
-            }
-        } else {
-            let continues = matches!(byte, b' ' | b'-')
-                && separator.is_none_or(|used| used == byte)
-                && text.get(at + 1).is_some_and(u8::is_ascii_digit)
-                && groups.len() < 5
-                && groups.last().is_some_and(|digits| *digits >= 4);
-            if !continues {
-                break;
-            }
-            separator = Some(byte);
-            groups.push(0);
+    let mut used: Option<&[u8]> = None;
+    while groups.len() < 5 {
+        let group =
+            text.get(at..)?.iter().take(*CARD_DIGITS.end() + 1).take_while(|byte| byte.is_ascii_digit()).count();
+        if group == 0 || digits.len() + group > *CARD_DIGITS.end() {
+            break;
         }
-        at += 1;
+        digits.extend_from_slice(text.get(at..at + group)?);
+        at += group;
+        groups.push((group, at));
+        let Some((with, length)) = separator(text.get(at..)?) else { break };
+        if used.is_some_and(|used| used != with) {
+            break;
+        }
+        used = Some(with);
+        at += length;
     }
-    if text.get(at).is_some_and(|byte| is_word(*byte)) {
-        return None;
+    // The longest number that ends with a group.
+    while let Some((group, end)) = groups.last().copied() {
+        let sizes: Vec<usize> = groups.iter().map(|(size, _)| *size).collect();
+        let is_grouped = groups.len() == 1 || GROUPS.contains(&sizes.as_slice());
+        let is_whole = !text.get(end).is_some_and(|byte| is_word(*byte));
+        if is_grouped && is_whole && is_card(&digits) {
+            return Some(end);
+        }
+        digits.truncate(digits.len() - group);
+        groups.pop();
     }
-    let is_grouped = groups.len() == 1 || GROUPS.contains(&groups.as_slice());
-    (is_grouped && is_card(&digits)).then_some(at)
+    None
 }
 
 /// Countries and how long their IBANs are (ISO 13616, the registry of SWIFT).
@@ -117,18 +131,26 @@ pub fn email_around(text: &[u8], at: usize, from: usize) -> Option<(usize, usize
     let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b"._%+-'".contains(&byte);
     let before = text.get(from..at)?;
     let local = before.iter().rev().take(LOCAL_CHARS).take_while(|byte| is_local(**byte)).count();
+    // Of an escape before it, the characters that could belong to it do not.
+    let escaped = (1..=local.min(5)).rev().find(|length| {
+        let upto = before.get(..before.len() - local + length).unwrap_or_default();
+        escape_before(upto) > *length
+    });
+    let local = local - escaped.unwrap_or_default();
     let begins = before.get(before.len() - local..)?.iter().take_while(|byte| !is_word(**byte)).count();
     let local = local - begins;
     let after = text.get(at + 1..)?;
-    let is_domain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    // Domains may be written in other alphabets.
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
+    let is_domain = |byte: u8| is_letter(byte) || matches!(byte, b'.' | b'-');
     let length = after.iter().take(DOMAIN_CHARS).take_while(|byte| is_domain(**byte)).count();
     let domain = after.get(..length)?;
-    let end = domain.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
+    let end = domain.iter().rposition(|byte| is_letter(*byte))? + 1;
     let mut labels = domain.get(..end)?.split(|byte| *byte == b'.').rev();
     let last = labels.next()?;
     let is_address = local > 0
         && last.len() >= 2
-        && (last.iter().all(u8::is_ascii_alphabetic) || last.starts_with(b"xn--"))
+        && (last.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80) || last.starts_with(b"xn--"))
         && labels.clone().next().is_some()
         && labels.all(|label| !label.is_empty());
     is_address.then_some((at - local, at + 1 + end))

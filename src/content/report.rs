@@ -50,6 +50,14 @@ impl Report {
         }
     }
 
+    /// Adds what was found in another part of the same message: what guards found there that found nothing so far, and what is denied.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.denied = self.denied.or(other.denied);
+        let is_new = |found: &Found| self.found.iter().all(|known| known.guard != found.guard);
+        let new: Vec<Found> = other.found.into_iter().filter(is_new).collect();
+        self.found.extend(new);
+    }
+
     /// What a guard denies that was found.
     #[must_use]
     pub fn denied(&self) -> Option<Category> {

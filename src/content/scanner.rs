@@ -1,7 +1,7 @@
 //! Reads a JSON message as it passes: it counts what bounds are about, and has guards look at every text in it. It does not check the
 //! syntax: what is no JSON, no client reads.
 
-use crate::content::finder::Category;
+use crate::content::finder::{Category, Match};
 use crate::content::guard::{Action, Direction, Looking};
 use crate::content::numbers::is_card;
 use crate::content::report::Report;
@@ -31,8 +31,9 @@ const OWN_INNER_MEMBERS: [&str; 9] = [
     "elicitationId",
 ];
 
-/// Members of the `params` of a request that have what a caller wrote.
-const CALLER_MEMBERS: [&str; 3] = ["arguments", "argument", "inputResponses"];
+/// Members of the `params` of a request that name something, or belong to the protocol. Everything else is what a caller wrote.
+const NOT_OF_CALLER: [&str; 9] =
+    ["name", "uri", "ref", "cursor", "taskId", "task", "requestState", "_meta", "protocolVersion"];
 
 /// What was counted in a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,10 +84,12 @@ pub struct Scanner {
     number: Vec<u8>,
     counts: Counts,
     report: Report,
-    /// The id of the message, as it is written.
+    /// The first id of the message, as it is written, and whether it is complete.
     id: Vec<u8>,
+    id_is_whole: bool,
     /// Whether it has a method.
     has_method: bool,
+    is_batch: bool,
 }
 
 impl Scanner {
@@ -106,7 +109,9 @@ impl Scanner {
             counts: Counts::default(),
             report: Report::default(),
             id: Vec::new(),
+            id_is_whole: false,
             has_method: false,
+            is_batch: false,
         }
     }
 
@@ -144,6 +149,17 @@ impl Scanner {
         self.path.get(level).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether the current place is the id of a message that is no batch, and the first one.
+    fn is_at_id(&self) -> bool {
+        self.base() == 0 && !self.id_is_whole && self.key(0) == b"id"
+    }
+
+    /// Whether the message is a batch, or a response whose id cannot be read.
+    #[must_use]
+    pub fn answers_unknown(&self) -> bool {
+        self.is_batch || !self.has_method && self.id.is_empty()
+    }
+
     /// How deep the current place is within the arguments or the result; zero outside.
     fn inner_depth(&self) -> usize {
         let depth = self.levels.len().saturating_sub(self.base());
@@ -159,7 +175,7 @@ impl Scanner {
     /// Whether the current place is in what a caller wrote.
     fn is_of_caller(&self) -> bool {
         match self.key(0) {
-            b"params" => CALLER_MEMBERS.iter().any(|name| name.as_bytes() == self.key(1)),
+            b"params" => !self.key(1).is_empty() && !NOT_OF_CALLER.iter().any(|name| name.as_bytes() == self.key(1)),
             b"result" | b"error" => true,
             _ => false,
         }
@@ -176,7 +192,7 @@ impl Scanner {
             Direction::Arguments => {
                 self.is_of_caller() && depth >= if self.key(0) == b"params" { 2 + usize::from(is_name) } else { 1 }
             }
-            Direction::Results if is_name => depth > 2,
+            Direction::Results if is_name => depth >= 2,
             Direction::Results => {
                 !(depth == 1 && is_own(&OWN_MEMBERS, self.key(0))
                     || depth == 2 && is_own(&OWN_INNER_MEMBERS, self.key(1)))
@@ -269,11 +285,11 @@ impl Scanner {
     }
 
     fn between(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
-        let is_id =
-            self.direction == Direction::Results && self.levels.len() == 1 && self.base() == 0 && self.key(0) == b"id";
+        let is_id = self.direction == Direction::Results && self.levels.len() == 1 && self.is_at_id();
         match byte {
             b'{' | b'[' => {
                 self.counted();
+                self.is_batch |= self.levels.is_empty() && byte == b'[';
                 self.levels.push(Level { is_object: byte == b'{', names: byte == b'{' });
                 let depth = self.inner_depth() as u64;
                 self.counts.depth = self.counts.depth.max(depth);
@@ -289,6 +305,7 @@ impl Scanner {
                 }
             }
             b',' => {
+                self.id_is_whole |= !self.id.is_empty();
                 let is_object = self.levels.last().is_some_and(|level| level.is_object);
                 self.levels.last_mut().into_iter().for_each(|level| level.names = is_object);
             }
@@ -318,9 +335,11 @@ impl Scanner {
                         self.number.push(byte);
                         return Ok(());
                     }
+                    self.state = State::LongNumber;
                 }
             }
             b't' | b'f' | b'n' => self.counted(),
+            b'E' | b'e' | b'+' | b'.' if is_id && !self.id.is_empty() => self.id.push(byte),
             b' ' | b'\t' | b'\r' | b'\n' | b'a'..=b'z' | b'E' | b'+' | b'.' => {}
             _ => return Err(ListError::NotJson),
         }
@@ -353,7 +372,7 @@ impl Scanner {
         if is_name && (1..=2).contains(&depth) {
             let name = self.path.get_mut(depth - 1);
             name.into_iter().filter(|name| name.len() <= NAME_CHARS).for_each(|name| name.extend_from_slice(part));
-        } else if !is_name && depth == 1 && self.base() == 0 && self.key(0) == b"id" && self.id.len() <= 1024 {
+        } else if !is_name && depth == 1 && self.is_at_id() && self.id.len() <= 1024 {
             self.id.extend_from_slice(part);
         }
     }
@@ -410,9 +429,10 @@ impl Scanner {
         if is_name && depth == 1 {
             self.has_method |= self.key(0) == b"method";
         }
-        if !is_name && depth == 1 && self.base() == 0 && self.key(0) == b"id" {
+        if !is_name && depth == 1 && self.is_at_id() {
             self.id.insert(0, b'"');
             self.id.push(b'"');
+            self.id_is_whole = true;
         }
         out.push(b'"');
         self.state = State::Between;
@@ -422,9 +442,8 @@ impl Scanner {
     fn pass(&mut self, is_end: bool, out: &mut Vec<u8>) {
         let Self { looking, window, report, .. } = self;
         let Some(looking) = looking else { return };
-        let finder = &looking.finder;
-        let mut mask = |found: &crate::content::finder::Match| noted(looking, report, (found.category, found.form));
-        window.pass(finder, is_end, &mut mask, out);
+        let mut mask = |found: &Match| noted(looking, report, (found.category, found.form));
+        window.pass(&looking.finders, is_end, &mut mask, out);
     }
 
     /// A card number may be written as a number.

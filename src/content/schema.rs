@@ -68,13 +68,25 @@ impl Schemas {
 
 /// What of a message with the result of a call does not fit the tool's output schema. An error has none, and neither has a result that is
 /// not complete yet.
-#[must_use]
-pub fn result_to_check(message: &[u8]) -> Option<Value> {
-    let mut message = crate::strict_json::parse(message).ok()?;
-    let result = message.get_mut("result")?.as_object_mut()?;
-    let is_complete = result.get("resultType").is_none_or(|kind| kind == "complete") && !result.contains_key("task");
+///
+/// # Errors
+/// [`Fault::Misfit`] if two readers could read the message differently.
+pub fn result_to_check(message: &[u8]) -> Result<Option<Value>, Fault> {
+    let unreadable = || Fault::Misfit("the message cannot be read for certain".to_owned());
+    let mut message = crate::strict_json::parse(message).map_err(|_| unreadable())?;
+    let Some(members) = message.as_object_mut() else { return Err(unreadable()) };
+    let Some(result) = members.get_mut("result") else { return Ok(None) };
+    let Some(result) = result.as_object_mut() else { return Err(unreadable()) };
+    let is_other =
+        |name: &str, own: &str| name != own && crate::strict_json::fold(name) == crate::strict_json::fold(own);
+    if result.keys().any(|name| ["structuredContent", "isError", "resultType"].iter().any(|own| is_other(name, own))) {
+        return Err(unreadable());
+    }
+    let is_incomplete = result.get("resultType").is_some_and(|kind| kind == "input_required" || kind == "task")
+        || result.get("task").is_some_and(Value::is_object);
     let is_error = result.get("isError").is_some_and(|said| *said == json!(true));
-    if !is_complete || is_error { None } else { Some(result.remove("structuredContent").unwrap_or(Value::Null)) }
+    let is_checked = !is_incomplete && !is_error;
+    Ok(is_checked.then(|| result.remove("structuredContent").unwrap_or(Value::Null)))
 }
 
 /// The arguments of a call, as schemas see them.

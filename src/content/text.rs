@@ -1,5 +1,7 @@
 //! A text on its way through guards: what they find in it is masked, although the text arrives in parts.
 
+use std::rc::Rc;
+
 use crate::content::credentials::pem_ends;
 use crate::content::finder::{Finder, GoesOn, Match};
 use crate::limits::{GUARD_OVERLAP_BYTES, GUARD_WINDOW_BYTES};
@@ -8,10 +10,10 @@ use crate::limits::{GUARD_OVERLAP_BYTES, GUARD_WINDOW_BYTES};
 const PEM_TAIL_BYTES: usize = 128;
 
 /// A text with masks in place of what is found in it.
-pub fn masked(text: &str, finder: &Finder, mask: &mut dyn FnMut(&Match) -> Option<String>) -> String {
+pub fn masked(text: &str, finders: &[Rc<Finder>], mask: &mut dyn FnMut(&Match) -> Option<String>) -> String {
     let (mut window, mut out) = (Window::default(), Vec::with_capacity(text.len()));
     window.plain(text.as_bytes());
-    window.pass(finder, true, mask, &mut out);
+    window.pass(finders, true, mask, &mut out);
     String::from_utf8(out).unwrap_or_default()
 }
 
@@ -59,7 +61,7 @@ impl Window {
 
     /// Whether a part of it has to pass before it takes more.
     pub(super) fn is_full(&self) -> bool {
-        self.raw.len() >= GUARD_WINDOW_BYTES
+        self.text().len() >= GUARD_WINDOW_BYTES
     }
 
     /// Where a character is, as the text is written; and its place if it were in the middle of what an escape stands for.
@@ -100,7 +102,7 @@ impl Window {
     /// in place of a match, if something does.
     pub(super) fn pass(
         &mut self,
-        finder: &Finder,
+        finders: &[Rc<Finder>],
         is_end: bool,
         mask: &mut dyn FnMut(&Match) -> Option<String>,
         out: &mut Vec<u8>,
@@ -108,16 +110,26 @@ impl Window {
         if !self.is_past_masked(is_end) {
             return;
         }
-        let found = finder.find(self.text(), self.before);
         let length = self.text().len();
         let limit = if is_end { length } else { length.saturating_sub(GUARD_OVERLAP_BYTES) };
+        let mut masks: Vec<(Match, String)> = Vec::new();
+        for finder in finders {
+            let found = finder.find(self.text(), self.before);
+            let here = found.into_iter().take_while(|found| found.start < limit);
+            masks.extend(here.filter_map(|found| mask(&found).map(|instead| (found, instead))));
+        }
+        // Of what overlaps, the first one has its mask, and the rest of the others goes with it.
+        masks.sort_by_key(|(found, _)| found.start);
         let mut passed = 0;
-        for found in found.iter().take_while(|found| found.start < limit) {
-            let Some(instead) = mask(found) else { continue };
-            self.copy(passed, found.start, out);
-            out.extend_from_slice(instead.as_bytes());
-            passed = found.end;
-            self.goes_on = found.goes_on.filter(|_| !is_end);
+        for (found, instead) in masks {
+            if found.start >= passed {
+                self.copy(passed, found.start, out);
+                out.extend_from_slice(instead.as_bytes());
+            }
+            if found.end >= passed {
+                passed = found.end;
+                self.goes_on = found.goes_on.filter(|_| !is_end);
+            }
         }
         let cut = passed.max(limit);
         self.copy(passed, cut, out);
@@ -135,7 +147,7 @@ impl Window {
         let ends = match self.goes_on {
             None => return true,
             Some(GoesOn::While(alphabet)) => {
-                Some(alphabet.run(self.text())).filter(|run| is_end || *run < self.text().len())
+                Some(alphabet.run(self.text(), usize::MAX)).filter(|run| is_end || *run < self.text().len())
             }
             Some(GoesOn::UntilPemEnds) => pem_ends(self.text()).filter(|ends| is_end || *ends < self.text().len()),
         };

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::content::Content;
 use crate::content::bound::Bounds;
 use crate::content::filter::{ContentFilter, Noted, ResultCheck, SchemaCheck, Shape};
-use crate::content::guard::Direction;
+use crate::content::guard::{Direction, known};
 use crate::content::in_flight::Running;
 use crate::content::schema::result_to_check;
 use crate::forward::handle_sealer::HandleSealer;
@@ -120,8 +120,8 @@ struct Recipient {
 struct ContentOfAnswer {
     /// What applies to its messages.
     check: Option<ResultCheck>,
-    /// The place of the call among those that run.
-    running: Option<Rc<Running>>,
+    /// The places of the calls among those that run.
+    running: Vec<Rc<Running>>,
     /// Whether the answer has to be complete in time.
     is_timed: bool,
 }
@@ -230,7 +230,7 @@ impl Recipient {
             },
             content: ContentOfAnswer {
                 check: result_check(permit, settings),
-                running: permit.place_among_running().cloned(),
+                running: permit.places_among_running().to_vec(),
                 is_timed: permit.bounds().seconds.is_some(),
             },
         })
@@ -306,26 +306,23 @@ impl Recipient {
         // A caller that has the id of an event may ask for the events after it, so ids are bound to their callers.
         let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
         // A body without a known length is forwarded as it arrives; the gateway does not hold back its beginning.
-        let streams = head.is_event_stream() || head.fields.get("content-length").is_none();
+        let is_checked = self.content.check.is_some() && !head.is_event_stream();
+        let streams = !is_checked && (head.is_event_stream() || head.fields.get("content-length").is_none());
         // A notification has no response that could contain the name of a decoy. A stream that a GET opened may carry
         // the response to any request with a decoy.
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some())
             .then(|| NameRestorer::of(self.server.as_ref().map(|server| Rc::clone(&server.names))));
-        let content = self
-            .content
-            .check
-            .take()
-            .filter(|_| head.status != 202)
-            .map(|check| content_filter(check, head, stream, request));
-        let running = self.content.running.take();
+        let content =
+            self.content.check.take().map(|check| content_filter(check, (head, self.method), stream, request));
+        let running = std::mem::take(&mut self.content.running);
         let is_timed = self.content.is_timed && head.is_event_stream();
         if !filtered
             && !rewritten
             && !marked
             && restore.is_none()
             && content.is_none()
-            && running.is_none()
+            && running.is_empty()
             && !is_timed
         {
             return Ok(None);
@@ -435,9 +432,9 @@ fn result_check(permit: &Permit, settings: &Settings) -> Option<ResultCheck> {
     let messages = inspected.messages().unwrap_or_default();
     let calls: Vec<&Call> = messages.iter().filter_map(Message::call).collect();
     // A stream that a GET opened carries responses to requests that were sent elsewhere.
-    let is_stream = permit.admitted().head().method == Method::Get || is_listening(permit);
+    let is_stream = permit.admitted().head().method != Method::Post || is_listening(permit);
     let operations: Vec<Operation> = if is_stream { Vec::new() } else { permit.operations() };
-    let known = Some(operations.as_slice()).filter(|_| !is_stream);
+    let known = known(&operations).filter(|_| !is_stream);
     let caller = (&inspected.caller(), &*settings.scopes);
     let looking = content.guards.looking(Direction::Results, known, caller);
     let bounds = Bounds::strictest(&content.bounds, known);
@@ -465,15 +462,24 @@ fn schema_check(permit: &Permit, content: Rc<Content>) -> Option<SchemaCheck> {
     let key = (Defined::Tool, name);
     lock.items.get(&key).filter(|definition| definition.contains_key("outputSchema"))?;
     Some(Box::new(move |message| {
-        let structured = result_to_check(message)?;
+        let structured = match result_to_check(message) {
+            Ok(structured) => structured?,
+            Err(fault) => return Some(fault),
+        };
         let tool = (resource.index, key.1.as_str(), lock.items.get(&key)?);
         content.schemas.misfit(tool, Direction::Results, &structured)
     }))
 }
 
 /// Holds the body of an answer to guards and bounds.
-fn content_filter(check: ResultCheck, head: &ResponseHead, stream: bool, request: &str) -> Box<ContentFilter> {
-    let is_read = head.is_json() || stream || (200..300).contains(&head.status);
+fn content_filter(
+    check: ResultCheck,
+    (head, method): (&ResponseHead, Method),
+    stream: bool,
+    request: &str,
+) -> Box<ContentFilter> {
+    // A client reads the answer to a POST as JSON, whatever its type says.
+    let is_read = head.is_json() || stream || method == Method::Post && (200..300).contains(&head.status);
     let shape = match (head.may_be_event_stream(), is_read) {
         (true, _) => Shape::Events,
         (false, true) => Shape::Json,
@@ -620,8 +626,8 @@ pub struct BodyFilter {
     request: String,
     /// Holds what passes to guards and bounds.
     content: Option<Box<ContentFilter>>,
-    /// The place of the call among those that run: it ends with the filter.
-    running: Option<Rc<Running>>,
+    /// The places of the calls among those that run: they end with the filter.
+    running: Vec<Rc<Running>>,
 }
 
 /// The part of a body that the gateway forwards.
@@ -804,7 +810,7 @@ impl BodyFilter {
         };
         let skipped = if let Inner::Events(filter) = &self.inner { filter.unfit() } else { None };
         let whole = unfit.is_none() && skipped.is_none() && unreadable == 0;
-        self.running = None;
+        self.running.clear();
         FilterResult { kept: self.kept.take().filter(|_| whole), unreadable, unfit, skipped, noted: self.take_noted() }
     }
 }

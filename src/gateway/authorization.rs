@@ -105,17 +105,22 @@ impl<P: Ports> ActiveRequest<'_, P> {
 impl<P: Ports> ActiveRequest<'_, P> {
     /// Counts a call among those of its caller that run, if there is a bound for them.
     fn begun(&self, authorized: Authorized, now: UnixMillis) -> Result<Authorized, Rejection> {
-        let bounds = authorized.permit().bounds();
-        let (Some(most), Some(inspected)) = (bounds.in_flight, authorized.permit().inspected()) else {
+        let permit = authorized.permit();
+        let Some(inspected) = permit.inspected().filter(|_| !permit.at_once().is_empty()) else {
             return Ok(authorized);
         };
-        // Calls with the same bound count together.
-        let path = inspected.resource().path.as_str();
-        let key = self.gateway.counter(&format!("in flight {most}"), path, &identity(&counted(inspected)));
-        match self.gateway.in_flight.begin(&key, most, bounds.seconds, now) {
-            Some(running) => Ok(authorized.running(running)),
-            None => Err(authorized_too_often(&authorized, IN_FLIGHT_RETRY)),
+        let (path, caller) = (inspected.resource().path.as_str(), counted(inspected));
+        let mut running = Vec::new();
+        for (index, most, count) in permit.at_once() {
+            let key = self.gateway.counter(&format!("in flight {index}"), path, &identity(&caller));
+            for _ in 0..*count {
+                let Some(one) = self.gateway.in_flight.begin(&key, *most, permit.bounds().seconds, now) else {
+                    return Err(authorized_too_often(&authorized, IN_FLIGHT_RETRY));
+                };
+                running.push(Rc::new(one));
+            }
         }
+        Ok(authorized.running(running))
     }
 }
 

@@ -50,9 +50,9 @@ impl Authorized {
         &self.calls
     }
 
-    /// The same, as a call that runs until the permit is dropped, and all that is made from it.
+    /// The same, as calls that run until the permit is dropped, and all that is made from it.
     #[must_use]
-    pub fn running(self, running: Running) -> Self {
+    pub fn running(self, running: Vec<Rc<Running>>) -> Self {
         Self { permit: self.permit.running(running), ..self }
     }
 

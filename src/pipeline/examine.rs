@@ -6,7 +6,7 @@ use crate::content::Content;
 use crate::content::bound::Bounds;
 use crate::content::examined::{Examined, HeldBack};
 use crate::content::fault::Fault;
-use crate::content::guard::{Direction, Looking};
+use crate::content::guard::{Direction, Looking, known};
 use crate::content::report::{Found, Report};
 use crate::content::scanner::{Scanner, noted};
 use crate::content::schema::arguments_to_check;
@@ -55,7 +55,7 @@ pub(super) fn examine(
     let operations: Vec<Operation> = calls.iter().filter_map(|call| call.operation.clone()).collect();
     // What a client answers to a question of the server may belong to any call.
     let has_answers = messages.iter().any(|message| matches!(message, Message::Response(_)));
-    let known = Some(operations.as_slice()).filter(|_| !has_answers);
+    let known = known(&operations).filter(|_| !has_answers);
     let caller = (&inspected.caller(), &*settings.scopes);
     let looking = content.guards.looking(Direction::Arguments, known, caller);
     let bounds = Bounds::strictest(&content.bounds, Some(&operations));
@@ -73,7 +73,8 @@ pub(super) fn examine(
     if let Some(most) = bounds.request_bytes.filter(|most| body.len() as u64 > *most) {
         return Err(held_back(Fault::TooLarge(most), Vec::new()));
     }
-    let mut examined = Examined { bounds, ..Examined::default() };
+    let at_once = Bounds::at_once(&content.bounds, &operations);
+    let mut examined = Examined { bounds, at_once, ..Examined::default() };
     let mut changed = Changed::default();
     if looking.is_some() || bounds.depth.is_some() || bounds.items.is_some() {
         let mut scanner = Scanner::new(Direction::Arguments, looking.clone());
@@ -111,10 +112,8 @@ fn mirrors(inspected: &Inspected, looking: Option<&Looking>, report: &mut Report
         // What the message has too was counted there.
         let mut of_field = Report::default();
         let with_masks =
-            masked(&text, looking.finder(), &mut |found| noted(looking, &mut of_field, (found.category, found.form)));
-        if report.found().is_empty() && !of_field.found().is_empty() {
-            *report = of_field;
-        }
+            masked(&text, looking.finders(), &mut |found| noted(looking, &mut of_field, (found.category, found.form)));
+        report.add(of_field);
         if with_masks != text {
             changed.push((name.to_owned(), mirrored(&with_masks)));
         }

@@ -156,10 +156,16 @@ impl Permit {
         Self { examined: Some(Box::new(examined)), ..self }
     }
 
-    /// The same permit, as a call that runs.
-    pub(super) fn running(mut self, running: Running) -> Self {
-        self.examined.get_or_insert_default().running = Some(Rc::new(running));
+    /// The same permit, as calls that run.
+    pub(super) fn running(mut self, running: Vec<Rc<Running>>) -> Self {
+        self.examined.get_or_insert_default().running = running;
         self
+    }
+
+    /// How many calls at the same time there may be: by the index of the bound, how many, and how many calls these are.
+    #[must_use]
+    pub fn at_once(&self) -> &[(usize, u64, usize)] {
+        self.examined.as_ref().map(|examined| examined.at_once.as_slice()).unwrap_or_default()
     }
 
     /// Its bounds.
@@ -168,10 +174,10 @@ impl Permit {
         self.examined.as_ref().map(|examined| examined.bounds).unwrap_or_default()
     }
 
-    /// Its place among the calls that run, if they are counted.
+    /// Its places among the calls that run, if they are counted.
     #[must_use]
-    pub fn place_among_running(&self) -> Option<&Rc<Running>> {
-        self.examined.as_ref()?.running.as_ref()
+    pub fn places_among_running(&self) -> &[Rc<Running>] {
+        self.examined.as_ref().map(|examined| examined.running.as_slice()).unwrap_or_default()
     }
 
     /// Fields that mirror arguments in which something was masked.

@@ -142,8 +142,6 @@ describe("token", PATIENCE, () => {
       "schema_mismatch",
       "budget_spent",
       "budget_unavailable",
-      "budget_spent",
-      "budget_unavailable",
     ],
     ...["foreign_host", "foreign_origin", "https_required", "malformed_content_length", "malformed_field"],
     ...["malformed_message", "method_not_allowed", "not_connected", "not_found", "not_permitted"],
@@ -166,7 +164,13 @@ describe("token", PATIENCE, () => {
   ];
 
   test("has a sentence for each reason of the Worker", async () => {
-    const sources = ["pipeline/rejection.rs", "policy/lock.rs", "token/error.rs", "token/binding/proof.rs"];
+    const sources = [
+      "pipeline/rejection.rs",
+      "content/fault.rs",
+      "policy/lock.rs",
+      "token/error.rs",
+      "token/binding/proof.rs",
+    ];
     const found = [];
     for (const source of sources) {
       const text = await readFile(join(ROOT, "src", source), "utf8");

@@ -68,9 +68,14 @@ fn calls_have_most_bytes_depth_and_items() {
     let many = "The gateway did not forward this call. Its arguments have more than 4 members and elements.";
     assert_eq!(refusal(&call(&world, &gateway, "short", json!({ "a": [1, 2, { "b": null }] }))), many);
     assert_eq!(refusal(&call(&world, &gateway, "SHORT", json!({ "a": [1, 2, 3, 4] }))), many, "in any letter case");
+    assert_eq!(
+        refusal(&call(&world, &gateway, "short", json!({ "a": 1_234_567_890, "b": [-1.5e10] }))),
+        "",
+        "digits are no items"
+    );
     assert!(refusal(&call(&world, &gateway, "both", json!({ "a": [[1]] }))).contains("2 levels"));
     assert_eq!(refusal(&call(&world, &gateway, "both", json!({ "a": [1, 2, 3, 4] }))), many);
-    assert_eq!(world.sent().len(), 3);
+    assert_eq!(world.sent().len(), 4);
     assert!(logged(&world, "bound_exceeded").contains(&"arguments: more than 200 bytes".to_owned()));
     let prompt = json!({ "name": "short", "arguments": { "a": "1", "b": "2", "c": "3", "d": "4", "e": "5" } });
     assert!(world.call(&gateway, message(Claims::good(), "prompts/get", prompt)).json()["error"].is_null(), "no tool");
@@ -131,7 +136,7 @@ fn calls_of_one_caller_at_the_same_time_are_counted() {
     let fourth = running.begin("a", 2, None, later).expect("the second is over");
     drop((third, fourth));
 
-    let gateway = gate(json!([{ "tools": ["a"], "in_flight": 1 }]));
+    let gateway = gate(json!([{ "tools": ["a"], "in_flight": 1, "answer_seconds": 60 }]));
     let world = giving(json!({ "content": [] }));
     for _ in 0..3 {
         assert_eq!(call(&world, &gateway, "a", json!({})).status, 200, "each has ended before the next");
@@ -226,6 +231,23 @@ fn structured_results_are_held_to_the_schema_in_the_lock() {
     assert_eq!(of(json!({ "content": [{ "type": "text", "text": "no" }], "isError": true })).0, "no");
     assert_eq!(of(json!({ "resultType": "input_required", "inputRequests": {} })), (String::new(), Vec::new()));
     assert_eq!(of(json!({ "content": [], "structuredContent": { "paid": true } })).0, "");
+    let wrong = json!({ "n": 99 });
+    assert_eq!(of(json!({ "content": [], "structuredContent": wrong, "resultType": "x" })).0, held);
+    assert_eq!(of(json!({ "content": [], "structuredContent": wrong, "task": 1 })).0, held);
+    assert_eq!(of(json!({ "content": [], "structuredContent": { "paid": true }, "StructuredContent": wrong })).0, held);
+    for odd in [
+        r#"{"jsonrpc":"2.0","id":7,"result":{"structuredContent":{"n":99},"structuredContent":{"paid":true}}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"text":"\ud800"}],"structuredContent":{"n":99}}}"#,
+        r#"[{"jsonrpc":"2.0","id":7,"result":{"structuredContent":{"n":99}}}]"#,
+    ] {
+        for kind in ["application/json", "text/event-stream"] {
+            let world = World::new();
+            let body = if kind == "application/json" { odd.to_owned() } else { format!("data: {odd}\n\n") };
+            world.serve_by(move |_| Some((200, kind, body.clone())));
+            let reply = call(&world, &gateway, "pay", good.clone());
+            assert!(!reply.body.contains("99") && reply.body.contains(held), "{odd} {kind}: {}", reply.body);
+        }
+    }
 
     let observing = with_schema("observe", &locked_tool(), json!({}));
     let world = giving(json!({ "content": [] }));
@@ -333,6 +355,7 @@ fn wrong_bounds_are_mistakes() {
     refused(json!([{ "depth": 101 }]), "bounds[0].depth: must be 1 to 100");
     refused(json!([{ "answer_seconds": 0 }]), "bounds[0].answer_seconds: must be 1 to 3600");
     refused(json!([{ "in_flight": 0 }]), "bounds[0].in_flight: must be 1 to 1000");
+    refused(json!([{ "in_flight": 1 }]), "bounds[0].in_flight: needs answer_seconds");
     refused(json!([{ "schema": "enforce" }]), "bounds[0].schema: needs lock");
     refused(json!([{ "bytes": 1 }]), "bounds[0].bytes: unknown key");
 }

@@ -12,6 +12,7 @@ use portcullis::mcp::era::Era;
 use portcullis::oauth::scope::ScopeHierarchy;
 use portcullis::policy::caller::Caller;
 use portcullis::transport::connection::ConnectionFacts;
+use portcullis::transport::head::Method;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -551,4 +552,172 @@ fn wrong_guards_are_mistakes() {
         "guards[0].when.issuers[0]",
     );
     assert!(Guards::default().iter().next().is_none());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_stands_around_a_secret_does_not_hide_it() {
+    let all = Category::ALL;
+    let token = token();
+    for (text, wanted) in [
+        (format!("{{\"note\":\"key:\\n{token}\"}}"), format!("github_token: {token}")),
+        (format!("{{\"note\":\"a\\u003d{token}\"}}"), format!("github_token: {token}")),
+        (format!("?t%3D{token}"), format!("github_token: {token}")),
+        (format!("__{token}__"), format!("github_token: {token}")),
+        (format!("TOKEN_{token}"), format!("github_token: {token}")),
+        ("{\"note\":\"Contact:\\nalice@mail.example\"}".to_owned(), "email: alice@mail.example".to_owned()),
+        ("{\"note\":\"Contact:\\u00e9alice@mail.example\"}".to_owned(), "email: alice@mail.example".to_owned()),
+        ("alice@m\u{fc}ller.example".to_owned(), "email: alice@m\u{fc}ller.example".to_owned()),
+        (format!("the key is AIza{}.", "a".repeat(35)), format!("google_api_key: AIza{}", "a".repeat(35))),
+        (
+            format!("SG.{}.{}.", "a".repeat(22), "b".repeat(43)),
+            format!("sendgrid_key: SG.{}.{}", "a".repeat(22), "b".repeat(43)),
+        ),
+    ] {
+        assert_eq!(found(&all, &text), [wanted], "{text}");
+    }
+    for (text, card) in [
+        ("4111 1111 1111 1111 12/28 123", "4111 1111 1111 1111"),
+        ("4111111111111111 12/28", "4111111111111111"),
+        ("4111 1111 1111 1111 123", "4111 1111 1111 1111"),
+        ("4111-1111-1111-1111-2", "4111-1111-1111-1111"),
+        ("card_4111111111111111", "4111111111111111"),
+        ("4111\u{a0}1111\u{a0}1111\u{a0}1111", "4111\u{a0}1111\u{a0}1111\u{a0}1111"),
+    ] {
+        assert_eq!(found(&[Category::Cards], text), [format!("card_number: {card}")], "{text}");
+    }
+    let two = found(&[Category::Cards], "4111111111111111 5500000000000004");
+    assert_eq!(two, ["card_number: 4111111111111111", "card_number: 5500000000000004"]);
+}
+
+/// Each of these made the finder begin anew at every third character.
+#[wasm_bindgen_test(unsupported = test)]
+fn no_text_makes_it_look_at_each_character_many_times() {
+    for part in [
+        "sk-",
+        "glpat-",
+        "SG.",
+        "eyJ-",
+        "eyJ.",
+        "ghp_",
+        "\\u0061\\u0020",
+        "\\u0061",
+        "\\u001b",
+        "-----BEGIN ",
+        "4",
+        "@",
+        "a@b",
+    ] {
+        let text = part.repeat(200_000 / part.len());
+        let body = format!("{{\"result\":{{\"text\":\"{text}\"}}}}");
+        assert!(filtered(&["credentials", "cards", "iban", "email"], "mask", Shape::Json, &body, 10_000).len() > 20);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_guard_that_observes_hides_nothing_from_another() {
+    let gateway = gate(json!([
+        { "id": "seen", "find": ["credentials"], "action": "observe" },
+        { "id": "masked", "find": ["cards", "email"], "action": "mask" },
+    ]));
+    let world = saying("-----BEGIN PRIVATE KEY----- is how it starts. Card 4111 1111 1111 1111, mail a@b.example");
+    let said = text(&call(&world, &gateway, "read", json!({})));
+    assert_eq!(said, "-----BEGIN PRIVATE KEY----- is how it starts. Card [masked card_number], mail [masked email]");
+    let both = gate(json!([
+        { "id": "seen", "find": ["cards"], "action": "observe", "on": ["results"] },
+        { "id": "masked", "find": ["email"], "action": "mask", "on": ["results"] },
+    ]));
+    let world = saying("4111111111111111@mail.example");
+    assert_eq!(text(&call(&world, &both, "read", json!({}))), "[masked email]");
+    // What is found in the message does not hide what a field has.
+    let gateway = gate(json!([
+        { "id": "cards", "find": ["cards"], "action": "deny", "on": ["arguments"] },
+        { "id": "mail", "find": ["email"], "action": "observe", "on": ["arguments"] },
+    ]));
+    let request = modern(Claims::good(), "tools/call", json!({ "name": "pay", "arguments": { "t": "a@b.example" } }));
+    let reply = world.call(&gateway, request.field("mcp-param-card", "4111111111111111"));
+    assert_eq!(reply.json()["result"]["isError"], json!(true), "{}", reply.body);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn all_that_a_caller_writes_is_looked_at() {
+    let gateway = gate(json!([{ "find": ["email"], "action": "mask", "on": ["arguments"] }]));
+    let world = saying("");
+    let sent = |method: &str, params: Value| {
+        world.call(&gateway, message(Claims::good(), method, params));
+        String::from_utf8(world.sent().pop().expect("forwarded").body).expect("UTF-8")
+    };
+    let completion = json!({
+        "ref": { "type": "ref/prompt", "name": "p@q.example" }, "argument": { "name": "to", "value": "a@b.example" },
+        "context": { "arguments": { "other": "c@d.example" } },
+    });
+    let body = sent("completion/complete", completion);
+    assert!(!body.contains("a@b") && !body.contains("c@d") && body.contains("p@q.example"), "{body}");
+    let body = sent("custom/do", json!({ "text": "a@b.example", "_meta": { "x": "c@d.example" } }));
+    assert!(!body.contains("a@b") && body.contains("c@d"), "{body}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn answers_of_every_kind_are_looked_at() {
+    let gateway = gate(json!([{ "find": ["credentials"], "action": "deny", "tools": ["echo"] }]));
+    let secret = token();
+    let answer = |status: u16, kind: &'static str, body: String| {
+        let world = World::new();
+        world.serve_by(move |_| Some((status, kind, body.clone())));
+        world
+    };
+    let of = |text: &str| {
+        json!({ "jsonrpc": "2.0", "id": 7, "result": { "content": [{ "type": "text", "text": text }] } }).to_string()
+    };
+    let result = of(&secret);
+    assert!(
+        !call(&answer(202, "application/json", result.clone()), &gateway, "echo", json!({})).body.contains(&secret)
+    );
+    let task = message(Claims::good(), "tasks/result", json!({ "taskId": "t1" }));
+    assert!(
+        !answer(200, "application/json", result.clone()).call(&gateway, task).body.contains(&secret),
+        "a task of any tool"
+    );
+    let key = json!({ "jsonrpc": "2.0", "id": 7, "result": { secret.clone(): 1 } }).to_string();
+    assert!(!call(&answer(200, "application/json", key), &gateway, "echo", json!({})).body.contains(&secret));
+    let bare = format!("data: \"{secret}\"\n\ndata: {}\n\n", of("well"));
+    let reply = call(&answer(200, "text/event-stream", bare), &gateway, "echo", json!({}));
+    assert!(!reply.body.contains(&secret) && reply.body.contains("well"), "{}", reply.body);
+    let batch = format!("data: [{result},{result}]\n\n");
+    let reply = call(&answer(200, "text/event-stream", batch), &gateway, "echo", json!({}));
+    assert!(reply.body.contains("\"id\":7") && reply.body.contains("isError"), "{}", reply.body);
+    for id in ["7,\"id\":7", "7.0", "null"] {
+        let odd = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"text\":\"{secret}\"}}}}");
+        let reply = call(&answer(200, "text/event-stream", format!("data: {odd}\n\n")), &gateway, "echo", json!({}));
+        assert!(!reply.body.contains("\"id\":77") && !reply.body.contains(&secret), "{id}: {}", reply.body);
+    }
+    let delete = Request::new(Method::Delete, "/mcp").bearer(&sign(&Claims::good()));
+    assert!(!answer(404, "text/plain", secret.clone()).call(&gateway, delete).body.contains(&secret));
+    let endless = "a\n".repeat(1_500_000);
+    let reply = call(&answer(200, "text/event-stream", endless), &gateway, "echo", json!({}));
+    assert!(reply.body.len() < 10_000, "what is held has a largest size: {}", reply.body.len());
+}
+
+/// An error of the gateway must not begin in the middle of a line.
+#[wasm_bindgen_test(unsupported = test)]
+fn what_breaks_off_in_the_middle_of_an_event_is_ended() {
+    let gateway = gate(json!([{ "find": ["email"], "action": "mask" }]));
+    let content = gateway.settings().resources[0].content.as_ref().expect("guards");
+    let subject = Rc::new(portcullis::token::principal::Subject::anonymous());
+    let caller = Caller { subject, source: None, facts: ConnectionFacts::default() };
+    for (sent, ends) in
+        [("data: {}\n\n", ""), ("event: message\ndata: ", "\n\n"), ("event: mess", "\n\n"), ("id: 5", "\n\n")]
+    {
+        let check = ResultCheck {
+            looking: content.guards.looking(Direction::Results, None, (&caller, &ScopeHierarchy::default())),
+            bounds: portcullis::content::bound::Bounds::default(),
+            schema: None,
+            ids: Vec::new(),
+            is_tool: true,
+            era: Era::Legacy,
+            request: String::new(),
+        };
+        let mut filter = ContentFilter::new(check, Shape::Events);
+        filter.push(sent.as_bytes(), &mut Vec::new()).expect("it can be read");
+        assert_eq!(filter.broken_off(), ends.as_bytes(), "{sent:?}");
+    }
 }

@@ -153,10 +153,7 @@ describe("a server that says too much", { ...PATIENCE, skip: noPython }, () => {
       });
 
       test("counts the calls that run, and ends those that take too long", async () => {
-        const bounds = [
-          { tools: ["slow"], in_flight: 1 },
-          { tools: ["slow"], answer_seconds: 2 },
-        ];
+        const bounds = [{ tools: ["slow"], in_flight: 1, answer_seconds: 2 }];
         await withGate(server.url, { bounds }, async (scene) => {
           const client = await connect(scene);
           const first = call(client, "slow", { seconds: 0.8 });
