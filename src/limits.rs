@@ -640,6 +640,9 @@ pub const HELD_RESULT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most guards of a resource.
 pub const GUARDS: usize = 32;
 
+/// Most hooks of a resource: each is one more answer that a call waits for.
+pub const HOOKS: usize = 8;
+
 /// Most entries of the bounds of a resource.
 pub const BOUNDS: usize = 64;
 

@@ -24,6 +24,9 @@ use crate::transport::provider::{ProviderDocument, ProviderRequest};
 /// Work that continues after the response has been sent.
 pub type Background = Pin<Box<dyn Future<Output = ()>>>;
 
+/// Takes a part of a body, or its end, and returns what the client gets of it; `None` if the body breaks off there.
+pub type Step = Box<dyn Fn(Option<Vec<u8>>) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>>;
+
 /// The time.
 pub trait Clock {
     /// The current time. On Workers it does not advance during computation.
@@ -212,6 +215,9 @@ pub trait Transport {
         filter: BodyFilter,
         ended: Box<dyn Fn(FilterResult)>,
     ) -> Result<Self::ResponseBody, FilterFailure>;
+
+    /// A body of which the client gets what `step` makes of it, part after part.
+    fn stepped(&self, body: Self::ResponseBody, step: Step) -> Self::ResponseBody;
 
     /// Reads the whole body of an answer.
     ///

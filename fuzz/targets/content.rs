@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::content::bound::Bounds;
-use portcullis::content::filter::{ContentFilter, ResultCheck, Shape};
+use portcullis::content::filter::{Answers, ContentFilter, ResultCheck, Shape};
 use portcullis::content::guard::Action;
 use portcullis::mcp::era::Era;
 use portcullis_fuzz::looking;
@@ -18,7 +18,12 @@ fuzz_target!(|bytes: &[u8]| {
     let run = |action: Action, chunk: usize| {
         let (looking, ids) = (Some(looking(action)), Vec::new());
         let (bounds, request) = (Bounds::default(), String::new());
-        let check = ResultCheck { looking, bounds, schema: None, ids, is_tool: false, era: Era::Modern, request };
+        let check = ResultCheck {
+            looking,
+            bounds,
+            schema: None,
+            answers: Answers { ids, is_tool: false, era: Era::Modern, request },
+        };
         let (mut filter, mut out) = (ContentFilter::new(check, shape), Vec::new());
         for part in body.chunks(chunk) {
             filter.push(part, &mut out).ok()?;

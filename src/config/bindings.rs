@@ -37,6 +37,10 @@ pub fn bindings<'a>(
                 }
             }
         }
+        let hooks = resource.content.iter().flat_map(|content| content.hooks.iter().zip(0..));
+        for (hook, at) in hooks {
+            add(hook.service.as_ref(), "fetch", format!("resources[{index}].hooks[{at}].service"));
+        }
         for (budget, at) in resource.budgets.iter().zip(0..) {
             add(Some(&budget.binding), "idFromName", format!("resources[{index}].budgets[{at}].binding"));
         }

@@ -146,8 +146,8 @@ impl Configuration {
         let mut interests = ClaimSelection::default();
         for resource in &resources {
             let of_rules = resource.policy.iter().flat_map(|policy| policy.facts());
-            let of_guards = resource.content.iter().flat_map(|content| content.guards.facts());
-            policy::add_interests(&mut interests, of_rules.chain(of_guards));
+            let of_content = resource.content.iter().flat_map(|content| content.facts());
+            policy::add_interests(&mut interests, of_rules.chain(of_content));
         }
         let identity = resources.iter().flat_map(|resource| &resource.identity_claims);
         identity.for_each(|claim| claim.source.add_interests(&mut interests));

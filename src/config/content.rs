@@ -1,29 +1,39 @@
 //! Reads the guards and bounds of a resource.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use crate::config::content_document::{BoundDocument, CategoryName, DirectionName, GuardActionName, GuardDocument};
+use crate::config::content_document::{
+    BoundDocument, CategoryName, DirectionName, FailureName, GuardActionName, GuardDocument, HookDocument,
+};
 use crate::config::document::ResourceDocument;
 use crate::config::mistakes::Mistakes;
 use crate::config::policy::{Known, Labels, TargetLists, read_targets, read_when};
 use crate::config::ranges::{self, Range};
 use crate::config::rules_document::ModeName;
-use crate::config::values::{bounded, is_name};
+use crate::config::values::{Secrets, bounded, is_name, protected_url, read_binding, read_long_secret};
 use crate::content::Content;
 use crate::content::bound::{Bound, Bounds, SchemaMode};
 use crate::content::finder::Category;
 use crate::content::guard::{Action, Direction, Guard};
-use crate::limits::{BOUNDS, GUARDS};
+use crate::content::hook::Hook;
+use crate::limits::{BOUNDS, GUARDS, HOOKS};
+use crate::secret::Secret;
 
 /// Reads the guards and bounds of a resource; `None` if it has none.
 pub(super) fn read(
     document: &ResourceDocument,
     at: &str,
     (labels, known): (&Labels, &Known<'_>),
+    (secrets, development): (&dyn Secrets, bool),
     mistakes: &mut Mistakes,
 ) -> Option<Content> {
-    let (guards, bounds) = (document.guards.as_deref(), document.bounds.as_deref());
-    let lists = [("guards", guards.map(<[_]>::len), GUARDS), ("bounds", bounds.map(<[_]>::len), BOUNDS)];
+    let (guards, bounds, hooks) = (document.guards.as_deref(), document.bounds.as_deref(), document.hooks.as_deref());
+    let lists = [
+        ("guards", guards.map(<[_]>::len), GUARDS),
+        ("bounds", bounds.map(<[_]>::len), BOUNDS),
+        ("hooks", hooks.map(<[_]>::len), HOOKS),
+    ];
     for (key, length, most) in lists {
         if length.is_some_and(|length| length == 0 || length > most) {
             mistakes.note(
@@ -47,7 +57,17 @@ pub(super) fn read(
         let at = format!("{at}.bounds[{index}]");
         read_bounds.push(read_bound(entry, document.lock.is_some(), &at, labels, mistakes));
     }
-    (guards.is_some() || bounds.is_some()).then(|| Content::new(read_guards, read_bounds))
+    let mut read_hooks: Vec<Hook> = Vec::new();
+    for (index, entry) in hooks.into_iter().flatten().enumerate() {
+        let at = format!("{at}.hooks[{index}]");
+        let hook = read_hook(entry, index, &at, (labels, known), (secrets, development), mistakes);
+        if read_hooks.iter().any(|other| other.id == hook.id) {
+            mistakes.note(format!("{at}.id"), format_args!("{:?} is the id of another hook too", hook.id));
+        }
+        read_hooks.push(hook);
+    }
+    let is_any = guards.is_some() || bounds.is_some() || hooks.is_some();
+    is_any.then(|| Content::new(read_guards, read_bounds, read_hooks))
 }
 
 fn read_guard(
@@ -82,6 +102,76 @@ fn read_guard(
         on: on.as_deref().unwrap_or(&both).iter().map(|direction| Direction::from(*direction)).collect(),
         targets,
         when,
+    }
+}
+
+/// What a hook behind a service binding is asked at: a reserved name, because the binding ignores it.
+const SERVICE_URL: &str = "https://hook.invalid/";
+
+fn read_hook(
+    document: &HookDocument,
+    index: usize,
+    at: &str,
+    (labels, known): (&Labels, &Known<'_>),
+    (secrets, development): (&dyn Secrets, bool),
+    mistakes: &mut Mistakes,
+) -> Hook {
+    let HookDocument {
+        id,
+        url,
+        service,
+        secret,
+        on,
+        methods,
+        tools,
+        labels: named,
+        prompts,
+        resources,
+        when,
+        timeout_seconds,
+        on_failure,
+        bytes,
+    } = document;
+    let id = id.clone().unwrap_or_else(|| format!("hook-{}", index + 1));
+    if !is_name(&id) {
+        mistakes.note(format!("{at}.id"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {id:?}"));
+    }
+    let asked_at = match (url, service) {
+        (None, None) => {
+            mistakes.note(at, "needs url or service: where the hook is");
+            None
+        }
+        (None, Some(_)) => Some(SERVICE_URL.to_owned()),
+        (Some(url), _) => {
+            let read = protected_url(url, &format!("{at}.url"), development, mistakes);
+            read.map(|url| url.to_string())
+        }
+    };
+    if on.as_ref().is_some_and(Vec::is_empty) {
+        mistakes.note(format!("{at}.on"), "must not be empty: remove the key for arguments and results");
+    }
+    let lists = TargetLists { methods, tools, labels: named, prompts, resources };
+    let targets = read_targets(&lists, at, labels, mistakes);
+    let when = read_when(when.as_ref(), &format!("{at}.when"), known, mistakes);
+    if !when.arguments.is_empty() {
+        mistakes.note(format!("{at}.when.arguments"), "is not possible: the hook reads the arguments itself");
+    }
+    let secret = secret.as_ref().and_then(|name| {
+        let secret = read_long_secret(name, &format!("{at}.secret"), secrets, mistakes);
+        secret.map(|secret| Rc::new(Secret::new(secret)))
+    });
+    let both = [DirectionName::Arguments, DirectionName::Results];
+    Hook {
+        id,
+        url: asked_at.unwrap_or_default(),
+        service: read_binding(service.as_ref(), &format!("{at}.service"), mistakes),
+        secret,
+        on: on.as_deref().unwrap_or(&both).iter().map(|direction| Direction::from(*direction)).collect(),
+        targets,
+        when,
+        seconds: bounded(*timeout_seconds, ranges::HOOK_TIMEOUT, &format!("{at}.timeout_seconds"), mistakes),
+        opens: *on_failure == Some(FailureName::Pass),
+        bytes: bounded(*bytes, ranges::HOOK_BYTES, &format!("{at}.bytes"), mistakes),
     }
 }
 

@@ -5,7 +5,8 @@ use deserr::Deserr;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::{
-    BOUND_DEPTH, BOUND_IN_FLIGHT, BOUND_ITEMS, BOUND_REQUEST_BYTES, BOUND_RESPONSE_BYTES, BOUND_SECONDS,
+    BOUND_DEPTH, BOUND_IN_FLIGHT, BOUND_ITEMS, BOUND_REQUEST_BYTES, BOUND_RESPONSE_BYTES, BOUND_SECONDS, HOOK_BYTES,
+    HOOK_TIMEOUT,
 };
 use crate::config::rules_document::{LimitKeyName, ModeName, WhenDocument};
 
@@ -122,6 +123,82 @@ pub struct BoundDocument {
     /// (`docs/trust.md`). The gateway holds results, as with `depth`. Default: it does not.
     #[deserr(default)]
     pub schema: Option<ModeName>,
+}
+
+/// A hook: a service of yours that is asked about calls before they are forwarded, and about messages of the server before the client gets
+/// them. Hooks are asked in the order of their entries. Guide with the contract: `docs/trust.md`.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct HookDocument {
+    /// The name of the hook in the log: 1 to 64 letters, digits, `-`, `_`, `.`. Default: `hook-N`, counted from 1.
+    #[deserr(default)]
+    pub id: Option<String>,
+
+    /// Its URL. Must be `https`, except loopback in development. Required without `service`.
+    #[deserr(default)]
+    pub url: Option<String>,
+
+    /// The name of a service binding through which the gateway asks it, instead of over the network.
+    #[deserr(default)]
+    pub service: Option<String>,
+
+    /// The name of the Worker secret that the hook gets as a bearer token: 32 characters or more. Default: none.
+    #[deserr(default)]
+    pub secret: Option<String>,
+
+    /// What it is asked about: `arguments` of calls, `results` (and everything else that a server sends with them). Default: both.
+    #[deserr(default)]
+    pub on: Option<Vec<DirectionName>>,
+
+    /// Targets: JSON-RPC methods. Default: those that the other targets imply.
+    #[deserr(default)]
+    pub methods: Option<Vec<String>>,
+
+    /// Targets: names of tools, as in rules. Without any target, the hook is asked about every call but the messages of the protocol itself.
+    #[deserr(default)]
+    pub tools: Option<Vec<String>>,
+
+    /// Targets: the tools that `labels` of the resource lists under these labels.
+    #[deserr(default)]
+    pub labels: Option<Vec<String>>,
+
+    /// Targets: names of prompts.
+    #[deserr(default)]
+    pub prompts: Option<Vec<String>>,
+
+    /// Targets: URIs of MCP resources.
+    #[deserr(default)]
+    pub resources: Option<Vec<String>>,
+
+    /// Conditions on the caller that must also hold, as in rules, but none on `arguments`. Default: none.
+    #[deserr(default)]
+    pub when: Option<WhenDocument>,
+
+    /// Seconds within which it must answer, 1 to 30. Default: 5.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = HOOK_TIMEOUT.default, "minimum" = HOOK_TIMEOUT.least, "maximum" = HOOK_TIMEOUT.most)))]
+    pub timeout_seconds: Option<u64>,
+
+    /// What happens if it does not answer as the contract says: `deny`, the message does not pass; `pass`, it does. Default: `deny`.
+    #[deserr(default)]
+    pub on_failure: Option<FailureName>,
+
+    /// Most bytes of the arguments or the message that it is asked about, 1 to 1048576. More counts as a failure. Default: 262144.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = HOOK_BYTES.default, "minimum" = HOOK_BYTES.least, "maximum" = HOOK_BYTES.most)))]
+    pub bytes: Option<u64>,
+}
+
+/// What happens if a hook does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[deserr(rename_all = lowercase, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename_all = "lowercase"))]
+pub enum FailureName {
+    /// The message does not pass.
+    Deny,
+    /// It passes.
+    Pass,
 }
 
 /// A budget of calls in a day (UTC). A Durable Object counts them, exactly and for all isolates. A call beyond the budget is refused, and so is

@@ -3,7 +3,7 @@
 
 use deserr::Deserr;
 
-use crate::config::content_document::{BoundDocument, BudgetDocument, GuardDocument};
+use crate::config::content_document::{BoundDocument, BudgetDocument, GuardDocument, HookDocument};
 use crate::config::federation_document::{ServerDocument, ViewName};
 use crate::config::lock_document::LockDocument;
 use crate::config::mistakes::Mistakes;
@@ -267,7 +267,7 @@ pub struct ResourceDocument {
     pub keep_alive_seconds: Option<u64>,
 
     /// The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-    /// if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `budgets`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+    /// if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `hooks`, `budgets`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
     /// 4194304.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = BODY.default, "minimum" = BODY.least, "maximum" = BODY.most)))]
@@ -313,6 +313,10 @@ pub struct ResourceDocument {
     /// Guide: `docs/trust.md`. Default: none.
     #[deserr(default)]
     pub bounds: Option<Vec<BoundDocument>>,
+
+    /// Hooks: services of yours that are asked about calls and results. Guide: `docs/trust.md`. Default: none.
+    #[deserr(default)]
+    pub hooks: Option<Vec<HookDocument>>,
 
     /// Caches lists of the modern era that the origin server calls public (`cacheScope`), for as long as it says
     /// (`ttlMs`, at most one day), in memory and in the data-center (colo) cache. Each reader gets them filtered.

@@ -70,7 +70,13 @@ pub(super) fn read_policy(
     let Some(entries) = &document.rules else {
         let orphans = [
             ("rules_mode", document.rules_mode.is_some()),
-            ("labels", document.labels.is_some() && document.guards.is_none() && document.bounds.is_none()),
+            (
+                "labels",
+                document.labels.is_some()
+                    && document.guards.is_none()
+                    && document.bounds.is_none()
+                    && document.hooks.is_none(),
+            ),
             ("step_up_in_lists", document.step_up_in_lists.is_some()),
         ];
         for (key, _) in orphans.into_iter().filter(|(_, given)| *given) {
@@ -147,10 +153,12 @@ pub(super) fn note_unused_labels(document: &ResourceDocument, at: &str, mistakes
     let of_rules = document.rules.iter().flatten().flat_map(|rule| rule.labels.iter().flatten());
     let of_guards = document.guards.iter().flatten().flat_map(|guard| guard.labels.iter().flatten());
     let of_bounds = document.bounds.iter().flatten().flat_map(|bound| bound.labels.iter().flatten());
-    let used: Vec<&String> = of_rules.chain(of_guards).chain(of_bounds).collect();
+    let of_hooks = document.hooks.iter().flatten().flat_map(|hook| hook.labels.iter().flatten());
+    let used: Vec<&String> = of_rules.chain(of_guards).chain(of_bounds).chain(of_hooks).collect();
     let is_used = |name: &String| used.contains(&name);
     // Where nothing can use them, they are noted as a whole.
-    let has_users = document.rules.is_some() || document.guards.is_some() || document.bounds.is_some();
+    let has_users =
+        document.rules.is_some() || document.guards.is_some() || document.bounds.is_some() || document.hooks.is_some();
     for name in document.labels.iter().flat_map(|labels| labels.keys()).filter(|name| has_users && !is_used(name)) {
         mistakes.note(format!("{at}.labels.{name}"), "no rule uses this label: remove it, or name it in a rule");
     }

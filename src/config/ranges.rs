@@ -63,6 +63,10 @@ pub const BOUND_ITEMS: Range = range(1_000_000, 1, 1_000_000);
 pub const BOUND_SECONDS: Range = range(limits::ORIGIN_TIMEOUT_MAX, 1, limits::ORIGIN_TIMEOUT_MAX);
 /// `resources[].bounds[].in_flight`
 pub const BOUND_IN_FLIGHT: Range = range(1_000, 1, 1_000);
+/// `resources[].hooks[].timeout_seconds`
+pub const HOOK_TIMEOUT: Range = range(limits::PROVIDER_TIMEOUT_DEFAULT, 1, limits::PROVIDER_TIMEOUT_MAX);
+/// `resources[].hooks[].bytes`
+pub const HOOK_BYTES: Range = range(256 * 1024, 1, limits::HELD_RESULT_BYTES as u64);
 /// `sessions.seconds`
 pub const SESSION: Range =
     range(limits::SESSION_SECONDS, limits::SESSION_SECONDS_RANGE.0, limits::SESSION_SECONDS_RANGE.1);

@@ -77,6 +77,7 @@ pub fn markdown(schema: &Value) -> String {
         ("LimitDocument", "`[[vars.PORTCULLIS.resources.limits]]`"),
         ("GuardDocument", "`[[vars.PORTCULLIS.resources.guards]]`"),
         ("BoundDocument", "`[[vars.PORTCULLIS.resources.bounds]]`"),
+        ("HookDocument", "`[[vars.PORTCULLIS.resources.hooks]]`"),
         ("BudgetDocument", "`[[vars.PORTCULLIS.resources.budgets]]`"),
         ("PublicPathDocument", "`[[vars.PORTCULLIS.public_paths]]`"),
         ("AuthorizationServerDocument", "`[vars.PORTCULLIS.authorization_server]`"),

@@ -98,7 +98,7 @@ pub(super) fn read_resource(
     let labels = policy::read_labels(document.labels.as_deref(), at, mistakes);
     policy::note_unused_labels(document, at, mistakes);
     let policy = policy::read_policy(document, raw, at, hierarchy, (&labels, &known), mistakes);
-    let content = content::read(document, at, (&labels, &known), mistakes);
+    let content = content::read(document, at, (&labels, &known), (gateway.secrets, development), mistakes);
     let policy = policy.map(|policy| Rc::new(policy.with_marked_apps(sessions.is_some())));
     let names_caller = origin_credential::names_caller(part, at, credential.as_deref(), mistakes);
     let origin = federation::first_origin(part, at, development, mistakes);
@@ -142,7 +142,7 @@ pub(super) fn read_resource(
     if resource.reads_messages() && body_bytes > INSPECTED_BYTES {
         mistakes.note(
             format!("{at}.body_bytes"),
-            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, lock, guards, bounds, budgets, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
+            format_args!("must be at most {INSPECTED_BYTES} where messages are read (rules, sessions, lock, guards, bounds, hooks, budgets, cache_lists, parameter_fields, limits by tool, identity_assertion.operation, two secrets in credential.static), got {body_bytes}"),
         );
     }
     (mistakes.lines().len() == before).then_some(resource)

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::content::bound::Bounds;
 use crate::content::fault::Fault;
+use crate::content::hook::Hook;
 use crate::content::in_flight::Running;
 use crate::content::report::Found;
 use crate::mcp::envelope::RequestId;
@@ -18,6 +19,10 @@ pub struct Examined {
     pub fields: Vec<(String, String)>,
     /// How many calls at the same time there may be: by the index of the bound, how many, and how many calls these are.
     pub at_once: Vec<(usize, u64, usize)>,
+    /// The hooks that are asked about its arguments.
+    pub hooks: Vec<Rc<Hook>>,
+    /// Whether they replaced the arguments.
+    pub replaces_arguments: bool,
     /// The places of the calls among those that run, if they are counted.
     pub running: Vec<Rc<Running>>,
 }

@@ -22,6 +22,10 @@ pub enum Fault {
     NoSchema,
     /// A guard denies, and the message cannot be read.
     Unreadable,
+    /// A hook denies it; its words for the model.
+    Denied(String),
+    /// A hook did not answer as it should.
+    NoAnswer,
     /// The budget of so many calls in a day is spent.
     BudgetSpent(u64),
     /// It is not known whether a budget has a call left; why, for the log.
@@ -44,6 +48,8 @@ impl Fault {
             Self::Found(_) | Self::Unreadable => "guard_denied",
             Self::TooLarge(_) | Self::TooDeep(_) | Self::TooMany(_) => "bound_exceeded",
             Self::Misfit(_) | Self::NoSchema => "schema_mismatch",
+            Self::Denied(_) => "hook_denied",
+            Self::NoAnswer => "hook_failed",
             Self::BudgetSpent(_) => "budget_spent",
             Self::BudgetUnknown(_) => "budget_unavailable",
         }
@@ -68,6 +74,9 @@ impl Fault {
             Self::TooMany(most) => format!("more than {most} members and elements"),
             Self::Misfit(what) => format!("they do not fit the tool's {whose} schema: {what}"),
             Self::NoSchema => format!("the tool's {whose} schema cannot be used"),
+            // Its words may repeat what it was asked about.
+            Self::Denied(_) => "a hook denies it".to_owned(),
+            Self::NoAnswer => "a hook did not answer".to_owned(),
             Self::BudgetSpent(most) => format!("more than {most} calls in a day"),
             Self::BudgetUnknown(why) => why.clone(),
         }
@@ -92,6 +101,9 @@ impl Fault {
             }
             Self::Misfit(what) => format!("Its arguments do not fit the input schema of the tool: {what}."),
             Self::NoSchema => "The input schema of the tool cannot be used.".to_owned(),
+            Self::Denied(words) if words.is_empty() => "A check of the operator denies it.".to_owned(),
+            Self::Denied(words) => words.clone(),
+            Self::NoAnswer => "A check of the operator did not answer. Try again.".to_owned(),
             Self::BudgetSpent(most) => {
                 format!("The budget of {most} calls for today is spent. The next day begins at 00:00 UTC.")
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::content::bound::Bounds;
+use crate::content::bound::{Bounds, SchemaMode};
 use crate::content::fault::Fault;
 use crate::content::finder::Match;
 use crate::content::guard::{Direction, Looking};
@@ -26,6 +26,13 @@ pub struct ResultCheck {
     pub bounds: Bounds,
     /// Whether it fits the schema of its tool, if that is to be checked.
     pub schema: Option<SchemaCheck>,
+    /// How a message is answered that does not pass.
+    pub answers: Answers,
+}
+
+/// How a message of a server is answered that does not pass.
+#[derive(Debug, Clone)]
+pub struct Answers {
     /// The ids of the requests that it answers; none for a stream that a client opened to listen.
     pub ids: Vec<RequestId>,
     /// Whether it is the answer to one call of a tool.
@@ -34,6 +41,49 @@ pub struct ResultCheck {
     pub era: Era,
     /// The id of the request in the log.
     pub request: String,
+}
+
+impl Answers {
+    /// The answer in place of one that does not pass.
+    fn one(&self, id: &RequestId, fault: &Fault) -> String {
+        let words = fault.words(Direction::Results);
+        if self.is_tool {
+            return refused_call(id, self.era, &words);
+        }
+        let code = if matches!(fault, Fault::Found(_) | Fault::Denied(_)) { 403 } else { 502 };
+        error_body(id, code, &words, &self.request)
+    }
+
+    /// The body in place of one that does not pass.
+    #[must_use]
+    pub fn body(&self, fault: &Fault) -> Vec<u8> {
+        let bodies: Vec<String> = self.ids.iter().map(|id| self.one(id, fault)).collect();
+        match bodies.as_slice() {
+            [] => Vec::new(),
+            [one] => one.clone().into_bytes(),
+            several => format!("[{}]", several.join(",")).into_bytes(),
+        }
+    }
+
+    fn event_for(&self, id: &RequestId, fault: &Fault) -> String {
+        format!("event: message\ndata: {}\n\n", self.one(id, fault))
+    }
+
+    /// The events for all requests that are answered.
+    fn events(&self, fault: &Fault) -> Vec<u8> {
+        self.ids.iter().map(|id| self.event_for(id, fault)).collect::<String>().into_bytes()
+    }
+
+    /// The event in place of one with a message that does not pass; nothing in place of a request or a notification.
+    #[must_use]
+    pub fn event(&self, message: &[u8], fault: &Fault) -> Vec<u8> {
+        let Ok(Value::Object(members)) = strict_json::parse(message) else { return self.events(fault) };
+        if members.contains_key("method") {
+            return Vec::new();
+        }
+        let id = members.get("id").and_then(RequestId::read);
+        id.map_or_else(|| self.events(fault), |id| self.event_for(&id, fault).into_bytes())
+    }
 }
 
 impl std::fmt::Debug for ResultCheck {
@@ -137,7 +187,9 @@ impl ContentFilter {
     /// Whether nothing of a message passes before its end.
     fn holds(&self) -> bool {
         let ResultCheck { looking, bounds, schema, .. } = &self.check;
-        bounds.holds_results() || schema.is_some() || looking.as_ref().is_some_and(Looking::denies)
+        // What is only observed must not depend on the size of a result.
+        let enforces_schema = schema.is_some() && bounds.schema == Some(SchemaMode::Enforce);
+        bounds.holds_results() || enforces_schema || looking.as_ref().is_some_and(Looking::denies)
     }
 
     fn most_bytes(&self) -> u64 {
@@ -210,7 +262,7 @@ impl ContentFilter {
             Shape::Json => {
                 self.scanner.finish(&mut self.held)?;
                 if let Some(fault) = self.message_ended() {
-                    self.held = self.instead_of_body(&fault);
+                    self.held = self.check.answers.body(&fault);
                 }
             }
             Shape::Text => {
@@ -243,7 +295,7 @@ impl ContentFilter {
     /// Takes a part of a message.
     fn message(&mut self, bytes: &[u8]) -> Result<(), ListError> {
         self.bytes += bytes.len() as u64;
-        if self.check.schema.is_some() && !self.is_too_large() {
+        if self.check.schema.is_some() && self.bytes <= self.most_bytes() {
             self.original.extend_from_slice(bytes);
         }
         self.scanner.push(bytes, &mut self.held)
@@ -260,7 +312,9 @@ impl ContentFilter {
         let (denied, counts) = (self.scanner.report().denied(), self.scanner.counts());
         let fault = self.fault(denied, counts);
         let original = std::mem::take(&mut self.original);
-        let fault = fault.or_else(|| self.check.schema.as_ref().and_then(|check| check(&original)));
+        let is_whole = self.bytes <= self.most_bytes();
+        let schema = self.check.schema.as_ref().filter(|_| is_whole);
+        let fault = fault.or_else(|| schema.and_then(|check| check(&original)));
         let is_held_back = fault.as_ref().is_some_and(|fault| fault.is_enforced(self.check.bounds.schema));
         let report = self.scanner.report().clone();
         self.note(&report, fault.clone(), is_held_back);
@@ -271,25 +325,6 @@ impl ContentFilter {
     fn note(&mut self, report: &Report, fault: Option<Fault>, is_held_back: bool) {
         if fault.is_some() || !report.found().is_empty() {
             self.noted.push(Noted { found: report.found().to_vec(), fault, is_held_back });
-        }
-    }
-
-    /// The answer in place of one that does not pass.
-    fn instead(&self, id: &RequestId, fault: &Fault) -> String {
-        let words = fault.words(Direction::Results);
-        if self.check.is_tool {
-            return refused_call(id, self.check.era, &words);
-        }
-        let code = if matches!(fault, Fault::Found(_)) { 403 } else { 502 };
-        error_body(id, code, &words, &self.check.request)
-    }
-
-    fn instead_of_body(&self, fault: &Fault) -> Vec<u8> {
-        let bodies: Vec<String> = self.check.ids.iter().map(|id| self.instead(id, fault)).collect();
-        match bodies.as_slice() {
-            [] => Vec::new(),
-            [one] => one.clone().into_bytes(),
-            several => format!("[{}]", several.join(",")).into_bytes(),
         }
     }
 
@@ -433,16 +468,11 @@ impl ContentFilter {
     fn instead_of_event(&self, fault: &Fault) -> Vec<u8> {
         // A batch answers some of the requests, and so may a response whose id cannot be read.
         if self.scanner.answers_unknown() {
-            let all = self.check.ids.iter();
-            return all.map(|id| self.event(id, fault)).collect::<String>().into_bytes();
+            return self.check.answers.events(fault);
         }
         let id = strict_json::parse(self.scanner.answered()).ok();
-        let answers = |id: RequestId| self.event(&id, fault).into_bytes();
+        let answers = |id: RequestId| self.check.answers.event_for(&id, fault).into_bytes();
         id.as_ref().and_then(RequestId::read).map(answers).unwrap_or_default()
-    }
-
-    fn event(&self, id: &RequestId, fault: &Fault) -> String {
-        format!("event: message\ndata: {}\n\n", self.instead(id, fault))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod fault;
 pub mod filter;
 pub mod finder;
 pub mod guard;
+pub mod hook;
 pub mod in_flight;
 pub mod numbers;
 pub mod report;
@@ -15,8 +16,13 @@ pub mod scanner;
 pub mod schema;
 pub mod text;
 
+use std::rc::Rc;
+
 use bound::Bound;
 use guard::{Guard, Guards};
+use hook::Hook;
+
+use crate::policy::condition::{Condition, Fact};
 use schema::Schemas;
 
 /// The guards and bounds of a resource.
@@ -26,14 +32,23 @@ pub struct Content {
     pub guards: Guards,
     /// The bounds.
     pub bounds: Vec<Bound>,
+    /// The hooks, in order.
+    pub hooks: Vec<Rc<Hook>>,
     /// The schemas that were compiled.
     pub schemas: Schemas,
 }
 
 impl Content {
-    /// Guards and bounds.
+    /// What conditions of guards and hooks read about callers.
+    pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
+        let of_hooks = self.hooks.iter().flat_map(|hook| hook.when.conditions.iter().map(Condition::reads));
+        self.guards.facts().chain(of_hooks)
+    }
+
+    /// Guards, bounds and hooks.
     #[must_use]
-    pub fn new(guards: Vec<Guard>, bounds: Vec<Bound>) -> Self {
-        Self { guards: Guards::new(guards), bounds, schemas: Schemas::default() }
+    pub fn new(guards: Vec<Guard>, bounds: Vec<Bound>, hooks: Vec<Hook>) -> Self {
+        let hooks = hooks.into_iter().map(Rc::new).collect();
+        Self { guards: Guards::new(guards), bounds, hooks, schemas: Schemas::default() }
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::content::finder::Category;
 use crate::content::guard::{Action, Direction, Guard};
 
-/// What one guard found.
+/// What one guard found, or one hook did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The id of the guard.
+    /// The id of the guard or hook.
     pub guard: String,
     /// What it did.
-    pub action: Action,
+    pub action: &'static str,
     /// Where it found it.
     pub direction: Direction,
     /// How often it found each form.
@@ -19,6 +19,12 @@ pub struct Found {
 }
 
 impl Found {
+    /// What a hook did.
+    #[must_use]
+    pub fn of_hook(hook: &str, action: &'static str, direction: Direction) -> Self {
+        Self { guard: hook.to_owned(), action, direction, forms: BTreeMap::new() }
+    }
+
     /// The forms and how often each was found, as text.
     #[must_use]
     pub fn forms_as_text(&self) -> String {
@@ -41,7 +47,7 @@ impl Report {
             self.denied.get_or_insert(category);
         }
         let at = self.found.iter().position(|found| found.guard == guard.id).unwrap_or_else(|| {
-            let (guard, action) = (guard.id.clone(), guard.action);
+            let (guard, action) = (guard.id.clone(), guard.action.as_str());
             self.found.push(Found { guard, action, direction, forms: BTreeMap::new() });
             self.found.len() - 1
         });

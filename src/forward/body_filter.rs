@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use crate::content::Content;
 use crate::content::bound::Bounds;
-use crate::content::filter::{ContentFilter, Noted, ResultCheck, SchemaCheck, Shape};
+use crate::content::filter::{Answers, ContentFilter, Noted, ResultCheck, SchemaCheck, Shape};
 use crate::content::guard::{Direction, known};
+use crate::content::hook::{About, Hook, asked};
 use crate::content::in_flight::Running;
 use crate::content::schema::result_to_check;
 use crate::forward::handle_sealer::HandleSealer;
@@ -124,6 +125,8 @@ struct ContentOfAnswer {
     running: Vec<Rc<Running>>,
     /// Whether the answer has to be complete in time.
     is_timed: bool,
+    /// What hooks are asked about it.
+    asked: Option<AskedAboutResults>,
 }
 
 impl ResponseTransform {
@@ -232,6 +235,7 @@ impl Recipient {
                 check: result_check(permit, settings),
                 running: permit.places_among_running().to_vec(),
                 is_timed: permit.bounds().seconds.is_some(),
+                asked: asked_about(permit, settings),
             },
         })
     }
@@ -317,12 +321,18 @@ impl Recipient {
             self.content.check.take().map(|check| content_filter(check, (head, self.method), stream, request));
         let running = std::mem::take(&mut self.content.running);
         let is_timed = self.content.is_timed && head.is_event_stream();
+        let asked = self.content.asked.take().map(|mut asked| {
+            request.clone_into(&mut asked.about.request);
+            request.clone_into(&mut asked.answers.request);
+            asked
+        });
         if !filtered
             && !rewritten
             && !marked
             && restore.is_none()
             && content.is_none()
             && running.is_empty()
+            && asked.is_none()
             && !is_timed
         {
             return Ok(None);
@@ -343,6 +353,7 @@ impl Recipient {
             request: request.to_owned(),
             content: None,
             running,
+            asked,
         };
         if !filtered && !rewritten && !marked {
             let ids = if head.is_event_stream() { self.ids } else { Vec::new() };
@@ -425,6 +436,45 @@ impl Recipient {
     }
 }
 
+/// What is asked about the messages of an answer.
+pub struct AskedAboutResults {
+    /// The hooks.
+    pub hooks: Vec<Rc<Hook>>,
+    /// What they learn besides the message.
+    pub about: About,
+    /// How a message is answered that does not pass.
+    pub answers: Answers,
+}
+
+impl std::fmt::Debug for AskedAboutResults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AskedAboutResults")
+    }
+}
+
+impl AskedAboutResults {
+    /// The most bytes that one of them is asked about.
+    #[must_use]
+    pub fn most_bytes(&self) -> u64 {
+        self.hooks.iter().map(|hook| hook.bytes).max().unwrap_or_default()
+    }
+}
+
+/// What hooks are asked about the answer to a permitted request.
+fn asked_about(permit: &Permit, settings: &Settings) -> Option<AskedAboutResults> {
+    let inspected = permit.inspected()?;
+    let content = inspected.resource().content.as_ref()?;
+    let is_stream = permit.admitted().head().method != Method::Post || is_listening(permit);
+    let operations: Vec<Operation> = if is_stream { Vec::new() } else { permit.operations() };
+    let known = known(&operations).filter(|_| !is_stream);
+    let caller = (&inspected.caller(), &*settings.scopes);
+    let hooks: Vec<Rc<Hook>> = asked(&content.hooks, Direction::Results, known, caller).into_iter().cloned().collect();
+    if hooks.is_empty() {
+        return None;
+    }
+    Some(AskedAboutResults { hooks, about: permit.about("")?, answers: answers(permit) })
+}
+
 /// The guards and bounds for the answer to a permitted request.
 fn result_check(permit: &Permit, settings: &Settings) -> Option<ResultCheck> {
     let inspected = permit.inspected()?;
@@ -444,15 +494,19 @@ fn result_check(permit: &Permit, settings: &Settings) -> Option<ResultCheck> {
     if looking.is_none() && !bounds.holds_results() && schema.is_none() {
         return None;
     }
-    Some(ResultCheck {
-        looking,
-        bounds,
-        schema,
+    Some(ResultCheck { looking, bounds, schema, answers: answers(permit) })
+}
+
+/// How a message is answered that does not pass.
+fn answers(permit: &Permit) -> Answers {
+    let messages = permit.inspected().and_then(|inspected| inspected.messages()).unwrap_or_default();
+    let only = if let [only] = messages { only.call() } else { None };
+    Answers {
         ids: messages.iter().map(Message::id).filter(RequestId::is_known).collect(),
-        is_tool: only.is_some(),
+        is_tool: only.is_some_and(|call| call.method == CALL_TOOL),
         era: permit.admitted().era(),
         request: String::new(),
-    })
+    }
 }
 
 /// Checks the result of a call of a tool with the tool's output schema, as it is in the lock.
@@ -485,7 +539,8 @@ fn content_filter(
         (false, true) => Shape::Json,
         (false, false) => Shape::Text,
     };
-    Box::new(ContentFilter::new(ResultCheck { request: request.to_owned(), ..check }, shape))
+    let answers = Answers { request: request.to_owned(), ..check.answers };
+    Box::new(ContentFilter::new(ResultCheck { answers, ..check }, shape))
 }
 
 /// What changes in the results of a server for a caller of the other era.
@@ -628,6 +683,8 @@ pub struct BodyFilter {
     content: Option<Box<ContentFilter>>,
     /// The places of the calls among those that run: they end with the filter.
     running: Vec<Rc<Running>>,
+    /// What hooks are asked about what passes.
+    asked: Option<AskedAboutResults>,
 }
 
 /// The part of a body that the gateway forwards.
@@ -782,6 +839,11 @@ impl BodyFilter {
         content.push(&rest, &mut out)?;
         content.finish(&mut out)?;
         Ok(out)
+    }
+
+    /// What hooks are asked about what passes.
+    pub fn take_asked(&mut self) -> Option<AskedAboutResults> {
+        self.asked.take()
     }
 
     /// What guards and bounds did since the last call, for the log.

@@ -176,6 +176,11 @@ pub fn outbound(
     for (name, value) in permit.masked_fields() {
         fields.set(name.clone(), value.clone());
     }
+    // What mirrors other arguments than those that are sent.
+    if permit.replaces_arguments() {
+        forget_parameters(&mut fields);
+        set_parameters(&mut fields, permit);
+    }
     mirror(&mut fields, permit);
     if permit.is_gathered() && admitted.head().method == Method::Post {
         fields.set("accept", ACCEPTED);

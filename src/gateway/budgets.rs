@@ -42,8 +42,8 @@ pub(super) async fn count<P: Ports>(ports: &P, checks: Vec<BudgetCheck>) -> Vec<
 }
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
-    /// After the rate limits: counts the call in the budgets of its day.
-    pub(super) fn within_limits(self, authorized: Authorized) -> Action {
+    /// After the hooks: counts the call in the budgets of its day.
+    pub(super) fn heard(self, authorized: Authorized) -> Action {
         let checks = self.gateway.budgeted(&authorized, day(self.ports.now()));
         if checks.is_empty() {
             return self.permitted(authorized.within_limits());
@@ -80,7 +80,7 @@ impl Suspended<Box<Authorized>> {
     }
 }
 
-fn held_back(authorized: &Authorized, fault: Fault) -> Rejection {
+pub(super) fn held_back(authorized: &Authorized, fault: Fault) -> Rejection {
     let inspected = authorized.permit().inspected();
     let messages = inspected.and_then(|inspected| inspected.messages()).unwrap_or_default();
     let only = if let [only] = messages { Some(only) } else { None };

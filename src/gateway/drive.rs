@@ -1,6 +1,7 @@
 //! The driver: it performs actions through the ports. The only awaits of this room are here and in what it calls.
 
 use crate::content::guard::Direction;
+use crate::forward::body_filter::AskedAboutResults;
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
@@ -9,6 +10,7 @@ use crate::gateway::concurrently::{Work, before, concurrently};
 use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
 use crate::gateway::gathering::{PartAnswer, WholeAnswer};
+use crate::gateway::hooks;
 use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::log::write_noted;
 use crate::gateway::lookups::{ask, read_revocations};
@@ -22,7 +24,7 @@ use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
 use crate::platform_error::PlatformError;
 use crate::policy::counters::RateLimitCheck;
-use crate::ports::Ports;
+use crate::ports::{FilterFailure, OriginFailure, Ports};
 use crate::settings::federation::Server;
 use crate::transport::head::Head;
 use std::cell::Cell;
@@ -118,6 +120,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 let checks = check_rate_limits(ports, checks).await;
                 request.rate_limits_checked(gateway, ports, &checks)
             }
+            Action::AskHooks(request) => {
+                let heard = hooks::about_arguments(ports, request.stage(), request.context()).await;
+                request.hooks_heard(gateway, ports, heard)
+            }
             Action::CountBudgets(checks, request) => {
                 let answered = budgets::count(ports, checks).await;
                 request.budgets_counted(gateway, ports, &answered)
@@ -184,17 +190,50 @@ async fn pass_on<P: Ports + Clone + 'static>(
 pub async fn filter_body<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
-    filter: BodyFilter,
+    mut filter: BodyFilter,
     request: Suspended<ResponseHead>,
     answer: P::ResponseBody,
 ) -> Result<(ResponseHead, P::ResponseBody), Box<Action>> {
     let (keeping, keeper) = (Rc::clone(gateway), ports.clone());
     let context = request.context().clone();
     let ended = move |end| filter_ended(&keeping, &keeper, end, &context);
+    let asked = filter.take_asked();
+    let is_stream = request.stage().is_event_stream();
     match ports.filtered(answer, filter, Box::new(ended)).await {
-        Ok(body) => Ok((request.passed(gateway, ports), body)),
+        Ok(body) => {
+            let body = match asked {
+                None => body,
+                Some(asked) => match asked_about(gateway, ports, asked, (body, is_stream), request.context()).await {
+                    Ok(body) => body,
+                    Err(failure) => {
+                        return Err(Box::new(request.unfit(gateway, ports, FilterFailure::Failed(failure))));
+                    }
+                },
+            };
+            Ok((request.passed(gateway, ports), body))
+        }
         Err(why) => Err(Box::new(request.unfit(gateway, ports, why))),
     }
+}
+
+/// Has hooks look at an answer: at each event as it comes, or at the whole body.
+///
+/// # Errors
+/// [`OriginFailure`] if the body is not complete, or larger than hooks are asked about.
+async fn asked_about<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    asked: AskedAboutResults,
+    (body, is_stream): (P::ResponseBody, bool),
+    context: &RequestContext,
+) -> Result<P::ResponseBody, OriginFailure> {
+    if is_stream {
+        let step = hooks::about_events(gateway, ports, Rc::new(asked), context);
+        return Ok(ports.stepped(body, step));
+    }
+    let whole = ports.whole(body, asked.most_bytes()).await?;
+    let text = hooks::about_body(gateway, ports, &asked, (whole, context)).await;
+    Ok(ports.joined([text, Vec::new()], Vec::new()))
 }
 
 /// Caches a list that passed the filter completely, and logs what the filter rejected or left out.

@@ -2,6 +2,7 @@
 
 use crate::content::filter::Noted;
 use crate::content::guard::Direction;
+use crate::content::report::Found;
 use crate::gateway::open::Gateway;
 use crate::observe::event::{Outcome, gateway_line, request_line};
 use crate::observe::point::Point;
@@ -75,9 +76,14 @@ pub(super) fn write_noted<P: Ports>(
     let now = ports.now();
     let request = context.request_id.as_str();
     for found in &noted.found {
-        let (guard, action, on) = (&found.guard, found.action.as_str(), direction.as_str());
-        let detail = format!("request {request}: guard {guard:?}, {action} in {on}: {}", found.forms_as_text());
-        ports.line(&gateway_line("warn", "guard_found", &detail, now));
+        let (guard, action, on) = (&found.guard, found.action, direction.as_str());
+        let (reason, detail) = if found.forms.is_empty() {
+            ("hook_acted", format!("request {request}: hook {guard:?}, {action}: {on}"))
+        } else {
+            let forms = found.forms_as_text();
+            ("guard_found", format!("request {request}: guard {guard:?}, {action} in {on}: {forms}"))
+        };
+        ports.line(&gateway_line("warn", reason, &detail, now));
         if let Some(log) = &gateway.settings.decision_log {
             let line = gateway.chain.borrow_mut().guard_line(found, context, now);
             ports.decided(log, &line);
@@ -88,6 +94,18 @@ pub(super) fn write_noted<P: Ports>(
         let detail = format!("request {request}: {}{observed}", fault.detail(direction));
         ports.line(&gateway_line("warn", fault.reason(), &detail, now));
     }
+}
+
+/// Writes down what hooks did with a message of a server.
+pub(super) fn write_found<P: Ports>(gateway: &Gateway, ports: &P, found: &[Found], context: &RequestContext) {
+    let noted = Noted { found: found.to_vec(), fault: None, is_held_back: false };
+    write_noted(gateway, ports, &noted, Direction::Results, context);
+}
+
+/// Writes down that a hook did not answer as the contract says.
+pub(super) fn write_hook_failure<P: Ports>(ports: &P, context: &RequestContext, why: &str) {
+    let detail = format!("request {}: {why}", context.request_id);
+    ports.line(&gateway_line("error", "hook_failed", &detail, ports.now()));
 }
 
 /// Writes down how many calls of a budget are made.

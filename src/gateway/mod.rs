@@ -26,6 +26,7 @@ mod credentials;
 mod drive;
 mod federation;
 mod gathering;
+mod hooks;
 mod issuer_state;
 mod keys;
 mod known_servers;

@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod definition;
 pub mod envelope;
 pub mod era;
+pub mod events;
 pub mod handle;
 pub mod input_needed;
 pub mod item_meta;

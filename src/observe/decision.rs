@@ -229,14 +229,14 @@ impl Chain {
         let resource = context.resource.as_ref().map(|resource| resource.path.as_str()).unwrap_or_default();
         let line = GuardLine {
             v: VERSION,
-            event: "guard",
+            event: if found.forms.is_empty() { "hook" } else { "guard" },
             time: now.to_rfc3339(),
             request_id: &context.request_id,
             resource,
             mcp_method: entries.mcp_method.as_deref(),
             name: entries.mcp_name.as_deref(),
             guard: &found.guard,
-            action: found.action.as_str(),
+            action: found.action,
             on: found.direction.as_str(),
             found: &found.forms,
             client: entries.client.as_deref(),
@@ -249,7 +249,7 @@ impl Chain {
         let json = self.chained(&text);
         DecisionLine {
             json,
-            verdict: found.action.as_str(),
+            verdict: found.action,
             by: found.guard.clone(),
             resource: resource.to_owned(),
             method: entries.mcp_method.clone().unwrap_or_default(),

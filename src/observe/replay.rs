@@ -65,7 +65,7 @@ impl Replay {
         match line.get("event").and_then(Value::as_str) {
             Some("decision") => {}
             // It is a line of the same chain.
-            Some("guard") => {
+            Some("guard" | "hook") => {
                 self.hold(number, text, &line);
                 return Replayed::Other;
             }

@@ -113,6 +113,11 @@ impl AuditRecord {
         (self.0.found, self.0.observed) = (found, observed);
     }
 
+    /// Records what hooks did with the arguments.
+    pub fn add_found(&mut self, found: Vec<Found>) {
+        self.0.found.extend(found);
+    }
+
     /// Records the decision of the rules about an operation.
     pub fn note_decision(&mut self, record: DecisionRecord) {
         self.0.decisions.push(record);

@@ -56,6 +56,14 @@ impl Authorized {
         Self { permit: self.permit.running(running), ..self }
     }
 
+    /// The same, for a message in which hooks replaced the arguments.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if the body is no message.
+    pub fn with_arguments(self, body: Vec<u8>) -> Result<Self, Rejection> {
+        Ok(Self { permit: self.permit.with_arguments(body)?, ..self })
+    }
+
     /// The permit. Call this after the limits of the resource were counted.
     #[must_use]
     pub fn within_limits(self) -> Permit {

@@ -7,6 +7,7 @@ use crate::content::bound::Bounds;
 use crate::content::examined::{Examined, HeldBack};
 use crate::content::fault::Fault;
 use crate::content::guard::{Direction, Looking, known};
+use crate::content::hook::asked;
 use crate::content::report::{Found, Report};
 use crate::content::scanner::{Scanner, noted};
 use crate::content::schema::arguments_to_check;
@@ -74,7 +75,8 @@ pub(super) fn examine(
         return Err(held_back(Fault::TooLarge(most), Vec::new()));
     }
     let at_once = Bounds::at_once(&content.bounds, &operations);
-    let mut examined = Examined { bounds, at_once, ..Examined::default() };
+    let hooks = asked(&content.hooks, Direction::Arguments, known, caller).into_iter().cloned().collect();
+    let mut examined = Examined { bounds, at_once, hooks, ..Examined::default() };
     let mut changed = Changed::default();
     if looking.is_some() || bounds.depth.is_some() || bounds.items.is_some() {
         let mut scanner = Scanner::new(Direction::Arguments, looking.clone());

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::content::bound::Bounds;
 use crate::content::examined::Examined;
+use crate::content::hook::{About, Hook};
 use crate::content::in_flight::Running;
 use crate::mcp::combined_session::{AtServer, ClientName, CombinedSession, ServerRequest};
 use crate::mcp::conversation::{ClientSide, Conversation, UNSUPPORTED_VERSION};
@@ -495,6 +496,47 @@ impl Permit {
             |(at, call): (usize, &Call)| self.state.handles.operations(at, call, call.operations().unwrap_or_default());
         let calls = messages.iter().enumerate().filter_map(|(at, message)| Some((at, message.call()?)));
         calls.flat_map(of_call).collect()
+    }
+
+    /// The hooks that are asked about its arguments.
+    #[must_use]
+    pub fn hooks(&self) -> &[Rc<Hook>] {
+        self.examined.as_ref().map(|examined| examined.hooks.as_slice()).unwrap_or_default()
+    }
+
+    /// What hooks learn of it.
+    #[must_use]
+    pub fn about(&self, request: &str) -> Option<About> {
+        let inspected = self.inspected()?;
+        let operation = self.operations().into_iter().next();
+        Some(About {
+            request: request.to_owned(),
+            resource: inspected.resource().path.as_str().to_owned(),
+            method: operation.as_ref().map(|operation| operation.method.clone()).unwrap_or_default(),
+            name: operation.as_ref().and_then(|operation| operation.name()).map(str::to_owned),
+            caller: inspected.caller(),
+        })
+    }
+
+    /// The same permit for a message in which hooks replaced the arguments.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if the body is no message, or the request is in use.
+    pub(super) fn with_arguments(self, body: Vec<u8>) -> Result<Self, Rejection> {
+        let Permitted::Resource(inspected) = self.request else { return Err(Rejection::Internal("no message")) };
+        let inspected = Rc::into_inner(inspected).ok_or(Rejection::Internal("the request is in use"))?;
+        let inspected = inspected.with_masks(body)?;
+        let mut examined = self.examined;
+        if let Some(examined) = &mut examined {
+            examined.replaces_arguments = true;
+        }
+        Ok(Self { request: Permitted::Resource(Rc::new(inspected)), examined, ..self })
+    }
+
+    /// Whether hooks replaced its arguments.
+    #[must_use]
+    pub fn replaces_arguments(&self) -> bool {
+        self.examined.as_ref().is_some_and(|examined| examined.replaces_arguments)
     }
 
     /// The origin server's name of the item that its only call is about.

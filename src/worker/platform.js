@@ -256,7 +256,9 @@ export function discard(body) {
  * `step` is no longer needed. It gets `null` at the end, and a word if the rest does not arrive in time. If `step` returns an array, the body ends with the chunk in it; if it returns null, the body is
  * aborted.
  */
-export function through(first, rest, step) {
+export function through(first, body, step) {
+  // A filter may have had the body in one piece.
+  const rest = body instanceof Uint8Array ? new Response(body).body : body;
   if (rest === null) return [first, Promise.resolve()];
   const { readable, writable } = new IdentityTransformStream();
   return [readable, carry(first, rest, writable.getWriter(), step)];
@@ -349,7 +351,8 @@ async function carry(first, rest, writer, step) {
     for (;;) {
       const { done, value } = await reader.read();
       if (gone) throw UNFIT;
-      const out = step(done ? null : value);
+      let out = step(done ? null : value);
+      if (out instanceof Promise) out = await out;
       if (out === null) throw UNFIT;
       const [bytes, last] = Array.isArray(out) ? [out[0], true] : [out, done];
       if (bytes.byteLength > 0) await writer.write(bytes);

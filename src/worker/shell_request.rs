@@ -72,6 +72,7 @@ impl ShellRequest {
             | Action::ReadRevocations(_)
             | Action::UseProofOnce(..)
             | Action::CheckRateLimits(..)
+            | Action::AskHooks(_)
             | Action::CountBudgets(..)
             | Action::RecallList(..)
             | Action::Gather(..)

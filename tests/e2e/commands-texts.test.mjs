@@ -140,6 +140,8 @@ describe("token", PATIENCE, () => {
       "guard_denied",
       "bound_exceeded",
       "schema_mismatch",
+      "hook_denied",
+      "hook_failed",
       "budget_spent",
       "budget_unavailable",
     ],

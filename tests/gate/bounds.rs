@@ -253,6 +253,12 @@ fn structured_results_are_held_to_the_schema_in_the_lock() {
     let world = giving(json!({ "content": [] }));
     assert_eq!(refusal(&call(&world, &observing, "pay", json!({}))), "");
     let lines = logged(&world, "schema_mismatch");
+    let large = giving(json!({ "content": [{ "type": "text", "text": "x".repeat(2_000_000) }] }));
+    assert_eq!(
+        refusal(&call(&large, &observing, "pay", json!({}))),
+        "",
+        "what is only observed passes, large as it may be"
+    );
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line.ends_with("(observed, not enforced)")), "{lines:?}");
 }

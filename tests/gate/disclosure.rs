@@ -86,6 +86,8 @@ fn items() -> Vec<Rejection> {
         held_back(Fault::Found(Category::Cards)),
         held_back(Fault::TooLarge(1)),
         held_back(Fault::NoSchema),
+        held_back(Fault::Denied("words".to_owned())),
+        held_back(Fault::NoAnswer),
         held_back(Fault::BudgetSpent(5)),
         held_back(Fault::BudgetUnknown("why".to_owned())),
     ]

@@ -1,7 +1,7 @@
 //! Properties of guards: whatever the JSON and wherever it is cut, masks are where an oracle has them that reads it whole.
 
 use portcullis::content::bound::Bounds;
-use portcullis::content::filter::{ContentFilter, ResultCheck, Shape};
+use portcullis::content::filter::{Answers, ContentFilter, ResultCheck, Shape};
 use portcullis::content::finder::{Category, Finder};
 use portcullis::content::guard::{Action, Direction, Guard, Guards, Looking};
 use portcullis::content::text::masked;
@@ -35,10 +35,7 @@ fn filtered(body: &[u8], action: Action, shape: Shape, chunk: usize) -> Result<S
         looking: Some(looking(action)),
         bounds: Bounds::default(),
         schema: None,
-        ids: Vec::new(),
-        is_tool: false,
-        era: Era::Legacy,
-        request: String::new(),
+        answers: Answers { ids: Vec::new(), is_tool: false, era: Era::Legacy, request: String::new() },
     };
     let (mut filter, mut out) = (ContentFilter::new(check, shape), Vec::new());
     for part in body.chunks(chunk.max(1)) {

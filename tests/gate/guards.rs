@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use portcullis::content::alphabet::Alphabet;
 use portcullis::content::credentials::FORMS;
-use portcullis::content::filter::{ContentFilter, ResultCheck, Shape};
+use portcullis::content::filter::{Answers, ContentFilter, ResultCheck, Shape};
 use portcullis::content::finder::{Category, Finder};
 use portcullis::content::guard::{Direction, Guards};
 use portcullis::gateway::Gateway;
@@ -307,10 +307,7 @@ fn filtered(find: &[&str], action: &str, shape: Shape, body: &str, chunk: usize)
         looking,
         bounds: portcullis::content::bound::Bounds::default(),
         schema: None,
-        ids,
-        is_tool: true,
-        era: Era::Legacy,
-        request: String::new(),
+        answers: Answers { ids, is_tool: true, era: Era::Legacy, request: String::new() },
     };
     let mut filter = ContentFilter::new(check, shape);
     let mut out = Vec::new();
@@ -711,10 +708,7 @@ fn what_breaks_off_in_the_middle_of_an_event_is_ended() {
             looking: content.guards.looking(Direction::Results, None, (&caller, &ScopeHierarchy::default())),
             bounds: portcullis::content::bound::Bounds::default(),
             schema: None,
-            ids: Vec::new(),
-            is_tool: true,
-            era: Era::Legacy,
-            request: String::new(),
+            answers: Answers { ids: Vec::new(), is_tool: true, era: Era::Legacy, request: String::new() },
         };
         let mut filter = ContentFilter::new(check, Shape::Events);
         filter.push(sent.as_bytes(), &mut Vec::new()).expect("it can be read");

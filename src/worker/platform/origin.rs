@@ -311,6 +311,25 @@ impl Transport for Workers {
         Ok(filtered.get(0))
     }
 
+    fn stepped(&self, body: JsValue, step: Step) -> JsValue {
+        let step = Rc::new(step);
+        let each = Closure::new(move |part: JsValue| {
+            let part = if part.is_null() { None } else { Some(Uint8Array::new(&part).to_vec()) };
+            let out = step(part);
+            future_to_promise(async move {
+                Ok(out.await.map_or(JsValue::NULL, |out| Uint8Array::from(out.as_slice()).into()))
+            })
+            .into()
+        });
+        let carried = through(Uint8Array::new_with_length(0), &body, &each);
+        let done: Promise = carried.get(1).unchecked_into();
+        self.spawn(Box::pin(async move {
+            let _ended = JsFuture::from(done).await;
+            drop(each);
+        }));
+        carried.get(0)
+    }
+
     async fn whole(&self, body: JsValue, limit: u64) -> Result<Vec<u8>, OriginFailure> {
         let bytes = entire(&body, limit as f64).await.map_err(|word| failed(&word))?;
         Ok(Uint8Array::new(&bytes).to_vec())

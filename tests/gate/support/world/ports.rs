@@ -1,5 +1,6 @@
 //! The ports of the platform in memory.
 
+use super::block_on;
 use super::{Asked, Sent, World};
 use portcullis::authorization_server::state::{self as authorization_state, Change};
 use portcullis::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
@@ -14,7 +15,7 @@ use portcullis::policy::budget::Spent;
 use portcullis::portable;
 use portcullis::ports::{
     Background, CanonicalJson, Clock, DayBudgets, EventSink, Fetch, FilterFailure, Limiter, OriginFailure, Random,
-    Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Store, Timer, Transport,
+    Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Step, Store, Timer, Transport,
 };
 use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
@@ -272,6 +273,19 @@ impl Transport for World {
         out.extend(filter.finish()?);
         ended(filter.end(None));
         Ok(out)
+    }
+
+    fn stepped(&self, body: Vec<u8>, step: Step) -> Vec<u8> {
+        let chunk = self.0.borrow().chunk.max(1);
+        let mut out = Vec::new();
+        for part in body.chunks(chunk) {
+            match block_on(step(Some(part.to_vec()))) {
+                Some(bytes) => out.extend(bytes),
+                None => return out,
+            }
+        }
+        out.extend(block_on(step(None)).unwrap_or_default());
+        out
     }
 
     async fn whole(&self, body: Vec<u8>, limit: u64) -> Result<Vec<u8>, OriginFailure> {

@@ -1,0 +1,89 @@
+"""A hook in Python: it removes personal data from the results of tools.
+
+Names, telephone numbers and other personal data are found by Microsoft's Presidio, if it is installed
+(`pip install presidio-analyzer` and a model of spaCy); otherwise only telephone numbers, by their form.
+The contract is in docs/trust.md. Run it with `python hook.py PORT`, with the secret in HOOK_SECRET.
+"""
+
+import hmac
+import json
+import os
+import re
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SECRET = os.environ.get("HOOK_SECRET", "")
+PHONE = re.compile(r"\+\d[\d ()-]{6,}\d")
+MOST_BYTES = 2 * 1024 * 1024
+
+try:
+    from presidio_analyzer import AnalyzerEngine
+
+    ANALYZER = AnalyzerEngine()
+except Exception:  # Presidio or its model is not installed.
+    ANALYZER = None
+
+
+def masked(text: str) -> str:
+    """The text without personal data."""
+    if ANALYZER is None:
+        return PHONE.sub("[phone]", text)
+    found = ANALYZER.analyze(text=text, language="en", score_threshold=0.5)
+    for one in sorted(found, key=lambda it: it.start, reverse=True):
+        text = f"{text[: one.start]}[{one.entity_type.lower()}]{text[one.end :]}"
+    return text
+
+
+def without_personal_data(value):
+    """The same value, with every text masked."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list):
+        return [without_personal_data(item) for item in value]
+    if isinstance(value, dict):
+        return {name: without_personal_data(item) for name, item in value.items()}
+    return value
+
+
+def answer(question: dict) -> dict:
+    """What becomes of what the gateway asks about."""
+    if question["phase"] != "results" or "result" not in question["message"]:
+        return {"action": "pass"}
+    message = question["message"]
+    result = without_personal_data(message["result"])
+    if result == message["result"]:
+        return {"action": "pass"}
+    return {"action": "replace", "message": {**message, "result": result}}
+
+
+class Hook(BaseHTTPRequestHandler):
+    """Answers the gateway, and no other caller."""
+
+    def do_POST(self) -> None:
+        given = self.headers.get("authorization", "")
+        if not hmac.compare_digest(given, f"Bearer {SECRET}"):
+            return self.reply(401, {})
+        length = int(self.headers.get("content-length") or 0)
+        if length > MOST_BYTES:
+            return self.reply(413, {})
+        question = json.loads(self.rfile.read(length))
+        if question.get("version") != 1:
+            return self.reply(400, {})
+        self.reply(200, answer(question))
+
+    def reply(self, status: int, body: dict) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        """Writes nothing: a request line says nothing of use."""
+
+
+if __name__ == "__main__":
+    if len(SECRET) < 32:
+        sys.exit("HOOK_SECRET must have 32 characters or more")
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Hook).serve_forever()
