@@ -707,7 +707,7 @@ export interface ResourceDocument {
   audiences?: string[];
   /**
    * The largest request body in bytes, at most 104857600; the gateway answers a larger one with 413. At most 8388608
-   * if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `budgets`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
+   * if the gateway reads messages: with `rules`, `sessions`, `lock`, `guards`, `bounds`, `hooks`, `budgets`, `cache_lists`, `parameter_fields`, or `limits` by tool. Default:
    * 4194304.
    */
   body_bytes?: number;
@@ -755,6 +755,10 @@ export interface ResourceDocument {
    * Guards, which look for credentials and personal data in calls and results. Guide: `docs/trust.md`. Default: none.
    */
   guards?: GuardDocument[];
+  /**
+   * Hooks: services of yours that are asked about calls and results. Guide: `docs/trust.md`. Default: none.
+   */
+  hooks?: HookDocument[];
   /**
    * Whether the origin server learns who calls: `forward` sends the `x-portcullis-*` fields and the identity assertion,
    * `none` sends neither. Default: `forward`; with `credential.static`, `credential.client_credentials` or `credential.per_user` it is
@@ -1403,6 +1407,114 @@ export interface Table1 {
   [k: string]: string[];
 }
 /**
+ * A hook: a service of yours that is asked about calls before they are forwarded, and about messages of the server before the client gets
+ * them. Hooks are asked in the order of their entries. Guide with the contract: `docs/trust.md`.
+ */
+export interface HookDocument {
+  /**
+   * Most bytes of the arguments or the message that it is asked about, 1 to 1048576. More counts as a failure. Default: 262144.
+   */
+  bytes?: number;
+  /**
+   * The name of the hook in the log: 1 to 64 letters, digits, `-`, `_`, `.`. Default: `hook-N`, counted from 1.
+   */
+  id?: string;
+  /**
+   * Targets: the tools that `labels` of the resource lists under these labels.
+   */
+  labels?: string[];
+  /**
+   * Targets: JSON-RPC methods. Default: those that the other targets imply.
+   */
+  methods?: string[];
+  /**
+   * What it is asked about: `arguments` of calls, `results` (and everything else that a server sends with them). Default: both.
+   */
+  on?: DirectionName[];
+  /**
+   * What happens if it does not answer as the contract says: `deny`, the message does not pass; `pass`, it does. Default: `deny`.
+   */
+  on_failure?: "deny" | "pass";
+  /**
+   * Targets: names of prompts.
+   */
+  prompts?: string[];
+  /**
+   * Targets: URIs of MCP resources.
+   */
+  resources?: string[];
+  /**
+   * The name of the Worker secret that the hook gets as a bearer token: 32 characters or more. Default: none.
+   */
+  secret?: string;
+  /**
+   * The name of a service binding through which the gateway asks it, instead of over the network.
+   */
+  service?: string;
+  /**
+   * Seconds within which it must answer, 1 to 30. Default: 5.
+   */
+  timeout_seconds?: number;
+  /**
+   * Targets: names of tools, as in rules. Without any target, the hook is asked about every call but the messages of the protocol itself.
+   */
+  tools?: string[];
+  /**
+   * Its URL. Must be `https`, except loopback in development. Required without `service`.
+   */
+  url?: string;
+  when?: WhenDocument1;
+}
+/**
+ * Conditions on the caller that must also hold, as in rules, but none on `arguments`. Default: none.
+ */
+export interface WhenDocument1 {
+  arguments?: Table3;
+  /**
+   * The caller's network as Cloudflare reports it: autonomous system numbers.
+   */
+  asns?: number[];
+  claims?: Table1;
+  /**
+   * The client is one of these.
+   */
+  clients?: string[];
+  /**
+   * The caller's country as Cloudflare reports it: ISO 3166-1 alpha-2, for example `DE`. If the country is unknown,
+   * the rule does not match.
+   */
+  countries?: string[];
+  /**
+   * The caller is in one of these groups: values of the claims from which the issuer's profile reads groups.
+   */
+  groups?: string[];
+  /**
+   * The credential comes from one of these issuers or verifiers, or from an API key set with one of these prefixes.
+   */
+  issuers?: string[];
+  /**
+   * Whether the caller presented a verified client certificate.
+   */
+  mtls?: boolean;
+  /**
+   * The credential that the gateway uses at the origin server of this resource is of one of these kinds. It is the same for
+   * every caller: with this condition, the same rules can stand at several resources.
+   */
+  origin_credentials?: OriginCredentialName[];
+  /**
+   * The caller has one of these roles: values of the claims from which the issuer's profile reads roles.
+   */
+  roles?: string[];
+  /**
+   * The caller has all of these scopes, directly or through the scope hierarchy (`scope_includes`).
+   */
+  scopes?: string[];
+  /**
+   * The subject is one of these.
+   */
+  subjects?: string[];
+}
+/**
  * Labels for tools that you have reviewed: `destructive = ["delete_*", "drop_table"]`. Rules refer to them. The
  * gateway ignores what the origin server states about its own tools (`readOnlyHint`, `destructiveHint`). Default:
  * none.
@@ -1515,12 +1627,12 @@ export interface RuleDocument {
    * itself.
    */
   tools?: string[];
-  when?: WhenDocument1;
+  when?: WhenDocument2;
 }
 /**
  * Conditions that must also hold. Default: none.
  */
-export interface WhenDocument1 {
+export interface WhenDocument2 {
   arguments?: Table3;
   /**
    * The caller's network as Cloudflare reports it: autonomous system numbers.

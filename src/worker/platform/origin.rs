@@ -6,7 +6,7 @@ use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::worker_sys::web_sys::Request;
 
 use crate::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
@@ -16,7 +16,7 @@ use crate::gateway::{Gateway, Recalled, Remembered};
 use crate::limits::{INSPECT_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS};
 use crate::observe::event::gateway_line;
 use crate::platform_error::PlatformError;
-use crate::ports::{Clock as _, EventSink as _, FilterFailure, OriginFailure, Spawn as _, Transport};
+use crate::ports::{Clock as _, EventSink as _, FilterFailure, OriginFailure, Spawn as _, Step, Transport};
 use crate::transport::head_text::{read_fields, write_fields};
 use crate::worker::platform::Workers;
 use crate::worker::shell_request::{AwaitingMessage, AwaitingOriginAnswer, RepeatedDecision};
