@@ -411,12 +411,16 @@ impl ContentFilter {
                     };
                 }
                 match self.data {
-                    Data::Json => self.message(value)?,
-                    Data::None => self.held.extend_from_slice(value),
-                    Data::Other if self.text_line.len() + value.len() > EVENT_LINE_BYTES => {
+                    Data::Json => {
+                        // White space that came alone in earlier parts of the line.
+                        let before = std::mem::take(&mut self.text_line);
+                        self.message(&before)?;
+                        self.message(value)?;
+                    }
+                    Data::None | Data::Other if self.text_line.len() + value.len() > EVENT_LINE_BYTES => {
                         return Err(ListError::TooLarge);
                     }
-                    Data::Other => self.text_line.extend_from_slice(value),
+                    Data::None | Data::Other => self.text_line.extend_from_slice(value),
                 }
                 Ok(None)
             }
@@ -431,7 +435,7 @@ impl ContentFilter {
         match self.data {
             Data::Json => self.scanner.line_ended(&mut self.held)?,
             Data::Other => self.pass_line(),
-            Data::None => {}
+            Data::None => self.held.append(&mut self.text_line),
         }
         self.line = Line::Name(Vec::new());
         self.held.push(end);

@@ -121,6 +121,40 @@ fn written(value: &Value, all: bool) -> String {
     out
 }
 
+/// Bytes made of what streams of events are made of, and of any others.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let parts = [
+        "data:",
+        "data: ",
+        "id: 4",
+        "event",
+        ":",
+        " ",
+        "\t",
+        "\r",
+        "\n",
+        "\n\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"a\":",
+        "\"b\"",
+        "1",
+        ",",
+        "\\u00",
+        "\\\"",
+        "alice@example.com",
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
+        "\u{feff}",
+    ];
+    let piece = prop_oneof![
+        6 => prop::sample::select(parts.to_vec()).prop_map(|part| part.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..6),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
     // PROPTEST_CASES asks for more.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(256), failure_persistence: None, ..ProptestConfig::default() })]
@@ -146,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic_and_cuts_change_nothing(bytes in prop::collection::vec(any::<u8>(), 0..200), chunk in 1_usize..20) {
+    fn no_bytes_make_it_panic_and_cuts_change_nothing(bytes in pieces(), chunk in 1_usize..20) {
         for shape in [Shape::Json, Shape::Events, Shape::Text] {
             let whole = filtered(&bytes, Action::Mask, shape, usize::MAX);
             let parts = filtered(&bytes, Action::Mask, shape, chunk);
