@@ -79,11 +79,11 @@ fn call(world: &World, gateway: &Rc<Gateway>, tool: &str, arguments: Value) -> R
     world.call(gateway, message(Claims::good(), "tools/call", json!({ "name": tool, "arguments": arguments })))
 }
 
-fn text(reply: &Reply) -> String {
+pub fn text(reply: &Reply) -> String {
     reply.json()["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned()
 }
 
-fn logged(world: &World, reason: &str) -> Vec<String> {
+pub fn logged(world: &World, reason: &str) -> Vec<String> {
     let lines = world.lines();
     let lines = lines.iter().filter(|line| line["reason"] == reason);
     lines.map(|line| line["detail"].as_str().unwrap_or_default().to_owned()).collect()

@@ -7,7 +7,7 @@ use portcullis::mcp::events::{EventSplitter, data_of, with_data};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use crate::guards::opened;
+use crate::guards::{logged, opened, text};
 use crate::policy::{message, modern};
 use crate::support::keys::token as sign;
 use crate::support::{Claims, Reply, Request, World};
@@ -45,16 +45,6 @@ fn saying(answer: Value) -> World {
 
 fn call(world: &World, gateway: &Rc<Gateway>, arguments: Value) -> Reply {
     world.call(gateway, message(Claims::good(), "tools/call", json!({ "name": "pay", "arguments": arguments })))
-}
-
-fn text(reply: &Reply) -> String {
-    reply.json()["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned()
-}
-
-fn logged(world: &World, reason: &str) -> Vec<String> {
-    let lines = world.lines();
-    let lines = lines.iter().filter(|line| line["reason"] == reason);
-    lines.map(|line| line["detail"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 #[wasm_bindgen_test(unsupported = test)]
