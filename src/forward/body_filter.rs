@@ -309,17 +309,18 @@ impl Recipient {
         let rewritten = good && stream && self.sessions.is_some();
         // A caller that has the id of an event may ask for the events after it, so ids are bound to their callers.
         let marked = self.era == Era::Legacy && self.sessions.is_some() && (head.may_be_event_stream() || stream);
-        // A body without a known length is forwarded as it arrives; the gateway does not hold back its beginning.
-        let is_checked = self.content.check.is_some() && !head.is_event_stream();
-        let streams = !is_checked && (head.is_event_stream() || head.fields.get("content-length").is_none());
         // A notification has no response that could contain the name of a decoy. A stream that a GET opened may carry
         // the response to any request with a decoy.
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some())
             .then(|| NameRestorer::of(self.server.as_ref().map(|server| Rc::clone(&server.names))));
-        let content =
-            self.content.check.take().map(|check| content_filter(check, (head, self.method), stream, request));
         let running = std::mem::take(&mut self.content.running);
+        let counts = !running.is_empty() && head.is_event_stream();
+        let check = self.content.check.take().filter(|check| counts || check.looks());
+        let is_checked = check.is_some() && !head.is_event_stream();
+        let content = check.map(|check| content_filter(check, (head, self.method), stream, request));
+        // A body without a known length is forwarded as it arrives; the gateway does not hold back its beginning.
+        let streams = !is_checked && (head.is_event_stream() || head.fields.get("content-length").is_none());
         let is_timed = self.content.is_timed && head.is_event_stream();
         let asked = self.content.asked.take().map(|mut asked| {
             request.clone_into(&mut asked.about.request);
@@ -491,10 +492,8 @@ fn result_check(permit: &Permit, settings: &Settings) -> Option<ResultCheck> {
     let only = if let [only] = calls.as_slice() { Some(*only).filter(|call| call.method == CALL_TOOL) } else { None };
     let schema =
         only.filter(|_| bounds.schema.is_some() && !is_stream).and_then(|_| schema_check(permit, Rc::clone(content)));
-    if looking.is_none() && !bounds.holds_results() && schema.is_none() {
-        return None;
-    }
-    Some(ResultCheck { looking, bounds, schema, answers: answers(permit) })
+    let check = ResultCheck { looking, bounds, schema, answers: answers(permit) };
+    (check.looks() || !permit.places_among_running().is_empty()).then_some(check)
 }
 
 /// How a message is answered that does not pass.
@@ -758,7 +757,12 @@ impl BodyFilter {
         let mut out = Vec::new();
         match part {
             FilteredPart::More(bytes) => match content.push(&bytes, &mut out) {
-                Ok(()) => Ok(FilteredPart::More(out)),
+                Ok(()) => {
+                    // A client may send its next call as soon as it has the response, before the stream ends.
+                    let running = self.running.len().saturating_sub(content.take_answered());
+                    self.running.truncate(running);
+                    Ok(FilteredPart::More(out))
+                }
                 Err(unfit) if content.is_of_events() => {
                     out.extend_from_slice(content.broken_off());
                     for id in &self.ids {

@@ -1,6 +1,7 @@
 /** Guards and bounds, with published servers and clients of both eras. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { noPython } from "../e2e/support/python.mjs";
@@ -268,6 +269,59 @@ for (const [name, { connect, era }] of Object.entries(CLIENTS).filter(([, { era 
     });
   });
 }
+
+describe("a server whose stream goes on after the response", PATIENCE, () => {
+  test("the next call may come as soon as the response has", async () => {
+    const open = new Set();
+    const server = createServer(async (request, response) => {
+      let body = "";
+      for await (const part of request) body += part;
+      const { id, params } = JSON.parse(body);
+      open.add(response);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      if (params.name === "silent") return void response.write(": on\n\n");
+      const result = { content: [{ type: "text", text: "done" }] };
+      response.write(`data: ${JSON.stringify({ jsonrpc: "2.0", id, result })}\n\n`);
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const bounds = [{ tools: ["*"], in_flight: 1, answer_seconds: 60 }];
+    try {
+      await withGate(`http://127.0.0.1:${server.address().port}`, { bounds }, async (scene) => {
+        const token = await scene.token();
+        const left = new AbortController();
+        const post = (tool) =>
+          fetch(`${scene.gateway.url}/mcp`, {
+            method: "POST",
+            signal: left.signal,
+            headers: {
+              authorization: `Bearer ${token}`,
+              accept: "application/json, text/event-stream",
+              "content-type": "application/json",
+              "mcp-protocol-version": "2025-11-25",
+            },
+            body: JSON.stringify({
+              jsonrpc: "2.0",
+              id: 7,
+              method: "tools/call",
+              params: { name: tool, arguments: {} },
+            }),
+          });
+        for (let round = 0; round < 5; round += 1) {
+          const answer = await post("stays");
+          assert.equal(answer.status, 200, `call ${round}`);
+          const { value } = await answer.body.getReader().read();
+          assert.match(Buffer.from(value).toString(), /done/);
+        }
+        assert.equal((await post("silent")).status, 200);
+        assert.equal((await post("stays")).status, 429, "a call without a response runs");
+        left.abort();
+      });
+    } finally {
+      for (const response of open) response.destroy();
+      server.close();
+    }
+  });
+});
 
 describe("what commands say", PATIENCE, () => {
   let places;
