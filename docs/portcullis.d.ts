@@ -700,6 +700,7 @@ export interface ResourceDocument {
    * none.
    */
   api_keys?: string[];
+  approvals?: ApprovalsDocument;
   /**
    * Accepted audiences: `aud` of the token must have at least one of them. Default: the resource identifier only, as
    * MCP requires (R2). Set this for providers that do not support resource indicators.
@@ -885,6 +886,36 @@ export interface ResourceDocument {
    * `search_tools` and `call_tool`, which find tools and call them. Default: `all`.
    */
   view?: "all" | "names" | "search";
+}
+/**
+ * How calls wait for the approval of a person, where a rule has `effect = "approve"`. Guide: `docs/trust.md`. Default: 15
+ * minutes, and nothing learns of them but the page of the approvers.
+ */
+export interface ApprovalsDocument {
+  /**
+   * The name of a Queue binding that gets the same messages. Default: none.
+   */
+  queue?: string;
+  /**
+   * Seconds for which a call waits, and for which its approval or denial is valid, 60 to 86400. Default: 900.
+   */
+  seconds?: number;
+  /**
+   * The name of a Worker secret of 32 characters or more, which they get as `Authorization: Bearer`. Default: none.
+   */
+  secret?: string;
+  /**
+   * The name of a service binding that gets these messages. Not together with `url`. Default: none.
+   */
+  service?: string;
+  /**
+   * The URL that gets a message for each call that waits: `https`, or `http` on loopback in development. Default: none.
+   */
+  url?: string;
+  /**
+   * Seconds for which the gateway holds a call that comes again before a person decided, 0 to 60. Default: 20.
+   */
+  wait_seconds?: number;
 }
 /**
  * Bounds for the calls of some tools. If several fit a call, the strictest of each counts. Guide: `docs/trust.md`.
@@ -1588,10 +1619,21 @@ export interface Table23 {
  */
 export interface RuleDocument {
   /**
-   * What a match means: `allow`; `deny` (for this caller, the target does not exist); or `step_up`: a caller with
-   * all of `scopes` may do it, and any other caller gets a challenge for them.
+   * Groups whose members may approve the calls of others, as the identity provider of `authorization_server.login` names
+   * them. Only for `approve`. Default: none; the caller approves.
    */
-  effect: "allow" | "deny" | "step_up";
+  approver_groups?: string[];
+  /**
+   * Whether the caller may approve, after a fresh login. Only for `approve`. Default: `true` without `approver_groups`,
+   * else `false`.
+   */
+  caller_approves?: boolean;
+  /**
+   * What a match means: `allow`; `deny` (for this caller, the target does not exist); `step_up`: a caller with
+   * all of `scopes` may do it, and any other caller gets a challenge for them; or `approve`: a call of the tool waits
+   * until a person approves it (guide: `docs/trust.md`).
+   */
+  effect: "allow" | "deny" | "step_up" | "approve";
   /**
    * The name of the rule in decisions, logs and reports: 1 to 64 letters, digits, `-`, `_`, `.`. Default: `rule-N`,
    * counted from 1.

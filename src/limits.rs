@@ -604,6 +604,33 @@ pub const CONNECTION_LISTED_SECONDS: u64 = 2 * 365 * 86_400;
 /// Most seconds for which a token of a user is used, whatever the token endpoint states: ten years.
 pub const CONNECTED_SECONDS_MAX: u64 = 10 * 365 * 86_400;
 
+/// Most bytes of an answer, or of an event, that the gateway holds until hooks have decided about it.
+pub const HOOKED_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most bytes of the arguments of a call that a person is to approve: more is not readable.
+pub const APPROVAL_BYTES: usize = 32 * 1024;
+
+/// Most calls of one caller that wait for approval at the same time.
+pub const APPROVALS_OF_ONE_CALLER: usize = 10;
+
+/// Most calls on the page of one approver or of the members of a group.
+pub const APPROVALS_LISTED: usize = 100;
+
+/// Milliseconds between two questions whether a call is approved: the first, and the most.
+pub const APPROVAL_POLL: (u32, u32) = (500, 2_000);
+
+/// Seconds for which a member of a group stays signed in to the page of approvals.
+pub const APPROVER_SECONDS: u64 = 15 * 60;
+
+/// Seconds for which an approved call may be continued with what its server asked for.
+pub const CONTINUED_SECONDS: u64 = 3_600;
+
+/// How often an approved call may be continued.
+pub const CONTINUATIONS: usize = 8;
+
+/// Most characters of the reason of an approver.
+pub const REASON_CHARS: usize = 500;
+
 /// Seconds for which a link to connect an account is valid.
 pub const CONNECT_LINK_SECONDS: u64 = 900;
 

@@ -135,6 +135,16 @@ pub trait Records {
     async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, PlatformError>;
 }
 
+/// Sends messages to queues.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait Queues {
+    /// Sends a text to the queue of that binding.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if the queue did not take it.
+    async fn enqueue(&self, binding: &str, text: &str) -> Result<(), PlatformError>;
+}
+
 /// A timer.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Timer {
@@ -284,6 +294,7 @@ pub trait Ports:
     + DayBudgets
     + Records
     + Limiter
+    + Queues
     + Timer
     + Transport
     + EventSink
@@ -303,6 +314,7 @@ impl<P> Ports for P where
         + DayBudgets
         + Records
         + Limiter
+        + Queues
         + Timer
         + Transport
         + EventSink

@@ -35,25 +35,29 @@ def masked(text: str) -> str:
 
 
 def without_personal_data(value):
-    """The same value, with every text masked."""
+    """The same value, with every text masked, also in the names of members."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, list):
         return [without_personal_data(item) for item in value]
     if isinstance(value, dict):
-        return {name: without_personal_data(item) for name, item in value.items()}
+        return {masked(name): without_personal_data(item) for name, item in value.items()}
     return value
 
 
 def answer(question: dict) -> dict:
     """What becomes of what the gateway asks about."""
-    if question["phase"] != "results" or "result" not in question["message"]:
+    if question["phase"] != "results":
         return {"action": "pass"}
     message = question["message"]
-    result = without_personal_data(message["result"])
-    if result == message["result"]:
+    if isinstance(message, list):  # A batch cannot be replaced.
+        is_clean = without_personal_data(message) == message
+        return {"action": "pass"} if is_clean else {"action": "deny", "reason": "It has personal data."}
+    # What a server says in results, errors and notifications; the names of the protocol stay.
+    said = {name: without_personal_data(message[name]) for name in ("result", "error", "params") if name in message}
+    if all(message[name] == value for name, value in said.items()):
         return {"action": "pass"}
-    return {"action": "replace", "message": {**message, "result": result}}
+    return {"action": "replace", "message": {**message, **said}}
 
 
 class Hook(BaseHTTPRequestHandler):

@@ -5,7 +5,8 @@ const LIMIT = 1000;
 
 /** Says what becomes of the arguments of a call. */
 function aboutArguments({ name, arguments: given }) {
-  if (name === "transfer" && given.amount > LIMIT)
+  // Servers may ignore the case of names.
+  if (name?.toLowerCase() === "transfer" && !(given.amount <= LIMIT))
     return {
       action: "deny",
       reason: `Transfers of more than ${LIMIT} need a person. Ask the user to make it in the bank's own page.`,

@@ -5,6 +5,8 @@
 pub enum ErrorCode {
     /// RFC 6749 §4.1.2.1
     AccessDenied,
+    /// A page: no call waits for approval there.
+    ApprovalStale,
     /// A page: the metadata document of a client could not be fetched.
     ClientUnreachable,
     /// A page: an account could not be connected.
@@ -37,6 +39,8 @@ pub enum ErrorCode {
     LoginStale,
     /// A page: the user may not use this server.
     NotAdmitted,
+    /// A page: the user may not approve the call.
+    NotApprover,
     /// A page: the link to connect an account is for another user.
     OtherUsersLink,
     /// A page: the identity provider cannot be reached.
@@ -65,6 +69,7 @@ impl ErrorCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccessDenied => "access_denied",
+            Self::ApprovalStale => "approval_stale",
             Self::ClientUnreachable => "client_unreachable",
             Self::ConnectionFailed => "connection_failed",
             Self::ConsentStale => "consent_stale",
@@ -81,6 +86,7 @@ impl ErrorCode {
             Self::LinkStale => "link_stale",
             Self::LoginStale => "login_stale",
             Self::NotAdmitted => "not_admitted",
+            Self::NotApprover => "not_approver",
             Self::OtherUsersLink => "other_users_link",
             Self::ProviderUnavailable => "provider_unavailable",
             Self::RequestNotSupported => "request_not_supported",

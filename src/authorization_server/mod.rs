@@ -10,6 +10,7 @@
 //! [`serve::token`].
 
 pub mod access_token;
+pub mod approval_page;
 pub mod authorize;
 pub mod client;
 pub mod client_error;

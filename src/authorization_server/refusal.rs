@@ -43,6 +43,12 @@ pub enum Refusal {
     CodeVerifierMalformed,
     /// The other authorization server, or its user, refused to connect an account, with this error code.
     ConnectionDenied(String),
+    /// The call does not wait for approval any more, or never did.
+    ApprovalStale,
+    /// The rules have changed since the call was made.
+    ApprovalOutdated,
+    /// The user may not approve the call.
+    NotApprover,
     /// The answer to a connection is from another authorization server than the one that was asked.
     AnswerOfAnother,
     /// An account could not be connected.
@@ -248,6 +254,8 @@ pub enum OwnForm {
     Grants,
     /// The page that connects an account.
     Connect,
+    /// The page on which a person approves a call.
+    Approval,
 }
 
 /// Why the gateway cannot serve a request.
@@ -388,6 +396,20 @@ impl Refusal {
                 let text = "The other server did not allow the connection. Nothing was connected.";
                 Disclosure::user(403, ErrorCode::AccessDenied, text).because(error)
             }
+            Self::ApprovalStale => {
+                let text = "No call waits here for approval: it was decided about, or it has expired. Let the application make the \
+                            call again: it gets a new link.";
+                Disclosure::user(404, ErrorCode::ApprovalStale, text)
+            }
+            Self::ApprovalOutdated => {
+                let text = "The rules have changed since this call was made. Let the application make the call again.";
+                Disclosure::user(409, ErrorCode::ApprovalStale, text).because("the policy has changed")
+            }
+            Self::NotApprover => {
+                let text = "You are not an approver of this call. Nothing was decided. If you are logged in as the wrong user, log out \
+                            at your identity provider, and open the link again.";
+                Disclosure::user(403, ErrorCode::NotApprover, text)
+            }
             Self::AnswerOfAnother => {
                 let text = "The answer is not from the server that was asked. Nothing was connected.";
                 Disclosure::user(400, ErrorCode::LoginStale, text).because("another issuer")
@@ -420,11 +442,13 @@ impl Refusal {
                 ErrorCode::ForeignForm,
                 match form {
                     OwnForm::Consent => "The form was not sent from this server's own page.",
-                    OwnForm::Grants | OwnForm::Connect => "The request was not sent from this server's own page.",
+                    OwnForm::Grants | OwnForm::Connect | OwnForm::Approval => {
+                        "The request was not sent from this server's own page."
+                    }
                 },
             ),
             Self::FormUnreadable(OwnForm::Consent) => user("The form cannot be read."),
-            Self::FormUnreadable(OwnForm::Grants | OwnForm::Connect) | Self::RequestUnreadable => {
+            Self::FormUnreadable(OwnForm::Grants | OwnForm::Connect | OwnForm::Approval) | Self::RequestUnreadable => {
                 user("The request cannot be read.")
             }
             Self::GrantTypeNotRegistered(grant) => {

@@ -41,6 +41,11 @@ pub fn bindings<'a>(
         for (hook, at) in hooks {
             add(hook.service.as_ref(), "fetch", format!("resources[{index}].hooks[{at}].service"));
         }
+        if let Some(approvals) = &resource.approvals {
+            let service = approvals.webhook.as_ref().and_then(|webhook| webhook.service.as_ref());
+            add(service, "fetch", format!("resources[{index}].approvals.service"));
+            add(approvals.queue.as_ref(), "send", format!("resources[{index}].approvals.queue"));
+        }
         for (budget, at) in resource.budgets.iter().zip(0..) {
             add(Some(&budget.binding), "idFromName", format!("resources[{index}].budgets[{at}].binding"));
         }

@@ -39,6 +39,11 @@ enum Source {
     Other,
 }
 
+/// Whether the users of an issuer are those who log in at the authorization server.
+fn has_users_who_log_in(server: &AuthorizationServer, issuer: &Issuer) -> bool {
+    matches!(issuer.keys, IssuerKeys::Own(_)) || server.login.vouches_for(&issuer.identifier)
+}
+
 impl<'a> ConfigurationParts<'a> {
     /// Notes every combination of keys that can never work.
     pub(super) fn note(&self, mistakes: &mut Mistakes) {
@@ -47,6 +52,7 @@ impl<'a> ConfigurationParts<'a> {
         self.note_rules(mistakes);
         self.note_names(mistakes);
         self.note_connections(mistakes);
+        self.note_approvals(mistakes);
         if let Some(server) = self.server {
             self.note_own_scopes(server, mistakes);
             self.note_entitlements(server, mistakes);
@@ -63,20 +69,43 @@ impl<'a> ConfigurationParts<'a> {
                 mistakes.note(at, "needs authorization_server: users log in there to connect their accounts");
                 continue;
             };
-            let login = &server.login;
-            let is_of_login = |issuer: &Issuer| {
-                login.issuer.as_ref() == Some(&issuer.identifier)
-                    && login.tenants.is_empty()
-                    && login.subject_claim == "sub"
-            };
             for issuer in &resource.accepts.issuers {
-                if !matches!(issuer.keys, IssuerKeys::Own(_)) && !is_of_login(issuer) {
+                if !has_users_who_log_in(server, issuer) {
                     mistakes.note(
                         &at,
                         format_args!(
                             "cannot be used with issuer {:?}: only {:?} and the issuer of authorization_server.login, with sub as \
                              subject_claim and without tenants, have users who can connect accounts",
                             issuer.name, server.own.name
+                        ),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Notes rules with `approve` that no person could fulfil, and resources that cannot seal what a call brings back.
+    fn note_approvals(&self, mistakes: &mut Mistakes) {
+        for (at, resource) in self.resources.iter().enumerate() {
+            let rules = resource.policy.iter().flat_map(|policy| policy.rules()).enumerate();
+            for (number, approvers) in rules.filter_map(|(number, rule)| Some((number, rule.effect.approvers()?))) {
+                let at = format!("resources[{at}].rules[{number}]");
+                if resource.handles.is_none() {
+                    mistakes.note(&at, "approve needs sessions: its secrets seal what a call brings back");
+                }
+                let Some(server) = self.server else {
+                    mistakes.note(&at, "approve needs authorization_server: people log in there to approve calls");
+                    continue;
+                };
+                let accepts = &resource.accepts.issuers;
+                let has_users = accepts.iter().any(|issuer| has_users_who_log_in(server, issuer));
+                if approvers.groups.is_empty() && !has_users {
+                    mistakes.note(
+                        &at,
+                        format_args!(
+                            "no caller could approve: only {:?} and the issuer of authorization_server.login, with sub as \
+                             subject_claim and without tenants, have users who can log in here; name approver_groups",
+                            server.own.name
                         ),
                     );
                 }

@@ -19,8 +19,8 @@ pub use crate::config::credentials_document::{
 };
 pub use crate::config::origin_credential_document::{IdentityName, OriginCredentialDocument};
 pub use crate::config::rules_document::{
-    ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, RuleDocument,
-    SessionsDocument, StepUpListName, WhenDocument,
+    ApprovalsDocument, ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName,
+    RuleDocument, SessionsDocument, StepUpListName, WhenDocument,
 };
 
 /// A Worker that is built without the authorization server does not read this table.
@@ -283,6 +283,11 @@ pub struct ResourceDocument {
     /// have decided. Default: `enforce`.
     #[deserr(default)]
     pub rules_mode: Option<ModeName>,
+
+    /// How calls wait for the approval of a person, where a rule has `effect = "approve"`. Guide: `docs/trust.md`. Default: 15
+    /// minutes, and nothing learns of them but the page of the approvers.
+    #[deserr(default)]
+    pub approvals: Option<ApprovalsDocument>,
 
     /// Labels for tools that you have reviewed: `destructive = ["delete_*", "drop_table"]`. Rules refer to them. The
     /// gateway ignores what the origin server states about its own tools (`readOnlyHint`, `destructiveHint`). Default:

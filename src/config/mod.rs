@@ -5,6 +5,7 @@
 //! the first to the second.
 
 pub mod analysis;
+mod approvals;
 #[cfg(feature = "authorization-server")]
 mod authorization_server_document;
 #[cfg(feature = "authorization-server")]

@@ -7,6 +7,7 @@ use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::config::approvals::read_approvers;
 use crate::config::content_document::BudgetDocument;
 use crate::config::document::{
     ArgumentDocument, DecisionLogDocument, EffectName, LimitDocument, LimitKeyName, ModeName, ResourceDocument,
@@ -177,7 +178,9 @@ fn read_rule(
         mistakes.note(format!("{at}.id"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {id:?}"));
     }
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
+    let approvers = read_approvers(document, at, mistakes);
     let effect = match document.effect {
+        EffectName::Approve if document.scopes.is_none() => Effect::Approve(approvers),
         EffectName::StepUp if scopes.is_empty() => {
             mistakes.note(format!("{at}.scopes"), "is required with step_up: the scopes that the caller needs");
             Effect::StepUp(scopes)
@@ -189,7 +192,7 @@ fn read_rule(
             Effect::Deny
         }
         EffectName::Allow => Effect::Allow,
-        EffectName::Deny => Effect::Deny,
+        EffectName::Deny | EffectName::Approve => Effect::Deny,
     };
     let RuleDocument { methods, tools, labels: named, prompts, resources, .. } = document;
     let lists = TargetLists { methods, tools, labels: named, prompts, resources };

@@ -67,6 +67,10 @@ pub const BOUND_IN_FLIGHT: Range = range(1_000, 1, 1_000);
 pub const HOOK_TIMEOUT: Range = range(limits::PROVIDER_TIMEOUT_DEFAULT, 1, limits::PROVIDER_TIMEOUT_MAX);
 /// `resources[].hooks[].bytes`
 pub const HOOK_BYTES: Range = range(256 * 1024, 1, limits::HELD_RESULT_BYTES as u64);
+/// `resources[].approvals.seconds`
+pub const APPROVAL: Range = range(900, 60, 86_400);
+/// `resources[].approvals.wait_seconds`
+pub const APPROVAL_WAIT: Range = range(20, 0, 60);
 /// `sessions.seconds`
 pub const SESSION: Range =
     range(limits::SESSION_SECONDS, limits::SESSION_SECONDS_RANGE.0, limits::SESSION_SECONDS_RANGE.1);

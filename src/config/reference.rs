@@ -74,6 +74,7 @@ pub fn markdown(schema: &Value) -> String {
         ("RuleDocument", "`[[vars.PORTCULLIS.resources.rules]]`"),
         ("WhenDocument", "`[vars.PORTCULLIS.resources.rules.when]`"),
         ("ArgumentDocument", "`[vars.PORTCULLIS.resources.rules.when.arguments.NAME]`"),
+        ("ApprovalsDocument", "`[vars.PORTCULLIS.resources.approvals]`"),
         ("LimitDocument", "`[[vars.PORTCULLIS.resources.limits]]`"),
         ("GuardDocument", "`[[vars.PORTCULLIS.resources.guards]]`"),
         ("BoundDocument", "`[[vars.PORTCULLIS.resources.bounds]]`"),

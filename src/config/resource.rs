@@ -17,8 +17,8 @@ use crate::config::federation;
 use crate::config::lock;
 use crate::config::mistakes::Mistakes;
 use crate::config::origin_credential::{self, OriginPart};
-use crate::config::policy;
 use crate::config::values::{Secrets, protected_url, read_scopes};
+use crate::config::{approvals, policy};
 use crate::limits::{IDENTITY_CLAIMS, INSPECTED_BYTES, ORIGIN_RESPONSE_TIMEOUT};
 use crate::mcp::method::{METHODS, McpMethod};
 use crate::mcp::session::Sessions;
@@ -98,6 +98,8 @@ pub(super) fn read_resource(
     let labels = policy::read_labels(document.labels.as_deref(), at, mistakes);
     policy::note_unused_labels(document, at, mistakes);
     let policy = policy::read_policy(document, raw, at, hierarchy, (&labels, &known), mistakes);
+    let approvals =
+        approvals::read(document.approvals.as_ref(), policy.as_ref(), at, (gateway.secrets, development), mistakes);
     let content = content::read(document, at, (&labels, &known), (gateway.secrets, development), mistakes);
     let policy = policy.map(|policy| Rc::new(policy.with_marked_apps(sessions.is_some())));
     let names_caller = origin_credential::names_caller(part, at, credential.as_deref(), mistakes);
@@ -125,6 +127,7 @@ pub(super) fn read_resource(
         ),
         policy,
         limits,
+        approvals,
         budgets,
         refusals_per_minute,
         parameters,

@@ -5,7 +5,7 @@ use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
-use crate::config::ranges::SESSION;
+use crate::config::ranges::{APPROVAL, APPROVAL_WAIT, SESSION};
 use crate::config::table::Table;
 use crate::origin_credential::Kind;
 
@@ -24,13 +24,24 @@ pub struct RuleDocument {
     #[deserr(default)]
     pub id: Option<String>,
 
-    /// What a match means: `allow`; `deny` (for this caller, the target does not exist); or `step_up`: a caller with
-    /// all of `scopes` may do it, and any other caller gets a challenge for them.
+    /// What a match means: `allow`; `deny` (for this caller, the target does not exist); `step_up`: a caller with
+    /// all of `scopes` may do it, and any other caller gets a challenge for them; or `approve`: a call of the tool waits
+    /// until a person approves it (guide: `docs/trust.md`).
     pub effect: EffectName,
 
     /// The scopes of `step_up`. Required for `step_up`, and an error for any other effect.
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
+
+    /// Groups whose members may approve the calls of others, as the identity provider of `authorization_server.login` names
+    /// them. Only for `approve`. Default: none; the caller approves.
+    #[deserr(default)]
+    pub approver_groups: Option<Vec<String>>,
+
+    /// Whether the caller may approve, after a fresh login. Only for `approve`. Default: `true` without `approver_groups`,
+    /// else `false`.
+    #[deserr(default)]
+    pub caller_approves: Option<bool>,
 
     /// Targets: JSON-RPC methods, for example `tools/call` or `tasks/*`. Default: those that the other targets imply.
     #[deserr(default)]
@@ -228,6 +239,42 @@ pub enum EffectName {
     #[deserr(rename = "step_up")]
     #[cfg_attr(feature = "schema", schemars(rename = "step_up"))]
     StepUp,
+    /// A call of the tool waits until a person approves it.
+    #[deserr(rename = "approve")]
+    #[cfg_attr(feature = "schema", schemars(rename = "approve"))]
+    Approve,
+}
+
+/// How calls wait for approval, and who learns of them. Rules with `effect = "approve"` say which calls.
+#[derive(Debug, Clone, Default, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct ApprovalsDocument {
+    /// Seconds for which a call waits, and for which its approval or denial is valid, 60 to 86400. Default: 900.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = APPROVAL.default, "minimum" = APPROVAL.least, "maximum" = APPROVAL.most)))]
+    pub seconds: Option<u64>,
+
+    /// Seconds for which the gateway holds a call that comes again before a person decided, 0 to 60. Default: 20.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = APPROVAL_WAIT.default, "minimum" = APPROVAL_WAIT.least, "maximum" = APPROVAL_WAIT.most)))]
+    pub wait_seconds: Option<u64>,
+
+    /// The URL that gets a message for each call that waits: `https`, or `http` on loopback in development. Default: none.
+    #[deserr(default)]
+    pub url: Option<String>,
+
+    /// The name of a service binding that gets these messages. Not together with `url`. Default: none.
+    #[deserr(default)]
+    pub service: Option<String>,
+
+    /// The name of a Worker secret of 32 characters or more, which they get as `Authorization: Bearer`. Default: none.
+    #[deserr(default)]
+    pub secret: Option<String>,
+
+    /// The name of a Queue binding that gets the same messages. Default: none.
+    #[deserr(default)]
+    pub queue: Option<String>,
 }
 
 /// A kind of credential for an origin server.

@@ -4,6 +4,7 @@ use crate::content::bound::{Bounds, SchemaMode};
 use crate::content::finder::Category;
 use crate::content::guard::Direction;
 use crate::content::scanner::Counts;
+use crate::limits::{APPROVAL_BYTES, APPROVALS_OF_ONE_CALLER};
 
 /// Why a message does not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +27,67 @@ pub enum Fault {
     Denied(String),
     /// A hook did not answer as it should.
     NoAnswer,
+    /// Hooks are not asked about a batch.
+    NotAskedAbout,
     /// The budget of so many calls in a day is spent.
     BudgetSpent(u64),
     /// It is not known whether a budget has a call left; why, for the log.
     BudgetUnknown(String),
+    /// A person does not approve it; the reason for the model.
+    NotApproved(String),
+    /// A person cannot be asked to approve it.
+    NotApprovable(NotApprovable),
+}
+
+/// Why a person cannot be asked to approve a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotApprovable {
+    /// It is one of several in a batch.
+    Batch,
+    /// Its answer arrives on another connection, as in the transport of 2024-11-05.
+    Apart,
+    /// Its arguments have more bytes than a person can read.
+    TooLarge,
+    /// Only the caller may approve it, who has no login here.
+    NoApprover,
+    /// The caller has as many calls waiting as it may have.
+    TooMany,
+    /// The state that it brings back is of a call whose approval is used up.
+    UsedUp,
+    /// The records of approvals do not answer.
+    Unavailable,
+}
+
+impl NotApprovable {
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::Batch => "a call in a batch cannot wait for approval",
+            Self::Apart => "a call in the transport of 2024-11-05 cannot wait for approval",
+            Self::TooLarge => "too large for a person to approve",
+            Self::NoApprover => "only the caller may approve it, and has no login here",
+            Self::TooMany => "too many calls of this caller wait for approval",
+            Self::UsedUp => "the approval of the call is used up",
+            Self::Unavailable => "the records of approvals do not answer",
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Batch => "A person has to approve it: send it outside of a batch.".to_owned(),
+            Self::Apart => "A person has to approve it, which is not possible in this transport.".to_owned(),
+            Self::TooLarge => {
+                format!("A person has to approve it, and its arguments have more than {APPROVAL_BYTES} bytes.")
+            }
+            Self::NoApprover => "Its user has to approve it, and this credential has none who can log in.".to_owned(),
+            Self::TooMany => {
+                format!("{APPROVALS_OF_ONE_CALLER} calls wait for approval already. Wait until a person has decided.")
+            }
+            Self::UsedUp => "Its approval is used up. Call the tool again from the beginning.".to_owned(),
+            Self::Unavailable => {
+                "A person has to approve it, which is not possible at the moment. Try again.".to_owned()
+            }
+        }
+    }
 }
 
 impl Fault {
@@ -49,9 +107,12 @@ impl Fault {
             Self::TooLarge(_) | Self::TooDeep(_) | Self::TooMany(_) => "bound_exceeded",
             Self::Misfit(_) | Self::NoSchema => "schema_mismatch",
             Self::Denied(_) => "hook_denied",
-            Self::NoAnswer => "hook_failed",
+            Self::NoAnswer | Self::NotAskedAbout => "hook_failed",
             Self::BudgetSpent(_) => "budget_spent",
             Self::BudgetUnknown(_) => "budget_unavailable",
+            Self::NotApproved(_) => "call_denied",
+            Self::NotApprovable(NotApprovable::Unavailable) => "approvals_unavailable",
+            Self::NotApprovable(_) => "not_approvable",
         }
     }
 
@@ -77,8 +138,12 @@ impl Fault {
             // Its words may repeat what it was asked about.
             Self::Denied(_) => "a hook denies it".to_owned(),
             Self::NoAnswer => "a hook did not answer".to_owned(),
+            Self::NotAskedAbout => "hooks are not asked about batches".to_owned(),
             Self::BudgetSpent(most) => format!("more than {most} calls in a day"),
             Self::BudgetUnknown(why) => why.clone(),
+            // The words of a person may repeat an argument.
+            Self::NotApproved(_) => "a person does not approve it".to_owned(),
+            Self::NotApprovable(why) => why.cause().to_owned(),
         }
     }
 
@@ -104,10 +169,14 @@ impl Fault {
             Self::Denied(words) if words.is_empty() => "A check of the operator denies it.".to_owned(),
             Self::Denied(words) => words.clone(),
             Self::NoAnswer => "A check of the operator did not answer. Try again.".to_owned(),
+            Self::NotAskedAbout => "A check of the operator is not for batches: send each call alone.".to_owned(),
             Self::BudgetSpent(most) => {
                 format!("The budget of {most} calls for today is spent. The next day begins at 00:00 UTC.")
             }
             Self::BudgetUnknown(_) => "The gateway cannot count it at the moment. Try again.".to_owned(),
+            Self::NotApproved(reason) if reason.is_empty() => "It was not approved.".to_owned(),
+            Self::NotApproved(reason) => format!("It was not approved. The reason: {reason}"),
+            Self::NotApprovable(why) => why.words(),
         };
         format!("{begin} {why}")
     }

@@ -9,6 +9,7 @@ use crate::content::guard::{Direction, Looking};
 use crate::content::report::{Found, Report};
 use crate::content::scanner::{Counts, Scanner, noted};
 use crate::content::text::Window;
+use crate::content::utf8::Utf8;
 use crate::limits::{EVENT_LINE_BYTES, HELD_RESULT_BYTES, SKIPPED_RESULT_BYTES};
 use crate::mcp::envelope::{RequestId, error_body};
 use crate::mcp::era::Era;
@@ -78,8 +79,17 @@ impl Answers {
     }
 
     /// The events for all requests that are answered.
-    fn events(&self, fault: &Fault) -> Vec<u8> {
+    #[must_use]
+    pub fn events(&self, fault: &Fault) -> Vec<u8> {
         self.ids.iter().map(|id| self.event_for(id, fault)).collect::<String>().into_bytes()
+    }
+
+    /// Whether a message responds to one of the requests.
+    #[must_use]
+    pub fn is_response(&self, message: &[u8]) -> bool {
+        let Ok(Value::Object(members)) = strict_json::parse(message) else { return false };
+        let id = members.get("id").and_then(RequestId::read);
+        !members.contains_key("method") && id.is_some_and(|id| self.ids.contains(&id))
     }
 
     /// The event in place of one with a message that does not pass; nothing in place of a request or a notification.
@@ -145,6 +155,7 @@ enum Data {
 pub struct ContentFilter {
     check: ResultCheck,
     shape: Shape,
+    utf8: Utf8,
     scanner: Scanner,
     window: Window,
     report: Report,
@@ -178,6 +189,7 @@ impl ContentFilter {
             scanner: Scanner::new(Direction::Results, check.looking.clone()),
             check,
             shape,
+            utf8: Utf8::default(),
             window: Window::default(),
             report: Report::default(),
             held: Vec::new(),
@@ -239,6 +251,10 @@ impl ContentFilter {
     /// [`ListError`] if it cannot be read.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ListError> {
         self.is_begun |= !bytes.is_empty();
+        // A text with an error status is no message.
+        if self.shape != Shape::Text && !self.utf8.push(bytes) {
+            return Err(ListError::NotJson);
+        }
         match self.shape {
             Shape::Json => self.message(bytes)?,
             Shape::Text => {
@@ -275,6 +291,7 @@ impl ContentFilter {
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ListError> {
         match self.shape {
             Shape::Json if !self.is_begun => {}
+            Shape::Json if !self.utf8.is_complete() => return Err(ListError::NotJson),
             Shape::Json => {
                 self.scanner.finish(&mut self.held)?;
                 if let Some(fault) = self.message_ended() {

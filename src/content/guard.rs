@@ -80,11 +80,11 @@ pub fn known(operations: &[Operation]) -> Option<&[Operation]> {
 }
 
 /// Whether something with these targets is about an operation. Without targets, that is everything but the messages of the protocol
-/// itself. Letter case does not count, because some servers ignore it: a caller must not evade a guard or a bound by changing it.
+/// itself. A caller must not evade a guard or a bound by the spelling of a name.
 #[must_use]
 pub fn is_about(targets: &Targets, operation: &Operation) -> bool {
     let names_method = targets.is_about_method(&operation.method);
-    targets.fit(operation, true) && (names_method || !operation.is_protocol())
+    targets.may_fit(operation) && (names_method || !operation.is_protocol())
 }
 
 /// The guards of a resource.

@@ -99,10 +99,16 @@ pub fn member(direction: Direction) -> &'static str {
 }
 
 impl Hook {
-    /// The question about a value, which is JSON; `None` if it is larger than the hook gets.
+    /// The question about a value, which is strict JSON, and about the client's message where the value is not all of it; `None` if they are
+    /// larger than the hook gets.
     #[must_use]
-    pub fn question(&self, about: &About, direction: Direction, value: &str) -> Option<ProviderRequest> {
-        if value.len() as u64 > self.bytes {
+    pub fn question(
+        &self,
+        about: &About,
+        direction: Direction,
+        (value, whole): (&str, Option<&str>),
+    ) -> Option<ProviderRequest> {
+        if (value.len() + whole.map_or(0, str::len)) as u64 > self.bytes {
             return None;
         }
         let subject = &about.caller.subject;
@@ -119,7 +125,8 @@ impl Hook {
             "method": about.method, "name": about.name, "caller": caller,
         });
         let rest = rest.to_string();
-        let body = format!("{},\"{}\":{value}}}", rest.strip_suffix('}')?, member(direction));
+        let whole = whole.map_or_else(String::new, |whole| format!(",\"message\":{whole}"));
+        let body = format!("{},\"{}\":{value}{whole}}}", rest.strip_suffix('}')?, member(direction));
         let mut fields =
             vec![("accept", "application/json".to_owned()), ("content-type", "application/json".to_owned())];
         if let Some(secret) = &self.secret {
@@ -149,7 +156,8 @@ pub fn read(document: &ProviderDocument, direction: Direction) -> Result<Said, &
     let Ok(Value::Object(mut members)) = strict_json::parse(&document.body) else {
         return Err("its answer is no strict JSON object");
     };
-    let (action, reason) = (members.remove("action"), members.remove("reason"));
+    // Many serializers write `null` for what is absent.
+    let (action, reason) = (members.remove("action"), members.remove("reason").filter(|reason| !reason.is_null()));
     let value = members.remove(member(direction));
     if !members.is_empty() {
         return Err("its answer has a member that the contract does not have");

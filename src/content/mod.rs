@@ -15,13 +15,15 @@ pub mod report;
 pub mod scanner;
 pub mod schema;
 pub mod text;
+mod utf8;
 
 use std::rc::Rc;
 
-use bound::Bound;
-use guard::{Guard, Guards};
+use bound::{Bound, Bounds};
+use guard::{Direction, Guard, Guards, is_about};
 use hook::Hook;
 
+use crate::mcp::operation::Operation;
 use crate::policy::condition::{Condition, Fact};
 use schema::Schemas;
 
@@ -43,6 +45,18 @@ impl Content {
     pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
         let of_hooks = self.hooks.iter().flat_map(|hook| hook.when.conditions.iter().map(Condition::reads));
         self.guards.facts().chain(of_hooks)
+    }
+
+    /// Whether anything looks at the results of an operation, for some caller.
+    #[must_use]
+    pub fn looks_at_results_of(&self, operation: &Operation) -> bool {
+        let of_guards = self
+            .guards
+            .iter()
+            .any(|guard| guard.on.contains(&Direction::Results) && is_about(&guard.targets, operation));
+        let of_hooks =
+            self.hooks.iter().any(|hook| hook.on.contains(&Direction::Results) && is_about(&hook.targets, operation));
+        of_guards || of_hooks || Bounds::strictest(&self.bounds, Some(std::slice::from_ref(operation))).holds_results()
     }
 
     /// Guards, bounds and hooks.

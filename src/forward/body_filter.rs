@@ -20,6 +20,7 @@ use crate::mcp::conversation::Conversation;
 use crate::mcp::definition::Defined;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::input_needed::Asked;
 use crate::mcp::kind::Kind;
 use crate::mcp::known_items::KnownItems;
 use crate::mcp::known_tasks::KnownTasks;
@@ -27,7 +28,7 @@ use crate::mcp::list_cache::{CachedList, FilteredList};
 use crate::mcp::list_filter::ListFilter;
 use crate::mcp::list_item::{Bridge, FilterOptions, Ids, ItemDecision, ItemPolicy, ListError};
 use crate::mcp::message::{Call, Message};
-use crate::mcp::method::{CALL_TOOL, Target};
+use crate::mcp::method::{CALL_TOOL, INITIALIZE, Target};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::{NONCE_BYTES, Purpose, Sessions};
 use crate::mcp::sse::{Rewrite, SseFilter, error_event, late_event};
@@ -102,6 +103,8 @@ struct Recipient {
     /// Whether decoys replaced names: then the answer gets the original names back.
     decoys: bool,
     session: SessionUse,
+    /// What the id of a session is sealed for.
+    seals_for: Purpose,
     /// The era in which the gateway talks with the server, if the resource has several.
     server_era: Option<Era>,
     /// What changes in a result for a caller of the other era.
@@ -175,13 +178,14 @@ impl ResponseTransform {
                 let holder = to.caller.subject.holder(&to.identifier);
                 let sealed = match &to.session {
                     // If the origin server repeats the id, the age of the session does not change.
-                    SessionUse::Id { id: known, sealed } if *known == id => sealed.clone(),
+                    SessionUse::Id { id: known, sealed, .. } if *known == id => sealed.clone(),
                     _ => sessions
-                        .seal(&id, Purpose::Session, holder, random, now)
+                        .seal(&id, to.seals_for, holder, random, now)
                         .ok_or(Rejection::Internal("the origin server's session id is too long"))?,
                 };
                 head.fields.set("mcp-session-id", sealed);
-                to.session = SessionUse::Id { id, sealed: String::new() };
+                to.session =
+                    SessionUse::Id { id, sealed: String::new(), opens_urls: to.seals_for == Purpose::SessionWithUrls };
             }
         }
         let filter = to.filter(head, *random, request, now).map_err(Rejection::OriginMalformed)?;
@@ -217,6 +221,11 @@ impl Recipient {
             handles: HandleSealer::of(permit, &memory.tasks),
             decoys: permit.stands_in(),
             session: permit.session().clone(),
+            seals_for: if permit.session().opens_urls() || begins_with_urls(permit) {
+                Purpose::SessionWithUrls
+            } else {
+                Purpose::Session
+            },
             server_era: permit.conversation().map(Conversation::era),
             bridge: bridge(permit),
             stream_of: if permit.is_gathered() && (admitted.head().method == Method::Get || is_listening(permit)) {
@@ -325,6 +334,7 @@ impl Recipient {
         let asked = self.content.asked.take().map(|mut asked| {
             request.clone_into(&mut asked.about.request);
             request.clone_into(&mut asked.answers.request);
+            asked.running.replace(running.clone());
             asked
         });
         if !filtered
@@ -437,6 +447,13 @@ impl Recipient {
     }
 }
 
+/// Whether the request opens a session, and its client declares URL mode elicitation.
+fn begins_with_urls(permit: &Permit) -> bool {
+    let begins = permit.call().is_some_and(|call| call.method == INITIALIZE);
+    let asked = permit.inspected().filter(|_| begins).and_then(|inspected| Asked::read(inspected.body()));
+    asked.is_some_and(|asked| asked.opens_urls())
+}
+
 /// What is asked about the messages of an answer.
 pub struct AskedAboutResults {
     /// The hooks.
@@ -445,6 +462,8 @@ pub struct AskedAboutResults {
     pub about: About,
     /// How a message is answered that does not pass.
     pub answers: Answers,
+    /// The places of the calls among those that run: they run until hooks have decided about their responses.
+    running: RefCell<Vec<Rc<Running>>>,
 }
 
 impl std::fmt::Debug for AskedAboutResults {
@@ -454,10 +473,12 @@ impl std::fmt::Debug for AskedAboutResults {
 }
 
 impl AskedAboutResults {
-    /// The most bytes that one of them is asked about.
-    #[must_use]
-    pub fn most_bytes(&self) -> u64 {
-        self.hooks.iter().map(|hook| hook.bytes).max().unwrap_or_default()
+    /// Notes that hooks have decided about a message: a call that it responds to does not run any more.
+    pub fn answered(&self, message: &[u8]) {
+        if self.running.borrow().is_empty() || !self.answers.is_response(message) {
+            return;
+        }
+        self.running.borrow_mut().pop();
     }
 }
 
@@ -473,7 +494,8 @@ fn asked_about(permit: &Permit, settings: &Settings) -> Option<AskedAboutResults
     if hooks.is_empty() {
         return None;
     }
-    Some(AskedAboutResults { hooks, about: permit.about("")?, answers: answers(permit) })
+    let running = RefCell::new(Vec::new());
+    Some(AskedAboutResults { hooks, about: permit.about("")?, answers: answers(permit), running })
 }
 
 /// The guards and bounds for the answer to a permitted request.
@@ -637,7 +659,7 @@ impl ItemPolicy for PolicyOfItems {
         let decision = policy.decide(&Operation::on(method, kind, &name), &self.caller, Arguments::Unknown);
         self.depends |= decision.depends_on_caller;
         match (decision.verdict, policy.step_up_in_lists) {
-            (Verdict::Allow, _) => ItemDecision::Keep,
+            (Verdict::Allow | Verdict::Approve, _) => ItemDecision::Keep,
             (Verdict::StepUp { scopes, .. }, StepUpInLists::Mark) => {
                 let scopes: Vec<&str> = scopes.iter().map(crate::oauth::scope::Scope::as_str).collect();
                 ItemDecision::Mark(STEP_UP, serde_json::json!({ "scopes": scopes }).to_string())

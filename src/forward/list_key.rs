@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::forward::request::is_forwarded;
 use crate::mcp::era::Era;
 use crate::mcp::message::Message;
+use crate::mcp::operation::Operation;
 use crate::pipeline::permit::Permit;
 use crate::strict_json;
 
@@ -29,6 +30,12 @@ pub fn list_key(permit: &Permit) -> Option<String> {
         || call.params.others
         || call.params.continues
     {
+        return None;
+    }
+    // What a guard or a hook takes out of a list, a cached one would bring back.
+    let looks =
+        |operation: &Operation| resource.content.as_ref().is_some_and(|content| content.looks_at_results_of(operation));
+    if call.operations().ok()?.iter().any(looks) {
         return None;
     }
     let fields = &admitted.head().fields;

@@ -9,6 +9,7 @@ use crate::mcp::message::{self, Call, Message};
 use crate::mcp::method::Target;
 use crate::pipeline::permit::Permit;
 use crate::pipeline::rejection::Rejection;
+use crate::policy::approval::PersonDecision;
 use crate::strict_json;
 
 /// Writes JSON in canonical form (RFC 8785).
@@ -30,6 +31,13 @@ pub fn claims(permit: &Permit, canonical: &Canonical<'_>) -> Result<Map<String, 
     Ok(claims.unwrap_or_default())
 }
 
+/// The claim about the person who approved the call.
+#[must_use]
+pub fn approval_claim(approved: &PersonDecision) -> (String, Value) {
+    let PersonDecision { issuer, subject, at, id } = approved;
+    ("approved_by".to_owned(), json!({ "iss": issuer, "sub": subject, "at": at, "id": id }))
+}
+
 /// The claims about a message that the gateway sends itself.
 #[must_use]
 pub fn own_claims(body: &[u8], canonical: &Canonical<'_>) -> Map<String, Value> {
@@ -40,7 +48,7 @@ pub fn own_claims(body: &[u8], canonical: &Canonical<'_>) -> Map<String, Value> 
 fn of_messages(messages: &[Message], body: &[u8], canonical: &Canonical<'_>) -> Option<Map<String, Value>> {
     let [message] = messages else { return None };
     // Also a batch of one message is a batch.
-    if body.trim_ascii_start().first() != Some(&b'{') {
+    if message::is_batch(body) {
         return None;
     }
     let call = message.call()?;

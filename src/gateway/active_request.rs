@@ -83,6 +83,8 @@ pub enum Action {
     CheckRateLimits(Vec<RateLimitCheck>, Suspended<Box<Authorized>>),
     /// Ask the hooks about the arguments of a call.
     AskHooks(Suspended<Box<Authorized>>),
+    /// Ask whether a person has approved a call.
+    AskForApproval(Suspended<Box<Authorized>>),
     /// Count a call in the budgets of its day.
     CountBudgets(Vec<BudgetCheck>, Suspended<Box<Authorized>>),
     /// Look for a list in the data-center (colo) cache, under this key.

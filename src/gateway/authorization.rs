@@ -7,8 +7,12 @@ use base16ct::lower::encode_string as hex;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use crate::content::examined::HeldBack;
+use crate::content::fault::Fault;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;
+use crate::mcp::message::{Call, Message};
+use crate::mcp::method::CALL_TOOL;
 use crate::mcp::operation::Operation;
 use crate::pipeline::authorize::{self, Authorized};
 use crate::pipeline::inspect::Inspected;
@@ -75,8 +79,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
             Err(rejection) => rejection.is_of_policy(),
         };
         if refused {
-            // The result does not matter here: the limit is checked before the next request.
-            let _ = gateway.memory.borrow().counters.borrow_mut().of_refusals(is_anonymous).count(&name, rate, now);
+            gateway.count_refusal(is_anonymous, (&name, rate), now);
         }
         let authorized = authorized?;
         let authorized = self.begun(authorized, now)?;
@@ -161,7 +164,42 @@ impl Suspended<Box<Authorized>> {
     }
 }
 
+impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
+    /// Refuses a call that the rules permit, because of what it contains, a budget or a person. That counts as a rejection by the policy.
+    pub(super) fn hold_back(mut self, authorized: Authorized, fault: Fault) -> Action {
+        let rejection = held_back(&authorized, fault);
+        if let Some(inspected) = authorized.permit().inspected() {
+            let (name, rate) = self.gateway.refusals(inspected);
+            let is_anonymous = inspected.authenticated().is_anonymous();
+            self.gateway.count_refusal(is_anonymous, (&name, rate), self.ports.now());
+        }
+        match authorized.refuse(rejection, &mut self.context) {
+            Ok(permit) => self.permitted(permit),
+            Err(rejection) => self.refuse(rejection),
+        }
+    }
+}
+
+fn held_back(authorized: &Authorized, fault: Fault) -> Rejection {
+    let inspected = authorized.permit().inspected();
+    let messages = inspected.and_then(|inspected| inspected.messages()).unwrap_or_default();
+    let only = if let [only] = messages { Some(only) } else { None };
+    let calls_tool = |call: &Call| call.method == CALL_TOOL;
+    Rejection::HeldBack(Box::new(HeldBack {
+        fault,
+        id: only.map(Message::id).unwrap_or_default(),
+        is_tool: only.and_then(Message::call).is_some_and(calls_tool),
+        era: authorized.permit().admitted().era(),
+        found: Vec::new(),
+    }))
+}
+
 impl Gateway {
+    /// Counts a rejection of a caller. The limit is checked before the caller's next request.
+    fn count_refusal(&self, is_anonymous: bool, (name, rate): (&CounterName, Rate), now: UnixMillis) {
+        let _within = self.memory.borrow().counters.borrow_mut().of_refusals(is_anonymous).count(name, rate, now);
+    }
+
     /// The counter for rejected requests of a caller, and how many it allows.
     pub(super) fn refusals(&self, inspected: &Inspected) -> (CounterName, Rate) {
         let resource = inspected.resource();
@@ -172,7 +210,7 @@ impl Gateway {
     /// The limits that count a request, and the names of its counters.
     fn limited(&self, authorized: &Authorized) -> Vec<(Rc<Limit>, CounterName)> {
         let limits = authorized.permit().inspected().map(|inspected| inspected.resource().limits.as_slice());
-        self.counters(authorized, limits.unwrap_or_default())
+        self.counters(authorized, limits.unwrap_or_default(), Limit::terms)
     }
 
     /// The budgets that count a request.
@@ -180,15 +218,23 @@ impl Gateway {
         let Some(inspected) = authorized.permit().inspected() else { return Vec::new() };
         let mut checks = Vec::new();
         for budget in &inspected.resource().budgets {
-            for (_, name) in self.counters(authorized, std::slice::from_ref(&budget.limit)) {
+            for (_, name) in self.counters(authorized, std::slice::from_ref(&budget.limit), Limit::group) {
                 checks.push(BudgetCheck { budget: Rc::clone(budget), counter: name.key, day });
             }
         }
+        // Those of the caller alone come first: a caller whose budget is spent takes nothing from what others share, not even for a
+        // moment.
+        checks.sort_by_key(|check| !check.budget.limit.by.contains(&LimitKey::Subject));
         checks
     }
 
     /// The limits that count a request, and the names of its counters.
-    fn counters(&self, authorized: &Authorized, limits: &[Rc<Limit>]) -> Vec<(Rc<Limit>, CounterName)> {
+    fn counters(
+        &self,
+        authorized: &Authorized,
+        limits: &[Rc<Limit>],
+        terms: fn(&Limit) -> String,
+    ) -> Vec<(Rc<Limit>, CounterName)> {
         let Some(inspected) = authorized.permit().inspected() else { return Vec::new() };
         let resource = inspected.resource();
         let post = authorized.permit().admitted().head().method == Method::Post;
@@ -202,9 +248,9 @@ impl Gateway {
         let owner = self.counter("caller", path, &of_caller);
         let mut limited = Vec::new();
         for limit in limits {
-            let terms = limit.terms();
+            let terms = terms(limit);
             let shared = || self.counter(&format!("other tools {terms}"), path, &of_caller);
-            for call in authorized.calls().iter().filter(|call| limit.counts(call.operation.as_ref())) {
+            for call in authorized.calls().iter().filter(|call| limit.counts(call.seen())) {
                 // An origin server that ignores case takes names that differ only in case for one tool.
                 let tool = call.operation.as_ref().and_then(Operation::tool).map(fold);
                 let mut parts = limit.parts(tool.as_deref(), &caller);

@@ -2,15 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::content::examined::HeldBack;
 use crate::content::fault::Fault;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
-use crate::mcp::message::{Call, Message};
-use crate::mcp::method::CALL_TOOL;
 use crate::pipeline::authorize::Authorized;
-use crate::pipeline::rejection::Rejection;
 use crate::platform_error::PlatformError;
 use crate::policy::budget::{BudgetCheck, Spent, day};
 use crate::ports::Ports;
@@ -42,13 +38,20 @@ pub(super) async fn count<P: Ports>(ports: &P, checks: Vec<BudgetCheck>) -> Vec<
 }
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
-    /// After the hooks: counts the call in the budgets of its day.
-    pub(super) fn heard(self, authorized: Authorized) -> Action {
+    /// After the hooks and the approval: counts the call in the budgets of its day.
+    pub(super) fn approved(self, authorized: Authorized) -> Action {
         let checks = self.gateway.budgeted(&authorized, day(self.ports.now()));
         if checks.is_empty() {
-            return self.permitted(authorized.within_limits());
+            return self.counted(authorized);
         }
         self.wait(Box::new(authorized), |waiting| Action::CountBudgets(checks, waiting))
+    }
+
+    fn counted(self, authorized: Authorized) -> Action {
+        match authorized.within_limits() {
+            Ok(permit) => self.permitted(permit),
+            Err(rejection) => self.refuse(rejection),
+        }
     }
 }
 
@@ -63,33 +66,20 @@ impl Suspended<Box<Authorized>> {
     ) -> Action {
         let (active, authorized) = self.resume(gateway, ports);
         for (check, answer) in answered {
-            let budget = &check.budget;
             let fault = match answer {
-                Ok(Spent::Counted(number)) => {
-                    if budget.warn_at == Some(*number) {
-                        log::write_budget(ports, &active.context, (*number, budget.limit.requests));
-                    }
-                    continue;
-                }
-                Ok(Spent::Nothing) => Fault::BudgetSpent(budget.limit.requests),
+                Ok(Spent::Counted(_)) => continue,
+                Ok(Spent::Nothing) => Fault::BudgetSpent(check.budget.limit.requests),
                 Err(error) => Fault::BudgetUnknown(error.to_string()),
             };
-            return active.refuse(held_back(&authorized, fault));
+            return active.hold_back(*authorized, fault);
         }
-        active.permitted(authorized.within_limits())
+        for (check, answer) in answered {
+            if let Ok(Spent::Counted(number)) = answer
+                && check.budget.warn_at == Some(*number)
+            {
+                log::write_budget(ports, &active.context, (*number, check.budget.limit.requests));
+            }
+        }
+        active.counted(*authorized)
     }
-}
-
-pub(super) fn held_back(authorized: &Authorized, fault: Fault) -> Rejection {
-    let inspected = authorized.permit().inspected();
-    let messages = inspected.and_then(|inspected| inspected.messages()).unwrap_or_default();
-    let only = if let [only] = messages { Some(only) } else { None };
-    let calls_tool = |call: &Call| call.method == CALL_TOOL;
-    Rejection::HeldBack(Box::new(HeldBack {
-        fault,
-        id: only.map(Message::id).unwrap_or_default(),
-        is_tool: only.and_then(Message::call).is_some_and(calls_tool),
-        era: authorized.permit().admitted().era(),
-        found: Vec::new(),
-    }))
 }

@@ -1,22 +1,24 @@
 //! The driver: it performs actions through the ports. The only awaits of this room are here and in what it calls.
 
+use crate::content::fault::Fault;
 use crate::content::guard::Direction;
 use crate::forward::body_filter::AskedAboutResults;
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
-use crate::gateway::budgets;
 use crate::gateway::concurrently::{Work, before, concurrently};
 use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
 use crate::gateway::gathering::{PartAnswer, WholeAnswer};
 use crate::gateway::hooks;
 use crate::gateway::keys::{await_keys, fetch_keys};
-use crate::gateway::log::write_noted;
+use crate::gateway::log::{self, write_noted};
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
+use crate::gateway::{approvals, budgets};
 use crate::limits::{
-    OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVERS_AT_ONCE, SERVERS_LIST_BYTES, SERVERS_LIST_SECONDS,
+    HOOKED_ANSWER_BYTES, OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVERS_AT_ONCE, SERVERS_LIST_BYTES,
+    SERVERS_LIST_SECONDS,
 };
 use crate::observe::event::gateway_line;
 use crate::pipeline::context::RequestContext;
@@ -124,6 +126,10 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 let heard = hooks::about_arguments(ports, request.stage(), request.context()).await;
                 request.hooks_heard(gateway, ports, heard)
             }
+            Action::AskForApproval(request) => {
+                let heard = approvals::ask(gateway, ports, request.stage(), request.context()).await;
+                request.approval_heard(gateway, ports, heard)
+            }
             Action::CountBudgets(checks, request) => {
                 let answered = budgets::count(ports, checks).await;
                 request.budgets_counted(gateway, ports, &answered)
@@ -198,12 +204,14 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
     let context = request.context().clone();
     let ended = move |end| filter_ended(&keeping, &keeper, end, &context);
     let asked = filter.take_asked();
-    let is_stream = request.stage().is_event_stream();
+    let head = request.stage();
+    let kind =
+        BodyKind { is_stream: head.is_event_stream(), is_message: head.is_json() || (200..300).contains(&head.status) };
     match ports.filtered(answer, filter, Box::new(ended)).await {
         Ok(body) => {
             let body = match asked {
                 None => body,
-                Some(asked) => match asked_about(gateway, ports, asked, (body, is_stream), request.context()).await {
+                Some(asked) => match asked_about(gateway, ports, asked, (body, kind), request.context()).await {
                     Ok(body) => body,
                     Err(failure) => {
                         return Err(Box::new(request.unfit(gateway, ports, FilterFailure::Failed(failure))));
@@ -216,23 +224,37 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
     }
 }
 
+/// What an answer is for hooks.
+#[derive(Debug, Clone, Copy)]
+struct BodyKind {
+    is_stream: bool,
+    /// Whether clients read it as a message.
+    is_message: bool,
+}
+
 /// Has hooks look at an answer: at each event as it comes, or at the whole body.
 ///
 /// # Errors
-/// [`OriginFailure`] if the body is not complete, or larger than hooks are asked about.
+/// [`OriginFailure`] if the body is not complete.
 async fn asked_about<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
     asked: AskedAboutResults,
-    (body, is_stream): (P::ResponseBody, bool),
+    (body, kind): (P::ResponseBody, BodyKind),
     context: &RequestContext,
 ) -> Result<P::ResponseBody, OriginFailure> {
-    if is_stream {
+    if kind.is_stream {
         let step = hooks::about_events(gateway, ports, Rc::new(asked), context);
         return Ok(ports.stepped(body, step));
     }
-    let whole = ports.whole(body, asked.most_bytes()).await?;
-    let text = hooks::about_body(gateway, ports, &asked, (whole, context)).await;
+    let text = match ports.whole(body, HOOKED_ANSWER_BYTES as u64).await {
+        Ok(whole) => hooks::about_body(gateway, ports, &asked, (whole, kind.is_message, context)).await,
+        Err(OriginFailure::BodyTooLarge) => {
+            log::write_hook_failure(ports, context, "an answer is larger than hooks are asked about");
+            asked.answers.body(&Fault::TooLarge(HOOKED_ANSWER_BYTES as u64))
+        }
+        Err(failure) => return Err(failure),
+    };
     Ok(ports.joined([text, Vec::new()], Vec::new()))
 }
 

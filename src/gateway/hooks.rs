@@ -15,11 +15,12 @@ use crate::forward::body_filter::AskedAboutResults;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;
+use crate::limits::HOOKED_ANSWER_BYTES;
 use crate::mcp::events::{EventSplitter, data_of, with_data};
-use crate::mcp::message;
+use crate::mcp::message::{self, Call};
+use crate::mcp::method::Target;
 use crate::pipeline::authorize::Authorized;
 use crate::pipeline::context::RequestContext;
-use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
 use crate::ports::{Ports, Step};
 use crate::strict_json;
@@ -35,31 +36,51 @@ pub(super) enum Outcome {
     Refused(Fault),
 }
 
+/// What hooks are asked about: a value, and where that is not all of a client's message, the message. Both are strict JSON.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    direction: Direction,
+    value: &'a str,
+    whole: Option<&'a str>,
+    /// Whether a hook may put another value in its place.
+    is_replaceable: bool,
+}
+
 /// Asks hooks one after another; what one of them replaces is what the next is asked about. Each that does not say `pass` is noted.
 async fn ask_all<P: Ports>(
     ports: &P,
     (hooks, about): (&[Rc<Hook>], &About),
-    direction: Direction,
-    value: &str,
+    question: Question<'_>,
 ) -> (Outcome, Vec<Found>, Vec<String>) {
+    let direction = question.direction;
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     let mut replaced: Option<Value> = None;
     for hook in hooks {
-        let text = replaced.as_ref().map_or_else(|| value.to_owned(), Value::to_string);
-        let said = match hook.question(about, direction, &text) {
-            None => Err(format!("it is asked about at most {} bytes", hook.bytes)),
-            Some(question) => match ports.ask(&question).await {
-                Err(error) => Err(error.to_string()),
-                Ok(document) => read(&document, direction).map_err(str::to_owned),
-            },
+        let mut note = |action| found.push(Found::of_hook(&hook.id, action, direction));
+        let text = replaced.as_ref().map_or_else(|| question.value.to_owned(), Value::to_string);
+        let Some(request) = hook.question(about, direction, (&text, question.whole)) else {
+            failures.push(format!("hook {:?}: it is asked about at most {} bytes", hook.id, hook.bytes));
+            // How much a caller sends is for the caller to say: with that, none must get past a hook.
+            if direction == Direction::Arguments || !hook.opens {
+                note("failed");
+                return (Outcome::Refused(Fault::TooLarge(hook.bytes)), found, failures);
+            }
+            note("failed, open");
+            continue;
+        };
+        let said = match ports.ask(&request).await {
+            Ok(document) => read(&document, direction).map_err(str::to_owned),
+            // What a Worker behind a binding throws may repeat the question.
+            Err(_) if hook.service.is_some() => Err("the service binding failed, or did not answer in time".to_owned()),
+            Err(error) => Err(error.to_string()),
         };
         let said = said.and_then(|said| match said {
+            Said::Replace(_) if !question.is_replaceable => Err("it replaces what has no arguments".to_owned()),
             Said::Replace(by) if direction == Direction::Results && !fits(&text, &by) => {
                 Err("it replaces a message by one of another request".to_owned())
             }
             said => Ok(said),
         });
-        let mut note = |action| found.push(Found::of_hook(&hook.id, action, direction));
         match said {
             Ok(Said::Pass) => {}
             Ok(Said::Replace(by)) => {
@@ -96,21 +117,34 @@ pub(super) struct Heard {
     failures: Vec<String>,
 }
 
-/// Asks about the arguments of a call.
+/// Asks about what a client sends: the arguments of a call, and the whole message where there is more to it.
 pub(super) async fn about_arguments<P: Ports>(ports: &P, authorized: &Authorized, context: &RequestContext) -> Heard {
     let permit = authorized.permit();
-    let (hooks, about) = (permit.hooks(), permit.about(&context.request_id));
-    let Some(about) = about else { return Heard { outcome: Outcome::Pass, found: Vec::new(), failures: Vec::new() } };
-    let body = permit.inspected().map(Inspected::body).unwrap_or_default();
-    let is_one =
-        permit.inspected().and_then(|inspected| inspected.messages()).is_some_and(|messages| messages.len() == 1);
-    if !is_one {
-        let failures = vec!["hooks are not asked about batches".to_owned()];
-        return Heard { outcome: Outcome::Refused(Fault::NoAnswer), found: Vec::new(), failures };
+    let refused = |fault, why: &str| Heard {
+        outcome: Outcome::Refused(fault),
+        found: Vec::new(),
+        failures: vec![why.to_owned()],
+    };
+    let about = permit.about(&context.request_id).zip(permit.inspected());
+    let Some((about, inspected)) = about else { return refused(Fault::Unreadable, "there is no message") };
+    let Ok(body) = std::str::from_utf8(inspected.body()) else {
+        return refused(Fault::Unreadable, "the message is not UTF-8");
+    };
+    if message::is_batch(inspected.body()) || inspected.messages().is_none_or(|messages| messages.len() != 1) {
+        return refused(Fault::NotAskedAbout, "hooks are not asked about batches");
     }
-    let arguments = message::arguments(body).and_then(|text| String::from_utf8(text).ok());
-    let arguments = arguments.unwrap_or_else(|| "{}".to_owned());
-    let (outcome, found, failures) = ask_all(ports, (hooks, &about), Direction::Arguments, &arguments).await;
+    let call = permit.call();
+    let has_arguments = call.and_then(Call::known).is_some_and(|known| matches!(known.target, Target::Name(_)));
+    let arguments = message::arguments(inspected.body()).and_then(|text| String::from_utf8(text).ok());
+    // Other messages, and calls that go on, have more than arguments.
+    let is_whole = has_arguments && call.is_some_and(|call| !call.params.continues);
+    let question = Question {
+        direction: Direction::Arguments,
+        value: arguments.as_deref().filter(|_| has_arguments).unwrap_or("{}"),
+        whole: Some(body.trim()).filter(|_| !is_whole),
+        is_replaceable: has_arguments,
+    };
+    let (outcome, found, failures) = ask_all(ports, (permit.hooks(), &about), question).await;
     Heard { outcome, found, failures }
 }
 
@@ -141,7 +175,7 @@ impl Suspended<Box<Authorized>> {
         active.context.audit.add_found(found);
         match outcome {
             Outcome::Pass => active.heard(*authorized),
-            Outcome::Refused(fault) => active.refuse(super::budgets::held_back(&authorized, fault)),
+            Outcome::Refused(fault) => active.hold_back(*authorized, fault),
             Outcome::Replaced(arguments) => match with_arguments(*authorized, &arguments) {
                 Ok(authorized) => active.heard(authorized),
                 Err(rejection) => active.refuse(rejection),
@@ -166,14 +200,20 @@ fn with_arguments(authorized: Authorized, arguments: &Value) -> Result<Authorize
     authorized.with_arguments(changed)
 }
 
-/// What the client gets of a message; `None` if it gets it as it is.
+/// What the client gets of a message, which is strict JSON; `None` if it gets it as it is.
 async fn about_message<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     asked: &AskedAboutResults,
     (text, context): (&str, &RequestContext),
 ) -> Option<Result<String, Fault>> {
-    let (outcome, found, failures) = ask_all(ports, (&asked.hooks, &asked.about), Direction::Results, text).await;
+    // What clients may read in different ways cannot be asked about.
+    if !matches!(strict_json::parse(text.as_bytes()), Ok(Value::Object(_) | Value::Array(_))) {
+        log::write_hook_failure(ports, context, "a message of the server is not strict JSON");
+        return Some(Err(Fault::Unreadable));
+    }
+    let question = Question { direction: Direction::Results, value: text, whole: None, is_replaceable: true };
+    let (outcome, found, failures) = ask_all(ports, (&asked.hooks, &asked.about), question).await;
     for failure in failures {
         log::write_hook_failure(ports, context, &failure);
     }
@@ -185,19 +225,46 @@ async fn about_message<P: Ports>(
     }
 }
 
-/// Asks about a body that is one message or a batch.
+/// Asks about a body that is one message or a batch. A body that is empty, and one that clients do not read as a message, passes.
 pub(super) async fn about_body<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     asked: &AskedAboutResults,
-    (body, context): (Vec<u8>, &RequestContext),
+    (body, is_message, context): (Vec<u8>, bool, &RequestContext),
 ) -> Vec<u8> {
-    let text = String::from_utf8(body).unwrap_or_default();
-    match about_message(gateway, ports, asked, (&text, context)).await {
-        None => text.into_bytes(),
+    if body.trim_ascii().is_empty() {
+        return body;
+    }
+    let is_json = matches!(strict_json::parse(&body), Ok(Value::Object(_) | Value::Array(_)));
+    if !is_json && !is_message {
+        return body;
+    }
+    match about_message(gateway, ports, asked, (&String::from_utf8_lossy(&body), context)).await {
+        None => body,
         Some(Ok(instead)) => instead.into_bytes(),
         Some(Err(fault)) => asked.answers.body(&fault),
     }
+}
+
+/// What the client gets of an event.
+async fn about_event<P: Ports>(
+    gateway: &Gateway,
+    ports: &P,
+    asked: &AskedAboutResults,
+    (event, context): (Vec<u8>, &RequestContext),
+) -> Vec<u8> {
+    let Ok(data) = data_of(&event) else {
+        log::write_hook_failure(ports, context, "an event is not UTF-8");
+        return asked.answers.events(&Fault::Unreadable);
+    };
+    let Some(message) = data.filter(|data| data.trim_start().starts_with(['{', '['])) else { return event };
+    let out = match about_message(gateway, ports, asked, (&message, context)).await {
+        None => event,
+        Some(Ok(instead)) => with_data(&event, &instead),
+        Some(Err(fault)) => asked.answers.event(message.as_bytes(), &fault),
+    };
+    asked.answered(message.as_bytes());
+    out
 }
 
 /// Asks about each event of a stream.
@@ -208,31 +275,24 @@ pub(super) fn about_events<P: Ports + Clone + 'static>(
     context: &RequestContext,
 ) -> Step {
     let (gateway, ports, context) = (Rc::clone(gateway), ports.clone(), context.clone());
-    let splitter = Rc::new(RefCell::new(EventSplitter::default()));
+    let splitter = Rc::new(RefCell::new(Some(EventSplitter::default())));
     Box::new(move |part| {
         let (gateway, ports, asked, context) = (Rc::clone(&gateway), ports.clone(), Rc::clone(&asked), context.clone());
         let splitter = Rc::clone(&splitter);
         Box::pin(async move {
             // An event that is not complete is no event.
             let Some(part) = part else { return Some(Vec::new()) };
-            let events = splitter.borrow_mut().push(&part);
+            let events = splitter.borrow_mut().as_mut()?.push(&part);
             let mut out = Vec::new();
             for event in events {
-                let message = data_of(&event).filter(|data| data.trim_start().starts_with(['{', '[']));
-                let Some(message) = message else {
-                    out.extend_from_slice(&event);
-                    continue;
-                };
-                match about_message(&gateway, &ports, &asked, (&message, &context)).await {
-                    None => out.extend_from_slice(&event),
-                    Some(Ok(instead)) => out.extend_from_slice(&with_data(&event, &instead)),
-                    Some(Err(fault)) => out.extend_from_slice(&asked.answers.event(message.as_bytes(), &fault)),
-                }
+                out.extend(about_event(&gateway, &ports, &asked, (event, &context)).await);
             }
-            let most = usize::try_from(asked.most_bytes()).unwrap_or(usize::MAX).saturating_add(64 * 1024);
-            if splitter.borrow().held() > most {
+            // After an event that is too large, the stream ends.
+            let is_too_large = splitter.borrow().as_ref().is_some_and(|splitter| splitter.held() > HOOKED_ANSWER_BYTES);
+            if is_too_large {
                 log::write_hook_failure(&ports, &context, "an event is larger than hooks are asked about");
-                return None;
+                out.extend(asked.answers.events(&Fault::TooLarge(HOOKED_ANSWER_BYTES as u64)));
+                splitter.borrow_mut().take();
             }
             Some(out)
         })

@@ -16,6 +16,7 @@
 //! on a host where a Rust future is expensive may perform the most frequent ones itself.
 
 mod active_request;
+mod approvals;
 mod authentication;
 mod authorization;
 mod budgets;

@@ -40,6 +40,11 @@ impl<P: Ports> ActiveRequest<'_, P> {
             log::write(self.gateway, self.ports, &self.context, &Outcome::Deny(rejection), answer.status);
             return Action::Answer(answer);
         }
+        if let Rejection::ApprovalNeeded(needed) = rejection {
+            let answer = respond::approval_needed(needed, &self.context, &self.gateway.settings);
+            log::write(self.gateway, self.ports, &self.context, &Outcome::Deny(rejection), answer.status);
+            return Action::Answer(answer);
+        }
         if let Rejection::HeldBack(held) = rejection {
             let answer = respond::held_back(held, &self.context, &self.gateway.settings);
             log::write(self.gateway, self.ports, &self.context, &Outcome::Deny(rejection), answer.status);

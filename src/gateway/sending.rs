@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::forward::body_filter::ResponseTransform;
+use crate::forward::operation::approval_claim;
 use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::forward::{assertion, identity, operation};
@@ -45,10 +46,11 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
                 // A server may accept each `jti` once.
                 let again = if forwarding.is_repeated { ".2" } else { "" };
                 let (id, now) = (format!("{}{again}", self.context.request_id), self.ports.now());
-                let operation = match operation::claims(permit, &|text| self.ports.canonical_json(text)) {
+                let mut operation = match operation::claims(permit, &|text| self.ports.canonical_json(text)) {
                     Ok(operation) => operation,
                     Err(rejection) => return self.refuse(rejection),
                 };
+                operation.extend(permit.approval().map(approval_claim));
                 let about = (id.as_str(), identity::claims(permit), operation);
                 let input = assertion::signing_input(settings, key, subject, origin, about, now);
                 self.wait(SigningAssertion { input, forwarding }, Action::SignAssertion)

@@ -74,7 +74,9 @@ impl Gateway {
         if self.is_ended(&caller.subject, since) {
             return Err(Rejection::SessionUnknown);
         }
-        Ok((SessionUse::Id { id: combined.key.clone(), sealed: sealed.to_owned() }, Some(Rc::new(combined))))
+        let opens_urls = combined.client.opens_urls();
+        let session = SessionUse::Id { id: combined.key.clone(), sealed: sealed.to_owned(), opens_urls };
+        Ok((session, Some(Rc::new(combined))))
     }
 
     fn session_of(&self, sessions: &Sessions, inspected: &Inspected, now: UnixMillis) -> Result<SessionUse, Rejection> {
@@ -88,12 +90,18 @@ impl Gateway {
         };
         let caller = inspected.caller();
         let holder = caller.subject.holder(&inspected.resource().identifier);
-        let opened = sessions.open(sealed, purpose, holder, now).ok_or(Rejection::SessionUnknown)?;
+        let open = |purpose| Some((sessions.open(sealed, purpose, holder, now)?, purpose));
+        let with_urls = || open(Purpose::SessionWithUrls).filter(|_| purpose == Purpose::Session);
+        let (opened, purpose) = open(purpose).or_else(with_urls).ok_or(Rejection::SessionUnknown)?;
         if self.is_ended(&caller.subject, opened.since) {
             return Err(Rejection::SessionUnknown);
         }
         Ok(match purpose {
-            Purpose::Session => SessionUse::Id { id: opened.value, sealed: sealed.to_owned() },
+            Purpose::Session | Purpose::SessionWithUrls => SessionUse::Id {
+                id: opened.value,
+                sealed: sealed.to_owned(),
+                opens_urls: purpose == Purpose::SessionWithUrls,
+            },
             Purpose::Endpoint | Purpose::Combined => SessionUse::Endpoint(opened.value),
         })
     }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::limits::{CLIENT_CAPABILITIES_BYTES, CLIENT_TEXT_BYTES, SERVER_SESSION_BYTES};
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::{Era, FIRST_MODERN, LEGACY_VERSIONS};
-use crate::mcp::input_needed::CAPABILITIES;
+use crate::mcp::input_needed::{CAPABILITIES, opens_urls};
 use crate::mcp::method::{DISCOVER, INITIALIZE, INITIALIZED};
 use crate::mcp::session::{Holder, append_parts};
 use crate::strict_json;
@@ -42,6 +42,15 @@ pub struct ClientIntroduction {
     pub info: String,
     /// `capabilities` in JSON.
     pub capabilities: String,
+}
+
+impl ClientIntroduction {
+    /// Whether the client declares URL mode elicitation.
+    #[must_use]
+    pub fn opens_urls(&self) -> bool {
+        let capabilities = strict_json::parse(self.capabilities.as_bytes()).ok();
+        capabilities.as_ref().is_some_and(opens_urls)
+    }
 }
 
 /// A session at a server of the legacy era.

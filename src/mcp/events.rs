@@ -1,9 +1,16 @@
 //! Splits an event stream into its events (HTML §9.2), as they are written.
 
+use std::string::FromUtf8Error;
+
+/// What a stream may begin with (HTML §9.2.5). Readers ignore it.
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
 /// Splits an event stream.
 #[derive(Debug, Default)]
 pub struct EventSplitter {
     held: Vec<u8>,
+    /// How many bytes of the stream were looked at, as far as it may begin with a byte order mark.
+    begin: usize,
     /// Whether the current line has a character.
     has_line: bool,
     /// The last byte was CR: an LF after it belongs to the same line end.
@@ -15,6 +22,17 @@ impl EventSplitter {
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut events = Vec::new();
         for &byte in bytes {
+            if BOM.get(self.begin) == Some(&byte) {
+                self.begin += 1;
+                if self.begin < BOM.len() {
+                    self.held.push(byte);
+                } else {
+                    self.held.clear();
+                }
+                continue;
+            }
+            self.has_line |= self.begin < BOM.len() && !self.held.is_empty();
+            self.begin = BOM.len();
             let is_second = byte == b'\n' && self.after_cr;
             self.after_cr = byte == b'\r';
             self.held.push(byte);
@@ -53,10 +71,15 @@ fn data(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// The data of an event; `None` if it has none.
-#[must_use]
-pub fn data_of(event: &[u8]) -> Option<String> {
+///
+/// # Errors
+/// An error if it is not UTF-8: readers put other characters in place of what is not.
+pub fn data_of(event: &[u8]) -> Result<Option<String>, FromUtf8Error> {
     let parts: Vec<&[u8]> = lines(event).filter_map(data).collect();
-    (!parts.is_empty()).then(|| String::from_utf8(parts.join(&b'\n')).ok()).flatten()
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    String::from_utf8(parts.join(&b'\n')).map(Some)
 }
 
 /// The same event with other data, which is one line.

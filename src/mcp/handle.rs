@@ -24,6 +24,8 @@ const APP_TOOL: &str = "portcullis-tool=";
 
 /// What a `requestState` is sealed for.
 const STATE: u8 = b'r';
+/// What the `requestState` of a call that waits for approval is sealed for.
+const APPROVAL: u8 = b'a';
 /// What a cursor is sealed for.
 const CURSOR: u8 = b'c';
 
@@ -56,14 +58,19 @@ pub struct OriginalRequest {
 
 impl OriginalRequest {
     /// Everything that must be the same in the request that brings the state back, each part preceded by its length.
-    fn bytes(&self, holder: Holder<'_>) -> Vec<u8> {
-        let mut bytes = holder.bytes(STATE);
-        let arguments = self.arguments.as_deref().map(canonical).unwrap_or_default();
+    fn bytes(&self, purpose: u8, holder: Holder<'_>) -> Vec<u8> {
+        let mut bytes = holder.bytes(purpose);
         let server = self.server.as_deref().unwrap_or_default();
-        let digest = Sha256::digest(arguments);
+        let digest = arguments_digest(self.arguments.as_deref());
         append_parts(&mut bytes, &[self.method.as_bytes(), self.name.as_bytes(), &digest, server.as_bytes()]);
         bytes
     }
+}
+
+/// SHA-256 of arguments; the same for equal arguments that are written differently.
+#[must_use]
+pub fn arguments_digest(arguments: Option<&[u8]>) -> [u8; 32] {
+    Sha256::digest(arguments.map(canonical).unwrap_or_default()).into()
 }
 
 /// JSON with sorted members and without white space: clients may write equal arguments differently. Numbers of which some readers
@@ -112,7 +119,7 @@ impl Sessions {
         if state.len() > REQUEST_STATE_BYTES {
             return None;
         }
-        self.handle(state.as_bytes(), &request.bytes(holder), now)
+        self.handle(state.as_bytes(), &request.bytes(STATE, holder), now)
     }
 
     /// The `requestState` that was sealed for this caller and request, unless it has expired, and when it was sealed.
@@ -127,8 +134,35 @@ impl Sessions {
         if sealed.len() > 2 * REQUEST_STATE_BYTES {
             return None;
         }
-        let (state, since) = self.opened(sealed, &request.bytes(holder), now)?;
+        let (state, since) = self.opened(sealed, &request.bytes(STATE, holder), now)?;
         Some((String::from_utf8(state).ok()?, since))
+    }
+
+    /// The `requestState` of a call that waits for approval under the policy with this hash: for its caller and the call.
+    #[must_use]
+    pub fn seal_approval(
+        &self,
+        policy: &str,
+        request: &OriginalRequest,
+        holder: Holder<'_>,
+        now: UnixMillis,
+    ) -> Option<String> {
+        self.handle(policy.as_bytes(), &request.bytes(APPROVAL, holder), now)
+    }
+
+    /// Whether a `requestState` is that of this call and caller, waiting for approval, and has not expired; when it was sealed.
+    #[must_use]
+    pub fn open_approval(
+        &self,
+        sealed: &str,
+        request: &OriginalRequest,
+        holder: Holder<'_>,
+        now: UnixMillis,
+    ) -> Option<u64> {
+        if sealed.len() > 512 {
+            return None;
+        }
+        self.opened(sealed, &request.bytes(APPROVAL, holder), now).map(|(_, since)| since)
     }
 
     /// Seals the cursor of a list of several servers for its caller, the method and the configuration of the servers.

@@ -10,6 +10,9 @@ use crate::strict_json;
 /// The methods whose result may be `input_required`.
 const MAY_NEED_INPUT: [&str; 3] = [CALL_TOOL, "prompts/get", "resources/read"];
 
+/// The name of the question that has a user approve a call.
+pub const APPROVAL: &str = "approval";
+
 /// The member of `_meta` in which a client declares what it can do.
 pub(super) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
@@ -24,7 +27,18 @@ pub struct Asked {
     opens_urls: bool,
 }
 
+/// Whether capabilities of a client have URL mode elicitation.
+pub(super) fn opens_urls(capabilities: &Value) -> bool {
+    capabilities.get("elicitation").and_then(|elicitation| elicitation.get("url")).is_some_and(Value::is_object)
+}
+
 impl Asked {
+    /// Whether the client declares in it that it can open URLs.
+    #[must_use]
+    pub fn opens_urls(&self) -> bool {
+        self.opens_urls
+    }
+
     /// Reads a request; `None` if the body is no single request.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<Self> {
@@ -35,9 +49,56 @@ impl Asked {
         let modern = params.and_then(|params| params.get("_meta")?.get(CAPABILITIES));
         // In the legacy era a client declares what it can do once, in the request that begins a session.
         let legacy = params.filter(|_| method == INITIALIZE).and_then(|params| params.get("capabilities"));
-        let declared = modern.or(legacy).and_then(|capabilities| capabilities.get("elicitation")?.get("url"));
-        let opens_urls = declared.is_some_and(Value::is_object);
+        let opens_urls = modern.or(legacy).is_some_and(opens_urls);
         Some(Self { id, method, opens_urls })
+    }
+
+    /// The id of the request.
+    #[must_use]
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The same, of a client whose session says that it can open URLs.
+    #[must_use]
+    pub fn of_session(self, opens_urls: bool) -> Self {
+        Self { opens_urls: self.opens_urls || opens_urls, ..self }
+    }
+
+    /// The status and the body of the answer to a call that a person has to approve. `state` is the `requestState` that the client brings
+    /// back, and `id` identifies the question.
+    #[must_use]
+    pub fn approval(&self, era: Era, (message, url): (&str, &str), (state, id): (&str, &str)) -> (u16, String) {
+        let request: Value = strict_json::parse(self.id.to_json().as_bytes()).unwrap_or(Value::Null);
+        let body = match era {
+            Era::Modern if self.opens_urls => {
+                let elicitation = json!({
+                    "method": "elicitation/create",
+                    "params": { "mode": "url", "message": message, "url": url },
+                });
+                let questions = json!({ APPROVAL: elicitation });
+                let result =
+                    json!({ "resultType": "input_required", "inputRequests": questions, "requestState": state });
+                json!({ "jsonrpc": "2.0", "id": request, "result": result }).to_string()
+            }
+            Era::Legacy if self.opens_urls => {
+                let elicitation = json!({ "mode": "url", "elicitationId": id, "url": url, "message": message });
+                let error = json!({
+                    "code": URL_NEEDED, "message": format!("{message} {url}"), "data": { "elicitations": [elicitation] },
+                });
+                json!({ "jsonrpc": "2.0", "id": request, "error": error }).to_string()
+            }
+            _ => {
+                let words = format!("{message} {url} Then call the tool again with the same arguments.");
+                let content = json!([{ "type": "text", "text": words }]);
+                let result = match era {
+                    Era::Modern => json!({ "resultType": "complete", "content": content, "isError": true }),
+                    Era::Legacy => json!({ "content": content, "isError": true }),
+                };
+                json!({ "jsonrpc": "2.0", "id": request, "result": result }).to_string()
+            }
+        };
+        (200, body)
     }
 
     /// The status and the body of the answer. An answer that is no result has the status 403, which never makes a client take the

@@ -447,7 +447,13 @@ pub fn id_of(body: &[u8]) -> RequestId {
     parse(body, false).ok().and_then(|messages| messages.first().map(Message::id)).unwrap_or_default()
 }
 
-/// `params.arguments` as it was sent, in a body that is known to be one strict message.
+/// Whether a body that is known to be strict messages is a batch, of whatever length.
+#[must_use]
+pub fn is_batch(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'[')
+}
+
+/// `params.arguments` as it was sent, in a body that is known to be one strict message. A batch has none of its own.
 #[must_use]
 pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
     #[derive(serde::Deserialize)]
@@ -459,6 +465,10 @@ pub fn arguments(body: &[u8]) -> Option<Vec<u8>> {
     struct Inner<'a> {
         #[serde(borrow)]
         arguments: &'a RawValue,
+    }
+    // An array would be read as the members in their order.
+    if is_batch(body) {
+        return None;
     }
     let whole = Body::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
     Some(whole.params.arguments.get().as_bytes().to_vec())

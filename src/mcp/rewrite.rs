@@ -378,6 +378,34 @@ pub fn related_tasks(body: &[u8]) -> Vec<(usize, String)> {
     found
 }
 
+/// What a client brings back that was asked to have its user open a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameBack {
+    /// The user opened it, or may have.
+    Opened,
+    /// The user does not want to.
+    Declined,
+}
+
+/// What the client says about the gateway's own question, which has this name.
+#[must_use]
+pub fn answer_to(body: &[u8], name: &str) -> CameBack {
+    let message: Option<Value> = std::str::from_utf8(body).ok().and_then(strict_json::part);
+    let answer = || message.as_ref()?.get("params")?.get("inputResponses")?.get(name)?.get("action")?.as_str();
+    if matches!(answer(), Some("decline" | "cancel")) { CameBack::Declined } else { CameBack::Opened }
+}
+
+/// A request without what the client answers to the gateway's own question.
+#[must_use]
+pub fn without_answers(body: &[u8]) -> Option<Vec<u8>> {
+    let mut message: Members = strict_json::part(std::str::from_utf8(body).ok()?)?;
+    within(&mut message, "params", |params| {
+        params.remove("requestState");
+        params.remove("inputResponses");
+    });
+    serde_json::to_vec(&message).ok()
+}
+
 /// Changes the members of a member that is an object.
 fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) {
     let Some(raw) = members.get_mut(name) else { return };

@@ -63,6 +63,8 @@ pub struct Sessions {
 pub enum Purpose {
     /// The id of a session.
     Session,
+    /// The same, of a client that declares URL mode elicitation.
+    SessionWithUrls,
     /// The address for the messages of a session in the transport of 2024-11-05.
     Endpoint,
     /// A session with several servers.
@@ -73,6 +75,7 @@ impl Purpose {
     fn byte(self) -> u8 {
         match self {
             Self::Session => b's',
+            Self::SessionWithUrls => b'u',
             Self::Endpoint => b'e',
             Self::Combined => b'm',
         }
@@ -81,7 +84,7 @@ impl Purpose {
     /// The most bytes that a text may have.
     fn most(self) -> usize {
         match self {
-            Self::Session | Self::Endpoint => SESSION_ID_BYTES,
+            Self::Session | Self::SessionWithUrls | Self::Endpoint => SESSION_ID_BYTES,
             Self::Combined => COMBINED_SESSION_BYTES,
         }
     }

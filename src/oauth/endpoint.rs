@@ -25,6 +25,10 @@ pub enum Endpoint {
     Introspect,
     /// The page on which users see and revoke their grants.
     Grants,
+    /// The page with the calls that wait for the approval of a person.
+    Approvals,
+    /// The page on which a person decides about one call, by its id.
+    Approval(String),
     /// The endpoint for administrators.
     Admin,
     /// The page on which users connect an account at the authorization server of an origin server.
@@ -58,6 +62,7 @@ impl Endpoint {
             "/revoke" => Self::Revoke,
             "/introspect" => Self::Introspect,
             "/grants" => Self::Grants,
+            "/approvals" => Self::Approvals,
             "/admin" => Self::Admin,
             "/connect" => Self::Connect,
             other => return Self::find_named(other),
@@ -67,10 +72,11 @@ impl Endpoint {
     /// The endpoint for one client or one resource.
     fn find_named(path: &str) -> Option<Self> {
         let after = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')).map(str::to_owned);
-        let client = |rest: &str| rest.strip_prefix('/').filter(|id| !id.contains('/')).map(str::to_owned);
+        let last = |rest: &str| rest.strip_prefix('/').filter(|id| !id.contains('/')).map(str::to_owned);
         None.or_else(|| after("/connected").map(Self::Connected))
             .or_else(|| after("/client").map(Self::ClientDocument))
-            .or_else(|| after("/register").as_deref().and_then(client).map(Self::Client))
+            .or_else(|| after("/approvals").as_deref().and_then(last).map(Self::Approval))
+            .or_else(|| after("/register").as_deref().and_then(last).map(Self::Client))
     }
 
     /// The methods that it accepts, as a value of `Allow`.
@@ -78,11 +84,11 @@ impl Endpoint {
     pub fn methods(&self) -> &'static str {
         match self {
             Self::Metadata | Self::Keys | Self::ClientDocument(_) => "GET, HEAD, OPTIONS",
-            Self::Authorize | Self::Callback | Self::Connected(_) => "GET",
+            Self::Authorize | Self::Callback | Self::Connected(_) | Self::Approvals => "GET",
             Self::Consent | Self::Admin => "POST",
             Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",
-            Self::Grants | Self::Connect => "GET, POST",
+            Self::Grants | Self::Connect | Self::Approval(_) => "GET, POST",
         }
     }
 

@@ -107,6 +107,14 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approver: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     origin_credential: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin_credential_age: Option<u64>,
@@ -146,6 +154,8 @@ impl Chain {
             Verdict::StepUp { missing, .. } => Some(missing.to_string()),
             _ => None,
         };
+        let approval = context.audit.entries().approval.as_ref().filter(|_| decision.verdict == Verdict::Approve);
+        let person = approval.and_then(|approval| approval.by.as_ref());
         let line = Line {
             v: VERSION,
             event: "decision",
@@ -178,6 +188,10 @@ impl Chain {
             mtls: record.caller.facts.certificate,
             reads: &settings.recorded_facts,
             arguments: record.arguments.as_deref().and_then(|text| keyed(text, &settings.pseudonym_key)),
+            approval: approval.map(|approval| approval.id.as_str()),
+            approval_state: approval.map(|approval| approval.state),
+            approver: person.map(|(by, _)| by.as_str()),
+            decided_at: person.map(|(_, at)| UnixMillis(at.saturating_mul(1000)).to_rfc3339()),
             origin_credential: context.audit.entries().origin_credential.map(|(kind, _)| kind),
             origin_credential_age: context.audit.entries().origin_credential.and_then(|(_, age)| age),
             run: &self.run,

@@ -120,7 +120,8 @@ impl Noticed {
             return Some(Self::Allowed);
         }
         match said(line, "verdict").as_str() {
-            "allow" => Some(Self::Allowed),
+            // Whether a call was approved is no matter of rules.
+            "allow" | "approve" => Some(Self::Allowed),
             "deny" => Some(Self::Absent),
             // Older releases did not record the challenge.
             "step_up" => Some(Self::ChallengedFor(ScopeSet::of_text(&said(line, "missing")))),
@@ -133,7 +134,7 @@ impl Noticed {
         match (challenge(policy, resource, caller, verdict), verdict) {
             (Some(scopes), _) => Self::Challenged(scopes),
             (None, Verdict::Deny) => Self::Absent,
-            (None, Verdict::Allow | Verdict::StepUp { .. }) => Self::Allowed,
+            (None, Verdict::Allow | Verdict::Approve | Verdict::StepUp { .. }) => Self::Allowed,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::limits::LOG_VALUE_CHARS;
 use crate::mcp::era::Era;
 use crate::pipeline::record::DecisionRecord;
 use crate::pipeline::rejection::Rejection;
+use crate::policy::approval::PersonDecision;
 use crate::token::principal::{CredentialKind, Subject};
 
 /// The record of one request.
@@ -33,6 +34,8 @@ pub struct AuditEntries {
     pub found: Vec<Found>,
     /// What did not fit, but passed, because that is only observed.
     pub observed: Option<Fault>,
+    /// What a person decided about the call, if one has to.
+    pub approval: Option<ApprovalState>,
     /// The decisions of the rules.
     pub decisions: Vec<DecisionRecord>,
     /// Why the gateway sent the origin server something other than what the caller asked for.
@@ -53,6 +56,33 @@ pub struct AuditEntries {
     pub subject: Option<String>,
     /// Whether the subject is the client itself: the token is not for a user, or does not say for whom.
     pub subject_is_client: bool,
+}
+
+/// What a person decided about a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalState {
+    /// The id of the approval.
+    pub id: String,
+    /// What the person decided: `approved`, `denied`, or `waits`.
+    pub state: &'static str,
+    /// The pseudonym of the person, and the second of the decision; `None` if the call waits.
+    pub by: Option<(String, u64)>,
+}
+
+impl ApprovalState {
+    /// A call that waits.
+    #[must_use]
+    pub fn waits(id: &str) -> Self {
+        Self { id: id.to_owned(), state: "waits", by: None }
+    }
+
+    /// A call about which a person decided.
+    #[must_use]
+    pub fn decided(decision: &PersonDecision, approves: bool, pseudonym_key: &[u8]) -> Self {
+        let PersonDecision { issuer, subject, at, id } = decision;
+        let pseudonym = pseudonym_of(issuer, subject, pseudonym_key).unwrap_or_default();
+        Self { id: id.clone(), state: if approves { "approved" } else { "denied" }, by: Some((pseudonym, *at)) }
+    }
 }
 
 impl AuditRecord {
@@ -118,6 +148,11 @@ impl AuditRecord {
         self.0.found.extend(found);
     }
 
+    /// Records what a person decided about the call.
+    pub fn note_approval(&mut self, state: ApprovalState) {
+        self.0.approval = Some(state);
+    }
+
     /// Records the decision of the rules about an operation.
     pub fn note_decision(&mut self, record: DecisionRecord) {
         self.0.decisions.push(record);
@@ -137,10 +172,14 @@ fn bounded(text: &str) -> String {
 /// subject.
 #[must_use]
 pub fn pseudonym(subject: &Subject, key: &[u8]) -> Option<String> {
+    pseudonym_of(&subject.issuer, &subject.subject, key)
+}
+
+fn pseudonym_of(issuer: &str, subject: &str, key: &[u8]) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-    mac.update(subject.issuer.as_bytes());
+    mac.update(issuer.as_bytes());
     mac.update(&[0]);
-    mac.update(subject.subject.as_bytes());
+    mac.update(subject.as_bytes());
     let digest = mac.finalize().into_bytes();
     digest.get(..8).map(hex)
 }

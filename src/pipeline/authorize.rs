@@ -9,9 +9,10 @@ use crate::mcp::era::Era;
 use crate::mcp::message::{Call, Message};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::MissingCredentials;
+use crate::oauth::scope::ScopeSet;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::examine::examine;
-use crate::pipeline::handles::Handles;
+use crate::pipeline::handles::{Handles, original_request};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::limited_call::{LimitedCall, LimitedTool};
 use crate::pipeline::misread::Misread;
@@ -19,6 +20,8 @@ use crate::pipeline::permit::{CallerState, Permit, SessionUse, StandIn};
 use crate::pipeline::record::{DecisionRecord, scopes_for};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
+use crate::policy::approval::{ApprovalNeed, PersonDecision};
+use crate::policy::decide::Policy;
 use crate::policy::lock::KnownDefinitions;
 use crate::policy::verdict::{Arguments, DecidedBy, Verdict};
 use crate::settings::Settings;
@@ -35,9 +38,16 @@ const REFUSED_NOTIFICATION: &str = "notifications/portcullis-refused";
 pub struct Authorized {
     permit: Permit,
     calls: Vec<LimitedCall>,
+    /// The approval that it still needs.
+    approval: Option<Box<ApprovalNeed>>,
 }
 
 impl Authorized {
+    /// A request in whose place goes a message without effect: nothing counts it.
+    fn refused(permit: Permit) -> Self {
+        Self { permit, calls: Vec::new(), approval: None }
+    }
+
     /// The request.
     #[must_use]
     pub fn permit(&self) -> &Permit {
@@ -64,10 +74,38 @@ impl Authorized {
         Ok(Self { permit: self.permit.with_arguments(body)?, ..self })
     }
 
-    /// The permit. Call this after the limits of the resource were counted.
+    /// The approval of a person that it still needs.
     #[must_use]
-    pub fn within_limits(self) -> Permit {
-        self.permit
+    pub fn approval(&self) -> Option<&ApprovalNeed> {
+        self.approval.as_deref()
+    }
+
+    /// The same, which a person has approved.
+    #[must_use]
+    pub fn approved(self, approved: PersonDecision) -> Self {
+        Self { permit: self.permit.approved(approved), approval: None, ..self }
+    }
+
+    /// Refuses the request. In the transport of 2024-11-05 the permit is for a message without effect in its place.
+    ///
+    /// # Errors
+    /// The rejection, in all other transports.
+    pub fn refuse(self, refusal: Rejection, context: &mut RequestContext) -> Result<Permit, Rejection> {
+        let messages = self.permit.inspected().filter(|_| self.permit.is_apart()).and_then(Inspected::messages);
+        let Some(instead) = messages.and_then(refused) else { return Err(refusal) };
+        context.audit.note_stand_in(refusal.clone());
+        Ok(self.permit.refused(refusal, instead))
+    }
+
+    /// The permit. Call this after the limits of the resource were counted.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if it still needs an approval.
+    pub fn within_limits(self) -> Result<Permit, Rejection> {
+        match self.approval {
+            None => Ok(self.permit),
+            Some(_) => Err(Rejection::Internal("a call was not approved")),
+        }
     }
 }
 
@@ -94,12 +132,15 @@ pub fn authorize(
     (templates, definitions): (&dyn Fn() -> Vec<String>, &KnownDefinitions),
     context: &mut RequestContext,
 ) -> Result<Authorized, Rejection> {
+    let inspected = match state.handles.came_back() {
+        Some(_) => inspected.without_answers()?,
+        None => inspected,
+    };
     let resource = Rc::clone(inspected.resource());
     let caller = inspected.caller();
     let is_anonymous = inspected.authenticated().is_anonymous();
     let of_resource = scopes_for(&resource, &caller);
-    let mut needed = of_resource.clone();
-    let mut refusal = None;
+    let mut whole = Whole { needed: of_resource.clone(), refusal: None, approval: None };
     let (mut decoys, mut calls) = (Vec::new(), Vec::new());
     let mut unlocked = None;
     let (era, apart) = (inspected.era(), matches!(state.session, SessionUse::Endpoint(_)));
@@ -128,7 +169,7 @@ pub fn authorize(
                 (decision.verdict, decision.by) = (Verdict::Deny, DecidedBy::Lock);
                 unlocked = unlocked.or(Some(rejection));
             }
-            let mut verdict = decision.verdict.clone();
+            let (mut verdict, mut by, mut instead) = (decision.verdict.clone(), decision.by, None);
             let mut tool = match decision.by {
                 DecidedBy::Rule(_) | DecidedBy::Protocol => LimitedTool::Itself,
                 DecidedBy::Default | DecidedBy::InvalidName | DecidedBy::Lock => LimitedTool::Unknown,
@@ -141,63 +182,57 @@ pub fn authorize(
             } else {
                 None
             };
-            if let Some((mut stand_in, decision)) = stand_in {
+            if let Some((mut stand_in, operation, decision)) = stand_in {
                 stand_in.at = at;
                 // A hidden name gets the verdict that a name that does not exist would get.
-                verdict = decision.verdict;
+                (verdict, by) = (decision.verdict, decision.by);
                 tool = LimitedTool::StandIn;
-                decoys.extend(Some(stand_in).filter(|_| verdict == Verdict::Allow));
+                instead = Some(operation);
+                decoys.extend(Some(stand_in).filter(|_| verdict.permits()));
             }
-            match &verdict {
-                Verdict::Allow => {}
-                Verdict::StepUp { scopes, .. } => needed = needed.iter().chain(scopes.iter()).cloned().collect(),
-                Verdict::Deny if operation.method.is_empty() => refusal = Some(Rejection::Forbidden),
-                Verdict::Deny if operation.is_of_task() => {
-                    refusal = refusal.or(Some(Rejection::TaskUnknown { declared: true }));
-                }
-                Verdict::Deny => {
-                    let target = operation.target.as_ref().map(|(kind, _)| *kind);
-                    refusal = refusal.or(Some(Rejection::NotPermitted { target, era, apart }));
-                }
-            }
+            whole.add(&verdict, &operation, (era, apart), || {
+                approval_need((policy, by), &operation, (&inspected, call))
+            });
             let arguments = inspected.arguments();
             context
                 .audit
                 .note_decision(DecisionRecord::new(policy, &resource, &operation, &caller, decision, arguments));
-            calls.push(LimitedCall { operation: Some(operation), tool, at });
+            calls.push(LimitedCall { operation: Some(operation), tool, at, instead });
         }
         if policy.observe {
-            (refusal, needed) = (None, of_resource.clone());
+            whole = Whole { needed: of_resource.clone(), refusal: None, approval: None };
         }
     } else if let Some(messages) = inspected.messages() {
         for Asked { operation, at, .. } in asked(messages, &state.handles)? {
             unlocked = unlocked.or_else(|| not_as_locked(&resource, &operation, definitions, (era, apart)));
-            calls.push(LimitedCall { operation: Some(operation), tool: LimitedTool::Itself, at });
+            calls.push(LimitedCall { operation: Some(operation), tool: LimitedTool::Itself, at, instead: None });
         }
     }
+    let Whole { needed, refusal, approval } = whole;
     let refusal = unlocked.or(refusal);
     // A rejection for a name that does not exist may challenge only for the scopes that every request needs.
     let needed = if refusal.is_some() { of_resource } else { needed };
     let missing = settings.scopes.missing(&caller.subject.scopes, &needed);
     let refusal = if missing.is_empty() { refusal } else { Some(Rejection::InsufficientScope { missing, needed }) };
     // To an anonymous caller, a login may bring what the rules ask for.
-    if is_anonymous && refusal.is_some() {
+    if is_anonymous && (refusal.is_some() || approval.is_some()) {
         return Err(Rejection::NoCredentials(MissingCredentials::Field));
     }
     if let Some(refusal) = refusal {
         let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };
         context.audit.note_stand_in(refusal.clone());
         let stand_in = StandIn::Refusal(Box::new(refusal), instead);
-        return Ok(Authorized { permit: Permit::of_resource(inspected, state, stand_in), calls: Vec::new() });
+        return Ok(Authorized::refused(Permit::of_resource(inspected, state, stand_in)));
     }
     if !decoys.is_empty() {
         context.audit.note_stand_in(Rejection::NotPermitted { target: None, era, apart: false });
     }
     if calls.is_empty() {
-        calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself, at: 0 });
+        calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself, at: 0, instead: None });
     }
     let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
-    examined(inspected, state, (stand_in, calls), settings, context)
+    let authorized = examined(inspected, state, (stand_in, calls), settings, context)?;
+    Ok(Authorized { approval: approval.filter(|_| authorized.permit.refusal().is_none()), ..authorized })
 }
 
 /// Examines what a permitted request contains, and makes the permit for it.
@@ -218,7 +253,7 @@ fn examined(
             let Some(instead) = inspected.messages().filter(|_| apart).and_then(refused) else { return Err(refusal) };
             context.audit.note_stand_in(refusal.clone());
             let stand_in = StandIn::Refusal(Box::new(refusal), instead);
-            return Ok(Authorized { permit: Permit::of_resource(inspected, state, stand_in), calls: Vec::new() });
+            return Ok(Authorized::refused(Permit::of_resource(inspected, state, stand_in)));
         }
     };
     context.audit.note_content(changed.found, changed.observed);
@@ -228,7 +263,58 @@ fn examined(
         Some(body) => inspected.with_masks(body)?,
     };
     let permit = Permit::of_resource(inspected, state, stand_in);
-    Ok(Authorized { permit: if is_examined { permit.examined(examined) } else { permit }, calls })
+    Ok(Authorized { permit: if is_examined { permit.examined(examined) } else { permit }, calls, approval: None })
+}
+
+/// What the verdicts about all operations of a request make of it.
+struct Whole {
+    needed: ScopeSet,
+    refusal: Option<Rejection>,
+    approval: Option<Box<ApprovalNeed>>,
+}
+
+impl Whole {
+    fn add(
+        &mut self,
+        verdict: &Verdict,
+        operation: &Operation,
+        (era, apart): (Era, bool),
+        approval: impl FnOnce() -> Box<ApprovalNeed>,
+    ) {
+        match verdict {
+            Verdict::Allow => {}
+            Verdict::Approve => {
+                self.approval.get_or_insert_with(approval);
+            }
+            Verdict::StepUp { scopes, .. } => {
+                self.needed = self.needed.iter().chain(scopes.iter()).cloned().collect();
+            }
+            Verdict::Deny if operation.method.is_empty() => self.refusal = Some(Rejection::Forbidden),
+            Verdict::Deny if operation.is_of_task() => {
+                self.refusal.get_or_insert(Rejection::TaskUnknown { declared: true });
+            }
+            Verdict::Deny => {
+                let target = operation.target.as_ref().map(|(kind, _)| *kind);
+                self.refusal.get_or_insert(Rejection::NotPermitted { target, era, apart });
+            }
+        }
+    }
+}
+
+/// The approval that a call needs.
+fn approval_need(
+    (policy, by): (&Policy, DecidedBy),
+    operation: &Operation,
+    (inspected, call): (&Inspected, Option<&Call>),
+) -> Box<ApprovalNeed> {
+    Box::new(ApprovalNeed {
+        rule: policy.name(by).to_owned(),
+        policy: policy.hash.clone(),
+        // Without approvers, no person can approve it.
+        approvers: policy.approvers(by).cloned().unwrap_or_default(),
+        tool: operation.name().unwrap_or_default().to_owned(),
+        request: call.map(|call| original_request(call, inspected)).unwrap_or_default(),
+    })
 }
 
 /// Whether something has to stand in for a denied operation, so that its server answers as for an item that it does not have.

@@ -112,7 +112,10 @@ impl Rejection {
                 }
             }
             Self::NotPermitted { target, era, apart } => Self::absent(*target, *era, *apart),
-            // The answer has its own words.
+            // Both answers have their own words.
+            Self::ApprovalNeeded(_) => {
+                Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, "A person has to approve this call.") }
+            }
             Self::HeldBack(_) => {
                 Disclosure { code: INVALID_PARAMS, ..Disclosure::plain(200, "The gateway did not forward this call.") }
             }
@@ -127,7 +130,9 @@ impl Rejection {
     pub fn disclose(&self) -> Disclosure {
         use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
-            Self::NotPermitted { .. } | Self::NotAsLocked { .. } | Self::HeldBack(_) => self.of_item(),
+            Self::NotPermitted { .. } | Self::NotAsLocked { .. } | Self::HeldBack(_) | Self::ApprovalNeeded(_) => {
+                self.of_item()
+            }
             Self::FieldsDisagree { .. } => Disclosure {
                 code: HEADER_MISMATCH,
                 ..Disclosure::plain(400, "The Mcp-* header fields do not match the body, or a required one is missing.")
@@ -208,9 +213,6 @@ impl Rejection {
             Self::OriginCredential { meaning: Meaning::CallerRefused, .. } => {
                 Disclosure::plain(403, "There is no access to the server behind the gateway for this caller.")
             }
-            Self::OriginCredential { meaning: Meaning::Permanent, .. } => {
-                Disclosure { code: UNFIT.0, ..Disclosure::plain(502, UNFIT.1) }
-            }
             Self::Misconfigured => Disclosure::plain(503, "This gateway is not configured."),
             Self::Internal(_) => Disclosure::plain(500, "The gateway failed."),
             Self::OriginTimeout { .. } => {
@@ -220,7 +222,8 @@ impl Rejection {
                 code: NOT_IMPLEMENTED,
                 ..Disclosure::plain(200, "The server asks for input in a form that this revision of MCP does not have.")
             },
-            Self::OriginFailed { .. }
+            Self::OriginCredential { meaning: Meaning::Permanent, .. }
+            | Self::OriginFailed { .. }
             | Self::ServersLeftOut(_)
             | Self::OriginMalformed(_)
             | Self::OriginRedirected { .. }

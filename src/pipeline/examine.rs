@@ -53,7 +53,7 @@ pub(super) fn examine(
     let (Some(content), Some(messages)) = (&resource.content, inspected.messages()) else {
         return Ok((Examined::default(), Changed::default()));
     };
-    let operations: Vec<Operation> = calls.iter().filter_map(|call| call.operation.clone()).collect();
+    let operations: Vec<Operation> = calls.iter().filter_map(|call| call.seen().cloned()).collect();
     // What a client answers to a question of the server may belong to any call.
     let has_answers = messages.iter().any(|message| matches!(message, Message::Response(_)));
     let known = known(&operations).filter(|_| !has_answers);
@@ -95,7 +95,7 @@ pub(super) fn examine(
         changed.body = Some(out).filter(|out| out != body);
         examined.fields = fields;
     }
-    if let Some(fault) = bounds.schema.and_then(|_| misfit(resource, content, calls, messages, body)) {
+    if let Some(fault) = bounds.schema.and_then(|_| misfit(resource, content, calls, body)) {
         if fault.is_enforced(bounds.schema) {
             return Err(held_back(fault, changed.found));
         }
@@ -124,14 +124,8 @@ fn mirrors(inspected: &Inspected, looking: Option<&Looking>, report: &mut Report
 }
 
 /// What of the arguments of a call does not fit the tool's input schema.
-fn misfit(
-    resource: &Resource,
-    content: &Content,
-    calls: &[LimitedCall],
-    messages: &[Message],
-    body: &[u8],
-) -> Option<Fault> {
-    let whole = if messages.len() > 1 { strict_json::parse(body).ok() } else { None };
+fn misfit(resource: &Resource, content: &Content, calls: &[LimitedCall], body: &[u8]) -> Option<Fault> {
+    let whole = if message::is_batch(body) { strict_json::parse(body).ok() } else { None };
     for call in calls.iter().filter(|call| call.tool == LimitedTool::Itself) {
         let Some(operation) = call.operation.as_ref().filter(|operation| operation.method == CALL_TOOL) else {
             continue;

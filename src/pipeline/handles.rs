@@ -3,10 +3,11 @@
 
 use crate::mcp::era::Era;
 use crate::mcp::handle::{OpenedTask, OriginalRequest, declares_tasks};
-use crate::mcp::message::{Call, Message};
+use crate::mcp::input_needed::APPROVAL;
+use crate::mcp::message::{Call, Message, is_batch};
 use crate::mcp::method::{GET_TASK, LIST_TASKS, TASK_RESULT, Target};
 use crate::mcp::operation::Operation;
-use crate::mcp::rewrite::{Member, related_tasks};
+use crate::mcp::rewrite::{CameBack, Member, answer_to, related_tasks};
 use crate::mcp::session::{Holder, Sessions};
 use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
@@ -29,7 +30,11 @@ struct OpenedHandle {
 
 /// The handles of a request, opened for its caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Handles(Vec<OpenedHandle>);
+pub struct Handles {
+    all: Vec<OpenedHandle>,
+    /// What the client says to the gateway's own question, if its `requestState` is that of a call which waits for approval.
+    came_back: Option<CameBack>,
+}
 
 /// What handles are opened with.
 #[derive(Clone, Copy)]
@@ -111,7 +116,14 @@ impl Handles {
         } else if let Some(given) = &params.related_task {
             self.related(at, given, federation, opening);
         }
-        if let Some(given) = &params.state {
+        let is_alone = !is_batch(inspected.body());
+        let is_of_approval = |given: &String| {
+            let since = sessions.open_approval(given, &original_request(call, inspected), holder, now);
+            since.is_some_and(|since| !is_ended(since))
+        };
+        if params.state.as_ref().filter(|_| is_alone).is_some_and(is_of_approval) {
+            self.came_back = Some(answer_to(inspected.body(), APPROVAL));
+        } else if let Some(given) = &params.state {
             let request = original_request(call, inspected);
             let state = sessions.open_state(given, &request, holder, now);
             let (state, _) = state.filter(|(_, since)| !is_ended(*since)).ok_or(Rejection::StateUnknown)?;
@@ -138,17 +150,23 @@ impl Handles {
     }
 
     fn add(&mut self, (at, member): (usize, Member), given: &str, original: String, tool: Option<String>) {
-        self.0.push(OpenedHandle { at, member, given: given.to_owned(), original, tool });
+        self.all.push(OpenedHandle { at, member, given: given.to_owned(), original, tool });
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
+    }
+
+    /// What the client says to the gateway's question that it brings back.
+    #[must_use]
+    pub fn came_back(&self) -> Option<CameBack> {
+        self.came_back
     }
 
     fn find(&self, at: usize, member: Member, given: &str) -> Option<&OpenedHandle> {
-        self.0.iter().find(|handle| handle.at == at && handle.member == member && handle.given == given)
+        self.all.iter().find(|handle| handle.at == at && handle.member == member && handle.given == given)
     }
 
     /// What the origin server has for a text in a member of a message.
@@ -171,7 +189,7 @@ impl Handles {
         let fits = |handle: &&OpenedHandle| {
             handle.original == original && (handle.member == member || task(handle.member) && task(member))
         };
-        self.0.iter().find(fits).map(|handle| handle.given.as_str())
+        self.all.iter().find(fits).map(|handle| handle.given.as_str())
     }
 
     /// The operations of a message, with the tools that they belong to, and with the URIs that the origin server has.
@@ -180,7 +198,7 @@ impl Handles {
         if self.is_empty() {
             return operations;
         }
-        let tasks = self.0.iter().filter(|handle| handle.at == at && handle.member == Member::Task);
+        let tasks = self.all.iter().filter(|handle| handle.at == at && handle.member == Member::Task);
         let mut tools = tasks.filter_map(|handle| handle.tool.as_deref());
         if call.known().is_some_and(|known| known.target == Target::Task) {
             return tools.map(|tool| Operation::plain(&call.method).following(tool)).collect();
@@ -220,7 +238,8 @@ fn of_its_server(task: OpenedTask, federation: Option<&Federation>) -> Option<Op
 /// The request that a `requestState` belongs to.
 #[must_use]
 pub fn original_request(call: &Call, inspected: &Inspected) -> OriginalRequest {
-    let body = inspected.body();
+    // Guards and hooks may have changed the arguments. The client sends them again as it sent them before.
+    let body = inspected.given();
     let operations = call.operations().unwrap_or_default();
     let federation = inspected.resource().federation.as_deref();
     let server = operations.first().zip(federation).and_then(|(operation, federation)| {

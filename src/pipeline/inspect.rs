@@ -9,6 +9,7 @@ use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
 use crate::mcp::method::{CALL_TOOL, McpMethod, Target};
 use crate::mcp::operation::Operation;
+use crate::mcp::rewrite::without_answers;
 use crate::mcp::tool_view::{self, ToolSearch, Unwrapped, View};
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::authenticate::Authenticated;
@@ -30,8 +31,8 @@ pub struct Inspected {
     body: Vec<u8>,
     /// What it searches for among the tools of several servers, if it does.
     search: Option<ToolSearch>,
-    /// Whether guards masked something in the body.
-    has_masks: bool,
+    /// The body as the client sent it, if guards or hooks changed it.
+    given: Option<Vec<u8>>,
 }
 
 impl Inspected {
@@ -40,15 +41,31 @@ impl Inspected {
     /// # Errors
     /// [`Rejection::Internal`] if the body is no message any more.
     pub(super) fn with_masks(self, body: Vec<u8>) -> Result<Self, Rejection> {
-        let is_batch = self.messages.as_ref().is_some_and(|messages| messages.len() > 1) || body.first() == Some(&b'[');
+        let is_batch = message::is_batch(&body);
         let messages = message::parse(&body, is_batch).map_err(|_| Rejection::Internal("a mask broke a message"))?;
-        Ok(Self { messages: Some(messages), body, has_masks: true, ..self })
+        let given = self.given.or(Some(self.body));
+        Ok(Self { messages: Some(messages), body, given, ..self })
     }
 
-    /// Whether the body is another one than the client sent, because guards masked something in it.
+    /// The same request without what the client answers to the gateway's own question.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if the body is no message any more.
+    pub(super) fn without_answers(self) -> Result<Self, Rejection> {
+        let body = without_answers(&self.body).ok_or(Rejection::Internal("an answer is in no message"))?;
+        self.with_masks(body)
+    }
+
+    /// Whether the body is another one than the client sent, because guards or hooks changed something in it.
     #[must_use]
     pub fn has_masks(&self) -> bool {
-        self.has_masks
+        self.given.is_some()
+    }
+
+    /// The body as the client sent it.
+    #[must_use]
+    pub fn given(&self) -> &[u8] {
+        self.given.as_deref().unwrap_or(&self.body)
     }
 
     /// What it searches for among the tools of several servers: then its message asks for the list of tools.
@@ -155,7 +172,7 @@ pub fn begin(authenticated: Authenticated, context: &mut RequestContext) -> Insp
             arguments: None,
             body: Vec::new(),
             search: None,
-            has_masks: false,
+            given: None,
         }));
     }
     Inspection::NeedBody(Box::new(authenticated))
@@ -265,5 +282,5 @@ fn read_messages(
         context.audit.note_operation(Some(method), name);
     }
     let arguments = settings.decision_log.is_some().then(|| message::arguments(&body)).flatten();
-    Ok(Inspected { messages: Some(messages), arguments, authenticated, body, search, has_masks: false })
+    Ok(Inspected { messages: Some(messages), arguments, authenticated, body, search, given: None })
 }

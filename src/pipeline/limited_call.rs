@@ -11,6 +11,16 @@ pub struct LimitedCall {
     pub tool: LimitedTool,
     /// The index of its message in a batch.
     pub at: usize,
+    /// The operation that the origin server gets in its place, if a decoy replaces it.
+    pub instead: Option<Operation>,
+}
+
+impl LimitedCall {
+    /// The operation as all but the rules see it: a hidden name counts, and is examined, as a name that does not exist.
+    #[must_use]
+    pub fn seen(&self) -> Option<&Operation> {
+        self.instead.as_ref().or(self.operation.as_ref())
+    }
 }
 
 /// The tool that a call counts for.

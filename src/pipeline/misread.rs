@@ -60,7 +60,7 @@ impl Misread<'_> {
         (known, is_misread): (Arguments<'b>, bool),
         at: usize,
         caller: &Caller,
-    ) -> Result<Option<(Decoy, Decision)>, Rejection> {
+    ) -> Result<Option<(Decoy, Operation, Decision)>, Rejection> {
         let with = |is_misread| find(if is_misread { Arguments::Unknown } else { known });
         let mut found = with(is_misread);
         let Some((_, instead, _)) = &found else { return Ok(None) };
@@ -68,8 +68,7 @@ impl Misread<'_> {
         if is_tested != is_misread {
             found = with(is_tested);
         }
-        let found = found.map(|(decoy, _, decision)| (decoy, decision));
-        let passes = found.as_ref().is_some_and(|(_, decision)| decision.verdict != Verdict::Deny);
+        let passes = found.as_ref().is_some_and(|(.., decision)| decision.verdict != Verdict::Deny);
         if is_tested && passes { Err(self.rejection(at)) } else { Ok(found) }
     }
 

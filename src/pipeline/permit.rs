@@ -21,6 +21,7 @@ use crate::pipeline::inspect::Inspected;
 use crate::pipeline::part::Part;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
+use crate::policy::approval::PersonDecision;
 use crate::policy::decoy::Decoy;
 use crate::settings::federation::Server;
 use crate::settings::resource::{OriginServer, Resource};
@@ -38,6 +39,8 @@ pub struct Permit {
     part: Option<Box<Part>>,
     /// What guards and bounds say about it, if there are any.
     examined: Option<Box<Examined>>,
+    /// Who approved it, if a person had to.
+    approved: Option<Box<PersonDecision>>,
 }
 
 /// What the progress token of a request begins with that has such an id.
@@ -118,12 +121,20 @@ pub enum SessionUse {
         id: String,
         /// The caller's id.
         sealed: String,
+        /// Whether the client declared URL mode elicitation when it opened the session.
+        opens_urls: bool,
     },
     /// Path and query, at the origin server, for messages of a session in the transport of 2024-11-05.
     Endpoint(String),
 }
 
 impl SessionUse {
+    /// Whether the client declared URL mode elicitation when it opened the session.
+    #[must_use]
+    pub fn opens_urls(&self) -> bool {
+        matches!(self, Self::Id { opens_urls: true, .. })
+    }
+
     /// The session id of the origin server, if there is one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
@@ -137,7 +148,14 @@ impl SessionUse {
 impl Permit {
     /// The permit for a request to a resource.
     pub(super) fn of_resource(inspected: Inspected, state: CallerState, stand_in: StandIn) -> Self {
-        Self { request: Permitted::Resource(Rc::new(inspected)), state, stand_in, part: None, examined: None }
+        Self {
+            request: Permitted::Resource(Rc::new(inspected)),
+            state,
+            stand_in,
+            part: None,
+            examined: None,
+            approved: None,
+        }
     }
 
     /// The permit for a request to a public path.
@@ -149,7 +167,30 @@ impl Permit {
             stand_in: StandIn::Nothing,
             part: None,
             examined: None,
+            approved: None,
         }
+    }
+
+    /// Whether responses arrive on another connection than their requests, as in the transport of 2024-11-05.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        matches!(self.state.session, SessionUse::Endpoint(_))
+    }
+
+    /// The permit for a message without effect in place of the caller's.
+    pub(super) fn refused(self, refusal: Rejection, instead: Vec<u8>) -> Self {
+        Self { stand_in: StandIn::Refusal(Box::new(refusal), instead), examined: None, ..self }
+    }
+
+    /// The same permit, which a person has approved.
+    pub(super) fn approved(self, approved: PersonDecision) -> Self {
+        Self { approved: Some(Box::new(approved)), ..self }
+    }
+
+    /// Who approved it, if a person had to.
+    #[must_use]
+    pub fn approval(&self) -> Option<&PersonDecision> {
+        self.approved.as_deref()
     }
 
     /// The same permit, with what guards and bounds say about it.
@@ -408,6 +449,7 @@ impl Permit {
                     item: None,
                 })),
                 examined: self.examined.clone(),
+                approved: self.approved.clone(),
             }
         };
         servers.into_iter().map(part).collect()
@@ -424,6 +466,7 @@ impl Permit {
             stand_in: self.stand_in.clone(),
             part: Some(Box::new(Part { conversation: None, ..*part })),
             examined: self.examined.clone(),
+            approved: self.approved.clone(),
         })
     }
 
@@ -509,11 +552,19 @@ impl Permit {
     pub fn about(&self, request: &str) -> Option<About> {
         let inspected = self.inspected()?;
         let operation = self.operations().into_iter().next();
+        let name = operation.as_ref().and_then(|operation| operation.name().or(operation.follows.as_deref()));
+        let method = operation.as_ref().map(|operation| operation.method.as_str()).unwrap_or_default();
+        // A hidden name is examined as a name that does not exist.
+        let (method, name) = match self.decoys().first() {
+            Some(decoy) if decoy.is_method => (decoy.name.as_str(), name),
+            Some(decoy) => (method, Some(decoy.name.as_str())),
+            None => (method, name),
+        };
         Some(About {
             request: request.to_owned(),
             resource: inspected.resource().path.as_str().to_owned(),
-            method: operation.as_ref().map(|operation| operation.method.clone()).unwrap_or_default(),
-            name: operation.as_ref().and_then(|operation| operation.name()).map(str::to_owned),
+            method: method.to_owned(),
+            name: name.map(str::to_owned),
             caller: inspected.caller(),
         })
     }

@@ -96,7 +96,7 @@ pub fn scopes_for(resource: &Resource, caller: &Caller) -> ScopeSet {
 pub fn challenge(policy: &Policy, resource: &Resource, caller: &Caller, verdict: &Verdict) -> Option<ScopeSet> {
     let of_resource = scopes_for(resource, caller);
     let needed: ScopeSet = match verdict {
-        Verdict::Allow | Verdict::Deny => of_resource,
+        Verdict::Allow | Verdict::Approve | Verdict::Deny => of_resource,
         Verdict::StepUp { scopes, .. } => of_resource.iter().chain(scopes.iter()).cloned().collect(),
     };
     let missing = policy.scopes().missing(&caller.subject.scopes, &needed);

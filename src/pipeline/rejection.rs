@@ -7,6 +7,7 @@ use crate::content::guard::Direction;
 use crate::limits::IDENTITY_BYTES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::era::Era;
+use crate::mcp::input_needed::Asked;
 use crate::mcp::kind::Kind;
 use crate::mcp::list_item::ListError;
 use crate::mcp::message::Malformed;
@@ -46,6 +47,8 @@ pub enum Rejection {
         /// As in [`Self::NotPermitted`].
         apart: bool,
     },
+    /// A person has to approve the call, and has not yet.
+    ApprovalNeeded(Box<ApprovalNeeded>),
     /// What the call contains does not pass: a guard denies it, or it exceeds a bound.
     HeldBack(Box<HeldBack>),
     /// The path has no single meaning.
@@ -214,6 +217,23 @@ impl ConnectionNeeded {
     }
 }
 
+/// What the caller learns of a call that waits for the approval of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalNeeded {
+    /// The id of the approval.
+    pub id: String,
+    /// The URL of the page on which the person decides.
+    pub url: String,
+    /// The `requestState` of the call.
+    pub state: String,
+    /// The request, as far as the form of the answer depends on it.
+    pub asked: Asked,
+    /// The words before the URL.
+    pub message: String,
+    /// The era of the request.
+    pub era: Era,
+}
+
 /// Why a request was not sent again after the origin server refused its credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialRefusal {
@@ -308,6 +328,7 @@ impl Rejection {
             Self::OriginCredential { meaning: Meaning::CallerRefused, .. } => "origin_credential_denied",
             Self::OriginCredential { meaning: Meaning::Permanent, .. } => "origin_credential_failed",
             Self::NotConnected(_) => "not_connected",
+            Self::ApprovalNeeded(_) => "approval_needed",
             Self::OriginUnauthorized(_) => "origin_unauthorized",
             Self::OriginUnreachable { .. } => "origin_unreachable",
             Self::Proof(error) => error.reason(),
@@ -331,6 +352,7 @@ impl Rejection {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::HeldBack(held) => Some(held.fault.detail(Direction::Arguments)),
+            Self::ApprovalNeeded(needed) => Some(format!("approval {}", needed.id)),
             Self::AmbiguousPath(error) => Some(format!("the path {error}")),
             Self::FieldsDisagree { field, .. } => Some(field.clone()),
             Self::ServersLeftOut(names) => Some(names.join(", ")),
@@ -397,6 +419,7 @@ impl Rejection {
         match self {
             Self::FieldsDisagree { id, .. } | Self::MalformedMessage { id, .. } => Some(id),
             Self::HeldBack(held) => Some(&held.id),
+            Self::ApprovalNeeded(needed) => Some(needed.asked.id()),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::oauth::challenge::{BearerError, Challenge};
 use crate::oauth::scope::ScopeSet;
 use crate::pipeline::context::{Readers, RequestContext};
 use crate::pipeline::disclosure::{ChallengeKind, Disclosure, INVALID_PARAMS};
-use crate::pipeline::rejection::{ConnectionNeeded, Rejection};
+use crate::pipeline::rejection::{ApprovalNeeded, ConnectionNeeded, Rejection};
 use crate::resource::document::metadata_url;
 use crate::settings::Settings;
 use crate::token::binding::Requirement;
@@ -82,6 +82,16 @@ pub fn connection_needed(
     let mut fields = Fields::new();
     fields.set("content-type", "application/json");
     let body = if context.method == Method::Head { String::new() } else { body };
+    own(status, fields, body, context, settings)
+}
+
+/// The answer for a call that waits for the approval of a person.
+#[must_use]
+pub fn approval_needed(needed: &ApprovalNeeded, context: &RequestContext, settings: &Settings) -> Answer {
+    let ApprovalNeeded { id, url, state, asked, message, era } = needed;
+    let (status, body) = asked.approval(*era, (message, url), (state, id));
+    let mut fields = Fields::new();
+    fields.set("content-type", "application/json");
     own(status, fields, body, context, settings)
 }
 

@@ -4,13 +4,13 @@
 use std::rc::Rc;
 
 use crate::mcp::kind::Kind;
-use crate::mcp::method::METHODS;
+use crate::mcp::method::{CALL_TOOL, METHODS};
 use crate::mcp::operation::Operation;
 use crate::oauth::scope::{Scope, ScopeHierarchy};
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::index::Index;
-use crate::policy::rule::{Effect, Rule, When};
+use crate::policy::rule::{Approvers, Effect, Rule, When};
 use crate::policy::uri::readings;
 use crate::policy::verdict::{Arguments, DecidedBy, Decision, RuleResult, StepUpInLists, Verdict};
 
@@ -73,6 +73,13 @@ impl Policy {
     #[must_use]
     pub fn rules_id(&self, index: usize) -> &str {
         self.rules.get(index).map_or("", |rule| rule.id.as_str())
+    }
+
+    /// Who may approve the calls that a rule is about.
+    #[must_use]
+    pub fn approvers(&self, by: DecidedBy) -> Option<&Approvers> {
+        let DecidedBy::Rule(index) = by else { return None };
+        self.rules.get(index)?.effect.approvers()
     }
 
     /// The scopes that rules name.
@@ -236,7 +243,7 @@ impl Policy {
                     }
                 }
             }
-            let verdict = self.verdict(rule, caller);
+            let verdict = self.verdict(rule, operation, caller);
             if rule.observe {
                 think(index, RuleResult::Observed);
                 decision.would.get_or_insert((index, verdict));
@@ -253,7 +260,7 @@ impl Policy {
             if !undecided {
                 think(index, RuleResult::Decides);
             }
-            if verdict != Verdict::Allow
+            if !verdict.permits()
                 && let Some((verdict, by)) = at_best
             {
                 return Decision { verdict, by, ..decision }.tidied();
@@ -268,10 +275,12 @@ impl Policy {
         decision.tidied()
     }
 
-    pub(super) fn verdict(&self, rule: &Rule, caller: &Caller) -> Verdict {
+    pub(super) fn verdict(&self, rule: &Rule, operation: &Operation, caller: &Caller) -> Verdict {
         match &rule.effect {
-            Effect::Allow => Verdict::Allow,
             Effect::Deny => Verdict::Deny,
+            Effect::Approve(_) if operation.method == CALL_TOOL => Verdict::Approve,
+            // A task began with a call that was approved.
+            Effect::Approve(_) | Effect::Allow => Verdict::Allow,
             Effect::StepUp(scopes) => {
                 let missing = self.scopes.missing(&caller.subject.scopes, scopes);
                 if missing.is_empty() { Verdict::Allow } else { Verdict::StepUp { missing, scopes: scopes.clone() } }

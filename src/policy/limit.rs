@@ -39,6 +39,14 @@ impl Limit {
         format!("{:?} {} {} {tools:?}", self.by, self.requests, self.seconds)
     }
 
+    /// What counts together in a budget, as text. A budget that is raised keeps what it has counted.
+    #[must_use]
+    pub fn group(&self) -> String {
+        let mut tools: Vec<&str> = self.tools.iter().flatten().map(Pattern::as_str).collect();
+        tools.sort_unstable();
+        format!("{:?} {tools:?}", self.by)
+    }
+
     /// The maximum rate.
     #[must_use]
     pub fn rate(&self) -> Rate {
@@ -56,8 +64,12 @@ impl Limit {
     #[must_use]
     pub fn counts(&self, operation: Option<&Operation>) -> bool {
         let Some(patterns) = &self.tools else { return true };
-        let tool = operation.and_then(Operation::tool).map(fold);
-        tool.is_some_and(|tool| patterns.iter().any(|pattern| pattern.matches_folded(&tool)))
+        let Some(operation) = operation.filter(|operation| operation.tool().is_some()) else { return false };
+        // A name about which readers disagree may be that of any tool.
+        if !operation.has_valid_name() {
+            return true;
+        }
+        operation.tool().map(fold).is_some_and(|tool| patterns.iter().any(|pattern| pattern.matches_folded(&tool)))
     }
 
     /// The parts of the counter's key, for a call of a tool (with its folded name) or for a request that calls none. A

@@ -1,5 +1,6 @@
 //! Rules (which caller may do what) and rate limits (how often).
 
+pub mod approval;
 pub mod budget;
 pub mod caller;
 pub mod condition;

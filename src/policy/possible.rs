@@ -29,7 +29,7 @@ impl Policy {
                     closed.extend(Kind::ALL.into_iter().filter(is_denied));
                 }
                 Effect::Deny => {}
-                Effect::Allow | Effect::StepUp(_) => {
+                Effect::Allow | Effect::StepUp(_) | Effect::Approve(_) => {
                     let opens = |kind: Kind| {
                         targets.is_everything()
                             || methods_of(kind).any(|method| targets.is_about_method(method))
@@ -105,11 +105,11 @@ impl Policy {
             let argument = rule.when.arguments.first().map(|(name, _)| format!("arguments.{name}"));
             let lacking = unknown.first().map(|condition| condition.key().to_owned()).or(argument);
             let Some(lacking) = lacking else {
-                add(self.verdict(rule, caller), DecidedBy::Rule(index), open.as_ref());
+                add(self.verdict(rule, operation, caller), DecidedBy::Rule(index), open.as_ref());
                 return all;
             };
             let lacking = format!("when.{lacking} of rule {:?}", rule.id);
-            add(self.verdict(rule, caller), DecidedBy::Rule(index), Some(&lacking));
+            add(self.verdict(rule, operation, caller), DecidedBy::Rule(index), Some(&lacking));
             open.get_or_insert(lacking);
         }
         let (verdict, by) = if operation.is_protocol() {

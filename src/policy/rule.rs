@@ -9,6 +9,7 @@ use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::policy::condition::Condition;
 use crate::policy::pattern::{Pattern, fold};
+use crate::policy::uri::readings;
 
 /// A rule.
 #[derive(Debug, Clone)]
@@ -51,6 +52,17 @@ pub enum Effect {
     Deny,
     /// The operation is permitted if the caller has all of these scopes.
     StepUp(ScopeSet),
+    /// A call of a tool waits until a person approves it. Everything else that the rule is about is permitted.
+    Approve(Approvers),
+}
+
+/// Who may approve a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Approvers {
+    /// The caller, after a fresh login.
+    pub caller: bool,
+    /// Members of these groups, as the identity provider of the gateway names them. They do not approve their own calls.
+    pub groups: Vec<String>,
 }
 
 impl Effect {
@@ -59,7 +71,16 @@ impl Effect {
     pub fn scopes(&self) -> Option<&ScopeSet> {
         match self {
             Self::StepUp(scopes) => Some(scopes),
-            Self::Allow | Self::Deny => None,
+            Self::Allow | Self::Deny | Self::Approve(_) => None,
+        }
+    }
+
+    /// Who may approve, if it has calls wait for that.
+    #[must_use]
+    pub fn approvers(&self) -> Option<&Approvers> {
+        match self {
+            Self::Approve(approvers) => Some(approvers),
+            Self::Allow | Self::Deny | Self::StepUp(_) => None,
         }
     }
 
@@ -70,6 +91,7 @@ impl Effect {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::StepUp(_) => "step_up",
+            Self::Approve(_) => "approve",
         }
     }
 }
@@ -156,6 +178,24 @@ impl Targets {
             || by_method && fits(&self.methods, &operation.method)
             || operation.target.as_ref().is_some_and(|(kind, name)| fits(self.of(*kind), name))
             || operation.follows.as_ref().is_some_and(|tool| fits(&self.methods, CALL_TOOL) || fits(&self.tools, tool))
+    }
+}
+
+impl Targets {
+    /// Whether an operation may be one of these: in any letter case, in any reading of its URI, and also if readers disagree about its
+    /// name. What must not be evaded by the spelling of a name asks this.
+    #[must_use]
+    pub fn may_fit(&self, operation: &Operation) -> bool {
+        if self.fit(operation, true) {
+            return true;
+        }
+        match &operation.target {
+            Some((kind, _)) if !operation.has_valid_name() => !self.of(*kind).is_empty(),
+            Some((Kind::Resource, uri)) => readings(uri).map_or(!self.resources.is_empty(), |readings| {
+                readings.iter().any(|reading| self.fit(&operation.read_as(reading), true))
+            }),
+            _ => false,
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Arguments<'a> {
 pub enum Verdict {
     /// The operation is permitted.
     Allow,
+    /// The operation is permitted if a person approves it.
+    Approve,
     /// The operation needs more scopes.
     StepUp {
         /// The scopes that the caller lacks.
@@ -41,12 +43,22 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the item exists for the caller, and can be used without more scopes.
+    #[must_use]
+    pub fn permits(&self) -> bool {
+        match self {
+            Self::Allow | Self::Approve => true,
+            Self::StepUp { .. } | Self::Deny => false,
+        }
+    }
+
     /// How strict it is.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Allow => 0,
-            Self::StepUp { .. } => 1,
-            Self::Deny => 2,
+            Self::Approve => 1,
+            Self::StepUp { .. } => 2,
+            Self::Deny => 3,
         }
     }
 
@@ -55,6 +67,7 @@ impl Verdict {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Allow => "allow",
+            Self::Approve => "approve",
             Self::StepUp { .. } => "step_up",
             Self::Deny => "deny",
         }

@@ -9,6 +9,7 @@ use crate::mcp::operation::Operation;
 use crate::mcp::session::Sessions;
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::origin_credential::OriginCredential;
+use crate::policy::approval::Approvals;
 use crate::policy::budget::Budget;
 use crate::policy::decide::Policy;
 use crate::policy::limit::Limit;
@@ -58,6 +59,8 @@ pub struct Resource {
     pub cache_lists: bool,
     /// The rate limits of callers.
     pub limits: Vec<Rc<Limit>>,
+    /// How calls wait for the approval of a person, if a rule has them wait.
+    pub approvals: Option<Rc<Approvals>>,
     /// The budgets of a day.
     pub budgets: Vec<Rc<Budget>>,
     /// How many requests of one caller the policy may reject in a minute.

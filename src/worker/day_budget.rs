@@ -38,12 +38,15 @@ impl DurableObject for DayBudget {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(known, _)| *known == name).and_then(|(_, value)| value.parse::<i64>().ok())
         };
-        let Some(day) = value("day") else { return Response::error("day is required", 400) };
+        let Some(asked) = value("day") else { return Response::error("day is required", 400) };
         let known = self.read()?;
         // An isolate whose clock is behind must not begin the day again.
-        let (day, count) = if known.day >= day { (known.day, known.count) } else { (day, 0) };
+        let (day, count) = if known.day >= asked { (known.day, known.count) } else { (asked, 0) };
         let Some(most) = value("most") else {
-            self.write(day, count.saturating_sub(1).max(0))?;
+            // A call of a day that is over has nothing to give back.
+            if known.day == asked {
+                self.write(day, count.saturating_sub(1).max(0))?;
+            }
             return Response::ok("given back");
         };
         let spent = Spent::of(u64::try_from(count).unwrap_or_default(), u64::try_from(most).unwrap_or_default());

@@ -73,6 +73,7 @@ impl ShellRequest {
             | Action::UseProofOnce(..)
             | Action::CheckRateLimits(..)
             | Action::AskHooks(_)
+            | Action::AskForApproval(..)
             | Action::CountBudgets(..)
             | Action::RecallList(..)
             | Action::Gather(..)

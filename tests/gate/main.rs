@@ -43,6 +43,7 @@ mod guards;
 mod guide;
 mod handles;
 mod hidden;
+mod hook_attacks;
 mod hooks;
 mod hostile;
 mod introspection;

@@ -47,16 +47,27 @@ pub fn authorization_url(login: &Login, provider: &Provider, asking: &Authorizat
     if login.issuer.is_some() {
         form.add("nonce", asking.nonce);
     }
+    let logs_in_anew = asking.anew && login.issuer.is_some();
     let set_prompt = login.parameters.iter().any(|(name, _)| name == "prompt");
-    if asking.anew && login.issuer.is_some() && !set_prompt {
+    if logs_in_anew && !set_prompt {
         form.add("prompt", "login");
     }
     for (name, value) in &login.parameters {
-        form.add(name, value);
+        if name == "prompt" && logs_in_anew {
+            form.add(name, &with_login(value));
+        } else {
+            form.add(name, value);
+        }
     }
     let join = if provider.authorization.contains('?') { '&' } else { '?' };
     // Spaces are `%20`, because some providers do not read `+` as a space in a query.
     format!("{}{join}{}", provider.authorization, form.into_text().replace('+', "%20"))
+}
+
+/// The values of `prompt`, with `login` (OpenID Connect Core §3.1.2.1): `none` stands alone, and asks for the opposite.
+fn with_login(prompt: &str) -> String {
+    let others = prompt.split(' ').filter(|value| !matches!(*value, "" | "none" | "login"));
+    std::iter::once("login").chain(others).collect::<Vec<_>>().join(" ")
 }
 
 /// The header fields of every request to the provider.

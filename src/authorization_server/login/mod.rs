@@ -58,6 +58,12 @@ pub struct Login {
 }
 
 impl Login {
+    /// Whether the subjects of tokens of an issuer are those of the users who log in.
+    #[must_use]
+    pub fn vouches_for(&self, issuer: &str) -> bool {
+        self.issuer.as_deref() == Some(issuer) && self.tenants.is_empty() && self.subject_claim == "sub"
+    }
+
     /// What tells this provider from others: a subject names a user of it, and may name another user elsewhere.
     #[must_use]
     pub fn identity(&self) -> &str {

@@ -167,6 +167,8 @@ impl<P: Ports> Context<'_, P> {
         let browser = known.unwrap_or_else(|| self.name());
         let anew = match &purpose {
             Purpose::Approved(request) | Purpose::Remembered(request, _) => request.anew,
+            // A session at the provider does not show that the person is there.
+            Purpose::Approve(_) => true,
             Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => false,
         };
         let state = self.name();

@@ -1,5 +1,6 @@
 //! Requests to the authorization server, from their head to their answer. Only this module of it awaits.
 
+mod approvals;
 mod authorize;
 mod callback;
 mod clients;
@@ -7,6 +8,7 @@ mod connect;
 mod connection_client;
 mod grants;
 mod keys;
+pub mod pending_calls;
 mod provider;
 mod register;
 pub mod token;
@@ -169,6 +171,8 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Revoke => self.revoke(body).await,
             Endpoint::Introspect => self.introspect(body).await,
             Endpoint::Grants => self.grants(body).await,
+            Endpoint::Approvals => self.approvals().await,
+            Endpoint::Approval(id) => self.approval(id, body).await,
             Endpoint::Admin => self.admin(body).await,
             Endpoint::Connect => self.connect(body).await,
             Endpoint::Connected(path) => self.connected(path).await,
@@ -261,6 +265,8 @@ enum Cookie {
     Login,
     /// Who is signed in.
     Session,
+    /// Who is signed in to the pages of approvals.
+    Approver,
     /// What the page of grants says about the form that the user has just sent.
     Notice,
 }
@@ -276,6 +282,8 @@ impl Cookie {
             (Self::Login, false) => "portcullis-development-login",
             (Self::Session, true) => "__Host-portcullis-session",
             (Self::Session, false) => "portcullis-development-session",
+            (Self::Approver, true) => "__Host-portcullis-approver",
+            (Self::Approver, false) => "portcullis-development-approver",
             (Self::Notice, true) => "__Host-portcullis-notice",
             (Self::Notice, false) => "portcullis-development-notice",
         }

@@ -4,12 +4,14 @@
 //!
 //! Each kind of record has a version of its format. A record of an older version is rewritten when a question changes it.
 
+pub mod call_list;
 pub mod client;
 pub mod connection;
 pub mod grant;
 pub mod login;
 pub mod once;
 pub mod own_client;
+pub mod pending_call;
 pub mod subject;
 
 use std::borrow::Cow;
@@ -150,12 +152,14 @@ impl Error for RecordError {
 pub fn answer(record: Option<&StoredRecord>, question: &str, now: u64) -> Result<(String, Change), RecordError> {
     let Envelope { kind, question } = strict_json::read(question.as_bytes()).map_err(RecordError::QuestionMalformed)?;
     match kind.as_str() {
+        call_list::CallList::KIND => run::<call_list::CallList>(record, question, now),
         client::Registration::KIND => run::<client::Registration>(record, question, now),
         connection::Connection::KIND => run::<connection::Connection>(record, question, now),
         grant::Grant::KIND => run::<grant::Grant>(record, question, now),
         login::Login::KIND => run::<login::Login>(record, question, now),
         once::Once::KIND => run::<once::Once>(record, question, now),
         own_client::GatewayRegistration::KIND => run::<own_client::GatewayRegistration>(record, question, now),
+        pending_call::PendingCall::KIND => run::<pending_call::PendingCall>(record, question, now),
         subject::UserRecord::KIND => run::<subject::UserRecord>(record, question, now),
         _ => Err(RecordError::Kind),
     }

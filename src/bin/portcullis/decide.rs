@@ -76,7 +76,8 @@ impl Decided {
             _ if !self.is_open || self.anonymous && *verdict != Verdict::Allow => "login".to_owned(),
             Verdict::Deny => "deny".to_owned(),
             Verdict::Allow if self.missing.is_empty() => "allow".to_owned(),
-            Verdict::Allow => step_up(self.missing.iter()),
+            Verdict::Approve if self.missing.is_empty() => "approve".to_owned(),
+            Verdict::Allow | Verdict::Approve => step_up(self.missing.iter()),
             Verdict::StepUp { missing, .. } => step_up(missing.iter().chain(self.missing.iter())),
         }
     }

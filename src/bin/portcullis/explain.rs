@@ -31,9 +31,10 @@ pub(crate) fn explain(options: &ExplainArguments, host: &Host<'_>) -> Result<Rep
     }
     let outcome = match &decision.verdict {
         Verdict::Allow => "allow".to_owned(),
-        Verdict::Deny | Verdict::StepUp { .. } if options.anonymous => {
+        Verdict::Deny | Verdict::StepUp { .. } | Verdict::Approve if options.anonymous => {
             "401: the rules do not allow it to callers without credentials".to_owned()
         }
+        Verdict::Approve => "approve: the call waits until a person approves it".to_owned(),
         Verdict::Deny => "deny: for this caller the target does not exist".to_owned(),
         Verdict::StepUp { missing, .. } => format!("step_up: 403, the caller lacks the scopes: {missing}"),
     };

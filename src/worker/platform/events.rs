@@ -9,7 +9,7 @@ use crate::observe::event::gateway_line;
 use crate::observe::point::Point;
 use crate::observe::span::Span;
 use crate::platform_error::PlatformError;
-use crate::ports::{Clock as _, EventSink, Spawn as _};
+use crate::ports::{Clock as _, EventSink, Queues, Spawn as _};
 use crate::settings::DecisionLog;
 use crate::worker::platform::{Workers, described};
 
@@ -28,6 +28,13 @@ impl Workers {
     fn write_data_point(&self, binding: &str, blobs: &Array, doubles: &[f64]) -> Result<(), PlatformError> {
         let data_set = self.binding(binding, "writeDataPoint")?;
         record(&data_set, blobs, doubles).map_err(|error| described(&error))
+    }
+}
+
+impl Queues for Workers {
+    async fn enqueue(&self, binding: &str, text: &str) -> Result<(), PlatformError> {
+        let queue = self.binding(binding, "send")?;
+        enqueue(&queue, text).await.map(|_| ()).map_err(|error| described(&error))
     }
 }
 
@@ -54,18 +61,13 @@ impl EventSink for Workers {
             }
         }
         if let Some(name) = &log.queue {
-            match self.binding(name, "send") {
-                Ok(queue) => {
-                    let (ports, json) = (self.clone(), decision.json.clone());
-                    self.spawn(Box::pin(async move {
-                        if let Err(error) = enqueue(&queue, &json).await {
-                            let why = described(&error).to_string();
-                            ports.line(&gateway_line("error", "decision_not_recorded", &why, ports.now()));
-                        }
-                    }));
+            let (ports, name, json) = (self.clone(), name.clone(), decision.json.clone());
+            self.spawn(Box::pin(async move {
+                if let Err(error) = ports.enqueue(&name, &json).await {
+                    let why = error.to_string();
+                    ports.line(&gateway_line("error", "decision_not_recorded", &why, ports.now()));
                 }
-                Err(error) => missing(&error.to_string()),
-            }
+            }));
         }
     }
 

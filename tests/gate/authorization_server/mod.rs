@@ -1,5 +1,6 @@
 //! The authorization server as a whole, with the identity provider, the records and the clock in memory.
 
+mod approvals;
 mod authorize;
 mod clients;
 mod connection_faults;

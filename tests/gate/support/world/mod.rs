@@ -51,6 +51,7 @@ struct State {
     guard: ReplayMemory,
     guard_down: bool,
     budgets: HashMap<(String, u64), u64>,
+    counted: u64,
     slept: u64,
     checks: Vec<(SignatureCheck, Result<bool, PlatformError>)>,
     /// What the origin server answers to a request, if that depends on the request.
@@ -62,6 +63,7 @@ struct State {
     sent: Vec<Sent>,
     lines: Vec<String>,
     decisions: Vec<String>,
+    queued: Vec<(String, String)>,
     points: Vec<(String, Point)>,
     spans: Vec<Span>,
     turns: HashMap<String, u64>,
@@ -372,6 +374,16 @@ impl World {
     /// Decisions that were recorded so far, as they were written.
     pub fn decisions(&self) -> Vec<String> {
         self.0.borrow().decisions.clone()
+    }
+
+    /// How often a budget has counted a call, whether or not it was given back.
+    pub fn budget_calls(&self) -> u64 {
+        self.0.borrow().counted
+    }
+
+    /// What was sent to queues, each with its binding.
+    pub fn queued(&self) -> Vec<(String, String)> {
+        self.0.borrow().queued.clone()
     }
 
     /// Data points of requests, each with its binding.

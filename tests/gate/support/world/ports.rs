@@ -14,8 +14,8 @@ use portcullis::platform_error::PlatformError;
 use portcullis::policy::budget::Spent;
 use portcullis::portable;
 use portcullis::ports::{
-    Background, CanonicalJson, Clock, DayBudgets, EventSink, Fetch, FilterFailure, Limiter, OriginFailure, Random,
-    Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Step, Store, Timer, Transport,
+    Background, CanonicalJson, Clock, DayBudgets, EventSink, Fetch, FilterFailure, Limiter, OriginFailure, Queues,
+    Random, Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Step, Store, Timer, Transport,
 };
 use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
@@ -93,6 +93,13 @@ impl Limiter for World {
         *left = more;
         state.asked_turns.push(key.to_owned());
         Ok(true)
+    }
+}
+
+impl Queues for World {
+    async fn enqueue(&self, binding: &str, text: &str) -> Result<(), PlatformError> {
+        self.0.borrow_mut().queued.push((binding.to_owned(), text.to_owned()));
+        Ok(())
     }
 }
 
@@ -213,6 +220,7 @@ impl DayBudgets for World {
         let spent = Spent::of(*count, most);
         if let Spent::Counted(number) = spent {
             *count = number;
+            state.counted += 1;
         }
         Ok(spent)
     }

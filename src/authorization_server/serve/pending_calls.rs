@@ -1,0 +1,255 @@
+//! Calls that wait for the approval of a person: how the gateway asks about them, and where approvers find them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::authorization_server::client::CLIENT_SUBJECT;
+use crate::authorization_server::settings::AuthorizationServer;
+use crate::authorization_server::state::call_list::{CallList, CallListQuestion};
+use crate::authorization_server::state::pending_call::{
+    Decision, PendingCall, PendingCallAnswer, PendingCallQuestion, Waiting,
+};
+use crate::authorization_server::state::{self, Hash, RecordStateMachine};
+use crate::limits::{APPROVALS_LISTED, APPROVALS_OF_ONE_CALLER};
+use crate::mcp::handle::arguments_digest;
+use crate::policy::approval::PersonDecision;
+use crate::policy::rule::Approvers;
+use crate::ports::Ports;
+use crate::seal::{NONCE_BYTES, Nonce};
+use crate::strict_json;
+use crate::token::principal::{CredentialKind, Subject};
+
+/// A call, as an approver sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShownCall {
+    /// The issuer of the caller.
+    pub issuer: String,
+    /// The subject of the caller.
+    pub subject: String,
+    /// The client.
+    pub client: Option<String>,
+    /// The identifier of the resource.
+    pub resource: String,
+    /// The server, if the resource has several.
+    pub server: Option<String>,
+    /// The tool, as callers name it.
+    pub tool: String,
+    /// The arguments, in JSON, as they are forwarded.
+    pub arguments: String,
+    /// The id of the rule.
+    pub rule: String,
+    /// What identifies the policy.
+    pub policy: String,
+    /// The id of the request in the log.
+    pub request: String,
+}
+
+/// What comes of a call that needs an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// It waits; whether it has just begun to.
+    Waits {
+        /// It did not wait before.
+        is_new: bool,
+    },
+    /// A person approved it. The approval is used up by that.
+    Approved(PersonDecision),
+    /// A person denied it; the reason.
+    Denied(PersonDecision, String),
+    /// The caller has too many calls that wait.
+    TooMany,
+    /// It cannot be continued: its approval is used up.
+    UsedUp,
+}
+
+/// The calls that wait.
+pub struct PendingCalls<'a, P> {
+    /// The authorization server, whose records and secrets they use.
+    pub server: &'a AuthorizationServer,
+    /// The platform.
+    pub ports: &'a P,
+}
+
+/// What the calls are sealed for.
+const USAGE: &str = "pending call";
+
+impl<P: Ports> PendingCalls<'_, P> {
+    /// The subject under which a caller logs in here; `None` if it cannot.
+    #[must_use]
+    pub fn login_of(&self, caller: &Subject) -> Option<String> {
+        let is_token = matches!(caller.kind, CredentialKind::Jwt | CredentialKind::Introspection);
+        let issuer = caller.issuer.as_str();
+        let is_user = issuer == self.server.own.identifier || self.server.login.vouches_for(issuer);
+        (is_token && is_user && !caller.subject.starts_with(CLIENT_SUBJECT)).then(|| caller.subject.clone())
+    }
+
+    /// The id of a call: the same for equal calls of one caller under one policy. It reveals nothing about them.
+    #[must_use]
+    pub fn id(&self, call: &ShownCall) -> String {
+        let digest = arguments_digest(Some(call.arguments.as_bytes()));
+        let parts: [&[u8]; 9] = [
+            call.issuer.as_bytes(),
+            call.subject.as_bytes(),
+            &[u8::from(call.client.is_some())],
+            call.client.as_deref().unwrap_or_default().as_bytes(),
+            call.resource.as_bytes(),
+            call.tool.as_bytes(),
+            &digest,
+            call.rule.as_bytes(),
+            call.policy.as_bytes(),
+        ];
+        URL_SAFE_NO_PAD.encode(self.server.seals.mark(USAGE, &parts))
+    }
+
+    /// The URL of the page on which a person decides about a call.
+    #[must_use]
+    pub fn url(&self, id: &str) -> String {
+        self.server.url(&format!("/approvals/{id}"))
+    }
+
+    /// Has a call wait, or uses its approval.
+    ///
+    /// # Errors
+    /// Why the records did not answer.
+    pub async fn call(
+        &self,
+        id: &str,
+        (call, caller): (&ShownCall, &Subject),
+        (approvers, seconds): (&Approvers, u64),
+    ) -> Result<CallOutcome, String> {
+        let now = self.ports.now().seconds();
+        let login = self.login_of(caller);
+        let waiting = Waiting {
+            cycle: URL_SAFE_NO_PAD.encode(self.random::<16>()),
+            sealed: self.server.seals.seal(call, USAGE, id, &self.nonce()),
+            caller: login.clone().filter(|_| approvers.caller),
+            groups: approvers.groups.clone(),
+            requester: login,
+            seconds,
+            created: now,
+            until: now + seconds,
+            decision: None,
+        };
+        let lists = lists_of(&waiting);
+        let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Call(Box::new(waiting))).await?;
+        let of_caller = list_of_caller(call);
+        match answer {
+            PendingCallAnswer::Began => {
+                let until = now + seconds;
+                let added = CallListQuestion::Add(id.to_owned(), until, APPROVALS_OF_ONE_CALLER);
+                if !self.ask::<CallList>(&of_caller, added).await?.is_done {
+                    self.withdraw(id, call).await?;
+                    return Ok(CallOutcome::TooMany);
+                }
+                for list in lists {
+                    let added = CallListQuestion::Add(id.to_owned(), until, APPROVALS_LISTED);
+                    // Without a place in the list, its page is there nevertheless.
+                    self.ask::<CallList>(&list, added).await?;
+                }
+                Ok(CallOutcome::Waits { is_new: true })
+            }
+            PendingCallAnswer::Waits => Ok(CallOutcome::Waits { is_new: false }),
+            PendingCallAnswer::Approved { by, at } => Ok(CallOutcome::Approved(self.decision(id, by, at))),
+            PendingCallAnswer::Denied { by, at, reason } => Ok(CallOutcome::Denied(self.decision(id, by, at), reason)),
+            PendingCallAnswer::Content(_) | PendingCallAnswer::Done(_) => Err("another answer".to_owned()),
+        }
+    }
+
+    /// Continues a call that was approved, with a state of its server.
+    ///
+    /// # Errors
+    /// Why the records did not answer.
+    pub async fn continued(&self, id: &str, state: &str) -> Result<CallOutcome, String> {
+        let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Continue(Hash::of(state))).await?;
+        Ok(match answer {
+            PendingCallAnswer::Approved { by, at } => CallOutcome::Approved(self.decision(id, by, at)),
+            _ => CallOutcome::UsedUp,
+        })
+    }
+
+    /// Ends the wait of a call.
+    ///
+    /// # Errors
+    /// Why the records did not answer.
+    pub async fn withdraw(&self, id: &str, call: &ShownCall) -> Result<(), String> {
+        self.ask::<PendingCall>(id, PendingCallQuestion::Withdraw).await?;
+        let removed = CallListQuestion::Remove(id.to_owned());
+        self.ask::<CallList>(&list_of_caller(call), removed).await.map(|_| ())
+    }
+
+    /// A call that waits, or about which a person decided a while ago; `None` if there is none.
+    pub(super) async fn read(&self, id: &str) -> Result<Option<(Waiting, ShownCall)>, String> {
+        let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Read).await?;
+        let PendingCallAnswer::Content(Some(waiting)) = answer else { return Ok(None) };
+        let shown = self.server.seals.open::<ShownCall>(&waiting.sealed, USAGE, id);
+        Ok(shown.map(|shown| (*waiting, shown)))
+    }
+
+    /// Decides about a call. Whether it still waited.
+    pub(super) async fn decide(
+        &self,
+        id: &str,
+        (cycle, call): (&str, &ShownCall),
+        decision: Decision,
+    ) -> Result<bool, String> {
+        let question = PendingCallQuestion::Decide(cycle.to_owned(), Box::new(decision));
+        let answer = self.ask::<PendingCall>(id, question).await?;
+        let removed = CallListQuestion::Remove(id.to_owned());
+        self.ask::<CallList>(&list_of_caller(call), removed).await?;
+        Ok(answer == PendingCallAnswer::Done(true))
+    }
+
+    /// The ids in the lists of an approver.
+    pub(super) async fn listed(&self, subject: &str, groups: &[String]) -> Result<Vec<String>, String> {
+        let lists = std::iter::once(list_of_approver(subject)).chain(groups.iter().map(|group| list_of_group(group)));
+        let mut all = Vec::new();
+        for list in lists {
+            all.extend(self.ask::<CallList>(&list, CallListQuestion::Read).await?.calls);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    fn decision(&self, id: &str, subject: String, at: u64) -> PersonDecision {
+        PersonDecision { issuer: self.server.own.identifier.clone(), subject, at, id: id.to_owned() }
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.ports.fill(&mut bytes);
+        bytes
+    }
+
+    fn nonce(&self) -> Nonce {
+        self.random::<NONCE_BYTES>()
+    }
+
+    async fn ask<M: RecordStateMachine>(&self, id: &str, question: M::Question) -> Result<M::Answer, String> {
+        let name = state::name::<M>(id);
+        let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
+        let text = answer.map_err(|error| format!("a {} record: {error}", M::KIND))?;
+        strict_json::read(text.as_bytes()).map_err(|error| format!("a {} record: {error}", M::KIND))
+    }
+}
+
+/// The lists of the approvers of a call.
+fn lists_of(waiting: &Waiting) -> Vec<String> {
+    let groups = waiting.groups.iter().map(|group| list_of_group(group));
+    waiting.caller.iter().map(|subject| list_of_approver(subject)).chain(groups).collect()
+}
+
+fn list_of_caller(call: &ShownCall) -> String {
+    let (issuer, subject) = (&call.issuer, &call.subject);
+    Hash::of(&format!("calls of {} {issuer} {subject}", issuer.len())).as_str().to_owned()
+}
+
+fn list_of_approver(subject: &str) -> String {
+    Hash::of(&format!("calls for subject {subject}")).as_str().to_owned()
+}
+
+fn list_of_group(group: &str) -> String {
+    Hash::of(&format!("calls for group {group}")).as_str().to_owned()
+}
