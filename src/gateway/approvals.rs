@@ -37,6 +37,8 @@ pub(super) enum Heard {
         /// The URL.
         url: String,
     },
+    /// Its user did not want to open the page of the approval with this id.
+    Withdrawn(String),
     /// It does not pass.
     Refused(Fault),
 }
@@ -78,6 +80,10 @@ impl Suspended<Box<Authorized>> {
                     Some(needed) => active.refuse(Rejection::ApprovalNeeded(Box::new(needed))),
                     None => active.hold_back(*authorized, Fault::NotApprovable(NotApprovable::Unavailable)),
                 }
+            }
+            Heard::Withdrawn(id) => {
+                active.context.audit.note_approval(ApprovalState::withdrawn(&id));
+                active.hold_back(*authorized, Fault::NotApproved("the user declined".to_owned()))
             }
             Heard::Refused(fault) => active.hold_back(*authorized, fault),
         }
@@ -144,7 +150,7 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
     };
     if handles.came_back() == Some(CameBack::Declined) {
         return match calls.withdraw(&id, &call).await {
-            Ok(()) => Heard::Refused(Fault::NotApproved("the user declined".to_owned())),
+            Ok(()) => Heard::Withdrawn(id),
             Err(why) => unavailable(why),
         };
     }

@@ -63,9 +63,9 @@ pub struct AuditEntries {
 pub struct ApprovalState {
     /// The id of the approval.
     pub id: String,
-    /// What the person decided: `approved`, `denied`, or `waits`.
+    /// What became of it: `waits`, `withdrawn`, `approved` or `denied`.
     pub state: &'static str,
-    /// The pseudonym of the person, and the second of the decision; `None` if the call waits.
+    /// The pseudonym of the person, and the second of the decision; `None` if no person decided.
     pub by: Option<(String, u64)>,
 }
 
@@ -74,6 +74,12 @@ impl ApprovalState {
     #[must_use]
     pub fn waits(id: &str) -> Self {
         Self { id: id.to_owned(), state: "waits", by: None }
+    }
+
+    /// A call whose user did not want to open the page.
+    #[must_use]
+    pub fn withdrawn(id: &str) -> Self {
+        Self { id: id.to_owned(), state: "withdrawn", by: None }
     }
 
     /// A call about which a person decided.

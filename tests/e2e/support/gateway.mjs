@@ -1,7 +1,7 @@
 // The gateway as it is deployed: the built Worker in workerd.
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } from "miniflare";
 import { parse as parseToml } from "smol-toml";
 import { freePort } from "./processes.mjs";
 import { assertNoneIn, rememberSecret } from "./secrets.mjs";
@@ -10,6 +10,18 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags = [] } = parseToml(
   readFileSync(`${root}/wrangler.toml`, "utf8"),
 );
+
+const queueOf = (binding) => binding.toLowerCase();
+
+// Takes what comes out of a queue.
+const COLLECTOR = `
+export default {
+  async queue(batch, env) {
+    for (const { body } of batch.messages)
+      await env.SINK.fetch("http://sink/", { method: "POST", body: JSON.stringify(body) });
+  },
+};
+`;
 
 /** The smallest configuration of one resource; `changes` replaces or adds keys. */
 export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
@@ -33,7 +45,7 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * `workers` has the scripts of other Workers by the name of their service binding, and `services` functions that answer in place of
  * one. `vars` has more variables. `kv` has KV namespaces by binding, each an object of first values, which `kv(binding)` of the
  * gateway gives to change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay;
- * `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as
+ * `queues` has what takes the messages of a queue, a function for each, by binding; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as
  * far as it comes in at `port`: `directPort` has none of it. With `https`, a certificate for `localhost` and its key, `port` accepts
  * HTTPS and nothing else, and `directPort` plain HTTP. `build` is the folder of another Worker than that of the repository.
  */
@@ -46,6 +58,7 @@ export async function startGateway({
   services = {},
   workers = {},
   kv = {},
+  queues = {},
   objects = {},
   cf = false,
   persist,
@@ -72,12 +85,29 @@ export async function startGateway({
     serviceBindings: { ...services, ...Object.fromEntries(Object.keys(workers).map((name) => [name, name])) },
     kvNamespaces: Object.keys(kv),
     durableObjects: objects,
+    queueProducers: Object.fromEntries(
+      Object.keys(queues).map((name) => [name, { queueName: queueOf(name) }]),
+    ),
     ...(outbound === undefined ? {} : { outboundService: outbound }),
     unsafeDirectSockets: [{ host, port: 0 }],
   };
   const others = Object.entries(workers).map(([name, script]) => ({
     ...{ name, script, modules: true, compatibilityDate },
   }));
+  for (const [name, take] of Object.entries(queues)) {
+    const sink = async (request) => {
+      take(await request.json());
+      return new Response("taken");
+    };
+    const queueConsumers = { [queueOf(name)]: { maxBatchSize: 1, maxBatchTimeout: 0 } };
+    const collector = {
+      name: `collector-${queueOf(name)}`,
+      script: COLLECTOR,
+      modules: true,
+      compatibilityDate,
+    };
+    others.push({ ...collector, queueConsumers, serviceBindings: { SINK: sink } });
+  }
   const worker = new Miniflare({
     ...convertV4MiniflareOptions({
       log: new Log(LogLevel.NONE),

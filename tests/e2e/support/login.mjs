@@ -137,6 +137,7 @@ export async function startLogin({
   outbound,
   origin: givenOrigin,
   build,
+  queues,
 } = {}) {
   const port = ports?.gateway ?? (await freePort());
   const url = changes.public_url ?? `http://127.0.0.1:${port}`;
@@ -176,6 +177,7 @@ export async function startLogin({
     persist,
     outbound,
     build,
+    queues,
     objects: { AUTHORIZATION: { className: "AuthorizationRecords", useSQLite: true } },
     config: {
       public_url: url,
