@@ -1,11 +1,15 @@
 //! The driver: it performs actions through the ports. The only awaits of this room are here and in what it calls.
 
-use crate::content::fault::Fault;
+use crate::content::fault::{Fault, NotApprovable};
 use crate::content::guard::Direction;
 use crate::forward::body_filter::AskedAboutResults;
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
+use crate::gateway::approvals::Heard;
+#[cfg(feature = "authorization-server")]
+use crate::gateway::asking_approval;
+use crate::gateway::budgets;
 use crate::gateway::concurrently::{Work, before, concurrently};
 use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
@@ -15,12 +19,12 @@ use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::log::{self, write_noted};
 use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
-use crate::gateway::{approvals, budgets};
 use crate::limits::{
     HOOKED_ANSWER_BYTES, OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVERS_AT_ONCE, SERVERS_LIST_BYTES,
     SERVERS_LIST_SECONDS,
 };
 use crate::observe::event::gateway_line;
+use crate::pipeline::authorize::Authorized;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
@@ -127,7 +131,7 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 request.hooks_heard(gateway, ports, heard)
             }
             Action::AskForApproval(request) => {
-                let heard = approvals::ask(gateway, ports, request.stage(), request.context()).await;
+                let heard = ask_for_approval(gateway, ports, &request).await;
                 request.approval_heard(gateway, ports, heard)
             }
             Action::CountBudgets(checks, request) => {
@@ -397,6 +401,25 @@ async fn check_rate_limits<P: Ports>(
         }
     }
     checked
+}
+
+/// Asks whether a person has approved a call. A Worker that is built without the authorization server rejects every configuration that
+/// leads here.
+#[cfg_attr(
+    not(feature = "authorization-server"),
+    expect(clippy::unused_async, reason = "only the authorization server awaits")
+)]
+async fn ask_for_approval<P: Ports + Clone + 'static>(
+    gateway: &Rc<Gateway>,
+    ports: &P,
+    request: &Suspended<Box<Authorized>>,
+) -> Heard {
+    #[cfg(feature = "authorization-server")]
+    if let Some((server, _)) = &gateway.authorization_server {
+        return asking_approval::ask(server, ports, request.stage(), request.context()).await;
+    }
+    let _ = (gateway, ports, request);
+    Heard::Refused(Fault::NotApprovable(NotApprovable::Unavailable))
 }
 
 /// Has the authorization server answer. A Worker that is built without it rejects every configuration that leads here.

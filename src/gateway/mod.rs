@@ -17,6 +17,8 @@
 
 mod active_request;
 mod approvals;
+#[cfg(feature = "authorization-server")]
+mod asking_approval;
 mod authentication;
 mod authorization;
 mod budgets;

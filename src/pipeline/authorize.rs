@@ -279,12 +279,12 @@ impl Whole {
         verdict: &Verdict,
         operation: &Operation,
         (era, apart): (Era, bool),
-        approval: impl FnOnce() -> Box<ApprovalNeed>,
+        approval: impl FnOnce() -> ApprovalNeed,
     ) {
         match verdict {
             Verdict::Allow => {}
             Verdict::Approve => {
-                self.approval.get_or_insert_with(approval);
+                self.approval.get_or_insert_with(|| Box::new(approval()));
             }
             Verdict::StepUp { scopes, .. } => {
                 self.needed = self.needed.iter().chain(scopes.iter()).cloned().collect();
@@ -306,15 +306,15 @@ fn approval_need(
     (policy, by): (&Policy, DecidedBy),
     operation: &Operation,
     (inspected, call): (&Inspected, Option<&Call>),
-) -> Box<ApprovalNeed> {
-    Box::new(ApprovalNeed {
+) -> ApprovalNeed {
+    ApprovalNeed {
         rule: policy.name(by).to_owned(),
         policy: policy.hash.clone(),
         // Without approvers, no person can approve it.
         approvers: policy.approvers(by).cloned().unwrap_or_default(),
         tool: operation.name().unwrap_or_default().to_owned(),
         request: call.map(|call| original_request(call, inspected)).unwrap_or_default(),
-    })
+    }
 }
 
 /// Whether something has to stand in for a denied operation, so that its server answers as for an item that it does not have.

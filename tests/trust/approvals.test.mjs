@@ -328,6 +328,7 @@ describe("approval in a browser", {
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Deny");
     await page.keyboard.press("Enter");
+    await page.waitForSelector("text=Denied");
     assert.match(await page.textContent("h1"), /Denied/);
     await lookAt(browser, page, "denied");
     assert.match(textOf(await call(client, args)), /The reason: <b>too late<\/b>/);
