@@ -628,6 +628,9 @@ pub const CONTINUED_SECONDS: u64 = 3_600;
 /// How often an approved call may be continued.
 pub const CONTINUATIONS: usize = 8;
 
+/// Most states with which equal calls may be continued within that time.
+pub const CONTINUED_STATES: usize = 64;
+
 /// Most characters of the reason of an approver.
 pub const REASON_CHARS: usize = 500;
 

@@ -20,7 +20,7 @@ header img{height:2.25rem;max-width:7rem;border-radius:.4rem;background:#fff;fle
 h1{font-size:1.35rem;line-height:1.3;margin:0 0 1rem;overflow-wrap:anywhere}h2{font-size:1rem;margin:1.5rem 0 .25rem;overflow-wrap:anywhere}\
 p{margin:.5rem 0}ul{margin:.5rem 0;padding-left:1.25rem}li{margin:.25rem 0}\
 .scopes{list-style:none;padding:0}.scopes li{border-left:3px solid var(--line);padding-left:.75rem;margin:.5rem 0}.scopes code{color:var(--soft)}\
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;margin:1rem 0}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}dd .scopes,dd li:first-child{margin-top:0}\
+dl{display:grid;grid-template-columns:fit-content(40%) 1fr;gap:.25rem 1rem;margin:1rem 0}dt{color:var(--soft);overflow-wrap:anywhere}.arguments{display:block}.arguments dd{margin:.15rem 0 .75rem}mark{border-radius:.2rem;padding:0 .2rem}dd{margin:0;overflow-wrap:anywhere}dd .scopes,dd li:first-child{margin-top:0}\
 .note{color:var(--soft);font-size:.9rem}.warn,.done{background:var(--warn-wash);color:var(--warn);padding:.75rem 1rem;border-radius:.5rem}.done{background:var(--done);color:var(--ink);margin:0 0 1rem}time{white-space:nowrap}\
 .row{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.5rem}h3+.row{margin-top:.5rem}\
 button,.button{font:inherit;font-weight:600;padding:.6rem 1.4rem;border-radius:.5rem;border:1px solid var(--line);background:var(--paper);color:var(--ink);cursor:pointer;text-decoration:none;text-align:center}\
@@ -28,6 +28,8 @@ button,.button{font:inherit;font-weight:600;padding:.6rem 1.4rem;border-radius:.
 .bad{border-color:var(--bad);color:var(--bad)}.main.bad{background:var(--bad);color:var(--bad-ink)}\
 .small{font-size:.85rem;padding:.3rem .9rem;margin:.4rem 0}\
 button:focus-visible,a:focus-visible,summary:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
+textarea{font:inherit;width:100%;min-height:3.5rem;padding:.5rem;border:1px solid var(--soft);border-radius:.5rem;background:var(--paper);color:var(--ink)}\
+@keyframes arm{from{visibility:hidden}}.arm button{animation:arm 1s step-end}\
 a{color:var(--act)}h3{font-size:.9rem;margin:1rem 0 .25rem;color:var(--soft)}pre{background:var(--wash);padding:.75rem;border-radius:.5rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:0}code{font-size:.9em;overflow-wrap:anywhere}\
 article{border-top:1px solid var(--line);padding:1rem 0;margin-top:1rem}article h2{margin-top:0}summary{cursor:pointer}\
 @media(max-width:36rem){main{margin:0;border-width:4px 0 0;border-radius:0;min-height:100vh;padding:1.25rem}.row{flex-direction:column}.row form,.row button{width:100%}}";

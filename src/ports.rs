@@ -242,6 +242,9 @@ pub trait Transport {
     /// Ends the body of an answer that is not forwarded, so that its connection is free.
     fn discard(&self, body: Self::ResponseBody);
 
+    /// Whether the client of a request has disconnected.
+    fn is_gone(&self, body: &Self::RequestBody) -> bool;
+
     /// Reads the client's body to find the id for a rejection; `None` if the body is longer than `limit`, broke off, or
     /// was forwarded already without being kept.
     async fn peek(&self, body: &Self::RequestBody, limit: usize) -> Option<Vec<u8>>;

@@ -3,7 +3,9 @@
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::limits::JSON_DEPTH;
@@ -150,4 +152,55 @@ impl<'de> Visitor<'de> for Strict {
         }
         Ok(Value::Object(object))
     }
+}
+
+/// A JSON value as text in which only members are in order, and white space between values is that of `indent`: none, or two spaces for
+/// each level. Numbers stay as they are written, because readers read some of them in different ways. `None` if it is no JSON that
+/// [`parse`] accepts.
+#[must_use]
+pub fn in_order(text: &str, indent: bool) -> Option<String> {
+    parse(text.as_bytes()).ok()?;
+    let mut out = String::with_capacity(text.len());
+    write_in_order(text, indent.then_some(0), &mut out)?;
+    Some(out)
+}
+
+fn write_in_order(text: &str, level: Option<usize>, out: &mut String) -> Option<()> {
+    let text = text.trim();
+    let next = level.map(|level| level + 1);
+    let line = |level: Option<usize>, out: &mut String| {
+        if let Some(level) = level {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", level));
+        }
+    };
+    match text.as_bytes().first()? {
+        b'{' => {
+            let members: BTreeMap<String, &RawValue> = part(text)?;
+            out.push('{');
+            for (at, (name, value)) in members.iter().enumerate() {
+                out.push_str(if at > 0 { "," } else { "" });
+                line(next, out);
+                out.push_str(&serde_json::to_string(name).ok()?);
+                out.push_str(if level.is_some() { ": " } else { ":" });
+                write_in_order(value.get(), next, out)?;
+            }
+            line(level.filter(|_| !members.is_empty()), out);
+            out.push('}');
+        }
+        b'[' => {
+            let items: Vec<&RawValue> = part(text)?;
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at > 0 { "," } else { "" });
+                line(next, out);
+                write_in_order(item.get(), next, out)?;
+            }
+            line(level.filter(|_| !items.is_empty()), out);
+            out.push(']');
+        }
+        b'"' => out.push_str(&serde_json::to_string(&part::<String>(text)?).ok()?),
+        _ => out.push_str(text),
+    }
+    Some(())
 }

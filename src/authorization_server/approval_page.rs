@@ -1,6 +1,8 @@
 //! The pages on which a person approves calls: the question about one call, and the list of those that wait.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 
 use crate::authorization_server::serve::pending_calls::ShownCall;
 use crate::authorization_server::settings::AuthorizationServer;
@@ -21,47 +23,47 @@ pub struct ApprovalPage<'a> {
     pub subject: &'a str,
 }
 
-/// A text of a caller for HTML. What is invisible or changes the direction of text is shown by its number, because the person decides
-/// about exactly this text.
+/// Whether a character cannot be seen, or not be told from another: such a character is shown by its number.
+fn is_unclear(character: char) -> bool {
+    let is_space = character.is_whitespace() && !matches!(character, ' ' | '\n');
+    is_space
+        || character != '\n' && character.is_control()
+        || is_invisible(character)
+        || matches!(
+            character,
+            '\u{180f}' | '\u{2800}' | '\u{13430}'..='\u{13455}' | '\u{16fe4}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}'
+                | '\u{1d173}'..='\u{1d17a}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}'
+        )
+}
+
+/// A text of a caller for HTML. The person decides about exactly this text, so what cannot be seen is shown by its number.
 fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut plain = String::new();
     for character in text.chars() {
-        if character == '\n' || !(is_invisible(character) || character.is_control()) {
-            out.push(character);
+        if is_unclear(character) {
+            out.push_str(&escaped(&std::mem::take(&mut plain)));
+            out.push_str(&format!("<mark>U+{:04X}</mark>", u32::from(character)));
         } else {
-            out.push_str(&format!("\\u{{{:x}}}", u32::from(character)));
+            plain.push(character);
         }
     }
-    escaped(&out)
+    out + &escaped(&plain)
 }
 
-/// A value in readable form.
-fn readable(value: &Value) -> String {
-    match value {
-        Value::String(text) => visible(text),
-        other => visible(&serde_json::to_string_pretty(other).unwrap_or_default()),
-    }
-}
-
-/// The arguments of a call, each with its name. A number that some readers read differently is shown as it is written.
+/// The arguments of a call, each with its name and as it is forwarded: numbers as they are written.
 fn arguments(text: &str) -> String {
-    let read = strict_json::parse(text.as_bytes()).ok().filter(|value| !strict_json::has_large_integer(value));
-    match read {
-        Some(Value::Object(members)) => named(&members),
-        _ => format!("<pre>{}</pre>", visible(text)),
-    }
-}
-
-fn named(members: &Map<String, Value>) -> String {
+    let members: Option<BTreeMap<String, &RawValue>> = strict_json::part(text);
+    let Some(members) = members else { return format!("<pre>{}</pre>", visible(text)) };
     if members.is_empty() {
-        return "none".to_owned();
+        return "<p>none</p>".to_owned();
     }
-    let entry = |(name, value): (&String, &Value)| {
-        let kind = match value {
-            Value::String(_) => " <span class=\"note\">(text)</span>",
-            _ => "",
+    let entry = |(name, value): (&String, &&RawValue)| {
+        let (kind, shown) = match strict_json::part::<String>(value.get()).filter(|_| value.get().starts_with('"')) {
+            Some(text) => (" <span class=\"note\">(text)</span>", text),
+            None => ("", strict_json::in_order(value.get(), true).unwrap_or_else(|| value.get().to_owned())),
         };
-        format!("<dt><code>{}</code>{kind}</dt><dd><pre>{}</pre></dd>", visible(name), readable(value))
+        format!("<dt><code>{}</code>{kind}</dt><dd><pre>{}</pre></dd>", visible(name), visible(&shown))
     };
     format!("<dl class=\"arguments\">{}</dl>", members.iter().map(entry).collect::<String>())
 }
@@ -82,12 +84,29 @@ impl ApprovalPage<'_> {
     }
 
     fn caller(&self, call: &ShownCall) -> String {
-        let own = if call.subject == self.subject && call.issuer == self.server.own.identifier { " (you)" } else { "" };
+        // A subject names a person only at its issuer.
+        let whose = match call.issuer == self.server.own.identifier {
+            true if call.subject == self.subject => " (you)".to_owned(),
+            true => String::new(),
+            false => format!("<br>of <code>{}</code>", visible(&call.issuer)),
+        };
         let client = call
             .client
             .as_deref()
             .map_or_else(String::new, |it| format!("<br>with the application <code>{}</code>", visible(it)));
-        format!("<code>{}</code>{own}{client}", visible(&call.subject))
+        format!("<code>{}</code>{whose}{client}", visible(&call.subject))
+    }
+
+    /// What the server gets besides the arguments, if it gets something.
+    fn rest(call: &ShownCall) -> String {
+        let target = Some(("below the path", &call.target)).filter(|(_, target)| !target.is_empty());
+        let fields = call.fields.iter().map(|(name, value)| (name.as_str(), value));
+        let all: Vec<String> = target
+            .into_iter()
+            .chain(fields)
+            .map(|(name, value)| format!("<li>{}: <code>{}</code></li>", visible(name), visible(value)))
+            .collect();
+        if all.is_empty() { String::new() } else { format!("<dt>With it</dt><dd><ul>{}</ul></dd>", all.concat()) }
     }
 
     /// What the rules say about the call.
@@ -109,17 +128,18 @@ impl ApprovalPage<'_> {
             "<h1>Approve this call of <code>{tool}</code>?</h1>\n\
              <p>An application wants to do this now. If you approve it, it is done once, with exactly these arguments.</p>\n\
              <dl><dt>Tool</dt><dd><code>{tool}</code></dd><dt>Server</dt><dd>{}</dd><dt>Asked by</dt><dd>{}</dd>\
-             <dt>Policy</dt><dd>{}</dd><dt>Waits until</dt><dd>{}</dd></dl>\n\
+             {}<dt>Policy</dt><dd>{}</dd><dt>Waits until</dt><dd>{}</dd></dl>\n\
              <h2>Arguments</h2>\n{}\n\
              <form method=\"post\" action=\"{}\">\n<input type=\"hidden\" name=\"form\" value=\"{}\">\n\
-             <p><label for=\"reason\">Reason, for the application (optional)</label><br>\
-             <input id=\"reason\" name=\"reason\" maxlength=\"{REASON_CHARS}\" autocomplete=\"off\"></p>\n\
-             <p class=\"row\"><button class=\"main\" name=\"decision\" value=\"approve\">Approve</button>\n\
+             <p><label for=\"reason\">Reason, if you deny it: the application reads it (optional)</label><br>\
+             <textarea id=\"reason\" name=\"reason\" maxlength=\"{REASON_CHARS}\" autocomplete=\"off\"></textarea></p>\n\
+             <p class=\"row arm\"><button class=\"main\" name=\"decision\" value=\"approve\">Approve</button>\n\
              <button class=\"bad\" name=\"decision\" value=\"deny\">Deny</button></p>\n</form>\n\
              <p class=\"note\">A model may have made this call because of a text that somebody else wrote. Approve it only if you want \
              exactly this. You are signed in as <code>{}</code>. <a href=\"{}\">All calls that wait for you</a></p>",
             self.resource(call),
             self.caller(call),
+            Self::rest(call),
             Self::rule(call, waiting),
             time(waiting.until),
             arguments(&call.arguments),

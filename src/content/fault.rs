@@ -46,6 +46,8 @@ pub enum NotApprovable {
     Batch,
     /// Its answer arrives on another connection, as in the transport of 2024-11-05.
     Apart,
+    /// Its message cannot be read, or has no answer.
+    Unreadable,
     /// Its arguments have more bytes than a person can read.
     TooLarge,
     /// Only the caller may approve it, who has no login here.
@@ -63,6 +65,7 @@ impl NotApprovable {
         match self {
             Self::Batch => "a call in a batch cannot wait for approval",
             Self::Apart => "a call in the transport of 2024-11-05 cannot wait for approval",
+            Self::Unreadable => "a person could not see exactly what it is",
             Self::TooLarge => "too large for a person to approve",
             Self::NoApprover => "only the caller may approve it, and has no login here",
             Self::TooMany => "too many calls of this caller wait for approval",
@@ -74,6 +77,7 @@ impl NotApprovable {
     fn words(&self) -> String {
         match self {
             Self::Batch => "A person has to approve it: send it outside of a batch.".to_owned(),
+            Self::Unreadable => "A person has to approve it, and could not see exactly what it is.".to_owned(),
             Self::Apart => "A person has to approve it, which is not possible in this transport.".to_owned(),
             Self::TooLarge => {
                 format!("A person has to approve it, and its arguments have more than {APPROVAL_BYTES} bytes.")

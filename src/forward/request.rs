@@ -177,7 +177,7 @@ pub fn outbound(
         fields.set(name.clone(), value.clone());
     }
     // What mirrors other arguments than those that are sent.
-    if permit.replaces_arguments() {
+    if permit.replaces_arguments() || permit.approval().is_some() {
         forget_parameters(&mut fields);
         set_parameters(&mut fields, permit);
     }

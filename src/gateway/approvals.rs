@@ -30,6 +30,8 @@ pub(super) enum Heard {
     },
     /// Its user did not want to open the page of the approval with this id.
     Withdrawn(String),
+    /// The client has left.
+    Gone,
     /// It does not pass.
     Refused(Fault),
 }
@@ -76,6 +78,7 @@ impl Suspended<Box<Authorized>> {
                 active.context.audit.note_approval(ApprovalState::withdrawn(&id));
                 active.hold_back(*authorized, Fault::NotApproved("the user declined".to_owned()))
             }
+            Heard::Gone => active.refuse(Rejection::ClientDisconnected),
             Heard::Refused(fault) => active.hold_back(*authorized, fault),
         }
     }

@@ -9,11 +9,13 @@ use crate::authorization_server::settings::AuthorizationServer;
 use crate::content::fault::{Fault, NotApprovable};
 use crate::gateway::approvals::Heard;
 use crate::limits::{APPROVAL_BYTES, APPROVAL_POLL};
+use crate::mcp::input_needed::Asked;
 use crate::mcp::message;
 use crate::mcp::rewrite::{CameBack, Member};
 use crate::observe::event::gateway_line;
 use crate::pipeline::authorize::Authorized;
 use crate::pipeline::context::RequestContext;
+use crate::pipeline::permit::Permit;
 use crate::policy::approval::{ApprovalNeed, Approvals};
 use crate::ports::Ports;
 use crate::transport::provider::ProviderRequest;
@@ -22,7 +24,7 @@ use crate::transport::provider::ProviderRequest;
 pub(super) async fn ask<P: Ports + Clone + 'static>(
     server: &AuthorizationServer,
     ports: &P,
-    authorized: &Authorized,
+    (authorized, body): (&Authorized, &P::RequestBody),
     context: &RequestContext,
 ) -> Heard {
     let refused = |why| Heard::Refused(Fault::NotApprovable(why));
@@ -30,6 +32,9 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
     let permit = authorized.permit();
     let Some(inspected) = permit.inspected() else { return refused(NotApprovable::Unavailable) };
     let Some(approvals) = &inspected.resource().approvals else { return refused(NotApprovable::Unavailable) };
+    if Asked::read(inspected.body()).is_none() {
+        return refused(NotApprovable::Unreadable);
+    }
     if permit.is_apart() {
         return refused(NotApprovable::Apart);
     }
@@ -52,7 +57,7 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
         refused(NotApprovable::Unavailable)
     };
     if handles.came_back() == Some(CameBack::Declined) {
-        return match calls.withdraw(&id, &call).await {
+        return match calls.withdraw(&id).await {
             Ok(()) => Heard::Withdrawn(id),
             Err(why) => unavailable(why),
         };
@@ -70,6 +75,8 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
             Ok(CallOutcome::Denied(denied, reason)) => return Heard::Denied(denied, reason),
             Ok(CallOutcome::TooMany) => return refused(NotApprovable::TooMany),
             Ok(CallOutcome::UsedUp) => return refused(NotApprovable::UsedUp),
+            // It begins to wait again.
+            Ok(CallOutcome::Void) => continue,
             Ok(CallOutcome::Waits { is_new: true }) => {
                 let url = calls.url(&id);
                 notify(ports, approvals, (&call, need), (&id, &url, approvals.seconds));
@@ -82,6 +89,10 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
             Ok(CallOutcome::Waits { is_new: false }) => {}
         }
         ports.sleep(pause).await;
+        // An approval is not for an answer that its caller does not get.
+        if ports.is_gone(body) {
+            return Heard::Gone;
+        }
         pause = (pause * 2).min(APPROVAL_POLL.1);
     }
 }
@@ -102,11 +113,33 @@ fn shown(authorized: &Authorized, need: &ApprovalNeed, context: &RequestContext)
         resource: resource.identifier.clone(),
         server: server.map(|(server, _)| server),
         tool: need.tool.clone(),
+        target: target_of(permit),
+        fields: fields_of(permit),
+        origin: need.request.server.clone().unwrap_or_else(|| origin_of(permit)),
         arguments: String::from_utf8(arguments).ok().filter(|text| text.len() <= APPROVAL_BYTES)?,
         rule: need.rule.clone(),
         policy: need.policy.clone(),
         request: context.request_id.clone(),
     })
+}
+
+/// What the server gets of the URL besides that of its configuration.
+fn target_of(permit: &Permit) -> String {
+    let (_, below, _) = permit.destination();
+    let query = permit.admitted().query().map_or_else(String::new, |query| format!("?{query}"));
+    format!("{below}{query}")
+}
+
+/// The fields of the client that the resource forwards by their names.
+fn fields_of(permit: &Permit) -> Vec<(String, String)> {
+    let given = &permit.admitted().head().fields;
+    let named = permit.forward_fields().iter();
+    named.filter_map(|name| Some((name.clone(), given.get(name)?.to_owned()))).collect()
+}
+
+fn origin_of(permit: &Permit) -> String {
+    let (origin, ..) = permit.destination();
+    format!("{} {}", origin.url, origin.service.as_deref().unwrap_or_default())
 }
 
 /// Seconds within which a webhook has to take a message.

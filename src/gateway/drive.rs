@@ -131,7 +131,7 @@ pub async fn drive<P: Ports + Clone + 'static>(
                 request.hooks_heard(gateway, ports, heard)
             }
             Action::AskForApproval(request) => {
-                let heard = ask_for_approval(gateway, ports, &request).await;
+                let heard = ask_for_approval(gateway, ports, &request, body).await;
                 request.approval_heard(gateway, ports, heard)
             }
             Action::CountBudgets(checks, request) => {
@@ -413,12 +413,13 @@ async fn ask_for_approval<P: Ports + Clone + 'static>(
     gateway: &Rc<Gateway>,
     ports: &P,
     request: &Suspended<Box<Authorized>>,
+    body: &P::RequestBody,
 ) -> Heard {
     #[cfg(feature = "authorization-server")]
     if let Some((server, _)) = &gateway.authorization_server {
-        return asking_approval::ask(server, ports, request.stage(), request.context()).await;
+        return asking_approval::ask(server, ports, (request.stage(), body), request.context()).await;
     }
-    let _ = (gateway, ports, request);
+    let _ = (gateway, ports, request, body);
     Heard::Refused(Fault::NotApprovable(NotApprovable::Unavailable))
 }
 

@@ -406,6 +406,29 @@ pub fn without_answers(body: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&message).ok()
 }
 
+/// Members of `_meta` that say nothing about what a call does.
+const OF_TRANSPORT: [&str; 4] = ["progressToken", "traceparent", "tracestate", "baggage"];
+
+/// A call of a tool with its name and its arguments, and without everything else that a server might read: a person who approves it sees
+/// no more. `goes_on`: it brings back what its server asked for.
+#[must_use]
+pub fn call_alone(body: &[u8], goes_on: bool) -> Option<Vec<u8>> {
+    let mut message: Members = strict_json::part(std::str::from_utf8(body).ok()?)?;
+    message.retain(|name, _| matches!(name.as_str(), "jsonrpc" | "id" | "method" | "params"));
+    within(&mut message, "params", |params| {
+        params.retain(|name, _| match name.as_str() {
+            "name" | "arguments" | "_meta" | "task" => true,
+            "requestState" | "inputResponses" => goes_on,
+            _ => false,
+        });
+        within(params, "task", |task| task.retain(|name, _| name == "ttl"));
+        within(params, "_meta", |meta| {
+            meta.retain(|name, _| name.starts_with(RESERVED) || OF_TRANSPORT.contains(&name.as_str()));
+        });
+    });
+    serde_json::to_vec(&message).ok()
+}
+
 /// Changes the members of a member that is an object.
 fn within(members: &mut Members, name: &str, change: impl FnOnce(&mut Members)) {
     let Some(raw) = members.get_mut(name) else { return };

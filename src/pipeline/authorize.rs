@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::content::in_flight::Running;
 use crate::mcp::era::Era;
-use crate::mcp::message::{Call, Message};
+use crate::mcp::message::{Call, Message, is_batch};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::MissingCredentials;
 use crate::oauth::scope::ScopeSet;
@@ -231,18 +231,22 @@ pub fn authorize(
         calls.push(LimitedCall { operation: None, tool: LimitedTool::Itself, at: 0, instead: None });
     }
     let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
-    let authorized = examined(inspected, state, (stand_in, calls), settings, context)?;
-    Ok(Authorized { approval: approval.filter(|_| authorized.permit.refusal().is_none()), ..authorized })
+    examined(inspected, state, (stand_in, calls, approval), settings, context)
 }
 
 /// Examines what a permitted request contains, and makes the permit for it.
 fn examined(
     inspected: Inspected,
     state: CallerState,
-    (stand_in, calls): (StandIn, Vec<LimitedCall>),
+    (stand_in, calls, approval): (StandIn, Vec<LimitedCall>, Option<Box<ApprovalNeed>>),
     settings: &Settings,
     context: &mut RequestContext,
 ) -> Result<Authorized, Rejection> {
+    // A batch cannot be approved.
+    let inspected = match &approval {
+        Some(_) if !is_batch(inspected.body()) => inspected.alone(!state.handles.is_empty())?,
+        _ => inspected,
+    };
     let (examined, changed) = match examine(&inspected, &calls, settings) {
         Ok(passed) => passed,
         Err(refusal) => {
@@ -263,7 +267,7 @@ fn examined(
         Some(body) => inspected.with_masks(body)?,
     };
     let permit = Permit::of_resource(inspected, state, stand_in);
-    Ok(Authorized { permit: if is_examined { permit.examined(examined) } else { permit }, calls, approval: None })
+    Ok(Authorized { permit: if is_examined { permit.examined(examined) } else { permit }, calls, approval })
 }
 
 /// What the verdicts about all operations of a request make of it.

@@ -9,7 +9,7 @@ use crate::mcp::era::Era;
 use crate::mcp::message::{self, Malformed, Message};
 use crate::mcp::method::{CALL_TOOL, McpMethod, Target};
 use crate::mcp::operation::Operation;
-use crate::mcp::rewrite::without_answers;
+use crate::mcp::rewrite::{call_alone, without_answers};
 use crate::mcp::tool_view::{self, ToolSearch, Unwrapped, View};
 use crate::oauth::bearer::MissingCredentials;
 use crate::pipeline::authenticate::Authenticated;
@@ -53,6 +53,15 @@ impl Inspected {
     /// [`Rejection::Internal`] if the body is no message any more.
     pub(super) fn without_answers(self) -> Result<Self, Rejection> {
         let body = without_answers(&self.body).ok_or(Rejection::Internal("an answer is in no message"))?;
+        self.with_masks(body)
+    }
+
+    /// The same call of a tool without what a person who approves it does not see.
+    ///
+    /// # Errors
+    /// [`Rejection::Internal`] if the body is no message any more.
+    pub(super) fn alone(self, goes_on: bool) -> Result<Self, Rejection> {
+        let body = call_alone(&self.body, goes_on).ok_or(Rejection::Internal("a call is in no message"))?;
         self.with_masks(body)
     }
 

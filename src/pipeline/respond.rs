@@ -100,7 +100,7 @@ pub fn approval_needed(needed: &ApprovalNeeded, context: &RequestContext, settin
 #[must_use]
 pub fn held_back(held: &HeldBack, context: &RequestContext, settings: &Settings) -> Answer {
     let words = held.fault.words(Direction::Arguments);
-    let body = if held.is_tool {
+    let body = if held.is_tool && held.id.is_known() {
         refused_call(&held.id, held.era, &words)
     } else {
         error_body_with(&held.id, (INVALID_PARAMS, &words), ErrorData::None, &context.request_id)

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, Storage, durable_object};
 
 use crate::policy::budget::Spent;
+use crate::worker::query::Query;
 
 /// Seconds after the last call of a counter when its object is empty: the day is over everywhere.
 const KEPT_SECONDS: u64 = 2 * 86_400;
@@ -32,12 +33,8 @@ impl DurableObject for DayBudget {
 
     /// Counts a call of the day that the query names: `day`, and `most`, the calls that a day has; or gives one back, without `most`.
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let url = request.inner().url();
-        let query = url.split_once('?').map_or("", |(_, query)| query);
-        let value = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(known, _)| *known == name).and_then(|(_, value)| value.parse::<i64>().ok())
-        };
+        let query = Query::of(&request);
+        let value = |name: &str| query.get(name).and_then(|value| value.parse::<i64>().ok());
         let Some(asked) = value("day") else { return Response::error("day is required", 400) };
         let known = self.read()?;
         // An isolate whose clock is behind must not begin the day again.

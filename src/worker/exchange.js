@@ -228,6 +228,11 @@ export class Exchange {
     });
   }
 
+  /** Whether the client has disconnected. */
+  isGone() {
+    return this.#request.signal.aborted;
+  }
+
   /** The complete body, if it arrives in time and has at most `bytes`. Null if not, or if the body was read before. */
   async peek(bytes, milliseconds) {
     if (this.#kept !== null) return this.#kept;

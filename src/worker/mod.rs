@@ -5,6 +5,7 @@
 mod authorization_records;
 mod day_budget;
 mod platform;
+mod query;
 mod replay_guard;
 mod settings;
 mod shell_request;

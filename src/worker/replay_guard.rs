@@ -8,6 +8,7 @@ use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, S
 
 use crate::limits::PROOFS_OF_ONE_KEY;
 use crate::token::binding::replay::Use;
+use crate::worker::query::Query;
 
 /// A Durable Object that remembers used DPoP proofs of one key (RFC 9449 §11.1).
 #[durable_object(alarm)]
@@ -30,19 +31,13 @@ impl DurableObject for ReplayGuard {
 
     /// Uses the proof that the query names: `id`, and `until`, the second after which the proof is no longer valid.
     async fn fetch(&self, request: Request) -> Result<Response> {
-        // The code parses the query itself: the URL parser of the platform's crate would add tables for
-        // internationalized domain names, 60 KB gzipped.
-        let url = request.inner().url();
-        let query = url.split_once('?').map_or("", |(_, query)| query);
-        let value = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-        };
-        let (Some(id), Some(until)) = (value("id"), value("until").and_then(|until| until.parse::<i32>().ok())) else {
+        let query = Query::of(&request);
+        let until = query.get("until").and_then(|until| until.parse::<i32>().ok());
+        let (Some(id), Some(until)) = (query.get("id"), until) else {
             return Response::error("id and until are required", 400);
         };
         let now = worker::Date::now().as_millis() / 1000;
-        let used = self.use_once(&id, until, now)?;
+        let used = self.use_once(id, until, now)?;
         if used == Use::First && self.storage.get_alarm().await?.is_none() {
             self.wake_at(u64::try_from(until).unwrap_or_default(), now).await?;
         }

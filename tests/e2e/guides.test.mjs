@@ -23,6 +23,7 @@ const SECRETS = {
   METRICS_SECRET: "0123456789abcdef0123456789abcdef",
   LOGIN_SECRET: "what the provider gave",
   HOOK_SECRET: "0123456789abcdef0123456789abcdef",
+  CHAT_SECRET: "0123456789abcdef0123456789abcdef",
   REPORT_SECRET: "0123456789abcdef0123456789abcdef",
   TOOLS_TOKEN: "secret",
   TOOLS_BASIC: "dXNlcjpwYXNzd29yZA==",
@@ -74,7 +75,10 @@ function whole(part) {
       },
     },
   };
-  const demo = own ? without : PORTCULLIS;
+  // Users who approve calls, too.
+  const isOwn =
+    own || (rest.authorization_server && resource?.issuers?.every((name) => name === "portcullis"));
+  const demo = isOwn ? without : PORTCULLIS;
   const issuers = own && { issuers: ["portcullis"] };
   // Commands put the definitions of portcullis.lock.json into the document.
   const locked = resource?.lock && { locked: {} };

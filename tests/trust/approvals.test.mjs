@@ -323,7 +323,8 @@ describe("approval in a browser", {
     const page = await newPage();
     const args = { ...MONEY, amount: 31 };
     await page.goto(await ask(args));
-    await page.getByLabel("Reason, for the application (optional)").fill("<b>too late</b>");
+    await page.getByLabel("Reason, if you deny it: the application reads it (optional)").fill("<b>too late</b>");
+    await page.getByRole("button", { name: "Deny" }).waitFor();
     await page.keyboard.press("Tab");
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Deny");

@@ -31,6 +31,8 @@ pub struct AuthorizationParameters<'a> {
     pub challenge: &'a str,
     /// The user must log in again.
     pub anew: bool,
+    /// The most seconds since the user logged in; the ID token then says when that was (`max_age`).
+    pub age: Option<u64>,
 }
 
 /// The URL to which the gateway sends the user (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
@@ -51,6 +53,9 @@ pub fn authorization_url(login: &Login, provider: &Provider, asking: &Authorizat
     let set_prompt = login.parameters.iter().any(|(name, _)| name == "prompt");
     if logs_in_anew && !set_prompt {
         form.add("prompt", "login");
+    }
+    if let (Some(age), true) = (asking.age, login.issuer.is_some()) {
+        form.add("max_age", &age.to_string());
     }
     for (name, value) in &login.parameters {
         if name == "prompt" && logs_in_anew {

@@ -17,7 +17,8 @@ use crate::authorization_server::refusal::{LoginFailure, OwnForm, Refusal};
 use crate::authorization_server::state::login::Purpose;
 use crate::authorization_server::state::pending_call::{Decision, Waiting};
 use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
-use crate::limits::{APPROVALS_LISTED, APPROVER_SECONDS, CONSENT_SECONDS, LOGIN_SECONDS, REASON_CHARS};
+use crate::limits::{APPROVALS_LISTED, APPROVER_SECONDS, CONSENT_SECONDS, REASON_CHARS};
+use crate::page::is_invisible;
 use crate::ports::Ports;
 use crate::token::claim_values::seconds;
 use crate::transport::head::Method;
@@ -66,6 +67,9 @@ impl Approver {
     }
 }
 
+/// Seconds by which the clock of a provider may be behind.
+const CLOCK_SECONDS: u64 = 60;
+
 const FORM: &str = "approval form";
 const SIGNED_IN: &str = "approver";
 
@@ -79,11 +83,14 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// Signs a person in to the pages of approvals, and sends the browser to the one that led to the login.
-    pub(super) async fn approver_signed_in(&self, identity: &Identity, call: Option<&str>) -> Result<Reply, Failure> {
-        let now = self.now();
-        // A provider that says when the user logged in (OpenID Connect Core §2) must not say that it was long ago.
+    pub(super) async fn approver_signed_in(
+        &self,
+        identity: &Identity,
+        (call, begun): (Option<&str>, u64),
+    ) -> Result<Reply, Failure> {
+        // A provider that says when the user logged in (OpenID Connect Core §2) must not say that it was before this login.
         let logged_in = seconds(&identity.claims, "auth_time").ok().flatten();
-        let earliest = i64::try_from(now.saturating_sub(LOGIN_SECONDS)).unwrap_or_default();
+        let earliest = i64::try_from(begun.saturating_sub(CLOCK_SECONDS)).unwrap_or_default();
         if logged_in.is_some_and(|second| second < earliest) {
             let why = "auth_time is before the login began".to_owned();
             return Ok(Reply::refusal(Refusal::LoginFailed(LoginFailure::Provider, why)));
@@ -96,7 +103,7 @@ impl<P: Ports> Context<'_, P> {
             subject: identity.subject.clone(),
             groups: named.into_iter().filter(|group| identity.groups.contains(*group)).cloned().collect(),
             epoch: known.epoch,
-            since: now,
+            since: begun,
         };
         let sealed = self.server.seals.seal(&approver, SIGNED_IN, &self.server.own.identifier, &self.nonce());
         let url = call.map_or_else(|| self.server.url("/approvals"), |id| self.pending_calls().url(id));
@@ -116,12 +123,15 @@ impl<P: Ports> Context<'_, P> {
     /// The calls that a person may decide about.
     pub(super) async fn approvals(&self) -> Result<Reply, Failure> {
         let Some(approver) = self.approver().await? else {
-            return self.sent_to_provider(Purpose::Approve(None), false).await;
+            return self.sent_to_provider(Purpose::Approve(None, self.now()), false).await;
         };
         let calls = self.pending_calls();
         let listed = calls.listed(&approver.subject, &approver.groups).await;
         let mut shown = Vec::new();
-        for id in listed.map_err(|why| self.approvals_failed(&why))?.into_iter().take(APPROVALS_LISTED) {
+        for id in listed.map_err(|why| self.approvals_failed(&why))? {
+            if shown.len() == APPROVALS_LISTED {
+                break;
+            }
             let read = calls.read(&id).await.map_err(|why| self.approvals_failed(&why))?;
             let Some((waiting, call)) = read else { continue };
             if waiting.decision.is_none() && approver.may_decide(&waiting) != May::Not && self.is_current(&call) {
@@ -137,7 +147,7 @@ impl<P: Ports> Context<'_, P> {
         if self.request.admitted().head().method == Method::Post {
             return self.decide(id, body).await;
         }
-        let log_in = || self.sent_to_provider(Purpose::Approve(Some(id.to_owned())), false);
+        let log_in = || self.sent_to_provider(Purpose::Approve(Some(id.to_owned()), self.now()), false);
         let Some(approver) = self.approver().await? else { return log_in().await };
         let (waiting, call) = match self.waiting(id, &approver).await? {
             Ok(found) => found,
@@ -204,9 +214,11 @@ impl<P: Ports> Context<'_, P> {
         if approver.may_decide(&waiting) != May::Decide {
             return Ok(Reply::refusal(Refusal::ConsentStale));
         }
-        let reason: String = form.get("reason").unwrap_or_default().trim().chars().take(REASON_CHARS).collect();
-        let decision = Decision { approves: is_approved, by: approver.subject.clone(), at: self.now(), reason };
-        let decided = self.pending_calls().decide(id, (&own.cycle, &call), decision).await;
+        let reason = form.get("reason").unwrap_or_default().trim().chars();
+        let reason = reason.filter(|character| !is_invisible(*character)).take(REASON_CHARS).collect();
+        let Approver { subject, epoch, .. } = &approver;
+        let decision = Decision { approves: is_approved, by: subject.clone(), at: self.now(), reason, epoch: *epoch };
+        let decided = self.pending_calls().decide(id, (&own.cycle, &waiting, &call), decision).await;
         if !decided.map_err(|why| self.approvals_failed(&why))? {
             return Ok(Reply::refusal(Refusal::ApprovalStale));
         }

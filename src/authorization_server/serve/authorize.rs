@@ -168,9 +168,10 @@ impl<P: Ports> Context<'_, P> {
         let anew = match &purpose {
             Purpose::Approved(request) | Purpose::Remembered(request, _) => request.anew,
             // A session at the provider does not show that the person is there.
-            Purpose::Approve(_) => true,
+            Purpose::Approve(..) => true,
             Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => false,
         };
+        let age = matches!(purpose, Purpose::Approve(..)).then_some(0);
         let state = self.name();
         let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
         self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
@@ -182,6 +183,7 @@ impl<P: Ports> Context<'_, P> {
             nonce: &secrets.nonce,
             challenge: &secrets.challenge,
             anew,
+            age,
         };
         let url = login::authorization_url(&self.server.login, &provider, &asking);
         let reply = if from_form {

@@ -70,7 +70,7 @@ impl<P: Ports> Context<'_, P> {
                 let url = request.destination().answer(&self.server.own.identifier, &members);
                 Reply::redirect(&url, failure.code().as_str()).refused(why)
             }
-            Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) | Purpose::Approve(_) => {
+            Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) | Purpose::Approve(..) => {
                 Reply::refusal(Refusal::LoginFailed(failure, why.to_owned()))
             }
         }
@@ -81,14 +81,14 @@ impl<P: Ports> Context<'_, P> {
         let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(CLIENT_SUBJECT);
         if !admitted {
             return Ok(match &purpose {
-                Purpose::Grants | Purpose::Connect(_) | Purpose::Approve(_) => Reply::refusal(Refusal::NotAdmitted),
+                Purpose::Grants | Purpose::Connect(_) | Purpose::Approve(..) => Reply::refusal(Refusal::NotAdmitted),
                 _ => self.failed(&purpose, LoginFailure::Denied, "not admitted"),
             });
         }
         match purpose {
             Purpose::Grants => self.signed_in(&identity, &self.server.url("/grants")).await,
             Purpose::Connect(link) => self.signed_in(&identity, &connect_link::url(self.server, &link)).await,
-            Purpose::Approve(call) => self.approver_signed_in(&identity, call.as_deref()).await,
+            Purpose::Approve(call, begun) => self.approver_signed_in(&identity, (call.as_deref(), begun)).await,
             // Another authorization server answers at another redirect URI.
             Purpose::Connecting(_) => Ok(Reply::refusal(Refusal::AnswerUnreadable)),
             Purpose::Remembered(request, subject) => {

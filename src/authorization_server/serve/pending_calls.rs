@@ -4,15 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::authorize::person;
 use crate::authorization_server::client::CLIENT_SUBJECT;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::call_list::{CallList, CallListQuestion};
 use crate::authorization_server::state::pending_call::{
     Decision, PendingCall, PendingCallAnswer, PendingCallQuestion, Waiting,
 };
+use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::authorization_server::state::{self, Hash, RecordStateMachine};
 use crate::limits::{APPROVALS_LISTED, APPROVALS_OF_ONE_CALLER};
-use crate::mcp::handle::arguments_digest;
 use crate::policy::approval::PersonDecision;
 use crate::policy::rule::Approvers;
 use crate::ports::Ports;
@@ -38,6 +39,12 @@ pub struct ShownCall {
     pub tool: String,
     /// The arguments, in JSON, as they are forwarded.
     pub arguments: String,
+    /// What the server gets of the URL: below the path of the resource, with the query.
+    pub target: String,
+    /// The fields of the client that the resource forwards.
+    pub fields: Vec<(String, String)>,
+    /// What identifies the server: it is for no other one.
+    pub origin: String,
     /// The id of the rule.
     pub rule: String,
     /// What identifies the policy.
@@ -62,6 +69,8 @@ pub enum CallOutcome {
     TooMany,
     /// It cannot be continued: its approval is used up.
     UsedUp,
+    /// The person who approved it was removed since: it has to be approved by another one.
+    Void,
 }
 
 /// The calls that wait.
@@ -88,15 +97,19 @@ impl<P: Ports> PendingCalls<'_, P> {
     /// The id of a call: the same for equal calls of one caller under one policy. It reveals nothing about them.
     #[must_use]
     pub fn id(&self, call: &ShownCall) -> String {
-        let digest = arguments_digest(Some(call.arguments.as_bytes()));
-        let parts: [&[u8]; 9] = [
+        let arguments = strict_json::in_order(&call.arguments, false).unwrap_or_else(|| call.arguments.clone());
+        let fields: String = call.fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let parts: [&[u8]; 12] = [
             call.issuer.as_bytes(),
             call.subject.as_bytes(),
             &[u8::from(call.client.is_some())],
             call.client.as_deref().unwrap_or_default().as_bytes(),
             call.resource.as_bytes(),
             call.tool.as_bytes(),
-            &digest,
+            arguments.as_bytes(),
+            call.target.as_bytes(),
+            fields.as_bytes(),
+            call.origin.as_bytes(),
             call.rule.as_bytes(),
             call.policy.as_bytes(),
         ];
@@ -140,7 +153,7 @@ impl<P: Ports> PendingCalls<'_, P> {
                 let until = now + seconds;
                 let added = CallListQuestion::Add(id.to_owned(), until, APPROVALS_OF_ONE_CALLER);
                 if !self.ask::<CallList>(&of_caller, added).await?.is_done {
-                    self.withdraw(id, call).await?;
+                    self.ask::<PendingCall>(id, PendingCallQuestion::Withdraw).await?;
                     return Ok(CallOutcome::TooMany);
                 }
                 for list in lists {
@@ -151,7 +164,11 @@ impl<P: Ports> PendingCalls<'_, P> {
                 Ok(CallOutcome::Waits { is_new: true })
             }
             PendingCallAnswer::Waits => Ok(CallOutcome::Waits { is_new: false }),
-            PendingCallAnswer::Approved { by, at } => Ok(CallOutcome::Approved(self.decision(id, by, at))),
+            PendingCallAnswer::Approved { by, at, epoch } if self.epoch(&by).await? == epoch => {
+                Ok(CallOutcome::Approved(self.decision(id, by, at)))
+            }
+            // The sign-ins of the person were ended since: the approval is void.
+            PendingCallAnswer::Approved { .. } => Ok(CallOutcome::Void),
             PendingCallAnswer::Denied { by, at, reason } => Ok(CallOutcome::Denied(self.decision(id, by, at), reason)),
             PendingCallAnswer::Content(_) | PendingCallAnswer::Done(_) => Err("another answer".to_owned()),
         }
@@ -164,19 +181,34 @@ impl<P: Ports> PendingCalls<'_, P> {
     pub async fn continued(&self, id: &str, state: &str) -> Result<CallOutcome, String> {
         let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Continue(Hash::of(state))).await?;
         Ok(match answer {
-            PendingCallAnswer::Approved { by, at } => CallOutcome::Approved(self.decision(id, by, at)),
+            PendingCallAnswer::Approved { by, at, .. } => CallOutcome::Approved(self.decision(id, by, at)),
             _ => CallOutcome::UsedUp,
         })
     }
 
-    /// Ends the wait of a call.
+    /// Ends the wait of a call, and an approval that was not used. Its place among the calls of its caller stays taken until it would
+    /// have expired, so that no caller makes approvers look without end.
     ///
     /// # Errors
     /// Why the records did not answer.
-    pub async fn withdraw(&self, id: &str, call: &ShownCall) -> Result<(), String> {
-        self.ask::<PendingCall>(id, PendingCallQuestion::Withdraw).await?;
-        let removed = CallListQuestion::Remove(id.to_owned());
-        self.ask::<CallList>(&list_of_caller(call), removed).await.map(|_| ())
+    pub async fn withdraw(&self, id: &str) -> Result<(), String> {
+        let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Withdraw).await?;
+        if let PendingCallAnswer::Content(Some(waiting)) = answer {
+            self.unlist(id, lists_of(&waiting)).await?;
+        }
+        Ok(())
+    }
+
+    async fn unlist(&self, id: &str, lists: Vec<String>) -> Result<(), String> {
+        for list in lists {
+            self.ask::<CallList>(&list, CallListQuestion::Remove(id.to_owned())).await?;
+        }
+        Ok(())
+    }
+
+    /// The number of the sign-ins of a person that are valid.
+    async fn epoch(&self, subject: &str) -> Result<u64, String> {
+        Ok(self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?.epoch)
     }
 
     /// A call that waits, or about which a person decided a while ago; `None` if there is none.
@@ -191,13 +223,14 @@ impl<P: Ports> PendingCalls<'_, P> {
     pub(super) async fn decide(
         &self,
         id: &str,
-        (cycle, call): (&str, &ShownCall),
+        (cycle, waiting, call): (&str, &Waiting, &ShownCall),
         decision: Decision,
     ) -> Result<bool, String> {
         let question = PendingCallQuestion::Decide(cycle.to_owned(), Box::new(decision));
         let answer = self.ask::<PendingCall>(id, question).await?;
-        let removed = CallListQuestion::Remove(id.to_owned());
-        self.ask::<CallList>(&list_of_caller(call), removed).await?;
+        let mut lists = lists_of(waiting);
+        lists.push(list_of_caller(call));
+        self.unlist(id, lists).await?;
         Ok(answer == PendingCallAnswer::Done(true))
     }
 

@@ -17,8 +17,8 @@ pub enum Purpose {
     Grants,
     /// The page that connects an account: the link that led to it.
     Connect(String),
-    /// The pages of approvals: the id of the call that led to the login, if one did.
-    Approve(Option<String>),
+    /// The pages of approvals: the id of the call that led to the login, if one did, and the second at which the login began.
+    Approve(Option<String>, u64),
     /// A connection in progress at the authorization server of an origin server. It ends at another redirect URI.
     Connecting(Box<Connecting>),
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Hash, RecordStateMachine};
-use crate::limits::{CONTINUATIONS, CONTINUED_SECONDS};
+use crate::limits::{CONTINUATIONS, CONTINUED_SECONDS, CONTINUED_STATES};
 
 /// A call that waits, or about which a person has decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ pub struct Decision {
     pub at: u64,
     /// Why, in words for the model that reads the answer.
     pub reason: String,
+    /// The number of the sign-ins of the person. If these are ended, the approval is void.
+    pub epoch: u64,
 }
 
 /// An approval that was used for a call.
@@ -50,9 +52,12 @@ pub struct Decision {
 struct Used {
     by: String,
     at: u64,
+    epoch: u64,
     /// The second until which the call may be continued.
     until: u64,
-    /// The states with which it was continued.
+    /// How often it may still be continued.
+    left: usize,
+    /// The states with which this call and equal ones were continued: each continues one of them, once.
     continued: Vec<Hash>,
 }
 
@@ -72,7 +77,7 @@ pub enum PendingCallQuestion {
     Call(Box<Waiting>),
     /// The caller continues the call that was approved, with a state that has this hash.
     Continue(Hash),
-    /// The caller does not want to wait any more.
+    /// The caller does not want to wait any more, nor use the approval. The answer has what waited.
     Withdraw,
     /// What waits, for an approver.
     Read,
@@ -94,6 +99,8 @@ pub enum PendingCallAnswer {
         by: String,
         /// The second.
         at: u64,
+        /// The number of the person's sign-ins.
+        epoch: u64,
     },
     /// It may not be made. Who denied it, when, and why.
     Denied {
@@ -120,12 +127,15 @@ impl PendingCall {
                 PendingCallAnswer::Began
             }
             Some(None) => PendingCallAnswer::Waits,
-            Some(Some(Decision { approves: false, by, at, reason })) => PendingCallAnswer::Denied { by, at, reason },
-            Some(Some(Decision { by, at, .. })) => {
+            Some(Some(Decision { approves: false, by, at, reason, .. })) => {
+                PendingCallAnswer::Denied { by, at, reason }
+            }
+            Some(Some(Decision { by, at, epoch, .. })) => {
                 self.waiting = None;
                 let until = now + CONTINUED_SECONDS;
-                self.used = Some(Used { by: by.clone(), at, until, continued: Vec::new() });
-                PendingCallAnswer::Approved { by, at }
+                let continued = self.used.take().map(|used| used.continued).unwrap_or_default();
+                self.used = Some(Used { by: by.clone(), at, epoch, until, left: CONTINUATIONS, continued });
+                PendingCallAnswer::Approved { by, at, epoch }
             }
         }
     }
@@ -133,9 +143,12 @@ impl PendingCall {
     /// Continues the call. Each state continues it once.
     fn continued(&mut self, state: Hash) -> PendingCallAnswer {
         match &mut self.used {
-            Some(used) if used.continued.len() < CONTINUATIONS && !used.continued.contains(&state) => {
+            Some(used)
+                if used.left > 0 && used.continued.len() < CONTINUED_STATES && !used.continued.contains(&state) =>
+            {
+                used.left -= 1;
                 used.continued.push(state);
-                PendingCallAnswer::Approved { by: used.by.clone(), at: used.at }
+                PendingCallAnswer::Approved { by: used.by.clone(), at: used.at, epoch: used.epoch }
             }
             _ => PendingCallAnswer::Done(false),
         }
@@ -163,7 +176,9 @@ impl RecordStateMachine for PendingCall {
             PendingCallQuestion::Call(next) => call.called(*next, now),
             PendingCallQuestion::Continue(state) => call.continued(state),
             PendingCallQuestion::Withdraw => {
-                PendingCallAnswer::Done(call.waiting.take_if(|waiting| waiting.decision.is_none()).is_some())
+                let withdrawn =
+                    call.waiting.take_if(|it| it.decision.as_ref().is_none_or(|decision| decision.approves));
+                PendingCallAnswer::Content(withdrawn.map(Box::new))
             }
             PendingCallQuestion::Read => PendingCallAnswer::Content(call.waiting.clone().map(Box::new)),
             PendingCallQuestion::Decide(cycle, decision) => {

@@ -219,7 +219,7 @@ pub(crate) struct LockArguments {
 
 const EXPLAIN_NOTE: &str = "\
 Exit status:
-  0  the call is allowed
+  0  the call is allowed, or waits for approval
   1  the call is refused, or the caller lacks a scope
   2  the command or the configuration cannot be used";
 
@@ -302,8 +302,8 @@ pub(crate) struct ReplayArguments {
 }
 
 const TEST_NOTE: &str = "\
-A file has the callers, the requests and, by caller and request, the expected decisions: \"allow\", \"deny\",
-\"step_up SCOPES\" (the scopes that the caller lacks) or \"login\" (the caller has no credentials). docs/policy.md has an
+A file has the callers, the requests and, by caller and request, the expected decisions: \"allow\", \"approve\"
+(a person has to approve the call), \"deny\", \"step_up SCOPES\" (the scopes that the caller lacks) or \"login\" (the caller has no credentials). docs/policy.md has an
 example.
 
 Exit status:

@@ -65,7 +65,7 @@ pub(crate) struct Decided {
 
 impl Decided {
     pub(crate) fn is_allowed(&self) -> bool {
-        let allows = self.by_rules.as_ref().is_none_or(|(decision, _)| decision.verdict == Verdict::Allow);
+        let allows = self.by_rules.as_ref().is_none_or(|(decision, _)| decision.verdict.permits());
         allows && self.missing.is_empty() && self.is_open
     }
 

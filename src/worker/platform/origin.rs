@@ -101,6 +101,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     async fn message(this: &Exchange, bytes: f64, seconds: f64) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(method, js_name = isGone)]
+    fn is_gone(this: &Exchange) -> bool;
+
     #[wasm_bindgen(method)]
     async fn peek(this: &Exchange, bytes: f64, milliseconds: u32) -> JsValue;
 }
@@ -349,6 +352,10 @@ impl Transport for Workers {
     fn discard(&self, body: JsValue) {
         // A body that cannot be ended is left to the platform.
         let _ended = discard_body(&body);
+    }
+
+    fn is_gone(&self, body: &Rc<Inbound>) -> bool {
+        body.0.is_gone()
     }
 
     async fn peek(&self, body: &Rc<Inbound>, limit: usize) -> Option<Vec<u8>> {

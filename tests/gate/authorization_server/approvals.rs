@@ -110,6 +110,7 @@ fn decide(scene: &Scene, page: &Reply, path: &str, (decision, reason): (&str, &s
 }
 
 fn approve(scene: &Scene, path: &str) {
+    let scene = &scene.other_browser();
     let page = open(scene, path);
     assert_eq!(page.status, 200, "{}", page.body);
     let done = decide(scene, &page, path, ("approve", ""));
@@ -301,7 +302,8 @@ fn members_of_a_group_approve_the_calls_of_others() {
     assert!(list.body.contains(&format!("{PUBLIC}{path}")) && list.body.contains("<code>ada</code>"), "{}", list.body);
     let page = boss.browse(Request::get(&path));
     assert!(
-        page.body.contains("X\\u{202e}Y") && page.body.contains("a member of <code>finance</code>, and not the caller")
+        page.body.contains("X<mark>U+202E</mark>Y")
+            && page.body.contains("a member of <code>finance</code>, and not the caller")
     );
     assert_eq!(decide(&boss, &page, &path, ("approve", "")).status, 200);
     assert!(boss.browse(Request::get("/approvals")).body.contains("No call waits for you."));
@@ -471,4 +473,223 @@ fn a_rule_that_no_person_could_fulfil_is_a_mistake() {
     foreign["issuers"] = other;
     let mistakes = open_with(foreign, &secrets()).expect_err("a mistake").to_string();
     assert!(mistakes.contains("no caller could approve"), "{mistakes}");
+}
+
+/// What comes beside the arguments is bound and shown, or does not reach the server.
+#[wasm_bindgen_test(unsupported = test)]
+fn no_more_is_forwarded_than_the_person_saw() {
+    let (scene, tokens) = waiting(json!({}), json!({ "forward_fields": ["X-Tenant"] }));
+    let pay = json!({ "amount": 2 });
+    let ask = |target: &str, tenant: &str, more: &Value| {
+        let mut body = message("pay", &pay, more);
+        body["extra"] = json!("unseen");
+        body["params"]["_meta"]["evil/amount"] = json!("unseen");
+        let body = body.to_string();
+        let request = Request::post("/mcp").target(target).bearer(text(&tokens, "access_token")).body(body.as_bytes());
+        let request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "tools/call");
+        let request = request.field("mcp-name", "pay").field("mcp-param-amount", "66").field("x-tenant", tenant);
+        scene.call(request).json()["result"].clone()
+    };
+    let more = json!({ "inputResponses": { "q": "unseen" }, "task": { "ttl": 5, "amount": "unseen" }, "unseen": {} });
+    let first = ask("/mcp?set=a", "acme", &more);
+    let page = open(&scene, &path(&first));
+    for shown in ["?set=a", "x-tenant", "acme"] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    assert_eq!(decide(&scene, &page, &path(&first), ("approve", "")).status, 200);
+    assert_ne!(path(&ask("/mcp?set=b", "acme", &more)), path(&first));
+    assert_ne!(path(&ask("/mcp?set=a", "other", &more)), path(&first));
+    assert!(scene.world.sent().is_empty());
+    assert!(words(&ask("/mcp?set=a", "acme", &more)).contains("amount"));
+    let sent = scene.world.sent().pop().expect("a request");
+    let body = String::from_utf8(sent.body.clone()).expect("UTF-8");
+    assert!(!body.contains("unseen") && body.contains("\"ttl\":5") && body.contains("clientInfo"), "{body}");
+    assert_eq!((sent.fields.get("mcp-param-amount"), sent.fields.get("x-tenant")), (None, Some("acme")));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn numbers_are_shown_and_bound_as_they_are_written() {
+    let (scene, tokens) = usual();
+    let ask = |number: &str| {
+        let body = message("pay", &json!({ "amount": "NUMBER" }), &json!({})).to_string().replace("\"NUMBER\"", number);
+        let request = Request::post("/mcp").bearer(text(&tokens, "access_token")).body(body.as_bytes());
+        let request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "tools/call");
+        scene.call(request.field("mcp-name", "pay")).json()["result"].clone()
+    };
+    let numbers =
+        ["0.1", "0.1000000000000000055511151231257827", "1e-400", "0.0", "9007199254740990.4", "9007199254740990.1"];
+    let paths: std::collections::BTreeSet<String> = numbers.iter().map(|number| path(&ask(number))).collect();
+    assert_eq!(paths.len(), numbers.len());
+    let shown = open(&scene, &path(&ask("1e-400")));
+    assert!(shown.body.contains("<pre>1e-400</pre>"), "{}", shown.body);
+    // What a person could not see exactly does not wait.
+    for strange in ["1e400", "\"\\ud800\""] {
+        assert!(words(&ask(strange)).contains("could not see exactly what it is"), "{strange}");
+    }
+    assert_eq!(scene.world.decisions().iter().filter(|line| line.contains("waits")).count(), numbers.len() + 1);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_login_is_fresh_only_if_it_is_after_the_call() {
+    let (scene, tokens) = usual();
+    let first = path(&modern(&scene, &tokens, ("pay", &json!({}), &json!({}))));
+    // The login begins before the next call, and ends after it.
+    let begun = scene.browse(Request::get(&first));
+    assert!(onward(&begun).contains("max_age=0"));
+    scene.world.pass(30);
+    let next = path(&modern(&scene, &tokens, ("pay", &json!({ "n": 1 }), &json!({}))));
+    scene.world.pass(30);
+    scene.browse(scene.come_back(&begun));
+    assert_eq!(scene.browse(Request::get(&first)).status, 200);
+    assert_eq!((scene.browse(Request::get(&next)).status, scene.reason().as_str()), (302, "login_begun"));
+    // A provider that did not ask the user again says so.
+    for (age, status) in [(500, 502), (0, 302)] {
+        let other = scene.other_browser();
+        let redirect = other.browse(Request::get(&first));
+        let asked = answered(&redirect);
+        let at = scene.world.time().seconds() - age;
+        other.provide(&other.id_token(asked.get("nonce").expect("a nonce"), &json!({ "auth_time": at })));
+        let came = other.browse(callback(asked.get("state").expect("a state"), &[("code", "c"), ("iss", ISSUER)]));
+        assert_eq!(came.status, status, "{age}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_caller_cannot_fill_the_list_of_a_group_nor_send_word_without_end() {
+    let (scene, tokens) = waiting(
+        json!({ "approver_groups": ["finance"] }),
+        json!({ "approvals": { "queue": "CALLS", "wait_seconds": 0 } }),
+    );
+    let mut refused = 0;
+    for number in 0..30 {
+        let arguments = json!({ "number": number });
+        let first = modern(&scene, &tokens, ("pay", &arguments, &json!({})));
+        if first["resultType"] != "input_required" {
+            refused += 1;
+            continue;
+        }
+        let more =
+            json!({ "requestState": first["requestState"], "inputResponses": { APPROVAL: { "action": "decline" } } });
+        modern(&scene, &tokens, ("pay", &arguments, &more));
+    }
+    scene.world.run_background();
+    assert_eq!((refused, scene.world.queued().len()), (20, 10));
+    let boss = scene.other_browser();
+    *boss.user.borrow_mut() = json!({ "sub": "boss", "groups": ["finance"] });
+    assert!(open(&boss, "/approvals").body.contains("No call waits for you."));
+    scene.world.pass(300);
+    scene.world.pass(601);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn each_state_goes_on_with_one_approval() {
+    let (scene, tokens) = usual();
+    let number = Rc::new(std::cell::Cell::new(0));
+    scene.world.serve_by(move |sent| {
+        let asked: Value = serde_json::from_slice(&sent.body).ok()?;
+        let result = match asked["params"].get("requestState") {
+            None => {
+                number.set(number.get() + 1);
+                json!({ "resultType": "input_required", "inputRequests": {}, "requestState": format!("s{}", number.get()) })
+            }
+            Some(_) => json!({ "resultType": "complete", "content": [{ "type": "text", "text": "made" }] }),
+        };
+        Some((200, "application/json", json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }).to_string()))
+    });
+    let pay = json!({ "amount": 5 });
+    let approved = || {
+        let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+        approve(&scene, &path(&first));
+        let asked = modern(&scene, &tokens, ("pay", &pay, &back(&first)));
+        json!({ "requestState": asked["requestState"], "inputResponses": { "q": {} } })
+    };
+    let goes_on = |more: &Value| words(&modern(&scene, &tokens, ("pay", &pay, more)));
+    let first = approved();
+    assert_eq!(goes_on(&first), "made");
+    let second = approved();
+    assert!(goes_on(&first).contains("used up"), "an old state opens nothing again");
+    assert_eq!(goes_on(&second), "made");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_approval_is_void_if_its_person_was_removed_or_its_caller_declines_or_leaves() {
+    let (scene, tokens) = waiting(json!({ "approver_groups": ["finance"] }), json!({}));
+    let boss = scene.other_browser();
+    *boss.user.borrow_mut() = json!({ "sub": "boss", "groups": ["finance"] });
+    let pay = json!({ "amount": 1 });
+    let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+    approve(&boss, &path(&first));
+    let removed = json!({ "action": "delete", "subject": "boss" }).to_string();
+    let admin = Request::new(Method::Post, "/admin").bearer(SECRET).field("content-type", "application/json");
+    assert_eq!(scene.call(admin.body(removed.as_bytes())).status, 200);
+    assert_eq!(path(&modern(&scene, &tokens, ("pay", &pay, &back(&first)))), path(&first), "it waits again");
+    // A user who declines takes an approval back, too.
+    let (scene, tokens) = usual();
+    let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+    approve(&scene, &path(&first));
+    let declined =
+        json!({ "requestState": first["requestState"], "inputResponses": { APPROVAL: { "action": "decline" } } });
+    modern(&scene, &tokens, ("pay", &pay, &declined));
+    path(&modern(&scene, &tokens, ("pay", &pay, &json!({}))));
+    assert!(scene.world.sent().is_empty());
+    // A client that has left gets nothing, and uses nothing up.
+    let waits = json!({ "amount": 2 });
+    let first = modern(&scene, &tokens, ("pay", &waits, &json!({})));
+    scene.world.leave();
+    let body = message("pay", &waits, &back(&first)).to_string();
+    let request = Request::post("/mcp").bearer(text(&tokens, "access_token")).body(body.as_bytes());
+    let request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "tools/call");
+    assert_eq!(scene.call(request.field("mcp-name", "pay")).status, 499);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_page_says_whose_subject_it_is_and_takes_no_key_for_a_yes() {
+    let (scene, tokens) = usual();
+    let long = "x".repeat(300);
+    let arguments = json!({ long.clone(): "v", "odd": "a\u{2800}b\u{e000}c\u{3000}d\\u{202e}" });
+    let page = open(&scene, &path(&modern(&scene, &tokens, ("pay", &arguments, &json!({})))));
+    for shown in
+        ["a<mark>U+2800</mark>b<mark>U+E000</mark>c<mark>U+3000</mark>d\\u{202e}", "dl class=\"arguments\"", &long]
+    {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    // Enter in a text area is a new line, and the buttons are not there at once.
+    assert!(page.body.contains("<textarea id=\"reason\"") && !page.body.contains("<input id=\"reason\""));
+    assert!(page.body.contains("class=\"row arm\"") && page.body.contains("@keyframes arm{from{visibility:hidden}}"));
+    let mut all = rules(json!({ "approver_groups": ["finance"] }), json!({ "issuers": ["portcullis", "partner"] }));
+    all["issuers"] =
+        json!([{ "name": "partner", "issuer": "https://partner.example", "jwks_uri": format!("{ISSUER}/jwks") }]);
+    let gateway = open_with(all, &secrets()).expect("the document is right");
+    let scene = Scene { gateway, ..Scene::new() };
+    let claims = crate::support::Claims::good().with("iss", json!("https://partner.example")).with("sub", json!("ada"));
+    let body = plain(&json!({})).to_string();
+    let request = Request::post("/mcp").bearer(&crate::support::keys::token(&claims)).body(body.as_bytes());
+    let said = scene.call(request.field("mcp-protocol-version", "2025-11-25")).json();
+    let path = between(&words(&said["result"]), PUBLIC, " ");
+    *scene.user.borrow_mut() = json!({ "sub": "boss", "groups": ["finance"] });
+    let page = open(&scene, &path);
+    assert!(page.body.contains("<code>ada</code><br>of <code>https://partner.example</code>"), "{}", page.body);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_server_learns_who_approved() {
+    let mut all = rules(json!({}), json!({}));
+    all["identity_assertion"] = json!({ "key_secrets": ["KEY"] });
+    let gateway = open_with(all, &secrets()).expect("the document is right");
+    let scene = Scene { gateway, ..Scene::new() };
+    let (_, tokens) = scene.logged_in();
+    scene.world.pass(1);
+    let first = modern(&scene, &tokens, ("pay", &json!({}), &json!({})));
+    approve(&scene, &path(&first));
+    let request = message("pay", &json!({}), &back(&first)).to_string();
+    let sent = Request::post("/mcp").bearer(text(&tokens, "access_token")).body(request.as_bytes());
+    let sent = sent.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "tools/call");
+    scene.call(sent.field("mcp-name", "pay"));
+    let fields = scene.world.sent().pop().expect("a request").fields;
+    let assertion = fields.get("x-portcullis-assertion").expect("an assertion");
+    let part = assertion.split('.').nth(1).expect("a JWT");
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON");
+    let approved = &claims["approved_by"];
+    assert_eq!((text(approved, "iss"), text(approved, "sub"), text(approved, "id").len()), (PUBLIC, "ada", 43));
+    assert!(approved["at"].as_u64().is_some_and(|at| at >= NOON));
 }

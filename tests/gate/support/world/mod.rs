@@ -52,6 +52,7 @@ struct State {
     guard_down: bool,
     budgets: HashMap<(String, u64), u64>,
     counted: u64,
+    is_gone: bool,
     slept: u64,
     checks: Vec<(SignatureCheck, Result<bool, PlatformError>)>,
     /// What the origin server answers to a request, if that depends on the request.
@@ -374,6 +375,11 @@ impl World {
     /// Decisions that were recorded so far, as they were written.
     pub fn decisions(&self) -> Vec<String> {
         self.0.borrow().decisions.clone()
+    }
+
+    /// The client disconnects.
+    pub fn leave(&self) {
+        self.0.borrow_mut().is_gone = true;
     }
 
     /// How often a budget has counted a call, whether or not it was given back.

@@ -304,6 +304,10 @@ impl Transport for World {
         std::iter::once(first).chain(bodies).chain([last]).collect::<Vec<_>>().concat()
     }
 
+    fn is_gone(&self, _body: &Vec<u8>) -> bool {
+        self.0.borrow().is_gone
+    }
+
     fn discard(&self, _body: Vec<u8>) {}
 
     async fn peek(&self, body: &Vec<u8>, limit: usize) -> Option<Vec<u8>> {
