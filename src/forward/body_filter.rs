@@ -487,7 +487,7 @@ fn asked_about(permit: &Permit, settings: &Settings) -> Option<AskedAboutResults
     let inspected = permit.inspected()?;
     let content = inspected.resource().content.as_ref()?;
     let is_stream = permit.admitted().head().method != Method::Post || is_listening(permit);
-    let operations: Vec<Operation> = if is_stream { Vec::new() } else { permit.operations() };
+    let operations: Vec<Operation> = if is_stream { Vec::new() } else { permit.seen_operations() };
     let known = known(&operations).filter(|_| !is_stream);
     let caller = (&inspected.caller(), &*settings.scopes);
     let hooks: Vec<Rc<Hook>> = asked(&content.hooks, Direction::Results, known, caller).into_iter().cloned().collect();
@@ -506,7 +506,7 @@ fn result_check(permit: &Permit, settings: &Settings) -> Option<ResultCheck> {
     let calls: Vec<&Call> = messages.iter().filter_map(Message::call).collect();
     // A stream that a GET opened carries responses to requests that were sent elsewhere.
     let is_stream = permit.admitted().head().method != Method::Post || is_listening(permit);
-    let operations: Vec<Operation> = if is_stream { Vec::new() } else { permit.operations() };
+    let operations: Vec<Operation> = if is_stream { Vec::new() } else { permit.seen_operations() };
     let known = known(&operations).filter(|_| !is_stream);
     let caller = (&inspected.caller(), &*settings.scopes);
     let looking = content.guards.looking(Direction::Results, known, caller);

@@ -32,14 +32,14 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
     let permit = authorized.permit();
     let Some(inspected) = permit.inspected() else { return refused(NotApprovable::Unavailable) };
     let Some(approvals) = &inspected.resource().approvals else { return refused(NotApprovable::Unavailable) };
-    if Asked::read(inspected.body()).is_none() {
-        return refused(NotApprovable::Unreadable);
-    }
     if permit.is_apart() {
         return refused(NotApprovable::Apart);
     }
     if inspected.messages().is_none_or(|messages| messages.len() != 1) || message::is_batch(inspected.body()) {
         return refused(NotApprovable::Batch);
+    }
+    if Asked::read(inspected.body()).is_none() {
+        return refused(NotApprovable::Unreadable);
     }
     let Some(call) = shown(authorized, need, context) else { return refused(NotApprovable::TooLarge) };
     let calls = PendingCalls { server, ports };

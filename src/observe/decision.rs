@@ -54,6 +54,14 @@ impl DecisionLine {
     }
 }
 
+/// The place of a line in its chain.
+#[derive(Serialize)]
+struct Link<'a> {
+    run: &'a str,
+    seq: u64,
+    prev: &'a str,
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     v: u8,
@@ -118,9 +126,8 @@ struct Line<'a> {
     origin_credential: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin_credential_age: Option<u64>,
-    run: &'a str,
-    seq: u64,
-    prev: &'a str,
+    #[serde(flatten)]
+    link: Link<'a>,
 }
 
 /// Chains the lines of one isolate's run by their hashes.
@@ -194,9 +201,7 @@ impl Chain {
             decided_at: person.map(|(_, at)| UnixMillis(at.saturating_mul(1000)).to_rfc3339()),
             origin_credential: context.audit.entries().origin_credential.map(|(kind, _)| kind),
             origin_credential_age: context.audit.entries().origin_credential.and_then(|(_, age)| age),
-            run: &self.run,
-            seq: self.seq,
-            prev: &self.last,
+            link: self.link(),
         };
         let text = serde_json::to_string(&line).unwrap_or_default();
         let json = self.chained(&text);
@@ -231,9 +236,8 @@ struct GuardLine<'a> {
     client: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a str>,
-    run: &'a str,
-    seq: u64,
-    prev: &'a str,
+    #[serde(flatten)]
+    link: Link<'a>,
 }
 
 impl Chain {
@@ -255,9 +259,7 @@ impl Chain {
             found: &found.forms,
             client: entries.client.as_deref(),
             subject: entries.subject.as_deref(),
-            run: &self.run,
-            seq: self.seq,
-            prev: &self.last,
+            link: self.link(),
         };
         let text = serde_json::to_string(&line).unwrap_or_default();
         let json = self.chained(&text);
@@ -270,6 +272,11 @@ impl Chain {
             name: entries.mcp_name.clone().unwrap_or_default(),
             subject: entries.subject.clone().unwrap_or_default(),
         }
+    }
+
+    /// The place of the next line.
+    fn link(&self) -> Link<'_> {
+        Link { run: &self.run, seq: self.seq, prev: &self.last }
     }
 
     /// A line with its hash, which the next one has.

@@ -534,11 +534,40 @@ impl Permit {
     /// What it asks for, with the names that clients see.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
+        self.operations_by_message().into_iter().map(|(_, operation)| operation).collect()
+    }
+
+    /// The same, each with the index of its message.
+    fn operations_by_message(&self) -> Vec<(usize, Operation)> {
         let messages = self.inspected().and_then(Inspected::messages).unwrap_or_default();
-        let of_call =
-            |(at, call): (usize, &Call)| self.state.handles.operations(at, call, call.operations().unwrap_or_default());
+        let of_call = |(at, call): (usize, &Call)| {
+            let operations = self.state.handles.operations(at, call, call.operations().unwrap_or_default());
+            operations.into_iter().map(move |operation| (at, operation))
+        };
         let calls = messages.iter().enumerate().filter_map(|(at, message)| Some((at, message.call()?)));
         calls.flat_map(of_call).collect()
+    }
+
+    /// What it asks for as all but the rules see it: a hidden name is examined as the name of its decoy, which does not exist.
+    #[must_use]
+    pub fn seen_operations(&self) -> Vec<Operation> {
+        let seen = |(at, operation): (usize, Operation)| {
+            let replacing = |member, text: &str| {
+                let found = Decoy::replacing(self.decoys(), at, member, text);
+                found.first().map(|(_, decoy)| decoy.name.clone())
+            };
+            if let Some(method) = replacing(Member::Method, &operation.method) {
+                return Operation::plain(&method);
+            }
+            match operation.target.clone() {
+                Some((kind, name)) => match replacing(Member::Name, &name) {
+                    Some(instead) => Operation::on(&operation.method, kind, &instead),
+                    None => operation,
+                },
+                None => operation,
+            }
+        };
+        self.operations_by_message().into_iter().map(seen).collect()
     }
 
     /// The hooks that are asked about its arguments.
@@ -551,19 +580,12 @@ impl Permit {
     #[must_use]
     pub fn about(&self, request: &str) -> Option<About> {
         let inspected = self.inspected()?;
-        let operation = self.operations().into_iter().next();
+        let operation = self.seen_operations().into_iter().next();
         let name = operation.as_ref().and_then(|operation| operation.name().or(operation.follows.as_deref()));
-        let method = operation.as_ref().map(|operation| operation.method.as_str()).unwrap_or_default();
-        // A hidden name is examined as a name that does not exist.
-        let (method, name) = match self.decoys().first() {
-            Some(decoy) if decoy.is_method => (decoy.name.as_str(), name),
-            Some(decoy) => (method, Some(decoy.name.as_str())),
-            None => (method, name),
-        };
         Some(About {
             request: request.to_owned(),
             resource: inspected.resource().path.as_str().to_owned(),
-            method: method.to_owned(),
+            method: operation.as_ref().map(|operation| operation.method.clone()).unwrap_or_default(),
             name: name.map(str::to_owned),
             caller: inspected.caller(),
         })

@@ -186,8 +186,7 @@ fn a_hidden_tool_is_nothing_to_hooks_and_budgets() {
         { "tools": ["*"], "effect": "allow" },
     ]);
     let budgets = json!([{ "by": [], "tools": ["transfer"], "calls": 2, "binding": "BUDGETS" }]);
-    let gateway =
-        gate(json!({ "on": ["arguments"], "tools": ["transfer"] }), json!({ "rules": rules, "budgets": budgets }));
+    let gateway = gate(json!({ "tools": ["transfer"] }), json!({ "rules": rules, "budgets": budgets }));
     let world = denying("transfer");
     for _ in 0..4 {
         let (hidden, unknown) =

@@ -1,9 +1,14 @@
 /** Calls that wait for a person, with clients of both eras, a real identity provider, and a real browser. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { chromium, startBrowser } from "../e2e/support/browser.mjs";
+import { homeWithoutBrowser } from "../e2e/support/clients/no-browser.mjs";
 import { lookAt } from "../e2e/support/look.mjs";
+import { BIN, startProcess, within } from "../e2e/support/processes.mjs";
 import { noPython } from "../e2e/support/python.mjs";
 import { CLIENTS, eventually, textOf } from "../federation/support/scene.mjs";
 import { answer, person, startApproving, urlIn } from "./support/approving.mjs";
@@ -151,6 +156,40 @@ describe("approval", { ...PATIENCE, skip: noPython }, () => {
     requestState: result.requestState,
     inputResponses: { approval: { action: "accept" } },
   });
+
+  for (const inspectorEra of ["modern", "legacy"])
+    test(`Inspector, ${inspectorEra}: a call waits, and is made after the approval`, PATIENCE, async () => {
+      const token = await (await scene.as(ADA)).token();
+      const folder = await mkdtemp(join(tmpdir(), "portcullis-inspector-"));
+      const args = { ...MONEY, amount: inspectorEra === "modern" ? 41 : 42 };
+      const run = async () => {
+        const options = ["--cli", scene.resource, "--transport", "http", "--protocol-era", inspectorEra];
+        const call = ["--method", "tools/call", "--tool-name", "transfer"];
+        const given = [
+          "--tool-args-json",
+          JSON.stringify(args),
+          "--header",
+          `Authorization: Bearer ${token}`,
+        ];
+        const env = { ...(await homeWithoutBrowser(folder)), MCP_INSPECTOR_SECRET_STORE: "file" };
+        const program = startProcess(join(BIN, "mcp-inspector"), [...options, ...call, ...given], { env });
+        try {
+          await within(30_000, "the Inspector ends", program.exited, program.tail);
+          return program.output.stdout + program.output.stderr;
+        } finally {
+          await program.stop();
+        }
+      };
+      try {
+        const waits = await run();
+        const url = urlIn(waits);
+        assert.ok(url, waits);
+        assert.equal((await answer(url)).status, 200);
+        assert.match(await run(), new RegExp(`moved ${args.amount} EUR`));
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    });
 
   test("one approval is for one of thirty equal calls", PATIENCE, async () => {
     const ada = await scene.as(ADA);
@@ -323,7 +362,9 @@ describe("approval in a browser", {
     const page = await newPage();
     const args = { ...MONEY, amount: 31 };
     await page.goto(await ask(args));
-    await page.getByLabel("Reason, if you deny it: the application reads it (optional)").fill("<b>too late</b>");
+    await page
+      .getByLabel("Reason, if you deny it: the application reads it (optional)")
+      .fill("<b>too late</b>");
     await page.getByRole("button", { name: "Deny" }).waitFor();
     await page.keyboard.press("Tab");
     await page.keyboard.press("Tab");
