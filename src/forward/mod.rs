@@ -2,10 +2,13 @@
 
 pub mod assertion;
 pub mod body_filter;
+pub mod content_of_answer;
 mod handle_sealer;
 pub mod identity;
+mod item_policy;
 pub mod list_key;
 pub mod operation;
 pub mod request;
 pub mod response;
+pub mod response_transform;
 mod server_messages;

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::forward::body_filter::ResponseTransform;
+use crate::forward::body_filter::BodyFilter;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::ResponseHead;
+use crate::forward::response_transform::ResponseTransform;
 use crate::gateway::credential_need::CredentialNeed;
 use crate::gateway::gathering::Gathering;
 use crate::gateway::open::Gateway;
@@ -195,7 +196,7 @@ pub enum Received<B> {
     /// It forwards this head, and the body as it is.
     Passed(ResponseHead, B),
     /// It forwards the body through a filter.
-    Filter(crate::forward::body_filter::BodyFilter, Suspended<ResponseHead>, B),
+    Filter(BodyFilter, Suspended<ResponseHead>, B),
     /// It does not forward the answer.
     Refused(Action),
     /// It does not forward the answer, and goes on with the request. The body must be discarded.

@@ -2,8 +2,8 @@
 
 use crate::content::fault::{Fault, NotApprovable};
 use crate::content::guard::Direction;
-use crate::forward::body_filter::AskedAboutResults;
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, FilterResult};
+use crate::forward::content_of_answer::AskedAboutResults;
 use crate::forward::response::ResponseHead;
 use crate::gateway::active_request::{Action, ActiveRequest, Received, ServerPart, Suspended};
 use crate::gateway::approvals::Heard;

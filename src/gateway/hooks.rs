@@ -11,7 +11,7 @@ use crate::content::fault::Fault;
 use crate::content::guard::Direction;
 use crate::content::hook::{About, Hook, Said, may_replace, read};
 use crate::content::report::Found;
-use crate::forward::body_filter::AskedAboutResults;
+use crate::forward::content_of_answer::AskedAboutResults;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::log;
 use crate::gateway::open::Gateway;

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::forward::body_filter::{CacheCandidate, ResponseTransform};
+use crate::forward::body_filter::CacheCandidate;
 use crate::forward::list_key::list_key;
+use crate::forward::response_transform::ResponseTransform;
 use crate::gateway::active_request::{Action, ActiveRequest, Suspended};
 use crate::gateway::open::Gateway;
 use crate::mcp::list_cache::{CacheLookup, CachedList, FilteredList};

@@ -8,7 +8,7 @@ use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::{self, Configuration, Mistakes, Secrets};
 use crate::content::in_flight::InFlight;
-use crate::forward::body_filter::AnswerMemory;
+use crate::forward::response_transform::AnswerMemory;
 use crate::gateway::issuer_state::IssuerStates;
 use crate::gateway::known_servers::KnownServers;
 use crate::gateway::merged_lists::MergedLists;

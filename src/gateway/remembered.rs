@@ -8,9 +8,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::forward::body_filter::ResponseTransform;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::{ResponseHead, check_answer};
+use crate::forward::response_transform::ResponseTransform;
 use crate::gateway::active_request::{ActiveRequest, AwaitingAnswer, Repetition, SentCredential, Suspended};
 use crate::gateway::credential_need::CredentialNeed;
 use crate::gateway::open::Gateway;

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::forward::body_filter::ResponseTransform;
 use crate::forward::operation::approval_claim;
 use crate::forward::request::outbound;
 use crate::forward::response::{ResponseHead, check_answer};
+use crate::forward::response_transform::ResponseTransform;
 use crate::forward::{assertion, identity, operation};
 use crate::gateway::active_request::{
     Action, ActiveRequest, AwaitingAnswer, Doubted, Forwarding, Received, Repetition, SentCredential, SigningAssertion,

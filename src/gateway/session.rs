@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use crate::forward::body_filter::ENDPOINT_QUERY;
+use crate::forward::response_transform::ENDPOINT_QUERY;
 use crate::gateway::open::Gateway;
 use crate::mcp::combined_session::{CombinedSession, ServerRequest};
 use crate::mcp::era::Era;
 use crate::mcp::message::{Malformed, Message};
 use crate::mcp::session::{Purpose, Sessions};
+use crate::pipeline::caller_state::{CallerState, SessionUse};
 use crate::pipeline::handles::{Handles, Opening};
 use crate::pipeline::inspect::Inspected;
-use crate::pipeline::permit::{CallerState, SessionUse};
 use crate::pipeline::rejection::Rejection;
 use crate::time::UnixMillis;
 use crate::token::principal::Subject;

@@ -24,6 +24,7 @@ pub mod admit;
 pub mod audit;
 pub mod authenticate;
 pub mod authorize;
+pub mod caller_state;
 pub mod context;
 pub mod disclosure;
 pub mod examine;
