@@ -1,7 +1,8 @@
 """A hook in Python: it removes personal data from the results of tools.
 
-Names, telephone numbers and other personal data are found by Microsoft's Presidio, if it is installed
-(`pip install presidio-analyzer` and a model of spaCy); otherwise only telephone numbers, by their form.
+Names, telephone numbers and other personal data are found by Microsoft's Presidio, if it is installed with a model of spaCy
+(`pip install presidio-analyzer` and `python -m spacy download en_core_web_lg`; SPACY_MODEL names another model); otherwise only
+telephone numbers, by their form. Its tests: `python test_hook.py`.
 The contract is in docs/trust.md. Run it with `python hook.py PORT`, with the secret in HOOK_SECRET.
 """
 
@@ -16,12 +17,26 @@ SECRET = os.environ.get("HOOK_SECRET", "")
 PHONE = re.compile(r"\+\d[\d ()-]{6,}\d")
 MOST_BYTES = 2 * 1024 * 1024
 
-try:
-    from presidio_analyzer import AnalyzerEngine
+MODEL = os.environ.get("SPACY_MODEL", "en_core_web_lg")
 
-    ANALYZER = AnalyzerEngine()
-except Exception:  # Presidio or its model is not installed.
-    ANALYZER = None
+
+def presidio():
+    """Presidio with the model; nothing if one of them is not installed."""
+    try:
+        import spacy
+        from presidio_analyzer import AnalyzerEngine
+        from presidio_analyzer.nlp_engine import NlpEngineProvider
+    except ImportError:
+        return None
+    # Presidio itself would download a model that is missing, and end the process if it cannot.
+    if not (spacy.util.is_package(MODEL) or os.path.isdir(MODEL)):
+        return None
+    models = [{"lang_code": "en", "model_name": MODEL}]
+    provider = NlpEngineProvider(nlp_configuration={"nlp_engine_name": "spacy", "models": models})
+    return AnalyzerEngine(nlp_engine=provider.create_engine(), supported_languages=["en"])
+
+
+ANALYZER = presidio()
 
 
 def masked(text: str) -> str:
@@ -29,9 +44,13 @@ def masked(text: str) -> str:
     if ANALYZER is None:
         return PHONE.sub("[phone]", text)
     found = ANALYZER.analyze(text=text, language="en", score_threshold=0.5)
-    for one in sorted(found, key=lambda it: it.start, reverse=True):
-        text = f"{text[: one.start]}[{one.entity_type.lower()}]{text[one.end :]}"
-    return text
+    out, at = "", 0
+    for one in sorted(found, key=lambda it: (it.start, -it.end)):
+        # What is found within something else, as the domain of an address, is masked with it.
+        if one.start >= at:
+            out += f"{text[at : one.start]}[{one.entity_type.lower()}]"
+        at = max(at, one.end)
+    return out + text[at:]
 
 
 def without_personal_data(value):

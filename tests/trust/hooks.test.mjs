@@ -1,15 +1,19 @@
 /** Hooks: the examples, as a user would write them, and hooks that fail. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { freePort, ROOT, startProcess } from "../e2e/support/processes.mjs";
-import { noPython } from "../e2e/support/python.mjs";
+import { freePort, ROOT, startProcess, within } from "../e2e/support/processes.mjs";
+import { noPython, python } from "../e2e/support/python.mjs";
 import { startScene } from "../e2e/support/scene.mjs";
 import { CLIENTS, textOf, eventually as until } from "../federation/support/scene.mjs";
 import { startLeaky } from "./support/leaky.mjs";
 
+/** A library of Presidio's would fetch a list, and goes on without it. */
+const OFFLINE = { HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "http://127.0.0.1:9" };
 const PATIENCE = { timeout: 180_000 };
 const SECRETS = {
   SEAL: "a secret that seals".padEnd(40, "."),
@@ -84,6 +88,42 @@ describe("hooks", { ...PATIENCE, skip: noPython }, () => {
       }
     });
   }
+
+  /** Runs the tests of the Python example; what they say. */
+  const examples = async (python, env = {}) => {
+    const folder = join(ROOT, "examples", "hook");
+    const program = startProcess(python, [join(folder, "test_hook.py"), "-v"], {
+      env: { ...env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: "1" },
+    });
+    try {
+      const { code } = await within(120_000, "the tests end", program.exited, program.tail);
+      assert.equal(code, 0, program.tail());
+      return program.output.stderr;
+    } finally {
+      await program.stop();
+    }
+  };
+
+  test("the tests of the example in Python, without Presidio", PATIENCE, async () => {
+    assert.match(await examples("python3"), /^Ran 5 tests.*\n\nOK \(skipped=1\)/m);
+  });
+
+  test("the tests of the example in Python, with Presidio", { timeout: 400_000 }, async (context) => {
+    const presidio = await python(["presidio-analyzer==2.2.366"]).catch((error) => error);
+    if (presidio instanceof Error) return context.skip("presidio-analyzer cannot be installed here");
+    // A model of spaCy comes from elsewhere than the registry: Presidio's own forms need none that was trained.
+    const model = await mkdtemp(join(tmpdir(), "portcullis-spacy-"));
+    try {
+      const made = spawnSync(presidio, [
+        "-c",
+        `import spacy; spacy.blank("en").to_disk(${JSON.stringify(model)})`,
+      ]);
+      assert.equal(made.status, 0, `${made.stderr}`);
+      assert.match(await examples(presidio, { SPACY_MODEL: model, ...OFFLINE }), /^Ran 5 tests.*\n\nOK\n/m);
+    } finally {
+      await rm(model, { recursive: true, force: true });
+    }
+  });
 
   const broken = {
     hangs: () => {},
