@@ -23,7 +23,7 @@ pub struct ApprovalPage<'a> {
     pub subject: &'a str,
 }
 
-/// Whether a character cannot be seen, or not be told from another: such a character is shown by its number.
+/// Whether a character cannot be seen, or looks like another: such a character is shown by its number.
 fn is_unclear(character: char) -> bool {
     let is_space = character.is_whitespace() && !matches!(character, ' ' | '\n');
     is_space
@@ -135,7 +135,7 @@ impl ApprovalPage<'_> {
              <textarea id=\"reason\" name=\"reason\" maxlength=\"{REASON_CHARS}\" autocomplete=\"off\"></textarea></p>\n\
              <p class=\"row arm\"><button class=\"main\" name=\"decision\" value=\"approve\">Approve</button>\n\
              <button class=\"bad\" name=\"decision\" value=\"deny\">Deny</button></p>\n</form>\n\
-             <p class=\"note\">A model may have made this call because of a text that somebody else wrote. Approve it only if you want \
+             <p class=\"note\">A model may have made this call because of a text that another party wrote. Approve it only if you want \
              exactly this. You are signed in as <code>{}</code>. <a href=\"{}\">All calls that wait for you</a></p>",
             self.resource(call),
             self.caller(call),

@@ -290,19 +290,19 @@ describe("approval by others", { ...PATIENCE, skip: noPython }, () => {
         assert.match(waits, /^Another person has to approve this call of "transfer" in a browser: http/);
         await eventually(() => hooks.length === 1 && messages.length === 1, "both messages");
         assert.equal(hooks[0].authorization, `Bearer ${scene.secrets.HOOK_SECRET}`);
-        const told = typeof messages[0] === "string" ? JSON.parse(messages[0]) : messages[0];
-        assert.deepEqual(told, hooks[0].body);
-        assert.equal(told.url, urlIn(waits));
-        assert.deepEqual(told.caller, { ...told.caller, issuer: scene.issuer, subject: "ada" });
-        assert.doesNotMatch(JSON.stringify(told), /DE12/);
+        const notice = typeof messages[0] === "string" ? JSON.parse(messages[0]) : messages[0];
+        assert.deepEqual(notice, hooks[0].body);
+        assert.equal(notice.url, urlIn(waits));
+        assert.deepEqual(notice.caller, { ...notice.caller, issuer: scene.issuer, subject: "ada" });
+        assert.doesNotMatch(JSON.stringify(notice), /DE12/);
         // The caller is no approver of an own call.
         scene.idp.user = { ...ADA, groups: ["finance"] };
-        assert.equal((await person().visit(told.url)).status, 403);
+        assert.equal((await person().visit(notice.url)).status, 403);
         scene.idp.user = BOSS;
         const boss = person();
         const list = await boss.visit(`${scene.issuer}/approvals`);
-        assert.ok(list.text.includes(told.url), "it is in the list");
-        const page = await boss.visit(told.url);
+        assert.ok(list.text.includes(notice.url), "it is in the list");
+        const page = await boss.visit(notice.url);
         assert.match(page.text, /a member of <code>finance<\/code>, and not the caller/);
         assert.equal((await boss.decide(page, "approve")).status, 200);
         assert.equal(textOf(await call(client)), "moved 5 EUR to DE12");

@@ -1,7 +1,7 @@
 //! The pages on which people approve calls.
 //!
 //! A login shows who the person is: a GET decides nothing and shows nothing before it, so that a link preview learns nothing. A caller who
-//! approves an own call has logged in since the call was made, because whoever steers the application may steer its browser's session,
+//! approves an own call has logged in since the call was made, because a party that steers the application may steer its browser's session,
 //! too.
 
 use std::collections::BTreeSet;

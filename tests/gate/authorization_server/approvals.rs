@@ -283,12 +283,12 @@ fn members_of_a_group_approve_the_calls_of_others() {
     let asked = scene.world.asked();
     let sent = asked.iter().find(|asked| asked.url == HOOK).expect("a message");
     assert_eq!(sent.field("authorization"), format!("Bearer {SECRET}"));
-    let told: Value = serde_json::from_str(&sent.body).expect("JSON");
+    let notice: Value = serde_json::from_str(&sent.body).expect("JSON");
     assert_eq!(scene.world.queued(), [("CALLS".to_owned(), sent.body.clone())]);
-    assert_eq!((text(&told, "event"), text(&told, "tool")), ("approval_needed", "pay"));
-    assert_eq!(text(&told, "url"), format!("{PUBLIC}{path}"));
-    assert_eq!((text(&told["caller"], "subject"), told.get("arguments")), ("ada", None));
-    assert_eq!(told["approvers"], json!({ "caller": false, "groups": ["finance"] }));
+    assert_eq!((text(&notice, "event"), text(&notice, "tool")), ("approval_needed", "pay"));
+    assert_eq!(text(&notice, "url"), format!("{PUBLIC}{path}"));
+    assert_eq!((text(&notice["caller"], "subject"), notice.get("arguments")), ("ada", None));
+    assert_eq!(notice["approvers"], json!({ "caller": false, "groups": ["finance"] }));
 
     // The caller is no approver of the own call, also as a member.
     *scene.user.borrow_mut() = json!({ "sub": "ada", "groups": ["finance"] });
@@ -330,9 +330,9 @@ fn a_message_that_no_one_takes_is_in_the_log() {
 fn clients_of_the_legacy_era_learn_the_url() {
     let (scene, tokens) = usual();
     let pay = plain(&json!({ "amount": 5 }));
-    let told = legacy(&scene, &tokens, &pay).json();
-    let said = words(&told["result"]);
-    assert_eq!(told["result"]["isError"], true);
+    let notice = legacy(&scene, &tokens, &pay).json();
+    let said = words(&notice["result"]);
+    assert_eq!(notice["result"]["isError"], true);
     assert!(said.starts_with("You have to approve this call of \"pay\" in a browser: https://gate.example/approvals/"));
     assert!(said.ends_with(" Then call the tool again with the same arguments."), "{said}");
     let path = between(&said, PUBLIC, " ");
