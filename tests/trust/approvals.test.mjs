@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { chromium, startBrowser } from "../e2e/support/browser.mjs";
 import { homeWithoutBrowser } from "../e2e/support/clients/no-browser.mjs";
+import { headOf } from "../e2e/support/http.mjs";
 import { lookAt } from "../e2e/support/look.mjs";
 import { BIN, startProcess, within } from "../e2e/support/processes.mjs";
 import { noPython } from "../e2e/support/python.mjs";
@@ -124,17 +126,18 @@ describe("approval", { ...PATIENCE, skip: noPython }, () => {
     await client.close();
   });
 
-  /** A call without a client's library. */
-  const raw = async (user, args, more = {}) => {
+  /** A call without a client's library: method, fields and body of its request. */
+  const rawRequest = async (user, args, more = {}) => {
     const token = await user.token();
     const meta = {
       "io.modelcontextprotocol/protocolVersion": "2026-07-28",
       "io.modelcontextprotocol/clientInfo": { name: "raw", version: "1" },
       "io.modelcontextprotocol/clientCapabilities": { elicitation: { url: {} } },
     };
-    const response = await fetch(scene.resource, {
+    const params = { name: "transfer", arguments: args, _meta: meta, ...more };
+    return {
       method: "POST",
-      headers: {
+      fields: {
         Authorization: `Bearer ${token}`,
         "Content-Type": "application/json",
         Accept: "application/json, text/event-stream",
@@ -142,14 +145,12 @@ describe("approval", { ...PATIENCE, skip: noPython }, () => {
         "Mcp-Method": "tools/call",
         "Mcp-Name": "transfer",
       },
-      body: JSON.stringify({
-        jsonrpc: "2.0",
-        id: 1,
-        method: "tools/call",
-        params: { name: "transfer", arguments: args, _meta: meta, ...more },
-      }),
-    });
-    const text = await response.text();
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }),
+    };
+  };
+  const raw = async (...call) => {
+    const { method, fields, body } = await rawRequest(...call);
+    const text = await (await fetch(scene.resource, { method, headers: fields, body })).text();
     return JSON.parse(text.startsWith("{") ? text : text.match(/^data: (.*)$/m)[1]);
   };
   const back = ({ result }) => ({
@@ -200,6 +201,23 @@ describe("approval", { ...PATIENCE, skip: noPython }, () => {
     const made = all.filter(({ result }) => JSON.stringify(result).includes("moved 20"));
     assert.equal(made.length, 1);
     assert.equal(all.filter(({ result }) => result.resultType === "input_required").length, 29);
+  });
+
+  test("a client that leaves while its call is held uses up no approval", PATIENCE, async () => {
+    const ada = await scene.as(ADA);
+    const args = { ...MONEY, amount: 23 };
+    const first = await raw(ada, args);
+    const { body, ...request } = await rawRequest(ada, args, back(first));
+    const socket = connect(scene.gateway.directPort, "127.0.0.1");
+    socket.write(headOf(scene.gateway, { ...request, body }) + body);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    socket.resetAndDestroy();
+    assert.equal((await answer(first.result.inputRequests.approval.params.url)).status, 200);
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const states = scene.decisions().map(({ approval_state: state }) => state);
+    const made = await raw(ada, args, back(first));
+    assert.match(JSON.stringify(made), /moved 23 EUR/, "the approval is still there");
+    assert.notEqual(states.at(-1), "approved");
   });
 
   test("a state is for these arguments and this user", PATIENCE, async () => {
