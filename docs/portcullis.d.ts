@@ -905,7 +905,7 @@ export interface ApprovalsDocument {
    */
   secret?: string;
   /**
-   * The name of a service binding that gets these messages. Not together with `url`. Default: none.
+   * The name of a service binding that gets these messages; `url` then only says the path. Default: none.
    */
   service?: string;
   /**

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use crate::config::document::{ApprovalsDocument, EffectName, RuleDocument};
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
-use crate::config::values::{Secrets, bounded, protected_url, read_binding, read_long_secret};
-use crate::policy::approval::{Approvals, Webhook};
+use crate::config::receiver::{ReceiverKeys, read_receiver};
+use crate::config::values::{Secrets, bounded, read_binding};
+use crate::policy::approval::Approvals;
 use crate::policy::decide::Policy;
 use crate::policy::rule::Approvers;
-use crate::secret::Secret;
 
 /// Who may approve the calls that a rule is about.
 pub(super) fn read_approvers(document: &RuleDocument, at: &str, mistakes: &mut Mistakes) -> Approvers {
@@ -42,9 +42,6 @@ pub(super) fn read_approvers(document: &RuleDocument, at: &str, mistakes: &mut M
     Approvers { caller: caller.unwrap_or(groups.is_none()), groups: groups.map(<[String]>::to_vec).unwrap_or_default() }
 }
 
-/// What a webhook behind a service binding is sent to: a reserved name, because the binding ignores it.
-const WEBHOOK_URL: &str = "https://webhook.invalid/";
-
 /// Reads how calls wait for approval; `None` if no rule has them wait.
 pub(super) fn read(
     document: Option<&ApprovalsDocument>,
@@ -60,26 +57,12 @@ pub(super) fn read(
     }
     let nothing = ApprovalsDocument::default();
     let ApprovalsDocument { seconds, wait_seconds, url, service, secret, queue } = document.unwrap_or(&nothing);
-    let secret = secret.as_ref().and_then(|name| {
-        if url.is_none() && service.is_none() {
-            mistakes.note(format!("{at}.secret"), "has no effect without url or service");
-        }
-        read_long_secret(name, &format!("{at}.secret"), secrets, mistakes).map(|secret| Rc::new(Secret::new(secret)))
-    });
-    let url = match (url, service) {
-        (Some(_), Some(_)) => {
-            mistakes.note(format!("{at}.service"), "is not possible together with url: remove one of them");
-            None
-        }
-        (Some(url), None) => protected_url(url, &format!("{at}.url"), development, mistakes).map(|_| url.clone()),
-        (None, Some(_)) => Some(WEBHOOK_URL.to_owned()),
-        (None, None) => None,
-    };
-    let service = read_binding(service.as_ref(), &format!("{at}.service"), mistakes);
+    let keys = ReceiverKeys { url: url.as_ref(), service: service.as_ref(), secret: secret.as_ref() };
+    let webhook = read_receiver(&keys, &at, (secrets, development), mistakes);
     let approvals = Approvals {
         seconds: bounded(*seconds, ranges::APPROVAL, &format!("{at}.seconds"), mistakes),
         wait_seconds: bounded(*wait_seconds, ranges::APPROVAL_WAIT, &format!("{at}.wait_seconds"), mistakes),
-        webhook: url.map(|url| Webhook { url, service, secret }),
+        webhook,
         queue: read_binding(queue.as_ref(), &format!("{at}.queue"), mistakes),
     };
     is_needed.then(|| Rc::new(approvals))

@@ -1,7 +1,6 @@
 //! Reads the guards and bounds of a resource.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use crate::config::content_document::{
     BoundDocument, CategoryName, DirectionName, FailureName, GuardActionName, GuardDocument, HookDocument,
@@ -10,15 +9,16 @@ use crate::config::document::ResourceDocument;
 use crate::config::mistakes::Mistakes;
 use crate::config::policy::{Known, Labels, TargetLists, read_targets, read_when};
 use crate::config::ranges::{self, Range};
+use crate::config::receiver::{ReceiverKeys, read_receiver};
 use crate::config::rules_document::ModeName;
-use crate::config::values::{Secrets, bounded, is_name, protected_url, read_binding, read_long_secret};
+use crate::config::values::{Secrets, bounded, is_name};
 use crate::content::Content;
 use crate::content::bound::{Bound, Bounds, SchemaMode};
 use crate::content::finder::Category;
 use crate::content::guard::{Action, Direction, Guard};
 use crate::content::hook::Hook;
 use crate::limits::{BOUNDS, GUARDS, HOOKS};
-use crate::secret::Secret;
+use crate::policy::approval::Webhook;
 
 /// Reads the guards and bounds of a resource; `None` if it has none.
 pub(super) fn read(
@@ -105,9 +105,6 @@ fn read_guard(
     }
 }
 
-/// What a hook behind a service binding is asked at: a reserved name, because the binding ignores it.
-const SERVICE_URL: &str = "https://hook.invalid/";
-
 fn read_hook(
     document: &HookDocument,
     index: usize,
@@ -136,17 +133,12 @@ fn read_hook(
     if !is_name(&id) {
         mistakes.note(format!("{at}.id"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {id:?}"));
     }
-    let asked_at = match (url, service) {
-        (None, None) => {
-            mistakes.note(at, "needs url or service: where the hook is");
-            None
-        }
-        (None, Some(_)) => Some(SERVICE_URL.to_owned()),
-        (Some(url), _) => {
-            let read = protected_url(url, &format!("{at}.url"), development, mistakes);
-            read.map(|url| url.to_string())
-        }
-    };
+    if url.is_none() && service.is_none() {
+        mistakes.note(at, "needs url or service: where the hook is");
+    }
+    let keys = ReceiverKeys { url: url.as_ref(), service: service.as_ref(), secret: secret.as_ref() };
+    let receiver = read_receiver(&keys, at, (secrets, development), mistakes);
+    let Webhook { url, service, secret } = receiver.unwrap_or_default();
     if on.as_ref().is_some_and(Vec::is_empty) {
         mistakes.note(format!("{at}.on"), "must not be empty: remove the key for arguments and results");
     }
@@ -156,15 +148,11 @@ fn read_hook(
     if !when.arguments.is_empty() {
         mistakes.note(format!("{at}.when.arguments"), "is not possible: the hook reads the arguments itself");
     }
-    let secret = secret.as_ref().and_then(|name| {
-        let secret = read_long_secret(name, &format!("{at}.secret"), secrets, mistakes);
-        secret.map(|secret| Rc::new(Secret::new(secret)))
-    });
     let both = [DirectionName::Arguments, DirectionName::Results];
     Hook {
         id,
-        url: asked_at.unwrap_or_default(),
-        service: read_binding(service.as_ref(), &format!("{at}.service"), mistakes),
+        url,
+        service,
         secret,
         on: on.as_deref().unwrap_or(&both).iter().map(|direction| Direction::from(*direction)).collect(),
         targets,

@@ -34,6 +34,7 @@ mod origin_credential_document;
 mod own_issuer;
 mod policy;
 pub mod ranges;
+mod receiver;
 #[cfg(feature = "schema")]
 pub mod reference;
 pub mod renamed;

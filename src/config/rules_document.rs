@@ -264,7 +264,7 @@ pub struct ApprovalsDocument {
     #[deserr(default)]
     pub url: Option<String>,
 
-    /// The name of a service binding that gets these messages. Not together with `url`. Default: none.
+    /// The name of a service binding that gets these messages; `url` then only says the path. Default: none.
     #[deserr(default)]
     pub service: Option<String>,
 

@@ -19,8 +19,8 @@ pub struct Approvals {
     pub queue: Option<String>,
 }
 
-/// A service that learns of calls that wait.
-#[derive(Debug, Clone)]
+/// A service of the operator.
+#[derive(Debug, Clone, Default)]
 pub struct Webhook {
     /// Its URL. Behind a service binding, the host means nothing.
     pub url: String,

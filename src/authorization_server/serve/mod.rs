@@ -10,6 +10,7 @@ mod grants;
 mod keys;
 pub mod pending_calls;
 mod provider;
+mod records;
 mod register;
 pub mod token;
 mod tokens;
@@ -22,7 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::refusal::{Audience, Disclosure, Failure, Refusal};
 use crate::authorization_server::settings::AuthorizationServer;
-use crate::authorization_server::state::{self, RecordStateMachine};
+use crate::authorization_server::state::RecordStateMachine;
 use crate::authorization_server::{metadata, page, third_party};
 use crate::jwks::signing_key;
 use crate::limits::FORM_BYTES;
@@ -220,13 +221,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// Asks a record.
     async fn ask<M: RecordStateMachine>(&self, id: &str, question: M::Question) -> Result<M::Answer, Failure> {
-        let name = state::name::<M>(id);
-        let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
-        let read = match answer {
-            Ok(text) => strict_json::read(text.as_bytes()).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        read.map_err(|why| {
+        records::ask::<M>((self.server, self.ports), id, question).await.map_err(|why| {
             let detail = format!("a {} record: {why}", M::KIND);
             self.say("error", "records_unavailable", &detail);
             Failure::Records

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::authorize::person;
+use super::records;
 use crate::authorization_server::client::CLIENT_SUBJECT;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::call_list::{CallList, CallListQuestion};
@@ -12,7 +13,7 @@ use crate::authorization_server::state::pending_call::{
     Decision, PendingCall, PendingCallAnswer, PendingCallQuestion, Waiting,
 };
 use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
-use crate::authorization_server::state::{self, Hash, RecordStateMachine};
+use crate::authorization_server::state::{Hash, RecordStateMachine};
 use crate::limits::{APPROVALS_LISTED, APPROVALS_OF_ONE_CALLER};
 use crate::policy::approval::PersonDecision;
 use crate::policy::rule::Approvers;
@@ -181,7 +182,9 @@ impl<P: Ports> PendingCalls<'_, P> {
     pub async fn continued(&self, id: &str, state: &str) -> Result<CallOutcome, String> {
         let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Continue(Hash::of(state))).await?;
         Ok(match answer {
-            PendingCallAnswer::Approved { by, at, .. } => CallOutcome::Approved(self.decision(id, by, at)),
+            PendingCallAnswer::Approved { by, at, epoch } if self.epoch(&by).await? == epoch => {
+                CallOutcome::Approved(self.decision(id, by, at))
+            }
             _ => CallOutcome::UsedUp,
         })
     }
@@ -261,10 +264,8 @@ impl<P: Ports> PendingCalls<'_, P> {
     }
 
     async fn ask<M: RecordStateMachine>(&self, id: &str, question: M::Question) -> Result<M::Answer, String> {
-        let name = state::name::<M>(id);
-        let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
-        let text = answer.map_err(|error| format!("a {} record: {error}", M::KIND))?;
-        strict_json::read(text.as_bytes()).map_err(|error| format!("a {} record: {error}", M::KIND))
+        let answer = records::ask::<M>((self.server, self.ports), id, question).await;
+        answer.map_err(|error| format!("a {} record: {error}", M::KIND))
     }
 }
 

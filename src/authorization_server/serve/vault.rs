@@ -4,13 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::connection_client::{ConnectionClient, Registered, client_of};
+use super::records;
 use crate::authorization_server::memory::ServerMemory;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::connection::{
     Connection, ConnectionAnswer, ConnectionQuestion, UNUSED_SECONDS,
 };
 use crate::authorization_server::state::login::Connecting;
-use crate::authorization_server::state::{self, Hash, RecordStateMachine};
+use crate::authorization_server::state::{Hash, RecordStateMachine};
 use crate::authorization_server::third_party::{self, ThirdParty};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::limits::{CONNECTION_POLL, DETAIL_CHARS, NEGATIVE_SECONDS, PROVIDER_METADATA_SECONDS};
@@ -27,7 +28,6 @@ use crate::provider::{self, ProviderError};
 use crate::seal::{NONCE_BYTES, Nonce};
 use crate::settings::Settings;
 use crate::settings::resource::{OriginServer, Resource};
-use crate::strict_json;
 use crate::time::UnixMillis;
 use crate::token::lookups::LookupError;
 use crate::transport::provider::{ProviderDocument, ProviderRequest};
@@ -457,10 +457,7 @@ impl<P: Ports> Vault<'_, P> {
         id: &str,
         question: M::Question,
     ) -> Result<M::Answer, ObtainError> {
-        let name = state::name::<M>(id);
-        let answer = self.ports.record(&self.server.binding, &name, &state::question::<M>(question)).await;
-        let text = answer.map_err(ObtainError::Records)?;
-        strict_json::read(text.as_bytes()).map_err(|error| ObtainError::Records(error.to_string().into()))
+        records::ask::<M>((self.server, self.ports), id, question).await.map_err(ObtainError::Records)
     }
 
     pub(super) fn say(&self, level: &'static str, reason: &'static str, detail: &str) {
