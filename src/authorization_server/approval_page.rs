@@ -118,7 +118,7 @@ impl ApprovalPage<'_> {
             (true, false) => format!("the caller, after a fresh login, or a member of {}", groups.join(" or ")),
             (false, _) => format!("a member of {}, and not the caller", groups.join(" or ")),
         };
-        format!("Rule <code>{}</code>: it waits until {who} approves it", escaped(&call.rule))
+        format!("Rule <code>{}</code>: it has to be approved by {who}", escaped(&call.rule))
     }
 
     /// The question about a call.
