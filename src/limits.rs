@@ -628,6 +628,9 @@ pub const CONTINUED_SECONDS: u64 = 3_600;
 /// How often an approved call may be continued.
 pub const CONTINUATIONS: usize = 8;
 
+/// Seconds by which the clocks of two machines of the platform may differ.
+pub const CLOCKS_APART: u64 = 5;
+
 /// Most states with which equal calls may be continued within that time.
 pub const CONTINUED_STATES: usize = 64;
 

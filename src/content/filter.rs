@@ -32,7 +32,7 @@ pub struct ResultCheck {
 }
 
 impl ResultCheck {
-    /// Whether it looks at anything. If not, the filter only counts the responses.
+    /// Whether it looks at anything.
     #[must_use]
     pub fn looks(&self) -> bool {
         self.looking.is_some() || self.bounds.holds_results() || self.schema.is_some()
@@ -175,8 +175,6 @@ pub struct ContentFilter {
     /// A line of data that is no message, so far.
     text_line: Vec<u8>,
     noted: Vec<Noted>,
-    /// How many requests were answered since the last call of [`Self::take_answered`].
-    answered: usize,
 }
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -203,7 +201,6 @@ impl ContentFilter {
             data: Data::None,
             text_line: Vec::new(),
             noted: Vec::new(),
-            answered: 0,
         }
     }
 
@@ -226,11 +223,6 @@ impl ContentFilter {
     /// What happened since the last call, for the log.
     pub fn take_noted(&mut self) -> Vec<Noted> {
         std::mem::take(&mut self.noted)
-    }
-
-    /// How many requests were answered since the last call.
-    pub fn take_answered(&mut self) -> usize {
-        std::mem::take(&mut self.answered)
     }
 
     /// Whether the body is an event stream.
@@ -477,7 +469,6 @@ impl ContentFilter {
         }
         if self.data == Data::Json {
             self.scanner.finish(&mut self.held)?;
-            self.answered += self.answers_now();
             if let Some(fault) = self.message_ended() {
                 self.held = self.instead_of_event(&fault);
             }
@@ -486,13 +477,6 @@ impl ContentFilter {
         (self.data, self.bytes, self.is_open) = (Data::None, 0, false);
         out.append(&mut self.held);
         Ok(())
-    }
-
-    /// How many of the requests are answered by the message that ends here. Those that a batch answers run until the body ends.
-    fn answers_now(&self) -> usize {
-        let id = strict_json::parse(self.scanner.answered()).ok();
-        let id = id.as_ref().and_then(RequestId::read);
-        usize::from(id.is_some_and(|id| self.check.answers.ids.contains(&id)))
     }
 
     /// Lets a line of data pass that is no message. Readers may take it for a text nevertheless.

@@ -287,6 +287,12 @@ impl Scanner {
     fn between(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), ListError> {
         let is_id = self.direction == Direction::Results && self.levels.len() == 1 && self.is_at_id();
         match byte {
+            // Outside of messages, bodies have white space, and `null` of servers that have nothing to say. Guards would not look at more.
+            _ if self.levels.is_empty()
+                && !matches!(byte, b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n' | b'n' | b'u' | b'l') =>
+            {
+                return Err(ListError::NotJson);
+            }
             b'{' | b'[' => {
                 self.counted();
                 self.is_batch |= self.levels.is_empty() && byte == b'[';

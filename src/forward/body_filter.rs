@@ -1,11 +1,9 @@
 //! The filter of a body: it takes parts, and gives what to forward instead.
 
-use std::rc::Rc;
-
 use crate::content::filter::{ContentFilter, Noted};
-use crate::content::in_flight::Running;
 use crate::forward::content_of_answer::AskedAboutResults;
 use crate::forward::item_policy::PolicyOfItems;
+use crate::forward::running_calls::RunningCalls;
 use crate::limits::CACHED_LIST_BYTES;
 use crate::mcp::envelope::RequestId;
 use crate::mcp::list_filter::ListFilter;
@@ -30,7 +28,7 @@ pub struct BodyFilter {
     /// Holds what passes to guards and bounds.
     pub(super) content: Option<Box<ContentFilter>>,
     /// The places of the calls among those that run: they end with the filter.
-    pub(super) running: Vec<Rc<Running>>,
+    pub(super) running: Option<Box<RunningCalls>>,
     /// What hooks are asked about what passes.
     pub(super) asked: Option<AskedAboutResults>,
 }
@@ -101,17 +99,20 @@ impl BodyFilter {
     /// # Errors
     /// [`ListError`]: then no more of the body may be forwarded.
     pub fn push(&mut self, bytes: &[u8]) -> Result<FilteredPart, ListError> {
+        let part = self.push_to_all(bytes)?;
+        if let (Some(running), FilteredPart::More(bytes)) = (&mut self.running, &part) {
+            running.push(bytes);
+        }
+        Ok(part)
+    }
+
+    fn push_to_all(&mut self, bytes: &[u8]) -> Result<FilteredPart, ListError> {
         let part = self.push_to_inner(bytes)?;
         let Some(content) = &mut self.content else { return Ok(part) };
         let mut out = Vec::new();
         match part {
             FilteredPart::More(bytes) => match content.push(&bytes, &mut out) {
-                Ok(()) => {
-                    // A client may send its next call as soon as it has the response, before the stream ends.
-                    let running = self.running.len().saturating_sub(content.take_answered());
-                    self.running.truncate(running);
-                    Ok(FilteredPart::More(out))
-                }
+                Ok(()) => Ok(FilteredPart::More(out)),
                 Err(unfit) if content.is_of_events() => {
                     out.extend_from_slice(content.broken_off());
                     for id in &self.ids {
@@ -225,7 +226,7 @@ impl BodyFilter {
         };
         let skipped = if let Inner::Events(filter) = &self.inner { filter.unfit() } else { None };
         let whole = unfit.is_none() && skipped.is_none() && unreadable == 0;
-        self.running.clear();
+        self.running = None;
         FilterResult { kept: self.kept.take().filter(|_| whole), unreadable, unfit, skipped, noted: self.take_noted() }
     }
 }

@@ -11,6 +11,7 @@ use crate::content::hook::{About, Hook, asked};
 use crate::content::in_flight::Running;
 use crate::content::schema::result_to_check;
 use crate::forward::response::ResponseHead;
+use crate::forward::running_calls::RunningCalls;
 use crate::forward::server_messages::is_listening;
 use crate::mcp::definition::Defined;
 use crate::mcp::envelope::RequestId;
@@ -27,7 +28,7 @@ pub(super) struct ContentOfAnswer {
     /// What applies to its messages.
     pub(super) check: Option<ResultCheck>,
     /// The places of the calls among those that run.
-    pub(super) running: Vec<Rc<Running>>,
+    pub(super) running: Option<RunningCalls>,
     /// Whether the answer has to be complete in time.
     pub(super) is_timed: bool,
     /// What hooks are asked about it.
@@ -95,7 +96,7 @@ pub(super) fn result_check(permit: &Permit, settings: &Settings) -> Option<Resul
     let schema =
         only.filter(|_| bounds.schema.is_some() && !is_stream).and_then(|_| schema_check(permit, Rc::clone(content)));
     let check = ResultCheck { looking, bounds, schema, answers: answers(permit) };
-    (check.looks() || !permit.places_among_running().is_empty()).then_some(check)
+    check.looks().then_some(check)
 }
 
 /// How a message is answered that does not pass.

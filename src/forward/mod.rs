@@ -11,4 +11,5 @@ pub mod operation;
 pub mod request;
 pub mod response;
 pub mod response_transform;
+mod running_calls;
 mod server_messages;

@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::forward::body_filter::{BodyFilter, CacheCandidate, Inner};
-use crate::forward::content_of_answer::{ContentOfAnswer, asked_about, content_filter, result_check};
+use crate::forward::content_of_answer::{ContentOfAnswer, answers, asked_about, content_filter, result_check};
 use crate::forward::handle_sealer::HandleSealer;
 use crate::forward::item_policy::{LockOfItems, PolicyOfItems};
 use crate::forward::list_key::list_key;
 use crate::forward::response::ResponseHead;
+use crate::forward::running_calls::RunningCalls;
 use crate::forward::server_messages::{MessagesOfServer, is_listening};
 use crate::mcp::conversation::Conversation;
 use crate::mcp::envelope::RequestId;
@@ -218,7 +219,7 @@ impl Recipient {
             },
             content: ContentOfAnswer {
                 check: result_check(permit, settings),
-                running: permit.places_among_running().to_vec(),
+                running: RunningCalls::new(permit.places_among_running(), || answers(permit)),
                 is_timed: permit.bounds().seconds.is_some(),
                 asked: asked_about(permit, settings),
             },
@@ -299,9 +300,9 @@ impl Recipient {
         let answers = self.decoys && !self.ids.is_empty();
         let restore = (answers || stream && self.policy.is_some())
             .then(|| NameRestorer::of(self.server.as_ref().map(|server| Rc::clone(&server.names))));
-        let running = std::mem::take(&mut self.content.running);
-        let counts = !running.is_empty() && head.is_event_stream();
-        let check = self.content.check.take().filter(|check| counts || check.looks());
+        let running = self.content.running.take();
+        let running = if head.is_event_stream() { running.map(RunningCalls::in_events) } else { running };
+        let check = self.content.check.take();
         let is_checked = check.is_some() && !head.is_event_stream();
         let content = check.map(|check| content_filter(check, (head, self.method), stream, request));
         // A body without a known length is forwarded as it arrives; the gateway does not hold back its beginning.
@@ -310,7 +311,7 @@ impl Recipient {
         let asked = self.content.asked.take().map(|mut asked| {
             request.clone_into(&mut asked.about.request);
             request.clone_into(&mut asked.answers.request);
-            asked.running.replace(running.clone());
+            asked.running.replace(running.as_ref().map(RunningCalls::places).unwrap_or_default());
             asked
         });
         if !filtered
@@ -318,7 +319,7 @@ impl Recipient {
             && !marked
             && restore.is_none()
             && content.is_none()
-            && running.is_empty()
+            && running.is_none()
             && asked.is_none()
             && !is_timed
         {
@@ -339,7 +340,7 @@ impl Recipient {
             ids: Vec::new(),
             request: request.to_owned(),
             content: None,
-            running,
+            running: running.map(Box::new),
             asked,
         };
         if !filtered && !rewritten && !marked {

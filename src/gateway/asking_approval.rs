@@ -11,7 +11,7 @@ use crate::gateway::approvals::Heard;
 use crate::limits::{APPROVAL_BYTES, APPROVAL_POLL};
 use crate::mcp::input_needed::Asked;
 use crate::mcp::message;
-use crate::mcp::rewrite::{CameBack, Member};
+use crate::mcp::rewrite::CameBack;
 use crate::observe::event::gateway_line;
 use crate::pipeline::authorize::Authorized;
 use crate::pipeline::context::RequestContext;
@@ -50,7 +50,7 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
     let id = calls.id(&call);
     let handles = permit.handles();
     let state = permit.call().and_then(|call| call.params.state.as_deref());
-    let state = state.filter(|state| handles.original(0, Member::State, state).is_some());
+    let state = state.zip(handles.state_since());
     let unavailable = |why: String| {
         let detail = format!("request {}: {why}", context.request_id);
         ports.line(&gateway_line("error", "records_unavailable", &detail, ports.now()));
@@ -66,7 +66,7 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
     let mut pause = APPROVAL_POLL.0;
     loop {
         let outcome = match state {
-            Some(state) => calls.continued(&id, state).await,
+            Some((state, since)) => calls.continued(&id, state, since).await,
             None => calls.call(&id, (&call, &caller.subject), (&need.approvers, approvals.seconds)).await,
         };
         match outcome {

@@ -14,7 +14,7 @@ use crate::gateway::concurrently::{Work, before, concurrently};
 use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
 use crate::gateway::gathering::{PartAnswer, WholeAnswer};
-use crate::gateway::hooks;
+use crate::gateway::hooks::{self, AskedBody};
 use crate::gateway::keys::{await_keys, fetch_keys};
 use crate::gateway::log::{self, write_noted};
 use crate::gateway::lookups::{ask, read_revocations};
@@ -213,16 +213,20 @@ pub async fn filter_body<P: Ports + Clone + 'static>(
         BodyKind { is_stream: head.is_event_stream(), is_message: head.is_json() || (200..300).contains(&head.status) };
     match ports.filtered(answer, filter, Box::new(ended)).await {
         Ok(body) => {
-            let body = match asked {
-                None => body,
-                Some(asked) => match asked_about(gateway, ports, asked, (body, kind), request.context()).await {
-                    Ok(body) => body,
-                    Err(failure) => {
-                        return Err(Box::new(request.unfit(gateway, ports, FilterFailure::Failed(failure))));
-                    }
-                },
-            };
-            Ok((request.passed(gateway, ports), body))
+            let Some(asked) = asked else { return Ok((request.passed(gateway, ports), body)) };
+            if kind.is_stream {
+                let step = hooks::about_events(gateway, ports, Rc::new(asked), request.context());
+                return Ok((request.passed(gateway, ports), ports.stepped(body, step)));
+            }
+            match asked_about(gateway, ports, asked, (body, kind), request.context()).await {
+                Ok(AskedBody::Passed(body)) => {
+                    Ok((request.passed(gateway, ports), ports.joined([body, Vec::new()], Vec::new())))
+                }
+                Ok(AskedBody::Instead(body)) => {
+                    Ok((request.replaced(gateway, ports, &body), ports.joined([body, Vec::new()], Vec::new())))
+                }
+                Err(failure) => Err(Box::new(request.unfit(gateway, ports, FilterFailure::Failed(failure)))),
+            }
         }
         Err(why) => Err(Box::new(request.unfit(gateway, ports, why))),
     }
@@ -236,7 +240,7 @@ struct BodyKind {
     is_message: bool,
 }
 
-/// Has hooks look at an answer: at each event as it comes, or at the whole body.
+/// Has hooks look at the whole body of an answer.
 ///
 /// # Errors
 /// [`OriginFailure`] if the body is not complete.
@@ -246,20 +250,15 @@ async fn asked_about<P: Ports + Clone + 'static>(
     asked: AskedAboutResults,
     (body, kind): (P::ResponseBody, BodyKind),
     context: &RequestContext,
-) -> Result<P::ResponseBody, OriginFailure> {
-    if kind.is_stream {
-        let step = hooks::about_events(gateway, ports, Rc::new(asked), context);
-        return Ok(ports.stepped(body, step));
-    }
-    let text = match ports.whole(body, HOOKED_ANSWER_BYTES as u64).await {
-        Ok(whole) => hooks::about_body(gateway, ports, &asked, (whole, kind.is_message, context)).await,
+) -> Result<AskedBody, OriginFailure> {
+    match ports.whole(body, HOOKED_ANSWER_BYTES as u64).await {
+        Ok(whole) => Ok(hooks::about_body(gateway, ports, &asked, (whole, kind.is_message, context)).await),
         Err(OriginFailure::BodyTooLarge) => {
             log::write_hook_failure(ports, context, "an answer is larger than hooks are asked about");
-            asked.answers.body(&Fault::TooLarge(HOOKED_ANSWER_BYTES as u64))
+            Ok(AskedBody::Instead(asked.answers.body(&Fault::TooLarge(HOOKED_ANSWER_BYTES as u64))))
         }
-        Err(failure) => return Err(failure),
-    };
-    Ok(ports.joined([text, Vec::new()], Vec::new()))
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Caches a list that passed the filter completely, and logs what the filter rejected or left out.

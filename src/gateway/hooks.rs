@@ -225,24 +225,32 @@ async fn about_message<P: Ports>(
     }
 }
 
+/// The body of an answer that hooks were asked about.
+pub(super) enum AskedBody {
+    /// Hooks let it pass, or put it in place of that of the server.
+    Passed(Vec<u8>),
+    /// The answer of the gateway in place of one that does not pass.
+    Instead(Vec<u8>),
+}
+
 /// Asks about a body that is one message or a batch. A body that is empty, and one that clients do not read as a message, passes.
 pub(super) async fn about_body<P: Ports>(
     gateway: &Gateway,
     ports: &P,
     asked: &AskedAboutResults,
     (body, is_message, context): (Vec<u8>, bool, &RequestContext),
-) -> Vec<u8> {
+) -> AskedBody {
     if body.trim_ascii().is_empty() {
-        return body;
+        return AskedBody::Passed(body);
     }
     let is_json = matches!(strict_json::parse(&body), Ok(Value::Object(_) | Value::Array(_)));
     if !is_json && !is_message {
-        return body;
+        return AskedBody::Passed(body);
     }
     match about_message(gateway, ports, asked, (&String::from_utf8_lossy(&body), context)).await {
-        None => body,
-        Some(Ok(instead)) => instead.into_bytes(),
-        Some(Err(fault)) => asked.answers.body(&fault),
+        None => AskedBody::Passed(body),
+        Some(Ok(instead)) => AskedBody::Passed(instead.into_bytes()),
+        Some(Err(fault)) => AskedBody::Instead(asked.answers.body(&fault)),
     }
 }
 

@@ -216,6 +216,18 @@ impl Suspended<ResponseHead> {
         head
     }
 
+    /// The same for an answer of the gateway in place of one that hooks do not let pass: clients read it, whatever the server sent.
+    #[must_use]
+    pub(super) fn replaced<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, body: &[u8]) -> ResponseHead {
+        let (active, mut head) = self.resume(gateway, ports);
+        if !body.is_empty() {
+            head.status = 200;
+            head.fields.set("content-type", "application/json");
+        }
+        log::write_forwarded(gateway, ports, &active.context, head.status);
+        head
+    }
+
     /// Continues with a rejection, because the body is malformed from its beginning, or broke off there.
     #[must_use]
     pub fn unfit<P: Ports>(self, gateway: &Rc<Gateway>, ports: &P, why: FilterFailure) -> Action {

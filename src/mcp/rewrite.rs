@@ -407,10 +407,19 @@ pub fn without_answers(body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Members of `_meta` that say nothing about what a call does.
-const OF_TRANSPORT: [&str; 4] = ["progressToken", "traceparent", "tracestate", "baggage"];
+const OF_TRANSPORT: [&str; 8] = [
+    "progressToken",
+    "traceparent",
+    "tracestate",
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/logLevel",
+    RELATED_TASK,
+];
 
 /// A call of a tool with its name and its arguments, and without everything else that a server might read: a person who approves it sees
-/// no more. `goes_on`: it brings back what its server asked for.
+/// no more than that and the client, its progress token and its trace. `goes_on`: it brings back what its server asked for.
 #[must_use]
 pub fn call_alone(body: &[u8], goes_on: bool) -> Option<Vec<u8>> {
     let mut message: Members = strict_json::part(std::str::from_utf8(body).ok()?)?;
@@ -421,12 +430,20 @@ pub fn call_alone(body: &[u8], goes_on: bool) -> Option<Vec<u8>> {
             "requestState" | "inputResponses" => goes_on,
             _ => false,
         });
-        within(params, "task", |task| task.retain(|name, _| name == "ttl"));
+        let ttl = |raw: &RawValue| strict_json::part::<Members>(raw.get())?.remove("ttl").filter(|ttl| is_number(ttl));
+        if let Some(task) = params.remove("task").filter(|raw| raw.get().starts_with('{')) {
+            let members: Members = ttl(&task).map(|ttl| ("ttl".to_owned(), ttl)).into_iter().collect();
+            params.extend(raw(&members).map(|task| ("task".to_owned(), task)));
+        }
         within(params, "_meta", |meta| {
-            meta.retain(|name, _| name.starts_with(RESERVED) || OF_TRANSPORT.contains(&name.as_str()));
+            meta.retain(|name, _| OF_TRANSPORT.contains(&name.as_str()));
         });
     });
     serde_json::to_vec(&message).ok()
+}
+
+fn is_number(raw: &RawValue) -> bool {
+    strict_json::part::<serde_json::Number>(raw.get()).is_some()
 }
 
 /// Changes the members of a member that is an object.

@@ -245,7 +245,7 @@ fn examined(
 ) -> Result<Authorized, Rejection> {
     // A batch cannot be approved.
     let inspected = match &approval {
-        Some(_) if !is_batch(inspected.body()) => inspected.alone(!state.handles.is_empty())?,
+        Some(_) if !is_batch(inspected.body()) => inspected.alone(state.handles.state_since().is_some())?,
         _ => inspected,
     };
     let (examined, changed) = match examine(&inspected, &calls, settings) {

@@ -34,6 +34,8 @@ pub struct Handles {
     all: Vec<OpenedHandle>,
     /// What the client says to the gateway's own question, if its `requestState` is that of a call which waits for approval.
     came_back: Option<CameBack>,
+    /// The second at which the gateway sealed the `requestState` of a server that the request has.
+    state_since: Option<u64>,
 }
 
 /// What handles are opened with.
@@ -126,7 +128,8 @@ impl Handles {
         } else if let Some(given) = &params.state {
             let request = original_request(call, inspected);
             let state = sessions.open_state(given, &request, holder, now);
-            let (state, _) = state.filter(|(_, since)| !is_ended(*since)).ok_or(Rejection::StateUnknown)?;
+            let (state, since) = state.filter(|(_, since)| !is_ended(*since)).ok_or(Rejection::StateUnknown)?;
+            self.state_since = Some(since);
             self.add((at, Member::State), given, state, None);
         }
         let uris: Vec<&String> = match target {
@@ -163,6 +166,12 @@ impl Handles {
     #[must_use]
     pub fn came_back(&self) -> Option<CameBack> {
         self.came_back
+    }
+
+    /// The second at which the gateway sealed the `requestState` that the request brings back to its server; `None` if it has none.
+    #[must_use]
+    pub fn state_since(&self) -> Option<u64> {
+        self.state_since
     }
 
     fn find(&self, at: usize, member: Member, given: &str) -> Option<&OpenedHandle> {

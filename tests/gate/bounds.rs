@@ -143,6 +143,30 @@ fn calls_of_one_caller_at_the_same_time_are_counted() {
     }
 }
 
+/// Counting calls changes no answer, also none that guards could not read.
+#[wasm_bindgen_test(unsupported = test)]
+fn counting_changes_no_answer() {
+    let gateway = gate(json!([{ "tools": ["a"], "in_flight": 1, "answer_seconds": 60 }]));
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let odd = [
+        format!("data: {{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{deep}}}\n\n"),
+        format!(": {}\n\ndata: no message\n\n", "x".repeat(100_000)),
+        format!("data: {{\"a\":\"{}\"}}\n\n", "x".repeat(5_000_000)),
+        "data: {\"jsonrpc\":\"2.0\",\"id\":1,\ndata: \"result\":{\"text\":\"a\nb\"}}\n\n".to_owned(),
+        "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"id\":1}\n\ndata: half".to_owned(),
+    ];
+    for stream in odd {
+        let world = World::new();
+        let text = stream.clone();
+        world.serve_by(move |_| Some((200, "text/event-stream", text.clone())));
+        for _ in 0..2 {
+            let reply = call(&world, &gateway, "a", json!({}));
+            assert_eq!(reply.status, 200);
+            assert!(reply.body == stream, "{}", reply.body.chars().take(200).collect::<String>());
+        }
+    }
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn a_call_has_most_seconds() {
     let gateway = gate(json!([{ "tools": ["a"], "answer_seconds": 7 }]));

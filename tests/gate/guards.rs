@@ -669,6 +669,12 @@ fn answers_of_every_kind_are_looked_at() {
     assert!(
         !call(&answer(202, "application/json", result.clone()), &gateway, "echo", json!({})).body.contains(&secret)
     );
+    // A body that is no message does not pass; one of a server that has nothing to say does.
+    for body in [format!("\"{secret}\""), secret.clone(), format!("{}\"{secret}\"", of("well")), "4111".to_owned()] {
+        let reply = call(&answer(200, "application/json", body.clone()), &gateway, "echo", json!({}));
+        assert!(!reply.body.contains(&body), "{body}: {}", reply.body);
+    }
+    assert_eq!(call(&answer(202, "application/json", "null\n".to_owned()), &gateway, "echo", json!({})).body, "null\n");
     let task = message(Claims::good(), "tasks/result", json!({ "taskId": "t1" }));
     assert!(
         !answer(200, "application/json", result.clone()).call(&gateway, task).body.contains(&secret),

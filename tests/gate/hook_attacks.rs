@@ -404,3 +404,19 @@ fn a_caller_takes_nothing_from_what_others_share() {
     assert_eq!(of(&gateway, "bob"), "ok");
     assert!(of(&gateway, "carol").contains("budget of 4"));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_answer_in_place_of_a_refused_one_is_read() {
+    let gateway = gate(json!({ "on": ["results"] }), json!({}));
+    for (status, kind) in [(422, "application/json"), (200, "text/plain"), (404, "application/json")] {
+        let world = denying("secret");
+        world.serve_by(move |sent| {
+            let asked: Value = serde_json::from_slice(&sent.body).ok()?;
+            let result = json!({ "content": [{ "type": "text", "text": "secret" }] });
+            Some((status, kind, json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }).to_string()))
+        });
+        let reply = call(&world, &gateway, "pay", json!({}));
+        assert_eq!((reply.status, reply.field("content-type")), (200, "application/json"), "{status} {kind}");
+        assert_eq!(reply.json()["result"]["isError"], json!(true));
+    }
+}

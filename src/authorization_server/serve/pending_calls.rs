@@ -147,13 +147,13 @@ impl<P: Ports> PendingCalls<'_, P> {
             decision: None,
         };
         let lists = lists_of(&waiting);
+        let of_caller = place_of(id, &waiting.cycle);
         let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Call(Box::new(waiting))).await?;
-        let of_caller = list_of_caller(call);
         match answer {
             PendingCallAnswer::Began => {
                 let until = now + seconds;
-                let added = CallListQuestion::Add(id.to_owned(), until, APPROVALS_OF_ONE_CALLER);
-                if !self.ask::<CallList>(&of_caller, added).await?.is_done {
+                let added = CallListQuestion::Add(of_caller, until, APPROVALS_OF_ONE_CALLER);
+                if !self.ask::<CallList>(&list_of_caller(call), added).await?.is_done {
                     self.ask::<PendingCall>(id, PendingCallQuestion::Withdraw).await?;
                     return Ok(CallOutcome::TooMany);
                 }
@@ -169,18 +169,21 @@ impl<P: Ports> PendingCalls<'_, P> {
                 Ok(CallOutcome::Approved(self.decision(id, by, at)))
             }
             // The sign-ins of the person were ended since: the approval is void.
-            PendingCallAnswer::Approved { .. } => Ok(CallOutcome::Void),
+            PendingCallAnswer::Approved { .. } => {
+                self.ask::<PendingCall>(id, PendingCallQuestion::Void).await?;
+                Ok(CallOutcome::Void)
+            }
             PendingCallAnswer::Denied { by, at, reason } => Ok(CallOutcome::Denied(self.decision(id, by, at), reason)),
             PendingCallAnswer::Content(_) | PendingCallAnswer::Done(_) => Err("another answer".to_owned()),
         }
     }
 
-    /// Continues a call that was approved, with a state of its server.
+    /// Continues a call that was approved, with a state of its server that the gateway sealed at the second `since`.
     ///
     /// # Errors
     /// Why the records did not answer.
-    pub async fn continued(&self, id: &str, state: &str) -> Result<CallOutcome, String> {
-        let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Continue(Hash::of(state))).await?;
+    pub async fn continued(&self, id: &str, state: &str, since: u64) -> Result<CallOutcome, String> {
+        let answer = self.ask::<PendingCall>(id, PendingCallQuestion::Continue(Hash::of(state), since)).await?;
         Ok(match answer {
             PendingCallAnswer::Approved { by, at, epoch } if self.epoch(&by).await? == epoch => {
                 CallOutcome::Approved(self.decision(id, by, at))
@@ -231,10 +234,12 @@ impl<P: Ports> PendingCalls<'_, P> {
     ) -> Result<bool, String> {
         let question = PendingCallQuestion::Decide(cycle.to_owned(), Box::new(decision));
         let answer = self.ask::<PendingCall>(id, question).await?;
-        let mut lists = lists_of(waiting);
-        lists.push(list_of_caller(call));
-        self.unlist(id, lists).await?;
-        Ok(answer == PendingCallAnswer::Done(true))
+        if answer != PendingCallAnswer::Done(true) {
+            return Ok(false);
+        }
+        self.unlist(id, lists_of(waiting)).await?;
+        self.unlist(&place_of(id, cycle), vec![list_of_caller(call)]).await?;
+        Ok(true)
     }
 
     /// The ids in the lists of an approver.
@@ -273,6 +278,11 @@ impl<P: Ports> PendingCalls<'_, P> {
 fn lists_of(waiting: &Waiting) -> Vec<String> {
     let groups = waiting.groups.iter().map(|group| list_of_group(group));
     waiting.caller.iter().map(|subject| list_of_approver(subject)).chain(groups).collect()
+}
+
+/// What is in the list of the caller: equal calls that begin to wait one after another take a place each.
+fn place_of(id: &str, cycle: &str) -> String {
+    format!("{id} {cycle}")
 }
 
 fn list_of_caller(call: &ShownCall) -> String {

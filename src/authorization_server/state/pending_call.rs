@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Hash, RecordStateMachine};
-use crate::limits::{CONTINUATIONS, CONTINUED_SECONDS, CONTINUED_STATES};
+use crate::limits::{CLOCKS_APART, CONTINUATIONS, CONTINUED_SECONDS, CONTINUED_STATES};
 
 /// A call that waits, or about which a person has decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,8 @@ struct Used {
     by: String,
     at: u64,
     epoch: u64,
+    /// The second at which it was used: no state from before continues the call.
+    since: u64,
     /// The second until which the call may be continued.
     until: u64,
     /// How often it may still be continued.
@@ -75,8 +77,10 @@ pub struct PendingCall {
 pub enum PendingCallQuestion {
     /// The caller makes the call: begins to wait, or uses the approval.
     Call(Box<Waiting>),
-    /// The caller continues the call that was approved, with a state that has this hash.
-    Continue(Hash),
+    /// The caller continues the call that was approved, with a state that has this hash, and that was sealed at this second.
+    Continue(Hash, u64),
+    /// The approval that was used last is void: nothing continues its call.
+    Void,
     /// The caller does not want to wait any more, nor use the approval. The answer has what waited.
     Withdraw,
     /// What waits, for an approver.
@@ -134,17 +138,20 @@ impl PendingCall {
                 self.waiting = None;
                 let until = now + CONTINUED_SECONDS;
                 let continued = self.used.take().map(|used| used.continued).unwrap_or_default();
-                self.used = Some(Used { by: by.clone(), at, epoch, until, left: CONTINUATIONS, continued });
+                self.used = Some(Used { by: by.clone(), at, epoch, since: now, until, left: CONTINUATIONS, continued });
                 PendingCallAnswer::Approved { by, at, epoch }
             }
         }
     }
 
     /// Continues the call. Each state continues it once.
-    fn continued(&mut self, state: Hash) -> PendingCallAnswer {
+    fn continued(&mut self, state: Hash, since: u64) -> PendingCallAnswer {
         match &mut self.used {
             Some(used)
-                if used.left > 0 && used.continued.len() < CONTINUED_STATES && !used.continued.contains(&state) =>
+                if used.left > 0
+                    && used.since <= since + CLOCKS_APART
+                    && used.continued.len() < CONTINUED_STATES
+                    && !used.continued.contains(&state) =>
             {
                 used.left -= 1;
                 used.continued.push(state);
@@ -174,7 +181,12 @@ impl RecordStateMachine for PendingCall {
         call.used.take_if(|used| used.until <= now);
         let answer = match question {
             PendingCallQuestion::Call(next) => call.called(*next, now),
-            PendingCallQuestion::Continue(state) => call.continued(state),
+            PendingCallQuestion::Continue(state, since) => call.continued(state, since),
+            PendingCallQuestion::Void => {
+                // The states stay: none of them continues another call.
+                let voided = call.used.as_mut().map(|used| used.left = 0);
+                PendingCallAnswer::Done(voided.is_some())
+            }
             PendingCallQuestion::Withdraw => {
                 let withdrawn =
                     call.waiting.take_if(|it| it.decision.as_ref().is_none_or(|decision| decision.approves));

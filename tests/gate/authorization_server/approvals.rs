@@ -484,6 +484,8 @@ fn no_more_is_forwarded_than_the_person_saw() {
         let mut body = message("pay", &pay, more);
         body["extra"] = json!("unseen");
         body["params"]["_meta"]["evil/amount"] = json!("unseen");
+        body["params"]["_meta"]["baggage"] = json!("unseen");
+        body["params"]["_meta"]["io.modelcontextprotocol/amount"] = json!("unseen");
         let body = body.to_string();
         let request = Request::post("/mcp").target(target).bearer(text(&tokens, "access_token")).body(body.as_bytes());
         let request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "tools/call");
@@ -692,4 +694,136 @@ fn the_server_learns_who_approved() {
     let approved = &claims["approved_by"];
     assert_eq!((text(approved, "iss"), text(approved, "sub"), text(approved, "id").len()), (PUBLIC, "ada", 43));
     assert!(approved["at"].as_u64().is_some_and(|at| at >= NOON));
+}
+
+/// A mark of a task is no state of the server: the call is not part of the one that was approved.
+#[wasm_bindgen_test(unsupported = test)]
+fn only_a_state_of_the_server_goes_on() {
+    let (scene, tokens) = usual();
+    let related = "io.modelcontextprotocol/related-task";
+    scene.world.serve_by(move |sent| {
+        let asked: Value = serde_json::from_slice(&sent.body).ok()?;
+        let result = if asked["params"]["name"] == "begin" {
+            json!({ "resultType": "task", "taskId": "t1", "status": "working", "createdAt": "2026-11-23T12:00:00Z",
+                "lastUpdatedAt": "2026-11-23T12:00:00Z", "ttlMs": null, "pollIntervalMs": 5 })
+        } else {
+            json!({ "resultType": "complete", "content": [{ "type": "text", "text": asked["params"].to_string() }] })
+        };
+        Some((200, "application/json", json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }).to_string()))
+    });
+    let begun = modern(&scene, &tokens, ("begin", &json!({}), &json!({})));
+    let pay = json!({ "amount": 5 });
+    let ask = |more: &Value| {
+        let mut body = message("pay", &pay, more);
+        body["params"]["_meta"][related] = json!({ "taskId": begun["taskId"] });
+        let body = body.to_string();
+        let request = Request::post("/mcp").bearer(text(&tokens, "access_token")).body(body.as_bytes());
+        let request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "tools/call");
+        scene.call(request.field("mcp-name", "pay")).json()["result"].clone()
+    };
+    let first = ask(&json!({}));
+    approve(&scene, &path(&first));
+    let made = words(&ask(&json!({ "inputResponses": { "sure": "unseen" } })));
+    assert!(made.contains("t1") && !made.contains("unseen"), "{made}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_caller_who_declines_again_and_again_sends_no_word_without_end() {
+    let approvals = json!({ "queue": "CALLS", "wait_seconds": 0, "seconds": 300 });
+    let (scene, tokens) = waiting(json!({}), json!({ "approvals": approvals }));
+    let pay = json!({ "amount": 5 });
+    let mut refused = 0;
+    for _ in 0..30 {
+        let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+        if first["resultType"] != "input_required" {
+            refused += 1;
+            continue;
+        }
+        let more =
+            json!({ "requestState": first["requestState"], "inputResponses": { APPROVAL: { "action": "decline" } } });
+        modern(&scene, &tokens, ("pay", &pay, &more));
+    }
+    scene.world.run_background();
+    assert_eq!((refused, scene.world.queued().len()), (20, 10));
+    // A decision gives its place back.
+    scene.world.pass(301);
+    scene.world.pass(1);
+    for _ in 0..12 {
+        let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+        approve(&scene, &path(&first));
+        assert!(words(&modern(&scene, &tokens, ("pay", &pay, &back(&first)))).contains("amount"));
+    }
+}
+
+/// A server that asks, and makes the call when it is answered.
+fn asking(scene: &Scene) {
+    scene.world.serve_by(move |sent| {
+        let asked: Value = serde_json::from_slice(&sent.body).ok()?;
+        let result = match asked["params"].get("requestState") {
+            None => json!({ "resultType": "input_required", "inputRequests": {}, "requestState": "one" }),
+            Some(_) => json!({ "resultType": "complete", "content": [{ "type": "text", "text": "made" }] }),
+        };
+        Some((200, "application/json", json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result }).to_string()))
+    });
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_state_from_before_the_approval_opens_nothing() {
+    let (scene, _) = usual();
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(1);
+    asking(&scene);
+    let pay = json!({ "amount": 5 });
+    let approved = || {
+        let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+        approve(&scene, &path(&first));
+        let asked = modern(&scene, &tokens, ("pay", &pay, &back(&first)));
+        json!({ "requestState": asked["requestState"], "inputResponses": { "q": {} } })
+    };
+    let goes_on = |more: &Value| words(&modern(&scene, &tokens, ("pay", &pay, more)));
+    let old = approved();
+    assert_eq!(goes_on(&old), "made");
+    scene.world.pass(3_700);
+    let tokens_again = scene.refresh(&client, text(&tokens, "refresh_token")).json();
+    let goes_on_again = |more: &Value| words(&modern(&scene, &tokens_again, ("pay", &pay, more)));
+    let first = modern(&scene, &tokens_again, ("pay", &pay, &json!({})));
+    approve(&scene, &path(&first));
+    let asked = modern(&scene, &tokens_again, ("pay", &pay, &back(&first)));
+    let next = json!({ "requestState": asked["requestState"], "inputResponses": { "q": {} } });
+    let opened = modern(&scene, &tokens_again, ("pay", &pay, &old));
+    assert!(words(&opened).contains("used up"), "{opened}");
+    assert_eq!(goes_on_again(&next), "made");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_void_approval_continues_nothing() {
+    let (scene, tokens) = waiting(json!({ "approver_groups": ["finance"] }), json!({}));
+    asking(&scene);
+    let boss = scene.other_browser();
+    *boss.user.borrow_mut() = json!({ "sub": "boss", "groups": ["finance"] });
+    let pay = json!({ "amount": 1 });
+    let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+    approve(&boss, &path(&first));
+    let asked = modern(&scene, &tokens, ("pay", &pay, &back(&first)));
+    let more = json!({ "requestState": asked["requestState"], "inputResponses": { "q": {} } });
+    let removed = json!({ "action": "delete", "subject": "boss" }).to_string();
+    let admin = Request::new(Method::Post, "/admin").bearer(SECRET).field("content-type", "application/json");
+    assert_eq!(scene.call(admin.body(removed.as_bytes())).status, 200);
+    assert!(words(&modern(&scene, &tokens, ("pay", &pay, &more))).contains("used up"));
+    assert_eq!(scene.world.sent().len(), 1);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_stale_page_takes_no_call_out_of_a_list() {
+    let (scene, tokens) = usual();
+    let pay = json!({ "amount": 1 });
+    let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+    let browser = scene.other_browser();
+    let page = open(&browser, &path(&first));
+    let declined =
+        json!({ "requestState": first["requestState"], "inputResponses": { APPROVAL: { "action": "decline" } } });
+    modern(&scene, &tokens, ("pay", &pay, &declined));
+    let next = modern(&scene, &tokens, ("pay", &pay, &json!({})));
+    assert_eq!(decide(&browser, &page, &path(&first), ("approve", "")).status, 404);
+    assert!(browser.browse(Request::get("/approvals")).body.contains(&path(&next)), "it is still in the list");
 }
