@@ -30,8 +30,8 @@ pub(super) enum Heard {
     },
     /// Its user did not want to open the page of the approval with this id.
     Withdrawn(String),
-    /// The client has left.
-    Gone,
+    /// The client has left; the call with this id waits nevertheless.
+    Gone(String),
     /// It does not pass.
     Refused(Fault),
 }
@@ -78,7 +78,10 @@ impl Suspended<Box<Authorized>> {
                 active.context.audit.note_approval(ApprovalState::withdrawn(&id));
                 active.hold_back(*authorized, Fault::NotApproved("the user declined".to_owned()))
             }
-            Heard::Gone => active.refuse(Rejection::ClientDisconnected),
+            Heard::Gone(id) => {
+                active.context.audit.note_approval(ApprovalState::waits(&id));
+                active.refuse(Rejection::ClientDisconnected)
+            }
             Heard::Refused(fault) => active.hold_back(*authorized, fault),
         }
     }

@@ -91,7 +91,7 @@ pub(super) async fn ask<P: Ports + Clone + 'static>(
         ports.sleep(pause).await;
         // An approval is not for an answer that its caller does not get.
         if ports.is_gone(body) {
-            return Heard::Gone;
+            return Heard::Gone(id);
         }
         pause = (pause * 2).min(APPROVAL_POLL.1);
     }

@@ -642,6 +642,8 @@ fn an_approval_is_void_if_its_person_was_removed_or_its_caller_declines_or_leave
     let request = Request::post("/mcp").bearer(text(&tokens, "access_token")).body(body.as_bytes());
     let request = request.field("mcp-protocol-version", "2026-07-28").field("mcp-method", "tools/call");
     assert_eq!(scene.call(request.field("mcp-name", "pay")).status, 499);
+    let last: Value = serde_json::from_str(scene.world.decisions().last().expect("a line")).expect("JSON");
+    assert_eq!((text(&last, "approval_state"), text(&last, "approval").len()), ("waits", 43));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
