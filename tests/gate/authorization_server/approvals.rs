@@ -556,26 +556,31 @@ fn a_login_is_fresh_only_if_it_is_after_the_call() {
     }
 }
 
-#[wasm_bindgen_test(unsupported = test)]
-fn a_caller_cannot_fill_the_list_of_a_group_nor_send_word_without_end() {
-    let (scene, tokens) = waiting(
-        json!({ "approver_groups": ["finance"] }),
-        json!({ "approvals": { "queue": "CALLS", "wait_seconds": 0 } }),
-    );
+/// A caller calls 30 times, and declines whatever waits: how many calls were refused, and how many notifications were sent.
+fn declines(scene: &Scene, tokens: &Value, arguments: impl Fn(u32) -> Value) -> (usize, usize) {
     let mut refused = 0;
     for number in 0..30 {
-        let arguments = json!({ "number": number });
-        let first = modern(&scene, &tokens, ("pay", &arguments, &json!({})));
+        let arguments = arguments(number);
+        let first = modern(scene, tokens, ("pay", &arguments, &json!({})));
         if first["resultType"] != "input_required" {
             refused += 1;
             continue;
         }
         let more =
             json!({ "requestState": first["requestState"], "inputResponses": { APPROVAL: { "action": "decline" } } });
-        modern(&scene, &tokens, ("pay", &arguments, &more));
+        modern(scene, tokens, ("pay", &arguments, &more));
     }
     scene.world.run_background();
-    assert_eq!((refused, scene.world.queued().len()), (20, 10));
+    (refused, scene.world.queued().len())
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_caller_cannot_fill_the_list_of_a_group_nor_send_word_without_end() {
+    let (scene, tokens) = waiting(
+        json!({ "approver_groups": ["finance"] }),
+        json!({ "approvals": { "queue": "CALLS", "wait_seconds": 0 } }),
+    );
+    assert_eq!(declines(&scene, &tokens, |number| json!({ "number": number })), (20, 10));
     let boss = scene.other_browser();
     *boss.user.borrow_mut() = json!({ "sub": "boss", "groups": ["finance"] });
     assert!(open(&boss, "/approvals").body.contains("No call waits for you."));
@@ -734,19 +739,7 @@ fn a_caller_who_declines_again_and_again_sends_no_word_without_end() {
     let approvals = json!({ "queue": "CALLS", "wait_seconds": 0, "seconds": 300 });
     let (scene, tokens) = waiting(json!({}), json!({ "approvals": approvals }));
     let pay = json!({ "amount": 5 });
-    let mut refused = 0;
-    for _ in 0..30 {
-        let first = modern(&scene, &tokens, ("pay", &pay, &json!({})));
-        if first["resultType"] != "input_required" {
-            refused += 1;
-            continue;
-        }
-        let more =
-            json!({ "requestState": first["requestState"], "inputResponses": { APPROVAL: { "action": "decline" } } });
-        modern(&scene, &tokens, ("pay", &pay, &more));
-    }
-    scene.world.run_background();
-    assert_eq!((refused, scene.world.queued().len()), (20, 10));
+    assert_eq!(declines(&scene, &tokens, |_| pay.clone()), (20, 10));
     // A decision gives its place back.
     scene.world.pass(301);
     scene.world.pass(1);
