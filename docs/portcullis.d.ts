@@ -135,8 +135,7 @@ export interface ApiKeyDocument {
  */
 export interface AuthorizationServerDocument {
   /**
-   * Lifetime of an access token in seconds, 60 to 3600. An access token that was already issued stays valid this
-   * long at most after its grant is revoked. Default: 600.
+   * Lifetime of an access token in seconds, 60 to 3600. Default: 600.
    */
   access_token_seconds?: number;
   /**
@@ -224,6 +223,12 @@ export interface AuthorizationServerDocument {
    * isolate counts for itself, with a limit of 20 a minute for each address.
    */
   registration_limit_binding?: string;
+  /**
+   * Seconds within which every isolate refuses the access tokens of a grant that was revoked, 0 to 300. An isolate asks
+   * the binding for changes at most twice in this time; if it does not get them, it refuses all access tokens of this
+   * authorization server (503). With `0`, the gateway asks the record of the grant at every request. Default: 5.
+   */
+  revocation_seconds?: number;
   scopes?: Table21;
   /**
    * Names of the Worker secrets, each of 32 characters or more, that seal cookies and mark codes and refresh tokens.

@@ -164,6 +164,18 @@ pub const REVOCATION_RETRY: u64 = 2;
 /// configuration may set.
 pub const REVOCATION_SECONDS: u64 = 60;
 
+/// Buckets of the revocation index. Its copy takes 8 bytes for each.
+pub const REVOCATION_BUCKETS: u16 = 4096;
+
+/// Seconds after which a revocation that entered the index has certainly taken effect in the records.
+pub const REVOCATION_SETTLES: u64 = 30;
+
+/// Credentials of which an isolate remembers that the records said that they are not revoked.
+pub const CLEARED_ENTRIES: usize = 4096;
+
+/// Seconds within which a revocation by the authorization server takes effect: the default, and the most that can be configured.
+pub const OWN_REVOCATION_SECONDS: (u64, u64) = (5, 300);
+
 /// Largest configuration document in KV in bytes.
 pub const STORED_BYTES: usize = 1024 * 1024;
 

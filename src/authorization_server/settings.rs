@@ -53,6 +53,8 @@ pub struct AuthorizationServer {
     pub clients: Vec<Client>,
     /// Lifetime of an access token in seconds.
     pub access_token_seconds: u64,
+    /// Seconds within which every isolate refuses access tokens of a grant that was revoked; 0 if each request asks.
+    pub revocation_seconds: u64,
     /// Seconds without use after which a refresh token expires.
     pub refresh_token_seconds: u64,
     /// Seconds after the use of a refresh token in which another use gets the same answer.

@@ -5,7 +5,9 @@ use deserr::Deserr;
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
-use crate::config::ranges::{ACCESS_TOKEN, GRANT_DAYS, REFRESH_GRACE, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS};
+use crate::config::ranges::{
+    ACCESS_TOKEN, GRANT_DAYS, OWN_REVOCATION, REFRESH_GRACE, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS,
+};
 use crate::config::table::Table;
 
 /// Makes this gateway an OAuth 2.1 authorization server. Users log in at an identity provider that cannot do what MCP
@@ -98,11 +100,17 @@ pub struct AuthorizationServerDocument {
     #[deserr(default)]
     pub clients: Option<Vec<ClientDocument>>,
 
-    /// Lifetime of an access token in seconds, 60 to 3600. An access token that was already issued stays valid this
-    /// long at most after its grant is revoked. Default: 600.
+    /// Lifetime of an access token in seconds, 60 to 3600. Default: 600.
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = ACCESS_TOKEN.default, "minimum" = ACCESS_TOKEN.least, "maximum" = ACCESS_TOKEN.most)))]
     pub access_token_seconds: Option<u64>,
+
+    /// Seconds within which every isolate refuses the access tokens of a grant that was revoked, 0 to 300. An isolate asks
+    /// the binding for changes at most twice in this time; if it does not get them, it refuses all access tokens of this
+    /// authorization server (503). With `0`, the gateway asks the record of the grant at every request. Default: 5.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = OWN_REVOCATION.default, "minimum" = OWN_REVOCATION.least, "maximum" = OWN_REVOCATION.most)))]
+    pub revocation_seconds: Option<u64>,
 
     /// Days without use after which a refresh token expires, 1 to 365. Default: 30.
     #[deserr(default)]

@@ -86,6 +86,7 @@ pub(super) fn read(
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
     let mut number = |key: &str, value, range| values::bounded(value, range, &format!("{at}.{key}"), mistakes);
     let access_token_seconds = number("access_token_seconds", document.access_token_seconds, ranges::ACCESS_TOKEN);
+    let revocation_seconds = number("revocation_seconds", document.revocation_seconds, ranges::OWN_REVOCATION);
     let refresh_token_days = number("refresh_token_days", document.refresh_token_days, ranges::REFRESH_TOKEN_DAYS);
     let refresh_grace_seconds = number("refresh_grace_seconds", document.refresh_grace_seconds, ranges::REFRESH_GRACE);
     let grant_days = number("grant_days", document.grant_days, ranges::GRANT_DAYS);
@@ -120,6 +121,7 @@ pub(super) fn read(
         redirect_schemes,
         clients,
         access_token_seconds,
+        revocation_seconds,
         refresh_token_seconds: refresh_token_days * DAY,
         refresh_grace_seconds,
         grant_seconds: grant_days * DAY,

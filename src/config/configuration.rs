@@ -178,6 +178,7 @@ impl Configuration {
             own_issuer: authorization_server.as_ref().map(|server| Rc::clone(&server.own)),
             dpop,
             revocation,
+            revocation_index: authorization_server.as_ref().map(own_issuer::revocation_index),
             resources,
             public_paths,
             scopes,
@@ -186,10 +187,7 @@ impl Configuration {
             assertion_keys,
             pseudonym_key,
             recorded_facts,
-            pseudonyms: match document.log.as_ref().and_then(|log| log.pseudonym_secret.as_ref()) {
-                Some(_) => Pseudonyms::BySecret,
-                None => Pseudonyms::ByPublicUrl,
-            },
+            pseudonyms: pseudonyms(document),
             log_refused_only,
             requests_data_set,
             landing_page: document.public_page.unwrap_or(true),
@@ -419,6 +417,14 @@ fn recorded_facts(resources: &[Rc<Resource>]) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Where the key of pseudonyms comes from.
+fn pseudonyms(document: &Document) -> Pseudonyms {
+    match document.log.as_ref().and_then(|log| log.pseudonym_secret.as_ref()) {
+        Some(_) => Pseudonyms::BySecret,
+        None => Pseudonyms::ByPublicUrl,
+    }
 }
 
 fn read_pseudonym_key(document: &Document, secrets: &dyn Secrets, mistakes: &mut Mistakes) -> Vec<u8> {

@@ -18,7 +18,7 @@ use crate::policy::condition::Condition;
 use crate::policy::pattern::Pattern;
 use crate::settings::resource::{PublicPath, Resource};
 use crate::token::accepted::Verifiers;
-use crate::token::issuer::{Issuer, IssuerKeys};
+use crate::token::issuer::Issuer;
 use crate::token::profile::Profile;
 
 /// The parts of a configuration, each of which is correct alone.
@@ -41,7 +41,7 @@ enum Source {
 
 /// Whether the users of an issuer are those who log in at the authorization server.
 fn has_users_who_log_in(server: &AuthorizationServer, issuer: &Issuer) -> bool {
-    matches!(issuer.keys, IssuerKeys::Own(_)) || server.login.vouches_for(&issuer.identifier)
+    issuer.is_own() || server.login.vouches_for(&issuer.identifier)
 }
 
 impl<'a> ConfigurationParts<'a> {
@@ -235,7 +235,7 @@ impl<'a> ConfigurationParts<'a> {
 
     fn sources(resource: &'a Resource) -> Vec<(&'a str, Source)> {
         let issuers = resource.accepts.issuers.iter().map(|issuer| {
-            let own = matches!(issuer.keys, IssuerKeys::Own(_));
+            let own = issuer.is_own();
             (issuer.name.as_str(), if own { Source::Own } else { Source::Other })
         });
         let (keys, custom) = (resource.accepts.api_keys.iter(), resource.accepts.custom.iter());
@@ -292,7 +292,7 @@ impl<'a> ConfigurationParts<'a> {
 
     /// Resources that accept the gateway's own tokens.
     fn own(&self) -> impl Iterator<Item = (usize, &'a Resource)> {
-        let is_own = |issuer: &Rc<Issuer>| matches!(issuer.keys, IssuerKeys::Own(_));
+        let is_own = |issuer: &Rc<Issuer>| issuer.is_own();
         let resources = self.resources.iter().map(Rc::as_ref).enumerate();
         resources.filter(move |(_, resource)| resource.accepts.issuers.iter().any(is_own))
     }

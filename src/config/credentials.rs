@@ -17,7 +17,7 @@ use crate::token::binding::nonce::NonceKey;
 use crate::token::binding::{Dpop, Requirement};
 use crate::token::custom::CustomVerifier;
 use crate::token::issuer::{IntrospectedTokens, Introspection};
-use crate::token::revocation::Revocation;
+use crate::token::revocation::list::Revocation;
 
 impl From<RequirementName> for Requirement {
     fn from(name: RequirementName) -> Self {

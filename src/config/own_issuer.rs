@@ -9,6 +9,7 @@ use crate::jwks::signing_key::SigningKey;
 use crate::oauth::scope::ScopeSet;
 use crate::token::issuer::{Issuer, IssuerKeys};
 use crate::token::profile::Profile;
+use crate::token::revocation::index::RevocationIndexSettings;
 use crate::token::untrusted::TokenType;
 
 #[cfg(feature = "authorization-server")]
@@ -33,6 +34,11 @@ pub(super) fn as_issuer(server: &AuthorizationServer) -> Option<Issuer> {
         leeway: 0,
         ignore_key_headers: false,
     })
+}
+
+/// Where the index of what the authorization server revoked is.
+pub(super) fn revocation_index(server: &AuthorizationServer) -> RevocationIndexSettings {
+    RevocationIndexSettings { binding: server.binding.clone(), seconds: server.revocation_seconds }
 }
 
 /// In a Worker that is built without the authorization server, its table is a mistake.

@@ -76,6 +76,8 @@ pub const SESSION: Range =
     range(limits::SESSION_SECONDS, limits::SESSION_SECONDS_RANGE.0, limits::SESSION_SECONDS_RANGE.1);
 /// `authorization_server.access_token_seconds`
 pub const ACCESS_TOKEN: Range = range(600, 60, 3600);
+/// `authorization_server.revocation_seconds`
+pub const OWN_REVOCATION: Range = range(limits::OWN_REVOCATION_SECONDS.0, 0, limits::OWN_REVOCATION_SECONDS.1);
 /// `authorization_server.refresh_grace_seconds`
 pub const REFRESH_GRACE: Range = range(limits::REFRESH_GRACE_SECONDS.0, 0, limits::REFRESH_GRACE_SECONDS.1);
 /// `authorization_server.refresh_token_days`

@@ -27,7 +27,6 @@ use crate::origin_credential::OriginCredential;
 use crate::settings::resource::{OriginServer, PublicPath, Resource};
 use crate::token::accepted::Verifiers;
 use crate::token::binding::Requirement;
-use crate::token::issuer::IssuerKeys;
 use crate::token::profile::Profile;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
@@ -357,7 +356,7 @@ fn check_accepted(
         mistakes.note(format!("{at}.api_keys"), "must be empty where a binding is required: API keys cannot be bound");
     }
     for issuer in issuers {
-        let own = matches!(issuer.keys, IssuerKeys::Own(_));
+        let own = issuer.is_own();
         let unbound = own || matches!(issuer.profile, Profile::CloudflareAccess | Profile::Google);
         if unbound && (required(document.dpop) || required(document.certificate_bound)) {
             mistakes.note(

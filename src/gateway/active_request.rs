@@ -8,6 +8,7 @@ use crate::forward::response::ResponseHead;
 use crate::forward::response_transform::ResponseTransform;
 use crate::gateway::credential_need::CredentialNeed;
 use crate::gateway::gathering::Gathering;
+use crate::gateway::inquiry::Inquiry;
 use crate::gateway::open::Gateway;
 use crate::gateway::remembered::Remembered;
 use crate::limits::NEEDS;
@@ -25,8 +26,6 @@ use crate::policy::counters::RateLimitCheck;
 use crate::ports::Ports;
 use crate::settings::federation::Server;
 use crate::time::UnixMillis;
-use crate::token::binding::proof::SingleUse;
-use crate::token::issuer::Issuer;
 use crate::token::signature::SignatureCheck;
 use crate::transport::head::Head;
 use crate::transport::head_text::HeadFingerprint;
@@ -70,16 +69,8 @@ pub enum Action {
     Converse(Suspended<Forwarding>),
     /// Send the request to its origin server.
     Send(OutboundRequest, Suspended<AwaitingAnswer>),
-    /// Fetch the keys of an issuer.
-    FetchKeys(Rc<Issuer>, Suspended<Box<Authenticating>>),
-    /// Wait for the keys of an issuer, which enough other requests fetch already.
-    AwaitKeys(Rc<Issuer>, Suspended<Box<Authenticating>>),
-    /// Look the credential up at its authorization server, custom verifier or store.
-    AskVerifier(Suspended<Box<Authenticating>>),
-    /// Read the revocation list.
-    ReadRevocations(Suspended<Box<Authenticating>>),
-    /// Use a proof once, through the replay guard that all isolates share.
-    UseProofOnce(SingleUse, Suspended<Box<Authenticating>>),
+    /// Find something out about the credential.
+    Inquire(Inquiry, Suspended<Box<Authenticating>>),
     /// Ask the rate limiting bindings.
     CheckRateLimits(Vec<RateLimitCheck>, Suspended<Box<Authorized>>),
     /// Ask the hooks about the arguments of a call.

@@ -5,10 +5,12 @@ use crate::platform_error::PlatformError;
 use std::rc::Rc;
 
 use crate::gateway::active_request::{Action, ActiveRequest, CheckingSignature, Suspended};
+use crate::gateway::inquiry::Inquiry;
 use crate::gateway::issuer_state::IssuerState;
 use crate::gateway::keys::{KeySource, fetch_keys};
 use crate::gateway::lookups::read_revocations;
 use crate::gateway::open::Gateway;
+use crate::gateway::revocation_index;
 use crate::jwks::freshness::Freshness;
 use crate::jwks::key_set::NoKey;
 use crate::limits::{JWKS_RETRY, LOOKUP_RETRY, REVOCATION_RETRY};
@@ -23,7 +25,7 @@ use crate::token::binding::proof::ProofError;
 use crate::token::binding::replay::Use;
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
-use crate::token::revocation::Due;
+use crate::token::revocation::copy_age::Due;
 use crate::token::signature::SignatureCheck;
 use crate::token::verifier::VerifierAnswer;
 
@@ -53,7 +55,10 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             Ok(Authentication::EvidenceNeeded(need, pending)) => (need, pending),
             Err(rejection) => return self.refuse(rejection),
         };
-        match need {
+        let inquiry = match need {
+            EvidenceNeeded::Signature(check) => {
+                return self.wait(CheckingSignature { check, pending }, Action::CheckSignature);
+            }
             EvidenceNeeded::Keys(issuer) => {
                 let state = gateway.issuers.of(&issuer);
                 let mut keys = state.keys.borrow_mut();
@@ -63,17 +68,19 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
                     keys.looking();
                 }
                 drop(keys);
-                self.wait(pending, |request| Action::FetchKeys(issuer, request))
+                Inquiry::Keys(issuer)
             }
-            EvidenceNeeded::KeysOnTheirWay(issuer) => self.wait(pending, |request| Action::AwaitKeys(issuer, request)),
-            EvidenceNeeded::Signature(check) => self.wait(CheckingSignature { check, pending }, Action::CheckSignature),
-            EvidenceNeeded::Answer => self.wait(pending, Action::AskVerifier),
-            EvidenceNeeded::Revocations => self.wait(pending, Action::ReadRevocations),
-            EvidenceNeeded::FirstUse(single) => self.wait(pending, |request| Action::UseProofOnce(single, request)),
-        }
+            EvidenceNeeded::KeysOnTheirWay(issuer) => Inquiry::KeysOnTheirWay(issuer),
+            EvidenceNeeded::Answer => Inquiry::Verifier,
+            EvidenceNeeded::Revocations => Inquiry::Revocations,
+            EvidenceNeeded::RevocationIndex => Inquiry::RevocationIndex,
+            EvidenceNeeded::Standing(of, second) => Inquiry::Standing(of, second),
+            EvidenceNeeded::FirstUse(single) => Inquiry::FirstUse(single),
+        };
+        self.wait(pending, |request| Action::Inquire(inquiry, request))
     }
 
-    /// Refreshes keys and the revocation list in the background before they are too old. The first request to get here
+    /// Refreshes keys, the revocation list and the revocation index in the background before they are too old. The first request to get here
     /// leads the refresh; later requests see the recorded attempt.
     fn refresh(&self, issuer: Option<(&Rc<Issuer>, &IssuerState)>, now: UnixMillis) {
         let gateway = self.gateway;
@@ -87,10 +94,21 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
                 }));
             }
         }
-        if let Some(revocation) = &gateway.settings.revocation {
-            let is_due = gateway.memory.borrow().revocations.due(revocation.seconds, now) == Due::Soon;
+        let index = gateway.settings.revocation_index.as_ref().filter(|index| index.seconds > 0);
+        if let Some(index) = index.filter(|_| issuer.is_some_and(|(issuer, _)| issuer.is_own())) {
+            let is_due = gateway.memory.borrow().revocation_index.age.due(index.seconds, now) == Due::Soon;
             if is_due {
-                gateway.memory.borrow_mut().revocations.attempted(now);
+                gateway.memory.borrow_mut().revocation_index.age.attempted(now);
+                let (gateway, ports) = (Rc::clone(gateway), self.ports.clone());
+                self.ports.spawn(Box::pin(async move {
+                    revocation_index::read(&gateway, &ports).await;
+                }));
+            }
+        }
+        if let Some(revocation) = &gateway.settings.revocation {
+            let is_due = gateway.memory.borrow().revocations.age.due(revocation.seconds, now) == Due::Soon;
+            if is_due {
+                gateway.memory.borrow_mut().revocations.age.attempted(now);
                 let (gateway, ports) = (Rc::clone(gateway), self.ports.clone());
                 self.ports.spawn(Box::pin(async move {
                     read_revocations(&gateway, &ports).await;
@@ -140,6 +158,31 @@ impl Suspended<Box<Authenticating>> {
             active.verify(pending)
         } else {
             active.refuse(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()))
+        }
+    }
+
+    /// Continues if this gateway has not revoked the credential, as the records asked at this time said.
+    #[must_use]
+    pub fn standing_answered<P: Ports + Clone + 'static>(
+        self,
+        gateway: &Rc<Gateway>,
+        ports: &P,
+        asked: UnixMillis,
+        revoked: Result<bool, PlatformError>,
+    ) -> Action {
+        let (active, pending) = self.resume(gateway, ports);
+        match revoked {
+            Ok(false) => {
+                let pending = pending.with_standing(&mut gateway.memory.borrow_mut().revocation_index, asked);
+                active.verify(pending)
+            }
+            Ok(true) => {
+                gateway.memory.borrow_mut().cache.forget(pending.digest());
+                active.refuse(Rejection::Token(TokenError::Revoked))
+            }
+            Err(error) => {
+                active.refuse(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, error.to_string()))
+            }
         }
     }
 

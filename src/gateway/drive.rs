@@ -15,9 +15,8 @@ use crate::gateway::conversations::open;
 use crate::gateway::credentials::obtain;
 use crate::gateway::gathering::{PartAnswer, WholeAnswer};
 use crate::gateway::hooks::{self, AskedBody};
-use crate::gateway::keys::{await_keys, fetch_keys};
+use crate::gateway::inquire::inquire;
 use crate::gateway::log::{self, write_noted};
-use crate::gateway::lookups::{ask, read_revocations};
 use crate::gateway::open::Gateway;
 use crate::limits::{
     HOOKED_ANSWER_BYTES, OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVERS_AT_ONCE, SERVERS_LIST_BYTES,
@@ -99,29 +98,7 @@ pub async fn drive<P: Ports + Clone + 'static>(
                     Err(action) => *action,
                 }
             }
-            Action::FetchKeys(issuer, request) => {
-                let keys = fetch_keys(gateway, ports, &issuer).await;
-                request.keys_fetched(gateway, ports, keys)
-            }
-            Action::AwaitKeys(issuer, request) => {
-                let keys = await_keys(gateway, ports, &issuer).await;
-                request.keys_fetched(gateway, ports, keys)
-            }
-            Action::AskVerifier(request) => {
-                let answer = ask(gateway, ports, request.stage()).await;
-                request.verifier_answered(gateway, ports, answer)
-            }
-            Action::ReadRevocations(request) => {
-                let got = read_revocations(gateway, ports).await;
-                request.revocations_read(gateway, ports, got)
-            }
-            Action::UseProofOnce(single, request) => {
-                let used = match &gateway.settings.dpop.replay_binding {
-                    Some(binding) => ports.use_once(binding, &single).await,
-                    None => Err("there is no binding".into()),
-                };
-                request.proof_used(gateway, ports, used)
-            }
+            Action::Inquire(inquiry, request) => inquire(gateway, ports, inquiry, request).await,
             Action::CheckRateLimits(checks, request) => {
                 let checks = check_rate_limits(ports, checks).await;
                 request.rate_limits_checked(gateway, ports, &checks)

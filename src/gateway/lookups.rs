@@ -20,7 +20,7 @@ use crate::token::custom::{self, CustomVerifier};
 use crate::token::introspection;
 use crate::token::issuer::{Introspection, Issuer};
 use crate::token::lookups::{LookupError, LookupStart, LookupTarget};
-use crate::token::revocation::RevocationError;
+use crate::token::revocation::list::RevocationError;
 use crate::token::verifier::VerifierAnswer;
 use crate::transport::url::{HttpUrl, UrlError};
 
@@ -206,8 +206,8 @@ async fn read_record<P: Ports>(
 pub(super) async fn read_revocations<P: Ports>(gateway: &Gateway, ports: &P) -> bool {
     let Some(revocation) = &gateway.settings.revocation else { return false };
     let fresh = || {
-        let due = gateway.memory.borrow().revocations.due(revocation.seconds, ports.now());
-        matches!(due, crate::token::revocation::Due::No)
+        let due = gateway.memory.borrow().revocations.age.due(revocation.seconds, ports.now());
+        matches!(due, crate::token::revocation::copy_age::Due::No)
     };
     let seconds = u64::from(STORE_MILLISECONDS / 1000);
     let unavailable = |why: RevocationError| {

@@ -30,6 +30,8 @@ mod drive;
 mod federation;
 mod gathering;
 mod hooks;
+mod inquire;
+mod inquiry;
 mod issuer_state;
 mod keys;
 mod known_servers;
@@ -42,6 +44,7 @@ mod publish;
 mod refusal;
 mod remembered;
 mod resting;
+mod revocation_index;
 mod sending;
 mod session;
 mod stored;
@@ -66,6 +69,7 @@ pub use active_request::{
     Suspended,
 };
 pub use drive::{Served, drive, filter_body, serve};
+pub use inquiry::Inquiry;
 pub use keys::KeySource;
 pub use open::Gateway;
 pub use refusal::serve_closed;

@@ -26,7 +26,7 @@ use crate::time::UnixMillis;
 use crate::token::cache::Counts;
 use crate::token::compiled::CompiledVerifiers;
 use crate::token::issuer::{Issuer, IssuerKeys};
-use crate::token::revocation::{RevocationError, RevocationList};
+use crate::token::revocation::list::{RevocationError, RevocationList};
 
 /// A gateway with a valid configuration, and what it remembers about credentials, issuers and origin servers.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ impl Gateway {
                 Ok(entries)
             }
             Err(error) => {
-                memory.revocations.failed(now);
+                memory.revocations.age.failed(now);
                 Err(error)
             }
         }

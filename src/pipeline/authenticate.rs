@@ -28,7 +28,8 @@ use crate::token::introspection::IntrospectionVerifier;
 use crate::token::issuer::Issuer;
 use crate::token::jwt::JwtVerifier;
 use crate::token::principal::Principal;
-use crate::token::revocation::Due;
+use crate::token::revocation::copy_age::Due;
+use crate::token::revocation::index::{Revocable, RevocationIndexCopy};
 use crate::token::selection::{NoCredential, present, select_verifier};
 use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::verified::VerifiedToken;
@@ -108,6 +109,8 @@ pub struct Authenticating {
     looked_up: Cell<bool>,
     /// Whether the proof that came with the token is valid and was not used before.
     proven: bool,
+    /// Whether the records said that this gateway has not revoked the credential.
+    stands: bool,
 }
 
 impl Authenticating {
@@ -158,6 +161,15 @@ impl Authenticating {
     #[must_use]
     pub fn with_first_use(self: Box<Self>) -> Box<Self> {
         Box::new(Self { proven: true, ..*self })
+    }
+
+    /// Adds that the records, asked at this time, said that this gateway has not revoked the credential.
+    #[must_use]
+    pub fn with_standing(self: Box<Self>, index: &mut RevocationIndexCopy, asked: UnixMillis) -> Box<Self> {
+        if let Some(verified) = &self.verified {
+            index.clear(&self.digest, verified, asked);
+        }
+        Box::new(Self { stands: true, ..*self })
     }
 
     /// Whether the token itself is verified, so that only its proof remains to be checked.
@@ -224,6 +236,10 @@ pub enum EvidenceNeeded {
     Answer,
     /// The revocation list.
     Revocations,
+    /// What changed in the revocation index.
+    RevocationIndex,
+    /// Whether this gateway has revoked the credential, which depends on these.
+    Standing(Vec<Revocable>, u64),
     /// Whether a proof was used before, in any isolate.
     FirstUse(SingleUse),
 }
@@ -289,6 +305,7 @@ pub fn begin(
         verified: None,
         looked_up: Cell::default(),
         proven: false,
+        stands: false,
     })))
 }
 
@@ -320,7 +337,7 @@ pub fn proceed(
         return Err(Rejection::Token(error));
     }
     if let Some(revocation) = &settings.revocation {
-        match known.memory.revocations.due(revocation.seconds, now) {
+        match known.memory.revocations.age.due(revocation.seconds, now) {
             Due::No | Due::Soon => {}
             Due::Now => {
                 pending.verified = Some(verified);
@@ -333,6 +350,10 @@ pub fn proceed(
         if known.memory.revocations.revokes(&verified) {
             return Err(Rejection::Token(TokenError::Revoked));
         }
+    }
+    if let Some(need) = look_into_index(&pending, &verified, known)? {
+        pending.verified = Some(verified);
+        return Ok(Authentication::EvidenceNeeded(need, pending));
     }
     if !pending.proven
         && let Some(need) = bind(&pending, &verified, known)?
@@ -351,6 +372,36 @@ pub fn proceed(
         recognized: Some(Recognized::new(pending.digest, pending.verifier.issuer().cloned(), verified)),
         subject_token: is_exchanged.then_some(pending.credential.token),
     })))
+}
+
+/// Checks that this gateway has not revoked a credential: what has to be read or asked to know it.
+fn look_into_index(
+    pending: &Authenticating,
+    verified: &VerifiedToken,
+    known: &mut VerificationContext<'_>,
+) -> Result<Option<EvidenceNeeded>, Rejection> {
+    let Some(settings) = known.settings.revocation_index.as_ref().filter(|_| verified.is_in_index()) else {
+        return Ok(None);
+    };
+    if pending.stands {
+        return Ok(None);
+    }
+    let index = &mut known.memory.revocation_index;
+    if settings.seconds > 0 {
+        match index.age.due(settings.seconds, known.now) {
+            Due::No | Due::Soon => {}
+            Due::Now => return Ok(Some(EvidenceNeeded::RevocationIndex)),
+            Due::Unavailable => {
+                return Err(Rejection::unavailable(Dependency::Revocations, REVOCATION_RETRY, String::new()));
+            }
+        }
+        if !index.is_suspect(&pending.digest, verified) {
+            return Ok(None);
+        }
+    }
+    let issued = verified.issued_at().and_then(|issued| u64::try_from(issued).ok()).unwrap_or_default();
+    let revocable = Revocable::of(verified, pending.verifier.issuer().map(|issuer| &**issuer));
+    Ok(Some(EvidenceNeeded::Standing(revocable, issued)))
 }
 
 /// Checks the binding of the token: to a DPoP key, or to a client certificate.
@@ -418,7 +469,12 @@ fn recognize(
     let verification = verify(pending, known.settings, known.compiled, &evidence)?;
     match verification {
         Verification::Verified(verified) => {
-            let verified = Rc::new(*verified);
+            let mut verified = *verified;
+            if known.settings.revocation_index.is_some() {
+                let of = Revocable::of(&verified, pending.verifier.issuer().map(|issuer| &**issuer));
+                verified.revocation_buckets = of.iter().map(Revocable::bucket).collect();
+            }
+            let verified = Rc::new(verified);
             if verified.usable_until > now {
                 cache.keep(pending.digest, Rc::clone(&verified));
                 pending.remember_choice(cache);

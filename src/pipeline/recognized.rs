@@ -12,7 +12,7 @@ use crate::token::cache::Digest;
 use crate::token::credential::Fingerprint;
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
-use crate::token::revocation::Due;
+use crate::token::revocation::copy_age::Due;
 use crate::token::verified::{Confirmation, VerifiedToken};
 
 /// A credential that was verified, with the result, as it is found again.
@@ -60,15 +60,25 @@ impl Recognized {
     pub fn still_holds(&self, resource: &Resource, known: &mut VerificationContext<'_>) -> bool {
         let now = known.now;
         let Some(Ok(verified)) = find(&self.digest, known) else { return false };
-        let revocations = &known.memory.revocations;
         Rc::ptr_eq(&verified, &self.verified)
             && known.keys.is_none_or(|keys| keys.freshness(now) != Freshness::UseAndRefresh)
             && verified.confirmation == Confirmation::None
             && verified.check(&resource.audiences, now).is_ok()
+            && holds_in_index(&self.digest, &verified, known)
             && known.settings.revocation.as_ref().is_none_or(|revocation| {
-                revocations.due(revocation.seconds, now) == Due::No && !revocations.revokes(&verified)
+                let revocations = &known.memory.revocations;
+                revocations.age.due(revocation.seconds, now) == Due::No && !revocations.revokes(&verified)
             })
     }
+}
+
+/// Whether nothing has to be read or asked to know that this gateway has not revoked a credential.
+fn holds_in_index(digest: &Digest, verified: &VerifiedToken, known: &mut VerificationContext<'_>) -> bool {
+    let Some(settings) = known.settings.revocation_index.as_ref().filter(|_| verified.is_in_index()) else {
+        return true;
+    };
+    let index = &mut known.memory.revocation_index;
+    settings.seconds > 0 && index.age.due(settings.seconds, known.now) == Due::No && !index.is_suspect(digest, verified)
 }
 
 /// What the cache has about a credential. A result that depended on a key is valid only while the issuer still publishes

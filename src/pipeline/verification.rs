@@ -12,7 +12,8 @@ use crate::token::binding::replay::ReplayMemory;
 use crate::token::cache::TokenCache;
 use crate::token::compiled::CompiledVerifiers;
 use crate::token::lookups::CredentialLookups;
-use crate::token::revocation::Revocations;
+use crate::token::revocation::index::RevocationIndexCopy;
+use crate::token::revocation::list::Revocations;
 
 /// What an isolate remembers for authentication and for limits.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct IsolateMemory {
     pub cache: TokenCache,
     /// The revocation list.
     pub revocations: Revocations,
+    /// The index of what this gateway itself revoked.
+    pub revocation_index: RevocationIndexCopy,
     /// DPoP proofs that were used.
     pub proofs: Rc<RefCell<ReplayMemory>>,
     /// Tokens for origin servers.

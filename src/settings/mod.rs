@@ -18,7 +18,8 @@ use crate::settings::resource::{PublicPath, Resource};
 use crate::token::accepted::Verifiers;
 use crate::token::binding::{Dpop, Requirement};
 use crate::token::principal::ClaimSelection;
-use crate::token::revocation::Revocation;
+use crate::token::revocation::index::RevocationIndexSettings;
+use crate::token::revocation::list::Revocation;
 use crate::transport::url::{Authority, HttpUrl};
 use crate::transport::web_origin::WebOrigin;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub dpop: Dpop,
     /// The revocation list, if there is one.
     pub revocation: Option<Revocation>,
+    /// The index of what this gateway itself revoked, if it issues tokens.
+    pub revocation_index: Option<RevocationIndexSettings>,
     /// Protected resources.
     pub resources: Vec<Rc<Resource>>,
     /// Paths that the configuration makes public.

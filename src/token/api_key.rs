@@ -211,6 +211,7 @@ impl ApiKeyVerifier<'_> {
             id: Some(format!("{}_{}", self.set.prefix, record.id)),
             confirmation: Confirmation::None,
             signed_with: None,
+            revocation_buckets: Vec::new(),
             usable_until: if fixed { UnixMillis(u64::MAX) } else { now.plus_seconds(self.set.cache_seconds) },
         }
     }

@@ -69,6 +69,7 @@ pub(super) fn read(
         id: text(claims, "jti")?.map(str::to_owned),
         confirmation: Confirmation::read(claims.get("cnf")),
         signed_with: None,
+        revocation_buckets: Vec::new(),
         usable_until: UnixMillis(u64::MAX),
     })
 }

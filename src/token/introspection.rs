@@ -230,6 +230,7 @@ fn active(members: &Map<String, Value>, rules: &Rules<'_>, now: UnixMillis) -> R
         audiences,
         // After `exp` the gateway asks again: the leeway covers clock differences and does not extend the life of a
         // token.
+        revocation_buckets: Vec::new(),
         usable_until: usable_until(times.expiration.map(|end| end.timestamp()), rules.cache_seconds, now),
         times,
         leeway: rules.leeway,

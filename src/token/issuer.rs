@@ -92,6 +92,12 @@ impl Issuer {
         tenant_of(&self.identifier, iss)
     }
 
+    /// Whether it is the gateway's own authorization server.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(self.keys, IssuerKeys::Own(_))
+    }
+
     /// Whether the gateway can send clients to this authorization server. Cloudflare Access is in front of the gateway,
     /// and clients do not log in there through the gateway.
     #[must_use]

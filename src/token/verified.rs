@@ -28,6 +28,8 @@ pub struct VerifiedToken {
     pub confirmation: Confirmation,
     /// The key that signed the token, if it is a JWT.
     pub signed_with: Option<SignedWith>,
+    /// The buckets of the revocation index that concern it.
+    pub revocation_buckets: Vec<u16>,
     /// Until when the gateway may use this result without asking the verifier again.
     pub usable_until: UnixMillis,
 }
@@ -90,6 +92,7 @@ impl VerifiedToken {
             id: None,
             confirmation: Confirmation::None,
             signed_with: None,
+            revocation_buckets: Vec::new(),
             usable_until: UnixMillis(u64::MAX),
         }
     }
@@ -132,6 +135,12 @@ impl VerifiedToken {
         Ok(())
     }
 
+    /// Whether the revocation index has to be read about it.
+    #[must_use]
+    pub fn is_in_index(&self) -> bool {
+        !self.revocation_buckets.is_empty()
+    }
+
     /// `iat` in seconds.
     #[must_use]
     pub fn issued_at(&self) -> Option<i64> {
@@ -159,6 +168,7 @@ impl VerifiedToken {
             + audiences
             + confirmation
             + subject.rights.bytes()
+            + size_of_val(self.revocation_buckets.as_slice())
             + self.id.as_ref().map_or(0, String::len)
             + self
                 .signed_with

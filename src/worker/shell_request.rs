@@ -65,12 +65,8 @@ impl ShellRequest {
                     self.answered(request, Err(failure))
                 }
             },
-            action @ (Action::FetchKeys(..)
-            | Action::AwaitKeys(..)
-            | Action::AskVerifier(_)
+            action @ (Action::Inquire(..)
             | Action::ObtainCredential(_)
-            | Action::ReadRevocations(_)
-            | Action::UseProofOnce(..)
             | Action::CheckRateLimits(..)
             | Action::AskHooks(_)
             | Action::AskForApproval(..)

@@ -10,7 +10,7 @@ use portcullis::token::cache::TokenCache;
 use portcullis::token::error::TokenError;
 use portcullis::token::lookups::{CredentialLookups, LookupStart, LookupTarget};
 use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
-use portcullis::token::revocation::{RevocationList, Revocations};
+use portcullis::token::revocation::list::{RevocationList, Revocations};
 use portcullis::token::verified::VerifiedToken;
 use portcullis::token::verifier_id::VerifierId;
 use serde_json::{Value, json};

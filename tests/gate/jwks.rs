@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use portcullis::gateway::{Action, ActiveRequest, Gateway};
+use portcullis::gateway::{Action, ActiveRequest, Gateway, Inquiry};
 use portcullis::jwks::freshness::lifetime;
 use portcullis::jwks::key::{JwsAlgorithm, KeyError, VerificationKey};
 use portcullis::jwks::key_set::{KeySet, NoKey};
@@ -274,7 +274,7 @@ fn callers_who_leave_while_keys_are_fetched_keep_nobody_out() {
     for _ in 0..3 {
         let request = Request::post("/mcp").bearer(&token(&Claims::good()));
         let action = ActiveRequest::new(&gateway, &world, &request.head).begin(request.head);
-        assert!(matches!(action, Action::FetchKeys(..)));
+        assert!(matches!(action, Action::Inquire(Inquiry::Keys(_), _)));
     }
     assert_eq!(call(&world, &gateway).status, 200);
 }

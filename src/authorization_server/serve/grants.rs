@@ -20,6 +20,7 @@ use crate::origin_credential::PerUser;
 use crate::origin_credential::failure::ObtainError;
 use crate::ports::Ports;
 use crate::settings::resource::Resource;
+use crate::token::revocation::index::Revocable;
 use crate::transport::head::Method;
 
 /// A form of the page, or a notice for it: for one subject, for a while.
@@ -198,6 +199,10 @@ impl<P: Ports> Context<'_, P> {
 
     /// Ends grants of a subject. Each is listed until it is over, so that what fails in the middle can be done again.
     pub(super) async fn end_all(&self, subject: &str, grants: &[String], why: &str) -> Result<(), Failure> {
+        if grants.is_empty() {
+            return Ok(());
+        }
+        self.announce(&grants.iter().cloned().map(Revocable::Grant).collect::<Vec<_>>()).await?;
         for grant in grants {
             self.ask::<Grant>(grant, GrantQuestion::End(why.to_owned())).await?;
             self.unlist(subject, grant).await?;

@@ -12,6 +12,7 @@ pub mod pending_calls;
 mod provider;
 mod records;
 mod register;
+pub mod revocation;
 pub mod token;
 mod tokens;
 pub mod vault;

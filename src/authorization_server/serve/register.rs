@@ -15,6 +15,7 @@ use crate::authorization_server::state::client::{Registration, RegistrationQuest
 use crate::limits::REGISTRATION_FIRST_SECONDS;
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
+use crate::token::revocation::index::Revocable;
 use crate::transport::head::Method;
 
 impl<P: Ports> Context<'_, P> {
@@ -104,6 +105,12 @@ impl<P: Ports> Context<'_, P> {
             _ => RegistrationQuestion::Read(hash),
         };
         let deleted = matches!(question, RegistrationQuestion::Delete(_));
+        if let RegistrationQuestion::Delete(hash) = &question
+            && self.ask::<Registration>(id, RegistrationQuestion::Read(hash.clone())).await?.is_some()
+        {
+            // Its grants end with it.
+            self.announce(&[Revocable::Client(id.to_owned())]).await?;
+        }
         let Some(registration) = self.ask::<Registration>(id, question).await? else {
             return Ok(Reply::refusal(Refusal::BearerInvalid(BearerSecret::RegistrationAccess)));
         };

@@ -14,6 +14,7 @@ use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
+use crate::token::revocation::index::Revocable;
 
 impl<P: Ports> Context<'_, P> {
     /// Answers a token request.
@@ -152,6 +153,8 @@ impl<P: Ports> Context<'_, P> {
                 self.tokens(&terms, used.grant(), form, next).await
             }
             GrantAnswer::Misused(subject, why) => {
+                // The grant has ended already: its access tokens must not outlive a failure here.
+                self.announce(&[Revocable::Grant(used.grant().to_owned())]).await?;
                 self.unlist(&subject, used.grant()).await?;
                 let detail = format!("grant {}: {why}", used.grant());
                 self.say("warn", "grant_misused", &detail);

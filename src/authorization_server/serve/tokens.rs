@@ -82,9 +82,7 @@ impl<P: Ports> Context<'_, P> {
         if seen.terms.client_id != client.id {
             return done();
         }
-        self.ask::<Grant>(&grant, GrantQuestion::End("revoked_by_client".to_owned())).await?;
-        self.unlist(&seen.terms.subject, &grant).await?;
-        self.say("info", "grant_revoked", &format!("grant {grant}, by its client"));
+        self.end_all(&seen.terms.subject, &[grant], "revoked_by_client").await?;
         if let Some(tokens) = handle.and_then(|handle| opened(&seen, handle)) {
             self.revoke_there(&tokens).await;
         }
@@ -109,9 +107,10 @@ impl<P: Ports> Context<'_, P> {
                     return inactive();
                 }
                 if let Some(grant) = claims.get("jti").and_then(Value::as_str).and_then(grant_of) {
-                    let GrantAnswer::Content(_) = self.ask::<Grant>(grant, GrantQuestion::Read).await? else {
+                    let issued = claims.get("iat").and_then(Value::as_u64).unwrap_or_default();
+                    if self.ask::<Grant>(grant, GrantQuestion::Accepts(issued)).await? != GrantAnswer::Done {
                         return inactive();
-                    };
+                    }
                 }
                 claims.insert("active".to_owned(), json!(true));
                 claims.insert("token_type".to_owned(), json!("Bearer"));

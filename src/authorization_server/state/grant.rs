@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Hash, RecordStateMachine};
+use super::{Hash, Migration, RecordStateMachine};
 use crate::seal::{NONCE_BYTES, SealKey};
 
 /// The content of a grant. It does not change until the grant ends.
@@ -83,13 +83,15 @@ pub struct Grant {
     refresh: Option<Refresh>,
     replaced: Option<Replaced>,
     ended: Option<String>,
+    /// Access tokens that were issued before this second are not accepted any more, because what they say has changed.
+    stale_before: u64,
 }
 
 impl Grant {
     /// A new grant.
     #[must_use]
     pub fn new(terms: Terms, code: Code, vault: Option<SealedProviderTokens>, until: u64) -> Self {
-        Self { terms, code: Some(code), vault, until, refresh: None, replaced: None, ended: None }
+        Self { terms, code: Some(code), vault, until, refresh: None, replaced: None, ended: None, stale_before: 0 }
     }
 }
 
@@ -145,6 +147,8 @@ pub enum GrantQuestion {
     Read,
     /// Asks when the client last got a token, and changes nothing.
     LastUse,
+    /// Asks whether access tokens that were issued at this second are still accepted, and changes nothing.
+    Accepts(u64),
     /// Ends the grant, for this reason.
     End(String),
 }
@@ -184,6 +188,9 @@ pub struct GrantContent {
 
 impl RecordStateMachine for Grant {
     const KIND: &'static str = "grant";
+    const MIGRATIONS: &'static [Migration] = &[|record| {
+        record.entry("stale_before").or_insert_with(|| Value::from(0));
+    }];
     type Question = GrantQuestion;
     type Answer = GrantAnswer;
 
@@ -211,6 +218,13 @@ impl RecordStateMachine for Grant {
             })),
             GrantQuestion::LastUse => {
                 GrantAnswer::LastUse(grant.replaced.as_ref().map_or(grant.terms.authenticated, |replaced| replaced.at))
+            }
+            GrantQuestion::Accepts(issued) => {
+                if issued >= grant.stale_before {
+                    GrantAnswer::Done
+                } else {
+                    GrantAnswer::Unknown
+                }
             }
             GrantQuestion::End(why) => {
                 grant.end(&why);

@@ -12,6 +12,7 @@ pub mod login;
 pub mod once;
 pub mod own_client;
 pub mod pending_call;
+pub mod revocation_index;
 pub mod subject;
 
 use std::borrow::Cow;
@@ -160,6 +161,7 @@ pub fn answer(record: Option<&StoredRecord>, question: &str, now: u64) -> Result
         once::Once::KIND => run::<once::Once>(record, question, now),
         own_client::GatewayRegistration::KIND => run::<own_client::GatewayRegistration>(record, question, now),
         pending_call::PendingCall::KIND => run::<pending_call::PendingCall>(record, question, now),
+        revocation_index::RevocationIndex::KIND => run::<revocation_index::RevocationIndex>(record, question, now),
         subject::UserRecord::KIND => run::<subject::UserRecord>(record, question, now),
         _ => Err(RecordError::Kind),
     }

@@ -8,6 +8,7 @@ mod connections;
 mod grants;
 mod provider;
 mod records;
+mod revocation;
 mod tokens;
 
 use std::cell::RefCell;
@@ -119,6 +120,12 @@ impl Scene {
             cookies: RefCell::default(),
             user: self.user.clone(),
         }
+    }
+
+    /// Another isolate: it shares this world, and remembers nothing.
+    fn other_isolate(&self, server: Value) -> Self {
+        let gateway = open_with(document(server, json!({})), &secrets()).expect("the document is right");
+        Self { gateway, ..self.other_browser() }
     }
 
     fn call(&self, request: Request) -> Reply {

@@ -48,6 +48,7 @@ struct State {
     records: HashMap<String, StoredRecord>,
     records_down: bool,
     record_down: Option<String>,
+    record_questions: Vec<String>,
     guard: ReplayMemory,
     guard_down: bool,
     budgets: HashMap<(String, u64), u64>,
@@ -260,6 +261,11 @@ impl World {
     /// Whether one of them cannot be.
     pub fn record_down(&self, name: &str, down: bool) {
         self.0.borrow_mut().record_down = down.then(|| name.to_owned());
+    }
+
+    /// The names of the records that were asked since the last time.
+    pub fn record_questions(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.borrow_mut().record_questions)
     }
 
     /// What all records hold, as they are kept.

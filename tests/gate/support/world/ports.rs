@@ -165,6 +165,7 @@ impl Records for World {
         if state.records_down || state.record_down.as_deref() == Some(name) {
             return Err("no such object".into());
         }
+        state.record_questions.push(name.to_owned());
         let now = state.now.seconds();
         let kept = state.records.get(name).cloned();
         let (answer, change) = authorization_state::answer(kept.as_ref(), question, now)

@@ -7,12 +7,13 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::limits::{REVOCATION_BYTES, REVOCATION_RETRY};
+use crate::limits::REVOCATION_BYTES;
 use crate::platform_error::PlatformError;
 use crate::strict_json::{self, StrictJsonError};
 use crate::time::UnixMillis;
 use crate::token::lookups::LookupError;
 use crate::token::principal::Subject;
+use crate::token::revocation::copy_age::CopyAge;
 use crate::token::verified::VerifiedToken;
 
 /// Where the revocation list is stored.
@@ -162,58 +163,20 @@ impl RevocationList {
     }
 }
 
-/// What to do before the list is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    /// Nothing: the list is new enough.
-    No,
-    /// Use it, and read it again in the background.
-    Soon,
-    /// Read it first.
-    Now,
-    /// It must be read first, but reading failed a moment ago: fail closed.
-    Unavailable,
-}
-
 /// The revocation list as this isolate knows it.
 #[derive(Debug, Default)]
 pub struct Revocations {
     list: Option<RevocationList>,
-    read_at: UnixMillis,
-    attempted: Option<UnixMillis>,
-    failed: Option<UnixMillis>,
+    /// How old the list is.
+    pub age: CopyAge,
 }
 
 impl Revocations {
-    /// What to do with a list that may be at most `seconds` old.
-    #[must_use]
-    pub fn due(&self, seconds: u64, now: UnixMillis) -> Due {
-        let recently = |moment: Option<UnixMillis>| moment.is_some_and(|at| now < at.plus_seconds(REVOCATION_RETRY));
-        if self.list.is_none() || now >= self.read_at.plus_seconds(seconds) {
-            return if recently(self.failed) { Due::Unavailable } else { Due::Now };
-        }
-        if now >= self.read_at.plus_seconds(seconds / 2) && !recently(self.attempted) {
-            return Due::Soon;
-        }
-        Due::No
-    }
-
-    /// Records that the list is being read.
-    pub fn attempted(&mut self, now: UnixMillis) {
-        self.attempted = Some(now);
-    }
-
-    /// Stores a list whose read began at `asked`. Its age counts from there, because the list may already have been old
-    /// when the answer arrived.
+    /// Stores a list whose read began at `asked`.
     pub fn stored(&mut self, list: RevocationList, asked: UnixMillis) {
-        if asked >= self.read_at {
-            (self.list, self.read_at, self.failed) = (Some(list), asked, None);
+        if self.age.read(asked) {
+            self.list = Some(list);
         }
-    }
-
-    /// Records that the list could not be read.
-    pub fn failed(&mut self, now: UnixMillis) {
-        self.failed = Some(now);
     }
 
     /// Whether a session of this subject that began at `since` is over; true if there is no list.
