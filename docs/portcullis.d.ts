@@ -372,12 +372,25 @@ export interface LoginDocument {
    * 8414 §3.
    */
   metadata_url?: string;
+  /**
+   * Minutes after `recheck_minutes` in which the provider may be out of reach, 0 to 10080: until then a refresh goes on with what the
+   * provider said last, and after that the gateway answers 503. Default: 60.
+   */
+  outage_minutes?: number;
   parameters?: Table2;
   /**
    * The provider, whose particular rules then need no configuration: `generic`, `auth0`, `entra_id`, `github`,
    * `google`, `keycloak` or `okta`. Default: `generic`.
    */
   profile?: "generic" | "auth0" | "entra_id" | "github" | "google" | "keycloak" | "okta";
+  /**
+   * Minutes after which a refresh asks the provider again about the user, 0 to 43200: with the provider's refresh token, or
+   * at `userinfo_endpoint` without `issuer`. The grant ends if the provider refuses, and its scopes and claims follow what
+   * the provider says. If this key is set, the gateway also requests the scope `offline_access` (at `google`, `access_type =
+   * "offline"`), unless `scopes` is set, and a grant ends after this time if the provider gave no token to ask with. Without
+   * this key, such a grant lasts as long as `grant_days` says. With `0`, the gateway never asks again. Default: 60.
+   */
+  recheck_minutes?: number;
   /**
    * The endpoint at which the gateway revokes the provider's tokens when a client revokes its grant (RFC 7009).
    * Default: from discovery, if the provider has one.

@@ -173,6 +173,21 @@ pub const REVOCATION_SETTLES: u64 = 30;
 /// Credentials of which an isolate remembers that the records said that they are not revoked.
 pub const CLEARED_ENTRIES: usize = 4096;
 
+/// Seconds for which one request asks the identity provider again about a user, and others wait.
+pub const RECHECK_TURN_SECONDS: u64 = 20;
+
+/// Milliseconds after which a request that waits looks again.
+pub const RECHECK_POLL: u32 = 250;
+
+/// Seconds after a failure in which an isolate does not ask the identity provider again about users who logged in.
+pub const RECHECK_RETRY: u64 = 10;
+
+/// Minutes after which the identity provider is asked again about a user who logged in: the default, and the most.
+pub const RECHECK_MINUTES: (u64, u64) = (60, 43_200);
+
+/// Minutes for which it may be out of reach then: the default, and the most.
+pub const OUTAGE_MINUTES: (u64, u64) = (60, 10_080);
+
 /// Seconds within which a revocation by the authorization server takes effect: the default, and the most that can be configured.
 pub const OWN_REVOCATION_SECONDS: (u64, u64) = (5, 300);
 

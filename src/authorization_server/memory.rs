@@ -23,15 +23,39 @@ pub struct KnownProvider {
     pub until: UnixMillis,
 }
 
+/// What is remembered of an identity provider.
+#[derive(Debug, Default)]
+pub struct ProviderMemory {
+    known: RefCell<Option<KnownProvider>>,
+    /// Its keys, which sign ID tokens.
+    pub keys: RefCell<KeyState>,
+}
+
+impl ProviderMemory {
+    /// What is known about it, if that is still fresh.
+    #[must_use]
+    pub fn known_provider(&self, now: UnixMillis) -> Option<KnownProvider> {
+        self.known.borrow().clone().filter(|known| now < known.until)
+    }
+
+    /// Stores what is known about it. Keys of another location than before are forgotten.
+    pub fn keep_provider(&self, known: KnownProvider) {
+        let mut provider = self.known.borrow_mut();
+        if provider.as_ref().is_some_and(|old| old.provider.jwks != known.provider.jwks) {
+            *self.keys.borrow_mut() = KeyState::default();
+        }
+        *provider = Some(known);
+    }
+}
+
 /// The digest of a client's `jwks_uri`, and its keys.
 type ClientKeys = ([u8; 32], Rc<RefCell<KeyState>>);
 
 /// The memory of an isolate.
 #[derive(Debug, Default)]
 pub struct ServerMemory {
-    provider: RefCell<Option<KnownProvider>>,
-    /// The keys of the identity provider, which sign ID tokens.
-    pub provider_keys: RefCell<KeyState>,
+    /// The identity providers, by the index of the login.
+    providers: RefCell<BTreeMap<usize, Rc<ProviderMemory>>>,
     /// The keys of clients, by the digest of their `jwks_uri`; the oldest first.
     client_keys: RefCell<Vec<ClientKeys>>,
     /// What failed, and the moment from which the gateway may try it again.
@@ -49,19 +73,10 @@ impl ServerMemory {
         Self { counters: Rc::clone(counters), ..Self::default() }
     }
 
-    /// What is known about the identity provider, if it is still fresh.
+    /// What is remembered of the identity provider of a login.
     #[must_use]
-    pub fn known_provider(&self, now: UnixMillis) -> Option<KnownProvider> {
-        self.provider.borrow().clone().filter(|known| now < known.until)
-    }
-
-    /// Stores what is known about the identity provider. Keys of another location than before are forgotten.
-    pub fn keep_provider(&self, known: KnownProvider) {
-        let mut provider = self.provider.borrow_mut();
-        if provider.as_ref().is_some_and(|old| old.provider.jwks != known.provider.jwks) {
-            *self.provider_keys.borrow_mut() = KeyState::default();
-        }
-        *provider = Some(known);
+    pub fn provider_of(&self, login: usize) -> Rc<ProviderMemory> {
+        Rc::clone(self.providers.borrow_mut().entry(login).or_default())
     }
 
     /// The authorization server of the origin server of a resource, if it is known.

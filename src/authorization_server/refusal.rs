@@ -108,6 +108,8 @@ pub enum Refusal {
     },
     /// The identity provider cannot be reached.
     ProviderUnavailable(LoginError),
+    /// The identity provider did not say whether the user still has access, for too long.
+    RecheckImpossible(String),
     /// The redirect URI is not one of the client's.
     RedirectUriInvalid(RedirectError),
     /// Clients cannot register.
@@ -502,6 +504,10 @@ impl Refusal {
             Self::ProviderUnavailable(why) => {
                 let text = "The server where you log in cannot be reached now. Try again in a moment.";
                 Disclosure::user(503, ErrorCode::ProviderUnavailable, text).because(why).with("retry-after", "5")
+            }
+            Self::RecheckImpossible(why) => {
+                let text = "the identity provider does not say whether the user still has access: try again later";
+                Disclosure::client(503, ErrorCode::TemporarilyUnavailable, text).because(why).with("retry-after", "30")
             }
             Self::RedirectUriInvalid(error) => Disclosure::user(400, ErrorCode::InvalidRedirectUri, error.text()),
             Self::RegistrationOff => {

@@ -6,7 +6,7 @@ use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
 use crate::config::ranges::{
-    ACCESS_TOKEN, GRANT_DAYS, OWN_REVOCATION, REFRESH_GRACE, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS,
+    ACCESS_TOKEN, GRANT_DAYS, OUTAGE, OWN_REVOCATION, RECHECK, REFRESH_GRACE, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS,
 };
 use crate::config::table::Table;
 
@@ -243,6 +243,21 @@ pub struct LoginDocument {
     /// forgotten key cannot open the gateway to all users of GitHub. Default: `false`.
     #[deserr(default)]
     pub anyone: Option<bool>,
+
+    /// Minutes after which a refresh asks the provider again about the user, 0 to 43200: with the provider's refresh token, or
+    /// at `userinfo_endpoint` without `issuer`. The grant ends if the provider refuses, and its scopes and claims follow what
+    /// the provider says. If this key is set, the gateway also requests the scope `offline_access` (at `google`, `access_type =
+    /// "offline"`), unless `scopes` is set, and a grant ends after this time if the provider gave no token to ask with. Without
+    /// this key, such a grant lasts as long as `grant_days` says. With `0`, the gateway never asks again. Default: 60.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = RECHECK.default, "minimum" = RECHECK.least, "maximum" = RECHECK.most)))]
+    pub recheck_minutes: Option<u64>,
+
+    /// Minutes after `recheck_minutes` in which the provider may be out of reach, 0 to 10080: until then a refresh goes on with what the
+    /// provider said last, and after that the gateway answers 503. Default: 60.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("default" = OUTAGE.default, "minimum" = OUTAGE.least, "maximum" = OUTAGE.most)))]
+    pub outage_minutes: Option<u64>,
 }
 
 /// An identity provider.

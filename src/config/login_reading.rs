@@ -1,10 +1,11 @@
 //! Reads how users log in at the identity provider of the authorization server.
 
-use crate::authorization_server::login::{Admission, Login, LoginProfile};
+use crate::authorization_server::login::{Admission, Login, LoginProfile, Recheck};
 use crate::config::authorization_server_document::{LoginDocument, LoginProfileName};
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
-use crate::config::values::{Secrets, note_metadata_url, protected_url, read_secret};
+use crate::config::ranges;
+use crate::config::values::{Secrets, bounded, note_metadata_url, protected_url, read_secret};
 use crate::jwks::signing_key::SigningKey;
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::secret::Secret;
@@ -222,7 +223,11 @@ pub(super) fn read_login(
             "Entra ID does not verify domains: name the issuer of one tenant, and allow groups or anyone of it",
         );
     }
+    let recheck = read_recheck(document, mistakes);
+    let (scopes, parameters) =
+        read_scopes_and_parameters(document, profile, recheck.is_some_and(|recheck| recheck.is_required));
     Login {
+        index: 0,
         profile,
         issuer,
         tenants: document.tenants.clone().unwrap_or_default(),
@@ -234,15 +239,52 @@ pub(super) fn read_login(
         userinfo_endpoint,
         revocation_endpoint,
         client: authentication,
-        scopes: document
-            .scopes
-            .clone()
-            .unwrap_or_else(|| profile.scopes().iter().map(|scope| (*scope).to_owned()).collect()),
-        parameters: document.parameters.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        scopes,
+        parameters,
         subject_claim: document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned()),
         groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
         admission,
+        recheck,
     }
+}
+
+/// When the gateway asks the provider again about a user.
+fn read_recheck(document: &LoginDocument, mistakes: &mut Mistakes) -> Option<Recheck> {
+    let at = "authorization_server.login";
+    let mut number = |key: &str, value, range| bounded(value, range, &format!("{at}.{key}"), mistakes);
+    let minutes = number("recheck_minutes", document.recheck_minutes, ranges::RECHECK);
+    let outage_minutes = number("outage_minutes", document.outage_minutes, ranges::OUTAGE);
+    if minutes == 0 && document.outage_minutes.is_some() {
+        mistakes.note(format_args!("{at}.outage_minutes"), "has no effect with recheck_minutes = 0");
+    }
+    let is_required = document.recheck_minutes.is_some();
+    let (seconds, outage_seconds) = (minutes * 60, outage_minutes * 60);
+    (minutes > 0).then_some(Recheck { seconds, outage_seconds, is_required })
+}
+
+/// Scopes and parameters with which providers give a token that the gateway can use later. Those of the configuration stay as
+/// they are.
+fn read_scopes_and_parameters(
+    document: &LoginDocument,
+    profile: LoginProfile,
+    is_rechecked: bool,
+) -> (Vec<String>, Vec<(String, String)>) {
+    let mut parameters: Vec<(String, String)> =
+        document.parameters.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let known = || profile.scopes().iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>();
+    let Some(scopes) = document.scopes.clone() else {
+        let mut scopes = known();
+        if is_rechecked {
+            scopes.extend(profile.offline_scope().map(str::to_owned));
+            for (name, value) in profile.offline_parameters() {
+                if !parameters.iter().any(|(set, _)| set == name) {
+                    parameters.push(((*name).to_owned(), (*value).to_owned()));
+                }
+            }
+        }
+        return (scopes, parameters);
+    };
+    (scopes, parameters)
 }
 
 /// Notes known endpoints that are replaced only in part. The gateway must not send a token that one server issued to

@@ -78,6 +78,10 @@ pub const SESSION: Range =
 pub const ACCESS_TOKEN: Range = range(600, 60, 3600);
 /// `authorization_server.revocation_seconds`
 pub const OWN_REVOCATION: Range = range(limits::OWN_REVOCATION_SECONDS.0, 0, limits::OWN_REVOCATION_SECONDS.1);
+/// `authorization_server.login.recheck_minutes`
+pub const RECHECK: Range = range(limits::RECHECK_MINUTES.0, 0, limits::RECHECK_MINUTES.1);
+/// `authorization_server.login.outage_minutes`
+pub const OUTAGE: Range = range(limits::OUTAGE_MINUTES.0, 0, limits::OUTAGE_MINUTES.1);
 /// `authorization_server.refresh_grace_seconds`
 pub const REFRESH_GRACE: Range = range(limits::REFRESH_GRACE_SECONDS.0, 0, limits::REFRESH_GRACE_SECONDS.1);
 /// `authorization_server.refresh_token_days`

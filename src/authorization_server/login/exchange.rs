@@ -96,6 +96,20 @@ pub fn code_request(
     posted(&provider.token, (client_id, authentication), assertion, form)
 }
 
+/// The request that refreshes the provider's tokens (RFC 6749 §6).
+#[must_use]
+pub fn refresh_request(
+    provider: &Provider,
+    client: (&str, &ClientAuthentication),
+    assertion: Option<&str>,
+    refresh_token: &str,
+) -> ProviderRequest {
+    let mut form = Form::default();
+    form.add("grant_type", "refresh_token");
+    form.add("refresh_token", refresh_token);
+    posted(&provider.token, client, assertion, form)
+}
+
 /// The request that revokes a token of the provider (RFC 7009 §2.1).
 #[must_use]
 pub fn revocation_request(
@@ -211,15 +225,15 @@ pub fn id_token_check(token: &UntrustedToken, keys: &KeySet) -> Result<Box<Signa
     SignatureCheck::of(token, key, algorithm).map_err(|_| IdTokenError::SignatureSize)
 }
 
-/// Checks the claims of an ID token (OpenID Connect Core §3.1.3.7): this issuer issued it for this client and for this
-/// login, and it is valid now.
+/// Checks the claims of an ID token (OpenID Connect Core §3.1.3.7): this issuer issued it for this client and, if there is
+/// a nonce, for this login, and it is valid now.
 ///
 /// # Errors
 /// [`IdTokenError`]: the first check that fails.
 pub fn id_token_claims(
     token: &UntrustedToken,
     proof: &SignatureProof,
-    (login, client_id, nonce): (&Login, &str, &str),
+    (login, client_id, nonce): (&Login, &str, Option<&str>),
     now: UnixMillis,
 ) -> Result<Map<String, Value>, IdTokenError> {
     let claims = token.claims_with(proof).ok_or(IdTokenError::Signature)?;
@@ -234,7 +248,7 @@ pub fn id_token_claims(
     if (audiences.len() > 1 || claims.contains_key("azp")) && text("azp") != Some(client_id) {
         return Err(IdTokenError::AuthorizedParty);
     }
-    if text("nonce") != Some(nonce) {
+    if nonce.is_some() && text("nonce") != nonce {
         return Err(IdTokenError::Nonce);
     }
     let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);

@@ -14,7 +14,7 @@ use crate::transport::url::HttpUrl;
 pub use error::{AnswerError, IdTokenError, LoginError, TokenClaimError};
 pub use exchange::{
     AuthorizationParameters, ProviderTokens, authorization_url, code_request, id_token_check, id_token_claims, object,
-    revocation_request, user_request, word,
+    refresh_request, revocation_request, user_request, word,
 };
 pub use identity::{Identity, carried_as};
 pub use profile::{KnownEndpoints, LoginProfile};
@@ -22,6 +22,8 @@ pub use profile::{KnownEndpoints, LoginProfile};
 /// How users log in.
 #[derive(Debug, Clone)]
 pub struct Login {
+    /// Its place in the configuration.
+    pub index: usize,
     /// The provider.
     pub profile: LoginProfile,
     /// Its issuer identifier, if it supports OpenID. In that of many tenants, `{tenantid}` stands for the tenant.
@@ -55,6 +57,19 @@ pub struct Login {
     pub groups_claim: String,
     /// Which users may log in.
     pub admission: Admission,
+    /// When the provider is asked again about a user who logged in; `None` if it is not.
+    pub recheck: Option<Recheck>,
+}
+
+/// When the provider is asked again about a user who logged in: at a refresh, after some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recheck {
+    /// Seconds after which it is due.
+    pub seconds: u64,
+    /// Seconds after that in which the provider may be out of reach.
+    pub outage_seconds: u64,
+    /// Whether a grant ends if the provider gave no token with which the gateway could ask it.
+    pub is_required: bool,
 }
 
 impl Login {
@@ -62,6 +77,12 @@ impl Login {
     #[must_use]
     pub fn vouches_for(&self, issuer: &str) -> bool {
         self.issuer.as_deref() == Some(issuer) && self.tenants.is_empty() && self.subject_claim == "sub"
+    }
+
+    /// Whether the provider's tokens are kept with a grant: to revoke them, or to ask about the user with them.
+    #[must_use]
+    pub fn keeps(&self, has_refresh_token: bool) -> bool {
+        has_refresh_token || self.recheck.is_some() && self.issuer.is_none()
     }
 
     /// What tells this provider from others: a subject names a user of it, and may name another user elsewhere.

@@ -58,6 +58,26 @@ impl LoginProfile {
         }
     }
 
+    /// The scope with which it gives a refresh token (OpenID Connect Core §11), unless it has another way.
+    #[must_use]
+    pub fn offline_scope(self) -> Option<&'static str> {
+        match self {
+            Self::Generic | Self::Auth0 | Self::EntraId | Self::Keycloak | Self::Okta => Some("offline_access"),
+            // The access tokens of a GitHub OAuth app do not expire.
+            Self::Github | Self::Google => None,
+        }
+    }
+
+    /// The parameters of the authorization request with which it gives a refresh token, if a scope is not enough.
+    #[must_use]
+    pub fn offline_parameters(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            // Google gives one only if the user consents.
+            Self::Google => &[("access_type", "offline"), ("prompt", "consent")],
+            Self::Generic | Self::Auth0 | Self::EntraId | Self::Github | Self::Keycloak | Self::Okta => &[],
+        }
+    }
+
     /// The claim that holds the subject, unless the configuration names another.
     #[must_use]
     pub fn subject_claim(self) -> &'static str {

@@ -154,11 +154,12 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::TooManyLogins));
         }
         let unavailable = |error| Reply::refusal(Refusal::ProviderUnavailable(error));
-        let provider = match self.provider().await {
+        let at = self.provider_of(&self.server.login);
+        let provider = match at.endpoints().await {
             Ok(provider) => provider,
             Err(error) => return Ok(unavailable(error)),
         };
-        let ours = match self.ours(&provider).await {
+        let ours = match at.ours(&provider).await {
             Ok(ours) => ours,
             Err(error) => return Ok(unavailable(error)),
         };

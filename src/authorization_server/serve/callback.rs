@@ -1,6 +1,7 @@
 //! Users come back from the identity provider.
 
 use super::authorize::{LoginSecrets, Session, callback_parameters, person};
+use super::held_tokens::HeldTokens;
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
 use crate::authorization_server::client::CLIENT_SUBJECT;
@@ -9,13 +10,12 @@ use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::state::Hash;
-use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, SealedProviderTokens, Terms};
+use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, Terms};
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{Approval, Listed, UserQuestion, UserRecord};
 use crate::limits::{CODE_SECONDS, SIGN_IN_SECONDS};
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
-use crate::seal::SealKey;
 
 impl<P: Ports> Context<'_, P> {
     /// The answer of the provider: good once, in the browser that began the login, from the provider itself.
@@ -32,7 +32,8 @@ impl<P: Ports> Context<'_, P> {
         let Some(purpose) = self.ask::<Login>(Hash::of(state).as_str(), take).await? else {
             return Ok(Reply::refusal(Refusal::LoginStale("no such login of this browser")));
         };
-        let provider = match self.provider().await {
+        let at = self.provider_of(&self.server.login);
+        let provider = match at.endpoints().await {
             Ok(provider) => provider,
             Err(error) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &error.to_string())),
         };
@@ -52,11 +53,11 @@ impl<P: Ports> Context<'_, P> {
             }
         };
         let secrets = LoginSecrets::of(state, browser);
-        let ours = match self.ours(&provider).await {
+        let ours = match at.ours(&provider).await {
             Ok(ours) => ours,
             Err(error) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &error.to_string())),
         };
-        match self.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
+        match at.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
             Ok((identity, tokens)) => self.logged_in(purpose, identity, tokens).await,
             Err(error) => Ok(self.failed(&purpose, LoginFailure::of(&error), &error.to_string())),
         }
@@ -187,7 +188,14 @@ impl<P: Ports> Context<'_, P> {
             scopes: asked.iter().map(|scope| scope.as_str().to_owned()).collect(),
             until: now + self.server.grant_seconds,
         };
-        let grant = Grant::new(terms, waiting, self.vault(&code, &tokens), until);
+        let held = HeldTokens::of(&tokens);
+        let login = &self.server.login;
+        let kept = login.keeps(held.refresh_token.is_some()).then(|| self.seal_tokens(&code, &held));
+        if kept.is_none() && request.refreshes && login.recheck.is_some_and(|recheck| recheck.is_required) {
+            let detail = "the provider gave no refresh token: the grant ends after login.recheck_minutes";
+            self.say("warn", "recheck_impossible", detail);
+        }
+        let grant = Grant::new(terms, waiting, kept, until);
         let name = id.to_string();
         if self.ask::<Grant>(&name, GrantQuestion::Begin(Box::new(grant))).await? != GrantAnswer::Done {
             return Err(Failure::Records);
@@ -205,18 +213,5 @@ impl<P: Ports> Context<'_, P> {
         self.say("info", "granted", &format!("grant {name} for client {:?}", request.client_id));
         let url = request.destination().answer(&self.server.own.identifier, &[("code", code.expose())]);
         Ok(Reply::redirect(&url, "code_issued").field("set-cookie", session))
-    }
-
-    /// Seals the provider's tokens so that only the holder of the code, and later of the refresh token, can open them.
-    fn vault(&self, code: &Handle, tokens: &ProviderTokens) -> Option<SealedProviderTokens> {
-        // Without a refresh token there is nothing that outlives the code by much.
-        let refresh = tokens.refresh_token.as_ref()?;
-        let bytes = self.random::<32>();
-        let kept = serde_json::json!({ "refresh_token": refresh, "access_token": tokens.access_token }).to_string();
-        let key = SealKey::random(bytes);
-        Some(SealedProviderTokens {
-            key: code.key().seal(&bytes, "vault key", &self.nonce()),
-            tokens: key.seal(kept.as_bytes(), "vault", &self.nonce()),
-        })
     }
 }

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use super::Context;
+use super::provider::LoginProvider;
 use crate::authorization_server::client::client_url;
 use crate::authorization_server::client_error::{AssertionError, UnreachableClient};
 use crate::authorization_server::login::{self, IdTokenError, LoginError, Provider};
@@ -54,52 +55,6 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    async fn fetch_provider_keys(&self, url: &str) -> Result<(), LoginError> {
-        let fetched = self.fetch_keys(&self.memory.provider_keys, url, PROVIDER_METADATA_SECONDS).await;
-        fetched.map_err(|error| {
-            self.say("error", "keys_unavailable", &format!("login provider: {error}"));
-            LoginError::Keys(error)
-        })
-    }
-
-    /// The check of an ID token's signature. The ID token comes from the provider itself and belongs to a code that is
-    /// redeemed already, so no pause after a failure and no cool-down applies: callers cannot cause fetches at will.
-    pub(super) async fn id_token_check(
-        &self,
-        token: &UntrustedToken,
-        provider: &Provider,
-    ) -> Result<Box<SignatureCheck>, LoginError> {
-        let url = provider.jwks.as_ref().ok_or(LoginError::JwksUriMissing)?;
-        let keys = &self.memory.provider_keys;
-        let checked = || login::id_token_check(token, keys.borrow().keys().unwrap_or(&KeySet::default()));
-        let freshness = keys.borrow().freshness(self.ports.now());
-        match freshness {
-            Freshness::Use => {}
-            Freshness::UseAndRefresh => {
-                // If this fails, the old keys are used.
-                let _logged = self.fetch_provider_keys(url).await;
-            }
-            Freshness::Fetch | Freshness::Refuse { .. } => {
-                self.fetch_provider_keys(url).await?;
-                return checked().map_err(LoginError::IdToken);
-            }
-        }
-        let is_missing = |checked: &Result<_, IdTokenError>| matches!(checked, Err(IdTokenError::NoKey(_)));
-        let mut result = checked();
-        let is_looking = || keys.borrow().is_looking(self.ports.now());
-        if is_missing(&result) && is_looking() {
-            await_keys(self.ports, keys).await;
-            result = checked();
-        }
-        if is_missing(&result) {
-            // The provider may have changed its keys.
-            keys.borrow_mut().looking();
-            self.fetch_provider_keys(url).await?;
-            result = checked();
-        }
-        result.map_err(LoginError::IdToken)
-    }
-
     /// The keys at the `jwks_uri` of a client, for an assertion with this `kid`. The client chooses the URL, so the number
     /// of fetches is limited for each URL and for each network.
     pub(super) async fn client_keys(&self, uri: &str, kid: Option<&str>) -> Result<KeySet, NoAssertion> {
@@ -145,5 +100,53 @@ impl<P: Ports> Context<'_, P> {
             }
             error => AssertionError::Keys(error).into(),
         })
+    }
+}
+
+impl<P: Ports> LoginProvider<'_, P> {
+    async fn fetch_provider_keys(&self, url: &str) -> Result<(), LoginError> {
+        let fetched = self.context.fetch_keys(&self.memory.keys, url, PROVIDER_METADATA_SECONDS).await;
+        fetched.map_err(|error| {
+            self.context.say("error", "keys_unavailable", &format!("login provider: {error}"));
+            LoginError::Keys(error)
+        })
+    }
+
+    /// The check of an ID token's signature. The ID token comes from the provider itself and belongs to a code that is
+    /// redeemed already, so no pause after a failure and no cool-down applies: callers cannot cause fetches at will.
+    pub(super) async fn id_token_check(
+        &self,
+        token: &UntrustedToken,
+        provider: &Provider,
+    ) -> Result<Box<SignatureCheck>, LoginError> {
+        let url = provider.jwks.as_ref().ok_or(LoginError::JwksUriMissing)?;
+        let keys = &self.memory.keys;
+        let checked = || login::id_token_check(token, keys.borrow().keys().unwrap_or(&KeySet::default()));
+        let freshness = keys.borrow().freshness(self.context.ports.now());
+        match freshness {
+            Freshness::Use => {}
+            Freshness::UseAndRefresh => {
+                // If this fails, the old keys are used.
+                let _logged = self.fetch_provider_keys(url).await;
+            }
+            Freshness::Fetch | Freshness::Refuse { .. } => {
+                self.fetch_provider_keys(url).await?;
+                return checked().map_err(LoginError::IdToken);
+            }
+        }
+        let is_missing = |checked: &Result<_, IdTokenError>| matches!(checked, Err(IdTokenError::NoKey(_)));
+        let mut result = checked();
+        let is_looking = || keys.borrow().is_looking(self.context.ports.now());
+        if is_missing(&result) && is_looking() {
+            await_keys(self.context.ports, keys).await;
+            result = checked();
+        }
+        if is_missing(&result) {
+            // The provider may have changed its keys.
+            keys.borrow_mut().looking();
+            self.fetch_provider_keys(url).await?;
+            result = checked();
+        }
+        result.map_err(LoginError::IdToken)
     }
 }

@@ -1,14 +1,17 @@
 //! Requests to the identity provider: its metadata and keys, this gateway's registration there, and its answers about a
 //! user.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Context;
+use super::held_tokens::HeldTokens;
 use crate::authorization_server::login::{
-    self, AnswerError, IdTokenError, Identity, LoginError, Provider, ProviderTokens,
+    self, AnswerError, IdTokenError, Identity, Login, LoginError, Provider, ProviderTokens,
 };
-use crate::authorization_server::memory::KnownProvider;
+use crate::authorization_server::memory::{KnownProvider, ProviderMemory};
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::own_client::{GatewayRegistration, GatewayRegistrationQuestion};
 use crate::jwks::discovery::{Metadata, locations};
@@ -37,31 +40,45 @@ struct Credentials {
     client_secret: String,
 }
 
-impl<P: Ports> Context<'_, P> {
+/// An identity provider, and this gateway as a client of it.
+pub(super) struct LoginProvider<'a, P> {
+    pub(super) context: &'a Context<'a, P>,
+    pub(super) login: &'a Login,
+    pub(super) memory: Rc<ProviderMemory>,
+}
+
+impl<'a, P: Ports> Context<'a, P> {
+    /// The identity provider of a login.
+    pub(super) fn provider_of(&'a self, login: &'a Login) -> LoginProvider<'a, P> {
+        LoginProvider { context: self, login, memory: self.memory.provider_of(login.index) }
+    }
+}
+
+impl<P: Ports> LoginProvider<'_, P> {
     /// The endpoints of the provider.
     ///
     /// # Errors
     /// [`LoginError`] if its metadata cannot be fetched.
-    pub(super) async fn provider(&self) -> Result<Provider, LoginError> {
-        if let Some(provider) = self.server.login.configured() {
+    pub(super) async fn endpoints(&self) -> Result<Provider, LoginError> {
+        if let Some(provider) = self.login.configured() {
             return Ok(provider);
         }
-        let known = self.memory.known_provider(self.ports.now());
+        let known = self.memory.known_provider(self.context.ports.now());
         if let Some(known) = known {
             return Ok(known.provider);
         }
-        let issuer = self.server.login.issuer.as_deref().unwrap_or_default();
-        let locations = if let Some(url) = &self.server.login.metadata_url {
+        let issuer = self.login.issuer.as_deref().unwrap_or_default();
+        let locations = if let Some(url) = &self.login.metadata_url {
             vec![url.clone()]
         } else {
             let url = HttpUrl::parse(issuer).map_err(LoginError::Issuer)?;
             // The OpenID Connect location first: the document there describes logins.
             locations(&url).into_iter().rev().collect()
         };
-        let wanted = |metadata: &Metadata<'_>| self.server.login.discovered(metadata);
-        let found = discover(self.ports, locations, (issuer, self.settings.development), wanted).await;
+        let wanted = |metadata: &Metadata<'_>| self.login.discovered(metadata);
+        let found = discover(self.context.ports, locations, (issuer, self.context.settings.development), wanted).await;
         let provider = found.map_err(LoginError::Provider)?;
-        let until = self.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
+        let until = self.context.ports.now().plus_seconds(PROVIDER_METADATA_SECONDS);
         self.memory.keep_provider(KnownProvider { provider: provider.clone(), until });
         Ok(provider)
     }
@@ -71,26 +88,30 @@ impl<P: Ports> Context<'_, P> {
     /// # Errors
     /// [`LoginError`] if the gateway cannot register.
     pub(super) async fn ours(&self, provider: &Provider) -> Result<Ours, LoginError> {
-        if let Some((client_id, authentication)) = &self.server.login.client {
+        if let Some((client_id, authentication)) = &self.login.client {
             return Ok(Ours { client_id: client_id.clone(), authentication: authentication.clone() });
         }
-        let issuer = self.server.login.issuer.clone().unwrap_or_default();
+        let issuer = self.login.issuer.clone().unwrap_or_default();
         // A registration is valid for one redirect URI, so its record is named by the provider and by this server's issuer.
-        let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
+        let id = Hash::of(&format!("{issuer} {}", self.context.server.own.identifier));
         let records = |_| LoginError::Records;
-        let kept =
-            self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read).await.map_err(records)?;
+        let kept = self
+            .context
+            .ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read)
+            .await
+            .map_err(records)?;
         if let Some(kept) = kept {
             if let Some(credentials) = self.opened(&kept, &issuer) {
                 return Ok(credentials);
             }
             // It was sealed under a secret that was removed: it can never be opened again.
             let forget = GatewayRegistrationQuestion::Forget(kept.sealed);
-            self.ask::<GatewayRegistration>(id.as_str(), forget).await.map_err(records)?;
+            self.context.ask::<GatewayRegistration>(id.as_str(), forget).await.map_err(records)?;
         }
         let made = self.register_there(provider, &issuer).await?;
         // If another isolate registered meanwhile, its registration is kept and used.
         let kept = self
+            .context
             .ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Keep(made))
             .await
             .map_err(records)?;
@@ -98,7 +119,7 @@ impl<P: Ports> Context<'_, P> {
     }
 
     fn opened(&self, kept: &GatewayRegistration, issuer: &str) -> Option<Ours> {
-        let credentials: Credentials = self.server.seals.open(&kept.sealed, "own client", issuer)?;
+        let credentials: Credentials = self.context.server.seals.open(&kept.sealed, "own client", issuer)?;
         Some(Ours {
             client_id: credentials.client_id,
             authentication: ClientAuthentication::SecretBasic(Secret::new(credentials.client_secret)),
@@ -108,8 +129,8 @@ impl<P: Ports> Context<'_, P> {
     async fn register_there(&self, provider: &Provider, issuer: &str) -> Result<GatewayRegistration, LoginError> {
         let url = provider.registration.clone().ok_or(LoginError::RegistrationEndpointMissing)?;
         let body = json!({
-            "client_name": format!("Portcullis at {}", self.settings.public_url),
-            "redirect_uris": [self.server.url("/callback")],
+            "client_name": format!("Portcullis at {}", self.context.settings.public_url),
+            "redirect_uris": [self.context.server.url("/callback")],
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
             "token_endpoint_auth_method": "client_secret_basic",
@@ -122,7 +143,7 @@ impl<P: Ports> Context<'_, P> {
             body: Some(body.to_string()),
             seconds: crate::limits::PROVIDER_TIMEOUT,
         };
-        let answer = self.ports.ask(&request).await.map_err(LoginError::RegistrationNoAnswer)?;
+        let answer = self.context.ports.ask(&request).await.map_err(LoginError::RegistrationNoAnswer)?;
         if !matches!(answer.status, 200 | 201) {
             return Err(LoginError::RegistrationRefused(answer.status));
         }
@@ -132,23 +153,24 @@ impl<P: Ports> Context<'_, P> {
             return Err(LoginError::RegistrationWithoutSecret);
         };
         let ends = members.get("client_secret_expires_at").and_then(Value::as_u64).filter(|end| *end > 0);
-        let until = ends.unwrap_or(u64::MAX).min(self.now() + 10 * 365 * 86_400);
-        self.say("info", "registered_at_provider", &format!("issuer {issuer:?}"));
+        let until = ends.unwrap_or(u64::MAX).min(self.context.now() + 10 * 365 * 86_400);
+        self.context.say("info", "registered_at_provider", &format!("issuer {issuer:?}"));
         let credentials = Credentials { client_id, client_secret };
         Ok(GatewayRegistration {
-            sealed: self.server.seals.seal(&credentials, "own client", issuer, &self.nonce()),
+            sealed: self.context.server.seals.seal(&credentials, "own client", issuer, &self.context.nonce()),
             until,
         })
     }
 
     /// Deletes the stored registration at the provider, if it is still this one; the next login registers again.
     async fn forget_ours(&self, ours: &Ours) {
-        if self.server.login.client.is_some() {
+        if self.login.client.is_some() {
             return;
         }
-        let issuer = self.server.login.issuer.clone().unwrap_or_default();
-        let id = Hash::of(&format!("{issuer} {}", self.server.own.identifier));
-        let Ok(Some(kept)) = self.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read).await
+        let issuer = self.login.issuer.clone().unwrap_or_default();
+        let id = Hash::of(&format!("{issuer} {}", self.context.server.own.identifier));
+        let Ok(Some(kept)) =
+            self.context.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read).await
         else {
             return;
         };
@@ -156,16 +178,16 @@ impl<P: Ports> Context<'_, P> {
             return;
         }
         let forget = GatewayRegistrationQuestion::Forget(kept.sealed);
-        let _forgotten = self.ask::<GatewayRegistration>(id.as_str(), forget).await;
+        let _forgotten = self.context.ask::<GatewayRegistration>(id.as_str(), forget).await;
     }
 
     async fn our_assertion(&self, ours: &Ours, provider: &Provider) -> Result<Option<String>, LoginError> {
         let ClientAuthentication::PrivateKeyJwt(key) = &ours.authentication else { return Ok(None) };
-        let issuer = self.server.login.issuer.as_deref().filter(|_| self.server.login.tenants.is_empty());
+        let issuer = self.login.issuer.as_deref().filter(|_| self.login.tenants.is_empty());
         // A template for many tenants has no identifier of its own.
         let audience = issuer.unwrap_or(&provider.token);
-        let input = client_assertion(&ours.client_id, key, audience, &self.random(), self.ports.now());
-        let signature = self.ports.sign(key, input.as_bytes()).await.map_err(LoginError::Signature)?;
+        let input = client_assertion(&ours.client_id, key, audience, &self.context.random(), self.context.ports.now());
+        let signature = self.context.ports.sign(key, input.as_bytes()).await.map_err(LoginError::Signature)?;
         Ok(Some(signing_key::assemble(&input, &signature)))
     }
 
@@ -179,29 +201,112 @@ impl<P: Ports> Context<'_, P> {
         ours: &Ours,
         (code, verifier, nonce): (&str, &str, &str),
     ) -> Result<(Identity, ProviderTokens), LoginError> {
-        let login = &self.server.login;
         let assertion = self.our_assertion(ours, provider).await?;
         let client = (ours.client_id.as_str(), &ours.authentication);
-        let redirect_uri = self.server.url("/callback");
+        let redirect_uri = self.context.server.url("/callback");
         let request = login::code_request(provider, client, assertion.as_deref(), (code, &redirect_uri, verifier));
-        let answer = self.ports.ask(&request).await;
+        let tokens = self.issued(provider, ours, &request).await?;
+        let mut claims = match &self.login.issuer {
+            Some(_) => {
+                let text = tokens.id_token.as_deref().ok_or(LoginError::IdTokenMissing)?;
+                self.id_token(text, provider, (&ours.client_id, Some(nonce))).await?
+            }
+            None => Map::new(),
+        };
+        self.add_about_user(provider, &tokens.access_token, &mut claims).await?;
+        Ok((Identity::read(self.login, claims)?, tokens))
+    }
+
+    /// Refreshes the provider's tokens, if there is a refresh token, and reads who the user is now; `None` if the provider
+    /// does not say more than that its tokens are still good. A refreshed ID token need not have the nonce (OpenID Connect
+    /// Core §12.2).
+    ///
+    /// # Errors
+    /// [`LoginError`] if that fails.
+    pub(super) async fn identified_again(
+        &self,
+        held: HeldTokens,
+    ) -> Result<(Option<Identity>, HeldTokens), (LoginError, HeldTokens)> {
+        let known = async {
+            let provider = self.endpoints().await?;
+            let ours = self.ours(&provider).await?;
+            Ok((provider, ours))
+        };
+        let (provider, ours) = match known.await {
+            Ok(known) => known,
+            Err(error) => return Err((error, held)),
+        };
+        let (held, id_token) = match self.refreshed(&provider, &ours, &held).await {
+            Ok((now, id_token)) => (now.unwrap_or(held), id_token),
+            Err(error) => return Err((error, held)),
+        };
+        match self.claims_again(&provider, &ours, (&held.access_token, id_token.as_deref())).await {
+            Ok(identity) => Ok((identity, held)),
+            Err(error) => Err((error, held)),
+        }
+    }
+
+    /// The provider's tokens now, and its ID token.
+    async fn refreshed(
+        &self,
+        provider: &Provider,
+        ours: &Ours,
+        held: &HeldTokens,
+    ) -> Result<(Option<HeldTokens>, Option<String>), LoginError> {
+        let Some(refresh_token) = &held.refresh_token else { return Ok((None, None)) };
+        let assertion = self.our_assertion(ours, provider).await?;
+        let client = (ours.client_id.as_str(), &ours.authentication);
+        let request = login::refresh_request(provider, client, assertion.as_deref(), refresh_token);
+        let tokens = self.issued(provider, ours, &request).await?;
+        // A provider that gives no other refresh token goes on with this one (RFC 6749 §6).
+        let next = tokens.refresh_token.unwrap_or_else(|| refresh_token.clone());
+        Ok((Some(HeldTokens { refresh_token: Some(next), access_token: tokens.access_token }), tokens.id_token))
+    }
+
+    async fn claims_again(
+        &self,
+        provider: &Provider,
+        ours: &Ours,
+        (access_token, id_token): (&str, Option<&str>),
+    ) -> Result<Option<Identity>, LoginError> {
+        let mut claims = match (&self.login.issuer, id_token) {
+            (Some(_), Some(text)) => self.id_token(text, provider, (&ours.client_id, None)).await?,
+            // Without its ID token, an OpenID provider says less than at the login: what it said then stays.
+            (Some(_), None) => return Ok(None),
+            (None, _) => Map::new(),
+        };
+        self.add_about_user(provider, access_token, &mut claims).await?;
+        Identity::read(self.login, claims).map(Some)
+    }
+
+    /// What the provider issued for a code or refresh token.
+    async fn issued(
+        &self,
+        provider: &Provider,
+        ours: &Ours,
+        request: &ProviderRequest,
+    ) -> Result<ProviderTokens, LoginError> {
+        let answer = self.context.ports.ask(request).await;
         let answer = answer.map_err(|error| no_answer(&provider.token, error))?;
         if answer.status == 401 {
             self.forget_ours(ours).await;
         }
-        let tokens = ProviderTokens::read(&answer)?;
-        let mut claims = match &login.issuer {
-            Some(_) => {
-                let text = tokens.id_token.as_deref().ok_or(LoginError::IdTokenMissing)?;
-                self.id_token(text, provider, (&ours.client_id, nonce)).await?
-            }
-            None => Map::new(),
-        };
+        ProviderTokens::read(&answer)
+    }
+
+    /// Adds what further endpoints of the provider say about the user.
+    async fn add_about_user(
+        &self,
+        provider: &Provider,
+        access_token: &str,
+        claims: &mut Map<String, Value>,
+    ) -> Result<(), LoginError> {
+        let (login, ports) = (self.login, self.context.ports);
         // An OpenID provider is asked only if the configuration has this endpoint: the ID token identifies the user.
         let userinfo =
             if login.issuer.is_some() { login.userinfo_endpoint.as_ref() } else { provider.userinfo.as_ref() };
         if let Some(url) = userinfo {
-            let answer = ask(self.ports, &login::user_request(url, &tokens.access_token)).await;
+            let answer = ask(ports, &login::user_request(url, access_token)).await;
             let answer = answer.map_err(LoginError::Provider)?;
             let members = login::object(&answer.body).map_err(|error| LoginError::Answer(url.clone(), error))?;
             // The response must be about the user of the ID token (OpenID Connect Core §5.3.2).
@@ -214,50 +319,52 @@ impl<P: Ports> Context<'_, P> {
         }
         let user = userinfo.map(String::as_str).unwrap_or_default();
         for (url, name) in login.profile.more_about_the_user(user) {
-            let answer = ask(self.ports, &login::user_request(&url, &tokens.access_token)).await;
+            let answer = ask(ports, &login::user_request(&url, access_token)).await;
             let value = strict_json::parse(&answer.map_err(LoginError::Provider)?.body);
             let value = value.map_err(|error| LoginError::Answer(url.clone(), AnswerError::NotJson(error)))?;
             claims.insert(name.to_owned(), value);
         }
-        Ok((Identity::read(login, claims)?, tokens))
+        Ok(())
     }
 
     async fn id_token(
         &self,
         text: &str,
         provider: &Provider,
-        (client_id, nonce): (&str, &str),
+        (client_id, nonce): (&str, Option<&str>),
     ) -> Result<Map<String, Value>, LoginError> {
         let refused = LoginError::IdToken;
-        let parse = if self.server.login.ignore_key_headers {
-            UntrustedToken::parse_with_key_headers
-        } else {
-            UntrustedToken::parse
-        };
+        let parse =
+            if self.login.ignore_key_headers { UntrustedToken::parse_with_key_headers } else { UntrustedToken::parse };
         let token = parse(text).map_err(|error| refused(IdTokenError::Malformed(error)))?;
         let check = self.id_token_check(&token, provider).await?;
-        let good = self.ports.verify(&check).await.map_err(|error| refused(IdTokenError::SignatureUnchecked(error)))?;
+        let good = self
+            .context
+            .ports
+            .verify(&check)
+            .await
+            .map_err(|error| refused(IdTokenError::SignatureUnchecked(error)))?;
         let proof = check.answered(good).map_err(|_| refused(IdTokenError::Signature))?;
-        let expected = (&self.server.login, client_id, nonce);
-        login::id_token_claims(&token, &proof, expected, self.ports.now()).map_err(refused)
+        let expected = (self.login, client_id, nonce);
+        login::id_token_claims(&token, &proof, expected, self.context.ports.now()).map_err(refused)
     }
 
     /// Revokes tokens of the provider (RFC 7009), on a best-effort basis: a failure is only logged.
     pub(super) async fn revoke_there(&self, tokens: &[(String, &'static str)]) {
         let done = async {
-            let provider = self.provider().await?;
+            let provider = self.endpoints().await?;
             let Some(endpoint) = &provider.revocation else { return Ok(()) };
             let ours = self.ours(&provider).await?;
             for (token, hint) in tokens {
                 let assertion = self.our_assertion(&ours, &provider).await?;
                 let client = (ours.client_id.as_str(), &ours.authentication);
                 let request = login::revocation_request(endpoint, client, assertion.as_deref(), (token, hint));
-                ask(self.ports, &request).await.map_err(LoginError::Provider)?;
+                ask(self.context.ports, &request).await.map_err(LoginError::Provider)?;
             }
             Ok::<(), LoginError>(())
         };
         if let Err(error) = done.await {
-            self.say("warn", "provider_revocation_failed", &error.to_string());
+            self.context.say("warn", "provider_revocation_failed", &error.to_string());
         }
     }
 }

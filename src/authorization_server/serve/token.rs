@@ -11,6 +11,7 @@ use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, NextRefreshToken, Terms};
 use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
+use crate::limits::{RECHECK_POLL, RECHECK_TURN_SECONDS};
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
@@ -83,14 +84,31 @@ impl<P: Ports> Context<'_, P> {
             return Ok(refusal);
         }
         let (handle, next) = self.successor(&token);
-        let question = GrantQuestion::Refresh {
+        let question = |recheck| GrantQuestion::Refresh {
             token: token.hash(),
             client_id: client.id.clone(),
-            next: Box::new(next),
+            next: Box::new(next.clone()),
             grace: self.server.refresh_grace_seconds,
+            recheck,
         };
-        let answer = self.ask::<Grant>(token.grant(), question).await?;
-        self.granted_or_refused(answer, form, &token, Some(&handle)).await
+        let mut recheck = self.server.login.recheck.map(|recheck| (recheck.seconds, RECHECK_TURN_SECONDS));
+        let deadline = self.now() + RECHECK_TURN_SECONDS;
+        loop {
+            match self.ask::<Grant>(token.grant(), question(recheck)).await? {
+                GrantAnswer::RecheckDue(seen, turn) => match self.recheck(&token, *seen, turn).await? {
+                    Some(refusal) => return Ok(refusal),
+                    None => recheck = None,
+                },
+                // Another request of the client asks the provider, and this one needs what it says.
+                GrantAnswer::RecheckRunning if self.now() < deadline => self.ports.sleep(RECHECK_POLL).await,
+                GrantAnswer::RecheckRunning => {
+                    return Ok(Reply::refusal(Refusal::RecheckImpossible(
+                        "another request asks the provider".to_owned(),
+                    )));
+                }
+                answer => return self.granted_or_refused(answer, form, &token, Some(&handle)).await,
+            }
+        }
     }
 
     /// Refuses what was not granted: another resource (RFC 8707 §2.2), more scopes (RFC 6749 §6). This does not use up the
@@ -114,7 +132,7 @@ impl<P: Ports> Context<'_, P> {
         if resource.is_some_and(|resource| *resource != seen.terms.resource) {
             return Ok(Some(Reply::refusal(Refusal::OtherResource)));
         }
-        let granted = ScopeSet::of_text(&seen.terms.scope);
+        let granted = ScopeSet::of_text(&seen.approved);
         let more = scope
             .iter()
             .flat_map(ScopeSet::iter)
@@ -160,9 +178,12 @@ impl<P: Ports> Context<'_, P> {
                 self.say("warn", "grant_misused", &detail);
                 Ok(Reply::refusal(Refusal::InvalidGrant(Some(detail))))
             }
-            GrantAnswer::Unknown | GrantAnswer::Done | GrantAnswer::Content(_) | GrantAnswer::LastUse(_) => {
-                Ok(Reply::refusal(Refusal::InvalidGrant(None)))
-            }
+            GrantAnswer::Unknown
+            | GrantAnswer::Done
+            | GrantAnswer::Content(_)
+            | GrantAnswer::LastUse(_)
+            | GrantAnswer::RecheckDue(..)
+            | GrantAnswer::RecheckRunning => Ok(Reply::refusal(Refusal::InvalidGrant(None))),
         }
     }
 

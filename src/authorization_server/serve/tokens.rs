@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::clients::NoClient;
+use super::held_tokens::HeldTokens;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::grant_of;
 use crate::authorization_server::client::Client;
@@ -12,7 +13,6 @@ use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantContent
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::oauth::form::Parameters;
 use crate::ports::Ports;
-use crate::seal::SealKey;
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
 
@@ -84,7 +84,7 @@ impl<P: Ports> Context<'_, P> {
         }
         self.end_all(&seen.terms.subject, &[grant], "revoked_by_client").await?;
         if let Some(tokens) = handle.and_then(|handle| opened(&seen, handle)) {
-            self.revoke_there(&tokens).await;
+            self.provider_of(&self.server.login).revoke_there(&tokens).await;
         }
         done()
     }
@@ -141,12 +141,9 @@ impl<P: Ports> Context<'_, P> {
     }
 }
 
-/// What the provider gave, where this is the handle that opens it.
+/// The provider's tokens to revoke, if this is the handle that opens them.
 fn opened(seen: &GrantContent, handle: &Handle) -> Option<Vec<(String, &'static str)>> {
-    let vault = seen.vault.as_ref()?;
-    let key: [u8; 32] = handle.key().open(&vault.key, "vault key")?.try_into().ok()?;
-    let kept = super::members(&SealKey::random(key).open(&vault.tokens, "vault")?)?;
-    let token = |name: &str| kept.get(name).and_then(Value::as_str).map(str::to_owned);
-    let names = ["refresh_token", "access_token"];
-    Some(names.into_iter().filter_map(|name| Some((token(name)?, name))).collect())
+    let (held, _) = HeldTokens::open(seen.vault.as_ref()?, handle)?;
+    let refresh_token = held.refresh_token.map(|token| (token, "refresh_token"));
+    Some(refresh_token.into_iter().chain([(held.access_token, "access_token")]).collect())
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Hash, Migration, RecordStateMachine};
 use crate::seal::{NONCE_BYTES, SealKey};
 
-/// The content of a grant. It does not change until the grant ends.
+/// The content of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
@@ -14,7 +14,7 @@ pub struct Terms {
     pub subject: String,
     /// `client_id`.
     pub client_id: String,
-    /// The granted scopes.
+    /// The granted scopes that the user may have.
     pub scope: String,
     /// The identifier of the resource.
     pub resource: String,
@@ -85,13 +85,33 @@ pub struct Grant {
     ended: Option<String>,
     /// Access tokens that were issued before this second are not accepted any more, because what they say has changed.
     stale_before: u64,
+    /// The scopes that the user approved. `terms` has those that the user may have now.
+    approved: String,
+    /// The second at which the identity provider last said who the user is.
+    checked: u64,
+    /// The second until which a request asks the provider again; no other request does.
+    checking: u64,
 }
 
 impl Grant {
     /// A new grant.
     #[must_use]
     pub fn new(terms: Terms, code: Code, vault: Option<SealedProviderTokens>, until: u64) -> Self {
-        Self { terms, code: Some(code), vault, until, refresh: None, replaced: None, ended: None, stale_before: 0 }
+        let (approved, checked) = (terms.scope.clone(), terms.authenticated);
+        let code = Some(code);
+        Self {
+            terms,
+            code,
+            vault,
+            until,
+            refresh: None,
+            replaced: None,
+            ended: None,
+            stale_before: 0,
+            approved,
+            checked,
+            checking: 0,
+        }
     }
 }
 
@@ -142,7 +162,14 @@ pub enum GrantQuestion {
         next: Box<NextRefreshToken>,
         /// Seconds after the first use in which another use gets the same answer.
         grace: u64,
+        /// Seconds after which the identity provider has to be asked again, and for how many a request may ask it; `None` if it
+        /// is not asked.
+        recheck: Option<(u64, u64)>,
     },
+    /// The identity provider said who the user is.
+    Rechecked(Box<Rechecked>),
+    /// The turn to ask the provider that ends at this second ended without an answer. The provider's tokens may be others now.
+    NotRechecked(u64, Option<Box<SealedProviderTokens>>),
     /// Reads the grant and changes nothing.
     Read,
     /// Asks when the client last got a token, and changes nothing.
@@ -161,6 +188,10 @@ pub enum GrantAnswer {
     Done,
     /// The request is granted. If there is a next refresh token, it is now the current one.
     Granted(Terms),
+    /// The identity provider has to be asked first, by this request. Its turn ends at this second.
+    RecheckDue(Box<GrantContent>, u64),
+    /// Another request asks the provider.
+    RecheckRunning,
     /// The refresh token was already used a moment ago: the refresh token that replaced it, sealed for its holder.
     Retried(Terms, String),
     /// The code or refresh token was used a second time, or by another client, or the code with another redirect URI or
@@ -174,12 +205,32 @@ pub enum GrantAnswer {
     LastUse(u64),
 }
 
+/// What the identity provider says about the user of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rechecked {
+    /// The second at which the turn of the request that asked ends.
+    pub turn: u64,
+    /// The second at which it said so.
+    pub at: u64,
+    /// Claims of the user that tokens contain.
+    pub claims: Map<String, Value>,
+    /// The approved scopes that the user may have.
+    pub scope: String,
+    /// The provider's tokens.
+    pub vault: Option<SealedProviderTokens>,
+}
+
 /// What can be read of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantContent {
     /// Its content.
     pub terms: Terms,
+    /// The scopes that the user approved.
+    pub approved: String,
+    /// The second at which the identity provider last said who the user is.
+    pub checked: u64,
     /// The hash of its current refresh token, and the second at which that expires.
     pub refresh: Option<(Hash, u64)>,
     /// The identity provider's tokens.
@@ -189,7 +240,16 @@ pub struct GrantContent {
 impl RecordStateMachine for Grant {
     const KIND: &'static str = "grant";
     const MIGRATIONS: &'static [Migration] = &[|record| {
-        record.entry("stale_before").or_insert_with(|| Value::from(0));
+        let term = |name: &str| record.get("terms").and_then(|terms| terms.get(name)).cloned();
+        let (approved, checked) = (term("scope").unwrap_or_default(), term("authenticated").unwrap_or_default());
+        for (name, value) in [
+            ("stale_before", Value::from(0)),
+            ("approved", approved),
+            ("checked", checked),
+            ("checking", Value::from(0)),
+        ] {
+            record.entry(name).or_insert(value);
+        }
     }];
     type Question = GrantQuestion;
     type Answer = GrantAnswer;
@@ -208,14 +268,18 @@ impl RecordStateMachine for Grant {
             GrantQuestion::Redeem { code, client_id, redirect_uri, challenge, next } => {
                 grant.redeem(&code, &client_id, redirect_uri.as_deref(), &challenge, next, now)
             }
-            GrantQuestion::Refresh { token, client_id, next, grace } => {
-                grant.refresh(&token, &client_id, *next, (now, grace))
+            GrantQuestion::Refresh { token, client_id, next, grace, recheck } => {
+                grant.refresh(&token, &client_id, *next, recheck, (now, grace))
             }
-            GrantQuestion::Read => GrantAnswer::Content(Box::new(GrantContent {
-                terms: grant.terms.clone(),
-                refresh: grant.refresh.as_ref().map(|current| (current.hash.clone(), current.until)),
-                vault: grant.vault.clone(),
-            })),
+            GrantQuestion::Rechecked(rechecked) => grant.rechecked(*rechecked),
+            GrantQuestion::NotRechecked(turn, vault) => {
+                if grant.checking == turn {
+                    grant.checking = 0;
+                    grant.vault = vault.map(|vault| *vault).or(grant.vault);
+                }
+                GrantAnswer::Done
+            }
+            GrantQuestion::Read => GrantAnswer::Content(Box::new(grant.content())),
             GrantQuestion::LastUse => {
                 GrantAnswer::LastUse(grant.replaced.as_ref().map_or(grant.terms.authenticated, |replaced| replaced.at))
             }
@@ -297,10 +361,19 @@ impl Grant {
         hash: &Hash,
         client_id: &str,
         next: NextRefreshToken,
+        recheck: Option<(u64, u64)>,
         (now, grace): (u64, u64),
     ) -> GrantAnswer {
         if client_id != self.terms.client_id {
             return self.misused("refresh_token_of_another_client");
+        }
+        let is_current = self.refresh.as_ref().is_some_and(|current| current.hash == *hash && now < current.until);
+        if let Some((_, turn)) = recheck.filter(|(every, _)| is_current && now >= self.checked + every) {
+            if now < self.checking {
+                return GrantAnswer::RecheckRunning;
+            }
+            self.checking = now + turn;
+            return GrantAnswer::RecheckDue(Box::new(self.content()), self.checking);
         }
         if let Some(current) = self.refresh.take_if(|current| current.hash == *hash) {
             if now >= current.until {
@@ -317,6 +390,29 @@ impl Grant {
             }
             _ => self.misused("refresh_token_reused"),
         }
+    }
+
+    fn content(&self) -> GrantContent {
+        GrantContent {
+            terms: self.terms.clone(),
+            approved: self.approved.clone(),
+            checked: self.checked,
+            refresh: self.refresh.as_ref().map(|current| (current.hash.clone(), current.until)),
+            vault: self.vault.clone(),
+        }
+    }
+
+    /// Keeps what the identity provider said in this turn. Access tokens that say something else are not accepted any more.
+    fn rechecked(&mut self, said: Rechecked) -> GrantAnswer {
+        if self.checking != said.turn {
+            return GrantAnswer::Unknown;
+        }
+        if said.claims != self.terms.claims || said.scope != self.terms.scope {
+            self.stale_before = said.at;
+        }
+        (self.terms.claims, self.terms.scope) = (said.claims, said.scope);
+        (self.vault, self.checked, self.checking) = (said.vault, said.at, 0);
+        GrantAnswer::Done
     }
 
     /// Makes a refresh token the current one, and seals the vault for its holder.

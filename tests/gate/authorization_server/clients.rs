@@ -290,7 +290,7 @@ fn a_place_that_a_client_left_gets_no_code() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn clients_live_on_by_being_used() {
-    let scene = Scene::with(json!({ "registration_days": 1, "grant_days": 30 }), json!({}));
+    let scene = Scene::with(json!({ "registration_days": 1, "grant_days": 30 }), json!({ "recheck_minutes": 0 }));
     let (client, tokens) = scene.logged_in();
     let mut token = text(&tokens, "refresh_token").to_owned();
     for _ in 0..5 {

@@ -7,6 +7,7 @@ mod connection_faults;
 mod connections;
 mod grants;
 mod provider;
+mod recheck;
 mod records;
 mod revocation;
 mod tokens;

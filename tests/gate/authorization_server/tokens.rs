@@ -89,7 +89,7 @@ fn refresh_tokens_rotate_and_survive_a_lost_answer() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn refresh_tokens_end_unused_and_at_the_end_of_their_grant() {
-    let scene = Scene::with(json!({ "refresh_token_days": 1, "grant_days": 2 }), json!({}));
+    let scene = Scene::with(json!({ "refresh_token_days": 1, "grant_days": 2 }), json!({ "recheck_minutes": 0 }));
     let day = 86_400;
     let (client, tokens) = scene.logged_in();
     scene.world.pass(day - 1);
