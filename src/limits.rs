@@ -188,6 +188,10 @@ pub const RECHECK_MINUTES: (u64, u64) = (60, 43_200);
 /// Minutes for which it may be out of reach then: the default, and the most.
 pub const OUTAGE_MINUTES: (u64, u64) = (60, 10_080);
 
+/// Seconds ahead that `exp` of an assertion of a trusted issuer may be: the default, and the range. Kubernetes gives its pods tokens
+/// for 3607 seconds.
+pub const TRUSTED_ASSERTION_SECONDS: (u64, u64, u64) = (7200, 60, 86_400);
+
 /// Seconds within which a revocation by the authorization server takes effect: the default, and the most that can be configured.
 pub const OWN_REVOCATION_SECONDS: (u64, u64) = (5, 300);
 

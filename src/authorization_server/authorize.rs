@@ -389,8 +389,10 @@ pub fn resource<'a>(
     let mut own = resources(server, settings);
     match asked {
         Some(asked) => {
+            // The scheme and the host of a URL are the same in upper case (RFC 3986 §6.2.2.1, R14).
+            let asked = &folded_host(asked);
             let bare = asked.strip_suffix('/').unwrap_or(asked);
-            own.find(|it| it.identifier == asked || it.identifier.strip_suffix('/').unwrap_or(&it.identifier) == bare)
+            own.find(|it| it.identifier == *asked || it.identifier.strip_suffix('/').unwrap_or(&it.identifier) == bare)
                 .ok_or(AuthorizeError::ResourceUnknown)
         }
         None => match (own.next(), own.next()) {
@@ -398,6 +400,17 @@ pub fn resource<'a>(
             _ => Err(AuthorizeError::ResourceMissing),
         },
     }
+}
+
+/// A URL with its scheme and host in lower case. Of a URL that names a user, nothing changes: it is no resource.
+fn folded_host(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at(end);
+    if host.contains('@') {
+        return url.to_owned();
+    }
+    format!("{}://{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase())
 }
 
 /// All scopes that exist for a resource.

@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 
 use crate::authorization_server::client_error::{ClientUrlError, MetadataError, RedirectUriError};
 use crate::authorization_server::state::Hash;
+use crate::authorization_server::trusted_issuer::JWT_BEARER;
 use crate::jwks::key_set::KeySet;
 use crate::limits::{CLIENT_NAME_CHARS, REDIRECT_URI_BYTES, REDIRECT_URIS};
 use crate::page::is_invisible;
+use crate::policy::pattern::Pattern;
 use crate::transport::url::{HttpUrl, Scheme};
 
 /// The prefix of the subject of a client that uses the client credentials grant. No user can have it (RFC 9068 §5).
@@ -64,11 +66,13 @@ pub enum GrantType {
     RefreshToken,
     /// `client_credentials`
     ClientCredentials,
+    /// An assertion (RFC 7523 §2.1).
+    JwtBearer,
 }
 
 impl GrantType {
     /// All grant types.
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::JwtBearer];
 
     /// The type as requests name it.
     #[must_use]
@@ -77,6 +81,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => JWT_BEARER,
         }
     }
 
@@ -312,6 +317,19 @@ pub struct Client {
     pub secret: Option<Hash>,
     /// The client may introspect tokens (RFC 7662).
     pub introspects: bool,
+    /// The workload that the client is, if a platform identifies it.
+    pub workload: Option<Workload>,
+}
+
+/// A workload, as the assertions of a platform name it (RFC 7523 §3).
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// The name of the trusted issuer.
+    pub issuer: String,
+    /// Its subjects.
+    pub subject: Pattern,
+    /// Claims that an assertion must have, each with its accepted values.
+    pub claims: Vec<(String, Vec<String>)>,
 }
 
 impl Client {

@@ -58,6 +58,8 @@ pub struct ServerMemory {
     providers: RefCell<BTreeMap<usize, Rc<ProviderMemory>>>,
     /// The keys of clients, by the digest of their `jwks_uri`; the oldest first.
     client_keys: RefCell<Vec<ClientKeys>>,
+    /// The keys of trusted issuers, by their index.
+    trusted_keys: RefCell<BTreeMap<usize, Rc<RefCell<KeyState>>>>,
     /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
     /// The authorization servers of origin servers, by the index of the resource, and until when they are known.
@@ -105,6 +107,12 @@ impl ServerMemory {
         let keys = Rc::<RefCell<KeyState>>::default();
         all.push((name, Rc::clone(&keys)));
         keys
+    }
+
+    /// The state of the keys of the trusted issuer at this index.
+    #[must_use]
+    pub fn trusted_keys(&self, issuer: usize) -> Rc<RefCell<KeyState>> {
+        Rc::clone(self.trusted_keys.borrow_mut().entry(issuer).or_default())
     }
 
     /// Whether the request with this name failed, and must not be tried again yet.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::authorization_server::authorize::{known_scopes, resources};
 use crate::authorization_server::client::{AuthMethod, GrantType};
 use crate::authorization_server::settings::{AuthorizationServer, Registrations};
+use crate::authorization_server::trusted_issuer::ID_JAG_PROFILE;
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::signing_key::SigningKey;
 use crate::resource::document::{MAX_AGE, PublicDocument};
@@ -24,6 +25,8 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
     let confidential: Vec<&str> =
         AuthMethod::ALL.into_iter().filter(|method| *method != AuthMethod::None).map(AuthMethod::as_str).collect();
     let algorithms = JwsAlgorithm::names().collect::<Vec<_>>();
+    let grants: Vec<&str> =
+        GrantType::ALL.into_iter().filter(|grant| server.accepts(*grant)).map(GrantType::as_str).collect();
     let mut members = json!({
         "issuer": server.own.identifier,
         "authorization_endpoint": server.url("/authorize"),
@@ -34,7 +37,7 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
+        "grant_types_supported": grants,
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
@@ -44,6 +47,11 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
         "client_id_metadata_document_supported": server.documents,
         "protected_resources": resources(server, settings).map(|it| it.identifier.as_str()).collect::<Vec<_>>(),
     });
+    if let (Some(members), true) =
+        (members.as_object_mut(), server.trusted_issuers.iter().any(|issuer| issuer.id_jag.is_some()))
+    {
+        members.insert("authorization_grant_profiles_supported".to_owned(), json!([ID_JAG_PROFILE]));
+    }
     if let (Some(members), false) = (members.as_object_mut(), matches!(server.registrations, Registrations::Off)) {
         members.insert("registration_endpoint".to_owned(), json!(server.url("/register")));
     }

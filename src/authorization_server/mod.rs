@@ -28,3 +28,4 @@ pub mod serve;
 pub mod settings;
 pub mod state;
 pub mod third_party;
+pub mod trusted_issuer;

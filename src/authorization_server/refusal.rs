@@ -13,6 +13,7 @@ use crate::authorization_server::client::{AuthMethod, GrantType};
 use crate::authorization_server::client_error::{AssertionError, MetadataError, UnknownClient, UnreachableClient};
 use crate::authorization_server::error_code::ErrorCode;
 use crate::authorization_server::login::LoginError;
+use crate::authorization_server::trusted_issuer::GrantAssertionError;
 use crate::origin_credential::failure::ObtainError;
 use crate::provider::ProviderError;
 
@@ -21,6 +22,10 @@ use crate::provider::ProviderError;
 pub enum Refusal {
     /// The authorization response of the identity provider is malformed.
     AnswerUnreadable,
+    /// The assertion of a token request is not accepted.
+    AssertionInvalid(GrantAssertionError),
+    /// The keys of the issuer of an assertion cannot be fetched now.
+    IssuerUnavailable(String),
     /// The bearer token of a request about registrations or grants is missing or wrong.
     BearerInvalid(BearerSecret),
     /// The body is not a form.
@@ -186,6 +191,8 @@ impl Error for CredentialsError {}
 pub enum ClientAuthenticationError {
     /// The client assertion is not accepted.
     Assertion(AssertionError),
+    /// The client assertion of a workload is not accepted.
+    Workload(GrantAssertionError),
     /// The client must authenticate with this method.
     Method(AuthMethod),
     /// The client secret is wrong.
@@ -201,6 +208,7 @@ impl ClientAuthenticationError {
         match self {
             Self::Assertion(AssertionError::Keys(error)) => Some(format!("{self}: {error}")),
             Self::Unknown(error) => Some(error.detail()),
+            Self::Workload(error) => error.detail(),
             Self::Assertion(_) | Self::Method(_) | Self::Secret => None,
         }
     }
@@ -210,6 +218,7 @@ impl fmt::Display for ClientAuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Assertion(error) => write!(f, "the client assertion {error}"),
+            Self::Workload(error) => write!(f, "the client assertion {error}"),
             Self::Method(method) => write!(f, "the client must authenticate with {}", method.as_str()),
             Self::Secret => f.write_str("the client secret is wrong"),
             Self::Unknown(error) => error.fmt(f),
@@ -221,6 +230,7 @@ impl Error for ClientAuthenticationError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Assertion(error) => Some(error),
+            Self::Workload(error) => Some(error),
             Self::Unknown(error) => Some(error),
             Self::Method(_) | Self::Secret => None,
         }
@@ -367,6 +377,15 @@ impl Refusal {
                 };
                 let challenge = "Bearer error=\"invalid_token\"";
                 Disclosure::client(401, ErrorCode::InvalidToken, text).with("www-authenticate", challenge)
+            }
+            Self::AssertionInvalid(error) => {
+                let detail = error.detail();
+                let text = format!("the assertion {error}");
+                Disclosure { detail, ..Disclosure::client(400, ErrorCode::InvalidGrant, text) }
+            }
+            Self::IssuerUnavailable(why) => {
+                let text = "the keys of the issuer of the assertion cannot be fetched now";
+                Disclosure::client(503, ErrorCode::TemporarilyUnavailable, text).because(why).with("retry-after", "10")
             }
             Self::BodyNotForm => client("the body must be application/x-www-form-urlencoded"),
             Self::ClientAuthenticationFixed => metadata("token_endpoint_auth_method cannot be changed: register again"),

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::authorization_server::client::{Client, RedirectRules};
+use crate::authorization_server::client::{CLIENT_SUBJECT, Client, GrantType, RedirectRules};
 use crate::authorization_server::login::{Entitlement, Login};
+use crate::authorization_server::trusted_issuer::TrustedIssuer;
 use crate::jwks::signing_key::SigningKey;
 use crate::seal::Seals;
 use crate::secret::Secret;
@@ -51,6 +52,8 @@ pub struct AuthorizationServer {
     pub redirect_schemes: Vec<String>,
     /// Clients of the configuration.
     pub clients: Vec<Client>,
+    /// Issuers whose assertions are accepted.
+    pub trusted_issuers: Vec<TrustedIssuer>,
     /// Lifetime of an access token in seconds.
     pub access_token_seconds: u64,
     /// Seconds within which every isolate refuses access tokens of a grant that was revoked; 0 if each request asks.
@@ -70,6 +73,23 @@ impl AuthorizationServer {
     #[must_use]
     pub fn redirect_rules(&self) -> RedirectRules<'_> {
         RedirectRules { schemes: &self.redirect_schemes, leaves_out: true }
+    }
+
+    /// Whether it accepts a grant type.
+    #[must_use]
+    pub fn accepts(&self, grant: GrantType) -> bool {
+        match grant {
+            GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
+            GrantType::JwtBearer => !self.trusted_issuers.is_empty(),
+        }
+    }
+
+    /// Whether a subject of users with this prefix could be that of a client, or of a user of another provider.
+    #[must_use]
+    pub fn is_reserved(&self, subject: &str, prefix: &str) -> bool {
+        let prefixes = self.trusted_issuers.iter().filter_map(|issuer| Some(issuer.id_jag.as_ref()?.prefix.as_str()));
+        let mut others = prefixes.chain([CLIENT_SUBJECT]).filter(|other| !other.is_empty() && *other != prefix);
+        others.any(|other| subject.starts_with(other))
     }
 
     /// The URL of an endpoint.

@@ -9,6 +9,7 @@ use crate::config::ranges::{
     ACCESS_TOKEN, GRANT_DAYS, OUTAGE, OWN_REVOCATION, RECHECK, REFRESH_GRACE, REFRESH_TOKEN_DAYS, REGISTRATION_DAYS,
 };
 use crate::config::table::Table;
+use crate::config::trusted_issuers_document::{TrustedIssuerDocument, WorkloadDocument};
 
 /// Makes this gateway an OAuth 2.1 authorization server. Users log in at an identity provider that cannot do what MCP
 /// clients expect. Resources name the gateway in `issuers`. `docs/authorization-server.md` is the guide.
@@ -99,6 +100,11 @@ pub struct AuthorizationServerDocument {
     /// Clients that you know beforehand. Default: none.
     #[deserr(default)]
     pub clients: Option<Vec<ClientDocument>>,
+
+    /// Issuers whose assertions the token endpoint accepts: identity providers of companies (Enterprise-Managed
+    /// Authorization), and platforms that identify workloads. Default: none.
+    #[deserr(default)]
+    pub trusted_issuers: Option<Vec<TrustedIssuerDocument>>,
 
     /// Lifetime of an access token in seconds, 60 to 3600. Default: 600.
     #[deserr(default)]
@@ -349,13 +355,18 @@ pub struct ClientDocument {
     #[deserr(default)]
     pub jwks_uri: Option<String>,
 
-    /// Any of `authorization_code`, `refresh_token` and `client_credentials`. Default: the first two with
-    /// `redirect_uris`, else none.
+    /// The workload that the client is, in place of keys or a secret: assertions of a platform authenticate it.
+    #[deserr(default)]
+    pub workload: Option<WorkloadDocument>,
+
+    /// Any of `authorization_code`, `refresh_token`, `client_credentials` and
+    /// `urn:ietf:params:oauth:grant-type:jwt-bearer`. Default: the first two with `redirect_uris`; the last two with
+    /// `workload`; else none.
     #[deserr(default)]
     pub grant_types: Option<Vec<String>>,
 
-    /// Scopes that the client may request, and that it gets for itself with `client_credentials`. Default: any that
-    /// users grant it, and none for itself.
+    /// Scopes that the client may request, and that it gets for itself with `client_credentials` or `workload`. Default: any
+    /// that users grant it, and none for itself.
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
 

@@ -11,6 +11,7 @@ use crate::config::client_reading::read_clients;
 use crate::config::login_reading::{is_domain, note_people, read_login};
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
+use crate::config::trusted_issuers_reading;
 use crate::config::values::{self, Secrets, is_name, read_long_secret, read_scopes, read_signing_keys};
 use crate::oauth::scope::Scope;
 use crate::seal::Seals;
@@ -54,20 +55,7 @@ pub(super) fn read(
         mistakes.keep(format_args!("{at}.scopes.{scope}"), Scope::parse(scope));
         words.insert(scope.clone(), text.clone());
     }
-    let mut entitlements = Vec::new();
-    for (index, entry) in document.entitlements.iter().flatten().enumerate() {
-        let here = format!("{at}.entitlements[{index}]");
-        let scopes = read_scopes(&entry.scopes, &format!("{here}.scopes"), mistakes);
-        let (groups, users) = (entry.groups.clone().unwrap_or_default(), entry.users.clone().unwrap_or_default());
-        if groups.is_empty() && users.is_empty() {
-            mistakes.note(&here, "must name groups or users");
-        }
-        if entry.scopes.is_empty() {
-            mistakes.note(format!("{here}.scopes"), "must name at least one scope: this entry restricts nothing");
-        }
-        note_people(&groups, &users, login.profile, &document.login, &here, mistakes);
-        entitlements.push(Entitlement { scopes, groups, users });
-    }
+    let entitlements = read_entitlements(document, &login, mistakes);
     let token_claims = document.token_claims.clone().unwrap_or_default();
     note_token_claims(&token_claims, &login, mistakes);
     note_document_domains(document.client_document_domains.as_deref(), mistakes);
@@ -84,6 +72,8 @@ pub(super) fn read(
         }
     }
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
+    let trusted = document.trusted_issuers.as_deref().unwrap_or_default();
+    let trusted_issuers = trusted_issuers_reading::read(trusted, &login, development, mistakes);
     let mut number = |key: &str, value, range| values::bounded(value, range, &format!("{at}.{key}"), mistakes);
     let access_token_seconds = number("access_token_seconds", document.access_token_seconds, ranges::ACCESS_TOKEN);
     let revocation_seconds = number("revocation_seconds", document.revocation_seconds, ranges::OWN_REVOCATION);
@@ -120,6 +110,7 @@ pub(super) fn read(
         document_domains: document.client_document_domains.clone().unwrap_or_default(),
         redirect_schemes,
         clients,
+        trusted_issuers,
         access_token_seconds,
         revocation_seconds,
         refresh_token_seconds: refresh_token_days * DAY,
@@ -127,6 +118,28 @@ pub(super) fn read(
         grant_seconds: grant_days * DAY,
         admin,
     })
+}
+
+fn read_entitlements(
+    document: &AuthorizationServerDocument,
+    login: &Login,
+    mistakes: &mut Mistakes,
+) -> Vec<Entitlement> {
+    let mut entitlements = Vec::new();
+    for (index, entry) in document.entitlements.iter().flatten().enumerate() {
+        let here = format!("authorization_server.entitlements[{index}]");
+        let scopes = read_scopes(&entry.scopes, &format!("{here}.scopes"), mistakes);
+        let (groups, users) = (entry.groups.clone().unwrap_or_default(), entry.users.clone().unwrap_or_default());
+        if groups.is_empty() && users.is_empty() {
+            mistakes.note(&here, "must name groups or users");
+        }
+        if entry.scopes.is_empty() {
+            mistakes.note(format!("{here}.scopes"), "must name at least one scope: this entry restricts nothing");
+        }
+        note_people(&groups, &users, login.profile, &document.login, &here, mistakes);
+        entitlements.push(Entitlement { scopes, groups, users });
+    }
+    entitlements
 }
 
 fn read_path(path: Option<&str>, mistakes: &mut Mistakes) -> Option<String> {

@@ -8,8 +8,10 @@ use crate::authorization_server::client::{
     AuthMethod, Client, ClientMetadata, GrantType, RedirectRules, Source, client_url,
 };
 use crate::authorization_server::state::Hash;
+use crate::authorization_server::trusted_issuer::JWT_BEARER;
 use crate::config::authorization_server_document::{AuthorizationServerDocument, ClientDocument};
 use crate::config::mistakes::Mistakes;
+use crate::config::trusted_issuers_reading::read_workload;
 use crate::config::values::{Secrets, read_long_secret, read_scopes};
 use crate::strict_json;
 
@@ -23,7 +25,8 @@ pub(super) fn read_clients(
     let mut clients: Vec<Client> = Vec::new();
     for (index, entry) in document.clients.iter().flatten().enumerate() {
         let at = format!("authorization_server.clients[{index}]");
-        let Some(client) = read_client(entry, &at, (schemes, development), secrets, mistakes) else { continue };
+        let context = (document, schemes, development);
+        let Some(client) = read_client(entry, &at, context, secrets, mistakes) else { continue };
         if clients.iter().any(|other| other.id == client.id) {
             mistakes
                 .note(format_args!("{at}.client_id"), format_args!("{:?} is the id of another client too", client.id));
@@ -36,7 +39,7 @@ pub(super) fn read_clients(
 fn read_client(
     entry: &ClientDocument,
     at: &str,
-    (schemes, development): (&[String], bool),
+    (document, schemes, development): (&AuthorizationServerDocument, &[String], bool),
     secrets: &dyn Secrets,
     mistakes: &mut Mistakes,
 ) -> Option<Client> {
@@ -52,14 +55,21 @@ fn read_client(
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
     put("token_endpoint_auth_method", json!(entry.token_endpoint_auth_method.as_deref().unwrap_or("none")));
-    let codes = entry.redirect_uris.is_some();
-    let default = if codes { vec!["authorization_code".to_owned(), "refresh_token".to_owned()] } else { Vec::new() };
-    let grants = entry.grant_types.clone().unwrap_or(default);
+    let mut default: Vec<&str> = Vec::new();
+    if entry.redirect_uris.is_some() {
+        default.extend(["authorization_code", "refresh_token"]);
+    }
+    if entry.workload.is_some() {
+        default.extend(["client_credentials", JWT_BEARER]);
+    }
+    let grants = entry.grant_types.clone().unwrap_or_else(|| default.into_iter().map(str::to_owned).collect());
     for (index, name) in grants.iter().enumerate() {
         if GrantType::parse(name).is_none() {
             mistakes.note(
                 format_args!("{at}.grant_types[{index}]"),
-                format_args!("must be authorization_code, refresh_token or client_credentials, got {name:?}"),
+                format_args!(
+                    "must be authorization_code, refresh_token, client_credentials or {JWT_BEARER}, got {name:?}"
+                ),
             );
         }
     }
@@ -98,12 +108,23 @@ fn read_client(
         metadata.redirect_uris.clear();
     }
     metadata.redirect_prefixes = prefixes.iter().filter_map(|uri| Some(uri.strip_suffix('*')?.to_owned())).collect();
+    let issuers = document.trusted_issuers.as_deref().unwrap_or_default();
+    let workload = entry.workload.as_ref();
+    let workload = workload.and_then(|table| read_workload(table, issuers, &format!("{at}.workload"), mistakes));
+    if entry.workload.is_some() {
+        metadata.auth_method = AuthMethod::PrivateKeyJwt;
+    }
+    if metadata.may(GrantType::JwtBearer) && issuers.is_empty() {
+        mistakes.note(format_args!("{at}.grant_types"), format_args!("{JWT_BEARER} needs trusted_issuers"));
+    }
     if metadata.auth_method == AuthMethod::None
-        && (metadata.may(GrantType::ClientCredentials) || entry.introspection == Some(true))
+        && (metadata.may(GrantType::JwtBearer)
+            || metadata.may(GrantType::ClientCredentials)
+            || entry.introspection == Some(true))
     {
         mistakes.note(
             format_args!("{at}.token_endpoint_auth_method"),
-            "must not be none for client_credentials or introspection: any caller could act as that client",
+            "must not be none for client_credentials, introspection or assertions: any caller could act as that client",
         );
     }
     let secret = match (&entry.secret, metadata.auth_method.has_secret()) {
@@ -124,6 +145,7 @@ fn read_client(
         metadata,
         secret: secret.map(|secret| Hash::of(secret.trim())),
         introspects: entry.introspection.unwrap_or(false),
+        workload,
     })
 }
 
@@ -157,9 +179,24 @@ fn note_void_client(entry: &ClientDocument, at: &str, development: bool, mistake
         );
     }
     let grants: Vec<&str> = entry.grant_types.iter().flatten().map(String::as_str).collect();
-    if grants.contains(&"client_credentials") && entry.scopes.is_none() {
-        mistakes
-            .note(format_args!("{at}.scopes"), "is required with client_credentials: the client gets no other scopes");
+    if (grants.contains(&"client_credentials") || entry.workload.is_some()) && entry.scopes.is_none() {
+        mistakes.note(
+            format_args!("{at}.scopes"),
+            "is required with client_credentials and with workload: the client gets no other scopes",
+        );
+    }
+    for (key, is_set) in [
+        ("token_endpoint_auth_method", entry.token_endpoint_auth_method.is_some()),
+        ("secret", entry.secret.is_some()),
+        ("jwks", entry.jwks.is_some()),
+        ("jwks_uri", entry.jwks_uri.is_some()),
+    ] {
+        if is_set && entry.workload.is_some() {
+            mistakes.note(
+                format_args!("{at}.{key}"),
+                "excludes workload: assertions of a platform authenticate the client",
+            );
+        }
     }
     if grants.contains(&"refresh_token") && !grants.contains(&"authorization_code") {
         mistakes.note(

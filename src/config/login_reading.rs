@@ -200,23 +200,13 @@ pub(super) fn read_login(
     }
     note_void_login(document, profile, issuer.as_deref(), mistakes);
     let authentication = read_authentication(document, secrets, mistakes);
-    let admission = Admission {
-        domains: document.allowed_domains.iter().flatten().map(|domain| domain.to_ascii_lowercase()).collect(),
-        groups: document.allowed_groups.clone().unwrap_or_default(),
-        users: document.allowed_users.clone().unwrap_or_default(),
+    let people = People {
+        domains: document.allowed_domains.as_deref().unwrap_or_default(),
+        groups: document.allowed_groups.as_deref().unwrap_or_default(),
+        users: document.allowed_users.as_deref().unwrap_or_default(),
         anyone: document.anyone.unwrap_or(false),
     };
-    let is_limited = !(admission.domains.is_empty() && admission.groups.is_empty() && admission.users.is_empty());
-    if admission.anyone == is_limited {
-        mistakes.note(
-            format_args!("{at}.anyone"),
-            if is_limited {
-                "excludes allowed_domains, allowed_groups and allowed_users"
-            } else {
-                "must be true, or allowed_domains, allowed_groups or allowed_users must say who may log in"
-            },
-        );
-    }
+    let admission = read_admission(people, at, mistakes);
     if profile == LoginProfile::EntraId && !admission.domains.is_empty() {
         mistakes.note(
             format_args!("{at}.allowed_domains"),
@@ -246,6 +236,36 @@ pub(super) fn read_login(
         admission,
         recheck,
     }
+}
+
+/// Which users the keys of a table admit.
+pub(super) struct People<'a> {
+    pub(super) domains: &'a [String],
+    pub(super) groups: &'a [String],
+    pub(super) users: &'a [String],
+    pub(super) anyone: bool,
+}
+
+/// Reads which users are admitted. A table that does not say it is a mistake.
+pub(super) fn read_admission(people: People<'_>, at: &str, mistakes: &mut Mistakes) -> Admission {
+    let admission = Admission {
+        domains: people.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
+        groups: people.groups.to_vec(),
+        users: people.users.to_vec(),
+        anyone: people.anyone,
+    };
+    let is_limited = !(admission.domains.is_empty() && admission.groups.is_empty() && admission.users.is_empty());
+    if admission.anyone == is_limited {
+        mistakes.note(
+            format_args!("{at}.anyone"),
+            if is_limited {
+                "excludes allowed_domains, allowed_groups and allowed_users"
+            } else {
+                "must be true, or allowed_domains, allowed_groups or allowed_users must say who may log in"
+            },
+        );
+    }
+    admission
 }
 
 /// When the gateway asks the provider again about a user.

@@ -43,6 +43,10 @@ mod rules_document;
 mod stand_ins;
 mod stored;
 mod table;
+#[cfg(feature = "authorization-server")]
+mod trusted_issuers_document;
+#[cfg(feature = "authorization-server")]
+mod trusted_issuers_reading;
 mod values;
 mod warnings;
 

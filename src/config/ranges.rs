@@ -78,6 +78,12 @@ pub const SESSION: Range =
 pub const ACCESS_TOKEN: Range = range(600, 60, 3600);
 /// `authorization_server.revocation_seconds`
 pub const OWN_REVOCATION: Range = range(limits::OWN_REVOCATION_SECONDS.0, 0, limits::OWN_REVOCATION_SECONDS.1);
+/// `authorization_server.trusted_issuers[].max_assertion_seconds`
+pub const ASSERTION: Range = range(
+    limits::TRUSTED_ASSERTION_SECONDS.0,
+    limits::TRUSTED_ASSERTION_SECONDS.1,
+    limits::TRUSTED_ASSERTION_SECONDS.2,
+);
 /// `authorization_server.login.recheck_minutes`
 pub const RECHECK: Range = range(limits::RECHECK_MINUTES.0, 0, limits::RECHECK_MINUTES.1);
 /// `authorization_server.login.outage_minutes`

@@ -238,7 +238,7 @@ pub fn id_token_claims(
 ) -> Result<Map<String, Value>, IdTokenError> {
     let claims = token.claims_with(proof).ok_or(IdTokenError::Signature)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    if text("iss").and_then(|iss| login.tenant_of(iss)).is_none() {
+    if text("iss").and_then(|iss| login.users().tenant_of(iss)).is_none() {
         return Err(IdTokenError::Issuer);
     }
     let audiences = claims.get("aud").and_then(texts).unwrap_or_default();

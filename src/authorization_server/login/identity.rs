@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::authorization_server::access_token::GATEWAY_CLAIMS;
 use crate::authorization_server::login::error::{LoginError, TokenClaimError};
-use crate::authorization_server::login::{Entitlement, Login, LoginProfile};
+use crate::authorization_server::login::{Admission, Entitlement, LoginProfile};
 use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::token::claim_values::{claim, texts};
+use crate::token::issuer::tenant_of;
 use crate::token::principal::EMAIL_VERIFIED;
 
 /// A user who logged in.
@@ -25,28 +26,58 @@ pub struct Identity {
     pub claims: Map<String, Value>,
 }
 
+/// How a provider names its users, and which of them are admitted.
+#[derive(Debug, Clone, Copy)]
+pub struct UserRules<'a> {
+    /// The provider.
+    pub profile: LoginProfile,
+    /// Its issuer identifier, if it supports OpenID. In that of many tenants, `{tenantid}` stands for the tenant.
+    pub issuer: Option<&'a str>,
+    /// The tenants whose users are accepted, if the issuer identifier has `{tenantid}`.
+    pub tenants: &'a [String],
+    /// What subjects of other providers do not begin with; empty for one provider at most.
+    pub prefix: &'a str,
+    /// The claim that holds the subject.
+    pub subject_claim: &'a str,
+    /// The claim that holds the groups.
+    pub groups_claim: &'a str,
+    /// Which users are admitted.
+    pub admission: &'a Admission,
+}
+
+impl UserRules<'_> {
+    /// The tenant that `iss` names, or an inner `None` if the provider has only one; `None` if `iss` is not this
+    /// provider's.
+    #[must_use]
+    pub fn tenant_of<'a>(&self, iss: &'a str) -> Option<Option<&'a str>> {
+        let tenant = tenant_of(self.issuer?, iss)?;
+        tenant.is_none_or(|tenant| self.tenants.iter().any(|known| known == tenant)).then_some(tenant)
+    }
+}
+
 impl Identity {
     /// Reads the claims of a provider.
     ///
     /// # Errors
     /// [`LoginError::SubjectMissing`]
-    pub fn read(login: &Login, mut claims: Map<String, Value>) -> Result<Self, LoginError> {
-        if login.profile == LoginProfile::Github {
+    pub fn read(rules: UserRules<'_>, mut claims: Map<String, Value>) -> Result<Self, LoginError> {
+        if rules.profile == LoginProfile::Github {
             put_github(&mut claims);
         }
-        let subject = match claim(&claims, &login.subject_claim) {
+        let subject = match claim(&claims, rules.subject_claim) {
             Some(Value::String(text)) if !text.is_empty() && text.len() <= 255 => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
-            _ => return Err(LoginError::SubjectMissing(login.subject_claim.clone())),
+            _ => return Err(LoginError::SubjectMissing(rules.subject_claim.to_owned())),
         };
         // A subject identifies a user only within a tenant.
-        let tenant = claims.get("iss").and_then(Value::as_str).and_then(|iss| login.tenant_of(iss)).flatten();
+        let tenant = claims.get("iss").and_then(Value::as_str).and_then(|iss| rules.tenant_of(iss)).flatten();
         let subject = tenant.map_or(subject.clone(), |tenant| format!("{tenant}:{subject}"));
+        let subject = format!("{}{subject}", rules.prefix);
         // An address is verified only if the provider says so: `email_verified` that is missing or false does not.
         let verified = matches!(claims.get("email_verified"), Some(Value::Bool(true)))
             || claims.get("email_verified").and_then(Value::as_str) == Some("true");
         let email = claims.get("email").and_then(Value::as_str).filter(|_| verified).map(str::to_ascii_lowercase);
-        let groups = claim(&claims, &login.groups_claim).and_then(texts).unwrap_or_default().into_iter().collect();
+        let groups = claim(&claims, rules.groups_claim).and_then(texts).unwrap_or_default().into_iter().collect();
         Ok(Self { subject, email, groups, claims })
     }
 
@@ -58,9 +89,9 @@ impl Identity {
 
     /// Whether the user may log in.
     #[must_use]
-    pub fn is_admitted(&self, login: &Login) -> bool {
-        let admission = &login.admission;
-        let domain = if login.profile == LoginProfile::Google {
+    pub fn is_admitted(&self, rules: UserRules<'_>) -> bool {
+        let admission = rules.admission;
+        let domain = if rules.profile == LoginProfile::Google {
             // The domain of an email address proves nothing about an account that Google does not host for that domain.
             self.claims.get("hd").and_then(Value::as_str).map(str::to_ascii_lowercase)
         } else {

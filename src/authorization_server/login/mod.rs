@@ -8,7 +8,6 @@ mod profile;
 use crate::jwks::discovery::{Metadata, MetadataError};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
-use crate::token::issuer::tenant_of;
 use crate::transport::url::HttpUrl;
 
 pub use error::{AnswerError, IdTokenError, LoginError, TokenClaimError};
@@ -16,7 +15,7 @@ pub use exchange::{
     AuthorizationParameters, ProviderTokens, authorization_url, code_request, id_token_check, id_token_claims, object,
     refresh_request, revocation_request, user_request, word,
 };
-pub use identity::{Identity, carried_as};
+pub use identity::{Identity, UserRules, carried_as};
 pub use profile::{KnownEndpoints, LoginProfile};
 
 /// How users log in.
@@ -176,12 +175,18 @@ impl Login {
         })
     }
 
-    /// The tenant that `iss` names, or an inner `None` if the provider has only one; `None` if `iss` is not this
-    /// provider's.
+    /// How it names its users, and which of them are admitted.
     #[must_use]
-    pub fn tenant_of<'a>(&self, iss: &'a str) -> Option<Option<&'a str>> {
-        let tenant = tenant_of(self.issuer.as_deref()?, iss)?;
-        tenant.is_none_or(|tenant| self.tenants.iter().any(|known| known == tenant)).then_some(tenant)
+    pub fn users(&self) -> UserRules<'_> {
+        UserRules {
+            profile: self.profile,
+            issuer: self.issuer.as_deref(),
+            tenants: &self.tenants,
+            prefix: "",
+            subject_claim: &self.subject_claim,
+            groups_claim: &self.groups_claim,
+            admission: &self.admission,
+        }
     }
 
     /// The host at which users log in, for the consent page.

@@ -4,7 +4,6 @@ use super::authorize::{LoginSecrets, Session, callback_parameters, person};
 use super::held_tokens::HeldTokens;
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
-use crate::authorization_server::client::CLIENT_SUBJECT;
 use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
@@ -41,7 +40,7 @@ impl<P: Ports> Context<'_, P> {
         let named = query.get("iss");
         let login = &self.server.login;
         // A server without OpenID has no known issuer identifier. Configuration has only one, so no mix-up is possible.
-        let another = login.issuer.is_some() && named.is_some_and(|named| login.tenant_of(named).is_none());
+        let another = login.issuer.is_some() && named.is_some_and(|named| login.users().tenant_of(named).is_none());
         if query.is_repeated("iss") || another || (named.is_none() && provider.names_itself) {
             return Ok(self.failed(&purpose, LoginFailure::Provider, "the answer is from another issuer"));
         }
@@ -78,8 +77,9 @@ impl<P: Ports> Context<'_, P> {
     }
 
     async fn logged_in(&self, purpose: Purpose, identity: Identity, tokens: ProviderTokens) -> Result<Reply, Failure> {
-        // Subjects that begin so are reserved for clients that use the client credentials grant.
-        let admitted = identity.is_admitted(&self.server.login) && !identity.subject.starts_with(CLIENT_SUBJECT);
+        // Some subjects are reserved for clients that act for themselves, and for users of trusted issuers.
+        let admitted =
+            identity.is_admitted(self.server.login.users()) && !self.server.is_reserved(&identity.subject, "");
         if !admitted {
             return Ok(match &purpose {
                 Purpose::Grants | Purpose::Connect(_) | Purpose::Approve(..) => Reply::refusal(Refusal::NotAdmitted),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::assertion_grant::NoClaims;
 use super::keys::NoAssertion;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::client::{AuthMethod, Client, ClientMetadata, Source, client_url};
@@ -73,6 +74,7 @@ impl<P: Ports> Context<'_, P> {
                 metadata: registration.metadata,
                 secret: registration.secret,
                 introspects: false,
+                workload: None,
             }));
         }
         if self.server.documents && (id.starts_with("https://") || id.starts_with("http://")) {
@@ -89,7 +91,14 @@ impl<P: Ports> Context<'_, P> {
             Some(metadata) => metadata,
             None => self.fetched_once(id, &name).await?,
         };
-        Ok(Client { id: id.to_owned(), source: Source::Document, metadata, secret: None, introspects: false })
+        Ok(Client {
+            id: id.to_owned(),
+            source: Source::Document,
+            metadata,
+            secret: None,
+            introspects: false,
+            workload: None,
+        })
     }
 
     /// Checks that the gateway may fetch the document of this client id, and that the configuration allows its domain.
@@ -198,6 +207,15 @@ impl<P: Ports> Context<'_, P> {
             Ok(presented) => presented,
             Err(error) => return Ok(Err(Reply::refusal(Refusal::CredentialsMalformed(error)))),
         };
+        if let Proof::Assertion(token) = &presented.proof
+            && self.is_workload(token, form.get("client_id"))
+        {
+            return match self.workload_of(token, form.get("client_id")).await {
+                Ok((client, _)) => Ok(Ok(client)),
+                Err(NoClaims::Invalid(error)) => refuse(ClientAuthenticationError::Workload(error)),
+                Err(NoClaims::Unavailable(why)) => Ok(Err(Reply::refusal(Refusal::IssuerUnavailable(why)))),
+            };
+        }
         let client = match self.client(&presented.client_id, true).await? {
             Ok(client) => client,
             Err(NoClient::Unknown(error)) => return refuse(ClientAuthenticationError::Unknown(error)),
@@ -222,6 +240,14 @@ impl<P: Ports> Context<'_, P> {
             },
         };
         if good { Ok(Ok(client)) } else { refuse(ClientAuthenticationError::Secret) }
+    }
+
+    /// Whether a client assertion has to be one of a platform: it is from a trusted issuer, or its client is a workload.
+    fn is_workload(&self, token: &UntrustedToken, client_id: Option<&str>) -> bool {
+        let issuer = token.claimed_issuer();
+        let is_trusted = self.server.trusted_issuers.iter().any(|it| Some(it.identifier.as_str()) == issuer);
+        let id = client_id.or(issuer);
+        is_trusted || self.server.clients.iter().any(|it| Some(it.id.as_str()) == id && it.workload.is_some())
     }
 
     /// Verifies a client assertion (RFC 7523 §3):
@@ -325,7 +351,9 @@ fn presented(authorization: Option<&str>, form: &Parameters) -> Result<Presented
             return Err(CredentialsError::AssertionType);
         }
         let token = UntrustedToken::parse(assertion).map_err(|_| CredentialsError::AssertionMalformed)?;
-        let client_id = token.claimed_issuer().ok_or(CredentialsError::AssertionWithoutIssuer)?.to_owned();
+        let issuer = token.claimed_issuer().ok_or(CredentialsError::AssertionWithoutIssuer)?;
+        // A workload, which does not issue its assertion itself, may name the client that it is.
+        let client_id = named.unwrap_or(issuer).to_owned();
         found.push(Presented { client_id, proof: Proof::Assertion(Box::new(token)) });
     }
     let Some(presented) = found.pop() else {

@@ -256,6 +256,7 @@ impl<P: Ports> Context<'_, P> {
                 Ok(Reply::json(200, &exported, "subject_shown"))
             }
             (Some("delete"), Some(subject), None) => {
+                self.announce(&[Revocable::User(subject.to_owned())]).await?;
                 let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
                 self.end_all(subject, &known.ended, "ended_by_administrator").await?;
                 let mut disconnected = Vec::new();

@@ -8,14 +8,26 @@ use super::provider::LoginProvider;
 use crate::authorization_server::client::client_url;
 use crate::authorization_server::client_error::{AssertionError, UnreachableClient};
 use crate::authorization_server::login::{self, IdTokenError, LoginError, Provider};
+use crate::authorization_server::trusted_issuer::{TrustedIssuer, TrustedKeys};
+use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::{Freshness, KeyState, UnknownKid};
 use crate::jwks::key_set::KeySet;
 use crate::limits::{CLIENT_KEYS_SECONDS, JWKS_FRESH_DEFAULT, PROVIDER_METADATA_SECONDS};
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
-use crate::provider::{FetchedKeys, ProviderError, await_keys, key_set};
+use crate::provider::{FetchedKeys, ProviderError, await_keys, discover, key_set};
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
+use crate::transport::url::HttpUrl;
+
+/// Why there are no keys of a trusted issuer.
+#[derive(Debug)]
+pub(super) enum NoKeys {
+    /// What it publishes cannot be used.
+    Unusable(ProviderError),
+    /// They cannot be fetched now.
+    Unavailable(String),
+}
 
 /// Why an assertion is not accepted.
 #[derive(Debug)]
@@ -60,15 +72,29 @@ impl<P: Ports> Context<'_, P> {
     pub(super) async fn client_keys(&self, uri: &str, kid: Option<&str>) -> Result<KeySet, NoAssertion> {
         client_url(uri, self.settings.development).map_err(AssertionError::KeysUrl)?;
         let keys = self.memory.client_keys(uri);
+        let fetch = || self.fetch_client_keys(&keys, uri);
+        let failed = || NoAssertion::Unreachable(UnreachableClient::KeysFailedLately);
+        self.keys_for(&keys, kid, fetch, (failed, || UnreachableClient::KeysCoolDown.into())).await
+    }
+
+    /// Keys, for a token with this `kid`. Callers choose the `kid`, so one that is unknown does not make the gateway fetch each
+    /// time.
+    async fn keys_for<E>(
+        &self,
+        keys: &RefCell<KeyState>,
+        kid: Option<&str>,
+        fetch: impl AsyncFn() -> Result<(), E>,
+        (failed_lately, cools_down): (impl Fn() -> E, impl Fn() -> E),
+    ) -> Result<KeySet, E> {
         let freshness = keys.borrow().freshness(self.ports.now());
         match freshness {
             Freshness::Use => {}
             Freshness::UseAndRefresh => {
                 // If this fails, the old keys are used.
-                let _refreshed = self.fetch_client_keys(&keys, uri).await;
+                let _refreshed = fetch().await;
             }
-            Freshness::Fetch => self.fetch_client_keys(&keys, uri).await?,
-            Freshness::Refuse { .. } => return Err(UnreachableClient::KeysFailedLately.into()),
+            Freshness::Fetch => fetch().await?,
+            Freshness::Refuse { .. } => return Err(failed_lately()),
         }
         let is_unknown = |kid: &&str| keys.borrow().keys().is_some_and(|keys| !keys.knows(kid));
         if let Some(kid) = kid.filter(is_unknown) {
@@ -76,18 +102,60 @@ impl<P: Ports> Context<'_, P> {
             match unknown {
                 UnknownKid::Look => {
                     keys.borrow_mut().looking();
-                    self.fetch_client_keys(&keys, uri).await?;
+                    fetch().await?;
                     if is_unknown(&kid) {
                         keys.borrow_mut().remember_unknown(kid, self.ports.now());
                     }
                 }
-                UnknownKid::Wait => await_keys(self.ports, &keys).await,
+                UnknownKid::Wait => await_keys(self.ports, keys).await,
                 UnknownKid::Unknown => {}
-                UnknownKid::Unavailable { .. } => return Err(UnreachableClient::KeysCoolDown.into()),
+                UnknownKid::Unavailable { .. } => return Err(cools_down()),
             }
         }
-        let keys = keys.borrow().keys().cloned();
-        keys.ok_or(NoAssertion::Unreachable(UnreachableClient::KeysFailedLately))
+        let known = keys.borrow().keys().cloned();
+        known.ok_or_else(failed_lately)
+    }
+
+    /// The keys of a trusted issuer, for an assertion with this `kid`.
+    pub(super) async fn issuer_keys(&self, issuer: &TrustedIssuer, kid: Option<&str>) -> Result<KeySet, NoKeys> {
+        if let TrustedKeys::Static(keys) = &issuer.keys {
+            return Ok((**keys).clone());
+        }
+        let keys = self.memory.trusted_keys(issuer.index);
+        let fetch = || async {
+            let fetched = match self.issuer_keys_url(issuer).await {
+                Ok(url) => self.fetch_keys(&keys, &url, PROVIDER_METADATA_SECONDS).await,
+                Err(error) => {
+                    keys.borrow_mut().failed(self.ports.now());
+                    Err(error)
+                }
+            };
+            fetched.map_err(|error| {
+                self.say("error", "keys_unavailable", &format!("trusted issuer {:?}: {error}", issuer.name));
+                match error {
+                    ProviderError::KeySet(_) | ProviderError::ContentType(_) => NoKeys::Unusable(error),
+                    error => NoKeys::Unavailable(error.to_string()),
+                }
+            })
+        };
+        let unavailable = |why: &'static str| move || NoKeys::Unavailable(why.to_owned());
+        let failed = unavailable("the keys could not be fetched a moment ago");
+        self.keys_for(&keys, kid, fetch, (failed, unavailable("the keys were fetched a moment ago"))).await
+    }
+
+    async fn issuer_keys_url(&self, issuer: &TrustedIssuer) -> Result<String, ProviderError> {
+        let places = match &issuer.keys {
+            TrustedKeys::At(url) => return Ok(url.clone()),
+            TrustedKeys::Discovered(Some(url)) => vec![url.clone()],
+            TrustedKeys::Discovered(None) | TrustedKeys::Static(_) => {
+                // The location of OpenID Connect Discovery first: platforms such as Kubernetes have no other.
+                HttpUrl::parse(&issuer.identifier)
+                    .map(|url| locations(&url).into_iter().rev().collect())
+                    .unwrap_or_default()
+            }
+        };
+        let identifier = (issuer.identifier.as_str(), self.settings.development);
+        discover(self.ports, places, identifier, |metadata: &Metadata<'_>| metadata.url("jwks_uri")).await
     }
 
     async fn fetch_client_keys(&self, keys: &RefCell<KeyState>, uri: &str) -> Result<(), NoAssertion> {

@@ -1,6 +1,7 @@
 //! Requests to the authorization server, from their head to their answer. Only this module of it awaits.
 
 mod approvals;
+mod assertion_grant;
 mod authorize;
 mod callback;
 mod clients;

@@ -214,7 +214,7 @@ impl<P: Ports> LoginProvider<'_, P> {
             None => Map::new(),
         };
         self.add_about_user(provider, &tokens.access_token, &mut claims).await?;
-        Ok((Identity::read(self.login, claims)?, tokens))
+        Ok((Identity::read(self.login.users(), claims)?, tokens))
     }
 
     /// Refreshes the provider's tokens, if there is a refresh token, and reads who the user is now; `None` if the provider
@@ -276,7 +276,7 @@ impl<P: Ports> LoginProvider<'_, P> {
             (None, _) => Map::new(),
         };
         self.add_about_user(provider, access_token, &mut claims).await?;
-        Identity::read(self.login, claims).map(Some)
+        Identity::read(self.login.users(), claims).map(Some)
     }
 
     /// What the provider issued for a code or refresh token.

@@ -108,7 +108,7 @@ impl<P: Ports> Context<'_, P> {
         if identity.subject != seen.terms.subject {
             return Err("the provider speaks of another user".to_owned());
         }
-        if !identity.is_admitted(login) {
+        if !identity.is_admitted(login.users()) {
             return Err("the user is not admitted any more".to_owned());
         }
         let claims = identity.token_claims(&self.server.token_claims, &login.groups_claim);

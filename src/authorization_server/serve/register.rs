@@ -151,7 +151,7 @@ impl<P: Ports> Context<'_, P> {
         if metadata.jwks_uri.is_some() {
             return Err(MetadataError::JwksUri);
         }
-        metadata.grant_types.retain(|kind| *kind != GrantType::ClientCredentials);
+        metadata.grant_types.retain(|kind| *kind != GrantType::ClientCredentials && self.server.accepts(*kind));
         if metadata.grant_types.is_empty() {
             return Err(MetadataError::ClientCredentials);
         }

@@ -1,5 +1,6 @@
 //! What the gateway revoked: written into the index that all isolates read, and asked of the records that know for certain.
 
+use super::authorize::person;
 use super::clients::REGISTERED;
 use super::{Context, Failure, records};
 use crate::authorization_server::settings::AuthorizationServer;
@@ -8,6 +9,7 @@ use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestio
 use crate::authorization_server::state::revocation_index::{
     RevocationIndex, RevocationIndexChanges, RevocationIndexQuestion, THE_INDEX,
 };
+use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::limits::REVOCATION_SETTLES;
 use crate::platform_error::PlatformError;
 use crate::ports::Ports;
@@ -48,6 +50,10 @@ pub async fn is_revoked(
                 records::ask::<Registration>((server, ports), id, question).await?.is_none()
             }
             Revocable::Client(_) => false,
+            Revocable::User(subject) => {
+                let known = records::ask::<UserRecord>((server, ports), &person(subject), UserQuestion::Read).await?;
+                issued < known.ended_before
+            }
         };
         if is_revoked {
             return Ok(true);

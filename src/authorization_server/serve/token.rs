@@ -26,14 +26,20 @@ impl<P: Ports> Context<'_, P> {
         if let Some(name) = form.repeated() {
             return Ok(Reply::refusal(Refusal::ParameterRepeated { is_target: name == "resource" }));
         }
+        let named = form.get("grant_type");
+        let grant = named.and_then(GrantType::parse).filter(|grant| self.server.accepts(*grant));
+        // An assertion may say who the client is.
+        if grant == Some(GrantType::JwtBearer) {
+            return self.assertion_grant(&form).await;
+        }
         let client = match self.authenticated_client(&form).await? {
             Ok(client) => client,
             Err(refusal) => return Ok(refusal),
         };
-        let Some(name) = form.get("grant_type") else {
+        if named.is_none() {
             return Ok(Reply::refusal(Refusal::ParameterMissing("grant_type")));
-        };
-        let Some(grant) = GrantType::parse(name) else {
+        }
+        let Some(grant) = grant else {
             return Ok(Reply::refusal(Refusal::GrantTypeUnsupported));
         };
         if !client.metadata.may(grant) {
@@ -43,6 +49,7 @@ impl<P: Ports> Context<'_, P> {
             GrantType::AuthorizationCode => self.redeem(&client, &form).await,
             GrantType::RefreshToken => self.refresh(&client, &form).await,
             GrantType::ClientCredentials => self.client_credentials(&client, &form).await,
+            GrantType::JwtBearer => self.assertion_grant(&form).await,
         }
     }
 
@@ -218,7 +225,7 @@ impl<P: Ports> Context<'_, P> {
         self.token_answer(&token, refresh_token, "token_issued").await
     }
 
-    async fn token_answer(
+    pub(super) async fn token_answer(
         &self,
         token: &AccessToken<'_>,
         refresh_token: Option<String>,
@@ -243,6 +250,16 @@ impl<P: Ports> Context<'_, P> {
         if client.source != Source::Configured {
             return Ok(Reply::refusal(Refusal::ClientCredentialsNotAllowed));
         }
+        self.client_token(client, form, &Map::new()).await
+    }
+
+    /// A token with which a client acts for itself, with these claims.
+    pub(super) async fn client_token(
+        &self,
+        client: &Client,
+        form: &Parameters,
+        claims: &Map<String, Value>,
+    ) -> Result<Reply, Failure> {
         let resource = match authorize::resource(form.get("resource"), self.server, self.settings) {
             Ok(resource) => resource,
             Err(error) => return Ok(Reply::refusal(Refusal::InvalidTarget(error))),
@@ -260,13 +277,12 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::ClientHasNoScope));
         }
         let scope = scope.to_string();
-        let claims: Map<String, Value> = Map::new();
         let token = AccessToken {
             subject: &format!("{CLIENT_SUBJECT}{}", client.id),
             client_id: &client.id,
             scope: &scope,
             resource: &resource.identifier,
-            claims: &claims,
+            claims,
             authenticated: None,
             grant: None,
         };

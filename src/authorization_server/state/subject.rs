@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Migration, RecordStateMachine};
-use crate::limits::{CONNECTION_LISTED_SECONDS, GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
+use crate::limits::{CLOCKS_APART, CONNECTION_LISTED_SECONDS, GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
 
 /// A grant in the list of its subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub struct UserRecord {
     epoch_until: u64,
     /// The resources for which the user connected an account, and the second from which each is forgotten.
     connections: BTreeMap<String, u64>,
+    /// Access tokens without a grant that were issued before this second are not accepted.
+    ended_before: u64,
 }
 
 /// Questions about a user.
@@ -86,6 +88,8 @@ pub struct UserData {
     pub approvals: Vec<(String, Approval)>,
     /// The number of the sign-ins that are valid.
     pub epoch: u64,
+    /// Access tokens without a grant that were issued before this second are not accepted.
+    pub ended_before: u64,
     /// Grants that the caller must end.
     pub ended: Vec<String>,
     /// The resources for which the user connected an account. The configuration may have lost some of them since.
@@ -96,7 +100,7 @@ impl UserRecord {
     fn known(&self, ended: Vec<String>) -> UserData {
         let connections = self.connections.keys().cloned().collect();
         let (grants, approvals) = (self.grants.clone(), self.approvals.clone());
-        UserData { grants, approvals, epoch: self.epoch, ended, connections }
+        UserData { grants, approvals, epoch: self.epoch, ended_before: self.ended_before, ended, connections }
     }
 
     fn tidy(&mut self, now: u64) {
@@ -158,6 +162,9 @@ impl RecordStateMachine for UserRecord {
         |record| {
             record.entry("connections").or_insert_with(|| Value::Object(Map::new()));
         },
+        |record| {
+            record.entry("ended_before").or_insert_with(|| Value::from(0));
+        },
     ];
     type Question = UserQuestion;
     type Answer = UserData;
@@ -189,6 +196,8 @@ impl RecordStateMachine for UserRecord {
                 person.approvals.clear();
                 person.epoch += 1;
                 person.epoch_until = now + 86_400;
+                // The clock with which a token was issued may be ahead.
+                person.ended_before = now + CLOCKS_APART;
                 person.grants.keys().cloned().collect()
             }
         };

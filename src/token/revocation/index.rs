@@ -30,6 +30,8 @@ pub enum Revocable {
     Grant(String),
     /// A client of it, by its `client_id`.
     Client(String),
+    /// A user of it, by the subject: for tokens without a grant.
+    User(String),
 }
 
 impl Revocable {
@@ -42,7 +44,8 @@ impl Revocable {
         // The `jti` of such a token names its grant.
         let grant = token.id.as_deref().and_then(|id| id.split_once('.')).map(|(grant, _)| grant);
         let grant = grant.filter(|grant| !grant.is_empty()).map(|grant| Self::Grant(grant.to_owned()));
-        grant.into_iter().chain(token.subject.client.clone().map(Self::Client)).collect()
+        let of_user = grant.unwrap_or_else(|| Self::User(token.subject.subject.clone()));
+        std::iter::once(of_user).chain(token.subject.client.clone().map(Self::Client)).collect()
     }
 
     /// The bucket into which its name falls.
@@ -51,6 +54,7 @@ impl Revocable {
         let (kind, name) = match self {
             Self::Grant(id) => ("grant", id),
             Self::Client(id) => ("client", id),
+            Self::User(subject) => ("user", subject),
         };
         let hash = Sha256::digest(format!("{kind} {name}"));
         hash.first_chunk().map_or(0, |first| u16::from_be_bytes(*first)) % REVOCATION_BUCKETS

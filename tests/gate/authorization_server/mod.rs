@@ -1,6 +1,7 @@
 //! The authorization server as a whole, with the identity provider, the records and the clock in memory.
 
 mod approvals;
+mod assertions;
 mod authorize;
 mod clients;
 mod connection_faults;

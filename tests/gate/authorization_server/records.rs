@@ -48,7 +48,7 @@ fn a_record_of_the_current_version_has_every_member_of_it() {
 fn records_that_cannot_be_read_are_refused_and_stay() {
     let newer = StoredRecord { version: UserRecord::version() + 1, ..old_user() };
     for (stored, why) in [
-        (&newer, "the subject record has version 3, and this Worker reads versions up to 2: a newer Worker stored it"),
+        (&newer, "the subject record has version 4, and this Worker reads versions up to 3: a newer Worker stored it"),
         (&StoredRecord { version: 0, ..old_user() }, "the subject record has no version"),
         (&StoredRecord { text: "[]".to_owned(), ..old_user() }, "the stored text is not a subject record"),
         (&StoredRecord { text: "{}".to_owned(), ..old_user() }, "the stored text is not a subject record"),
@@ -57,6 +57,24 @@ fn records_that_cannot_be_read_are_refused_and_stay() {
         let error = answer(Some(stored), &about_user(json!("Read")), NOON).expect_err("it is refused");
         assert!(error.to_string().starts_with(why), "{error}");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_grant_of_an_older_release_goes_on() {
+    let scene = Scene::with(json!({}), json!({ "recheck_minutes": 0 }));
+    let (client, tokens) = scene.logged_in();
+    let [(grant, stored)] = &scene.world.records_of("grant")[..] else { panic!("one grant") };
+    let mut old: Value = serde_json::from_str(&stored.text).expect("JSON");
+    for member in ["stale_before", "approved", "checked", "checking"] {
+        old.as_object_mut().expect("a table").remove(member).expect("it is there");
+    }
+    scene.world.store_record(grant, FIRST_VERSION, &old.to_string());
+    assert_eq!(scene.use_it(&tokens), 200);
+    let reply = scene.refresh(&client, text(&tokens, "refresh_token"));
+    assert_eq!((reply.status, text(&reply.json(), "scope")), (200, "mcp:tools"));
+    let [(_, stored)] = &scene.world.records_of("grant")[..] else { panic!("one grant") };
+    let new: Value = serde_json::from_str(&stored.text).expect("JSON");
+    assert_eq!((&new["approved"], &new["checked"]), (&json!("mcp:tools"), &json!(NOON)));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

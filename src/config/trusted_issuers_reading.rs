@@ -1,0 +1,157 @@
+//! Reads the issuers whose assertions the authorization server accepts, and the workloads that clients are.
+
+use crate::authorization_server::client::Workload;
+use crate::authorization_server::login::{Login, carried_as};
+use crate::authorization_server::trusted_issuer::{IdJagRules, TrustedIssuer, TrustedKeys};
+use crate::config::login_reading::{People, read_admission};
+use crate::config::mistakes::Mistakes;
+use crate::config::ranges;
+use crate::config::trusted_issuers_document::{IdJagDocument, TrustedIssuerDocument, WorkloadDocument};
+use crate::config::values::{bounded, is_name, note_metadata_url, protected_url};
+use crate::jwks::key_set::KeySet;
+use crate::policy::pattern::Pattern;
+
+pub(super) fn read(
+    entries: &[TrustedIssuerDocument],
+    login: &Login,
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Vec<TrustedIssuer> {
+    let mut issuers: Vec<TrustedIssuer> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let at = format!("authorization_server.trusted_issuers[{index}]");
+        if issuers.iter().any(|other| other.name == entry.name) {
+            mistakes.note(format_args!("{at}.name"), format_args!("{:?} is the name of another entry too", entry.name));
+        }
+        if issuers.iter().any(|other| other.identifier == entry.issuer) {
+            mistakes.note(
+                format_args!("{at}.issuer"),
+                format_args!("{:?} is the issuer of another entry too", entry.issuer),
+            );
+        }
+        issuers.extend(read_issuer(entry, index, &at, (login, development), mistakes));
+    }
+    issuers
+}
+
+fn read_issuer(
+    entry: &TrustedIssuerDocument,
+    index: usize,
+    at: &str,
+    (login, development): (&Login, bool),
+    mistakes: &mut Mistakes,
+) -> Option<TrustedIssuer> {
+    let name = &entry.name;
+    if !is_name(name) {
+        mistakes
+            .note(format_args!("{at}.name"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {name:?}"));
+    }
+    let keys = read_keys(entry, at, development, mistakes);
+    let most_seconds =
+        bounded(entry.max_assertion_seconds, ranges::ASSERTION, &format!("{at}.max_assertion_seconds"), mistakes);
+    for (key, list) in [("audiences", &entry.audiences), ("token_claims", &entry.token_claims)] {
+        if list.as_ref().is_some_and(|list| list.iter().any(String::is_empty)) {
+            mistakes.note(format_args!("{at}.{key}"), "must not have an empty entry");
+        }
+    }
+    for (place, claim) in entry.token_claims.iter().flatten().enumerate() {
+        mistakes.keep(format_args!("{at}.token_claims[{place}]"), carried_as(claim, ""));
+    }
+    let id_jag = entry.id_jag.as_ref().map(|table| read_id_jag(table, entry, login, &format!("{at}.id_jag"), mistakes));
+    Some(TrustedIssuer {
+        index,
+        name: name.clone(),
+        identifier: entry.issuer.clone(),
+        keys: keys?,
+        audiences: entry.audiences.clone().unwrap_or_default(),
+        most_seconds,
+        id_jag,
+        token_claims: entry.token_claims.clone().unwrap_or_default(),
+    })
+}
+
+fn read_keys(
+    entry: &TrustedIssuerDocument,
+    at: &str,
+    development: bool,
+    mistakes: &mut Mistakes,
+) -> Option<TrustedKeys> {
+    let given = [entry.jwks.is_some(), entry.jwks_uri.is_some(), entry.metadata_url.is_some()];
+    if given.into_iter().filter(|given| *given).count() > 1 {
+        mistakes.note(at, "jwks, jwks_uri and metadata_url exclude each other: the keys come from one place");
+        return None;
+    }
+    if let Some(text) = &entry.jwks {
+        let keys = mistakes.keep(format_args!("{at}.jwks"), KeySet::parse(text.as_bytes()))?;
+        return Some(TrustedKeys::Static(Box::new(keys)));
+    }
+    if let Some(uri) = &entry.jwks_uri {
+        protected_url(uri, &format!("{at}.jwks_uri"), development, mistakes)?;
+        return Some(TrustedKeys::At(uri.clone()));
+    }
+    note_metadata_url(&entry.issuer, &format!("{at}.issuer"), mistakes);
+    protected_url(&entry.issuer, &format!("{at}.issuer"), development, mistakes)?;
+    if let Some(url) = &entry.metadata_url {
+        protected_url(url, &format!("{at}.metadata_url"), development, mistakes)?;
+    }
+    Some(TrustedKeys::Discovered(entry.metadata_url.clone()))
+}
+
+fn read_id_jag(
+    table: &IdJagDocument,
+    entry: &TrustedIssuerDocument,
+    login: &Login,
+    at: &str,
+    mistakes: &mut Mistakes,
+) -> IdJagRules {
+    for (key, value) in [("subject_claim", &table.subject_claim), ("groups_claim", &table.groups_claim)] {
+        if value.as_ref().is_some_and(String::is_empty) {
+            mistakes.note(format_args!("{at}.{key}"), "must not be empty");
+        }
+    }
+    let people = People {
+        domains: table.allowed_domains.as_deref().unwrap_or_default(),
+        groups: table.allowed_groups.as_deref().unwrap_or_default(),
+        users: table.allowed_users.as_deref().unwrap_or_default(),
+        anyone: table.anyone.unwrap_or(false),
+    };
+    let subject_claim = table.subject_claim.clone().unwrap_or_else(|| "sub".to_owned());
+    // A user of the login keeps the subject of the login.
+    let is_login = login.vouches_for(&entry.issuer) && subject_claim == "sub";
+    IdJagRules {
+        prefix: if is_login { String::new() } else { format!("{}|", entry.name) },
+        subject_claim,
+        groups_claim: table.groups_claim.clone().unwrap_or_else(|| "groups".to_owned()),
+        admission: read_admission(people, at, mistakes),
+    }
+}
+
+/// Reads the workload that a client is.
+pub(super) fn read_workload(
+    table: &WorkloadDocument,
+    issuers: &[TrustedIssuerDocument],
+    at: &str,
+    mistakes: &mut Mistakes,
+) -> Option<Workload> {
+    if !issuers.iter().any(|issuer| issuer.name == table.issuer) {
+        mistakes.note(
+            format_args!("{at}.issuer"),
+            format_args!("must be the name of an entry of trusted_issuers, got {:?}", table.issuer),
+        );
+    }
+    let subject = mistakes.keep(format_args!("{at}.subject"), Pattern::parse(&table.subject))?;
+    if table.subject.chars().all(|character| character == '*') && table.claims.is_none() {
+        mistakes.note(
+            format_args!("{at}.subject"),
+            "must not be * alone: every workload of the issuer would be this client",
+        );
+    }
+    let mut claims = Vec::new();
+    for (name, accepted) in table.claims.iter().flatten() {
+        if accepted.is_empty() {
+            mistakes.note(format_args!("{at}.claims.{name}"), "must name at least one value");
+        }
+        claims.push((name.clone(), accepted.clone()));
+    }
+    Some(Workload { issuer: table.issuer.clone(), subject, claims })
+}
