@@ -74,7 +74,7 @@ export interface PortcullisConfiguration {
    */
   resources?: ResourceDocument[];
   revocation?: RevocationTable;
-  scope_includes?: Table5;
+  scope_includes?: Table6;
   sessions?: SessionsDocument;
   stored?: StoredDocument;
   /**
@@ -242,6 +242,11 @@ export interface AuthorizationServerDocument {
    * whatever `groups_claim` is. Default: none.
    */
   token_claims?: string[];
+  /**
+   * Issuers whose assertions the token endpoint accepts: identity providers of companies (Enterprise-Managed
+   * Authorization), and platforms that identify workloads. Default: none.
+   */
+  trusted_issuers?: TrustedIssuerDocument[];
 }
 /**
  * A client that you know beforehand.
@@ -256,8 +261,9 @@ export interface ClientDocument {
    */
   client_name?: string;
   /**
-   * Any of `authorization_code`, `refresh_token` and `client_credentials`. Default: the first two with
-   * `redirect_uris`, else none.
+   * Any of `authorization_code`, `refresh_token`, `client_credentials` and
+   * `urn:ietf:params:oauth:grant-type:jwt-bearer`. Default: the first two with `redirect_uris`; the last two with
+   * `workload`; else none.
    */
   grant_types?: string[];
   /**
@@ -279,8 +285,8 @@ export interface ClientDocument {
    */
   redirect_uris?: string[];
   /**
-   * Scopes that the client may request, and that it gets for itself with `client_credentials`. Default: any that
-   * users grant it, and none for itself.
+   * Scopes that the client may request, and that it gets for itself with `client_credentials` or `workload`. Default: any
+   * that users grant it, and none for itself.
    */
   scopes?: string[];
   /**
@@ -292,6 +298,29 @@ export interface ClientDocument {
    * `none`.
    */
   token_endpoint_auth_method?: string;
+  workload?: WorkloadDocument;
+}
+/**
+ * The workload that the client is, in place of keys or a secret: assertions of a platform authenticate it.
+ */
+export interface WorkloadDocument {
+  claims?: Table;
+  /**
+   * The name of the issuer in `trusted_issuers`.
+   */
+  issuer: string;
+  /**
+   * `sub` of its assertions; `*` matches any characters: `system:serviceaccount:prod:agent`, `spiffe://acme.example/agent`,
+   * `repo:acme/agent:ref:refs/heads/main`.
+   */
+  subject: string;
+}
+/**
+ * Claims that an assertion must have, each with its accepted values: `repository_id = ["12345"]`. A key that begins with `/`
+ * is a JSON Pointer. Default: none.
+ */
+export interface Table {
+  [k: string]: string[];
 }
 /**
  * Which users may be granted some scopes: members of one of these groups, and these users.
@@ -443,6 +472,80 @@ export interface Table21 {
   [k: string]: string;
 }
 /**
+ * An issuer whose assertions (RFC 7523) the token endpoint accepts: an identity provider that manages access for a company
+ * (`id_jag`), or a platform that identifies workloads (`clients[].workload` names it).
+ */
+export interface TrustedIssuerDocument {
+  /**
+   * Values of `aud` that are accepted in addition to the issuer identifier of this authorization server, for a platform that
+   * cannot set it. Each other service that accepts the same audience can use the assertion here. Default: none.
+   */
+  audiences?: string[];
+  id_jag?: IdJagDocument;
+  /**
+   * `iss` of its assertions: an issuer identifier such as `https://acme.okta.com`, or, with `jwks` or `jwks_uri`, any text
+   * such as `spiffe://acme.example`.
+   */
+  issuer: string;
+  /**
+   * Its keys, a JWK set as a JSON string, for an issuer that the gateway cannot reach. Rotating them needs a deployment.
+   */
+  jwks?: string;
+  /**
+   * The URL of its keys, in place of discovery.
+   */
+  jwks_uri?: string;
+  /**
+   * Seconds ahead that `exp` of an assertion may be at most, 60 to 86400. Default: 7200.
+   */
+  max_assertion_seconds?: number;
+  /**
+   * The URL of its discovery document. Default: the locations of OpenID Connect Discovery §4 and RFC 8414 §3.
+   */
+  metadata_url?: string;
+  /**
+   * The name of this issuer in the configuration and in the log. Subjects of its users begin with it, `NAME|SUBJECT`, unless
+   * it is the issuer of `login`.
+   */
+  name: string;
+  /**
+   * Claims of assertions about workloads that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
+   * JSON Pointers such as `/kubernetes.io/namespace`. A token has each under the part of its name after the last `/`.
+   * Default: none.
+   */
+  token_claims?: string[];
+}
+/**
+ * Accepts ID-JAGs of this issuer (Enterprise-Managed Authorization): it says which of its users may use which client here,
+ * without a consent page. Default: none are accepted.
+ */
+export interface IdJagDocument {
+  /**
+   * Domains of `email` whose users are admitted; the issuer must declare the address verified. Default: none.
+   */
+  allowed_domains?: string[];
+  /**
+   * Groups whose members are admitted. Default: none.
+   */
+  allowed_groups?: string[];
+  /**
+   * Users who are admitted, by verified `email` or by subject. Default: none.
+   */
+  allowed_users?: string[];
+  /**
+   * Every user whom the issuer names is admitted. Required if no domains, groups or users are allowed. Default: `false`.
+   */
+  anyone?: boolean;
+  /**
+   * The claim with the user's groups: a name, or a JSON Pointer. Default: `groups`.
+   */
+  groups_claim?: string;
+  /**
+   * The claim that becomes `sub`: the issuer must never give its value to another person. Default: `sub`.
+   */
+  subject_claim?: string;
+}
+/**
  * A record of each decision that rules make. Default: none.
  */
 export interface DecisionLogDocument {
@@ -506,7 +609,7 @@ export interface IssuerDocument {
    * `PS512`, `ES256`, `ES384`, `ES512`, `EdDSA` or its newer name `Ed25519` (RFC 9864). Default: `["RS256", "ES256", "EdDSA"]`.
    */
   algorithms?: string[];
-  claims?: Table;
+  claims?: Table1;
   /**
    * Scopes that every accepted token of this issuer has in addition to its own, for providers whose tokens cannot
    * have your scopes (Google, Cloudflare Access). Default: none.
@@ -565,7 +668,7 @@ export interface IssuerDocument {
  * that equals one of the values, or is an array that contains one of them. Numbers and booleans are compared as
  * JSON writes them. Default: none.
  */
-export interface Table {
+export interface Table1 {
   [k: string]: string[];
 }
 /**
@@ -809,7 +912,7 @@ export interface ResourceDocument {
    * handles each event itself, as with `idle_timeout_seconds`. Default: no comments.
    */
   keep_alive_seconds?: number;
-  labels?: Table4;
+  labels?: Table5;
   /**
    * Rate limits of callers. The gateway counts only requests that the rules permit. Callers without credentials
    * (`anonymous`) count by their network address, an IPv6 address by its first 64 bits. Default: unlimited.
@@ -1372,7 +1475,7 @@ export interface WhenDocument {
    * The caller's network as Cloudflare reports it: autonomous system numbers.
    */
   asns?: number[];
-  claims?: Table1;
+  claims?: Table4;
   /**
    * The client is one of these.
    */
@@ -1452,7 +1555,7 @@ export interface ArgumentDocument {
  * Claims, each with its accepted values: the claim equals one of them, or is an array that contains one of them. A
  * name that begins with `/` is a JSON Pointer (RFC 6901) into the claims, for example `/realm_access/roles`.
  */
-export interface Table1 {
+export interface Table4 {
   [k: string]: string[];
 }
 /**
@@ -1523,7 +1626,7 @@ export interface WhenDocument1 {
    * The caller's network as Cloudflare reports it: autonomous system numbers.
    */
   asns?: number[];
-  claims?: Table1;
+  claims?: Table4;
   /**
    * The client is one of these.
    */
@@ -1568,7 +1671,7 @@ export interface WhenDocument1 {
  * gateway ignores what the origin server states about its own tools (`readOnlyHint`, `destructiveHint`). Default:
  * none.
  */
-export interface Table4 {
+export interface Table5 {
   [k: string]: string[];
 }
 /**
@@ -1698,7 +1801,7 @@ export interface WhenDocument2 {
    * The caller's network as Cloudflare reports it: autonomous system numbers.
    */
   asns?: number[];
-  claims?: Table1;
+  claims?: Table4;
   /**
    * The client is one of these.
    */
@@ -1842,7 +1945,7 @@ export interface RevocationTable {
  * what requires `files:read`. Inclusion is transitive. Independently of this table, `files:*` includes every scope
  * that begins with `files:`. Default: empty.
  */
-export interface Table5 {
+export interface Table6 {
   [k: string]: string[];
 }
 /**

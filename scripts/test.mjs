@@ -200,6 +200,13 @@ const layers = {
     return sum;
   },
 
+  identity: async () => {
+    await build();
+    const sum = await testFolder("identity");
+    say(`identity: ${sum.passed} scenarios passed, ${sum.failed} failed`);
+    return sum;
+  },
+
   conformance: async () => {
     await build();
     return counted(await watch(node, ["tests/conformance/run.mjs"]), PLAIN);

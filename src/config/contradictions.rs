@@ -272,6 +272,10 @@ impl<'a> ConfigurationParts<'a> {
                     .token_claims
                     .iter()
                     .filter_map(|entry| Some((entry.as_str(), carried_as(entry, &server.login.groups_claim).ok()?)));
+                let of_workloads = server.trusted_issuers.iter().flat_map(|issuer| &issuer.token_claims);
+                let of_workloads =
+                    of_workloads.filter_map(|entry| Some((entry.as_str(), carried_as(entry, "").ok()?)));
+                let carried = carried.chain(of_workloads);
                 let own = GATEWAY_CLAIMS.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (*name, *name));
                 let carried: Vec<(&str, &str)> = carried.chain(own).collect();
                 if carried.iter().any(|(_, name)| *name == claim) {

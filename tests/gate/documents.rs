@@ -107,7 +107,7 @@ fn extension(name: &str) -> &str {
 fn find_test(name: &str, authorization_server: bool) -> Option<PathBuf> {
     let folders: &[&str] = match (extension(name) == "mjs", authorization_server) {
         _ if name.contains('/') && root().join(name).exists() => &[""],
-        (true, _) => &["tests/e2e", "tests/package"],
+        (true, _) => &["tests/e2e", "tests/package", "tests/identity"],
         (false, true) => &["tests/gate/authorization_server", "tests/gate"],
         (false, false) => &["tests/gate"],
     };

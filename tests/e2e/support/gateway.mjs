@@ -47,7 +47,8 @@ export function configFor({ url, issuer, origin, resource = {}, ...changes }) {
  * gateway gives to change; `outbound` answers what the gateway asks elsewhere; `persist` is a folder where Durable Objects stay;
  * `queues` has what takes the messages of a queue, a function for each, by binding; `objects` has Durable Objects by binding, whose namespace is `object(binding)`. `cf` is what the platform says of each request, as
  * far as it comes in at `port`: `directPort` has none of it. With `https`, a certificate for `localhost` and its key, `port` accepts
- * HTTPS and nothing else, and `directPort` plain HTTP. `build` is the folder of another Worker than that of the repository.
+ * HTTPS and nothing else, and `directPort` plain HTTP. `isolates` has the gateway run in so many isolates, which share Durable Objects
+ * and KV and nothing else; the direct ports of all are `directPorts`. `build` is the folder of another Worker than that of the repository.
  */
 export async function startGateway({
   config,
@@ -64,6 +65,7 @@ export async function startGateway({
   persist,
   outbound,
   https,
+  isolates = 1,
   build = `${root}/build-full`,
 }) {
   if (!existsSync(`${build}/index_bg.wasm`))
@@ -91,6 +93,13 @@ export async function startGateway({
     ...(outbound === undefined ? {} : { outboundService: outbound }),
     unsafeDirectSockets: [{ host, port: 0 }],
   };
+  const copies = Array.from({ length: isolates - 1 }, (_, at) => ({
+    ...gateway,
+    name: `gateway-${at + 1}`,
+    durableObjects: Object.fromEntries(
+      Object.entries(objects).map(([name, object]) => [name, { ...object, scriptName: "gateway" }]),
+    ),
+  }));
   const others = Object.entries(workers).map(([name, script]) => ({
     ...{ name, script, modules: true, compatibilityDate },
   }));
@@ -116,7 +125,9 @@ export async function startGateway({
       ...(https === undefined ? {} : { httpsKey: https.key, httpsCert: https.certificate }),
       handleStructuredLogs: ({ message }) => logs.push(message),
       cf,
-      ...(others.length === 0 ? gateway : { workers: [{ name: "gateway", ...gateway }, ...others] }),
+      ...(others.length + copies.length === 0
+        ? gateway
+        : { workers: [{ name: "gateway", ...gateway }, ...copies, ...others] }),
     }),
     ...(persist === undefined ? {} : { resourcePersistencePath: persist }),
   });
@@ -129,6 +140,11 @@ export async function startGateway({
     url,
     port: chosen,
     directPort: Number((await worker.unsafeGetDirectURL()).port),
+    directPorts: await Promise.all(
+      [undefined, ...copies.map(({ name }) => name)].map(async (name) =>
+        Number((await worker.unsafeGetDirectURL(name)).port),
+      ),
+    ),
     logs,
     events() {
       return logs.flatMap((line) => {

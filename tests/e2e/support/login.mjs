@@ -23,7 +23,7 @@ const privateJwk = () => ({
  * Starts the identity provider. Who logs in is `user` of what is returned: `{ sub, …claims }`; where it is undefined, login is
  * refused. `mischief` changes its answers: see where it is used.
  */
-export async function startLoginProvider({ redirectUri, registration = false, port = 0 }) {
+export async function startLoginProvider({ redirectUri, registration = false, port = 0, clients = [] }) {
   const client = { id: "portcullis", secret: `${secret()}+/%41 &=:` };
   const key = { ...privateJwk(), kid: "one", alg: "ES256", use: "sig" };
   const state = {
@@ -67,8 +67,9 @@ export async function startLoginProvider({ redirectUri, registration = false, po
     jwks: { keys: [key] },
     cookies: { keys: [secret()] },
     clients: registration
-      ? []
+      ? clients
       : [
+          ...clients,
           {
             client_id: client.id,
             client_secret: client.secret,
@@ -106,6 +107,8 @@ export async function startLoginProvider({ redirectUri, registration = false, po
     requests,
     provider,
     errors,
+    /** Its private signing key. */
+    key,
     get user() {
       return state.user;
     },
@@ -122,8 +125,8 @@ export async function startLoginProvider({ redirectUri, registration = false, po
 }
 
 /**
- * Starts provider, origin server and gateway. `server` changes the authorization server's table, `login` the one in it, and
- * `changes` the document.
+ * Starts provider, origin server and gateway. `server` changes the authorization server's table, or is a function of the provider
+ * that gives the changes; `login` changes the one in it, and `changes` the document. The provider also knows `clients`.
  */
 export async function startLogin({
   server = {},
@@ -132,19 +135,22 @@ export async function startLogin({
   changes = {},
   secrets = {},
   registration = false,
+  clients,
   persist,
   ports,
   outbound,
   origin: givenOrigin,
   build,
   queues,
+  isolates,
 } = {}) {
   const port = ports?.gateway ?? (await freePort());
   const url = changes.public_url ?? `http://127.0.0.1:${port}`;
-  const path = server.path ?? "";
+  const path = typeof server === "function" ? "" : (server.path ?? "");
   const idp = await startLoginProvider({
     redirectUri: `${url}${path}/callback`,
     registration,
+    clients,
     port: ports?.provider ?? 0,
   });
   const origin = givenOrigin ?? (await startOrigin());
@@ -163,7 +169,7 @@ export async function startLogin({
     registration: "open",
     admin_secret: "ADMIN_SECRET",
     scopes: { "mcp:tools": "Use the tools of this server" },
-    ...server,
+    ...(typeof server === "function" ? server(idp) : server),
     login: {
       issuer: idp.issuer,
       ...(registration ? {} : { client_id: idp.client.id, secret: "IDP_SECRET" }),
@@ -178,6 +184,7 @@ export async function startLogin({
     outbound,
     build,
     queues,
+    isolates,
     objects: { AUTHORIZATION: { className: "AuthorizationRecords", useSQLite: true } },
     config: {
       public_url: url,
