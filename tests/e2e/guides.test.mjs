@@ -62,19 +62,21 @@ function whole(part) {
   const { issuers: _, ...without } = PORTCULLIS;
   const { resources = {}, ...rest } = part;
   const [resource] = [resources].flat();
-  // Users who connect accounts log in at the gateway's own authorization server.
-  const own = resource?.credential?.per_user && {
-    authorization_server: {
-      key_secrets: ["SIGNING_KEY"],
-      secrets: ["SEALING_SECRET"],
-      binding: "AUTHORIZATION",
-      login: {
-        issuer: "https://login.example.com",
-        client_id: "portcullis",
-        secret: "LOGIN_SECRET",
-        anyone: true,
-      },
+  const server = {
+    key_secrets: ["SIGNING_KEY"],
+    secrets: ["SEALING_SECRET"],
+    binding: "AUTHORIZATION",
+    login: {
+      issuer: "https://login.example.com",
+      client_id: "portcullis",
+      secret: "LOGIN_SECRET",
+      anyone: true,
     },
+  };
+  // A part of the authorization server's table goes into such a table; users who connect accounts log in there, too.
+  const isPart = rest.authorization_server && rest.authorization_server.login === undefined;
+  const own = (isPart || resource?.credential?.per_user) && {
+    authorization_server: { ...server, ...rest.authorization_server },
   };
   // Users who approve calls, too.
   const isOwn =
@@ -85,8 +87,8 @@ function whole(part) {
   const locked = resource?.lock && { locked: {} };
   return {
     ...demo,
-    ...own,
     ...rest,
+    ...own,
     resources: [{ ...demo.resources[0], ...issuers, ...resource, ...locked }],
   };
 }
