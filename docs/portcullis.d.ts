@@ -371,6 +371,11 @@ export interface LoginDocument {
    */
   authorization_endpoint?: string;
   /**
+   * Accepts logout tokens of the provider at `ISSUER/backchannel-logout` (OpenID Connect Back-Channel Logout): when a user logs out
+   * there, the grants that began in that session end. Needs `issuer`. Default: `false`.
+   */
+  back_channel_logout?: boolean;
+  /**
    * The client id of this gateway at the provider. Its redirect URI is `ISSUER/callback`. Default: the gateway
    * registers itself (RFC 7591), if the provider's discovery document has a `registration_endpoint`.
    */
@@ -508,6 +513,7 @@ export interface TrustedIssuerDocument {
    * it is the issuer of `login`.
    */
   name: string;
+  signals?: SignalsDocument;
   /**
    * Claims of assertions about workloads that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
    * JSON Pointers such as `/kubernetes.io/namespace`. A token has each under the part of its name after the last `/`.
@@ -544,6 +550,31 @@ export interface IdJagDocument {
    * The claim that becomes `sub`: the issuer must never give its value to another person. Default: `sub`.
    */
   subject_claim?: string;
+}
+/**
+ * Receives signals (SETs, RFC 8417) of this issuer at `ISSUER/signals/NAME` (Shared Signals Framework, RFC 8935): access of a user
+ * ends when the issuer says so. Default: none are received.
+ */
+export interface SignalsDocument {
+  /**
+   * Whether its signals are about users who log in with `login`. Default: `true` if it has the host of the issuer of `login`,
+   * else `false`.
+   */
+  about_login?: boolean;
+  /**
+   * Accepted values of `aud`. Default: the URL of the endpoint, and the issuer identifier of this authorization server.
+   */
+  audiences?: string[];
+  /**
+   * Names of `issuers` about whose users its signals are, too: the gateway then refuses their tokens that are older than a signal.
+   * Their tokens must have the subject that the signal names. Default: none.
+   */
+  issuers?: string[];
+  /**
+   * The name of the Worker secret that the transmitter must send as `Authorization`, alone or after `Bearer`: 32 characters or
+   * more. Default: none, the signature of a SET is enough.
+   */
+  secret?: string;
 }
 /**
  * A record of each decision that rules make. Default: none.

@@ -188,6 +188,15 @@ pub const RECHECK_MINUTES: (u64, u64) = (60, 43_200);
 /// Minutes for which it may be out of reach then: the default, and the most.
 pub const OUTAGE_MINUTES: (u64, u64) = (60, 10_080);
 
+/// Sign-ins of one user that were ended one by one and are remembered. Beyond it, all sign-ins of the user end.
+pub const SIGN_OUTS: usize = 20;
+
+/// Subjects of users that one identifier of a provider can have. One person has one, or one for each way in.
+pub const SUBJECTS_OF_ONE_IDENTIFIER: usize = 16;
+
+/// Seconds for which the gateway remembers what a provider said about a user: longer than any token of another issuer should live.
+pub const SIGNAL_SECONDS: u64 = 30 * 86_400;
+
 /// Seconds ahead that `exp` of an assertion of a trusted issuer may be: the default, and the range. Kubernetes gives its pods tokens
 /// for 3607 seconds.
 pub const TRUSTED_ASSERTION_SECONDS: (u64, u64, u64) = (7200, 60, 86_400);

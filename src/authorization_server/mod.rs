@@ -24,6 +24,7 @@ pub mod memory;
 pub mod metadata;
 pub mod page;
 pub mod refusal;
+pub mod security_event;
 pub mod serve;
 pub mod settings;
 pub mod state;

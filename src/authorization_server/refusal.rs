@@ -92,6 +92,8 @@ pub enum Refusal {
     InvalidMetadata(MetadataError),
     /// The resource is not one of this server's (RFC 8707 §2).
     InvalidTarget(AuthorizeError),
+    /// A logout token is not accepted (OpenID Connect Back-Channel Logout §2.8).
+    LogoutInvalid(&'static str),
     /// The login was not begun in this browser, or has expired.
     LoginStale(&'static str),
     /// The client may not introspect tokens.
@@ -492,6 +494,7 @@ impl Refusal {
             }
             Self::InvalidMetadata(error) => Disclosure::client(400, error.code(), error.to_string()),
             Self::InvalidTarget(error) => Disclosure::client(400, error.code(), error.description()),
+            Self::LogoutInvalid(why) => client(why),
             Self::LoginStale(why) => {
                 let text = "This login was not begun in this browser, or has expired. Go back to the application and begin again.";
                 Disclosure::user(400, ErrorCode::LoginStale, text).because(why)

@@ -84,6 +84,13 @@ impl AuthorizationServer {
         }
     }
 
+    /// Whether a provider can say that the access of a user who logged in has ended.
+    #[must_use]
+    pub fn is_signalled(&self) -> bool {
+        let signals = self.trusted_issuers.iter().filter_map(|issuer| issuer.signals.as_ref());
+        self.login.back_channel_logout || signals.into_iter().any(|signals| signals.about_login)
+    }
+
     /// Whether a subject of users with this prefix could be that of a client, or of a user of another provider.
     #[must_use]
     pub fn is_reserved(&self, subject: &str, prefix: &str) -> bool {

@@ -14,6 +14,7 @@ use crate::authorization_server::settings::AuthorizationServer;
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::{KeySet, NoKey};
 use crate::provider::ProviderError;
+use crate::secret::Secret;
 use crate::token::claim_values::{claim, seconds, texts};
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::{TokenType, UntrustedToken};
@@ -28,7 +29,7 @@ pub const ID_JAG_PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
 const ID_JAG_TYPE: &str = "oauth-id-jag+jwt";
 
 /// Seconds that the clocks of an issuer and of the gateway may differ.
-const LEEWAY: i64 = 30;
+pub const LEEWAY: i64 = 30;
 
 /// The most characters of a `jti` or of a subject.
 const NAME_CHARS: usize = 255;
@@ -50,6 +51,8 @@ pub struct TrustedIssuer {
     pub most_seconds: u64,
     /// What is accepted in its ID-JAGs; `None` if they are not accepted.
     pub id_jag: Option<IdJagRules>,
+    /// How its signals are received; `None` if they are not.
+    pub signals: Option<SignalRules>,
     /// Claims of its assertions about workloads that access tokens contain.
     pub token_claims: Vec<String>,
 }
@@ -63,6 +66,19 @@ pub enum TrustedKeys {
     At(String),
     /// From the configuration.
     Static(Box<KeySet>),
+}
+
+/// How signals (SETs) of an issuer are received.
+#[derive(Debug, Clone)]
+pub struct SignalRules {
+    /// What the transmitter must send in `Authorization`, if anything.
+    pub secret: Option<Secret>,
+    /// Accepted values of `aud`.
+    pub audiences: Vec<String>,
+    /// Whether they are about the users of the login.
+    pub about_login: bool,
+    /// The identifiers of issuers whose tokens the gateway accepts, and whose users they are about.
+    pub issuers: Vec<String>,
 }
 
 /// Whom an ID-JAG can name.

@@ -250,6 +250,11 @@ pub struct LoginDocument {
     #[deserr(default)]
     pub anyone: Option<bool>,
 
+    /// Accepts logout tokens of the provider at `ISSUER/backchannel-logout` (OpenID Connect Back-Channel Logout): when a user logs out
+    /// there, the grants that began in that session end. Needs `issuer`. Default: `false`.
+    #[deserr(default)]
+    pub back_channel_logout: Option<bool>,
+
     /// Minutes after which a refresh asks the provider again about the user, 0 to 43200: with the provider's refresh token, or
     /// at `userinfo_endpoint` without `issuer`. The grant ends if the provider refuses, and its scopes and claims follow what
     /// the provider says. If this key is set, the gateway also requests the scope `offline_access` (at `google`, `access_type =

@@ -11,12 +11,13 @@ use crate::config::client_reading::read_clients;
 use crate::config::login_reading::{is_domain, note_people, read_login};
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
-use crate::config::trusted_issuers_reading;
+use crate::config::trusted_issuers_reading::{self, Surroundings};
 use crate::config::values::{self, Secrets, is_name, read_long_secret, read_scopes, read_signing_keys};
 use crate::oauth::scope::Scope;
 use crate::seal::Seals;
 use crate::secret::Secret;
 use crate::settings::OwnIssuer;
+use crate::token::issuer::Issuer;
 use crate::transport::path::CanonicalPath;
 use crate::transport::url::HttpUrl;
 
@@ -24,7 +25,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 pub(super) fn read(
     document: &AuthorizationServerDocument,
-    public_url: &HttpUrl,
+    (public_url, issuers): (&HttpUrl, &[Issuer]),
     development: bool,
     secrets: &dyn Secrets,
     mistakes: &mut Mistakes,
@@ -73,7 +74,9 @@ pub(super) fn read(
     }
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
     let trusted = document.trusted_issuers.as_deref().unwrap_or_default();
-    let trusted_issuers = trusted_issuers_reading::read(trusted, &login, development, mistakes);
+    let own = format!("{}{}", public_url.web_origin(), path.as_deref().unwrap_or_default());
+    let around = Surroundings { login: &login, own: &own, issuers, development, secrets };
+    let trusted_issuers = trusted_issuers_reading::read(trusted, around, mistakes);
     let mut number = |key: &str, value, range| values::bounded(value, range, &format!("{at}.{key}"), mistakes);
     let access_token_seconds = number("access_token_seconds", document.access_token_seconds, ranges::ACCESS_TOKEN);
     let revocation_seconds = number("revocation_seconds", document.revocation_seconds, ranges::OWN_REVOCATION);
@@ -91,12 +94,7 @@ pub(super) fn read(
     }
     let path = path?;
     Some(AuthorizationServer {
-        own: Rc::new(OwnIssuer {
-            name,
-            identifier: format!("{}{path}", public_url.web_origin()),
-            path,
-            scope_descriptions: words,
-        }),
+        own: Rc::new(OwnIssuer { name, identifier: own, path, scope_descriptions: words }),
         keys,
         seals: Seals::of(&seals),
         binding: document.binding.clone(),

@@ -99,10 +99,10 @@ impl Configuration {
         let development = document.development.unwrap_or(false);
         let public_url = read_public_url(&document.public_url, development, mistakes);
         let mut issuers = read_issuers(document, development, secrets, mistakes);
-        let authorization_server = document
-            .authorization_server
-            .as_ref()
-            .and_then(|table| own_issuer::read(table, public_url.as_ref()?, development, secrets, mistakes));
+        let authorization_server = document.authorization_server.as_ref().and_then(|table| {
+            own_issuer::read(table, (public_url.as_ref()?, &issuers), development, secrets, mistakes)
+        });
+        own_issuer::note_signalled(authorization_server.as_ref(), &mut issuers);
         let own = authorization_server.as_ref().and_then(own_issuer::as_issuer);
         if let Some(own) = own {
             add_own_issuer(own, &mut issuers, mistakes);

@@ -273,8 +273,7 @@ impl<'a> ConfigurationParts<'a> {
                     .iter()
                     .filter_map(|entry| Some((entry.as_str(), carried_as(entry, &server.login.groups_claim).ok()?)));
                 let of_workloads = server.trusted_issuers.iter().flat_map(|issuer| &issuer.token_claims);
-                let of_workloads =
-                    of_workloads.filter_map(|entry| Some((entry.as_str(), carried_as(entry, "").ok()?)));
+                let of_workloads = of_workloads.filter_map(|entry| Some((entry.as_str(), carried_as(entry, "").ok()?)));
                 let carried = carried.chain(of_workloads);
                 let own = GATEWAY_CLAIMS.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (*name, *name));
                 let carried: Vec<(&str, &str)> = carried.chain(own).collect();

@@ -121,6 +121,7 @@ pub(super) fn read(
     let leeway = bounded(document.leeway_seconds, ranges::LEEWAY, &format!("{at}.leeway_seconds"), mistakes);
     let keys = keys?;
     (mistakes.lines().len() == before).then(|| Issuer {
+        is_signalled: false,
         index,
         name: name.clone(),
         identifier: document.issuer.clone(),

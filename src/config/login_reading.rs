@@ -142,6 +142,7 @@ fn note_void_openid(document: &LoginDocument, profile: LoginProfile, issuer: Opt
             ("metadata_url", document.metadata_url.is_some()),
             ("jwks_uri", document.jwks_uri.is_some()),
             ("ignore_key_headers", document.ignore_key_headers == Some(true)),
+            ("back_channel_logout", document.back_channel_logout == Some(true)),
         ] {
             if is_set {
                 mistakes.note(format_args!("{at}.{key}"), "needs issuer: only OpenID providers send ID tokens");
@@ -234,6 +235,7 @@ pub(super) fn read_login(
         subject_claim: document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned()),
         groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
         admission,
+        back_channel_logout: document.back_channel_logout.unwrap_or(false),
         recheck,
     }
 }

@@ -32,8 +32,19 @@ pub(super) fn as_issuer(server: &AuthorizationServer) -> Option<Issuer> {
         algorithms: vec![JwsAlgorithm::Es256, JwsAlgorithm::EdDsa],
         token_types: vec![TokenType::Named("at+jwt".to_owned())],
         leeway: 0,
+        is_signalled: false,
         ignore_key_headers: false,
     })
+}
+
+/// Marks the issuers about whose users the gateway receives signals.
+pub(super) fn note_signalled(server: Option<&AuthorizationServer>, issuers: &mut [Issuer]) {
+    let rules = server.into_iter().flat_map(|server| &server.trusted_issuers).filter_map(|it| it.signals.as_ref());
+    for identifier in rules.flat_map(|rules| &rules.issuers) {
+        for issuer in issuers.iter_mut().filter(|issuer| issuer.identifier == *identifier) {
+            issuer.is_signalled = true;
+        }
+    }
 }
 
 /// Where the index of what the authorization server revoked is.
@@ -45,7 +56,7 @@ pub(super) fn revocation_index(server: &AuthorizationServer) -> RevocationIndexS
 #[cfg(not(feature = "authorization-server"))]
 pub(super) fn read(
     _: &crate::config::document::AuthorizationServerDocument,
-    _: &crate::transport::url::HttpUrl,
+    _: (&crate::transport::url::HttpUrl, &[Issuer]),
     _: bool,
     _: &dyn crate::config::values::Secrets,
     mistakes: &mut crate::config::mistakes::Mistakes,

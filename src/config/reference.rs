@@ -88,6 +88,7 @@ pub fn markdown(schema: &Value) -> String {
         ("WorkloadDocument", "`[vars.PORTCULLIS.authorization_server.clients.workload]`"),
         ("TrustedIssuerDocument", "`[[vars.PORTCULLIS.authorization_server.trusted_issuers]]`"),
         ("IdJagDocument", "`[vars.PORTCULLIS.authorization_server.trusted_issuers.id_jag]`"),
+        ("SignalsDocument", "`[vars.PORTCULLIS.authorization_server.trusted_issuers.signals]`"),
         ("DpopDocument", "`[vars.PORTCULLIS.dpop]`"),
         ("RevocationTable", "`[vars.PORTCULLIS.revocation]`"),
         ("SessionsDocument", "`[vars.PORTCULLIS.sessions]`"),

@@ -48,6 +48,11 @@ pub struct TrustedIssuerDocument {
     #[deserr(default)]
     pub id_jag: Option<IdJagDocument>,
 
+    /// Receives signals (SETs, RFC 8417) of this issuer at `ISSUER/signals/NAME` (Shared Signals Framework, RFC 8935): access of a user
+    /// ends when the issuer says so. Default: none are received.
+    #[deserr(default)]
+    pub signals: Option<SignalsDocument>,
+
     /// Claims of assertions about workloads that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
     /// JSON Pointers such as `/kubernetes.io/namespace`. A token has each under the part of its name after the last `/`.
     /// Default: none.
@@ -84,6 +89,31 @@ pub struct IdJagDocument {
     /// Every user whom the issuer names is admitted. Required if no domains, groups or users are allowed. Default: `false`.
     #[deserr(default)]
     pub anyone: Option<bool>,
+}
+
+/// How signals of an issuer are received.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct SignalsDocument {
+    /// The name of the Worker secret that the transmitter must send as `Authorization`, alone or after `Bearer`: 32 characters or
+    /// more. Default: none, the signature of a SET is enough.
+    #[deserr(default)]
+    pub secret: Option<String>,
+
+    /// Accepted values of `aud`. Default: the URL of the endpoint, and the issuer identifier of this authorization server.
+    #[deserr(default)]
+    pub audiences: Option<Vec<String>>,
+
+    /// Whether its signals are about users who log in with `login`. Default: `true` if it has the host of the issuer of `login`,
+    /// else `false`.
+    #[deserr(default)]
+    pub about_login: Option<bool>,
+
+    /// Names of `issuers` about whose users its signals are, too: the gateway then refuses their tokens that are older than a signal.
+    /// Their tokens must have the subject that the signal names. Default: none.
+    #[deserr(default)]
+    pub issuers: Option<Vec<String>>,
 }
 
 /// The workload that a client is: a platform's assertion about it is its credential (`client_assertion`, RFC 7523 §2.2) or its

@@ -2,19 +2,35 @@
 
 use crate::authorization_server::client::Workload;
 use crate::authorization_server::login::{Login, carried_as};
-use crate::authorization_server::trusted_issuer::{IdJagRules, TrustedIssuer, TrustedKeys};
+use crate::authorization_server::trusted_issuer::{IdJagRules, SignalRules, TrustedIssuer, TrustedKeys};
 use crate::config::login_reading::{People, read_admission};
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
-use crate::config::trusted_issuers_document::{IdJagDocument, TrustedIssuerDocument, WorkloadDocument};
-use crate::config::values::{bounded, is_name, note_metadata_url, protected_url};
+use crate::config::trusted_issuers_document::{
+    IdJagDocument, SignalsDocument, TrustedIssuerDocument, WorkloadDocument,
+};
+use crate::config::values::{Secrets, bounded, is_name, note_metadata_url, protected_url, read_long_secret};
 use crate::jwks::key_set::KeySet;
 use crate::policy::pattern::Pattern;
+use crate::secret::Secret;
+use crate::token::issuer::Issuer;
+use crate::transport::url::HttpUrl;
+
+/// What the entries refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    pub(super) login: &'a Login,
+    /// The issuer identifier of the authorization server.
+    pub(super) own: &'a str,
+    /// The issuers whose tokens the gateway accepts.
+    pub(super) issuers: &'a [Issuer],
+    pub(super) development: bool,
+    pub(super) secrets: &'a dyn Secrets,
+}
 
 pub(super) fn read(
     entries: &[TrustedIssuerDocument],
-    login: &Login,
-    development: bool,
+    around: Surroundings<'_>,
     mistakes: &mut Mistakes,
 ) -> Vec<TrustedIssuer> {
     let mut issuers: Vec<TrustedIssuer> = Vec::new();
@@ -29,7 +45,7 @@ pub(super) fn read(
                 format_args!("{:?} is the issuer of another entry too", entry.issuer),
             );
         }
-        issuers.extend(read_issuer(entry, index, &at, (login, development), mistakes));
+        issuers.extend(read_issuer(entry, index, &at, around, mistakes));
     }
     issuers
 }
@@ -38,7 +54,7 @@ fn read_issuer(
     entry: &TrustedIssuerDocument,
     index: usize,
     at: &str,
-    (login, development): (&Login, bool),
+    around: Surroundings<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<TrustedIssuer> {
     let name = &entry.name;
@@ -46,7 +62,7 @@ fn read_issuer(
         mistakes
             .note(format_args!("{at}.name"), format_args!("must be 1 to 64 letters, digits, -, _ or ., got {name:?}"));
     }
-    let keys = read_keys(entry, at, development, mistakes);
+    let keys = read_keys(entry, at, around.development, mistakes);
     let most_seconds =
         bounded(entry.max_assertion_seconds, ranges::ASSERTION, &format!("{at}.max_assertion_seconds"), mistakes);
     for (key, list) in [("audiences", &entry.audiences), ("token_claims", &entry.token_claims)] {
@@ -57,8 +73,12 @@ fn read_issuer(
     for (place, claim) in entry.token_claims.iter().flatten().enumerate() {
         mistakes.keep(format_args!("{at}.token_claims[{place}]"), carried_as(claim, ""));
     }
-    let id_jag = entry.id_jag.as_ref().map(|table| read_id_jag(table, entry, login, &format!("{at}.id_jag"), mistakes));
+    let id_jag =
+        entry.id_jag.as_ref().map(|table| read_id_jag(table, entry, around.login, &format!("{at}.id_jag"), mistakes));
+    let signals = entry.signals.as_ref();
+    let signals = signals.map(|table| read_signals(table, entry, &format!("{at}.signals"), around, mistakes));
     Some(TrustedIssuer {
+        signals,
         index,
         name: name.clone(),
         identifier: entry.issuer.clone(),
@@ -123,6 +143,45 @@ fn read_id_jag(
         subject_claim,
         groups_claim: table.groups_claim.clone().unwrap_or_else(|| "groups".to_owned()),
         admission: read_admission(people, at, mistakes),
+    }
+}
+
+fn read_signals(
+    table: &SignalsDocument,
+    entry: &TrustedIssuerDocument,
+    at: &str,
+    around: Surroundings<'_>,
+    mistakes: &mut Mistakes,
+) -> SignalRules {
+    let secret = table.secret.as_ref();
+    let secret = secret.and_then(|name| read_long_secret(name, &format!("{at}.secret"), around.secrets, mistakes));
+    if table.audiences.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
+        mistakes.note(format_args!("{at}.audiences"), "must name at least one audience, and no empty one");
+    }
+    let host = |url: &str| HttpUrl::parse(url).ok().map(|url| url.authority().host().to_owned());
+    let is_same_host = host(&entry.issuer).is_some_and(|own| Some(own) == host(around.login.identity()));
+    let about_login = table.about_login.unwrap_or(is_same_host);
+    let mut issuers = Vec::new();
+    for (index, name) in table.issuers.iter().flatten().enumerate() {
+        match around.issuers.iter().find(|issuer| issuer.name == *name) {
+            Some(issuer) if !issuer.is_template() => issuers.push(issuer.identifier.clone()),
+            Some(_) => mistakes.note(
+                format_args!("{at}.issuers[{index}]"),
+                format_args!("{name:?} is a template for many issuers: signals are about the users of one"),
+            ),
+            None => mistakes
+                .note(format_args!("{at}.issuers[{index}]"), format_args!("no usable issuer has the name {name:?}")),
+        }
+    }
+    if !about_login && issuers.is_empty() && entry.id_jag.is_none() {
+        mistakes.note(at, "is about no users: set about_login, issuers, or id_jag of this issuer");
+    }
+    let own = || vec![format!("{}/signals/{}", around.own, entry.name), around.own.to_owned()];
+    SignalRules {
+        secret: secret.map(|secret| Secret::new(secret.trim().to_owned())),
+        audiences: table.audiences.clone().unwrap_or_else(own),
+        about_login,
+        issuers,
     }
 }
 

@@ -95,7 +95,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             }
         }
         let index = gateway.settings.revocation_index.as_ref().filter(|index| index.seconds > 0);
-        if let Some(index) = index.filter(|_| issuer.is_some_and(|(issuer, _)| issuer.is_own())) {
+        if let Some(index) = index.filter(|_| issuer.is_some_and(|(issuer, _)| issuer.is_in_index())) {
             let is_due = gateway.memory.borrow().revocation_index.age.due(index.seconds, now) == Due::Soon;
             if is_due {
                 gateway.memory.borrow_mut().revocation_index.age.attempted(now);

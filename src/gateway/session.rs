@@ -14,6 +14,7 @@ use crate::pipeline::inspect::Inspected;
 use crate::pipeline::rejection::Rejection;
 use crate::time::UnixMillis;
 use crate::token::principal::Subject;
+use crate::token::revocation::index::Revocable;
 use crate::transport::head::Method;
 
 impl Gateway {
@@ -32,9 +33,17 @@ impl Gateway {
         Ok(CallerState { session, combined, answered, last_event, handles })
     }
 
-    /// Whether the revocation list ends what began at a time.
+    /// Whether the revocation list, or the index, ends what began at a time. A session that shares a bucket of the index with a subject
+    /// whose access ended since then is over too: its client begins another one.
     fn is_ended(&self, subject: &Subject, since: u64) -> bool {
-        self.settings.revocation.is_some() && self.memory.borrow().revocations.ends(subject, since)
+        let memory = self.memory.borrow();
+        let name = if self.settings.own_issuer.as_ref().is_some_and(|own| own.identifier == subject.issuer) {
+            Revocable::User(subject.subject.clone())
+        } else {
+            Revocable::Subject { issuer: subject.issuer.clone(), subject: subject.subject.clone() }
+        };
+        self.settings.revocation.is_some() && memory.revocations.ends(subject, since)
+            || self.settings.revocation_index.is_some() && memory.revocation_index.ends(&name, since)
     }
 
     /// The caller's session that a request belongs to, if any, and the last event that the caller names in it.

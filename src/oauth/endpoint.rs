@@ -31,6 +31,10 @@ pub enum Endpoint {
     Approval(String),
     /// The endpoint for administrators.
     Admin,
+    /// The receiver of signals of a trusted issuer, by its name (RFC 8935).
+    Signals(String),
+    /// The endpoint at which the identity provider says that a user has logged out (OpenID Connect Back-Channel Logout §2.2).
+    BackChannelLogout,
     /// The page on which users connect an account at the authorization server of an origin server.
     Connect,
     /// The redirect URI for the authorization server of the resource at this path. Each has its own, so that no other server can
@@ -65,6 +69,7 @@ impl Endpoint {
             "/approvals" => Self::Approvals,
             "/admin" => Self::Admin,
             "/connect" => Self::Connect,
+            "/backchannel-logout" => Self::BackChannelLogout,
             other => return Self::find_named(other),
         })
     }
@@ -76,6 +81,7 @@ impl Endpoint {
         None.or_else(|| after("/connected").map(Self::Connected))
             .or_else(|| after("/client").map(Self::ClientDocument))
             .or_else(|| after("/approvals").as_deref().and_then(last).map(Self::Approval))
+            .or_else(|| after("/signals").as_deref().and_then(last).map(Self::Signals))
             .or_else(|| after("/register").as_deref().and_then(last).map(Self::Client))
     }
 
@@ -85,11 +91,17 @@ impl Endpoint {
         match self {
             Self::Metadata | Self::Keys | Self::ClientDocument(_) => "GET, HEAD, OPTIONS",
             Self::Authorize | Self::Callback | Self::Connected(_) | Self::Approvals => "GET",
-            Self::Consent | Self::Admin => "POST",
+            Self::Consent | Self::Admin | Self::Signals(_) | Self::BackChannelLogout => "POST",
             Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",
             Self::Grants | Self::Connect | Self::Approval(_) => "GET, POST",
         }
+    }
+
+    /// Whether programs call it, and not browsers: its errors are JSON.
+    #[must_use]
+    pub fn is_for_programs(&self) -> bool {
+        self.is_for_any_page() || matches!(self, Self::Admin | Self::Signals(_) | Self::BackChannelLogout)
     }
 
     /// Whether pages of any origin may call it: it uses no cookies, and everything that it depends on is in the request

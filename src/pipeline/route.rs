@@ -122,6 +122,7 @@ pub fn route(admitted: Admitted, settings: &Settings, context: &mut RequestConte
         match &endpoint {
             // The id is text of the caller.
             Endpoint::Client(_) => context.audit.note_path(&format!("{}/register", own.path)),
+            Endpoint::Signals(_) => context.audit.note_path(&format!("{}/signals", own.path)),
             Endpoint::Approval(_) => context.audit.note_path(&format!("{}/approvals", own.path)),
             _ => context.audit.note_path(admitted.path().as_str()),
         }

@@ -73,6 +73,8 @@ pub struct Issuer {
     pub token_types: Vec<TokenType>,
     /// Clock leeway in seconds.
     pub leeway: u64,
+    /// Whether the gateway receives signals about its users.
+    pub is_signalled: bool,
     /// Whether its tokens may have header members that contain a key or the location of one. The gateway ignores the
     /// values of these.
     pub ignore_key_headers: bool,
@@ -90,6 +92,12 @@ impl Issuer {
     #[must_use]
     pub fn tenant_of<'a>(&self, iss: &'a str) -> Option<Option<&'a str>> {
         tenant_of(&self.identifier, iss)
+    }
+
+    /// Whether the revocation index has to be read about its tokens.
+    #[must_use]
+    pub fn is_in_index(&self) -> bool {
+        self.is_own() || self.is_signalled
     }
 
     /// Whether it is the gateway's own authorization server.

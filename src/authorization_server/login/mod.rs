@@ -56,6 +56,8 @@ pub struct Login {
     pub groups_claim: String,
     /// Which users may log in.
     pub admission: Admission,
+    /// Whether the provider may say that a user has logged out (OpenID Connect Back-Channel Logout).
+    pub back_channel_logout: bool,
     /// When the provider is asked again about a user who logged in; `None` if it is not.
     pub recheck: Option<Recheck>,
 }

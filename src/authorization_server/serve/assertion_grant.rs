@@ -9,6 +9,7 @@ use crate::authorization_server::authorize;
 use crate::authorization_server::client::{AuthMethod, Client, GrantType};
 use crate::authorization_server::login::{Identity, carried_as};
 use crate::authorization_server::refusal::Refusal;
+use crate::authorization_server::state::identifier::IdentifierName;
 use crate::authorization_server::state::once::Once;
 use crate::authorization_server::state::{Hash, RecordStateMachine as _};
 use crate::authorization_server::trusted_issuer::{
@@ -132,6 +133,18 @@ impl<P: Ports> Context<'_, P> {
             .collect();
         if entitled.is_empty() && (!may.is_empty() || form.get("scope").or(jag.scope.as_deref()).is_some()) {
             return Ok(Reply::refusal(Refusal::ClientHasNoScope));
+        }
+        // Signals about the user may have come before or come later.
+        let until = self.now() + self.server.access_token_seconds;
+        let login = self.server.login.identity();
+        let scope = if rules.prefix.is_empty() { login } else { issuer.identifier.as_str() };
+        let provider_subject = identity.claims.get("sub").and_then(Value::as_str).unwrap_or(&identity.subject);
+        let name = IdentifierName::Subject { scope, subject: provider_subject };
+        if self.server.is_signalled() || issuer.signals.is_some() {
+            let since = identity.claims.get("iat").and_then(Value::as_u64).unwrap_or_default();
+            if !self.seen(name, &identity.subject, None, (since, until)).await? {
+                return refused(GrantAssertionError::NotAdmitted);
+            }
         }
         // The last check: whatever fails before it does not use the assertion up.
         let name = Hash::of(&format!("{} id-jag {} {}", Once::KIND, issuer.identifier, jag.id));

@@ -201,7 +201,8 @@ impl<P: Ports> Context<'_, P> {
         let session = self.server.seals.open::<Session>(sealed, "session", &self.server.own.identifier);
         let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
         let known = self.ask::<UserRecord>(&person(&session.subject), UserQuestion::Read).await?;
-        Ok((session.epoch == known.epoch).then_some((session, known)))
+        let is_signed_out = known.signed_out.contains(&Hash::of(sealed));
+        Ok((session.epoch == known.epoch && !is_signed_out).then_some((session, known)))
     }
 
     /// The URL with which the client would repeat a request.

@@ -12,9 +12,17 @@ use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, Terms};
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{Approval, Listed, UserQuestion, UserRecord};
-use crate::limits::{CODE_SECONDS, SIGN_IN_SECONDS};
+use crate::limits::{CODE_SECONDS, LOGIN_SECONDS, SIGN_IN_SECONDS};
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
+
+/// A user who came back from the provider.
+struct LoggedIn {
+    identity: Identity,
+    tokens: ProviderTokens,
+    /// The second at which the login began.
+    begun: u64,
+}
 
 impl<P: Ports> Context<'_, P> {
     /// The answer of the provider: good once, in the browser that began the login, from the provider itself.
@@ -28,7 +36,7 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::LoginStale("no cookie")));
         };
         let take = LoginQuestion::Consume(Hash::of(browser));
-        let Some(purpose) = self.ask::<Login>(Hash::of(state).as_str(), take).await? else {
+        let Some((purpose, expires)) = self.ask::<Login>(Hash::of(state).as_str(), take).await? else {
             return Ok(Reply::refusal(Refusal::LoginStale("no such login of this browser")));
         };
         let at = self.provider_of(&self.server.login);
@@ -57,7 +65,10 @@ impl<P: Ports> Context<'_, P> {
             Err(error) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &error.to_string())),
         };
         match at.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
-            Ok((identity, tokens)) => self.logged_in(purpose, identity, tokens).await,
+            Ok((identity, tokens)) => {
+                let begun = expires.saturating_sub(LOGIN_SECONDS);
+                self.logged_in(purpose, LoggedIn { identity, tokens, begun }).await
+            }
             Err(error) => Ok(self.failed(&purpose, LoginFailure::of(&error), &error.to_string())),
         }
     }
@@ -76,7 +87,8 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    async fn logged_in(&self, purpose: Purpose, identity: Identity, tokens: ProviderTokens) -> Result<Reply, Failure> {
+    async fn logged_in(&self, purpose: Purpose, login: LoggedIn) -> Result<Reply, Failure> {
+        let identity = &login.identity;
         // Some subjects are reserved for clients that act for themselves, and for users of trusted issuers.
         let admitted =
             identity.is_admitted(self.server.login.users()) && !self.server.is_reserved(&identity.subject, "");
@@ -86,10 +98,15 @@ impl<P: Ports> Context<'_, P> {
                 _ => self.failed(&purpose, LoginFailure::Denied, "not admitted"),
             });
         }
+        let until = self.now() + SIGN_IN_SECONDS;
+        let is_page = matches!(purpose, Purpose::Grants | Purpose::Connect(_) | Purpose::Approve(..));
+        if is_page && !self.may_begin(identity, (login.begun, until), None).await? {
+            return Ok(Reply::refusal(Refusal::NotAdmitted));
+        }
         match purpose {
-            Purpose::Grants => self.signed_in(&identity, &self.server.url("/grants")).await,
-            Purpose::Connect(link) => self.signed_in(&identity, &connect_link::url(self.server, &link)).await,
-            Purpose::Approve(call, begun) => self.approver_signed_in(&identity, (call.as_deref(), begun)).await,
+            Purpose::Grants => self.signed_in(identity, &self.server.url("/grants")).await,
+            Purpose::Connect(link) => self.signed_in(identity, &connect_link::url(self.server, &link)).await,
+            Purpose::Approve(call, begun) => self.approver_signed_in(identity, (call.as_deref(), begun)).await,
             // Another authorization server answers at another redirect URI.
             Purpose::Connecting(_) => Ok(Reply::refusal(Refusal::AnswerUnreadable)),
             Purpose::Remembered(request, subject) => {
@@ -97,12 +114,12 @@ impl<P: Ports> Context<'_, P> {
                 let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
                 let approved = request.new_scopes(&known.approvals, self.now()) == NewScopes::None;
                 if subject == identity.subject && approved {
-                    return self.granted(request, &identity, tokens).await;
+                    return self.granted(request, login).await;
                 }
                 let session = self.session_cookie(&identity.subject, known.epoch);
                 Ok(Reply::redirect(&self.again(&request), "asked_again").field("set-cookie", session))
             }
-            Purpose::Approved(request) => self.granted(request, &identity, tokens).await,
+            Purpose::Approved(request) => self.granted(request, login).await,
         }
     }
 
@@ -124,8 +141,7 @@ impl<P: Ports> Context<'_, P> {
     async fn granted(
         &self,
         request: AuthorizationRequest,
-        identity: &Identity,
-        tokens: ProviderTokens,
+        LoggedIn { identity, tokens, begun }: LoggedIn,
     ) -> Result<Reply, Failure> {
         // The client may have ended, or left the place, while its user was away.
         let there = match self.client(&request.client_id, false).await? {
@@ -209,6 +225,11 @@ impl<P: Ports> Context<'_, P> {
             }
         };
         self.end_all(&identity.subject, &known.ended, "too_many_grants").await?;
+        if !self.may_begin(&identity, (begun, until), Some(&name)).await? {
+            self.end_all(&identity.subject, &[name], "ended_by_provider: a signal").await?;
+            let purpose = Purpose::Approved(request);
+            return Ok(self.failed(&purpose, LoginFailure::Denied, "the provider ended the user's access"));
+        }
         let session = self.session_cookie(&identity.subject, known.epoch);
         self.say("info", "granted", &format!("grant {name} for client {:?}", request.client_id));
         let url = request.destination().answer(&self.server.own.identifier, &[("code", code.expose())]);

@@ -157,7 +157,7 @@ impl<P: Ports> Context<'_, P> {
         };
         let take = LoginQuestion::Consume(Hash::of(browser));
         let purpose = self.ask::<Login>(Hash::of(state).as_str(), take).await?;
-        let Some(Purpose::Connecting(connecting)) = purpose else {
+        let Some((Purpose::Connecting(connecting), _)) = purpose else {
             return Ok(Reply::refusal(Refusal::LoginStale("no such connection of this browser")));
         };
         let Some((resource, per_user)) = self.connectable(&connecting.resource) else {

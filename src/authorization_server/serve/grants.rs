@@ -11,6 +11,7 @@ use crate::authorization_server::grants_page::{GrantsPage, Revoked};
 use crate::authorization_server::handle::GrantId;
 use crate::authorization_server::page;
 use crate::authorization_server::refusal::{BearerSecret, OwnForm, Refusal};
+use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::connection::Connection;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::login::Purpose;
@@ -96,7 +97,7 @@ impl<P: Ports> Context<'_, P> {
             .session()
             .await?
             .filter(|(session, _)| self.own_form(sealed, "grants form", &session.subject).is_some());
-        let Some((Session { subject, .. }, known)) = own else {
+        let Some((Session { subject, until, .. }, known)) = own else {
             // A user who was signed out meanwhile signs in again.
             return Ok(see_other(&self.server.url("/grants"), "grants_stale"));
         };
@@ -133,6 +134,11 @@ impl<P: Ports> Context<'_, P> {
                     .field("set-cookie", self.set_cookie(Cookie::Notice, &notice, Some(NOTICE_SECONDS))))
             }
             (Some("sign_out"), _) => {
+                // The cookie may have been copied: it is not valid any more, wherever it is.
+                if let Some(sealed) = self.cookie(Cookie::Session) {
+                    let question = UserQuestion::SignOut(Hash::of(sealed), until);
+                    self.ask::<UserRecord>(&person(&subject), question).await?;
+                }
                 let page = page::problem(
                     "Signed out",
                     "You are signed out of this page. Applications keep what you allowed.",
@@ -211,6 +217,25 @@ impl<P: Ports> Context<'_, P> {
         Ok(())
     }
 
+    /// Ends everything of a subject. Returns the grants, and the resources of the connections.
+    pub(super) async fn delete_subject(&self, subject: &str, why: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
+        self.announce(&[Revocable::User(subject.to_owned())]).await?;
+        let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
+        self.end_all(subject, &known.ended, why).await?;
+        let mut disconnected = Vec::new();
+        for (resource, _) in self.connectables() {
+            if self.disconnected_by_administrator(subject, &resource.identifier).await? {
+                disconnected.push(resource.identifier.clone());
+            }
+        }
+        for resource in self.lost(&known) {
+            if self.disconnected_by_administrator(subject, resource).await? {
+                disconnected.push(resource.clone());
+            }
+        }
+        Ok((known.ended, disconnected))
+    }
+
     /// What administrators ask, as JSON: `show` or `delete` with a `subject`, `end` with a `grant`, `disconnect` with a `subject` and
     /// a `resource`.
     pub(super) async fn admin(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
@@ -256,21 +281,8 @@ impl<P: Ports> Context<'_, P> {
                 Ok(Reply::json(200, &exported, "subject_shown"))
             }
             (Some("delete"), Some(subject), None) => {
-                self.announce(&[Revocable::User(subject.to_owned())]).await?;
-                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
-                self.end_all(subject, &known.ended, "ended_by_administrator").await?;
-                let mut disconnected = Vec::new();
-                for (resource, _) in self.connectables() {
-                    if self.disconnected_by_administrator(subject, &resource.identifier).await? {
-                        disconnected.push(resource.identifier.clone());
-                    }
-                }
-                for resource in self.lost(&known) {
-                    if self.disconnected_by_administrator(subject, resource).await? {
-                        disconnected.push(resource.clone());
-                    }
-                }
-                let body = json!({ "subject": subject, "ended": known.ended, "disconnected": disconnected });
+                let (ended, disconnected) = self.delete_subject(subject, "ended_by_administrator").await?;
+                let body = json!({ "subject": subject, "ended": ended, "disconnected": disconnected });
                 Ok(Reply::json(200, &body, "subject_deleted"))
             }
             (Some("end"), None, Some(grant)) if GrantId::parse(grant).is_some() => {

@@ -172,6 +172,17 @@ impl<P: Ports> Context<'_, P> {
 }
 
 impl<P: Ports> LoginProvider<'_, P> {
+    /// The keys of the provider for a token that any caller may have sent, and the client id of this gateway there.
+    pub(super) async fn keys_and_client(&self, kid: Option<&str>) -> Result<(KeySet, String), LoginError> {
+        let provider = self.endpoints().await?;
+        let ours = self.ours(&provider).await?;
+        let url = provider.jwks.as_ref().ok_or(LoginError::JwksUriMissing)?;
+        let fetch = || self.fetch_provider_keys(url);
+        let lately = || LoginError::Provider(ProviderError::NoAnswer(url.clone(), "it was asked a moment ago".into()));
+        let keys = self.context.keys_for(&self.memory.keys, kid, fetch, (lately, lately)).await?;
+        Ok((keys, ours.client_id))
+    }
+
     async fn fetch_provider_keys(&self, url: &str) -> Result<(), LoginError> {
         let fetched = self.context.fetch_keys(&self.memory.keys, url, PROVIDER_METADATA_SECONDS).await;
         fetched.map_err(|error| {

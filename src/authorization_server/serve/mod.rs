@@ -7,6 +7,7 @@ mod callback;
 mod clients;
 mod connect;
 mod connection_client;
+mod ending;
 mod grants;
 mod held_tokens;
 mod keys;
@@ -16,6 +17,7 @@ mod recheck;
 mod records;
 mod register;
 pub mod revocation;
+mod signals;
 pub mod token;
 mod tokens;
 pub mod vault;
@@ -151,7 +153,7 @@ pub async fn serve<P: Ports>(
     }
     let serving = Context { server, memory, settings, ports, request };
     let reply = serving.serve(body).await.unwrap_or_else(|failure| {
-        let is_client = request.endpoint().is_for_any_page() || *request.endpoint() == Endpoint::Admin;
+        let is_client = request.endpoint().is_for_programs();
         let audience = if is_client { Audience::Client } else { Audience::User };
         Reply::refusal(Refusal::Failed(failure, audience))
     });
@@ -179,6 +181,8 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Approvals => self.approvals().await,
             Endpoint::Approval(id) => self.approval(id, body).await,
             Endpoint::Admin => self.admin(body).await,
+            Endpoint::Signals(name) => self.signals(name, body).await,
+            Endpoint::BackChannelLogout => self.back_channel_logout(body).await,
             Endpoint::Connect => self.connect(body).await,
             Endpoint::Connected(path) => self.connected(path).await,
             Endpoint::ClientDocument(_) => Ok(Reply::refusal(Refusal::UnknownDocument)),

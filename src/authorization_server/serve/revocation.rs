@@ -6,6 +6,7 @@ use super::{Context, Failure, records};
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
+use crate::authorization_server::state::identifier::{Identifier, IdentifierName, IdentifierQuestion};
 use crate::authorization_server::state::revocation_index::{
     RevocationIndex, RevocationIndexChanges, RevocationIndexQuestion, THE_INDEX,
 };
@@ -50,6 +51,11 @@ pub async fn is_revoked(
                 records::ask::<Registration>((server, ports), id, question).await?.is_none()
             }
             Revocable::Client(_) => false,
+            Revocable::Subject { issuer, subject } => {
+                let name = IdentifierName::Subject { scope: issuer, subject };
+                let question = IdentifierQuestion::Accepts(issued);
+                !records::ask::<Identifier>((server, ports), &name.record(), question).await?.accepted
+            }
             Revocable::User(subject) => {
                 let known = records::ask::<UserRecord>((server, ports), &person(subject), UserQuestion::Read).await?;
                 issued < known.ended_before
@@ -66,8 +72,13 @@ impl<P: Ports> Context<'_, P> {
     /// Has all isolates ask about these within [`AuthorizationServer::revocation_seconds`]. Call it before their records
     /// change: what fails after it can be done again, and a revocation that isolates do not learn of never happens.
     pub(super) async fn announce(&self, revoked: &[Revocable]) -> Result<(), Failure> {
+        self.announce_for(revoked, self.server.access_token_seconds).await
+    }
+
+    /// The same for credentials that live for this many seconds at most.
+    pub(super) async fn announce_for(&self, revoked: &[Revocable], seconds: u64) -> Result<(), Failure> {
         let buckets = revoked.iter().map(Revocable::bucket).collect();
-        let seconds = self.server.access_token_seconds + REVOCATION_SETTLES;
+        let seconds = seconds + REVOCATION_SETTLES;
         let question = RevocationIndexQuestion::Revoke(buckets, seconds);
         self.ask::<RevocationIndex>(THE_INDEX, question).await.map(|_| ())
     }

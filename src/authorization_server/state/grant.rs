@@ -176,6 +176,9 @@ pub enum GrantQuestion {
     LastUse,
     /// Asks whether access tokens that were issued at this second are still accepted, and changes nothing.
     Accepts(u64),
+    /// What tokens say of the user has changed at this second: they are not accepted any more, and the next refresh asks the
+    /// identity provider first. Done if it can.
+    Stale(u64),
     /// Ends the grant, for this reason.
     End(String),
 }
@@ -290,6 +293,12 @@ impl RecordStateMachine for Grant {
                     GrantAnswer::Unknown
                 }
             }
+            GrantQuestion::Stale(at) if grant.vault.is_some() => {
+                grant.stale_before = grant.stale_before.max(at);
+                grant.checked = 0;
+                GrantAnswer::Done
+            }
+            GrantQuestion::Stale(_) => GrantAnswer::Unknown,
             GrantQuestion::End(why) => {
                 grant.end(&why);
                 GrantAnswer::Done

@@ -69,8 +69,9 @@ pub enum LoginQuestion {
     Consume(Hash),
 }
 
-/// What the login was for, if it exists and the browser is the right one. The login is then deleted.
-pub type LoginAnswer = Option<Purpose>;
+/// What the login was for, and the second at which it would have expired, if it exists and the browser is the right one. The login
+/// is then deleted.
+pub type LoginAnswer = Option<(Purpose, u64)>;
 
 impl RecordStateMachine for Login {
     const KIND: &'static str = "login";
@@ -82,7 +83,9 @@ impl RecordStateMachine for Login {
             // An existing login stays, so that no request can replace it with another one.
             (LoginQuestion::Begin(login), None) => (None, Some(*login)),
             (LoginQuestion::Begin(_), Some(login)) => (None, Some(login)),
-            (LoginQuestion::Consume(browser), Some(login)) if login.browser == browser => (Some(login.purpose), None),
+            (LoginQuestion::Consume(browser), Some(login)) if login.browser == browser => {
+                (Some((login.purpose, login.until)), None)
+            }
             // Another browser cannot end the login.
             (LoginQuestion::Consume(_), kept) => (None, kept),
         }

@@ -8,6 +8,7 @@ pub mod call_list;
 pub mod client;
 pub mod connection;
 pub mod grant;
+pub mod identifier;
 pub mod login;
 pub mod once;
 pub mod own_client;
@@ -157,6 +158,7 @@ pub fn answer(record: Option<&StoredRecord>, question: &str, now: u64) -> Result
         client::Registration::KIND => run::<client::Registration>(record, question, now),
         connection::Connection::KIND => run::<connection::Connection>(record, question, now),
         grant::Grant::KIND => run::<grant::Grant>(record, question, now),
+        identifier::Identifier::KIND => run::<identifier::Identifier>(record, question, now),
         login::Login::KIND => run::<login::Login>(record, question, now),
         once::Once::KIND => run::<once::Once>(record, question, now),
         own_client::GatewayRegistration::KIND => run::<own_client::GatewayRegistration>(record, question, now),

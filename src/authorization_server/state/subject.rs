@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Migration, RecordStateMachine};
-use crate::limits::{CLOCKS_APART, CONNECTION_LISTED_SECONDS, GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT};
+use super::{Hash, Migration, RecordStateMachine};
+use crate::limits::{CLOCKS_APART, CONNECTION_LISTED_SECONDS, GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT, SIGN_OUTS};
 
 /// A grant in the list of its subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,10 @@ pub struct UserRecord {
     connections: BTreeMap<String, u64>,
     /// Access tokens without a grant that were issued before this second are not accepted.
     ended_before: u64,
+    /// The last second before which sessions ended.
+    sessions_ended: u64,
+    /// Sign-ins that were ended one by one, by the hash of their cookie, and the second from which each is over anyway.
+    signed_out: Vec<(Hash, u64)>,
 }
 
 /// Questions about a user.
@@ -74,6 +78,13 @@ pub enum UserQuestion {
     Disconnected(String),
     /// Revokes the approval of a client. The caller must end its grants; each is listed until it has ended.
     Withdraw(String),
+    /// Ends a sign-in, by the hash of its cookie. It is over anyway at this second.
+    SignOut(Hash, u64),
+    /// Sessions that began before this second have ended. The caller must end the grants that began before it; each is listed until
+    /// it has ended.
+    EndBefore(u64),
+    /// Access tokens without a grant that were issued before this second are not accepted any more.
+    Stale(u64),
     /// Revokes all approvals and ends all sign-ins. The caller must end all grants and connections; each is listed until it has ended.
     Forget,
 }
@@ -90,6 +101,8 @@ pub struct UserData {
     pub epoch: u64,
     /// Access tokens without a grant that were issued before this second are not accepted.
     pub ended_before: u64,
+    /// Sign-ins that were ended one by one, by the hash of their cookie.
+    pub signed_out: Vec<Hash>,
     /// Grants that the caller must end.
     pub ended: Vec<String>,
     /// The resources for which the user connected an account. The configuration may have lost some of them since.
@@ -100,13 +113,22 @@ impl UserRecord {
     fn known(&self, ended: Vec<String>) -> UserData {
         let connections = self.connections.keys().cloned().collect();
         let (grants, approvals) = (self.grants.clone(), self.approvals.clone());
-        UserData { grants, approvals, epoch: self.epoch, ended_before: self.ended_before, ended, connections }
+        UserData {
+            grants,
+            approvals,
+            epoch: self.epoch,
+            ended_before: self.ended_before,
+            signed_out: self.signed_out.iter().map(|(hash, _)| hash.clone()).collect(),
+            ended,
+            connections,
+        }
     }
 
     fn tidy(&mut self, now: u64) {
         self.grants.retain(|_, grant| now < grant.until);
         self.approvals.retain(|(_, approval)| now < approval.until);
         self.connections.retain(|_, until| now < *until);
+        self.signed_out.retain(|(_, until)| now < *until);
     }
 
     fn connected(&mut self, resource: String, now: u64) {
@@ -163,7 +185,13 @@ impl RecordStateMachine for UserRecord {
             record.entry("connections").or_insert_with(|| Value::Object(Map::new()));
         },
         |record| {
-            record.entry("ended_before").or_insert_with(|| Value::from(0));
+            for (name, value) in [
+                ("ended_before", Value::from(0)),
+                ("sessions_ended", Value::from(0)),
+                ("signed_out", Value::Array(Vec::new())),
+            ] {
+                record.entry(name).or_insert(value);
+            }
         },
     ];
     type Question = UserQuestion;
@@ -192,6 +220,32 @@ impl RecordStateMachine for UserRecord {
                 let own = person.grants.iter().filter(|(_, grant)| grant.client_id == client);
                 own.map(|(id, _)| id.clone()).collect()
             }
+            UserQuestion::SignOut(hash, until) => {
+                person.signed_out.push((hash, until));
+                if person.signed_out.len() > SIGN_OUTS {
+                    person.signed_out.remove(0);
+                    // The oldest is forgotten: nothing that is as old as it may be valid.
+                    person.epoch += 1;
+                    person.epoch_until = person.epoch_until.max(now + 86_400);
+                }
+                Vec::new()
+            }
+            UserQuestion::EndBefore(second) => {
+                person.ended_before = person.ended_before.max(second);
+                // An event that arrives again, or after a later one, ends no other sign-ins.
+                if second > person.sessions_ended {
+                    person.sessions_ended = second;
+                    person.epoch += 1;
+                }
+                person.epoch_until = person.epoch_until.max(now + 86_400);
+                let old = person.grants.iter().filter(|(_, grant)| grant.created < second);
+                old.map(|(id, _)| id.clone()).collect()
+            }
+            UserQuestion::Stale(second) => {
+                person.ended_before = person.ended_before.max(second);
+                person.epoch_until = person.epoch_until.max(now + 86_400);
+                Vec::new()
+            }
             UserQuestion::Forget => {
                 person.approvals.clear();
                 person.epoch += 1;
@@ -201,7 +255,10 @@ impl RecordStateMachine for UserRecord {
                 person.grants.keys().cloned().collect()
             }
         };
-        let nothing = person.grants.is_empty() && person.approvals.is_empty() && person.connections.is_empty();
+        let nothing = person.grants.is_empty()
+            && person.approvals.is_empty()
+            && person.connections.is_empty()
+            && person.signed_out.is_empty();
         let empty = nothing && person.epoch_until <= now;
         (person.known(ended), (!empty).then_some(person))
     }
@@ -211,6 +268,8 @@ impl RecordStateMachine for UserRecord {
         let approvals = self.approvals.iter().map(|(_, approval)| approval.until);
         // A sign-in lasts for a day at most.
         let connections = self.connections.values().copied();
-        grants.chain(approvals).chain(connections).chain([self.epoch_until]).max().unwrap_or_default()
+        let signed_out = self.signed_out.iter().map(|(_, until)| *until);
+        let all = grants.chain(approvals).chain(connections).chain(signed_out);
+        all.chain([self.epoch_until]).max().unwrap_or_default()
     }
 }

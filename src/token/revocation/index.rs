@@ -32,14 +32,23 @@ pub enum Revocable {
     Client(String),
     /// A user of it, by the subject: for tokens without a grant.
     User(String),
+    /// A subject of another issuer, whose signals the gateway receives.
+    Subject {
+        /// The issuer identifier.
+        issuer: String,
+        /// `sub`.
+        subject: String,
+    },
 }
 
 impl Revocable {
-    /// What a token of the gateway's own authorization server depends on.
+    /// What a token depends on: one of the gateway's own authorization server, or of an issuer whose signals it receives.
     #[must_use]
     pub fn of(token: &VerifiedToken, issuer: Option<&Issuer>) -> Vec<Self> {
-        if !issuer.is_some_and(Issuer::is_own) {
-            return Vec::new();
+        let Some(issuer) = issuer.filter(|issuer| issuer.is_in_index()) else { return Vec::new() };
+        if !issuer.is_own() {
+            let subject = token.subject.subject.clone();
+            return vec![Self::Subject { issuer: token.subject.issuer.clone(), subject }];
         }
         // The `jti` of such a token names its grant.
         let grant = token.id.as_deref().and_then(|id| id.split_once('.')).map(|(grant, _)| grant);
@@ -51,12 +60,13 @@ impl Revocable {
     /// The bucket into which its name falls.
     #[must_use]
     pub fn bucket(&self) -> u16 {
-        let (kind, name) = match self {
-            Self::Grant(id) => ("grant", id),
-            Self::Client(id) => ("client", id),
-            Self::User(subject) => ("user", subject),
+        let name = match self {
+            Self::Grant(id) => format!("grant {id}"),
+            Self::Client(id) => format!("client {id}"),
+            Self::User(subject) => format!("user {subject}"),
+            Self::Subject { issuer, subject } => format!("subject {} {issuer} {subject}", issuer.len()),
         };
-        let hash = Sha256::digest(format!("{kind} {name}"));
+        let hash = Sha256::digest(name);
         hash.first_chunk().map_or(0, |first| u16::from_be_bytes(*first)) % REVOCATION_BUCKETS
     }
 }
@@ -110,6 +120,12 @@ impl RevocationIndexCopy {
         let last = seconds.copied().max().filter(|second| *second > 0)?;
         let until = i64::try_from(last + CLOCKS_APART).unwrap_or(i64::MAX);
         token.issued_at().is_none_or(|issued| issued <= until).then_some(last)
+    }
+
+    /// Whether something of the same bucket was revoked at this second or later.
+    #[must_use]
+    pub fn ends(&self, name: &Revocable, since: u64) -> bool {
+        self.revoked.get(usize::from(name.bucket())).is_some_and(|last| *last > 0 && since <= *last)
     }
 
     /// Whether the records have to be asked about a credential, whose cache key is `digest`.

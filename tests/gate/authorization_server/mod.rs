@@ -11,6 +11,7 @@ mod provider;
 mod recheck;
 mod records;
 mod revocation;
+mod signals;
 mod tokens;
 
 use std::cell::RefCell;

@@ -1,0 +1,145 @@
+//! The receiver of signals: SETs that a transmitter pushes (RFC 8935), and logout tokens (OpenID Connect Back-Channel Logout).
+
+use serde_json::json;
+
+use super::assertion_grant::NoClaims;
+use super::{Context, Failure, Reply};
+use crate::authorization_server::refusal::Refusal;
+use crate::authorization_server::security_event::{
+    EventSubject, Happening, SET_MEDIA_TYPE, SecurityEventToken, SetError, is_set, logout, may_be_logout,
+};
+use crate::authorization_server::state::Hash;
+use crate::authorization_server::state::identifier::{Identifier, IdentifierName, IdentifierQuestion};
+use crate::authorization_server::trusted_issuer::{GrantAssertionError, SignalRules, TrustedIssuer, signature_check};
+use crate::limits::SIGNAL_SECONDS;
+use crate::ports::Ports;
+use crate::token::untrusted::UntrustedToken;
+
+impl<P: Ports> Context<'_, P> {
+    /// Receives a SET of the trusted issuer with this name (RFC 8935 §2). A transmitter sends a SET again until it has an answer, and
+    /// SETs arrive in any order: an event changes nothing that began after it, so it may come twice.
+    pub(super) async fn signals(&self, name: &str, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let found = self.server.trusted_issuers.iter().find(|issuer| issuer.name == name);
+        let Some((issuer, rules)) = found.and_then(|issuer| Some((issuer, issuer.signals.as_ref()?))) else {
+            return Ok(Reply::refusal(Refusal::UnknownDocument));
+        };
+        if !self.is_transmitter(rules) {
+            return Ok(refused(SetError::AuthenticationFailed, None));
+        }
+        if self.request.media_type() != SET_MEDIA_TYPE {
+            return Ok(refused(SetError::InvalidRequest("the body must be application/secevent+jwt"), None));
+        }
+        let body = self.body(body).await?;
+        let token = std::str::from_utf8(&body).ok().and_then(|text| UntrustedToken::parse(text.trim()).ok());
+        let Some(token) = token.filter(is_set) else {
+            return Ok(refused(SetError::InvalidRequest("the body is not a SET"), None));
+        };
+        match self.received(issuer, rules, &token).await? {
+            Ok(reply) | Err(reply) => Ok(reply),
+        }
+    }
+
+    /// Whether the request has what the transmitter must send in `Authorization`.
+    fn is_transmitter(&self, rules: &SignalRules) -> bool {
+        let Some(secret) = &rules.secret else { return true };
+        let sent = self.request.field("authorization").unwrap_or_default();
+        let bare = sent.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, it)| it);
+        let expected = Hash::of(secret.expose());
+        Hash::of(sent) == expected || bare.is_some_and(|bare| Hash::of(bare) == expected)
+    }
+
+    async fn received(
+        &self,
+        issuer: &TrustedIssuer,
+        rules: &SignalRules,
+        token: &UntrustedToken,
+    ) -> Result<Result<Reply, Reply>, Failure> {
+        let is_this = |other: &TrustedIssuer| other.index == issuer.index;
+        let claims = match self.claims_of_issuer(token, is_this).await {
+            Ok((_, claims)) => claims,
+            Err(NoClaims::Unavailable(why)) => return Ok(Err(Reply::refusal(Refusal::IssuerUnavailable(why)))),
+            Err(NoClaims::Invalid(error)) => {
+                let set = match error {
+                    GrantAssertionError::UnknownIssuer => SetError::InvalidIssuer,
+                    _ => SetError::InvalidKey,
+                };
+                return Ok(Err(refused(set, Some(error.to_string()))));
+            }
+        };
+        let set = match SecurityEventToken::read(&claims, &issuer.identifier, &rules.audiences, self.now()) {
+            Ok(set) => set,
+            Err(error) => return Ok(Err(refused(error, None))),
+        };
+        let mut users = 0;
+        for event in &set.events {
+            users += self.apply(issuer, rules, event).await?;
+        }
+        let id: String = set.id.chars().filter(char::is_ascii_graphic).take(64).collect();
+        let detail = format!("{}: {} (jti {id}), users concerned: {users}", issuer.name, set.types.join(" "));
+        self.say("info", "signal_received", &detail);
+        let mut reply = Reply::json(202, &json!({}), "signal_received");
+        reply.body.clear();
+        Ok(Ok(reply))
+    }
+
+    /// The provider of the login says that a user has logged out there, or that a session has ended.
+    pub(super) async fn back_channel_logout(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        if !self.server.login.back_channel_logout {
+            return Ok(Reply::refusal(Refusal::UnknownDocument));
+        }
+        let invalid = |why: &'static str| Ok(Reply::refusal(Refusal::LogoutInvalid(why)));
+        let Some(form) = self.form(body).await? else {
+            return Ok(Reply::refusal(Refusal::BodyNotForm));
+        };
+        let Some(token) = form.get("logout_token").and_then(|text| UntrustedToken::parse(text).ok()) else {
+            return invalid("logout_token is not a JWT that can be accepted");
+        };
+        if !may_be_logout(&token) {
+            return invalid("logout_token has a typ that is not accepted");
+        }
+        let at = self.provider_of(&self.server.login);
+        let (keys, client_id) = match at.keys_and_client(token.kid()).await {
+            Ok(known) => known,
+            Err(error) => return Ok(Reply::refusal(Refusal::IssuerUnavailable(error.to_string()))),
+        };
+        let Ok(check) = signature_check(&token, &keys) else {
+            return invalid("logout_token is signed with a key that the provider does not publish");
+        };
+        let good = self.ports.verify(&check).await.is_ok_and(|good| good);
+        let proof = check.answered(good).ok();
+        let Some(claims) = proof.and_then(|proof| token.claims_with(&proof).cloned()) else {
+            return invalid("logout_token has a wrong signature");
+        };
+        let is_issuer = |iss: &str| self.server.login.users().tenant_of(iss).is_some();
+        let (about, second) = match logout(&claims, is_issuer, &client_id, self.now()) {
+            Ok(logout) => logout,
+            Err(why) => return invalid(why),
+        };
+        let scope = self.server.login.identity();
+        let name = match &about {
+            EventSubject::Session(id) => IdentifierName::Session { scope, id },
+            EventSubject::Subject { subject, .. } | EventSubject::Email(subject) => {
+                IdentifierName::Subject { scope, subject }
+            }
+        };
+        let question = IdentifierQuestion::End(second, SIGNAL_SECONDS);
+        let known = self.ask::<Identifier>(&name.record(), question).await?;
+        let ended = known.grants.len();
+        self.end_session(known.grants).await?;
+        for subject in &known.subjects {
+            self.apply_to_user(subject, Happening::SessionsEnded, second).await?;
+        }
+        let detail = format!("grants of the session: {ended}, users: {}", known.subjects.len());
+        self.say("info", "back_channel_logout", &detail);
+        Ok(Reply::json(200, &json!({}), "back_channel_logout"))
+    }
+}
+
+/// The answer to a SET that is not accepted (RFC 8935 §2.3).
+fn refused(error: SetError, detail: Option<String>) -> Reply {
+    let status = if error == SetError::AuthenticationFailed { 401 } else { 400 };
+    let body = json!({ "err": error.code(), "description": error.description() });
+    let reply = Reply::json(status, &body, error.code());
+    let reply = reply.refused(detail.unwrap_or_else(|| error.description().to_owned()));
+    if status == 401 { reply.field("www-authenticate", "Bearer realm=\"portcullis\"") } else { reply }
+}

@@ -1,0 +1,467 @@
+//! Signals of an identity provider: what it says about its users takes effect on grants, tokens, sign-ins and logins.
+
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+
+const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
+const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
+const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+fn server() -> Value {
+    json!({
+        "trusted_issuers": [{ "name": "idp", "issuer": ISSUER, "signals": { "secret": "ADMIN" } }],
+        "token_claims": ["groups"],
+    })
+}
+
+fn scene() -> Scene {
+    Scene::with(server(), json!({ "recheck_minutes": 60 }))
+}
+
+impl Scene {
+    fn set_with(&self, changes: &Value) -> String {
+        let now = self.world.time().seconds();
+        let mut header = json!({ "alg": "EdDSA", "kid": "ed25519", "typ": "secevent+jwt" });
+        let mut claims = json!({
+            "iss": ISSUER, "aud": format!("{PUBLIC}/signals/idp"), "iat": now, "jti": format!("{now}{changes}"),
+        });
+        for (name, value) in changes.as_object().expect("a table") {
+            let place = if name == "typ" || name == "kid" { &mut header } else { &mut claims };
+            match value {
+                Value::Null => drop(place.as_object_mut().expect("a table").remove(name)),
+                value => place[name] = value.clone(),
+            }
+        }
+        token_with_header(&header.to_string(), &claims.to_string(), Key::Ed25519, JwsAlgorithm::EdDsa)
+    }
+
+    fn push(&self, set: &str) -> Reply {
+        let request = Request::new(Method::Post, "/signals/idp").field("content-type", "application/secevent+jwt");
+        self.call(request.field("authorization", SECRET).body(set.as_bytes()))
+    }
+
+    /// Sends one event about a subject.
+    fn signal(&self, kind: &str, subject: &Value, more: &Value) -> u16 {
+        let mut event = more.clone();
+        event["subject"] = subject.clone();
+        self.push(&self.set_with(&json!({ "events": { kind: event } }))).status
+    }
+
+    /// Whether a client can use its access token, and whether it can refresh.
+    fn access(&self, client: &str, tokens: &Value) -> (bool, bool) {
+        let used = self.use_it(tokens) == 200;
+        (used, self.refresh(client, text(tokens, "refresh_token")).status == 200)
+    }
+}
+
+fn ada() -> Value {
+    json!({ "format": "iss_sub", "iss": ISSUER, "sub": "ada" })
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_session_that_is_revoked_ends_grants_tokens_and_sign_ins() {
+    for (kind, subject, more) in [
+        (format!("{CAEP}session-revoked"), ada(), json!({})),
+        (
+            format!("{CAEP}session-revoked"),
+            json!({ "user": ada(), "device": { "format": "opaque", "id": "x" } }),
+            json!({}),
+        ),
+        (format!("{CAEP}session-revoked"), json!({ "format": "complex", "user": ada() }), json!({})),
+        (
+            format!("{CAEP}session-revoked"),
+            json!({ "subject_type": "iss-sub", "iss": ISSUER, "sub": "ada" }),
+            json!({}),
+        ),
+        (format!("{CAEP}session-revoked"), json!({ "format": "email", "email": "Ada@acme.example" }), json!({})),
+        (format!("{CAEP}session-revoked"), json!({ "format": "opaque", "id": "ada" }), json!({})),
+        (
+            format!("{CAEP}session-revoked"),
+            json!({ "format": "aliases", "identifiers": [{ "format": "phone_number", "phone_number": "+1" }, ada()] }),
+            json!({}),
+        ),
+        (format!("{CAEP}credential-change"), ada(), json!({ "change_type": "revoke", "credential_type": "password" })),
+        (format!("{RISC}account-disabled"), ada(), json!({ "reason": "hijacking" })),
+        (format!("{RISC}sessions-revoked"), ada(), json!({})),
+        (format!("{RISC}account-purged"), ada(), json!({})),
+        ("https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked".to_owned(), ada(), json!({})),
+    ] {
+        let scene = scene();
+        let (client, tokens) = scene.logged_in();
+        *scene.user.borrow_mut() = json!({ "sub": "ben", "email": "ben@acme.example", "email_verified": true });
+        let other = scene.other_browser();
+        let (others_client, others) = other.logged_in();
+        scene.world.pass(60);
+        assert_eq!(scene.browse(Request::get("/grants")).status, 200);
+        assert_eq!(scene.signal(&kind, &subject, &more), 202, "{kind}");
+        scene.world.pass(5);
+        assert_eq!(scene.access(&client, &tokens), (false, false), "{kind} {subject}");
+        assert_eq!(scene.browse(Request::get("/grants")).status, 302, "the sign-in has ended");
+        assert_eq!(other.access(&others_client, &others), (true, true), "another user's access goes on");
+        let line = scene.world.lines().into_iter().find(|line| line["reason"] == "signal_received").expect("a line");
+        assert!(!text(&line, "detail").contains("ada"), "{line}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn events_that_take_nothing_away_change_nothing() {
+    for (kind, more) in [
+        (format!("{CAEP}credential-change"), json!({ "change_type": "create", "credential_type": "fido2-roaming" })),
+        (format!("{CAEP}assurance-level-change"), json!({ "change_direction": "increase" })),
+        (format!("{CAEP}device-compliance-change"), json!({ "current_status": "compliant" })),
+        (format!("{CAEP}risk-level-change"), json!({ "current_level": "LOW" })),
+        (format!("{CAEP}session-established"), json!({})),
+        (format!("{RISC}account-enabled"), json!({})),
+        (format!("{RISC}recovery-activated"), json!({})),
+        ("https://schemas.openid.net/secevent/ssf/event-type/verification".to_owned(), json!({ "state": "x" })),
+        ("https://example.com/unknown".to_owned(), json!({})),
+    ] {
+        let scene = scene();
+        let (client, tokens) = scene.logged_in();
+        assert_eq!(scene.signal(&kind, &ada(), &more), 202, "{kind}");
+        scene.world.pass(5);
+        assert_eq!(scene.access(&client, &tokens), (true, true), "{kind}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn claims_that_change_have_the_provider_asked_at_the_next_refresh() {
+    let scene = scene();
+    let (client, tokens) = scene.logged_in();
+    let asked = || scene.world.asked().iter().filter(|asked| asked.body.contains("grant_type=refresh_token")).count();
+    scene.world.pass(60);
+    assert_eq!(
+        scene.signal(&format!("{CAEP}token-claims-change"), &ada(), &json!({ "claims": { "groups": [] } })),
+        202
+    );
+    scene.world.pass(6);
+    assert_eq!(scene.use_it(&tokens), 401, "the token says what was");
+    let (world, user) = (scene.world.clone(), json!({ "sub": "ada", "groups": ["readers"] }));
+    scene.world.answer_by(move |_, _| {
+        let now = world.time().seconds();
+        let mut claims = user.clone();
+        for (name, value) in
+            [("iss", json!(ISSUER)), ("aud", json!("gate")), ("iat", json!(now)), ("exp", json!(now + 60))]
+        {
+            claims[name] = value;
+        }
+        let header = json!({ "alg": "EdDSA", "kid": "ed25519" }).to_string();
+        let id_token = token_with_header(&header, &claims.to_string(), Key::Ed25519, JwsAlgorithm::EdDsa);
+        (200, json!({ "access_token": "a", "id_token": id_token }).to_string())
+    });
+    let reply = scene.refresh(&client, text(&tokens, "refresh_token"));
+    assert_eq!((reply.status, asked()), (200, 1), "{}", reply.body);
+    assert_eq!(claims_of(&reply.json())["groups"], json!(["readers"]));
+    assert_eq!(scene.use_it(&reply.json()), 200);
+    // Where the provider cannot be asked, the grant ends.
+    let scene = Scene::with(server(), json!({ "recheck_minutes": 0 }));
+    let (client, tokens) = scene.logged_in();
+    assert_eq!(scene.signal(&format!("{CAEP}token-claims-change"), &ada(), &json!({})), 202);
+    scene.world.pass(5);
+    assert_eq!(scene.access(&client, &tokens), (false, false));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn signals_out_of_order_repeated_or_late_end_nothing_that_began_after_them() {
+    let scene = scene();
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(100);
+    let revoked = format!("{CAEP}session-revoked");
+    let event = json!({ "events": { &revoked: { "subject": ada(), "event_timestamp": NOON + 100 } } });
+    let set = scene.set_with(&event);
+    assert_eq!(scene.push(&set).status, 202);
+    scene.world.pass(10);
+    assert_eq!(scene.access(&client, &tokens), (false, false));
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(5);
+    for set in [
+        set.clone(),
+        set,
+        scene.set_with(&json!({ "events": { &revoked: { "subject": ada(), "event_timestamp": NOON + 50 } } })),
+        // The drafts of CAEP had milliseconds.
+        scene.set_with(&json!({ "events": { &revoked: { "subject": ada(), "event_timestamp": (NOON + 60) * 1000 } } })),
+        scene.set_with(&json!({ "toe": NOON + 70, "events": { &revoked: { "subject": ada() } } })),
+    ] {
+        assert_eq!(scene.push(&set).status, 202, "the transmitter has to have an answer");
+        scene.world.pass(5);
+        assert_eq!(scene.use_it(&tokens), 200);
+    }
+    assert_eq!(scene.browse(Request::get("/grants")).status, 200, "nor the sign-in");
+    // An event of the future has happened by now.
+    let future = json!({ "events": { &revoked: { "subject": ada(), "event_timestamp": NOON + 9_999_999 } } });
+    assert_eq!(scene.push(&scene.set_with(&future)).status, 202);
+    scene.world.pass(10);
+    assert_eq!(scene.access(&client, &tokens), (false, false));
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(5);
+    assert_eq!(scene.access(&client, &tokens), (true, true), "and not in the future");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_disabled_account_stays_out_until_it_is_enabled_whatever_the_order() {
+    let scene = scene();
+    let (client, _) = scene.logged_in();
+    let at = |kind: &str, second: u64| {
+        scene.world.pass(1);
+        let event = json!({ "subject": ada(), "event_timestamp": second });
+        assert_eq!(scene.push(&scene.set_with(&json!({ "events": { format!("{RISC}{kind}"): event } }))).status, 202);
+    };
+    let logs_in = || {
+        scene.world.pass(60);
+        let browser = scene.other_browser();
+        let begun = browser.answer(&browser.authorize(&client, LOOPBACK, &[]), "allow");
+        code_of(&browser.browse(browser.come_back(&begun))).is_some()
+    };
+    at("account-disabled", NOON + 10);
+    assert!(!logs_in(), "also with a login that begins now");
+    at("account-enabled", NOON + 20);
+    assert!(logs_in());
+    at("account-disabled", NOON + 15);
+    assert!(logs_in(), "it was enabled after that");
+    at("account-disabled", NOON + 30);
+    at("account-enabled", NOON + 25);
+    assert!(!logs_in(), "it was disabled after that");
+    let pages = scene.other_browser();
+    let begun = pages.browse(Request::get("/grants"));
+    assert_eq!(pages.browse(pages.come_back(&begun)).status, 403);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_signal_in_the_middle_of_a_login_ends_it() {
+    let scene = scene();
+    let client = scene.client(LOOPBACK);
+    let begun = scene.answer(&scene.authorize(&client, LOOPBACK, &[]), "allow");
+    let back = scene.come_back(&begun);
+    scene.world.pass(20);
+    // The user has never been here, and yet the gateway remembers it.
+    assert_eq!(scene.signal(&format!("{CAEP}session-revoked"), &ada(), &json!({})), 202);
+    let answer = scene.browse(back);
+    assert_eq!(answered(&answer).get("error"), Some("access_denied"), "{}", answer.field("location"));
+    scene.world.pass(6);
+    scene.logged_in();
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_no_set_of_the_transmitter_is_refused_with_the_code_of_rfc_8935() {
+    let scene = scene();
+    let (client, tokens) = scene.logged_in();
+    let revoked = format!("{CAEP}session-revoked");
+    let events = json!({ &revoked: { "subject": ada() } });
+    let with = |name: &str, value: Value| {
+        let mut changes = json!({ "events": events });
+        changes[name] = value;
+        scene.set_with(&changes)
+    };
+    let good = scene.set_with(&json!({ "events": events }));
+    let err = |reply: &Reply| (reply.status, text(&reply.json(), "err").to_owned());
+    for (set, code) in [
+        (with("typ", json!("jwt")), "invalid_request"),
+        (with("typ", json!("at+jwt")), "invalid_request"),
+        (with("typ", Value::Null), "invalid_request"),
+        (with("kid", json!("unknown")), "invalid_key"),
+        (with("iss", json!("https://evil.example")), "invalid_issuer"),
+        (with("aud", json!("https://other.example")), "invalid_audience"),
+        (with("aud", Value::Null), "invalid_audience"),
+        (with("jti", Value::Null), "invalid_request"),
+        (with("iat", Value::Null), "invalid_request"),
+        (with("iat", json!(NOON + 31)), "invalid_request"),
+        (with("events", json!({})), "invalid_request"),
+        (with("events", json!([])), "invalid_request"),
+        (with("events", Value::Null), "invalid_request"),
+        (with("events", json!({ &revoked: "x" })), "invalid_request"),
+        ("nonsense".to_owned(), "invalid_request"),
+        (String::new(), "invalid_request"),
+    ] {
+        assert_eq!(err(&scene.push(&set)), (400, code.to_owned()), "{set}");
+    }
+    let (head, _) = good.rsplit_once('.').expect("a JWT");
+    assert_eq!(err(&scene.push(&format!("{head}.{}", "A".repeat(86)))), (400, "invalid_key".to_owned()));
+    let send = |path: &str, authorization: Option<&str>, kind: &str| {
+        let request = Request::new(Method::Post, path).field("content-type", kind).body(good.as_bytes());
+        scene.call(authorization.into_iter().fold(request, |request, value| request.field("authorization", value)))
+    };
+    let set = "application/secevent+jwt";
+    let bearer = format!("Bearer {SECRET}");
+    for (path, authorization, kind, status) in [
+        ("/signals/idp", None, set, 401),
+        ("/signals/idp", Some("wrong"), set, 401),
+        ("/signals/idp", Some(bearer.as_str()), "application/json", 400),
+        ("/signals/other", Some(bearer.as_str()), set, 404),
+        ("/signals/", Some(bearer.as_str()), set, 404),
+    ] {
+        assert_eq!(send(path, authorization, kind).status, status, "{path} {authorization:?} {kind}");
+    }
+    assert_eq!(scene.call(Request::get("/signals/idp")).status, 405);
+    scene.world.pass(5);
+    assert_eq!(scene.access(&client, &tokens), (true, true), "none of these did anything");
+    assert_eq!(send("/signals/idp", Some(&bearer), set).status, 202);
+    // A transmitter speaks of its own users alone.
+    for subject in [
+        json!({ "format": "iss_sub", "iss": "https://other.example", "sub": "ada" }),
+        json!({ "format": "iss_sub", "iss": ISSUER, "sub": "stranger" }),
+        json!({ "format": "did", "url": "did:example:ada" }),
+        json!({}),
+        json!("ada"),
+    ] {
+        scene.world.pass(10);
+        let (client, tokens) = scene.logged_in();
+        scene.world.pass(10);
+        assert_eq!(scene.signal(&revoked, &subject, &json!({})), 202, "{subject}");
+        scene.world.pass(5);
+        assert_eq!(scene.access(&client, &tokens), (true, true), "{subject}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_signal_that_cannot_be_applied_is_not_acknowledged() {
+    let scene = scene();
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(60);
+    let revoked = format!("{CAEP}session-revoked");
+    for down in ["revocation/index".to_owned(), format!("grant/{}", grant_of(&tokens))] {
+        scene.world.record_down(&down, true);
+        assert_eq!(scene.signal(&revoked, &ada(), &json!({})), 503, "{down}");
+        scene.world.record_down(&down, false);
+    }
+    assert_eq!(scene.signal(&revoked, &ada(), &json!({})), 202, "the transmitter sends it again");
+    scene.world.pass(5);
+    assert_eq!(scene.access(&client, &tokens), (false, false));
+}
+
+fn grant_of(tokens: &Value) -> String {
+    text(&claims_of(tokens), "jti").split_once('.').expect("a grant").0.to_owned()
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn tokens_of_another_issuer_that_are_older_than_a_signal_are_refused() {
+    let mut server = server();
+    server["trusted_issuers"][0]["signals"]["issuers"] = json!(["direct"]);
+    let mut document = document(server, json!({}));
+    document["issuers"] = json!([{ "name": "direct", "issuer": ISSUER }]);
+    document["resources"][0]["issuers"] = json!(["portcullis", "direct"]);
+    let scene = Scene::new();
+    let gateway = || open_with(document.clone(), &secrets()).expect("the document is right");
+    let isolates =
+        [Scene { gateway: gateway(), ..scene.other_browser() }, Scene { gateway: gateway(), ..scene.other_browser() }];
+    let token = |sub: &str, iat: u64| {
+        let claims = json!({
+            "iss": ISSUER, "sub": sub, "aud": RESOURCE, "client_id": "c", "scope": "mcp:tools", "iat": iat, "exp": iat + 3600,
+        });
+        let header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "ed25519" }).to_string();
+        token_with_header(&header, &claims.to_string(), Key::Ed25519, JwsAlgorithm::EdDsa)
+    };
+    scene.world.publish(&json!({ "keys": [Key::Ed25519.public_jwk()] }).to_string(), None);
+    let (old, other) = (token("ada", NOON), token("ben", NOON));
+    let status = |isolate: &Scene, token: &str| isolate.call(Request::post("/mcp").bearer(token)).status;
+    for isolate in &isolates {
+        assert_eq!((status(isolate, &old), status(isolate, &other)), (200, 200));
+    }
+    scene.world.pass(60);
+    assert_eq!(isolates[0].signal(&format!("{CAEP}session-revoked"), &ada(), &json!({})), 202);
+    scene.world.pass(5);
+    let fresh = token("ada", NOON + 64);
+    for isolate in &isolates {
+        assert_eq!((status(isolate, &old), isolate.reason().as_str()), (401, "token_revoked"));
+        assert_eq!((status(isolate, &other), status(isolate, &fresh)), (200, 200));
+    }
+    // A disabled account has no access with new tokens either.
+    assert_eq!(isolates[0].signal(&format!("{RISC}account-disabled"), &ada(), &json!({})), 202);
+    scene.world.pass(5);
+    assert_eq!(status(&isolates[1], &fresh), 401);
+    scene.world.pass(60);
+    assert_eq!(isolates[0].signal(&format!("{RISC}account-enabled"), &ada(), &json!({})), 202);
+    scene.world.pass(60);
+    assert_eq!(status(&isolates[1], &token("ada", scene.world.time().seconds())), 200);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_logout_at_the_provider_ends_the_grants_of_that_session() {
+    let scene = Scene::with(json!({}), json!({ "back_channel_logout": true }));
+    scene.user.borrow_mut()["sid"] = json!("session-1");
+    let (first, one) = scene.logged_in();
+    scene.user.borrow_mut()["sid"] = json!("session-2");
+    let (second, two) = scene.other_browser().logged_in();
+    let token = |changes: &Value| {
+        let now = scene.world.time().seconds();
+        let mut header = json!({ "alg": "EdDSA", "kid": "ed25519", "typ": "logout+jwt" });
+        let mut claims = json!({
+            "iss": ISSUER, "aud": "gate", "iat": now, "exp": now + 120, "jti": "1", "events": { LOGOUT: {} },
+        });
+        for (name, value) in changes.as_object().expect("a table") {
+            let place = if name == "typ" || name == "kid" { &mut header } else { &mut claims };
+            match value {
+                Value::Null => drop(place.as_object_mut().expect("a table").remove(name)),
+                value => place[name] = value.clone(),
+            }
+        }
+        token_with_header(&header.to_string(), &claims.to_string(), Key::Ed25519, JwsAlgorithm::EdDsa)
+    };
+    let logout = |token: &str| scene.call(post("/backchannel-logout", &[("logout_token", token)]));
+    scene.world.pass(10);
+    for changes in [
+        json!({}),
+        json!({ "sid": "session-1", "nonce": "x" }),
+        json!({ "sid": "session-1", "aud": "another" }),
+        json!({ "sid": "session-1", "iss": "https://evil.example" }),
+        json!({ "sid": "session-1", "events": null }),
+        json!({ "sid": "session-1", "events": { LOGOUT: "x" } }),
+        json!({ "sid": "session-1", "iat": null }),
+        json!({ "sid": "session-1", "iat": NOON + 99 }),
+        json!({ "sid": "session-1", "exp": NOON - 99 }),
+        json!({ "sid": "session-1", "jti": null }),
+        json!({ "sid": "session-1", "typ": "at+jwt" }),
+        json!({ "sid": "session-1", "kid": "unknown" }),
+    ] {
+        let reply = logout(&token(&changes));
+        assert_eq!((reply.status, text(&reply.json(), "error")), (400, "invalid_request"), "{changes}");
+        assert_eq!(reply.field("cache-control"), "no-store");
+    }
+    assert_eq!(logout("nonsense").status, 400);
+    assert_eq!(scene.access(&first, &one), (true, true), "none of these did anything");
+    let one = scene.refresh(&first, text(&one, "refresh_token")).json();
+    assert_eq!(logout(&token(&json!({ "sid": "session-1", "sub": "ada" }))).status, 200);
+    scene.world.pass(5);
+    assert_eq!(scene.access(&first, &one), (false, false));
+    assert_eq!(scene.use_it(&two), 200, "the other session goes on");
+    assert_eq!(logout(&token(&json!({ "sid": "session-9" }))).status, 200, "one that is not known here");
+    assert_eq!(logout(&token(&json!({ "sub": "ada" }))).status, 200);
+    scene.world.pass(5);
+    assert_eq!(scene.access(&second, &two), (false, false));
+    // Only where it is configured.
+    assert_eq!(Scene::new().call(post("/backchannel-logout", &[("logout_token", "x")])).status, 404);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn signing_out_ends_the_sign_in_also_for_a_copy_of_its_cookie() {
+    let scene = Scene::new();
+    scene.logged_in();
+    let copy = scene.other_browser();
+    *copy.cookies.borrow_mut() = scene.cookies.borrow().clone();
+    assert_eq!(copy.browse(Request::get("/grants")).status, 200);
+    let page = scene.browse(Request::get("/grants"));
+    let sealed = between(&page.body, "name=\"form\" value=\"", "\"");
+    let out = post("/grants", &[("form", &sealed), ("action", "sign_out")]).field("origin", PUBLIC);
+    assert_eq!(scene.browse(out).status, 200);
+    assert_eq!(copy.browse(Request::get("/grants")).status, 302, "the copy is worth nothing");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn mistakes_about_signals_name_the_key() {
+    for (changes, expected) in [
+        (json!({ "issuers": ["nowhere"] }), "signals.issuers[0]: no usable issuer"),
+        (json!({ "audiences": [] }), "signals.audiences: must name"),
+        (json!({ "about_login": false }), "signals: is about no users"),
+        (json!({ "secret": "MISSING" }), "signals.secret: there is no Worker secret"),
+    ] {
+        let mut server = server();
+        for (name, value) in changes.as_object().expect("a table") {
+            server["trusted_issuers"][0]["signals"][name] = value.clone();
+        }
+        let mistakes = open_with(document(server, json!({})), &secrets()).expect_err("a mistake").lines().join("\n");
+        assert!(mistakes.contains(expected), "{mistakes}");
+    }
+    let login = json!({ "back_channel_logout": true, "issuer": null, "userinfo_endpoint": "https://login.example/me" });
+    let mistakes = open_with(document(json!({}), login), &secrets()).expect_err("a mistake").lines().join("\n");
+    assert!(mistakes.contains("back_channel_logout: needs issuer"), "{mistakes}");
+}
