@@ -82,10 +82,10 @@ export async function startLoginProvider({ redirectUri, registration = false, po
     clientDefaults: { id_token_signed_response_alg: "ES256" },
     // Each login is a new one: the user may have changed.
     cookiesExpire: 0,
-    findAccount: (_ctx, id) => ({
-      accountId: id,
-      claims: () => ({ ...state.user, sub: id, ...state.mischief.claims }),
-    }),
+    findAccount: (_ctx, id) =>
+      state.mischief.forgets === id
+        ? undefined
+        : { accountId: id, claims: () => ({ ...state.user, sub: id, ...state.mischief.claims }) },
     claims: { openid: ["sub", "groups"], email: ["email", "email_verified"], profile: ["name", "hd"] },
     conformIdTokenClaims: false,
     issueRefreshToken: async () => true,
