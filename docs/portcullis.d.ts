@@ -261,6 +261,11 @@ export interface ClientDocument {
    */
   client_name?: string;
   /**
+   * All tokens of the client are bound to a DPoP key (RFC 9449 §5.2): a token request without a proof is refused. Default:
+   * `false`.
+   */
+  dpop_bound_access_tokens?: boolean;
+  /**
    * Any of `authorization_code`, `refresh_token`, `client_credentials` and
    * `urn:ietf:params:oauth:grant-type:jwt-bearer`. Default: the first two with `redirect_uris`; the last two with
    * `workload`; else none.

@@ -12,9 +12,9 @@ fuzz_target!(|bytes: &[u8]| {
     let expected = Expected {
         method: "POST",
         urls: &urls,
-        token: "token",
+        token: Some("token"),
         // Of the key of RFC 9449's examples.
-        jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+        jkt: Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
         window: 300,
         now: NOW,
     };

@@ -23,7 +23,7 @@ pub const GATEWAY_CLAIMS: [(&str, bool); 15] = [
     ("scp", false),
     ("azp", false),
     ("auth_time", true),
-    ("cnf", false),
+    ("cnf", true),
     ("act", false),
     ("token_use", false),
 ];
@@ -43,6 +43,8 @@ pub struct AccessToken<'a> {
     pub claims: &'a Map<String, Value>,
     /// `auth_time`.
     pub authenticated: Option<u64>,
+    /// The key and the certificate that the token is bound to (`cnf`).
+    pub bound_to: (Option<&'a str>, Option<&'a str>),
     /// The grant that the token belongs to; `None` if a client acts for itself (`client_credentials`).
     pub grant: Option<&'a str>,
 }
@@ -68,6 +70,13 @@ pub fn signing_input(
     put("iat", json!(now.seconds()));
     put("exp", json!(now.seconds() + server.access_token_seconds));
     put("jti", json!(format!("{}.{}", token.grant.unwrap_or_default(), GrantId(*random))));
+    let mut confirmation = Map::new();
+    for (name, value) in [("jkt", token.bound_to.0), ("x5t#S256", token.bound_to.1)] {
+        confirmation.extend(value.map(|value| (name.to_owned(), json!(value))));
+    }
+    if !confirmation.is_empty() {
+        put("cnf", Value::Object(confirmation));
+    }
     if let Some(authenticated) = token.authenticated {
         put("auth_time", json!(authenticated));
     }

@@ -36,6 +36,8 @@ pub enum AuthorizeError {
     ClientNotRegistered,
     /// `prompt=none`: the user has to log in.
     InteractionRequired,
+    /// `dpop_jkt` is not a SHA-256 thumbprint.
+    KeyMalformed,
     /// None of the requested scopes exists.
     NoSuchScope,
     /// A parameter is repeated (RFC 6749 §3.1).
@@ -70,6 +72,7 @@ impl AuthorizeError {
             Self::ChallengeMalformed
             | Self::ChallengeMethod
             | Self::ChallengeMissing
+            | Self::KeyMalformed
             | Self::ParameterRepeated
             | Self::ResponseMode
             | Self::ResponseTypeMissing
@@ -93,6 +96,7 @@ impl AuthorizeError {
             Self::ChallengeMissing => "code_challenge is required (PKCE)",
             Self::ClientNotRegistered => "the client is not registered for authorization_code",
             Self::InteractionRequired => "the user has to log in: prompt=none is not supported",
+            Self::KeyMalformed => "dpop_jkt must be 43 characters of base64url",
             Self::NoSuchScope => "none of the requested scopes exists here",
             Self::ParameterRepeated => "a parameter is repeated",
             Self::RequestObject | Self::RequestUri => "request objects are not supported",
@@ -177,6 +181,8 @@ pub struct AuthorizationRequest {
     pub ask: bool,
     /// The client may use refresh tokens.
     pub refreshes: bool,
+    /// `dpop_jkt`: the thumbprint of the key with which the code must be redeemed (RFC 9449 §10).
+    pub key: Option<String>,
 }
 
 /// Where an answer goes, after the gateway has checked that the redirect URI is one of the client's.
@@ -282,6 +288,10 @@ impl AuthorizationRequest {
         if prompt.contains("none") {
             return Err(AuthorizeError::InteractionRequired);
         }
+        let key = match parameters.get("dpop_jkt") {
+            Some(key) if !is_challenge(key) => return Err(AuthorizeError::KeyMalformed),
+            key => key.map(str::to_owned),
+        };
         let resource = resource(parameters.get("resource"), server, settings)?;
         let scope = requested(parameters.get("scope"), client, server, resource)?;
         Ok(Self {
@@ -299,6 +309,7 @@ impl AuthorizationRequest {
                     .is_some_and(|seconds| seconds.parse().is_ok_and(|seconds: u64| seconds < 60)),
             ask: prompt.contains("consent"),
             refreshes: client.metadata.may(GrantType::RefreshToken),
+            key,
         })
     }
 

@@ -114,8 +114,16 @@ pub struct ClientMetadata {
     pub jwks: Option<Value>,
     /// `jwks_uri`: the URL of those keys.
     pub jwks_uri: Option<String>,
+    /// `dpop_bound_access_tokens`: all tokens of the client are bound to a key (RFC 9449 §5.2).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub binds_to_key: bool,
     /// `scope`: the scopes that the client named. They are a limit for a client of the configuration only.
     pub scope: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Checks that the gateway may fetch a URL that another party names (P8): `https`, with a path, on a public host. It
@@ -237,6 +245,11 @@ impl ClientMetadata {
             grant_types,
             jwks,
             jwks_uri,
+            binds_to_key: match members.get("dpop_bound_access_tokens") {
+                None | Some(Value::Null) => false,
+                Some(Value::Bool(binds)) => *binds,
+                Some(_) => return Err(MetadataError::NotBoolean("dpop_bound_access_tokens")),
+            },
             scope: text("scope")?.filter(|scope| !scope.is_empty()),
         })
     }
@@ -285,6 +298,9 @@ impl ClientMetadata {
         }
         if let Some(uri) = &self.jwks_uri {
             put("jwks_uri", json!(uri));
+        }
+        if self.binds_to_key {
+            put("dpop_bound_access_tokens", json!(true));
         }
         if let Some(scope) = &self.scope {
             put("scope", json!(scope));

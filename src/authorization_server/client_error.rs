@@ -100,6 +100,8 @@ pub enum MetadataError {
     NameInvisible,
     /// `client_name` is too long.
     NameTooLong,
+    /// A member is not a boolean.
+    NotBoolean(&'static str),
     /// A member is not a string.
     NotString(&'static str),
     /// A member is not an array of strings.
@@ -138,6 +140,7 @@ impl fmt::Display for MetadataError {
             Self::KeysTwice => "jwks and jwks_uri exclude each other",
             Self::NameInvisible => "client_name must have a visible letter or digit",
             Self::NameTooLong => return write!(f, "client_name has more than {CLIENT_NAME_CHARS} characters"),
+            Self::NotBoolean(name) => return write!(f, "{name} must be true or false"),
             Self::NotString(name) => return write!(f, "{name} must be a string"),
             Self::NotStrings(name) => return write!(f, "{name} must be an array of strings"),
             Self::RedirectUri(error) => return write!(f, "a redirect URI {error}"),

@@ -21,6 +21,8 @@ pub enum ErrorCode {
     InvalidClient,
     /// RFC 7591 §3.2.2
     InvalidClientMetadata,
+    /// RFC 9449 §5
+    InvalidDpopProof,
     /// RFC 6749 §5.2
     InvalidGrant,
     /// RFC 7591 §3.2.2
@@ -59,6 +61,8 @@ pub enum ErrorCode {
     UnauthorizedClient,
     /// RFC 6749 §5.2
     UnsupportedGrantType,
+    /// RFC 9449 §8
+    UseDpopNonce,
     /// RFC 6749 §4.1.2.1
     UnsupportedResponseType,
 }
@@ -77,6 +81,7 @@ impl ErrorCode {
             Self::InteractionRequired => "interaction_required",
             Self::InvalidClient => "invalid_client",
             Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidGrant => "invalid_grant",
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidRequest => "invalid_request",
@@ -97,6 +102,7 @@ impl ErrorCode {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 }

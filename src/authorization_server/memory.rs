@@ -13,6 +13,7 @@ use crate::jwks::freshness::KeyState;
 use crate::limits::{CLIENT_KEY_SETS, FAILURES};
 use crate::policy::counters::{AddressLimit, CounterName, RateCounters};
 use crate::time::UnixMillis;
+use crate::token::binding::replay::ReplayMemory;
 
 /// What is known about the identity provider, with a time limit.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ pub struct ServerMemory {
     client_keys: RefCell<Vec<ClientKeys>>,
     /// The keys of trusted issuers, by their index.
     trusted_keys: RefCell<BTreeMap<usize, Rc<RefCell<KeyState>>>>,
+    /// DPoP proofs that were used at the token endpoint.
+    pub proofs: RefCell<ReplayMemory>,
     /// What failed, and the moment from which the gateway may try it again.
     failures: RefCell<BTreeMap<String, UnixMillis>>,
     /// The authorization servers of origin servers, by the index of the resource, and until when they are known.

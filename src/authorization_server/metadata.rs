@@ -13,6 +13,8 @@ use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::signing_key::SigningKey;
 use crate::resource::document::{MAX_AGE, PublicDocument};
 use crate::settings::Settings;
+use crate::settings::resource::Resource;
+use crate::token::binding::Requirement;
 
 /// Metadata (RFC 8414 §2).
 #[must_use]
@@ -51,6 +53,15 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
         (members.as_object_mut(), server.trusted_issuers.iter().any(|issuer| issuer.id_jag.is_some()))
     {
         members.insert("authorization_grant_profiles_supported".to_owned(), json!([ID_JAG_PROFILE]));
+    }
+    let has = |of: fn(&Resource) -> Requirement| settings.resources.iter().any(|it| of(it) != Requirement::Off);
+    if let Some(members) = members.as_object_mut() {
+        if has(|resource| resource.dpop) {
+            members.insert("dpop_signing_alg_values_supported".to_owned(), json!(algorithms));
+        }
+        if has(|resource| resource.certificate_bound) {
+            members.insert("tls_client_certificate_bound_access_tokens".to_owned(), json!(true));
+        }
     }
     if let (Some(members), false) = (members.as_object_mut(), matches!(server.registrations, Registrations::Off)) {
         members.insert("registration_endpoint".to_owned(), json!(server.url("/register")));

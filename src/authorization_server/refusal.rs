@@ -16,6 +16,7 @@ use crate::authorization_server::login::LoginError;
 use crate::authorization_server::trusted_issuer::GrantAssertionError;
 use crate::origin_credential::failure::ObtainError;
 use crate::provider::ProviderError;
+use crate::token::binding::proof::ProofError;
 
 /// Why a request to an endpoint is refused.
 #[derive(Debug)]
@@ -26,6 +27,14 @@ pub enum Refusal {
     AssertionInvalid(GrantAssertionError),
     /// The keys of the issuer of an assertion cannot be fetched now.
     IssuerUnavailable(String),
+    /// The client binds all its tokens to a key, and the resource does not accept such tokens.
+    BindingNotAccepted,
+    /// The resource accepts tokens that are bound to a client certificate alone, and the request has none.
+    CertificateMissing,
+    /// The DPoP proof of a token request is not accepted.
+    ProofInvalid(ProofError),
+    /// The refresh token or code is bound to another key than that of the proof.
+    OtherKey,
     /// The bearer token of a request about registrations or grants is missing or wrong.
     BearerInvalid(BearerSecret),
     /// The body is not a form.
@@ -389,6 +398,29 @@ impl Refusal {
                 let text = "the keys of the issuer of the assertion cannot be fetched now";
                 Disclosure::client(503, ErrorCode::TemporarilyUnavailable, text).because(why).with("retry-after", "10")
             }
+            Self::BindingNotAccepted => {
+                client("the client has dpop_bound_access_tokens, and this resource does not accept such tokens")
+            }
+            Self::CertificateMissing => client(
+                "this resource accepts only tokens that are bound to a client certificate, and the request has none",
+            ),
+            Self::ProofInvalid(ProofError::Nonce) => Disclosure::client(
+                400,
+                ErrorCode::UseDpopNonce,
+                "the DPoP proof must have the nonce of the DPoP-Nonce field (RFC 9449 §8)",
+            ),
+            Self::ProofInvalid(error) => {
+                let text = match error {
+                    ProofError::Missing => "the request must have one DPoP proof (RFC 9449 §5)",
+                    _ => "the DPoP proof is not accepted (RFC 9449 §4.3)",
+                };
+                Disclosure::client(400, ErrorCode::InvalidDpopProof, text).because(error.reason())
+            }
+            Self::OtherKey => Disclosure::client(
+                400,
+                ErrorCode::InvalidDpopProof,
+                "the code or refresh token is bound to another key than that of the DPoP proof",
+            ),
             Self::BodyNotForm => client("the body must be application/x-www-form-urlencoded"),
             Self::ClientAuthenticationFixed => metadata("token_endpoint_auth_method cannot be changed: register again"),
             Self::ClientCredentialsNotAllowed => Disclosure::client(

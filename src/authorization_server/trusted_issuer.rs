@@ -18,6 +18,7 @@ use crate::secret::Secret;
 use crate::token::claim_values::{claim, seconds, texts};
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::{TokenType, UntrustedToken};
+use crate::token::verified::Confirmation;
 
 /// The grant type of assertions (RFC 7523 §2.1).
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -257,6 +258,8 @@ pub struct IdJag {
     pub scope: Option<String>,
     /// `auth_time`.
     pub authenticated: Option<u64>,
+    /// The thumbprint of the key that the client must prove (`cnf.jkt`).
+    pub key: Option<String>,
 }
 
 impl IdJag {
@@ -273,11 +276,14 @@ impl IdJag {
         now: u64,
     ) -> Result<Self, GrantAssertionError> {
         // They would limit who may use it, or for what: to ignore them would be to grant more than the provider did.
-        for limiting in ["cnf", "authorization_details"] {
-            if claims.contains_key(limiting) {
-                return Err(GrantAssertionError::Limited(limiting));
-            }
+        if claims.contains_key("authorization_details") {
+            return Err(GrantAssertionError::Limited("authorization_details"));
         }
+        let key = match Confirmation::read(claims.get("cnf")) {
+            Confirmation::None => None,
+            Confirmation::Bound { jkt: Some(jkt), x5t: None } => Some(jkt),
+            Confirmation::Bound { .. } | Confirmation::Unknown => return Err(GrantAssertionError::Limited("cnf")),
+        };
         let until = check_times_and_audience(claims, issuer, server, now)?;
         if !claims.contains_key("iat") {
             return Err(GrantAssertionError::NotYet);
@@ -297,7 +303,8 @@ impl IdJag {
             Some(_) => return Err(GrantAssertionError::Claims("scope is not a string".to_owned())),
         };
         let authenticated = seconds(claims, "auth_time").ok().flatten().and_then(|second| u64::try_from(second).ok());
-        Ok(Self { id: id.to_owned(), until, resource, scope, authenticated: authenticated.filter(|at| *at <= now) })
+        let authenticated = authenticated.filter(|at| *at <= now);
+        Ok(Self { id: id.to_owned(), until, resource, scope, authenticated, key })
     }
 }
 

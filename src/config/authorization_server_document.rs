@@ -378,6 +378,11 @@ pub struct ClientDocument {
     /// The client may ask about tokens of other clients (RFC 7662), as MCP servers do. Default: `false`.
     #[deserr(default)]
     pub introspection: Option<bool>,
+
+    /// All tokens of the client are bound to a DPoP key (RFC 9449 §5.2): a token request without a proof is refused. Default:
+    /// `false`.
+    #[deserr(default)]
+    pub dpop_bound_access_tokens: Option<bool>,
 }
 
 /// Which users may be granted some scopes: members of one of these groups, and these users.

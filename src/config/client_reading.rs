@@ -80,6 +80,7 @@ fn read_client(
     let (prefixes, uris): (Vec<&String>, Vec<&String>) =
         entry.redirect_uris.iter().flatten().partition(|uri| uri.ends_with("/*"));
     put("redirect_uris", json!(uris));
+    put("dpop_bound_access_tokens", json!(entry.dpop_bound_access_tokens.unwrap_or(false)));
     if let Some(name) = &entry.client_name {
         put("client_name", json!(name));
     }

@@ -357,7 +357,7 @@ fn check_accepted(
     }
     for issuer in issuers {
         let own = issuer.is_own();
-        let unbound = own || matches!(issuer.profile, Profile::CloudflareAccess | Profile::Google);
+        let unbound = matches!(issuer.profile, Profile::CloudflareAccess | Profile::Google);
         if unbound && (required(document.dpop) || required(document.certificate_bound)) {
             mistakes.note(
                 format!("{at}.issuers"),

@@ -95,14 +95,6 @@ fn cases() -> Vec<(Value, &'static str)> {
             "public_paths[0].path: \"/metrics\" is where the counters are",
         ),
         (
-            own(json!({}), json!({}), json!({ "dpop": "required" })),
-            "resources[0].issuers: must not have \"portcullis\" where a binding is required",
-        ),
-        (
-            own(json!({}), json!({}), json!({ "certificate_bound": "required" })),
-            "resources[0].issuers: must not have \"portcullis\"",
-        ),
-        (
             own(json!({}), json!({}), json!({ "audiences": ["x"] })),
             "resources[0].audiences: must have \"https://gate.example/mcp\" too",
         ),

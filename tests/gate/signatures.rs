@@ -163,8 +163,8 @@ fn rfc_9449() {
     let expected = |method, token, jkt, seconds: u64| Expected {
         method,
         urls: &urls,
-        token,
-        jkt,
+        token: Some(token),
+        jkt: Some(jkt),
         window: 60,
         now: UnixMillis(seconds * 1000),
     };

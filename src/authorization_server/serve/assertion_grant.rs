@@ -134,6 +134,13 @@ impl<P: Ports> Context<'_, P> {
         if entitled.is_empty() && (!may.is_empty() || form.get("scope").or(jag.scope.as_deref()).is_some()) {
             return Ok(Reply::refusal(Refusal::ClientHasNoScope));
         }
+        let binding = match self.binding(&client, resource).await? {
+            Ok(binding) => binding,
+            Err(refusal) => return Ok(refusal),
+        };
+        if jag.key.is_some() && jag.key != binding.key {
+            return Ok(Reply::refusal(Refusal::OtherKey));
+        }
         // Signals about the user may have come before or come later.
         let until = self.now() + self.server.access_token_seconds;
         let login = self.server.login.identity();
@@ -159,6 +166,7 @@ impl<P: Ports> Context<'_, P> {
             resource: &resource.identifier,
             claims: &claims,
             authenticated: jag.authenticated,
+            bound_to: binding.as_claims(),
             grant: None,
         };
         self.token_answer(&token, None, "token_issued").await

@@ -221,6 +221,9 @@ impl<P: Ports> Context<'_, P> {
         if request.anew {
             form.add("prompt", "login");
         }
+        if let Some(key) = &request.key {
+            form.add("dpop_jkt", key);
+        }
         format!("{}?{}", self.server.url("/authorize"), form.into_text())
     }
 }

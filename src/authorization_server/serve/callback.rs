@@ -184,6 +184,7 @@ impl<P: Ports> Context<'_, P> {
             hash: code.hash(),
             redirect_uri: request.redirect_uri.clone(),
             challenge: request.challenge.clone(),
+            key: request.key.clone(),
             until: now + CODE_SECONDS,
         };
         // Without refresh tokens nothing is left of it after its only access token.

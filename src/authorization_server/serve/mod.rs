@@ -3,6 +3,7 @@
 mod approvals;
 mod assertion_grant;
 mod authorize;
+mod binding;
 mod callback;
 mod clients;
 mod connect;
@@ -161,7 +162,7 @@ pub async fn serve<P: Ports>(
     let body = page.map_or(body, |page| page.complete(&settings.operator, &mut fields));
     if request.endpoint().is_for_any_page() {
         fields.set("access-control-allow-origin", "*");
-        fields.set("access-control-expose-headers", "www-authenticate");
+        fields.set("access-control-expose-headers", "www-authenticate, dpop-nonce");
     }
     (respond::own(status, fields, body, context, settings), outcome)
 }

@@ -3,13 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::authorize::person;
+use super::binding::Binding;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::{AccessToken, signing_input};
 use crate::authorization_server::authorize::{self, challenge_of};
-use crate::authorization_server::client::{CLIENT_SUBJECT, Client, GrantType, Source};
+use crate::authorization_server::client::{AuthMethod, CLIENT_SUBJECT, Client, GrantType, Source};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::refusal::Refusal;
-use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion, NextRefreshToken, Terms};
+use crate::authorization_server::state::grant::{
+    Grant, GrantAnswer, GrantQuestion, NextRefreshToken, ProvenKey, Terms,
+};
 use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::limits::{RECHECK_POLL, RECHECK_TURN_SECONDS};
 use crate::oauth::form::Parameters;
@@ -20,6 +23,14 @@ use crate::token::revocation::index::Revocable;
 impl<P: Ports> Context<'_, P> {
     /// Answers a token request.
     pub(super) async fn token(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let reply = self.token_reply(body).await?;
+        Ok(match self.next_nonce() {
+            Some(nonce) => reply.field("dpop-nonce", nonce),
+            None => reply,
+        })
+    }
+
+    async fn token_reply(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         let Some(form) = self.form(body).await? else {
             return Ok(Reply::refusal(Refusal::BodyNotForm));
         };
@@ -67,6 +78,10 @@ impl<P: Ports> Context<'_, P> {
         if let Some(refusal) = self.beyond(&code, form).await? {
             return Ok(refusal);
         }
+        let binding = match self.binding_of_grant(client, &code).await? {
+            Ok(binding) => binding,
+            Err(refusal) => return Ok(refusal),
+        };
         let next = client.metadata.may(GrantType::RefreshToken).then(|| self.successor(&code));
         let (handle, next) = next.unzip();
         let question = GrantQuestion::Redeem {
@@ -75,9 +90,10 @@ impl<P: Ports> Context<'_, P> {
             redirect_uri: form.get("redirect_uri").map(str::to_owned),
             challenge,
             next: next.map(Box::new),
+            key: proven(client, &binding),
         };
         let answer = self.ask::<Grant>(code.grant(), question).await?;
-        self.granted_or_refused(answer, form, &code, handle.as_ref()).await
+        self.granted_or_refused(answer, (form, &binding), &code, handle.as_ref()).await
     }
 
     async fn refresh(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
@@ -90,6 +106,10 @@ impl<P: Ports> Context<'_, P> {
         if let Some(refusal) = self.beyond(&token, form).await? {
             return Ok(refusal);
         }
+        let binding = match self.binding_of_grant(client, &token).await? {
+            Ok(binding) => binding,
+            Err(refusal) => return Ok(refusal),
+        };
         let (handle, next) = self.successor(&token);
         let question = |recheck| GrantQuestion::Refresh {
             token: token.hash(),
@@ -97,6 +117,7 @@ impl<P: Ports> Context<'_, P> {
             next: Box::new(next.clone()),
             grace: self.server.refresh_grace_seconds,
             recheck,
+            key: proven(client, &binding),
         };
         let mut recheck = self.server.login.recheck.map(|recheck| (recheck.seconds, RECHECK_TURN_SECONDS));
         let deadline = self.now() + RECHECK_TURN_SECONDS;
@@ -113,7 +134,7 @@ impl<P: Ports> Context<'_, P> {
                         "another request asks the provider".to_owned(),
                     )));
                 }
-                answer => return self.granted_or_refused(answer, form, &token, Some(&handle)).await,
+                answer => return self.granted_or_refused(answer, (form, &binding), &token, Some(&handle)).await,
             }
         }
     }
@@ -147,6 +168,21 @@ impl<P: Ports> Context<'_, P> {
         Ok(more.then(|| Reply::refusal(Refusal::ScopeNotGranted)))
     }
 
+    /// What the tokens of a grant are bound to, before its code or refresh token is used.
+    async fn binding_of_grant(&self, client: &Client, handle: &Handle) -> Result<Result<Binding, Reply>, Failure> {
+        if !self.may_bind(client) {
+            return Ok(Ok(Binding::default()));
+        }
+        let GrantAnswer::Content(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Read).await? else {
+            return Ok(Ok(Binding::default()));
+        };
+        match authorize::resource(Some(&seen.terms.resource), self.server, self.settings) {
+            Ok(resource) => self.binding(client, resource).await,
+            // The resource is not in the configuration any more: no gateway accepts the token.
+            Err(_) => Ok(Ok(Binding::default())),
+        }
+    }
+
     /// The refresh token that follows a code or another refresh token.
     fn successor(&self, from: &Handle) -> (Handle, NextRefreshToken) {
         let id = GrantId::parse(from.grant()).unwrap_or(GrantId([0; 16]));
@@ -165,17 +201,17 @@ impl<P: Ports> Context<'_, P> {
     async fn granted_or_refused(
         &self,
         answer: GrantAnswer,
-        form: &Parameters,
+        (form, binding): (&Parameters, &Binding),
         used: &Handle,
         next: Option<&Handle>,
     ) -> Result<Reply, Failure> {
         match answer {
             GrantAnswer::Granted(terms) => {
-                self.tokens(&terms, used.grant(), form, next.map(|next| next.expose().to_owned())).await
+                self.tokens(&terms, used.grant(), (form, binding), next.map(|next| next.expose().to_owned())).await
             }
             GrantAnswer::Retried(terms, sealed) => {
                 let next = used.key().open(&sealed, "successor").and_then(|text| String::from_utf8(text).ok());
-                self.tokens(&terms, used.grant(), form, next).await
+                self.tokens(&terms, used.grant(), (form, binding), next).await
             }
             GrantAnswer::Misused(subject, why) => {
                 // The grant has ended already: its access tokens must not outlive a failure here.
@@ -185,6 +221,7 @@ impl<P: Ports> Context<'_, P> {
                 self.say("warn", "grant_misused", &detail);
                 Ok(Reply::refusal(Refusal::InvalidGrant(Some(detail))))
             }
+            GrantAnswer::OtherKey => Ok(Reply::refusal(Refusal::OtherKey)),
             GrantAnswer::Unknown
             | GrantAnswer::Done
             | GrantAnswer::Content(_)
@@ -199,7 +236,7 @@ impl<P: Ports> Context<'_, P> {
         &self,
         terms: &Terms,
         grant: &str,
-        form: &Parameters,
+        (form, binding): (&Parameters, &Binding),
         refresh_token: Option<String>,
     ) -> Result<Reply, Failure> {
         let granted = ScopeSet::of_text(&terms.scope);
@@ -220,6 +257,7 @@ impl<P: Ports> Context<'_, P> {
             resource: &terms.resource,
             claims: &terms.claims,
             authenticated: Some(terms.authenticated),
+            bound_to: binding.as_claims(),
             grant: Some(grant),
         };
         self.token_answer(&token, refresh_token, "token_issued").await
@@ -235,7 +273,7 @@ impl<P: Ports> Context<'_, P> {
         let input = signing_input(self.server, key, token, &self.random(), self.ports.now());
         let mut members = json!({
             "access_token": self.sign(&input).await?,
-            "token_type": "Bearer",
+            "token_type": if token.bound_to.0.is_some() { "DPoP" } else { "Bearer" },
             "expires_in": self.server.access_token_seconds,
             "scope": token.scope,
         });
@@ -276,6 +314,10 @@ impl<P: Ports> Context<'_, P> {
         if scope.is_empty() {
             return Ok(Reply::refusal(Refusal::ClientHasNoScope));
         }
+        let binding = match self.binding(client, resource).await? {
+            Ok(binding) => binding,
+            Err(refusal) => return Ok(refusal),
+        };
         let scope = scope.to_string();
         let token = AccessToken {
             subject: &format!("{CLIENT_SUBJECT}{}", client.id),
@@ -284,6 +326,7 @@ impl<P: Ports> Context<'_, P> {
             resource: &resource.identifier,
             claims,
             authenticated: None,
+            bound_to: binding.as_claims(),
             grant: None,
         };
         self.token_answer(&token, None, "token_issued").await
@@ -293,4 +336,10 @@ impl<P: Ports> Context<'_, P> {
     pub(super) async fn unlist(&self, subject: &str, grant: &str) -> Result<(), Failure> {
         self.ask::<UserRecord>(&person(subject), UserQuestion::Ended(grant.to_owned())).await.map(|_| ())
     }
+}
+
+/// The key that a request proves. Only the refresh tokens of a client that does not authenticate are bound to it: those of others are
+/// bound to the client (RFC 9449 §5).
+fn proven(client: &Client, binding: &Binding) -> ProvenKey {
+    ProvenKey { jkt: binding.key.clone(), binds: client.metadata.auth_method == AuthMethod::None }
 }

@@ -113,7 +113,8 @@ impl<P: Ports> Context<'_, P> {
                     }
                 }
                 claims.insert("active".to_owned(), json!(true));
-                claims.insert("token_type".to_owned(), json!("Bearer"));
+                let is_bound = claims.get("cnf").and_then(|cnf| cnf.get("jkt")).is_some();
+                claims.insert("token_type".to_owned(), json!(if is_bound { "DPoP" } else { "Bearer" }));
                 Ok(Reply::json(200, &Value::Object(claims), "introspected"))
             }
             Some(OwnToken::Refresh(handle)) => {

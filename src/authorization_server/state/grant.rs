@@ -34,6 +34,8 @@ pub struct Code {
     pub redirect_uri: String,
     /// The `code_challenge` (S256).
     pub challenge: String,
+    /// The thumbprint of the key with which it must be redeemed (`dpop_jkt`, RFC 9449 §10).
+    pub key: Option<String>,
     /// The second at which it expires.
     pub until: u64,
 }
@@ -91,6 +93,18 @@ pub struct Grant {
     checked: u64,
     /// The second until which a request asks the provider again; no other request does.
     checking: u64,
+    /// The thumbprint of the key to which its refresh tokens are bound: those of a client that does not authenticate (RFC 9449 §5).
+    key: Option<String>,
+}
+
+/// The key of the DPoP proof of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvenKey {
+    /// Its thumbprint, if there is a proof.
+    pub jkt: Option<String>,
+    /// Whether the refresh tokens of the client are bound to it.
+    pub binds: bool,
 }
 
 impl Grant {
@@ -111,6 +125,7 @@ impl Grant {
             approved,
             checked,
             checking: 0,
+            key: None,
         }
     }
 }
@@ -151,6 +166,8 @@ pub enum GrantQuestion {
         challenge: String,
         /// The refresh token that the client gets, if it may have one.
         next: Option<Box<NextRefreshToken>>,
+        /// The key that the request proves.
+        key: ProvenKey,
     },
     /// A client uses a refresh token.
     Refresh {
@@ -165,6 +182,8 @@ pub enum GrantQuestion {
         /// Seconds after which the identity provider has to be asked again, and for how many a request may ask it; `None` if it
         /// is not asked.
         recheck: Option<(u64, u64)>,
+        /// The key that the request proves.
+        key: ProvenKey,
     },
     /// The identity provider said who the user is.
     Rechecked(Box<Rechecked>),
@@ -195,6 +214,8 @@ pub enum GrantAnswer {
     RecheckDue(Box<GrantContent>, u64),
     /// Another request asks the provider.
     RecheckRunning,
+    /// The code or refresh token is bound to another key. It is not used up.
+    OtherKey,
     /// The refresh token was already used a moment ago: the refresh token that replaced it, sealed for its holder.
     Retried(Terms, String),
     /// The code or refresh token was used a second time, or by another client, or the code with another redirect URI or
@@ -268,10 +289,17 @@ impl RecordStateMachine for Grant {
             GrantQuestion::Begin(_) => GrantAnswer::Unknown,
             // An ended grant stays stored until its time is over, so that nothing can revive it.
             _ if grant.ended.is_some() => GrantAnswer::Unknown,
-            GrantQuestion::Redeem { code, client_id, redirect_uri, challenge, next } => {
-                grant.redeem(&code, &client_id, redirect_uri.as_deref(), &challenge, next, now)
+            GrantQuestion::Redeem { code, key, .. } if grant.needs_other_key(&code, &key) => GrantAnswer::OtherKey,
+            GrantQuestion::Redeem { code, client_id, redirect_uri, challenge, next, key } => {
+                let answer = grant.redeem(&code, &client_id, redirect_uri.as_deref(), &challenge, next, now);
+                if matches!(answer, GrantAnswer::Granted(_)) && key.binds {
+                    grant.key = key.jkt;
+                }
+                answer
             }
-            GrantQuestion::Refresh { token, client_id, next, grace, recheck } => {
+            // A thief who has the token and not the key can neither use it nor end the grant.
+            GrantQuestion::Refresh { key, .. } if grant.key.is_some() && grant.key != key.jkt => GrantAnswer::OtherKey,
+            GrantQuestion::Refresh { token, client_id, next, grace, recheck, .. } => {
                 grant.refresh(&token, &client_id, *next, recheck, (now, grace))
             }
             GrantQuestion::Rechecked(rechecked) => grant.rechecked(*rechecked),
@@ -313,6 +341,12 @@ impl RecordStateMachine for Grant {
 }
 
 impl Grant {
+    /// Whether a code must be redeemed with another key.
+    fn needs_other_key(&self, hash: &Hash, key: &ProvenKey) -> bool {
+        let code = self.code.as_ref().filter(|code| code.hash == *hash);
+        code.is_some_and(|code| code.key.is_some() && code.key != key.jkt)
+    }
+
     fn end(&mut self, why: &str) {
         (self.code, self.refresh, self.replaced, self.vault) = (None, None, None, None);
         // The record that stays says that the grant has ended, and nothing about whose it was.

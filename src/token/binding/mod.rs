@@ -149,8 +149,8 @@ fn prove(
     let expected = Expected {
         method: presented.head.method.as_str(),
         urls: &urls,
-        token: presented.credential.token.expose(),
-        jkt,
+        token: Some(presented.credential.token.expose()),
+        jkt: Some(jkt),
         window: dpop.window,
         now,
     };
@@ -162,6 +162,6 @@ fn prove(
     }
     Ok(match proof.signature(presented.signature)? {
         Some(check) => Binding::NeedSignature(check),
-        None => Binding::NeedSingleUse(proof.single_use(subject)),
+        None => Binding::NeedSingleUse(proof.single_use((&subject.issuer, &subject.subject))),
     })
 }

@@ -9,7 +9,6 @@ use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::limits::{PROOF_BYTES, PROOF_JTI_BYTES, PROOF_WINDOW};
 use crate::time::UnixMillis;
 use crate::token::claim_values::whole_seconds;
-use crate::token::principal::Subject;
 use crate::token::signature::{SignatureCheck, SignatureProof};
 use crate::token::untrusted::{TokenType, UntrustedToken};
 use crate::transport::url::HttpUrl;
@@ -84,10 +83,10 @@ pub struct Expected<'a> {
     pub method: &'a str,
     /// The URLs that name the requested resource.
     pub urls: &'a [HttpUrl],
-    /// The access token.
-    pub token: &'a str,
-    /// The thumbprint of the key that the token is bound to.
-    pub jkt: &'a str,
+    /// The access token; `None` at the token endpoint, where there is none yet.
+    pub token: Option<&'a str>,
+    /// The thumbprint of the key that the token is bound to; `None` if any key will do.
+    pub jkt: Option<&'a str>,
     /// Maximum difference in seconds between `iat` and `now`, in either direction.
     pub window: u64,
     /// The current time.
@@ -128,7 +127,7 @@ impl Proof {
         if !key.fits(algorithm) {
             return Err(ProofError::Algorithm);
         }
-        if key.thumbprint() != expected.jkt {
+        if expected.jkt.is_some_and(|jkt| key.thumbprint() != jkt) {
             return Err(ProofError::OtherKey);
         }
         let text = |claim: &str| jws.claims().get(claim).and_then(Value::as_str).ok_or(ProofError::Claims);
@@ -145,7 +144,9 @@ impl Proof {
         if issued_at.abs_diff(expected.now.seconds()) > expected.window {
             return Err(ProofError::Expired);
         }
-        if text("ath")? != URL_SAFE_NO_PAD.encode(Sha256::digest(expected.token)) {
+        if let Some(token) = expected.token
+            && text("ath")? != URL_SAFE_NO_PAD.encode(Sha256::digest(token))
+        {
             return Err(ProofError::AccessTokenHash);
         }
         let jti = text("jti")?.to_owned();
@@ -153,6 +154,12 @@ impl Proof {
             return Err(ProofError::Claims);
         }
         Ok(Self { jws, key, algorithm, jti, issued_at })
+    }
+
+    /// The thumbprint of its key.
+    #[must_use]
+    pub fn jkt(&self) -> &str {
+        self.key.thumbprint()
     }
 
     /// `nonce`.
@@ -175,13 +182,13 @@ impl Proof {
     /// What marks the proof as used: the digest of key and `jti`, and the first second at which the proof is too old
     /// under any configuration. A window that an operator widens later must not make a used proof valid again.
     #[must_use]
-    pub fn single_use(&self, subject: &Subject) -> SingleUse {
+    pub fn single_use(&self, (issuer, subject): (&str, &str)) -> SingleUse {
         let jkt = self.key.thumbprint();
         let mut hash = Sha256::new();
         hash.update(jkt);
         hash.update([0]);
         hash.update(&self.jti);
-        let owner = Sha256::digest(format!("{}\0{}", subject.issuer, subject.subject)).into();
+        let owner = Sha256::digest(format!("{issuer}\0{subject}")).into();
         SingleUse { jkt: jkt.to_owned(), owner, id: hash.finalize().into(), until: self.issued_at + PROOF_WINDOW + 1 }
     }
 }

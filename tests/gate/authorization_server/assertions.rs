@@ -192,7 +192,8 @@ fn an_id_jag_that_is_not_for_this_client_server_or_resource_is_refused() {
         (json!({ "sub": null }), "no subject"),
         (json!({ "sub": "" }), "no subject"),
         (json!({ "groups": ["guests"] }), "may not use"),
-        (json!({ "cnf": { "jkt": "x" } }), "the claim cnf"),
+        (json!({ "cnf": { "x5t#S256": "x" } }), "the claim cnf"),
+        (json!({ "cnf": {} }), "the claim cnf"),
         (json!({ "authorization_details": [] }), "the claim authorization_details"),
         (json!({ "scope": ["mcp:tools"] }), "scope is not a string"),
     ] {

@@ -3,6 +3,7 @@
 mod approvals;
 mod assertions;
 mod authorize;
+mod bound_tokens;
 mod clients;
 mod connection_faults;
 mod connections;

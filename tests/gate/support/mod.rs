@@ -120,6 +120,12 @@ impl Request {
         self
     }
 
+    /// The same, over a connection with this client certificate.
+    pub fn certificate(mut self, digest: [u8; 32]) -> Self {
+        self.head.certificate = Some(digest);
+        self
+    }
+
     /// The same, to another path or query.
     pub fn target(mut self, target: &str) -> Self {
         self.head.url = format!("{PUBLIC}{target}");
