@@ -56,6 +56,32 @@ impl AuthMethod {
     }
 }
 
+/// What an application says that it is (A7). The gateway returns it and derives nothing from it: what counts is where the redirect URIs
+/// lead. Web applications that developers run on their own machines have redirect URIs on loopback, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationType {
+    /// It runs on a user's machine.
+    Native,
+    /// It runs in a browser, or on a server.
+    Web,
+}
+
+impl ApplicationType {
+    /// Its name in metadata.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Web => "web",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Native, Self::Web].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
 /// A grant type that a client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -114,6 +140,9 @@ pub struct ClientMetadata {
     pub jwks: Option<Value>,
     /// `jwks_uri`: the URL of those keys.
     pub jwks_uri: Option<String>,
+    /// `application_type`, if the client stated one (OpenID Connect Dynamic Client Registration §2, A7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_type: Option<ApplicationType>,
     /// `dpop_bound_access_tokens`: all tokens of the client are bound to a key (RFC 9449 §5.2).
     #[serde(default, skip_serializing_if = "is_false")]
     pub binds_to_key: bool,
@@ -225,6 +254,10 @@ impl ClientMetadata {
         if redirect_uris.is_empty() && grant_types.contains(&GrantType::AuthorizationCode) {
             return Err(MetadataError::RedirectUrisMissing);
         }
+        let application_type = match text("application_type")? {
+            None => None,
+            Some(name) => Some(ApplicationType::parse(&name).ok_or(MetadataError::ApplicationType(name))?),
+        };
         let jwks = members.get("jwks").filter(|jwks| !jwks.is_null()).cloned();
         let jwks_uri = text("jwks_uri")?;
         if jwks.is_some() && jwks_uri.is_some() {
@@ -245,6 +278,7 @@ impl ClientMetadata {
             grant_types,
             jwks,
             jwks_uri,
+            application_type,
             binds_to_key: match members.get("dpop_bound_access_tokens") {
                 None | Some(Value::Null) => false,
                 Some(Value::Bool(binds)) => *binds,
@@ -298,6 +332,9 @@ impl ClientMetadata {
         }
         if let Some(uri) = &self.jwks_uri {
             put("jwks_uri", json!(uri));
+        }
+        if let Some(kind) = self.application_type {
+            put("application_type", json!(kind.as_str()));
         }
         if self.binds_to_key {
             put("dpop_bound_access_tokens", json!(true));

@@ -80,6 +80,8 @@ impl Error for RedirectUriError {
 /// Why the gateway rejects client metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetadataError {
+    /// `application_type` is not one that exists.
+    ApplicationType(String),
     /// `token_endpoint_auth_method` is not supported.
     AuthMethod(String),
     /// `client_credentials` is the only grant type, and the client registers itself.
@@ -130,6 +132,9 @@ impl MetadataError {
 impl fmt::Display for MetadataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::ApplicationType(name) => {
+                return write!(f, "application_type must be native or web, and not {name:?}");
+            }
             Self::AuthMethod(name) => return write!(f, "token_endpoint_auth_method {name:?} is not supported"),
             Self::ClientCredentials => "client_credentials is only for clients of the configuration",
             Self::ControlCharacters(name) => return write!(f, "{name} has control characters"),

@@ -289,6 +289,25 @@ fn a_place_that_a_client_left_gets_no_code() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn the_type_of_an_application_is_returned_as_it_was_stated() {
+    let scene = Scene::new();
+    let register = |kind: Value| {
+        scene.register(
+            json!({ "redirect_uris": [LOOPBACK], "token_endpoint_auth_method": "none", "application_type": kind }),
+        )
+    };
+    for kind in ["native", "web"] {
+        let reply = register(json!(kind));
+        assert_eq!((reply.status, text(&reply.json(), "application_type")), (201, kind), "{}", reply.body);
+    }
+    for kind in [json!("desktop"), json!(1)] {
+        let reply = register(kind.clone());
+        assert_eq!((reply.status, text(&reply.json(), "error")), (400, "invalid_client_metadata"), "{kind}");
+    }
+    assert_eq!(register(Value::Null).json().get("application_type"), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn clients_live_on_by_being_used() {
     let scene = Scene::with(json!({ "registration_days": 1, "grant_days": 30 }), json!({ "recheck_minutes": 0 }));
     let (client, tokens) = scene.logged_in();
