@@ -520,7 +520,7 @@ export interface TrustedIssuerDocument {
   name: string;
   signals?: SignalsDocument;
   /**
-   * Claims of assertions about workloads that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
+   * Claims of assertions about workloads, and of ID-JAGs of another issuer than that of `login`, that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
    * JSON Pointers such as `/kubernetes.io/namespace`. A token has each under the part of its name after the last `/`.
    * Default: none.
    */
@@ -562,8 +562,8 @@ export interface IdJagDocument {
  */
 export interface SignalsDocument {
   /**
-   * Whether its signals are about users who log in with `login`. Default: `true` if it has the host of the issuer of `login`,
-   * else `false`.
+   * Whether its signals are about users who log in with `login`. Set it if the issuer of `login` is another issuer of the same
+   * company, as a custom authorization server of Okta is. Default: `true` if this is the issuer of `login`, else `false`.
    */
   about_login?: boolean;
   /**

@@ -173,8 +173,11 @@ pub const REVOCATION_SETTLES: u64 = 30;
 /// Credentials of which an isolate remembers that the records said that they are not revoked.
 pub const CLEARED_ENTRIES: usize = 4096;
 
-/// Seconds for which one request asks the identity provider again about a user, and others wait.
-pub const RECHECK_TURN_SECONDS: u64 = 20;
+/// Seconds for which one request asks the identity provider again about a user: longer than all requests to the provider can take.
+pub const RECHECK_TURN_SECONDS: u64 = 90;
+
+/// Seconds for which other requests of the client wait for it.
+pub const RECHECK_WAIT_SECONDS: u64 = 20;
 
 /// Milliseconds after which a request that waits looks again.
 pub const RECHECK_POLL: u32 = 250;

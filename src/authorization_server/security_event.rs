@@ -276,7 +276,8 @@ fn add_subjects(subject: &Value, about: &mut Vec<EventSubject>, depth: usize) {
     }
 }
 
-/// Reads the claims of a logout token (OpenID Connect Back-Channel Logout §2.6): whose sessions end, and since when.
+/// Reads the claims of a logout token (OpenID Connect Back-Channel Logout §2.6): the session that ends, or else whose sessions do,
+/// and since when.
 ///
 /// # Errors
 /// Why it is not accepted.
@@ -285,7 +286,7 @@ pub fn logout(
     is_issuer: impl Fn(&str) -> bool,
     client_id: &str,
     now: u64,
-) -> Result<(EventSubject, u64), &'static str> {
+) -> Result<(Vec<EventSubject>, u64), &'static str> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     if !text("iss").is_some_and(is_issuer) {
         return Err("the logout token is from another issuer");
@@ -309,9 +310,11 @@ pub fn logout(
         return Err("the logout token has expired");
     }
     let at = iat.min(now);
-    match (text("sid"), text("sub")) {
-        (Some(session), _) => Ok((EventSubject::Session(session.to_owned()), at)),
-        (None, Some(subject)) => Ok((EventSubject::Subject { issuer: None, subject: subject.to_owned() }, at)),
-        (None, None) => Err("the logout token has neither sub nor sid"),
+    let session = text("sid").map(|id| EventSubject::Session(id.to_owned()));
+    let user = text("sub").map(|subject| EventSubject::Subject { issuer: None, subject: subject.to_owned() });
+    let about: Vec<EventSubject> = session.into_iter().chain(user).collect();
+    if about.is_empty() {
+        return Err("the logout token has neither sub nor sid");
     }
+    Ok((about, at))
 }

@@ -204,6 +204,15 @@ pub fn is_id_jag(token: &UntrustedToken) -> bool {
     *token.typ() == TokenType::Named(ID_JAG_TYPE.to_owned())
 }
 
+/// Whether a token can be an assertion about a workload: platforms name no type, or the general one, and no event is in it.
+#[must_use]
+pub fn may_be_workload(token: &UntrustedToken) -> bool {
+    match token.typ() {
+        TokenType::Absent => true,
+        TokenType::Named(name) => name == "jwt" || name == "jose",
+    }
+}
+
 /// The check of an assertion's signature.
 ///
 /// # Errors
@@ -291,6 +300,10 @@ impl IdJag {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("client_id") != Some(&client.id) {
             return Err(GrantAssertionError::OtherClient);
+        }
+        let subject = text("sub").filter(|subject| !subject.is_empty());
+        if subject.is_none_or(|subject| subject.trim() != subject || subject.chars().any(char::is_control)) {
+            return Err(GrantAssertionError::NoSubject);
         }
         let id = text("jti").filter(|id| (1..=NAME_CHARS).contains(&id.len())).ok_or(GrantAssertionError::NoId)?;
         let resource = match claims.get("resource").and_then(texts).as_deref() {

@@ -215,6 +215,14 @@ pub(super) fn read_login(
         );
     }
     let recheck = read_recheck(document, mistakes);
+    if document.back_channel_logout == Some(true)
+        && document.tenants.as_ref().is_some_and(|tenants| !tenants.is_empty())
+    {
+        mistakes.note(
+            format_args!("{at}.back_channel_logout"),
+            "cannot be used with tenants: sessions of two tenants may have one name",
+        );
+    }
     let (scopes, parameters) =
         read_scopes_and_parameters(document, profile, recheck.is_some_and(|recheck| recheck.is_required));
     Login {

@@ -53,7 +53,7 @@ pub struct TrustedIssuerDocument {
     #[deserr(default)]
     pub signals: Option<SignalsDocument>,
 
-    /// Claims of assertions about workloads that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
+    /// Claims of assertions about workloads, and of ID-JAGs of another issuer than that of `login`, that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
     /// JSON Pointers such as `/kubernetes.io/namespace`. A token has each under the part of its name after the last `/`.
     /// Default: none.
     #[deserr(default)]
@@ -105,8 +105,8 @@ pub struct SignalsDocument {
     #[deserr(default)]
     pub audiences: Option<Vec<String>>,
 
-    /// Whether its signals are about users who log in with `login`. Default: `true` if it has the host of the issuer of `login`,
-    /// else `false`.
+    /// Whether its signals are about users who log in with `login`. Set it if the issuer of `login` is another issuer of the same
+    /// company, as a custom authorization server of Okta is. Default: `true` if this is the issuer of `login`, else `false`.
     #[deserr(default)]
     pub about_login: Option<bool>,
 

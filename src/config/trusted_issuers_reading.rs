@@ -14,7 +14,6 @@ use crate::jwks::key_set::KeySet;
 use crate::policy::pattern::Pattern;
 use crate::secret::Secret;
 use crate::token::issuer::Issuer;
-use crate::transport::url::HttpUrl;
 
 /// What the entries refer to.
 #[derive(Clone, Copy)]
@@ -158,9 +157,14 @@ fn read_signals(
     if table.audiences.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
         mistakes.note(format_args!("{at}.audiences"), "must name at least one audience, and no empty one");
     }
-    let host = |url: &str| HttpUrl::parse(url).ok().map(|url| url.authority().host().to_owned());
-    let is_same_host = host(&entry.issuer).is_some_and(|own| Some(own) == host(around.login.identity()));
-    let about_login = table.about_login.unwrap_or(is_same_host);
+    // Not by the host: providers have many tenants on one.
+    let about_login = table.about_login.unwrap_or(entry.issuer == around.login.identity());
+    if about_login && !around.login.tenants.is_empty() {
+        mistakes.note(
+            format_args!("{at}.about_login"),
+            "cannot be used with login.tenants: users of two tenants may have one name",
+        );
+    }
     let mut issuers = Vec::new();
     for (index, name) in table.issuers.iter().flatten().enumerate() {
         match around.issuers.iter().find(|issuer| issuer.name == *name) {

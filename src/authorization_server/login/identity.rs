@@ -81,6 +81,21 @@ impl Identity {
         Ok(Self { subject, email, groups, claims })
     }
 
+    /// The user as entitlements, rules and origin servers may see it: of a provider other than that of the login, groups begin with
+    /// the prefix of its subjects, and only an address of a domain that the configuration admits is one. Otherwise such a provider
+    /// could give its users what is meant for users of the login.
+    #[must_use]
+    pub fn apart(self, rules: UserRules<'_>) -> Self {
+        if rules.prefix.is_empty() {
+            return self;
+        }
+        let groups = self.groups.iter().map(|group| format!("{}{group}", rules.prefix)).collect();
+        let is_admitted = |email: &String| {
+            email.rsplit_once('@').is_some_and(|(_, domain)| rules.admission.domains.iter().any(|it| it == domain))
+        };
+        Self { groups, email: self.email.filter(is_admitted), ..self }
+    }
+
     fn is_one_of(&self, users: &[String]) -> bool {
         users.iter().any(|user| {
             *user == self.subject || self.email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(user))

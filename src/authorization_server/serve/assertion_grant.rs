@@ -13,7 +13,7 @@ use crate::authorization_server::state::identifier::IdentifierName;
 use crate::authorization_server::state::once::Once;
 use crate::authorization_server::state::{Hash, RecordStateMachine as _};
 use crate::authorization_server::trusted_issuer::{
-    GrantAssertionError, IdJag, TrustedIssuer, check_times_and_audience, is_id_jag, signature_check,
+    GrantAssertionError, IdJag, TrustedIssuer, check_times_and_audience, is_id_jag, may_be_workload, signature_check,
 };
 use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::form::Parameters;
@@ -121,7 +121,16 @@ impl<P: Ports> Context<'_, P> {
         if !identity.is_admitted(rules.users()) || self.server.is_reserved(&identity.subject, &rules.prefix) {
             return refused(GrantAssertionError::NotAdmitted);
         }
-        let claims = match identity.token_claims(&self.server.token_claims, &rules.groups_claim) {
+        let email = identity.email.clone();
+        let identity = identity.apart(rules.users());
+        let names = if rules.prefix.is_empty() {
+            self.server.token_claims.clone()
+        } else {
+            // Other claims mean what this issuer says, which may be another thing than the login's provider says by the same name.
+            let common = self.server.token_claims.iter().filter(|name| matches!(name.as_str(), "groups" | "email"));
+            common.chain(&issuer.token_claims).cloned().collect()
+        };
+        let claims = match identity.token_claims(&names, &rules.groups_claim) {
             Ok(claims) => claims,
             Err(error) => return refused(GrantAssertionError::Claims(error.to_string())),
         };
@@ -149,8 +158,11 @@ impl<P: Ports> Context<'_, P> {
         let name = IdentifierName::Subject { scope, subject: provider_subject };
         if self.server.is_signalled() || issuer.signals.is_some() {
             let since = identity.claims.get("iat").and_then(Value::as_u64).unwrap_or_default();
-            if !self.seen(name, &identity.subject, None, (since, until)).await? {
-                return refused(GrantAssertionError::NotAdmitted);
+            let email = email.as_deref().map(|email| IdentifierName::Email { scope, email });
+            for name in [name].into_iter().chain(email) {
+                if !self.seen(name, &identity.subject, None, (since, until)).await? {
+                    return refused(GrantAssertionError::NotAdmitted);
+                }
             }
         }
         // The last check: whatever fails before it does not use the assertion up.
@@ -201,7 +213,13 @@ impl<P: Ports> Context<'_, P> {
         let is_named = |issuer: &TrustedIssuer| {
             self.server.clients.iter().any(|it| it.workload.as_ref().is_some_and(|of| of.issuer == issuer.name))
         };
+        if !may_be_workload(token) {
+            return Err(GrantAssertionError::Malformed.into());
+        }
         let (issuer, claims) = self.claims_of_issuer(token, is_named).await?;
+        if claims.contains_key("events") {
+            return Err(GrantAssertionError::Limited("events").into());
+        }
         check_times_and_audience(&claims, issuer, self.server, self.now())?;
         let mut clients = self.server.clients.iter().filter(|it| client_id.is_none_or(|id| id == it.id));
         let client = clients.find(|it| it.workload.as_ref().is_some_and(|workload| workload.is(issuer, &claims)));

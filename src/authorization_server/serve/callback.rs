@@ -99,9 +99,13 @@ impl<P: Ports> Context<'_, P> {
             });
         }
         let until = self.now() + SIGN_IN_SECONDS;
-        let is_page = matches!(purpose, Purpose::Grants | Purpose::Connect(_) | Purpose::Approve(..));
+        // A remembered client may lead to the consent page, for which the user is signed in.
+        let is_page = !matches!(purpose, Purpose::Approved(_));
         if is_page && !self.may_begin(identity, (login.begun, until), None).await? {
-            return Ok(Reply::refusal(Refusal::NotAdmitted));
+            return Ok(match &purpose {
+                Purpose::Remembered(..) => self.failed(&purpose, LoginFailure::Denied, "the provider ended the access"),
+                _ => Reply::refusal(Refusal::NotAdmitted),
+            });
         }
         match purpose {
             Purpose::Grants => self.signed_in(identity, &self.server.url("/grants")).await,

@@ -7,7 +7,7 @@ use crate::authorization_server::login::Identity;
 use crate::authorization_server::security_event::{EventSubject, Happening, SecurityEvent};
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::identifier::{
-    Identifier, IdentifierAnswer, IdentifierName, IdentifierQuestion,
+    GrantOfSession, Identifier, IdentifierAnswer, IdentifierName, IdentifierQuestion,
 };
 use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::authorization_server::trusted_issuer::{SignalRules, TrustedIssuer};
@@ -24,12 +24,10 @@ impl<P: Ports> Context<'_, P> {
         (since, until): (u64, u64),
         grant: Option<&str>,
     ) -> Result<bool, Failure> {
-        if !self.server.is_signalled() {
-            return Ok(true);
-        }
         let scope = self.server.login.identity();
         let text = |name: &str| identity.claims.get(name).and_then(serde_json::Value::as_str);
-        let email = text("email").map(str::to_ascii_lowercase);
+        // An address that the provider did not verify may be another user's.
+        let email = identity.email.clone();
         // Where the subject is not `sub`, the provider may use either.
         let mut names: Vec<IdentifierName<'_>> = Vec::new();
         for subject in text("sub").into_iter().chain([identity.subject.as_str()]) {
@@ -70,36 +68,76 @@ impl<P: Ports> Context<'_, P> {
         rules: &SignalRules,
         event: &SecurityEvent,
     ) -> Result<usize, Failure> {
-        let mut users = Vec::new();
+        let mut users: Vec<(String, bool)> = Vec::new();
+        let names_subject = event.about.iter().any(|about| matches!(about, EventSubject::Subject { .. }));
         for about in &event.about {
-            // A transmitter speaks of the users of these issuers, and of no others.
-            let login = rules.about_login.then(|| self.server.login.identity());
-            let is_own = |named: &str| {
-                named == issuer.identifier || Some(named) == login || rules.issuers.iter().any(|it| it == named)
-            };
-            if let EventSubject::Subject { issuer: Some(named), .. } = about
-                && !is_own(named)
-            {
-                continue;
+            let mut event = event.clone();
+            // A user is enabled again by the name by which the user was disabled: the subject, if the event has it.
+            if names_subject && !matches!(about, EventSubject::Subject { .. }) {
+                event.happening = event.happening.min(Happening::SessionsEnded);
             }
-            let own = issuer.id_jag.is_some().then_some(issuer.identifier.as_str());
-            for scope in login.into_iter().chain(own.filter(|own| Some(*own) != login)) {
-                let known = self.note(scope, about, event).await?;
-                users.extend(known.subjects);
+            let (own, foreign) = self.scopes(issuer, rules, about);
+            for scope in own {
+                let known = self.note(scope, about, &event).await?;
+                let disabled = known.disabled;
+                let mut subjects = known.subjects;
+                if subjects.is_empty() {
+                    subjects.extend(self.user_of_login(scope, about).await?);
+                }
+                users.extend(subjects.into_iter().map(|subject| (subject, disabled)));
                 if event.happening >= Happening::SessionsEnded {
-                    self.end_session(known.grants).await?;
+                    self.end_session(known.grants, event.at).await?;
                 }
             }
-            for scope in &rules.issuers {
-                self.note_foreign(scope, about, event).await?;
+            for scope in foreign {
+                self.note_foreign(scope, about, &event).await?;
             }
         }
         users.sort_unstable();
-        users.dedup();
-        for subject in &users {
-            self.apply_to_user(subject, event.happening, event.at).await?;
+        users.dedup_by(|later, first| {
+            later.0 == first.0 && {
+                first.1 |= later.1;
+                true
+            }
+        });
+        for (subject, disabled) in &users {
+            // Whoever is disabled now has no access, whenever it began.
+            let at = if *disabled && event.happening == Happening::AccountDisabled { self.now() } else { event.at };
+            self.apply_to_user(subject, event.happening, at).await?;
         }
         Ok(users.len())
+    }
+
+    /// Of whom a transmitter speaks: of the users of the login and of its own ID-JAGs, and of users whose tokens other issuers
+    /// issue. An event that names one of these issuers is about its user alone; one that names the transmitter is about all.
+    fn scopes<'s>(
+        &'s self,
+        issuer: &'s TrustedIssuer,
+        rules: &'s SignalRules,
+        about: &EventSubject,
+    ) -> (Vec<&'s str>, Vec<&'s str>) {
+        let login = rules.about_login.then(|| self.server.login.identity());
+        let jags = issuer.id_jag.is_some().then_some(issuer.identifier.as_str()).filter(|own| Some(*own) != login);
+        let named = match about {
+            EventSubject::Subject { issuer: Some(named), .. } if *named != issuer.identifier => Some(named.as_str()),
+            _ => None,
+        };
+        let fits = |scope: &&str| named.is_none_or(|named| named == *scope);
+        let own = login.into_iter().chain(jags).filter(fits).collect();
+        (own, rules.issuers.iter().map(String::as_str).filter(fits).collect())
+    }
+
+    /// A user of the login whose names the gateway did not note, because the login was before it did.
+    async fn user_of_login(&self, scope: &str, about: &EventSubject) -> Result<Option<String>, Failure> {
+        let login = &self.server.login;
+        let EventSubject::Subject { subject, .. } = about else { return Ok(None) };
+        let is_subject = scope == login.identity() && login.tenants.is_empty() && login.subject_claim == "sub";
+        if !is_subject || self.server.is_reserved(subject, "") {
+            return Ok(None);
+        }
+        let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
+        let is_known = !known.grants.is_empty() || !known.approvals.is_empty() || !known.connections.is_empty();
+        Ok(is_known.then(|| subject.clone()))
     }
 
     /// Has the record of a name remember an event. Returns who has the name.
@@ -120,7 +158,7 @@ impl<P: Ports> Context<'_, P> {
             Happening::AccountDisabled | Happening::AccountPurged => {
                 IdentifierQuestion::Disable(event.at, SIGNAL_SECONDS)
             }
-            Happening::AccountEnabled => IdentifierQuestion::Enable(event.at),
+            Happening::AccountEnabled => IdentifierQuestion::Enable(event.at, SIGNAL_SECONDS),
         };
         self.ask::<Identifier>(&name.record(), question).await
     }
@@ -137,12 +175,16 @@ impl<P: Ports> Context<'_, P> {
         self.note(scope, about, &SecurityEvent { happening, ..event.clone() }).await.map(|_| ())
     }
 
-    /// Ends the grants that began in a session of the provider.
-    pub(super) async fn end_session(&self, grants: Vec<(String, String)>) -> Result<(), Failure> {
-        for (grant, subject) in grants {
-            self.end_all(&subject, &[grant], "ended_by_provider: the session has ended").await?;
+    /// Ends the grants that began in a session of the provider, at this second or before.
+    pub(super) async fn end_session(&self, grants: Vec<(String, GrantOfSession)>, at: u64) -> Result<usize, Failure> {
+        let mut ended = 0;
+        for (grant, GrantOfSession { subject, since, .. }) in grants {
+            if since <= at + CLOCKS_APART {
+                self.end_all(&subject, &[grant], "ended_by_provider: the session has ended").await?;
+                ended += 1;
+            }
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// What happens to a user of this server when something happens to the user at the provider, at this second.
@@ -164,7 +206,13 @@ impl<P: Ports> Context<'_, P> {
             }
             Happening::AccountPurged if subject.starts_with(CLIENT_SUBJECT) => {}
             Happening::AccountPurged => {
-                self.delete_subject(subject, "ended_by_provider: the account was deleted").await?;
+                self.announce(&[Revocable::User(subject.to_owned())]).await?;
+                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::EndBefore(before)).await?;
+                self.end_all(subject, &known.ended, "ended_by_provider: a signal").await?;
+                // A user who came back since has another account, or the event is late.
+                if known.grants.len() == known.ended.len() {
+                    self.delete_subject(subject, "ended_by_provider: the account was deleted").await?;
+                }
             }
         }
         Ok(())

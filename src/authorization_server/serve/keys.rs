@@ -12,7 +12,7 @@ use crate::authorization_server::trusted_issuer::{TrustedIssuer, TrustedKeys};
 use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::{Freshness, KeyState, UnknownKid};
 use crate::jwks::key_set::KeySet;
-use crate::limits::{CLIENT_KEYS_SECONDS, JWKS_FRESH_DEFAULT, PROVIDER_METADATA_SECONDS};
+use crate::limits::{CLIENT_KEYS_SECONDS, DOCUMENT_RETRY, JWKS_FRESH_DEFAULT, PROVIDER_METADATA_SECONDS};
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::provider::{FetchedKeys, ProviderError, await_keys, discover, key_set};
@@ -123,6 +123,11 @@ impl<P: Ports> Context<'_, P> {
         }
         let keys = self.memory.trusted_keys(issuer.index);
         let fetch = || async {
+            if !self.is_within(AddressLimit::ClientKeys) {
+                return Err(NoKeys::Unavailable("too many assertions with unknown keys".to_owned()));
+            }
+            // Discovery counts: others must not begin it at the same time.
+            keys.borrow_mut().attempted(self.ports.now());
             let fetched = match self.issuer_keys_url(issuer).await {
                 Ok(url) => self.fetch_keys(&keys, &url, PROVIDER_METADATA_SECONDS).await,
                 Err(error) => {
@@ -172,15 +177,31 @@ impl<P: Ports> Context<'_, P> {
 }
 
 impl<P: Ports> LoginProvider<'_, P> {
-    /// The keys of the provider for a token that any caller may have sent, and the client id of this gateway there.
-    pub(super) async fn keys_and_client(&self, kid: Option<&str>) -> Result<(KeySet, String), LoginError> {
-        let provider = self.endpoints().await?;
-        let ours = self.ours(&provider).await?;
-        let url = provider.jwks.as_ref().ok_or(LoginError::JwksUriMissing)?;
-        let fetch = || self.fetch_provider_keys(url);
-        let lately = || LoginError::Provider(ProviderError::NoAnswer(url.clone(), "it was asked a moment ago".into()));
-        let keys = self.context.keys_for(&self.memory.keys, kid, fetch, (lately, lately)).await?;
-        Ok((keys, ours.client_id))
+    /// The keys of the provider for a token that any caller may have sent, and the client id of this gateway there. Callers cannot
+    /// make the gateway register, or ask the provider without limit.
+    pub(super) async fn keys_and_client(&self, kid: Option<&str>) -> Result<(KeySet, String), String> {
+        const FAILED: &str = "provider for logout";
+        let context = self.context;
+        if context.memory.failed_lately(FAILED, context.ports.now()) {
+            return Err("the provider did not answer a moment ago".to_owned());
+        }
+        let failed = |error: LoginError| {
+            context.memory.note_failure(FAILED, context.ports.now().plus_seconds(DOCUMENT_RETRY));
+            error.to_string()
+        };
+        let client_id =
+            self.client_id().await.map_err(failed)?.ok_or("the gateway is no client of the provider yet")?;
+        let provider = self.endpoints().await.map_err(failed)?;
+        let url = provider.jwks.as_ref().ok_or("the metadata has no jwks_uri")?;
+        let fetch = || async {
+            if !context.is_within(AddressLimit::ClientKeys) {
+                return Err("too many tokens with unknown keys".to_owned());
+            }
+            self.fetch_provider_keys(url).await.map_err(|error| error.to_string())
+        };
+        let lately = || "the keys were fetched a moment ago".to_owned();
+        let keys = context.keys_for(&self.memory.keys, kid, fetch, (lately, lately)).await?;
+        Ok((keys, client_id))
     }
 
     async fn fetch_provider_keys(&self, url: &str) -> Result<(), LoginError> {

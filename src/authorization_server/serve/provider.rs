@@ -118,6 +118,18 @@ impl<P: Ports> LoginProvider<'_, P> {
         kept.and_then(|kept| self.opened(&kept, &issuer)).ok_or(LoginError::RegistrationSealed)
     }
 
+    /// The client id of this gateway at the provider, if it has one already.
+    pub(super) async fn client_id(&self) -> Result<Option<String>, LoginError> {
+        if let Some((client_id, _)) = &self.login.client {
+            return Ok(Some(client_id.clone()));
+        }
+        let issuer = self.login.issuer.clone().unwrap_or_default();
+        let id = Hash::of(&format!("{issuer} {}", self.context.server.own.identifier));
+        let kept = self.context.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read).await;
+        let kept = kept.map_err(|_| LoginError::Records)?;
+        Ok(kept.and_then(|kept| self.opened(&kept, &issuer)).map(|ours| ours.client_id))
+    }
+
     fn opened(&self, kept: &GatewayRegistration, issuer: &str) -> Option<Ours> {
         let credentials: Credentials = self.context.server.seals.open(&kept.sealed, "own client", issuer)?;
         Some(Ours {
@@ -288,10 +300,12 @@ impl<P: Ports> LoginProvider<'_, P> {
     ) -> Result<ProviderTokens, LoginError> {
         let answer = self.context.ports.ask(request).await;
         let answer = answer.map_err(|error| no_answer(&provider.token, error))?;
-        if answer.status == 401 {
+        let tokens = ProviderTokens::read(&answer);
+        // Only this says something about the registration of the gateway, and not about the user.
+        if matches!(&tokens, Err(LoginError::CodeRefused(code, 400..500)) if code == "invalid_client") {
             self.forget_ours(ours).await;
         }
-        ProviderTokens::read(&answer)
+        tokens
     }
 
     /// Adds what further endpoints of the provider say about the user.

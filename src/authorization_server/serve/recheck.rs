@@ -5,11 +5,26 @@ use super::{Context, Failure, Reply};
 use crate::authorization_server::handle::Handle;
 use crate::authorization_server::login::{Identity, LoginError};
 use crate::authorization_server::refusal::Refusal;
-use crate::authorization_server::state::grant::{Grant, GrantContent, GrantQuestion, Rechecked, SealedProviderTokens};
+use crate::authorization_server::state::grant::{
+    Grant, GrantAnswer, GrantContent, GrantQuestion, Rechecked, SealedProviderTokens,
+};
 use crate::limits::RECHECK_RETRY;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
+use crate::provider::ProviderError;
 use crate::token::revocation::index::Revocable;
+
+/// What comes of a recheck.
+pub(super) enum Recheck {
+    /// The provider confirms the user.
+    Confirmed,
+    /// The provider is out of reach, and may be.
+    Unconfirmed,
+    /// The turn was over before it ended: the record decides again.
+    Again,
+    /// The grant is not refreshed.
+    Refused(Reply),
+}
 
 /// Why the provider does not confirm a user.
 enum NotConfirmed {
@@ -17,17 +32,13 @@ enum NotConfirmed {
     Ended(String),
     /// It did not say anything that can be used, and its tokens are now these.
     Unknown(String, Option<SealedProviderTokens>),
+    /// A record could not be read.
+    Failed(Failure),
 }
 
 impl<P: Ports> Context<'_, P> {
-    /// Asks the provider about the user of a grant, in the turn that ends at this second; an answer if the grant is not
-    /// refreshed.
-    pub(super) async fn recheck(
-        &self,
-        token: &Handle,
-        seen: GrantContent,
-        turn: u64,
-    ) -> Result<Option<Reply>, Failure> {
+    /// Asks the provider about the user of a grant, in the turn that ends at this second.
+    pub(super) async fn recheck(&self, token: &Handle, seen: GrantContent, turn: u64) -> Result<Recheck, Failure> {
         let grant = token.grant();
         match self.confirmed(token, &seen).await {
             Ok((claims, scope, vault)) => {
@@ -36,44 +47,49 @@ impl<P: Ports> Context<'_, P> {
                     self.announce(&[Revocable::Grant(grant.to_owned())]).await?;
                     self.say("info", "grant_changed", &format!("grant {grant}: scope {scope:?}"));
                 }
-                let rechecked = Rechecked { turn, at: self.now(), claims, scope, vault };
-                self.ask::<Grant>(grant, GrantQuestion::Rechecked(Box::new(rechecked))).await?;
-                Ok(None)
+                let rechecked = Rechecked { turn, token: token.hash(), at: self.now(), claims, scope, vault };
+                let kept = self.ask::<Grant>(grant, GrantQuestion::Rechecked(Box::new(rechecked))).await?;
+                Ok(if kept == GrantAnswer::Done { Recheck::Confirmed } else { Recheck::Again })
             }
             Err(NotConfirmed::Ended(why)) => {
                 self.end_all(&seen.terms.subject, &[grant.to_owned()], &format!("ended_by_provider: {why}")).await?;
-                Ok(Some(Reply::refusal(Refusal::InvalidGrant(Some(format!("grant {grant}: {why}"))))))
+                let detail = format!("grant {grant}: {why}");
+                Ok(Recheck::Refused(Reply::refusal(Refusal::InvalidGrant(Some(detail)))))
             }
-            Err(NotConfirmed::Unknown(why, vault)) => self.not_rechecked(grant, &seen, (turn, why), vault).await,
+            Err(NotConfirmed::Unknown(why, vault)) => self.not_rechecked(token, &seen, (turn, why), vault).await,
+            Err(NotConfirmed::Failed(failure)) => Err(failure),
         }
     }
 
     /// A provider that is out of reach takes access from no user, for a time.
     async fn not_rechecked(
         &self,
-        grant: &str,
+        token: &Handle,
         seen: &GrantContent,
         (turn, why): (u64, String),
         vault: Option<SealedProviderTokens>,
-    ) -> Result<Option<Reply>, Failure> {
-        self.say("warn", "recheck_failed", &format!("grant {grant}: {why}"));
-        self.ask::<Grant>(grant, GrantQuestion::NotRechecked(turn, vault.map(Box::new))).await?;
+    ) -> Result<Recheck, Failure> {
+        self.say("warn", "recheck_failed", &format!("grant {}: {why}", token.grant()));
+        let question = GrantQuestion::NotRechecked(turn, token.hash(), vault.map(Box::new));
+        self.ask::<Grant>(token.grant(), question).await?;
         let allowed = self.server.login.recheck.map_or(0, |recheck| recheck.seconds + recheck.outage_seconds);
         if self.now() < seen.checked + allowed {
-            return Ok(None);
+            return Ok(Recheck::Unconfirmed);
         }
-        Ok(Some(Reply::refusal(Refusal::RecheckImpossible(why))))
+        Ok(Recheck::Refused(Reply::refusal(Refusal::RecheckImpossible(why))))
     }
 
     async fn confirmed(&self, token: &Handle, seen: &GrantContent) -> Result<Confirmed, NotConfirmed> {
         let login = &self.server.login;
         let same = || (seen.terms.claims.clone(), seen.terms.scope.clone(), seen.vault.clone());
-        let held = seen.vault.as_ref().and_then(|sealed| Some((HeldTokens::open(sealed, token)?, sealed)));
-        let Some(((held, key), sealed)) = held else {
+        let Some(sealed) = &seen.vault else {
             if login.recheck.is_some_and(|recheck| recheck.is_required) {
                 return Err(NotConfirmed::Ended("the provider gave no token to ask about the user with".to_owned()));
             }
             return Ok(same());
+        };
+        let Some((held, key)) = HeldTokens::open(sealed, token) else {
+            return Err(NotConfirmed::Ended("the provider's tokens cannot be opened".to_owned()));
         };
         let at = self.provider_of(login);
         if self.memory.failed_lately(RECHECK, self.ports.now()) {
@@ -84,13 +100,21 @@ impl<P: Ports> Context<'_, P> {
             Ok(said) => said,
             Err((error, _)) if ends_access(&error) => return Err(NotConfirmed::Ended(error.to_string())),
             Err((error, held)) => {
-                self.memory.note_failure(RECHECK, self.ports.now().plus_seconds(RECHECK_RETRY));
+                if is_out_of_reach(&error) {
+                    self.memory.note_failure(RECHECK, self.ports.now().plus_seconds(RECHECK_RETRY));
+                }
                 return Err(NotConfirmed::Unknown(error.to_string(), Some(again(&held))));
             }
         };
         let (mut claims, mut scope, _) = same();
         if let Some(identity) = identity {
             (claims, scope) = self.entitled_now(&identity, seen).map_err(NotConfirmed::Ended)?;
+            // The provider may have other names for the user than at the login, and may have spoken of the user by one of them.
+            let since = seen.checked.max(seen.terms.authenticated);
+            let may = self.may_begin(&identity, (since, seen.until), Some(token.grant())).await;
+            if !may.map_err(NotConfirmed::Failed)? {
+                return Err(NotConfirmed::Ended("a signal about the user".to_owned()));
+            }
         }
         Ok((claims, scope, Some(again(&held))))
     }
@@ -142,11 +166,32 @@ const ENDS_ACCESS: [&str; 6] = [
     "login_required",
 ];
 
+/// The error codes with which a provider refuses the gateway itself, or everyone for now (RFC 6749 §5.2 and §4.1.2.1, RFC 8628
+/// §3.5).
+const REFUSES_EVERYONE: [&str; 5] =
+    ["invalid_client", "server_error", "slow_down", "temporarily_unavailable", "unauthorized_client"];
+
+/// Whether an error is of the provider as a whole, and not about one user.
+fn is_out_of_reach(error: &LoginError) -> bool {
+    match error {
+        LoginError::CodeRefused(code, status) => {
+            REFUSES_EVERYONE.contains(&code.as_str()) || matches!(status, 429 | 500..)
+        }
+        LoginError::Provider(ProviderError::Status(_, status)) => *status == 429 || *status >= 500,
+        LoginError::Keys(_)
+        | LoginError::Issuer(_)
+        | LoginError::Provider(_)
+        | LoginError::CodeStatus(429 | 500..)
+        | LoginError::CodeAnswer(_, 429 | 500..) => true,
+        _ => false,
+    }
+}
+
 /// Whether an error means that the user has no access any more. Others may be of the provider or of the configuration.
 fn ends_access(error: &LoginError) -> bool {
     match error {
         LoginError::CodeRefused(code, _) => ENDS_ACCESS.contains(&code.as_str()),
-        LoginError::Provider(crate::provider::ProviderError::Status(_, 401)) | LoginError::OtherUser => true,
+        LoginError::Provider(ProviderError::Status(_, 401)) | LoginError::OtherUser => true,
         _ => false,
     }
 }

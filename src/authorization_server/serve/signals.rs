@@ -97,10 +97,14 @@ impl<P: Ports> Context<'_, P> {
         if !may_be_logout(&token) {
             return invalid("logout_token has a typ that is not accepted");
         }
+        let is_issuer = |iss: &str| self.server.login.users().tenant_of(iss).is_some();
+        if !token.claimed_issuer().is_some_and(is_issuer) {
+            return invalid("the logout token is from another issuer");
+        }
         let at = self.provider_of(&self.server.login);
         let (keys, client_id) = match at.keys_and_client(token.kid()).await {
             Ok(known) => known,
-            Err(error) => return Ok(Reply::refusal(Refusal::IssuerUnavailable(error.to_string()))),
+            Err(why) => return Ok(Reply::refusal(Refusal::IssuerUnavailable(why))),
         };
         let Ok(check) = signature_check(&token, &keys) else {
             return invalid("logout_token is signed with a key that the provider does not publish");
@@ -110,26 +114,32 @@ impl<P: Ports> Context<'_, P> {
         let Some(claims) = proof.and_then(|proof| token.claims_with(&proof).cloned()) else {
             return invalid("logout_token has a wrong signature");
         };
-        let is_issuer = |iss: &str| self.server.login.users().tenant_of(iss).is_some();
         let (about, second) = match logout(&claims, is_issuer, &client_id, self.now()) {
             Ok(logout) => logout,
             Err(why) => return invalid(why),
         };
         let scope = self.server.login.identity();
-        let name = match &about {
-            EventSubject::Session(id) => IdentifierName::Session { scope, id },
-            EventSubject::Subject { subject, .. } | EventSubject::Email(subject) => {
-                IdentifierName::Subject { scope, subject }
+        let (mut ended, mut users) = (0, 0);
+        for about in about {
+            let name = match &about {
+                EventSubject::Session(id) => IdentifierName::Session { scope, id },
+                EventSubject::Subject { subject, .. } | EventSubject::Email(subject) => {
+                    IdentifierName::Subject { scope, subject }
+                }
+            };
+            let question = IdentifierQuestion::End(second, SIGNAL_SECONDS);
+            let known = self.ask::<Identifier>(&name.record(), question).await?;
+            ended += self.end_session(known.grants, second).await?;
+            users += known.subjects.len();
+            for subject in &known.subjects {
+                self.apply_to_user(subject, Happening::SessionsEnded, second).await?;
             }
-        };
-        let question = IdentifierQuestion::End(second, SIGNAL_SECONDS);
-        let known = self.ask::<Identifier>(&name.record(), question).await?;
-        let ended = known.grants.len();
-        self.end_session(known.grants).await?;
-        for subject in &known.subjects {
-            self.apply_to_user(subject, Happening::SessionsEnded, second).await?;
+            // The user's other sessions go on where the session is known.
+            if ended > 0 {
+                break;
+            }
         }
-        let detail = format!("grants of the session: {ended}, users: {}", known.subjects.len());
+        let detail = format!("grants of the session: {ended}, users: {users}");
         self.say("info", "back_channel_logout", &detail);
         Ok(Reply::json(200, &json!({}), "back_channel_logout"))
     }

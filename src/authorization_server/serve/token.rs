@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::authorize::person;
 use super::binding::Binding;
+use super::recheck::Recheck;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::{AccessToken, signing_input};
 use crate::authorization_server::authorize::{self, challenge_of};
@@ -14,7 +15,7 @@ use crate::authorization_server::state::grant::{
     Grant, GrantAnswer, GrantQuestion, NextRefreshToken, ProvenKey, Terms,
 };
 use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
-use crate::limits::{RECHECK_POLL, RECHECK_TURN_SECONDS};
+use crate::limits::{RECHECK_POLL, RECHECK_TURN_SECONDS, RECHECK_WAIT_SECONDS};
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
@@ -120,12 +121,17 @@ impl<P: Ports> Context<'_, P> {
             key: proven(client, &binding),
         };
         let mut recheck = self.server.login.recheck.map(|recheck| (recheck.seconds, RECHECK_TURN_SECONDS));
-        let deadline = self.now() + RECHECK_TURN_SECONDS;
+        let deadline = self.now() + RECHECK_WAIT_SECONDS;
         loop {
             match self.ask::<Grant>(token.grant(), question(recheck)).await? {
                 GrantAnswer::RecheckDue(seen, turn) => match self.recheck(&token, *seen, turn).await? {
-                    Some(refusal) => return Ok(refusal),
-                    None => recheck = None,
+                    Recheck::Refused(refusal) => return Ok(refusal),
+                    // Something may have changed while the provider was asked: the record says whether it has to be asked again.
+                    Recheck::Confirmed | Recheck::Again if self.now() < deadline => {}
+                    Recheck::Confirmed | Recheck::Unconfirmed => recheck = None,
+                    Recheck::Again => {
+                        return Ok(Reply::refusal(Refusal::RecheckImpossible("its turn was over".to_owned())));
+                    }
                 },
                 // Another request of the client asks the provider, and this one needs what it says.
                 GrantAnswer::RecheckRunning if self.now() < deadline => self.ports.sleep(RECHECK_POLL).await,

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::clients::NoClient;
 use super::held_tokens::HeldTokens;
+use super::revocation::is_revoked;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::grant_of;
 use crate::authorization_server::client::Client;
@@ -13,6 +14,7 @@ use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantContent
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
 use crate::oauth::form::Parameters;
 use crate::ports::Ports;
+use crate::token::revocation::index::Revocable;
 use crate::token::signature::SignatureCheck;
 use crate::token::untrusted::UntrustedToken;
 
@@ -104,6 +106,18 @@ impl<P: Ports> Context<'_, P> {
                 // A token of a client that no longer exists is inactive.
                 let id = claims.get("client_id").and_then(Value::as_str).unwrap_or_default();
                 if matches!(self.client(id, false).await?, Err(NoClient::Unknown(_))) {
+                    return inactive();
+                }
+                let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+                let issued_at = claims.get("iat").and_then(Value::as_u64).unwrap_or_default();
+                let user = [Revocable::User(text("sub").to_owned())];
+                let has_grant = grant_of(text("jti")).is_some();
+                if !has_grant
+                    && is_revoked(self.server, self.ports, &user, issued_at).await.map_err(|why| {
+                        self.say("error", "records_unavailable", &why.to_string());
+                        Failure::Records
+                    })?
+                {
                     return inactive();
                 }
                 if let Some(grant) = claims.get("jti").and_then(Value::as_str).and_then(grant_of) {

@@ -187,8 +187,9 @@ pub enum GrantQuestion {
     },
     /// The identity provider said who the user is.
     Rechecked(Box<Rechecked>),
-    /// The turn to ask the provider that ends at this second ended without an answer. The provider's tokens may be others now.
-    NotRechecked(u64, Option<Box<SealedProviderTokens>>),
+    /// The turn to ask the provider that ends at this second ended without an answer. The provider's tokens may be others now;
+    /// they are sealed for the holder of the refresh token with this hash.
+    NotRechecked(u64, Hash, Option<Box<SealedProviderTokens>>),
     /// Reads the grant and changes nothing.
     Read,
     /// Asks when the client last got a token, and changes nothing.
@@ -235,6 +236,8 @@ pub enum GrantAnswer {
 pub struct Rechecked {
     /// The second at which the turn of the request that asked ends.
     pub turn: u64,
+    /// The hash of the refresh token that opened the vault.
+    pub token: Hash,
     /// The second at which it said so.
     pub at: u64,
     /// Claims of the user that tokens contain.
@@ -255,6 +258,8 @@ pub struct GrantContent {
     pub approved: String,
     /// The second at which the identity provider last said who the user is.
     pub checked: u64,
+    /// The second at which the grant ends in any case.
+    pub until: u64,
     /// The hash of its current refresh token, and the second at which that expires.
     pub refresh: Option<(Hash, u64)>,
     /// The identity provider's tokens.
@@ -303,8 +308,8 @@ impl RecordStateMachine for Grant {
                 grant.refresh(&token, &client_id, *next, recheck, (now, grace))
             }
             GrantQuestion::Rechecked(rechecked) => grant.rechecked(*rechecked),
-            GrantQuestion::NotRechecked(turn, vault) => {
-                if grant.checking == turn {
+            GrantQuestion::NotRechecked(turn, token, vault) => {
+                if grant.is_turn(turn, &token) {
                     grant.checking = 0;
                     grant.vault = vault.map(|vault| *vault).or(grant.vault);
                 }
@@ -323,7 +328,8 @@ impl RecordStateMachine for Grant {
             }
             GrantQuestion::Stale(at) if grant.vault.is_some() => {
                 grant.stale_before = grant.stale_before.max(at);
-                grant.checked = 0;
+                // What the provider says to a request that asks it already may be what was.
+                (grant.checked, grant.checking) = (0, 0);
                 GrantAnswer::Done
             }
             GrantQuestion::Stale(_) => GrantAnswer::Unknown,
@@ -380,6 +386,11 @@ impl Grant {
         }
         if now >= code.until {
             self.end("code_expired");
+            return GrantAnswer::Unknown;
+        }
+        // What the provider said at the login has changed since: the user has to log in again.
+        if self.checked == 0 {
+            self.end("claims_changed");
             return GrantAnswer::Unknown;
         }
         if client_id != self.terms.client_id {
@@ -440,17 +451,24 @@ impl Grant {
             terms: self.terms.clone(),
             approved: self.approved.clone(),
             checked: self.checked,
+            until: self.until,
             refresh: self.refresh.as_ref().map(|current| (current.hash.clone(), current.until)),
             vault: self.vault.clone(),
         }
     }
 
+    /// Whether this turn still lasts, and the vault is still sealed for the holder of this refresh token.
+    fn is_turn(&self, turn: u64, token: &Hash) -> bool {
+        self.checking == turn && self.refresh.as_ref().is_some_and(|current| current.hash == *token)
+    }
+
     /// Keeps what the identity provider said in this turn. Access tokens that say something else are not accepted any more.
     fn rechecked(&mut self, said: Rechecked) -> GrantAnswer {
-        if self.checking != said.turn {
+        if !self.is_turn(said.turn, &said.token) {
             return GrantAnswer::Unknown;
         }
-        if said.claims != self.terms.claims || said.scope != self.terms.scope {
+        // A change ended the turns before it, so the provider was asked after it: what is issued from now on is right.
+        if self.stale_before > said.at || said.claims != self.terms.claims || said.scope != self.terms.scope {
             self.stale_before = said.at;
         }
         (self.terms.claims, self.terms.scope) = (said.claims, said.scope);

@@ -53,6 +53,8 @@ impl IdentifierName<'_> {
 pub struct GrantOfSession {
     /// Its subject.
     pub subject: String,
+    /// The second at which its login began.
+    pub since: u64,
     /// The second from which it is over in any case.
     pub until: u64,
 }
@@ -94,9 +96,9 @@ pub enum IdentifierQuestion {
     End(u64, u64),
     /// The provider said at this second that the account is disabled. It is remembered for these seconds.
     Disable(u64, u64),
-    /// The provider said at this second that the account is enabled.
-    Enable(u64),
-    /// Reads whether a token that the provider issued at this second is accepted.
+    /// The provider said at this second that the account is enabled. It is remembered for these seconds.
+    Enable(u64, u64),
+    /// Reads whether a token that the provider issued at this second is accepted: it issues none while an account is disabled.
     Accepts(u64),
 }
 
@@ -106,10 +108,12 @@ pub enum IdentifierQuestion {
 pub struct IdentifierAnswer {
     /// Whether the user may have access, as far as the provider said anything about it.
     pub accepted: bool,
+    /// Whether the account is disabled, by the latest that the provider said.
+    pub disabled: bool,
     /// The subjects of users who have it.
     pub subjects: Vec<String>,
-    /// For a session: the grants that began in it, with their subjects.
-    pub grants: Vec<(String, String)>,
+    /// For a session: the grants that began in it.
+    pub grants: Vec<(String, GrantOfSession)>,
 }
 
 impl Identifier {
@@ -118,9 +122,11 @@ impl Identifier {
         self.disabled_at.is_none() && self.ended_at.is_none_or(|ended| since > ended + apart)
     }
 
-    fn seen(&mut self, subject: String, grant: Option<String>, until: u64) {
+    fn seen(&mut self, subject: String, grant: Option<String>, (since, until): (u64, u64)) {
         if let Some(grant) = grant {
-            self.grants.insert(grant, GrantOfSession { subject, until });
+            // A recheck notes it again: it began when it began.
+            let since = self.grants.get(&grant).map_or(since, |known| known.since.min(since));
+            self.grants.insert(grant, GrantOfSession { subject, since, until });
             if self.grants.len() > GRANTS_OF_ONE_SUBJECT {
                 let first = self.grants.iter().min_by_key(|(_, grant)| grant.until).map(|(id, _)| id.clone());
                 first.and_then(|first| self.grants.remove(&first));
@@ -145,11 +151,14 @@ impl RecordStateMachine for Identifier {
         let mut known = record.unwrap_or_default();
         known.subjects.retain(|_, until| now < *until);
         known.grants.retain(|_, grant| now < grant.until);
+        if known.kept_until <= now {
+            (known.ended_at, known.disabled_at, known.enabled_at) = (None, None, None);
+        }
         let accepted = match question {
             IdentifierQuestion::Seen { subject, grant, since, until } => {
                 let accepted = known.accepts(since, CLOCKS_APART);
                 if accepted {
-                    known.seen(subject, grant, until);
+                    known.seen(subject, grant, (since, until));
                 }
                 accepted
             }
@@ -167,17 +176,19 @@ impl RecordStateMachine for Identifier {
                 known.kept_until = known.kept_until.max(now + seconds);
                 false
             }
-            IdentifierQuestion::Enable(at) => {
+            IdentifierQuestion::Enable(at, seconds) => {
+                known.kept_until = known.kept_until.max(now + seconds);
                 known.enabled_at = known.enabled_at.max(Some(at));
                 known.disabled_at = known.disabled_at.filter(|disabled| *disabled > at);
                 known.disabled_at.is_none()
             }
-            IdentifierQuestion::Accepts(issued) => known.accepts(issued, 0),
+            IdentifierQuestion::Accepts(issued) => known.ended_at.is_none_or(|ended| issued > ended),
         };
+        let disabled = known.disabled_at.is_some();
         let subjects = known.subjects.keys().cloned().collect();
-        let grants = known.grants.iter().map(|(id, grant)| (id.clone(), grant.subject.clone())).collect();
+        let grants = known.grants.iter().map(|(id, grant)| (id.clone(), grant.clone())).collect();
         let empty = known.subjects.is_empty() && known.grants.is_empty() && known.kept_until <= now;
-        (IdentifierAnswer { accepted, subjects, grants }, (!empty).then_some(known))
+        (IdentifierAnswer { accepted, disabled, subjects, grants }, (!empty).then_some(known))
     }
 
     fn until(&self) -> u64 {

@@ -243,6 +243,11 @@ impl RecordStateMachine for UserRecord {
             }
             UserQuestion::Stale(second) => {
                 person.ended_before = person.ended_before.max(second);
+                // Groups of a sign-in may be what was.
+                if second > person.sessions_ended {
+                    person.sessions_ended = second;
+                    person.epoch += 1;
+                }
                 person.epoch_until = person.epoch_until.max(now + 86_400);
                 Vec::new()
             }

@@ -18,7 +18,7 @@ fn server() -> Value {
             },
         ],
         "token_claims": ["groups", "email"],
-        "entitlements": [{ "scopes": ["files:write"], "groups": ["writers"] }],
+        "entitlements": [{ "scopes": ["files:write"], "groups": ["acme|writers"] }],
         "clients": [
             {
                 "client_id": "agent", "token_endpoint_auth_method": "client_secret_post", "secret": "MACHINE",
@@ -135,7 +135,7 @@ fn an_id_jag_becomes_a_token_without_a_consent_page() {
         ("sub", json!("acme|ada")),
         ("client_id", json!("agent")),
         ("aud", json!(RESOURCE)),
-        ("groups", json!(["staff"])),
+        ("groups", json!(["acme|staff"])),
         ("auth_time", json!(NOON - 60)),
     ] {
         assert_eq!(claims[name], value, "{name}");
@@ -448,4 +448,50 @@ fn mistakes_about_trusted_issuers_name_the_key() {
     }]);
     let no_issuers = mistakes(&[("/trusted_issuers", json!([])), ("/clients", machine)]);
     assert!(no_issuers.contains("needs trusted_issuers"), "{no_issuers}");
+}
+
+/// What an issuer says of its users is for them alone: it must not give them what is meant for users of the login.
+#[wasm_bindgen_test(unsupported = test)]
+fn what_another_issuer_says_is_kept_apart_from_what_the_login_says() {
+    let mut document = server();
+    document["entitlements"][0]["groups"] = json!(["writers"]);
+    document["token_claims"] = json!(["groups", "email", "department", "sid"]);
+    document["trusted_issuers"][0]["token_claims"] = json!(["department"]);
+    let scene = with(document.clone());
+    let said = json!({
+        "groups": ["staff", "writers"], "email": "boss@login.example", "email_verified": true, "department": "sales", "sid": "s",
+    });
+    let reply = scene.exchange(&scene.id_jag(&said), &[]);
+    assert_eq!((reply.status, text(&reply.json(), "scope")), (200, "mcp:tools"), "{}", reply.body);
+    let claims = claims_of(&reply.json());
+    assert_eq!(claims["groups"], json!(["acme|staff", "acme|writers"]));
+    assert_eq!((claims.get("email"), claims.get("sid")), (None, None));
+    assert_eq!(claims["department"], "sales");
+    // An address of a domain that the configuration gives to the issuer is one.
+    document["trusted_issuers"][0]["id_jag"] = json!({ "allowed_domains": ["acme.example"] });
+    let scene = with(document.clone());
+    let said = json!({ "email": "Ada@acme.example", "email_verified": true });
+    let claims = claims_of(&scene.exchange(&scene.id_jag(&said), &[]).json());
+    assert_eq!(claims["email"], "ada@acme.example");
+    for subject in [json!(" ada"), json!("ada\n"), json!("")] {
+        assert_eq!(scene.exchange(&scene.id_jag(&json!({ "sub": subject })), &[]).status, 400, "{subject}");
+    }
+}
+
+/// Platforms of workloads sign other tokens with the same keys.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_token_of_another_kind_is_no_assertion_of_a_workload() {
+    let scene = scene();
+    for changes in [
+        json!({ "typ": "at+jwt" }),
+        json!({ "typ": "secevent+jwt" }),
+        json!({ "typ": "logout+jwt" }),
+        json!({ "events": { "https://schemas.openid.net/secevent/caep/event-type/session-revoked": {} } }),
+    ] {
+        let reply = scene.run(&scene.pod(&changes), &[]);
+        assert_eq!((reply.status, text(&reply.json(), "error")), (400, "invalid_grant"), "{changes}");
+    }
+    for typ in [json!("JWT"), json!("jwt"), json!("JOSE")] {
+        assert_eq!(scene.run(&scene.pod(&json!({ "typ": typ })), &[]).status, 200, "{typ}");
+    }
 }
