@@ -419,7 +419,7 @@ impl Refusal {
             Self::OtherKey => Disclosure::client(
                 400,
                 ErrorCode::InvalidDpopProof,
-                "the code or refresh token is bound to another key than that of the DPoP proof",
+                "the code, refresh token or assertion is bound to another key than that of the DPoP proof",
             ),
             Self::BodyNotForm => client("the body must be application/x-www-form-urlencoded"),
             Self::ClientAuthenticationFixed => metadata("token_endpoint_auth_method cannot be changed: register again"),

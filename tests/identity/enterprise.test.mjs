@@ -125,7 +125,7 @@ describe("enterprise-managed authorization", { timeout: 180_000 }, () => {
     ["the type of an access token", {}, { typ: "at+jwt" }, "invalid_grant"],
     ["an expiry in the past", { exp: 1 }, {}, "invalid_grant"],
     ["no id", { jti: undefined }, {}, "invalid_grant"],
-    ["a key that it is bound to", { cnf: { jkt: "x" } }, {}, "invalid_grant"],
+    ["a key that it is bound to", { cnf: { jkt: "x" } }, {}, "invalid_dpop_proof"],
     ["scopes that do not exist", { scope: "nothing" }, {}, "invalid_scope"],
   ])
     test(`an ID-JAG with ${what} is refused`, async () => {
