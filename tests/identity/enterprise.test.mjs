@@ -98,7 +98,7 @@ describe("enterprise-managed authorization", { timeout: 180_000 }, () => {
       clientSecret: AGENT.secret,
       authMethod: "client_secret_basic",
     });
-    assert.match((await scene.use(tokens.access_token)).text, /42/);
+    assert.match((await scene.use(tokens.access_token)).text, /8888888/);
   });
 
   test("one ID-JAG in three isolates at once is good once", async () => {
@@ -256,7 +256,7 @@ describe("workload identity", { timeout: 180_000 }, () => {
       });
       assert.equal(answer.status, 200, JSON.stringify(answer.body));
       assert.equal(claimsOf(answer.body.access_token).sub, `client:${client}`);
-      assert.equal((await use(scene.gateway, answer.body.access_token)).text.includes("42"), allowed);
+      assert.equal((await use(scene.gateway, answer.body.access_token)).text.includes("8888888"), allowed);
     });
 
     test(`${what} authenticates its client with an assertion`, async () => {
@@ -277,7 +277,7 @@ describe("workload identity", { timeout: 180_000 }, () => {
       assertion: await assertion(ACTIONS, { ...BUILD, sub: `repo:acme/agent:ref:${ref}`, ref }),
     });
     assert.equal(answer.status, 200);
-    assert.doesNotMatch((await use(scene.gateway, answer.body.access_token)).text, /42/);
+    assert.doesNotMatch((await use(scene.gateway, answer.body.access_token)).text, /8888888/);
   });
 
   for (const [what, issuer, claims] of [

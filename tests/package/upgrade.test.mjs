@@ -97,7 +97,7 @@ describe("records of other releases", { timeout: 300_000, concurrency: false }, 
     });
     let found = rows();
     assert.ok(
-      found.some(({ version }) => version === "1"),
+      found.some(({ version }) => version === "2"),
       "the grant was changed",
     );
     assert.deepEqual(
@@ -111,7 +111,7 @@ describe("records of other releases", { timeout: 300_000, concurrency: false }, 
     found = rows();
     assert.deepEqual(
       found.filter(({ isUser }) => isUser).map(({ version }) => version),
-      ["2"],
+      ["3"],
     );
   });
 
@@ -143,7 +143,7 @@ describe("records of other releases", { timeout: 300_000, concurrency: false }, 
         );
     });
     assert.equal(rows().length, before.length, "nothing was deleted");
-    rows("UPDATE record SET version = CASE WHEN text LIKE '%\"epoch\"%' THEN '2' ELSE '1' END");
+    rows("UPDATE record SET version = CASE WHEN text LIKE '%\"epoch\"%' THEN '3' WHEN text LIKE '%\"terms\"%' THEN '2' ELSE '1' END");
     await withGateway(undefined, refreshes);
   });
 });

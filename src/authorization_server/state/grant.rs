@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Hash, Migration, RecordStateMachine};
+use super::{Hash, Migration, RecordStateMachine, is_default};
 use crate::seal::{NONCE_BYTES, SealKey};
 
 /// The content of a grant.
@@ -86,14 +86,20 @@ pub struct Grant {
     replaced: Option<Replaced>,
     ended: Option<String>,
     /// Access tokens that were issued before this second are not accepted any more, because what they say has changed.
+    // What release 0.1 does not know is stored only where it differs, so that a rollback can read most grants.
+    #[serde(default, skip_serializing_if = "is_default")]
     stale_before: u64,
-    /// The scopes that the user approved. `terms` has those that the user may have now.
-    approved: String,
-    /// The second at which the identity provider last said who the user is.
-    checked: u64,
+    /// The scopes that the user approved, if the user may not have all of them now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approved: Option<String>,
+    /// The second at which the identity provider last said who the user is, if that was after the login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checked: Option<u64>,
     /// The second until which a request asks the provider again; no other request does.
+    #[serde(default, skip_serializing_if = "is_default")]
     checking: u64,
     /// The thumbprint of the key to which its refresh tokens are bound: those of a client that does not authenticate (RFC 9449 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
 
@@ -111,7 +117,6 @@ impl Grant {
     /// A new grant.
     #[must_use]
     pub fn new(terms: Terms, code: Code, vault: Option<SealedProviderTokens>, until: u64) -> Self {
-        let (approved, checked) = (terms.scope.clone(), terms.authenticated);
         let code = Some(code);
         Self {
             terms,
@@ -122,8 +127,8 @@ impl Grant {
             replaced: None,
             ended: None,
             stale_before: 0,
-            approved,
-            checked,
+            approved: None,
+            checked: None,
             checking: 0,
             key: None,
         }
@@ -268,18 +273,8 @@ pub struct GrantContent {
 
 impl RecordStateMachine for Grant {
     const KIND: &'static str = "grant";
-    const MIGRATIONS: &'static [Migration] = &[|record| {
-        let term = |name: &str| record.get("terms").and_then(|terms| terms.get(name)).cloned();
-        let (approved, checked) = (term("scope").unwrap_or_default(), term("authenticated").unwrap_or_default());
-        for (name, value) in [
-            ("stale_before", Value::from(0)),
-            ("approved", approved),
-            ("checked", checked),
-            ("checking", Value::from(0)),
-        ] {
-            record.entry(name).or_insert(value);
-        }
-    }];
+    // A grant of version 2 may have been checked again: a Worker of the version before would not read it.
+    const MIGRATIONS: &'static [Migration] = &[|_| {}];
     type Question = GrantQuestion;
     type Answer = GrantAnswer;
 
@@ -329,7 +324,7 @@ impl RecordStateMachine for Grant {
             GrantQuestion::Stale(at) if grant.vault.is_some() => {
                 grant.stale_before = grant.stale_before.max(at);
                 // What the provider says to a request that asks it already may be what was.
-                (grant.checked, grant.checking) = (0, 0);
+                (grant.checked, grant.checking) = (Some(0), 0);
                 GrantAnswer::Done
             }
             GrantQuestion::Stale(_) => GrantAnswer::Unknown,
@@ -389,7 +384,7 @@ impl Grant {
             return GrantAnswer::Unknown;
         }
         // What the provider said at the login has changed since: the user has to log in again.
-        if self.checked == 0 {
+        if self.checked() == 0 {
             self.end("claims_changed");
             return GrantAnswer::Unknown;
         }
@@ -422,7 +417,7 @@ impl Grant {
             return self.misused("refresh_token_of_another_client");
         }
         let is_current = self.refresh.as_ref().is_some_and(|current| current.hash == *hash && now < current.until);
-        if let Some((_, turn)) = recheck.filter(|(every, _)| is_current && now >= self.checked + every) {
+        if let Some((_, turn)) = recheck.filter(|(every, _)| is_current && now >= self.checked() + every) {
             if now < self.checking {
                 return GrantAnswer::RecheckRunning;
             }
@@ -446,11 +441,15 @@ impl Grant {
         }
     }
 
+    fn checked(&self) -> u64 {
+        self.checked.unwrap_or(self.terms.authenticated)
+    }
+
     fn content(&self) -> GrantContent {
         GrantContent {
             terms: self.terms.clone(),
-            approved: self.approved.clone(),
-            checked: self.checked,
+            approved: self.approved.clone().unwrap_or_else(|| self.terms.scope.clone()),
+            checked: self.checked(),
             until: self.until,
             refresh: self.refresh.as_ref().map(|current| (current.hash.clone(), current.until)),
             vault: self.vault.clone(),
@@ -471,8 +470,11 @@ impl Grant {
         if self.stale_before > said.at || said.claims != self.terms.claims || said.scope != self.terms.scope {
             self.stale_before = said.at;
         }
+        if said.scope != self.terms.scope {
+            self.approved.get_or_insert_with(|| self.terms.scope.clone());
+        }
         (self.terms.claims, self.terms.scope) = (said.claims, said.scope);
-        (self.vault, self.checked, self.checking) = (said.vault, said.at, 0);
+        (self.vault, self.checked, self.checking) = (said.vault, Some(said.at), 0);
         GrantAnswer::Done
     }
 

@@ -54,6 +54,11 @@ pub trait RecordStateMachine: Serialize + DeserializeOwned {
     }
 }
 
+/// Whether a member is left out of a record.
+pub(crate) fn is_default<T: Default + PartialEq>(member: &T) -> bool {
+    *member == T::default()
+}
+
 /// Rewrites a record in the format of the next version.
 pub type Migration = fn(&mut Map<String, Value>);
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Hash, Migration, RecordStateMachine};
+use super::{Hash, Migration, RecordStateMachine, is_default};
 use crate::limits::{CLOCKS_APART, CONNECTION_LISTED_SECONDS, GRANTS_OF_ONE_CLIENT, GRANTS_OF_ONE_SUBJECT, SIGN_OUTS};
 
 /// A grant in the list of its subject.
@@ -54,11 +54,15 @@ pub struct UserRecord {
     epoch_until: u64,
     /// The resources for which the user connected an account, and the second from which each is forgotten.
     connections: BTreeMap<String, u64>,
+    // What release 0.1 does not know is stored only where it says something, so that a rollback can read most users.
     /// Access tokens without a grant that were issued before this second are not accepted.
+    #[serde(default, skip_serializing_if = "is_default")]
     ended_before: u64,
     /// The last second before which sessions ended.
+    #[serde(default, skip_serializing_if = "is_default")]
     sessions_ended: u64,
     /// Sign-ins that were ended one by one, by the hash of their cookie, and the second from which each is over anyway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     signed_out: Vec<(Hash, u64)>,
 }
 
@@ -184,15 +188,8 @@ impl RecordStateMachine for UserRecord {
         |record| {
             record.entry("connections").or_insert_with(|| Value::Object(Map::new()));
         },
-        |record| {
-            for (name, value) in [
-                ("ended_before", Value::from(0)),
-                ("sessions_ended", Value::from(0)),
-                ("signed_out", Value::Array(Vec::new())),
-            ] {
-                record.entry(name).or_insert(value);
-            }
-        },
+        // A user of version 3 may have more than a Worker of the version before would read.
+        |_| {},
     ];
     type Question = UserQuestion;
     type Answer = UserData;

@@ -21,7 +21,8 @@ export async function use(gateway, token, port = gateway.directPort) {
     method: "tools/call",
     params: {
       name: "add",
-      arguments: { a: 19, b: 23 },
+      // No request id has seven eights.
+      arguments: { a: 1234567, b: 7654321 },
       _meta: {
         [`${meta}/protocolVersion`]: "2026-07-28",
         [`${meta}/clientInfo`]: { name: "agent", version: "1.0.0" },
