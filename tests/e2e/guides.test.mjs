@@ -68,7 +68,7 @@ function whole(part) {
     secrets: ["SEALING_SECRET"],
     binding: "AUTHORIZATION",
     login: {
-      issuer: "https://login.example.com",
+      issuer: "https://login.acme.example",
       client_id: "portcullis",
       secret: "LOGIN_SECRET",
       anyone: true,
