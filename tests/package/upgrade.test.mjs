@@ -143,7 +143,9 @@ describe("records of other releases", { timeout: 300_000, concurrency: false }, 
         );
     });
     assert.equal(rows().length, before.length, "nothing was deleted");
-    rows("UPDATE record SET version = CASE WHEN text LIKE '%\"epoch\"%' THEN '3' WHEN text LIKE '%\"terms\"%' THEN '2' ELSE '1' END");
+    rows(
+      "UPDATE record SET version = CASE WHEN text LIKE '%\"epoch\"%' THEN '3' WHEN text LIKE '%\"terms\"%' THEN '2' ELSE '1' END",
+    );
     await withGateway(undefined, refreshes);
   });
 });
