@@ -53,8 +53,8 @@ pub struct TrustedIssuerDocument {
     #[deserr(default)]
     pub signals: Option<SignalsDocument>,
 
-    /// Claims of assertions about workloads, and of ID-JAGs of another issuer than that of `login`, that access tokens contain, so that rules can test them: `["repository", "ref"]`, or
-    /// JSON Pointers such as `/kubernetes.io/namespace`. A token has each under the part of its name after the last `/`.
+    /// Claims of assertions about workloads, and of ID-JAGs of another issuer than that of `login`, that access tokens contain, so that
+    /// rules can test them: `["repository", "ref"]`, or JSON Pointers such as `/kubernetes.io/namespace`. A token has each under the part of its name after the last `/`.
     /// Default: none.
     #[deserr(default)]
     pub token_claims: Option<Vec<String>>,

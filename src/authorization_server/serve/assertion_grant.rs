@@ -135,11 +135,7 @@ impl<P: Ports> Context<'_, P> {
             Err(error) => return refused(GrantAssertionError::Claims(error.to_string())),
         };
         let may = self.scopes_of(&client, resource, &[form.get("scope"), jag.scope.as_deref()]);
-        let entitled: ScopeSet = may
-            .iter()
-            .filter(|scope| identity.is_entitled(scope, &self.server.entitlements, &self.settings.scopes))
-            .cloned()
-            .collect();
+        let entitled = self.entitled(&identity, &may);
         if entitled.is_empty() && (!may.is_empty() || form.get("scope").or(jag.scope.as_deref()).is_some()) {
             return Ok(Reply::refusal(Refusal::ClientHasNoScope));
         }

@@ -13,7 +13,7 @@ use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQ
 use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{Approval, Listed, UserQuestion, UserRecord};
 use crate::limits::{CODE_SECONDS, LOGIN_SECONDS, SIGN_IN_SECONDS};
-use crate::oauth::scope::ScopeSet;
+use crate::oauth::scope::{Scope, ScopeSet};
 use crate::ports::Ports;
 
 /// A user who came back from the provider.
@@ -140,6 +140,12 @@ impl<P: Ports> Context<'_, P> {
         self.set_cookie(Cookie::Session, &sealed, Some(SIGN_IN_SECONDS))
     }
 
+    /// Those of some scopes that the user may have.
+    pub(super) fn entitled(&self, identity: &Identity, scopes: &ScopeSet) -> ScopeSet {
+        let may = |scope: &&Scope| identity.is_entitled(scope, &self.server.entitlements, &self.settings.scopes);
+        scopes.iter().filter(may).cloned().collect()
+    }
+
     /// Makes the grant, and gives the client its code. The grant is in the user's list before the client has the code, so that
     /// the user can see and revoke every grant that is in use.
     async fn granted(
@@ -164,11 +170,7 @@ impl<P: Ports> Context<'_, P> {
             }
         };
         let asked = ScopeSet::of_text(&request.scope);
-        let scope: ScopeSet = asked
-            .iter()
-            .filter(|scope| identity.is_entitled(scope, &self.server.entitlements, &self.settings.scopes))
-            .cloned()
-            .collect();
+        let scope = self.entitled(&identity, &asked);
         if scope.is_empty() && !asked.is_empty() {
             let purpose = Purpose::Approved(request);
             return Ok(self.failed(&purpose, LoginFailure::Denied, "the user is entitled to none of the scopes"));

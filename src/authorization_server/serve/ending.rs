@@ -101,7 +101,7 @@ impl<P: Ports> Context<'_, P> {
             }
         });
         for (subject, disabled) in &users {
-            // Whoever is disabled now has no access, whenever it began.
+            // A user who is disabled now has no access, at whatever second it began.
             let at = if *disabled && event.happening == Happening::AccountDisabled { self.now() } else { event.at };
             self.apply_to_user(subject, event.happening, at).await?;
         }
@@ -199,18 +199,13 @@ impl<P: Ports> Context<'_, P> {
                 let grants: Vec<String> = known.grants.keys().cloned().collect();
                 self.have_rechecked(subject, &grants, before).await?;
             }
-            Happening::SessionsEnded | Happening::AccountDisabled => {
-                self.announce(&[Revocable::User(subject.to_owned())]).await?;
-                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::EndBefore(before)).await?;
-                self.end_all(subject, &known.ended, "ended_by_provider: a signal").await?;
-            }
             Happening::AccountPurged if subject.starts_with(CLIENT_SUBJECT) => {}
-            Happening::AccountPurged => {
+            Happening::SessionsEnded | Happening::AccountDisabled | Happening::AccountPurged => {
                 self.announce(&[Revocable::User(subject.to_owned())]).await?;
                 let known = self.ask::<UserRecord>(&person(subject), UserQuestion::EndBefore(before)).await?;
                 self.end_all(subject, &known.ended, "ended_by_provider: a signal").await?;
                 // A user who came back since has another account, or the event is late.
-                if known.grants.len() == known.ended.len() {
+                if happening == Happening::AccountPurged && known.grants.len() == known.ended.len() {
                     self.delete_subject(subject, "ended_by_provider: the account was deleted").await?;
                 }
             }

@@ -138,10 +138,7 @@ impl<P: Ports> Context<'_, P> {
         let claims = identity.token_claims(&self.server.token_claims, &login.groups_claim);
         let claims = claims.map_err(|error| error.to_string())?;
         let approved = ScopeSet::of_text(&seen.approved);
-        let entitled = |scope: &&crate::oauth::scope::Scope| {
-            identity.is_entitled(scope, &self.server.entitlements, &self.settings.scopes)
-        };
-        let scope: ScopeSet = approved.iter().filter(entitled).cloned().collect();
+        let scope = self.entitled(identity, &approved);
         if scope.is_empty() && !approved.is_empty() {
             return Err("the user is entitled to none of the scopes any more".to_owned());
         }

@@ -128,6 +128,17 @@ impl UserRecord {
         }
     }
 
+    /// Ends sign-ins, and access tokens without a grant, that began before this second.
+    fn end_sign_ins(&mut self, second: u64, now: u64) {
+        self.ended_before = self.ended_before.max(second);
+        // An event that arrives again, or after a later one, ends no other sign-ins.
+        if second > self.sessions_ended {
+            self.sessions_ended = second;
+            self.epoch += 1;
+        }
+        self.epoch_until = self.epoch_until.max(now + 86_400);
+    }
+
     fn tidy(&mut self, now: u64) {
         self.grants.retain(|_, grant| now < grant.until);
         self.approvals.retain(|(_, approval)| now < approval.until);
@@ -228,24 +239,13 @@ impl RecordStateMachine for UserRecord {
                 Vec::new()
             }
             UserQuestion::EndBefore(second) => {
-                person.ended_before = person.ended_before.max(second);
-                // An event that arrives again, or after a later one, ends no other sign-ins.
-                if second > person.sessions_ended {
-                    person.sessions_ended = second;
-                    person.epoch += 1;
-                }
-                person.epoch_until = person.epoch_until.max(now + 86_400);
+                person.end_sign_ins(second, now);
                 let old = person.grants.iter().filter(|(_, grant)| grant.created < second);
                 old.map(|(id, _)| id.clone()).collect()
             }
             UserQuestion::Stale(second) => {
-                person.ended_before = person.ended_before.max(second);
                 // Groups of a sign-in may be what was.
-                if second > person.sessions_ended {
-                    person.sessions_ended = second;
-                    person.epoch += 1;
-                }
-                person.epoch_until = person.epoch_until.max(now + 86_400);
+                person.end_sign_ins(second, now);
                 Vec::new()
             }
             UserQuestion::Forget => {

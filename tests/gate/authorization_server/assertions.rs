@@ -336,8 +336,8 @@ fn registered_clients_and_clients_with_documents_can_have_id_jags_if_they_authen
     assert_eq!(claims_of(&reply.json())["client_id"], DOCUMENT);
     // A server that trusts no issuer knows no such grant.
     let plain = Scene::new();
-    let told = plain.register(json!({ "client_name": "Agent", "grant_types": [JWT_BEARER], "redirect_uris": [] }));
-    assert_eq!(told.status, 400);
+    let reply = plain.register(json!({ "client_name": "Agent", "grant_types": [JWT_BEARER], "redirect_uris": [] }));
+    assert_eq!(reply.status, 400);
     let reply = plain.token(&[("grant_type", JWT_BEARER), ("assertion", "x"), ("client_id", &plain.client(LOOPBACK))]);
     assert_eq!(text(&reply.json(), "error"), "unsupported_grant_type");
 }

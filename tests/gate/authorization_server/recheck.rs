@@ -224,9 +224,9 @@ fn an_answer_about_another_user_ends_the_grant_and_one_that_proves_nothing_does_
         let scene = scene(json!({}), json!({}));
         let (client, tokens) = scene.logged_in();
         let (world, user) = (scene.world.clone(), scene.user.borrow().clone());
-        let told = changes.clone();
+        let said = changes.clone();
         scene.world.answer_by(move |_, _| {
-            let id_token = id_token_of(&user, world.time().seconds(), &told);
+            let id_token = id_token_of(&user, world.time().seconds(), &said);
             (200, json!({ "access_token": "a", "id_token": id_token }).to_string())
         });
         scene.world.pass(HALF_AN_HOUR);
@@ -306,11 +306,11 @@ fn others_of_the_client_wait_for_the_request_that_asks_and_lose_nothing() {
     let (refresh_token, got) = (text(&tokens, "refresh_token").to_owned(), Rc::new(RefCell::new(Value::Null)));
     // While the provider is asked, another process of the client refreshes with the same token. The request that asks gets no
     // answer for longer than the other waits.
-    let (inner, told, once) = (Rc::clone(&got), Rc::clone(&provider), RefCell::new(false));
+    let (inner, seen, once) = (Rc::clone(&got), Rc::clone(&provider), RefCell::new(false));
     let user = provider.borrow().user.clone().expect("a user");
     let world = scene.world.clone();
     scene.world.answer_by(move |asked, _| {
-        told.borrow_mut().used.push(asked.body.clone());
+        seen.borrow_mut().used.push(asked.body.clone());
         if !once.replace(true) {
             let before = world.time().seconds();
             let reply = other.refresh(&name, &refresh_token);
