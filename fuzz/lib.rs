@@ -9,7 +9,7 @@ use portcullis::jwks::key_set::KeySet;
 use portcullis::mcp::envelope::RequestId;
 use portcullis::mcp::kind::Kind;
 use portcullis::mcp::list_item::{ItemDecision, ItemPolicy};
-use portcullis::oauth::scope::{ScopeHierarchy, ScopeSet};
+use portcullis::oauth::scope::ScopeHierarchy;
 use portcullis::pipeline::admit::admit;
 use portcullis::pipeline::authenticate::{self, Authentication, Beginning};
 use portcullis::pipeline::context::RequestContext;
@@ -23,7 +23,7 @@ use portcullis::settings::Settings;
 use portcullis::time::UnixMillis;
 use portcullis::token::compiled::CompiledVerifiers;
 use portcullis::token::issuer::IssuerKeys;
-use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
+use portcullis::token::principal::Subject;
 use portcullis::transport::connection::ConnectionFacts;
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
@@ -114,19 +114,6 @@ fn authenticated(settings: &Settings, head: Head, context: &mut RequestContext) 
     match authenticate::proceed(pending, known, context)? {
         Authentication::Done(_) => panic!("a caller without a credential got through"),
         Authentication::EvidenceNeeded(..) => Ok(()),
-    }
-}
-
-/// A subject.
-pub fn subject() -> Subject {
-    Subject {
-        issuer: "https://login.example".to_owned(),
-        subject: "ada".to_owned(),
-        client: None,
-        scopes: ScopeSet::default(),
-        kind: CredentialKind::Jwt,
-        label: None,
-        rights: SelectedClaims::default(),
     }
 }
 
