@@ -1787,7 +1787,7 @@ export interface RuleDocument {
   caller_approves?: boolean;
   /**
    * What a match means: `allow`; `deny` (for this caller, the target does not exist); `step_up`: a caller with
-   * all of `scopes` may do it, and any other caller gets a challenge for them; or `approve`: a call of the tool waits
+   * all of `scopes`, whose user signed in as `sign_in` says, may do it, and any other caller gets a challenge for them; or `approve`: a call of the tool waits
    * until a person approves it (guide: `docs/trust.md`).
    */
   effect: "allow" | "deny" | "step_up" | "approve";
@@ -1818,15 +1818,34 @@ export interface RuleDocument {
    */
   resources?: string[];
   /**
-   * The scopes of `step_up`. Required for `step_up`, and an error for any other effect.
+   * The scopes of `step_up`. `step_up` requires `scopes` or `sign_in`; they are an error for any other effect.
    */
   scopes?: string[];
+  sign_in?: SignInDocument;
   /**
    * Targets: names of tools, for example `delete_*`. `*` matches any characters; every other character stands for
    * itself.
    */
   tools?: string[];
   when?: WhenDocument2;
+}
+/**
+ * What `step_up` requires of the sign-in of the caller's user. Default: nothing.
+ */
+export interface SignInDocument {
+  /**
+   * The authentication context classes that are accepted (the claim `acr`), the preferred one first. Default: any.
+   */
+  acr?: string[];
+  /**
+   * Methods of which the user must have used one (the claim `amr`, RFC 8176), for example `mfa`. A challenge cannot name methods,
+   * so `acr` or `max_age` must stand beside it. Default: any.
+   */
+  amr?: string[];
+  /**
+   * The most seconds since the user signed in (the claim `auth_time`), 10 to 31536000. Default: no limit.
+   */
+  max_age?: number;
 }
 /**
  * Conditions that must also hold. Default: none.

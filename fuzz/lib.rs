@@ -157,7 +157,7 @@ pub fn looking(action: Action) -> Looking {
         when: When::default(),
     };
     let subject = Subject::anonymous();
-    let caller = Caller { subject: subject.into(), source: None, facts: ConnectionFacts::default() };
+    let caller = Caller { subject: subject.into(), source: None, facts: ConnectionFacts::default(), now: 0 };
     let guards = Guards::new(vec![guard]);
     guards.looking(Direction::Results, None, (&caller, &ScopeHierarchy::default())).expect("one guard")
 }

@@ -96,6 +96,12 @@ pub const UNKNOWN_KIDS: usize = 256;
 /// Seconds that an identity provider has to answer a request for a document.
 pub const PROVIDER_TIMEOUT: u64 = 8;
 
+/// The longest `max_age` of a sign-in that a rule may require: a year.
+pub const SIGN_IN_AGE_MAX: u64 = 31_536_000;
+
+/// The most bytes of `acr_values`, in a rule and in a request.
+pub const ACR_BYTES: usize = 1024;
+
 /// Clock leeway in seconds, unless the configuration sets it.
 pub const LEEWAY: u64 = 30;
 

@@ -39,10 +39,8 @@ pub struct AccessToken<'a> {
     pub scope: &'a str,
     /// `aud`.
     pub resource: &'a str,
-    /// Claims of the user.
+    /// Claims of the user and of the sign-in.
     pub claims: &'a Map<String, Value>,
-    /// `auth_time`.
-    pub authenticated: Option<u64>,
     /// The key and the certificate that the token is bound to (`cnf`).
     pub bound_to: (Option<&'a str>, Option<&'a str>),
     /// The grant that the token belongs to; `None` if a client acts for itself (`client_credentials`).
@@ -76,9 +74,6 @@ pub fn signing_input(
     }
     if !confirmation.is_empty() {
         put("cnf", Value::Object(confirmation));
-    }
-    if let Some(authenticated) = token.authenticated {
-        put("auth_time", json!(authenticated));
     }
     let encode = |part: String| URL_SAFE_NO_PAD.encode(part);
     format!("{}.{}", encode(header.to_string()), encode(Value::Object(claims).to_string()))

@@ -14,7 +14,9 @@ use sha2::{Digest as _, Sha256};
 use crate::authorization_server::client::{Client, GrantType, RedirectRules, Source, redirect};
 use crate::authorization_server::client_error::RedirectUriError;
 use crate::authorization_server::error_code::ErrorCode;
+use crate::authorization_server::login::signed_in::AskedSignIn;
 use crate::authorization_server::settings::AuthorizationServer;
+use crate::authorization_server::state::is_default;
 use crate::authorization_server::state::subject::Approval;
 use crate::limits::{SCOPE_BYTES, STATE_BYTES};
 use crate::oauth::form::{Form, Parameters};
@@ -26,6 +28,8 @@ use crate::transport::url::HttpUrl;
 /// An error of the authorization endpoint, for the client (RFC 6749 §4.1.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorizeError {
+    /// `acr_values` is too long, or has other characters than visible ASCII.
+    AcrMalformed,
     /// `code_challenge` has another form than S256 (RFC 7636 §4.2).
     ChallengeMalformed,
     /// `code_challenge_method` is not `S256`.
@@ -38,6 +42,8 @@ pub enum AuthorizeError {
     InteractionRequired,
     /// `dpop_jkt` is not a SHA-256 thumbprint.
     KeyMalformed,
+    /// `max_age` is not a number of seconds.
+    MaxAgeMalformed,
     /// None of the requested scopes exists.
     NoSuchScope,
     /// A parameter is repeated (RFC 6749 §3.1).
@@ -69,10 +75,12 @@ impl AuthorizeError {
     #[must_use]
     pub fn code(self) -> ErrorCode {
         match self {
-            Self::ChallengeMalformed
+            Self::AcrMalformed
+            | Self::ChallengeMalformed
             | Self::ChallengeMethod
             | Self::ChallengeMissing
             | Self::KeyMalformed
+            | Self::MaxAgeMalformed
             | Self::ParameterRepeated
             | Self::ResponseMode
             | Self::ResponseTypeMissing
@@ -91,12 +99,14 @@ impl AuthorizeError {
     #[must_use]
     pub fn description(self) -> &'static str {
         match self {
+            Self::AcrMalformed => "acr_values must be visible ASCII characters, 1024 at most",
             Self::ChallengeMalformed => "code_challenge must be 43 characters of base64url",
             Self::ChallengeMethod => "code_challenge_method must be S256",
             Self::ChallengeMissing => "code_challenge is required (PKCE)",
             Self::ClientNotRegistered => "the client is not registered for authorization_code",
             Self::InteractionRequired => "the user has to log in: prompt=none is not supported",
             Self::KeyMalformed => "dpop_jkt must be 43 characters of base64url",
+            Self::MaxAgeMalformed => "max_age must be a number of seconds",
             Self::NoSuchScope => "none of the requested scopes exists here",
             Self::ParameterRepeated => "a parameter is repeated",
             Self::RequestObject | Self::RequestUri => "request objects are not supported",
@@ -183,6 +193,9 @@ pub struct AuthorizationRequest {
     pub refreshes: bool,
     /// `dpop_jkt`: the thumbprint of the key with which the code must be redeemed (RFC 9449 §10).
     pub key: Option<String>,
+    /// `max_age` and `acr_values`: what the client asks of the sign-in.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sign_in: AskedSignIn,
 }
 
 /// Where an answer goes, after the gateway has checked that the redirect URI is one of the client's.
@@ -292,6 +305,14 @@ impl AuthorizationRequest {
             Some(key) if !is_challenge(key) => return Err(AuthorizeError::KeyMalformed),
             key => key.map(str::to_owned),
         };
+        let max_age = match parameters.get("max_age") {
+            Some(text) => Some(AskedSignIn::read_age(text).ok_or(AuthorizeError::MaxAgeMalformed)?),
+            None => None,
+        };
+        let acr_values = parameters.get("acr_values").unwrap_or_default();
+        if !acr_values.is_empty() && !AskedSignIn::is_acr_values(acr_values) {
+            return Err(AuthorizeError::AcrMalformed);
+        }
         let resource = resource(parameters.get("resource"), server, settings)?;
         let scope = requested(parameters.get("scope"), client, server, resource)?;
         Ok(Self {
@@ -304,12 +325,11 @@ impl AuthorizationRequest {
             challenge,
             anew: prompt.contains("login")
                 || prompt.contains("select_account")
-                || parameters
-                    .get("max_age")
-                    .is_some_and(|seconds| seconds.parse().is_ok_and(|seconds: u64| seconds < 60)),
+                || max_age.is_some_and(|seconds| seconds < 60),
             ask: prompt.contains("consent"),
             refreshes: client.metadata.may(GrantType::RefreshToken),
             key,
+            sign_in: AskedSignIn { max_age, acr_values: acr_values.to_owned() },
         })
     }
 

@@ -59,6 +59,8 @@ pub enum ErrorCode {
     TooManyLogins,
     /// RFC 6749 §5.2
     UnauthorizedClient,
+    /// RFC 9470 §5
+    UnmetAuthenticationRequirements,
     /// RFC 6749 §5.2
     UnsupportedGrantType,
     /// RFC 9449 §8
@@ -100,6 +102,7 @@ impl ErrorCode {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::TooManyLogins => "too_many_logins",
             Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::UseDpopNonce => "use_dpop_nonce",

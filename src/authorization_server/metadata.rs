@@ -63,6 +63,12 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
             members.insert("tls_client_certificate_bound_access_tokens".to_owned(), json!(true));
         }
     }
+    let rules = resources(server, settings).flat_map(|it| it.policy.iter()).flat_map(|policy| policy.rules());
+    let classes: BTreeSet<&String> =
+        rules.filter_map(|rule| rule.effect.sign_in()).flat_map(|sign_in| &sign_in.acr).collect();
+    if let (Some(members), false) = (members.as_object_mut(), classes.is_empty()) {
+        members.insert("acr_values_supported".to_owned(), json!(classes));
+    }
     if let (Some(members), false) = (members.as_object_mut(), matches!(server.registrations, Registrations::Off)) {
         members.insert("registration_endpoint".to_owned(), json!(server.url("/register")));
     }

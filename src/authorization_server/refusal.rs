@@ -301,6 +301,8 @@ pub enum LoginFailure {
     Provider,
     /// The identity provider cannot be reached.
     Unavailable,
+    /// The user did not sign in as the client asked (RFC 9470 §5).
+    Unmet,
 }
 
 impl LoginFailure {
@@ -322,6 +324,7 @@ impl LoginFailure {
             Self::Denied => ErrorCode::AccessDenied,
             Self::Provider => ErrorCode::ServerError,
             Self::Unavailable => ErrorCode::TemporarilyUnavailable,
+            Self::Unmet => ErrorCode::UnmetAuthenticationRequirements,
         }
     }
 
@@ -331,6 +334,7 @@ impl LoginFailure {
         match self {
             Self::Denied => "the user or the identity provider refused",
             Self::Provider | Self::Unavailable => "the identity provider did not identify the user",
+            Self::Unmet => "the identity provider did not prove that the user signed in as max_age and acr_values ask",
         }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::authorization_server::client::{Client, Workload};
+use crate::authorization_server::login::signed_in::SignedIn;
 use crate::authorization_server::login::{Admission, LoginProfile, UserRules};
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::jwks::key::JwsAlgorithm;
@@ -265,8 +266,8 @@ pub struct IdJag {
     pub resource: String,
     /// `scope`.
     pub scope: Option<String>,
-    /// `auth_time`.
-    pub authenticated: Option<u64>,
+    /// How and when the user signed in.
+    pub signed_in: SignedIn,
     /// The thumbprint of the key that the client must prove (`cnf.jkt`).
     pub key: Option<String>,
 }
@@ -315,9 +316,7 @@ impl IdJag {
             Some(Value::String(scope)) => Some(scope.clone()),
             Some(_) => return Err(GrantAssertionError::Claims("scope is not a string".to_owned())),
         };
-        let authenticated = seconds(claims, "auth_time").ok().flatten().and_then(|second| u64::try_from(second).ok());
-        let authenticated = authenticated.filter(|at| *at <= now);
-        Ok(Self { id: id.to_owned(), until, resource, scope, authenticated, key })
+        Ok(Self { id: id.to_owned(), until, resource, scope, signed_in: SignedIn::of(claims, now), key })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::config::ranges;
 use crate::config::trusted_issuers_reading::{self, Surroundings};
 use crate::config::values::{self, Secrets, is_name, read_long_secret, read_scopes, read_signing_keys};
 use crate::oauth::scope::Scope;
+use crate::policy::sign_in::{ACR, AMR};
 use crate::seal::Seals;
 use crate::secret::Secret;
 use crate::settings::OwnIssuer;
@@ -57,8 +58,10 @@ pub(super) fn read(
         words.insert(scope.clone(), text.clone());
     }
     let entitlements = read_entitlements(document, &login, mistakes);
-    let token_claims = document.token_claims.clone().unwrap_or_default();
+    let mut token_claims = document.token_claims.clone().unwrap_or_default();
     note_token_claims(&token_claims, &login, mistakes);
+    // Tokens have these of the ID token of the sign-in in any case; what the provider says later is not about that sign-in.
+    token_claims.retain(|name| login.issuer.is_none() || ![ACR, AMR].contains(&name.as_str()));
     note_document_domains(document.client_document_domains.as_deref(), mistakes);
     let registrations = read_registrations(document, secrets, mistakes);
     let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::origin_credential::OriginCredential;
 use crate::policy::condition::Condition;
 use crate::policy::pattern::Pattern;
+use crate::policy::sign_in::{ACR, AMR};
 use crate::settings::resource::{PublicPath, Resource};
 use crate::token::accepted::Verifiers;
 use crate::token::issuer::Issuer;
@@ -32,7 +33,7 @@ pub(super) struct ConfigurationParts<'a> {
 }
 
 /// The kind of issuer or verifier that a credential comes from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Source {
     ApiKeys,
     Own,
@@ -161,15 +162,22 @@ impl<'a> ConfigurationParts<'a> {
             let sources = Self::sources(resource);
             let rules = resource.policy.iter().flat_map(|policy| policy.rules().iter().enumerate());
             let guards = resource.content.iter().flat_map(|content| content.guards.iter().enumerate());
-            let rules = rules.map(|(index, rule)| (format!("rules[{index}]"), &rule.when));
-            let guards = guards.map(|(index, guard)| (format!("guards[{index}]"), &guard.when));
-            for (key, when) in rules.chain(guards) {
+            let rules = rules.map(|(index, rule)| (format!("rules[{index}]"), &rule.when, rule.effect.sign_in()));
+            let guards = guards.map(|(index, guard)| (format!("guards[{index}]"), &guard.when, None));
+            for (key, when, sign_in) in rules.chain(guards) {
                 let named = when.conditions.iter().find_map(|condition| match condition {
                     Condition::Issuers(names) => Some(names),
                     _ => None,
                 });
                 let of = |(name, _): &&(&str, Source)| named.is_none_or(|named| named.iter().any(|it| it == name));
                 let asked: Vec<_> = sources.iter().filter(of).collect();
+                if let (Some(sign_in), true) = (sign_in, !asked.is_empty()) {
+                    let of_people = asked.iter().any(|(_, source)| *source != Source::ApiKeys);
+                    if !sign_in.is_empty() && !of_people {
+                        let why = "can never be fulfilled: API keys have no sign-in, so every call would be refused";
+                        mistakes.note(format!("resources[{at}].{key}.sign_in"), why);
+                    }
+                }
                 for condition in &when.conditions {
                     let why: Vec<String> =
                         asked.iter().filter_map(|(_, source)| self.never(condition, *source)).collect();
@@ -276,6 +284,7 @@ impl<'a> ConfigurationParts<'a> {
                 let of_workloads = of_workloads.filter_map(|entry| Some((entry.as_str(), carried_as(entry, "").ok()?)));
                 let carried = carried.chain(of_workloads);
                 let own = GATEWAY_CLAIMS.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (*name, *name));
+                let own = own.chain([(ACR, ACR), (AMR, AMR)]);
                 let carried: Vec<(&str, &str)> = carried.chain(own).collect();
                 if carried.iter().any(|(_, name)| *name == claim) {
                     return None;

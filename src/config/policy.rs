@@ -15,8 +15,9 @@ use crate::config::document::{
 };
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
+use crate::config::rules_document::SignInDocument;
 use crate::config::values::{Secrets, bounded, is_name, read_long_secret, read_scopes};
-use crate::limits::{BUDGETS, RULES, SESSION_SECRETS};
+use crate::limits::{ACR_BYTES, BUDGETS, RULES, SESSION_SECRETS};
 use crate::mcp::operation::is_invisible;
 use crate::mcp::session::{SessionKey, Sessions};
 use crate::oauth::scope::ScopeHierarchy;
@@ -27,6 +28,7 @@ use crate::policy::decide::Policy;
 use crate::policy::limit::{Limit, LimitKey};
 use crate::policy::pattern::Pattern;
 use crate::policy::rule::{ArgumentTest, Effect, Rule, Targets, When};
+use crate::policy::sign_in::SignIn;
 use crate::policy::verdict::StepUpInLists;
 use crate::settings::DecisionLog;
 use crate::token::principal::ClaimSelection;
@@ -179,13 +181,20 @@ fn read_rule(
     }
     let scopes = read_scopes(document.scopes.as_deref().unwrap_or_default(), &format!("{at}.scopes"), mistakes);
     let approvers = read_approvers(document, at, mistakes);
+    let sign_in = read_sign_in(document.sign_in.as_ref(), &format!("{at}.sign_in"), mistakes);
+    if document.sign_in.is_some() && !matches!(document.effect, EffectName::StepUp) {
+        mistakes
+            .note(format!("{at}.sign_in"), "is only for step_up, which challenges; to test claims, use when.claims");
+    }
     let effect = match document.effect {
         EffectName::Approve if document.scopes.is_none() => Effect::Approve(approvers),
-        EffectName::StepUp if scopes.is_empty() => {
-            mistakes.note(format!("{at}.scopes"), "is required with step_up: the scopes that the caller needs");
-            Effect::StepUp(scopes)
+        EffectName::StepUp if scopes.is_empty() && document.sign_in.is_none() => {
+            let why =
+                "is required with step_up: the scopes that the caller needs; or name sign_in, what its sign-in needs";
+            mistakes.note(format!("{at}.scopes"), why);
+            Effect::StepUp(scopes, sign_in)
         }
-        EffectName::StepUp => Effect::StepUp(scopes),
+        EffectName::StepUp => Effect::StepUp(scopes, sign_in),
         _ if document.scopes.is_some() => {
             mistakes
                 .note(format!("{at}.scopes"), "is only for step_up; to test the scopes of the caller, use when.scopes");
@@ -203,6 +212,44 @@ fn read_rule(
         when: read_when(document.when.as_ref(), &format!("{at}.when"), known, mistakes),
         observe: document.mode == Some(ModeName::Observe),
     }
+}
+
+/// Reads what a rule requires of a sign-in.
+fn read_sign_in(document: Option<&SignInDocument>, at: &str, mistakes: &mut Mistakes) -> SignIn {
+    let Some(document) = document else { return SignIn::default() };
+    let SignInDocument { max_age, acr, amr } = document;
+    for (key, list) in [("acr", acr), ("amr", amr)] {
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            mistakes.note(format!("{at}.{key}"), "must not be empty: remove the key, or name at least one value");
+        }
+        for (index, value) in list.iter().flatten().enumerate().filter(|(_, value)| !is_class(value)) {
+            mistakes.note(
+                format!("{at}.{key}[{index}]"),
+                format_args!("must be 1 to 255 visible ASCII characters without \" and \\, got {value:?}"),
+            );
+        }
+    }
+    let bytes: usize = acr.iter().flatten().map(|value| value.len() + 1).sum();
+    if bytes > ACR_BYTES {
+        mistakes.note(format!("{at}.acr"), format_args!("must have {ACR_BYTES} bytes at most, got {bytes}"));
+    }
+    let sign_in = SignIn {
+        max_age: max_age.map(|_| bounded(*max_age, ranges::SIGN_IN_AGE, &format!("{at}.max_age"), mistakes)),
+        acr: acr.clone().unwrap_or_default(),
+        amr: amr.clone().unwrap_or_default(),
+    };
+    if sign_in.is_empty() {
+        mistakes.note(at, "must have max_age, acr or amr");
+    } else if sign_in.max_age.is_none() && sign_in.acr.is_empty() {
+        let why = "needs acr or max_age beside it: a challenge cannot name methods (RFC 9470 §3), so clients would not know what to ask for";
+        mistakes.note(format!("{at}.amr"), why);
+    }
+    sign_in
+}
+
+/// Whether a text can be one of the values of `acr_values`: they are separated by spaces, in a quoted string.
+fn is_class(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
 }
 
 /// What names the targets of a rule, a guard or bounds.

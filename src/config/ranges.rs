@@ -71,6 +71,8 @@ pub const HOOK_BYTES: Range = range(256 * 1024, 1, limits::HELD_RESULT_BYTES as 
 pub const APPROVAL: Range = range(900, 60, 86_400);
 /// `resources[].approvals.wait_seconds`
 pub const APPROVAL_WAIT: Range = range(20, 0, 60);
+/// `resources[].rules[].sign_in.max_age`; the default is no limit.
+pub const SIGN_IN_AGE: Range = range(300, 10, limits::SIGN_IN_AGE_MAX);
 /// `sessions.seconds`
 pub const SESSION: Range =
     range(limits::SESSION_SECONDS, limits::SESSION_SECONDS_RANGE.0, limits::SESSION_SECONDS_RANGE.1);

@@ -5,7 +5,7 @@ use deserr::Deserr;
 
 use crate::config::mistakes::Mistakes;
 #[cfg(feature = "schema")]
-use crate::config::ranges::{APPROVAL, APPROVAL_WAIT, SESSION};
+use crate::config::ranges::{APPROVAL, APPROVAL_WAIT, SESSION, SIGN_IN_AGE};
 use crate::config::table::Table;
 use crate::origin_credential::Kind;
 
@@ -25,13 +25,17 @@ pub struct RuleDocument {
     pub id: Option<String>,
 
     /// What a match means: `allow`; `deny` (for this caller, the target does not exist); `step_up`: a caller with
-    /// all of `scopes` may do it, and any other caller gets a challenge for them; or `approve`: a call of the tool waits
+    /// all of `scopes`, whose user signed in as `sign_in` says, may do it, and any other caller gets a challenge for them; or `approve`: a call of the tool waits
     /// until a person approves it (guide: `docs/trust.md`).
     pub effect: EffectName,
 
-    /// The scopes of `step_up`. Required for `step_up`, and an error for any other effect.
+    /// The scopes of `step_up`. `step_up` requires `scopes` or `sign_in`; they are an error for any other effect.
     #[deserr(default)]
     pub scopes: Option<Vec<String>>,
+
+    /// What `step_up` requires of the sign-in of the caller's user. Default: nothing.
+    #[deserr(default)]
+    pub sign_in: Option<SignInDocument>,
 
     /// Groups whose members may approve the calls of others, as the identity provider of `authorization_server.login` names
     /// them. Only for `approve`. Default: none; the caller approves.
@@ -72,6 +76,28 @@ pub struct RuleDocument {
     /// `enforce`.
     #[deserr(default)]
     pub mode: Option<ModeName>,
+}
+
+/// What a `step_up` rule requires of the sign-in of the caller's user. Everything that is given must hold. A caller whose user did
+/// not sign in like that gets 401 with `insufficient_user_authentication` (RFC 9470 §3), and gets a new token by a new sign-in. A
+/// credential without the claim, such as an API key, does not fulfil it.
+#[derive(Debug, Clone, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct SignInDocument {
+    /// The most seconds since the user signed in (the claim `auth_time`), 10 to 31536000. Default: no limit.
+    #[deserr(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("minimum" = SIGN_IN_AGE.least, "maximum" = SIGN_IN_AGE.most)))]
+    pub max_age: Option<u64>,
+
+    /// The authentication context classes that are accepted (the claim `acr`), the preferred one first. Default: any.
+    #[deserr(default)]
+    pub acr: Option<Vec<String>>,
+
+    /// Methods of which the user must have used one (the claim `amr`, RFC 8176), for example `mfa`. A challenge cannot name methods,
+    /// so `acr` or `max_age` must stand beside it. Default: any.
+    #[deserr(default)]
+    pub amr: Option<Vec<String>>,
 }
 
 /// Conditions on the caller, the connection and the arguments. Every condition that is given must hold.

@@ -76,6 +76,8 @@ impl ItemPolicy for PolicyOfItems {
         self.depends |= decision.depends_on_caller;
         match (decision.verdict, policy.step_up_in_lists) {
             (Verdict::Allow | Verdict::Approve, _) => ItemDecision::Keep,
+            // A sign-in becomes too old while the list stays in the client's memory, so lists do not depend on it.
+            (Verdict::StepUp { missing, .. }, _) if missing.is_empty() => ItemDecision::Keep,
             (Verdict::StepUp { scopes, .. }, StepUpInLists::Mark) => {
                 let scopes: Vec<&str> = scopes.iter().map(crate::oauth::scope::Scope::as_str).collect();
                 ItemDecision::Mark(STEP_UP, serde_json::json!({ "scopes": scopes }).to_string())

@@ -5,7 +5,7 @@ use crate::limits::SCOPE_BYTES;
 use crate::oauth::bearer::AuthScheme;
 use crate::oauth::scope::ScopeSet;
 
-/// The error codes of RFC 6750 §3.1 and RFC 9449 §7.1, §9.
+/// The error codes of RFC 6750 §3.1, RFC 9449 §7.1, §9 and RFC 9470 §3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BearerError {
     /// 400: the request is malformed, or contains a token in more than one way.
@@ -14,6 +14,8 @@ pub enum BearerError {
     InvalidToken,
     /// 403: the token is valid, but lacks a scope.
     InsufficientScope,
+    /// 401: the user has to sign in again, or in another way (RFC 9470 §3).
+    InsufficientUserAuthentication,
     /// 401: the proof of possession is not accepted.
     InvalidDpopProof,
     /// 401: the proof needs the nonce in the `DPoP-Nonce` field of the response.
@@ -28,6 +30,7 @@ impl BearerError {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
         }
@@ -43,6 +46,10 @@ pub struct Challenge {
     pub error: Option<(BearerError, &'static str)>,
     /// The scopes that the client should request: all scopes that the operation needs at once (R9).
     pub scope: ScopeSet,
+    /// `max_age`: the most seconds since the user signed in (RFC 9470 §3).
+    pub max_age: Option<u64>,
+    /// `acr_values`: the accepted authentication context classes, the preferred one first (RFC 9470 §3).
+    pub acr_values: Vec<String>,
     /// The resource identifier, for `realm`: a challenge has at least one parameter (RFC 6750 §3).
     pub realm: String,
     /// The URL of the protected resource metadata (R7); `None` if the resource has no login that the metadata could
@@ -60,6 +67,12 @@ impl Challenge {
         }
         if !self.scope.is_empty() {
             parameters.push(format!("scope=\"{}\"", self.scope));
+        }
+        if !self.acr_values.is_empty() {
+            parameters.push(format!("acr_values=\"{}\"", self.acr_values.join(" ")));
+        }
+        if let Some(seconds) = self.max_age {
+            parameters.push(format!("max_age=\"{seconds}\""));
         }
         if self.scheme == AuthScheme::Dpop {
             parameters.push(format!("algs=\"{}\"", JwsAlgorithm::names().collect::<Vec<_>>().join(" ")));

@@ -88,6 +88,8 @@ struct Line<'a> {
     missing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<String>,
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    sign_in: &'a [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     would: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +111,8 @@ struct Line<'a> {
     country: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     asn: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_age: Option<i64>,
     mtls: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     reads: &'a [String],
@@ -181,6 +185,7 @@ impl Chain {
             enforced: !record.observed,
             missing,
             challenge: record.challenge.as_ref().map(ToString::to_string),
+            sign_in: &record.sign_in,
             would: decision.would.as_ref().map(|(_, verdict)| verdict.as_str()),
             would_rule: record.would_by.as_deref(),
             issuer: record.caller.source.as_deref(),
@@ -192,6 +197,7 @@ impl Chain {
             claims: &record.caller.rights.claims,
             country: record.caller.facts.country.as_deref(),
             asn: record.caller.facts.asn,
+            auth_age: record.caller.auth_age,
             mtls: record.caller.facts.certificate,
             reads: &settings.recorded_facts,
             arguments: record.arguments.as_deref().and_then(|text| keyed(text, &settings.pseudonym_key)),

@@ -9,10 +9,11 @@ use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeSet;
 use crate::observe::decision::{VERSION, follows, kind};
 use crate::pipeline::audit::pseudonym;
-use crate::pipeline::record::challenge;
+use crate::pipeline::record::{challenge, sign_in_lacks};
 use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::decide::Policy;
+use crate::policy::sign_in::auth_time;
 use crate::policy::verdict::Verdict;
 use crate::settings::resource::Resource;
 use crate::settings::{Pseudonyms, Settings};
@@ -103,8 +104,8 @@ fn texts(line: &Map<String, Value>, member: &str) -> Vec<String> {
 enum Noticed {
     /// The operation is forwarded.
     Allowed,
-    /// It is rejected with a challenge for all of these scopes.
-    Challenged(ScopeSet),
+    /// It is rejected with a challenge for all of these scopes, and for another sign-in because of these keys.
+    Challenged(ScopeSet, Vec<String>),
     /// It is rejected with a challenge; the line has only those scopes that the caller lacked.
     ChallengedFor(ScopeSet),
     /// It does not exist.
@@ -113,8 +114,9 @@ enum Noticed {
 
 impl Noticed {
     fn recorded(line: &Map<String, Value>) -> Option<Self> {
-        if let Some(challenge) = line.get("challenge").and_then(Value::as_str) {
-            return Some(Self::Challenged(ScopeSet::of_text(challenge)));
+        let (challenge, sign_in) = (line.get("challenge").and_then(Value::as_str), texts(line, "sign_in"));
+        if challenge.is_some() || !sign_in.is_empty() {
+            return Some(Self::Challenged(ScopeSet::of_text(challenge.unwrap_or_default()), sign_in));
         }
         if line.get("enforced").and_then(Value::as_bool) == Some(false) {
             return Some(Self::Allowed);
@@ -131,17 +133,18 @@ impl Noticed {
 
     fn now(policy: &Policy, resource: &Resource, caller: &Caller, verdict: &Verdict) -> Self {
         let verdict = if policy.observe { &Verdict::Allow } else { verdict };
+        let sign_in: Vec<String> = sign_in_lacks(verdict, caller).into_iter().map(str::to_owned).collect();
         match (challenge(policy, resource, caller, verdict), verdict) {
-            (Some(scopes), _) => Self::Challenged(scopes),
             (None, Verdict::Deny) => Self::Absent,
-            (None, Verdict::Allow | Verdict::Approve | Verdict::StepUp { .. }) => Self::Allowed,
+            (None, _) if sign_in.is_empty() => Self::Allowed,
+            (scopes, _) => Self::Challenged(scopes.unwrap_or_default(), sign_in),
         }
     }
 
     fn is(&self, now: &Self, caller: &Caller, policy: &Policy) -> bool {
         match (self, now) {
-            (Self::ChallengedFor(missing), Self::Challenged(scopes)) => {
-                policy.scopes().missing(&caller.subject.scopes, scopes) == *missing
+            (Self::ChallengedFor(missing), Self::Challenged(scopes, sign_in)) => {
+                sign_in.is_empty() && policy.scopes().missing(&caller.subject.scopes, scopes) == *missing
             }
             _ => self == now,
         }
@@ -152,7 +155,11 @@ impl std::fmt::Display for Noticed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Allowed => f.write_str("allow"),
-            Self::Challenged(scopes) => write!(f, "step_up ({scopes})"),
+            Self::Challenged(scopes, sign_in) if sign_in.is_empty() => write!(f, "step_up ({scopes})"),
+            Self::Challenged(scopes, sign_in) if scopes.is_empty() => {
+                write!(f, "step_up (sign_in: {})", sign_in.join(", "))
+            }
+            Self::Challenged(scopes, sign_in) => write!(f, "step_up ({scopes}; sign_in: {})", sign_in.join(", ")),
             Self::ChallengedFor(missing) => write!(f, "step_up (missing {missing})"),
             Self::Absent => f.write_str("deny"),
         }
@@ -251,13 +258,15 @@ fn caller(line: &Map<String, Value>, settings: &Settings) -> (Caller, bool) {
     };
     // Only callers without credentials have no issuer.
     if source.is_empty() {
-        return (Caller { subject: Rc::new(Subject::anonymous()), source: None, facts }, true);
+        return (Caller { subject: Rc::new(Subject::anonymous()), source: None, facts, now: 0 }, true);
     }
     let known = named
         .map(|subject| of(subject))
         .find(|subject| recorded.is_some() && pseudonym(subject, &settings.pseudonym_key).as_deref() == recorded);
     let is_named = known.is_some();
-    let caller =
-        Caller { subject: Rc::new(known.unwrap_or_else(|| of(""))), source: Some(Rc::from(source.as_str())), facts };
+    let subject = Rc::new(known.unwrap_or_else(|| of("")));
+    let age = line.get("auth_age").and_then(Value::as_i64).unwrap_or_default();
+    let now = auth_time(&subject.rights).unwrap_or_default().saturating_add_signed(age);
+    let caller = Caller { subject, source: Some(Rc::from(source.as_str())), facts, now };
     (caller, is_named)
 }

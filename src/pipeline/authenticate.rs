@@ -45,9 +45,17 @@ pub struct Authenticated {
     recognized: Option<Recognized>,
     /// The caller's token, if the resource exchanges it for one that its origin server accepts.
     subject_token: Option<BearerToken>,
+    /// The second at which the caller was authenticated, in Unix time.
+    now: u64,
 }
 
 impl Authenticated {
+    /// The second at which the caller was authenticated, in Unix time.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
     /// Whether the caller presented no credentials.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
@@ -276,6 +284,7 @@ pub fn begin(
                 source: None,
                 recognized: None,
                 subject_token: None,
+                now: now.seconds(),
             };
             return Ok(Beginning::Anonymous(Box::new(anonymous)));
         }
@@ -371,6 +380,7 @@ pub fn proceed(
         source: Some(pending.verifier.name().to_owned()),
         recognized: Some(Recognized::new(pending.digest, pending.verifier.issuer().cloned(), verified)),
         subject_token: is_exchanged.then_some(pending.credential.token),
+        now: now.seconds(),
     })))
 }
 

@@ -9,7 +9,7 @@ use crate::mcp::era::Era;
 use crate::mcp::message::{Call, Message, is_batch};
 use crate::mcp::operation::Operation;
 use crate::oauth::bearer::MissingCredentials;
-use crate::oauth::scope::ScopeSet;
+use crate::oauth::scope::{ScopeHierarchy, ScopeSet};
 use crate::pipeline::caller_state::{CallerState, SessionUse};
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::examine::examine;
@@ -22,8 +22,10 @@ use crate::pipeline::record::{DecisionRecord, scopes_for};
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::route::PublicRequest;
 use crate::policy::approval::{ApprovalNeed, PersonDecision};
+use crate::policy::caller::Caller;
 use crate::policy::decide::Policy;
 use crate::policy::lock::KnownDefinitions;
+use crate::policy::sign_in::SignIn;
 use crate::policy::verdict::{Arguments, DecidedBy, Verdict};
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
@@ -123,7 +125,7 @@ impl Authorized {
 /// the origin server's error for it is the answer.
 ///
 /// # Errors
-/// [`Rejection::InsufficientScope`] with all missing scopes at once (R9), [`Rejection::NotPermitted`] or
+/// [`Rejection::InsufficientScope`] with all missing scopes at once (R9), [`Rejection::SignInNotEnough`], [`Rejection::NotPermitted`] or
 /// [`Rejection::TaskUnknown`] if for this caller there is no such item, [`Rejection::Forbidden`] if the request has no message and the rules deny it, or
 /// [`Rejection::MalformedMessage`] if the gateway cannot read an argument that a rule tests.
 pub fn authorize(
@@ -141,7 +143,7 @@ pub fn authorize(
     let caller = inspected.caller();
     let is_anonymous = inspected.authenticated().is_anonymous();
     let of_resource = scopes_for(&resource, &caller);
-    let mut whole = Whole { needed: of_resource.clone(), refusal: None, approval: None };
+    let mut whole = Whole::of(&of_resource);
     let (mut decoys, mut calls) = (Vec::new(), Vec::new());
     let mut unlocked = None;
     let (era, apart) = (inspected.era(), matches!(state.session, SessionUse::Endpoint(_)));
@@ -201,7 +203,7 @@ pub fn authorize(
             calls.push(LimitedCall { operation: Some(operation), tool, at, instead });
         }
         if policy.observe {
-            whole = Whole { needed: of_resource.clone(), refusal: None, approval: None };
+            whole = Whole::of(&of_resource);
         }
     } else if let Some(messages) = inspected.messages() {
         for Asked { operation, at, .. } in asked(messages, &state.handles)? {
@@ -209,12 +211,11 @@ pub fn authorize(
             calls.push(LimitedCall { operation: Some(operation), tool: LimitedTool::Itself, at, instead: None });
         }
     }
-    let Whole { needed, refusal, approval } = whole;
+    let Whole { needed, sign_in, refusal, approval } = whole;
     let refusal = unlocked.or(refusal);
     // A rejection for a name that does not exist may challenge only for the scopes that every request needs.
     let needed = if refusal.is_some() { of_resource } else { needed };
-    let missing = settings.scopes.missing(&caller.subject.scopes, &needed);
-    let refusal = if missing.is_empty() { refusal } else { Some(Rejection::InsufficientScope { missing, needed }) };
+    let refusal = refused_for_rights(refusal, (needed, sign_in), &caller, &settings.scopes);
     // To an anonymous caller, a login may bring what the rules ask for.
     if is_anonymous && (refusal.is_some() || approval.is_some()) {
         return Err(Rejection::NoCredentials(MissingCredentials::Field));
@@ -233,6 +234,25 @@ pub fn authorize(
     }
     let stand_in = if decoys.is_empty() { StandIn::Nothing } else { StandIn::Decoys(decoys) };
     examined(inspected, state, (stand_in, calls, approval), settings, context)
+}
+
+/// The refusal of a request whose caller lacks rights that it could get, or else the refusal that there is. One challenge names
+/// everything that the request needs: a new sign-in gives a new token, with the scopes too.
+fn refused_for_rights(
+    refusal: Option<Rejection>,
+    (needed, sign_in): (ScopeSet, Option<SignIn>),
+    caller: &Caller,
+    scopes: &ScopeHierarchy,
+) -> Option<Rejection> {
+    let missing = scopes.missing(&caller.subject.scopes, &needed);
+    match (refusal, sign_in) {
+        (None, Some(sign_in)) => {
+            let lacks = sign_in.lacks(&caller.subject.rights, caller.now);
+            Some(Rejection::SignInNotEnough { sign_in, lacks, needed })
+        }
+        (refusal, _) if missing.is_empty() => refusal,
+        _ => Some(Rejection::InsufficientScope { missing, needed }),
+    }
 }
 
 /// Examines what a permitted request contains, and makes the permit for it.
@@ -274,11 +294,16 @@ fn examined(
 /// What the verdicts about all operations of a request make of it.
 struct Whole {
     needed: ScopeSet,
+    sign_in: Option<SignIn>,
     refusal: Option<Rejection>,
     approval: Option<Box<ApprovalNeed>>,
 }
 
 impl Whole {
+    fn of(resource: &ScopeSet) -> Self {
+        Self { needed: resource.clone(), sign_in: None, refusal: None, approval: None }
+    }
+
     fn add(
         &mut self,
         verdict: &Verdict,
@@ -291,8 +316,14 @@ impl Whole {
             Verdict::Approve => {
                 self.approval.get_or_insert_with(|| Box::new(approval()));
             }
-            Verdict::StepUp { scopes, .. } => {
+            Verdict::StepUp { scopes, sign_in, .. } => {
                 self.needed = self.needed.iter().chain(scopes.iter()).cloned().collect();
+                if let Some(sign_in) = sign_in {
+                    self.sign_in = Some(match self.sign_in.take() {
+                        Some(other) => other.and(sign_in),
+                        None => sign_in.clone(),
+                    });
+                }
             }
             Verdict::Deny if operation.method.is_empty() => self.refusal = Some(Rejection::Forbidden),
             Verdict::Deny if operation.is_of_task() => {

@@ -123,12 +123,21 @@ impl Rejection {
         }
     }
 
+    /// What the caller learns that lacks rights which it could get.
+    fn of_rights(&self) -> Disclosure {
+        if matches!(self, Self::SignInNotEnough { .. }) {
+            let message = "The user has to sign in again, as the challenge says.";
+            return Disclosure::bearer(401, BearerError::InsufficientUserAuthentication, message);
+        }
+        Disclosure::bearer(403, BearerError::InsufficientScope, "The access token lacks a scope that this needs.")
+    }
+
     /// What the caller learns. A 4xx status other than 401 and 403 makes clients take the gateway for a legacy server
     /// (rules for detecting the era). The gateway avoids such a status for the requests by which clients
     /// detect the era (see `probe`).
     #[must_use]
     pub fn disclose(&self) -> Disclosure {
-        use BearerError::{InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
+        use BearerError::{InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce};
         match self {
             Self::NotPermitted { .. } | Self::NotAsLocked { .. } | Self::HeldBack(_) | Self::ApprovalNeeded(_) => {
                 self.of_item()
@@ -193,9 +202,7 @@ impl Rejection {
             }
             Self::Token(TokenError::Expired) => Disclosure::bearer(401, InvalidToken, "The access token has expired."),
             Self::Token(_) => Disclosure::bearer(401, InvalidToken, "The access token is not accepted here."),
-            Self::InsufficientScope { .. } => {
-                Disclosure::bearer(403, InsufficientScope, "The access token lacks a scope that this needs.")
-            }
+            Self::SignInNotEnough { .. } | Self::InsufficientScope { .. } => self.of_rights(),
             Self::Unavailable { retry_after, .. } => Disclosure {
                 retry_after: Some(*retry_after),
                 ..Disclosure::plain(503, "Access tokens cannot be verified at the moment.")

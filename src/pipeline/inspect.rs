@@ -138,6 +138,7 @@ fn caller(authenticated: &Authenticated) -> Caller {
         subject: subject(authenticated),
         source: authenticated.source().map(Rc::from),
         facts: authenticated.request().admitted().head().facts(),
+        now: authenticated.now(),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::mcp::operation::Operation;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::caller::Caller;
 use crate::policy::decide::Policy;
+use crate::policy::sign_in::auth_time;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::settings::resource::Resource;
 use crate::token::principal::CredentialKind;
@@ -30,6 +31,8 @@ pub struct DecisionRecord {
     pub observed: bool,
     /// All scopes that a challenge would name, if the caller lacks one of them.
     pub challenge: Option<ScopeSet>,
+    /// The keys of `sign_in` that a challenge is about, if the sign-in of the caller's user does not fulfil them.
+    pub sign_in: Vec<&'static str>,
     /// The caller and its connection.
     pub caller: RecordedCaller,
     /// The arguments, as they were sent.
@@ -47,6 +50,8 @@ pub struct RecordedCaller {
     pub rights: crate::token::principal::SelectedClaims,
     /// Its connection.
     pub facts: ConnectionFacts,
+    /// Seconds since its user signed in, if the claims that rules test say when that was. Negative if that is in the future.
+    pub auth_age: Option<i64>,
 }
 
 impl DecisionRecord {
@@ -71,11 +76,14 @@ impl DecisionRecord {
             decision,
             observed: policy.observe,
             challenge: challenge(policy, resource, caller, &verdict),
+            sign_in: sign_in_lacks(&verdict, caller),
             caller: RecordedCaller {
                 source: caller.source.as_deref().map(str::to_owned),
                 scopes: caller.subject.scopes.to_string(),
                 rights: caller.subject.rights.clone(),
                 facts: caller.facts.clone(),
+                auth_age: auth_time(&caller.subject.rights)
+                    .map(|at| caller.now.cast_signed().saturating_sub_unsigned(at)),
             },
             arguments: arguments.map(<[u8]>::to_vec),
         }
@@ -87,6 +95,15 @@ impl DecisionRecord {
 #[must_use]
 pub fn scopes_for(resource: &Resource, caller: &Caller) -> ScopeSet {
     if caller.subject.kind == CredentialKind::Anonymous { ScopeSet::default() } else { resource.scopes.clone() }
+}
+
+/// The keys of `sign_in` that the sign-in of the caller's user does not fulfil, if that is a reason for a verdict.
+#[must_use]
+pub fn sign_in_lacks(verdict: &Verdict, caller: &Caller) -> Vec<&'static str> {
+    match verdict {
+        Verdict::StepUp { sign_in: Some(sign_in), .. } => sign_in.lacks(&caller.subject.rights, caller.now),
+        Verdict::StepUp { sign_in: None, .. } | Verdict::Allow | Verdict::Approve | Verdict::Deny => Vec::new(),
+    }
 }
 
 /// All scopes that a challenge names for a verdict, including those of the resource itself; `None` if the caller lacks

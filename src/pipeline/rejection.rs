@@ -15,6 +15,7 @@ use crate::oauth::bearer::MissingCredentials;
 use crate::oauth::scope::ScopeSet;
 use crate::origin_credential::failure::Meaning;
 use crate::policy::lock::Unlocked;
+use crate::policy::sign_in::SignIn;
 use crate::token::binding::BindingError;
 use crate::token::binding::proof::ProofError;
 use crate::token::error::TokenError;
@@ -84,6 +85,15 @@ pub enum Rejection {
         /// The scopes that the token lacks.
         missing: ScopeSet,
         /// All scopes that the operation needs (R9).
+        needed: ScopeSet,
+    },
+    /// The user has to sign in again, or in another way (RFC 9470).
+    SignInNotEnough {
+        /// What the rules require of the sign-in.
+        sign_in: SignIn,
+        /// The keys of what the caller's sign-in does not have.
+        lacks: Vec<&'static str>,
+        /// All scopes that the operation needs.
         needed: ScopeSet,
     },
     /// A fault of the gateway itself.
@@ -311,6 +321,7 @@ impl Rejection {
             Self::HttpsRequired => "https_required",
             Self::IdentityTooLarge { .. } => "identity_too_large",
             Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::SignInNotEnough { .. } => "sign_in_not_enough",
             Self::Internal(_) => "internal",
             Self::MalformedContentLength => "malformed_content_length",
             Self::MalformedCredentials => "malformed_credentials",
@@ -361,6 +372,7 @@ impl Rejection {
                 Some(format!("identity_claims have {bytes} bytes, at most {IDENTITY_BYTES}"))
             }
             Self::InsufficientScope { missing, .. } => Some(format!("missing: {missing}")),
+            Self::SignInNotEnough { lacks, .. } => Some(format!("not fulfilled: {}", lacks.join(", "))),
             Self::MalformedMessage { error, .. } => Some(error.to_string()),
             Self::OriginMalformed(error) => Some(error.to_string()),
             Self::Internal(what) => Some((*what).to_owned()),
@@ -406,6 +418,7 @@ impl Rejection {
                 | Self::HeldBack(_)
                 | Self::Forbidden
                 | Self::InsufficientScope { .. }
+                | Self::SignInNotEnough { .. }
                 | Self::SessionUnknown
                 | Self::CursorUnknown
                 | Self::StateUnknown

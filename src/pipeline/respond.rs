@@ -128,9 +128,13 @@ fn challenges(
     let scope = resource.advertised(&match (error, rejection) {
         // Other scopes do not help with a malformed request.
         (Some((BearerError::InvalidRequest, _)), _) => ScopeSet::default(),
-        (_, Rejection::InsufficientScope { needed, .. }) => needed.clone(),
+        (_, Rejection::InsufficientScope { needed, .. } | Rejection::SignInNotEnough { needed, .. }) => needed.clone(),
         _ => resource.scopes.clone(),
     });
+    let sign_in = match rejection {
+        Rejection::SignInNotEnough { sign_in, .. } => Some(sign_in),
+        _ => None,
+    };
     let schemes: &[AuthScheme] = match resource.dpop {
         Requirement::Off => &[AuthScheme::Bearer],
         Requirement::Optional => &[AuthScheme::Bearer, AuthScheme::Dpop],
@@ -141,6 +145,8 @@ fn challenges(
         scheme,
         error: error.filter(|_| used == Some(scheme)),
         scope: scope.clone(),
+        max_age: sign_in.and_then(|it| it.max_age),
+        acr_values: sign_in.map(|it| it.acr.clone()).unwrap_or_default(),
         realm: resource.identifier.clone(),
         resource_metadata: metadata_url(resource, &settings.public_url),
     };

@@ -14,4 +14,6 @@ pub struct Caller {
     pub source: Option<Rc<str>>,
     /// Its connection.
     pub facts: ConnectionFacts,
+    /// The second of its request, in Unix time.
+    pub now: u64,
 }

@@ -11,6 +11,7 @@ use crate::policy::caller::Caller;
 use crate::policy::condition::{Condition, Fact};
 use crate::policy::index::Index;
 use crate::policy::rule::{Approvers, Effect, Rule, When};
+use crate::policy::sign_in::SignIn;
 use crate::policy::uri::readings;
 use crate::policy::verdict::{Arguments, DecidedBy, Decision, RuleResult, StepUpInLists, Verdict};
 
@@ -111,7 +112,9 @@ impl Policy {
 
     /// What rules read about callers.
     pub fn facts(&self) -> impl Iterator<Item = Fact<'_>> {
-        self.rules.iter().flat_map(|rule| rule.when.conditions.iter().map(Condition::reads))
+        let of_conditions = self.rules.iter().flat_map(|rule| rule.when.conditions.iter().map(Condition::reads));
+        let of_sign_ins = self.rules.iter().filter_map(|rule| rule.effect.sign_in()).flat_map(SignIn::claims);
+        of_conditions.chain(of_sign_ins.map(Fact::Claim))
     }
 
     /// Which scopes include which others.
@@ -281,9 +284,13 @@ impl Policy {
             Effect::Approve(_) if operation.method == CALL_TOOL => Verdict::Approve,
             // A task began with a call that was approved.
             Effect::Approve(_) | Effect::Allow => Verdict::Allow,
-            Effect::StepUp(scopes) => {
+            Effect::StepUp(scopes, sign_in) => {
                 let missing = self.scopes.missing(&caller.subject.scopes, scopes);
-                if missing.is_empty() { Verdict::Allow } else { Verdict::StepUp { missing, scopes: scopes.clone() } }
+                let is_met = sign_in.lacks(&caller.subject.rights, caller.now).is_empty();
+                if missing.is_empty() && is_met {
+                    return Verdict::Allow;
+                }
+                Verdict::StepUp { missing, scopes: scopes.clone(), sign_in: (!is_met).then(|| sign_in.clone()) }
             }
         }
     }

@@ -14,6 +14,7 @@ pub mod pattern;
 mod possible;
 pub mod rule;
 pub mod server_names;
+pub mod sign_in;
 mod stand_in;
 mod uri;
 pub mod verdict;

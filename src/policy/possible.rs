@@ -29,7 +29,7 @@ impl Policy {
                     closed.extend(Kind::ALL.into_iter().filter(is_denied));
                 }
                 Effect::Deny => {}
-                Effect::Allow | Effect::StepUp(_) | Effect::Approve(_) => {
+                Effect::Allow | Effect::StepUp(..) | Effect::Approve(_) => {
                     let opens = |kind: Kind| {
                         targets.is_everything()
                             || methods_of(kind).any(|method| targets.is_about_method(method))

@@ -9,6 +9,7 @@ use crate::oauth::scope::{Scope, ScopeHierarchy, ScopeSet};
 use crate::policy::caller::Caller;
 use crate::policy::condition::Condition;
 use crate::policy::pattern::{Pattern, fold};
+use crate::policy::sign_in::SignIn;
 use crate::policy::uri::readings;
 
 /// A rule.
@@ -50,8 +51,8 @@ pub enum Effect {
     Allow,
     /// The operation is denied, as if its target did not exist for this caller.
     Deny,
-    /// The operation is permitted if the caller has all of these scopes.
-    StepUp(ScopeSet),
+    /// The operation is permitted if the caller has all of these scopes, and if its user signed in like this.
+    StepUp(ScopeSet, SignIn),
     /// A call of a tool waits until a person approves it. Everything else that the rule is about is permitted.
     Approve(Approvers),
 }
@@ -70,7 +71,16 @@ impl Effect {
     #[must_use]
     pub fn scopes(&self) -> Option<&ScopeSet> {
         match self {
-            Self::StepUp(scopes) => Some(scopes),
+            Self::StepUp(scopes, _) => Some(scopes),
+            Self::Allow | Self::Deny | Self::Approve(_) => None,
+        }
+    }
+
+    /// What it requires of the sign-in of the caller's user.
+    #[must_use]
+    pub fn sign_in(&self) -> Option<&SignIn> {
+        match self {
+            Self::StepUp(_, sign_in) => Some(sign_in),
             Self::Allow | Self::Deny | Self::Approve(_) => None,
         }
     }
@@ -80,7 +90,7 @@ impl Effect {
     pub fn approvers(&self) -> Option<&Approvers> {
         match self {
             Self::Approve(approvers) => Some(approvers),
-            Self::Allow | Self::Deny | Self::StepUp(_) => None,
+            Self::Allow | Self::Deny | Self::StepUp(..) => None,
         }
     }
 
@@ -90,7 +100,7 @@ impl Effect {
         match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
-            Self::StepUp(_) => "step_up",
+            Self::StepUp(..) => "step_up",
             Self::Approve(_) => "approve",
         }
     }

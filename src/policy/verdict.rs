@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::oauth::scope::ScopeSet;
+use crate::policy::sign_in::SignIn;
 
 /// How lists show items that need a step-up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,19 +32,21 @@ pub enum Verdict {
     Allow,
     /// The operation is permitted if a person approves it.
     Approve,
-    /// The operation needs more scopes.
+    /// The operation needs more scopes, or another sign-in of the caller's user.
     StepUp {
         /// The scopes that the caller lacks.
         missing: ScopeSet,
         /// All scopes that the rule requires.
         scopes: ScopeSet,
+        /// What the rule requires of the sign-in, if the caller's user did not sign in like that.
+        sign_in: Option<SignIn>,
     },
     /// The operation is denied, as if its target did not exist for this caller.
     Deny,
 }
 
 impl Verdict {
-    /// Whether the item exists for the caller, and can be used without more scopes.
+    /// Whether the item exists for the caller, and can be used without more scopes and another sign-in.
     #[must_use]
     pub fn permits(&self) -> bool {
         match self {

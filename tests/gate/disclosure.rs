@@ -17,6 +17,7 @@ use portcullis::pipeline::context::RequestContext;
 use portcullis::pipeline::rejection::{ConnectionNeeded, Dependency, Rejection};
 use portcullis::pipeline::respond::refusal;
 use portcullis::policy::lock::Unlocked;
+use portcullis::policy::sign_in::SignIn;
 use portcullis::time::UnixMillis;
 use portcullis::token::binding::proof::ProofError;
 use portcullis::token::error::TokenError;
@@ -107,6 +108,11 @@ fn all() -> Vec<Rejection> {
         Rejection::HttpsRequired,
         Rejection::InsufficientScope {
             missing: ScopeSet::of_text("files:write"),
+            needed: ScopeSet::of_text("mcp:tools files:write"),
+        },
+        Rejection::SignInNotEnough {
+            sign_in: SignIn { max_age: Some(300), acr: vec!["gold".to_owned()], amr: vec!["mfa".to_owned()] },
+            lacks: vec!["max_age", "acr"],
             needed: ScopeSet::of_text("mcp:tools files:write"),
         },
         Rejection::Internal("what"),

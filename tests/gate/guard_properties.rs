@@ -25,7 +25,7 @@ fn looking(action: Action) -> Looking {
         when: When::default(),
     };
     let subject = Rc::new(Subject::anonymous());
-    let caller = Caller { subject, source: None, facts: ConnectionFacts::default() };
+    let caller = Caller { subject, source: None, facts: ConnectionFacts::default(), now: 0 };
     let guards = Guards::new(vec![guard]);
     guards.looking(Direction::Results, None, (&caller, &ScopeHierarchy::default())).expect("one guard")
 }

@@ -300,7 +300,7 @@ fn filtered(find: &[&str], action: &str, shape: Shape, body: &str, chunk: usize)
     let gateway = gate(json!([{ "find": find, "action": action }]));
     let content = gateway.settings().resources[0].content.as_ref().expect("guards");
     let subject = Rc::new(portcullis::token::principal::Subject::anonymous());
-    let caller = Caller { subject, source: None, facts: ConnectionFacts::default() };
+    let caller = Caller { subject, source: None, facts: ConnectionFacts::default(), now: 0 };
     let looking = content.guards.looking(Direction::Results, None, (&caller, &ScopeHierarchy::default()));
     let ids = vec![portcullis::mcp::envelope::RequestId::read(&json!(1)).expect("an id")];
     let check = ResultCheck {
@@ -706,7 +706,7 @@ fn what_breaks_off_in_the_middle_of_an_event_is_ended() {
     let gateway = gate(json!([{ "find": ["email"], "action": "mask" }]));
     let content = gateway.settings().resources[0].content.as_ref().expect("guards");
     let subject = Rc::new(portcullis::token::principal::Subject::anonymous());
-    let caller = Caller { subject, source: None, facts: ConnectionFacts::default() };
+    let caller = Caller { subject, source: None, facts: ConnectionFacts::default(), now: 0 };
     for (sent, ends) in
         [("data: {}\n\n", ""), ("event: message\ndata: ", "\n\n"), ("event: mess", "\n\n"), ("id: 5", "\n\n")]
     {

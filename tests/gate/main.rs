@@ -71,6 +71,7 @@ mod rooms;
 mod scopes;
 mod server_answers;
 mod sessions;
+mod sign_in;
 mod signatures;
 mod stored;
 mod support;

@@ -81,7 +81,7 @@ fn caller_with(scopes: &[&str], roles: &[&str]) -> Caller {
             ..SelectedClaims::default()
         },
     };
-    Caller { subject: Rc::new(subject), source: Some("idp".into()), facts: ConnectionFacts::default() }
+    Caller { subject: Rc::new(subject), source: Some("idp".into()), facts: ConnectionFacts::default(), now: 0 }
 }
 
 /// Every caller that rules of these tests can tell apart.

@@ -61,7 +61,7 @@ fn subject(name: &str) -> Subject {
 fn rules(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide, by rules");
     let caller =
-        Caller { subject: Rc::new(subject("ada")), source: Some("idp".into()), facts: ConnectionFacts::default() };
+        Caller { subject: Rc::new(subject("ada")), source: Some("idp".into()), facts: ConnectionFacts::default(), now: 0 };
     let operation = Operation::on("tools/call", Kind::Tool, "read_file");
     for count in [1, 10, 1_000, 10_000] {
         let policy = policy(count);

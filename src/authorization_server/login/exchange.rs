@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::authorization_server::login::error::{AnswerError, IdTokenError, LoginError};
+use crate::authorization_server::login::signed_in::AskedSignIn;
 use crate::authorization_server::login::{Login, Provider};
 use crate::jwks::key::JwsAlgorithm;
 use crate::jwks::key_set::KeySet;
@@ -31,8 +32,8 @@ pub struct AuthorizationParameters<'a> {
     pub challenge: &'a str,
     /// The user must log in again.
     pub anew: bool,
-    /// The most seconds since the user logged in; the ID token then says when that was (`max_age`).
-    pub age: Option<u64>,
+    /// What is asked of the sign-in: with `max_age`, the ID token says when it was.
+    pub sign_in: &'a AskedSignIn,
 }
 
 /// The URL to which the gateway sends the user (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
@@ -54,11 +55,18 @@ pub fn authorization_url(login: &Login, provider: &Provider, asking: &Authorizat
     if logs_in_anew && !set_prompt {
         form.add("prompt", "login");
     }
-    if let (Some(age), true) = (asking.age, login.issuer.is_some()) {
-        form.add("max_age", &age.to_string());
+    let mut asked = Vec::new();
+    if login.issuer.is_some() {
+        asked.extend(asking.sign_in.max_age.map(|age| ("max_age", age.to_string())));
+        asked.extend(Some(("acr_values", asking.sign_in.acr_values.clone())).filter(|(_, values)| !values.is_empty()));
+    }
+    for (name, value) in &asked {
+        form.add(name, value);
     }
     for (name, value) in &login.parameters {
-        if name == "prompt" && logs_in_anew {
+        if asked.iter().any(|(asked, _)| asked == name) {
+            // What this login needs stands in for what all logins ask for.
+        } else if name == "prompt" && logs_in_anew {
             form.add(name, &with_login(value));
         } else {
             form.add(name, value);

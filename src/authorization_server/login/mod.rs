@@ -4,6 +4,7 @@ mod error;
 mod exchange;
 mod identity;
 mod profile;
+pub mod signed_in;
 
 use crate::jwks::discovery::{Metadata, MetadataError};
 use crate::oauth::client_authentication::ClientAuthentication;

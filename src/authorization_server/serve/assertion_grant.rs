@@ -134,6 +134,8 @@ impl<P: Ports> Context<'_, P> {
             Ok(claims) => claims,
             Err(error) => return refused(GrantAssertionError::Claims(error.to_string())),
         };
+        let is_login = rules.prefix.is_empty();
+        let claims = if is_login { jag.signed_in.with(claims) } else { jag.signed_in.time_alone().with(claims) };
         let may = self.scopes_of(&client, resource, &[form.get("scope"), jag.scope.as_deref()]);
         let entitled = self.entitled(&identity, &may);
         if entitled.is_empty() && (!may.is_empty() || form.get("scope").or(jag.scope.as_deref()).is_some()) {
@@ -173,7 +175,6 @@ impl<P: Ports> Context<'_, P> {
             scope: &scope,
             resource: &resource.identifier,
             claims: &claims,
-            authenticated: jag.authenticated,
             bound_to: binding.as_claims(),
             grant: None,
         };

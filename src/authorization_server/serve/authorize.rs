@@ -10,6 +10,7 @@ use crate::authorization_server::authorize::{
     AuthorizationRequest, AuthorizeError, Destination, NewScopes, challenge_of,
 };
 use crate::authorization_server::client::{Client, Source};
+use crate::authorization_server::login::signed_in::AskedSignIn;
 use crate::authorization_server::login::{self, AuthorizationParameters};
 use crate::authorization_server::page::{self, Consent};
 use crate::authorization_server::refusal::{OwnForm, Refusal};
@@ -172,7 +173,11 @@ impl<P: Ports> Context<'_, P> {
             Purpose::Approve(..) => true,
             Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => false,
         };
-        let age = matches!(purpose, Purpose::Approve(..)).then_some(0);
+        let sign_in = match &purpose {
+            Purpose::Approved(request) | Purpose::Remembered(request, _) => request.sign_in.clone(),
+            Purpose::Approve(..) => AskedSignIn { max_age: Some(0), ..AskedSignIn::default() },
+            Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => AskedSignIn::default(),
+        };
         let state = self.name();
         let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
         self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
@@ -184,7 +189,7 @@ impl<P: Ports> Context<'_, P> {
             nonce: &secrets.nonce,
             challenge: &secrets.challenge,
             anew,
-            age,
+            sign_in: &sign_in,
         };
         let url = login::authorization_url(&self.server.login, &provider, &asking);
         let reply = if from_form {
@@ -223,6 +228,12 @@ impl<P: Ports> Context<'_, P> {
         }
         if let Some(key) = &request.key {
             form.add("dpop_jkt", key);
+        }
+        if let Some(seconds) = request.sign_in.max_age {
+            form.add("max_age", &seconds.to_string());
+        }
+        if !request.sign_in.acr_values.is_empty() {
+            form.add("acr_values", &request.sign_in.acr_values);
         }
         format!("{}?{}", self.server.url("/authorize"), form.into_text())
     }

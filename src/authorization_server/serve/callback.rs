@@ -6,6 +6,7 @@ use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
 use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
+use crate::authorization_server::login::signed_in::SignedIn;
 use crate::authorization_server::login::{Identity, ProviderTokens, word};
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::state::Hash;
@@ -19,6 +20,7 @@ use crate::ports::Ports;
 /// A user who came back from the provider.
 struct LoggedIn {
     identity: Identity,
+    signed_in: SignedIn,
     tokens: ProviderTokens,
     /// The second at which the login began.
     begun: u64,
@@ -55,7 +57,11 @@ impl<P: Ports> Context<'_, P> {
         let code = match said {
             Ok(code) => code,
             Err(error) => {
-                let failure = if error == "access_denied" { LoginFailure::Denied } else { LoginFailure::Provider };
+                let failure = match error {
+                    "access_denied" => LoginFailure::Denied,
+                    "unmet_authentication_requirements" => LoginFailure::Unmet,
+                    _ => LoginFailure::Provider,
+                };
                 return Ok(self.failed(&purpose, failure, &format!("the provider says {}", word(error))));
             }
         };
@@ -65,9 +71,9 @@ impl<P: Ports> Context<'_, P> {
             Err(error) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &error.to_string())),
         };
         match at.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
-            Ok((identity, tokens)) => {
+            Ok((identity, signed_in, tokens)) => {
                 let begun = expires.saturating_sub(LOGIN_SECONDS);
-                self.logged_in(purpose, LoggedIn { identity, tokens, begun }).await
+                self.logged_in(purpose, LoggedIn { identity, signed_in, tokens, begun }).await
             }
             Err(error) => Ok(self.failed(&purpose, LoginFailure::of(&error), &error.to_string())),
         }
@@ -151,7 +157,7 @@ impl<P: Ports> Context<'_, P> {
     async fn granted(
         &self,
         request: AuthorizationRequest,
-        LoggedIn { identity, tokens, begun }: LoggedIn,
+        LoggedIn { identity, signed_in, tokens, begun }: LoggedIn,
     ) -> Result<Reply, Failure> {
         // The client may have ended, or left the place, while its user was away.
         let there = match self.client(&request.client_id, false).await? {
@@ -169,6 +175,9 @@ impl<P: Ports> Context<'_, P> {
                 return Ok(self.failed(&purpose, LoginFailure::Provider, &error.to_string()));
             }
         };
+        if let Some(why) = signed_in.lacks(&request.sign_in, begun) {
+            return Ok(self.failed(&Purpose::Approved(request), LoginFailure::Unmet, why));
+        }
         let asked = ScopeSet::of_text(&request.scope);
         let scope = self.entitled(&identity, &asked);
         if scope.is_empty() && !asked.is_empty() {
@@ -183,7 +192,7 @@ impl<P: Ports> Context<'_, P> {
             client_id: request.client_id.clone(),
             scope: scope.to_string(),
             resource: request.resource.clone(),
-            claims,
+            claims: signed_in.with(claims),
             authenticated: now,
         };
         let waiting = Code {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Context;
 use super::held_tokens::HeldTokens;
+use crate::authorization_server::login::signed_in::SignedIn;
 use crate::authorization_server::login::{
     self, AnswerError, IdTokenError, Identity, Login, LoginError, Provider, ProviderTokens,
 };
@@ -212,7 +213,7 @@ impl<P: Ports> LoginProvider<'_, P> {
         provider: &Provider,
         ours: &Ours,
         (code, verifier, nonce): (&str, &str, &str),
-    ) -> Result<(Identity, ProviderTokens), LoginError> {
+    ) -> Result<(Identity, SignedIn, ProviderTokens), LoginError> {
         let assertion = self.our_assertion(ours, provider).await?;
         let client = (ours.client_id.as_str(), &ours.authentication);
         let redirect_uri = self.context.server.url("/callback");
@@ -225,8 +226,10 @@ impl<P: Ports> LoginProvider<'_, P> {
             }
             None => Map::new(),
         };
+        // Only the ID token proves it.
+        let signed_in = SignedIn::of(&claims, self.context.now());
         self.add_about_user(provider, &tokens.access_token, &mut claims).await?;
-        Ok((Identity::read(self.login.users(), claims)?, tokens))
+        Ok((Identity::read(self.login.users(), claims)?, signed_in, tokens))
     }
 
     /// Refreshes the provider's tokens, if there is a refresh token, and reads who the user is now; `None` if the provider

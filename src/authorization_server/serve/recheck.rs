@@ -3,6 +3,7 @@
 use super::held_tokens::HeldTokens;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::handle::Handle;
+use crate::authorization_server::login::signed_in::with_sign_in_of;
 use crate::authorization_server::login::{Identity, LoginError};
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{
@@ -136,7 +137,7 @@ impl<P: Ports> Context<'_, P> {
             return Err("the user is not admitted any more".to_owned());
         }
         let claims = identity.token_claims(&self.server.token_claims, &login.groups_claim);
-        let claims = claims.map_err(|error| error.to_string())?;
+        let claims = with_sign_in_of(&seen.terms.claims, claims.map_err(|error| error.to_string())?);
         let approved = ScopeSet::of_text(&seen.approved);
         let scope = self.entitled(identity, &approved);
         if scope.is_empty() && !approved.is_empty() {

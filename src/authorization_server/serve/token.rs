@@ -262,7 +262,6 @@ impl<P: Ports> Context<'_, P> {
             scope: &scope,
             resource: &terms.resource,
             claims: &terms.claims,
-            authenticated: Some(terms.authenticated),
             bound_to: binding.as_claims(),
             grant: Some(grant),
         };
@@ -331,7 +330,6 @@ impl<P: Ports> Context<'_, P> {
             scope: &scope,
             resource: &resource.identifier,
             claims,
-            authenticated: None,
             bound_to: binding.as_claims(),
             grant: None,
         };

@@ -18,9 +18,9 @@ pub struct Terms {
     pub scope: String,
     /// The identifier of the resource.
     pub resource: String,
-    /// Claims of the user that tokens contain.
+    /// Claims of the user and of the sign-in that tokens contain.
     pub claims: Map<String, Value>,
-    /// The second at which the user logged in.
+    /// The second at which the user came back from the login.
     pub authenticated: u64,
 }
 

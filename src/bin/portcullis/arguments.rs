@@ -303,8 +303,8 @@ pub(crate) struct ReplayArguments {
 
 const TEST_NOTE: &str = "\
 A file has the callers, the requests and, by caller and request, the expected decisions: \"allow\", \"approve\"
-(a person has to approve the call), \"deny\", \"step_up SCOPES\" (the scopes that the caller lacks) or \"login\" (the caller has no credentials). docs/policy.md has an
-example.
+(a person has to approve the call), \"deny\", \"step_up SCOPES\" (the scopes that the caller lacks),
+\"sign_in\" (the user has to sign in again) or \"login\" (the caller has no credentials). docs/policy.md has an example.
 
 Exit status:
   0  each decision is as expected

@@ -10,6 +10,7 @@ use portcullis::pipeline::record::scopes_for;
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::methods_of;
 use portcullis::policy::pattern::Pattern;
+use portcullis::policy::sign_in::AUTH_TIME;
 use portcullis::policy::verdict::{Arguments, Decision, RuleResult, Verdict};
 use portcullis::settings::Settings;
 use portcullis::settings::resource::Resource;
@@ -69,7 +70,8 @@ impl Decided {
         allows && self.missing.is_empty() && self.is_open
     }
 
-    /// The decision in few words: `allow`, `deny`, `login`, or `step_up` with the scopes that the caller lacks.
+    /// The decision in few words: `allow`, `approve`, `deny`, `login`, `sign_in` (the user has to sign in again), or `step_up` with the
+    /// scopes that the caller lacks.
     pub(crate) fn words(&self) -> String {
         let verdict = self.by_rules.as_ref().map_or(&Verdict::Allow, |(decision, _)| &decision.verdict);
         match verdict {
@@ -78,6 +80,7 @@ impl Decided {
             Verdict::Allow if self.missing.is_empty() => "allow".to_owned(),
             Verdict::Approve if self.missing.is_empty() => "approve".to_owned(),
             Verdict::Allow | Verdict::Approve => step_up(self.missing.iter()),
+            Verdict::StepUp { sign_in: Some(_), .. } => "sign_in".to_owned(),
             Verdict::StepUp { missing, .. } => step_up(missing.iter().chain(self.missing.iter())),
         }
     }
@@ -156,7 +159,7 @@ fn caller(who: &Who, settings: &Settings, index: usize) -> Result<Caller, Unusab
         if !who.claims.is_empty() || who.scopes.is_some() || who.issuer.is_some() {
             return Err("a caller without credentials (anonymous) has no claims, scopes and issuer".into());
         }
-        return Ok(Caller { subject: Rc::new(Subject::anonymous()), source: None, facts });
+        return Ok(Caller { subject: Rc::new(Subject::anonymous()), source: None, facts, now: 0 });
     }
     let said = &who.claims;
     let accepted =
@@ -195,5 +198,7 @@ fn caller(who: &Who, settings: &Settings, index: usize) -> Result<Caller, Unusab
         subject: Rc::new(subject),
         source: who.issuer.as_deref().or(issuer.map(|issuer| issuer.name.as_str())).map(Rc::from),
         facts,
+        // As if the token were used when it was issued; without `iat`, when the user signed in.
+        now: ["iat", AUTH_TIME].iter().find_map(|name| said.get(*name)?.as_u64()).unwrap_or_default(),
     })
 }

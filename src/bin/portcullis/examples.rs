@@ -87,11 +87,11 @@ pub(crate) fn cases(file: &str, settings: &Settings, host: &Host<'_>) -> Result<
         for (request, expected) in requests {
             let call = examples.requests.get(request).ok_or_else(|| unknown(file, "requests", request))?;
             let word = expected.split(' ').next().unwrap_or_default();
-            if !matches!(expected.as_str(), "allow" | "approve" | "deny" | "login")
+            if !matches!(expected.as_str(), "allow" | "approve" | "deny" | "login" | "sign_in")
                 && (word != "step_up" || word == expected)
             {
                 return Err(format!(
-                    "{file}: decisions.{caller}.{request}: must be \"allow\", \"approve\", \"deny\", \"login\" or \"step_up SCOPES\", got {expected:?}"
+                    "{file}: decisions.{caller}.{request}: must be \"allow\", \"approve\", \"deny\", \"login\", \"sign_in\" or \"step_up SCOPES\", got {expected:?}"
                 )
                 .into());
             }

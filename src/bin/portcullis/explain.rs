@@ -2,6 +2,8 @@
 
 use portcullis::mcp::operation::Operation;
 use portcullis::mcp::tool_view::{CALL_FOUND_TOOL, SEARCH_TOOLS, View};
+use portcullis::oauth::scope::ScopeSet;
+use portcullis::policy::sign_in::SignIn;
 use portcullis::policy::verdict::{RuleResult, Verdict};
 use portcullis::settings::resource::Resource;
 use serde_json::{Value, json};
@@ -36,6 +38,9 @@ pub(crate) fn explain(options: &ExplainArguments, host: &Host<'_>) -> Result<Rep
         }
         Verdict::Approve => "approve: the call waits until a person approves it".to_owned(),
         Verdict::Deny => "deny: for this caller the target does not exist".to_owned(),
+        Verdict::StepUp { sign_in: Some(sign_in), missing, .. } => {
+            format!("step_up: 401, the user has to sign in again{}", challenged(sign_in, missing))
+        }
         Verdict::StepUp { missing, .. } => format!("step_up: 403, the caller lacks the scopes: {missing}"),
     };
     text += &format!("{}{name} at {}: {outcome}\n", operation.method, resource.path.as_str());
@@ -87,6 +92,20 @@ pub(crate) fn explain(options: &ExplainArguments, host: &Host<'_>) -> Result<Rep
         "rules": rules,
     });
     Ok(Report { text, json, good: decided.is_allowed() })
+}
+
+/// What a challenge for another sign-in asks for.
+fn challenged(sign_in: &SignIn, missing: &ScopeSet) -> String {
+    let mut text = sign_in.max_age.map_or_else(String::new, |seconds| format!(", at most {seconds} seconds ago"));
+    for (name, values) in [("acr", &sign_in.acr), ("amr", &sign_in.amr)] {
+        if !values.is_empty() {
+            text += &format!(", with {name} {}", values.join(" or "));
+        }
+    }
+    if !missing.is_empty() {
+        text += &format!("; and the caller lacks the scopes: {missing}");
+    }
+    text
 }
 
 fn words(thought: &RuleResult) -> String {

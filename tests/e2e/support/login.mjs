@@ -50,7 +50,8 @@ export async function startLoginProvider({ redirectUri, registration = false, po
         new provider.Grant({ accountId: state.user.sub, clientId: params.client_id });
       grant.addOIDCScope("openid profile email offline_access");
       const consent = { grantId: await grant.save() };
-      const login = { accountId: state.user.sub };
+      // How the user signs in, if that matters: `acr`, `amr`, `ts`.
+      const login = { accountId: state.user.sub, ...state.mischief.signIn };
       await provider.interactionFinished(
         request,
         response,
@@ -80,13 +81,14 @@ export async function startLoginProvider({ redirectUri, registration = false, po
           },
         ],
     clientDefaults: { id_token_signed_response_alg: "ES256" },
+    acrValues: ["gold", "silver"],
     // Each login is a new one: the user may have changed.
     cookiesExpire: 0,
     findAccount: (_ctx, id) =>
       state.mischief.forgets === id
         ? undefined
         : { accountId: id, claims: () => ({ ...state.user, sub: id, ...state.mischief.claims }) },
-    claims: { openid: ["sub", "groups"], email: ["email", "email_verified"], profile: ["name", "hd"] },
+    claims: { openid: ["sub", "groups", "amr"], email: ["email", "email_verified"], profile: ["name", "hd"] },
     conformIdTokenClaims: false,
     issueRefreshToken: async () => true,
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },

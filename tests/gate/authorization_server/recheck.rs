@@ -5,21 +5,21 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 
 /// What the provider answers to a refresh.
-struct Provider {
+pub(super) struct Provider {
     /// The user of its ID tokens; `None` if it sends none.
-    user: Option<Value>,
+    pub(super) user: Option<Value>,
     /// Status and error code; `None` if it refuses nothing.
     refusal: Option<(u16, &'static str)>,
     is_down: bool,
     /// The refresh tokens that it got.
-    used: Vec<String>,
+    pub(super) used: Vec<String>,
     userinfo: u16,
 }
 
-type Shared = Rc<RefCell<Provider>>;
+pub(super) type Shared = Rc<RefCell<Provider>>;
 
 /// Who the provider says is there from now on.
-fn provider(scene: &Scene) -> Shared {
+pub(super) fn provider(scene: &Scene) -> Shared {
     let user = Some(scene.user.borrow().clone());
     let shared =
         Rc::new(RefCell::new(Provider { user, refusal: None, is_down: false, used: Vec::new(), userinfo: 200 }));
