@@ -435,6 +435,7 @@ export interface LoginDocument {
    * Default: from discovery, if the provider has one.
    */
   revocation_endpoint?: string;
+  scim?: ScimDocument;
   /**
    * Scopes that the gateway requests at the provider. Default: `openid`, `profile` and `email`; for `okta` also
    * `groups`; for `github` instead `read:user`, `user:email` and `read:org`.
@@ -472,6 +473,39 @@ export interface LoginDocument {
  */
 export interface Table2 {
   [k: string]: string;
+}
+/**
+ * A SCIM 2.0 service at which the provider provisions its users and groups. Default: none. Guide: `docs/scim.md`.
+ */
+export interface ScimDocument {
+  /**
+   * The name of the Durable Object binding (class `Directory`) that stores the users and groups.
+   */
+  binding: string;
+  /**
+   * The claim of the login with that; not for `email`. Default: `subject_claim` for `external_id`, `preferred_username` for
+   * `user_name`.
+   */
+  claim?: string;
+  /**
+   * Whether the groups of the directory stand in for those of the login. With `false`, groups that the provider provisions have no
+   * effect. Default: `true`.
+   */
+  groups?: boolean;
+  /**
+   * By what a login finds its user: `external_id`, `user_name`, or `email` (an address that the provider verified). Default:
+   * `external_id`.
+   */
+  match?: "external_id" | "user_name" | "email";
+  /**
+   * Whether a user whom the provider has not provisioned has no access. Default: `true`.
+   */
+  required?: boolean;
+  /**
+   * Names of 1 to 4 Worker secrets, each of 32 characters or more. The provider sends one of them as `Authorization: Bearer`. To
+   * change a secret, add the new one, change it at the provider, and remove the old one.
+   */
+  secrets: string[];
 }
 /**
  * Descriptions of scopes for the consent page: `"mcp:tools" = "Use the tools of this server"`. The page shows a

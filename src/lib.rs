@@ -17,6 +17,7 @@
 //! config                reads configuration documents into settings
 //! authorization_server  the endpoints of the gateway's own authorization server, on the same ports
 //! provider              fetches documents of identity providers through the ports
+//! directory             users and groups that identity providers provision (SCIM)
 //! ports                 what the rooms above need from the platform, as traits
 //! observe               log lines, counters, spans, data points and records of decisions
 //! forward               from a permit to the origin server, and the answer back
@@ -48,6 +49,7 @@
 pub mod authorization_server;
 pub mod config;
 pub mod content;
+pub mod directory;
 pub mod forward;
 pub mod gateway;
 pub mod jwks;

@@ -736,3 +736,77 @@ pub const IN_FLIGHT_SECONDS: u64 = 600;
 
 /// Bytes of a result that the gateway reads after it has become too large to pass, to answer with an error in its place.
 pub const SKIPPED_RESULT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Largest body of a SCIM request in bytes (413). A full push of [`SCIM_MEMBERS_PER_REQUEST`] members with `display` and `$ref`
+/// has about 200 bytes for each.
+pub const SCIM_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// Longest query string of a SCIM request in bytes, before it is decoded (414). A filter by user name has less than 500.
+pub const SCIM_QUERY_BYTES: usize = 8 * 1024;
+
+/// Most parameters of a query string.
+pub const SCIM_QUERY_PARAMETERS: usize = 32;
+
+/// Longest filter in bytes, after it is decoded.
+pub const SCIM_FILTER_BYTES: usize = 4 * 1024;
+
+/// Deepest nesting of a filter: parentheses, `not` and value paths. The parser is recursive, and the stack of wasm is small.
+pub const SCIM_FILTER_DEPTH: usize = 16;
+
+/// Most comparisons of a filter: each of them is evaluated for each resource that is scanned.
+pub const SCIM_FILTER_TERMS: usize = 32;
+
+/// Most resources that one request may scan when no index answers its filter (400 `tooMany`).
+pub const SCIM_SCAN: u64 = 1_000;
+
+/// Most group members that one request may load for its filter, or show on one page (400 `tooMany`): about 7 MB.
+pub const SCIM_SCAN_MEMBERS: u64 = 50_000;
+
+/// Most resources on one page of a list. Okta asks for 100, and Entra ID for fewer.
+pub const SCIM_PAGE: u64 = 200;
+
+/// Resources on one page of a list if the request has no `count`.
+pub const SCIM_PAGE_DEFAULT: u64 = 100;
+
+/// Most attributes that `attributes` or `excludedAttributes` names.
+pub const SCIM_ATTRIBUTES: usize = 64;
+
+/// Most operations of one PATCH. Entra ID removes members of a group with one operation for each.
+pub const SCIM_OPERATIONS: usize = 1_000;
+
+/// Longest path of a PATCH operation in bytes.
+pub const SCIM_PATH_BYTES: usize = 1024;
+
+/// Longest text value of a resource in bytes.
+pub const SCIM_TEXT_BYTES: usize = 1024;
+
+/// Longest id in a path or in a reference, in bytes. The gateway makes ids of 36 characters.
+pub const SCIM_ID_BYTES: usize = 128;
+
+/// Most URIs in `schemas`.
+pub const SCIM_SCHEMAS: usize = 32;
+
+/// Most e-mail addresses of a user.
+pub const SCIM_EMAILS: usize = 32;
+
+/// Most members that one request names. Okta's custom apps push the whole membership with one PUT.
+pub const SCIM_MEMBERS_PER_REQUEST: usize = 10_000;
+
+/// Most members of a group: its representation has no pages, and each member is an effect when the group is renamed.
+pub const SCIM_GROUP_MEMBERS: u64 = 20_000;
+
+/// Most operations of one PATCH that replace the members of a group, or select them with a filter other than `value eq`: each looks
+/// at all members.
+pub const SCIM_MEMBER_SCANS: usize = 8;
+
+/// Users for whom one SCIM request applies what it changes; others have it applied by the next requests, at the latest by their refresh.
+pub const SCIM_EFFECTS: usize = 50;
+
+/// Largest question to a directory in bytes: the body of a SCIM request, and a query. As a JSON string, a body may be twice as long.
+pub const DIRECTORY_QUESTION_BYTES: usize = 3 * SCIM_BODY_BYTES;
+
+/// Longest wait in milliseconds for an answer of a directory: a change of a large group takes longer than one of a record.
+pub const DIRECTORY_MILLISECONDS: u32 = 20_000;
+
+/// Most secrets of a SCIM endpoint: the one that is used, and those that it replaces or that replace it.
+pub const SCIM_SECRETS: usize = 4;

@@ -135,6 +135,17 @@ pub trait Records {
     async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, PlatformError>;
 }
 
+/// Keeps the directories of users and groups that identity providers provision, each in an object of its own.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
+pub trait Directories {
+    /// Sends a question to the directory of that name, behind that binding, where
+    /// [`handle`](crate::directory::object::handle) answers it.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if the exchange failed: then it is not known whether the directory handled the question.
+    async fn directory(&self, binding: &str, name: &str, question: &str) -> Result<String, PlatformError>;
+}
+
 /// Sends messages to queues.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread: no future here is ever sent to another")]
 pub trait Queues {
@@ -296,6 +307,7 @@ pub trait Ports:
     + ReplayGuard
     + DayBudgets
     + Records
+    + Directories
     + Limiter
     + Queues
     + Timer
@@ -316,6 +328,7 @@ impl<P> Ports for P where
         + ReplayGuard
         + DayBudgets
         + Records
+        + Directories
         + Limiter
         + Queues
         + Timer

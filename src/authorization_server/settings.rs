@@ -99,6 +99,12 @@ impl AuthorizationServer {
         others.any(|other| subject.starts_with(other))
     }
 
+    /// The URL of the SCIM service.
+    #[must_use]
+    pub fn scim_url(&self) -> String {
+        self.url("/scim/v2")
+    }
+
     /// The URL of an endpoint.
     #[must_use]
     pub fn url(&self, endpoint: &str) -> String {

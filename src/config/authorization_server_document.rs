@@ -255,6 +255,10 @@ pub struct LoginDocument {
     #[deserr(default)]
     pub back_channel_logout: Option<bool>,
 
+    /// A SCIM 2.0 service at which the provider provisions its users and groups. Default: none. Guide: `docs/scim.md`.
+    #[deserr(default)]
+    pub scim: Option<ScimDocument>,
+
     /// Minutes after which a refresh asks the provider again about the user, 0 to 43200: with the provider's refresh token, or
     /// at `userinfo_endpoint` without `issuer`. The grant ends if the provider refuses, and its scopes and claims follow what
     /// the provider says. If this key is set, the gateway also requests the scope `offline_access` (at `google`, `access_type =
@@ -269,6 +273,59 @@ pub struct LoginDocument {
     #[deserr(default)]
     #[cfg_attr(feature = "schema", schemars(extend("default" = OUTAGE.default, "minimum" = OUTAGE.least, "maximum" = OUTAGE.most)))]
     pub outage_minutes: Option<u64>,
+}
+
+/// The SCIM 2.0 service (RFC 7644) at `ISSUER/scim/v2`. A user whom the provider deactivates or deletes loses access at once, and the
+/// groups of the directory are those of the user.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct ScimDocument {
+    /// Names of 1 to 4 Worker secrets, each of 32 characters or more. The provider sends one of them as `Authorization: Bearer`. To
+    /// change a secret, add the new one, change it at the provider, and remove the old one.
+    pub secrets: Vec<String>,
+
+    /// The name of the Durable Object binding (class `Directory`) that stores the users and groups.
+    pub binding: String,
+
+    /// By what a login finds its user: `external_id`, `user_name`, or `email` (an address that the provider verified). Default:
+    /// `external_id`.
+    #[deserr(default, rename = "match")]
+    #[cfg_attr(feature = "schema", schemars(rename = "match"))]
+    pub matched_by: Option<ScimMatchName>,
+
+    /// The claim of the login with that; not for `email`. Default: `subject_claim` for `external_id`, `preferred_username` for
+    /// `user_name`.
+    #[deserr(default)]
+    pub claim: Option<String>,
+
+    /// Whether a user whom the provider has not provisioned has no access. Default: `true`.
+    #[deserr(default)]
+    pub required: Option<bool>,
+
+    /// Whether the groups of the directory stand in for those of the login. With `false`, groups that the provider provisions have no
+    /// effect. Default: `true`.
+    #[deserr(default)]
+    pub groups: Option<bool>,
+}
+
+/// By what a login finds its user in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[deserr(error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ScimMatchName {
+    /// `externalId`
+    #[deserr(rename = "external_id")]
+    #[cfg_attr(feature = "schema", schemars(rename = "external_id"))]
+    ExternalId,
+    /// `userName`
+    #[deserr(rename = "user_name")]
+    #[cfg_attr(feature = "schema", schemars(rename = "user_name"))]
+    UserName,
+    /// One of `emails`
+    #[deserr(rename = "email")]
+    #[cfg_attr(feature = "schema", schemars(rename = "email"))]
+    Email,
 }
 
 /// An identity provider.

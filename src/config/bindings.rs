@@ -23,6 +23,8 @@ pub fn bindings<'a>(
     add(settings.dpop.replay_binding.as_ref(), "idFromName", "dpop.replay_binding".to_owned());
     if let Some(server) = server {
         add(Some(&server.binding), "idFromName", "authorization_server.binding".to_owned());
+        let directory = server.login.directory.as_ref().map(|directory| &directory.binding);
+        add(directory, "idFromName", "authorization_server.login.scim.binding".to_owned());
         let limit = server.registration_limit.as_ref();
         add(limit, "limit", "authorization_server.registration_limit_binding".to_owned());
     }

@@ -1,12 +1,14 @@
 //! Reads how users log in at the identity provider of the authorization server.
 
-use crate::authorization_server::login::{Admission, Login, LoginProfile, Recheck};
-use crate::config::authorization_server_document::{LoginDocument, LoginProfileName};
+use crate::authorization_server::login::{Admission, DirectoryRules, Login, LoginProfile, Recheck};
+use crate::config::authorization_server_document::{LoginDocument, LoginProfileName, ScimDocument, ScimMatchName};
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
-use crate::config::values::{Secrets, bounded, note_metadata_url, protected_url, read_secret};
+use crate::config::values::{Secrets, bounded, note_metadata_url, protected_url, read_long_secret, read_secret};
+use crate::directory::links::MatchedBy;
 use crate::jwks::signing_key::SigningKey;
+use crate::limits::SCIM_SECRETS;
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::secret::Secret;
 use crate::token::profile::TENANT;
@@ -223,6 +225,8 @@ pub(super) fn read_login(
             "cannot be used with tenants: sessions of two tenants may have one name",
         );
     }
+    let subject_claim = document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned());
+    let directory = document.scim.as_ref().map(|scim| read_directory(scim, &subject_claim, secrets, mistakes));
     let (scopes, parameters) =
         read_scopes_and_parameters(document, profile, recheck.is_some_and(|recheck| recheck.is_required));
     Login {
@@ -240,11 +244,52 @@ pub(super) fn read_login(
         client: authentication,
         scopes,
         parameters,
-        subject_claim: document.subject_claim.clone().unwrap_or_else(|| profile.subject_claim().to_owned()),
+        subject_claim,
         groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
         admission,
         back_channel_logout: document.back_channel_logout.unwrap_or(false),
+        directory,
         recheck,
+    }
+}
+
+/// Reads how the provider provisions its users.
+fn read_directory(
+    document: &ScimDocument,
+    subject_claim: &str,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> DirectoryRules {
+    let at = "authorization_server.login.scim";
+    if !(1..=SCIM_SECRETS).contains(&document.secrets.len()) {
+        mistakes.note(format_args!("{at}.secrets"), format_args!("must name 1 to {SCIM_SECRETS} secrets"));
+    }
+    let named = document.secrets.iter().enumerate();
+    let read: Vec<Secret> = named
+        .filter_map(|(index, name)| read_long_secret(name, &format!("{at}.secrets[{index}]"), secrets, mistakes))
+        .map(|secret| Secret::new(secret.trim().to_owned()))
+        .collect();
+    let (matched_by, claim) = match document.matched_by.unwrap_or(ScimMatchName::ExternalId) {
+        ScimMatchName::ExternalId => (MatchedBy::ExternalId, subject_claim),
+        ScimMatchName::UserName => (MatchedBy::UserName, "preferred_username"),
+        ScimMatchName::Email => (MatchedBy::Email, ""),
+    };
+    if matched_by == MatchedBy::Email && document.claim.is_some() {
+        mistakes.note(format_args!("{at}.claim"), "has no effect with match = \"email\": it is the verified address");
+    }
+    if document.claim.as_ref().is_some_and(String::is_empty) {
+        mistakes.note(format_args!("{at}.claim"), "must not be empty");
+    }
+    if document.binding.is_empty() {
+        mistakes.note(format_args!("{at}.binding"), "must be the name of a Durable Object binding");
+    }
+    DirectoryRules {
+        secrets: read,
+        binding: document.binding.clone(),
+        matched_by,
+        claim: document.claim.clone().unwrap_or_else(|| claim.to_owned()),
+        is_required: document.required.unwrap_or(true),
+        gives_groups: document.groups.unwrap_or(true),
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Endpoint {
     Signals(String),
     /// The endpoint at which the identity provider says that a user has logged out (OpenID Connect Back-Channel Logout §2.2).
     BackChannelLogout,
+    /// The SCIM service of the identity provider (RFC 7644), by the path below its base URL.
+    Scim(String),
     /// The page on which users connect an account at the authorization server of an origin server.
     Connect,
     /// The redirect URI for the authorization server of the resource at this path. Each has its own, so that no other server can
@@ -80,6 +82,7 @@ impl Endpoint {
         let last = |rest: &str| rest.strip_prefix('/').filter(|id| !id.contains('/')).map(str::to_owned);
         None.or_else(|| after("/connected").map(Self::Connected))
             .or_else(|| after("/client").map(Self::ClientDocument))
+            .or_else(|| after("/scim/v2").map(Self::Scim))
             .or_else(|| after("/approvals").as_deref().and_then(last).map(Self::Approval))
             .or_else(|| after("/signals").as_deref().and_then(last).map(Self::Signals))
             .or_else(|| after("/register").as_deref().and_then(last).map(Self::Client))
@@ -94,6 +97,7 @@ impl Endpoint {
             Self::Consent | Self::Admin | Self::Signals(_) | Self::BackChannelLogout => "POST",
             Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",
+            Self::Scim(_) => "GET, POST, PUT, PATCH, DELETE",
             Self::Grants | Self::Connect | Self::Approval(_) => "GET, POST",
         }
     }
@@ -101,7 +105,8 @@ impl Endpoint {
     /// Whether programs call it, and not browsers: its errors are JSON.
     #[must_use]
     pub fn is_for_programs(&self) -> bool {
-        self.is_for_any_page() || matches!(self, Self::Admin | Self::Signals(_) | Self::BackChannelLogout)
+        self.is_for_any_page()
+            || matches!(self, Self::Admin | Self::Signals(_) | Self::BackChannelLogout | Self::Scim(_))
     }
 
     /// Whether pages of any origin may call it: it uses no cookies, and everything that it depends on is in the request

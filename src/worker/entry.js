@@ -84,5 +84,8 @@ export const ReplayGuard = object((state, env) => new gate.ReplayGuard(state, en
 /** The counters of budgets that all isolates share. */
 export const DayBudget = object((state, env) => new gate.DayBudget(state, env));
 
+/** The users and groups that identity providers provision, in a Worker that has the authorization server. */
+export const Directory = object((state, env) => new gate.Directory(state, env));
+
 /** The records of the authorization server, in a Worker that has it. */
 export const AuthorizationRecords = object((state, env) => new gate.AuthorizationRecords(state, env));

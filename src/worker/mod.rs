@@ -4,6 +4,8 @@
 #[cfg(feature = "authorization-server")]
 mod authorization_records;
 mod day_budget;
+#[cfg(feature = "authorization-server")]
+mod directory;
 mod platform;
 mod query;
 mod replay_guard;

@@ -27,6 +27,7 @@ mod contradictions;
 mod credentials;
 mod custom_verifiers;
 mod decoys;
+mod directory;
 mod disclosure;
 #[cfg(not(target_family = "wasm"))]
 mod documents;

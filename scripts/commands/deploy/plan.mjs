@@ -3,6 +3,7 @@
 /** The Durable Object classes, by the key of the document that names the binding. */
 const CLASSES = {
   "authorization_server.binding": "AuthorizationRecords",
+  "authorization_server.login.scim.binding": "Directory",
   "dpop.replay_binding": "ReplayGuard",
   "resources[].budgets[].binding": "DayBudget",
 };
@@ -17,6 +18,7 @@ export const GENERATED = [
   { at: /^authorization_server\.key_secrets$/, kind: "key" },
   { at: /^authorization_server\.secrets$/, kind: "text" },
   { at: /^authorization_server\.admin_secret$/, kind: "text", shown: true },
+  { at: /^authorization_server\.login\.scim\.secrets$/, kind: "text", shown: true },
   { at: /^authorization_server\.initial_access_token_secret$/, kind: "text", shown: true },
   { at: /^sessions\.secrets$/, kind: "text" },
   { at: /^dpop\.nonce_secret$/, kind: "text" },

@@ -6,9 +6,11 @@ mod identity;
 mod profile;
 pub mod signed_in;
 
+use crate::directory::links::MatchedBy;
 use crate::jwks::discovery::{Metadata, MetadataError};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::oauth::scope::ScopeSet;
+use crate::secret::Secret;
 use crate::transport::url::HttpUrl;
 
 pub use error::{AnswerError, IdTokenError, LoginError, TokenClaimError};
@@ -59,8 +61,27 @@ pub struct Login {
     pub admission: Admission,
     /// Whether the provider may say that a user has logged out (OpenID Connect Back-Channel Logout).
     pub back_channel_logout: bool,
+    /// The directory of its users, if it provisions them.
+    pub directory: Option<DirectoryRules>,
     /// When the provider is asked again about a user who logged in; `None` if it is not.
     pub recheck: Option<Recheck>,
+}
+
+/// How the provider provisions its users (SCIM 2.0), and what that means for logins.
+#[derive(Debug, Clone)]
+pub struct DirectoryRules {
+    /// What the provider must send: one of these.
+    pub secrets: Vec<Secret>,
+    /// The binding of the directory.
+    pub binding: String,
+    /// By what a login finds its user.
+    pub matched_by: MatchedBy,
+    /// The claim of the login with that.
+    pub claim: String,
+    /// Whether a user whom the directory does not have has no access.
+    pub is_required: bool,
+    /// Whether the groups of the directory stand in for those of the login.
+    pub gives_groups: bool,
 }
 
 /// When the provider is asked again about a user who logged in: at a refresh, after some time.

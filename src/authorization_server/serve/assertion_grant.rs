@@ -123,6 +123,14 @@ impl<P: Ports> Context<'_, P> {
         }
         let email = identity.email.clone();
         let identity = identity.apart(rules.users());
+        let identity = if rules.prefix.is_empty() {
+            match self.provisioned(identity).await? {
+                Ok(identity) => identity,
+                Err(why) => return refused(GrantAssertionError::Claims(why.to_owned())),
+            }
+        } else {
+            identity
+        };
         let names = if rules.prefix.is_empty() {
             self.server.token_claims.clone()
         } else {

@@ -93,25 +93,35 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
+    /// Refuses a user who may not use this server.
+    fn not_admitted(&self, purpose: &Purpose, why: &str) -> Reply {
+        match purpose {
+            Purpose::Approved(_) | Purpose::Remembered(..) => self.failed(purpose, LoginFailure::Denied, why),
+            Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) | Purpose::Approve(..) => {
+                Reply::refusal(Refusal::NotAdmitted).refused(why)
+            }
+        }
+    }
+
     async fn logged_in(&self, purpose: Purpose, login: LoggedIn) -> Result<Reply, Failure> {
+        let LoggedIn { identity, signed_in, tokens, begun } = login;
+        let identity = match self.provisioned(identity).await? {
+            Ok(identity) => identity,
+            Err(why) => return Ok(self.not_admitted(&purpose, why)),
+        };
+        let login = LoggedIn { identity, signed_in, tokens, begun };
         let identity = &login.identity;
         // Some subjects are reserved for clients that act for themselves, and for users of trusted issuers.
         let admitted =
             identity.is_admitted(self.server.login.users()) && !self.server.is_reserved(&identity.subject, "");
         if !admitted {
-            return Ok(match &purpose {
-                Purpose::Grants | Purpose::Connect(_) | Purpose::Approve(..) => Reply::refusal(Refusal::NotAdmitted),
-                _ => self.failed(&purpose, LoginFailure::Denied, "not admitted"),
-            });
+            return Ok(self.not_admitted(&purpose, "not admitted"));
         }
         let until = self.now() + SIGN_IN_SECONDS;
         // A remembered client may lead to the consent page, for which the user is signed in.
         let is_page = !matches!(purpose, Purpose::Approved(_));
         if is_page && !self.may_begin(identity, (login.begun, until), None).await? {
-            return Ok(match &purpose {
-                Purpose::Remembered(..) => self.failed(&purpose, LoginFailure::Denied, "the provider ended the access"),
-                _ => Reply::refusal(Refusal::NotAdmitted),
-            });
+            return Ok(self.not_admitted(&purpose, "the provider ended the access"));
         }
         match purpose {
             Purpose::Grants => self.signed_in(identity, &self.server.url("/grants")).await,

@@ -8,6 +8,7 @@ mod callback;
 mod clients;
 mod connect;
 mod connection_client;
+mod directory;
 mod ending;
 mod grants;
 mod held_tokens;
@@ -184,6 +185,7 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Admin => self.admin(body).await,
             Endpoint::Signals(name) => self.signals(name, body).await,
             Endpoint::BackChannelLogout => self.back_channel_logout(body).await,
+            Endpoint::Scim(path) => self.scim(path, body).await,
             Endpoint::Connect => self.connect(body).await,
             Endpoint::Connected(path) => self.connected(path).await,
             Endpoint::ClientDocument(_) => Ok(Reply::refusal(Refusal::UnknownDocument)),

@@ -108,7 +108,13 @@ impl<P: Ports> Context<'_, P> {
             }
         };
         let (mut claims, mut scope, _) = same();
+        if identity.is_none() && login.directory.as_ref().is_some_and(|directory| directory.gives_groups) {
+            // Without the user's claims, what the groups of the directory mean cannot be known.
+            return Err(NotConfirmed::Ended("the provider does not say who the user is".to_owned()));
+        }
         if let Some(identity) = identity {
+            let provisioned = self.provisioned(identity).await.map_err(NotConfirmed::Failed)?;
+            let identity = provisioned.map_err(|why| NotConfirmed::Ended(why.to_owned()))?;
             (claims, scope) = self.entitled_now(&identity, seen).map_err(NotConfirmed::Ended)?;
             // The provider may have other names for the user than at the login, and may have spoken of the user by one of them.
             let since = seen.checked.max(seen.terms.authenticated);

@@ -111,6 +111,9 @@ impl<P: Ports> Context<'_, P> {
             Ok(binding) => binding,
             Err(refusal) => return Ok(refusal),
         };
+        if let Some(refusal) = self.without_access(&token).await? {
+            return Ok(refusal);
+        }
         let (handle, next) = self.successor(&token);
         let question = |recheck| GrantQuestion::Refresh {
             token: token.hash(),
@@ -143,6 +146,21 @@ impl<P: Ports> Context<'_, P> {
                 answer => return self.granted_or_refused(answer, (form, &binding), &token, Some(&handle)).await,
             }
         }
+    }
+
+    /// Ends the grant of a user who has no access any more, as the directory of the provider says.
+    async fn without_access(&self, token: &Handle) -> Result<Option<Reply>, Failure> {
+        if self.server.login.directory.is_none() {
+            return Ok(None);
+        }
+        let GrantAnswer::Content(seen) = self.ask::<Grant>(token.grant(), GrantQuestion::Read).await? else {
+            return Ok(None);
+        };
+        let subject = &seen.terms.subject;
+        let Err(why) = self.may_go_on(subject).await? else { return Ok(None) };
+        self.end_all(subject, &[token.grant().to_owned()], &format!("ended_by_provider: {why}")).await?;
+        let detail = format!("grant {}: {why}", token.grant());
+        Ok(Some(Reply::refusal(Refusal::InvalidGrant(Some(detail)))))
     }
 
     /// Refuses what was not granted: another resource (RFC 8707 §2.2), more scopes (RFC 6749 §6). This does not use up the

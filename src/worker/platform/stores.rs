@@ -5,10 +5,10 @@ use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::limits::{KV_EDGE_SECONDS, RECORD_MILLISECONDS, STORE_MILLISECONDS};
+use crate::limits::{DIRECTORY_MILLISECONDS, KV_EDGE_SECONDS, RECORD_MILLISECONDS, STORE_MILLISECONDS};
 use crate::platform_error::PlatformError;
 use crate::policy::budget::Spent;
-use crate::ports::{DayBudgets, Limiter, Records, ReplayGuard, SharedCache, Store};
+use crate::ports::{DayBudgets, Directories, Limiter, Records, ReplayGuard, SharedCache, Store};
 use crate::token::binding::proof::SingleUse;
 use crate::token::binding::replay::Use;
 use crate::worker::platform::{Workers, described};
@@ -99,6 +99,14 @@ impl Records for Workers {
     async fn record(&self, binding: &str, name: &str, question: &str) -> Result<String, PlatformError> {
         let namespace = self.binding(binding, "idFromName")?;
         let answer = consult(&namespace, name, "", Some(question.to_owned()), RECORD_MILLISECONDS).await;
+        answer.map_err(|error| described(&error))?.as_string().ok_or_else(|| "the answer is not text".into())
+    }
+}
+
+impl Directories for Workers {
+    async fn directory(&self, binding: &str, name: &str, question: &str) -> Result<String, PlatformError> {
+        let namespace = self.binding(binding, "idFromName")?;
+        let answer = consult(&namespace, name, "", Some(question.to_owned()), DIRECTORY_MILLISECONDS).await;
         answer.map_err(|error| described(&error))?.as_string().ok_or_else(|| "the answer is not text".into())
     }
 }

@@ -187,7 +187,10 @@ export async function startLogin({
     build,
     queues,
     isolates,
-    objects: { AUTHORIZATION: { className: "AuthorizationRecords", useSQLite: true } },
+    objects: {
+      AUTHORIZATION: { className: "AuthorizationRecords", useSQLite: true },
+      DIRECTORY: { className: "Directory", useSQLite: true },
+    },
     config: {
       public_url: url,
       development: true,

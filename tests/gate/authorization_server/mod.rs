@@ -12,6 +12,7 @@ mod provider;
 mod recheck;
 mod records;
 mod revocation;
+mod scim;
 mod sign_in;
 mod signals;
 mod tokens;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use portcullis::authorization_server::state::StoredRecord;
+use portcullis::directory::memory::MemoryTables;
 use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
 use portcullis::gateway::{
@@ -47,6 +48,7 @@ struct State {
     shared: HashMap<String, Vec<u8>>,
     records: HashMap<String, StoredRecord>,
     records_down: bool,
+    directories: HashMap<String, MemoryTables>,
     record_down: Option<String>,
     record_questions: Vec<String>,
     guard: ReplayMemory,

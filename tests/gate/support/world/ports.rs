@@ -3,6 +3,7 @@
 use super::block_on;
 use super::{Asked, Sent, World};
 use portcullis::authorization_server::state::{self as authorization_state, Change};
+use portcullis::directory::object::handle;
 use portcullis::forward::body_filter::{BodyFilter, FilterResult, FilteredPart};
 use portcullis::forward::request::OutboundRequest;
 use portcullis::forward::response::ResponseHead;
@@ -14,8 +15,8 @@ use portcullis::platform_error::PlatformError;
 use portcullis::policy::budget::Spent;
 use portcullis::portable;
 use portcullis::ports::{
-    Background, CanonicalJson, Clock, DayBudgets, EventSink, Fetch, FilterFailure, Limiter, OriginFailure, Queues,
-    Random, Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Step, Store, Timer, Transport,
+    Background, CanonicalJson, Clock, DayBudgets, Directories, EventSink, Fetch, FilterFailure, Limiter, OriginFailure,
+    Queues, Random, Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Step, Store, Timer, Transport,
 };
 use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
@@ -156,6 +157,18 @@ impl Fetch for World {
             .get(url)
             .cloned()
             .unwrap_or_else(|| Ok(ProviderDocument { status: 404, ..ProviderDocument::default() }))
+    }
+}
+
+impl Directories for World {
+    async fn directory(&self, _binding: &str, name: &str, question: &str) -> Result<String, PlatformError> {
+        let mut state = self.0.borrow_mut();
+        if state.records_down {
+            return Err("no such object".into());
+        }
+        let now = state.now.seconds();
+        let tables = state.directories.entry(name.to_owned()).or_default();
+        handle(tables, question, now).map_err(|error| PlatformError::from(error.to_string()))
     }
 }
 

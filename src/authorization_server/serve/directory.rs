@@ -1,0 +1,192 @@
+//! The SCIM service (RFC 7644) at which the identity provider provisions its users, and what logins and refreshes ask of it.
+
+use super::{Context, Failure, Reply};
+use crate::authorization_server::login::{DirectoryRules, Identity, Login};
+use crate::authorization_server::refusal::Refusal;
+use crate::authorization_server::security_event::Happening;
+use crate::authorization_server::state::Hash;
+use crate::directory::answer::SCIM_MEDIA_TYPE;
+use crate::directory::error::ScimError;
+use crate::directory::links::{Change, MatchedBy, PendingChange};
+use crate::directory::object::{DirectoryAnswer, DirectoryQuestion, KnownPerson, ScimQuestion};
+use crate::limits::SCIM_BODY_BYTES;
+use crate::observe::event::EndpointOutcome;
+use crate::ports::{OriginFailure, Ports};
+use crate::strict_json;
+use crate::token::claim_values::claim;
+use crate::transport::head::Fields;
+
+/// Why a user may not sign in or go on, in the log.
+const NOT_PROVISIONED: &str = "the identity provider has not provisioned the user (SCIM)";
+const DEACTIVATED: &str = "the identity provider has deactivated the user (SCIM)";
+
+impl<P: Ports> Context<'_, P> {
+    /// A request of the identity provider. What it changes for users who have signed in is applied before the answer.
+    pub(super) async fn scim(&self, path: &str, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let login = &self.server.login;
+        let Some(rules) = &login.directory else { return Ok(Reply::refusal(Refusal::UnknownDocument)) };
+        if !self.is_provisioner(rules) {
+            return Ok(scim_error(&ScimError::unauthorized(), "scim_unauthorized").field("www-authenticate", "Bearer"));
+        }
+        let body = match self.ports.message(body, SCIM_BODY_BYTES as u64).await {
+            Ok(body) => body,
+            Err(OriginFailure::BodyTooLarge) => {
+                return Ok(scim_error(&ScimError::too_large("the body is too large"), "scim_refused"));
+            }
+            Err(_) => return Err(Failure::Body),
+        };
+        let Ok(body) = String::from_utf8(body) else {
+            return Ok(scim_error(&ScimError::invalid_syntax("the body is not UTF-8"), "scim_refused"));
+        };
+        let head = self.request.admitted().head();
+        let question = ScimQuestion {
+            method: head.method.as_str().to_owned(),
+            path: path.to_owned(),
+            query: self.request.admitted().query().map(str::to_owned),
+            content_type: self.request.field("content-type").map(str::to_owned),
+            body,
+            base_url: self.server.scim_url(),
+            new_id: self.uuid(),
+            matched_by: rules.matched_by,
+        };
+        let asked = DirectoryQuestion::Scim(Box::new(question));
+        let DirectoryAnswer::Scim { status, body, location, pending } =
+            self.ask_directory(login, rules, &asked).await?
+        else {
+            return Err(Failure::Records);
+        };
+        for change in &pending {
+            self.apply_change(login, rules, change).await?;
+        }
+        let refused = status >= 400;
+        let detail = refused.then(|| body.clone()).flatten().map(|text| text.chars().take(300).collect());
+        let mut fields = Fields::new();
+        fields.set("content-type", SCIM_MEDIA_TYPE);
+        if let Some(location) = location {
+            fields.set("location", location);
+        }
+        let reason = if refused { "scim_refused" } else { "scim" };
+        let outcome = EndpointOutcome { refused, reason, detail };
+        Ok(Reply { status, fields, body: body.unwrap_or_default(), page: None, outcome })
+    }
+
+    /// Whether the request has the secret of the identity provider.
+    fn is_provisioner(&self, rules: &DirectoryRules) -> bool {
+        let sent = self.request.field("authorization").unwrap_or_default();
+        let bare = sent.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, it)| it);
+        bare.is_some_and(|bare| rules.secrets.iter().any(|secret| Hash::of(bare) == Hash::of(secret.expose())))
+    }
+
+    /// A random UUID (RFC 9562 §5.4).
+    fn uuid(&self) -> String {
+        let mut bytes = self.random::<16>();
+        let set = |byte: Option<&mut u8>, mask: u8, bits: u8| {
+            if let Some(byte) = byte {
+                *byte = *byte & mask | bits;
+            }
+        };
+        set(bytes.get_mut(6), 0x0f, 0x40);
+        set(bytes.get_mut(8), 0x3f, 0x80);
+        let hex = base16ct::lower::encode_string(&bytes);
+        let part = |range| hex.get(range).unwrap_or_default();
+        format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+    }
+
+    async fn ask_directory(
+        &self,
+        login: &Login,
+        rules: &DirectoryRules,
+        question: &DirectoryQuestion,
+    ) -> Result<DirectoryAnswer, Failure> {
+        let failed = |why: &str| {
+            self.say("error", "records_unavailable", &format!("the directory: {why}"));
+            Failure::Records
+        };
+        let name = Hash::of(&format!("directory {} {}", self.server.own.identifier, login.identity()));
+        let question = serde_json::to_string(question).map_err(|error| failed(&error.to_string()))?;
+        let answer = self.ports.directory(&rules.binding, name.as_str(), &question).await;
+        let answer = answer.map_err(|why| failed(&why.to_string()))?;
+        strict_json::read(answer.as_bytes()).map_err(|error| failed(&error.to_string()))
+    }
+
+    /// Applies a change to a user who has signed in.
+    async fn apply_change(
+        &self,
+        login: &Login,
+        rules: &DirectoryRules,
+        pending: &PendingChange,
+    ) -> Result<(), Failure> {
+        let happening = match pending.change {
+            Change::Groups if !rules.gives_groups => None,
+            Change::Groups => Some(Happening::ClaimsChanged),
+            Change::Name => Some(Happening::SessionsEnded),
+            Change::Deactivated => Some(Happening::AccountDisabled),
+            Change::Deleted => Some(Happening::AccountPurged),
+        };
+        if let Some(happening) = happening {
+            self.apply_to_user(&pending.subject, happening, pending.at).await?;
+        }
+        self.ask_directory(login, rules, &DirectoryQuestion::Applied(pending.number)).await.map(drop)
+    }
+
+    /// The user as the directory has it, for a login of the identity provider; the reason in the log if the user has no access.
+    pub(super) async fn provisioned(&self, identity: Identity) -> Result<Result<Identity, &'static str>, Failure> {
+        let login = &self.server.login;
+        let Some(rules) = &login.directory else { return Ok(Ok(identity)) };
+        let name = match rules.matched_by {
+            // Only an address that the provider has verified is the user's.
+            MatchedBy::Email => identity.email.clone(),
+            MatchedBy::ExternalId | MatchedBy::UserName => {
+                claim(&identity.claims, &rules.claim).and_then(|value| value.as_str()).map(str::to_owned)
+            }
+        };
+        let known = match name.filter(|name| !name.is_empty()) {
+            Some(name) => {
+                let until = self.now() + self.server.grant_seconds;
+                let subject = identity.subject.clone();
+                let question = DirectoryQuestion::SignIn { by: rules.matched_by, name, subject, until };
+                match self.ask_directory(login, rules, &question).await? {
+                    DirectoryAnswer::Person(known, _) => known,
+                    _ => return Err(Failure::Records),
+                }
+            }
+            None => None,
+        };
+        Ok(admitted(rules, known).map(|known| match known {
+            Some(known) if rules.gives_groups => Identity { groups: known.groups.into_iter().collect(), ..identity },
+            _ => identity,
+        }))
+    }
+
+    /// Whether a user who signed in before may go on, as far as the directory says it. Changes that are not applied yet are applied.
+    pub(super) async fn may_go_on(&self, subject: &str) -> Result<Result<(), &'static str>, Failure> {
+        let login = &self.server.login;
+        let Some(rules) = &login.directory else { return Ok(Ok(())) };
+        let question = DirectoryQuestion::Subject(subject.to_owned());
+        let DirectoryAnswer::Person(known, pending) = self.ask_directory(login, rules, &question).await? else {
+            return Err(Failure::Records);
+        };
+        for change in &pending {
+            self.apply_change(login, rules, change).await?;
+        }
+        Ok(admitted(rules, known).map(drop))
+    }
+}
+
+/// Whether a user has access; the user, if the directory has one.
+fn admitted(rules: &DirectoryRules, known: Option<KnownPerson>) -> Result<Option<KnownPerson>, &'static str> {
+    match known {
+        Some(known) if known.active => Ok(Some(known)),
+        Some(_) => Err(DEACTIVATED),
+        None if rules.is_required => Err(NOT_PROVISIONED),
+        None => Ok(None),
+    }
+}
+
+/// An error of the SCIM service (RFC 7644 §3.12).
+fn scim_error(error: &ScimError, reason: &'static str) -> Reply {
+    let mut fields = Fields::new();
+    fields.set("content-type", SCIM_MEDIA_TYPE);
+    let outcome = EndpointOutcome { refused: true, reason, detail: None };
+    Reply { status: error.status, fields, body: error.body(), page: None, outcome }
+}
