@@ -186,6 +186,11 @@ export interface AuthorizationServerDocument {
    */
   name?: string;
   /**
+   * Other identity providers at which users log in, at most 16. Default: none. Guide: `docs/authorization-server.md`, *Several
+   * identity providers*.
+   */
+  other_logins?: OtherLoginDocument[];
+  /**
    * The path that follows `public_url` in the issuer identifier, for example `/login`; the endpoints are below it.
    * Default: none, the issuer identifier is `public_url` itself. Clients of MCP 2025-03-26 cannot find an issuer
    * with a path.
@@ -381,10 +386,20 @@ export interface LoginDocument {
    */
   back_channel_logout?: boolean;
   /**
-   * The client id of this gateway at the provider. Its redirect URI is `ISSUER/callback`. Default: the gateway
+   * The client id of this gateway at the provider. Its redirect URI is `ISSUER/callback`, and `ISSUER/callback/NAME` for one of
+   * `other_logins`. Default: the gateway
    * registers itself (RFC 7591), if the provider's discovery document has a `registration_endpoint`.
    */
   client_id?: string;
+  /**
+   * The clients whose users log in here. Default: all.
+   */
+  clients?: string[];
+  /**
+   * The domains of e-mail addresses whose users log in here: an address in `login_hint`, or one that the user enters, chooses this
+   * provider. It says where to log in, and not who may: that is `allowed_domains`. Default: none.
+   */
+  email_domains?: string[];
   /**
    * The claim with the user's groups: a name, or a JSON Pointer such as `/realm_access/roles`. Default: `groups`;
    * `/realm_access/roles` for `keycloak`; the organizations for `github`.
@@ -431,6 +446,10 @@ export interface LoginDocument {
    */
   recheck_minutes?: number;
   /**
+   * The resources whose users log in here, by path. Default: all.
+   */
+  resources?: string[];
+  /**
    * The endpoint at which the gateway revokes the provider's tokens when a client revokes its grant (RFC 7009).
    * Default: from discovery, if the provider has one.
    */
@@ -457,6 +476,10 @@ export interface LoginDocument {
    * error with any other.
    */
   tenants?: string[];
+  /**
+   * What the page on which users choose their provider, and the consent page, call it. Default: its host.
+   */
+  title?: string;
   /**
    * The endpoint at which the gateway redeems codes. Default: from discovery. Preset for `github`.
    */
@@ -506,6 +529,159 @@ export interface ScimDocument {
    * change a secret, add the new one, change it at the provider, and remove the old one.
    */
   secrets: string[];
+}
+/**
+ * Another identity provider at which users log in. The subjects and the groups of its users begin with `NAME|`, so that they are never
+ * those of users of another provider.
+ */
+export interface OtherLoginDocument {
+  login: LoginDocument1;
+  /**
+   * Its name: 1 to 64 letters, digits, `-`, `_`, `.`, but not `login` and `v2`. It cannot be changed without making other users of
+   * all its users.
+   */
+  name: string;
+}
+/**
+ * How users log in there.
+ */
+export interface LoginDocument1 {
+  /**
+   * Domains whose users may log in: the domain in `hd` for `google`, else the domain of `email`, which the provider
+   * must declare verified (Entra ID verifies none: use the issuer of one tenant there). Default: none.
+   */
+  allowed_domains?: string[];
+  /**
+   * Groups whose members may log in. Default: none.
+   */
+  allowed_groups?: string[];
+  /**
+   * Users who may log in, by verified `email` or by subject. Default: none.
+   */
+  allowed_users?: string[];
+  /**
+   * Every user whom the provider knows may log in. Required if no domains, groups or users are allowed, so that a
+   * forgotten key cannot open the gateway to all users of GitHub. Default: `false`.
+   */
+  anyone?: boolean;
+  /**
+   * How this gateway authenticates to the provider, also for revocation: `client_secret_basic`, `client_secret_post`
+   * or `private_key_jwt`. Default: `client_secret_basic`.
+   */
+  authentication?: "client_secret_basic" | "client_secret_post" | "private_key_jwt";
+  /**
+   * The endpoint to which the gateway sends users. Default: from discovery. Preset for `github`.
+   */
+  authorization_endpoint?: string;
+  /**
+   * Accepts logout tokens of the provider at `ISSUER/backchannel-logout` (OpenID Connect Back-Channel Logout): when a user logs out
+   * there, the grants that began in that session end. Needs `issuer`. Default: `false`.
+   */
+  back_channel_logout?: boolean;
+  /**
+   * The client id of this gateway at the provider. Its redirect URI is `ISSUER/callback`, and `ISSUER/callback/NAME` for one of
+   * `other_logins`. Default: the gateway
+   * registers itself (RFC 7591), if the provider's discovery document has a `registration_endpoint`.
+   */
+  client_id?: string;
+  /**
+   * The clients whose users log in here. Default: all.
+   */
+  clients?: string[];
+  /**
+   * The domains of e-mail addresses whose users log in here: an address in `login_hint`, or one that the user enters, chooses this
+   * provider. It says where to log in, and not who may: that is `allowed_domains`. Default: none.
+   */
+  email_domains?: string[];
+  /**
+   * The claim with the user's groups: a name, or a JSON Pointer such as `/realm_access/roles`. Default: `groups`;
+   * `/realm_access/roles` for `keycloak`; the organizations for `github`.
+   */
+  groups_claim?: string;
+  /**
+   * Accepts ID tokens whose header has `jku`, `x5u`, `x5c` or `jwk`. The gateway ignores these members and uses only the
+   * keys of the provider (RFC 8725 §3.10). Default: `false`, which rejects such ID tokens.
+   */
+  ignore_key_headers?: boolean;
+  /**
+   * The issuer identifier of an OpenID provider: the gateway finds endpoints and keys in its discovery document, and
+   * accepts ID tokens of this issuer only. Preset for `google`. Default: none, for a server without OpenID.
+   */
+  issuer?: string;
+  /**
+   * The URL of the keys that sign ID tokens. With `authorization_endpoint` and `token_endpoint`, the gateway needs no
+   * discovery. Default: from discovery.
+   */
+  jwks_uri?: string;
+  /**
+   * The URL of the discovery document, for a provider that does not publish it at its issuer, such as Entra External ID
+   * and Azure AD B2C. Its `issuer` must be the issuer above. Default: the locations of OpenID Connect Discovery §4 and RFC
+   * 8414 §3.
+   */
+  metadata_url?: string;
+  /**
+   * Minutes after `recheck_minutes` in which the provider may be out of reach, 0 to 10080: until then a refresh goes on with what the
+   * provider said last, and after that the gateway answers 503. Default: 60.
+   */
+  outage_minutes?: number;
+  parameters?: Table2;
+  /**
+   * The provider, whose particular rules then need no configuration: `generic`, `auth0`, `entra_id`, `github`,
+   * `google`, `keycloak` or `okta`. Default: `generic`.
+   */
+  profile?: "generic" | "auth0" | "entra_id" | "github" | "google" | "keycloak" | "okta";
+  /**
+   * Minutes after which a refresh asks the provider again about the user, 0 to 43200: with the provider's refresh token, or
+   * at `userinfo_endpoint` without `issuer`. The grant ends if the provider refuses, and its scopes and claims follow what
+   * the provider says. If this key is set, the gateway also requests the scope `offline_access` (at `google`, `access_type =
+   * "offline"`), unless `scopes` is set, and a grant ends after this time if the provider gave no token to ask with. Without
+   * this key, such a grant lasts as long as `grant_days` says. With `0`, the gateway never asks again. Default: 60.
+   */
+  recheck_minutes?: number;
+  /**
+   * The resources whose users log in here, by path. Default: all.
+   */
+  resources?: string[];
+  /**
+   * The endpoint at which the gateway revokes the provider's tokens when a client revokes its grant (RFC 7009).
+   * Default: from discovery, if the provider has one.
+   */
+  revocation_endpoint?: string;
+  scim?: ScimDocument;
+  /**
+   * Scopes that the gateway requests at the provider. Default: `openid`, `profile` and `email`; for `okta` also
+   * `groups`; for `github` instead `read:user`, `user:email` and `read:org`.
+   */
+  scopes?: string[];
+  /**
+   * The name of the Worker secret that holds the client secret; for `private_key_jwt` the private key. Required with
+   * `client_id`.
+   */
+  secret?: string;
+  /**
+   * The claim that becomes `sub`: the provider must never give its value to another person. Default: `sub`; `oid`
+   * for `entra_id`, `id` for `github`.
+   */
+  subject_claim?: string;
+  /**
+   * The tenants whose users may log in, if `issuer` has `{tenantid}` in place of the tenant, as the discovery document
+   * of Entra ID at `/common` has. The subject of a user is then `TENANT:SUBJECT`. Required with such an issuer, and an
+   * error with any other.
+   */
+  tenants?: string[];
+  /**
+   * What the page on which users choose their provider, and the consent page, call it. Default: its host.
+   */
+  title?: string;
+  /**
+   * The endpoint at which the gateway redeems codes. Default: from discovery. Preset for `github`.
+   */
+  token_endpoint?: string;
+  /**
+   * The endpoint at which the gateway asks who the user of a token is. Required without `issuer`. Default with
+   * `issuer`: none, the ID token says who the user is. Preset for `github`.
+   */
+  userinfo_endpoint?: string;
 }
 /**
  * Descriptions of scopes for the consent page: `"mcp:tools" = "Use the tools of this server"`. The page shows a

@@ -810,3 +810,9 @@ pub const DIRECTORY_MILLISECONDS: u32 = 20_000;
 
 /// Most secrets of a SCIM endpoint: the one that is used, and those that it replaces or that replace it.
 pub const SCIM_SECRETS: usize = 4;
+
+/// Most identity providers beside the one of `login`.
+pub const OTHER_LOGINS: usize = 16;
+
+/// Longest title of a login in characters.
+pub const LOGIN_TITLE_CHARS: usize = 64;

@@ -27,8 +27,8 @@ button,.button{font:inherit;font-weight:600;padding:.6rem 1.4rem;border-radius:.
 .main{background:var(--own,var(--act));border-color:color-mix(in srgb,var(--own,var(--act)),currentColor 40%);color:var(--own-ink,var(--act-ink))}\
 .bad{border-color:var(--bad);color:var(--bad)}.main.bad{background:var(--bad);color:var(--bad-ink)}\
 .small{font-size:.85rem;padding:.3rem .9rem;margin:.4rem 0}\
-button:focus-visible,a:focus-visible,summary:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
-textarea{font:inherit;width:100%;min-height:3.5rem;padding:.5rem;border:1px solid var(--soft);border-radius:.5rem;background:var(--paper);color:var(--ink)}\
+button:focus-visible,a:focus-visible,input:focus-visible,summary:focus-visible{outline:3px solid var(--act);outline-offset:2px}\
+textarea,input[type=email],input[type=text]{font:inherit;width:100%;padding:.5rem;border:1px solid var(--soft);border-radius:.5rem;background:var(--paper);color:var(--ink)}textarea{min-height:3.5rem}\
 @keyframes arm{from{visibility:hidden}}.arm button{animation:arm 1s step-end}\
 a{color:var(--act)}h3{font-size:.9rem;margin:1rem 0 .25rem;color:var(--soft)}pre{background:var(--wash);padding:.75rem;border-radius:.5rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:0}code{font-size:.9em;overflow-wrap:anywhere}\
 article{border-top:1px solid var(--line);padding:1rem 0;margin-top:1rem}article h2{margin-top:0}summary{cursor:pointer}\

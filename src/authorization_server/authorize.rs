@@ -21,6 +21,7 @@ use crate::authorization_server::state::subject::Approval;
 use crate::limits::{SCOPE_BYTES, STATE_BYTES};
 use crate::oauth::form::{Form, Parameters};
 use crate::oauth::scope::{Scope, ScopeSet};
+use crate::page::is_invisible;
 use crate::settings::Settings;
 use crate::settings::resource::Resource;
 use crate::transport::url::HttpUrl;
@@ -38,6 +39,8 @@ pub enum AuthorizeError {
     ChallengeMissing,
     /// The client is not registered for `authorization_code`.
     ClientNotRegistered,
+    /// No login is for the client and the resource.
+    NoLogin,
     /// `prompt=none`: the user has to log in.
     InteractionRequired,
     /// `dpop_jkt` is not a SHA-256 thumbprint.
@@ -87,6 +90,7 @@ impl AuthorizeError {
             | Self::StateTooLong => ErrorCode::InvalidRequest,
             Self::ClientNotRegistered => ErrorCode::UnauthorizedClient,
             Self::InteractionRequired => ErrorCode::InteractionRequired,
+            Self::NoLogin => ErrorCode::AccessDenied,
             Self::NoSuchScope | Self::ScopeTooLong => ErrorCode::InvalidScope,
             Self::RequestObject => ErrorCode::RequestNotSupported,
             Self::RequestUri => ErrorCode::RequestUriNotSupported,
@@ -107,6 +111,7 @@ impl AuthorizeError {
             Self::InteractionRequired => "the user has to log in: prompt=none is not supported",
             Self::KeyMalformed => "dpop_jkt must be 43 characters of base64url",
             Self::MaxAgeMalformed => "max_age must be a number of seconds",
+            Self::NoLogin => "no user can log in for this client and resource",
             Self::NoSuchScope => "none of the requested scopes exists here",
             Self::ParameterRepeated => "a parameter is repeated",
             Self::RequestObject | Self::RequestUri => "request objects are not supported",
@@ -193,6 +198,12 @@ pub struct AuthorizationRequest {
     pub refreshes: bool,
     /// `dpop_jkt`: the thumbprint of the key with which the code must be redeemed (RFC 9449 §10).
     pub key: Option<String>,
+    /// The name of the login at which the user signs in; none for the one of `login`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub login: Option<String>,
+    /// `login_hint`: who the user is, for the provider.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hint: Option<String>,
     /// `max_age` and `acr_values`: what the client asks of the sign-in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sign_in: AskedSignIn,
@@ -329,6 +340,8 @@ impl AuthorizationRequest {
             ask: prompt.contains("consent"),
             refreshes: client.metadata.may(GrantType::RefreshToken),
             key,
+            login: None,
+            hint: parameters.get("login_hint").filter(|hint| is_hint(hint)).map(str::to_owned),
             sign_in: AskedSignIn { max_age, acr_values: acr_values.to_owned() },
         })
     }
@@ -386,6 +399,11 @@ pub enum NewScopes {
     Some(ScopeSet),
     /// To approve everything.
     All,
+}
+
+/// Whether a text can be a `login_hint` that the gateway passes on. It is a hint: one that cannot be is left out.
+fn is_hint(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(|c| c.is_control() || is_invisible(c))
 }
 
 fn is_challenge(text: &str) -> bool {

@@ -1,5 +1,7 @@
 //! The pages of the authorization server: consent, errors, and the way to another site.
 
+use std::borrow::Cow;
+
 use crate::authorization_server::authorize::AuthorizationRequest;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::oauth::scope::{Scope, ScopeSet};
@@ -52,6 +54,59 @@ fn meaning(scope: &str) -> Option<&'static str> {
 
 /// The scope of refresh tokens (OpenID Connect Core §11).
 const OFFLINE: &str = "offline_access";
+
+/// A login that the user may choose, and the URL that chooses it.
+pub struct Choice<'a> {
+    /// What it is called.
+    pub title: Cow<'a, str>,
+    /// The host at which users log in.
+    pub host: String,
+    /// The URL.
+    pub url: String,
+}
+
+/// The page on which a user chooses where to sign in. `parameters` are those of the request, for the form that finds the login by the
+/// user's address, if one can be found like that. `unknown`: the address that finds none.
+#[must_use]
+pub fn choose(
+    target: &str,
+    choices: &[Choice<'_>],
+    parameters: Option<&[(&str, &str)]>,
+    unknown: Option<&str>,
+) -> Page {
+    let item = |choice: &Choice<'_>| {
+        format!(
+            "<li><a class=\"button\" href=\"{}\">{}</a> <span class=\"note\">{}</span></li>",
+            escaped(&choice.url),
+            escaped(&choice.title),
+            escaped(&choice.host)
+        )
+    };
+    let items: String = choices.iter().map(item).collect();
+    let by_address = parameters.map_or_else(String::new, |parameters| {
+        let hidden = |(name, value): &(&str, &str)| {
+            format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", escaped(name), escaped(value))
+        };
+        let hidden: String = parameters.iter().map(hidden).collect();
+        let problem = unknown.map_or_else(String::new, |address| {
+            format!(
+                "<p class=\"warn\" id=\"unknown\" role=\"alert\">No organization here has the address <strong>{}</strong>. \
+                 Check it, or choose below.</p>\n",
+                escaped(address)
+            )
+        });
+        let described = if unknown.is_some() { " aria-describedby=\"unknown\" aria-invalid=\"true\"" } else { "" };
+        format!(
+            "{problem}<form method=\"get\" action=\"{}\">\n{hidden}\
+             <p><label for=\"address\">Your e-mail address at work</label><br>\
+             <input id=\"address\" name=\"login_hint\" type=\"email\" autocomplete=\"email\" maxlength=\"255\" required{described}></p>\n\
+             <p class=\"row\"><button class=\"main\">Continue</button></p>\n</form>\n<h2>Or choose</h2>\n",
+            escaped(target)
+        )
+    });
+    let content = format!("<h1>Where do you sign in?</h1>\n{by_address}<ul class=\"scopes\">{items}</ul>");
+    Page::new("Where do you sign in?", content)
+}
 
 /// The content of the consent page.
 pub struct Consent<'a> {
@@ -117,7 +172,8 @@ pub fn consent(server: &AuthorizationServer, asked_for: &Consent<'_>) -> Page {
     } else {
         String::new()
     };
-    let login = escaped(&server.login.host());
+    let of = server.login_named(request.login.as_deref()).unwrap_or(&server.login);
+    let login = escaped(of.title.as_deref().unwrap_or(&of.host()));
     let resource = escaped(&request.resource);
     let (title, shown) = match asked_for.resource_name.map(escaped) {
         Some(named) => (named.clone(), format!("{named}<br><code>{resource}</code>")),
@@ -137,7 +193,7 @@ pub fn consent(server: &AuthorizationServer, asked_for: &Consent<'_>) -> Page {
         escaped(&request.redirect_host()),
         escaped(&server.url("/consent")),
         escaped(asked_for.sealed),
-        scopes(server, server.login.scopes.iter().map(String::as_str)),
+        scopes(server, of.scopes.iter().map(String::as_str)),
         escaped(&server.url("/grants")),
     );
     Page::new(format!("Allow {}?", request.client_name), content)

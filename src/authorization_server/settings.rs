@@ -34,6 +34,8 @@ pub struct AuthorizationServer {
     pub binding: String,
     /// How users log in.
     pub login: Login,
+    /// Other identity providers at which users log in.
+    pub other_logins: Vec<Login>,
     /// Which users may be granted which scopes.
     pub entitlements: Vec<Entitlement>,
     /// Claims of the identity provider that tokens contain.
@@ -88,21 +90,40 @@ impl AuthorizationServer {
     #[must_use]
     pub fn is_signalled(&self) -> bool {
         let signals = self.trusted_issuers.iter().filter_map(|issuer| issuer.signals.as_ref());
-        self.login.back_channel_logout || signals.into_iter().any(|signals| signals.about_login)
+        self.logins().any(|login| login.back_channel_logout) || signals.into_iter().any(|signals| signals.about_login)
     }
 
     /// Whether a subject of users with this prefix could be that of a client, or of a user of another provider.
     #[must_use]
     pub fn is_reserved(&self, subject: &str, prefix: &str) -> bool {
         let prefixes = self.trusted_issuers.iter().filter_map(|issuer| Some(issuer.id_jag.as_ref()?.prefix.as_str()));
-        let mut others = prefixes.chain([CLIENT_SUBJECT]).filter(|other| !other.is_empty() && *other != prefix);
+        let logins = self.other_logins.iter().map(|login| login.prefix.as_str());
+        let mut others =
+            prefixes.chain(logins).chain([CLIENT_SUBJECT]).filter(|other| !other.is_empty() && *other != prefix);
         others.any(|other| subject.starts_with(other))
     }
 
-    /// The URL of the SCIM service.
+    /// All logins, the one of `login` first.
+    pub fn logins(&self) -> impl Iterator<Item = &Login> {
+        std::iter::once(&self.login).chain(&self.other_logins)
+    }
+
+    /// The login with a name; the one of `login` has none.
     #[must_use]
-    pub fn scim_url(&self) -> String {
-        self.url("/scim/v2")
+    pub fn login_named(&self, name: Option<&str>) -> Option<&Login> {
+        self.logins().find(|login| login.name == name.unwrap_or_default())
+    }
+
+    /// The login of the user with a subject.
+    #[must_use]
+    pub fn login_of(&self, subject: &str) -> &Login {
+        self.other_logins.iter().find(|login| subject.starts_with(&login.prefix)).unwrap_or(&self.login)
+    }
+
+    /// The URL of the SCIM service of a login.
+    #[must_use]
+    pub fn scim_url(&self, login: &Login) -> String {
+        self.url(&if login.name.is_empty() { "/scim/v2".to_owned() } else { format!("/scim/{}/v2", login.name) })
     }
 
     /// The URL of an endpoint.

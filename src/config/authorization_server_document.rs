@@ -43,6 +43,11 @@ pub struct AuthorizationServerDocument {
     /// How users log in.
     pub login: LoginDocument,
 
+    /// Other identity providers at which users log in, at most 16. Default: none. Guide: `docs/authorization-server.md`, *Several
+    /// identity providers*.
+    #[deserr(default)]
+    pub other_logins: Option<Vec<OtherLoginDocument>>,
+
     /// Descriptions of scopes for the consent page: `"mcp:tools" = "Use the tools of this server"`. The page shows a
     /// scope without a description by its name. Clients can request the scopes named here in addition to those of
     /// resources and rules. Default: none.
@@ -152,6 +157,23 @@ pub struct LoginDocument {
     #[deserr(default)]
     pub profile: Option<LoginProfileName>,
 
+    /// What the page on which users choose their provider, and the consent page, call it. Default: its host.
+    #[deserr(default)]
+    pub title: Option<String>,
+
+    /// The domains of e-mail addresses whose users log in here: an address in `login_hint`, or one that the user enters, chooses this
+    /// provider. It says where to log in, and not who may: that is `allowed_domains`. Default: none.
+    #[deserr(default)]
+    pub email_domains: Option<Vec<String>>,
+
+    /// The clients whose users log in here. Default: all.
+    #[deserr(default)]
+    pub clients: Option<Vec<String>>,
+
+    /// The resources whose users log in here, by path. Default: all.
+    #[deserr(default)]
+    pub resources: Option<Vec<String>>,
+
     /// The issuer identifier of an OpenID provider: the gateway finds endpoints and keys in its discovery document, and
     /// accepts ID tokens of this issuer only. Preset for `google`. Default: none, for a server without OpenID.
     #[deserr(default)]
@@ -197,7 +219,8 @@ pub struct LoginDocument {
     #[deserr(default)]
     pub revocation_endpoint: Option<String>,
 
-    /// The client id of this gateway at the provider. Its redirect URI is `ISSUER/callback`. Default: the gateway
+    /// The client id of this gateway at the provider. Its redirect URI is `ISSUER/callback`, and `ISSUER/callback/NAME` for one of
+    /// `other_logins`. Default: the gateway
     /// registers itself (RFC 7591), if the provider's discovery document has a `registration_endpoint`.
     #[deserr(default)]
     pub client_id: Option<String>,
@@ -275,7 +298,21 @@ pub struct LoginDocument {
     pub outage_minutes: Option<u64>,
 }
 
-/// The SCIM 2.0 service (RFC 7644) at `ISSUER/scim/v2`. A user whom the provider deactivates or deletes loses access at once, and the
+/// Another identity provider at which users log in. The subjects and the groups of its users begin with `NAME|`, so that they are never
+/// those of users of another provider.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct OtherLoginDocument {
+    /// Its name: 1 to 64 letters, digits, `-`, `_`, `.`, but not `login` and `v2`. It cannot be changed without making other users of
+    /// all its users.
+    pub name: String,
+
+    /// How users log in there.
+    pub login: LoginDocument,
+}
+
+/// The SCIM 2.0 service (RFC 7644) at `ISSUER/scim/v2`, and `ISSUER/scim/NAME/v2` for one of `other_logins`. A user whom the provider deactivates or deletes loses access at once, and the
 /// groups of the directory are those of the user.
 #[derive(Debug, Deserr)]
 #[deserr(deny_unknown_fields, error = Mistakes)]

@@ -8,7 +8,7 @@ use crate::authorization_server::login::{Entitlement, Login, carried_as};
 use crate::authorization_server::settings::{AuthorizationServer, Registrations};
 use crate::config::authorization_server_document::{AuthorizationServerDocument, RegistrationName};
 use crate::config::client_reading::read_clients;
-use crate::config::login_reading::{is_domain, note_people, read_login};
+use crate::config::login_reading::{is_domain, note_people, read_logins};
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
 use crate::config::trusted_issuers_reading::{self, Surroundings};
@@ -51,7 +51,7 @@ pub(super) fn read(
     if document.secrets.is_empty() {
         mistakes.note("authorization_server.secrets", "must name at least one secret");
     }
-    let login = read_login(&document.login, development, secrets, mistakes);
+    let (login, other_logins) = read_logins(document, public_url, development, secrets, mistakes);
     let mut words = BTreeMap::new();
     for (scope, text) in document.scopes.iter().flatten() {
         mistakes.keep(format_args!("{at}.scopes.{scope}"), Scope::parse(scope));
@@ -102,6 +102,7 @@ pub(super) fn read(
         seals: Seals::of(&seals),
         binding: document.binding.clone(),
         login,
+        other_logins,
         entitlements,
         token_claims,
         registrations,

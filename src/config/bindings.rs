@@ -23,8 +23,11 @@ pub fn bindings<'a>(
     add(settings.dpop.replay_binding.as_ref(), "idFromName", "dpop.replay_binding".to_owned());
     if let Some(server) = server {
         add(Some(&server.binding), "idFromName", "authorization_server.binding".to_owned());
-        let directory = server.login.directory.as_ref().map(|directory| &directory.binding);
-        add(directory, "idFromName", "authorization_server.login.scim.binding".to_owned());
+        for (at, login) in server.logins().enumerate() {
+            let place = at.checked_sub(1).map_or_else(|| "login".to_owned(), |at| format!("other_logins[{at}].login"));
+            let directory = login.directory.as_ref().map(|directory| &directory.binding);
+            add(directory, "idFromName", format!("authorization_server.{place}.scim.binding"));
+        }
         let limit = server.registration_limit.as_ref();
         add(limit, "limit", "authorization_server.registration_limit_binding".to_owned());
     }

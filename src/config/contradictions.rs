@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::authorization_server::access_token::GATEWAY_CLAIMS;
-use crate::authorization_server::login::carried_as;
+use crate::authorization_server::login::{Login, carried_as};
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::config::document::Document;
 use crate::config::mistakes::Mistakes;
@@ -58,6 +58,7 @@ impl<'a> ConfigurationParts<'a> {
             self.note_own_scopes(server, mistakes);
             self.note_entitlements(server, mistakes);
             self.note_clients(server, mistakes);
+            self.note_logins(server, mistakes);
         }
     }
 
@@ -349,6 +350,32 @@ impl<'a> ConfigurationParts<'a> {
                         scope.as_str()
                     ),
                 );
+            }
+        }
+    }
+
+    /// Notes resources at which no user can log in, and names of resources that are none.
+    fn note_logins(&self, server: &AuthorizationServer, mistakes: &mut Mistakes) {
+        for (at, login) in server.logins().enumerate() {
+            let place = at.checked_sub(1).map_or_else(|| "login".to_owned(), |at| format!("other_logins[{at}].login"));
+            let is_own = |named: &String| self.own().any(|(_, resource)| resource.identifier == *named);
+            for (index, named) in login.serves.resources.iter().enumerate().filter(|(_, named)| !is_own(named)) {
+                mistakes.note(
+                    format!("authorization_server.{place}.resources[{index}]"),
+                    format_args!(
+                        "must be the path of a resource that accepts tokens of {:?}; there is none at {named:?}",
+                        server.own.name
+                    ),
+                );
+            }
+        }
+        for (at, resource) in self.own() {
+            let is_for = |login: &Login| {
+                login.serves.resources.is_empty() || login.serves.resources.contains(&resource.identifier)
+            };
+            if !server.logins().any(is_for) {
+                let why = "no login is for this resource: name it in resources of a login";
+                mistakes.note(format!("resources[{at}]"), why);
             }
         }
     }

@@ -1,14 +1,18 @@
 //! Reads how users log in at the identity provider of the authorization server.
 
-use crate::authorization_server::login::{Admission, DirectoryRules, Login, LoginProfile, Recheck};
-use crate::config::authorization_server_document::{LoginDocument, LoginProfileName, ScimDocument, ScimMatchName};
+use crate::authorization_server::login::{Admission, DirectoryRules, Login, LoginProfile, PRIMARY, Recheck, Serves};
+use crate::config::authorization_server_document::{
+    AuthorizationServerDocument, LoginDocument, LoginProfileName, ScimDocument, ScimMatchName,
+};
 use crate::config::credentials_document::ClientAuthenticationName;
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
-use crate::config::values::{Secrets, bounded, note_metadata_url, protected_url, read_long_secret, read_secret};
+use crate::config::values::{
+    Secrets, bounded, is_name, note_metadata_url, protected_url, read_long_secret, read_secret,
+};
 use crate::directory::links::MatchedBy;
 use crate::jwks::signing_key::SigningKey;
-use crate::limits::SCIM_SECRETS;
+use crate::limits::{LOGIN_TITLE_CHARS, OTHER_LOGINS, SCIM_SECRETS};
 use crate::oauth::client_authentication::ClientAuthentication;
 use crate::secret::Secret;
 use crate::token::profile::TENANT;
@@ -168,9 +172,83 @@ fn note_tenants(tenants: &[String], issuer: Option<&str>, mistakes: &mut Mistake
     }
 }
 
-pub(super) fn read_login(
-    document: &LoginDocument,
+/// Reads all logins: the one of `login`, and the others.
+pub(super) fn read_logins(
+    document: &AuthorizationServerDocument,
+    public_url: &HttpUrl,
     development: bool,
+    secrets: &dyn Secrets,
+    mistakes: &mut Mistakes,
+) -> (Login, Vec<Login>) {
+    let around = (public_url, development);
+    let login = read_login(&document.login, around, secrets, mistakes);
+    let mut others: Vec<Login> = Vec::new();
+    let entries = document.other_logins.as_deref().unwrap_or_default();
+    if entries.len() > OTHER_LOGINS {
+        let why = format_args!("must have at most {OTHER_LOGINS} entries");
+        mistakes.note("authorization_server.other_logins", why);
+    }
+    let issuers = document.trusted_issuers.iter().flatten().map(|issuer| (&issuer.name, &issuer.issuer));
+    for (index, entry) in entries.iter().enumerate() {
+        let at = format!("authorization_server.other_logins[{index}]");
+        let name = &entry.name;
+        if !is_name(name) || [PRIMARY, "v2"].contains(&name.as_str()) {
+            let why = "must be 1 to 64 letters, digits, -, _ or ., and not \"login\" or \"v2\"";
+            mistakes.note(format_args!("{at}.name"), format_args!("{why}, got {name:?}"));
+        }
+        let mut own = Mistakes::new();
+        let read = read_login(&entry.login, around, secrets, &mut own);
+        mistakes.extend_at(own, "authorization_server.login", &format!("{at}.login"));
+        if others.iter().any(|other| other.name == *name) {
+            mistakes.note(format_args!("{at}.name"), format_args!("{name:?} is the name of another entry too"));
+        }
+        if issuers.clone().any(|(other, issuer)| other == name && *issuer != read.identity()) {
+            let why = format_args!("{name:?} is the name of a trusted issuer that is another provider");
+            mistakes.note(format_args!("{at}.name"), why);
+        }
+        if std::iter::once(&login).chain(&others).any(|other| other.identity() == read.identity()) {
+            mistakes.note(format_args!("{at}.login"), "is at the same provider as another login");
+        }
+        let earlier = std::iter::once(&login).chain(&others).flat_map(|other| &other.serves.email_domains);
+        for domain in read.serves.email_domains.iter().filter(|domain| earlier.clone().any(|it| it == *domain)) {
+            let why = format_args!("{domain:?} is a domain of another login too");
+            mistakes.note(format_args!("{at}.login.email_domains"), why);
+        }
+        others.push(Login { index: index + 1, name: name.clone(), prefix: format!("{name}|"), ..read });
+    }
+    (login, others)
+}
+
+/// Reads whom a login is for.
+fn read_serves(document: &LoginDocument, public_url: &HttpUrl, mistakes: &mut Mistakes) -> Serves {
+    let at = "authorization_server.login";
+    let domains: Vec<String> =
+        document.email_domains.iter().flatten().map(|domain| domain.to_ascii_lowercase()).collect();
+    for (index, domain) in domains.iter().enumerate().filter(|(_, domain)| !is_domain(domain)) {
+        let why = format_args!("must be a domain, as \"acme.example\", got {domain:?}");
+        mistakes.note(format_args!("{at}.email_domains[{index}]"), why);
+    }
+    for (key, list) in [("clients", &document.clients), ("resources", &document.resources)] {
+        if list.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
+            mistakes
+                .note(format_args!("{at}.{key}"), "must not be empty, and have no empty entry: remove the key for all");
+        }
+    }
+    if document.title.as_ref().is_some_and(|title| title.trim().is_empty() || title.chars().count() > LOGIN_TITLE_CHARS)
+    {
+        let why = format_args!("must have 1 to {LOGIN_TITLE_CHARS} characters");
+        mistakes.note(format_args!("{at}.title"), why);
+    }
+    Serves {
+        clients: document.clients.clone().unwrap_or_default(),
+        resources: document.resources.iter().flatten().map(|path| format!("{public_url}{path}")).collect(),
+        email_domains: domains,
+    }
+}
+
+fn read_login(
+    document: &LoginDocument,
+    (public_url, development): (&HttpUrl, bool),
     secrets: &dyn Secrets,
     mistakes: &mut Mistakes,
 ) -> Login {
@@ -231,6 +309,10 @@ pub(super) fn read_login(
         read_scopes_and_parameters(document, profile, recheck.is_some_and(|recheck| recheck.is_required));
     Login {
         index: 0,
+        name: String::new(),
+        prefix: String::new(),
+        title: document.title.clone(),
+        serves: read_serves(document, public_url, mistakes),
         profile,
         issuer,
         tenants: document.tenants.clone().unwrap_or_default(),

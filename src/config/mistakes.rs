@@ -55,6 +55,13 @@ impl Mistakes {
         self.lines.extend(new.collect::<Vec<_>>());
     }
 
+    /// Adds the mistakes of `more`, whose paths begin with `from`, as mistakes at `to`.
+    #[cfg(feature = "authorization-server")]
+    pub(super) fn extend_at(&mut self, more: Self, from: &str, to: &str) {
+        let moved = |line: &String| line.strip_prefix(from).map_or_else(|| line.clone(), |rest| format!("{to}{rest}"));
+        self.lines.extend(more.lines.iter().map(moved));
+    }
+
     /// Removes the malformed members from `document`, so that the mistakes of the other members can be found too.
     /// Returns whether it makes sense to read the rest: without `development`, correct URLs would look wrong. Elements
     /// of arrays stay, because without one of them the paths of the others would change.

@@ -84,6 +84,7 @@ pub fn markdown(schema: &Value) -> String {
         ("PublicPathDocument", "`[[vars.PORTCULLIS.public_paths]]`"),
         ("AuthorizationServerDocument", "`[vars.PORTCULLIS.authorization_server]`"),
         ("LoginDocument", "`[vars.PORTCULLIS.authorization_server.login]`"),
+        ("OtherLoginDocument", "`[[vars.PORTCULLIS.authorization_server.other_logins]]`"),
         ("ScimDocument", "`[vars.PORTCULLIS.authorization_server.login.scim]`"),
         ("EntitlementDocument", "`[[vars.PORTCULLIS.authorization_server.entitlements]]`"),
         ("ClientDocument", "`[[vars.PORTCULLIS.authorization_server.clients]]`"),

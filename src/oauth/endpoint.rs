@@ -11,8 +11,8 @@ pub enum Endpoint {
     Authorize,
     /// The target of the form on the consent page.
     Consent,
-    /// The redirect URI for the identity provider.
-    Callback,
+    /// The redirect URI for an identity provider: that of `login`, or the one with this name. Each has its own (RFC 9700 §4.4).
+    Callback(Option<String>),
     /// The token endpoint.
     Token,
     /// Client registration (RFC 7591).
@@ -35,8 +35,8 @@ pub enum Endpoint {
     Signals(String),
     /// The endpoint at which the identity provider says that a user has logged out (OpenID Connect Back-Channel Logout §2.2).
     BackChannelLogout,
-    /// The SCIM service of the identity provider (RFC 7644), by the path below its base URL.
-    Scim(String),
+    /// The SCIM service of an identity provider (RFC 7644), as for `Callback`, and the path below its base URL.
+    Scim(Option<String>, String),
     /// The page on which users connect an account at the authorization server of an origin server.
     Connect,
     /// The redirect URI for the authorization server of the resource at this path. Each has its own, so that no other server can
@@ -62,7 +62,7 @@ impl Endpoint {
             "/jwks" => Self::Keys,
             "/authorize" => Self::Authorize,
             "/consent" => Self::Consent,
-            "/callback" => Self::Callback,
+            "/callback" => Self::Callback(None),
             "/token" => Self::Token,
             "/register" => Self::Register,
             "/revoke" => Self::Revoke,
@@ -82,10 +82,21 @@ impl Endpoint {
         let last = |rest: &str| rest.strip_prefix('/').filter(|id| !id.contains('/')).map(str::to_owned);
         None.or_else(|| after("/connected").map(Self::Connected))
             .or_else(|| after("/client").map(Self::ClientDocument))
-            .or_else(|| after("/scim/v2").map(Self::Scim))
+            .or_else(|| after("/scim").as_deref().and_then(Self::scim))
+            .or_else(|| after("/callback").as_deref().and_then(last).map(|name| Self::Callback(Some(name))))
             .or_else(|| after("/approvals").as_deref().and_then(last).map(Self::Approval))
             .or_else(|| after("/signals").as_deref().and_then(last).map(Self::Signals))
             .or_else(|| after("/register").as_deref().and_then(last).map(Self::Client))
+    }
+
+    /// The SCIM service at a path below `/scim`: `/v2/Users`, or `/NAME/v2/Users`.
+    fn scim(path: &str) -> Option<Self> {
+        let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
+        if first == "v2" {
+            return Some(Self::Scim(None, format!("/{rest}")));
+        }
+        let below = rest.strip_prefix("v2/")?;
+        Some(Self::Scim(Some(first.to_owned()), format!("/{below}")))
     }
 
     /// The methods that it accepts, as a value of `Allow`.
@@ -93,11 +104,11 @@ impl Endpoint {
     pub fn methods(&self) -> &'static str {
         match self {
             Self::Metadata | Self::Keys | Self::ClientDocument(_) => "GET, HEAD, OPTIONS",
-            Self::Authorize | Self::Callback | Self::Connected(_) | Self::Approvals => "GET",
+            Self::Authorize | Self::Callback(_) | Self::Connected(_) | Self::Approvals => "GET",
             Self::Consent | Self::Admin | Self::Signals(_) | Self::BackChannelLogout => "POST",
             Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",
-            Self::Scim(_) => "GET, POST, PUT, PATCH, DELETE",
+            Self::Scim(..) => "GET, POST, PUT, PATCH, DELETE",
             Self::Grants | Self::Connect | Self::Approval(_) => "GET, POST",
         }
     }
@@ -106,7 +117,7 @@ impl Endpoint {
     #[must_use]
     pub fn is_for_programs(&self) -> bool {
         self.is_for_any_page()
-            || matches!(self, Self::Admin | Self::Signals(_) | Self::BackChannelLogout | Self::Scim(_))
+            || matches!(self, Self::Admin | Self::Signals(_) | Self::BackChannelLogout | Self::Scim(..))
     }
 
     /// Whether pages of any origin may call it: it uses no cookies, and everything that it depends on is in the request

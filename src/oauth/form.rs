@@ -71,6 +71,11 @@ impl Parameters {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// All parameters. Of one that is repeated, the last.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether a parameter is repeated.
     #[must_use]
     pub fn is_repeated(&self, name: &str) -> bool {

@@ -4,6 +4,7 @@
 const CLASSES = {
   "authorization_server.binding": "AuthorizationRecords",
   "authorization_server.login.scim.binding": "Directory",
+  "authorization_server.other_logins[].login.scim.binding": "Directory",
   "dpop.replay_binding": "ReplayGuard",
   "resources[].budgets[].binding": "DayBudget",
 };
@@ -18,7 +19,7 @@ export const GENERATED = [
   { at: /^authorization_server\.key_secrets$/, kind: "key" },
   { at: /^authorization_server\.secrets$/, kind: "text" },
   { at: /^authorization_server\.admin_secret$/, kind: "text", shown: true },
-  { at: /^authorization_server\.login\.scim\.secrets$/, kind: "text", shown: true },
+  { at: /^authorization_server\.(login|other_logins\[\]\.login)\.scim\.secrets$/, kind: "text", shown: true },
   { at: /^authorization_server\.initial_access_token_secret$/, kind: "text", shown: true },
   { at: /^sessions\.secrets$/, kind: "text" },
   { at: /^dpop\.nonce_secret$/, kind: "text" },

@@ -32,6 +32,8 @@ pub struct AuthorizationParameters<'a> {
     pub challenge: &'a str,
     /// The user must log in again.
     pub anew: bool,
+    /// Who the user is, as the client or the user says.
+    pub hint: Option<&'a str>,
     /// What is asked of the sign-in: with `max_age`, the ID token says when it was.
     pub sign_in: &'a AskedSignIn,
 }
@@ -57,6 +59,7 @@ pub fn authorization_url(login: &Login, provider: &Provider, asking: &Authorizat
     }
     let mut asked = Vec::new();
     if login.issuer.is_some() {
+        asked.extend(asking.hint.map(|hint| ("login_hint", hint.to_owned())));
         asked.extend(asking.sign_in.max_age.map(|age| ("max_age", age.to_string())));
         asked.extend(Some(("acr_values", asking.sign_in.acr_values.clone())).filter(|(_, values)| !values.is_empty()));
     }

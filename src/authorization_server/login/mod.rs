@@ -26,6 +26,12 @@ pub use profile::{KnownEndpoints, LoginProfile};
 pub struct Login {
     /// Its place in the configuration.
     pub index: usize,
+    /// Its name; empty for the one of `login`.
+    pub name: String,
+    /// What the page on which users choose calls it.
+    pub title: Option<String>,
+    /// Whom it is for.
+    pub serves: Serves,
     /// The provider.
     pub profile: LoginProfile,
     /// Its issuer identifier, if it supports OpenID. In that of many tenants, `{tenantid}` stands for the tenant.
@@ -57,6 +63,8 @@ pub struct Login {
     pub subject_claim: String,
     /// The claim that holds the groups.
     pub groups_claim: String,
+    /// What its subjects and groups begin with; empty for the one of `login`.
+    pub prefix: String,
     /// Which users may log in.
     pub admission: Admission,
     /// Whether the provider may say that a user has logged out (OpenID Connect Back-Channel Logout).
@@ -65,6 +73,20 @@ pub struct Login {
     pub directory: Option<DirectoryRules>,
     /// When the provider is asked again about a user who logged in; `None` if it is not.
     pub recheck: Option<Recheck>,
+}
+
+/// What names the login of `login` in `domain_hint`.
+pub const PRIMARY: &str = "login";
+
+/// Whom a login is for.
+#[derive(Debug, Clone, Default)]
+pub struct Serves {
+    /// These clients; all, if empty.
+    pub clients: Vec<String>,
+    /// The resources with these identifiers; all, if empty.
+    pub resources: Vec<String>,
+    /// Users with an address of these domains, in lower case: their address chooses this login.
+    pub email_domains: Vec<String>,
 }
 
 /// How the provider provisions its users (SCIM 2.0), and what that means for logins.
@@ -206,11 +228,46 @@ impl Login {
             profile: self.profile,
             issuer: self.issuer.as_deref(),
             tenants: &self.tenants,
-            prefix: "",
+            prefix: &self.prefix,
             subject_claim: &self.subject_claim,
             groups_claim: &self.groups_claim,
             admission: &self.admission,
         }
+    }
+
+    /// Whether it is for a client at a resource.
+    #[must_use]
+    pub fn serves(&self, client: &str, resource: &str) -> bool {
+        let Serves { clients, resources, email_domains: _ } = &self.serves;
+        (clients.is_empty() || clients.iter().any(|it| it == client))
+            && (resources.is_empty() || resources.iter().any(|it| it == resource))
+    }
+
+    /// Whether a hint names it: its name, one of its domains, or an address of one (`domain_hint`, `login_hint`).
+    #[must_use]
+    pub fn is_hinted(&self, hint: &str) -> bool {
+        let domain = hint.rsplit_once('@').map_or(hint, |(_, domain)| domain).to_ascii_lowercase();
+        hint == self.hint() || self.serves.email_domains.contains(&domain)
+    }
+
+    /// Whether it gets a `login_hint`: not one with an address of a domain that is another login's.
+    #[must_use]
+    pub fn passes_on(&self, hint: &str) -> bool {
+        let domain = hint.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
+        let domains = &self.serves.email_domains;
+        hint != self.hint() && (domains.is_empty() || domain.is_none_or(|domain| domains.contains(&domain)))
+    }
+
+    /// The value of `domain_hint` that names it.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        if self.name.is_empty() { PRIMARY } else { &self.name }
+    }
+
+    /// The path of its endpoint for the provider's answers.
+    #[must_use]
+    pub fn callback(&self) -> String {
+        if self.name.is_empty() { "/callback".to_owned() } else { format!("/callback/{}", self.name) }
     }
 
     /// The host at which users log in, for the consent page.

@@ -123,7 +123,7 @@ impl<P: Ports> Context<'_, P> {
     /// The calls that a person may decide about.
     pub(super) async fn approvals(&self) -> Result<Reply, Failure> {
         let Some(approver) = self.approver().await? else {
-            return self.sent_to_provider(Purpose::Approve(None, self.now()), false).await;
+            return self.sign_in(Purpose::Approve(None, self.now()), None).await;
         };
         let calls = self.pending_calls();
         let listed = calls.listed(&approver.subject, &approver.groups).await;
@@ -147,7 +147,7 @@ impl<P: Ports> Context<'_, P> {
         if self.request.admitted().head().method == Method::Post {
             return self.decide(id, body).await;
         }
-        let log_in = || self.sent_to_provider(Purpose::Approve(Some(id.to_owned()), self.now()), false);
+        let log_in = || self.sign_in(Purpose::Approve(Some(id.to_owned()), self.now()), None);
         let Some(approver) = self.approver().await? else { return log_in().await };
         let (waiting, call) = match self.waiting(id, &approver).await? {
             Ok(found) => found,

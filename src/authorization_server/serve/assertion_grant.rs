@@ -124,7 +124,7 @@ impl<P: Ports> Context<'_, P> {
         let email = identity.email.clone();
         let identity = identity.apart(rules.users());
         let identity = if rules.prefix.is_empty() {
-            match self.provisioned(identity).await? {
+            match self.provisioned(&self.server.login, identity).await? {
                 Ok(identity) => identity,
                 Err(why) => return refused(GrantAssertionError::Claims(why.to_owned())),
             }

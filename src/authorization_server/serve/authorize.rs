@@ -11,11 +11,11 @@ use crate::authorization_server::authorize::{
 };
 use crate::authorization_server::client::{Client, Source};
 use crate::authorization_server::login::signed_in::AskedSignIn;
-use crate::authorization_server::login::{self, AuthorizationParameters};
+use crate::authorization_server::login::{self, AuthorizationParameters, Login};
 use crate::authorization_server::page::{self, Consent};
 use crate::authorization_server::refusal::{OwnForm, Refusal};
 use crate::authorization_server::state::Hash;
-use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
+use crate::authorization_server::state::login::{Login as LoginRecord, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
 use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
 use crate::oauth::form::{Form, Parameters};
@@ -67,7 +67,7 @@ impl<P: Ports> Context<'_, P> {
         };
         let read = AuthorizationRequest::read(&parameters, &client, &destination, self.server, self.settings);
         match read {
-            Ok(request) => self.put_to_user(&client, request).await,
+            Ok(request) => self.put_to_user(&client, request, &parameters, &destination).await,
             Err(error) => Ok(self.redirect_error(&client, &destination, error)),
         }
     }
@@ -90,13 +90,36 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// Asks the user for consent, unless the user has approved the request before.
-    async fn put_to_user(&self, client: &Client, request: AuthorizationRequest) -> Result<Reply, Failure> {
+    async fn put_to_user(
+        &self,
+        client: &Client,
+        mut request: AuthorizationRequest,
+        parameters: &Parameters,
+        destination: &Destination,
+    ) -> Result<Reply, Failure> {
         let session = self.session().await?;
+        let logins: Vec<&Login> =
+            self.server.logins().filter(|login| login.serves(&request.client_id, &request.resource)).collect();
+        if logins.is_empty() {
+            return Ok(self.redirect_error(client, destination, AuthorizeError::NoLogin));
+        }
+        let known = session.as_ref().map(|(session, _)| session.subject.as_str()).filter(|_| !request.anew);
+        let login = match self.chosen(logins, known, parameters) {
+            Ok(login) => login,
+            Err(page) => return Ok(*page),
+        };
+        request.login = Some(login.name.clone()).filter(|name| !name.is_empty());
+        // What this user approved before is no matter of a user of another provider.
+        let session = session.filter(|(session, _)| self.server.login_of(&session.subject).name == login.name);
         let approvals = session.as_ref().map(|(_, known)| known.approvals.as_slice()).unwrap_or_default();
         let new = match request.new_scopes(approvals, self.now()) {
             NewScopes::None => {
                 let subject = session.map(|(session, _)| session.subject).unwrap_or_default();
-                return self.sent_to_provider(Purpose::Remembered(request, subject), false).await;
+                let hint = request.hint.clone();
+                // Browsers apply `form-action` of the page with the choice to redirects, too.
+                let from_form = !self.server.other_logins.is_empty();
+                let purpose = Purpose::Remembered(request, subject);
+                return self.sent_to_provider(purpose, login, hint.as_deref(), from_form).await;
             }
             NewScopes::Some(new) => Some(new),
             NewScopes::All => None,
@@ -138,7 +161,13 @@ impl<P: Ports> Context<'_, P> {
         };
         let request = pending.request;
         match form.get("decision") {
-            Some("allow") => self.sent_to_provider(Purpose::Approved(request), true).await,
+            Some("allow") => {
+                let Some(login) = self.server.login_named(request.login.as_deref()) else {
+                    return Ok(Reply::refusal(Refusal::ConsentStale));
+                };
+                let hint = request.hint.clone();
+                self.sent_to_provider(Purpose::Approved(request), login, hint.as_deref(), true).await
+            }
             Some("deny") => {
                 let members = [("error", "access_denied"), ("error_description", "the user refused")];
                 let url = request.destination().answer(&self.server.own.identifier, &members);
@@ -150,17 +179,23 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// Begins a login at the provider. `from_form`: the user sent a form.
-    pub(super) async fn sent_to_provider(&self, purpose: Purpose, from_form: bool) -> Result<Reply, Failure> {
+    pub(super) async fn sent_to_provider(
+        &self,
+        purpose: Purpose,
+        at: &Login,
+        hint: Option<&str>,
+        from_form: bool,
+    ) -> Result<Reply, Failure> {
         if !self.is_within(AddressLimit::Login) {
             return Ok(Reply::refusal(Refusal::TooManyLogins));
         }
         let unavailable = |error| Reply::refusal(Refusal::ProviderUnavailable(error));
-        let at = self.provider_of(&self.server.login);
-        let provider = match at.endpoints().await {
+        let provider_of = self.provider_of(at);
+        let provider = match provider_of.endpoints().await {
             Ok(provider) => provider,
             Err(error) => return Ok(unavailable(error)),
         };
-        let ours = match at.ours(&provider).await {
+        let ours = match provider_of.ours(&provider).await {
             Ok(ours) => ours,
             Err(error) => return Ok(unavailable(error)),
         };
@@ -179,21 +214,23 @@ impl<P: Ports> Context<'_, P> {
             Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => AskedSignIn::default(),
         };
         let state = self.name();
-        let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
-        self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
+        let name = Some(at.name.clone()).filter(|name| !name.is_empty());
+        let login = LoginRecord { purpose, name, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
+        self.ask::<LoginRecord>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
         let secrets = LoginSecrets::of(&state, &browser);
         let asking = AuthorizationParameters {
             client_id: &ours.client_id,
-            redirect_uri: &self.server.url("/callback"),
+            redirect_uri: &self.server.url(&at.callback()),
             state: &state,
             nonce: &secrets.nonce,
             challenge: &secrets.challenge,
             anew,
+            hint: hint.filter(|hint| at.passes_on(hint)),
             sign_in: &sign_in,
         };
-        let url = login::authorization_url(&self.server.login, &provider, &asking);
+        let url = login::authorization_url(at, &provider, &asking);
         let reply = if from_form {
-            Reply::page(200, page::leave(&url, &self.server.login.host()), "login_begun")
+            Reply::page(200, page::leave(&url, &at.host()), "login_begun")
         } else {
             Reply::redirect(&url, "login_begun")
         };
@@ -228,6 +265,12 @@ impl<P: Ports> Context<'_, P> {
         }
         if let Some(key) = &request.key {
             form.add("dpop_jkt", key);
+        }
+        if let Some(login) = self.server.login_named(request.login.as_deref()) {
+            form.add("domain_hint", login.hint());
+        }
+        if let Some(hint) = &request.hint {
+            form.add("login_hint", hint);
         }
         if let Some(seconds) = request.sign_in.max_age {
             form.add("max_age", &seconds.to_string());

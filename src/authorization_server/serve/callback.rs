@@ -7,11 +7,11 @@ use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
 use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::signed_in::SignedIn;
-use crate::authorization_server::login::{Identity, ProviderTokens, word};
+use crate::authorization_server::login::{Identity, Login, ProviderTokens, word};
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, Terms};
-use crate::authorization_server::state::login::{Login, LoginQuestion, Purpose};
+use crate::authorization_server::state::login::{Login as LoginRecord, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{Approval, Listed, UserQuestion, UserRecord};
 use crate::limits::{CODE_SECONDS, LOGIN_SECONDS, SIGN_IN_SECONDS};
 use crate::oauth::scope::{Scope, ScopeSet};
@@ -28,7 +28,8 @@ struct LoggedIn {
 
 impl<P: Ports> Context<'_, P> {
     /// The answer of the provider: good once, in the browser that began the login, from the provider itself.
-    pub(super) async fn callback(&self) -> Result<Reply, Failure> {
+    pub(super) async fn callback(&self, name: Option<&str>) -> Result<Reply, Failure> {
+        let Some(login) = self.server.login_named(name) else { return Ok(Reply::refusal(Refusal::UnknownDocument)) };
         let query = self.query();
         let parameters = query.as_ref().and_then(callback_parameters);
         let (Some(query), Some((state, said))) = (&query, parameters) else {
@@ -37,19 +38,18 @@ impl<P: Ports> Context<'_, P> {
         let Some(browser) = self.cookie(Cookie::Login) else {
             return Ok(Reply::refusal(Refusal::LoginStale("no cookie")));
         };
-        let take = LoginQuestion::Consume(Hash::of(browser));
-        let Some((purpose, expires)) = self.ask::<Login>(Hash::of(state).as_str(), take).await? else {
+        let take = LoginQuestion::Consume(Hash::of(browser), name.map(str::to_owned));
+        let Some((purpose, expires)) = self.ask::<LoginRecord>(Hash::of(state).as_str(), take).await? else {
             return Ok(Reply::refusal(Refusal::LoginStale("no such login of this browser")));
         };
-        let at = self.provider_of(&self.server.login);
+        let at = self.provider_of(login);
         let provider = match at.endpoints().await {
             Ok(provider) => provider,
             Err(error) => return Ok(self.failed(&purpose, LoginFailure::Unavailable, &error.to_string())),
         };
         // Who answers must be who was asked (RFC 9207 §2.4, P11).
         let named = query.get("iss");
-        let login = &self.server.login;
-        // A server without OpenID has no known issuer identifier. Configuration has only one, so no mix-up is possible.
+        // A server without OpenID has no known issuer identifier. Each login has a redirect URI of its own, so no mix-up is possible.
         let another = login.issuer.is_some() && named.is_some_and(|named| login.users().tenant_of(named).is_none());
         if query.is_repeated("iss") || another || (named.is_none() && provider.names_itself) {
             return Ok(self.failed(&purpose, LoginFailure::Provider, "the answer is from another issuer"));
@@ -73,7 +73,7 @@ impl<P: Ports> Context<'_, P> {
         match at.identified(&provider, &ours, (code, &secrets.verifier, &secrets.nonce)).await {
             Ok((identity, signed_in, tokens)) => {
                 let begun = expires.saturating_sub(LOGIN_SECONDS);
-                self.logged_in(purpose, LoggedIn { identity, signed_in, tokens, begun }).await
+                self.logged_in(purpose, login, LoggedIn { identity, signed_in, tokens, begun }).await
             }
             Err(error) => Ok(self.failed(&purpose, LoginFailure::of(&error), &error.to_string())),
         }
@@ -103,20 +103,14 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    async fn logged_in(&self, purpose: Purpose, login: LoggedIn) -> Result<Reply, Failure> {
+    async fn logged_in(&self, purpose: Purpose, at: &Login, login: LoggedIn) -> Result<Reply, Failure> {
         let LoggedIn { identity, signed_in, tokens, begun } = login;
-        let identity = match self.provisioned(identity).await? {
+        let identity = match self.admitted(at, identity).await? {
             Ok(identity) => identity,
             Err(why) => return Ok(self.not_admitted(&purpose, why)),
         };
         let login = LoggedIn { identity, signed_in, tokens, begun };
         let identity = &login.identity;
-        // Some subjects are reserved for clients that act for themselves, and for users of trusted issuers.
-        let admitted =
-            identity.is_admitted(self.server.login.users()) && !self.server.is_reserved(&identity.subject, "");
-        if !admitted {
-            return Ok(self.not_admitted(&purpose, "not admitted"));
-        }
         let until = self.now() + SIGN_IN_SECONDS;
         // A remembered client may lead to the consent page, for which the user is signed in.
         let is_page = !matches!(purpose, Purpose::Approved(_));
@@ -177,7 +171,12 @@ impl<P: Ports> Context<'_, P> {
         if !there {
             return Ok(Reply::refusal(Refusal::ClientGone));
         }
-        let claims = identity.token_claims(&self.server.token_claims, &self.server.login.groups_claim);
+        let login = self.server.login_of(&identity.subject);
+        if !login.serves(&request.client_id, &request.resource) {
+            let purpose = Purpose::Approved(request);
+            return Ok(self.failed(&purpose, LoginFailure::Denied, "the login is not for this client and resource"));
+        }
+        let claims = identity.token_claims(&self.server.token_claims, &login.groups_claim);
         let claims = match claims {
             Ok(claims) => claims,
             Err(error) => {
@@ -231,7 +230,6 @@ impl<P: Ports> Context<'_, P> {
             until: now + self.server.grant_seconds,
         };
         let held = HeldTokens::of(&tokens);
-        let login = &self.server.login;
         let kept = login.keeps(held.refresh_token.is_some()).then(|| self.seal_tokens(&code, &held));
         if kept.is_none() && request.refreshes && login.recheck.is_some_and(|recheck| recheck.is_required) {
             let detail = "the provider gave no refresh token: the grant ends after login.recheck_minutes";

@@ -54,7 +54,7 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::LinkStale));
         };
         let Some((session, _)) = self.session().await? else {
-            return self.sent_to_provider(Purpose::Connect(sealed.to_owned()), false).await;
+            return self.sign_in(Purpose::Connect(sealed.to_owned()), Some(&link.subject)).await;
         };
         if session.subject != link.subject {
             return Ok(Reply::refusal(Refusal::OtherUsersLink));
@@ -134,7 +134,7 @@ impl<P: Ports> Context<'_, P> {
             begun: self.now(),
         };
         let purpose = Purpose::Connecting(Box::new(connecting));
-        let login = Login { purpose, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
+        let login = Login { purpose, name: None, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
         self.ask::<Login>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
         let secrets = LoginSecrets::of(&state, &browser);
         let redirect_uri = third_party::redirect_uri(&self.server.own, resource);
@@ -155,7 +155,7 @@ impl<P: Ports> Context<'_, P> {
         let Some(browser) = self.cookie(Cookie::Login) else {
             return Ok(Reply::refusal(Refusal::LoginStale("no cookie")));
         };
-        let take = LoginQuestion::Consume(Hash::of(browser));
+        let take = LoginQuestion::Consume(Hash::of(browser), None);
         let purpose = self.ask::<Login>(Hash::of(state).as_str(), take).await?;
         let Some((Purpose::Connecting(connecting), _)) = purpose else {
             return Ok(Reply::refusal(Refusal::LoginStale("no such connection of this browser")));

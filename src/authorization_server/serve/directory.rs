@@ -22,9 +22,9 @@ const DEACTIVATED: &str = "the identity provider has deactivated the user (SCIM)
 
 impl<P: Ports> Context<'_, P> {
     /// A request of the identity provider. What it changes for users who have signed in is applied before the answer.
-    pub(super) async fn scim(&self, path: &str, body: &P::RequestBody) -> Result<Reply, Failure> {
-        let login = &self.server.login;
-        let Some(rules) = &login.directory else { return Ok(Reply::refusal(Refusal::UnknownDocument)) };
+    pub(super) async fn scim(&self, name: Option<&str>, path: &str, body: &P::RequestBody) -> Result<Reply, Failure> {
+        let found = self.server.login_named(name).and_then(|login| Some((login, login.directory.as_ref()?)));
+        let Some((login, rules)) = found else { return Ok(Reply::refusal(Refusal::UnknownDocument)) };
         if !self.is_provisioner(rules) {
             return Ok(scim_error(&ScimError::unauthorized(), "scim_unauthorized").field("www-authenticate", "Bearer"));
         }
@@ -45,7 +45,7 @@ impl<P: Ports> Context<'_, P> {
             query: self.request.admitted().query().map(str::to_owned),
             content_type: self.request.field("content-type").map(str::to_owned),
             body,
-            base_url: self.server.scim_url(),
+            base_url: self.server.scim_url(login),
             new_id: self.uuid(),
             matched_by: rules.matched_by,
         };
@@ -129,9 +129,29 @@ impl<P: Ports> Context<'_, P> {
         self.ask_directory(login, rules, &DirectoryQuestion::Applied(pending.number)).await.map(drop)
     }
 
+    /// The user as this server knows it, for a login of an identity provider; the reason in the log if the user may not use the server.
+    pub(super) async fn admitted(
+        &self,
+        login: &Login,
+        identity: Identity,
+    ) -> Result<Result<Identity, &'static str>, Failure> {
+        // Some subjects are reserved for clients that act for themselves, and for users of other providers.
+        if self.server.is_reserved(&identity.subject, &login.prefix) {
+            return Ok(Err("the subject is reserved"));
+        }
+        let provisioned = self.provisioned(login, identity).await?;
+        Ok(provisioned.and_then(|identity| {
+            let is_admitted = identity.is_admitted(login.users());
+            if is_admitted { Ok(identity.apart(login.users())) } else { Err("not admitted") }
+        }))
+    }
+
     /// The user as the directory has it, for a login of the identity provider; the reason in the log if the user has no access.
-    pub(super) async fn provisioned(&self, identity: Identity) -> Result<Result<Identity, &'static str>, Failure> {
-        let login = &self.server.login;
+    pub(super) async fn provisioned(
+        &self,
+        login: &Login,
+        identity: Identity,
+    ) -> Result<Result<Identity, &'static str>, Failure> {
         let Some(rules) = &login.directory else { return Ok(Ok(identity)) };
         let name = match rules.matched_by {
             // Only an address that the provider has verified is the user's.
@@ -160,7 +180,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// Whether a user who signed in before may go on, as far as the directory says it. Changes that are not applied yet are applied.
     pub(super) async fn may_go_on(&self, subject: &str) -> Result<Result<(), &'static str>, Failure> {
-        let login = &self.server.login;
+        let login = self.server.login_of(subject);
         let Some(rules) = &login.directory else { return Ok(Ok(())) };
         let question = DirectoryQuestion::Subject(subject.to_owned());
         let DirectoryAnswer::Person(known, pending) = self.ask_directory(login, rules, &question).await? else {

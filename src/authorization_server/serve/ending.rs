@@ -3,7 +3,7 @@
 use super::authorize::person;
 use super::{Context, Failure};
 use crate::authorization_server::client::CLIENT_SUBJECT;
-use crate::authorization_server::login::Identity;
+use crate::authorization_server::login::{Identity, Login};
 use crate::authorization_server::security_event::{EventSubject, Happening, SecurityEvent};
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::authorization_server::state::identifier::{
@@ -24,7 +24,7 @@ impl<P: Ports> Context<'_, P> {
         (since, until): (u64, u64),
         grant: Option<&str>,
     ) -> Result<bool, Failure> {
-        let scope = self.server.login.identity();
+        let scope = self.server.login_of(&identity.subject).identity();
         let text = |name: &str| identity.claims.get(name).and_then(serde_json::Value::as_str);
         // An address that the provider did not verify may be another user's.
         let email = identity.email.clone();
@@ -117,22 +117,25 @@ impl<P: Ports> Context<'_, P> {
         about: &EventSubject,
     ) -> (Vec<&'s str>, Vec<&'s str>) {
         let login = rules.about_login.then(|| self.server.login.identity());
+        let others = self.server.other_logins.iter().map(Login::identity).filter(|it| *it == issuer.identifier);
         let jags = issuer.id_jag.is_some().then_some(issuer.identifier.as_str()).filter(|own| Some(*own) != login);
         let named = match about {
             EventSubject::Subject { issuer: Some(named), .. } if *named != issuer.identifier => Some(named.as_str()),
             _ => None,
         };
         let fits = |scope: &&str| named.is_none_or(|named| named == *scope);
-        let own = login.into_iter().chain(jags).filter(fits).collect();
+        let mut own: Vec<&str> = login.into_iter().chain(others).chain(jags).filter(fits).collect();
+        own.dedup();
         (own, rules.issuers.iter().map(String::as_str).filter(fits).collect())
     }
 
     /// A user of the login whose names the gateway did not note, because the login was before it did.
     async fn user_of_login(&self, scope: &str, about: &EventSubject) -> Result<Option<String>, Failure> {
-        let login = &self.server.login;
         let EventSubject::Subject { subject, .. } = about else { return Ok(None) };
-        let is_subject = scope == login.identity() && login.tenants.is_empty() && login.subject_claim == "sub";
-        if !is_subject || self.server.is_reserved(subject, "") {
+        let Some(login) = self.server.logins().find(|login| scope == login.identity()) else { return Ok(None) };
+        let subject = &format!("{}{subject}", login.prefix);
+        let is_subject = login.tenants.is_empty() && login.subject_claim == "sub";
+        if !is_subject || self.server.is_reserved(subject, &login.prefix) {
             return Ok(None);
         }
         let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
@@ -219,7 +222,7 @@ impl<P: Ports> Context<'_, P> {
             return Ok(());
         }
         self.announce(&grants.iter().cloned().map(Revocable::Grant).collect::<Vec<_>>()).await?;
-        let asks = self.server.login.recheck.is_some();
+        let asks = self.server.login_of(subject).recheck.is_some();
         for grant in grants {
             let can = asks && self.ask::<Grant>(grant, GrantQuestion::Stale(at)).await? == GrantAnswer::Done;
             if !can {

@@ -46,7 +46,7 @@ impl<P: Ports> Context<'_, P> {
         }
         match self.session().await? {
             Some((session, known)) => self.grants_page(&session.subject, &known).await,
-            None => self.sent_to_provider(Purpose::Grants, false).await,
+            None => self.sign_in(Purpose::Grants, None).await,
         }
     }
 

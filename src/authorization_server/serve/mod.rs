@@ -5,6 +5,7 @@ mod assertion_grant;
 mod authorize;
 mod binding;
 mod callback;
+mod choice;
 mod clients;
 mod connect;
 mod connection_client;
@@ -173,7 +174,7 @@ impl<P: Ports> Context<'_, P> {
         match self.request.endpoint() {
             Endpoint::Authorize => self.authorize().await,
             Endpoint::Consent => self.consent(body).await,
-            Endpoint::Callback => self.callback().await,
+            Endpoint::Callback(name) => self.callback(name.as_deref()).await,
             Endpoint::Token => self.token(body).await,
             Endpoint::Register => self.register(body).await,
             Endpoint::Client(id) => self.manage(id, body).await,
@@ -185,7 +186,7 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Admin => self.admin(body).await,
             Endpoint::Signals(name) => self.signals(name, body).await,
             Endpoint::BackChannelLogout => self.back_channel_logout(body).await,
-            Endpoint::Scim(path) => self.scim(path, body).await,
+            Endpoint::Scim(name, path) => self.scim(name.as_deref(), path, body).await,
             Endpoint::Connect => self.connect(body).await,
             Endpoint::Connected(path) => self.connected(path).await,
             Endpoint::ClientDocument(_) => Ok(Reply::refusal(Refusal::UnknownDocument)),

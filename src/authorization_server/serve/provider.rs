@@ -143,7 +143,7 @@ impl<P: Ports> LoginProvider<'_, P> {
         let url = provider.registration.clone().ok_or(LoginError::RegistrationEndpointMissing)?;
         let body = json!({
             "client_name": format!("Portcullis at {}", self.context.settings.public_url),
-            "redirect_uris": [self.context.server.url("/callback")],
+            "redirect_uris": [self.context.server.url(&self.login.callback())],
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
             "token_endpoint_auth_method": "client_secret_basic",
@@ -216,7 +216,7 @@ impl<P: Ports> LoginProvider<'_, P> {
     ) -> Result<(Identity, SignedIn, ProviderTokens), LoginError> {
         let assertion = self.our_assertion(ours, provider).await?;
         let client = (ours.client_id.as_str(), &ours.authentication);
-        let redirect_uri = self.context.server.url("/callback");
+        let redirect_uri = self.context.server.url(&self.login.callback());
         let request = login::code_request(provider, client, assertion.as_deref(), (code, &redirect_uri, verifier));
         let tokens = self.issued(provider, ours, &request).await?;
         let mut claims = match &self.login.issuer {

@@ -4,7 +4,7 @@ use super::held_tokens::HeldTokens;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::handle::Handle;
 use crate::authorization_server::login::signed_in::with_sign_in_of;
-use crate::authorization_server::login::{Identity, LoginError};
+use crate::authorization_server::login::{Identity, Login, LoginError};
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{
     Grant, GrantAnswer, GrantContent, GrantQuestion, Rechecked, SealedProviderTokens,
@@ -73,7 +73,11 @@ impl<P: Ports> Context<'_, P> {
         self.say("warn", "recheck_failed", &format!("grant {}: {why}", token.grant()));
         let question = GrantQuestion::NotRechecked(turn, token.hash(), vault.map(Box::new));
         self.ask::<Grant>(token.grant(), question).await?;
-        let allowed = self.server.login.recheck.map_or(0, |recheck| recheck.seconds + recheck.outage_seconds);
+        let allowed = self
+            .server
+            .login_of(&seen.terms.subject)
+            .recheck
+            .map_or(0, |recheck| recheck.seconds + recheck.outage_seconds);
         if self.now() < seen.checked + allowed {
             return Ok(Recheck::Unconfirmed);
         }
@@ -81,7 +85,7 @@ impl<P: Ports> Context<'_, P> {
     }
 
     async fn confirmed(&self, token: &Handle, seen: &GrantContent) -> Result<Confirmed, NotConfirmed> {
-        let login = &self.server.login;
+        let login = self.server.login_of(&seen.terms.subject);
         let same = || (seen.terms.claims.clone(), seen.terms.scope.clone(), seen.vault.clone());
         let Some(sealed) = &seen.vault else {
             if login.recheck.is_some_and(|recheck| recheck.is_required) {
@@ -93,7 +97,7 @@ impl<P: Ports> Context<'_, P> {
             return Err(NotConfirmed::Ended("the provider's tokens cannot be opened".to_owned()));
         };
         let at = self.provider_of(login);
-        if self.memory.failed_lately(RECHECK, self.ports.now()) {
+        if self.memory.failed_lately(&recheck_of(login), self.ports.now()) {
             return Err(NotConfirmed::Unknown("the provider did not answer a moment ago".to_owned(), None));
         }
         let again = |held: &HeldTokens| held.seal_again(&key, sealed, &self.nonce());
@@ -102,7 +106,7 @@ impl<P: Ports> Context<'_, P> {
             Err((error, _)) if ends_access(&error) => return Err(NotConfirmed::Ended(error.to_string())),
             Err((error, held)) => {
                 if is_out_of_reach(&error) {
-                    self.memory.note_failure(RECHECK, self.ports.now().plus_seconds(RECHECK_RETRY));
+                    self.memory.note_failure(&recheck_of(login), self.ports.now().plus_seconds(RECHECK_RETRY));
                 }
                 return Err(NotConfirmed::Unknown(error.to_string(), Some(again(&held))));
             }
@@ -113,8 +117,8 @@ impl<P: Ports> Context<'_, P> {
             return Err(NotConfirmed::Ended("the provider does not say who the user is".to_owned()));
         }
         if let Some(identity) = identity {
-            let provisioned = self.provisioned(identity).await.map_err(NotConfirmed::Failed)?;
-            let identity = provisioned.map_err(|why| NotConfirmed::Ended(why.to_owned()))?;
+            let admitted = self.admitted(login, identity).await.map_err(NotConfirmed::Failed)?;
+            let identity = admitted.map_err(|why| NotConfirmed::Ended(why.to_owned()))?;
             (claims, scope) = self.entitled_now(&identity, seen).map_err(NotConfirmed::Ended)?;
             // The provider may have other names for the user than at the login, and may have spoken of the user by one of them.
             let since = seen.checked.max(seen.terms.authenticated);
@@ -135,12 +139,9 @@ impl<P: Ports> Context<'_, P> {
         identity: &Identity,
         seen: &GrantContent,
     ) -> Result<(serde_json::Map<String, serde_json::Value>, String), String> {
-        let login = &self.server.login;
+        let login = self.server.login_of(&seen.terms.subject);
         if identity.subject != seen.terms.subject {
             return Err("the provider speaks of another user".to_owned());
-        }
-        if !identity.is_admitted(login.users()) {
-            return Err("the user is not admitted any more".to_owned());
         }
         let claims = identity.token_claims(&self.server.token_claims, &login.groups_claim);
         let claims = with_sign_in_of(&seen.terms.claims, claims.map_err(|error| error.to_string())?);
@@ -157,7 +158,9 @@ impl<P: Ports> Context<'_, P> {
 type Confirmed = (serde_json::Map<String, serde_json::Value>, String, Option<SealedProviderTokens>);
 
 /// What is remembered of a provider that did not answer.
-const RECHECK: &str = "provider recheck";
+fn recheck_of(login: &Login) -> String {
+    format!("provider recheck {}", login.name)
+}
 
 /// The error codes with which a provider says that a user has to log in again, or may not at all (RFC 6749 §5.2, OpenID
 /// Connect Core §3.1.2.6; GitHub has one of its own).

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::assertion_grant::NoClaims;
 use super::{Context, Failure, Reply};
+use crate::authorization_server::login::Login;
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::security_event::{
     EventSubject, Happening, SET_MEDIA_TYPE, SecurityEventToken, SetError, is_set, logout, may_be_logout,
@@ -84,7 +85,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// The provider of the login says that a user has logged out there, or that a session has ended.
     pub(super) async fn back_channel_logout(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
-        if !self.server.login.back_channel_logout {
+        if !self.server.logins().any(|login| login.back_channel_logout) {
             return Ok(Reply::refusal(Refusal::UnknownDocument));
         }
         let invalid = |why: &'static str| Ok(Reply::refusal(Refusal::LogoutInvalid(why)));
@@ -97,11 +98,13 @@ impl<P: Ports> Context<'_, P> {
         if !may_be_logout(&token) {
             return invalid("logout_token has a typ that is not accepted");
         }
-        let is_issuer = |iss: &str| self.server.login.users().tenant_of(iss).is_some();
-        if !token.claimed_issuer().is_some_and(is_issuer) {
+        let speaks = |login: &&Login, iss| login.back_channel_logout && login.users().tenant_of(iss).is_some();
+        let said = token.claimed_issuer();
+        let Some(login) = said.and_then(|iss| self.server.logins().find(|login| speaks(login, iss))) else {
             return invalid("the logout token is from another issuer");
-        }
-        let at = self.provider_of(&self.server.login);
+        };
+        let is_issuer = |iss: &str| login.users().tenant_of(iss).is_some();
+        let at = self.provider_of(login);
         let (keys, client_id) = match at.keys_and_client(token.kid()).await {
             Ok(known) => known,
             Err(why) => return Ok(Reply::refusal(Refusal::IssuerUnavailable(why))),
@@ -118,7 +121,7 @@ impl<P: Ports> Context<'_, P> {
             Ok(logout) => logout,
             Err(why) => return invalid(why),
         };
-        let scope = self.server.login.identity();
+        let scope = login.identity();
         let (mut ended, mut users) = (0, 0);
         for about in about {
             let name = match &about {

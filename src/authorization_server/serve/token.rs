@@ -10,6 +10,7 @@ use crate::authorization_server::access_token::{AccessToken, signing_input};
 use crate::authorization_server::authorize::{self, challenge_of};
 use crate::authorization_server::client::{AuthMethod, CLIENT_SUBJECT, Client, GrantType, Source};
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
+use crate::authorization_server::login::Login;
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{
     Grant, GrantAnswer, GrantQuestion, NextRefreshToken, ProvenKey, Terms,
@@ -111,9 +112,10 @@ impl<P: Ports> Context<'_, P> {
             Ok(binding) => binding,
             Err(refusal) => return Ok(refusal),
         };
-        if let Some(refusal) = self.without_access(&token).await? {
-            return Ok(refusal);
-        }
+        let login = match self.login_of_grant(&token).await? {
+            Ok(login) => login,
+            Err(refusal) => return Ok(refusal),
+        };
         let (handle, next) = self.successor(&token);
         let question = |recheck| GrantQuestion::Refresh {
             token: token.hash(),
@@ -123,7 +125,7 @@ impl<P: Ports> Context<'_, P> {
             recheck,
             key: proven(client, &binding),
         };
-        let mut recheck = self.server.login.recheck.map(|recheck| (recheck.seconds, RECHECK_TURN_SECONDS));
+        let mut recheck = login.recheck.map(|recheck| (recheck.seconds, RECHECK_TURN_SECONDS));
         let deadline = self.now() + RECHECK_WAIT_SECONDS;
         loop {
             match self.ask::<Grant>(token.grant(), question(recheck)).await? {
@@ -148,19 +150,21 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
-    /// Ends the grant of a user who has no access any more, as the directory of the provider says.
-    async fn without_access(&self, token: &Handle) -> Result<Option<Reply>, Failure> {
-        if self.server.login.directory.is_none() {
-            return Ok(None);
+    /// The login of the user of a grant. A grant ends if the directory of the provider says that the user has no access any more.
+    async fn login_of_grant(&self, token: &Handle) -> Result<Result<&Login, Reply>, Failure> {
+        let is_same_for_all = self.server.other_logins.is_empty() && self.server.login.directory.is_none();
+        if is_same_for_all {
+            return Ok(Ok(&self.server.login));
         }
         let GrantAnswer::Content(seen) = self.ask::<Grant>(token.grant(), GrantQuestion::Read).await? else {
-            return Ok(None);
+            return Ok(Ok(&self.server.login));
         };
         let subject = &seen.terms.subject;
-        let Err(why) = self.may_go_on(subject).await? else { return Ok(None) };
+        let login = self.server.login_of(subject);
+        let Err(why) = self.may_go_on(subject).await? else { return Ok(Ok(login)) };
         self.end_all(subject, &[token.grant().to_owned()], &format!("ended_by_provider: {why}")).await?;
         let detail = format!("grant {}: {why}", token.grant());
-        Ok(Some(Reply::refusal(Refusal::InvalidGrant(Some(detail)))))
+        Ok(Err(Reply::refusal(Refusal::InvalidGrant(Some(detail)))))
     }
 
     /// Refuses what was not granted: another resource (RFC 8707 §2.2), more scopes (RFC 6749 §6). This does not use up the

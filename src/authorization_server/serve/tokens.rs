@@ -86,7 +86,7 @@ impl<P: Ports> Context<'_, P> {
         }
         self.end_all(&seen.terms.subject, &[grant], "revoked_by_client").await?;
         if let Some(tokens) = handle.and_then(|handle| opened(&seen, handle)) {
-            self.provider_of(&self.server.login).revoke_there(&tokens).await;
+            self.provider_of(self.server.login_of(&seen.terms.subject)).revoke_there(&tokens).await;
         }
         done()
     }

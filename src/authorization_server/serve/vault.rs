@@ -64,7 +64,7 @@ pub(super) struct Tokens {
 /// The name of a connection's record. It does not reveal whose it is. Another identity provider may have other users with the same
 /// subjects.
 fn connection_id(server: &AuthorizationServer, subject: &str, resource: &str) -> String {
-    let provider = server.login.identity();
+    let provider = server.login_of(subject).identity();
     // The lengths, so that no two of them have one name.
     let name = format!("connection {} {provider} {} {subject} {resource}", provider.len(), subject.len());
     Hash::of(&name).as_str().to_owned()

@@ -53,6 +53,9 @@ pub struct Connecting {
 pub struct Login {
     /// What the login is for.
     pub purpose: Purpose,
+    /// The name of the login; none for the one of `login`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The hash of a secret that only the browser that began the login has.
     pub browser: Hash,
     /// The second at which it expires.
@@ -65,8 +68,8 @@ pub struct Login {
 pub enum LoginQuestion {
     /// The login begins.
     Begin(Box<Login>),
-    /// The user comes back, in a browser whose secret has this hash.
-    Consume(Hash),
+    /// The user comes back from the provider of the login with this name, in a browser whose secret has this hash.
+    Consume(Hash, Option<String>),
 }
 
 /// What the login was for, and the second at which it would have expired, if it exists and the browser is the right one. The login
@@ -83,11 +86,11 @@ impl RecordStateMachine for Login {
             // An existing login stays, so that no request can replace it with another one.
             (LoginQuestion::Begin(login), None) => (None, Some(*login)),
             (LoginQuestion::Begin(_), Some(login)) => (None, Some(login)),
-            (LoginQuestion::Consume(browser), Some(login)) if login.browser == browser => {
+            (LoginQuestion::Consume(browser, name), Some(login)) if login.browser == browser && login.name == name => {
                 (Some((login.purpose, login.until)), None)
             }
-            // Another browser cannot end the login.
-            (LoginQuestion::Consume(_), kept) => (None, kept),
+            // Another browser, or another provider, cannot end the login.
+            (LoginQuestion::Consume(..), kept) => (None, kept),
         }
     }
 

@@ -8,6 +8,7 @@ mod clients;
 mod connection_faults;
 mod connections;
 mod grants;
+mod logins;
 mod provider;
 mod recheck;
 mod records;
