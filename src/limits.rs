@@ -816,3 +816,18 @@ pub const OTHER_LOGINS: usize = 16;
 
 /// Longest title of a login in characters.
 pub const LOGIN_TITLE_CHARS: usize = 64;
+
+/// Seconds for which it is remembered who signed in with a subject: longer than any grant, so that a deletion finds what is kept.
+pub const SCIM_LINK_SECONDS: u64 = 400 * 86_400;
+
+/// Most operations of a PATCH of a user: each may compare all addresses.
+pub const SCIM_USER_OPERATIONS: usize = 100;
+
+/// Longest e-mail address of a user in bytes (RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain).
+pub const SCIM_ADDRESS_BYTES: usize = 320;
+
+/// Most comparisons of resources with the parts of a filter that no index answers.
+pub const SCIM_SCAN_COMPARISONS: u64 = 4_000;
+
+/// Most groups of users on a page of users.
+pub const SCIM_PAGE_GROUPS: usize = 20_000;

@@ -61,7 +61,14 @@ pub(super) fn read(
     let mut token_claims = document.token_claims.clone().unwrap_or_default();
     note_token_claims(&token_claims, &login, mistakes);
     // Tokens have these of the ID token of the sign-in in any case; what the provider says later is not about that sign-in.
-    token_claims.retain(|name| login.issuer.is_none() || ![ACR, AMR].contains(&name.as_str()));
+    let of_sign_in = |entry: &str| carried_as(entry, &login.groups_claim).is_ok_and(|name| [ACR, AMR].contains(&name));
+    for (index, entry) in token_claims.iter().enumerate().filter(|(_, entry)| of_sign_in(entry)) {
+        if login.issuer.is_none() {
+            let why = format_args!("needs login.issuer: only an ID token proves how a user signed in, got {entry:?}");
+            mistakes.note(format_args!("{at}.token_claims[{index}]"), why);
+        }
+    }
+    token_claims.retain(|entry| !of_sign_in(entry));
     note_document_domains(document.client_document_domains.as_deref(), mistakes);
     let registrations = read_registrations(document, secrets, mistakes);
     let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();

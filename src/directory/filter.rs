@@ -139,6 +139,16 @@ pub enum Lookup {
 }
 
 impl Filter {
+    /// How many comparisons it has.
+    #[must_use]
+    pub fn comparisons(&self) -> u64 {
+        match self {
+            Self::And(all) | Self::Or(all) => all.iter().map(Self::comparisons).sum(),
+            Self::Not(inner) | Self::Element(_, inner) => inner.comparisons(),
+            Self::Compare(_) => 1,
+        }
+    }
+
     /// Reads a filter on the resources of a schema.
     ///
     /// # Errors

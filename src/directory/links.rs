@@ -17,6 +17,28 @@ pub enum MatchedBy {
     Email,
 }
 
+impl MatchedBy {
+    /// The name of a login, in the form in which it is stored: names and addresses in ASCII lower case.
+    #[must_use]
+    pub fn key(self, name: &str) -> String {
+        match self {
+            Self::ExternalId => name.to_owned(),
+            Self::UserName | Self::Email => name.to_ascii_lowercase(),
+        }
+    }
+
+    /// The names of a user by which a login finds it.
+    #[must_use]
+    pub fn names(self, keys: &UserKeys) -> Vec<String> {
+        let names: Vec<&String> = match self {
+            Self::ExternalId => keys.external_id.iter().collect(),
+            Self::UserName => vec![&keys.user_name],
+            Self::Email => keys.emails.iter().collect(),
+        };
+        names.into_iter().map(|name| self.key(name)).collect()
+    }
+}
+
 /// What a change means for a user who has signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Change {
@@ -28,6 +50,14 @@ pub enum Change {
     Deactivated,
     /// The user is deleted.
     Deleted,
+}
+
+impl Change {
+    /// Whether it ends access: such changes are applied first.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        self != Self::Groups
+    }
 }
 
 /// A change that is not applied yet.
@@ -43,46 +73,76 @@ pub struct PendingChange {
     pub at: u64,
 }
 
+/// Who signed in with a subject.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Link {
+    /// The id of the user; `None` if the directory did not have the user then.
+    pub user: Option<String>,
+    /// The name by which the login looked for the user, as [`MatchedBy::key`] has it; empty if it had none.
+    pub name: String,
+}
+
+/// Which pending changes are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// Those of a subject.
+    Of(&'a str),
+    /// All: those that end access first, then those after this number, then the others.
+    After(u64),
+}
+
 /// The store of the directory, with those who have signed in.
 pub trait LinkedTables: Tables {
     /// The tables without that.
     fn tables(&mut self) -> &mut dyn Tables;
 
-    /// Notes that the user with an id signed in with a subject. It is forgotten at the second `seconds.0`; `seconds.1` is now.
+    /// Notes who signed in with a subject. It is forgotten at the second `seconds.0`; `seconds.1` is now.
     ///
     /// # Errors
     /// If the store fails.
-    fn link(&mut self, subject: &str, user: &str, seconds: (u64, u64)) -> Result<(), TablesError>;
+    fn link(&mut self, subject: &str, link: &Link, seconds: (u64, u64)) -> Result<(), TablesError>;
 
-    /// Forgets a subject.
+    /// Notes that a subject does not belong to its user any more. What is still kept for the subject is deleted with the user.
     ///
     /// # Errors
     /// If the store fails.
-    fn unlink(&mut self, subject: &str) -> Result<(), TablesError>;
+    fn retire(&mut self, subject: &str) -> Result<(), TablesError>;
 
-    /// The id of the user who signed in with a subject.
+    /// Who signed in with a subject, unless it is retired.
     ///
     /// # Errors
     /// If the store fails.
-    fn linked(&self, subject: &str) -> Result<Option<String>, TablesError>;
+    fn linked(&self, subject: &str) -> Result<Option<Link>, TablesError>;
 
-    /// The subjects of a user.
+    /// The subjects of a user, those that are retired included.
     ///
     /// # Errors
     /// If the store fails.
     fn subjects(&self, user: &str) -> Result<Vec<String>, TablesError>;
 
-    /// Stores changes that are not applied yet.
+    /// The subjects of those who signed in by a name when the directory did not have it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn waiting(&self, name: &str) -> Result<Vec<String>, TablesError>;
+
+    /// The number of the newest change.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn newest(&self) -> Result<u64, TablesError>;
+
+    /// Stores a change that is not applied yet. It stands in for an equal one.
     ///
     /// # Errors
     /// If the store fails.
     fn push(&mut self, subject: &str, change: Change, at: u64) -> Result<(), TablesError>;
 
-    /// The oldest changes that are not applied yet: those of a subject, or of all.
+    /// The changes that are not applied yet, the oldest first.
     ///
     /// # Errors
     /// If the store fails.
-    fn pending(&self, subject: Option<&str>, limit: usize) -> Result<Vec<PendingChange>, TablesError>;
+    fn pending(&self, which: Which<'_>, limit: usize) -> Result<Vec<PendingChange>, TablesError>;
 
     /// Forgets a change that is applied.
     ///
@@ -103,19 +163,21 @@ pub fn note(tables: &mut dyn LinkedTables, effect: &Effect, by: MatchedBy, now: 
         Effect::UserActivated(_) | Effect::UserRenamed { .. } => return Ok(()),
         Effect::GroupsChanged(keys) => (keys, Change::Groups),
     };
-    for subject in tables.subjects(&keys.id)? {
+    let mut subjects = tables.subjects(&keys.id)?;
+    // Those who signed in before they were provisioned are found by their name.
+    for name in by.names(keys) {
+        subjects.extend(tables.waiting(&name)?);
+    }
+    for subject in subjects {
         tables.push(&subject, change, now)?;
         if matches!(change, Change::Name | Change::Deleted) {
-            tables.unlink(&subject)?;
+            tables.retire(&subject)?;
         }
     }
     Ok(())
 }
 
 fn has_lost_name(before: &UserKeys, after: &UserKeys, by: MatchedBy) -> bool {
-    match by {
-        MatchedBy::ExternalId => before.external_id != after.external_id,
-        MatchedBy::UserName => before.user_name != after.user_name,
-        MatchedBy::Email => before.emails.iter().any(|email| !after.emails.contains(email)),
-    }
+    let now = by.names(after);
+    by.names(before).iter().any(|name| !now.contains(name))
 }

@@ -3,10 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::Group;
-use super::links::{Change, LinkedTables, PendingChange};
+use super::links::{Change, Link, LinkedTables, PendingChange, Which};
 use super::tables::{GroupSelection, Page, Tables, TablesError, UserKeys, UserSelection};
 use super::user::User;
 use crate::strict_json::fold;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KeptLink {
+    link: Link,
+    is_retired: bool,
+    until: u64,
+}
 
 /// The tables in memory. Resources have numbers in the order of their creation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +25,7 @@ pub struct MemoryTables {
     group_numbers: BTreeMap<String, u64>,
     members: BTreeMap<String, BTreeSet<String>>,
     groups_of_members: BTreeMap<String, BTreeSet<String>>,
-    links: BTreeMap<String, (String, u64)>,
+    links: BTreeMap<String, KeptLink>,
     pending: Vec<PendingChange>,
     changes: u64,
 }
@@ -28,34 +35,54 @@ impl LinkedTables for MemoryTables {
         self
     }
 
-    fn link(&mut self, subject: &str, user: &str, (until, now): (u64, u64)) -> Result<(), TablesError> {
-        self.links.retain(|_, (_, until)| now < *until);
-        self.links.insert(subject.to_owned(), (user.to_owned(), until));
+    fn link(&mut self, subject: &str, link: &Link, seconds: (u64, u64)) -> Result<(), TablesError> {
+        let (until, now) = seconds;
+        self.links.retain(|_, kept| now < kept.until);
+        self.links.insert(subject.to_owned(), KeptLink { link: link.clone(), is_retired: false, until });
         Ok(())
     }
 
-    fn unlink(&mut self, subject: &str) -> Result<(), TablesError> {
-        self.links.remove(subject);
+    fn retire(&mut self, subject: &str) -> Result<(), TablesError> {
+        if let Some(kept) = self.links.get_mut(subject) {
+            kept.is_retired = true;
+        }
         Ok(())
     }
 
-    fn linked(&self, subject: &str) -> Result<Option<String>, TablesError> {
-        Ok(self.links.get(subject).map(|(user, _)| user.clone()))
+    fn linked(&self, subject: &str) -> Result<Option<Link>, TablesError> {
+        Ok(self.links.get(subject).filter(|kept| !kept.is_retired).map(|kept| kept.link.clone()))
     }
 
     fn subjects(&self, user: &str) -> Result<Vec<String>, TablesError> {
-        Ok(self.links.iter().filter(|(_, (linked, _))| linked == user).map(|(subject, _)| subject.clone()).collect())
+        let own = self.links.iter().filter(|(_, kept)| kept.link.user.as_deref() == Some(user));
+        Ok(own.map(|(subject, _)| subject.clone()).collect())
+    }
+
+    fn waiting(&self, name: &str) -> Result<Vec<String>, TablesError> {
+        let is = |kept: &KeptLink| kept.link.user.is_none() && !kept.is_retired && kept.link.name == name;
+        Ok(self.links.iter().filter(|(_, kept)| is(kept)).map(|(subject, _)| subject.clone()).collect())
+    }
+
+    fn newest(&self) -> Result<u64, TablesError> {
+        Ok(self.changes)
     }
 
     fn push(&mut self, subject: &str, change: Change, at: u64) -> Result<(), TablesError> {
         self.changes += 1;
+        self.pending.retain(|other| other.subject != subject || other.change != change);
         self.pending.push(PendingChange { number: self.changes, subject: subject.to_owned(), change, at });
         Ok(())
     }
 
-    fn pending(&self, subject: Option<&str>, limit: usize) -> Result<Vec<PendingChange>, TablesError> {
-        let own = self.pending.iter().filter(|pending| subject.is_none_or(|subject| pending.subject == subject));
-        Ok(own.take(limit).cloned().collect())
+    fn pending(&self, which: Which<'_>, limit: usize) -> Result<Vec<PendingChange>, TablesError> {
+        let mut found: Vec<&PendingChange> = match which {
+            Which::Of(subject) => self.pending.iter().filter(|pending| pending.subject == subject).collect(),
+            Which::After(_) => self.pending.iter().collect(),
+        };
+        if let Which::After(number) = which {
+            found.sort_by_key(|it| (!it.change.is_urgent(), it.number <= number, it.number));
+        }
+        Ok(found.into_iter().take(limit).cloned().collect())
     }
 
     fn applied(&mut self, number: u64) -> Result<(), TablesError> {

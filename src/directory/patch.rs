@@ -11,7 +11,7 @@ use super::path::PatchPath;
 use super::schema::{Attribute, Key, Mutability, Schema};
 use super::user::{Email, Name, UserData, read_emails};
 use super::values::{Members, flag, list, required_text, text};
-use crate::limits::SCIM_OPERATIONS;
+use crate::limits::{SCIM_OPERATIONS, SCIM_USER_OPERATIONS};
 use crate::strict_json::fold;
 
 /// The schema of a PATCH message.
@@ -186,6 +186,10 @@ fn read_whole(
 /// # Errors
 /// If one of them cannot be applied; then none is.
 pub fn patch_user(id: &str, data: &UserData, operations: &[Operation]) -> Result<UserData, ScimError> {
+    if operations.len() > SCIM_USER_OPERATIONS {
+        let detail = format!("a PATCH of a user has at most {SCIM_USER_OPERATIONS} operations");
+        return Err(ScimError::too_large(detail));
+    }
     let mut data = data.clone();
     for operation in operations {
         match operation.attribute.key {
@@ -195,7 +199,11 @@ pub fn patch_user(id: &str, data: &UserData, operations: &[Operation]) -> Result
             Key::Active => data.active = operation.flag()?,
             Key::DisplayName => data.display_name = operation.text()?,
             Key::Name => patch_name(&mut data.name, operation)?,
-            Key::Emails => patch_emails(&mut data.emails, operation)?,
+            Key::Emails => {
+                patch_emails(&mut data.emails, operation)?;
+                // Each operation compares all of them.
+                data.validate()?;
+            }
             _ => return Err(ScimError::mutability(format!("{} is read-only", operation.attribute.name))),
         }
     }

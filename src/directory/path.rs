@@ -35,6 +35,13 @@ pub fn resolve(schema: &'static Schema, text: &str) -> Option<Named> {
     let mut names = rest.split('.');
     let (name, sub) = (names.next()?, names.next());
     let well_formed = is_name(name) && sub.is_none_or(is_name) && names.next().is_none();
+    // A dot in place of the colon after the URN of the schema would make an operation without effect of one that ends access.
+    let is_misspelled = text
+        .get(..=schema.id.len())
+        .is_some_and(|start| start.strip_suffix('.').is_some_and(|start| start.eq_ignore_ascii_case(schema.id)));
+    if is_misspelled {
+        return None;
+    }
     if !core {
         // Old versions of Entra ID write a dot after the URN, and a version in a URN has a dot.
         return (!rest.is_empty() && rest.split('.').all(|part| !part.is_empty() && is_urn_part(part)))

@@ -11,7 +11,7 @@ use super::request::Query;
 use super::schema::Key;
 use super::tables::{GroupSelection, Page, Tables, TablesError, UserSelection, groups_of};
 use super::user::{User, UserFacts};
-use crate::limits::{SCIM_PAGE, SCIM_SCAN, SCIM_SCAN_MEMBERS};
+use crate::limits::{SCIM_PAGE, SCIM_PAGE_GROUPS, SCIM_SCAN, SCIM_SCAN_COMPARISONS, SCIM_SCAN_MEMBERS};
 
 /// The schema of a list.
 const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -61,8 +61,17 @@ pub fn list_users(
         Ok(filter.matches(&UserFacts { user, groups: &groups, base_url }))
     };
     let (total, users) = select(total, query, answered, &load, &matches)?;
-    let shown = users.iter().map(|user| show_user(tables, user, projection, base_url).map(Value::Object));
-    Ok(list_response(total, query.start_index, shown.collect::<Result<_, _>>()?))
+    let (mut shown, mut left) = (Vec::new(), SCIM_PAGE_GROUPS);
+    for user in &users {
+        let groups = if projection.has("groups") { Some(groups_of(tables, &user.id)?) } else { None };
+        let rest = left.checked_sub(groups.as_ref().map_or(0, Vec::len));
+        left = rest.ok_or_else(|| {
+            let detail = "the page has too many groups of users: ask for fewer users, or use excludedAttributes=groups";
+            Failure::from(ScimError::too_many(detail))
+        })?;
+        shown.push(Value::Object(projection.apply(user.render(base_url, groups.as_deref()))));
+    }
+    Ok(list_response(total, query.start_index, shown))
 }
 
 /// A list of groups.
@@ -130,10 +139,13 @@ fn select<T>(
         _ if query.count == 0 || first >= candidates => return Ok((candidates, Vec::new())),
         _ => return Ok((candidates, load(Page { offset: first, limit: query.count })?)),
     };
-    if candidates > SCIM_SCAN {
+    let comparisons = candidates.saturating_mul(filter.comparisons());
+    if candidates > SCIM_SCAN || comparisons > SCIM_SCAN_COMPARISONS {
         let detail = format!(
-            "the filter would look at {candidates} resources, and a request looks at {SCIM_SCAN}: add a comparison with eq of userName, \
-             externalId, id, displayName, emails.value, members.value or groups.value"
+            "the filter would compare {candidates} resources {} times, and a request looks at {SCIM_SCAN} with {SCIM_SCAN_COMPARISONS} \
+             comparisons: add a comparison with eq of userName, \
+             externalId, id, displayName, emails.value, members.value or groups.value",
+            filter.comparisons()
         );
         return Err(ScimError::too_many(detail).into());
     }

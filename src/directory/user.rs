@@ -9,7 +9,7 @@ use super::group::Group;
 use super::schema::{Key, USER_SCHEMA};
 use super::timestamp::to_rfc3339;
 use super::values::{Members, flag, list, required_text, text};
-use crate::limits::SCIM_EMAILS;
+use crate::limits::{SCIM_ADDRESS_BYTES, SCIM_EMAILS};
 use crate::strict_json::fold;
 
 /// A user.
@@ -168,6 +168,10 @@ impl UserData {
     /// # Errors
     /// If there are too many addresses, or more than one is primary.
     pub fn validate(&self) -> Result<(), ScimError> {
+        if self.emails.iter().any(|email| email.value.len() > SCIM_ADDRESS_BYTES) {
+            let detail = format!("an address has more than {SCIM_ADDRESS_BYTES} bytes");
+            return Err(ScimError::invalid_value(detail));
+        }
         if self.emails.len() > SCIM_EMAILS {
             return Err(ScimError::invalid_value(format!("a user has at most {SCIM_EMAILS} emails")));
         }

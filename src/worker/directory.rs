@@ -6,7 +6,7 @@ use serde::Deserialize;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object};
 
 use crate::directory::group::Group;
-use crate::directory::links::{Change, LinkedTables, PendingChange};
+use crate::directory::links::{Change, Link, LinkedTables, PendingChange, Which};
 use crate::directory::object::handle;
 use crate::directory::tables::{GroupSelection, Page, Tables, TablesError, UserKeys, UserSelection};
 use crate::directory::user::User;
@@ -14,7 +14,7 @@ use crate::limits::DIRECTORY_QUESTION_BYTES;
 use crate::strict_json::{self, fold};
 
 /// The tables. `number` is the order of creation, and is never used twice.
-const LAYOUT: [&str; 11] = [
+const LAYOUT: [&str; 13] = [
     "CREATE TABLE IF NOT EXISTS users (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, external_id TEXT UNIQUE, \
      user_name TEXT NOT NULL UNIQUE, display_name TEXT, data TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS users_by_name ON users (display_name)",
@@ -25,11 +25,14 @@ const LAYOUT: [&str; 11] = [
     "CREATE TABLE IF NOT EXISTS members (group_number INTEGER NOT NULL, user_number INTEGER NOT NULL, \
      PRIMARY KEY (group_number, user_number)) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS members_of_user ON members (user_number, group_number)",
-    "CREATE TABLE IF NOT EXISTS links (subject TEXT PRIMARY KEY, user TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS links (subject TEXT PRIMARY KEY, user TEXT, name TEXT NOT NULL, retired INTEGER NOT NULL, \
+     until INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, change TEXT NOT NULL, \
-     at INTEGER NOT NULL)",
+     at INTEGER NOT NULL, urgent INTEGER NOT NULL, UNIQUE (subject, change))",
     "CREATE INDEX IF NOT EXISTS links_of_user ON links (user)",
-    "CREATE INDEX IF NOT EXISTS changes_of_subject ON changes (subject, number)",
+    "CREATE INDEX IF NOT EXISTS links_of_name ON links (name)",
+    "CREATE INDEX IF NOT EXISTS links_by_end ON links (until)",
+    "CREATE INDEX IF NOT EXISTS changes_in_order ON changes (urgent, number)",
 ];
 
 /// A Durable Object that keeps a directory. It checks a request before it writes anything, and the platform holds the answer back
@@ -80,6 +83,12 @@ struct Text {
 #[derive(Deserialize)]
 struct Count {
     count: f64,
+}
+
+#[derive(Deserialize)]
+struct LinkRow {
+    user: Option<String>,
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -319,39 +328,53 @@ impl LinkedTables for SqlTables<'_> {
         self
     }
 
-    fn link(&mut self, subject: &str, user: &str, seconds: (u64, u64)) -> StoreResult<()> {
+    fn link(&mut self, subject: &str, link: &Link, seconds: (u64, u64)) -> StoreResult<()> {
         let (until, now) = seconds;
         self.run("DELETE FROM links WHERE until <= ?", vec![number(now)])?;
-        let statement = "INSERT OR REPLACE INTO links (subject, user, until) VALUES (?, ?, ?)";
-        self.run(statement, vec![subject.into(), user.into(), number(until)])
+        let statement = "INSERT OR REPLACE INTO links (subject, user, name, retired, until) VALUES (?, ?, ?, 0, ?)";
+        let values = vec![subject.into(), optional(link.user.clone()), link.name.as_str().into(), number(until)];
+        self.run(statement, values)
     }
 
-    fn unlink(&mut self, subject: &str) -> StoreResult<()> {
-        self.run("DELETE FROM links WHERE subject = ?", vec![subject.into()])
+    fn retire(&mut self, subject: &str) -> StoreResult<()> {
+        self.run("UPDATE links SET retired = 1 WHERE subject = ?", vec![subject.into()])
     }
 
-    fn linked(&self, subject: &str) -> StoreResult<Option<String>> {
-        Ok(self.texts("SELECT user AS text FROM links WHERE subject = ?", vec![subject.into()])?.pop())
+    fn linked(&self, subject: &str) -> StoreResult<Option<Link>> {
+        let statement = "SELECT user, name FROM links WHERE subject = ? AND retired = 0";
+        let row = self.rows::<LinkRow>(statement, vec![subject.into()])?.pop();
+        Ok(row.map(|row| Link { user: row.user, name: row.name }))
     }
 
     fn subjects(&self, user: &str) -> StoreResult<Vec<String>> {
         self.texts("SELECT subject AS text FROM links WHERE user = ?", vec![user.into()])
     }
 
+    fn waiting(&self, name: &str) -> StoreResult<Vec<String>> {
+        let statement = "SELECT subject AS text FROM links WHERE name = ? AND user IS NULL AND retired = 0";
+        self.texts(statement, vec![name.into()])
+    }
+
+    fn newest(&self) -> StoreResult<u64> {
+        let statement = "SELECT COALESCE(MAX(seq), 0) AS count FROM sqlite_sequence WHERE name = 'changes'";
+        Ok(self.rows::<Count>(statement, Vec::new())?.first().map_or(0, |row| whole(row.count)))
+    }
+
     fn push(&mut self, subject: &str, change: Change, at: u64) -> StoreResult<()> {
-        let change = serde_json::to_string(&change).map_err(failed)?;
+        let text = serde_json::to_string(&change).map_err(failed)?;
         self.run(
-            "INSERT INTO changes (subject, change, at) VALUES (?, ?, ?)",
-            vec![subject.into(), change.into(), number(at)],
+            "INSERT OR REPLACE INTO changes (subject, change, at, urgent) VALUES (?, ?, ?, ?)",
+            vec![subject.into(), text.into(), number(at), number(u64::from(change.is_urgent()))],
         )
     }
 
-    fn pending(&self, subject: Option<&str>, limit: usize) -> StoreResult<Vec<PendingChange>> {
-        let which = if subject.is_some() { "WHERE subject = ?" } else { "" };
-        let mut values: Vec<SqlStorageValue> = subject.map(SqlStorageValue::from).into_iter().collect();
-        values.push(number(limit as u64));
-        let statement = format!("SELECT number, subject, change, at FROM changes {which} ORDER BY number LIMIT ?");
-        let rows = self.rows::<ChangeRow>(&statement, values)?;
+    fn pending(&self, which: Which<'_>, limit: usize) -> StoreResult<Vec<PendingChange>> {
+        let (tail, value) = match which {
+            Which::Of(subject) => ("WHERE subject = ? ORDER BY number", subject.into()),
+            Which::After(after) => ("ORDER BY urgent DESC, number > ? DESC, number", number(after)),
+        };
+        let statement = format!("SELECT number, subject, change, at FROM changes {tail} LIMIT ?");
+        let rows = self.rows::<ChangeRow>(&statement, vec![value, number(limit as u64)])?;
         let read = |row: ChangeRow| {
             let change = strict_json::read(row.change.as_bytes()).map_err(failed)?;
             Ok(PendingChange { number: whole(row.number), subject: row.subject, change, at: whole(row.at) })

@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { startLogin } from "../e2e/support/login.mjs";
+import { CALLBACK, startLogin } from "../e2e/support/login.mjs";
 import { noPython, python } from "../e2e/support/python.mjs";
+import { authorizeHeadlessly, CookieJar } from "../e2e/support/token.mjs";
 import { use } from "./support/company.mjs";
 
 const SECRET = "what the provider sends".padEnd(40, ".");
@@ -210,6 +212,76 @@ describe("provisioning with SCIM", { timeout: 400_000 }, () => {
     const tokens = await signIn("member-4321");
     assert.equal((await scim("DELETE", path)).status, 204);
     await refusedEverywhere(scene, tokens.access_token, 10_000);
+  });
+
+  test("a login that its client holds open does not outlive a change of the directory", async () => {
+    let slow = false;
+    let asked = () => {};
+    const redirectUri = CALLBACK;
+    const host = createServer(async (_request, response) => {
+      asked();
+      if (slow) await sleep(2_000);
+      const body = { client_id: id, client_name: "Slow", redirect_uris: [redirectUri] };
+      response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
+      response.end(JSON.stringify(body));
+    });
+    await new Promise((resolve) => host.listen(0, "127.0.0.1", resolve));
+    const id = `http://127.0.0.1:${host.address().port}/client`;
+    /** Signs in, and changes the directory while the gateway reads the client's metadata. */
+    const attempt = async (sub, scope, meanwhile) => {
+      scene.idp.user = { sub };
+      const jar = new CookieJar();
+      const { target } = scene.authorization(id, { scope });
+      slow = false;
+      const until = `${scene.issuer}/callback`;
+      const callback = await authorizeHeadlessly(target, { jar, until });
+      slow = true;
+      const reached = new Promise((resolve) => {
+        asked = resolve;
+      });
+      const held = fetch(callback, { redirect: "manual", headers: { Cookie: jar.header(callback) } });
+      await reached;
+      await meanwhile();
+      const back = await held;
+      const sent = new URL(back.headers.get("location"));
+      const session = back.headers.getSetCookie().some((cookie) => cookie.includes("session"));
+      return { error: sent.searchParams.get("error"), code: sent.searchParams.get("code"), session };
+    };
+    try {
+      const user = await provision("held");
+      const ended = await attempt("held", "mcp:tools", () =>
+        patch(`/Users/${user}`, [{ op: "replace", path: "active", value: false }]),
+      );
+      assert.deepEqual(ended, { error: "access_denied", code: null, session: false });
+      const other = await provision("held-2");
+      const { body } = await scim("POST", "/Groups", {
+        schemas: [GROUP],
+        displayName: `Held ${randomUUID()}`,
+        members: [{ value: other }],
+      });
+      const changed = await attempt("held-2", "mcp:tools", () => scim("DELETE", `/Groups/${body.id}`));
+      assert.deepEqual(changed, { error: "access_denied", code: null, session: false });
+    } finally {
+      host.close();
+      host.closeAllConnections();
+    }
+  });
+
+  test("requests that would occupy the directory are refused at once", async (context) => {
+    const letters = "\u0130\u1e9e".repeat(40);
+    const value = Array.from({ length: 32 }, (_, at) => ({ value: `${letters}${at}@x` }));
+    const heavy = await provision("heavy", { emails: [] });
+    const operations = Array.from({ length: 100 }, () => ({ op: "add", path: "emails", value }));
+    const since = Date.now();
+    assert.equal((await patch(`/Users/${heavy}`, operations)).status, 200);
+    const patched = Date.now() - since;
+    const terms = Array.from({ length: 32 }, (_, at) => `emails.value co "${at}"`).join(" or ");
+    const filtered = await scim("GET", `/Users?filter=${encodeURIComponent(terms)}`);
+    assert.deepEqual([filtered.status, filtered.body.scimType], [400, "tooMany"]);
+    const many = Array.from({ length: 101 }, () => ({ op: "add", path: "emails", value }));
+    assert.equal((await patch(`/Users/${heavy}`, many)).status, 413);
+    context.diagnostic(`100 operations with 32 addresses each: ${patched} ms`);
+    assert.ok(patched < 5_000);
   });
 
   test("requests at the same time leave one user of a name", async () => {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::authorize::person;
+use super::callback::CHANGED;
 use super::pending_calls::{PendingCalls, ShownCall};
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::approval_page::ApprovalPage;
@@ -96,6 +97,9 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::LoginFailed(LoginFailure::Provider, why)));
         }
         let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
+        if !self.is_still_admitted(identity).await? {
+            return Ok(Reply::refusal(Refusal::NotAdmitted).refused(CHANGED));
+        }
         let rules = self.settings.resources.iter().flat_map(|resource| &resource.policy).flat_map(|it| it.rules());
         let named: BTreeSet<&String> =
             rules.filter_map(|rule| rule.effect.approvers()).flat_map(|approvers| &approvers.groups).collect();

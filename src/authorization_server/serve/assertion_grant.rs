@@ -7,7 +7,7 @@ use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::AccessToken;
 use crate::authorization_server::authorize;
 use crate::authorization_server::client::{AuthMethod, Client, GrantType};
-use crate::authorization_server::login::{Identity, carried_as};
+use crate::authorization_server::login::{Identity, Login, UserRules, carried_as};
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::identifier::IdentifierName;
 use crate::authorization_server::state::once::Once;
@@ -85,6 +85,31 @@ impl<P: Ports> Context<'_, P> {
         Ok((issuer, claims))
     }
 
+    /// The login whose users are those of a trusted issuer.
+    fn login_of_issuer(&self, issuer: &TrustedIssuer, prefix: &str) -> Option<&Login> {
+        self.server.logins().find(|login| login.prefix == prefix && login.identity() == issuer.identifier)
+    }
+
+    /// A user whom an assertion names, if the user may use this server. Users of a login are those whom its provider has provisioned.
+    async fn user_of_issuer(
+        &self,
+        identity: Identity,
+        login: Option<&Login>,
+        rules: UserRules<'_>,
+    ) -> Result<Result<Identity, GrantAssertionError>, Failure> {
+        if self.server.is_reserved(&identity.subject, rules.prefix) {
+            return Ok(Err(GrantAssertionError::NotAdmitted));
+        }
+        let identity = match login {
+            Some(login) => match self.provisioned(login, identity).await? {
+                Ok(identity) => identity,
+                Err(why) => return Ok(Err(GrantAssertionError::Claims(why.to_owned()))),
+            },
+            None => identity,
+        };
+        Ok(if identity.is_admitted(rules) { Ok(identity) } else { Err(GrantAssertionError::NotAdmitted) })
+    }
+
     /// A company's identity provider says that a user of it may use a client here. Its word stands in for the user's: there is
     /// no consent page, and no refresh token, so that the provider decides again each time.
     async fn id_jag(&self, token: &UntrustedToken, form: &Parameters) -> Result<Reply, Failure> {
@@ -118,19 +143,13 @@ impl<P: Ports> Context<'_, P> {
         let Ok(identity) = Identity::read(rules.users(), claims) else {
             return refused(GrantAssertionError::NoSubject);
         };
-        if !identity.is_admitted(rules.users()) || self.server.is_reserved(&identity.subject, &rules.prefix) {
-            return refused(GrantAssertionError::NotAdmitted);
-        }
+        let login = self.login_of_issuer(issuer, &rules.prefix);
+        let identity = match self.user_of_issuer(identity, login, rules.users()).await? {
+            Ok(identity) => identity,
+            Err(error) => return refused(error),
+        };
         let email = identity.email.clone();
         let identity = identity.apart(rules.users());
-        let identity = if rules.prefix.is_empty() {
-            match self.provisioned(&self.server.login, identity).await? {
-                Ok(identity) => identity,
-                Err(why) => return refused(GrantAssertionError::Claims(why.to_owned())),
-            }
-        } else {
-            identity
-        };
         let names = if rules.prefix.is_empty() {
             self.server.token_claims.clone()
         } else {
@@ -158,8 +177,8 @@ impl<P: Ports> Context<'_, P> {
         }
         // Signals about the user may have come before or come later.
         let until = self.now() + self.server.access_token_seconds;
-        let login = self.server.login.identity();
-        let scope = if rules.prefix.is_empty() { login } else { issuer.identifier.as_str() };
+        let of_login = self.server.login.identity();
+        let scope = if rules.prefix.is_empty() { of_login } else { issuer.identifier.as_str() };
         let provider_subject = identity.claims.get("sub").and_then(Value::as_str).unwrap_or(&identity.subject);
         let name = IdentifierName::Subject { scope, subject: provider_subject };
         if self.server.is_signalled() || issuer.signals.is_some() {
@@ -170,6 +189,9 @@ impl<P: Ports> Context<'_, P> {
                     return refused(GrantAssertionError::NotAdmitted);
                 }
             }
+        }
+        if login.is_some() && !self.is_still_admitted(&identity).await? {
+            return refused(GrantAssertionError::NotAdmitted);
         }
         // The last check: whatever fails before it does not use the assertion up.
         let name = Hash::of(&format!("{} id-jag {} {}", Once::KIND, issuer.identifier, jag.id));

@@ -17,6 +17,9 @@ use crate::limits::{CODE_SECONDS, LOGIN_SECONDS, SIGN_IN_SECONDS};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::ports::Ports;
 
+/// Why a login ends without access, in the log.
+pub(super) const CHANGED: &str = "the directory of the provider changed during the login (SCIM)";
+
 /// A user who came back from the provider.
 struct LoggedIn {
     identity: Identity,
@@ -126,6 +129,9 @@ impl<P: Ports> Context<'_, P> {
             Purpose::Remembered(request, subject) => {
                 // Another user may have logged in, or the user may have revoked the approval meanwhile: ask again.
                 let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
+                if !self.is_still_admitted(identity).await? {
+                    return Ok(self.failed(&Purpose::Approved(request), LoginFailure::Denied, CHANGED));
+                }
                 let approved = request.new_scopes(&known.approvals, self.now()) == NewScopes::None;
                 if subject == identity.subject && approved {
                     return self.granted(request, login).await;
@@ -140,6 +146,9 @@ impl<P: Ports> Context<'_, P> {
     /// Signs the user in to this server's pages, and sends the browser to one of them.
     async fn signed_in(&self, identity: &Identity, url: &str) -> Result<Reply, Failure> {
         let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
+        if !self.is_still_admitted(identity).await? {
+            return Ok(Reply::refusal(Refusal::NotAdmitted).refused(CHANGED));
+        }
         let session = self.session_cookie(&identity.subject, known.epoch);
         Ok(Reply::redirect(url, "signed_in").field("set-cookie", session))
     }
@@ -249,6 +258,10 @@ impl<P: Ports> Context<'_, P> {
             }
         };
         self.end_all(&identity.subject, &known.ended, "too_many_grants").await?;
+        if !self.is_still_admitted(&identity).await? {
+            self.end_all(&identity.subject, &[name], &format!("ended_by_provider: {CHANGED}")).await?;
+            return Ok(self.failed(&Purpose::Approved(request), LoginFailure::Denied, CHANGED));
+        }
         if !self.may_begin(&identity, (begun, until), Some(&name)).await? {
             self.end_all(&identity.subject, &[name], "ended_by_provider: a signal").await?;
             let purpose = Purpose::Approved(request);

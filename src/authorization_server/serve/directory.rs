@@ -1,5 +1,9 @@
 //! The SCIM service (RFC 7644) at which the identity provider provisions its users, and what logins and refreshes ask of it.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use super::{Context, Failure, Reply};
 use crate::authorization_server::login::{DirectoryRules, Identity, Login};
 use crate::authorization_server::refusal::Refusal;
@@ -9,7 +13,7 @@ use crate::directory::answer::SCIM_MEDIA_TYPE;
 use crate::directory::error::ScimError;
 use crate::directory::links::{Change, MatchedBy, PendingChange};
 use crate::directory::object::{DirectoryAnswer, DirectoryQuestion, KnownPerson, ScimQuestion};
-use crate::limits::SCIM_BODY_BYTES;
+use crate::limits::{CLOCKS_APART, SCIM_BODY_BYTES, SCIM_LINK_SECONDS};
 use crate::observe::event::EndpointOutcome;
 use crate::ports::{OriginFailure, Ports};
 use crate::strict_json;
@@ -18,6 +22,7 @@ use crate::transport::head::Fields;
 
 /// Why a user may not sign in or go on, in the log.
 const NOT_PROVISIONED: &str = "the identity provider has not provisioned the user (SCIM)";
+const AMBIGUOUS: &str = "several users of the directory have the name of the login (SCIM)";
 const DEACTIVATED: &str = "the identity provider has deactivated the user (SCIM)";
 
 impl<P: Ports> Context<'_, P> {
@@ -50,13 +55,18 @@ impl<P: Ports> Context<'_, P> {
             matched_by: rules.matched_by,
         };
         let asked = DirectoryQuestion::Scim(Box::new(question));
-        let DirectoryAnswer::Scim { status, body, location, pending } =
-            self.ask_directory(login, rules, &asked).await?
-        else {
+        let answered = self.ask_directory(login, rules, &asked).await?;
+        let DirectoryAnswer::Scim { status, body, location, pending, since } = answered else {
             return Err(Failure::Records);
         };
+        // A change that cannot be applied is kept. It holds up neither other changes nor other requests.
+        let mut is_applied = true;
         for change in &pending {
-            self.apply_change(login, rules, change).await?;
+            let applied = self.apply_change(login, rules, change).await;
+            is_applied &= applied.is_ok() || change.number <= since;
+        }
+        if !is_applied {
+            return Err(Failure::Records);
         }
         let refused = status >= 400;
         let detail = refused.then(|| body.clone()).flatten().map(|text| text.chars().take(300).collect());
@@ -124,7 +134,9 @@ impl<P: Ports> Context<'_, P> {
             Change::Deleted => Some(Happening::AccountPurged),
         };
         if let Some(happening) = happening {
-            self.apply_to_user(&pending.subject, happening, pending.at).await?;
+            // The clock is the gateway's own: what began later goes on.
+            let at = pending.at.saturating_sub(CLOCKS_APART);
+            self.apply_to_user(&pending.subject, happening, at).await?;
         }
         self.ask_directory(login, rules, &DirectoryQuestion::Applied(pending.number)).await.map(drop)
     }
@@ -156,25 +168,39 @@ impl<P: Ports> Context<'_, P> {
         let name = match rules.matched_by {
             // Only an address that the provider has verified is the user's.
             MatchedBy::Email => identity.email.clone(),
-            MatchedBy::ExternalId | MatchedBy::UserName => {
-                claim(&identity.claims, &rules.claim).and_then(|value| value.as_str()).map(str::to_owned)
-            }
+            MatchedBy::ExternalId | MatchedBy::UserName => match claim(&identity.claims, &rules.claim) {
+                Some(Value::String(name)) => Some(name.clone()),
+                Some(Value::Number(number)) => Some(number.to_string()),
+                _ => None,
+            },
         };
-        let known = match name.filter(|name| !name.is_empty()) {
-            Some(name) => {
-                let until = self.now() + self.server.grant_seconds;
-                let subject = identity.subject.clone();
-                let question = DirectoryQuestion::SignIn { by: rules.matched_by, name, subject, until };
-                match self.ask_directory(login, rules, &question).await? {
-                    DirectoryAnswer::Person(known, _) => known,
-                    _ => return Err(Failure::Records),
-                }
-            }
-            None => None,
+        let question = DirectoryQuestion::SignIn {
+            by: rules.matched_by,
+            name: name.filter(|name| !name.is_empty()),
+            subject: identity.subject.clone(),
+            until: self.now() + SCIM_LINK_SECONDS,
         };
-        Ok(admitted(rules, known).map(|known| match known {
-            Some(known) if rules.gives_groups => Identity { groups: known.groups.into_iter().collect(), ..identity },
+        let DirectoryAnswer::Person(known, _) = self.ask_directory(login, rules, &question).await? else {
+            return Err(Failure::Records);
+        };
+        Ok(groups_of(rules, known).map(|groups| match groups {
+            Some(groups) if rules.gives_groups => Identity { groups, ..identity },
             _ => identity,
+        }))
+    }
+
+    /// Whether a user whom this server has just admitted still has access, with the same groups. Call it when the user's grant or sign-in
+    /// exists, so that a change of the directory either finds it or is found here.
+    pub(super) async fn is_still_admitted(&self, identity: &Identity) -> Result<bool, Failure> {
+        let login = self.server.login_of(&identity.subject);
+        let Some(rules) = &login.directory else { return Ok(true) };
+        let known = self.known_person(login, rules, &identity.subject).await?;
+        Ok(groups_of(rules, known).is_ok_and(|groups| match groups {
+            Some(groups) if rules.gives_groups => {
+                groups.iter().map(|group| format!("{}{group}", login.prefix)).collect::<BTreeSet<_>>()
+                    == identity.groups
+            }
+            _ => true,
         }))
     }
 
@@ -182,24 +208,34 @@ impl<P: Ports> Context<'_, P> {
     pub(super) async fn may_go_on(&self, subject: &str) -> Result<Result<(), &'static str>, Failure> {
         let login = self.server.login_of(subject);
         let Some(rules) = &login.directory else { return Ok(Ok(())) };
-        let question = DirectoryQuestion::Subject(subject.to_owned());
+        let known = self.known_person(login, rules, subject).await?;
+        Ok(groups_of(rules, known).map(drop))
+    }
+
+    /// Who signed in with a subject. Changes about the user that are not applied yet are applied.
+    async fn known_person(&self, login: &Login, rules: &DirectoryRules, subject: &str) -> Result<KnownPerson, Failure> {
+        let question = DirectoryQuestion::Subject { by: rules.matched_by, subject: subject.to_owned() };
         let DirectoryAnswer::Person(known, pending) = self.ask_directory(login, rules, &question).await? else {
             return Err(Failure::Records);
         };
         for change in &pending {
             self.apply_change(login, rules, change).await?;
         }
-        Ok(admitted(rules, known).map(drop))
+        Ok(known)
     }
 }
 
-/// Whether a user has access; the user, if the directory has one.
-fn admitted(rules: &DirectoryRules, known: Option<KnownPerson>) -> Result<Option<KnownPerson>, &'static str> {
+/// The groups of a user who has access; `None` of a user whom the directory does not have.
+///
+/// # Errors
+/// Why the user has no access.
+fn groups_of(rules: &DirectoryRules, known: KnownPerson) -> Result<Option<BTreeSet<String>>, &'static str> {
     match known {
-        Some(known) if known.active => Ok(Some(known)),
-        Some(_) => Err(DEACTIVATED),
-        None if rules.is_required => Err(NOT_PROVISIONED),
-        None => Ok(None),
+        KnownPerson::User { active: true, groups } => Ok(Some(groups.into_iter().collect())),
+        KnownPerson::User { active: false, .. } => Err(DEACTIVATED),
+        KnownPerson::Several => Err(AMBIGUOUS),
+        KnownPerson::Unknown if rules.is_required => Err(NOT_PROVISIONED),
+        KnownPerson::Unknown => Ok(None),
     }
 }
 

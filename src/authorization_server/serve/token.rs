@@ -84,6 +84,9 @@ impl<P: Ports> Context<'_, P> {
             Ok(binding) => binding,
             Err(refusal) => return Ok(refusal),
         };
+        if let Err(refusal) = self.login_of_grant(&code).await? {
+            return Ok(refusal);
+        }
         let next = client.metadata.may(GrantType::RefreshToken).then(|| self.successor(&code));
         let (handle, next) = next.unzip();
         let question = GrantQuestion::Redeem {

@@ -10,11 +10,11 @@ use portcullis::pipeline::record::scopes_for;
 use portcullis::policy::caller::Caller;
 use portcullis::policy::decide::methods_of;
 use portcullis::policy::pattern::Pattern;
-use portcullis::policy::sign_in::AUTH_TIME;
 use portcullis::policy::verdict::{Arguments, Decision, RuleResult, Verdict};
 use portcullis::settings::Settings;
 use portcullis::settings::resource::Resource;
 use portcullis::token::accepted::Verifiers;
+use portcullis::token::claim_values::seconds;
 use portcullis::token::claims;
 use portcullis::token::principal::{CredentialKind, SelectedClaims, Subject};
 use portcullis::token::profile::Profile;
@@ -198,7 +198,7 @@ fn caller(who: &Who, settings: &Settings, index: usize) -> Result<Caller, Unusab
         subject: Rc::new(subject),
         source: who.issuer.as_deref().or(issuer.map(|issuer| issuer.name.as_str())).map(Rc::from),
         facts,
-        // As if the token were used when it was issued; without `iat`, when the user signed in.
-        now: ["iat", AUTH_TIME].iter().find_map(|name| said.get(*name)?.as_u64()).unwrap_or_default(),
+        // As if the token were used when it was issued. Without `iat` the age of the sign-in is not known, and none is recent.
+        now: seconds(said, "iat").ok().flatten().and_then(|at| u64::try_from(at).ok()).unwrap_or(u64::MAX / 2),
     })
 }

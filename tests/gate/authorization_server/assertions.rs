@@ -257,6 +257,46 @@ fn subjects_of_several_providers_never_collide() {
     assert_eq!(answered(&back).get("error"), Some("access_denied"), "the login cannot give the name of another's user");
 }
 
+/// Of the users of the login, the directory of the login's provider says which groups they have, and whether they have access.
+#[wasm_bindgen_test(unsupported = test)]
+fn the_directory_decides_about_id_jags_of_the_logins_provider() {
+    let mut same = server();
+    same["trusted_issuers"][0] = json!({ "name": "acme", "issuer": ISSUER, "id_jag": { "allowed_groups": ["Staff"] } });
+    let scene = Scene::with(same, json!({ "scim": { "secrets": ["ADMIN"], "binding": "DIRECTORY" } }));
+    let send = |method: Method, path: &str, body: &Value| {
+        let request = Request::new(method, &format!("/scim/v2{path}"));
+        let request = request.field("authorization", &format!("Bearer {SECRET}"));
+        let reply =
+            scene.call(request.field("content-type", "application/scim+json").body(body.to_string().as_bytes()));
+        assert!(reply.status < 300, "{}", reply.body);
+        if reply.body.is_empty() { Value::Null } else { reply.json() }
+    };
+    let user = |name: &str| {
+        let schema = "urn:ietf:params:scim:schemas:core:2.0:User";
+        let made = send(Method::Post, "/Users", &json!({ "schemas": [schema], "userName": name, "externalId": name }));
+        text(&made, "id").to_owned()
+    };
+    let (_, bob) = (user("ada"), user("bob"));
+    let schema = "urn:ietf:params:scim:schemas:core:2.0:Group";
+    let group = json!({ "schemas": [schema], "displayName": "Staff", "members": [{ "value": bob }] });
+    let group = text(&send(Method::Post, "/Groups", &group), "id").to_owned();
+    let number = std::cell::Cell::new(0);
+    let exchange = |sub: &str, groups: &[&str]| {
+        number.set(number.get() + 1);
+        let changes = json!({ "iss": ISSUER, "sub": sub, "groups": groups, "jti": format!("jag {}", number.get()) });
+        scene.exchange(&scene.id_jag(&changes), &[])
+    };
+    assert_eq!(exchange("ada", &["Staff"]).status, 400, "the ID-JAG says what the directory does not");
+    let tokens = exchange("bob", &[]);
+    assert_eq!(tokens.status, 200, "{}", tokens.body);
+    assert_eq!(scene.use_it(&tokens.json()), 200);
+    send(Method::Delete, &format!("/Groups/{group}"), &json!({}));
+    scene.world.pass(6);
+    assert_eq!(scene.use_it(&tokens.json()), 401);
+    assert_eq!(exchange("bob", &["Staff"]).status, 400);
+    assert_eq!(exchange("nobody", &["Staff"]).status, 400);
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn an_administrator_ends_the_access_of_a_user_without_grants() {
     let scene = scene();

@@ -267,3 +267,93 @@ fn mistakes_of_the_table() {
         assert!(mistakes.contains("authorization_server.login.scim") && mistakes.contains(why), "{scim}: {mistakes}");
     }
 }
+
+/// The subjects that were changed by requests of the provider, in the order of requests.
+fn many(scene: &Scene, count: usize) -> Vec<(String, String)> {
+    let client = scene.client(LOOPBACK);
+    let users = (0..count).map(|at| {
+        let sub = format!("u{at}");
+        let id = scene.provision(&sub);
+        let browser = scene.other_browser();
+        *browser.user.borrow_mut() = json!({ "sub": sub });
+        let tokens = browser.redeem(&client, &code_of(&browser.sign_in(&client, "mcp:tools")).expect("a code")).json();
+        (id, text(&tokens, "access_token").to_owned())
+    });
+    users.collect()
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_deactivation_does_not_wait_behind_a_large_group() {
+    let scene = scene(&json!({}));
+    let users = many(&scene, 70);
+    let members: Vec<Value> = users.iter().map(|(id, _)| json!({ "value": id })).collect();
+    let group = json!({ "schemas": [GROUP], "displayName": "Everyone", "members": members });
+    assert_eq!(scene.scim(Method::Post, "/Groups", &group).status, 201);
+    let (last, token) = users.last().expect("users");
+    scene.patch(&format!("/Users/{last}"), &json!([{ "op": "replace", "path": "active", "value": false }]));
+    scene.world.pass(6);
+    assert_eq!(scene.call(Request::post("/mcp").bearer(token)).status, 401);
+    // The rest is applied by the next requests.
+    scene.scim(Method::Get, "/Users?count=1", &json!({}));
+    scene.world.pass(6);
+    let refused = users.iter().filter(|(_, token)| scene.call(Request::post("/mcp").bearer(token)).status == 401);
+    assert_eq!(refused.count(), 70);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_user_who_is_deactivated_stays_that_by_whatever_name() {
+    // Who signed in before the provider provisioned the user.
+    let early = scene(&json!({ "required": false }));
+    let (client, tokens) = early.logged_in();
+    let id = early.provision("ada");
+    early.patch(&format!("/Users/{id}"), &json!([{ "op": "replace", "path": "active", "value": false }]));
+    early.world.pass(6);
+    assert_eq!(early.use_it(&tokens), 401);
+    assert_eq!(early.refresh(&client, text(&tokens, "refresh_token")).status, 400);
+    // Who comes without the name, or with another one.
+    let named = scene(&json!({ "required": false, "match": "user_name" }));
+    *named.user.borrow_mut() =
+        json!({ "sub": "00u1", "preferred_username": "ada@acme.example", "groups": ["Writers"] });
+    let id = named.provision("ada");
+    let (client, _) = named.logged_in();
+    named.patch(&format!("/Users/{id}"), &json!([{ "op": "replace", "path": "active", "value": false }]));
+    named.provision("other");
+    for name in [Value::Null, json!("nobody@acme.example"), json!("other@acme.example")] {
+        named.user.borrow_mut()["preferred_username"] = name.clone();
+        let back = named.sign_in(&client, "mcp:tools");
+        assert_eq!(answered(&back).get("error"), Some("access_denied"), "{name}");
+    }
+    // Who has an address that is another user's, too.
+    let shared = scene(&json!({ "required": false, "match": "email" }));
+    let user = |name: &str| json!({ "schemas": [USER], "userName": name, "emails": [{ "value": "ada@acme.example" }] });
+    assert_eq!(shared.scim(Method::Post, "/Users", &user("ada")).status, 201);
+    assert_eq!(shared.scim(Method::Post, "/Users", &user("eve")).status, 201);
+    let client = shared.client(LOOPBACK);
+    let back = shared.sign_in(&client, "mcp:tools");
+    assert_eq!(answered(&back).get("error"), Some("access_denied"));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_sign_in_after_a_reactivation_goes_on() {
+    let scene = scene(&json!({}));
+    let id = scene.provision("ada");
+    let (_, old) = scene.logged_in();
+    let path = format!("/Users/{id}");
+    scene.world.pass(100);
+    scene.patch(&path, &json!([{ "op": "replace", "path": "active", "value": false }]));
+    scene.patch(&path, &json!([{ "op": "replace", "path": "active", "value": true }]));
+    scene.world.pass(2);
+    let (client, new) = scene.logged_in();
+    scene.scim(Method::Get, "/Users", &json!({}));
+    scene.world.pass(6);
+    assert_eq!((scene.use_it(&old), scene.use_it(&new)), (401, 200));
+    assert_eq!(scene.refresh(&client, text(&new, "refresh_token")).status, 200);
+    // In another case, a name is the same.
+    let rename = json!([{ "op": "replace", "path": "userName", "value": "ADA@acme.example" }]);
+    let named = self::scene(&json!({ "match": "user_name" }));
+    let id = named.provision("ada");
+    *named.user.borrow_mut() = json!({ "sub": "00u1", "preferred_username": "ada@acme.example" });
+    let (client, tokens) = named.logged_in();
+    named.patch(&format!("/Users/{id}"), &rename);
+    assert_eq!(named.refresh(&client, text(&tokens, "refresh_token")).status, 200);
+}

@@ -219,7 +219,13 @@ fn a_patch_message_is_bounded_and_well_formed() {
             json!({ "schemas": [PATCH], "Operations": vec![json!({ "op": "add", "path": "title", "value": "x" }); 1001] }),
             413,
         ),
-        (json!({ "schemas": [PATCH], "Operations": vec![operation.clone(); 1000] }), 200),
+        (json!({ "schemas": [PATCH], "Operations": vec![operation.clone(); 101] }), 413),
+        (json!({ "schemas": [PATCH], "Operations": vec![operation.clone(); 100] }), 200),
+        // A dot in place of the colon would be an operation without effect.
+        (
+            json!({ "schemas": [PATCH], "Operations": [{ "op": "replace", "path": format!("{USER}.active"), "value": false }] }),
+            400,
+        ),
         (
             json!({ "SCHEMAS": [PATCH.to_uppercase()], "operations": [{ "OP": "REPLACE", "Path": "DISPLAYNAME", "Value": "x" }] }),
             200,

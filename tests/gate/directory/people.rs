@@ -37,3 +37,19 @@ fn a_person_is_found_by_each_key() {
         assert_eq!(find(key), None, "{key:?}");
     }
 }
+
+/// Letters that an index takes for the same are not the same person.
+#[wasm_bindgen_test(unsupported = test)]
+fn only_the_same_name_finds_a_user() {
+    let mut directory = Directory::default();
+    for (name, email) in [("sid@acme.example", "sid@acme.example"), ("wei\u{df}@acme.example", "fiona@acme.example")] {
+        directory.user(name, json!({ "emails": [{ "value": email }] }));
+    }
+    let find = |key| find_person(&directory.tables, key).expect("the tables in memory do not fail");
+    assert!(find(PersonKey::UserName("SID@acme.example")).is_some());
+    for other in ["\u{17f}id@acme.example", "weiss@acme.example", "s\u{131}d@acme.example", " sid@acme.example"] {
+        assert_eq!(find(PersonKey::UserName(other)), None, "{other}");
+    }
+    assert!(find(PersonKey::Email("Fiona@acme.example")).is_some());
+    assert_eq!(find(PersonKey::Email("\u{fb01}ona@acme.example")), None);
+}
