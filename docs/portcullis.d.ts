@@ -160,6 +160,11 @@ export interface AuthorizationServerDocument {
    */
   clients?: ClientDocument[];
   /**
+   * Devices and programs without a browser may ask for tokens: they show a code, and their user decides in a browser elsewhere
+   * (RFC 8628). Default: `false`, because users can be talked into entering the code of another person's device.
+   */
+  device_authorization?: boolean;
+  /**
    * Which users may be granted which scopes. If an entry names a scope, itself or by a wildcard over it (`files:*`),
    * only users whom such an entry names can be granted the scope. Default: every user who may log in can be granted
    * every scope.

@@ -831,3 +831,18 @@ pub const SCIM_SCAN_COMPARISONS: u64 = 4_000;
 
 /// Most groups of users on a page of users.
 pub const SCIM_PAGE_GROUPS: usize = 20_000;
+
+/// Seconds for which a device waits for its user (RFC 8628 §3.2).
+pub const DEVICE_SECONDS: u64 = 600;
+
+/// Seconds between two token requests of a device (RFC 8628 §3.2).
+pub const DEVICE_INTERVAL: u64 = 5;
+
+/// Seconds by which that grows each time a device asks too early (RFC 8628 §3.5).
+pub const DEVICE_SLOW_DOWN: u64 = 5;
+
+/// Devices that begin to wait, for each network address and minute.
+pub const DEVICES_PER_MINUTE: u64 = 30;
+
+/// User codes that are entered, for each network address and minute: a guess has a chance of 1 in 2^34 for each device that waits.
+pub const USER_CODES_PER_MINUTE: u64 = 20;

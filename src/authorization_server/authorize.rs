@@ -201,6 +201,9 @@ pub struct AuthorizationRequest {
     /// The name of the login at which the user signs in; none for the one of `login`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub login: Option<String>,
+    /// The user code of the device that asks; none for a client that gets its answer at a redirect URI.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub device: Option<String>,
     /// `login_hint`: who the user is, for the provider.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hint: Option<String>,
@@ -341,8 +344,41 @@ impl AuthorizationRequest {
             refreshes: client.metadata.may(GrantType::RefreshToken),
             key,
             login: None,
+            device: None,
             hint: parameters.get("login_hint").filter(|hint| is_hint(hint)).map(str::to_owned),
             sign_in: AskedSignIn { max_age, acr_values: acr_values.to_owned() },
+        })
+    }
+
+    /// Reads the request of a device (RFC 8628 §3.1), which gets its answer at no redirect URI. Its user is asked in any case.
+    ///
+    /// # Errors
+    /// The [`AuthorizeError`] of the first check that fails.
+    pub fn of_device(
+        parameters: &Parameters,
+        client: &Client,
+        server: &AuthorizationServer,
+        settings: &Settings,
+        challenge: String,
+    ) -> Result<Self, AuthorizeError> {
+        let resource = resource(parameters.get("resource"), server, settings)?;
+        let scope = requested(parameters.get("scope"), client, server, resource)?;
+        Ok(Self {
+            client_id: client.id.clone(),
+            client_name: client.name().to_owned(),
+            redirect_uri: String::new(),
+            state: None,
+            scope: scope.to_string(),
+            resource: resource.identifier.clone(),
+            challenge,
+            anew: false,
+            ask: true,
+            refreshes: client.metadata.may(GrantType::RefreshToken),
+            key: None,
+            login: None,
+            device: None,
+            hint: None,
+            sign_in: AskedSignIn::default(),
         })
     }
 

@@ -94,11 +94,14 @@ pub enum GrantType {
     ClientCredentials,
     /// An assertion (RFC 7523 §2.1).
     JwtBearer,
+    /// A device code (RFC 8628 §3.4).
+    DeviceCode,
 }
 
 impl GrantType {
     /// All grant types.
-    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::JwtBearer];
+    pub const ALL: [Self; 5] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::JwtBearer, Self::DeviceCode];
 
     /// The type as requests name it.
     #[must_use]
@@ -108,6 +111,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::JwtBearer => JWT_BEARER,
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 

@@ -5,6 +5,8 @@
 pub enum ErrorCode {
     /// RFC 6749 §4.1.2.1
     AccessDenied,
+    /// RFC 8628 §3.5
+    AuthorizationPending,
     /// A page: no call waits for approval there.
     ApprovalStale,
     /// A page: the metadata document of a client could not be fetched.
@@ -13,6 +15,10 @@ pub enum ErrorCode {
     ConnectionFailed,
     /// A page: the consent form is too old, or was opened in another browser.
     ConsentStale,
+    /// A page: the device does not wait any more.
+    DeviceGone,
+    /// RFC 8628 §3.5
+    ExpiredToken,
     /// A page: another site sent a form of the gateway's pages.
     ForeignForm,
     /// OpenID Connect Core §3.1.2.6
@@ -53,6 +59,8 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// RFC 6749 §4.1.2.1
     ServerError,
+    /// RFC 8628 §3.5
+    SlowDown,
     /// RFC 6749 §4.1.2.1
     TemporarilyUnavailable,
     /// A page: too many logins from one network.
@@ -102,6 +110,10 @@ impl ErrorCode {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::TooManyLogins => "too_many_logins",
             Self::UnauthorizedClient => "unauthorized_client",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::DeviceGone => "device_gone",
+            Self::ExpiredToken => "expired_token",
+            Self::SlowDown => "slow_down",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",

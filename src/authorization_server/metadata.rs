@@ -63,6 +63,10 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
             members.insert("tls_client_certificate_bound_access_tokens".to_owned(), json!(true));
         }
     }
+    if let (Some(members), true) = (members.as_object_mut(), server.devices) {
+        let url = server.url("/device_authorization");
+        members.insert("device_authorization_endpoint".to_owned(), json!(url));
+    }
     let rules = resources(server, settings).flat_map(|it| it.policy.iter()).flat_map(|policy| policy.rules());
     let classes: BTreeSet<&String> =
         rules.filter_map(|rule| rule.effect.sign_in()).flat_map(|sign_in| &sign_in.acr).collect();

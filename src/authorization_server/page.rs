@@ -55,6 +55,105 @@ fn meaning(scope: &str) -> Option<&'static str> {
 /// The scope of refresh tokens (OpenID Connect Core §11).
 const OFFLINE: &str = "offline_access";
 
+/// The page on which a user enters the code that a device shows. `hint` is passed on: where the user signs in.
+#[must_use]
+pub fn device_code(server: &AuthorizationServer, code: &str, hint: Option<&str>, problem: Option<&str>) -> Page {
+    let hint = hint.map_or_else(String::new, |hint| {
+        format!("<input type=\"hidden\" name=\"domain_hint\" value=\"{}\">\n", escaped(hint))
+    });
+    let (problem, described) = problem.map_or_else(Default::default, |problem| {
+        let text = format!("<p class=\"warn\" id=\"problem\" role=\"alert\">{}</p>\n", escaped(problem));
+        (text, " aria-describedby=\"problem\" aria-invalid=\"true\"")
+    });
+    let content = format!(
+        "<h1>Connect a device</h1>\n<p>Enter the code that the device or application shows. Do this only if you started it \
+         yourself: never enter a code that someone sent you.</p>\n{problem}\
+         <form method=\"post\" action=\"{}\">\n{hint}<p><label for=\"code\">Code</label><br>\
+         <input id=\"code\" name=\"user_code\" type=\"text\" value=\"{}\" autocomplete=\"off\" autocapitalize=\"characters\" \
+         spellcheck=\"false\" maxlength=\"20\" required{described}></p>\n\
+         <p class=\"row\"><button class=\"main\">Continue</button></p>\n</form>",
+        escaped(&server.url("/device")),
+        escaped(code),
+    );
+    Page::new("Connect a device", content)
+}
+
+/// The page after a user has connected a device.
+#[must_use]
+pub fn device_done() -> Page {
+    let text = "The device has access now. You can close this page and go back to it.";
+    Page::new("Connected", format!("<h1>Connected</h1>\n<p class=\"done\" role=\"status\">{text}</p>"))
+}
+
+/// What a user decides about a device.
+pub struct DeviceConsent<'a> {
+    /// The request.
+    pub request: &'a AuthorizationRequest,
+    /// The name of the resource, if it has one.
+    pub resource_name: Option<&'a str>,
+    /// The host that vouches for the client, if there is one.
+    pub client_host: Option<&'a str>,
+    /// The code that the device shows.
+    pub code: &'a str,
+    /// The network from which it asks; empty if that is not known.
+    pub network: &'a str,
+    /// The country from which it asks.
+    pub country: Option<&'a str>,
+    /// How many minutes ago it asked.
+    pub minutes: u64,
+    /// The request, sealed.
+    pub sealed: &'a str,
+}
+
+/// The page on which a user decides about a device (RFC 8628 §3.3, §5.4).
+#[must_use]
+pub fn device_consent(server: &AuthorizationServer, asked_for: &DeviceConsent<'_>) -> Page {
+    let request = asked_for.request;
+    let name = escaped(&request.client_name);
+    let who = match asked_for.client_host {
+        Some(host) => format!("{name}, of <strong>{}</strong>", escaped(host)),
+        None => format!("{name} <span class=\"note\">(this name is not verified)</span>"),
+    };
+    let place = match (asked_for.network, asked_for.country) {
+        ("", None) => "not known".to_owned(),
+        ("", Some(country)) => format!("country {}", escaped(country)),
+        (network, None) => escaped(network),
+        (network, Some(country)) => format!("{}, country {}", escaped(network), escaped(country)),
+    };
+    let when = match asked_for.minutes {
+        0 => "less than a minute ago".to_owned(),
+        1 => "a minute ago".to_owned(),
+        minutes => format!("{minutes} minutes ago"),
+    };
+    let resource = escaped(asked_for.resource_name.unwrap_or(&request.resource));
+    let of = server.login_named(request.login.as_deref()).unwrap_or(&server.login);
+    let login = escaped(of.title.as_deref().unwrap_or(&of.host()));
+    let asked = Consent {
+        request,
+        resource_name: asked_for.resource_name,
+        client_host: asked_for.client_host,
+        loopback_only: false,
+        new: None,
+        sealed: asked_for.sealed,
+    };
+    let content = format!(
+        "<h1>Give a device access to {resource}?</h1>\n<p class=\"warn\" role=\"note\">Allow this only if the device is in front of you, \
+         you started it yourself, and it shows exactly this code. If someone sent you the code or a link, deny: that person would get \
+         your access.</p>\n<dl><dt>Code</dt><dd><strong>{}</strong></dd><dt>Application</dt><dd>{who}</dd>\
+         <dt>Server</dt><dd><code>{}</code></dd><dt>Asked</dt><dd>{when}</dd><dt>From</dt><dd>{place}</dd></dl>\n{}\n\
+         <form method=\"post\" action=\"{}\">\n<input type=\"hidden\" name=\"request\" value=\"{}\">\n\
+         <p class=\"row\"><button class=\"main\" name=\"decision\" value=\"allow\">Allow</button>\
+         <button name=\"decision\" value=\"deny\">Deny</button></p>\n</form>\n\
+         <p class=\"note\">If you allow it, you log in at {login} next.</p>",
+        escaped(asked_for.code),
+        escaped(&request.resource),
+        wishes(server, &asked),
+        escaped(&server.url("/consent")),
+        escaped(asked_for.sealed),
+    );
+    Page::new("Give a device access?", content)
+}
+
 /// A login that the user may choose, and the URL that chooses it.
 pub struct Choice<'a> {
     /// What it is called.
@@ -76,7 +175,7 @@ pub fn choose(
 ) -> Page {
     let item = |choice: &Choice<'_>| {
         format!(
-            "<li><a class=\"button\" href=\"{}\">{}</a> <span class=\"note\">{}</span></li>",
+            "<li><a class=\"button\" href=\"{}\">{}<br><span class=\"note\">{}</span></a></li>",
             escaped(&choice.url),
             escaped(&choice.title),
             escaped(&choice.host)
@@ -99,12 +198,13 @@ pub fn choose(
         format!(
             "{problem}<form method=\"get\" action=\"{}\">\n{hidden}\
              <p><label for=\"address\">Your e-mail address at work</label><br>\
-             <input id=\"address\" name=\"login_hint\" type=\"email\" autocomplete=\"email\" maxlength=\"255\" required{described}></p>\n\
+             <input id=\"address\" name=\"login_hint\" type=\"email\" autocomplete=\"email\" maxlength=\"255\" value=\"{}\" required{described}></p>\n\
              <p class=\"row\"><button class=\"main\">Continue</button></p>\n</form>\n<h2>Or choose</h2>\n",
-            escaped(target)
+            escaped(target),
+            escaped(unknown.unwrap_or_default())
         )
     });
-    let content = format!("<h1>Where do you sign in?</h1>\n{by_address}<ul class=\"scopes\">{items}</ul>");
+    let content = format!("<h1>Where do you sign in?</h1>\n{by_address}<ul class=\"choices\">{items}</ul>");
     Page::new("Where do you sign in?", content)
 }
 

@@ -39,6 +39,18 @@ pub enum Refusal {
     BearerInvalid(BearerSecret),
     /// The body is not a form.
     BodyNotForm,
+    /// The user of a device denied.
+    DeviceDenied,
+    /// The device code has expired, or was used.
+    DeviceExpired,
+    /// The device of the user does not wait any more.
+    DeviceGone,
+    /// The user of a device has not decided.
+    DevicePending,
+    /// The request of a device is not valid.
+    DeviceRequest(AuthorizeError),
+    /// A device asks for its token too often.
+    DeviceTooFast,
     /// A client cannot change how it authenticates.
     ClientAuthenticationFixed,
     /// A client may not use the client credentials grant.
@@ -140,6 +152,8 @@ pub enum Refusal {
     ScopeNotGranted,
     /// Too many logins from one network.
     TooManyLogins,
+    /// Too many devices begin to wait at one network.
+    TooManyDevices,
     /// Too many registrations from one network.
     TooManyRegistrations,
     /// The administration endpoint has no such action.
@@ -279,6 +293,8 @@ pub enum OwnForm {
     Connect,
     /// The page on which a person approves a call.
     Approval,
+    /// The page on which a user enters the code of a device.
+    Device,
 }
 
 /// Why the gateway cannot serve a request.
@@ -426,6 +442,22 @@ impl Refusal {
                 "the code, refresh token or assertion is bound to another key than that of the DPoP proof",
             ),
             Self::BodyNotForm => client("the body must be application/x-www-form-urlencoded"),
+            Self::DeviceDenied => Disclosure::client(400, ErrorCode::AccessDenied, "the user denied"),
+            Self::DeviceExpired => {
+                let text = "the device code has expired, or was used: begin again";
+                Disclosure::client(400, ErrorCode::ExpiredToken, text)
+            }
+            Self::DeviceGone => {
+                let text = "The device does not wait any more. Begin again on the device.";
+                Disclosure::user(400, ErrorCode::DeviceGone, text)
+            }
+            Self::DevicePending => {
+                Disclosure::client(400, ErrorCode::AuthorizationPending, "the user has not decided yet")
+            }
+            Self::DeviceTooFast => {
+                let text = "the device asks too often: wait 5 seconds longer each time (RFC 8628 §3.5)";
+                Disclosure::client(400, ErrorCode::SlowDown, text)
+            }
             Self::ClientAuthenticationFixed => metadata("token_endpoint_auth_method cannot be changed: register again"),
             Self::ClientCredentialsNotAllowed => Disclosure::client(
                 400,
@@ -501,15 +533,14 @@ impl Refusal {
                 ErrorCode::ForeignForm,
                 match form {
                     OwnForm::Consent => "The form was not sent from this server's own page.",
-                    OwnForm::Grants | OwnForm::Connect | OwnForm::Approval => {
+                    OwnForm::Grants | OwnForm::Connect | OwnForm::Approval | OwnForm::Device => {
                         "The request was not sent from this server's own page."
                     }
                 },
             ),
             Self::FormUnreadable(OwnForm::Consent) => user("The form cannot be read."),
-            Self::FormUnreadable(OwnForm::Grants | OwnForm::Connect | OwnForm::Approval) | Self::RequestUnreadable => {
-                user("The request cannot be read.")
-            }
+            Self::FormUnreadable(OwnForm::Grants | OwnForm::Connect | OwnForm::Approval | OwnForm::Device)
+            | Self::RequestUnreadable => user("The request cannot be read."),
             Self::GrantTypeNotRegistered(grant) => {
                 let text = format!("the client is not registered for {}", grant.as_str());
                 Disclosure::client(400, ErrorCode::UnauthorizedClient, text)
@@ -529,7 +560,9 @@ impl Refusal {
                 Disclosure { detail, ..Disclosure::client(400, ErrorCode::InvalidGrant, text) }
             }
             Self::InvalidMetadata(error) => Disclosure::client(400, error.code(), error.to_string()),
-            Self::InvalidTarget(error) => Disclosure::client(400, error.code(), error.description()),
+            Self::DeviceRequest(error) | Self::InvalidTarget(error) => {
+                Disclosure::client(400, error.code(), error.description())
+            }
             Self::LogoutInvalid(why) => client(why),
             Self::LoginStale(why) => {
                 let text = "This login was not begun in this browser, or has expired. Go back to the application and begin again.";
@@ -583,6 +616,10 @@ impl Refusal {
                 let text = "Too many logins were begun from your network. Try again in a minute.";
                 Disclosure::user(429, ErrorCode::TooManyLogins, text).with("retry-after", "60")
             }
+            Self::TooManyDevices => {
+                let text = "too many devices wait at this network: try again in a minute";
+                Disclosure::client(429, ErrorCode::TemporarilyUnavailable, text).with("retry-after", "60")
+            }
             Self::TooManyRegistrations => {
                 let text = "too many registrations: try again in a minute";
                 Disclosure::client(429, ErrorCode::TemporarilyUnavailable, text).with("retry-after", "60")
@@ -602,7 +639,7 @@ impl Refusal {
                 "the subject has connected no account for this resource",
             ),
             Self::UnknownDocument => {
-                Disclosure::client(404, ErrorCode::InvalidRequest, "no resource at this path has credential.per_user")
+                Disclosure::client(404, ErrorCode::InvalidRequest, "the configuration has nothing at this path")
             }
         }
     }

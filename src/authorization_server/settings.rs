@@ -34,6 +34,8 @@ pub struct AuthorizationServer {
     pub binding: String,
     /// How users log in.
     pub login: Login,
+    /// Whether devices without a browser may ask for tokens (RFC 8628).
+    pub devices: bool,
     /// Other identity providers at which users log in.
     pub other_logins: Vec<Login>,
     /// Which users may be granted which scopes.
@@ -83,6 +85,7 @@ impl AuthorizationServer {
         match grant {
             GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
             GrantType::JwtBearer => !self.trusted_issuers.is_empty(),
+            GrantType::DeviceCode => self.devices,
         }
     }
 

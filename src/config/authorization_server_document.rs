@@ -43,6 +43,11 @@ pub struct AuthorizationServerDocument {
     /// How users log in.
     pub login: LoginDocument,
 
+    /// Devices and programs without a browser may ask for tokens: they show a code, and their user decides in a browser elsewhere
+    /// (RFC 8628). Default: `false`, because users can be talked into entering the code of another person's device.
+    #[deserr(default)]
+    pub device_authorization: Option<bool>,
+
     /// Other identity providers at which users log in, at most 16. Default: none. Guide: `docs/authorization-server.md`, *Several
     /// identity providers*.
     #[deserr(default)]

@@ -71,17 +71,7 @@ pub(super) fn read(
     token_claims.retain(|entry| !of_sign_in(entry));
     note_document_domains(document.client_document_domains.as_deref(), mistakes);
     let registrations = read_registrations(document, secrets, mistakes);
-    let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();
-    for (index, scheme) in redirect_schemes.iter().enumerate() {
-        let form = scheme.starts_with(|first: char| first.is_ascii_lowercase())
-            && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
-        if !form || DANGEROUS_SCHEMES.contains(&scheme.as_str()) {
-            mistakes.note(
-                format_args!("{at}.redirect_schemes[{index}]"),
-                format_args!("must be the scheme of an application, in lower case and without colon, got {scheme:?}"),
-            );
-        }
-    }
+    let redirect_schemes = read_redirect_schemes(document, mistakes);
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
     let trusted = document.trusted_issuers.as_deref().unwrap_or_default();
     let own = format!("{}{}", public_url.web_origin(), path.as_deref().unwrap_or_default());
@@ -104,12 +94,19 @@ pub(super) fn read(
     }
     let path = path?;
     Some(AuthorizationServer {
-        own: Rc::new(OwnIssuer { name, identifier: own, path, scope_descriptions: words }),
+        own: Rc::new(OwnIssuer {
+            name,
+            identifier: own,
+            path,
+            devices: document.device_authorization.unwrap_or(false),
+            scope_descriptions: words,
+        }),
         keys,
         seals: Seals::of(&seals),
         binding: document.binding.clone(),
         login,
         other_logins,
+        devices: document.device_authorization.unwrap_or(false),
         entitlements,
         token_claims,
         registrations,
@@ -127,6 +124,23 @@ pub(super) fn read(
         grant_seconds: grant_days * DAY,
         admin,
     })
+}
+
+/// Reads the schemes of applications that redirect URIs may have.
+fn read_redirect_schemes(document: &AuthorizationServerDocument, mistakes: &mut Mistakes) -> Vec<String> {
+    let at = "authorization_server";
+    let redirect_schemes = document.redirect_schemes.clone().unwrap_or_default();
+    for (index, scheme) in redirect_schemes.iter().enumerate() {
+        let form = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+        if !form || DANGEROUS_SCHEMES.contains(&scheme.as_str()) {
+            mistakes.note(
+                format_args!("{at}.redirect_schemes[{index}]"),
+                format_args!("must be the scheme of an application, in lower case and without colon, got {scheme:?}"),
+            );
+        }
+    }
+    redirect_schemes
 }
 
 fn read_entitlements(

@@ -15,6 +15,10 @@ pub enum Endpoint {
     Callback(Option<String>),
     /// The token endpoint.
     Token,
+    /// The device authorization endpoint (RFC 8628).
+    DeviceAuthorization,
+    /// The page on which a user enters the code that a device shows.
+    Device,
     /// Client registration (RFC 7591).
     Register,
     /// The management of one client (RFC 7592), by its id.
@@ -64,6 +68,8 @@ impl Endpoint {
             "/consent" => Self::Consent,
             "/callback" => Self::Callback(None),
             "/token" => Self::Token,
+            "/device_authorization" => Self::DeviceAuthorization,
+            "/device" => Self::Device,
             "/register" => Self::Register,
             "/revoke" => Self::Revoke,
             "/introspect" => Self::Introspect,
@@ -106,10 +112,12 @@ impl Endpoint {
             Self::Metadata | Self::Keys | Self::ClientDocument(_) => "GET, HEAD, OPTIONS",
             Self::Authorize | Self::Callback(_) | Self::Connected(_) | Self::Approvals => "GET",
             Self::Consent | Self::Admin | Self::Signals(_) | Self::BackChannelLogout => "POST",
-            Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
+            Self::DeviceAuthorization | Self::Token | Self::Register | Self::Revoke | Self::Introspect => {
+                "POST, OPTIONS"
+            }
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",
             Self::Scim(..) => "GET, POST, PUT, PATCH, DELETE",
-            Self::Grants | Self::Connect | Self::Approval(_) => "GET, POST",
+            Self::Device | Self::Grants | Self::Connect | Self::Approval(_) => "GET, POST",
         }
     }
 

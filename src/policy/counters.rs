@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::limits::{
-    CLIENT_KEYS_PER_MINUTE, COUNTERS_OF_ONE_CALLER, DOCUMENT_COUNTERS, DOCUMENTS_PER_MINUTE, LIMIT_COUNTERS,
-    LOGIN_COUNTERS, LOGINS_PER_MINUTE, REFUSAL_COUNTERS, REGISTRATION_COUNTERS, REGISTRATIONS_PER_MINUTE,
+    CLIENT_KEYS_PER_MINUTE, COUNTERS_OF_ONE_CALLER, DEVICES_PER_MINUTE, DOCUMENT_COUNTERS, DOCUMENTS_PER_MINUTE,
+    LIMIT_COUNTERS, LOGIN_COUNTERS, LOGINS_PER_MINUTE, REFUSAL_COUNTERS, REGISTRATION_COUNTERS,
+    REGISTRATIONS_PER_MINUTE, USER_CODES_PER_MINUTE,
 };
 use crate::time::UnixMillis;
 
@@ -73,12 +74,16 @@ impl Rate {
 pub enum AddressLimit {
     /// Key sets of clients that the gateway fetches for the address.
     ClientKeys,
+    /// Devices that begin to wait for their user at the address.
+    Device,
     /// Client ID metadata documents that the gateway fetches for the address.
     Document,
     /// Logins that begin at the address.
     Login,
     /// Client registrations from the address.
     Registration,
+    /// User codes of devices that are entered at the address.
+    UserCode,
 }
 
 impl AddressLimit {
@@ -87,9 +92,11 @@ impl AddressLimit {
     pub fn rate(self) -> Rate {
         Rate::per_minute(match self {
             Self::ClientKeys => CLIENT_KEYS_PER_MINUTE,
+            Self::Device => DEVICES_PER_MINUTE,
             Self::Document => DOCUMENTS_PER_MINUTE,
             Self::Login => LOGINS_PER_MINUTE,
             Self::Registration => REGISTRATIONS_PER_MINUTE,
+            Self::UserCode => USER_CODES_PER_MINUTE,
         })
     }
 
@@ -98,9 +105,11 @@ impl AddressLimit {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientKeys => "client keys",
+            Self::Device => "device",
             Self::Document => "document",
             Self::Login => "login",
             Self::Registration => "registration",
+            Self::UserCode => "user code",
         }
     }
 }
@@ -115,9 +124,11 @@ pub struct RateCounters {
     /// Both, for callers without credentials: they must not push the counters of others out of their tables.
     pub anonymous: Counters,
     client_keys: Counters,
+    devices: Counters,
     documents: Counters,
     logins: Counters,
     registrations: Counters,
+    user_codes: Counters,
 }
 
 impl Default for RateCounters {
@@ -127,9 +138,11 @@ impl Default for RateCounters {
             refusals: Counters::new(REFUSAL_COUNTERS),
             anonymous: Counters::new(LIMIT_COUNTERS),
             client_keys: Counters::new(DOCUMENT_COUNTERS),
+            devices: Counters::new(REGISTRATION_COUNTERS),
             documents: Counters::new(DOCUMENT_COUNTERS),
             logins: Counters::new(LOGIN_COUNTERS),
             registrations: Counters::new(REGISTRATION_COUNTERS),
+            user_codes: Counters::new(REGISTRATION_COUNTERS),
         }
     }
 }
@@ -149,9 +162,11 @@ impl RateCounters {
     pub fn of_addresses(&mut self, limit: AddressLimit) -> &mut Counters {
         match limit {
             AddressLimit::ClientKeys => &mut self.client_keys,
+            AddressLimit::Device => &mut self.devices,
             AddressLimit::Document => &mut self.documents,
             AddressLimit::Login => &mut self.logins,
             AddressLimit::Registration => &mut self.registrations,
+            AddressLimit::UserCode => &mut self.user_codes,
         }
     }
 }

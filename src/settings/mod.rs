@@ -84,10 +84,11 @@ impl Settings {
             || self.facts().any(|fact| fact == Fact::Certificate)
     }
 
-    /// Whether a rule tests the country or network of a request.
+    /// Whether a rule tests the country or network of a request, or the user of a device sees it.
     #[must_use]
     pub fn asks_for_places(&self) -> bool {
-        self.facts().any(|fact| matches!(fact, Fact::Country | Fact::Network))
+        self.own_issuer.as_ref().is_some_and(|own| own.devices)
+            || self.facts().any(|fact| matches!(fact, Fact::Country | Fact::Network))
     }
 
     /// The facts about callers that rules test.
@@ -105,6 +106,8 @@ pub struct OwnIssuer {
     pub identifier: String,
     /// Its path; empty if it has none.
     pub path: String,
+    /// Whether devices may ask for tokens: then their users see from where.
+    pub devices: bool,
     /// Descriptions of scopes, shown to users.
     pub scope_descriptions: BTreeMap<String, String>,
 }

@@ -19,6 +19,7 @@ use crate::authorization_server::state::login::{Login as LoginRecord, LoginQuest
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
 use crate::limits::{CONSENT_SECONDS, LOGIN_SECONDS};
 use crate::oauth::form::{Form, Parameters};
+use crate::page::Page;
 use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::seal::mac;
@@ -124,24 +125,35 @@ impl<P: Ports> Context<'_, P> {
             NewScopes::Some(new) => Some(new),
             NewScopes::All => None,
         };
+        let resource = self.settings.resources.iter().find(|it| it.identifier == request.resource);
+        Ok(self.put_to(request, "consent_asked", |request, sealed| {
+            page::consent(
+                self.server,
+                &Consent {
+                    request,
+                    resource_name: resource.and_then(|it| it.name.as_deref()),
+                    client_host: client.host().as_deref(),
+                    loopback_only: client.metadata.is_loopback_only(),
+                    new: new.as_ref(),
+                    sealed,
+                },
+            )
+        }))
+    }
+
+    /// A page with a form on which the user decides about a request. The form is good in this browser alone.
+    pub(super) fn put_to(
+        &self,
+        request: AuthorizationRequest,
+        reason: &'static str,
+        page: impl FnOnce(&AuthorizationRequest, &str) -> Page,
+    ) -> Reply {
         let known = self.cookie(Cookie::Form).filter(|value| value.len() == 43).map(str::to_owned);
         let form = known.clone().unwrap_or_else(|| self.name());
         let pending = Pending { request, form: Hash::of(&form), until: self.now() + CONSENT_SECONDS };
         let sealed = self.server.seals.seal(&pending, "consent", &self.server.own.identifier, &self.nonce());
-        let resource = self.settings.resources.iter().find(|it| it.identifier == pending.request.resource);
-        let page = page::consent(
-            self.server,
-            &Consent {
-                request: &pending.request,
-                resource_name: resource.and_then(|it| it.name.as_deref()),
-                client_host: client.host().as_deref(),
-                loopback_only: client.metadata.is_loopback_only(),
-                new: new.as_ref(),
-                sealed: &sealed,
-            },
-        );
-        let reply = Reply::page(200, page, "consent_asked");
-        Ok(if known.is_none() { reply.field("set-cookie", self.set_cookie(Cookie::Form, &form, None)) } else { reply })
+        let reply = Reply::page(200, page(&pending.request, &sealed), reason);
+        if known.is_none() { reply.field("set-cookie", self.set_cookie(Cookie::Form, &form, None)) } else { reply }
     }
 
     /// The user's decision, from the consent page.
@@ -167,6 +179,9 @@ impl<P: Ports> Context<'_, P> {
                 };
                 let hint = request.hint.clone();
                 self.sent_to_provider(Purpose::Approved(request), login, hint.as_deref(), true).await
+            }
+            Some("deny") if request.device.is_some() => {
+                self.device_denied(request.device.as_deref().unwrap_or_default()).await
             }
             Some("deny") => {
                 let members = [("error", "access_denied"), ("error_description", "the user refused")];

@@ -4,16 +4,18 @@ use super::authorize::{LoginSecrets, Session, callback_parameters, person};
 use super::held_tokens::HeldTokens;
 use super::{Context, Cookie, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, NewScopes};
+use crate::authorization_server::client::GrantType;
 use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::signed_in::SignedIn;
 use crate::authorization_server::login::{Identity, Login, ProviderTokens, word};
+use crate::authorization_server::page;
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::grant::{Code, Grant, GrantAnswer, GrantQuestion, Terms};
 use crate::authorization_server::state::login::{Login as LoginRecord, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{Approval, Listed, UserQuestion, UserRecord};
-use crate::limits::{CODE_SECONDS, LOGIN_SECONDS, SIGN_IN_SECONDS};
+use crate::limits::{CODE_SECONDS, DEVICE_SECONDS, LOGIN_SECONDS, SIGN_IN_SECONDS};
 use crate::oauth::scope::{Scope, ScopeSet};
 use crate::ports::Ports;
 
@@ -85,6 +87,9 @@ impl<P: Ports> Context<'_, P> {
     /// Ends a login that gave no user: the client that waits for it gets the error, else the user does.
     fn failed(&self, purpose: &Purpose, failure: LoginFailure, why: &str) -> Reply {
         match purpose {
+            Purpose::Approved(request) if request.device.is_some() => {
+                Reply::refusal(Refusal::LoginFailed(failure, why.to_owned()))
+            }
             Purpose::Approved(request) | Purpose::Remembered(request, _) => {
                 let members = [("error", failure.code().as_str()), ("error_description", failure.description())];
                 let url = request.destination().answer(&self.server.own.identifier, &members);
@@ -174,6 +179,7 @@ impl<P: Ports> Context<'_, P> {
     ) -> Result<Reply, Failure> {
         // The client may have ended, or left the place, while its user was away.
         let there = match self.client(&request.client_id, false).await? {
+            Ok(client) if request.device.is_some() => client.metadata.may(GrantType::DeviceCode),
             Ok(client) => client.metadata.has_redirect(&request.redirect_uri),
             Err(_) => false,
         };
@@ -213,16 +219,18 @@ impl<P: Ports> Context<'_, P> {
             claims: signed_in.with(claims),
             authenticated: now,
         };
+        // A device asks for its code, and does not get it at once.
+        let code_seconds = if request.device.is_some() { DEVICE_SECONDS } else { CODE_SECONDS };
         let waiting = Code {
             hash: code.hash(),
             redirect_uri: request.redirect_uri.clone(),
             challenge: request.challenge.clone(),
             key: request.key.clone(),
-            until: now + CODE_SECONDS,
+            until: now + code_seconds,
         };
         // Without refresh tokens nothing is left of it after its only access token.
         let seconds =
-            if request.refreshes { self.server.grant_seconds } else { CODE_SECONDS + self.server.access_token_seconds };
+            if request.refreshes { self.server.grant_seconds } else { code_seconds + self.server.access_token_seconds };
         let until = now + seconds;
         let listed = Listed {
             client_id: request.client_id.clone(),
@@ -269,7 +277,25 @@ impl<P: Ports> Context<'_, P> {
         }
         let session = self.session_cookie(&identity.subject, known.epoch);
         self.say("info", "granted", &format!("grant {name} for client {:?}", request.client_id));
-        let url = request.destination().answer(&self.server.own.identifier, &[("code", code.expose())]);
-        Ok(Reply::redirect(&url, "code_issued").field("set-cookie", session))
+        self.handed_out(&request, &code, (&identity.subject, name), session).await
+    }
+
+    /// Gives the client its code: at its redirect URI, or through the record of the device that waits.
+    async fn handed_out(
+        &self,
+        request: &AuthorizationRequest,
+        code: &Handle,
+        (subject, grant): (&str, String),
+        session: String,
+    ) -> Result<Reply, Failure> {
+        let Some(user_code) = &request.device else {
+            let url = request.destination().answer(&self.server.own.identifier, &[("code", code.expose())]);
+            return Ok(Reply::redirect(&url, "code_issued").field("set-cookie", session));
+        };
+        if !self.device_approved(user_code, code).await? {
+            self.end_all(subject, &[grant], "the device does not wait any more").await?;
+            return Ok(Reply::refusal(Refusal::DeviceGone));
+        }
+        Ok(Reply::page(200, page::device_done(), "device_approved").field("set-cookie", session))
     }
 }

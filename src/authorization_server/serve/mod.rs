@@ -9,6 +9,7 @@ mod choice;
 mod clients;
 mod connect;
 mod connection_client;
+mod device;
 mod directory;
 mod ending;
 mod grants;
@@ -176,6 +177,8 @@ impl<P: Ports> Context<'_, P> {
             Endpoint::Consent => self.consent(body).await,
             Endpoint::Callback(name) => self.callback(name.as_deref()).await,
             Endpoint::Token => self.token(body).await,
+            Endpoint::DeviceAuthorization => self.device_authorization(body).await,
+            Endpoint::Device => self.device(body).await,
             Endpoint::Register => self.register(body).await,
             Endpoint::Client(id) => self.manage(id, body).await,
             Endpoint::Revoke => self.revoke(body).await,

@@ -63,6 +63,7 @@ impl<P: Ports> Context<'_, P> {
             GrantType::RefreshToken => self.refresh(&client, &form).await,
             GrantType::ClientCredentials => self.client_credentials(&client, &form).await,
             GrantType::JwtBearer => self.assertion_grant(&form).await,
+            GrantType::DeviceCode => self.device_token(&client, &form).await,
         }
     }
 
@@ -76,29 +77,41 @@ impl<P: Ports> Context<'_, P> {
         let Some(code) = Handle::parse(HandleKind::Code, code, &self.server.seals) else {
             return Ok(Reply::refusal(Refusal::InvalidGrant(None)));
         };
+        let redirect_uri = form.get("redirect_uri").map(str::to_owned);
+        self.redeemed(client, form, &code, (challenge, redirect_uri)).await
+    }
+
+    /// Redeems a code.
+    pub(super) async fn redeemed(
+        &self,
+        client: &Client,
+        form: &Parameters,
+        code: &Handle,
+        (challenge, redirect_uri): (String, Option<String>),
+    ) -> Result<Reply, Failure> {
         // Checked before the code is redeemed: a wrong `resource` or `scope` must neither use up the code nor count as theft.
-        if let Some(refusal) = self.beyond(&code, form).await? {
+        if let Some(refusal) = self.beyond(code, form).await? {
             return Ok(refusal);
         }
-        let binding = match self.binding_of_grant(client, &code).await? {
+        let binding = match self.binding_of_grant(client, code).await? {
             Ok(binding) => binding,
             Err(refusal) => return Ok(refusal),
         };
-        if let Err(refusal) = self.login_of_grant(&code).await? {
+        if let Err(refusal) = self.login_of_grant(code).await? {
             return Ok(refusal);
         }
-        let next = client.metadata.may(GrantType::RefreshToken).then(|| self.successor(&code));
+        let next = client.metadata.may(GrantType::RefreshToken).then(|| self.successor(code));
         let (handle, next) = next.unzip();
         let question = GrantQuestion::Redeem {
             code: code.hash(),
             client_id: client.id.clone(),
-            redirect_uri: form.get("redirect_uri").map(str::to_owned),
+            redirect_uri,
             challenge,
             next: next.map(Box::new),
             key: proven(client, &binding),
         };
         let answer = self.ask::<Grant>(code.grant(), question).await?;
-        self.granted_or_refused(answer, (form, &binding), &code, handle.as_ref()).await
+        self.granted_or_refused(answer, (form, &binding), code, handle.as_ref()).await
     }
 
     async fn refresh(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {

@@ -7,6 +7,7 @@
 pub mod call_list;
 pub mod client;
 pub mod connection;
+pub mod device;
 pub mod grant;
 pub mod identifier;
 pub mod login;
@@ -162,6 +163,7 @@ pub fn answer(record: Option<&StoredRecord>, question: &str, now: u64) -> Result
         call_list::CallList::KIND => run::<call_list::CallList>(record, question, now),
         client::Registration::KIND => run::<client::Registration>(record, question, now),
         connection::Connection::KIND => run::<connection::Connection>(record, question, now),
+        device::Device::KIND => run::<device::Device>(record, question, now),
         grant::Grant::KIND => run::<grant::Grant>(record, question, now),
         identifier::Identifier::KIND => run::<identifier::Identifier>(record, question, now),
         login::Login::KIND => run::<login::Login>(record, question, now),

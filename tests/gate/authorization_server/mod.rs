@@ -7,6 +7,7 @@ mod bound_tokens;
 mod clients;
 mod connection_faults;
 mod connections;
+mod devices;
 mod grants;
 mod logins;
 mod provider;
