@@ -148,6 +148,7 @@ describe("token", PATIENCE, () => {
       "approvals_unavailable",
       "call_denied",
       "not_approvable",
+      "sign_in_not_enough",
     ],
     ...["foreign_host", "foreign_origin", "https_required", "malformed_content_length", "malformed_field"],
     ...["malformed_message", "method_not_allowed", "not_connected", "not_found", "not_permitted"],

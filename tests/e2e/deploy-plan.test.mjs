@@ -93,11 +93,12 @@ describe("the plan", () => {
 
 test("each secret that can be generated is a key of the configuration", () => {
   const { $defs, ...root } = JSON.parse(readFileSync(join(ROOT, "docs", "portcullis.schema.json"), "utf8"));
-  const target = ({ $ref, anyOf = [] }) => $ref ?? anyOf.find((one) => one.$ref)?.$ref;
+  const target = ({ $ref, anyOf = [], items = {} }) =>
+    $ref ?? items.$ref ?? anyOf.find((one) => one.$ref)?.$ref;
   for (const { at } of GENERATED) {
     const path = at.source.replace(/^\^|\\|\$$/g, "").split(".");
     const found = path.reduce((table, name) => {
-      const value = table?.properties?.[name];
+      const value = table?.properties?.[name.replace("[]", "")];
       const ref = value && target(value);
       return ref ? $defs[ref.split("/").at(-1)] : value;
     }, root);
