@@ -508,7 +508,7 @@ describe("the package", { timeout: 30 * MINUTES, concurrency: false }, () => {
       [
         "expects what is no decision",
         (text) => text.replace('"login"', '"maybe"'),
-        /must be "allow", "approve", "deny", "login" or "step_up SCOPES", got "maybe"/,
+        /must be "allow", "approve", "deny", "login", "sign_in" or "step_up SCOPES", got "maybe"/,
       ],
       [
         "has a call of two things",
