@@ -111,6 +111,12 @@ impl AuthorizationServer {
         std::iter::once(&self.login).chain(&self.other_logins)
     }
 
+    /// The logins at which users of a client at a resource log in.
+    #[must_use]
+    pub fn logins_for(&self, client: &str, resource: &str) -> Vec<&Login> {
+        self.logins().filter(|login| login.serves(client, resource)).collect()
+    }
+
     /// The login with a name; the one of `login` has none.
     #[must_use]
     pub fn login_named(&self, name: Option<&str>) -> Option<&Login> {

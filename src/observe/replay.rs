@@ -266,7 +266,7 @@ fn caller(line: &Map<String, Value>, settings: &Settings) -> (Caller, bool) {
     let is_named = known.is_some();
     let subject = Rc::new(known.unwrap_or_else(|| of("")));
     let age = line.get("auth_age").and_then(Value::as_i64).unwrap_or_default();
-    let now = auth_time(&subject.rights).unwrap_or_default().saturating_add_signed(age);
+    let now = auth_time(&subject.rights.claims).unwrap_or_default().saturating_add_signed(age);
     let caller = Caller { subject, source: Some(Rc::from(source.as_str())), facts, now };
     (caller, is_named)
 }

@@ -82,7 +82,7 @@ impl DecisionRecord {
                 scopes: caller.subject.scopes.to_string(),
                 rights: caller.subject.rights.clone(),
                 facts: caller.facts.clone(),
-                auth_age: auth_time(&caller.subject.rights)
+                auth_age: auth_time(&caller.subject.rights.claims)
                     .map(|at| caller.now.cast_signed().saturating_sub_unsigned(at)),
             },
             arguments: arguments.map(<[u8]>::to_vec),

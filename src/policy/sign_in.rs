@@ -1,7 +1,7 @@
 //! What a rule requires of the sign-in of the caller's user: how recent it was, and how the user proved who they are
 //! (RFC 9470).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::limits::LEEWAY;
 use crate::token::claim_values::{seconds, texts};
@@ -25,10 +25,10 @@ pub const ACR: &str = "acr";
 /// The claim with the methods of the sign-in (OpenID Connect Core §2, RFC 8176).
 pub const AMR: &str = "amr";
 
-/// The second at which the caller's user signed in, in Unix time.
+/// The second at which the user signed in, in Unix time.
 #[must_use]
-pub fn auth_time(rights: &SelectedClaims) -> Option<u64> {
-    seconds(&rights.claims, AUTH_TIME).ok().flatten().and_then(|at| u64::try_from(at).ok())
+pub fn auth_time(claims: &Map<String, Value>) -> Option<u64> {
+    seconds(claims, AUTH_TIME).ok().flatten().and_then(|at| u64::try_from(at).ok())
 }
 
 impl SignIn {
@@ -52,7 +52,7 @@ impl SignIn {
         let Self { max_age, acr, amr } = self;
         let claim = |name: &str| rights.claims.get(name);
         // A sign-in in the future would stay recent for too long.
-        let signed_in = auth_time(rights).filter(|at| *at <= now + LEEWAY);
+        let signed_in = auth_time(&rights.claims).filter(|at| *at <= now + LEEWAY);
         let is_recent = max_age.is_none_or(|most| signed_in.is_some_and(|at| now.saturating_sub(at) <= most));
         let class = claim(ACR).and_then(Value::as_str);
         let has_class = acr.is_empty() || class.is_some_and(|class| acr.iter().any(|it| it == class));

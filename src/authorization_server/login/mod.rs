@@ -235,6 +235,12 @@ impl Login {
         }
     }
 
+    /// Its name in requests and records; none for the one of `login`.
+    #[must_use]
+    pub fn recorded_name(&self) -> Option<String> {
+        Some(self.name.clone()).filter(|name| !name.is_empty())
+    }
+
     /// Whether it is for a client at a resource.
     #[must_use]
     pub fn serves(&self, client: &str, resource: &str) -> bool {

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::authorization_server::state::is_default;
 use crate::limits::{ACR_BYTES, LEEWAY};
-use crate::policy::sign_in::{ACR, AMR, AUTH_TIME};
-use crate::token::claim_values::{seconds, texts};
+use crate::policy::sign_in::{ACR, AMR, AUTH_TIME, auth_time};
+use crate::token::claim_values::texts;
 
 /// The most characters of a value of `acr` or `amr`, and the most values of `amr`: tokens carry no longer ones.
 const VALUE_CHARS: usize = 255;
@@ -28,11 +28,10 @@ impl SignedIn {
     /// What the claims of an ID token or of an assertion say at this second. A sign-in in the future is none.
     #[must_use]
     pub fn of(claims: &Map<String, Value>, now: u64) -> Self {
-        let auth_time = seconds(claims, AUTH_TIME).ok().flatten().and_then(|at| u64::try_from(at).ok());
         let fits = |text: &String| text.chars().count() <= VALUE_CHARS;
         let amr = claims.get(AMR).filter(|value| value.is_array()).and_then(texts).unwrap_or_default();
         Self {
-            auth_time: auth_time.filter(|at| *at <= now + LEEWAY).map(|at| at.min(now)),
+            auth_time: auth_time(claims).filter(|at| *at <= now + LEEWAY).map(|at| at.min(now)),
             acr: claims.get(ACR).and_then(Value::as_str).map(str::to_owned).filter(fits),
             amr: if amr.len() <= METHODS && amr.iter().all(fits) { amr } else { Vec::new() },
         }

@@ -99,8 +99,7 @@ impl<P: Ports> Context<'_, P> {
         destination: &Destination,
     ) -> Result<Reply, Failure> {
         let session = self.session().await?;
-        let logins: Vec<&Login> =
-            self.server.logins().filter(|login| login.serves(&request.client_id, &request.resource)).collect();
+        let logins = self.server.logins_for(&request.client_id, &request.resource);
         if logins.is_empty() {
             return Ok(self.redirect_error(client, destination, AuthorizeError::NoLogin));
         }
@@ -109,7 +108,7 @@ impl<P: Ports> Context<'_, P> {
             Ok(login) => login,
             Err(page) => return Ok(*page),
         };
-        request.login = Some(login.name.clone()).filter(|name| !name.is_empty());
+        request.login = login.recorded_name();
         // What this user approved before is no matter of a user of another provider.
         let session = session.filter(|(session, _)| self.server.login_of(&session.subject).name == login.name);
         let approvals = session.as_ref().map(|(_, known)| known.approvals.as_slice()).unwrap_or_default();
@@ -229,7 +228,7 @@ impl<P: Ports> Context<'_, P> {
             Purpose::Grants | Purpose::Connect(_) | Purpose::Connecting(_) => AskedSignIn::default(),
         };
         let state = self.name();
-        let name = Some(at.name.clone()).filter(|name| !name.is_empty());
+        let name = at.recorded_name();
         let login = LoginRecord { purpose, name, browser: Hash::of(&browser), until: self.now() + LOGIN_SECONDS };
         self.ask::<LoginRecord>(Hash::of(&state).as_str(), LoginQuestion::Begin(Box::new(login))).await?;
         let secrets = LoginSecrets::of(&state, &browser);

@@ -9,7 +9,6 @@ use super::{Context, Failure, Reply};
 use crate::authorization_server::authorize::{AuthorizationRequest, challenge_of};
 use crate::authorization_server::client::{Client, GrantType};
 use crate::authorization_server::handle::{Handle, HandleKind};
-use crate::authorization_server::login::Login;
 use crate::authorization_server::page::{self, DeviceConsent};
 use crate::authorization_server::refusal::{OwnForm, Refusal};
 use crate::authorization_server::serve::clients::NoClient;
@@ -187,8 +186,7 @@ impl<P: Ports> Context<'_, P> {
             Err(NoClient::Unreachable(error)) => return Ok(Reply::refusal(Refusal::ClientUnreachable(error))),
             Err(NoClient::Unknown(error)) => return Ok(Reply::refusal(Refusal::UnknownClient(error))),
         };
-        let logins: Vec<&Login> =
-            self.server.logins().filter(|login| login.serves(&request.client_id, &request.resource)).collect();
+        let logins = self.server.logins_for(&request.client_id, &request.resource);
         if logins.is_empty() {
             return Ok(Reply::refusal(Refusal::NotAdmitted));
         }
@@ -196,7 +194,7 @@ impl<P: Ports> Context<'_, P> {
             Ok(login) => login,
             Err(page) => return Ok(*page),
         };
-        request.login = Some(login.name.clone()).filter(|name| !name.is_empty());
+        request.login = login.recorded_name();
         let resource = self.settings.resources.iter().find(|it| it.identifier == request.resource);
         let name = resource.and_then(|it| it.name.clone());
         let code = request.device.as_deref().map(shown).unwrap_or_default();

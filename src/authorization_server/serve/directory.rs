@@ -82,9 +82,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// Whether the request has the secret of the identity provider.
     fn is_provisioner(&self, rules: &DirectoryRules) -> bool {
-        let sent = self.request.field("authorization").unwrap_or_default();
-        let bare = sent.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, it)| it);
-        bare.is_some_and(|bare| rules.secrets.iter().any(|secret| Hash::of(bare) == Hash::of(secret.expose())))
+        self.bearer().is_some_and(|bare| rules.secrets.iter().any(|secret| Hash::of(bare) == Hash::of(secret.expose())))
     }
 
     /// A random UUID (RFC 9562 §5.4).

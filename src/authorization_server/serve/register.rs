@@ -162,7 +162,7 @@ impl<P: Ports> Context<'_, P> {
         Ok(metadata)
     }
 
-    fn bearer(&self) -> Option<&str> {
+    pub(super) fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.request.field("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token)
     }

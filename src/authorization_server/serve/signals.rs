@@ -44,9 +44,8 @@ impl<P: Ports> Context<'_, P> {
     fn is_transmitter(&self, rules: &SignalRules) -> bool {
         let Some(secret) = &rules.secret else { return true };
         let sent = self.request.field("authorization").unwrap_or_default();
-        let bare = sent.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, it)| it);
         let expected = Hash::of(secret.expose());
-        Hash::of(sent) == expected || bare.is_some_and(|bare| Hash::of(bare) == expected)
+        Hash::of(sent) == expected || self.bearer().is_some_and(|bare| Hash::of(bare) == expected)
     }
 
     async fn received(
