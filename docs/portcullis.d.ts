@@ -772,8 +772,8 @@ export interface IdJagDocument {
   subject_claim?: string;
 }
 /**
- * Receives signals (SETs, RFC 8417) of this issuer at `ISSUER/signals/NAME` (Shared Signals Framework, RFC 8935): access of a user
- * ends when the issuer says so. Default: none are received.
+ * Receives signals (SETs, RFC 8417) of this issuer (Shared Signals Framework): at `ISSUER/signals/NAME` (RFC 8935), or where
+ * `poll` asks for them (RFC 8936). Access of a user ends when the issuer says so. Default: none are received.
  */
 export interface SignalsDocument {
   /**
@@ -790,11 +790,26 @@ export interface SignalsDocument {
    * Their tokens must have the subject that the signal names. Default: none.
    */
   issuers?: string[];
+  poll?: PollDocument;
   /**
    * The name of the Worker secret that the transmitter must send as `Authorization`, alone or after `Bearer`: 32 characters or
    * more. Default: none, the signature of a SET is enough.
    */
   secret?: string;
+}
+/**
+ * Asks the transmitter for signals (RFC 8936), in place of the endpoint that receives them. The Worker needs the cron trigger
+ * `* * * * *`. Default: the transmitter sends them.
+ */
+export interface PollDocument {
+  /**
+   * The name of the Worker secret with the access token that the transmitter issued for the stream.
+   */
+  secret: string;
+  /**
+   * The `https` URL of its poll endpoint (`delivery.endpoint_url` of the stream).
+   */
+  url: string;
 }
 /**
  * A record of each decision that rules make. Default: none.

@@ -206,6 +206,24 @@ pub const SUBJECTS_OF_ONE_IDENTIFIER: usize = 16;
 /// Seconds for which the gateway remembers what a provider said about a user: longer than any token of another issuer should live.
 pub const SIGNAL_SECONDS: u64 = 30 * 86_400;
 
+/// The most SETs of one answer of a transmitter that is polled.
+pub const POLL_SETS: usize = 25;
+
+/// Seconds for which a run polls. The next run begins 60 seconds after this one did.
+pub const POLL_RUN_SECONDS: u64 = 56;
+
+/// The most requests of a run.
+pub const POLL_REQUESTS: usize = 400;
+
+/// Seconds for which a transmitter may hold a request until it has a SET.
+pub const POLL_HELD_SECONDS: u64 = 25;
+
+/// Milliseconds between an answer of a transmitter and the next request.
+pub const POLL_PAUSE_MILLISECONDS: u32 = 2_000;
+
+/// Milliseconds between a failure of a transmitter and the next request.
+pub const POLL_RETRY_MILLISECONDS: u32 = 10_000;
+
 /// Seconds ahead that `exp` of an assertion of a trusted issuer may be: the default, and the range. Kubernetes gives its pods tokens
 /// for 3607 seconds.
 pub const TRUSTED_ASSERTION_SECONDS: (u64, u64, u64) = (7200, 60, 86_400);

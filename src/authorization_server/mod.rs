@@ -23,6 +23,7 @@ pub mod login;
 pub mod memory;
 pub mod metadata;
 pub mod page;
+pub mod poll;
 pub mod refusal;
 pub mod security_event;
 pub mod serve;

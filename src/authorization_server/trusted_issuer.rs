@@ -59,6 +59,17 @@ pub struct TrustedIssuer {
     pub token_claims: Vec<String>,
 }
 
+impl TrustedIssuer {
+    /// Its transmitter, if the gateway polls it, and how its signals are received.
+    #[must_use]
+    pub fn polled(&self) -> Option<(&PolledTransmitter, &SignalRules)> {
+        match self.signals.as_ref()? {
+            SignalRules { delivery: SignalDelivery::Push(_), .. } => None,
+            rules @ SignalRules { delivery: SignalDelivery::Poll(transmitter), .. } => Some((transmitter, rules)),
+        }
+    }
+}
+
 /// Where the keys of a trusted issuer come from.
 #[derive(Debug, Clone)]
 pub enum TrustedKeys {
@@ -73,14 +84,32 @@ pub enum TrustedKeys {
 /// How signals (SETs) of an issuer are received.
 #[derive(Debug, Clone)]
 pub struct SignalRules {
-    /// What the transmitter must send in `Authorization`, if anything.
-    pub secret: Option<Secret>,
+    /// How they come.
+    pub delivery: SignalDelivery,
     /// Accepted values of `aud`.
     pub audiences: Vec<String>,
     /// Whether they are about the users of the login.
     pub about_login: bool,
     /// The identifiers of issuers whose tokens the gateway accepts, and whose users they are about.
     pub issuers: Vec<String>,
+}
+
+/// How signals come.
+#[derive(Debug, Clone)]
+pub enum SignalDelivery {
+    /// The transmitter sends them (RFC 8935), with this in `Authorization`, if anything.
+    Push(Option<Secret>),
+    /// The gateway asks for them (RFC 8936).
+    Poll(PolledTransmitter),
+}
+
+/// A transmitter that the gateway asks.
+#[derive(Debug, Clone)]
+pub struct PolledTransmitter {
+    /// The URL of its poll endpoint.
+    pub url: String,
+    /// The access token that it accepts.
+    pub token: Secret,
 }
 
 /// Whom an ID-JAG can name.

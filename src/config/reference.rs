@@ -92,6 +92,7 @@ pub fn markdown(schema: &Value) -> String {
         ("TrustedIssuerDocument", "`[[vars.PORTCULLIS.authorization_server.trusted_issuers]]`"),
         ("IdJagDocument", "`[vars.PORTCULLIS.authorization_server.trusted_issuers.id_jag]`"),
         ("SignalsDocument", "`[vars.PORTCULLIS.authorization_server.trusted_issuers.signals]`"),
+        ("PollDocument", "`[vars.PORTCULLIS.authorization_server.trusted_issuers.signals.poll]`"),
         ("DpopDocument", "`[vars.PORTCULLIS.dpop]`"),
         ("RevocationTable", "`[vars.PORTCULLIS.revocation]`"),
         ("SessionsDocument", "`[vars.PORTCULLIS.sessions]`"),

@@ -48,8 +48,8 @@ pub struct TrustedIssuerDocument {
     #[deserr(default)]
     pub id_jag: Option<IdJagDocument>,
 
-    /// Receives signals (SETs, RFC 8417) of this issuer at `ISSUER/signals/NAME` (Shared Signals Framework, RFC 8935): access of a user
-    /// ends when the issuer says so. Default: none are received.
+    /// Receives signals (SETs, RFC 8417) of this issuer (Shared Signals Framework): at `ISSUER/signals/NAME` (RFC 8935), or where
+    /// `poll` asks for them (RFC 8936). Access of a user ends when the issuer says so. Default: none are received.
     #[deserr(default)]
     pub signals: Option<SignalsDocument>,
 
@@ -101,6 +101,11 @@ pub struct SignalsDocument {
     #[deserr(default)]
     pub secret: Option<String>,
 
+    /// Asks the transmitter for signals (RFC 8936), in place of the endpoint that receives them. The Worker needs the cron trigger
+    /// `* * * * *`. Default: the transmitter sends them.
+    #[deserr(default)]
+    pub poll: Option<PollDocument>,
+
     /// Accepted values of `aud`. Default: the URL of the endpoint, and the issuer identifier of this authorization server.
     #[deserr(default)]
     pub audiences: Option<Vec<String>>,
@@ -114,6 +119,18 @@ pub struct SignalsDocument {
     /// Their tokens must have the subject that the signal names. Default: none.
     #[deserr(default)]
     pub issuers: Option<Vec<String>>,
+}
+
+/// A transmitter that the gateway asks for signals.
+#[derive(Debug, Deserr)]
+#[deserr(deny_unknown_fields, error = Mistakes)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct PollDocument {
+    /// The `https` URL of its poll endpoint (`delivery.endpoint_url` of the stream).
+    pub url: String,
+
+    /// The name of the Worker secret with the access token that the transmitter issued for the stream.
+    pub secret: String,
 }
 
 /// The workload that a client is: a platform's assertion about it is its credential (`client_assertion`, RFC 7523 §2.2) or its

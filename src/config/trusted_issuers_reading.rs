@@ -2,14 +2,18 @@
 
 use crate::authorization_server::client::Workload;
 use crate::authorization_server::login::{Login, carried_as};
-use crate::authorization_server::trusted_issuer::{IdJagRules, SignalRules, TrustedIssuer, TrustedKeys};
+use crate::authorization_server::trusted_issuer::{
+    IdJagRules, PolledTransmitter, SignalDelivery, SignalRules, TrustedIssuer, TrustedKeys,
+};
 use crate::config::login_reading::{People, read_admission};
 use crate::config::mistakes::Mistakes;
 use crate::config::ranges;
 use crate::config::trusted_issuers_document::{
-    IdJagDocument, SignalsDocument, TrustedIssuerDocument, WorkloadDocument,
+    IdJagDocument, PollDocument, SignalsDocument, TrustedIssuerDocument, WorkloadDocument,
 };
-use crate::config::values::{Secrets, bounded, is_name, note_metadata_url, protected_url, read_long_secret};
+use crate::config::values::{
+    Secrets, bounded, is_name, note_metadata_url, protected_url, read_long_secret, read_secret,
+};
 use crate::jwks::key_set::KeySet;
 use crate::policy::pattern::Pattern;
 use crate::secret::Secret;
@@ -154,6 +158,10 @@ fn read_signals(
 ) -> SignalRules {
     let secret = table.secret.as_ref();
     let secret = secret.and_then(|name| read_long_secret(name, &format!("{at}.secret"), around.secrets, mistakes));
+    if table.poll.is_some() && table.secret.is_some() {
+        mistakes.note(format_args!("{at}.secret"), "is for signals that the transmitter sends: with poll, remove it");
+    }
+    let polled = table.poll.as_ref().and_then(|table| read_poll(table, &format!("{at}.poll"), around, mistakes));
     if table.audiences.as_ref().is_some_and(|list| list.is_empty() || list.iter().any(String::is_empty)) {
         mistakes.note(format_args!("{at}.audiences"), "must name at least one audience, and no empty one");
     }
@@ -182,11 +190,31 @@ fn read_signals(
     }
     let own = || vec![format!("{}/signals/{}", around.own, entry.name), around.own.to_owned()];
     SignalRules {
-        secret: secret.map(|secret| Secret::new(secret.trim().to_owned())),
+        delivery: match polled {
+            Some(transmitter) => SignalDelivery::Poll(transmitter),
+            None => SignalDelivery::Push(secret.map(|secret| Secret::new(secret.trim().to_owned()))),
+        },
         audiences: table.audiences.clone().unwrap_or_else(own),
         about_login,
         issuers,
     }
+}
+
+fn read_poll(
+    table: &PollDocument,
+    at: &str,
+    around: Surroundings<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<PolledTransmitter> {
+    let url = protected_url(&table.url, &format!("{at}.url"), around.development, mistakes);
+    let place = format!("{at}.secret");
+    let token = read_secret(&table.secret, &place, around.secrets, mistakes)?;
+    let token = token.trim();
+    // RFC 6750 §2.1
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        mistakes.note(place, "the secret must be an access token: printable ASCII characters without spaces");
+    }
+    url.map(|_| PolledTransmitter { url: table.url.clone(), token: Secret::new(token.to_owned()) })
 }
 
 /// Reads the workload that a client is.

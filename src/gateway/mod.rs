@@ -45,6 +45,8 @@ mod refusal;
 mod remembered;
 mod resting;
 mod revocation_index;
+#[cfg(feature = "authorization-server")]
+mod schedule;
 mod sending;
 mod session;
 mod stored;
@@ -74,6 +76,8 @@ pub use keys::KeySource;
 pub use open::Gateway;
 pub use refusal::serve_closed;
 pub use remembered::{LookUp, Recalled, Remembered, RememberedDecision};
+#[cfg(feature = "authorization-server")]
+pub use schedule::run_schedule;
 pub use stored::{ConfigState, ReloadOutcome, StoredGateway, version};
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {

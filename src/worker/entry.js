@@ -3,6 +3,8 @@ import * as gate from "portcullis";
 
 /** A Worker with verifiers of its own exports `fetchWithVerifiers` beside the handler that has none. */
 const handle = gate.fetchWithVerifiers ?? gate.fetch;
+/** What is due each minute, in a Worker with the authorization server. */
+const runSchedule = gate.fetchWithVerifiers ? gate.scheduledWithVerifiers : gate.scheduled;
 
 /** Whether a panic has left the memory of the WebAssembly module inconsistent. No call may use it until it is reset. */
 let broken = false;
@@ -35,6 +37,20 @@ export default {
     whole();
     try {
       return handle(request, env, context, traced(context));
+    } catch (error) {
+      examine(error);
+      throw error;
+    }
+  },
+
+  async scheduled(_event, env, context) {
+    if (runSchedule === undefined)
+      throw new Error(
+        `a cron trigger needs what this Worker lacks: ${gate.scheduled ? "the export scheduledWithVerifiers" : "the authorization server (build-full)"}`,
+      );
+    whole();
+    try {
+      await runSchedule(env, context);
     } catch (error) {
       examine(error);
       throw error;

@@ -21,6 +21,8 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::worker_sys::web_sys::Request;
 
 use crate::config::{DocumentLocation, Mistakes};
+#[cfg(feature = "authorization-server")]
+use crate::gateway::run_schedule;
 use crate::gateway::{Action, ActiveRequest, ConfigState, Gateway, LookUp, ReloadOutcome, StoredGateway, serve_closed};
 use crate::limits::STORED_BYTES;
 use crate::observe::event::gateway_line;
@@ -83,13 +85,7 @@ pub fn fetch_with(
     verifiers: MakeVerifiers,
 ) -> Result<JsValue, JsValue> {
     let ports = Workers::new(context, env, span);
-    let first = || {
-        COMPILED.with(|known| {
-            known.get_or_init(|| verifiers);
-        });
-        open(&ports)
-    };
-    match GATE.with(|gate| gate.get_or_init(first).at(&ports)) {
+    match state_of_gateway(&ports, verifiers) {
         ConfigState::Current(gateway) => handle(request, ports, Some(gateway)),
         ConfigState::ReloadDue(gateway) => {
             let again = ports.clone();
@@ -109,6 +105,46 @@ pub fn fetch_with(
             .into())
         }
     }
+}
+
+/// Runs what is due each minute, for the Worker's `scheduled` handler in `entry.js`. It returns a promise of its end.
+#[cfg(feature = "authorization-server")]
+#[wasm_bindgen]
+pub fn scheduled(env: worker::Env, context: worker::worker_sys::Context) -> js_sys::Promise {
+    scheduled_with(env, context, CompiledVerifiers::default)
+}
+
+/// The same for a Worker with custom verifiers of its own.
+#[cfg(feature = "authorization-server")]
+pub fn scheduled_with(
+    env: worker::Env,
+    context: worker::worker_sys::Context,
+    verifiers: MakeVerifiers,
+) -> js_sys::Promise {
+    let ports = Workers::new(context, env, JsValue::UNDEFINED);
+    let state = state_of_gateway(&ports, verifiers);
+    future_to_promise(async move {
+        let gateway = match state {
+            ConfigState::Current(gateway) => Some(gateway),
+            ConfigState::ReloadDue(_) | ConfigState::Missing => reload_configuration(&ports).await,
+            ConfigState::Unavailable => None,
+        };
+        if let Some(gateway) = gateway {
+            run_schedule(&gateway, &ports).await;
+        }
+        Ok(JsValue::UNDEFINED)
+    })
+}
+
+/// The gateway of this isolate. The first event opens it.
+fn state_of_gateway(ports: &Workers, verifiers: MakeVerifiers) -> ConfigState {
+    let first = || {
+        COMPILED.with(|known| {
+            known.get_or_init(|| verifiers);
+        });
+        open(ports)
+    };
+    GATE.with(|gate| gate.get_or_init(first).at(ports))
 }
 
 fn handle(request: &Request, ports: Workers, gateway: Option<Rc<Gateway>>) -> Result<JsValue, JsValue> {

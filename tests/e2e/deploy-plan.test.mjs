@@ -75,6 +75,22 @@ describe("the plan", () => {
     assert.match(problems.join("\n"), /the secret "METRICS" has a name that vars has too/);
   });
 
+  test("names the cron trigger of a gateway that polls", () => {
+    const signals = { poll: { url: "https://login.example/poll", secret: "TOKEN" } };
+    const document = { authorization_server: { trusted_issuers: [{ name: "a" }, { name: "b", signals }] } };
+    const found = (own, more = {}) =>
+      asked({ document, own: { main: "x.js", ...own }, ...more }).problems.join("\n");
+    assert.match(
+      found({}),
+      /trusted_issuers\[1\]\.signals\.poll: \[triggers\] has no crons = \["\* \* \* \* \*"\]/,
+    );
+    assert.match(found({ triggers: { crons: ["0 * * * *"] } }), /has no crons/);
+    assert.match(found({}, { env: "prod" }), /\[env\.prod\.triggers\]/);
+    assert.equal(found({ triggers: { crons: ["0 * * * *", "* * * * *"] } }), "");
+    // An environment inherits them.
+    assert.equal(found({}, { settings: { triggers: { crons: ["* * * * *"] } }, env: "prod" }), "");
+  });
+
   test("generates a secret that is for the gateway alone, and asks for every other one", () => {
     const document = {
       identity_assertion: { key_secrets: ["KEY"] },

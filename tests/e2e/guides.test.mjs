@@ -22,6 +22,8 @@ const SECRETS = {
   SEALING_SECRET: "0123456789abcdef0123456789abcdef",
   METRICS_SECRET: "0123456789abcdef0123456789abcdef",
   LOGIN_SECRET: "what the provider gave",
+  STREAM_TOKEN: "stream-token",
+  PARTNER_LOGIN_SECRET: "what the partner gave",
   SIGNALS_SECRET: "0123456789abcdef0123456789abcdef",
   MACHINE_SECRET: "0123456789abcdef0123456789abcdef",
   HOOK_SECRET: "0123456789abcdef0123456789abcdef",

@@ -265,6 +265,10 @@ describe("serve", { timeout: 5 * MINUTE, concurrency: false }, () => {
     assert.match(refused(state), /secrets that the configuration names are missing: IDP, KEY, SEAL/);
     assert.match(refused([...state, "--processes", "2"], secrets), /only one process can write/);
     assert.match(refused(state, { ...secrets, IDP_FILE: "x" }), /IDP and IDP_FILE are both set/);
+    const poll = { url: "https://login.example/poll", secret: "IDP" };
+    const trusted_issuers = [{ name: "idp", issuer: LOGIN.issuer, signals: { poll } }];
+    withServer({ authorization_server: { ...AUTHORIZATION_SERVER, trusted_issuers } });
+    assert.match(refused(state, secrets), /\[0\]\.signals\.poll: cron triggers exist only on Cloudflare/);
   });
 
   test("HTTPS with a certificate of one's own, and an orderly end", {

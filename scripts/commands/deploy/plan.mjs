@@ -98,6 +98,9 @@ const TABLES = {
   fetch: "services",
 };
 
+/** The cron trigger of a gateway that polls transmitters. */
+const EVERY_MINUTE = "* * * * *";
+
 const nextTag = (migrations) => {
   const tags = migrations.map(({ tag }) => tag);
   for (let number = tags.length + 1; ; number += 1) if (!tags.includes(`v${number}`)) return `v${number}`;
@@ -211,6 +214,14 @@ export function plan({ settings, own, env, name, document, stored, bindings, sec
       path: [...(own.migrations ? below : []), "migrations"],
       entry: { tag: nextTag(migrations), new_sqlite_classes: [...new Set(missing)] },
     });
+
+  // An environment has the triggers of the top level unless it has some itself.
+  const { crons = [] } = own.triggers ?? settings.triggers ?? {};
+  for (const [at, { signals }] of (document?.authorization_server?.trusted_issuers ?? []).entries())
+    if (signals?.poll && !crons.includes(EVERY_MINUTE))
+      problems.push(
+        `authorization_server.trusted_issuers[${at}].signals.poll: ${env ? `[env.${env}.triggers]` : "[triggers]"} has no crons = ["${EVERY_MINUTE}"], by which the gateway polls`,
+      );
 
   const main = `${own.main ?? settings.main}`;
   // In a clone the build decides what the Worker has.

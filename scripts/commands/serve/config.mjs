@@ -14,9 +14,16 @@ function quoted(text) {
 
 const list = (items) => `[${items.join(", ")}]`;
 
-/** The bindings of the document that cannot be here, each with the reason. */
-export function impossible({ bindings, classes, kv }) {
-  return bindings.flatMap(({ name, method, at }) => {
+/** What the document asks for and cannot be here, each with the reason. */
+export function impossible({ document, bindings, classes, kv }) {
+  const polled = (document.authorization_server?.trusted_issuers ?? []).flatMap(({ signals }, at) =>
+    signals?.poll
+      ? [
+          `authorization_server.trusted_issuers[${at}].signals.poll: cron triggers exist only on Cloudflare: have the transmitter send its signals`,
+        ]
+      : [],
+  );
+  const unbound = bindings.flatMap(({ name, method, at }) => {
     if (method === "idFromName" && classes[name] === undefined)
       return [`${at}: no durable_objects binding of wrangler's configuration has the name "${name}"`];
     if (method === "get" && !kv[name]) return [`${at}: --kv ${name}=FOLDER is required`];
@@ -30,6 +37,7 @@ export function impossible({ bindings, classes, kv }) {
     };
     return [`${at}: ${what[method] ?? "this binding exists only on Cloudflare"}`];
   });
+  return [...polled, ...unbound];
 }
 
 /** The keys of the document with URLs of identity providers, of which further URLs are found in their metadata. */

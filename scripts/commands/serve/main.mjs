@@ -167,7 +167,7 @@ async function prepare(options, base) {
   const objects = Object.fromEntries(
     bindings.filter(({ method }) => method === "idFromName").map(({ name }) => [name, known[name]]),
   );
-  const wrong = impossible({ bindings, classes: known, kv });
+  const wrong = impossible({ document, bindings, classes: known, kv });
   if (wrong.length > 0) throw new Error(wrong.join("\n"));
   const hasObjects = Object.keys(objects).length > 0;
   if (hasObjects && !state)

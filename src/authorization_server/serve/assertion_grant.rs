@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::keys::NoKeys;
-use super::{Context, Failure, Reply};
+use super::{Context, Failure, Reply, ServerContext};
 use crate::authorization_server::access_token::AccessToken;
 use crate::authorization_server::authorize;
 use crate::authorization_server::client::{AuthMethod, Client, GrantType};
@@ -18,6 +18,7 @@ use crate::authorization_server::trusted_issuer::{
 use crate::limits::TOKEN_CLAIMS_BYTES;
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
+use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::settings::resource::Resource;
 use crate::token::claim_values::claim;
@@ -55,7 +56,34 @@ impl NoClaims {
     }
 }
 
+impl<P: Ports> ServerContext<'_, P> {
+    /// The claims of an assertion that a key of its issuer signed, and that issuer; `may_fetch` says whether the sender
+    /// may cause a request for keys.
+    pub(super) async fn claims_of_issuer(
+        &self,
+        token: &UntrustedToken,
+        accepts: impl Fn(&TrustedIssuer) -> bool,
+        may_fetch: impl Fn() -> bool,
+    ) -> Result<(&TrustedIssuer, Map<String, Value>), NoClaims> {
+        let named = token.claimed_issuer();
+        let mut issuers = self.server.trusted_issuers.iter();
+        let issuer = issuers.find(|issuer| Some(issuer.identifier.as_str()) == named && accepts(issuer));
+        let issuer = issuer.ok_or(GrantAssertionError::UnknownIssuer)?;
+        let keys = self.issuer_keys(issuer, token.kid(), may_fetch).await?;
+        let check = signature_check(token, &keys)?;
+        let good = self.ports.verify(&check).await.map_err(|_| GrantAssertionError::Signature)?;
+        let proof = check.answered(good).map_err(|_| GrantAssertionError::Signature)?;
+        let claims = token.claims_with(&proof).cloned().ok_or(GrantAssertionError::Signature)?;
+        Ok((issuer, claims))
+    }
+}
+
 impl<P: Ports> Context<'_, P> {
+    /// Whether the sender of an assertion may cause a request for keys.
+    pub(super) fn may_fetch_keys(&self) -> bool {
+        self.is_within(AddressLimit::ClientKeys)
+    }
+
     /// Answers a token request with an assertion. The request is not authenticated yet.
     pub(super) async fn assertion_grant(&self, form: &Parameters) -> Result<Reply, Failure> {
         let Some(text) = form.get("assertion") else {
@@ -65,24 +93,6 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::AssertionInvalid(GrantAssertionError::Malformed)));
         };
         if is_id_jag(&token) { self.id_jag(&token, form).await } else { self.workload(&token, form).await }
-    }
-
-    /// The claims of an assertion that a key of its issuer signed, and that issuer.
-    pub(super) async fn claims_of_issuer(
-        &self,
-        token: &UntrustedToken,
-        accepts: impl Fn(&TrustedIssuer) -> bool,
-    ) -> Result<(&TrustedIssuer, Map<String, Value>), NoClaims> {
-        let named = token.claimed_issuer();
-        let mut issuers = self.server.trusted_issuers.iter();
-        let issuer = issuers.find(|issuer| Some(issuer.identifier.as_str()) == named && accepts(issuer));
-        let issuer = issuer.ok_or(GrantAssertionError::UnknownIssuer)?;
-        let keys = self.issuer_keys(issuer, token.kid()).await?;
-        let check = signature_check(token, &keys)?;
-        let good = self.ports.verify(&check).await.map_err(|_| GrantAssertionError::Signature)?;
-        let proof = check.answered(good).map_err(|_| GrantAssertionError::Signature)?;
-        let claims = token.claims_with(&proof).cloned().ok_or(GrantAssertionError::Signature)?;
-        Ok((issuer, claims))
     }
 
     /// The login whose users are those of a trusted issuer.
@@ -121,10 +131,11 @@ impl<P: Ports> Context<'_, P> {
         if !client.metadata.may(GrantType::JwtBearer) || client.metadata.auth_method == AuthMethod::None {
             return Ok(Reply::refusal(Refusal::GrantTypeNotRegistered(GrantType::JwtBearer)));
         }
-        let (issuer, claims) = match self.claims_of_issuer(token, |issuer| issuer.id_jag.is_some()).await {
-            Ok(found) => found,
-            Err(error) => return Ok(Reply::refusal(error.refusal())),
-        };
+        let (issuer, claims) =
+            match self.claims_of_issuer(token, |issuer| issuer.id_jag.is_some(), || self.may_fetch_keys()).await {
+                Ok(found) => found,
+                Err(error) => return Ok(Reply::refusal(error.refusal())),
+            };
         let Some(rules) = &issuer.id_jag else { return refused(GrantAssertionError::UnknownIssuer) };
         let jag = match IdJag::read(&claims, issuer, self.server, &client, self.now()) {
             Ok(jag) => jag,
@@ -243,7 +254,7 @@ impl<P: Ports> Context<'_, P> {
         if !may_be_workload(token) {
             return Err(GrantAssertionError::Malformed.into());
         }
-        let (issuer, claims) = self.claims_of_issuer(token, is_named).await?;
+        let (issuer, claims) = self.claims_of_issuer(token, is_named, || self.may_fetch_keys()).await?;
         if claims.contains_key("events") {
             return Err(GrantAssertionError::Limited("events").into());
         }

@@ -4,7 +4,7 @@
 
 use super::authorize::{LoginSecrets, callback_parameters, person};
 use super::vault::Vault;
-use super::{Context, Cookie, Failure, Reply};
+use super::{Context, Cookie, Failure, Reply, ServerContext};
 use crate::authorization_server::connect_link::ConnectLink;
 use crate::authorization_server::login::word;
 use crate::authorization_server::refusal::{OwnForm, Refusal};
@@ -25,7 +25,7 @@ use crate::settings::resource::Resource;
 use crate::transport::head::Method;
 use crate::transport::url::HttpUrl;
 
-impl<P: Ports> Context<'_, P> {
+impl<P: Ports> ServerContext<'_, P> {
     pub(super) fn connections(&self) -> Vault<'_, P> {
         Vault { server: self.server, memory: self.memory, settings: self.settings, ports: self.ports }
     }
@@ -39,7 +39,9 @@ impl<P: Ports> Context<'_, P> {
     pub(super) fn connectables(&self) -> impl Iterator<Item = (&Resource, &PerUser)> {
         connectables(self.settings)
     }
+}
 
+impl<P: Ports> Context<'_, P> {
     /// The page that connects an account, and the form on it.
     pub(super) async fn connect(&self, body: &P::RequestBody) -> Result<Reply, Failure> {
         if self.request.admitted().head().method == Method::Post {

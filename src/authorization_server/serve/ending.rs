@@ -1,7 +1,7 @@
 //! Access that ends because an identity provider says so: whose it is here, and what ends.
 
 use super::authorize::person;
-use super::{Context, Failure};
+use super::{Failure, ServerContext};
 use crate::authorization_server::client::CLIENT_SUBJECT;
 use crate::authorization_server::login::{Identity, Login};
 use crate::authorization_server::security_event::{EventSubject, Happening, SecurityEvent};
@@ -9,13 +9,16 @@ use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestio
 use crate::authorization_server::state::identifier::{
     GrantOfSession, Identifier, IdentifierAnswer, IdentifierName, IdentifierQuestion,
 };
-use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
+use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
 use crate::authorization_server::trusted_issuer::{SignalRules, TrustedIssuer};
 use crate::limits::{CLOCKS_APART, SIGNAL_SECONDS};
+use crate::origin_credential::PerUser;
+use crate::origin_credential::failure::ObtainError;
 use crate::ports::Ports;
+use crate::settings::resource::Resource;
 use crate::token::revocation::index::Revocable;
 
-impl<P: Ports> Context<'_, P> {
+impl<P: Ports> ServerContext<'_, P> {
     /// Notes by which names the provider can speak of a user who logged in, and asks whether it said meanwhile that the user has no
     /// access. Call it when the user's grant is in the list of the user, so that no signal misses it.
     pub(super) async fn may_begin(
@@ -230,5 +233,82 @@ impl<P: Ports> Context<'_, P> {
             }
         }
         Ok(())
+    }
+
+    /// Ends grants of a subject. Each is listed until it is over, so that what fails in the middle can be done again.
+    pub(super) async fn end_all(&self, subject: &str, grants: &[String], why: &str) -> Result<(), Failure> {
+        if grants.is_empty() {
+            return Ok(());
+        }
+        self.announce(&grants.iter().cloned().map(Revocable::Grant).collect::<Vec<_>>()).await?;
+        for grant in grants {
+            self.ask::<Grant>(grant, GrantQuestion::End(why.to_owned())).await?;
+            self.unlist(subject, grant).await?;
+            self.say("info", "grant_revoked", &format!("grant {grant}: {why}"));
+        }
+        Ok(())
+    }
+
+    /// Ends everything of a subject. Returns the grants, and the resources of the connections.
+    pub(super) async fn delete_subject(&self, subject: &str, why: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
+        self.announce(&[Revocable::User(subject.to_owned())]).await?;
+        let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
+        self.end_all(subject, &known.ended, why).await?;
+        let mut disconnected = Vec::new();
+        for (resource, _) in self.connectables() {
+            if self.disconnected_by_administrator(subject, &resource.identifier).await? {
+                disconnected.push(resource.identifier.clone());
+            }
+        }
+        for resource in self.lost(&known) {
+            if self.disconnected_by_administrator(subject, resource).await? {
+                disconnected.push(resource.clone());
+            }
+        }
+        Ok((known.ended, disconnected))
+    }
+
+    /// The resources for which a user connected an account, and at which the configuration no longer has accounts.
+    pub(super) fn lost<'a>(&self, known: &'a UserData) -> impl Iterator<Item = &'a String> {
+        known.connections.iter().filter(|resource| self.connectable(resource).is_none())
+    }
+
+    /// Disconnects an account. Whether it was connected.
+    pub(super) async fn disconnected(
+        &self,
+        subject: &str,
+        resource: &Resource,
+        per_user: &PerUser,
+        why: &str,
+    ) -> Result<bool, Failure> {
+        let ended = self.connections().disconnect(subject, resource, per_user).await;
+        let ended = ended.map_err(|error| self.records_failed(&error))?;
+        let unlisted = UserQuestion::Disconnected(resource.identifier.clone());
+        self.ask::<UserRecord>(&person(subject), unlisted).await?;
+        if ended {
+            self.say("info", "disconnected", &format!("resource {:?}: {why}", resource.path.as_str()));
+        }
+        Ok(ended)
+    }
+
+    /// Ends a connection, also one to a resource that is not in the configuration any more. Whether there was one.
+    pub(super) async fn disconnected_by_administrator(&self, subject: &str, resource: &str) -> Result<bool, Failure> {
+        if let Some((resource, per_user)) = self.connectable(resource) {
+            return self.disconnected(subject, resource, per_user, "ended_by_administrator").await;
+        }
+        let ended = self.connections().forget(subject, resource).await;
+        let ended = ended.map_err(|error| self.records_failed(&error))?;
+        self.ask::<UserRecord>(&person(subject), UserQuestion::Disconnected(resource.to_owned())).await?;
+        Ok(ended)
+    }
+
+    pub(super) fn records_failed(&self, error: &ObtainError) -> Failure {
+        self.say("error", "records_unavailable", &error.to_string());
+        Failure::Records
+    }
+
+    /// Takes a grant out of its subject's list.
+    pub(super) async fn unlist(&self, subject: &str, grant: &str) -> Result<(), Failure> {
+        self.ask::<UserRecord>(&person(subject), UserQuestion::Ended(grant.to_owned())).await.map(|_| ())
     }
 }

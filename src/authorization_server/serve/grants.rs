@@ -17,11 +17,8 @@ use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestio
 use crate::authorization_server::state::login::Purpose;
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
 use crate::limits::CONSENT_SECONDS;
-use crate::origin_credential::PerUser;
-use crate::origin_credential::failure::ObtainError;
 use crate::ports::Ports;
 use crate::settings::resource::Resource;
-use crate::token::revocation::index::Revocable;
 use crate::transport::head::Method;
 
 /// A form of the page, or a notice for it: for one subject, for a while.
@@ -162,78 +159,6 @@ impl<P: Ports> Context<'_, P> {
             found.extend(connection.map(|connection| (resource, connection)));
         }
         Ok(found)
-    }
-
-    /// The resources for which a user connected an account, and at which the configuration no longer has accounts.
-    fn lost<'a>(&self, known: &'a UserData) -> impl Iterator<Item = &'a String> {
-        known.connections.iter().filter(|resource| self.connectable(resource).is_none())
-    }
-
-    /// Disconnects an account. Whether it was connected.
-    async fn disconnected(
-        &self,
-        subject: &str,
-        resource: &Resource,
-        per_user: &PerUser,
-        why: &str,
-    ) -> Result<bool, Failure> {
-        let ended = self.connections().disconnect(subject, resource, per_user).await;
-        let ended = ended.map_err(|error| self.records_failed(&error))?;
-        let unlisted = UserQuestion::Disconnected(resource.identifier.clone());
-        self.ask::<UserRecord>(&person(subject), unlisted).await?;
-        if ended {
-            self.say("info", "disconnected", &format!("resource {:?}: {why}", resource.path.as_str()));
-        }
-        Ok(ended)
-    }
-
-    /// Ends a connection, also one to a resource that is not in the configuration any more. Whether there was one.
-    async fn disconnected_by_administrator(&self, subject: &str, resource: &str) -> Result<bool, Failure> {
-        if let Some((resource, per_user)) = self.connectable(resource) {
-            return self.disconnected(subject, resource, per_user, "ended_by_administrator").await;
-        }
-        let ended = self.connections().forget(subject, resource).await;
-        let ended = ended.map_err(|error| self.records_failed(&error))?;
-        self.ask::<UserRecord>(&person(subject), UserQuestion::Disconnected(resource.to_owned())).await?;
-        Ok(ended)
-    }
-
-    pub(super) fn records_failed(&self, error: &ObtainError) -> Failure {
-        self.say("error", "records_unavailable", &error.to_string());
-        Failure::Records
-    }
-
-    /// Ends grants of a subject. Each is listed until it is over, so that what fails in the middle can be done again.
-    pub(super) async fn end_all(&self, subject: &str, grants: &[String], why: &str) -> Result<(), Failure> {
-        if grants.is_empty() {
-            return Ok(());
-        }
-        self.announce(&grants.iter().cloned().map(Revocable::Grant).collect::<Vec<_>>()).await?;
-        for grant in grants {
-            self.ask::<Grant>(grant, GrantQuestion::End(why.to_owned())).await?;
-            self.unlist(subject, grant).await?;
-            self.say("info", "grant_revoked", &format!("grant {grant}: {why}"));
-        }
-        Ok(())
-    }
-
-    /// Ends everything of a subject. Returns the grants, and the resources of the connections.
-    pub(super) async fn delete_subject(&self, subject: &str, why: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
-        self.announce(&[Revocable::User(subject.to_owned())]).await?;
-        let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
-        self.end_all(subject, &known.ended, why).await?;
-        let mut disconnected = Vec::new();
-        for (resource, _) in self.connectables() {
-            if self.disconnected_by_administrator(subject, &resource.identifier).await? {
-                disconnected.push(resource.identifier.clone());
-            }
-        }
-        for resource in self.lost(&known) {
-            if self.disconnected_by_administrator(subject, resource).await? {
-                disconnected.push(resource.clone());
-            }
-        }
-        Ok((known.ended, disconnected))
     }
 
     /// What administrators ask, as JSON: `show` or `delete` with a `subject`, `end` with a `grant`, `disconnect` with a `subject` and

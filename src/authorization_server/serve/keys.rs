@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 
-use super::Context;
 use super::provider::LoginProvider;
+use super::{Context, ServerContext};
 use crate::authorization_server::client::client_url;
 use crate::authorization_server::client_error::{AssertionError, UnreachableClient};
 use crate::authorization_server::login::{self, IdTokenError, LoginError, Provider};
@@ -13,7 +13,6 @@ use crate::jwks::discovery::{Metadata, locations};
 use crate::jwks::freshness::{Freshness, KeyState, UnknownKid};
 use crate::jwks::key_set::KeySet;
 use crate::limits::{CLIENT_KEYS_SECONDS, DOCUMENT_RETRY, JWKS_FRESH_DEFAULT, PROVIDER_METADATA_SECONDS};
-use crate::policy::counters::AddressLimit;
 use crate::ports::Ports;
 use crate::provider::{FetchedKeys, ProviderError, await_keys, discover, key_set};
 use crate::token::signature::SignatureCheck;
@@ -50,7 +49,7 @@ impl From<UnreachableClient> for NoAssertion {
     }
 }
 
-impl<P: Ports> Context<'_, P> {
+impl<P: Ports> ServerContext<'_, P> {
     /// Fetches keys, which are fresh for at most `seconds`.
     async fn fetch_keys(&self, keys: &RefCell<KeyState>, url: &str, seconds: u64) -> Result<(), ProviderError> {
         keys.borrow_mut().attempted(self.ports.now());
@@ -65,16 +64,6 @@ impl<P: Ports> Context<'_, P> {
                 Err(error)
             }
         }
-    }
-
-    /// The keys at the `jwks_uri` of a client, for an assertion with this `kid`. The client chooses the URL, so the number
-    /// of fetches is limited for each URL and for each network.
-    pub(super) async fn client_keys(&self, uri: &str, kid: Option<&str>) -> Result<KeySet, NoAssertion> {
-        client_url(uri, self.settings.development).map_err(AssertionError::KeysUrl)?;
-        let keys = self.memory.client_keys(uri);
-        let fetch = || self.fetch_client_keys(&keys, uri);
-        let failed = || NoAssertion::Unreachable(UnreachableClient::KeysFailedLately);
-        self.keys_for(&keys, kid, fetch, (failed, || UnreachableClient::KeysCoolDown.into())).await
     }
 
     /// Keys, for a token with this `kid`. Callers choose the `kid`, so one that is unknown does not make the gateway fetch each
@@ -116,14 +105,19 @@ impl<P: Ports> Context<'_, P> {
         known.ok_or_else(failed_lately)
     }
 
-    /// The keys of a trusted issuer, for an assertion with this `kid`.
-    pub(super) async fn issuer_keys(&self, issuer: &TrustedIssuer, kid: Option<&str>) -> Result<KeySet, NoKeys> {
+    /// The keys of a trusted issuer, for an assertion with this `kid`; `may_fetch` says whether its sender may cause a request.
+    pub(super) async fn issuer_keys(
+        &self,
+        issuer: &TrustedIssuer,
+        kid: Option<&str>,
+        may_fetch: impl Fn() -> bool,
+    ) -> Result<KeySet, NoKeys> {
         if let TrustedKeys::Static(keys) = &issuer.keys {
             return Ok((**keys).clone());
         }
         let keys = self.memory.trusted_keys(issuer.index);
         let fetch = || async {
-            if !self.is_within(AddressLimit::ClientKeys) {
+            if !may_fetch() {
                 return Err(NoKeys::Unavailable("too many assertions with unknown keys".to_owned()));
             }
             // Discovery counts: others must not begin it at the same time.
@@ -162,9 +156,21 @@ impl<P: Ports> Context<'_, P> {
         let identifier = (issuer.identifier.as_str(), self.settings.development);
         discover(self.ports, places, identifier, |metadata: &Metadata<'_>| metadata.url("jwks_uri")).await
     }
+}
+
+impl<P: Ports> Context<'_, P> {
+    /// The keys at the `jwks_uri` of a client, for an assertion with this `kid`. The client chooses the URL, so the number
+    /// of fetches is limited for each URL and for each network.
+    pub(super) async fn client_keys(&self, uri: &str, kid: Option<&str>) -> Result<KeySet, NoAssertion> {
+        client_url(uri, self.settings.development).map_err(AssertionError::KeysUrl)?;
+        let keys = self.memory.client_keys(uri);
+        let fetch = || self.fetch_client_keys(&keys, uri);
+        let failed = || NoAssertion::Unreachable(UnreachableClient::KeysFailedLately);
+        self.keys_for(&keys, kid, fetch, (failed, || UnreachableClient::KeysCoolDown.into())).await
+    }
 
     async fn fetch_client_keys(&self, keys: &RefCell<KeyState>, uri: &str) -> Result<(), NoAssertion> {
-        if !self.is_within(AddressLimit::ClientKeys) {
+        if !self.may_fetch_keys() {
             return Err(UnreachableClient::KeysTooMany.into());
         }
         self.fetch_keys(keys, uri, CLIENT_KEYS_SECONDS).await.map_err(|error| match error {
@@ -194,7 +200,7 @@ impl<P: Ports> LoginProvider<'_, P> {
         let provider = self.endpoints().await.map_err(failed)?;
         let url = provider.jwks.as_ref().ok_or("the metadata has no jwks_uri")?;
         let fetch = || async {
-            if !context.is_within(AddressLimit::ClientKeys) {
+            if !context.may_fetch_keys() {
                 return Err("too many tokens with unknown keys".to_owned());
             }
             self.fetch_provider_keys(url).await.map_err(|error| error.to_string())

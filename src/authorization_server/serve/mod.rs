@@ -16,6 +16,7 @@ mod grants;
 mod held_tokens;
 mod keys;
 pub mod pending_calls;
+pub mod poll;
 mod provider;
 mod recheck;
 mod records;
@@ -25,6 +26,8 @@ mod signals;
 pub mod token;
 mod tokens;
 pub mod vault;
+
+use std::ops::Deref;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -124,13 +127,26 @@ impl Reply {
     }
 }
 
-/// Everything there is to serve a request with.
-pub(super) struct Context<'a, P> {
+/// What the authorization server works with, whether a request asks or its own schedule.
+pub(super) struct ServerContext<'a, P> {
     pub(super) server: &'a AuthorizationServer,
     pub(super) memory: &'a ServerMemory,
     pub(super) settings: &'a Settings,
     pub(super) ports: &'a P,
+}
+
+/// Everything there is to serve a request with.
+pub(super) struct Context<'a, P> {
+    pub(super) server_context: ServerContext<'a, P>,
     pub(super) request: &'a EndpointRequest,
+}
+
+impl<'a, P> Deref for Context<'a, P> {
+    type Target = ServerContext<'a, P>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.server_context
+    }
 }
 
 /// Serves a request to one of its endpoints.
@@ -155,7 +171,7 @@ pub async fn serve<P: Ports>(
         let outcome = EndpointOutcome { refused: false, reason: "public_document", detail: None };
         return (respond::own(status, fields, body, context, settings), outcome);
     }
-    let serving = Context { server, memory, settings, ports, request };
+    let serving = Context { server_context: ServerContext { server, memory, settings, ports }, request };
     let reply = serving.serve(body).await.unwrap_or_else(|failure| {
         let is_client = request.endpoint().is_for_programs();
         let audience = if is_client { Audience::Client } else { Audience::User };
@@ -198,6 +214,25 @@ impl<P: Ports> Context<'_, P> {
         }
     }
 
+    /// The parameters of the query; nothing where it is no form.
+    fn query(&self) -> Option<Parameters> {
+        Parameters::parse(self.request.admitted().query().unwrap_or_default())
+    }
+
+    /// The body.
+    async fn body(&self, body: &P::RequestBody) -> Result<Vec<u8>, Failure> {
+        self.ports.message(body, FORM_BYTES).await.map_err(|_| Failure::Body)
+    }
+
+    /// The parameters of the body.
+    async fn form(&self, body: &P::RequestBody) -> Result<Option<Parameters>, Failure> {
+        let body = self.body(body).await?;
+        let fits = self.request.media_type() == "application/x-www-form-urlencoded";
+        Ok(std::str::from_utf8(&body).ok().filter(|_| fits).and_then(Parameters::parse))
+    }
+}
+
+impl<P: Ports> ServerContext<'_, P> {
     fn now(&self) -> u64 {
         self.ports.now().seconds()
     }
@@ -215,23 +250,6 @@ impl<P: Ports> Context<'_, P> {
     /// A random name.
     fn name(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.random::<32>())
-    }
-
-    /// The parameters of the query; nothing where it is no form.
-    fn query(&self) -> Option<Parameters> {
-        Parameters::parse(self.request.admitted().query().unwrap_or_default())
-    }
-
-    /// The body.
-    async fn body(&self, body: &P::RequestBody) -> Result<Vec<u8>, Failure> {
-        self.ports.message(body, FORM_BYTES).await.map_err(|_| Failure::Body)
-    }
-
-    /// The parameters of the body.
-    async fn form(&self, body: &P::RequestBody) -> Result<Option<Parameters>, Failure> {
-        let body = self.body(body).await?;
-        let fits = self.request.media_type() == "application/x-www-form-urlencoded";
-        Ok(std::str::from_utf8(&body).ok().filter(|_| fits).and_then(Parameters::parse))
     }
 
     /// Asks a record.

@@ -2,7 +2,7 @@
 
 use super::authorize::person;
 use super::clients::REGISTERED;
-use super::{Context, Failure, records};
+use super::{Failure, ServerContext, records};
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::client::{Registration, RegistrationQuestion};
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
@@ -68,7 +68,7 @@ pub async fn is_revoked(
     Ok(false)
 }
 
-impl<P: Ports> Context<'_, P> {
+impl<P: Ports> ServerContext<'_, P> {
     /// Has all isolates ask about these within [`AuthorizationServer::revocation_seconds`]. Call it before their records
     /// change: what fails after it can be done again, and a revocation that isolates do not learn of never happens.
     pub(super) async fn announce(&self, revoked: &[Revocable]) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::assertion_grant::NoClaims;
-use super::{Context, Failure, Reply};
+use super::{Context, Failure, Reply, ServerContext};
 use crate::authorization_server::login::Login;
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::security_event::{
@@ -11,10 +11,64 @@ use crate::authorization_server::security_event::{
 };
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::identifier::{Identifier, IdentifierName, IdentifierQuestion};
-use crate::authorization_server::trusted_issuer::{GrantAssertionError, SignalRules, TrustedIssuer, signature_check};
+use crate::authorization_server::trusted_issuer::{
+    GrantAssertionError, SignalDelivery, SignalRules, TrustedIssuer, signature_check,
+};
 use crate::limits::SIGNAL_SECONDS;
 use crate::ports::Ports;
+use crate::secret::Secret;
 use crate::token::untrusted::UntrustedToken;
+
+/// Why a SET has no effect.
+pub(super) enum NotReceived {
+    /// It is not accepted; with what the log says of it.
+    Refused(SetError, Option<String>),
+    /// It cannot be checked now.
+    Unavailable(String),
+}
+
+impl<P: Ports> ServerContext<'_, P> {
+    /// The SET of an issuer, if it is for this gateway; `may_fetch` says whether its sender may cause a request for keys.
+    pub(super) async fn claims_of_set(
+        &self,
+        issuer: &TrustedIssuer,
+        rules: &SignalRules,
+        token: &UntrustedToken,
+        may_fetch: impl Fn() -> bool,
+    ) -> Result<SecurityEventToken, NotReceived> {
+        let is_this = |other: &TrustedIssuer| other.index == issuer.index;
+        let claims = match self.claims_of_issuer(token, is_this, may_fetch).await {
+            Ok((_, claims)) => claims,
+            Err(NoClaims::Unavailable(why)) => return Err(NotReceived::Unavailable(why)),
+            Err(NoClaims::Invalid(error)) => {
+                let set = match error {
+                    GrantAssertionError::UnknownIssuer => SetError::InvalidIssuer,
+                    _ => SetError::InvalidKey,
+                };
+                return Err(NotReceived::Refused(set, Some(error.to_string())));
+            }
+        };
+        SecurityEventToken::read(&claims, &issuer.identifier, &rules.audiences, self.now())
+            .map_err(|error| NotReceived::Refused(error, None))
+    }
+
+    /// Applies the events of a SET.
+    pub(super) async fn received(
+        &self,
+        issuer: &TrustedIssuer,
+        rules: &SignalRules,
+        set: &SecurityEventToken,
+    ) -> Result<(), Failure> {
+        let mut users = 0;
+        for event in &set.events {
+            users += self.apply(issuer, rules, event).await?;
+        }
+        let id: String = set.id.chars().filter(char::is_ascii_graphic).take(64).collect();
+        let detail = format!("{}: {} (jti {id}), users concerned: {users}", issuer.name, set.types.join(" "));
+        self.say("info", "signal_received", &detail);
+        Ok(())
+    }
+}
 
 impl<P: Ports> Context<'_, P> {
     /// Receives a SET of the trusted issuer with this name (RFC 8935 §2). A transmitter sends a SET again until it has an answer, and
@@ -24,7 +78,10 @@ impl<P: Ports> Context<'_, P> {
         let Some((issuer, rules)) = found.and_then(|issuer| Some((issuer, issuer.signals.as_ref()?))) else {
             return Ok(Reply::refusal(Refusal::UnknownDocument));
         };
-        if !self.is_transmitter(rules) {
+        let SignalDelivery::Push(secret) = &rules.delivery else {
+            return Ok(Reply::refusal(Refusal::UnknownDocument));
+        };
+        if !self.is_transmitter(secret.as_ref()) {
             return Ok(refused(SetError::AuthenticationFailed, None));
         }
         if self.request.media_type() != SET_MEDIA_TYPE {
@@ -35,51 +92,22 @@ impl<P: Ports> Context<'_, P> {
         let Some(token) = token.filter(is_set) else {
             return Ok(refused(SetError::InvalidRequest("the body is not a SET"), None));
         };
-        match self.received(issuer, rules, &token).await? {
-            Ok(reply) | Err(reply) => Ok(reply),
+        match self.claims_of_set(issuer, rules, &token, || self.may_fetch_keys()).await {
+            Ok(set) => self.received(issuer, rules, &set).await?,
+            Err(NotReceived::Refused(error, detail)) => return Ok(refused(error, detail)),
+            Err(NotReceived::Unavailable(why)) => return Ok(Reply::refusal(Refusal::IssuerUnavailable(why))),
         }
+        let mut reply = Reply::json(202, &json!({}), "signal_received");
+        reply.body.clear();
+        Ok(reply)
     }
 
     /// Whether the request has what the transmitter must send in `Authorization`.
-    fn is_transmitter(&self, rules: &SignalRules) -> bool {
-        let Some(secret) = &rules.secret else { return true };
+    fn is_transmitter(&self, secret: Option<&Secret>) -> bool {
+        let Some(secret) = secret else { return true };
         let sent = self.request.field("authorization").unwrap_or_default();
         let expected = Hash::of(secret.expose());
         Hash::of(sent) == expected || self.bearer().is_some_and(|bare| Hash::of(bare) == expected)
-    }
-
-    async fn received(
-        &self,
-        issuer: &TrustedIssuer,
-        rules: &SignalRules,
-        token: &UntrustedToken,
-    ) -> Result<Result<Reply, Reply>, Failure> {
-        let is_this = |other: &TrustedIssuer| other.index == issuer.index;
-        let claims = match self.claims_of_issuer(token, is_this).await {
-            Ok((_, claims)) => claims,
-            Err(NoClaims::Unavailable(why)) => return Ok(Err(Reply::refusal(Refusal::IssuerUnavailable(why)))),
-            Err(NoClaims::Invalid(error)) => {
-                let set = match error {
-                    GrantAssertionError::UnknownIssuer => SetError::InvalidIssuer,
-                    _ => SetError::InvalidKey,
-                };
-                return Ok(Err(refused(set, Some(error.to_string()))));
-            }
-        };
-        let set = match SecurityEventToken::read(&claims, &issuer.identifier, &rules.audiences, self.now()) {
-            Ok(set) => set,
-            Err(error) => return Ok(Err(refused(error, None))),
-        };
-        let mut users = 0;
-        for event in &set.events {
-            users += self.apply(issuer, rules, event).await?;
-        }
-        let id: String = set.id.chars().filter(char::is_ascii_graphic).take(64).collect();
-        let detail = format!("{}: {} (jti {id}), users concerned: {users}", issuer.name, set.types.join(" "));
-        self.say("info", "signal_received", &detail);
-        let mut reply = Reply::json(202, &json!({}), "signal_received");
-        reply.body.clear();
-        Ok(Ok(reply))
     }
 
     /// The provider of the login says that a user has logged out there, or that a session has ended.

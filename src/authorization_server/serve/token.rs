@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::authorize::person;
 use super::binding::Binding;
 use super::recheck::Recheck;
 use super::{Context, Failure, Reply};
@@ -15,7 +14,6 @@ use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{
     Grant, GrantAnswer, GrantQuestion, NextRefreshToken, ProvenKey, Terms,
 };
-use crate::authorization_server::state::subject::{UserQuestion, UserRecord};
 use crate::limits::{RECHECK_POLL, RECHECK_TURN_SECONDS, RECHECK_WAIT_SECONDS};
 use crate::oauth::form::Parameters;
 use crate::oauth::scope::ScopeSet;
@@ -372,11 +370,6 @@ impl<P: Ports> Context<'_, P> {
             grant: None,
         };
         self.token_answer(&token, None, "token_issued").await
-    }
-
-    /// Takes a grant out of its subject's list.
-    pub(super) async fn unlist(&self, subject: &str, grant: &str) -> Result<(), Failure> {
-        self.ask::<UserRecord>(&person(subject), UserQuestion::Ended(grant.to_owned())).await.map(|_| ())
     }
 }
 

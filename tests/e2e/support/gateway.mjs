@@ -126,7 +126,7 @@ export async function startGateway({
       handleStructuredLogs: ({ message }) => logs.push(message),
       cf,
       ...(others.length + copies.length === 0
-        ? gateway
+        ? { name: "gateway", ...gateway }
         : { workers: [{ name: "gateway", ...gateway }, ...copies, ...others] }),
     }),
     ...(persist === undefined ? {} : { resourcePersistencePath: persist }),
@@ -155,6 +155,8 @@ export async function startGateway({
         }
       });
     },
+    /** Runs the Worker's cron trigger once, in the first isolate; resolves when it has ended. */
+    schedule: async () => (await worker.getWorker("gateway")).scheduled({ cron: "* * * * *" }),
     kv: (binding) => worker.getKVNamespace(binding),
     object: (binding) => worker.getDurableObjectNamespace(binding),
     /** Ends it; and no line of its log, of any kind, may hold a secret of the test. */

@@ -53,6 +53,7 @@ fn secrets() -> TestSecrets {
         ("IDP", "what the provider knows".to_owned()),
         ("ADMIN", SECRET.to_owned()),
         ("MACHINE", SECRET.to_owned()),
+        ("STREAM", "stream-token".to_owned()),
     ])
 }
 

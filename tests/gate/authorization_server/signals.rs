@@ -1,8 +1,10 @@
 //! Signals of an identity provider: what it says about its users takes effect on grants, tokens, sign-ins and logins.
 
+use portcullis::gateway::run_schedule;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::support::world::block_on;
 
 const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
@@ -457,6 +459,22 @@ fn mistakes_about_signals_name_the_key() {
         // Another issuer on the same host may be another company's.
         (json!({ "about_login": null, "issuer": format!("{ISSUER}/other") }), "signals: is about no users"),
         (json!({ "secret": "MISSING" }), "signals.secret: there is no Worker secret"),
+        (
+            json!({ "poll": { "url": POLL, "secret": "ADMIN" } }),
+            "signals.secret: is for signals that the transmitter sends",
+        ),
+        (
+            json!({ "secret": null, "poll": { "url": "http://login.example/poll", "secret": "ADMIN" } }),
+            "signals.poll.url: must be https",
+        ),
+        (
+            json!({ "secret": null, "poll": { "url": POLL, "secret": "MISSING" } }),
+            "signals.poll.secret: there is no Worker secret",
+        ),
+        (
+            json!({ "secret": null, "poll": { "url": POLL, "secret": "ADMIN" } }),
+            "signals.poll.secret: the secret must be an",
+        ),
     ] {
         let mut server = server();
         for (name, value) in changes.as_object().expect("a table") {
@@ -474,6 +492,161 @@ fn mistakes_about_signals_name_the_key() {
     for key in ["login.back_channel_logout: cannot be used with tenants", "signals.about_login: cannot be used with"] {
         assert!(mistakes.contains(key), "{mistakes}");
     }
+}
+
+const POLL: &str = "https://login.example/poll";
+
+impl Scene {
+    /// A scene whose gateway polls.
+    fn polling() -> Self {
+        let mut server = server();
+        server["trusted_issuers"][0]["signals"] = json!({ "poll": { "url": POLL, "secret": "STREAM" } });
+        Self::with(server, json!({ "recheck_minutes": 60 }))
+    }
+
+    /// Runs the schedule against a transmitter, which answers a request with this body and so many before it. Returns the requests.
+    fn run_schedule(&self, answer: impl Fn(&Value, usize) -> (u16, String) + 'static) -> Vec<Value> {
+        let got: Rc<RefCell<Vec<Value>>> = Rc::default();
+        let kept = Rc::clone(&got);
+        self.world.answer_by(move |asked, _| {
+            assert_eq!(asked.url, POLL);
+            let token = ("authorization", "Bearer stream-token".to_owned());
+            assert!(asked.fields.contains(&token), "the token of the stream");
+            assert!(asked.seconds > 0);
+            let body: Value = serde_json::from_str(&asked.body).expect("JSON");
+            kept.borrow_mut().push(body.clone());
+            let before = kept.borrow().len() - 1;
+            answer(&body, before)
+        });
+        block_on(run_schedule(&self.gateway, &self.world));
+        got.take()
+    }
+
+    fn revoked(&self, id: &str) -> String {
+        self.set_with(&json!({ "jti": id, "events": { format!("{CAEP}session-revoked"): { "subject": ada() } } }))
+    }
+
+    fn reasons(&self, reason: &str) -> Vec<Value> {
+        self.world.lines().into_iter().filter(|line| line["reason"] == reason).collect()
+    }
+}
+
+fn none() -> (u16, String) {
+    (200, json!({ "sets": {} }).to_string())
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_signal_that_the_gateway_asks_for_takes_effect_and_is_acknowledged() {
+    let scene = Scene::polling();
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(60);
+    let set = scene.revoked("one");
+    let begun = scene.world.time().seconds();
+    let got = scene.run_schedule(move |_, before| match before {
+        0 => (200, json!({ "sets": { "one": set }, "moreAvailable": false }).to_string()),
+        _ => none(),
+    });
+    assert_eq!(got[0], json!({ "maxEvents": 25, "returnImmediately": false }));
+    assert_eq!(got[1], json!({ "maxEvents": 25, "returnImmediately": false, "ack": ["one"] }));
+    assert!(got[2..].iter().all(|body| body.get("ack").is_none()), "it is acknowledged once");
+    assert!((25..=29).contains(&got.len()), "a request every two seconds: {}", got.len());
+    let took = scene.world.time().seconds() - begun;
+    assert!((55..60).contains(&took), "a run ends before the next begins: {took}");
+    assert_eq!(scene.access(&client, &tokens), (false, false));
+    let lines = scene.reasons("signals_polled");
+    assert_eq!(text(&lines[0], "detail"), "idp: received 1, refused 0");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_signal_that_is_not_accepted_is_reported_and_one_that_cannot_be_applied_comes_again() {
+    let scene = Scene::polling();
+    let (client, tokens) = scene.logged_in();
+    scene.world.pass(60);
+    let sets = json!({
+        "garbage": "not a SET",
+        "other": scene.set_with(&json!({ "jti": "other", "aud": "https://elsewhere.example" })),
+        "renamed": scene.revoked("another"),
+        "foreign": scene.set_with(&json!({ "jti": "foreign", "iss": "https://elsewhere.example" })),
+        "untyped": scene.set_with(&json!({ "jti": "untyped", "typ": "JWT" })),
+    });
+    let answer = json!({ "sets": sets }).to_string();
+    let got = scene.run_schedule(move |_, before| if before == 0 { (200, answer.clone()) } else { none() });
+    let errors: Vec<(&str, &str)> =
+        got[1]["setErrs"].as_object().expect("errors").iter().map(|(id, error)| (&**id, text(error, "err"))).collect();
+    let expected = [
+        ("foreign", "invalid_issuer"),
+        ("garbage", "invalid_request"),
+        ("other", "invalid_audience"),
+        ("renamed", "invalid_request"),
+        ("untyped", "invalid_request"),
+    ];
+    assert_eq!(errors, expected);
+    assert_eq!(got[1].get("ack"), None);
+    assert_eq!(scene.access(&client, &tokens), (true, true), "none of them has an effect");
+    assert_eq!(scene.reasons("signal_refused").len(), 5);
+
+    // The records do not answer.
+    let set = scene.revoked("two");
+    scene.world.records_down(true);
+    let got =
+        scene.run_schedule(move |_, _| (200, json!({ "sets": { "two": set }, "moreAvailable": true }).to_string()));
+    assert!(got.iter().all(|body| body.get("ack").is_none() && body.get("setErrs").is_none()), "{got:?}");
+    assert!(got.len() < 30, "it does not ask without a pause: {}", got.len());
+    scene.world.records_down(false);
+    let set = scene.revoked("two");
+    scene.run_schedule(move |_, _| (200, json!({ "sets": { "two": set } }).to_string()));
+    assert!(!scene.access(&client, &tokens).1);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn many_signals_come_at_once_and_the_last_are_acknowledged_when_the_run_ends() {
+    let scene = Scene::polling();
+    let set = scene.revoked("s");
+    let sets = move |from: usize| -> Value {
+        (from..from + 40).map(|one| (format!("{one:05}"), json!(set))).collect::<serde_json::Map<_, _>>().into()
+    };
+    // Each has another jti than the one by which it comes: it is refused, which is an answer as well.
+    let got = scene.run_schedule(move |_, before| (200, json!({ "sets": sets(before * 40) }).to_string()));
+    let refused = |body: &Value| body["setErrs"].as_object().map_or(0, serde_json::Map::len);
+    assert!(got.iter().skip(1).all(|body| refused(body) == 25), "25 of them are read");
+    let last = got.last().expect("requests");
+    assert_eq!((last["maxEvents"].as_u64(), last["returnImmediately"].as_bool()), (Some(0), Some(true)));
+    assert!(got.len() <= 401, "{}", got.len());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_transmitter_that_fails_is_asked_again_after_a_pause() {
+    for (status, body, why) in [
+        (401, "{}", "status 401"),
+        (503, "", "status 503"),
+        (302, "", "status 302"),
+        (200, "[]", "not a JSON object"),
+        (200, "{}", "sets is not an object"),
+        (200, "{\"sets\":{},\"sets\":{}}", "not a JSON object"),
+        (200, "{\"sets\":{\"a\":1}}", "a SET is not a text"),
+        (200, "{\"sets\":{\"\":\"x\"}}", "1 to 255 characters"),
+        (200, "{\"sets\":{},\"moreAvailable\":\"yes\"}", "moreAvailable is not a boolean"),
+    ] {
+        let scene = Scene::polling();
+        let got = scene.run_schedule(move |_, _| (status, body.to_owned()));
+        assert!(got.len() <= 7, "{}", got.len());
+        let lines = scene.reasons("signals_unavailable");
+        assert_eq!(lines.len(), 1, "a run logs the first failure alone");
+        assert!(text(&lines[0], "detail").contains(why), "{lines:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_endpoint_for_pushed_signals_is_closed_where_the_gateway_polls() {
+    let scene = Scene::polling();
+    assert_eq!(scene.push(&scene.revoked("one")).status, 404);
+    let scene = self::scene();
+    let got = scene.run_schedule(|_, _| none());
+    assert_eq!(
+        (got.len(), scene.reasons("signals_polled").len()),
+        (0, 0),
+        "a gateway that does not poll asks for nothing"
+    );
 }
 
 /// The configuration may name the transmitter after users have logged in.

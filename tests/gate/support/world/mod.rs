@@ -561,7 +561,7 @@ fn credentials(fields: &Fields) -> Vec<String> {
 }
 
 /// Nothing in memory ever waits: a future that does is a bug.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
