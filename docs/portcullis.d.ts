@@ -546,6 +546,12 @@ export interface OtherLoginDocument {
    * all its users.
    */
   name: string;
+  /**
+   * Claims of its users that access tokens contain, so that rules can test them: names, or JSON Pointers. What this provider means by
+   * a claim may be another thing than what the one of `login` means by it. With `acr` or `amr`, `sign_in` rules and `acr_values` accept
+   * what it says of a sign-in, else the time alone. Default: none, beside `groups` and `email` of `token_claims`.
+   */
+  token_claims?: string[];
 }
 /**
  * How users log in there.

@@ -859,6 +859,9 @@ pub const DEVICE_INTERVAL: u64 = 5;
 /// Seconds by which that grows each time a device asks too early (RFC 8628 §3.5).
 pub const DEVICE_SLOW_DOWN: u64 = 5;
 
+/// Seconds for which a device can still ask after its user has approved.
+pub const DEVICE_LAST_SECONDS: u64 = 60;
+
 /// Devices that begin to wait, for each network address and minute.
 pub const DEVICES_PER_MINUTE: u64 = 30;
 

@@ -19,7 +19,7 @@ header{display:flex;gap:.75rem;align-items:center;margin:0 0 1.25rem;padding-bot
 header img{height:2.25rem;max-width:7rem;border-radius:.4rem;background:#fff;flex:none}header small{color:var(--soft);display:block}\
 h1{font-size:1.35rem;line-height:1.3;margin:0 0 1rem;overflow-wrap:anywhere}h2{font-size:1rem;margin:1.5rem 0 .25rem;overflow-wrap:anywhere}\
 p{margin:.5rem 0}ul{margin:.5rem 0;padding-left:1.25rem}li{margin:.25rem 0}\
-.choices{list-style:none;padding:0}.choices .button{display:block;margin:.75rem 0}.scopes{list-style:none;padding:0}.scopes li{border-left:3px solid var(--line);padding-left:.75rem;margin:.5rem 0}.scopes code{color:var(--soft)}\
+.choices{list-style:none;padding:0}.choices .button{display:block;width:100%;margin:.75rem 0}.scopes{list-style:none;padding:0}.scopes li{border-left:3px solid var(--line);padding-left:.75rem;margin:.5rem 0}.scopes code{color:var(--soft)}\
 dl{display:grid;grid-template-columns:fit-content(40%) 1fr;gap:.25rem 1rem;margin:1rem 0}dt{color:var(--soft);overflow-wrap:anywhere}.arguments{display:block}.arguments dd{margin:.15rem 0 .75rem}mark{border-radius:.2rem;padding:0 .2rem}dd{margin:0;overflow-wrap:anywhere}dd .scopes,dd li:first-child{margin-top:0}\
 .note{color:var(--soft);font-size:.9rem}.warn,.done{background:var(--warn-wash);color:var(--warn);padding:.75rem 1rem;border-radius:.5rem}.done{background:var(--done);color:var(--ink);margin:0 0 1rem}time{white-space:nowrap}\
 .row{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.5rem}h3+.row{margin-top:.5rem}\

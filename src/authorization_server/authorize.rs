@@ -259,6 +259,24 @@ impl Destination {
     }
 }
 
+/// What a request asks of the sign-in (RFC 9470 §4).
+fn asked_sign_in(parameters: &Parameters) -> Result<AskedSignIn, AuthorizeError> {
+    let max_age = match parameters.get("max_age") {
+        Some(text) => Some(AskedSignIn::read_age(text).ok_or(AuthorizeError::MaxAgeMalformed)?),
+        None => None,
+    };
+    let acr_values = parameters.get("acr_values").unwrap_or_default();
+    if !acr_values.is_empty() && !AskedSignIn::is_acr_values(acr_values) {
+        return Err(AuthorizeError::AcrMalformed);
+    }
+    Ok(AskedSignIn { max_age, acr_values: acr_values.to_owned() })
+}
+
+/// Whether the user has to log in again: providers may round `max_age` up.
+fn is_anew(sign_in: &AskedSignIn) -> bool {
+    sign_in.max_age.is_some_and(|seconds| seconds < 60)
+}
+
 impl AuthorizationRequest {
     /// Reads the rest of a request and checks that:
     ///
@@ -319,14 +337,7 @@ impl AuthorizationRequest {
             Some(key) if !is_challenge(key) => return Err(AuthorizeError::KeyMalformed),
             key => key.map(str::to_owned),
         };
-        let max_age = match parameters.get("max_age") {
-            Some(text) => Some(AskedSignIn::read_age(text).ok_or(AuthorizeError::MaxAgeMalformed)?),
-            None => None,
-        };
-        let acr_values = parameters.get("acr_values").unwrap_or_default();
-        if !acr_values.is_empty() && !AskedSignIn::is_acr_values(acr_values) {
-            return Err(AuthorizeError::AcrMalformed);
-        }
+        let sign_in = asked_sign_in(parameters)?;
         let resource = resource(parameters.get("resource"), server, settings)?;
         let scope = requested(parameters.get("scope"), client, server, resource)?;
         Ok(Self {
@@ -337,16 +348,14 @@ impl AuthorizationRequest {
             scope: scope.to_string(),
             resource: resource.identifier.clone(),
             challenge,
-            anew: prompt.contains("login")
-                || prompt.contains("select_account")
-                || max_age.is_some_and(|seconds| seconds < 60),
+            anew: prompt.contains("login") || prompt.contains("select_account") || is_anew(&sign_in),
             ask: prompt.contains("consent"),
             refreshes: client.metadata.may(GrantType::RefreshToken),
             key,
             login: None,
             device: None,
             hint: parameters.get("login_hint").filter(|hint| is_hint(hint)).map(str::to_owned),
-            sign_in: AskedSignIn { max_age, acr_values: acr_values.to_owned() },
+            sign_in,
         })
     }
 
@@ -363,6 +372,7 @@ impl AuthorizationRequest {
     ) -> Result<Self, AuthorizeError> {
         let resource = resource(parameters.get("resource"), server, settings)?;
         let scope = requested(parameters.get("scope"), client, server, resource)?;
+        let sign_in = asked_sign_in(parameters)?;
         Ok(Self {
             client_id: client.id.clone(),
             client_name: client.name().to_owned(),
@@ -371,14 +381,14 @@ impl AuthorizationRequest {
             scope: scope.to_string(),
             resource: resource.identifier.clone(),
             challenge,
-            anew: false,
+            anew: is_anew(&sign_in),
             ask: true,
             refreshes: client.metadata.may(GrantType::RefreshToken),
             key: None,
             login: None,
             device: None,
             hint: None,
-            sign_in: AskedSignIn::default(),
+            sign_in,
         })
     }
 
@@ -438,7 +448,8 @@ pub enum NewScopes {
 }
 
 /// Whether a text can be a `login_hint` that the gateway passes on. It is a hint: one that cannot be is left out.
-fn is_hint(text: &str) -> bool {
+#[must_use]
+pub fn is_hint(text: &str) -> bool {
     (1..=255).contains(&text.len()) && !text.chars().any(|c| c.is_control() || is_invisible(c))
 }
 

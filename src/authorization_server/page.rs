@@ -57,10 +57,8 @@ const OFFLINE: &str = "offline_access";
 
 /// The page on which a user enters the code that a device shows. `hint` is passed on: where the user signs in.
 #[must_use]
-pub fn device_code(server: &AuthorizationServer, code: &str, hint: Option<&str>, problem: Option<&str>) -> Page {
-    let hint = hint.map_or_else(String::new, |hint| {
-        format!("<input type=\"hidden\" name=\"domain_hint\" value=\"{}\">\n", escaped(hint))
-    });
+pub fn device_code(server: &AuthorizationServer, code: &str, hints: &[(&str, &str)], problem: Option<&str>) -> Page {
+    let hint = hidden(hints);
     let (problem, described) = problem.map_or_else(Default::default, |problem| {
         let text = format!("<p class=\"warn\" id=\"problem\" role=\"alert\">{}</p>\n", escaped(problem));
         (text, " aria-describedby=\"problem\" aria-invalid=\"true\"")
@@ -154,39 +152,63 @@ pub fn device_consent(server: &AuthorizationServer, asked_for: &DeviceConsent<'_
     Page::new("Give a device access?", content)
 }
 
-/// A login that the user may choose, and the URL that chooses it.
+/// Hidden fields of a form.
+fn hidden(fields: &[(&str, &str)]) -> String {
+    let field = |(name, value): &(&str, &str)| {
+        format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", escaped(name), escaped(value))
+    };
+    fields.iter().map(field).collect()
+}
+
+/// The request for which a user chooses a login.
+#[derive(Clone, Copy)]
+pub struct FormOf<'a> {
+    /// Where it goes.
+    pub target: &'a str,
+    /// Whether it is a POST.
+    pub posts: bool,
+    /// Its parameters, without hints.
+    pub parameters: &'a [(&'a str, &'a str)],
+}
+
+/// How a login is chosen.
+pub enum Way<'a> {
+    /// By a link.
+    Link(String),
+    /// By a form with this `domain_hint`.
+    Form(&'a str),
+}
+
+/// A login that the user may choose.
 pub struct Choice<'a> {
     /// What it is called.
     pub title: Cow<'a, str>,
     /// The host at which users log in.
     pub host: String,
-    /// The URL.
-    pub url: String,
+    /// How it is chosen.
+    pub way: Way<'a>,
 }
 
-/// The page on which a user chooses where to sign in. `parameters` are those of the request, for the form that finds the login by the
-/// user's address, if one can be found like that. `unknown`: the address that finds none.
+/// The page on which a user chooses where to sign in, `by_address` if an address may find the login. `unknown`: the address that finds
+/// none.
 #[must_use]
-pub fn choose(
-    target: &str,
-    choices: &[Choice<'_>],
-    parameters: Option<&[(&str, &str)]>,
-    unknown: Option<&str>,
-) -> Page {
+pub fn choose(form: &FormOf<'_>, choices: &[Choice<'_>], by_address: bool, unknown: Option<&str>) -> Page {
+    let FormOf { target, posts, parameters } = *form;
     let item = |choice: &Choice<'_>| {
-        format!(
-            "<li><a class=\"button\" href=\"{}\">{}<br><span class=\"note\">{}</span></a></li>",
-            escaped(&choice.url),
-            escaped(&choice.title),
-            escaped(&choice.host)
-        )
+        let label = format!("{}<br><span class=\"note\">{}</span>", escaped(&choice.title), escaped(&choice.host));
+        match &choice.way {
+            Way::Link(url) => format!("<li><a class=\"button\" href=\"{}\">{label}</a></li>", escaped(url)),
+            Way::Form(hint) => format!(
+                "<li><form method=\"post\" action=\"{}\">\n{}<button class=\"button\">{label}</button></form></li>",
+                escaped(target),
+                hidden(parameters) + &hidden(&[("domain_hint", hint)])
+            ),
+        }
     };
     let items: String = choices.iter().map(item).collect();
-    let by_address = parameters.map_or_else(String::new, |parameters| {
-        let hidden = |(name, value): &(&str, &str)| {
-            format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", escaped(name), escaped(value))
-        };
-        let hidden: String = parameters.iter().map(hidden).collect();
+    let by_address = by_address.then_some(parameters).map_or_else(String::new, |parameters| {
+        let hidden = hidden(parameters);
+        let method = if posts { "post" } else { "get" };
         let problem = unknown.map_or_else(String::new, |address| {
             format!(
                 "<p class=\"warn\" id=\"unknown\" role=\"alert\">No organization here has the address <strong>{}</strong>. \
@@ -196,7 +218,7 @@ pub fn choose(
         });
         let described = if unknown.is_some() { " aria-describedby=\"unknown\" aria-invalid=\"true\"" } else { "" };
         format!(
-            "{problem}<form method=\"get\" action=\"{}\">\n{hidden}\
+            "{problem}<form method=\"{method}\" action=\"{}\">\n{hidden}\
              <p><label for=\"address\">Your e-mail address at work</label><br>\
              <input id=\"address\" name=\"login_hint\" type=\"email\" autocomplete=\"email\" maxlength=\"255\" value=\"{}\" required{described}></p>\n\
              <p class=\"row\"><button class=\"main\">Continue</button></p>\n</form>\n<h2>Or choose</h2>\n",

@@ -1,5 +1,6 @@
 //! The configuration of the authorization server.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::authorization_server::client::{CLIENT_SUBJECT, Client, GrantType, RedirectRules};
@@ -92,18 +93,53 @@ impl AuthorizationServer {
     /// Whether a provider can say that the access of a user who logged in has ended.
     #[must_use]
     pub fn is_signalled(&self) -> bool {
-        let signals = self.trusted_issuers.iter().filter_map(|issuer| issuer.signals.as_ref());
-        self.logins().any(|login| login.back_channel_logout) || signals.into_iter().any(|signals| signals.about_login)
+        let is_of_login = |issuer: &TrustedIssuer| self.logins().any(|login| login.identity() == issuer.identifier);
+        let mut signals = self.trusted_issuers.iter().filter_map(|issuer| Some((issuer, issuer.signals.as_ref()?)));
+        self.logins().any(|login| login.back_channel_logout)
+            || signals.any(|(issuer, signals)| signals.about_login || is_of_login(issuer))
     }
 
     /// Whether a subject of users with this prefix could be that of a client, or of a user of another provider.
     #[must_use]
     pub fn is_reserved(&self, subject: &str, prefix: &str) -> bool {
+        (subject.starts_with(CLIENT_SUBJECT) && prefix != CLIENT_SUBJECT) || self.is_of_others(subject, prefix)
+    }
+
+    /// Whether a name of users with this prefix could be that of a user, or of a group, of another provider.
+    fn is_of_others(&self, name: &str, prefix: &str) -> bool {
         let prefixes = self.trusted_issuers.iter().filter_map(|issuer| Some(issuer.id_jag.as_ref()?.prefix.as_str()));
         let logins = self.other_logins.iter().map(|login| login.prefix.as_str());
-        let mut others =
-            prefixes.chain(logins).chain([CLIENT_SUBJECT]).filter(|other| !other.is_empty() && *other != prefix);
-        others.any(|other| subject.starts_with(other))
+        let mut others = prefixes.chain(logins).filter(|other| !other.is_empty() && *other != prefix);
+        others.any(|other| name.starts_with(other))
+    }
+
+    /// Whether the subject of a token of an issuer is that of a user who logs in here: of this server's own token, or of one that the
+    /// provider of `login` issued.
+    #[must_use]
+    pub fn is_user(&self, issuer: &str, subject: &str) -> bool {
+        let is_own = issuer == self.own.identifier && !subject.starts_with(CLIENT_SUBJECT);
+        is_own || self.login.vouches_for(issuer) && !self.is_reserved(subject, "")
+    }
+
+    /// Those groups of a user with this prefix that are not named like groups of another provider. Groups of users with a prefix get
+    /// it, too, and then none is.
+    #[must_use]
+    pub fn own_groups(&self, mut groups: BTreeSet<String>, prefix: &str) -> BTreeSet<String> {
+        if prefix.is_empty() {
+            groups.retain(|group| !self.is_of_others(group, prefix));
+        }
+        groups
+    }
+
+    /// Claims that tokens of users with this prefix contain. What another provider than that of `login` means by a claim may be another
+    /// thing, so its users have those alone that the configuration names for it.
+    #[must_use]
+    pub fn claims_of(&self, prefix: &str, own: &[String]) -> Vec<String> {
+        if prefix.is_empty() {
+            return self.token_claims.clone();
+        }
+        let common = self.token_claims.iter().filter(|name| matches!(name.as_str(), "groups" | "email"));
+        common.chain(own).cloned().collect()
     }
 
     /// All logins, the one of `login` first.
@@ -127,6 +163,29 @@ impl AuthorizationServer {
     #[must_use]
     pub fn login_of(&self, subject: &str) -> &Login {
         self.other_logins.iter().find(|login| subject.starts_with(&login.prefix)).unwrap_or(&self.login)
+    }
+
+    /// The login of a user who signed in at this provider ([`Login::recorded_provider`]); `None` if the configuration does not have it
+    /// any more.
+    #[must_use]
+    pub fn login_at(&self, subject: &str, provider: Option<&str>) -> Option<&Login> {
+        Some(self.login_of(subject)).filter(|login| login.recorded_provider() == provider)
+    }
+
+    /// Whether a login gets a `login_hint`: not one with an address of a domain that is another login's.
+    #[must_use]
+    pub fn passes_on(&self, login: &Login, hint: &str) -> bool {
+        let others = || self.logins().filter(|other| other.name != login.name);
+        let domain = hint.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
+        let is_own = domain.is_none_or(|domain| {
+            let own = &login.serves.email_domains;
+            if own.is_empty() {
+                !others().any(|other| other.serves.email_domains.contains(&domain))
+            } else {
+                own.contains(&domain)
+            }
+        });
+        hint != login.hint() && is_own
     }
 
     /// The URL of the SCIM service of a login.

@@ -315,6 +315,12 @@ pub struct OtherLoginDocument {
 
     /// How users log in there.
     pub login: LoginDocument,
+
+    /// Claims of its users that access tokens contain, so that rules can test them: names, or JSON Pointers. What this provider means by
+    /// a claim may be another thing than what the one of `login` means by it. With `acr` or `amr`, `sign_in` rules and `acr_values` accept
+    /// what it says of a sign-in, else the time alone. Default: none, beside `groups` and `email` of `token_claims`.
+    #[deserr(default)]
+    pub token_claims: Option<Vec<String>>,
 }
 
 /// The SCIM 2.0 service (RFC 7644) at `ISSUER/scim/v2`, and `ISSUER/scim/NAME/v2` for one of `other_logins`. A user whom the provider deactivates or deletes loses access at once, and the

@@ -75,7 +75,7 @@ pub(super) fn read(
     let clients = read_clients(document, &redirect_schemes, development, secrets, mistakes);
     let trusted = document.trusted_issuers.as_deref().unwrap_or_default();
     let own = format!("{}{}", public_url.web_origin(), path.as_deref().unwrap_or_default());
-    let around = Surroundings { login: &login, own: &own, issuers, development, secrets };
+    let around = Surroundings { login: &login, other_logins: &other_logins, own: &own, issuers, development, secrets };
     let trusted_issuers = trusted_issuers_reading::read(trusted, around, mistakes);
     let mut number = |key: &str, value, range| values::bounded(value, range, &format!("{at}.{key}"), mistakes);
     let access_token_seconds = number("access_token_seconds", document.access_token_seconds, ranges::ACCESS_TOKEN);

@@ -65,12 +65,9 @@ fn read_client(
     let grants = entry.grant_types.clone().unwrap_or_else(|| default.into_iter().map(str::to_owned).collect());
     for (index, name) in grants.iter().enumerate() {
         if GrantType::parse(name).is_none() {
-            mistakes.note(
-                format_args!("{at}.grant_types[{index}]"),
-                format_args!(
-                    "must be authorization_code, refresh_token, client_credentials or {JWT_BEARER}, got {name:?}"
-                ),
-            );
+            let known = GrantType::ALL.map(GrantType::as_str).join(", ");
+            mistakes
+                .note(format_args!("{at}.grant_types[{index}]"), format_args!("must be one of {known}, got {name:?}"));
         }
     }
     // A client that only introspects tokens has no grant types. `ClientMetadata::read` requires one, so it gets one
@@ -117,6 +114,10 @@ fn read_client(
     }
     if metadata.may(GrantType::JwtBearer) && issuers.is_empty() {
         mistakes.note(format_args!("{at}.grant_types"), format_args!("{JWT_BEARER} needs trusted_issuers"));
+    }
+    if metadata.may(GrantType::DeviceCode) && document.device_authorization != Some(true) {
+        let name = GrantType::DeviceCode.as_str();
+        mistakes.note(format_args!("{at}.grant_types"), format_args!("{name} needs device_authorization = true"));
     }
     if metadata.auth_method == AuthMethod::None
         && (metadata.may(GrantType::JwtBearer)
@@ -199,10 +200,12 @@ fn note_void_client(entry: &ClientDocument, at: &str, development: bool, mistake
             );
         }
     }
-    if grants.contains(&"refresh_token") && !grants.contains(&"authorization_code") {
+    let gives_refresh_tokens =
+        |name: &&str| matches!(GrantType::parse(name), Some(GrantType::AuthorizationCode | GrantType::DeviceCode));
+    if grants.contains(&"refresh_token") && !grants.iter().any(gives_refresh_tokens) {
         mistakes.note(
             format_args!("{at}.grant_types"),
-            "refresh_token needs authorization_code: no other grant gives a refresh token",
+            "refresh_token needs authorization_code or device_code: no other grant gives a refresh token",
         );
     }
     if let Some(Err(why)) = entry.jwks_uri.as_deref().map(|uri| client_url(uri, development)) {

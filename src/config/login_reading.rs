@@ -1,6 +1,8 @@
 //! Reads how users log in at the identity provider of the authorization server.
 
-use crate::authorization_server::login::{Admission, DirectoryRules, Login, LoginProfile, PRIMARY, Recheck, Serves};
+use crate::authorization_server::login::{
+    Admission, DirectoryRules, Login, LoginProfile, PRIMARY, Recheck, Serves, carried_as,
+};
 use crate::config::authorization_server_document::{
     AuthorizationServerDocument, LoginDocument, LoginProfileName, ScimDocument, ScimMatchName,
 };
@@ -14,6 +16,7 @@ use crate::directory::links::MatchedBy;
 use crate::jwks::signing_key::SigningKey;
 use crate::limits::{LOGIN_TITLE_CHARS, OTHER_LOGINS, SCIM_SECRETS};
 use crate::oauth::client_authentication::ClientAuthentication;
+use crate::policy::sign_in::{ACR, AMR};
 use crate::secret::Secret;
 use crate::token::profile::TENANT;
 use crate::transport::url::HttpUrl;
@@ -214,7 +217,24 @@ pub(super) fn read_logins(
             let why = format_args!("{domain:?} is a domain of another login too");
             mistakes.note(format_args!("{at}.login.email_domains"), why);
         }
-        others.push(Login { index: index + 1, name: name.clone(), prefix: format!("{name}|"), ..read });
+        if login.profile == LoginProfile::Auth0 && name == "auth0" {
+            mistakes.note(format_args!("{at}.name"), format_args!("{name:?} is what subjects of Auth0 begin with"));
+        }
+        let mut token_claims = entry.token_claims.clone().unwrap_or_default();
+        for (place, claim) in token_claims.iter().enumerate() {
+            let carried = carried_as(claim, &read.groups_claim);
+            mistakes.keep(format_args!("{at}.token_claims[{place}]"), carried);
+        }
+        let all = token_claims.len();
+        token_claims.retain(|claim| claim != ACR && claim != AMR);
+        others.push(Login {
+            index: index + 1,
+            name: name.clone(),
+            prefix: format!("{name}|"),
+            says_how: token_claims.len() < all,
+            token_claims,
+            ..read
+        });
     }
     (login, others)
 }
@@ -328,6 +348,8 @@ fn read_login(
         parameters,
         subject_claim,
         groups_claim: document.groups_claim.clone().unwrap_or_else(|| profile.groups_claim().to_owned()),
+        token_claims: Vec::new(),
+        says_how: true,
         admission,
         back_channel_logout: document.back_channel_logout.unwrap_or(false),
         directory,

@@ -23,6 +23,7 @@ use crate::token::issuer::Issuer;
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
     pub(super) login: &'a Login,
+    pub(super) other_logins: &'a [Login],
     /// The issuer identifier of the authorization server.
     pub(super) own: &'a str,
     /// The issuers whose tokens the gateway accepts.
@@ -77,7 +78,7 @@ fn read_issuer(
         mistakes.keep(format_args!("{at}.token_claims[{place}]"), carried_as(claim, ""));
     }
     let id_jag =
-        entry.id_jag.as_ref().map(|table| read_id_jag(table, entry, around.login, &format!("{at}.id_jag"), mistakes));
+        entry.id_jag.as_ref().map(|table| read_id_jag(table, entry, around, &format!("{at}.id_jag"), mistakes));
     let signals = entry.signals.as_ref();
     let signals = signals.map(|table| read_signals(table, entry, &format!("{at}.signals"), around, mistakes));
     Some(TrustedIssuer {
@@ -123,7 +124,7 @@ fn read_keys(
 fn read_id_jag(
     table: &IdJagDocument,
     entry: &TrustedIssuerDocument,
-    login: &Login,
+    around: Surroundings<'_>,
     at: &str,
     mistakes: &mut Mistakes,
 ) -> IdJagRules {
@@ -140,7 +141,13 @@ fn read_id_jag(
     };
     let subject_claim = table.subject_claim.clone().unwrap_or_else(|| "sub".to_owned());
     // A user of the login keeps the subject of the login.
-    let is_login = login.vouches_for(&entry.issuer) && subject_claim == "sub";
+    let is_login = around.login.vouches_for(&entry.issuer) && subject_claim == "sub";
+    // The subjects of another login begin with the name of the issuer, too: both must mean the same user by one subject.
+    let other = around.other_logins.iter().find(|login| login.name == entry.name);
+    if other.is_some_and(|login| !login.vouches_for(&entry.issuer) || subject_claim != "sub") {
+        let why = "must be sub, here and in the login of the same name: its users would have one subject with others";
+        mistakes.note(format_args!("{at}.subject_claim"), why);
+    }
     IdJagRules {
         prefix: if is_login { String::new() } else { format!("{}|", entry.name) },
         subject_claim,
@@ -167,7 +174,13 @@ fn read_signals(
     }
     // Not by the host: providers have many tenants on one.
     let about_login = table.about_login.unwrap_or(entry.issuer == around.login.identity());
-    if about_login && !around.login.tenants.is_empty() {
+    let about_other = around.other_logins.iter().find(|login| login.identity() == entry.issuer);
+    if let Some(other) = about_other.filter(|_| about_login) {
+        let why = format_args!("is for the issuer of login, and this is that of the login {:?}: remove it", other.name);
+        mistakes.note(format_args!("{at}.about_login"), why);
+    }
+    let about = about_other.or(Some(around.login).filter(|_| about_login));
+    if about.is_some_and(|login| !login.tenants.is_empty()) {
         mistakes.note(
             format_args!("{at}.about_login"),
             "cannot be used with login.tenants: users of two tenants may have one name",
@@ -185,7 +198,7 @@ fn read_signals(
                 .note(format_args!("{at}.issuers[{index}]"), format_args!("no usable issuer has the name {name:?}")),
         }
     }
-    if !about_login && issuers.is_empty() && entry.id_jag.is_none() {
+    if about.is_none() && issuers.is_empty() && entry.id_jag.is_none() {
         mistakes.note(at, "is about no users: set about_login, issuers, or id_jag of this issuer");
     }
     let own = || vec![format!("{}/signals/{}", around.own, entry.name), around.own.to_owned()];

@@ -62,7 +62,11 @@ pub(super) fn read_long_secret(name: &str, at: &str, secrets: &dyn Secrets, mist
 
 /// Whether a text may be a name that the log shows and that other keys of the configuration refer to.
 pub(super) fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    // In a path, these names are none.
+    let is_path = name == "." || name == "..";
+    !is_path
+        && (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Notes an issuer identifier that is the URL of the issuer's metadata.

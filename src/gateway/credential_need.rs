@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::authorization_server::client::CLIENT_SUBJECT;
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::mcp::era::Era;
 use crate::oauth::bearer::BearerToken;
 use crate::oauth::challenge::insufficient_scope;
@@ -27,16 +27,17 @@ pub(super) struct CredentialNeed {
 
 impl CredentialNeed {
     /// What a permitted request needs for its origin server, if it needs a credential.
-    pub(super) fn of(permit: &Permit) -> Option<Self> {
+    pub(super) fn of(permit: &Permit, server: Option<&AuthorizationServer>) -> Option<Self> {
         let inspected = permit.inspected()?;
         let resource = Rc::clone(permit.resource()?);
         let credential = Rc::clone(resource.credential.as_ref()?);
         let authenticated = inspected.authenticated();
         let subject = authenticated.recognized().zip(authenticated.subject_token());
         let user = match (&*credential, authenticated.principal()) {
-            // A client that acts for itself has no account.
-            (OriginCredential::PerUser(_), Principal::Subject(user)) if !user.subject.starts_with(CLIENT_SUBJECT) => {
-                Some(user.subject.clone())
+            // A client that acts for itself has no account, and no token of `login` is about a user of another login.
+            (OriginCredential::PerUser(_), Principal::Subject(user)) => {
+                let is_user = server.is_some_and(|server| server.is_user(&user.issuer, &user.subject));
+                is_user.then(|| user.subject.clone())
             }
             _ => None,
         };

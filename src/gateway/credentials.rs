@@ -46,7 +46,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
 
     /// Attaches the credential, or waits for it.
     pub(super) fn attach(self, mut forwarding: Forwarding) -> Action {
-        let Some(need) = CredentialNeed::of(&forwarding.permit) else { return self.assert(forwarding) };
+        let Some(need) = CredentialNeed::of(&forwarding.permit, self.gateway.server()) else {
+            return self.assert(forwarding);
+        };
         let (gateway, now) = (self.gateway, self.ports.now());
         let known =
             gateway.memory.borrow_mut().origin_tokens.known(&need.credential, need.resource.index, need.holder, now);
@@ -80,7 +82,8 @@ impl Suspended<Forwarding> {
         let (active, mut forwarding) = self.resume(gateway, ports);
         match obtained {
             Ok(credential) => {
-                forwarding.credential = CredentialNeed::of(&forwarding.permit).map(|need| (credential, Rc::new(need)));
+                let need = CredentialNeed::of(&forwarding.permit, gateway.server());
+                forwarding.credential = need.map(|need| (credential, Rc::new(need)));
                 active.assert(forwarding)
             }
             Err(rejection) => active.refuse(rejection),
@@ -128,7 +131,8 @@ pub(super) async fn obtain<P: Ports>(
     ports: &P,
     permit: &Permit,
 ) -> Result<AttachedCredential, Rejection> {
-    let need = CredentialNeed::of(permit).ok_or(Rejection::Internal("no credential is configured"))?;
+    let need =
+        CredentialNeed::of(permit, gateway.server()).ok_or(Rejection::Internal("no credential is configured"))?;
     let resource = need.resource.index;
     let name = lookup_name(resource, need.holder);
     let known = || {

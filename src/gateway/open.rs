@@ -154,6 +154,11 @@ impl Gateway {
         &self.settings
     }
 
+    /// The authorization server, if the configuration has one.
+    pub(super) fn server(&self) -> Option<&AuthorizationServer> {
+        self.authorization_server.as_ref().map(|(server, _)| server)
+    }
+
     /// Warnings for the operator about a valid configuration.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {

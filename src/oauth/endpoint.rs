@@ -111,10 +111,13 @@ impl Endpoint {
         match self {
             Self::Metadata | Self::Keys | Self::ClientDocument(_) => "GET, HEAD, OPTIONS",
             Self::Authorize | Self::Callback(_) | Self::Connected(_) | Self::Approvals => "GET",
-            Self::Consent | Self::Admin | Self::Signals(_) | Self::BackChannelLogout => "POST",
-            Self::DeviceAuthorization | Self::Token | Self::Register | Self::Revoke | Self::Introspect => {
-                "POST, OPTIONS"
-            }
+            Self::Consent
+            | Self::Admin
+            | Self::Signals(_)
+            | Self::BackChannelLogout
+            // It tells users from where a device asks, so no page may ask from the network of its visitor.
+            | Self::DeviceAuthorization => "POST",
+            Self::Token | Self::Register | Self::Revoke | Self::Introspect => "POST, OPTIONS",
             Self::Client(_) => "GET, PUT, DELETE, OPTIONS",
             Self::Scim(..) => "GET, POST, PUT, PATCH, DELETE",
             Self::Device | Self::Grants | Self::Connect | Self::Approval(_) => "GET, POST",
@@ -125,7 +128,10 @@ impl Endpoint {
     #[must_use]
     pub fn is_for_programs(&self) -> bool {
         self.is_for_any_page()
-            || matches!(self, Self::Admin | Self::Signals(_) | Self::BackChannelLogout | Self::Scim(..))
+            || matches!(
+                self,
+                Self::DeviceAuthorization | Self::Admin | Self::Signals(_) | Self::BackChannelLogout | Self::Scim(..)
+            )
     }
 
     /// Whether pages of any origin may call it: it uses no cookies, and everything that it depends on is in the request

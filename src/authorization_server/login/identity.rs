@@ -96,10 +96,12 @@ impl Identity {
         Self { groups, email: self.email.filter(is_admitted), ..self }
     }
 
-    fn is_one_of(&self, users: &[String]) -> bool {
-        users.iter().any(|user| {
-            *user == self.subject || self.email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(user))
-        })
+    /// Whether these name the user, without the prefix of its provider.
+    fn is_one_of(&self, users: &[String], prefix: &str) -> bool {
+        let subject = self.subject.strip_prefix(prefix).unwrap_or(&self.subject);
+        users
+            .iter()
+            .any(|user| user == subject || self.email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(user)))
     }
 
     /// Whether the user may log in.
@@ -115,7 +117,7 @@ impl Identity {
         admission.anyone
             || domain.is_some_and(|domain| admission.domains.contains(&domain))
             || admission.groups.iter().any(|group| self.groups.contains(group))
-            || self.is_one_of(&admission.users)
+            || self.is_one_of(&admission.users, rules.prefix)
     }
 
     /// Whether the user may be granted a scope. The user must be entitled to the scope, and to every scope that it
@@ -125,7 +127,7 @@ impl Identity {
     pub fn is_entitled(&self, scope: &Scope, entitlements: &[Entitlement], hierarchy: &ScopeHierarchy) -> bool {
         let granted: ScopeSet = std::iter::once(scope.clone()).collect();
         let fits = |entry: &Entitlement| {
-            entry.groups.iter().any(|it| self.groups.contains(it)) || self.is_one_of(&entry.users)
+            entry.groups.iter().any(|it| self.groups.contains(it)) || self.is_one_of(&entry.users, "")
         };
         let is_theirs = |scope: &Scope| {
             let mut about =

@@ -6,6 +6,7 @@ mod identity;
 mod profile;
 pub mod signed_in;
 
+use crate::authorization_server::login::signed_in::SignedIn;
 use crate::directory::links::MatchedBy;
 use crate::jwks::discovery::{Metadata, MetadataError};
 use crate::oauth::client_authentication::ClientAuthentication;
@@ -65,6 +66,10 @@ pub struct Login {
     pub groups_claim: String,
     /// What its subjects and groups begin with; empty for the one of `login`.
     pub prefix: String,
+    /// Claims of its users that tokens contain, beside groups and address; for one of `other_logins`.
+    pub token_claims: Vec<String>,
+    /// Whether tokens of its users contain `acr` and `amr`.
+    pub says_how: bool,
     /// Which users may log in.
     pub admission: Admission,
     /// Whether the provider may say that a user has logged out (OpenID Connect Back-Channel Logout).
@@ -235,6 +240,19 @@ impl Login {
         }
     }
 
+    /// What records about its users say of it: its provider; nothing for the login of `login`, whose users have records of releases
+    /// that knew no other.
+    #[must_use]
+    pub fn recorded_provider(&self) -> Option<&str> {
+        Some(self.identity()).filter(|_| !self.prefix.is_empty())
+    }
+
+    /// What tokens of its users say of a sign-in.
+    #[must_use]
+    pub fn shown(&self, signed_in: SignedIn) -> SignedIn {
+        if self.says_how { signed_in } else { signed_in.time_alone() }
+    }
+
     /// Its name in requests and records; none for the one of `login`.
     #[must_use]
     pub fn recorded_name(&self) -> Option<String> {
@@ -254,14 +272,6 @@ impl Login {
     pub fn is_hinted(&self, hint: &str) -> bool {
         let domain = hint.rsplit_once('@').map_or(hint, |(_, domain)| domain).to_ascii_lowercase();
         hint == self.hint() || self.serves.email_domains.contains(&domain)
-    }
-
-    /// Whether it gets a `login_hint`: not one with an address of a domain that is another login's.
-    #[must_use]
-    pub fn passes_on(&self, hint: &str) -> bool {
-        let domain = hint.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
-        let domains = &self.serves.email_domains;
-        hint != self.hint() && (domains.is_empty() || domain.is_none_or(|domain| domains.contains(&domain)))
     }
 
     /// The value of `domain_hint` that names it.

@@ -29,6 +29,9 @@ use crate::transport::head::Method;
 #[serde(deny_unknown_fields)]
 struct Approver {
     subject: String,
+    /// The provider at which the person logged in; none for the one of `login`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
     /// Those of the person's groups that rules name.
     groups: Vec<String>,
     epoch: u64,
@@ -96,7 +99,7 @@ impl<P: Ports> Context<'_, P> {
             let why = "auth_time is before the login began".to_owned();
             return Ok(Reply::refusal(Refusal::LoginFailed(LoginFailure::Provider, why)));
         }
-        let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
+        let known = self.ask::<UserRecord>(&person(self.server, &identity.subject), UserQuestion::Read).await?;
         if !self.is_still_admitted(identity).await? {
             return Ok(Reply::refusal(Refusal::NotAdmitted).refused(CHANGED));
         }
@@ -105,6 +108,7 @@ impl<P: Ports> Context<'_, P> {
             rules.filter_map(|rule| rule.effect.approvers()).flat_map(|approvers| &approvers.groups).collect();
         let approver = Approver {
             subject: identity.subject.clone(),
+            provider: self.server.login_of(&identity.subject).recorded_provider().map(str::to_owned),
             groups: named.into_iter().filter(|group| identity.groups.contains(*group)).cloned().collect(),
             epoch: known.epoch,
             since: begun,
@@ -119,8 +123,12 @@ impl<P: Ports> Context<'_, P> {
     async fn approver(&self) -> Result<Option<Approver>, Failure> {
         let Some(sealed) = self.cookie(Cookie::Approver) else { return Ok(None) };
         let approver = self.server.seals.open::<Approver>(sealed, SIGNED_IN, &self.server.own.identifier);
-        let Some(approver) = approver.filter(|it| self.now() < it.since + APPROVER_SECONDS) else { return Ok(None) };
-        let known = self.ask::<UserRecord>(&person(&approver.subject), UserQuestion::Read).await?;
+        let lives = |it: &Approver| {
+            let login = self.server.login_at(&it.subject, it.provider.as_deref());
+            self.now() < it.since + APPROVER_SECONDS && login.is_some()
+        };
+        let Some(approver) = approver.filter(lives) else { return Ok(None) };
+        let known = self.ask::<UserRecord>(&person(self.server, &approver.subject), UserQuestion::Read).await?;
         Ok((approver.epoch == known.epoch).then_some(approver))
     }
 

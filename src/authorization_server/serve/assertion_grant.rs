@@ -117,6 +117,8 @@ impl<P: Ports> Context<'_, P> {
             },
             None => identity,
         };
+        let groups = self.server.own_groups(identity.groups, rules.prefix);
+        let identity = Identity { groups, ..identity };
         Ok(if identity.is_admitted(rules) { Ok(identity) } else { Err(GrantAssertionError::NotAdmitted) })
     }
 
@@ -155,19 +157,16 @@ impl<P: Ports> Context<'_, P> {
             return refused(GrantAssertionError::NoSubject);
         };
         let login = self.login_of_issuer(issuer, &rules.prefix);
+        if !login.is_none_or(|login| login.serves(&client.id, &resource.identifier)) {
+            return refused(GrantAssertionError::NotAdmitted);
+        }
         let identity = match self.user_of_issuer(identity, login, rules.users()).await? {
             Ok(identity) => identity,
             Err(error) => return refused(error),
         };
         let email = identity.email.clone();
         let identity = identity.apart(rules.users());
-        let names = if rules.prefix.is_empty() {
-            self.server.token_claims.clone()
-        } else {
-            // Other claims mean what this issuer says, which may be another thing than the login's provider says by the same name.
-            let common = self.server.token_claims.iter().filter(|name| matches!(name.as_str(), "groups" | "email"));
-            common.chain(&issuer.token_claims).cloned().collect()
-        };
+        let names = self.server.claims_of(&rules.prefix, &issuer.token_claims);
         let claims = match identity.token_claims(&names, &rules.groups_claim) {
             Ok(claims) => claims,
             Err(error) => return refused(GrantAssertionError::Claims(error.to_string())),

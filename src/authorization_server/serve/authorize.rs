@@ -14,6 +14,7 @@ use crate::authorization_server::login::signed_in::AskedSignIn;
 use crate::authorization_server::login::{self, AuthorizationParameters, Login};
 use crate::authorization_server::page::{self, Consent};
 use crate::authorization_server::refusal::{OwnForm, Refusal};
+use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::login::{Login as LoginRecord, LoginQuestion, Purpose};
 use crate::authorization_server::state::subject::{UserData, UserQuestion, UserRecord};
@@ -40,6 +41,9 @@ struct Pending {
 #[serde(deny_unknown_fields)]
 pub(super) struct Session {
     pub(super) subject: String,
+    /// The provider at which the user signed in; none for the one of `login`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) provider: Option<String>,
     pub(super) epoch: u64,
     pub(super) until: u64,
 }
@@ -239,7 +243,7 @@ impl<P: Ports> Context<'_, P> {
             nonce: &secrets.nonce,
             challenge: &secrets.challenge,
             anew,
-            hint: hint.filter(|hint| at.passes_on(hint)),
+            hint: hint.filter(|hint| self.server.passes_on(at, hint)),
             sign_in: &sign_in,
         };
         let url = login::authorization_url(at, &provider, &asking);
@@ -255,8 +259,10 @@ impl<P: Ports> Context<'_, P> {
     pub(super) async fn session(&self) -> Result<Option<(Session, UserData)>, Failure> {
         let Some(sealed) = self.cookie(Cookie::Session) else { return Ok(None) };
         let session = self.server.seals.open::<Session>(sealed, "session", &self.server.own.identifier);
-        let Some(session) = session.filter(|session| self.now() < session.until) else { return Ok(None) };
-        let known = self.ask::<UserRecord>(&person(&session.subject), UserQuestion::Read).await?;
+        let lives =
+            |it: &Session| self.now() < it.until && self.server.login_at(&it.subject, it.provider.as_deref()).is_some();
+        let Some(session) = session.filter(lives) else { return Ok(None) };
+        let known = self.ask::<UserRecord>(&person(self.server, &session.subject), UserQuestion::Read).await?;
         let is_signed_out = known.signed_out.contains(&Hash::of(sealed));
         Ok((session.epoch == known.epoch && !is_signed_out).then_some((session, known)))
     }
@@ -315,9 +321,14 @@ impl LoginSecrets {
     }
 }
 
-/// The name of a user's record. It does not reveal who the user is.
-pub(super) fn person(subject: &str) -> String {
-    Hash::of(&format!("subject {subject}")).as_str().to_owned()
+/// The name of a user's record. It does not reveal who the user is. If the login of a user is removed, or leads to another provider,
+/// another user may have the same subject: that one gets nothing of the first.
+pub(super) fn person(server: &AuthorizationServer, subject: &str) -> String {
+    let name = match server.login_of(subject).recorded_provider() {
+        None => format!("subject {subject}"),
+        Some(provider) => format!("user of {} {provider} {subject}", provider.len()),
+    };
+    Hash::of(&name).as_str().to_owned()
 }
 
 /// The parameters of a callback.

@@ -1,5 +1,7 @@
 //! Users come back from the identity provider.
 
+use serde_json::{Map, Value};
+
 use super::authorize::{LoginSecrets, Session, callback_parameters, person};
 use super::held_tokens::HeldTokens;
 use super::{Context, Cookie, Failure, Reply};
@@ -8,7 +10,7 @@ use crate::authorization_server::client::GrantType;
 use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::signed_in::SignedIn;
-use crate::authorization_server::login::{Identity, Login, ProviderTokens, word};
+use crate::authorization_server::login::{Identity, Login, LoginError, ProviderTokens, word};
 use crate::authorization_server::page;
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::state::Hash;
@@ -133,7 +135,7 @@ impl<P: Ports> Context<'_, P> {
             Purpose::Connecting(_) => Ok(Reply::refusal(Refusal::AnswerUnreadable)),
             Purpose::Remembered(request, subject) => {
                 // Another user may have logged in, or the user may have revoked the approval meanwhile: ask again.
-                let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
+                let known = self.ask::<UserRecord>(&person(self.server, &identity.subject), UserQuestion::Read).await?;
                 if !self.is_still_admitted(identity).await? {
                     return Ok(self.failed(&Purpose::Approved(request), LoginFailure::Denied, CHANGED));
                 }
@@ -150,7 +152,7 @@ impl<P: Ports> Context<'_, P> {
 
     /// Signs the user in to this server's pages, and sends the browser to one of them.
     async fn signed_in(&self, identity: &Identity, url: &str) -> Result<Reply, Failure> {
-        let known = self.ask::<UserRecord>(&person(&identity.subject), UserQuestion::Read).await?;
+        let known = self.ask::<UserRecord>(&person(self.server, &identity.subject), UserQuestion::Read).await?;
         if !self.is_still_admitted(identity).await? {
             return Ok(Reply::refusal(Refusal::NotAdmitted).refused(CHANGED));
         }
@@ -159,15 +161,44 @@ impl<P: Ports> Context<'_, P> {
     }
 
     fn session_cookie(&self, subject: &str, epoch: u64) -> String {
-        let session = Session { subject: subject.to_owned(), epoch, until: self.now() + SIGN_IN_SECONDS };
+        let provider = self.server.login_of(subject).recorded_provider().map(str::to_owned);
+        let session = Session { subject: subject.to_owned(), provider, epoch, until: self.now() + SIGN_IN_SECONDS };
         let sealed = self.server.seals.seal(&session, "session", &self.server.own.identifier, &self.nonce());
         self.set_cookie(Cookie::Session, &sealed, Some(SIGN_IN_SECONDS))
+    }
+
+    /// The claims of a user that tokens contain.
+    ///
+    /// # Errors
+    /// [`LoginError`] if they are too large.
+    pub(super) fn claims_of_user(&self, login: &Login, identity: &Identity) -> Result<Map<String, Value>, LoginError> {
+        identity.token_claims(&self.server.claims_of(&login.prefix, &login.token_claims), &login.groups_claim)
     }
 
     /// Those of some scopes that the user may have.
     pub(super) fn entitled(&self, identity: &Identity, scopes: &ScopeSet) -> ScopeSet {
         let may = |scope: &&Scope| identity.is_entitled(scope, &self.server.entitlements, &self.settings.scopes);
         scopes.iter().filter(may).cloned().collect()
+    }
+
+    /// Why no client and no device waits for a grant any more.
+    async fn nothing_waits(&self, request: &AuthorizationRequest) -> Result<Option<Refusal>, Failure> {
+        // The client may have ended, or left its redirect URI, while its user was away.
+        let there = match self.client(&request.client_id, false).await? {
+            Ok(client) if request.device.is_some() => client.metadata.may(GrantType::DeviceCode),
+            Ok(client) => client.metadata.has_redirect(&request.redirect_uri),
+            Err(_) => false,
+        };
+        if !there {
+            return Ok(Some(Refusal::ClientGone));
+        }
+        // A grant that nothing waits for must not displace others.
+        if let Some(user_code) = &request.device
+            && !self.device_waits(user_code).await?
+        {
+            return Ok(Some(Refusal::DeviceGone));
+        }
+        Ok(None)
     }
 
     /// Makes the grant, and gives the client its code. The grant is in the user's list before the client has the code, so that
@@ -177,22 +208,16 @@ impl<P: Ports> Context<'_, P> {
         request: AuthorizationRequest,
         LoggedIn { identity, signed_in, tokens, begun }: LoggedIn,
     ) -> Result<Reply, Failure> {
-        // The client may have ended, or left the place, while its user was away.
-        let there = match self.client(&request.client_id, false).await? {
-            Ok(client) if request.device.is_some() => client.metadata.may(GrantType::DeviceCode),
-            Ok(client) => client.metadata.has_redirect(&request.redirect_uri),
-            Err(_) => false,
-        };
-        if !there {
-            return Ok(Reply::refusal(Refusal::ClientGone));
+        if let Some(refusal) = self.nothing_waits(&request).await? {
+            return Ok(Reply::refusal(refusal));
         }
         let login = self.server.login_of(&identity.subject);
         if !login.serves(&request.client_id, &request.resource) {
             let purpose = Purpose::Approved(request);
             return Ok(self.failed(&purpose, LoginFailure::Denied, "the login is not for this client and resource"));
         }
-        let claims = identity.token_claims(&self.server.token_claims, &login.groups_claim);
-        let claims = match claims {
+        let signed_in = login.shown(signed_in);
+        let claims = match self.claims_of_user(login, &identity) {
             Ok(claims) => claims,
             Err(error) => {
                 let purpose = Purpose::Approved(request);
@@ -218,6 +243,7 @@ impl<P: Ports> Context<'_, P> {
             resource: request.resource.clone(),
             claims: signed_in.with(claims),
             authenticated: now,
+            provider: login.recorded_provider().map(str::to_owned),
         };
         // A device asks for its code, and does not get it at once.
         let code_seconds = if request.device.is_some() { DEVICE_SECONDS } else { CODE_SECONDS };
@@ -246,7 +272,7 @@ impl<P: Ports> Context<'_, P> {
             scopes: asked.iter().map(|scope| scope.as_str().to_owned()).collect(),
             until: now + self.server.grant_seconds,
         };
-        let held = HeldTokens::of(&tokens);
+        let held = HeldTokens::of(&tokens, login);
         let kept = login.keeps(held.refresh_token.is_some()).then(|| self.seal_tokens(&code, &held));
         if kept.is_none() && request.refreshes && login.recheck.is_some_and(|recheck| recheck.is_required) {
             let detail = "the provider gave no refresh token: the grant ends after login.recheck_minutes";
@@ -258,7 +284,7 @@ impl<P: Ports> Context<'_, P> {
             return Err(Failure::Records);
         }
         let list = UserQuestion::Granted(name.clone(), Box::new(listed), Box::new(approval));
-        let known = match self.ask::<UserRecord>(&person(&identity.subject), list).await {
+        let known = match self.ask::<UserRecord>(&person(self.server, &identity.subject), list).await {
             Ok(known) => known,
             Err(failure) => {
                 let _ended = self.ask::<Grant>(&name, GrantQuestion::End("not_listed".to_owned())).await;

@@ -184,7 +184,7 @@ impl<P: Ports> Context<'_, P> {
             Err(error) => return Ok(Reply::refusal(Refusal::ConnectionDenied(word(error)))),
         };
         let listed = UserQuestion::Connected(connecting.resource.clone());
-        self.ask::<UserRecord>(&person(&connecting.subject), listed).await?;
+        self.ask::<UserRecord>(&person(self.server, &connecting.subject), listed).await?;
         let secrets = LoginSecrets::of(state, browser);
         match self.redeem_connection((resource, per_user), &third_party, &connecting, (code, &secrets.verifier)).await {
             Ok(()) => {

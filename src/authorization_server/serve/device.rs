@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Context, Failure, Reply};
-use crate::authorization_server::authorize::{AuthorizationRequest, challenge_of};
+use crate::authorization_server::authorize::{AuthorizationRequest, challenge_of, is_hint};
 use crate::authorization_server::client::{Client, GrantType};
 use crate::authorization_server::handle::{Handle, HandleKind};
 use crate::authorization_server::page::{self, DeviceConsent};
 use crate::authorization_server::refusal::{OwnForm, Refusal};
+use crate::authorization_server::serve::choice::hints;
 use crate::authorization_server::serve::clients::NoClient;
 use crate::authorization_server::state::Hash;
 use crate::authorization_server::state::device::{Device, DeviceAnswer, DeviceQuestion};
+use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantQuestion};
 use crate::limits::{DEVICE_INTERVAL, DEVICE_SECONDS};
 use crate::oauth::form::Parameters;
 use crate::policy::counters::AddressLimit;
@@ -48,15 +50,15 @@ impl<P: Ports> Context<'_, P> {
         if let Some(name) = form.repeated() {
             return Ok(Reply::refusal(Refusal::ParameterRepeated { is_target: name == "resource" }));
         }
-        if !self.is_within(AddressLimit::Device) {
-            return Ok(Reply::refusal(Refusal::TooManyDevices));
-        }
         let client = match self.authenticated_client(&form).await? {
             Ok(client) => client,
             Err(refusal) => return Ok(refusal),
         };
         if !client.metadata.may(GrantType::DeviceCode) {
             return Ok(Reply::refusal(Refusal::GrantTypeNotRegistered(GrantType::DeviceCode)));
+        }
+        if !self.is_within(AddressLimit::Device) {
+            return Ok(Reply::refusal(Refusal::TooManyDevices));
         }
         let secret = self.name();
         let Some(challenge) = challenge_of(&verifier(&secret)) else { return Err(Failure::Records) };
@@ -111,22 +113,44 @@ impl<P: Ports> Context<'_, P> {
         let Some(DeviceCode { user_code, secret }) = opened else {
             return Ok(Reply::refusal(Refusal::InvalidGrant(None)));
         };
-        let poll = DeviceQuestion::Poll(Hash::of(&secret));
+        let hash = Hash::of(&secret);
+        let poll = DeviceQuestion::Poll(hash.clone(), client.id.clone());
         let sealed = match self.ask::<Device>(&record_of(&user_code), poll).await? {
             DeviceAnswer::Approved(sealed) => sealed,
             DeviceAnswer::Pending => return Ok(Reply::refusal(Refusal::DevicePending)),
             DeviceAnswer::TooFast => return Ok(Reply::refusal(Refusal::DeviceTooFast)),
             DeviceAnswer::Denied => return Ok(Reply::refusal(Refusal::DeviceDenied)),
+            DeviceAnswer::OtherClient => return Ok(Reply::refusal(Refusal::InvalidGrant(None))),
             DeviceAnswer::Unknown | DeviceAnswer::Done | DeviceAnswer::Waiting(_) => {
                 return Ok(Reply::refusal(Refusal::DeviceExpired));
             }
         };
-        let code = self.server.seals.open::<String>(&sealed, USAGE, &user_code);
-        let Some(code) = code.and_then(|code| Handle::parse(HandleKind::Code, &code, &self.server.seals)) else {
+        let Some(code) = self.code_of_device(&user_code, &sealed) else {
             return Ok(Reply::refusal(Refusal::DeviceExpired));
         };
         let Some(challenge) = challenge_of(&verifier(&secret)) else { return Err(Failure::Records) };
-        self.redeemed(client, form, &code, (challenge, Some(String::new()))).await
+        // A request that is refused does not use up the device code.
+        let binding = match self.may_redeem(client, form, &code).await? {
+            Ok(binding) => binding,
+            Err(refusal) => return Ok(refusal),
+        };
+        let take = DeviceQuestion::Take(hash);
+        if !matches!(self.ask::<Device>(&record_of(&user_code), take).await?, DeviceAnswer::Approved(_)) {
+            return Ok(Reply::refusal(Refusal::DeviceExpired));
+        }
+        self.redeemed(client, (form, &binding), &code, (challenge, Some(String::new()))).await
+    }
+
+    /// The code of the grant that a device got.
+    fn code_of_device(&self, user_code: &str, sealed: &str) -> Option<Handle> {
+        let code = self.server.seals.open::<String>(sealed, USAGE, user_code)?;
+        Handle::parse(HandleKind::Code, &code, &self.server.seals)
+    }
+
+    /// Whether a device still waits for the user who decides.
+    pub(super) async fn device_waits(&self, user_code: &str) -> Result<bool, Failure> {
+        let found = self.ask::<Device>(&record_of(user_code), DeviceQuestion::Read).await?;
+        Ok(matches!(found, DeviceAnswer::Waiting(_)))
     }
 
     /// Keeps the code of a grant for the device that waits for it. Returns whether the device still does.
@@ -139,9 +163,33 @@ impl<P: Ports> Context<'_, P> {
 
     /// The user denies.
     pub(super) async fn device_denied(&self, user_code: &str) -> Result<Reply, Failure> {
-        self.ask::<Device>(&record_of(user_code), DeviceQuestion::Deny).await?;
-        let page = page::problem("Denied", "The device gets no access. You can close this page.", None);
-        Ok(Reply::page(200, page, "access_denied").refused("the user refused"))
+        let denied = match self.ask::<Device>(&record_of(user_code), DeviceQuestion::Deny).await? {
+            DeviceAnswer::Done => true,
+            // It was approved before: in another tab, or by another user.
+            DeviceAnswer::Approved(sealed) => match self.code_of_device(user_code, &sealed) {
+                Some(code) => self.end_unused(&code).await?,
+                None => false,
+            },
+            _ => false,
+        };
+        if denied {
+            let page = page::problem("Denied", "The device gets no access. You can close this page.", None);
+            return Ok(Reply::page(200, page, "access_denied").refused("the user refused"));
+        }
+        let text = "The device does not wait any more: it may have access, or its code has expired. The page of your \
+                    applications shows what has access, and ends it.";
+        let grants = self.server.url("/grants");
+        let page = page::problem("Too late to deny", text, Some((&grants, "your applications")));
+        Ok(Reply::page(409, page, "device_gone").refused("the user refused, and no device waits"))
+    }
+
+    /// Ends a grant whose code its device has not used.
+    async fn end_unused(&self, code: &Handle) -> Result<bool, Failure> {
+        let GrantAnswer::Content(seen) = self.ask::<Grant>(code.grant(), GrantQuestion::Read).await? else {
+            return Ok(true);
+        };
+        self.end_all(&seen.terms.subject, &[code.grant().to_owned()], "withdrawn_by_user").await?;
+        Ok(true)
     }
 
     /// The page on which a user enters the code that a device shows (RFC 8628 §3.3).
@@ -152,7 +200,7 @@ impl<P: Ports> Context<'_, P> {
         if self.request.admitted().head().method != Method::Post {
             let query = self.query().unwrap_or_default();
             let code = query.get("user_code").and_then(parsed).map(|code| shown(&code)).unwrap_or_default();
-            let page = page::device_code(self.server, &code, query.get("domain_hint"), None);
+            let page = page::device_code(self.server, &code, &hints(&query), None);
             return Ok(Reply::page(200, page, "device_form"));
         }
         if !self.request.is_from(&self.settings.public_url.web_origin()) {
@@ -172,7 +220,7 @@ impl<P: Ports> Context<'_, P> {
         };
         let DeviceAnswer::Waiting(device) = found else {
             let entered: String = entered.chars().take(20).collect();
-            let page = page::device_code(self.server, &entered, form.get("domain_hint"), Some(UNKNOWN_CODE));
+            let page = page::device_code(self.server, &entered, &hints(&form), Some(UNKNOWN_CODE));
             return Ok(Reply::page(400, page, "device_unknown").refused("no device waits with this code"));
         };
         self.ask_about_device(*device, &form).await
@@ -195,6 +243,7 @@ impl<P: Ports> Context<'_, P> {
             Err(page) => return Ok(*page),
         };
         request.login = login.recorded_name();
+        request.hint = form.get("login_hint").filter(|hint| is_hint(hint)).map(str::to_owned);
         let resource = self.settings.resources.iter().find(|it| it.identifier == request.resource);
         let name = resource.and_then(|it| it.name.clone());
         let code = request.device.as_deref().map(shown).unwrap_or_default();

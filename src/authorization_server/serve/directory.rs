@@ -151,6 +151,8 @@ impl<P: Ports> Context<'_, P> {
         }
         let provisioned = self.provisioned(login, identity).await?;
         Ok(provisioned.and_then(|identity| {
+            let groups = self.server.own_groups(identity.groups, &login.prefix);
+            let identity = Identity { groups, ..identity };
             let is_admitted = identity.is_admitted(login.users());
             if is_admitted { Ok(identity.apart(login.users())) } else { Err("not admitted") }
         }))
@@ -195,8 +197,8 @@ impl<P: Ports> Context<'_, P> {
         let known = self.known_person(login, rules, &identity.subject).await?;
         Ok(groups_of(rules, known).is_ok_and(|groups| match groups {
             Some(groups) if rules.gives_groups => {
-                groups.iter().map(|group| format!("{}{group}", login.prefix)).collect::<BTreeSet<_>>()
-                    == identity.groups
+                let own = self.server.own_groups(groups, &login.prefix);
+                own.iter().map(|group| format!("{}{group}", login.prefix)).collect::<BTreeSet<_>>() == identity.groups
             }
             _ => true,
         }))

@@ -27,13 +27,15 @@ impl<P: Ports> ServerContext<'_, P> {
         (since, until): (u64, u64),
         grant: Option<&str>,
     ) -> Result<bool, Failure> {
-        let scope = self.server.login_of(&identity.subject).identity();
+        let login = self.server.login_of(&identity.subject);
+        let scope = login.identity();
+        let own = identity.subject.strip_prefix(&login.prefix).unwrap_or(&identity.subject);
         let text = |name: &str| identity.claims.get(name).and_then(serde_json::Value::as_str);
         // An address that the provider did not verify may be another user's.
         let email = identity.email.clone();
         // Where the subject is not `sub`, the provider may use either.
         let mut names: Vec<IdentifierName<'_>> = Vec::new();
-        for subject in text("sub").into_iter().chain([identity.subject.as_str()]) {
+        for subject in text("sub").into_iter().chain([own]) {
             let name = IdentifierName::Subject { scope, subject };
             if !names.contains(&name) {
                 names.push(name);
@@ -141,7 +143,7 @@ impl<P: Ports> ServerContext<'_, P> {
         if !is_subject || self.server.is_reserved(subject, &login.prefix) {
             return Ok(None);
         }
-        let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
+        let known = self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::Read).await?;
         let is_known = !known.grants.is_empty() || !known.approvals.is_empty() || !known.connections.is_empty();
         Ok(is_known.then(|| subject.clone()))
     }
@@ -201,14 +203,15 @@ impl<P: Ports> ServerContext<'_, P> {
             Happening::AccountEnabled => {}
             Happening::ClaimsChanged => {
                 self.announce(&[Revocable::User(subject.to_owned())]).await?;
-                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Stale(before)).await?;
+                let known = self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::Stale(before)).await?;
                 let grants: Vec<String> = known.grants.keys().cloned().collect();
                 self.have_rechecked(subject, &grants, before).await?;
             }
             Happening::AccountPurged if subject.starts_with(CLIENT_SUBJECT) => {}
             Happening::SessionsEnded | Happening::AccountDisabled | Happening::AccountPurged => {
                 self.announce(&[Revocable::User(subject.to_owned())]).await?;
-                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::EndBefore(before)).await?;
+                let known =
+                    self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::EndBefore(before)).await?;
                 self.end_all(subject, &known.ended, "ended_by_provider: a signal").await?;
                 // A user who came back since has another account, or the event is late.
                 if happening == Happening::AccountPurged && known.grants.len() == known.ended.len() {
@@ -252,7 +255,7 @@ impl<P: Ports> ServerContext<'_, P> {
     /// Ends everything of a subject. Returns the grants, and the resources of the connections.
     pub(super) async fn delete_subject(&self, subject: &str, why: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
         self.announce(&[Revocable::User(subject.to_owned())]).await?;
-        let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Forget).await?;
+        let known = self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::Forget).await?;
         self.end_all(subject, &known.ended, why).await?;
         let mut disconnected = Vec::new();
         for (resource, _) in self.connectables() {
@@ -284,7 +287,7 @@ impl<P: Ports> ServerContext<'_, P> {
         let ended = self.connections().disconnect(subject, resource, per_user).await;
         let ended = ended.map_err(|error| self.records_failed(&error))?;
         let unlisted = UserQuestion::Disconnected(resource.identifier.clone());
-        self.ask::<UserRecord>(&person(subject), unlisted).await?;
+        self.ask::<UserRecord>(&person(self.server, subject), unlisted).await?;
         if ended {
             self.say("info", "disconnected", &format!("resource {:?}: {why}", resource.path.as_str()));
         }
@@ -298,7 +301,7 @@ impl<P: Ports> ServerContext<'_, P> {
         }
         let ended = self.connections().forget(subject, resource).await;
         let ended = ended.map_err(|error| self.records_failed(&error))?;
-        self.ask::<UserRecord>(&person(subject), UserQuestion::Disconnected(resource.to_owned())).await?;
+        self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::Disconnected(resource.to_owned())).await?;
         Ok(ended)
     }
 
@@ -309,6 +312,6 @@ impl<P: Ports> ServerContext<'_, P> {
 
     /// Takes a grant out of its subject's list.
     pub(super) async fn unlist(&self, subject: &str, grant: &str) -> Result<(), Failure> {
-        self.ask::<UserRecord>(&person(subject), UserQuestion::Ended(grant.to_owned())).await.map(|_| ())
+        self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::Ended(grant.to_owned())).await.map(|_| ())
     }
 }

@@ -107,7 +107,7 @@ impl<P: Ports> Context<'_, P> {
                 let mut ended: Vec<String> = revoked.grants.iter().map(|(id, _)| (*id).clone()).collect();
                 for client in &revoked.clients {
                     let question = UserQuestion::Withdraw(client.clone());
-                    ended.extend(self.ask::<UserRecord>(&person(&subject), question).await?.ended);
+                    ended.extend(self.ask::<UserRecord>(&person(self.server, &subject), question).await?.ended);
                 }
                 ended.sort_unstable();
                 ended.dedup();
@@ -134,7 +134,7 @@ impl<P: Ports> Context<'_, P> {
                 // The cookie may have been copied: it is not valid any more, wherever it is.
                 if let Some(sealed) = self.cookie(Cookie::Session) {
                     let question = UserQuestion::SignOut(Hash::of(sealed), until);
-                    self.ask::<UserRecord>(&person(&subject), question).await?;
+                    self.ask::<UserRecord>(&person(self.server, &subject), question).await?;
                 }
                 let page = page::problem(
                     "Signed out",
@@ -182,7 +182,7 @@ impl<P: Ports> Context<'_, P> {
         }
         match (text("action"), text("subject"), text("grant")) {
             (Some("show"), Some(subject), None) => {
-                let known = self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?;
+                let known = self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::Read).await?;
                 let mut exported = exported(subject, &known);
                 let connected = self.connected_accounts(subject).await?;
                 let mut connected: Vec<Value> =

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::authorization_server::handle::Handle;
-use crate::authorization_server::login::ProviderTokens;
+use crate::authorization_server::login::{Login, ProviderTokens};
 use crate::authorization_server::state::grant::SealedProviderTokens;
 use crate::ports::Ports;
 use crate::seal::{Nonce, SealKey};
@@ -16,11 +16,29 @@ use crate::strict_json;
 pub(super) struct HeldTokens {
     pub(super) refresh_token: Option<String>,
     pub(super) access_token: String,
+    /// Whose they are: they go to no other provider. None in grants of release 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
 }
 
 impl HeldTokens {
-    pub(super) fn of(tokens: &ProviderTokens) -> Self {
-        Self { refresh_token: tokens.refresh_token.clone(), access_token: tokens.access_token.clone() }
+    pub(super) fn of(tokens: &ProviderTokens, login: &Login) -> Self {
+        Self {
+            refresh_token: tokens.refresh_token.clone(),
+            access_token: tokens.access_token.clone(),
+            provider: Some(login.identity().to_owned()),
+        }
+    }
+
+    /// The tokens of an answer to a request with these.
+    pub(super) fn renewed(&self, tokens: &ProviderTokens) -> Self {
+        let refresh_token = tokens.refresh_token.clone().or_else(|| self.refresh_token.clone());
+        Self { refresh_token, access_token: tokens.access_token.clone(), provider: self.provider.clone() }
+    }
+
+    /// Whether the provider of this login gave them.
+    pub(super) fn are_of(&self, login: &Login) -> bool {
+        self.provider.as_deref().map_or(login.prefix.is_empty(), |provider| provider == login.identity())
     }
 
     /// Opens the tokens of a grant with its current refresh token.

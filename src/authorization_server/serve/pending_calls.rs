@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::authorize::person;
 use super::records;
-use crate::authorization_server::client::CLIENT_SUBJECT;
 use crate::authorization_server::settings::AuthorizationServer;
 use crate::authorization_server::state::call_list::{CallList, CallListQuestion};
 use crate::authorization_server::state::pending_call::{
@@ -91,8 +90,7 @@ impl<P: Ports> PendingCalls<'_, P> {
     pub fn login_of(&self, caller: &Subject) -> Option<String> {
         let is_token = matches!(caller.kind, CredentialKind::Jwt | CredentialKind::Introspection);
         let issuer = caller.issuer.as_str();
-        let is_user = issuer == self.server.own.identifier || self.server.login.vouches_for(issuer);
-        (is_token && is_user && !caller.subject.starts_with(CLIENT_SUBJECT)).then(|| caller.subject.clone())
+        (is_token && self.server.is_user(issuer, &caller.subject)).then(|| caller.subject.clone())
     }
 
     /// The id of a call: the same for equal calls of one caller under one policy. It reveals nothing about them.
@@ -214,7 +212,7 @@ impl<P: Ports> PendingCalls<'_, P> {
 
     /// The number of the sign-ins of a person that are valid.
     async fn epoch(&self, subject: &str) -> Result<u64, String> {
-        Ok(self.ask::<UserRecord>(&person(subject), UserQuestion::Read).await?.epoch)
+        Ok(self.ask::<UserRecord>(&person(self.server, subject), UserQuestion::Read).await?.epoch)
     }
 
     /// A call that waits, or about which a person decided a while ago; `None` if there is none.

@@ -93,8 +93,7 @@ impl<P: Ports> LoginProvider<'_, P> {
             return Ok(Ours { client_id: client_id.clone(), authentication: authentication.clone() });
         }
         let issuer = self.login.issuer.clone().unwrap_or_default();
-        // A registration is valid for one redirect URI, so its record is named by the provider and by this server's issuer.
-        let id = Hash::of(&format!("{issuer} {}", self.context.server.own.identifier));
+        let id = self.registration_id(&issuer);
         let records = |_| LoginError::Records;
         let kept = self
             .context
@@ -119,13 +118,23 @@ impl<P: Ports> LoginProvider<'_, P> {
         kept.and_then(|kept| self.opened(&kept, &issuer)).ok_or(LoginError::RegistrationSealed)
     }
 
+    /// The name of the record of this gateway's registration. A registration is valid for one redirect URI, so the record is named by
+    /// the provider, by this server's issuer and by the login.
+    fn registration_id(&self, issuer: &str) -> Hash {
+        let own = &self.context.server.own.identifier;
+        Hash::of(&match self.login.name.as_str() {
+            "" => format!("{issuer} {own}"),
+            name => format!("{issuer} {own} {name}"),
+        })
+    }
+
     /// The client id of this gateway at the provider, if it has one already.
     pub(super) async fn client_id(&self) -> Result<Option<String>, LoginError> {
         if let Some((client_id, _)) = &self.login.client {
             return Ok(Some(client_id.clone()));
         }
         let issuer = self.login.issuer.clone().unwrap_or_default();
-        let id = Hash::of(&format!("{issuer} {}", self.context.server.own.identifier));
+        let id = self.registration_id(&issuer);
         let kept = self.context.ask::<GatewayRegistration>(id.as_str(), GatewayRegistrationQuestion::Read).await;
         let kept = kept.map_err(|_| LoginError::Records)?;
         Ok(kept.and_then(|kept| self.opened(&kept, &issuer)).map(|ours| ours.client_id))
@@ -274,8 +283,7 @@ impl<P: Ports> LoginProvider<'_, P> {
         let request = login::refresh_request(provider, client, assertion.as_deref(), refresh_token);
         let tokens = self.issued(provider, ours, &request).await?;
         // A provider that gives no other refresh token goes on with this one (RFC 6749 §6).
-        let next = tokens.refresh_token.unwrap_or_else(|| refresh_token.clone());
-        Ok((Some(HeldTokens { refresh_token: Some(next), access_token: tokens.access_token }), tokens.id_token))
+        Ok((Some(held.renewed(&tokens)), tokens.id_token))
     }
 
     async fn claims_again(

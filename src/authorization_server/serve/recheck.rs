@@ -96,6 +96,9 @@ impl<P: Ports> Context<'_, P> {
         let Some((held, key)) = HeldTokens::open(sealed, token) else {
             return Err(NotConfirmed::Ended("the provider's tokens cannot be opened".to_owned()));
         };
+        if !held.are_of(login) {
+            return Err(NotConfirmed::Ended("the login has another provider now".to_owned()));
+        }
         let at = self.provider_of(login);
         if self.memory.failed_lately(&recheck_of(login), self.ports.now()) {
             return Err(NotConfirmed::Unknown("the provider did not answer a moment ago".to_owned(), None));
@@ -143,7 +146,7 @@ impl<P: Ports> Context<'_, P> {
         if identity.subject != seen.terms.subject {
             return Err("the provider speaks of another user".to_owned());
         }
-        let claims = identity.token_claims(&self.server.token_claims, &login.groups_claim);
+        let claims = self.claims_of_user(login, identity);
         let claims = with_sign_in_of(&seen.terms.claims, claims.map_err(|error| error.to_string())?);
         let approved = ScopeSet::of_text(&seen.approved);
         let scope = self.entitled(identity, &approved);

@@ -57,7 +57,8 @@ pub async fn is_revoked(
                 !records::ask::<Identifier>((server, ports), &name.record(), question).await?.accepted
             }
             Revocable::User(subject) => {
-                let known = records::ask::<UserRecord>((server, ports), &person(subject), UserQuestion::Read).await?;
+                let known =
+                    records::ask::<UserRecord>((server, ports), &person(server, subject), UserQuestion::Read).await?;
                 issued < known.ended_before
             }
         };

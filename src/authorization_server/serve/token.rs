@@ -1,5 +1,7 @@
 //! The token endpoint (RFC 6749 §3.2): one function for each grant type.
 
+use std::cell::OnceCell;
+
 use serde_json::{Map, Value, json};
 
 use super::binding::Binding;
@@ -12,7 +14,7 @@ use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::Login;
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{
-    Grant, GrantAnswer, GrantQuestion, NextRefreshToken, ProvenKey, Terms,
+    Grant, GrantAnswer, GrantContent, GrantQuestion, NextRefreshToken, ProvenKey, Terms,
 };
 use crate::limits::{RECHECK_POLL, RECHECK_TURN_SECONDS, RECHECK_WAIT_SECONDS};
 use crate::oauth::form::Parameters;
@@ -76,28 +78,40 @@ impl<P: Ports> Context<'_, P> {
             return Ok(Reply::refusal(Refusal::InvalidGrant(None)));
         };
         let redirect_uri = form.get("redirect_uri").map(str::to_owned);
-        self.redeemed(client, form, &code, (challenge, redirect_uri)).await
+        let binding = match self.may_redeem(client, form, &code).await? {
+            Ok(binding) => binding,
+            Err(refusal) => return Ok(refusal),
+        };
+        self.redeemed(client, (form, &binding), &code, (challenge, redirect_uri)).await
+    }
+
+    /// What is checked before a code is redeemed, because what is wrong here must neither use up the code nor count as theft. Returns what
+    /// the tokens are bound to.
+    pub(super) async fn may_redeem(
+        &self,
+        client: &Client,
+        form: &Parameters,
+        code: &Handle,
+    ) -> Result<Result<Binding, Reply>, Failure> {
+        let seen = GrantReading::of(code);
+        if let Some(refusal) = self.beyond(&seen, form).await? {
+            return Ok(Err(refusal));
+        }
+        let binding = match self.binding_of_grant(client, &seen).await? {
+            Ok(binding) => binding,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(self.may_still_log_in(&seen).await?.map(|_| binding))
     }
 
     /// Redeems a code.
     pub(super) async fn redeemed(
         &self,
         client: &Client,
-        form: &Parameters,
+        (form, binding): (&Parameters, &Binding),
         code: &Handle,
         (challenge, redirect_uri): (String, Option<String>),
     ) -> Result<Reply, Failure> {
-        // Checked before the code is redeemed: a wrong `resource` or `scope` must neither use up the code nor count as theft.
-        if let Some(refusal) = self.beyond(code, form).await? {
-            return Ok(refusal);
-        }
-        let binding = match self.binding_of_grant(client, code).await? {
-            Ok(binding) => binding,
-            Err(refusal) => return Ok(refusal),
-        };
-        if let Err(refusal) = self.login_of_grant(code).await? {
-            return Ok(refusal);
-        }
         let next = client.metadata.may(GrantType::RefreshToken).then(|| self.successor(code));
         let (handle, next) = next.unzip();
         let question = GrantQuestion::Redeem {
@@ -106,10 +120,10 @@ impl<P: Ports> Context<'_, P> {
             redirect_uri,
             challenge,
             next: next.map(Box::new),
-            key: proven(client, &binding),
+            key: proven(client, binding),
         };
         let answer = self.ask::<Grant>(code.grant(), question).await?;
-        self.granted_or_refused(answer, (form, &binding), code, handle.as_ref()).await
+        self.granted_or_refused(answer, (form, binding), code, handle.as_ref()).await
     }
 
     async fn refresh(&self, client: &Client, form: &Parameters) -> Result<Reply, Failure> {
@@ -119,14 +133,15 @@ impl<P: Ports> Context<'_, P> {
         let Some(token) = Handle::parse(HandleKind::Refresh, token, &self.server.seals) else {
             return Ok(Reply::refusal(Refusal::InvalidGrant(None)));
         };
-        if let Some(refusal) = self.beyond(&token, form).await? {
+        let seen = GrantReading::of(&token);
+        if let Some(refusal) = self.beyond(&seen, form).await? {
             return Ok(refusal);
         }
-        let binding = match self.binding_of_grant(client, &token).await? {
+        let binding = match self.binding_of_grant(client, &seen).await? {
             Ok(binding) => binding,
             Err(refusal) => return Ok(refusal),
         };
-        let login = match self.login_of_grant(&token).await? {
+        let login = match self.may_still_log_in(&seen).await? {
             Ok(login) => login,
             Err(refusal) => return Ok(refusal),
         };
@@ -165,25 +180,43 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// The login of the user of a grant. A grant ends if the directory of the provider says that the user has no access any more.
-    async fn login_of_grant(&self, token: &Handle) -> Result<Result<&Login, Reply>, Failure> {
+    async fn may_still_log_in(&self, seen: &GrantReading<'_>) -> Result<Result<&Login, Reply>, Failure> {
         let is_same_for_all = self.server.other_logins.is_empty() && self.server.login.directory.is_none();
         if is_same_for_all {
             return Ok(Ok(&self.server.login));
         }
-        let GrantAnswer::Content(seen) = self.ask::<Grant>(token.grant(), GrantQuestion::Read).await? else {
-            return Ok(Ok(&self.server.login));
+        let Some(content) = seen.content(self).await? else { return Ok(Ok(&self.server.login)) };
+        let terms = &content.terms;
+        let login = match self.login_of_grant(terms, seen.handle).await? {
+            Ok(login) => login,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        let subject = &seen.terms.subject;
-        let login = self.server.login_of(subject);
-        let Err(why) = self.may_go_on(subject).await? else { return Ok(Ok(login)) };
-        self.end_all(subject, &[token.grant().to_owned()], &format!("ended_by_provider: {why}")).await?;
-        let detail = format!("grant {}: {why}", token.grant());
-        Ok(Err(Reply::refusal(Refusal::InvalidGrant(Some(detail)))))
+        match self.may_go_on(&terms.subject).await? {
+            Ok(()) => Ok(Ok(login)),
+            Err(why) => Ok(Err(self.ended(terms, seen.handle, &format!("ended_by_provider: {why}")).await?)),
+        }
+    }
+
+    /// The login of the user of a grant. The grant ends if the configuration has another provider for the user, or none, or if the login
+    /// is not for the client and the resource any more.
+    async fn login_of_grant(&self, terms: &Terms, handle: &Handle) -> Result<Result<&Login, Reply>, Failure> {
+        let why = match self.server.login_at(&terms.subject, terms.provider.as_deref()) {
+            Some(login) if login.serves(&terms.client_id, &terms.resource) => return Ok(Ok(login)),
+            Some(_) => "ended_by_configuration: the login is not for this client and resource",
+            None => "ended_by_configuration: the login of the user was removed or has another provider",
+        };
+        Ok(Err(self.ended(terms, handle, why).await?))
+    }
+
+    /// Ends a grant whose code or refresh token is used.
+    async fn ended(&self, terms: &Terms, handle: &Handle, why: &str) -> Result<Reply, Failure> {
+        self.end_all(&terms.subject, &[handle.grant().to_owned()], why).await?;
+        Ok(Reply::refusal(Refusal::InvalidGrant(Some(format!("grant {}: {why}", handle.grant())))))
     }
 
     /// Refuses what was not granted: another resource (RFC 8707 §2.2), more scopes (RFC 6749 §6). This does not use up the
     /// handle.
-    async fn beyond(&self, handle: &Handle, form: &Parameters) -> Result<Option<Reply>, Failure> {
+    async fn beyond(&self, seen: &GrantReading<'_>, form: &Parameters) -> Result<Option<Reply>, Failure> {
         let resource = match form.get("resource") {
             Some(asked) => match authorize::resource(Some(asked), self.server, self.settings) {
                 Ok(resource) => Some(&resource.identifier),
@@ -196,9 +229,7 @@ impl<P: Ports> Context<'_, P> {
         if scope.is_none() && !(several && resource.is_some()) {
             return Ok(None);
         }
-        let GrantAnswer::Content(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Read).await? else {
-            return Ok(None);
-        };
+        let Some(seen) = seen.content(self).await? else { return Ok(None) };
         if resource.is_some_and(|resource| *resource != seen.terms.resource) {
             return Ok(Some(Reply::refusal(Refusal::OtherResource)));
         }
@@ -211,13 +242,15 @@ impl<P: Ports> Context<'_, P> {
     }
 
     /// What the tokens of a grant are bound to, before its code or refresh token is used.
-    async fn binding_of_grant(&self, client: &Client, handle: &Handle) -> Result<Result<Binding, Reply>, Failure> {
+    async fn binding_of_grant(
+        &self,
+        client: &Client,
+        seen: &GrantReading<'_>,
+    ) -> Result<Result<Binding, Reply>, Failure> {
         if !self.may_bind(client) {
             return Ok(Ok(Binding::default()));
         }
-        let GrantAnswer::Content(seen) = self.ask::<Grant>(handle.grant(), GrantQuestion::Read).await? else {
-            return Ok(Ok(Binding::default()));
-        };
+        let Some(seen) = seen.content(self).await? else { return Ok(Ok(Binding::default())) };
         match authorize::resource(Some(&seen.terms.resource), self.server, self.settings) {
             Ok(resource) => self.binding(client, resource).await,
             // The resource is not in the configuration any more: no gateway accepts the token.
@@ -247,6 +280,11 @@ impl<P: Ports> Context<'_, P> {
         used: &Handle,
         next: Option<&Handle>,
     ) -> Result<Reply, Failure> {
+        if let GrantAnswer::Granted(terms) | GrantAnswer::Retried(terms, _) = &answer
+            && let Err(refusal) = self.login_of_grant(terms, used).await?
+        {
+            return Ok(refusal);
+        }
         match answer {
             GrantAnswer::Granted(terms) => {
                 self.tokens(&terms, used.grant(), (form, binding), next.map(|next| next.expose().to_owned())).await
@@ -370,6 +408,29 @@ impl<P: Ports> Context<'_, P> {
             grant: None,
         };
         self.token_answer(&token, None, "token_issued").await
+    }
+}
+
+/// The content of a grant whose code or refresh token is used. It is read at most once.
+struct GrantReading<'a> {
+    handle: &'a Handle,
+    content: OnceCell<Option<Box<GrantContent>>>,
+}
+
+impl<'a> GrantReading<'a> {
+    fn of(handle: &'a Handle) -> Self {
+        Self { handle, content: OnceCell::new() }
+    }
+
+    async fn content<P: Ports>(&self, context: &Context<'_, P>) -> Result<Option<&GrantContent>, Failure> {
+        if self.content.get().is_none() {
+            let read = match context.ask::<Grant>(self.handle.grant(), GrantQuestion::Read).await? {
+                GrantAnswer::Content(seen) => Some(seen),
+                _ => None,
+            };
+            let _first = self.content.set(read);
+        }
+        Ok(self.content.get().and_then(Option::as_deref))
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Context, Failure, Reply};
 use crate::authorization_server::access_token::grant_of;
 use crate::authorization_server::client::Client;
 use crate::authorization_server::handle::{Handle, HandleKind};
+use crate::authorization_server::login::Login;
 use crate::authorization_server::refusal::Refusal;
 use crate::authorization_server::state::grant::{Grant, GrantAnswer, GrantContent, GrantQuestion};
 use crate::jwks::key::{JwsAlgorithm, VerificationKey};
@@ -85,8 +86,11 @@ impl<P: Ports> Context<'_, P> {
             return done();
         }
         self.end_all(&seen.terms.subject, &[grant], "revoked_by_client").await?;
-        if let Some(tokens) = handle.and_then(|handle| opened(&seen, handle)) {
-            self.provider_of(self.server.login_of(&seen.terms.subject)).revoke_there(&tokens).await;
+        let login = self.server.login_at(&seen.terms.subject, seen.terms.provider.as_deref());
+        if let (Some(handle), Some(login)) = (handle, login)
+            && let Some(tokens) = opened(&seen, handle, login)
+        {
+            self.provider_of(login).revoke_there(&tokens).await;
         }
         done()
     }
@@ -156,9 +160,9 @@ impl<P: Ports> Context<'_, P> {
     }
 }
 
-/// The provider's tokens to revoke, if this is the handle that opens them.
-fn opened(seen: &GrantContent, handle: &Handle) -> Option<Vec<(String, &'static str)>> {
-    let (held, _) = HeldTokens::open(seen.vault.as_ref()?, handle)?;
+/// The provider's tokens to revoke, if this is the handle that opens them and the login is that of the provider.
+fn opened(seen: &GrantContent, handle: &Handle, login: &Login) -> Option<Vec<(String, &'static str)>> {
+    let (held, _) = HeldTokens::open(seen.vault.as_ref()?, handle).filter(|(held, _)| held.are_of(login))?;
     let refresh_token = held.refresh_token.map(|token| (token, "refresh_token"));
     Some(refresh_token.into_iter().chain([(held.access_token, "access_token")]).collect())
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Hash, RecordStateMachine};
 use crate::authorization_server::authorize::AuthorizationRequest;
-use crate::limits::{DEVICE_INTERVAL, DEVICE_SLOW_DOWN};
+use crate::limits::{DEVICE_INTERVAL, DEVICE_LAST_SECONDS, DEVICE_SLOW_DOWN};
 
 /// What is known of the device, for its user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,8 +49,10 @@ pub enum DeviceQuestion {
     Deny,
     /// Its user has approved: the code of the grant, sealed.
     Approve(String),
-    /// It asks for its token, with a secret of this hash.
-    Poll(Hash),
+    /// The client with this id asks for its token, with a secret of this hash.
+    Poll(Hash, String),
+    /// It uses the code of the grant, with a secret of this hash.
+    Take(Hash),
 }
 
 /// What is answered.
@@ -61,6 +63,8 @@ pub enum DeviceAnswer {
     Unknown,
     /// Done.
     Done,
+    /// It is another client's.
+    OtherClient,
     /// It waits.
     Waiting(Box<Device>),
     /// Its user has not decided.
@@ -69,7 +73,7 @@ pub enum DeviceAnswer {
     TooFast,
     /// Its user denied.
     Denied,
-    /// Its user approved: the code of the grant, sealed. It is handed out once.
+    /// Its user approved: the code of the grant, sealed. It can be taken once.
     Approved(String),
 }
 
@@ -90,7 +94,7 @@ impl Device {
         let is_too_fast = now < self.polled + self.interval;
         self.polled = now;
         match &self.state {
-            State::Approved(code) => (DeviceAnswer::Approved(code.clone()), None),
+            State::Approved(code) => (DeviceAnswer::Approved(code.clone()), Some(self)),
             State::Denied => (DeviceAnswer::Denied, None),
             State::Waiting if is_too_fast => {
                 self.interval += DEVICE_SLOW_DOWN;
@@ -113,13 +117,30 @@ impl RecordStateMachine for Device {
             (DeviceQuestion::Read, Some(device)) if device.state == State::Waiting => {
                 (DeviceAnswer::Waiting(Box::new(device.clone())), Some(device))
             }
-            (DeviceQuestion::Deny, Some(device)) if device.state == State::Waiting => {
-                (DeviceAnswer::Done, Some(Self { state: State::Denied, ..device }))
+            (DeviceQuestion::Deny, Some(device)) => {
+                let answer = match &device.state {
+                    State::Waiting | State::Denied => DeviceAnswer::Done,
+                    // The grant must end.
+                    State::Approved(code) => DeviceAnswer::Approved(code.clone()),
+                };
+                (answer, Some(Self { state: State::Denied, ..device }))
             }
             (DeviceQuestion::Approve(code), Some(device)) if device.state == State::Waiting => {
-                (DeviceAnswer::Done, Some(Self { state: State::Approved(code), ..device }))
+                // A user who decides in the last moment does not decide in vain.
+                let until = device.until.max(now + DEVICE_LAST_SECONDS);
+                (DeviceAnswer::Done, Some(Self { state: State::Approved(code), until, ..device }))
             }
-            (DeviceQuestion::Poll(secret), Some(device)) if device.secret == secret => device.polled(now),
+            (DeviceQuestion::Poll(secret, client), Some(device))
+                if device.secret == secret && device.request.client_id == client =>
+            {
+                device.polled(now)
+            }
+            // Another client has the device code: it learns nothing, and changes nothing.
+            (DeviceQuestion::Poll(..), Some(device)) => (DeviceAnswer::OtherClient, Some(device)),
+            (DeviceQuestion::Take(secret), Some(device)) if device.secret == secret => match &device.state {
+                State::Approved(code) => (DeviceAnswer::Approved(code.clone()), None),
+                State::Waiting | State::Denied => (DeviceAnswer::Unknown, Some(device)),
+            },
             (_, kept) => (DeviceAnswer::Unknown, kept),
         }
     }

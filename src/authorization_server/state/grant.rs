@@ -22,6 +22,10 @@ pub struct Terms {
     pub claims: Map<String, Value>,
     /// The second at which the user came back from the login.
     pub authenticated: u64,
+    /// The provider at which the user signed in; none for the one of `login`.
+    // What release 0.1 does not know is stored only where it says something, so that a rollback can read most grants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// A code that has not been redeemed yet.

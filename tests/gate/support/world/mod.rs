@@ -244,6 +244,11 @@ impl World {
         self.0.borrow().asked.clone()
     }
 
+    /// Forgets the requests to providers so far.
+    pub fn forget_asked(&self) {
+        self.0.borrow_mut().asked.clear();
+    }
+
     /// Puts a value into a store, by binding and key.
     pub fn put(&self, binding: &str, key: &str, value: Result<&str, &str>) {
         let value = value.map(|value| value.as_bytes().to_vec()).map_err(PlatformError::from);
