@@ -148,6 +148,11 @@ export interface AuthorizationServerDocument {
    */
   binding: string;
   /**
+   * Clients may authenticate with the certificate of their connection (RFC 8705 §2): `tls_client_auth` and
+   * `self_signed_tls_client_auth`. Cloudflare must ask for client certificates on the host. Default: `false`.
+   */
+  client_certificates?: boolean;
+  /**
    * Domains on which such documents may be, for example `vendor.example`, including their subdomains. Default: any.
    */
   client_document_domains?: string[];
@@ -286,7 +291,8 @@ export interface ClientDocument {
    */
   introspection?: boolean;
   /**
-   * The JWK set with its public keys, as a JSON string, for `private_key_jwt`.
+   * The JWK set with its public keys, as a JSON string, for `private_key_jwt`; with its certificates (`x5c`) for
+   * `self_signed_tls_client_auth`.
    */
   jwks?: string;
   /**
@@ -309,8 +315,12 @@ export interface ClientDocument {
    */
   secret?: string;
   /**
-   * How the client authenticates: `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`. Default:
-   * `none`.
+   * The subject of its certificate, for `tls_client_auth`, as RFC 2253 writes it: `CN=agent,O=Acme,C=DE`.
+   */
+  tls_client_auth_subject_dn?: string;
+  /**
+   * How the client authenticates: `none`, `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or with
+   * `client_certificates` also `tls_client_auth` and `self_signed_tls_client_auth`. Default: `none`.
    */
   token_endpoint_auth_method?: string;
   workload?: WorkloadDocument;

@@ -1,8 +1,11 @@
 //! Clients and their metadata (RFC 7591 §2). The gateway reads strictly the members that it uses, and ignores all
 //! others.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::authorization_server::client_error::{ClientUrlError, MetadataError, RedirectUriError};
 use crate::authorization_server::state::Hash;
@@ -11,6 +14,7 @@ use crate::jwks::key_set::KeySet;
 use crate::limits::{CLIENT_NAME_CHARS, REDIRECT_URI_BYTES, REDIRECT_URIS};
 use crate::page::is_invisible;
 use crate::policy::pattern::Pattern;
+use crate::transport::certificate::ClientCertificate;
 use crate::transport::url::{HttpUrl, Scheme};
 
 /// The prefix of the subject of a client that uses the client credentials grant. No user can have it (RFC 9068 §5).
@@ -28,11 +32,22 @@ pub enum AuthMethod {
     ClientSecretPost,
     /// `private_key_jwt`
     PrivateKeyJwt,
+    /// `tls_client_auth` (RFC 8705 §2.1): with a certificate that a trusted CA issued.
+    TlsClientAuth,
+    /// `self_signed_tls_client_auth` (RFC 8705 §2.2): with a certificate that is in its keys.
+    SelfSignedTlsClientAuth,
 }
 
 impl AuthMethod {
     /// All methods.
-    pub const ALL: [Self; 4] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::PrivateKeyJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
+    ];
 
     /// The method as metadata names it.
     #[must_use]
@@ -42,11 +57,19 @@ impl AuthMethod {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// Whether the client has a certificate.
+    #[must_use]
+    pub fn has_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 
     /// Whether the client has a secret.
@@ -140,7 +163,10 @@ pub struct ClientMetadata {
     pub auth_method: AuthMethod,
     /// `grant_types`.
     pub grant_types: Vec<GrantType>,
-    /// `jwks`: the keys with which it signs assertions.
+    /// `tls_client_auth_subject_dn`: the subject of its certificate (RFC 8705 §2.1.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_subject: Option<String>,
+    /// `jwks`: the keys with which it signs assertions, or its certificates.
     pub jwks: Option<Value>,
     /// `jwks_uri`: the URL of those keys.
     pub jwks_uri: Option<String>,
@@ -191,7 +217,58 @@ pub struct RedirectRules<'a> {
     pub leaves_out: bool,
 }
 
+/// SHA-256 of the certificates of a JWK set: the first one of each `x5c` (RFC 7517 §4.7).
+fn certificates(jwks: Option<&Value>) -> impl Iterator<Item = [u8; 32]> {
+    let keys = jwks.and_then(|jwks| jwks.get("keys")).and_then(Value::as_array).into_iter().flatten();
+    keys.filter_map(|key| {
+        let text = key.get("x5c")?.get(0)?.as_str()?;
+        STANDARD.decode(text).ok().map(|certificate| Sha256::digest(certificate).into())
+    })
+}
+
+/// Checks that a client has what its method needs, and keys in one place.
+fn check_keys(
+    method: AuthMethod,
+    (jwks, jwks_uri): (Option<&Value>, Option<&str>),
+    subject: Option<&str>,
+) -> Result<(), MetadataError> {
+    if jwks.is_some() && jwks_uri.is_some() {
+        return Err(MetadataError::KeysTwice);
+    }
+    match method {
+        AuthMethod::PrivateKeyJwt if jwks.is_none() && jwks_uri.is_none() => return Err(MetadataError::KeysMissing),
+        AuthMethod::TlsClientAuth if subject.is_none_or(|subject| subject.trim().is_empty()) => {
+            return Err(MetadataError::CertificateSubjectMissing);
+        }
+        AuthMethod::SelfSignedTlsClientAuth if certificates(jwks).next().is_none() => {
+            return Err(MetadataError::CertificateMissing);
+        }
+        _ => {}
+    }
+    match jwks {
+        Some(jwks) => KeySet::parse(jwks.to_string().as_bytes()).map(drop).map_err(MetadataError::Jwks),
+        None => Ok(()),
+    }
+}
+
 impl ClientMetadata {
+    /// Whether a certificate is that of the client.
+    #[must_use]
+    pub fn has_certificate(&self, certificate: &ClientCertificate) -> bool {
+        match self.auth_method {
+            AuthMethod::TlsClientAuth => {
+                self.certificate_subject.as_ref().is_some_and(|subject| certificate.is_of(subject))
+            }
+            AuthMethod::SelfSignedTlsClientAuth => {
+                certificates(self.jwks.as_ref()).any(|digest| digest == certificate.digest)
+            }
+            AuthMethod::None
+            | AuthMethod::ClientSecretBasic
+            | AuthMethod::ClientSecretPost
+            | AuthMethod::PrivateKeyJwt => false,
+        }
+    }
+
     /// Reads metadata. Members that the gateway does not use are ignored (RFC 7591 §2).
     ///
     /// # Errors
@@ -264,15 +341,9 @@ impl ClientMetadata {
         };
         let jwks = members.get("jwks").filter(|jwks| !jwks.is_null()).cloned();
         let jwks_uri = text("jwks_uri")?;
-        if jwks.is_some() && jwks_uri.is_some() {
-            return Err(MetadataError::KeysTwice);
-        }
-        if auth_method == AuthMethod::PrivateKeyJwt && jwks.is_none() && jwks_uri.is_none() {
-            return Err(MetadataError::KeysMissing);
-        }
-        if let Some(jwks) = &jwks {
-            KeySet::parse(jwks.to_string().as_bytes()).map_err(MetadataError::Jwks)?;
-        }
+        let subject = text("tls_client_auth_subject_dn")?;
+        let certificate_subject = subject.filter(|_| auth_method == AuthMethod::TlsClientAuth);
+        check_keys(auth_method, (jwks.as_ref(), jwks_uri.as_deref()), certificate_subject.as_deref())?;
         Ok(Self {
             client_name,
             client_uri: text("client_uri")?.filter(|uri| HttpUrl::parse(uri).is_ok()),
@@ -280,6 +351,7 @@ impl ClientMetadata {
             redirect_prefixes: Vec::new(),
             auth_method,
             grant_types,
+            certificate_subject,
             jwks,
             jwks_uri,
             application_type,
@@ -331,6 +403,9 @@ impl ClientMetadata {
         put("grant_types", json!(self.grant_types.iter().map(|kind| kind.as_str()).collect::<Vec<_>>()));
         let codes = self.may(GrantType::AuthorizationCode);
         put("response_types", if codes { json!(["code"]) } else { json!([]) });
+        if let Some(subject) = &self.certificate_subject {
+            put("tls_client_auth_subject_dn", json!(subject));
+        }
         if let Some(jwks) = &self.jwks {
             put("jwks", jwks.clone());
         }

@@ -96,6 +96,10 @@ pub enum MetadataError {
     JwksUri,
     /// `private_key_jwt` without keys.
     KeysMissing,
+    /// No certificate for `self_signed_tls_client_auth`.
+    CertificateMissing,
+    /// No subject of the certificate for `tls_client_auth`.
+    CertificateSubjectMissing,
     /// Both `jwks` and `jwks_uri`.
     KeysTwice,
     /// `client_name` has no visible letter or digit.
@@ -142,6 +146,10 @@ impl fmt::Display for MetadataError {
             Self::Jwks(error) => return error.fmt(f),
             Self::JwksUri => "jwks_uri is not supported for clients that register: send jwks",
             Self::KeysMissing => "private_key_jwt needs jwks or jwks_uri",
+            Self::CertificateMissing => "self_signed_tls_client_auth needs jwks with a certificate (x5c)",
+            Self::CertificateSubjectMissing => {
+                "tls_client_auth needs tls_client_auth_subject_dn: other names of certificates are not supported"
+            }
             Self::KeysTwice => "jwks and jwks_uri exclude each other",
             Self::NameInvisible => "client_name must have a visible letter or digit",
             Self::NameTooLong => return write!(f, "client_name has more than {CLIENT_NAME_CHARS} characters"),

@@ -23,9 +23,9 @@ pub fn document(server: &AuthorizationServer, settings: &Settings) -> PublicDocu
         .flat_map(|resource| known_scopes(server, resource).iter().map(|it| it.as_str().to_owned()).collect::<Vec<_>>())
         .chain(["offline_access".to_owned()])
         .collect();
-    let methods = AuthMethod::ALL.map(AuthMethod::as_str);
+    let methods: Vec<&str> = server.methods().map(AuthMethod::as_str).collect();
     let confidential: Vec<&str> =
-        AuthMethod::ALL.into_iter().filter(|method| *method != AuthMethod::None).map(AuthMethod::as_str).collect();
+        server.methods().filter(|method| *method != AuthMethod::None).map(AuthMethod::as_str).collect();
     let algorithms = JwsAlgorithm::names().collect::<Vec<_>>();
     let grants: Vec<&str> =
         GrantType::ALL.into_iter().filter(|grant| server.accepts(*grant)).map(GrantType::as_str).collect();

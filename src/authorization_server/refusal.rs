@@ -220,6 +220,8 @@ pub enum ClientAuthenticationError {
     Workload(GrantAssertionError),
     /// The client must authenticate with this method.
     Method(AuthMethod),
+    /// The connection does not have the client's certificate.
+    Certificate,
     /// The client secret is wrong.
     Secret,
     /// There is no such client.
@@ -234,7 +236,7 @@ impl ClientAuthenticationError {
             Self::Assertion(AssertionError::Keys(error)) => Some(format!("{self}: {error}")),
             Self::Unknown(error) => Some(error.detail()),
             Self::Workload(error) => error.detail(),
-            Self::Assertion(_) | Self::Method(_) | Self::Secret => None,
+            Self::Assertion(_) | Self::Method(_) | Self::Certificate | Self::Secret => None,
         }
     }
 }
@@ -245,6 +247,7 @@ impl fmt::Display for ClientAuthenticationError {
             Self::Assertion(error) => write!(f, "the client assertion {error}"),
             Self::Workload(error) => write!(f, "the client assertion {error}"),
             Self::Method(method) => write!(f, "the client must authenticate with {}", method.as_str()),
+            Self::Certificate => f.write_str("the connection does not have the certificate of the client"),
             Self::Secret => f.write_str("the client secret is wrong"),
             Self::Unknown(error) => error.fmt(f),
         }
@@ -257,7 +260,7 @@ impl Error for ClientAuthenticationError {
             Self::Assertion(error) => Some(error),
             Self::Workload(error) => Some(error),
             Self::Unknown(error) => Some(error),
-            Self::Method(_) | Self::Secret => None,
+            Self::Method(_) | Self::Certificate | Self::Secret => None,
         }
     }
 }

@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crate::authorization_server::client::{CLIENT_SUBJECT, Client, GrantType, RedirectRules};
+use serde_json::{Map, Value};
+
+use crate::authorization_server::client::{
+    AuthMethod, CLIENT_SUBJECT, Client, ClientMetadata, GrantType, RedirectRules,
+};
+use crate::authorization_server::client_error::MetadataError;
 use crate::authorization_server::login::{Entitlement, Login};
 use crate::authorization_server::trusted_issuer::TrustedIssuer;
 use crate::jwks::signing_key::SigningKey;
@@ -37,6 +42,8 @@ pub struct AuthorizationServer {
     pub login: Login,
     /// Whether devices without a browser may ask for tokens (RFC 8628).
     pub devices: bool,
+    /// Whether clients may authenticate with certificates (RFC 8705 §2).
+    pub certificates: bool,
     /// Other identity providers at which users log in.
     pub other_logins: Vec<Login>,
     /// Which users may be granted which scopes.
@@ -78,6 +85,23 @@ impl AuthorizationServer {
     #[must_use]
     pub fn redirect_rules(&self) -> RedirectRules<'_> {
         RedirectRules { schemes: &self.redirect_schemes, leaves_out: true }
+    }
+
+    /// Reads the metadata of a client that is not in the configuration.
+    ///
+    /// # Errors
+    /// [`MetadataError`] for the first member that is wrong, or that this server does not support.
+    pub fn client_metadata(&self, members: &Map<String, Value>) -> Result<ClientMetadata, MetadataError> {
+        let metadata = ClientMetadata::read(members, self.redirect_rules())?;
+        if !self.methods().any(|method| method == metadata.auth_method) {
+            return Err(MetadataError::AuthMethod(metadata.auth_method.as_str().to_owned()));
+        }
+        Ok(metadata)
+    }
+
+    /// The methods with which clients may authenticate.
+    pub fn methods(&self) -> impl Iterator<Item = AuthMethod> {
+        AuthMethod::ALL.into_iter().filter(|method| self.certificates || !method.has_certificate())
     }
 
     /// Whether it accepts a grant type.

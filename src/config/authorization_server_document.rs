@@ -48,6 +48,11 @@ pub struct AuthorizationServerDocument {
     #[deserr(default)]
     pub device_authorization: Option<bool>,
 
+    /// Clients may authenticate with the certificate of their connection (RFC 8705 §2): `tls_client_auth` and
+    /// `self_signed_tls_client_auth`. Cloudflare must ask for client certificates on the host. Default: `false`.
+    #[deserr(default)]
+    pub client_certificates: Option<bool>,
+
     /// Other identity providers at which users log in, at most 16. Default: none. Guide: `docs/authorization-server.md`, *Several
     /// identity providers*.
     #[deserr(default)]
@@ -448,8 +453,8 @@ pub struct ClientDocument {
     #[deserr(default)]
     pub redirect_uris: Option<Vec<String>>,
 
-    /// How the client authenticates: `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`. Default:
-    /// `none`.
+    /// How the client authenticates: `none`, `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or with
+    /// `client_certificates` also `tls_client_auth` and `self_signed_tls_client_auth`. Default: `none`.
     #[deserr(default)]
     pub token_endpoint_auth_method: Option<String>,
 
@@ -457,13 +462,18 @@ pub struct ClientDocument {
     #[deserr(default)]
     pub secret: Option<String>,
 
-    /// The JWK set with its public keys, as a JSON string, for `private_key_jwt`.
+    /// The JWK set with its public keys, as a JSON string, for `private_key_jwt`; with its certificates (`x5c`) for
+    /// `self_signed_tls_client_auth`.
     #[deserr(default)]
     pub jwks: Option<String>,
 
     /// The URL of that set, in place of `jwks`.
     #[deserr(default)]
     pub jwks_uri: Option<String>,
+
+    /// The subject of its certificate, for `tls_client_auth`, as RFC 2253 writes it: `CN=agent,O=Acme,C=DE`.
+    #[deserr(default)]
+    pub tls_client_auth_subject_dn: Option<String>,
 
     /// The workload that the client is, in place of keys or a secret: assertions of a platform authenticate it.
     #[deserr(default)]

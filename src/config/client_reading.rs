@@ -81,6 +81,9 @@ fn read_client(
     if let Some(name) = &entry.client_name {
         put("client_name", json!(name));
     }
+    if let Some(subject) = &entry.tls_client_auth_subject_dn {
+        put("tls_client_auth_subject_dn", json!(subject));
+    }
     if let Some(uri) = &entry.jwks_uri {
         put("jwks_uri", json!(uri));
     }
@@ -118,6 +121,13 @@ fn read_client(
     if metadata.may(GrantType::DeviceCode) && document.device_authorization != Some(true) {
         let name = GrantType::DeviceCode.as_str();
         mistakes.note(format_args!("{at}.grant_types"), format_args!("{name} needs device_authorization = true"));
+    }
+    if metadata.auth_method.has_certificate() && document.client_certificates != Some(true) {
+        let why = format_args!("{} needs client_certificates = true", metadata.auth_method.as_str());
+        mistakes.note(format_args!("{at}.token_endpoint_auth_method"), why);
+    }
+    if entry.tls_client_auth_subject_dn.is_some() && metadata.auth_method != AuthMethod::TlsClientAuth {
+        mistakes.note(format_args!("{at}.tls_client_auth_subject_dn"), "is for clients that use tls_client_auth");
     }
     if metadata.auth_method == AuthMethod::None
         && (metadata.may(GrantType::JwtBearer)

@@ -80,7 +80,8 @@ impl Settings {
     /// Whether a resource accepts tokens that are bound to client certificates, or a rule tests for a certificate.
     #[must_use]
     pub fn asks_for_certificates(&self) -> bool {
-        self.resources.iter().any(|resource| resource.certificate_bound != Requirement::Off)
+        self.own_issuer.as_ref().is_some_and(|own| own.certificates)
+            || self.resources.iter().any(|resource| resource.certificate_bound != Requirement::Off)
             || self.facts().any(|fact| fact == Fact::Certificate)
     }
 
@@ -108,6 +109,8 @@ pub struct OwnIssuer {
     pub path: String,
     /// Whether devices may ask for tokens: then their users see from where.
     pub devices: bool,
+    /// Whether clients authenticate with certificates.
+    pub certificates: bool,
     /// Descriptions of scopes, shown to users.
     pub scope_descriptions: BTreeMap<String, String>,
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::transport::certificate::ClientCertificate;
 use crate::transport::connection::ConnectionFacts;
 
 /// The methods that the gateway distinguishes.
@@ -142,8 +143,8 @@ pub struct Head {
     pub url: String,
     /// The fields.
     pub fields: Fields,
-    /// SHA-256 of the client certificate that the platform verified, if the configuration needs it.
-    pub certificate: Option<[u8; 32]>,
+    /// The client certificate of the connection, if the configuration needs it.
+    pub certificate: Option<Box<ClientCertificate>>,
     /// The country of the caller as the platform reports it, if a rule tests it.
     pub country: Option<String>,
     /// The number of the autonomous system of the caller, if a rule tests it.
@@ -154,7 +155,11 @@ impl Head {
     /// What the platform reports about the connection.
     #[must_use]
     pub fn facts(&self) -> ConnectionFacts {
-        ConnectionFacts { country: self.country.clone(), asn: self.asn, certificate: self.certificate.is_some() }
+        ConnectionFacts {
+            country: self.country.clone(),
+            asn: self.asn,
+            certificate: self.certificate.as_ref().is_some_and(|certificate| certificate.is_verified),
+        }
     }
 
     /// The network that the client is in, as the platform says: of an IPv6 address only the first half, because the client

@@ -9,7 +9,7 @@ use std::hash::Hasher as _;
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use crate::limits::{FIELDS_BYTES, FIELDS_COUNT};
-use crate::transport::certificate;
+use crate::transport::certificate::ClientCertificate;
 use crate::transport::head::{Fields, Head, Method};
 
 /// Request fields that may differ between requests of a client with the same meaning. Of these only `content-length`
@@ -44,7 +44,7 @@ pub fn read_head(text: &str) -> Head {
     let mut lines = text.split('\n');
     let method = Method::parse(lines.next().unwrap_or_default());
     let url = lines.next().unwrap_or_default().to_owned();
-    let certificate = certificate::verified(lines.next().unwrap_or_default());
+    let certificate = ClientCertificate::read(lines.next().unwrap_or_default()).map(Box::new);
     let (country, asn) = lines.next().unwrap_or_default().split_once(';').unwrap_or_default();
     let (country, asn) = (Some(country.to_owned()).filter(|country| !country.is_empty()), asn.parse().ok());
     let fields = read_fields(lines);

@@ -11,8 +11,9 @@ const line = (text) => text.replaceAll("\n", " ");
 export function head(request, certificate, place) {
   let text = `${request.method}\n${request.url}\n`;
   if (certificate) {
-    const { certVerified, certRevoked, certFingerprintSHA256 } = request.cf?.tlsClientAuth ?? {};
-    text += line(`${certVerified};${certRevoked};${certFingerprintSHA256}`);
+    const { certVerified, certRevoked, certFingerprintSHA256, certSubjectDNRFC2253 } =
+      request.cf?.tlsClientAuth ?? {};
+    text += line(`${certVerified};${certRevoked};${certFingerprintSHA256};${certSubjectDNRFC2253 ?? ""}`);
   }
   text += "\n";
   if (place) text += line(`${request.cf?.country ?? ""};${request.cf?.asn ?? ""}`);

@@ -83,6 +83,13 @@ describe("a token that is bound to a client certificate", () => {
     ["with it", good, "required", bound, "forwarded"],
     ["with it, where it may be", good, "optional", bound, "forwarded"],
     [
+      "with it, where no trusted CA issued it",
+      { ...good, certVerified: "FAILED:self signed certificate" },
+      "required",
+      bound,
+      "forwarded",
+    ],
+    [
       "with another",
       { ...good, certFingerprintSHA256: "00".repeat(32) },
       "optional",
@@ -90,8 +97,8 @@ describe("a token that is bound to a client certificate", () => {
       "token_certificate",
     ],
     [
-      "with one that failed",
-      { ...good, certVerified: "FAILED:expired" },
+      "with one that has expired",
+      { ...good, certVerified: "FAILED:certificate has expired" },
       "optional",
       bound,
       "token_certificate",

@@ -11,7 +11,7 @@ use portcullis::token::binding::nonce::NonceKey;
 use portcullis::token::binding::proof::SingleUse;
 use portcullis::token::binding::replay::{ReplayMemory, Use};
 use portcullis::token::compiled::CompiledVerifiers;
-use portcullis::transport::certificate;
+use portcullis::transport::certificate::ClientCertificate;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -362,8 +362,7 @@ fn tokens_bound_to_a_certificate() {
         document["resources"][0]["certificate_bound"] = json!(requirement);
         let gateway = open_with(document, &TestSecrets::default()).expect("right");
         let world = World::new();
-        let mut request = Request::post("/mcp").bearer(token);
-        request.head.certificate = presented;
+        let request = presented.into_iter().fold(Request::post("/mcp").bearer(token), Request::certificate);
         world.call(&gateway, request);
         assert_eq!(reason(&world), expected, "{requirement}");
         assert_eq!(gateway.settings().asks_for_certificates(), requirement != "off");
@@ -373,21 +372,50 @@ fn tokens_bound_to_a_certificate() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_the_platform_says_of_a_certificate() {
     let hex = "ab".repeat(32);
-    assert_eq!(certificate::verified(&format!("SUCCESS;0;{hex}")), Some([0xab; 32]));
-    assert_eq!(certificate::verified(&format!("SUCCESS;0;{}", hex.to_uppercase())), Some([0xab; 32]));
+    let read = |text: &str| ClientCertificate::read(text).map(|it| (it.digest, it.is_verified, it.subject));
+    let name = "CN=agent,O=Acme; Inc";
+    let expected = |is_verified| Some(([0xab; 32], is_verified, name.to_owned()));
+    assert_eq!(read(&format!("SUCCESS;0;{hex};{name}")), expected(true));
+    assert_eq!(read(&format!("SUCCESS;0;{};{name}", hex.to_uppercase())), expected(true));
+    assert_eq!(read(&format!("FAILED:self signed certificate;0;{hex};{name}")), expected(false));
+    assert_eq!(read(&format!("FAILED:unable to get local issuer certificate;0;{hex};{name}")), expected(false));
     for text in [
         String::new(),
-        "undefined;undefined;undefined".to_owned(),
-        format!("NONE;0;{hex}"),
-        format!("FAILED:self signed certificate;0;{hex}"),
-        format!("SUCCESS;1;{hex}"),
-        format!("SUCCESS;0;{}", &hex[2..]),
-        format!("SUCCESS;0;{hex}ab"),
-        format!("SUCCESS;0;{hex};x"),
-        format!("SUCCESS;0;+a{}", &hex[2..]),
-        format!("success;0;{hex}"),
+        "undefined;undefined;undefined;".to_owned(),
+        format!("NONE;0;{hex};"),
+        format!("FAILED;0;{hex};"),
+        format!("FAILED:certificate has expired;0;{hex};"),
+        format!("FAILED:certificate is not yet valid;0;{hex};"),
+        format!("FAILED:self signed certificate;1;{hex};"),
+        format!("SUCCESS;1;{hex};"),
+        format!("SUCCESS;0;{};", &hex[2..]),
+        format!("SUCCESS;0;{hex}ab;"),
+        format!("SUCCESS;0;{hex}"),
+        format!("SUCCESS;0;+a{};", &hex[2..]),
+        format!("success;0;{hex};"),
     ] {
-        assert_eq!(certificate::verified(&text), None, "{text}");
+        assert_eq!(read(&text), None, "{text}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn names_of_certificates() {
+    let is_of = |is_verified, own: &str, expected: &str| {
+        ClientCertificate { digest: [0; 32], is_verified, subject: own.to_owned() }.is_of(expected)
+    };
+    for (own, expected, same) in [
+        ("CN=agent,O=Acme", "CN=agent,O=Acme", true),
+        ("CN=agent,O=Acme", "cn=agent, o=Acme", true),
+        ("CN=agent,O=Acme", "CN=Agent,O=Acme", false),
+        ("CN=agent,O=Acme", "O=Acme,CN=agent", false),
+        ("CN=agent,O=Acme", "CN=agent", false),
+        ("CN=a\\,O=Acme", "CN=a,O=Acme", false),
+        ("CN=a\\, b,O=Acme", "CN=a\\, b, O=Acme", true),
+        ("CN=a\\ ,O=Acme", "CN=a,O=Acme", false),
+        ("", "", false),
+    ] {
+        assert_eq!(is_of(true, own, expected), same, "{own} {expected}");
+        assert!(!is_of(false, own, expected), "no CA says who it is");
     }
 }
 

@@ -25,8 +25,7 @@ fn cases() -> Vec<(&'static str, Value, Request, Request)> {
         (request.head.country, request.head.asn) = (Some(country.to_owned()), Some(asn));
         request
     };
-    let mut certified = usual();
-    certified.head.certificate = Some([1; 32]);
+    let certified = usual().certificate([1; 32]);
     vec![
         ("scopes", json!({ "scopes": ["x"] }), with("scope", json!("mcp:tools x")), usual()),
         ("roles", json!({ "roles": ["r"] }), with("roles", json!(["r"])), usual()),

@@ -179,8 +179,8 @@ fn conditions_about_the_connection() {
     let request = |country: Option<&str>, asn: Option<u64>, certificate: bool| {
         let mut request = call(Claims::good(), "t");
         (request.head.country, request.head.asn) = (country.map(str::to_owned), asn);
-        request.head.certificate = certificate.then_some([1; 32]);
-        request
+        // One that no trusted CA issued is none for a rule.
+        if certificate { request.certificate([1; 32]) } else { request.certificate_of([1; 32], None) }
     };
     let allows = |when: Value, request: Request| {
         forwarded(&gate(json!([{ "effect": "allow", "tools": ["t"], "when": when }])), request)

@@ -1,5 +1,6 @@
 /** Bound tokens of the gateway's own authorization server, with the published clients that know DPoP. */
 import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import {
   Client,
@@ -11,7 +12,9 @@ import * as oauth from "oauth4webapi";
 import * as openid from "openid-client";
 import { MemoryOAuthProvider } from "../e2e/support/clients/oauth-provider.mjs";
 import { hashOf, makeProof, makeProofKey } from "../e2e/support/dpop.mjs";
+import { send } from "../e2e/support/http.mjs";
 import { CALLBACK, startLogin } from "../e2e/support/login.mjs";
+import { makeCertificate } from "../e2e/support/python-examples.mjs";
 import { authorizeHeadlessly } from "../e2e/support/token.mjs";
 
 const NONCES = "a secret that makes nonces".padEnd(40, ".");
@@ -242,5 +245,153 @@ for (const [what, changes] of [
       assert.equal((await scene.token(refresh)).body.error, "invalid_dpop_proof");
       assert.equal((await ask(mine, refresh)).status, 200);
       assert.equal(hashOf(body.access_token).length, 43);
+    });
+  });
+
+/** What Cloudflare says of a connection with this certificate (`request.cf.tlsClientAuth`). */
+const connection = (certificate, certVerified) => ({
+  tlsClientAuth: {
+    certPresented: "1",
+    certVerified,
+    certRevoked: "0",
+    certFingerprintSHA256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    certSubjectDNRFC2253: certificate.subject.split("\n").reverse().join(","),
+  },
+});
+
+for (const [method, certVerified, metadata] of [
+  [
+    "tls_client_auth",
+    "SUCCESS",
+    ({ subject }) => ({ tls_client_auth_subject_dn: subject.split("\n").reverse().join(", ") }),
+  ],
+  [
+    "self_signed_tls_client_auth",
+    "FAILED:self signed certificate",
+    ({ publicKey, raw }) => ({
+      jwks: { keys: [{ ...publicKey.export({ format: "jwk" }), x5c: [raw.toString("base64")] }] },
+    }),
+  ],
+])
+  describe(`clients that authenticate with ${method}`, { timeout: 120_000 }, () => {
+    let scene;
+    let certificate;
+    const start = (cf) =>
+      startLogin({
+        cf,
+        server: { client_certificates: true },
+        resource: { certificate_bound: "required" },
+      });
+    before(async () => {
+      certificate = new X509Certificate((await makeCertificate()).certificate);
+      scene = await start(connection(certificate, certVerified));
+    });
+    after(() => scene?.close());
+    const register = (more = metadata(certificate)) =>
+      scene.register({ token_endpoint_auth_method: method, ...more });
+
+    test("oauth4webapi gets, uses and refreshes a token that is bound to the certificate", async () => {
+      const issuer = new URL(scene.issuer);
+      const found = await oauth.discoveryRequest(issuer, { algorithm: "oauth2", ...insecure });
+      const as = await oauth.processDiscoveryResponse(issuer, found);
+      assert.ok(as.token_endpoint_auth_methods_supported.includes(method));
+      assert.equal(as.tls_client_certificate_bound_access_tokens, true);
+      const { status, body: client } = await register();
+      assert.equal(status, 201, JSON.stringify(client));
+      const { target, verifier } = scene.authorization(client.client_id);
+      const parameters = oauth.validateAuthResponse(
+        as,
+        client,
+        await authorizeHeadlessly(target),
+        "the state",
+      );
+      const code = await oauth.authorizationCodeGrantRequest(
+        as,
+        client,
+        oauth.TlsClientAuth(),
+        parameters,
+        CALLBACK,
+        verifier,
+        insecure,
+      );
+      const tokens = await oauth.processAuthorizationCodeResponse(as, client, code);
+      const thumbprint = createHash("sha256").update(certificate.raw).digest("base64url");
+      assert.equal(claimsOf(tokens.access_token).cnf["x5t#S256"], thumbprint);
+      const refreshed = await oauth.processRefreshTokenResponse(
+        as,
+        client,
+        await oauth.refreshTokenGrantRequest(
+          as,
+          client,
+          oauth.TlsClientAuth(),
+          tokens.refresh_token,
+          insecure,
+        ),
+      );
+      const call = (token) =>
+        fetch(scene.resource, {
+          method: "POST",
+          headers: { ...FIELDS, Authorization: `Bearer ${token}` },
+          body: JSON.stringify(MESSAGE),
+        });
+      const answer = await call(refreshed.access_token);
+      assert.equal(answer.status, 200);
+      assert.match(await answer.text(), /42/);
+    });
+
+    test("openid-client gets a token with it", async () => {
+      const { body: client } = await register();
+      const config = await openid.discovery(
+        new URL(scene.issuer),
+        client.client_id,
+        undefined,
+        openid.TlsClientAuth(),
+        { algorithm: "oauth2", execute: [openid.allowInsecureRequests] },
+      );
+      const { target, verifier } = scene.authorization(client.client_id);
+      const back = await authorizeHeadlessly(target);
+      const tokens = await openid.authorizationCodeGrant(config, back, {
+        pkceCodeVerifier: verifier,
+        expectedState: "the state",
+      });
+      assert.ok(claimsOf(tokens.access_token).cnf["x5t#S256"]);
+    });
+
+    test("another certificate, or none, is refused, and a stolen token is useless without it", async () => {
+      const { body: mine } = await register();
+      const { target, verifier } = scene.authorization(mine.client_id);
+      const back = await authorizeHeadlessly(target);
+      const redeem = {
+        grant_type: "authorization_code",
+        client_id: mine.client_id,
+        code: back.searchParams.get("code"),
+        code_verifier: verifier,
+        redirect_uri: CALLBACK,
+      };
+      // The direct port has nothing of what the platform says.
+      const bare = await fetch(`http://127.0.0.1:${scene.gateway.directPort}/token`, {
+        method: "POST",
+        headers: { host: new URL(scene.issuer).host },
+        body: new URLSearchParams(redeem),
+      });
+      assert.notEqual(bare.status, 200);
+      const tokens = await scene.token(redeem);
+      assert.equal(tokens.status, 200, "a refused client does not use up the code");
+      const stolen = await send(scene.gateway, {
+        method: "POST",
+        fields: { ...FIELDS, Authorization: `Bearer ${tokens.body.access_token}` },
+        body: JSON.stringify(MESSAGE),
+      });
+      assert.equal(stolen.status, 401);
+      const other = new X509Certificate((await makeCertificate()).certificate);
+      const wrong =
+        method === "tls_client_auth" ? { tls_client_auth_subject_dn: "CN=other" } : metadata(other);
+      const { body: theirs } = await register(wrong);
+      const answer = await scene.token({
+        grant_type: "refresh_token",
+        client_id: theirs.client_id,
+        refresh_token: "x",
+      });
+      assert.deepEqual([answer.status, answer.body.error], [401, "invalid_client"]);
     });
   });

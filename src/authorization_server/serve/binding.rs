@@ -58,7 +58,8 @@ impl<P: Ports> Context<'_, P> {
                 return refused(Refusal::ProofInvalid(ProofError::Missing));
             }
         };
-        let certificate = self.request.admitted().head().certificate.map(|digest| URL_SAFE_NO_PAD.encode(digest));
+        let certificate =
+            self.request.admitted().head().certificate.as_ref().map(|it| URL_SAFE_NO_PAD.encode(it.digest));
         let certificate = match (resource.certificate_bound, certificate) {
             (Requirement::Off, _) | (Requirement::Optional, None) => None,
             (_, Some(digest)) => Some(digest),

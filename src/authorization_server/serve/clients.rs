@@ -184,7 +184,7 @@ impl<P: Ports> Context<'_, P> {
         members
             .entry("grant_types")
             .or_insert_with(|| Value::from(vec!["authorization_code".to_owned(), "refresh_token".to_owned()]));
-        let metadata = ClientMetadata::read(&members, self.server.redirect_rules()).map_err(UnknownClient::Metadata)?;
+        let metadata = self.server.client_metadata(&members).map_err(UnknownClient::Metadata)?;
         if metadata.client_name.is_empty() {
             return Err(UnknownClient::NameMissing);
         }
@@ -225,6 +225,13 @@ impl<P: Ports> Context<'_, P> {
             }
         };
         let method = client.metadata.auth_method;
+        if method.has_certificate() && matches!(presented.proof, Proof::None) {
+            // RFC 8705 §2: the certificate of the connection, and `client_id`.
+            let certificate = self.request.admitted().head().certificate.as_deref();
+            let is_theirs = certificate.is_some_and(|certificate| client.metadata.has_certificate(certificate));
+            let is_good = self.server.certificates && is_theirs;
+            return if is_good { Ok(Ok(client)) } else { refuse(ClientAuthenticationError::Certificate) };
+        }
         if presented.proof.method() != method {
             return refuse(ClientAuthenticationError::Method(method));
         }

@@ -147,7 +147,7 @@ impl<P: Ports> Context<'_, P> {
     }
 
     fn read_metadata(&self, members: &Map<String, Value>) -> Result<ClientMetadata, MetadataError> {
-        let mut metadata = ClientMetadata::read(members, self.server.redirect_rules())?;
+        let mut metadata = self.server.client_metadata(members)?;
         if metadata.jwks_uri.is_some() {
             return Err(MetadataError::JwksUri);
         }

@@ -123,7 +123,7 @@ pub fn check(
         return Err(TokenError::SenderConstrained.into());
     }
     if let Some(x5t) = x5t {
-        let certificate = presented.head.certificate.as_ref().map(|digest| URL_SAFE_NO_PAD.encode(digest));
+        let certificate = presented.head.certificate.as_ref().map(|it| URL_SAFE_NO_PAD.encode(it.digest));
         if certificate.as_deref() != Some(x5t) {
             return Err(TokenError::Certificate.into());
         }

@@ -145,6 +145,7 @@ export async function startLogin({
   build,
   queues,
   isolates,
+  cf,
 } = {}) {
   const port = ports?.gateway ?? (await freePort());
   const url = changes.public_url ?? `http://127.0.0.1:${port}`;
@@ -187,6 +188,7 @@ export async function startLogin({
     build,
     queues,
     isolates,
+    cf,
     objects: {
       AUTHORIZATION: { className: "AuthorizationRecords", useSQLite: true },
       DIRECTORY: { className: "Directory", useSQLite: true },

@@ -1,5 +1,6 @@
 //! Tokens that the authorization server binds to a key (DPoP, RFC 9449) or to a client certificate (RFC 8705).
 
+use base64::engine::general_purpose::STANDARD;
 use portcullis::jwks::key::VerificationKey;
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -274,4 +275,160 @@ fn tokens_are_bound_to_the_certificate_of_the_connection() {
         };
         assert_eq!((call(Some([7; 32])), call(Some([8; 32])), call(None)), (200, 401, 401));
     }
+}
+
+/// An X.509 certificate is opaque here: what counts is what the platform says of it.
+const CERTIFICATE: &[u8] = b"the bytes of a certificate";
+
+fn with_certificates(more: &Value) -> Scene {
+    let jwks = json!({ "keys": [{
+        "kty": "OKP", "crv": "Ed25519", "x": Key::Ed25519.public_jwk()["x"], "x5c": [STANDARD.encode(CERTIFICATE)],
+    }] });
+    let client = |id: &str, method: &str| {
+        json!({
+            "client_id": id, "token_endpoint_auth_method": method, "grant_types": ["client_credentials"],
+            "scopes": ["mcp:tools"],
+        })
+    };
+    let (mut by_name, mut by_key) =
+        (client("by-name", "tls_client_auth"), client("by-key", "self_signed_tls_client_auth"));
+    by_name["tls_client_auth_subject_dn"] = json!("CN=agent,O=Acme");
+    by_key["jwks"] = json!(jwks.to_string());
+    let mut document = document(json!({ "client_certificates": true, "clients": [by_name, by_key] }), json!({}));
+    document["resources"][0]["certificate_bound"] = json!("optional");
+    for (name, value) in more.as_object().expect("a table") {
+        document["authorization_server"][name] = value.clone();
+    }
+    let gateway = open_with(document, &secrets()).expect("the document is right");
+    Scene { gateway, ..Scene::new() }
+}
+
+/// RFC 8705 §2.
+#[wasm_bindgen_test(unsupported = test)]
+fn clients_authenticate_with_the_certificate_of_their_connection() {
+    let scene = with_certificates(&json!({}));
+    let metadata = scene.call(Request::get("/.well-known/oauth-authorization-server")).json();
+    let methods = metadata["token_endpoint_auth_methods_supported"].as_array().expect("a list").clone();
+    for method in ["tls_client_auth", "self_signed_tls_client_auth"] {
+        assert!(methods.contains(&json!(method)), "{methods:?}");
+    }
+    let digest: [u8; 32] = Sha256::digest(CERTIFICATE).into();
+    let ask = |client: &str, certificate: Option<([u8; 32], Option<&str>)>, more: &[(&str, &str)]| {
+        let form = [&[("grant_type", "client_credentials"), ("client_id", client)], more].concat();
+        let request = post("/token", &form);
+        scene
+            .call(certificate.into_iter().fold(request, |request, (digest, name)| request.certificate_of(digest, name)))
+    };
+    let (agent, other) = (Some("CN=agent,O=Acme"), Some("CN=other,O=Acme"));
+    for (client, certificate, status) in [
+        ("by-name", Some(([7; 32], agent)), 200),
+        ("by-name", Some(([7; 32], other)), 401),
+        // Its subject says what its holder likes.
+        ("by-name", Some((digest, None)), 401),
+        ("by-name", None, 401),
+        ("by-key", Some((digest, None)), 200),
+        ("by-key", Some((digest, other)), 200),
+        ("by-key", Some(([7; 32], None)), 401),
+        ("by-key", Some(([7; 32], agent)), 401),
+        ("by-key", None, 401),
+        ("unknown", Some((digest, agent)), 401),
+    ] {
+        let reply = ask(client, certificate, &[]);
+        assert_eq!(reply.status, status, "{client} {certificate:?}: {}", reply.body);
+        if status == 401 {
+            assert_eq!(text(&reply.json(), "error"), "invalid_client");
+        }
+    }
+    // With a secret or an assertion beside it, the request authenticates in two ways, or in a wrong one.
+    let both = ask("by-key", Some((digest, None)), &[("client_secret", SECRET)]);
+    assert_eq!(text(&both.json(), "error"), "invalid_client", "{}", both.body);
+    // Its tokens are bound to the certificate, whoever issued it (RFC 8705 §3).
+    let tokens = ask("by-key", Some((digest, None)), &[]).json();
+    assert_eq!(claims_of(&tokens)["cnf"]["x5t#S256"], json!(URL_SAFE_NO_PAD.encode(digest)));
+    let call = |certificate: [u8; 32]| {
+        let request = Request::post("/mcp").bearer(text(&tokens, "access_token"));
+        scene.call(request.certificate_of(certificate, None)).status
+    };
+    assert_eq!((call(digest), call([7; 32])), (200, 401));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn clients_register_certificates_where_the_configuration_says_so() {
+    let scene = with_certificates(&json!({}));
+    let metadata = |method: &str, more: Value| {
+        let mut metadata = json!({
+            "client_name": "Agent", "redirect_uris": [LOOPBACK], "token_endpoint_auth_method": method,
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        for (name, value) in more.as_object().expect("a table") {
+            metadata[name] = value.clone();
+        }
+        metadata
+    };
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": Key::Ed25519.public_jwk()["x"] });
+    let mut certified = jwk.clone();
+    certified["x5c"] = json!([STANDARD.encode(CERTIFICATE)]);
+    let good = metadata("self_signed_tls_client_auth", json!({ "jwks": { "keys": [certified] } }));
+    let registered = scene.register(good.clone());
+    assert_eq!(registered.status, 201, "{}", registered.body);
+    assert_eq!(registered.json()["client_secret"], Value::Null);
+    let named = metadata("tls_client_auth", json!({ "tls_client_auth_subject_dn": "CN=x" }));
+    assert_eq!(scene.register(named.clone()).json()["tls_client_auth_subject_dn"], "CN=x");
+    let client = text(&registered.json(), "client_id").to_owned();
+    let code = scene.code(&client, LOOPBACK, &[]);
+    let digest: [u8; 32] = Sha256::digest(CERTIFICATE).into();
+    let redeem = |certificate: [u8; 32]| {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client.as_str()),
+            ("code", code.as_str()),
+            ("code_verifier", VERIFIER),
+        ];
+        scene.call(post("/token", &form).certificate_of(certificate, None)).status
+    };
+    assert_eq!((redeem([7; 32]), redeem(digest)), (401, 200));
+    for (wrong, why) in [
+        (metadata("self_signed_tls_client_auth", json!({})), "x5c"),
+        (metadata("self_signed_tls_client_auth", json!({ "jwks": { "keys": [jwk] } })), "x5c"),
+        (metadata("tls_client_auth", json!({})), "tls_client_auth_subject_dn"),
+        (metadata("tls_client_auth", json!({ "tls_client_auth_san_dns": "a.example" })), "tls_client_auth_subject_dn"),
+    ] {
+        let reply = scene.register(wrong);
+        assert_eq!((reply.status, text(&reply.json(), "error")), (400, "invalid_client_metadata"));
+        assert!(reply.body.contains(why), "{}", reply.body);
+    }
+    // Without it, nothing asks for certificates, and no client has one.
+    let off = Scene::new();
+    for metadata in [good, named] {
+        assert_eq!(off.register(metadata).status, 400);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn mistakes_of_clients_with_certificates() {
+    for (changes, expected) in [
+        (json!({ "tls_client_auth_subject_dn": null }), "tls_client_auth needs tls_client_auth_subject_dn"),
+        (json!({ "token_endpoint_auth_method": "private_key_jwt" }), "tls_client_auth_subject_dn: is for clients"),
+        (json!({ "secret": "ADMIN" }), "secret: is for clients that authenticate with a secret"),
+    ] {
+        let mut client = json!({
+            "client_id": "x", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=x",
+            "grant_types": ["client_credentials"], "scopes": ["mcp:tools"],
+        });
+        for (name, value) in changes.as_object().expect("a table") {
+            client[name] = value.clone();
+        }
+        if client["token_endpoint_auth_method"] == json!("private_key_jwt") {
+            client["jwks"] = json!(json!({ "keys": [Key::Ed25519.public_jwk()] }).to_string());
+        }
+        let table = json!({ "client_certificates": true, "clients": [client] });
+        let found = open_with(document(table, json!({})), &secrets()).expect_err("wrong").to_string();
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+    let client = json!({
+        "client_id": "x", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=x",
+        "grant_types": ["client_credentials"], "scopes": ["mcp:tools"],
+    });
+    let found = open_with(document(json!({ "clients": [client] }), json!({})), &secrets()).expect_err("wrong");
+    assert!(found.to_string().contains("tls_client_auth needs client_certificates = true"), "{found}");
 }

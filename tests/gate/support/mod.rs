@@ -8,6 +8,7 @@ use std::rc::Rc;
 use portcullis::config::{Mistakes, Secrets};
 use portcullis::gateway::Gateway;
 use portcullis::token::compiled::CompiledVerifiers;
+use portcullis::transport::certificate::ClientCertificate;
 use portcullis::transport::head::{Fields, Head, Method};
 use serde_json::{Value, json};
 
@@ -122,7 +123,19 @@ impl Request {
 
     /// The same, over a connection with this client certificate.
     pub fn certificate(mut self, digest: [u8; 32]) -> Self {
-        self.head.certificate = Some(digest);
+        let certificate = ClientCertificate { digest, is_verified: true, subject: String::new() };
+        self.head.certificate = Some(Box::new(certificate));
+        self
+    }
+
+    /// The same, over a connection with a certificate that no trusted CA issued, or that one issued for this subject.
+    pub fn certificate_of(mut self, digest: [u8; 32], subject: Option<&str>) -> Self {
+        let certificate = ClientCertificate {
+            digest,
+            is_verified: subject.is_some(),
+            subject: subject.unwrap_or("CN=anyone").to_owned(),
+        };
+        self.head.certificate = Some(Box::new(certificate));
         self
     }
 
