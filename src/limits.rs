@@ -206,6 +206,15 @@ pub const SUBJECTS_OF_ONE_IDENTIFIER: usize = 16;
 /// Seconds for which the gateway remembers what a provider said about a user: longer than any token of another issuer should live.
 pub const SIGNAL_SECONDS: u64 = 30 * 86_400;
 
+/// Seconds after which an open event stream asks again whether its caller's credential is revoked, at least.
+pub const STREAM_WATCH_LEAST: u64 = 1;
+
+/// The same, at most.
+pub const STREAM_WATCH_MOST: u64 = 60;
+
+/// Seconds for which an event stream goes on while it cannot be known whether its caller's credential is revoked.
+pub const STREAM_WATCH_OUTAGE: u64 = 60;
+
 /// The most SETs of one answer of a transmitter that is polled.
 pub const POLL_SETS: usize = 25;
 

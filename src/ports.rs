@@ -27,6 +27,9 @@ pub type Background = Pin<Box<dyn Future<Output = ()>>>;
 /// Takes a part of a body, or its end, and returns what the client gets of it; `None` if the body breaks off there.
 pub type Step = Box<dyn Fn(Option<Vec<u8>>) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>>;
 
+/// Asks whether an event stream may go on.
+pub type StreamCheck = Box<dyn Fn() -> Pin<Box<dyn Future<Output = bool>>>>;
+
 /// The time.
 pub trait Clock {
     /// The current time. On Workers it does not advance during computation.
@@ -236,6 +239,10 @@ pub trait Transport {
         filter: BodyFilter,
         ended: Box<dyn Fn(FilterResult)>,
     ) -> Result<Self::ResponseBody, FilterFailure>;
+
+    /// Ends a body if `check` says so, which is asked every [`OutboundRequest::watch`] seconds while it is open. Only the event stream of
+    /// a request with such a number is watched.
+    fn watch(&self, body: &Self::ResponseBody, check: StreamCheck);
 
     /// A body of which the client gets what `step` makes of it, part after part.
     fn stepped(&self, body: Self::ResponseBody, step: Step) -> Self::ResponseBody;

@@ -54,6 +54,7 @@ pub struct OutboundRequest {
     idle_timeout: Option<u64>,
     total_timeout: Option<u64>,
     keep_alive: Option<u64>,
+    watch: Option<u64>,
     era: Era,
     request_id: String,
     body: Option<Vec<u8>>,
@@ -118,6 +119,18 @@ impl OutboundRequest {
     #[must_use]
     pub fn keep_alive(&self) -> Option<u64> {
         self.keep_alive
+    }
+
+    /// Has an event stream that answers it be watched: see [`Self::watch`].
+    #[must_use]
+    pub fn watched(self, seconds: Option<u64>) -> Self {
+        Self { watch: seconds, ..self }
+    }
+
+    /// Seconds after which an event stream asks again whether its caller's credential is accepted; `None` if nothing revokes it.
+    #[must_use]
+    pub fn watch(&self) -> Option<u64> {
+        self.watch
     }
 
     /// The id of the request in the log.
@@ -242,6 +255,7 @@ fn completed(
         idle_timeout: origin.idle_timeout,
         total_timeout: permit.bounds().seconds,
         keep_alive: origin.keep_alive,
+        watch: None,
         era: admitted.era(),
         request_id: context.request_id.clone(),
     }

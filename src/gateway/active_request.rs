@@ -1,5 +1,6 @@
 //! A request on its way through the stages, and what it waits for.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::forward::body_filter::BodyFilter;
@@ -18,6 +19,7 @@ use crate::pipeline::authenticate::{Authenticated, Authenticating};
 use crate::pipeline::authorize::Authorized;
 use crate::pipeline::context::RequestContext;
 use crate::pipeline::permit::Permit;
+use crate::pipeline::recognized::Recognized;
 use crate::pipeline::rejection::Rejection;
 use crate::pipeline::respond::Answer;
 use crate::pipeline::route::EndpointRequest;
@@ -162,6 +164,20 @@ pub(super) enum Repetition {
     Done,
 }
 
+/// The credential with which an event stream was opened.
+#[derive(Debug)]
+pub struct StreamWatch {
+    pub(super) recognized: Recognized,
+    /// Since when it could not be known whether the credential is revoked.
+    pub(super) unknown_since: Cell<Option<UnixMillis>>,
+}
+
+impl StreamWatch {
+    pub(super) fn new(recognized: Recognized) -> Rc<Self> {
+        Rc::new(Self { recognized, unknown_since: Cell::new(None) })
+    }
+}
+
 /// The stage of a request that waits for its origin server.
 #[derive(Debug)]
 pub struct AwaitingAnswer {
@@ -171,9 +187,17 @@ pub struct AwaitingAnswer {
     pub(super) credential: Option<SentCredential>,
     /// The permit to send the request once more if the server has forgotten its session.
     pub(super) again: Option<Box<Permit>>,
+    /// What an event stream that answers it asks from time to time.
+    pub(super) watch: Option<Rc<StreamWatch>>,
 }
 
 impl AwaitingAnswer {
+    /// What an event stream that answers the request asks from time to time.
+    #[must_use]
+    pub fn watch(&self) -> Option<&Rc<StreamWatch>> {
+        self.watch.as_ref()
+    }
+
     /// The decision to send the request, if the gateway remembers it from now on.
     #[must_use]
     pub fn remembered(&self) -> Option<&Remembered> {

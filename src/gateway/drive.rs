@@ -18,6 +18,7 @@ use crate::gateway::hooks::{self, AskedBody};
 use crate::gateway::inquire::inquire;
 use crate::gateway::log::{self, write_noted};
 use crate::gateway::open::Gateway;
+use crate::gateway::stream_watch::stream_check;
 use crate::limits::{
     HOOKED_ANSWER_BYTES, OPENING_BYTES, PEEK_BYTES, SERVER_LIST_BYTES, SERVERS_AT_ONCE, SERVERS_LIST_BYTES,
     SERVERS_LIST_SECONDS,
@@ -93,6 +94,9 @@ pub async fn drive<P: Ports + Clone + 'static>(
             }
             Action::Send(outbound, request) => {
                 let answer = ports.send(outbound, body).await;
+                if let (Some(watch), Ok((_, body))) = (request.stage().watch(), &answer) {
+                    ports.watch(body, stream_check(gateway, ports, watch));
+                }
                 match pass_on(gateway, ports, request.answered(gateway, ports, answer)).await {
                     Ok(served) => return served,
                     Err(action) => *action,

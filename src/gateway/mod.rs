@@ -50,6 +50,7 @@ mod schedule;
 mod sending;
 mod session;
 mod stored;
+mod stream_watch;
 
 use std::rc::Rc;
 
@@ -68,7 +69,7 @@ use crate::transport::head::Head;
 
 pub use active_request::{
     Action, ActiveRequest, AwaitingAnswer, CheckingSignature, Doubted, Forwarding, Received, SigningAssertion,
-    Suspended,
+    StreamWatch, Suspended,
 };
 pub use drive::{Served, drive, filter_body, serve};
 pub use inquiry::Inquiry;
@@ -79,6 +80,7 @@ pub use remembered::{LookUp, Recalled, Remembered, RememberedDecision};
 #[cfg(feature = "authorization-server")]
 pub use schedule::run_schedule;
 pub use stored::{ConfigState, ReloadOutcome, StoredGateway, version};
+pub use stream_watch::stream_check;
 
 impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
     /// Runs the stages of a new request until it needs I/O or has an answer. Stages 1 and 2 are here.

@@ -11,7 +11,9 @@ use std::rc::Rc;
 use crate::forward::request::OutboundRequest;
 use crate::forward::response::{ResponseHead, check_answer};
 use crate::forward::response_transform::ResponseTransform;
-use crate::gateway::active_request::{ActiveRequest, AwaitingAnswer, Repetition, SentCredential, Suspended};
+use crate::gateway::active_request::{
+    ActiveRequest, AwaitingAnswer, Repetition, SentCredential, StreamWatch, Suspended,
+};
 use crate::gateway::credential_need::CredentialNeed;
 use crate::gateway::open::Gateway;
 use crate::limits::{REMEMBERED_SEEN, REMEMBERED_SET_BYTES, REMEMBERED_SETS, REMEMBERED_WAYS};
@@ -42,6 +44,8 @@ pub struct RememberedDecision {
     refusals: (CounterName, Rate),
     /// The credential for the origin server, if it gets one, and what it was obtained for.
     credential: Option<(AttachedCredential, Rc<CredentialNeed>)>,
+    /// Whether an event stream that answers such a request is watched.
+    is_watched: bool,
     /// The context of the request that was decided.
     context: RequestContext,
     /// Estimated bytes that it takes, with what the shell keeps for it.
@@ -86,6 +90,7 @@ impl RememberedDecision {
             remembered: None,
             credential,
             again: None,
+            watch: self.is_watched.then(|| StreamWatch::new(self.recognized.clone())),
         };
         Suspended::repeated(self.context.again(request_id, trace, sent), stage)
     }
@@ -291,6 +296,7 @@ impl<P: Ports> ActiveRequest<'_, P> {
             recognized,
             refusals: self.gateway.refusals(inspected),
             credential: credential.cloned(),
+            is_watched: request.watch().is_some(),
             context: self.context.clone(),
             bytes,
         };

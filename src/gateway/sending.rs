@@ -9,7 +9,7 @@ use crate::forward::response_transform::ResponseTransform;
 use crate::forward::{assertion, identity, operation};
 use crate::gateway::active_request::{
     Action, ActiveRequest, AwaitingAnswer, Doubted, Forwarding, Received, Repetition, SentCredential, SigningAssertion,
-    Suspended,
+    StreamWatch, Suspended,
 };
 use crate::gateway::conversations::Opened;
 use crate::gateway::credentials::not_connected;
@@ -67,6 +67,9 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             Ok(request) => request,
             Err(rejection) => return self.refuse(rejection),
         };
+        let (recognized, seconds) = self.gateway.watch(&permit).unzip();
+        let request = request.watched(seconds);
+        let watch = recognized.map(StreamWatch::new);
         let remembered = self.remember(&permit, credential.as_ref(), &request);
         let has_session = matches!(permit.conversation(), Some(Conversation::Legacy(session)) if session.id.is_some());
         // A notification is for the session that it names.
@@ -80,7 +83,7 @@ impl<P: Ports + Clone + 'static> ActiveRequest<'_, P> {
             };
             SentCredential { credential, need, repetition }
         });
-        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered, credential, again };
+        let stage = AwaitingAnswer { transform, sent: self.ports.now(), remembered, credential, again, watch };
         self.wait(stage, |waiting| Action::Send(request, waiting))
     }
 

@@ -13,6 +13,8 @@ use crate::token::credential::Fingerprint;
 use crate::token::error::TokenError;
 use crate::token::issuer::Issuer;
 use crate::token::revocation::copy_age::Due;
+use crate::token::revocation::index::{Revocable, RevocationIndexCopy};
+use crate::token::revocation::list::Revocations;
 use crate::token::verified::{Confirmation, VerifiedToken};
 
 /// A credential that was verified, with the result, as it is found again.
@@ -51,6 +53,32 @@ impl Recognized {
     #[must_use]
     pub fn verified_bytes(&self) -> usize {
         self.verified.bytes()
+    }
+
+    /// Whether the index of what this gateway revoked is about it.
+    #[must_use]
+    pub fn is_in_index(&self) -> bool {
+        self.verified.is_in_index()
+    }
+
+    /// Whether the revocation list has it.
+    #[must_use]
+    pub fn is_listed(&self, revocations: &Revocations) -> bool {
+        revocations.revokes(&self.verified)
+    }
+
+    /// What the records have to be asked about, and the second at which the credential was issued, if the index leaves open whether it is
+    /// revoked.
+    pub fn suspected(&self, index: &mut RevocationIndexCopy) -> Option<(Vec<Revocable>, u64)> {
+        index.is_suspect(&self.digest, &self.verified).then(|| {
+            let issued = self.verified.issued_at().and_then(|issued| u64::try_from(issued).ok()).unwrap_or_default();
+            (Revocable::of(&self.verified, self.issuer()), issued)
+        })
+    }
+
+    /// Records that it is not revoked, as a question at `asked` found.
+    pub fn clear(&self, index: &mut RevocationIndexCopy, asked: UnixMillis) {
+        index.clear(&self.digest, &self.verified, asked);
     }
 
     /// Whether [`proceed`](crate::pipeline::authenticate::proceed) would accept the credential again for this resource, from

@@ -143,8 +143,8 @@ export function ordinary({ plan, answerFields, forwarded }, answer, id) {
     if (name === "cache-control" && value !== "no-store" && value !== "no-cache") return undefined;
     fields[name] = value;
   }
-  // The gateway writes comments into an event stream, or lets it outlive its client.
-  if ((plan.limits[3] > 0 || !plan.cancel) && EVENT_STREAM.test(type)) return undefined;
+  // The gateway writes comments into an event stream, asks whether it may go on, or lets it outlive its client.
+  if ((plan.limits[3] > 0 || plan.limits[5] > 0 || !plan.cancel) && EVENT_STREAM.test(type)) return undefined;
   fields["x-request-id"] = id;
   return new Response(answer.body, { status: answer.status, headers: fields });
 }
@@ -374,7 +374,7 @@ export class Exchange {
 
   /** Status, fields and body of an answer, and a promise of a word that says how the body ended, if the gateway sees that. */
   received({ fetcher, method, limits, cancel }, answer) {
-    const [, , idleSeconds, keepAliveSeconds, totalSeconds] = limits;
+    const [, , idleSeconds, keepAliveSeconds, totalSeconds, watchSeconds] = limits;
     const left = totalSeconds > 0 ? Math.max(1, this.#sent + totalSeconds * 1000 - Date.now()) : 0;
     const { status, headers } = answer;
     let { body } = answer;
@@ -384,19 +384,23 @@ export class Exchange {
     return [
       status,
       lines(headers),
-      ...this.#carried({ body, headers }, { idle: idleSeconds, keepAliveSeconds, left }, cancel),
+      ...this.#carried(
+        { body, headers },
+        { idle: idleSeconds, keepAliveSeconds, left, watchSeconds },
+        cancel,
+      ),
     ];
   }
 
   /** The body that the client gets, and a promise of a word that says how it ended, if the gateway sees that. */
-  #carried({ body, headers }, { idle, keepAliveSeconds, left }, cancel) {
+  #carried({ body, headers }, { idle, keepAliveSeconds, left, watchSeconds }, cancel) {
     if (body === null) return [null, undefined];
     const isStream = isEventStream(headers);
-    const keepAlive = isStream ? keepAliveSeconds : 0;
+    const [keepAlive, watch] = isStream ? [keepAliveSeconds, watchSeconds] : [0, 0];
     // The platform itself forwards a body without CPU time, and ends it when the client disconnects. That is enough for a body
     // without an idle limit, unless it is an event stream that must not end with its client (legacy era): its server may still
     // be at work.
-    if (idle === 0 && keepAlive === 0 && left === 0 && (cancel || !isStream)) {
+    if (idle === 0 && keepAlive === 0 && left === 0 && watch === 0 && (cancel || !isStream)) {
       // A filter that reads the body must itself end it when the client disconnects.
       body.whenGone = (work) => whenGone(this.#request, work);
       // To read a small body in one piece costs a filter less than its chunks.
@@ -419,8 +423,34 @@ export class Exchange {
     readable.abandon = () => {
       way.abandoned = true;
     };
+    if (watch > 0) readable.watch = (question) => watchOver(question, watch, way, ended);
     return [readable, ended];
   }
+}
+
+/** Has an event stream ask `question` from time to time, and ends it if it may not go on. */
+export function watchStream(body, question) {
+  if (body?.watch === undefined) question.free();
+  else body.watch(question);
+}
+
+function watchOver(question, seconds, way, ended) {
+  let isAsking = false;
+  const ask = guarded(async () => {
+    if (isAsking) return;
+    isAsking = true;
+    try {
+      if (!(await question.mayGoOn())) way.stop("revoked");
+    } finally {
+      isAsking = false;
+    }
+  });
+  const timer = setInterval(() => ask().catch(reportError), seconds * 1000);
+  const over = () => {
+    clearInterval(timer);
+    question.free();
+  };
+  ended.then(over, over);
 }
 
 /**
@@ -513,7 +543,8 @@ async function pump(body, writable, { idle, keepAlive, left }, way) {
     return gone ? "gone" : "complete";
   } catch (error) {
     cut ??= gone ? "gone" : "lost";
-    await writer.abort(error).catch(() => {});
+    // A part of an event at the end of a stream is no event (HTML §9.2.6), so the stream can end anywhere.
+    await (cut === "revoked" ? writer.close() : writer.abort(error)).catch(() => {});
     return cut;
   } finally {
     clearTimeout(end);

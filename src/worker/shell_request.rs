@@ -12,7 +12,7 @@ use crate::forward::body_filter::BodyFilter;
 use crate::forward::response::ResponseHead;
 use crate::gateway::{
     Action, AwaitingAnswer, CheckingSignature, Gateway, Received, Remembered, RememberedDecision, Served,
-    SigningAssertion, Suspended, drive, filter_body,
+    SigningAssertion, Suspended, drive, filter_body, stream_check,
 };
 use crate::limits::OPENING_BYTES;
 use crate::pipeline::authenticate::Authenticated;
@@ -237,7 +237,10 @@ impl AwaitingOriginAnswer {
     /// # Errors
     /// The exception of the platform.
     pub fn answered(self, status: u16, fields: &str, body: JsValue, ended: JsValue) -> Response {
-        self.shell.ports.watch(ended, self.request_id);
+        self.shell.ports.note_end(ended, self.request_id);
+        if let Some(watch) = self.request.stage().watch() {
+            self.shell.ports.watch(&body, stream_check(&self.shell.gateway, &self.shell.ports, watch));
+        }
         let head = ResponseHead { status, fields: read_fields(fields.split('\n')) };
         self.shell.answered(self.request, Ok((head, body)))
     }

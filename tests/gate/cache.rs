@@ -174,6 +174,25 @@ fn revoking(seconds: u64) -> Rc<Gateway> {
     open(document_with(json!({ "revocation": { "kv": "LISTS", "seconds": seconds } }))).expect("right")
 }
 
+#[wasm_bindgen_test(unsupported = test)]
+fn an_open_stream_ends_when_the_list_names_its_credential() {
+    let gateway = revoking(60);
+    let world = World::new();
+    world.put("LISTS", "revocations", Ok(r#"{"version":1}"#));
+    world.serve_by(|_| Some((200, "text/event-stream", String::new())));
+    assert_eq!(world.call(&gateway, Request::post("/mcp").bearer(&token(&Claims::good()))).status, 200);
+    assert_eq!(world.streams_may_go_on(), [true]);
+    world.put("LISTS", "revocations", Ok(r#"{"version":1,"sub":["ada"]}"#));
+    assert_eq!(world.streams_may_go_on(), [true], "the copy is new enough");
+    world.pass(61);
+    assert_eq!(world.streams_may_go_on(), [false]);
+    world.put("LISTS", "revocations", Err("KV is down"));
+    world.pass(61);
+    assert_eq!(world.streams_may_go_on(), [true], "it cannot be known for a moment");
+    world.pass(61);
+    assert_eq!(world.streams_may_go_on(), [false]);
+}
+
 fn publish(world: &World, list: &Value) {
     world.put("LISTS", "revocations", Ok(&list.to_string()));
 }

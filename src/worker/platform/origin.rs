@@ -16,7 +16,9 @@ use crate::gateway::{Gateway, Recalled, Remembered};
 use crate::limits::{INSPECT_SECONDS, LIST_HEAD_BYTES, PEEK_BYTES, PEEK_MILLISECONDS};
 use crate::observe::event::gateway_line;
 use crate::platform_error::PlatformError;
-use crate::ports::{Clock as _, EventSink as _, FilterFailure, OriginFailure, Spawn as _, Step, Transport};
+use crate::ports::{
+    Clock as _, EventSink as _, FilterFailure, OriginFailure, Spawn as _, Step, StreamCheck, Transport,
+};
 use crate::transport::head_text::{read_fields, write_fields};
 use crate::worker::platform::Workers;
 use crate::worker::shell_request::{AwaitingMessage, AwaitingOriginAnswer, RepeatedDecision};
@@ -41,6 +43,9 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/worker/exchange.js")]
 extern "C" {
+    #[wasm_bindgen(catch, js_name = watchStream)]
+    fn watch_stream(body: &JsValue, question: StreamQuestion) -> Result<(), JsValue>;
+
     type Exchange;
 
     /// What does not change when a request is repeated.
@@ -116,7 +121,7 @@ impl Workers {
     }
 
     /// Logs if an origin server's stream ended before it was complete.
-    pub(in crate::worker) fn watch(&self, ended: JsValue, request_id: String) {
+    pub(in crate::worker) fn note_end(&self, ended: JsValue, request_id: String) {
         let Ok(ended) = ended.dyn_into::<Promise>() else { return };
         let ports = self.clone();
         wasm_bindgen_futures::spawn_local(async move {
@@ -125,11 +130,13 @@ impl Workers {
                 "lost" => "origin_stream_lost",
                 "idle" => "origin_stream_idle",
                 "late" => "bound_exceeded",
+                "revoked" => "stream_revoked",
                 _ => return,
             };
+            let level = if how == "revoked" { "info" } else { "warn" };
             let why = if how == "late" { ": results: not complete in time" } else { "" };
             let detail = format!("request {request_id}{why}");
-            ports.line(&gateway_line("warn", reason, &detail, ports.now()));
+            ports.line(&gateway_line(level, reason, &detail, ports.now()));
         });
     }
 }
@@ -213,15 +220,31 @@ pub(in crate::worker) fn repeat(request: &Request, ports: &Workers, recalled: &R
 }
 
 /// The largest body in bytes; then seconds until the response fields, of silence in the answer, of silence before a comment in
-/// an event stream, and until the answer is complete; the last three are zero if there is no limit and no comment.
-fn limits(request: &OutboundRequest) -> [f64; 5] {
+/// an event stream, until the answer is complete, and until an event stream asks whether it may go on; the last four are zero if there
+/// is no limit, no comment and no question.
+fn limits(request: &OutboundRequest) -> [f64; 6] {
     [
         request.body_bytes() as f64,
         request.response_timeout() as f64,
         request.idle_timeout().unwrap_or_default() as f64,
         request.keep_alive().unwrap_or_default() as f64,
         request.total_timeout().unwrap_or_default() as f64,
+        request.watch().unwrap_or_default() as f64,
     ]
+}
+
+/// What an event stream asks from time to time. JavaScript frees it with the stream.
+#[wasm_bindgen(skip_typescript)]
+pub struct StreamQuestion(StreamCheck);
+
+#[wasm_bindgen]
+impl StreamQuestion {
+    /// A promise of whether the stream may go on.
+    #[wasm_bindgen(js_name = mayGoOn)]
+    pub fn may_go_on(&self) -> Promise {
+        let answer = (self.0)();
+        future_to_promise(async move { Ok(JsValue::from_bool(answer.await)) })
+    }
 }
 
 impl Transport for Workers {
@@ -236,7 +259,7 @@ impl Transport for Workers {
         let fetcher = self.fetcher(request.service()).map_err(|error| self.without_binding(&error))?;
         let answer = body.0.send(&plan_of(&request, &fetcher), &write_fields(request.fields()), request.body()).await;
         let parts: Array = answer.map_err(|failure| failed(&failure))?.unchecked_into();
-        self.watch(parts.get(3), request.request_id().to_owned());
+        self.note_end(parts.get(3), request.request_id().to_owned());
         let status = parts.get(0).as_f64().map_or(0, |status| status as u16);
         let fields = read_fields(parts.get(1).as_string().unwrap_or_default().split('\n'));
         Ok((ResponseHead { status, fields }, parts.get(2)))
@@ -312,6 +335,11 @@ impl Transport for Workers {
             drop(step);
         }));
         Ok(filtered.get(0))
+    }
+
+    fn watch(&self, body: &JsValue, check: StreamCheck) {
+        // A body that is not watched does not take it.
+        let _watched = watch_stream(body, StreamQuestion(check));
     }
 
     fn stepped(&self, body: JsValue, step: Step) -> JsValue {

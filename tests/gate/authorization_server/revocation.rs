@@ -228,3 +228,33 @@ fn a_revocation_that_fails_in_the_middle_can_be_done_again() {
     scene.world.pass(5);
     assert_eq!(scene.refusal(&tokens), "token_revoked");
 }
+
+/// An event stream that is open for hours was opened with a token that may be revoked meanwhile.
+#[wasm_bindgen_test(unsupported = test)]
+fn an_open_stream_asks_whether_its_token_is_revoked() {
+    for seconds in [5, 0] {
+        let scene = Scene::with(json!({ "revocation_seconds": seconds }), json!({}));
+        let (client, tokens) = scene.logged_in();
+        let (_, others) = scene.logged_in();
+        scene.world.serve_by(|_| Some((200, "text/event-stream", String::new())));
+        assert_eq!((scene.use_it(&tokens), scene.use_it(&others)), (200, 200));
+        assert_eq!(scene.world.streams_may_go_on(), [true, true]);
+        scene.world.pass(60);
+        assert_eq!(scene.world.streams_may_go_on(), [true, true]);
+        let form = [("client_id", client.as_str()), ("token", text(&tokens, "refresh_token"))];
+        assert_eq!(scene.call(post("/revoke", &form)).status, 200);
+        scene.world.pass(6);
+        assert_eq!(scene.world.streams_may_go_on(), [false, true], "{seconds}");
+        // While the records do not answer, a stream goes on for a minute.
+        scene.world.pass(60);
+        scene.world.records_down(true);
+        assert_eq!(scene.world.streams_may_go_on()[1..], [true]);
+        scene.world.pass(30);
+        assert_eq!(scene.world.streams_may_go_on()[1..], [true]);
+        scene.world.pass(31);
+        assert_eq!(scene.world.streams_may_go_on()[1..], [false], "{seconds}");
+        scene.world.records_down(false);
+        scene.world.pass(10);
+        assert_eq!(scene.world.streams_may_go_on()[1..], [true]);
+    }
+}

@@ -5,7 +5,7 @@ mod ports;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -48,6 +48,8 @@ struct State {
     shared: HashMap<String, Vec<u8>>,
     records: HashMap<String, StoredRecord>,
     records_down: bool,
+    /// What the event streams that are open ask.
+    watched: Vec<Rc<dyn Fn() -> Pin<Box<dyn Future<Output = bool>>>>>,
     directories: HashMap<String, MemoryTables>,
     record_down: Option<String>,
     record_questions: Vec<String>,
@@ -242,6 +244,12 @@ impl World {
     /// Questions so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.0.borrow().asked.clone()
+    }
+
+    /// Whether each of the event streams that were opened may go on.
+    pub fn streams_may_go_on(&self) -> Vec<bool> {
+        let watched = self.0.borrow().watched.clone();
+        watched.iter().map(|check| block_on(check())).collect()
     }
 
     /// Forgets the requests to providers so far.

@@ -1,5 +1,7 @@
 //! The ports of the platform in memory.
 
+use std::rc::Rc;
+
 use super::block_on;
 use super::{Asked, Sent, World};
 use portcullis::authorization_server::state::{self as authorization_state, Change};
@@ -16,7 +18,8 @@ use portcullis::policy::budget::Spent;
 use portcullis::portable;
 use portcullis::ports::{
     Background, CanonicalJson, Clock, DayBudgets, Directories, EventSink, Fetch, FilterFailure, Limiter, OriginFailure,
-    Queues, Random, Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Step, Store, Timer, Transport,
+    Queues, Random, Records, ReplayGuard, SharedCache, SignatureVerifier, Spawn, Step, Store, StreamCheck, Timer,
+    Transport,
 };
 use portcullis::settings::DecisionLog;
 use portcullis::time::UnixMillis;
@@ -295,6 +298,10 @@ impl Transport for World {
         out.extend(filter.finish()?);
         ended(filter.end(None));
         Ok(out)
+    }
+
+    fn watch(&self, _body: &Vec<u8>, check: StreamCheck) {
+        self.0.borrow_mut().watched.push(Rc::from(check));
     }
 
     fn stepped(&self, body: Vec<u8>, step: Step) -> Vec<u8> {
