@@ -10,7 +10,7 @@ use crate::authorization_server::client::GrantType;
 use crate::authorization_server::connect_link;
 use crate::authorization_server::handle::{GrantId, Handle, HandleKind};
 use crate::authorization_server::login::signed_in::SignedIn;
-use crate::authorization_server::login::{Identity, Login, LoginError, ProviderTokens, word};
+use crate::authorization_server::login::{Identity, Login, LoginError, word};
 use crate::authorization_server::page;
 use crate::authorization_server::refusal::{LoginFailure, Refusal};
 use crate::authorization_server::state::Hash;
@@ -28,7 +28,7 @@ pub(super) const CHANGED: &str = "the directory of the provider changed during t
 struct LoggedIn {
     identity: Identity,
     signed_in: SignedIn,
-    tokens: ProviderTokens,
+    tokens: HeldTokens,
     /// The second at which the login began.
     begun: u64,
 }
@@ -272,8 +272,7 @@ impl<P: Ports> Context<'_, P> {
             scopes: asked.iter().map(|scope| scope.as_str().to_owned()).collect(),
             until: now + self.server.grant_seconds,
         };
-        let held = HeldTokens::of(&tokens, login);
-        let kept = login.keeps(held.refresh_token.is_some()).then(|| self.seal_tokens(&code, &held));
+        let kept = login.keeps(tokens.refresh_token.is_some()).then(|| self.seal_tokens(&code, &tokens));
         if kept.is_none() && request.refreshes && login.recheck.is_some_and(|recheck| recheck.is_required) {
             let detail = "the provider gave no refresh token: the grant ends after login.recheck_minutes";
             self.say("warn", "recheck_impossible", detail);

@@ -7,6 +7,7 @@ use super::Context;
 use crate::authorization_server::handle::Handle;
 use crate::authorization_server::login::{Login, ProviderTokens};
 use crate::authorization_server::state::grant::SealedProviderTokens;
+use crate::authorization_server::state::is_default;
 use crate::ports::Ports;
 use crate::seal::{Nonce, SealKey};
 use crate::strict_json;
@@ -19,21 +20,26 @@ pub(super) struct HeldTokens {
     /// Whose they are: they go to no other provider. None in grants of release 0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
+    /// Whether the answer of the configured userinfo endpoint had at the login what rights depend on: groups, and the address if the user
+    /// has one. Then an answer without groups means that the user has none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) says_rights: bool,
 }
 
 impl HeldTokens {
-    pub(super) fn of(tokens: &ProviderTokens, login: &Login) -> Self {
+    pub(super) fn of(tokens: ProviderTokens, login: &Login, says_rights: bool) -> Self {
         Self {
-            refresh_token: tokens.refresh_token.clone(),
-            access_token: tokens.access_token.clone(),
+            refresh_token: tokens.refresh_token,
+            access_token: tokens.access_token,
             provider: Some(login.identity().to_owned()),
+            says_rights,
         }
     }
 
     /// The tokens of an answer to a request with these.
     pub(super) fn renewed(&self, tokens: &ProviderTokens) -> Self {
         let refresh_token = tokens.refresh_token.clone().or_else(|| self.refresh_token.clone());
-        Self { refresh_token, access_token: tokens.access_token.clone(), provider: self.provider.clone() }
+        Self { refresh_token, access_token: tokens.access_token.clone(), ..self.clone() }
     }
 
     /// Whether the provider of this login gave them.

@@ -24,6 +24,7 @@ use crate::ports::Ports;
 use crate::provider::{ProviderError, ask, discover};
 use crate::secret::Secret;
 use crate::strict_json;
+use crate::token::claim_values::claim;
 use crate::token::untrusted::UntrustedToken;
 use crate::transport::provider::ProviderRequest;
 use crate::transport::url::HttpUrl;
@@ -39,6 +40,14 @@ pub(super) struct Ours {
 struct Credentials {
     client_id: String,
     client_secret: String,
+}
+
+/// Whether what the provider says of a user is all that it says at a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    Yes,
+    /// Groups, address, and some of the other claims.
+    No,
 }
 
 /// An identity provider, and this gateway as a client of it.
@@ -222,7 +231,7 @@ impl<P: Ports> LoginProvider<'_, P> {
         provider: &Provider,
         ours: &Ours,
         (code, verifier, nonce): (&str, &str, &str),
-    ) -> Result<(Identity, SignedIn, ProviderTokens), LoginError> {
+    ) -> Result<(Identity, SignedIn, HeldTokens), LoginError> {
         let assertion = self.our_assertion(ours, provider).await?;
         let client = (ours.client_id.as_str(), &ours.authentication);
         let redirect_uri = self.context.server.url(&self.login.callback());
@@ -237,12 +246,13 @@ impl<P: Ports> LoginProvider<'_, P> {
         };
         // Only the ID token proves it.
         let signed_in = SignedIn::of(&claims, self.context.now());
-        self.add_about_user(provider, &tokens.access_token, &mut claims).await?;
-        Ok((Identity::read(self.login.users(), claims)?, signed_in, tokens))
+        let says_rights = self.add_about_user(provider, &tokens.access_token, &mut claims).await?;
+        let held = HeldTokens::of(tokens, self.login, says_rights);
+        Ok((Identity::read(self.login.users(), claims)?, signed_in, held))
     }
 
-    /// Refreshes the provider's tokens, if there is a refresh token, and reads who the user is now; `None` if the provider
-    /// does not say more than that its tokens are still good. A refreshed ID token need not have the nonce (OpenID Connect
+    /// Refreshes the provider's tokens, if there is a refresh token, and reads who the user is now, and whether that is all that the
+    /// login said; `None` if the provider does not say more than that its tokens are still good. A refreshed ID token need not have the nonce (OpenID Connect
     /// Core §12.2).
     ///
     /// # Errors
@@ -250,7 +260,7 @@ impl<P: Ports> LoginProvider<'_, P> {
     pub(super) async fn identified_again(
         &self,
         held: HeldTokens,
-    ) -> Result<(Option<Identity>, HeldTokens), (LoginError, HeldTokens)> {
+    ) -> Result<(Option<(Identity, Whole)>, HeldTokens), (LoginError, HeldTokens)> {
         let known = async {
             let provider = self.endpoints().await?;
             let ours = self.ours(&provider).await?;
@@ -264,7 +274,7 @@ impl<P: Ports> LoginProvider<'_, P> {
             Ok((now, id_token)) => (now.unwrap_or(held), id_token),
             Err(error) => return Err((error, held)),
         };
-        match self.claims_again(&provider, &ours, (&held.access_token, id_token.as_deref())).await {
+        match self.claims_again(&provider, &ours, (&held, id_token.as_deref())).await {
             Ok(identity) => Ok((identity, held)),
             Err(error) => Err((error, held)),
         }
@@ -290,16 +300,28 @@ impl<P: Ports> LoginProvider<'_, P> {
         &self,
         provider: &Provider,
         ours: &Ours,
-        (access_token, id_token): (&str, Option<&str>),
-    ) -> Result<Option<Identity>, LoginError> {
+        (held, id_token): (&HeldTokens, Option<&str>),
+    ) -> Result<Option<(Identity, Whole)>, LoginError> {
         let mut claims = match (&self.login.issuer, id_token) {
             (Some(_), Some(text)) => self.id_token(text, provider, (&ours.client_id, None)).await?,
-            // Without its ID token, an OpenID provider says less than at the login: what it said then stays.
-            (Some(_), None) => return Ok(None),
+            // Without an ID token, an OpenID provider says less than at the login (OpenID Connect Core §12.2): what it said then stays,
+            // but for what its userinfo endpoint says as it did then.
+            (Some(_), None) => {
+                let url = self.login.userinfo_endpoint.as_ref().filter(|_| held.says_rights);
+                let Some(url) = url.filter(|_| self.login.tenants.is_empty()) else { return Ok(None) };
+                let claims = self.userinfo(url, &held.access_token).await?;
+                return Identity::read(self.login.users(), claims).map(|identity| Some((identity, Whole::No)));
+            }
             (None, _) => Map::new(),
         };
-        self.add_about_user(provider, access_token, &mut claims).await?;
-        Identity::read(self.login.users(), claims).map(Some)
+        self.add_about_user(provider, &held.access_token, &mut claims).await?;
+        Identity::read(self.login.users(), claims).map(|identity| Some((identity, Whole::Yes)))
+    }
+
+    async fn userinfo(&self, url: &str, access_token: &str) -> Result<Map<String, Value>, LoginError> {
+        let answer = ask(self.context.ports, &login::user_request(url, access_token)).await;
+        let answer = answer.map_err(LoginError::Provider)?;
+        login::object(&answer.body).map_err(|error| LoginError::Answer(url.to_owned(), error))
     }
 
     /// What the provider issued for a code or refresh token.
@@ -319,21 +341,23 @@ impl<P: Ports> LoginProvider<'_, P> {
         tokens
     }
 
-    /// Adds what further endpoints of the provider say about the user.
+    /// Adds what further endpoints of the provider say about the user; returns whether the userinfo endpoint says all that rights
+    /// depend on: the groups, and the address if the user has one.
     async fn add_about_user(
         &self,
         provider: &Provider,
         access_token: &str,
         claims: &mut Map<String, Value>,
-    ) -> Result<(), LoginError> {
+    ) -> Result<bool, LoginError> {
         let (login, ports) = (self.login, self.context.ports);
         // An OpenID provider is asked only if the configuration has this endpoint: the ID token identifies the user.
         let userinfo =
             if login.issuer.is_some() { login.userinfo_endpoint.as_ref() } else { provider.userinfo.as_ref() };
+        let mut says_rights = false;
         if let Some(url) = userinfo {
-            let answer = ask(ports, &login::user_request(url, access_token)).await;
-            let answer = answer.map_err(LoginError::Provider)?;
-            let members = login::object(&answer.body).map_err(|error| LoginError::Answer(url.clone(), error))?;
+            let members = self.userinfo(url, access_token).await?;
+            let says_address = !claims.contains_key("email") || members.contains_key("email");
+            says_rights = says_address && claim(&members, &login.groups_claim).is_some();
             // The response must be about the user of the ID token (OpenID Connect Core §5.3.2).
             if login.issuer.is_some() && members.get("sub") != claims.get("sub") {
                 return Err(LoginError::OtherUser);
@@ -349,7 +373,7 @@ impl<P: Ports> LoginProvider<'_, P> {
             let value = value.map_err(|error| LoginError::Answer(url.clone(), AnswerError::NotJson(error)))?;
             claims.insert(name.to_owned(), value);
         }
-        Ok(())
+        Ok(says_rights)
     }
 
     async fn id_token(

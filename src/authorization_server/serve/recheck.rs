@@ -1,6 +1,7 @@
 //! Asks the identity provider again about the user of a grant, when the grant is refreshed after some time (A17).
 
 use super::held_tokens::HeldTokens;
+use super::provider::Whole;
 use super::{Context, Failure, Reply};
 use crate::authorization_server::handle::Handle;
 use crate::authorization_server::login::signed_in::with_sign_in_of;
@@ -13,6 +14,7 @@ use crate::limits::RECHECK_RETRY;
 use crate::oauth::scope::ScopeSet;
 use crate::ports::Ports;
 use crate::provider::ProviderError;
+use crate::token::principal::EMAIL_VERIFIED;
 use crate::token::revocation::index::Revocable;
 
 /// What comes of a recheck.
@@ -119,10 +121,14 @@ impl<P: Ports> Context<'_, P> {
             // Without the user's claims, what the groups of the directory mean cannot be known.
             return Err(NotConfirmed::Ended("the provider does not say who the user is".to_owned()));
         }
-        if let Some(identity) = identity {
+        if let Some((identity, whole)) = identity {
+            let said = identity.claims.clone();
             let admitted = self.admitted(login, identity).await.map_err(NotConfirmed::Failed)?;
             let identity = admitted.map_err(|why| NotConfirmed::Ended(why.to_owned()))?;
             (claims, scope) = self.entitled_now(&identity, seen).map_err(NotConfirmed::Ended)?;
+            if whole == Whole::No {
+                keep_unsaid(&mut claims, &seen.terms.claims, &said);
+            }
             // The provider may have other names for the user than at the login, and may have spoken of the user by one of them.
             let since = seen.checked.max(seen.terms.authenticated);
             let may = self.may_begin(&identity, (since, seen.until), Some(token.grant())).await;
@@ -154,6 +160,20 @@ impl<P: Ports> Context<'_, P> {
             return Err("the user is entitled to none of the scopes any more".to_owned());
         }
         Ok((claims, scope.to_string()))
+    }
+}
+
+/// Keeps the claims of the login about which the provider says nothing now. What it says of groups and address, it says.
+fn keep_unsaid(
+    claims: &mut serde_json::Map<String, serde_json::Value>,
+    known: &serde_json::Map<String, serde_json::Value>,
+    said: &serde_json::Map<String, serde_json::Value>,
+) {
+    for (name, value) in known {
+        let is_said = said.contains_key(name) || matches!(name.as_str(), "groups" | "email" | EMAIL_VERIFIED);
+        if !is_said && !claims.contains_key(name) {
+            claims.insert(name.clone(), value.clone());
+        }
     }
 }
 

@@ -384,3 +384,73 @@ fn a_thief_with_an_old_refresh_token_asks_the_provider_nothing() {
     assert_eq!(scene.refresh(&client, text(&second, "refresh_token")).status, 400, "a theft ends the grant");
     assert!(provider.borrow().used.is_empty());
 }
+
+/// A provider whose answer to a refresh has no ID token (OpenID Connect Core §12.2), and whose userinfo endpoint says the groups.
+#[wasm_bindgen_test(unsupported = test)]
+fn groups_follow_the_userinfo_endpoint_where_a_refresh_gives_no_id_token() {
+    const ME: &str = "https://login.example/me";
+    let user = |more: Value| {
+        let mut user = json!({ "sub": "ada", "email": "ada@acme.example", "email_verified": true, "department": "x" });
+        for (name, value) in more.as_object().expect("a table") {
+            user[name] = value.clone();
+        }
+        user
+    };
+    let start = |at_login: Value| {
+        let server = json!({
+            "token_claims": ["groups", "department"],
+            "entitlements": [{ "scopes": ["files:write"], "groups": ["writers"] }],
+        });
+        let scene = scene(server, json!({ "userinfo_endpoint": ME }));
+        *scene.user.borrow_mut() = user(json!({}));
+        scene.world.answer(ME, Ok((200, "application/json", &at_login.to_string())));
+        let client = scene.client(LOOPBACK);
+        let scope = [("scope", Some("mcp:tools files:write"))];
+        let code = scene.code(&client, LOOPBACK, &scope);
+        let tokens = scene.redeem(&client, &code).json();
+        (scene, client, tokens)
+    };
+    let (scene, client, tokens) = start(user(json!({ "groups": ["writers", "staff"] })));
+    assert_eq!(text(&tokens, "scope"), "files:write mcp:tools");
+    scene.world.pass(31 * 60);
+    let mut said = user(json!({ "groups": ["staff"] }));
+    said.as_object_mut().expect("a table").remove("department");
+    scene.world.answer_by(move |asked, _| match asked.url.as_str() {
+        ME => (200, said.to_string()),
+        _ => (200, json!({ "access_token": "a", "refresh_token": "r" }).to_string()),
+    });
+    let refreshed = scene.refresh(&client, text(&tokens, "refresh_token"));
+    assert_eq!(refreshed.status, 200, "{}", refreshed.body);
+    let tokens = refreshed.json();
+    assert_eq!(text(&tokens, "scope"), "mcp:tools");
+    let claims = claims_of(&tokens);
+    assert_eq!(
+        (&claims["groups"], &claims["department"]),
+        (&json!(["staff"]), &json!("x")),
+        "what it does not say stays"
+    );
+    // No groups at all, and then another user.
+    let none = user(json!({}));
+    scene.world.pass(31 * 60);
+    scene.world.answer_by(move |asked, _| match asked.url.as_str() {
+        ME => (200, none.to_string()),
+        _ => (200, json!({ "access_token": "a" }).to_string()),
+    });
+    let tokens = scene.refresh(&client, text(&tokens, "refresh_token")).json();
+    assert_eq!(claims_of(&tokens)["groups"], json!([]));
+    scene.world.pass(31 * 60);
+    scene.world.answer_by(|asked, _| match asked.url.as_str() {
+        ME => (200, json!({ "sub": "eve", "groups": ["writers"] }).to_string()),
+        _ => (200, json!({ "access_token": "a" }).to_string()),
+    });
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 400);
+
+    // An endpoint that did not say the groups at the login is not asked for them: they came with the ID token.
+    let (scene, client, tokens) = start(user(json!({})));
+    scene.world.pass(31 * 60);
+    scene.world.answer_by(|asked, _| {
+        assert_ne!(asked.url, ME);
+        (200, json!({ "access_token": "a" }).to_string())
+    });
+    assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 200);
+}
