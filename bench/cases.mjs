@@ -22,6 +22,8 @@ export const STATIC = "portcullis:static";
 export const EXCHANGE = "portcullis:exchange";
 /** The gateway as the authorization server, without and with each user's own account at the origin server. */
 export const OWN = "portcullis:own";
+/** The same, asking the record of the grant at each request. */
+export const OWN_EXACT = "portcullis:ownExact";
 export const PER_USER = "portcullis:perUser";
 export const MANY_RULES = "portcullis:manyRules";
 export const RESOURCES = "portcullis:resources";
@@ -123,6 +125,18 @@ export const CASES = [
     name: "credential",
     title: "tools/call, with a credential for the origin server",
     contestants: [FLOOR, PLAIN, STATIC, EXCHANGE, OWN, PER_USER],
+  },
+  {
+    name: "revocation",
+    title: "tools/call, with a token that the gateway itself can revoke",
+    contestants: [PLAIN, OWN, OWN_EXACT],
+  },
+  {
+    name: "sse_revocation",
+    title: "tools/call with such a token, answered with a stream of 100 events",
+    request: STREAM,
+    share: 0.25,
+    contestants: [PLAIN, OWN],
   },
   {
     name: "federated",

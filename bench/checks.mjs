@@ -10,7 +10,12 @@ const SIGN = [...HAVE_RULES, "portcullis:assertion"];
 /** Contestants with a credential for the origin server. */
 const HAVE_CREDENTIALS = ["portcullis:static", "portcullis:exchange", "portcullis:perUser"];
 /** Contestants that accept only their own tokens, so that all others are unknown to them. */
-const ISSUE_TOKENS = ["workers-oauth-provider", "portcullis:own", "portcullis:perUser"];
+const ISSUE_TOKENS = [
+  "workers-oauth-provider",
+  "portcullis:own",
+  "portcullis:ownExact",
+  "portcullis:perUser",
+];
 const FILTER = ["json-filter", "portcullis:listFilter", "portcullis:listLocked", "portcullis:listCache"];
 
 /** Contestants with several servers, which get the ids of requests sealed; and those whose list has the tools of ten, or as many. */

@@ -80,6 +80,8 @@ export const RATIOS = [
   { key: "credential_static_vs_plain", target: 1.05, of: cpu("credential", STATIC, PLAIN) },
   { key: "credential_exchange_vs_plain", target: 1.05, of: cpu("credential", EXCHANGE, PLAIN) },
   { key: "credential_per_user_vs_plain", target: 1.05, of: cpu("credential", PER_USER, OWN) },
+  { key: "revocation_vs_plain", target: 1.05, of: cpu("revocation", OWN, PLAIN) },
+  { key: "sse_revocation_vs_plain", target: 1.35, of: cpu("sse_revocation", OWN, PLAIN) },
   { key: "federated_call_vs_plain", target: 1.05, of: cpu("federated", FEDERATED, SEALED) },
   { key: "federated_list_vs_one", target: 1.5, of: cpu("federated_list", LIST_MERGED, LIST_ONE) },
   { key: "growth_servers", target: 1.05, of: cpu("federated", MANY_SERVERS, FEDERATED) },

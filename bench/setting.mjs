@@ -44,6 +44,7 @@ export async function makeSetting(build) {
     const token = await {
       "workers-oauth-provider": () => providerToken(port),
       "portcullis:own": () => gatewayToken(port, issuer, publish),
+      "portcullis:ownExact": () => gatewayToken(port, issuer, publish),
       "portcullis:perUser": () => connectedToken(port, issuer, publish),
     }[name]?.();
     if (token === undefined) return undefined;

@@ -7,7 +7,7 @@ const CLIENT_SECRET = "CLIENT_SECRET";
 /** The binding of the Durable Objects. */
 export const RECORDS = "AUTHORIZATION";
 /** Configurations in which the gateway is the authorization server. Their Worker is the larger one, with Durable Objects. */
-export const ISSUES_TOKENS = ["own", "perUser"];
+export const ISSUES_TOKENS = ["own", "ownExact", "perUser"];
 /** Configurations that need the Worker with all features. */
 export const NEED_ALL = [...ISSUES_TOKENS, "callLocked", "callGuarded"];
 
@@ -75,7 +75,7 @@ const credential = (table) => ({ resource: { identity: "forward", credential: ta
 const client = { token_endpoint: TOKENS, client_id: "gate", secret: CLIENT_SECRET };
 
 /** The gateway as the authorization server of its callers, whose accounts at the origin server it uses. */
-const own = (places, resource = {}) =>
+const own = (places, resource = {}, more = {}) =>
   document(places, {
     issuers: [],
     authorization_server: {
@@ -84,6 +84,7 @@ const own = (places, resource = {}) =>
       binding: RECORDS,
       scopes: { [SCOPE]: "Use the tools" },
       clients: [{ client_id: "bench", redirect_uris: [REDIRECT] }],
+      ...more,
       login: { issuer: ISSUER, client_id: "gate", secret: CLIENT_SECRET, anyone: true },
     },
     resource: { issuers: ["portcullis"], ...resource },
@@ -112,6 +113,7 @@ const DOCUMENTS = {
   static: (places) => document(places, credential({ static: [{ secrets: [CLIENT_SECRET] }] })),
   exchange: (places) => document(places, credential({ token_exchange: { client } })),
   own: (places) => own(places),
+  ownExact: (places) => own(places, {}, { revocation_seconds: 0 }),
   perUser: (places) => own(places, credential(perUser).resource),
   rules: (places) => document(places, { ...rules(10), ...assertion }),
   manyRules: (places) => document(places, { ...rules(10_000), ...assertion }),

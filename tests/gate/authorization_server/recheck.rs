@@ -454,3 +454,68 @@ fn groups_follow_the_userinfo_endpoint_where_a_refresh_gives_no_id_token() {
     });
     assert_eq!(scene.refresh(&client, text(&tokens, "refresh_token")).status, 200);
 }
+
+/// The provider is down for an hour in the middle of a thousand refreshes: users go on, none loses a grant, and the provider is not flooded.
+#[wasm_bindgen_test(unsupported = test)]
+fn an_hour_without_the_provider_in_the_middle_of_a_thousand_refreshes_loses_nothing() {
+    let scene = Scene::with(json!({}), json!({ "recheck_minutes": 30, "outage_minutes": 60 }));
+    let client = scene.client(LOOPBACK);
+    let mut grants: Vec<String> = Vec::new();
+    for number in 0..1_000 {
+        let browser = scene.other_browser();
+        // Logins are limited by address and minute.
+        if number % 20 == 0 {
+            scene.world.pass(60);
+        }
+        *scene.user.borrow_mut() = json!({ "sub": format!("user-{number}") });
+        *browser.user.borrow_mut() = json!({ "sub": format!("user-{number}") });
+        let code = browser.code(&client, LOOPBACK, &[]);
+        grants.push(text(&scene.redeem(&client, &code).json(), "refresh_token").to_owned());
+    }
+    scene.world.forget_asked();
+    let down = Rc::new(std::cell::Cell::new(false));
+    let is_down = Rc::clone(&down);
+    scene.world.answer_by(move |asked, _| {
+        assert_eq!(asked.url, TOKEN_ENDPOINT);
+        if is_down.get() {
+            return (503, "{}".to_owned());
+        }
+        (200, json!({ "access_token": "a", "refresh_token": "r" }).to_string())
+    });
+    let refresh_all = |grants: &mut Vec<String>| -> (usize, usize) {
+        let (mut good, mut later) = (0, 0);
+        for (number, token) in grants.iter_mut().enumerate() {
+            if number % 20 == 0 {
+                scene.world.pass(1);
+            }
+            let reply = scene.refresh(&client, token);
+            match reply.status {
+                200 => {
+                    good += 1;
+                    *token = text(&reply.json(), "refresh_token").to_owned();
+                }
+                503 => {
+                    assert!(!reply.field("retry-after").is_empty());
+                    later += 1;
+                }
+                status => panic!("{status}: {}", reply.body),
+            }
+        }
+        (good, later)
+    };
+    scene.world.pass(HALF_AN_HOUR);
+    let (first, second) = grants.split_at(500);
+    let (mut first, mut second) = (first.to_vec(), second.to_vec());
+    assert_eq!(refresh_all(&mut first), (500, 0));
+    down.set(true);
+    assert_eq!(refresh_all(&mut second), (500, 0), "an outage takes access from no user");
+    let asked = scene.world.asked().len() - 500;
+    assert!(asked < 20, "a provider that is down is asked every ten seconds, and not 500 times: {asked}");
+    scene.world.pass(3_600);
+    let (good, later) = refresh_all(&mut second);
+    assert_eq!((good, later), (0, 500), "after outage_minutes there is no answer, and nothing is lost");
+    down.set(false);
+    scene.world.pass(60);
+    assert_eq!(refresh_all(&mut second), (500, 0));
+    assert_eq!(refresh_all(&mut first), (500, 0));
+}
