@@ -79,11 +79,16 @@ const CARGO = /test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed/g
 const NODE = /^ℹ (?:pass (?<passed>\d+)|(?:fail|cancelled) (?<failed>\d+)|skipped (?<skipped>\d+))$/gm;
 const PLAIN = /^(?<passed>\d+) passed, (?<failed>\d+) failed$/gm;
 
+/** Files that mostly wait for time to pass: they run beside the others. */
+const WAITING = ["provider-time", "revocation", "rotation", "stored-configuration"].map(
+  (name) => `${name}.test.mjs`,
+);
+
 /**
- * Runs files of tests, two at a time, each in a process of its own. The process ends with its last test, so handles that a test
+ * Runs files of tests, `lanes` at a time, each in a process of its own. The process ends with its last test, so handles that a test
  * leaves open do not delay the rest.
  */
-async function testFiles(files, minutes = FILE_MINUTES) {
+async function testFiles(files, { minutes = FILE_MINUTES, lanes = 2 } = {}) {
   const waiting = [...files];
   const results = [];
   const args = ["--test-force-exit", `--test-timeout=${TEST_LIMIT}`, "--test-reporter=spec"];
@@ -96,18 +101,18 @@ async function testFiles(files, minutes = FILE_MINUTES) {
       results.push(result);
     }
   };
-  await Promise.all([work(), work()]);
+  await Promise.all(Array.from({ length: lanes }, work));
   return results;
 }
 
 /** Runs the files of a folder of tests, and adds up their results. */
-async function testFolder(name, minutes) {
+async function testFolder(name, options) {
   const folder = join("tests", name);
   const files = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.mjs"));
   const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const result of await testFiles(
     files.map((name) => join(folder, name)),
-    minutes,
+    options,
   ))
     for (const what of Object.keys(sum)) sum[what] += result[what];
   return sum;
@@ -172,8 +177,22 @@ const layers = {
     // `npm start` builds the Worker again while other tests would read it, so its test runs after them.
     const rebuilds = (name) => name === "start.test.mjs";
     const sum = { passed: 0, failed: 0, skipped: 0 };
-    for (const batch of [files.filter((name) => !rebuilds(name)), files.filter(rebuilds)])
-      for (const result of await testFiles(batch.map((name) => join(folder, name))))
+    const waits = (name) => WAITING.includes(name);
+    const run = (chosen, lanes) =>
+      testFiles(
+        chosen.map((name) => join(folder, name)),
+        { lanes },
+      );
+    const batches = [
+      () =>
+        Promise.all([
+          run(files.filter((name) => !rebuilds(name) && !waits(name))),
+          run(files.filter(waits), 1),
+        ]),
+      () => Promise.all([run(files.filter(rebuilds))]),
+    ];
+    for (const batch of batches)
+      for (const result of (await batch()).flat())
         for (const what of Object.keys(sum)) sum[what] += result[what];
     return sum;
   },
@@ -202,7 +221,8 @@ const layers = {
 
   identity: async () => {
     await build();
-    const sum = await testFolder("identity");
+    // Half of their time they wait for something to take effect.
+    const sum = await testFolder("identity", { lanes: 3 });
     say(`identity: ${sum.passed} scenarios passed, ${sum.failed} failed`);
     return sum;
   },
@@ -224,7 +244,7 @@ const layers = {
     const { code } = await watch(node, ["tests/package/prepare.mjs", packed]);
     if (code !== 0) return { passed: 0, failed: 1 };
     process.env.PORTCULLIS_PACKED = packed;
-    const sum = await testFolder("package", LAYER_MINUTES);
+    const sum = await testFolder("package", { minutes: LAYER_MINUTES });
     delete process.env.PORTCULLIS_PACKED;
     rmSync(packed, { recursive: true, force: true });
     say(`package: ${sum.passed} checks passed, ${sum.failed} failed`);
