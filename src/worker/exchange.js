@@ -428,7 +428,7 @@ export class Exchange {
     readable.abandon = () => {
       way.abandoned = true;
     };
-    if (watch > 0) readable.watch = (question) => watchOver(question, watch, way, ended);
+    if (watch > 0) readable.watch = (question) => watchOver(question, watch, way, ended, this.#context);
     return [readable, ended];
   }
 
@@ -437,7 +437,7 @@ export class Exchange {
     const end = new AbortController();
     const way = { stop: (why) => end.abort(why) };
     const ended = piped(body, writable, end.signal);
-    readable.watch = (question) => watchOver(question, watch, way, ended);
+    readable.watch = (question) => watchOver(question, watch, way, ended, this.#context);
     readable.whenGone = (work) => whenGone(this.#request, work);
     const done = whenGone(this.#request, () => way.stop("gone"));
     ended.then(done);
@@ -465,22 +465,39 @@ export function watchStream(body, question) {
   else body.watch(question);
 }
 
-function watchOver(question, seconds, way, ended) {
+/** Seconds after which a question that has no answer counts as failed. */
+const ANSWER_SECONDS = 15;
+
+function watchOver(question, seconds, way, ended, context) {
   let isAsking = false;
-  const ask = guarded(async () => {
+  let isOver = false;
+  const timer = setInterval(() => {
     if (isAsking) return;
     isAsking = true;
+    ask();
+  }, seconds * 1000);
+  const stop = () => {
+    clearInterval(timer);
+    way.stop("revoked");
+  };
+  async function ask() {
     try {
-      if (!(await question.mayGoOn())) way.stop("revoked");
+      const answer = question.mayGoOn();
+      // It reads what other requests wait for, so it ends even if the stream ends before it.
+      context.waitUntil(answer);
+      if (!(await within(ANSWER_SECONDS * 1000, answer))) stop();
+    } catch {
+      // The object is of the module before a reset, or its answer is lost: nothing watches over the stream any more.
+      if (!isOver) stop();
     } finally {
       isAsking = false;
     }
-  });
-  const timer = setInterval(() => ask().catch(reportError), seconds * 1000);
+  }
   const over = () => {
+    isOver = true;
     clearInterval(timer);
-    question.free();
   };
+  // The object frees itself when it is collected: after a reset of the module, freeing it would free something else.
   ended.then(over, over);
 }
 
