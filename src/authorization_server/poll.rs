@@ -68,8 +68,8 @@ impl Acknowledgements {
 /// What a transmitter answers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PollAnswer {
-    /// SETs by their `jti`, at most [`POLL_SETS`].
-    pub sets: Vec<(String, String)>,
+    /// SETs by their `jti`, at most [`POLL_SETS`]; `None` for what is no text.
+    pub sets: Vec<(String, Option<String>)>,
     /// Whether the transmitter has more.
     pub has_more: bool,
 }
@@ -119,12 +119,10 @@ impl PollAnswer {
         };
         let mut sets = Vec::new();
         // A transmitter that sends more than it was asked for sends the others again: they are not acknowledged.
-        for (id, set) in listed.iter().take(POLL_SETS) {
-            let Value::String(set) = set else { return Err(PollError::Malformed("a SET is not a text")) };
-            if id.is_empty() || id.chars().count() > NAME_CHARS {
-                return Err(PollError::Malformed("the jti of a SET must have 1 to 255 characters"));
-            }
-            sets.push((id.clone(), set.clone()));
+        // What has no name that can be acknowledged must not hold up the others.
+        let is_name = |id: &String| !id.is_empty() && id.chars().count() <= NAME_CHARS;
+        for (id, set) in listed.iter().filter(|(id, _)| is_name(id)).take(POLL_SETS) {
+            sets.push((id.clone(), set.as_str().map(str::to_owned)));
         }
         Ok(Self { has_more: has_more || listed.len() > sets.len(), sets })
     }

@@ -19,8 +19,14 @@ const INDEX: Digest = [1; 32];
 
 /// Reads what changed in the index; returns whether this isolate has a current one now.
 pub(super) async fn read<P: Ports>(gateway: &Gateway, ports: &P) -> bool {
+    let seconds = gateway.settings.revocation_index.as_ref().map_or(0, |settings| settings.seconds);
+    read_within(gateway, ports, seconds).await
+}
+
+/// The same, where a copy that is at most this many seconds old is current.
+pub(super) async fn read_within<P: Ports>(gateway: &Gateway, ports: &P, most: u64) -> bool {
     let Some(settings) = &gateway.settings.revocation_index else { return false };
-    let due = || gateway.memory.borrow().revocation_index.age.due(settings.seconds, ports.now());
+    let due = || gateway.memory.borrow().revocation_index.age.due(most, ports.now());
     let unavailable = |why: &dyn std::fmt::Display| {
         let detail = format!("revocation index, binding {:?}: {why}", settings.binding);
         ports.line(&gateway_line("error", "revocations_unavailable", &detail, ports.now()));

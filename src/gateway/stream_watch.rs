@@ -37,9 +37,13 @@ impl StreamWatch {
         let Some(index) = gateway.settings.revocation_index.as_ref().filter(|_| self.recognized.is_in_index()) else {
             return Some(true);
         };
-        let due = gateway.memory.borrow().revocation_index.age.due(index.seconds, ports.now());
-        if due != Due::No && !revocation_index::read(gateway, ports).await {
-            return None;
+        // One read serves all streams, also where each request asks for itself.
+        let most = index.seconds.max(STREAM_WATCH_LEAST);
+        let due = gateway.memory.borrow().revocation_index.age.due(most, ports.now());
+        match due {
+            Due::No => {}
+            Due::Soon | Due::Now if revocation_index::read_within(gateway, ports, most).await => {}
+            Due::Soon | Due::Now | Due::Unavailable => return None,
         }
         let asked = ports.now();
         let suspected = self.recognized.suspected(&mut gateway.memory.borrow_mut().revocation_index);

@@ -106,7 +106,7 @@ impl<P: Ports> ServerContext<'_, P> {
     ) -> Acknowledgements {
         let mut said = Acknowledgements::default();
         for (id, set) in answer.sets {
-            match self.received_one(issuer, rules, &id, &set).await {
+            match self.received_one(issuer, rules, &id, set.as_deref().unwrap_or_default()).await {
                 Ok(Ok(())) => {
                     counts.received += 1;
                     said.take(id);
@@ -115,7 +115,10 @@ impl<P: Ports> ServerContext<'_, P> {
                     counts.refused += 1;
                     let why = detail.as_deref().unwrap_or_else(|| error.description());
                     self.say("warn", "signal_refused", &format!("{}: {}: {why}", issuer.name, error.code()));
-                    said.refuse(id, error);
+                    // The keys of the issuer may be changing: what is refused for them comes again.
+                    if error != SetError::InvalidKey {
+                        said.refuse(id, error);
+                    }
                 }
                 Ok(Err(NotReceived::Unavailable(_))) | Err(_) => {}
             }
